@@ -1,0 +1,71 @@
+//! What a source answers.
+
+use crate::secret::{Fetched, Slot};
+
+/// A successful answer to a [`Ticket`](crate::Ticket).
+#[derive(Debug)]
+#[must_use]
+pub struct Answer {
+    pub(crate) value: Option<Fetched>,
+    pub(crate) description: Option<Description>,
+    pub(crate) describe_denied: bool,
+}
+
+impl Answer {
+    /// The version asked for.
+    pub fn value(value: Fetched) -> Self {
+        Self { value: Some(value), description: None, describe_denied: false }
+    }
+
+    /// The version held is still the one asked for.
+    pub fn unchanged() -> Self {
+        Self { value: None, description: None, describe_denied: false }
+    }
+
+    /// The same answer with what `DescribeSecret` said on the way: it confirms the secret's other versions as well.
+    pub fn with_description(mut self, description: Description) -> Self {
+        self.description = Some(description);
+        self
+    }
+
+    /// The same answer, with the remark that `DescribeSecret` was denied: it is not tried again for an hour, since
+    /// denied calls raise alarms.
+    pub fn describe_denied(mut self) -> Self {
+        self.describe_denied = true;
+        self
+    }
+}
+
+/// What `DescribeSecret` says about a secret.
+#[derive(Default)]
+#[non_exhaustive]
+pub struct Description {
+    /// The full ARN.
+    pub arn: Option<String>,
+    /// The version ids that carry staging labels, each with its labels.
+    pub versions: Vec<(String, Vec<String>)>,
+    /// The binding's own rendering of the answer.
+    pub slot: Option<Slot>,
+}
+
+impl Description {
+    /// The version that carries a staging label.
+    pub fn version_with_stage(&self, stage: &str) -> Option<&str> {
+        let carries = |stages: &[String]| stages.iter().any(|label| label == stage);
+        self.versions.iter().find(|(_, stages)| carries(stages)).map(|(version_id, _)| version_id.as_str())
+    }
+
+    /// The labels of a version; `None` if it carries none or does not exist.
+    pub fn stages_of(&self, version_id: &str) -> Option<&[String]> {
+        self.versions.iter().find(|(id, _)| id == version_id).map(|(_, stages)| stages.as_slice())
+    }
+}
+
+impl std::fmt::Debug for Description {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Description")
+            .field("arn", &self.arn)
+            .field("versions", &self.versions)
+            .finish_non_exhaustive()
+    }
+}

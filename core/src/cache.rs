@@ -1,0 +1,483 @@
+//! The cache as a pure state machine: no I/O, no clock, no runtime, no waiting.
+//!
+//! A driver asks [`Cache::lookup`], does what the answer says, and hands the result of a fetch to
+//! [`Ticket::complete`]. The native driver lives in this crate; bindings bring drivers for their hosts' clients.
+//!
+//! One lock guards everything but the hits. It is never held while a source is asked, a listener is called or
+//! anyone waits, so it is only ever held for the microseconds of bookkeeping.
+
+use std::fmt;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use papaya::LocalGuard;
+
+use crate::config::Config;
+use crate::error::{Error, ErrorKind};
+use crate::event::{Event, Listener};
+use crate::flight::Waiter;
+use crate::hit::Hit;
+use crate::id::{self, Key, KeyRef, Selector};
+use crate::policy::{Decision, decide};
+use crate::secret::Secret;
+use crate::serving::Freshness;
+use crate::state::{Line, Record, RecordId, State};
+use crate::stats::{Hits, Operation, SecretStatus, Stats};
+use crate::ticket::Ticket;
+use crate::time::{Coarse, Now};
+
+/// A bounded cache of secrets that knows when each must be asked for again, and by whom.
+///
+/// ```
+/// use std::time::Duration;
+/// use secretcache::{Answer, Cache, Config, Fetched, Lookup, Now, Selector};
+///
+/// let cache = Cache::new(Config::default(), 7)?;
+/// let now = Now::default().plus(Duration::from_secs(1));
+/// let Lookup::Lead(ticket, _) = cache.lookup("prod/db", Selector::CURRENT, now) else { unreachable!() };
+/// ticket.complete(Ok(Answer::value(Fetched::string("v-1", "hunter2"))), now);
+/// assert_eq!(cache.hit("prod/db", Selector::CURRENT, now.coarse).unwrap().string()?, "hunter2");
+/// # Ok::<(), secretcache::Error>(())
+/// ```
+#[derive(Clone)]
+pub struct Cache(pub(crate) Arc<Shared>);
+
+pub(crate) struct Shared {
+    pub(crate) config: Config,
+    /// What hits read. Its values also hang on the lines of the state; see `serving` for how they are taken back.
+    map: papaya::HashMap<Key, Secret, foldhash::fast::RandomState>,
+    hits: Hits,
+    state: Mutex<State>,
+    listeners: Mutex<Vec<Listener>>,
+}
+
+/// What a reader is told.
+#[derive(Debug)]
+pub enum Lookup<'a> {
+    /// Here is the value.
+    Hit(Hit<'a>),
+    /// Here is the value; its refresh is due, and this reader was chosen to have it done, beside its own business.
+    HitDue(Hit<'a>, Ticket),
+    /// Nothing to serve at once: this reader was chosen to have it fetched, and may wait like the others.
+    Lead(Ticket, Waiter),
+    /// Nothing to serve at once: another reader already has it fetched.
+    Follow(Waiter),
+    /// It cannot be had for now.
+    Failed(Error),
+}
+
+/// What one who forces a refresh is told.
+#[derive(Debug)]
+pub enum Forced {
+    /// Have it fetched, and wait for it.
+    Lead(Ticket, Waiter),
+    /// A fetch that began after the refresh was asked for is under way: wait for it.
+    Follow(Waiter),
+    /// A fetch that began earlier is under way. Wait for its end, then ask again.
+    Behind(Waiter),
+    /// It cannot be had.
+    Failed(Error),
+}
+
+/// What the refresher has to do.
+#[derive(Debug)]
+pub struct Due {
+    /// Secrets in use whose refresh is due.
+    pub tickets: Vec<Ticket>,
+    /// When to look again; `None` if nothing is cached.
+    pub next: Option<Duration>,
+}
+
+impl Cache {
+    /// An empty cache. `seed` decides the jitter: processes of one fleet must not share it.
+    ///
+    /// # Errors
+    ///
+    /// As [`Config::validate`].
+    pub fn new(config: Config, seed: u64) -> Result<Self, Error> {
+        config.validate()?;
+        let map = papaya::HashMap::builder()
+            .hasher(foldhash::fast::RandomState::default())
+            // A replaced value is wiped as soon as no reader is in the map, rather than in batches.
+            .collector(seize::Collector::new().batch_size(1))
+            .build();
+        let state = Mutex::new(State::new(seed));
+        let shared = Shared { config, map, hits: Hits::default(), state, listeners: Mutex::default() };
+        Ok(Self(Arc::new(shared)))
+    }
+
+    /// The settings it was made with.
+    pub fn config(&self) -> &Config {
+        &self.0.config
+    }
+
+    /// The value, if it is in memory and needs no look. Takes no lock, allocates nothing, copies nothing.
+    #[inline]
+    pub fn hit(&self, id: &str, selector: Selector<'_>, now: Coarse) -> Option<Hit<'_>> {
+        let guard: LocalGuard<'_> = self.0.map.guard();
+        let secret = self.0.map.get(&KeyRef { id, selector }, &guard)?;
+        let freshness = secret.version().serving.read(now)?;
+        self.0.hits.count(freshness);
+        let version = secret.as_ptr();
+        // SAFETY: read from the map under this guard; the map's own clone is only dropped by the collector, once
+        // the guard is gone.
+        Some(unsafe { Hit::guarded(version, guard) })
+    }
+
+    /// Whether a value handed out before may be handed out again without a look-up; if so, this counts as a hit.
+    #[inline]
+    pub fn hit_again(&self, secret: &Secret, now: Coarse) -> bool {
+        match secret.version().serving.read(now) {
+            Some(freshness) => {
+                self.0.hits.count(freshness);
+                true
+            }
+            None => false,
+        }
+    }
+
+    /// One read: what the reader gets, or what it has to do.
+    pub fn lookup(&self, id: &str, selector: Selector<'_>, now: Now) -> Lookup<'_> {
+        if let Some(hit) = self.hit(id, selector, now.coarse) {
+            return Lookup::Hit(hit);
+        }
+        if let Err(error) = id::validate_secret_id(id).and_then(|()| selector.validate()) {
+            return Lookup::Failed(error);
+        }
+        let mut events = Vec::new();
+        let lookup = self.decide(id, selector, &now, &mut events);
+        self.0.tell(&events);
+        lookup
+    }
+
+    fn decide(&self, id: &str, selector: Selector<'_>, now: &Now, events: &mut Vec<Event>) -> Lookup<'_> {
+        let shared = &self.0;
+        let mut guard = shared.lock();
+        let state = &mut *guard;
+        if state.closed {
+            return Lookup::Failed(closed());
+        }
+        let (record_id, place) = shared.place_of(state, id, selector);
+        let Some(record) = state.records.get_mut(&record_id) else { return Lookup::Failed(closed()) };
+        let facts = record.lines[place].facts(record.ttl, now);
+        let secret = record.lines[place].secret.clone();
+        match (decide(&facts, &shared.config), secret) {
+            (Decision::Serve { span }, Some(secret)) => {
+                Lookup::Hit(shared.serve(secret, span, Freshness::Fresh, now))
+            }
+            (Decision::ServeAndRefresh { span }, Some(secret)) => {
+                let ticket = shared.lead(state, record_id, place, now, Purpose::Refresh);
+                Lookup::HitDue(shared.serve(secret, span, Freshness::Fresh, now), ticket)
+            }
+            (Decision::ServeLastKnown { span }, Some(secret)) => {
+                shared.tell_stale(record, place, now, events);
+                Lookup::Hit(shared.serve(secret, span, Freshness::Stale, now))
+            }
+            (Decision::Await { fallback }, _) => {
+                let counters = &mut state.counters;
+                *(if facts.age.is_some() {
+                    &mut counters.misses_expired
+                } else {
+                    &mut counters.misses_absent
+                }) += 1;
+                let patience = fallback.then_some(shared.config.max_wait);
+                if let Some(flight) = &record.lines[place].flight {
+                    counters.coalesced += 1;
+                    return Lookup::Follow(Waiter::new(Arc::clone(flight), patience));
+                }
+                let ticket = shared.lead(state, record_id, place, now, Purpose::Read);
+                let waiter = Waiter::new(Arc::clone(ticket.flight()), patience);
+                Lookup::Lead(ticket, waiter)
+            }
+            (_, _) => match &record.lines[place].failure {
+                Some(failure) => Lookup::Failed(failure.error.clone()),
+                None => Lookup::Failed(Error::new(ErrorKind::Internal, "a decision without its grounds")),
+            },
+        }
+    }
+
+    /// The last-known value if the policy lets it be served, fresh or not. Neither waits nor asks anybody to fetch;
+    /// it does count as use, so the refresher keeps the value fresh.
+    pub fn peek(&self, id: &str, selector: Selector<'_>, now: Now) -> Option<Hit<'_>> {
+        if let Some(hit) = self.hit(id, selector, now.coarse) {
+            return Some(hit);
+        }
+        let state = self.0.lock();
+        let record = state.records.get(state.by_name.get(id)?)?;
+        let secret = record.line(selector)?.last_known(&self.0.config, &now)?;
+        self.0.hits.count(secret.version().serving.touch());
+        Some(Hit::owned(secret))
+    }
+
+    /// What a reader gets whose patience has ended: the last-known value, which from now on is served at once to
+    /// everyone until the request under way ends. `None` if there is nothing to serve.
+    pub fn give_up(&self, id: &str, selector: Selector<'_>, waiter: &Waiter, now: Now) -> Option<Secret> {
+        let mut events = Vec::new();
+        let secret = {
+            let mut state = self.0.lock();
+            let record_id = *state.by_name.get(id)?;
+            let record = state.records.get_mut(&record_id)?;
+            let place = record.lines.iter().position(|line| line.selector.as_ref() == selector)?;
+            let line = &mut record.lines[place];
+            if line.flight.as_ref().is_some_and(|flight| flight.started == waiter.started()) {
+                line.overdue = true;
+            }
+            let secret = line.last_known(&self.0.config, &now)?;
+            self.0.tell_stale(record, place, &now, &mut events);
+            secret
+        };
+        secret.version().serving.touch();
+        self.0.hits.count(Freshness::Stale);
+        self.0.tell(&events);
+        Some(secret)
+    }
+
+    /// A mark in the order of requests, to be taken before the first [`Cache::force`] of one forced refresh.
+    pub fn mark(&self) -> u64 {
+        self.0.lock().flights_started()
+    }
+
+    /// A refresh now, whatever the age. Clears every backoff of this secret; requests that began before `mark` do
+    /// not count, since they may have read the value from before.
+    pub fn force(&self, id: &str, selector: Selector<'_>, mark: u64, now: Now) -> Forced {
+        if let Err(error) = id::validate_secret_id(id).and_then(|()| selector.validate()) {
+            return Forced::Failed(error);
+        }
+        let mut guard = self.0.lock();
+        let state = &mut *guard;
+        if state.closed {
+            return Forced::Failed(closed());
+        }
+        let (record_id, place) = self.0.place_of(state, id, selector);
+        let Some(record) = state.records.get_mut(&record_id) else { return Forced::Failed(closed()) };
+        record.described = None;
+        record.describe_denied_until = None;
+        for line in &mut record.lines {
+            line.failure = None;
+            // The secret's other versions are in doubt too: due at their next read.
+            line.refresh_after = Duration::ZERO;
+            if let Some(secret) = &line.secret {
+                secret.version().serving.retire();
+            }
+        }
+        if let Some(flight) = &record.lines[place].flight {
+            let waiter = Waiter::new(Arc::clone(flight), None);
+            return if flight.started > mark { Forced::Follow(waiter) } else { Forced::Behind(waiter) };
+        }
+        let ticket = self.0.lead(state, record_id, place, &now, Purpose::Force);
+        let waiter = Waiter::new(Arc::clone(ticket.flight()), None);
+        Forced::Lead(ticket, waiter)
+    }
+
+    /// What the refresher has to do now: the secrets read since their last refresh and due for the next.
+    pub fn due(&self, now: Now) -> Due {
+        let mut guard = self.0.lock();
+        let state = &mut *guard;
+        let mut due = Vec::new();
+        let mut next: Option<Duration> = None;
+        if state.closed {
+            return Due { tickets: Vec::new(), next: None };
+        }
+        for (record_id, record) in &state.records {
+            for (place, line) in record.lines.iter().enumerate() {
+                let (Some(wait), None, Some(secret)) = (line.due_in(&now), &line.flight, &line.secret) else {
+                    continue;
+                };
+                if !wait.is_zero() {
+                    next = Some(next.map_or(wait, |next| next.min(wait)));
+                } else if secret.version().serving.is_used() {
+                    due.push((*record_id, place));
+                }
+            }
+        }
+        let lead = |(record_id, place)| self.0.lead(state, record_id, place, &now, Purpose::Refresh);
+        Due { tickets: due.into_iter().map(lead).collect(), next }
+    }
+
+    /// Forgets a secret with all its versions. Requests under way still answer those who wait, but are not kept.
+    pub fn invalidate(&self, id: &str) {
+        let mut state = self.0.lock();
+        if let Some(record) = state.by_name.get(id).copied().and_then(|record_id| state.remove(record_id)) {
+            self.0.unpublish(&record);
+        }
+    }
+
+    /// Forgets everything and refuses further reads.
+    pub fn close(&self) {
+        let mut state = self.0.lock();
+        state.closed = true;
+        let records: Vec<RecordId> = state.records.keys().copied().collect();
+        for record in records.into_iter().filter_map(|record_id| state.remove(record_id)) {
+            self.0.unpublish(&record);
+        }
+    }
+
+    /// Whether [`Cache::close`] was called.
+    pub fn is_closed(&self) -> bool {
+        self.0.lock().closed
+    }
+
+    /// What the cache has done so far and holds now.
+    pub fn stats(&self, now: Now) -> Stats {
+        let state = self.0.lock();
+        let (hits, stale_served) = self.0.hits.totals();
+        let counters = &state.counters;
+        let mut secrets: Vec<_> = state
+            .records
+            .values()
+            .flat_map(|record| record.lines.iter().map(|line| status(record, line, &now)))
+            .collect();
+        secrets.sort_by(|a, b| a.secret_id.cmp(&b.secret_id));
+        Stats {
+            hits,
+            misses_absent: counters.misses_absent,
+            misses_expired: counters.misses_expired,
+            stale_served,
+            coalesced: counters.coalesced,
+            refreshes: counters.refreshes,
+            rotations_observed: counters.rotations_observed,
+            evictions: counters.evictions,
+            api_calls: counters.api_calls.clone(),
+            failures: counters.failures.clone(),
+            secrets,
+        }
+    }
+
+    /// Counts a call to the service.
+    pub fn count_call(&self, operation: Operation) {
+        *self.0.lock().counters.api_calls.entry(operation.name()).or_default() += 1;
+    }
+
+    /// Has a listener told of every event from now on.
+    pub fn listen(&self, listener: Listener) {
+        self.0.listeners.lock().unwrap_or_else(PoisonError::into_inner).push(listener);
+    }
+}
+
+/// Why a ticket was given.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Purpose {
+    /// A reader waits for it.
+    Read,
+    /// It is due; nobody waits.
+    Refresh,
+    /// Somebody asked for it to be done now.
+    Force,
+}
+
+impl Shared {
+    pub(crate) fn lock(&self) -> MutexGuard<'_, State> {
+        // A panic under the lock would be a defect of ours; readers are still better served than poisoned.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The line of a secret and selector, made if there is none, and room for it.
+    pub(crate) fn place_of(&self, state: &mut State, id: &str, selector: Selector<'_>) -> (RecordId, usize) {
+        let record_id = state.record_for(id, &self.config);
+        while let Some(evicted) = state.evict(self.config.max_size, record_id) {
+            self.unpublish(&evicted);
+        }
+        let Some(record) = state.records.get_mut(&record_id) else { return (record_id, 0) };
+        let (place, out) = record.place_of(selector);
+        if let Some(line) = out {
+            self.unpublish_line(&record.names, &line);
+        }
+        (record_id, place)
+    }
+
+    /// Starts a request for a line.
+    fn lead(
+        self: &Arc<Self>,
+        state: &mut State,
+        record_id: RecordId,
+        place: usize,
+        now: &Now,
+        purpose: Purpose,
+    ) -> Ticket {
+        let flight = state.start_flight();
+        let record = state.records.get_mut(&record_id);
+        Ticket::new(self, record_id, record, place, flight, now, purpose)
+    }
+
+    /// Hands a value out and lets further readers have it for `span` without a look.
+    fn serve(&self, secret: Secret, span: Duration, freshness: Freshness, now: &Now) -> Hit<'_> {
+        let serving = &secret.version().serving;
+        serving.serve_until(now.coarse.plus(span), freshness);
+        serving.touch();
+        self.hits.count(freshness);
+        Hit::owned(secret)
+    }
+
+    /// Puts a line's value where hits find it, under every name of the secret.
+    pub(crate) fn publish(&self, names: &[Arc<str>], line: &Line) {
+        let Some(secret) = &line.secret else { return };
+        let guard = self.map.guard();
+        for name in names {
+            self.map.insert(Key::new(name, line.selector.as_ref()), secret.clone(), &guard);
+        }
+    }
+
+    pub(crate) fn unpublish(&self, record: &Record) {
+        for line in &record.lines {
+            self.unpublish_line(&record.names, line);
+        }
+    }
+
+    pub(crate) fn unpublish_line(&self, names: &[Arc<str>], line: &Line) {
+        if let Some(secret) = &line.secret {
+            secret.version().serving.retire();
+        }
+        let guard = self.map.guard();
+        for name in names {
+            self.map.remove(&KeyRef { id: name, selector: line.selector.as_ref() }, &guard);
+        }
+    }
+
+    /// Notes that a line is served past its freshness, once per spell.
+    pub(crate) fn tell_stale(&self, record: &mut Record, place: usize, now: &Now, events: &mut Vec<Event>) {
+        let secret_id = Arc::clone(record.name());
+        let line = &mut record.lines[place];
+        if !std::mem::replace(&mut line.stale_told, true) {
+            events.push(Event::Stale {
+                secret_id,
+                age: line.age(now).unwrap_or_default(),
+                error: line.failure.as_ref().map(|failure| failure.error.clone()),
+            });
+        }
+    }
+
+    /// Tells the listeners. Must be called without the lock.
+    pub(crate) fn tell(&self, events: &[Event]) {
+        if events.is_empty() {
+            return;
+        }
+        let listeners = self.listeners.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        for (event, listener) in
+            events.iter().flat_map(|event| listeners.iter().map(move |each| (event, each)))
+        {
+            listener(event);
+        }
+    }
+}
+
+fn status(record: &Record, line: &Line, now: &Now) -> SecretStatus {
+    SecretStatus {
+        secret_id: record.name().to_string(),
+        version_stage: line.selector.as_ref().as_stage().map(str::to_owned),
+        version_id: line.secret.as_ref().and_then(Secret::version_id).map(str::to_owned),
+        age: line.age(now),
+        next_refresh_in: line.due_in(now),
+        last_error: line.failure.as_ref().map(|failure| failure.error.kind()),
+        failures: line.failure.as_ref().map_or(0, |failure| failure.count),
+    }
+}
+
+fn closed() -> Error {
+    Error::new(ErrorKind::Closed, "the cache has been closed; make a new one to read secrets again")
+}
+
+impl fmt::Debug for Cache {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Cache").field("config", &self.0.config).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,130 @@
+//! Every setting of the cache, its default and its limits.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use crate::backoff::Backoff;
+use crate::error::{Error, ErrorKind};
+
+/// How a cache behaves. The defaults are those of every language; only the Python drop-in differs, as its model does.
+///
+/// | setting | default | why |
+/// |---|---|---|
+/// | `ttl` | 300 s | the interval AWS's own agent and extension use |
+/// | grace | a tenth of the ttl, at most 30 s | room for a refresh beside the readers |
+/// | `max_wait` | 2 s | what a request can usually spare, if a last-known value exists |
+/// | `max_stale` | none | an outage of the service should not become one of the program |
+/// | `max_size` | 1024 secrets | as the official libraries |
+/// | `stale_on_denied` | true | a mistaken policy should be an alarm, not an outage |
+///
+/// ```
+/// use std::time::Duration;
+/// use secretcache::Config;
+///
+/// let config = Config { ttl: Duration::from_secs(60), ..Config::default() };
+/// config.validate()?;
+/// assert_eq!(config.grace(config.ttl), Duration::from_secs(6));
+/// # Ok::<(), secretcache::Error>(())
+/// ```
+#[derive(Clone, Debug, PartialEq)]
+pub struct Config {
+    /// How long a value counts as fresh. A refresh is due between half of it and all of it, at random. Zero: every
+    /// read asks the source first.
+    pub ttl: Duration,
+    /// Times to live of single secrets, by the id they are asked for with.
+    pub ttl_of: HashMap<String, Duration>,
+    /// How long a reader waits for a refresh of a value past its freshness before it gets the last-known one.
+    pub max_wait: Duration,
+    /// How long after its last confirmation a value may still be served while it cannot be refreshed. `None`: for
+    /// as long as that lasts.
+    pub max_stale: Option<Duration>,
+    /// How many secrets are kept. Each keeps the versions asked for, at most ten.
+    pub max_size: usize,
+    /// Whether the last-known value is also served once the service says that this caller may not have it.
+    pub stale_on_denied: bool,
+    /// The waits after failures.
+    pub backoff: Backoff,
+}
+
+/// The longest time to live taken: ten years. Longer ones are mistaken units.
+const LONGEST: Duration = Duration::from_secs(10 * 365 * 86_400);
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            ttl: Duration::from_secs(300),
+            ttl_of: HashMap::new(),
+            max_wait: Duration::from_secs(2),
+            max_stale: None,
+            max_size: 1024,
+            stale_on_denied: true,
+            backoff: Backoff::default(),
+        }
+    }
+}
+
+impl Config {
+    /// How long past its time to live a value is still served beside a refresh: a tenth of it, at most 30 s.
+    pub fn grace(&self, ttl: Duration) -> Duration {
+        (ttl / 10).min(Duration::from_secs(30))
+    }
+
+    /// The time to live of one secret.
+    pub fn ttl_for(&self, id: &str) -> Duration {
+        self.ttl_of.get(id).copied().unwrap_or(self.ttl)
+    }
+
+    /// Checks that the settings make sense together.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::InvalidConfiguration`] naming the setting and its limits.
+    pub fn validate(&self) -> Result<(), Error> {
+        let invalid = |text: String| Err(Error::new(ErrorKind::InvalidConfiguration, text));
+        if self.max_size == 0 {
+            return invalid(
+                "max_size is 0, which would cache nothing; it is the number of secrets kept".into(),
+            );
+        }
+        for ttl in self.ttl_of.values().chain([&self.ttl]) {
+            if *ttl > LONGEST {
+                return invalid(format!("a time to live of {} s is longer than ten years", ttl.as_secs()));
+            }
+        }
+        if self.max_stale.is_some_and(|max_stale| max_stale < self.ttl) {
+            return invalid(format!(
+                "max_stale ({:?}) is shorter than the refresh interval ({:?}): values would end before they are \
+                 refreshed",
+                self.max_stale.unwrap_or_default(),
+                self.ttl
+            ));
+        }
+        let Backoff { growth, .. } = self.backoff;
+        if !growth.is_finite() || growth < 1.0 {
+            return invalid(format!(
+                "the backoff's growth is {growth}; it must be a finite number of at least 1"
+            ));
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn settings_that_make_no_sense_are_named() {
+        let defaults = Config::default;
+        for (config, word) in [
+            (Config { max_size: 0, ..defaults() }, "max_size"),
+            (Config { ttl: Duration::MAX, ..defaults() }, "ten years"),
+            (Config { max_stale: Some(Duration::from_secs(1)), ..defaults() }, "max_stale"),
+            (Config { backoff: Backoff { growth: 0.5, ..Backoff::default() }, ..defaults() }, "growth"),
+        ] {
+            let error = config.validate().unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::InvalidConfiguration);
+            assert!(error.message().contains(word), "{error}");
+        }
+    }
+}

@@ -1,0 +1,321 @@
+//! What can go wrong, in one type that every language maps.
+
+use std::any::Any;
+use std::error::Error as StdError;
+use std::fmt;
+use std::sync::Arc;
+
+/// Why a secret could not be had.
+///
+/// Cheap to clone: the same failure is handed to every reader that waited for it. Neither `Display` nor `Debug`
+/// ever contains secret bytes.
+///
+/// ```
+/// use secretcache::{Error, ErrorKind, Retry};
+///
+/// let error = Error::new(ErrorKind::Throttled, "the service asked us to slow down");
+/// assert_eq!(error.kind(), ErrorKind::Throttled);
+/// assert_eq!(error.retry(), Retry::Later);
+/// ```
+#[derive(Clone)]
+pub struct Error(Arc<Inner>);
+
+struct Inner {
+    kind: ErrorKind,
+    message: String,
+    fault: Option<ServiceFault>,
+    source: Option<Box<dyn StdError + Send + Sync>>,
+    host: Option<Box<dyn Any + Send + Sync>>,
+}
+
+impl Error {
+    /// An error of the given kind. `message` says what is wrong and what to do, and never holds a secret.
+    pub fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
+        Self(Arc::new(Inner { kind, message: message.into(), fault: None, source: None, host: None }))
+    }
+
+    /// The same error with the service's own answer attached.
+    #[must_use]
+    pub fn with_fault(self, fault: ServiceFault) -> Self {
+        self.edit(|inner| inner.fault = Some(fault))
+    }
+
+    /// The same error with its cause attached. The cause's text must be free of secrets.
+    #[must_use]
+    pub fn with_source(self, source: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
+        let source = source.into();
+        self.edit(|inner| inner.source = Some(source))
+    }
+
+    /// The same error carrying a host language's own exception, to be raised again as it was.
+    ///
+    /// The object may be dropped at any moment and on any thread, also while the cache holds its lock: its `Drop`
+    /// must not call into the cache or run foreign code.
+    #[must_use]
+    pub fn with_host(self, host: Box<dyn Any + Send + Sync>) -> Self {
+        self.edit(|inner| inner.host = Some(host))
+    }
+
+    /// What kind of failure this is.
+    pub fn kind(&self) -> ErrorKind {
+        self.0.kind
+    }
+
+    /// Whether asking again can help.
+    pub fn retry(&self) -> Retry {
+        self.0.kind.retry()
+    }
+
+    /// The message alone, without its causes.
+    pub fn message(&self) -> &str {
+        &self.0.message
+    }
+
+    /// What the service answered, if it answered.
+    pub fn fault(&self) -> Option<&ServiceFault> {
+        self.0.fault.as_ref()
+    }
+
+    /// The host language's exception given to [`Error::with_host`], if it is of type `T`.
+    pub fn host<T: 'static>(&self) -> Option<&T> {
+        self.0.host.as_ref()?.downcast_ref()
+    }
+
+    fn edit(mut self, change: impl FnOnce(&mut Inner)) -> Self {
+        // Builders run before the error is shared, so the pointer is still unique.
+        if let Some(inner) = Arc::get_mut(&mut self.0) {
+            change(inner);
+        }
+        self
+    }
+}
+
+/// One line: the message, then the service's code and request id where there was an answer.
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0.message)?;
+        match &self.0.fault {
+            Some(ServiceFault { code, request_id: Some(request_id), .. }) => {
+                write!(f, " ({code}, request {request_id})")
+            }
+            Some(ServiceFault { code, .. }) => write!(f, " ({code})"),
+            None => Ok(()),
+        }
+    }
+}
+
+impl fmt::Debug for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Error")
+            .field("kind", &self.0.kind)
+            .field("message", &self.0.message)
+            .field("fault", &self.0.fault)
+            .field("source", &self.0.source)
+            .finish_non_exhaustive()
+    }
+}
+
+impl StdError for Error {
+    fn source(&self) -> Option<&(dyn StdError + 'static)> {
+        self.0.source.as_deref().map(|source| source as &(dyn StdError + 'static))
+    }
+}
+
+/// What the service itself answered to a failed call, as its wire protocol names it.
+#[derive(Clone, Debug, Eq, PartialEq)]
+#[non_exhaustive]
+pub struct ServiceFault {
+    /// The error code, for instance `ResourceNotFoundException`.
+    pub code: String,
+    /// The service's own message.
+    pub message: String,
+    /// The operation that failed, for instance `GetSecretValue`.
+    pub operation: &'static str,
+    /// The HTTP status, where there was an HTTP answer.
+    pub status: Option<u16>,
+    /// The request id to quote to AWS support.
+    pub request_id: Option<String>,
+}
+
+impl ServiceFault {
+    /// A fault of one operation.
+    pub fn new(operation: &'static str, code: impl Into<String>, message: impl Into<String>) -> Self {
+        Self { code: code.into(), message: message.into(), operation, status: None, request_id: None }
+    }
+
+    /// The same fault with its HTTP status and request id.
+    #[must_use]
+    pub fn with_response(mut self, status: u16, request_id: Option<String>) -> Self {
+        self.status = Some(status);
+        self.request_id = request_id;
+        self
+    }
+}
+
+macro_rules! error_kinds {
+    ($($(#[$doc:meta])* $kind:ident => $name:literal, $retry:ident;)*) => {
+        /// The kinds of failure. Every language maps each of them; new ones are only ever added.
+        #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+        #[non_exhaustive]
+        pub enum ErrorKind {
+            $($(#[$doc])* $kind,)*
+        }
+
+        impl ErrorKind {
+            /// Every kind there is, for tables that must be complete.
+            pub const ALL: &'static [Self] = &[$(Self::$kind,)*];
+
+            /// The kind's stable name, as statistics and other languages show it.
+            pub fn name(self) -> &'static str {
+                match self {
+                    $(Self::$kind => $name,)*
+                }
+            }
+
+            /// Whether asking again can help.
+            pub fn retry(self) -> Retry {
+                match self {
+                    $(Self::$kind => Retry::$retry,)*
+                }
+            }
+        }
+    };
+}
+
+error_kinds! {
+    /// An argument is wrong: an empty secret id, a negative duration. Mend the call.
+    InvalidArgument => "invalid_argument", Never;
+    /// The configuration is wrong or incomplete. Mend the set-up.
+    InvalidConfiguration => "invalid_configuration", Never;
+    /// No AWS Region is configured. Set `AWS_REGION` or pass one.
+    NoRegion => "no_region", Never;
+    /// No AWS credentials were found by any of the usual sources.
+    NoCredentials => "no_credentials", Later;
+    /// The credentials have expired or the service does not accept them.
+    InvalidCredentials => "invalid_credentials", Later;
+    /// The caller may not read this secret, or may not use its KMS key.
+    AccessDenied => "access_denied", Later;
+    /// There is no such secret in this account and Region.
+    SecretNotFound => "secret_not_found", Later;
+    /// The secret exists; the version stage or version id asked for does not.
+    VersionNotFound => "version_not_found", Later;
+    /// The secret is marked for deletion.
+    SecretDeleted => "secret_deleted", Later;
+    /// The KMS key is disabled, pending deletion or otherwise unable to decrypt.
+    KeyUnavailable => "key_unavailable", Later;
+    /// The service refused the request for another reason.
+    InvalidRequest => "invalid_request", Later;
+    /// Too many requests for now.
+    Throttled => "throttled", Later;
+    /// The service had a failure of its own (HTTP 5xx).
+    ServiceUnavailable => "service_unavailable", Later;
+    /// The endpoint could not be reached: DNS, connection refused or reset, TLS.
+    Connection => "connection", Later;
+    /// No answer came in time.
+    Timeout => "timeout", Later;
+    /// The answer could not be understood.
+    InvalidResponse => "invalid_response", Later;
+    /// The secret holds no string (or no binary), but that was asked for.
+    WrongType => "wrong_type", Never;
+    /// The secret string is not JSON, but a JSON value was asked for.
+    NotJson => "not_json", Never;
+    /// The secret's JSON has no such field.
+    FieldNotFound => "field_not_found", Never;
+    /// The cache has been closed.
+    Closed => "closed", Never;
+    /// A source supplied by the host program failed in its own way.
+    Source => "source", Later;
+    /// A defect of this library. Please report it.
+    Internal => "internal", Later;
+}
+
+impl ErrorKind {
+    /// The kind that a Secrets Manager error code stands for.
+    ///
+    /// `code` is the code as the service spells it, `message` its text. Codes are those of the Secrets Manager API
+    /// reference ("Common Errors" and the errors of GetSecretValue and DescribeSecret); an unknown code of an HTTP
+    /// 5xx answer counts as [`ErrorKind::ServiceUnavailable`].
+    pub fn from_service(code: &str, message: &str, status: Option<u16>) -> Self {
+        match code {
+            // The service uses one code for a missing secret and for a missing version of an existing one.
+            "ResourceNotFoundException" if message.contains("secret value for") => Self::VersionNotFound,
+            "ResourceNotFoundException" => Self::SecretNotFound,
+            "AccessDeniedException" | "AccessDenied" | "NotAuthorized" => Self::AccessDenied,
+            "InvalidRequestException" if message.contains("marked for deletion") => Self::SecretDeleted,
+            "InvalidRequestException" if message.contains("marked deleted") => Self::SecretDeleted,
+            "DecryptionFailure" | "DecryptionFailureException" | "EncryptionFailure" => Self::KeyUnavailable,
+            "ThrottlingException"
+            | "Throttling"
+            | "TooManyRequestsException"
+            | "RequestLimitExceeded"
+            | "SlowDown"
+            | "LimitExceededException" => Self::Throttled,
+            "ExpiredTokenException"
+            | "ExpiredToken"
+            | "UnrecognizedClientException"
+            | "InvalidSignatureException"
+            | "InvalidClientTokenId"
+            | "IncompleteSignature"
+            | "MissingAuthenticationToken"
+            | "MissingAuthenticationTokenException"
+            | "SignatureDoesNotMatch" => Self::InvalidCredentials,
+            "InternalServiceError" | "InternalFailure" | "InternalServerError" | "ServiceUnavailable" => {
+                Self::ServiceUnavailable
+            }
+            "RequestTimeout" | "RequestTimeoutException" => Self::Timeout,
+            _ if status.is_some_and(|status| status >= 500) => Self::ServiceUnavailable,
+            _ => Self::InvalidRequest,
+        }
+    }
+
+    /// Whether the service answered that this caller may no longer have the secret, as against a failure to ask.
+    pub(crate) fn is_denial(self) -> bool {
+        matches!(
+            self,
+            Self::AccessDenied
+                | Self::SecretNotFound
+                | Self::VersionNotFound
+                | Self::SecretDeleted
+                | Self::KeyUnavailable
+        )
+    }
+}
+
+/// Whether asking again can help.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[non_exhaustive]
+pub enum Retry {
+    /// No: the call or the set-up must be mended first.
+    Never,
+    /// Yes, later: the cache itself backs off and tries again.
+    Later,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_unique() {
+        let mut names: Vec<_> = ErrorKind::ALL.iter().map(|kind| kind.name()).collect();
+        names.sort_unstable();
+        names.dedup();
+        assert_eq!(names.len(), ErrorKind::ALL.len());
+    }
+
+    #[test]
+    fn one_code_for_a_missing_secret_and_a_missing_version_is_told_apart() {
+        let kind = |message| ErrorKind::from_service("ResourceNotFoundException", message, Some(400));
+        assert_eq!(kind("Secrets Manager can't find the specified secret."), ErrorKind::SecretNotFound);
+        assert_eq!(
+            kind("Secrets Manager can't find the specified secret value for staging label: AWSPENDING"),
+            ErrorKind::VersionNotFound
+        );
+    }
+
+    #[test]
+    fn an_unknown_code_goes_by_its_status() {
+        assert_eq!(ErrorKind::from_service("Odd", "", Some(503)), ErrorKind::ServiceUnavailable);
+        assert_eq!(ErrorKind::from_service("Odd", "", Some(400)), ErrorKind::InvalidRequest);
+    }
+}

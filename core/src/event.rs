@@ -1,0 +1,77 @@
+//! What the cache tells the program without being asked.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::error::Error;
+
+/// Something worth knowing happened to a cached secret. Events never hold a value.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub enum Event {
+    /// A refresh brought another version than the one held.
+    NewVersion {
+        /// The id the secret is asked for with.
+        secret_id: Arc<str>,
+        /// The staging label it is asked for with.
+        version_stage: Option<String>,
+        /// The version held before.
+        old_version_id: Option<String>,
+        /// The version held from now on.
+        new_version_id: Option<String>,
+    },
+    /// Readers get a value past its freshness, because it cannot be refreshed. Told once per spell.
+    Stale {
+        /// The id the secret is asked for with.
+        secret_id: Arc<str>,
+        /// Since the value was last confirmed.
+        age: Duration,
+        /// The failure, if there was one rather than a wait that took too long.
+        error: Option<Error>,
+    },
+    /// A fetch or refresh failed.
+    Error {
+        /// The id the secret is asked for with.
+        secret_id: Arc<str>,
+        /// The failure.
+        error: Error,
+    },
+}
+
+impl Event {
+    /// The id of the secret concerned, as the program asks for it.
+    pub fn secret_id(&self) -> &str {
+        match self {
+            Self::NewVersion { secret_id, .. }
+            | Self::Stale { secret_id, .. }
+            | Self::Error { secret_id, .. } => secret_id,
+        }
+    }
+}
+
+/// One line, fit for a log.
+impl fmt::Display for Event {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NewVersion { secret_id, new_version_id, .. } => {
+                let version = new_version_id.as_deref().unwrap_or("unknown");
+                write!(f, "secret {secret_id:?} has a new version: {version}")
+            }
+            Self::Stale { secret_id, age, error: Some(error) } => {
+                let age = age.as_secs();
+                write!(f, "secret {secret_id:?} is served {age} s after its last confirmation: {error}")
+            }
+            Self::Stale { secret_id, age, error: None } => {
+                let age = age.as_secs();
+                write!(f, "secret {secret_id:?} is served {age} s after its last confirmation: no answer yet")
+            }
+            Self::Error { secret_id, error } => {
+                write!(f, "secret {secret_id:?} could not be fetched: {error}")
+            }
+        }
+    }
+}
+
+/// Called with each event, outside every lock, on whichever thread noticed it. It must be quick and must not panic.
+pub type Listener = Arc<dyn Fn(&Event) + Send + Sync>;

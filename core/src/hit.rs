@@ -1,0 +1,65 @@
+//! A value handed out from memory, without a shared reference count.
+
+use std::fmt;
+use std::mem::ManuallyDrop;
+use std::ops::Deref;
+use std::sync::Arc;
+
+use papaya::LocalGuard;
+
+use crate::secret::{Secret, Version};
+
+/// A cached version, borrowed from the cache.
+///
+/// While it lives, the version stays in memory even if it is replaced or evicted; so keep it for a moment, and
+/// [`Hit::to_secret`] for longer. It stays on the thread that got it.
+pub struct Hit<'a> {
+    // A `Secret` that owns no reference of its own: `keep` does. Never dropped.
+    secret: ManuallyDrop<Secret>,
+    _keep: Keep<'a>,
+}
+
+enum Keep<'a> {
+    Guard { _guard: LocalGuard<'a> },
+    Secret { _secret: Secret },
+}
+
+impl<'a> Hit<'a> {
+    /// # Safety
+    ///
+    /// `version` must have been read from a map under `guard`, and the map must keep one reference to it until the
+    /// guard allows reclamation.
+    #[inline]
+    pub(crate) unsafe fn guarded(version: *const Version, guard: LocalGuard<'a>) -> Self {
+        // SAFETY: the pointer came from `Arc::as_ptr` of a live `Secret` (by contract), and the reference count is
+        // not given back because of `ManuallyDrop`.
+        let secret = ManuallyDrop::new(Secret::from_version(unsafe { Arc::from_raw(version) }));
+        Self { secret, _keep: Keep::Guard { _guard: guard } }
+    }
+
+    pub(crate) fn owned(secret: Secret) -> Self {
+        // SAFETY: `_keep` holds a reference for as long as this alias lives.
+        let alias = ManuallyDrop::new(Secret::from_version(unsafe { Arc::from_raw(secret.as_ptr()) }));
+        Self { secret: alias, _keep: Keep::Secret { _secret: secret } }
+    }
+
+    /// The version, for keeping: it shares the bytes and lives on its own.
+    pub fn to_secret(&self) -> Secret {
+        Secret::clone(&self.secret)
+    }
+}
+
+impl Deref for Hit<'_> {
+    type Target = Secret;
+
+    #[inline]
+    fn deref(&self) -> &Secret {
+        &self.secret
+    }
+}
+
+impl fmt::Debug for Hit<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.secret.fmt(f)
+    }
+}

@@ -1,0 +1,259 @@
+//! What a reader asks for: a secret id and one of its versions.
+
+use std::borrow::Cow;
+use std::fmt;
+use std::hash::{Hash, Hasher};
+
+use papaya::Equivalent;
+
+use crate::error::{Error, ErrorKind};
+
+/// The staging label of the version that programs should use.
+pub const AWSCURRENT: &str = "AWSCURRENT";
+/// The staging label of a version that is being rotated in.
+pub const AWSPENDING: &str = "AWSPENDING";
+/// The staging label of the version that was current before.
+pub const AWSPREVIOUS: &str = "AWSPREVIOUS";
+
+/// The longest `SecretId` the service takes (API reference, `GetSecretValue`).
+const LONGEST_ID: usize = 2048;
+/// The longest staging label and the longest version id (API reference, `GetSecretValue`).
+const LONGEST_STAGE: usize = 256;
+const SHORTEST_VERSION_ID: usize = 32;
+const LONGEST_VERSION_ID: usize = 64;
+
+/// Which version of a secret: the one with a staging label, or one version id.
+///
+/// ```
+/// use secretcache::Selector;
+///
+/// assert_eq!(Selector::stage("AWSCURRENT"), Selector::CURRENT);
+/// assert_eq!(Selector::stage("AWSPENDING").to_string(), "stage AWSPENDING");
+/// ```
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+pub struct Selector<'a>(Which<&'a str>);
+
+#[derive(Clone, Copy, Debug, Eq, PartialEq, Hash)]
+pub(crate) enum Which<S> {
+    Current,
+    Stage(S),
+    VersionId(S),
+}
+
+impl<'a> Selector<'a> {
+    /// The version labelled `AWSCURRENT`.
+    pub const CURRENT: Selector<'static> = Selector(Which::Current);
+
+    /// The version with this staging label.
+    pub fn stage(stage: &'a str) -> Self {
+        if stage == AWSCURRENT { Self(Which::Current) } else { Self(Which::Stage(stage)) }
+    }
+
+    /// The version with this id, whatever its labels.
+    pub fn version_id(version_id: &'a str) -> Self {
+        Self(Which::VersionId(version_id))
+    }
+
+    /// The staging label asked for, if it is one.
+    pub fn as_stage(self) -> Option<&'a str> {
+        match self.0 {
+            Which::Current => Some(AWSCURRENT),
+            Which::Stage(stage) => Some(stage),
+            Which::VersionId(_) => None,
+        }
+    }
+
+    /// The version id asked for, if it is one.
+    pub fn as_version_id(self) -> Option<&'a str> {
+        match self.0 {
+            Which::VersionId(version_id) => Some(version_id),
+            _ => None,
+        }
+    }
+
+    /// Checks the lengths that the service will check, before a call is paid for.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::InvalidArgument`] naming the argument and its limits.
+    pub fn validate(self) -> Result<(), Error> {
+        match self.0 {
+            Which::Current => Ok(()),
+            Which::Stage(stage) if stage.is_empty() || stage.len() > LONGEST_STAGE => Err(invalid(format!(
+                "a version stage has 1 to {LONGEST_STAGE} characters; this one has {}",
+                stage.len()
+            ))),
+            Which::VersionId(id) if !(SHORTEST_VERSION_ID..=LONGEST_VERSION_ID).contains(&id.len()) => {
+                Err(invalid(format!(
+                    "a version id has {SHORTEST_VERSION_ID} to {LONGEST_VERSION_ID} characters; this one has \
+                     {}. To ask by staging label, pass a version stage",
+                    id.len()
+                )))
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+impl fmt::Display for Selector<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            Which::Current => write!(f, "stage {AWSCURRENT}"),
+            Which::Stage(stage) => write!(f, "stage {stage}"),
+            Which::VersionId(version_id) => write!(f, "version id {version_id}"),
+        }
+    }
+}
+
+/// A selector of one's own.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct OwnedSelector(Which<Box<str>>);
+
+impl OwnedSelector {
+    /// The selector, borrowed.
+    pub fn as_ref(&self) -> Selector<'_> {
+        Selector(match &self.0 {
+            Which::Current => Which::Current,
+            Which::Stage(stage) => Which::Stage(stage),
+            Which::VersionId(version_id) => Which::VersionId(version_id),
+        })
+    }
+}
+
+impl From<Selector<'_>> for OwnedSelector {
+    fn from(selector: Selector<'_>) -> Self {
+        Self(match selector.0 {
+            Which::Current => Which::Current,
+            Which::Stage(stage) => Which::Stage(stage.into()),
+            Which::VersionId(version_id) => Which::VersionId(version_id.into()),
+        })
+    }
+}
+
+/// Checks a secret id as far as can be done without asking the service.
+///
+/// # Errors
+///
+/// [`ErrorKind::InvalidArgument`] if it is empty, longer than 2,048 characters or holds control characters.
+pub(crate) fn validate_secret_id(id: &str) -> Result<(), Error> {
+    if id.is_empty() {
+        return Err(invalid("the secret id is empty; pass the secret's name or its ARN"));
+    }
+    if id.len() > LONGEST_ID {
+        let length = id.len();
+        return Err(invalid(format!(
+            "a secret id has at most {LONGEST_ID} characters; this one has {length}"
+        )));
+    }
+    if id.chars().any(char::is_control) {
+        return Err(invalid(format!(
+            "the secret id {id:?} holds a control character; was a line end read along?"
+        )));
+    }
+    Ok(())
+}
+
+/// The other ids under which the secret `id` is known, once a source has told its ARN: the ARN, and the ARN without
+/// the six characters the service appends.
+///
+/// Nothing is derived unless ARN and id fit together, since one wrong alias would hand out another secret's value.
+/// From an ARN the plain name is never derived: it means the caller's own account and Region, the ARN need not.
+pub(crate) fn aliases(id: &str, arn: &str) -> Vec<String> {
+    let Some((partial, suffix)) = arn.rsplit_once('-') else { return Vec::new() };
+    let is_arn = partial.starts_with("arn:") && partial.split(':').nth(2) == Some("secretsmanager");
+    if !is_arn || suffix.len() != 6 || !suffix.bytes().all(|byte| byte.is_ascii_alphanumeric()) {
+        return Vec::new();
+    }
+    let name = partial.splitn(7, ':').nth(6);
+    if id != arn && id != partial && Some(id) != name {
+        return Vec::new();
+    }
+    [arn, partial].into_iter().filter(|alias| *alias != id).map(str::to_owned).collect()
+}
+
+fn invalid(message: impl Into<Cow<'static, str>>) -> Error {
+    Error::new(ErrorKind::InvalidArgument, message.into())
+}
+
+/// The key of the map that hits read.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(crate) struct Key {
+    pub(crate) id: Box<str>,
+    pub(crate) selector: OwnedSelector,
+}
+
+impl Key {
+    pub(crate) fn new(id: &str, selector: Selector<'_>) -> Self {
+        Self { id: id.into(), selector: selector.into() }
+    }
+}
+
+/// A key that a reader asks by: nothing is copied for a hit.
+pub(crate) struct KeyRef<'a> {
+    pub(crate) id: &'a str,
+    pub(crate) selector: Selector<'a>,
+}
+
+impl Hash for Key {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        KeyRef { id: &self.id, selector: self.selector.as_ref() }.hash(state);
+    }
+}
+
+impl Hash for KeyRef<'_> {
+    #[inline]
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        // The id alone for the usual case: one call of the hasher.
+        state.write(self.id.as_bytes());
+        match self.selector.0 {
+            Which::Current => {}
+            Which::Stage(stage) => stage.hash(state),
+            Which::VersionId(version_id) => version_id.hash(state),
+        }
+    }
+}
+
+impl Equivalent<Key> for KeyRef<'_> {
+    #[inline]
+    fn equivalent(&self, key: &Key) -> bool {
+        self.selector == key.selector.as_ref() && *self.id == *key.id
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ARN: &str = "arn:aws:secretsmanager:us-east-1:123456789012:secret:prod/checkout/db-a1B2c3";
+
+    #[test]
+    fn ids_are_checked_before_a_call() {
+        assert!(validate_secret_id("prod/db").is_ok());
+        for bad in ["", "prod/db\n", &"x".repeat(2049)] {
+            assert_eq!(validate_secret_id(bad).unwrap_err().kind(), ErrorKind::InvalidArgument);
+        }
+    }
+
+    #[test]
+    fn a_stage_passed_as_version_id_is_explained() {
+        let error = Selector::version_id("AWSPREVIOUS").validate().unwrap_err();
+        assert!(error.message().contains("staging label"), "{error}");
+    }
+
+    #[test]
+    fn a_name_reveals_its_arns_but_an_arn_reveals_no_name() {
+        let partial = &ARN[..ARN.len() - 7];
+        assert_eq!(aliases("prod/checkout/db", ARN), [ARN, partial]);
+        assert_eq!(aliases(ARN, ARN), [partial]);
+        assert_eq!(aliases(partial, ARN), [ARN]);
+    }
+
+    #[test]
+    fn an_arn_that_does_not_fit_the_id_reveals_nothing() {
+        for (id, arn) in
+            [("other", ARN), ("x", "arn"), ("x", ""), ("db", ARN), ("x", "arn:aws:s3:::x-abcdef")]
+        {
+            assert!(aliases(id, arn).is_empty(), "{id} {arn}");
+        }
+    }
+}

@@ -1,0 +1,242 @@
+//! AWS Secrets Manager as a source, through the AWS SDK.
+
+use std::env;
+use std::error::Error as StdError;
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use aws_config::retry::RetryConfig;
+use aws_config::timeout::TimeoutConfig;
+use aws_config::{BehaviorVersion, FrameworkMetadata, Region, SdkConfig};
+use aws_credential_types::provider::error::CredentialsError;
+use aws_sdk_secretsmanager::Client;
+use aws_sdk_secretsmanager::config::http::HttpResponse;
+use aws_sdk_secretsmanager::config::{Credentials as SdkCredentials, SharedHttpClient};
+use aws_sdk_secretsmanager::error::{ProvideErrorMetadata, SdkError};
+use aws_sdk_secretsmanager::operation::RequestId;
+use aws_sdk_secretsmanager::primitives::DateTime;
+use aws_smithy_http_client::proxy::ProxyConfig;
+use aws_smithy_http_client::tls::{self, TlsContext, TrustStore};
+use aws_smithy_http_client::{Builder as HttpBuilder, ConnectorBuilder};
+use zeroize::Zeroizing;
+
+use super::options::{Options, TIMEOUT};
+use crate::answer::Description;
+use crate::error::{Error, ErrorKind, ServiceFault};
+use crate::id::Selector;
+use crate::secret::{Fetched, Value};
+use crate::source::{BoxFuture, SecretSource};
+
+/// How long an idle connection is kept. A secrets client is idle most of the time, and middleboxes forget idle
+/// connections after a minute or so.
+const IDLE: Duration = Duration::from_secs(20);
+
+/// A client of the service.
+pub(super) struct AwsSource(Client);
+
+impl AwsSource {
+    /// Finds Region, endpoint and credentials sources as the options and the environment say.
+    pub(super) async fn connect(options: &Options) -> Result<Self, Error> {
+        let ca_bundle = read_ca_bundle(options)?;
+        let timeout = options.timeout.unwrap_or(TIMEOUT);
+        // One attempt must leave room for another within the whole.
+        let attempt = timeout.mul_f64(0.4);
+        let timeouts = TimeoutConfig::builder()
+            .connect_timeout(attempt.min(Duration::from_secs(1)))
+            .operation_attempt_timeout(attempt)
+            .operation_timeout(timeout)
+            .build();
+        let mut loader = aws_config::defaults(BehaviorVersion::v2026_01_12())
+            .retry_config(RetryConfig::standard().with_max_attempts(3))
+            .timeout_config(timeouts)
+            .http_client(http_client(ca_bundle.as_deref()));
+        if let Ok(metadata) = FrameworkMetadata::new("secretcache", Some(env!("CARGO_PKG_VERSION"))) {
+            loader = loader.framework_metadata(metadata);
+        }
+        if let Some(region) = options.region.clone().or_else(legacy_region) {
+            loader = loader.region(Region::new(region));
+        }
+        if let Some(url) = &options.endpoint_url {
+            loader = loader.endpoint_url(url);
+        }
+        if let Some(profile) = &options.profile {
+            loader = loader.profile_name(profile);
+        }
+        if let Some(use_fips) = options.use_fips {
+            loader = loader.use_fips(use_fips);
+        }
+        if let Some(credentials) = &options.credentials {
+            let token = credentials.session_token.as_ref().map(|token| token.to_string());
+            let (id, key) = (credentials.access_key_id.clone(), credentials.secret_access_key.to_string());
+            loader =
+                loader.credentials_provider(SdkCredentials::new(id, key, token, None, "secretcache options"));
+        }
+        let config: SdkConfig = loader.load().await;
+        if config.region().is_none() {
+            return Err(Error::new(
+                ErrorKind::NoRegion,
+                "no AWS Region is configured: set AWS_REGION, give the profile a region, or pass one",
+            ));
+        }
+        Ok(Self(Client::new(&config)))
+    }
+}
+
+/// `AWS_DEFAULT_REGION`, which botocore and the AWS command line read and this SDK does not. `AWS_REGION` goes first.
+fn legacy_region() -> Option<String> {
+    let set = |name| env_var(name).filter(|value| !value.is_empty());
+    if set("AWS_REGION").is_some() { None } else { set("AWS_DEFAULT_REGION") }
+}
+
+/// The trusted certificates, if the options or `AWS_CA_BUNDLE` name others than the system's. This SDK does not read
+/// that variable; botocore and the AWS command line do.
+fn read_ca_bundle(options: &Options) -> Result<Option<Vec<u8>>, Error> {
+    let path = options.ca_bundle.clone().or_else(|| env_var("AWS_CA_BUNDLE").map(PathBuf::from));
+    let Some(path) = path.filter(|path| path != Path::new("")) else { return Ok(None) };
+    let invalid = |problem: String| {
+        let path = path.display();
+        Error::new(ErrorKind::InvalidConfiguration, format!("the CA bundle {path} {problem}"))
+    };
+    let bundle = std::fs::read(&path).map_err(|error| invalid(format!("cannot be read: {error}")))?;
+    let has_certificate = bundle.windows(27).any(|window| window == b"-----BEGIN CERTIFICATE-----");
+    if has_certificate { Ok(Some(bundle)) } else { Err(invalid("holds no PEM certificate".into())) }
+}
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the AWS environment variables that the SDK itself does not read"
+)]
+fn env_var(name: &str) -> Option<String> {
+    env::var(name).ok()
+}
+
+fn http_client(ca_bundle: Option<&[u8]>) -> SharedHttpClient {
+    let trust = match ca_bundle {
+        Some(bundle) => TrustStore::empty().with_pem_certificate(bundle),
+        None => TrustStore::default(),
+    };
+    HttpBuilder::new().pool_idle_timeout(IDLE).pool_max_idle_per_host(2).build_with_connector_fn(
+        move |settings, components| {
+            let provider = tls::Provider::Rustls(tls::rustls_provider::CryptoMode::AwsLc);
+            let mut connector = ConnectorBuilder::default().tls_provider(provider);
+            if let Ok(context) = TlsContext::builder().with_trust_store(trust.clone()).build() {
+                connector.set_tls_context(context);
+            }
+            connector.set_connector_settings(settings.cloned());
+            connector.set_proxy_config(Some(ProxyConfig::from_env()));
+            if let Some(components) = components {
+                connector.set_sleep_impl(components.sleep_impl());
+            }
+            connector.build()
+        },
+    )
+}
+
+impl SecretSource for AwsSource {
+    fn describe<'a>(&'a self, id: &'a str) -> BoxFuture<'a, Result<Description, Error>> {
+        Box::pin(async move {
+            let call = self.0.describe_secret().secret_id(id).send();
+            let answer = call.await.map_err(|error| failure("DescribeSecret", error))?;
+            let mut description = Description { arn: answer.arn, ..Description::default() };
+            description.versions = answer.version_ids_to_stages.unwrap_or_default().into_iter().collect();
+            Ok(description)
+        })
+    }
+
+    fn fetch<'a>(&'a self, id: &'a str, selector: Selector<'a>) -> BoxFuture<'a, Result<Fetched, Error>> {
+        Box::pin(async move {
+            // The stage is always sent, AWSCURRENT too: policies may be conditioned on it.
+            let call = self
+                .0
+                .get_secret_value()
+                .secret_id(id)
+                .set_version_stage(selector.as_stage().map(str::to_owned))
+                .set_version_id(selector.as_version_id().map(str::to_owned));
+            let answer = call.send().await.map_err(|error| failure("GetSecretValue", error))?;
+            let mut fetched = Fetched {
+                arn: answer.arn,
+                name: answer.name,
+                version_id: answer.version_id,
+                version_stages: answer.version_stages.unwrap_or_default(),
+                ..Fetched::default()
+            };
+            fetched.created_date = answer.created_date.and_then(system_time);
+            fetched.value = match (answer.secret_string, answer.secret_binary) {
+                (Some(string), _) => Value::String(Zeroizing::new(string)),
+                (None, Some(binary)) => Value::Binary(Zeroizing::new(binary.into_inner())),
+                (None, None) => Value::Absent,
+            };
+            Ok(fetched)
+        })
+    }
+}
+
+fn system_time(date: DateTime) -> Option<std::time::SystemTime> {
+    date.try_into().ok()
+}
+
+/// What a failed call means, with the service's own words where it answered.
+fn failure<E>(operation: &'static str, error: SdkError<E, HttpResponse>) -> Error
+where
+    E: ProvideErrorMetadata + RequestId + StdError + Send + Sync + 'static,
+{
+    match &error {
+        SdkError::ServiceError(context) => {
+            let status = context.raw().status().as_u16();
+            let metadata = context.err().meta();
+            let code = metadata.code().unwrap_or("Unknown");
+            let message = metadata.message().unwrap_or("the service gave no reason");
+            let kind = ErrorKind::from_service(code, message, Some(status));
+            let fault = ServiceFault::new(operation, code, message)
+                .with_response(status, context.err().request_id().map(str::to_owned));
+            Error::new(kind, message).with_fault(fault)
+        }
+        SdkError::TimeoutError(_) => {
+            Error::new(ErrorKind::Timeout, format!("{operation}: no answer in time"))
+        }
+        SdkError::DispatchFailure(dispatch) if dispatch.is_timeout() => {
+            Error::new(ErrorKind::Timeout, format!("{operation}: no connection in time"))
+        }
+        SdkError::ResponseError(context) => {
+            let status = context.raw().status().as_u16();
+            let kind = if status >= 500 { ErrorKind::ServiceUnavailable } else { ErrorKind::InvalidResponse };
+            Error::new(kind, format!("{operation}: the answer (HTTP {status}) could not be understood"))
+        }
+        _ => not_sent(operation, &error),
+    }
+}
+
+/// A request that never got an answer: no credentials, or no connection.
+fn not_sent(operation: &'static str, error: &(dyn StdError + 'static)) -> Error {
+    let mut reason = error.to_string();
+    let mut credentials_missing = None;
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        reason = error.to_string();
+        if let Some(error) = error.downcast_ref::<CredentialsError>() {
+            credentials_missing = Some(matches!(error, CredentialsError::CredentialsNotLoaded(_)));
+        }
+        cause = error.source();
+    }
+    match credentials_missing {
+        Some(true) => Error::new(
+            ErrorKind::NoCredentials,
+            "no AWS credentials were found: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, log in with a profile, \
+             or give the machine a role",
+        ),
+        Some(false) => {
+            Error::new(ErrorKind::NoCredentials, format!("the AWS credentials could not be loaded: {reason}"))
+        }
+        None => {
+            let text = format!("{operation}: the endpoint could not be reached: {reason}");
+            Error::new(ErrorKind::Connection, text)
+        }
+    }
+}
+
+impl fmt::Debug for AwsSource {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("AwsSource")
+    }
+}

@@ -1,0 +1,171 @@
+//! The settings of a cache.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::options::{Credentials, Options, TIMEOUT};
+use super::secret_cache::SecretCache;
+use crate::backoff::Backoff;
+use crate::config::Config;
+use crate::error::Error;
+use crate::source::SecretSource;
+
+/// Settings of a [`SecretCache`]; the defaults are those of [`Config`].
+///
+/// ```
+/// use std::time::Duration;
+/// use secretcache::SecretCache;
+///
+/// let cache = SecretCache::builder()
+///     .refresh_interval(Duration::from_secs(60))
+///     .max_stale(Duration::from_secs(86_400))
+///     .region("eu-central-1")
+///     .build()?;
+/// # Ok::<(), secretcache::Error>(())
+/// ```
+#[derive(Clone, Debug, Default)]
+#[must_use]
+pub struct Builder {
+    config: Config,
+    options: Options,
+    source: Option<Arc<dyn SecretSource>>,
+}
+
+/// Where a cache gets its secrets from.
+#[derive(Clone, Debug)]
+pub(super) enum Transport {
+    Aws(Arc<Options>),
+    Source(Arc<dyn SecretSource>),
+}
+
+impl Transport {
+    /// How long one request may take.
+    pub(super) fn timeout(&self) -> Duration {
+        match self {
+            Self::Aws(options) => options.timeout.unwrap_or(TIMEOUT),
+            Self::Source(_) => TIMEOUT,
+        }
+    }
+}
+
+impl Builder {
+    /// How long a value counts as fresh; each is refreshed between half of it and all of it. Zero: every read asks
+    /// the service first.
+    pub fn refresh_interval(mut self, interval: Duration) -> Self {
+        self.config.ttl = interval;
+        self
+    }
+
+    /// The refresh interval of one secret, by the id it is asked for with.
+    pub fn refresh_interval_of(mut self, id: impl Into<String>, interval: Duration) -> Self {
+        self.config.ttl_of.insert(id.into(), interval);
+        self
+    }
+
+    /// How long after its last confirmation a value may be served while it cannot be refreshed.
+    pub fn max_stale(mut self, max_stale: Duration) -> Self {
+        self.config.max_stale = Some(max_stale);
+        self
+    }
+
+    /// How long a reader waits for the service when a last-known value exists.
+    pub fn max_wait(mut self, max_wait: Duration) -> Self {
+        self.config.max_wait = max_wait;
+        self
+    }
+
+    /// How many secrets are kept.
+    pub fn max_size(mut self, max_size: usize) -> Self {
+        self.config.max_size = max_size;
+        self
+    }
+
+    /// Whether the last-known value is also served once the service denies it. Default: yes.
+    pub fn stale_on_denied(mut self, stale_on_denied: bool) -> Self {
+        self.config.stale_on_denied = stale_on_denied;
+        self
+    }
+
+    /// The waits after failures.
+    pub fn backoff(mut self, backoff: Backoff) -> Self {
+        self.config.backoff = backoff;
+        self
+    }
+
+    /// The AWS Region.
+    pub fn region(mut self, region: impl Into<String>) -> Self {
+        self.options.region = Some(region.into());
+        self
+    }
+
+    /// The service endpoint, for instance that of `secretcache local` or of a VPC endpoint.
+    pub fn endpoint_url(mut self, url: impl Into<String>) -> Self {
+        self.options.endpoint_url = Some(url.into());
+        self
+    }
+
+    /// The profile in the AWS configuration files.
+    pub fn profile(mut self, profile: impl Into<String>) -> Self {
+        self.options.profile = Some(profile.into());
+        self
+    }
+
+    /// Credentials to use as they are.
+    pub fn credentials(mut self, credentials: Credentials) -> Self {
+        self.options.credentials = Some(credentials);
+        self
+    }
+
+    /// A file of PEM certificates to trust instead of the system's.
+    pub fn ca_bundle(mut self, path: impl Into<PathBuf>) -> Self {
+        self.options.ca_bundle = Some(path.into());
+        self
+    }
+
+    /// Whether to use the FIPS endpoint.
+    pub fn use_fips(mut self, use_fips: bool) -> Self {
+        self.options.use_fips = Some(use_fips);
+        self
+    }
+
+    /// How long one operation may take with all its retries. Default: 5 s.
+    pub fn timeout(mut self, timeout: Duration) -> Self {
+        self.options.timeout = Some(timeout);
+        self
+    }
+
+    /// All cache settings at once.
+    pub fn config(mut self, config: Config) -> Self {
+        self.config = config;
+        self
+    }
+
+    /// All connection settings at once.
+    pub fn options(mut self, options: Options) -> Self {
+        self.options = options;
+        self
+    }
+
+    /// A secret store of one's own instead of AWS Secrets Manager.
+    pub fn source(mut self, source: impl SecretSource) -> Self {
+        self.source = Some(Arc::new(source));
+        self
+    }
+
+    /// The cache. Nothing is started yet, and nobody asked.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::InvalidConfiguration`](crate::ErrorKind::InvalidConfiguration) naming the setting that makes no
+    /// sense.
+    pub fn build(self) -> Result<SecretCache, Error> {
+        self.config.validate()?;
+        self.options.validate()?;
+        let transport = match self.source {
+            Some(source) => Transport::Source(source),
+            None => Transport::Aws(Arc::new(self.options)),
+        };
+        Ok(SecretCache::from_builder(self.config, transport))
+    }
+}

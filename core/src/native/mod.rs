@@ -1,0 +1,25 @@
+//! The native driver: an embedded tokio runtime, the AWS SDK as source, a background refresher.
+//!
+//! Nothing here starts before the first secret is asked for, and everything is made anew in a forked child.
+
+mod aws;
+mod builder;
+mod clock;
+mod driver;
+mod log;
+mod options;
+mod process;
+mod refresher;
+mod request;
+mod runtime;
+mod secret_cache;
+mod wait;
+
+pub use builder::Builder;
+pub use clock::SystemClock;
+pub use log::LogLimiter;
+pub use options::{Credentials, Options};
+pub use process::{PerProcess, fresh_seed, generation};
+pub use request::{Get, Request};
+pub use runtime::shutdown;
+pub use secret_cache::{SecretCache, Started};

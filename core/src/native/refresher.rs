@@ -1,0 +1,45 @@
+//! The background refresher: keeps secrets in use fresh, so that their readers never wait.
+
+use std::sync::{Arc, Weak};
+use std::time::Duration;
+
+use tokio::sync::Semaphore;
+
+use super::clock::SystemClock;
+use super::secret_cache::Live;
+
+/// How many refreshes run at the same time.
+const AT_ONCE: usize = 16;
+/// Timers stand still while a machine is suspended: look again at least this often.
+const LONGEST_SLEEP: Duration = Duration::from_secs(60);
+
+/// Runs until the cache is dropped or closed.
+pub(super) async fn keep_fresh(cache: Weak<Live>) {
+    let slots = Arc::new(Semaphore::new(AT_ONCE));
+    loop {
+        let Some(live) = cache.upgrade() else { return };
+        let due = live.cache.due(SystemClock::now());
+        for ticket in due.tickets {
+            let (live, slots) = (Arc::clone(&live), Arc::clone(&slots));
+            tokio::spawn(async move {
+                let _slot = slots.acquire_owned().await;
+                live.run(ticket).await;
+            });
+        }
+        if live.cache.is_closed() {
+            return;
+        }
+        // Secrets that come due within a moment of each other share one look.
+        let moment = granularity(live.cache.config().ttl);
+        let wait = due.next.unwrap_or(LONGEST_SLEEP).clamp(moment, LONGEST_SLEEP.max(moment));
+        let news = Arc::clone(&live.news);
+        drop(live);
+        if tokio::time::timeout(wait, news.notified()).await.is_ok() {
+            tokio::time::sleep(moment).await;
+        }
+    }
+}
+
+fn granularity(ttl: Duration) -> Duration {
+    (ttl / 256).clamp(Duration::from_millis(5), Duration::from_secs(1))
+}

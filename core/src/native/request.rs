@@ -1,0 +1,159 @@
+//! One read, before it is run: the same for waiting threads and for asynchronous code.
+
+use std::future::{Future, IntoFuture};
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use tokio::task::JoinHandle;
+
+use super::secret_cache::{SecretCache, Started, forbid_own_thread};
+use super::{runtime, wait};
+use crate::error::Error;
+use crate::flight::Waiter;
+use crate::hit::Hit;
+use crate::id::Selector;
+use crate::secret::Secret;
+
+/// A read of one version of a secret: `.await` it, or [`wait`](Request::wait) for it.
+///
+/// ```no_run
+/// # async fn example(cache: secretcache::SecretCache) -> Result<(), secretcache::Error> {
+/// let pending = cache.get("prod/checkout/db").stage("AWSPENDING").await?;
+/// let exact = cache.get("prod/checkout/db").version_id("a1b2c3d4-5678-90ab-cdef-EXAMPLE11111").wait()?;
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone, Copy, Debug)]
+#[must_use = "a request does nothing until it is awaited or waited for"]
+pub struct Request<'a> {
+    cache: &'a SecretCache,
+    id: &'a str,
+    selector: Selector<'a>,
+}
+
+impl<'a> Request<'a> {
+    pub(super) fn new(cache: &'a SecretCache, id: &'a str) -> Self {
+        Self { cache, id, selector: Selector::CURRENT }
+    }
+
+    /// The version with this staging label instead of `AWSCURRENT`.
+    pub fn stage(self, stage: &'a str) -> Self {
+        self.selector(Selector::stage(stage))
+    }
+
+    /// The version with this id, whatever its labels.
+    pub fn version_id(self, version_id: &'a str) -> Self {
+        self.selector(Selector::version_id(version_id))
+    }
+
+    /// The version that a selector names.
+    pub fn selector(mut self, selector: Selector<'a>) -> Self {
+        self.selector = selector;
+        self
+    }
+
+    /// Runs the read on this thread: from memory at once, otherwise it waits for the source.
+    ///
+    /// # Errors
+    ///
+    /// Why the secret could not be had, if there is no last-known value to serve.
+    #[inline]
+    pub fn wait(self) -> Result<Hit<'a>, Error> {
+        match self.cache.hit(self.id, self.selector) {
+            Some(hit) => Ok(hit),
+            None => self.wait_for_source(),
+        }
+    }
+
+    #[cold]
+    fn wait_for_source(self) -> Result<Hit<'a>, Error> {
+        loop {
+            let mut waiter = match self.cache.start(self.id, self.selector) {
+                Started::Ready(result) => return result,
+                Started::Wait(waiter) => waiter,
+            };
+            forbid_own_thread()?;
+            let patience = waiter.patience();
+            let outcome = wait::wait(&mut waiter, patience);
+            if outcome.is_none()
+                && let Some(secret) = self.cache.give_up(self.id, self.selector, &waiter)
+            {
+                return Ok(Hit::owned(secret));
+            }
+            let outcome = outcome.or_else(|| wait::wait(&mut waiter, None));
+            if let Some(result) = outcome.and_then(crate::Outcome::for_reader) {
+                return result.map(Hit::owned);
+            }
+        }
+    }
+}
+
+impl<'a> IntoFuture for Request<'a> {
+    type Output = Result<Secret, Error>;
+    type IntoFuture = Get<'a>;
+
+    fn into_future(self) -> Get<'a> {
+        Get { request: self, waiting: None }
+    }
+}
+
+/// A read under way. It runs on any executor; dropping it never cancels the fetch, which others may wait for.
+#[derive(Debug)]
+#[must_use = "futures do nothing until they are awaited"]
+pub struct Get<'a> {
+    request: Request<'a>,
+    waiting: Option<(Waiter, Option<Timer>)>,
+}
+
+impl Future for Get<'_> {
+    type Output = Result<Secret, Error>;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        let Request { cache, id, selector } = self.request;
+        loop {
+            let Some((waiter, timer)) = &mut self.waiting else {
+                match cache.start(id, selector) {
+                    Started::Ready(result) => return Poll::Ready(result.map(|hit| hit.to_secret())),
+                    Started::Wait(waiter) => {
+                        let timer = waiter.patience().and_then(Timer::start);
+                        self.waiting = Some((waiter, timer));
+                        continue;
+                    }
+                }
+            };
+            if let Poll::Ready(outcome) = Pin::new(&mut *waiter).poll(context) {
+                self.waiting = None;
+                match outcome.for_reader() {
+                    Some(result) => return Poll::Ready(result),
+                    None => continue,
+                }
+            }
+            let is_over = timer.as_mut().is_some_and(|timer| Pin::new(&mut timer.0).poll(context).is_ready());
+            if is_over {
+                *timer = None;
+                if let Some(secret) = cache.give_up(id, selector, waiter) {
+                    return Poll::Ready(Ok(secret));
+                }
+            }
+            return Poll::Pending;
+        }
+    }
+}
+
+/// A timer on our own runtime, since the reader may run on another.
+#[derive(Debug)]
+struct Timer(JoinHandle<()>);
+
+impl Timer {
+    fn start(patience: Duration) -> Option<Self> {
+        let sleep = async move { tokio::time::sleep(patience).await };
+        Some(Self(runtime::handle().ok()?.spawn(sleep)))
+    }
+}
+
+impl Drop for Timer {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}

@@ -1,0 +1,345 @@
+//! The cache as Rust programs use it.
+
+use std::fmt;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use tokio::sync::Notify;
+
+use super::aws::AwsSource;
+use super::builder::{Builder, Transport};
+use super::clock::SystemClock;
+use super::process::{PerProcess, fresh_seed};
+use super::request::Request;
+use super::{driver, log, refresher, runtime, wait};
+use crate::answer::Answer;
+use crate::cache::{Cache, Forced, Lookup};
+use crate::config::Config;
+use crate::error::{Error, ErrorKind};
+use crate::event::{Event, Listener};
+use crate::flight::{Outcome, Waiter};
+use crate::hit::Hit;
+use crate::id::{OwnedSelector, Selector};
+use crate::secret::Secret;
+use crate::source::SecretSource;
+use crate::stats::Stats;
+use crate::ticket::Ticket;
+
+/// Secrets from memory, kept fresh in the background.
+///
+/// Cheap to clone; clones share one cache. Nothing is started and nobody is asked until the first read. Any number
+/// of readers of one secret cause one request; while a value is in use it is refreshed beside its readers, and when
+/// the service cannot be reached, the last-known value goes on being served.
+///
+/// ```no_run
+/// use secretcache::SecretCache;
+///
+/// # async fn example() -> Result<(), secretcache::Error> {
+/// let cache = SecretCache::builder().build()?;
+///
+/// // In asynchronous code:
+/// let secret = cache.get("prod/checkout/db").await?;
+/// let password = secret.field("password")?;
+///
+/// // In plain code:
+/// let secret = cache.get("prod/checkout/db").wait()?;
+/// println!("version {}", secret.version_id().unwrap_or("unknown"));
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone)]
+pub struct SecretCache(Arc<Handle>);
+
+struct Handle {
+    config: Config,
+    transport: Transport,
+    listeners: Mutex<Vec<Listener>>,
+    live: PerProcess<Arc<Live>>,
+    closed: AtomicBool,
+}
+
+/// What one process has of a cache.
+pub(super) struct Live {
+    pub(super) cache: Cache,
+    /// Something was completed, so the refresher's next look may have to come sooner.
+    pub(super) news: Arc<Notify>,
+    transport: Transport,
+    source: tokio::sync::Mutex<Option<Arc<dyn SecretSource>>>,
+    refreshing: AtomicBool,
+}
+
+/// How a read begins: see [`SecretCache::start`].
+#[derive(Debug)]
+pub enum Started<'a> {
+    /// It is answered.
+    Ready(Result<Hit<'a>, Error>),
+    /// The answer is being fetched.
+    Wait(Waiter),
+}
+
+impl SecretCache {
+    /// Settings, to be finished with [`Builder::build`].
+    pub fn builder() -> Builder {
+        Builder::default()
+    }
+
+    pub(super) fn from_builder(config: Config, transport: Transport) -> Self {
+        let listeners = Mutex::new(vec![log::tracing_listener()]);
+        let live = PerProcess::new();
+        Self(Arc::new(Handle { config, transport, listeners, live, closed: AtomicBool::new(false) }))
+    }
+
+    /// A read of the secret's current version; see [`Request`] for other versions and for how to run it.
+    pub fn get<'a>(&'a self, id: &'a str) -> Request<'a> {
+        Request::new(self, id)
+    }
+
+    /// The last-known value, if there is one: never waits, never asks anybody.
+    pub fn peek(&self, id: &str) -> Option<Hit<'_>> {
+        self.peek_version(id, Selector::CURRENT)
+    }
+
+    /// As [`SecretCache::peek`], for another version.
+    pub fn peek_version(&self, id: &str, selector: Selector<'_>) -> Option<Hit<'_>> {
+        self.0.live.get()?.cache.peek(id, selector, SystemClock::now())
+    }
+
+    /// The value, if it is in memory and fresh. Takes no lock, allocates nothing.
+    #[inline]
+    pub fn hit(&self, id: &str, selector: Selector<'_>) -> Option<Hit<'_>> {
+        self.0.live.get()?.cache.hit(id, selector, SystemClock::coarse())
+    }
+
+    /// Whether a value that [`SecretCache::hit`] gave is still what it would give. Counts as a hit if so. For
+    /// bindings that keep the last value at hand.
+    #[inline]
+    pub fn hit_again(&self, secret: &Secret) -> bool {
+        self.0.live.get().is_some_and(|live| live.cache.hit_again(secret, SystemClock::coarse()))
+    }
+
+    /// Begins a read, for drivers that wait in their own way: answers it, or sees to it that it is being fetched.
+    /// When the wait is over, pass the outcome to [`Outcome::for_reader`]; when patience is, see
+    /// [`SecretCache::give_up`].
+    pub fn start(&self, id: &str, selector: Selector<'_>) -> Started<'_> {
+        let live = match self.live() {
+            Ok(live) => live,
+            Err(error) => return Started::Ready(Err(error)),
+        };
+        match live.cache.lookup(id, selector, SystemClock::now()) {
+            Lookup::Hit(hit) => Started::Ready(Ok(hit)),
+            Lookup::HitDue(hit, ticket) => {
+                live.spawn(ticket);
+                Started::Ready(Ok(hit))
+            }
+            Lookup::Lead(ticket, waiter) => {
+                live.spawn(ticket);
+                Started::Wait(waiter)
+            }
+            Lookup::Follow(waiter) => Started::Wait(waiter),
+            Lookup::Failed(error) => Started::Ready(Err(error)),
+        }
+    }
+
+    /// What a reader gets that has waited for [`Waiter::patience`]: the last-known value.
+    pub fn give_up(&self, id: &str, selector: Selector<'_>, waiter: &Waiter) -> Option<Secret> {
+        self.0.live.get()?.cache.give_up(id, selector, waiter, SystemClock::now())
+    }
+
+    /// Fetches the secret's current version now, whatever its age, and clears its backoffs.
+    ///
+    /// # Errors
+    ///
+    /// Why it could not be fetched. The last-known value, if there is one, goes on being served.
+    pub async fn refresh(&self, id: &str) -> Result<Secret, Error> {
+        let task = self.start_refresh(id, Selector::CURRENT)?;
+        task.await.unwrap_or_else(|_| Err(stopped()))
+    }
+
+    /// As [`SecretCache::refresh`], waiting on this thread.
+    ///
+    /// # Errors
+    ///
+    /// As [`SecretCache::refresh`].
+    pub fn refresh_wait(&self, id: &str) -> Result<Secret, Error> {
+        let mut task = self.start_refresh(id, Selector::CURRENT)?;
+        forbid_own_thread()?;
+        wait::wait(&mut task, None).unwrap_or_else(|| Ok(Err(stopped()))).unwrap_or_else(|_| Err(stopped()))
+    }
+
+    /// Begins a forced refresh, for drivers that wait in their own way.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Closed`] if the cache is closed.
+    pub fn start_refresh(
+        &self,
+        id: &str,
+        selector: Selector<'_>,
+    ) -> Result<tokio::task::JoinHandle<Result<Secret, Error>>, Error> {
+        let live = Arc::clone(self.live()?);
+        let (id, selector) = (id.to_owned(), OwnedSelector::from(selector));
+        Ok(runtime::handle()?.spawn(async move { live.refresh(&id, selector.as_ref()).await }))
+    }
+
+    /// Forgets a secret with all its versions: the next read fetches it.
+    pub fn invalidate(&self, id: &str) {
+        if let Some(live) = self.0.live.get() {
+            live.cache.invalidate(id);
+        }
+    }
+
+    /// What the cache has done so far in this process, and holds now.
+    pub fn stats(&self) -> Stats {
+        self.0.live.get().map(|live| live.cache.stats(SystemClock::now())).unwrap_or_default()
+    }
+
+    /// Has a function told of every [`Event`] from now on: new versions, stale values, failures. It is called on
+    /// whichever thread noticed, so it must be quick.
+    pub fn on_event(&self, listener: impl Fn(&Event) + Send + Sync + 'static) {
+        let listener: Listener = Arc::new(listener);
+        // Under the lock, so that a cache coming to life at this moment gets it exactly once.
+        let mut listeners = self.0.listeners.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(live) = self.0.live.get() {
+            live.cache.listen(Arc::clone(&listener));
+        }
+        listeners.push(listener);
+    }
+
+    /// Forgets every value, ends the background work, and refuses further reads.
+    pub fn close(&self) {
+        self.0.closed.store(true, Ordering::Release);
+        if let Some(live) = self.0.live.get() {
+            live.cache.close();
+            live.news.notify_one();
+        }
+    }
+
+    #[inline]
+    fn live(&self) -> Result<&Arc<Live>, Error> {
+        match self.0.live.get() {
+            Some(live) => Ok(live),
+            None => self.come_alive(),
+        }
+    }
+
+    #[cold]
+    fn come_alive(&self) -> Result<&Arc<Live>, Error> {
+        if self.0.closed.load(Ordering::Acquire) {
+            return Err(Error::new(ErrorKind::Closed, "the cache has been closed"));
+        }
+        let listeners = self.0.listeners.lock().unwrap_or_else(PoisonError::into_inner);
+        self.0.live.get_or_try_make(|| {
+            let cache = Cache::new(self.0.config.clone(), fresh_seed())?;
+            listeners.iter().for_each(|listener| cache.listen(Arc::clone(listener)));
+            Ok(Arc::new(Live {
+                cache,
+                news: Arc::default(),
+                transport: self.0.transport.clone(),
+                source: tokio::sync::Mutex::default(),
+                refreshing: AtomicBool::new(false),
+            }))
+        })
+    }
+}
+
+impl Live {
+    /// Has a ticket completed on the runtime, whoever else goes away.
+    fn spawn(self: &Arc<Self>, ticket: Ticket) {
+        match runtime::handle() {
+            Ok(handle) => {
+                let live = Arc::clone(self);
+                handle.spawn(async move { live.run(ticket).await });
+                if !self.refreshing.swap(true, Ordering::AcqRel) {
+                    handle.spawn(refresher::keep_fresh(Arc::downgrade(self)));
+                }
+            }
+            Err(error) => ticket.complete(Err(error), SystemClock::now()),
+        }
+    }
+
+    pub(super) async fn run(self: Arc<Self>, ticket: Ticket) {
+        let mut thaws = 0;
+        loop {
+            let start = SystemClock::now();
+            let result = self.ask(&ticket, thaws > 0).await;
+            let end = SystemClock::now();
+            if driver::stood_still(&start, &end, self.transport.timeout()) && thaws < driver::MOST_THAWS {
+                thaws += 1;
+                continue;
+            }
+            ticket.complete(result, end);
+            break;
+        }
+        self.news.notify_one();
+    }
+
+    async fn ask(&self, ticket: &Ticket, anew: bool) -> Result<Answer, Error> {
+        let source = self.source(anew).await?;
+        driver::ask(ticket, source.as_ref(), &self.cache).await
+    }
+
+    /// The source, connected if need be; `anew` drops its old connections.
+    async fn source(&self, anew: bool) -> Result<Arc<dyn SecretSource>, Error> {
+        let mut source = self.source.lock().await;
+        if let Some(source) = source.as_ref().filter(|_| !anew) {
+            return Ok(Arc::clone(source));
+        }
+        let new: Arc<dyn SecretSource> = match &self.transport {
+            Transport::Source(source) => Arc::clone(source),
+            Transport::Aws(options) => Arc::new(AwsSource::connect(options).await?),
+        };
+        *source = Some(Arc::clone(&new));
+        Ok(new)
+    }
+
+    async fn refresh(self: &Arc<Self>, id: &str, selector: Selector<'_>) -> Result<Secret, Error> {
+        let mark = self.cache.mark();
+        loop {
+            let (waiter, is_ours) = match self.cache.force(id, selector, mark, SystemClock::now()) {
+                Forced::Lead(ticket, waiter) => {
+                    self.spawn(ticket);
+                    (waiter, true)
+                }
+                Forced::Follow(waiter) => (waiter, true),
+                Forced::Behind(waiter) => (waiter, false),
+                Forced::Failed(error) => return Err(error),
+            };
+            match waiter.await {
+                Outcome::Value(secret) if is_ours => return Ok(secret),
+                Outcome::Failed { error, .. } if is_ours => return Err(error),
+                _ => {}
+            }
+        }
+    }
+}
+
+/// Waiting for the runtime on one of its own threads would never end.
+pub(super) fn forbid_own_thread() -> Result<(), Error> {
+    if runtime::is_own_thread() {
+        let text = "a blocking call from the cache's own thread (an event listener) would never end; hand the \
+                    event to another thread first";
+        return Err(Error::new(ErrorKind::InvalidArgument, text));
+    }
+    Ok(())
+}
+
+fn stopped() -> Error {
+    Error::new(ErrorKind::Closed, "the process is shutting down")
+}
+
+impl Default for SecretCache {
+    /// A cache with the default settings and the environment's Region and credentials.
+    fn default() -> Self {
+        Self::from_builder(Config::default(), Transport::Aws(Arc::default()))
+    }
+}
+
+impl fmt::Debug for SecretCache {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let handle = &self.0;
+        f.debug_struct("SecretCache")
+            .field("config", &handle.config)
+            .field("transport", &handle.transport)
+            .finish_non_exhaustive()
+    }
+}

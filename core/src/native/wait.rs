@@ -1,0 +1,49 @@
+//! Waiting for a flight on a plain thread.
+
+use std::future::Future;
+use std::pin::pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::{Context, Poll, Wake, Waker};
+use std::thread::{self, Thread};
+use std::time::Duration;
+
+use super::clock::SystemClock;
+
+/// Waits for a future that needs no runtime, at most for `patience`. `None`: it took longer.
+pub(super) fn wait<F: Future + Unpin>(future: &mut F, patience: Option<Duration>) -> Option<F::Output> {
+    let parked = Arc::new(Parked { thread: thread::current(), woken: AtomicBool::new(false) });
+    let waker = Waker::from(Arc::clone(&parked));
+    let mut context = Context::from_waker(&waker);
+    let start = SystemClock::now();
+    let mut future = pin!(future);
+    loop {
+        if let Poll::Ready(output) = future.as_mut().poll(&mut context) {
+            return Some(output);
+        }
+        while !parked.woken.swap(false, Ordering::Acquire) {
+            match patience {
+                None => thread::park(),
+                Some(patience) => {
+                    let left = patience.saturating_sub(SystemClock::now().since(&start));
+                    if left.is_zero() {
+                        return None;
+                    }
+                    thread::park_timeout(left);
+                }
+            }
+        }
+    }
+}
+
+struct Parked {
+    thread: Thread,
+    woken: AtomicBool,
+}
+
+impl Wake for Parked {
+    fn wake(self: Arc<Self>) {
+        self.woken.store(true, Ordering::Release);
+        self.thread.unpark();
+    }
+}

@@ -1,0 +1,184 @@
+//! What to do about one read: the only place where freshness is decided.
+
+use std::time::Duration;
+
+use crate::config::Config;
+
+/// What is known about one cached version when a reader comes by.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Facts {
+    /// Since the value was last confirmed, by the clock that says most. `None`: nothing is cached.
+    pub(crate) age: Option<Duration>,
+    /// The refresh time drawn for this value, counted from its confirmation.
+    pub(crate) refresh_after: Duration,
+    /// The time to live that holds for this secret.
+    pub(crate) ttl: Duration,
+    /// How long the last failure still asks for patience. `None`: no failure, or its backoff is over.
+    pub(crate) backing_off: Option<Duration>,
+    /// The last failure, if unanswered by a success, was a denial rather than a failure to ask.
+    pub(crate) denied: bool,
+    /// A request is under way.
+    pub(crate) in_flight: bool,
+    /// A reader has already waited out its patience on the request under way.
+    pub(crate) overdue: bool,
+}
+
+/// What the reader gets.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Decision {
+    /// The value, for a further span without another look.
+    Serve { span: Duration },
+    /// The value, and somebody must refresh it beside the readers.
+    ServeAndRefresh { span: Duration },
+    /// The last-known value although it is past its freshness, for a further span.
+    ServeLastKnown { span: Duration },
+    /// A fetch must run (or is running); with a fallback the reader waits no longer than `max_wait`.
+    Await { fallback: bool },
+    /// The failure, until its backoff ends.
+    Fail,
+}
+
+/// The four ages of a value (docs/design.md, "Freshness").
+pub(crate) fn decide(facts: &Facts, config: &Config) -> Decision {
+    let usable = facts.age.filter(|age| may_fall_back(*age, facts.denied, config));
+    let Some(age) = usable else {
+        return if facts.backing_off.is_some() {
+            Decision::Fail
+        } else {
+            Decision::Await { fallback: false }
+        };
+    };
+    let until_max_stale = config.max_stale.map_or(Duration::MAX, |max_stale| max_stale.saturating_sub(age));
+    let fresh_for = facts.refresh_after.saturating_sub(age);
+    if !fresh_for.is_zero() {
+        return Decision::Serve { span: fresh_for.min(until_max_stale) };
+    }
+    let limit = facts.ttl.saturating_add(config.grace(facts.ttl));
+    let left = limit.saturating_sub(age);
+    if let Some(wait) = facts.backing_off {
+        let span = wait.min(until_max_stale);
+        // Within ttl + grace the value is not stale yet: its refresh merely failed once.
+        return if left.is_zero() {
+            Decision::ServeLastKnown { span }
+        } else {
+            Decision::Serve { span: span.min(left) }
+        };
+    }
+    match (left.is_zero(), facts.in_flight) {
+        (false, false) => Decision::ServeAndRefresh { span: left.min(until_max_stale) },
+        (false, true) => Decision::Serve { span: left.min(until_max_stale) },
+        (true, true) if facts.overdue => Decision::ServeLastKnown { span: Duration::ZERO },
+        (true, _) => Decision::Await { fallback: true },
+    }
+}
+
+/// Whether a value of this age may still be handed out for want of better.
+pub(crate) fn may_fall_back(age: Duration, denied: bool, config: &Config) -> bool {
+    let too_old = config.max_stale.is_some_and(|max_stale| age >= max_stale);
+    let revoked = denied && !config.stale_on_denied;
+    !too_old && !revoked
+}
+
+/// The refresh time of a value: between half its time to live and all of it, by `draw` in [0, 1), so that a fleet
+/// started together does not refresh together.
+pub(crate) fn refresh_after(ttl: Duration, draw: f64) -> Duration {
+    ttl.mul_f64(0.5 + 0.5 * draw)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const TTL: Duration = Duration::from_secs(300);
+
+    fn facts(age: u64) -> Facts {
+        Facts {
+            age: Some(Duration::from_secs(age)),
+            refresh_after: Duration::from_secs(200),
+            ttl: TTL,
+            backing_off: None,
+            denied: false,
+            in_flight: false,
+            overdue: false,
+        }
+    }
+
+    #[test]
+    fn the_four_ages() {
+        let config = Config::default();
+        assert_eq!(decide(&facts(199), &config), Decision::Serve { span: Duration::from_secs(1) });
+        // grace is a tenth of the ttl: 30 s
+        assert_eq!(
+            decide(&facts(200), &config),
+            Decision::ServeAndRefresh { span: Duration::from_secs(130) }
+        );
+        assert_eq!(decide(&facts(330), &config), Decision::Await { fallback: true });
+        let config = Config { max_stale: Some(Duration::from_secs(400)), ..Config::default() };
+        assert_eq!(decide(&facts(400), &config), Decision::Await { fallback: false });
+    }
+
+    #[test]
+    fn one_refresh_serves_all_readers() {
+        let under_way = Facts { in_flight: true, ..facts(250) };
+        assert_eq!(decide(&under_way, &Config::default()), Decision::Serve { span: Duration::from_secs(80) });
+    }
+
+    #[test]
+    fn an_outage_is_waited_for_once_then_served_at_once() {
+        let config = Config::default();
+        let overdue = Facts { in_flight: true, overdue: true, ..facts(1_000) };
+        assert!(matches!(decide(&overdue, &config), Decision::ServeLastKnown { .. }));
+        let backing_off = Facts { backing_off: Some(Duration::from_secs(7)), ..facts(1_000) };
+        let served = Decision::ServeLastKnown { span: Duration::from_secs(7) };
+        assert_eq!(decide(&backing_off, &config), served);
+    }
+
+    #[test]
+    fn a_denial_may_end_serving() {
+        let denied = Facts { denied: true, backing_off: Some(Duration::from_secs(7)), ..facts(1_000) };
+        assert!(matches!(decide(&denied, &Config::default()), Decision::ServeLastKnown { .. }));
+        let strict = Config { stale_on_denied: false, ..Config::default() };
+        assert_eq!(decide(&denied, &strict), Decision::Fail);
+    }
+
+    #[test]
+    fn a_ttl_of_zero_asks_every_time() {
+        let facts = Facts { ttl: Duration::ZERO, refresh_after: Duration::ZERO, ..facts(0) };
+        assert_eq!(decide(&facts, &Config::default()), Decision::Await { fallback: true });
+    }
+
+    proptest! {
+        #[test]
+        fn nothing_is_served_beyond_max_stale(
+            age in 0u64..10_000, after in 0u64..300, max_stale in 1u64..10_000, wait in prop::option::of(0u64..100),
+            in_flight: bool, overdue: bool, denied: bool,
+        ) {
+            let max_stale = Duration::from_secs(max_stale);
+            let config = Config { max_stale: Some(max_stale), ..Config::default() };
+            let facts = Facts {
+                refresh_after: Duration::from_secs(after), backing_off: wait.map(Duration::from_secs),
+                in_flight, overdue, denied, ..facts(age)
+            };
+            let span = match decide(&facts, &config) {
+                Decision::Serve { span } | Decision::ServeAndRefresh { span }
+                | Decision::ServeLastKnown { span } => span,
+                Decision::Await { fallback } => {
+                    prop_assert!(!fallback || Duration::from_secs(age) < max_stale);
+                    return Ok(());
+                }
+                Decision::Fail => return Ok(()),
+            };
+            prop_assert!(Duration::from_secs(age) < max_stale);
+            prop_assert!(Duration::from_secs(age) + span <= max_stale);
+        }
+
+        #[test]
+        fn jitter_stays_in_the_second_half(ttl in 0u64..1_000_000, draw in 0.0..1.0f64) {
+            let ttl = Duration::from_millis(ttl);
+            let after = refresh_after(ttl, draw);
+            prop_assert!(after <= ttl && after >= ttl.mul_f64(0.499_999));
+        }
+    }
+}

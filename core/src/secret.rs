@@ -1,0 +1,358 @@
+//! One version of a secret, and the only place where its bytes come out.
+
+use std::any::Any;
+use std::fmt;
+use std::sync::Arc;
+use std::sync::OnceLock;
+use std::time::{Duration, SystemTime};
+
+use serde::de::DeserializeOwned;
+use zeroize::Zeroizing;
+
+use crate::error::{Error, ErrorKind};
+use crate::serving::Serving;
+
+/// One version of a secret: its value and what the service says about it.
+///
+/// Cloning is cheap and shares the bytes, which are wiped when the last clone goes. `Debug` shows everything but
+/// the value; there is no `Display` and no serialisation.
+///
+/// ```
+/// use secretcache::{Fetched, Secret};
+///
+/// let mut fetched = Fetched::string("v-1", r#"{"username":"app","password":"hunter2"}"#);
+/// fetched.version_stages = vec!["AWSCURRENT".into()];
+/// let secret = Secret::from(fetched);
+/// assert_eq!(secret.field("username")?.as_str(), "app");
+/// assert!(!format!("{secret:?}").contains("hunter2"));
+/// # Ok::<(), secretcache::Error>(())
+/// ```
+#[derive(Clone)]
+pub struct Secret(Arc<Version>);
+
+pub(crate) struct Version {
+    pub(crate) serving: Serving,
+    slot: OnceLock<Slot>,
+    fetched: Fetched,
+}
+
+/// A place where a binding keeps its own rendering of a version, such as the Python `str` it made.
+///
+/// It may be dropped at any moment and on any thread, also while the cache holds its lock: its `Drop` must not
+/// call into the cache or run foreign code.
+pub type Slot = Box<dyn Any + Send + Sync>;
+
+impl Secret {
+    /// The full ARN, where the source told it.
+    pub fn arn(&self) -> Option<&str> {
+        self.0.fetched.arn.as_deref()
+    }
+
+    /// The friendly name, where the source told it.
+    pub fn name(&self) -> Option<&str> {
+        self.0.fetched.name.as_deref()
+    }
+
+    /// The version id, where the source told it. A version's value never changes.
+    pub fn version_id(&self) -> Option<&str> {
+        self.0.fetched.version_id.as_deref()
+    }
+
+    /// The staging labels that were attached to this version when it was last confirmed.
+    pub fn version_stages(&self) -> &[String] {
+        &self.0.fetched.version_stages
+    }
+
+    /// When this version was created, where the source told it.
+    pub fn created_date(&self) -> Option<SystemTime> {
+        self.0.fetched.created_date
+    }
+
+    /// The secret string.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::WrongType`] if this version holds binary.
+    pub fn string(&self) -> Result<&str, Error> {
+        match &self.0.fetched.value {
+            Value::String(string) => Ok(string),
+            Value::Binary(_) => Err(self.wrong_type("binary, not a string; ask for the binary value")),
+            Value::Absent => Err(self.wrong_type("no string")),
+        }
+    }
+
+    /// The secret binary.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::WrongType`] if this version holds a string.
+    pub fn binary(&self) -> Result<&[u8], Error> {
+        match &self.0.fetched.value {
+            Value::Binary(binary) => Ok(binary),
+            Value::String(_) => Err(self.wrong_type("a string, not binary; ask for the string value")),
+            Value::Absent => Err(self.wrong_type("no binary")),
+        }
+    }
+
+    /// The secret string, parsed as JSON.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::WrongType`] if this version holds binary, [`ErrorKind::NotJson`] if it cannot be parsed as `T`.
+    /// The message names line and column, never the content.
+    pub fn json<T: DeserializeOwned>(&self) -> Result<T, Error> {
+        serde_json::from_str(self.string()?).map_err(|error| {
+            // serde's own text may quote the input ("invalid type: string \"…\""), so only the place is kept.
+            let place = format!("line {} column {}", error.line(), error.column());
+            let problem = match error.classify() {
+                serde_json::error::Category::Data => "is JSON of another shape than was asked for",
+                _ => "is not JSON",
+            };
+            Error::new(ErrorKind::NotJson, format!("the value of {} {problem} ({place})", Shown(self)))
+        })
+    }
+
+    /// One field of a secret whose string is a JSON object, such as `password`. A number or boolean is given as its
+    /// JSON text.
+    ///
+    /// # Errors
+    ///
+    /// As [`Secret::json`], and [`ErrorKind::FieldNotFound`] if there is no such field.
+    pub fn field(&self, field: &str) -> Result<Zeroizing<String>, Error> {
+        let object: serde_json::Map<String, serde_json::Value> = self.json()?;
+        match object.get(field) {
+            Some(serde_json::Value::String(string)) => Ok(Zeroizing::new(string.clone())),
+            Some(other) => Ok(Zeroizing::new(other.to_string())),
+            None => {
+                let known: Vec<_> = object.keys().map(String::as_str).collect();
+                let text = format!(
+                    "{} has no field {field:?}; its fields are {}",
+                    Shown(self),
+                    if known.is_empty() { "none".to_owned() } else { known.join(", ") }
+                );
+                Err(Error::new(ErrorKind::FieldNotFound, text))
+            }
+        }
+    }
+
+    /// The value as it is, for conversion into another language.
+    pub fn value(&self) -> &Value {
+        &self.0.fetched.value
+    }
+
+    /// The binding's own rendering of this version, made by `make` on first use.
+    pub fn slot(&self, make: impl FnOnce() -> Slot) -> &(dyn Any + Send + Sync) {
+        self.0.slot.get_or_init(make).as_ref()
+    }
+
+    /// The binding's own rendering, if it has been made.
+    #[inline]
+    pub fn filled_slot(&self) -> Option<&(dyn Any + Send + Sync)> {
+        self.0.slot.get().map(|slot| &**slot)
+    }
+
+    pub(crate) fn version(&self) -> &Version {
+        &self.0
+    }
+
+    pub(crate) fn from_version(version: Arc<Version>) -> Self {
+        Self(version)
+    }
+
+    pub(crate) fn as_ptr(&self) -> *const Version {
+        Arc::as_ptr(&self.0)
+    }
+
+    /// The same version with other staging labels. The bytes are copied: this happens once per rotation.
+    pub(crate) fn with_stages(&self, version_stages: Vec<String>) -> Fetched {
+        Fetched { version_stages, slot: None, ..self.0.fetched.copy() }
+    }
+
+    /// Whether a source sent this very version once more: same id, labels and bytes.
+    pub(crate) fn is_same_as(&self, other: &Fetched) -> bool {
+        let mine = &self.0.fetched;
+        mine.version_id == other.version_id
+            && mine.version_stages == other.version_stages
+            && match (&mine.value, &other.value) {
+                (Value::String(mine), Value::String(other)) => mine == other,
+                (Value::Binary(mine), Value::Binary(other)) => mine == other,
+                (Value::Absent, Value::Absent) => true,
+                _ => false,
+            }
+    }
+
+    fn wrong_type(&self, problem: &str) -> Error {
+        Error::new(ErrorKind::WrongType, format!("{} holds {problem}", Shown(self)))
+    }
+}
+
+impl From<Fetched> for Secret {
+    fn from(mut fetched: Fetched) -> Self {
+        let slot = fetched.slot.take().map_or_else(OnceLock::new, OnceLock::from);
+        Self(Arc::new(Version { serving: Serving::default(), slot, fetched }))
+    }
+}
+
+/// Names the secret without its value, for messages: `Secret` itself has no `Display` on purpose.
+struct Shown<'a>(&'a Secret);
+
+impl fmt::Display for Shown<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let fetched = &self.0.0.fetched;
+        match fetched.name.as_deref().or(fetched.arn.as_deref()) {
+            Some(name) => write!(f, "secret {name:?}"),
+            None => f.write_str("the secret"),
+        }
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fetched.fmt(f)
+    }
+}
+
+impl fmt::Debug for Version {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.fetched.fmt(f)
+    }
+}
+
+/// One version of a secret as a source delivers it: owned, and not yet shared with anyone.
+#[derive(Default)]
+#[non_exhaustive]
+pub struct Fetched {
+    /// The full ARN.
+    pub arn: Option<String>,
+    /// The friendly name.
+    pub name: Option<String>,
+    /// The version id.
+    pub version_id: Option<String>,
+    /// The staging labels attached to this version.
+    pub version_stages: Vec<String>,
+    /// When this version was created.
+    pub created_date: Option<SystemTime>,
+    /// The value.
+    pub value: Value,
+    /// A rendering that the binding has already made.
+    pub slot: Option<Slot>,
+}
+
+impl Fetched {
+    /// A string version.
+    pub fn string(version_id: &str, string: &str) -> Self {
+        Self {
+            version_id: Some(version_id.to_owned()),
+            value: Value::String(Zeroizing::new(string.to_owned())),
+            ..Self::default()
+        }
+    }
+
+    /// A binary version.
+    pub fn binary(version_id: &str, binary: &[u8]) -> Self {
+        Self {
+            version_id: Some(version_id.to_owned()),
+            value: Value::Binary(Zeroizing::new(binary.to_vec())),
+            ..Self::default()
+        }
+    }
+
+    /// Sets the creation date from seconds since the Unix epoch, as the service writes it. Values that no clock can
+    /// show are left out.
+    pub fn created_at_epoch(&mut self, seconds: f64) {
+        self.created_date =
+            Duration::try_from_secs_f64(seconds).ok().and_then(|age| SystemTime::UNIX_EPOCH.checked_add(age));
+    }
+
+    fn copy(&self) -> Self {
+        Self {
+            arn: self.arn.clone(),
+            name: self.name.clone(),
+            version_id: self.version_id.clone(),
+            version_stages: self.version_stages.clone(),
+            created_date: self.created_date,
+            value: self.value.copy(),
+            slot: None,
+        }
+    }
+}
+
+impl fmt::Debug for Fetched {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Secret")
+            .field("arn", &self.arn)
+            .field("name", &self.name)
+            .field("version_id", &self.version_id)
+            .field("version_stages", &self.version_stages)
+            .field("created_date", &self.created_date)
+            .field("value", &self.value)
+            .finish_non_exhaustive()
+    }
+}
+
+/// A secret's bytes. They are wiped when dropped, and `Debug` never shows them.
+#[derive(Default)]
+#[non_exhaustive]
+pub enum Value {
+    /// `SecretString`.
+    String(Zeroizing<String>),
+    /// `SecretBinary`, decoded.
+    Binary(Zeroizing<Vec<u8>>),
+    /// Neither: an answer without a value.
+    #[default]
+    Absent,
+}
+
+impl Value {
+    fn copy(&self) -> Self {
+        match self {
+            Self::String(string) => Self::String(string.clone()),
+            Self::Binary(binary) => Self::Binary(binary.clone()),
+            Self::Absent => Self::Absent,
+        }
+    }
+}
+
+impl fmt::Debug for Value {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::String(_) => "String(redacted)",
+            Self::Binary(_) => "Binary(redacted)",
+            Self::Absent => "Absent",
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_json_error_never_quotes_the_value() {
+        let secret = Secret::from(Fetched::string("v-1", "hunter2-canary"));
+        let error = secret.json::<serde_json::Value>().unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::NotJson);
+        assert!(!format!("{error} {error:?}").contains("canary"));
+
+        let secret = Secret::from(Fetched::string("v-1", "\"hunter2-canary\""));
+        let error = secret.json::<Vec<u8>>().unwrap_err();
+        assert!(!format!("{error} {error:?}").contains("canary"));
+        assert!(error.message().contains("another shape"), "{error}");
+    }
+
+    #[test]
+    fn a_missing_field_names_the_fields_there_are() {
+        let secret = Secret::from(Fetched::string("v-1", r#"{"username":"app","port":5432}"#));
+        let error = secret.field("password").unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::FieldNotFound);
+        assert!(error.message().contains("username, port"), "{error}");
+        assert_eq!(secret.field("port").unwrap().as_str(), "5432");
+    }
+
+    #[test]
+    fn the_wrong_kind_is_an_error_of_its_own() {
+        let secret = Secret::from(Fetched::binary("v-1", b"a\0b"));
+        assert_eq!(secret.binary().unwrap(), b"a\0b");
+        assert_eq!(secret.string().unwrap_err().kind(), ErrorKind::WrongType);
+    }
+}

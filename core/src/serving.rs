@@ -1,0 +1,79 @@
+//! What a hit looks at, and all it looks at: until when a version may be handed out without a further look.
+
+use std::sync::atomic::{AtomicU8, AtomicU64, Ordering::Relaxed};
+
+use crate::time::Coarse;
+
+/// The hit path's half of a cached version.
+///
+/// Every reason to look again (due for refresh, replaced, evicted, invalidated, cache closed) is the same thing: the
+/// deadline moves into the past. A hit therefore needs no lock: it compares two numbers and sets a bit if it is
+/// clear. All orderings are relaxed; a reader that sees a deadline a moment late serves what was right a moment ago.
+#[derive(Default)]
+pub(crate) struct Serving {
+    until_monotonic: AtomicU64,
+    until_wall: AtomicU64,
+    marks: AtomicU8,
+}
+
+/// Read since the refresher last looked.
+const USED: u8 = 1;
+/// Read since the eviction hand last came by.
+const VISITED: u8 = 2;
+/// Past its freshness, served for want of better.
+const STALE: u8 = 4;
+
+impl Serving {
+    /// Whether the version may be handed out now, and if so whether as a stale one. Marks it as read.
+    #[inline]
+    pub(crate) fn read(&self, now: Coarse) -> Option<Freshness> {
+        if now.monotonic >= self.until_monotonic.load(Relaxed) || now.wall >= self.until_wall.load(Relaxed) {
+            return None;
+        }
+        Some(self.touch())
+    }
+
+    /// Marks the version as read. Writes only if a bit is clear, so that readers share the cache line.
+    #[inline]
+    pub(crate) fn touch(&self) -> Freshness {
+        let marks = self.marks.load(Relaxed);
+        if marks & (USED | VISITED) != USED | VISITED {
+            self.marks.fetch_or(USED | VISITED, Relaxed);
+        }
+        if marks & STALE == 0 { Freshness::Fresh } else { Freshness::Stale }
+    }
+
+    pub(crate) fn serve_until(&self, until: Coarse, freshness: Freshness) {
+        match freshness {
+            Freshness::Fresh => self.marks.fetch_and(!STALE, Relaxed),
+            Freshness::Stale => self.marks.fetch_or(STALE, Relaxed),
+        };
+        self.until_monotonic.store(until.monotonic, Relaxed);
+        self.until_wall.store(until.wall, Relaxed);
+    }
+
+    /// From now on every reader looks again.
+    pub(crate) fn retire(&self) {
+        self.until_monotonic.store(0, Relaxed);
+    }
+
+    pub(crate) fn is_used(&self) -> bool {
+        self.marks.load(Relaxed) & USED != 0
+    }
+
+    pub(crate) fn clear_used(&self) {
+        self.marks.fetch_and(!USED, Relaxed);
+    }
+
+    /// Whether it was read since this was last asked.
+    pub(crate) fn take_visited(&self) -> bool {
+        self.marks.fetch_and(!VISITED, Relaxed) & VISITED != 0
+    }
+}
+
+/// Whether a value handed out is within its freshness.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Freshness {
+    Fresh,
+    Stale,
+}

@@ -1,0 +1,281 @@
+//! What is known about each secret: everything that is not looked at by a hit. Lives behind the cache's one lock.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::answer::Description;
+use crate::config::Config;
+use crate::error::Error;
+use crate::flight::Flight;
+use crate::id::{OwnedSelector, Selector};
+use crate::policy::{self, Facts};
+use crate::secret::Secret;
+use crate::time::Now;
+
+/// How many versions of one secret are kept, as in the official libraries.
+const MOST_LINES: usize = 10;
+
+pub(crate) struct State {
+    pub(crate) records: HashMap<RecordId, Record>,
+    pub(crate) by_name: HashMap<Arc<str>, RecordId>,
+    pub(crate) random: fastrand::Rng,
+    pub(crate) closed: bool,
+    pub(crate) counters: Counters,
+    order: Sieve,
+    flights_started: u64,
+    records_made: RecordId,
+}
+
+pub(crate) type RecordId = u64;
+
+#[derive(Default)]
+pub(crate) struct Counters {
+    pub(crate) misses_absent: u64,
+    pub(crate) misses_expired: u64,
+    pub(crate) coalesced: u64,
+    pub(crate) refreshes: u64,
+    pub(crate) rotations_observed: u64,
+    pub(crate) evictions: u64,
+    pub(crate) api_calls: BTreeMap<&'static str, u64>,
+    pub(crate) failures: BTreeMap<&'static str, u64>,
+}
+
+/// One secret, under every id it is known by.
+pub(crate) struct Record {
+    /// The first is the one it was first asked for with, and the one a source is asked with.
+    pub(crate) names: Vec<Arc<str>>,
+    pub(crate) ttl: Duration,
+    pub(crate) lines: Vec<Line>,
+    pub(crate) described: Option<Described>,
+    pub(crate) describe_denied_until: Option<Now>,
+}
+
+/// The last description, and when it was given.
+pub(crate) struct Described {
+    pub(crate) description: Arc<Description>,
+    pub(crate) at: Now,
+    pub(crate) refresh_after: Duration,
+}
+
+/// One version asked for: by stage or by id.
+pub(crate) struct Line {
+    pub(crate) selector: OwnedSelector,
+    pub(crate) secret: Option<Secret>,
+    pub(crate) confirmed: Now,
+    pub(crate) refresh_after: Duration,
+    pub(crate) failure: Option<Failure>,
+    pub(crate) flight: Option<Arc<Flight>>,
+    /// A reader has waited out its patience on the flight.
+    pub(crate) overdue: bool,
+    /// The current spell of staleness has been told.
+    pub(crate) stale_told: bool,
+}
+
+pub(crate) struct Failure {
+    pub(crate) error: Error,
+    pub(crate) count: u32,
+    pub(crate) retry_at: Now,
+}
+
+impl State {
+    pub(crate) fn new(seed: u64) -> Self {
+        Self {
+            records: HashMap::new(),
+            by_name: HashMap::new(),
+            random: fastrand::Rng::with_seed(seed),
+            closed: false,
+            counters: Counters::default(),
+            order: Sieve::default(),
+            flights_started: 0,
+            records_made: 0,
+        }
+    }
+
+    /// How many flights have started so far: a mark in their order.
+    pub(crate) fn flights_started(&self) -> u64 {
+        self.flights_started
+    }
+
+    pub(crate) fn start_flight(&mut self) -> Arc<Flight> {
+        self.flights_started += 1;
+        Flight::new(self.flights_started)
+    }
+
+    /// The record of a secret, made if there is none.
+    pub(crate) fn record_for(&mut self, id: &str, config: &Config) -> RecordId {
+        if let Some(record) = self.by_name.get(id) {
+            return *record;
+        }
+        self.records_made += 1;
+        let record_id = self.records_made;
+        let name: Arc<str> = id.into();
+        let record = Record {
+            names: vec![Arc::clone(&name)],
+            ttl: config.ttl_for(id),
+            lines: Vec::new(),
+            described: None,
+            describe_denied_until: None,
+        };
+        self.records.insert(record_id, record);
+        self.by_name.insert(name, record_id);
+        self.order.push(record_id);
+        record_id
+    }
+
+    /// Takes out a record that has to go to keep within `max_size`, if one has. `keep` stays.
+    pub(crate) fn evict(&mut self, max_size: usize, keep: RecordId) -> Option<Record> {
+        if self.records.len() <= max_size {
+            return None;
+        }
+        let records = &self.records;
+        let victim = self.order.victim(keep, |id| {
+            // Every line must be asked, since asking clears the mark.
+            records[&id]
+                .secrets()
+                .fold(false, |visited, secret| secret.version().serving.take_visited() | visited)
+        })?;
+        self.counters.evictions += 1;
+        self.remove(victim)
+    }
+
+    pub(crate) fn remove(&mut self, id: RecordId) -> Option<Record> {
+        let record = self.records.remove(&id)?;
+        for name in &record.names {
+            self.by_name.remove(name);
+        }
+        self.order.remove(id);
+        Some(record)
+    }
+}
+
+impl Record {
+    pub(crate) fn name(&self) -> &Arc<str> {
+        &self.names[0]
+    }
+
+    pub(crate) fn line(&self, selector: Selector<'_>) -> Option<&Line> {
+        self.lines.iter().find(|line| line.selector.as_ref() == selector)
+    }
+
+    pub(crate) fn line_mut(&mut self, selector: Selector<'_>) -> Option<&mut Line> {
+        self.lines.iter_mut().find(|line| line.selector.as_ref() == selector)
+    }
+
+    /// The place of a line, made if there is none, and the line that had to go for it.
+    pub(crate) fn place_of(&mut self, selector: Selector<'_>) -> (usize, Option<Line>) {
+        if let Some(place) = self.lines.iter().position(|line| line.selector.as_ref() == selector) {
+            return (place, None);
+        }
+        let full = self.lines.len() >= MOST_LINES;
+        let oldest = |line: &Line| line.flight.is_none() && line.selector.as_ref() != Selector::CURRENT;
+        let out = if full { self.lines.iter().position(oldest) } else { None };
+        let out = out.map(|place| self.lines.remove(place));
+        self.lines.push(Line::new(selector.into()));
+        (self.lines.len() - 1, out)
+    }
+
+    pub(crate) fn secrets(&self) -> impl Iterator<Item = &Secret> {
+        self.lines.iter().filter_map(|line| line.secret.as_ref())
+    }
+
+    /// The last description, if it is fresh enough to be believed without asking again.
+    pub(crate) fn fresh_description(&self, now: &Now) -> Option<Arc<Description>> {
+        let described = self.described.as_ref()?;
+        (now.since(&described.at) < described.refresh_after).then(|| Arc::clone(&described.description))
+    }
+}
+
+impl Line {
+    fn new(selector: OwnedSelector) -> Self {
+        Self {
+            selector,
+            secret: None,
+            confirmed: Now::default(),
+            refresh_after: Duration::ZERO,
+            failure: None,
+            flight: None,
+            overdue: false,
+            stale_told: false,
+        }
+    }
+
+    pub(crate) fn facts(&self, ttl: Duration, now: &Now) -> Facts {
+        Facts {
+            age: self.age(now),
+            refresh_after: self.refresh_after,
+            ttl,
+            backing_off: self.backing_off(now),
+            denied: self.denied(),
+            in_flight: self.flight.is_some(),
+            overdue: self.overdue,
+        }
+    }
+
+    pub(crate) fn age(&self, now: &Now) -> Option<Duration> {
+        self.secret.as_ref().map(|_| now.since(&self.confirmed))
+    }
+
+    pub(crate) fn backing_off(&self, now: &Now) -> Option<Duration> {
+        let failure = self.failure.as_ref()?;
+        Some(now.until(&failure.retry_at)).filter(|wait| !wait.is_zero())
+    }
+
+    fn denied(&self) -> bool {
+        self.failure.as_ref().is_some_and(|failure| failure.error.kind().is_denial())
+    }
+
+    /// The value, if the policy lets it be served for want of better.
+    pub(crate) fn last_known(&self, config: &Config, now: &Now) -> Option<Secret> {
+        let age = self.age(now)?;
+        policy::may_fall_back(age, self.denied(), config).then(|| self.secret.clone()).flatten()
+    }
+
+    /// Until the refresher must look at this line: at its refresh time, or when its backoff ends.
+    pub(crate) fn due_in(&self, now: &Now) -> Option<Duration> {
+        let age = self.age(now)?;
+        let fresh = self.refresh_after.saturating_sub(age);
+        Some(self.backing_off(now).unwrap_or(fresh))
+    }
+}
+
+/// SIEVE eviction (Zhang et al., NSDI 2024): a hit only has to set a bit, so it needs no lock, and it keeps hot
+/// entries at least as well as LRU.
+#[derive(Default)]
+struct Sieve {
+    /// Oldest first.
+    queue: Vec<RecordId>,
+    hand: usize,
+}
+
+impl Sieve {
+    fn push(&mut self, id: RecordId) {
+        self.queue.push(id);
+    }
+
+    fn remove(&mut self, id: RecordId) {
+        if let Some(place) = self.queue.iter().position(|entry| *entry == id) {
+            self.queue.remove(place);
+            if place < self.hand {
+                self.hand -= 1;
+            }
+        }
+    }
+
+    /// The next entry that was not visited since the hand last came by, sparing `keep`.
+    fn victim(&mut self, keep: RecordId, mut take_visited: impl FnMut(RecordId) -> bool) -> Option<RecordId> {
+        // After one round every mark is clear; the second finds a victim unless `keep` is alone.
+        for _ in 0..self.queue.len() * 2 {
+            if self.hand >= self.queue.len() {
+                self.hand = 0;
+            }
+            let id = self.queue[self.hand];
+            if id != keep && !take_visited(id) {
+                return Some(id);
+            }
+            self.hand += 1;
+        }
+        // Readers may set marks as fast as the hand clears them.
+        self.queue.iter().copied().find(|id| *id != keep)
+    }
+}

@@ -1,0 +1,135 @@
+//! Counters that readers can write without meeting each other.
+
+use std::cell::Cell;
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
+use std::time::Duration;
+
+use crossbeam_utils::CachePadded;
+
+use crate::error::ErrorKind;
+use crate::serving::Freshness;
+
+/// An operation of the service that costs a call.
+#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
+#[non_exhaustive]
+pub enum Operation {
+    /// `GetSecretValue`
+    GetSecretValue,
+    /// `DescribeSecret`
+    DescribeSecret,
+    /// `BatchGetSecretValue`
+    BatchGetSecretValue,
+}
+
+impl Operation {
+    /// The operation's name in the API.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::GetSecretValue => "GetSecretValue",
+            Self::DescribeSecret => "DescribeSecret",
+            Self::BatchGetSecretValue => "BatchGetSecretValue",
+        }
+    }
+}
+
+/// What the cache has done so far.
+///
+/// Counters start at zero with the process and only grow.
+#[derive(Clone, Debug, Default)]
+#[non_exhaustive]
+pub struct Stats {
+    /// Reads answered from memory, stale ones included.
+    pub hits: u64,
+    /// Reads that found nothing cached.
+    pub misses_absent: u64,
+    /// Reads that found a value past its freshness and had to wait for the source.
+    pub misses_expired: u64,
+    /// Reads answered with a value past its freshness, because it could not be refreshed.
+    pub stale_served: u64,
+    /// Reads that waited for a request another reader had started.
+    pub coalesced: u64,
+    /// Refreshes that succeeded, whether or not they brought a new version.
+    pub refreshes: u64,
+    /// New versions seen in place of old ones.
+    pub rotations_observed: u64,
+    /// Secrets dropped to keep within the size.
+    pub evictions: u64,
+    /// Calls to the service, by operation.
+    pub api_calls: BTreeMap<&'static str, u64>,
+    /// Failed fetches, by [`ErrorKind::name`].
+    pub failures: BTreeMap<&'static str, u64>,
+    /// What is cached now.
+    pub secrets: Vec<SecretStatus>,
+}
+
+/// One cached version of a secret.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct SecretStatus {
+    /// The id it was asked for with.
+    pub secret_id: String,
+    /// The staging label it was asked for with.
+    pub version_stage: Option<String>,
+    /// The version held, if one is.
+    pub version_id: Option<String>,
+    /// Since it was last confirmed.
+    pub age: Option<Duration>,
+    /// Until the next refresh is due; zero if it is due now.
+    pub next_refresh_in: Option<Duration>,
+    /// Why the last fetch failed, if it did.
+    pub last_error: Option<ErrorKind>,
+    /// Consecutive failures.
+    pub failures: u32,
+}
+
+/// Counters of hits, one stripe per thread as far as stripes go.
+pub(crate) struct Hits([CachePadded<Stripe>; STRIPES]);
+
+const STRIPES: usize = 32;
+
+#[derive(Default)]
+struct Stripe {
+    fresh: AtomicU64,
+    stale: AtomicU64,
+}
+
+impl Default for Hits {
+    fn default() -> Self {
+        Self(std::array::from_fn(|_| CachePadded::default()))
+    }
+}
+
+impl Hits {
+    #[inline]
+    pub(crate) fn count(&self, freshness: Freshness) {
+        let stripe = &self.0[stripe()];
+        match freshness {
+            Freshness::Fresh => stripe.fresh.fetch_add(1, Relaxed),
+            Freshness::Stale => stripe.stale.fetch_add(1, Relaxed),
+        };
+    }
+
+    /// All hits, and the stale ones among them.
+    pub(crate) fn totals(&self) -> (u64, u64) {
+        let sum =
+            |pick: fn(&Stripe) -> &AtomicU64| self.0.iter().map(|stripe| pick(stripe).load(Relaxed)).sum();
+        let (fresh, stale): (u64, u64) = (sum(|stripe| &stripe.fresh), sum(|stripe| &stripe.stale));
+        (fresh + stale, stale)
+    }
+}
+
+#[inline]
+fn stripe() -> usize {
+    thread_local!(static STRIPE: Cell<usize> = const { Cell::new(usize::MAX) });
+    let stripe = STRIPE.get();
+    if stripe < STRIPES { stripe } else { assign_stripe(&STRIPE) }
+}
+
+#[cold]
+fn assign_stripe(slot: &'static std::thread::LocalKey<Cell<usize>>) -> usize {
+    static NEXT: AtomicUsize = AtomicUsize::new(0);
+    let stripe = NEXT.fetch_add(1, Relaxed) % STRIPES;
+    slot.set(stripe);
+    stripe
+}

@@ -1,0 +1,362 @@
+//! The right, and the duty, to ask the source once for everyone.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::answer::{Answer, Description};
+use crate::cache::{Purpose, Shared};
+use crate::error::Error;
+use crate::event::Event;
+use crate::flight::{Flight, Outcome, Waiter};
+use crate::id::{OwnedSelector, Selector, aliases};
+use crate::policy::{self, Decision, decide};
+use crate::secret::{Fetched, Secret};
+use crate::serving::Freshness;
+use crate::state::{Described, Failure, Line, Record, RecordId, State};
+use crate::time::Now;
+
+/// How long a denied `DescribeSecret` is left alone: denied calls raise alarms.
+const DENIED_FOR: Duration = Duration::from_secs(3600);
+
+/// One request to the source, on behalf of every reader who wants the same thing.
+///
+/// Ask the source for [`Ticket::id`] and [`Ticket::selector`], and [`complete`](Ticket::complete) the ticket with
+/// what it says. A ticket that is dropped uncompleted wakes those who wait, and one of them leads anew; so complete
+/// it in every case, errors and cancellation included.
+#[must_use]
+pub struct Ticket {
+    shared: Arc<Shared>,
+    record: RecordId,
+    id: Arc<str>,
+    selector: OwnedSelector,
+    flight: Arc<Flight>,
+    known: Option<Secret>,
+    description: Option<Arc<Description>>,
+    may_describe: bool,
+    purpose: Purpose,
+}
+
+impl Ticket {
+    pub(crate) fn new(
+        shared: &Arc<Shared>,
+        record_id: RecordId,
+        record: Option<&mut Record>,
+        place: usize,
+        flight: Arc<Flight>,
+        now: &Now,
+        purpose: Purpose,
+    ) -> Self {
+        let mut ticket = Self {
+            shared: Arc::clone(shared),
+            record: record_id,
+            id: Arc::from(""),
+            selector: Selector::CURRENT.into(),
+            flight: Arc::clone(&flight),
+            known: None,
+            description: None,
+            may_describe: true,
+            purpose,
+        };
+        if let Some(record) = record {
+            ticket.id = Arc::clone(record.name());
+            ticket.description = record.fresh_description(now).filter(|_| purpose != Purpose::Force);
+            ticket.may_describe =
+                record.describe_denied_until.is_none_or(|until| now.until(&until).is_zero());
+            let line = &mut record.lines[place];
+            line.flight = Some(flight);
+            line.overdue = false;
+            ticket.selector = line.selector.clone();
+            ticket.known.clone_from(&line.secret);
+        }
+        ticket
+    }
+
+    /// The id to ask for: the one this secret was first asked for with.
+    pub fn id(&self) -> &str {
+        &self.id
+    }
+
+    /// The version to ask for.
+    pub fn selector(&self) -> Selector<'_> {
+        self.selector.as_ref()
+    }
+
+    /// The version held, which the source may confirm with [`Answer::unchanged`] instead of sending it again.
+    /// `None` if nothing is held, and for forced refreshes, which want the value itself.
+    pub fn known(&self) -> Option<&Secret> {
+        self.known.as_ref().filter(|_| self.purpose != Purpose::Force)
+    }
+
+    /// A description of the secret that is still fresh: it need not be asked for again.
+    pub fn description(&self) -> Option<&Arc<Description>> {
+        // A due refresh is there to renew exactly that knowledge.
+        self.description.as_ref().filter(|_| self.known.is_none())
+    }
+
+    /// Whether `DescribeSecret` may be tried; no for an hour after it was denied.
+    pub fn may_describe(&self) -> bool {
+        self.may_describe
+    }
+
+    /// A place in the queue for the outcome.
+    pub fn waiter(&self) -> Waiter {
+        Waiter::new(Arc::clone(&self.flight), None)
+    }
+
+    /// Ends the request with what the source said.
+    pub fn complete(mut self, result: Result<Answer, Error>, now: Now) {
+        let mut events = Vec::new();
+        let outcome = {
+            let shared = Arc::clone(&self.shared);
+            let mut state = shared.lock();
+            match result {
+                Ok(answer) => self.succeed(&mut state, answer, &now, &mut events),
+                Err(error) => self.fail(&mut state, error, &now, &mut events),
+            }
+        };
+        self.flight.end(outcome);
+        self.shared.tell(&events);
+    }
+
+    pub(crate) fn flight(&self) -> &Arc<Flight> {
+        &self.flight
+    }
+
+    fn succeed(&mut self, state: &mut State, answer: Answer, now: &Now, events: &mut Vec<Event>) -> Outcome {
+        let Answer { value, description, describe_denied } = answer;
+        self.renew_description(state, description, describe_denied, now);
+        let description = state.records.get(&self.record).and_then(|record| record.described.as_ref());
+        let description = description.map(|described| Arc::clone(&described.description));
+        let Some(secret) = self.secret_from(value, description.as_deref()) else {
+            // "Unchanged" with nothing held: the source broke its contract.
+            let error =
+                Error::new(crate::ErrorKind::Internal, "a source confirmed a version that nobody holds");
+            return self.fail(state, error, now, events);
+        };
+        state.counters.refreshes += u64::from(self.known.is_some());
+        self.reveal_aliases(state, &secret);
+        let draw = state.random.f64();
+        let Some(record) = state.records.get_mut(&self.record) else { return Outcome::Value(secret) };
+        let names = record.names.clone();
+        let refresh_after = policy::refresh_after(record.ttl, draw);
+        let Some(line) = self.line_of(record) else { return Outcome::Value(secret) };
+        line.flight = None;
+        if let Some(old) = line.secret.take().filter(|old| old.as_ptr() != secret.as_ptr()) {
+            old.version().serving.retire();
+            if old.version_id() != secret.version_id() {
+                state.counters.rotations_observed += 1;
+                events.push(Event::NewVersion {
+                    secret_id: Arc::clone(&self.id),
+                    version_stage: self.selector().as_stage().map(str::to_owned),
+                    old_version_id: old.version_id().map(str::to_owned),
+                    new_version_id: secret.version_id().map(str::to_owned),
+                });
+            }
+        }
+        confirm(line, secret.clone(), refresh_after, now);
+        match self.purpose {
+            Purpose::Refresh => secret.version().serving.clear_used(),
+            // Whoever waited for it is about to read it.
+            Purpose::Read | Purpose::Force => drop(secret.version().serving.touch()),
+        }
+        self.shared.publish(&names, line);
+        self.confirm_siblings(record, description.as_deref(), refresh_after, now);
+        Outcome::Value(secret)
+    }
+
+    fn fail(&mut self, state: &mut State, error: Error, now: &Now, events: &mut Vec<Event>) -> Outcome {
+        *state.counters.failures.entry(error.kind().name()).or_default() += 1;
+        events.push(Event::Error { secret_id: Arc::clone(&self.id), error: error.clone() });
+        let draw = state.random.f64();
+        let shared = Arc::clone(&self.shared);
+        let known = self.known.clone();
+        let Some(record) = state.records.get_mut(&self.record) else {
+            return Outcome::Failed { error, last_known: known };
+        };
+        let ttl = record.ttl;
+        let Some(place) = record.lines.iter().position(|line| self.flies_for(line)) else {
+            return Outcome::Failed { error, last_known: known };
+        };
+        let line = &mut record.lines[place];
+        line.flight = None;
+        let count = line.failure.as_ref().map_or(0, |failure| failure.count);
+        let cap = Some(ttl).filter(|ttl| !ttl.is_zero());
+        let retry_at = now.plus(shared.config.backoff.jittered(count, cap, draw));
+        line.failure = Some(Failure { error: error.clone(), count: count.saturating_add(1), retry_at });
+
+        // A label that has moved away leaves nothing behind that could stand in for it. AWSCURRENT cannot go.
+        let gone = error.kind() == crate::ErrorKind::VersionNotFound && self.selector() != Selector::CURRENT;
+        let last_known = line.last_known(&shared.config, now).filter(|_| !gone);
+        let Some(secret) = last_known else {
+            let line = &mut record.lines[place];
+            if let Some(revoked) = line.secret.take() {
+                revoked.version().serving.retire();
+            }
+            return Outcome::Failed { error, last_known: None };
+        };
+        let facts = line.facts(ttl, now);
+        match decide(&facts, &shared.config) {
+            Decision::Serve { span } => {
+                secret.version().serving.serve_until(now.coarse.plus(span), Freshness::Fresh);
+            }
+            Decision::ServeLastKnown { span } => {
+                secret.version().serving.serve_until(now.coarse.plus(span), Freshness::Stale);
+                shared.tell_stale(record, place, now, events);
+            }
+            _ => secret.version().serving.retire(),
+        }
+        Outcome::Failed { error, last_known: Some(secret) }
+    }
+
+    /// The version that the answer stands for; the one held, if it is the same.
+    fn secret_from(&self, value: Option<Fetched>, description: Option<&Description>) -> Option<Secret> {
+        let Some(fetched) = value else {
+            let known = self.known.clone()?;
+            let stages = known.version_id().and_then(|id| description?.stages_of(id));
+            return Some(match stages {
+                Some(stages) if stages != known.version_stages() => {
+                    Secret::from(known.with_stages(stages.to_vec()))
+                }
+                _ => known,
+            });
+        };
+        match &self.known {
+            // Keeping the old one keeps what bindings have made of it.
+            Some(known) if fetched.slot.is_none() && known.is_same_as(&fetched) => Some(known.clone()),
+            _ => Some(Secret::from(fetched)),
+        }
+    }
+
+    fn renew_description(
+        &self,
+        state: &mut State,
+        description: Option<Description>,
+        denied: bool,
+        now: &Now,
+    ) {
+        let draw = state.random.f64();
+        let Some(record) = state.records.get_mut(&self.record) else { return };
+        if denied {
+            record.describe_denied_until = Some(now.plus(DENIED_FOR));
+        }
+        if let Some(description) = description {
+            let refresh_after = policy::refresh_after(record.ttl, draw);
+            record.described =
+                Some(Described { description: Arc::new(description), at: *now, refresh_after });
+        }
+    }
+
+    /// Lets the secret's other ids share its record, now that its ARN is known.
+    fn reveal_aliases(&mut self, state: &mut State, secret: &Secret) {
+        let Some(arn) = secret.arn() else { return };
+        for alias in aliases(&self.id, arn) {
+            match state.by_name.get(alias.as_str()).copied() {
+                None => self.add_name(state, alias.into()),
+                Some(other) if other != self.record => self.join(state, other),
+                Some(_) => {}
+            }
+        }
+    }
+
+    fn add_name(&self, state: &mut State, name: Arc<str>) {
+        let Some(record) = state.records.get_mut(&self.record) else { return };
+        record.names.push(Arc::clone(&name));
+        for line in &record.lines {
+            self.shared.publish(std::slice::from_ref(&name), line);
+        }
+        state.by_name.insert(name, self.record);
+    }
+
+    /// The secret turns out to be cached under another id already: the two become one, there.
+    fn join(&mut self, state: &mut State, other: RecordId) {
+        let Some(mut mine) = state.remove(self.record) else { return };
+        self.shared.unpublish(&mine);
+        self.record = other;
+        let Some(place) = mine.lines.iter().position(|line| self.flies_for(line)) else { return };
+        let line = mine.lines.swap_remove(place);
+        let Some(record) = state.records.get_mut(&other) else { return };
+        if let Some(existing) = record.line_mut(self.selector.as_ref()) {
+            // Its own request, if one is under way, ends later and simply confirms once more.
+            existing.flight = Some(Arc::clone(&self.flight));
+        } else {
+            record.lines.push(line);
+        }
+        for name in mine.names {
+            record.names.push(Arc::clone(&name));
+            for line in &record.lines {
+                self.shared.publish(std::slice::from_ref(&name), line);
+            }
+            state.by_name.insert(name, other);
+        }
+    }
+
+    /// One description confirms every version of the secret that still carries its label.
+    fn confirm_siblings(
+        &self,
+        record: &mut Record,
+        description: Option<&Description>,
+        refresh_after: Duration,
+        now: &Now,
+    ) {
+        let described_now = record.described.as_ref().is_some_and(|described| described.at == *now);
+        let Some(description) = description.filter(|_| described_now) else { return };
+        for line in record.lines.iter_mut().filter(|line| line.flight.is_none() && !self.is_for(line)) {
+            let (Some(secret), Some(stage)) = (line.secret.clone(), line.selector.as_ref().as_stage()) else {
+                continue;
+            };
+            if secret.version_id().is_some() && description.version_with_stage(stage) == secret.version_id() {
+                confirm(line, secret, refresh_after, now);
+            } else {
+                // Known to have moved: due at the next look, and served until then as any due value.
+                line.refresh_after = Duration::ZERO;
+                secret.version().serving.retire();
+            }
+        }
+    }
+
+    fn line_of<'a>(&self, record: &'a mut Record) -> Option<&'a mut Line> {
+        record.lines.iter_mut().find(|line| self.flies_for(line))
+    }
+
+    fn is_for(&self, line: &Line) -> bool {
+        line.selector == self.selector
+    }
+
+    /// Whether the line still waits for this very request; not after it was invalidated or evicted and made anew.
+    fn flies_for(&self, line: &Line) -> bool {
+        self.is_for(line) && line.flight.as_ref().is_some_and(|flight| Arc::ptr_eq(flight, &self.flight))
+    }
+}
+
+/// Notes that a value is right as of now, and lets hits have it until its next refresh.
+fn confirm(line: &mut Line, secret: Secret, refresh_after: Duration, now: &Now) {
+    secret.version().serving.serve_until(now.coarse.plus(refresh_after), Freshness::Fresh);
+    line.confirmed = *now;
+    line.refresh_after = refresh_after;
+    line.failure = None;
+    line.overdue = false;
+    line.stale_told = false;
+    line.secret = Some(secret);
+}
+
+impl Drop for Ticket {
+    fn drop(&mut self) {
+        // After `complete` the flight has ended and the line no longer points to it: both are then no-ops.
+        if let Some(record) = self.shared.lock().records.get_mut(&self.record)
+            && let Some(line) = self.line_of(record)
+        {
+            line.flight = None;
+        }
+        self.flight.end(Outcome::Abandoned);
+    }
+}
+
+impl fmt::Debug for Ticket {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Ticket")
+            .field("id", &self.id)
+            .field("selector", &self.selector)
+            .finish_non_exhaustive()
+    }
+}

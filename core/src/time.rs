@@ -1,0 +1,82 @@
+//! Time as the cache sees it: always passed in, never looked up.
+
+use std::time::Duration;
+
+/// The time at one moment, on three clocks, each counted from an origin of its own.
+///
+/// One clock is not enough. The monotonic clock stands still while a machine is suspended or restored from a
+/// snapshot; the wall clock can be set. Whichever of them says that a value is old is believed.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct Now {
+    /// What a hit can read in a few nanoseconds.
+    pub coarse: Coarse,
+    /// Time since boot, including suspension (`CLOCK_BOOTTIME`).
+    pub boot: Duration,
+    /// Time since the Unix epoch.
+    pub wall: Duration,
+}
+
+/// The clocks a hit looks at, in nanoseconds: they may lag by a few milliseconds, but cost next to nothing.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct Coarse {
+    /// Monotonic time.
+    pub monotonic: u64,
+    /// Time since the Unix epoch.
+    pub wall: u64,
+}
+
+impl Now {
+    /// The time that has passed since an earlier moment, by the clock that says most.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use secretcache::Now;
+    ///
+    /// let start = Now { boot: Duration::from_secs(5), wall: Duration::from_secs(1_000), ..Now::default() };
+    /// let restored = Now { boot: Duration::from_secs(6), wall: Duration::from_secs(9_000), ..Now::default() };
+    /// assert_eq!(restored.since(&start), Duration::from_secs(8_000));
+    /// ```
+    pub fn since(&self, earlier: &Now) -> Duration {
+        let boot = self.boot.saturating_sub(earlier.boot);
+        let wall = self.wall.saturating_sub(earlier.wall);
+        boot.max(wall)
+    }
+
+    /// This moment, later by `span` on every clock.
+    #[must_use]
+    pub fn plus(&self, span: Duration) -> Now {
+        Now {
+            coarse: self.coarse.plus(span),
+            boot: self.boot.saturating_add(span),
+            wall: self.wall.saturating_add(span),
+        }
+    }
+
+    /// How long until `later`, by the clock that gets there first; zero if one of them is there.
+    pub fn until(&self, later: &Now) -> Duration {
+        let boot = later.boot.saturating_sub(self.boot);
+        let wall = later.wall.saturating_sub(self.wall);
+        boot.min(wall)
+    }
+}
+
+impl Coarse {
+    /// This moment, later by `span`.
+    #[must_use]
+    pub fn plus(self, span: Duration) -> Coarse {
+        let span = u64::try_from(span.as_nanos()).unwrap_or(u64::MAX);
+        Coarse { monotonic: self.monotonic.saturating_add(span), wall: self.wall.saturating_add(span) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_clock_set_back_counts_as_nothing() {
+        let start = Now { boot: Duration::from_secs(10), wall: Duration::from_secs(5_000), ..Now::default() };
+        let later = Now { boot: Duration::from_secs(12), wall: Duration::from_secs(100), ..Now::default() };
+        assert_eq!(later.since(&start), Duration::from_secs(2));
+    }
+}
