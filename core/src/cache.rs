@@ -161,7 +161,11 @@ impl Cache {
         let Some(record) = state.records.get_mut(&record_id) else { return Lookup::Failed(closed()) };
         let facts = record.lines[place].facts(record.ttl, now);
         let secret = record.lines[place].secret.clone();
-        match (decide(&facts, &shared.config), secret) {
+        let decision = decide(&facts, &shared.config);
+        if !matches!(decision, Decision::Await { .. } | Decision::Fail) {
+            record.lines[place].served = *now;
+        }
+        match (decision, secret) {
             (Decision::Serve { span }, Some(secret)) => {
                 Lookup::Hit(shared.serve(secret, span, Freshness::Fresh, now))
             }

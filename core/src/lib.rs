@@ -33,7 +33,7 @@ pub use id::{AWSCURRENT, AWSPENDING, AWSPREVIOUS, OwnedSelector, Selector};
 #[cfg(feature = "aws")]
 pub use native::{
     Builder, Credentials, Get, LogLimiter, Options, PerProcess, Request, SecretCache, Started, SystemClock,
-    fresh_seed, generation, shutdown,
+    fresh_seed, generation, shutdown, wait_for,
 };
 pub use secret::{Fetched, Secret, Slot, Value};
 pub use source::{BoxFuture, SecretSource};

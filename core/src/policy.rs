@@ -21,7 +21,15 @@ pub(crate) struct Facts {
     pub(crate) in_flight: bool,
     /// A reader has already waited out its patience on the request under way.
     pub(crate) overdue: bool,
+    /// Since readers were last served while the request was under way; see [`LOOK`].
+    pub(crate) unread_for: Duration,
 }
+
+/// While a request is under way, readers look at least this often. So a value in use, whose refresh is merely slow,
+/// is told from one that nobody read or that slept with its process: readers of the former never wait.
+pub(crate) const LOOK: Duration = Duration::from_millis(500);
+/// A longer time without a look breaks the chain.
+const GAP: Duration = Duration::from_secs(2);
 
 /// What the reader gets.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -64,10 +72,11 @@ pub(crate) fn decide(facts: &Facts, config: &Config) -> Decision {
             Decision::Serve { span: span.min(left) }
         };
     }
+    let look = LOOK.min(until_max_stale);
     match (left.is_zero(), facts.in_flight) {
-        (false, false) => Decision::ServeAndRefresh { span: left.min(until_max_stale) },
-        (false, true) => Decision::Serve { span: left.min(until_max_stale) },
-        (true, true) if facts.overdue => Decision::ServeLastKnown { span: Duration::ZERO },
+        (false, false) => Decision::ServeAndRefresh { span: look.min(left) },
+        (false, true) => Decision::Serve { span: look.min(left) },
+        (true, true) if facts.overdue || facts.unread_for <= GAP => Decision::ServeLastKnown { span: look },
         (true, _) => Decision::Await { fallback: true },
     }
 }
@@ -102,6 +111,7 @@ mod tests {
             denied: false,
             in_flight: false,
             overdue: false,
+            unread_for: Duration::from_secs(60),
         }
     }
 
@@ -110,10 +120,7 @@ mod tests {
         let config = Config::default();
         assert_eq!(decide(&facts(199), &config), Decision::Serve { span: Duration::from_secs(1) });
         // grace is a tenth of the ttl: 30 s
-        assert_eq!(
-            decide(&facts(200), &config),
-            Decision::ServeAndRefresh { span: Duration::from_secs(130) }
-        );
+        assert_eq!(decide(&facts(200), &config), Decision::ServeAndRefresh { span: LOOK });
         assert_eq!(decide(&facts(330), &config), Decision::Await { fallback: true });
         let config = Config { max_stale: Some(Duration::from_secs(400)), ..Config::default() };
         assert_eq!(decide(&facts(400), &config), Decision::Await { fallback: false });
@@ -122,7 +129,15 @@ mod tests {
     #[test]
     fn one_refresh_serves_all_readers() {
         let under_way = Facts { in_flight: true, ..facts(250) };
-        assert_eq!(decide(&under_way, &Config::default()), Decision::Serve { span: Duration::from_secs(80) });
+        assert_eq!(decide(&under_way, &Config::default()), Decision::Serve { span: LOOK });
+    }
+
+    #[test]
+    fn a_slow_refresh_keeps_nobody_waiting_who_reads_all_the_time() {
+        let slow = Facts { in_flight: true, unread_for: LOOK, ..facts(1_000) };
+        assert_eq!(decide(&slow, &Config::default()), Decision::ServeLastKnown { span: LOOK });
+        let after_sleep = Facts { unread_for: Duration::from_secs(3), ..slow };
+        assert_eq!(decide(&after_sleep, &Config::default()), Decision::Await { fallback: true });
     }
 
     #[test]

@@ -57,6 +57,11 @@ impl Serving {
         self.until_monotonic.store(0, Relaxed);
     }
 
+    /// Notes a read that did not come through here: one that waited for the value.
+    pub(crate) fn note_use(&self) {
+        self.marks.fetch_or(USED, Relaxed);
+    }
+
     pub(crate) fn is_used(&self) -> bool {
         self.marks.load(Relaxed) & USED != 0
     }

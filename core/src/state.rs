@@ -68,6 +68,8 @@ pub(crate) struct Line {
     pub(crate) flight: Option<Arc<Flight>>,
     /// A reader has waited out its patience on the flight.
     pub(crate) overdue: bool,
+    /// When readers were last served while the flight was under way.
+    pub(crate) served: Now,
     /// The current spell of staleness has been told.
     pub(crate) stale_told: bool,
 }
@@ -196,6 +198,7 @@ impl Line {
             failure: None,
             flight: None,
             overdue: false,
+            served: Now::default(),
             stale_told: false,
         }
     }
@@ -209,6 +212,7 @@ impl Line {
             denied: self.denied(),
             in_flight: self.flight.is_some(),
             overdue: self.overdue,
+            unread_for: now.since(&self.served),
         }
     }
 

@@ -34,6 +34,8 @@ pub struct Ticket {
     known: Option<Secret>,
     description: Option<Arc<Description>>,
     may_describe: bool,
+    /// The other versions of this secret that are held.
+    siblings: Vec<Secret>,
     purpose: Purpose,
 }
 
@@ -56,6 +58,7 @@ impl Ticket {
             known: None,
             description: None,
             may_describe: true,
+            siblings: Vec::new(),
             purpose,
         };
         if let Some(record) = record {
@@ -63,6 +66,9 @@ impl Ticket {
             ticket.description = record.fresh_description(now).filter(|_| purpose != Purpose::Force);
             ticket.may_describe =
                 record.describe_denied_until.is_none_or(|until| now.until(&until).is_zero());
+            if purpose != Purpose::Force {
+                ticket.siblings = record.secrets().cloned().collect();
+            }
             let line = &mut record.lines[place];
             line.flight = Some(flight);
             line.overdue = false;
@@ -86,6 +92,12 @@ impl Ticket {
     /// `None` if nothing is held, and for forced refreshes, which want the value itself.
     pub fn known(&self) -> Option<&Secret> {
         self.known.as_ref().filter(|_| self.purpose != Purpose::Force)
+    }
+
+    /// A version of this secret that is held for another selector, by its id: versions never change, so it need not
+    /// be fetched again. `None` for forced refreshes.
+    pub fn held(&self, version_id: &str) -> Option<&Secret> {
+        self.siblings.iter().find(|secret| secret.version_id() == Some(version_id))
     }
 
     /// A description of the secret that is still fresh: it need not be asked for again.
@@ -158,7 +170,7 @@ impl Ticket {
         match self.purpose {
             Purpose::Refresh => secret.version().serving.clear_used(),
             // Whoever waited for it is about to read it.
-            Purpose::Read | Purpose::Force => drop(secret.version().serving.touch()),
+            Purpose::Read | Purpose::Force => secret.version().serving.note_use(),
         }
         self.shared.publish(&names, line);
         self.confirm_siblings(record, description.as_deref(), refresh_after, now);

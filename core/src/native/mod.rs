@@ -23,3 +23,4 @@ pub use process::{PerProcess, fresh_seed, generation};
 pub use request::{Get, Request};
 pub use runtime::shutdown;
 pub use secret_cache::{SecretCache, Started};
+pub use wait::wait_for;

@@ -75,13 +75,13 @@ impl<'a> Request<'a> {
             };
             forbid_own_thread()?;
             let patience = waiter.patience();
-            let outcome = wait::wait(&mut waiter, patience);
+            let outcome = wait::wait_for(&mut waiter, patience);
             if outcome.is_none()
                 && let Some(secret) = self.cache.give_up(self.id, self.selector, &waiter)
             {
                 return Ok(Hit::owned(secret));
             }
-            let outcome = outcome.or_else(|| wait::wait(&mut waiter, None));
+            let outcome = outcome.or_else(|| wait::wait_for(&mut waiter, None));
             if let Some(result) = outcome.and_then(crate::Outcome::for_reader) {
                 return result.map(Hit::owned);
             }

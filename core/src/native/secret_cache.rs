@@ -163,7 +163,9 @@ impl SecretCache {
     pub fn refresh_wait(&self, id: &str) -> Result<Secret, Error> {
         let mut task = self.start_refresh(id, Selector::CURRENT)?;
         forbid_own_thread()?;
-        wait::wait(&mut task, None).unwrap_or_else(|| Ok(Err(stopped()))).unwrap_or_else(|_| Err(stopped()))
+        wait::wait_for(&mut task, None)
+            .unwrap_or_else(|| Ok(Err(stopped())))
+            .unwrap_or_else(|_| Err(stopped()))
     }
 
     /// Begins a forced refresh, for drivers that wait in their own way.

@@ -10,8 +10,13 @@ use std::time::Duration;
 
 use super::clock::SystemClock;
 
-/// Waits for a future that needs no runtime, at most for `patience`. `None`: it took longer.
-pub(super) fn wait<F: Future + Unpin>(future: &mut F, patience: Option<Duration>) -> Option<F::Output> {
+/// Waits on this thread for a future that needs no runtime (a [`Waiter`](crate::Waiter), for instance), at most for
+/// `patience`. `None`: it took longer; the future can be waited for again.
+pub fn wait_for<F: Future + Unpin>(
+    future: &mut F,
+    patience: impl Into<Option<Duration>>,
+) -> Option<F::Output> {
+    let patience = patience.into();
     let parked = Arc::new(Parked { thread: thread::current(), woken: AtomicBool::new(false) });
     let waker = Waker::from(Arc::clone(&parked));
     let mut context = Context::from_waker(&waker);

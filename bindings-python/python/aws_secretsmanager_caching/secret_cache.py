@@ -1,0 +1,116 @@
+"""The cache under the name and with the contract of AWS's library."""
+
+from __future__ import annotations
+
+import copy
+import os
+
+from secretcache import _core
+from secretcache._cache import BaseCache
+from secretcache.errors import from_core
+
+from .config import SecretCacheConfig, check
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from datetime import datetime
+    from typing import Any, ClassVar
+
+_OPTIONS = {
+    "max_cache_size": "max_size",
+    "secret_refresh_interval": "refresh_interval",
+    "exception_retry_delay_base": "backoff_base",
+    "exception_retry_growth_factor": "backoff_growth",
+    "exception_retry_delay_max": "backoff_max",
+}
+
+
+class SecretCache(BaseCache):
+    """Secrets from memory, for programs written for AWS's caching library.
+
+    A `client` (boto3's, or any object with ``describe_secret`` and ``get_secret_value``) is used as it is, with the
+    calls AWS's library makes. Without one, secrets are fetched natively, and boto3 need not be installed.
+
+    What cannot be had is None where it is None there: a stage that no version carries, the string of a binary
+    secret. Failures are the client's own exceptions.
+    """
+
+    __version__: ClassVar[str] = _core.__version__
+
+    def __init__(self, config: SecretCacheConfig | None = None, client: Any = None) -> None:
+        # A copy, so that later changes of the one passed in do nothing; the hook is used as given.
+        self._config = copy.copy(config) if config is not None else SecretCacheConfig()
+        check(self._config)
+        self._client = client
+        hook = self._config.secret_cache_hook
+        if client is None and hook is not None:
+            self._client = client = _botocore_client()
+        elif client is None:
+            _require_region()
+        settings = {ours: getattr(self._config, theirs) for theirs, ours in _OPTIONS.items()}
+        self._start(settings, client, hook, stage=self._config.default_version_stage, lenient=True)
+
+    def _get_cached_secret(self, secret_id: str) -> CachedSecret:
+        return CachedSecret(self, secret_id)
+
+
+class CachedSecret:
+    """One secret of a cache, as programs reach for it that look behind AWS's library."""
+
+    def __init__(self, cache: SecretCache, secret_id: str) -> None:
+        self._cache = cache
+        self._secret_id = secret_id
+
+    def get_secret_value(self, version_stage: str | None = None) -> dict[str, Any] | None:
+        """Read the whole response of GetSecretValue; the caller may change it."""
+        cache = self._cache
+        if cache._driver is not None:
+            stage = version_stage or cache._config.default_version_stage
+            return copy.deepcopy(cache._driver.response(self._secret_id, stage, None))
+        value = cache._get_value(self._secret_id, version_stage)
+        if value is None:
+            return None
+        response = {
+            "ARN": value.arn,
+            "Name": value.name,
+            "VersionId": value.version_id,
+            "SecretString": value.secret_string,
+            "SecretBinary": value.secret_binary,
+            "VersionStages": list(value.version_stages),
+            "CreatedDate": value.created_date,
+        }
+        return {name: part for name, part in response.items() if part is not None}
+
+    def refresh_secret_now(self) -> bool:
+        """Fetch the secret now, whatever its age, and tell whether that worked."""
+        return self._cache.refresh_secret_now(self._secret_id)
+
+    @property
+    def _next_refresh_time(self) -> datetime:
+        from datetime import datetime, timedelta, timezone
+
+        stage = self._cache._config.default_version_stage
+        now = datetime.now(timezone.utc)
+        for status in self._cache.stats()["secrets"]:
+            if (status["secret_id"], status["version_stage"]) == (self._secret_id, stage):
+                return now + timedelta(seconds=status["next_refresh_seconds"] or 0)
+        return now
+
+
+def _botocore_client() -> Any:
+    """Make the client that AWS's library would: a hook wants to see its responses."""
+    from botocore import session
+    from botocore.config import Config
+
+    config = Config(user_agent_extra=f"secretcache/{_core.__version__}")
+    return session.get_session().create_client("secretsmanager", config=config)
+
+
+def _require_region() -> None:
+    """Refuse at once, as botocore does, where no Region can possibly be found."""
+    if os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION"):
+        return
+    files = (("AWS_CONFIG_FILE", "~/.aws/config"), ("AWS_SHARED_CREDENTIALS_FILE", "~/.aws/credentials"))
+    if not any(os.path.exists(os.path.expanduser(os.environ.get(name) or path)) for name, path in files):
+        text = "You must specify a region: set AWS_REGION, or give a profile one in ~/.aws/config."
+        raise from_core("no_region", text, None)

@@ -1,0 +1,221 @@
+"""The cache as Python programs use it."""
+
+from __future__ import annotations
+
+from . import _core
+from ._events import Dispatcher
+from .errors import FieldNotFoundError, NotJsonError, SecretCacheError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from datetime import timedelta
+    from types import TracebackType
+    from typing import Any, Literal
+
+    from typing_extensions import Self
+
+    from ._core import SecretValue
+    from ._events import NewVersion, RefreshError, Stale
+
+
+class BaseCache(_core.Cache):
+    """What `secretcache.SecretCache` and the drop-in for AWS's library have in common."""
+
+    _driver: Any = None
+    _dispatcher: Dispatcher
+
+    def _start(self, settings: dict[str, Any], client: Any, hook: Any, *, stage: str, lenient: bool) -> None:
+        self._dispatcher = Dispatcher()
+        relay = self._dispatcher.relay()
+        if client is None and hook is None:
+            self._setup(settings, default_stage=stage, lenient=lenient, dispatch=relay)
+            _shut_down_at_exit()
+            return
+        from ._host import HostDriver
+
+        every_time = not _seconds(settings.get("refresh_interval", 1))
+        self._driver = HostDriver(self, client, hook, inline=every_time, lenient=lenient)
+        self._driver.set_dispatch(relay)
+        hooked = hook is not None
+        self._setup(settings, default_stage=stage, lenient=lenient, driver=self._driver, hooked=hooked)
+
+    def refresh_secret_now(self, secret_id: str) -> bool:
+        """Fetch the secret now, whatever its age, and tell whether that worked.
+
+        If it did not, the last-known value goes on being served; `stats` and the log tell why.
+        """
+        if not isinstance(secret_id, str):
+            raise TypeError(f"secret_id must be a str (the secret's name or ARN), not {type(secret_id).__name__}")
+        try:
+            self._refresh(secret_id)
+        except Exception:
+            return False
+        return True
+
+    def stats(self) -> dict[str, Any]:
+        """Count what the cache has done so far in this process, and list what it holds now."""
+        return self._stats()
+
+    def on_new_version(self, listener: Callable[[NewVersion], object]) -> None:
+        """Have `listener` called whenever a refresh brings another version than the one held.
+
+        Listeners run on a background thread and should be quick. What they raise is logged.
+        """
+        self._dispatcher.listen("new_version", listener)
+
+    def on_stale(self, listener: Callable[[Stale], object]) -> None:
+        """Have `listener` called when readers begin to get a value past its freshness."""
+        self._dispatcher.listen("stale", listener)
+
+    def on_error(self, listener: Callable[[RefreshError], object]) -> None:
+        """Have `listener` called whenever a fetch or refresh fails."""
+        self._dispatcher.listen("error", listener)
+
+    def close(self) -> None:
+        """Forget every value, end the background work, and refuse further reads."""
+        if self._driver is not None:
+            self._driver.close()
+        self._close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> Literal[False]:
+        self.close()
+        return False
+
+
+class SecretCache(BaseCache):
+    """Secrets from memory, kept fresh in the background.
+
+    >>> from secretcache import SecretCache
+    >>> cache = SecretCache(region_name="eu-central-1", refresh_interval=60)
+    >>> cache.peek("prod/checkout/db") is None  # nothing is fetched before it is asked for
+    True
+
+    Nothing is started before the first read. Any number of threads that ask for one secret cause one request;
+    while a value is in use it is refreshed beside its readers; when the service cannot be reached, the last-known
+    value goes on being served.
+
+    Durations are seconds or ``timedelta``. Settings of the cache:
+
+    - `refresh_interval`: how long a value counts as fresh; 0 asks the service on every read. `refresh_intervals`
+      gives single secrets their own, by id.
+    - `max_wait`: how long a reader waits for the service when a last-known value exists.
+    - `max_stale`: how long after its last confirmation a value may still be served; None for as long as it takes.
+    - `stale_on_denied`: whether that also holds once the service says that this caller may not have it.
+    - `max_size`: how many secrets are kept.
+    - `version_stage`: the staging label read when a call names none.
+
+    How the service is reached: `region_name`, `endpoint_url`, `profile_name`, `aws_access_key_id` with
+    `aws_secret_access_key` and `aws_session_token`, `ca_bundle` (a file of PEM certificates), `use_fips`,
+    `timeout`; what is not given is found as boto3 finds it. Or pass a `client`, boto3's or any object with its
+    methods ``describe_secret`` and ``get_secret_value``, which is then used as it is.
+    """
+
+    def __init__(
+        self,
+        *,
+        client: Any = None,
+        region_name: str | None = None,
+        endpoint_url: str | None = None,
+        profile_name: str | None = None,
+        aws_access_key_id: str | None = None,
+        aws_secret_access_key: str | None = None,
+        aws_session_token: str | None = None,
+        ca_bundle: str | None = None,
+        use_fips: bool | None = None,
+        timeout: float | timedelta | None = None,
+        refresh_interval: float | timedelta = 300,
+        refresh_intervals: Mapping[str, float | timedelta] | None = None,
+        max_wait: float | timedelta = 2,
+        max_stale: float | timedelta | None = None,
+        max_size: int = 1024,
+        stale_on_denied: bool = True,
+        version_stage: str = "AWSCURRENT",
+    ) -> None:
+        connection = {
+            "region_name": region_name,
+            "endpoint_url": endpoint_url,
+            "profile_name": profile_name,
+            "aws_access_key_id": aws_access_key_id,
+            "aws_secret_access_key": aws_secret_access_key,
+            "aws_session_token": aws_session_token,
+            "ca_bundle": ca_bundle,
+            "use_fips": use_fips,
+            "timeout": timeout,
+        }
+        given = [name for name, value in connection.items() if value is not None]
+        if client is not None and given:
+            raise TypeError(f"{', '.join(given)}: these belong to the client that was passed; set them there")
+        settings = connection | {
+            "refresh_interval": refresh_interval,
+            "refresh_intervals": None if refresh_intervals is None else dict(refresh_intervals),
+            "max_wait": max_wait,
+            "max_stale": max_stale,
+            "max_size": max_size,
+            "stale_on_denied": stale_on_denied,
+        }
+        self._start(settings, client, None, stage=version_stage, lenient=False)
+
+    # The same methods as the drop-in's, with one more argument.
+    get_secret_string = _core.Cache._get_string
+    get_secret_binary = _core.Cache._get_binary
+
+    def get_secret_value(
+        self, secret_id: str, version_stage: str | None = None, *, version_id: str | None = None
+    ) -> SecretValue:
+        """Read a whole version: value, ARN, name, version id, staging labels, creation date."""
+        value = self._get_value(secret_id, version_stage, version_id=version_id)
+        if value is None:
+            raise SecretCacheError(f"secret {secret_id!r} has no such version")
+        return value
+
+    def get_secret_json(
+        self, secret_id: str, version_stage: str | None = None, *, version_id: str | None = None
+    ) -> Any:
+        """Read a secret string and parse it as JSON. The result is the caller's own, to change as it likes."""
+        import json
+
+        string = self.get_secret_string(secret_id, version_stage, version_id=version_id)
+        try:
+            return json.loads(string or "")
+        except ValueError as error:
+            place = f"line {getattr(error, 'lineno', 1)} column {getattr(error, 'colno', 1)}"
+        raise NotJsonError(f"the value of secret {secret_id!r} is not JSON ({place})")
+
+    def get_secret_field(
+        self, secret_id: str, field: str, version_stage: str | None = None, *, version_id: str | None = None
+    ) -> Any:
+        """Read one field of a secret whose string is a JSON object, such as ``password``."""
+        fields = self.get_secret_json(secret_id, version_stage, version_id=version_id)
+        if not isinstance(fields, dict):
+            raise NotJsonError(f"the value of secret {secret_id!r} is JSON, but not an object with fields")
+        if field not in fields:
+            known = ", ".join(map(str, fields)) or "none"
+            raise FieldNotFoundError(f"secret {secret_id!r} has no field {field!r}; its fields are {known}")
+        return fields[field]
+
+    def __repr__(self) -> str:
+        driver = "a client of the program's" if self._driver is not None else "the native client"
+        return f"<secretcache.SecretCache with {driver}>"
+
+
+def _seconds(interval: Any) -> Any:
+    return interval.total_seconds() if hasattr(interval, "total_seconds") else interval
+
+
+_registered = False
+
+
+def _shut_down_at_exit() -> None:
+    global _registered
+    if not _registered:
+        import atexit
+
+        # Requests under way get a second to end. The extension module releases the global lock meanwhile.
+        atexit.register(_core.shutdown, 1.0)
+        _registered = True

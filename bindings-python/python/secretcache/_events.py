@@ -1,0 +1,101 @@
+"""What a cache tells the program without being asked: events, and warnings in the log."""
+
+from __future__ import annotations
+
+import weakref
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
+
+
+class Event:
+    """Something worth knowing happened to a cached secret. Events never hold a value."""
+
+    __slots__ = ("secret_id",)
+
+    secret_id: str
+    """The id the secret is asked for with."""
+
+    def __repr__(self) -> str:
+        names = [name for cls in reversed(type(self).__mro__) for name in getattr(cls, "__slots__", ())]
+        return f"{type(self).__name__}({', '.join(f'{name}={getattr(self, name)!r}' for name in names)})"
+
+
+class NewVersion(Event):
+    """A refresh brought another version than the one held."""
+
+    __slots__ = ("new_version_id", "old_version_id", "version_stage")
+
+    def __init__(self, secret_id: str, version_stage: str | None, old: str | None, new: str | None) -> None:
+        self.secret_id = secret_id
+        self.version_stage = version_stage
+        self.old_version_id = old
+        self.new_version_id = new
+
+
+class Stale(Event):
+    """Readers get a value past its freshness, because it cannot be refreshed. Told once per spell."""
+
+    __slots__ = ("age_seconds", "error")
+
+    def __init__(self, secret_id: str, age_seconds: float, error: BaseException | None) -> None:
+        self.secret_id = secret_id
+        self.age_seconds = age_seconds
+        self.error = error
+
+
+class RefreshError(Event):
+    """A fetch or refresh failed."""
+
+    __slots__ = ("error",)
+
+    def __init__(self, secret_id: str, error: BaseException) -> None:
+        self.secret_id = secret_id
+        self.error = error
+
+
+_CLASSES: dict[str, Callable[..., Event]] = {"new_version": NewVersion, "stale": Stale, "error": RefreshError}
+
+
+class Dispatcher:
+    """Calls a cache's listeners and writes its warnings."""
+
+    def __init__(self) -> None:
+        self._listeners: dict[str, list[Callable[[Any], object]]] = {}
+
+    def listen(self, kind: str, listener: Callable[[Any], object]) -> None:
+        """Have `listener` called with every event of that kind."""
+        if not callable(listener):
+            raise TypeError(f"a listener must be callable, not {type(listener).__name__}")
+        self._listeners.setdefault(kind, []).append(listener)
+
+    def __call__(self, events: list[tuple[str, bool, str, tuple[Any, ...]]]) -> None:
+        """Tell of events as the extension module gives them."""
+        for kind, loud, text, fields in events:
+            if loud:
+                _log().warning("%s", text)
+            for listener in tuple(self._listeners.get(kind, ())):
+                try:
+                    listener(_CLASSES[kind](*fields))
+                except Exception:
+                    _log().exception("a listener of %s events failed", kind)
+
+    def relay(self) -> Callable[[list[Any]], None]:
+        """Make a callable that does not keep this dispatcher (and through listeners, the cache) alive."""
+        ref = weakref.ref(self)
+
+        def dispatch(events: list[Any]) -> None:
+            dispatcher = ref()
+            if dispatcher is not None:
+                dispatcher(events)
+
+        return dispatch
+
+
+def _log() -> Any:
+    # Imported when there is something to say: it costs a process several milliseconds.
+    import logging
+
+    return logging.getLogger("secretcache")

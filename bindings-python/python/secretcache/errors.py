@@ -1,0 +1,261 @@
+"""What can go wrong, as exceptions.
+
+Every exception of this package is a `SecretCacheError`. Where a program written for boto3 would catch one of
+botocore's classes, the exception is of that class too: a service's refusal is also a ``ClientError`` with its
+``response``, a missing Region also a ``NoRegionError``. botocore is imported only when such an exception is made.
+"""
+
+from __future__ import annotations
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, ClassVar
+
+
+class SecretCacheError(Exception):
+    """Any failure of this package."""
+
+    kind: ClassVar[str] = "internal"
+    """The kind's stable name, as statistics show it."""
+    response: dict[str, Any]
+    """What the service answered, in botocore's form, on exceptions that stand for an answer of the service."""
+
+    def __init__(self, message: str) -> None:
+        Exception.__init__(self, message)
+
+    def __str__(self) -> str:
+        return str(self.args[0]) if self.args else ""
+
+
+class InvalidArgumentError(SecretCacheError, ValueError):
+    """An argument is wrong: mend the call."""
+
+    kind = "invalid_argument"
+
+
+class ConfigurationError(SecretCacheError, ValueError):
+    """A setting is wrong or missing: mend the set-up."""
+
+    kind = "invalid_configuration"
+
+
+class NoRegionError(ConfigurationError):
+    """No AWS Region is configured."""
+
+    kind = "no_region"
+
+
+class NoCredentialsError(SecretCacheError):
+    """No AWS credentials were found by any of the usual sources."""
+
+    kind = "no_credentials"
+
+
+class InvalidCredentialsError(SecretCacheError):
+    """The credentials have expired or the service does not accept them."""
+
+    kind = "invalid_credentials"
+
+
+class AccessDeniedError(SecretCacheError):
+    """The caller may not read this secret, or may not use its KMS key."""
+
+    kind = "access_denied"
+
+
+class SecretNotFoundError(SecretCacheError):
+    """There is no such secret in this account and Region."""
+
+    kind = "secret_not_found"
+
+
+class VersionNotFoundError(SecretCacheError):
+    """The secret exists; the staging label or version id asked for does not."""
+
+    kind = "version_not_found"
+
+
+class SecretDeletedError(SecretCacheError):
+    """The secret is marked for deletion."""
+
+    kind = "secret_deleted"
+
+
+class KeyUnavailableError(SecretCacheError):
+    """The KMS key is disabled, pending deletion or otherwise unable to decrypt."""
+
+    kind = "key_unavailable"
+
+
+class InvalidRequestError(SecretCacheError):
+    """The service refused the request for another reason."""
+
+    kind = "invalid_request"
+
+
+class ThrottledError(SecretCacheError):
+    """Too many requests for now."""
+
+    kind = "throttled"
+
+
+class ServiceUnavailableError(SecretCacheError):
+    """The service had a failure of its own."""
+
+    kind = "service_unavailable"
+
+
+class EndpointConnectionError(SecretCacheError, ConnectionError):
+    """The endpoint could not be reached: DNS, connection refused or reset, TLS."""
+
+    kind = "connection"
+
+
+class RequestTimeoutError(SecretCacheError, TimeoutError):
+    """No answer came in time."""
+
+    kind = "timeout"
+
+
+class InvalidResponseError(SecretCacheError):
+    """The answer could not be understood."""
+
+    kind = "invalid_response"
+
+
+class WrongTypeError(SecretCacheError, TypeError):
+    """The secret holds no string (or no binary), but that was asked for."""
+
+    kind = "wrong_type"
+
+
+class NotJsonError(SecretCacheError, ValueError):
+    """The secret string is not JSON, but a JSON value was asked for."""
+
+    kind = "not_json"
+
+
+class FieldNotFoundError(SecretCacheError, KeyError):
+    """The secret's JSON has no such field."""
+
+    kind = "field_not_found"
+
+
+class CacheClosedError(SecretCacheError):
+    """The cache has been closed, or the process is ending."""
+
+    kind = "closed"
+
+
+class SourceError(SecretCacheError):
+    """A client supplied by the program failed in its own way."""
+
+    kind = "source"
+
+
+class InternalError(SecretCacheError):
+    """A defect of this package. Please report it."""
+
+    kind = "internal"
+
+
+_CLASSES: dict[str, type[SecretCacheError]] = {
+    cls.kind: cls
+    for cls in (
+        InvalidArgumentError,
+        ConfigurationError,
+        NoRegionError,
+        NoCredentialsError,
+        InvalidCredentialsError,
+        AccessDeniedError,
+        SecretNotFoundError,
+        VersionNotFoundError,
+        SecretDeletedError,
+        KeyUnavailableError,
+        InvalidRequestError,
+        ThrottledError,
+        ServiceUnavailableError,
+        EndpointConnectionError,
+        RequestTimeoutError,
+        InvalidResponseError,
+        WrongTypeError,
+        NotJsonError,
+        FieldNotFoundError,
+        CacheClosedError,
+        SourceError,
+        InternalError,
+    )
+}
+
+# Failures that are none of the service's answers, and the class botocore raises for them.
+_BOTOCORE = {
+    "no_region": "NoRegionError",
+    "no_credentials": "NoCredentialsError",
+    "connection": "EndpointConnectionError",
+    "timeout": "ReadTimeoutError",
+}
+
+_combined: dict[tuple[str, str], type[SecretCacheError]] = {}
+
+
+def from_core(kind: str, message: str, fault: tuple[str, str, str, int | None, str | None] | None) -> Exception:
+    """Make the exception for a failure that the core reports; see the module's text for its classes."""
+    ours = _CLASSES.get(kind, InternalError)
+    if fault is not None:
+        return _of_service(ours, fault)
+    name = _BOTOCORE.get(kind)
+    return (_with_botocore(ours, name) if name else ours)(message)
+
+
+def _of_service(ours: type[SecretCacheError], fault: tuple[str, str, str, int | None, str | None]) -> Exception:
+    code, message, operation, status, request_id = fault
+    text = f"An error occurred ({code}) when calling the {operation} operation: {message}"
+    error = _with_botocore(ours, "ClientError")(text)
+    metadata = {"HTTPStatusCode": status, "RequestId": request_id or "", "RetryAttempts": 0}
+    error.response = {"Error": {"Code": code, "Message": message}, "ResponseMetadata": metadata}
+    error.operation_name = operation  # type: ignore[attr-defined]
+    return error
+
+
+def _with_botocore(ours: type[SecretCacheError], name: str) -> type[SecretCacheError]:
+    """Our class, of botocore's class of that name too, where botocore is installed."""
+    key = (ours.kind, name)
+    if key not in _combined:
+        try:
+            from botocore import exceptions
+        except ImportError:
+            return ours
+        theirs = getattr(exceptions, name)
+        _combined[key] = type(ours.__name__, (ours, theirs), {"__module__": __name__, "__doc__": ours.__doc__})
+    return _combined[key]
+
+
+def classify(exception: BaseException) -> tuple[str | None, str, int | None]:
+    """What the core wants to know of a client's exception: service code, message, HTTP status."""
+    response = getattr(exception, "response", None)
+    if not isinstance(response, dict):
+        return None, type(exception).__name__, None
+    error = response.get("Error") or {}
+    code, message = error.get("Code"), error.get("Message")
+    status = (response.get("ResponseMetadata") or {}).get("HTTPStatusCode")
+    return (
+        code if isinstance(code, str) else None,
+        message if isinstance(message, str) else type(exception).__name__,
+        status if isinstance(status, int) and 0 <= status < 1000 else None,
+    )
+
+
+def fresh(exception: BaseException) -> BaseException:
+    """Make a copy of a client's exception that was kept, to be raised once.
+
+    Raising one object again and again would make its traceback longer each time, and threads would share it.
+    """
+    try:
+        copy = type(exception).__new__(type(exception), *exception.args)
+        copy.__dict__.update(exception.__dict__)
+        copy.args = exception.args
+        copy.__cause__ = exception.__cause__
+        copy.__suppress_context__ = exception.__suppress_context__
+    except Exception:  # a class that cannot be copied this way
+        return exception.with_traceback(None)
+    return copy

@@ -1,0 +1,39 @@
+//! Errors of the core as Python exceptions. The classes live in `secretcache.errors`.
+
+use pyo3::prelude::*;
+use pyo3::sync::PyOnceLock;
+use secretcache::{Error, ErrorKind};
+
+use crate::late::Late;
+
+/// The exception to raise for an error: a host's own one, or the class that stands for its kind.
+pub(crate) fn to_exception(py: Python<'_>, error: &Error) -> PyErr {
+    let made = match error.host::<Late>() {
+        Some(exception) => maker(py, "fresh").and_then(|fresh| fresh.call1((exception.get(py),))),
+        None => maker(py, "from_core").and_then(|from_core| {
+            let fault = error.fault().map(|fault| {
+                (&fault.code, &fault.message, fault.operation, fault.status, fault.request_id.as_deref())
+            });
+            from_core.call1((error.kind().name(), error.message(), fault))
+        }),
+    };
+    made.map_or_else(|error| error, PyErr::from_value)
+}
+
+/// An error that carries a Python exception, for the core to keep.
+pub(crate) fn from_exception(exception: &Bound<'_, PyAny>) -> Error {
+    let (kind, message) = match maker(exception.py(), "classify")
+        .and_then(|classify| classify.call1((exception,))?.extract::<(Option<String>, String, Option<u16>)>())
+    {
+        Ok((Some(code), message, status)) => (ErrorKind::from_service(&code, &message, status), message),
+        Ok((None, message, _)) => (ErrorKind::Source, message),
+        Err(_) => (ErrorKind::Source, "the client raised an exception".to_owned()),
+    };
+    Error::new(kind, message).with_host(Box::new(Late::new(exception.clone())))
+}
+
+fn maker<'py>(py: Python<'py>, name: &str) -> PyResult<Bound<'py, PyAny>> {
+    static MODULE: PyOnceLock<Py<PyModule>> = PyOnceLock::new();
+    let module = MODULE.get_or_try_init(py, || py.import("secretcache.errors").map(Bound::unbind))?;
+    module.bind(py).getattr(name)
+}

@@ -1,0 +1,88 @@
+//! Events of the core on their way to Python.
+
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread;
+
+use pyo3::prelude::*;
+use secretcache::{ErrorKind, Event, Listener, LogLimiter, PerProcess, SystemClock};
+
+use crate::errors;
+
+/// What one cache has to tell, until somebody fetches it.
+pub(crate) struct Inbox {
+    limiter: LogLimiter,
+    /// A missing version is an ordinary answer (None) to readers, and no reason for a warning.
+    lenient: bool,
+    waiting: Mutex<Vec<(Event, bool)>>,
+}
+
+/// More than this many unfetched events are not kept: a program that never listens must not fill its memory.
+const MOST: usize = 1024;
+
+impl Inbox {
+    pub(crate) fn new(lenient: bool) -> Self {
+        Self { limiter: LogLimiter::default(), lenient, waiting: Mutex::default() }
+    }
+
+    /// A listener that puts events here.
+    pub(crate) fn listener(self: &Arc<Self>) -> Listener {
+        let inbox = Arc::clone(self);
+        Arc::new(move |event| inbox.put(event))
+    }
+
+    fn put(&self, event: &Event) {
+        let ordinary =
+            matches!(event, Event::Error { error, .. } if error.kind() == ErrorKind::VersionNotFound);
+        let loud = !(self.lenient && ordinary) && self.limiter.admits(event, SystemClock::now());
+        let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+        if waiting.len() < MOST {
+            waiting.push((event.clone(), loud));
+        }
+    }
+
+    /// Everything so far, as Python tuples.
+    pub(crate) fn take<'py>(&self, py: Python<'py>) -> PyResult<Vec<Bound<'py, PyAny>>> {
+        let waiting = std::mem::take(&mut *self.waiting.lock().unwrap_or_else(PoisonError::into_inner));
+        waiting.iter().map(|(event, loud)| to_tuple(py, event, *loud)).collect()
+    }
+}
+
+/// Events of native caches reach Python on a thread of their own: neither the runtime, which must go on, nor a
+/// reader, who may be far away, should run a program's callbacks.
+static THREAD: PerProcess<Mutex<Sender<Task>>> = PerProcess::new();
+
+type Task = Box<dyn FnOnce() + Send>;
+
+/// Runs `task` on the events thread, started if need be.
+pub(crate) fn later(task: impl FnOnce() + Send + 'static) {
+    let sender = THREAD.get_or_try_make(|| {
+        let (sender, receiver): (_, Receiver<Task>) = channel();
+        let run = move || receiver.into_iter().for_each(|task| task());
+        thread::Builder::new().name("secretcache-events".into()).spawn(run).map(|_| Mutex::new(sender))
+    });
+    if let Ok(sender) = sender {
+        // A send fails only if the thread is gone; then there is nobody to tell.
+        let _ = sender.lock().unwrap_or_else(PoisonError::into_inner).send(Box::new(task));
+    }
+}
+
+/// `(kind, loud, text, fields)`: what `secretcache._events` makes its objects of.
+fn to_tuple<'py>(py: Python<'py>, event: &Event, loud: bool) -> PyResult<Bound<'py, PyAny>> {
+    let text = event.to_string();
+    let exception = |error: &secretcache::Error| errors::to_exception(py, error).into_value(py);
+    match event {
+        Event::NewVersion { secret_id, version_stage, old_version_id, new_version_id, .. } => {
+            let fields = (&**secret_id, version_stage, old_version_id, new_version_id);
+            ("new_version", loud, text, fields).into_pyobject(py).map(Bound::into_any)
+        }
+        Event::Stale { secret_id, age, error, .. } => {
+            let fields = (&**secret_id, age.as_secs_f64(), error.as_ref().map(exception));
+            ("stale", loud, text, fields).into_pyobject(py).map(Bound::into_any)
+        }
+        Event::Error { secret_id, error, .. } => {
+            ("error", loud, text, (&**secret_id, exception(error))).into_pyobject(py).map(Bound::into_any)
+        }
+        _ => (event.secret_id(), loud, text, ()).into_pyobject(py).map(Bound::into_any),
+    }
+}

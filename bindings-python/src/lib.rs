@@ -1,0 +1,44 @@
+//! The extension module `secretcache._core`: conversion and calls, no logic.
+//!
+//! Everything here is private to the two Python packages, which give it its public face.
+
+mod arguments;
+mod cache;
+mod errors;
+mod events;
+mod late;
+mod rendering;
+mod settings;
+mod stats;
+mod ticket;
+mod value;
+
+use pyo3::prelude::*;
+
+/// The native half of the packages `secretcache` and `aws_secretsmanager_caching`.
+// A wheel for the stable ABI is only loaded by interpreters with the global lock, which guards `cache::Last`.
+#[pymodule(gil_used = true)]
+mod _core {
+    use std::time::Duration;
+
+    use pyo3::prelude::*;
+
+    #[pymodule_export]
+    use crate::cache::Cache;
+    #[pymodule_export]
+    use crate::ticket::{Flight, Ticket};
+    #[pymodule_export]
+    use crate::value::SecretValue;
+
+    /// Ends the background work of this process, waiting at most `patience` seconds for requests under way.
+    #[pyfunction]
+    fn shutdown(py: Python<'_>, patience: f64) {
+        // With the lock released: a background thread may be waiting for it.
+        py.detach(|| secretcache::shutdown(Duration::from_secs_f64(patience)));
+    }
+
+    #[pymodule_init]
+    fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {
+        module.add("__version__", env!("CARGO_PKG_VERSION"))
+    }
+}

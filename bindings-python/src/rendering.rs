@@ -1,0 +1,63 @@
+//! What a cached version looks like in Python: made once, handed out again and again.
+
+use pyo3::prelude::*;
+use pyo3::types::{PyBytes, PyString};
+use secretcache::{Secret, Value};
+
+use crate::late::Late;
+
+/// The Python objects of one version, kept in its slot.
+pub(crate) struct Rendering {
+    string: Option<Late>,
+    binary: Option<Late>,
+    /// What the host's client answered, as the driver stored it.
+    stored: Option<Late>,
+}
+
+impl Rendering {
+    /// For a version that a host's client delivered: its own objects, whatever their types.
+    pub(crate) fn of_host(
+        string: Option<Bound<'_, PyAny>>,
+        binary: Option<Bound<'_, PyAny>>,
+        stored: Bound<'_, PyAny>,
+    ) -> Self {
+        Self { string: string.map(Late::new), binary: binary.map(Late::new), stored: Some(Late::new(stored)) }
+    }
+
+    fn of_native(py: Python<'_>, secret: &Secret) -> Self {
+        let (mut string, mut binary) = (None, None);
+        match secret.value() {
+            Value::String(text) => string = Some(Late::new(PyString::new(py, text).into_any())),
+            Value::Binary(bytes) => binary = Some(Late::new(PyBytes::new(py, bytes).into_any())),
+            _ => {}
+        }
+        Self { string, binary, stored: None }
+    }
+
+    /// The rendering of a version, made if need be.
+    #[inline]
+    pub(crate) fn of<'a>(py: Python<'_>, secret: &'a Secret) -> Option<&'a Self> {
+        match secret.filled_slot() {
+            Some(slot) => slot.downcast_ref(),
+            None => secret.slot(|| Box::new(Self::of_native(py, secret))).downcast_ref(),
+        }
+    }
+
+    #[inline]
+    pub(crate) fn get<'py>(&self, py: Python<'py>, part: Part) -> Option<Bound<'py, PyAny>> {
+        let object = match part {
+            Part::String => &self.string,
+            Part::Binary => &self.binary,
+            Part::Stored => &self.stored,
+        };
+        object.as_ref().map(|object| object.get(py))
+    }
+}
+
+/// A part of a version.
+#[derive(Clone, Copy, Eq, PartialEq)]
+pub(crate) enum Part {
+    String,
+    Binary,
+    Stored,
+}

@@ -1,0 +1,84 @@
+//! The settings that the Python faces pass down, from keyword arguments to the core's types.
+
+use std::time::Duration;
+
+use pyo3::exceptions::{PyTypeError, PyValueError};
+use pyo3::prelude::*;
+use pyo3::types::{PyBool, PyDict, PyInt};
+use secretcache::{Config, Credentials, Options};
+
+use crate::arguments::Span;
+
+/// Settings of the cache, and of the native driver.
+pub(crate) struct Settings {
+    pub(crate) config: Config,
+    pub(crate) options: Options,
+}
+
+impl Settings {
+    /// Reads a dictionary of keyword arguments. Absent ones and None mean the default.
+    pub(crate) fn read(settings: &Bound<'_, PyDict>) -> PyResult<Self> {
+        let mut config = Config::default();
+        let mut options = Options::default();
+        let mut credentials: [Option<String>; 3] = [None, None, None];
+        for (name, value) in settings.iter() {
+            let name: String = name.extract()?;
+            if value.is_none() {
+                continue;
+            }
+            let span = || Span::read(&value, &name).map(|span| span.0);
+            match name.as_str() {
+                "refresh_interval" | "secret_refresh_interval" => config.ttl = span()?,
+                "refresh_intervals" => config.ttl_of = spans(&value, &name)?,
+                "max_wait" => config.max_wait = span()?,
+                "max_stale" => config.max_stale = Some(span()?),
+                "max_size" | "max_cache_size" => config.max_size = size(&value, &name)?,
+                "stale_on_denied" => config.stale_on_denied = value.extract()?,
+                "backoff_base" | "exception_retry_delay_base" => config.backoff.base = span()?,
+                "backoff_growth" | "exception_retry_growth_factor" => {
+                    config.backoff.growth = value.extract()?
+                }
+                "backoff_max" | "exception_retry_delay_max" => config.backoff.max = span()?,
+                "region_name" => options.region = Some(value.extract()?),
+                "endpoint_url" => options.endpoint_url = Some(value.extract()?),
+                "profile_name" => options.profile = Some(value.extract()?),
+                "ca_bundle" => options.ca_bundle = Some(value.extract()?),
+                "use_fips" => options.use_fips = Some(value.extract()?),
+                "timeout" => options.timeout = Some(span()?),
+                "aws_access_key_id" => credentials[0] = Some(value.extract()?),
+                "aws_secret_access_key" => credentials[1] = Some(value.extract()?),
+                "aws_session_token" => credentials[2] = Some(value.extract()?),
+                _ => return Err(PyTypeError::new_err(format!("unexpected keyword argument {name:?}"))),
+            }
+        }
+        options.credentials = match credentials {
+            [Some(id), Some(key), token] => Some(Credentials::new(id, key, token)),
+            [None, None, None] => None,
+            _ => {
+                let text =
+                    "aws_access_key_id and aws_secret_access_key belong together; pass both or neither";
+                return Err(PyValueError::new_err(text));
+            }
+        };
+        Ok(Self { config, options })
+    }
+}
+
+fn spans(value: &Bound<'_, PyAny>, name: &str) -> PyResult<std::collections::HashMap<String, Duration>> {
+    let Ok(intervals) = value.cast::<PyDict>() else {
+        return Err(PyTypeError::new_err(format!("{name} must be a dict of secret id to seconds")));
+    };
+    intervals.iter().map(|(id, interval)| Ok((id.extract()?, Span::read(&interval, name)?.0))).collect()
+}
+
+fn size(value: &Bound<'_, PyAny>, name: &str) -> PyResult<usize> {
+    let is_number = value.cast::<PyInt>().is_ok() && value.cast::<PyBool>().is_err();
+    if !is_number {
+        let kind = value.get_type().name()?;
+        return Err(PyTypeError::new_err(format!("{name} must be an int (a number of secrets), not {kind}")));
+    }
+    match value.extract::<usize>() {
+        Ok(size) if size > 0 => Ok(size),
+        _ => Err(PyValueError::new_err(format!("{name} must be at least 1; got {value}"))),
+    }
+}

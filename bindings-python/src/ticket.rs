@@ -1,0 +1,256 @@
+//! Tickets and flights of the core, for drivers written in Python.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Context, Wake, Waker};
+
+use pyo3::exceptions::PyRuntimeError;
+use pyo3::prelude::*;
+use pyo3::types::{PyBytes, PyDict, PyString};
+use secretcache::{
+    Answer, Description, Error, ErrorKind, Fetched, Operation, Outcome, SystemClock, Value, Waiter,
+};
+
+use crate::errors;
+use crate::late::{Late, bury};
+use crate::rendering::Rendering;
+use crate::value::SecretValue;
+
+/// The right and the duty to ask the client once for everyone. End it with ``succeed``, ``confirm``, ``fail`` or
+/// ``abandon``.
+#[pyclass(frozen, module = "secretcache")]
+pub(crate) struct Ticket {
+    ticket: Mutex<Option<secretcache::Ticket>>,
+    cache: secretcache::Cache,
+}
+
+impl Ticket {
+    pub(crate) fn new(ticket: secretcache::Ticket, cache: secretcache::Cache) -> Self {
+        Self { ticket: Mutex::new(Some(ticket)), cache }
+    }
+
+    fn look<R>(&self, look: impl FnOnce(&secretcache::Ticket) -> R) -> PyResult<R> {
+        let ticket = self.ticket.lock().unwrap_or_else(PoisonError::into_inner);
+        ticket.as_ref().map(look).ok_or_else(|| PyRuntimeError::new_err("this ticket has been used"))
+    }
+
+    fn take(&self) -> Option<secretcache::Ticket> {
+        self.ticket.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+
+    fn complete(&self, py: Python<'_>, result: Result<Answer, Error>) {
+        if let Some(ticket) = self.take() {
+            ticket.complete(result, SystemClock::now());
+        }
+        bury(py);
+    }
+}
+
+#[pymethods]
+impl Ticket {
+    /// The id to ask for.
+    #[getter]
+    fn id(&self) -> PyResult<String> {
+        self.look(|ticket| ticket.id().to_owned())
+    }
+
+    /// The staging label to ask for, or None.
+    #[getter]
+    fn stage(&self) -> PyResult<Option<String>> {
+        self.look(|ticket| ticket.selector().as_stage().map(str::to_owned))
+    }
+
+    /// The version id to ask for, or None.
+    #[getter]
+    fn version_id(&self) -> PyResult<Option<String>> {
+        self.look(|ticket| ticket.selector().as_version_id().map(str::to_owned))
+    }
+
+    /// The id of the version held, which ``confirm`` would confirm, or None.
+    #[getter]
+    fn known_version_id(&self) -> PyResult<Option<String>> {
+        self.look(|ticket| ticket.known()?.version_id().map(str::to_owned))
+    }
+
+    /// The version held, or None.
+    #[getter]
+    fn known(&self) -> PyResult<Option<SecretValue>> {
+        self.look(|ticket| ticket.known().cloned().map(SecretValue))
+    }
+
+    /// A version that is held for another selector, by its id, or None.
+    fn held(&self, version_id: &str) -> PyResult<Option<SecretValue>> {
+        self.look(|ticket| ticket.held(version_id).cloned().map(SecretValue))
+    }
+
+    /// What was stored with a description that is still fresh, or None.
+    #[getter]
+    fn description<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyAny>>> {
+        self.look(|ticket| Some(ticket.description()?.slot.as_ref()?.downcast_ref::<Late>()?.get(py)))
+    }
+
+    /// A place in the queue for the outcome.
+    fn flight(&self) -> PyResult<Flight> {
+        self.look(|ticket| Flight::new(ticket.waiter()))
+    }
+
+    /// Counts a call to the service.
+    fn count(&self, operation: &str) {
+        self.cache.count_call(match operation {
+            "DescribeSecret" => Operation::DescribeSecret,
+            _ => Operation::GetSecretValue,
+        });
+    }
+
+    /// The client answered with a value. `response` is read for what the service says about it; `stored` is kept.
+    ///
+    /// `version_id` is the one asked for; a double's response need not repeat it.
+    #[pyo3(signature = (response, stored, version_id, versions=None, described=None))]
+    fn succeed(
+        &self,
+        py: Python<'_>,
+        response: &Bound<'_, PyAny>,
+        stored: Bound<'_, PyAny>,
+        version_id: String,
+        versions: Option<Vec<(String, Vec<String>)>>,
+        described: Option<Bound<'_, PyAny>>,
+    ) {
+        let mut fetched = fetched(response, stored);
+        fetched.version_id = Some(version_id);
+        let answer = Answer::value(fetched);
+        self.complete(py, Ok(with_description(answer, response, versions, described)));
+    }
+
+    /// The client answered that the version held is still the right one.
+    fn confirm(
+        &self,
+        py: Python<'_>,
+        response: &Bound<'_, PyAny>,
+        versions: Vec<(String, Vec<String>)>,
+        described: Bound<'_, PyAny>,
+    ) {
+        let answer = with_description(Answer::unchanged(), response, Some(versions), Some(described));
+        self.complete(py, Ok(answer));
+    }
+
+    /// The client failed.
+    fn fail(&self, py: Python<'_>, exception: &Bound<'_, PyAny>) {
+        self.complete(py, Err(errors::from_exception(exception)));
+    }
+
+    /// The secret has no such version.
+    fn fail_version_not_found(&self, py: Python<'_>) -> PyResult<()> {
+        let text = self
+            .look(|ticket| format!("secret {:?} has no version with {}", ticket.id(), ticket.selector()))?;
+        self.complete(py, Err(Error::new(ErrorKind::VersionNotFound, text)));
+        Ok(())
+    }
+
+    /// Nobody will ask: those who wait lead anew. Does nothing if the ticket has ended.
+    fn abandon(&self, py: Python<'_>) {
+        drop(self.take());
+        bury(py);
+    }
+}
+
+/// The fields of a response that the core keeps. A response of an odd shape (a test's double) simply has fewer.
+fn fetched(response: &Bound<'_, PyAny>, stored: Bound<'_, PyAny>) -> Fetched {
+    let field = |name: &str| response.cast::<PyDict>().ok()?.get_item(name).ok()?;
+    let text = |name: &str| field(name)?.extract::<String>().ok();
+    let (string, binary) = (field("SecretString"), field("SecretBinary"));
+    let mut fetched = Fetched::default();
+    fetched.arn = text("ARN");
+    fetched.name = text("Name");
+    fetched.version_id = text("VersionId");
+    fetched.version_stages =
+        field("VersionStages").and_then(|stages| stages.extract().ok()).unwrap_or_default();
+    fetched.created_date = field("CreatedDate").and_then(|date| date.extract().ok());
+    let as_text = string.as_ref().and_then(|string| string.cast::<PyString>().ok()?.to_str().ok());
+    let as_bytes = binary.as_ref().and_then(|binary| Some(binary.cast::<PyBytes>().ok()?.as_bytes()));
+    fetched.value = match (as_text, as_bytes) {
+        (Some(text), _) => Value::String(text.to_owned().into()),
+        (None, Some(bytes)) => Value::Binary(bytes.to_vec().into()),
+        (None, None) => Value::Absent,
+    };
+    fetched.slot = Some(Box::new(Rendering::of_host(string, binary, stored)));
+    fetched
+}
+
+fn with_description(
+    answer: Answer,
+    response: &Bound<'_, PyAny>,
+    versions: Option<Vec<(String, Vec<String>)>>,
+    described: Option<Bound<'_, PyAny>>,
+) -> Answer {
+    let Some(versions) = versions else { return answer };
+    let mut description = Description::default();
+    let arn = response.cast::<PyDict>().ok().and_then(|dict| dict.get_item("ARN").ok()?);
+    description.arn = arn.and_then(|arn| arn.extract().ok());
+    description.versions = versions;
+    description.slot = described.map(|described| Box::new(Late::new(described)) as _);
+    answer.with_description(description)
+}
+
+/// A fetch under way.
+#[pyclass(frozen, module = "secretcache")]
+pub(crate) struct Flight(Mutex<Waiter>);
+
+impl Flight {
+    pub(crate) fn new(waiter: Waiter) -> Self {
+        Self(Mutex::new(waiter))
+    }
+
+    pub(crate) fn with<R>(&self, look: impl FnOnce(&mut Waiter) -> R) -> R {
+        look(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+#[pymethods]
+impl Flight {
+    /// Seconds to wait before the last-known value will do, or None if there is none.
+    #[getter]
+    fn patience(&self) -> Option<f64> {
+        self.with(|waiter| waiter.patience()).map(|patience| patience.as_secs_f64())
+    }
+
+    /// Has `callback` called once the fetch has ended; at once if it has. Returns whether it is still under way.
+    fn on_done(&self, callback: Bound<'_, PyAny>) -> bool {
+        let waker = Waker::from(Arc::new(Callback(Late::new(callback.clone()))));
+        let ended = self.with(|waiter| Pin::new(waiter).poll(&mut Context::from_waker(&waker)).is_ready());
+        if ended {
+            waker.wake();
+        }
+        !ended
+    }
+
+    /// How it ended: ``None`` while under way, ``("value", SecretValue)``, ``("failed", exception, SecretValue |
+    /// None, is_missing_version)`` or ``("abandoned",)``.
+    fn outcome<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyAny>>> {
+        let Some(outcome) = self.with(|waiter| waiter.outcome()) else { return Ok(None) };
+        let tuple = match outcome {
+            Outcome::Value(secret) => ("value", SecretValue(secret)).into_pyobject(py)?,
+            Outcome::Failed { error, last_known, .. } => {
+                let exception = errors::to_exception(py, &error).into_value(py);
+                let is_missing = error.kind() == ErrorKind::VersionNotFound;
+                return ("failed", exception, last_known.map(SecretValue), is_missing)
+                    .into_pyobject(py)
+                    .map(|tuple| Some(tuple.into_any()));
+            }
+            _ => return ("abandoned",).into_pyobject(py).map(|tuple| Some(tuple.into_any())),
+        };
+        Ok(Some(tuple.into_any()))
+    }
+}
+
+struct Callback(Late);
+
+impl Wake for Callback {
+    fn wake(self: Arc<Self>) {
+        // Flights of host caches end in a Python thread, which is attached already. None: the interpreter is ending.
+        let called = Python::try_attach(|py| self.0.get(py).call0().map(drop));
+        if let Some(Err(error)) = called {
+            Python::attach(|py| error.write_unraisable(py, None));
+        }
+    }
+}
