@@ -1,22 +1,18 @@
 //! The class that both Python faces inherit from.
 
-use std::cell::UnsafeCell;
 use std::sync::{Arc, OnceLock};
-use std::time::Duration;
 
 use pyo3::exceptions::PyRuntimeError;
-use pyo3::ffi;
 use pyo3::prelude::*;
-use pyo3::types::{PyDict, PyList, PyString, PyTuple};
-use secretcache::{
-    Error, ErrorKind, Forced, Hit, Lookup, Outcome, PerProcess, Secret, SecretCache, Selector, Started,
-    SystemClock,
-};
+use pyo3::types::{PyDict, PyList, PyTuple};
+use secretcache::{Error, ErrorKind, Forced, Hit, Lookup, PerProcess, SecretCache, Selector, SystemClock};
 
+use crate::engine::{Engine, Setup, interruptibly, listen};
 use crate::errors::to_exception;
-use crate::events::{self, Inbox};
+use crate::events::Inbox;
 use crate::late::bury;
-use crate::rendering::{Part, Rendering};
+use crate::quick::Last;
+use crate::rendering::Part;
 use crate::settings::Settings;
 use crate::ticket::{Flight, Ticket};
 use crate::value::SecretValue;
@@ -25,50 +21,8 @@ use crate::{arguments, stats};
 /// The cache under both faces. Subclasses call ``_setup`` once.
 #[pyclass(frozen, subclass, module = "secretcache")]
 pub(crate) struct Cache {
-    setup: OnceLock<Setup>,
-    last: Last,
-}
-
-struct Setup {
-    engine: Engine,
-    default_stage: String,
-    /// Missing versions and values of the wrong kind are None rather than errors.
-    lenient: bool,
-    inbox: Arc<Inbox>,
-}
-
-/// Where values come from.
-enum Engine {
-    /// The native driver.
-    Native(SecretCache),
-    /// A driver written in Python, around a client of the program's own.
-    Host {
-        cache: PerProcess<secretcache::Cache>,
-        config: secretcache::Config,
-        driver: Py<PyAny>,
-        hooked: bool,
-    },
-}
-
-impl Engine {
-    #[inline]
-    fn hit(&self, id: &str, selector: Selector<'_>) -> Option<Hit<'_>> {
-        match self {
-            Self::Native(cache) => cache.hit(id, selector),
-            Self::Host { cache, hooked: false, .. } => cache.get()?.hit(id, selector, SystemClock::coarse()),
-            Self::Host { .. } => None,
-        }
-    }
-
-    #[inline]
-    fn hit_again(&self, secret: &Secret) -> bool {
-        match self {
-            Self::Native(cache) => cache.hit_again(secret),
-            Self::Host { cache, .. } => {
-                cache.get().is_some_and(|cache| cache.hit_again(secret, SystemClock::coarse()))
-            }
-        }
-    }
+    pub(crate) setup: OnceLock<Setup>,
+    pub(crate) last: Last,
 }
 
 #[pymethods]
@@ -80,54 +34,39 @@ impl Cache {
         Self { setup: OnceLock::new(), last: Last::new() }
     }
 
-    /// The secret string of the version with a staging label, by default the current one.
-    #[pyo3(signature = (secret_id, version_stage=None))]
-    fn get_secret_string<'py>(
-        slf: &Bound<'py, Self>,
-        secret_id: &Bound<'py, PyAny>,
-        version_stage: Option<&Bound<'py, PyAny>>,
-    ) -> PyResult<Option<Bound<'py, PyAny>>> {
-        Self::_get_string(slf, secret_id, version_stage, None)
-    }
-
     /// The secret binary, as bytes, of the version with a staging label, by default the current one.
     #[pyo3(signature = (secret_id, version_stage=None))]
     fn get_secret_binary<'py>(
-        slf: &Bound<'py, Self>,
+        &self,
+        py: Python<'py>,
         secret_id: &Bound<'py, PyAny>,
         version_stage: Option<&Bound<'py, PyAny>>,
     ) -> PyResult<Option<Bound<'py, PyAny>>> {
-        Self::_get_binary(slf, secret_id, version_stage, None)
+        self.part(py, secret_id, version_stage, None, Part::Binary)
     }
 
-    /// The secret string of the version with a staging label, by default the current one, or of one version id.
-    #[inline]
+    /// The secret string, whatever it takes: see `quick` for the methods in front of this one.
     #[pyo3(signature = (secret_id, version_stage=None, *, version_id=None))]
-    fn _get_string<'py>(
-        slf: &Bound<'py, Self>,
+    fn _read_string<'py>(
+        &self,
+        py: Python<'py>,
         secret_id: &Bound<'py, PyAny>,
         version_stage: Option<&Bound<'py, PyAny>>,
         version_id: Option<&Bound<'py, PyAny>>,
     ) -> PyResult<Option<Bound<'py, PyAny>>> {
-        let this = slf.get();
-        let setup = this.setup()?;
-        let plain = version_stage.is_none() && version_id.is_none();
-        if plain && let Some(string) = this.last.hit(slf.py(), secret_id, &setup.engine) {
-            return Ok(Some(string));
-        }
-        this.part(slf, setup, secret_id, version_stage, version_id, Part::String, plain)
+        self.part(py, secret_id, version_stage, version_id, Part::String)
     }
 
-    /// The secret binary, as bytes, of the version with a staging label, by default the current one, or of one version id.
+    /// The secret binary, as bytes, of the version with a staging label, by default the current one, or of a version id.
     #[pyo3(signature = (secret_id, version_stage=None, *, version_id=None))]
-    fn _get_binary<'py>(
-        slf: &Bound<'py, Self>,
+    fn _get_secret_binary<'py>(
+        &self,
+        py: Python<'py>,
         secret_id: &Bound<'py, PyAny>,
         version_stage: Option<&Bound<'py, PyAny>>,
         version_id: Option<&Bound<'py, PyAny>>,
     ) -> PyResult<Option<Bound<'py, PyAny>>> {
-        let this = slf.get();
-        this.part(slf, this.setup()?, secret_id, version_stage, version_id, Part::Binary, false)
+        self.part(py, secret_id, version_stage, version_id, Part::Binary)
     }
 
     /// The whole version: value, ARN, name, version id, staging labels, creation date.
@@ -356,26 +295,19 @@ impl Cache {
         })
     }
 
-    #[expect(clippy::too_many_arguments, reason = "the arguments of a Python method, and which one it is")]
     fn part<'py>(
         &self,
-        slf: &Bound<'py, Self>,
-        setup: &Setup,
+        py: Python<'py>,
         secret_id: &Bound<'py, PyAny>,
         version_stage: Option<&Bound<'py, PyAny>>,
         version_id: Option<&Bound<'py, PyAny>>,
         part: Part,
-        plain: bool,
     ) -> PyResult<Option<Bound<'py, PyAny>>> {
-        let py = slf.py();
+        let setup = self.setup()?;
         let id = arguments::secret_id(secret_id)?;
         let selector = arguments::selector(version_stage, version_id, &setup.default_stage)?;
         if let Some(hit) = setup.engine.hit(id, selector) {
-            let object = setup.part_of(py, &hit, part)?;
-            if let (true, Some(object)) = (plain, &object) {
-                self.last.note(secret_id, &hit, object);
-            }
-            return Ok(object);
+            return setup.part_of(py, &hit, part);
         }
         if let Engine::Host { driver, hooked: true, .. } = &setup.engine {
             let name = if part == Part::String { "SecretString" } else { "SecretBinary" };
@@ -412,187 +344,10 @@ impl Cache {
     }
 }
 
-impl Setup {
-    /// The value when it is not a plain hit: from memory all the same, or from the source.
-    fn read(&self, py: Python<'_>, id: &str, selector: Selector<'_>) -> PyResult<Option<Secret>> {
-        let result = match &self.engine {
-            Engine::Host { driver, .. } => {
-                let arguments = (id, selector.as_stage(), selector.as_version_id());
-                let value = driver.bind(py).call_method1("read", arguments)?;
-                return Ok(value.extract::<Option<PyRef<'_, SecretValue>>>()?.map(|value| value.0.clone()));
-            }
-            Engine::Native(cache) => read_native(py, cache, id, selector)?,
-        };
-        bury(py);
-        match result {
-            Ok(secret) => Ok(Some(secret)),
-            Err(error) if self.lenient && error.kind() == ErrorKind::VersionNotFound => Ok(None),
-            Err(error) => Err(to_exception(py, &error)),
-        }
-    }
-
-    #[inline]
-    fn part_of<'py>(
-        &self,
-        py: Python<'py>,
-        secret: &Secret,
-        part: Part,
-    ) -> PyResult<Option<Bound<'py, PyAny>>> {
-        let object = Rendering::of(py, secret).and_then(|rendering| rendering.get(py, part));
-        if object.is_none() && !self.lenient {
-            let error = if part == Part::String { secret.string().err() } else { secret.binary().err() };
-            return error.map_or(Ok(None), |error| Err(to_exception(py, &error)));
-        }
-        Ok(object)
-    }
-}
-
 fn selector_of<'a>(stage: Option<&'a str>, version_id: Option<&'a str>) -> Selector<'a> {
     match (stage, version_id) {
         (_, Some(version_id)) => Selector::version_id(version_id),
         (Some(stage), None) => Selector::stage(stage),
         (None, None) => Selector::CURRENT,
-    }
-}
-
-fn read_native(
-    py: Python<'_>,
-    cache: &SecretCache,
-    id: &str,
-    selector: Selector<'_>,
-) -> PyResult<Result<Secret, Error>> {
-    loop {
-        let mut waiter = match cache.start(id, selector) {
-            Started::Ready(result) => return Ok(result.map(|hit| hit.to_secret())),
-            Started::Wait(waiter) => waiter,
-        };
-        if let Some(patience) = waiter.patience() {
-            let until = SystemClock::now().plus(patience);
-            let outcome = interruptibly(py, |slice| {
-                let left = SystemClock::now().until(&until);
-                let outcome = secretcache::wait_for(&mut waiter, slice.min(left)).map(Some);
-                outcome.or_else(|| SystemClock::now().until(&until).is_zero().then_some(None))
-            })?;
-            if let Some(result) = outcome.and_then(Outcome::for_reader) {
-                return Ok(result);
-            }
-            if let Some(secret) = cache.give_up(id, selector, &waiter) {
-                return Ok(Ok(secret));
-            }
-        }
-        let outcome = interruptibly(py, |slice| secretcache::wait_for(&mut waiter, slice))?;
-        if let Some(result) = outcome.for_reader() {
-            return Ok(result);
-        }
-    }
-}
-
-/// Waits without the global lock, looking up now and then for signals such as Ctrl-C.
-fn interruptibly<T: Send>(py: Python<'_>, mut wait: impl FnMut(Duration) -> Option<T> + Send) -> PyResult<T> {
-    const SLICE: Duration = Duration::from_millis(100);
-    loop {
-        if let Some(value) = py.detach(|| wait(SLICE)) {
-            return Ok(value);
-        }
-        py.check_signals()?;
-    }
-}
-
-/// Has the events of a native cache dispatched on the events thread.
-fn listen(cache: &SecretCache, inbox: &Arc<Inbox>, dispatch: Option<Py<PyAny>>) {
-    let Some(dispatch) = dispatch else { return };
-    let (dispatch, inbox, listener) = (Arc::new(dispatch), Arc::clone(inbox), inbox.listener());
-    cache.on_event(move |event| {
-        listener(event);
-        let (dispatch, inbox) = (Arc::clone(&dispatch), Arc::clone(&inbox));
-        events::later(move || {
-            // None: the interpreter is ending.
-            Python::try_attach(|py| {
-                let sent = inbox.take(py).and_then(|events| dispatch.call1(py, (events,)));
-                if let Err(error) = sent {
-                    error.write_unraisable(py, None);
-                }
-            });
-        });
-    });
-}
-
-/// The last string handed out, and for which id object: a program that asks for the same secret again and again
-/// usually does so with the same `str`, and then not even its bytes need be looked at.
-struct Last(UnsafeCell<LastHit>);
-
-struct LastHit {
-    /// A strong reference to an exact `str`, or null.
-    id: *mut ffi::PyObject,
-    secret: Option<Secret>,
-    /// Borrowed from the rendering in `secret`'s slot.
-    string: *mut ffi::PyObject,
-    /// The id object of the hit before: one seen twice running is worth remembering.
-    candidate: *mut ffi::PyObject,
-}
-
-// SAFETY: only touched with the global interpreter lock held, which the module declares to need, and never across
-// a call that could run Python code.
-unsafe impl Send for Last {}
-// SAFETY: as above.
-unsafe impl Sync for Last {}
-
-impl Last {
-    fn new() -> Self {
-        let null = std::ptr::null_mut();
-        Self(UnsafeCell::new(LastHit { id: null, secret: None, string: null, candidate: null }))
-    }
-
-    #[inline]
-    fn hit<'py>(
-        &self,
-        py: Python<'py>,
-        id: &Bound<'py, PyAny>,
-        engine: &Engine,
-    ) -> Option<Bound<'py, PyAny>> {
-        // SAFETY: see the type; no Python code runs while the reference lives.
-        let last = unsafe { &*self.0.get() };
-        if last.id != id.as_ptr() || !engine.hit_again(last.secret.as_ref()?) {
-            return None;
-        }
-        // SAFETY: the slot of `last.secret` holds a reference to it.
-        Some(unsafe { Bound::from_borrowed_ptr(py, last.string) })
-    }
-
-    fn note(&self, id: &Bound<'_, PyAny>, secret: &Secret, string: &Bound<'_, PyAny>) {
-        // SAFETY: see the type.
-        let last = unsafe { &mut *self.0.get() };
-        if last.candidate != id.as_ptr() {
-            last.candidate = id.as_ptr();
-        } else if id.cast_exact::<PyString>().is_ok() {
-            let new = LastHit {
-                id: id.clone().into_ptr(),
-                secret: Some(secret.clone()),
-                string: string.as_ptr(),
-                candidate: id.as_ptr(),
-            };
-            let old = std::mem::replace(last, new);
-            release(old);
-        }
-    }
-
-    fn clear(&self) {
-        let null = std::ptr::null_mut();
-        let empty = LastHit { id: null, secret: None, string: null, candidate: null };
-        // SAFETY: see the type.
-        release(std::mem::replace(unsafe { &mut *self.0.get() }, empty));
-    }
-}
-
-fn release(old: LastHit) {
-    // The secret's own objects are given back later (`late`); freeing an exact `str` runs no Python code.
-    drop(old.secret);
-    // SAFETY: a reference of our own, or null; the lock is held.
-    unsafe { ffi::Py_XDECREF(old.id) };
-}
-
-impl Drop for Last {
-    fn drop(&mut self) {
-        self.clear();
     }
 }

@@ -4,9 +4,11 @@
 
 mod arguments;
 mod cache;
+mod engine;
 mod errors;
 mod events;
 mod late;
+mod quick;
 mod rendering;
 mod settings;
 mod stats;
@@ -39,6 +41,7 @@ mod _core {
 
     #[pymodule_init]
     fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {
+        crate::quick::install(module)?;
         module.add("__version__", env!("CARGO_PKG_VERSION"))
     }
 }

@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::fmt;
 use std::hash::{Hash, Hasher};
 
+use compact_str::CompactString;
 use papaya::Equivalent;
 
 use crate::error::{Error, ErrorKind};
@@ -178,7 +179,8 @@ fn invalid(message: impl Into<Cow<'static, str>>) -> Error {
 /// The key of the map that hits read.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(crate) struct Key {
-    pub(crate) id: Box<str>,
+    // Short ids lie in the key itself: one memory access fewer for a hit.
+    pub(crate) id: CompactString,
     pub(crate) selector: OwnedSelector,
 }
 
@@ -216,7 +218,7 @@ impl Hash for KeyRef<'_> {
 impl Equivalent<Key> for KeyRef<'_> {
     #[inline]
     fn equivalent(&self, key: &Key) -> bool {
-        self.selector == key.selector.as_ref() && *self.id == *key.id
+        self.selector == key.selector.as_ref() && self.id == key.id.as_str()
     }
 }
 

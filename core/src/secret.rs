@@ -4,6 +4,7 @@ use std::any::Any;
 use std::fmt;
 use std::sync::Arc;
 use std::sync::OnceLock;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, SystemTime};
 
 use serde::de::DeserializeOwned;
@@ -30,8 +31,11 @@ use crate::serving::Serving;
 #[derive(Clone)]
 pub struct Secret(Arc<Version>);
 
+// What a hit reads comes first, to lie in the cache line of the reference counts.
+#[repr(C)]
 pub(crate) struct Version {
     pub(crate) serving: Serving,
+    tag: AtomicUsize,
     slot: OnceLock<Slot>,
     fetched: Fetched,
 }
@@ -151,6 +155,18 @@ impl Secret {
         self.0.slot.get().map(|slot| &**slot)
     }
 
+    /// A number of the binding's own, zero until set: usually the address of something in the slot, to save a hit
+    /// the way there.
+    #[inline]
+    pub fn tag(&self) -> usize {
+        self.0.tag.load(Ordering::Acquire)
+    }
+
+    /// Sets the number that [`Secret::tag`] gives.
+    pub fn set_tag(&self, tag: usize) {
+        self.0.tag.store(tag, Ordering::Release);
+    }
+
     pub(crate) fn version(&self) -> &Version {
         &self.0
     }
@@ -189,7 +205,7 @@ impl Secret {
 impl From<Fetched> for Secret {
     fn from(mut fetched: Fetched) -> Self {
         let slot = fetched.slot.take().map_or_else(OnceLock::new, OnceLock::from);
-        Self(Arc::new(Version { serving: Serving::default(), slot, fetched }))
+        Self(Arc::new(Version { serving: Serving::default(), tag: AtomicUsize::new(0), slot, fetched }))
     }
 }
 

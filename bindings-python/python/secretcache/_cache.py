@@ -46,7 +46,9 @@ class BaseCache(_core.Cache):
         If it did not, the last-known value goes on being served; `stats` and the log tell why.
         """
         if not isinstance(secret_id, str):
-            raise TypeError(f"secret_id must be a str (the secret's name or ARN), not {type(secret_id).__name__}")
+            raise TypeError(
+                f"secret_id must be a str (the secret's name or ARN), not {type(secret_id).__name__}"
+            )
         try:
             self._refresh(secret_id)
         except Exception:
@@ -162,8 +164,8 @@ class SecretCache(BaseCache):
         self._start(settings, client, None, stage=version_stage, lenient=False)
 
     # The same methods as the drop-in's, with one more argument.
-    get_secret_string = _core.Cache._get_string
-    get_secret_binary = _core.Cache._get_binary
+    get_secret_string = _core.Cache._get_secret_string
+    get_secret_binary = _core.Cache._get_secret_binary
 
     def get_secret_value(
         self, secret_id: str, version_stage: str | None = None, *, version_id: str | None = None

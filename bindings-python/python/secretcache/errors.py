@@ -198,7 +198,9 @@ _BOTOCORE = {
 _combined: dict[tuple[str, str], type[SecretCacheError]] = {}
 
 
-def from_core(kind: str, message: str, fault: tuple[str, str, str, int | None, str | None] | None) -> Exception:
+def from_core(
+    kind: str, message: str, fault: tuple[str, str, str, int | None, str | None] | None
+) -> Exception:
     """Make the exception for a failure that the core reports; see the module's text for its classes."""
     ours = _CLASSES.get(kind, InternalError)
     if fault is not None:
@@ -207,7 +209,9 @@ def from_core(kind: str, message: str, fault: tuple[str, str, str, int | None, s
     return (_with_botocore(ours, name) if name else ours)(message)
 
 
-def _of_service(ours: type[SecretCacheError], fault: tuple[str, str, str, int | None, str | None]) -> Exception:
+def _of_service(
+    ours: type[SecretCacheError], fault: tuple[str, str, str, int | None, str | None]
+) -> Exception:
     code, message, operation, status, request_id = fault
     text = f"An error occurred ({code}) when calling the {operation} operation: {message}"
     error = _with_botocore(ours, "ClientError")(text)
@@ -226,7 +230,9 @@ def _with_botocore(ours: type[SecretCacheError], name: str) -> type[SecretCacheE
         except ImportError:
             return ours
         theirs = getattr(exceptions, name)
-        _combined[key] = type(ours.__name__, (ours, theirs), {"__module__": __name__, "__doc__": ours.__doc__})
+        _combined[key] = type(
+            ours.__name__, (ours, theirs), {"__module__": __name__, "__doc__": ours.__doc__}
+        )
     return _combined[key]
 
 

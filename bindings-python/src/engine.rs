@@ -1,0 +1,162 @@
+//! Where a cache's values come from, and the reads that are no plain hits.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use pyo3::prelude::*;
+use secretcache::{
+    Error, ErrorKind, Hit, Outcome, PerProcess, Secret, SecretCache, Selector, Started, SystemClock,
+};
+
+use crate::errors::to_exception;
+use crate::events::{self, Inbox};
+use crate::late::bury;
+use crate::rendering::{Part, Rendering};
+use crate::value::SecretValue;
+
+/// What a cache was set up with.
+pub(crate) struct Setup {
+    pub(crate) engine: Engine,
+    pub(crate) default_stage: String,
+    /// Missing versions and values of the wrong kind are None rather than errors.
+    pub(crate) lenient: bool,
+    pub(crate) inbox: Arc<Inbox>,
+}
+
+/// Where values come from.
+pub(crate) enum Engine {
+    /// The native driver.
+    Native(SecretCache),
+    /// A driver written in Python, around a client of the program's own.
+    Host {
+        cache: PerProcess<secretcache::Cache>,
+        config: secretcache::Config,
+        driver: Py<PyAny>,
+        hooked: bool,
+    },
+}
+
+impl Engine {
+    #[inline]
+    pub(crate) fn hit(&self, id: &str, selector: Selector<'_>) -> Option<Hit<'_>> {
+        match self {
+            Self::Native(cache) => cache.hit(id, selector),
+            Self::Host { cache, hooked: false, .. } => cache.get()?.hit(id, selector, SystemClock::coarse()),
+            Self::Host { .. } => None,
+        }
+    }
+
+    #[inline]
+    pub(crate) fn hit_again(&self, secret: &Secret) -> bool {
+        match self {
+            Self::Native(cache) => cache.hit_again(secret),
+            Self::Host { cache, .. } => {
+                cache.get().is_some_and(|cache| cache.hit_again(secret, SystemClock::coarse()))
+            }
+        }
+    }
+}
+
+impl Setup {
+    /// The value when it is not a plain hit: from memory all the same, or from the source.
+    pub(crate) fn read(&self, py: Python<'_>, id: &str, selector: Selector<'_>) -> PyResult<Option<Secret>> {
+        let result = match &self.engine {
+            Engine::Host { driver, .. } => {
+                let arguments = (id, selector.as_stage(), selector.as_version_id());
+                let value = driver.bind(py).call_method1("read", arguments)?;
+                return Ok(value.extract::<Option<PyRef<'_, SecretValue>>>()?.map(|value| value.0.clone()));
+            }
+            Engine::Native(cache) => read_native(py, cache, id, selector)?,
+        };
+        bury(py);
+        match result {
+            Ok(secret) => Ok(Some(secret)),
+            Err(error) if self.lenient && error.kind() == ErrorKind::VersionNotFound => Ok(None),
+            Err(error) => Err(to_exception(py, &error)),
+        }
+    }
+
+    #[inline]
+    pub(crate) fn part_of<'py>(
+        &self,
+        py: Python<'py>,
+        secret: &Secret,
+        part: Part,
+    ) -> PyResult<Option<Bound<'py, PyAny>>> {
+        let object = Rendering::of(py, secret).and_then(|rendering| rendering.get(py, part));
+        if let (Part::String, Some(string)) = (part, &object) {
+            // The slot keeps the object for as long as the secret lives.
+            secret.set_tag(string.as_ptr() as usize);
+        }
+        if object.is_none() && !self.lenient {
+            let error = if part == Part::String { secret.string().err() } else { secret.binary().err() };
+            return error.map_or(Ok(None), |error| Err(to_exception(py, &error)));
+        }
+        Ok(object)
+    }
+}
+
+fn read_native(
+    py: Python<'_>,
+    cache: &SecretCache,
+    id: &str,
+    selector: Selector<'_>,
+) -> PyResult<Result<Secret, Error>> {
+    loop {
+        let mut waiter = match cache.start(id, selector) {
+            Started::Ready(result) => return Ok(result.map(|hit| hit.to_secret())),
+            Started::Wait(waiter) => waiter,
+        };
+        if let Some(patience) = waiter.patience() {
+            let until = SystemClock::now().plus(patience);
+            let outcome = interruptibly(py, |slice| {
+                let left = SystemClock::now().until(&until);
+                let outcome = secretcache::wait_for(&mut waiter, slice.min(left)).map(Some);
+                outcome.or_else(|| SystemClock::now().until(&until).is_zero().then_some(None))
+            })?;
+            if let Some(result) = outcome.and_then(Outcome::for_reader) {
+                return Ok(result);
+            }
+            if let Some(secret) = cache.give_up(id, selector, &waiter) {
+                return Ok(Ok(secret));
+            }
+        }
+        let outcome = interruptibly(py, |slice| secretcache::wait_for(&mut waiter, slice))?;
+        if let Some(result) = outcome.for_reader() {
+            return Ok(result);
+        }
+    }
+}
+
+/// Waits without the global lock, looking up now and then for signals such as Ctrl-C.
+pub(crate) fn interruptibly<T: Send>(
+    py: Python<'_>,
+    mut wait: impl FnMut(Duration) -> Option<T> + Send,
+) -> PyResult<T> {
+    const SLICE: Duration = Duration::from_millis(100);
+    loop {
+        if let Some(value) = py.detach(|| wait(SLICE)) {
+            return Ok(value);
+        }
+        py.check_signals()?;
+    }
+}
+
+/// Has the events of a native cache dispatched on the events thread.
+pub(crate) fn listen(cache: &SecretCache, inbox: &Arc<Inbox>, dispatch: Option<Py<PyAny>>) {
+    let Some(dispatch) = dispatch else { return };
+    let (dispatch, inbox, listener) = (Arc::new(dispatch), Arc::clone(inbox), inbox.listener());
+    cache.on_event(move |event| {
+        listener(event);
+        let (dispatch, inbox) = (Arc::clone(&dispatch), Arc::clone(&inbox));
+        events::later(move || {
+            // None: the interpreter is ending.
+            Python::try_attach(|py| {
+                let sent = inbox.take(py).and_then(|events| dispatch.call1(py, (events,)));
+                if let Err(error) = sent {
+                    error.write_unraisable(py, None);
+                }
+            });
+        });
+    });
+}
