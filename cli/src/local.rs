@@ -1,0 +1,146 @@
+//! `secretcache local`: the endpoint in a terminal.
+
+use std::error::Error;
+use std::io::{self, Write};
+use std::path::PathBuf;
+
+use clap::Args;
+use secretcache_local::{DEFAULT_HOST, DEFAULT_PORT, Log, Options, Place, Server, Tls};
+
+/// Run an AWS Secrets Manager endpoint on this machine, for development and tests
+///
+/// It accepts any credentials and encrypts nothing: never put production secrets in it. Without --data it
+/// forgets everything when it stops.
+#[derive(Args)]
+#[command(after_help = EXAMPLES)]
+pub(crate) struct Local {
+    /// Address to listen on; anything but a loopback address lets others read the secrets
+    #[arg(long, default_value = DEFAULT_HOST)]
+    host: String,
+
+    /// Port to listen on; 0 picks a free one
+    #[arg(long, default_value_t = DEFAULT_PORT)]
+    port: u16,
+
+    /// Keep the secrets in FILE, in the clear, readable by its owner only; nothing acknowledged is lost
+    #[arg(long, value_name = "FILE")]
+    data: Option<PathBuf>,
+
+    /// Account of callers whose access key id is not itself an account number
+    #[arg(long, value_name = "ID", default_value = "123456789012", value_parser = account)]
+    account: String,
+
+    /// Region of callers that send unsigned requests
+    #[arg(long, default_value = "us-east-1")]
+    region: String,
+
+    /// Serve HTTPS with this certificate, a PEM file
+    #[arg(long, value_name = "FILE", requires = "tls_key")]
+    tls_cert: Option<PathBuf>,
+
+    /// The certificate's private key, a PEM file
+    #[arg(long, value_name = "FILE", requires = "tls_cert")]
+    tls_key: Option<PathBuf>,
+
+    /// Let requests under /_control/ inject faults and move the clock
+    #[arg(long)]
+    control: bool,
+
+    /// Print one line per request: operation and outcome, no values
+    #[arg(long, short)]
+    verbose: bool,
+}
+
+impl Local {
+    pub(crate) fn run(self) -> Result<(), Box<dyn Error>> {
+        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
+        runtime.block_on(self.serve())
+    }
+
+    async fn serve(self) -> Result<(), Box<dyn Error>> {
+        // Before the start line, so that whoever reads it may stop the server at once.
+        let interrupted = Interrupts::new()?;
+        let options = Options {
+            host: self.host,
+            port: self.port,
+            data: self.data,
+            control: self.control,
+            tls: self.tls_cert.zip(self.tls_key).map(|(certificate, key)| Tls { certificate, key }),
+            defaults: Place::new(self.account, self.region),
+            log: self.verbose.then(|| Log::new(say)),
+        };
+        let server = Server::bind(options).await?;
+        let url = server.url();
+        say(&format!("secretcache local listening on {url}"));
+        say(&format!("  export AWS_ENDPOINT_URL={url}   # and any AWS credentials and region"));
+        say("  For development only: any credentials are accepted, nothing is encrypted. Ctrl-C stops it.");
+        if !server.address().ip().is_loopback() {
+            say("  Warning: whoever reaches this address can read and change every secret here.");
+        }
+
+        let handle = server.handle();
+        tokio::spawn(async move {
+            interrupted.wait().await;
+            handle.shutdown();
+        });
+        Ok(server.serve().await?)
+    }
+}
+
+/// Writes a line to standard output at once. A reader that went away must not stop the server.
+fn say(line: &str) {
+    let mut out = io::stdout().lock();
+    let _ = writeln!(out, "{line}").and_then(|()| out.flush());
+}
+
+/// Ctrl-C, and SIGTERM where that exists.
+struct Interrupts {
+    #[cfg(unix)]
+    signals: [tokio::signal::unix::Signal; 2],
+}
+
+impl Interrupts {
+    /// Takes the signals over from now on.
+    fn new() -> io::Result<Self> {
+        #[cfg(unix)]
+        {
+            use tokio::signal::unix::{SignalKind, signal};
+            Ok(Self { signals: [signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?] })
+        }
+        #[cfg(not(unix))]
+        Ok(Self {})
+    }
+
+    #[cfg(unix)]
+    async fn wait(mut self) {
+        let [interrupt, terminate] = &mut self.signals;
+        tokio::select! {
+            _ = interrupt.recv() => {}
+            _ = terminate.recv() => {}
+        }
+    }
+
+    #[cfg(not(unix))]
+    async fn wait(self) {
+        let _ = tokio::signal::ctrl_c().await;
+    }
+}
+
+fn account(text: &str) -> Result<String, &'static str> {
+    let is_account = text.len() == 12 && text.bytes().all(|b| b.is_ascii_digit());
+    if is_account { Ok(text.to_owned()) } else { Err("an account has twelve digits") }
+}
+
+const EXAMPLES: &str = "Examples:
+  secretcache local
+  secretcache local --port 0 --verbose
+  secretcache local --data ~/.local/share/secretcache/local.jsonl
+  secretcache local --tls-cert cert.pem --tls-key key.pem --control
+
+In another terminal:
+  export AWS_ENDPOINT_URL=http://127.0.0.1:4584 AWS_DEFAULT_REGION=us-east-1
+  export AWS_ACCESS_KEY_ID=any AWS_SECRET_ACCESS_KEY=any
+  aws secretsmanager create-secret --name prod/checkout/db --secret-string '{\"password\":\"example\"}'
+  aws secretsmanager get-secret-value --secret-id prod/checkout/db
+
+Exit status: 0 stopped by Ctrl-C or SIGTERM, 1 could not start, 2 wrong usage.";

@@ -1,0 +1,140 @@
+//! Secret ARNs, and the three ways a request may name a secret.
+
+use std::fmt;
+
+use rand::{Rng, RngExt};
+
+/// Where a secret lives: an account and a region.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Place {
+    /// Twelve digits.
+    pub account: String,
+    /// A region code such as `us-east-1`.
+    pub region: String,
+}
+
+impl Place {
+    /// The place of this account and region.
+    pub fn new(account: impl Into<String>, region: impl Into<String>) -> Self {
+        Self { account: account.into(), region: region.into() }
+    }
+
+    /// A new ARN for `name`: the service appends a hyphen and six random characters, so that a secret made
+    /// again under an old name is not covered by policies written for the old one
+    /// (AWS user guide, "What's in a Secrets Manager secret?").
+    pub(crate) fn new_arn(&self, name: &str, random: &mut dyn Rng) -> String {
+        let suffix: String = (0..SUFFIX)
+            .map(|_| char::from(ALPHANUMERIC[random.random_range(0..ALPHANUMERIC.len())]))
+            .collect();
+        format!("{self}{name}-{suffix}")
+    }
+}
+
+/// The ARN up to the secret's name.
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { account, region } = self;
+        write!(f, "arn:{}:secretsmanager:{region}:{account}:secret:", partition(region))
+    }
+}
+
+/// What a `SecretId` means.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum SecretRef<'a> {
+    /// The friendly name, in the caller's own account and region.
+    Name(&'a str),
+    /// An ARN with its random suffix.
+    Arn { place: Place, resource: &'a str },
+    /// An ARN without its suffix, ending in the name.
+    PartialArn { place: Place, name: &'a str },
+}
+
+impl<'a> SecretRef<'a> {
+    /// Reads a `SecretId`; `None` if it is neither a name nor a secret's ARN.
+    ///
+    /// An ARN that ends in a hyphen and six characters counts as complete, whatever the secret is called: the
+    /// API reference warns that a partial ARN of a name with such an ending is therefore not found.
+    pub(crate) fn parse(id: &'a str) -> Option<Self> {
+        if !id.starts_with("arn:") {
+            return is_name(id).then_some(Self::Name(id));
+        }
+        let mut parts = id.splitn(7, ':');
+        let mut next = || parts.next();
+        let (_arn, partition, service) = (next()?, next()?, next()?);
+        let (region, account, kind, resource) = (next()?, next()?, next()?, next()?);
+        let known = partition.starts_with("aws") && service == "secretsmanager" && kind == "secret";
+        if !known || !is_name(resource) {
+            return None;
+        }
+        let place = Place::new(account, region);
+        Some(match has_suffix(resource) {
+            true => Self::Arn { place, resource },
+            false => Self::PartialArn { place, name: resource },
+        })
+    }
+}
+
+/// Whether `name` uses only the characters a secret's name may have.
+pub(crate) fn is_name(name: &str) -> bool {
+    !name.is_empty() && name.bytes().all(|b| b.is_ascii_alphanumeric() || b"/_+=.@!-".contains(&b))
+}
+
+fn has_suffix(resource: &str) -> bool {
+    let bytes = resource.as_bytes();
+    bytes.len() > SUFFIX + 1
+        && bytes[bytes.len() - SUFFIX - 1] == b'-'
+        && bytes[bytes.len() - SUFFIX..].iter().all(u8::is_ascii_alphanumeric)
+}
+
+fn partition(region: &str) -> &'static str {
+    match region {
+        r if r.starts_with("cn-") => "aws-cn",
+        r if r.starts_with("us-gov-") => "aws-us-gov",
+        r if r.starts_with("us-isob-") => "aws-iso-b",
+        r if r.starts_with("us-iso-") => "aws-iso",
+        r if r.starts_with("eusc-") => "aws-eusc",
+        _ => "aws",
+    }
+}
+
+const SUFFIX: usize = 6;
+const ALPHANUMERIC: &[u8] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_three_ways_to_name_a_secret() {
+        let place = Place::new("123456789012", "eu-west-1");
+        assert_eq!(SecretRef::parse("prod/db"), Some(SecretRef::Name("prod/db")));
+        let full = format!("{place}prod/db-AbCdE1");
+        assert_eq!(
+            SecretRef::parse(&full),
+            Some(SecretRef::Arn { place: place.clone(), resource: "prod/db-AbCdE1" })
+        );
+        let partial = format!("{place}prod/db");
+        assert_eq!(SecretRef::parse(&partial), Some(SecretRef::PartialArn { place, name: "prod/db" }));
+    }
+
+    #[test]
+    fn a_name_that_looks_suffixed_reads_as_a_complete_arn() {
+        let arn = "arn:aws:secretsmanager:us-east-1:123456789012:secret:my-abcdef";
+        assert!(matches!(SecretRef::parse(arn), Some(SecretRef::Arn { .. })));
+    }
+
+    #[test]
+    fn what_is_no_secret_id() {
+        for id in
+            ["", "a b", "a:b", "naïve", "arn:aws:s3:::bucket", "arn:aws:secretsmanager:us-east-1:1:secret"]
+        {
+            assert_eq!(SecretRef::parse(id), None, "{id}");
+        }
+    }
+
+    #[test]
+    fn the_partition_follows_the_region() {
+        assert!(Place::new("1", "cn-north-1").to_string().starts_with("arn:aws-cn:"));
+        assert!(Place::new("1", "us-gov-west-1").to_string().starts_with("arn:aws-us-gov:"));
+    }
+}

@@ -1,0 +1,81 @@
+//! The control path: HTTP requests under `/_control/` that make trouble and move the clock.
+
+use hyper::{Method, StatusCode};
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use crate::engine::Engine;
+use crate::faults::Fault;
+use crate::time::Timestamp;
+
+/// Where the control path starts.
+pub(crate) const PREFIX: &str = "/_control/";
+
+/// Answers a control request: a status and JSON.
+pub(crate) fn respond(engine: &Engine, method: &Method, path: &str, body: &[u8]) -> (StatusCode, Value) {
+    let parts: Vec<&str> = path.strip_prefix(PREFIX).unwrap_or_default().split('/').collect();
+    let answer = match (method.as_str(), parts.as_slice()) {
+        ("POST", ["faults"]) => read::<Fault>(body).map(|fault| json!({ "id": engine.add_fault(fault) })),
+        ("GET", ["faults"]) => Ok(engine.faults_json()),
+        ("DELETE", ["faults"]) => Ok(json!({ "removed": engine.remove_faults(None) })),
+        ("DELETE", ["faults", id]) => match id.parse() {
+            Ok(id) if engine.remove_faults(Some(id)) => Ok(json!({ "removed": true })),
+            _ => return (StatusCode::NOT_FOUND, json!({ "error": format!("there is no fault {id:?}") })),
+        },
+        ("POST", ["clock"]) => read::<Move>(body).and_then(|by| by.apply(engine)).map(|()| clock(engine)),
+        ("GET", ["clock"]) => Ok(clock(engine)),
+        ("GET", ["calls"]) => Ok(json!(engine.calls())),
+        ("DELETE", ["calls"]) => {
+            engine.forget_calls();
+            Ok(json!({}))
+        }
+        _ => {
+            return (
+                StatusCode::NOT_FOUND,
+                json!({ "error": "no such control request", "requests": REQUESTS }),
+            );
+        }
+    };
+    match answer {
+        Ok(value) => (StatusCode::OK, value),
+        Err(error) => (StatusCode::BAD_REQUEST, json!({ "error": error })),
+    }
+}
+
+/// How the clock is to move: by so much, or to a moment.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Move {
+    advance_seconds: Option<f64>,
+    at: Option<Timestamp>,
+}
+
+impl Move {
+    fn apply(self, engine: &Engine) -> Result<(), String> {
+        let millis = match (self.advance_seconds, self.at) {
+            (Some(seconds), None) if seconds.is_finite() => (seconds * 1000.0) as i64,
+            (None, Some(at)) => at.millis() - engine.clock.now().millis(),
+            _ => return Err("give advance_seconds (a number) or at (epoch seconds)".to_owned()),
+        };
+        engine.clock.advance(millis);
+        Ok(())
+    }
+}
+
+fn clock(engine: &Engine) -> Value {
+    json!({ "now": engine.clock.now() })
+}
+
+fn read<'a, T: Deserialize<'a>>(body: &'a [u8]) -> Result<T, String> {
+    serde_json::from_slice(body).map_err(|error| error.to_string())
+}
+
+const REQUESTS: &[&str] = &[
+    "POST /_control/faults {operations, secret_id, after, times, delay_ms, effect, applied}",
+    "GET /_control/faults",
+    "DELETE /_control/faults[/ID]",
+    "POST /_control/clock {advance_seconds} or {at}",
+    "GET /_control/clock",
+    "GET /_control/calls",
+    "DELETE /_control/calls",
+];

@@ -1,0 +1,209 @@
+//! Trouble on request: rules that decide what goes wrong with which request.
+//!
+//! Deciding is pure; doing it (waiting, closing connections) is the server's part.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+/// A rule: which requests it hits, and what happens to them.
+///
+/// ```
+/// use secretcache_local::Fault;
+///
+/// let twice_throttled: Fault = serde_json::from_str(
+///     r#"{"operations": ["GetSecretValue"], "times": 2, "effect": "throttle"}"#,
+/// )?;
+/// let slow: Fault = serde_json::from_str(r#"{"delay_ms": 250}"#)?;
+/// # Ok::<(), serde_json::Error>(())
+/// ```
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Fault {
+    /// The operations it hits; empty means all.
+    pub operations: Vec<String>,
+    /// The `SecretId` it hits, as requests write it; `None` means any.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub secret_id: Option<String>,
+    /// How many matching requests pass unharmed first.
+    pub after: u64,
+    /// How many it hits before it is spent; `None` means every one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub times: Option<u64>,
+    /// How long the answer is held back, in milliseconds.
+    pub delay_ms: u64,
+    /// What happens then; `None` means the ordinary answer.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub effect: Option<Effect>,
+    /// Whether the operation takes effect although the answer is spoiled: a lost acknowledgement.
+    pub applied: bool,
+}
+
+/// What happens to a request in place of its ordinary answer.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+#[non_exhaustive]
+pub enum Effect {
+    /// `ThrottlingException`, status 400, as the service throttles.
+    Throttle,
+    /// `AccessDeniedException`, as a policy denies.
+    Deny,
+    /// An error of this type, message and status.
+    Error {
+        /// The `__type`.
+        r#type: String,
+        /// The message.
+        #[serde(default)]
+        message: String,
+        /// The HTTP status, such as 500 or 503.
+        #[serde(default = "internal")]
+        status: u16,
+    },
+    /// The connection is reset without an answer.
+    Reset,
+    /// No answer ever comes.
+    Hang,
+    /// Status 200 and a body that is not JSON.
+    Malformed,
+    /// A read sees the store as it was this many seconds ago. Writes are not touched.
+    Stale {
+        /// How long ago.
+        seconds: f64,
+    },
+}
+
+/// What the rules in force make of one request.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(crate) struct Verdict {
+    pub(crate) delay: Duration,
+    pub(crate) effect: Option<Effect>,
+    pub(crate) applied: bool,
+}
+
+/// The rules in force, each with a number to remove it by and a count of requests seen.
+#[derive(Debug, Default)]
+pub(crate) struct Faults {
+    rules: Vec<Rule>,
+    last_id: u64,
+}
+
+#[derive(Clone, Debug, Serialize)]
+pub(crate) struct Rule {
+    id: u64,
+    /// Requests that matched, harmed or not.
+    seen: u64,
+    #[serde(flatten)]
+    fault: Fault,
+}
+
+impl Faults {
+    pub(crate) fn add(&mut self, fault: Fault) -> u64 {
+        self.last_id += 1;
+        self.rules.push(Rule { id: self.last_id, seen: 0, fault });
+        self.last_id
+    }
+
+    /// Removes one rule, or all; whether there was one to remove.
+    pub(crate) fn remove(&mut self, id: Option<u64>) -> bool {
+        let before = self.rules.len();
+        self.rules.retain(|rule| id.is_some_and(|id| id != rule.id));
+        self.rules.len() < before
+    }
+
+    pub(crate) fn rules(&self) -> &[Rule] {
+        &self.rules
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.rules.is_empty()
+    }
+
+    /// Decides about one request. Delays add up; the first effect wins.
+    pub(crate) fn judge(&mut self, operation: &str, secret_id: Option<&str>) -> Verdict {
+        let mut verdict = Verdict::default();
+        for rule in self.rules.iter_mut().filter(|rule| rule.fault.concerns(operation, secret_id)) {
+            let fault = &rule.fault;
+            let hits =
+                rule.seen >= fault.after && fault.times.is_none_or(|times| rule.seen - fault.after < times);
+            rule.seen += 1;
+            if hits {
+                verdict.delay += Duration::from_millis(fault.delay_ms);
+                if verdict.effect.is_none() && fault.effect.is_some() {
+                    verdict.effect.clone_from(&fault.effect);
+                    verdict.applied = fault.applied;
+                }
+            }
+        }
+        verdict
+    }
+}
+
+impl Fault {
+    fn concerns(&self, operation: &str, secret_id: Option<&str>) -> bool {
+        let named = self.operations.is_empty() || self.operations.iter().any(|name| name == operation);
+        named && self.secret_id.as_deref().is_none_or(|id| Some(id) == secret_id)
+    }
+}
+
+fn internal() -> u16 {
+    500
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn faults(rules: &[&str]) -> Faults {
+        let mut faults = Faults::default();
+        for rule in rules {
+            faults.add(serde_json::from_str(rule).unwrap());
+        }
+        faults
+    }
+
+    #[test]
+    fn a_rule_hits_its_requests_after_some_and_for_so_many() {
+        let mut faults =
+            faults(&[r#"{"operations":["DescribeSecret"],"after":1,"times":2,"effect":"throttle"}"#]);
+        assert_eq!(faults.judge("GetSecretValue", None).effect, None);
+        let seen: Vec<_> = (0..5).map(|_| faults.judge("DescribeSecret", None).effect.is_some()).collect();
+        assert_eq!(seen, [false, true, true, false, false]);
+    }
+
+    #[test]
+    fn delays_add_up_and_the_first_effect_wins() {
+        let mut faults = faults(&[
+            r#"{"delay_ms":10}"#,
+            r#"{"delay_ms":5,"effect":"reset","applied":true}"#,
+            r#"{"effect":"hang"}"#,
+        ]);
+        let verdict = faults.judge("GetSecretValue", None);
+        assert_eq!(
+            verdict,
+            Verdict { delay: Duration::from_millis(15), effect: Some(Effect::Reset), applied: true }
+        );
+    }
+
+    #[test]
+    fn one_secret_alone() {
+        let mut faults = faults(&[r#"{"secret_id":"db","effect":"deny"}"#]);
+        assert!(faults.judge("GetSecretValue", Some("db")).effect.is_some());
+        assert!(faults.judge("GetSecretValue", Some("other")).effect.is_none());
+        assert!(faults.judge("ListSecrets", None).effect.is_none());
+    }
+
+    #[test]
+    fn rules_are_removed_by_number_or_all() {
+        let mut faults = faults(&[r#"{"delay_ms":1}"#, r#"{"delay_ms":2}"#]);
+        assert!(faults.remove(Some(1)) && !faults.remove(Some(1)));
+        assert_eq!(faults.judge("x", None).delay, Duration::from_millis(2));
+        assert!(faults.remove(None) && faults.is_empty());
+    }
+
+    #[test]
+    fn a_misspelt_rule_is_refused() {
+        for wrong in [r#"{"operation":["x"]}"#, r#"{"effect":"throtle"}"#, r#"{"effect":{"error":{}}}"#] {
+            assert!(serde_json::from_str::<Fault>(wrong).is_err(), "{wrong}");
+        }
+    }
+}

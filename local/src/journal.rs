@@ -1,0 +1,350 @@
+//! The data file: an append-only journal of changes, one JSON line per request that changed something.
+//!
+//! A line is on disk before its request is acknowledged, so nothing acknowledged is lost when the process is
+//! killed. A line cut short by a crash belongs to a request nobody was told of, and is dropped at the next
+//! start. Starting also rewrites the file with what is left, so that deleted values do not stay in it.
+//!
+//! The file holds secret values in the clear; it is readable by its owner only.
+
+use std::collections::{BTreeMap, HashSet};
+use std::fs::{self, File, OpenOptions, TryLockError};
+use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+use zeroize::Zeroizing;
+
+use crate::arn::Place;
+use crate::secret::Secret;
+use crate::store::{Change, Store};
+use crate::time::Timestamp;
+use crate::value::{Encoded, SecretBlob, SecretText, SecretValue};
+
+/// Why a data file cannot be used.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum DataError {
+    /// Reading or writing failed.
+    #[error("{0}")]
+    Io(#[from] io::Error),
+    /// It is a directory, a device or another thing that cannot be rewritten.
+    #[error("it is not a regular file")]
+    NotAFile,
+    /// Another process has it open.
+    #[error("it is in use by another process")]
+    InUse,
+    /// It is not a data file, or damaged other than at its end.
+    #[error("line {line} is not a record of secretcache local; move the file away to start afresh")]
+    Damaged {
+        /// Counted from one.
+        line: usize,
+    },
+}
+
+/// An open data file, locked.
+#[derive(Debug)]
+pub(crate) struct Journal {
+    file: File,
+    /// Up to here the file is whole; what a failed write left beyond is cut off.
+    length: u64,
+    /// Versions whose value is in the file. Values never change, so each is written once.
+    written: HashSet<(String, String)>,
+}
+
+/// A line. Its record is written with borrowed values and read with owned ones.
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum Record<S, V> {
+    Put { account: String, region: String, secret: S, values: BTreeMap<String, V> },
+    Remove { account: String, region: String, arn: String },
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "snake_case")]
+enum Written<'a> {
+    Text(&'a str),
+    Binary(Encoded<'a>),
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum Stored {
+    Text(SecretText),
+    Binary(SecretBlob),
+}
+
+impl Journal {
+    /// Opens or makes the file at `path` and applies what it holds to `store`.
+    pub(crate) fn open(path: &Path, store: &mut Store, now: Timestamp) -> Result<Self, DataError> {
+        let mut file = open_locked(path)?;
+        // Behind a symbolic link, it is the file itself that is replaced below.
+        let path = &fs::canonicalize(path)?;
+        let mut text = Zeroizing::new(Vec::new());
+        file.read_to_end(&mut text)?;
+        replay(&text, store, now)?;
+        drop_expired(store, now);
+
+        // Rewritten beside the old file and put in its place, so that a crash leaves the one or the other.
+        let beside = beside(path);
+        let mut fresh = create_private(&beside)?;
+        let mut journal = Self { file: fresh.try_clone()?, length: 0, written: HashSet::new() };
+        fresh.write_all(HEADER)?;
+        for (place, secret) in store.all() {
+            let change = Change::Put(place.clone(), Arc::new(secret.clone()));
+            fresh.write_all(&journal.line(std::slice::from_ref(&change))?)?;
+            journal.note(&change);
+        }
+        fresh.sync_all()?;
+        fresh.try_lock().map_err(in_use)?;
+        fs::rename(&beside, path)?;
+        sync_directory(path)?;
+        journal.length = fresh.stream_position()?;
+        journal.file = fresh;
+        Ok(journal)
+    }
+
+    /// Writes the changes of one request; when this returns, they are on disk.
+    pub(crate) fn append(&mut self, changes: &[Change]) -> io::Result<()> {
+        let line = self.line(changes)?;
+        // Also repairs what an earlier failed write left behind.
+        self.file.set_len(self.length)?;
+        self.file.seek(SeekFrom::Start(self.length))?;
+        self.file.write_all(&line)?;
+        self.file.sync_data()?;
+        self.length += line.len() as u64;
+        changes.iter().for_each(|change| self.note(change));
+        Ok(())
+    }
+
+    fn line(&self, changes: &[Change]) -> io::Result<Zeroizing<Vec<u8>>> {
+        let records: Vec<_> = changes.iter().map(|change| self.record(change)).collect();
+        let mut line = Zeroizing::new(serde_json::to_vec(&records)?);
+        line.push(b'\n');
+        Ok(line)
+    }
+
+    fn record<'a>(&self, change: &'a Change) -> Record<&'a Secret, Written<'a>> {
+        match change {
+            Change::Put(place, secret) => Record::Put {
+                account: place.account.clone(),
+                region: place.region.clone(),
+                secret: secret.as_ref(),
+                values: secret
+                    .versions
+                    .iter()
+                    .filter(|version| !self.written.contains(&(secret.arn.clone(), version.id.clone())))
+                    .filter_map(|version| Some((version.id.clone(), Written::new(version.value.as_ref()?)?)))
+                    .collect(),
+            },
+            Change::Remove(place, arn) => Record::Remove {
+                account: place.account.clone(),
+                region: place.region.clone(),
+                arn: arn.clone(),
+            },
+        }
+    }
+
+    fn note(&mut self, change: &Change) {
+        match change {
+            Change::Put(_, secret) => {
+                let with_value = secret.versions.iter().filter(|version| version.value.is_some());
+                self.written.extend(with_value.map(|version| (secret.arn.clone(), version.id.clone())));
+            }
+            Change::Remove(_, arn) => self.written.retain(|(of, _)| of != arn),
+        }
+    }
+}
+
+impl<'a> Written<'a> {
+    fn new(value: &'a SecretValue) -> Option<Self> {
+        let binary = || value.as_binary().map(|bytes| Self::Binary(Encoded(bytes)));
+        value.as_text().map(Self::Text).or_else(binary)
+    }
+}
+
+/// Applies every whole line. Only the last may be cut short.
+fn replay(text: &[u8], store: &mut Store, now: Timestamp) -> Result<(), DataError> {
+    // Whatever follows the last newline was never acknowledged.
+    let whole = text.iter().rposition(|byte| *byte == b'\n').map_or(0, |end| end + 1);
+    for (i, line) in text[..whole].split_inclusive(|byte| *byte == b'\n').enumerate() {
+        let damaged = || DataError::Damaged { line: i + 1 };
+        if i == 0 {
+            if line != HEADER {
+                return Err(damaged());
+            }
+            continue;
+        }
+        let records: Vec<Record<Secret, Stored>> = serde_json::from_slice(line).map_err(|_| damaged())?;
+        for record in records {
+            store.apply(restored(record, store), now);
+        }
+    }
+    // A file without any newline is new, cut short at its header, or not ours at all.
+    if whole == 0 && !HEADER.starts_with(text) {
+        return Err(DataError::Damaged { line: 1 });
+    }
+    Ok(())
+}
+
+/// The change a record stands for. Values written by an earlier record are taken from the store.
+fn restored(record: Record<Secret, Stored>, store: &Store) -> Change {
+    match record {
+        Record::Remove { account, region, arn } => Change::Remove(Place { account, region }, arn),
+        Record::Put { account, region, mut secret, mut values } => {
+            let place = Place { account, region };
+            let known = store.by_arn(&place, &secret.arn);
+            for version in &mut secret.versions {
+                version.value = match values.remove(&version.id) {
+                    Some(Stored::Text(SecretText(value)) | Stored::Binary(SecretBlob(value))) => Some(value),
+                    None => known.and_then(|known| known.version(&version.id)?.value.clone()),
+                };
+            }
+            Change::Put(place, Arc::new(secret))
+        }
+    }
+}
+
+fn drop_expired(store: &mut Store, now: Timestamp) {
+    let gone: Vec<_> = store
+        .all()
+        .filter(|(_, secret)| secret.is_gone(now))
+        .map(|(place, secret)| Change::Remove(place.clone(), secret.arn.clone()))
+        .collect();
+    gone.into_iter().for_each(|change| store.apply(change, now));
+}
+
+/// Opens and locks the file. Another process may have replaced it between the two; then it is opened again.
+fn open_locked(path: &Path) -> Result<File, DataError> {
+    loop {
+        let file = private().read(true).write(true).create(true).truncate(false).open(path)?;
+        if !file.metadata()?.is_file() {
+            return Err(DataError::NotAFile);
+        }
+        file.try_lock().map_err(in_use)?;
+        if is_same(&file, path)? {
+            return Ok(file);
+        }
+    }
+}
+
+fn create_private(path: &Path) -> io::Result<File> {
+    // A leftover of a start that crashed may be there, with whatever permissions.
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+        _ => private().write(true).create_new(true).open(path),
+    }
+}
+
+fn beside(path: &Path) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(".new");
+    name.into()
+}
+
+fn in_use(error: TryLockError) -> DataError {
+    match error {
+        TryLockError::WouldBlock => DataError::InUse,
+        TryLockError::Error(error) => DataError::Io(error),
+    }
+}
+
+#[cfg(unix)]
+fn private() -> OpenOptions {
+    use std::os::unix::fs::OpenOptionsExt;
+    let mut options = OpenOptions::new();
+    options.mode(0o600);
+    options
+}
+
+#[cfg(not(unix))]
+fn private() -> OpenOptions {
+    OpenOptions::new()
+}
+
+#[cfg(unix)]
+fn is_same(file: &File, path: &Path) -> io::Result<bool> {
+    use std::os::unix::fs::MetadataExt;
+    let (open, named) = (file.metadata()?, fs::metadata(path)?);
+    Ok((open.dev(), open.ino()) == (named.dev(), named.ino()))
+}
+
+/// Elsewhere an open file cannot be replaced.
+#[cfg(not(unix))]
+fn is_same(_: &File, _: &Path) -> io::Result<bool> {
+    Ok(true)
+}
+
+/// A rename is only on disk once the directory is.
+#[cfg(unix)]
+fn sync_directory(path: &Path) -> io::Result<()> {
+    let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    File::open(parent)?.sync_all()
+}
+
+#[cfg(not(unix))]
+fn sync_directory(_: &Path) -> io::Result<()> {
+    Ok(())
+}
+
+const HEADER: &[u8] = b"{\"secretcache_local\":1}\n";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::operations::{Call, execute};
+    use rand::rngs::StdRng;
+    use rand::{RngExt, SeedableRng};
+    use serde_json::json;
+
+    /// Runs an operation on a store with a journal, as the engine does.
+    fn run(store: &mut Store, journal: &mut Journal, random: &mut StdRng, operation: &str, body: &str) {
+        let now = Timestamp::from_secs(1_700_000_000);
+        let mut call = Call { now, place: Place::new("123456789012", "eu-west-1"), random };
+        if let Ok(outcome) = execute(store, &mut call, operation, body.as_bytes()) {
+            journal.append(&outcome.changes).unwrap();
+            outcome.changes.into_iter().for_each(|change| store.apply(change, now));
+        }
+    }
+
+    #[test]
+    fn what_is_read_back_is_what_was_there() {
+        let path = std::env::temp_dir().join(format!("secretcache-journal-{}", std::process::id()));
+        let _ = fs::remove_file(&path);
+        let now = Timestamp::from_secs(1_700_000_000);
+        let mut random = StdRng::seed_from_u64(3);
+        let mut store = Store::default();
+        for _ in 0..10 {
+            let mut read = Store::default();
+            let mut journal = Journal::open(&path, &mut read, now).unwrap();
+            assert!(read.all().eq(store.all()));
+            store = read;
+            for _ in 0..40 {
+                let name = format!("s{}", random.random_range(0..5));
+                let token = format!("{:036}", random.random_range(0..9));
+                let value = format!("v{}", random.random_range(0..3));
+                let (operation, body) = match random.random_range(0..8) {
+                    0 => ("DeleteSecret", json!({"SecretId": name, "ForceDeleteWithoutRecovery": true})),
+                    1 => (
+                        "CreateSecret",
+                        json!({"Name": name, "SecretString": value, "ClientRequestToken": token}),
+                    ),
+                    2 => ("TagResource", json!({"SecretId": name, "Tags": [{"Key": value, "Value": token}]})),
+                    3 => ("GetSecretValue", json!({"SecretId": name})),
+                    4 => ("CreateSecret", json!({"Name": name, "ClientRequestToken": token})),
+                    5 => (
+                        "PutSecretValue",
+                        json!({"SecretId": name, "SecretBinary": "AAECAw==", "ClientRequestToken": token}),
+                    ),
+                    _ => (
+                        "PutSecretValue",
+                        json!({"SecretId": name, "SecretString": value, "ClientRequestToken": token}),
+                    ),
+                };
+                run(&mut store, &mut journal, &mut random, operation, &body.to_string());
+            }
+        }
+        assert!(store.all().count() > 0);
+        fs::remove_file(&path).unwrap();
+    }
+}

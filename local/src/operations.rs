@@ -1,0 +1,170 @@
+//! The operations, each a pure function of the store, the request and what the caller brings.
+
+mod batch;
+mod create;
+mod delete;
+mod describe;
+mod list;
+mod password;
+mod policy;
+mod put;
+mod read;
+mod stage;
+mod tag;
+mod update;
+mod versions;
+
+use std::fmt;
+
+use rand::Rng;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use crate::arn::Place;
+use crate::error::{ErrorCode, ServiceError};
+use crate::store::{Change, Store};
+use crate::time::Timestamp;
+
+/// What an operation needs beside the store and its parameters.
+pub struct Call<'a> {
+    /// When it happens.
+    pub now: Timestamp,
+    /// Who calls: names without an ARN mean this account and region.
+    pub place: Place,
+    /// For ARN suffixes and passwords.
+    pub random: &'a mut dyn Rng,
+}
+
+/// What an operation gives back.
+#[derive(PartialEq)]
+pub struct Outcome {
+    /// The JSON body of the answer. It may hold secret values.
+    pub body: Vec<u8>,
+    /// What to store before answering.
+    pub changes: Vec<Change>,
+}
+
+/// The body may hold secret values, so it is not shown.
+impl fmt::Debug for Outcome {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Outcome").field("changes", &self.changes).finish_non_exhaustive()
+    }
+}
+
+/// Runs the operation `name` (`GetSecretValue`, …) with the JSON parameters in `body`.
+pub fn execute(store: &Store, call: &mut Call<'_>, name: &str, body: &[u8]) -> Result<Outcome, ServiceError> {
+    match name {
+        "BatchGetSecretValue" => run::<batch::BatchGetSecretValue>(store, call, body),
+        "CreateSecret" => run::<create::CreateSecret>(store, call, body),
+        "DeleteResourcePolicy" => run::<policy::DeleteResourcePolicy>(store, call, body),
+        "DeleteSecret" => run::<delete::DeleteSecret>(store, call, body),
+        "DescribeSecret" => run::<describe::DescribeSecret>(store, call, body),
+        "GetRandomPassword" => run::<password::GetRandomPassword>(store, call, body),
+        "GetResourcePolicy" => run::<policy::GetResourcePolicy>(store, call, body),
+        "GetSecretValue" => run::<read::GetSecretValue>(store, call, body),
+        "ListResourcePolicies" => run::<policy::ListResourcePolicies>(store, call, body),
+        "ListSecretVersionIds" => run::<versions::ListSecretVersionIds>(store, call, body),
+        "ListSecrets" => run::<list::ListSecrets>(store, call, body),
+        "PutResourcePolicy" => run::<policy::PutResourcePolicy>(store, call, body),
+        "PutSecretValue" => run::<put::PutSecretValue>(store, call, body),
+        "RestoreSecret" => run::<delete::RestoreSecret>(store, call, body),
+        "TagResource" => run::<tag::TagResource>(store, call, body),
+        "UntagResource" => run::<tag::UntagResource>(store, call, body),
+        "UpdateSecret" => run::<update::UpdateSecret>(store, call, body),
+        "UpdateSecretVersionStage" => run::<stage::UpdateSecretVersionStage>(store, call, body),
+        "ValidateResourcePolicy" => run::<policy::ValidateResourcePolicy>(store, call, body),
+        _ if NOT_OFFERED.contains(&name) => Err(ServiceError::new(
+            ErrorCode::UnsupportedOperation,
+            format!("Secrets Manager has the operation {name}, but secretcache local does not offer it."),
+        )),
+        _ => Err(ServiceError::new(
+            ErrorCode::UnknownOperation,
+            format!("Secrets Manager has no operation called {name:?}."),
+        )),
+    }
+}
+
+/// Whether an operation only reads, so that a fault may make it read the past.
+pub(crate) fn is_read(name: &str) -> bool {
+    ["Get", "BatchGet", "Describe", "List"].iter().any(|verb| name.starts_with(verb))
+}
+
+/// One operation: its fields are the parameters of the request.
+trait Operation: DeserializeOwned {
+    type Output: Serialize;
+
+    fn run(self, store: &Store, call: &mut Call<'_>) -> Result<Done<Self::Output>, ServiceError>;
+}
+
+/// An operation's answer with the changes it makes.
+struct Done<T> {
+    output: T,
+    changes: Vec<Change>,
+}
+
+impl<T> Done<T> {
+    fn reading(output: T) -> Self {
+        Self { output, changes: Vec::new() }
+    }
+
+    fn changing(output: T, change: Change) -> Self {
+        Self { output, changes: vec![change] }
+    }
+}
+
+/// The two members many answers consist of.
+#[derive(Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct ArnAndName {
+    #[serde(rename = "ARN")]
+    arn: String,
+    name: String,
+}
+
+/// The answer of an operation without output.
+#[derive(Serialize)]
+struct Nothing {}
+
+fn run<O: Operation>(store: &Store, call: &mut Call<'_>, body: &[u8]) -> Result<Outcome, ServiceError> {
+    let done = parse::<O>(body)?.run(store, call)?;
+    let body = serde_json::to_vec(&done.output).map_err(|_| {
+        ServiceError::new(ErrorCode::InternalServiceError, "The answer could not be written as JSON.")
+    })?;
+    Ok(Outcome { body, changes: done.changes })
+}
+
+/// Reads the parameters. The error names the place but never quotes the input, which may hold a secret.
+fn parse<O: DeserializeOwned>(body: &[u8]) -> Result<O, ServiceError> {
+    let body = if body.is_empty() { b"{}" } else { body };
+    let failed = |what: String| ServiceError::new(ErrorCode::Serialization, what);
+    // serde would also read a structure from a list of its members.
+    if body.trim_ascii_start().first() != Some(&b'{') {
+        return Err(failed("The request is not a JSON object.".to_owned()));
+    }
+    let mut reader = serde_json::Deserializer::from_slice(body);
+    let request = serde_path_to_error::deserialize(&mut reader).map_err(|error| {
+        let path = error.path().to_string();
+        let error = error.into_inner();
+        match error.classify() {
+            serde_json::error::Category::Data => {
+                failed(format!("The member at {path} has the wrong type or encoding."))
+            }
+            _ => {
+                failed(format!("The request is not JSON (line {}, column {}).", error.line(), error.column()))
+            }
+        }
+    })?;
+    reader.end().map_err(|_| failed("The request goes on after its JSON object.".to_owned()))?;
+    Ok(request)
+}
+
+/// Operations of the service model that are not offered here.
+const NOT_OFFERED: &[&str] = &[
+    "AssociateCrossAccountReplica",
+    "CancelRotateSecret",
+    "DisassociateCrossAccountReplica",
+    "RemoveRegionsFromReplication",
+    "ReplicateSecretToRegions",
+    "RotateSecret",
+    "StopReplicationToReplica",
+];

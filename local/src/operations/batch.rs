@@ -1,0 +1,123 @@
+//! BatchGetSecretValue.
+
+use serde::{Deserialize, Serialize};
+
+use super::list::{choose, sort_key};
+use super::read::{ValueEntry, note_access};
+use super::{Call, Done, Operation};
+use crate::arn::Place;
+use crate::error::ServiceError;
+use crate::filter::Filter;
+use crate::labels::CURRENT;
+use crate::paging::page;
+use crate::secret::Secret;
+use crate::store::{Change, Store};
+use crate::validate::Constraints;
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub(super) struct BatchGetSecretValue {
+    secret_id_list: Option<Vec<String>>,
+    filters: Option<Vec<Filter>>,
+    max_results: Option<i64>,
+    next_token: Option<String>,
+}
+
+#[derive(Default, Serialize)]
+#[serde(rename_all = "PascalCase")]
+pub(super) struct Batch {
+    secret_values: Vec<ValueEntry>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    next_token: Option<String>,
+    errors: Vec<Failure>,
+}
+
+/// Why one secret of the batch could not be read; the others are answered all the same.
+#[derive(Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct Failure {
+    secret_id: String,
+    error_code: &'static str,
+    message: String,
+}
+
+impl Operation for BatchGetSecretValue {
+    type Output = Batch;
+
+    fn run(self, store: &Store, call: &mut Call<'_>) -> Result<Done<Batch>, ServiceError> {
+        let mut constraints = Constraints::default()
+            .count("secretIdList", self.secret_id_list.as_ref().map(Vec::len), 1, 20)
+            .range("maxResults", self.max_results, 1, 20)
+            .length("nextToken", self.next_token.as_deref(), 1, 4096);
+        for (i, id) in self.secret_id_list.iter().flatten().enumerate() {
+            constraints = constraints.length(&format!("secretIdList.{}.member", i + 1), Some(id), 1, 2048);
+        }
+        constraints.check()?;
+        match (self.secret_id_list, self.filters) {
+            (Some(ids), None) => {
+                if self.max_results.is_some() {
+                    return Err(ServiceError::invalid_parameter("MaxResults can only be used with Filters."));
+                }
+                Ok(by_id(store, call, ids))
+            }
+            (None, Some(filters)) => {
+                by_filter(store, call, &filters, self.max_results, self.next_token.as_deref())
+            }
+            _ => Err(ServiceError::invalid_parameter(
+                "Either 'SecretIdList' or 'Filters' must be provided, but not both.",
+            )),
+        }
+    }
+}
+
+fn by_id(store: &Store, call: &Call<'_>, ids: Vec<String>) -> Done<Batch> {
+    let mut done = Done::reading(Batch::default());
+    for id in ids {
+        match store.find_live(&call.place, &id, call.now) {
+            Ok((place, secret)) => add(&mut done, call, place, secret, id),
+            Err(error) => fail(&mut done, id, &error),
+        }
+    }
+    done
+}
+
+fn by_filter(
+    store: &Store,
+    call: &Call<'_>,
+    filters: &[Filter],
+    most: Option<i64>,
+    token: Option<&str>,
+) -> Result<Done<Batch>, ServiceError> {
+    Filter::check(filters)?;
+    let mut found: Vec<_> = choose(store, call, filters, false)
+        .map(|secret| (sort_key(secret, "created-date"), secret))
+        .collect();
+    found.sort_by(|(a, _), (b, _)| a.cmp(b));
+    let (page, next_token) = page(found.into_iter(), token, most.map_or(20, |most| most as usize), false)?;
+    let mut done = Done::reading(Batch { next_token, ..Batch::default() });
+    for secret in page {
+        add(&mut done, call, call.place.clone(), secret, secret.arn.clone());
+    }
+    Ok(done)
+}
+
+fn add(done: &mut Done<Batch>, call: &Call<'_>, place: Place, secret: &Secret, id: String) {
+    let version = secret.labelled(CURRENT);
+    match version.and_then(|version| ValueEntry::new(secret, version)) {
+        Some(entry) => {
+            done.output.secret_values.push(entry);
+            let change = version.and_then(|version| note_access(place, secret, &version.id, call.now));
+            // The same secret asked for twice is one change: both start from what is stored.
+            done.changes.extend(change.filter(|change: &Change| !done.changes.contains(change)));
+        }
+        None => fail(done, id, &ServiceError::no_such_value(&format!("staging label: {CURRENT}"))),
+    }
+}
+
+fn fail(done: &mut Done<Batch>, secret_id: String, error: &ServiceError) {
+    done.output.errors.push(Failure {
+        secret_id,
+        error_code: error.code().name(),
+        message: error.message().to_owned(),
+    });
+}

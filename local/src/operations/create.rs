@@ -1,0 +1,141 @@
+//! CreateSecret.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use super::tag::check_tags;
+use super::{Call, Done, Operation};
+use crate::arn::is_name;
+use crate::error::{ErrorCode, ServiceError};
+use crate::labels::CURRENT;
+use crate::secret::{Secret, Tag, Version};
+use crate::store::{Change, Store, invalid_name};
+use crate::validate::{Constraints, client_request_token, one_value};
+use crate::value::{SecretBlob, SecretText, SecretValue};
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub(super) struct CreateSecret {
+    name: Option<String>,
+    client_request_token: Option<String>,
+    description: Option<String>,
+    kms_key_id: Option<String>,
+    secret_binary: Option<SecretBlob>,
+    secret_string: Option<SecretText>,
+    tags: Option<Vec<Tag>>,
+    add_replica_regions: Option<Vec<serde_json::Value>>,
+    #[serde(rename = "CrossAccountPrimaryARN")]
+    cross_account_primary_arn: Option<String>,
+    r#type: Option<String>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "PascalCase")]
+pub(super) struct Created {
+    #[serde(rename = "ARN")]
+    arn: String,
+    name: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    version_id: Option<String>,
+}
+
+impl Operation for CreateSecret {
+    type Output = Created;
+
+    fn run(self, store: &Store, call: &mut Call<'_>) -> Result<Done<Created>, ServiceError> {
+        Constraints::default()
+            .required("name", self.name.as_ref())
+            .length("name", self.name.as_deref(), 1, 512)
+            .length("description", self.description.as_deref(), 0, 2048)
+            .length("kmsKeyId", self.kms_key_id.as_deref(), 0, 2048)
+            .value(self.secret_string.as_ref(), self.secret_binary.as_ref())
+            .check()?;
+        let name = self.name.unwrap_or_default();
+        if !is_name(&name) {
+            return Err(invalid_name());
+        }
+        let token = client_request_token(self.client_request_token)?;
+        let value = one_value(self.secret_string, self.secret_binary)?;
+        check_tags(self.tags.as_deref().unwrap_or_default())?;
+        if self.add_replica_regions.is_some_and(|regions| !regions.is_empty())
+            || self.cross_account_primary_arn.is_some()
+        {
+            return Err(ServiceError::new(
+                ErrorCode::UnsupportedOperation,
+                "secretcache local does not replicate secrets: leave out AddReplicaRegions and CrossAccountPrimaryARN.",
+            ));
+        }
+
+        let mut changes = Vec::new();
+        // A name is a reference in the caller's own place; an expired secret still in the store makes way.
+        match store.find(&call.place, &name, call.now) {
+            Ok((_, existing)) => return repeated(existing, token, value).map(Done::reading),
+            Err(_) => changes.extend(
+                store
+                    .all()
+                    .filter(|(place, secret)| **place == call.place && secret.name == name)
+                    .map(|(place, secret)| Change::Remove(place.clone(), secret.arn.clone())),
+            ),
+        }
+        let version = value.map(|value| Version {
+            id: token,
+            value: Some(value),
+            labels: BTreeSet::from([CURRENT.to_owned()]),
+            created: call.now,
+            accessed: None,
+        });
+        let secret = Secret {
+            arn: call.place.new_arn(&name, call.random),
+            name,
+            description: self.description.filter(|text| !text.is_empty()),
+            kms_key_id: self.kms_key_id.filter(|key| !key.is_empty()),
+            kind: self.r#type.filter(|kind| !kind.is_empty()),
+            tags: self.tags,
+            policy: None,
+            created: call.now,
+            changed: call.now,
+            accessed: None,
+            deletion: None,
+            versions: Vec::from_iter(version),
+        };
+        let output = Created {
+            arn: secret.arn.clone(),
+            name: secret.name.clone(),
+            version_id: secret.versions.first().map(|version| version.id.clone()),
+        };
+        changes.push(Change::Put(call.place.clone(), Arc::new(secret)));
+        Ok(Done { output, changes })
+    }
+}
+
+/// The name is taken. That is fine only if this very request made the secret, which its token tells.
+fn repeated(existing: &Secret, token: String, value: Option<SecretValue>) -> Result<Created, ServiceError> {
+    if existing.is_deleted() {
+        return Err(ServiceError::invalid_request(
+            "You can't create this secret because a secret with this name is already scheduled for deletion.",
+        ));
+    }
+    let Some(version) = existing.version(&token) else {
+        return Err(ServiceError::new(
+            ErrorCode::ResourceExists,
+            format!("The operation failed because the secret {} already exists.", existing.name),
+        ));
+    };
+    if version.value != value {
+        return Err(token_in_use(existing, &token));
+    }
+    Ok(Created { arn: existing.arn.clone(), name: existing.name.clone(), version_id: Some(token) })
+}
+
+/// A token was used again with another value: versions never change.
+pub(super) fn token_in_use(secret: &Secret, token: &str) -> ServiceError {
+    ServiceError::new(
+        ErrorCode::ResourceExists,
+        format!(
+            "You can't use ClientRequestToken {token} because that value is already in use for a version of secret {}.",
+            secret.arn
+        ),
+    )
+}

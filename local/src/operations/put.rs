@@ -1,0 +1,107 @@
+//! PutSecretValue, and adding a version, which UpdateSecret shares.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use super::create::token_in_use;
+use super::{Call, Done, Operation};
+use crate::error::ServiceError;
+use crate::labels::{self, CURRENT};
+use crate::secret::{Secret, Version};
+use crate::store::{Change, Store};
+use crate::time::Timestamp;
+use crate::validate::{Constraints, client_request_token, one_value};
+use crate::value::{SecretBlob, SecretText, SecretValue};
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub(super) struct PutSecretValue {
+    secret_id: Option<String>,
+    client_request_token: Option<String>,
+    secret_binary: Option<SecretBlob>,
+    secret_string: Option<SecretText>,
+    version_stages: Option<Vec<String>>,
+    rotation_token: Option<String>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "PascalCase")]
+pub(super) struct Put {
+    #[serde(rename = "ARN")]
+    arn: String,
+    name: String,
+    version_id: String,
+    version_stages: BTreeSet<String>,
+}
+
+impl Operation for PutSecretValue {
+    type Output = Put;
+
+    fn run(self, store: &Store, call: &mut Call<'_>) -> Result<Done<Put>, ServiceError> {
+        let mut constraints = Constraints::default()
+            .secret_id(self.secret_id.as_ref())
+            .value(self.secret_string.as_ref(), self.secret_binary.as_ref())
+            .count("versionStages", self.version_stages.as_ref().map(Vec::len), 1, 20)
+            .length("rotationToken", self.rotation_token.as_deref(), 36, 256);
+        for stage in self.version_stages.iter().flatten() {
+            constraints = constraints.length("versionStages", Some(stage), 1, 256);
+        }
+        constraints.check()?;
+        let token = client_request_token(self.client_request_token)?;
+        let Some(value) = one_value(self.secret_string, self.secret_binary)? else {
+            return Err(ServiceError::invalid_request(
+                "You must provide either SecretString or SecretBinary.",
+            ));
+        };
+        let (place, secret) = store.find_live(&call.place, &self.secret_id.unwrap_or_default(), call.now)?;
+        let stages = self.version_stages.unwrap_or_else(|| vec![CURRENT.to_owned()]);
+
+        let changed = add_version(secret, &token, value, &stages, call.now)?;
+        let secret = changed.as_ref().unwrap_or(secret);
+        let output = Put {
+            arn: secret.arn.clone(),
+            name: secret.name.clone(),
+            version_stages: secret.version(&token).map(|version| version.labels.clone()).unwrap_or_default(),
+            version_id: token,
+        };
+        let changes = changed.map(|secret| Change::Put(place, Arc::new(secret)));
+        Ok(Done { output, changes: Vec::from_iter(changes) })
+    }
+}
+
+/// The secret with one more version under `token`, or `None` if that version is there already.
+///
+/// The same token with the same value is ignored, labels included; with another value it is an error. A
+/// version a rotation has reserved gets its value here.
+pub(super) fn add_version(
+    secret: &Secret,
+    token: &str,
+    value: SecretValue,
+    stages: &[String],
+    now: Timestamp,
+) -> Result<Option<Secret>, ServiceError> {
+    let mut secret = secret.clone();
+    // "If this operation creates the first version for the secret then Secrets Manager automatically attaches
+    // the staging label AWSCURRENT" (API reference, PutSecretValue).
+    let is_first = secret.versions.is_empty();
+    match secret.versions.iter_mut().find(|version| version.id == token) {
+        Some(Version { value: Some(existing), .. }) if *existing == value => return Ok(None),
+        Some(Version { value: Some(_), .. }) => return Err(token_in_use(&secret, token)),
+        Some(reserved) => reserved.value = Some(value),
+        None => secret.versions.push(Version {
+            id: token.to_owned(),
+            value: Some(value),
+            labels: BTreeSet::new(),
+            created: now,
+            accessed: None,
+        }),
+    }
+    let first = is_first.then_some(CURRENT);
+    labels::attach_all(&mut secret.versions, token, stages.iter().map(String::as_str).chain(first));
+    labels::check_quota(&secret.versions)?;
+    secret.changed = now;
+    secret.drop_old_versions(now);
+    Ok(Some(secret))
+}

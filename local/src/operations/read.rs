@@ -1,0 +1,124 @@
+//! GetSecretValue.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use super::{Call, Done, Operation};
+use crate::arn::Place;
+use crate::error::ServiceError;
+use crate::labels::CURRENT;
+use crate::secret::{Secret, Version};
+use crate::store::{Change, Store};
+use crate::time::Timestamp;
+use crate::validate::Constraints;
+use crate::value::{Encoded, SecretValue};
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub(super) struct GetSecretValue {
+    secret_id: Option<String>,
+    version_id: Option<String>,
+    version_stage: Option<String>,
+}
+
+/// One secret value, as GetSecretValue answers it and BatchGetSecretValue lists it.
+#[derive(Serialize)]
+#[serde(rename_all = "PascalCase")]
+pub(super) struct ValueEntry {
+    #[serde(rename = "ARN")]
+    arn: String,
+    name: String,
+    version_id: String,
+    #[serde(skip_serializing_if = "Option::is_none", serialize_with = "binary")]
+    secret_binary: Option<SecretValue>,
+    #[serde(skip_serializing_if = "Option::is_none", serialize_with = "text")]
+    secret_string: Option<SecretValue>,
+    #[serde(skip_serializing_if = "BTreeSet::is_empty")]
+    version_stages: BTreeSet<String>,
+    created_date: Timestamp,
+}
+
+impl Operation for GetSecretValue {
+    type Output = ValueEntry;
+
+    fn run(self, store: &Store, call: &mut Call<'_>) -> Result<Done<ValueEntry>, ServiceError> {
+        let (id, stage) = (self.version_id.as_deref(), self.version_stage.as_deref());
+        Constraints::default()
+            .secret_id(self.secret_id.as_ref())
+            .length("versionId", id, 32, 64)
+            .length("versionStage", stage, 1, 256)
+            .check()?;
+        let (place, secret) = store.find_live(&call.place, &self.secret_id.unwrap_or_default(), call.now)?;
+        let version = select(secret, id, stage)?;
+        let output = ValueEntry::new(secret, version).ok_or_else(|| missing(id, stage))?;
+        let change = note_access(place, secret, &version.id, call.now);
+        Ok(Done { output, changes: Vec::from_iter(change) })
+    }
+}
+
+impl ValueEntry {
+    /// The entry for a version, unless it has no value yet.
+    pub(super) fn new(secret: &Secret, version: &Version) -> Option<Self> {
+        let value = version.value.clone()?;
+        Some(Self {
+            arn: secret.arn.clone(),
+            name: secret.name.clone(),
+            version_id: version.id.clone(),
+            secret_binary: value.as_binary().is_some().then(|| value.clone()),
+            secret_string: value.as_text().is_some().then_some(value),
+            version_stages: version.labels.clone(),
+            created_date: version.created,
+        })
+    }
+}
+
+/// The version a request means: by id, by stage, by both if they agree, or the current one.
+fn select<'a>(
+    secret: &'a Secret,
+    id: Option<&str>,
+    stage: Option<&str>,
+) -> Result<&'a Version, ServiceError> {
+    let Some(id) = id else {
+        return secret.labelled(stage.unwrap_or(CURRENT)).ok_or_else(|| missing(None, stage));
+    };
+    let version = secret.version(id).ok_or_else(|| missing(Some(id), stage))?;
+    if stage.is_some_and(|stage| !version.labels.contains(stage)) {
+        return Err(ServiceError::invalid_request(
+            "You provided a VersionStage that is not associated to the provided VersionId.",
+        ));
+    }
+    Ok(version)
+}
+
+fn missing(id: Option<&str>, stage: Option<&str>) -> ServiceError {
+    match id {
+        Some(id) => ServiceError::no_such_value(&format!("VersionId: {id}")),
+        None => ServiceError::no_such_value(&format!("staging label: {}", stage.unwrap_or(CURRENT))),
+    }
+}
+
+/// Notes the day of the access on the secret and the version, if that is news.
+pub(super) fn note_access(place: Place, secret: &Secret, version: &str, now: Timestamp) -> Option<Change> {
+    let day = Some(now.day());
+    let known =
+        secret.accessed == day && secret.version(version).is_some_and(|version| version.accessed == day);
+    if known {
+        return None;
+    }
+    let mut secret = secret.clone();
+    secret.accessed = day;
+    for version in secret.versions.iter_mut().filter(|v| v.id == version) {
+        version.accessed = day;
+    }
+    Some(Change::Put(place, Arc::new(secret)))
+}
+
+fn text<S: serde::Serializer>(value: &Option<SecretValue>, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(value.as_ref().and_then(SecretValue::as_text).unwrap_or_default())
+}
+
+fn binary<S: serde::Serializer>(value: &Option<SecretValue>, serializer: S) -> Result<S::Ok, S::Error> {
+    Encoded(value.as_ref().and_then(SecretValue::as_binary).unwrap_or_default()).serialize(serializer)
+}

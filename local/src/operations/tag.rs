@@ -1,0 +1,104 @@
+//! TagResource and UntagResource.
+
+use std::sync::Arc;
+
+use serde::Deserialize;
+
+use super::{Call, Done, Nothing, Operation};
+use crate::error::{ErrorCode, ServiceError};
+use crate::secret::Tag;
+use crate::store::{Change, Store};
+use crate::validate::Constraints;
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub(super) struct TagResource {
+    secret_id: Option<String>,
+    tags: Option<Vec<Tag>>,
+}
+
+impl Operation for TagResource {
+    type Output = Nothing;
+
+    fn run(self, store: &Store, call: &mut Call<'_>) -> Result<Done<Nothing>, ServiceError> {
+        Constraints::default()
+            .secret_id(self.secret_id.as_ref())
+            .required("tags", self.tags.as_ref())
+            .check()?;
+        let given = self.tags.unwrap_or_default();
+        check_tags(&given)?;
+        let (place, secret) = store.find_live(&call.place, &self.secret_id.unwrap_or_default(), call.now)?;
+        let mut secret = secret.as_ref().clone();
+        let tags = secret.tags.get_or_insert_default();
+        for tag in given {
+            match tags.iter_mut().find(|known| known.key == tag.key) {
+                Some(known) => known.value = tag.value,
+                None => tags.push(tag),
+            }
+        }
+        check_count(tags.len())?;
+        secret.changed = call.now;
+        Ok(Done::changing(Nothing {}, Change::Put(place, Arc::new(secret))))
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub(super) struct UntagResource {
+    secret_id: Option<String>,
+    tag_keys: Option<Vec<String>>,
+}
+
+impl Operation for UntagResource {
+    type Output = Nothing;
+
+    fn run(self, store: &Store, call: &mut Call<'_>) -> Result<Done<Nothing>, ServiceError> {
+        let mut constraints = Constraints::default()
+            .secret_id(self.secret_id.as_ref())
+            .required("tagKeys", self.tag_keys.as_ref());
+        for (i, key) in self.tag_keys.iter().flatten().enumerate() {
+            constraints = constraints.length(&format!("tagKeys.{}.member", i + 1), Some(key), 1, 128);
+        }
+        constraints.check()?;
+        let keys = self.tag_keys.unwrap_or_default();
+        let (place, secret) = store.find_live(&call.place, &self.secret_id.unwrap_or_default(), call.now)?;
+        let mut secret = secret.as_ref().clone();
+        if let Some(tags) = &mut secret.tags {
+            tags.retain(|tag| !keys.contains(&tag.key));
+        }
+        secret.changed = call.now;
+        Ok(Done::changing(Nothing {}, Change::Put(place, Arc::new(secret))))
+    }
+}
+
+/// Lengths, the reserved prefix, the count, and no key twice (tag quotas, AWS General Reference).
+pub(super) fn check_tags(tags: &[Tag]) -> Result<(), ServiceError> {
+    let mut constraints = Constraints::default();
+    for (i, tag) in tags.iter().enumerate() {
+        constraints = constraints
+            .length(&format!("tags.{}.member.key", i + 1), Some(&tag.key), 1, 128)
+            .length(&format!("tags.{}.member.value", i + 1), Some(&tag.value), 0, 256);
+    }
+    constraints.check()?;
+    if tags.iter().any(|tag| tag.key.to_ascii_lowercase().starts_with("aws:")) {
+        return Err(ServiceError::invalid_parameter(
+            "Tag keys can't start with aws: because that prefix is reserved.",
+        ));
+    }
+    if tags.iter().enumerate().any(|(i, tag)| tags[..i].iter().any(|other| other.key == tag.key)) {
+        return Err(ServiceError::invalid_parameter("You can't give the same tag key twice in one request."));
+    }
+    check_count(tags.len())
+}
+
+fn check_count(tags: usize) -> Result<(), ServiceError> {
+    match tags {
+        0..=MOST_TAGS => Ok(()),
+        _ => Err(ServiceError::new(
+            ErrorCode::LimitExceeded,
+            "You can't attach more than 50 tags to a secret.",
+        )),
+    }
+}
+
+const MOST_TAGS: usize = 50;

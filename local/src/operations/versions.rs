@@ -1,0 +1,87 @@
+//! ListSecretVersionIds.
+
+use std::collections::BTreeSet;
+
+use serde::{Deserialize, Serialize};
+
+use super::{Call, Done, Operation};
+use crate::error::ServiceError;
+use crate::paging::page;
+use crate::secret::{Secret, Version};
+use crate::store::Store;
+use crate::time::Timestamp;
+use crate::validate::Constraints;
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub(super) struct ListSecretVersionIds {
+    secret_id: Option<String>,
+    max_results: Option<i64>,
+    next_token: Option<String>,
+    include_deprecated: Option<bool>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "PascalCase")]
+pub(super) struct Listing {
+    versions: Vec<Entry>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    next_token: Option<String>,
+    #[serde(rename = "ARN")]
+    arn: String,
+    name: String,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct Entry {
+    version_id: String,
+    #[serde(skip_serializing_if = "BTreeSet::is_empty")]
+    version_stages: BTreeSet<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    last_accessed_date: Option<Timestamp>,
+    created_date: Timestamp,
+    kms_key_ids: [String; 1],
+}
+
+impl Operation for ListSecretVersionIds {
+    type Output = Listing;
+
+    fn run(self, store: &Store, call: &mut Call<'_>) -> Result<Done<Listing>, ServiceError> {
+        Constraints::default()
+            .secret_id(self.secret_id.as_ref())
+            .range("maxResults", self.max_results, 1, 100)
+            .length("nextToken", self.next_token.as_deref(), 1, 4096)
+            .check()?;
+        let (_, secret) = store.find(&call.place, &self.secret_id.unwrap_or_default(), call.now)?;
+        let deprecated = self.include_deprecated.unwrap_or_default();
+        // A version a rotation has only reserved is not listed until it has a value.
+        let mut listed: Vec<_> = secret
+            .versions
+            .iter()
+            .filter(|version| version.value.is_some() && (deprecated || !version.labels.is_empty()))
+            .map(|version| (format!("{:020}\0{}", version.created.millis(), version.id), version))
+            .collect();
+        listed.sort_by(|(a, _), (b, _)| a.cmp(b));
+        let most = self.max_results.map_or(100, |most| most as usize);
+        let (versions, next_token) = page(listed.into_iter(), self.next_token.as_deref(), most, false)?;
+        Ok(Done::reading(Listing {
+            versions: versions.into_iter().map(|version| Entry::new(secret, version)).collect(),
+            next_token,
+            arn: secret.arn.clone(),
+            name: secret.name.clone(),
+        }))
+    }
+}
+
+impl Entry {
+    fn new(secret: &Secret, version: &Version) -> Self {
+        Self {
+            version_id: version.id.clone(),
+            version_stages: version.labels.clone(),
+            last_accessed_date: version.accessed,
+            created_date: version.created,
+            kms_key_ids: [secret.kms_key_id.clone().unwrap_or_else(|| "DefaultEncryptionKey".to_owned())],
+        }
+    }
+}

@@ -1,0 +1,149 @@
+//! How a server is started, and why it may not start.
+
+use std::fmt;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use crate::arn::Place;
+use crate::journal::DataError;
+
+/// How a server is started.
+///
+/// ```
+/// use secretcache_local::Options;
+///
+/// let options = Options { port: 0, control: true, ..Options::default() };
+/// assert_eq!(options.host, "127.0.0.1");
+/// ```
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// Name or address to bind. Anything but a loopback address lets others read the secrets.
+    pub host: String,
+    /// Port to bind; 0 picks a free one.
+    pub port: u16,
+    /// A file that keeps the secrets, in the clear and readable by its owner only; `None` keeps them in
+    /// memory.
+    pub data: Option<PathBuf>,
+    /// Whether HTTP requests under `/_control/` may make trouble and move the clock.
+    pub control: bool,
+    /// Certificate and key to serve HTTPS with; `None` serves HTTP.
+    pub tls: Option<Tls>,
+    /// Account and region of callers that do not say theirs.
+    pub defaults: Place,
+    /// Gets one line per request.
+    pub log: Option<Log>,
+}
+
+/// PEM files for HTTPS.
+#[derive(Clone, Debug)]
+pub struct Tls {
+    /// The certificate, followed by any intermediates.
+    pub certificate: PathBuf,
+    /// Its private key.
+    pub key: PathBuf,
+}
+
+/// Where request lines go: operation and outcome, nothing of what requests and answers contain.
+#[derive(Clone)]
+pub struct Log(Arc<dyn Fn(&str) + Send + Sync>);
+
+impl Log {
+    /// Gives every line to `write`.
+    pub fn new(write: impl Fn(&str) + Send + Sync + 'static) -> Self {
+        Self(Arc::new(write))
+    }
+
+    pub(crate) fn line(&self, line: &str) {
+        (self.0)(line);
+    }
+}
+
+impl fmt::Debug for Log {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Log")
+    }
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            host: DEFAULT_HOST.to_owned(),
+            port: DEFAULT_PORT,
+            data: None,
+            control: false,
+            tls: None,
+            defaults: Place::new("123456789012", "us-east-1"),
+            log: None,
+        }
+    }
+}
+
+/// Why a server did not start.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum StartError {
+    /// The port is taken.
+    #[error(
+        "port {port} on {host} is in use: stop what listens there, or choose another port (0 picks a free one)"
+    )]
+    PortInUse {
+        /// The host asked for.
+        host: String,
+        /// The port asked for.
+        port: u16,
+    },
+    /// The address cannot be bound for another reason.
+    #[error("cannot listen on {host}:{port}: {source}")]
+    Bind {
+        /// The host asked for.
+        host: String,
+        /// The port asked for.
+        port: u16,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// The data file cannot be used.
+    #[error("cannot use the data file {}: {source}", path.display())]
+    Data {
+        /// The file asked for.
+        path: PathBuf,
+        /// Why not.
+        source: DataError,
+    },
+    /// Certificate or key cannot be used.
+    #[error("cannot use {} for TLS: {reason}", path.display())]
+    Tls {
+        /// The file asked for.
+        path: PathBuf,
+        /// Why not.
+        reason: String,
+    },
+    /// The system gave no randomness.
+    #[error("the system gives no random numbers: {0}")]
+    Random(#[source] io::Error),
+}
+
+impl StartError {
+    pub(crate) fn bind(options: &Options, source: io::Error) -> Self {
+        let (host, port) = (options.host.clone(), options.port);
+        match source.kind() {
+            io::ErrorKind::AddrInUse => Self::PortInUse { host, port },
+            _ => Self::Bind { host, port, source },
+        }
+    }
+
+    pub(crate) fn data(path: &Path, source: DataError) -> Self {
+        Self::Data { path: path.to_owned(), source }
+    }
+
+    pub(crate) fn tls(path: &Path, reason: impl fmt::Display) -> Self {
+        Self::Tls { path: path.to_owned(), reason: reason.to_string() }
+    }
+}
+
+/// Loopback, so that nobody else can reach it.
+pub const DEFAULT_HOST: &str = "127.0.0.1";
+
+/// The port clients expect it on.
+pub const DEFAULT_PORT: u16 = 4584;

@@ -1,0 +1,124 @@
+//! The JSON 1.1 protocol around an operation: which one is meant, who calls, what an answer looks like.
+
+use crate::arn::Place;
+use crate::error::{ErrorCode, ServiceError};
+
+/// The parts of an HTTP request that matter.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Envelope<'a> {
+    /// `X-Amz-Target`: `secretsmanager.GetSecretValue`.
+    pub(crate) target: Option<&'a str>,
+    /// `Content-Type`.
+    pub(crate) content_type: Option<&'a str>,
+    /// `Authorization`. The signature is not checked; the credential scope tells account and region.
+    pub(crate) authorization: Option<&'a str>,
+}
+
+/// An HTTP answer. Its body may hold secret values, so there is no `Debug`.
+pub(crate) struct Reply {
+    /// The HTTP status.
+    pub(crate) status: u16,
+    /// JSON, except for a plain page for people.
+    pub(crate) body: Vec<u8>,
+    /// The error's type, for logs and counts.
+    pub(crate) error: Option<&'static str>,
+}
+
+impl<'a> Envelope<'a> {
+    /// The operation's name, once target and content type are what the protocol asks for.
+    pub(crate) fn operation(&self) -> Result<&'a str, ServiceError> {
+        let unknown = |message: String| ServiceError::new(ErrorCode::UnknownOperation, message);
+        let content_type =
+            self.content_type.and_then(|value| value.split(';').next()).unwrap_or_default().trim();
+        if !content_type.eq_ignore_ascii_case(CONTENT_TYPE) {
+            return Err(unknown(format!("The content type must be {CONTENT_TYPE}, not {content_type:?}.")));
+        }
+        let target = self.target.ok_or_else(|| unknown("The header X-Amz-Target is missing.".to_owned()))?;
+        target.strip_prefix(TARGET_PREFIX).ok_or_else(|| {
+            unknown(format!(
+                "The target {target:?} is not of Secrets Manager: it must start with {TARGET_PREFIX}"
+            ))
+        })
+    }
+
+    /// Where the caller is: the region of the credential scope, and the account if the access key id is
+    /// twelve digits, which no real one is. Whatever is missing comes from `defaults`.
+    pub(crate) fn place(&self, defaults: &Place) -> Place {
+        let scope = self
+            .authorization
+            .and_then(|value| value.split_once("Credential="))
+            .map(|(_, rest)| rest.split([',', ' ']).next().unwrap_or_default());
+        let mut parts = scope.unwrap_or_default().split('/');
+        let (key, _date, region) = (parts.next().unwrap_or_default(), parts.next(), parts.next());
+        let is_account = key.len() == 12 && key.bytes().all(|b| b.is_ascii_digit());
+        let is_region = |region: &&str| {
+            !region.is_empty() && region.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-')
+        };
+        Place {
+            account: if is_account { key.to_owned() } else { defaults.account.clone() },
+            region: region.filter(is_region).unwrap_or(&defaults.region).to_owned(),
+        }
+    }
+}
+
+impl Reply {
+    /// A good answer.
+    pub(crate) fn ok(body: Vec<u8>) -> Self {
+        Self { status: 200, body, error: None }
+    }
+
+    /// A bad one.
+    pub(crate) fn error(error: &ServiceError) -> Self {
+        Self { status: error.code().status(), body: error.body(), error: Some(error.code().name()) }
+    }
+}
+
+/// The content type of requests and answers.
+pub(crate) const CONTENT_TYPE: &str = "application/x-amz-json-1.1";
+
+const TARGET_PREFIX: &str = "secretsmanager.";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SIGNED: &str = "AWS4-HMAC-SHA256 Credential=AKIDEXAMPLE/20261123/eu-central-1/secretsmanager/aws4_request, \
+                          SignedHeaders=host, Signature=00";
+
+    fn place(authorization: Option<&str>) -> Place {
+        let defaults = Place::new("123456789012", "us-east-1");
+        Envelope { authorization, ..Envelope::default() }.place(&defaults)
+    }
+
+    #[test]
+    fn region_and_account_come_from_the_credential_scope() {
+        assert_eq!(place(Some(SIGNED)), Place::new("123456789012", "eu-central-1"));
+        let numbered = SIGNED.replace("AKIDEXAMPLE", "000011112222");
+        assert_eq!(place(Some(&numbered)), Place::new("000011112222", "eu-central-1"));
+    }
+
+    #[test]
+    fn unsigned_or_odd_requests_get_the_defaults() {
+        for odd in [None, Some(""), Some("Bearer x"), Some("Credential="), Some("Credential=a/b/../d")] {
+            assert_eq!(place(odd), Place::new("123456789012", "us-east-1"), "{odd:?}");
+        }
+    }
+
+    #[test]
+    fn target_and_content_type() {
+        let good = Envelope {
+            target: Some("secretsmanager.GetSecretValue"),
+            content_type: Some("application/x-amz-json-1.1; charset=utf-8"),
+            authorization: None,
+        };
+        assert_eq!(good.operation().unwrap(), "GetSecretValue");
+        for bad in [
+            Envelope { target: None, ..good },
+            Envelope { target: Some("ssm.GetParameter"), ..good },
+            Envelope { content_type: Some("application/json"), ..good },
+            Envelope { content_type: None, ..good },
+        ] {
+            assert_eq!(bad.operation().unwrap_err().code(), ErrorCode::UnknownOperation, "{bad:?}");
+        }
+    }
+}

@@ -1,0 +1,192 @@
+//! HTTP: accepting connections and handing requests to the engine.
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::TokioIo;
+use hyper_util::server::graceful::{GracefulShutdown, Watcher};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::watch;
+use tokio_rustls::TlsAcceptor;
+
+use crate::connection::{Connection, Cutter};
+use crate::engine::{Calls, Engine};
+use crate::faults::Fault;
+use crate::options::{Options, StartError};
+use crate::service::Service;
+use crate::tls;
+
+/// A bound endpoint, ready to serve.
+///
+/// ```
+/// # tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(async {
+/// use secretcache_local::{Options, Server};
+///
+/// let server = Server::bind(Options { port: 0, ..Options::default() }).await?;
+/// let (url, handle) = (server.url(), server.handle());
+/// let serving = tokio::spawn(server.serve());
+/// assert!(url.starts_with("http://127.0.0.1:"));
+/// handle.shutdown();
+/// serving.await.unwrap()?;
+/// # Ok::<(), Box<dyn std::error::Error>>(()) }).unwrap();
+/// ```
+pub struct Server {
+    listener: TcpListener,
+    address: SocketAddr,
+    tls: Option<TlsAcceptor>,
+    service: Arc<Service>,
+    stop: watch::Sender<bool>,
+}
+
+/// Stops a running [`Server`] from elsewhere, makes trouble in it and moves its clock.
+#[derive(Clone)]
+pub struct Handle {
+    service: Arc<Service>,
+    stop: watch::Sender<bool>,
+}
+
+impl Server {
+    /// Binds the address in `options` and reads the files named there.
+    ///
+    /// # Errors
+    /// The address is in use, not permitted or not one of this machine's; a file cannot be used.
+    pub async fn bind(options: Options) -> Result<Self, StartError> {
+        let tls = options.tls.as_ref().map(tls::acceptor).transpose()?;
+        let listener = TcpListener::bind((options.host.as_str(), options.port))
+            .await
+            .map_err(|source| StartError::bind(&options, source))?;
+        let address = listener.local_addr().map_err(|source| StartError::bind(&options, source))?;
+        let engine = Engine::new(&options)?;
+        let stop = watch::Sender::new(false);
+        let service = Service::new(engine, options.control, options.log, stop.clone());
+        Ok(Self { listener, address, tls, service: Arc::new(service), stop })
+    }
+
+    /// The address it listens on, with the port that was chosen if port 0 was asked for.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// The endpoint URL to give to clients.
+    pub fn url(&self) -> String {
+        let scheme = if self.tls.is_some() { "https" } else { "http" };
+        format!("{scheme}://{}", self.address)
+    }
+
+    /// A handle to stop it by.
+    pub fn handle(&self) -> Handle {
+        Handle { service: Arc::clone(&self.service), stop: self.stop.clone() }
+    }
+
+    /// Serves until [`Handle::shutdown`], then lets requests in progress finish for a moment.
+    ///
+    /// # Errors
+    /// The listener itself fails. What goes wrong on one connection ends only that one.
+    pub async fn serve(self) -> io::Result<()> {
+        let graceful = GracefulShutdown::new();
+        let mut stopping = self.stop.subscribe();
+        loop {
+            let stream = tokio::select! {
+                accepted = self.listener.accept() => match accepted {
+                    Ok((stream, _)) => stream,
+                    Err(error) if is_passing(&error) => {
+                        // Out of descriptors: clients wait in the backlog until some are free.
+                        tokio::time::sleep(Duration::from_millis(50)).await;
+                        continue;
+                    }
+                    Err(error) => return Err(error),
+                },
+                () = stopped(&mut stopping) => break,
+            };
+            tokio::spawn(accept(stream, self.tls.clone(), Arc::clone(&self.service), graceful.watcher()));
+        }
+        drop(self.listener);
+        // A request still running after this is abandoned, as it would be by any crash.
+        let _ = tokio::time::timeout(PATIENCE, graceful.shutdown()).await;
+        Ok(())
+    }
+}
+
+impl Handle {
+    /// Stops the server.
+    pub fn shutdown(&self) {
+        self.stop.send_replace(true);
+    }
+
+    /// Puts a fault in force, and gives the number to remove it by.
+    ///
+    /// Stale reads need [`Options::control`], because only then is the past kept.
+    pub fn add_fault(&self, fault: Fault) -> u64 {
+        self.service.engine().add_fault(fault)
+    }
+
+    /// Removes the fault with this number; whether it was there.
+    pub fn remove_fault(&self, id: u64) -> bool {
+        self.service.engine().remove_faults(Some(id))
+    }
+
+    /// Removes every fault.
+    pub fn clear_faults(&self) {
+        self.service.engine().remove_faults(None);
+    }
+
+    /// Moves the clock forwards.
+    pub fn advance(&self, by: Duration) {
+        self.service.engine().clock.advance(by.as_millis().try_into().unwrap_or(i64::MAX));
+    }
+
+    /// How often each operation was called, by outcome.
+    pub fn calls(&self) -> Calls {
+        self.service.engine().calls()
+    }
+}
+
+/// Ends when a handle says so.
+pub(crate) async fn stopped(stopping: &mut watch::Receiver<bool>) {
+    let _ = stopping.wait_for(|stop| *stop).await;
+}
+
+async fn accept(stream: TcpStream, tls: Option<TlsAcceptor>, service: Arc<Service>, watcher: Watcher) {
+    let cutter = Cutter::default();
+    let stream = Connection::new(stream, cutter.clone());
+    match tls {
+        None => talk(stream, cutter, service, watcher).await,
+        Some(tls) => {
+            // A client that speaks no TLS, or distrusts the certificate, goes away by itself.
+            if let Ok(Ok(stream)) = tokio::time::timeout(HANDSHAKE, tls.accept(stream)).await {
+                talk(stream, cutter, service, watcher).await;
+            }
+        }
+    }
+}
+
+async fn talk<S>(stream: S, cutter: Cutter, service: Arc<Service>, watcher: Watcher)
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    let respond = service_fn(move |request| {
+        let (service, cutter) = (Arc::clone(&service), cutter.clone());
+        async move { service.respond(request, &cutter).await }
+    });
+    // No timer: idle connections stay open, as clients with a pool of them like it.
+    let connection = http1::Builder::new().serve_connection(TokioIo::new(stream), respond);
+    // A client that goes away is no news.
+    let _ = watcher.watch(connection).await;
+}
+
+/// Errors of `accept` that say nothing about the listener: a connection that was gone again, or no resources
+/// now.
+fn is_passing(error: &io::Error) -> bool {
+    !matches!(error.kind(), io::ErrorKind::InvalidInput | io::ErrorKind::NotConnected)
+}
+
+/// How long requests in progress may take after a stop.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+/// How long a TLS handshake may take.
+const HANDSHAKE: Duration = Duration::from_secs(10);

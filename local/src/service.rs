@@ -1,0 +1,197 @@
+//! One HTTP request: the control path, the faults in force, the operation.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use http_body_util::{BodyExt, Full, Limited};
+use hyper::body::Incoming;
+use hyper::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
+use hyper::{Method, Request, Response, StatusCode};
+use tokio::sync::watch;
+use uuid::Uuid;
+
+use crate::connection::Cutter;
+use crate::control;
+use crate::engine::Engine;
+use crate::error::{ErrorCode, ServiceError};
+use crate::faults::Effect;
+use crate::options::Log;
+use crate::protocol::{self, Envelope, Reply};
+use crate::server::stopped;
+
+/// What every connection shares.
+pub(crate) struct Service {
+    engine: Arc<Engine>,
+    has_control: bool,
+    log: Option<Log>,
+    stop: watch::Sender<bool>,
+}
+
+/// There is no answer: the connection ends here.
+#[derive(Debug, thiserror::Error)]
+#[error("cut off on request")]
+pub(crate) struct CutOff;
+
+impl Service {
+    pub(crate) fn new(
+        engine: Engine,
+        has_control: bool,
+        log: Option<Log>,
+        stop: watch::Sender<bool>,
+    ) -> Self {
+        Self { engine: Arc::new(engine), has_control, log, stop }
+    }
+
+    pub(crate) fn engine(&self) -> &Engine {
+        &self.engine
+    }
+
+    pub(crate) async fn respond(
+        &self,
+        request: Request<Incoming>,
+        cutter: &Cutter,
+    ) -> Result<Response<Full<Bytes>>, CutOff> {
+        let (head, body) = request.into_parts();
+        let Ok(body) = Limited::new(body, MOST_BYTES).collect().await else {
+            return Ok(plain(
+                StatusCode::PAYLOAD_TOO_LARGE,
+                "The request is larger than Secrets Manager accepts.\n",
+            ));
+        };
+        let body = body.to_bytes();
+        let path = head.uri.path();
+        if self.has_control && path.starts_with(control::PREFIX) {
+            let (status, answer) = control::respond(&self.engine, &head.method, path, &body);
+            return Ok(response(status, "application/json", format!("{answer}\n").into()));
+        }
+        match (head.method, path) {
+            (Method::POST, "/") => self.operation(head.headers, body, cutter).await,
+            (Method::GET, "/") => Ok(plain(StatusCode::OK, ABOUT)),
+            _ => Ok(plain(StatusCode::NOT_FOUND, ABOUT)),
+        }
+    }
+
+    async fn operation(
+        &self,
+        headers: HeaderMap,
+        body: Bytes,
+        cutter: &Cutter,
+    ) -> Result<Response<Full<Bytes>>, CutOff> {
+        let envelope = envelope(&headers);
+        let verdict = self.engine.judge(&envelope, &body);
+        if !verdict.delay.is_zero() {
+            tokio::time::sleep(verdict.delay).await;
+        }
+        let Some(effect) = verdict.effect else {
+            return Ok(self.reply(&envelope, self.answer(&headers, body, None).await));
+        };
+        if verdict.applied {
+            // Its answer is what gets lost.
+            let _ = self.answer(&headers, body.clone(), None).await;
+        }
+        self.spoil(effect, &headers, body, cutter).await
+    }
+
+    /// Does to a request what a fault says.
+    async fn spoil(
+        &self,
+        effect: Effect,
+        headers: &HeaderMap,
+        body: Bytes,
+        cutter: &Cutter,
+    ) -> Result<Response<Full<Bytes>>, CutOff> {
+        let envelope = &envelope(headers);
+        match effect {
+            Effect::Stale { seconds } => {
+                Ok(self.reply(envelope, self.answer(headers, body, Some(seconds)).await))
+            }
+            Effect::Throttle => {
+                let throttled = ServiceError::new(ErrorCode::Throttling, "Rate exceeded");
+                Ok(self.reply(envelope, Reply::error(&throttled)))
+            }
+            Effect::Deny => Ok(self.reply(envelope, Reply::error(&self.engine.denied(envelope, &body)))),
+            Effect::Error { r#type, message, status } => {
+                self.note(envelope, &r#type);
+                let body = serde_json::json!({ "__type": r#type, "Message": message }).to_string();
+                Ok(amazon(status, body.into()))
+            }
+            Effect::Malformed => {
+                self.note(envelope, "malformed");
+                Ok(amazon(200, b"{\"ARN\": \"arn:aws:secretsma".to_vec()))
+            }
+            Effect::Reset => {
+                self.note(envelope, "reset");
+                cutter.cut();
+                Err(CutOff)
+            }
+            Effect::Hang => {
+                self.note(envelope, "hang");
+                stopped(&mut self.stop.subscribe()).await;
+                Err(CutOff)
+            }
+        }
+    }
+
+    fn reply(&self, envelope: &Envelope<'_>, reply: Reply) -> Response<Full<Bytes>> {
+        self.note(envelope, reply.error.unwrap_or("ok"));
+        amazon(reply.status, reply.body)
+    }
+
+    /// Runs the operation; on a thread that may wait for the disk, if there is a data file.
+    async fn answer(&self, headers: &HeaderMap, body: Bytes, stale: Option<f64>) -> Reply {
+        if !self.engine.is_durable() {
+            return self.engine.answer(&envelope(headers), &body, stale);
+        }
+        let (engine, headers) = (Arc::clone(&self.engine), headers.clone());
+        let answered =
+            tokio::task::spawn_blocking(move || engine.answer(&envelope(&headers), &body, stale)).await;
+        answered.unwrap_or_else(|_| {
+            Reply::error(&ServiceError::new(ErrorCode::InternalServiceError, "The request could not be run."))
+        })
+    }
+
+    /// Counts a request and logs a line about it: operation and outcome, nothing of what it contains.
+    fn note(&self, envelope: &Envelope<'_>, outcome: &str) {
+        self.engine.count(envelope, outcome);
+        if let Some(log) = &self.log {
+            log.line(&format!("{} {outcome}", envelope.operation().unwrap_or("?")));
+        }
+    }
+}
+
+fn envelope(headers: &HeaderMap) -> Envelope<'_> {
+    let text = |name: HeaderName| headers.get(name).and_then(|value| value.to_str().ok());
+    Envelope {
+        target: text(HeaderName::from_static("x-amz-target")),
+        content_type: text(CONTENT_TYPE),
+        authorization: text(AUTHORIZATION),
+    }
+}
+
+/// An answer of the JSON 1.1 protocol.
+fn amazon(status: u16, body: Vec<u8>) -> Response<Full<Bytes>> {
+    let status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    response(status, protocol::CONTENT_TYPE, body)
+}
+
+/// A page for people.
+fn plain(status: StatusCode, text: &str) -> Response<Full<Bytes>> {
+    response(status, "text/plain; charset=utf-8", text.into())
+}
+
+fn response(status: StatusCode, content_type: &'static str, body: Vec<u8>) -> Response<Full<Bytes>> {
+    let mut response = Response::new(Full::new(Bytes::from(body)));
+    *response.status_mut() = status;
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
+    if let Ok(id) = HeaderValue::from_str(&Uuid::new_v4().to_string()) {
+        headers.insert("x-amzn-requestid", id);
+    }
+    response
+}
+
+/// A secret of 64 KiB takes at most six times that in JSON; the rest is room for tags and policies.
+const MOST_BYTES: usize = 1024 * 1024;
+
+const ABOUT: &str = "secretcache local: an AWS Secrets Manager endpoint for development. \
+                     Point AWS_ENDPOINT_URL here and use any AWS SDK or the aws command line.\n";

@@ -1,0 +1,169 @@
+//! All secrets, and how a change reaches them.
+//!
+//! Operations never change a store: they read it and give back [`Change`]s, which the server writes to its
+//! data file before it applies them. So an operation happens wholly or not at all.
+
+use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::sync::Arc;
+
+use crate::arn::{Place, SecretRef};
+use crate::error::{ErrorCode, ServiceError};
+use crate::secret::Secret;
+use crate::time::Timestamp;
+
+/// The secrets of every account and region.
+#[derive(Clone, Debug, Default)]
+pub struct Store {
+    vaults: BTreeMap<Place, Vault>,
+    history: VecDeque<Past>,
+    keep_history: bool,
+}
+
+/// What an operation wants changed.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub enum Change {
+    /// The secret is now this, whether or not it existed.
+    Put(Place, Arc<Secret>),
+    /// The secret with this ARN is gone.
+    Remove(Place, String),
+}
+
+#[derive(Clone, Debug, Default)]
+struct Vault {
+    secrets: BTreeMap<String, Arc<Secret>>,
+    arns: HashMap<String, String>,
+}
+
+/// What a secret was until `until`; kept so that a read can be made stale on purpose.
+#[derive(Clone, Debug)]
+struct Past {
+    until: Timestamp,
+    undo: Change,
+}
+
+impl Store {
+    /// An empty store. With `keep_history` it can answer [`Store::as_of`].
+    pub fn new(keep_history: bool) -> Self {
+        Self { keep_history, ..Self::default() }
+    }
+
+    /// The secret a request means, seen by a caller in `place`.
+    pub(crate) fn find(
+        &self,
+        place: &Place,
+        id: &str,
+        now: Timestamp,
+    ) -> Result<(Place, &Arc<Secret>), ServiceError> {
+        let reference = SecretRef::parse(id).ok_or_else(invalid_name)?;
+        let (place, secret) = match reference {
+            SecretRef::Name(name) => (place.clone(), self.by_name(place, name)),
+            SecretRef::PartialArn { place: at, name } => {
+                let secret = self.by_name(&at, name);
+                (at, secret)
+            }
+            SecretRef::Arn { place: at, .. } => {
+                let secret = self.by_arn(&at, id);
+                (at, secret)
+            }
+        };
+        let secret = secret.filter(|secret| !secret.is_gone(now)).ok_or_else(ServiceError::not_found)?;
+        Ok((place, secret))
+    }
+
+    /// The same, refusing a secret marked for deletion.
+    pub(crate) fn find_live(
+        &self,
+        place: &Place,
+        id: &str,
+        now: Timestamp,
+    ) -> Result<(Place, &Arc<Secret>), ServiceError> {
+        let (place, secret) = self.find(place, id, now)?;
+        if secret.is_deleted() {
+            return Err(ServiceError::marked_for_deletion());
+        }
+        Ok((place, secret))
+    }
+
+    /// Every secret of one account and region whose time is not over.
+    pub fn secrets(&self, place: &Place, now: Timestamp) -> impl Iterator<Item = &Secret> {
+        let vault = self.vaults.get(place);
+        vault
+            .into_iter()
+            .flat_map(|vault| vault.secrets.values())
+            .map(Arc::as_ref)
+            .filter(move |s| !s.is_gone(now))
+    }
+
+    /// Every secret with its place, deleted ones included.
+    pub fn all(&self) -> impl Iterator<Item = (&Place, &Secret)> {
+        self.vaults
+            .iter()
+            .flat_map(|(place, vault)| vault.secrets.values().map(move |secret| (place, secret.as_ref())))
+    }
+
+    /// Makes a change.
+    pub fn apply(&mut self, change: Change, now: Timestamp) {
+        let undo = self.swap(change);
+        if self.keep_history {
+            self.history.extend(undo.map(|undo| Past { until: now, undo }));
+            while self.history.len() > KEPT_CHANGES {
+                self.history.pop_front();
+            }
+        }
+    }
+
+    /// The store as it was at `then`, as far back as history was kept.
+    #[must_use]
+    pub fn as_of(&self, then: Timestamp) -> Self {
+        let mut past = Self { vaults: self.vaults.clone(), ..Self::default() };
+        for change in self.history.iter().rev().take_while(|change| change.until > then) {
+            past.swap(change.undo.clone());
+        }
+        past
+    }
+
+    /// The secret with this ARN, whatever its state.
+    pub(crate) fn by_arn(&self, place: &Place, arn: &str) -> Option<&Arc<Secret>> {
+        self.vaults.get(place)?.secrets.get(arn)
+    }
+
+    fn by_name(&self, place: &Place, name: &str) -> Option<&Arc<Secret>> {
+        let vault = self.vaults.get(place)?;
+        vault.secrets.get(vault.arns.get(name)?)
+    }
+
+    /// Makes a change and gives back the one that would undo it.
+    fn swap(&mut self, change: Change) -> Option<Change> {
+        match change {
+            Change::Put(place, secret) => {
+                let vault = self.vaults.entry(place.clone()).or_default();
+                vault.arns.insert(secret.name.clone(), secret.arn.clone());
+                let arn = secret.arn.clone();
+                Some(match vault.secrets.insert(arn.clone(), secret) {
+                    Some(old) => Change::Put(place, old),
+                    None => Change::Remove(place, arn),
+                })
+            }
+            Change::Remove(place, arn) => {
+                let vault = self.vaults.get_mut(&place)?;
+                let old = vault.secrets.remove(&arn)?;
+                // A new secret may have taken the name meanwhile.
+                if vault.arns.get(&old.name) == Some(&arn) {
+                    vault.arns.remove(&old.name);
+                }
+                Some(Change::Put(place, old))
+            }
+        }
+    }
+}
+
+/// The service checks the characters of every secret id before it looks for the secret.
+pub(crate) fn invalid_name() -> ServiceError {
+    ServiceError::new(
+        ErrorCode::Validation,
+        "Invalid name. Must be a valid name containing alphanumeric characters, or any of the following: -/_+=.@!",
+    )
+}
+
+const KEPT_CHANGES: usize = 1000;

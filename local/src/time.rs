@@ -1,0 +1,83 @@
+//! Moments as the service writes them: seconds since the epoch, with a fraction.
+
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+/// A moment with millisecond precision, written in JSON as (fractional) epoch seconds.
+///
+/// The `timestamp` members of the service model have no format of their own, so the JSON 1.1 protocol writes
+/// them as epoch seconds: `1523477145.713`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Timestamp(i64);
+
+impl Timestamp {
+    /// A moment from milliseconds since the epoch.
+    pub const fn from_millis(millis: i64) -> Self {
+        Self(millis)
+    }
+
+    /// A moment from whole seconds since the epoch.
+    pub const fn from_secs(seconds: i64) -> Self {
+        Self(seconds.saturating_mul(1000))
+    }
+
+    /// Milliseconds since the epoch.
+    pub const fn millis(self) -> i64 {
+        self.0
+    }
+
+    /// This moment moved by `millis` (which may be negative).
+    #[must_use]
+    pub const fn plus_millis(self, millis: i64) -> Self {
+        Self(self.0.saturating_add(millis))
+    }
+
+    /// This moment moved by whole days.
+    #[must_use]
+    pub const fn plus_days(self, days: i64) -> Self {
+        self.plus_millis(days.saturating_mul(DAY))
+    }
+
+    /// The start of the UTC day this moment lies in: the service keeps access dates by the day only.
+    #[must_use]
+    pub const fn day(self) -> Self {
+        Self(self.0 - self.0.rem_euclid(DAY))
+    }
+}
+
+impl Serialize for Timestamp {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_f64(self.0 as f64 / 1000.0)
+    }
+}
+
+impl<'de> Deserialize<'de> for Timestamp {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let seconds = f64::deserialize(deserializer)?;
+        if !seconds.is_finite() {
+            return Err(D::Error::custom("a moment must be a finite number of seconds"));
+        }
+        Ok(Self((seconds * 1000.0).round() as i64))
+    }
+}
+
+const DAY: i64 = 24 * 60 * 60 * 1000;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn written_as_epoch_seconds_and_read_back_exactly() {
+        let moment = Timestamp::from_millis(1_523_477_145_713);
+        let text = serde_json::to_string(&moment).unwrap();
+        assert_eq!(text, "1523477145.713");
+        assert_eq!(serde_json::from_str::<Timestamp>(&text).unwrap(), moment);
+    }
+
+    #[test]
+    fn a_day_starts_at_midnight_utc_before_the_epoch_too() {
+        assert_eq!(Timestamp::from_secs(86_399).day(), Timestamp::from_secs(0));
+        assert_eq!(Timestamp::from_secs(-1).day(), Timestamp::from_secs(-86_400));
+    }
+}

@@ -1,0 +1,158 @@
+//! Any sequence of requests leaves a store that could be the service's.
+
+mod world;
+
+use std::collections::HashMap;
+
+use proptest::collection::vec;
+use proptest::prelude::*;
+use serde_json::{Value, json};
+use world::{World, token};
+
+/// A request, as a choice of few names, labels and tokens, so that sequences collide often.
+#[derive(Clone, Debug)]
+enum Request {
+    Create { name: usize, token: u64, value: Option<u8> },
+    Put { name: usize, token: u64, value: u8, labels: Vec<usize> },
+    Update { name: usize, token: u64, value: u8 },
+    Stage { name: usize, label: usize, from: Option<u64>, to: Option<u64> },
+    Delete { name: usize, force: bool },
+    Restore { name: usize },
+    Days(i64),
+}
+
+const NAMES: [&str; 2] = ["a", "b"];
+const LABELS: [&str; 4] = ["AWSCURRENT", "AWSPENDING", "AWSPREVIOUS", "blue"];
+
+fn request() -> impl Strategy<Value = Request> {
+    let (name, label, token, value) = (0..NAMES.len(), 0..LABELS.len(), 1..7_u64, 0..3_u8);
+    prop_oneof![
+        2 => (name.clone(), token.clone(), proptest::option::of(value.clone()))
+            .prop_map(|(name, token, value)| Request::Create { name, token, value }),
+        6 => (name.clone(), token.clone(), value.clone(), vec(label.clone(), 0..3))
+            .prop_map(|(name, token, value, labels)| Request::Put { name, token, value, labels }),
+        2 => (name.clone(), token.clone(), value)
+            .prop_map(|(name, token, value)| Request::Update { name, token, value }),
+        8 => (name.clone(), label, proptest::option::of(token.clone()), proptest::option::of(token))
+            .prop_map(|(name, label, from, to)| Request::Stage { name, label, from, to }),
+        1 => (name.clone(), any::<bool>()).prop_map(|(name, force)| Request::Delete { name, force }),
+        1 => name.prop_map(|name| Request::Restore { name }),
+        1 => (1..20_i64).prop_map(Request::Days),
+    ]
+}
+
+fn run(w: &mut World, request: &Request) -> Option<world::Answer> {
+    let (operation, parameters) = match request {
+        Request::Create { name, token: t, value } => {
+            let mut made = json!({"Name": NAMES[*name], "ClientRequestToken": token(*t)});
+            if let Some(value) = value {
+                made["SecretString"] = json!(format!("v{value}"));
+            }
+            ("CreateSecret", made)
+        }
+        Request::Put { name, token: t, value, labels } => {
+            let text = format!("v{value}");
+            let mut put =
+                json!({"SecretId": NAMES[*name], "ClientRequestToken": token(*t), "SecretString": text});
+            if !labels.is_empty() {
+                put["VersionStages"] = labels.iter().map(|label| LABELS[*label]).collect();
+            }
+            ("PutSecretValue", put)
+        }
+        Request::Update { name, token: t, value } => {
+            let text = format!("v{value}");
+            (
+                "UpdateSecret",
+                json!({"SecretId": NAMES[*name], "ClientRequestToken": token(*t), "SecretString": text}),
+            )
+        }
+        Request::Stage { name, label, from, to } => {
+            let mut stage = json!({"SecretId": NAMES[*name], "VersionStage": LABELS[*label]});
+            for (member, version) in [("RemoveFromVersionId", from), ("MoveToVersionId", to)] {
+                if let Some(version) = version {
+                    stage[member] = json!(token(*version));
+                }
+            }
+            ("UpdateSecretVersionStage", stage)
+        }
+        Request::Delete { name, force } => {
+            ("DeleteSecret", json!({"SecretId": NAMES[*name], "ForceDeleteWithoutRecovery": force}))
+        }
+        Request::Restore { name } => ("RestoreSecret", json!({"SecretId": NAMES[*name]})),
+        Request::Days(days) => {
+            w.days_pass(*days);
+            return None;
+        }
+    };
+    Some(w.call(operation, parameters))
+}
+
+/// What must hold of every secret, whatever happened.
+fn check(w: &World, values: &mut HashMap<(String, String), String>) {
+    for secret in w.store.secrets(&w.place, w.now) {
+        let holders =
+            |label: &str| secret.versions.iter().filter(|version| version.labels.contains(label)).count();
+        for label in LABELS {
+            assert!(holders(label) <= 1, "{label} is on one version at most");
+        }
+        assert_eq!(holders("AWSCURRENT"), usize::from(!secret.versions.is_empty()), "one version is current");
+        for version in &secret.versions {
+            let value = version.value.as_ref().and_then(|value| value.as_text()).unwrap().to_owned();
+            let first =
+                values.entry((secret.arn.clone(), version.id.clone())).or_insert_with(|| value.clone());
+            assert_eq!(*first, value, "a version never changes");
+        }
+    }
+}
+
+fn shown(w: &World) -> Vec<Value> {
+    w.store.all().map(|(_, secret)| serde_json::to_value(secret).unwrap()).collect()
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(400))]
+
+    #[test]
+    fn invariants_hold(requests in vec(request(), 1..60)) {
+        let mut w = World::new();
+        let mut values = HashMap::new();
+        for request in &requests {
+            let before = shown(&w);
+            if let Some(Err(_)) = run(&mut w, request) {
+                prop_assert_eq!(shown(&w), before, "a refused request changes nothing");
+            }
+            check(&w, &mut values);
+        }
+    }
+
+    #[test]
+    fn putting_again_changes_nothing(requests in vec(request(), 1..40)) {
+        let mut w = World::new();
+        for request in &requests {
+            let answer = run(&mut w, request);
+            if let (Request::Put { .. }, Some(Ok(first))) = (request, answer) {
+                let before = shown(&w);
+                let again = run(&mut w, request).unwrap().unwrap();
+                prop_assert_eq!(&again["VersionId"], &first["VersionId"]);
+                prop_assert_eq!(shown(&w), before);
+            }
+        }
+    }
+
+    #[test]
+    fn the_past_can_be_seen(requests in vec(request(), 1..30)) {
+        let mut w = World::new();
+        let mut past = Vec::new();
+        for request in &requests {
+            past.push((w.now, shown(&w)));
+            w.seconds_pass(1);
+            run(&mut w, request);
+            w.seconds_pass(1);
+        }
+        for (then, expected) in past {
+            let store = w.store.as_of(then);
+            let seen: Vec<_> = store.all().map(|(_, secret)| serde_json::to_value(secret).unwrap()).collect();
+            prop_assert_eq!(seen, expected);
+        }
+    }
+}

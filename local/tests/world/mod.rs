@@ -1,0 +1,99 @@
+//! A store with a clock and a caller, driven without any server.
+
+#![allow(dead_code, reason = "each test file uses its own part")]
+
+use rand::SeedableRng;
+use rand::rngs::StdRng;
+use secretcache_local::{Call, ErrorCode, Place, ServiceError, Store, Timestamp, execute};
+use serde_json::{Value, json};
+
+/// What an operation answers.
+pub(crate) type Answer = Result<Value, ServiceError>;
+
+/// A store, who calls it and when.
+pub(crate) struct World {
+    pub(crate) store: Store,
+    pub(crate) now: Timestamp,
+    pub(crate) place: Place,
+    random: StdRng,
+    tokens: u64,
+}
+
+impl World {
+    pub(crate) fn new() -> Self {
+        Self {
+            store: Store::new(true),
+            now: Timestamp::from_secs(1_700_000_000),
+            place: Place::new("123456789012", "us-east-1"),
+            random: StdRng::seed_from_u64(7),
+            tokens: 0,
+        }
+    }
+
+    /// Runs an operation and applies its changes, as the server does.
+    pub(crate) fn call(&mut self, operation: &str, parameters: Value) -> Answer {
+        let mut call = Call { now: self.now, place: self.place.clone(), random: &mut self.random };
+        let outcome = execute(&self.store, &mut call, operation, parameters.to_string().as_bytes())?;
+        for change in outcome.changes {
+            self.store.apply(change, self.now);
+        }
+        Ok(serde_json::from_slice(&outcome.body).unwrap())
+    }
+
+    /// The same, adding the `ClientRequestToken` an SDK would add.
+    pub(crate) fn sdk(&mut self, operation: &str, mut parameters: Value) -> Answer {
+        self.tokens += 1;
+        parameters.as_object_mut().unwrap().entry("ClientRequestToken").or_insert(json!(token(self.tokens)));
+        self.call(operation, parameters)
+    }
+
+    /// Makes a secret with a value, and gives its ARN and version id.
+    pub(crate) fn create(&mut self, name: &str, value: &str) -> (String, String) {
+        let made = self.sdk("CreateSecret", json!({"Name": name, "SecretString": value})).unwrap();
+        (text(&made["ARN"]), text(&made["VersionId"]))
+    }
+
+    /// Adds a version and gives its id.
+    pub(crate) fn put(&mut self, id: &str, value: &str, stages: Option<&[&str]>) -> String {
+        let mut parameters = json!({"SecretId": id, "SecretString": value});
+        if let Some(stages) = stages {
+            parameters["VersionStages"] = json!(stages);
+        }
+        text(&self.sdk("PutSecretValue", parameters).unwrap()["VersionId"])
+    }
+
+    /// The current value.
+    pub(crate) fn get(&mut self, id: &str) -> Result<String, ServiceError> {
+        self.call("GetSecretValue", json!({"SecretId": id})).map(|answer| text(&answer["SecretString"]))
+    }
+
+    /// Labels by version id.
+    pub(crate) fn labels(&mut self, id: &str) -> Value {
+        self.call("DescribeSecret", json!({"SecretId": id})).unwrap()["VersionIdsToStages"].take()
+    }
+
+    pub(crate) fn days_pass(&mut self, days: i64) {
+        self.now = self.now.plus_days(days);
+    }
+
+    pub(crate) fn seconds_pass(&mut self, seconds: i64) {
+        self.now = self.now.plus_millis(seconds * 1000);
+    }
+}
+
+/// The n-th token, always the same.
+pub(crate) fn token(n: u64) -> String {
+    format!("00000000-0000-4000-8000-{n:012}")
+}
+
+pub(crate) fn text(value: &Value) -> String {
+    value.as_str().unwrap_or_else(|| panic!("a string, not {value}")).to_owned()
+}
+
+/// Checks type and message of an error.
+#[track_caller]
+pub(crate) fn refused(answer: Answer, code: ErrorCode, message: &str) {
+    let error = answer.expect_err("an error");
+    assert_eq!(error.code(), code, "{error}");
+    assert!(error.message().contains(message), "{error}");
+}

@@ -1,0 +1,126 @@
+"""The endpoint under test, and the clients real users have.
+
+SECRETCACHE_BIN names the command; without it, `target/debug/secretcache` of this repository is used.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+import threading
+from dataclasses import dataclass
+from pathlib import Path
+
+import boto3
+import pytest
+from botocore.config import Config
+
+sys.path.insert(0, str(Path(__file__).parent))
+from service_model import check_response
+
+ROOT = Path(__file__).resolve().parents[2]
+REGION = "us-east-1"
+START = re.compile(r"^secretcache local listening on (https?://\S+)$")
+
+
+def binary() -> str:
+    """The command under test."""
+    path = os.environ.get("SECRETCACHE_BIN") or str(ROOT / "target" / "debug" / "secretcache")
+    if not os.access(path, os.X_OK):
+        pytest.exit(f"{path} is missing: build it (cargo build -p secretcache-cli) or set SECRETCACHE_BIN", 4)
+    return path
+
+
+@dataclass
+class Endpoint:
+    """A running `secretcache local`."""
+
+    url: str
+    process: subprocess.Popen
+    output: list[str]
+
+    def client(self, region: str = REGION, key: str = "AKIDEXAMPLE", checked: bool = True, **settings):
+        """A real boto3 client. Every answer it gets is checked against the service model."""
+        settings = {"retries": {"total_max_attempts": 1}, "read_timeout": 10, **settings}
+        client = boto3.client(
+            "secretsmanager",
+            endpoint_url=self.url,
+            region_name=region,
+            aws_access_key_id=key,
+            aws_secret_access_key="any",
+            config=Config(**settings),
+        )
+        if checked:
+            client.meta.events.register("before-parse.secrets-manager", check_response)
+        return client
+
+    def stop(self) -> int:
+        """Stops it as a terminal would, and gives its exit status."""
+        if self.process.poll() is None:
+            self.process.terminate()
+        return self.process.wait(10)
+
+    def kill(self) -> None:
+        """Stops it as a power cut would."""
+        self.process.kill()
+        self.process.wait(10)
+
+
+def start(*arguments: str, **settings) -> Endpoint:
+    """Starts the command and waits for its start line; settings are those of Popen."""
+    process = subprocess.Popen(
+        [binary(), "local", "--port", "0", *arguments],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        **settings,
+    )
+    first = process.stdout.readline().rstrip("\n")
+    match = START.match(first)
+    if not match:
+        process.kill()
+        pytest.fail(f"no start line but: {first!r} {process.communicate()[0]!r}")
+    output = [first]
+
+    def drain():
+        for line in process.stdout:
+            output.append(line.rstrip("\n"))
+
+    threading.Thread(target=drain, daemon=True).start()
+    return Endpoint(match.group(1), process, output)
+
+
+@pytest.fixture
+def run():
+    """Starts endpoints that are stopped after the test."""
+    started = []
+
+    def run(*arguments, **settings):
+        started.append(start(*arguments, **settings))
+        return started[-1]
+
+    yield run
+    for endpoint in started:
+        endpoint.stop()
+
+
+@pytest.fixture(scope="session")
+def endpoint():
+    """One endpoint for all tests that only need some names of their own."""
+    endpoint = start()
+    yield endpoint
+    assert endpoint.stop() == 0
+
+
+@pytest.fixture
+def client(endpoint):
+    """A boto3 client of the shared endpoint."""
+    return endpoint.client()
+
+
+@pytest.fixture
+def name(request):
+    """A secret name nobody else uses."""
+    return re.sub(r"[^A-Za-z0-9/_+=.@!-]", "-", request.node.name)

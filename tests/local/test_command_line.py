@@ -1,0 +1,148 @@
+"""The real `aws` command line, and `secretcache local` as a process."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from conftest import REGION, binary
+
+
+def find_aws() -> str:
+    """The `aws` installed beside this Python."""
+    aws = Path(sys.executable).parent / "aws"
+    assert aws.exists(), "awscli is not installed beside this Python: pip install -r tests/requirements.txt"
+    return str(aws)
+
+
+@pytest.fixture
+def aws(endpoint, tmp_path):
+    environment = {
+        "PATH": os.environ["PATH"],
+        "HOME": str(tmp_path),
+        "AWS_ENDPOINT_URL": endpoint.url,
+        "AWS_ACCESS_KEY_ID": "any",
+        "AWS_SECRET_ACCESS_KEY": "any",
+        "AWS_DEFAULT_REGION": REGION,
+    }
+
+    def aws(*arguments, fails=False):
+        done = subprocess.run(
+            [find_aws(), "secretsmanager", *arguments],
+            env=environment,
+            capture_output=True,
+            text=True,
+            timeout=60,
+        )
+        assert bool(done.returncode) == fails, done.stderr
+        return done.stderr if fails else json.loads(done.stdout or "null")
+
+    return aws
+
+
+def test_the_aws_command_line(aws, name):
+    value = json.dumps({"username": "app", "password": "first"})
+    made = aws("create-secret", "--name", name, "--description", "d", "--secret-string", value)
+    assert (
+        json.loads(aws("get-secret-value", "--secret-id", made["ARN"])["SecretString"])["password"] == "first"
+    )
+    aws("update-secret", "--secret-id", name, "--secret-string", "second")
+    assert aws("get-secret-value", "--secret-id", name, "--query", "SecretString") == "second"
+    assert len(aws("describe-secret", "--secret-id", name)["VersionIdsToStages"]) == 2
+    assert len(aws("list-secret-version-ids", "--secret-id", name)["Versions"]) == 2
+    aws("tag-resource", "--secret-id", name, "--tags", "Key=a,Value=b")
+    assert [s["Name"] for s in aws("list-secrets", "--filters", "Key=tag-key,Values=a")["SecretList"]] == [
+        name
+    ]
+    assert len(aws("get-random-password", "--password-length", "20")["RandomPassword"]) == 20
+    aws("delete-secret", "--secret-id", name, "--recovery-window-in-days", "7")
+    assert "marked for deletion" in aws("get-secret-value", "--secret-id", name, fails=True)
+    aws("restore-secret", "--secret-id", name)
+    aws("delete-secret", "--secret-id", name, "--force-delete-without-recovery")
+    assert "ResourceNotFoundException" in aws("describe-secret", "--secret-id", name, fails=True)
+
+
+def test_binary_from_a_file(aws, name, tmp_path):
+    (tmp_path / "blob").write_bytes(b"\0\1\2\xff")
+    aws("create-secret", "--name", name, "--secret-binary", f"fileb://{tmp_path / 'blob'}")
+    assert aws("get-secret-value", "--secret-id", name, "--query", "SecretBinary") == "AAEC/w=="
+
+
+def test_the_start_lines(run):
+    endpoint = run()
+    deadline = time.monotonic() + 5
+    while len(endpoint.output) < 3 and time.monotonic() < deadline:
+        time.sleep(0.01)
+    text = "\n".join(endpoint.output)
+    assert f"AWS_ENDPOINT_URL={endpoint.url}" in text
+    assert "development" in text
+    endpoint.client().list_secrets()
+    time.sleep(0.1)
+    assert "\n".join(endpoint.output) == text, "quiet unless --verbose"
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_signals_stop_it_cleanly_even_with_a_connection_open(run, number):
+    endpoint = run()
+    endpoint.client().list_secrets()
+    address = endpoint.url.removeprefix("http://").split(":")
+    with socket.create_connection((address[0], int(address[1]))):
+        endpoint.process.send_signal(number)
+        assert endpoint.process.wait(5) == 0
+
+
+def test_verbose_names_operations_and_never_values(run, name):
+    endpoint = run("--verbose")
+    client = endpoint.client()
+    client.create_secret(Name=name, SecretString="canary-text", Tags=[{"Key": "k", "Value": "canary-tag"}])
+    client.put_secret_value(SecretId=name, SecretBinary=b"canary-binary")
+    client.get_secret_value(SecretId=name)
+    password = client.get_random_password()["RandomPassword"]
+    with pytest.raises(client.exceptions.ResourceNotFoundException):
+        client.get_secret_value(SecretId="nope")
+    endpoint.stop()
+    time.sleep(0.1)
+    text = "\n".join(endpoint.output)
+    assert [line.split()[0] for line in endpoint.output[-5:]] == [
+        "CreateSecret",
+        "PutSecretValue",
+        "GetSecretValue",
+        "GetRandomPassword",
+        "GetSecretValue",
+    ]
+    assert endpoint.output[-1] == "GetSecretValue ResourceNotFoundException"
+    assert "canary" not in text and "Y2FuYXJ5" not in text and password not in text
+
+
+def test_a_port_in_use_is_said_plainly(endpoint):
+    port = endpoint.url.rsplit(":", 1)[1]
+    done = subprocess.run([binary(), "local", "--port", port], capture_output=True, text=True, timeout=10)
+    assert done.returncode == 1
+    assert f"port {port} on 127.0.0.1 is in use" in done.stderr
+    assert "choose another port" in done.stderr
+    assert done.stdout == ""
+
+
+def test_it_listens_on_loopback_only(endpoint):
+    assert endpoint.url.startswith("http://127.0.0.1:")
+
+
+@pytest.mark.parametrize("arguments", [["local", "--port", "x"], ["local", "--port", "70000"], ["nope"], []])
+def test_wrong_usage(arguments):
+    done = subprocess.run([binary(), *arguments], capture_output=True, text=True, timeout=10)
+    assert done.returncode == 2
+    assert "Usage:" in done.stderr or "--help" in done.stderr
+
+
+def test_help_has_examples_and_exit_statuses():
+    text = subprocess.run(
+        [binary(), "local", "--help"], capture_output=True, text=True, check=True, timeout=10
+    ).stdout
+    assert "Examples:" in text and "Exit status:" in text and "--port" in text

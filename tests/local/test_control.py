@@ -1,0 +1,143 @@
+"""Trouble on request, seen through real boto3."""
+
+from __future__ import annotations
+
+import json
+import time
+import urllib.error
+import urllib.request
+
+import botocore.exceptions
+import pytest
+
+
+@pytest.fixture
+def endpoint(run):
+    """An endpoint of its own, with the control path."""
+    return run("--control")
+
+
+@pytest.fixture
+def client(endpoint):
+    """Answers are spoiled on purpose here, so they are not checked against the model."""
+    client = endpoint.client(checked=False, read_timeout=2)
+    client.create_secret(Name="db", SecretString="one")
+    return client
+
+
+@pytest.fixture
+def control(endpoint):
+    """Sends control requests."""
+
+    def control(method, path, **body):
+        data = json.dumps(body).encode() if body else None
+        request = urllib.request.Request(f"{endpoint.url}/_control/{path}", data, method=method)
+        try:
+            with urllib.request.urlopen(request, timeout=10) as answer:
+                return json.load(answer)
+        except urllib.error.HTTPError as error:
+            return error.code, json.load(error)
+
+    return control
+
+
+def code(client, **parameters):
+    """The error code a read ends with."""
+    with pytest.raises(botocore.exceptions.ClientError) as caught:
+        client.get_secret_value(SecretId="db", **parameters)
+    return caught.value.response["Error"]["Code"], caught.value.response["ResponseMetadata"]["HTTPStatusCode"]
+
+
+def test_throttling_is_what_boto3_retries(endpoint, client, control):
+    control("POST", "faults", effect="throttle", times=2)
+    assert code(client) == ("ThrottlingException", 400)
+    retrying = endpoint.client(retries={"total_max_attempts": 2})
+    assert retrying.get_secret_value(SecretId="db")["SecretString"] == "one"
+    assert control("GET", "calls")["GetSecretValue"] == {"ThrottlingException": 2, "ok": 1}
+
+
+def test_errors_of_any_kind(client, control):
+    control("POST", "faults", times=1, effect={"error": {"type": "DecryptionFailure", "status": 400}})
+    with pytest.raises(client.exceptions.DecryptionFailure):
+        client.get_secret_value(SecretId="db")
+    control("POST", "faults", times=1, effect="deny")
+    assert code(client) == ("AccessDeniedException", 400)
+    control("POST", "faults", times=1, effect={"error": {"type": "ServiceUnavailable", "status": 503}})
+    assert code(client)[1] == 503
+    control("POST", "faults", times=1, effect={"error": {"type": "InternalServiceError"}})
+    with pytest.raises(client.exceptions.InternalServiceError):
+        client.get_secret_value(SecretId="db")
+
+
+def test_connections_that_fail(client, control):
+    control("POST", "faults", times=1, effect="reset")
+    with pytest.raises(botocore.exceptions.ConnectionClosedError, match="Connection reset|closed"):
+        client.get_secret_value(SecretId="db")
+    control("POST", "faults", times=1, effect="hang")
+    with pytest.raises(botocore.exceptions.ReadTimeoutError):
+        client.get_secret_value(SecretId="db")
+    control("POST", "faults", times=1, effect="malformed")
+    # boto3 takes a body it cannot read for an answer without members.
+    assert "SecretString" not in client.get_secret_value(SecretId="db")
+    assert client.get_secret_value(SecretId="db")["SecretString"] == "one"
+
+
+def test_a_hung_request_does_not_keep_it_from_stopping(endpoint, client, control):
+    control("POST", "faults", effect="hang")
+    with pytest.raises(botocore.exceptions.ReadTimeoutError):
+        client.get_secret_value(SecretId="db")
+    began = time.monotonic()
+    assert endpoint.stop() == 0
+    assert time.monotonic() - began < 1.5
+
+
+def test_latency_of_one_operation_on_one_secret(client, control):
+    control("POST", "faults", operations=["GetSecretValue"], secret_id="db", delay_ms=300)
+    began = time.monotonic()
+    client.describe_secret(SecretId="db")
+    assert time.monotonic() - began < 0.25
+    began = time.monotonic()
+    client.get_secret_value(SecretId="db")
+    assert time.monotonic() - began >= 0.3
+
+
+def test_stale_reads(client, control):
+    control("POST", "clock", advance_seconds=60)
+    client.put_secret_value(SecretId="db", SecretString="two")
+    number = control("POST", "faults", effect={"stale": {"seconds": 30}})["id"]
+    assert client.get_secret_value(SecretId="db")["SecretString"] == "one"
+    assert len(client.describe_secret(SecretId="db")["VersionIdsToStages"]) == 1
+    assert control("GET", "faults")["faults"][0]["seen"] == 2
+    control("DELETE", f"faults/{number}")
+    assert client.get_secret_value(SecretId="db")["SecretString"] == "two"
+
+
+def test_a_lost_acknowledgement(client, control):
+    control("POST", "faults", operations=["PutSecretValue"], times=1, effect="reset", applied=True)
+    token = "22222222-2222-4222-8222-222222222222"
+    put = {"SecretId": "db", "SecretString": "two", "ClientRequestToken": token}
+    with pytest.raises(botocore.exceptions.ConnectionClosedError):
+        client.put_secret_value(**put)
+    assert client.put_secret_value(**put)["VersionId"] == token
+    assert client.get_secret_value(SecretId="db", VersionStage="AWSPREVIOUS")["SecretString"] == "one"
+
+
+def test_moving_the_clock(client, control):
+    client.delete_secret(SecretId="db", RecoveryWindowInDays=7)
+    control("POST", "clock", advance_seconds=7 * 86_400 - 60)
+    client.describe_secret(SecretId="db")
+    control("POST", "clock", advance_seconds=120)
+    with pytest.raises(client.exceptions.ResourceNotFoundException):
+        client.describe_secret(SecretId="db")
+    assert abs(control("POST", "clock", at=1_900_000_000)["now"] - 1_900_000_000) < 5
+    assert client.create_secret(Name="later")["ARN"]
+    assert client.describe_secret(SecretId="later")["CreatedDate"].timestamp() // 60 == 1_900_000_000 // 60
+
+
+def test_wrong_control_requests_are_told(control):
+    assert control("POST", "faults", efect="reset")[0] == 400
+    assert control("POST", "clock", advance_seconds=1, at=2)[0] == 400
+    assert control("DELETE", "faults/7")[0] == 404
+    status, answer = control("GET", "nope")
+    assert status == 404 and "POST /_control/clock" in " ".join(answer["requests"])
+    assert control("DELETE", "faults") == {"removed": False}

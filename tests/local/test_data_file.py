@@ -1,0 +1,131 @@
+"""--data FILE: nothing acknowledged is lost, whenever the process is killed."""
+
+from __future__ import annotations
+
+import os
+import random
+import resource
+import stat
+import subprocess
+import threading
+import time
+import uuid
+
+import botocore.exceptions
+import pytest
+from conftest import binary
+
+
+def test_it_survives_a_clean_stop(run, tmp_path):
+    first = run("--data", str(tmp_path / "data"))
+    client = first.client()
+    client.create_secret(Name="db", SecretString="one", Tags=[{"Key": "a", "Value": "b"}])
+    client.put_secret_value(SecretId="db", SecretString="two", VersionStages=["AWSPENDING"])
+    before = client.describe_secret(SecretId="db")
+    assert first.stop() == 0
+    after = run("--data", str(tmp_path / "data")).client().describe_secret(SecretId="db")
+    assert {**before, "ResponseMetadata": 0} == {**after, "ResponseMetadata": 0}
+    assert stat.S_IMODE(os.stat(tmp_path / "data").st_mode) == 0o600
+
+
+def test_it_survives_kill_9_with_nothing_acknowledged_lost(run, tmp_path):
+    data = str(tmp_path / "data")
+    chance = random.Random(1)
+    writers = 4
+    acknowledged: list[dict[str, str]] = [{} for _ in range(writers)]
+    last = [""] * writers
+    for round in range(6):
+        endpoint = run("--data", data)
+        client = endpoint.client(max_pool_connections=8)
+        for i in range(writers):
+            for version, value in acknowledged[i].items():
+                got = client.get_secret_value(SecretId=f"s{i}", VersionId=version)
+                assert got["SecretString"] == value, f"round {round}"
+            if acknowledged[i]:
+                # The last acknowledged value, or one that was under way when the process was killed.
+                current = client.get_secret_value(SecretId=f"s{i}")["SecretString"]
+                assert int(current) >= int(last[i])
+            else:
+                client.create_secret(Name=f"s{i}")
+
+        def write(i, client=client, start=round * 1_000_000):
+            for n in range(start, start + 1_000_000):
+                try:
+                    token = str(uuid.UUID(int=n << 8 | i))
+                    client.put_secret_value(SecretId=f"s{i}", SecretString=str(n), ClientRequestToken=token)
+                except botocore.exceptions.BotoCoreError:
+                    return
+                acknowledged[i][token] = last[i] = str(n)
+
+        threads = [threading.Thread(target=write, args=(i,)) for i in range(writers)]
+        for thread in threads:
+            thread.start()
+        time.sleep(chance.uniform(0.05, 0.4))
+        endpoint.kill()
+        for thread in threads:
+            thread.join()
+    assert all(len(of) > 10 for of in acknowledged), "there was something to lose"
+
+
+def test_a_deletion_survives_kill_9(run, tmp_path):
+    endpoint = run("--data", str(tmp_path / "data"))
+    client = endpoint.client()
+    client.create_secret(Name="db", SecretString="one")
+    client.delete_secret(SecretId="db", ForceDeleteWithoutRecovery=True)
+    endpoint.kill()
+    assert run("--data", str(tmp_path / "data")).client().list_secrets()["SecretList"] == []
+
+
+def test_a_full_disk_refuses_the_change_and_keeps_what_was(run, tmp_path):
+    """A limit on file size stands in for the disk: writes beyond it fail in the same way, halfway through."""
+
+    def limit():
+        resource.setrlimit(resource.RLIMIT_FSIZE, (150_000, 150_000))
+
+    # Python ignores SIGXFSZ, and what it starts must too, so that the write fails instead of the process.
+    endpoint = run("--data", str(tmp_path / "data"), preexec_fn=limit, restore_signals=False)
+    client = endpoint.client()
+    client.create_secret(Name="db", SecretString="a" * 60_000)
+    client.put_secret_value(SecretId="db", SecretString="b" * 60_000)
+    for _ in range(3):
+        with pytest.raises(client.exceptions.InternalServiceError, match="data file cannot be written"):
+            client.put_secret_value(SecretId="db", SecretString="c" * 60_000)
+    client.put_secret_value(SecretId="db", SecretString="small")
+    endpoint.kill()
+    client = run("--data", str(tmp_path / "data")).client()
+    assert client.get_secret_value(SecretId="db")["SecretString"] == "small"
+    assert client.get_secret_value(SecretId="db", VersionStage="AWSPREVIOUS")["SecretString"] == "b" * 60_000
+    versions = client.list_secret_version_ids(SecretId="db", IncludeDeprecated=True)["Versions"]
+    assert len(versions) == 3
+
+
+@pytest.mark.parametrize("path", ["/dev/full", "/dev/null", "/tmp"])
+def test_what_is_no_file_is_left_alone(path):
+    before = os.stat(path)
+    done = subprocess.run(
+        [binary(), "local", "--port", "0", "--data", path], capture_output=True, text=True, timeout=10
+    )
+    assert done.returncode == 1 and path in done.stderr
+    after = os.stat(path)
+    assert (before.st_mode, before.st_ino) == (after.st_mode, after.st_ino)
+
+
+def test_a_symbolic_link_stays_one(run, tmp_path):
+    (tmp_path / "link").symlink_to(tmp_path / "data")
+    endpoint = run("--data", str(tmp_path / "link"))
+    endpoint.client().create_secret(Name="db", SecretString="one")
+    endpoint.stop()
+    assert run("--data", str(tmp_path / "link")).client().list_secrets()["SecretList"]
+    assert (tmp_path / "link").is_symlink()
+
+
+def test_a_second_process_is_refused(run, tmp_path):
+    run("--data", str(tmp_path / "data"))
+    done = subprocess.run(
+        [binary(), "local", "--port", "0", "--data", str(tmp_path / "data")],
+        capture_output=True,
+        text=True,
+        timeout=10,
+    )
+    assert done.returncode == 1
+    assert "in use by another process" in done.stderr

@@ -1,0 +1,111 @@
+"""HTTPS with a certificate of a private authority, trusted by real clients."""
+
+from __future__ import annotations
+
+import datetime
+import ipaddress
+import subprocess
+
+import boto3
+import botocore.exceptions
+import pytest
+from conftest import binary
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+
+
+def pem_key(key) -> bytes:
+    return key.private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    )
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory):
+    """A private authority, a certificate for 127.0.0.1 and its key."""
+    folder = tmp_path_factory.mktemp("tls")
+    now = datetime.datetime.now(datetime.timezone.utc)
+
+    def certificate(subject, issuer, key, signer, *extensions):
+        builder = x509.CertificateBuilder(
+            issuer_name=issuer,
+            subject_name=subject,
+            public_key=key.public_key(),
+            serial_number=x509.random_serial_number(),
+            not_valid_before=now - datetime.timedelta(days=1),
+            not_valid_after=now + datetime.timedelta(days=2),
+        )
+        for extension, critical in extensions:
+            builder = builder.add_extension(extension, critical)
+        return builder.sign(signer, hashes.SHA256()).public_bytes(serialization.Encoding.PEM)
+
+    def named(text):
+        return x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, text)])
+
+    ca_key, key = (ec.generate_private_key(ec.SECP256R1()) for _ in range(2))
+    signs = x509.KeyUsage(True, False, False, False, False, True, True, False, False)
+    (folder / "ca.pem").write_bytes(
+        certificate(
+            named("test CA"),
+            named("test CA"),
+            ca_key,
+            ca_key,
+            (x509.BasicConstraints(True, None), True),
+            (signs, True),
+        )
+    )
+    address = x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))])
+    (folder / "cert.pem").write_bytes(
+        certificate(named("local"), named("test CA"), key, ca_key, (address, False))
+    )
+    (folder / "key.pem").write_bytes(pem_key(key))
+    (folder / "other.pem").write_bytes(pem_key(ca_key))
+    return folder
+
+
+def client(endpoint, verify):
+    return boto3.client(
+        "secretsmanager",
+        endpoint_url=endpoint.url,
+        region_name="us-east-1",
+        aws_access_key_id="any",
+        aws_secret_access_key="any",
+        verify=verify,
+    )
+
+
+def test_a_client_that_trusts_the_authority_is_served(run, files):
+    endpoint = run("--tls-cert", str(files / "cert.pem"), "--tls-key", str(files / "key.pem"))
+    assert endpoint.url.startswith("https://127.0.0.1:")
+    trusting = client(endpoint, str(files / "ca.pem"))
+    trusting.create_secret(Name="db", SecretString="one")
+    assert trusting.get_secret_value(SecretId="db")["SecretString"] == "one"
+    with pytest.raises(botocore.exceptions.SSLError):
+        client(endpoint, True).list_secrets()
+    assert trusting.list_secrets()["SecretList"], "one bad handshake ends one connection"
+
+
+@pytest.mark.parametrize(
+    ("certificate", "key", "told"),
+    [
+        ("cert.pem", "other.pem", "cert.pem"),
+        ("missing.pem", "key.pem", "missing.pem"),
+        ("key.pem", "key.pem", "no PEM certificate"),
+        ("cert.pem", "ca.pem", "ca.pem"),
+    ],
+)
+def test_unusable_files_are_told(files, certificate, key, told):
+    arguments = ["--tls-cert", str(files / certificate), "--tls-key", str(files / key)]
+    done = subprocess.run(
+        [binary(), "local", "--port", "0", *arguments], capture_output=True, text=True, timeout=10
+    )
+    assert done.returncode == 1
+    assert told in done.stderr
+
+
+def test_a_certificate_needs_its_key(files):
+    done = subprocess.run(
+        [binary(), "local", "--tls-cert", str(files / "cert.pem")], capture_output=True, text=True, timeout=10
+    )
+    assert done.returncode == 2 and "--tls-key" in done.stderr
