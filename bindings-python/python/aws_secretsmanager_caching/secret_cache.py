@@ -28,8 +28,8 @@ _OPTIONS = {
 class SecretCache(BaseCache):
     """Secrets from memory, for programs written for AWS's caching library.
 
-    A `client` (boto3's, or any object with ``describe_secret`` and ``get_secret_value``) is used as it is, with the
-    calls AWS's library makes. Without one, secrets are fetched natively, and boto3 need not be installed.
+    A `client` (boto3's, or any object with ``describe_secret`` and ``get_secret_value``) is used as it is,
+    with the calls AWS's library makes. Without one, secrets are fetched natively, and boto3 is not needed.
 
     What cannot be had is None where it is None there: a stage that no version carries, the string of a binary
     secret. Failures are the client's own exceptions.

@@ -99,23 +99,23 @@ class SecretCache(BaseCache):
     True
 
     Nothing is started before the first read. Any number of threads that ask for one secret cause one request;
-    while a value is in use it is refreshed beside its readers; when the service cannot be reached, the last-known
-    value goes on being served.
+    while a value is in use it is refreshed beside its readers; when the service cannot be reached, the
+    last-known value goes on being served.
 
     Durations are seconds or ``timedelta``. Settings of the cache:
 
-    - `refresh_interval`: how long a value counts as fresh; 0 asks the service on every read. `refresh_intervals`
-      gives single secrets their own, by id.
+    - `refresh_interval`: how long a value counts as fresh; 0 asks the service on every read.
+      `refresh_intervals` gives single secrets their own, by id.
     - `max_wait`: how long a reader waits for the service when a last-known value exists.
-    - `max_stale`: how long after its last confirmation a value may still be served; None for as long as it takes.
+    - `max_stale`: how long after its last confirmation a value may still be served; None for ever.
     - `stale_on_denied`: whether that also holds once the service says that this caller may not have it.
     - `max_size`: how many secrets are kept.
     - `version_stage`: the staging label read when a call names none.
 
     How the service is reached: `region_name`, `endpoint_url`, `profile_name`, `aws_access_key_id` with
     `aws_secret_access_key` and `aws_session_token`, `ca_bundle` (a file of PEM certificates), `use_fips`,
-    `timeout`; what is not given is found as boto3 finds it. Or pass a `client`, boto3's or any object with its
-    methods ``describe_secret`` and ``get_secret_value``, which is then used as it is.
+    `timeout`; what is not given is found as boto3 finds it. Or pass a `client`, boto3's or any object with
+    its methods ``describe_secret`` and ``get_secret_value``, which is then used as it is.
     """
 
     def __init__(
@@ -179,7 +179,7 @@ class SecretCache(BaseCache):
     def get_secret_json(
         self, secret_id: str, version_stage: str | None = None, *, version_id: str | None = None
     ) -> Any:
-        """Read a secret string and parse it as JSON. The result is the caller's own, to change as it likes."""
+        """Read a secret string and parse it as JSON. The result is the caller's own."""
         import json
 
         string = self.get_secret_string(secret_id, version_stage, version_id=version_id)

@@ -1,7 +1,7 @@
 """The driver for a client that the program supplies: boto3's, a stub, any object with the two methods.
 
-The core decides what to ask and when; this driver asks, with exactly the calls AWS's own library makes, and waits
-with the host's own primitives, so that whatever replaces those (gevent) goes on working.
+The core decides what to ask and when; this driver asks, with exactly the calls AWS's own library makes, and
+waits with the host's own primitives, so that whatever replaces those (gevent) goes on working.
 """
 
 from __future__ import annotations
@@ -104,7 +104,7 @@ class HostDriver:
                 return
 
     def run(self, ticket: Ticket, *, reading: bool = False) -> None:
-        """Ask the client and end the ticket, whatever happens. `reading`: on behalf of a reader in this thread."""
+        """Ask the client and end the ticket, whatever happens. `reading`: for a reader in this thread."""
         try:
             self._ask(ticket, reading)
         except Exception as exception:
@@ -134,7 +134,7 @@ class HostDriver:
 
     def _ask(self, ticket: Ticket, reading: bool) -> None:
         described, wanted = ticket.description, ticket.version_id
-        response, versions = None, None
+        response, versions = None, []
         if described is not None:
             versions = _versions(self._through_get(described))
             wanted = wanted or _labelled(versions, ticket.stage)
@@ -151,7 +151,7 @@ class HostDriver:
             if self._hook is not None and known is not None:
                 known._stored[:] = [described, known._stored[1], reading]
             return ticket.confirm(response, versions, described)
-        news = (versions, described) if response is not None else (None, None)
+        news = (versions, described) if response is not None else ()
         held = ticket.held(wanted)
         if held is not None and self._hook is None:
             return ticket.succeed(held._stored, held._stored, wanted, *news)
@@ -159,7 +159,7 @@ class HostDriver:
         value = self._client.get_secret_value(SecretId=ticket.id, VersionId=wanted)
         if self._hook is None:
             return ticket.succeed(value, value, wanted, *news)
-        # What the hook made of the value is kept, and nothing else of it: it may be there to keep memory clean.
+        # What the hook made of the value is kept, and nothing else of it: it may be there to encrypt it.
         public = {name: value[name] for name in _PUBLIC if name in value} if isinstance(value, dict) else {}
         return ticket.succeed(public, [described, self._through_put(value), reading], wanted, *news)
 

@@ -2,7 +2,8 @@
 
 Every exception of this package is a `SecretCacheError`. Where a program written for boto3 would catch one of
 botocore's classes, the exception is of that class too: a service's refusal is also a ``ClientError`` with its
-``response``, a missing Region also a ``NoRegionError``. botocore is imported only when such an exception is made.
+``response``, a missing Region also a ``NoRegionError``. botocore is imported only when one of these is made,
+and where it is not installed, they are ours alone.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ class SecretCacheError(Exception):
     kind: ClassVar[str] = "internal"
     """The kind's stable name, as statistics show it."""
     response: dict[str, Any]
-    """What the service answered, in botocore's form, on exceptions that stand for an answer of the service."""
+    """On exceptions that stand for an answer of the service: that answer, in botocore's form."""
 
     def __init__(self, message: str) -> None:
         Exception.__init__(self, message)

@@ -73,7 +73,7 @@ impl AwsSource {
                 loader.credentials_provider(SdkCredentials::new(id, key, token, None, "secretcache options"));
         }
         let config: SdkConfig = loader.load().await;
-        if config.region().is_none() {
+        if config.region().is_none_or(|region| region.as_ref().is_empty()) {
             return Err(Error::new(
                 ErrorKind::NoRegion,
                 "no AWS Region is configured: set AWS_REGION, give the profile a region, or pass one",
@@ -192,6 +192,10 @@ where
                 .with_response(status, context.err().request_id().map(str::to_owned));
             Error::new(kind, message).with_fault(fault)
         }
+        SdkError::ConstructionFailure(_) => {
+            let text = format!("{operation}: the request could not be made: {}", root_cause(&error));
+            Error::new(ErrorKind::InvalidConfiguration, text)
+        }
         SdkError::TimeoutError(_) => {
             Error::new(ErrorKind::Timeout, format!("{operation}: no answer in time"))
         }
@@ -209,23 +213,15 @@ where
 
 /// A request that never got an answer: no credentials, or no connection.
 fn not_sent(operation: &'static str, error: &(dyn StdError + 'static)) -> Error {
-    let mut reason = error.to_string();
-    let mut credentials_missing = None;
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        reason = error.to_string();
-        if let Some(error) = error.downcast_ref::<CredentialsError>() {
-            credentials_missing = Some(matches!(error, CredentialsError::CredentialsNotLoaded(_)));
-        }
-        cause = error.source();
-    }
-    match credentials_missing {
-        Some(true) => Error::new(
+    let credentials = causes(error).find_map(|cause| cause.downcast_ref::<CredentialsError>());
+    let reason = root_cause(error);
+    match credentials {
+        Some(CredentialsError::CredentialsNotLoaded(_)) => Error::new(
             ErrorKind::NoCredentials,
             "no AWS credentials were found: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, log in with a profile, \
              or give the machine a role",
         ),
-        Some(false) => {
+        Some(_) => {
             Error::new(ErrorKind::NoCredentials, format!("the AWS credentials could not be loaded: {reason}"))
         }
         None => {
@@ -233,6 +229,15 @@ fn not_sent(operation: &'static str, error: &(dyn StdError + 'static)) -> Error 
             Error::new(ErrorKind::Connection, text)
         }
     }
+}
+
+/// An error and what caused it, outermost first.
+fn causes<'a>(error: &'a (dyn StdError + 'static)) -> impl Iterator<Item = &'a (dyn StdError + 'static)> {
+    std::iter::successors(Some(error), |&error| error.source())
+}
+
+fn root_cause(error: &(dyn StdError + 'static)) -> String {
+    causes(error).last().map(ToString::to_string).unwrap_or_default()
 }
 
 impl fmt::Debug for AwsSource {

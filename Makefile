@@ -1,0 +1,87 @@
+# What people and continuous integration run. `make` alone lists it.
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-print-directory
+
+VENV := target/venv
+STEP := tests/tools/step
+LOCKED := $(if $(CI),--locked)
+LIBRARY := target/debug/lib_core.$(if $(filter Darwin,$(shell uname)),dylib,so)
+EXTENSION := bindings-python/python/secretcache/_core.abi3.so
+DENY := target/tools/bin/cargo-deny
+
+.PHONY: help demo test bench lint wheel cli
+help: ## List these commands
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+demo: ## See a Python program get a changed secret without a restart, on this machine alone
+	@$(STEP) 1/3 "installing boto3, the aws command line and AWS's own cache" $(MAKE) venv-tests venv-official
+	@$(STEP) 2/3 "building (the first time some minutes, most of them the AWS SDK)" $(MAKE) build
+	@$(STEP) 3/3 "running the demo" $(VENV)/tests/bin/python tests/demo/demo.py --official $(VENV)/official/bin/python
+
+test: ## Run all tests
+	@$(STEP) 1/6 "installing what the tests use" $(MAKE) venv-tests venv-official
+	@$(STEP) 2/6 "building (the first time some minutes, most of them the AWS SDK)" $(MAKE) build
+	@$(STEP) 3/6 "testing the Rust crates" cargo test --workspace $(LOCKED)
+	@$(STEP) 4/6 "testing the Python packages" $(VENV)/tests/bin/pytest -q bindings-python/tests
+	@$(STEP) 5/6 "holding the same contract against AWS's own library" \
+		env SECRETCACHE_ORACLE=official $(VENV)/official/bin/pytest -q $(OFFICIAL_TESTS)
+	@$(STEP) 6/6 "testing the local endpoint and the command line" $(VENV)/tests/bin/pytest -q tests/local
+
+bench: ## Measure the figures of the README, side by side with AWS's libraries
+	@$(STEP) 1/4 "building the wheel" $(MAKE) wheel
+	@$(STEP) 2/4 "building the command line" $(MAKE) cli
+	@$(STEP) 3/4 "installing the wheel, and AWS's own cache beside it" $(MAKE) venv-official venv-bench
+	@$(STEP) 4/4 "measuring" $(VENV)/bench/bin/python tests/bench/bench.py --official $(VENV)/official/bin/python
+
+lint: ## Check format, lints, licences, banned dependencies and Python types
+	@$(STEP) 1/6 "checking the format of Rust code" cargo fmt --all --check
+	@$(STEP) 2/6 "running clippy" cargo clippy --workspace --all-targets $(LOCKED) -- -D warnings
+	@$(STEP) 3/6 "installing cargo-deny (compiled once, about a minute)" $(MAKE) $(DENY)
+	@$(STEP) 4/6 "checking licences and banned crates" $(DENY) --log-level error check bans licenses
+	@$(STEP) 5/6 "checking Python code" $(MAKE) lint-python
+	@$(STEP) 6/6 "checking Python types against the extension module" $(MAKE) lint-types
+
+wheel: $(VENV)/build/.stamp ## Build the Python wheel: dist/*.whl
+	rm -f dist/*.whl
+	$(VENV)/build/bin/maturin build --release $(LOCKED) --out dist --manifest-path bindings-python/Cargo.toml
+
+cli: ## Build the command: target/release/secretcache
+	cargo build --release --package secretcache-cli $(LOCKED)
+
+# Parts of the above. One cargo command builds for tests and demo alike, so that the SDK is compiled once.
+.PHONY: build lint-python lint-types venv-tests venv-official venv-bench
+build:
+	cargo build --workspace --all-targets $(LOCKED)
+	@cmp -s $(LIBRARY) $(EXTENSION) || install -m 755 $(LIBRARY) $(EXTENSION)
+
+OFFICIAL_TESTS := bindings-python/tests/test_defects.py $(wildcard bindings-python/tests/test_dropin_*.py)
+
+lint-python: $(VENV)/lint/.stamp
+	$(VENV)/lint/bin/ruff check .
+	$(VENV)/lint/bin/ruff format --check .
+
+lint-types: $(VENV)/lint/.stamp build
+	cd bindings-python && MYPYPATH=python ../$(VENV)/lint/bin/python -m mypy.stubtest --mypy-config-file pyproject.toml \
+		secretcache aws_secretsmanager_caching
+	cd bindings-python && MYPYPATH=python ../$(VENV)/lint/bin/mypy \
+		-p secretcache -p aws_secretsmanager_caching
+	cd bindings-python && MYPYPATH=python ../$(VENV)/lint/bin/mypy --strict tests/typing
+
+$(DENY):
+	cargo install --quiet --locked --debug --root target/tools --target-dir target/tools/build cargo-deny@0.20.2
+	rm -rf target/tools/build
+
+# Virtual environments, made again when their requirements change.
+venv-tests: $(VENV)/tests/.stamp ; @:
+venv-official: $(VENV)/official/.stamp ; @:
+venv-bench: $(VENV)/bench/.stamp
+	$(VENV)/bench/bin/pip install --quiet --no-deps --force-reinstall dist/*.whl
+
+$(VENV)/tests/.stamp: tests/requirements.txt tests/tools/venv
+	tests/tools/venv $(@D) $< bindings-python/python
+$(VENV)/lint/.stamp: tests/requirements-lint.txt tests/tools/venv
+	tests/tools/venv $(@D) $< bindings-python/python
+$(VENV)/%/.stamp: tests/requirements-%.txt tests/tools/venv
+	tests/tools/venv $(@D) $<

@@ -1,0 +1,199 @@
+"""Measures the project's figures beside AWS's libraries, all in one run, and says which are reached."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import subprocess
+import sys
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+HERE = Path(__file__).resolve().parent
+ROOT = HERE.parents[1]
+sys.path.insert(0, str(HERE.parent / "tools"))
+
+from endpoint import Endpoint  # noqa: E402
+from figures import Figure, nano, ratio, table, write  # noqa: E402
+
+FACES = ["drop-in", "drop-in, boto3 client", "secretcache", "secretcache, boto3 client"]
+TURNS = 5
+"""How often ours and the official library take turns."""
+CROWD = 10_000
+
+
+def main() -> None:
+    arguments = argparse.ArgumentParser(description=__doc__)
+    arguments.add_argument("--official", required=True, help="a Python that has AWS's own library")
+    arguments.add_argument("--profile", default="release", help="which build of `secretcache local` to run")
+    arguments.add_argument("--only", nargs="*", default=list(PARTS), choices=PARTS)
+    given = arguments.parse_args()
+    with Endpoint(given.profile) as endpoint:
+        os.environ.update(endpoint.environment)
+        fill()
+        figures = [figure for part in given.only for figure in PARTS[part](endpoint, given.official)]
+    cpus = os.cpu_count()
+    about = {"Python": platform.python_version(), "processors": str(cpus), "system": platform.platform()}
+    write(figures, ROOT / "target" / "bench", about)
+    print(table(figures))
+    print("\nwritten to target/bench/figures.json and figures.md")
+    if not all(figure.reached for figure in figures):
+        raise SystemExit("not every figure was reached")
+
+
+def fill() -> None:
+    """Store a thousand secrets."""
+    import boto3
+
+    client = boto3.client("secretsmanager")
+    for number in range(1000):
+        client.create_secret(Name=f"bench/{number}", SecretString="value")
+
+
+def hits(endpoint: Endpoint, official: str) -> list[Figure]:
+    """Warm reads in Python: against a dict, against the official library, and from threads."""
+    ours: dict[str, dict[str, list[float]]] = {}
+    theirs: dict[str, dict[str, list[float]]] = {}
+    for turn in range(TURNS):
+        say(f"warm reads in Python, turn {turn + 1} of {TURNS}")
+        merge(ours, run_json(sys.executable, "hits.py", "--rounds", "6", *FACES))
+        slow = ["--rounds", "2", "--reads", "4000", "--thread-reads", "4000"]
+        merge(theirs, run_json(official, "hits.py", *slow, "drop-in, boto3 client"))
+    aws = theirs["drop-in, boto3 client"]
+    figures = []
+    for name, target in (("same id", 1.8), ("equal ids", 3.0)):
+        for face in FACES:
+            value, mine, other = ratio(ours[face][name], ours["dict"][name])
+            detail = f"{nano(mine)}, dict.get {nano(other)}"
+            figures.append(
+                Figure(f"Python hit, {name}, {face}: against dict.get", value, target, detail=detail)
+            )
+    for face in FACES:
+        value, other, mine = ratio(aws["same id"], ours[face]["same id"])
+        detail = f"{nano(mine)}, theirs {nano(other)}"
+        figures.append(Figure(f"Python hit, {face}: faster than 1.2.0", value, 500, True, detail=detail))
+    for face in FACES:
+        value, one, eight = ratio(ours[face]["1 thread"], ours[face]["8 threads"])
+        official_value = median(aws["1 thread"]) / median(aws["8 threads"])
+        detail = f"{nano(one)} and {nano(eight)} a hit; 1.2.0 {official_value:.2f}"
+        figures.append(Figure(f"8 threads against 1, {face}", value, 0.9, True, detail=detail))
+    return figures
+
+
+def cold(endpoint: Endpoint, official: str) -> list[Figure]:
+    """A process from its start to its first secret."""
+    cpu: dict[str, list[float]] = {}
+    memory: dict[str, list[float]] = {}
+    for turn in range(15):
+        say(f"cold processes, turn {turn + 1} of 15")
+        for name, python in (("ours", sys.executable), ("theirs", official)):
+            seconds, _ = spawn(python, "-c", "pass")
+            cpu.setdefault(f"bare {name}", []).append(seconds)
+            seconds, output = spawn(python, str(HERE / "cold.py"))
+            cpu.setdefault(name, []).append(seconds)
+            memory.setdefault(name, []).append(int(output))
+    mine, other = (median(cpu[name]) - median(cpu[f"bare {name}"]) for name in ("ours", "theirs"))
+    detail = f"{mine * 1e3:.1f} ms, theirs {other * 1e3:.0f} ms"
+    peak, my_peak, their_peak = ratio(memory["ours"], memory["theirs"])
+    peaks = f"{my_peak / 1024:.1f} MiB, theirs {their_peak / 1024:.1f} MiB"
+    return [
+        Figure("import and first secret: CPU against 1.2.0", mine / other, 0.2, detail=detail),
+        Figure("the same: peak memory against 1.2.0", peak, 0.6, detail=peaks),
+    ]
+
+
+def crowd(endpoint: Endpoint, official: str) -> list[Figure]:
+    """Very many first reads at once, from threads in Python."""
+    say(f"{CROWD:,} first reads at once")
+    before = calls(endpoint)
+    answered = int(run(sys.executable, str(HERE / "crowd.py"), str(CROWD)))
+    made = calls(endpoint) - before
+    detail = f"{answered:,} threads answered"
+    return [Figure(f"{CROWD:,} first reads at once in Python: calls", made, 1, unit="", detail=detail)]
+
+
+def rust(endpoint: Endpoint, official: str) -> list[Figure]:
+    """The Rust crates, in a program of their own that is no part of the workspace."""
+    say("building the Rust program (AWS's crate and its SDK, some minutes the first time)")
+    target = ROOT / "target" / "bench" / "rust"
+    manifest = HERE / "rust" / "Cargo.toml"
+    build = ["cargo", "build", "--release", "--manifest-path", str(manifest), "--target-dir", str(target)]
+    subprocess.run(build, check=True)
+    say("warm reads in Rust")
+    before = calls(endpoint)
+    found = json.loads(run(str(target / "release" / "secretcache-bench"), str(CROWD)))
+    made = calls(endpoint) - before - found["other calls"]
+    scale = median(found["one thread"]) / median(found["two threads"])
+    alone = median(found["one loop"]) / median(found["two loops"])
+    value, other, mine = ratio(found["official"], found["ours"])
+    return [
+        Figure(
+            "Rust hit: faster than AWS's crate",
+            value,
+            8,
+            True,
+            detail=f"{nano(mine)}, theirs {nano(other)}",
+        ),
+        Figure(
+            "Rust, two threads on one secret: of what independent loops scale",
+            scale / alone,
+            0.9,
+            True,
+            detail=f"{scale:.2f} times one thread, independent loops {alone:.2f}",
+        ),
+        Figure(
+            f"{CROWD:,} first reads at once in Rust: calls", made, 1, unit="", detail="asynchronous tasks"
+        ),
+    ]
+
+
+def wheel(endpoint: Endpoint, official: str) -> list[Figure]:
+    """What is shipped."""
+    (path,) = (ROOT / "dist").glob("*.whl")
+    return [Figure("wheel", path.stat().st_size / 1e6, 6, unit="MB", detail=path.name)]
+
+
+PARTS = {"hits": hits, "cold": cold, "crowd": crowd, "rust": rust, "wheel": wheel}
+
+
+def calls(endpoint: Endpoint) -> int:
+    """Count the requests that caches have made."""
+    requests = endpoint.requests()
+    return sum(requests[name] for name in ("DescribeSecret", "GetSecretValue", "BatchGetSecretValue"))
+
+
+def run(*command: str) -> str:
+    return subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout
+
+
+def run_json(python: str, script: str, *arguments: str) -> Any:
+    return json.loads(run(python, str(HERE / script), *arguments))
+
+
+def spawn(*command: str) -> tuple[float, str]:
+    """Run a process and give the processor time it took, with its output."""
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    output = process.stdout.read()
+    _, status, usage = os.wait4(process.pid, 0)
+    process.returncode = os.waitstatus_to_exitcode(status)
+    if process.returncode:
+        raise SystemExit(f"{command} failed with {process.returncode}")
+    return usage.ru_utime + usage.ru_stime, output
+
+
+def merge(rounds: dict[str, dict[str, list[float]]], more: dict[str, dict[str, list[float]]]) -> None:
+    for name, kinds in more.items():
+        for kind, seconds in kinds.items():
+            rounds.setdefault(name, {}).setdefault(kind, []).extend(seconds)
+
+
+def say(text: str) -> None:
+    print(f"    {text}", flush=True)
+
+
+if __name__ == "__main__":
+    main()
