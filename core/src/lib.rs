@@ -1,5 +1,36 @@
-//! A cache for secrets kept in AWS Secrets Manager: read from memory in nanoseconds, refreshed in the background.
-#![cfg_attr(docsrs, feature(doc_cfg))]
+//! Secrets from AWS Secrets Manager: read from memory in nanoseconds, refreshed in the background, served on when the
+//! service cannot be reached.
+//!
+//! ```no_run
+//! # async fn example() -> Result<(), secretcache::Error> {
+//! let cache = secretcache::SecretCache::builder().build()?;
+//!
+//! let secret = cache.get("prod/checkout/db").await?; // or .wait()? where nothing is asynchronous
+//! let password = secret.field("password")?;
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! Any number of readers of one secret cause one request. While a secret is in use it is refreshed beside its readers,
+//! so none of them waits. What happens in between is told by [`SecretCache::stats`] and [`SecretCache::on_event`], and
+//! as warnings through `tracing`.
+//!
+//! # Two halves
+//!
+//! [`Cache`] is the cache as a pure state machine: it decides, and neither asks nor waits nor looks at a clock.
+//! [`SecretCache`] drives it with an embedded tokio runtime and the AWS SDK, which start with the first read. Programs
+//! that bring their own transport implement [`SecretSource`], or drive a [`Cache`] themselves, as the bindings for
+//! other languages do.
+//!
+//! # Features
+//!
+//! - `aws` (default): [`SecretCache`] with the AWS SDK. Without it the crate is [`Cache`] alone and has few
+//!   dependencies.
+//!
+//! # Secrets in memory
+//!
+//! [`Secret`] wipes its bytes when its last clone goes, and neither `Debug` nor any error shows them. The buffers of the
+//! HTTP client and TLS are beyond its reach, as is whatever the program copies out.
 
 mod answer;
 mod backoff;
