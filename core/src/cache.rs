@@ -112,7 +112,7 @@ impl Cache {
     }
 
     /// The value, if it is in memory and needs no look. Takes no lock, allocates nothing, copies nothing.
-    #[inline]
+    #[inline(always)]
     pub fn hit(&self, id: &str, selector: Selector<'_>, now: Coarse) -> Option<Hit<'_>> {
         let guard: LocalGuard<'_> = self.0.map.guard();
         let secret = self.0.map.get(&KeyRef { id, selector }, &guard)?;

@@ -218,7 +218,14 @@ impl Hash for KeyRef<'_> {
 impl Equivalent<Key> for KeyRef<'_> {
     #[inline]
     fn equivalent(&self, key: &Key) -> bool {
-        self.selector == key.selector.as_ref() && self.id == key.id.as_str()
+        let same_version = match (self.selector.0, &key.selector.0) {
+            (Which::Current, Which::Current) => true,
+            (Which::Stage(mine), Which::Stage(other)) | (Which::VersionId(mine), Which::VersionId(other)) => {
+                *mine == **other
+            }
+            _ => false,
+        };
+        same_version && self.id.as_bytes() == key.id.as_bytes()
     }
 }
 

@@ -77,11 +77,12 @@ impl Secret {
     /// # Errors
     ///
     /// [`ErrorKind::WrongType`] if this version holds binary.
+    #[inline]
     pub fn string(&self) -> Result<&str, Error> {
         match &self.0.fetched.value {
             Value::String(string) => Ok(string),
-            Value::Binary(_) => Err(self.wrong_type("binary, not a string; ask for the binary value")),
-            Value::Absent => Err(self.wrong_type("no string")),
+            Value::Binary(_) => self.wrong_type("binary, not a string; ask for the binary value"),
+            Value::Absent => self.wrong_type("no string"),
         }
     }
 
@@ -90,11 +91,12 @@ impl Secret {
     /// # Errors
     ///
     /// [`ErrorKind::WrongType`] if this version holds a string.
+    #[inline]
     pub fn binary(&self) -> Result<&[u8], Error> {
         match &self.0.fetched.value {
             Value::Binary(binary) => Ok(binary),
-            Value::String(_) => Err(self.wrong_type("a string, not binary; ask for the string value")),
-            Value::Absent => Err(self.wrong_type("no binary")),
+            Value::String(_) => self.wrong_type("a string, not binary; ask for the string value"),
+            Value::Absent => self.wrong_type("no binary"),
         }
     }
 
@@ -197,8 +199,9 @@ impl Secret {
             }
     }
 
-    fn wrong_type(&self, problem: &str) -> Error {
-        Error::new(ErrorKind::WrongType, format!("{} holds {problem}", Shown(self)))
+    #[cold]
+    fn wrong_type<T>(&self, problem: &str) -> Result<T, Error> {
+        Err(Error::new(ErrorKind::WrongType, format!("{} holds {problem}", Shown(self))))
     }
 }
 

@@ -1,8 +1,7 @@
 //! Counters that readers can write without meeting each other.
 
-use std::cell::Cell;
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
 use crossbeam_utils::CachePadded;
@@ -83,10 +82,12 @@ pub struct SecretStatus {
     pub failures: u32,
 }
 
-/// Counters of hits, one stripe per thread as far as stripes go.
+/// Counters of hits. Each thread has a stripe of its own as far as stripes go, and so counts without the price of an
+/// atomic addition; the threads beyond share the last.
 pub(crate) struct Hits([CachePadded<Stripe>; STRIPES]);
 
-const STRIPES: usize = 32;
+const STRIPES: usize = 64;
+const SHARED: usize = STRIPES - 1;
 
 #[derive(Default)]
 struct Stripe {
@@ -103,11 +104,18 @@ impl Default for Hits {
 impl Hits {
     #[inline]
     pub(crate) fn count(&self, freshness: Freshness) {
-        let stripe = &self.0[stripe()];
-        match freshness {
-            Freshness::Fresh => stripe.fresh.fetch_add(1, Relaxed),
-            Freshness::Stale => stripe.stale.fetch_add(1, Relaxed),
+        let place = stripe::of_this_thread();
+        let stripe = &self.0[place];
+        let counter = match freshness {
+            Freshness::Fresh => &stripe.fresh,
+            Freshness::Stale => &stripe.stale,
         };
+        if place == SHARED {
+            counter.fetch_add(1, Relaxed);
+        } else {
+            // Nobody else writes this stripe while this thread lives.
+            counter.store(counter.load(Relaxed).wrapping_add(1), Relaxed);
+        }
     }
 
     /// All hits, and the stale ones among them.
@@ -119,17 +127,82 @@ impl Hits {
     }
 }
 
-#[inline]
-fn stripe() -> usize {
-    thread_local!(static STRIPE: Cell<usize> = const { Cell::new(usize::MAX) });
-    let stripe = STRIPE.get();
-    if stripe < STRIPES { stripe } else { assign_stripe(&STRIPE) }
+/// Which stripe belongs to which thread.
+mod stripe {
+    use std::cell::Cell;
+    use std::sync::Mutex;
+
+    use super::SHARED;
+
+    const UNASSIGNED: usize = usize::MAX;
+
+    thread_local! {
+        // Without a destructor, so that reading it is one instruction.
+        static MINE: Cell<usize> = const { Cell::new(UNASSIGNED) };
+        static LEASE: Lease = const { Lease };
+    }
+
+    #[inline]
+    pub(super) fn of_this_thread() -> usize {
+        let mine = MINE.get();
+        // Compared with the number of stripes, so that no bounds check is left.
+        if mine <= SHARED { mine } else { assign() }
+    }
+
+    /// The stripes that no thread has.
+    static FREE: Mutex<Free> = Mutex::new(Free { next: 0, returned: Vec::new() });
+
+    struct Free {
+        next: usize,
+        returned: Vec<usize>,
+    }
+
+    #[cold]
+    fn assign() -> usize {
+        // In a forked child another thread may hold this lock for ever; and a thread at its very end has no lease
+        // any more. Both then share.
+        let lent = LEASE.try_with(|_| ()).is_ok();
+        let stripe = match FREE.try_lock() {
+            Ok(mut free) if lent => free.returned.pop().unwrap_or_else(|| {
+                free.next = (free.next + 1).min(SHARED + 1);
+                free.next - 1
+            }),
+            _ => SHARED,
+        };
+        MINE.set(stripe);
+        stripe
+    }
+
+    /// Gives a thread's stripe back when the thread ends.
+    struct Lease;
+
+    impl Drop for Lease {
+        fn drop(&mut self) {
+            let stripe = MINE.replace(SHARED);
+            if stripe < SHARED
+                && let Ok(mut free) = FREE.lock()
+            {
+                free.returned.push(stripe);
+            }
+        }
+    }
 }
 
-#[cold]
-fn assign_stripe(slot: &'static std::thread::LocalKey<Cell<usize>>) -> usize {
-    static NEXT: AtomicUsize = AtomicUsize::new(0);
-    let stripe = NEXT.fetch_add(1, Relaxed) % STRIPES;
-    slot.set(stripe);
-    stripe
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_hit_of_any_thread_is_lost() {
+        let hits = Hits::default();
+        for _ in 0..3 {
+            std::thread::scope(|scope| {
+                for _ in 0..100 {
+                    scope.spawn(|| (0..1000).for_each(|_| hits.count(Freshness::Fresh)));
+                }
+            });
+        }
+        hits.count(Freshness::Stale);
+        assert_eq!(hits.totals(), (300_001, 1));
+    }
 }

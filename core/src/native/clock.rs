@@ -1,6 +1,7 @@
 //! The one place that looks at a clock.
 #![expect(clippy::disallowed_methods, reason = "this is the clock that everything else is given")]
 
+use std::cell::Cell;
 use std::time::{Duration, SystemTime};
 
 use crate::time::{Coarse, Now};
@@ -13,7 +14,17 @@ impl SystemClock {
     /// What a hit compares with: about five nanoseconds on Linux.
     #[inline]
     pub fn coarse() -> Coarse {
-        Coarse { monotonic: platform::coarse_monotonic(), wall: platform::coarse_wall() }
+        thread_local!(static LAST: Cell<Coarse> = const { Cell::new(Coarse { monotonic: 0, wall: 0 }) });
+        let monotonic = platform::coarse_monotonic();
+        let last = LAST.get();
+        if last.monotonic == monotonic {
+            // Both clocks move with the same tick: the other one has not moved either. (If it was set since, that
+            // is noticed a tick later.)
+            return last;
+        }
+        let now = Coarse { monotonic, wall: platform::coarse_wall() };
+        LAST.set(now);
+        now
     }
 
     /// The time on every clock.

@@ -1,0 +1,154 @@
+//! No public type, event or error ever shows a secret, however it is formatted.
+
+use std::fmt::Debug;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use secretcache::{
+    Answer, Cache, Config, Error, ErrorKind, Event, Fetched, Forced, Lookup, Now, Outcome, OwnedSelector,
+    Secret, Selector, ServiceFault,
+};
+
+/// Looked for in every output.
+const CANARY: &str = "hunter2-canary";
+
+/// Everything that was formatted, each with the name of what it is.
+#[derive(Default)]
+struct Cage(Vec<(String, String)>);
+
+impl Cage {
+    fn debug(&mut self, what: &str, value: &dyn Debug) {
+        self.0.push((what.to_owned(), format!("{value:?} {value:#?}")));
+    }
+
+    fn check(self) {
+        for (what, text) in self.0 {
+            assert!(!text.contains("canary"), "{what} shows the secret: {text}");
+            let bytes = format!("{:?}", CANARY.as_bytes());
+            assert!(
+                !text.contains(bytes.trim_matches(['[', ']'])),
+                "{what} shows the secret's bytes: {text}"
+            );
+        }
+    }
+}
+
+fn fetched() -> Fetched {
+    let mut fetched = Fetched::string("v1", &format!(r#"{{"password":"{CANARY}","port":1}}"#));
+    fetched.arn = Some("arn:aws:secretsmanager:us-east-1:111122223333:secret:db-AbCdEf".to_owned());
+    fetched.name = Some("db".to_owned());
+    fetched.slot = Some(Box::new(CANARY));
+    fetched
+}
+
+#[test]
+fn values_show_everything_but_their_bytes() {
+    let mut cage = Cage::default();
+    cage.debug("Fetched", &fetched());
+    cage.debug("Answer", &Answer::value(fetched()));
+    cage.debug("binary Fetched", &Fetched::binary("v1", CANARY.as_bytes()));
+    for secret in [Secret::from(fetched()), Secret::from(Fetched::binary("v1", CANARY.as_bytes()))] {
+        secret.set_tag(7);
+        cage.debug("Secret", &secret);
+        cage.debug("Value", secret.value());
+        let shown = format!("{secret:?}");
+        assert!(shown.contains("v1") && shown.contains("redacted"), "{shown}");
+    }
+    cage.check();
+}
+
+#[test]
+fn errors_about_a_value_never_quote_it() {
+    let mut cage = Cage::default();
+    let string = Secret::from(Fetched::string("v1", CANARY));
+    let binary = Secret::from(Fetched::binary("v1", CANARY.as_bytes()));
+    let json = Secret::from(fetched());
+    let quoted = Secret::from(Fetched::string("v1", &format!("\"{CANARY}\"")));
+    let errors = [
+        string.json::<u32>().unwrap_err(),
+        string.field("password").unwrap_err(),
+        string.binary().unwrap_err(),
+        binary.string().unwrap_err(),
+        binary.json::<u32>().unwrap_err(),
+        json.field("user").unwrap_err(),
+        json.json::<Vec<u8>>().unwrap_err(),
+        quoted.json::<u32>().unwrap_err(),
+        quoted.field("password").unwrap_err(),
+    ];
+    for error in errors {
+        cage.debug("Error", &error);
+        cage.0.push(("Error's Display".to_owned(), error.to_string()));
+    }
+    cage.check();
+}
+
+#[test]
+fn what_a_cache_gives_out_shows_no_value() {
+    let mut cage = Cage::default();
+    let now = Now::default().plus(Duration::from_secs(1_000));
+    let config = Config { stale_on_denied: false, ..Config::default() };
+    let cache = Cache::new(config, 7).unwrap();
+    let told = Arc::<Mutex<Vec<Event>>>::default();
+    let inbox = Arc::clone(&told);
+    cache.listen(Arc::new(move |event| inbox.lock().unwrap().push(event.clone())));
+
+    let lookup = cache.lookup("db", Selector::CURRENT, now);
+    cage.debug("Lookup::Lead", &lookup);
+    let Lookup::Lead(ticket, waiter) = lookup else { panic!("nobody leads") };
+    cage.debug("Lookup::Follow", &cache.lookup("db", Selector::CURRENT, now));
+    cage.debug("Ticket", &ticket);
+    ticket.complete(Ok(Answer::value(fetched())), now);
+    cage.debug("Waiter", &waiter);
+    cage.debug("Outcome", &waiter.outcome());
+    cage.debug("Lookup::Hit", &cache.lookup("db", Selector::CURRENT, now));
+    cage.debug("Hit", &cache.hit("db", Selector::CURRENT, now.coarse).unwrap());
+    cage.debug("Cache", &cache);
+    cage.debug("Config", cache.config());
+
+    let late = now.plus(Duration::from_secs(300));
+    let lookup = cache.lookup("db", Selector::CURRENT, late);
+    cage.debug("Lookup::HitDue", &lookup);
+    let Lookup::HitDue(_, ticket) = lookup else { panic!("nobody was chosen") };
+    cage.debug("Ticket with a known version", &ticket);
+    cage.debug("Ticket::known", &ticket.known());
+    ticket.complete(Err(Error::new(ErrorKind::Throttled, "slow down")), late);
+    let late = late.plus(Duration::from_secs(300));
+    cage.debug("Due", &cache.due(late));
+    let forced = cache.force("db", Selector::CURRENT, cache.mark(), late);
+    cage.debug("Forced", &forced);
+    let Forced::Lead(ticket, waiter) = forced else { panic!("nobody leads") };
+    let fault = ServiceFault::new("GetSecretValue", "AccessDeniedException", "not yours");
+    let denied =
+        Error::new(ErrorKind::AccessDenied, "not yours").with_fault(fault).with_host(Box::new(CANARY));
+    ticket.complete(Err(denied), late);
+    let Some(outcome @ Outcome::Failed { .. }) = waiter.outcome() else { panic!("no failure") };
+    cage.debug("Outcome::Failed", &outcome);
+    cage.debug("Lookup::Failed", &cache.lookup("db", Selector::CURRENT, late));
+    cage.debug("Stats", &cache.stats(late));
+    cage.debug("OwnedSelector", &OwnedSelector::from(Selector::CURRENT));
+    for event in &*told.lock().unwrap() {
+        cage.debug("Event", event);
+        cage.0.push(("Event's Display".to_owned(), event.to_string()));
+    }
+    assert!(told.lock().unwrap().len() >= 2);
+    cage.check();
+}
+
+#[cfg(feature = "aws")]
+#[test]
+fn how_aws_is_reached_is_shown_without_its_keys() {
+    use secretcache::{Credentials, Options, SecretCache};
+
+    let mut cage = Cage::default();
+    let credentials = Credentials::new("AKIDEXAMPLE", CANARY, Some(CANARY.to_owned()));
+    cage.debug("Credentials", &credentials);
+    let mut options = Options::default();
+    options.credentials = Some(credentials.clone());
+    cage.debug("Options", &options);
+    let builder = SecretCache::builder().credentials(credentials).region("eu-central-1");
+    cage.debug("Builder", &builder);
+    let cache = builder.build().unwrap();
+    cage.debug("SecretCache", &cache);
+    cage.debug("Request", &cache.get("db"));
+    cage.check();
+}

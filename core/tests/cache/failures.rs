@@ -1,0 +1,190 @@
+//! Failures: who sees them, who is spared them, and when the source is asked again.
+
+use std::time::Duration;
+
+use secretcache::{AWSPENDING, Backoff, ErrorKind, Selector};
+
+use crate::timeline::{OLD, Read, TTL, Timeline, answer, failure, outcome};
+
+/// As short a first wait as there can be: 0.5 s to 1 s.
+const AFTER_BACKOFF: u64 = 1;
+
+#[test]
+fn a_failed_first_read_is_not_repeated_until_its_backoff_ends() {
+    let mut time = Timeline::new();
+    time.lead("db").complete(failure(ErrorKind::AccessDenied), time.now);
+    for _ in 0..1_000 {
+        assert!(matches!(time.read("db"), Read::Failed(ErrorKind::AccessDenied)));
+    }
+    time.pass(AFTER_BACKOFF);
+    time.fill("db", "v1", "one");
+    assert!(matches!(time.read("db"), Read::Hit(value) if value == "one"));
+}
+
+#[test]
+fn waits_grow_to_the_maximum_and_never_beyond_the_interval() {
+    let mut time = Timeline::with(|config| config.ttl = Duration::from_secs(20));
+    let mut waits = Vec::new();
+    for _ in 0..2_000 {
+        time.lead("db").complete(failure(ErrorKind::Connection), time.now);
+        let start = time.now;
+        while matches!(time.read("db"), Read::Failed(_)) {
+            time.pass_for(Duration::from_millis(100));
+        }
+        waits.push(time.now.since(&start));
+    }
+    assert!(waits[0] <= Duration::from_secs(1) && waits[2] >= Duration::from_secs(2), "{:?}", &waits[..3]);
+    assert!(waits[1_000..].iter().all(|wait| (10..=20).contains(&wait.as_secs())));
+}
+
+#[test]
+fn a_hundred_thousand_failures_in_a_row_overflow_nothing() {
+    let mut time = Timeline::with(|config| config.backoff.growth = 2.5);
+    for _ in 0..100_000 {
+        time.lead("db").complete(failure(ErrorKind::Throttled), time.now);
+        time.pass(TTL);
+    }
+    assert!(time.cache.stats(time.now).secrets[0].failures == 100_000);
+    time.fill("db", "v1", "one");
+    assert_eq!(time.cache.stats(time.now).secrets[0].failures, 0);
+}
+
+#[test]
+fn readers_of_a_value_in_use_never_see_an_outage() {
+    let mut time = Timeline::new();
+    time.fill("db", "v1", "one");
+    time.pass(TTL / 2);
+    let mut requests = 0;
+    for _ in 0..7_200 {
+        match time.read("db") {
+            Read::Hit(value) => assert_eq!(value, "one"),
+            Read::Due(value, ticket) => {
+                assert_eq!(value, "one");
+                requests += 1;
+                ticket.complete(failure(ErrorKind::ServiceUnavailable), time.now);
+            }
+            Read::Lead(ticket, waiter) => {
+                requests += 1;
+                ticket.complete(failure(ErrorKind::ServiceUnavailable), time.now);
+                assert_eq!(outcome(&waiter), Some(Ok("one".to_owned())));
+            }
+            other => panic!("{other:?}"),
+        }
+        time.pass_for(Duration::from_millis(500));
+    }
+    // An hour at 30 s to 60 s between requests, and the first few sooner.
+    assert!((60..=140).contains(&requests), "{requests} requests in an hour");
+    let stales = time.told().iter().filter(|event| *event == "stale").count();
+    assert_eq!(stales, 1, "one spell of staleness is told once");
+}
+
+#[test]
+fn throttling_is_transient_the_value_in_use_goes_on_being_served() {
+    let mut time = Timeline::new();
+    time.fill("db", "v1", "one");
+    time.pass(TTL);
+    let Read::Due(_, ticket) = time.read("db") else { panic!("nobody was chosen") };
+    ticket.complete(failure(ErrorKind::Throttled), time.now);
+    assert!(matches!(time.read("db"), Read::Hit(value) if value == "one"));
+    assert_eq!(time.told(), ["error throttled"], "within the grace the value is not stale yet");
+}
+
+#[test]
+fn a_rotation_whose_new_value_cannot_be_had_leaves_the_old_one_in_service() {
+    let mut time = Timeline::new();
+    time.fill("db", "v1", "one");
+    time.pass(OLD);
+    let Read::Lead(ticket, waiter) = time.read("db") else { panic!("nobody was chosen") };
+    // The driver learned of v2 from DescribeSecret, and could not decrypt it.
+    ticket.complete(failure(ErrorKind::KeyUnavailable), time.now);
+    assert_eq!(outcome(&waiter), Some(Ok("one".to_owned())));
+    assert!(matches!(time.read("db"), Read::Hit(value) if value == "one"));
+    assert_eq!(time.told(), ["error key_unavailable", "stale"]);
+}
+
+#[test]
+fn a_denied_secret_is_still_served_with_an_error_event_at_once() {
+    for kind in [ErrorKind::AccessDenied, ErrorKind::SecretNotFound, ErrorKind::SecretDeleted] {
+        let mut time = Timeline::new();
+        time.fill("db", "v1", "one");
+        time.pass(TTL);
+        let Read::Due(_, ticket) = time.read("db") else { panic!("nobody was chosen") };
+        ticket.complete(failure(kind), time.now);
+        assert_eq!(time.told(), [format!("error {}", kind.name())]);
+        time.pass(OLD);
+        let Read::Lead(ticket, waiter) = time.read("db") else { panic!("nobody was chosen") };
+        ticket.complete(failure(kind), time.now);
+        assert_eq!(outcome(&waiter), Some(Ok("one".to_owned())));
+    }
+}
+
+#[test]
+fn without_stale_on_denied_a_denial_ends_the_service_at_once_and_other_failures_do_not() {
+    let mut time = Timeline::with(|config| config.stale_on_denied = false);
+    time.fill("db", "v1", "one");
+    time.pass(OLD);
+    let Read::Lead(ticket, waiter) = time.read("db") else { panic!("nobody was chosen") };
+    ticket.complete(failure(ErrorKind::Timeout), time.now);
+    assert_eq!(outcome(&waiter), Some(Ok("one".to_owned())));
+    time.pass(AFTER_BACKOFF);
+    let Read::Lead(ticket, waiter) = time.read("db") else { panic!("nobody was chosen") };
+    ticket.complete(failure(ErrorKind::AccessDenied), time.now);
+    assert_eq!(outcome(&waiter), Some(Err(ErrorKind::AccessDenied)));
+    assert!(matches!(time.read("db"), Read::Failed(ErrorKind::AccessDenied)));
+    assert!(time.cache.peek("db", Selector::CURRENT, time.now).is_none());
+}
+
+#[test]
+fn a_denial_of_a_secret_forgotten_meanwhile_does_not_bring_its_value_back() {
+    let mut time = Timeline::with(|config| config.stale_on_denied = false);
+    time.fill("db", "v1", "one");
+    time.pass(OLD);
+    let Read::Lead(ticket, waiter) = time.read("db") else { panic!("nobody was chosen") };
+    time.cache.invalidate("db");
+    ticket.complete(failure(ErrorKind::AccessDenied), time.now);
+    assert_eq!(outcome(&waiter), Some(Err(ErrorKind::AccessDenied)));
+}
+
+#[test]
+fn a_failure_after_max_stale_does_not_bring_an_evicted_value_back() {
+    let mut time = Timeline::with(|config| {
+        config.max_stale = Some(Duration::from_secs(200));
+        config.max_size = 1;
+    });
+    time.fill("db", "v1", "one");
+    time.pass(300);
+    let Read::Lead(ticket, waiter) = time.read("db") else { panic!("nobody was chosen") };
+    time.fill("other", "v1", "other");
+    ticket.complete(failure(ErrorKind::Timeout), time.now);
+    assert_eq!(outcome(&waiter), Some(Err(ErrorKind::Timeout)));
+}
+
+#[test]
+fn once_the_awspending_label_is_gone_its_value_is_too() {
+    let mut time = Timeline::new();
+    let pending = Selector::stage(AWSPENDING);
+    time.lead_version("db", pending).complete(answer("v2", "two"), time.now);
+    time.pass(OLD);
+    let Read::Lead(ticket, waiter) = time.read_version("db", pending) else { panic!("nobody was chosen") };
+    ticket.complete(failure(ErrorKind::VersionNotFound), time.now);
+    assert_eq!(outcome(&waiter), Some(Err(ErrorKind::VersionNotFound)));
+    assert!(matches!(time.read_version("db", pending), Read::Failed(ErrorKind::VersionNotFound)));
+}
+
+#[test]
+fn a_source_that_confirms_what_nobody_holds_is_told_as_a_defect() {
+    let time = Timeline::new();
+    let Read::Lead(ticket, waiter) = time.read("db") else { panic!("nobody leads") };
+    ticket.complete(Ok(secretcache::Answer::unchanged()), time.now);
+    assert_eq!(outcome(&waiter), Some(Err(ErrorKind::Internal)));
+}
+
+#[test]
+fn a_backoff_of_zero_asks_again_at_the_next_read() {
+    let mut backoff = Backoff::default();
+    backoff.base = Duration::ZERO;
+    let time = Timeline::with(|config| config.backoff = backoff);
+    for _ in 0..3 {
+        time.lead("db").complete(failure(ErrorKind::Connection), time.now);
+    }
+}

@@ -1,0 +1,168 @@
+//! From the first read to the last: peeking, forgetting, closing, and what bindings keep beside a value.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use secretcache::{ErrorKind, Fetched, Forced, Lookup, Secret, Selector};
+
+use crate::timeline::{OLD, Read, TTL, Timeline, answer, failure, outcome};
+
+#[test]
+fn peeking_neither_waits_nor_asks() {
+    let mut time = Timeline::new();
+    let peek = |time: &Timeline| {
+        let hit = time.cache.peek("db", Selector::CURRENT, time.now)?;
+        Some(hit.string().unwrap().to_owned())
+    };
+    assert_eq!(peek(&time), None);
+    time.fill("db", "v1", "one");
+    assert_eq!(peek(&time).as_deref(), Some("one"));
+    time.pass(OLD * 100);
+    assert_eq!(peek(&time).as_deref(), Some("one"), "the last-known value");
+    assert!(matches!(time.read("db"), Read::Lead(..)), "peeking began a request");
+}
+
+#[test]
+fn a_forgotten_secret_is_fetched_anew() {
+    let time = Timeline::new();
+    time.fill("db", "v1", "one");
+    time.fill("other", "v1", "other");
+    time.cache.invalidate("db");
+    time.cache.invalidate("unknown");
+    assert!(matches!(time.read("db"), Read::Lead(..)));
+    assert!(matches!(time.read("other"), Read::Hit(_)));
+}
+
+#[test]
+fn a_request_under_way_when_its_secret_is_forgotten_answers_its_readers_and_is_not_kept() {
+    let time = Timeline::new();
+    let Read::Lead(ticket, waiter) = time.read("db") else { panic!("nobody leads") };
+    time.cache.invalidate("db");
+    ticket.complete(answer("v1", "one"), time.now);
+    assert_eq!(outcome(&waiter), Some(Ok("one".to_owned())));
+    assert!(matches!(time.read("db"), Read::Lead(..)), "the answer from before was kept");
+}
+
+#[test]
+fn forgetting_a_secret_ends_its_backoff() {
+    let time = Timeline::new();
+    time.lead("db").complete(failure(ErrorKind::AccessDenied), time.now);
+    time.cache.invalidate("db");
+    assert!(matches!(time.read("db"), Read::Lead(..)));
+}
+
+#[test]
+fn a_closed_cache_serves_nothing_and_says_why() {
+    let time = Timeline::new();
+    time.fill("db", "v1", "one");
+    let Read::Lead(ticket, waiter) = time.read("other") else { panic!("nobody leads") };
+    let held = time.cache.hit("db", Selector::CURRENT, time.now.coarse).unwrap().to_secret();
+    time.cache.close();
+    time.cache.close();
+    assert!(time.cache.is_closed());
+    assert!(matches!(time.read("db"), Read::Failed(ErrorKind::Closed)));
+    assert!(time.cache.peek("db", Selector::CURRENT, time.now).is_none());
+    assert!(!time.cache.hit_again(&held, time.now.coarse));
+    assert!(time.cache.due(time.now).tickets.is_empty());
+    let forced = time.cache.force("db", Selector::CURRENT, time.cache.mark(), time.now);
+    assert!(matches!(forced, Forced::Failed(error) if error.kind() == ErrorKind::Closed));
+    ticket.complete(answer("v1", "late"), time.now);
+    assert_eq!(outcome(&waiter), Some(Ok("late".to_owned())), "who waits is answered");
+    assert!(matches!(time.read("other"), Read::Failed(ErrorKind::Closed)));
+    assert_eq!(held.string().unwrap(), "one", "what the program keeps, it keeps");
+    assert!(time.cache.stats(time.now).secrets.is_empty());
+}
+
+#[test]
+fn the_same_version_keeps_what_a_binding_made_of_it() {
+    let mut time = Timeline::new();
+    let made = AtomicUsize::new(0);
+    let slot = |time: &Timeline| {
+        let hit = time.cache.peek("db", Selector::CURRENT, time.now).unwrap();
+        let slot = hit.slot(|| Box::new(made.fetch_add(1, Ordering::SeqCst)));
+        *slot.downcast_ref::<usize>().unwrap()
+    };
+    time.fill("db", "v1", "one");
+    assert_eq!((slot(&time), slot(&time)), (0, 0));
+    time.pass(TTL);
+    time.force("db").complete(answer("v1", "one"), time.now);
+    assert_eq!(slot(&time), 0, "a confirmed version is the same object");
+    time.force("db").complete(answer("v2", "two"), time.now);
+    assert_eq!(slot(&time), 1);
+}
+
+#[test]
+fn threads_that_fill_a_slot_at_the_same_time_agree_on_one() {
+    let secret = Secret::from(Fetched::string("v1", "one"));
+    assert!(secret.filled_slot().is_none());
+    let made = AtomicUsize::new(0);
+    std::thread::scope(|scope| {
+        for _ in 0..8 {
+            scope.spawn(|| secret.slot(|| Box::new(made.fetch_add(1, Ordering::SeqCst))).is::<usize>());
+        }
+    });
+    assert_eq!(made.load(Ordering::SeqCst), 1);
+    assert!(secret.filled_slot().is_some());
+}
+
+#[test]
+fn a_tag_belongs_to_one_version() {
+    let time = Timeline::new();
+    time.fill("db", "v1", "one");
+    let first = time.cache.hit("db", Selector::CURRENT, time.now.coarse).unwrap().to_secret();
+    assert_eq!(first.tag(), 0);
+    first.set_tag(42);
+    assert_eq!(time.cache.hit("db", Selector::CURRENT, time.now.coarse).unwrap().tag(), 42);
+    time.force("db").complete(answer("v2", "two"), time.now);
+    assert_eq!(time.cache.hit("db", Selector::CURRENT, time.now.coarse).unwrap().tag(), 0);
+}
+
+/// Something in a slot that tells when it is dropped, and with it the version.
+struct Tracked(Arc<AtomicUsize>);
+
+impl Drop for Tracked {
+    fn drop(&mut self) {
+        self.0.fetch_add(1, Ordering::SeqCst);
+    }
+}
+
+fn tracked(version: &str, dropped: &Arc<AtomicUsize>) -> Result<secretcache::Answer, secretcache::Error> {
+    let mut fetched = Fetched::string(version, version);
+    fetched.slot = Some(Box::new(Tracked(Arc::clone(dropped))));
+    Ok(secretcache::Answer::value(fetched))
+}
+
+#[test]
+fn values_that_were_replaced_forgotten_or_closed_away_leave_the_memory() {
+    let time = Timeline::new();
+    let dropped = Arc::new(AtomicUsize::new(0));
+    let count = || dropped.load(Ordering::SeqCst);
+    time.lead("db").complete(tracked("v1", &dropped), time.now);
+    time.force("db").complete(tracked("v2", &dropped), time.now);
+    assert_eq!(count(), 1, "the replaced one");
+    time.cache.invalidate("db");
+    assert_eq!(count(), 2, "the forgotten one");
+    time.lead("db").complete(tracked("v3", &dropped), time.now);
+    time.cache.close();
+    assert_eq!(count(), 3, "the one closed away");
+}
+
+#[test]
+fn a_value_that_may_no_longer_be_served_leaves_the_memory() {
+    let mut time = Timeline::with(|config| config.stale_on_denied = false);
+    let dropped = Arc::new(AtomicUsize::new(0));
+    time.lead("db").complete(tracked("v1", &dropped), time.now);
+    time.pass(OLD);
+    time.lead("db").complete(failure(ErrorKind::AccessDenied), time.now);
+    assert_eq!(dropped.load(Ordering::SeqCst), 1);
+}
+
+#[test]
+fn a_value_in_hand_outlives_its_replacement() {
+    let time = Timeline::new();
+    time.fill("db", "v1", "one");
+    let Lookup::Hit(hit) = time.cache.lookup("db", Selector::CURRENT, time.now) else { panic!("no hit") };
+    time.force("db").complete(answer("v2", "two"), time.now);
+    time.cache.invalidate("db");
+    assert_eq!(hit.string().unwrap(), "one");
+}

@@ -1,0 +1,15 @@
+//! The cache as a state machine, driven by hand: every moment and every answer is given, nothing waits.
+
+mod ages;
+mod aliases;
+mod canary;
+mod clocks;
+mod eviction;
+mod failures;
+mod flight;
+mod forced;
+mod life;
+mod model;
+mod telling;
+mod timeline;
+mod versions;
