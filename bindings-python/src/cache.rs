@@ -5,7 +5,7 @@ use std::sync::{Arc, OnceLock};
 use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList, PyTuple};
-use secretcache::{Error, ErrorKind, Forced, Hit, Lookup, PerProcess, SecretCache, Selector, SystemClock};
+use secretcache::{Error, ErrorKind, Forced, Hit, Lookup, PerProcess, SecretCache, Started, SystemClock};
 
 use crate::engine::{Engine, Setup, interruptibly, listen};
 use crate::errors::to_exception;
@@ -175,6 +175,50 @@ impl Cache {
         self.setup.set(setup).map_err(|_| PyRuntimeError::new_err("this cache has been set up already"))
     }
 
+    /// The version, if it is in memory and fresh.
+    fn _at_hand(
+        &self,
+        secret_id: &Bound<'_, PyAny>,
+        version_stage: Option<&Bound<'_, PyAny>>,
+        version_id: Option<&Bound<'_, PyAny>>,
+    ) -> PyResult<Option<SecretValue>> {
+        let setup = self.setup()?;
+        let id = arguments::secret_id(secret_id)?;
+        let selector = arguments::selector(version_stage, version_id, &setup.default_stage)?;
+        Ok(setup.engine.hit(id, selector).map(|hit| SecretValue(hit.to_secret())))
+    }
+
+    /// The string or the binary of a version; what is not there is None or an error, as the cache was set up.
+    fn _part_of<'py>(
+        &self,
+        py: Python<'py>,
+        value: &SecretValue,
+        is_binary: bool,
+    ) -> PyResult<Option<Bound<'py, PyAny>>> {
+        self.setup()?.part_of(py, &value.0, if is_binary { Part::Binary } else { Part::String })
+    }
+
+    /// Fetches secrets before they are read; the exceptions of those that could not be had, by id.
+    fn _prefetch<'py>(&self, py: Python<'py>, ids: Vec<String>) -> PyResult<Bound<'py, PyDict>> {
+        let failed = PyDict::new(py);
+        match &self.setup()?.engine {
+            Engine::Native(cache) => {
+                let raise = |error: Error| to_exception(py, &error);
+                let mut task = cache.start_prefetch(ids).map_err(raise)?;
+                let result = interruptibly(py, |slice| secretcache::wait_for(&mut task, slice))?;
+                let stopped = Error::new(ErrorKind::Closed, "the process is shutting down");
+                for (id, error) in result.map_err(|_| to_exception(py, &stopped))? {
+                    failed.set_item(id, to_exception(py, &error).into_value(py))?;
+                }
+            }
+            Engine::Host { driver, .. } => {
+                return driver.bind(py).call_method1("prefetch", (ids,))?.cast_into().map_err(Into::into);
+            }
+        }
+        bury(py);
+        Ok(failed)
+    }
+
     /// Fetches a version now. Raises why it could not be.
     #[pyo3(signature = (secret_id, version_stage=None))]
     fn _refresh(
@@ -203,6 +247,7 @@ impl Cache {
     // What follows is for drivers written in Python.
 
     /// One read: a tuple of what there is (``"hit"``, ``"due"``, ``"lead"``, ``"follow"``) and what belongs to it.
+    /// The native driver does its own asking, so with it there is only ``"hit"`` and ``"follow"``.
     fn _lookup<'py>(
         &self,
         py: Python<'py>,
@@ -210,19 +255,26 @@ impl Cache {
         stage: Option<&str>,
         version_id: Option<&str>,
     ) -> PyResult<Bound<'py, PyAny>> {
-        let cache = self.host_cache(py)?;
-        let lookup = cache.lookup(id, selector_of(stage, version_id), SystemClock::now());
+        let setup = self.setup()?;
+        let selector = setup.selector(stage, version_id);
+        let lookup = match &setup.engine {
+            Engine::Native(cache) => match cache.start(id, selector) {
+                Started::Ready(Ok(hit)) => Lookup::Hit(hit),
+                Started::Ready(Err(error)) => Lookup::Failed(error),
+                Started::Wait(waiter) => Lookup::Follow(waiter),
+            },
+            Engine::Host { .. } => self.host_cache(py)?.lookup(id, selector, SystemClock::now()),
+        };
         let value = |hit: Hit<'_>| SecretValue(hit.to_secret());
+        let ticket = |ticket| self.host_cache(py).map(|cache| Ticket::new(ticket, cache.clone()));
         let tuple = match lookup {
             Lookup::Hit(hit) => ("hit", value(hit)).into_pyobject(py)?.into_any(),
-            Lookup::HitDue(hit, ticket) => {
-                ("due", value(hit), Ticket::new(ticket, cache.clone())).into_pyobject(py)?.into_any()
+            Lookup::HitDue(hit, due) => ("due", value(hit), ticket(due)?).into_pyobject(py)?.into_any(),
+            Lookup::Lead(lead, waiter) => {
+                ("lead", ticket(lead)?, Flight::new(waiter)).into_pyobject(py)?.into_any()
             }
-            Lookup::Lead(ticket, waiter) => ("lead", Ticket::new(ticket, cache.clone()), Flight::new(waiter))
-                .into_pyobject(py)?
-                .into_any(),
             Lookup::Follow(waiter) => ("follow", Flight::new(waiter)).into_pyobject(py)?.into_any(),
-            Lookup::Failed(error) if self.setup()?.lenient && error.kind() == ErrorKind::VersionNotFound => {
+            Lookup::Failed(error) if setup.lenient && error.kind() == ErrorKind::VersionNotFound => {
                 ("hit", py.None()).into_pyobject(py)?.into_any()
             }
             Lookup::Failed(error) => return Err(to_exception(py, &error)),
@@ -240,10 +292,16 @@ impl Cache {
         version_id: Option<&str>,
         flight: &Flight,
     ) -> PyResult<Option<SecretValue>> {
-        let cache = self.host_cache(py)?;
-        let give_up =
-            |waiter: &mut _| cache.give_up(id, selector_of(stage, version_id), waiter, SystemClock::now());
-        Ok(flight.with(|waiter| give_up(waiter)).map(SecretValue))
+        let setup = self.setup()?;
+        let selector = setup.selector(stage, version_id);
+        let secret = match &setup.engine {
+            Engine::Native(cache) => flight.with(|waiter| cache.give_up(id, selector, waiter)),
+            Engine::Host { .. } => {
+                let cache = self.host_cache(py)?;
+                flight.with(|waiter| cache.give_up(id, selector, waiter, SystemClock::now()))
+            }
+        };
+        Ok(secret.map(SecretValue))
     }
 
     fn _mark(&self, py: Python<'_>) -> PyResult<u64> {
@@ -259,7 +317,7 @@ impl Cache {
         mark: u64,
     ) -> PyResult<Bound<'py, PyAny>> {
         let cache = self.host_cache(py)?;
-        match cache.force(id, selector_of(stage, None), mark, SystemClock::now()) {
+        match cache.force(id, self.setup()?.selector(stage, None), mark, SystemClock::now()) {
             Forced::Lead(ticket, waiter) => ("lead", Ticket::new(ticket, cache.clone()), Flight::new(waiter))
                 .into_pyobject(py)
                 .map(Bound::into_any),
@@ -341,13 +399,5 @@ impl Cache {
                 Ok(cache)
             })
             .map_err(|error: Error| to_exception(py, &error))
-    }
-}
-
-fn selector_of<'a>(stage: Option<&'a str>, version_id: Option<&'a str>) -> Selector<'a> {
-    match (stage, version_id) {
-        (_, Some(version_id)) => Selector::version_id(version_id),
-        (Some(stage), None) => Selector::stage(stage),
-        (None, None) => Selector::CURRENT,
     }
 }

@@ -58,6 +58,18 @@ impl Engine {
 }
 
 impl Setup {
+    /// Which version is asked for; neither stage nor id means the default stage.
+    pub(crate) fn selector<'a>(
+        &'a self,
+        stage: Option<&'a str>,
+        version_id: Option<&'a str>,
+    ) -> Selector<'a> {
+        match (stage, version_id) {
+            (_, Some(version_id)) => Selector::version_id(version_id),
+            (stage, None) => Selector::stage(stage.unwrap_or(&self.default_stage)),
+        }
+    }
+
     /// The value when it is not a plain hit: from memory all the same, or from the source.
     pub(crate) fn read(&self, py: Python<'_>, id: &str, selector: Selector<'_>) -> PyResult<Option<Secret>> {
         let result = match &self.engine {

@@ -7,7 +7,7 @@
 //! anyone waits, so it is only ever held for the microseconds of bookkeeping.
 
 use std::fmt;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use papaya::LocalGuard;
@@ -17,10 +17,11 @@ use crate::error::{Error, ErrorKind};
 use crate::event::{Event, Listener};
 use crate::flight::Waiter;
 use crate::hit::Hit;
-use crate::id::{self, Key, KeyRef, Selector};
+use crate::id::{self, KeyRef, Selector};
 use crate::policy::{Decision, decide};
 use crate::secret::Secret;
 use crate::serving::Freshness;
+use crate::shared::{Purpose, Shared};
 use crate::state::{Line, Record, RecordId, State};
 use crate::stats::{Hits, Operation, SecretStatus, Stats};
 use crate::ticket::Ticket;
@@ -41,15 +42,6 @@ use crate::time::{Coarse, Now};
 /// ```
 #[derive(Clone)]
 pub struct Cache(pub(crate) Arc<Shared>);
-
-pub(crate) struct Shared {
-    pub(crate) config: Config,
-    /// What hits read. Its values also hang on the lines of the state; see `serving` for how they are taken back.
-    map: papaya::HashMap<Key, Secret, foldhash::fast::RandomState>,
-    hits: Hits,
-    state: Mutex<State>,
-    listeners: Mutex<Vec<Listener>>,
-}
 
 /// What a reader is told.
 #[derive(Debug)]
@@ -227,11 +219,16 @@ impl Cache {
                 line.overdue = true;
             }
             let secret = line.last_known(&self.0.config, &now)?;
-            self.0.tell_stale(record, place, &now, &mut events);
+            // The answer may have come just as patience ended: then this is it.
+            if line.answered >= waiter.started() {
+                self.0.hits.count(Freshness::Fresh);
+            } else {
+                self.0.hits.count(Freshness::Stale);
+                self.0.tell_stale(record, place, &now, &mut events);
+            }
             secret
         };
         secret.version().serving.touch();
-        self.0.hits.count(Freshness::Stale);
         self.0.tell(&events);
         Some(secret)
     }
@@ -298,6 +295,35 @@ impl Cache {
         Due { tickets: due.into_iter().map(lead).collect(), next }
     }
 
+    /// Begins to fetch a secret's current version before anybody reads it. `None`: it is cached and not due. It does
+    /// not count as a read, so a secret that is never read is not kept fresh either.
+    pub fn prefetch(&self, id: &str, now: Now) -> Option<Lookup<'_>> {
+        if let Err(error) = id::validate_secret_id(id) {
+            return Some(Lookup::Failed(error));
+        }
+        let mut guard = self.0.lock();
+        let state = &mut *guard;
+        if state.closed {
+            return Some(Lookup::Failed(closed()));
+        }
+        let (record_id, place) = self.0.place_of(state, id, Selector::CURRENT);
+        let record = state.records.get(&record_id)?;
+        let line = &record.lines[place];
+        let decision = decide(&line.facts(record.ttl, &now), &self.0.config);
+        match (decision, &line.flight, &line.failure) {
+            (Decision::Await { .. } | Decision::ServeAndRefresh { .. }, Some(flight), _) => {
+                Some(Lookup::Follow(Waiter::new(Arc::clone(flight), None)))
+            }
+            (Decision::Await { .. } | Decision::ServeAndRefresh { .. }, None, _) => {
+                let ticket = self.0.lead(state, record_id, place, &now, Purpose::Refresh);
+                let waiter = ticket.waiter();
+                Some(Lookup::Lead(ticket, waiter))
+            }
+            (Decision::Fail, _, Some(failure)) => Some(Lookup::Failed(failure.error.clone())),
+            _ => None,
+        }
+    }
+
     /// Forgets a secret with all its versions. Requests under way still answer those who wait, but are not kept.
     pub fn invalidate(&self, id: &str) {
         let mut state = self.0.lock();
@@ -355,112 +381,6 @@ impl Cache {
     /// Has a listener told of every event from now on.
     pub fn listen(&self, listener: Listener) {
         self.0.listeners.lock().unwrap_or_else(PoisonError::into_inner).push(listener);
-    }
-}
-
-/// Why a ticket was given.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(crate) enum Purpose {
-    /// A reader waits for it.
-    Read,
-    /// It is due; nobody waits.
-    Refresh,
-    /// Somebody asked for it to be done now.
-    Force,
-}
-
-impl Shared {
-    pub(crate) fn lock(&self) -> MutexGuard<'_, State> {
-        // A panic under the lock would be a defect of ours; readers are still better served than poisoned.
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// The line of a secret and selector, made if there is none, and room for it.
-    pub(crate) fn place_of(&self, state: &mut State, id: &str, selector: Selector<'_>) -> (RecordId, usize) {
-        let record_id = state.record_for(id, &self.config);
-        while let Some(evicted) = state.evict(self.config.max_size, record_id) {
-            self.unpublish(&evicted);
-        }
-        let Some(record) = state.records.get_mut(&record_id) else { return (record_id, 0) };
-        let (place, out) = record.place_of(selector);
-        if let Some(line) = out {
-            self.unpublish_line(&record.names, &line);
-        }
-        (record_id, place)
-    }
-
-    /// Starts a request for a line.
-    fn lead(
-        self: &Arc<Self>,
-        state: &mut State,
-        record_id: RecordId,
-        place: usize,
-        now: &Now,
-        purpose: Purpose,
-    ) -> Ticket {
-        let flight = state.start_flight();
-        let record = state.records.get_mut(&record_id);
-        Ticket::new(self, record_id, record, place, flight, now, purpose)
-    }
-
-    /// Hands a value out and lets further readers have it for `span` without a look.
-    fn serve(&self, secret: Secret, span: Duration, freshness: Freshness, now: &Now) -> Hit<'_> {
-        let serving = &secret.version().serving;
-        serving.serve_until(now.coarse.plus(span), freshness);
-        serving.touch();
-        self.hits.count(freshness);
-        Hit::owned(secret)
-    }
-
-    /// Puts a line's value where hits find it, under every name of the secret.
-    pub(crate) fn publish(&self, names: &[Arc<str>], line: &Line) {
-        let Some(secret) = &line.secret else { return };
-        let guard = self.map.guard();
-        for name in names {
-            self.map.insert(Key::new(name, line.selector.as_ref()), secret.clone(), &guard);
-        }
-    }
-
-    pub(crate) fn unpublish(&self, record: &Record) {
-        for line in &record.lines {
-            self.unpublish_line(&record.names, line);
-        }
-    }
-
-    pub(crate) fn unpublish_line(&self, names: &[Arc<str>], line: &Line) {
-        if let Some(secret) = &line.secret {
-            secret.version().serving.retire();
-        }
-        let guard = self.map.guard();
-        for name in names {
-            self.map.remove(&KeyRef { id: name, selector: line.selector.as_ref() }, &guard);
-        }
-    }
-
-    /// Notes that a line is served past its freshness, once per spell.
-    pub(crate) fn tell_stale(&self, record: &mut Record, place: usize, now: &Now, events: &mut Vec<Event>) {
-        let secret_id = Arc::clone(record.name());
-        let line = &mut record.lines[place];
-        if !std::mem::replace(&mut line.stale_told, true) {
-            events.push(Event::Stale {
-                secret_id,
-                age: line.age(now).unwrap_or_default(),
-                error: line.failure.as_ref().map(|failure| failure.error.clone()),
-            });
-        }
-    }
-
-    /// Tells the listeners. Must be called without the lock.
-    pub(crate) fn tell(&self, events: &[Event]) {
-        if events.is_empty() {
-            return;
-        }
-        let listeners = self.listeners.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        for (event, listener) in
-            events.iter().flat_map(|event| listeners.iter().map(move |each| (event, each)))
-        {
-            listener(event);
-        }
     }
 }
 

@@ -90,14 +90,12 @@ impl Config {
             if *ttl > LONGEST {
                 return invalid(format!("a time to live of {} s is longer than ten years", ttl.as_secs()));
             }
-        }
-        if self.max_stale.is_some_and(|max_stale| max_stale < self.ttl) {
-            return invalid(format!(
-                "max_stale ({:?}) is shorter than the refresh interval ({:?}): values would end before they are \
-                 refreshed",
-                self.max_stale.unwrap_or_default(),
-                self.ttl
-            ));
+            if let Some(max_stale) = self.max_stale.filter(|max_stale| max_stale < ttl) {
+                return invalid(format!(
+                    "max_stale ({max_stale:?}) is shorter than a refresh interval ({ttl:?}): values would end before \
+                     they are refreshed"
+                ));
+            }
         }
         let Backoff { growth, .. } = self.backoff;
         if !growth.is_finite() || growth < 1.0 {

@@ -160,16 +160,23 @@ pub(crate) fn validate_secret_id(id: &str) -> Result<(), Error> {
 /// Nothing is derived unless ARN and id fit together, since one wrong alias would hand out another secret's value.
 /// From an ARN the plain name is never derived: it means the caller's own account and Region, the ARN need not.
 pub(crate) fn aliases(id: &str, arn: &str) -> Vec<String> {
-    let Some((partial, suffix)) = arn.rsplit_once('-') else { return Vec::new() };
-    let is_arn = partial.starts_with("arn:") && partial.split(':').nth(2) == Some("secretsmanager");
-    if !is_arn || suffix.len() != 6 || !suffix.bytes().all(|byte| byte.is_ascii_alphanumeric()) {
+    let Some(partial) = without_suffix(arn) else { return Vec::new() };
+    if !partial.starts_with("arn:") || partial.split(':').nth(2) != Some("secretsmanager") {
         return Vec::new();
     }
     let name = partial.splitn(7, ':').nth(6);
     if id != arn && id != partial && Some(id) != name {
         return Vec::new();
     }
-    [arn, partial].into_iter().filter(|alias| *alias != id).map(str::to_owned).collect()
+    // The partial ARN of `db-abcdef` may be the full ARN of `db`.
+    let partial = Some(partial).filter(|partial| without_suffix(partial).is_none());
+    [Some(arn), partial].into_iter().flatten().filter(|alias| *alias != id).map(str::to_owned).collect()
+}
+
+/// What comes before the hyphen and six characters that end an ARN; `None` if nothing of the kind ends this.
+fn without_suffix(arn: &str) -> Option<&str> {
+    let (partial, suffix) = arn.rsplit_once('-')?;
+    (suffix.len() == 6 && suffix.bytes().all(|byte| byte.is_ascii_alphanumeric())).then_some(partial)
 }
 
 fn invalid(message: impl Into<Cow<'static, str>>) -> Error {

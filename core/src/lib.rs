@@ -46,6 +46,8 @@ mod native;
 mod policy;
 mod secret;
 mod serving;
+mod shared;
+#[cfg(feature = "aws")]
 mod source;
 mod state;
 mod stats;
@@ -67,7 +69,8 @@ pub use native::{
     fresh_seed, generation, shutdown, wait_for,
 };
 pub use secret::{Fetched, Secret, Slot, Value};
-pub use source::{BoxFuture, SecretSource};
+#[cfg(feature = "aws")]
+pub use source::{Batch, BoxFuture, MOST_IN_BATCH, SecretSource};
 pub use stats::{Operation, SecretStatus, Stats};
 pub use ticket::Ticket;
 pub use time::{Coarse, Now};

@@ -8,6 +8,7 @@ use crate::answer::Description;
 use crate::error::Error;
 use crate::id::Selector;
 use crate::secret::Fetched;
+use crate::{ErrorKind, id};
 
 /// A future on the heap, as ports return it.
 pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
@@ -26,4 +27,39 @@ pub trait SecretSource: Debug + Send + Sync + 'static {
 
     /// One version of a secret with its value (`GetSecretValue`).
     fn fetch<'a>(&'a self, id: &'a str, selector: Selector<'a>) -> BoxFuture<'a, Result<Fetched, Error>>;
+
+    /// The current versions of several secrets in one call (`BatchGetSecretValue`); at most [`MOST_IN_BATCH`].
+    ///
+    /// An error means that nothing was answered; secrets are then fetched one by one. The default says so.
+    fn fetch_batch<'a>(&'a self, ids: &'a [&'a str]) -> BoxFuture<'a, Result<Batch, Error>> {
+        let error = Error::new(ErrorKind::InvalidRequest, format!("no batch of {} secrets here", ids.len()));
+        Box::pin(async move { Err(error) })
+    }
+}
+
+/// How many secrets one batch may ask for (API reference, `BatchGetSecretValue`).
+pub const MOST_IN_BATCH: usize = 20;
+
+/// The answer to a batch. What is in neither list is fetched singly.
+#[derive(Debug, Default)]
+#[non_exhaustive]
+pub struct Batch {
+    /// The versions found, in any order.
+    pub found: Vec<Fetched>,
+    /// What could not be had, by the id it was asked for with.
+    pub failed: Vec<(String, Error)>,
+}
+
+impl Batch {
+    /// Takes out the answer for one id.
+    pub(crate) fn take(&mut self, id: &str) -> Option<Result<Fetched, Error>> {
+        if let Some(place) = self.failed.iter().position(|(failed, _)| failed == id) {
+            return Some(Err(self.failed.swap_remove(place).1));
+        }
+        let is_for = |fetched: &Fetched| {
+            let (name, arn) = (fetched.name.as_deref(), fetched.arn.as_deref());
+            name == Some(id) || arn == Some(id) || arn.is_some_and(|arn| !id::aliases(id, arn).is_empty())
+        };
+        self.found.iter().position(is_for).map(|place| Ok(self.found.swap_remove(place)))
+    }
 }

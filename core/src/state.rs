@@ -66,6 +66,8 @@ pub(crate) struct Line {
     pub(crate) refresh_after: Duration,
     pub(crate) failure: Option<Failure>,
     pub(crate) flight: Option<Arc<Flight>>,
+    /// Which flight brought or confirmed the value, in the order they started.
+    pub(crate) answered: u64,
     /// A reader has waited out its patience on the flight.
     pub(crate) overdue: bool,
     /// When readers were last served while the flight was under way.
@@ -197,6 +199,7 @@ impl Line {
             refresh_after: Duration::ZERO,
             failure: None,
             flight: None,
+            answered: 0,
             overdue: false,
             served: Now::default(),
             stale_told: false,

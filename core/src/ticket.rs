@@ -5,7 +5,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::answer::{Answer, Description};
-use crate::cache::{Purpose, Shared};
 use crate::error::Error;
 use crate::event::Event;
 use crate::flight::{Flight, Outcome, Waiter};
@@ -13,6 +12,7 @@ use crate::id::{OwnedSelector, Selector, aliases};
 use crate::policy::{self, Decision, decide};
 use crate::secret::{Fetched, Secret};
 use crate::serving::Freshness;
+use crate::shared::{Purpose, Shared};
 use crate::state::{Described, Failure, Line, Record, RecordId, State};
 use crate::time::Now;
 
@@ -32,6 +32,8 @@ pub struct Ticket {
     selector: OwnedSelector,
     flight: Arc<Flight>,
     known: Option<Secret>,
+    /// When `known` was last confirmed.
+    confirmed: Now,
     description: Option<Arc<Description>>,
     may_describe: bool,
     /// The other versions of this secret that are held.
@@ -56,6 +58,7 @@ impl Ticket {
             selector: Selector::CURRENT.into(),
             flight: Arc::clone(&flight),
             known: None,
+            confirmed: Now::default(),
             description: None,
             may_describe: true,
             siblings: Vec::new(),
@@ -74,6 +77,7 @@ impl Ticket {
             line.overdue = false;
             ticket.selector = line.selector.clone();
             ticket.known.clone_from(&line.secret);
+            ticket.confirmed = line.confirmed;
         }
         ticket
     }
@@ -167,6 +171,7 @@ impl Ticket {
             }
         }
         confirm(line, secret.clone(), refresh_after, now);
+        line.answered = self.flight.started;
         match self.purpose {
             Purpose::Refresh => secret.version().serving.clear_used(),
             // Whoever waited for it is about to read it.
@@ -182,14 +187,21 @@ impl Ticket {
         events.push(Event::Error { secret_id: Arc::clone(&self.id), error: error.clone() });
         let draw = state.random.f64();
         let shared = Arc::clone(&self.shared);
-        let known = self.known.clone();
-        let Some(record) = state.records.get_mut(&self.record) else {
-            return Outcome::Failed { error, last_known: known };
+        // A label that has moved away leaves nothing behind that could stand in for it. AWSCURRENT cannot go.
+        let gone = error.kind() == crate::ErrorKind::VersionNotFound && self.selector() != Selector::CURRENT;
+        let record = state.records.get_mut(&self.record);
+        let found = record.and_then(|record| {
+            let place = record.lines.iter().position(|line| self.flies_for(line))?;
+            Some((record, place))
+        });
+        let Some((record, place)) = found else {
+            // Evicted or forgotten meanwhile: only this ticket still knows the value.
+            let (age, denied) = (now.since(&self.confirmed), error.kind().is_denial());
+            let may_serve = !gone && policy::may_fall_back(age, denied, &shared.config);
+            let last_known = self.known.clone().filter(|_| may_serve);
+            return Outcome::Failed { error, last_known };
         };
         let ttl = record.ttl;
-        let Some(place) = record.lines.iter().position(|line| self.flies_for(line)) else {
-            return Outcome::Failed { error, last_known: known };
-        };
         let line = &mut record.lines[place];
         line.flight = None;
         let count = line.failure.as_ref().map_or(0, |failure| failure.count);
@@ -197,14 +209,10 @@ impl Ticket {
         let retry_at = now.plus(shared.config.backoff.jittered(count, cap, draw));
         line.failure = Some(Failure { error: error.clone(), count: count.saturating_add(1), retry_at });
 
-        // A label that has moved away leaves nothing behind that could stand in for it. AWSCURRENT cannot go.
-        let gone = error.kind() == crate::ErrorKind::VersionNotFound && self.selector() != Selector::CURRENT;
         let last_known = line.last_known(&shared.config, now).filter(|_| !gone);
         let Some(secret) = last_known else {
-            let line = &mut record.lines[place];
-            if let Some(revoked) = line.secret.take() {
-                revoked.version().serving.retire();
-            }
+            shared.unpublish_line(&record.names, &record.lines[place]);
+            record.lines[place].secret = None;
             return Outcome::Failed { error, last_known: None };
         };
         let facts = line.facts(ttl, now);
@@ -262,12 +270,30 @@ impl Ticket {
     /// Lets the secret's other ids share its record, now that its ARN is known.
     fn reveal_aliases(&mut self, state: &mut State, secret: &Secret) {
         let Some(arn) = secret.arn() else { return };
-        for alias in aliases(&self.id, arn) {
+        let aliases = aliases(&self.id, arn);
+        if !aliases.is_empty() {
+            self.drop_names_of_another_arn(state, arn);
+        }
+        for alias in aliases {
             match state.by_name.get(alias.as_str()).copied() {
                 None => self.add_name(state, alias.into()),
                 Some(other) if other != self.record => self.join(state, other),
                 Some(_) => {}
             }
+        }
+    }
+
+    /// A secret deleted and made anew keeps its name and gets another ARN; the old one is nobody's now.
+    fn drop_names_of_another_arn(&self, state: &mut State, arn: &str) {
+        let Some(record) = state.records.get_mut(&self.record) else { return };
+        let is_outdated =
+            |name: &Arc<str>| name.starts_with("arn:") && !arn.starts_with(&**name) && *name != self.id;
+        let outdated: Vec<_> = record.names.extract_if(.., |name| is_outdated(name)).collect();
+        for line in &record.lines {
+            self.shared.unpublish_line(&outdated, line);
+        }
+        for name in outdated {
+            state.by_name.remove(&name);
         }
     }
 
@@ -288,11 +314,12 @@ impl Ticket {
         let Some(place) = mine.lines.iter().position(|line| self.flies_for(line)) else { return };
         let line = mine.lines.swap_remove(place);
         let Some(record) = state.records.get_mut(&other) else { return };
-        if let Some(existing) = record.line_mut(self.selector.as_ref()) {
-            // Its own request, if one is under way, ends later and simply confirms once more.
-            existing.flight = Some(Arc::clone(&self.flight));
-        } else {
-            record.lines.push(line);
+        match record.line_mut(self.selector.as_ref()) {
+            // A request that began later knows better, and one under way will know soon: this answer is then only
+            // for those who wait for it.
+            Some(existing) if existing.flight.is_some() || existing.answered > self.flight.started => {}
+            Some(existing) => existing.flight = Some(Arc::clone(&self.flight)),
+            None => record.lines.push(line),
         }
         for name in mine.names {
             record.names.push(Arc::clone(&name));

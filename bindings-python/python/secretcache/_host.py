@@ -1,7 +1,7 @@
 """The driver for a client that the program supplies: boto3's, a stub, any object with the two methods.
 
-The core decides what to ask and when; this driver asks, with exactly the calls AWS's own library makes, and
-waits with the host's own primitives, so that whatever replaces those (gevent) goes on working.
+The core decides what to ask and when; this driver asks and waits with the host's own primitives, so that whatever
+replaces those (gevent) goes on working.
 """
 
 from __future__ import annotations
@@ -11,16 +11,18 @@ import threading
 import weakref
 from collections import deque
 
+from . import _steps as steps
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Generator
     from typing import Any
 
     from ._core import Cache, Flight, SecretValue, Ticket
 
 
 class HostDriver:
-    """Asks a client on behalf of one cache."""
+    """Asks a client on behalf of one cache, in the program's threads."""
 
     def __init__(self, cache: Cache, client: Any, hook: Any, *, inline: bool, lenient: bool) -> None:
         self._cache = weakref.ref(cache)  # the cache holds the driver
@@ -37,37 +39,8 @@ class HostDriver:
 
     def read(self, secret_id: str, stage: str | None, version_id: str | None) -> SecretValue | None:
         """Read a version; None if there is no such version and the cache is lenient about it."""
-        cache = self._alive()
-        while True:
-            step = cache._lookup(secret_id, stage, version_id)
-            if step[0] == "hit":
-                self.tell()
-                return step[1]
-            if step[0] == "due":
-                self._hand_over(step[2])
-                return step[1]
-            flight: Flight = step[-1]
-            if step[0] == "lead":
-                # With nothing to fall back on, or when every read shall ask, this thread asks.
-                if self._inline or flight.patience is None:
-                    self.run(step[1], reading=True)
-                else:
-                    self._hand_over(step[1])
-            if not _wait(flight, None if self._inline else flight.patience):
-                value = cache._give_up(secret_id, stage, version_id, flight)
-                if value is not None:
-                    self.tell()
-                    return value
-                _wait(flight, None)
-            outcome = flight.outcome()
-            if outcome is None or outcome[0] == "abandoned":
-                continue
-            if outcome[0] == "value":
-                return outcome[1]
-            _, exception, last_known, is_missing = outcome
-            if last_known is None and not (is_missing and self._lenient):
-                raise exception
-            return last_known
+        how = {"lenient": self._lenient, "inline": self._inline}
+        return self._take(steps.read(self._alive(), secret_id, stage, version_id, **how), reading=True)
 
     def read_through_hook(self, secret_id: str, stage: str | None, version_id: str | None, field: str) -> Any:
         """Read one field of what the hook makes of the stored responses."""
@@ -76,43 +49,37 @@ class HostDriver:
 
     def response(self, secret_id: str, stage: str | None, version_id: str | None) -> Any:
         """Read the whole response of GetSecretValue, through the hook if there is one."""
-        value = self.read(secret_id, stage, version_id)
-        if value is None:
-            return None
-        if self._hook is None:
-            return value._stored
-        described, stored, has_been_read = value._stored
-        if not has_been_read:
-            self._hook.get(described)
-        value._stored[2] = False
-        return self._hook.get(stored)
+        return steps.through_hook(self._hook, self.read(secret_id, stage, version_id))
 
     def refresh(self, secret_id: str, stage: str | None) -> None:
         """Ask now, whatever the age. Raises what the client raises."""
-        cache = self._alive()
-        mark = cache._mark()
-        while True:
-            step = cache._force(secret_id, stage, mark)
-            flight: Flight = step[-1]
-            if step[0] == "lead":
-                self.run(step[1])
-            _wait(flight, None)
-            outcome = flight.outcome()
-            if step[0] != "behind" and outcome is not None and outcome[0] != "abandoned":
-                if outcome[0] == "failed":
-                    raise outcome[1]
-                return
+        self._take(steps.refresh(self._alive(), secret_id, stage))
+
+    def prefetch(self, ids: list[str]) -> dict[str, BaseException]:
+        """Read each secret; the exceptions of those that could not be had, by id."""
+        failed: dict[str, BaseException] = {}
+        for secret_id in ids:
+            try:
+                self.read(secret_id, None, None)
+            except Exception as exception:
+                failed[secret_id] = exception
+        return failed
 
     def run(self, ticket: Ticket, *, reading: bool = False) -> None:
         """Ask the client and end the ticket, whatever happens. `reading`: for a reader in this thread."""
         try:
-            self._ask(ticket, reading)
+            asking = steps.ask(ticket, self._hook, reading=reading)
+            call, _ = steps.advance(asking, None)
+            while call is not None:
+                method, arguments = call
+                call, _ = steps.advance(asking, getattr(self._client, method)(**arguments))
         except Exception as exception:
             ticket.fail(exception)
         finally:
             # Does nothing after an answer. After KeyboardInterrupt and its like, whoever waits asks anew.
             ticket.abandon()
-        self._keep_fresh()
+        if not self._inline:
+            self._running().wake()
         self.tell()
 
     def tell(self) -> None:
@@ -132,49 +99,20 @@ class HostDriver:
         if self._refresher is not None:
             self._refresher.stop()
 
-    def _ask(self, ticket: Ticket, reading: bool) -> None:
-        described, wanted = ticket.description, ticket.version_id
-        response, versions = None, []
-        if described is not None:
-            versions = _versions(self._through_get(described))
-            wanted = wanted or _labelled(versions, ticket.stage)
-        if wanted is None or described is None:
-            ticket.count("DescribeSecret")
-            response = self._client.describe_secret(SecretId=ticket.id)
-            described = self._through_put(response)
-            versions = _versions(self._through_get(described))
-            wanted = ticket.version_id or _labelled(versions, ticket.stage)
-        if wanted is None:
-            return ticket.fail_version_not_found()
-        if response is not None and wanted == ticket.known_version_id:
-            known = ticket.known
-            if self._hook is not None and known is not None:
-                known._stored[:] = [described, known._stored[1], reading]
-            return ticket.confirm(response, versions, described)
-        news = (versions, described) if response is not None else ()
-        held = ticket.held(wanted)
-        if held is not None and self._hook is None:
-            return ticket.succeed(held._stored, held._stored, wanted, *news)
-        ticket.count("GetSecretValue")
-        value = self._client.get_secret_value(SecretId=ticket.id, VersionId=wanted)
-        if self._hook is None:
-            return ticket.succeed(value, value, wanted, *news)
-        # What the hook made of the value is kept, and nothing else of it: it may be there to encrypt it.
-        public = {name: value[name] for name in _PUBLIC if name in value} if isinstance(value, dict) else {}
-        return ticket.succeed(public, [described, self._through_put(value), reading], wanted, *news)
-
-    def _through_put(self, response: Any) -> Any:
-        return response if self._hook is None else self._hook.put(response)
-
-    def _through_get(self, stored: Any) -> Any:
-        return stored if self._hook is None else self._hook.get(stored)
-
-    def _hand_over(self, ticket: Ticket) -> None:
-        self._running().submit(ticket)
-
-    def _keep_fresh(self) -> None:
-        if not self._inline:
-            self._running().wake()
+    def _take(self, todo: Generator[steps.Step, Any, Any], *, reading: bool = False) -> Any:
+        step, result = steps.advance(todo, None)
+        while step is not None:
+            what, which, patience = step
+            sent = None
+            if what == steps.WAIT:
+                sent = _wait(which, patience)
+            elif what == steps.RUN:
+                self.run(which, reading=reading)
+            else:
+                self._running().submit(which)
+            step, result = steps.advance(todo, sent)
+        self.tell()
+        return result
 
     def _running(self) -> Refresher:
         refresher = self._refresher
@@ -256,21 +194,9 @@ class Refresher:
 _LONGEST_PAUSE = 60.0
 """Seconds. Timers stand still while a machine is suspended, so the refresher looks at least this often."""
 
-_PUBLIC = ("ARN", "Name", "VersionId", "VersionStages", "CreatedDate")
-
-
 def _wait(flight: Flight, patience: float | None) -> bool:
     """Wait for a fetch. False: patience ended first."""
     done = threading.Event()
     if not flight.on_done(done.set):
         return True
     return done.wait(patience)
-
-
-def _versions(described: Any) -> list[tuple[str, list[str]]]:
-    stages = described.get("VersionIdsToStages") if described else None
-    return [(version_id, list(labels)) for version_id, labels in (stages or {}).items()]
-
-
-def _labelled(versions: list[tuple[str, list[str]]], stage: str | None) -> str | None:
-    return next((version_id for version_id, labels in versions if stage in labels), None)

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use aws_config::retry::RetryConfig;
+use aws_config::sts::AssumeRoleProvider;
 use aws_config::timeout::TimeoutConfig;
 use aws_config::{BehaviorVersion, FrameworkMetadata, Region, SdkConfig};
 use aws_credential_types::provider::error::CredentialsError;
@@ -26,7 +27,7 @@ use crate::answer::Description;
 use crate::error::{Error, ErrorKind, ServiceFault};
 use crate::id::Selector;
 use crate::secret::{Fetched, Value};
-use crate::source::{BoxFuture, SecretSource};
+use crate::source::{Batch, BoxFuture, SecretSource};
 
 /// How long an idle connection is kept. A secrets client is idle most of the time, and middleboxes forget idle
 /// connections after a minute or so.
@@ -50,7 +51,7 @@ impl AwsSource {
         let mut loader = aws_config::defaults(BehaviorVersion::v2026_01_12())
             .retry_config(RetryConfig::standard().with_max_attempts(3))
             .timeout_config(timeouts)
-            .http_client(http_client(ca_bundle.as_deref()));
+            .http_client(http_client(ca_bundle.as_deref(), proxy(options)?));
         if let Ok(metadata) = FrameworkMetadata::new("secretcache", Some(env!("CARGO_PKG_VERSION"))) {
             loader = loader.framework_metadata(metadata);
         }
@@ -79,8 +80,25 @@ impl AwsSource {
                 "no AWS Region is configured: set AWS_REGION, give the profile a region, or pass one",
             ));
         }
-        Ok(Self(Client::new(&config)))
+        let mut service = aws_sdk_secretsmanager::config::Builder::from(&config);
+        if let Some(role_arn) = &options.role_arn {
+            let mut role =
+                AssumeRoleProvider::builder(role_arn).configure(&config).session_name("secretcache");
+            if let Some(external_id) = &options.external_id {
+                role = role.external_id(external_id);
+            }
+            service = service.credentials_provider(role.build().await);
+        }
+        Ok(Self(Client::from_conf(service.build())))
     }
+}
+
+/// The proxy of the options; otherwise that of `HTTPS_PROXY`, `HTTP_PROXY` and `NO_PROXY`.
+fn proxy(options: &Options) -> Result<ProxyConfig, Error> {
+    let Some(url) = &options.proxy_url else { return Ok(ProxyConfig::from_env()) };
+    ProxyConfig::all(url.as_str()).map_err(|error| {
+        Error::new(ErrorKind::InvalidConfiguration, format!("the proxy URL cannot be used: {error}"))
+    })
 }
 
 /// `AWS_DEFAULT_REGION`, which botocore and the AWS command line read and this SDK does not. `AWS_REGION` goes first.
@@ -111,7 +129,7 @@ fn env_var(name: &str) -> Option<String> {
     env::var(name).ok()
 }
 
-fn http_client(ca_bundle: Option<&[u8]>) -> SharedHttpClient {
+fn http_client(ca_bundle: Option<&[u8]>, proxy: ProxyConfig) -> SharedHttpClient {
     let trust = match ca_bundle {
         Some(bundle) => TrustStore::empty().with_pem_certificate(bundle),
         None => TrustStore::default(),
@@ -124,13 +142,33 @@ fn http_client(ca_bundle: Option<&[u8]>) -> SharedHttpClient {
                 connector.set_tls_context(context);
             }
             connector.set_connector_settings(settings.cloned());
-            connector.set_proxy_config(Some(ProxyConfig::from_env()));
+            connector.set_proxy_config(Some(proxy.clone()));
             if let Some(components) = components {
                 connector.set_sleep_impl(components.sleep_impl());
             }
             connector.build()
         },
     )
+}
+
+/// The version in an answer of `GetSecretValue`, or in an entry of `BatchGetSecretValue`: two types of the SDK with
+/// the same fields.
+macro_rules! fetched {
+    ($answer:expr) => {{
+        let answer = $answer;
+        let mut fetched = Fetched::default();
+        fetched.arn = answer.arn;
+        fetched.name = answer.name;
+        fetched.version_id = answer.version_id;
+        fetched.version_stages = answer.version_stages.unwrap_or_default();
+        fetched.created_date = answer.created_date.and_then(system_time);
+        fetched.value = match (answer.secret_string, answer.secret_binary) {
+            (Some(string), _) => Value::String(Zeroizing::new(string)),
+            (None, Some(binary)) => Value::Binary(Zeroizing::new(binary.into_inner())),
+            (None, None) => Value::Absent,
+        };
+        fetched
+    }};
 }
 
 impl SecretSource for AwsSource {
@@ -154,20 +192,28 @@ impl SecretSource for AwsSource {
                 .set_version_stage(selector.as_stage().map(str::to_owned))
                 .set_version_id(selector.as_version_id().map(str::to_owned));
             let answer = call.send().await.map_err(|error| failure("GetSecretValue", error))?;
-            let mut fetched = Fetched {
-                arn: answer.arn,
-                name: answer.name,
-                version_id: answer.version_id,
-                version_stages: answer.version_stages.unwrap_or_default(),
-                ..Fetched::default()
-            };
-            fetched.created_date = answer.created_date.and_then(system_time);
-            fetched.value = match (answer.secret_string, answer.secret_binary) {
-                (Some(string), _) => Value::String(Zeroizing::new(string)),
-                (None, Some(binary)) => Value::Binary(Zeroizing::new(binary.into_inner())),
-                (None, None) => Value::Absent,
-            };
-            Ok(fetched)
+            Ok(fetched!(answer))
+        })
+    }
+
+    fn fetch_batch<'a>(&'a self, ids: &'a [&'a str]) -> BoxFuture<'a, Result<Batch, Error>> {
+        const OPERATION: &str = "BatchGetSecretValue";
+        Box::pin(async move {
+            let ids = ids.iter().map(|id| (*id).to_owned()).collect();
+            let call = self.0.batch_get_secret_value().set_secret_id_list(Some(ids)).send();
+            let answer = call.await.map_err(|error| failure(OPERATION, error))?;
+            let found =
+                answer.secret_values.unwrap_or_default().into_iter().map(|entry| fetched!(entry)).collect();
+            let mut batch = Batch { found, failed: Vec::new() };
+            for entry in answer.errors.unwrap_or_default() {
+                let code = entry.error_code.unwrap_or_default();
+                let message = entry.message.unwrap_or_default();
+                let kind = ErrorKind::from_service(&code, &message, None);
+                let error =
+                    Error::new(kind, message.clone()).with_fault(ServiceFault::new(OPERATION, code, message));
+                batch.failed.push((entry.secret_id.unwrap_or_default(), error));
+            }
+            Ok(batch)
         })
     }
 }

@@ -117,6 +117,24 @@ impl Builder {
         self
     }
 
+    /// A role to assume with the credentials found, for instance in the account that owns the secrets.
+    pub fn role_arn(mut self, role_arn: impl Into<String>) -> Self {
+        self.options.role_arn = Some(role_arn.into());
+        self
+    }
+
+    /// The external id that the role's trust policy asks for.
+    pub fn external_id(mut self, external_id: impl Into<String>) -> Self {
+        self.options.external_id = Some(external_id.into());
+        self
+    }
+
+    /// An HTTP proxy, instead of the environment's.
+    pub fn proxy_url(mut self, url: impl Into<String>) -> Self {
+        self.options.proxy_url = Some(url.into());
+        self
+    }
+
     /// A file of PEM certificates to trust instead of the system's.
     pub fn ca_bundle(mut self, path: impl Into<PathBuf>) -> Self {
         self.options.ca_bundle = Some(path.into());

@@ -1,5 +1,9 @@
 //! How a ticket is completed with a source: which calls are made, and in which order.
 
+use std::future::{Future, poll_fn};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::pin;
+use std::task::Poll;
 use std::time::Duration;
 
 use crate::answer::Answer;
@@ -40,6 +44,18 @@ pub(super) async fn ask(ticket: &Ticket, source: &dyn SecretSource, cache: &Cach
         }
         Err(error) => Err(error),
     }
+}
+
+/// Makes an error of a panic in a source: those who wait would else ask again, and again.
+pub(super) async fn caught(asking: impl Future<Output = Result<Answer, Error>>) -> Result<Answer, Error> {
+    let mut asking = pin!(asking);
+    poll_fn(|context| {
+        let polled = catch_unwind(AssertUnwindSafe(|| asking.as_mut().poll(context)));
+        polled.unwrap_or_else(|_| {
+            Poll::Ready(Err(Error::new(ErrorKind::Internal, "the source of secrets panicked")))
+        })
+    })
+    .await
 }
 
 /// How often one request is made anew because the process stood still while it was under way.

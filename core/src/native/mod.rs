@@ -8,6 +8,7 @@ mod clock;
 mod driver;
 mod log;
 mod options;
+mod prefetch;
 mod process;
 mod refresher;
 mod request;

@@ -21,6 +21,12 @@ pub struct Options {
     pub profile: Option<String>,
     /// Credentials to use as they are.
     pub credentials: Option<Credentials>,
+    /// A role to assume with the credentials found, for instance in the account that owns the secrets.
+    pub role_arn: Option<String>,
+    /// The external id that the role's trust policy asks for.
+    pub external_id: Option<String>,
+    /// An HTTP proxy; otherwise `HTTPS_PROXY`, `HTTP_PROXY` and `NO_PROXY`.
+    pub proxy_url: Option<String>,
     /// A file of PEM certificates to trust instead of the system's; otherwise `AWS_CA_BUNDLE`.
     pub ca_bundle: Option<PathBuf>,
     /// Whether to use the FIPS endpoint; otherwise `AWS_USE_FIPS_ENDPOINT`.
@@ -50,6 +56,14 @@ impl Options {
         }
         if self.region.as_deref().is_some_and(|region| region.trim().is_empty()) {
             return invalid("the Region is empty; pass one such as us-east-1, or leave it out".into());
+        }
+        if let Some(role_arn) = self.role_arn.as_deref().filter(|role_arn| !role_arn.starts_with("arn:")) {
+            return invalid(format!(
+                "the role {role_arn:?} is not an ARN such as arn:aws:iam::123456789012:role/name"
+            ));
+        }
+        if self.external_id.is_some() && self.role_arn.is_none() {
+            return invalid("an external id belongs to a role; pass its ARN too".into());
         }
         if self.timeout.is_some_and(|timeout| timeout.is_zero()) {
             return invalid("a timeout of 0 leaves no time for any call".into());

@@ -66,6 +66,8 @@ pub(super) struct Live {
     transport: Transport,
     source: tokio::sync::Mutex<Option<Arc<dyn SecretSource>>>,
     refreshing: AtomicBool,
+    /// `BatchGetSecretValue` was refused: secrets are fetched one by one.
+    pub(super) batch_denied: AtomicBool,
 }
 
 /// How a read begins: see [`SecretCache::start`].
@@ -183,6 +185,47 @@ impl SecretCache {
         Ok(runtime::handle()?.spawn(async move { live.refresh(&id, selector.as_ref()).await }))
     }
 
+    /// Fetches secrets before they are read, twenty in a call, and gives those that could not be had. What is cached
+    /// and not due is left alone.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Closed`] if the cache is closed.
+    pub async fn prefetch<I>(&self, ids: I) -> Result<Vec<(String, Error)>, Error>
+    where
+        I: IntoIterator<Item: Into<String>>,
+    {
+        self.start_prefetch(ids)?.await.map_err(|_| stopped())
+    }
+
+    /// As [`SecretCache::prefetch`], waiting on this thread.
+    ///
+    /// # Errors
+    ///
+    /// As [`SecretCache::prefetch`].
+    pub fn prefetch_wait<I>(&self, ids: I) -> Result<Vec<(String, Error)>, Error>
+    where
+        I: IntoIterator<Item: Into<String>>,
+    {
+        let mut task = self.start_prefetch(ids)?;
+        forbid_own_thread()?;
+        wait::wait_for(&mut task, None).ok_or_else(stopped)?.map_err(|_| stopped())
+    }
+
+    /// Begins a prefetch, for drivers that wait in their own way.
+    ///
+    /// # Errors
+    ///
+    /// As [`SecretCache::prefetch`].
+    pub fn start_prefetch<I>(&self, ids: I) -> Result<tokio::task::JoinHandle<Vec<(String, Error)>>, Error>
+    where
+        I: IntoIterator<Item: Into<String>>,
+    {
+        let live = Arc::clone(self.live()?);
+        let ids = ids.into_iter().map(Into::into).collect();
+        Ok(runtime::handle()?.spawn(live.prefetch(ids)))
+    }
+
     /// Forgets a secret with all its versions: the next read fetches it.
     pub fn invalidate(&self, id: &str) {
         if let Some(live) = self.0.live.get() {
@@ -239,6 +282,7 @@ impl SecretCache {
                 transport: self.0.transport.clone(),
                 source: tokio::sync::Mutex::default(),
                 refreshing: AtomicBool::new(false),
+                batch_denied: AtomicBool::new(false),
             }))
         })
     }
@@ -246,7 +290,7 @@ impl SecretCache {
 
 impl Live {
     /// Has a ticket completed on the runtime, whoever else goes away.
-    fn spawn(self: &Arc<Self>, ticket: Ticket) {
+    pub(super) fn spawn(self: &Arc<Self>, ticket: Ticket) {
         match runtime::handle() {
             Ok(handle) => {
                 let live = Arc::clone(self);
@@ -263,7 +307,7 @@ impl Live {
         let mut thaws = 0;
         loop {
             let start = SystemClock::now();
-            let result = self.ask(&ticket, thaws > 0).await;
+            let result = driver::caught(self.ask(&ticket, thaws > 0)).await;
             let end = SystemClock::now();
             if driver::stood_still(&start, &end, self.transport.timeout()) && thaws < driver::MOST_THAWS {
                 thaws += 1;
@@ -281,7 +325,7 @@ impl Live {
     }
 
     /// The source, connected if need be; `anew` drops its old connections.
-    async fn source(&self, anew: bool) -> Result<Arc<dyn SecretSource>, Error> {
+    pub(super) async fn source(&self, anew: bool) -> Result<Arc<dyn SecretSource>, Error> {
         let mut source = self.source.lock().await;
         if let Some(source) = source.as_ref().filter(|_| !anew) {
             return Ok(Arc::clone(source));

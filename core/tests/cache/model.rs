@@ -120,7 +120,7 @@ impl World {
         match self.cache.clone().lookup(IDS[line.0], selector(line), self.now) {
             Lookup::Hit(hit) => {
                 self.served(line, hit.string().unwrap())?;
-                let old = self.age(line) >= TTL + GRACE;
+                let old = self.visible_age(line) >= TTL + GRACE;
                 prop_assert!(!old || in_flight || failed.is_some(), "an old value served without a doubt");
             }
             Lookup::HitDue(hit, ticket) => {
@@ -238,12 +238,22 @@ impl World {
     fn served(&self, line: Line, served: &str) -> Result<(), TestCaseError> {
         let held = self.model.held.get(&line).map(|(version, _)| value(line, *version));
         prop_assert_eq!(Some(served), held.as_deref());
-        prop_assert!(self.age(line) < MAX_STALE, "served past max_stale");
+        prop_assert!(self.visible_age(line) < MAX_STALE, "served past max_stale");
         Ok(())
     }
 
     fn age(&self, line: Line) -> Duration {
         self.model.held.get(&line).map_or(Duration::ZERO, |(_, confirmed)| self.now.since(confirmed))
+    }
+
+    /// The age as far as a hit can see it: it does not look at the time since boot, so a suspension that is followed
+    /// by setting the wall clock back is noticed at the next look only.
+    fn visible_age(&self, line: Line) -> Duration {
+        self.model.held.get(&line).map_or(Duration::ZERO, |(_, confirmed)| {
+            let monotonic = self.now.coarse.monotonic.saturating_sub(confirmed.coarse.monotonic);
+            let wall = self.now.coarse.wall.saturating_sub(confirmed.coarse.wall);
+            Duration::from_nanos(monotonic.max(wall))
+        })
     }
 
     fn in_flight(&self, line: Line) -> bool {
@@ -282,7 +292,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
         10 => line().prop_map(Step::Read),
         2 => line().prop_map(Step::Peek),
         2 => line().prop_map(Step::Force),
-        10 => (any::<usize>(), end).prop_map(|(which, how)| Step::End { which, how }),
+        10 => (0..12_usize, end).prop_map(|(which, how)| Step::End { which, how }),
         2 => Just(Step::Refresher),
         3 => line().prop_map(Step::Rotate),
         1 => (0..IDS.len()).prop_map(Step::Invalidate),
@@ -294,7 +304,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 400, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
     #[test]
     fn no_sequence_of_events_breaks_a_promise(steps in steps(), seed: u64) {
         let mut world = World::new(seed);

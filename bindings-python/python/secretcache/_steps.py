@@ -1,0 +1,152 @@
+"""What a read, a forced refresh and a request to a client consist of: said once for every way of waiting.
+
+Each is a generator of steps. A driver, in threads or in asyncio, takes each step in its own way and sends in what
+came of it; `advance` goes from one step to the next.
+"""
+
+from __future__ import annotations
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Generator
+    from typing import Any
+
+    from ._core import Cache, Flight, SecretValue, Ticket
+
+    Call = tuple[str, dict[str, str]]
+    Step = tuple[str, Any, float | None]
+
+
+RUN = "run"
+"""Ask the client with this ticket, before anything else."""
+HAND_OVER = "hand over"
+"""Have this ticket run beside the reader."""
+WAIT = "wait"
+"""Wait for this flight, so many seconds at most; send in whether it has ended."""
+
+
+def read(
+    cache: Cache, secret_id: str, stage: str | None, version_id: str | None, *, lenient: bool, inline: bool
+) -> Generator[Step, Any, SecretValue | None]:
+    """Read a version; None if there is no such version and the cache is lenient about it.
+
+    `inline`: every read shall ask, in the reader's own thread.
+    """
+    while True:
+        found = cache._lookup(secret_id, stage, version_id)
+        if found[0] == "hit":
+            return found[1]
+        if found[0] == "due":
+            yield HAND_OVER, found[2], None
+            return found[1]
+        flight: Flight = found[-1]
+        patience = None if inline else flight.patience
+        if found[0] == "lead":
+            # With nothing to fall back on, this reader asks. Otherwise it must be free to go after a while.
+            yield (RUN if patience is None else HAND_OVER), found[1], None
+        if not (yield WAIT, flight, patience):
+            value = cache._give_up(secret_id, stage, version_id, flight)
+            if value is not None:
+                return value
+            yield WAIT, flight, None
+        outcome = flight.outcome()
+        if outcome is None or outcome[0] == "abandoned":
+            continue
+        if outcome[0] == "value":
+            return outcome[1]
+        _, exception, last_known, is_missing = outcome
+        if last_known is None and not (is_missing and lenient):
+            raise exception
+        return last_known
+
+
+def refresh(cache: Cache, secret_id: str, stage: str | None) -> Generator[Step, Any, None]:
+    """Ask now, whatever the age. Raises what the client raises."""
+    mark = cache._mark()
+    while True:
+        found = cache._force(secret_id, stage, mark)
+        flight: Flight = found[-1]
+        if found[0] == "lead":
+            yield RUN, found[1], None
+        yield WAIT, flight, None
+        outcome = flight.outcome()
+        # A flight that began before this was asked for may have brought the value from before.
+        if found[0] != "behind" and outcome is not None and outcome[0] != "abandoned":
+            if outcome[0] == "failed":
+                raise outcome[1]
+            return
+
+
+def ask(ticket: Ticket, hook: Any, *, reading: bool) -> Generator[Call, Any, None]:
+    """Ask on behalf of a ticket, with exactly the calls that AWS's own library makes, and end it.
+
+    `reading`: a reader waits for it, who then need not show the description to the hook once more.
+    """
+    described, wanted = ticket.description, ticket.version_id
+    response, versions = None, []
+    if described is not None:
+        versions = _versions(_through_get(hook, described))
+        wanted = wanted or _labelled(versions, ticket.stage)
+    if wanted is None or described is None:
+        ticket.count("DescribeSecret")
+        response = yield "describe_secret", {"SecretId": ticket.id}
+        described = _through_put(hook, response)
+        versions = _versions(_through_get(hook, described))
+        wanted = ticket.version_id or _labelled(versions, ticket.stage)
+    if wanted is None:
+        return ticket.fail_version_not_found()
+    if response is not None and wanted == ticket.known_version_id:
+        known = ticket.known
+        if hook is not None and known is not None:
+            known._stored[:] = [described, known._stored[1], reading]
+        return ticket.confirm(response, versions, described)
+    news = (versions, described) if response is not None else ()
+    held = ticket.held(wanted)
+    if held is not None and hook is None:
+        return ticket.succeed(held._stored, held._stored, wanted, *news)
+    ticket.count("GetSecretValue")
+    value = yield "get_secret_value", {"SecretId": ticket.id, "VersionId": wanted}
+    if hook is None:
+        return ticket.succeed(value, value, wanted, *news)
+    # What the hook made of the value is kept, and nothing else of it: it may be there to encrypt it.
+    public = {name: value[name] for name in _PUBLIC if name in value} if isinstance(value, dict) else {}
+    return ticket.succeed(public, [described, _through_put(hook, value), reading], wanted, *news)
+
+
+def through_hook(hook: Any, value: SecretValue | None) -> Any:
+    """Give the whole response that a version was made of, as the hook shows it if there is one."""
+    if value is None or hook is None:
+        return None if value is None else value._stored
+    described, stored, has_been_read = value._stored
+    if not has_been_read:
+        hook.get(described)
+    value._stored[2] = False
+    return hook.get(stored)
+
+
+def advance(steps: Generator[Any, Any, Any], sent: Any) -> tuple[Any, Any]:
+    """Go to the next step: ``(step, None)``, or ``(None, result)`` at the end."""
+    try:
+        return steps.send(sent), None
+    except StopIteration as end:
+        return None, end.value
+
+
+_PUBLIC = ("ARN", "Name", "VersionId", "VersionStages", "CreatedDate")
+
+
+def _through_put(hook: Any, response: Any) -> Any:
+    return response if hook is None else hook.put(response)
+
+
+def _through_get(hook: Any, stored: Any) -> Any:
+    return stored if hook is None else hook.get(stored)
+
+
+def _versions(described: Any) -> list[tuple[str, list[str]]]:
+    stages = described.get("VersionIdsToStages") if described else None
+    return [(version_id, list(labels)) for version_id, labels in (stages or {}).items()]
+
+
+def _labelled(versions: list[tuple[str, list[str]]], stage: str | None) -> str | None:
+    return next((version_id for version_id, labels in versions if stage in labels), None)

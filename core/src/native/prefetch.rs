@@ -1,0 +1,99 @@
+//! Fetching many secrets before they are read, in as few calls as the service allows.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use tokio::sync::Mutex;
+use tokio::time::{Instant, sleep_until};
+
+use super::clock::SystemClock;
+use super::process::PerProcess;
+use super::secret_cache::Live;
+use crate::answer::Answer;
+use crate::cache::Lookup;
+use crate::error::{Error, ErrorKind};
+use crate::flight::Outcome;
+use crate::source::MOST_IN_BATCH;
+use crate::stats::Operation;
+use crate::ticket::Ticket;
+
+/// Batches have a quota of 100 calls a second for the whole account and Region, against 10,000 for single reads: one
+/// process must not use it up.
+const PACE: Duration = Duration::from_millis(1000 / 30);
+
+/// When this process may send its next batch.
+static NEXT_BATCH: PerProcess<Mutex<Instant>> = PerProcess::new();
+
+impl Live {
+    /// Fetches the secrets that are not cached or due, and tells which could not be had.
+    pub(super) async fn prefetch(self: Arc<Self>, ids: Vec<String>) -> Vec<(String, Error)> {
+        let (mut tickets, mut waiting, mut failed) = (Vec::new(), Vec::new(), Vec::new());
+        for id in ids {
+            match self.cache.prefetch(&id, SystemClock::now()) {
+                Some(Lookup::Lead(ticket, waiter)) => {
+                    tickets.push(ticket);
+                    waiting.push((id, waiter));
+                }
+                Some(Lookup::Follow(waiter)) => waiting.push((id, waiter)),
+                Some(Lookup::Failed(error)) => failed.push((id, error)),
+                _ => {}
+            }
+        }
+        let mut tickets = tickets.into_iter();
+        loop {
+            let batch: Vec<_> = tickets.by_ref().take(MOST_IN_BATCH).collect();
+            if batch.is_empty() {
+                break;
+            }
+            self.fetch_batch(batch).await;
+        }
+        for (id, waiter) in waiting {
+            if let Outcome::Failed { error, last_known: None } = waiter.await {
+                failed.push((id, error));
+            }
+        }
+        failed
+    }
+
+    async fn fetch_batch(self: &Arc<Self>, tickets: Vec<Ticket>) {
+        let alone = tickets.len() < 2 || self.batch_denied.load(Ordering::Relaxed);
+        let answer = if alone { None } else { self.ask_batch(&tickets).await };
+        let Some(mut batch) = answer else {
+            return tickets.into_iter().for_each(|ticket| self.spawn(ticket));
+        };
+        let now = SystemClock::now();
+        for ticket in tickets {
+            match batch.take(ticket.id()) {
+                Some(result) => ticket.complete(result.map(Answer::value), now),
+                None => self.spawn(ticket),
+            }
+        }
+        self.news.notify_one();
+    }
+
+    /// `None`: the batch was not answered, whatever the reason; the secrets are then fetched one by one.
+    async fn ask_batch(&self, tickets: &[Ticket]) -> Option<crate::Batch> {
+        let source = self.source(false).await.ok()?;
+        pace().await;
+        let ids: Vec<&str> = tickets.iter().map(Ticket::id).collect();
+        self.cache.count_call(Operation::BatchGetSecretValue);
+        match source.fetch_batch(&ids).await {
+            Ok(batch) => Some(batch),
+            Err(error) => {
+                if matches!(error.kind(), ErrorKind::AccessDenied | ErrorKind::InvalidRequest) {
+                    // Not allowed here, or not known: it need not be tried again, and denied calls raise alarms.
+                    self.batch_denied.store(true, Ordering::Relaxed);
+                }
+                None
+            }
+        }
+    }
+}
+
+async fn pace() {
+    let Ok(next) = NEXT_BATCH.get_or_try_make(|| Ok::<_, ()>(Mutex::new(Instant::now()))) else { return };
+    let mut next = next.lock().await;
+    sleep_until(*next).await;
+    *next = Instant::now() + PACE;
+}

@@ -1,0 +1,7 @@
+//! The native driver with a source whose every answer is scripted: real threads, real time, no network.
+#![cfg(feature = "aws")]
+
+mod ending;
+mod reading;
+mod refreshing;
+mod script;
