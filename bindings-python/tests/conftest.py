@@ -39,6 +39,8 @@ def no_ambient_aws(monkeypatch: pytest.MonkeyPatch) -> None:
         "AWS_EC2_METADATA_DISABLED": "true",
         "AWS_CONFIG_FILE": os.devnull,
         "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
+        # moto is loaded here, for some tests only.
+        "SECRETCACHE_TRANSPORT": "native",
     }
     for name, value in settings.items():
         monkeypatch.setenv(name, value)

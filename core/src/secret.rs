@@ -38,6 +38,8 @@ pub(crate) struct Version {
     tag: AtomicUsize,
     slot: OnceLock<Slot>,
     fetched: Fetched,
+    /// What this was before its labels changed: bindings go on with what they made of that.
+    before: Option<Secret>,
 }
 
 /// A place where a binding keeps its own rendering of a version, such as the Python `str` it made.
@@ -148,13 +150,18 @@ impl Secret {
 
     /// The binding's own rendering of this version, made by `make` on first use.
     pub fn slot(&self, make: impl FnOnce() -> Slot) -> &(dyn Any + Send + Sync) {
-        self.0.slot.get_or_init(make).as_ref()
+        self.slot_place().get_or_init(make).as_ref()
     }
 
     /// The binding's own rendering, if it has been made.
     #[inline]
     pub fn filled_slot(&self) -> Option<&(dyn Any + Send + Sync)> {
-        self.0.slot.get().map(|slot| &**slot)
+        self.slot_place().get().map(|slot| &**slot)
+    }
+
+    #[inline]
+    fn slot_place(&self) -> &OnceLock<Slot> {
+        self.0.before.as_ref().map_or(&self.0.slot, |before| &before.0.slot)
     }
 
     /// A number of the binding's own, zero until set: usually the address of something in the slot, to save a hit
@@ -181,9 +188,20 @@ impl Secret {
         Arc::as_ptr(&self.0)
     }
 
-    /// The same version with other staging labels. The bytes are copied: this happens once per rotation.
-    pub(crate) fn with_stages(&self, version_stages: Vec<String>) -> Fetched {
-        Fetched { version_stages, slot: None, ..self.0.fetched.copy() }
+    /// The same version with the staging labels it has now: itself, if they are the same. Otherwise the bytes are
+    /// copied; that happens once or twice per rotation.
+    pub(crate) fn relabelled(&self, version_stages: &[String]) -> Self {
+        if version_stages == self.version_stages() {
+            return self.clone();
+        }
+        let fetched = Fetched { version_stages: version_stages.to_vec(), ..self.0.fetched.copy() };
+        let before = self.0.before.clone().unwrap_or_else(|| self.clone());
+        Self::with(fetched, OnceLock::new(), Some(before))
+    }
+
+    fn with(fetched: Fetched, slot: OnceLock<Slot>, before: Option<Self>) -> Self {
+        let (serving, tag) = (Serving::default(), AtomicUsize::new(0));
+        Self(Arc::new(Version { serving, tag, slot, fetched, before }))
     }
 
     /// Whether a source sent this very version once more: same id, labels and bytes.
@@ -208,7 +226,7 @@ impl Secret {
 impl From<Fetched> for Secret {
     fn from(mut fetched: Fetched) -> Self {
         let slot = fetched.slot.take().map_or_else(OnceLock::new, OnceLock::from);
-        Self(Arc::new(Version { serving: Serving::default(), tag: AtomicUsize::new(0), slot, fetched }))
+        Self::with(fetched, slot, None)
     }
 }
 

@@ -234,12 +234,7 @@ impl Ticket {
         let Some(fetched) = value else {
             let known = self.known.clone()?;
             let stages = known.version_id().and_then(|id| description?.stages_of(id));
-            return Some(match stages {
-                Some(stages) if stages != known.version_stages() => {
-                    Secret::from(known.with_stages(stages.to_vec()))
-                }
-                _ => known,
-            });
+            return Some(stages.map_or_else(|| known.clone(), |stages| known.relabelled(stages)));
         };
         match &self.known {
             // Keeping the old one keeps what bindings have made of it.
@@ -344,8 +339,15 @@ impl Ticket {
             let (Some(secret), Some(stage)) = (line.secret.clone(), line.selector.as_ref().as_stage()) else {
                 continue;
             };
-            if secret.version_id().is_some() && description.version_with_stage(stage) == secret.version_id() {
-                confirm(line, secret, refresh_after, now);
+            let labelled = description.version_with_stage(stage).filter(|id| secret.version_id() == Some(id));
+            if let Some(stages) = labelled.and_then(|version_id| description.stages_of(version_id)) {
+                let relabelled = secret.relabelled(stages);
+                let is_another = relabelled.as_ptr() != secret.as_ptr();
+                confirm(line, relabelled, refresh_after, now);
+                if is_another {
+                    secret.version().serving.retire();
+                    self.shared.publish(&record.names, line);
+                }
             } else {
                 // Known to have moved: due at the next look, and served until then as any due value.
                 line.refresh_after = Duration::ZERO;

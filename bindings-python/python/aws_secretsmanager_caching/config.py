@@ -1,4 +1,4 @@
-"""The options of a cache."""
+"""The options of a cache (secretcache's drop-in for AWS's caching library)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Decorators that hand a function its secret on every call."""
+"""Decorators that hand a function its secret on every call (secretcache's drop-in for AWS's caching library)."""
 
 from __future__ import annotations
 

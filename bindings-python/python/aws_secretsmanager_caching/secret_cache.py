@@ -41,11 +41,9 @@ class SecretCache(BaseCache):
         # A copy, so that later changes of the one passed in do nothing; the hook is used as given.
         self._config = copy.copy(config) if config is not None else SecretCacheConfig()
         check(self._config)
-        self._client = client
+        self._recipe = ((self._config, client), {})
         hook = self._config.secret_cache_hook
-        if client is None and hook is not None:
-            self._client = client = _botocore_client()
-        elif client is None:
+        if client is None and hook is None:
             _require_region()
         settings = {ours: getattr(self._config, theirs) for theirs, ours in _OPTIONS.items()}
         self._start(settings, client, hook, stage=self._config.default_version_stage, lenient=True)
@@ -95,15 +93,6 @@ class CachedSecret:
             if (status["secret_id"], status["version_stage"]) == (self._secret_id, stage):
                 return now + timedelta(seconds=status["next_refresh_seconds"] or 0)
         return now
-
-
-def _botocore_client() -> Any:
-    """Make the client that AWS's library would: a hook wants to see its responses."""
-    from botocore import session
-    from botocore.config import Config
-
-    config = Config(user_agent_extra=f"secretcache/{_core.__version__}")
-    return session.get_session().create_client("secretsmanager", config=config)
 
 
 def _require_region() -> None:

@@ -6,13 +6,18 @@
 then ``cache.get_secret_string("prod/checkout/db")`` wherever the secret is needed.
 """
 
-from . import errors
+from . import _doctor, errors
 from ._cache import SecretCache
 from ._core import SecretValue, __version__
 from ._events import Event, NewVersion, RefreshError, Stale
 from .errors import SecretCacheError
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from ._aio import AsyncSecretCache
+
 __all__ = [
+    "AsyncSecretCache",
     "Event",
     "NewVersion",
     "RefreshError",
@@ -23,3 +28,21 @@ __all__ = [
     "__version__",
     "errors",
 ]
+
+
+def __getattr__(name: str) -> object:
+    """Load the asyncio face when first asked for: asyncio takes longer to import than all the rest."""
+    if name == "AsyncSecretCache":
+        from ._aio import AsyncSecretCache
+
+        globals()[name] = AsyncSecretCache
+        return AsyncSecretCache
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+_problem = _doctor.quick_warning()
+if _problem is not None:
+    import warnings
+
+    warnings.warn(_problem, RuntimeWarning, stacklevel=2)
+del _problem

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from . import _core
 from ._events import Dispatcher
+from ._transport import botocore_client, reason_for_botocore
 from .errors import FieldNotFoundError, NotJsonError, SecretCacheError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
     from datetime import timedelta
     from types import TracebackType
     from typing import Any, Literal
@@ -24,36 +25,50 @@ class BaseCache(_core.Cache):
 
     _driver: Any = None
     _dispatcher: Dispatcher
+    _client: Any = None
+    _recipe: tuple[Any, ...]
+    """What `__init__` was called with, for pickling."""
 
     def _start(self, settings: dict[str, Any], client: Any, hook: Any, *, stage: str, lenient: bool) -> None:
         self._dispatcher = Dispatcher()
         relay = self._dispatcher.relay()
-        if client is None and hook is None:
+        if client is None and (hook is not None or reason_for_botocore() is not None):
+            # A hook wants to see botocore's responses.
+            client = botocore_client(settings, _core.__version__)
+        self._client = client
+        if client is None:
             self._setup(settings, default_stage=stage, lenient=lenient, dispatch=relay)
             _shut_down_at_exit()
             return
-        from ._host import HostDriver
-
         every_time = not _seconds(settings.get("refresh_interval", 1))
-        self._driver = HostDriver(self, client, hook, inline=every_time, lenient=lenient)
+        self._driver = self._make_driver(client, hook, inline=every_time, lenient=lenient)
         self._driver.set_dispatch(relay)
         hooked = hook is not None
         self._setup(settings, default_stage=stage, lenient=lenient, driver=self._driver, hooked=hooked)
+
+    def _make_driver(self, client: Any, hook: Any, *, inline: bool, lenient: bool) -> Any:
+        from ._host import HostDriver
+
+        return HostDriver(self, client, hook, inline=inline, lenient=lenient)
 
     def refresh_secret_now(self, secret_id: str) -> bool:
         """Fetch the secret now, whatever its age, and tell whether that worked.
 
         If it did not, the last-known value goes on being served; `stats` and the log tell why.
         """
-        if not isinstance(secret_id, str):
-            raise TypeError(
-                f"secret_id must be a str (the secret's name or ARN), not {type(secret_id).__name__}"
-            )
+        self._check_id(secret_id)
         try:
             self._refresh(secret_id)
         except Exception:
             return False
         return True
+
+    def prefetch(self, secret_ids: Iterable[str]) -> dict[str, BaseException]:
+        """Fetch secrets before they are read, twenty in a call; give the exceptions of those it could not have.
+
+        What is cached and not due is left alone. With a client of the program's own, they are read one by one.
+        """
+        return self._prefetch(self._check_ids(secret_ids))
 
     def stats(self) -> dict[str, Any]:
         """Count what the cache has done so far in this process, and list what it holds now."""
@@ -79,6 +94,24 @@ class BaseCache(_core.Cache):
         if self._driver is not None:
             self._driver.close()
         self._close()
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickle the settings, never a value: the copy fetches for itself."""
+        return _rebuild, (type(self), *self._recipe)
+
+    @staticmethod
+    def _check_id(secret_id: Any) -> None:
+        if not isinstance(secret_id, str):
+            kind = type(secret_id).__name__
+            raise TypeError(f"secret_id must be a str (the secret's name or ARN), not {kind}")
+
+    def _check_ids(self, secret_ids: Iterable[str]) -> list[str]:
+        if isinstance(secret_ids, str):
+            raise TypeError("prefetch takes several secret ids, such as a list; this is a single str")
+        ids = list(secret_ids)
+        for each in ids:
+            self._check_id(each)
+        return ids
 
     def __enter__(self) -> Self:
         return self
@@ -113,9 +146,10 @@ class SecretCache(BaseCache):
     - `version_stage`: the staging label read when a call names none.
 
     How the service is reached: `region_name`, `endpoint_url`, `profile_name`, `aws_access_key_id` with
-    `aws_secret_access_key` and `aws_session_token`, `ca_bundle` (a file of PEM certificates), `use_fips`,
-    `timeout`; what is not given is found as boto3 finds it. Or pass a `client`, boto3's or any object with
-    its methods ``describe_secret`` and ``get_secret_value``, which is then used as it is.
+    `aws_secret_access_key` and `aws_session_token`, `role_arn` with `external_id` (a role to assume),
+    `proxy_url`, `ca_bundle` (a file of PEM certificates), `use_fips`, `timeout`. What is not given is found as
+    boto3 finds it. Or pass a `client`, boto3's or any object with its methods ``describe_secret`` and
+    ``get_secret_value``, which is then used as it is.
     """
 
     def __init__(
@@ -128,6 +162,9 @@ class SecretCache(BaseCache):
         aws_access_key_id: str | None = None,
         aws_secret_access_key: str | None = None,
         aws_session_token: str | None = None,
+        role_arn: str | None = None,
+        external_id: str | None = None,
+        proxy_url: str | None = None,
         ca_bundle: str | None = None,
         use_fips: bool | None = None,
         timeout: float | timedelta | None = None,
@@ -146,6 +183,9 @@ class SecretCache(BaseCache):
             "aws_access_key_id": aws_access_key_id,
             "aws_secret_access_key": aws_secret_access_key,
             "aws_session_token": aws_session_token,
+            "role_arn": role_arn,
+            "external_id": external_id,
+            "proxy_url": proxy_url,
             "ca_bundle": ca_bundle,
             "use_fips": use_fips,
             "timeout": timeout,
@@ -153,7 +193,7 @@ class SecretCache(BaseCache):
         given = [name for name, value in connection.items() if value is not None]
         if client is not None and given:
             raise TypeError(f"{', '.join(given)}: these belong to the client that was passed; set them there")
-        settings = connection | {
+        behaviour = {
             "refresh_interval": refresh_interval,
             "refresh_intervals": None if refresh_intervals is None else dict(refresh_intervals),
             "max_wait": max_wait,
@@ -161,7 +201,8 @@ class SecretCache(BaseCache):
             "max_size": max_size,
             "stale_on_denied": stale_on_denied,
         }
-        self._start(settings, client, None, stage=version_stage, lenient=False)
+        self._recipe = ((), connection | behaviour | {"client": client, "version_stage": version_stage})
+        self._start(connection | behaviour, client, None, stage=version_stage, lenient=False)
 
     # The same methods as the drop-in's, with one more argument.
     get_secret_string = _core.Cache._get_secret_string
@@ -180,11 +221,14 @@ class SecretCache(BaseCache):
         self, secret_id: str, version_stage: str | None = None, *, version_id: str | None = None
     ) -> Any:
         """Read a secret string and parse it as JSON. The result is the caller's own."""
+        return self._parse(secret_id, self.get_secret_string(secret_id, version_stage, version_id=version_id))
+
+    @staticmethod
+    def _parse(secret_id: str, string: str) -> Any:
         import json
 
-        string = self.get_secret_string(secret_id, version_stage, version_id=version_id)
         try:
-            return json.loads(string or "")
+            return json.loads(string)
         except ValueError as error:
             place = f"line {getattr(error, 'lineno', 1)} column {getattr(error, 'colno', 1)}"
         raise NotJsonError(f"the value of secret {secret_id!r} is not JSON ({place})")
@@ -193,7 +237,12 @@ class SecretCache(BaseCache):
         self, secret_id: str, field: str, version_stage: str | None = None, *, version_id: str | None = None
     ) -> Any:
         """Read one field of a secret whose string is a JSON object, such as ``password``."""
-        fields = self.get_secret_json(secret_id, version_stage, version_id=version_id)
+        return self._pick(
+            secret_id, self.get_secret_json(secret_id, version_stage, version_id=version_id), field
+        )
+
+    @staticmethod
+    def _pick(secret_id: str, fields: Any, field: str) -> Any:
         if not isinstance(fields, dict):
             raise NotJsonError(f"the value of secret {secret_id!r} is JSON, but not an object with fields")
         if field not in fields:
@@ -202,8 +251,12 @@ class SecretCache(BaseCache):
         return fields[field]
 
     def __repr__(self) -> str:
-        driver = "a client of the program's" if self._driver is not None else "the native client"
-        return f"<secretcache.SecretCache with {driver}>"
+        driver = "a client of the program's" if self._client is not None else "the native client"
+        return f"<secretcache.{type(self).__name__} with {driver}>"
+
+
+def _rebuild(cls: type[BaseCache], arguments: tuple[Any, ...], keywords: dict[str, Any]) -> BaseCache:
+    return cls(*arguments, **keywords)
 
 
 def _seconds(interval: Any) -> Any:

@@ -194,6 +194,7 @@ class Refresher:
 _LONGEST_PAUSE = 60.0
 """Seconds. Timers stand still while a machine is suspended, so the refresher looks at least this often."""
 
+
 def _wait(flight: Flight, patience: float | None) -> bool:
     """Wait for a fetch. False: patience ended first."""
     done = threading.Event()

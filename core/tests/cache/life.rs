@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use secretcache::{ErrorKind, Fetched, Forced, Lookup, Secret, Selector};
 
-use crate::timeline::{OLD, Read, TTL, Timeline, answer, failure, outcome};
+use crate::timeline::{OLD, Read, TTL, Timeline, answer, described, failure, outcome};
 
 #[test]
 fn peeking_neither_waits_nor_asks() {
@@ -89,6 +89,24 @@ fn the_same_version_keeps_what_a_binding_made_of_it() {
     assert_eq!(slot(&time), 0, "a confirmed version is the same object");
     time.force("db").complete(answer("v2", "two"), time.now);
     assert_eq!(slot(&time), 1);
+}
+
+#[test]
+fn a_version_whose_labels_changed_keeps_what_a_binding_made_of_it() {
+    let mut time = Timeline::new();
+    let mut fetched = Fetched::string("v1", "one");
+    fetched.version_stages = vec!["AWSCURRENT".to_owned(), "AWSPENDING".to_owned()];
+    fetched.slot = Some(Box::new("made of v1"));
+    time.lead("db").complete(Ok(secretcache::Answer::value(fetched)), time.now);
+    for labels in [["AWSCURRENT"], ["AWSCURRENT"]] {
+        time.pass(TTL);
+        let Read::Due(_, ticket) = time.read("db") else { panic!("nobody was chosen") };
+        let description = described(&[("v1", labels[0])]);
+        ticket.complete(Ok(secretcache::Answer::unchanged().with_description(description)), time.now);
+        let hit = time.cache.hit("db", Selector::CURRENT, time.now.coarse).unwrap();
+        assert_eq!(hit.version_stages(), labels);
+        assert_eq!(hit.filled_slot().unwrap().downcast_ref(), Some(&"made of v1"));
+    }
 }
 
 #[test]

@@ -1,0 +1,28 @@
+"""``python -m secretcache doctor``: says which implementation answers, and what to do if it is the wrong one."""
+
+from __future__ import annotations
+
+import sys
+
+from ._doctor import report
+
+USAGE = """usage: python -m secretcache doctor
+
+Says which distribution serves the import name aws_secretsmanager_caching, which transport a cache would use, and how to
+mend what is wrong. Exit status: 0 all is well, 1 something is to be mended, 2 wrong usage."""
+
+
+def main(arguments: list[str]) -> int:
+    if arguments in (["-h"], ["--help"]):
+        print(USAGE)
+        return 0
+    if arguments != ["doctor"]:
+        print(USAGE, file=sys.stderr)
+        return 2
+    lines, healthy = report()
+    print("\n".join(lines))
+    return 0 if healthy else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,273 @@
+"""The cache for asyncio: the same names, awaited."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import weakref
+
+from . import _steps as steps
+from ._cache import BaseCache, SecretCache
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Generator, Iterable
+    from types import TracebackType
+    from typing import Any, Literal
+
+    from typing_extensions import Self
+
+    from ._core import Flight, SecretValue, Ticket
+
+
+class AsyncSecretCache(SecretCache):
+    """`SecretCache` for asyncio: the same settings and the same names, awaited.
+
+    A value in memory is answered without giving up control. Any number of tasks that ask for one secret cause one
+    request, and cancelling one of them cancels none of the others. A `client` may be an ordinary one, which is
+    called in threads, or one whose methods are coroutines (aiobotocore's).
+    """
+
+    _driver: AsyncDriver
+
+    def _start(self, settings: dict[str, Any], client: Any, hook: Any, *, stage: str, lenient: bool) -> None:
+        super()._start(settings, client, hook, stage=stage, lenient=lenient)
+        if not isinstance(self._driver, AsyncDriver):
+            self._driver = AsyncDriver(self)
+
+    def _make_driver(self, client: Any, hook: Any, *, inline: bool, lenient: bool) -> AsyncDriver:
+        return AsyncDriver(self, client, inline=inline, lenient=lenient)
+
+    async def get_secret_string(  # type: ignore[override]
+        self, secret_id: str, version_stage: str | None = None, *, version_id: str | None = None
+    ) -> str:
+        """Read the secret string of the version with a staging label, by default the current one, or of an id."""
+        value = self._at_hand(secret_id, version_stage, version_id)
+        if value is None:
+            value = await self._driver.read(secret_id, version_stage, version_id)
+        return self._part_of(value, False)
+
+    async def get_secret_binary(  # type: ignore[override]
+        self, secret_id: str, version_stage: str | None = None, *, version_id: str | None = None
+    ) -> bytes:
+        """Read the secret binary of the version with a staging label, by default the current one, or of an id."""
+        return self._part_of(await self._read(secret_id, version_stage, version_id), True)
+
+    async def get_secret_value(  # type: ignore[override]
+        self, secret_id: str, version_stage: str | None = None, *, version_id: str | None = None
+    ) -> SecretValue:
+        """Read a whole version: value, ARN, name, version id, staging labels, creation date."""
+        return await self._read(secret_id, version_stage, version_id)
+
+    async def get_secret_json(
+        self, secret_id: str, version_stage: str | None = None, *, version_id: str | None = None
+    ) -> Any:
+        """Read a secret string and parse it as JSON. The result is the caller's own."""
+        string = await self.get_secret_string(secret_id, version_stage, version_id=version_id)
+        return self._parse(secret_id, string)
+
+    async def get_secret_field(
+        self, secret_id: str, field: str, version_stage: str | None = None, *, version_id: str | None = None
+    ) -> Any:
+        """Read one field of a secret whose string is a JSON object, such as ``password``."""
+        fields = await self.get_secret_json(secret_id, version_stage, version_id=version_id)
+        return self._pick(secret_id, fields, field)
+
+    async def refresh_secret_now(self, secret_id: str) -> bool:  # type: ignore[override]
+        """Fetch the secret now, whatever its age, and tell whether that worked."""
+        self._check_id(secret_id)
+        try:
+            await self._driver.refresh_now(secret_id)
+        except Exception:
+            return False
+        return True
+
+    async def prefetch(self, secret_ids: Iterable[str]) -> dict[str, BaseException]:  # type: ignore[override]
+        """Fetch secrets before they are read, twenty in a call; give the exceptions of those it could not have."""
+        return await self._driver.prefetch_now(self._check_ids(secret_ids))
+
+    async def close(self) -> None:  # type: ignore[override]
+        """Forget every value, end the background work, and refuse further reads."""
+        super().close()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> Literal[False]:
+        await self.close()
+        return False
+
+    def __enter__(self) -> Self:
+        raise TypeError("use `async with`, not `with`")
+
+    async def _read(self, secret_id: str, stage: str | None, version_id: str | None) -> SecretValue:
+        value = self._at_hand(secret_id, stage, version_id)
+        return value if value is not None else await self._driver.read(secret_id, stage, version_id)
+
+
+class AsyncDriver:
+    """Takes the steps of reads in asyncio; with a client, asks it."""
+
+    def __init__(
+        self, cache: BaseCache, client: Any = None, *, inline: bool = False, lenient: bool = False
+    ) -> None:
+        self._cache = weakref.ref(cache)
+        self._client = client
+        self._inline = inline
+        self._lenient = lenient
+        self._tell: Callable[[list[Any]], None] = lambda events: None
+        # The loop keeps weak references to tasks only.
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._refresher: asyncio.Task[None] | None = None
+        self._news: asyncio.Event | None = None
+        self._pid = os.getpid()
+
+    def set_dispatch(self, tell: Callable[[list[Any]], None]) -> None:
+        """Say where events go."""
+        self._tell = tell
+
+    async def read(self, secret_id: str, stage: str | None, version_id: str | None) -> Any:
+        """Read a version."""
+        how = {"lenient": self._lenient, "inline": self._inline}
+        return await self._take(steps.read(self._alive(), secret_id, stage, version_id, **how))
+
+    async def refresh_now(self, secret_id: str) -> None:
+        """Ask now, whatever the age. Raises why it could not be had."""
+        cache = self._alive()
+        if self._client is None:
+            await asyncio.to_thread(cache._refresh, secret_id)
+        else:
+            await self._take(steps.refresh(cache, secret_id, None))
+
+    async def prefetch_now(self, ids: list[str]) -> dict[str, BaseException]:
+        """Fetch each secret; the exceptions of those that could not be had, by id."""
+        if self._client is None:
+            return await asyncio.to_thread(self._alive()._prefetch, ids)
+        results = await asyncio.gather(*(self.read(each, None, None) for each in ids), return_exceptions=True)
+        return {
+            each: result
+            for each, result in zip(ids, results, strict=True)
+            if isinstance(result, BaseException)
+        }
+
+    def close(self) -> None:
+        """End the background work."""
+        if self._refresher is not None and not self._refresher.get_loop().is_closed():
+            self._refresher.cancel()
+
+    async def _run(self, ticket: Ticket) -> None:
+        try:
+            asking = steps.ask(ticket, None, reading=False)
+            call, _ = steps.advance(asking, None)
+            while call is not None:
+                method, arguments = call
+                call, _ = steps.advance(asking, await self._call(method, arguments))
+        except Exception as exception:
+            ticket.fail(exception)
+        finally:
+            # Does nothing after an answer. After a cancellation, whoever waits asks anew.
+            ticket.abandon()
+        self._keep_fresh()
+        self._tell_all()
+
+    async def _call(self, method: str, arguments: dict[str, str]) -> Any:
+        # A coroutine method only makes its coroutine in the thread; an ordinary one does its work there.
+        response = await asyncio.to_thread(getattr(self._client, method), **arguments)
+        return await response if hasattr(response, "__await__") else response
+
+    async def _take(self, todo: Generator[steps.Step, Any, Any]) -> Any:
+        step, result = steps.advance(todo, None)
+        while step is not None:
+            what, which, patience = step
+            sent = None
+            if what == steps.WAIT:
+                sent = await _wait(which, patience)
+            else:
+                # A fetch is a task of its own: cancelling a reader must not cancel what others wait for.
+                self._spawn(self._run(which))
+            step, result = steps.advance(todo, sent)
+        self._tell_all()
+        return result
+
+    def _spawn(self, work: Any) -> None:
+        task = asyncio.get_running_loop().create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    def _keep_fresh(self) -> None:
+        loop = asyncio.get_running_loop()
+        task = self._refresher
+        if self._inline:
+            return
+        if task is None or task.done() or task.get_loop() is not loop or self._pid != os.getpid():
+            self._pid = os.getpid()
+            self._news = asyncio.Event()
+            self._refresher = loop.create_task(_refresh(weakref.ref(self), self._news))
+        elif self._news is not None:
+            self._news.set()
+
+    def _due(self) -> float | None:
+        cache = self._cache()
+        if cache is None:
+            return None
+        tickets, pause = cache._due()
+        for ticket in tickets:
+            self._spawn(self._run(ticket))
+        return _LONGEST_PAUSE if pause is None else min(pause, _LONGEST_PAUSE)
+
+    def _tell_all(self) -> None:
+        cache = self._cache()
+        if self._client is not None and cache is not None and (events := cache._take_events()):
+            self._tell(events)
+
+    def _alive(self) -> BaseCache:
+        cache = self._cache()
+        if cache is None:
+            raise ReferenceError("the cache of this driver is gone")
+        return cache
+
+
+_LONGEST_PAUSE = 60.0
+"""Seconds. Timers stand still while a machine is suspended, so the refresher looks at least this often."""
+
+
+async def _refresh(ref: weakref.ref[AsyncDriver], news: asyncio.Event) -> None:
+    """Keep a cache's secrets fresh until the cache is gone."""
+    while True:
+        driver = ref()
+        pause = driver._due() if driver is not None else None
+        if pause is None:
+            return
+        del driver
+        try:
+            await asyncio.wait_for(news.wait(), pause)
+        except (TimeoutError, asyncio.TimeoutError):
+            pass
+        news.clear()
+
+
+async def _wait(flight: Flight, patience: float | None) -> bool:
+    """Wait for a fetch. False: patience ended first."""
+    loop = asyncio.get_running_loop()
+    ended = loop.create_future()
+
+    def wake() -> None:
+        try:
+            loop.call_soon_threadsafe(_set, ended)
+        except RuntimeError:  # the loop has been closed meanwhile, and nobody waits any more
+            pass
+
+    if not flight.on_done(wake):
+        return True
+    done, _ = await asyncio.wait({ended}, timeout=patience)
+    return bool(done)
+
+
+def _set(future: asyncio.Future[None]) -> None:
+    if not future.done():
+        future.set_result(None)
+
+
+__all__ = ["AsyncSecretCache"]

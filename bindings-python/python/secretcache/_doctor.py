@@ -1,0 +1,92 @@
+"""Which implementation serves the import name `aws_secretsmanager_caching`, and how to mend it.
+
+AWS's distribution and this one both install a package of that name. pip lets the later overwrite the files of the
+earlier, and removing either removes files of both. So the state on disk is looked at, not what pip believes.
+"""
+
+from __future__ import annotations
+
+import os
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Literal
+
+    State = Literal["ours", "theirs", "missing", "mixed"]
+
+_PACKAGE = os.path.join(
+    os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "aws_secretsmanager_caching"
+)
+_FILES = ("__init__.py", "secret_cache.py", "config.py", "decorators.py")
+_MEND = "pip uninstall --yes aws-secretsmanager-caching; pip install --force-reinstall --no-deps secretcache"
+
+
+def state() -> State:
+    """Look at the package's files beside this package."""
+    ours = [_is_ours(os.path.join(_PACKAGE, name)) for name in _FILES]
+    if all(ours):
+        return "ours"
+    if all(each is None for each in ours):
+        return "missing"
+    return "theirs" if not any(ours) else "mixed"
+
+
+def quick_warning() -> str | None:
+    """Say what is wrong, reading one small file only: this runs at every import."""
+    is_ours = _is_ours(os.path.join(_PACKAGE, "__init__.py"))
+    if is_ours:
+        return None
+    what = "is gone" if is_ours is None else "is that of AWS's library, which was installed later"
+    return (
+        f"the package aws_secretsmanager_caching that came with secretcache {what}; `import secretcache` works, the "
+        f"drop-in does not. `python -m secretcache doctor` says more. To mend it: {_MEND}"
+    )
+
+
+def report() -> tuple[list[str], bool]:
+    """Describe the installation in lines, and tell whether all is well."""
+    from . import __version__, _core
+    from ._transport import reason_for_botocore
+
+    found = state()
+    lines = [f"secretcache {__version__}, extension module {_core.__file__}"]
+    lines += [f"  distribution that claims aws_secretsmanager_caching: {name}" for name in _claimants()]
+    lines.append(
+        {
+            "ours": "`import aws_secretsmanager_caching` gives secretcache's drop-in: all is well",
+            "theirs": "`import aws_secretsmanager_caching` gives AWS's library: it was installed after secretcache",
+            "missing": "`import aws_secretsmanager_caching` fails: uninstalling AWS's library took its files along",
+            "mixed": "aws_secretsmanager_caching is a mixture of AWS's library and secretcache's drop-in",
+        }[found]
+    )
+    if found != "ours":
+        lines.append(f"to have the drop-in:       {_MEND}")
+    if found in ("theirs", "mixed"):
+        lines.append(
+            "to have AWS's library:     pip install --force-reinstall --no-deps aws-secretsmanager-caching"
+        )
+    reason = reason_for_botocore()
+    lines.append(f"transport of a cache without a client: {'botocore: ' + reason if reason else 'native'}")
+    for name in ("AWS_REGION", "AWS_DEFAULT_REGION", "AWS_PROFILE", "AWS_ENDPOINT_URL", "AWS_CA_BUNDLE"):
+        if os.environ.get(name):
+            lines.append(f"  {name}={os.environ[name]}")
+    return lines, found == "ours"
+
+
+def _claimants() -> list[str]:
+    from importlib import metadata
+
+    names = set()
+    for distribution in metadata.distributions():
+        files = distribution.files or []
+        if any(file.parts[:1] == ("aws_secretsmanager_caching",) for file in files):
+            names.add(f"{distribution.metadata['Name']} {distribution.version}")
+    return sorted(names)
+
+
+def _is_ours(path: str) -> bool | None:
+    try:
+        with open(path, "rb") as file:
+            return b"secretcache" in file.read(2048)
+    except OSError:
+        return None
