@@ -8,6 +8,7 @@ import os
 import platform
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -15,6 +16,8 @@ from typing import Any
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
 sys.path.insert(0, str(HERE.parent / "tools"))
+
+import library  # noqa: E402
 
 from endpoint import Endpoint  # noqa: E402
 from figures import Figure, nano, ratio, table, write  # noqa: E402
@@ -44,12 +47,12 @@ def main() -> None:
         raise SystemExit("not every figure was reached")
 
 
-def fill() -> None:
-    """Store a thousand secrets."""
+def fill(count: int = 1000) -> None:
+    """Store so many secrets."""
     import boto3
 
     client = boto3.client("secretsmanager")
-    for number in range(1000):
+    for number in range(count):
         client.create_secret(Name=f"bench/{number}", SecretString="value")
 
 
@@ -85,6 +88,42 @@ def hits(endpoint: Endpoint, official: str) -> list[Figure]:
 
 def cold(endpoint: Endpoint, official: str) -> list[Figure]:
     """A process from its start to its first secret."""
+    return start_up("import and first secret", official)
+
+
+def cold_https(endpoint: Endpoint, official: str) -> list[Figure]:
+    """The same over HTTPS, with a certificate of a private authority."""
+    with tempfile.TemporaryDirectory() as folder:
+        authority, certificate, key = private_authority(Path(folder))
+        options = ("--tls-cert", certificate, "--tls-key", key)
+        with Endpoint(endpoint.profile, *options) as secure:
+            ambient = dict(os.environ)
+            os.environ.update(secure.environment | {"AWS_CA_BUNDLE": authority})
+            try:
+                fill(1)
+                return start_up("import and first secret over HTTPS", official)
+            finally:
+                os.environ.update(ambient)
+                os.environ.pop("AWS_CA_BUNDLE") if "AWS_CA_BUNDLE" not in ambient else None
+
+
+def private_authority(folder: Path) -> tuple[str, str, str]:
+    """Make a certificate authority and a certificate for loopback; give the paths of CA, certificate and key."""
+    made = ["ca.pem", "ca.key", "server.pem", "server.key", "server.csr", "names"]
+    ca, ca_key, server, key, request, names = (str(folder / name) for name in made)
+    Path(names).write_text("subjectAltName=IP:127.0.0.1\nbasicConstraints=CA:FALSE\n")
+    new = ["openssl", "req", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes"]
+    sign = ["openssl", "x509", "-req", "-CA", ca, "-CAkey", ca_key, "-CAcreateserial", "-days", "2"]
+    for command in (
+        [*new, "-x509", "-days", "2", "-subj", "/CN=a private authority", "-keyout", ca_key, "-out", ca],
+        [*new, "-subj", "/CN=localhost", "-keyout", key, "-out", request],
+        [*sign, "-in", request, "-extfile", names, "-out", server],
+    ):
+        subprocess.run(command, check=True, capture_output=True)
+    return ca, server, key
+
+
+def start_up(what: str, official: str) -> list[Figure]:
     cpu: dict[str, list[float]] = {}
     memory: dict[str, list[float]] = {}
     for turn in range(15):
@@ -100,8 +139,8 @@ def cold(endpoint: Endpoint, official: str) -> list[Figure]:
     peak, my_peak, their_peak = ratio(memory["ours"], memory["theirs"], median)
     peaks = f"{my_peak / 1024:.1f} MiB, theirs {their_peak / 1024:.1f} MiB"
     return [
-        Figure("import and first secret: CPU against 1.2.0", mine / other, 0.2, detail=detail),
-        Figure("the same: peak memory against 1.2.0", peak, 0.6, detail=peaks),
+        Figure(f"{what}: CPU against 1.2.0", mine / other, 0.2, detail=detail),
+        Figure(f"{what}: peak memory against 1.2.0", peak, 0.6, detail=peaks),
     ]
 
 
@@ -145,6 +184,13 @@ def rust(endpoint: Endpoint, official: str) -> list[Figure]:
             detail=f"{scale:.2f} times one thread, independent loops {alone:.2f}",
         ),
         Figure(
+            "1,000 secrets in use for a day, in Rust: calls for each",
+            found["calls a day"],
+            found["budget a day"],
+            unit="",
+            detail="simulated; interval 300 s",
+        ),
+        Figure(
             f"{CROWD:,} first reads at once in Rust: calls", made, 1, unit="", detail="asynchronous tasks"
         ),
     ]
@@ -156,7 +202,17 @@ def wheel(endpoint: Endpoint, official: str) -> list[Figure]:
     return [Figure("wheel", path.stat().st_size / 1e6, 6, unit="MB", detail=path.name)]
 
 
-PARTS = {"hits": hits, "cold": cold, "crowd": crowd, "rust": rust, "wheel": wheel}
+PARTS = {
+    "hits": hits,
+    "cold": cold,
+    "https": cold_https,
+    "crowd": crowd,
+    "prefetch": library.prefetch,
+    "readers": library.readers,
+    "interpreters": library.interpreters,
+    "rust": rust,
+    "wheel": wheel,
+}
 
 
 def calls(endpoint: Endpoint) -> int:

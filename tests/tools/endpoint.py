@@ -15,14 +15,17 @@ ROOT = Path(__file__).resolve().parents[2]
 class Endpoint:
     """A Secrets Manager endpoint on a free loopback port, stopped at the end of the `with` block."""
 
-    def __init__(self, profile: str = "debug") -> None:
+    def __init__(self, profile: str = "debug", *options: str) -> None:
+        self.profile = profile
         command = ROOT / "target" / profile / "secretcache"
         if not command.exists():
             raise RuntimeError(f"{command} is missing; `make test` and `make demo` build it")
         # A file and not a pipe: it logs a request before it answers, so the count is exact at any moment.
         self._log = tempfile.NamedTemporaryFile("a")  # noqa: SIM115
         self._forgotten: Counter[str] = Counter()
-        self._process = subprocess.Popen([command, "local", "--port", "0", "--verbose"], stdout=self._log)
+        self._process = subprocess.Popen(
+            [command, "local", "--port", "0", "--verbose", *options], stdout=self._log
+        )
         self.url = self._wait_for_url()
 
     @property
@@ -70,9 +73,9 @@ class Endpoint:
 
     def _wait_for_url(self) -> str:
         deadline = time.monotonic() + 10
-        while "http://" not in (logged := self._logged()) or "\n" not in logged:
+        while "://" not in (logged := self._logged()) or "\n" not in logged:
             if self._process.poll() is not None or time.monotonic() > deadline:
                 self._process.kill()
                 raise RuntimeError(f"the endpoint did not start: {logged!r}")
             time.sleep(0.01)
-        return "http://" + logged.partition("http://")[2].split()[0]
+        return next(word for word in logged.split() if word.startswith("http"))

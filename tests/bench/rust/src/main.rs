@@ -10,7 +10,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use aws_secretsmanager_caching::SecretsManagerCachingClient;
-use secretcache::SecretCache;
+use secretcache::{Answer, Cache, Config, Fetched, Lookup, Now, SecretCache, Selector};
 use serde_json::json;
 use tokio::runtime::Runtime;
 
@@ -45,6 +45,9 @@ fn main() -> Result<(), Failure> {
     }
     let mut found = json!(rounds);
     found["other calls"] = json!(2); // the first read of each of the two caches
+    found["calls a day"] = json!(calls_a_day(1000)?);
+    // A refresh is due after half of the interval at the earliest.
+    found["budget a day"] = json!(2 * 86_400 / Config::default().ttl.as_secs() + 1);
     println!("{found}");
     Ok(())
 }
@@ -62,6 +65,28 @@ async fn first_reads(count: usize) -> Result<(), Failure> {
         assert!(task.await??);
     }
     Ok(())
+}
+
+/// Calls for each of so many secrets that are read every second of a simulated day: each first read and each refresh.
+fn calls_a_day(secrets: usize) -> Result<f64, Failure> {
+    let cache = Cache::new(Config::default(), 7)?;
+    let ids: Vec<_> = (0..secrets).map(|number| format!("bench/{number}")).collect();
+    let mut calls = 0_usize;
+    for second in 1..=86_400 {
+        let now = Now::default().plus(Duration::from_secs(second));
+        let mut tickets = cache.due(now).tickets;
+        for id in &ids {
+            match cache.lookup(id, Selector::CURRENT, now) {
+                Lookup::HitDue(_, ticket) | Lookup::Lead(ticket, _) => tickets.push(ticket),
+                _ => {}
+            }
+        }
+        for ticket in tickets {
+            calls += 1;
+            ticket.complete(Ok(Answer::value(Fetched::string("version", "value"))), now);
+        }
+    }
+    Ok(calls as f64 / secrets as f64)
 }
 
 fn read(cache: &SecretCache) {
