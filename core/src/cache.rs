@@ -104,6 +104,7 @@ impl Cache {
     }
 
     /// The value, if it is in memory and needs no look. Takes no lock, allocates nothing, copies nothing.
+    // Always inlined, here and in what calls it: passing the result through memory takes as long as the look-up.
     #[inline(always)]
     pub fn hit(&self, id: &str, selector: Selector<'_>, now: Coarse) -> Option<Hit<'_>> {
         let guard: LocalGuard<'_> = self.0.map.guard();
@@ -154,8 +155,13 @@ impl Cache {
         let facts = record.lines[place].facts(record.ttl, now);
         let secret = record.lines[place].secret.clone();
         let decision = decide(&facts, &shared.config);
-        if !matches!(decision, Decision::Await { .. } | Decision::Fail) {
-            record.lines[place].served = *now;
+        match decision {
+            Decision::Await { .. } | Decision::Fail => {}
+            // Nobody looks again before the backoff ends.
+            Decision::Serve { span } | Decision::ServeLastKnown { span } if facts.backing_off.is_some() => {
+                record.lines[place].served = now.plus(span);
+            }
+            _ => record.lines[place].served = *now,
         }
         match (decision, secret) {
             (Decision::Serve { span }, Some(secret)) => {
@@ -168,6 +174,11 @@ impl Cache {
             (Decision::ServeLastKnown { span }, Some(secret)) => {
                 shared.tell_stale(record, place, now, events);
                 Lookup::Hit(shared.serve(secret, span, Freshness::Stale, now))
+            }
+            (Decision::ServeLastKnownAndRefresh { span }, Some(secret)) => {
+                shared.tell_stale(record, place, now, events);
+                let ticket = shared.lead(state, record_id, place, now, Purpose::Refresh);
+                Lookup::HitDue(shared.serve(secret, span, Freshness::Stale, now), ticket)
             }
             (Decision::Await { fallback }, _) => {
                 let counters = &mut state.counters;
@@ -314,7 +325,13 @@ impl Cache {
             (Decision::Await { .. } | Decision::ServeAndRefresh { .. }, Some(flight), _) => {
                 Some(Lookup::Follow(Waiter::new(Arc::clone(flight), None)))
             }
-            (Decision::Await { .. } | Decision::ServeAndRefresh { .. }, None, _) => {
+            (
+                Decision::Await { .. }
+                | Decision::ServeAndRefresh { .. }
+                | Decision::ServeLastKnownAndRefresh { .. },
+                None,
+                _,
+            ) => {
                 let ticket = self.0.lead(state, record_id, place, &now, Purpose::Refresh);
                 let waiter = ticket.waiter();
                 Some(Lookup::Lead(ticket, waiter))

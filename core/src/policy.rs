@@ -17,11 +17,14 @@ pub(crate) struct Facts {
     pub(crate) backing_off: Option<Duration>,
     /// The last failure, if unanswered by a success, was a denial rather than a failure to ask.
     pub(crate) denied: bool,
+    /// The last try failed, whether its backoff is over or not.
+    pub(crate) failing: bool,
     /// A request is under way.
     pub(crate) in_flight: bool,
     /// A reader has already waited out its patience on the request under way.
     pub(crate) overdue: bool,
-    /// Since readers were last served while the request was under way; see [`LOOK`].
+    /// Since readers were last served, or could be without a look, while the request was under way or the last one's
+    /// failure asked for patience; see [`LOOK`].
     pub(crate) unread_for: Duration,
 }
 
@@ -40,6 +43,8 @@ pub(crate) enum Decision {
     ServeAndRefresh { span: Duration },
     /// The last-known value although it is past its freshness, for a further span.
     ServeLastKnown { span: Duration },
+    /// The last-known value, and somebody must try again beside the readers.
+    ServeLastKnownAndRefresh { span: Duration },
     /// A fetch must run (or is running); with a fallback the reader waits no longer than `max_wait`.
     Await { fallback: bool },
     /// The failure, until its backoff ends.
@@ -77,6 +82,10 @@ pub(crate) fn decide(facts: &Facts, config: &Config) -> Decision {
         (false, false) => Decision::ServeAndRefresh { span: look.min(left) },
         (false, true) => Decision::Serve { span: look.min(left) },
         (true, true) if facts.overdue || facts.unread_for <= GAP => Decision::ServeLastKnown { span: look },
+        // Who reads all through an outage does not wait for the next try either.
+        (true, false) if facts.failing && facts.unread_for <= GAP && !facts.ttl.is_zero() => {
+            Decision::ServeLastKnownAndRefresh { span: look }
+        }
         (true, _) => Decision::Await { fallback: true },
     }
 }
@@ -109,6 +118,7 @@ mod tests {
             ttl: TTL,
             backing_off: None,
             denied: false,
+            failing: false,
             in_flight: false,
             overdue: false,
             unread_for: Duration::from_secs(60),
@@ -151,6 +161,17 @@ mod tests {
     }
 
     #[test]
+    fn a_try_in_an_outage_keeps_nobody_waiting_who_reads_all_the_time() {
+        let config = Config::default();
+        let read_until_now = Facts { failing: true, unread_for: Duration::ZERO, ..facts(1_000) };
+        assert_eq!(decide(&read_until_now, &config), Decision::ServeLastKnownAndRefresh { span: LOOK });
+        let come_back = Facts { unread_for: Duration::from_secs(60), ..read_until_now };
+        assert_eq!(decide(&come_back, &config), Decision::Await { fallback: true });
+        let every_time = Facts { ttl: Duration::ZERO, ..read_until_now };
+        assert_eq!(decide(&every_time, &config), Decision::Await { fallback: true });
+    }
+
+    #[test]
     fn a_denial_may_end_serving() {
         let denied = Facts { denied: true, backing_off: Some(Duration::from_secs(7)), ..facts(1_000) };
         assert!(matches!(decide(&denied, &Config::default()), Decision::ServeLastKnown { .. }));
@@ -168,17 +189,17 @@ mod tests {
         #[test]
         fn nothing_is_served_beyond_max_stale(
             age in 0u64..10_000, after in 0u64..300, max_stale in 1u64..10_000, wait in prop::option::of(0u64..100),
-            in_flight: bool, overdue: bool, denied: bool,
+            in_flight: bool, overdue: bool, denied: bool, failing: bool, unread_for in 0u64..10,
         ) {
             let max_stale = Duration::from_secs(max_stale);
             let config = Config { max_stale: Some(max_stale), ..Config::default() };
             let facts = Facts {
                 refresh_after: Duration::from_secs(after), backing_off: wait.map(Duration::from_secs),
-                in_flight, overdue, denied, ..facts(age)
+                unread_for: Duration::from_secs(unread_for), in_flight, overdue, denied, failing, ..facts(age)
             };
             let span = match decide(&facts, &config) {
                 Decision::Serve { span } | Decision::ServeAndRefresh { span }
-                | Decision::ServeLastKnown { span } => span,
+                | Decision::ServeLastKnown { span } | Decision::ServeLastKnownAndRefresh { span } => span,
                 Decision::Await { fallback } => {
                     prop_assert!(!fallback || Duration::from_secs(age) < max_stale);
                     return Ok(());

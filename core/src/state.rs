@@ -213,6 +213,7 @@ impl Line {
             ttl,
             backing_off: self.backing_off(now),
             denied: self.denied(),
+            failing: self.failure.is_some(),
             in_flight: self.flight.is_some(),
             overdue: self.overdue,
             unread_for: now.since(&self.served),

@@ -218,9 +218,11 @@ impl Ticket {
         let facts = line.facts(ttl, now);
         match decide(&facts, &shared.config) {
             Decision::Serve { span } => {
+                line.served = now.plus(span);
                 secret.version().serving.serve_until(now.coarse.plus(span), Freshness::Fresh);
             }
             Decision::ServeLastKnown { span } => {
+                line.served = now.plus(span);
                 secret.version().serving.serve_until(now.coarse.plus(span), Freshness::Stale);
                 shared.tell_stale(record, place, now, events);
             }

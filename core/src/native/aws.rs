@@ -230,6 +230,9 @@ where
     match &error {
         SdkError::ServiceError(context) => {
             let status = context.raw().status().as_u16();
+            if context.raw().status().is_success() {
+                return not_understood(operation, status);
+            }
             let metadata = context.err().meta();
             let code = metadata.code().unwrap_or("Unknown");
             let message = metadata.message().unwrap_or("the service gave no reason");
@@ -249,12 +252,16 @@ where
             Error::new(ErrorKind::Timeout, format!("{operation}: no connection in time"))
         }
         SdkError::ResponseError(context) => {
-            let status = context.raw().status().as_u16();
-            let kind = if status >= 500 { ErrorKind::ServiceUnavailable } else { ErrorKind::InvalidResponse };
-            Error::new(kind, format!("{operation}: the answer (HTTP {status}) could not be understood"))
+            not_understood(operation, context.raw().status().as_u16())
         }
         _ => not_sent(operation, &error),
     }
+}
+
+/// An answer that is none of the protocol's. The SDK takes a broken body of a success for an error without a code.
+fn not_understood(operation: &str, status: u16) -> Error {
+    let kind = if status >= 500 { ErrorKind::ServiceUnavailable } else { ErrorKind::InvalidResponse };
+    Error::new(kind, format!("{operation}: the answer (HTTP {status}) could not be understood"))
 }
 
 /// A request that never got an answer: no credentials, or no connection.

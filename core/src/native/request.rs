@@ -58,7 +58,7 @@ impl<'a> Request<'a> {
     /// # Errors
     ///
     /// Why the secret could not be had, if there is no last-known value to serve.
-    #[inline]
+    #[inline(always)]
     pub fn wait(self) -> Result<Hit<'a>, Error> {
         match self.cache.hit(self.id, self.selector) {
             Some(hit) => Ok(hit),

@@ -107,7 +107,7 @@ impl SecretCache {
     }
 
     /// The value, if it is in memory and fresh. Takes no lock, allocates nothing.
-    #[inline]
+    #[inline(always)]
     pub fn hit(&self, id: &str, selector: Selector<'_>) -> Option<Hit<'_>> {
         self.0.live.get()?.cache.hit(id, selector, SystemClock::coarse())
     }
