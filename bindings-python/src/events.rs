@@ -2,7 +2,6 @@
 
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::thread;
 
 use pyo3::prelude::*;
 use secretcache::{ErrorKind, Event, Listener, LogLimiter, PerProcess, SystemClock};
@@ -59,7 +58,7 @@ pub(crate) fn later(task: impl FnOnce() + Send + 'static) {
     let sender = THREAD.get_or_try_make(|| {
         let (sender, receiver): (_, Receiver<Task>) = channel();
         let run = move || receiver.into_iter().for_each(|task| task());
-        thread::Builder::new().name("secretcache-events".into()).spawn(run).map(|_| Mutex::new(sender))
+        secretcache::spawn_thread("secretcache-events", run).map(|()| Mutex::new(sender))
     });
     if let Ok(sender) = sender {
         // A send fails only if the thread is gone; then there is nobody to tell.

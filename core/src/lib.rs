@@ -66,7 +66,7 @@ pub use id::{AWSCURRENT, AWSPENDING, AWSPREVIOUS, OwnedSelector, Selector};
 #[cfg(feature = "aws")]
 pub use native::{
     Builder, Credentials, Get, LogLimiter, Options, PerProcess, Request, SecretCache, Started, SystemClock,
-    fresh_seed, generation, shutdown, wait_for,
+    fresh_seed, generation, shutdown, spawn_thread, wait_for,
 };
 pub use secret::{Fetched, Secret, Slot, Value};
 #[cfg(feature = "aws")]

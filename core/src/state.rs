@@ -70,7 +70,7 @@ pub(crate) struct Line {
     pub(crate) answered: u64,
     /// A reader has waited out its patience on the flight.
     pub(crate) overdue: bool,
-    /// When readers were last served while the flight was under way.
+    /// When readers were last served, or could be without a look, while a flight was under way or after it failed.
     pub(crate) served: Now,
     /// The current spell of staleness has been told.
     pub(crate) stale_told: bool,

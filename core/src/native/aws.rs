@@ -251,9 +251,7 @@ where
         SdkError::DispatchFailure(dispatch) if dispatch.is_timeout() => {
             Error::new(ErrorKind::Timeout, format!("{operation}: no connection in time"))
         }
-        SdkError::ResponseError(context) => {
-            not_understood(operation, context.raw().status().as_u16())
-        }
+        SdkError::ResponseError(context) => not_understood(operation, context.raw().status().as_u16()),
         _ => not_sent(operation, &error),
     }
 }
@@ -269,13 +267,13 @@ fn not_sent(operation: &'static str, error: &(dyn StdError + 'static)) -> Error 
     let credentials = causes(error).find_map(|cause| cause.downcast_ref::<CredentialsError>());
     let reason = root_cause(error);
     match credentials {
-        Some(CredentialsError::CredentialsNotLoaded(_)) => Error::new(
-            ErrorKind::NoCredentials,
-            "no AWS credentials were found: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, log in with a profile, \
-             or give the machine a role",
-        ),
-        Some(_) => {
-            Error::new(ErrorKind::NoCredentials, format!("the AWS credentials could not be loaded: {reason}"))
+        Some(credentials) => {
+            let problem = match credentials {
+                CredentialsError::CredentialsNotLoaded(_) => "no AWS credentials were found".to_owned(),
+                _ => format!("no AWS credentials could be loaded ({reason})"),
+            };
+            let text = "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, log in with a profile, or give the machine a role";
+            Error::new(ErrorKind::NoCredentials, format!("{problem}: {text}"))
         }
         None => {
             let text = format!("{operation}: the endpoint could not be reached: {reason}");

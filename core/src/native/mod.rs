@@ -22,6 +22,6 @@ pub use log::LogLimiter;
 pub use options::{Credentials, Options};
 pub use process::{PerProcess, fresh_seed, generation};
 pub use request::{Get, Request};
-pub use runtime::shutdown;
+pub use runtime::{shutdown, spawn_thread};
 pub use secret_cache::{SecretCache, Started};
 pub use wait::wait_for;

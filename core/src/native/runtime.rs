@@ -3,6 +3,7 @@
 use std::cell::Cell;
 use std::io;
 use std::sync::Mutex;
+use std::thread;
 use std::time::Duration;
 
 use tokio::runtime::{Builder, Handle, Runtime};
@@ -60,6 +61,21 @@ pub fn shutdown(patience: Duration) {
     if let Some(runtime) = runtime {
         runtime.shutdown_timeout(patience);
     }
+}
+
+/// Starts a thread that, like those of the runtime, takes no signals and forgets its parent's pinning and priority.
+/// For bindings that need one of their own.
+///
+/// # Errors
+///
+/// That the system has no thread to give.
+pub fn spawn_thread(name: &str, work: impl FnOnce() + Send + 'static) -> io::Result<()> {
+    let _blocked = signals::block();
+    let work = move || {
+        scheduling::forget_inherited();
+        work();
+    };
+    thread::Builder::new().name(name.to_owned()).spawn(work).map(drop)
 }
 
 thread_local!(static OWN_THREAD: Cell<bool> = const { Cell::new(false) });

@@ -21,7 +21,10 @@ fn a_new_version_arrives_without_anybody_asking_for_it() {
     let Event::NewVersion { secret_id, old_version_id, new_version_id, .. } = event else {
         panic!("{event}");
     };
-    assert_eq!((&*secret_id, old_version_id.as_deref(), new_version_id.as_deref()), ("db", Some("v1"), Some("v2")));
+    assert_eq!(
+        (&*secret_id, old_version_id.as_deref(), new_version_id.as_deref()),
+        ("db", Some("v1"), Some("v2"))
+    );
     assert_eq!(cache.peek("db").unwrap().string().unwrap(), "value-2");
     assert_eq!(script.calls()[1..], ["describe db", "fetch db stage AWSCURRENT"]);
 }

@@ -1,0 +1,14 @@
+"""Is interrupted while it waits for a secret, and reads it again. Arguments: transport, secret id."""
+
+import os
+import sys
+
+from trouble import Control
+
+transport, secret_id = sys.argv[1:]
+cache = Control(os.environ["AWS_ENDPOINT_URL"]).cache(transport, 4)
+try:
+    cache.get_secret_string(secret_id)
+except KeyboardInterrupt:
+    print("interrupted", flush=True)
+print(cache.get_secret_string(secret_id), flush=True)

@@ -1,0 +1,321 @@
+"""The service has a bad day: what readers see of it, through either transport."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import Any
+
+import botocore.exceptions as theirs
+import pytest
+
+from secretcache import errors
+from support import eventually
+from trouble import TRANSPORTS, Trouble
+
+DELAY = 1.2
+"""Seconds by which troubled answers are late: a reader that waits for one is seen to."""
+
+
+@dataclass
+class Misfortune:
+    """One kind of trouble: how it is made, and which errors a reader without a value gets."""
+
+    effect: Any
+    native: type[Exception]
+    boto3: type[Exception]
+    text: str | None = None
+    operations: tuple[str, ...] = ()
+    begin: Callable[[Any, str], Any] | None = None
+    end: Callable[[Any, str], Any] | None = None
+    native_too: type[Exception] = field(default=errors.SecretCacheError)
+
+    def start(self, trouble: Trouble, asm: Any, secret_id: str) -> None:
+        """Begin it, for one secret."""
+        if self.begin:
+            self.begin(asm, secret_id)
+        trouble.fault(self.effect, *self.operations, secret_id=secret_id, delay_ms=int(DELAY * 1000))
+
+
+def service_says(code: str, message: str, kind: type[Exception], *operations: str, status: int = 400) -> Misfortune:
+    effect = {"error": {"type": code, "message": message, "status": status}}
+    return Misfortune(effect, kind, theirs.ClientError, code, operations, native_too=theirs.ClientError)
+
+
+def delete(asm: Any, secret_id: str) -> None:
+    asm.delete_secret(SecretId=secret_id, RecoveryWindowInDays=7)
+
+
+def restore(asm: Any, secret_id: str) -> None:
+    asm.restore_secret(SecretId=secret_id)
+
+
+MISFORTUNES = {
+    "credentials expired": service_says(
+        "ExpiredTokenException", "The security token is expired", errors.InvalidCredentialsError
+    ),
+    "throttled": Misfortune(
+        "throttle",
+        errors.ThrottledError,
+        theirs.ClientError,
+        "ThrottlingException",
+        native_too=theirs.ClientError,
+    ),
+    "service error": service_says(
+        "InternalServiceError", "try again", errors.ServiceUnavailableError, status=500
+    ),
+    "service unavailable": service_says(
+        "ServiceUnavailable", "try again", errors.ServiceUnavailableError, status=503
+    ),
+    "access revoked": Misfortune(
+        "deny",
+        errors.AccessDeniedError,
+        theirs.ClientError,
+        "AccessDeniedException",
+        native_too=theirs.ClientError,
+    ),
+    "key disabled": service_says(
+        "DecryptionFailure", "the key is disabled", errors.KeyUnavailableError, "GetSecretValue"
+    ),
+    "deleted": Misfortune(
+        None,
+        errors.SecretDeletedError,
+        theirs.ClientError,
+        "InvalidRequestException",
+        (),
+        delete,
+        restore,
+        theirs.ClientError,
+    ),
+    "connections reset": Misfortune(
+        "reset",
+        errors.EndpointConnectionError,
+        theirs.ConnectionClosedError,
+        native_too=theirs.EndpointConnectionError,
+    ),
+    "no answer": Misfortune(
+        "hang", errors.RequestTimeoutError, theirs.ReadTimeoutError, native_too=theirs.ReadTimeoutError
+    ),
+    # boto3 takes such an answer for one without members, so the version is missing in it.
+    "malformed answers": Misfortune("malformed", errors.InvalidResponseError, errors.VersionNotFoundError),
+}
+CASES = [pytest.param(t, m, id=f"{t}-{m.replace(' ', '-')}") for t in TRANSPORTS for m in MISFORTUNES]
+
+
+@pytest.fixture(scope="module")
+def trouble() -> Iterator[Trouble]:
+    """Run an endpoint for this file."""
+    with Trouble() as trouble:
+        yield trouble
+
+
+@pytest.fixture(scope="module")
+def asm(trouble: Trouble) -> Any:
+    """Provide a boto3 client to set things up with."""
+    return trouble.client()
+
+
+def patience(transport: str, name: str) -> float:
+    """Seconds for an attempt: room for the SDK's three, with its pauses, except where no answer comes anyhow."""
+    return 1.5 if transport == "boto3" or name == "no answer" else 3.0
+
+
+@dataclass
+class Seen:
+    """What the readers of one secret saw."""
+
+    values: set[str] = field(default_factory=set)
+    errors: list[Exception] = field(default_factory=list)
+    slowest: float = 0.0
+    failures: dict[str, int] = field(default_factory=dict)
+
+
+def read(cache: Any, secret_id: str, seen: Seen) -> None:
+    start = time.monotonic()
+    try:
+        seen.values.add(cache.get_secret_string(secret_id))
+    except Exception as error:
+        seen.errors.append(error)
+    seen.slowest = max(seen.slowest, time.monotonic() - start)
+
+
+def watch_readers(trouble: Trouble, asm: Any, transport: str) -> dict[str, tuple[Seen, Seen]]:
+    """Read a secret for each misfortune, all the time, while each has its own; then see them all end."""
+    ids = {name: f"in-use/{transport}/{name.replace(' ', '-')}" for name in MISFORTUNES}
+    settings = {"refresh_interval": 1, "max_wait": 30}
+    caches = {name: trouble.cache(transport, patience(transport, name), **settings) for name in ids}
+    during = {name: Seen() for name in ids}
+    after = {name: Seen() for name in ids}
+
+    def read_all(seen: dict[str, Seen], done: Callable[[], bool]) -> None:
+        deadline = time.monotonic() + 30
+        while not done() and time.monotonic() < deadline:
+            for name, secret_id in ids.items():
+                read(caches[name], secret_id, seen[name])
+            time.sleep(0.01)
+
+    def all_failed_twice() -> bool:
+        return all(sum(cache.stats()["failures"].values()) >= 2 for cache in caches.values())
+
+    def all_new() -> bool:
+        return all("two" in seen.values for seen in after.values())
+
+    for name, secret_id in ids.items():
+        asm.create_secret(Name=secret_id, SecretString="one")
+        read(caches[name], secret_id, during[name])
+        during[name].slowest = 0.0
+    for name, secret_id in ids.items():
+        # A new version, so that refreshes want the value too and not only its description.
+        asm.put_secret_value(SecretId=secret_id, SecretString="two")
+        MISFORTUNES[name].start(trouble, asm, secret_id)
+    read_all(during, all_failed_twice)
+    for name, secret_id in ids.items():
+        during[name].failures = caches[name].stats()["failures"]
+        if end := MISFORTUNES[name].end:
+            end(asm, secret_id)
+    trouble.calm()
+    read_all(after, all_new)
+    for cache in caches.values():
+        cache.close()
+    return {name: (during[name], after[name]) for name in ids}
+
+
+@pytest.fixture(scope="module")
+def in_use(trouble: Trouble, asm: Any) -> Callable[[str, str], tuple[Seen, Seen]]:
+    """Look up what readers of a secret in use saw; all misfortunes of a transport happen at the same time."""
+    watched: dict[str, dict[str, tuple[Seen, Seen]]] = {}
+
+    def seen(transport: str, name: str) -> tuple[Seen, Seen]:
+        if transport not in watched:
+            watched[transport] = watch_readers(trouble, asm, transport)
+        return watched[transport][name]
+
+    return seen
+
+
+@pytest.mark.parametrize(("transport", "name"), CASES)
+def test_readers_of_a_value_in_use_notice_nothing(in_use: Any, transport: str, name: str) -> None:
+    during, after = in_use(transport, name)
+    assert sum(during.failures.values()) >= 2, "there was no trouble"
+    assert during.errors == []
+    assert during.values == {"one"} or during.values == {"one", "two"}
+    assert during.slowest < DELAY * 0.6, "a reader waited for the service"
+    assert after.errors == []
+    assert "two" in after.values, "the trouble is over, and the new value has not come"
+
+
+def watch_late_readers(trouble: Trouble, asm: Any, transport: str) -> dict[str, dict[str, Any]]:
+    """Come back to secrets that nobody has read for a while, when each has its own misfortune."""
+    ids = {name: f"idle/{transport}/{name.replace(' ', '-')}" for name in MISFORTUNES}
+    settings = {"refresh_interval": 0.5, "max_wait": 0.4, "max_stale": 5}
+    caches = {name: trouble.cache(transport, patience(transport, name), **settings) for name in ids}
+
+    def age(name: str) -> float:
+        return caches[name].stats()["secrets"][0]["age_seconds"]
+
+    def come_back(name: str) -> dict[str, Any]:
+        cache, secret_id, result = caches[name], ids[name], Seen()
+        read(cache, secret_id, result)
+        waited = result.slowest
+        # While the source fails, the last-known value is there at once, until it is too old.
+        while not result.errors and age(name) < 9:
+            before = age(name)
+            read(cache, secret_id, result)
+            if result.errors:
+                break
+            time.sleep(0.02)
+        return {"waited": waited, "seen": result, "oldest": before}
+
+    for name, secret_id in ids.items():
+        asm.create_secret(Name=secret_id, SecretString="one")
+        assert caches[name].get_secret_string(secret_id) == "one"
+    # Each is refreshed once more after its first read, and then left alone.
+    eventually(lambda: [name for name in ids if age(name) < 1], [], within=10)
+    for name, secret_id in ids.items():
+        asm.put_secret_value(SecretId=secret_id, SecretString="two")
+        MISFORTUNES[name].start(trouble, asm, secret_id)
+    with ThreadPoolExecutor(len(ids)) as pool:
+        results = dict(zip(ids, pool.map(come_back, ids), strict=True))
+    for name, secret_id in ids.items():
+        if end := MISFORTUNES[name].end:
+            end(asm, secret_id)
+    trouble.calm()
+    for cache in caches.values():
+        cache.close()
+    return results
+
+
+@pytest.fixture(scope="module")
+def idle(trouble: Trouble, asm: Any) -> Callable[[str, str], dict[str, Any]]:
+    """Look up what late readers saw; all misfortunes of a transport happen at the same time."""
+    watched: dict[str, dict[str, dict[str, Any]]] = {}
+
+    def seen(transport: str, name: str) -> dict[str, Any]:
+        if transport not in watched:
+            watched[transport] = watch_late_readers(trouble, asm, transport)
+        return watched[transport][name]
+
+    return seen
+
+
+@pytest.mark.parametrize(("transport", "name"), CASES)
+def test_a_late_reader_waits_no_longer_than_max_wait_and_gets_the_last_known_value(
+    idle: Any, transport: str, name: str
+) -> None:
+    result = idle(transport, name)
+    assert result["seen"].values == {"one"}
+    assert 0.3 < result["waited"] < DELAY * 0.8, "not max_wait, which is 0.4 s"
+
+
+@pytest.mark.parametrize(("transport", "name"), CASES)
+def test_after_max_stale_readers_get_the_original_error(idle: Any, transport: str, name: str) -> None:
+    result, misfortune = idle(transport, name), MISFORTUNES[name]
+    assert result["oldest"] < 5.2, "served beyond max_stale"
+    (error,) = result["seen"].errors
+    assert isinstance(error, misfortune.native if transport == "native" else misfortune.boto3), repr(error)
+
+
+@pytest.mark.parametrize(("transport", "name"), CASES)
+def test_without_a_value_readers_get_the_original_error_afresh(
+    trouble: Trouble, asm: Any, transport: str, name: str
+) -> None:
+    misfortune, secret_id = MISFORTUNES[name], f"absent/{transport}/{name.replace(' ', '-')}"
+    asm.create_secret(Name=secret_id, SecretString="one")
+    if misfortune.begin:
+        misfortune.begin(asm, secret_id)
+    trouble.fault(misfortune.effect, *misfortune.operations, secret_id=secret_id)
+    trouble.forget_calls()
+    timeout = 0.3 if name == "no answer" else 2.0
+    cache = trouble.cache(transport, timeout, refresh_interval=2)
+    caught = []
+    expected = (misfortune.native, misfortune.native_too) if transport == "native" else (misfortune.boto3,)
+    for _ in range(20):
+        with pytest.raises(expected[0], match=misfortune.text) as info:
+            cache.get_secret_string(secret_id)
+        assert all(isinstance(info.value, each) for each in expected)
+        caught.append(info.value)
+    assert len({id(error) for error in caught}) == 20, "one exception object was raised twice"
+    assert len({depth(error) for error in caught[1:]}) == 1, "tracebacks grow"
+    # The SDK tries thrice where that may help; the cache does not ask again for a while.
+    assert sum(trouble.calls().values()) <= (3 if transport == "native" else 4)
+    if misfortune.end:
+        misfortune.end(asm, secret_id)
+    trouble.calm()
+    eventually(lambda: value_or_none(cache, secret_id), "one")
+    cache.close()
+
+
+def depth(error: BaseException) -> int:
+    frames, step = 0, error.__traceback__
+    while step:
+        frames, step = frames + 1, step.tb_next
+    return frames
+
+
+def value_or_none(cache: Any, secret_id: str) -> str | None:
+    try:
+        return cache.get_secret_string(secret_id)
+    except Exception:
+        return None

@@ -1,0 +1,250 @@
+"""Runs the scenarios that all languages share, on `secretcache.SecretCache` with a scripted client."""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from secretcache import SecretCache
+from support import at_once, eventually, service_error
+
+FOLDER = Path(__file__).resolve().parents[2] / "tests" / "scenarios"
+FIELDS = {"title", "runs", "real_time", "config", "store", "steps"}
+LANGUAGES = {"rust", "python"}
+TIMES = {"ttl": "refresh_interval", "max_wait": "max_wait", "max_stale": "max_stale"}
+OTHERS = {"max_size": "max_size", "stale_on_denied": "stale_on_denied"}
+BESIDE = {
+    "read": {"stage", "version_id", "readers", "value", "error"},
+    "refresh": {"error"},
+    "peek": {"value"},
+}
+MISSING = "Secrets Manager can't find the specified secret."
+
+
+class Store:
+    """A client object over what the scenario says the store holds."""
+
+    def __init__(self, held: dict[str, Any]) -> None:
+        self.held: dict[str, Any] = {}
+        self.change(held)
+        self.fault: dict[str, Any] | None = None
+        self.codes = {"ResourceNotFoundException"}
+        self.calls: list[str] = []
+        self.answers = threading.Event()
+        self.answers.set()
+
+    def change(self, changes: dict[str, Any]) -> None:
+        """Add versions and stages; take stages away that are null."""
+        for name, change in changes.items():
+            assert change.keys() <= {"arn", "versions", "stages"}, change
+            held = self.held.setdefault(name, {"versions": {}, "stages": {}})
+            held["versions"].update(change.get("versions", {}))
+            held["stages"].update(change.get("stages", {}))
+            held["arn"] = change.get("arn", held.get("arn"))
+
+    def describe_secret(self, *, SecretId: str) -> dict[str, Any]:
+        """Answer as boto3's client does."""
+        held = self._call("DescribeSecret", SecretId)
+        labels = {version: self._labels(held, version) for version in held["versions"]}
+        return self._head(held) | {
+            "VersionIdsToStages": {v: stages for v, stages in labels.items() if stages}
+        }
+
+    def get_secret_value(self, *, SecretId: str, VersionId: str) -> dict[str, Any]:
+        """Answer as boto3's client does."""
+        held = self._call("GetSecretValue", SecretId)
+        value = scenario_value(held["versions"][VersionId])
+        field = "SecretBinary" if isinstance(value, bytes) else "SecretString"
+        stages = self._labels(held, VersionId)
+        return self._head(held) | {"VersionId": VersionId, "VersionStages": stages, field: value}
+
+    def _call(self, operation: str, secret_id: str) -> dict[str, Any]:
+        self.calls.append(operation)
+        fault = self.fault
+        self.answers.wait()
+        if fault and operation in fault.get("on", [operation]):
+            self.codes.add(fault["code"])
+            raise service_error(fault["code"], operation, fault["message"])
+        for name, held in self.held.items():
+            if name == secret_id:
+                return held
+        for held in self.held.values():
+            if held["arn"] and secret_id in (held["arn"], held["arn"][:-7]):
+                return held
+        raise service_error("ResourceNotFoundException", operation, MISSING)
+
+    @staticmethod
+    def _head(held: dict[str, Any]) -> dict[str, Any]:
+        return {"ARN": held["arn"]} if held["arn"] else {}
+
+    @staticmethod
+    def _labels(held: dict[str, Any], version_id: str) -> list[str]:
+        return [label for label, version in held["stages"].items() if version == version_id]
+
+
+class World:
+    """One cache, its store, and what it told."""
+
+    def __init__(self, scenario: dict[str, Any]) -> None:
+        self.scale: float = scenario.get("real_time", 1)
+        config = scenario.get("config", {})
+        assert config.keys() <= TIMES.keys() | OTHERS.keys(), config
+        settings = {name: config[key] * self.scale for key, name in TIMES.items() if key in config}
+        settings |= {name: config[key] for key, name in OTHERS.items() if key in config}
+        self.store = Store(scenario["store"])
+        self.cache = SecretCache(client=self.store, **settings)
+        self.told: list[str] = []
+        self.cache.on_new_version(
+            lambda event: self.tell(
+                "new_version", event.secret_id, event.old_version_id, event.new_version_id
+            )
+        )
+        self.cache.on_stale(lambda event: self.tell("stale", event.secret_id))
+        self.cache.on_error(lambda event: self.tell("error", event.secret_id, self.kind_of(event.error)))
+
+    def tell(self, *words: str) -> None:
+        """Note an event, once."""
+        if (event := " ".join(words)) not in self.told:
+            self.told.append(event)
+
+    def kind_of(self, exception: BaseException) -> str:
+        """Name the kind of failure: what the cache counts it as, for the client's own exceptions."""
+        if kind := getattr(exception, "kind", None):
+            return str(kind)
+        code = exception.response["Error"]["Code"]  # type: ignore[attr-defined]
+        assert code in self.store.codes, "the client's exception was not handed on as it was"
+        (kind,) = self.cache.stats()["failures"]
+        return str(kind)
+
+    def read(self, step: dict[str, Any]) -> None:
+        """Let readers read, at the same moment if there are several."""
+
+        def one() -> Any:
+            try:
+                value = self.cache.get_secret_value(
+                    step["read"], step.get("stage"), version_id=step.get("version_id")
+                )
+            except Exception as exception:
+                return {"error": self.kind_of(exception)}
+            return {"value": plain(value)}
+
+        expected = {"error": step["error"]} if "error" in step else {"value": scenario_value(step["value"])}
+        for got in at_once(step.get("readers", 1), one):
+            assert got == expected
+
+    def refresh(self, step: dict[str, Any]) -> None:
+        """Force a refresh."""
+        assert self.cache.refresh_secret_now(step["refresh"]) is ("error" not in step)
+        if (kind := step.get("error", "closed")) != "closed":
+            assert kind in self.cache.stats()["failures"]
+
+    def peek(self, step: dict[str, Any]) -> None:
+        """Look without asking."""
+        value = self.cache.peek(step["peek"])
+        assert (None if value is None else plain(value)) == scenario_value(step.get("value"))
+
+    def hold(self, step: dict[str, Any]) -> None:
+        """Let the service hang, or answer again."""
+        (self.store.answers.clear if step["hold"] else self.store.answers.set)()
+
+    def step(self, step: dict[str, Any]) -> None:
+        """Do one step."""
+        verbs: dict[str, Any] = {
+            "read": self.read,
+            "refresh": self.refresh,
+            "peek": self.peek,
+            "hold": self.hold,
+            "invalidate": lambda step: self.cache.invalidate(step["invalidate"]),
+            "close": lambda _: self.cache.close(),
+            "store": lambda step: self.store.change(step["store"]),
+            "fail": lambda step: setattr(self.store, "fault", step["fail"]),
+            "mend": lambda _: setattr(self.store, "fault", None),
+            # The passing of time is what these scenarios are about: there is nothing else to wait for.
+            "pass": lambda step: time.sleep(step["pass"] * self.scale),
+            "calls": lambda step: self.take_calls(step["calls"]["host"]),
+            "events": lambda step: self.take_events(step["events"]),
+            "stats": lambda step: self.check_stats(step["stats"]),
+        }
+        (verb,) = step.keys() & verbs.keys()
+        assert step.keys() <= {verb} | BESIDE.get(verb, set()), step
+        verbs[verb](step)
+
+    def take_calls(self, expected: list[str]) -> None:
+        """Compare the calls since the last time."""
+        assert self.store.calls == expected
+        self.store.calls.clear()
+
+    def take_events(self, expected: list[str]) -> None:
+        """Compare the events since the last time; those of the background thread may be a moment late."""
+        eventually(lambda: list(self.told), expected)
+        self.told.clear()
+
+    def check_stats(self, expected: dict[str, int]) -> None:
+        """Compare counters."""
+        stats = self.cache.stats()
+        assert {name: stats[name] for name in expected} == expected
+
+    def end(self) -> None:
+        """Let no thread outlive the scenario."""
+        self.store.answers.set()
+        self.cache.close()
+
+
+def scenario_value(value: Any) -> Any:
+    """Give a value as Python has it."""
+    return bytes(value["bytes"]) if isinstance(value, dict) else value
+
+
+def plain(value: Any) -> Any:
+    """Give the bytes or the string of a version."""
+    return value.secret_string if value.secret_binary is None else value.secret_binary
+
+
+def load() -> list[Any]:
+    """List the scenarios that run here, and check the rest as far as can be without running them."""
+    scenarios = []
+    for path in sorted(FOLDER.glob("*.json")):
+        scenario = json.loads(path.read_text(encoding="utf-8"))
+        assert scenario.keys() <= FIELDS, f"{path.name} has unknown fields"
+        assert scenario["runs"].keys() == LANGUAGES, f"{path.name} does not say where it runs"
+        runs = scenario["runs"]["python"]
+        assert runs is True or (isinstance(runs, str) and runs), f"{path.name} gives no reason"
+        if runs is True:
+            assert "real_time" in scenario or all("pass" not in step for step in scenario["steps"]), path.name
+            scenarios.append(pytest.param(scenario, id=path.stem))
+    assert scenarios, f"no scenarios in {FOLDER}"
+    return scenarios
+
+
+@pytest.mark.parametrize("scenario", load())
+def test_scenario(scenario: dict[str, Any]) -> None:
+    world = World(scenario)
+    try:
+        for place, step in enumerate(scenario["steps"], 1):
+            try:
+                world.step(step)
+            except AssertionError as error:
+                raise AssertionError(f"{scenario['title']}: step {place}, {step}: {error}") from error
+    finally:
+        world.end()
+
+
+@pytest.mark.parametrize(
+    "step",
+    [
+        {"raed": "db"},
+        {"read": "db", "valeu": "x"},
+        {"peek": "db", "error": "x"},
+        {"read": "db", "peek": "db"},
+    ],
+)
+def test_a_step_that_is_not_understood_is_an_error(step: dict[str, Any]) -> None:
+    world = World({"store": {}})
+    with pytest.raises((AssertionError, ValueError)):
+        world.step(step)
+    world.end()
