@@ -37,6 +37,15 @@ impl Answer {
 }
 
 /// What `DescribeSecret` says about a secret.
+///
+/// ```
+/// use secretcache::Description;
+///
+/// let mut description = Description::default();
+/// description.versions = vec![("v-1".into(), vec!["AWSPREVIOUS".into()]), ("v-2".into(), vec!["AWSCURRENT".into()])];
+/// assert_eq!(description.version_with_stage("AWSCURRENT"), Some("v-2"));
+/// assert_eq!(description.stages_of("v-3"), None);
+/// ```
 #[derive(Default)]
 #[non_exhaustive]
 pub struct Description {

@@ -7,6 +7,17 @@ use std::time::Duration;
 use crate::error::Error;
 
 /// Something worth knowing happened to a cached secret. Events never hold a value.
+///
+/// ```
+/// use secretcache::{Event, SecretCache};
+///
+/// let cache = SecretCache::builder().build()?;
+/// cache.on_event(|event| match event {
+///     Event::NewVersion { secret_id, .. } => println!("{secret_id} has rotated"),
+///     other => eprintln!("{other}"),
+/// });
+/// # Ok::<(), secretcache::Error>(())
+/// ```
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum Event {

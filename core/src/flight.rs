@@ -83,6 +83,22 @@ impl Flight {
 }
 
 /// A reader's place in the queue for a request that is under way. As a future it ends with the [`Outcome`].
+///
+/// ```
+/// use secretcache::{Answer, Cache, Config, Fetched, Lookup, Now, Selector};
+///
+/// let cache = Cache::new(Config::default(), 7)?;
+/// let now = Now::default();
+/// let Lookup::Lead(ticket, first) = cache.lookup("prod/db", Selector::CURRENT, now) else { unreachable!() };
+/// let Lookup::Follow(second) = cache.lookup("prod/db", Selector::CURRENT, now) else { unreachable!() };
+/// assert!(second.outcome().is_none());
+/// ticket.complete(Ok(Answer::value(Fetched::string("v-1", "hunter2"))), now);
+/// for waiter in [first, second] {
+///     let secret = waiter.outcome().and_then(|outcome| outcome.for_reader()).unwrap()?;
+///     assert_eq!(secret.string()?, "hunter2");
+/// }
+/// # Ok::<(), secretcache::Error>(())
+/// ```
 pub struct Waiter {
     flight: Arc<Flight>,
     place: Option<usize>,

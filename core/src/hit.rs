@@ -13,6 +13,14 @@ use crate::secret::{Secret, Version};
 ///
 /// While it lives, the version stays in memory even if it is replaced or evicted; so keep it for a moment, and
 /// [`Hit::to_secret`] for longer. It stays on the thread that got it.
+///
+/// ```no_run
+/// let cache = secretcache::SecretCache::default();
+/// let hit = cache.get("prod/db").wait()?;
+/// let password = hit.field("password")?; // a `Hit` is a `Secret` to look at
+/// let keep = hit.to_secret();
+/// # Ok::<(), secretcache::Error>(())
+/// ```
 pub struct Hit<'a> {
     // A `Secret` that owns no reference of its own: `keep` does. Never dropped.
     secret: ManuallyDrop<Secret>,

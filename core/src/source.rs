@@ -21,6 +21,29 @@ pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 /// - end in bounded time, with [`ErrorKind::Timeout`](crate::ErrorKind::Timeout) if it must;
 /// - keep secret bytes out of `Debug` output and errors;
 /// - be cheap to drop in mid-flight: a cancelled future is a normal event.
+///
+/// ```
+/// use secretcache::{BoxFuture, Description, Error, ErrorKind, Fetched, SecretCache, SecretSource, Selector};
+///
+/// /// Secrets from a file that a sidecar keeps up to date.
+/// #[derive(Debug)]
+/// struct Mounted;
+///
+/// impl SecretSource for Mounted {
+///     fn describe<'a>(&'a self, _id: &'a str) -> BoxFuture<'a, Result<Description, Error>> {
+///         // Denied: refreshes then fetch.
+///         Box::pin(async { Err(Error::new(ErrorKind::AccessDenied, "files have no descriptions")) })
+///     }
+///
+///     fn fetch<'a>(&'a self, id: &'a str, _: Selector<'a>) -> BoxFuture<'a, Result<Fetched, Error>> {
+///         Box::pin(async move { Ok(Fetched::string("version-of-today", &format!("the value of {id}"))) })
+///     }
+/// }
+///
+/// let cache = SecretCache::builder().source(Mounted).build()?;
+/// assert_eq!(cache.get("prod/db").wait()?.string()?, "the value of prod/db");
+/// # Ok::<(), Error>(())
+/// ```
 pub trait SecretSource: Debug + Send + Sync + 'static {
     /// What the store knows about a secret, without its value (`DescribeSecret`).
     fn describe<'a>(&'a self, id: &'a str) -> BoxFuture<'a, Result<Description, Error>>;

@@ -34,6 +34,13 @@ impl Operation {
 
 /// What the cache has done so far.
 ///
+/// ```
+/// let cache = secretcache::SecretCache::builder().build()?;
+/// let stats = cache.stats();
+/// assert_eq!((stats.hits, stats.api_calls.get("GetSecretValue")), (0, None));
+/// # Ok::<(), secretcache::Error>(())
+/// ```
+///
 /// Counters start at zero with the process and only grow.
 #[derive(Clone, Debug, Default)]
 #[non_exhaustive]

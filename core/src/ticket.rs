@@ -24,6 +24,21 @@ const DENIED_FOR: Duration = Duration::from_secs(3600);
 /// Ask the source for [`Ticket::id`] and [`Ticket::selector`], and [`complete`](Ticket::complete) the ticket with
 /// what it says. A ticket that is dropped uncompleted wakes those who wait, and one of them leads anew; so complete
 /// it in every case, errors and cancellation included.
+///
+/// ```
+/// use secretcache::{Answer, Cache, Config, Error, ErrorKind, Fetched, Lookup, Now, Selector};
+/// use std::time::Duration;
+///
+/// let cache = Cache::new(Config::default(), 7)?;
+/// let now = Now::default().plus(Duration::from_secs(1));
+/// if let Lookup::Lead(ticket, _) = cache.lookup("prod/db", Selector::CURRENT, now) {
+///     assert_eq!(ticket.id(), "prod/db");
+///     ticket.complete(Err(Error::new(ErrorKind::Throttled, "slow down")), now);
+/// }
+/// // Until the backoff ends, readers get the failure and the source is left alone.
+/// assert!(matches!(cache.lookup("prod/db", Selector::CURRENT, now), Lookup::Failed(_)));
+/// # Ok::<(), Error>(())
+/// ```
 #[must_use]
 pub struct Ticket {
     shared: Arc<Shared>,

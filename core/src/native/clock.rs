@@ -7,6 +7,13 @@ use std::time::{Duration, SystemTime};
 use crate::time::{Coarse, Now};
 
 /// The machine's clocks.
+///
+/// ```
+/// use secretcache::SystemClock;
+///
+/// let earlier = SystemClock::now();
+/// assert!(SystemClock::now().since(&earlier) < std::time::Duration::from_secs(60));
+/// ```
 #[derive(Clone, Copy, Debug, Default)]
 pub struct SystemClock;
 

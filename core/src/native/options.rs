@@ -10,6 +10,15 @@ use crate::error::{Error, ErrorKind};
 
 /// Where the service is and who asks. Whatever is not given is found as the AWS command line finds it: environment,
 /// profile, container or instance role.
+///
+/// ```
+/// use secretcache::{Options, SecretCache};
+///
+/// let mut options = Options::default();
+/// options.role_arn = Some("arn:aws:iam::111122223333:role/reads-secrets".into());
+/// let cache = SecretCache::builder().options(options).build()?;
+/// # Ok::<(), secretcache::Error>(())
+/// ```
 #[derive(Clone, Debug, Default)]
 #[non_exhaustive]
 pub struct Options {
@@ -73,6 +82,13 @@ impl Options {
 }
 
 /// An access key. `Debug` shows the key id only.
+///
+/// ```
+/// use secretcache::Credentials;
+///
+/// let credentials = Credentials::new("AKIDEXAMPLE", "the key itself", None);
+/// assert!(!format!("{credentials:?}").contains("the key itself"));
+/// ```
 #[derive(Clone)]
 pub struct Credentials {
     pub(super) access_key_id: String,

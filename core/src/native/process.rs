@@ -41,6 +41,14 @@ pub fn fresh_seed() -> u64 {
 }
 
 /// A value that belongs to one process: made on first use, and made anew in a forked child.
+///
+/// ```
+/// use secretcache::PerProcess;
+///
+/// static NUMBER: PerProcess<u32> = PerProcess::new();
+/// assert_eq!(NUMBER.get(), None);
+/// assert_eq!(NUMBER.get_or_try_make(|| Ok::<_, ()>(std::process::id())), Ok(&std::process::id()));
+/// ```
 #[derive(Debug)]
 pub struct PerProcess<T>(AtomicPtr<Owned<T>>);
 

@@ -2,6 +2,7 @@
 #![cfg(feature = "aws")]
 
 mod ending;
+mod prefetching;
 mod reading;
 mod refreshing;
 mod script;

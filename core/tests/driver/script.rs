@@ -7,7 +7,8 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use secretcache::{
-    BoxFuture, Builder, Description, Error, ErrorKind, Event, Fetched, SecretCache, SecretSource, Selector,
+    Batch, BoxFuture, Builder, Description, Error, ErrorKind, Event, Fetched, SecretCache, SecretSource,
+    Selector,
 };
 use tokio::sync::watch;
 
@@ -32,6 +33,8 @@ struct State {
     failure: Option<ErrorKind>,
     describe_failure: Option<ErrorKind>,
     panics: bool,
+    /// Whether batches are answered, and the id that they do not find.
+    batches: Option<String>,
 }
 
 impl Script {
@@ -64,6 +67,11 @@ impl Script {
 
     pub(crate) fn panic_from_now_on(&self) {
         self.lock().panics = true;
+    }
+
+    /// Answers batches from now on, and finds everything but this id.
+    pub(crate) fn answer_batches_without(&self, missing: &str) {
+        self.lock().batches = Some(missing.to_owned());
     }
 
     /// Answers nothing until [`Script::release`].
@@ -138,6 +146,31 @@ impl SecretSource for Script {
             }
         })
     }
+
+    fn fetch_batch<'a>(&'a self, ids: &'a [&'a str]) -> BoxFuture<'a, Result<Batch, Error>> {
+        Box::pin(batch(self, ids))
+    }
+}
+
+/// As a source that has no batches, until it is told otherwise.
+async fn batch(script: &Script, ids: &[&str]) -> Result<Batch, Error> {
+    let (version, ..) = script.call(format!("batch of {}", ids.len()));
+    script.held().await;
+    let missing = script.lock().batches.clone();
+    let missing = missing.ok_or_else(|| Error::new(ErrorKind::AccessDenied, "no batches here"))?;
+    let mut batch = Batch::default();
+    // In another order than they were asked for.
+    for id in ids.iter().rev() {
+        if *id == missing {
+            let error = Error::new(ErrorKind::SecretNotFound, "as scripted");
+            batch.failed.push(((*id).to_owned(), error));
+        } else {
+            let mut fetched = Fetched::string(&format!("v{version}"), id);
+            fetched.name = Some((*id).to_owned());
+            batch.found.push(fetched);
+        }
+    }
+    Ok(batch)
 }
 
 /// What a cache tells from now on.
