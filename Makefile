@@ -21,7 +21,7 @@ demo: ## See a Python program get a changed secret without a restart, on this ma
 	@$(STEP) 3/3 "running the demo" $(VENV)/tests/bin/python tests/demo/demo.py --official $(VENV)/official/bin/python
 
 test: ## Run all tests
-	@$(STEP) 1/6 "installing what the tests use" $(MAKE) venv-tests venv-official
+	@$(STEP) 1/6 "installing what the tests use" $(MAKE) servers venv-tests venv-official venv-databases
 	@$(STEP) 2/6 "building (the first time some minutes, most of them the AWS SDK)" $(MAKE) build
 	@$(STEP) 3/6 "testing the Rust crates" cargo test --workspace $(LOCKED)
 	@$(STEP) 4/6 "testing the Python packages" $(VENV)/tests/bin/pytest -q bindings-python/tests
@@ -51,7 +51,7 @@ cli: ## Build the command: target/release/secretcache
 	cargo build --release --package secretcache-cli $(LOCKED)
 
 # Parts of the above. One cargo command builds for tests and demo alike, so that the SDK is compiled once.
-.PHONY: build lint-python lint-types venv-tests venv-official venv-bench
+.PHONY: build lint-python lint-types servers venv-tests venv-official venv-databases venv-bench
 build:
 	cargo build --workspace --all-targets $(LOCKED)
 	@cmp -s $(LIBRARY) $(EXTENSION) || install -m 755 $(LIBRARY) $(EXTENSION)
@@ -76,6 +76,8 @@ $(DENY):
 # Virtual environments, made again when their requirements change.
 venv-tests: $(VENV)/tests/.stamp ; @:
 venv-official: $(VENV)/official/.stamp ; @:
+venv-databases: $(VENV)/databases/.stamp ; @:
+servers: ; @tests/tools/servers
 venv-bench: $(VENV)/bench/.stamp
 	$(VENV)/bench/bin/pip install --quiet --no-deps --force-reinstall dist/*.whl
 
