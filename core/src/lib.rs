@@ -36,13 +36,16 @@ mod answer;
 mod backoff;
 mod cache;
 mod config;
+mod credential;
 mod error;
 mod event;
 mod flight;
 mod hit;
 mod id;
+mod logins;
 #[cfg(feature = "aws")]
 mod native;
+mod plan;
 mod policy;
 mod secret;
 mod serving;
@@ -58,6 +61,7 @@ pub use answer::{Answer, Description};
 pub use backoff::Backoff;
 pub use cache::{Cache, Due, Forced, Lookup};
 pub use config::Config;
+pub use credential::Credential;
 pub use error::{Error, ErrorKind, Retry, ServiceFault};
 pub use event::{Event, Listener};
 pub use flight::{Outcome, Waiter};
@@ -65,9 +69,10 @@ pub use hit::Hit;
 pub use id::{AWSCURRENT, AWSPENDING, AWSPREVIOUS, OwnedSelector, Selector};
 #[cfg(feature = "aws")]
 pub use native::{
-    Builder, Credentials, Get, LogLimiter, Options, PerProcess, Request, SecretCache, Started, SystemClock,
-    fresh_seed, generation, shutdown, spawn_thread, wait_for,
+    Builder, Connect, ConnectError, Credentials, Get, LogLimiter, Options, PerProcess, Request, SecretCache,
+    Started, SystemClock, fresh_seed, generation, shutdown, spawn_thread, wait_for,
 };
+pub use plan::{Next, Plan, Tried};
 pub use secret::{Fetched, Secret, Slot, Value};
 #[cfg(feature = "aws")]
 pub use source::{Batch, BoxFuture, MOST_IN_BATCH, SecretSource};

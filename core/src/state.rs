@@ -9,6 +9,7 @@ use crate::config::Config;
 use crate::error::Error;
 use crate::flight::Flight;
 use crate::id::{OwnedSelector, Selector};
+use crate::logins::Logins;
 use crate::policy::{self, Facts};
 use crate::secret::Secret;
 use crate::time::Now;
@@ -49,6 +50,7 @@ pub(crate) struct Record {
     pub(crate) lines: Vec<Line>,
     pub(crate) described: Option<Described>,
     pub(crate) describe_denied_until: Option<Now>,
+    pub(crate) logins: Logins,
 }
 
 /// The last description, and when it was given.
@@ -120,6 +122,7 @@ impl State {
             lines: Vec::new(),
             described: None,
             describe_denied_until: None,
+            logins: Logins::default(),
         };
         self.records.insert(record_id, record);
         self.by_name.insert(name, record_id);

@@ -18,6 +18,7 @@ struct WhoAsks(Arc<Inner>);
 struct Inner {
     parent: u32,
     held: AtomicBool,
+    fails: AtomicBool,
     released: Notify,
     calls: AtomicUsize,
 }
@@ -25,8 +26,8 @@ struct Inner {
 impl WhoAsks {
     fn new() -> Self {
         let parent = std::process::id();
-        let (held, released, calls) = (AtomicBool::new(false), Notify::new(), AtomicUsize::new(0));
-        Self(Arc::new(Inner { parent, held, released, calls }))
+        let (held, fails) = (AtomicBool::new(false), AtomicBool::new(false));
+        Self(Arc::new(Inner { parent, held, fails, released: Notify::new(), calls: AtomicUsize::new(0) }))
     }
 
     fn cache(&self, interval: Duration) -> SecretCache {
@@ -56,6 +57,9 @@ impl SecretSource for WhoAsks {
             self.0.calls.fetch_add(1, SeqCst);
             if me == self.0.parent && self.0.held.load(SeqCst) {
                 self.0.released.notified().await;
+            }
+            if self.0.fails.load(SeqCst) {
+                return Err(Error::new(ErrorKind::Throttled, "slow down"));
             }
             Ok(Fetched::string("v1", &me.to_string()))
         })
@@ -87,6 +91,8 @@ fn read(cache: &SecretCache) -> Option<u32> {
     cache.get("db").wait().ok()?.string().ok()?.parse().ok()
 }
 
+/// Enough to meet a lock that is held for a moment.
+const FORKS: usize = 200;
 const HOUR: Duration = Duration::from_secs(3_600);
 
 #[test]
@@ -160,6 +166,26 @@ fn children_forked_while_threads_read_and_refresh_all_read() {
         });
         done.store(true, SeqCst);
         assert!(passed, "a child could not read");
+    });
+}
+
+#[test]
+fn children_forked_while_failures_are_told_are_told_theirs() {
+    let source = WhoAsks::new();
+    source.0.fails.store(true, SeqCst);
+    let cache = source.cache(HOUR);
+    let done = AtomicBool::new(false);
+    thread::scope(|scope| {
+        for _ in 0..3 {
+            scope.spawn(|| {
+                while !done.load(SeqCst) {
+                    assert!(cache.refresh_wait("db").is_err());
+                }
+            });
+        }
+        let passed = (0..FORKS).all(|_| in_child(|| cache.refresh_wait("db").is_err()));
+        done.store(true, SeqCst);
+        assert!(passed, "a child hangs");
     });
 }
 

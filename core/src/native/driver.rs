@@ -47,7 +47,7 @@ pub(super) async fn ask(ticket: &Ticket, source: &dyn SecretSource, cache: &Cach
 }
 
 /// Makes an error of a panic in a source: those who wait would else ask again, and again.
-pub(super) async fn caught(asking: impl Future<Output = Result<Answer, Error>>) -> Result<Answer, Error> {
+pub(super) async fn caught<T>(asking: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
     let mut asking = pin!(asking);
     poll_fn(|context| {
         let polled = catch_unwind(AssertUnwindSafe(|| asking.as_mut().poll(context)));

@@ -5,7 +5,9 @@
 mod aws;
 mod builder;
 mod clock;
+mod connect;
 mod driver;
+mod listeners;
 mod log;
 mod options;
 mod prefetch;
@@ -18,6 +20,7 @@ mod wait;
 
 pub use builder::Builder;
 pub use clock::SystemClock;
+pub use connect::{Connect, ConnectError};
 pub use log::LogLimiter;
 pub use options::{Credentials, Options};
 pub use process::{PerProcess, fresh_seed, generation};

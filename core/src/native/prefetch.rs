@@ -8,6 +8,7 @@ use tokio::sync::Mutex;
 use tokio::time::{Instant, sleep_until};
 
 use super::clock::SystemClock;
+use super::driver;
 use super::process::PerProcess;
 use super::secret_cache::Live;
 use crate::answer::Answer;
@@ -78,7 +79,7 @@ impl Live {
         pace().await;
         let ids: Vec<&str> = tickets.iter().map(Ticket::id).collect();
         self.cache.count_call(Operation::BatchGetSecretValue);
-        match source.fetch_batch(&ids).await {
+        match driver::caught(source.fetch_batch(&ids)).await {
             Ok(batch) => Some(batch),
             Err(error) => {
                 if matches!(error.kind(), ErrorKind::AccessDenied | ErrorKind::InvalidRequest) {

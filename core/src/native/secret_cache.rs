@@ -1,14 +1,16 @@
 //! The cache as Rust programs use it.
 
 use std::fmt;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::sync::Notify;
 
 use super::aws::AwsSource;
 use super::builder::{Builder, Transport};
 use super::clock::SystemClock;
+use super::connect::Connect;
+use super::listeners::Listeners;
 use super::process::{PerProcess, fresh_seed};
 use super::request::Request;
 use super::{driver, log, refresher, runtime, wait};
@@ -16,7 +18,7 @@ use crate::answer::Answer;
 use crate::cache::{Cache, Forced, Lookup};
 use crate::config::Config;
 use crate::error::{Error, ErrorKind};
-use crate::event::{Event, Listener};
+use crate::event::Event;
 use crate::flight::{Outcome, Waiter};
 use crate::hit::Hit;
 use crate::id::{OwnedSelector, Selector};
@@ -53,7 +55,7 @@ pub struct SecretCache(Arc<Handle>);
 struct Handle {
     config: Config,
     transport: Transport,
-    listeners: Mutex<Vec<Listener>>,
+    listeners: Arc<Listeners>,
     live: PerProcess<Arc<Live>>,
     closed: AtomicBool,
 }
@@ -86,7 +88,7 @@ impl SecretCache {
     }
 
     pub(super) fn from_builder(config: Config, transport: Transport) -> Self {
-        let listeners = Mutex::new(vec![log::tracing_listener()]);
+        let listeners = Arc::default();
         let live = PerProcess::new();
         Self(Arc::new(Handle { config, transport, listeners, live, closed: AtomicBool::new(false) }))
     }
@@ -147,14 +149,51 @@ impl SecretCache {
         self.0.live.get()?.cache.give_up(id, selector, waiter, SystemClock::now())
     }
 
+    /// Connects to the resource that a secret is the credential of, also while it rotates.
+    ///
+    /// The cached current version is tried first. If the resource refuses that login, the version is fetched anew, then
+    /// `AWSPENDING` is tried (the one that works while a rotation is between its steps), then `AWSPREVIOUS`, and after a
+    /// wait all over again. What the resource took and refused is remembered for all callers, so that a rotation costs
+    /// one refused login and not one for each connection.
+    ///
+    /// ```no_run
+    /// # struct Connection;
+    /// # #[derive(Debug)] enum DatabaseError { WrongPassword, Other }
+    /// # async fn open(user: &str, password: &str) -> Result<Connection, DatabaseError> { Ok(Connection) }
+    /// # async fn example(cache: secretcache::SecretCache) -> Result<(), secretcache::ConnectError<DatabaseError>> {
+    /// let connection = cache
+    ///     .connect("prod/checkout/db")
+    ///     .run(
+    ///         async |credential| {
+    ///             let user = credential.username().unwrap_or_default();
+    ///             open(user, credential.password().unwrap_or_default()).await
+    ///         },
+    ///         |error| matches!(error, DatabaseError::WrongPassword),
+    ///     )
+    ///     .await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn connect<'a>(&'a self, id: &'a str) -> Connect<'a> {
+        Connect::new(self, id)
+    }
+
     /// Fetches the secret's current version now, whatever its age, and clears its backoffs.
     ///
     /// # Errors
     ///
     /// Why it could not be fetched. The last-known value, if there is one, goes on being served.
     pub async fn refresh(&self, id: &str) -> Result<Secret, Error> {
-        let task = self.start_refresh(id, Selector::CURRENT)?;
-        task.await.unwrap_or_else(|_| Err(stopped()))
+        self.refresh_version(id, Selector::CURRENT).await
+    }
+
+    /// As [`SecretCache::refresh`], for another version.
+    ///
+    /// # Errors
+    ///
+    /// As [`SecretCache::refresh`].
+    pub async fn refresh_version(&self, id: &str, selector: Selector<'_>) -> Result<Secret, Error> {
+        self.start_refresh(id, selector)?.await.unwrap_or_else(|_| Err(stopped()))
     }
 
     /// As [`SecretCache::refresh`], waiting on this thread.
@@ -222,6 +261,9 @@ impl SecretCache {
         I: IntoIterator<Item: Into<String>>,
     {
         let live = Arc::clone(self.live()?);
+        if live.cache.is_closed() {
+            return Err(Error::new(ErrorKind::Closed, "the cache has been closed"));
+        }
         let ids = ids.into_iter().map(Into::into).collect();
         Ok(runtime::handle()?.spawn(live.prefetch(ids)))
     }
@@ -241,13 +283,7 @@ impl SecretCache {
     /// Has a function told of every [`Event`] from now on: new versions, stale values, failures. It is called on
     /// whichever thread noticed, so it must be quick.
     pub fn on_event(&self, listener: impl Fn(&Event) + Send + Sync + 'static) {
-        let listener: Listener = Arc::new(listener);
-        // Under the lock, so that a cache coming to life at this moment gets it exactly once.
-        let mut listeners = self.0.listeners.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(live) = self.0.live.get() {
-            live.cache.listen(Arc::clone(&listener));
-        }
-        listeners.push(listener);
+        self.0.listeners.add(Arc::new(listener));
     }
 
     /// Forgets every value, ends the background work, and refuses further reads.
@@ -257,6 +293,10 @@ impl SecretCache {
             live.cache.close();
             live.news.notify_one();
         }
+    }
+
+    pub(super) fn pure(&self) -> Result<&Cache, Error> {
+        Ok(&self.live()?.cache)
     }
 
     #[inline]
@@ -272,11 +312,12 @@ impl SecretCache {
         if self.0.closed.load(Ordering::Acquire) {
             return Err(Error::new(ErrorKind::Closed, "the cache has been closed"));
         }
-        let listeners = self.0.listeners.lock().unwrap_or_else(PoisonError::into_inner);
-        self.0.live.get_or_try_make(|| {
+        let live = self.0.live.get_or_try_make(|| {
             let cache = Cache::new(self.0.config.clone(), fresh_seed())?;
-            listeners.iter().for_each(|listener| cache.listen(Arc::clone(listener)));
-            Ok(Arc::new(Live {
+            let listeners = Arc::clone(&self.0.listeners);
+            cache.listen(log::tracing_listener());
+            cache.listen(Arc::new(move |event| listeners.tell(event)));
+            Ok::<_, Error>(Arc::new(Live {
                 cache,
                 news: Arc::default(),
                 transport: self.0.transport.clone(),
@@ -284,7 +325,11 @@ impl SecretCache {
                 refreshing: AtomicBool::new(false),
                 batch_denied: AtomicBool::new(false),
             }))
-        })
+        })?;
+        if self.0.closed.load(Ordering::Acquire) {
+            live.cache.close(); // while it was made
+        }
+        Ok(live)
     }
 }
 

@@ -12,6 +12,35 @@ use secretcache::{
 /// Looked for in every output.
 const CANARY: &str = "hunter2-canary";
 
+/// Public types that have a value within reach, or a key; all of them are formatted below.
+#[rustfmt::skip]
+const WATCHED: &[&str] = &[
+    "Answer", "Batch", "Builder", "Cache", "Config", "Connect", "ConnectError", "Credential",
+    "Credentials", "Description", "Due", "Error", "Event", "Fetched", "Forced", "Get", "Hit",
+    "Lookup", "Next", "Options", "Outcome", "Plan", "Request", "Secret", "SecretCache",
+    "SecretStatus", "Started", "Stats", "Ticket", "Value", "Waiter",
+];
+
+/// Public names that have none.
+#[rustfmt::skip]
+const HARMLESS: &[&str] = &[
+    "AWSCURRENT", "AWSPENDING", "AWSPREVIOUS", "Backoff", "BoxFuture", "Coarse", "ErrorKind",
+    "Listener", "LogLimiter", "MOST_IN_BATCH", "Now", "Operation", "OwnedSelector", "PerProcess",
+    "Retry", "SecretSource", "Selector", "ServiceFault", "Slot", "SystemClock", "Tried",
+    "fresh_seed", "generation", "shutdown", "spawn_thread", "wait_for",
+];
+
+#[test]
+fn a_new_public_name_is_either_watched_or_harmless() {
+    let exports = include_str!("../../src/lib.rs").split("pub use ").skip(1);
+    let names = exports.flat_map(|rest| {
+        let names = rest.split(';').next().unwrap_or_default().rsplit("::").next().unwrap_or_default();
+        names.split(|letter: char| !letter.is_alphanumeric() && letter != '_').filter(|name| !name.is_empty())
+    });
+    let unknown: Vec<_> = names.filter(|name| !WATCHED.contains(name) && !HARMLESS.contains(name)).collect();
+    assert!(unknown.is_empty(), "format these with a canary inside, or call them harmless: {unknown:?}");
+}
+
 /// Everything that was formatted, each with the name of what it is.
 #[derive(Default)]
 struct Cage(Vec<(String, String)>);
@@ -45,6 +74,15 @@ fn fetched() -> Fetched {
 fn values_show_everything_but_their_bytes() {
     let mut cage = Cage::default();
     cage.debug("Fetched", &fetched());
+    let mut description = secretcache::Description::default();
+    description.slot = Some(Box::new(CANARY));
+    cage.debug("Description", &description);
+    #[cfg(feature = "aws")]
+    {
+        let mut batch = secretcache::Batch::default();
+        batch.found.push(fetched());
+        cage.debug("Batch", &batch);
+    }
     cage.debug("Answer", &Answer::value(fetched()));
     cage.debug("binary Fetched", &Fetched::binary("v1", CANARY.as_bytes()));
     for secret in [Secret::from(fetched()), Secret::from(Fetched::binary("v1", CANARY.as_bytes()))] {
@@ -134,6 +172,31 @@ fn what_a_cache_gives_out_shows_no_value() {
     cage.check();
 }
 
+#[test]
+fn credentials_and_plans_show_no_value() {
+    use secretcache::{Credential, Next, Plan};
+
+    let mut cage = Cage::default();
+    let now = Now::default().plus(Duration::from_secs(1_000));
+    let cache = Cache::new(Config::default(), 7).unwrap();
+    let Lookup::Lead(ticket, _) = cache.lookup("db", Selector::CURRENT, now) else { panic!("nobody leads") };
+    ticket.complete(Ok(Answer::value(fetched())), now);
+    let mut plan = Plan::new(&cache, "db", &Plan::ALL_STAGES, Duration::from_secs(30), now);
+    cage.debug("Plan", &plan);
+    let next = plan.next(now);
+    cage.debug("Next", &next);
+    let Next::Try(secret, stage) = next else { panic!("nothing to try") };
+    let credential = Credential::new(secret.clone(), stage).unwrap();
+    assert_eq!(credential.password(), Some(CANARY));
+    cage.debug("Credential", &credential);
+    plan.rejected(&secret, stage, now);
+    cage.debug("Plan after a refusal", &plan);
+    cage.debug("Tried", &plan.tried());
+    let error = Credential::new(Secret::from(Fetched::string("v1", CANARY)), stage).unwrap_err();
+    cage.debug("Credential's error", &error);
+    cage.check();
+}
+
 #[cfg(feature = "aws")]
 #[test]
 fn how_aws_is_reached_is_shown_without_its_keys() {
@@ -150,5 +213,42 @@ fn how_aws_is_reached_is_shown_without_its_keys() {
     let cache = builder.build().unwrap();
     cage.debug("SecretCache", &cache);
     cage.debug("Request", &cache.get("db"));
+    cage.check();
+}
+
+#[cfg(feature = "aws")]
+#[test]
+fn reads_of_the_native_driver_show_no_value() {
+    use std::future::IntoFuture;
+
+    use secretcache::{BoxFuture, Description, SecretCache, SecretSource, wait_for};
+
+    #[derive(Debug)]
+    struct Store;
+
+    impl SecretSource for Store {
+        fn describe<'a>(&'a self, _: &'a str) -> BoxFuture<'a, Result<Description, Error>> {
+            Box::pin(async { Err(Error::new(ErrorKind::Throttled, "slow down")) })
+        }
+
+        fn fetch<'a>(&'a self, _: &'a str, _: Selector<'a>) -> BoxFuture<'a, Result<Fetched, Error>> {
+            Box::pin(async { Ok(fetched()) })
+        }
+    }
+
+    let mut cage = Cage::default();
+    let cache = SecretCache::builder().source(Store).build().unwrap();
+    cage.debug("Started::Wait", &cache.start("db", Selector::CURRENT));
+    let mut get = cache.get("db").into_future();
+    cage.debug("Get", &get);
+    let secret = wait_for(&mut get, None).unwrap().unwrap();
+    cage.debug("Get, ended", &get);
+    cage.debug("Started::Ready", &cache.start("db", Selector::CURRENT));
+    cage.debug("Request", &cache.get("db"));
+    cage.debug("SecretCache", &cache);
+    cage.debug("Secret", &secret);
+    cage.debug("Connect", &cache.connect("db"));
+    let refused = cache.connect("db").timeout(Duration::ZERO).wait(|_| Err::<(), _>("refused"), |_| true);
+    cage.debug("ConnectError", &refused);
     cage.check();
 }

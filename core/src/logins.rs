@@ -1,0 +1,133 @@
+//! What is remembered about a secret's versions at the resource they log in to.
+//!
+//! During a rotation a process may open many connections at once. Without this memory each of them would find out by a
+//! rejected login of its own which version works, and accounts get locked for less.
+
+use std::time::Duration;
+
+use crate::time::Now;
+
+/// How long a rejected version is left alone, at first; doubled with each rejection.
+const FIRST_REST: Duration = Duration::from_secs(1);
+const LONGEST_REST: Duration = Duration::from_secs(30);
+/// The plan's own forced refreshes: at most so often for each staging label.
+pub(crate) const REFRESH_EVERY: Duration = Duration::from_secs(1);
+/// A label that this caller may not read is left alone for so long: denied calls raise alarms.
+const DENIED_FOR: Duration = Duration::from_secs(3600);
+/// Versions remembered; a rotation brings one.
+const MOST: usize = 16;
+
+/// One secret's memory.
+#[derive(Default)]
+pub(crate) struct Logins {
+    accepted: Option<Box<str>>,
+    rejected: Vec<Rejected>,
+    refreshed: Vec<(Box<str>, Now)>,
+    denied: Vec<(Box<str>, Now)>,
+}
+
+struct Rejected {
+    version_id: Box<str>,
+    count: u32,
+    rest_until: Now,
+}
+
+impl Logins {
+    /// The resource took this version.
+    pub(crate) fn accept(&mut self, version_id: &str) {
+        self.rejected.retain(|rejected| &*rejected.version_id != version_id);
+        self.accepted = Some(version_id.into());
+    }
+
+    /// The resource refused this version.
+    pub(crate) fn reject(&mut self, version_id: &str, now: Now) {
+        if self.accepted.as_deref() == Some(version_id) {
+            self.accepted = None;
+        }
+        let known = self.rejected.iter().position(|rejected| &*rejected.version_id == version_id);
+        let count = known.map_or(0, |place| self.rejected.remove(place).count);
+        let rest = FIRST_REST.saturating_mul(1 << count.min(10)).min(LONGEST_REST);
+        self.rejected.push(Rejected {
+            version_id: version_id.into(),
+            count: count.saturating_add(1),
+            rest_until: now.plus(rest),
+        });
+        if self.rejected.len() > MOST {
+            self.rejected.remove(0);
+        }
+    }
+
+    pub(crate) fn is_accepted(&self, version_id: &str) -> bool {
+        self.accepted.as_deref() == Some(version_id)
+    }
+
+    /// Whether the resource refused this version, and has not taken it since.
+    pub(crate) fn is_rejected(&self, version_id: &str) -> bool {
+        self.rejected.iter().any(|rejected| &*rejected.version_id == version_id)
+    }
+
+    /// How long this version is still to be left alone; zero if it may be tried.
+    pub(crate) fn rest(&self, version_id: &str, now: &Now) -> Duration {
+        let rejected = self.rejected.iter().find(|rejected| &*rejected.version_id == version_id);
+        rejected.map_or(Duration::ZERO, |rejected| now.until(&rejected.rest_until))
+    }
+
+    /// Whether the plan may force a refresh of this label now; if so, it is noted.
+    pub(crate) fn may_refresh(&mut self, stage: &str, now: Now) -> bool {
+        if self.denied.iter().any(|(label, until)| &**label == stage && !now.until(until).is_zero()) {
+            return false;
+        }
+        let known = self.refreshed.iter().position(|(label, _)| &**label == stage);
+        if known.is_some_and(|place| now.since(&self.refreshed[place].1) < REFRESH_EVERY) {
+            return false;
+        }
+        if let Some(place) = known {
+            self.refreshed.remove(place);
+        }
+        self.refreshed.push((stage.into(), now));
+        true
+    }
+
+    /// The caller may not read this label.
+    pub(crate) fn deny(&mut self, stage: &str, now: Now) {
+        self.denied.retain(|(label, _)| &**label != stage);
+        self.denied.push((stage.into(), now.plus(DENIED_FOR)));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(seconds: u64) -> Now {
+        Now::default().plus(Duration::from_secs(seconds))
+    }
+
+    #[test]
+    fn a_rejected_version_rests_longer_each_time_until_it_is_accepted() {
+        let mut logins = Logins::default();
+        logins.reject("v-1", at(0));
+        assert_eq!(logins.rest("v-1", &at(0)), Duration::from_secs(1));
+        logins.reject("v-1", at(1));
+        assert_eq!(logins.rest("v-1", &at(1)), Duration::from_secs(2));
+        (2..20).for_each(|second| logins.reject("v-1", at(second)));
+        assert_eq!(logins.rest("v-1", &at(19)), LONGEST_REST);
+        logins.accept("v-1");
+        assert_eq!(logins.rest("v-1", &at(19)), Duration::ZERO);
+        assert!(logins.is_accepted("v-1"));
+        logins.reject("v-1", at(20));
+        assert!(!logins.is_accepted("v-1"));
+    }
+
+    #[test]
+    fn forced_refreshes_are_limited_for_each_label() {
+        let mut logins = Logins::default();
+        assert!(logins.may_refresh("AWSCURRENT", at(10)));
+        assert!(!logins.may_refresh("AWSCURRENT", at(10)));
+        assert!(logins.may_refresh("AWSPENDING", at(10)));
+        assert!(logins.may_refresh("AWSCURRENT", at(11)));
+        logins.deny("AWSPENDING", at(11));
+        assert!(!logins.may_refresh("AWSPENDING", at(3600)));
+        assert!(logins.may_refresh("AWSPENDING", at(3700)));
+    }
+}

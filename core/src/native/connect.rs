@@ -1,0 +1,167 @@
+//! Staying connected while a secret rotates: the driver of a [`Plan`].
+
+use std::error::Error as StdError;
+use std::fmt;
+use std::time::Duration;
+
+use super::clock::SystemClock;
+use super::secret_cache::{SecretCache, forbid_own_thread};
+use super::{runtime, wait};
+use crate::credential::Credential;
+use crate::error::{Error, ErrorKind};
+use crate::id::{AWSCURRENT, Selector};
+use crate::plan::{Next, Plan, Tried};
+
+/// A connection to be made with a credential that may be rotating: see [`SecretCache::connect`].
+#[derive(Clone, Copy, Debug)]
+#[must_use = "nothing happens until it is run"]
+pub struct Connect<'a> {
+    cache: &'a SecretCache,
+    id: &'a str,
+    timeout: Duration,
+    stages: &'a [&'static str],
+}
+
+impl<'a> Connect<'a> {
+    pub(super) fn new(cache: &'a SecretCache, id: &'a str) -> Self {
+        Self { cache, id, timeout: Duration::from_secs(30), stages: &Plan::ALL_STAGES }
+    }
+
+    /// How long to go on trying; 30 s unless set.
+    pub fn timeout(mut self, timeout: Duration) -> Self {
+        self.timeout = timeout;
+        self
+    }
+
+    /// The staging labels to try, in this order; [`Plan::ALL_STAGES`] unless set.
+    pub fn stages(mut self, stages: &'a [&'static str]) -> Self {
+        self.stages = stages;
+        self
+    }
+
+    /// Connects, on any executor. `is_rejected` tells an error that means "this login is refused" from all others.
+    ///
+    /// # Errors
+    ///
+    /// [`ConnectError`].
+    pub async fn run<C, E>(
+        self,
+        mut connect: impl AsyncFnMut(&Credential) -> Result<C, E>,
+        is_rejected: impl Fn(&E) -> bool,
+    ) -> Result<C, ConnectError<E>> {
+        let Self { cache, id, timeout, stages } = self;
+        let pure = cache.pure().map_err(ConnectError::Secret)?;
+        let mut plan = Plan::new(pure, id, stages, timeout, SystemClock::now());
+        let mut last = None;
+        loop {
+            match plan.next(SystemClock::now()) {
+                Next::Try(secret, stage) => {
+                    let credential = Credential::new(secret, stage).map_err(ConnectError::Secret)?;
+                    match connect(&credential).await {
+                        Ok(connection) => {
+                            plan.accepted(credential.secret());
+                            note_stage(id, stage);
+                            return Ok(connection);
+                        }
+                        Err(error) if is_rejected(&error) => {
+                            plan.rejected(credential.secret(), stage, SystemClock::now());
+                            last = Some(error);
+                        }
+                        Err(error) => return Err(ConnectError::Resource(error)),
+                    }
+                }
+                Next::Read(stage) => {
+                    let result = cache.get(id).stage(stage).await;
+                    plan.read(stage, result.err(), SystemClock::now());
+                }
+                Next::Refresh(stage) => {
+                    let result = cache.refresh_version(id, Selector::stage(stage)).await;
+                    plan.read(stage, result.err(), SystemClock::now());
+                }
+                Next::Wait(span) => sleep(span).await,
+                Next::Stop => break,
+            }
+        }
+        let tried = plan.tried().to_vec();
+        Err(match (last, plan.last_error()) {
+            (Some(last), _) => ConnectError::Rejected { last, tried },
+            (None, Some(error)) => ConnectError::Secret(error.clone()),
+            (None, None) => {
+                let text = format!("no version of secret {id:?} could be tried within {timeout:?}");
+                ConnectError::Secret(Error::new(ErrorKind::Timeout, text))
+            }
+        })
+    }
+
+    /// Connects on this thread.
+    ///
+    /// # Errors
+    ///
+    /// [`ConnectError`].
+    pub fn wait<C, E>(
+        self,
+        mut connect: impl FnMut(&Credential) -> Result<C, E>,
+        is_rejected: impl Fn(&E) -> bool,
+    ) -> Result<C, ConnectError<E>> {
+        forbid_own_thread().map_err(ConnectError::Secret)?;
+        let mut connecting =
+            Box::pin(self.run(async |credential: &Credential| connect(credential), is_rejected));
+        wait::wait_for(&mut connecting, None).unwrap_or_else(|| {
+            Err(ConnectError::Secret(Error::new(ErrorKind::Internal, "an endless wait has ended")))
+        })
+    }
+}
+
+/// A login with anything but the current version should be noticed: if it goes on, the current version is broken.
+fn note_stage(id: &str, stage: &str) {
+    if stage != AWSCURRENT {
+        tracing::warn!(target: "secretcache", "connected with the {stage} version of secret {id:?}");
+    }
+}
+
+/// Sleeps on our own runtime, since the caller may run on any.
+async fn sleep(span: Duration) {
+    if let Ok(handle) = runtime::handle() {
+        let _ended = handle.spawn(async move { tokio::time::sleep(span).await }).await;
+    }
+}
+
+/// Why no connection came about. `E` is the resource's own error.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum ConnectError<E> {
+    /// No version logs in.
+    Rejected {
+        /// What the resource said last.
+        last: E,
+        /// The versions it refused, in order.
+        tried: Vec<Tried>,
+    },
+    /// The secret could not be had, or is not a JSON object.
+    Secret(Error),
+    /// The resource failed in another way than by refusing the login. Passed on as it is; nothing else was tried.
+    Resource(E),
+}
+
+impl<E: fmt::Display> fmt::Display for ConnectError<E> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Rejected { last, tried } => {
+                let tried: Vec<_> = tried.iter().map(ToString::to_string).collect();
+                write!(f, "every version of the secret was refused ({}): {last}", tried.join(", "))
+            }
+            Self::Secret(error) => error.fmt(f),
+            Self::Resource(error) => error.fmt(f),
+        }
+    }
+}
+
+impl<E: StdError + 'static> StdError for ConnectError<E> {
+    fn source(&self) -> Option<&(dyn StdError + 'static)> {
+        match self {
+            Self::Rejected { last, .. } => Some(last),
+            Self::Secret(error) => Some(error),
+            Self::Resource(error) => Some(error),
+        }
+    }
+}

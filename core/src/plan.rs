@@ -1,0 +1,234 @@
+//! The plan by which a program stays connected while its secret rotates.
+//!
+//! A rotation changes the password at the resource before it moves `AWSCURRENT` (single user), or makes the current
+//! version name another user (alternating users). Either way there are moments when the cached version does not log in
+//! and another one does. The plan finds it: the cached current version; that version fetched anew, if it is another; then
+//! `AWSPENDING`, which is the one that works while a single-user rotation is between its steps; then `AWSPREVIOUS`; then
+//! a wait, and again, until its deadline.
+//!
+//! It decides only. A driver reads, logs in and waits, and tells the plan what came of it.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::cache::Cache;
+use crate::error::{Error, ErrorKind, Retry};
+use crate::id::{AWSCURRENT, AWSPENDING, AWSPREVIOUS, Selector};
+use crate::logins::{Logins, REFRESH_EVERY};
+use crate::secret::Secret;
+use crate::shared::Shared;
+use crate::state::Line;
+use crate::time::Now;
+
+/// The first wait after a round without success; later ones are longer.
+const FIRST_WAIT: Duration = Duration::from_millis(100);
+const LONGEST_WAIT: Duration = Duration::from_secs(2);
+
+/// One attempt to connect, from its first credential to success or its deadline.
+///
+/// ```
+/// use std::time::Duration;
+/// use secretcache::{Answer, Cache, Config, Fetched, Lookup, Next, Now, Plan, Selector};
+///
+/// let cache = Cache::new(Config::default(), 7)?;
+/// let now = Now::default().plus(Duration::from_secs(1));
+/// let mut plan = Plan::new(&cache, "prod/db", &Plan::ALL_STAGES, Duration::from_secs(30), now);
+/// assert!(matches!(plan.next(now), Next::Read("AWSCURRENT")));
+/// # let Lookup::Lead(ticket, _) = cache.lookup("prod/db", Selector::CURRENT, now) else { unreachable!() };
+/// # ticket.complete(Ok(Answer::value(Fetched::string("v-1", "{}"))), now);
+/// plan.read("AWSCURRENT", None, now); // the driver has read it into the cache
+/// let Next::Try(secret, _) = plan.next(now) else { unreachable!() };
+/// plan.accepted(&secret);
+/// # Ok::<(), secretcache::Error>(())
+/// ```
+pub struct Plan {
+    shared: Arc<Shared>,
+    id: Box<str>,
+    stages: Vec<&'static str>,
+    deadline: Now,
+    rounds: u32,
+    /// Which stages this round has asked the source for.
+    done: Vec<bool>,
+    tried: Vec<Tried>,
+    last_error: Option<Error>,
+}
+
+/// A version that was tried, and refused.
+#[derive(Clone, Debug, Eq, PartialEq)]
+#[non_exhaustive]
+pub struct Tried {
+    /// Its staging label.
+    pub version_stage: &'static str,
+    /// Its id.
+    pub version_id: String,
+}
+
+impl fmt::Display for Tried {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}", self.version_stage, self.version_id)
+    }
+}
+
+/// What a driver has to do next.
+#[derive(Debug)]
+pub enum Next {
+    /// Log in with this version, found by this staging label, and report to [`Plan::accepted`] or [`Plan::rejected`].
+    Try(Secret, &'static str),
+    /// Read this staging label through the cache, and report to [`Plan::read`].
+    Read(&'static str),
+    /// Fetch this staging label anew ([`Cache::force`]), and report to [`Plan::read`].
+    Refresh(&'static str),
+    /// Nothing is left to try for now: wait.
+    Wait(Duration),
+    /// The time is up.
+    Stop,
+}
+
+impl Plan {
+    /// The staging labels that are tried, in this order. Permission to read the later ones is not needed: a denied label
+    /// is left out and asked for again after an hour.
+    pub const ALL_STAGES: [&'static str; 3] = [AWSCURRENT, AWSPENDING, AWSPREVIOUS];
+
+    /// A plan that ends after `timeout`.
+    pub fn new(cache: &Cache, id: &str, stages: &[&'static str], timeout: Duration, now: Now) -> Self {
+        Self {
+            shared: Arc::clone(&cache.0),
+            id: id.into(),
+            stages: stages.to_vec(),
+            deadline: now.plus(timeout),
+            rounds: 0,
+            done: vec![false; stages.len()],
+            tried: Vec::new(),
+            last_error: None,
+        }
+    }
+
+    /// What to do next.
+    pub fn next(&mut self, now: Now) -> Next {
+        if now.until(&self.deadline).is_zero() {
+            return Next::Stop;
+        }
+        let shared = Arc::clone(&self.shared);
+        let mut guard = shared.lock();
+        let state = &mut *guard;
+        let record_id = state.record_for(&self.id, &shared.config);
+        let Some(record) = state.records.get_mut(&record_id) else { return Next::Stop };
+        let logins = &mut record.logins;
+
+        let mut rest = LONGEST_WAIT;
+        let mut rested = None;
+        for (place, &stage) in self.stages.iter().enumerate() {
+            let line = record.lines.iter().find(|line| line.selector.as_ref() == Selector::stage(stage));
+            let held = line.and_then(|line| line.secret.clone());
+            if let Some(secret) = &held {
+                let version_id = secret.version_id().unwrap_or_default();
+                if !logins.is_rejected(version_id) {
+                    return Next::Try(secret.clone(), stage);
+                }
+                let left = logins.rest(version_id, &now);
+                rest = rest.min(left);
+                if left.is_zero() && rested.is_none() {
+                    rested = Some(Next::Try(secret.clone(), stage));
+                }
+            }
+            if !std::mem::replace(&mut self.done[place], true) {
+                let is_new =
+                    held.is_some() && line.is_some_and(|line| now.since(&line.confirmed) < REFRESH_EVERY);
+                let has_failed = line.is_some_and(|line| line.failure.is_some());
+                let may_ask = !is_new && logins.may_refresh(stage, now);
+                if held.is_none() && !has_failed {
+                    return Next::Read(stage);
+                }
+                if may_ask {
+                    return Next::Refresh(stage);
+                }
+            }
+            // The current version does not log in. What the resource took last does, wherever its label is by now.
+            if place == 0
+                && let Some((secret, stage)) = accepted_among(&record.lines, &self.stages, logins)
+            {
+                return Next::Try(secret, stage);
+            }
+        }
+        if let Some(again) = rested {
+            return again;
+        }
+        let draw = state.random.f64();
+        self.done.fill(false);
+        let hopeless = |error: &Error| error.retry() == Retry::Never || error.kind().is_denial();
+        if self.tried.is_empty() && self.last_error.as_ref().is_some_and(hopeless) {
+            // There is nothing to log in with, and waiting will not bring it.
+            return Next::Stop;
+        }
+        self.rounds = self.rounds.saturating_add(1);
+        let wait = FIRST_WAIT.saturating_mul(1 << self.rounds.min(6)).min(LONGEST_WAIT).min(rest);
+        let wait = wait.mul_f64(0.5 + 0.5 * draw).max(Duration::from_millis(1));
+        Next::Wait(wait.min(now.until(&self.deadline)))
+    }
+
+    /// The driver has read or fetched a staging label. `error`: why it could not.
+    pub fn read(&mut self, stage: &'static str, error: Option<Error>, now: Now) {
+        let Some(error) = error else { return };
+        if error.kind() == ErrorKind::AccessDenied && stage != AWSCURRENT {
+            self.with_logins(|logins| logins.deny(stage, now));
+        }
+        if stage == AWSCURRENT || self.last_error.is_none() {
+            self.last_error = Some(error);
+        }
+    }
+
+    /// The resource took this version.
+    pub fn accepted(&mut self, secret: &Secret) {
+        if let Some(version_id) = secret.version_id() {
+            self.with_logins(|logins| logins.accept(version_id));
+        }
+    }
+
+    /// The resource refused this version.
+    pub fn rejected(&mut self, secret: &Secret, version_stage: &'static str, now: Now) {
+        let version_id = secret.version_id().unwrap_or_default().to_owned();
+        self.with_logins(|logins| logins.reject(&version_id, now));
+        self.tried.push(Tried { version_stage, version_id });
+    }
+
+    /// The versions that were refused so far.
+    pub fn tried(&self) -> &[Tried] {
+        &self.tried
+    }
+
+    /// Why no version could be read, if that is how it ended.
+    pub fn last_error(&self) -> Option<&Error> {
+        self.last_error.as_ref()
+    }
+
+    fn with_logins(&self, change: impl FnOnce(&mut Logins)) {
+        let mut state = self.shared.lock();
+        let record = state.by_name.get(&*self.id).copied().and_then(|id| state.records.get_mut(&id));
+        if let Some(record) = record {
+            change(&mut record.logins);
+        }
+    }
+}
+
+/// The version that the resource took last, if it is held under one of the stages.
+fn accepted_among(
+    lines: &[Line],
+    stages: &[&'static str],
+    logins: &Logins,
+) -> Option<(Secret, &'static str)> {
+    stages.iter().find_map(|&stage| {
+        let line = lines.iter().find(|line| line.selector.as_ref() == Selector::stage(stage))?;
+        let secret = line
+            .secret
+            .as_ref()
+            .filter(|secret| secret.version_id().is_some_and(|id| logins.is_accepted(id)))?;
+        Some((secret.clone(), stage))
+    })
+}
+
+impl fmt::Debug for Plan {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Plan").field("id", &self.id).field("tried", &self.tried).finish_non_exhaustive()
+    }
+}
