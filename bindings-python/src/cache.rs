@@ -11,6 +11,7 @@ use crate::engine::{Engine, Setup, interruptibly, listen};
 use crate::errors::to_exception;
 use crate::events::Inbox;
 use crate::late::bury;
+use crate::plan::{self, Plan};
 use crate::quick::Last;
 use crate::rendering::Part;
 use crate::settings::Settings;
@@ -302,6 +303,27 @@ impl Cache {
             }
         };
         Ok(secret.map(SecretValue))
+    }
+
+    /// A plan to connect with; see ``secretcache._steps.connect``.
+    fn _plan(
+        &self,
+        py: Python<'_>,
+        id: &str,
+        stages: Vec<String>,
+        timeout: &Bound<'_, PyAny>,
+    ) -> PyResult<Plan> {
+        let stages = plan::stages(&stages)?;
+        let timeout = arguments::Span::read(timeout, "timeout")?.0;
+        let plan = match &self.setup()?.engine {
+            Engine::Native(cache) => {
+                cache.plan(id, &stages, timeout).map_err(|error| to_exception(py, &error))?
+            }
+            Engine::Host { .. } => {
+                secretcache::Plan::new(self.host_cache(py)?, id, &stages, timeout, SystemClock::now())
+            }
+        };
+        Ok(Plan::new(plan))
     }
 
     fn _mark(&self, py: Python<'_>) -> PyResult<u64> {

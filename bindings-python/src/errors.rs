@@ -22,6 +22,12 @@ pub(crate) fn to_exception(py: Python<'_>, error: &Error) -> PyErr {
 
 /// An error that carries a Python exception, for the core to keep.
 pub(crate) fn from_exception(exception: &Bound<'_, PyAny>) -> Error {
+    // One of our own knows its kind.
+    let kind = exception.getattr("kind").and_then(|kind| kind.extract::<String>()).ok();
+    if let Some(kind) = kind.as_deref().and_then(ErrorKind::from_name) {
+        let text = exception.str().map_or_else(|_| kind.name().to_owned(), |text| text.to_string());
+        return Error::new(kind, text).with_host(Box::new(Late::new(exception.clone())));
+    }
     let (kind, message) = match maker(exception.py(), "classify")
         .and_then(|classify| classify.call1((exception,))?.extract::<(Option<String>, String, Option<u16>)>())
     {

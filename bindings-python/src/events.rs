@@ -33,7 +33,9 @@ impl Inbox {
     fn put(&self, event: &Event) {
         let ordinary =
             matches!(event, Event::Error { error, .. } if error.kind() == ErrorKind::VersionNotFound);
-        let loud = !(self.lenient && ordinary) && self.limiter.admits(event, SystemClock::now());
+        // Nor is it news to anybody that the program ends or has closed the cache.
+        let closed = matches!(event, Event::Error { error, .. } if error.kind() == ErrorKind::Closed);
+        let loud = !(self.lenient && ordinary) && !closed && self.limiter.admits(event, SystemClock::now());
         let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
         if waiting.len() < MOST {
             waiting.push((event.clone(), loud));

@@ -8,6 +8,7 @@ mod engine;
 mod errors;
 mod events;
 mod late;
+mod plan;
 mod quick;
 mod rendering;
 mod settings;
@@ -27,6 +28,8 @@ mod _core {
 
     #[pymodule_export]
     use crate::cache::Cache;
+    #[pymodule_export]
+    use crate::plan::Plan;
     #[pymodule_export]
     use crate::ticket::{Flight, Ticket};
     #[pymodule_export]

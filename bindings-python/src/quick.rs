@@ -40,7 +40,7 @@ static DROP_IN: Method = method(
 
 static FULL: Method = method(
     c"_get_secret_string",
-    c"get_secret_string($self, /, secret_id, version_stage=None, *, version_id=None)\n--\n\n\
+    c"_get_secret_string($self, /, secret_id, version_stage=None, *, version_id=None)\n--\n\n\
       The secret string of the version with a staging label, by default the current one, or of one version id.",
 );
 

@@ -230,6 +230,11 @@ error_kinds! {
 }
 
 impl ErrorKind {
+    /// The kind with this stable name.
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.iter().copied().find(|kind| kind.name() == name)
+    }
+
     /// The kind that a Secrets Manager error code stands for.
     ///
     /// `code` is the code as the service spells it, `message` its text. Codes are those of the Secrets Manager API

@@ -9,6 +9,7 @@ then ``cache.get_secret_string("prod/checkout/db")`` wherever the secret is need
 from . import _doctor, errors
 from ._cache import SecretCache
 from ._core import SecretValue, __version__
+from ._credential import Credential, LoginRejectedError
 from ._events import Event, NewVersion, RefreshError, Stale
 from .errors import SecretCacheError
 
@@ -18,7 +19,9 @@ if TYPE_CHECKING:
 
 __all__ = [
     "AsyncSecretCache",
+    "Credential",
     "Event",
+    "LoginRejectedError",
     "NewVersion",
     "RefreshError",
     "SecretCache",

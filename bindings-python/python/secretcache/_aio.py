@@ -7,17 +7,20 @@ import os
 import weakref
 
 from . import _steps as steps
-from ._cache import BaseCache, SecretCache
+from ._cache import STAGES, BaseCache, SecretCache
+from ._credential import is_rejected_login
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterable
+    from datetime import timedelta
     from types import TracebackType
     from typing import Any, Literal
 
     from typing_extensions import Self
 
     from ._core import Flight, SecretValue, Ticket
+    from ._credential import Credential
 
 
 class AsyncSecretCache(SecretCache):
@@ -86,6 +89,37 @@ class AsyncSecretCache(SecretCache):
         """Fetch secrets before they are read, twenty in a call; give the exceptions of those it could not have."""
         return await self._driver.prefetch_now(self._check_ids(secret_ids))
 
+    async def connect(  # type: ignore[override]
+        self,
+        secret_id: str,
+        fn: Callable[[Credential], Any],
+        *,
+        timeout: float | timedelta = 30,
+        rejected: Callable[[BaseException], bool] | None = None,
+        stages: Iterable[str] = STAGES,
+    ) -> Any:
+        """Connect as `SecretCache.connect` does. `fn` may be a coroutine function."""
+        plan = self._plan(secret_id, list(stages), timeout)
+        todo = steps.connect(plan, secret_id, rejected or is_rejected_login, self._dispatcher.warn)
+        step, connection = steps.advance(todo, None)
+        while step is not None:
+            what, which = step
+            sent: Any = None
+            try:
+                if what == steps.LOG_IN:
+                    made = fn(which)
+                    sent = (await made if hasattr(made, "__await__") else made), None
+                elif what == steps.SLEEP:
+                    await asyncio.sleep(which)
+                elif what == steps.READ:
+                    await self._driver.read(secret_id, which, None)
+                else:
+                    await self._driver.refresh_now(secret_id, which)
+            except Exception as error:
+                sent = (None, error) if what == steps.LOG_IN else error
+            step, connection = steps.advance(todo, sent)
+        return connection
+
     async def close(self) -> None:  # type: ignore[override]
         """Forget every value, end the background work, and refuse further reads."""
         super().close()
@@ -115,6 +149,7 @@ class AsyncDriver:
     ) -> None:
         self._cache = weakref.ref(cache)
         self._client = client
+        self._too_long = steps.too_long(client)
         self._inline = inline
         self._lenient = lenient
         self._tell: Callable[[list[Any]], None] = lambda events: None
@@ -133,13 +168,13 @@ class AsyncDriver:
         how = {"lenient": self._lenient, "inline": self._inline}
         return await self._take(steps.read(self._alive(), secret_id, stage, version_id, **how))
 
-    async def refresh_now(self, secret_id: str) -> None:
+    async def refresh_now(self, secret_id: str, stage: str | None = None) -> None:
         """Ask now, whatever the age. Raises why it could not be had."""
         cache = self._alive()
         if self._client is None:
-            await asyncio.to_thread(cache._refresh, secret_id)
+            await asyncio.to_thread(cache._refresh, secret_id, stage)
         else:
-            await self._take(steps.refresh(cache, secret_id, None))
+            await self._take(steps.refresh(cache, secret_id, stage))
 
     async def prefetch_now(self, ids: list[str]) -> dict[str, BaseException]:
         """Fetch each secret; the exceptions of those that could not be had, by id."""
@@ -159,7 +194,7 @@ class AsyncDriver:
 
     async def _run(self, ticket: Ticket) -> None:
         try:
-            asking = steps.ask(ticket, None, reading=False)
+            asking = steps.ask(ticket, None, reading=False, too_long=self._too_long)
             call, _ = steps.advance(asking, None)
             while call is not None:
                 method, arguments = call

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from . import _core
+from ._credential import is_rejected_login
 from ._events import Dispatcher
 from ._transport import botocore_client, reason_for_botocore
 from .errors import FieldNotFoundError, NotJsonError, SecretCacheError
@@ -17,7 +18,12 @@ if TYPE_CHECKING:
     from typing_extensions import Self
 
     from ._core import SecretValue
+    from ._credential import Credential
     from ._events import NewVersion, RefreshError, Stale
+
+
+STAGES = ("AWSCURRENT", "AWSPENDING", "AWSPREVIOUS")
+"""The staging labels that `connect` tries, in this order."""
 
 
 class BaseCache(_core.Cache):
@@ -70,6 +76,48 @@ class BaseCache(_core.Cache):
         """
         return self._prefetch(self._check_ids(secret_ids))
 
+    def connect(
+        self,
+        secret_id: str,
+        fn: Callable[[Credential], Any],
+        *,
+        timeout: float | timedelta = 30,
+        rejected: Callable[[BaseException], bool] | None = None,
+        stages: Iterable[str] = STAGES,
+    ) -> Any:
+        """Connect to the resource that a secret is the credential of, also while it rotates; give what `fn` gives.
+
+        `fn` gets a `Credential`, whose user name and password are of one version. The cached current version is tried
+        first. If `fn` raises an error that `rejected` takes for a refused login (by default what the drivers in common
+        use raise), the version is fetched anew, then ``AWSPENDING`` is tried, which is the one that works while a
+        rotation is between its steps, then ``AWSPREVIOUS``, and after a wait all over again, for `timeout` seconds.
+        Any other error passes through untouched. What was taken and refused is remembered for all callers, so that a
+        rotation costs one refused login, not one for each connection. `stages` limits which versions are tried.
+        """
+        import time
+
+        from . import _steps as steps
+
+        plan = self._plan(secret_id, list(stages), timeout)
+        todo = steps.connect(plan, secret_id, rejected or is_rejected_login, self._dispatcher.warn)
+        step, connection = steps.advance(todo, None)
+        while step is not None:
+            what, which = step
+            sent: Any = None
+            try:
+                if what == steps.LOG_IN:
+                    sent = fn(which), None
+                elif what == steps.SLEEP:
+                    time.sleep(which)
+                elif what == steps.READ:
+                    self._get_value(secret_id, which)
+                else:
+                    self._refresh(secret_id, which)
+            except Exception as error:
+                sent = (None, error) if what == steps.LOG_IN else error
+            step, connection = steps.advance(todo, sent)
+        return connection
+
     def stats(self) -> dict[str, Any]:
         """Count what the cache has done so far in this process, and list what it holds now."""
         return self._stats()
@@ -97,7 +145,18 @@ class BaseCache(_core.Cache):
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Pickle the settings, never a value: the copy fetches for itself."""
+        arguments, keywords = self._recipe
+        for client in (*arguments, *keywords.values()):
+            if client is not None and client is self._client:
+                _check_pickles(client)
         return _rebuild, (type(self), *self._recipe)
+
+    def __copy__(self) -> Self:
+        """Make a cache of the same settings, and around the same client if there is one."""
+        return _rebuild(type(self), *self._recipe)  # type: ignore[return-value]
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Self:
+        return self.__copy__()
 
     @staticmethod
     def _check_id(secret_id: Any) -> None:
@@ -257,6 +316,18 @@ class SecretCache(BaseCache):
 
 def _rebuild(cls: type[BaseCache], arguments: tuple[Any, ...], keywords: dict[str, Any]) -> BaseCache:
     return cls(*arguments, **keywords)
+
+
+def _check_pickles(client: Any) -> None:
+    import pickle
+
+    try:
+        pickle.dumps(client)
+    except Exception as error:
+        kind = type(client).__name__
+        text = f"this cache holds a client of type {kind}, which cannot be pickled ({error}); pass settings such as"
+        text += " region_name instead of a client, or make a cache in each process"
+        raise TypeError(text) from error
 
 
 def _seconds(interval: Any) -> Any:

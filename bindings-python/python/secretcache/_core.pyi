@@ -1,11 +1,11 @@
 # The extension module: private to the two packages.
 from collections.abc import Callable
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Literal, final
 
 from typing_extensions import disjoint_base
 
-__all__ = ["Cache", "Flight", "SecretValue", "Ticket", "__version__", "shutdown"]
+__all__ = ["Cache", "Flight", "Plan", "SecretValue", "Ticket", "__version__", "shutdown"]
 
 __version__: str
 
@@ -75,12 +75,26 @@ class Cache:
     def _give_up(
         self, id: str, stage: str | None, version_id: str | None, flight: Flight
     ) -> SecretValue | None: ...
+    def _plan(self, id: str, stages: list[str], timeout: float | timedelta) -> Plan: ...
     def _mark(self) -> int: ...
     def _force(
         self, id: str, stage: str | None, mark: int
     ) -> tuple[Literal["lead"], Ticket, Flight] | tuple[Literal["follow", "behind"], Flight]: ...
     def _due(self) -> tuple[list[Ticket], float | None]: ...
     def _take_events(self) -> list[tuple[str, bool, str, tuple[Any, ...]]]: ...
+
+@final
+class Plan:
+    """One attempt to connect with a credential that may be rotating."""
+
+    def next(self) -> tuple[Any, ...]: ...
+    def read(self, version_stage: str, exception: BaseException | None) -> None: ...
+    def accepted(self, value: SecretValue) -> None: ...
+    def rejected(self, value: SecretValue, version_stage: str) -> None: ...
+    @property
+    def tried(self) -> list[tuple[str, str]]: ...
+    @property
+    def last_error(self) -> BaseException | None: ...
 
 @final
 class Ticket:

@@ -82,6 +82,10 @@ class Dispatcher:
                 except Exception:
                     _log().exception("a listener of %s events failed", kind)
 
+    def warn(self, text: str) -> None:
+        """Write a warning."""
+        _log().warning("%s", text)
+
     def relay(self) -> Callable[[list[Any]], None]:
         """Make a callable that does not keep this dispatcher (and through listeners, the cache) alive."""
         ref = weakref.ref(self)

@@ -28,6 +28,7 @@ class HostDriver:
         self._cache = weakref.ref(cache)  # the cache holds the driver
         self._client = client
         self._hook = hook
+        self._too_long = steps.too_long(client)
         self._inline = inline
         self._lenient = lenient
         self._refresher: Refresher | None = None
@@ -68,7 +69,7 @@ class HostDriver:
     def run(self, ticket: Ticket, *, reading: bool = False) -> None:
         """Ask the client and end the ticket, whatever happens. `reading`: for a reader in this thread."""
         try:
-            asking = steps.ask(ticket, self._hook, reading=reading)
+            asking = steps.ask(ticket, self._hook, reading=reading, too_long=self._too_long)
             call, _ = steps.advance(asking, None)
             while call is not None:
                 method, arguments = call

@@ -6,12 +6,17 @@ came of it; `advance` goes from one step to the next.
 
 from __future__ import annotations
 
+import time
+
+from ._credential import Credential, LoginRejectedError
+from .errors import NotJsonError, SecretCacheError
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Generator
+    from collections.abc import Callable, Generator
     from typing import Any
 
-    from ._core import Cache, Flight, SecretValue, Ticket
+    from ._core import Cache, Flight, Plan, SecretValue, Ticket
 
     Call = tuple[str, dict[str, str]]
     Step = tuple[str, Any, float | None]
@@ -77,10 +82,13 @@ def refresh(cache: Cache, secret_id: str, stage: str | None) -> Generator[Step, 
             return
 
 
-def ask(ticket: Ticket, hook: Any, *, reading: bool) -> Generator[Call, Any, None]:
+def ask(
+    ticket: Ticket, hook: Any, *, reading: bool, too_long: float = float("inf")
+) -> Generator[Call, Any, None]:
     """Ask on behalf of a ticket, with exactly the calls that AWS's own library makes, and end it.
 
     `reading`: a reader waits for it, who then need not show the description to the hook once more.
+    `too_long`: see `too_long`.
     """
     described, wanted = ticket.description, ticket.version_id
     response, versions = None, []
@@ -89,7 +97,7 @@ def ask(ticket: Ticket, hook: Any, *, reading: bool) -> Generator[Call, Any, Non
         wanted = wanted or _labelled(versions, ticket.stage)
     if wanted is None or described is None:
         ticket.count("DescribeSecret")
-        response = yield "describe_secret", {"SecretId": ticket.id}
+        response = yield from _call("describe_secret", {"SecretId": ticket.id}, too_long)
         described = _through_put(hook, response)
         versions = _versions(_through_get(hook, described))
         wanted = ticket.version_id or _labelled(versions, ticket.stage)
@@ -105,12 +113,97 @@ def ask(ticket: Ticket, hook: Any, *, reading: bool) -> Generator[Call, Any, Non
     if held is not None and hook is None:
         return ticket.succeed(held._stored, held._stored, wanted, *news)
     ticket.count("GetSecretValue")
-    value = yield "get_secret_value", {"SecretId": ticket.id, "VersionId": wanted}
+    value = yield from _call("get_secret_value", {"SecretId": ticket.id, "VersionId": wanted}, too_long)
     if hook is None:
         return ticket.succeed(value, value, wanted, *news)
     # What the hook made of the value is kept, and nothing else of it: it may be there to encrypt it.
     public = {name: value[name] for name in _PUBLIC if name in value} if isinstance(value, dict) else {}
     return ticket.succeed(public, [described, _through_put(hook, value), reading], wanted, *news)
+
+
+def too_long(client: Any) -> float:
+    """Seconds that no call of this client takes unless the process stood still meanwhile."""
+    config = getattr(getattr(client, "meta", None), "config", None)
+    limits = [getattr(config, name, None) for name in ("connect_timeout", "read_timeout")]
+    return 2.0 * max([each for each in limits if isinstance(each, (int, float))], default=60.0) + 5.0
+
+
+def _call(method: str, arguments: dict[str, str], too_long: float) -> Generator[Call, Any, Any]:
+    """Have a call made; anew if the process stood still meanwhile, since its answer may be from before."""
+    for _ in range(_MOST_THAWS):
+        start = _clocks()
+        response = yield method, arguments
+        if all(now - then <= too_long for then, now in zip(start, _clocks(), strict=True)):
+            break
+    return response
+
+
+_MOST_THAWS = 4
+
+
+def _clocks() -> tuple[float, float]:
+    # One stands still while a machine is suspended on some systems, the other can be set.
+    clock = getattr(time, "CLOCK_BOOTTIME", None)
+    return time.monotonic() if clock is None else time.clock_gettime(clock), time.time()
+
+
+LOG_IN = "log in"
+"""Log in with this credential; send in ``(connection, None)`` or ``(None, exception)``."""
+READ = "read"
+"""Read this staging label; send in None or the exception."""
+REFRESH = "refresh"
+"""Fetch this staging label anew; send in None or the exception."""
+SLEEP = "sleep"
+"""Wait so many seconds."""
+
+
+def connect(
+    plan: Plan, secret_id: str, rejected: Callable[[BaseException], bool], note: Callable[[str], None]
+) -> Generator[tuple[str, Any], Any, Any]:
+    """Connect to the resource that a secret is the credential of, also while it rotates."""
+    last: BaseException | None = None
+    while True:
+        what, *more = plan.next()
+        if what == "try":
+            value, stage = more
+            connection, error = yield LOG_IN, _credential(secret_id, value, stage)
+            if error is None:
+                plan.accepted(value)
+                if stage != "AWSCURRENT":
+                    note(f"connected with the {stage} version of secret {secret_id!r}")
+                return connection
+            if not rejected(error):
+                raise error
+            plan.rejected(value, stage)
+            last = error
+        elif what == "wait":
+            yield SLEEP, more[0]
+        elif what == "stop":
+            break
+        else:
+            plan.read(more[0], (yield what, more[0]))
+    if last is None:
+        raise plan.last_error or SecretCacheError(
+            f"no version of secret {secret_id!r} could be tried in time"
+        )
+    tried = ", ".join(f"{stage} {version_id}" for stage, version_id in plan.tried)
+    failure = LoginRejectedError(f"every version of secret {secret_id!r} was refused ({tried}): {last}")
+    failure.tried = plan.tried
+    raise failure from last
+
+
+def _credential(secret_id: str, value: SecretValue, stage: str) -> Credential:
+    import json
+
+    try:
+        fields = json.loads(value.secret_string or "")
+    except ValueError:
+        fields = None
+    if not isinstance(fields, dict):
+        raise NotJsonError(
+            f"the value of secret {secret_id!r} is not a JSON object with user name and password"
+        )
+    return Credential(fields, value.version_id, stage)
 
 
 def through_hook(hook: Any, value: SecretValue | None) -> Any:

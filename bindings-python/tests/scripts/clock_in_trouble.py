@@ -1,4 +1,4 @@
-"""Sets its wall clock while it holds a value, changes the secret, and waits for the new value.
+"""Holds a value while the secret changes and the wall clock moves, and waits for the new value.
 
 Arguments: transport, refresh interval, secret id. The clock moves once the file named by STEP_FILE is there.
 """
@@ -16,10 +16,10 @@ client = control.client()
 client.create_secret(Name=secret_id, SecretString="one")
 cache = control.cache(transport, refresh_interval=float(interval), max_wait=20)
 assert cache.get_secret_string(secret_id) == "one"
+client.put_secret_value(SecretId=secret_id, SecretString="two")
 before = time.time()
 Path(os.environ["STEP_FILE"]).touch()
 assert abs(time.time() - before) > 3600, "the clock did not move"
-client.put_secret_value(SecretId=secret_id, SecretString="two")
 deadline = time.monotonic() + 5
 while cache.get_secret_string(secret_id) != "two" and time.monotonic() < deadline:
     time.sleep(0.02)

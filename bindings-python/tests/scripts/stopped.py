@@ -1,4 +1,7 @@
-"""Reads all the time; once it has been stopped for a while, tells what the first read gets. Arguments: transport, id."""
+"""Reads all the time; once it has been stopped for a while, tells what the first read gets.
+
+Arguments: transport, secret id.
+"""
 
 import os
 import sys

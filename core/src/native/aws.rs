@@ -6,10 +6,16 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use aws_config::ecs::EcsCredentialsProvider;
+use aws_config::imds::credentials::ImdsCredentialsProvider;
+use aws_config::meta::credentials::CredentialsProviderChain;
+use aws_config::profile::ProfileFileCredentialsProvider;
+use aws_config::provider_config::ProviderConfig;
 use aws_config::retry::RetryConfig;
 use aws_config::sts::AssumeRoleProvider;
 use aws_config::timeout::TimeoutConfig;
 use aws_config::{BehaviorVersion, FrameworkMetadata, Region, SdkConfig};
+use aws_credential_types::provider::SharedCredentialsProvider;
 use aws_credential_types::provider::error::CredentialsError;
 use aws_sdk_secretsmanager::Client;
 use aws_sdk_secretsmanager::config::http::HttpResponse;
@@ -48,10 +54,11 @@ impl AwsSource {
             .operation_attempt_timeout(attempt)
             .operation_timeout(timeout)
             .build();
+        let http_client = http_client(ca_bundle.as_deref(), proxy(options)?);
         let mut loader = aws_config::defaults(BehaviorVersion::v2026_01_12())
             .retry_config(RetryConfig::standard().with_max_attempts(3))
             .timeout_config(timeouts)
-            .http_client(http_client(ca_bundle.as_deref(), proxy(options)?));
+            .http_client(http_client.clone());
         if let Ok(metadata) = FrameworkMetadata::new("secretcache", Some(env!("CARGO_PKG_VERSION"))) {
             loader = loader.framework_metadata(metadata);
         }
@@ -73,7 +80,11 @@ impl AwsSource {
             loader =
                 loader.credentials_provider(SdkCredentials::new(id, key, token, None, "secretcache options"));
         }
-        let config: SdkConfig = loader.load().await;
+        let mut config: SdkConfig = loader.load().await;
+        if let (Some(profile), None) = (&options.profile, &options.credentials) {
+            let credentials = credentials_of_profile(profile, &config, http_client);
+            config = config.into_builder().credentials_provider(credentials).build();
+        }
         if config.region().is_none_or(|region| region.as_ref().is_empty()) {
             return Err(Error::new(
                 ErrorKind::NoRegion,
@@ -91,6 +102,27 @@ impl AwsSource {
         }
         Ok(Self(Client::from_conf(service.build())))
     }
+}
+
+/// The credentials of a profile that the program named: as in boto3, they go before those of the environment, which
+/// this SDK would prefer. Where the profile has none, those of the container or the machine do.
+fn credentials_of_profile(
+    profile: &str,
+    config: &SdkConfig,
+    http_client: SharedHttpClient,
+) -> SharedCredentialsProvider {
+    let settings = ProviderConfig::without_region()
+        .with_region(config.region().cloned())
+        .with_use_fips(config.use_fips())
+        .with_http_client(http_client);
+    let of_profile =
+        ProfileFileCredentialsProvider::builder().configure(&settings).profile_name(profile).build();
+    let of_container = EcsCredentialsProvider::builder().configure(&settings).build();
+    let of_machine = ImdsCredentialsProvider::builder().configure(&settings).build();
+    let chain = CredentialsProviderChain::first_try("Profile", of_profile)
+        .or_else("Container", of_container)
+        .or_else("InstanceMetadata", of_machine);
+    SharedCredentialsProvider::new(chain)
 }
 
 /// The proxy of the options; otherwise that of `HTTPS_PROXY`, `HTTP_PROXY` and `NO_PROXY`.

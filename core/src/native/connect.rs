@@ -50,8 +50,7 @@ impl<'a> Connect<'a> {
         is_rejected: impl Fn(&E) -> bool,
     ) -> Result<C, ConnectError<E>> {
         let Self { cache, id, timeout, stages } = self;
-        let pure = cache.pure().map_err(ConnectError::Secret)?;
-        let mut plan = Plan::new(pure, id, stages, timeout, SystemClock::now());
+        let mut plan = cache.plan(id, stages, timeout).map_err(ConnectError::Secret)?;
         let mut last = None;
         loop {
             match plan.next(SystemClock::now()) {

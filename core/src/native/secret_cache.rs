@@ -3,6 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use tokio::sync::Notify;
 
@@ -22,6 +23,7 @@ use crate::event::Event;
 use crate::flight::{Outcome, Waiter};
 use crate::hit::Hit;
 use crate::id::{OwnedSelector, Selector};
+use crate::plan::Plan;
 use crate::secret::Secret;
 use crate::source::SecretSource;
 use crate::stats::Stats;
@@ -295,8 +297,13 @@ impl SecretCache {
         }
     }
 
-    pub(super) fn pure(&self) -> Result<&Cache, Error> {
-        Ok(&self.live()?.cache)
+    /// The plan behind [`SecretCache::connect`], for drivers that log in and wait in their own way.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Closed`] if the cache is closed.
+    pub fn plan(&self, id: &str, stages: &[&'static str], timeout: Duration) -> Result<Plan, Error> {
+        Ok(Plan::new(&self.live()?.cache, id, stages, timeout, SystemClock::now()))
     }
 
     #[inline]

@@ -1,0 +1,106 @@
+"""User name and password from one version of a secret, and what refuses them."""
+
+from __future__ import annotations
+
+from .errors import SecretCacheError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+
+class Credential:
+    """A secret whose string is a JSON object with a user name and a password, read as one.
+
+    Everything comes from the same version: under alternating users the user name changes together with the password.
+    ``repr`` shows the version and the names of the fields, never their values.
+    """
+
+    __slots__ = ("_fields", "version_id", "version_stage")
+
+    def __init__(self, fields: dict[str, Any], version_id: str | None, version_stage: str) -> None:
+        self._fields = fields
+        self.version_id = version_id
+        self.version_stage = version_stage
+
+    @property
+    def username(self) -> Any:
+        """The field ``username``, or None."""
+        return self._fields.get("username")
+
+    @property
+    def password(self) -> Any:
+        """The field ``password``, or None."""
+        return self._fields.get("password")
+
+    @property
+    def host(self) -> Any:
+        """The field ``host``, or None."""
+        return self._fields.get("host")
+
+    @property
+    def port(self) -> int | None:
+        """The field ``port`` as a number, or None."""
+        port = self._fields.get("port")
+        return None if port is None else int(port)
+
+    @property
+    def dbname(self) -> Any:
+        """The field ``dbname``, or None."""
+        return self._fields.get("dbname")
+
+    @property
+    def engine(self) -> Any:
+        """The field ``engine``, or None."""
+        return self._fields.get("engine")
+
+    def __getitem__(self, field: str) -> Any:
+        return self._fields[field]
+
+    def get(self, field: str, default: Any = None) -> Any:
+        """Give any field, or `default` where it is missing."""
+        return self._fields.get(field, default)
+
+    def __repr__(self) -> str:
+        return (
+            f"Credential(version_id={self.version_id!r}, version_stage={self.version_stage!r}, "
+            f"fields={sorted(self._fields)!r}, values=<redacted>)"
+        )
+
+
+class LoginRejectedError(SecretCacheError):
+    """No version of the secret logs in. The resource's last answer is its ``__cause__``."""
+
+    kind = "login_rejected"
+
+    tried: list[tuple[str, str]]
+    """The versions refused, in order: staging label and version id."""
+
+
+_SQLSTATES = ("28P01", "28000")
+"""PostgreSQL: invalid password, invalid authorization specification."""
+_ACCESS_DENIED = 1045
+"""MySQL and MariaDB: ER_ACCESS_DENIED_ERROR."""
+_TEXTS = (
+    "password authentication failed",
+    "WRONGPASS",
+    "invalid username-password pair",
+    "Access denied for user",
+)
+
+
+def is_rejected_login(error: BaseException) -> bool:
+    """Tell an error that means "this login is refused" from all others, for the drivers in common use.
+
+    Knows psycopg, psycopg2, asyncpg, PyMySQL, mysqlclient, redis and HTTP clients, by what their errors carry; none
+    is imported.
+    """
+    state = getattr(error, "sqlstate", None) or getattr(error, "pgcode", None)
+    if state is not None:
+        return state in _SQLSTATES
+    if error.args and error.args[0] == _ACCESS_DENIED:
+        return True
+    response = getattr(error, "response", None)
+    if getattr(response, "status_code", None) == 401:
+        return True
+    return any(text in str(error) for text in _TEXTS)

@@ -1,0 +1,91 @@
+//! The plan of a connection, for drivers written in Python.
+
+use std::sync::{Mutex, PoisonError};
+
+use pyo3::exceptions::PyValueError;
+use pyo3::prelude::*;
+use secretcache::{Next, SystemClock};
+
+use crate::errors;
+use crate::late::bury;
+use crate::value::SecretValue;
+
+/// One attempt to connect with a credential that may be rotating.
+#[pyclass(frozen, module = "secretcache")]
+pub(crate) struct Plan(Mutex<secretcache::Plan>);
+
+impl Plan {
+    pub(crate) fn new(plan: secretcache::Plan) -> Self {
+        Self(Mutex::new(plan))
+    }
+
+    fn with<R>(&self, look: impl FnOnce(&mut secretcache::Plan) -> R) -> R {
+        look(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+/// The staging labels of a plan, from their names.
+pub(crate) fn stages(names: &[String]) -> PyResult<Vec<&'static str>> {
+    names.iter().map(|name| stage(name)).collect()
+}
+
+fn stage(name: &str) -> PyResult<&'static str> {
+    let known = secretcache::Plan::ALL_STAGES;
+    known.into_iter().find(|stage| *stage == name).ok_or_else(|| {
+        PyValueError::new_err(format!("stages must be among {}; {name:?} is not", known.join(", ")))
+    })
+}
+
+#[pymethods]
+impl Plan {
+    /// What to do next: ``("try", SecretValue, stage)``, ``("read", stage)``, ``("refresh", stage)``,
+    /// ``("wait", seconds)`` or ``("stop",)``.
+    fn next<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        let next = self.with(|plan| plan.next(SystemClock::now()));
+        bury(py);
+        match next {
+            Next::Try(secret, stage) => {
+                ("try", SecretValue(secret), stage).into_pyobject(py).map(Bound::into_any)
+            }
+            Next::Read(stage) => ("read", stage).into_pyobject(py).map(Bound::into_any),
+            Next::Refresh(stage) => ("refresh", stage).into_pyobject(py).map(Bound::into_any),
+            Next::Wait(span) => ("wait", span.as_secs_f64()).into_pyobject(py).map(Bound::into_any),
+            Next::Stop => ("stop",).into_pyobject(py).map(Bound::into_any),
+        }
+    }
+
+    /// A staging label has been read or fetched, or why it could not be.
+    fn read(&self, version_stage: &str, exception: Option<&Bound<'_, PyAny>>) -> PyResult<()> {
+        let stage = stage(version_stage)?;
+        let error = exception.map(errors::from_exception);
+        self.with(|plan| plan.read(stage, error, SystemClock::now()));
+        Ok(())
+    }
+
+    /// The resource took this version.
+    fn accepted(&self, value: &SecretValue) {
+        self.with(|plan| plan.accepted(&value.0));
+    }
+
+    /// The resource refused this version.
+    fn rejected(&self, value: &SecretValue, version_stage: &str) -> PyResult<()> {
+        let stage = stage(version_stage)?;
+        self.with(|plan| plan.rejected(&value.0, stage, SystemClock::now()));
+        Ok(())
+    }
+
+    /// The versions refused so far, as staging label and version id.
+    #[getter]
+    fn tried(&self) -> Vec<(&'static str, String)> {
+        self.with(|plan| {
+            plan.tried().iter().map(|tried| (tried.version_stage, tried.version_id.clone())).collect()
+        })
+    }
+
+    /// Why no version could be read, or None.
+    #[getter]
+    fn last_error<'py>(&self, py: Python<'py>) -> Option<Bound<'py, PyAny>> {
+        let error = self.with(|plan| plan.last_error().cloned())?;
+        Some(errors::to_exception(py, &error).into_value(py).into_bound(py).into_any())
+    }
+}

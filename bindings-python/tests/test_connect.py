@@ -1,0 +1,163 @@
+"""Programs stay connected while their secret rotates: a scripted store, a scripted database, real threads."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import threading
+import time
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from secretcache import AsyncSecretCache, Credential, LoginRejectedError, SecretCache, SecretCacheError
+
+
+class Refused(Exception):
+    """The database's answer to a wrong password."""
+
+    sqlstate = "28P01"
+
+
+class World:
+    """A secret behind a boto3-like client, and the database it logs in to."""
+
+    def __init__(self) -> None:
+        self.labels = {"AWSCURRENT": "version-0"}
+        self.password = "version-0"
+        self.refused = 0
+        self.calls = 0
+
+    def describe_secret(self, SecretId: str) -> dict[str, Any]:
+        self.calls += 1
+        stages: dict[str, list[str]] = {}
+        for stage, version_id in self.labels.items():
+            stages.setdefault(version_id, []).append(stage)
+        return {"VersionIdsToStages": stages}
+
+    def get_secret_value(self, SecretId: str, VersionId: str) -> dict[str, Any]:
+        self.calls += 1
+        fields = {"username": "app", "password": VersionId, "port": "5432"}
+        return {"VersionId": VersionId, "SecretString": json.dumps(fields)}
+
+    def log_in(self, credential: Credential) -> str:
+        if credential.password != self.password:
+            self.refused += 1
+            raise Refused("password authentication failed")
+        return credential.version_stage
+
+    def rotate(self, version_id: str, gap: float) -> None:
+        """Rotate as with a single user: for a while the current version does not log in."""
+        self.labels = self.labels | {"AWSPENDING": version_id}
+        self.password = version_id
+        time.sleep(gap)
+        self.labels = {"AWSCURRENT": version_id, "AWSPREVIOUS": self.labels["AWSCURRENT"]}
+
+
+@pytest.fixture
+def world() -> World:
+    return World()
+
+
+def test_threads_stay_connected_through_rotations(world: World) -> None:
+    cache = SecretCache(client=world)
+    ended = threading.Event()
+    failures: list[BaseException] = []
+
+    def work() -> None:
+        while not ended.is_set():
+            try:
+                cache.connect("db", world.log_in)
+            except Exception as failure:
+                failures.append(failure)
+
+    workers = [threading.Thread(target=work) for _ in range(4)]
+    for worker in workers:
+        worker.start()
+    for number in (1, 2, 3):
+        world.rotate(f"version-{number}", 0.3)
+        time.sleep(0.1)
+    ended.set()
+    for worker in workers:
+        worker.join()
+    assert failures == []
+    assert world.refused <= 3 * len(workers)
+
+
+def test_tasks_stay_connected_through_rotations(world: World) -> None:
+    async def run() -> set[str]:
+        async with AsyncSecretCache(client=world) as cache:
+            rotation = asyncio.create_task(asyncio.to_thread(world.rotate, "version-1", 0.3))
+            stages = set()
+            while not rotation.done():
+                stages.add(await cache.connect("db", world.log_in))
+                await asyncio.sleep(0)
+            return stages
+
+    assert "AWSPENDING" in asyncio.run(run())
+    assert world.refused <= 1
+
+
+def test_between_the_steps_of_a_rotation_the_pending_version_connects(world: World) -> None:
+    cache = SecretCache(client=world)
+    assert cache.connect("db", world.log_in) == "AWSCURRENT"
+    world.labels["AWSPENDING"] = world.password = "version-1"
+    assert [cache.connect("db", world.log_in) for _ in range(20)] == ["AWSPENDING"] * 20
+    assert world.refused == 1
+
+
+def test_a_coroutine_may_connect(world: World) -> None:
+    async def log_in(credential: Credential) -> int | None:
+        await asyncio.sleep(0)
+        return credential.port
+
+    async def run() -> int:
+        async with AsyncSecretCache(client=world) as cache:
+            return await cache.connect("db", log_in)
+
+    assert asyncio.run(run()) == 5432
+
+
+def test_a_wrong_secret_fails_in_time_and_says_what_was_tried(world: World) -> None:
+    world.password = "changed behind our back"
+    cache = SecretCache(client=world)
+    with pytest.raises(LoginRejectedError, match="AWSCURRENT version-0") as caught:
+        cache.connect("db", world.log_in, timeout=0.8)
+    assert isinstance(caught.value.__cause__, Refused)
+    assert caught.value.tried[0] == ("AWSCURRENT", "version-0")
+    assert world.refused <= 5
+
+
+@pytest.mark.parametrize("error", [RuntimeError("no route"), KeyboardInterrupt()])
+def test_other_errors_pass_through_untouched(world: World, error: BaseException) -> None:
+    def fail(credential: Credential) -> None:
+        raise error
+
+    with pytest.raises(type(error)) as caught:
+        SecretCache(client=world).connect("db", fail)
+    assert caught.value is error
+    assert world.refused == 0
+
+
+def test_only_the_stages_that_are_asked_for_are_tried(world: World) -> None:
+    world.labels["AWSPENDING"] = world.password = "version-1"
+    cache = SecretCache(client=world)
+    with pytest.raises(LoginRejectedError):
+        cache.connect("db", world.log_in, timeout=0.3, stages=["AWSCURRENT"])
+    with pytest.raises(ValueError, match="stages must be among"):
+        cache.connect("db", world.log_in, stages=["AWSCURENT"])
+
+
+def test_a_secret_that_is_no_credential_is_named(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    answer: Callable[..., dict[str, Any]] = lambda **_: {"SecretString": "hunter2-canary"}  # noqa: E731
+    monkeypatch.setattr(world, "get_secret_value", answer)
+    with pytest.raises(SecretCacheError, match="not a JSON object") as caught:
+        SecretCache(client=world).connect("db", world.log_in)
+    assert "canary" not in str(caught.value)
+
+
+def test_a_credential_does_not_show_its_password() -> None:
+    credential = Credential({"username": "app", "password": "hunter2"}, "version-1", "AWSCURRENT")
+    assert "hunter2" not in repr(credential)
+    assert credential["username"] == credential.get("username") == "app"
