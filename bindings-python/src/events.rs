@@ -10,9 +10,15 @@ use crate::errors;
 
 /// What one cache has to tell, until somebody fetches it.
 pub(crate) struct Inbox {
-    limiter: LogLimiter,
+    /// In a forked child the parent's locks may be held for ever.
+    mail: PerProcess<Mail>,
     /// A missing version is an ordinary answer (None) to readers, and no reason for a warning.
     lenient: bool,
+}
+
+#[derive(Default)]
+struct Mail {
+    limiter: LogLimiter,
     waiting: Mutex<Vec<(Event, bool)>>,
 }
 
@@ -21,7 +27,7 @@ const MOST: usize = 1024;
 
 impl Inbox {
     pub(crate) fn new(lenient: bool) -> Self {
-        Self { limiter: LogLimiter::default(), lenient, waiting: Mutex::default() }
+        Self { mail: PerProcess::new(), lenient }
     }
 
     /// A listener that puts events here.
@@ -31,12 +37,15 @@ impl Inbox {
     }
 
     fn put(&self, event: &Event) {
-        let ordinary =
-            matches!(event, Event::Error { error, .. } if error.kind() == ErrorKind::VersionNotFound);
-        // Nor is it news to anybody that the program ends or has closed the cache.
-        let closed = matches!(event, Event::Error { error, .. } if error.kind() == ErrorKind::Closed);
-        let loud = !(self.lenient && ordinary) && !closed && self.limiter.admits(event, SystemClock::now());
-        let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+        let Ok(mail) = self.mail.get_or_try_make(|| Ok::<_, ()>(Mail::default())) else { return };
+        let is_ordinary = match event {
+            Event::Error { error, .. } if error.kind() == ErrorKind::VersionNotFound => self.lenient,
+            // It is no news to anybody that the program ends or has closed the cache.
+            Event::Error { error, .. } => error.kind() == ErrorKind::Closed,
+            _ => false,
+        };
+        let loud = !is_ordinary && mail.limiter.admits(event, SystemClock::now());
+        let mut waiting = mail.waiting.lock().unwrap_or_else(PoisonError::into_inner);
         if waiting.len() < MOST {
             waiting.push((event.clone(), loud));
         }
@@ -44,7 +53,8 @@ impl Inbox {
 
     /// Everything so far, as Python tuples.
     pub(crate) fn take<'py>(&self, py: Python<'py>) -> PyResult<Vec<Bound<'py, PyAny>>> {
-        let waiting = std::mem::take(&mut *self.waiting.lock().unwrap_or_else(PoisonError::into_inner));
+        let Some(mail) = self.mail.get() else { return Ok(Vec::new()) };
+        let waiting = std::mem::take(&mut *mail.waiting.lock().unwrap_or_else(PoisonError::into_inner));
         waiting.iter().map(|(event, loud)| to_tuple(py, event, *loud)).collect()
     }
 }

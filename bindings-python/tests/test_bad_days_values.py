@@ -145,3 +145,32 @@ def test_closing_during_a_request_is_quick_and_not_worth_a_warning(
     cache.close()
     assert time.monotonic() - start < 1
     assert not caplog.records
+
+
+def test_where_describing_is_denied_values_stay_fresh_and_the_denial_is_remembered(
+    trouble: Trouble, secret_id: str
+) -> None:
+    asm = trouble.client()
+    asm.create_secret(Name=secret_id, SecretString="one")
+    trouble.fault("deny", "DescribeSecret", secret_id=secret_id)
+    trouble.forget_calls()
+    with trouble.cache("native", refresh_interval=1) as cache:
+        assert cache.get_secret_string(secret_id) == "one"
+        for value in ("two", "three"):
+            asm.put_secret_value(SecretId=secret_id, SecretString=value)
+            eventually(lambda: cache.get_secret_string(secret_id), value)
+        assert cache.stats()["failures"] == {}
+    assert trouble.calls()["DescribeSecret"] == 1
+
+
+def test_where_batches_are_denied_secrets_are_prefetched_one_by_one(trouble: Trouble, secret_id: str) -> None:
+    names = [f"{secret_id}-{n}" for n in range(30)]
+    for name in names:
+        trouble.client().create_secret(Name=name, SecretString=name)
+    trouble.fault("deny", "BatchGetSecretValue")
+    trouble.forget_calls()
+    with trouble.cache("native") as cache:
+        assert cache.prefetch(names[:20]) == {}
+        assert cache.prefetch(names[20:]) == {}
+        assert [cache.get_secret_string(name) for name in names] == names
+    assert trouble.calls() == {"BatchGetSecretValue": 1, "GetSecretValue": 30}

@@ -167,6 +167,33 @@ SOURCES = {
         {"AWS_EC2_METADATA_SERVICE_ENDPOINT": "URL", "AWS_EC2_METADATA_DISABLED": "false"},
         token="MACHINE-token",
     ),
+    "role profile of the machine": Source(
+        "app-BY-MACHINE-plain",
+        {
+            "AWS_PROFILE": "app",
+            "AWS_EC2_METADATA_SERVICE_ENDPOINT": "URL",
+            "AWS_EC2_METADATA_DISABLED": "false",
+        },
+        f"[profile app]\nrole_arn = {ROLE}/app\ncredential_source = Ec2InstanceMetadata\n",
+        token="role-token",
+    ),
+    "role profile of the container": Source(
+        "app-BY-CONTAINER-pass-plain",
+        {
+            "AWS_CONTAINER_CREDENTIALS_FULL_URI": "URL/container",
+            "AWS_CONTAINER_AUTHORIZATION_TOKEN": "pass",
+        },
+        f"[profile app]\nrole_arn = {ROLE}/app\ncredential_source = EcsContainer\n",
+        options={"profile_name": "app"},
+        token="role-token",
+    ),
+    "instance metadata behind a profile by option without keys": Source(
+        "MACHINE",
+        {"AWS_EC2_METADATA_SERVICE_ENDPOINT": "URL", "AWS_EC2_METADATA_DISABLED": "false"},
+        "[profile bare]\nregion = us-east-1\n",
+        options={"profile_name": "bare"},
+        token="MACHINE-token",
+    ),
     "files before instance metadata": Source(
         "DEFAULT",
         {"AWS_EC2_METADATA_SERVICE_ENDPOINT": "URL", "AWS_EC2_METADATA_DISABLED": "false"},

@@ -118,10 +118,12 @@ impl Plan {
 
         let mut rest = LONGEST_WAIT;
         let mut rested = None;
+        let mut holds_any = false;
         for (place, &stage) in self.stages.iter().enumerate() {
             let line = record.lines.iter().find(|line| line.selector.as_ref() == Selector::stage(stage));
             let held = line.and_then(|line| line.secret.clone());
             if let Some(secret) = &held {
+                holds_any = true;
                 let version_id = secret.version_id().unwrap_or_default();
                 if !logins.is_rejected(version_id) {
                     return Next::Try(secret.clone(), stage);
@@ -157,7 +159,7 @@ impl Plan {
         let draw = state.random.f64();
         self.done.fill(false);
         let hopeless = |error: &Error| error.retry() == Retry::Never || error.kind().is_denial();
-        if self.tried.is_empty() && self.last_error.as_ref().is_some_and(hopeless) {
+        if !holds_any && self.tried.is_empty() && self.last_error.as_ref().is_some_and(hopeless) {
             // There is nothing to log in with, and waiting will not bring it.
             return Next::Stop;
         }

@@ -157,6 +157,21 @@ fn one_refused_login_is_enough_for_all_connections() {
 }
 
 #[test]
+fn a_version_that_others_found_refused_is_waited_out() {
+    let world = Shared::new("v-0");
+    let cache = world.cache();
+    let connect = || cache.connect("db").wait(|credential| world.log_in(credential), is_rejected);
+    connect().unwrap();
+    // Wrong for a moment only, with no other version to turn to: a short deadline for the one who finds out.
+    world.with(|world| world.password = "for a moment".into());
+    let first = cache.connect("db").timeout(Duration::from_millis(50));
+    first.wait(|credential| world.log_in(credential), is_rejected).unwrap_err();
+    world.with(|world| world.password = "v-0".into());
+    // The next knows that the version is resting, and has tried nothing itself: it must wait, not give up.
+    connect().unwrap();
+}
+
+#[test]
 fn where_pending_may_not_be_read_the_connection_comes_with_the_new_version() {
     let world = Shared::new("v-0");
     world.with(|world| world.may_read_pending = false);

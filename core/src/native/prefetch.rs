@@ -23,6 +23,9 @@ use crate::ticket::Ticket;
 /// process must not use it up.
 const PACE: Duration = Duration::from_millis(1000 / 30);
 
+/// How long a refused `BatchGetSecretValue` is left alone.
+const DENIED_FOR: Duration = Duration::from_secs(3600);
+
 /// When this process may send its next batch.
 static NEXT_BATCH: PerProcess<Mutex<Instant>> = PerProcess::new();
 
@@ -58,7 +61,8 @@ impl Live {
     }
 
     async fn fetch_batch(self: &Arc<Self>, tickets: Vec<Ticket>) {
-        let alone = tickets.len() < 2 || self.batch_denied.load(Ordering::Relaxed);
+        let now = SystemClock::now().boot.as_secs();
+        let alone = tickets.len() < 2 || now < self.no_batch_until.load(Ordering::Relaxed);
         let answer = if alone { None } else { self.ask_batch(&tickets).await };
         let Some(mut batch) = answer else {
             return tickets.into_iter().for_each(|ticket| self.spawn(ticket));
@@ -83,8 +87,9 @@ impl Live {
             Ok(batch) => Some(batch),
             Err(error) => {
                 if matches!(error.kind(), ErrorKind::AccessDenied | ErrorKind::InvalidRequest) {
-                    // Not allowed here, or not known: it need not be tried again, and denied calls raise alarms.
-                    self.batch_denied.store(true, Ordering::Relaxed);
+                    // Not allowed here, or not known: it is left alone for a while, since denied calls raise alarms.
+                    let until = SystemClock::now().boot.saturating_add(DENIED_FOR).as_secs();
+                    self.no_batch_until.store(until, Ordering::Relaxed);
                 }
                 None
             }

@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use tokio::sync::Notify;
@@ -70,8 +70,8 @@ pub(super) struct Live {
     transport: Transport,
     source: tokio::sync::Mutex<Option<Arc<dyn SecretSource>>>,
     refreshing: AtomicBool,
-    /// `BatchGetSecretValue` was refused: secrets are fetched one by one.
-    pub(super) batch_denied: AtomicBool,
+    /// Until then, in seconds since boot, secrets are fetched one by one: `BatchGetSecretValue` was refused.
+    pub(super) no_batch_until: AtomicU64,
 }
 
 /// How a read begins: see [`SecretCache::start`].
@@ -330,7 +330,7 @@ impl SecretCache {
                 transport: self.0.transport.clone(),
                 source: tokio::sync::Mutex::default(),
                 refreshing: AtomicBool::new(false),
-                batch_denied: AtomicBool::new(false),
+                no_batch_until: AtomicU64::new(0),
             }))
         })?;
         if self.0.closed.load(Ordering::Acquire) {

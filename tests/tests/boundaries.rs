@@ -1,0 +1,149 @@
+//! The borders between the crates, and the rules of the house that no other tool holds.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+/// Which of ours each of ours may depend on; a crate that is not listed may not exist.
+const ARROWS: [(&str, &[&str]); 8] = [
+    ("secretcache", &[]),
+    ("secretcache-rotation", &["secretcache"]),
+    ("secretcache-local", &["secretcache-rotation"]),
+    ("secretcache-cli", &["secretcache", "secretcache-rotation", "secretcache-local"]),
+    ("secretcache-python", &["secretcache"]),
+    ("secretcache-node", &["secretcache"]),
+    ("secretcache-c", &["secretcache"]),
+    ("secretcache-tests", &["secretcache", "secretcache-rotation", "secretcache-local"]),
+];
+
+/// Longer files are about more than one thing.
+const MOST_LINES: usize = 600;
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("a workspace").to_path_buf()
+}
+
+fn output(program: &str, arguments: &[&str]) -> String {
+    let output = Command::new(program).args(arguments).current_dir(root()).output();
+    let output = output.unwrap_or_else(|error| panic!("{program} is missing: {error}"));
+    assert!(output.status.success(), "{program}: {}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).expect("text")
+}
+
+/// Files under version control, and those that are about to be.
+fn files() -> Vec<String> {
+    let arguments = ["ls-files", "--cached", "--others", "--exclude-standard", "-z"];
+    let files: BTreeSet<_> = output("git", &arguments).split_terminator('\0').map(str::to_owned).collect();
+    files.into_iter().filter(|file| root().join(file).is_file()).collect()
+}
+
+/// The text files among those, each with its text.
+fn texts() -> impl Iterator<Item = (String, String)> {
+    files().into_iter().filter_map(|file| {
+        let text = fs::read_to_string(root().join(&file)).ok()?;
+        Some((file, text))
+    })
+}
+
+fn is_code(file: &str) -> bool {
+    let extension = Path::new(file).extension().and_then(|extension| extension.to_str());
+    matches!(extension, Some("rs" | "py" | "pyi" | "js" | "mjs" | "ts" | "c" | "h" | "cc" | "cpp" | "hpp"))
+}
+
+#[test]
+fn crates_depend_in_one_direction() {
+    let metadata = output(env!("CARGO"), &["metadata", "--format-version=1", "--no-deps", "--offline"]);
+    let metadata: serde_json::Value = serde_json::from_str(&metadata).unwrap();
+    let allowed = BTreeMap::from(ARROWS);
+    let packages = metadata["packages"].as_array().unwrap();
+    let ours: BTreeSet<_> = packages.iter().map(|package| package["name"].as_str().unwrap()).collect();
+    assert!(ours.contains("secretcache"));
+    for package in packages {
+        let name = package["name"].as_str().unwrap();
+        let allowed = allowed.get(name).unwrap_or_else(|| panic!("{name} has no place in the house"));
+        for dependency in package["dependencies"].as_array().unwrap() {
+            let on = dependency["name"].as_str().unwrap();
+            assert!(!ours.contains(on) || allowed.contains(&on), "{name} may not depend on {on}");
+        }
+    }
+}
+
+#[test]
+fn files_are_about_one_thing() {
+    let long: Vec<_> = texts()
+        .filter(|(file, _)| is_code(file) && !is_generated(file))
+        .filter_map(|(file, text)| {
+            Some((file, text.lines().count())).filter(|(_, lines)| *lines > MOST_LINES)
+        })
+        .collect();
+    assert!(long.is_empty(), "longer than {MOST_LINES} lines: {long:?}");
+}
+
+/// Written by a tool, and as long as that likes.
+fn is_generated(file: &str) -> bool {
+    matches!(file, "bindings-node/index.js" | "bindings-node/index.d.ts")
+}
+
+#[test]
+fn every_rust_file_says_what_it_is_for() {
+    let silent: Vec<_> = texts()
+        .filter(|(file, text)| {
+            let first = text.lines().next().unwrap_or_default();
+            file.ends_with(".rs") && !first.starts_with("//! ") && !first.starts_with("#![doc =")
+        })
+        .map(|(file, _)| file)
+        .collect();
+    assert!(silent.is_empty(), "no doc comment in the first line: {silent:?}");
+}
+
+#[test]
+fn libraries_do_not_print() {
+    let macros = ["println!", "print!", "eprintln!", "eprint!", "dbg!"];
+    // This file names them, and the benchmark is a program that has nothing else to do.
+    let may = |file: &str| file == "tests/tests/boundaries.rs" || file.starts_with("tests/bench/");
+    let loud: Vec<_> = texts()
+        .filter(|(file, _)| file.ends_with(".rs") && !may(file))
+        .flat_map(|(file, text)| {
+            let calls = |line: &str| macros.iter().any(|name| calls_macro(line, name));
+            let lines = text.lines().enumerate().filter(|(_, line)| calls(line));
+            lines.map(|(number, _)| format!("{file}:{}", number + 1)).collect::<Vec<_>>()
+        })
+        .collect();
+    assert!(loud.is_empty(), "written past the program's own output: {loud:?}");
+}
+
+/// In code rather than in a comment (examples in documentation may print), and not as the end of another name.
+fn calls_macro(line: &str, name: &str) -> bool {
+    let code = line.split("//").next().unwrap_or_default();
+    code.match_indices(name).any(|(place, _)| {
+        let before = code[..place].chars().next_back();
+        before.is_none_or(|before| !before.is_alphanumeric() && before != '_')
+    })
+}
+
+#[test]
+fn no_file_knows_the_machine_it_was_written_on() {
+    // Written apart, so that this file does not find itself.
+    let here = root().display().to_string();
+    let marks =
+        [["/ho", "me/"].concat(), ["/Us", "ers/"].concat(), ["/ro", "ot/"].concat(), format!("{here}/")];
+    let telling: Vec<_> = texts()
+        .flat_map(|(file, text)| {
+            let lines = text.lines().enumerate();
+            let lines = lines.filter(|(_, line)| marks.iter().any(|mark| begins_a_path(line, mark)));
+            lines.map(|(number, line)| format!("{file}:{}: {line}", number + 1)).collect::<Vec<_>>()
+        })
+        .collect();
+    assert!(telling.is_empty(), "{telling:#?}");
+}
+
+/// Not in the middle of another path or of a URL.
+fn begins_a_path(line: &str, mark: &str) -> bool {
+    line.match_indices(mark).any(|(place, _)| {
+        let before = line[..place].chars().next_back();
+        before.is_none_or(|before| {
+            !before.is_alphanumeric() && !matches!(before, '.' | '-' | '_' | '/' | '~' | '}')
+        })
+    })
+}
