@@ -89,7 +89,7 @@ class AsyncSecretCache(SecretCache):
         """Fetch secrets before they are read, twenty in a call; give the exceptions of those it could not have."""
         return await self._driver.prefetch_now(self._check_ids(secret_ids))
 
-    async def connect(  # type: ignore[override]
+    async def connect(
         self,
         secret_id: str,
         fn: Callable[[Credential], Any],
