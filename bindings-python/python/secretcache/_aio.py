@@ -31,8 +31,6 @@ class AsyncSecretCache(SecretCache):
     called in threads, or one whose methods are coroutines (aiobotocore's).
     """
 
-    _driver: AsyncDriver
-
     def _start(self, settings: dict[str, Any], client: Any, hook: Any, *, stage: str, lenient: bool) -> None:
         super()._start(settings, client, hook, stage=stage, lenient=lenient)
         if not isinstance(self._driver, AsyncDriver):
@@ -212,7 +210,7 @@ class AsyncDriver:
         response = await asyncio.to_thread(getattr(self._client, method), **arguments)
         return await response if hasattr(response, "__await__") else response
 
-    async def _take(self, todo: Generator[steps.Step, Any, Any]) -> Any:
+    async def _take(self, todo: Generator[steps._Step, Any, Any]) -> Any:
         step, result = steps.advance(todo, None)
         while step is not None:
             what, which, patience = step

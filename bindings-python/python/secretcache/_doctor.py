@@ -12,7 +12,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Literal
 
-    State = Literal["ours", "theirs", "missing", "mixed"]
+    _State = Literal["ours", "theirs", "missing", "mixed"]
 
 _PACKAGE = os.path.join(
     os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "aws_secretsmanager_caching"
@@ -21,7 +21,7 @@ _FILES = ("__init__.py", "secret_cache.py", "config.py", "decorators.py")
 _MEND = "pip uninstall --yes aws-secretsmanager-caching; pip install --force-reinstall --no-deps secretcache"
 
 
-def state() -> State:
+def state() -> _State:
     """Look at the package's files beside this package."""
     ours = [_is_ours(os.path.join(_PACKAGE, name)) for name in _FILES]
     if all(ours):

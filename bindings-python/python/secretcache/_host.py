@@ -100,7 +100,7 @@ class HostDriver:
         if self._refresher is not None:
             self._refresher.stop()
 
-    def _take(self, todo: Generator[steps.Step, Any, Any], *, reading: bool = False) -> Any:
+    def _take(self, todo: Generator[steps._Step, Any, Any], *, reading: bool = False) -> Any:
         step, result = steps.advance(todo, None)
         while step is not None:
             what, which, patience = step

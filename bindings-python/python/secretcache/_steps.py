@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 
     from ._core import Cache, Flight, Plan, SecretValue, Ticket
 
-    Call = tuple[str, dict[str, str]]
-    Step = tuple[str, Any, float | None]
+    _Call = tuple[str, dict[str, str]]
+    _Step = tuple[str, Any, float | None]
 
 
 RUN = "run"
@@ -32,7 +32,7 @@ WAIT = "wait"
 
 def read(
     cache: Cache, secret_id: str, stage: str | None, version_id: str | None, *, lenient: bool, inline: bool
-) -> Generator[Step, Any, SecretValue | None]:
+) -> Generator[_Step, Any, SecretValue | None]:
     """Read a version; None if there is no such version and the cache is lenient about it.
 
     `inline`: every read shall ask, in the reader's own thread.
@@ -65,7 +65,7 @@ def read(
         return last_known
 
 
-def refresh(cache: Cache, secret_id: str, stage: str | None) -> Generator[Step, Any, None]:
+def refresh(cache: Cache, secret_id: str, stage: str | None) -> Generator[_Step, Any, None]:
     """Ask now, whatever the age. Raises what the client raises."""
     mark = cache._mark()
     while True:
@@ -84,7 +84,7 @@ def refresh(cache: Cache, secret_id: str, stage: str | None) -> Generator[Step, 
 
 def ask(
     ticket: Ticket, hook: Any, *, reading: bool, too_long: float = float("inf")
-) -> Generator[Call, Any, None]:
+) -> Generator[_Call, Any, None]:
     """Ask on behalf of a ticket, with exactly the calls that AWS's own library makes, and end it.
 
     `reading`: a reader waits for it, who then need not show the description to the hook once more.
@@ -128,7 +128,7 @@ def too_long(client: Any) -> float:
     return 2.0 * max([each for each in limits if isinstance(each, (int, float))], default=60.0) + 5.0
 
 
-def _call(method: str, arguments: dict[str, str], too_long: float) -> Generator[Call, Any, Any]:
+def _call(method: str, arguments: dict[str, str], too_long: float) -> Generator[_Call, Any, Any]:
     """Have a call made; anew if the process stood still meanwhile, since its answer may be from before."""
     for _ in range(_MOST_THAWS):
         start = _clocks()
