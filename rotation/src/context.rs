@@ -1,0 +1,256 @@
+//! What a strategy may ask of the engine while a step runs.
+
+use std::time::Duration;
+
+use secretcache::{AWSPREVIOUS, Selector};
+use zeroize::Zeroizing;
+
+use crate::contract::{Stage, preflight};
+use crate::document::Document;
+use crate::engine::Engine;
+use crate::error::{Error, ErrorKind};
+use crate::event::Event;
+use crate::password::PasswordPolicy;
+use crate::store::{SecretState, Version};
+use crate::target::{Guard, Lock, Target};
+
+/// What the operator decided about a secret's rotation.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Settings {
+    /// What generated passwords look like.
+    pub password: PasswordPolicy,
+    /// The secret with the administrator's credential, in place of the secret's own `masterarn`.
+    pub master_secret: Option<String>,
+    /// The two users that take turns, if declared. Without it the other user is the one of `AWSPREVIOUS`, or is named
+    /// by the suffix `_clone`.
+    pub users: Option<[String; 2]>,
+    /// How often a refused new credential is tried before the test counts as failed: replicas lag, and new keys take
+    /// a while to be known everywhere.
+    pub test_attempts: u32,
+    /// The first pause between attempts; each further one is twice as long.
+    pub pause: Duration,
+    /// How many unlabelled versions are tried when none of the labelled ones logs in. Each try is a failed login.
+    pub recovery_attempts: usize,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            password: PasswordPolicy::default(),
+            master_secret: None,
+            users: None,
+            test_attempts: 6,
+            pause: Duration::from_millis(250),
+            recovery_attempts: 3,
+        }
+    }
+}
+
+/// The version in use and the one being rotated in.
+#[derive(Debug)]
+pub struct Pair {
+    /// The `AWSCURRENT` version.
+    pub current: Version,
+    /// The version being rotated in.
+    pub pending: Version,
+}
+
+/// One run of one step.
+#[derive(Debug)]
+pub struct Context<'a> {
+    pub(crate) engine: Engine<'a>,
+    pub(crate) event: &'a Event,
+    pub(crate) state: &'a SecretState,
+    pub(crate) current: &'a str,
+}
+
+impl Context<'_> {
+    /// The secret as the event names it.
+    pub fn secret_id(&self) -> &str {
+        &self.event.secret_id
+    }
+
+    /// The secret's ARN.
+    pub fn secret_arn(&self) -> &str {
+        &self.state.arn
+    }
+
+    /// The id of the version being rotated in.
+    pub fn token(&self) -> &str {
+        &self.event.client_request_token
+    }
+
+    /// What the operator decided.
+    pub fn settings(&self) -> &Settings {
+        self.engine.settings
+    }
+
+    /// The labels as they were when the step began.
+    pub fn state(&self) -> &SecretState {
+        self.state
+    }
+
+    /// One version of the secret.
+    ///
+    /// # Errors
+    ///
+    /// Those of the store.
+    pub async fn version(&self, version: Selector<'_>) -> Result<Option<Version>, Error> {
+        self.engine.store.get(self.secret_id(), version).await
+    }
+
+    /// The current version.
+    ///
+    /// # Errors
+    ///
+    /// Those of the store, and [`ErrorKind::Conflict`] if another version became current since the step began.
+    pub async fn current(&self) -> Result<Version, Error> {
+        match self.version(Selector::CURRENT).await? {
+            Some(version) if version.id == self.current => Ok(version),
+            Some(_) => Err(Error::new(
+                ErrorKind::Conflict,
+                "the AWSCURRENT version changed while it was being read; run the step again",
+            )),
+            None => Err(Error::new(ErrorKind::NotStaged, "the AWSCURRENT version has no value")),
+        }
+    }
+
+    /// The `AWSPREVIOUS` version, if there is one.
+    ///
+    /// # Errors
+    ///
+    /// Those of the store.
+    pub async fn previous(&self) -> Result<Option<Version>, Error> {
+        match self.state.labelled(AWSPREVIOUS) {
+            Some(_) => self.version(Selector::stage(AWSPREVIOUS)).await,
+            None => Ok(None),
+        }
+    }
+
+    /// The version in use and the one being rotated in.
+    ///
+    /// # Errors
+    ///
+    /// Those of the store, and [`ErrorKind::Unavailable`] while the new version has no value.
+    pub(crate) async fn pair(&self) -> Result<Pair, Error> {
+        let current = self.current().await?;
+        let mut attempt = 0;
+        let pending = loop {
+            // What createSecret stored a moment ago may not be readable yet.
+            if let Some(pending) = self.version(Selector::version_id(self.token())).await? {
+                break pending;
+            }
+            if !self.wait(&mut attempt).await {
+                return Err(Error::new(
+                    ErrorKind::Unavailable,
+                    "the version being rotated in has no value yet; createSecret comes first",
+                ));
+            }
+        };
+        Ok(Pair { current, pending })
+    }
+
+    /// The administrator's credential for the resource that `user` is for, if a master secret is named.
+    ///
+    /// # Errors
+    ///
+    /// Those of the store, and [`ErrorKind::Misconfigured`] if the master secret is for another resource.
+    pub async fn admin(&self, user: &Document) -> Result<Option<Document>, Error> {
+        let named = user.field("masterarn");
+        let Some(master) = self.settings().master_secret.as_deref().or(named.as_deref().map(String::as_str))
+        else {
+            return Ok(None);
+        };
+        let Some(version) = self.engine.store.get(master, Selector::CURRENT).await? else {
+            return Err(Error::new(ErrorKind::Misconfigured, "the master secret has no AWSCURRENT value"));
+        };
+        let mut admin = version.document;
+        let names_host = admin.field("host").is_some();
+        if names_host && !admin.is_same_resource(user) {
+            return Err(Error::new(
+                ErrorKind::Misconfigured,
+                "the master secret is for another resource: its host, port or engine differs",
+            ));
+        }
+        // A secret that the database service manages itself holds a user name and a password, and nothing else.
+        for field in ["host", "port", "ssl", "sslrootcert"] {
+            if let (None, Some(value)) = (admin.field(field), user.field(field)) {
+                admin = admin.with(field, &value)?;
+            }
+        }
+        // Privileges and owned objects are those of the user's database.
+        match user.field("dbname") {
+            Some(dbname) => admin.with("dbname", &dbname).map(Some),
+            None => Ok(Some(admin)),
+        }
+    }
+
+    /// A random password of the operator's policy, checked against it.
+    ///
+    /// # Errors
+    ///
+    /// Those of the store; [`ErrorKind::Rejected`] if what came is not of the policy.
+    pub async fn random_password(&self) -> Result<Zeroizing<String>, Error> {
+        let policy = &self.settings().password;
+        let password = self.engine.store.random_password(policy).await?;
+        policy.check(&password)?;
+        Ok(password)
+    }
+
+    /// Ids of the versions that still have a value, newest first, labelled or not.
+    ///
+    /// # Errors
+    ///
+    /// Those of the store.
+    pub async fn all_versions(&self) -> Result<Vec<String>, Error> {
+        let versions = self.engine.store.list_versions(self.secret_id()).await?;
+        Ok(versions.into_iter().map(|version| version.id).collect())
+    }
+
+    /// Waits before the next attempt and counts it; `false`, at once, if there have been enough.
+    pub async fn wait(&self, attempt: &mut u32) -> bool {
+        *attempt += 1;
+        if *attempt >= self.settings().test_attempts {
+            return false;
+        }
+        let factor = 1u32.checked_shl(*attempt - 1).unwrap_or(u32::MAX);
+        self.engine.pause.pause(self.settings().pause.saturating_mul(factor)).await;
+        true
+    }
+
+    /// Keeps other drivers away, where the target can, and makes sure that none has been faster.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Refused`] if the login is refused; [`ErrorKind::Conflict`] if another driver holds the lock or has
+    /// moved the labels.
+    pub async fn lock(&self, target: &dyn Target, login: &Document) -> Result<Option<Guard>, Error> {
+        match target.lock(login, self.secret_arn()).await? {
+            Lock::Unsupported => Ok(None),
+            Lock::Held(guard) => {
+                self.confirm().await?;
+                Ok(Some(guard))
+            }
+            Lock::LoginRefused => {
+                Err(Error::new(ErrorKind::Refused, "the login that should hold the rotation lock is refused"))
+            }
+            Lock::Busy => {
+                Err(Error::new(ErrorKind::Conflict, "another rotation of this secret is under way right now"))
+            }
+        }
+    }
+
+    /// Makes sure that the labels are still as they were when the step began.
+    ///
+    /// # Errors
+    ///
+    /// Those of the store, and [`ErrorKind::Conflict`] or [`ErrorKind::NotStaged`] if they are not.
+    pub async fn confirm(&self) -> Result<(), Error> {
+        let state = self.engine.store.describe(self.secret_id()).await?;
+        match preflight(&state, self.token(), self.event.step, self.engine.driver)? {
+            Stage::Underway { current } if current == self.current => Ok(()),
+            _ => Err(Error::new(ErrorKind::Conflict, "the staging labels moved while this step was running")),
+        }
+    }
+}

@@ -1,0 +1,133 @@
+//! What the staging labels must look like before a step may run: the checks that every rotation function shares.
+
+use secretcache::{AWSCURRENT, AWSPENDING};
+
+use crate::error::{Error, ErrorKind};
+use crate::event::Step;
+use crate::store::SecretState;
+
+/// Who drives the rotation.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Driver {
+    /// Secrets Manager, which labels an empty version `AWSPENDING` before createSecret, and only while rotation is on.
+    Service,
+    /// A runner of our own: createSecret makes the version, and no schedule need be configured at the service.
+    Runner,
+}
+
+/// Where the version being rotated in stands.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(crate) enum Stage {
+    /// It is current already; the rotation succeeded before.
+    Finished {
+        /// Whether `AWSPENDING` was left on it.
+        is_pending: bool,
+    },
+    /// It is, or is about to be, `AWSPENDING`.
+    Underway {
+        /// The version that is current meanwhile.
+        current: String,
+    },
+}
+
+/// Checks that a step may run.
+///
+/// The order of the checks is that of AWS's own functions (rotation-function template, `lambda_handler`), except that
+/// replicas are refused and that a missing `RotationEnabled` is taken for on, as it is for managed secrets.
+pub(crate) fn preflight(
+    state: &SecretState,
+    token: &str,
+    step: Step,
+    driver: Driver,
+) -> Result<Stage, Error> {
+    let refuse = |why: &str| Err(Error::new(ErrorKind::NotStaged, why.to_owned()));
+    if state.is_replica {
+        return refuse("the secret is a replica; rotate it in its primary Region");
+    }
+    if driver == Driver::Service && state.rotation_enabled == Some(false) {
+        return refuse("rotation is not enabled for the secret");
+    }
+    let version = state.version(token);
+    if version.is_some_and(|version| version.has(AWSCURRENT)) {
+        let is_pending = version.is_some_and(|version| version.has(AWSPENDING));
+        return Ok(Stage::Finished { is_pending });
+    }
+    let Some(current) = state.labelled(AWSCURRENT) else {
+        return refuse("the secret has no AWSCURRENT version; store a first value before rotating it");
+    };
+    let underway = Ok(Stage::Underway { current: current.id.clone() });
+    match version {
+        Some(version) if version.has(AWSPENDING) => underway,
+        Some(_) => {
+            refuse("the version to be rotated in is not labelled AWSPENDING; the rotation was given up")
+        }
+        None if driver == Driver::Runner && step == Step::CreateSecret => match state.labelled(AWSPENDING) {
+            // Taking the label from a rotation that somebody else has begun would strand it.
+            Some(other) if other.id != current.id => {
+                refuse("another version is labelled AWSPENDING: a previous rotation isn't complete")
+            }
+            _ => underway,
+        },
+        None => refuse("the secret has no version with the id to be rotated in"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::VersionState;
+
+    fn state(versions: &[(&str, &[&str])]) -> SecretState {
+        let versions = versions.iter().map(|(id, stages)| VersionState {
+            id: (*id).to_owned(),
+            stages: stages.iter().map(|stage| (*stage).to_owned()).collect(),
+        });
+        SecretState { versions: versions.collect(), ..SecretState::default() }
+    }
+
+    fn stage(state: &SecretState, step: Step, driver: Driver) -> Result<Stage, ErrorKind> {
+        preflight(state, "t", step, driver).map_err(|error| error.kind())
+    }
+
+    const CUR: &str = AWSCURRENT;
+    const PEND: &str = AWSPENDING;
+    const SERVICE: Driver = Driver::Service;
+
+    #[test]
+    fn a_version_that_is_current_is_finished_whatever_the_step() {
+        for step in Step::ALL {
+            let left = stage(&state(&[("t", &[CUR, PEND])]), step, SERVICE);
+            assert_eq!(left, Ok(Stage::Finished { is_pending: true }));
+            let clean = stage(&state(&[("t", &[CUR])]), step, SERVICE);
+            assert_eq!(clean, Ok(Stage::Finished { is_pending: false }));
+        }
+    }
+
+    #[test]
+    fn the_service_must_have_labelled_the_version() {
+        let refused = Err(ErrorKind::NotStaged);
+        assert_eq!(stage(&state(&[("c", &[CUR])]), Step::CreateSecret, SERVICE), refused);
+        assert_eq!(stage(&state(&[("c", &[CUR]), ("t", &[])]), Step::SetSecret, SERVICE), refused);
+        assert_eq!(stage(&state(&[("t", &[PEND])]), Step::CreateSecret, SERVICE), refused);
+        let mut off = state(&[("c", &[CUR]), ("t", &[PEND])]);
+        assert_eq!(stage(&off, Step::SetSecret, SERVICE), Ok(Stage::Underway { current: "c".into() }));
+        off.rotation_enabled = Some(false);
+        assert_eq!(stage(&off, Step::SetSecret, SERVICE), refused);
+        off.rotation_enabled = Some(true);
+        off.is_replica = true;
+        assert_eq!(stage(&off, Step::SetSecret, SERVICE), refused);
+    }
+
+    #[test]
+    fn a_runner_begins_by_itself_but_never_over_somebody_elses_rotation() {
+        let underway = Ok(Stage::Underway { current: "c".into() });
+        let begin = |state: &SecretState| stage(state, Step::CreateSecret, Driver::Runner);
+        assert_eq!(begin(&state(&[("c", &[CUR])])), underway);
+        assert_eq!(begin(&state(&[("c", &[CUR, PEND])])), underway);
+        assert_eq!(begin(&state(&[("c", &[CUR]), ("x", &[PEND])])), Err(ErrorKind::NotStaged));
+        assert_eq!(
+            stage(&state(&[("c", &[CUR])]), Step::SetSecret, Driver::Runner),
+            Err(ErrorKind::NotStaged)
+        );
+    }
+}

@@ -1,0 +1,195 @@
+//! The four steps, each of which may be run again at any time.
+//!
+//! A step trusts nothing but what it reads: not that the step before it ran, not that it runs for the first time, not
+//! that nobody else runs it at the same moment. What a step leaves behind when it is killed between two calls is what
+//! the next run of the same step starts from. `tests/model.rs` walks through every such state.
+
+use secretcache::{AWSCURRENT, AWSPENDING, Selector};
+
+use crate::context::{Context, Pair, Settings};
+use crate::contract::{Driver, Stage, preflight};
+use crate::error::{Error, ErrorKind};
+use crate::event::{Event, Step};
+use crate::store::{Moved, Pause, Pending, Put, SecretStore, StageMove};
+use crate::strategy::{Restored, Strategy};
+
+/// Runs rotation steps for one strategy.
+#[derive(Clone, Copy, Debug)]
+pub struct Engine<'a> {
+    /// Where the secret is kept.
+    pub store: &'a dyn SecretStore,
+    /// How the resource's credential changes.
+    pub strategy: &'a dyn Strategy,
+    /// How to wait.
+    pub pause: &'a dyn Pause,
+    /// What the operator decided.
+    pub settings: &'a Settings,
+    /// Who calls.
+    pub driver: Driver,
+}
+
+/// What a successful step came to.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Progress {
+    /// The step's work is done, now or before.
+    Done,
+    /// The version is current already: there is nothing left to do in any step.
+    Finished,
+}
+
+impl Engine<'_> {
+    /// Runs one step.
+    ///
+    /// # Errors
+    ///
+    /// Every kind. A failed step may have had its effect, and may be run again.
+    pub async fn step(&self, event: &Event) -> Result<Progress, Error> {
+        let state = self.store.describe(&event.secret_id).await?;
+        let current = match preflight(&state, &event.client_request_token, event.step, self.driver)? {
+            Stage::Underway { current } => current,
+            Stage::Finished { is_pending } => {
+                if is_pending {
+                    self.drop_pending(event).await?;
+                }
+                return Ok(Progress::Finished);
+            }
+        };
+        let cx = Context { engine: *self, event, state: &state, current: &current };
+        match event.step {
+            Step::CreateSecret => self.create(&cx).await,
+            Step::SetSecret => self.set(&cx).await,
+            Step::TestSecret => self.test(&cx).await,
+            Step::FinishSecret => self.finish(&cx).await,
+        }
+    }
+
+    /// Gives up a rotation under way: the current value is made to work again where the rotation had broken it, and
+    /// `AWSPENDING` is taken away.
+    ///
+    /// # Errors
+    ///
+    /// Those of the store and the resource. The rotation is then still under way.
+    pub async fn revert(&self, event: &Event) -> Result<(), Error> {
+        let state = self.store.describe(&event.secret_id).await?;
+        let Stage::Underway { current } =
+            preflight(&state, &event.client_request_token, event.step, self.driver)?
+        else {
+            return Err(Error::new(ErrorKind::NotStaged, "the version is current already"));
+        };
+        let cx = Context { engine: *self, event, state: &state, current: &current };
+        let mut restored = Restored::default();
+        if let Some(pending) = cx.version(Selector::version_id(cx.token())).await? {
+            restored = self.strategy.restore(&cx, &Pair { current: cx.current().await?, pending }).await?;
+        }
+        self.drop_pending(event).await?;
+        drop(restored);
+        Ok(())
+    }
+
+    async fn create(&self, cx: &Context<'_>) -> Result<Progress, Error> {
+        let current = cx.current().await?;
+        if cx.version(Selector::version_id(cx.token())).await?.is_some() {
+            return Ok(Progress::Done);
+        }
+        let document = self.strategy.create(cx, &current).await?;
+        let pending = Pending {
+            secret_id: cx.secret_id(),
+            token: cx.token(),
+            document: &document,
+            rotation_token: cx.event.rotation_token.as_ref(),
+        };
+        match self.store.put_pending(pending).await? {
+            Put::Stored => self.strategy.stored(cx, &current, &document).await?,
+            // Another driver, or an earlier run whose answer was lost and whose value a stale read did not show. That
+            // value stands; making a third would only fail again.
+            Put::Exists => self.strategy.discarded(cx, &current, &document).await?,
+        }
+        Ok(Progress::Done)
+    }
+
+    async fn set(&self, cx: &Context<'_>) -> Result<Progress, Error> {
+        let pair = self.pair(cx).await?;
+        match self.strategy.set(cx, &pair).await {
+            // A stored value never changes, so this one would be rejected for ever and bar every later rotation. The
+            // resource did not take it, so nobody needs it.
+            Err(error) if error.kind() == ErrorKind::Rejected => Err(self.release(cx, error).await),
+            outcome => outcome.map(|()| Progress::Done),
+        }
+    }
+
+    async fn test(&self, cx: &Context<'_>) -> Result<Progress, Error> {
+        let pair = self.pair(cx).await?;
+        match self.strategy.test(cx, &pair).await {
+            Err(error) if error.kind() == ErrorKind::Refused => {
+                let restored = self.strategy.restore(cx, &pair).await?;
+                if restored.gives_up {
+                    return Err(self.release(cx, error).await);
+                }
+                Err(error)
+            }
+            outcome => outcome.map(|()| Progress::Done),
+        }
+    }
+
+    async fn finish(&self, cx: &Context<'_>) -> Result<Progress, Error> {
+        let pair = self.pair(cx).await?;
+        if pair.pending.document.text() == pair.current.document.text() {
+            let error = Error::new(
+                ErrorKind::Rejected,
+                "the new version holds the current value; nothing was rotated",
+            );
+            return Err(self.release(cx, error).await);
+        }
+        let _guard = self.strategy.guard(cx, &pair).await?;
+        // Steps may arrive out of order, and much may have happened since testSecret.
+        self.strategy.test(cx, &pair).await?;
+        let flip = StageMove { stage: AWSCURRENT, from: Some(&pair.current.id), to: Some(cx.token()) };
+        match self.store.move_stage(cx.secret_id(), flip).await? {
+            Moved::Done => self.drop_pending(cx.event).await?,
+            Moved::Conflict => {
+                return Err(Error::new(
+                    ErrorKind::Conflict,
+                    "another version became current while this one was being tested; nothing was changed",
+                ));
+            }
+        }
+        Ok(Progress::Done)
+    }
+
+    /// The version in use and the one being rotated in, unless the rotation was overtaken: the new version was made from
+    /// one that is no longer current.
+    async fn pair(&self, cx: &Context<'_>) -> Result<Pair, Error> {
+        let pair = cx.pair().await?;
+        match (pair.current.created, pair.pending.created) {
+            (Some(current), Some(pending)) if current > pending => {}
+            _ => return Ok(pair),
+        }
+        let error = Error::new(
+            ErrorKind::Abandoned,
+            "a newer version became current since this rotation began; start a new rotation",
+        );
+        // The resource may have the new password already, and then not the one that is current now.
+        let _restored = self.strategy.restore(cx, &pair).await?;
+        // The service takes the label away itself when a value is stored by hand; where it did not, the label would bar
+        // every later rotation.
+        self.drop_pending(cx.event).await?;
+        Err(error)
+    }
+
+    /// Takes `AWSPENDING` from the version, so that a new rotation can begin. If the label is elsewhere by now, that is
+    /// as well.
+    async fn drop_pending(&self, event: &Event) -> Result<(), Error> {
+        let token = event.client_request_token.as_str();
+        let stage = StageMove { stage: AWSPENDING, from: Some(token), to: None };
+        self.store.move_stage(&event.secret_id, stage).await.map(drop)
+    }
+
+    async fn release(&self, cx: &Context<'_>, error: Error) -> Error {
+        match self.drop_pending(cx.event).await {
+            Ok(()) => {
+                error.and("AWSPENDING was taken from the new version, so that a new rotation can start")
+            }
+            Err(_) => error.and("AWSPENDING could not be taken from the new version"),
+        }
+    }
+}

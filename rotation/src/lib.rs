@@ -1,0 +1,43 @@
+//! Rotation of secrets kept in AWS Secrets Manager: the four-step contract as one state machine.
+//!
+//! [`Engine`] runs the steps `createSecret`, `setSecret`, `testSecret` and `finishSecret` over two ports: a
+//! [`SecretStore`], and the [`Target`] or [`Provider`] whose credential rotates. A [`Strategy`] says how the credential
+//! changes. Nothing here reads a clock or draws random numbers: passwords come from the store, waiting from [`Pause`].
+
+mod context;
+mod contract;
+mod document;
+mod engine;
+mod error;
+mod event;
+mod password;
+mod resource;
+mod runner;
+mod schedule;
+mod store;
+mod strategy;
+mod target;
+#[cfg(feature = "tls")]
+#[cfg_attr(
+    not(all(feature = "postgres", feature = "mysql", feature = "redis", feature = "http")),
+    allow(dead_code, unused_imports, reason = "what the drivers share is more than some of them use")
+)]
+pub mod targets;
+mod token;
+
+pub use context::{Context, Pair, Settings};
+pub use contract::Driver;
+pub use document::Document;
+pub use engine::{Engine, Progress};
+pub use error::{Error, ErrorKind};
+pub use event::{Event, RotationToken, Step};
+pub use password::PasswordPolicy;
+pub use resource::{Resource, StrategyName, from_function};
+pub use runner::{Rotation, Runner};
+pub use schedule::{Schedule, Window};
+pub use store::{
+    BoxFuture, Moved, Pause, Pending, Put, SecretState, SecretStore, StageMove, Version, VersionState,
+};
+pub use strategy::{AlternatingUsers, ApiKey, DualPassword, Restored, SingleUser, Strategy};
+pub use target::{Accounts, Applied, Change, Guard, Key, Lock, Probe, Provider, Standing, Target};
+pub use token::derive_token;

@@ -1,0 +1,143 @@
+//! Whole rotations without the service's help: from the command line, a timer, or a local endpoint.
+
+use std::collections::BTreeSet;
+
+use secretcache::{AWSCURRENT, AWSPENDING};
+
+use crate::context::Settings;
+use crate::contract::Driver;
+use crate::engine::{Engine, Progress};
+use crate::error::{Error, ErrorKind};
+use crate::event::{Event, Step};
+use crate::store::{Pause, SecretState, SecretStore};
+use crate::strategy::Strategy;
+use crate::token::derive_token;
+
+/// Rotates secrets itself.
+///
+/// Two runners that start at the same time arrive at the same version id, and so work on one rotation together; one
+/// that comes later goes on with what it finds. A rotation that the service began is gone on with as well.
+#[derive(Clone, Copy, Debug)]
+pub struct Runner<'a> {
+    /// Where the secret is kept.
+    pub store: &'a dyn SecretStore,
+    /// How the resource's credential changes.
+    pub strategy: &'a dyn Strategy,
+    /// How to wait.
+    pub pause: &'a dyn Pause,
+    /// What the operator decided.
+    pub settings: &'a Settings,
+    /// How often a rotation that failed for a passing reason is run in all.
+    pub attempts: u32,
+}
+
+/// A rotation as a runner finds it.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Rotation {
+    /// The id of the version being rotated in.
+    pub token: String,
+    /// The id of the version that is current meanwhile.
+    pub current: String,
+    /// Whether it was begun before.
+    pub is_resumed: bool,
+}
+
+impl Runner<'_> {
+    /// The rotation under way, or the one that would begin now. Changes nothing.
+    ///
+    /// # Errors
+    ///
+    /// Those of the store, and [`ErrorKind::NotStaged`] if the secret has no current version.
+    pub async fn find(&self, secret_id: &str) -> Result<Rotation, Error> {
+        let state = self.store.describe(secret_id).await?;
+        let Some(current) = state.labelled(AWSCURRENT).map(|version| version.id.clone()) else {
+            return Err(Error::new(ErrorKind::NotStaged, "the secret has no AWSCURRENT version"));
+        };
+        match state.labelled(AWSPENDING) {
+            Some(pending) if pending.id != current => {
+                Ok(Rotation { token: pending.id.clone(), current, is_resumed: true })
+            }
+            _ => {
+                let token = self.new_token(secret_id, &state, &current).await?;
+                Ok(Rotation { token, current, is_resumed: false })
+            }
+        }
+    }
+
+    /// Runs a rotation to its end, and again where that can help.
+    ///
+    /// # Errors
+    ///
+    /// That of the last attempt. The secret is then as good as before, or the next run goes on from there.
+    pub async fn rotate(&self, secret_id: &str) -> Result<Rotation, Error> {
+        let mut rotation = self.find(secret_id).await?;
+        let mut attempt = 1;
+        loop {
+            match self.run(secret_id, &rotation.token).await {
+                Ok(()) => return Ok(rotation),
+                Err(error) if attempt >= self.attempts || !error.kind().is_worth_retrying() => {
+                    return Err(error);
+                }
+                Err(_) => {}
+            }
+            self.pause.pause(self.settings.pause.saturating_mul(attempt)).await;
+            attempt += 1;
+            let found = self.find(secret_id).await?;
+            // Another driver may have finished this very rotation; a second one is not what was asked for.
+            if found.current == rotation.token {
+                return Ok(rotation);
+            }
+            rotation = found;
+        }
+    }
+
+    /// Gives up the rotation under way, if there is one: the current value is made to work again where the rotation had
+    /// broken it, and `AWSPENDING` is taken away.
+    ///
+    /// # Errors
+    ///
+    /// Those of the store and the resource; the rotation is then still under way.
+    pub async fn revert(&self, secret_id: &str) -> Result<Option<Rotation>, Error> {
+        let rotation = self.find(secret_id).await?;
+        if !rotation.is_resumed {
+            return Ok(None);
+        }
+        self.engine().revert(&event(Step::TestSecret, secret_id, &rotation.token)).await?;
+        Ok(Some(rotation))
+    }
+
+    async fn run(&self, secret_id: &str, token: &str) -> Result<(), Error> {
+        for step in Step::ALL {
+            if self.engine().step(&event(step, secret_id, token)).await? == Progress::Finished {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    /// The first id of its kind that no version has. Versions that were given up keep theirs.
+    async fn new_token(&self, secret_id: &str, state: &SecretState, current: &str) -> Result<String, Error> {
+        let listed = self.store.list_versions(secret_id).await?;
+        let known: BTreeSet<_> =
+            state.versions.iter().chain(&listed).map(|version| version.id.as_str()).collect();
+        // The service keeps about a hundred versions, so that one of these is free.
+        (0..=known.len() as u32)
+            .map(|attempt| derive_token(&state.arn, current, attempt))
+            .find(|token| !known.contains(token.as_str()))
+            .ok_or_else(|| Error::new(ErrorKind::Conflict, "no version id is free"))
+    }
+
+    fn engine(&self) -> Engine<'_> {
+        let Self { store, strategy, pause, settings, .. } = *self;
+        Engine { store, strategy, pause, settings, driver: Driver::Runner }
+    }
+}
+
+fn event(step: Step, secret_id: &str, token: &str) -> Event {
+    Event {
+        step,
+        secret_id: secret_id.to_owned(),
+        client_request_token: token.to_owned(),
+        rotation_token: None,
+    }
+}

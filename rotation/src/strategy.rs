@@ -1,0 +1,180 @@
+//! How the resource's credential changes: the four answers to the same question.
+
+use std::fmt::Debug;
+
+use secretcache::Selector;
+use zeroize::Zeroizing;
+
+use crate::context::{Context, Pair};
+use crate::document::Document;
+use crate::error::{Error, ErrorKind};
+use crate::store::{BoxFuture, Version};
+use crate::target::{Guard, Probe, Target};
+
+mod alternating_users;
+mod api_key;
+mod dual_password;
+mod single_user;
+
+pub use alternating_users::AlternatingUsers;
+pub use api_key::ApiKey;
+pub use dual_password::DualPassword;
+pub use single_user::SingleUser;
+
+/// A strategy: what the steps do to the resource. The engine does everything about versions and labels.
+///
+/// Every method may be called again after any failure, and must then complete what was begun.
+pub trait Strategy: Debug + Send + Sync {
+    /// The strategy's name in settings, messages and events.
+    fn name(&self) -> &'static str;
+
+    /// A new value, made from the current one. Called only while the version has no value, which a stale read may
+    /// pretend.
+    fn create<'a>(
+        &'a self,
+        cx: &'a Context<'a>,
+        current: &'a Version,
+    ) -> BoxFuture<'a, Result<Document, Error>>;
+
+    /// The value was stored.
+    fn stored<'a>(
+        &'a self,
+        cx: &'a Context<'a>,
+        current: &'a Version,
+        document: &'a Document,
+    ) -> BoxFuture<'a, Result<(), Error>> {
+        let _ = (cx, current, document);
+        Box::pin(async { Ok(()) })
+    }
+
+    /// The value was not stored, because the version had another one already.
+    fn discarded<'a>(
+        &'a self,
+        cx: &'a Context<'a>,
+        current: &'a Version,
+        document: &'a Document,
+    ) -> BoxFuture<'a, Result<(), Error>> {
+        let _ = (cx, current, document);
+        Box::pin(async { Ok(()) })
+    }
+
+    /// Gives the new value to the resource. [`ErrorKind::Rejected`] says that it never will take it.
+    fn set<'a>(&'a self, cx: &'a Context<'a>, pair: &'a Pair) -> BoxFuture<'a, Result<(), Error>>;
+
+    /// Proves that the new value works, without side effects. [`ErrorKind::Refused`] is taken for final.
+    fn test<'a>(&'a self, cx: &'a Context<'a>, pair: &'a Pair) -> BoxFuture<'a, Result<(), Error>>;
+
+    /// After a test that failed for good, or a rotation that was overtaken: makes the current value work again, where the
+    /// strategy broke it.
+    fn restore<'a>(&'a self, cx: &'a Context<'a>, pair: &'a Pair) -> BoxFuture<'a, Result<Restored, Error>> {
+        let _ = (cx, pair);
+        Box::pin(async { Ok(Restored::default()) })
+    }
+
+    /// Keeps other drivers away from the resource while the label moves.
+    fn guard<'a>(
+        &'a self,
+        cx: &'a Context<'a>,
+        pair: &'a Pair,
+    ) -> BoxFuture<'a, Result<Option<Guard>, Error>> {
+        let _ = (cx, pair);
+        Box::pin(async { Ok(None) })
+    }
+}
+
+/// What [`Strategy::restore`] came to.
+#[derive(Debug, Default)]
+pub struct Restored {
+    /// Whether the new value is to be given up for a newer one.
+    pub gives_up: bool,
+    /// Keeps other drivers away until the labels tell them.
+    pub guard: Option<Guard>,
+}
+
+/// Tries the new credential until it is accepted or has been refused often enough.
+async fn test_login(cx: &Context<'_>, target: &dyn Target, pair: &Pair) -> Result<(), Error> {
+    let mut attempt = 0;
+    loop {
+        if target.probe(&pair.pending.document).await? == Probe::Accepted {
+            return Ok(());
+        }
+        if !cx.wait(&mut attempt).await {
+            return Err(Error::new(ErrorKind::Refused, "the resource refuses the new credential"));
+        }
+    }
+}
+
+/// A credential with which the user can log in, and whether it is the new one.
+///
+/// The current one comes first: on the happy path no login fails, and failed logins lock accounts. Beyond the labelled
+/// versions, those that lost their label are tried, newest first: a rotation that was abandoned or cancelled half-way
+/// leaves the resource with one of them.
+async fn find_login(cx: &Context<'_>, target: &dyn Target, pair: &Pair) -> Result<(Document, bool), Error> {
+    for (version, is_new) in [(&pair.current, false), (&pair.pending, true)] {
+        if target.probe(&version.document).await? == Probe::Accepted {
+            return Ok((version.document.clone(), is_new));
+        }
+    }
+    let mut tried = vec![pair.current.document.password()?, pair.pending.document.password()?];
+    if let Some(previous) = cx.previous().await?
+        && let Some(login) = try_older(target, pair, previous, &mut tried).await?
+    {
+        return Ok((login, false));
+    }
+    let most = tried.len() + cx.settings().recovery_attempts;
+    for id in cx.all_versions().await? {
+        if tried.len() >= most {
+            break;
+        }
+        let Some(version) = cx.version(Selector::version_id(&id)).await? else { continue };
+        if let Some(login) = try_older(target, pair, version, &mut tried).await? {
+            return Ok((login, false));
+        }
+    }
+    Err(Error::new(
+        ErrorKind::Refused,
+        "the resource refuses the current, the new and the previous password, and those of the latest versions",
+    ))
+}
+
+async fn try_older(
+    target: &dyn Target,
+    pair: &Pair,
+    version: Version,
+    tried: &mut Vec<Zeroizing<String>>,
+) -> Result<Option<Document>, Error> {
+    let current = &pair.current.document;
+    // Another user's password, or another server's, must not be tried, let alone changed.
+    if !version.document.is_same_resource(current) || version.document.username()? != current.username()? {
+        return Ok(None);
+    }
+    let password = version.document.password()?;
+    // Every try that fails brings the account nearer to being locked.
+    if tried.contains(&password) {
+        return Ok(None);
+    }
+    tried.push(password);
+    let probe = target.probe(&version.document).await?;
+    Ok((probe == Probe::Accepted).then_some(version.document))
+}
+
+/// Refuses a stored value that is not for the resource and user it should be for. Such a value can't be mended, so it
+/// counts as rejected.
+fn check_identity(pair: &Pair, wanted_user: Wanted) -> Result<(), Error> {
+    let (current, pending) = (&pair.current.document, &pair.pending.document);
+    let wrong = |what: &str| Err(Error::new(ErrorKind::Rejected, format!("the new version {what}")));
+    if !pending.is_same_resource(current) {
+        return wrong("names another resource than the current one");
+    }
+    match (wanted_user, *pending.username()? == *current.username()?) {
+        (Wanted::SameUser, false) => wrong("names another user than the current one"),
+        (Wanted::OtherUser, true) => wrong("names the user that is in use"),
+        _ => Ok(()),
+    }
+}
+
+#[derive(Clone, Copy)]
+enum Wanted {
+    SameUser,
+    OtherUser,
+}

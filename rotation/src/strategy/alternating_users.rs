@@ -1,0 +1,216 @@
+//! Two users that take turns: the one not in use is prepared, and the secret then names it.
+//!
+//! The user in use is never touched, so `AWSCURRENT` works at every moment. The other one becomes able to log in last
+//! of all, when it already has every privilege: a login that succeeds must never be one that may do less.
+
+use zeroize::Zeroizing;
+
+use super::{Strategy, Wanted, check_identity, test_login};
+use crate::context::{Context, Pair};
+use crate::document::Document;
+use crate::error::{Error, ErrorKind};
+use crate::store::{BoxFuture, Version};
+use crate::target::{Accounts, Applied, Change, Guard, Probe, Standing, Target};
+
+/// Two users that take turns, prepared by an administrator.
+#[derive(Clone, Copy, Debug)]
+pub struct AlternatingUsers<'a> {
+    /// The resource.
+    pub target: &'a dyn Target,
+}
+
+impl<'a> AlternatingUsers<'a> {
+    fn accounts(&self) -> Result<&'a dyn Accounts, Error> {
+        self.target.accounts().ok_or_else(|| {
+            Error::new(
+                ErrorKind::Unsupported,
+                "users of this resource cannot alternate; choose another strategy",
+            )
+        })
+    }
+
+    async fn admin(&self, cx: &Context<'_>, current: &Document) -> Result<Document, Error> {
+        cx.admin(current).await?.ok_or_else(|| {
+            Error::new(
+                ErrorKind::Misconfigured,
+                "alternating users need an administrator: name its secret in the field \"masterarn\" or in the settings",
+            )
+        })
+    }
+
+    /// The administrator's credential, with the lock. It may itself have been rotated a moment ago, so a refusal is
+    /// followed by one more look.
+    async fn lock(&self, cx: &Context<'_>, current: &Document) -> Result<(Document, Option<Guard>), Error> {
+        let admin = self.admin(cx, current).await?;
+        match cx.lock(self.target, &admin).await {
+            Err(error) if error.kind() == ErrorKind::Refused => {}
+            guard => return guard.map(|guard| (admin, guard)),
+        }
+        let admin = self.admin(cx, current).await?;
+        let guard = cx.lock(self.target, &admin).await.map_err(|error| match error.kind() {
+            // Not the new credential's fault, and nothing that giving it up would mend.
+            ErrorKind::Refused => {
+                Error::new(ErrorKind::Unavailable, "the administrator's credential is refused")
+            }
+            _ => error,
+        })?;
+        Ok((admin, guard))
+    }
+
+    /// Refuses to touch a user that is not known to be this secret's.
+    async fn check_ours(
+        &self,
+        cx: &Context<'_>,
+        admin: &Document,
+        candidate: &Document,
+    ) -> Result<(), Error> {
+        let name = candidate.username()?;
+        let is_declared = cx.settings().users.as_ref().is_some_and(|users| users.contains(&name));
+        let standing = self.accounts()?.standing(admin, candidate, &mark(cx)).await?;
+        if is_declared || standing != Standing::Foreign {
+            return Ok(());
+        }
+        // What AWS's own functions made bears no mark, but the secret has used it before.
+        let previous = cx.previous().await?;
+        if let Some(previous) = previous
+            && previous.document.is_same_resource(candidate)
+            && previous.document.username()? == name
+        {
+            return Ok(());
+        }
+        Err(Error::new(
+            ErrorKind::NotOurs,
+            format!(
+                "the user {:?} exists and was not made for this secret; declare it to let it alternate",
+                *name
+            ),
+        ))
+    }
+}
+
+/// What marks a user as made for a secret.
+fn mark(cx: &Context<'_>) -> String {
+    format!("secretcache {}", cx.secret_arn())
+}
+
+/// The name of the user whose turn it is next.
+async fn other_user(cx: &Context<'_>, current: &Document) -> Result<Zeroizing<String>, Error> {
+    let name = current.username()?;
+    if let Some([first, second]) = &cx.settings().users {
+        return match () {
+            () if *first == *name => Ok(Zeroizing::new(second.clone())),
+            () if *second == *name => Ok(Zeroizing::new(first.clone())),
+            () => Err(Error::new(
+                ErrorKind::Misconfigured,
+                format!("the secret's user {:?} is not one of the two declared", *name),
+            )),
+        };
+    }
+    if let Some(previous) = cx.previous().await? {
+        let other = previous.document.username()?;
+        if other != name && previous.document.is_same_resource(current) {
+            return Ok(other);
+        }
+    }
+    Ok(Zeroizing::new(match name.strip_suffix(SUFFIX) {
+        Some(stem) if !stem.is_empty() => stem.to_owned(),
+        _ => format!("{}{SUFFIX}", *name),
+    }))
+}
+
+/// How AWS's own functions name the second user.
+const SUFFIX: &str = "_clone";
+
+impl Strategy for AlternatingUsers<'_> {
+    fn name(&self) -> &'static str {
+        "alternating-users"
+    }
+
+    fn create<'a>(
+        &'a self,
+        cx: &'a Context<'a>,
+        current: &'a Version,
+    ) -> BoxFuture<'a, Result<Document, Error>> {
+        Box::pin(async move {
+            let user = other_user(cx, &current.document).await?;
+            let password = cx.random_password().await?;
+            let document = current.document.with("username", &user)?.with("password", &password)?;
+            self.target.accepts(&document)?;
+            // Before the value is stored, not after: a stored version with the wrong user can only be given up.
+            let admin = self.admin(cx, &current.document).await?;
+            self.check_ours(cx, &admin, &document).await?;
+            Ok(document)
+        })
+    }
+
+    fn set<'a>(&'a self, cx: &'a Context<'a>, pair: &'a Pair) -> BoxFuture<'a, Result<(), Error>> {
+        Box::pin(async move {
+            let (current, pending) = (&pair.current.document, &pair.pending.document);
+            let accounts = self.accounts()?;
+            if !pending.is_same_resource(current) {
+                return Err(Error::new(ErrorKind::Rejected, "the new version names another resource"));
+            }
+            if self.target.probe(current).await? == Probe::Refused {
+                // Somebody may have made the previous version current while this one was being set. If the new one
+                // works, making it current is the way out, and there is nothing left to set.
+                if self.target.probe(pending).await? == Probe::Accepted {
+                    return Ok(());
+                }
+                // Before an administrator acts on the secret's word, its credential must prove to be of this resource.
+                return Err(Error::new(ErrorKind::Refused, "the resource refuses the current credential"));
+            }
+            check_identity(pair, Wanted::OtherUser)?;
+            let (admin, _guard) = self.lock(cx, current).await?;
+            self.check_ours(cx, &admin, pending).await?;
+            // No short cut if the new credential already logs in: that says nothing of its privileges.
+            accounts.ensure(&admin, pending, &mark(cx)).await?;
+            accounts.reconcile(&admin, current, pending, &mark(cx)).await?;
+            check_privileges(accounts, &admin, pair).await?;
+            let change = Change { login: &admin, credential: pending, keep: None };
+            match self.target.apply(change).await? {
+                Applied::Done => Ok(()),
+                Applied::LoginRefused => {
+                    Err(Error::new(ErrorKind::Unavailable, "the administrator's credential is refused"))
+                }
+            }
+        })
+    }
+
+    fn test<'a>(&'a self, cx: &'a Context<'a>, pair: &'a Pair) -> BoxFuture<'a, Result<(), Error>> {
+        Box::pin(async move {
+            if !pair.pending.document.is_same_resource(&pair.current.document) {
+                return Err(Error::new(ErrorKind::Rejected, "the new version names another resource"));
+            }
+            test_login(cx, self.target, pair).await?;
+            // A dry run of the service tests a copy of the current version.
+            if pair.pending.document.username()? == pair.current.document.username()? {
+                return Ok(());
+            }
+            let admin = self.admin(cx, &pair.current.document).await?;
+            check_privileges(self.accounts()?, &admin, pair).await
+        })
+    }
+
+    fn guard<'a>(
+        &'a self,
+        cx: &'a Context<'a>,
+        pair: &'a Pair,
+    ) -> BoxFuture<'a, Result<Option<Guard>, Error>> {
+        Box::pin(async move { Ok(self.lock(cx, &pair.current.document).await?.1) })
+    }
+}
+
+async fn check_privileges(accounts: &dyn Accounts, admin: &Document, pair: &Pair) -> Result<(), Error> {
+    let (current, pending) = (&pair.current.document, &pair.pending.document);
+    let missing = accounts.missing(admin, current, pending).await?;
+    if missing.is_empty() {
+        return Ok(());
+    }
+    let shown = missing.iter().take(8).map(String::as_str).collect::<Vec<_>>().join(", ");
+    let more = missing.len().saturating_sub(8);
+    let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+    Err(Error::new(
+        ErrorKind::Underprivileged,
+        format!("the user {:?} lacks what the one in use may do: {shown}{more}", *pending.username()?),
+    ))
+}

@@ -1,0 +1,162 @@
+//! Keys that their provider makes: the new one lives beside the current one until the rotation after next.
+//!
+//! A key that was made but not stored is lost, for its value is shown once. Such orphans are found by their tag, which
+//! is the version id, and revoked; but never on the strength of one read alone, which may be stale.
+
+use secretcache::AWSPENDING;
+
+use super::{Restored, Strategy};
+use crate::context::{Context, Pair};
+use crate::document::Document;
+use crate::error::{Error, ErrorKind};
+use crate::store::{BoxFuture, Version};
+use crate::target::{Key, Probe, Provider};
+
+/// Overlapping keys of a provider.
+#[derive(Clone, Copy, Debug)]
+pub struct ApiKey<'a> {
+    /// Who makes the keys.
+    pub provider: &'a dyn Provider,
+}
+
+impl ApiKey<'_> {
+    /// Revokes the keys that no version in use can hold: the former one, and what earlier rotations left behind.
+    async fn clean_up(&self, cx: &Context<'_>, current: &Version) -> Result<(), Error> {
+        // The former key may be one that no rotation made, and so not be listed.
+        let former =
+            cx.previous().await?.map(|previous| self.provider.key_id(&previous.document)).transpose()?;
+        self.revoke(cx, current, former, |key| {
+            // Of a version being rotated in, the value may not be known yet. That of the current one is.
+            let is_pending = |tag: &str| {
+                tag == cx.token() || cx.state().version(tag).is_some_and(|version| version.has(AWSPENDING))
+            };
+            !key.tag.as_deref().is_some_and(is_pending)
+        })
+        .await
+    }
+
+    /// Revokes keys, but never the current one.
+    async fn revoke(
+        &self,
+        cx: &Context<'_>,
+        current: &Version,
+        former: Option<String>,
+        is_unused: impl Fn(&Key) -> bool,
+    ) -> Result<(), Error> {
+        let in_use = self.provider.key_id(&current.document)?;
+        let keys = self.provider.list(&current.document).await?;
+        let is_listed = |id: &String| keys.iter().any(|key| key.id == *id);
+        let former = former.filter(|id| !is_listed(id));
+        let unused = keys.iter().filter(|key| is_unused(key)).map(|key| key.id.clone());
+        let keys: Vec<_> = unused.chain(former).filter(|id| *id != in_use).collect();
+        if !keys.is_empty() {
+            // What was listed before this look at the labels cannot be the key of a rotation that began after it.
+            cx.confirm().await?;
+        }
+        for key in keys {
+            self.provider.revoke(&current.document, &key).await?;
+        }
+        Ok(())
+    }
+}
+
+impl Strategy for ApiKey<'_> {
+    fn name(&self) -> &'static str {
+        "api-key"
+    }
+
+    fn create<'a>(
+        &'a self,
+        cx: &'a Context<'a>,
+        current: &'a Version,
+    ) -> BoxFuture<'a, Result<Document, Error>> {
+        Box::pin(async move {
+            if self.provider.probe(&current.document).await? == Probe::Refused {
+                return Err(Error::new(
+                    ErrorKind::Refused,
+                    "the provider refuses the current key, so no other key is revoked and none is made",
+                ));
+            }
+            self.clean_up(cx, current).await?;
+            match self.provider.create(&current.document, cx.token()).await {
+                // A key with our tag takes the place. Either a run that was killed left it, or another driver made it
+                // and is about to store it; no look can tell, and revoking it might end the key in use. Storing the
+                // current value in the version does tell: from then on no driver can store that key any more.
+                Err(error) if error.kind() == ErrorKind::LimitReached => Ok(current.document.clone()),
+                made => made,
+            }
+        })
+    }
+
+    /// The version's value is known for good now, so that every other key with its tag is an orphan.
+    fn stored<'a>(
+        &'a self,
+        cx: &'a Context<'a>,
+        current: &'a Version,
+        document: &'a Document,
+    ) -> BoxFuture<'a, Result<(), Error>> {
+        Box::pin(async move {
+            let ours = self.provider.key_id(document)?;
+            if ours == self.provider.key_id(&current.document)? {
+                return Ok(());
+            }
+            self.revoke(cx, current, None, |key| key.tag.as_deref() == Some(cx.token()) && key.id != ours)
+                .await
+        })
+    }
+
+    /// The key made in vain is the one thing that is known to be in no version.
+    fn discarded<'a>(
+        &'a self,
+        _: &'a Context<'a>,
+        current: &'a Version,
+        document: &'a Document,
+    ) -> BoxFuture<'a, Result<(), Error>> {
+        Box::pin(async move {
+            let key = self.provider.key_id(document)?;
+            if key == self.provider.key_id(&current.document)? {
+                return Ok(());
+            }
+            self.provider.revoke(&current.document, &key).await
+        })
+    }
+
+    /// The key works from the moment it is made, if one was.
+    fn set<'a>(&'a self, _: &'a Context<'a>, pair: &'a Pair) -> BoxFuture<'a, Result<(), Error>> {
+        Box::pin(async {
+            let key = self.provider.key_id(&pair.pending.document)?;
+            if key == self.provider.key_id(&pair.current.document)? {
+                return Err(Error::new(
+                    ErrorKind::Rejected,
+                    "the provider allows no further key, because one is left from an attempt that was cut short; \
+                     the next rotation revokes it",
+                ));
+            }
+            Ok(())
+        })
+    }
+
+    fn test<'a>(&'a self, cx: &'a Context<'a>, pair: &'a Pair) -> BoxFuture<'a, Result<(), Error>> {
+        Box::pin(async move {
+            let mut attempt = 0;
+            while self.provider.probe(&pair.pending.document).await? == Probe::Refused {
+                if !cx.wait(&mut attempt).await {
+                    return Err(Error::new(ErrorKind::Refused, "the provider refuses the new key"));
+                }
+            }
+            Ok(())
+        })
+    }
+
+    /// A key that is dead stays dead, so a new version is needed. It is not revoked here: should the refusal have been
+    /// a passing one and another driver make the version current, that would end the key in use. The next rotation's
+    /// cleaning finds it.
+    fn restore<'a>(&'a self, _: &'a Context<'a>, pair: &'a Pair) -> BoxFuture<'a, Result<Restored, Error>> {
+        Box::pin(async move {
+            Ok(Restored {
+                gives_up: self.provider.probe(&pair.current.document).await? == Probe::Accepted,
+                guard: None,
+            })
+        })
+    }
+}

@@ -1,0 +1,74 @@
+//! One user with two passwords: the new one is added beside the current one, and there is no window.
+
+use super::{Strategy, Wanted, check_identity, find_login, test_login};
+use crate::context::{Context, Pair};
+use crate::document::Document;
+use crate::error::{Error, ErrorKind};
+use crate::store::{BoxFuture, Version};
+use crate::target::{Applied, Change, Guard, Target};
+
+/// One user with two passwords. The older one ends when the next rotation sets its own.
+#[derive(Clone, Copy, Debug)]
+pub struct DualPassword<'a> {
+    /// The resource.
+    pub target: &'a dyn Target,
+}
+
+impl Strategy for DualPassword<'_> {
+    fn name(&self) -> &'static str {
+        "dual-password"
+    }
+
+    fn create<'a>(
+        &'a self,
+        cx: &'a Context<'a>,
+        current: &'a Version,
+    ) -> BoxFuture<'a, Result<Document, Error>> {
+        Box::pin(async move {
+            if !self.target.has_dual_passwords() {
+                return Err(Error::new(
+                    ErrorKind::Unsupported,
+                    "this resource knows one password per user; choose single-user or alternating-users",
+                ));
+            }
+            let document = current.document.with("password", &cx.random_password().await?)?;
+            self.target.accepts(&document)?;
+            Ok(document)
+        })
+    }
+
+    fn set<'a>(&'a self, cx: &'a Context<'a>, pair: &'a Pair) -> BoxFuture<'a, Result<(), Error>> {
+        Box::pin(async move {
+            check_identity(pair, Wanted::SameUser)?;
+            let (current, pending) = (&pair.current.document, &pair.pending.document);
+            // Any password of the user's will do to log in: the change makes the current one valid as well, also where
+            // it had stopped being so. That the new one works already is no reason to skip it.
+            let (login, _) = find_login(cx, self.target, pair).await?;
+            let login = &cx.admin(current).await?.unwrap_or(login);
+            let _guard = cx.lock(self.target, login).await?;
+            let change = Change { login, credential: pending, keep: Some(current) };
+            match self.target.apply(change).await? {
+                Applied::Done => Ok(()),
+                Applied::LoginRefused => Err(Error::new(
+                    ErrorKind::Conflict,
+                    "the password was changed by somebody else just now; run the step again",
+                )),
+            }
+        })
+    }
+
+    fn test<'a>(&'a self, cx: &'a Context<'a>, pair: &'a Pair) -> BoxFuture<'a, Result<(), Error>> {
+        Box::pin(async move {
+            check_identity(pair, Wanted::SameUser)?;
+            test_login(cx, self.target, pair).await
+        })
+    }
+
+    fn guard<'a>(
+        &'a self,
+        cx: &'a Context<'a>,
+        pair: &'a Pair,
+    ) -> BoxFuture<'a, Result<Option<Guard>, Error>> {
+        Box::pin(cx.lock(self.target, &pair.pending.document))
+    }
+}

@@ -1,0 +1,101 @@
+//! One user, whose password changes in place.
+//!
+//! Between the change at the resource and the move of the label, `AWSCURRENT` names a password that no longer works.
+//! Nothing can avoid that with one password per user; what can be done is to keep the time short, to roll forward from
+//! wherever a rotation was killed, and to put the current password back when the new one proves unusable.
+
+use super::{Restored, Strategy, Wanted, check_identity, find_login, test_login};
+use crate::context::{Context, Pair};
+use crate::document::Document;
+use crate::error::{Error, ErrorKind};
+use crate::store::{BoxFuture, Version};
+use crate::target::{Applied, Change, Guard, Target};
+
+/// One user, whose password changes in place, by the user itself or by an administrator.
+#[derive(Clone, Copy, Debug)]
+pub struct SingleUser<'a> {
+    /// The resource.
+    pub target: &'a dyn Target,
+}
+
+impl Strategy for SingleUser<'_> {
+    fn name(&self) -> &'static str {
+        "single-user"
+    }
+
+    fn create<'a>(
+        &'a self,
+        cx: &'a Context<'a>,
+        current: &'a Version,
+    ) -> BoxFuture<'a, Result<Document, Error>> {
+        Box::pin(async move {
+            let document = current.document.with("password", &cx.random_password().await?)?;
+            self.target.accepts(&document)?;
+            Ok(document)
+        })
+    }
+
+    fn set<'a>(&'a self, cx: &'a Context<'a>, pair: &'a Pair) -> BoxFuture<'a, Result<(), Error>> {
+        Box::pin(async move {
+            check_identity(pair, Wanted::SameUser)?;
+            let (login, is_new) = find_login(cx, self.target, pair).await?;
+            if is_new {
+                return Ok(());
+            }
+            // A login must have been proven even where an administrator makes the change: who can write the secret
+            // must not be able to point the administrator at any user he likes.
+            let login = cx.admin(&pair.current.document).await?.unwrap_or(login);
+            let _guard = cx.lock(self.target, &login).await?;
+            let change = Change { login: &login, credential: &pair.pending.document, keep: None };
+            match self.target.apply(change).await? {
+                Applied::Done => Ok(()),
+                Applied::LoginRefused => Err(Error::new(
+                    ErrorKind::Conflict,
+                    "the password was changed by somebody else just now; run the step again",
+                )),
+            }
+        })
+    }
+
+    fn test<'a>(&'a self, cx: &'a Context<'a>, pair: &'a Pair) -> BoxFuture<'a, Result<(), Error>> {
+        Box::pin(async move {
+            check_identity(pair, Wanted::SameUser)?;
+            test_login(cx, self.target, pair).await
+        })
+    }
+
+    /// Puts the current password back. A login alone proves nothing here, since it may reach a replica that lags; the
+    /// change itself does, since it goes where writes go.
+    fn restore<'a>(&'a self, cx: &'a Context<'a>, pair: &'a Pair) -> BoxFuture<'a, Result<Restored, Error>> {
+        Box::pin(async move {
+            let admin = cx.admin(&pair.current.document).await?;
+            // By the new password if it works; by the current one, which then never stopped working and leaves the new
+            // version as good as before; or by the administrator, where neither does.
+            let logins = [
+                (Some(&pair.pending.document), true),
+                (Some(&pair.current.document), false),
+                (admin.as_ref(), true),
+            ];
+            for (login, gives_up) in logins {
+                let Some(login) = login else { continue };
+                let guard = match cx.lock(self.target, login).await {
+                    Err(error) if error.kind() == ErrorKind::Refused => continue,
+                    guard => guard?,
+                };
+                let change = Change { login, credential: &pair.current.document, keep: None };
+                if self.target.apply(change).await? == Applied::Done {
+                    return Ok(Restored { gives_up, guard });
+                }
+            }
+            Ok(Restored::default())
+        })
+    }
+
+    fn guard<'a>(
+        &'a self,
+        cx: &'a Context<'a>,
+        pair: &'a Pair,
+    ) -> BoxFuture<'a, Result<Option<Guard>, Error>> {
+        Box::pin(cx.lock(self.target, &pair.pending.document))
+    }
+}

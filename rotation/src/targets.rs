@@ -1,0 +1,73 @@
+//! Targets on real servers.
+//!
+//! They run on a tokio runtime, verify the server's certificate unless told otherwise, and send no password in the
+//! clear inside a statement.
+
+#[cfg(feature = "http")]
+mod api_key;
+#[cfg(feature = "mysql")]
+mod mysql;
+#[cfg(feature = "postgres")]
+mod postgres;
+#[cfg(feature = "redis")]
+mod redis;
+mod tls;
+
+#[cfg(feature = "http")]
+pub use api_key::HttpProvider;
+#[cfg(feature = "mysql")]
+pub use mysql::MySql;
+#[cfg(feature = "postgres")]
+pub use postgres::Postgres;
+#[cfg(feature = "redis")]
+pub use redis::Redis;
+pub use tls::Tls;
+
+use std::time::Duration;
+
+use crate::document::Document;
+use crate::error::{Error, ErrorKind};
+
+/// How long a login may take. Three of them fit into the default time-out of a Lambda function, with room to report.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+/// How long a statement may take.
+const STATEMENT_TIMEOUT: Duration = Duration::from_secs(20);
+
+/// Runs something for a limited time.
+async fn within<T>(
+    time: Duration,
+    what: &str,
+    work: impl Future<Output = Result<T, Error>>,
+) -> Result<T, Error> {
+    match tokio::time::timeout(time, work).await {
+        Ok(outcome) => outcome,
+        Err(_) => {
+            Err(Error::new(ErrorKind::Unavailable, format!("{what} took longer than {} s", time.as_secs())))
+        }
+    }
+}
+
+/// The port in a document, or the usual one.
+fn port(document: &Document, usual: u16) -> Result<u16, Error> {
+    match document.field("port") {
+        None => Ok(usual),
+        Some(port) => port.trim().parse().map_err(|_| {
+            Error::new(ErrorKind::Misconfigured, "the secret's \"port\" is not a number from 0 to 65535")
+        }),
+    }
+}
+
+/// Refuses what no server takes: names that are too long, and characters that end a protocol's strings.
+fn check_credential(document: &Document, longest_name: usize) -> Result<(), Error> {
+    let (name, password) = (document.username()?, document.password()?);
+    if name.len() > longest_name {
+        return Err(Error::new(
+            ErrorKind::Rejected,
+            format!("the user name {:?} is longer than {longest_name} bytes", *name),
+        ));
+    }
+    if name.contains('\0') || password.contains('\0') {
+        return Err(Error::new(ErrorKind::Rejected, "the user name or the password holds a zero byte"));
+    }
+    Ok(())
+}

@@ -1,0 +1,152 @@
+//! One HTTP request and its answer.
+
+use std::fmt;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http_body_util::{BodyExt, Full, Limited};
+use hyper::header::{CONTENT_TYPE, HOST, HeaderName, HeaderValue, USER_AGENT};
+use hyper::{Uri, client::conn::http1};
+use hyper_util::rt::TokioIo;
+use rustls::pki_types::ServerName;
+use serde_json::Value;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::TcpStream;
+use tokio_rustls::TlsConnector;
+use zeroize::Zeroizing;
+
+use super::Method;
+use crate::document::Document;
+use crate::error::{Error, ErrorKind};
+use crate::targets::{Tls, within};
+
+/// How long a provider may take.
+const TIMEOUT: Duration = Duration::from_secs(15);
+/// No answer about keys is longer.
+const MOST_BYTES: usize = 1 << 20;
+
+/// Sends requests, each over a connection of its own, and follows no redirection: the key goes where the description
+/// says and nowhere else.
+#[derive(Clone, Debug)]
+pub(super) struct Client {
+    tls: Tls,
+}
+
+/// What came back.
+pub(super) struct Answer {
+    pub(super) status: u16,
+    body: Zeroizing<Vec<u8>>,
+}
+
+impl Client {
+    pub(super) fn new(tls: Tls) -> Self {
+        Self { tls }
+    }
+
+    pub(super) async fn send(
+        &self,
+        method: Method,
+        url: &str,
+        headers: &[(&str, Zeroizing<String>)],
+        body: Option<Zeroizing<String>>,
+    ) -> Result<Answer, Error> {
+        let wrong = |what: &str| Error::new(ErrorKind::Misconfigured, format!("the provider's {what}"));
+        let uri: Uri = url.parse().map_err(|_| wrong("address is no URL"))?;
+        let host = uri.host().ok_or_else(|| wrong("address names no host"))?;
+        let is_tls = match uri.scheme_str() {
+            Some("https") => true,
+            Some("http") => false,
+            _ => return Err(wrong("address is neither https nor http")),
+        };
+        let tls = self.tls.config(&Document::parse("{}")?);
+        if !is_tls && tls.is_some() {
+            return Err(wrong("address is not https, and a key must not travel in the clear"));
+        }
+        let path = uri.path_and_query().map_or("/", |path| path.as_str());
+        let mut request = hyper::Request::builder().method(method.name()).uri(path);
+        request = request.header(HOST, uri.authority().map_or(host, |authority| authority.as_str()));
+        request = request.header(USER_AGENT, "secretcache-rotation");
+        if body.is_some() && !headers.iter().any(|(name, _)| name.eq_ignore_ascii_case("content-type")) {
+            request = request.header(CONTENT_TYPE, "application/json");
+        }
+        for (name, value) in headers {
+            let name: HeaderName =
+                name.parse().map_err(|_| wrong("description names an impossible header"))?;
+            let mut value: HeaderValue =
+                value.parse().map_err(|_| wrong("description has a header with an impossible value"))?;
+            value.set_sensitive(true);
+            request = request.header(name, value);
+        }
+        let body = body.map_or_else(Bytes::new, |body| Bytes::copy_from_slice(body.as_bytes()));
+        let request = request.body(Full::new(body)).map_err(|_| wrong("request cannot be made"))?;
+
+        within(TIMEOUT, "the provider's answer", async {
+            let port = uri.port_u16().unwrap_or(if is_tls { 443 } else { 80 });
+            let stream = TcpStream::connect((host, port)).await.map_err(lost)?;
+            match tls.filter(|_| is_tls) {
+                None => exchange(stream, request).await,
+                Some(config) => {
+                    let name =
+                        ServerName::try_from(host.to_owned()).map_err(|_| wrong("host is no host name"))?;
+                    let stream = TlsConnector::from(config).connect(name, stream).await.map_err(lost)?;
+                    exchange(stream, request).await
+                }
+            }
+        })
+        .await
+    }
+}
+
+async fn exchange(
+    stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    request: hyper::Request<Full<Bytes>>,
+) -> Result<Answer, Error> {
+    let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await.map_err(lost)?;
+    tokio::spawn(connection);
+    let answer = sender.send_request(request).await.map_err(lost)?;
+    let status = answer.status().as_u16();
+    let body = Limited::new(answer.into_body(), MOST_BYTES).collect().await.map_err(|error| {
+        Error::new(ErrorKind::Unavailable, "the provider's answer broke off or is too long")
+            .with_source(error)
+    })?;
+    Ok(Answer { status, body: Zeroizing::new(body.to_bytes().to_vec()) })
+}
+
+fn lost(error: impl std::error::Error + Send + Sync + 'static) -> Error {
+    Error::new(ErrorKind::Unavailable, "the provider could not be reached").with_source(error)
+}
+
+impl Answer {
+    /// Refuses an answer that is no success. What the provider says about it is not shown, for it may quote a key.
+    pub(super) fn succeeded(self, what: &str) -> Result<Self, Error> {
+        let kind = match self.status {
+            200..300 => return Ok(self),
+            401 | 403 => ErrorKind::Refused,
+            _ => ErrorKind::Unavailable,
+        };
+        Err(Error::new(kind, format!("the provider answered {} when asked to {what}", self.status)))
+    }
+
+    pub(super) fn json(&self) -> Result<Value, Error> {
+        serde_json::from_slice(&self.body)
+            .map_err(|_| Error::new(ErrorKind::Unavailable, "the provider's answer is not JSON"))
+    }
+}
+
+impl fmt::Debug for Answer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Answer").field("status", &self.status).finish_non_exhaustive()
+    }
+}
+
+impl Method {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Get => "GET",
+            Self::Post => "POST",
+            Self::Put => "PUT",
+            Self::Patch => "PATCH",
+            Self::Delete => "DELETE",
+        }
+    }
+}

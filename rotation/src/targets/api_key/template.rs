@@ -1,0 +1,95 @@
+//! Texts with holes.
+
+use zeroize::Zeroizing;
+
+use crate::error::{Error, ErrorKind};
+
+/// Where a value is put, and so how it is escaped.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Escape {
+    Url,
+    Json,
+    Header,
+}
+
+/// Puts values in the place of `{names}`. A brace that encloses no name stands for itself, as in JSON.
+pub(super) fn fill(
+    template: &str,
+    escape: Escape,
+    value: &impl Fn(&str) -> Result<Zeroizing<String>, Error>,
+) -> Result<Zeroizing<String>, Error> {
+    let mut filled = Zeroizing::new(String::with_capacity(template.len() + 1024));
+    let mut rest = template;
+    while let Some(open) = rest.find('{') {
+        let (before, after) = rest.split_at(open);
+        filled.push_str(before);
+        match after[1..].split_once('}').filter(|(name, _)| is_name(name)) {
+            Some((name, remaining)) => {
+                append(&mut filled, &value(name)?, escape)?;
+                rest = remaining;
+            }
+            None => {
+                filled.push('{');
+                rest = &after[1..];
+            }
+        }
+    }
+    filled.push_str(rest);
+    Ok(filled)
+}
+
+fn is_name(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
+}
+
+fn append(filled: &mut Zeroizing<String>, value: &str, escape: Escape) -> Result<(), Error> {
+    match escape {
+        Escape::Url => {
+            for byte in value.bytes() {
+                match byte {
+                    b'-' | b'.' | b'_' | b'~' => filled.push(byte.into()),
+                    _ if byte.is_ascii_alphanumeric() => filled.push(byte.into()),
+                    _ => filled.push_str(&format!("%{byte:02X}")),
+                }
+            }
+        }
+        Escape::Json => {
+            let json = Zeroizing::new(serde_json::Value::from(value).to_string());
+            filled.push_str(&json[1..json.len() - 1]);
+        }
+        Escape::Header if value.chars().any(char::is_control) => {
+            return Err(Error::new(
+                ErrorKind::Misconfigured,
+                "a value for a header holds a control character, which would begin a header of its own",
+            ));
+        }
+        Escape::Header => filled.push_str(value),
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn filled(template: &str, escape: Escape, value: &str) -> Result<String, Error> {
+        fill(template, escape, &|_| Ok(value.to_owned().into())).map(|text| text.to_string())
+    }
+
+    #[test]
+    fn values_stay_inside_their_place() {
+        assert_eq!(filled("/keys/{id}?a", Escape::Url, "../x?y=ü").unwrap(), "/keys/..%2Fx%3Fy%3D%C3%BC?a");
+        assert_eq!(
+            filled(r#"{"name": "{tag}"}"#, Escape::Json, "a\",\"b\\").unwrap(),
+            r#"{"name": "a\",\"b\\"}"#
+        );
+        assert_eq!(filled("Bearer {key}", Escape::Header, "abc").unwrap(), "Bearer abc");
+        let error = filled("Bearer {key}", Escape::Header, "canary\r\nx: y").unwrap_err();
+        assert!(!error.message().contains("canary"));
+    }
+
+    #[test]
+    fn braces_without_a_name_stand_for_themselves() {
+        assert_eq!(filled("{ {} {{a} {a b} {", Escape::Json, "X").unwrap(), "{ {} {X {a b} {");
+    }
+}

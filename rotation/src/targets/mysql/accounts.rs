@@ -1,0 +1,138 @@
+//! Users and privileges at MariaDB.
+
+use mysql_async::Conn;
+use sha1::{Digest, Sha1};
+
+use super::grants::Grant;
+use super::{MySql, account, hex, literal, quoted, rows, run};
+use crate::document::Document;
+use crate::error::{Error, ErrorKind};
+use crate::store::BoxFuture;
+use crate::target::{Accounts, Standing};
+
+impl Accounts for MySql {
+    fn standing<'a>(
+        &'a self,
+        admin: &'a Document,
+        candidate: &'a Document,
+        mark: &'a str,
+    ) -> BoxFuture<'a, Result<Standing, Error>> {
+        Box::pin(async move {
+            let mut connection = self.session(admin).await?;
+            let user = candidate.username()?;
+            if account(&mut connection, &user).await?.is_none() {
+                return Ok(Standing::Absent);
+            }
+            let statement = format!(
+                "SELECT COUNT(*) FROM mysql.roles_mapping WHERE User = {} AND Role = {}",
+                literal(&user),
+                literal(&mark_role(mark))
+            );
+            let marked =
+                rows::<i64>(&mut connection, &statement).await?.first().is_some_and(|count| *count > 0);
+            Ok(if marked { Standing::Ours } else { Standing::Foreign })
+        })
+    }
+
+    fn ensure<'a>(
+        &'a self,
+        admin: &'a Document,
+        candidate: &'a Document,
+        mark: &'a str,
+    ) -> BoxFuture<'a, Result<(), Error>> {
+        Box::pin(async move {
+            let mut connection = self.session(admin).await?;
+            let user = candidate.username()?;
+            if account(&mut connection, &user).await?.is_some() {
+                return Ok(());
+            }
+            let (role, account) = (quoted(&mark_role(mark)), format!("{}@`%`", quoted(&user)));
+            run(&mut connection, "make the mark", &format!("CREATE ROLE IF NOT EXISTS {role}")).await?;
+            // `invalid` is the hash of nothing: nobody can log in, and nobody could before the lock either.
+            let make = format!(
+                "CREATE USER IF NOT EXISTS {account} IDENTIFIED VIA mysql_native_password USING 'invalid' ACCOUNT LOCK"
+            );
+            run(&mut connection, "make the second user", &make).await?;
+            // Killed before this, the user is there without its mark, unable to log in; it is then for the operator to
+            // declare it or to drop it.
+            run(&mut connection, "mark the second user", &format!("GRANT {role} TO {account}")).await
+        })
+    }
+
+    fn reconcile<'a>(
+        &'a self,
+        admin: &'a Document,
+        reference: &'a Document,
+        candidate: &'a Document,
+        mark: &'a str,
+    ) -> BoxFuture<'a, Result<(), Error>> {
+        Box::pin(async move {
+            let mut connection = self.session(admin).await?;
+            let (reference, candidate) = accounts(&mut connection, reference, candidate).await?;
+            let role = quoted(&mark_role(mark));
+            run(&mut connection, "make the mark", &format!("CREATE ROLE IF NOT EXISTS {role}")).await?;
+            for account in [&reference, &candidate] {
+                run(&mut connection, "mark the users", &format!("GRANT {role} TO {account}")).await?;
+            }
+            let wanted = grants(&mut connection, &reference).await?;
+            let present = grants(&mut connection, &candidate).await?;
+            for grant in wanted.iter().filter(|grant| !present.contains(grant)) {
+                run(&mut connection, "grant a privilege", &grant.to(&candidate)).await?;
+            }
+            // What the reference has no privilege on at all, the candidate needs none on. Where both have some, nothing
+            // is revoked: sessions of the candidate may still be open.
+            let is_extra = |object: &&str| !wanted.iter().any(|grant| grant.object() == Some(object));
+            for object in present.iter().filter_map(Grant::object).filter(is_extra) {
+                let revoke = format!("REVOKE ALL PRIVILEGES ON {object} FROM {candidate}");
+                run(&mut connection, "revoke a privilege", &revoke).await?;
+            }
+            Ok(())
+        })
+    }
+
+    fn missing<'a>(
+        &'a self,
+        admin: &'a Document,
+        reference: &'a Document,
+        candidate: &'a Document,
+    ) -> BoxFuture<'a, Result<Vec<String>, Error>> {
+        Box::pin(async move {
+            let mut connection = self.session(admin).await?;
+            let (reference, candidate) = accounts(&mut connection, reference, candidate).await?;
+            let present = grants(&mut connection, &candidate).await?;
+            let wanted = grants(&mut connection, &reference).await?;
+            Ok(wanted.iter().filter(|grant| !present.contains(grant)).map(Grant::shown).collect())
+        })
+    }
+}
+
+/// MariaDB's users carry no comments, so a role without privileges tells whose they are.
+fn mark_role(mark: &str) -> String {
+    format!("secretcache_{}", &hex(&Sha1::digest(mark))[..16])
+}
+
+async fn accounts(
+    connection: &mut Conn,
+    reference: &Document,
+    candidate: &Document,
+) -> Result<(String, String), Error> {
+    let mut found = Vec::new();
+    for user in [reference.username()?, candidate.username()?] {
+        let account = account(connection, &user).await?.ok_or_else(|| {
+            Error::new(ErrorKind::Underprivileged, format!("MariaDB has no user {:?}", *user))
+        })?;
+        found.push(account);
+    }
+    let candidate = found.pop().unwrap_or_default();
+    Ok((found.pop().unwrap_or_default(), candidate))
+}
+
+async fn grants(connection: &mut Conn, account: &str) -> Result<Vec<Grant>, Error> {
+    let lines = rows::<String>(connection, &format!("SHOW GRANTS FOR {account}")).await?;
+    let parse = |line: &String| {
+        Grant::parse(line).ok_or_else(|| {
+            Error::new(ErrorKind::Unsupported, "MariaDB lists a grant of a form that is not known")
+        })
+    };
+    lines.iter().map(parse).collect()
+}

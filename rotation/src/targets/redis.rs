@@ -1,0 +1,148 @@
+//! Redis and Valkey, from version 6: users of the access control list.
+
+use std::fmt::Write as _;
+
+use rustls::pki_types::ServerName;
+use sha2::{Digest, Sha256};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio_rustls::TlsConnector;
+use zeroize::Zeroizing;
+
+use super::{CONNECT_TIMEOUT, STATEMENT_TIMEOUT, Tls, check_credential, port, within};
+use crate::document::Document;
+use crate::error::{Error, ErrorKind};
+use crate::store::BoxFuture;
+use crate::target::{Applied, Change, Probe, Target};
+
+/// Redis.
+///
+/// A user must be allowed `ACL SETUSER` on itself to change its password, or an administrator be named. What is changed
+/// is saved to the server's ACL file, where it has one.
+#[derive(Clone, Debug)]
+pub struct Redis {
+    tls: Tls,
+}
+
+trait Stream: AsyncRead + AsyncWrite + Unpin + Send {}
+impl<S: AsyncRead + AsyncWrite + Unpin + Send> Stream for S {}
+
+type Session = Box<dyn Stream>;
+
+impl Redis {
+    /// A target whose servers are trusted as `tls` says.
+    pub fn new(tls: Tls) -> Self {
+        Self { tls }
+    }
+
+    /// Logs in; `None` if the server refuses the credential.
+    async fn login(&self, document: &Document) -> Result<Option<Session>, Error> {
+        let (host, port) = (document.require("host")?, port(document, 6379)?);
+        let unreachable = |error: std::io::Error| {
+            Error::new(ErrorKind::Unavailable, "could not reach Redis").with_source(error)
+        };
+        within(CONNECT_TIMEOUT, "the login", async {
+            let stream = TcpStream::connect((host.as_str(), port)).await.map_err(unreachable)?;
+            let mut session: Session = match self.tls.config(document) {
+                None => Box::new(stream),
+                Some(config) => {
+                    let name = ServerName::try_from(host.to_string()).map_err(|error| {
+                        Error::new(ErrorKind::Misconfigured, "the secret's \"host\" is no host name")
+                            .with_source(error)
+                    })?;
+                    Box::new(TlsConnector::from(config).connect(name, stream).await.map_err(unreachable)?)
+                }
+            };
+            let (user, password) = (document.username()?, document.password()?);
+            match command(&mut session, &["AUTH", &user, &password]).await? {
+                Ok(()) => Ok(Some(session)),
+                Err(answer) if answer.starts_with("WRONGPASS") => Ok(None),
+                Err(answer) => Err(fault("log in", &answer)),
+            }
+        })
+        .await
+    }
+}
+
+impl Target for Redis {
+    fn has_dual_passwords(&self) -> bool {
+        true
+    }
+
+    fn accepts(&self, credential: &Document) -> Result<(), Error> {
+        check_credential(credential, 512)?;
+        if credential.username()?.contains(char::is_whitespace) {
+            return Err(Error::new(ErrorKind::Rejected, "Redis takes no user names with blanks"));
+        }
+        credential.require("host").map(drop)
+    }
+
+    fn probe<'a>(&'a self, credential: &'a Document) -> BoxFuture<'a, Result<Probe, Error>> {
+        Box::pin(async move {
+            Ok(if self.login(credential).await?.is_some() { Probe::Accepted } else { Probe::Refused })
+        })
+    }
+
+    fn apply<'a>(&'a self, change: Change<'a>) -> BoxFuture<'a, Result<Applied, Error>> {
+        Box::pin(async move {
+            let Some(mut session) = self.login(change.login).await? else { return Ok(Applied::LoginRefused) };
+            let user = change.credential.username()?;
+            let mut rules = vec![hashed(change.credential)?];
+            rules.extend(change.keep.map(hashed).transpose()?);
+            let mut words = vec!["ACL", "SETUSER", &user, "resetpass"];
+            words.extend(rules.iter().map(String::as_str));
+            within(STATEMENT_TIMEOUT, "the change", async {
+                let answer = command(&mut session, &words).await?;
+                answer.map_err(|answer| fault("change the password", &answer))?;
+                // Without an ACL file there is nothing to save to; the server's configuration is then the operator's.
+                match command(&mut session, &["ACL", "SAVE"]).await? {
+                    Err(answer) if !answer.contains("ACL file") => Err(fault("save the users", &answer)),
+                    _ => Ok(Applied::Done),
+                }
+            })
+            .await
+        })
+    }
+}
+
+/// A password as an ACL rule, by its hash.
+fn hashed(credential: &Document) -> Result<String, Error> {
+    let mut rule = "#".to_owned();
+    for byte in Sha256::digest(credential.password()?.as_bytes()) {
+        let _ = write!(rule, "{byte:02x}");
+    }
+    Ok(rule)
+}
+
+/// Sends a command and reads an answer that is a line: fine, or the server's objection.
+async fn command(session: &mut Session, words: &[&str]) -> Result<Result<(), String>, Error> {
+    let mut text = Zeroizing::new(String::with_capacity(1024));
+    let _ = write!(text, "*{}\r\n", words.len());
+    for word in words {
+        let _ = write!(text, "${}\r\n{word}\r\n", word.len());
+    }
+    let lost = |error: std::io::Error| {
+        Error::new(ErrorKind::Unavailable, "the connection to Redis broke").with_source(error)
+    };
+    session.write_all(text.as_bytes()).await.map_err(lost)?;
+    session.flush().await.map_err(lost)?;
+    let mut line = Vec::new();
+    while !line.ends_with(b"\r\n") && line.len() < 4096 {
+        line.push(session.read_u8().await.map_err(lost)?);
+    }
+    let line = String::from_utf8_lossy(&line);
+    match line.trim_end().split_at_checked(1) {
+        Some(("+", _)) => Ok(Ok(())),
+        Some(("-", answer)) => Ok(Err(answer.to_owned())),
+        _ => Err(Error::new(ErrorKind::Unavailable, "the server does not answer as Redis does")),
+    }
+}
+
+/// What the server has against a command. Objections to ACL rules quote them, which are hashes here.
+fn fault(what: &str, answer: &str) -> Error {
+    let kind = match answer.split(' ').next() {
+        Some("NOPERM") => ErrorKind::Denied,
+        _ => ErrorKind::Unavailable,
+    };
+    Error::new(kind, format!("could not {what}: Redis says {answer:?}"))
+}

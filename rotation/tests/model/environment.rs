@@ -1,0 +1,156 @@
+//! What others do to the world while rotations run, and what goes wrong without anybody's doing.
+
+use crate::search::{Driver, Model, State};
+use crate::world::*;
+
+/// Everything that can happen next and is not a driver's call.
+///
+/// What costs the environment part of its budget is a disturbance; the rest is the ordinary course of things: the
+/// service begins rotations and runs failed ones again, replicas catch up, operators put right what they turned off.
+pub(crate) fn actions(state: &State, model: &Model) -> Vec<(String, State)> {
+    let mut actions = changes(state, model);
+    for (name, next) in &mut actions {
+        let is_harm = is_interference(name) && (state.world.label_works(CUR) || !next.world.is_healthy());
+        next.world.excused = !next.world.label_works(CUR) && (state.world.excused || is_harm);
+    }
+    actions
+}
+
+fn changes(state: &State, model: &Model) -> Vec<(String, State)> {
+    let mut actions = Vec::new();
+    let mut act = |name: &str, change: &dyn Fn(&mut State)| {
+        let mut next = state.clone();
+        change(&mut next);
+        if next != *state {
+            actions.push((name.to_owned(), next));
+        }
+    };
+    let world = &state.world;
+
+    if state.drivers[0].is_none() {
+        match world.pending() {
+            Some(token) => act("the service runs the rotation again", &|next| {
+                next.drivers[0] = Some(Driver::new(token as u8, 0));
+            }),
+            None if world.begun < model.rotations => act("the service begins a rotation", &|next| {
+                let token = next.world.begin();
+                next.drivers[0] = Some(Driver::new(token, 0));
+            }),
+            None => {}
+        }
+    }
+    act("the replica catches up", &|next| next.world.replica = None);
+    act("the operator turns rotation on again", &|next| next.world.enabled = true);
+    act("the master secret is brought up to date", &|next| {
+        next.world.admin_secret = next.world.primary.users[ADMIN].passwords[0];
+    });
+    if world.budget == 0 {
+        return actions;
+    }
+
+    let mut disturb = |name: &str, change: &dyn Fn(&mut State)| {
+        let mut next = state.clone();
+        change(&mut next);
+        if next != *state {
+            next.world.budget -= 1;
+            actions.push((name.to_owned(), next));
+        }
+    };
+    for d in 0..2 {
+        let Some(driver) = &state.drivers[d] else { continue };
+        disturb(["crash of driver 0", "crash of driver 1"][d], &|next| crash(next, d));
+        if driver.log.is_empty() {
+            for step in (0..4).filter(|step| *step != driver.step) {
+                disturb("a step comes out of turn, or twice", &|next| {
+                    next.drivers[d] = Some(Driver::new(driver.token, step));
+                });
+            }
+        }
+    }
+    let affords_second = (1..=world.budget).contains(&model.second_driver) && state.drivers[1].is_none();
+    if let (Some(token), true) = (world.pending(), affords_second) {
+        for step in 0..4 {
+            disturb("a second driver runs the same rotation", &|next| {
+                next.drivers[1] = Some(Driver::new(token as u8, step));
+                next.world.budget -= model.second_driver - 1;
+            });
+        }
+        disturb("a second driver begins a rotation of its own", &|next| {
+            let token = next.world.begin();
+            next.world.begun -= 1;
+            next.world.budget -= model.second_driver - 1;
+            next.drivers[1] = Some(Driver::new(token, 0));
+        });
+    }
+    disturb("the replica lags behind from now on", &|next| {
+        if next.world.replica.is_none() {
+            next.world.replica = Some(next.world.primary.clone());
+        }
+    });
+    if let Some(current) = world.labelled(CUR) {
+        let Ver { user, secret, .. } = world.versions[current];
+        disturb("somebody stores the current value as a new version", &|next| put(next, user, secret, true));
+        disturb("somebody stores a wrong value as a new version", &|next| put(next, user, 99, true));
+        disturb("somebody stores the current value, and AWSPENDING stays", &|next| {
+            put(next, user, secret, false)
+        });
+        if state.drivers.iter().flatten().all(|driver| driver.log.is_empty())
+            && world.kind == Kind::Alternating
+        {
+            disturb("the application's user gets one more grant", &|next| {
+                next.world.required |= 2;
+                next.world.primary.users[user as usize].grants |= 2;
+            });
+        }
+    }
+    disturb("somebody turns rotation off", &|next| next.world.enabled = false);
+    disturb("somebody takes AWSPENDING away", &|next| {
+        if next.world.pending().is_some() {
+            next.world.write();
+            next.world.detach(PEND);
+        }
+    });
+    if let Some(previous) = world.labelled(PREV) {
+        disturb("somebody makes the previous version current again", &|next| {
+            next.world.write();
+            next.world.attach(CUR, previous);
+            // What its user may do is what counts from now on.
+            next.world.required =
+                next.world.primary.users[next.world.versions[previous].user as usize].grants;
+            next.world.promise = false;
+        });
+    }
+    if world.kind == Kind::Alternating {
+        disturb("the administrator's password changes", &|next| {
+            let password = next.world.mint(2, 0);
+            next.world.primary.users[ADMIN].passwords = [password, 0];
+        });
+    }
+    actions
+}
+
+/// Whether an action takes from readers what worked for them, which no rotation could prevent.
+fn is_interference(name: &str) -> bool {
+    name.starts_with("somebody")
+        || name.starts_with("a second driver begins")
+        || name.contains("one more grant")
+}
+
+fn crash(next: &mut State, d: usize) {
+    next.drivers[d] = None;
+    if next.world.lock == Some(d as u8) {
+        next.world.lock = None;
+    }
+}
+
+/// `PutSecretValue` by hand. The service gives a rotation up when that happens.
+fn put(next: &mut State, user: u8, secret: u8, gives_up: bool) {
+    let world = &mut next.world;
+    world.write();
+    world.versions.push(Ver { user, secret, labels: 0 });
+    world.attach(CUR, world.versions.len() - 1);
+    world.promise = false;
+    if gives_up {
+        world.detach(PEND);
+    }
+}

@@ -1,0 +1,135 @@
+//! What must hold, after every call and in every state.
+
+use crate::ports::{Fault, Reply};
+use crate::search::{Driver, Model, Outcome, State};
+use crate::world::*;
+
+impl Model {
+    /// Whether somebody moved the labels under a driver in the middle of a step, other than by finishing the same
+    /// rotation. What such a driver still does, no look at the labels can prevent.
+    fn is_overtaken(&self, state: &State, d: usize) -> bool {
+        let Some(driver) = &state.drivers[d] else { return false };
+        let seen = driver.log.iter().rev().find_map(|reply| match reply {
+            Reply::State(versions, _) => Some((labelled(versions, CUR), labelled(versions, PEND))),
+            _ => None,
+        });
+        let now = (state.world.labelled(CUR), state.world.labelled(PEND));
+        let token = Some(usize::from(driver.token));
+        let is_finished = now.0 == token && (now.1.is_none() || now.1 == token);
+        !is_finished && seen.is_some_and(|seen| seen != now)
+    }
+
+    /// What must hold when a driver's call led from one world to the next.
+    pub(crate) fn check_call(&self, before: &State, d: usize, after: &mut Outcome) -> Result<(), String> {
+        let (old, new) = (&before.world, &mut after.state.world);
+        let is_overtaken = self.is_overtaken(before, d);
+        // A driver's run keeps what it changes; these three are kept here.
+        new.tampered = old.tampered;
+        if old.primary != new.primary {
+            let tokens = before.drivers.each_ref().map(|driver| driver.as_ref().map(|driver| driver.token));
+            let has_rival = matches!(tokens, [Some(one), Some(other)] if one != other);
+            new.tampered = is_overtaken || has_rival && self.kind == Kind::ApiKey;
+        }
+        new.excused =
+            !new.label_works(CUR) && (old.excused || !new.is_healthy() && (is_overtaken || old.tampered));
+        let has_flipped = old.labelled(CUR) != new.labelled(CUR);
+        new.promise &= !is_overtaken && (old.promise || has_flipped);
+        if after.error.as_deref().is_some_and(|text| text.contains("canary")) {
+            return Err("I12: an error shows a secret".into());
+        }
+        let (Some(from), Some(to)) = (old.labelled(CUR), new.labelled(CUR)) else {
+            return Err("I1: no version is current".into());
+        };
+        if from != to {
+            let driver = before.drivers[d].as_ref().ok_or("a flip by nobody")?;
+            // Keys have no lock, so that a test may be told of a key that another driver has revoked meanwhile.
+            let is_misled = self.kind == Kind::ApiKey && old.replica.is_some();
+            new.excused |= is_misled && !new.works(to);
+            if !new.authenticates(to) && !is_overtaken && !old.tampered && !is_misled {
+                return Err("I4: a version became current that does not work".into());
+            }
+            let granted = |version: usize| old.primary.users[old.versions[version].user as usize].grants;
+            if self.kind == Kind::Alternating
+                && !is_overtaken
+                && !old.tampered
+                && granted(from) & !granted(to) != 0
+            {
+                return Err("I4: a version became current that may do less than the one before".into());
+            }
+            let seen = driver.log.iter().find_map(|reply| match reply {
+                Reply::State(versions, _) => Some(labelled(versions, CUR)),
+                _ => None,
+            });
+            if seen != Some(Some(from)) {
+                return Err("I5: a version lost AWSCURRENT that the driver never saw having it".into());
+            }
+        }
+        self.check_state(new)
+    }
+
+    /// What must hold in every state.
+    pub(crate) fn check_state(&self, world: &World) -> Result<(), String> {
+        for (label, name) in [(CUR, "AWSCURRENT"), (PREV, "AWSPREVIOUS")] {
+            if world.labelled(label).is_some_and(|version| world.versions[version].secret == 0) {
+                return Err(format!("I1: {name} has no value"));
+            }
+        }
+        if !world.is_healthy() && !world.excused {
+            return Err("I2/I3: the credentials that readers may use do not work".into());
+        }
+        let any_works = || (0..world.versions.len()).any(|version| world.works(version));
+        if self.kind == Kind::Single && !any_works() {
+            return Err("I3: no version at all works any more".into());
+        }
+        if world.promise && !world.labelled(PREV).is_some_and(|version| world.authenticates(version)) {
+            return Err("I6: the previous credential ended before the next rotation set its own".into());
+        }
+        let pending = world.pending().map(|version| world.versions[version]);
+        if let (Kind::Alternating, Some(pending)) = (self.kind, pending) {
+            let user = world.primary.users[pending.user as usize];
+            if pending.secret != 0 && user.passwords.contains(&pending.secret) && user.grants & 1 == 0 {
+                return Err("I10: a reader of AWSPENDING can log in and may do less than before".into());
+            }
+        }
+        let is_held = |secret: u8| world.versions.iter().any(|v| v.labels != 0 && v.secret == secret);
+        let orphans = world.primary.keys.iter().filter(|key| !is_held(key.secret)).count();
+        if orphans > 1 && !world.excused {
+            return Err("I9: the provider has more than one key that no version holds".into());
+        }
+        let fresh = World::new(self.kind, false, 0);
+        if world.primary.users[STRANGER] != fresh.primary.users[STRANGER] {
+            return Err("I8: a stranger's user was changed".into());
+        }
+        Ok(())
+    }
+
+    /// I7: left alone, the rotation comes to a good end from here.
+    pub(crate) fn check_rerun(&self, world: &World) -> Result<(), String> {
+        let mut state = State { world: world.clone(), drivers: [None, None] };
+        for _ in 0..6 {
+            let token = match state.world.pending() {
+                Some(pending) => pending as u8,
+                None => state.world.begin(),
+            };
+            state.drivers[0] = Some(Driver::new(token, 0));
+            while state.drivers[0].is_some() {
+                let mut error = None;
+                let mut next = state.clone();
+                self.run(&state, 0, Fault::None, &mut |outcome| {
+                    (next, error) = (outcome.state, outcome.error);
+                    true
+                });
+                state = next;
+                if let Some(error) = error
+                    && error.contains("canary")
+                {
+                    return Err("I12: an error shows a secret".into());
+                }
+            }
+            if state.world.labelled(CUR) == Some(token.into()) && state.world.label_works(CUR) {
+                return Ok(());
+            }
+        }
+        Err("I7: left alone, the rotation does not succeed any more".into())
+    }
+}

@@ -1,0 +1,8 @@
+//! Rotations on real servers, started for the purpose.
+
+mod api_key;
+mod mariadb;
+mod postgres;
+mod redis;
+mod support;
+mod wire;

@@ -1,0 +1,237 @@
+//! Rotations on a real PostgreSQL.
+
+use crate::support::{Address, Database, Kind, ServerTls, Store, secret, start, trust};
+use secretcache::{AWSCURRENT, AWSPENDING, AWSPREVIOUS};
+use secretcache_rotation::targets::{Postgres, Tls};
+use secretcache_rotation::*;
+use tokio_postgres::{Client, NoTls};
+
+/// A session as a user, without TLS.
+async fn session(document: &Document) -> Result<Client, tokio_postgres::Error> {
+    let mut config = tokio_postgres::Config::new();
+    config.host(document.field("host").unwrap().as_str());
+    config.port(document.field("port").unwrap().parse().unwrap());
+    config.user(document.username().unwrap().as_str()).password(document.password().unwrap().as_bytes());
+    config.dbname("postgres");
+    let (client, connection) = config.connect(NoTls).await?;
+    tokio::spawn(connection);
+    Ok(client)
+}
+
+fn admin(address: &Address) -> Document {
+    secret(address, address.user, &address.password, "")
+}
+
+/// A server with an application's user `app` that owns a table.
+async fn server(kind: Kind) -> (Database, Client) {
+    let database = start(kind, ServerTls::Off);
+    let root = session(&admin(&database.address)).await.unwrap();
+    root.batch_execute(
+        "CREATE ROLE app LOGIN PASSWORD 'first' CONNECTION LIMIT 7; ALTER ROLE app SET search_path TO \"$user\", shop, public; \
+         CREATE SCHEMA shop AUTHORIZATION app; SET ROLE app; CREATE TABLE shop.orders (id int); RESET ROLE",
+    )
+    .await
+    .unwrap();
+    (database, root)
+}
+
+#[tokio::test]
+async fn a_single_user_gets_a_new_password_and_loses_the_old() {
+    let (database, root) = server(Kind::Postgres15).await;
+    let first = secret(&database.address, "app", "first", r#","team":"shop""#);
+    let store = Store::new(first.clone(), None);
+    let target = Postgres::new(Tls::off());
+    store.rotate(&SingleUser { target: &target }, &Settings::default()).await.unwrap();
+
+    let current = store.value(AWSCURRENT).unwrap();
+    assert!(session(&current).await.is_ok());
+    assert!(session(&first).await.is_err());
+    assert!(store.value(AWSPENDING).is_none());
+    assert_eq!(current.with("password", "first").unwrap().text(), first.text());
+    let stored = "SELECT rolpassword FROM pg_authid WHERE rolname = 'app'";
+    let stored: String = root.query_one(stored, &[]).await.unwrap().get(0);
+    assert!(stored.starts_with("SCRAM-SHA-256$"));
+}
+
+#[tokio::test]
+async fn a_rotation_killed_after_the_change_rolls_forward() {
+    let (database, _root) = server(Kind::Postgres15).await;
+    let store = Store::new(secret(&database.address, "app", "first", ""), None);
+    let target = Postgres::new(Tls::off());
+    let strategy = SingleUser { target: &target };
+    store.steps(&strategy, &Settings::default(), &[Step::CreateSecret, Step::SetSecret]).await.unwrap();
+    assert!(session(&store.value(AWSCURRENT).unwrap()).await.is_err());
+    store.rotate(&strategy, &Settings::default()).await.unwrap();
+    assert!(session(&store.value(AWSCURRENT).unwrap()).await.is_ok());
+}
+
+#[tokio::test]
+async fn two_runners_at_once_make_one_rotation() {
+    let (database, _root) = server(Kind::Postgres15).await;
+    let store = Store::new(secret(&database.address, "app", "first", ""), None);
+    let target = Postgres::new(Tls::off());
+    let (strategy, settings) = (SingleUser { target: &target }, Settings::default());
+    let runner = store.runner(&strategy, &settings);
+    let expected = runner.find("s").await.unwrap();
+    let (one, other) = tokio::join!(runner.rotate("s"), runner.rotate("s"));
+    assert_eq!(one.unwrap().token, expected.token);
+    assert_eq!(other.unwrap().token, expected.token);
+    assert!(session(&store.value(AWSCURRENT).unwrap()).await.is_ok());
+}
+
+#[tokio::test]
+async fn a_rotation_can_be_taken_back_and_then_begins_afresh() {
+    let (database, _root) = server(Kind::Postgres15).await;
+    let first = secret(&database.address, "app", "first", "");
+    let store = Store::new(first.clone(), None);
+    let target = Postgres::new(Tls::off());
+    let (strategy, settings) = (SingleUser { target: &target }, Settings::default());
+    let runner = store.runner(&strategy, &settings);
+    assert_eq!(runner.revert("s").await.unwrap(), None);
+    store.steps(&strategy, &settings, &[Step::CreateSecret, Step::SetSecret]).await.unwrap();
+    assert!(session(&first).await.is_err());
+    let reverted = runner.revert("s").await.unwrap().expect("one was under way");
+    assert!(session(&first).await.is_ok());
+    assert!(store.value(AWSPENDING).is_none());
+    // A version's value never changes, so the next attempt has an id of its own.
+    assert_ne!(runner.rotate("s").await.unwrap().token, reverted.token);
+    assert!(session(&store.value(AWSCURRENT).unwrap()).await.is_ok());
+}
+
+async fn alternates(kind: Kind) {
+    let (database, root) = server(kind).await;
+    let first = secret(&database.address, "app", "first", r#","masterarn":"master""#);
+    let store = Store::new(first, Some(admin(&database.address)));
+    let target = Postgres::new(Tls::off());
+    let strategy = AlternatingUsers { target: &target };
+    for round in 0..4 {
+        let before = session(&store.value(AWSCURRENT).unwrap()).await.unwrap();
+        store.rotate(&strategy, &Settings::default()).await.unwrap();
+        let (current, previous) = (store.value(AWSCURRENT).unwrap(), store.value(AWSPREVIOUS).unwrap());
+        assert_eq!(current.username().unwrap().ends_with("_clone"), round % 2 == 0);
+        let client = session(&current).await.unwrap();
+        // What either user makes, both can use and change; names are found by the copied search path.
+        client
+            .batch_execute(&format!(
+                "CREATE TABLE made_{round} (id int); INSERT INTO orders VALUES ({round})"
+            ))
+            .await
+            .unwrap();
+        before.batch_execute(&format!("ALTER TABLE made_{round} ADD COLUMN more int")).await.unwrap();
+        session(&previous).await.unwrap().batch_execute("SELECT * FROM orders").await.unwrap();
+    }
+    let owners =
+        "SELECT DISTINCT tableowner FROM pg_tables WHERE schemaname = 'shop' OR tablename LIKE 'made%'";
+    let owners: Vec<String> = root.query(owners, &[]).await.unwrap().iter().map(|row| row.get(0)).collect();
+    assert_eq!(owners, ["app"]);
+    let clone = "SELECT rolconnlimit FROM pg_roles WHERE rolname = 'app_clone'";
+    assert_eq!(root.query_one(clone, &[]).await.unwrap().get::<_, i32>(0), 7);
+}
+
+#[tokio::test]
+async fn users_alternate_and_share_what_either_makes() {
+    alternates(Kind::Postgres15).await;
+}
+
+#[tokio::test]
+async fn users_alternate_at_postgres_16() {
+    alternates(Kind::Postgres16).await;
+}
+
+#[tokio::test]
+async fn users_alternate_at_postgres_18() {
+    alternates(Kind::Postgres18).await;
+}
+
+/// Since PostgreSQL 16 an administrator that may make users may not grant those it did not make. The official function
+/// fails there with the server's message alone.
+#[tokio::test]
+async fn an_administrator_without_the_admin_option_is_told_the_statement_that_mends_it() {
+    let (database, root) = server(Kind::Postgres16).await;
+    root.batch_execute("CREATE ROLE keeper LOGIN CREATEROLE PASSWORD 'keeper'").await.unwrap();
+    let first = secret(&database.address, "app", "first", r#","masterarn":"master""#);
+    let store = Store::new(first, Some(secret(&database.address, "keeper", "keeper", "")));
+    let target = Postgres::new(Tls::off());
+    let (strategy, settings) = (AlternatingUsers { target: &target }, Settings::default());
+    let error = store.rotate(&strategy, &settings).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Denied);
+    let (_, statement) = error.message().split_once("run: ").expect("a statement");
+    assert!(session(&store.value(AWSPENDING).unwrap()).await.is_err());
+    root.batch_execute(statement).await.unwrap();
+    // Attributes that differ are the superuser's to change, and none does but the limit of connections.
+    for _ in 0..2 {
+        store.rotate(&strategy, &settings).await.unwrap();
+        assert!(session(&store.value(AWSCURRENT).unwrap()).await.is_ok());
+    }
+}
+
+#[tokio::test]
+async fn somebody_elses_user_is_refused_and_left_alone() {
+    let (database, root) = server(Kind::Postgres15).await;
+    root.batch_execute("CREATE ROLE app_clone LOGIN PASSWORD 'theirs'").await.unwrap();
+    let first = secret(&database.address, "app", "first", r#","masterarn":"master""#);
+    let store = Store::new(first, Some(admin(&database.address)));
+    let target = Postgres::new(Tls::off());
+    let strategy = AlternatingUsers { target: &target };
+    let error = store.rotate(&strategy, &Settings::default()).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::NotOurs);
+    assert!(store.value(AWSPENDING).is_none(), "nothing was stored that could only be given up");
+    assert!(session(&secret(&database.address, "app_clone", "theirs", "")).await.is_ok());
+
+    let mut declared = Settings::default();
+    declared.users = Some(["app".into(), "app_clone".into()]);
+    store.rotate(&strategy, &declared).await.unwrap();
+    assert!(session(&store.value(AWSCURRENT).unwrap()).await.is_ok());
+}
+
+#[tokio::test]
+async fn a_right_that_cannot_be_copied_stops_the_flip() {
+    let (database, root) = server(Kind::Postgres15).await;
+    let first = secret(&database.address, "app", "first", r#","masterarn":"master""#);
+    let store = Store::new(first, Some(admin(&database.address)));
+    let target = Postgres::new(Tls::off());
+    let strategy = AlternatingUsers { target: &target };
+    store.rotate(&strategy, &Settings::default()).await.unwrap();
+    // Granted to the second user alone, of which the first is no member.
+    root.batch_execute("CREATE TABLE audit (id int); GRANT INSERT ON audit TO app_clone").await.unwrap();
+    let error = store.rotate(&strategy, &Settings::default()).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Underprivileged);
+    assert!(error.message().contains("INSERT ON audit"), "{error}");
+    assert_eq!(*store.value(AWSCURRENT).unwrap().username().unwrap(), "app_clone");
+    root.batch_execute("GRANT INSERT ON audit TO app").await.unwrap();
+    store.rotate(&strategy, &Settings::default()).await.unwrap();
+    assert_eq!(*store.value(AWSCURRENT).unwrap().username().unwrap(), "app");
+}
+
+#[tokio::test]
+async fn a_server_that_cannot_be_verified_gets_no_password() {
+    let database = start(Kind::Postgres15, ServerTls::On);
+    let admin = admin(&database.address);
+    let verified = Postgres::new(trust(&database.address));
+    assert_eq!(verified.probe(&admin).await.unwrap(), Probe::Accepted);
+    assert_eq!(verified.probe(&admin.with("password", "wrong").unwrap()).await.unwrap(), Probe::Refused);
+
+    let another = rcgen::generate_simple_self_signed(["elsewhere".to_owned()]).unwrap().cert.pem();
+    let unverified = Postgres::new(Tls::with_authorities(&another).unwrap());
+    assert_eq!(unverified.probe(&admin).await.unwrap_err().kind(), ErrorKind::Unavailable);
+
+    // A server without TLS, and a client that wants it: no way down.
+    let (plain, _root) = server(Kind::Postgres15).await;
+    let error = verified.probe(&secret(&plain.address, "app", "first", "")).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Unavailable);
+    let opted_out = secret(&plain.address, "app", "first", r#","ssl":false"#);
+    assert_eq!(verified.probe(&opted_out).await.unwrap(), Probe::Accepted);
+}
+
+#[tokio::test]
+async fn a_lock_keeps_others_away_and_ends_with_its_guard() {
+    let (database, _root) = server(Kind::Postgres15).await;
+    let app = secret(&database.address, "app", "first", "");
+    let target = Postgres::new(Tls::off());
+    let held = target.lock(&app, "arn").await.unwrap();
+    assert!(matches!(held, Lock::Held(_)));
+    assert!(matches!(target.lock(&app, "another arn").await.unwrap(), Lock::Held(_)));
+    assert!(matches!(target.lock(&app, "arn").await.unwrap(), Lock::Busy));
+    drop(held);
+    assert!(matches!(target.lock(&app, "arn").await.unwrap(), Lock::Held(_)));
+}

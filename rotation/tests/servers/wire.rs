@@ -1,0 +1,85 @@
+//! What a server, its log and whoever is on the way get to see.
+
+use std::sync::{Arc, Mutex};
+
+use secretcache::AWSCURRENT;
+use secretcache_rotation::targets::{MySql, Postgres, Tls};
+use secretcache_rotation::*;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+
+use crate::support::{Address, Kind, ServerTls, Store, secret, start, trust};
+
+/// Everything that clients sent.
+type Seen = Arc<Mutex<Vec<u8>>>;
+
+/// A server's address by way of somebody who reads along.
+async fn overheard(address: &Address) -> (Address, Seen) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let (seen, server) = (Seen::default(), address.port);
+    let through = Address { port: listener.local_addr().unwrap().port(), ..address.clone() };
+    let note = Arc::clone(&seen);
+    tokio::spawn(async move {
+        while let Ok((client, _)) = listener.accept().await {
+            let note = Arc::clone(&note);
+            tokio::spawn(async move {
+                let upstream = TcpStream::connect(("127.0.0.1", server)).await.unwrap();
+                let (mut from_client, mut to_client) = client.into_split();
+                let (mut from_server, mut to_server) = upstream.into_split();
+                tokio::spawn(async move { tokio::io::copy(&mut from_server, &mut to_client).await });
+                let mut bytes = [0; 4096];
+                while let Ok(read @ 1..) = from_client.read(&mut bytes).await {
+                    note.lock().unwrap().extend_from_slice(&bytes[..read]);
+                    if to_server.write_all(&bytes[..read]).await.is_err() {
+                        break;
+                    }
+                }
+            });
+        }
+    });
+    (through, seen)
+}
+
+fn contains(seen: &Seen, text: &str) -> bool {
+    seen.lock().unwrap().windows(text.len()).any(|window| window == text.as_bytes())
+}
+
+/// A rotation of the administrator's own password, with everything readable; returns what was sent, and the password.
+async fn rotate_in_the_clear(kind: Kind, target: &dyn Target) -> (Seen, String) {
+    let database = start(kind, ServerTls::Off);
+    let (through, seen) = overheard(&database.address).await;
+    let store = Store::new(secret(&through, through.user, &through.password, ""), None);
+    store.rotate(&SingleUser { target }, &Settings::default()).await.unwrap();
+    let password = store.value(AWSCURRENT).unwrap().password().unwrap().to_string();
+    assert!(!contains(&seen, &through.password), "the old password was sent");
+    (seen, password)
+}
+
+#[tokio::test]
+async fn postgres_never_sees_the_password_it_is_given() {
+    let (seen, password) = rotate_in_the_clear(Kind::Postgres15, &Postgres::new(Tls::off())).await;
+    assert!(contains(&seen, "PASSWORD 'SCRAM-SHA-256$"), "the proxy sees statements");
+    assert!(!contains(&seen, &password));
+}
+
+#[tokio::test]
+async fn mariadb_never_sees_the_password_it_is_given() {
+    let (seen, password) = rotate_in_the_clear(Kind::MariaDb, &MySql::new(Tls::off())).await;
+    assert!(contains(&seen, "SET PASSWORD = '*"), "the proxy sees statements");
+    assert!(!contains(&seen, &password));
+}
+
+/// AWS's functions try TLS and, whatever goes wrong, log in again without.
+#[tokio::test]
+async fn nothing_is_said_to_a_server_without_tls() {
+    for (kind, is_postgres) in [(Kind::Postgres15, true), (Kind::MariaDb, false)] {
+        let tls = trust(&start(Kind::Postgres15, ServerTls::On).address);
+        let plain = start(kind, ServerTls::Off);
+        let (through, seen) = overheard(&plain.address).await;
+        let credential = secret(&through, through.user, &through.password, "");
+        let (postgres, mysql) = (Postgres::new(tls.clone()), MySql::new(tls));
+        let target: &dyn Target = if is_postgres { &postgres } else { &mysql };
+        assert_eq!(target.probe(&credential).await.unwrap_err().kind(), ErrorKind::Unavailable);
+        assert!(!contains(&seen, through.user), "{kind:?} was told the user");
+    }
+}
