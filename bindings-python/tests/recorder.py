@@ -19,10 +19,11 @@ Signature = tuple[str, str, str]
 
 
 class Recorder:
-    """Runs the server inside a `with` block, and keeps the signatures of requests to Secrets Manager."""
+    """Runs the server inside a `with` block, and keeps requests to Secrets Manager and their signatures."""
 
     def __init__(self) -> None:
         self.signatures: list[Signature] = []
+        self.requests: list[tuple[str, dict[str, object]]] = []
         recorder = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -32,6 +33,7 @@ class Recorder:
                 body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
                 if target := self.headers.get("X-Amz-Target"):
                     recorder.signatures.append(signature(self))
+                    recorder.requests.append((target.partition(".")[2], json.loads(body)))
                     return self.answer(secret(target.partition(".")[2]))
                 form = {name: values[0] for name, values in parse_qs(body.decode()).items()}
                 self.answer(assumed(form, signature(self)[0]), "text/xml")

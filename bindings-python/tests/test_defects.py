@@ -251,6 +251,31 @@ def test_p17_a_label_set_later_is_seen_after_a_forced_refresh(service: Service) 
     assert cache.get_secret_string("db", "AWSPENDING") == "value-2"
 
 
+@pytest.mark.ours_only("P18: a version once read is never read again, not even when asked for")
+def test_p18_a_forced_refresh_sees_a_value_overwritten_in_place(service: Service) -> None:
+    cache = SecretCache(client=service)
+    cache.get_secret_string("db")
+    service.put("db", "v1", "overwritten")  # as some doubles of the service do; the service itself never does
+    assert cache.refresh_secret_now("db") is True
+    assert cache.get_secret_string("db") == "overwritten"
+
+
+@pytest.mark.ours_only("P24: a secret's name and its ARN are cached, and asked for, separately")
+def test_p24_name_and_arn_are_one_secret(service: Service) -> None:
+    cache = SecretCache(client=service)
+    arn = service.describe_secret(SecretId="db")["ARN"]
+    before = len(service.calls)
+    assert cache.get_secret_string("db") == cache.get_secret_string(arn) == "value-1"
+    assert len(service.calls) - before == 2
+
+
+@pytest.mark.ours_only("P24: an id that is no string reaches the client")
+def test_p24_an_id_that_is_no_string_is_refused(service: Service) -> None:
+    with pytest.raises(TypeError, match="secret_id must be a str"):
+        SecretCache(client=service).get_secret_string(7)  # type: ignore[arg-type]
+    assert service.calls == []
+
+
 @pytest.mark.ours_only("P25: after a failure the interval is ignored, and a refresh may be hours late")
 def test_p25_a_failed_refresh_is_tried_again_within_the_interval(service: Service) -> None:
     config = SecretCacheConfig(secret_refresh_interval=1, exception_retry_delay_base=600)

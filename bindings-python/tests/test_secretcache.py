@@ -15,6 +15,7 @@ import pytest
 
 import secretcache
 from endpoint import Endpoint
+from recorder import VERSION, Recorder
 from secretcache import SecretCache, errors
 from support import DESCRIBE, Service, at_once, eventually, service_error
 
@@ -255,3 +256,16 @@ def test_a_cache_nobody_holds_is_collected(asm: Any, own_client: bool) -> None:
     del cache
     gc.collect()
     eventually(gone, None)
+
+
+def test_every_value_is_asked_for_by_label_or_version_id() -> None:
+    # Policies may be conditioned on secretsmanager:VersionStage; a request that leaves it out is then denied.
+    with Recorder() as recorder, SecretCache(endpoint_url=recorder.url) as cache:
+        cache.get_secret_string("db")
+        cache.get_secret_string("db", "AWSPENDING")
+        cache.get_secret_string("db", version_id=VERSION)
+        assert recorder.requests == [
+            ("GetSecretValue", {"SecretId": "db", "VersionStage": "AWSCURRENT"}),
+            ("GetSecretValue", {"SecretId": "db", "VersionStage": "AWSPENDING"}),
+            ("GetSecretValue", {"SecretId": "db", "VersionId": VERSION}),
+        ]
