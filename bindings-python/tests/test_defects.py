@@ -11,6 +11,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Iterator
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -176,8 +177,17 @@ def test_p10_an_interrupted_read_leaves_nothing_behind(service: Service, operati
     assert cache.get_secret_string("db") == "value-1"
 
 
+@pytest.fixture
+def many_switches() -> Iterator[None]:
+    """Let threads meet in the middle of things, also on a machine that is busy with others."""
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    yield
+    sys.setswitchinterval(interval)
+
+
 @pytest.mark.ours_only("P12: eviction between two steps of a read makes it an AttributeError")
-def test_p12_eviction_never_breaks_a_read(service: Service) -> None:
+def test_p12_eviction_never_breaks_a_read(service: Service, many_switches: None) -> None:
     for name in "abcdefgh":
         service.put(name, "v1", name)
     cache = SecretCache(SecretCacheConfig(max_cache_size=1), service)
