@@ -174,3 +174,19 @@ def test_where_batches_are_denied_secrets_are_prefetched_one_by_one(trouble: Tro
         assert cache.prefetch(names[20:]) == {}
         assert [cache.get_secret_string(name) for name in names] == names
     assert trouble.calls() == {"BatchGetSecretValue": 1, "GetSecretValue": 30}
+
+
+@both
+def test_a_deletion_is_told_at_the_next_refresh_though_the_value_goes_on_being_served(
+    trouble: Trouble, secret_id: str, transport: str
+) -> None:
+    asm = trouble.client()
+    asm.create_secret(Name=secret_id, SecretString="value")
+    cache = trouble.cache(transport, refresh_interval=0.4)
+    told: list[str] = []
+    cache.on_error(lambda event: told.append(event.secret_id))
+    assert cache.get_secret_string(secret_id) == "value"
+    # The version has not moved, and the service still describes the secret.
+    asm.delete_secret(SecretId=secret_id, RecoveryWindowInDays=7)
+    eventually(lambda: cache.get_secret_string(secret_id) == "value" and bool(told), True)
+    assert set(told) == {secret_id}

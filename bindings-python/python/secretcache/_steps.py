@@ -103,14 +103,16 @@ def ask(
         wanted = ticket.version_id or _labelled(versions, ticket.stage)
     if wanted is None:
         return ticket.fail_version_not_found()
-    if response is not None and wanted == ticket.known_version_id:
+    # A secret marked for deletion is still described, but can no longer be read: the client shall say so.
+    is_deleted = isinstance(response, dict) and "DeletedDate" in response
+    if response is not None and wanted == ticket.known_version_id and not is_deleted:
         known = ticket.known
         if hook is not None and known is not None:
             known._stored[:] = [described, known._stored[1], reading]
         return ticket.confirm(response, versions, described)
     news = (versions, described) if response is not None else ()
     held = ticket.held(wanted)
-    if held is not None and hook is None:
+    if held is not None and hook is None and not is_deleted:
         return ticket.succeed(held._stored, held._stored, wanted, *news)
     ticket.count("GetSecretValue")
     value = yield from _call("get_secret_value", {"SecretId": ticket.id, "VersionId": wanted}, too_long)

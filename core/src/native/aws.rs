@@ -209,7 +209,9 @@ impl SecretSource for AwsSource {
             let call = self.0.describe_secret().secret_id(id).send();
             let answer = call.await.map_err(|error| failure("DescribeSecret", error))?;
             let mut description = Description { arn: answer.arn, ..Description::default() };
-            description.versions = answer.version_ids_to_stages.unwrap_or_default().into_iter().collect();
+            if answer.deleted_date.is_none() {
+                description.versions = answer.version_ids_to_stages.unwrap_or_default().into_iter().collect();
+            } // else it is still described, but no version of it can be read any more: asking for one will say so
             Ok(description)
         })
     }

@@ -1,3 +1,5 @@
+//! Schedules against the documentation, and against a second reading of the calendar.
+
 use jiff::civil::Weekday;
 use proptest::prelude::*;
 

@@ -60,6 +60,20 @@ impl ApiKey<'_> {
     }
 }
 
+/// The field that makes a version void: it holds a copy of what was current, and must never become current itself.
+const VOID: &str = "secretcache:void";
+
+fn check_not_void(pair: &Pair) -> Result<(), Error> {
+    match pair.pending.document.field(VOID) {
+        None => Ok(()),
+        Some(_) => Err(Error::new(
+            ErrorKind::Rejected,
+            "the provider allows no further key, because one is left from an attempt that was cut short; the next \
+             rotation revokes it",
+        )),
+    }
+}
+
 impl Strategy for ApiKey<'_> {
     fn name(&self) -> &'static str {
         "api-key"
@@ -80,9 +94,11 @@ impl Strategy for ApiKey<'_> {
             self.clean_up(cx, current).await?;
             match self.provider.create(&current.document, cx.token()).await {
                 // A key with our tag takes the place. Either a run that was killed left it, or another driver made it
-                // and is about to store it; no look can tell, and revoking it might end the key in use. Storing the
-                // current value in the version does tell: from then on no driver can store that key any more.
-                Err(error) if error.kind() == ErrorKind::LimitReached => Ok(current.document.clone()),
+                // and is about to store it; no look can tell, and revoking it might end the key in use. Voiding the
+                // version does tell: from then on no driver can store that key any more.
+                Err(error) if error.kind() == ErrorKind::LimitReached => {
+                    current.document.with(VOID, cx.token())
+                }
                 made => made,
             }
         })
@@ -97,7 +113,7 @@ impl Strategy for ApiKey<'_> {
     ) -> BoxFuture<'a, Result<(), Error>> {
         Box::pin(async move {
             let ours = self.provider.key_id(document)?;
-            if ours == self.provider.key_id(&current.document)? {
+            if document.field(VOID).is_some() {
                 return Ok(());
             }
             self.revoke(cx, current, None, |key| key.tag.as_deref() == Some(cx.token()) && key.id != ours)
@@ -114,7 +130,7 @@ impl Strategy for ApiKey<'_> {
     ) -> BoxFuture<'a, Result<(), Error>> {
         Box::pin(async move {
             let key = self.provider.key_id(document)?;
-            if key == self.provider.key_id(&current.document)? {
+            if document.field(VOID).is_some() {
                 return Ok(());
             }
             self.provider.revoke(&current.document, &key).await
@@ -123,21 +139,12 @@ impl Strategy for ApiKey<'_> {
 
     /// The key works from the moment it is made, if one was.
     fn set<'a>(&'a self, _: &'a Context<'a>, pair: &'a Pair) -> BoxFuture<'a, Result<(), Error>> {
-        Box::pin(async {
-            let key = self.provider.key_id(&pair.pending.document)?;
-            if key == self.provider.key_id(&pair.current.document)? {
-                return Err(Error::new(
-                    ErrorKind::Rejected,
-                    "the provider allows no further key, because one is left from an attempt that was cut short; \
-                     the next rotation revokes it",
-                ));
-            }
-            Ok(())
-        })
+        Box::pin(async { check_not_void(pair) })
     }
 
     fn test<'a>(&'a self, cx: &'a Context<'a>, pair: &'a Pair) -> BoxFuture<'a, Result<(), Error>> {
         Box::pin(async move {
+            check_not_void(pair)?;
             let mut attempt = 0;
             while self.provider.probe(&pair.pending.document).await? == Probe::Refused {
                 if !cx.wait(&mut attempt).await {

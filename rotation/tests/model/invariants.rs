@@ -91,6 +91,9 @@ impl Model {
                 return Err("I10: a reader of AWSPENDING can log in and may do less than before".into());
             }
         }
+        if world.labelled(CUR).is_some_and(|current| world.versions[current].user == VOID) {
+            return Err("I4: a version became current that is void".into());
+        }
         let is_held = |secret: u8| world.versions.iter().any(|v| v.labels != 0 && v.secret == secret);
         let orphans = world.primary.keys.iter().filter(|key| !is_held(key.secret)).count();
         if orphans > 1 && !world.excused {

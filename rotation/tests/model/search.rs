@@ -293,7 +293,9 @@ impl Search {
         // A current credential that others broke: with one user the versions before it tell the way back; an
         // administrator or a provider must not act on the word of a credential that does not work.
         let needs_proof = matches!(world.kind, Kind::Alternating | Kind::ApiKey);
-        let is_wrong = world.labelled(CUR).is_some_and(|current| world.versions[current].secret == 99);
+        let is_void = world.labelled(PEND).is_some_and(|pending| world.versions[pending].user == VOID);
+        let is_wrong =
+            is_void || world.labelled(CUR).is_some_and(|current| world.versions[current].secret == 99);
         if world.excused
             && needs_proof
             && (is_wrong || !world.label_works(PEND) || world.labelled(PEND) < world.labelled(CUR))

@@ -26,6 +26,9 @@ pub(crate) const STRANGER: usize = 2;
 pub(crate) const ADMIN: usize = 3;
 pub(crate) const USERS: [&str; 4] = ["app", "app_clone", "billing", "admin"];
 
+/// In the place of the user: the value is a copy that must never become current.
+pub(crate) const VOID: u8 = 5;
+
 /// A version: whose credential, which secret (0 while it has no value), which labels.
 #[derive(Clone, Copy, Debug, Default, Eq, Hash, PartialEq)]
 pub(crate) struct Ver {
@@ -236,6 +239,7 @@ pub(crate) fn document(kind: Kind, user: u8, secret: u8) -> Document {
     static CACHE: OnceLock<Vec<Document>> = OnceLock::new();
     let all = CACHE.get_or_init(|| {
         let text = |user: usize, secret| match user {
+            5 => format!(r#"{{"key_id":"{secret:02}","key":"canary-{secret:02}","secretcache:void":"1"}}"#),
             4 => format!(r#"{{"key_id":"{secret:02}","key":"canary-{secret:02}"}}"#),
             3 => format!(r#"{{"host":"db","username":"admin","password":"canary-{secret:02}"}}"#),
             _ => format!(
@@ -243,11 +247,11 @@ pub(crate) fn document(kind: Kind, user: u8, secret: u8) -> Document {
                 USERS[user]
             ),
         };
-        (0..5)
+        (0..=VOID as usize)
             .flat_map(|user| (0..100).map(move |secret| Document::parse(&text(user, secret)).unwrap()))
             .collect()
     });
-    let user = if kind == Kind::ApiKey && user as usize != ADMIN { 4 } else { user as usize };
+    let user = if kind == Kind::ApiKey && user == A as u8 { 4 } else { user as usize };
     let document = &all[user * 100 + secret as usize];
     if kind == Kind::Alternating || user >= 3 {
         return document.clone();
@@ -265,6 +269,7 @@ pub(crate) fn document(kind: Kind, user: u8, secret: u8) -> Document {
 pub(crate) fn read(document: &Document) -> (u8, u8) {
     let number = |text: &str| text[text.len() - 2..].parse().unwrap();
     match document.field("key") {
+        Some(key) if document.field("secretcache:void").is_some() => (VOID, number(&key)),
         Some(key) => (A as u8, number(&key)),
         None => {
             let name = document.username().unwrap();
