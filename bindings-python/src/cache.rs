@@ -7,7 +7,7 @@ use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList, PyTuple};
 use secretcache::{Error, ErrorKind, Forced, Hit, Lookup, PerProcess, SecretCache, Started, SystemClock};
 
-use crate::engine::{Engine, Setup, interruptibly, listen};
+use crate::engine::{Engine, Setup, ended, listen};
 use crate::errors::to_exception;
 use crate::events::Inbox;
 use crate::late::bury;
@@ -204,11 +204,7 @@ impl Cache {
         let failed = PyDict::new(py);
         match &self.setup()?.engine {
             Engine::Native(cache) => {
-                let raise = |error: Error| to_exception(py, &error);
-                let mut task = cache.start_prefetch(ids).map_err(raise)?;
-                let result = interruptibly(py, |slice| secretcache::wait_for(&mut task, slice))?;
-                let stopped = Error::new(ErrorKind::Closed, "the process is shutting down");
-                for (id, error) in result.map_err(|_| to_exception(py, &stopped))? {
+                for (id, error) in ended(py, cache.start_prefetch(ids))? {
                     failed.set_item(id, to_exception(py, &error).into_value(py))?;
                 }
             }
@@ -233,11 +229,8 @@ impl Cache {
         let selector = arguments::selector(version_stage, None, &setup.default_stage)?;
         match &setup.engine {
             Engine::Native(cache) => {
-                let raise = |error: Error| to_exception(py, &error);
-                let mut task = cache.start_refresh(id, selector).map_err(raise)?;
-                let stopped = || Error::new(ErrorKind::Closed, "the process is shutting down");
-                let result = interruptibly(py, |slice| secretcache::wait_for(&mut task, slice))?;
-                result.unwrap_or_else(|_| Err(stopped())).map(drop).map_err(raise)
+                let refreshed = ended(py, cache.start_refresh(id, selector))?;
+                refreshed.map(drop).map_err(|error| to_exception(py, &error))
             }
             Engine::Host { driver, .. } => {
                 driver.bind(py).call_method1("refresh", (id, selector.as_stage())).map(drop)

@@ -140,11 +140,19 @@ fn read_native(
     }
 }
 
-/// Waits without the global lock, looking up now and then for signals such as Ctrl-C.
-pub(crate) fn interruptibly<T: Send>(
+/// What a background task comes to, once it has ended. Only the end of the runtime keeps one from ending.
+pub(crate) fn ended<T: Send, E: Send>(
     py: Python<'_>,
-    mut wait: impl FnMut(Duration) -> Option<T> + Send,
+    task: Result<impl Future<Output = Result<T, E>> + Unpin + Send, Error>,
 ) -> PyResult<T> {
+    let mut task = task.map_err(|error| to_exception(py, &error))?;
+    let result = interruptibly(py, |slice| secretcache::wait_for(&mut task, slice))?;
+    let stopped = || Error::new(ErrorKind::Closed, "the process is shutting down");
+    result.map_err(|_| to_exception(py, &stopped()))
+}
+
+/// Waits without the global lock, looking up now and then for signals such as Ctrl-C.
+fn interruptibly<T: Send>(py: Python<'_>, mut wait: impl FnMut(Duration) -> Option<T> + Send) -> PyResult<T> {
     const SLICE: Duration = Duration::from_millis(100);
     loop {
         if let Some(value) = py.detach(|| wait(SLICE)) {

@@ -90,11 +90,6 @@ impl Ticket {
         self.look(|ticket| Some(ticket.description()?.slot.as_ref()?.downcast_ref::<Late>()?.get(py)))
     }
 
-    /// A place in the queue for the outcome.
-    fn flight(&self) -> PyResult<Flight> {
-        self.look(|ticket| Flight::new(ticket.waiter()))
-    }
-
     /// Counts a call to the service.
     fn count(&self, operation: &str) {
         self.cache.count_call(match operation {
