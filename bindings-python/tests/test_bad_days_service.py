@@ -130,17 +130,19 @@ def watch_late_readers(trouble: Trouble, asm: Any, transport: str) -> dict[str, 
         return float("inf") if known is None else known
 
     def come_back(name: str) -> dict[str, Any]:
-        cache, secret_id, result, before = caches[name], ids[name], Seen(), 0.0
+        cache, secret_id, result = caches[name], ids[name], Seen()
         read(cache, secret_id, result)
-        waited = result.slowest
-        # While the source fails, the last-known value is there at once, until it is too old.
-        while not result.errors and age(name) < 9:
+        waited, oldest = result.slowest, 0.0
+        # While the source fails, the last-known value is there at once, until it is too old. (The cache may drop it
+        # between two reads; it is the reader that must be told.)
+        deadline = time.monotonic() + 20
+        while not result.errors and time.monotonic() < deadline:
+            time.sleep(0.02)
             before = age(name)
             read(cache, secret_id, result)
-            if result.errors:
-                break
-            time.sleep(0.02)
-        return {"waited": waited, "seen": result, "oldest": before}
+            if not result.errors:
+                oldest = before
+        return {"waited": waited, "seen": result, "oldest": oldest}
 
     for name, secret_id in ids.items():
         asm.create_secret(Name=secret_id, SecretString="one")

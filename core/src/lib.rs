@@ -70,7 +70,7 @@ pub use id::{AWSCURRENT, AWSPENDING, AWSPREVIOUS, OwnedSelector, Selector};
 #[cfg(feature = "aws")]
 pub use native::{
     Builder, Connect, ConnectError, Credentials, Get, LogLimiter, Options, PerProcess, Request, SecretCache,
-    Started, SystemClock, fresh_seed, generation, shutdown, spawn_thread, wait_for,
+    Started, SystemClock, fresh_seed, generation, service_error, shutdown, spawn_thread, wait_for,
 };
 pub use plan::{Next, Plan, Tried};
 pub use secret::{Fetched, Secret, Slot, Value};

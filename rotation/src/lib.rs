@@ -4,6 +4,8 @@
 //! [`SecretStore`], and the [`Target`] or [`Provider`] whose credential rotates. A [`Strategy`] says how the credential
 //! changes. Nothing here reads a clock or draws random numbers: passwords come from the store, waiting from [`Pause`].
 
+#[cfg(feature = "aws")]
+mod aws;
 mod context;
 mod contract;
 mod document;
@@ -12,6 +14,8 @@ mod error;
 mod event;
 mod password;
 mod resource;
+#[cfg(all(feature = "postgres", feature = "mysql", feature = "redis", feature = "http"))]
+mod rotator;
 mod runner;
 mod schedule;
 mod store;
@@ -25,6 +29,8 @@ mod target;
 pub mod targets;
 mod token;
 
+#[cfg(feature = "aws")]
+pub use aws::{AwsStore, RealPause};
 pub use context::{Context, Pair, Settings};
 pub use contract::Driver;
 pub use document::Document;
@@ -33,6 +39,8 @@ pub use error::{Error, ErrorKind};
 pub use event::{Event, RotationToken, Step};
 pub use password::PasswordPolicy;
 pub use resource::{Resource, StrategyName, from_function};
+#[cfg(all(feature = "postgres", feature = "mysql", feature = "redis", feature = "http"))]
+pub use rotator::{Choice, Rotator, Verification};
 pub use runner::{Rotation, Runner};
 pub use schedule::{Schedule, Window};
 pub use store::{

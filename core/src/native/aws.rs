@@ -43,8 +43,30 @@ const IDLE: Duration = Duration::from_secs(20);
 pub(super) struct AwsSource(Client);
 
 impl AwsSource {
-    /// Finds Region, endpoint and credentials sources as the options and the environment say.
     pub(super) async fn connect(options: &Options) -> Result<Self, Error> {
+        Ok(Self(Client::new(&options.sdk_config().await?)))
+    }
+}
+
+impl Options {
+    /// The AWS SDK's configuration that these options and the environment come to, for clients of other services or
+    /// operations: Region, endpoint, credentials, proxy, trusted certificates and timeouts are found as for the cache.
+    ///
+    /// ```no_run
+    /// # async fn example() -> Result<(), secretcache::Error> {
+    /// let config = secretcache::Options::default().sdk_config().await?;
+    /// println!("{:?}", config.region());
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::NoRegion`] if no Region is configured, [`ErrorKind::InvalidConfiguration`] if the CA bundle or the
+    /// proxy cannot be used.
+    pub async fn sdk_config(&self) -> Result<SdkConfig, Error> {
+        let options = self;
+        options.validate()?;
         let ca_bundle = read_ca_bundle(options)?;
         let timeout = options.timeout.unwrap_or(TIMEOUT);
         // One attempt must leave room for another within the whole.
@@ -91,16 +113,16 @@ impl AwsSource {
                 "no AWS Region is configured: set AWS_REGION, give the profile a region, or pass one",
             ));
         }
-        let mut service = aws_sdk_secretsmanager::config::Builder::from(&config);
         if let Some(role_arn) = &options.role_arn {
             let mut role =
                 AssumeRoleProvider::builder(role_arn).configure(&config).session_name("secretcache");
             if let Some(external_id) = &options.external_id {
                 role = role.external_id(external_id);
             }
-            service = service.credentials_provider(role.build().await);
+            let credentials = SharedCredentialsProvider::new(role.build().await);
+            config = config.into_builder().credentials_provider(credentials).build();
         }
-        Ok(Self(Client::from_conf(service.build())))
+        Ok(config)
     }
 }
 
@@ -207,7 +229,7 @@ impl SecretSource for AwsSource {
     fn describe<'a>(&'a self, id: &'a str) -> BoxFuture<'a, Result<Description, Error>> {
         Box::pin(async move {
             let call = self.0.describe_secret().secret_id(id).send();
-            let answer = call.await.map_err(|error| failure("DescribeSecret", error))?;
+            let answer = call.await.map_err(|error| service_error("DescribeSecret", error))?;
             let mut description = Description { arn: answer.arn, ..Description::default() };
             if answer.deleted_date.is_none() {
                 description.versions = answer.version_ids_to_stages.unwrap_or_default().into_iter().collect();
@@ -225,7 +247,7 @@ impl SecretSource for AwsSource {
                 .secret_id(id)
                 .set_version_stage(selector.as_stage().map(str::to_owned))
                 .set_version_id(selector.as_version_id().map(str::to_owned));
-            let answer = call.send().await.map_err(|error| failure("GetSecretValue", error))?;
+            let answer = call.send().await.map_err(|error| service_error("GetSecretValue", error))?;
             Ok(fetched!(answer))
         })
     }
@@ -235,7 +257,7 @@ impl SecretSource for AwsSource {
         Box::pin(async move {
             let ids = ids.iter().map(|id| (*id).to_owned()).collect();
             let call = self.0.batch_get_secret_value().set_secret_id_list(Some(ids)).send();
-            let answer = call.await.map_err(|error| failure(OPERATION, error))?;
+            let answer = call.await.map_err(|error| service_error(OPERATION, error))?;
             let found =
                 answer.secret_values.unwrap_or_default().into_iter().map(|entry| fetched!(entry)).collect();
             let mut batch = Batch { found, failed: Vec::new() };
@@ -256,8 +278,9 @@ fn system_time(date: DateTime) -> Option<std::time::SystemTime> {
     date.try_into().ok()
 }
 
-/// What a failed call means, with the service's own words where it answered.
-fn failure<E>(operation: &'static str, error: SdkError<E, HttpResponse>) -> Error
+/// What a failed call of the AWS SDK means, with the service's own words where it answered. `operation` is the API's name
+/// of the call, such as `GetSecretValue`.
+pub fn service_error<E>(operation: &'static str, error: SdkError<E, HttpResponse>) -> Error
 where
     E: ProvideErrorMetadata + RequestId + StdError + Send + Sync + 'static,
 {

@@ -18,6 +18,7 @@ mod runtime;
 mod secret_cache;
 mod wait;
 
+pub use aws::service_error;
 pub use builder::Builder;
 pub use clock::SystemClock;
 pub use connect::{Connect, ConnectError};

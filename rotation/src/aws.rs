@@ -1,0 +1,256 @@
+//! Secrets Manager itself, through the AWS SDK.
+
+use std::fmt;
+use std::time::Duration;
+
+use aws_sdk_secretsmanager::Client;
+use aws_sdk_secretsmanager::error::SdkError;
+use aws_sdk_secretsmanager::operation::get_random_password::GetRandomPasswordError;
+use aws_sdk_secretsmanager::operation::get_secret_value::GetSecretValueError;
+use aws_sdk_secretsmanager::operation::put_secret_value::PutSecretValueError;
+use secretcache::{AWSPENDING, Options, Selector, service_error};
+use zeroize::Zeroizing;
+
+use crate::document::Document;
+use crate::error::{Error, ErrorKind};
+use crate::password::PasswordPolicy;
+use crate::store::{
+    BoxFuture, Moved, Pause, Pending, Put, SecretState, SecretStore, StageMove, Version, VersionState,
+};
+
+/// Secrets Manager, or an endpoint that stands in for it.
+///
+/// ```no_run
+/// # async fn example() -> Result<(), secretcache_rotation::Error> {
+/// use secretcache_rotation::{AwsStore, SecretStore};
+///
+/// let store = AwsStore::connect(&secretcache::Options::default()).await?;
+/// let state = store.describe("prod/checkout/db").await?;
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone)]
+pub struct AwsStore(Client);
+
+impl AwsStore {
+    /// Finds Region, endpoint and credentials as the cache does.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Misconfigured`], saying which setting is missing or wrong.
+    pub async fn connect(options: &Options) -> Result<Self, Error> {
+        Ok(Self(Client::new(&options.sdk_config().await?)))
+    }
+
+    /// With a client made elsewhere.
+    pub fn new(client: Client) -> Self {
+        Self(client)
+    }
+
+    /// The client, for the calls that rotation does not make.
+    pub fn client(&self) -> &Client {
+        &self.0
+    }
+}
+
+impl SecretStore for AwsStore {
+    fn describe<'a>(&'a self, secret_id: &'a str) -> BoxFuture<'a, Result<SecretState, Error>> {
+        Box::pin(async move {
+            let answer = self.0.describe_secret().secret_id(secret_id).send().await;
+            let answer = answer.map_err(|error| service_error("DescribeSecret", error))?;
+            let versions = answer.version_ids_to_stages.unwrap_or_default();
+            Ok(SecretState {
+                // Only a replica has a primary elsewhere: its ARN then names another Region.
+                is_replica: match (&answer.primary_region, &answer.arn) {
+                    (Some(primary), Some(arn)) => arn.split(':').nth(3) != Some(primary.as_str()),
+                    _ => false,
+                },
+                arn: answer.arn.unwrap_or_default(),
+                rotation_enabled: answer.rotation_enabled,
+                versions: versions.into_iter().map(|(id, stages)| VersionState { id, stages }).collect(),
+            })
+        })
+    }
+
+    fn get<'a>(
+        &'a self,
+        secret_id: &'a str,
+        version: Selector<'a>,
+    ) -> BoxFuture<'a, Result<Option<Version>, Error>> {
+        Box::pin(async move {
+            let call = self
+                .0
+                .get_secret_value()
+                .secret_id(secret_id)
+                .set_version_stage(version.as_stage().map(str::to_owned))
+                .set_version_id(version.as_version_id().map(str::to_owned));
+            let answer = match call.send().await {
+                Ok(answer) => answer,
+                Err(SdkError::ServiceError(context))
+                    if matches!(context.err(), GetSecretValueError::ResourceNotFoundException(_)) =>
+                {
+                    // A secret that does not exist is told apart by the DescribeSecret that every step begins with.
+                    return Ok(None);
+                }
+                Err(error) => return Err(service_error("GetSecretValue", error).into()),
+            };
+            let Some(text) = answer.secret_string.map(Zeroizing::new) else {
+                return Err(Error::new(
+                    ErrorKind::Misconfigured,
+                    "the secret is binary; a secret that rotates must be a string with a JSON object",
+                ));
+            };
+            Ok(Some(Version {
+                id: answer.version_id.unwrap_or_default(),
+                created: answer.created_date.and_then(|date| date.try_into().ok()),
+                document: Document::parse(&text)?,
+            }))
+        })
+    }
+
+    fn put_pending<'a>(&'a self, pending: Pending<'a>) -> BoxFuture<'a, Result<Put, Error>> {
+        Box::pin(async move {
+            let call = self
+                .0
+                .put_secret_value()
+                .secret_id(pending.secret_id)
+                .client_request_token(pending.token)
+                .secret_string(pending.document.text())
+                .version_stages(AWSPENDING)
+                .set_rotation_token(pending.rotation_token.map(|token| token.expose().to_owned()));
+            match call.send().await {
+                Ok(_) => Ok(Put::Stored),
+                Err(SdkError::ServiceError(context))
+                    if matches!(context.err(), PutSecretValueError::ResourceExistsException(_)) =>
+                {
+                    Ok(Put::Exists)
+                }
+                Err(error) => Err(service_error("PutSecretValue", error).into()),
+            }
+        })
+    }
+
+    fn move_stage<'a>(
+        &'a self,
+        secret_id: &'a str,
+        stage: StageMove<'a>,
+    ) -> BoxFuture<'a, Result<Moved, Error>> {
+        Box::pin(async move {
+            let call = self
+                .0
+                .update_secret_version_stage()
+                .secret_id(secret_id)
+                .version_stage(stage.stage)
+                .set_remove_from_version_id(stage.from.map(str::to_owned))
+                .set_move_to_version_id(stage.to.map(str::to_owned));
+            let Err(error) = call.send().await else { return Ok(Moved::Done) };
+            let error = service_error("UpdateSecretVersionStage", error);
+            // The service refuses a move whose RemoveFromVersionId does not have the label, and has one code for that
+            // and for every other mistake in the parameters. The labels themselves tell which it was.
+            if !matches!(error.kind(), secretcache::ErrorKind::InvalidRequest) {
+                return Err(error.into());
+            }
+            let state = self.describe(secret_id).await?;
+            let holder = state.labelled(stage.stage).map(|version| version.id.as_str());
+            if holder == stage.to {
+                Ok(Moved::Done)
+            } else if holder != stage.from {
+                Ok(Moved::Conflict)
+            } else {
+                // As far as this read tells, the move was right; a newer read may tell otherwise.
+                Err(Error::new(ErrorKind::Conflict, error.to_string()))
+            }
+        })
+    }
+
+    fn random_password<'a>(
+        &'a self,
+        policy: &'a PasswordPolicy,
+    ) -> BoxFuture<'a, Result<Zeroizing<String>, Error>> {
+        Box::pin(async move {
+            let call = self
+                .0
+                .get_random_password()
+                .password_length(i64::try_from(policy.length).unwrap_or(i64::MAX))
+                .exclude_characters(policy.exclude_characters.as_str())
+                .exclude_numbers(policy.exclude_numbers)
+                .exclude_punctuation(policy.exclude_punctuation)
+                .exclude_uppercase(policy.exclude_uppercase)
+                .exclude_lowercase(policy.exclude_lowercase)
+                .require_each_included_type(policy.require_each_included_type);
+            let answer = call.send().await.map_err(|error| match &error {
+                SdkError::ServiceError(context)
+                    if matches!(context.err(), GetRandomPasswordError::InvalidParameterException(_)) =>
+                {
+                    Error::new(
+                        ErrorKind::Misconfigured,
+                        format!("no password can be made by this policy: {}", context.err()),
+                    )
+                }
+                _ => service_error("GetRandomPassword", error).into(),
+            })?;
+            answer.random_password.map(Zeroizing::new).ok_or_else(|| {
+                Error::new(ErrorKind::Unavailable, "GetRandomPassword: the answer holds no password")
+            })
+        })
+    }
+
+    fn list_versions<'a>(&'a self, secret_id: &'a str) -> BoxFuture<'a, Result<Vec<VersionState>, Error>> {
+        Box::pin(async move {
+            let mut pages = self
+                .0
+                .list_secret_version_ids()
+                .secret_id(secret_id)
+                .include_deprecated(true)
+                .into_paginator()
+                .send();
+            let mut versions = Vec::new();
+            while let Some(page) = pages.next().await {
+                let page = page.map_err(|error| service_error("ListSecretVersionIds", error))?;
+                versions.extend(page.versions.unwrap_or_default());
+            }
+            versions.sort_by_key(|version| std::cmp::Reverse(version.created_date));
+            let state = |version: aws_sdk_secretsmanager::types::SecretVersionsListEntry| VersionState {
+                id: version.version_id.unwrap_or_default(),
+                stages: version.version_stages.unwrap_or_default(),
+            };
+            Ok(versions.into_iter().map(state).collect())
+        })
+    }
+}
+
+impl fmt::Debug for AwsStore {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("AwsStore")
+    }
+}
+
+/// What a failure of the store means for a rotation.
+impl From<secretcache::Error> for Error {
+    fn from(error: secretcache::Error) -> Self {
+        use secretcache::ErrorKind as Cause;
+        let kind = match error.kind() {
+            Cause::AccessDenied
+            | Cause::KeyUnavailable
+            | Cause::NoCredentials
+            | Cause::InvalidCredentials => ErrorKind::Denied,
+            Cause::Timeout
+            | Cause::Connection
+            | Cause::Throttled
+            | Cause::ServiceUnavailable
+            | Cause::InvalidResponse => ErrorKind::Unavailable,
+            _ => ErrorKind::Misconfigured,
+        };
+        Self::new(kind, error.to_string())
+    }
+}
+
+/// Waiting on tokio's timer.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct RealPause;
+
+impl Pause for RealPause {
+    fn pause(&self, time: Duration) -> BoxFuture<'_, ()> {
+        Box::pin(tokio::time::sleep(time))
+    }
+}
