@@ -5,7 +5,9 @@ use std::sync::{Arc, OnceLock};
 use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList, PyTuple};
-use secretcache::{Error, ErrorKind, Forced, Hit, Lookup, PerProcess, SecretCache, Started, SystemClock};
+use secretcache::{
+    Error, ErrorKind, Forced, Hit, Lookup, PerProcess, SecretCache, Started, SystemClock, Watches,
+};
 
 use crate::engine::{Engine, Setup, ended, listen};
 use crate::errors::to_exception;
@@ -17,6 +19,7 @@ use crate::rendering::Part;
 use crate::settings::Settings;
 use crate::ticket::{Flight, Ticket};
 use crate::value::SecretValue;
+use crate::watch::Watch;
 use crate::{arguments, stats};
 
 /// The cache under both faces. Subclasses call ``_setup`` once.
@@ -124,11 +127,24 @@ impl Cache {
         Ok(())
     }
 
+    /// Has a secret count as in use until the watch is closed or collected: it is kept fresh without being read.
+    fn watch(&self, py: Python<'_>, secret_id: &Bound<'_, PyAny>) -> PyResult<Watch> {
+        let id = arguments::secret_id(secret_id)?;
+        Ok(Watch::new(match &self.setup()?.engine {
+            Engine::Native(cache) => cache.watch(id),
+            Engine::Host { watches, driver, .. } => {
+                let watch = watches.add(id);
+                driver.bind(py).call_method0("wake")?;
+                watch
+            }
+        }))
+    }
+
     fn _close(&self, py: Python<'_>) -> PyResult<()> {
         match &self.setup()?.engine {
             Engine::Native(cache) => cache.close(),
             // Made if need be, so that it is closed for good.
-            Engine::Host { cache, config, .. } => self.host(py, cache, config)?.close(),
+            Engine::Host { .. } => self.host_cache(py)?.close(),
         }
         self.last.clear();
         bury(py);
@@ -163,7 +179,8 @@ impl Cache {
         let engine = match driver {
             Some(driver) => {
                 settings.config.validate().map_err(|error| to_exception(py, &error))?;
-                Engine::Host { cache: PerProcess::new(), config: settings.config, driver, hooked }
+                let (cache, watches) = (PerProcess::new(), Watches::default());
+                Engine::Host { cache, config: settings.config, watches, driver, hooked }
             }
             None => {
                 let builder = SecretCache::builder().config(settings.config).options(settings.options);
@@ -394,22 +411,14 @@ impl Cache {
     }
 
     fn host_cache(&self, py: Python<'_>) -> PyResult<&secretcache::Cache> {
-        match &self.setup()?.engine {
-            Engine::Host { cache, config, .. } => self.host(py, cache, config),
-            Engine::Native(_) => Err(PyRuntimeError::new_err("this cache has the native driver")),
-        }
-    }
-
-    fn host<'a>(
-        &'a self,
-        py: Python<'_>,
-        cache: &'a PerProcess<secretcache::Cache>,
-        config: &secretcache::Config,
-    ) -> PyResult<&'a secretcache::Cache> {
-        let inbox = &self.setup()?.inbox;
+        let Setup { engine, inbox, .. } = self.setup()?;
+        let Engine::Host { cache, config, watches, .. } = engine else {
+            return Err(PyRuntimeError::new_err("this cache has the native driver"));
+        };
         cache
             .get_or_try_make(|| {
-                let cache = secretcache::Cache::new(config.clone(), secretcache::fresh_seed())?;
+                let (seed, watches) = (secretcache::fresh_seed(), watches.clone());
+                let cache = secretcache::Cache::with_watches(config.clone(), seed, watches)?;
                 cache.listen(inbox.listener());
                 Ok(cache)
             })

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use pyo3::prelude::*;
 use secretcache::{
-    Error, ErrorKind, Hit, Outcome, PerProcess, Secret, SecretCache, Selector, Started, SystemClock,
+    Error, ErrorKind, Hit, Outcome, PerProcess, Secret, SecretCache, Selector, Started, SystemClock, Watches,
 };
 
 use crate::errors::to_exception;
@@ -31,6 +31,7 @@ pub(crate) enum Engine {
     Host {
         cache: PerProcess<secretcache::Cache>,
         config: secretcache::Config,
+        watches: Watches,
         driver: Py<PyAny>,
         hooked: bool,
     },

@@ -15,6 +15,7 @@ mod settings;
 mod stats;
 mod ticket;
 mod value;
+mod watch;
 
 use pyo3::prelude::*;
 
@@ -34,6 +35,8 @@ mod _core {
     use crate::ticket::{Flight, Ticket};
     #[pymodule_export]
     use crate::value::SecretValue;
+    #[pymodule_export]
+    use crate::watch::Watch;
 
     /// Ends the background work of this process, waiting at most `patience` seconds for requests under way.
     #[pyfunction]

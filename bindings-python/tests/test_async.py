@@ -19,7 +19,7 @@ from trouble import TRANSPORTS, Trouble
 
 CLIENTS = (*TRANSPORTS, "coroutines")
 every_client = pytest.mark.parametrize("client", CLIENTS)
-SYNCHRONOUS = {"peek", "invalidate", "stats", "on_new_version", "on_stale", "on_error"}
+SYNCHRONOUS = {"peek", "invalidate", "watch", "stats", "on_new_version", "on_stale", "on_error"}
 
 
 class Coroutines:

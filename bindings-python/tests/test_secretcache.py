@@ -124,6 +124,24 @@ def test_events_tell_of_new_versions_and_errors(asm: Any) -> None:
     assert not [event for event in (*seen, *failed) if "two" in repr(event)]
 
 
+@pytest.mark.parametrize("own_client", [False, True])
+def test_a_watched_secret_is_kept_fresh_without_being_read(asm: Any, own_client: bool) -> None:
+    name = f"idiomatic/watched/{own_client}"
+    asm.create_secret(Name=name, SecretString="one")
+    told: list[secretcache.NewVersion] = []
+    with SecretCache(client=asm if own_client else None, refresh_interval=0.2) as cache:
+        cache.on_new_version(told.append)
+        cache.get_secret_string(name)
+        # Nobody reads it, so its refreshes end after the first.
+        eventually(lambda: cache.stats()["secrets"][0]["age_seconds"] > 0.5, True)
+        with cache.watch(name) as watch:
+            assert (watch.secret_id, repr(watch)) == (name, f'<secretcache.Watch of "{name}">')
+            version = asm.put_secret_value(SecretId=name, SecretString="two")["VersionId"]
+            eventually(lambda: [event.new_version_id for event in told], [version])
+        watch.close()
+        eventually(lambda: cache.stats()["secrets"][0]["age_seconds"] > 0.5, True)
+
+
 def test_a_forced_refresh(asm: Any) -> None:
     asm.create_secret(Name="idiomatic/forced", SecretString="one")
     cache = SecretCache()

@@ -26,6 +26,7 @@ use crate::state::{Line, Record, RecordId, State};
 use crate::stats::{Hits, Operation, SecretStatus, Stats};
 use crate::ticket::Ticket;
 use crate::time::{Coarse, Now};
+use crate::watch::Watches;
 
 /// A bounded cache of secrets that knows when each must be asked for again, and by whom.
 ///
@@ -87,6 +88,15 @@ impl Cache {
     ///
     /// As [`Config::validate`].
     pub fn new(config: Config, seed: u64) -> Result<Self, Error> {
+        Self::with_watches(config, seed, Watches::default())
+    }
+
+    /// As [`Cache::new`], with a list of secrets that count as in use without being read.
+    ///
+    /// # Errors
+    ///
+    /// As [`Config::validate`].
+    pub fn with_watches(config: Config, seed: u64, watches: Watches) -> Result<Self, Error> {
         config.validate()?;
         let map = papaya::HashMap::builder()
             .hasher(foldhash::fast::RandomState::default())
@@ -94,7 +104,8 @@ impl Cache {
             .collector(seize::Collector::new().batch_size(1))
             .build();
         let state = Mutex::new(State::new(seed));
-        let shared = Shared { config, map, hits: Hits::default(), state, listeners: Mutex::default() };
+        let listeners = Mutex::default();
+        let shared = Shared { config, map, hits: Hits::default(), state, listeners, watches };
         Ok(Self(Arc::new(shared)))
     }
 
@@ -281,8 +292,9 @@ impl Cache {
         Forced::Lead(ticket, waiter)
     }
 
-    /// What the refresher has to do now: the secrets read since their last refresh and due for the next.
+    /// What the refresher has to do now: the secrets read since their last refresh, or watched, and due for the next.
     pub fn due(&self, now: Now) -> Due {
+        let watched = self.0.watches.current();
         let mut guard = self.0.lock();
         let state = &mut *guard;
         let mut due = Vec::new();
@@ -291,13 +303,16 @@ impl Cache {
             return Due { tickets: Vec::new(), next: None };
         }
         for (record_id, record) in &state.records {
+            let is_watched = record.is_among(&watched);
             for (place, line) in record.lines.iter().enumerate() {
                 let (Some(wait), None, Some(secret)) = (line.due_in(&now), &line.flight, &line.secret) else {
                     continue;
                 };
                 if !wait.is_zero() {
                     next = Some(next.map_or(wait, |next| next.min(wait)));
-                } else if secret.version().serving.is_used() {
+                } else if secret.version().serving.is_used()
+                    || is_watched && line.selector.as_ref() == Selector::CURRENT
+                {
                     due.push((*record_id, place));
                 }
             }

@@ -56,6 +56,7 @@ mod state;
 mod stats;
 mod ticket;
 mod time;
+mod watch;
 
 pub use answer::{Answer, Description};
 pub use backoff::Backoff;
@@ -79,3 +80,4 @@ pub use source::{Batch, BoxFuture, MOST_IN_BATCH, SecretSource};
 pub use stats::{Operation, SecretStatus, Stats};
 pub use ticket::Ticket;
 pub use time::{Coarse, Now};
+pub use watch::{Watch, Watches};

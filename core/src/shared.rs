@@ -13,6 +13,7 @@ use crate::state::{Line, Record, RecordId, State};
 use crate::stats::Hits;
 use crate::ticket::Ticket;
 use crate::time::Now;
+use crate::watch::Watches;
 
 pub(crate) struct Shared {
     pub(crate) config: Config,
@@ -21,6 +22,7 @@ pub(crate) struct Shared {
     pub(crate) hits: Hits,
     pub(crate) state: Mutex<State>,
     pub(crate) listeners: Mutex<Vec<Listener>>,
+    pub(crate) watches: Watches,
 }
 
 /// Why a ticket was given.
@@ -43,7 +45,7 @@ impl Shared {
     /// The line of a secret and selector, made if there is none, and room for it.
     pub(crate) fn place_of(&self, state: &mut State, id: &str, selector: Selector<'_>) -> (RecordId, usize) {
         let record_id = state.record_for(id, &self.config);
-        while let Some(evicted) = state.evict(self.config.max_size, record_id) {
+        while let Some(evicted) = state.evict(self.config.max_size, record_id, &self.watches) {
             self.unpublish(&evicted);
         }
         let Some(record) = state.records.get_mut(&record_id) else { return (record_id, 0) };

@@ -13,6 +13,7 @@ use crate::logins::Logins;
 use crate::policy::{self, Facts};
 use crate::secret::Secret;
 use crate::time::Now;
+use crate::watch::Watches;
 
 /// How many versions of one secret are kept, as in the official libraries.
 const MOST_LINES: usize = 10;
@@ -130,17 +131,18 @@ impl State {
         record_id
     }
 
-    /// Takes out a record that has to go to keep within `max_size`, if one has. `keep` stays.
-    pub(crate) fn evict(&mut self, max_size: usize, keep: RecordId) -> Option<Record> {
+    /// Takes out a record that has to go to keep within `max_size`, if one has. `keep` stays, and so do those that are
+    /// watched as long as there are others.
+    pub(crate) fn evict(&mut self, max_size: usize, keep: RecordId, watches: &Watches) -> Option<Record> {
         if self.records.len() <= max_size {
             return None;
         }
-        let records = &self.records;
+        let (records, watched) = (&self.records, watches.current());
         let victim = self.order.victim(keep, |id| {
             // Every line must be asked, since asking clears the mark.
-            records[&id]
-                .secrets()
-                .fold(false, |visited, secret| secret.version().serving.take_visited() | visited)
+            records[&id].secrets().fold(records[&id].is_among(&watched), |visited, secret| {
+                secret.version().serving.take_visited() | visited
+            })
         })?;
         self.counters.evictions += 1;
         self.remove(victim)
@@ -159,6 +161,11 @@ impl State {
 impl Record {
     pub(crate) fn name(&self) -> &Arc<str> {
         &self.names[0]
+    }
+
+    /// Whether it is known by one of these ids.
+    pub(crate) fn is_among(&self, ids: &[Arc<str>]) -> bool {
+        !ids.is_empty() && self.names.iter().any(|name| ids.contains(name))
     }
 
     pub(crate) fn line(&self, selector: Selector<'_>) -> Option<&Line> {

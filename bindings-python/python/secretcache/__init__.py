@@ -8,7 +8,7 @@ then ``cache.get_secret_string("prod/checkout/db")`` wherever the secret is need
 
 from . import _doctor, errors
 from ._cache import SecretCache
-from ._core import SecretValue, __version__
+from ._core import SecretValue, Watch, __version__
 from ._credential import Credential, LoginRejectedError
 from ._events import Event, NewVersion, RefreshError, Stale
 from .errors import SecretCacheError
@@ -28,6 +28,7 @@ __all__ = [
     "SecretCacheError",
     "SecretValue",
     "Stale",
+    "Watch",
     "__version__",
     "errors",
 ]

@@ -185,6 +185,13 @@ class AsyncDriver:
             if isinstance(result, BaseException)
         }
 
+    def wake(self) -> None:
+        """Have the refresher look again at what is due, if there is one yet."""
+        if self._refresher is not None and self._news is not None:
+            loop = self._refresher.get_loop()
+            if not loop.is_closed():
+                loop.call_soon_threadsafe(self._news.set)
+
     def close(self) -> None:
         """End the background work."""
         if self._refresher is not None and not self._refresher.get_loop().is_closed():

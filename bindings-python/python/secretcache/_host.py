@@ -95,6 +95,11 @@ class HostDriver:
         cache = self._cache()
         return None if cache is None else cache._due()
 
+    def wake(self) -> None:
+        """Have the refresher look again at what is due, if there is one yet."""
+        if self._refresher is not None:
+            self._refresher.wake()
+
     def close(self) -> None:
         """End the background work."""
         if self._refresher is not None:

@@ -28,6 +28,7 @@ use crate::secret::Secret;
 use crate::source::SecretSource;
 use crate::stats::Stats;
 use crate::ticket::Ticket;
+use crate::watch::{Watch, Watches};
 
 /// Secrets from memory, kept fresh in the background.
 ///
@@ -58,6 +59,7 @@ struct Handle {
     config: Config,
     transport: Transport,
     listeners: Arc<Listeners>,
+    watches: Watches,
     live: PerProcess<Arc<Live>>,
     closed: AtomicBool,
 }
@@ -90,9 +92,14 @@ impl SecretCache {
     }
 
     pub(super) fn from_builder(config: Config, transport: Transport) -> Self {
-        let listeners = Arc::default();
-        let live = PerProcess::new();
-        Self(Arc::new(Handle { config, transport, listeners, live, closed: AtomicBool::new(false) }))
+        Self(Arc::new(Handle {
+            config,
+            transport,
+            listeners: Arc::default(),
+            watches: Watches::default(),
+            live: PerProcess::new(),
+            closed: AtomicBool::new(false),
+        }))
     }
 
     /// A read of the secret's current version; see [`Request`] for other versions and for how to run it.
@@ -178,6 +185,25 @@ impl SecretCache {
     /// ```
     pub fn connect<'a>(&'a self, id: &'a str) -> Connect<'a> {
         Connect::new(self, id)
+    }
+
+    /// Has a secret count as in use until the result is dropped, as if somebody read it all the time: its current version
+    /// is kept fresh once it has been read, and a new one is noticed and told to listeners. For connection pools, which
+    /// read a credential only when they open a connection.
+    ///
+    /// ```no_run
+    /// # fn example(cache: secretcache::SecretCache) {
+    /// let watch = cache.watch("prod/checkout/db");
+    /// // ... as long as the pool is open ...
+    /// drop(watch);
+    /// # }
+    /// ```
+    pub fn watch(&self, id: &str) -> Watch {
+        let watch = self.0.watches.add(id);
+        if let Some(live) = self.0.live.get() {
+            live.news.notify_one();
+        }
+        watch
     }
 
     /// Fetches the secret's current version now, whatever its age, and clears its backoffs.
@@ -320,7 +346,8 @@ impl SecretCache {
             return Err(Error::new(ErrorKind::Closed, "the cache has been closed"));
         }
         let live = self.0.live.get_or_try_make(|| {
-            let cache = Cache::new(self.0.config.clone(), fresh_seed())?;
+            let watches = self.0.watches.clone();
+            let cache = Cache::with_watches(self.0.config.clone(), fresh_seed(), watches)?;
             let listeners = Arc::clone(&self.0.listeners);
             cache.listen(log::tracing_listener());
             cache.listen(Arc::new(move |event| listeners.tell(event)));

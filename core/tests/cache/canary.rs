@@ -26,8 +26,8 @@ const WATCHED: &[&str] = &[
 const HARMLESS: &[&str] = &[
     "AWSCURRENT", "AWSPENDING", "AWSPREVIOUS", "Backoff", "BoxFuture", "Coarse", "ErrorKind",
     "Listener", "LogLimiter", "MOST_IN_BATCH", "Now", "Operation", "OwnedSelector", "PerProcess",
-    "Retry", "SecretSource", "Selector", "ServiceFault", "Slot", "SystemClock", "Tried",
-    "fresh_seed", "generation", "shutdown", "spawn_thread", "wait_for",
+    "Retry", "SecretSource", "Selector", "ServiceFault", "Slot", "SystemClock", "Tried", "Watch", "Watches",
+    "fresh_seed", "generation", "service_error", "shutdown", "spawn_thread", "wait_for",
 ];
 
 #[test]

@@ -3,9 +3,9 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use secretcache::{ErrorKind, Fetched, Forced, Lookup, Secret, Selector};
+use secretcache::{ErrorKind, Fetched, Forced, Lookup, Secret, Selector, Watches};
 
-use crate::timeline::{OLD, Read, TTL, Timeline, answer, described, failure, outcome};
+use crate::timeline::{OLD, Read, TTL, Timeline, answer, answer_of, described, failure, outcome};
 
 #[test]
 fn peeking_neither_waits_nor_asks() {
@@ -20,6 +20,56 @@ fn peeking_neither_waits_nor_asks() {
     time.pass(OLD * 100);
     assert_eq!(peek(&time).as_deref(), Some("one"), "the last-known value");
     assert!(matches!(time.read("db"), Read::Lead(..)), "peeking began a request");
+}
+
+/// How many refreshes the refresher would start now.
+fn refreshes(time: &Timeline) -> usize {
+    time.cache.due(time.now).tickets.len()
+}
+
+#[test]
+fn a_watched_secret_is_kept_fresh_without_being_read() {
+    let watches = Watches::default();
+    let mut time = Timeline::watched(watches.clone());
+    for id in ["watched", "unread"] {
+        time.fill(id, "v1", "one");
+    }
+    let watch = watches.add("watched");
+    let again = watch.clone();
+    let mut refreshed = Vec::new();
+    for _ in 0..3 {
+        time.pass(OLD);
+        for ticket in time.cache.due(time.now).tickets {
+            refreshed.push(ticket.id().to_owned());
+            ticket.complete(answer("v1", "one"), time.now);
+        }
+    }
+    refreshed.sort();
+    assert_eq!(refreshed, ["unread", "watched", "watched", "watched"]);
+    drop(watch);
+    time.pass(OLD);
+    assert_eq!(time.cache.due(time.now).tickets.len(), 1, "a clone still watches");
+    drop(again);
+    assert_eq!(refreshes(&time), 0, "nobody watches any more");
+}
+
+#[test]
+fn a_watch_is_by_any_of_the_secrets_names_and_outlives_forgetting_and_eviction() {
+    const ARN: &str = "arn:aws:secretsmanager:us-east-1:123456789012:secret:db-AbCdEf";
+    let watches = Watches::default();
+    let mut time = Timeline::watched(watches.clone());
+    let _watch = watches.add("db");
+    time.lead(ARN).complete(answer_of(ARN, "v1", "one"), time.now);
+    time.lead("db").complete(answer_of(ARN, "v1", "one"), time.now);
+    time.pass(OLD);
+    assert_eq!(refreshes(&time), 1);
+    time.cache.invalidate("db");
+    assert_eq!(refreshes(&time), 0, "what is forgotten is not fetched before it is read");
+    time.fill("db", "v1", "one");
+    for number in 0..2_000 {
+        time.fill(&format!("other-{number}"), "v1", "other");
+    }
+    assert!(matches!(time.read("db"), Read::Hit(_)), "evicted while it was watched");
 }
 
 #[test]

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use secretcache::{
     Answer, Cache, Config, Description, Error, ErrorKind, Event, Fetched, Forced, Lookup, Now, Outcome,
-    Selector, Ticket, Waiter,
+    Selector, Ticket, Waiter, Watches,
 };
 
 pub(crate) const TTL: u64 = 100;
@@ -41,7 +41,16 @@ impl Timeline {
     pub(crate) fn seeded(change: impl FnOnce(&mut Config), seed: u64) -> Self {
         let mut config = Config { ttl: Duration::from_secs(TTL), ..Config::default() };
         change(&mut config);
-        let cache = Cache::new(config, seed).expect("a valid configuration");
+        Self::around(Cache::new(config, seed).expect("a valid configuration"))
+    }
+
+    /// As [`Timeline::new`], with a list of watches.
+    pub(crate) fn watched(watches: Watches) -> Self {
+        let config = Config { ttl: Duration::from_secs(TTL), ..Config::default() };
+        Self::around(Cache::with_watches(config, 7, watches).expect("a valid configuration"))
+    }
+
+    fn around(cache: Cache) -> Self {
         let told = Arc::<Mutex<Vec<Event>>>::default();
         let inbox = Arc::clone(&told);
         cache.listen(Arc::new(move |event| inbox.lock().unwrap().push(event.clone())));

@@ -1,0 +1,78 @@
+//! Who uses secrets without reading them: pools whose connections are open, listeners that wait for a new version.
+
+use std::fmt;
+use std::sync::{Arc, Mutex, MutexGuard, Weak};
+
+/// While it lives, its secret counts as in use: the refresher keeps it fresh although nobody reads it, so that a new
+/// version is noticed, and eviction spares it.
+///
+/// Nothing is fetched on its account before the secret has been read once. Clones are one watch. Made by
+/// [`Watches::add`] or [`SecretCache::watch`](crate::SecretCache::watch).
+#[derive(Clone)]
+#[must_use = "it ends when it is dropped"]
+pub struct Watch(Arc<str>);
+
+impl Watch {
+    /// The id of the secret.
+    pub fn secret_id(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Watch {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Watch").field(&self.0).finish()
+    }
+}
+
+/// The watches of a cache. Clones share them: a driver that makes its cache anew in a forked child gives the new one
+/// the same list, for the pools that watch live on in the child.
+///
+/// ```
+/// use secretcache::{Cache, Config, Watches};
+///
+/// let watches = Watches::default();
+/// let cache = Cache::with_watches(Config::default(), 7, watches.clone())?;
+/// let watch = watches.add("prod/db");
+/// # drop(watch);
+/// # Ok::<(), secretcache::Error>(())
+/// ```
+#[derive(Clone, Default)]
+pub struct Watches(Arc<Mutex<Vec<Weak<str>>>>);
+
+/// The lock is held for moments. Where it cannot be had after so many tries, it was held during a fork.
+const TRIES: usize = 10_000;
+
+impl Watches {
+    /// Has a secret count as in use until the result is dropped.
+    pub fn add(&self, secret_id: &str) -> Watch {
+        // An allocation of its own: dropping it is all that ends the watch, without a lock, on any thread.
+        let watch: Arc<str> = secret_id.into();
+        if let Some(mut list) = self.lock() {
+            list.retain(|other| other.strong_count() > 0);
+            list.push(Arc::downgrade(&watch));
+        } // else this is a child forked at that very moment: its secrets in use are then those it reads
+        Watch(watch)
+    }
+
+    /// The ids watched now.
+    pub(crate) fn current(&self) -> Vec<Arc<str>> {
+        self.lock().map_or_else(Vec::new, |list| list.iter().filter_map(Weak::upgrade).collect())
+    }
+
+    fn lock(&self) -> Option<MutexGuard<'_, Vec<Weak<str>>>> {
+        (0..TRIES).find_map(|_| {
+            let guard = self.0.try_lock().ok();
+            if guard.is_none() {
+                std::thread::yield_now();
+            }
+            guard
+        })
+    }
+}
+
+impl fmt::Debug for Watches {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_list().entries(self.current()).finish()
+    }
+}
