@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import pytest
 
-from secretcache import SecretCache
+from secretcache import Credential, LoginRejectedError, SecretCache
 from support import at_once, eventually, service_error
 
 FOLDER = Path(__file__).resolve().parents[2] / "tests" / "scenarios"
@@ -22,8 +23,24 @@ BESIDE = {
     "read": {"stage", "version_id", "readers", "value", "error"},
     "refresh": {"error"},
     "peek": {"value"},
+    "connect": {"stages", "timeout", "connected", "error", "tried"},
+    "store": {"after"},
+    "fail": {"after"},
+    "mend": {"after"},
+    "resource": {"after"},
 }
 MISSING = "Secrets Manager can't find the specified secret."
+NO_VALUE = "Secrets Manager can't find the specified secret value for staging label: it"
+
+
+class RefusedError(Exception):
+    """The resource takes no such user name and password."""
+
+    sqlstate = "28P01"
+
+
+class ResourceError(Exception):
+    """The resource fails in another way."""
 
 
 class Store:
@@ -37,6 +54,39 @@ class Store:
         self.calls: list[str] = []
         self.answers = threading.Event()
         self.answers.set()
+        self.resource: dict[str, Any] = {}
+        self.logins: list[str] = []
+        self.later: list[tuple[float, Callable[[], object]]] = []
+        self.lock = threading.RLock()
+
+    def catch_up(self) -> None:
+        """Let happen what was to happen by now."""
+        with self.lock:
+            now = time.monotonic()
+            happening = [what for when, what in self.later if when <= now]
+            self.later = [(when, what) for when, what in self.later if when > now]
+            for what in happening:
+                what()
+
+    def log_in(self, credential: Credential) -> str:
+        """Log in to the resource; give the label and version it was done with."""
+        self.catch_up()
+        name = f"{credential.version_stage} {credential.version_id}"
+        taken = [
+            scenario_value(held["versions"][version_id])
+            for held in self.held.values()
+            for version_id in self.resource.get("accepts", [])
+            if version_id in held["versions"]
+        ]
+        given = (credential.username, credential.password)
+        if self.resource.get("fails"):
+            self.logins.append(f"{name} failed")
+            raise ResourceError("the network is down")
+        if all(given != (fields["username"], fields["password"]) for fields in map(json.loads, taken)):
+            self.logins.append(f"{name} refused")
+            raise RefusedError("password authentication failed")
+        self.logins.append(f"{name} accepted")
+        return name
 
     def change(self, changes: dict[str, Any]) -> None:
         """Add versions and stages; take stages away that are null."""
@@ -50,26 +100,28 @@ class Store:
     def describe_secret(self, *, SecretId: str) -> dict[str, Any]:
         """Answer as boto3's client does."""
         held = self._call("DescribeSecret", SecretId)
-        labels = {version: self._labels(held, version) for version in held["versions"]}
-        return self._head(held) | {
-            "VersionIdsToStages": {v: stages for v, stages in labels.items() if stages}
-        }
+        labels = {version: self._labels(held, version) for version in held["stages"].values() if version}
+        return self._head(held) | {"VersionIdsToStages": labels}
 
     def get_secret_value(self, *, SecretId: str, VersionId: str) -> dict[str, Any]:
         """Answer as boto3's client does."""
         held = self._call("GetSecretValue", SecretId)
+        if self.fault and {*self.fault.get("of", [])} & {*self._labels(held, VersionId)}:
+            self._fail("GetSecretValue")
+        if VersionId not in held["versions"]:
+            raise service_error("ResourceNotFoundException", "GetSecretValue", NO_VALUE)
         value = scenario_value(held["versions"][VersionId])
         field = "SecretBinary" if isinstance(value, bytes) else "SecretString"
         stages = self._labels(held, VersionId)
         return self._head(held) | {"VersionId": VersionId, "VersionStages": stages, field: value}
 
     def _call(self, operation: str, secret_id: str) -> dict[str, Any]:
+        self.catch_up()
         self.calls.append(operation)
         fault = self.fault
         self.answers.wait()
-        if fault and operation in fault.get("on", [operation]):
-            self.codes.add(fault["code"])
-            raise service_error(fault["code"], operation, fault["message"])
+        if fault and "of" not in fault and operation in fault.get("on", [operation]):
+            self._fail(operation, fault)
         for name, held in self.held.items():
             if name == secret_id:
                 return held
@@ -77,6 +129,12 @@ class Store:
             if held["arn"] and secret_id in (held["arn"], held["arn"][:-7]):
                 return held
         raise service_error("ResourceNotFoundException", operation, MISSING)
+
+    def _fail(self, operation: str, fault: dict[str, Any] | None = None) -> NoReturn:
+        fault = fault or self.fault or {}
+        assert fault.keys() <= {"code", "message", "on", "of"}, fault
+        self.codes.add(fault["code"])
+        raise service_error(fault["code"], operation, fault["message"])
 
     @staticmethod
     def _head(held: dict[str, Any]) -> dict[str, Any]:
@@ -148,6 +206,41 @@ class World:
         value = self.cache.peek(step["peek"])
         assert (None if value is None else plain(value)) == scenario_value(step.get("value"))
 
+    def connect(self, step: dict[str, Any]) -> None:
+        """Connect to the resource."""
+        settings = {"timeout": step["timeout"] * self.scale} if "timeout" in step else {}
+        settings |= {"stages": step["stages"]} if "stages" in step else {}
+        tried = []
+        try:
+            got = self.cache.connect(step["connect"], self.store.log_in, **settings)
+        except ResourceError:
+            got = {"error": "resource"}
+        except LoginRejectedError as error:
+            assert isinstance(error.__cause__, RefusedError)
+            got, tried = {"error": error.kind}, [f"{stage} {version}" for stage, version in error.tried]
+        except Exception as error:
+            got = {"error": self.kind_of(error)}
+        assert got == step.get("connected", {"error": step.get("error")})
+        assert tried == step.get("tried", tried)
+
+    def resource(self, step: dict[str, Any]) -> None:
+        """Say what the resource does from now on."""
+        assert step["resource"].keys() <= {"accepts", "fails"}, step
+        self.store.resource = step["resource"]
+
+    def take_logins(self, step: dict[str, Any]) -> None:
+        """Compare the logins since the last time."""
+        assert self.store.logins == step["logins"]
+        self.store.logins.clear()
+
+    def check_bounds(self, step: dict[str, Any]) -> None:
+        """Compare the number of logins and calls since the last time with their bounds."""
+        assert step["at_most"].keys() == {"logins", "calls"}, step
+        assert len(self.store.logins) <= step["at_most"]["logins"], self.store.logins
+        assert len(self.store.calls) <= step["at_most"]["calls"], self.store.calls
+        self.store.logins.clear()
+        self.store.calls.clear()
+
     def hold(self, step: dict[str, Any]) -> None:
         """Let the service hang, or answer again."""
         (self.store.answers.clear if step["hold"] else self.store.answers.set)()
@@ -159,6 +252,10 @@ class World:
             "refresh": self.refresh,
             "peek": self.peek,
             "hold": self.hold,
+            "connect": self.connect,
+            "resource": self.resource,
+            "logins": self.take_logins,
+            "at_most": self.check_bounds,
             "invalidate": lambda step: self.cache.invalidate(step["invalidate"]),
             "close": lambda _: self.cache.close(),
             "store": lambda step: self.store.change(step["store"]),
@@ -172,7 +269,12 @@ class World:
         }
         (verb,) = step.keys() & verbs.keys()
         assert step.keys() <= {verb} | BESIDE.get(verb, set()), step
-        verbs[verb](step)
+        self.store.catch_up()
+        if "after" in step:
+            when = time.monotonic() + step["after"] * self.scale
+            self.store.later.append((when, lambda: verbs[verb](step)))
+        else:
+            verbs[verb](step)
 
     def take_calls(self, expected: list[str]) -> None:
         """Compare the calls since the last time."""
@@ -215,7 +317,8 @@ def load() -> list[Any]:
         runs = scenario["runs"]["python"]
         assert runs is True or (isinstance(runs, str) and runs), f"{path.name} gives no reason"
         if runs is True:
-            assert "real_time" in scenario or all("pass" not in step for step in scenario["steps"]), path.name
+            times = {"pass", "after"}
+            assert "real_time" in scenario or all(not times & step.keys() for step in scenario["steps"]), path.name
             scenarios.append(pytest.param(scenario, id=path.stem))
     assert scenarios, f"no scenarios in {FOLDER}"
     return scenarios
@@ -240,6 +343,9 @@ def test_scenario(scenario: dict[str, Any]) -> None:
         {"raed": "db"},
         {"read": "db", "valeu": "x"},
         {"peek": "db", "error": "x"},
+        {"read": "db", "tried": []},
+        {"close": True, "after": 1},
+        {"resource": {"accept": ["v1"]}},
         {"read": "db", "peek": "db"},
     ],
 )

@@ -74,7 +74,7 @@ pub enum Value {
 }
 
 /// One step: exactly one of the verbs, with what may stand beside it.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 #[expect(missing_docs, reason = "the README of the scenarios lists them")]
 pub struct Step {
@@ -95,9 +95,37 @@ pub struct Step {
     pub pass: Option<u64>,
     pub suspend: Option<u64>,
     pub set_wall: Option<i64>,
+    pub connect: Option<String>,
+    pub stages: Option<Vec<String>>,
+    pub timeout: Option<u64>,
+    pub connected: Option<String>,
+    pub tried: Option<Vec<String>>,
+    pub resource: Option<Resource>,
+    pub after: Option<u64>,
     pub calls: Option<BTreeMap<String, Vec<String>>>,
+    pub logins: Option<Vec<String>>,
+    pub at_most: Option<AtMost>,
     pub events: Option<Vec<String>>,
     pub stats: Option<BTreeMap<String, u64>>,
+}
+
+/// What the secret logs in to.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Resource {
+    /// The versions whose user name and password it takes.
+    pub accepts: Vec<String>,
+    /// It fails in another way than by refusing.
+    pub fails: bool,
+}
+
+/// Bounds of what happened since it was last asked.
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[expect(missing_docs, reason = "the README of the scenarios says it")]
+pub struct AtMost {
+    pub logins: usize,
+    pub calls: usize,
 }
 
 /// How the service fails.
@@ -111,6 +139,9 @@ pub struct Fault {
     /// The operations that fail; all if there are none.
     #[serde(default)]
     pub on: Vec<String>,
+    /// The labels whose versions fail; all if there are none.
+    #[serde(default)]
+    pub of: Vec<String>,
 }
 
 impl Scenario {
@@ -159,7 +190,7 @@ pub fn parse(text: &str) -> Result<Scenario, String> {
     if let Some(language) = scenario.runs.keys().find(|language| !LANGUAGES.contains(&language.as_str())) {
         return Err(format!("there is no runner for {language}"));
     }
-    let time_passes = scenario.steps.iter().any(|step| step.pass.is_some());
+    let time_passes = scenario.steps.iter().any(|step| step.pass.is_some() || step.after.is_some());
     if time_passes && scenario.runs_in("python") && scenario.real_time.is_none() {
         return Err("time passes, and it does not say how fast (real_time)".to_owned());
     }
@@ -184,21 +215,36 @@ impl Step {
             self.pass.is_some(),
             self.suspend.is_some(),
             self.set_wall.is_some(),
+            self.connect.is_some(),
+            self.resource.is_some(),
             self.calls.is_some(),
+            self.logins.is_some(),
+            self.at_most.is_some(),
             self.events.is_some(),
             self.stats.is_some(),
         ];
         if verbs.into_iter().filter(|is_there| *is_there).count() != 1 {
             return Err("exactly one thing must happen".to_owned());
         }
-        let is_read = self.read.is_some();
+        let (is_read, is_connect) = (self.read.is_some(), self.connect.is_some());
         if is_read && (self.value.is_some() == self.error.is_some()) {
             return Err("a read expects either a value or an error".to_owned());
         }
+        if is_connect && (self.connected.is_some() == self.error.is_some()) {
+            return Err("a connect expects either a version or an error".to_owned());
+        }
         let of_reads = self.stage.is_some() || self.version_id.is_some() || self.readers.is_some();
+        let of_connects = self.stages.is_some()
+            || self.timeout.is_some()
+            || self.connected.is_some()
+            || self.tried.is_some();
+        let can_be_later =
+            self.store.is_some() || self.resource.is_some() || self.fail.is_some() || self.mend.is_some();
         let stray = (!is_read && of_reads)
             || (self.value.is_some() && !is_read && self.peek.is_none())
-            || (self.error.is_some() && !is_read && self.refresh.is_none());
+            || (self.error.is_some() && !is_read && !is_connect && self.refresh.is_none())
+            || (of_connects && !is_connect)
+            || (self.after.is_some() && !can_be_later);
         if stray { Err("something stands beside it that means nothing there".to_owned()) } else { Ok(()) }
     }
 }

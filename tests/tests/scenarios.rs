@@ -6,10 +6,11 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use secretcache::{
-    Answer, Cache, Config, Description, Error, ErrorKind, Event, Fetched, Forced, Lookup, Now, Outcome,
-    Secret, Selector, ServiceFault, Ticket, Waiter,
+    Answer, Cache, Config, Credential, Description, Error, ErrorKind, Event, Fetched, Forced, Lookup, Next,
+    Now, Outcome, Plan, Secret, Selector, ServiceFault, Ticket, Waiter,
 };
-use secretcache_tests::scenario::{self, Fault, Held, Scenario, Step, Value};
+use secretcache_tests::scenario::{self, AtMost, Fault, Held, Resource, Scenario, Step, Value};
+use serde_json::{Map, Value as Json};
 
 fn folder() -> &'static Path {
     Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/scenarios"))
@@ -38,6 +39,10 @@ fn what_a_runner_does_not_understand_is_an_error() {
         ("\"error\": \"x\"", "\"pass\": 1"),
         ("\"read\": \"a\", \"error\": \"x\"", "\"peek\": \"a\", \"error\": \"x\""),
         ("\"read\": \"a\", \"error\": \"x\"", ""),
+        ("\"read\": \"a\", \"error\": \"x\"", "\"connect\": \"a\""),
+        ("\"error\": \"x\"", "\"error\": \"x\", \"tried\": []"),
+        ("\"error\": \"x\"", "\"error\": \"x\", \"after\": 1"),
+        ("\"read\": \"a\", \"error\": \"x\"", "\"resource\": {\"accept\": []}"),
         ("\"python\": \"why\"", "\"python\": false"),
         (", \"python\": \"why\"", ""),
         ("\"python\"", "\"cobol\": true, \"python\""),
@@ -57,10 +62,20 @@ struct World {
     /// Requests that the service has not answered.
     waiting: Vec<Ticket>,
     calls: Vec<String>,
+    resource: Resource,
+    logins: Vec<String>,
+    /// What is still to happen, and when.
+    later: Vec<(Now, Step)>,
     told: Arc<Mutex<Vec<Event>>>,
 }
 
-type Got = Result<Value, String>;
+type Got = Result<Value, Error>;
+
+/// How the resource turns a login away.
+enum Turned {
+    Refused,
+    Failed,
+}
 
 impl World {
     fn new(scenario: &Scenario) -> Self {
@@ -83,6 +98,9 @@ impl World {
             is_held: false,
             waiting: Vec::new(),
             calls: Vec::new(),
+            resource: Resource::default(),
+            logins: Vec::new(),
+            later: Vec::new(),
             told,
         }
     }
@@ -95,7 +113,11 @@ impl World {
     }
 
     fn step(&mut self, step: &Step) -> Result<(), String> {
-        if let Some(id) = &step.read {
+        self.catch_up();
+        if let Some(seconds) = step.after {
+            let at = self.now.plus(Duration::from_secs(seconds));
+            self.later.push((at, Step { after: None, ..step.clone() }));
+        } else if let Some(id) = &step.read {
             let selector = match (&step.stage, &step.version_id) {
                 (_, Some(version_id)) => Selector::version_id(version_id),
                 (Some(stage), None) => Selector::stage(stage),
@@ -103,10 +125,10 @@ impl World {
             };
             let expected = step.value.clone().ok_or_else(|| step.error.clone().unwrap_or_default());
             for got in self.read(id, selector, step.readers.unwrap_or(1)) {
-                same(&got, &expected)?;
+                same(&got.map_err(kind), &expected)?;
             }
         } else if let Some(id) = &step.refresh {
-            same(&self.refresh(id).err(), &step.error)?;
+            same(&self.refresh(id, Selector::CURRENT).err().map(kind), &step.error)?;
         } else if let Some(id) = &step.peek {
             let hit = self.cache.peek(id, Selector::CURRENT, self.now);
             same(&hit.map(|hit| value(&hit)), &step.value)?;
@@ -114,6 +136,15 @@ impl World {
             self.cache.invalidate(id);
         } else if step.close.is_some() {
             self.cache.close();
+        } else if let Some(id) = &step.connect {
+            let (got, tried) = self.connect(id, step);
+            let expected = step.connected.clone().ok_or_else(|| step.error.clone().unwrap_or_default());
+            same(&got, &expected)?;
+            if let Some(expected) = &step.tried {
+                same(&tried, expected)?;
+            }
+        } else if let Some(resource) = &step.resource {
+            self.resource = resource.clone();
         } else if let Some(changes) = &step.store {
             for (name, change) in changes {
                 let held = self.store.entry(name.clone()).or_default();
@@ -142,6 +173,13 @@ impl World {
         } else if let Some(calls) = &step.calls {
             let native = calls.get("native").ok_or("no calls of the native driver")?;
             same(&std::mem::take(&mut self.calls), native)?;
+        } else if let Some(expected) = &step.logins {
+            same(&std::mem::take(&mut self.logins), expected)?;
+        } else if let Some(AtMost { logins, calls }) = step.at_most {
+            let (logged_in, called) = (std::mem::take(&mut self.logins), std::mem::take(&mut self.calls));
+            if logged_in.len() > logins || called.len() > calls {
+                return Err(format!("{logged_in:?}, {called:?}"));
+            }
         } else if let Some(expected) = &step.events {
             let told = std::mem::take(&mut *self.told.lock().unwrap());
             let mut seen = BTreeSet::new();
@@ -179,7 +217,7 @@ impl World {
                     waiters.push(waiter);
                 }
                 Lookup::Follow(waiter) => waiters.push(waiter),
-                Lookup::Failed(error) => got.push(Err(error.kind().name().to_owned())),
+                Lookup::Failed(error) => got.push(Err(error)),
             }
         }
         tickets.into_iter().for_each(|ticket| self.have_done(ticket));
@@ -189,37 +227,106 @@ impl World {
 
     fn wait(&mut self, id: &str, selector: Selector<'_>, waiter: &Waiter) -> Got {
         if let Some(outcome) = waiter.outcome() {
-            return outcome
-                .for_reader()
-                .expect("nobody goes away")
-                .map(|secret| value(&secret))
-                .map_err(|error| error.kind().name().to_owned());
+            return outcome.for_reader().expect("nobody goes away").map(|secret| value(&secret));
         }
-        let patience = waiter.patience().ok_or("it waits for ever")?;
-        self.now = self.now.plus(patience);
-        let secret = self.cache.give_up(id, selector, waiter, self.now).ok_or("nothing to give up for")?;
-        Ok(value(&secret))
+        self.now = self.now.plus(waiter.patience().expect("it waits for ever"));
+        let secret = self.cache.give_up(id, selector, waiter, self.now);
+        Ok(value(&secret.expect("there is something to give up for")))
     }
 
-    fn refresh(&mut self, id: &str) -> Result<(), String> {
+    fn refresh(&mut self, id: &str, selector: Selector<'_>) -> Result<(), Error> {
         let mark = self.cache.mark();
-        match self.cache.force(id, Selector::CURRENT, mark, self.now) {
+        match self.cache.force(id, selector, mark, self.now) {
             Forced::Lead(ticket, waiter) => {
                 self.have_done(ticket);
                 match waiter.outcome() {
                     Some(Outcome::Value(_)) => Ok(()),
-                    Some(Outcome::Failed { error, .. }) => Err(error.kind().name().to_owned()),
-                    other => Err(format!("{other:?}")),
+                    Some(Outcome::Failed { error, .. }) => Err(error),
+                    other => panic!("{other:?}"),
                 }
             }
-            Forced::Failed(error) => Err(error.kind().name().to_owned()),
-            other => Err(format!("{other:?}")),
+            Forced::Failed(error) => Err(error),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    /// Follows the plan of one connection: the label and version it was made with, or the kind of its failure; and the
+    /// versions that were refused.
+    fn connect(&mut self, id: &str, step: &Step) -> (Result<String, String>, Vec<String>) {
+        let is_wanted =
+            |stage: &&str| step.stages.as_ref().is_none_or(|stages| stages.iter().any(|each| each == stage));
+        let stages: Vec<_> = Plan::ALL_STAGES.into_iter().filter(is_wanted).collect();
+        let timeout = Duration::from_secs(step.timeout.unwrap_or(30));
+        let mut plan = Plan::new(&self.cache, id, &stages, timeout, self.now);
+        loop {
+            match plan.next(self.now) {
+                Next::Try(secret, stage) => {
+                    let credential = match Credential::new(secret, stage) {
+                        Ok(credential) => credential,
+                        Err(error) => return (Err(kind(error)), Vec::new()),
+                    };
+                    match self.log_in(&credential) {
+                        Ok(()) => {
+                            plan.accepted(credential.secret());
+                            return (Ok(named(&credential)), Vec::new());
+                        }
+                        Err(Turned::Refused) => plan.rejected(credential.secret(), stage, self.now),
+                        Err(Turned::Failed) => return (Err("resource".to_owned()), Vec::new()),
+                    }
+                }
+                Next::Read(stage) => {
+                    let got = self.read(id, Selector::stage(stage), 1).remove(0);
+                    plan.read(stage, got.err(), self.now);
+                }
+                Next::Refresh(stage) => {
+                    let got = self.refresh(id, Selector::stage(stage));
+                    plan.read(stage, got.err(), self.now);
+                }
+                Next::Wait(span) => self.pass(span),
+                Next::Stop => break,
+            }
+        }
+        let tried: Vec<_> = plan.tried().iter().map(ToString::to_string).collect();
+        let error = match plan.last_error() {
+            Some(error) if tried.is_empty() => error.kind().name(),
+            _ => "login_rejected",
+        };
+        (Err(error.to_owned()), tried)
+    }
+
+    fn log_in(&mut self, credential: &Credential) -> Result<(), Turned> {
+        self.catch_up();
+        let login =
+            |fields: &Map<String, Json>| (fields.get("username").cloned(), fields.get("password").cloned());
+        let given = (credential.field("username").cloned(), credential.field("password").cloned());
+        let is_taken = self.store.values().flat_map(|held| &held.versions).any(|(version, value)| {
+            let fields = match value {
+                Value::Text(text) => serde_json::from_str(text).ok(),
+                Value::Binary { .. } => None,
+            };
+            self.resource.accepts.contains(version) && fields.is_some_and(|fields| login(&fields) == given)
+        });
+        let (result, word) = match () {
+            () if self.resource.fails => (Err(Turned::Failed), "failed"),
+            () if is_taken => (Ok(()), "accepted"),
+            () => (Err(Turned::Refused), "refused"),
+        };
+        self.logins.push(format!("{} {word}", named(credential)));
+        result
+    }
+
+    /// Lets happen what was to happen by now.
+    fn catch_up(&mut self) {
+        let now = self.now;
+        for (_, step) in self.later.extract_if(.., |(at, _)| now.until(at).is_zero()).collect::<Vec<_>>() {
+            self.step(&step).expect("a change");
         }
     }
 
     /// Time passes, and the refresher does what is due as soon as it is.
     fn pass(&mut self, mut left: Duration) {
         loop {
+            self.catch_up();
             let due = self.cache.due(self.now);
             due.tickets.into_iter().for_each(|ticket| self.have_done(ticket));
             if left.is_zero() {
@@ -278,6 +385,11 @@ impl World {
 
     fn fetch(&mut self, id: &str, selector: Selector<'_>) -> Result<Fetched, Error> {
         let held = self.call("GetSecretValue", id)?;
+        if let Some(Fault { code, message, of, .. }) = &self.fault
+            && is_of(&held, selector, of)
+        {
+            return Err(fault("GetSecretValue", code, message));
+        }
         let by_stage = |stage| held.stages.get(stage).cloned().flatten();
         let version = selector.as_version_id().map(str::to_owned).or_else(|| by_stage(selector.as_stage()?));
         let Some((version, held_value)) = version.and_then(|version| held.versions.get_key_value(&version))
@@ -296,7 +408,9 @@ impl World {
 
     fn call(&mut self, operation: &'static str, id: &str) -> Result<Held, Error> {
         self.calls.push(operation.to_owned());
-        if let Some(Fault { code, message, on }) = &self.fault
+        self.catch_up();
+        if let Some(Fault { code, message, on, of }) = &self.fault
+            && of.is_empty()
             && (on.is_empty() || on.iter().any(|name| name == operation))
         {
             return Err(fault(operation, code, message));
@@ -309,6 +423,17 @@ impl World {
     }
 }
 
+/// Whether a request asks for one of these labels, or for a version that carries one.
+fn is_of(held: &Held, selector: Selector<'_>, of: &[String]) -> bool {
+    let asked = |label: &String| {
+        selector.as_stage() == Some(label)
+            || (selector
+                .as_version_id()
+                .is_some_and(|id| held.stages.get(label) == Some(&Some(id.to_owned()))))
+    };
+    of.iter().any(asked)
+}
+
 fn labels(held: &Held, version: &str) -> Vec<String> {
     let carries = |id: &Option<String>| id.as_deref() == Some(version);
     held.stages.iter().filter(|(_, id)| carries(id)).map(|(label, _)| label.clone()).collect()
@@ -317,6 +442,14 @@ fn labels(held: &Held, version: &str) -> Vec<String> {
 fn fault(operation: &'static str, code: &str, message: &str) -> Error {
     let kind = ErrorKind::from_service(code, message, Some(400));
     Error::new(kind, message).with_fault(ServiceFault::new(operation, code, message))
+}
+
+fn kind(error: Error) -> String {
+    error.kind().name().to_owned()
+}
+
+fn named(credential: &Credential) -> String {
+    format!("{} {}", credential.version_stage(), credential.version_id().unwrap_or_default())
 }
 
 fn value(secret: &Secret) -> Value {
