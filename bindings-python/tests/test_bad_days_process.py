@@ -124,8 +124,8 @@ def test_ctrl_c_ends_a_read_that_hangs_and_spoils_nothing(
             process.send_signal(signal.SIGINT)
             start = time.monotonic()
             assert process.stdout is not None and process.stdout.readline() == "interrupted\n"
-            assert time.monotonic() - start < 20, "it was waited for"
-            output, problems = process.communicate(timeout=20)
+            assert time.monotonic() - start < 6, "it was waited for"
+            output, problems = process.communicate(timeout=60)
         finally:
             process.kill()
     assert (process.returncode, problems, output) == (0, "", "one\n")

@@ -9,7 +9,7 @@ from trouble import Control
 # A test run in the background of a shell inherits that this signal is ignored.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 transport, secret_id = sys.argv[1:]
-cache = Control(os.environ["AWS_ENDPOINT_URL"]).cache(transport, 40)
+cache = Control(os.environ["AWS_ENDPOINT_URL"]).cache(transport, 8)
 try:
     cache.get_secret_string(secret_id)
 except KeyboardInterrupt:
