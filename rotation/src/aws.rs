@@ -1,7 +1,6 @@
 //! Secrets Manager itself, through the AWS SDK.
 
 use std::fmt;
-use std::time::Duration;
 
 use aws_sdk_secretsmanager::Client;
 use aws_sdk_secretsmanager::error::SdkError;
@@ -15,7 +14,7 @@ use crate::document::Document;
 use crate::error::{Error, ErrorKind};
 use crate::password::PasswordPolicy;
 use crate::store::{
-    BoxFuture, Moved, Pause, Pending, Put, SecretState, SecretStore, StageMove, Version, VersionState,
+    BoxFuture, Moved, Pending, Put, SecretState, SecretStore, StageMove, Version, VersionState,
 };
 
 /// Secrets Manager, or an endpoint that stands in for it.
@@ -151,15 +150,8 @@ impl SecretStore for AwsStore {
                 return Err(error.into());
             }
             let state = self.describe(secret_id).await?;
-            let holder = state.labelled(stage.stage).map(|version| version.id.as_str());
-            if holder == stage.to {
-                Ok(Moved::Done)
-            } else if holder != stage.from {
-                Ok(Moved::Conflict)
-            } else {
-                // As far as this read tells, the move was right; a newer read may tell otherwise.
-                Err(Error::new(ErrorKind::Conflict, error.to_string()))
-            }
+            // As far as this read tells, the move may have been right; a newer read may tell otherwise.
+            stage.outcome(&state).ok_or_else(|| Error::new(ErrorKind::Conflict, error.to_string()))
         })
     }
 
@@ -242,15 +234,5 @@ impl From<secretcache::Error> for Error {
             _ => ErrorKind::Misconfigured,
         };
         Self::new(kind, error.to_string())
-    }
-}
-
-/// Waiting on tokio's timer.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct RealPause;
-
-impl Pause for RealPause {
-    fn pause(&self, time: Duration) -> BoxFuture<'_, ()> {
-        Box::pin(tokio::time::sleep(time))
     }
 }

@@ -13,6 +13,8 @@ mod engine;
 mod error;
 mod event;
 mod password;
+#[cfg(any(feature = "aws", feature = "tls"))]
+mod pause;
 mod resource;
 #[cfg(all(feature = "postgres", feature = "mysql", feature = "redis", feature = "http"))]
 mod rotator;
@@ -30,7 +32,7 @@ pub mod targets;
 mod token;
 
 #[cfg(feature = "aws")]
-pub use aws::{AwsStore, RealPause};
+pub use aws::AwsStore;
 pub use context::{Context, Pair, Settings};
 pub use contract::Driver;
 pub use document::Document;
@@ -38,6 +40,8 @@ pub use engine::{Engine, Progress};
 pub use error::{Error, ErrorKind};
 pub use event::{Event, RotationToken, Step};
 pub use password::PasswordPolicy;
+#[cfg(any(feature = "aws", feature = "tls"))]
+pub use pause::RealPause;
 pub use resource::{Resource, StrategyName, from_function};
 #[cfg(all(feature = "postgres", feature = "mysql", feature = "redis", feature = "http"))]
 pub use rotator::{Choice, Rotator, Verification};
@@ -49,3 +53,6 @@ pub use store::{
 pub use strategy::{AlternatingUsers, ApiKey, DualPassword, Restored, SingleUser, Strategy};
 pub use target::{Accounts, Applied, Change, Guard, Key, Lock, Probe, Provider, Standing, Target};
 pub use token::derive_token;
+
+/// Which version of a secret, in the cache's terms.
+pub use secretcache::Selector;

@@ -1,11 +1,13 @@
 //! From a secret and what the operator chose to the strategy on its target: what every way of running a rotation needs.
 
+use std::sync::Arc;
+
 use crate::document::Document;
 use crate::error::{Error, ErrorKind};
 use crate::resource::{Resource, StrategyName, from_function};
 use crate::strategy::{AlternatingUsers, ApiKey, DualPassword, SingleUser, Strategy};
 use crate::target::{Provider, Target};
-use crate::targets::{HttpProvider, MySql, Postgres, Redis, Tls};
+use crate::targets::{HttpProvider, MySql, Postgres, Redis, Route, SystemRoute, Tls};
 
 /// What an operator may choose about a rotation. What is not chosen is told by the secret, the name of its rotation
 /// function, or its port.
@@ -22,6 +24,8 @@ pub struct Choice {
     pub verification: Verification,
     /// The description of an HTTP provider of keys, in TOML.
     pub provider: Option<String>,
+    /// Where database servers are reached, if not where their names resolve to.
+    pub route: Option<Arc<dyn Route>>,
 }
 
 /// Whether and by whose word servers are trusted.
@@ -34,6 +38,9 @@ pub enum Verification {
     Authorities(String),
     /// Not encrypted. For servers on this very machine.
     Off,
+    /// Not encrypted where a server is at a loopback address; elsewhere verified by the authorities in this PEM text, or
+    /// else by those that this system trusts.
+    OffOnLoopback(Option<String>),
 }
 
 impl Verification {
@@ -42,6 +49,8 @@ impl Verification {
             Self::System => Tls::system(),
             Self::Authorities(pem) => Tls::with_authorities(pem),
             Self::Off => Ok(Tls::off()),
+            Self::OffOnLoopback(None) => Tls::system().map(Tls::off_on_loopback),
+            Self::OffOnLoopback(Some(pem)) => Tls::with_authorities(pem).map(Tls::off_on_loopback),
         }
     }
 }
@@ -94,10 +103,11 @@ impl Rotator {
             return Ok((Self { name, part: Part::Provider(Box::new(provider)) }, Vec::new()));
         }
         let (resource, warning) = Resource::of(secret, choice.resource, choice.function.as_deref())?;
+        let route = choice.route.clone().unwrap_or_else(|| Arc::new(SystemRoute));
         let target: Box<dyn Target> = match resource {
-            Resource::Postgres => Box::new(Postgres::new(tls)),
-            Resource::MySql => Box::new(MySql::new(tls)),
-            Resource::Redis => Box::new(Redis::new(tls)),
+            Resource::Postgres => Box::new(Postgres::new(tls).via(route)),
+            Resource::MySql => Box::new(MySql::new(tls).via(route)),
+            Resource::Redis => Box::new(Redis::new(tls).via(route)),
         };
         Ok((Self { name, part: Part::Target(target) }, warning.into_iter().collect()))
     }

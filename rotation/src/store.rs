@@ -151,6 +151,18 @@ pub struct StageMove<'a> {
     pub to: Option<&'a str>,
 }
 
+impl StageMove<'_> {
+    /// What became of a move that the service refused, as the labels tell; `None` if they do not show why it was.
+    pub fn outcome(&self, state: &SecretState) -> Option<Moved> {
+        let holder = state.labelled(self.stage).map(|version| version.id.as_str());
+        match holder {
+            holder if holder == self.to => Some(Moved::Done),
+            holder if holder != self.from => Some(Moved::Conflict),
+            _ => None,
+        }
+    }
+}
+
 /// What became of a label to be moved.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Moved {

@@ -11,6 +11,7 @@ mod mysql;
 mod postgres;
 #[cfg(feature = "redis")]
 mod redis;
+mod route;
 mod tls;
 
 #[cfg(feature = "http")]
@@ -21,17 +22,49 @@ pub use mysql::MySql;
 pub use postgres::Postgres;
 #[cfg(feature = "redis")]
 pub use redis::Redis;
+pub use route::{Route, SystemRoute};
 pub use tls::Tls;
 
+use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::document::Document;
 use crate::error::{Error, ErrorKind};
+use tls::Trust;
 
 /// How long a login may take. Three of them fit into the default time-out of a Lambda function, with room to report.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long a statement may take.
 const STATEMENT_TIMEOUT: Duration = Duration::from_secs(20);
+
+/// How a target reaches its servers: where they are, and whether what is said on the way is encrypted.
+#[derive(Clone, Debug)]
+struct Link {
+    tls: Tls,
+    route: Arc<dyn Route>,
+}
+
+/// One server as a link reaches it.
+struct Server {
+    addresses: Vec<SocketAddr>,
+    /// `None` for no encryption.
+    trust: Option<Trust>,
+}
+
+impl Link {
+    fn new(tls: Tls) -> Self {
+        Self { tls, route: Arc::new(SystemRoute) }
+    }
+
+    /// The server that a document names.
+    async fn server(&self, document: &Document, usual_port: u16) -> Result<Server, Error> {
+        let (host, port) = (document.require("host")?, port(document, usual_port)?);
+        let addresses = self.route.addresses(&host, port).await?;
+        let trust = self.tls.trust(document, &addresses).cloned();
+        Ok(Server { addresses, trust })
+    }
+}
 
 /// Runs something for a limited time.
 async fn within<T>(

@@ -4,11 +4,15 @@
 //! password, and retains a second password only if the new one is in the statement in the clear. It is recognised, and
 //! refused before anything is changed.
 
+use std::net::SocketAddr;
+use std::sync::Arc;
+
 use mysql_async::prelude::{FromRow, Queryable};
 use mysql_async::{Conn, OptsBuilder, SslOpts};
 use sha1::{Digest, Sha1};
 
-use super::{CONNECT_TIMEOUT, STATEMENT_TIMEOUT, Tls, check_credential, port, within};
+use super::tls::Trust;
+use super::{CONNECT_TIMEOUT, Link, Route, STATEMENT_TIMEOUT, Server, Tls, check_credential, within};
 use crate::document::Document;
 use crate::error::{Error, ErrorKind};
 use crate::store::BoxFuture;
@@ -20,7 +24,7 @@ mod grants;
 /// MariaDB; MySQL is recognised and refused.
 #[derive(Clone, Debug)]
 pub struct MySql {
-    tls: Tls,
+    link: Link,
 }
 
 /// The longest name that MariaDB takes.
@@ -29,25 +33,37 @@ const LONGEST_NAME: usize = 80;
 impl MySql {
     /// A target whose servers are trusted as `tls` says.
     pub fn new(tls: Tls) -> Self {
-        Self { tls }
+        Self { link: Link::new(tls) }
+    }
+
+    /// The same, reaching its servers by another route.
+    #[must_use]
+    pub fn via(self, route: Arc<dyn Route>) -> Self {
+        Self { link: Link { route, ..self.link } }
     }
 
     /// Logs in; `None` if the server refuses the credential.
     async fn login(&self, document: &Document) -> Result<Option<Conn>, Error> {
-        let ssl = self.tls.authorities(document).map(|authorities| {
-            let authorities = authorities.iter().map(|authority| authority.to_vec().into());
-            SslOpts::default().with_root_certs(authorities.collect()).with_disable_built_in_roots(true)
-        });
+        let host = document.require("host")?;
         let options = OptsBuilder::default()
-            .ip_or_hostname(document.require("host")?.to_string())
-            .tcp_port(port(document, 3306)?)
             .user(Some(document.username()?.to_string()))
             .pass(Some(document.password()?.to_string()))
             .db_name(document.field("dbname").map(|name| name.to_string()))
             // Else the driver goes on over a socket of its own choice, where other accounts may apply.
-            .prefer_socket(false)
-            .ssl_opts(ssl);
+            .prefer_socket(false);
         within(CONNECT_TIMEOUT, "the login", async {
+            let Server { addresses, trust } = self.link.server(document, 3306).await?;
+            // The driver takes one port for all addresses, as every route gives it.
+            let port = addresses.first().map_or(3306, SocketAddr::port);
+            let ssl = trust.map(|Trust { authorities, .. }| {
+                let authorities = authorities.iter().map(|authority| authority.to_vec().into());
+                SslOpts::default().with_root_certs(authorities.collect()).with_disable_built_in_roots(true)
+            });
+            let options = options
+                .ip_or_hostname(host.to_string())
+                .resolved_ips(Some(addresses.iter().map(SocketAddr::ip).collect::<Vec<_>>()))
+                .tcp_port(port)
+                .ssl_opts(ssl);
             match Conn::new(options).await {
                 Ok(connection) => Ok(Some(connection)),
                 Err(mysql_async::Error::Server(error)) if REFUSALS.contains(&error.code) => Ok(None),

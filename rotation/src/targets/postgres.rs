@@ -1,5 +1,7 @@
 //! PostgreSQL, from version 10.
 
+use std::sync::Arc;
+
 use postgres_protocol::escape::{escape_identifier, escape_literal};
 use postgres_protocol::password::scram_sha_256;
 use tokio_postgres::config::SslMode;
@@ -7,7 +9,8 @@ use tokio_postgres::error::SqlState;
 use tokio_postgres::{Client, Config, NoTls};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
-use super::{CONNECT_TIMEOUT, STATEMENT_TIMEOUT, Tls, check_credential, port, within};
+use super::tls::Trust;
+use super::{CONNECT_TIMEOUT, Link, Route, STATEMENT_TIMEOUT, Tls, check_credential, within};
 use crate::document::Document;
 use crate::error::{Error, ErrorKind};
 use crate::store::BoxFuture;
@@ -21,7 +24,7 @@ mod accounts;
 /// default (`ALTER ROLE … SET role`), so that objects made under either belong to both.
 #[derive(Clone, Debug)]
 pub struct Postgres {
-    tls: Tls,
+    link: Link,
 }
 
 /// The longest name that PostgreSQL keeps whole.
@@ -30,37 +33,31 @@ const LONGEST_NAME: usize = 63;
 impl Postgres {
     /// A target whose servers are trusted as `tls` says.
     pub fn new(tls: Tls) -> Self {
-        Self { tls }
+        Self { link: Link::new(tls) }
+    }
+
+    /// The same, reaching its servers by another route.
+    #[must_use]
+    pub fn via(self, route: Arc<dyn Route>) -> Self {
+        Self { link: Link { route, ..self.link } }
     }
 
     /// Logs in; `None` if the server refuses the credential.
     async fn login(&self, document: &Document) -> Result<Option<Client>, Error> {
+        let host = document.require("host")?;
         let mut config = Config::new();
         config
-            .host(&**document.require("host")?)
-            .port(port(document, 5432)?)
             .user(&**document.username()?)
             .password(document.password()?.as_bytes())
             .dbname(document.field("dbname").as_ref().map_or("postgres", |name| name))
             .application_name("secretcache rotation")
             .connect_timeout(CONNECT_TIMEOUT);
-        let connecting = async {
-            match self.tls.config(document) {
-                None => {
-                    let (client, connection) = config.ssl_mode(SslMode::Disable).connect(NoTls).await?;
-                    tokio::spawn(connection);
-                    Ok(client)
-                }
-                Some(tls) => {
-                    let tls = MakeRustlsConnect::new((*tls).clone());
-                    let (client, connection) = config.ssl_mode(SslMode::Require).connect(tls).await?;
-                    tokio::spawn(connection);
-                    Ok(client)
-                }
-            }
-        };
         within(CONNECT_TIMEOUT, "the login", async {
-            match connecting.await {
+            let server = self.link.server(document, 5432).await?;
+            for address in &server.addresses {
+                config.host(&**host).hostaddr(address.ip()).port(address.port());
+            }
+            match connect(config, server.trust).await {
                 Ok(client) => Ok(Some(client)),
                 Err(error) if is_refusal(&error) => Ok(None),
                 Err(error) => Err(fault("log in", error)),
@@ -121,6 +118,22 @@ impl Target for Postgres {
 
     fn accounts(&self) -> Option<&dyn Accounts> {
         Some(self)
+    }
+}
+
+async fn connect(mut config: Config, trust: Option<Trust>) -> Result<Client, tokio_postgres::Error> {
+    match trust {
+        None => {
+            let (client, connection) = config.ssl_mode(SslMode::Disable).connect(NoTls).await?;
+            tokio::spawn(connection);
+            Ok(client)
+        }
+        Some(trust) => {
+            let tls = MakeRustlsConnect::new((*trust.config).clone());
+            let (client, connection) = config.ssl_mode(SslMode::Require).connect(tls).await?;
+            tokio::spawn(connection);
+            Ok(client)
+        }
     }
 }
 

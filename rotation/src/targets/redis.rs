@@ -1,6 +1,7 @@
 //! Redis and Valkey, from version 6: users of the access control list.
 
 use std::fmt::Write as _;
+use std::sync::Arc;
 
 use rustls::pki_types::ServerName;
 use sha2::{Digest, Sha256};
@@ -9,7 +10,8 @@ use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 use zeroize::Zeroizing;
 
-use super::{CONNECT_TIMEOUT, STATEMENT_TIMEOUT, Tls, check_credential, port, within};
+use super::tls::Trust;
+use super::{CONNECT_TIMEOUT, Link, Route, STATEMENT_TIMEOUT, Tls, check_credential, within};
 use crate::document::Document;
 use crate::error::{Error, ErrorKind};
 use crate::store::BoxFuture;
@@ -21,7 +23,7 @@ use crate::target::{Applied, Change, Probe, Target};
 /// is saved to the server's ACL file, where it has one.
 #[derive(Clone, Debug)]
 pub struct Redis {
-    tls: Tls,
+    link: Link,
 }
 
 trait Stream: AsyncRead + AsyncWrite + Unpin + Send {}
@@ -32,20 +34,27 @@ type Session = Box<dyn Stream>;
 impl Redis {
     /// A target whose servers are trusted as `tls` says.
     pub fn new(tls: Tls) -> Self {
-        Self { tls }
+        Self { link: Link::new(tls) }
+    }
+
+    /// The same, reaching its servers by another route.
+    #[must_use]
+    pub fn via(self, route: Arc<dyn Route>) -> Self {
+        Self { link: Link { route, ..self.link } }
     }
 
     /// Logs in; `None` if the server refuses the credential.
     async fn login(&self, document: &Document) -> Result<Option<Session>, Error> {
-        let (host, port) = (document.require("host")?, port(document, 6379)?);
+        let host = document.require("host")?;
         let unreachable = |error: std::io::Error| {
             Error::new(ErrorKind::Unavailable, "could not reach Redis").with_source(error)
         };
         within(CONNECT_TIMEOUT, "the login", async {
-            let stream = TcpStream::connect((host.as_str(), port)).await.map_err(unreachable)?;
-            let mut session: Session = match self.tls.config(document) {
+            let server = self.link.server(document, 6379).await?;
+            let stream = TcpStream::connect(server.addresses.as_slice()).await.map_err(unreachable)?;
+            let mut session: Session = match server.trust {
                 None => Box::new(stream),
-                Some(config) => {
+                Some(Trust { config, .. }) => {
                     let name = ServerName::try_from(host.to_string()).map_err(|error| {
                         Error::new(ErrorKind::Misconfigured, "the secret's \"host\" is no host name")
                             .with_source(error)

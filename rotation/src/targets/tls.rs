@@ -1,6 +1,7 @@
 //! Whom to believe that a server is the right one.
 
 use std::fmt;
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use rustls::pki_types::CertificateDer;
@@ -15,12 +16,19 @@ use crate::error::{Error, ErrorKind};
 /// There is nothing in between: a server that offers no TLS, or a certificate that cannot be verified, is refused, and
 /// no password reaches it.
 #[derive(Clone)]
-pub struct Tls(Option<Trust>);
+pub struct Tls {
+    trust: Option<Trust>,
+    /// Whether servers at loopback addresses are spoken to without encryption.
+    is_off_on_loopback: bool,
+}
 
+/// Whom to believe.
 #[derive(Clone)]
-struct Trust {
-    config: Arc<ClientConfig>,
-    authorities: Vec<CertificateDer<'static>>,
+pub(crate) struct Trust {
+    /// The client configuration for a server.
+    pub(crate) config: Arc<ClientConfig>,
+    /// The certificates of the authorities, for drivers that make their own configuration.
+    pub(crate) authorities: Vec<CertificateDer<'static>>,
 }
 
 impl Tls {
@@ -46,7 +54,14 @@ impl Tls {
 
     /// Not encrypted: whoever is on the way reads along. For servers on this very machine.
     pub fn off() -> Self {
-        Self(None)
+        Self { trust: None, is_off_on_loopback: false }
+    }
+
+    /// The same, but not encrypted where every address of the server is a loopback address, so that nothing leaves this
+    /// machine. A secret that says `"ssl": true` is still held to it.
+    #[must_use]
+    pub fn off_on_loopback(self) -> Self {
+        Self { is_off_on_loopback: true, ..self }
     }
 
     fn trusting(authorities: Vec<CertificateDer<'static>>, problem: &str) -> Result<Self, Error> {
@@ -62,28 +77,52 @@ impl Tls {
             .map_err(|error| Error::new(ErrorKind::Unsupported, "TLS is not usable").with_source(error))?
             .with_root_certificates(roots)
             .with_no_client_auth();
-        Ok(Self(Some(Trust { config: Arc::new(config), authorities })))
+        let trust = Some(Trust { config: Arc::new(config), authorities });
+        Ok(Self { trust, is_off_on_loopback: false })
     }
 
-    /// The client configuration for a server, or `None` for no encryption: the operator's choice, unless the secret
-    /// itself says `"ssl": false`, as AWS's own functions understand it. A missing `ssl` is no permission.
-    pub(crate) fn config(&self, document: &Document) -> Option<Arc<ClientConfig>> {
-        self.trust(document).map(|trust| Arc::clone(&trust.config))
-    }
-
-    /// The same, for drivers that make their own configuration: the certificates of the authorities.
-    pub(crate) fn authorities(&self, document: &Document) -> Option<&[CertificateDer<'static>]> {
-        self.trust(document).map(|trust| trust.authorities.as_slice())
-    }
-
-    fn trust(&self, document: &Document) -> Option<&Trust> {
-        let opted_out = document.field("ssl").is_some_and(|ssl| ssl.eq_ignore_ascii_case("false"));
-        if opted_out { None } else { self.0.as_ref() }
+    /// Whom to believe about a server at these addresses, or `None` for no encryption: the operator's choice, unless the
+    /// secret itself says `"ssl": false`, as AWS's own functions understand it. A missing `ssl` is no permission.
+    pub(crate) fn trust(&self, document: &Document, addresses: &[SocketAddr]) -> Option<&Trust> {
+        let ssl = document.field("ssl");
+        let says = |wanted: &str| ssl.as_ref().is_some_and(|ssl| ssl.eq_ignore_ascii_case(wanted));
+        let is_local = !addresses.is_empty() && addresses.iter().all(|address| address.ip().is_loopback());
+        if says("false") || (self.is_off_on_loopback && is_local && !says("true")) {
+            return None;
+        }
+        self.trust.as_ref()
     }
 }
 
 impl fmt::Debug for Tls {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(if self.0.is_some() { "Tls(verified)" } else { "Tls(off)" })
+        f.write_str(match self {
+            Self { trust: None, .. } => "Tls(off)",
+            Self { is_off_on_loopback: true, .. } => "Tls(verified, off on loopback)",
+            _ => "Tls(verified)",
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_servers_on_this_machine_are_spoken_to_in_the_clear_and_only_if_the_secret_does_not_mind() {
+        let authority = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+        let tls = Tls::with_authorities(&authority.cert.pem()).unwrap();
+        let encrypts = |tls: &Tls, secret: &str, addresses: &[&str]| {
+            let addresses: Vec<SocketAddr> =
+                addresses.iter().map(|address| address.parse().unwrap()).collect();
+            tls.trust(&Document::parse(secret).unwrap(), &addresses).is_some()
+        };
+        assert!(encrypts(&tls, "{}", &["127.0.0.1:1"]));
+        assert!(!encrypts(&tls, r#"{"ssl": "False"}"#, &["10.0.0.1:1"]));
+        let lenient = tls.off_on_loopback();
+        assert!(!encrypts(&lenient, "{}", &["127.0.0.1:1", "[::1]:1"]));
+        assert!(encrypts(&lenient, r#"{"ssl": true}"#, &["127.0.0.1:1"]));
+        assert!(encrypts(&lenient, "{}", &["127.0.0.1:1", "10.0.0.1:1"]));
+        assert!(encrypts(&lenient, "{}", &[]));
     }
 }
