@@ -5,7 +5,9 @@ use std::io::{self, Write};
 use std::path::PathBuf;
 
 use clap::Args;
-use secretcache_local::{DEFAULT_HOST, DEFAULT_PORT, Log, Options, Place, Server, Tls};
+use secretcache_local::{
+    DEFAULT_HOST, DEFAULT_PORT, Log, Options, Place, RotationOptions, Server, StandIn, Tls,
+};
 
 /// Run an AWS Secrets Manager endpoint on this machine, for development and tests
 ///
@@ -46,9 +48,49 @@ pub(crate) struct Local {
     #[arg(long)]
     control: bool,
 
-    /// Print one line per request: operation and outcome, no values
+    /// Print one line per request, operation and outcome, and per event of a rotation; no values
     #[arg(long, short)]
     verbose: bool,
+
+    #[command(flatten)]
+    rotation: Rotations,
+}
+
+/// Which servers rotations touch, and who rotates.
+#[derive(Args)]
+#[command(next_help_heading = "Rotation")]
+struct Rotations {
+    /// Let the server at the second address stand in for the one that secrets name; its certificate must be for the name
+    #[arg(long, value_name = "HOST:PORT=HOST:PORT")]
+    map_host: Vec<StandIn>,
+
+    /// Let rotations change a server that is not on this machine
+    #[arg(long, value_name = "NAME")]
+    allow_host: Vec<String>,
+
+    /// Trust only the authorities in this PEM file to vouch for servers [default: those that the system trusts]
+    #[arg(long, value_name = "FILE")]
+    db_ca_file: Option<PathBuf>,
+
+    /// Speak to servers on this machine without TLS, unless the secret has "ssl": true
+    #[arg(long)]
+    db_plaintext: bool,
+
+    /// Invoke rotation functions other than those of AWS's templates at this http:// endpoint
+    #[arg(long, value_name = "URL")]
+    lambda_endpoint: Option<String>,
+}
+
+impl Rotations {
+    fn options(self) -> RotationOptions {
+        let mut options = RotationOptions::default();
+        options.stand_ins = self.map_host;
+        options.allowed_hosts = self.allow_host.into_iter().collect();
+        options.authorities = self.db_ca_file;
+        options.is_plaintext_on_loopback = self.db_plaintext;
+        options.lambda_endpoint = self.lambda_endpoint;
+        options
+    }
 }
 
 impl Local {
@@ -68,6 +110,7 @@ impl Local {
             tls: self.tls_cert.zip(self.tls_key).map(|(certificate, key)| Tls { certificate, key }),
             defaults: Place::new(self.account, self.region),
             log: self.verbose.then(|| Log::new(say)),
+            rotation: self.rotation.options(),
         };
         let server = Server::bind(options).await?;
         let url = server.url();
@@ -136,6 +179,7 @@ const EXAMPLES: &str = "Examples:
   secretcache local --port 0 --verbose
   secretcache local --data ~/.local/share/secretcache/local.jsonl
   secretcache local --tls-cert cert.pem --tls-key key.pem --control
+  secretcache local --map-host db.example:5432=127.0.0.1:5432 --db-plaintext --verbose
 
 In another terminal:
   export AWS_ENDPOINT_URL=http://127.0.0.1:4584 AWS_DEFAULT_REGION=us-east-1

@@ -25,6 +25,11 @@ pub(crate) fn respond(engine: &Engine, method: &Method, path: &str, body: &[u8])
         ("POST", ["clock"]) => read::<Move>(body).and_then(|by| by.apply(engine)).map(|()| clock(engine)),
         ("GET", ["clock"]) => Ok(clock(engine)),
         ("GET", ["calls"]) => Ok(json!(engine.calls())),
+        ("GET", ["events"]) => Ok(json!({ "events": engine.events.all() })),
+        ("DELETE", ["events"]) => {
+            engine.events.forget();
+            Ok(json!({}))
+        }
         ("DELETE", ["calls"]) => {
             engine.forget_calls();
             Ok(json!({}))
@@ -54,16 +59,16 @@ impl Move {
     fn apply(self, engine: &Engine) -> Result<(), String> {
         let millis = match (self.advance_seconds, self.at) {
             (Some(seconds), None) if seconds.is_finite() => (seconds * 1000.0) as i64,
-            (None, Some(at)) => at.millis() - engine.clock.now().millis(),
+            (None, Some(at)) => at.millis() - engine.now().millis(),
             _ => return Err("give advance_seconds (a number) or at (epoch seconds)".to_owned()),
         };
-        engine.clock.advance(millis);
+        engine.move_clock(millis);
         Ok(())
     }
 }
 
 fn clock(engine: &Engine) -> Value {
-    json!({ "now": engine.clock.now() })
+    json!({ "now": engine.now() })
 }
 
 fn read<'a, T: Deserialize<'a>>(body: &'a [u8]) -> Result<T, String> {
@@ -78,4 +83,6 @@ const REQUESTS: &[&str] = &[
     "GET /_control/clock",
     "GET /_control/calls",
     "DELETE /_control/calls",
+    "GET /_control/events",
+    "DELETE /_control/events",
 ];

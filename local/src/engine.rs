@@ -1,29 +1,39 @@
 //! The state behind the server: one store, its clock, its randomness, its data file, its troubles.
 
 use std::collections::BTreeMap;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use rand::SeedableRng;
 use rand::rngs::{StdRng, SysRng};
 use serde::Deserialize;
+use tokio::sync::Notify;
 
 use crate::arn::Place;
 use crate::clock::Clock;
 use crate::error::{ErrorCode, ServiceError};
+use crate::events::{Event, Events};
 use crate::faults::{Effect, Fault, Faults, Verdict};
 use crate::journal::Journal;
-use crate::operations::{Call, execute, is_read};
+use crate::operations::{Call, Functions, execute, is_read};
 use crate::options::{Options, StartError};
 use crate::protocol::{Envelope, Reply};
-use crate::store::Store;
+use crate::rotation::progress;
+use crate::secret::Secret;
+use crate::store::{Change, Store};
+use crate::time::Timestamp;
 
 /// Answers requests one at a time, so that every operation sees the whole effect of the one before.
 pub(crate) struct Engine {
     state: Mutex<State>,
     trouble: Mutex<Trouble>,
-    pub(crate) clock: Clock,
+    clock: Clock,
     defaults: Place,
+    functions: Functions,
     is_durable: bool,
+    /// What happened to rotations.
+    pub(crate) events: Events,
+    /// Tells the one who runs rotations that something about them may have changed.
+    pub(crate) rotations: Notify,
 }
 
 struct State {
@@ -42,13 +52,14 @@ struct Trouble {
 pub type Calls = BTreeMap<String, BTreeMap<String, u64>>;
 
 impl Engine {
-    pub(crate) fn new(options: &Options) -> Result<Self, StartError> {
+    pub(crate) fn new(options: &Options, functions: Functions) -> Result<Self, StartError> {
         let clock = Clock::default();
         let mut store = Store::new(options.control);
         let open = |path| {
             Journal::open(path, &mut store, clock.now()).map_err(|source| StartError::data(path, source))
         };
         let journal = options.data.as_deref().map(open).transpose()?;
+        resume(&mut store, clock.now());
         let random =
             StdRng::try_from_rng(&mut SysRng).map_err(|e| StartError::Random(std::io::Error::other(e)))?;
         Ok(Self {
@@ -57,12 +68,36 @@ impl Engine {
             trouble: Mutex::default(),
             clock,
             defaults: options.defaults.clone(),
+            functions,
+            events: Events::new(options.log.clone()),
+            rotations: Notify::new(),
         })
     }
 
-    /// Whether answering may wait for the disk.
-    pub(crate) fn is_durable(&self) -> bool {
-        self.is_durable
+    /// Does something with the engine; on a thread that may wait for the disk, if there is a data file.
+    pub(crate) async fn run<T: Send + 'static>(
+        self: &Arc<Self>,
+        work: impl FnOnce(&Self) -> Result<T, ServiceError> + Send + 'static,
+    ) -> Result<T, ServiceError> {
+        if !self.is_durable {
+            return work(self);
+        }
+        let engine = Arc::clone(self);
+        let done = tokio::task::spawn_blocking(move || work(&engine)).await;
+        done.unwrap_or_else(|_| {
+            Err(ServiceError::new(ErrorCode::InternalServiceError, "The request could not be run."))
+        })
+    }
+
+    /// What time it is.
+    pub(crate) fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+
+    /// Moves the clock, forwards or back.
+    pub(crate) fn move_clock(&self, millis: i64) {
+        self.clock.advance(millis);
+        self.rotations.notify_waiters();
     }
 
     /// What the faults in force make of a request.
@@ -95,39 +130,119 @@ impl Engine {
     }
 
     /// The answer to a request, on a store `stale` seconds old if given.
-    pub(crate) fn answer(&self, envelope: &Envelope<'_>, body: &[u8], stale: Option<f64>) -> Reply {
-        match self.run(envelope, body, stale) {
-            Ok(body) => Reply::ok(body),
-            Err(error) => Reply::error(&error),
-        }
-    }
-
-    fn run(&self, envelope: &Envelope<'_>, body: &[u8], stale: Option<f64>) -> Result<Vec<u8>, ServiceError> {
+    pub(crate) fn answer(
+        &self,
+        envelope: &Envelope<'_>,
+        body: &[u8],
+        stale: Option<f64>,
+    ) -> Result<Reply, ServiceError> {
         let operation = envelope.operation()?;
         let place = envelope.place(&self.defaults);
-        let mut state = self.state();
-        let State { store, random, journal } = &mut *state;
-        let now = self.clock.now();
-        let mut call = Call { now, place, random };
-        if let Some(seconds) = stale {
-            let past = store.as_of(now.plus_millis(-(seconds * 1000.0) as i64));
-            // What a read of the past would note (the access) is not of the present.
-            return Ok(execute(&past, &mut call, operation, body)?.body);
+        match stale {
+            None => self.execute(place, operation, body),
+            Some(seconds) => self.execute_as_of(seconds, place, operation, body),
         }
-        let outcome = execute(store, &mut call, operation, body)?;
-        if let (Some(journal), false) = (journal, outcome.changes.is_empty()) {
+        .map(Reply::ok)
+    }
+
+    /// Runs an operation for a caller in `place`, and gives the body of the answer.
+    pub(crate) fn execute(
+        &self,
+        place: Place,
+        operation: &str,
+        body: &[u8],
+    ) -> Result<Vec<u8>, ServiceError> {
+        let asker = place.clone();
+        let answer = self.commit(place, |store, call| {
+            let outcome = execute(store, call, operation, body)?;
+            Ok((outcome.body, outcome.changes, outcome.events))
+        });
+        if operation == "RotateSecret" && answer.is_err() {
+            self.reattempt(asker, body);
+        }
+        answer
+    }
+
+    fn execute_as_of(
+        &self,
+        seconds: f64,
+        place: Place,
+        operation: &str,
+        body: &[u8],
+    ) -> Result<Vec<u8>, ServiceError> {
+        let State { store, random, .. } = &mut *self.state();
+        let (now, functions) = (self.clock.now(), self.functions);
+        let past = store.as_of(now.plus_millis(-(seconds * 1000.0) as i64));
+        // What a read of the past would note (the access) is not of the present.
+        Ok(execute(&past, &mut Call { now, place, random, functions }, operation, body)?.body)
+    }
+
+    /// Takes one secret from a state to the next, if it is there.
+    pub(crate) fn change_secret(
+        &self,
+        place: Place,
+        arn: &str,
+        change: impl FnOnce(&mut Secret, Timestamp) -> Option<Event>,
+    ) -> Result<(), ServiceError> {
+        self.commit(place.clone(), |store, call| {
+            let Some(mut secret) = store.by_arn(&place, arn).map(|secret| secret.as_ref().clone()) else {
+                return Ok(((), Vec::new(), Vec::new()));
+            };
+            let events: Vec<_> = change(&mut secret, call.now).into_iter().collect();
+            let has_changed = store.by_arn(&place, arn).is_some_and(|before| **before != secret);
+            let change = has_changed.then(|| Change::Put(place, Arc::new(secret)));
+            Ok(((), Vec::from_iter(change), events))
+        })
+    }
+
+    /// Looks at the store, which stands still meanwhile.
+    pub(crate) fn look<T>(&self, look: impl FnOnce(&Store, Timestamp) -> T) -> T {
+        look(&self.state().store, self.clock.now())
+    }
+
+    /// Decides about changes, keeps them and makes them, as one step.
+    fn commit<T>(
+        &self,
+        place: Place,
+        decide: impl FnOnce(&Store, &mut Call<'_>) -> Result<(T, Vec<Change>, Vec<Event>), ServiceError>,
+    ) -> Result<T, ServiceError> {
+        let State { store, random, journal } = &mut *self.state();
+        let (now, functions) = (self.clock.now(), self.functions);
+        let (answer, changes, events) = decide(store, &mut Call { now, place, random, functions })?;
+        if let (Some(journal), false) = (journal, changes.is_empty()) {
             // Kept first, applied second, acknowledged last.
-            journal.append(&outcome.changes).map_err(|error| {
+            journal.append(&changes).map_err(|error| {
                 ServiceError::new(
                     ErrorCode::InternalServiceError,
                     format!("The data file cannot be written: {error}"),
                 )
             })?;
         }
-        for change in outcome.changes {
+        let rotates = |change: &Change| matches!(change, Change::Put(_, secret) if secret.rotation.is_some());
+        let concerns_rotations = changes.iter().any(rotates);
+        for change in changes {
             store.apply(change, now);
         }
-        Ok(outcome.body)
+        events.into_iter().for_each(|event| self.events.record(event));
+        if concerns_rotations {
+            self.rotations.notify_waiters();
+        }
+        Ok(answer)
+    }
+
+    /// Makes an unfinished rotation that barred another one due at once: "That rotation will be reattempted."
+    fn reattempt(&self, place: Place, body: &[u8]) {
+        let id = secret_id(body).unwrap_or_default();
+        let found = self.look(|store, now| {
+            let (place, secret) = store.find_live(&place, &id, now).ok()?;
+            Some((place, secret.arn.clone()))
+        });
+        let Some((place, arn)) = found else { return };
+        // Whoever asked is answered already; if this cannot be kept, the retry comes when it would have come.
+        let _ = self.change_secret(place, &arn, |secret, now| {
+            progress::hasten(secret, now);
+            None
+        });
     }
 
     pub(crate) fn add_fault(&self, fault: Fault) -> u64 {
@@ -172,6 +287,20 @@ impl Engine {
     fn trouble(&self) -> MutexGuard<'_, Trouble> {
         self.trouble.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Makes rotations that a stop interrupted due, whatever the clock said when they were to go on.
+fn resume(store: &mut Store, now: Timestamp) {
+    let interrupted =
+        store.all().filter(|(_, secret)| secret.rotation.as_ref().is_some_and(|r| r.underway.is_some()));
+    let resumed: Vec<_> = interrupted
+        .map(|(place, secret)| {
+            let mut secret = secret.clone();
+            progress::hasten(&mut secret, now);
+            Change::Put(place.clone(), Arc::new(secret))
+        })
+        .collect();
+    resumed.into_iter().for_each(|change| store.apply(change, now));
 }
 
 /// The `SecretId` of a request, if it has one.

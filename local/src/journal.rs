@@ -292,7 +292,7 @@ const HEADER: &[u8] = b"{\"secretcache_local\":1}\n";
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::operations::{Call, execute};
+    use crate::operations::{Call, Functions, execute};
     use rand::rngs::StdRng;
     use rand::{RngExt, SeedableRng};
     use serde_json::json;
@@ -300,7 +300,8 @@ mod tests {
     /// Runs an operation on a store with a journal, as the engine does.
     fn run(store: &mut Store, journal: &mut Journal, random: &mut StdRng, operation: &str, body: &str) {
         let now = Timestamp::from_secs(1_700_000_000);
-        let mut call = Call { now, place: Place::new("123456789012", "eu-west-1"), random };
+        let place = Place::new("123456789012", "eu-west-1");
+        let mut call = Call { now, place, random, functions: Functions::default() };
         if let Ok(outcome) = execute(store, &mut call, operation, body.as_bytes()) {
             journal.append(&outcome.changes).unwrap();
             outcome.changes.into_iter().for_each(|change| store.apply(change, now));

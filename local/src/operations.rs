@@ -9,6 +9,7 @@ mod password;
 mod policy;
 mod put;
 mod read;
+mod rotate;
 mod stage;
 mod tag;
 mod update;
@@ -17,11 +18,13 @@ mod versions;
 use std::fmt;
 
 use rand::Rng;
+use secretcache_rotation::from_function;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::arn::Place;
 use crate::error::{ErrorCode, ServiceError};
+use crate::events::Event;
 use crate::store::{Change, Store};
 use crate::time::Timestamp;
 
@@ -33,6 +36,25 @@ pub struct Call<'a> {
     pub place: Place,
     /// For ARN suffixes and passwords.
     pub random: &'a mut dyn Rng,
+    /// Which rotation functions can be invoked.
+    pub functions: Functions,
+}
+
+/// Which rotation functions can be invoked.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Functions {
+    /// Those of AWS's own templates, whose work is done here.
+    #[default]
+    BuiltIn,
+    /// Any: there is an endpoint that runs Lambda functions.
+    Any,
+}
+
+impl Functions {
+    pub(crate) fn can_invoke(self, function: &str) -> bool {
+        self == Self::Any || from_function(function).is_some()
+    }
 }
 
 /// What an operation gives back.
@@ -42,6 +64,8 @@ pub struct Outcome {
     pub body: Vec<u8>,
     /// What to store before answering.
     pub changes: Vec<Change>,
+    /// What happened to rotations.
+    pub events: Vec<Event>,
 }
 
 /// The body may hold secret values, so it is not shown.
@@ -55,6 +79,7 @@ impl fmt::Debug for Outcome {
 pub fn execute(store: &Store, call: &mut Call<'_>, name: &str, body: &[u8]) -> Result<Outcome, ServiceError> {
     match name {
         "BatchGetSecretValue" => run::<batch::BatchGetSecretValue>(store, call, body),
+        "CancelRotateSecret" => run::<rotate::CancelRotateSecret>(store, call, body),
         "CreateSecret" => run::<create::CreateSecret>(store, call, body),
         "DeleteResourcePolicy" => run::<policy::DeleteResourcePolicy>(store, call, body),
         "DeleteSecret" => run::<delete::DeleteSecret>(store, call, body),
@@ -68,6 +93,7 @@ pub fn execute(store: &Store, call: &mut Call<'_>, name: &str, body: &[u8]) -> R
         "PutResourcePolicy" => run::<policy::PutResourcePolicy>(store, call, body),
         "PutSecretValue" => run::<put::PutSecretValue>(store, call, body),
         "RestoreSecret" => run::<delete::RestoreSecret>(store, call, body),
+        "RotateSecret" => run::<rotate::RotateSecret>(store, call, body),
         "TagResource" => run::<tag::TagResource>(store, call, body),
         "UntagResource" => run::<tag::UntagResource>(store, call, body),
         "UpdateSecret" => run::<update::UpdateSecret>(store, call, body),
@@ -100,15 +126,24 @@ trait Operation: DeserializeOwned {
 struct Done<T> {
     output: T,
     changes: Vec<Change>,
+    events: Vec<Event>,
 }
 
 impl<T> Done<T> {
     fn reading(output: T) -> Self {
-        Self { output, changes: Vec::new() }
+        Self::with(output, Vec::new())
     }
 
     fn changing(output: T, change: Change) -> Self {
-        Self { output, changes: vec![change] }
+        Self::with(output, vec![change])
+    }
+
+    fn with(output: T, changes: Vec<Change>) -> Self {
+        Self { output, changes, events: Vec::new() }
+    }
+
+    fn telling(self, events: impl IntoIterator<Item = Event>) -> Self {
+        Self { events: events.into_iter().collect(), ..self }
     }
 }
 
@@ -130,7 +165,7 @@ fn run<O: Operation>(store: &Store, call: &mut Call<'_>, body: &[u8]) -> Result<
     let body = serde_json::to_vec(&done.output).map_err(|_| {
         ServiceError::new(ErrorCode::InternalServiceError, "The answer could not be written as JSON.")
     })?;
-    Ok(Outcome { body, changes: done.changes })
+    Ok(Outcome { body, changes: done.changes, events: done.events })
 }
 
 /// Reads the parameters. The error names the place but never quotes the input, which may hold a secret.
@@ -161,10 +196,8 @@ fn parse<O: DeserializeOwned>(body: &[u8]) -> Result<O, ServiceError> {
 /// Operations of the service model that are not offered here.
 const NOT_OFFERED: &[&str] = &[
     "AssociateCrossAccountReplica",
-    "CancelRotateSecret",
     "DisassociateCrossAccountReplica",
     "RemoveRegionsFromReplication",
     "ReplicateSecretToRegions",
-    "RotateSecret",
     "StopReplicationToReplica",
 ];

@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use crate::arn::Place;
 use crate::journal::DataError;
+use crate::rotation::options::RotationOptions;
 
 /// How a server is started.
 ///
@@ -31,8 +32,10 @@ pub struct Options {
     pub tls: Option<Tls>,
     /// Account and region of callers that do not say theirs.
     pub defaults: Place,
-    /// Gets one line per request.
+    /// Gets one line per request, and one per event of a rotation.
     pub log: Option<Log>,
+    /// Who rotates, and which servers may be touched.
+    pub rotation: RotationOptions,
 }
 
 /// PEM files for HTTPS.
@@ -75,6 +78,7 @@ impl Default for Options {
             tls: None,
             defaults: Place::new("123456789012", "us-east-1"),
             log: None,
+            rotation: RotationOptions::default(),
         }
     }
 }
@@ -118,6 +122,14 @@ pub enum StartError {
         path: PathBuf,
         /// Why not.
         reason: String,
+    },
+    /// The endpoint for Lambda functions cannot be used.
+    #[error("cannot use {url:?} as the endpoint for Lambda functions: {reason}")]
+    LambdaEndpoint {
+        /// The URL asked for.
+        url: String,
+        /// Why not.
+        reason: &'static str,
     },
     /// The system gave no randomness.
     #[error("the system gives no random numbers: {0}")]

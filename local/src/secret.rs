@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
+use crate::rotation::Rotation;
 use crate::time::Timestamp;
 use crate::value::SecretValue;
 
@@ -40,6 +41,9 @@ pub struct Secret {
     /// When the secret goes for good; set while it is marked for deletion.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub deletion: Option<Timestamp>,
+    /// How it rotates; `None` until rotation was first configured.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rotation: Option<Rotation>,
     /// Oldest first.
     pub versions: Vec<Version>,
 }

@@ -16,8 +16,11 @@ use tokio_rustls::TlsAcceptor;
 
 use crate::connection::{Connection, Cutter};
 use crate::engine::{Calls, Engine};
+use crate::events::Event;
 use crate::faults::Fault;
 use crate::options::{Options, StartError};
+use crate::rotation::driver;
+use crate::rotation::functions::Invoker;
 use crate::service::Service;
 use crate::tls;
 
@@ -40,6 +43,7 @@ pub struct Server {
     address: SocketAddr,
     tls: Option<TlsAcceptor>,
     service: Arc<Service>,
+    invoker: Arc<Invoker>,
     stop: watch::Sender<bool>,
 }
 
@@ -61,10 +65,11 @@ impl Server {
             .await
             .map_err(|source| StartError::bind(&options, source))?;
         let address = listener.local_addr().map_err(|source| StartError::bind(&options, source))?;
-        let engine = Engine::new(&options)?;
+        let invoker = Invoker::new(&options.rotation)?;
+        let engine = Arc::new(Engine::new(&options, invoker.functions())?);
         let stop = watch::Sender::new(false);
         let service = Service::new(engine, options.control, options.log, stop.clone());
-        Ok(Self { listener, address, tls, service: Arc::new(service), stop })
+        Ok(Self { listener, address, tls, service: Arc::new(service), invoker: Arc::new(invoker), stop })
     }
 
     /// The address it listens on, with the port that was chosen if port 0 was asked for.
@@ -88,6 +93,8 @@ impl Server {
     /// # Errors
     /// The listener itself fails. What goes wrong on one connection ends only that one.
     pub async fn serve(self) -> io::Result<()> {
+        let rotations = driver::run(Arc::clone(self.service.engine()), Arc::clone(&self.invoker));
+        let rotations = tokio::spawn(rotations);
         let graceful = GracefulShutdown::new();
         let mut stopping = self.stop.subscribe();
         loop {
@@ -108,6 +115,8 @@ impl Server {
         drop(self.listener);
         // A request still running after this is abandoned, as it would be by any crash.
         let _ = tokio::time::timeout(PATIENCE, graceful.shutdown()).await;
+        // So is a rotation, which goes on at the next start if there is a data file.
+        rotations.abort();
         Ok(())
     }
 }
@@ -137,7 +146,12 @@ impl Handle {
 
     /// Moves the clock forwards.
     pub fn advance(&self, by: Duration) {
-        self.service.engine().clock.advance(by.as_millis().try_into().unwrap_or(i64::MAX));
+        self.service.engine().move_clock(by.as_millis().try_into().unwrap_or(i64::MAX));
+    }
+
+    /// What happened to rotations, oldest first; the latest thousand events.
+    pub fn events(&self) -> Vec<Event> {
+        self.service.engine().events.all()
     }
 
     /// How often each operation was called, by outcome.

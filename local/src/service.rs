@@ -34,15 +34,15 @@ pub(crate) struct CutOff;
 
 impl Service {
     pub(crate) fn new(
-        engine: Engine,
+        engine: Arc<Engine>,
         has_control: bool,
         log: Option<Log>,
         stop: watch::Sender<bool>,
     ) -> Self {
-        Self { engine: Arc::new(engine), has_control, log, stop }
+        Self { engine, has_control, log, stop }
     }
 
-    pub(crate) fn engine(&self) -> &Engine {
+    pub(crate) fn engine(&self) -> &Arc<Engine> {
         &self.engine
     }
 
@@ -137,17 +137,10 @@ impl Service {
         amazon(reply.status, reply.body)
     }
 
-    /// Runs the operation; on a thread that may wait for the disk, if there is a data file.
     async fn answer(&self, headers: &HeaderMap, body: Bytes, stale: Option<f64>) -> Reply {
-        if !self.engine.is_durable() {
-            return self.engine.answer(&envelope(headers), &body, stale);
-        }
-        let (engine, headers) = (Arc::clone(&self.engine), headers.clone());
-        let answered =
-            tokio::task::spawn_blocking(move || engine.answer(&envelope(&headers), &body, stale)).await;
-        answered.unwrap_or_else(|_| {
-            Reply::error(&ServiceError::new(ErrorCode::InternalServiceError, "The request could not be run."))
-        })
+        let headers = headers.clone();
+        let run = move |engine: &Engine| engine.answer(&envelope(&headers), &body, stale);
+        self.engine.run(run).await.unwrap_or_else(|error| Reply::error(&error))
     }
 
     /// Counts a request and logs a line about it: operation and outcome, nothing of what it contains.

@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 use rand::SeedableRng;
 use rand::rngs::StdRng;
 use secretcache_local::ErrorCode::*;
-use secretcache_local::{Call, execute};
+use secretcache_local::{Call, Functions, execute};
 use serde_json::{Value, json};
 use world::{World, refused};
 
@@ -113,7 +113,8 @@ fn errors_never_quote_the_request() {
         format!(r#"{{"SecretId":"db","SecretString":"{canary}"}} {canary}"#),
         canary.to_owned(),
     ] {
-        let mut call = Call { now: w.now, place: w.place.clone(), random: &mut random };
+        let mut call =
+            Call { now: w.now, place: w.place.clone(), random: &mut random, functions: Functions::default() };
         let error = execute(&w.store, &mut call, "PutSecretValue", body.as_bytes()).unwrap_err();
         assert_eq!(error.code(), Serialization, "{error}");
         assert!(!error.to_string().contains("canary"), "{error}");
@@ -239,7 +240,8 @@ fn nothing_public_shows_a_value() {
     let mut random: StdRng = SeedableRng::seed_from_u64(1);
     w.create("text", "canary");
     w.sdk("CreateSecret", json!({"Name": "binary", "SecretBinary": "Y2FuYXJ5"})).unwrap();
-    let mut call = Call { now: w.now, place: w.place.clone(), random: &mut random };
+    let mut call =
+        Call { now: w.now, place: w.place.clone(), random: &mut random, functions: Functions::default() };
     let mut shown = format!("{:?}", w.store);
     for name in ["text", "binary"] {
         let body = format!(r#"{{"SecretId":"{name}"}}"#);

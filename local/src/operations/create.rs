@@ -98,6 +98,7 @@ impl Operation for CreateSecret {
             changed: call.now,
             accessed: None,
             deletion: None,
+            rotation: None,
             versions: Vec::from_iter(version),
         };
         let output = Created {
@@ -106,7 +107,7 @@ impl Operation for CreateSecret {
             version_id: secret.versions.first().map(|version| version.id.clone()),
         };
         changes.push(Change::Put(call.place.clone(), Arc::new(secret)));
-        Ok(Done { output, changes })
+        Ok(Done::with(output, changes))
     }
 }
 

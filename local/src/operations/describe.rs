@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Call, Done, Operation};
 use crate::error::ServiceError;
+use crate::rotation::{Rotation, RotationRules};
 use crate::secret::{Secret, Tag};
 use crate::store::Store;
 use crate::time::Timestamp;
@@ -30,6 +31,8 @@ pub(super) struct Description {
     description: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     kms_key_id: Option<String>,
+    #[serde(flatten)]
+    rotation: Option<RotationDescription>,
     last_changed_date: Timestamp,
     #[serde(skip_serializing_if = "Option::is_none")]
     last_accessed_date: Option<Timestamp>,
@@ -41,6 +44,39 @@ pub(super) struct Description {
     #[serde(flatten)]
     labels: Option<Labels>,
     created_date: Timestamp,
+}
+
+/// What is shown of a rotation that was ever configured. While it is off, its dates are not.
+#[derive(Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct RotationDescription {
+    rotation_enabled: bool,
+    #[serde(rename = "RotationLambdaARN", skip_serializing_if = "Option::is_none")]
+    rotation_lambda_arn: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    rotation_rules: Option<RotationRules>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    external_secret_rotation_metadata: Option<Vec<Tag>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    external_secret_rotation_role_arn: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    last_rotated_date: Option<Timestamp>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    next_rotation_date: Option<Timestamp>,
+}
+
+impl RotationDescription {
+    fn new(rotation: &Rotation) -> Self {
+        Self {
+            rotation_enabled: rotation.enabled,
+            rotation_lambda_arn: rotation.function.clone(),
+            rotation_rules: rotation.rules.clone(),
+            external_secret_rotation_metadata: rotation.external_metadata.clone(),
+            external_secret_rotation_role_arn: rotation.external_role.clone(),
+            last_rotated_date: rotation.last_rotated.filter(|_| rotation.enabled),
+            next_rotation_date: rotation.next_date(),
+        }
+    }
 }
 
 #[derive(Serialize)]
@@ -76,6 +112,7 @@ impl Description {
             r#type: secret.kind.clone(),
             description: secret.description.clone(),
             kms_key_id: secret.kms_key_id.clone(),
+            rotation: secret.rotation.as_ref().map(RotationDescription::new),
             last_changed_date: secret.changed,
             last_accessed_date: secret.accessed,
             deleted_date: secret.deletion,

@@ -8,7 +8,9 @@ use serde::{Deserialize, Serialize};
 use super::create::token_in_use;
 use super::{Call, Done, Operation};
 use crate::error::ServiceError;
+use crate::events::Event;
 use crate::labels::{self, CURRENT};
+use crate::rotation::progress;
 use crate::secret::{Secret, Version};
 use crate::store::{Change, Store};
 use crate::time::Timestamp;
@@ -58,7 +60,7 @@ impl Operation for PutSecretValue {
         let (place, secret) = store.find_live(&call.place, &self.secret_id.unwrap_or_default(), call.now)?;
         let stages = self.version_stages.unwrap_or_else(|| vec![CURRENT.to_owned()]);
 
-        let changed = add_version(secret, &token, value, &stages, call.now)?;
+        let (changed, event) = add_version(secret, &token, value, &stages, call.now)?.unzip();
         let secret = changed.as_ref().unwrap_or(secret);
         let output = Put {
             arn: secret.arn.clone(),
@@ -67,11 +69,12 @@ impl Operation for PutSecretValue {
             version_id: token,
         };
         let changes = changed.map(|secret| Change::Put(place, Arc::new(secret)));
-        Ok(Done { output, changes: Vec::from_iter(changes) })
+        Ok(Done::with(output, Vec::from_iter(changes)).telling(event.flatten()))
     }
 }
 
-/// The secret with one more version under `token`, or `None` if that version is there already.
+/// The secret with one more version under `token`, and what that means for a rotation under way; or `None` if that version
+/// is there already.
 ///
 /// The same token with the same value is ignored, labels included; with another value it is an error. A
 /// version a rotation has reserved gets its value here.
@@ -81,7 +84,7 @@ pub(super) fn add_version(
     value: SecretValue,
     stages: &[String],
     now: Timestamp,
-) -> Result<Option<Secret>, ServiceError> {
+) -> Result<Option<(Secret, Option<Event>)>, ServiceError> {
     let mut secret = secret.clone();
     // "If this operation creates the first version for the secret then Secrets Manager automatically attaches
     // the staging label AWSCURRENT" (API reference, PutSecretValue).
@@ -101,7 +104,8 @@ pub(super) fn add_version(
     let first = is_first.then_some(CURRENT);
     labels::attach_all(&mut secret.versions, token, stages.iter().map(String::as_str).chain(first));
     labels::check_quota(&secret.versions)?;
+    let event = progress::value_stored(&mut secret, token, now);
     secret.changed = now;
     secret.drop_old_versions(now);
-    Ok(Some(secret))
+    Ok(Some((secret, event)))
 }

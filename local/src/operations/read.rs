@@ -54,7 +54,7 @@ impl Operation for GetSecretValue {
         let version = select(secret, id, stage)?;
         let output = ValueEntry::new(secret, version).ok_or_else(|| missing(id, stage))?;
         let change = note_access(place, secret, &version.id, call.now);
-        Ok(Done { output, changes: Vec::from_iter(change) })
+        Ok(Done::with(output, Vec::from_iter(change)))
     }
 }
 

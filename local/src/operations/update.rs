@@ -49,11 +49,11 @@ impl Operation for UpdateSecret {
         let (place, secret) = store.find_live(&call.place, &self.secret_id.unwrap_or_default(), call.now)?;
 
         let version_id = value.is_some().then(|| token.clone());
-        let mut secret = match value {
-            Some(value) => add_version(secret, &token, value, &[CURRENT.to_owned()], call.now)?
-                .unwrap_or_else(|| secret.as_ref().clone()),
-            None => secret.as_ref().clone(),
+        let added = match value {
+            Some(value) => add_version(secret, &token, value, &[CURRENT.to_owned()], call.now)?,
+            None => None,
         };
+        let (mut secret, event) = added.unwrap_or_else(|| (secret.as_ref().clone(), None));
         for (field, given) in [
             (&mut secret.description, self.description),
             (&mut secret.kms_key_id, self.kms_key_id),
@@ -65,6 +65,6 @@ impl Operation for UpdateSecret {
         }
         secret.changed = call.now;
         let output = Updated { arn: secret.arn.clone(), name: secret.name.clone(), version_id };
-        Ok(Done::changing(output, Change::Put(place, Arc::new(secret))))
+        Ok(Done::changing(output, Change::Put(place, Arc::new(secret))).telling(event))
     }
 }

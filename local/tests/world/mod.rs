@@ -4,7 +4,7 @@
 
 use rand::SeedableRng;
 use rand::rngs::StdRng;
-use secretcache_local::{Call, ErrorCode, Place, ServiceError, Store, Timestamp, execute};
+use secretcache_local::{Call, ErrorCode, Functions, Place, ServiceError, Store, Timestamp, execute};
 use serde_json::{Value, json};
 
 /// What an operation answers.
@@ -32,7 +32,8 @@ impl World {
 
     /// Runs an operation and applies its changes, as the server does.
     pub(crate) fn call(&mut self, operation: &str, parameters: Value) -> Answer {
-        let mut call = Call { now: self.now, place: self.place.clone(), random: &mut self.random };
+        let (now, place) = (self.now, self.place.clone());
+        let mut call = Call { now, place, random: &mut self.random, functions: Functions::default() };
         let outcome = execute(&self.store, &mut call, operation, parameters.to_string().as_bytes())?;
         for change in outcome.changes {
             self.store.apply(change, self.now);

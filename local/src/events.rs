@@ -1,0 +1,136 @@
+//! What happens to rotations, in the words of the service's own events.
+//!
+//! "Secrets Manager generates CloudTrail log entries" of these names (user guide, "Secrets Manager events"). Nothing in
+//! them is secret.
+
+use std::collections::VecDeque;
+use std::fmt;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use serde::Serialize;
+
+use crate::options::Log;
+use crate::secret::Secret;
+use crate::time::Timestamp;
+
+/// Something that happened to a rotation.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[non_exhaustive]
+pub struct Event {
+    /// When.
+    pub time: Timestamp,
+    /// What.
+    pub event: EventName,
+    /// The secret's ARN.
+    pub secret_arn: String,
+    /// The secret's name.
+    pub secret_name: String,
+    /// The version being rotated in.
+    pub version_id: String,
+    /// The step that failed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub step: Option<&'static str>,
+    /// The reason, or what else a person should know.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub message: Option<String>,
+    /// When the whole rotation is tried again.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub retry_at: Option<Timestamp>,
+}
+
+/// The names of the service's events.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub enum EventName {
+    /// A rotation began, by request or by schedule.
+    RotationStarted,
+    /// The new version is current.
+    RotationSucceeded,
+    /// A step failed.
+    RotationFailed,
+    /// A version was made by hand meanwhile, or the label taken away.
+    RotationAbandoned,
+    /// `RotateImmediately` was false: the configuration is tested.
+    TestRotationStarted,
+    /// testSecret succeeded.
+    TestRotationSucceeded,
+    /// testSecret failed.
+    TestRotationFailed,
+}
+
+impl Event {
+    pub(crate) fn new(event: EventName, secret: &Secret, version_id: &str, time: Timestamp) -> Self {
+        Self {
+            time,
+            event,
+            secret_arn: secret.arn.clone(),
+            secret_name: secret.name.clone(),
+            version_id: version_id.to_owned(),
+            step: None,
+            message: None,
+            retry_at: None,
+        }
+    }
+
+    pub(crate) fn because(mut self, message: impl Into<String>) -> Self {
+        self.message = Some(message.into()).filter(|message| !message.is_empty());
+        self
+    }
+}
+
+/// One line for people.
+impl fmt::Display for Event {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { event, secret_name, version_id, .. } = self;
+        write!(f, "{event:?} {secret_name} version {version_id}")?;
+        if let Some(step) = self.step {
+            write!(f, " in {step}")?;
+        }
+        if let Some(message) = &self.message {
+            write!(f, ": {message}")?;
+        }
+        if let Some(retry_at) = self.retry_at {
+            write!(f, " (again in {} s)", (retry_at.millis() - self.time.millis()) / 1000)?;
+        }
+        Ok(())
+    }
+}
+
+/// The latest events, and the log that gets each as a line.
+#[derive(Debug, Default)]
+pub(crate) struct Events {
+    latest: Mutex<VecDeque<Event>>,
+    log: Option<Log>,
+}
+
+impl Events {
+    pub(crate) fn new(log: Option<Log>) -> Self {
+        Self { latest: Mutex::default(), log }
+    }
+
+    pub(crate) fn record(&self, event: Event) {
+        if let Some(log) = &self.log {
+            log.line(&event.to_string());
+        }
+        let mut latest = self.latest();
+        latest.push_back(event);
+        while latest.len() > KEPT {
+            latest.pop_front();
+        }
+    }
+
+    /// Oldest first.
+    pub(crate) fn all(&self) -> Vec<Event> {
+        self.latest().iter().cloned().collect()
+    }
+
+    pub(crate) fn forget(&self) {
+        self.latest().clear();
+    }
+
+    fn latest(&self) -> MutexGuard<'_, VecDeque<Event>> {
+        self.latest.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+const KEPT: usize = 1000;

@@ -1,0 +1,184 @@
+//! RotateSecret and CancelRotateSecret.
+
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use super::{Call, Done, Operation};
+use crate::error::{ErrorCode, ServiceError};
+use crate::rotation::{Purpose, Rotation, RotationRules, progress};
+use crate::secret::{Secret, Tag};
+use crate::store::{Change, Store};
+use crate::validate::{Constraints, client_request_token};
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub(super) struct RotateSecret {
+    secret_id: Option<String>,
+    client_request_token: Option<String>,
+    #[serde(rename = "RotationLambdaARN")]
+    rotation_lambda_arn: Option<String>,
+    rotation_rules: Option<RotationRules>,
+    external_secret_rotation_metadata: Option<Vec<Tag>>,
+    external_secret_rotation_role_arn: Option<String>,
+    rotate_immediately: Option<bool>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "PascalCase")]
+pub(super) struct Rotated {
+    #[serde(rename = "ARN")]
+    arn: String,
+    name: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    version_id: Option<String>,
+}
+
+impl Operation for RotateSecret {
+    type Output = Rotated;
+
+    fn run(mut self, store: &Store, call: &mut Call<'_>) -> Result<Done<Rotated>, ServiceError> {
+        self.check()?;
+        let token = client_request_token(self.client_request_token.take())?;
+        let id = self.secret_id.take().unwrap_or_default();
+        let (place, secret) = store.find_live(&call.place, &id, call.now)?;
+        let known = secret.rotation.as_ref();
+        if known.is_some_and(|rotation| rotation.last_token.as_ref() == Some(&token)) {
+            return Ok(Done::reading(Rotated::new(secret, Some(token))));
+        }
+        check_token(secret, &token)?;
+
+        let is_immediate = self.rotate_immediately.unwrap_or(true);
+        let rotation = self.configured(known, call)?;
+        let purpose = if is_immediate { Purpose::Rotate } else { Purpose::Test };
+        let mut secret = secret.as_ref().clone();
+        secret.changed = call.now;
+        if rotation.function.is_none() {
+            if is_immediate {
+                return Err(ServiceError::new(
+                    ErrorCode::UnsupportedOperation,
+                    "secretcache local reaches no partner that could rotate a managed external secret. With \
+                     RotateImmediately=false it keeps the configuration.",
+                ));
+            }
+            secret.rotation = Some(rotation);
+            let output = Rotated::new(&secret, None);
+            return Ok(Done::changing(output, Change::Put(place, Arc::new(secret))));
+        }
+        // The label was taken from the version by hand, else the call would have been refused.
+        let abandoned = progress::abandon(&mut secret, "AWSPENDING was taken from the version", call.now);
+        secret.rotation = Some(Rotation { last_token: Some(token.clone()), underway: None, ..rotation });
+        let started = progress::begin(&mut secret, &token, purpose, call.now);
+        crate::labels::check_quota(&secret.versions)?;
+        let output = Rotated::new(&secret, Some(token));
+        let done = Done::changing(output, Change::Put(place, Arc::new(secret)));
+        Ok(done.telling(abandoned.into_iter().chain([started])))
+    }
+}
+
+impl RotateSecret {
+    fn check(&self) -> Result<(), ServiceError> {
+        let mut constraints = Constraints::default()
+            .secret_id(self.secret_id.as_ref())
+            .length("rotationLambdaARN", self.rotation_lambda_arn.as_deref(), 0, 2048)
+            .length(
+                "externalSecretRotationRoleArn",
+                self.external_secret_rotation_role_arn.as_deref(),
+                20,
+                2048,
+            );
+        for item in self.external_secret_rotation_metadata.iter().flatten() {
+            constraints = constraints
+                .length("externalSecretRotationMetadata.member.key", Some(&item.key), 1, 256)
+                .length("externalSecretRotationMetadata.member.value", Some(&item.value), 1, 2048);
+        }
+        constraints.check()?;
+        self.rotation_rules.as_ref().map_or(Ok(()), RotationRules::check)
+    }
+
+    /// The configuration after this request: "If you don't include the configuration parameters, the operation starts a
+    /// rotation with the values already stored in the secret" (API reference, RotateSecret).
+    fn configured(self, known: Option<&Rotation>, call: &Call<'_>) -> Result<Rotation, ServiceError> {
+        let mut rotation = known.cloned().unwrap_or_default();
+        let was_enabled = std::mem::replace(&mut rotation.enabled, true);
+        if let Some(function) = self.rotation_lambda_arn.filter(|function| !function.is_empty()) {
+            rotation.function = Some(function);
+        }
+        if let Some(metadata) = self.external_secret_rotation_metadata {
+            rotation.external_metadata = Some(metadata);
+        }
+        if let Some(role) = self.external_secret_rotation_role_arn {
+            rotation.external_role = Some(role);
+        }
+        let has_new_rules = self.rotation_rules.is_some();
+        rotation.rules = self.rotation_rules.or(rotation.rules);
+        if has_new_rules || !was_enabled {
+            rotation.reschedule(call.now);
+        }
+        match &rotation.function {
+            Some(function) if call.functions.can_invoke(function) => Ok(rotation),
+            Some(_) => Err(ServiceError::new(
+                ErrorCode::AccessDenied,
+                "Secrets Manager cannot invoke the specified Lambda function. secretcache local itself does what AWS's \
+                 rotation functions for PostgreSQL, MariaDB, MySQL and ElastiCache do, by their names (such as \
+                 SecretsManagerRDSPostgreSQLRotationSingleUser); to invoke any other function, start it with \
+                 --lambda-endpoint URL.",
+            )),
+            None if rotation.external_metadata.is_some() || rotation.external_role.is_some() => Ok(rotation),
+            None => Err(no_function()),
+        }
+    }
+}
+
+/// Refuses what would overtake another rotation or rewrite a version.
+fn check_token(secret: &Secret, token: &str) -> Result<(), ServiceError> {
+    // "If the AWSPENDING staging label is present but not attached to the same version as AWSCURRENT, then any later
+    // invocation of RotateSecret assumes that a previous rotation request is still in progress and returns an error"
+    // (API reference, RotateSecret).
+    if progress::unfinished(secret).is_some() {
+        return Err(ServiceError::invalid_request(
+            "A previous rotation isn't complete. That rotation will be reattempted.",
+        ));
+    }
+    if secret.version(token).is_some() {
+        return Err(ServiceError::invalid_request(format!(
+            "You can't use ClientRequestToken {token} because that value is already in use for a version of secret {}.",
+            secret.arn
+        )));
+    }
+    Ok(())
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub(super) struct CancelRotateSecret {
+    secret_id: Option<String>,
+}
+
+impl Operation for CancelRotateSecret {
+    type Output = Rotated;
+
+    fn run(self, store: &Store, call: &mut Call<'_>) -> Result<Done<Rotated>, ServiceError> {
+        Constraints::default().secret_id(self.secret_id.as_ref()).check()?;
+        let id = self.secret_id.unwrap_or_default();
+        let (place, secret) = store.find_live(&call.place, &id, call.now)?;
+        if secret.rotation.is_none() {
+            return Err(no_function());
+        }
+        let mut secret = secret.as_ref().clone();
+        let version = progress::cancel(&mut secret);
+        secret.changed = call.now;
+        let output = Rotated::new(&secret, version);
+        Ok(Done::changing(output, Change::Put(place, Arc::new(secret))))
+    }
+}
+
+impl Rotated {
+    fn new(secret: &Secret, version_id: Option<String>) -> Self {
+        Self { arn: secret.arn.clone(), name: secret.name.clone(), version_id }
+    }
+}
+
+fn no_function() -> ServiceError {
+    ServiceError::invalid_request("No Lambda rotation function ARN is associated with this secret.")
+}

@@ -1,0 +1,186 @@
+//! Runs the rotations that are due: those asked for, those whose window has opened, those that failed before.
+
+use std::collections::HashMap;
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use secretcache_rotation::Step;
+use tokio::task::{Id, JoinSet};
+use uuid::Uuid;
+
+use super::functions::{Invocation, Invoker};
+use super::store::EngineStore;
+use super::{Purpose, Rotation, progress};
+use crate::arn::Place;
+use crate::engine::Engine;
+use crate::error::ServiceError;
+use crate::events::Event;
+use crate::secret::Secret;
+use crate::store::Store;
+use crate::time::Timestamp;
+
+/// Runs rotations until it is dropped. Each secret has one at a time.
+pub(crate) async fn run(engine: Arc<Engine>, invoker: Arc<Invoker>) {
+    let mut jobs = JoinSet::new();
+    let mut running: HashMap<Id, Job> = HashMap::new();
+    loop {
+        // Listening starts before looking, so that nothing is missed in between.
+        let mut woken = pin!(engine.rotations.notified());
+        woken.as_mut().enable();
+        let (due, wait) = engine.look(|store, now| {
+            let is_running = |arn: &str| running.values().any(|job| job.arn == arn);
+            due(store, now, is_running)
+        });
+        for job in due {
+            let task = jobs.spawn(attempt(Arc::clone(&engine), Arc::clone(&invoker), job.clone()));
+            running.insert(task.id(), job);
+        }
+        tokio::select! {
+            () = woken => {}
+            () = tokio::time::sleep(wait) => {}
+            Some(ended) = jobs.join_next_with_id() => {
+                let id = ended.as_ref().map_or_else(|error| error.id(), |(id, ())| *id);
+                let job = running.remove(&id);
+                if let (Some(job), Err(_)) = (job, ended) {
+                    let failed = |secret: &mut Secret, now| {
+                        let token = secret.rotation.as_ref()?.underway.as_ref()?.token.clone();
+                        progress::failed(secret, &token, "createSecret", "it stopped by a defect of this program", now)
+                    };
+                    keep(&engine, &job, failed).await;
+                }
+            }
+        }
+    }
+}
+
+/// A secret whose rotation is due.
+#[derive(Clone)]
+struct Job {
+    place: Place,
+    arn: String,
+}
+
+/// What is due now, and how long nothing else will be.
+fn due(store: &Store, now: Timestamp, is_running: impl Fn(&str) -> bool) -> (Vec<Job>, Duration) {
+    let mut jobs = Vec::new();
+    let mut next = now.plus_millis(LONGEST_SLEEP.as_millis() as i64);
+    for (place, secret) in store.all().filter(|(_, secret)| !is_running(&secret.arn)) {
+        match secret.rotation.as_ref().filter(|_| !secret.is_deleted()).and_then(due_at) {
+            Some(at) if at <= now => jobs.push(Job { place: place.clone(), arn: secret.arn.clone() }),
+            Some(at) => next = next.min(at),
+            None => {}
+        }
+    }
+    let wait = u64::try_from(next.millis() - now.millis()).unwrap_or_default();
+    (jobs, Duration::from_millis(wait))
+}
+
+/// When a secret's rotation is to be begun or tried again.
+fn due_at(rotation: &Rotation) -> Option<Timestamp> {
+    rotation.function.as_ref().filter(|_| rotation.enabled)?;
+    match &rotation.underway {
+        Some(underway) => underway.due,
+        None => rotation.next.map(|window| window.opens),
+    }
+}
+
+/// What a job works on: fixed when it starts.
+struct Work {
+    function: String,
+    token: String,
+    purpose: Purpose,
+}
+
+/// Runs one attempt at a rotation.
+async fn attempt(engine: Arc<Engine>, invoker: Arc<Invoker>, job: Job) {
+    let Some(work) = start(&engine, &job).await else { return };
+    let store = EngineStore { engine: Arc::clone(&engine), place: job.place.clone() };
+    let outcome = steps(&engine, &invoker, &store, &job, &work).await;
+    let end = move |secret: &mut Secret, now| match outcome {
+        Ok(notes) => progress::completed(secret, &work.token, &notes, now),
+        Err((step, why)) => progress::failed(secret, &work.token, step.name(), &why, now),
+    };
+    keep(&engine, &job, end).await;
+}
+
+/// The rotation under way, or the one that begins now because its window has opened.
+async fn start(engine: &Arc<Engine>, job: &Job) -> Option<Work> {
+    let token = Uuid::new_v4().to_string();
+    let begin = move |secret: &mut Secret, now| {
+        let is_begun = secret.rotation.as_ref()?.underway.is_some();
+        // One that was left unfinished bars every other: "That rotation will be reattempted."
+        let token = progress::unfinished(secret).map_or(token, |version| version.id.clone());
+        (!is_begun).then(|| progress::begin(secret, &token, Purpose::Rotate, now))
+    };
+    keep(engine, job, begin).await?;
+    engine.look(|store, _| {
+        let rotation = store.by_arn(&job.place, &job.arn)?.rotation.as_ref()?;
+        let underway = rotation.underway.as_ref()?;
+        let (token, purpose) = (underway.token.clone(), underway.purpose);
+        Some(Work { function: rotation.function.clone()?, token, purpose })
+    })
+}
+
+/// Runs the steps, as long as the rotation is not cancelled or abandoned.
+async fn steps(
+    engine: &Arc<Engine>,
+    invoker: &Invoker,
+    store: &EngineStore,
+    job: &Job,
+    work: &Work,
+) -> Result<String, (Step, String)> {
+    let steps = match work.purpose {
+        Purpose::Rotate => &Step::ALL[..],
+        Purpose::Test => &[Step::TestSecret],
+    };
+    let first = steps.first().copied().unwrap_or(Step::CreateSecret);
+    let prepared = invoker.prepare(&work.function, &job.arn, store).await;
+    let (function, notes) = prepared.map_err(|why| (first, why))?;
+    // "Secrets Manager validates the identity using the token" (API reference, PutSecretValue); here it is only passed.
+    let rotation_token = Uuid::new_v4().to_string();
+    for step in steps {
+        if !is_underway(engine, job, &work.token) {
+            return Err((*step, "it was given up meanwhile".to_owned()));
+        }
+        let invocation = Invocation {
+            step: *step,
+            secret_arn: &job.arn,
+            token: &work.token,
+            rotation_token: &rotation_token,
+        };
+        invoker.run(&function, invocation, store).await.map_err(|why| (*step, why))?;
+    }
+    Ok(notes.join("; "))
+}
+
+fn is_underway(engine: &Engine, job: &Job, token: &str) -> bool {
+    engine.look(|store, _| {
+        let secret = store.by_arn(&job.place, &job.arn).filter(|secret| !secret.is_deleted());
+        let rotation = secret.and_then(|secret| secret.rotation.as_ref());
+        rotation
+            .and_then(|rotation| rotation.underway.as_ref())
+            .is_some_and(|underway| underway.token == token)
+    })
+}
+
+/// Takes a secret from one state to the next and keeps that; `None` if it cannot be kept. What fails for that reason is
+/// still due, and must not be tried again at once.
+async fn keep(
+    engine: &Arc<Engine>,
+    job: &Job,
+    change: impl FnOnce(&mut Secret, Timestamp) -> Option<Event> + Send + 'static,
+) -> Option<()> {
+    let (place, arn) = (job.place.clone(), job.arn.clone());
+    let run = move |engine: &Engine| engine.change_secret(place, &arn, change);
+    let kept: Result<(), ServiceError> = engine.run(run).await;
+    if kept.is_err() {
+        tokio::time::sleep(PAUSE).await;
+    }
+    kept.ok()
+}
+
+/// Clocks of sleeping machines jump; looking costs next to nothing.
+const LONGEST_SLEEP: Duration = Duration::from_secs(60);
+
+const PAUSE: Duration = Duration::from_secs(1);

@@ -1,0 +1,153 @@
+//! The rotation functions: AWS's own, whose work is done here, and those at a Lambda endpoint.
+
+use std::error::Error as _;
+use std::path::Path;
+use std::sync::Arc;
+
+use secretcache_rotation::{
+    Choice, Driver, Engine, Error, Event, RealPause, RotationToken, Rotator, SecretStore, Selector, Settings,
+    Step, Verification, from_function,
+};
+use serde_json::json;
+use zeroize::Zeroizing;
+
+use super::lambda::Lambda;
+use super::options::RotationOptions;
+use super::route::LocalRoute;
+use super::store::EngineStore;
+use crate::operations::Functions;
+use crate::options::StartError;
+
+/// Every rotation function that can be invoked.
+pub(crate) struct Invoker {
+    choice: Choice,
+    settings: Settings,
+    lambda: Option<Lambda>,
+    is_plaintext_on_loopback: bool,
+}
+
+/// One function, ready to run the steps of one rotation.
+pub(super) enum Function<'a> {
+    BuiltIn { rotator: Rotator, settings: &'a Settings },
+    Lambda { lambda: &'a Lambda, arn: &'a str },
+}
+
+/// What one invocation is about.
+pub(super) struct Invocation<'a> {
+    pub(super) step: Step,
+    pub(super) secret_arn: &'a str,
+    pub(super) token: &'a str,
+    pub(super) rotation_token: &'a str,
+}
+
+impl Invoker {
+    pub(crate) fn new(options: &RotationOptions) -> Result<Self, StartError> {
+        let pem = options.authorities.as_deref().map(authorities).transpose()?;
+        let mut choice = Choice::default();
+        choice.verification = match (options.is_plaintext_on_loopback, pem) {
+            (true, pem) => Verification::OffOnLoopback(pem),
+            (false, Some(pem)) => Verification::Authorities(pem),
+            (false, None) => Verification::System,
+        };
+        choice.route = Some(Arc::new(LocalRoute::new(options)));
+        Ok(Self {
+            choice,
+            settings: Settings::default(),
+            lambda: options.lambda_endpoint.as_deref().map(Lambda::new).transpose()?,
+            is_plaintext_on_loopback: options.is_plaintext_on_loopback,
+        })
+    }
+
+    /// Which functions there are.
+    pub(crate) fn functions(&self) -> Functions {
+        if self.lambda.is_some() { Functions::Any } else { Functions::BuiltIn }
+    }
+
+    /// Makes a function ready, and gives what had to be guessed for that.
+    pub(super) async fn prepare<'a>(
+        &'a self,
+        arn: &'a str,
+        secret_arn: &str,
+        store: &EngineStore,
+    ) -> Result<(Function<'a>, Vec<String>), String> {
+        if from_function(arn).is_none() {
+            let lambda = self
+                .lambda
+                .as_ref()
+                .ok_or("there is no Lambda endpoint; start with --lambda-endpoint URL")?;
+            return Ok((Function::Lambda { lambda, arn }, Vec::new()));
+        }
+        let current = store.get(secret_arn, Selector::CURRENT).await.map_err(|error| self.tell(&error))?;
+        let current = current.ok_or("the secret has no AWSCURRENT value")?;
+        let mut choice = self.choice.clone();
+        choice.function = Some(arn.to_owned());
+        let made = Rotator::new(&current.document, &choice).map_err(|error| self.tell(&error))?;
+        let (rotator, notes) = made;
+        Ok((Function::BuiltIn { rotator, settings: &self.settings }, notes))
+    }
+
+    /// Runs one step.
+    pub(super) async fn run(
+        &self,
+        function: &Function<'_>,
+        invocation: Invocation<'_>,
+        store: &EngineStore,
+    ) -> Result<(), String> {
+        let Invocation { step, secret_arn, token, rotation_token } = invocation;
+        match function {
+            Function::BuiltIn { rotator, settings } => {
+                let strategy = rotator.strategy();
+                let engine = Engine {
+                    store,
+                    strategy: strategy.as_ref(),
+                    pause: &RealPause,
+                    settings,
+                    driver: Driver::Service,
+                };
+                let event = Event {
+                    step,
+                    secret_id: secret_arn.to_owned(),
+                    client_request_token: token.to_owned(),
+                    rotation_token: Some(RotationToken::new(rotation_token)),
+                };
+                engine.step(&event).await.map(drop).map_err(|error| self.tell(&error))
+            }
+            Function::Lambda { lambda, arn } => {
+                let event = json!({
+                    "Step": step.name(),
+                    "SecretId": secret_arn,
+                    "ClientRequestToken": token,
+                    "RotationToken": rotation_token,
+                });
+                let event = Zeroizing::new(event.to_string());
+                lambda.invoke(arn, &store.place.region, event.as_bytes().to_vec()).await
+            }
+        }
+    }
+
+    /// An error with its causes, and with what can be done where the causes do not say.
+    fn tell(&self, error: &Error) -> String {
+        let mut text = error.to_string();
+        let mut cause = error.source();
+        while let Some(inner) = cause {
+            let said = inner.to_string();
+            // Many errors say what their cause says.
+            if !text.contains(&said) {
+                text.push_str(": ");
+                text.push_str(&said);
+            }
+            cause = inner.source();
+        }
+        if !self.is_plaintext_on_loopback && (text.contains("TLS") || text.contains("certificate")) {
+            text.push_str(
+                ". Servers are verified: name their authority with --db-ca-file, or speak to those on this machine in \
+                 the clear with --db-plaintext",
+            );
+        }
+        text
+    }
+}
+
+fn authorities(path: &Path) -> Result<String, StartError> {
+    std::fs::read_to_string(path).map_err(|error| StartError::tls(path, error))
+}

@@ -1,0 +1,106 @@
+//! What the operator decides about rotations.
+
+use std::collections::BTreeSet;
+use std::fmt;
+use std::path::PathBuf;
+use std::str::FromStr;
+
+/// Who rotates, and which servers may be touched.
+///
+/// By default rotations reach servers on this machine alone, over verified TLS, and the functions of AWS's own templates
+/// are the only ones there are.
+///
+/// ```
+/// use secretcache_local::RotationOptions;
+///
+/// let mut options = RotationOptions::default();
+/// options.stand_ins.push("checkout.abc123.us-east-1.rds.amazonaws.com:5432=127.0.0.1:54321".parse()?);
+/// options.is_plaintext_on_loopback = true;
+/// # Ok::<(), String>(())
+/// ```
+#[derive(Clone, Debug, Default)]
+#[non_exhaustive]
+pub struct RotationOptions {
+    /// The `http://` URL of an endpoint that runs Lambda functions, for all that are not AWS's templates.
+    pub lambda_endpoint: Option<String>,
+    /// Host names of servers that may be changed although they are not on this machine.
+    pub allowed_hosts: BTreeSet<String>,
+    /// Servers that stand in for others.
+    pub stand_ins: Vec<StandIn>,
+    /// A PEM file with the only authorities trusted to vouch for servers; `None` trusts those that the system trusts.
+    pub authorities: Option<PathBuf>,
+    /// Whether servers at loopback addresses are spoken to without TLS, unless the secret says `"ssl": true`.
+    pub is_plaintext_on_loopback: bool,
+}
+
+/// A server that is spoken to in place of the one that secrets name. Its certificate must be for that other one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StandIn {
+    /// The server in secrets.
+    pub named: ServerName,
+    /// The server in its place.
+    pub real: ServerName,
+}
+
+/// A host and a port.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ServerName {
+    /// A name or an address.
+    pub host: String,
+    /// The port.
+    pub port: u16,
+}
+
+/// `HOST:PORT=HOST:PORT`.
+impl FromStr for StandIn {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let (named, real) = text.split_once('=').ok_or("it is not of the form HOST:PORT=HOST:PORT")?;
+        Ok(Self { named: named.parse()?, real: real.parse()? })
+    }
+}
+
+/// `HOST:PORT`, with an IPv6 address in brackets.
+impl FromStr for ServerName {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let wrong = || format!("{text:?} is not of the form HOST:PORT");
+        let (host, port) = text.rsplit_once(':').ok_or_else(wrong)?;
+        let bare = host.strip_prefix('[').and_then(|host| host.strip_suffix(']'));
+        if host.is_empty() || (bare.is_none() && host.contains(':')) {
+            return Err(wrong());
+        }
+        let port = port.parse().ok().filter(|port| *port > 0).ok_or_else(wrong)?;
+        Ok(Self { host: bare.unwrap_or(host).to_owned(), port })
+    }
+}
+
+impl fmt::Display for ServerName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.host.contains(':') {
+            write!(f, "[{}]:{}", self.host, self.port)
+        } else {
+            write!(f, "{}:{}", self.host, self.port)
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn stand_ins_are_read_as_they_are_written() {
+        let stand_in: StandIn = "db.example:5432=[::1]:15432".parse().unwrap();
+        assert_eq!(
+            (stand_in.named.to_string(), stand_in.real.to_string()),
+            ("db.example:5432".into(), "[::1]:15432".into())
+        );
+        assert_eq!(stand_in.real.host, "::1");
+        for wrong in ["", "a:1", "a=b", "a:1=b", "a:1=:2", "a:1=b:0", "a:1=b:x", "a:1=::1:5", "a:1=b:70000"] {
+            assert!(wrong.parse::<StandIn>().is_err(), "{wrong}");
+        }
+    }
+}
