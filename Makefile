@@ -16,7 +16,8 @@ help: ## List these commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 demo: ## See a Python program get a changed secret without a restart, on this machine alone
-	@$(STEP) 1/3 "installing boto3, the aws command line and AWS's own cache" $(MAKE) venv-tests venv-official
+	@$(STEP) 1/3 "installing boto3, the aws command line, AWS's own cache and PostgreSQL" \
+		$(MAKE) venv-tests venv-official venv-databases
 	@$(STEP) 2/3 "building (the first time some minutes, most of them the AWS SDK)" $(MAKE) build
 	@$(STEP) 3/3 "running the demo" $(VENV)/tests/bin/python tests/demo/demo.py --official $(VENV)/official/bin/python
 

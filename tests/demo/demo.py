@@ -14,6 +14,7 @@ from pathlib import Path
 HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent / "tools"))
 
+import rotation  # noqa: E402
 from endpoint import Endpoint  # noqa: E402
 from watcher import Watcher, fingerprint  # noqa: E402
 
@@ -26,13 +27,13 @@ def main() -> None:
     arguments = argparse.ArgumentParser(description=__doc__)
     arguments.add_argument("--official", required=True, help="a Python that has AWS's own library")
     official = arguments.parse_args().official
-    with Endpoint() as endpoint:
+    with rotation.Database() as database, Endpoint("debug", "--control", *database.stands_in) as endpoint:
         os.environ.update(endpoint.environment)
         os.environ["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-        show(endpoint, official)
+        show(endpoint, database, official)
 
 
-def show(endpoint: Endpoint, official: str) -> None:
+def show(endpoint: Endpoint, database: rotation.Database, official: str) -> None:
     title("A Secrets Manager endpoint on this machine")
     say(f"secretcache local, at {endpoint.url}")
 
@@ -70,6 +71,10 @@ def show(endpoint: Endpoint, official: str) -> None:
     theirs = json.loads(run(official, str(HERE / "measure.py")))
     say(f"{theirs['reads']:,} reads, {duration(theirs['hit'])} each")
 
+    title("The password rotates twice while both libraries' users open connections all the time")
+    database.set_password(credentials["username"], json.loads(value)["password"])
+    outcome = rotation.act(database, endpoint.url, SECRET, interval=INTERVAL, official=official, say=say)
+
     title("Summary")
     row("reads served", f"{reads:,}")
     row("calls to Secrets Manager", f"{calls}, so {reads - calls:,} calls saved")
@@ -77,6 +82,9 @@ def show(endpoint: Endpoint, official: str) -> None:
     row("slowest read while the secret changed", duration(max(watcher.slowest for watcher in watchers)))
     row("a read from the cache", f"{duration(ours['hit'])}, with AWS's library {duration(theirs['hit'])}")
     row("that is", f"{theirs['hit'] / ours['hit']:,.0f} times faster")
+    for band in (outcome.ours, outcome.official):
+        row(f"rotations, with {band.name}", f"{len(band.attempts):,} connections, {band.failures:,} refused")
+    row("drawn in", str(outcome.picture.relative_to(Path.cwd())))
 
 
 def drop_in() -> Callable[[], str | None]:
