@@ -356,6 +356,14 @@ impl Cache {
         }
     }
 
+    /// Whether a connection that was made with this version should be replaced when it is not in use: another version
+    /// is current, or the resource has refused this one and takes another. For pools, at each check-in.
+    pub fn is_outdated(&self, id: &str, version_id: &str) -> bool {
+        let state = self.0.lock();
+        let record = state.by_name.get(id).and_then(|record_id| state.records.get(record_id));
+        record.and_then(Record::login_version).is_some_and(|preferred| preferred != version_id)
+    }
+
     /// Forgets a secret with all its versions. Requests under way still answer those who wait, but are not kept.
     pub fn invalidate(&self, id: &str) {
         let mut state = self.0.lock();
@@ -401,6 +409,7 @@ impl Cache {
             evictions: counters.evictions,
             api_calls: counters.api_calls.clone(),
             failures: counters.failures.clone(),
+            logins: counters.logins,
             secrets,
         }
     }

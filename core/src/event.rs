@@ -48,6 +48,16 @@ pub enum Event {
         /// The failure.
         error: Error,
     },
+    /// A login succeeded with another version than the current one, as it does while a rotation is between its steps.
+    /// If it goes on, the current version is broken. Told with every such login; logs say it once a minute.
+    OtherVersion {
+        /// The id the secret is asked for with.
+        secret_id: Arc<str>,
+        /// The staging label of the version that logged in.
+        version_stage: &'static str,
+        /// Its id.
+        version_id: String,
+    },
 }
 
 impl Event {
@@ -56,7 +66,8 @@ impl Event {
         match self {
             Self::NewVersion { secret_id, .. }
             | Self::Stale { secret_id, .. }
-            | Self::Error { secret_id, .. } => secret_id,
+            | Self::Error { secret_id, .. }
+            | Self::OtherVersion { secret_id, .. } => secret_id,
         }
     }
 }
@@ -79,6 +90,13 @@ impl fmt::Display for Event {
             }
             Self::Error { secret_id, error } => {
                 write!(f, "secret {secret_id:?} could not be fetched: {error}")
+            }
+            Self::OtherVersion { secret_id, version_stage, version_id } => {
+                write!(
+                    f,
+                    "connected with the {version_stage} version {version_id} of secret {secret_id:?}; outside a \
+                     rotation this means that its current version does not log in"
+                )
             }
         }
     }

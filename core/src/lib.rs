@@ -77,7 +77,7 @@ pub use plan::{Next, Plan, Tried};
 pub use secret::{Fetched, Secret, Slot, Value};
 #[cfg(feature = "aws")]
 pub use source::{Batch, BoxFuture, MOST_IN_BATCH, SecretSource};
-pub use stats::{Operation, SecretStatus, Stats};
+pub use stats::{LoginStats, Operation, SecretStatus, Stats};
 pub use ticket::Ticket;
 pub use time::{Coarse, Now};
 pub use watch::{Watch, Watches};

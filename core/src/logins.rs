@@ -41,7 +41,7 @@ impl Logins {
 
     /// The resource refused this version.
     pub(crate) fn reject(&mut self, version_id: &str, now: Now) {
-        if self.accepted.as_deref() == Some(version_id) {
+        if self.is_accepted(version_id) {
             self.accepted = None;
         }
         let known = self.rejected.iter().position(|rejected| &*rejected.version_id == version_id);
@@ -57,8 +57,13 @@ impl Logins {
         }
     }
 
+    /// The version that the resource took last, if it has not refused it since.
+    pub(crate) fn accepted(&self) -> Option<&str> {
+        self.accepted.as_deref()
+    }
+
     pub(crate) fn is_accepted(&self, version_id: &str) -> bool {
-        self.accepted.as_deref() == Some(version_id)
+        self.accepted() == Some(version_id)
     }
 
     /// Whether the resource refused this version, and has not taken it since.

@@ -14,6 +14,7 @@ use std::time::Duration;
 
 use crate::cache::Cache;
 use crate::error::{Error, ErrorKind, Retry};
+use crate::event::Event;
 use crate::id::{AWSCURRENT, AWSPENDING, AWSPREVIOUS, Selector};
 use crate::logins::{Logins, REFRESH_EVERY};
 use crate::secret::Secret;
@@ -50,6 +51,8 @@ pub struct Plan {
     rounds: u32,
     /// Which stages this round has asked the source for.
     done: Vec<bool>,
+    /// The staging label of the version that is being tried.
+    trying: &'static str,
     tried: Vec<Tried>,
     last_error: Option<Error>,
 }
@@ -62,11 +65,17 @@ pub struct Tried {
     pub version_stage: &'static str,
     /// Its id.
     pub version_id: String,
+    /// How often, by this plan.
+    pub times: u32,
 }
 
 impl fmt::Display for Tried {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} {}", self.version_stage, self.version_id)
+        write!(f, "{} {}", self.version_stage, self.version_id)?;
+        if self.times > 1 {
+            write!(f, ", {} times", self.times)?;
+        }
+        Ok(())
     }
 }
 
@@ -99,6 +108,7 @@ impl Plan {
             deadline: now.plus(timeout),
             rounds: 0,
             done: vec![false; stages.len()],
+            trying: AWSCURRENT,
             tried: Vec::new(),
             last_error: None,
         }
@@ -106,6 +116,19 @@ impl Plan {
 
     /// What to do next.
     pub fn next(&mut self, now: Now) -> Next {
+        let next = self.decide(now);
+        if let Next::Try(_, stage) = next {
+            self.trying = stage;
+        }
+        next
+    }
+
+    /// How long the plan may still take. A login that hangs should be given up then.
+    pub fn remaining(&self, now: Now) -> Duration {
+        now.until(&self.deadline)
+    }
+
+    fn decide(&mut self, now: Now) -> Next {
         if now.until(&self.deadline).is_zero() {
             return Next::Stop;
         }
@@ -180,21 +203,38 @@ impl Plan {
         }
     }
 
-    /// The resource took this version.
+    /// The resource took this version. A login with anything but `AWSCURRENT` is counted and told of
+    /// ([`Event::OtherVersion`]): if it goes on, the current version is broken.
     pub fn accepted(&mut self, secret: &Secret) {
-        if let Some(version_id) = secret.version_id() {
-            self.with_logins(|logins| logins.accept(version_id));
+        let version_id = secret.version_id().unwrap_or_default();
+        self.with_logins(|logins| logins.accept(version_id));
+        let is_other = self.trying != AWSCURRENT;
+        let mut state = self.shared.lock();
+        let logins = &mut state.counters.logins;
+        logins.accepted += 1;
+        logins.with_other_version += u64::from(is_other);
+        drop(state);
+        if is_other {
+            self.shared.tell(&[Event::OtherVersion {
+                secret_id: self.id.as_ref().into(),
+                version_stage: self.trying,
+                version_id: version_id.to_owned(),
+            }]);
         }
     }
 
     /// The resource refused this version.
     pub fn rejected(&mut self, secret: &Secret, version_stage: &'static str, now: Now) {
-        let version_id = secret.version_id().unwrap_or_default().to_owned();
-        self.with_logins(|logins| logins.reject(&version_id, now));
-        self.tried.push(Tried { version_stage, version_id });
+        let version_id = secret.version_id().unwrap_or_default();
+        self.with_logins(|logins| logins.reject(version_id, now));
+        self.shared.lock().counters.logins.rejected += 1;
+        match self.tried.iter_mut().find(|tried| tried.version_id == version_id) {
+            Some(tried) => tried.times += 1,
+            None => self.tried.push(Tried { version_stage, version_id: version_id.to_owned(), times: 1 }),
+        }
     }
 
-    /// The versions that were refused so far.
+    /// The versions that were refused so far, each once.
     pub fn tried(&self) -> &[Tried] {
         &self.tried
     }

@@ -12,6 +12,7 @@ use crate::id::{OwnedSelector, Selector};
 use crate::logins::Logins;
 use crate::policy::{self, Facts};
 use crate::secret::Secret;
+use crate::stats::LoginStats;
 use crate::time::Now;
 use crate::watch::Watches;
 
@@ -41,6 +42,7 @@ pub(crate) struct Counters {
     pub(crate) evictions: u64,
     pub(crate) api_calls: BTreeMap<&'static str, u64>,
     pub(crate) failures: BTreeMap<&'static str, u64>,
+    pub(crate) logins: LoginStats,
 }
 
 /// One secret, under every id it is known by.
@@ -187,6 +189,13 @@ impl Record {
         let out = out.map(|place| self.lines.remove(place));
         self.lines.push(Line::new(selector.into()));
         (self.lines.len() - 1, out)
+    }
+
+    /// The version that a login would try first and may count on: the current one unless it was refused, then the one
+    /// that the resource took last.
+    pub(crate) fn login_version(&self) -> Option<&str> {
+        let current = self.line(Selector::CURRENT)?.secret.as_ref()?.version_id()?;
+        if self.logins.is_rejected(current) { self.logins.accepted() } else { Some(current) }
     }
 
     pub(crate) fn secrets(&self) -> impl Iterator<Item = &Secret> {

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use secretcache::{
     AWSCURRENT, AWSPENDING, AWSPREVIOUS, BoxFuture, ConnectError, Credential, Description, Error, ErrorKind,
-    Fetched, SecretCache, SecretSource, Selector,
+    Event, Fetched, SecretCache, SecretSource, Selector,
 };
 
 /// A secret and the database it logs in to.
@@ -202,6 +202,82 @@ fn a_login_that_is_truly_wrong_fails_in_time_and_without_hammering() {
         assert!(world.logins <= 5, "{world:?}");
         assert!(world.calls <= 3, "{world:?}");
     });
+}
+
+#[test]
+fn a_login_that_hangs_is_dropped_when_the_time_is_up() {
+    let world = Shared::new("v-0");
+    let connecting = async {
+        let cache = world.cache();
+        let connect = cache.connect("db").timeout(Duration::from_millis(50));
+        connect.run(async |_| std::future::pending::<Result<(), Refused>>().await, is_rejected).await
+    };
+    let mut connecting = Box::pin(connecting);
+    let result = secretcache::wait_for(&mut connecting, None).unwrap();
+    let Err(ConnectError::Secret(error)) = result else { panic!("{result:?}") };
+    assert_eq!(error.kind(), ErrorKind::Timeout);
+    assert!(error.to_string().contains("v-0"), "{error}");
+}
+
+#[test]
+fn a_callback_may_use_the_cache_it_was_called_by() {
+    let world = Shared::new("v-0");
+    let cache = world.cache();
+    let inner = |_: &Credential| cache.connect("db").wait(|credential| world.log_in(credential), is_rejected);
+    let outer = cache.connect("db").wait(
+        |credential| {
+            cache.get("db").wait().unwrap();
+            inner(credential).map_err(|_| Refused::Network)
+        },
+        is_rejected,
+    );
+    outer.unwrap();
+}
+
+#[test]
+fn a_connection_is_outdated_once_another_version_is_known_to_work() {
+    let world = Shared::new("v-0");
+    let cache = world.cache();
+    let connect = || cache.connect("db").wait(|credential| world.log_in(credential), is_rejected).unwrap();
+    connect();
+    assert!(!cache.is_outdated("db", "v-0"));
+    world.with(|world| {
+        world.labels.insert(AWSPENDING, "v-1".into());
+        world.password = "v-1".into();
+    });
+    // Nobody knows yet.
+    assert!(!cache.is_outdated("db", "v-0"));
+    connect();
+    assert!(cache.is_outdated("db", "v-0") && !cache.is_outdated("db", "v-1"));
+    world.with(|world| {
+        world.labels.remove(AWSPENDING);
+        world.labels.insert(AWSCURRENT, "v-1".into());
+    });
+    cache.refresh_wait("db").unwrap();
+    assert!(cache.is_outdated("db", "v-0") && !cache.is_outdated("db", "v-1"));
+}
+
+#[test]
+fn logins_are_counted_and_those_with_another_version_told() {
+    let world = Shared::new("v-0");
+    let cache = world.cache();
+    let told = Arc::new(Mutex::new(Vec::new()));
+    let sink = Arc::clone(&told);
+    cache.on_event(move |event| {
+        if let Event::OtherVersion { .. } = event {
+            sink.lock().unwrap().push(event.to_string());
+        }
+    });
+    let connect = || cache.connect("db").wait(|credential| world.log_in(credential), is_rejected).unwrap();
+    connect();
+    world.with(|world| {
+        world.labels.insert(AWSPENDING, "v-1".into());
+        world.password = "v-1".into();
+    });
+    connect();
+    let logins = cache.stats().logins;
+    assert_eq!((logins.accepted, logins.with_other_version, logins.rejected), (2, 1, 1));
+    assert!(told.lock().unwrap()[0].contains("AWSPENDING version v-1"), "{told:?}");
 }
 
 #[test]

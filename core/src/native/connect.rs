@@ -2,6 +2,9 @@
 
 use std::error::Error as StdError;
 use std::fmt;
+use std::future::poll_fn;
+use std::pin::pin;
+use std::task::Poll;
 use std::time::Duration;
 
 use super::clock::SystemClock;
@@ -9,7 +12,7 @@ use super::secret_cache::{SecretCache, forbid_own_thread};
 use super::{runtime, wait};
 use crate::credential::Credential;
 use crate::error::{Error, ErrorKind};
-use crate::id::{AWSCURRENT, Selector};
+use crate::id::Selector;
 use crate::plan::{Next, Plan, Tried};
 
 /// A connection to be made with a credential that may be rotating: see [`SecretCache::connect`].
@@ -39,7 +42,8 @@ impl<'a> Connect<'a> {
         self
     }
 
-    /// Connects, on any executor. `is_rejected` tells an error that means "this login is refused" from all others.
+    /// Connects, on any executor. `is_rejected` tells an error that means "this login is refused" from all others. A
+    /// login that has not ended when the time is up is dropped.
     ///
     /// # Errors
     ///
@@ -51,22 +55,23 @@ impl<'a> Connect<'a> {
     ) -> Result<C, ConnectError<E>> {
         let Self { cache, id, timeout, stages } = self;
         let mut plan = cache.plan(id, stages, timeout).map_err(ConnectError::Secret)?;
-        let mut last = None;
+        let (mut last, mut hung) = (None, None);
         loop {
             match plan.next(SystemClock::now()) {
                 Next::Try(secret, stage) => {
                     let credential = Credential::new(secret, stage).map_err(ConnectError::Secret)?;
-                    match connect(&credential).await {
-                        Ok(connection) => {
+                    let remaining = plan.remaining(SystemClock::now());
+                    match within(remaining, connect(&credential)).await {
+                        Some(Ok(connection)) => {
                             plan.accepted(credential.secret());
-                            note_stage(id, stage);
                             return Ok(connection);
                         }
-                        Err(error) if is_rejected(&error) => {
+                        Some(Err(error)) if is_rejected(&error) => {
                             plan.rejected(credential.secret(), stage, SystemClock::now());
                             last = Some(error);
                         }
-                        Err(error) => return Err(ConnectError::Resource(error)),
+                        Some(Err(error)) => return Err(ConnectError::Resource(error)),
+                        None => hung = credential.version_id().map(str::to_owned),
                     }
                 }
                 Next::Read(stage) => {
@@ -86,13 +91,18 @@ impl<'a> Connect<'a> {
             (Some(last), _) => ConnectError::Rejected { last, tried },
             (None, Some(error)) => ConnectError::Secret(error.clone()),
             (None, None) => {
-                let text = format!("no version of secret {id:?} could be tried within {timeout:?}");
+                let text = match hung {
+                    Some(version_id) => format!(
+                        "the login with version {version_id} of secret {id:?} had not ended within {timeout:?}"
+                    ),
+                    None => format!("no version of secret {id:?} could be tried within {timeout:?}"),
+                };
                 ConnectError::Secret(Error::new(ErrorKind::Timeout, text))
             }
         })
     }
 
-    /// Connects on this thread.
+    /// Connects on this thread. A login that hangs is waited for: give `connect` a limit of its own.
     ///
     /// # Errors
     ///
@@ -111,11 +121,20 @@ impl<'a> Connect<'a> {
     }
 }
 
-/// A login with anything but the current version should be noticed: if it goes on, the current version is broken.
-fn note_stage(id: &str, stage: &str) {
-    if stage != AWSCURRENT {
-        tracing::warn!(target: "secretcache", "connected with the {stage} version of secret {id:?}");
+/// What a future gives, unless it takes longer than `span`.
+async fn within<F: Future>(span: Duration, future: F) -> Option<F::Output> {
+    let mut future = pin!(future);
+    // Most logins of blocking callers end at the first look, and need no timer.
+    let first = poll_fn(|context| Poll::Ready(future.as_mut().poll(context))).await;
+    if let Poll::Ready(output) = first {
+        return Some(output);
     }
+    let mut timer = pin!(sleep(span));
+    poll_fn(|context| match future.as_mut().poll(context) {
+        Poll::Ready(output) => Poll::Ready(Some(output)),
+        Poll::Pending => timer.as_mut().poll(context).map(|()| None),
+    })
+    .await
 }
 
 /// Sleeps on our own runtime, since the caller may run on any.

@@ -296,6 +296,18 @@ impl SecretCache {
         Ok(runtime::handle()?.spawn(live.prefetch(ids)))
     }
 
+    /// Whether a connection that was made with this version should be replaced when it is not in use: another version
+    /// is current, or the resource has refused this one and takes another. For pools, at each check-in.
+    ///
+    /// ```
+    /// let cache = secretcache::SecretCache::builder().build()?;
+    /// assert!(!cache.is_outdated("prod/checkout/db", "nothing is known yet"));
+    /// # Ok::<(), secretcache::Error>(())
+    /// ```
+    pub fn is_outdated(&self, id: &str, version_id: &str) -> bool {
+        self.0.live.get().is_some_and(|live| live.cache.is_outdated(id, version_id))
+    }
+
     /// Forgets a secret with all its versions: the next read fetches it.
     pub fn invalidate(&self, id: &str) {
         if let Some(live) = self.0.live.get() {
