@@ -111,6 +111,16 @@ impl Cache {
         Ok(hit.map(|hit| SecretValue(hit.to_secret())))
     }
 
+    /// Whether a connection made with this version should be replaced when it is not in use: another version is
+    /// current, or the resource has refused this one and takes another. For pools, at each check-in.
+    fn is_outdated(&self, secret_id: &Bound<'_, PyAny>, version_id: &str) -> PyResult<bool> {
+        let id = arguments::secret_id(secret_id)?;
+        Ok(match &self.setup()?.engine {
+            Engine::Native(cache) => cache.is_outdated(id, version_id),
+            Engine::Host { cache, .. } => cache.get().is_some_and(|cache| cache.is_outdated(id, version_id)),
+        })
+    }
+
     /// Forgets a secret with all its versions: the next read fetches it.
     fn invalidate(&self, py: Python<'_>, secret_id: &Bound<'_, PyAny>) -> PyResult<()> {
         let id = arguments::secret_id(secret_id)?;

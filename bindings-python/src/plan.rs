@@ -74,12 +74,24 @@ impl Plan {
         Ok(())
     }
 
-    /// The versions refused so far, as staging label and version id.
+    /// Seconds that the plan may still take.
+    #[getter]
+    fn remaining(&self) -> f64 {
+        self.with(|plan| plan.remaining(SystemClock::now()).as_secs_f64())
+    }
+
+    /// The versions refused so far, each once, as staging label and version id.
     #[getter]
     fn tried(&self) -> Vec<(&'static str, String)> {
         self.with(|plan| {
             plan.tried().iter().map(|tried| (tried.version_stage, tried.version_id.clone())).collect()
         })
+    }
+
+    /// The same for people, with how often.
+    #[getter]
+    fn tried_text(&self) -> String {
+        self.with(|plan| plan.tried().iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))
     }
 
     /// Why no version could be read, or None.

@@ -16,6 +16,11 @@ pub(crate) fn to_dict<'py>(py: Python<'py>, stats: &Stats) -> PyResult<Bound<'py
     dict.set_item("evictions", stats.evictions)?;
     dict.set_item("api_calls", &stats.api_calls)?;
     dict.set_item("failures", &stats.failures)?;
+    let logins = PyDict::new(py);
+    logins.set_item("accepted", stats.logins.accepted)?;
+    logins.set_item("with_other_version", stats.logins.with_other_version)?;
+    logins.set_item("rejected", stats.logins.rejected)?;
+    dict.set_item("logins", logins)?;
     let secrets = PyList::empty(py);
     for status in &stats.secrets {
         secrets.append(status_dict(py, status)?)?;

@@ -10,7 +10,7 @@ from . import _doctor, errors
 from ._cache import SecretCache
 from ._core import SecretValue, Watch, __version__
 from ._credential import Credential, LoginRejectedError
-from ._events import Event, NewVersion, RefreshError, Stale
+from ._events import Event, NewVersion, OtherVersion, RefreshError, Stale
 from .errors import SecretCacheError
 
 TYPE_CHECKING = False
@@ -23,6 +23,7 @@ __all__ = [
     "Event",
     "LoginRejectedError",
     "NewVersion",
+    "OtherVersion",
     "RefreshError",
     "SecretCache",
     "SecretCacheError",

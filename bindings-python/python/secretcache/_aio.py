@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from typing_extensions import Self
 
-    from ._core import Flight, SecretValue, Ticket
+    from ._core import Flight, Plan, SecretValue, Ticket
     from ._credential import Credential
 
 
@@ -96,27 +96,41 @@ class AsyncSecretCache(SecretCache):
         rejected: Callable[[BaseException], bool] | None = None,
         stages: Iterable[str] = STAGES,
     ) -> Any:
-        """Connect as `SecretCache.connect` does. `fn` may be a coroutine function."""
+        """Connect as `SecretCache.connect` does. `fn` may be a coroutine function; it is cancelled when the time is up."""
         plan = self._plan(secret_id, list(stages), timeout)
-        todo = steps.connect(plan, secret_id, rejected or is_rejected_login, self._dispatcher.warn)
+        todo = steps.connect(plan, secret_id, rejected or is_rejected_login, steps.credential)
         step, connection = steps.advance(todo, None)
         while step is not None:
             what, which = step
-            sent: Any = None
-            try:
-                if what == steps.LOG_IN:
-                    made = fn(which)
-                    sent = (await made if hasattr(made, "__await__") else made), None
-                elif what == steps.SLEEP:
-                    await asyncio.sleep(which)
-                elif what == steps.READ:
-                    await self._driver.read(secret_id, which, None)
-                else:
-                    await self._driver.refresh_now(secret_id, which)
-            except Exception as error:
-                sent = (None, error) if what == steps.LOG_IN else error
+            if what == steps.LOG_IN:
+                sent = await _attempt(fn, which, plan)
+            else:
+                sent = await self._take_step(secret_id, what, which)
             step, connection = steps.advance(todo, sent)
         return connection
+
+    async def credential(  # type: ignore[override]
+        self, secret_id: str, *, timeout: float | timedelta = 30, stages: Iterable[str] = STAGES
+    ) -> Credential:
+        """Give what `connect` would log in with first, as `SecretCache.credential` does."""
+        plan = self._plan(secret_id, list(stages), timeout)
+        todo = steps.first(plan, secret_id, steps.credential)
+        step, credential = steps.advance(todo, None)
+        while step is not None:
+            step, credential = steps.advance(todo, await self._take_step(secret_id, *step))
+        return credential
+
+    async def _take_step(self, secret_id: str, what: str, which: Any) -> Exception | None:  # type: ignore[override]
+        try:
+            if what == steps.SLEEP:
+                await asyncio.sleep(which)
+            elif what == steps.READ:
+                await self._driver.read(secret_id, which, None)
+            else:
+                await self._driver.refresh_now(secret_id, which)
+        except Exception as error:
+            return error
+        return None
 
     async def close(self) -> None:  # type: ignore[override]
         """Forget every value, end the background work, and refuse further reads."""
@@ -137,6 +151,17 @@ class AsyncSecretCache(SecretCache):
     async def _read(self, secret_id: str, stage: str | None, version_id: str | None) -> SecretValue:
         value = self._at_hand(secret_id, stage, version_id)
         return value if value is not None else await self._driver.read(secret_id, stage, version_id)
+
+
+async def _attempt(fn: Callable[[Any], Any], credential: Any, plan: Plan) -> tuple[Any, Exception | None]:
+    try:
+        made = fn(credential)
+        if hasattr(made, "__await__"):
+            made = await asyncio.wait_for(made, plan.remaining)
+        return made, None
+    except Exception as error:
+        timed_out = isinstance(error, (TimeoutError, asyncio.TimeoutError)) and plan.remaining <= 0
+        return None, steps.HANGS if timed_out else error
 
 
 class AsyncDriver:

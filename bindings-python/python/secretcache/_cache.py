@@ -10,7 +10,7 @@ from .errors import FieldNotFoundError, NotJsonError, SecretCacheError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Generator, Iterable, Mapping
     from datetime import timedelta
     from types import TracebackType
     from typing import Any, Literal
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from ._core import SecretValue
     from ._credential import Credential
-    from ._events import NewVersion, RefreshError, Stale
+    from ._events import NewVersion, OtherVersion, RefreshError, Stale
 
 
 STAGES = ("AWSCURRENT", "AWSPENDING", "AWSPREVIOUS")
@@ -94,29 +94,54 @@ class BaseCache(_core.Cache):
         Any other error passes through untouched. What was taken and refused is remembered for all callers, so that a
         rotation costs one refused login, not one for each connection. `stages` limits which versions are tried.
         """
+        from . import _steps as steps
+
+        plan = self._plan(secret_id, list(stages), timeout)
+        todo = steps.connect(plan, secret_id, rejected or is_rejected_login, steps.credential)
+        return self._take_steps(secret_id, todo, fn)
+
+    def credential(
+        self, secret_id: str, *, timeout: float | timedelta = 30, stages: Iterable[str] = STAGES
+    ) -> Credential:
+        """Give what `connect` would log in with first: for clients that log in where `connect` cannot see it.
+
+        It is the current version, unless `connect` has found that refused.
+        """
+        from . import _steps as steps
+
+        plan = self._plan(secret_id, list(stages), timeout)
+        return self._take_steps(secret_id, steps.first(plan, secret_id, steps.credential))
+
+    def _take_steps(
+        self, secret_id: str, todo: Generator[Any, Any, Any], fn: Callable[[Any], Any] | None = None
+    ) -> Any:
+        from . import _steps as steps
+
+        step, result = steps.advance(todo, None)
+        while step is not None:
+            what, which = step
+            if what == steps.LOG_IN and fn is not None:
+                sent = _attempt(fn, which)
+            else:
+                sent = self._take_step(secret_id, what, which)
+            step, result = steps.advance(todo, sent)
+        return result
+
+    def _take_step(self, secret_id: str, what: str, which: Any) -> Exception | None:
         import time
 
         from . import _steps as steps
 
-        plan = self._plan(secret_id, list(stages), timeout)
-        todo = steps.connect(plan, secret_id, rejected or is_rejected_login, self._dispatcher.warn)
-        step, connection = steps.advance(todo, None)
-        while step is not None:
-            what, which = step
-            sent: Any = None
-            try:
-                if what == steps.LOG_IN:
-                    sent = fn(which), None
-                elif what == steps.SLEEP:
-                    time.sleep(which)
-                elif what == steps.READ:
-                    self._get_value(secret_id, which)
-                else:
-                    self._refresh(secret_id, which)
-            except Exception as error:
-                sent = (None, error) if what == steps.LOG_IN else error
-            step, connection = steps.advance(todo, sent)
-        return connection
+        try:
+            if what == steps.SLEEP:
+                time.sleep(which)
+            elif what == steps.READ:
+                self._get_value(secret_id, which)
+            else:
+                self._refresh(secret_id, which)
+        except Exception as error:
+            return error
+        return None
 
     def stats(self) -> dict[str, Any]:
         """Count what the cache has done so far in this process, and list what it holds now."""
@@ -136,6 +161,10 @@ class BaseCache(_core.Cache):
     def on_error(self, listener: Callable[[RefreshError], object]) -> None:
         """Have `listener` called whenever a fetch or refresh fails."""
         self._dispatcher.listen("error", listener)
+
+    def on_other_version(self, listener: Callable[[OtherVersion], object]) -> None:
+        """Have `listener` called whenever `connect` succeeds with another version than the current one."""
+        self._dispatcher.listen("other_version", listener)
 
     def close(self) -> None:
         """Forget every value, end the background work, and refuse further reads."""
@@ -312,6 +341,13 @@ class SecretCache(BaseCache):
     def __repr__(self) -> str:
         driver = "a client of the program's" if self._client is not None else "the native client"
         return f"<secretcache.{type(self).__name__} with {driver}>"
+
+
+def _attempt(fn: Callable[[Any], Any], credential: Any) -> tuple[Any, Exception | None]:
+    try:
+        return fn(credential), None
+    except Exception as error:
+        return None, error
 
 
 def _rebuild(cls: type[BaseCache], arguments: tuple[Any, ...], keywords: dict[str, Any]) -> BaseCache:

@@ -56,7 +56,26 @@ class RefreshError(Event):
         self.error = error
 
 
-_CLASSES: dict[str, Callable[..., Event]] = {"new_version": NewVersion, "stale": Stale, "error": RefreshError}
+class OtherVersion(Event):
+    """A login succeeded with another version than the current one, as it does while a rotation is between its steps.
+
+    If it goes on, the current version is broken. Told with every such login; the log has it once a minute.
+    """
+
+    __slots__ = ("version_id", "version_stage")
+
+    def __init__(self, secret_id: str, version_stage: str, version_id: str) -> None:
+        self.secret_id = secret_id
+        self.version_stage = version_stage
+        self.version_id = version_id
+
+
+_CLASSES: dict[str, Callable[..., Event]] = {
+    "new_version": NewVersion,
+    "stale": Stale,
+    "error": RefreshError,
+    "other_version": OtherVersion,
+}
 
 
 class Dispatcher:

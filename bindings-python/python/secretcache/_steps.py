@@ -9,7 +9,7 @@ from __future__ import annotations
 import time
 
 from ._credential import Credential, LoginRejectedError
-from .errors import NotJsonError, SecretCacheError
+from .errors import NotJsonError, RequestTimeoutError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -149,6 +149,8 @@ def _clocks() -> tuple[float, float]:
     return time.monotonic() if clock is None else time.clock_gettime(clock), time.time()
 
 
+HANGS = TimeoutError("the login has not ended")
+"""Sent in place of the exception of a login that has not ended when the plan's time is up."""
 LOG_IN = "log in"
 """Log in with this credential; send in ``(connection, None)`` or ``(None, exception)``."""
 READ = "read"
@@ -160,20 +162,28 @@ SLEEP = "sleep"
 
 
 def connect(
-    plan: Plan, secret_id: str, rejected: Callable[[BaseException], bool], note: Callable[[str], None]
+    plan: Plan,
+    secret_id: str,
+    rejected: Callable[[BaseException], bool],
+    read: Callable[[str, SecretValue, str], Any],
 ) -> Generator[tuple[str, Any], Any, Any]:
-    """Connect to the resource that a secret is the credential of, also while it rotates."""
+    """Connect to the resource that a secret is the credential of, also while it rotates.
+
+    `read` makes of a version what is logged in with.
+    """
     last: BaseException | None = None
     while True:
         what, *more = plan.next()
         if what == "try":
             value, stage = more
-            connection, error = yield LOG_IN, _credential(secret_id, value, stage)
+            connection, error = yield LOG_IN, read(secret_id, value, stage)
             if error is None:
                 plan.accepted(value)
-                if stage != "AWSCURRENT":
-                    note(f"connected with the {stage} version of secret {secret_id!r}")
                 return connection
+            if error is HANGS:
+                hanging = f"the login with version {value.version_id} of secret {secret_id!r} had not ended in time"
+                last = last or RequestTimeoutError(hanging)
+                break
             if not rejected(error):
                 raise error
             plan.rejected(value, stage)
@@ -184,17 +194,28 @@ def connect(
             break
         else:
             plan.read(more[0], (yield what, more[0]))
-    if last is None:
-        raise plan.last_error or SecretCacheError(
-            f"no version of secret {secret_id!r} could be tried in time"
-        )
-    tried = ", ".join(f"{stage} {version_id}" for stage, version_id in plan.tried)
-    failure = LoginRejectedError(f"every version of secret {secret_id!r} was refused ({tried}): {last}")
+    if not plan.tried:
+        nothing = RequestTimeoutError(f"no version of secret {secret_id!r} could be tried in time")
+        raise last or plan.last_error or nothing
+    text = f"every version of secret {secret_id!r} was refused ({plan.tried_text}): {last}"
+    failure = LoginRejectedError(text)
     failure.tried = plan.tried
     raise failure from last
 
 
-def _credential(secret_id: str, value: SecretValue, stage: str) -> Credential:
+def first(
+    plan: Plan, secret_id: str, read: Callable[[str, SecretValue, str], Any]
+) -> Generator[tuple[str, Any], Any, Any]:
+    """Find what a login would be tried with first, without trying."""
+    todo = connect(plan, secret_id, lambda error: False, read)
+    step, _ = advance(todo, None)
+    while step[0] != LOG_IN:
+        step, _ = advance(todo, (yield step))
+    return step[1]
+
+
+def credential(secret_id: str, value: SecretValue, stage: str) -> Credential:
+    """Read a version as user name and password."""
     import json
 
     try:
