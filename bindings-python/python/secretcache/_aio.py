@@ -103,7 +103,7 @@ class AsyncSecretCache(SecretCache):
         while step is not None:
             what, which = step
             if what == steps.LOG_IN:
-                sent = await _attempt(fn, which, plan)
+                sent = await attempt(fn, which, plan)
             else:
                 sent = await self._take_step(secret_id, what, which)
             step, connection = steps.advance(todo, sent)
@@ -153,7 +153,8 @@ class AsyncSecretCache(SecretCache):
         return value if value is not None else await self._driver.read(secret_id, stage, version_id)
 
 
-async def _attempt(fn: Callable[[Any], Any], credential: Any, plan: Plan) -> tuple[Any, Exception | None]:
+async def attempt(fn: Callable[[Any], Any], credential: Any, plan: Plan) -> tuple[Any, Exception | None]:
+    """Log in; give the connection or the exception, as `_steps.LOG_IN` wants it."""
     try:
         made = fn(credential)
         if hasattr(made, "__await__"):

@@ -32,11 +32,13 @@ class BaseCache(_core.Cache):
     _driver: Any = None
     _dispatcher: Dispatcher
     _client: Any = None
+    _settings: dict[str, Any]
     _recipe: tuple[Any, ...]
     """What `__init__` was called with, for pickling."""
 
     def _start(self, settings: dict[str, Any], client: Any, hook: Any, *, stage: str, lenient: bool) -> None:
         self._dispatcher = Dispatcher()
+        self._settings = settings
         relay = self._dispatcher.relay()
         if client is None and (hook is not None or reason_for_botocore() is not None):
             # A hook wants to see botocore's responses.
@@ -121,7 +123,7 @@ class BaseCache(_core.Cache):
         while step is not None:
             what, which = step
             if what == steps.LOG_IN and fn is not None:
-                sent = _attempt(fn, which)
+                sent = attempt(fn, which)
             else:
                 sent = self._take_step(secret_id, what, which)
             step, result = steps.advance(todo, sent)
@@ -186,6 +188,11 @@ class BaseCache(_core.Cache):
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Self:
         return self.__copy__()
+
+    def _interval(self, secret_id: str) -> float:
+        """Give the seconds that a value of this secret counts as fresh."""
+        single = (self._settings.get("refresh_intervals") or {}).get(secret_id)
+        return _seconds(self._settings.get("refresh_interval", 0) if single is None else single)
 
     @staticmethod
     def _check_id(secret_id: Any) -> None:
@@ -343,7 +350,8 @@ class SecretCache(BaseCache):
         return f"<secretcache.{type(self).__name__} with {driver}>"
 
 
-def _attempt(fn: Callable[[Any], Any], credential: Any) -> tuple[Any, Exception | None]:
+def attempt(fn: Callable[[Any], Any], credential: Any) -> tuple[Any, Exception | None]:
+    """Log in; give the connection or the exception, as `_steps.LOG_IN` wants it."""
     try:
         return fn(credential), None
     except Exception as error:

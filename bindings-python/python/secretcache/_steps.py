@@ -216,17 +216,22 @@ def first(
 
 def credential(secret_id: str, value: SecretValue, stage: str) -> Credential:
     """Read a version as user name and password."""
+    return Credential(fields(secret_id, value), value.version_id, stage)
+
+
+def fields(secret_id: str, value: SecretValue) -> dict[str, Any]:
+    """Read a version's string as a JSON object."""
     import json
 
     try:
-        fields = json.loads(value.secret_string or "")
+        parsed = json.loads(value.secret_string or "")
     except ValueError:
-        fields = None
-    if not isinstance(fields, dict):
+        parsed = None
+    if not isinstance(parsed, dict):
         raise NotJsonError(
             f"the value of secret {secret_id!r} is not a JSON object with user name and password"
         )
-    return Credential(fields, value.version_id, stage)
+    return parsed
 
 
 def through_hook(hook: Any, value: SecretValue | None) -> Any:

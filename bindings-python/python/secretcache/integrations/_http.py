@@ -1,0 +1,70 @@
+"""What the integrations for HTTP clients share: an API key put into a header, and another when it is refused."""
+
+from __future__ import annotations
+
+from secretcache import _steps as steps
+from secretcache.errors import FieldNotFoundError
+
+from ._login import Login
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Generator
+    from typing import Any
+
+    from secretcache._cache import BaseCache
+    from secretcache._core import SecretValue
+
+UNAUTHORIZED = 401
+_TIMEOUT = 5.0
+"""Seconds. A key that is refused for good should not hold a request up for long."""
+
+
+class Refused(Exception):
+    """A response with status 401."""
+
+    def __init__(self, response: Any) -> None:
+        Exception.__init__(self, "401 Unauthorized")
+        self.response = response
+
+
+class Key:
+    """An API key that may be rotating, and the header it goes into."""
+
+    def __init__(
+        self,
+        cache: BaseCache,
+        secret_id: str,
+        field: str | None,
+        header: str,
+        scheme: str | None,
+        options: dict[str, Any],
+    ) -> None:
+        self.login = Login(cache, secret_id, **({"login_timeout": _TIMEOUT} | options))
+        self._field = field
+        self._header = header
+        self._scheme = scheme
+
+    def first(self) -> Generator[Any, Any, tuple[str, str]]:
+        """Find the header to try first, and the version it is of."""
+        return steps.first(self.login.plan(), self.login.secret_id, self._read)
+
+    def steps(self) -> Generator[Any, Any, Any]:
+        """Plan one request; what is logged in with is the header, and the version it is of."""
+        return steps.connect(self.login.plan(), self.login.secret_id, _is_refused, self._read)
+
+    def put_into(self, request: Any, key: tuple[str, str]) -> None:
+        """Set the header of a request."""
+        request.headers[self._header] = key[0]
+
+    def _read(self, secret_id: str, value: SecretValue, stage: str) -> tuple[str, str]:
+        key: Any = value.secret_string or ""
+        if self._field is not None:
+            key = steps.fields(secret_id, value).get(self._field)
+            if not isinstance(key, str):
+                raise FieldNotFoundError(f"secret {secret_id!r} has no text in a field {self._field!r}")
+        return (key if self._scheme is None else f"{self._scheme} {key}"), value.version_id or ""
+
+
+def _is_refused(error: BaseException) -> bool:
+    return isinstance(error, Refused)

@@ -1,0 +1,159 @@
+"""What the integrations share: logging in with a secret that may be rotating, and knowing which logins are outdated."""
+
+from __future__ import annotations
+
+from secretcache import _steps as steps
+from secretcache._cache import STAGES, attempt
+from secretcache._credential import Credential, is_rejected_login
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+    from typing import Any
+
+    from secretcache._cache import BaseCache
+    from secretcache._core import Plan
+
+LOGIN_TIMEOUT = 30.0
+"""Seconds."""
+_OPTIONS = ("stages", "login_timeout", "endpoint_from_secret")
+_NEEDS_SYNCHRONOUS = "this is not asynchronous, so it needs a SecretCache, not an AsyncSecretCache"
+
+
+class Login:
+    """One secret, and how an integration logs in with it. While it lives, the secret counts as in use."""
+
+    def __init__(
+        self,
+        cache: BaseCache,
+        secret_id: str,
+        *,
+        stages: Iterable[str] = STAGES,
+        login_timeout: float = LOGIN_TIMEOUT,
+        endpoint_from_secret: bool = False,
+    ) -> None:
+        self.cache = cache
+        self.secret_id = secret_id
+        self.stages = list(stages)
+        self.login_timeout = login_timeout
+        self.endpoint_from_secret = endpoint_from_secret
+        self.is_asynchronous = hasattr(cache, "__aenter__")
+        self._watch = cache.watch(secret_id)
+
+    @classmethod
+    def taking(cls, cache: BaseCache, secret_id: str, options: dict[str, Any]) -> Login:
+        """Take this class's options out of keyword arguments; the others are for a driver."""
+        return cls(cache, secret_id, **{name: options.pop(name) for name in _OPTIONS if name in options})
+
+    def plan(self) -> Plan:
+        """Make a plan for one login."""
+        return self.cache._plan(self.secret_id, self.stages, self.login_timeout)
+
+    def connect(self, fn: Callable[[Credential], Any]) -> tuple[Any, str]:
+        """Log in; give what `fn` gives, and the version id it was given for."""
+        if self.is_asynchronous:
+            raise TypeError(_NEEDS_SYNCHRONOUS)
+        todo = steps.connect(self.plan(), self.secret_id, is_rejected_login, steps.credential)
+        return self.cache._take_steps(self.secret_id, todo, _with_version(fn))
+
+    async def connect_async(self, fn: Callable[[Credential], Any]) -> tuple[Any, str]:
+        """Log in as `connect` does. `fn` is a coroutine function, the cache of either kind."""
+        from secretcache._aio import attempt
+
+        async def with_version(credential: Credential) -> tuple[Any, str]:
+            return await fn(credential), credential.version_id or ""
+
+        plan = self.plan()
+        todo = steps.connect(plan, self.secret_id, is_rejected_login, steps.credential)
+        step, result = steps.advance(todo, None)
+        while step is not None:
+            if step[0] == steps.LOG_IN:
+                sent: Any = await attempt(with_version, step[1], plan)
+            else:
+                sent = await self.take_step(step)
+            step, result = steps.advance(todo, sent)
+        return result
+
+    def connect_awaiting(
+        self, fn: Callable[[Credential], Any], await_: Callable[[Any], Any]
+    ) -> tuple[Any, str]:
+        """Log in as `connect` does, where `fn` is a plain function that awaits by a function of its host (greenlets)."""
+        todo = steps.connect(self.plan(), self.secret_id, is_rejected_login, steps.credential)
+        step, result = steps.advance(todo, None)
+        while step is not None:
+            if step[0] == steps.LOG_IN:
+                sent: Any = attempt(_with_version(fn), step[1])
+            else:
+                sent = await_(self.take_step(step))
+            step, result = steps.advance(todo, sent)
+        return result
+
+    def first(self) -> Credential:
+        """Give what a login would be tried with first."""
+        if self.is_asynchronous:
+            raise TypeError(_NEEDS_SYNCHRONOUS)
+        todo = steps.first(self.plan(), self.secret_id, steps.credential)
+        return self.cache._take_steps(self.secret_id, todo)
+
+    async def first_async(self) -> Credential:
+        """Give the same. The cache may be of either kind."""
+        todo = steps.first(self.plan(), self.secret_id, steps.credential)
+        step, credential = steps.advance(todo, None)
+        while step is not None:
+            step, credential = steps.advance(todo, await self.take_step(step))
+        return credential
+
+    async def take_step(self, step: tuple[str, Any]) -> Exception | None:
+        """Take any step but a login, without holding up the loop."""
+        import asyncio
+
+        if self.is_asynchronous:
+            result: Any = await self.cache._take_step(self.secret_id, *step)  # type: ignore[misc]
+        elif step[0] == steps.SLEEP:
+            result = await asyncio.sleep(step[1])
+        else:
+            result = await asyncio.to_thread(self.cache._take_step, self.secret_id, *step)
+        return result
+
+    def arguments(self, credential: Credential, database: str = "database") -> dict[str, Any]:
+        """Give the keyword arguments that a credential decides. `database` is the driver's word for it."""
+        arguments = {"user": credential.username, "password": credential.password}
+        if self.endpoint_from_secret:
+            arguments |= {"host": credential.host, "port": credential.port, database: credential.dbname}
+        return {name: value for name, value in arguments.items() if value is not None}
+
+    def is_outdated(self, version_id: str | None) -> bool:
+        """Tell whether a connection made with this version should go when it is not in use."""
+        return version_id is not None and self.cache.is_outdated(self.secret_id, version_id)
+
+    def check_lifetime(self, seconds: float | None, setting: str) -> None:
+        """Warn of connections that live shorter than the secret is believed without a look."""
+        interval = self.cache._interval(self.secret_id)
+        if seconds and 0 < seconds < interval:
+            self.cache._dispatcher.warn(
+                f"connections with secret {self.secret_id!r} live for {seconds:g} s ({setting}), but the cache looks "
+                f"for a new version only every {interval:g} s: set a refresh_interval of at most {seconds:g} s"
+            )
+
+
+class Turnover:
+    """Has a pool replace all its connections at once, each time that one given back proves to be outdated."""
+
+    def __init__(self, login: Login) -> None:
+        self._login = login
+        self._number = 0
+
+    def stamp(self, version_id: str) -> tuple[str, int]:
+        """Give what a new connection has to remember."""
+        return version_id, self._number
+
+    def is_due(self, stamp: tuple[str, int] | None) -> bool:
+        """Tell whether the pool has to replace its connections, as a connection is given back. Says so once."""
+        if stamp is None or stamp[1] != self._number or not self._login.is_outdated(stamp[0]):
+            return False
+        self._number += 1
+        return True
+
+
+def _with_version(fn: Callable[[Credential], Any]) -> Callable[[Credential], tuple[Any, str]]:
+    return lambda credential: (fn(credential), credential.version_id or "")

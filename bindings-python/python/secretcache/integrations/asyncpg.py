@@ -1,0 +1,72 @@
+"""asyncpg.
+
+>>> pool = await create_pool(cache, "prod/checkout/db", "postgres://db.example/shop")  # doctest: +SKIP
+"""
+
+from __future__ import annotations
+
+from weakref import WeakKeyDictionary
+
+import asyncpg
+
+from ._login import Login, Turnover
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
+
+    from secretcache._cache import BaseCache
+
+_DEFAULT_LIFETIME = 300.0
+"""Seconds: asyncpg's own default."""
+
+
+async def connect(
+    cache: BaseCache,
+    secret_id: str,
+    dsn: str | None = None,
+    **kwargs: Any,
+) -> asyncpg.Connection[Any]:
+    """Connect as `asyncpg.connect` does, with user name and password from a secret, also while it rotates."""
+    login = Login.taking(cache, secret_id, kwargs)
+    connection, _ = await login.connect_async(
+        lambda credential: asyncpg.connect(dsn, **(kwargs | login.arguments(credential)))
+    )
+    return connection
+
+
+def create_pool(
+    cache: BaseCache,
+    secret_id: str,
+    dsn: str | None = None,
+    *,
+    connect: Callable[..., Any] = asyncpg.connect,
+    reset: Callable[[Any], Any] | None = None,
+    **kwargs: Any,
+) -> asyncpg.Pool[Any]:
+    """Make a pool as `asyncpg.create_pool` does, whose connections log in with a secret, also while it rotates.
+
+    The cache may be of either kind.
+    """
+    login = Login.taking(cache, secret_id, kwargs)
+    lifetime = kwargs.get("max_inactive_connection_lifetime", _DEFAULT_LIFETIME)
+    login.check_lifetime(lifetime, "max_inactive_connection_lifetime")
+    turnover = Turnover(login)
+    stamps: WeakKeyDictionary[Any, tuple[str, int]] = WeakKeyDictionary()
+
+    async def log_in(*args: Any, **settings: Any) -> Any:
+        connection, version = await login.connect_async(
+            lambda credential: connect(*args, **(settings | login.arguments(credential)))
+        )
+        stamps[connection] = turnover.stamp(version)
+        return connection
+
+    async def given_back(connection: Any) -> None:
+        if reset is not None:
+            await reset(connection)
+        if turnover.is_due(stamps.get(connection)):
+            await pool.expire_connections()
+
+    pool = asyncpg.create_pool(dsn, connect=log_in, reset=given_back, **kwargs)
+    return pool

@@ -1,0 +1,52 @@
+"""PyMySQL, mysqlclient, mysql-connector-python, psycopg2, and whatever else connects by a function of keywords.
+
+>>> connect = Connector(pymysql.connect, cache, "prod/checkout/db", host="db.example", database="shop")  # doctest: +SKIP
+>>> with connect() as connection: ...  # doctest: +SKIP
+
+A `Connector` is also what pools take that want a function that connects, such as DBUtils' ``PooledDB(creator=connect)``.
+"""
+
+from __future__ import annotations
+
+from weakref import WeakKeyDictionary
+
+from ._login import Login
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
+
+    from secretcache._cache import BaseCache
+
+
+class Connector:
+    """Connects by a driver's function, with user name and password from a secret, also while it rotates."""
+
+    def __init__(
+        self,
+        connect: Callable[..., Any],
+        cache: BaseCache,
+        secret_id: str,
+        **kwargs: Any,
+    ) -> None:
+        self._connect = connect
+        self._kwargs = kwargs
+        self._database = "dbname" if "psycopg" in getattr(connect, "__module__", "") else "database"
+        self._versions: WeakKeyDictionary[Any, str] = WeakKeyDictionary()
+        self._login = Login.taking(cache, secret_id, kwargs)
+
+    def __call__(self, **kwargs: Any) -> Any:
+        """Connect. Keyword arguments are added to the connector's own."""
+        settings = self._kwargs | kwargs
+        connection, version = self._login.connect(
+            lambda credential: self._connect(
+                **(settings | self._login.arguments(credential, self._database))
+            )
+        )
+        self._versions[connection] = version
+        return connection
+
+    def is_outdated(self, connection: Any) -> bool:
+        """Tell whether a connection was made with a version that is replaced by now, for pools of one's own."""
+        return self._login.is_outdated(self._versions.get(connection))

@@ -1,0 +1,1 @@
+"""Django's database backends, which log in with a secret: ``django.postgresql`` and ``django.mysql``."""

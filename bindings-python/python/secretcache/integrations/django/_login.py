@@ -1,0 +1,94 @@
+"""What the two backends share.
+
+In a project's settings::
+
+    DATABASES = {
+        "default": {
+            "ENGINE": "secretcache.integrations.django.postgresql",
+            "HOST": "db.example",
+            "NAME": "shop",
+            "OPTIONS": {"secret_id": "prod/checkout/db"},
+        }
+    }
+
+Further options: ``secret_cache``, a `SecretCache` or where to import one from ("shop.secrets.cache"); without it, the
+process has one for all such databases. ``stages`` and ``login_timeout`` as in `secretcache.integrations`.
+Everything else in ``OPTIONS`` is the driver's.
+"""
+
+from __future__ import annotations
+
+from functools import cache as once
+
+from django.core.exceptions import ImproperlyConfigured
+from django.utils.module_loading import import_string
+
+from secretcache import SecretCache
+
+from .._login import Login
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+_OURS = ("secret_id", "secret_cache", "stages", "login_timeout")
+
+
+@once
+def shared_cache() -> SecretCache:
+    """Give the cache of databases that name none."""
+    return SecretCache()
+
+
+class LoginMixin:
+    """Makes a ``DatabaseWrapper`` log in with a secret, and part from connections that are outdated."""
+
+    settings_dict: dict[str, Any]
+    connection: Any
+    _login: Login | None = None
+    _version: str | None = None
+
+    @property
+    def login(self) -> Login:
+        """The secret of this database."""
+        if self._login is None:
+            options = dict(self.settings_dict["OPTIONS"])
+            if "secret_id" not in options:
+                raise ImproperlyConfigured('OPTIONS of this database need a "secret_id": the secret\'s name or ARN')
+            cache = options.get("secret_cache") or shared_cache()
+            if isinstance(cache, str):
+                cache = import_string(cache)
+            self._login = Login.taking(cache, options["secret_id"], options)
+            lifetime = self.settings_dict.get("CONN_MAX_AGE")
+            self._login.check_lifetime(lifetime, "CONN_MAX_AGE")
+        return self._login
+
+    def get_connection_params(self) -> dict[str, Any]:
+        """Give what the driver gets."""
+        parameters: dict[str, Any] = super().get_connection_params()  # type: ignore[misc]
+        return {name: value for name, value in parameters.items() if name not in _OURS}
+
+    def log_in(self, parameters: dict[str, Any]) -> Any:
+        """Connect, also while the secret rotates."""
+        connect = super().get_new_connection  # type: ignore[misc]
+        connection, self._version = self.login.connect(
+            lambda credential: connect(parameters | self.login.arguments(credential))
+        )
+        return connection
+
+    def close_if_unusable_or_obsolete(self) -> None:
+        """Look at a connection between requests."""
+        super().close_if_unusable_or_obsolete()  # type: ignore[misc]
+        is_idle = self.connection is not None and not self.in_atomic_block  # type: ignore[attr-defined]
+        if is_idle and self.login.is_outdated(self._version):
+            self.close()  # type: ignore[attr-defined]
+
+
+def with_credential(settings: dict[str, Any]) -> dict[str, Any]:
+    """Fill user name and password into a database's settings, for its command-line client."""
+    options = settings["OPTIONS"]
+    wrapper = LoginMixin()
+    wrapper.settings_dict = settings
+    credential = wrapper.login.first()
+    rest = {name: value for name, value in options.items() if name not in _OURS}
+    return settings | {"USER": credential.username, "PASSWORD": credential.password, "OPTIONS": rest}

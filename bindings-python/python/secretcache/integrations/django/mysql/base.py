@@ -1,0 +1,31 @@
+"""Django's backend for MySQL and MariaDB, logging in with a secret."""
+
+from __future__ import annotations
+
+from django.db.backends.mysql import base
+from django.db.backends.mysql.client import DatabaseClient as MySqlClient
+
+from .._login import LoginMixin, with_credential
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+
+class DatabaseClient(MySqlClient):
+    """The command ``mysql`` for ``manage.py dbshell``."""
+
+    @classmethod
+    def settings_to_cmd_args_env(cls, settings_dict: dict[str, Any], parameters: Any) -> Any:
+        """Give the command line and the environment."""
+        return super().settings_to_cmd_args_env(with_credential(settings_dict), parameters)
+
+
+class DatabaseWrapper(LoginMixin, base.DatabaseWrapper):
+    """A connection of Django's to MySQL or MariaDB."""
+
+    client_class = DatabaseClient
+
+    def get_new_connection(self, conn_params: dict[str, Any]) -> Any:
+        """Connect, also while the secret rotates."""
+        return self.log_in(conn_params)

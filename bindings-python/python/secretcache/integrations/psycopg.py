@@ -1,0 +1,48 @@
+"""psycopg 3.
+
+>>> with connect(cache, "prod/checkout/db", "host=db.example dbname=shop") as connection: ...  # doctest: +SKIP
+
+Pools: see `secretcache.integrations.psycopg_pool`.
+"""
+
+from __future__ import annotations
+
+import psycopg
+
+from ._login import Login
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from secretcache._cache import BaseCache
+
+
+def connect(
+    cache: BaseCache,
+    secret_id: str,
+    conninfo: str = "",
+    **kwargs: Any,
+) -> psycopg.Connection[Any]:
+    """Connect as `psycopg.connect` does, with user name and password from a secret, also while it rotates."""
+    login = Login.taking(cache, secret_id, kwargs)
+    connection, _ = login.connect(
+        lambda credential: psycopg.connect(conninfo, **(kwargs | login.arguments(credential, "dbname")))
+    )
+    return connection
+
+
+async def connect_async(
+    cache: BaseCache,
+    secret_id: str,
+    conninfo: str = "",
+    **kwargs: Any,
+) -> psycopg.AsyncConnection[Any]:
+    """Connect as `psycopg.AsyncConnection.connect` does. The cache may be of either kind."""
+    login = Login.taking(cache, secret_id, kwargs)
+    connection, _ = await login.connect_async(
+        lambda credential: psycopg.AsyncConnection.connect(
+            conninfo, **(kwargs | login.arguments(credential, "dbname"))
+        )
+    )
+    return connection

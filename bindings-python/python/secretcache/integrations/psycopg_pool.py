@@ -1,0 +1,113 @@
+"""Pools of psycopg 3.
+
+>>> pool = ConnectionPool(cache, "prod/checkout/db", "host=db.example dbname=shop")  # doctest: +SKIP
+>>> with pool.connection() as connection: ...  # doctest: +SKIP
+"""
+
+from __future__ import annotations
+
+import psycopg
+import psycopg_pool
+
+from ._login import Login, Turnover
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from secretcache._cache import BaseCache
+
+_DEFAULT_LIFETIME = 3600.0
+"""Seconds: psycopg_pool's own default."""
+
+
+class ConnectionPool(psycopg_pool.ConnectionPool[Any] if TYPE_CHECKING else psycopg_pool.ConnectionPool):
+    """`psycopg_pool.ConnectionPool`, whose connections log in with a secret, also while it rotates.
+
+    It takes what that takes, behind the cache and the secret's id.
+    """
+
+    def __init__(
+        self,
+        cache: BaseCache,
+        secret_id: str,
+        conninfo: str = "",
+        *,
+        connection_class: type[psycopg.Connection[Any]] = psycopg.Connection,
+        **kwargs: Any,
+    ) -> None:
+        login = Login.taking(cache, secret_id, kwargs)
+        login.check_lifetime(kwargs.get("max_lifetime", _DEFAULT_LIFETIME), "max_lifetime")
+        self._turnover = Turnover(login)
+        logging_in = logging_in_class(login, self._turnover, connection_class)
+        super().__init__(conninfo, connection_class=logging_in, **kwargs)
+
+    def putconn(self, conn: Any) -> None:
+        """Take a connection back."""
+        if self._turnover.is_due(conn.secretcache_stamp):
+            self.drain()
+        super().putconn(conn)
+
+
+class AsyncConnectionPool(
+    psycopg_pool.AsyncConnectionPool[Any] if TYPE_CHECKING else psycopg_pool.AsyncConnectionPool
+):
+    """`psycopg_pool.AsyncConnectionPool`, as `ConnectionPool`. The cache may be of either kind."""
+
+    def __init__(
+        self,
+        cache: BaseCache,
+        secret_id: str,
+        conninfo: str = "",
+        *,
+        connection_class: type[psycopg.AsyncConnection[Any]] = psycopg.AsyncConnection,
+        **kwargs: Any,
+    ) -> None:
+        login = Login.taking(cache, secret_id, kwargs)
+        login.check_lifetime(kwargs.get("max_lifetime", _DEFAULT_LIFETIME), "max_lifetime")
+        self._turnover = Turnover(login)
+        super().__init__(
+            conninfo, connection_class=_async_class(login, self._turnover, connection_class), **kwargs
+        )
+
+    async def putconn(self, conn: Any) -> None:
+        """Take a connection back."""
+        if self._turnover.is_due(conn.secretcache_stamp):
+            await self.drain()
+        await super().putconn(conn)
+
+
+def logging_in_class(login: Login, turnover: Turnover, base: type[Any]) -> type[Any]:
+    """Make a class of connections that log in with a secret."""
+
+    class Connection(base):  # type: ignore[misc]
+        secretcache_stamp: tuple[str, int] | None = None
+
+        @classmethod
+        def connect(cls, conninfo: str = "", **kwargs: Any) -> Any:
+            def log_in(credential: Any) -> Any:
+                arguments = kwargs | login.arguments(credential, "dbname")
+                return super(Connection, cls).connect(conninfo, **arguments)
+
+            connection, version = login.connect(log_in)
+            connection.secretcache_stamp = turnover.stamp(version)
+            return connection
+
+    return Connection
+
+
+def _async_class(login: Login, turnover: Turnover, base: type[Any]) -> type[Any]:
+    class AsyncConnection(base):  # type: ignore[misc]
+        secretcache_stamp: tuple[str, int] | None = None
+
+        @classmethod
+        async def connect(cls, conninfo: str = "", **kwargs: Any) -> Any:
+            def log_in(credential: Any) -> Any:
+                arguments = kwargs | login.arguments(credential, "dbname")
+                return super(AsyncConnection, cls).connect(conninfo, **arguments)
+
+            connection, version = await login.connect_async(log_in)
+            connection.secretcache_stamp = turnover.stamp(version)
+            return connection
+
+    return AsyncConnection

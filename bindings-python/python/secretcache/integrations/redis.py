@@ -1,0 +1,122 @@
+"""redis-py, synchronous and for asyncio.
+
+>>> logging_in = connection_class(cache, "prod/checkout/redis")  # doctest: +SKIP
+>>> pool = redis.ConnectionPool(connection_class=logging_in, host="cache.example")  # doctest: +SKIP
+>>> client = redis.Redis(connection_pool=pool)  # doctest: +SKIP
+
+Where both passwords work while one is rotated in (the dual-password strategy), a `CredentialProvider` will do:
+
+>>> provider = CredentialProvider(cache, "prod/checkout/redis")  # doctest: +SKIP
+>>> client = redis.Redis(host="cache.example", credential_provider=provider)  # doctest: +SKIP
+"""
+
+from __future__ import annotations
+
+import redis
+import redis.asyncio
+
+from ._login import Login
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from secretcache import Credential
+    from secretcache._cache import BaseCache
+
+
+class CredentialProvider(redis.CredentialProvider):
+    """Gives redis-py user name and password from a secret, together.
+
+    redis-py does not tell a provider whether the login succeeded, so this one cannot turn to another version when the
+    current one is refused: see `connection_class`.
+    """
+
+    def __init__(self, cache: BaseCache, secret_id: str, **options: Any) -> None:
+        self._login = Login.taking(cache, secret_id, options)
+
+    def get_credentials(self) -> tuple[str] | tuple[str, str]:
+        """Give user name and password, for a synchronous client."""
+        return _pair(self._login.first())
+
+    async def get_credentials_async(self) -> tuple[str] | tuple[str, str]:
+        """Give user name and password, for a client for asyncio."""
+        return _pair(await self._login.first_async())
+
+
+def connection_class(
+    cache: BaseCache,
+    secret_id: str,
+    base: type[Any] = redis.Connection,
+    **options: Any,
+) -> type[Any]:
+    """Make a class of connections that log in with a secret, also while it rotates.
+
+    `base` is redis-py's class to start from, such as ``redis.SSLConnection``.
+    """
+    login = Login.taking(cache, secret_id, options)
+    # redis-py retries what it takes for a broken connection, refused logins included; this is what it repeats.
+    method = "connect_check_health" if hasattr(base, "connect_check_health") else "connect"
+
+    def connect(self: Any, **kwargs: Any) -> None:
+        if self.is_connected:
+            return
+
+        def log_in(credential: Credential) -> None:
+            self.credential_provider = _Fixed(credential)
+            getattr(super(logging_in, self), method)(**kwargs)
+
+        _, self._secretcache_version = login.connect(log_in)
+
+    logging_in = type(base.__name__, (base,), {method: connect} | _retirement(login, base))
+    return logging_in
+
+
+def async_connection_class(
+    cache: BaseCache,
+    secret_id: str,
+    base: type[Any] = redis.asyncio.Connection,
+    **options: Any,
+) -> type[Any]:
+    """Make the same for ``redis.asyncio``. The cache may be of either kind."""
+    login = Login.taking(cache, secret_id, options)
+    method = "connect_check_health" if hasattr(base, "connect_check_health") else "connect"
+
+    async def connect(self: Any, **kwargs: Any) -> None:
+        if self.is_connected:
+            return
+
+        async def log_in(credential: Credential) -> None:
+            self.credential_provider = _Fixed(credential)
+            await getattr(super(logging_in, self), method)(**kwargs)
+
+        _, self._secretcache_version = await login.connect_async(log_in)
+
+    logging_in = type(base.__name__, (base,), {method: connect} | _retirement(login, base))
+    return logging_in
+
+
+def _retirement(login: Login, base: type[Any]) -> dict[str, Any]:
+    """What a pool asks of a connection that is given back."""
+
+    def should_reconnect(self: Any) -> bool:
+        return base.should_reconnect(self) or login.is_outdated(self._secretcache_version)
+
+    has_one = hasattr(base, "should_reconnect")
+    return {"_secretcache_version": None} | ({"should_reconnect": should_reconnect} if has_one else {})
+
+
+class _Fixed(redis.CredentialProvider):
+    def __init__(self, credential: Credential) -> None:
+        self._pair = _pair(credential)
+
+    def get_credentials(self) -> tuple[str] | tuple[str, str]:
+        return self._pair
+
+    async def get_credentials_async(self) -> tuple[str] | tuple[str, str]:
+        return self._pair
+
+
+def _pair(credential: Credential) -> tuple[str] | tuple[str, str]:
+    user, password = credential.username, credential.password
+    return (password,) if user is None else (user, password)

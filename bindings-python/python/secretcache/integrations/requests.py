@@ -1,0 +1,90 @@
+"""API keys for requests.
+
+>>> session = requests.Session()  # doctest: +SKIP
+>>> session.auth = ApiKeyAuth(cache, "prod/payments", field="api_key")  # doctest: +SKIP
+"""
+
+from __future__ import annotations
+
+import requests
+import requests.auth
+
+from secretcache._credential import LoginRejectedError
+
+from ._http import UNAUTHORIZED, Key, Refused
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from secretcache._cache import BaseCache
+
+
+class ApiKeyAuth(requests.auth.AuthBase):
+    """Sends an API key from a secret, and when it is refused (401), the one that replaces it.
+
+    `field`: where the key is if the secret is a JSON object; None: the secret string is the key. `header` and `scheme`
+    say how it is sent: by default as ``Authorization: Bearer …``; with scheme None, the header is the key alone. If no
+    version is accepted, the caller gets the last response. A body that cannot be sent twice (a generator) is sent once.
+    """
+
+    def __init__(
+        self,
+        cache: BaseCache,
+        secret_id: str,
+        *,
+        field: str | None = None,
+        header: str = "Authorization",
+        scheme: str | None = "Bearer",
+        **options: Any,
+    ) -> None:
+        self._key = Key(cache, secret_id, field, header, scheme, options)
+
+    def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
+        """Give the request its key."""
+        cache = self._key.login.cache
+        key = cache._take_steps(self._key.login.secret_id, self._key.first())
+        self._key.put_into(request, key)
+        body: Any = request.body
+        position = body.tell() if hasattr(body, "seek") and hasattr(body, "tell") else None
+
+        def respond(response: requests.Response, **kwargs: Any) -> requests.Response:
+            can_repeat = body is None or isinstance(body, (str, bytes)) or position is not None
+            if response.status_code != UNAUTHORIZED or not can_repeat:
+                return response
+            return self._try_others(response, key, position, kwargs)
+
+        request.register_hook("response", respond)
+        return request
+
+    def _try_others(
+        self, response: requests.Response, key: tuple[str, str], position: int | None, kwargs: dict[str, Any]
+    ) -> requests.Response:
+        last = response
+
+        def send(other: tuple[str, str]) -> requests.Response:
+            nonlocal last
+            if other[1] == key[1] and last is response:
+                raise Refused(response)  # by what was sent already
+            last.content  # noqa: B018  (the connection is free again once everything is read)
+            last.close()
+            again = last.request.copy()
+            self._key.put_into(again, other)
+            if position is not None:
+                again.body.seek(position)  # type: ignore[union-attr]
+            following: requests.Response = last.connection.send(again, **kwargs)  # type: ignore[attr-defined]
+            following.history.append(last)
+            following.request = again
+            last = following
+            if last.status_code == UNAUTHORIZED:
+                raise Refused(last)
+            return last
+
+        todo = self._key.steps()
+        try:
+            result: requests.Response = self._key.login.cache._take_steps(
+                self._key.login.secret_id, todo, send
+            )
+            return result
+        except LoginRejectedError:
+            return last
