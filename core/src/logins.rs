@@ -82,15 +82,18 @@ impl Logins {
         if self.denied.iter().any(|(label, until)| &**label == stage && !now.until(until).is_zero()) {
             return false;
         }
-        let known = self.refreshed.iter().position(|(label, _)| &**label == stage);
-        if known.is_some_and(|place| now.since(&self.refreshed[place].1) < REFRESH_EVERY) {
+        let last = self.refreshed.iter().find(|(label, _)| &**label == stage);
+        if last.is_some_and(|(_, last)| now.since(last) < REFRESH_EVERY) {
             return false;
         }
-        if let Some(place) = known {
-            self.refreshed.remove(place);
-        }
-        self.refreshed.push((stage.into(), now));
+        self.note_refresh(stage, now);
         true
+    }
+
+    /// This label counts as refreshed now.
+    pub(crate) fn note_refresh(&mut self, stage: &str, now: Now) {
+        self.refreshed.retain(|(label, _)| &**label != stage);
+        self.refreshed.push((stage.into(), now));
     }
 
     /// The caller may not read this label.

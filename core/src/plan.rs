@@ -161,6 +161,11 @@ impl Plan {
                 let is_new =
                     held.is_some() && line.is_some_and(|line| now.since(&line.confirmed) < REFRESH_EVERY);
                 let has_failed = line.is_some_and(|line| line.failure.is_some());
+                // What was confirmed a moment ago counts as asked for now: else the next round could ask within the same
+                // second.
+                if is_new {
+                    logins.note_refresh(stage, now);
+                }
                 let may_ask = !is_new && logins.may_refresh(stage, now);
                 if held.is_none() && !has_failed {
                     return Next::Read(stage);
