@@ -56,6 +56,13 @@ pub struct Pair {
     pub pending: Version,
 }
 
+impl Pair {
+    /// Whether both versions hold the same value.
+    pub(crate) fn is_copy(&self) -> bool {
+        self.pending.document.text() == self.current.document.text()
+    }
+}
+
 /// One run of one step.
 #[derive(Debug)]
 pub struct Context<'a> {

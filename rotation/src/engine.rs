@@ -120,7 +120,9 @@ impl Engine<'_> {
     async fn test(&self, cx: &Context<'_>) -> Result<Progress, Error> {
         let pair = self.pair(cx).await?;
         match self.strategy.test(cx, &pair).await {
-            Err(error) if error.kind() == ErrorKind::Refused => {
+            // Where the service only tests the configuration, the new version is a copy of the current one, and nothing
+            // was changed that could be restored.
+            Err(error) if error.kind() == ErrorKind::Refused && !pair.is_copy() => {
                 let restored = self.strategy.restore(cx, &pair).await?;
                 if restored.gives_up {
                     return Err(self.release(cx, error).await);
@@ -133,7 +135,7 @@ impl Engine<'_> {
 
     async fn finish(&self, cx: &Context<'_>) -> Result<Progress, Error> {
         let pair = self.pair(cx).await?;
-        if pair.pending.document.text() == pair.current.document.text() {
+        if pair.is_copy() {
             let error = Error::new(
                 ErrorKind::Rejected,
                 "the new version holds the current value; nothing was rotated",

@@ -4,7 +4,9 @@
 
 use rand::SeedableRng;
 use rand::rngs::StdRng;
-use secretcache_local::{Call, ErrorCode, Functions, Place, ServiceError, Store, Timestamp, execute};
+use secretcache_local::{
+    Call, ErrorCode, EventName, Functions, Place, ServiceError, Store, Timestamp, execute,
+};
 use serde_json::{Value, json};
 
 /// What an operation answers.
@@ -15,6 +17,9 @@ pub(crate) struct World {
     pub(crate) store: Store,
     pub(crate) now: Timestamp,
     pub(crate) place: Place,
+    /// What happened to rotations.
+    pub(crate) events: Vec<EventName>,
+    pub(crate) functions: Functions,
     random: StdRng,
     tokens: u64,
 }
@@ -27,17 +32,20 @@ impl World {
             place: Place::new("123456789012", "us-east-1"),
             random: StdRng::seed_from_u64(7),
             tokens: 0,
+            events: Vec::new(),
+            functions: Functions::default(),
         }
     }
 
     /// Runs an operation and applies its changes, as the server does.
     pub(crate) fn call(&mut self, operation: &str, parameters: Value) -> Answer {
         let (now, place) = (self.now, self.place.clone());
-        let mut call = Call { now, place, random: &mut self.random, functions: Functions::default() };
+        let mut call = Call { now, place, random: &mut self.random, functions: self.functions };
         let outcome = execute(&self.store, &mut call, operation, parameters.to_string().as_bytes())?;
         for change in outcome.changes {
             self.store.apply(change, self.now);
         }
+        self.events.extend(outcome.events.into_iter().map(|event| event.event));
         Ok(serde_json::from_slice(&outcome.body).unwrap())
     }
 
