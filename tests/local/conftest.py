@@ -5,11 +5,15 @@ SECRETCACHE_BIN names the command; without it, `target/debug/secretcache` of thi
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import subprocess
 import sys
 import threading
+import time
+import urllib.error
+import urllib.request
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -55,6 +59,30 @@ class Endpoint:
         if checked:
             client.meta.events.register("before-parse.secrets-manager", check_response)
         return client
+
+    def control(self, method: str, path: str, **body):
+        """Sends a control request; gives the answer, or status and answer of a refusal."""
+        data = json.dumps(body).encode() if body else None
+        request = urllib.request.Request(f"{self.url}/_control/{path}", data, method=method)
+        try:
+            with urllib.request.urlopen(request, timeout=10) as answer:
+                return json.load(answer)
+        except urllib.error.HTTPError as error:
+            return error.code, json.load(error)
+
+    def events(self) -> list[dict]:
+        """What happened to rotations so far."""
+        return self.control("GET", "events")["events"]
+
+    def wait_for_event(self, name: str, count: int = 1) -> dict:
+        """Waits until an event has happened so often, and gives the last one."""
+        deadline = time.monotonic() + 60
+        while True:
+            found = [event for event in self.events() if event["event"] == name]
+            if len(found) >= count:
+                return found[count - 1]
+            assert time.monotonic() < deadline, f"no {name} ({count}) but {self.events()}"
+            time.sleep(0.02)
 
     def stop(self) -> int:
         """Stops it as a terminal would, and gives its exit status."""

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import json
 import time
-import urllib.error
-import urllib.request
 
 import botocore.exceptions
 import pytest
@@ -28,17 +25,7 @@ def client(endpoint):
 @pytest.fixture
 def control(endpoint):
     """Sends control requests."""
-
-    def control(method, path, **body):
-        data = json.dumps(body).encode() if body else None
-        request = urllib.request.Request(f"{endpoint.url}/_control/{path}", data, method=method)
-        try:
-            with urllib.request.urlopen(request, timeout=10) as answer:
-                return json.load(answer)
-        except urllib.error.HTTPError as error:
-            return error.code, json.load(error)
-
-    return control
+    return endpoint.control
 
 
 def code(client, **parameters):
