@@ -6,13 +6,16 @@ use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair, 
 
 use super::folder::Folder;
 
-/// Writes `ca.pem`, and `server.pem` with `server.key` for `localhost` and `127.0.0.1`; gives the place of the first.
+/// Writes `ca.pem`, and `server.pem` with `server.key` for `localhost`, `127.0.0.1` and [`PRODUCTION_NAME`]; gives the place of the first.
 pub(super) fn write_certificates(folder: &Folder) -> Result<PathBuf, String> {
     let certificates = make().map_err(|error| format!("no certificate: {error}"))?;
     folder.write("server.pem", &certificates.server)?;
     folder.write("server.key", &certificates.key)?;
     folder.write("ca.pem", &certificates.authority)
 }
+
+/// A name under which a server is known elsewhere, for tests in which this one stands in for it.
+const PRODUCTION_NAME: &str = "db.production.example";
 
 struct Certificates {
     authority: String,
@@ -29,7 +32,8 @@ fn make() -> Result<Certificates, rcgen::Error> {
     let authority = parameters.self_signed(&authority_key)?.pem();
     let issuer = Issuer::new(parameters, authority_key);
 
-    let mut parameters = CertificateParams::new(vec!["localhost".to_owned(), "127.0.0.1".to_owned()])?;
+    let names = ["localhost", "127.0.0.1", PRODUCTION_NAME].map(str::to_owned);
+    let mut parameters = CertificateParams::new(names)?;
     parameters.distinguished_name.push(DnType::CommonName, "localhost");
     let key = KeyPair::generate()?;
     let server = parameters.signed_by(&key, &issuer)?.pem();
