@@ -324,7 +324,7 @@ mod tests {
                 let name = format!("s{}", random.random_range(0..5));
                 let token = format!("{:036}", random.random_range(0..9));
                 let value = format!("v{}", random.random_range(0..3));
-                let (operation, body) = match random.random_range(0..8) {
+                let (operation, body) = match random.random_range(0..10) {
                     0 => ("DeleteSecret", json!({"SecretId": name, "ForceDeleteWithoutRecovery": true})),
                     1 => (
                         "CreateSecret",
@@ -332,6 +332,16 @@ mod tests {
                     ),
                     2 => ("TagResource", json!({"SecretId": name, "Tags": [{"Key": value, "Value": token}]})),
                     3 => ("GetSecretValue", json!({"SecretId": name})),
+                    8 => (
+                        "RotateSecret",
+                        json!({
+                            "SecretId": name,
+                            "ClientRequestToken": token,
+                            "RotationLambdaARN": "SecretsManagerRDSMySQLRotationSingleUser",
+                            "RotationRules": {"ScheduleExpression": "rate(4 hours)"},
+                        }),
+                    ),
+                    9 => ("CancelRotateSecret", json!({"SecretId": name})),
                     4 => ("CreateSecret", json!({"Name": name, "ClientRequestToken": token})),
                     5 => (
                         "PutSecretValue",

@@ -18,6 +18,8 @@ enum Request {
     Stage { name: usize, label: usize, from: Option<u64>, to: Option<u64> },
     Delete { name: usize, force: bool },
     Restore { name: usize },
+    Rotate { name: usize, token: u64 },
+    CancelRotate { name: usize },
     Days(i64),
 }
 
@@ -33,6 +35,8 @@ fn request() -> impl Strategy<Value = Request> {
             .prop_map(|(name, token, value, labels)| Request::Put { name, token, value, labels }),
         2 => (name.clone(), token.clone(), value)
             .prop_map(|(name, token, value)| Request::Update { name, token, value }),
+        3 => (name.clone(), token.clone()).prop_map(|(name, token)| Request::Rotate { name, token }),
+        1 => name.clone().prop_map(|name| Request::CancelRotate { name }),
         8 => (name.clone(), label, proptest::option::of(token.clone()), proptest::option::of(token))
             .prop_map(|(name, label, from, to)| Request::Stage { name, label, from, to }),
         1 => (name.clone(), any::<bool>()).prop_map(|(name, force)| Request::Delete { name, force }),
@@ -79,6 +83,16 @@ fn run(w: &mut World, request: &Request) -> Option<world::Answer> {
             ("DeleteSecret", json!({"SecretId": NAMES[*name], "ForceDeleteWithoutRecovery": force}))
         }
         Request::Restore { name } => ("RestoreSecret", json!({"SecretId": NAMES[*name]})),
+        Request::Rotate { name, token: t } => {
+            let function =
+                "arn:aws:lambda:us-east-1:111122223333:function:SecretsManagerRDSMySQLRotationSingleUser";
+            let name = NAMES[*name];
+            (
+                "RotateSecret",
+                json!({"SecretId": name, "ClientRequestToken": token(*t), "RotationLambdaARN": function}),
+            )
+        }
+        Request::CancelRotate { name } => ("CancelRotateSecret", json!({"SecretId": NAMES[*name]})),
         Request::Days(days) => {
             w.days_pass(*days);
             return None;
@@ -95,9 +109,16 @@ fn check(w: &World, values: &mut HashMap<(String, String), String>) {
         for label in LABELS {
             assert!(holders(label) <= 1, "{label} is on one version at most");
         }
-        assert_eq!(holders("AWSCURRENT"), usize::from(!secret.versions.is_empty()), "one version is current");
+        let has_value = secret.versions.iter().any(|version| version.value.is_some());
+        assert_eq!(holders("AWSCURRENT"), usize::from(has_value), "one version is current");
+        let underway = secret.rotation.as_ref().and_then(|rotation| rotation.underway.as_ref());
+        assert!(underway.is_none_or(|underway| secret.version(&underway.token).is_some()), "it is there");
         for version in &secret.versions {
-            let value = version.value.as_ref().and_then(|value| value.as_text()).unwrap().to_owned();
+            let Some(value) = version.value.as_ref().and_then(|value| value.as_text()) else {
+                assert!(!version.labels.contains("AWSCURRENT"), "a reserved version is never current");
+                continue;
+            };
+            let value = value.to_owned();
             let first =
                 values.entry((secret.arn.clone(), version.id.clone())).or_insert_with(|| value.clone());
             assert_eq!(*first, value, "a version never changes");

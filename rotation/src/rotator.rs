@@ -49,7 +49,7 @@ impl Verification {
             Self::System => Tls::system(),
             Self::Authorities(pem) => Tls::with_authorities(pem),
             Self::Off => Ok(Tls::off()),
-            Self::OffOnLoopback(None) => Tls::system().map(Tls::off_on_loopback),
+            Self::OffOnLoopback(None) => Tls::system_off_on_loopback(),
             Self::OffOnLoopback(Some(pem)) => Tls::with_authorities(pem).map(Tls::off_on_loopback),
         }
     }

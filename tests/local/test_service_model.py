@@ -97,6 +97,35 @@ def test_members_of_every_operation(client, name):
     assert members(client.restore_secret(SecretId=name)) == {"ARN", "Name"}
 
 
+def test_members_of_a_secret_that_rotates(client, name):
+    client.create_secret(Name=name, SecretString="{}")
+    rotate = {
+        "SecretId": name,
+        "RotationLambdaARN": "arn:aws:lambda:us-east-1:111122223333:function:SecretsManagerRDSMySQLRotationSingleUser",
+        "RotationRules": {"ScheduleExpression": "rate(12 hours)", "Duration": "2h"},
+        "ExternalSecretRotationMetadata": [{"Key": "partner", "Value": "x"}],
+        "ExternalSecretRotationRoleArn": "arn:aws:iam::123456789012:role/rotation",
+    }
+    assert members(client.rotate_secret(**rotate)) == {"ARN", "Name", "VersionId"}
+    configured = {
+        "RotationLambdaARN",
+        "RotationRules",
+        "ExternalSecretRotationMetadata",
+        "ExternalSecretRotationRoleArn",
+    }
+    described = client.describe_secret(SecretId=name)
+    assert members(described) >= configured | {"RotationEnabled", "NextRotationDate"}
+    assert {member: described[member] for member in configured} == {m: rotate[m] for m in configured}
+    listed = client.list_secrets(Filters=[{"Key": "name", "Values": [name]}])["SecretList"][0]
+    assert {member: listed[member] for member in configured} == {m: rotate[m] for m in configured}
+    assert listed["NextRotationDate"] == described["NextRotationDate"]
+    assert members(client.cancel_rotate_secret(SecretId=name)) == {"ARN", "Name", "VersionId"}
+    assert members(client.cancel_rotate_secret(SecretId=name)) == {"ARN", "Name"}
+    described = client.describe_secret(SecretId=name)
+    assert configured <= members(described) and "NextRotationDate" not in described
+    assert described["RotationEnabled"] is False
+
+
 def test_every_operation_of_the_model_is_offered_or_refused_plainly(endpoint):
     """A new operation in the model must be dealt with, not answered "unknown"."""
     client = endpoint.client(parameter_validation=False)

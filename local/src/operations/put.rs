@@ -88,7 +88,7 @@ pub(super) fn add_version(
     let mut secret = secret.clone();
     // "If this operation creates the first version for the secret then Secrets Manager automatically attaches
     // the staging label AWSCURRENT" (API reference, PutSecretValue).
-    let is_first = secret.versions.is_empty();
+    let is_first = secret.versions.iter().all(|version| version.value.is_none());
     match secret.versions.iter_mut().find(|version| version.id == token) {
         Some(Version { value: Some(existing), .. }) if *existing == value => return Ok(None),
         Some(Version { value: Some(_), .. }) => return Err(token_in_use(&secret, token)),

@@ -38,8 +38,8 @@ impl Tls {
     ///
     /// [`ErrorKind::Misconfigured`] if the system has no list of authorities.
     pub fn system() -> Result<Self, Error> {
-        let authorities = rustls_native_certs::load_native_certs().certs;
-        Self::trusting(authorities, "this system names no certificate authorities; name a file of your own")
+        let tls = Self::trusting(rustls_native_certs::load_native_certs().certs)?;
+        tls.that_trusts_anybody("this system names no certificate authorities; name a file of your own")
     }
 
     /// Encrypted; the certificate must come from one of the authorities in this PEM text, and from no other.
@@ -49,7 +49,18 @@ impl Tls {
     /// [`ErrorKind::Misconfigured`] if there is none in it.
     pub fn with_authorities(pem: &str) -> Result<Self, Error> {
         let authorities = CertificateDer::pem_slice_iter(pem.as_bytes()).filter_map(Result::ok);
-        Self::trusting(authorities.collect(), "the file of certificate authorities holds no certificate")
+        let tls = Self::trusting(authorities.collect())?;
+        tls.that_trusts_anybody("the file of certificate authorities holds no certificate")
+    }
+
+    /// As [`Tls::system`] and [`Tls::off_on_loopback`] together. A system that names no authorities, as small containers
+    /// do, is then good enough for servers on this machine, and every other server is refused.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Unsupported`] if TLS cannot be set up at all.
+    pub fn system_off_on_loopback() -> Result<Self, Error> {
+        Self::trusting(rustls_native_certs::load_native_certs().certs).map(Self::off_on_loopback)
     }
 
     /// Not encrypted: whoever is on the way reads along. For servers on this very machine.
@@ -64,12 +75,9 @@ impl Tls {
         Self { is_off_on_loopback: true, ..self }
     }
 
-    fn trusting(authorities: Vec<CertificateDer<'static>>, problem: &str) -> Result<Self, Error> {
+    fn trusting(mut authorities: Vec<CertificateDer<'static>>) -> Result<Self, Error> {
         let mut roots = RootCertStore::empty();
-        roots.add_parsable_certificates(authorities.iter().cloned());
-        if roots.is_empty() {
-            return Err(Error::new(ErrorKind::Misconfigured, problem));
-        }
+        authorities.retain(|authority| roots.add(authority.clone()).is_ok());
         // Named, not the process's default, which some other library may have set.
         let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
         let config = ClientConfig::builder_with_provider(provider)
@@ -79,6 +87,13 @@ impl Tls {
             .with_no_client_auth();
         let trust = Some(Trust { config: Arc::new(config), authorities });
         Ok(Self { trust, is_off_on_loopback: false })
+    }
+
+    fn that_trusts_anybody(self, problem: &str) -> Result<Self, Error> {
+        match &self.trust {
+            Some(trust) if trust.authorities.is_empty() => Err(Error::new(ErrorKind::Misconfigured, problem)),
+            _ => Ok(self),
+        }
     }
 
     /// Whom to believe about a server at these addresses, or `None` for no encryption: the operator's choice, unless the
