@@ -56,7 +56,9 @@ class Database:
         """Whether this user gets in, and may do that."""
         done = self._client(user, password, statements)
         # redis-cli ends well whatever happened.
-        return done.returncode == 0 and not any(word in done.stdout for word in ("WRONGPASS", "NOAUTH", "NOPERM"))
+        return done.returncode == 0 and not any(
+            word in done.stdout for word in ("WRONGPASS", "NOAUTH", "NOPERM")
+        )
 
     def _client(self, user: str, password: str, statements: str) -> subprocess.CompletedProcess:
         environment = {"PATH": os.environ["PATH"], "LC_ALL": "C"}

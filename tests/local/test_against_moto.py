@@ -230,7 +230,10 @@ KNOWN: dict[str, tuple[set[str], str]] = {
     "rotate a deleted one": ({"message"}, WRAPPED),
     "cancel nothing": ({"status"}, STATUS),
     "cancel a deleted one": ({"message"}, DELETED),
-    "cancel what never rotated": ({"message"}, "ours is what the service was recorded to say of RotateSecret"),
+    "cancel what never rotated": (
+        {"message"},
+        "ours is what the service was recorded to say of RotateSecret",
+    ),
     "policy": ({"answer.PolicyName"}, POLICY_NAME),
     "put a policy": ({"answer.PolicyName"}, POLICY_NAME),
     "delete a policy": ({"answer.PolicyName"}, POLICY_NAME),

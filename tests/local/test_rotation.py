@@ -114,12 +114,17 @@ def test_the_four_steps(endpoint, client, function, functions):
     # "this value is calculated from the rotation schedule after every successful rotation"
     assert described["RotationRules"] == {"AutomaticallyAfterDays": 10, "ScheduleExpression": "rate(10 days)"}
     next_date = described["NextRotationDate"].timestamp()
-    assert next_date % DAY == DAY - 1 and 9 * DAY < next_date - described["LastRotatedDate"].timestamp() < 11 * DAY
+    assert (
+        next_date % DAY == DAY - 1
+        and 9 * DAY < next_date - described["LastRotatedDate"].timestamp() < 11 * DAY
+    )
     assert client.list_secrets()["SecretList"][0]["LastRotatedDate"] == described["LastRotatedDate"]
     assert [event["event"] for event in endpoint.events()] == ["RotationStarted", "RotationSucceeded"]
 
 
-def test_a_failed_rotation_is_run_again_as_a_whole_with_the_same_version(endpoint, client, function, functions):
+def test_a_failed_rotation_is_run_again_as_a_whole_with_the_same_version(
+    endpoint, client, function, functions
+):
     failures = iter([ValueError("canary-message"), RuntimeError("canary-message")])
 
     def fail(_):
@@ -174,7 +179,9 @@ def test_a_rotation_that_keeps_failing_waits_for_the_next_window(endpoint, clien
     due = client.describe_secret(SecretId="db")["NextRotationDate"].timestamp()
     endpoint.control("POST", "clock", at=due + 1)
     endpoint.wait_for_event("RotationFailed", 6)
-    assert client.describe_secret(SecretId="db")["NextRotationDate"].timestamp() == due, "it stays in the past"
+    assert client.describe_secret(SecretId="db")["NextRotationDate"].timestamp() == due, (
+        "it stays in the past"
+    )
     del function.before["createSecret"]
     endpoint.control("POST", "clock", advance_seconds=3 * DAY)
     endpoint.wait_for_event("RotationSucceeded")

@@ -86,7 +86,7 @@ def test_the_commands_of_the_article(local, servers, tmp_path):
     )
     assert done.returncode == 0, done.stderr
     succeeded = endpoint.wait_for_event("RotationSucceeded")
-    assert "no \"engine\"" in succeeded["message"], "what was guessed is told"
+    assert 'no "engine"' in succeeded["message"], "what was guessed is told"
     user, password = current(client, "prod/checkout/db")
     assert user == "app" and database.logs_in("app", password)
     assert not database.logs_in("app", "REPLACE_ME")
