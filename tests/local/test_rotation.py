@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+import subprocess
 import threading
 import uuid
 from itertools import count
 
 import pytest
-from conftest import REGION
+from conftest import REGION, binary
 from lambda_endpoint import LambdaEndpoint
 
 ARN = "arn:aws:lambda:us-east-1:123456789012:function:rotate"
@@ -339,15 +340,20 @@ def test_rotations_survive_kill_9_and_go_on(run, functions, function, tmp_path):
     endpoint = run(*arguments)
     function.client = client = endpoint.client()
     client.create_secret(Name="db", SecretString="first")
+    # The clock is back where it was after a restart, and what was due by the other one goes on all the same.
+    endpoint.control("POST", "clock", advance_seconds=100 * DAY)
     function.before["setSecret"] = wait
     rules = {"ScheduleExpression": "rate(7 days)", "Duration": "2h"}
     token = rotate(client, RotationRules=rules)["VersionId"]
     assert begun.wait(30)
     endpoint.kill()
 
-    function.before.clear()
+    # The function is invoked as soon as the endpoint is up, and must learn first where that is.
+    known = threading.Event()
+    function.before = {"createSecret": lambda _: known.wait(30)}
     endpoint = run(*arguments)
     function.client = client = endpoint.client()
+    known.set()
     endpoint.wait_for_event("RotationSucceeded")
     assert functions.steps() == STEPS[:2] + STEPS
     assert {event["ClientRequestToken"] for event in functions.invocations} == {token}
@@ -382,6 +388,21 @@ def test_functions_nobody_can_invoke_are_refused(client, run):
     assert error["Code"] == "AccessDeniedException"
     assert error["Message"].startswith("Secrets Manager cannot invoke the specified Lambda function.")
     assert "--lambda-endpoint" in error["Message"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status", "reason"),
+    [
+        (["--map-host", "db.example:5432"], 2, "HOST:PORT=HOST:PORT"),
+        (["--lambda-endpoint", "https://127.0.0.1:1"], 1, "http://"),
+        (["--db-ca-file", "/nowhere"], 1, "/nowhere"),
+        (["--db-ca-file", "/dev/null"], 1, "no certificate"),
+    ],
+)
+def test_mistakes_are_told_at_the_start(arguments, status, reason):
+    command = [binary(), "local", "--port", "0", *arguments]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=10)
+    assert done.returncode == status and reason in done.stderr
 
 
 def test_an_endpoint_that_does_not_answer_is_told(run):

@@ -4,6 +4,7 @@ use std::error::Error as _;
 use std::path::Path;
 use std::sync::Arc;
 
+use secretcache_rotation::targets::Tls;
 use secretcache_rotation::{
     Choice, Driver, Engine, Error, Event, RealPause, RotationToken, Rotator, SecretStore, Selector, Settings,
     Step, Verification, from_function,
@@ -149,5 +150,8 @@ impl Invoker {
 }
 
 fn authorities(path: &Path) -> Result<String, StartError> {
-    std::fs::read_to_string(path).map_err(|error| StartError::tls(path, error))
+    let pem = std::fs::read_to_string(path).map_err(|error| StartError::tls(path, error))?;
+    // Better told now than by the first rotation.
+    Tls::with_authorities(&pem).map_err(|error| StartError::tls(path, error))?;
+    Ok(pem)
 }
