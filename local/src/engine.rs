@@ -157,8 +157,11 @@ impl Engine {
             let outcome = execute(store, call, operation, body)?;
             Ok((outcome.body, outcome.changes, outcome.events))
         });
-        if operation == "RotateSecret" && answer.is_err() {
-            self.reattempt(asker, body);
+        match &answer {
+            Err(error) if operation == "RotateSecret" && error.code() == ErrorCode::InvalidRequest => {
+                self.reattempt(asker, body);
+            }
+            _ => {}
         }
         answer
     }

@@ -5,7 +5,7 @@ use std::net::{SocketAddr, TcpStream};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use secretcache_local::{Effect, Fault, Handle, Options, Server, StartError};
+use secretcache_local::{Effect, EventName, Fault, Handle, Options, Server, StartError};
 use serde_json::{Value, json};
 
 /// A running server, stopped with the test.
@@ -309,4 +309,27 @@ fn a_data_file_serves_one_server() {
 fn a_data_file_that_cannot_be_made_is_told() {
     let error = Running::try_start(keeping(Path::new("/nonexistent/folder/file"))).err().unwrap().to_string();
     assert!(error.contains("/nonexistent/folder/file"), "{error}");
+}
+
+#[test]
+fn what_happens_to_rotations_is_told_to_whoever_holds_the_handle() {
+    let server = Running::start(Options::default());
+    // An address for documentation, which nobody has and which is not on this machine.
+    server.create("db", r#"{"host":"192.0.2.7","username":"app","password":"canary"}"#);
+    let function =
+        "arn:aws:lambda:us-east-1:111122223333:function:SecretsManagerRDSPostgreSQLRotationSingleUser";
+    let token = "11111111-1111-4111-8111-111111111111";
+    let rotate = json!({"SecretId": "db", "RotationLambdaARN": function, "ClientRequestToken": token});
+    assert_eq!(server.call("RotateSecret", rotate).0, 200);
+    let told = async {
+        while server.handle.events().len() < 2 {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    server.runtime.block_on(async { tokio::time::timeout(Duration::from_secs(30), told).await }).unwrap();
+    let events = server.handle.events();
+    assert_eq!([events[0].event, events[1].event], [EventName::RotationStarted, EventName::RotationFailed]);
+    assert_eq!(events[1].version_id, token);
+    let told = format!("{} {:?}", events[1], events[1]);
+    assert!(told.contains("--allow-host 192.0.2.7") && !told.contains("canary"), "{told}");
 }
