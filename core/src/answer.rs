@@ -1,5 +1,7 @@
 //! What a source answers.
 
+use std::time::SystemTime;
+
 use crate::secret::{Fetched, Slot};
 
 /// A successful answer to a [`Ticket`](crate::Ticket).
@@ -53,8 +55,27 @@ pub struct Description {
     pub arn: Option<String>,
     /// The version ids that carry staging labels, each with its labels.
     pub versions: Vec<(String, Vec<String>)>,
+    /// On or before this the next rotation is due. It may have passed: a rotation that failed is tried again.
+    pub next_rotation_date: Option<SystemTime>,
+    /// When the secret was last rotated.
+    pub last_rotated_date: Option<SystemTime>,
+    /// When it is to be rotated.
+    pub rotation_rules: RotationRules,
     /// The binding's own rendering of the answer.
     pub slot: Option<Slot>,
+}
+
+/// When a secret is to be rotated, in the words of the service (API reference, `RotationRulesType`).
+///
+/// Together with [`Description::next_rotation_date`] it has the refresher look more often while a rotation is expected,
+/// and less often otherwise.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+#[non_exhaustive]
+pub struct RotationRules {
+    /// A `rate(…)` or `cron(…)` expression, in UTC.
+    pub schedule_expression: Option<String>,
+    /// The length of the window, such as `3h`.
+    pub duration: Option<String>,
 }
 
 impl Description {
@@ -75,6 +96,9 @@ impl std::fmt::Debug for Description {
         f.debug_struct("Description")
             .field("arn", &self.arn)
             .field("versions", &self.versions)
+            .field("next_rotation_date", &self.next_rotation_date)
+            .field("last_rotated_date", &self.last_rotated_date)
+            .field("rotation_rules", &self.rotation_rules)
             .finish_non_exhaustive()
     }
 }

@@ -275,6 +275,7 @@ impl Cache {
         let Some(record) = state.records.get_mut(&record_id) else { return Forced::Failed(closed()) };
         record.described = None;
         record.describe_denied_until = None;
+        record.describe_denials = 0;
         for line in &mut record.lines {
             line.failure = None;
             // The secret's other versions are in doubt too: due at their next read.

@@ -40,6 +40,7 @@ mod credential;
 mod error;
 mod event;
 mod flight;
+mod foresight;
 mod hit;
 mod id;
 mod logins;
@@ -58,7 +59,7 @@ mod ticket;
 mod time;
 mod watch;
 
-pub use answer::{Answer, Description};
+pub use answer::{Answer, Description, RotationRules};
 pub use backoff::Backoff;
 pub use cache::{Cache, Due, Forced, Lookup};
 pub use config::Config;

@@ -8,6 +8,7 @@ use crate::answer::Description;
 use crate::config::Config;
 use crate::error::Error;
 use crate::flight::Flight;
+use crate::foresight::Foresight;
 use crate::id::{OwnedSelector, Selector};
 use crate::logins::Logins;
 use crate::policy::{self, Facts};
@@ -53,7 +54,10 @@ pub(crate) struct Record {
     pub(crate) lines: Vec<Line>,
     pub(crate) described: Option<Described>,
     pub(crate) describe_denied_until: Option<Now>,
+    /// In succession.
+    pub(crate) describe_denials: u32,
     pub(crate) logins: Logins,
+    pub(crate) foresight: Foresight,
 }
 
 /// The last description, and when it was given.
@@ -125,7 +129,9 @@ impl State {
             lines: Vec::new(),
             described: None,
             describe_denied_until: None,
+            describe_denials: 0,
             logins: Logins::default(),
+            foresight: Foresight::default(),
         };
         self.records.insert(record_id, record);
         self.by_name.insert(name, record_id);

@@ -16,8 +16,9 @@ use crate::shared::{Purpose, Shared};
 use crate::state::{Described, Failure, Line, Record, RecordId, State};
 use crate::time::Now;
 
-/// How long a denied `DescribeSecret` is left alone: denied calls raise alarms.
+/// How long a denied `DescribeSecret` is left alone at first, and at most: denied calls raise alarms, and cost.
 const DENIED_FOR: Duration = Duration::from_secs(3600);
+const DENIED_FOR_LONG: Duration = Duration::from_secs(7 * 86_400);
 
 /// One request to the source, on behalf of every reader who wants the same thing.
 ///
@@ -170,7 +171,11 @@ impl Ticket {
         let draw = state.random.f64();
         let Some(record) = state.records.get_mut(&self.record) else { return Outcome::Value(secret) };
         let names = record.names.clone();
-        let refresh_after = policy::refresh_after(record.ttl, draw);
+        let refresh_after = if self.selector() == Selector::CURRENT {
+            record.foresight.refresh_after(secret.version_id(), record.ttl, draw, now)
+        } else {
+            policy::refresh_after(record.ttl, draw)
+        };
         let Some(line) = self.line_of(record) else { return Outcome::Value(secret) };
         line.flight = None;
         if let Some(old) = line.secret.take().filter(|old| old.as_ptr() != secret.as_ptr()) {
@@ -270,10 +275,14 @@ impl Ticket {
         let draw = state.random.f64();
         let Some(record) = state.records.get_mut(&self.record) else { return };
         if denied {
-            record.describe_denied_until = Some(now.plus(DENIED_FOR));
+            let span = DENIED_FOR.saturating_mul(1 << record.describe_denials.min(10)).min(DENIED_FOR_LONG);
+            record.describe_denials = record.describe_denials.saturating_add(1);
+            record.describe_denied_until = Some(now.plus(span));
         }
         if let Some(description) = description {
             let refresh_after = policy::refresh_after(record.ttl, draw);
+            record.describe_denials = 0;
+            record.foresight.observe(&description, now);
             record.described =
                 Some(Described { description: Arc::new(description), at: *now, refresh_after });
         }

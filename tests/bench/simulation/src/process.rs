@@ -1,0 +1,121 @@
+//! One process of the fleet, that reads all its secrets all the time, over the simulated month.
+
+use std::time::Duration;
+
+use fastrand::Rng;
+use secretcache::{Answer, Cache, Config, Error, ErrorKind, Fetched, Now, Selector, Ticket, Watches};
+
+use crate::world::{MONTH, Secret, version_id, wall};
+
+/// What the process may ask, and what it is told.
+#[derive(Clone, Copy, Eq, PartialEq)]
+pub struct Access {
+    pub may_describe: bool,
+    pub tells_schedule: bool,
+}
+
+/// What came of it.
+pub struct Month {
+    /// For each secret.
+    pub calls: Vec<u64>,
+    /// For each secret, when which version was first held.
+    pub seen: Vec<Vec<(f64, usize)>>,
+}
+
+impl Month {
+    fn of(secrets: usize) -> Self {
+        Self { calls: vec![0; secrets], seen: vec![Vec::new(); secrets] }
+    }
+
+    fn see(&mut self, secret: usize, at: f64, version: usize) {
+        if self.seen[secret].last().is_none_or(|(_, last)| *last != version) {
+            self.seen[secret].push((at, version));
+        }
+    }
+}
+
+/// Our cache, with its refresher's habits.
+pub fn ours(secrets: &[Secret], access: Access, ttl: Duration, start: f64, seed: u64) -> Month {
+    let watches = Watches::default();
+    let config = Config { ttl, ..Config::default() };
+    let cache = Cache::with_watches(config, seed, watches.clone()).expect("the settings are good");
+    let mut month = Month::of(secrets.len());
+    let names: Vec<_> = (0..secrets.len()).map(|number| number.to_string()).collect();
+    let _in_use: Vec<_> = names.iter().map(|name| watches.add(name)).collect();
+    let mut at = start;
+    for name in &names {
+        let secretcache::Lookup::Lead(ticket, _) = cache.lookup(name, Selector::CURRENT, now(at)) else {
+            panic!("nothing is cached yet");
+        };
+        answer(ticket, secrets, access, at, &mut month);
+    }
+    // As the native refresher sleeps.
+    let least = (ttl / 256).clamp(Duration::from_millis(5), Duration::from_secs(1));
+    while at < MONTH {
+        let due = cache.due(now(at));
+        let wait = due.next.map_or(least, |next| next.clamp(least, Duration::from_secs(60)));
+        if due.tickets.is_empty() {
+            at += wait.as_secs_f64();
+        }
+        for ticket in due.tickets {
+            answer(ticket, secrets, access, at, &mut month);
+        }
+    }
+    month
+}
+
+fn answer(ticket: Ticket, secrets: &[Secret], access: Access, at: f64, month: &mut Month) {
+    let number: usize = ticket.id().parse().expect("a number");
+    let secret = &secrets[number];
+    let known = ticket.known().and_then(|known| known.version_id()).map(str::to_owned);
+    let fetched = |month: &mut Month| {
+        let version = secret.version(at);
+        month.calls[number] += 1;
+        month.see(number, at, version);
+        Answer::value(Fetched::string(&version_id(version), "value"))
+    };
+    let result = match known.filter(|_| ticket.may_describe()) {
+        None => fetched(month),
+        Some(known) => {
+            month.calls[number] += 1;
+            if access.may_describe {
+                let description = secret.describe(at, access.tells_schedule);
+                let is_same = description.version_with_stage("AWSCURRENT") == Some(&known);
+                let answer = if is_same { Answer::unchanged() } else { fetched(month) };
+                answer.with_description(description)
+            } else {
+                let _denied = Error::new(ErrorKind::AccessDenied, "not allowed");
+                fetched(month).describe_denied()
+            }
+        }
+    };
+    ticket.complete(Ok(result), now(at));
+}
+
+fn now(at: f64) -> Now {
+    let mut now = Now::default().plus(Duration::from_secs_f64(at + 1.0));
+    now.wall = wall(at);
+    now.coarse.wall = u64::try_from(now.wall.as_nanos()).expect("not that late");
+    now
+}
+
+/// AWS's library for Python (1.2.0): a description at the first read and at the first after a time drawn from whole
+/// seconds between half the interval and all of it; a value when its version is new. It needs both permissions.
+pub fn official(secrets: &[Secret], ttl: Duration, start: f64, seed: u64) -> Month {
+    let mut random = Rng::with_seed(seed);
+    let mut month = Month::of(secrets.len());
+    let ttl = ttl.as_secs();
+    for (number, secret) in secrets.iter().enumerate() {
+        let (mut at, mut held) = (start, None);
+        while at < MONTH {
+            let version = secret.version(at);
+            month.calls[number] += 1;
+            if held.replace(version) != Some(version) {
+                month.calls[number] += 1;
+                month.see(number, at, version);
+            }
+            at += random.u64(ttl.div_ceil(2)..=ttl) as f64;
+        }
+    }
+    month
+}
