@@ -22,6 +22,8 @@ const CLOSE: f64 = 0.076;
 /// longer average, a rotation that nobody expected is noticed as soon in 99 of 100 cases.
 const WIDE: f64 = 0.9;
 const WIDEST: f64 = 0.95;
+/// While the account is empty, on average.
+const RESTORING: f64 = PLAIN + 0.1;
 /// How much is saved for a usual time, in terms of what looking closely all through it takes: the rotation may be late.
 const RESERVE: f64 = 2.0;
 
@@ -139,7 +141,7 @@ impl Foresight {
         self.enter_look(ttl, now);
         let planned = match self.by_schedule(ttl, draw, now) {
             Some(distance) => ttl.mul_f64(distance.min(1.0)).max(SOONEST),
-            None if self.saved < -0.5 => ttl.mul_f64(saving(PLAIN + 0.1, draw)),
+            None if self.saved < -0.5 => ttl.mul_f64(saving(RESTORING, draw)),
             None => plain,
         };
         self.while_under_way(ttl, draw, now).map_or(planned, |urgent| urgent.min(planned))
@@ -197,7 +199,8 @@ impl Foresight {
         let missing = needed - self.saved;
         let rate = if missing > 0.0 { (1.0 / PLAIN - missing / left).max(1.0 / WIDE) } else { 1.0 / PLAIN };
         if left > 3.0 * WIDEST {
-            return if missing > 0.0 { saving(1.0 / rate, draw) } else { 0.5 + 0.5 * draw };
+            let average = if self.saved <= 0.0 { (1.0 / rate).max(RESTORING) } else { 1.0 / rate };
+            return if missing > 0.0 { saving(average, draw) } else { 0.5 + 0.5 * draw };
         }
         // The first look of that time; after all of it, if it is shorter than the distance of looks.
         let closest = if length <= CLOSE { CLOSE } else { self.closeness(length) };
@@ -216,7 +219,7 @@ impl Foresight {
     /// How close looks can be for so long: as close as is of use, if the account allows it.
     fn closeness(&self, length: f64) -> f64 {
         if self.saved <= 0.0 {
-            return PLAIN + 0.1;
+            return RESTORING;
         }
         (length / (self.saved + length / PLAIN)).clamp(CLOSE, PLAIN)
     }
@@ -291,3 +294,6 @@ fn saving(average: f64, draw: f64) -> f64 {
 fn since_epoch(time: SystemTime) -> Option<Duration> {
     time.duration_since(UNIX_EPOCH).ok()
 }
+
+#[cfg(test)]
+mod tests;

@@ -19,7 +19,7 @@ use crate::id::{AWSCURRENT, AWSPENDING, AWSPREVIOUS, Selector};
 use crate::logins::{Logins, REFRESH_EVERY};
 use crate::secret::Secret;
 use crate::shared::Shared;
-use crate::state::Line;
+use crate::state::{Line, Record};
 use crate::time::Now;
 
 /// The first wait after a round without success; later ones are longer.
@@ -149,6 +149,10 @@ impl Plan {
                 holds_any = true;
                 let version_id = secret.version_id().unwrap_or_default();
                 if !logins.is_rejected(version_id) {
+                    if stage == AWSCURRENT {
+                        // A login is a use: the refresher is to keep it fresh.
+                        secret.version().serving.touch();
+                    }
                     return Next::Try(secret.clone(), stage);
                 }
                 let left = logins.rest(version_id, &now);
@@ -201,7 +205,7 @@ impl Plan {
     pub fn read(&mut self, stage: &'static str, error: Option<Error>, now: Now) {
         let Some(error) = error else { return };
         if error.kind() == ErrorKind::AccessDenied && stage != AWSCURRENT {
-            self.with_logins(|logins| logins.deny(stage, now));
+            self.with_record(|record| record.logins.deny(stage, now));
         }
         if stage == AWSCURRENT || self.last_error.is_none() {
             self.last_error = Some(error);
@@ -212,7 +216,10 @@ impl Plan {
     /// ([`Event::OtherVersion`]): if it goes on, the current version is broken.
     pub fn accepted(&mut self, secret: &Secret) {
         let version_id = secret.version_id().unwrap_or_default();
-        self.with_logins(|logins| logins.accept(version_id));
+        self.with_record(|record| {
+            record.logins.accept(version_id);
+            record.foresight.taken(version_id);
+        });
         let is_other = self.trying != AWSCURRENT;
         let mut state = self.shared.lock();
         let logins = &mut state.counters.logins;
@@ -231,7 +238,10 @@ impl Plan {
     /// The resource refused this version.
     pub fn rejected(&mut self, secret: &Secret, version_stage: &'static str, now: Now) {
         let version_id = secret.version_id().unwrap_or_default();
-        self.with_logins(|logins| logins.reject(version_id, now));
+        self.with_record(|record| {
+            record.logins.reject(version_id, now);
+            record.expect_change(version_id, &now);
+        });
         self.shared.lock().counters.logins.rejected += 1;
         match self.tried.iter_mut().find(|tried| tried.version_id == version_id) {
             Some(tried) => tried.times += 1,
@@ -249,11 +259,11 @@ impl Plan {
         self.last_error.as_ref()
     }
 
-    fn with_logins(&self, change: impl FnOnce(&mut Logins)) {
+    fn with_record(&self, change: impl FnOnce(&mut Record)) {
         let mut state = self.shared.lock();
         let record = state.by_name.get(&*self.id).copied().and_then(|id| state.records.get_mut(&id));
         if let Some(record) = record {
-            change(&mut record.logins);
+            change(record);
         }
     }
 }

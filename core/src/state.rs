@@ -204,6 +204,19 @@ impl Record {
         if self.logins.is_rejected(current) { self.logins.accepted() } else { Some(current) }
     }
 
+    /// The resource has refused a version. If that is the current one, another is about to take its place: the
+    /// refresher looks for it soon, and goes on looking.
+    pub(crate) fn expect_change(&mut self, version_id: &str, now: &Now) {
+        let Some(line) = self.lines.iter_mut().find(|line| line.selector.as_ref() == Selector::CURRENT)
+        else {
+            return;
+        };
+        if line.secret.as_ref().and_then(Secret::version_id) == Some(version_id) {
+            let soon = now.since(&line.confirmed).saturating_add(self.foresight.refused(version_id, now));
+            line.refresh_after = line.refresh_after.min(soon);
+        }
+    }
+
     pub(crate) fn secrets(&self) -> impl Iterator<Item = &Secret> {
         self.lines.iter().filter_map(|line| line.secret.as_ref())
     }

@@ -8,7 +8,7 @@ use crate::answer::{Answer, Description};
 use crate::error::Error;
 use crate::event::Event;
 use crate::flight::{Flight, Outcome, Waiter};
-use crate::id::{OwnedSelector, Selector, aliases};
+use crate::id::{AWSCURRENT, OwnedSelector, Selector, aliases};
 use crate::policy::{self, Decision, decide};
 use crate::secret::{Fetched, Secret};
 use crate::serving::Freshness;
@@ -374,6 +374,10 @@ impl Ticket {
                     secret.version().serving.retire();
                     self.shared.publish(&record.names, line);
                 }
+            } else if stage != AWSCURRENT && description.version_with_stage(stage).is_none() {
+                // No version carries the label any more, as `AWSPENDING` after each rotation: nothing to ask for.
+                self.shared.unpublish_line(&record.names, line);
+                line.secret = None;
             } else {
                 // Known to have moved: due at the next look, and served until then as any due value.
                 line.refresh_after = Duration::ZERO;

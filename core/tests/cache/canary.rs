@@ -25,8 +25,8 @@ const WATCHED: &[&str] = &[
 #[rustfmt::skip]
 const HARMLESS: &[&str] = &[
     "AWSCURRENT", "AWSPENDING", "AWSPREVIOUS", "Backoff", "BoxFuture", "Coarse", "ErrorKind",
-    "Listener", "LogLimiter", "MOST_IN_BATCH", "Now", "Operation", "OwnedSelector", "PerProcess",
-    "Retry", "SecretSource", "Selector", "ServiceFault", "Slot", "SystemClock", "Tried", "Watch", "Watches",
+    "Listener", "LogLimiter", "LoginStats", "MOST_IN_BATCH", "Now", "Operation", "OwnedSelector", "PerProcess",
+    "Retry", "RotationRules", "SecretSource", "Selector", "ServiceFault", "Slot", "SystemClock", "Tried", "Watch", "Watches",
     "fresh_seed", "generation", "service_error", "shutdown", "spawn_thread", "wait_for",
 ];
 

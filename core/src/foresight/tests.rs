@@ -1,0 +1,257 @@
+use proptest::prelude::*;
+
+use super::*;
+
+const TTL: Duration = Duration::from_secs(300);
+
+/// A secret and the looks at it, one after the other.
+#[derive(Default)]
+struct Looks {
+    foresight: Foresight,
+    now: Now,
+    current: String,
+    count: u32,
+}
+
+impl Looks {
+    fn at(seconds: u64) -> Self {
+        let now = Now::default().plus(Duration::from_secs(1_800_000_000 / 86_400 * 86_400 + seconds));
+        Self { now, current: "v1".to_owned(), ..Self::default() }
+    }
+
+    /// Describes the secret now, and gives the time until the next look.
+    fn look(&mut self, description: &Description, draw: f64) -> Duration {
+        self.count += 1;
+        self.foresight.observe(description, &self.now);
+        self.foresight.refresh_after(Some(&self.current), TTL, draw, &self.now)
+    }
+
+    /// Looks until then, and gives the distances.
+    fn until(
+        &mut self,
+        wall: Duration,
+        description: &Description,
+        random: &mut fastrand::Rng,
+    ) -> Vec<Duration> {
+        let mut distances = Vec::new();
+        while self.now.wall < wall {
+            let distance = self.look(description, random.f64());
+            distances.push(distance);
+            self.now = self.now.plus(distance);
+        }
+        distances
+    }
+}
+
+fn described(close: Duration, expression: &str, duration: Option<&str>) -> Description {
+    let mut description = Description::default();
+    description.versions = vec![("v1".into(), vec![AWSCURRENT.into()])];
+    description.next_rotation_date = Some(UNIX_EPOCH + close);
+    description.rotation_rules.schedule_expression = Some(expression.to_owned());
+    description.rotation_rules.duration = duration.map(str::to_owned);
+    description
+}
+
+fn longest(distances: &[Duration]) -> Duration {
+    distances.iter().copied().max().unwrap()
+}
+
+#[test]
+fn a_window_is_what_the_rules_say_and_by_default_an_hour_or_the_rest_of_the_day() {
+    let day = DAY * 20_000;
+    for (close, expression, duration, opens) in [
+        (HOUR * 8, "rate(4 hours)", None, HOUR * 7),
+        (HOUR * 8, "rate(4 hours)", Some("2h"), HOUR * 6),
+        (HOUR * 24, "rate(10 days)", None, HOUR * 0),
+        (HOUR * 24, "cron(0 16 1,15 * ? *)", None, HOUR * 16),
+        (HOUR * 18, "cron(0 16 1,15 * ? *)", Some("2h"), HOUR * 16),
+        (HOUR * 9, "cron(0 8/8 * * ? *)", None, HOUR * 8),
+        (HOUR * 9, "", None, HOUR * 0),
+        (HOUR * 9, "rate(7 days)", Some("many hours"), HOUR * 0),
+    ] {
+        let window = Window::of(&described(day + close, expression, duration)).unwrap();
+        assert_eq!(window, Window { open: day + opens, close: day + close }, "{expression} {duration:?}");
+    }
+    assert_eq!(Window::of(&Description::default()), None);
+}
+
+#[test]
+fn looks_are_close_within_the_window_and_far_before_it() {
+    let mut random = fastrand::Rng::with_seed(1);
+    let mut looks = Looks::at(0);
+    let (open, close) = (looks.now.wall + DAY - HOUR, looks.now.wall + DAY);
+    let description = described(close, "cron(0 23 * * ? *)", Some("1h"));
+    let before = looks.until(open - HOUR, &description, &mut random);
+    assert!(before.iter().sum::<Duration>() > TTL.mul_f64(0.8) * looks.count);
+    looks.until(open, &description, &mut random);
+    assert!(looks.now.wall - open < TTL.mul_f64(0.2), "the first look comes soon after the window opens");
+    let within = looks.until(close - HOUR / 10, &description, &mut random);
+    assert!(longest(&within) < TTL / 3, "{within:?}");
+}
+
+#[test]
+fn where_rotations_came_at_the_same_time_the_looks_gather_there() {
+    let mut random = fastrand::Rng::with_seed(1);
+    let mut looks = Looks::at(0);
+    let start = looks.now.wall;
+    for hour in 1..=6 {
+        let opens = start + HOUR * (hour - 1);
+        let mut description = described(opens + HOUR, "rate(1 hour)", None);
+        let rotation = opens + Duration::from_secs(1_800 + u64::from(hour) * 7);
+        description.last_rotated_date = Some(UNIX_EPOCH + rotation - HOUR);
+        let distances = looks.until(rotation, &description, &mut random);
+        if hour > 2 {
+            assert!(*distances.last().unwrap() < TTL.mul_f64(0.1), "hour {hour}: {distances:?}");
+        }
+    }
+}
+
+#[test]
+fn a_date_in_the_past_is_no_reason_to_look_more_often() {
+    let mut looks = Looks::at(100_000);
+    let past = described(looks.now.wall - HOUR, "rate(1 day)", Some("1h"));
+    assert_eq!(looks.look(&past, 0.5), policy::refresh_after(TTL, 0.5));
+}
+
+#[test]
+fn while_the_current_version_is_refused_looks_are_closest_and_then_ever_wider() {
+    let mut random = fastrand::Rng::with_seed(1);
+    let mut looks = Looks::at(0);
+    let quiet = Description::default();
+    assert_eq!(looks.foresight.refused("v1", &looks.now), SOONEST);
+    let (now, start) = (looks.now, looks.count);
+    looks.until(now.wall + Duration::from_secs(4), &quiet, &mut random);
+    assert!(looks.count - start >= 3, "{}", looks.count);
+    looks.until(now.wall + HOUR, &quiet, &mut random);
+    assert!(looks.count - start < 50, "{}", looks.count);
+    looks.current = "v2".to_owned();
+    assert!(looks.look(&quiet, 0.5) >= TTL / 2, "the version has moved");
+
+    looks.foresight.refused("v2", &looks.now);
+    assert!(looks.look(&quiet, 0.5) < TTL / 4);
+    looks.foresight.taken("v2");
+    assert!(looks.look(&quiet, 0.5) >= TTL / 2, "it was taken after all");
+}
+
+#[test]
+fn a_pending_label_has_looks_follow_closely_until_it_is_gone_or_long_forgotten() {
+    let mut random = fastrand::Rng::with_seed(1);
+    let mut looks = Looks::at(0);
+    let quiet = described(looks.now.wall + DAY, "rate(1 day)", Some("1h"));
+    looks.until(looks.now.wall + HOUR * 2, &quiet, &mut random);
+    let mut rotating = described(looks.now.wall + DAY, "rate(1 day)", Some("1h"));
+    rotating.versions.push(("v2".into(), vec![AWSPENDING.into()]));
+    assert!(looks.look(&rotating, 0.5) < TTL / 10);
+    assert!(looks.look(&quiet, 0.5) >= TTL / 2);
+    let start = (looks.now.wall, looks.count);
+    looks.until(start.0 + HOUR * 10, &rotating, &mut random);
+    let plain = HOUR.as_secs() * 10 / (TTL.as_secs() * 3 / 4);
+    assert!(u64::from(looks.count - start.1) < plain + 10, "an abandoned rotation is not looked at for ever");
+    let mut on_both = quiet;
+    on_both.versions[0].1.push(AWSPENDING.into());
+    looks.foresight = Foresight { saved: 5.0, ..Foresight::default() };
+    assert!(looks.look(&on_both, 0.5) >= TTL / 2, "the current version keeps the label after some rotations");
+}
+
+prop_compose! {
+    fn any_schedule()(
+        period in 1u32..100, length in 1u32..30, opens in 0u32..48, usual in 0.0..1.0f64, spread in 0.0..1.0f64,
+        leaves_pending: bool, expression in prop::sample::select(vec!["rate(4 hours)", "rate(7 days)", "cron(0 3 * * ? *)"]),
+    ) -> Schedule {
+        let length = length.min(period).min(24);
+        Schedule { period: HOUR * period, length, opens: HOUR * opens, usual, spread, leaves_pending, expression }
+    }
+}
+
+#[derive(Clone, Debug)]
+struct Schedule {
+    period: Duration,
+    /// In hours.
+    length: u32,
+    opens: Duration,
+    usual: f64,
+    spread: f64,
+    leaves_pending: bool,
+    expression: &'static str,
+}
+
+impl Schedule {
+    fn rotation(&self, number: u32, random: &mut fastrand::Rng) -> (Duration, Duration) {
+        let opens = self.opens + self.period * number;
+        let within = self.usual * (1.0 - self.spread) + random.f64() * self.spread;
+        (opens + HOUR * self.length, opens + (HOUR * self.length).mul_f64(within))
+    }
+}
+
+proptest! {
+    /// The budget: whatever is told, no more looks than those of plain refreshing, and three; and no value gets older
+    /// than its time to live.
+    #[test]
+    fn expectations_never_cost_more_than_plain_refreshing(
+        schedule in any_schedule(), ttl in 10u64..5_000, seed: u64,
+    ) {
+        let ttl = Duration::from_secs(ttl);
+        let mut random = fastrand::Rng::with_seed(seed);
+        let mut looks = Looks::at(0);
+        let (start, mut number) = (looks.now, 0);
+        let (mut close, mut rotates) = schedule.rotation(number, &mut random);
+        let mut last = None;
+        for count in 0u32..3_000 {
+            let passed = looks.now.since(&start);
+            prop_assert!(f64::from(count) <= passed.div_duration_f64(ttl) / PLAIN + 3.0, "{count} looks in {passed:?}");
+            while passed > rotates {
+                last = Some(rotates);
+                number += 1;
+                (close, rotates) = schedule.rotation(number, &mut random);
+            }
+            let mut description = described(start.wall + close, schedule.expression, Some(&format!("{}h", schedule.length)));
+            description.last_rotated_date = last.map(|last| UNIX_EPOCH + start.wall + last);
+            if schedule.leaves_pending {
+                description.versions.push(("v2".into(), vec![AWSPENDING.into()]));
+            }
+            looks.foresight.observe(&description, &looks.now);
+            let distance = looks.foresight.refresh_after(Some("v1"), ttl, random.f64(), &looks.now);
+            prop_assert!(distance <= ttl && distance >= SOONEST.mul_f64(0.7), "{distance:?}");
+            looks.now = looks.now.plus(distance);
+        }
+    }
+
+    /// Processes of one fleet that know the same do not look at the same moment.
+    #[test]
+    fn there_is_jitter_everywhere(
+        saved in -1.0..50.0f64, left in 1u64..100_000, length in 1u32..24, offset in 0u64..3_600, is_usual: bool,
+    ) {
+        let mut looks = Looks::at(0);
+        let close = looks.now.wall + Duration::from_secs(left);
+        let description = described(close, "rate(1 day)", Some(&format!("{length}h")));
+        looks.foresight.observe(&description, &looks.now);
+        looks.foresight.saved = saved;
+        if is_usual {
+            looks.foresight.offsets = vec![Duration::from_secs(offset); 3];
+        }
+        let mut other = Looks { now: looks.now, current: looks.current.clone(), ..Looks::default() };
+        other.foresight.offsets.clone_from(&looks.foresight.offsets);
+        other.foresight.saved = saved;
+        let (one, other) = (looks.look(&description, 0.1), other.look(&description, 0.9));
+        // A whole time to live keeps the distance that two processes have already.
+        prop_assert!(other.abs_diff(one) >= TTL / 400 || (one == TTL && other == TTL), "{one:?} {other:?}");
+    }
+
+    /// Without a schedule everything is as it was.
+    #[test]
+    fn with_nothing_told_it_is_plain_refreshing(ttl in 1u64..10_000, draws in prop::collection::vec(0.0..1.0f64, 1..50)) {
+        let ttl = Duration::from_secs(ttl);
+        let mut looks = Looks::at(0);
+        let mut description = Description::default();
+        description.last_rotated_date = Some(UNIX_EPOCH + looks.now.wall);
+        for draw in draws {
+            looks.foresight.observe(&description, &looks.now);
+            let distance = looks.foresight.refresh_after(Some("v1"), ttl, draw, &looks.now);
+            prop_assert!(distance <= ttl && distance >= ttl.mul_f64(0.499_999));
+            if looks.foresight.saved >= -0.5 {
+                prop_assert_eq!(distance, policy::refresh_after(ttl, draw));
+            }
+            looks.now = looks.now.plus(distance);
+        }
+    }
+}
