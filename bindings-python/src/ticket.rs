@@ -100,8 +100,10 @@ impl Ticket {
 
     /// The client answered with a value. `response` is read for what the service says about it; `stored` is kept.
     ///
-    /// `version_id` is the one asked for; a double's response need not repeat it.
-    #[pyo3(signature = (response, stored, version_id, versions=None, described=None))]
+    /// `version_id` is the one asked for; a double's response need not repeat it. `description` is the response of
+    /// ``describe_secret`` if that was called on the way, and `described` what is kept of it.
+    #[pyo3(signature = (response, stored, version_id, versions=None, described=None, description=None))]
+    #[expect(clippy::too_many_arguments, reason = "a call from Python")]
     fn succeed(
         &self,
         py: Python<'_>,
@@ -110,11 +112,12 @@ impl Ticket {
         version_id: String,
         versions: Option<Vec<(String, Vec<String>)>>,
         described: Option<Bound<'_, PyAny>>,
+        description: Option<&Bound<'_, PyAny>>,
     ) {
         let mut fetched = fetched(response, stored);
         fetched.version_id = Some(version_id);
         let answer = Answer::value(fetched);
-        self.complete(py, Ok(with_description(answer, response, versions, described)));
+        self.complete(py, Ok(with_description(answer, description.unwrap_or(response), versions, described)));
     }
 
     /// The client answered that the version held is still the right one.
@@ -149,9 +152,13 @@ impl Ticket {
     }
 }
 
+fn field<'py>(response: &Bound<'py, PyAny>, name: &str) -> Option<Bound<'py, PyAny>> {
+    response.cast::<PyDict>().ok()?.get_item(name).ok()?
+}
+
 /// The fields of a response that the core keeps. A response of an odd shape (a test's double) simply has fewer.
 fn fetched(response: &Bound<'_, PyAny>, stored: Bound<'_, PyAny>) -> Fetched {
-    let field = |name: &str| response.cast::<PyDict>().ok()?.get_item(name).ok()?;
+    let field = |name: &str| field(response, name);
     let text = |name: &str| field(name)?.extract::<String>().ok();
     let (string, binary) = (field("SecretString"), field("SecretBinary"));
     let mut fetched = Fetched::default();
@@ -180,9 +187,19 @@ fn with_description(
 ) -> Answer {
     let Some(versions) = versions else { return answer };
     let mut description = Description::default();
-    let arn = response.cast::<PyDict>().ok().and_then(|dict| dict.get_item("ARN").ok()?);
-    description.arn = arn.and_then(|arn| arn.extract().ok());
+    let date = |name: &str| field(response, name)?.extract().ok();
+    description.arn = field(response, "ARN").and_then(|arn| arn.extract().ok());
     description.versions = versions;
+    description.last_rotated_date = date("LastRotatedDate");
+    let is_rotated = field(response, "RotationEnabled").and_then(|is_on| is_on.extract().ok());
+    if is_rotated != Some(false) {
+        description.next_rotation_date = date("NextRotationDate");
+        if let Some(rules) = field(response, "RotationRules") {
+            let text = |name: &str| field(&rules, name)?.extract().ok();
+            description.rotation_rules.schedule_expression = text("ScheduleExpression");
+            description.rotation_rules.duration = text("Duration");
+        }
+    }
     description.slot = described.map(|described| Box::new(Late::new(described)) as _);
     answer.with_description(description)
 }

@@ -318,7 +318,9 @@ def load() -> list[Any]:
         assert runs is True or (isinstance(runs, str) and runs), f"{path.name} gives no reason"
         if runs is True:
             times = {"pass", "after"}
-            assert "real_time" in scenario or all(not times & step.keys() for step in scenario["steps"]), path.name
+            assert "real_time" in scenario or all(not times & step.keys() for step in scenario["steps"]), (
+                path.name
+            )
             scenarios.append(pytest.param(scenario, id=path.stem))
     assert scenarios, f"no scenarios in {FOLDER}"
     return scenarios

@@ -110,7 +110,7 @@ def ask(
         if hook is not None and known is not None:
             known._stored[:] = [described, known._stored[1], reading]
         return ticket.confirm(response, versions, described)
-    news = (versions, described) if response is not None else ()
+    news = (versions, described, response) if response is not None else ()
     held = ticket.held(wanted)
     if held is not None and hook is None and not is_deleted:
         return ticket.succeed(held._stored, held._stored, wanted, *news)

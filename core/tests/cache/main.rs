@@ -5,6 +5,7 @@ mod aliases;
 mod canary;
 mod clocks;
 mod eviction;
+mod expecting;
 mod failures;
 mod flight;
 mod forced;

@@ -109,7 +109,7 @@ fn a_description_that_is_still_fresh_is_offered_for_other_versions() {
 }
 
 #[test]
-fn a_denied_description_is_asked_for_once_an_hour() {
+fn a_denied_description_is_asked_for_once_an_hour_at_most() {
     let mut time = Timeline::new();
     let ticket = time.lead("db");
     assert!(ticket.may_describe());
@@ -126,6 +126,15 @@ fn a_denied_description_is_asked_for_once_an_hour() {
         ticket.complete(Ok(if denied { value.describe_denied() } else { value }), time.now);
     }
     assert_eq!(asked, 1, "40 refreshes in {:?}", Duration::from_secs(40 * TTL));
+    for _ in 0..7 * 86_400 / TTL {
+        time.pass(TTL);
+        let Read::Due(_, ticket) = time.read("db") else { panic!("nobody was chosen") };
+        let denied = ticket.may_describe();
+        asked += u32::from(denied);
+        let value = Answer::value(Fetched::string(ID_1, "one"));
+        ticket.complete(Ok(if denied { value.describe_denied() } else { value }), time.now);
+    }
+    assert!(asked < 8, "and ever more rarely: {asked} times in a week");
 }
 
 #[test]

@@ -1,0 +1,121 @@
+//! The refresher looks more often when a rotation is expected or under way.
+
+use std::time::{Duration, SystemTime};
+
+use secretcache::{
+    AWSCURRENT, AWSPENDING, Answer, Cache, Description, Fetched, Lookup, Next, Plan, Selector, Ticket,
+};
+
+use crate::timeline::{Read, TTL, Timeline, answer};
+
+fn described(versions: &[(&str, &str)]) -> Description {
+    let mut description = Description::default();
+    description.versions =
+        versions.iter().map(|(version, stage)| ((*version).to_owned(), vec![(*stage).to_owned()])).collect();
+    description
+}
+
+fn confirm(time: &Timeline, ticket: Ticket, description: Description) {
+    ticket.complete(Ok(Answer::unchanged().with_description(description)), time.now);
+}
+
+fn next_refresh(cache: &Cache, time: &Timeline) -> Duration {
+    let stats = cache.stats(time.now);
+    stats
+        .secrets
+        .iter()
+        .find(|secret| secret.version_stage.as_deref() == Some(AWSCURRENT))
+        .unwrap()
+        .next_refresh_in
+        .unwrap()
+}
+
+/// Reads, as somebody does all the time, and has done what is due.
+fn refresh(time: &Timeline, description: impl Fn() -> Description) -> usize {
+    let _hit = time.cache.peek("db", Selector::CURRENT, time.now);
+    let due = time.cache.due(time.now).tickets;
+    let count = due.len();
+    due.into_iter().for_each(|ticket| confirm(time, ticket, description()));
+    count
+}
+
+#[test]
+fn a_secret_is_refreshed_more_often_while_its_window_is_open_and_less_before() {
+    const HALF: u64 = 1_800;
+    let mut time = Timeline::new();
+    time.fill("db", "v1", "one");
+    let closes = SystemTime::UNIX_EPOCH + time.now.wall + Duration::from_secs(8 * HALF);
+    let describe = || {
+        let mut description = described(&[("v1", AWSCURRENT)]);
+        description.next_rotation_date = Some(closes);
+        description.rotation_rules.duration = Some("1h".to_owned());
+        description
+    };
+    let refreshes: Vec<_> = (0..7)
+        .map(|_| {
+            let mut in_this_half_hour = 0;
+            for _ in 0..HALF {
+                time.pass(1);
+                in_this_half_hour += refresh(&time, describe);
+            }
+            in_this_half_hour
+        })
+        .collect();
+    // Plain refreshing would make 24.
+    assert!(refreshes[1..6].iter().all(|count| (19..=22).contains(count)), "{refreshes:?}");
+    assert!(refreshes[6] >= 30, "{refreshes:?}");
+}
+
+#[test]
+fn after_a_refused_login_the_end_of_the_rotation_is_noticed_within_seconds() {
+    let mut time = Timeline::new();
+    time.fill("db", "v1", r#"{"password": "one"}"#);
+    time.pass(10);
+    let mut plan = Plan::new(&time.cache, "db", &[AWSCURRENT], Duration::from_secs(30), time.now);
+    let Next::Try(secret, stage) = plan.next(time.now) else { panic!("nothing to try") };
+    plan.rejected(&secret, stage, time.now);
+    assert_eq!(next_refresh(&time.cache, &time), Duration::from_secs(1));
+    let mut looks = 0;
+    for _ in 0..20 {
+        time.pass(1);
+        looks += refresh(&time, || described(&[("v1", AWSCURRENT), ("v2", AWSPENDING)]));
+    }
+    assert!((5..=15).contains(&looks), "{looks} looks in 20 s");
+    for second in 0.. {
+        time.pass(1);
+        assert!(second < 10, "not noticed");
+        let due = time.cache.due(time.now).tickets.pop();
+        if let Some(ticket) = due {
+            let value = Answer::value(Fetched::string("v2", r#"{"password": "two"}"#));
+            ticket.complete(Ok(value.with_description(described(&[("v2", AWSCURRENT)]))), time.now);
+            break;
+        }
+    }
+    assert!(next_refresh(&time.cache, &time) >= Duration::from_secs(TTL / 2));
+}
+
+#[test]
+fn a_login_is_a_use() {
+    let mut time = Timeline::new();
+    time.fill("db", "v1", r#"{"password": "one"}"#);
+    time.pass(TTL);
+    refresh(&time, || described(&[("v1", AWSCURRENT)]));
+    let mut plan = Plan::new(&time.cache, "db", &[AWSCURRENT], Duration::from_secs(30), time.now);
+    let Next::Try(secret, _) = plan.next(time.now) else { panic!("nothing to try") };
+    plan.accepted(&secret);
+    time.pass(TTL);
+    assert_eq!(time.cache.due(time.now).tickets.len(), 1);
+}
+
+#[test]
+fn a_label_that_a_description_no_longer_shows_is_dropped_without_a_call() {
+    let mut time = Timeline::new();
+    time.fill("db", "v1", "one");
+    time.lead_version("db", Selector::stage(AWSPENDING)).complete(answer("v2", "two"), time.now);
+    time.pass(TTL);
+    let Read::Due(_, ticket) = time.read("db") else { panic!("nobody was chosen") };
+    confirm(&time, ticket, described(&[("v1", AWSCURRENT)]));
+    assert!(time.cache.due(time.now).tickets.is_empty());
+    assert!(matches!(time.cache.lookup("db", Selector::stage(AWSPENDING), time.now), Lookup::Lead(..)));
+    assert!(matches!(time.read("db"), Read::Hit(value) if value == "one"));
+}
