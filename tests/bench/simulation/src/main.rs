@@ -49,13 +49,17 @@ struct Staleness {
 }
 
 fn main() {
-    let most: u64 = std::env::args().nth(1).map_or(20, |count| count.parse().expect("how many processes to sample"));
+    let most: u64 =
+        std::env::args().nth(1).map_or(20, |count| count.parse().expect("how many processes to sample"));
     let mut rows = Vec::new();
     let both = Access { may_describe: true, tells_schedule: true };
     for (habit, habit_name) in [(Habit::Regular, "regular"), (Habit::Anywhere, "anywhere")] {
         let mut random = Rng::with_seed(20_260_801);
-        let secrets: Vec<_> =
-            SCHEDULES.iter().flat_map(|schedule| [schedule, schedule]).map(|schedule| Secret::new(schedule, habit, UNSCHEDULED, &mut random)).collect();
+        let secrets: Vec<_> = SCHEDULES
+            .iter()
+            .flat_map(|schedule| [schedule, schedule])
+            .map(|schedule| Secret::new(schedule, habit, UNSCHEDULED, &mut random))
+            .collect();
         let mut cases = vec![("schedule told", Some(both)), ("official", None)];
         if habit == Habit::Anywhere {
             cases.push(("no schedule told", Some(Access { tells_schedule: false, ..both })));
@@ -64,29 +68,49 @@ fn main() {
         for ttl in [60, 300, 3600] {
             for (access_name, access) in &cases {
                 for fleet in FLEETS {
-                    let sampled = fleet.min(if access.is_none() { most * 20 } else { most * u64::min(ttl / 60, 5) });
+                    let sampled =
+                        fleet.min(if access.is_none() { most * 20 } else { most * u64::min(ttl / 60, 5) });
                     eprintln!("{habit_name}, {access_name}, {ttl} s, {fleet}");
-                    let months: Vec<_> = (0..sampled).map(|number| {
-                        let span = Duration::from_secs(ttl);
-                        let start = Rng::with_seed(number).f64() * ttl as f64;
-                        let month = match access {
-                            Some(access) => ours(&secrets, *access, span, start, number + 1),
-                            None => official(&secrets, span, start, number + 1),
-                        };
-                        (start, month)
-                    }).collect();
-                    let calls_of: Vec<_> = SCHEDULES.iter().map(|schedule| {
-                        let of_schedule = |number: &usize| secrets[*number].schedule.name == schedule.name;
-                        let of_sample: u64 = months
-                            .iter()
-                            .flat_map(|(_, month)| (0..secrets.len()).filter(of_schedule).map(|number| month.calls[number]))
-                            .sum();
-                        (schedule.name, of_sample as f64 * fleet as f64 / sampled as f64)
-                    }).collect();
+                    let months: Vec<_> = (0..sampled)
+                        .map(|number| {
+                            let span = Duration::from_secs(ttl);
+                            let start = Rng::with_seed(number).f64() * ttl as f64;
+                            let month = match access {
+                                Some(access) => ours(&secrets, *access, span, start, number + 1),
+                                None => official(&secrets, span, start, number + 1),
+                            };
+                            (start, month)
+                        })
+                        .collect();
+                    let calls_of: Vec<_> = SCHEDULES
+                        .iter()
+                        .map(|schedule| {
+                            let of_schedule =
+                                |number: &usize| secrets[*number].schedule.name == schedule.name;
+                            let of_sample: u64 = months
+                                .iter()
+                                .flat_map(|(_, month)| {
+                                    (0..secrets.len()).filter(of_schedule).map(|number| month.calls[number])
+                                })
+                                .sum();
+                            (schedule.name, of_sample as f64 * fleet as f64 / sampled as f64)
+                        })
+                        .collect();
                     let calls = calls_of.iter().map(|(_, calls)| calls).sum::<f64>();
-                    let (policy, access) = if access.is_some() { ("ours", *access_name) } else { ("official", "both permissions") };
+                    let (policy, access) = if access.is_some() {
+                        ("ours", *access_name)
+                    } else {
+                        ("official", "both permissions")
+                    };
                     rows.push(Row {
-                        habit: habit_name, access, ttl, fleet, sampled, policy, calls, calls_of,
+                        habit: habit_name,
+                        access,
+                        ttl,
+                        fleet,
+                        sampled,
+                        policy,
+                        calls,
+                        calls_of,
                         dollars: calls * PRICE,
                         staleness: staleness(&secrets, &months, ttl as f64),
                     });

@@ -34,9 +34,27 @@ pub struct Schedule {
 /// one's own.
 pub const SCHEDULES: [Schedule; 5] = [
     Schedule { name: "hourly", period: HOUR, window: HOUR, expression: "rate(1 hour)", duration: None },
-    Schedule { name: "4 hours", period: 4.0 * HOUR, window: HOUR, expression: "rate(4 hours)", duration: None },
-    Schedule { name: "daily", period: DAY, window: HOUR, expression: "cron(0 3 * * ? *)", duration: Some("1h") },
-    Schedule { name: "weekly", period: 7.0 * DAY, window: 4.0 * HOUR, expression: "rate(7 days)", duration: Some("4h") },
+    Schedule {
+        name: "4 hours",
+        period: 4.0 * HOUR,
+        window: HOUR,
+        expression: "rate(4 hours)",
+        duration: None,
+    },
+    Schedule {
+        name: "daily",
+        period: DAY,
+        window: HOUR,
+        expression: "cron(0 3 * * ? *)",
+        duration: Some("1h"),
+    },
+    Schedule {
+        name: "weekly",
+        period: 7.0 * DAY,
+        window: 4.0 * HOUR,
+        expression: "rate(7 days)",
+        duration: Some("4h"),
+    },
     Schedule { name: "monthly", period: MONTH, window: DAY, expression: "rate(30 days)", duration: None },
 ];
 
