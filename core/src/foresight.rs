@@ -31,6 +31,8 @@ const RESERVE: f64 = 2.0;
 const SHORTEST_TTL: Duration = Duration::from_secs(10);
 /// The closest looks of all.
 const SOONEST: Duration = Duration::from_secs(1);
+/// The closest while the current version does not log in: whoever logs in asks as well, and more urgently.
+const SOON: Duration = Duration::from_secs(2);
 /// Clocks differ, and a rotation takes its time: so long after its window it may still end.
 const SLACK: Duration = Duration::from_secs(30);
 /// Rotations that came within so long of each other, in different windows, have a usual time: theirs, give or take a
@@ -107,7 +109,7 @@ impl Foresight {
         if self.under_way.as_ref().is_none_or(|known| known.sign != Sign::Refused) {
             self.begin(current, Sign::Refused, now);
         }
-        SOONEST
+        SOON
     }
 
     /// The resource took this version.
@@ -160,7 +162,7 @@ impl Foresight {
         let UnderWay { since, sign, .. } = self.under_way.as_ref()?;
         let closest = match sign {
             // Programs are turned away, which is worth more than the budget. That the distances grow bounds it.
-            Sign::Refused => SOONEST,
+            Sign::Refused => SOON,
             Sign::Pending if self.saved <= 0.0 => return None,
             Sign::Pending => ttl.mul_f64(CLOSE).max(SOONEST),
         };

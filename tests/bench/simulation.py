@@ -84,12 +84,12 @@ def report(rows: list[Row]) -> str:
     """Write everything down."""
     parts = ["# A simulated month of rotations", ""]
     parts += [
-        "Thirty days of made-up time, ten secrets: two each rotated hourly, every 4 hours, daily, weekly and monthly by"
-        " schedule, in windows of 1, 1, 1, 4 and 24 hours, and a fifth of all rotations at any other time. Rotations last 5"
-        " to 30 s between their first step and their last. All processes read all secrets all the time and run for the"
-        " whole month. They are independent of each other, so fleets are samples of processes, with calls scaled up; the"
-        " maximum is that of the sample. Staleness is the time in seconds from the end of a rotation until a process holds"
-        " its version. $0.05 for 10,000 calls.",
+        "Thirty days of made-up time, ten secrets: two each rotated hourly, every 4 hours, daily, weekly and monthly"
+        " by schedule, in windows of 1, 1, 1, 4 and 24 hours, and a fifth of all rotations at any other time. Rotations"
+        " last 5 to 30 s between their first step and their last. All processes read all secrets all the time and run"
+        " for the whole month. They are independent of each other, so fleets are samples of processes, with calls"
+        " scaled up; the maximum is that of the sample. Staleness is the time in seconds from the end of a rotation"
+        " until a process holds its version. $0.05 for 10,000 calls.",
     ]
     for habit, meaning in HABITS.items():
         parts += ["", f"## Where {meaning}", ""]

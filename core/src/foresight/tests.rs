@@ -118,9 +118,9 @@ fn while_the_current_version_is_refused_looks_are_closest_and_then_ever_wider() 
     let mut random = fastrand::Rng::with_seed(1);
     let mut looks = Looks::at(0);
     let quiet = Description::default();
-    assert_eq!(looks.foresight.refused("v1", &looks.now), SOONEST);
+    assert_eq!(looks.foresight.refused("v1", &looks.now), SOON);
     let (now, start) = (looks.now, looks.count);
-    looks.until(now.wall + Duration::from_secs(4), &quiet, &mut random);
+    looks.until(now.wall + Duration::from_secs(8), &quiet, &mut random);
     assert!(looks.count - start >= 3, "{}", looks.count);
     looks.until(now.wall + HOUR, &quiet, &mut random);
     assert!(looks.count - start < 50, "{}", looks.count);
