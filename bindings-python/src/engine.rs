@@ -9,7 +9,7 @@ use secretcache::{
 };
 
 use crate::errors::to_exception;
-use crate::events::{self, Inbox};
+use crate::events::Inbox;
 use crate::late::bury;
 use crate::rendering::{Part, Rendering};
 use crate::value::SecretValue;
@@ -170,7 +170,7 @@ pub(crate) fn listen(cache: &SecretCache, inbox: &Arc<Inbox>, dispatch: Option<P
     cache.on_event(move |event| {
         listener(event);
         let (dispatch, inbox) = (Arc::clone(&dispatch), Arc::clone(&inbox));
-        events::later(move || {
+        secretcache::later(move || {
             // None: the interpreter is ending.
             Python::try_attach(|py| {
                 let sent = inbox.take(py).and_then(|events| dispatch.call1(py, (events,)));

@@ -1,6 +1,5 @@
 //! Events of the core on their way to Python.
 
-use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use pyo3::prelude::*;
@@ -56,25 +55,6 @@ impl Inbox {
         let Some(mail) = self.mail.get() else { return Ok(Vec::new()) };
         let waiting = std::mem::take(&mut *mail.waiting.lock().unwrap_or_else(PoisonError::into_inner));
         waiting.iter().map(|(event, loud)| to_tuple(py, event, *loud)).collect()
-    }
-}
-
-/// Events of native caches reach Python on a thread of their own: neither the runtime, which must go on, nor a
-/// reader, who may be far away, should run a program's callbacks.
-static THREAD: PerProcess<Mutex<Sender<Task>>> = PerProcess::new();
-
-type Task = Box<dyn FnOnce() + Send>;
-
-/// Runs `task` on the events thread, started if need be.
-pub(crate) fn later(task: impl FnOnce() + Send + 'static) {
-    let sender = THREAD.get_or_try_make(|| {
-        let (sender, receiver): (_, Receiver<Task>) = channel();
-        let run = move || receiver.into_iter().for_each(|task| task());
-        secretcache::spawn_thread("secretcache-events", run).map(|()| Mutex::new(sender))
-    });
-    if let Ok(sender) = sender {
-        // A send fails only if the thread is gone; then there is nobody to tell.
-        let _ = sender.lock().unwrap_or_else(PoisonError::into_inner).send(Box::new(task));
     }
 }
 

@@ -71,8 +71,9 @@ pub use hit::Hit;
 pub use id::{AWSCURRENT, AWSPENDING, AWSPREVIOUS, OwnedSelector, Selector};
 #[cfg(feature = "aws")]
 pub use native::{
-    Builder, Connect, ConnectError, Credentials, Get, LogLimiter, Options, PerProcess, Request, SecretCache,
-    Started, SystemClock, fresh_seed, generation, service_error, shutdown, spawn_thread, wait_for,
+    Builder, Connect, ConnectError, Credentials, Get, LogLimiter, MOST_THREADS, Options, PerProcess, Request,
+    SecretCache, Started, SystemClock, fresh_seed, generation, later, service_error, set_threads, shutdown,
+    spawn, spawn_thread, wait_for,
 };
 pub use plan::{Next, Plan, Tried};
 pub use secret::{Fetched, Secret, Slot, Value};

@@ -176,6 +176,12 @@ impl Secret {
         self.0.tag.store(tag, Ordering::Release);
     }
 
+    /// Whether both are the same copy of the same version in memory.
+    #[inline]
+    pub fn ptr_eq(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+
     pub(crate) fn version(&self) -> &Version {
         &self.0
     }

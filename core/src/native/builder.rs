@@ -36,7 +36,8 @@ pub struct Builder {
 #[derive(Clone, Debug)]
 pub(super) enum Transport {
     Aws(Arc<Options>),
-    Source(Arc<dyn SecretSource>),
+    /// A program's own source, and how long one of its requests may take.
+    Source(Arc<dyn SecretSource>, Duration),
 }
 
 impl Transport {
@@ -44,7 +45,7 @@ impl Transport {
     pub(super) fn timeout(&self) -> Duration {
         match self {
             Self::Aws(options) => options.timeout.unwrap_or(TIMEOUT),
-            Self::Source(_) => TIMEOUT,
+            Self::Source(_, timeout) => *timeout,
         }
     }
 }
@@ -181,7 +182,7 @@ impl Builder {
         self.config.validate()?;
         self.options.validate()?;
         let transport = match self.source {
-            Some(source) => Transport::Source(source),
+            Some(source) => Transport::Source(source, self.options.timeout.unwrap_or(TIMEOUT)),
             None => Transport::Aws(Arc::new(self.options)),
         };
         Ok(SecretCache::from_builder(self.config, transport))

@@ -1,12 +1,15 @@
-//! The embedded tokio runtime: one per process, one worker thread, started by the first fetch.
+//! The embedded tokio runtime: one per process, one worker thread unless more are asked for, started by the first fetch.
 
 use std::cell::Cell;
+use std::future::Future;
 use std::io;
 use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 use std::time::Duration;
 
 use tokio::runtime::{Builder, Handle, Runtime};
+use tokio::task::JoinHandle;
 
 use super::process::PerProcess;
 use crate::error::{Error, ErrorKind};
@@ -51,6 +54,44 @@ pub(crate) fn is_own_thread() -> bool {
     OWN_THREAD.get()
 }
 
+/// Runs a future on the cache's own runtime, whatever the caller runs on. For bindings that complete something later.
+///
+/// # Errors
+///
+/// [`ErrorKind::Internal`] if no thread could be started, [`ErrorKind::Closed`] after [`shutdown`].
+pub fn spawn<F>(work: F) -> Result<JoinHandle<F::Output>, Error>
+where
+    F: Future<Output: Send> + Send + 'static,
+{
+    Ok(handle()?.spawn(work))
+}
+
+/// Sets how many threads the background work of this process has: `workers` for requests and timers, and at most
+/// `blocking` more, started when needed, for name look-ups, credential files and blocking sources. One and four unless
+/// set.
+///
+/// # Errors
+///
+/// [`ErrorKind::InvalidArgument`] if a number is 0 or beyond [`MOST_THREADS`], or if the threads run already.
+pub fn set_threads(workers: usize, blocking: usize) -> Result<(), Error> {
+    let invalid = |text: String| Err(Error::new(ErrorKind::InvalidArgument, text));
+    if !(1..=MOST_THREADS).contains(&workers) || !(1..=MOST_THREADS).contains(&blocking) {
+        return invalid(format!("{workers} and {blocking} threads: each number must be 1 to {MOST_THREADS}"));
+    }
+    if RUNTIME.get().is_some() {
+        return invalid("the threads run already; set their number before the first secret is read".into());
+    }
+    WORKERS.store(workers, Ordering::Relaxed);
+    BLOCKING.store(blocking, Ordering::Relaxed);
+    Ok(())
+}
+
+/// The largest number that [`set_threads`] takes; more would be a mistake in units.
+pub const MOST_THREADS: usize = 64;
+
+static WORKERS: AtomicUsize = AtomicUsize::new(1);
+static BLOCKING: AtomicUsize = AtomicUsize::new(4);
+
 /// Ends the background work of this process, waiting at most `patience` for requests under way. Reads from memory
 /// go on working; whatever needs the network fails with [`ErrorKind::Closed`].
 ///
@@ -83,8 +124,8 @@ thread_local!(static OWN_THREAD: Cell<bool> = const { Cell::new(false) });
 fn start() -> io::Result<Embedded> {
     let _blocked = signals::block();
     let runtime = Builder::new_multi_thread()
-        .worker_threads(1)
-        .max_blocking_threads(4) // DNS look-ups and credential files
+        .worker_threads(WORKERS.load(Ordering::Relaxed))
+        .max_blocking_threads(BLOCKING.load(Ordering::Relaxed))
         .thread_name("secretcache")
         .on_thread_start(|| {
             OWN_THREAD.set(true);

@@ -230,7 +230,16 @@ impl SecretCache {
     ///
     /// As [`SecretCache::refresh`].
     pub fn refresh_wait(&self, id: &str) -> Result<Secret, Error> {
-        let mut task = self.start_refresh(id, Selector::CURRENT)?;
+        self.refresh_version_wait(id, Selector::CURRENT)
+    }
+
+    /// As [`SecretCache::refresh_version`], waiting on this thread.
+    ///
+    /// # Errors
+    ///
+    /// As [`SecretCache::refresh`].
+    pub fn refresh_version_wait(&self, id: &str, selector: Selector<'_>) -> Result<Secret, Error> {
+        let mut task = self.start_refresh(id, selector)?;
         forbid_own_thread()?;
         wait::wait_for(&mut task, None)
             .unwrap_or_else(|| Ok(Err(stopped())))
@@ -422,7 +431,7 @@ impl Live {
             return Ok(Arc::clone(source));
         }
         let new: Arc<dyn SecretSource> = match &self.transport {
-            Transport::Source(source) => Arc::clone(source),
+            Transport::Source(source, _) => Arc::clone(source),
             Transport::Aws(options) => Arc::new(AwsSource::connect(options).await?),
         };
         *source = Some(Arc::clone(&new));

@@ -1,0 +1,210 @@
+//! The cache, and what is read from it.
+
+use std::ffi::c_void;
+use std::slice;
+
+use secretcache::SecretCache;
+
+use crate::config::Config;
+use crate::error::{Error, ResultCode};
+use crate::text::{Bytes, Str, VersionSelector, selector};
+use crate::value::Value;
+
+/// A cache of secrets. Any number of threads may use it at the same time. Nothing is started and nobody is asked until the
+/// first read; a forked child starts afresh with its first one.
+#[derive(Debug)]
+pub struct Cache(SecretCache);
+
+impl Cache {
+    pub(crate) fn core(&self) -> &SecretCache {
+        &self.0
+    }
+
+    #[inline(always)]
+    fn read(
+        &self,
+        secret_id: &str,
+        version: Option<&VersionSelector>,
+        value: &mut Value,
+    ) -> Result<(), Error> {
+        let hit = self.0.get(secret_id).selector(selector(version)?).wait()?;
+        value.fill(&hit);
+        Ok(())
+    }
+}
+
+/// Why one secret of several could not be had. `error` lives until the function returns.
+pub type OnFailure =
+    Option<unsafe extern "C" fn(user_data: *mut c_void, secret_id: Str, error: *const Error)>;
+
+export! {
+    /// A cache, to be freed with `secretcache_free`. The settings are copied; NULL stands for the defaults. It starts no
+    /// thread and asks nobody.
+    ///
+    /// Fails with SECRETCACHE_INVALID_CONFIGURATION, naming the setting, if the settings make no sense together.
+    fn secretcache_new(config: Opt<Config>) -> Result(cache_out: *mut Cache) {
+        let cache = config.map_or_else(|| Config::default().build(), Config::build)?;
+        Ok(Box::into_raw(Box::new(Cache(cache))))
+    }
+
+    /// Frees a cache, which no other thread may be using any more. Refreshes that are under way end by themselves; values
+    /// that were filled stay as they are. Callbacks may still run, until their `release` was called. NULL is nothing to
+    /// free.
+    fn secretcache_free(cache: Own<Cache>) {
+        if let Some(cache) = cache {
+            cache.0.close();
+        }
+    }
+
+    /// Forgets every value, ends the background work, and refuses further reads with SECRETCACHE_CLOSED. Other threads may
+    /// be using the cache.
+    fn secretcache_close(cache: Ref<Cache>) {
+        cache.0.close();
+    }
+
+    /// Fills a value with a version of a secret: from memory at once, or it waits for the source. `secret_id` is a name,
+    /// an ARN or a partial ARN; `version` may be NULL for the version labelled AWSCURRENT. On failure the value holds what
+    /// it held before.
+    ///
+    /// A read from memory takes no lock, allocates nothing and copies no secret. Use the same value again where the same
+    /// secret is read again: then it does not count a reference either, and threads do not slow each other down.
+    fn secretcache_get(
+        cache: Ref<Cache>,
+        secret_id: Text,
+        version: Opt<VersionSelector>,
+        value: Mut<Value>,
+    ) -> Result() {
+        cache.read(secret_id, version, value)
+    }
+
+    /// As `secretcache_get`, and gives the secret string. It is not followed by a NUL, and lives until the value is filled
+    /// again, cleared or freed.
+    ///
+    /// Fails with SECRETCACHE_WRONG_TYPE if the version holds binary.
+    fn secretcache_get_string(
+        cache: Ref<Cache>,
+        secret_id: Text,
+        version: Opt<VersionSelector>,
+        value: Mut<Value>,
+    ) -> Result(string_out: Str) {
+        let hit = cache.0.get(secret_id).selector(selector(version)?).wait()?;
+        let string = Str::of(hit.string()?);
+        value.fill(&hit);
+        Ok(string)
+    }
+
+    /// As `secretcache_get`, and gives the secret binary. It lives until the value is filled again, cleared or freed.
+    ///
+    /// Fails with SECRETCACHE_WRONG_TYPE if the version holds a string.
+    fn secretcache_get_binary(
+        cache: Ref<Cache>,
+        secret_id: Text,
+        version: Opt<VersionSelector>,
+        value: Mut<Value>,
+    ) -> Result(binary_out: Bytes) {
+        let hit = cache.0.get(secret_id).selector(selector(version)?).wait()?;
+        let binary = Bytes::of(hit.binary()?);
+        value.fill(&hit);
+        Ok(binary)
+    }
+
+    /// As `secretcache_get`, for one field of a secret whose string is a JSON object, such as "password": the value's
+    /// string is then that field, and is given. A number or boolean is given as its JSON text. It is followed by a NUL
+    /// that is not counted, and lives until the value is filled again, cleared or freed.
+    ///
+    /// Fails with SECRETCACHE_NOT_JSON or SECRETCACHE_FIELD_NOT_FOUND.
+    fn secretcache_get_field(
+        cache: Ref<Cache>,
+        secret_id: Text,
+        version: Opt<VersionSelector>,
+        field: Text,
+        value: Mut<Value>,
+    ) -> Result(string_out: Str) {
+        let secret = cache.0.get(secret_id).selector(selector(version)?).wait()?.to_secret();
+        value.fill_field(secret, field)?;
+        value.string()
+    }
+
+    /// Fills a value with the last-known version, fresh or not: it never waits for the source and does no I/O. For threads
+    /// that must not be held up; `secretcache_prefetch` and reads of other threads bring values in.
+    ///
+    /// Fails with SECRETCACHE_NOT_CACHED if there is none.
+    fn secretcache_peek(
+        cache: Ref<Cache>,
+        secret_id: Text,
+        version: Opt<VersionSelector>,
+        value: Mut<Value>,
+    ) -> Result() {
+        let Some(hit) = cache.0.peek_version(secret_id, selector(version)?) else {
+            return Err(Error::new(ResultCode::SECRETCACHE_NOT_CACHED, "the secret is not in memory; read it first"));
+        };
+        value.fill(&hit);
+        Ok(())
+    }
+
+    /// Fetches a version now, whatever its age, clears its backoffs, and waits for it. The value is filled with it, unless
+    /// NULL is passed. If it fails, the last-known value goes on being served.
+    fn secretcache_refresh(
+        cache: Ref<Cache>,
+        secret_id: Text,
+        version: Opt<VersionSelector>,
+        value: Is<*mut Value>,
+    ) -> Result() {
+        let secret = cache.0.refresh_version_wait(secret_id, selector(version)?)?;
+        // SAFETY: the header asks for NULL or a value that no other thread uses.
+        if let Some(value) = unsafe { value.as_mut() } {
+            *value = Value::new(secret);
+        }
+        Ok(())
+    }
+
+    /// Fetches secrets before they are read, twenty in a call, and waits for them. What is cached and not due is left
+    /// alone. `on_failure` is called on this thread with each that could not be had, unless it is NULL; those do not make
+    /// this function fail.
+    fn secretcache_prefetch(
+        cache: Ref<Cache>,
+        secret_ids: Is<*const Str>,
+        count: Is<usize>,
+        on_failure: Is<OnFailure>,
+        user_data: Is<*mut c_void>,
+    ) -> Result() {
+        // SAFETY: the header asks for so many texts, which stay as they are during the call.
+        let ids = unsafe { texts(secret_ids, count, "secret_ids") }?;
+        for (id, error) in cache.0.prefetch_wait(ids)? {
+            if let Some(on_failure) = on_failure {
+                let error = Error::from(error);
+                // SAFETY: the program gave the function for this.
+                unsafe { on_failure(user_data, Str::of(&id), &raw const error) };
+            }
+        }
+        Ok(())
+    }
+
+    /// Forgets a secret with all its versions: the next read fetches it.
+    fn secretcache_invalidate(cache: Ref<Cache>, secret_id: Text) -> Result() {
+        cache.0.invalidate(secret_id);
+        Ok(())
+    }
+}
+
+/// An array of texts.
+///
+/// # Safety
+///
+/// There are `count` texts at `data`, each as [`Str::to_text`] asks.
+pub(crate) unsafe fn texts<'a>(data: *const Str, count: usize, name: &str) -> Result<Vec<&'a str>, Error> {
+    if count == 0 {
+        return Ok(Vec::new());
+    }
+    if data.is_null() {
+        return Err(Error::null(name));
+    }
+    if count > isize::MAX.unsigned_abs() / size_of::<Str>() {
+        return Err(Error::invalid(format!("{count} texts in {name} are more than memory can hold")));
+    }
+    // SAFETY: by contract.
+    let texts = unsafe { slice::from_raw_parts(data, count) };
+    // SAFETY: by contract.
+    let text = |text: &Str| unsafe { text.to_text(name) }?.ok_or_else(|| Error::null(name));
+    texts.iter().map(text).collect()
+}

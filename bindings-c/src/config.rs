@@ -1,0 +1,244 @@
+//! The settings of a cache.
+
+use std::ffi::c_void;
+use std::sync::Arc;
+use std::time::Duration;
+
+use secretcache::{Credentials, Options, SecretCache};
+
+use crate::callback::{Release, UserData};
+use crate::error::Error;
+use crate::events::{Callback, Listener, OnError, OnLog, OnNewVersion, OnStale};
+use crate::source::{HostSource, Source};
+
+/// Settings, with which any number of caches may be made. One thread may use it at a time.
+#[derive(Clone, Debug, Default)]
+pub struct Config {
+    cache: secretcache::Config,
+    options: Options,
+    source: Option<HostSource>,
+    listeners: Vec<Arc<Listener>>,
+}
+
+impl Config {
+    pub(crate) fn build(&self) -> Result<SecretCache, Error> {
+        let mut builder = SecretCache::builder().config(self.cache.clone()).options(self.options.clone());
+        if let Some(source) = &self.source {
+            builder = builder.source(source.clone().with_timeout(self.options.timeout));
+        }
+        let cache = builder.build()?;
+        for listener in &self.listeners {
+            let listener = Arc::clone(listener);
+            cache.on_event(move |event| listener.tell(event));
+        }
+        Ok(cache)
+    }
+
+    /// Sets something of the cache, if it makes sense by itself.
+    fn set(&mut self, change: impl Fn(&mut secretcache::Config)) -> Result<(), Error> {
+        let mut alone = secretcache::Config::default();
+        change(&mut alone);
+        alone.validate()?;
+        change(&mut self.cache);
+        Ok(())
+    }
+
+    /// Sets something of the connection, if it makes sense by itself.
+    fn set_option(&mut self, change: impl Fn(&mut Options)) -> Result<(), Error> {
+        let mut alone = Options::default();
+        change(&mut alone);
+        SecretCache::builder().options(alone).build()?; // which checks and starts nothing
+        change(&mut self.options);
+        Ok(())
+    }
+
+    fn listen(&mut self, callback: Callback, user_data: *mut c_void, release: Release) {
+        self.listeners.push(Arc::new(Listener::new(callback, UserData::new(user_data, release))));
+    }
+}
+
+export! {
+    /// Default settings, to be freed with `secretcache_config_free`. Each setter checks its own value and changes nothing
+    /// if it fails; how they fit together is checked by `secretcache_new`.
+    fn secretcache_config_new() -> *mut Config = std::ptr::null_mut() => {
+        Box::into_raw(Box::default())
+    }
+
+    /// Frees settings. Caches made with them are not concerned. NULL is nothing to free.
+    fn secretcache_config_free(config: Own<Config>) {
+        drop(config);
+    }
+
+    /// How long a value counts as fresh; each is refreshed between half of it and all of it. 0: every read asks the source
+    /// first. Default: 300,000 ms.
+    fn secretcache_config_set_refresh_interval(config: Mut<Config>, interval_ms: Is<u64>) -> Result() {
+        config.set(|config| config.ttl = Duration::from_millis(interval_ms))
+    }
+
+    /// The refresh interval of one secret, by the id it is asked for with.
+    fn secretcache_config_set_refresh_interval_of(
+        config: Mut<Config>,
+        secret_id: Text,
+        interval_ms: Is<u64>,
+    ) -> Result() {
+        config.set(|config| {
+            config.ttl_of.insert(secret_id.to_owned(), Duration::from_millis(interval_ms));
+        })
+    }
+
+    /// How long a reader waits for a refresh of a value past its freshness before it gets the last-known one. Default:
+    /// 2,000 ms.
+    fn secretcache_config_set_max_wait(config: Mut<Config>, wait_ms: Is<u64>) -> Result() {
+        config.set(|config| config.max_wait = Duration::from_millis(wait_ms))
+    }
+
+    /// How long after its last confirmation a value may still be served while it cannot be refreshed; at least the refresh
+    /// interval. Default: for as long as that lasts.
+    fn secretcache_config_set_max_stale(config: Mut<Config>, stale_ms: Is<u64>) -> Result() {
+        config.cache.max_stale = Some(Duration::from_millis(stale_ms)); // against the interval: checked at the end
+        Ok(())
+    }
+
+    /// How many secrets are kept; at least 1. Each keeps the versions asked for, at most ten. Default: 1,024.
+    fn secretcache_config_set_max_size(config: Mut<Config>, secrets: Is<usize>) -> Result() {
+        config.set(|config| config.max_size = secrets)
+    }
+
+    /// Whether the last-known value is also served once the service says that this caller may not have it. Default: yes.
+    fn secretcache_config_set_stale_on_denied(config: Mut<Config>, serve: Is<bool>) -> Result() {
+        config.set(|config| config.stale_on_denied = serve)
+    }
+
+    /// The waits after failures: the first, by how much each is longer than the one before (a finite number of at least
+    /// 1), and the longest. Each is shortened at random.
+    fn secretcache_config_set_backoff(
+        config: Mut<Config>,
+        base_ms: Is<u64>,
+        growth: Is<f64>,
+        max_ms: Is<u64>,
+    ) -> Result() {
+        let (base, max) = (Duration::from_millis(base_ms), Duration::from_millis(max_ms));
+        config.set(|config| {
+            config.backoff.base = base;
+            config.backoff.growth = growth;
+            config.backoff.max = max;
+        })
+    }
+
+    /// The AWS Region; otherwise AWS_REGION, AWS_DEFAULT_REGION or the profile's.
+    fn secretcache_config_set_region(config: Mut<Config>, region: Text) -> Result() {
+        config.set_option(|options| options.region = Some(region.to_owned()))
+    }
+
+    /// The service endpoint, for instance that of `secretcache local` or of a VPC endpoint; otherwise
+    /// AWS_ENDPOINT_URL_SECRETS_MANAGER, AWS_ENDPOINT_URL or the Region's own.
+    fn secretcache_config_set_endpoint_url(config: Mut<Config>, url: Text) -> Result() {
+        config.set_option(|options| options.endpoint_url = Some(url.to_owned()))
+    }
+
+    /// The profile in the AWS configuration files; otherwise AWS_PROFILE or "default".
+    fn secretcache_config_set_profile(config: Mut<Config>, profile: Text) -> Result() {
+        config.set_option(|options| options.profile = Some(profile.to_owned()))
+    }
+
+    /// An access key to use as it is, with its session token if it is a temporary one; otherwise the environment, the
+    /// profile, the container or the machine is asked.
+    fn secretcache_config_set_credentials(
+        config: Mut<Config>,
+        access_key_id: Text,
+        secret_access_key: Text,
+        session_token: OptText,
+    ) -> Result() {
+        let token = session_token.map(str::to_owned);
+        config.options.credentials = Some(Credentials::new(access_key_id, secret_access_key, token));
+        Ok(())
+    }
+
+    /// A role to assume with the credentials found, and the external id that its trust policy asks for, if it does.
+    fn secretcache_config_set_role(config: Mut<Config>, role_arn: Text, external_id: OptText) -> Result() {
+        config.set_option(|options| {
+            options.role_arn = Some(role_arn.to_owned());
+            options.external_id = external_id.map(str::to_owned);
+        })
+    }
+
+    /// An HTTP proxy; otherwise HTTPS_PROXY, HTTP_PROXY and NO_PROXY.
+    fn secretcache_config_set_proxy_url(config: Mut<Config>, url: Text) -> Result() {
+        config.set_option(|options| options.proxy_url = Some(url.to_owned()))
+    }
+
+    /// A file of PEM certificates to trust instead of the system's; otherwise AWS_CA_BUNDLE.
+    fn secretcache_config_set_ca_bundle(config: Mut<Config>, path: Text) -> Result() {
+        config.set_option(|options| options.ca_bundle = Some(path.into()))
+    }
+
+    /// Whether to use the FIPS endpoint; otherwise AWS_USE_FIPS_ENDPOINT.
+    fn secretcache_config_set_use_fips(config: Mut<Config>, use_fips: Is<bool>) -> Result() {
+        config.set_option(|options| options.use_fips = Some(use_fips))
+    }
+
+    /// How long one operation may take with all its retries, or one request to the program's own source; at least 1.
+    /// Default: 5,000 ms.
+    fn secretcache_config_set_timeout(config: Mut<Config>, timeout_ms: Is<u64>) -> Result() {
+        config.set_option(|options| options.timeout = Some(Duration::from_millis(timeout_ms)))
+    }
+
+    /// A source of the program's own instead of AWS Secrets Manager. The structure is copied. Its user data are taken over
+    /// if this gives SECRETCACHE_OK: `release` is then called once the settings, every cache made with them, and every
+    /// answer that is still due are gone.
+    fn secretcache_config_set_source(config: Mut<Config>, source: Ref<Source>) -> Result() {
+        config.source = Some(HostSource::new(source)?);
+        Ok(())
+    }
+
+    /// Has a function told of new versions.
+    ///
+    /// This and the next three may be called several times. The functions run on the thread "secretcache-events", one at a
+    /// time and in order, with all signals blocked. They may call this library, but must not wait for another callback,
+    /// must not call `longjmp` out of themselves, and must not throw. What they are passed lives until they return.
+    ///
+    /// `user_data` is taken over if this gives SECRETCACHE_OK: `release`, if it is not NULL, is called with it once the
+    /// settings and every cache made with them are gone and the function will not be called again.
+    fn secretcache_config_on_new_version(
+        config: Mut<Config>,
+        on_new_version: Call<OnNewVersion>,
+        user_data: Is<*mut c_void>,
+        release: Is<Release>,
+    ) -> Result() {
+        config.listen(Callback::NewVersion(on_new_version), user_data, release);
+        Ok(())
+    }
+
+    /// Has a function told when values are served past their freshness: see `secretcache_config_on_new_version`.
+    fn secretcache_config_on_stale(
+        config: Mut<Config>,
+        on_stale: Call<OnStale>,
+        user_data: Is<*mut c_void>,
+        release: Is<Release>,
+    ) -> Result() {
+        config.listen(Callback::Stale(on_stale), user_data, release);
+        Ok(())
+    }
+
+    /// Has a function told of failed fetches and refreshes: see `secretcache_config_on_new_version`.
+    fn secretcache_config_on_error(
+        config: Mut<Config>,
+        on_error: Call<OnError>,
+        user_data: Is<*mut c_void>,
+        release: Is<Release>,
+    ) -> Result() {
+        config.listen(Callback::Error(on_error), user_data, release);
+        Ok(())
+    }
+
+    /// Has a function write a log: see `secretcache_config_on_new_version`.
+    fn secretcache_config_on_log(
+        config: Mut<Config>,
+        on_log: Call<OnLog>,
+        user_data: Is<*mut c_void>,
+        release: Is<Release>,
+    ) -> Result() {
+        config.listen(Callback::Log(on_log), user_data, release);
+        Ok(())
+    }
+}

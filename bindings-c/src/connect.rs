@@ -1,0 +1,196 @@
+//! Staying connected while a secret rotates.
+
+use std::ffi::c_void;
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use secretcache::{ConnectError, Plan};
+use zeroize::Zeroizing;
+
+use crate::cache::{Cache, texts};
+use crate::error::{Error, ResultCode};
+use crate::text::Str;
+use crate::value::terminated;
+
+/// What a login came to.
+#[repr(u32)]
+#[derive(Clone, Copy, Debug)]
+#[expect(non_camel_case_types, reason = "their names in C")]
+pub enum Login {
+    /// The resource took it: `secretcache_connect` is done.
+    SECRETCACHE_LOGIN_ACCEPTED = 0,
+    /// The resource refused this user name or password, as against failing: another version is tried.
+    SECRETCACHE_LOGIN_REFUSED = 1,
+    /// The resource failed in another way: `secretcache_connect` ends with SECRETCACHE_LOGIN_FAILED.
+    SECRETCACHE_LOGIN_ERROR = 2,
+}
+
+/// Logs in with one version of the credential, and gives one of the numbers of `secretcache_login`; any other counts as
+/// SECRETCACHE_LOGIN_ERROR. The credential and its texts live until the function returns.
+pub type OnLogin = Option<unsafe extern "C" fn(user_data: *mut c_void, credential: *const Credential) -> u32>;
+
+/// User name, password and whatever else is in one version of a secret: they belong together, since a rotation may change
+/// the user name too. It lives until the login function returns.
+pub struct Credential {
+    core: secretcache::Credential,
+    /// What was asked for, each ending in a NUL.
+    texts: Mutex<Vec<(Box<str>, Zeroizing<Vec<u8>>)>>,
+}
+
+impl Credential {
+    fn new(core: &secretcache::Credential) -> Self {
+        Self { core: core.clone(), texts: Mutex::default() }
+    }
+
+    fn text(&self, name: &str) -> Str {
+        let mut texts = self.texts.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((_, text)) = texts.iter().find(|(known, _)| &**known == name) {
+            return Str::of_terminated(text);
+        }
+        let text = match self.core.field(name) {
+            None => return Str::NONE,
+            Some(serde_json::Value::String(text)) => terminated(text),
+            Some(other) => terminated(&Zeroizing::new(other.to_string())),
+        };
+        // The bytes stay where they are when the list grows.
+        let given = Str::of_terminated(&text);
+        texts.push((name.into(), text));
+        given
+    }
+}
+
+impl std::fmt::Debug for Credential {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.core.fmt(f)
+    }
+}
+
+/// Why the plan goes on, or ends.
+enum Refusal {
+    Refused,
+    Failed,
+}
+
+fn connect(
+    cache: &Cache,
+    secret_id: &str,
+    stages: &[&'static str],
+    timeout_ms: u64,
+    on_login: OnLogin,
+    user_data: *mut c_void,
+) -> Result<(), Error> {
+    let mut connecting = cache.core().connect(secret_id).stages(stages);
+    if timeout_ms > 0 {
+        connecting = connecting.timeout(Duration::from_millis(timeout_ms));
+    }
+    let log_in = |credential: &secretcache::Credential| {
+        let Some(on_login) = on_login else { return Err(Refusal::Failed) };
+        let credential = Credential::new(credential);
+        // SAFETY: the program gave the function for this; the credential lives until it returns.
+        match unsafe { on_login(user_data, &raw const credential) } {
+            accepted if accepted == Login::SECRETCACHE_LOGIN_ACCEPTED as u32 => Ok(()),
+            refused if refused == Login::SECRETCACHE_LOGIN_REFUSED as u32 => Err(Refusal::Refused),
+            _ => Err(Refusal::Failed),
+        }
+    };
+    connecting.wait(log_in, |refusal| matches!(refusal, Refusal::Refused)).map_err(|error| match error {
+        ConnectError::Secret(error) => error.into(),
+        ConnectError::Rejected { tried, .. } => {
+            let tried: Vec<_> = tried.iter().map(ToString::to_string).collect();
+            let text = format!("every version of the secret was refused ({})", tried.join(", "));
+            Error::new(ResultCode::SECRETCACHE_LOGIN_REJECTED, text)
+        }
+        _ => Error::new(ResultCode::SECRETCACHE_LOGIN_FAILED, "the login function gave up"),
+    })
+}
+
+fn known_stage(name: &str) -> Result<&'static str, Error> {
+    Plan::ALL_STAGES.into_iter().find(|stage| *stage == name).ok_or_else(|| {
+        Error::invalid(format!("stages must be among {}; {name:?} is not", Plan::ALL_STAGES.join(", ")))
+    })
+}
+
+export! {
+    /// Connects to the resource that a secret is the credential of, also while it rotates.
+    ///
+    /// `on_login` is called on this thread with the cached current version first. If the resource refuses that login, the
+    /// version is fetched anew, then AWSPENDING is tried (the one that works while a rotation is between its steps), then
+    /// AWSPREVIOUS, and after a wait all over again, until `timeout_ms` is over (0: 30,000 ms). What the resource took and
+    /// refused is remembered for all callers, so that a rotation costs one refused login and not one for each connection.
+    ///
+    /// Fails with SECRETCACHE_LOGIN_REJECTED if no version logs in, with SECRETCACHE_LOGIN_FAILED if `on_login` gives
+    /// SECRETCACHE_LOGIN_ERROR, or with why the secret could not be had.
+    fn secretcache_connect(
+        cache: Ref<Cache>,
+        secret_id: Text,
+        timeout_ms: Is<u64>,
+        on_login: Call<OnLogin>,
+        user_data: Is<*mut c_void>,
+    ) -> Result() {
+        connect(cache, secret_id, &Plan::ALL_STAGES, timeout_ms, on_login, user_data)
+    }
+
+    /// As `secretcache_connect`, with the staging labels to try, in this order: any of AWSCURRENT, AWSPENDING and
+    /// AWSPREVIOUS.
+    fn secretcache_connect_stages(
+        cache: Ref<Cache>,
+        secret_id: Text,
+        stages: Is<*const Str>,
+        stage_count: Is<usize>,
+        timeout_ms: Is<u64>,
+        on_login: Call<OnLogin>,
+        user_data: Is<*mut c_void>,
+    ) -> Result() {
+        // SAFETY: the header asks for so many texts, which stay as they are during the call.
+        let stages = unsafe { texts(stages, stage_count, "stages") }?;
+        let stages = stages.into_iter().map(known_stage).collect::<Result<Vec<_>, _>>()?;
+        connect(cache, secret_id, &stages, timeout_ms, on_login, user_data)
+    }
+
+    /// The field "username"; none if there is none. Like all texts of a credential it is followed by a NUL that is not
+    /// counted, so it may be passed on as a C string if it holds no other NUL.
+    fn secretcache_credential_username(credential: Ref<Credential>) -> Str = Str::NONE => {
+        credential.text("username")
+    }
+
+    /// The field "password"; none if there is none.
+    fn secretcache_credential_password(credential: Ref<Credential>) -> Str = Str::NONE => {
+        credential.text("password")
+    }
+
+    /// The field "host"; none if there is none.
+    fn secretcache_credential_host(credential: Ref<Credential>) -> Str = Str::NONE => {
+        credential.text("host")
+    }
+
+    /// The field "port", a number or its text; 0 if there is none.
+    fn secretcache_credential_port(credential: Ref<Credential>) -> u16 = 0 => {
+        credential.core.port().unwrap_or(0)
+    }
+
+    /// The field "dbname"; none if there is none.
+    fn secretcache_credential_dbname(credential: Ref<Credential>) -> Str = Str::NONE => {
+        credential.text("dbname")
+    }
+
+    /// The field "engine"; none if there is none.
+    fn secretcache_credential_engine(credential: Ref<Credential>) -> Str = Str::NONE => {
+        credential.text("engine")
+    }
+
+    /// Any field; none if there is none. A number or boolean is given as its JSON text.
+    fn secretcache_credential_field(credential: Ref<Credential>, field: Text) -> Str = Str::NONE => {
+        credential.text(field)
+    }
+
+    /// The id of the version that the credential is from, without a NUL behind it; none where the source does not tell it.
+    fn secretcache_credential_version_id(credential: Ref<Credential>) -> Str = Str::NONE => {
+        Str::of_option(credential.core.version_id())
+    }
+
+    /// The staging label by which that version was found, without a NUL behind it. A login with anything but AWSCURRENT
+    /// should be noticed: if it goes on, the current version is broken.
+    fn secretcache_credential_version_stage(credential: Ref<Credential>) -> Str = Str::NONE => {
+        Str::of(credential.core.version_stage())
+    }
+}

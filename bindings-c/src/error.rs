@@ -1,0 +1,270 @@
+//! Results and errors.
+
+use std::borrow::Cow;
+
+use secretcache::{ErrorKind, Retry, ServiceFault};
+
+use crate::text::Str;
+
+macro_rules! result_codes {
+    (
+        ours { $($(#[$doc:meta])* $name:ident = $number:literal,)* }
+        kinds { $($(#[$kind_doc:meta])* $kind_name:ident = $kind_number:literal for $kind:ident,)* }
+    ) => {
+        /// What a function came to. Numbers keep their meaning for ever; new ones are added at the end of their range.
+        #[repr(u32)]
+        #[derive(Clone, Copy, Debug, Eq, PartialEq)]
+        #[expect(non_camel_case_types, reason = "their names in C")]
+        pub enum ResultCode {
+            $($(#[$doc])* $name = $number,)*
+            $($(#[$kind_doc])* $kind_name = $kind_number,)*
+        }
+
+        impl ResultCode {
+            pub(crate) fn of(kind: ErrorKind) -> Self {
+                match kind {
+                    $(ErrorKind::$kind => Self::$kind_name,)*
+                    _ => Self::SECRETCACHE_INTERNAL,
+                }
+            }
+
+            /// The kind of failure that a number from C stands for.
+            pub(crate) fn kind(number: u32) -> Option<ErrorKind> {
+                match number {
+                    $($kind_number => Some(ErrorKind::$kind),)*
+                    _ => None,
+                }
+            }
+
+            /// A number's name without its prefix, ending in a NUL.
+            fn name(number: u32) -> &'static str {
+                match number {
+                    $($number => concat!(stringify!($name), "\0"),)*
+                    $($kind_number => concat!(stringify!($kind_name), "\0"),)*
+                    _ => "unknown\0",
+                }
+            }
+        }
+    };
+}
+
+result_codes! {
+    ours {
+        /// It worked.
+        SECRETCACHE_OK = 0,
+        /// A pointer is NULL that must not be. Mend the call.
+        SECRETCACHE_NULL_ARGUMENT = 1,
+        /// A text is not UTF-8. Mend the call.
+        SECRETCACHE_INVALID_TEXT = 2,
+        /// There is nothing in memory to peek at.
+        SECRETCACHE_NOT_CACHED = 3,
+        /// The resource refused every version of the secret that could be tried.
+        SECRETCACHE_LOGIN_REJECTED = 4,
+        /// The login function gave up: the resource failed in another way than by refusing the login.
+        SECRETCACHE_LOGIN_FAILED = 5,
+    }
+    kinds {
+        /// An argument is wrong: an empty secret id, an unknown number. Mend the call.
+        SECRETCACHE_INVALID_ARGUMENT = 100 for InvalidArgument,
+        /// The configuration is wrong or incomplete. Mend the set-up.
+        SECRETCACHE_INVALID_CONFIGURATION = 101 for InvalidConfiguration,
+        /// No AWS Region is configured. Set AWS_REGION or pass one.
+        SECRETCACHE_NO_REGION = 102 for NoRegion,
+        /// No AWS credentials were found by any of the usual sources.
+        SECRETCACHE_NO_CREDENTIALS = 103 for NoCredentials,
+        /// The credentials have expired or the service does not accept them.
+        SECRETCACHE_INVALID_CREDENTIALS = 104 for InvalidCredentials,
+        /// The caller may not read this secret, or may not use its KMS key.
+        SECRETCACHE_ACCESS_DENIED = 105 for AccessDenied,
+        /// There is no such secret in this account and Region.
+        SECRETCACHE_SECRET_NOT_FOUND = 106 for SecretNotFound,
+        /// The secret exists; the version stage or version id asked for does not.
+        SECRETCACHE_VERSION_NOT_FOUND = 107 for VersionNotFound,
+        /// The secret is marked for deletion.
+        SECRETCACHE_SECRET_DELETED = 108 for SecretDeleted,
+        /// The KMS key is disabled, pending deletion or otherwise unable to decrypt.
+        SECRETCACHE_KEY_UNAVAILABLE = 109 for KeyUnavailable,
+        /// The service refused the request for another reason.
+        SECRETCACHE_INVALID_REQUEST = 110 for InvalidRequest,
+        /// Too many requests for now.
+        SECRETCACHE_THROTTLED = 111 for Throttled,
+        /// The service had a failure of its own (HTTP 5xx).
+        SECRETCACHE_SERVICE_UNAVAILABLE = 112 for ServiceUnavailable,
+        /// The endpoint could not be reached: DNS, connection refused or reset, TLS.
+        SECRETCACHE_CONNECTION = 113 for Connection,
+        /// No answer came in time.
+        SECRETCACHE_TIMEOUT = 114 for Timeout,
+        /// The answer could not be understood.
+        SECRETCACHE_INVALID_RESPONSE = 115 for InvalidResponse,
+        /// The secret holds no string (or no binary), but that was asked for.
+        SECRETCACHE_WRONG_TYPE = 116 for WrongType,
+        /// The secret string is not JSON, but a JSON value was asked for.
+        SECRETCACHE_NOT_JSON = 117 for NotJson,
+        /// The secret's JSON has no such field.
+        SECRETCACHE_FIELD_NOT_FOUND = 118 for FieldNotFound,
+        /// The cache has been closed.
+        SECRETCACHE_CLOSED = 119 for Closed,
+        /// A source supplied by the program failed in its own way.
+        SECRETCACHE_SOURCE = 120 for Source,
+        /// A defect of this library. Please report it.
+        SECRETCACHE_INTERNAL = 121 for Internal,
+    }
+}
+
+/// Why something failed. It never holds a secret. Free it with `secretcache_error_free`, unless a callback got it, which
+/// may look at it until it returns.
+#[derive(Debug)]
+pub struct Error {
+    code: ResultCode,
+    /// Ends in a NUL.
+    message: Box<str>,
+    core: Option<secretcache::Error>,
+    fault: Option<Box<Terminated>>,
+}
+
+/// What the service said, each ending in a NUL.
+#[derive(Debug)]
+struct Terminated {
+    code: String,
+    request_id: Option<String>,
+    operation: String,
+}
+
+impl Error {
+    pub(crate) fn new(code: ResultCode, message: impl Into<Cow<'static, str>>) -> Self {
+        Self { code, message: terminated(message.into().into_owned()).into(), core: None, fault: None }
+    }
+
+    #[cold]
+    pub(crate) fn null(name: &str) -> Self {
+        Self::new(ResultCode::SECRETCACHE_NULL_ARGUMENT, format!("the argument {name} is NULL"))
+    }
+
+    #[cold]
+    pub(crate) fn invalid_text(name: &str) -> Self {
+        Self::new(ResultCode::SECRETCACHE_INVALID_TEXT, format!("the argument {name} is not text in UTF-8"))
+    }
+
+    #[cold]
+    pub(crate) fn invalid(message: impl Into<Cow<'static, str>>) -> Self {
+        Self::new(ResultCode::SECRETCACHE_INVALID_ARGUMENT, message)
+    }
+
+    #[cold]
+    pub(crate) fn panicked() -> Self {
+        let text = "a defect of secretcache: it panicked; its message is on standard error. Please report it";
+        Self::new(ResultCode::SECRETCACHE_INTERNAL, text)
+    }
+
+    pub(crate) fn code(&self) -> ResultCode {
+        self.code
+    }
+
+    #[cfg(test)]
+    pub(crate) fn message(&self) -> &str {
+        self.message.trim_end_matches('\0')
+    }
+}
+
+impl From<secretcache::Error> for Error {
+    fn from(error: secretcache::Error) -> Self {
+        let fault = error.fault().map(|fault| {
+            let ServiceFault { code, request_id, operation, .. } = fault;
+            Box::new(Terminated {
+                code: terminated(code.clone()),
+                request_id: request_id.clone().map(terminated),
+                operation: terminated((*operation).to_owned()),
+            })
+        });
+        let message = terminated(error.message().to_owned()).into();
+        Self { code: ResultCode::of(error.kind()), message, core: Some(error), fault }
+    }
+}
+
+fn terminated(mut text: String) -> String {
+    text.push('\0');
+    text
+}
+
+export! {
+    /// What kind of failure it is; SECRETCACHE_OK for NULL.
+    fn secretcache_error_code(error: Ref<Error>) -> ResultCode = ResultCode::SECRETCACHE_OK => {
+        error.code
+    }
+
+    /// One line that says what is wrong and what to do, ending in a NUL. It lives as long as the error.
+    fn secretcache_error_message(error: Ref<Error>) -> Str = Str::NONE => {
+        Str::of_terminated(error.message.as_bytes())
+    }
+
+    /// Whether asking again later can help. The cache itself backs off and tries again.
+    fn secretcache_error_is_transient(error: Ref<Error>) -> bool = false => {
+        match &error.core {
+            Some(core) => core.retry() == Retry::Later,
+            None => error.code == ResultCode::SECRETCACHE_LOGIN_REJECTED,
+        }
+    }
+
+    /// The service's own code for it, such as ResourceNotFoundException, ending in a NUL; none where it did not answer.
+    /// It lives as long as the error.
+    fn secretcache_error_service_code(error: Ref<Error>) -> Str = Str::NONE => {
+        error.fault.as_ref().map_or(Str::NONE, |fault| Str::of_terminated(fault.code.as_bytes()))
+    }
+
+    /// The operation of the service that failed, such as GetSecretValue, ending in a NUL; none where it did not answer.
+    /// It lives as long as the error.
+    fn secretcache_error_operation(error: Ref<Error>) -> Str = Str::NONE => {
+        error.fault.as_ref().map_or(Str::NONE, |fault| Str::of_terminated(fault.operation.as_bytes()))
+    }
+
+    /// The request id to quote to AWS support, ending in a NUL; none where the service gave none. It lives as long as
+    /// the error.
+    fn secretcache_error_request_id(error: Ref<Error>) -> Str = Str::NONE => {
+        let request_id = error.fault.as_ref().and_then(|fault| fault.request_id.as_ref());
+        request_id.map_or(Str::NONE, |request_id| Str::of_terminated(request_id.as_bytes()))
+    }
+
+    /// The HTTP status of the answer; 0 where there was none.
+    fn secretcache_error_http_status(error: Ref<Error>) -> u16 = 0 => {
+        error.core.as_ref().and_then(|core| core.fault()?.status).unwrap_or(0)
+    }
+
+    /// Frees an error. NULL is nothing to free.
+    fn secretcache_error_free(error: Own<Error>) {
+        drop(error);
+    }
+
+    /// The name of a result, such as "SECRETCACHE_THROTTLED", ending in a NUL; "unknown" for other numbers. It lives for
+    /// ever.
+    fn secretcache_result_name(result: Is<u32>) -> Str = Str::NONE => {
+        Str::of_terminated(ResultCode::name(result).as_bytes())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use super::*;
+
+    #[test]
+    fn every_kind_of_error_has_a_code_of_its_own() {
+        let codes: HashSet<_> = ErrorKind::ALL.iter().map(|kind| ResultCode::of(*kind) as u32).collect();
+        assert_eq!(codes.len(), ErrorKind::ALL.len());
+        for kind in ErrorKind::ALL {
+            let code = ResultCode::of(*kind) as u32;
+            assert_eq!(ResultCode::kind(code), Some(*kind));
+            let name = ResultCode::name(code).trim_end_matches('\0').to_lowercase();
+            assert_eq!(name.trim_start_matches("secretcache_"), kind.name());
+        }
+    }
+
+    #[test]
+    fn codes_of_the_first_release_keep_their_numbers() {
+        // Add to this list; never change it.
+        let numbers = [0, 1, 2, 3, 4, 5];
+        assert!(numbers.iter().all(|number| ResultCode::name(*number) != "unknown\0"));
+        assert_eq!(ResultCode::SECRETCACHE_INVALID_ARGUMENT as u32, 100);
+        assert_eq!(ResultCode::SECRETCACHE_INTERNAL as u32, 121);
+    }
+}

@@ -1,0 +1,214 @@
+//! The only way to export a function.
+
+use std::mem::MaybeUninit;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use crate::error::{Error, ResultCode};
+
+/// Exports a function to C.
+///
+/// ```text
+/// export! {
+///     /// What the header says.
+///     fn secretcache_new(config: Ref<Config>) -> Result(cache_out: *mut Cache) { … }
+///
+///     /// For functions that cannot fail: what they give if an argument is NULL.
+///     fn secretcache_value_arn(value: Ref<Value>) -> Str = Str::NONE => { … }
+/// }
+/// ```
+///
+/// The first form gives a `secretcache_result` and has two more parameters than it names: the output, which is written
+/// on success alone, and `error_out`, which is written on failure and may be NULL. The kinds of parameter are those of
+/// [`c_type`].
+macro_rules! export {
+    () => {};
+    (
+        $(#[$meta:meta])*
+        fn $name:ident($($argument:ident: $kind:ident $(<$type:ty>)?),* $(,)?)
+            -> Result($($out:ident: $out_type:ty)?) $body:block
+        $($rest:tt)*
+    ) => {
+        $(#[$meta])*
+        #[unsafe(no_mangle)]
+        #[expect(clippy::missing_safety_doc, reason = "the header says what a caller must see to")]
+        #[allow(clippy::too_many_arguments, reason = "an output and an error come on top of what is asked for")]
+        pub unsafe extern "C" fn $name(
+            $($argument: c_type!($kind $(<$type>)?),)*
+            $($out: *mut $out_type,)?
+            error_out: *mut *mut $crate::error::Error,
+        ) -> $crate::error::ResultCode {
+            $crate::export::fallible(error_out, || {
+                $(let $argument = from_c!($argument, $kind $(<$type>)?)?;)*
+                $(
+                    // SAFETY: the header asks for a place to write to; NULL is refused.
+                    let $out = unsafe { $crate::export::place($out, stringify!($out)) }?;
+                )?
+                let done = (|| -> Result<_, $crate::error::Error> { $body })()?;
+                write_out!(done $(, $out)?);
+                Ok(())
+            })
+        }
+        export! { $($rest)* }
+    };
+    (
+        $(#[$meta:meta])*
+        fn $name:ident($($argument:ident: $kind:ident $(<$type:ty>)?),* $(,)?)
+            -> $result:ty = $otherwise:expr => $body:block
+        $($rest:tt)*
+    ) => {
+        $(#[$meta])*
+        #[unsafe(no_mangle)]
+        #[expect(clippy::missing_safety_doc, reason = "the header says what a caller must see to")]
+        pub unsafe extern "C" fn $name($($argument: c_type!($kind $(<$type>)?)),*) -> $result {
+            $crate::export::infallible(|| {
+                $(let $argument = from_c!($argument, $kind $(<$type>)?)?;)*
+                Ok($body)
+            })
+            .unwrap_or($otherwise)
+        }
+        export! { $($rest)* }
+    };
+    // Functions that give nothing.
+    (
+        $(#[$meta:meta])*
+        fn $name:ident($($argument:ident: $kind:ident $(<$type:ty>)?),* $(,)?) $body:block
+        $($rest:tt)*
+    ) => {
+        $(#[$meta])*
+        #[unsafe(no_mangle)]
+        #[expect(clippy::missing_safety_doc, reason = "the header says what a caller must see to")]
+        pub unsafe extern "C" fn $name($($argument: c_type!($kind $(<$type>)?)),*) {
+            $crate::export::infallible(|| {
+                $(let $argument = from_c!($argument, $kind $(<$type>)?)?;)*
+                Ok($body)
+            })
+            .unwrap_or_default()
+        }
+        export! { $($rest)* }
+    };
+}
+
+/// The C type of a parameter, by its kind.
+///
+/// | kind | in C | in the body |
+/// |---|---|---|
+/// | `Ref<T>` | `const T *`, not NULL | `&T` |
+/// | `Mut<T>` | `T *`, not NULL, not used by others meanwhile | `&mut T` |
+/// | `Opt<T>` | `const T *` or NULL | `Option<&T>` |
+/// | `Own<T>` | `T *`, taken over, or NULL | `Option<Box<T>>` |
+/// | `Text` | `secretcache_str` in UTF-8 | `&str` |
+/// | `OptText` | the same, or with NULL for data | `Option<&str>` |
+/// | `Raw` | `secretcache_bytes` | `&[u8]` |
+/// | `Call<F>` | a function, not NULL; `F` is an `Option` of it | `F` |
+/// | `Is<T>` | a plain value | `T` |
+macro_rules! c_type {
+    (Ref<$type:ty>) => { *const $type };
+    (Mut<$type:ty>) => { *mut $type };
+    (Opt<$type:ty>) => { *const $type };
+    (Own<$type:ty>) => { *mut $type };
+    (Text) => { $crate::text::Str };
+    (OptText) => { $crate::text::Str };
+    (Raw) => { $crate::text::Bytes };
+    (Call<$type:ty>) => { $type };
+    (Is<$type:ty>) => { $type };
+}
+
+/// A parameter checked and made fit for Rust.
+macro_rules! from_c {
+    ($argument:ident, Ref<$type:ty>) => {
+        // SAFETY: the header asks for a pointer that this library gave and that is still valid; NULL is refused.
+        unsafe { $argument.as_ref() }.ok_or_else(|| $crate::error::Error::null(stringify!($argument)))
+    };
+    ($argument:ident, Mut<$type:ty>) => {
+        // SAFETY: as above, and that no other thread uses it at the same time.
+        unsafe { $argument.as_mut() }.ok_or_else(|| $crate::error::Error::null(stringify!($argument)))
+    };
+    ($argument:ident, Opt<$type:ty>) => {
+        // SAFETY: as above; NULL is none.
+        Ok::<_, $crate::error::Error>(unsafe { $argument.as_ref() })
+    };
+    ($argument:ident, Own<$type:ty>) => {
+        // SAFETY: as above; it was made by `Box::into_raw`, and the caller gives it away.
+        Ok::<_, $crate::error::Error>((!$argument.is_null()).then(|| unsafe { Box::from_raw($argument) }))
+    };
+    ($argument:ident, Text) => {
+        // SAFETY: the header asks for so many bytes as the text says it has, unchanged during the call.
+        unsafe { $argument.to_text(stringify!($argument)) }
+            .and_then(|text| text.ok_or_else(|| $crate::error::Error::null(stringify!($argument))))
+    };
+    ($argument:ident, OptText) => {
+        // SAFETY: as above.
+        unsafe { $argument.to_text(stringify!($argument)) }
+    };
+    ($argument:ident, Raw) => {
+        // SAFETY: as above.
+        unsafe { $argument.to_slice(stringify!($argument)) }
+    };
+    ($argument:ident, Call<$type:ty>) => {
+        $argument.map(Some).ok_or_else(|| $crate::error::Error::null(stringify!($argument)))
+    };
+    ($argument:ident, Is<$type:ty>) => {
+        Ok::<_, $crate::error::Error>($argument)
+    };
+}
+
+macro_rules! write_out {
+    ($done:ident) => {
+        let () = $done;
+    };
+    ($done:ident, $out:ident) => {
+        $out.write($done);
+    };
+}
+
+/// Where an output goes.
+///
+/// # Safety
+///
+/// `out` is NULL or valid for a write, by nobody else meanwhile.
+pub(crate) unsafe fn place<'a, T>(out: *mut T, name: &str) -> Result<&'a mut MaybeUninit<T>, Error> {
+    // SAFETY: by contract. What it holds before is not looked at.
+    unsafe { out.cast::<MaybeUninit<T>>().as_mut() }.ok_or_else(|| Error::null(name))
+}
+
+/// Runs the body of a function that can fail; a panic is a failure too.
+pub(crate) fn fallible(error_out: *mut *mut Error, body: impl FnOnce() -> Result<(), Error>) -> ResultCode {
+    let result = catch_unwind(AssertUnwindSafe(body)).unwrap_or_else(|_| Err(Error::panicked()));
+    let Err(error) = result else { return ResultCode::SECRETCACHE_OK };
+    let code = error.code();
+    // SAFETY: the header asks for NULL or a place to write to.
+    if let Ok(error_out) = unsafe { place(error_out, "error_out") } {
+        error_out.write(Box::into_raw(Box::new(error)));
+    }
+    code
+}
+
+/// Runs the body of a function that has nowhere to put an error.
+pub(crate) fn infallible<T>(body: impl FnOnce() -> Result<T, Error>) -> Option<T> {
+    catch_unwind(AssertUnwindSafe(body)).ok()?.ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::panic::resume_unwind;
+    use std::ptr;
+
+    use super::*;
+
+    #[test]
+    fn a_panic_becomes_an_error() {
+        let mut error = ptr::null_mut();
+        let code = fallible(&raw mut error, || resume_unwind(Box::new("a defect")));
+        assert_eq!(code, ResultCode::SECRETCACHE_INTERNAL);
+        // SAFETY: `fallible` made it.
+        let error = unsafe { Box::from_raw(error) };
+        assert!(error.message().contains("defect"), "{}", error.message());
+        assert_eq!(infallible::<()>(|| resume_unwind(Box::new("a defect"))), None);
+    }
+
+    #[test]
+    fn an_error_needs_no_place() {
+        let code = fallible(ptr::null_mut(), || Err(Error::null("cache")));
+        assert_eq!(code, ResultCode::SECRETCACHE_NULL_ARGUMENT);
+    }
+}

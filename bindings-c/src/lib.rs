@@ -1,0 +1,39 @@
+//! The C interface of secretcache. Its documentation is the header, `include/secretcache.h`, which is made from here.
+//!
+//! Every exported function is made by [`export`], which checks the arguments, catches panics, and sets outputs on
+//! success alone. Nothing is decided here: a function converts, calls the core once, and converts back.
+#![deny(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unreachable,
+    clippy::unwrap_used
+)]
+
+#[macro_use]
+mod export;
+
+// In the order of the header.
+pub mod process;
+
+pub mod text;
+
+pub mod error;
+
+pub mod config;
+
+pub mod events;
+
+pub mod source;
+
+pub mod cache;
+
+pub mod value;
+
+pub mod asynchronous;
+
+pub mod connect;
+
+pub mod stats;
+
+pub mod callback;

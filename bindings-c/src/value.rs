@@ -1,0 +1,165 @@
+//! One version of a secret, in the hands of a C program.
+
+use std::time::SystemTime;
+
+use secretcache::{Hit, Secret};
+use zeroize::Zeroizing;
+
+use crate::error::{Error, ResultCode};
+use crate::text::{Bytes, Str};
+
+/// A place for one version of a secret, or for one field of it. It is empty until a function fills it, and may be filled
+/// again and again; what it held is given back then. It keeps its version alive whatever becomes of the cache, and its
+/// bytes are wiped once neither cache nor any value holds them. One thread may use it at a time.
+#[derive(Clone, Debug, Default)]
+pub struct Value {
+    secret: Option<Secret>,
+    /// A field of the secret's JSON, ending in a NUL, which then is the value's string.
+    field: Option<Field>,
+}
+
+#[derive(Clone)]
+struct Field(Zeroizing<Vec<u8>>);
+
+impl Value {
+    pub(crate) fn new(secret: Secret) -> Self {
+        Self { secret: Some(secret), field: None }
+    }
+
+    /// Holds what a read gave. If that is what it holds already, nothing is written that other threads read: not even a
+    /// reference is counted.
+    #[inline]
+    pub(crate) fn fill(&mut self, hit: &Hit<'_>) {
+        if !self.secret.as_ref().is_some_and(|held| held.ptr_eq(hit)) {
+            self.secret = Some(hit.to_secret());
+        }
+        self.field = None;
+    }
+
+    pub(crate) fn fill_field(&mut self, secret: Secret, field: &str) -> Result<(), Error> {
+        let field = Field::of(&secret, field)?;
+        *self = Self { secret: Some(secret), field: Some(field) };
+        Ok(())
+    }
+
+    fn secret(&self) -> Result<&Secret, Error> {
+        self.secret.as_ref().ok_or_else(|| Error::invalid("the value is empty: nothing has filled it yet"))
+    }
+
+    pub(crate) fn string(&self) -> Result<Str, Error> {
+        match &self.field {
+            Some(field) => Ok(Str::of_terminated(&field.0)),
+            None => Ok(Str::of(self.secret()?.string()?)),
+        }
+    }
+
+    pub(crate) fn binary(&self) -> Result<Bytes, Error> {
+        match &self.field {
+            Some(_) => {
+                Err(Error::new(ResultCode::SECRETCACHE_WRONG_TYPE, "the value is a field, which is a string"))
+            }
+            None => Ok(Bytes::of(self.secret()?.binary()?)),
+        }
+    }
+}
+
+impl Field {
+    fn of(secret: &Secret, field: &str) -> Result<Self, Error> {
+        Ok(Self(terminated(&secret.field(field)?)))
+    }
+}
+
+impl std::fmt::Debug for Field {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Field(redacted)")
+    }
+}
+
+/// A copy that ends in a NUL; made in one piece, so that no half of it is left behind.
+pub(crate) fn terminated(text: &str) -> Zeroizing<Vec<u8>> {
+    let mut bytes = Zeroizing::new(Vec::with_capacity(text.len().saturating_add(1)));
+    bytes.extend_from_slice(text.as_bytes());
+    bytes.push(0);
+    bytes
+}
+
+export! {
+    /// An empty value, to be filled and at last freed with `secretcache_value_free`.
+    fn secretcache_value_new() -> *mut Value = std::ptr::null_mut() => {
+        Box::into_raw(Box::default())
+    }
+
+    /// Frees a value. NULL is nothing to free.
+    fn secretcache_value_free(value: Own<Value>) {
+        drop(value);
+    }
+
+    /// Empties a value, so that it keeps no secret in memory any longer.
+    fn secretcache_value_clear(value: Mut<Value>) {
+        *value = Value::default();
+    }
+
+    /// Another value that holds the same, to be freed with `secretcache_value_free`; for callbacks that want to keep what
+    /// they are shown. The bytes of a string or binary are shared, those of a field copied.
+    fn secretcache_value_clone(value: Ref<Value>) -> Result(value_out: *mut Value) {
+        Ok(Box::into_raw(Box::new(value.clone())))
+    }
+
+    /// The secret string, or the field that the value was filled with. A field is followed by a NUL that is not counted;
+    /// a whole string is not. It lives until the value is filled again, cleared or freed.
+    ///
+    /// Fails with SECRETCACHE_WRONG_TYPE if the version holds binary.
+    fn secretcache_value_string(value: Ref<Value>) -> Result(string_out: Str) {
+        value.string()
+    }
+
+    /// The secret binary. It lives until the value is filled again, cleared or freed.
+    ///
+    /// Fails with SECRETCACHE_WRONG_TYPE if the version holds a string.
+    fn secretcache_value_binary(value: Ref<Value>) -> Result(binary_out: Bytes) {
+        value.binary()
+    }
+
+    /// A field of a secret whose string is a JSON object, as a value of its own, to be freed with
+    /// `secretcache_value_free`. A number or boolean is given as its JSON text.
+    ///
+    /// Fails with SECRETCACHE_NOT_JSON or SECRETCACHE_FIELD_NOT_FOUND.
+    fn secretcache_value_field(value: Ref<Value>, field: Text) -> Result(value_out: *mut Value) {
+        let secret = value.secret()?;
+        let field = Some(Field::of(secret, field)?);
+        Ok(Box::into_raw(Box::new(Value { secret: Some(secret.clone()), field })))
+    }
+
+    /// The full ARN of the secret; none where the source does not tell it. It lives until the value is filled again,
+    /// cleared or freed; so do the other texts below.
+    fn secretcache_value_arn(value: Ref<Value>) -> Str = Str::NONE => {
+        Str::of_option(value.secret()?.arn())
+    }
+
+    /// The friendly name of the secret; none where the source does not tell it.
+    fn secretcache_value_name(value: Ref<Value>) -> Str = Str::NONE => {
+        Str::of_option(value.secret()?.name())
+    }
+
+    /// The version id; none where the source does not tell it. A version's value never changes.
+    fn secretcache_value_version_id(value: Ref<Value>) -> Str = Str::NONE => {
+        Str::of_option(value.secret()?.version_id())
+    }
+
+    /// How many staging labels were attached to this version when it was last confirmed.
+    fn secretcache_value_stage_count(value: Ref<Value>) -> usize = 0 => {
+        value.secret()?.version_stages().len()
+    }
+
+    /// One of the staging labels; none beyond the last.
+    fn secretcache_value_stage(value: Ref<Value>, index: Is<usize>) -> Str = Str::NONE => {
+        Str::of_option(value.secret()?.version_stages().get(index).map(String::as_str))
+    }
+
+    /// When this version was created, in milliseconds since 1970 (UTC); -1 where the source does not tell it.
+    fn secretcache_value_created_ms(value: Ref<Value>) -> i64 = -1 => {
+        let created = value.secret()?.created_date();
+        let age = created.and_then(|date| date.duration_since(SystemTime::UNIX_EPOCH).ok());
+        age.and_then(|age| i64::try_from(age.as_millis()).ok()).unwrap_or(-1)
+    }
+}
