@@ -552,6 +552,13 @@ struct secretcache_str secretcache_error_request_id(const struct secretcache_err
 SECRETCACHE_API uint16_t secretcache_error_http_status(const struct secretcache_error *error);
 
 /**
+ * Another error that says the same, to be freed with `secretcache_error_free`; for callbacks that want to keep what they
+ * are shown. NULL for NULL.
+ */
+SECRETCACHE_API
+struct secretcache_error *secretcache_error_clone(const struct secretcache_error *error);
+
+/**
  * Frees an error. NULL is nothing to free.
  */
 SECRETCACHE_API void secretcache_error_free(struct secretcache_error *error);

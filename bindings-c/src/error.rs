@@ -113,7 +113,7 @@ result_codes! {
 
 /// Why something failed. It never holds a secret. Free it with `secretcache_error_free`, unless a callback got it, which
 /// may look at it until it returns.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Error {
     code: ResultCode,
     /// Ends in a NUL.
@@ -123,7 +123,7 @@ pub struct Error {
 }
 
 /// What the service said, each ending in a NUL.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Terminated {
     code: String,
     request_id: Option<String>,
@@ -227,6 +227,12 @@ export! {
     /// The HTTP status of the answer; 0 where there was none.
     fn secretcache_error_http_status(error: Ref<Error>) -> u16 = 0 => {
         error.core.as_ref().and_then(|core| core.fault()?.status).unwrap_or(0)
+    }
+
+    /// Another error that says the same, to be freed with `secretcache_error_free`; for callbacks that want to keep what they
+    /// are shown. NULL for NULL.
+    fn secretcache_error_clone(error: Ref<Error>) -> *mut Error = std::ptr::null_mut() => {
+        Box::into_raw(Box::new(error.clone()))
     }
 
     /// Frees an error. NULL is nothing to free.

@@ -1,0 +1,411 @@
+/**
+ * @file
+ * Errors, results, values and sources: what secretcache.hpp, which includes this, is made of.
+ */
+#ifndef SECRETCACHE_TYPES_HPP
+#define SECRETCACHE_TYPES_HPP
+
+#include <secretcache.h>
+
+#include <chrono>
+#include <cstdint>
+#include <cstdlib>
+#include <exception>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <variant>
+#include <vector>
+
+#if defined(__has_include) && __cplusplus > 202002L
+#if __has_include(<expected>)
+#include <expected>
+#endif
+#endif
+
+namespace secretcache {
+
+/** Why something failed, borrowed from its owner. It never holds a secret. */
+class ErrorView {
+public:
+    explicit ErrorView(const secretcache_error *error) noexcept : error_(error) {}
+
+    /** What kind of failure it is, such as SECRETCACHE_THROTTLED. */
+    secretcache_result code() const noexcept { return secretcache_error_code(error_); }
+    /** What is wrong and what to do. */
+    std::string_view message() const noexcept { return view(secretcache_error_message(error_)); }
+    /** Whether asking again later can help. */
+    bool is_transient() const noexcept { return secretcache_error_is_transient(error_); }
+    /** The service's own code, such as ResourceNotFoundException; empty where it did not answer. */
+    std::string_view service_code() const noexcept { return view(secretcache_error_service_code(error_)); }
+    /** The operation of the service that failed; empty where it did not answer. */
+    std::string_view operation() const noexcept { return view(secretcache_error_operation(error_)); }
+    /** The request id to quote to AWS support; empty where there is none. */
+    std::string_view request_id() const noexcept { return view(secretcache_error_request_id(error_)); }
+    /** The HTTP status of the answer; 0 where there was none. */
+    std::uint16_t http_status() const noexcept { return secretcache_error_http_status(error_); }
+
+    const secretcache_error *get() const noexcept { return error_; }
+
+private:
+    static std::string_view view(secretcache_str text) noexcept { return {text.data, text.length}; }
+
+    const secretcache_error *error_;
+};
+
+/** Why something failed. */
+class Error : public ErrorView {
+public:
+    /** Takes over an error of the C interface. */
+    explicit Error(secretcache_error *owned) noexcept : ErrorView(owned), owned_(owned) {}
+    /** A copy of what a callback is shown. */
+    explicit Error(ErrorView shown) noexcept : Error(secretcache_error_clone(shown.get())) {}
+
+private:
+    struct Free {
+        void operator()(secretcache_error *error) const noexcept { secretcache_error_free(error); }
+    };
+    std::unique_ptr<secretcache_error, Free> owned_;
+};
+
+#if defined(__cpp_lib_expected)
+
+template <class T>
+using Result = std::expected<T, Error>;
+using Unexpected = std::unexpected<Error>;
+
+#else
+
+/** A failure on its way into a Result. */
+class Unexpected {
+public:
+    explicit Unexpected(Error error) noexcept : error_(std::move(error)) {}
+    Error &error() noexcept { return error_; }
+
+private:
+    Error error_;
+};
+
+/** What `Result::value` throws where there is none. */
+class BadResult : public std::exception {
+public:
+    explicit BadResult(std::string_view message) : message_(message) {}
+    const char *what() const noexcept override { return message_.c_str(); }
+
+private:
+    std::string message_;
+};
+
+/** A value, or why there is none; the part of `std::expected` that C++17 can have. */
+template <class T>
+class [[nodiscard]] Result {
+public:
+    Result(T value) : content_(std::in_place_index<0>, std::move(value)) {}
+    Result(Unexpected failure) noexcept : content_(std::in_place_index<1>, std::move(failure.error())) {}
+
+    bool has_value() const noexcept { return content_.index() == 0; }
+    explicit operator bool() const noexcept { return has_value(); }
+
+    /** The value; there must be one. */
+    T &operator*() & noexcept { return *std::get_if<0>(&content_); }
+    const T &operator*() const & noexcept { return *std::get_if<0>(&content_); }
+    T &&operator*() && noexcept { return std::move(*std::get_if<0>(&content_)); }
+    T *operator->() noexcept { return std::get_if<0>(&content_); }
+    const T *operator->() const noexcept { return std::get_if<0>(&content_); }
+
+    /** The value; throws BadResult, or aborts, if there is none. */
+    T &value() & { return check(), **this; }
+    const T &value() const & { return check(), **this; }
+    T &&value() && { return check(), *std::move(*this); }
+
+    /** The failure; there must be one. */
+    Error &error() & noexcept { return *std::get_if<1>(&content_); }
+    const Error &error() const & noexcept { return *std::get_if<1>(&content_); }
+    Error &&error() && noexcept { return std::move(*std::get_if<1>(&content_)); }
+
+private:
+    void check() const
+    {
+        if (!has_value()) {
+#if defined(__cpp_exceptions)
+            throw BadResult(error().message());
+#else
+            std::abort();
+#endif
+        }
+    }
+
+    std::variant<T, Error> content_;
+};
+
+/** That something worked, or why not. */
+template <>
+class [[nodiscard]] Result<void> {
+public:
+    Result() noexcept = default;
+    Result(Unexpected failure) noexcept : error_(std::move(failure.error())) {}
+
+    bool has_value() const noexcept { return !error_; }
+    explicit operator bool() const noexcept { return has_value(); }
+
+    /** Throws BadResult, or aborts, if it failed. */
+    void value() const
+    {
+        if (error_) {
+#if defined(__cpp_exceptions)
+            throw BadResult(error_->message());
+#else
+            std::abort();
+#endif
+        }
+    }
+
+    /** The failure; there must be one. */
+    Error &error() & noexcept { return *error_; }
+    const Error &error() const & noexcept { return *error_; }
+    Error &&error() && noexcept { return std::move(*error_); }
+
+private:
+    std::optional<Error> error_;
+};
+
+#endif
+
+/** The bytes of a secret binary, borrowed from a Value. */
+struct Bytes {
+    const std::uint8_t *bytes = nullptr;
+    std::size_t length = 0;
+
+    const std::uint8_t *data() const noexcept { return bytes; }
+    std::size_t size() const noexcept { return length; }
+    const std::uint8_t *begin() const noexcept { return bytes; }
+    const std::uint8_t *end() const noexcept { return bytes + length; }
+};
+
+namespace detail {
+
+inline secretcache_str text(std::string_view text) noexcept
+{
+    // A view of nothing is an empty text, and not the absence of one.
+    return secretcache_str_of_length(text.data() ? text.data() : "", text.size());
+}
+
+inline std::string_view view(secretcache_str text) noexcept
+{
+    return {text.data, text.length};
+}
+
+/** Milliseconds as C takes them. No time is negative, and none so long that it is not refused or for ever. */
+inline std::uint64_t milliseconds(std::chrono::milliseconds span) noexcept
+{
+    return span.count() < 0 ? UINT64_MAX : static_cast<std::uint64_t>(span.count());
+}
+
+/** Where a call puts its error. */
+class Failure {
+public:
+    secretcache_error **place() noexcept { return &error_; }
+    Unexpected take() noexcept { return Unexpected(Error(std::exchange(error_, nullptr))); }
+
+private:
+    secretcache_error *error_ = nullptr;
+};
+
+/** Makes a result of a call without an output: `call(error_out)`. */
+template <class Call>
+Result<void> done(Call &&call)
+{
+    Failure failure;
+    if (call(failure.place()) != SECRETCACHE_OK) {
+        return failure.take();
+    }
+    return {};
+}
+
+/** Makes a result of a call with an output: `call(out, error_out)`, and `convert(output)`. */
+template <class Output, class Call, class Convert>
+auto made(Call &&call, Convert &&convert) -> Result<decltype(convert(std::declval<Output>()))>
+{
+    Failure failure;
+    Output output;
+    if (call(&output, failure.place()) != SECRETCACHE_OK) {
+        return failure.take();
+    }
+    return convert(output);
+}
+
+template <class T, void (*free)(T *)>
+struct Deleter {
+    void operator()(T *object) const noexcept { free(object); }
+};
+
+template <class T, void (*free)(T *)>
+using Owner = std::unique_ptr<T, Deleter<T, free>>;
+
+template <class Function>
+void release(void *function)
+{
+    delete static_cast<Function *>(function);
+}
+
+} // namespace detail
+
+/** Which version of a secret is asked for. Borrows its text. */
+class Version {
+public:
+    /** The version labelled AWSCURRENT. */
+    Version() noexcept : selector_(secretcache_stage(secretcache_str_of_length(nullptr, 0))) {}
+    /** The version with a staging label. */
+    static Version stage(std::string_view stage) noexcept { return Version(secretcache_stage(detail::text(stage))); }
+    /** The version with a version id. */
+    static Version id(std::string_view id) noexcept { return Version(secretcache_version_id(detail::text(id))); }
+
+    explicit Version(const secretcache_version_selector &selector) noexcept : selector_(selector) {}
+    /** The staging label; empty if it is asked for by version id. */
+    std::string_view stage() const noexcept { return detail::view(selector_.stage); }
+    /** The version id; empty if it is asked for by staging label. */
+    std::string_view id() const noexcept { return detail::view(selector_.version_id); }
+
+    const secretcache_version_selector *get() const noexcept { return &selector_; }
+
+private:
+    secretcache_version_selector selector_;
+};
+
+/** A place for one version of a secret, or one field of it; see `secretcache_value`. */
+class Value {
+public:
+    Value() : owned_(secretcache_value_new()) {}
+    /** Takes over a value of the C interface. */
+    explicit Value(secretcache_value *owned) noexcept : owned_(owned) {}
+
+    /** The secret string, or the field it was filled with. Valid until it is filled again, cleared or destroyed. */
+    Result<std::string_view> string() const
+    {
+        return detail::made<secretcache_str>(
+            [&](auto *out, auto *error) { return secretcache_value_string(get(), out, error); }, detail::view);
+    }
+    /** The secret binary. Valid until it is filled again, cleared or destroyed. */
+    Result<Bytes> binary() const
+    {
+        return detail::made<secretcache_bytes>(
+            [&](auto *out, auto *error) { return secretcache_value_binary(get(), out, error); },
+            [](secretcache_bytes bytes) { return Bytes{bytes.data, bytes.length}; });
+    }
+    /** A field of a secret whose string is a JSON object. */
+    Result<Value> field(std::string_view name) const
+    {
+        return detail::made<secretcache_value *>(
+            [&](auto *out, auto *error) { return secretcache_value_field(get(), detail::text(name), out, error); },
+            [](secretcache_value *field) { return Value(field); });
+    }
+    /** Another value that holds the same. */
+    Result<Value> clone() const
+    {
+        return detail::made<secretcache_value *>(
+            [&](auto *out, auto *error) { return secretcache_value_clone(get(), out, error); },
+            [](secretcache_value *clone) { return Value(clone); });
+    }
+    /** Keeps no secret in memory any longer. */
+    void clear() noexcept { secretcache_value_clear(get()); }
+
+    /** The full ARN; empty where the source does not tell it. */
+    std::string_view arn() const noexcept { return detail::view(secretcache_value_arn(get())); }
+    /** The friendly name; empty where the source does not tell it. */
+    std::string_view name() const noexcept { return detail::view(secretcache_value_name(get())); }
+    /** The version id; empty where the source does not tell it. */
+    std::string_view version_id() const noexcept { return detail::view(secretcache_value_version_id(get())); }
+    /** The staging labels of this version when it was last confirmed. */
+    std::vector<std::string_view> stages() const
+    {
+        std::vector<std::string_view> stages(secretcache_value_stage_count(get()));
+        for (std::size_t index = 0; index < stages.size(); index++) {
+            stages[index] = detail::view(secretcache_value_stage(get(), index));
+        }
+        return stages;
+    }
+    /** When this version was created, where the source tells it. */
+    std::optional<std::chrono::system_clock::time_point> created() const
+    {
+        const std::int64_t created = secretcache_value_created_ms(get());
+        if (created < 0) {
+            return std::nullopt;
+        }
+        return std::chrono::system_clock::time_point(std::chrono::milliseconds(created));
+    }
+
+    secretcache_value *get() const noexcept { return owned_.get(); }
+
+private:
+    detail::Owner<secretcache_value, secretcache_value_free> owned_;
+};
+
+/** Where a source's answer goes; see `secretcache_answer`. One that is destroyed without an end has failed. */
+class Answer {
+public:
+    explicit Answer(secretcache_answer *owned) noexcept : owned_(owned) {}
+
+    Result<void> arn(std::string_view arn) { return set(secretcache_answer_set_arn, arn); }
+    Result<void> name(std::string_view name) { return set(secretcache_answer_set_name, name); }
+    Result<void> version_id(std::string_view id) { return set(secretcache_answer_set_version_id, id); }
+    Result<void> add_stage(std::string_view stage) { return set(secretcache_answer_add_stage, stage); }
+    Result<void> string(std::string_view string) { return set(secretcache_answer_set_string, string); }
+    Result<void> binary(const std::uint8_t *data, std::size_t length)
+    {
+        return detail::done([&](auto *error) {
+            return secretcache_answer_set_binary(owned_.get(), secretcache_bytes{data, length}, error);
+        });
+    }
+    /** A version and a label that it carries, in answer to `describe`. */
+    Result<void> add_version_stage(std::string_view version_id, std::string_view stage)
+    {
+        return detail::done([&](auto *error) {
+            return secretcache_answer_add_version_stage(owned_.get(), detail::text(version_id), detail::text(stage),
+                                                        error);
+        });
+    }
+
+    /** Ends it with what was set. */
+    void succeed() noexcept { secretcache_answer_succeed(owned_.release()); }
+    /** Ends it with a failure such as SECRETCACHE_CONNECTION. */
+    void fail(secretcache_result result, std::string_view message) noexcept
+    {
+        secretcache_answer_fail(owned_.release(), result, detail::text(message));
+    }
+
+private:
+    using Setter = secretcache_result (*)(secretcache_answer *, secretcache_str, secretcache_error **);
+
+    Result<void> set(Setter setter, std::string_view text)
+    {
+        return detail::done([&](auto *error) { return setter(owned_.get(), detail::text(text), error); });
+    }
+
+    static void abandon(secretcache_answer *answer) noexcept
+    {
+        secretcache_answer_fail(answer, SECRETCACHE_SOURCE,
+                                SECRETCACHE_STR("the program's own source has given no answer"));
+    }
+
+    detail::Owner<secretcache_answer, abandon> owned_;
+};
+
+/** A secret store of the program's own; see `secretcache_source` for threads and duties. What throws has not answered. */
+class Source {
+public:
+    virtual ~Source() = default;
+    /** Asks for a version with its value. The texts live until this returns. */
+    virtual void fetch(std::string_view secret_id, const Version &version, Answer answer) = 0;
+    /** Asks which versions there are. Unless overridden, refreshes fetch. */
+    virtual void describe(std::string_view, Answer answer)
+    {
+        answer.fail(SECRETCACHE_ACCESS_DENIED, "this source describes nothing");
+    }
+};
+
+} // namespace secretcache
+
+#endif

@@ -1,0 +1,266 @@
+// secretcache.hpp, on a store in memory, with and without exceptions.
+#include <secretcache.hpp>
+
+#include <condition_variable>
+#include <map>
+#include <mutex>
+#include <thread>
+
+#include "check.h"
+
+using namespace std::chrono_literals;
+using secretcache::Answer;
+using secretcache::Cache;
+using secretcache::Config;
+using secretcache::Credential;
+using secretcache::Error;
+using secretcache::ErrorView;
+using secretcache::Result;
+using secretcache::Value;
+using secretcache::Version;
+
+namespace {
+
+struct Store {
+    std::mutex lock;
+    std::map<std::string, std::pair<std::string, std::string>> current; // version id and value, by secret id
+    int asked = 0;
+    int released = 0;
+};
+
+class StoreSource : public secretcache::Source {
+public:
+    explicit StoreSource(Store &store) : store_(store) {}
+    ~StoreSource() override { store_.released++; }
+
+    void fetch(std::string_view id, const Version &version, Answer answer) override
+    {
+        const std::lock_guard<std::mutex> guard(store_.lock);
+        store_.asked++;
+        if (id == "lost") {
+            return; // The answer goes, and so has failed.
+        }
+#if defined(__cpp_exceptions)
+        if (id == "thrown") {
+            throw std::string("mine");
+        }
+#endif
+        const auto found = store_.current.find(std::string(id));
+        if (found == store_.current.end() || version.stage() != "AWSCURRENT") {
+            answer.fail(SECRETCACHE_SECRET_NOT_FOUND, "there is no such secret");
+            return;
+        }
+        CHECK(answer.version_id(found->second.first));
+        CHECK(answer.add_stage("AWSCURRENT"));
+        if (id == "key") {
+            const auto &bytes = found->second.second;
+            CHECK(answer.binary(reinterpret_cast<const std::uint8_t *>(bytes.data()), bytes.size()));
+        } else {
+            CHECK(answer.string(found->second.second));
+        }
+        answer.succeed();
+    }
+
+private:
+    Store &store_;
+};
+
+Config settings(Store &store)
+{
+    Config config;
+    config.source(std::make_unique<StoreSource>(store)).max_wait(60s).timeout(60s);
+    return config;
+}
+
+// Something that another thread brings.
+template <class T>
+class Mailbox {
+public:
+    void put(T item)
+    {
+        const std::lock_guard<std::mutex> guard(lock_);
+        item_.emplace(std::move(item));
+        changed_.notify_all();
+    }
+    T take()
+    {
+        std::unique_lock<std::mutex> guard(lock_);
+        changed_.wait(guard, [this] { return item_.has_value(); });
+        T item = std::move(*item_);
+        item_.reset();
+        return item;
+    }
+
+private:
+    std::mutex lock_;
+    std::condition_variable changed_;
+    std::optional<T> item_;
+};
+
+void reads()
+{
+    Store store;
+    store.current["db"] = {"v1", R"({"username":"app","password":"hunter2"})"};
+    store.current["key"] = {"v1", std::string("\0\xff", 2)};
+    auto made = Cache::create(settings(store));
+    CHECK(made);
+    Cache cache = std::move(*made);
+
+    Value value;
+    auto password = cache.get_field("db", "password", value);
+    CHECK(password && *password == "hunter2" && password->data()[password->size()] == '\0');
+    auto json = cache.get_string("db", value);
+    CHECK(json && *json == store.current["db"].second);
+    CHECK(value.version_id() == "v1" && value.stages() == std::vector<std::string_view>{"AWSCURRENT"});
+    CHECK(value.arn().empty() && value.name().empty() && !value.created());
+    auto field = value.field("username");
+    CHECK(field && field->string() && *field->string() == "app");
+    auto clone = value.clone();
+    value.clear();
+    CHECK(!value.string() && clone && *clone->string() == store.current["db"].second);
+
+    auto key = cache.get_binary("key", value);
+    CHECK(key && key->size() == 2 && key->data()[1] == 0xff && key->end() - key->begin() == 2);
+    CHECK(value.binary() && !value.string());
+
+    auto missing = cache.get("none");
+    CHECK(!missing && missing.error().code() == SECRETCACHE_SECRET_NOT_FOUND);
+    CHECK(missing.error().message() == "there is no such secret" && missing.error().is_transient());
+    CHECK(missing.error().service_code().empty() && missing.error().http_status() == 0);
+    CHECK(missing.error().operation().empty() && missing.error().request_id().empty());
+    CHECK(cache.get("db", Version::stage("AWSPENDING")).error().code() == SECRETCACHE_SECRET_NOT_FOUND);
+    CHECK(cache.get("db", Version::id("short")).error().code() == SECRETCACHE_INVALID_ARGUMENT);
+    CHECK(cache.get({}).error().code() == SECRETCACHE_INVALID_ARGUMENT);
+    CHECK(cache.get("lost").error().code() == SECRETCACHE_SOURCE);
+
+    CHECK(cache.peek("db", value) && cache.invalidate("db"));
+    CHECK(cache.peek("db", value).error().code() == SECRETCACHE_NOT_CACHED);
+    store.lock.lock();
+    store.current["db"] = {"v2", "two"};
+    store.lock.unlock();
+    auto refreshed = cache.refresh("db");
+    CHECK(refreshed && refreshed->version_id() == "v2");
+    auto failed = cache.prefetch({"db", "none"});
+    CHECK(failed && failed->size() == 1 && (*failed)[0].first == "none");
+    CHECK((*failed)[0].second.code() == SECRETCACHE_SECRET_NOT_FOUND);
+
+    auto stats = cache.stats();
+    CHECK(stats && stats->count(SECRETCACHE_COUNTER_HITS) > 0 && stats->api_calls("GetSecretValue") > 0);
+    CHECK(stats->failures(SECRETCACHE_SECRET_NOT_FOUND) > 0 && stats->secret_count() > 1);
+    cache.close();
+    CHECK(cache.get("db").error().code() == SECRETCACHE_CLOSED);
+}
+
+void settings_are_checked_at_the_end()
+{
+    Store store;
+    {
+        Config config = settings(store);
+        config.max_size(0).region("us-east-1");
+        auto made = Cache::create(config);
+        CHECK(!made && made.error().code() == SECRETCACHE_INVALID_CONFIGURATION);
+        CHECK(made.error().message().find("max_size") != std::string_view::npos);
+        CHECK(!Cache::create(Config().refresh_interval(-1s)));
+        CHECK(!Cache::create(Config().refresh_interval(10s).max_stale(5s)));
+        CHECK(!Cache::create(Config().role("role")) && !Cache::create(Config().timeout(0s)));
+        CHECK(Cache::create(Config()
+                                .refresh_interval_of("db", 1s)
+                                .stale_on_denied(false)
+                                .backoff(1s, 2, 3s)
+                                .endpoint_url("http://127.0.0.1:1")
+                                .profile("p")
+                                .credentials("id", "key", "token")
+                                .role("arn:aws:iam::123456789012:role/name", "x")
+                                .proxy_url("http://127.0.0.1:1")
+                                .ca_bundle("/nonexistent")
+                                .use_fips(false)));
+    }
+    CHECK(store.released == 1);
+}
+
+void callbacks()
+{
+    Store store;
+    store.current["db"] = {"v1", "one"};
+    Mailbox<std::string> news, log, errors;
+    Config config = settings(store);
+    config.on_new_version([&](const secretcache::NewVersion &event) {
+        news.put(std::string(event.secret_id) + " " + std::string(event.old_version_id) + " " +
+                 std::string(event.new_version_id) + " " + std::string(event.version_stage));
+    });
+    config.on_log([&](std::uint32_t, std::string_view line) { log.put(std::string(line)); });
+    config.on_error([&](std::string_view id, ErrorView error) {
+        errors.put(std::string(id) + " " + std::string(error.message()));
+    });
+    config.on_stale([](const secretcache::Stale &stale) { CHECK(stale.error); });
+    auto cache = Cache::create(config);
+    CHECK(cache && cache->get("db"));
+    store.lock.lock();
+    store.current["db"] = {"v2", "two"};
+    store.lock.unlock();
+    CHECK(cache->refresh("db"));
+    CHECK(news.take() == "db v1 v2 AWSCURRENT");
+    CHECK(log.take() == "secret \"db\" has a new version: v2");
+    CHECK(!cache->get("none"));
+    CHECK(errors.take() == "none there is no such secret");
+
+    Mailbox<Result<Value>> done;
+    CHECK(cache->get_async("db", [&](Result<Value> result) { done.put(std::move(result)); }));
+    auto value = done.take();
+    CHECK(value && *value->string() == "two");
+    CHECK(cache->get_async("none", [&](Result<Value> result) { done.put(std::move(result)); }));
+    CHECK(done.take().error().code() == SECRETCACHE_SECRET_NOT_FOUND);
+    CHECK(!cache->get_async("db", nullptr, Version::id("\xff")));
+}
+
+void logins()
+{
+    Store store;
+    store.current["db"] = {"v1", R"({"username":"app","password":"hunter2","host":"h","port":1,"dbname":"d","engine":"e"})"};
+    auto cache = Cache::create(settings(store));
+    CHECK(cache);
+    int logins = 0;
+    auto log_in = [&](const Credential &it) {
+        logins++;
+        CHECK(it.username() == "app" && it.password() == "hunter2" && it.host() == "h" && it.port() == 1);
+        CHECK(it.dbname() == "d" && it.engine() == "e" && it.field("none").empty());
+        CHECK(it.version_id() == "v1" && it.version_stage() == "AWSCURRENT");
+        return SECRETCACHE_LOGIN_ACCEPTED;
+    };
+    CHECK(cache->connect("db", log_in) && logins == 1);
+    auto failed = cache->connect("db", [](const Credential &) { return SECRETCACHE_LOGIN_ERROR; });
+    CHECK(!failed && failed.error().code() == SECRETCACHE_LOGIN_FAILED);
+#if defined(__cpp_exceptions)
+    bool thrown = false;
+    try {
+        static_cast<void>(cache->connect("db", [](const Credential &) -> secretcache_login { throw 7; }));
+    } catch (int number) {
+        thrown = number == 7;
+    }
+    CHECK(thrown);
+    CHECK(cache->get("thrown").error().code() == SECRETCACHE_SOURCE);
+    thrown = false;
+    try {
+        static_cast<void>(cache->get("none").value());
+    } catch (const std::exception &) {
+        thrown = true;
+    }
+    CHECK(thrown);
+    CHECK(cache->get("db").value().version_id() == "v1");
+    cache->invalidate("db").value();
+#endif
+}
+
+} // namespace
+
+int main(int argc, char **argv)
+{
+    const struct test tests[] = {
+        {"reads", reads},
+        {"settings_are_checked_at_the_end", settings_are_checked_at_the_end},
+        {"callbacks", callbacks},
+        {"logins", logins},
+        {nullptr, nullptr},
+    };
+    return run_tests(tests, argc, argv);
+}

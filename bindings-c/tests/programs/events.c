@@ -1,0 +1,408 @@
+/* Events, asynchronous reads, logins: whatever calls back. */
+#include <pthread.h>
+#include <stdatomic.h>
+#include <sys/types.h>
+
+#include "check.h"
+#include "store.h"
+
+/* What was called back, in order, for a test to wait for. */
+struct told {
+    pthread_mutex_t lock;
+    pthread_cond_t changed;
+    char text[1 << 14];
+    int count;
+    pthread_t thread;
+    int released;
+};
+
+static void told_init(struct told *told)
+{
+    memset(told, 0, sizeof *told);
+    pthread_mutex_init(&told->lock, NULL);
+    pthread_cond_init(&told->changed, NULL);
+}
+
+static void tell(struct told *told, const char *word, secretcache_str first, secretcache_str second)
+{
+    pthread_mutex_lock(&told->lock);
+    size_t length = strlen(told->text);
+    snprintf(told->text + length, sizeof told->text - length, "%s %.*s %.*s\n", word, (int)first.length, first.data,
+             (int)second.length, second.data);
+    told->count++;
+    told->thread = pthread_self();
+    pthread_cond_broadcast(&told->changed);
+    pthread_mutex_unlock(&told->lock);
+}
+
+static void await(struct told *told, int count)
+{
+    pthread_mutex_lock(&told->lock);
+    while (told->count < count) {
+        pthread_cond_wait(&told->changed, &told->lock);
+    }
+    pthread_mutex_unlock(&told->lock);
+}
+
+static void await_release(struct told *told, int count)
+{
+    pthread_mutex_lock(&told->lock);
+    while (told->released < count) {
+        pthread_cond_wait(&told->changed, &told->lock);
+    }
+    pthread_mutex_unlock(&told->lock);
+}
+
+static void on_release(void *user_data)
+{
+    struct told *told = user_data;
+    pthread_mutex_lock(&told->lock);
+    told->released++;
+    pthread_cond_broadcast(&told->changed);
+    pthread_mutex_unlock(&told->lock);
+}
+
+static void on_new_version(void *user_data, secretcache_str id, secretcache_str stage, secretcache_str old_version,
+                           secretcache_str new_version)
+{
+    CHECK(is(id, "db") && is(stage, "AWSCURRENT"));
+    tell(user_data, "new", old_version, new_version);
+}
+
+static void on_stale(void *user_data, secretcache_str id, uint64_t age_ms, const secretcache_error *error)
+{
+    CHECK(age_ms < 3600000);
+    tell(user_data, "stale", id, error ? secretcache_error_service_code(error) : secretcache_str_of("no answer"));
+}
+
+static void on_error(void *user_data, secretcache_str id, const secretcache_error *error)
+{
+    tell(user_data, "error", id, secretcache_error_service_code(error));
+}
+
+static void on_log(void *user_data, uint32_t level, secretcache_str text)
+{
+    CHECK(text.data[text.length] == '\0');
+    tell(user_data, level == SECRETCACHE_LOG_INFO ? "info" : "warning", text, secretcache_str_of(""));
+}
+
+static struct store *filled(void)
+{
+    struct store *store = store_new();
+    store_put_string(store, "db", "v1", "{\"username\":\"app\",\"password\":\"one\",\"port\":\"5432\"}");
+    store_put_string(store, "db", "v2", "{\"username\":\"app\",\"password\":\"two\",\"admin\":true}");
+    store_label(store, "db", "AWSCURRENT", "v1");
+    return store;
+}
+
+static void events_are_told_and_let_go(void)
+{
+    struct told told;
+    told_init(&told);
+    struct store *store = filled();
+    secretcache_config *config = secretcache_config_new();
+    OK(secretcache_config_set_refresh_interval(config, 0, &error));
+    OK(secretcache_config_on_new_version(config, on_new_version, &told, on_release, &error));
+    OK(secretcache_config_on_stale(config, on_stale, &told, on_release, &error));
+    OK(secretcache_config_on_error(config, on_error, &told, on_release, &error));
+    OK(secretcache_config_on_log(config, on_log, &told, on_release, &error));
+    secretcache_cache *cache = cache_with(store, config);
+    secretcache_config_free(config);
+    secretcache_value *value = secretcache_value_new();
+
+    OK(secretcache_get(cache, SECRETCACHE_STR("db"), NULL, value, &error));
+    store_label(store, "db", "AWSCURRENT", "v2");
+    OK(secretcache_refresh(cache, SECRETCACHE_STR("db"), NULL, NULL, &error));
+    await(&told, 2);
+    CHECK(strcmp(told.text, "new v1 v2\ninfo secret \"db\" has a new version: v2 \n") == 0);
+    CHECK(!pthread_equal(told.thread, pthread_self()));
+
+    store_fail(store, "ThrottlingException", "slow down", "");
+    OK(secretcache_get(cache, SECRETCACHE_STR("db"), NULL, value, &error));
+    await(&told, 5); /* an error, a stale value, and one line of the log for both */
+    CHECK(strstr(told.text, "error db ThrottlingException\n"));
+    CHECK(strstr(told.text, "stale db ThrottlingException\n"));
+    CHECK(strstr(told.text, "warning "));
+    CHECK(!strstr(told.text, "two"));
+
+    secretcache_value_free(value);
+    CHECK(told.released == 0);
+    secretcache_free(cache);
+    await_release(&told, 4);
+}
+
+static void rejected_settings_keep_nothing(void)
+{
+    struct told told;
+    told_init(&told);
+    secretcache_config *config = secretcache_config_new();
+    FAILS(SECRETCACHE_NULL_ARGUMENT, secretcache_config_on_log(config, NULL, &told, on_release, &error));
+    secretcache_source source;
+    memset(&source, 0, sizeof source);
+    source.user_data = &told;
+    source.release = on_release;
+    FAILS(SECRETCACHE_INVALID_ARGUMENT, secretcache_config_set_source(config, &source, &error));
+    source.size = sizeof source;
+    FAILS(SECRETCACHE_NULL_ARGUMENT, secretcache_config_set_source(config, &source, &error));
+    secretcache_config_free(config);
+    CHECK(told.released == 0);
+}
+
+static void on_done(void *user_data, const secretcache_value *value, const secretcache_error *error)
+{
+    CHECK((value == NULL) != (error == NULL));
+    tell(user_data, "done", value ? secretcache_value_version_id(value) : secretcache_error_message(error),
+         secretcache_str_of(""));
+}
+
+static void asynchronous_reads_call_once(void)
+{
+    struct told told;
+    told_init(&told);
+    struct store *store = filled();
+    secretcache_cache *cache = cache_with(store, NULL);
+    store_hold(store, 1);
+    OK(secretcache_get_async(cache, SECRETCACHE_STR("db"), NULL, on_done, &told, &error));
+    OK(secretcache_get_async(cache, SECRETCACHE_STR("db"), NULL, on_done, &told, &error));
+    store_await_held(store, 1);
+    CHECK(told.count == 0);
+    store_hold(store, 0);
+    await(&told, 2);
+    CHECK(strcmp(told.text, "done v1 \ndone v1 \n") == 0);
+    CHECK(!pthread_equal(told.thread, pthread_self()));
+    CHECK(store_calls(store) == 1);
+    OK(secretcache_get_async(cache, SECRETCACHE_STR("none"), NULL, on_done, &told, &error));
+    await(&told, 3);
+    FAILS(SECRETCACHE_NULL_ARGUMENT,
+          secretcache_get_async(cache, SECRETCACHE_STR("db"), NULL, NULL, &told, &error));
+    FAILS(SECRETCACHE_INVALID_TEXT,
+          secretcache_get_async(cache, SECRETCACHE_STR("\377"), NULL, on_done, &told, &error));
+    secretcache_free(cache);
+}
+
+static void asynchronous_reads_end_with_the_library(void)
+{
+    struct told told;
+    told_init(&told);
+    struct store *store = filled();
+    secretcache_cache *cache = cache_with(store, NULL);
+    store_hold(store, 1);
+    OK(secretcache_get_async(cache, SECRETCACHE_STR("db"), NULL, on_done, &told, &error));
+    store_await_held(store, 1);
+    secretcache_shutdown(0);
+    await(&told, 1);
+    store_hold(store, 0);
+    FAILS(SECRETCACHE_CLOSED, secretcache_get_async(cache, SECRETCACHE_STR("x"), NULL, on_done, &told, &error));
+    secretcache_free(cache);
+}
+
+/* A cache may go while its refresh is under way; whoever waited for it is answered. */
+static void destruction_during_a_refresh(void)
+{
+    struct told told;
+    told_init(&told);
+    struct store *store = filled();
+    secretcache_config *config = secretcache_config_new();
+    OK(secretcache_config_set_refresh_interval(config, 1, &error));
+    secretcache_cache *cache = cache_with(store, config);
+    secretcache_config_free(config);
+    secretcache_value *value = secretcache_value_new();
+    OK(secretcache_get(cache, SECRETCACHE_STR("db"), NULL, value, &error));
+    store_hold(store, 1);
+    OK(secretcache_get_async(cache, SECRETCACHE_STR("other"), NULL, on_done, &told, &error));
+    store_await_held(store, 1);
+    secretcache_free(cache);
+    CHECK(stores_released() == 0);
+    store_hold(store, 0);
+    await(&told, 1);
+    secretcache_str text;
+    OK(secretcache_value_string(value, &text, &error));
+    secretcache_value_free(value);
+    secretcache_shutdown(5000);
+    CHECK(stores_released() == 1);
+}
+
+/* A resource that takes one password. */
+struct resource {
+    const char *password;
+    int logins;
+    int error;
+    char stages[256];
+};
+
+static uint32_t log_in(void *user_data, const secretcache_credential *credential)
+{
+    struct resource *resource = user_data;
+    resource->logins++;
+    CHECK(is(secretcache_credential_username(credential), "app"));
+    CHECK(secretcache_credential_host(credential).data == NULL);
+    CHECK(secretcache_credential_dbname(credential).data == NULL);
+    CHECK(secretcache_credential_engine(credential).data == NULL);
+    CHECK(secretcache_credential_version_id(credential).length == 2);
+    secretcache_str stage = secretcache_credential_version_stage(credential);
+    strncat(strcat(resource->stages, " "), stage.data, stage.length);
+    secretcache_str password = secretcache_credential_password(credential);
+    CHECK(password.data[password.length] == '\0');
+    CHECK(secretcache_credential_password(credential).data == password.data);
+    if (is(password, "one")) {
+        CHECK(secretcache_credential_port(credential) == 5432);
+        CHECK(secretcache_credential_field(credential, SECRETCACHE_STR("admin")).data == NULL);
+    } else {
+        CHECK(secretcache_credential_port(credential) == 0);
+        CHECK(is(secretcache_credential_field(credential, SECRETCACHE_STR("admin")), "true"));
+    }
+    if (resource->error) {
+        return (uint32_t)resource->error;
+    }
+    return is(password, resource->password) ? SECRETCACHE_LOGIN_ACCEPTED : SECRETCACHE_LOGIN_REFUSED;
+}
+
+static void logins_find_the_version_that_works(void)
+{
+    struct store *store = filled();
+    store_label(store, "db", "AWSPENDING", "v2");
+    secretcache_cache *cache = cache_with(store, NULL);
+    struct resource resource = {"one", 0, 0, ""};
+    OK(secretcache_connect(cache, SECRETCACHE_STR("db"), 0, log_in, &resource, &error));
+    CHECK(resource.logins == 1);
+
+    /* Between the steps of a rotation. */
+    resource.password = "two";
+    OK(secretcache_connect(cache, SECRETCACHE_STR("db"), 60000, log_in, &resource, &error));
+    CHECK(strcmp(resource.stages, " AWSCURRENT AWSCURRENT AWSPENDING") == 0);
+    /* Remembered: no second refused login. */
+    OK(secretcache_connect(cache, SECRETCACHE_STR("db"), 60000, log_in, &resource, &error));
+    CHECK(resource.logins == 4);
+
+    resource.error = SECRETCACHE_LOGIN_ERROR;
+    FAILS(SECRETCACHE_LOGIN_FAILED,
+          secretcache_connect(cache, SECRETCACHE_STR("db"), 60000, log_in, &resource, &error));
+    resource.error = 4711;
+    FAILS(SECRETCACHE_LOGIN_FAILED,
+          secretcache_connect(cache, SECRETCACHE_STR("db"), 60000, log_in, &resource, &error));
+    resource.error = 0;
+    resource.password = "neither";
+    FAILS(SECRETCACHE_LOGIN_REJECTED,
+          secretcache_connect(cache, SECRETCACHE_STR("db"), 3000, log_in, &resource, &error));
+    FAILS(SECRETCACHE_SECRET_NOT_FOUND,
+          secretcache_connect(cache, SECRETCACHE_STR("none"), 60000, log_in, &resource, &error));
+    secretcache_free(cache);
+}
+
+static void logins_with_chosen_stages(void)
+{
+    struct store *store = filled();
+    store_label(store, "db", "AWSPENDING", "v2");
+    secretcache_cache *cache = cache_with(store, NULL);
+    struct resource resource = {"two", 0, 0, ""};
+    secretcache_str stages[] = {SECRETCACHE_STR("AWSPENDING"), SECRETCACHE_STR("AWSCURRENT")};
+    OK(secretcache_connect_stages(cache, SECRETCACHE_STR("db"), stages, 2, 60000, log_in, &resource, &error));
+    CHECK(strcmp(resource.stages, " AWSPENDING") == 0);
+    stages[1] = SECRETCACHE_STR("MINE");
+    FAILS(SECRETCACHE_INVALID_ARGUMENT,
+          secretcache_connect_stages(cache, SECRETCACHE_STR("db"), stages, 2, 60000, log_in, &resource, &error));
+    secretcache_free(cache);
+}
+
+/* A callback may use the library, and what waits on the library's own threads is refused rather than hung. */
+static secretcache_cache *other;
+
+static void on_done_reads(void *user_data, const secretcache_value *value, const secretcache_error *error)
+{
+    CHECK(value != NULL && error == NULL);
+    secretcache_value *another = secretcache_value_new();
+    OK(secretcache_refresh(other, SECRETCACHE_STR("db"), NULL, another, &error));
+    secretcache_value_free(another);
+    tell(user_data, "read", secretcache_str_of(""), secretcache_str_of(""));
+}
+
+static void fetch_waits(void *user_data, secretcache_str id, const secretcache_version_selector *version,
+                        secretcache_answer *answer)
+{
+    (void)id, (void)version;
+    secretcache_value *value = secretcache_value_new();
+    FAILS(SECRETCACHE_INVALID_ARGUMENT,
+          secretcache_refresh(other, SECRETCACHE_STR("db"), NULL, value, &error));
+    secretcache_value_free(value);
+    tell(user_data, "asked", secretcache_str_of(""), secretcache_str_of(""));
+    secretcache_answer_fail(answer, 4711, SECRETCACHE_STR("my own reason"));
+}
+
+static void callbacks_may_use_the_library(void)
+{
+    struct told told;
+    told_init(&told);
+    other = cache_with(filled(), NULL);
+    OK(secretcache_get_async(other, SECRETCACHE_STR("db"), NULL, on_done_reads, &told, &error));
+    await(&told, 1);
+
+    secretcache_config *config = secretcache_config_new();
+    secretcache_source source;
+    memset(&source, 0, sizeof source);
+    source.size = sizeof source;
+    source.user_data = &told;
+    source.fetch = fetch_waits;
+    OK(secretcache_config_set_source(config, &source, &error));
+    secretcache_cache *cache = NULL;
+    OK(secretcache_new(config, &cache, &error));
+    secretcache_config_free(config);
+    secretcache_value *value = secretcache_value_new();
+    FAILS(SECRETCACHE_SOURCE, secretcache_get(cache, SECRETCACHE_STR("db"), NULL, value, &error));
+    await(&told, 2);
+    secretcache_value_free(value);
+    secretcache_free(cache);
+    secretcache_free(other);
+}
+
+/* An answer that never comes, or comes too late, is a timeout. */
+static secretcache_answer *late;
+
+static void fetch_never(void *user_data, secretcache_str id, const secretcache_version_selector *version,
+                        secretcache_answer *answer)
+{
+    (void)id, (void)version;
+    late = answer;
+    tell(user_data, "asked", secretcache_str_of(""), secretcache_str_of(""));
+}
+
+static void late_answers_are_thrown_away(void)
+{
+    struct told told;
+    told_init(&told);
+    secretcache_config *config = secretcache_config_new();
+    secretcache_source source;
+    memset(&source, 0, sizeof source);
+    source.size = sizeof source;
+    source.fetch = fetch_never;
+    source.user_data = &told;
+    OK(secretcache_config_set_source(config, &source, &error));
+    OK(secretcache_config_set_timeout(config, 10, &error));
+    secretcache_cache *cache = NULL;
+    OK(secretcache_new(config, &cache, &error));
+    secretcache_config_free(config);
+    secretcache_value *value = secretcache_value_new();
+    FAILS(SECRETCACHE_TIMEOUT, secretcache_get(cache, SECRETCACHE_STR("db"), NULL, value, &error));
+    await(&told, 1);
+    OK(secretcache_answer_set_string(late, SECRETCACHE_STR("too late"), &error));
+    secretcache_answer_succeed(late);
+    FAILS(SECRETCACHE_NOT_CACHED, secretcache_peek(cache, SECRETCACHE_STR("db"), NULL, value, &error));
+    secretcache_value_free(value);
+    secretcache_free(cache);
+}
+
+int main(int argc, char **argv)
+{
+    const struct test tests[] = {
+        {"events_are_told_and_let_go", events_are_told_and_let_go},
+        {"rejected_settings_keep_nothing", rejected_settings_keep_nothing},
+        {"asynchronous_reads_call_once", asynchronous_reads_call_once},
+        {"asynchronous_reads_end_with_the_library", asynchronous_reads_end_with_the_library},
+        {"destruction_during_a_refresh", destruction_during_a_refresh},
+        {"logins_find_the_version_that_works", logins_find_the_version_that_works},
+        {"logins_with_chosen_stages", logins_with_chosen_stages},
+        {"callbacks_may_use_the_library", callbacks_may_use_the_library},
+        {"late_answers_are_thrown_away", late_answers_are_thrown_away},
+        {NULL, NULL},
+    };
+    return run_tests(tests, argc, argv);
+}
