@@ -25,13 +25,11 @@ struct Store {
     std::mutex lock;
     std::map<std::string, std::pair<std::string, std::string>> current; // version id and value, by secret id
     int asked = 0;
-    int released = 0;
 };
 
 class StoreSource : public secretcache::Source {
 public:
-    explicit StoreSource(Store &store) : store_(store) {}
-    ~StoreSource() override { store_.released++; }
+    explicit StoreSource(std::shared_ptr<Store> store) : shared_(std::move(store)), store_(*shared_) {}
 
     void fetch(std::string_view id, const Version &version, Answer answer) override
     {
@@ -62,10 +60,12 @@ public:
     }
 
 private:
+    // A source may be let go of a moment later than its cache, so it shares what it uses.
+    std::shared_ptr<Store> shared_;
     Store &store_;
 };
 
-Config settings(Store &store)
+Config settings(const std::shared_ptr<Store> &store)
 {
     Config config;
     config.source(std::make_unique<StoreSource>(store)).max_wait(60s).timeout(60s);
@@ -99,10 +99,11 @@ private:
 
 void reads()
 {
-    Store store;
+    const auto shared = std::make_shared<Store>();
+    Store &store = *shared;
     store.current["db"] = {"v1", R"({"username":"app","password":"hunter2"})"};
     store.current["key"] = {"v1", std::string("\0\xff", 2)};
-    auto made = Cache::create(settings(store));
+    auto made = Cache::create(settings(shared));
     CHECK(made);
     Cache cache = std::move(*made);
 
@@ -153,9 +154,9 @@ void reads()
 
 void settings_are_checked_at_the_end()
 {
-    Store store;
+    const auto shared = std::make_shared<Store>();
     {
-        Config config = settings(store);
+        Config config = settings(shared);
         config.max_size(0).region("us-east-1");
         auto made = Cache::create(config);
         CHECK(!made && made.error().code() == SECRETCACHE_INVALID_CONFIGURATION);
@@ -175,15 +176,16 @@ void settings_are_checked_at_the_end()
                                 .ca_bundle("/nonexistent")
                                 .use_fips(false)));
     }
-    CHECK(store.released == 1);
+    CHECK(shared.use_count() == 1);
 }
 
 void callbacks()
 {
-    Store store;
+    const auto shared = std::make_shared<Store>();
+    Store &store = *shared;
     store.current["db"] = {"v1", "one"};
     Mailbox<std::string> news, log, errors;
-    Config config = settings(store);
+    Config config = settings(shared);
     config.on_new_version([&](const secretcache::NewVersion &event) {
         news.put(std::string(event.secret_id) + " " + std::string(event.old_version_id) + " " +
                  std::string(event.new_version_id) + " " + std::string(event.version_stage));
@@ -215,9 +217,10 @@ void callbacks()
 
 void logins()
 {
-    Store store;
+    const auto shared = std::make_shared<Store>();
+    Store &store = *shared;
     store.current["db"] = {"v1", R"({"username":"app","password":"hunter2","host":"h","port":1,"dbname":"d","engine":"e"})"};
-    auto cache = Cache::create(settings(store));
+    auto cache = Cache::create(settings(shared));
     CHECK(cache);
     int logins = 0;
     auto log_in = [&](const Credential &it) {

@@ -1,0 +1,70 @@
+"""Runs the test programs of `programs/`: as they are, under the sanitizers, and under valgrind."""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+
+import pytest
+
+from conftest import HERE, SANITIZERS, Installed, run
+
+PROGRAMS = ["arguments.c", "reading.c", "events.c", "process.c", "cpp.cpp"]
+TEST = re.compile(r'^ {8}\{"(\w+)", \1\},$', re.MULTILINE)
+HANGS = 300
+"""Seconds after which a program hangs; none waits for time to pass."""
+MEMCHECK = ["valgrind", "--quiet", "--error-exitcode=99", "--fair-sched=try"]
+LEAKS = ["--leak-check=full", "--show-leak-kinds=definite,indirect", "--errors-for-leak-kinds=definite,indirect"]
+LEAKS_BY_DESIGN = {"forked_children_start_afresh": "a child leaves alone what it inherits"}
+NOT_SANITIZED = {"forks_at_any_moment": "the sanitizer's allocator may be locked for ever in a child of several threads"}
+NOT_IN_VALGRIND = {
+    "threads_are_ours_alone": "valgrind has a scheduler of its own",
+    "forks_at_any_moment": "forty forks of the checker itself",
+}
+
+
+def cases(*without: str) -> list[tuple[str, str]]:
+    """List programs and their tests."""
+    listed = []
+    for program in PROGRAMS:
+        found = TEST.findall((HERE / "programs" / program).read_text())
+        assert found, program
+        listed += [(program, name) for name in found if name not in without]
+    return listed
+
+
+@pytest.fixture(scope="session")
+def programs(installed: Installed, tmp_path_factory: pytest.TempPathFactory) -> dict[tuple[str, str], Path]:
+    """Build every program in every way it is run."""
+    folder = tmp_path_factory.mktemp("programs")
+    built = {}
+    for variant, flags in {"plain": [], "sanitized": SANITIZERS}.items():
+        for program in PROGRAMS:
+            sources = [HERE / "programs" / program]
+            if program.endswith(".c"):
+                sources.append(HERE / "programs" / "store.c")
+            output = folder / f"{variant}-{Path(program).stem}"
+            built[variant, program] = installed.compile(output, sources, *flags)
+            listed = run(output).split()
+            assert listed == [name for of, name in cases() if of == program]
+    return built
+
+
+@pytest.mark.parametrize(("program", "test"), cases())
+def test_plain(programs: dict[tuple[str, str], Path], program: str, test: str) -> None:
+    run(programs["plain", program], test, timeout=HANGS)
+
+
+@pytest.mark.parametrize(("program", "test"), cases(*NOT_SANITIZED))
+def test_under_address_and_undefined_behaviour_sanitizers(
+    programs: dict[tuple[str, str], Path], program: str, test: str
+) -> None:
+    environment = os.environ | {"ASAN_OPTIONS": "detect_leaks=1:detect_stack_use_after_return=1"}
+    run(programs["sanitized", program], test, timeout=HANGS, env=environment)
+
+
+@pytest.mark.parametrize(("program", "test"), cases(*NOT_IN_VALGRIND))
+def test_under_memcheck(programs: dict[tuple[str, str], Path], program: str, test: str) -> None:
+    check = [*MEMCHECK, *([] if test in LEAKS_BY_DESIGN else LEAKS)]
+    run(*check, programs["plain", program], test, timeout=HANGS * 2)
