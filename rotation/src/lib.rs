@@ -12,6 +12,7 @@ mod document;
 mod engine;
 mod error;
 mod event;
+mod observer;
 mod password;
 #[cfg(any(feature = "aws", feature = "tls"))]
 mod pause;
@@ -39,6 +40,7 @@ pub use document::Document;
 pub use engine::{Engine, Progress};
 pub use error::{Error, ErrorKind};
 pub use event::{Event, RotationToken, Step};
+pub use observer::{Moment, Observer, Unobserved};
 pub use password::PasswordPolicy;
 #[cfg(any(feature = "aws", feature = "tls"))]
 pub use pause::RealPause;

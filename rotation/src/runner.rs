@@ -9,6 +9,7 @@ use crate::contract::Driver;
 use crate::engine::{Engine, Progress};
 use crate::error::{Error, ErrorKind};
 use crate::event::{Event, Step};
+use crate::observer::{Moment, Observer, Unobserved};
 use crate::store::{Pause, SecretState, SecretStore};
 use crate::strategy::Strategy;
 use crate::token::derive_token;
@@ -70,15 +71,48 @@ impl Runner<'_> {
     ///
     /// That of the last attempt. The secret is then as good as before, or the next run goes on from there.
     pub async fn rotate(&self, secret_id: &str) -> Result<Rotation, Error> {
-        let mut rotation = self.find(secret_id).await?;
+        self.rotate_observed(secret_id, &Unobserved).await
+    }
+
+    /// The same, with somebody watching.
+    ///
+    /// # Errors
+    ///
+    /// As [`Runner::rotate`].
+    pub async fn rotate_observed(&self, secret_id: &str, observer: &dyn Observer) -> Result<Rotation, Error> {
+        let rotation = self.find(secret_id).await?;
+        self.run_to_the_end(secret_id, rotation, observer, true).await
+    }
+
+    /// Goes on with the rotation under way, and begins none: `None` if there is none.
+    ///
+    /// # Errors
+    ///
+    /// As [`Runner::rotate`].
+    pub async fn resume(&self, secret_id: &str, observer: &dyn Observer) -> Result<Option<Rotation>, Error> {
+        let rotation = self.find(secret_id).await?;
+        if !rotation.is_resumed {
+            return Ok(None);
+        }
+        self.run_to_the_end(secret_id, rotation, observer, false).await.map(Some)
+    }
+
+    async fn run_to_the_end(
+        &self,
+        secret_id: &str,
+        mut rotation: Rotation,
+        observer: &dyn Observer,
+        may_begin: bool,
+    ) -> Result<Rotation, Error> {
         let mut attempt = 1;
         loop {
-            match self.run(secret_id, &rotation.token).await {
+            observer.notice(Moment::Found(&rotation));
+            let error = match self.run(secret_id, &rotation.token, observer).await {
                 Ok(()) => return Ok(rotation),
-                Err(error) if attempt >= self.attempts || !error.kind().is_worth_retrying() => {
-                    return Err(error);
-                }
-                Err(_) => {}
+                Err(error) => error,
+            };
+            if attempt >= self.attempts || !error.kind().is_worth_retrying() {
+                return Err(error);
             }
             self.pause.pause(self.settings.pause.saturating_mul(attempt)).await;
             attempt += 1;
@@ -87,6 +121,10 @@ impl Runner<'_> {
             if found.current == rotation.token {
                 return Ok(rotation);
             }
+            if !found.is_resumed && !may_begin {
+                return Err(error);
+            }
+            observer.notice(Moment::Retrying { attempt });
             rotation = found;
         }
     }
@@ -106,10 +144,20 @@ impl Runner<'_> {
         Ok(Some(rotation))
     }
 
-    async fn run(&self, secret_id: &str, token: &str) -> Result<(), Error> {
+    async fn run(&self, secret_id: &str, token: &str, observer: &dyn Observer) -> Result<(), Error> {
         for step in Step::ALL {
-            if self.engine().step(&event(step, secret_id, token)).await? == Progress::Finished {
-                break;
+            observer.notice(Moment::StepBegins(step));
+            match self.engine().step(&event(step, secret_id, token)).await {
+                Ok(progress) => {
+                    observer.notice(Moment::StepDone(step, progress));
+                    if progress == Progress::Finished {
+                        break;
+                    }
+                }
+                Err(error) => {
+                    observer.notice(Moment::StepFailed(step, &error));
+                    return Err(error);
+                }
             }
         }
         Ok(())

@@ -1,0 +1,59 @@
+//! Watching a rotation as it goes.
+
+use std::fmt::Debug;
+
+use crate::engine::Progress;
+use crate::error::Error;
+use crate::event::Step;
+use crate::runner::Rotation;
+
+/// Is told what a [`Runner`](crate::Runner) does, for progress lines and metrics.
+///
+/// It is called between the effects of a rotation, so it should be quick, and it can change nothing.
+///
+/// ```
+/// use std::sync::atomic::{AtomicU32, Ordering};
+/// use secretcache_rotation::{Moment, Observer};
+///
+/// #[derive(Debug, Default)]
+/// struct Retries(AtomicU32);
+///
+/// impl Observer for Retries {
+///     fn notice(&self, moment: Moment<'_>) {
+///         if let Moment::Retrying { .. } = moment {
+///             self.0.fetch_add(1, Ordering::Relaxed);
+///         }
+///     }
+/// }
+/// ```
+pub trait Observer: Debug + Send + Sync {
+    /// Something begins or has ended.
+    fn notice(&self, moment: Moment<'_>);
+}
+
+/// What an [`Observer`] is told.
+#[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
+pub enum Moment<'a> {
+    /// The rotation to be run is known.
+    Found(&'a Rotation),
+    /// A step begins.
+    StepBegins(Step),
+    /// A step succeeded.
+    StepDone(Step, Progress),
+    /// A step failed; what follows is another attempt or the end.
+    StepFailed(Step, &'a Error),
+    /// The rotation is run once more.
+    Retrying {
+        /// Which attempt it is; the first one is 1.
+        attempt: u32,
+    },
+}
+
+/// Takes no notice.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Unobserved;
+
+impl Observer for Unobserved {
+    fn notice(&self, _: Moment<'_>) {}
+}
