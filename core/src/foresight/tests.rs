@@ -44,9 +44,11 @@ impl Looks {
 }
 
 fn described(close: Duration, expression: &str, duration: Option<&str>) -> Description {
-    let mut description = Description::default();
-    description.versions = vec![("v1".into(), vec![AWSCURRENT.into()])];
-    description.next_rotation_date = Some(UNIX_EPOCH + close);
+    let mut description = Description {
+        versions: vec![("v1".into(), vec![AWSCURRENT.into()])],
+        next_rotation_date: Some(UNIX_EPOCH + close),
+        ..Description::default()
+    };
     description.rotation_rules.schedule_expression = Some(expression.to_owned());
     description.rotation_rules.duration = duration.map(str::to_owned);
     description
@@ -62,12 +64,12 @@ fn a_window_is_what_the_rules_say_and_by_default_an_hour_or_the_rest_of_the_day(
     for (close, expression, duration, opens) in [
         (HOUR * 8, "rate(4 hours)", None, HOUR * 7),
         (HOUR * 8, "rate(4 hours)", Some("2h"), HOUR * 6),
-        (HOUR * 24, "rate(10 days)", None, HOUR * 0),
+        (HOUR * 24, "rate(10 days)", None, Duration::ZERO),
         (HOUR * 24, "cron(0 16 1,15 * ? *)", None, HOUR * 16),
         (HOUR * 18, "cron(0 16 1,15 * ? *)", Some("2h"), HOUR * 16),
         (HOUR * 9, "cron(0 8/8 * * ? *)", None, HOUR * 8),
-        (HOUR * 9, "", None, HOUR * 0),
-        (HOUR * 9, "rate(7 days)", Some("many hours"), HOUR * 0),
+        (HOUR * 9, "", None, Duration::ZERO),
+        (HOUR * 9, "rate(7 days)", Some("many hours"), Duration::ZERO),
     ] {
         let window = Window::of(&described(day + close, expression, duration)).unwrap();
         assert_eq!(window, Window { open: day + opens, close: day + close }, "{expression} {duration:?}");
@@ -242,8 +244,8 @@ proptest! {
     fn with_nothing_told_it_is_plain_refreshing(ttl in 1u64..10_000, draws in prop::collection::vec(0.0..1.0f64, 1..50)) {
         let ttl = Duration::from_secs(ttl);
         let mut looks = Looks::at(0);
-        let mut description = Description::default();
-        description.last_rotated_date = Some(UNIX_EPOCH + looks.now.wall);
+        let last_rotated_date = Some(UNIX_EPOCH + looks.now.wall);
+        let description = Description { last_rotated_date, ..Description::default() };
         for draw in draws {
             looks.foresight.observe(&description, &looks.now);
             let distance = looks.foresight.refresh_after(Some("v1"), ttl, draw, &looks.now);
