@@ -24,10 +24,11 @@ const WATCHED: &[&str] = &[
 /// Public names that have none.
 #[rustfmt::skip]
 const HARMLESS: &[&str] = &[
-    "AWSCURRENT", "AWSPENDING", "AWSPREVIOUS", "Backoff", "BoxFuture", "Coarse", "ErrorKind",
-    "Listener", "LogLimiter", "LoginStats", "MOST_IN_BATCH", "Now", "Operation", "OwnedSelector", "PerProcess",
-    "Retry", "RotationRules", "SecretSource", "Selector", "ServiceFault", "Slot", "SystemClock", "Tried", "Watch", "Watches",
-    "fresh_seed", "generation", "service_error", "shutdown", "spawn_thread", "wait_for",
+    "AWSCURRENT", "AWSPENDING", "AWSPREVIOUS", "Backoff", "BoxFuture", "Coarse", "ErrorKind", "Listener",
+    "LogLimiter", "LoginStats", "MOST_IN_BATCH", "MOST_THREADS", "Now", "Operation", "OwnedSelector",
+    "PerProcess", "Retry", "RotationRules", "SecretSource", "Selector", "ServiceFault", "Slot",
+    "SystemClock", "Tried", "Watch", "Watches", "fresh_seed", "generation", "later", "service_error",
+    "set_threads", "shutdown", "spawn", "spawn_thread", "wait_for",
 ];
 
 #[test]
