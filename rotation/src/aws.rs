@@ -4,6 +4,7 @@ use std::fmt;
 
 use aws_sdk_secretsmanager::Client;
 use aws_sdk_secretsmanager::error::SdkError;
+use aws_sdk_secretsmanager::operation::describe_secret::DescribeSecretOutput;
 use aws_sdk_secretsmanager::operation::get_random_password::GetRandomPasswordError;
 use aws_sdk_secretsmanager::operation::get_secret_value::GetSecretValueError;
 use aws_sdk_secretsmanager::operation::put_secret_value::PutSecretValueError;
@@ -16,6 +17,8 @@ use crate::password::PasswordPolicy;
 use crate::store::{
     BoxFuture, Moved, Pending, Put, SecretState, SecretStore, StageMove, Version, VersionState,
 };
+
+mod details;
 
 /// Secrets Manager, or an endpoint that stands in for it.
 ///
@@ -57,17 +60,7 @@ impl SecretStore for AwsStore {
         Box::pin(async move {
             let answer = self.0.describe_secret().secret_id(secret_id).send().await;
             let answer = answer.map_err(|error| service_error("DescribeSecret", error))?;
-            let versions = answer.version_ids_to_stages.unwrap_or_default();
-            Ok(SecretState {
-                // Only a replica has a primary elsewhere: its ARN then names another Region.
-                is_replica: match (&answer.primary_region, &answer.arn) {
-                    (Some(primary), Some(arn)) => arn.split(':').nth(3) != Some(primary.as_str()),
-                    _ => false,
-                },
-                arn: answer.arn.unwrap_or_default(),
-                rotation_enabled: answer.rotation_enabled,
-                versions: versions.into_iter().map(|(id, stages)| VersionState { id, stages }).collect(),
-            })
+            Ok(state(answer))
         })
     }
 
@@ -208,6 +201,21 @@ impl SecretStore for AwsStore {
             };
             Ok(versions.into_iter().map(state).collect())
         })
+    }
+}
+
+/// What a rotation step needs to know of an answer.
+fn state(answer: DescribeSecretOutput) -> SecretState {
+    let versions = answer.version_ids_to_stages.unwrap_or_default();
+    SecretState {
+        // Only a replica has a primary elsewhere: its ARN then names another Region.
+        is_replica: match (&answer.primary_region, &answer.arn) {
+            (Some(primary), Some(arn)) => arn.split(':').nth(3) != Some(primary.as_str()),
+            _ => false,
+        },
+        arn: answer.arn.unwrap_or_default(),
+        rotation_enabled: answer.rotation_enabled,
+        versions: versions.into_iter().map(|(id, stages)| VersionState { id, stages }).collect(),
     }
 }
 

@@ -11,7 +11,7 @@ use crate::engine::Engine;
 use crate::error::{Error, ErrorKind};
 use crate::event::Event;
 use crate::password::PasswordPolicy;
-use crate::store::{SecretState, Version};
+use crate::store::{SecretState, SecretStore, Version};
 use crate::target::{Guard, Lock, Target};
 
 /// What the operator decided about a secret's rotation.
@@ -164,33 +164,7 @@ impl Context<'_> {
     ///
     /// Those of the store, and [`ErrorKind::Misconfigured`] if the master secret is for another resource.
     pub async fn admin(&self, user: &Document) -> Result<Option<Document>, Error> {
-        let named = user.field("masterarn");
-        let Some(master) = self.settings().master_secret.as_deref().or(named.as_deref().map(String::as_str))
-        else {
-            return Ok(None);
-        };
-        let Some(version) = self.engine.store.get(master, Selector::CURRENT).await? else {
-            return Err(Error::new(ErrorKind::Misconfigured, "the master secret has no AWSCURRENT value"));
-        };
-        let mut admin = version.document;
-        let names_host = admin.field("host").is_some();
-        if names_host && !admin.is_same_resource(user) {
-            return Err(Error::new(
-                ErrorKind::Misconfigured,
-                "the master secret is for another resource: its host, port or engine differs",
-            ));
-        }
-        // A secret that the database service manages itself holds a user name and a password, and nothing else.
-        for field in ["host", "port", "ssl", "sslrootcert"] {
-            if let (None, Some(value)) = (admin.field(field), user.field(field)) {
-                admin = admin.with(field, &value)?;
-            }
-        }
-        // Privileges and owned objects are those of the user's database.
-        match user.field("dbname") {
-            Some(dbname) => admin.with("dbname", &dbname).map(Some),
-            None => Ok(Some(admin)),
-        }
+        administrator(self.engine.store, self.settings(), user).await
     }
 
     /// A random password of the operator's policy, checked against it.
@@ -259,5 +233,39 @@ impl Context<'_> {
             Stage::Underway { current } if current == self.current => Ok(()),
             _ => Err(Error::new(ErrorKind::Conflict, "the staging labels moved while this step was running")),
         }
+    }
+}
+
+/// The administrator's credential for the resource that `user` is for, if the settings or the user's secret name one.
+pub(crate) async fn administrator(
+    store: &dyn SecretStore,
+    settings: &Settings,
+    user: &Document,
+) -> Result<Option<Document>, Error> {
+    let named = user.field("masterarn");
+    let Some(master) = settings.master_secret.as_deref().or(named.as_deref().map(String::as_str)) else {
+        return Ok(None);
+    };
+    let Some(version) = store.get(master, Selector::CURRENT).await? else {
+        return Err(Error::new(ErrorKind::Misconfigured, "the master secret has no AWSCURRENT value"));
+    };
+    let mut admin = version.document;
+    let names_host = admin.field("host").is_some();
+    if names_host && !admin.is_same_resource(user) {
+        return Err(Error::new(
+            ErrorKind::Misconfigured,
+            "the master secret is for another resource: its host, port or engine differs",
+        ));
+    }
+    // A secret that the database service manages itself holds a user name and a password, and nothing else.
+    for field in ["host", "port", "ssl", "sslrootcert"] {
+        if let (None, Some(value)) = (admin.field(field), user.field(field)) {
+            admin = admin.with(field, &value)?;
+        }
+    }
+    // Privileges and owned objects are those of the user's database.
+    match user.field("dbname") {
+        Some(dbname) => admin.with("dbname", &dbname).map(Some),
+        None => Ok(Some(admin)),
     }
 }

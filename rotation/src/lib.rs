@@ -4,25 +4,32 @@
 //! [`SecretStore`], and the [`Target`] or [`Provider`] whose credential rotates. A [`Strategy`] says how the credential
 //! changes. Nothing here reads a clock or draws random numbers: passwords come from the store, waiting from [`Pause`].
 
+mod advice;
 #[cfg(feature = "aws")]
 mod aws;
 mod context;
 mod contract;
+mod details;
+mod diagnosis;
 mod document;
 mod engine;
 mod error;
 mod event;
+mod inspection;
 mod observer;
 mod password;
 #[cfg(any(feature = "aws", feature = "tls"))]
 mod pause;
+mod recovery;
 mod resource;
+mod revocation;
 #[cfg(all(feature = "postgres", feature = "mysql", feature = "redis", feature = "http"))]
 mod rotator;
 mod runner;
 mod schedule;
 mod store;
 mod strategy;
+mod subject;
 mod target;
 #[cfg(feature = "tls")]
 #[cfg_attr(
@@ -32,19 +39,25 @@ mod target;
 pub mod targets;
 mod token;
 
+pub use advice::{Clients, Recommendation, Situation, recommend};
 #[cfg(feature = "aws")]
 pub use aws::AwsStore;
 pub use context::{Context, Pair, Settings};
 pub use contract::Driver;
+pub use details::{Details, Rules};
+pub use diagnosis::{Diagnosis, Finding, Need};
 pub use document::Document;
 pub use engine::{Engine, Progress};
 pub use error::{Error, ErrorKind};
 pub use event::{Event, RotationToken, Step};
+pub use inspection::{Health, Inspection, Outcome, Verdict};
 pub use observer::{Moment, Observer, Unobserved};
 pub use password::PasswordPolicy;
 #[cfg(any(feature = "aws", feature = "tls"))]
 pub use pause::RealPause;
+pub use recovery::{Cure, Recovery, Way};
 pub use resource::{Resource, StrategyName, from_function};
+pub use revocation::{Ended, Revocation};
 #[cfg(all(feature = "postgres", feature = "mysql", feature = "redis", feature = "http"))]
 pub use rotator::{Choice, Rotator, Verification};
 pub use runner::{Rotation, Runner};
@@ -53,6 +66,7 @@ pub use store::{
     BoxFuture, Moved, Pause, Pending, Put, SecretState, SecretStore, StageMove, Version, VersionState,
 };
 pub use strategy::{AlternatingUsers, ApiKey, DualPassword, Restored, SingleUser, Strategy};
+pub use subject::{Login, Side, Subject, VersionReport};
 pub use target::{Accounts, Applied, Change, Guard, Key, Lock, Probe, Provider, Standing, Target};
 pub use token::derive_token;
 

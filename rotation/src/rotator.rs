@@ -5,7 +5,8 @@ use std::sync::Arc;
 use crate::document::Document;
 use crate::error::{Error, ErrorKind};
 use crate::resource::{Resource, StrategyName, from_function};
-use crate::strategy::{AlternatingUsers, ApiKey, DualPassword, SingleUser, Strategy};
+use crate::strategy::Strategy;
+use crate::subject::Side;
 use crate::target::{Provider, Target};
 use crate::targets::{HttpProvider, MySql, Postgres, Redis, Route, SystemRoute, Tls};
 
@@ -119,15 +120,14 @@ impl Rotator {
 
     /// The strategy on its target, for an [`Engine`](crate::Engine) or a [`Runner`](crate::Runner).
     pub fn strategy(&self) -> Box<dyn Strategy + '_> {
-        match (&self.part, self.name) {
-            (Part::Provider(provider), _) => Box::new(ApiKey { provider: provider.as_ref() }),
-            (Part::Target(target), StrategyName::AlternatingUsers) => {
-                Box::new(AlternatingUsers { target: target.as_ref() })
-            }
-            (Part::Target(target), StrategyName::DualPassword) => {
-                Box::new(DualPassword { target: target.as_ref() })
-            }
-            (Part::Target(target), _) => Box::new(SingleUser { target: target.as_ref() }),
+        self.side().strategy(self.name)
+    }
+
+    /// The target or provider.
+    pub fn side(&self) -> Side<'_> {
+        match &self.part {
+            Part::Target(target) => Side::Target(target.as_ref()),
+            Part::Provider(provider) => Side::Provider(provider.as_ref()),
         }
     }
 

@@ -11,7 +11,7 @@ use crate::error::{Error, ErrorKind};
 use crate::store::{BoxFuture, Version};
 use crate::target::{Guard, Probe, Target};
 
-mod alternating_users;
+pub(crate) mod alternating_users;
 mod api_key;
 mod dual_password;
 mod single_user;

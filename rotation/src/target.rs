@@ -6,8 +6,9 @@
 use std::any::Any;
 use std::fmt::{self, Debug};
 
+use crate::diagnosis::{Diagnosis, Need};
 use crate::document::Document;
-use crate::error::Error;
+use crate::error::{Error, ErrorKind};
 use crate::store::BoxFuture;
 
 /// A resource whose users have passwords: a database, a cache.
@@ -43,6 +44,13 @@ pub trait Target: Debug + Send + Sync {
     fn lock<'a>(&'a self, login: &'a Document, name: &'a str) -> BoxFuture<'a, Result<Lock, Error>> {
         let _ = (login, name);
         Box::pin(async { Ok(Lock::Unsupported) })
+    }
+
+    /// What stands in the way of a rotation, as far as the resource can tell. Changes nothing, and logs in once, with a
+    /// credential that must work.
+    fn diagnose<'a>(&'a self, need: Need<'a>) -> BoxFuture<'a, Result<Diagnosis, Error>> {
+        let _ = need;
+        Box::pin(async { Ok(Diagnosis::default()) })
     }
 
     /// The management of users and their privileges, for alternating users.
@@ -81,6 +89,45 @@ pub trait Accounts: Debug + Send + Sync {
         candidate: &'a Document,
         mark: &'a str,
     ) -> BoxFuture<'a, Result<(), Error>>;
+
+    /// Leaves the mark of [`Accounts::ensure`] on a user that exists.
+    fn mark<'a>(
+        &'a self,
+        admin: &'a Document,
+        candidate: &'a Document,
+        mark: &'a str,
+    ) -> BoxFuture<'a, Result<(), Error>> {
+        let _ = (admin, candidate, mark);
+        Box::pin(async {
+            Err(Error::new(
+                ErrorKind::Unsupported,
+                "users of this resource cannot be marked; declare the two instead",
+            ))
+        })
+    }
+
+    /// What belongs to the candidate alone, so that the reference cannot use it, in the resource's own words. Where
+    /// nothing belongs to users, there is nothing.
+    fn strays<'a>(
+        &'a self,
+        admin: &'a Document,
+        reference: &'a Document,
+        candidate: &'a Document,
+    ) -> BoxFuture<'a, Result<Vec<String>, Error>> {
+        let _ = (admin, reference, candidate);
+        Box::pin(async { Ok(Vec::new()) })
+    }
+
+    /// Makes what belongs to either user, now and later, belong to both.
+    fn unite<'a>(
+        &'a self,
+        admin: &'a Document,
+        reference: &'a Document,
+        candidate: &'a Document,
+    ) -> BoxFuture<'a, Result<(), Error>> {
+        let _ = (admin, reference, candidate);
+        Box::pin(async { Ok(()) })
+    }
 
     /// What the reference may do and the candidate may not, in the resource's own words.
     fn missing<'a>(

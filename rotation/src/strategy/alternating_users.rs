@@ -66,7 +66,7 @@ impl<'a> AlternatingUsers<'a> {
     ) -> Result<(), Error> {
         let name = candidate.username()?;
         let is_declared = cx.settings().users.as_ref().is_some_and(|users| users.contains(&name));
-        let standing = self.accounts()?.standing(admin, candidate, &mark(cx)).await?;
+        let standing = self.accounts()?.standing(admin, candidate, &mark(cx.secret_arn())).await?;
         if is_declared || standing != Standing::Foreign {
             return Ok(());
         }
@@ -89,14 +89,18 @@ impl<'a> AlternatingUsers<'a> {
 }
 
 /// What marks a user as made for a secret.
-fn mark(cx: &Context<'_>) -> String {
-    format!("secretcache {}", cx.secret_arn())
+pub(crate) fn mark(secret_arn: &str) -> String {
+    format!("secretcache {secret_arn}")
 }
 
 /// The name of the user whose turn it is next.
-async fn other_user(cx: &Context<'_>, current: &Document) -> Result<Zeroizing<String>, Error> {
+pub(crate) fn other_user(
+    users: Option<&[String; 2]>,
+    current: &Document,
+    previous: Option<&Document>,
+) -> Result<Zeroizing<String>, Error> {
     let name = current.username()?;
-    if let Some([first, second]) = &cx.settings().users {
+    if let Some([first, second]) = users {
         return match () {
             () if *first == *name => Ok(Zeroizing::new(second.clone())),
             () if *second == *name => Ok(Zeroizing::new(first.clone())),
@@ -106,9 +110,9 @@ async fn other_user(cx: &Context<'_>, current: &Document) -> Result<Zeroizing<St
             )),
         };
     }
-    if let Some(previous) = cx.previous().await? {
-        let other = previous.document.username()?;
-        if other != name && previous.document.is_same_resource(current) {
+    if let Some(previous) = previous {
+        let other = previous.username()?;
+        if other != name && previous.is_same_resource(current) {
             return Ok(other);
         }
     }
@@ -132,7 +136,10 @@ impl Strategy for AlternatingUsers<'_> {
         current: &'a Version,
     ) -> BoxFuture<'a, Result<Document, Error>> {
         Box::pin(async move {
-            let user = other_user(cx, &current.document).await?;
+            let users = cx.settings().users.as_ref();
+            let previous = if users.is_none() { cx.previous().await? } else { None };
+            let previous = previous.as_ref().map(|previous| &previous.document);
+            let user = other_user(users, &current.document, previous)?;
             let password = cx.random_password().await?;
             let document = current.document.with("username", &user)?.with("password", &password)?;
             self.target.accepts(&document)?;
@@ -163,8 +170,8 @@ impl Strategy for AlternatingUsers<'_> {
             let (admin, _guard) = self.lock(cx, current).await?;
             self.check_ours(cx, &admin, pending).await?;
             // No short cut if the new credential already logs in: that says nothing of its privileges.
-            accounts.ensure(&admin, pending, &mark(cx)).await?;
-            accounts.reconcile(&admin, current, pending, &mark(cx)).await?;
+            accounts.ensure(&admin, pending, &mark(cx.secret_arn())).await?;
+            accounts.reconcile(&admin, current, pending, &mark(cx.secret_arn())).await?;
             check_privileges(accounts, &admin, pair).await?;
             let change = Change { login: &admin, credential: pending, keep: None };
             match self.target.apply(change).await? {

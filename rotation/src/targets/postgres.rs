@@ -11,12 +11,15 @@ use tokio_postgres_rustls::MakeRustlsConnect;
 
 use super::tls::Trust;
 use super::{CONNECT_TIMEOUT, Link, Route, STATEMENT_TIMEOUT, Tls, check_credential, within};
+use crate::diagnosis::{Diagnosis, Need};
 use crate::document::Document;
 use crate::error::{Error, ErrorKind};
 use crate::store::BoxFuture;
 use crate::target::{Accounts, Applied, Change, Guard, Lock, Probe, Target};
 
 mod accounts;
+mod diagnosis;
+mod ownership;
 
 /// PostgreSQL.
 ///
@@ -114,6 +117,10 @@ impl Target for Postgres {
                 Err(error) => Err(fault("take the lock", error)),
             }
         })
+    }
+
+    fn diagnose<'a>(&'a self, need: Need<'a>) -> BoxFuture<'a, Result<Diagnosis, Error>> {
+        Box::pin(self.look(need))
     }
 
     fn accounts(&self) -> Option<&dyn Accounts> {

@@ -88,6 +88,37 @@ impl Accounts for Postgres {
         })
     }
 
+    fn mark<'a>(
+        &'a self,
+        admin: &'a Document,
+        candidate: &'a Document,
+        mark: &'a str,
+    ) -> BoxFuture<'a, Result<(), Error>> {
+        Box::pin(async move {
+            let client = self.session(admin).await?;
+            let (name, mark) = (escape_identifier(&candidate.username()?), escape_literal(mark));
+            run(&client, "mark the user", &format!("COMMENT ON ROLE {name} IS {mark}")).await
+        })
+    }
+
+    fn strays<'a>(
+        &'a self,
+        admin: &'a Document,
+        reference: &'a Document,
+        candidate: &'a Document,
+    ) -> BoxFuture<'a, Result<Vec<String>, Error>> {
+        Box::pin(self.owned_by_member(admin, reference, candidate))
+    }
+
+    fn unite<'a>(
+        &'a self,
+        admin: &'a Document,
+        reference: &'a Document,
+        candidate: &'a Document,
+    ) -> BoxFuture<'a, Result<(), Error>> {
+        Box::pin(self.give_to_owner(admin, reference, candidate))
+    }
+
     fn missing<'a>(
         &'a self,
         admin: &'a Document,
@@ -144,13 +175,13 @@ LIMIT 200";
 
 /// Which of two alternating users owns what both make.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-enum Owner {
+pub(super) enum Owner {
     Reference,
     Candidate,
     Undecided,
 }
 
-async fn owner(client: &Client, reference: &str, candidate: &str) -> Result<Owner, Error> {
+pub(super) async fn owner(client: &Client, reference: &str, candidate: &str) -> Result<Owner, Error> {
     let statement = "SELECT r.rolname FROM pg_auth_members m JOIN pg_roles r ON r.oid = m.roleid \
          JOIN pg_roles u ON u.oid = m.member WHERE (r.rolname, u.rolname) IN (($1, $2), ($2, $1))";
     let rows = query(client, statement, &[&reference, &candidate]).await?;
@@ -248,7 +279,7 @@ async fn settings(client: &Client, reference: &str, candidate: &str) -> Result<S
     Ok(statements)
 }
 
-async fn query(
+pub(super) async fn query(
     client: &Client,
     statement: &str,
     parameters: &[&(dyn ToSql + Sync)],

@@ -1,0 +1,154 @@
+//! Which strategy fits, and why.
+
+use serde::{Serialize, Serializer};
+
+use crate::resource::StrategyName;
+
+/// What is known about a secret's use.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+#[non_exhaustive]
+pub struct Situation {
+    /// The credential is a key that a provider issues.
+    pub is_key: bool,
+    /// The server lets a user have two passwords at a time.
+    pub dual_passwords: bool,
+    /// The user may change itself in the way two passwords need.
+    pub may_keep_former: bool,
+    /// Users of this resource can take turns.
+    pub has_accounts: bool,
+    /// An administrator's secret is named.
+    pub has_administrator: bool,
+    /// How clients connect, if that is known.
+    pub clients: Option<Clients>,
+}
+
+/// How clients connect.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Clients {
+    /// They read the secret again when a login is refused, and try `AWSPENDING` as well, as this project's do.
+    Retrying,
+    /// They keep a pool, whose new connections are made with a password read some time ago.
+    Pooled,
+    /// They, or a proxy between, know the user's name by themselves; only the password is read.
+    FixedUser,
+}
+
+/// A recommended strategy.
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "PascalCase")]
+pub struct Recommendation {
+    /// The strategy.
+    #[serde(serialize_with = "by_name")]
+    pub strategy: StrategyName,
+    /// Why this one, in a sentence.
+    pub reason: String,
+}
+
+pub(crate) fn by_name<S: Serializer>(strategy: &StrategyName, to: S) -> Result<S::Ok, S::Error> {
+    to.serialize_str(strategy.name())
+}
+
+/// The strategy that disturbs clients least among those that can work.
+///
+/// ```
+/// use secretcache_rotation::{Situation, StrategyName, recommend};
+///
+/// let mut situation = Situation::default();
+/// situation.has_accounts = true;
+/// situation.has_administrator = true;
+/// assert_eq!(recommend(situation).strategy, StrategyName::AlternatingUsers);
+/// ```
+pub fn recommend(situation: Situation) -> Recommendation {
+    let Situation { dual_passwords, has_accounts, has_administrator, clients, .. } = situation;
+    let because = |strategy, reason: &str| Recommendation { strategy, reason: reason.to_owned() };
+    if situation.is_key {
+        return because(
+            StrategyName::ApiKey,
+            "the provider issues keys, and the former one stays valid until the next rotation",
+        );
+    }
+    if dual_passwords && (situation.may_keep_former || has_administrator) {
+        return because(
+            StrategyName::DualPassword,
+            "this server lets a user have two passwords, so that the former one stays valid until the next rotation: \
+             no login fails, and no second user is needed",
+        );
+    }
+    if clients == Some(Clients::Retrying) {
+        return because(
+            StrategyName::SingleUser,
+            "clients read the secret again when a login is refused, so the moment between the change of the password \
+             and that of the label does not hurt, and one user is all that is needed",
+        );
+    }
+    let alternates = has_accounts && has_administrator;
+    match clients {
+        Some(Clients::FixedUser) if alternates => because(
+            StrategyName::SingleUser,
+            "clients or a proxy know the user's name by themselves, so users cannot take turns; logins are refused \
+             for the moment between the change of the password and that of the label, so rotate in a quiet hour",
+        ),
+        _ if alternates => because(
+            StrategyName::AlternatingUsers,
+            "an administrator is named, so two users can take turns: the one in use is never touched, and the former \
+             one stays valid until the next rotation",
+        ),
+        _ if dual_passwords => because(
+            StrategyName::SingleUser,
+            "the user may not give itself a second password; name an administrator's secret (--master-secret) to use \
+             dual-password, with which no login fails",
+        ),
+        _ if has_accounts => because(
+            StrategyName::SingleUser,
+            "no administrator's secret is named, so nobody can make a second user; logins are refused for the moment \
+             between the change of the password and that of the label. Name one (--master-secret or the field \
+             \"masterarn\") to use alternating-users, with which no login fails",
+        ),
+        _ => because(
+            StrategyName::SingleUser,
+            "neither two passwords nor two users are possible here; logins are refused for the moment between the \
+             change of the password and that of the label, so let clients read the secret again when refused",
+        ),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn recommended(situation: Situation) -> StrategyName {
+        let recommendation = recommend(situation);
+        assert!(!recommendation.reason.contains("  "), "{}", recommendation.reason);
+        recommendation.strategy
+    }
+
+    #[test]
+    fn two_passwords_go_before_two_users_and_two_users_before_one() {
+        let nothing = Situation::default();
+        assert_eq!(recommended(nothing), StrategyName::SingleUser);
+        let postgres = Situation { has_accounts: true, ..nothing };
+        assert_eq!(recommended(postgres), StrategyName::SingleUser);
+        let with_admin = Situation { has_administrator: true, ..postgres };
+        assert_eq!(recommended(with_admin), StrategyName::AlternatingUsers);
+        let mariadb = Situation { dual_passwords: true, ..with_admin };
+        assert_eq!(recommended(mariadb), StrategyName::DualPassword);
+        let by_itself = Situation { may_keep_former: true, dual_passwords: true, ..nothing };
+        assert_eq!(recommended(by_itself), StrategyName::DualPassword);
+        let powerless = Situation { dual_passwords: true, has_accounts: true, ..nothing };
+        assert_eq!(recommended(powerless), StrategyName::SingleUser);
+        assert_eq!(recommended(Situation { is_key: true, ..nothing }), StrategyName::ApiKey);
+    }
+
+    #[test]
+    fn who_connects_decides_between_one_user_and_two() {
+        let postgres = |clients| Situation {
+            has_accounts: true,
+            has_administrator: true,
+            clients: Some(clients),
+            ..Situation::default()
+        };
+        assert_eq!(recommended(postgres(Clients::Retrying)), StrategyName::SingleUser);
+        assert_eq!(recommended(postgres(Clients::FixedUser)), StrategyName::SingleUser);
+        assert_eq!(recommended(postgres(Clients::Pooled)), StrategyName::AlternatingUsers);
+    }
+}

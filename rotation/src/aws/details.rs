@@ -1,0 +1,62 @@
+//! The calls that operators' commands make beside those of a rotation.
+
+use aws_sdk_secretsmanager::primitives::DateTime;
+use aws_sdk_secretsmanager::types::{Filter, FilterNameStringType};
+use jiff::Timestamp;
+use secretcache::service_error;
+
+use super::{AwsStore, state};
+use crate::details::{Details, Rules};
+use crate::error::Error;
+
+impl AwsStore {
+    /// Everything about a secret but its values (`DescribeSecret`).
+    ///
+    /// # Errors
+    ///
+    /// Those of the service.
+    pub async fn details(&self, secret_id: &str) -> Result<Details, Error> {
+        let answer = self.client().describe_secret().secret_id(secret_id).send().await;
+        let answer = answer.map_err(|error| service_error("DescribeSecret", error))?;
+        let rules = answer.rotation_rules.as_ref();
+        Ok(Details {
+            name: answer.name.clone().unwrap_or_else(|| secret_id.to_owned()),
+            created: answer.created_date.and_then(timestamp),
+            changed: answer.last_changed_date.and_then(timestamp),
+            rotated: answer.last_rotated_date.and_then(timestamp),
+            next_rotation: answer.next_rotation_date.and_then(timestamp),
+            deleted: answer.deleted_date.and_then(timestamp),
+            function: answer.rotation_lambda_arn.clone(),
+            managed_by: answer.owning_service.clone(),
+            rules: Rules {
+                days: rules.and_then(|rules| rules.automatically_after_days),
+                expression: rules.and_then(|rules| rules.schedule_expression.clone()),
+                duration: rules.and_then(|rules| rules.duration.clone()),
+            },
+            state: state(answer),
+        })
+    }
+
+    /// The names of the secrets that begin with a prefix, in order (`ListSecrets`).
+    ///
+    /// # Errors
+    ///
+    /// Those of the service.
+    pub async fn names(&self, prefix: &str) -> Result<Vec<String>, Error> {
+        let filter = Filter::builder().key(FilterNameStringType::Name).values(prefix).build();
+        let mut pages = self.client().list_secrets().filters(filter).into_paginator().send();
+        let mut names = Vec::new();
+        while let Some(page) = pages.next().await {
+            let page = page.map_err(|error| service_error("ListSecrets", error))?;
+            names.extend(page.secret_list.unwrap_or_default().into_iter().filter_map(|entry| entry.name));
+        }
+        // The service's filter takes no notice of case, and lags behind.
+        names.retain(|name| name.starts_with(prefix));
+        names.sort();
+        Ok(names)
+    }
+}
+
+fn timestamp(date: DateTime) -> Option<Timestamp> {
+    Timestamp::new(date.secs(), i32::try_from(date.subsec_nanos()).ok()?).ok()
+}

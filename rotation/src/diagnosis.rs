@@ -1,0 +1,62 @@
+//! What stands in the way of a rotation, told by the resource before anything is changed.
+
+use serde::Serialize;
+
+use crate::document::Document;
+
+/// What a rotation is going to ask of a resource.
+#[derive(Clone, Copy, Debug)]
+pub struct Need<'a> {
+    /// The credential that makes the changes: an administrator's, or that of the user itself.
+    pub login: &'a Document,
+    /// The credential in use.
+    pub user: &'a Document,
+    /// Of alternating users, the one to be prepared.
+    pub other: Option<&'a Document>,
+    /// Whether the former password is to stay valid beside the new one.
+    pub keeps_former: bool,
+}
+
+impl Need<'_> {
+    /// Whether the user changes its own password.
+    pub(crate) fn is_own(&self) -> bool {
+        let name = |document: &Document| document.field("username");
+        self.other.is_none() && name(self.login) == name(self.user)
+    }
+}
+
+/// What a resource tells of itself, and what has to be mended there.
+#[derive(Clone, Debug, Default)]
+pub struct Diagnosis {
+    /// What the server is, such as `PostgreSQL 16.2`; empty if it does not say.
+    pub server: String,
+    /// Whether this server lets a user have two passwords at a time.
+    pub dual_passwords: bool,
+    /// What stands in the way.
+    pub findings: Vec<Finding>,
+}
+
+/// One thing that stands in the way of a rotation.
+#[derive(Clone, Debug, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "PascalCase")]
+pub struct Finding {
+    /// What is wrong, in one sentence.
+    pub problem: String,
+    /// The statement that mends it, to be run by somebody who may.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub mend: Option<String>,
+}
+
+impl Finding {
+    /// Something that is for a person to decide.
+    pub fn new(problem: impl Into<String>) -> Self {
+        Self { problem: problem.into(), mend: None }
+    }
+
+    /// The same, with the statement that mends it.
+    #[must_use]
+    pub fn mended_by(mut self, statement: impl Into<String>) -> Self {
+        self.mend = Some(statement.into());
+        self
+    }
+}

@@ -1,0 +1,311 @@
+//! How a secret stands: its versions, what each authenticates as, and what is wrong in one sentence.
+
+use jiff::Timestamp;
+use secretcache::{AWSCURRENT, AWSPENDING};
+use serde::Serialize;
+
+use crate::details::Details;
+use crate::error::Error;
+use crate::store::{SecretState, VersionState};
+use crate::subject::{Login, Subject, VersionReport};
+
+/// How a secret stands.
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "PascalCase")]
+#[non_exhaustive]
+pub struct Inspection {
+    /// The ARN.
+    #[serde(rename = "ARN")]
+    pub arn: String,
+    /// The name.
+    pub name: String,
+    /// Whether the service rotates it.
+    pub rotation_enabled: bool,
+    /// The schedule at the service.
+    pub schedule: Option<String>,
+    /// When a rotation last succeeded, as RFC 3339.
+    pub last_rotated: Option<String>,
+    /// On or before when the service rotates it next, as RFC 3339.
+    pub next_rotation: Option<String>,
+    /// The labelled versions, `AWSCURRENT` first.
+    pub versions: Vec<VersionReport>,
+    /// What to make of it.
+    pub verdict: Verdict,
+}
+
+/// What to make of a secret.
+#[derive(Clone, Debug, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "PascalCase")]
+pub struct Verdict {
+    /// In one word.
+    pub health: Health,
+    /// In one sentence.
+    pub sentence: String,
+    /// What to run, if something is to be done.
+    pub remedy: Option<String>,
+}
+
+/// How a secret is, in one word.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize)]
+pub enum Health {
+    /// `AWSCURRENT` works, and no rotation is under way.
+    Good,
+    /// `AWSCURRENT` works, and a rotation is under way.
+    Rotating,
+    /// `AWSCURRENT` works, but something needs a hand.
+    Ailing,
+    /// `AWSCURRENT` does not work.
+    Broken,
+    /// Nobody could tell.
+    Unknown,
+}
+
+/// How a rotation that was waited for ended.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize)]
+pub enum Outcome {
+    /// The version is, or has been, current.
+    Succeeded,
+    /// The version lost `AWSPENDING` without becoming current.
+    Failed,
+    /// The version is still `AWSPENDING`.
+    Pending,
+}
+
+impl Outcome {
+    /// How the rotation of a version stands.
+    pub fn of(version_id: &str, state: &SecretState) -> Self {
+        match state.version(version_id) {
+            // It was current, and is the previous one by now: that, too, is a success.
+            Some(version) if version.has(AWSCURRENT) || version.has(secretcache::AWSPREVIOUS) => {
+                Self::Succeeded
+            }
+            Some(version) if version.has(AWSPENDING) => Self::Pending,
+            _ => Self::Failed,
+        }
+    }
+}
+
+impl Subject<'_> {
+    /// Looks at a secret. Each labelled version is tried once at the resource if `logs_in` says so, which is a refused
+    /// login where a version's password has ended.
+    ///
+    /// # Errors
+    ///
+    /// Those of the store. What the resource has to say is part of the inspection.
+    pub async fn inspect(
+        &self,
+        details: &Details,
+        logs_in: bool,
+        now: Timestamp,
+    ) -> Result<Inspection, Error> {
+        let mut versions: Vec<_> = details.state.versions.iter().collect();
+        versions.sort_by_key(|version| rank(version));
+        let mut reports = Vec::new();
+        for version in versions {
+            // Of a deleted secret no value can be read.
+            if details.deleted.is_some() {
+                break;
+            }
+            let content = self.read(&version.id).await?;
+            let login = if logs_in { self.login(&content).await } else { Login::NotTried };
+            reports.push(self.report(version, &content, login));
+        }
+        let text = |time: Option<Timestamp>| time.map(|time| time.to_string());
+        Ok(Inspection {
+            arn: details.state.arn.clone(),
+            name: details.name.clone(),
+            rotation_enabled: details.state.rotation_enabled == Some(true),
+            schedule: details.rules.schedule()?.map(|schedule| schedule.to_string()),
+            last_rotated: text(details.rotated),
+            next_rotation: text(details.next_rotation),
+            verdict: judge(details, &reports, now),
+            versions: reports,
+        })
+    }
+}
+
+/// Labelled versions in the order of their use.
+fn rank(version: &VersionState) -> usize {
+    [AWSCURRENT, AWSPENDING, secretcache::AWSPREVIOUS]
+        .iter()
+        .position(|stage| version.has(stage))
+        .unwrap_or(usize::MAX)
+}
+
+/// What to make of the labels and the logins.
+fn judge(details: &Details, versions: &[VersionReport], now: Timestamp) -> Verdict {
+    let id = &details.name;
+    let verdict = |health, sentence: String| Verdict { health, sentence, remedy: None };
+    let mended =
+        |health, sentence: String, remedy: String| Verdict { health, sentence, remedy: Some(remedy) };
+    if let Some(deleted) = details.deleted {
+        return mended(
+            Health::Broken,
+            format!("the secret was deleted on {deleted} and cannot be read"),
+            format!("aws secretsmanager restore-secret --secret-id {id}"),
+        );
+    }
+    if details.state.is_replica {
+        return verdict(Health::Unknown, "the secret is a replica; ask for it in its primary Region".into());
+    }
+    let Some(current) = versions.iter().find(|version| version.has(AWSCURRENT)) else {
+        return verdict(
+            Health::Broken,
+            "the secret has no AWSCURRENT version: no value was ever stored".into(),
+        );
+    };
+    let pending = versions.iter().find(|version| version.has(AWSPENDING) && !version.has(AWSCURRENT));
+    let whom = current.holder.as_deref().unwrap_or("nobody");
+    match &current.login {
+        Login::Unreachable(reason) => {
+            return verdict(Health::Unknown, format!("nobody can tell: {reason}"));
+        }
+        Login::NoValue => {
+            let recover = format!("secretcache recover {id}");
+            return mended(Health::Broken, "the AWSCURRENT version has no value".into(), recover);
+        }
+        Login::Unusable(reason) => {
+            let recover = format!("secretcache recover {id}");
+            return mended(Health::Broken, format!("AWSCURRENT is no credential: {reason}"), recover);
+        }
+        Login::Refused => return refused(id, whom, pending, versions),
+        Login::Accepted | Login::NotTried => {}
+    }
+    let (resume, revert) =
+        (format!("secretcache rotate {id} --resume"), format!("secretcache rotate {id} --revert"));
+    let either = format!("{resume} (or --revert to give it up)");
+    if let Some(pending) = pending {
+        let (sentence, remedy) = match &pending.login {
+            Login::Accepted => {
+                ("a rotation is under way: AWSPENDING logs in as well and may become current", resume)
+            }
+            Login::NoValue => ("a rotation has begun, but its AWSPENDING version has no value yet", either),
+            Login::Unusable(_) => ("a rotation is stuck: its AWSPENDING version is no credential", revert),
+            Login::NotTried => ("a rotation is under way", either),
+            _ => ("a rotation is under way or has failed: the resource does not take AWSPENDING", either),
+        };
+        return mended(Health::Rotating, format!("AWSCURRENT logs in as {whom}; {sentence}"), remedy);
+    }
+    if let Some(next) = details.next_rotation.filter(|next| *next < now)
+        && details.state.rotation_enabled == Some(true)
+    {
+        return mended(
+            Health::Ailing,
+            format!("AWSCURRENT logs in as {whom}, but the service was to rotate it by {next} and has not"),
+            format!("aws secretsmanager rotate-secret --secret-id {id}"),
+        );
+    }
+    if current.login == Login::NotTried {
+        return verdict(Health::Unknown, "the labels are in order; nobody tried to log in".into());
+    }
+    verdict(Health::Good, format!("AWSCURRENT logs in as {whom}, and no rotation is under way"))
+}
+
+/// `AWSCURRENT` is refused: what still works decides what to do.
+fn refused(id: &str, whom: &str, pending: Option<&VersionReport>, versions: &[VersionReport]) -> Verdict {
+    let (sentence, remedy) = match versions.iter().find(|version| version.login == Login::Accepted) {
+        Some(version) if pending.is_some_and(|pending| pending.version_id == version.version_id) => (
+            "AWSPENDING logs in: a rotation stopped half-way".to_owned(),
+            format!("secretcache rotate {id} --resume"),
+        ),
+        Some(version) => {
+            let labels = version.stages.join(" ");
+            (format!("{labels} logs in"), format!("secretcache recover {id}"))
+        }
+        None => (
+            "no labelled version logs in; one without a label may".to_owned(),
+            format!("secretcache recover {id} --dry-run"),
+        ),
+    };
+    Verdict {
+        health: Health::Broken,
+        sentence: format!("the resource refuses AWSCURRENT (as {whom}), but {sentence}")
+            .replace("but no", "and no"),
+        remedy: Some(remedy),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn version(id: &str, stages: &[&str], login: Login) -> VersionReport {
+        VersionReport {
+            version_id: id.into(),
+            stages: stages.iter().map(|stage| (*stage).to_owned()).collect(),
+            created: None,
+            holder: Some("app".into()),
+            login,
+        }
+    }
+
+    fn judged(versions: &[VersionReport], change: impl Fn(&mut Details)) -> Verdict {
+        let mut details = Details { name: "db".into(), ..Details::default() };
+        change(&mut details);
+        judge(&details, versions, "2026-11-23T00:00:00Z".parse().unwrap())
+    }
+
+    #[test]
+    fn what_still_works_decides_what_to_do() {
+        let current = |login| version("c", &["AWSCURRENT"], login);
+        let pending = |login| version("p", &["AWSPENDING"], login);
+        let previous = |login| version("o", &["AWSPREVIOUS"], login);
+        let none = |_: &mut Details| {};
+        let cases = [
+            (vec![current(Login::Accepted)], Health::Good, None),
+            (vec![], Health::Broken, None),
+            (vec![current(Login::Accepted), pending(Login::NoValue)], Health::Rotating, Some("--resume")),
+            (
+                vec![current(Login::Accepted), pending(Login::Unusable("x".into()))],
+                Health::Rotating,
+                Some("--revert"),
+            ),
+            (vec![current(Login::Refused), pending(Login::Accepted)], Health::Broken, Some("--resume")),
+            (vec![current(Login::Refused), previous(Login::Accepted)], Health::Broken, Some("recover")),
+            (vec![current(Login::Refused), pending(Login::Refused)], Health::Broken, Some("recover")),
+            (vec![current(Login::Unusable("it is binary".into()))], Health::Broken, Some("recover")),
+            (vec![current(Login::Unreachable("no route".into()))], Health::Unknown, None),
+            (vec![version("c", &["AWSCURRENT", "AWSPENDING"], Login::Accepted)], Health::Good, None),
+        ];
+        for (versions, health, remedy) in cases {
+            let verdict = judged(&versions, none);
+            assert_eq!(verdict.health, health, "{verdict:?}");
+            match (remedy, &verdict.remedy) {
+                (None, None) => {}
+                (Some(part), Some(text)) => assert!(text.contains(part), "{verdict:?}"),
+                _ => panic!("{verdict:?}"),
+            }
+        }
+    }
+
+    #[test]
+    fn a_rotation_that_the_service_owes_is_told() {
+        let versions = [version("c", &["AWSCURRENT"], Login::Accepted)];
+        let overdue = |details: &mut Details| {
+            details.next_rotation = Some("2026-11-22T00:00:00Z".parse().unwrap());
+            details.state.rotation_enabled = Some(true);
+        };
+        assert_eq!(judged(&versions, overdue).health, Health::Ailing);
+        let off = |details: &mut Details| {
+            overdue(details);
+            details.state.rotation_enabled = Some(false);
+        };
+        assert_eq!(judged(&versions, off).health, Health::Good);
+    }
+
+    #[test]
+    fn a_rotation_ends_where_its_version_ends() {
+        let state = |stages: &[&str]| SecretState {
+            versions: vec![VersionState {
+                id: "t".into(),
+                stages: stages.iter().map(|stage| (*stage).to_owned()).collect(),
+            }],
+            ..SecretState::default()
+        };
+        assert_eq!(Outcome::of("t", &state(&["AWSPENDING"])), Outcome::Pending);
+        assert_eq!(Outcome::of("t", &state(&["AWSCURRENT", "AWSPENDING"])), Outcome::Succeeded);
+        assert_eq!(Outcome::of("t", &state(&["AWSPREVIOUS"])), Outcome::Succeeded);
+        assert_eq!(Outcome::of("t", &state(&[])), Outcome::Failed);
+        assert_eq!(Outcome::of("other", &state(&["AWSPENDING"])), Outcome::Failed);
+    }
+}

@@ -1,0 +1,352 @@
+//! The way back when labels and resource have parted: find the version that still logs in, and make it count.
+//!
+//! A rotation that was cut off after setSecret, and whose `AWSPENDING` somebody then took away, leaves the resource with
+//! a password that no label names. The version is still there, and can be read by its id.
+
+use std::collections::BTreeSet;
+
+use secretcache::{AWSCURRENT, AWSPENDING, AWSPREVIOUS};
+use serde::Serialize;
+use zeroize::Zeroizing;
+
+use crate::document::Document;
+use crate::error::{Error, ErrorKind};
+use crate::observer::Observer;
+use crate::resource::StrategyName;
+use crate::runner::Runner;
+use crate::store::{Moved, SecretState, StageMove, Version, VersionState};
+use crate::strategy::alternating_users::other_user;
+use crate::subject::{Content, Login, Subject, VersionReport};
+use crate::target::{Applied, Change, Guard, Lock, Probe, Target};
+
+/// How to bring labels and resource back in line.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum Way {
+    /// The version that logs in becomes current; nothing changes at the resource.
+    #[default]
+    LabelsFollow,
+    /// The version that logs in is used to give the resource the current password; the labels stay.
+    ResourceFollows,
+    /// As [`Way::ResourceFollows`], and where no version logs in, the administrator gives the current password. Whoever
+    /// can write the secret chooses what the administrator does, so this is for a person to decide.
+    Administrator,
+}
+
+/// What was found, and what is to be done about it.
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "PascalCase")]
+#[non_exhaustive]
+pub struct Recovery {
+    /// The versions looked at, in the order in which they were tried.
+    pub versions: Vec<VersionReport>,
+    /// What to do.
+    pub cure: Cure,
+    /// The same in a sentence.
+    pub sentence: String,
+    #[serde(skip)]
+    state: SecretState,
+}
+
+/// What is to be done.
+#[derive(Clone, Debug, Eq, PartialEq, Serialize)]
+#[non_exhaustive]
+pub enum Cure {
+    /// Nothing: the current version logs in.
+    None,
+    /// Finish the rotation under way: its version logs in.
+    Finish(String),
+    /// Make this version current.
+    MakeCurrent(String),
+    /// Give the resource the current password, logging in with this version.
+    GiveCurrent(String),
+    /// Give the resource the current password, by the administrator.
+    GiveCurrentByAdministrator,
+    /// There is no way: nothing logs in.
+    NoWay,
+}
+
+impl Subject<'_> {
+    /// Looks for a version that logs in, and tells what to do about it. Changes nothing. Beyond the labelled versions,
+    /// [`Settings::recovery_attempts`](crate::Settings::recovery_attempts) others are tried.
+    ///
+    /// # Errors
+    ///
+    /// Those of the store, and [`ErrorKind::Unavailable`] if the resource cannot be asked.
+    pub async fn search(&self, way: Way) -> Result<Recovery, Error> {
+        let state = self.store.describe(self.secret_id).await?;
+        let Some(current) = state.labelled(AWSCURRENT) else {
+            return Err(Error::new(ErrorKind::NotStaged, "the secret has no AWSCURRENT version"));
+        };
+        let mut search = Search::new(self, &state).await?;
+        let mut found = None;
+        for version in self.candidates(&state).await? {
+            if search.is_exhausted(&version) {
+                break;
+            }
+            if search.tries(&version).await? {
+                found = Some(version);
+                break;
+            }
+        }
+        let is_newer = search.is_newer(found.as_ref(), &current.id);
+        let cure = match &found {
+            Some(version) if version.id == current.id => Cure::None,
+            Some(version) if way != Way::LabelsFollow => Cure::GiveCurrent(version.id.clone()),
+            Some(version) if version.has(AWSPENDING) && is_newer => Cure::Finish(version.id.clone()),
+            Some(version) => Cure::MakeCurrent(version.id.clone()),
+            None if way == Way::Administrator => Cure::GiveCurrentByAdministrator,
+            None => Cure::NoWay,
+        };
+        let sentence = sentence(&cure, &search.reports, &state);
+        Ok(Recovery { versions: search.reports, cure, sentence, state })
+    }
+
+    /// Does what [`Subject::search`] said, and proves that `AWSCURRENT` logs in afterwards.
+    ///
+    /// # Errors
+    ///
+    /// Every kind; [`ErrorKind::Conflict`] if labels have moved since the search.
+    pub async fn carry_out(&self, recovery: &Recovery, observer: &dyn Observer) -> Result<(), Error> {
+        match &recovery.cure {
+            Cure::None => return Ok(()),
+            Cure::NoWay => return Err(Error::new(ErrorKind::Refused, recovery.sentence.clone())),
+            Cure::Finish(_) => {
+                let strategy = self.strategy_object();
+                let Self { store, pause, settings, .. } = *self;
+                let runner = Runner { store, strategy: strategy.as_ref(), pause, settings, attempts: 3 };
+                runner.resume(self.secret_id, observer).await?;
+            }
+            Cure::MakeCurrent(id) => self.make_current(&recovery.state, id).await?,
+            Cure::GiveCurrent(id) => {
+                let Content::Value(version) = self.read(id).await? else {
+                    return Err(Error::new(ErrorKind::Conflict, "the version that logged in is gone"));
+                };
+                self.give_current(&version.document).await?;
+            }
+            Cure::GiveCurrentByAdministrator => {
+                let admin = self.admin(&self.current().await?.document).await?;
+                let admin = admin.ok_or_else(|| {
+                    Error::new(
+                        ErrorKind::Misconfigured,
+                        "no administrator is known: name its secret with --master-secret or in the field \"masterarn\"",
+                    )
+                })?;
+                self.give_current(&admin).await?;
+            }
+        }
+        self.drop_dead_pending().await?;
+        match self.probe(&self.current().await?.document).await? {
+            Probe::Accepted => Ok(()),
+            Probe::Refused => Err(Error::new(
+                ErrorKind::Refused,
+                "AWSCURRENT is refused even so; somebody else changes the secret or the resource at the same time",
+            )),
+        }
+    }
+
+    /// Every version that may be the one: labelled ones by their use, then the others, newest first.
+    async fn candidates(&self, state: &SecretState) -> Result<Vec<VersionState>, Error> {
+        let labelled = [AWSCURRENT, AWSPENDING, AWSPREVIOUS].map(|stage| state.labelled(stage));
+        let listed = self.store.list_versions(self.secret_id).await?;
+        let mut known = BTreeSet::new();
+        let all = labelled.into_iter().flatten().cloned().chain(listed);
+        Ok(all.filter(|version| known.insert(version.id.clone())).collect())
+    }
+
+    async fn make_current(&self, state: &SecretState, id: &str) -> Result<(), Error> {
+        let current = state.labelled(AWSCURRENT).map(|version| version.id.as_str());
+        let flip = StageMove { stage: AWSCURRENT, from: current, to: Some(id) };
+        match self.store.move_stage(self.secret_id, flip).await? {
+            Moved::Done => Ok(()),
+            Moved::Conflict => Err(Error::new(
+                ErrorKind::Conflict,
+                "AWSCURRENT moved while the versions were being tried; nothing was changed",
+            )),
+        }
+    }
+
+    async fn give_current(&self, login: &Document) -> Result<(), Error> {
+        let target = self.target()?;
+        let current = self.current().await?.document;
+        if !login.is_same_resource(&current) {
+            return Err(Error::new(
+                ErrorKind::Misconfigured,
+                "the credential that logs in is for another resource",
+            ));
+        }
+        let _guard = self.hold(target, login).await?;
+        match target.apply(Change { login, credential: &current, keep: None }).await? {
+            Applied::Done => Ok(()),
+            Applied::LoginRefused => {
+                Err(Error::new(ErrorKind::Conflict, "the credential that logged in a moment ago is refused"))
+            }
+        }
+    }
+
+    /// Takes `AWSPENDING` from a version that does not log in, so that a new rotation can begin.
+    async fn drop_dead_pending(&self) -> Result<(), Error> {
+        let state = self.store.describe(self.secret_id).await?;
+        let Some(pending) = state.labelled(AWSPENDING) else { return Ok(()) };
+        if !pending.has(AWSCURRENT) {
+            let content = self.read(&pending.id).await?;
+            if self.login(&content).await == Login::Accepted {
+                return Ok(());
+            }
+        }
+        let stage = StageMove { stage: AWSPENDING, from: Some(&pending.id), to: None };
+        self.store.move_stage(self.secret_id, stage).await.map(drop)
+    }
+
+    /// Keeps rotations away while something is changed at the resource.
+    pub(crate) async fn hold(&self, target: &dyn Target, login: &Document) -> Result<Option<Guard>, Error> {
+        let state = self.store.describe(self.secret_id).await?;
+        match target.lock(login, &state.arn).await? {
+            Lock::Held(guard) => Ok(Some(guard)),
+            Lock::Unsupported => Ok(None),
+            Lock::LoginRefused => Err(Error::new(ErrorKind::Refused, "the login is refused")),
+            Lock::Busy => {
+                Err(Error::new(ErrorKind::Conflict, "another rotation of this secret is under way right now"))
+            }
+        }
+    }
+}
+
+/// A search in progress.
+struct Search<'a> {
+    subject: &'a Subject<'a>,
+    /// A credential that says which resource and which users may be tried; without one, anything may.
+    reference: Option<Reference>,
+    tried: Vec<(Zeroizing<String>, Zeroizing<String>)>,
+    unlabelled: usize,
+    reports: Vec<VersionReport>,
+    created: Vec<(String, Option<std::time::SystemTime>)>,
+}
+
+struct Reference {
+    document: Document,
+    users: Vec<Zeroizing<String>>,
+}
+
+impl<'a> Search<'a> {
+    async fn new(subject: &'a Subject<'a>, state: &SecretState) -> Result<Self, Error> {
+        let mut reference = None;
+        let mut previous = None;
+        if let Some(version) = state.labelled(AWSPREVIOUS)
+            && let Content::Value(version) = subject.read(&version.id).await?
+        {
+            previous = Some(version.document);
+        }
+        if let Some(version) = state.labelled(AWSCURRENT)
+            && let Content::Value(Version { document, .. }) = subject.read(&version.id).await?
+            && let Ok(user) = document.username()
+        {
+            let mut users = vec![user];
+            if subject.strategy == StrategyName::AlternatingUsers {
+                let declared = subject.settings.users.as_ref();
+                users.push(other_user(declared, &document, previous.as_ref())?);
+            }
+            reference = Some(Reference { document, users });
+        }
+        Ok(Self {
+            subject,
+            reference,
+            tried: Vec::new(),
+            unlabelled: 0,
+            reports: Vec::new(),
+            created: Vec::new(),
+        })
+    }
+
+    /// Whether enough versions without a label have been refused: each refusal brings the account nearer to being
+    /// locked.
+    fn is_exhausted(&self, version: &VersionState) -> bool {
+        !version.is_in_use() && self.unlabelled >= self.subject.settings.recovery_attempts
+    }
+
+    /// Whether a version logs in.
+    async fn tries(&mut self, version: &VersionState) -> Result<bool, Error> {
+        let content = self.subject.read(&version.id).await?;
+        let mut login = Login::NotTried;
+        match &content {
+            Content::Value(value) => {
+                self.created.push((version.id.clone(), value.created));
+                if self.may_try(&value.document) {
+                    login = self.subject.login(&content).await;
+                    self.unlabelled += usize::from(!version.is_in_use() && login == Login::Refused);
+                }
+            }
+            Content::Absent | Content::Unusable(_) => login = self.subject.login(&content).await,
+        }
+        if let Login::Unreachable(reason) = &login {
+            return Err(Error::new(ErrorKind::Unavailable, format!("no version can be tried: {reason}")));
+        }
+        let is_accepted = login == Login::Accepted;
+        self.reports.push(self.subject.report(version, &content, login));
+        Ok(is_accepted)
+    }
+
+    /// Another user's password, or another server's, must not be tried, and none twice.
+    fn may_try(&mut self, document: &Document) -> bool {
+        let key = match self.subject.holder(document) {
+            Some(holder) => (Zeroizing::new(holder), Zeroizing::new(document.text().to_owned())),
+            None => return true,
+        };
+        if let Some(reference) = self.reference.as_ref().filter(|_| self.subject.target().is_ok())
+            && (!document.is_same_resource(&reference.document) || !reference.users.contains(&key.0))
+        {
+            return false;
+        }
+        let key = match document.password() {
+            Ok(password) => (key.0, password),
+            Err(_) => key,
+        };
+        let is_new = !self.tried.contains(&key);
+        self.tried.push(key);
+        is_new
+    }
+
+    /// Whether a version was made after the current one; a rotation whose version is older was overtaken.
+    fn is_newer(&self, version: Option<&VersionState>, current: &str) -> bool {
+        let created =
+            |id: &str| self.created.iter().find(|(known, _)| known == id).and_then(|(_, date)| *date);
+        match version.map(|version| (created(&version.id), created(current))) {
+            Some((Some(version), Some(current))) => version >= current,
+            _ => true,
+        }
+    }
+}
+
+fn sentence(cure: &Cure, tried: &[VersionReport], state: &SecretState) -> String {
+    let labels = |id: &str| match state.version(id).map(|version| version.stages.join(" ")) {
+        Some(labels) if !labels.is_empty() => format!("{id} ({labels})"),
+        _ => format!("{id}, which has no label,"),
+    };
+    let refused = tried.iter().filter(|version| version.login == Login::Refused).count();
+    match cure {
+        Cure::None => match state.labelled(AWSPENDING).filter(|version| !version.has(AWSCURRENT)) {
+            Some(_) => "AWSCURRENT logs in, and a rotation is under way: resume or revert it".into(),
+            None => "AWSCURRENT logs in: there is nothing to recover".into(),
+        },
+        Cure::Finish(id) => {
+            format!(
+                "AWSCURRENT is refused and version {} logs in: the rotation is to be finished",
+                labels(id)
+            )
+        }
+        Cure::MakeCurrent(id) => {
+            format!("AWSCURRENT is refused and version {} logs in: it is to become current", labels(id))
+        }
+        Cure::GiveCurrent(id) => format!(
+            "AWSCURRENT is refused and version {} logs in: with it, the resource is to be given the current password",
+            labels(id)
+        ),
+        Cure::GiveCurrentByAdministrator => format!(
+            "no version logs in ({refused} refused): the administrator is to give the resource the current password"
+        ),
+        Cure::NoWay => format!(
+            "no version logs in ({refused} refused); an administrator can give the resource the current password: \
+             run again with --administrator and, unless the secret names it, --master-secret; \
+             or let more versions be tried with --attempts"
+        ),
+    }
+}

@@ -1,0 +1,197 @@
+//! After a leak: the former credential ends at once, and is proven to be refused.
+
+use secretcache::{AWSCURRENT, AWSPENDING, AWSPREVIOUS};
+use serde::Serialize;
+
+use crate::document::Document;
+use crate::error::{Error, ErrorKind};
+use crate::resource::StrategyName;
+use crate::store::Version;
+use crate::subject::{Content, Side, Subject};
+use crate::target::{Applied, Change, Probe, Provider, Target};
+
+/// What became of the former credential.
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "PascalCase")]
+#[non_exhaustive]
+pub struct Revocation {
+    /// The id of the `AWSPREVIOUS` version.
+    pub version_id: String,
+    /// Its user, or the id of its key.
+    #[serde(rename = "User")]
+    pub holder: Option<String>,
+    /// How it ended. That it is refused was seen in every case.
+    pub ended: Ended,
+}
+
+/// How a credential ended.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize)]
+#[non_exhaustive]
+pub enum Ended {
+    /// It had ended before.
+    Before,
+    /// The user has only the current password now.
+    OnlyCurrentPassword,
+    /// The user that is not in use has a password that nobody knows, until its turn comes.
+    UnknownPassword,
+    /// The key was revoked.
+    KeyRevoked,
+}
+
+impl Subject<'_> {
+    /// Ends the credential of `AWSPREVIOUS`. The current one must log in, before and afterwards. Sessions that are open
+    /// already stay open; to close them is the resource's business.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::NotStaged`] if there is no former version, [`ErrorKind::Conflict`] while a rotation is under way,
+    /// [`ErrorKind::Refused`] if the current credential is refused or the former one is not; else those of store and
+    /// resource.
+    pub async fn revoke_previous(&self) -> Result<Revocation, Error> {
+        let state = self.store.describe(self.secret_id).await?;
+        let Some(previous) = state.labelled(AWSPREVIOUS) else {
+            return Err(Error::new(
+                ErrorKind::NotStaged,
+                "the secret has no AWSPREVIOUS version: there is no former credential",
+            ));
+        };
+        let current = self.current().await?;
+        let previous = match self.read(&previous.id).await? {
+            Content::Value(version) => version,
+            Content::Absent => {
+                return Err(Error::new(ErrorKind::NotStaged, "the AWSPREVIOUS version has no value"));
+            }
+            Content::Unusable(reason) => return Err(Error::new(ErrorKind::Misconfigured, reason)),
+        };
+        self.check_other(&current, &previous)?;
+        // Ending the one credential that works would be worse than any leak.
+        if self.probe(&current.document).await? == Probe::Refused {
+            return Err(Error::new(
+                ErrorKind::Refused,
+                "the resource refuses AWSCURRENT, so nothing is revoked; recover the secret first",
+            ));
+        }
+        let mut ended = Ended::Before;
+        if self.probe(&previous.document).await? == Probe::Accepted {
+            let is_under_way = |version: &&crate::store::VersionState| !version.has(AWSCURRENT);
+            if state.labelled(AWSPENDING).filter(is_under_way).is_some() {
+                return Err(Error::new(
+                    ErrorKind::Conflict,
+                    "a rotation is under way; resume or revert it first, and revoke then",
+                ));
+            }
+            ended = match self.side {
+                Side::Target(target) => self.end_password(target, &current, &previous).await?,
+                Side::Provider(provider) => self.end_key(provider, &current, &previous).await?,
+            };
+            self.prove(&current, &previous).await?;
+        }
+        let holder = self.holder(&previous.document);
+        Ok(Revocation { version_id: previous.id, holder, ended })
+    }
+
+    /// Refuses to end what is in use, and what is somewhere else.
+    fn check_other(&self, current: &Version, previous: &Version) -> Result<(), Error> {
+        let (current, previous) = (&current.document, &previous.document);
+        let is_same = match self.side {
+            Side::Target(_) if !previous.is_same_resource(current) => {
+                return Err(Error::new(
+                    ErrorKind::Misconfigured,
+                    "AWSPREVIOUS is for another resource than AWSCURRENT; end it there",
+                ));
+            }
+            Side::Target(_) => {
+                *previous.username()? == *current.username()?
+                    && *previous.password()? == *current.password()?
+            }
+            Side::Provider(provider) => provider.key_id(previous)? == provider.key_id(current)?,
+        };
+        if is_same {
+            return Err(Error::new(
+                ErrorKind::Misconfigured,
+                "AWSPREVIOUS holds the very credential that is in use; rotate the secret first",
+            ));
+        }
+        Ok(())
+    }
+
+    async fn end_password(
+        &self,
+        target: &dyn Target,
+        current: &Version,
+        previous: &Version,
+    ) -> Result<Ended, Error> {
+        let (current, previous) = (&current.document, &previous.document);
+        let admin = self.admin(current).await?;
+        if *current.username()? == *previous.username()? {
+            let login = admin.as_ref().unwrap_or(current);
+            self.change(target, Change { login, credential: current, keep: None }).await?;
+            return Ok(Ended::OnlyCurrentPassword);
+        }
+        if self.strategy != StrategyName::AlternatingUsers {
+            return Err(Error::new(
+                ErrorKind::Misconfigured,
+                "AWSPREVIOUS is of another user than AWSCURRENT; say --strategy alternating-users if they take turns",
+            ));
+        }
+        // The user itself could do it, but then whoever has the leaked password could undo it.
+        let Some(admin) = admin else {
+            return Err(Error::new(
+                ErrorKind::Misconfigured,
+                "the other user's password can only be ended by an administrator: name its secret with --master-secret",
+            ));
+        };
+        let unknown = self.store.random_password(&self.settings.password).await?;
+        let credential = previous.with("password", &unknown)?;
+        self.change(target, Change { login: &admin, credential: &credential, keep: None }).await?;
+        Ok(Ended::UnknownPassword)
+    }
+
+    async fn change(&self, target: &dyn Target, change: Change<'_>) -> Result<(), Error> {
+        let _guard = self.hold(target, change.login).await?;
+        match target.apply(change).await? {
+            Applied::Done => Ok(()),
+            Applied::LoginRefused => Err(Error::new(
+                ErrorKind::Refused,
+                "the credential that should end the former one is refused",
+            )),
+        }
+    }
+
+    async fn end_key(
+        &self,
+        provider: &dyn Provider,
+        current: &Version,
+        previous: &Version,
+    ) -> Result<Ended, Error> {
+        let key = provider.key_id(&previous.document)?;
+        provider.revoke(&current.document, &key).await?;
+        Ok(Ended::KeyRevoked)
+    }
+
+    /// Sees the former credential refused and the current one accepted. Replicas and providers may lag.
+    async fn prove(&self, current: &Version, previous: &Version) -> Result<(), Error> {
+        let mut attempt = 0;
+        while self.probe(&previous.document).await? == Probe::Accepted {
+            attempt += 1;
+            if attempt >= self.settings.test_attempts {
+                return Err(Error::new(
+                    ErrorKind::Refused,
+                    "the former credential was ended, but the resource still accepts it",
+                ));
+            }
+            self.pause.pause(self.settings.pause.saturating_mul(1 << (attempt - 1).min(16))).await;
+        }
+        self.still_works(&current.document).await
+    }
+
+    async fn still_works(&self, current: &Document) -> Result<(), Error> {
+        match self.probe(current).await? {
+            Probe::Accepted => Ok(()),
+            Probe::Refused => Err(Error::new(
+                ErrorKind::Refused,
+                "AWSCURRENT is refused now; somebody else changes the credential at the same time: recover the secret",
+            )),
+        }
+    }
+}
