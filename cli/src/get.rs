@@ -10,6 +10,8 @@ use clap::Args;
 use secretcache::{Hit, SecretCache, Selector, Value};
 use serde_json::json;
 
+use crate::service::Service;
+
 /// Print a secret's value
 ///
 /// Region, credentials and endpoint are found as the `aws` command finds them. A string is printed with a line end,
@@ -37,32 +39,13 @@ pub(crate) struct Get {
     #[arg(long)]
     json: bool,
 
-    /// AWS Region [default: as the aws command finds it]
-    #[arg(long)]
-    region: Option<String>,
-
-    /// Profile in the AWS configuration files
-    #[arg(long)]
-    profile: Option<String>,
-
-    /// Service endpoint, such as that of `secretcache local`
-    #[arg(long, value_name = "URL")]
-    endpoint_url: Option<String>,
+    #[command(flatten)]
+    service: Service,
 }
 
 impl Get {
     pub(crate) fn run(self) -> Result<(), Box<dyn Error>> {
-        let mut builder = SecretCache::builder();
-        if let Some(region) = &self.region {
-            builder = builder.region(region);
-        }
-        if let Some(profile) = &self.profile {
-            builder = builder.profile(profile);
-        }
-        if let Some(url) = &self.endpoint_url {
-            builder = builder.endpoint_url(url);
-        }
-        let cache = builder.build()?;
+        let cache = SecretCache::builder().options(self.service.options()).build()?;
         let selector = match (&self.version_id, &self.stage) {
             (Some(version_id), _) => Selector::version_id(version_id),
             (None, Some(stage)) => Selector::stage(stage),

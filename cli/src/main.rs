@@ -1,16 +1,20 @@
 //! The command `secretcache`.
 
+mod exit;
 mod get;
 mod local;
+mod rotation;
+mod service;
 
 use std::io::{self, Write};
-use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
+use exit::{EXIT_STATUSES, Exit, Failure};
+
 /// Secrets from AWS Secrets Manager: cached, rotated, and on a laptop.
 #[derive(Parser)]
-#[command(name = "secretcache", version, after_help = EXIT_CODES, disable_help_subcommand = true)]
+#[command(name = "secretcache", version, after_help = EXIT_STATUSES, disable_help_subcommand = true)]
 struct Cli {
     #[command(subcommand)]
     command: Command,
@@ -20,22 +24,26 @@ struct Cli {
 enum Command {
     Get(get::Get),
     Local(local::Local),
+    Rotate(Box<rotation::Rotate>),
+    Status(Box<rotation::Status>),
+    Recover(Box<rotation::Recover>),
+    Adopt(Box<rotation::Adopt>),
+    RevokePrevious(Box<rotation::RevokePrevious>),
 }
 
-fn main() -> ExitCode {
+fn main() -> Exit {
     let result = match Cli::parse().command {
-        Command::Get(get) => get.run(),
-        Command::Local(local) => local.run(),
+        Command::Get(get) => get.run().map(|()| Exit::Done).map_err(Failure::from),
+        Command::Local(local) => local.run().map(|()| Exit::Done).map_err(Failure::from),
+        Command::Rotate(rotate) => rotation::run(rotate.run()),
+        Command::Status(status) => rotation::run(status.run()),
+        Command::Recover(recover) => rotation::run(recover.run()),
+        Command::Adopt(adopt) => rotation::run(adopt.run()),
+        Command::RevokePrevious(revoke) => rotation::run(revoke.run()),
     };
-    match result {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(failure) => {
-            // Standard error may be closed; there is nothing left to tell then.
-            let _ = writeln!(io::stderr().lock(), "secretcache: {failure}");
-            ExitCode::FAILURE
-        }
-    }
+    result.unwrap_or_else(|failure| {
+        // Standard error may be closed; there is nothing left to tell then.
+        let _ = writeln!(io::stderr().lock(), "secretcache: {failure}");
+        failure.exit
+    })
 }
-
-/// clap itself ends with 2 on a usage error.
-const EXIT_CODES: &str = "Exit status: 0 done, 1 failed (the reason is on standard error), 2 wrong usage.";

@@ -4,6 +4,7 @@
 //! [`SecretStore`], and the [`Target`] or [`Provider`] whose credential rotates. A [`Strategy`] says how the credential
 //! changes. Nothing here reads a clock or draws random numbers: passwords come from the store, waiting from [`Pause`].
 
+mod adoption;
 mod advice;
 #[cfg(feature = "aws")]
 mod aws;
@@ -12,9 +13,12 @@ mod contract;
 mod details;
 mod diagnosis;
 mod document;
+#[cfg(feature = "http")]
+mod due;
 mod engine;
 mod error;
 mod event;
+mod forecast;
 mod inspection;
 mod observer;
 mod password;
@@ -39,6 +43,7 @@ mod target;
 pub mod targets;
 mod token;
 
+pub use adoption::{Adoption, Deed};
 pub use advice::{Clients, Recommendation, Situation, recommend};
 #[cfg(feature = "aws")]
 pub use aws::AwsStore;
@@ -47,9 +52,12 @@ pub use contract::Driver;
 pub use details::{Details, Rules};
 pub use diagnosis::{Diagnosis, Finding, Need};
 pub use document::Document;
+#[cfg(feature = "http")]
+pub use due::{Due, Entry, PasswordRules, Roster};
 pub use engine::{Engine, Progress};
 pub use error::{Error, ErrorKind};
 pub use event::{Event, RotationToken, Step};
+pub use forecast::{Forecast, StepForecast};
 pub use inspection::{Health, Inspection, Outcome, Verdict};
 pub use observer::{Moment, Observer, Unobserved};
 pub use password::PasswordPolicy;

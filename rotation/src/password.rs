@@ -117,6 +117,17 @@ impl PasswordPolicy {
         Ok(())
     }
 
+    /// How many random bits a password of this policy has, at the most.
+    ///
+    /// ```
+    /// assert!(secretcache_rotation::PasswordPolicy::default().bits() > 200.0);
+    /// ```
+    pub fn bits(&self) -> f64 {
+        let allowed = |c: &char| !self.exclude_characters.contains(*c);
+        let alphabet: usize = self.classes().map(|class| class.chars().filter(allowed).count()).sum();
+        (alphabet.max(1) as f64).log2() * self.length as f64
+    }
+
     /// The classes from which there is at least one character to choose.
     fn classes(&self) -> impl Iterator<Item = &'static str> {
         [

@@ -61,6 +61,11 @@ const ENGINES: [(&str, Resource); 7] = [
 ];
 
 impl Resource {
+    /// The values of `engine` that are understood.
+    pub fn engines() -> impl Iterator<Item = &'static str> {
+        ENGINES.iter().map(|(name, _)| *name)
+    }
+
     /// The resource of an `engine` value.
     pub fn from_engine(engine: &str) -> Option<Self> {
         ENGINES.iter().find(|(name, _)| name.eq_ignore_ascii_case(engine)).map(|(_, resource)| *resource)

@@ -29,6 +29,23 @@ pub struct Choice {
     pub route: Option<Arc<dyn Route>>,
 }
 
+impl Choice {
+    /// The strategy chosen or told by the function's name; else the one that the versions look like. Enough to look at a
+    /// secret or to mend it, where a new rotation needs a strategy that somebody has chosen.
+    pub fn strategy_or_guess(&self, current: &Document, previous: Option<&Document>) -> StrategyName {
+        let by_function = self.function.as_deref().and_then(from_function).map(|(_, strategy)| strategy);
+        let user = |document: &Document| document.field("username");
+        let takes_turns = previous.is_some_and(|previous| {
+            previous.is_same_resource(current) && user(previous).is_some() && user(previous) != user(current)
+        });
+        self.strategy.or(by_function).unwrap_or(match () {
+            () if self.provider.is_some() => StrategyName::ApiKey,
+            () if takes_turns => StrategyName::AlternatingUsers,
+            () => StrategyName::SingleUser,
+        })
+    }
+}
+
 /// Whether and by whose word servers are trusted.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub enum Verification {

@@ -13,12 +13,14 @@ use sha1::{Digest, Sha1};
 
 use super::tls::Trust;
 use super::{CONNECT_TIMEOUT, Link, Route, STATEMENT_TIMEOUT, Server, Tls, check_credential, within};
+use crate::diagnosis::{Diagnosis, Need};
 use crate::document::Document;
 use crate::error::{Error, ErrorKind};
 use crate::store::BoxFuture;
 use crate::target::{Accounts, Applied, Change, Guard, Lock, Probe, Target};
 
 mod accounts;
+mod diagnosis;
 mod grants;
 
 /// MariaDB; MySQL is recognised and refused.
@@ -147,6 +149,10 @@ impl Target for MySql {
                 _ => Lock::Busy,
             })
         })
+    }
+
+    fn diagnose<'a>(&'a self, need: Need<'a>) -> BoxFuture<'a, Result<Diagnosis, Error>> {
+        Box::pin(self.look(need))
     }
 
     fn accounts(&self) -> Option<&dyn Accounts> {

@@ -12,6 +12,7 @@ use zeroize::Zeroizing;
 
 use super::tls::Trust;
 use super::{CONNECT_TIMEOUT, Link, Route, STATEMENT_TIMEOUT, Tls, check_credential, within};
+use crate::diagnosis::{Diagnosis, Finding, Need};
 use crate::document::Document;
 use crate::error::{Error, ErrorKind};
 use crate::store::BoxFuture;
@@ -112,6 +113,46 @@ impl Target for Redis {
             .await
         })
     }
+
+    /// Redis has no way to ask whether a command is allowed that an ordinary user may use. Without any rule, `ACL
+    /// SETUSER` changes nothing of a user that exists, and is refused to those who may not change it.
+    fn diagnose<'a>(&'a self, need: Need<'a>) -> BoxFuture<'a, Result<Diagnosis, Error>> {
+        Box::pin(async move {
+            let Some(mut session) = self.login(need.login).await? else {
+                return Err(Error::new(
+                    ErrorKind::Refused,
+                    "Redis refuses the login that is to change the password",
+                ));
+            };
+            // A user that does not exist would be made.
+            if !need.is_own() && self.login(need.user).await?.is_none() {
+                let problem = "the user in use is refused, so that nothing more can be asked about it";
+                return Ok(Diagnosis { findings: vec![Finding::new(problem)], ..diagnosis() });
+            }
+            let (asks, user) = (need.login.username()?, need.user.username()?);
+            let answer = within(STATEMENT_TIMEOUT, "a question", async {
+                command(&mut session, &["ACL", "SETUSER", &user]).await
+            });
+            let findings = match answer.await? {
+                Ok(()) => Vec::new(),
+                Err(answer) if answer.starts_with("NOPERM") => {
+                    let problem = format!(
+                        "the user {:?} may not change passwords; name an administrator's secret, or let it, which lets it change any user",
+                        *asks
+                    );
+                    let mend = format!("ACL SETUSER {} +acl|setuser +acl|save", *asks);
+                    vec![Finding::new(problem).mended_by(mend)]
+                }
+                Err(answer) => return Err(fault("ask about the user", &answer)),
+            };
+            Ok(Diagnosis { findings, ..diagnosis() })
+        })
+    }
+}
+
+/// Every Redis with users lets them have several passwords.
+fn diagnosis() -> Diagnosis {
+    Diagnosis { server: "Redis".to_owned(), dual_passwords: true, findings: Vec::new() }
 }
 
 /// A password as an ACL rule, by its hash.

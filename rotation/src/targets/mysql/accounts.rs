@@ -90,6 +90,24 @@ impl Accounts for MySql {
         })
     }
 
+    fn mark<'a>(
+        &'a self,
+        admin: &'a Document,
+        candidate: &'a Document,
+        mark: &'a str,
+    ) -> BoxFuture<'a, Result<(), Error>> {
+        Box::pin(async move {
+            let mut connection = self.session(admin).await?;
+            let user = candidate.username()?;
+            let Some(account) = account(&mut connection, &user).await? else {
+                return Err(Error::new(ErrorKind::Misconfigured, format!("MariaDB has no user {:?}", *user)));
+            };
+            let role = quoted(&mark_role(mark));
+            run(&mut connection, "make the mark", &format!("CREATE ROLE IF NOT EXISTS {role}")).await?;
+            run(&mut connection, "mark the user", &format!("GRANT {role} TO {account}")).await
+        })
+    }
+
     fn missing<'a>(
         &'a self,
         admin: &'a Document,

@@ -35,6 +35,18 @@ impl Grant {
         self.before[at..].strip_suffix(" TO")
     }
 
+    /// The privileges, as a list, and what they are on; nothing if the grant is of a role.
+    pub(super) fn privileges(&self) -> Option<(&str, &str)> {
+        let object = self.object()?;
+        let names = self.before.strip_prefix("GRANT ")?;
+        Some((&names[..find(names, " ON ")?], object))
+    }
+
+    /// Whether its holder may hand it on.
+    pub(super) fn is_grantable(&self) -> bool {
+        self.after.contains("GRANT OPTION")
+    }
+
     /// The grant as a person reads it.
     pub(super) fn shown(&self) -> String {
         format!("{} … {}", self.before, self.after).trim_end().to_owned()

@@ -55,7 +55,7 @@ impl Postgres {
             }
             // Since version 16 the right to make users is no longer the right to change or grant each of them.
             if number >= 160_000 {
-                let mut roles = vec![(user, row.get(8))];
+                let mut roles = vec![(user, row.get::<_, bool>(8))];
                 if let Some(other) = need.other {
                     let other = other.username()?;
                     if let Some(row) = query(&client, LOOK, &[&other.as_str()]).await?.first() {

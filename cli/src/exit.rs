@@ -1,0 +1,105 @@
+//! How a command ends.
+
+use std::error::Error;
+use std::fmt;
+use std::process::{ExitCode, Termination};
+
+use secretcache_rotation::ErrorKind;
+
+/// The exit statuses of every command; `docs/command-line.md` and `--help` list them.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Exit {
+    /// Done, or there was nothing to do.
+    Done = 0,
+    /// Failed; running it again helps only after something was mended.
+    Failed = 1,
+    /// Wrong usage. The argument parser ends with the same number.
+    Usage = 2,
+    /// Not yet: a rotation is still under way, or something failed that may pass by itself.
+    NotYet = 3,
+    /// Looked at, and something is to be mended.
+    Attention = 4,
+    /// Of several secrets, some failed.
+    Partly = 5,
+}
+
+/// Of several statuses, the one that tells most.
+impl Exit {
+    pub(crate) fn worse(self, other: Self) -> Self {
+        let rank = |exit: Self| match exit {
+            Self::Done => 0,
+            Self::NotYet => 1,
+            Self::Attention => 2,
+            Self::Partly => 3,
+            Self::Failed => 4,
+            Self::Usage => 5,
+        };
+        if rank(other) > rank(self) { other } else { self }
+    }
+}
+
+impl Termination for Exit {
+    fn report(self) -> ExitCode {
+        ExitCode::from(self as u8)
+    }
+}
+
+/// Why a command did not do what it was asked.
+#[derive(Debug)]
+pub(crate) struct Failure {
+    pub(crate) exit: Exit,
+    message: String,
+}
+
+impl Failure {
+    pub(crate) fn usage(message: impl Into<String>) -> Self {
+        Self { exit: Exit::Usage, message: message.into() }
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)
+    }
+}
+
+impl From<Box<dyn Error>> for Failure {
+    fn from(error: Box<dyn Error>) -> Self {
+        Self { exit: Exit::Failed, message: error.to_string() }
+    }
+}
+
+impl From<std::io::Error> for Failure {
+    fn from(error: std::io::Error) -> Self {
+        Self { exit: Exit::Failed, message: error.to_string() }
+    }
+}
+
+impl From<secretcache_rotation::Error> for Failure {
+    fn from(error: secretcache_rotation::Error) -> Self {
+        Self { exit: exit_of(&error), message: in_full(&error) }
+    }
+}
+
+/// What a failure of the engine means for whoever ran the command.
+pub(crate) fn exit_of(error: &secretcache_rotation::Error) -> Exit {
+    match error.kind() {
+        ErrorKind::Conflict | ErrorKind::Unavailable => Exit::NotYet,
+        _ => Exit::Failed,
+    }
+}
+
+/// An error with its cause, if that says more.
+pub(crate) fn in_full(error: &secretcache_rotation::Error) -> String {
+    let root = std::iter::successors(error.source(), |&cause| cause.source()).last();
+    match root.map(ToString::to_string).filter(|root| !error.message().contains(root.as_str())) {
+        Some(root) => format!("{error}: {root}"),
+        None => error.to_string(),
+    }
+}
+
+/// The end of every `--help`.
+pub(crate) const EXIT_STATUSES: &str = "\
+Exit status: 0 done or nothing to do, 1 failed (the reason is on standard error), 2 wrong usage,
+3 not yet (still under way, or a failure that may pass: run it again), 4 looked at and something is to be mended,
+5 of several secrets some failed.";

@@ -1,0 +1,25 @@
+//! The commands that rotate secrets, and those that mend what rotations left: arguments in, text and exit status out.
+
+mod adopt;
+mod choosing;
+mod due;
+mod recover;
+mod report;
+mod revoke;
+mod rotate;
+mod status;
+mod work;
+
+pub(crate) use adopt::Adopt;
+pub(crate) use recover::Recover;
+pub(crate) use revoke::RevokePrevious;
+pub(crate) use rotate::Rotate;
+pub(crate) use status::Status;
+
+use crate::exit::{Exit, Failure};
+
+/// Runs a command to its end.
+pub(crate) fn run(command: impl Future<Output = Result<Exit, Failure>>) -> Result<Exit, Failure> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    runtime.block_on(command)
+}

@@ -1,0 +1,125 @@
+//! `secretcache adopt`: taking over secrets that AWS's own functions have rotated so far.
+
+use clap::Args;
+use secretcache_rotation::{Adoption, AwsStore};
+use serde::Serialize;
+
+use super::choosing::Choosing;
+use super::report::{findings, note, print};
+use super::work::{For, Work, connect};
+use crate::exit::{EXIT_STATUSES, Exit, Failure};
+use crate::service::Service;
+
+/// Take over secrets that AWS's own functions have rotated so far
+///
+/// Checks the secret's fields, its engine, its users and the administrator's grants, and marks the second user as the
+/// secret's. Who owns what in the database is changed only when asked for.
+#[derive(Args)]
+#[command(after_help = format!("{EXAMPLES}\n\n{EXIT_STATUSES}"))]
+pub(crate) struct Adopt {
+    /// The secret's name or ARN
+    #[arg(value_name = "ID", required_unless_present = "prefix", conflicts_with = "prefix")]
+    secret_id: Option<String>,
+
+    /// Every secret whose name begins so
+    #[arg(long, value_name = "P")]
+    prefix: Option<String>,
+
+    /// Change nothing: tell what would be done and what stands in the way
+    #[arg(long)]
+    dry_run: bool,
+
+    /// Let what either of two users makes belong to both: the first becomes the owner of what the second one made
+    #[arg(long)]
+    change_ownership: bool,
+
+    /// Print the result as JSON
+    #[arg(long)]
+    json: bool,
+
+    #[command(flatten)]
+    choosing: Choosing,
+
+    #[command(flatten)]
+    service: Service,
+}
+
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct Adopted {
+    secret_id: String,
+    is_done: bool,
+    #[serde(flatten)]
+    adoption: Adoption,
+}
+
+impl Adopt {
+    pub(crate) async fn run(&self) -> Result<Exit, Failure> {
+        let store = connect(&self.service).await?;
+        let Some(prefix) = &self.prefix else {
+            let adopted = self.adopt(&store, self.secret_id.as_deref().unwrap_or_default()).await?;
+            print(self.json, &adopted, &lines(&adopted))?;
+            return Ok(exit(&adopted));
+        };
+        let (mut all, mut text, mut worst) = (Vec::new(), String::new(), Exit::Done);
+        for name in store.names(prefix).await? {
+            match self.adopt(&store, &name).await {
+                Ok(adopted) => {
+                    worst = worst.worse(exit(&adopted));
+                    text += &lines(&adopted);
+                    all.push(adopted);
+                }
+                Err(failure) => {
+                    worst = worst.worse(Exit::Partly);
+                    note(&format!("{name}: {failure}"));
+                }
+            }
+        }
+        if all.is_empty() && worst == Exit::Done {
+            note(&format!("no secret's name begins with {prefix:?}"));
+        }
+        print(self.json, &all, &text)?;
+        Ok(worst)
+    }
+
+    async fn adopt(&self, store: &AwsStore, id: &str) -> Result<Adopted, Failure> {
+        let work = Work::prepare(store, id, &self.choosing, For::Mending).await?;
+        let subject = work.subject();
+        let adoption = subject.look_at_adoption(&work.details, self.change_ownership).await?;
+        let is_done = !self.dry_run && adoption.findings.is_empty();
+        if is_done {
+            subject.adopt(&work.details, &adoption).await?;
+        }
+        Ok(Adopted { secret_id: id.to_owned(), is_done, adoption })
+    }
+}
+
+fn exit(adopted: &Adopted) -> Exit {
+    if adopted.adoption.findings.is_empty() { Exit::Done } else { Exit::Attention }
+}
+
+fn lines(adopted: &Adopted) -> String {
+    let Adopted { secret_id, is_done, adoption } = adopted;
+    let strategy = adoption.strategy.name();
+    let mut text = match (is_done, adoption.findings.is_empty()) {
+        (true, _) => format!(
+            "{secret_id}: adopted; rotate it with: secretcache rotate {secret_id} --strategy {strategy}\n"
+        ),
+        (false, true) => format!("{secret_id}: can be adopted, by {strategy}; nothing was changed\n"),
+        (false, false) => format!("{secret_id}: cannot be adopted yet; nothing was changed\n"),
+    };
+    text += &findings(&adoption.findings);
+    for deed in &adoption.deeds {
+        text += &format!("  {}: {}\n", if *is_done { "done" } else { "to do" }, deed.sentence());
+    }
+    for remark in &adoption.notes {
+        text += &format!("  note: {remark}\n");
+    }
+    text
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  secretcache adopt prod/checkout/db --dry-run
+  secretcache adopt --prefix prod/ --dry-run --json
+  secretcache adopt prod/checkout/db --strategy alternating-users --change-ownership";

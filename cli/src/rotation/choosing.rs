@@ -1,0 +1,181 @@
+//! What an operator may choose about a secret: options on the command line, or an entry of the file.
+
+use std::fs;
+
+use clap::{ArgAction, Args};
+use secretcache_rotation::{
+    Choice, Entry, PasswordPolicy, PasswordRules, Resource, Settings, StrategyName, Verification,
+};
+
+use crate::exit::Failure;
+
+/// How a secret is rotated.
+#[derive(Args, Clone, Debug, Default)]
+#[command(next_help_heading = "Rotation")]
+pub(crate) struct Choosing {
+    /// single-user, alternating-users, dual-password or api-key [default: as the rotation function's name tells]
+    #[arg(long, value_name = "STRATEGY", value_parser = strategy)]
+    pub(crate) strategy: Option<StrategyName>,
+
+    /// What the secret is for, if it has no "engine": postgres, mariadb, mysql, redis, ...
+    #[arg(long, value_name = "ENGINE", value_parser = engine)]
+    engine: Option<Resource>,
+
+    /// Secret with the administrator's credential [default: the one that "masterarn" names]
+    #[arg(long, value_name = "ID")]
+    master_secret: Option<String>,
+
+    /// The two users that take turns [default: that of AWSPREVIOUS, or the suffix _clone]
+    #[arg(long, value_name = "A,B", value_parser = users)]
+    users: Option<[String; 2]>,
+
+    /// Trust the certificate authorities in this PEM file, and no other [default: the system's]
+    #[arg(long, value_name = "FILE", conflicts_with = "no_tls")]
+    ca_file: Option<String>,
+
+    /// Do not encrypt: for servers on this very machine
+    #[arg(long)]
+    no_tls: bool,
+
+    /// Description of a provider of keys, in TOML
+    #[arg(long, value_name = "FILE")]
+    provider: Option<String>,
+
+    #[command(flatten)]
+    password: Password,
+}
+
+/// What generated passwords look like, by the names of the variables of AWS's templates.
+#[derive(Args, Clone, Debug, Default)]
+#[command(next_help_heading = "Passwords")]
+struct Password {
+    /// Characters in a password [default: 32]
+    #[arg(long, value_name = "N")]
+    password_length: Option<u32>,
+
+    /// Characters that must not occur [default: :/@"'\]
+    #[arg(long, value_name = "CHARACTERS", allow_hyphen_values = true)]
+    exclude_characters: Option<String>,
+
+    /// No digits
+    #[arg(long)]
+    exclude_numbers: bool,
+
+    /// No punctuation
+    #[arg(long)]
+    exclude_punctuation: bool,
+
+    /// No upper-case letters
+    #[arg(long)]
+    exclude_uppercase: bool,
+
+    /// No lower-case letters
+    #[arg(long)]
+    exclude_lowercase: bool,
+
+    /// Whether each class that is not excluded must occur [default: true]
+    #[arg(long, value_name = "true|false", action = ArgAction::Set)]
+    require_each_included_type: Option<bool>,
+}
+
+impl Choosing {
+    /// What the engine needs to know. `function` is the secret's rotation function.
+    pub(crate) fn choice(&self, function: Option<String>) -> Result<Choice, Failure> {
+        let mut choice = Choice::default();
+        choice.strategy = self.strategy;
+        choice.resource = self.engine;
+        choice.function = function;
+        choice.verification = match &self.ca_file {
+            Some(file) => Verification::Authorities(read(file)?),
+            None if self.no_tls => Verification::Off,
+            None => Verification::System,
+        };
+        choice.provider = self.provider.as_deref().map(read).transpose()?;
+        Ok(choice)
+    }
+
+    /// What the operator decided.
+    pub(crate) fn settings(&self) -> Result<Settings, Failure> {
+        let rules = self.password.rules();
+        let mut settings = Settings::default();
+        settings.password = PasswordPolicy::from_variables(|name| rules.variable(name))
+            .map_err(|error| Failure::usage(error.to_string()))?;
+        settings.master_secret.clone_from(&self.master_secret);
+        settings.users.clone_from(&self.users);
+        Ok(settings)
+    }
+
+    /// The options that an entry of the file stands for.
+    pub(crate) fn from_entry(entry: &Entry) -> Result<Self, Failure> {
+        let of = |problem: String| Failure::usage(format!("{}: {problem}", entry.id));
+        let PasswordRules {
+            length,
+            exclude_characters,
+            exclude_numbers,
+            exclude_punctuation,
+            exclude_uppercase,
+            exclude_lowercase,
+            require_each_included_type,
+            ..
+        } = entry.password.clone();
+        Ok(Self {
+            strategy: entry.strategy.as_deref().map(strategy).transpose().map_err(of)?,
+            engine: entry.engine.as_deref().map(engine).transpose().map_err(of)?,
+            master_secret: entry.master_secret.clone(),
+            users: entry.users.clone(),
+            ca_file: entry.ca_file.clone(),
+            no_tls: entry.tls == Some(false),
+            provider: entry.provider.clone(),
+            password: Password {
+                password_length: length,
+                exclude_characters,
+                exclude_numbers: exclude_numbers == Some(true),
+                exclude_punctuation: exclude_punctuation == Some(true),
+                exclude_uppercase: exclude_uppercase == Some(true),
+                exclude_lowercase: exclude_lowercase == Some(true),
+                require_each_included_type,
+            },
+        })
+    }
+}
+
+impl Password {
+    fn rules(&self) -> PasswordRules {
+        let mut rules = PasswordRules::default();
+        rules.length = self.password_length;
+        rules.exclude_characters.clone_from(&self.exclude_characters);
+        rules.exclude_numbers = Some(self.exclude_numbers);
+        rules.exclude_punctuation = Some(self.exclude_punctuation);
+        rules.exclude_uppercase = Some(self.exclude_uppercase);
+        rules.exclude_lowercase = Some(self.exclude_lowercase);
+        rules.require_each_included_type = self.require_each_included_type;
+        rules
+    }
+}
+
+fn read(file: &str) -> Result<String, Failure> {
+    fs::read_to_string(file).map_err(|error| Failure::usage(format!("{file} cannot be read: {error}")))
+}
+
+fn strategy(name: &str) -> Result<StrategyName, String> {
+    StrategyName::from_name(name).ok_or_else(|| {
+        let names = StrategyName::ALL.map(StrategyName::name).join(", ");
+        format!("{name:?} is no strategy; it may be one of {names}")
+    })
+}
+
+fn engine(name: &str) -> Result<Resource, String> {
+    Resource::from_engine(name).ok_or_else(|| {
+        let names = Resource::engines().collect::<Vec<_>>().join(", ");
+        format!("{name:?} is no engine; it may be one of {names}")
+    })
+}
+
+fn users(text: &str) -> Result<[String; 2], String> {
+    match text.split(',').map(str::trim).collect::<Vec<_>>()[..] {
+        [one, other] if !one.is_empty() && !other.is_empty() && one != other => {
+            Ok([one.to_owned(), other.to_owned()])
+        }
+        _ => Err("two different user names are wanted, such as app,app_clone".to_owned()),
+    }
+}

@@ -1,0 +1,109 @@
+//! `secretcache recover`: the way back when labels and resource have parted.
+
+use clap::Args;
+use secretcache_rotation::{Cure, Login, Recovery, Way};
+use serde::Serialize;
+
+use super::choosing::Choosing;
+use super::report::{Steps, note, print};
+use super::work::{For, Work, connect};
+use crate::exit::{EXIT_STATUSES, Exit, Failure};
+use crate::service::Service;
+
+/// Find the version that still logs in, and bring labels and resource back in line
+///
+/// A rotation that was cut off, cancelled or "mended" by taking AWSPENDING away can leave the resource with a password
+/// that no label names. Its version is still there. Labelled versions are tried first, then others, newest first.
+#[derive(Args)]
+#[command(after_help = format!("{EXAMPLES}\n\n{EXIT_STATUSES}"))]
+pub(crate) struct Recover {
+    /// The secret's name or ARN
+    #[arg(value_name = "ID")]
+    secret_id: String,
+
+    /// Change nothing: tell which version logs in and what would be done
+    #[arg(long)]
+    dry_run: bool,
+
+    /// Leave the labels as they are, and give the resource the AWSCURRENT password instead
+    #[arg(long)]
+    keep_current: bool,
+
+    /// If no version logs in, let the administrator give the resource the AWSCURRENT password
+    #[arg(long)]
+    administrator: bool,
+
+    /// How many versions without a label are tried; each is a refused login
+    #[arg(long, value_name = "N", default_value_t = 3)]
+    attempts: usize,
+
+    /// Print the result as JSON
+    #[arg(long)]
+    json: bool,
+
+    #[command(flatten)]
+    choosing: Choosing,
+
+    #[command(flatten)]
+    service: Service,
+}
+
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct Recovered {
+    secret_id: String,
+    is_done: bool,
+    #[serde(flatten)]
+    recovery: Recovery,
+}
+
+impl Recover {
+    pub(crate) async fn run(&self) -> Result<Exit, Failure> {
+        let store = connect(&self.service).await?;
+        let id = self.secret_id.as_str();
+        let mut work = Work::prepare(&store, id, &self.choosing, For::Mending).await?;
+        work.settings.recovery_attempts = self.attempts;
+        work.warnings.iter().for_each(|warning| note(&format!("{id}: {warning}")));
+        let way = match () {
+            () if self.administrator => Way::Administrator,
+            () if self.keep_current => Way::ResourceFollows,
+            () => Way::LabelsFollow,
+        };
+        let recovery = work.subject().search(way).await?;
+        let can = recovery.cure != Cure::NoWay;
+        let is_done = can && !self.dry_run;
+        if is_done {
+            note(&format!("{id}: {}", recovery.sentence));
+            work.subject().carry_out(&recovery, &Steps { id }).await?;
+        }
+        let needed = recovery.cure != Cure::None;
+        let mut text = format!("{id}: {}\n", recovery.sentence);
+        for version in &recovery.versions {
+            let labels = if version.stages.is_empty() { "-".to_owned() } else { version.stages.join(" ") };
+            let login = match &version.login {
+                Login::Accepted => "logs in",
+                Login::Refused => "refused",
+                Login::NotTried => "not tried: another user or resource, or a password tried before",
+                Login::NoValue => "has no value",
+                _ => "is no credential",
+            };
+            text += &format!("  {:<24} {}  {login}\n", labels, version.version_id);
+        }
+        if is_done && needed {
+            text += "Done: AWSCURRENT logs in.\n";
+        }
+        print(self.json, &Recovered { secret_id: id.to_owned(), is_done, recovery }, &text)?;
+        Ok(match (needed, is_done) {
+            (false, _) | (true, true) => Exit::Done,
+            (true, false) if can => Exit::Attention,
+            (true, false) => Exit::Failed,
+        })
+    }
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  secretcache recover prod/checkout/db --dry-run
+  secretcache recover prod/checkout/db
+  secretcache recover prod/checkout/db --keep-current
+  secretcache recover prod/checkout/db --administrator --master-secret prod/checkout/admin";

@@ -1,0 +1,70 @@
+//! `secretcache revoke-previous`: after a leak.
+
+use clap::Args;
+use secretcache_rotation::{Ended, Revocation};
+use serde::Serialize;
+
+use super::choosing::Choosing;
+use super::report::print;
+use super::work::{For, Work, connect};
+use crate::exit::{EXIT_STATUSES, Exit, Failure};
+use crate::service::Service;
+
+/// End the former credential at once, and prove that it is refused
+///
+/// After a leak: rotate the secret, then run this. Of two alternating users, the one not in use gets a password that
+/// nobody knows, until its turn comes. Sessions that are open already stay open; end them at the resource.
+#[derive(Args)]
+#[command(after_help = format!("{EXAMPLES}\n\n{EXIT_STATUSES}"))]
+pub(crate) struct RevokePrevious {
+    /// The secret's name or ARN
+    #[arg(value_name = "ID")]
+    secret_id: String,
+
+    /// Print the result as JSON
+    #[arg(long)]
+    json: bool,
+
+    #[command(flatten)]
+    choosing: Choosing,
+
+    #[command(flatten)]
+    service: Service,
+}
+
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct Revoked {
+    secret_id: String,
+    is_refused: bool,
+    #[serde(flatten)]
+    revocation: Revocation,
+}
+
+impl RevokePrevious {
+    pub(crate) async fn run(&self) -> Result<Exit, Failure> {
+        let store = connect(&self.service).await?;
+        let work = Work::prepare(&store, &self.secret_id, &self.choosing, For::Mending).await?;
+        let revocation = work.subject().revoke_previous().await?;
+        let whose = revocation.holder.as_deref().unwrap_or("the former credential");
+        let how = match revocation.ended {
+            Ended::Before => "had ended before",
+            Ended::OnlyCurrentPassword => "has only the AWSCURRENT password now",
+            Ended::UnknownPassword => "has a password that nobody knows, until the next rotation",
+            Ended::KeyRevoked => "was revoked",
+            _ => "has ended",
+        };
+        let text = format!(
+            "{}: {whose} {how}; the resource refuses AWSPREVIOUS (version {}) and accepts AWSCURRENT",
+            self.secret_id, revocation.version_id
+        );
+        let result = Revoked { secret_id: self.secret_id.clone(), is_refused: true, revocation };
+        print(self.json, &result, &text)?;
+        Ok(Exit::Done)
+    }
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  secretcache revoke-previous prod/checkout/db
+  secretcache rotate prod/checkout/db --strategy dual-password && secretcache revoke-previous prod/checkout/db";

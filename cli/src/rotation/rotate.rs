@@ -1,0 +1,189 @@
+//! `secretcache rotate`: one rotation, or those that are due.
+
+use clap::{Args, ValueEnum};
+use secretcache_rotation::{AwsStore, Clients, Forecast, Rotation};
+use serde::Serialize;
+
+use super::choosing::Choosing;
+use super::due::Due;
+use super::report::{Steps, findings, note, print};
+use super::work::{For, Work, connect};
+use crate::exit::{EXIT_STATUSES, Exit, Failure};
+use crate::service::Service;
+
+/// Rotate a secret, or every listed secret that is due
+///
+/// The four steps of a rotation are run here, without a rotation function. Killed at any moment, it goes on where it was
+/// when run again; two that run at once work on one rotation together.
+#[derive(Args)]
+#[command(after_help = format!("{EXAMPLES}\n\n{EXIT_STATUSES}"))]
+pub(crate) struct Rotate {
+    /// The secret's name or ARN
+    #[arg(value_name = "ID", required_unless_present = "config")]
+    secret_id: Option<String>,
+
+    /// Change nothing: tell what would happen, what stands in the way, and which strategy fits
+    #[arg(long)]
+    dry_run: bool,
+
+    /// How clients connect, for the recommendation of --dry-run
+    #[arg(long, value_name = "HOW", requires = "dry_run")]
+    clients: Option<HowClients>,
+
+    /// Go on with a rotation that stopped half-way, and begin none
+    #[arg(long, conflicts_with_all = ["revert", "dry_run"])]
+    resume: bool,
+
+    /// Give up the rotation under way: AWSCURRENT works again, AWSPENDING is taken away
+    #[arg(long, conflicts_with = "dry_run")]
+    revert: bool,
+
+    /// Print the result as JSON
+    #[arg(long)]
+    json: bool,
+
+    #[command(flatten)]
+    due: Due,
+
+    #[command(flatten)]
+    choosing: Choosing,
+
+    #[command(flatten)]
+    service: Service,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum HowClients {
+    /// They read the secret again when a login is refused
+    Retrying,
+    /// They keep a pool, whose new connections use a password read earlier
+    Pooled,
+    /// They or a proxy know the user's name by themselves
+    FixedUser,
+}
+
+impl Rotate {
+    pub(crate) async fn run(&self) -> Result<Exit, Failure> {
+        let Some(id) = self.secret_id.as_deref() else {
+            return self.due.run(&self.service, self.dry_run, self.json).await;
+        };
+        let store = connect(&self.service).await?;
+        if self.dry_run {
+            return self.look_ahead(&store, id).await;
+        }
+        let work = Work::prepare(&store, id, &self.choosing, For::Rotation).await;
+        let work = match work {
+            // What is under way can be given up or finished by any strategy that fits the versions.
+            Err(_) if (self.resume || self.revert) && self.choosing.strategy.is_none() => {
+                Work::prepare(&store, id, &self.choosing, For::Mending).await?
+            }
+            work => work?,
+        };
+        work.warnings.iter().for_each(|warning| note(&format!("{id}: {warning}")));
+        let strategy = work.rotator.strategy();
+        let runner = work.runner(strategy.as_ref());
+        let watch = Steps { id };
+        let (outcome, rotation) = if self.revert {
+            ("reverted", runner.revert(id).await?)
+        } else if self.resume {
+            ("rotated", runner.resume(id, &watch).await?)
+        } else {
+            ("rotated", Some(runner.rotate_observed(id, &watch).await?))
+        };
+        let done = Rotated::new(&work, outcome, rotation);
+        print(self.json, &done, &done.sentence())?;
+        Ok(Exit::Done)
+    }
+
+    async fn look_ahead(&self, store: &AwsStore, id: &str) -> Result<Exit, Failure> {
+        let work = Work::prepare(store, id, &self.choosing, For::Mending).await?;
+        work.warnings.iter().for_each(|warning| note(&format!("{id}: {warning}")));
+        let by_function = work.details.function.as_deref().and_then(secretcache_rotation::from_function);
+        let chosen = self.choosing.strategy.or(by_function.map(|(_, strategy)| strategy));
+        let clients = self.clients.map(|clients| match clients {
+            HowClients::Retrying => Clients::Retrying,
+            HowClients::Pooled => Clients::Pooled,
+            HowClients::FixedUser => Clients::FixedUser,
+        });
+        let forecast = work.subject().forecast(chosen, clients).await?;
+        print(self.json, &forecast, &lines(id, &forecast))?;
+        Ok(if forecast.findings.is_empty() { Exit::Done } else { Exit::Attention })
+    }
+}
+
+/// A rotation that came to its end.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "PascalCase")]
+pub(super) struct Rotated {
+    pub(super) secret_id: String,
+    #[serde(rename = "ARN")]
+    arn: String,
+    outcome: &'static str,
+    strategy: &'static str,
+    version_id: Option<String>,
+    previous_version_id: Option<String>,
+    is_resumed: bool,
+    warnings: Vec<String>,
+}
+
+impl Rotated {
+    pub(super) fn new(work: &Work, outcome: &'static str, rotation: Option<Rotation>) -> Self {
+        let outcome = if rotation.is_some() { outcome } else { "nothing to do" };
+        Self {
+            secret_id: work.id.clone(),
+            arn: work.details.state.arn.clone(),
+            outcome,
+            strategy: work.rotator.strategy_name().name(),
+            is_resumed: rotation.as_ref().is_some_and(|rotation| rotation.is_resumed),
+            version_id: rotation.as_ref().map(|rotation| rotation.token.clone()),
+            previous_version_id: rotation.map(|rotation| rotation.current),
+            warnings: work.warnings.clone(),
+        }
+    }
+
+    pub(super) fn sentence(&self) -> String {
+        let Self { secret_id, outcome, strategy, .. } = self;
+        match (&self.version_id, &self.previous_version_id) {
+            (Some(new), Some(old)) if *outcome == "reverted" => {
+                format!("{secret_id}: reverted; version {new} was given up, and AWSCURRENT is still {old}")
+            }
+            (Some(new), Some(old)) => {
+                format!(
+                    "{secret_id}: rotated by {strategy}; AWSCURRENT is version {new}, AWSPREVIOUS is {old}"
+                )
+            }
+            _ => format!("{secret_id}: no rotation is under way; nothing to do"),
+        }
+    }
+}
+
+fn lines(id: &str, forecast: &Forecast) -> String {
+    let strategy = forecast.strategy.name();
+    let server = if forecast.server.is_empty() { "its resource" } else { &forecast.server };
+    let mut text = format!("{id}: nothing was changed. By {strategy} at {server}, a rotation would\n");
+    for step in &forecast.steps {
+        text += &format!("  {:<13} {}\n", step.step, step.what);
+    }
+    if forecast.findings.is_empty() {
+        text += "Nothing stands in the way.\n";
+    } else {
+        text += "In the way:\n";
+        text += &findings(&forecast.findings);
+    }
+    for warning in &forecast.warnings {
+        text += &format!("Note: {warning}\n");
+    }
+    let recommendation = &forecast.recommendation;
+    let verb = if recommendation.strategy == forecast.strategy { "fits" } else { "would fit better" };
+    text += &format!("{} {verb}: {}\n", recommendation.strategy.name(), recommendation.reason);
+    text
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  secretcache rotate prod/checkout/db --dry-run
+  secretcache rotate prod/checkout/db --strategy single-user
+  secretcache rotate prod/checkout/db --strategy alternating-users --master-secret prod/checkout/admin
+  secretcache rotate prod/mail/key --strategy api-key --provider mail.toml
+  secretcache rotate prod/checkout/db --strategy single-user --resume
+  secretcache rotate --config secrets.toml --due --concurrency 4 --stop-after 3";

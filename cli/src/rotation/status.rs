@@ -1,0 +1,198 @@
+//! `secretcache status`: how secrets stand.
+
+use std::time::Duration;
+
+use clap::Args;
+use jiff::Timestamp;
+use secretcache_rotation::{AwsStore, Health, Inspection, Login, Outcome, SecretStore};
+use serde::Serialize;
+
+use super::choosing::Choosing;
+use super::report::{note, print};
+use super::work::{For, Work, connect};
+use crate::exit::{EXIT_STATUSES, Exit, Failure};
+use crate::service::Service;
+
+/// Tell how a secret stands: labels, versions, what each logs in as, rotations, and what is wrong
+///
+/// Each labelled version is tried at the resource once; of a version whose password has ended, that is a refused
+/// login. --no-login looks at the labels alone.
+#[derive(Args)]
+#[command(after_help = format!("{EXAMPLES}\n\n{EXIT_STATUSES}"))]
+pub(crate) struct Status {
+    /// The secret's name or ARN
+    #[arg(value_name = "ID", required_unless_present = "prefix", conflicts_with = "prefix")]
+    secret_id: Option<String>,
+
+    /// Every secret whose name begins so
+    #[arg(long, value_name = "P", conflicts_with_all = ["wait", "version_id"])]
+    prefix: Option<String>,
+
+    /// Do not log in
+    #[arg(long)]
+    no_login: bool,
+
+    /// Wait for the end of the rotation under way; end with 0 if it succeeded, 1 if it failed, 3 if it is still pending
+    #[arg(long)]
+    wait: bool,
+
+    /// The version waited for, as `aws secretsmanager rotate-secret` tells it [default: the one labelled AWSPENDING]
+    #[arg(long, value_name = "ID", requires = "wait")]
+    version_id: Option<String>,
+
+    /// Seconds to wait at most
+    #[arg(long, value_name = "SECONDS", default_value_t = 300, requires = "wait")]
+    timeout: u64,
+
+    /// Print the result as JSON
+    #[arg(long)]
+    json: bool,
+
+    #[command(flatten)]
+    choosing: Choosing,
+
+    #[command(flatten)]
+    service: Service,
+}
+
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct Standing {
+    #[serde(flatten)]
+    inspection: Inspection,
+    /// How the rotation ended that was waited for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    outcome: Option<Outcome>,
+}
+
+impl Status {
+    pub(crate) async fn run(&self) -> Result<Exit, Failure> {
+        let store = connect(&self.service).await?;
+        if let Some(prefix) = &self.prefix {
+            return self.many(&store, prefix).await;
+        }
+        let id = self.secret_id.as_deref().unwrap_or_default();
+        let outcome = if self.wait { self.wait_for(&store, id).await? } else { None };
+        let inspection = self.inspect(&store, id).await?;
+        let exit = match outcome {
+            Some(Outcome::Succeeded) => Exit::Done,
+            Some(Outcome::Failed) => Exit::Failed,
+            Some(Outcome::Pending) => Exit::NotYet,
+            None => exit(&inspection),
+        };
+        let mut text = lines(&inspection);
+        if let Some(outcome) = outcome {
+            text += match outcome {
+                Outcome::Succeeded => "The rotation succeeded.\n",
+                Outcome::Failed => {
+                    "The rotation failed: its version lost AWSPENDING without becoming current.\n"
+                }
+                Outcome::Pending => "The rotation is still pending.\n",
+            };
+        }
+        print(self.json, &Standing { inspection, outcome }, &text)?;
+        Ok(exit)
+    }
+
+    async fn many(&self, store: &AwsStore, prefix: &str) -> Result<Exit, Failure> {
+        let (mut all, mut text, mut worst) = (Vec::new(), String::new(), Exit::Done);
+        for name in store.names(prefix).await? {
+            match self.inspect(store, &name).await {
+                Ok(inspection) => {
+                    worst = worst.worse(exit(&inspection));
+                    text += &lines(&inspection);
+                    all.push(Standing { inspection, outcome: None });
+                }
+                Err(failure) => {
+                    worst = worst.worse(Exit::Partly);
+                    note(&format!("{name}: {failure}"));
+                }
+            }
+        }
+        if all.is_empty() && worst == Exit::Done {
+            note(&format!("no secret's name begins with {prefix:?}"));
+        }
+        print(self.json, &all, &text)?;
+        Ok(worst)
+    }
+
+    async fn inspect(&self, store: &AwsStore, id: &str) -> Result<Inspection, Failure> {
+        let work = Work::prepare(store, id, &self.choosing, For::Mending).await?;
+        Ok(work.subject().inspect(&work.details, !self.no_login, Timestamp::now()).await?)
+    }
+
+    /// `None` if no rotation is under way.
+    async fn wait_for(&self, store: &AwsStore, id: &str) -> Result<Option<Outcome>, Failure> {
+        let mut watched = self.version_id.clone();
+        if watched.is_none() {
+            watched = store.details(id).await?.under_way().map(|version| version.id.clone());
+        }
+        let Some(watched) = watched else {
+            note(&format!("{id}: no rotation is under way"));
+            return Ok(None);
+        };
+        let deadline = tokio::time::Instant::now() + Duration::from_secs(self.timeout);
+        loop {
+            let outcome = Outcome::of(&watched, &store.describe(id).await?);
+            let now = tokio::time::Instant::now();
+            if outcome != Outcome::Pending || now >= deadline {
+                return Ok(Some(outcome));
+            }
+            tokio::time::sleep(POLL.min(deadline - now)).await;
+        }
+    }
+}
+
+/// Rotations take seconds, and describing a secret is free.
+const POLL: Duration = Duration::from_millis(500);
+
+fn exit(inspection: &Inspection) -> Exit {
+    match inspection.verdict.health {
+        Health::Good => Exit::Done,
+        Health::Rotating => Exit::NotYet,
+        Health::Ailing | Health::Broken => Exit::Attention,
+        Health::Unknown => {
+            let nobody_tried = inspection.versions.iter().all(|version| version.login == Login::NotTried);
+            if nobody_tried { Exit::Done } else { Exit::Failed }
+        }
+    }
+}
+
+fn lines(inspection: &Inspection) -> String {
+    let Inspection { name, verdict, .. } = inspection;
+    let mut text = format!("{name}: {}\n", verdict.sentence);
+    if let Some(remedy) = &verdict.remedy {
+        text += &format!("  run: {remedy}\n");
+    }
+    for version in &inspection.versions {
+        let holder = version.holder.as_deref().unwrap_or("-");
+        let login = match &version.login {
+            Login::Accepted => format!("logs in as {holder}"),
+            Login::Refused => format!("refused as {holder}"),
+            Login::NotTried => format!("of {holder}, not tried"),
+            Login::NoValue => "has no value yet".to_owned(),
+            Login::Unusable(reason) | Login::Unreachable(reason) => reason.clone(),
+            _ => String::new(),
+        };
+        text += &format!("  {:<24} {}  {login}\n", version.stages.join(" "), version.version_id);
+    }
+    let schedule = inspection.schedule.as_deref().unwrap_or("no schedule");
+    let rotation = if inspection.rotation_enabled { "on" } else { "off" };
+    let or_never = |time: &Option<String>| time.clone().unwrap_or_else(|| "never".to_owned());
+    text += &format!(
+        "  rotation {rotation} at the service, {schedule}; last {}",
+        or_never(&inspection.last_rotated)
+    );
+    if let Some(next) = &inspection.next_rotation {
+        text += &format!(", next by {next}");
+    }
+    text + "\n"
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  secretcache status prod/checkout/db
+  secretcache status --prefix prod/ --no-login
+  secretcache status prod/checkout/db --wait --timeout 120
+  aws secretsmanager rotate-secret --secret-id prod/checkout/db --query VersionId --output text |
+    xargs -I{} secretcache status prod/checkout/db --wait --version-id {}";

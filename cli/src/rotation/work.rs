@@ -1,0 +1,132 @@
+//! A secret and everything that is needed to work on it.
+
+use secretcache::{AWSCURRENT, AWSPENDING, AWSPREVIOUS, Selector};
+use secretcache_rotation::{
+    AwsStore, Details, Document, Error, ErrorKind, RealPause, Rotator, Runner, SecretStore, Settings,
+    StrategyName, Subject,
+};
+
+use super::choosing::Choosing;
+use crate::exit::Failure;
+use crate::service::Service;
+
+/// A secret, its strategy on its resource, and what was decided about it.
+#[derive(Debug)]
+pub(crate) struct Work {
+    pub(crate) store: AwsStore,
+    pub(crate) id: String,
+    pub(crate) details: Details,
+    pub(crate) settings: Settings,
+    pub(crate) rotator: Rotator,
+    pub(crate) warnings: Vec<String>,
+}
+
+/// What is to be done with it.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum For {
+    /// Rotating it: the current value must be a credential, and the strategy be chosen.
+    Rotation,
+    /// Looking at it or mending it: any version may tell what it is for, and the strategy be guessed.
+    Mending,
+}
+
+impl Work {
+    pub(crate) async fn prepare(
+        store: &AwsStore,
+        id: &str,
+        choosing: &Choosing,
+        purpose: For,
+    ) -> Result<Self, Failure> {
+        let settings = choosing.settings()?;
+        let details = store.details(id).await?;
+        if let Some(deleted) = details.deleted.filter(|_| purpose == For::Rotation) {
+            let text = format!("the secret was deleted on {deleted}; restore it before it is rotated");
+            return Err(Error::new(ErrorKind::NotStaged, text).into());
+        }
+        let mut choice = choosing.choice(details.function.clone())?;
+        if choice.provider.is_some() && choice.strategy.is_some_and(|name| name != StrategyName::ApiKey) {
+            return Err(Failure::usage("a provider of keys goes with --strategy api-key"));
+        }
+        let current = read(store, id, AWSCURRENT).await;
+        let document = match (purpose, current) {
+            (For::Rotation, Ok(None)) => {
+                let text = "the secret has no AWSCURRENT version; store a first value before rotating it";
+                return Err(Error::new(ErrorKind::NotStaged, text).into());
+            }
+            (For::Rotation, current) => current?.unwrap_or(empty()?),
+            (For::Mending, Ok(Some(current))) => {
+                let previous = read(store, id, AWSPREVIOUS).await.ok().flatten();
+                choice.strategy = Some(choice.strategy_or_guess(&current, previous.as_ref()));
+                current
+            }
+            (For::Mending, Err(error)) if error.kind() != ErrorKind::Misconfigured => {
+                return Err(error.into());
+            }
+            (For::Mending, _) => {
+                let other = any_value(store, id).await?.unwrap_or(empty()?);
+                choice.strategy = Some(choice.strategy_or_guess(&other, None));
+                other
+            }
+        };
+        let (rotator, mut warnings) = Rotator::new(&document, &choice)?;
+        if let (Some(true), Some(function)) = (details.state.rotation_enabled, &details.function) {
+            let name = function.rsplit(':').next().unwrap_or(function);
+            warnings.push(format!(
+                "rotation is on at the service as well, by {name}; turn it off there if this command is to rotate the secret"
+            ));
+        }
+        Ok(Self { store: store.clone(), id: id.to_owned(), details, settings, rotator, warnings })
+    }
+
+    pub(crate) fn subject(&self) -> Subject<'_> {
+        Subject {
+            store: &self.store,
+            pause: &RealPause,
+            settings: &self.settings,
+            secret_id: &self.id,
+            strategy: self.rotator.strategy_name(),
+            side: self.rotator.side(),
+        }
+    }
+
+    /// Hands a runner to `run`.
+    pub(crate) fn runner<'a>(&'a self, strategy: &'a dyn secretcache_rotation::Strategy) -> Runner<'a> {
+        Runner {
+            store: &self.store,
+            strategy,
+            pause: &RealPause,
+            settings: &self.settings,
+            attempts: ATTEMPTS,
+        }
+    }
+}
+
+/// How often a rotation that failed for a passing reason is run in all.
+const ATTEMPTS: u32 = 3;
+
+pub(crate) async fn connect(service: &Service) -> Result<AwsStore, Failure> {
+    Ok(AwsStore::connect(&service.options()).await?)
+}
+
+async fn read(store: &AwsStore, id: &str, stage: &str) -> Result<Option<Document>, Error> {
+    Ok(store.get(id, Selector::stage(stage)).await?.map(|version| version.document))
+}
+
+/// A value that can be read, where the current one cannot.
+async fn any_value(store: &AwsStore, id: &str) -> Result<Option<Document>, Error> {
+    for stage in [AWSPREVIOUS, AWSPENDING] {
+        if let Ok(Some(document)) = read(store, id, stage).await {
+            return Ok(Some(document));
+        }
+    }
+    for version in store.list_versions(id).await?.into_iter().take(10) {
+        if let Ok(Some(version)) = store.get(id, Selector::version_id(&version.id)).await {
+            return Ok(Some(version.document));
+        }
+    }
+    Ok(None)
+}
+
+fn empty() -> Result<Document, Error> {
+    Document::parse("{}")
+}

@@ -1,0 +1,282 @@
+//! Taking over secrets that AWS's own functions have rotated so far.
+
+use secretcache::AWSPREVIOUS;
+use serde::Serialize;
+
+use crate::advice::by_name;
+use crate::details::Details;
+use crate::diagnosis::{Finding, Need};
+use crate::document::Document;
+use crate::error::Error;
+use crate::resource::{Resource, StrategyName, from_function};
+use crate::strategy::alternating_users::{mark, other_user};
+use crate::subject::{Content, Side, Subject};
+use crate::target::{Accounts, Probe, Standing};
+
+/// What it takes to go on with a secret.
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "PascalCase")]
+#[non_exhaustive]
+pub struct Adoption {
+    /// How the secret is to rotate from now on.
+    #[serde(serialize_with = "by_name")]
+    pub strategy: StrategyName,
+    /// The function that has rotated it, if rotation is on at the service.
+    pub function: Option<String>,
+    /// The user in use.
+    pub user: Option<String>,
+    /// The user whose turn it is next, of two.
+    pub other_user: Option<String>,
+    /// What stands in the way, with the statements that mend it.
+    pub findings: Vec<Finding>,
+    /// What should be known.
+    pub notes: Vec<String>,
+    /// What there is to do at the resource, in order.
+    pub deeds: Vec<Deed>,
+}
+
+/// One change at the resource.
+#[derive(Clone, Debug, Eq, PartialEq, Serialize)]
+#[non_exhaustive]
+pub enum Deed {
+    /// Mark a user as this secret's.
+    Mark(String),
+    /// Give the first user what only the second one owns, and let the second act as the first.
+    ChangeOwnership {
+        /// What changes hands.
+        objects: Vec<String>,
+    },
+}
+
+impl Deed {
+    /// In words.
+    pub fn sentence(&self) -> String {
+        match self {
+            Self::Mark(user) => format!("mark the user {user} as this secret's"),
+            Self::ChangeOwnership { objects } => {
+                let count = match objects.len() {
+                    0 => "nothing so far".to_owned(),
+                    1 => "one object".to_owned(),
+                    several => format!("{several} objects"),
+                };
+                let shown = objects.iter().take(5).cloned().collect::<Vec<_>>().join(", ");
+                let shown = if shown.is_empty() {
+                    shown
+                } else {
+                    format!(" ({shown}{})", if objects.len() > 5 { ", …" } else { "" })
+                };
+                format!("let what either user makes belong to both; {count} changes hands{shown}")
+            }
+        }
+    }
+}
+
+/// The fields without which a secret for a resource cannot be rotated.
+const REQUIRED: [&str; 3] = ["host", "username", "password"];
+
+impl Subject<'_> {
+    /// Looks at what a secret has and lacks. Changes nothing.
+    ///
+    /// # Errors
+    ///
+    /// Those of the store, and of a value that is no JSON object.
+    pub async fn look_at_adoption(
+        &self,
+        details: &Details,
+        changes_ownership: bool,
+    ) -> Result<Adoption, Error> {
+        let current = self.current().await?.document;
+        let mut adoption = Adoption {
+            strategy: self.strategy,
+            function: details.function.clone().filter(|_| details.state.rotation_enabled == Some(true)),
+            user: self.holder(&current),
+            other_user: None,
+            findings: Vec::new(),
+            notes: Vec::new(),
+            deeds: Vec::new(),
+        };
+        check_schema(&current, details, &mut adoption);
+        let Side::Target(target) = self.side else { return Ok(adoption) };
+        if !adoption.findings.is_empty() {
+            return Ok(adoption);
+        }
+        match target.probe(&current).await {
+            Ok(Probe::Accepted) => {}
+            Ok(Probe::Refused) => {
+                let problem =
+                    format!("the resource refuses AWSCURRENT; run: secretcache recover {}", details.name);
+                adoption.findings.push(Finding::new(problem));
+                return Ok(adoption);
+            }
+            Err(error) => {
+                adoption.findings.push(Finding::new(error.message()));
+                return Ok(adoption);
+            }
+        }
+        let outcome = match self.strategy {
+            StrategyName::AlternatingUsers => {
+                self.look_at_users(details, &current, changes_ownership, &mut adoption).await
+            }
+            _ => {
+                let keeps_former = self.strategy == StrategyName::DualPassword;
+                let admin = self.admin(&current).await?;
+                let login = admin.as_ref().unwrap_or(&current);
+                let need = Need { login, user: &current, other: None, keeps_former };
+                target.diagnose(need).await.map(|seen| adoption.findings.extend(seen.findings))
+            }
+        };
+        if let Err(error) = outcome {
+            adoption.findings.push(Finding::new(error.message()));
+        }
+        Ok(adoption)
+    }
+
+    /// Does what there is to do.
+    ///
+    /// # Errors
+    ///
+    /// Those of the store and the resource. What was done before stays; doing it again is harmless.
+    pub async fn adopt(&self, details: &Details, adoption: &Adoption) -> Result<(), Error> {
+        let (Side::Target(target), Some(other)) = (self.side, &adoption.other_user) else { return Ok(()) };
+        let current = self.current().await?.document;
+        let (Some(admin), Some(accounts)) = (self.admin(&current).await?, target.accounts()) else {
+            return Ok(());
+        };
+        let _guard = self.hold(target, &admin).await?;
+        let candidate = current.with("username", other)?;
+        for deed in &adoption.deeds {
+            match deed {
+                Deed::Mark(user) => {
+                    let user = current.with("username", user)?;
+                    accounts.mark(&admin, &user, &mark(&details.state.arn)).await?;
+                }
+                Deed::ChangeOwnership { .. } => accounts.unite(&admin, &current, &candidate).await?,
+            }
+        }
+        Ok(())
+    }
+
+    async fn look_at_users(
+        &self,
+        details: &Details,
+        current: &Document,
+        changes_ownership: bool,
+        adoption: &mut Adoption,
+    ) -> Result<(), Error> {
+        let target = self.target()?;
+        let (admin, accounts) = match (self.admin(current).await?, target.accounts()) {
+            (Some(admin), Some(accounts)) => (admin, accounts),
+            (_, None) => {
+                adoption.findings.push(Finding::new("users of this resource cannot alternate"));
+                return Ok(());
+            }
+            (None, _) => {
+                adoption.findings.push(Finding::new(
+                    "alternating users need an administrator: name its secret with --master-secret or in the field \"masterarn\"",
+                ));
+                return Ok(());
+            }
+        };
+        let mut previous = None;
+        if let Some(version) = details.state.labelled(AWSPREVIOUS)
+            && let Content::Value(version) = self.read(&version.id).await?
+        {
+            previous = Some(version.document);
+        }
+        let declared = self.settings.users.as_ref();
+        let name = other_user(declared, current, previous.as_ref())?;
+        let other = current.with("username", &name)?;
+        adoption.other_user = Some(name.to_string());
+        let need = Need { login: &admin, user: current, other: Some(&other), keeps_former: false };
+        adoption.findings.extend(target.diagnose(need).await?.findings);
+        if !adoption.findings.is_empty() {
+            return Ok(());
+        }
+        let is_known = declared.is_some()
+            || previous.and_then(|previous| previous.field("username")).is_some_and(|known| *known == *name);
+        let standing = accounts.standing(&admin, &other, &mark(&details.state.arn)).await?;
+        match standing {
+            Standing::Absent => {
+                adoption
+                    .notes
+                    .push(format!("the user {} does not exist; the first rotation makes it", *name));
+                return Ok(());
+            }
+            Standing::Foreign if !is_known => {
+                let used = current.username()?;
+                adoption.findings.push(Finding::new(format!(
+                    "the user {} exists, and nothing shows that it is this secret's; if it is, say so with --users {},{}",
+                    *name, *used, *name
+                )));
+                return Ok(());
+            }
+            Standing::Foreign => adoption.deeds.push(Deed::Mark(name.to_string())),
+            Standing::Ours => {}
+        }
+        ownership(accounts, &admin, [current, &other], changes_ownership, adoption).await
+    }
+}
+
+/// Objects that only one of the two users can use break the other after the next flip.
+async fn ownership(
+    accounts: &dyn Accounts,
+    admin: &Document,
+    [current, other]: [&Document; 2],
+    changes_ownership: bool,
+    adoption: &mut Adoption,
+) -> Result<(), Error> {
+    let objects = accounts.strays(admin, current, other).await?;
+    if changes_ownership {
+        adoption.deeds.push(Deed::ChangeOwnership { objects });
+    } else if !objects.is_empty() {
+        let shown = objects.iter().take(5).cloned().collect::<Vec<_>>().join(", ");
+        adoption.notes.push(format!(
+            "{} object(s) belong to one user alone, and the other cannot use them after the next rotation ({shown}); \
+             --change-ownership gives them to both",
+            objects.len()
+        ));
+    }
+    Ok(())
+}
+
+fn check_schema(current: &Document, details: &Details, adoption: &mut Adoption) {
+    if let Some(service) = &details.managed_by {
+        let problem = format!("the secret is managed by {service}, which rotates it itself; leave it there");
+        adoption.findings.push(Finding::new(problem));
+    }
+    if details.under_way().is_some() {
+        adoption
+            .findings
+            .push(Finding::new("a rotation is under way; let it end first, or resume or revert it"));
+    }
+    if let Some(function) = &adoption.function {
+        let name = function.rsplit(':').next().unwrap_or(function);
+        adoption.notes.push(format!(
+            "{name} rotates it as well as long as rotation is on; afterwards: aws secretsmanager cancel-rotate-secret --secret-id {}",
+            details.name
+        ));
+        if let Some((_, strategy)) = from_function(function)
+            && strategy != adoption.strategy
+        {
+            let (theirs, ours) = (strategy.name(), adoption.strategy.name());
+            adoption.notes.push(format!("{name} rotates by {theirs}; from now on it would be {ours}"));
+        }
+    }
+    if adoption.strategy == StrategyName::ApiKey {
+        return;
+    }
+    for field in REQUIRED.iter().filter(|field| current.field(field).is_none_or(|value| value.is_empty())) {
+        adoption.findings.push(Finding::new(format!("the secret has no {field:?}")));
+    }
+    match Resource::of(current, None, details.function.as_deref()) {
+        Ok((_, Some(guess))) => adoption.notes.push(guess),
+        Ok((_, None)) => {}
+        Err(error) => adoption.notes.push(error.message().to_owned()),
+    }
+    if current.field("ssl").is_none() {
+        adoption.notes.push(
+            "the secret has no \"ssl\": AWS's functions then go on without TLS where it fails, this one never does"
+                .to_owned(),
+        );
+    }
+}

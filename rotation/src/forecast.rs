@@ -1,0 +1,342 @@
+//! What a rotation would do, and what stands in its way: the dry run.
+
+use secretcache::{AWSCURRENT, AWSPREVIOUS};
+use serde::Serialize;
+
+use crate::advice::{Clients, Recommendation, Situation, by_name, recommend};
+use crate::diagnosis::{Diagnosis, Finding, Need};
+use crate::document::Document;
+use crate::error::{Error, ErrorKind};
+use crate::event::Step;
+use crate::resource::StrategyName;
+use crate::runner::{Rotation, Runner};
+use crate::store::{SecretState, Version};
+use crate::strategy::alternating_users::{mark, other_user};
+use crate::subject::{Content, Side, Subject};
+use crate::target::{Probe, Standing, Target};
+
+/// What a rotation would do.
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "PascalCase")]
+#[non_exhaustive]
+pub struct Forecast {
+    /// The strategy that the rest is about.
+    #[serde(serialize_with = "by_name")]
+    pub strategy: StrategyName,
+    /// What the server is, as far as it tells.
+    pub server: String,
+    /// The id of the version that is current now.
+    pub current_version_id: String,
+    /// The id of the version that would become current.
+    pub version_id: String,
+    /// Whether a rotation is under way that would be gone on with.
+    pub is_resumed: bool,
+    /// The user that the secret would name.
+    pub user: Option<String>,
+    /// What each step would do, in order.
+    pub steps: Vec<StepForecast>,
+    /// What stands in the way, with the statements that mend it.
+    pub findings: Vec<Finding>,
+    /// What is no obstacle but should be known.
+    pub warnings: Vec<String>,
+    /// The strategy that fits best.
+    pub recommendation: Recommendation,
+}
+
+/// What one step would do.
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "PascalCase")]
+pub struct StepForecast {
+    /// The step's name.
+    pub step: &'static str,
+    /// What it would do, in a sentence.
+    pub what: String,
+}
+
+/// Fewer random bits than this can be guessed by those who get at the hash.
+const FEWEST_BITS: f64 = 64.0;
+
+impl Subject<'_> {
+    /// Looks ahead. Nothing is changed, neither labels nor the resource. `strategy` is the one chosen; without it, the
+    /// recommended one is looked at.
+    ///
+    /// # Errors
+    ///
+    /// Those that leave nothing to look at: of the store, or a value that is no credential. Everything else is a
+    /// [`Finding`].
+    pub async fn forecast(
+        &self,
+        strategy: Option<StrategyName>,
+        clients: Option<Clients>,
+    ) -> Result<Forecast, Error> {
+        let state = self.store.describe(self.secret_id).await?;
+        let current = self.current().await?;
+        let mut look = Look { subject: *self, current: &current, state: &state, findings: Vec::new() };
+        let admin = look.administrator().await?;
+        let may_log_in = look.current_logs_in().await?;
+        let login = admin.as_ref().or(may_log_in.then_some(&current.document));
+        let mut situation = Situation {
+            is_key: matches!(self.side, Side::Provider(_)),
+            has_administrator: admin.is_some(),
+            clients,
+            ..Situation::default()
+        };
+        let mut server = String::new();
+        if let (Side::Target(target), Some(login)) = (self.side, login) {
+            let need = Need { login, user: &current.document, other: None, keeps_former: true };
+            let seen = look.diagnose(target, need).await?;
+            situation.has_accounts = target.accounts().is_some();
+            situation.dual_passwords = seen.dual_passwords;
+            situation.may_keep_former = seen.findings.is_empty();
+            server = seen.server;
+        }
+        let recommendation = recommend(situation);
+        let strategy = strategy.unwrap_or(recommendation.strategy);
+        look.subject.strategy = strategy;
+        if strategy == StrategyName::DualPassword && login.is_some() && !situation.dual_passwords {
+            look.findings.push(Finding::new(format!(
+                "{} knows one password per user; choose another strategy",
+                if server.is_empty() { "this resource" } else { &server }
+            )));
+        }
+        let user = look.next_user().await?;
+        if let (Side::Target(target), Some(login)) = (self.side, login) {
+            look.at_target(target, login, admin.as_ref(), user.as_deref()).await?;
+        }
+        let mut warnings = Vec::new();
+        look.password(&mut warnings).await?;
+        let rotation = look.rotation().await?;
+        let steps = steps(strategy, &rotation, &current.document, user.as_deref(), admin.as_ref());
+        Ok(Forecast {
+            strategy,
+            server,
+            current_version_id: rotation.current,
+            version_id: rotation.token,
+            is_resumed: rotation.is_resumed,
+            user,
+            steps,
+            findings: look.findings,
+            warnings,
+            recommendation,
+        })
+    }
+}
+
+/// A look ahead in progress.
+struct Look<'a> {
+    subject: Subject<'a>,
+    current: &'a Version,
+    state: &'a SecretState,
+    findings: Vec<Finding>,
+}
+
+impl Look<'_> {
+    /// The administrator's credential, if one is named and works.
+    async fn administrator(&mut self) -> Result<Option<Document>, Error> {
+        let Side::Target(target) = self.subject.side else { return Ok(None) };
+        let admin = match self.subject.admin(&self.current.document).await {
+            Ok(admin) => admin,
+            Err(error) if error.kind() == ErrorKind::Unavailable => return Err(error),
+            Err(error) => {
+                self.findings.push(Finding::new(format!("the administrator's secret: {}", error.message())));
+                None
+            }
+        };
+        let Some(admin) = admin else { return Ok(None) };
+        match target.probe(&admin).await {
+            Ok(Probe::Accepted) => return Ok(Some(admin)),
+            Ok(Probe::Refused) => {
+                self.findings.push(Finding::new("the resource refuses the administrator's credential"));
+            }
+            Err(error) => self.findings.push(Finding::new(error.message())),
+        }
+        Ok(None)
+    }
+
+    async fn current_logs_in(&mut self) -> Result<bool, Error> {
+        match self.subject.probe(&self.current.document).await {
+            Ok(Probe::Accepted) => return Ok(true),
+            Ok(Probe::Refused) => {
+                let problem = "the resource refuses AWSCURRENT; find the version that logs in with: secretcache recover";
+                self.findings.push(Finding::new(format!("{problem} {}", self.subject.secret_id)));
+            }
+            Err(error) => self.findings.push(Finding::new(error.message())),
+        }
+        Ok(false)
+    }
+
+    /// What the target finds; that it cannot say is a finding as well.
+    async fn diagnose(&mut self, target: &dyn Target, need: Need<'_>) -> Result<Diagnosis, Error> {
+        match target.diagnose(need).await {
+            Ok(diagnosis) => Ok(diagnosis),
+            Err(error) => {
+                self.findings.push(Finding::new(error.message()));
+                Ok(Diagnosis::default())
+            }
+        }
+    }
+
+    /// The user that the new version would name.
+    async fn next_user(&mut self) -> Result<Option<String>, Error> {
+        let current = &self.current.document;
+        if self.subject.strategy != StrategyName::AlternatingUsers {
+            return Ok(match self.subject.side {
+                Side::Target(_) => Some(current.username()?.to_string()),
+                Side::Provider(_) => None,
+            });
+        }
+        let previous = self.previous().await?;
+        match other_user(self.subject.settings.users.as_ref(), current, previous.as_ref()) {
+            Ok(user) => Ok(Some(user.to_string())),
+            Err(error) => {
+                self.findings.push(Finding::new(error.message()));
+                Ok(None)
+            }
+        }
+    }
+
+    async fn previous(&self) -> Result<Option<Document>, Error> {
+        let Some(previous) = self.state.labelled(AWSPREVIOUS) else { return Ok(None) };
+        Ok(match self.subject.read(&previous.id).await? {
+            Content::Value(version) => Some(version.document),
+            _ => None,
+        })
+    }
+
+    /// What the target has against the strategy.
+    async fn at_target(
+        &mut self,
+        target: &dyn Target,
+        login: &Document,
+        admin: Option<&Document>,
+        user: Option<&str>,
+    ) -> Result<(), Error> {
+        let current = &self.current.document;
+        let strategy = self.subject.strategy;
+        let keeps_former = strategy == StrategyName::DualPassword;
+        if strategy != StrategyName::AlternatingUsers {
+            let found =
+                self.diagnose(target, Need { login, user: current, other: None, keeps_former }).await?;
+            self.findings.extend(found.findings);
+            return Ok(());
+        }
+        let (Some(admin), Some(accounts), Some(user)) = (admin, target.accounts(), user) else {
+            self.findings.push(Finding::new(match target.accounts() {
+                None => "users of this resource cannot alternate; choose another strategy",
+                Some(_) => {
+                    "alternating users need an administrator: name its secret with --master-secret or in the field \"masterarn\""
+                }
+            }));
+            return Ok(());
+        };
+        let other = current.with("username", user)?;
+        let need = Need { login: admin, user: current, other: Some(&other), keeps_former };
+        let found = self.diagnose(target, need).await?;
+        // Who may not look users up cannot tell whose the other one is either.
+        let may_look = found.findings.is_empty();
+        self.findings.extend(found.findings);
+        if !may_look || self.subject.settings.users.is_some() {
+            return Ok(());
+        }
+        let is_foreign = match accounts.standing(admin, &other, &mark(&self.state.arn)).await {
+            Ok(standing) => standing == Standing::Foreign,
+            Err(error) => {
+                self.findings.push(Finding::new(error.message()));
+                return Ok(());
+            }
+        };
+        let previous = self.previous().await?;
+        let is_known =
+            previous.and_then(|previous| previous.field("username")).is_some_and(|name| *name == user);
+        if is_foreign && !is_known {
+            let current = current.username()?;
+            self.findings.push(Finding::new(format!(
+                "the user {user:?} exists and was not made for this secret; if it is the secret's, say so with --users {},{user}",
+                *current
+            )));
+        }
+        Ok(())
+    }
+
+    /// Whether passwords of the policy can be made, and are taken.
+    async fn password(&mut self, warnings: &mut Vec<String>) -> Result<(), Error> {
+        let Side::Target(target) = self.subject.side else { return Ok(()) };
+        let policy = &self.subject.settings.password;
+        let bits = policy.bits();
+        if bits < FEWEST_BITS {
+            warnings.push(format!(
+                "passwords of this policy have {bits:.0} random bits; {FEWEST_BITS:.0} or more are wanted: make them longer or exclude less"
+            ));
+        }
+        let made = async {
+            let password = self.subject.store.random_password(policy).await?;
+            policy.check(&password)?;
+            target.accepts(&self.current.document.with("password", &password)?)
+        };
+        match made.await {
+            Ok(()) => Ok(()),
+            Err(error) if error.kind() == ErrorKind::Unavailable => Err(error),
+            Err(error) => {
+                self.findings.push(Finding::new(error.message()));
+                Ok(())
+            }
+        }
+    }
+
+    async fn rotation(&self) -> Result<Rotation, Error> {
+        let strategy = self.subject.strategy_object();
+        let Subject { store, pause, settings, .. } = self.subject;
+        let runner = Runner { store, strategy: strategy.as_ref(), pause, settings, attempts: 1 };
+        runner.find(self.subject.secret_id).await
+    }
+}
+
+fn steps(
+    strategy: StrategyName,
+    rotation: &Rotation,
+    current: &Document,
+    user: Option<&str>,
+    admin: Option<&Document>,
+) -> Vec<StepForecast> {
+    let name = |document: &Document| {
+        document.field("username").map_or_else(|| "the user".to_owned(), |name| name.to_string())
+    };
+    let by = admin.map_or_else(|| name(current), name);
+    let user = user.unwrap_or("the other user");
+    let host = current.field("host").map_or_else(|| "the resource".to_owned(), |host| host.to_string());
+    let token = &rotation.token;
+    let create = match (rotation.is_resumed, strategy) {
+        (true, _) => format!("go on with version {token}, which is AWSPENDING"),
+        (false, StrategyName::ApiKey) => format!(
+            "revoke the keys that no version in use holds, let the provider make a key, and store it as version {token} (AWSPENDING)"
+        ),
+        (false, _) => format!("store a new password for {user} as version {token} (AWSPENDING)"),
+    };
+    let set = match strategy {
+        StrategyName::SingleUser => {
+            format!(
+                "change the password of {user} at {host}, as {by}; from here to finishSecret only AWSPENDING logs in"
+            )
+        }
+        StrategyName::AlternatingUsers => format!(
+            "as {by} at {host}, make {user} if it is missing, give it what {} may do, and then the password",
+            name(current)
+        ),
+        StrategyName::DualPassword => {
+            format!(
+                "as {by} at {host}, give {user} the new password beside the current one; an older one ends"
+            )
+        }
+        StrategyName::ApiKey => "nothing: the key works from the moment it is made".to_owned(),
+    };
+    let test = match strategy {
+        StrategyName::AlternatingUsers => {
+            format!("log in as {user}, and compare what it may do with {}", name(current))
+        }
+        StrategyName::ApiKey => "use the new key for something harmless".to_owned(),
+        _ => format!("log in as {user} with the new password"),
+    };
+    let finish = format!("move {AWSCURRENT} from version {} to {token}", rotation.current);
+    let whats = [create, set, test, finish];
+    Step::ALL.iter().zip(whats).map(|(step, what)| StepForecast { step: step.name(), what }).collect()
+}
