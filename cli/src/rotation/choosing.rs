@@ -79,12 +79,11 @@ struct Password {
 }
 
 impl Choosing {
-    /// What the engine needs to know. `function` is the secret's rotation function.
-    pub(crate) fn choice(&self, function: Option<String>) -> Result<Choice, Failure> {
+    /// What the engine needs to know beside the secret.
+    pub(crate) fn choice(&self) -> Result<Choice, Failure> {
         let mut choice = Choice::default();
         choice.strategy = self.strategy;
         choice.resource = self.engine;
-        choice.function = function;
         choice.verification = match &self.ca_file {
             Some(file) => Verification::Authorities(read(file)?),
             None if self.no_tls => Verification::Off,

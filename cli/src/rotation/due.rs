@@ -34,15 +34,15 @@ pub(crate) struct Due {
     config: Option<PathBuf>,
 
     /// Rotate every listed secret whose schedule has come, and go on with rotations that stopped half-way
-    #[arg(long, requires = "config")]
+    #[arg(long, requires = "config", conflicts_with = "secret_id")]
     due: bool,
 
     /// How many secrets at a time [default: what the file says, or 1]
-    #[arg(long, value_name = "N", requires = "config", value_parser = clap::value_parser!(u16).range(1..))]
+    #[arg(long, value_name = "N", requires = "config", conflicts_with = "secret_id", value_parser = clap::value_parser!(u16).range(1..))]
     concurrency: Option<u16>,
 
     /// Begin no further secret after this many failures [default: what the file says, or never]
-    #[arg(long, value_name = "N", requires = "config", value_parser = clap::value_parser!(u16).range(1..))]
+    #[arg(long, value_name = "N", requires = "config", conflicts_with = "secret_id", value_parser = clap::value_parser!(u16).range(1..))]
     stop_after: Option<u16>,
 }
 
@@ -98,7 +98,7 @@ impl Due {
             // A mistake in the last entry is told before the first secret rotates.
             let choosing = Choosing::from_entry(&entry).map_err(|failure| wrong(&failure))?;
             choosing.settings().map_err(|failure| wrong(&format!("{}: {failure}", entry.id)))?;
-            choosing.choice(None).map_err(|failure| wrong(&format!("{}: {failure}", entry.id)))?;
+            choosing.choice().map_err(|failure| wrong(&format!("{}: {failure}", entry.id)))?;
             jobs.push_back(Job { place: jobs.len(), entry, choosing });
         }
         let store = connect(service).await?;

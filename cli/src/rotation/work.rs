@@ -38,14 +38,15 @@ impl Work {
         purpose: For,
     ) -> Result<Self, Failure> {
         let settings = choosing.settings()?;
+        let mut choice = choosing.choice()?;
+        if choice.provider.is_some() && choice.strategy.is_some_and(|name| name != StrategyName::ApiKey) {
+            return Err(Failure::usage("a provider of keys goes with --strategy api-key"));
+        }
         let details = store.details(id).await?;
+        choice.function.clone_from(&details.function);
         if let Some(deleted) = details.deleted.filter(|_| purpose == For::Rotation) {
             let text = format!("the secret was deleted on {deleted}; restore it before it is rotated");
             return Err(Error::new(ErrorKind::NotStaged, text).into());
-        }
-        let mut choice = choosing.choice(details.function.clone())?;
-        if choice.provider.is_some() && choice.strategy.is_some_and(|name| name != StrategyName::ApiKey) {
-            return Err(Failure::usage("a provider of keys goes with --strategy api-key"));
         }
         let current = read(store, id, AWSCURRENT).await;
         let document = match (purpose, current) {

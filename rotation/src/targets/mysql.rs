@@ -118,7 +118,7 @@ impl Target for MySql {
                     Error::new(ErrorKind::Refused, format!("MariaDB has no user {:?}", *name))
                 })?
             };
-            check_plugin(&mut connection, &account, is_own).await?;
+            let has_two = check_plugin(&mut connection, &account, is_own).await?;
             let new = hash(change.credential)?;
             let statement = match change.keep {
                 // Both in one statement: neither is ever without effect, and saying it again changes nothing.
@@ -127,8 +127,8 @@ impl Target for MySql {
                      OR mysql_native_password USING '{}'",
                     hash(keep)?
                 ),
-                // Nobody needs a privilege to change his own.
-                None if is_own => format!("SET PASSWORD = '{new}'"),
+                // Nobody needs a privilege to change his own; but of two passwords, this would change the first alone.
+                None if is_own && !has_two => format!("SET PASSWORD = '{new}'"),
                 None => format!(
                     "ALTER USER {account} IDENTIFIED VIA mysql_native_password USING '{new}' ACCOUNT UNLOCK"
                 ),
@@ -203,8 +203,8 @@ async fn account(connection: &mut Conn, user: &str) -> Result<Option<String>, Er
 }
 
 /// Refuses accounts that log in by something other than the usual hash, which a change would silently weaken, and
-/// servers that are no MariaDB.
-async fn check_plugin(connection: &mut Conn, account: &str, is_own: bool) -> Result<(), Error> {
+/// servers that are no MariaDB. Tells whether the account has several passwords.
+async fn check_plugin(connection: &mut Conn, account: &str, is_own: bool) -> Result<bool, Error> {
     let version = rows::<String>(connection, "SELECT VERSION()").await?;
     if !version.first().is_some_and(|version| version.contains("MariaDB")) {
         return Err(Error::new(
@@ -222,7 +222,7 @@ async fn check_plugin(connection: &mut Conn, account: &str, is_own: bool) -> Res
             "the user does not log in by mysql_native_password; its plugin would be lost",
         ));
     }
-    Ok(())
+    Ok(made.contains(" OR mysql_native_password"))
 }
 
 async fn run(connection: &mut Conn, what: &str, statement: &str) -> Result<(), Error> {

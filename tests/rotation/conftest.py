@@ -1,0 +1,245 @@
+"""Real servers, the local Secrets Manager, and the command line between them."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+import urllib.request
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import boto3
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT / "tests" / "tools"))
+from endpoint import Endpoint  # noqa: E402
+
+FIRST = "first-password"
+COMMAND = ROOT / "target" / "debug" / "secretcache"
+SERVERS = ROOT / "target" / "debug" / "secretcache-databases"
+
+
+@dataclass
+class Server:
+    """A database server, and its administrator's way in."""
+
+    address: dict
+    process: subprocess.Popen
+
+    @property
+    def engine(self) -> str:
+        """As secrets name it."""
+        return self.address["kind"].split("-")[0]
+
+    def run(self, statement: str, user: str | None = None, password: str | None = None) -> str:
+        """Runs a statement as the administrator or a user, and gives its output."""
+        done = self._client(statement, user or self.address["user"], password or self.address["password"])
+        assert done.returncode == 0, f"{statement}: {done.stderr}"
+        return done.stdout.strip()
+
+    def logs_in(self, user: str, password: str) -> bool:
+        """Whether the server takes a password, asked by its own client."""
+        question = "PING" if self.engine == "redis" else "SELECT 1"
+        done = self._client(question, user, password)
+        text = done.stdout + done.stderr
+        if re.search("password authentication failed|Access denied|WRONGPASS", text):
+            return False
+        assert done.returncode == 0, text
+        return True
+
+    def user(self, name: str, **more: object) -> dict:
+        """Makes an application's user, and gives the fields of its secret."""
+        if self.engine == "postgres":
+            self.run(f"CREATE ROLE {name} LOGIN PASSWORD '{FIRST}'")
+        elif self.engine == "mariadb":
+            self.run(f"CREATE USER {name}@'%' IDENTIFIED BY '{FIRST}'")
+        else:
+            self.run(f"ACL SETUSER {name} on >{FIRST} ~{name}* +@all -@admin")
+        return self.secret(name, FIRST, **more)
+
+    def change(self, user: str, password: str) -> None:
+        """Changes a password behind the secret's back."""
+        if self.engine == "postgres":
+            self.run(f"ALTER ROLE {user} PASSWORD '{password}'")
+        elif self.engine == "mariadb":
+            self.run(f"ALTER USER {user}@'%' IDENTIFIED BY '{password}'")
+        else:
+            self.run(f"ACL SETUSER {user} resetpass >{password}")
+
+    def admin(self) -> dict:
+        """The fields of the administrator's secret."""
+        return self.secret(self.address["user"], self.address["password"])
+
+    def secret(self, user: str, password: str, **more: object) -> dict:
+        """The fields of a user's secret."""
+        address = self.address
+        fields = {"engine": self.engine, "host": address["host"], "port": address["port"]}
+        return fields | {"username": user, "password": password, **more}
+
+    def _client(self, statement: str, user: str, password: str) -> subprocess.CompletedProcess[str]:
+        host, port = self.address["host"], str(self.address["port"])
+        if self.engine == "postgres":
+            command = ["psql", "-XAtqw", "-h", host, "-p", port, "-U", user, "-d", "postgres"]
+            command += ["-v", "ON_ERROR_STOP=1", "-c", statement]
+            variable = "PGPASSWORD"
+        elif self.engine == "mariadb":
+            command = ["mariadb", "--no-defaults", "-BN", "-h", host, "-P", port, "-u", user, "-e", statement]
+            command.insert(2, "--skip-ssl")
+            variable = "MYSQL_PWD"
+        else:
+            command = ["redis-cli", "-e", "--no-auth-warning", "-h", host, "-p", port, "--user", user]
+            command += statement.split()
+            variable = "REDISCLI_AUTH"
+        environment = {"PATH": os.environ["PATH"], variable: password}
+        return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60)
+
+
+@pytest.fixture(scope="session")
+def server() -> Iterator[Callable[[str], Server]]:
+    """Servers by kind, one of each for all tests: postgres-15, postgres-16, postgres-18, mariadb, redis."""
+    started: dict[str, Server] = {}
+
+    def server(kind: str) -> Server:
+        if kind not in started:
+            process = subprocess.Popen(
+                [SERVERS, kind], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+            )
+            line = process.stdout.readline()
+            assert line, f"the server {kind} did not start; what is missing is said above"
+            started[kind] = Server(json.loads(line), process)
+        return started[kind]
+
+    yield server
+    for each in started.values():
+        each.process.stdin.close()
+        each.process.wait(60)
+
+
+@dataclass
+class Result:
+    """What a command came to."""
+
+    status: int
+    out: str
+    err: str
+
+    @property
+    def json(self) -> dict:
+        """Standard output, read as JSON."""
+        return json.loads(self.out)
+
+
+@dataclass
+class Desk:
+    """An operator's desk: the command line, and the service seen from outside."""
+
+    endpoint: Endpoint
+    prefix: str
+    client: object
+    made: dict = field(default_factory=dict)
+
+    def run(self, *arguments: str, **environment: str) -> Result:
+        """Runs the command, without TLS where a resource is asked."""
+        command = [COMMAND, *arguments]
+        if arguments[0] in {"rotate", "status", "recover", "adopt", "revoke-previous"}:
+            is_told = {"--config", "--ca-file", "--no-tls", "--due", "--help"} & set(arguments)
+            command += [] if is_told else ["--no-tls"]
+        variables = {"PATH": os.environ["PATH"], "HOME": "/nonexistent", **self.endpoint.environment}
+        done = subprocess.run(
+            command, env=variables | environment, capture_output=True, text=True, timeout=120
+        )
+        for value in self.passwords():
+            assert value not in done.stdout + done.stderr, "a password was printed"
+        return Result(done.returncode, done.stdout, done.stderr)
+
+    def store(self, name: str, value: dict | str | bytes) -> str:
+        """Makes a secret and gives its name, which no other test uses."""
+        name = f"{self.prefix}/{name}"
+        kind = "SecretBinary" if isinstance(value, bytes) else "SecretString"
+        self.client.create_secret(
+            Name=name, **{kind: json.dumps(value) if isinstance(value, dict) else value}
+        )
+        self.made[name] = None
+        return name
+
+    def value(self, name: str, stage: str = "AWSCURRENT", version: str | None = None) -> dict:
+        """A version's value."""
+        which = {"VersionId": version} if version else {"VersionStage": stage}
+        return json.loads(self.client.get_secret_value(SecretId=name, **which)["SecretString"])
+
+    def labels(self, name: str) -> dict[str, str]:
+        """Version ids by label."""
+        versions = self.client.describe_secret(SecretId=name)["VersionIdsToStages"]
+        return {stage: version for version, stages in versions.items() for stage in stages}
+
+    def pend(self, name: str, **fields: object) -> str:
+        """Stores a new version as AWSPENDING, as createSecret does, and gives its id."""
+        value = json.dumps(self.value(name) | fields)
+        stored = self.client.put_secret_value(
+            SecretId=name, SecretString=value, VersionStages=["AWSPENDING"]
+        )
+        return stored["VersionId"]
+
+    def move(self, name: str, stage: str, to: str | None = None) -> None:
+        """Moves a label by hand, or takes it away."""
+        arguments = {"RemoveFromVersionId": self.labels(name)[stage]}
+        arguments |= {"MoveToVersionId": to} if to else {}
+        self.client.update_secret_version_stage(SecretId=name, VersionStage=stage, **arguments)
+
+    def control(self, method: str, path: str, **body: object) -> dict:
+        """Asks the service for trouble, or for another time of day."""
+        url = f"{self.endpoint.url}/_control/{path}"
+        request = urllib.request.Request(url, json.dumps(body).encode(), method=method)
+        with urllib.request.urlopen(request) as answer:
+            return json.load(answer)
+
+    @contextmanager
+    def trouble(self, name: str, operation: str, effect: object = "reset", **more: object) -> Iterator[None]:
+        """Lets one operation on one secret go wrong."""
+        fault = self.control(
+            "POST", "faults", secret_id=name, operations=[operation], effect=effect, **more
+        )
+        try:
+            yield
+        finally:
+            self.control("DELETE", f"faults/{fault['id']}")
+
+    def passwords(self) -> Iterator[str]:
+        """Every password and key that is stored in a secret of this test."""
+        for name in self.made:
+            versions = self.client.list_secret_version_ids(SecretId=name, IncludeDeprecated=True)["Versions"]
+            for version in versions:
+                try:
+                    value = self.client.get_secret_value(SecretId=name, VersionId=version["VersionId"])
+                    fields = json.loads(value.get("SecretString", "null"))
+                except (ValueError, self.client.exceptions.InvalidRequestException):
+                    continue  # it is no JSON, or the secret was deleted
+                for wanted in ("password", "key"):
+                    if isinstance(fields, dict) and len(str(fields.get(wanted, ""))) > 8:
+                        yield fields[wanted]
+
+
+@pytest.fixture(scope="session")
+def endpoint() -> Iterator[Endpoint]:
+    """One Secrets Manager for all tests."""
+    with Endpoint("debug", "--control") as endpoint:
+        yield endpoint
+
+
+@pytest.fixture
+def desk(endpoint: Endpoint, request: pytest.FixtureRequest) -> Desk:
+    """The command line, and secrets that no other test sees."""
+    client = boto3.client(
+        "secretsmanager",
+        endpoint_url=endpoint.url,
+        region_name="us-east-1",
+        aws_access_key_id="test",
+        aws_secret_access_key="test",
+    )
+    return Desk(endpoint, re.sub(r"[^A-Za-z0-9]+", "-", request.node.name), client)
