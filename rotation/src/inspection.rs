@@ -86,40 +86,56 @@ impl Outcome {
 }
 
 impl Subject<'_> {
-    /// Looks at a secret. Each labelled version is tried once at the resource if `logs_in` says so, which is a refused
-    /// login where a version's password has ended.
+    /// Looks at a secret. Each labelled version is tried once at the resource, which is a refused login where a
+    /// version's password has ended. [`Inspection::of_labels`] asks nobody.
     ///
     /// # Errors
     ///
     /// Those of the store. What the resource has to say is part of the inspection.
-    pub async fn inspect(
-        &self,
-        details: &Details,
-        logs_in: bool,
-        now: Timestamp,
-    ) -> Result<Inspection, Error> {
+    pub async fn inspect(&self, details: &Details, now: Timestamp) -> Result<Inspection, Error> {
         let mut versions: Vec<_> = details.state.versions.iter().collect();
         versions.sort_by_key(|version| rank(version));
         let mut reports = Vec::new();
         for version in versions {
-            // Of a deleted secret no value can be read.
-            if details.deleted.is_some() {
-                break;
-            }
             let content = self.read(&version.id).await?;
-            let login = if logs_in { self.login(&content).await } else { Login::NotTried };
+            let login = self.login(&content).await;
             reports.push(self.report(version, &content, login));
         }
+        Inspection::new(details, reports, now)
+    }
+}
+
+impl Inspection {
+    /// What the labels alone say. `reason` is why nobody was asked about the credentials, if that is not by choice.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Misconfigured`](crate::ErrorKind::Misconfigured) if the service's schedule is not understood.
+    pub fn of_labels(details: &Details, reason: Option<&str>, now: Timestamp) -> Result<Self, Error> {
+        let mut versions: Vec<_> = details.state.versions.iter().collect();
+        versions.sort_by_key(|version| rank(version));
+        let login = reason.map_or(Login::NotTried, |reason| Login::Unusable(reason.to_owned()));
+        let report = |version: &&VersionState| VersionReport {
+            version_id: version.id.clone(),
+            stages: version.stages.clone(),
+            created: None,
+            holder: None,
+            login: login.clone(),
+        };
+        Self::new(details, versions.iter().map(report).collect(), now)
+    }
+
+    fn new(details: &Details, versions: Vec<VersionReport>, now: Timestamp) -> Result<Self, Error> {
         let text = |time: Option<Timestamp>| time.map(|time| time.to_string());
-        Ok(Inspection {
+        Ok(Self {
             arn: details.state.arn.clone(),
             name: details.name.clone(),
             rotation_enabled: details.state.rotation_enabled == Some(true),
             schedule: details.rules.schedule()?.map(|schedule| schedule.to_string()),
             last_rotated: text(details.rotated),
             next_rotation: text(details.next_rotation),
-            verdict: judge(details, &reports, now),
-            versions: reports,
+            verdict: judge(details, &versions, now),
+            versions,
         })
     }
 }
@@ -155,7 +171,11 @@ fn judge(details: &Details, versions: &[VersionReport], now: Timestamp) -> Verdi
         );
     };
     let pending = versions.iter().find(|version| version.has(AWSPENDING) && !version.has(AWSCURRENT));
-    let whom = current.holder.as_deref().unwrap_or("nobody");
+    let whom = current.holder.as_deref().unwrap_or("its user");
+    let works = match current.login {
+        Login::NotTried => "nobody tried AWSCURRENT".to_owned(),
+        _ => format!("AWSCURRENT logs in as {whom}"),
+    };
     match &current.login {
         Login::Unreachable(reason) => {
             return verdict(Health::Unknown, format!("nobody can tell: {reason}"));
@@ -184,21 +204,21 @@ fn judge(details: &Details, versions: &[VersionReport], now: Timestamp) -> Verdi
             Login::NotTried => ("a rotation is under way", either),
             _ => ("a rotation is under way or has failed: the resource does not take AWSPENDING", either),
         };
-        return mended(Health::Rotating, format!("AWSCURRENT logs in as {whom}; {sentence}"), remedy);
+        return mended(Health::Rotating, format!("{works}; {sentence}"), remedy);
     }
     if let Some(next) = details.next_rotation.filter(|next| *next < now)
         && details.state.rotation_enabled == Some(true)
     {
         return mended(
             Health::Ailing,
-            format!("AWSCURRENT logs in as {whom}, but the service was to rotate it by {next} and has not"),
+            format!("{works}, and the service was to rotate it by {next} and has not"),
             format!("aws secretsmanager rotate-secret --secret-id {id}"),
         );
     }
     if current.login == Login::NotTried {
-        return verdict(Health::Unknown, "the labels are in order; nobody tried to log in".into());
+        return verdict(Health::Unknown, "the labels are in order, and nobody tried to log in".into());
     }
-    verdict(Health::Good, format!("AWSCURRENT logs in as {whom}, and no rotation is under way"))
+    verdict(Health::Good, format!("{works}, and no rotation is under way"))
 }
 
 /// `AWSCURRENT` is refused: what still works decides what to do.

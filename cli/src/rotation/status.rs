@@ -117,8 +117,20 @@ impl Status {
     }
 
     async fn inspect(&self, store: &AwsStore, id: &str) -> Result<Inspection, Failure> {
-        let work = Work::prepare(store, id, &self.choosing, For::Mending).await?;
-        Ok(work.subject().inspect(&work.details, !self.no_login, Timestamp::now()).await?)
+        let now = Timestamp::now();
+        let details = store.details(id).await?;
+        // Of a deleted secret no value can be read.
+        if self.no_login || details.deleted.is_some() {
+            return Ok(Inspection::of_labels(&details, None, now)?);
+        }
+        match Work::prepare(store, id, &self.choosing, For::Mending).await {
+            Ok(work) => Ok(work.subject().inspect(&work.details, now).await?),
+            // That the secret is nothing that logs in anywhere is an answer as well.
+            Err(failure) if failure.exit == Exit::Failed => {
+                Ok(Inspection::of_labels(&details, Some(&failure.to_string()), now)?)
+            }
+            Err(failure) => Err(failure),
+        }
     }
 
     /// `None` if no rotation is under way.

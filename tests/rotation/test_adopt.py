@@ -1,0 +1,110 @@
+"""`secretcache adopt`: secrets that AWS's own functions have rotated so far."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+
+def as_aws_left_it(desk, server, user: str, **more: object) -> str:
+    """What AWS's function for two users leaves behind: a clone that is a member of the first user and owns what it made
+    itself, and no marks."""
+    fields = server.user(user, **more)
+    name = desk.store("db", fields)
+    if server.engine == "postgres":
+        server.run(f"CREATE ROLE {user}_clone LOGIN PASSWORD 'clone-password'; GRANT {user} TO {user}_clone")
+        server.run(f"GRANT CREATE ON SCHEMA public TO {user}")
+        server.run(f"CREATE TABLE public.{user}_made (id int)", f"{user}_clone", "clone-password")
+    else:
+        server.run(f"CREATE USER {user}_clone@'%' IDENTIFIED BY 'clone-password'")
+    value = fields | {"username": f"{user}_clone", "password": "clone-password"}
+    desk.client.put_secret_value(SecretId=name, SecretString=json.dumps(value))
+    return name
+
+
+@pytest.mark.parametrize("kind", ["postgres-15", "postgres-16", "mariadb"])
+def test_the_second_user_is_marked_and_rotation_goes_on(desk, server, kind):
+    server = server(kind)
+    master = desk.store("master", server.admin())
+    name = as_aws_left_it(desk, server, "adopted", masterarn=master)
+    look = desk.run("adopt", name, "--dry-run", "--json")
+    assert look.status == 0, look.err
+    assert look.json["Strategy"] == "alternating-users" and look.json["OtherUser"] == "adopted"
+    assert look.json["Deeds"] == [{"Mark": "adopted"}] and not look.json["IsDone"]
+    done = desk.run("adopt", name, "--json")
+    assert done.status == 0 and done.json["IsDone"], done.err
+    assert desk.run("adopt", name, "--dry-run", "--json").json["Deeds"] == []
+    if kind.startswith("postgres"):
+        # Ownership is only changed when asked.
+        assert any("--change-ownership" in note for note in done.json["Notes"])
+        owner = "SELECT tableowner FROM pg_tables WHERE tablename = 'adopted_made'"
+        assert server.run(owner) == "adopted_clone"
+        asked = desk.run("adopt", name, "--change-ownership", "--json")
+        assert asked.status == 0, asked.err
+        assert asked.json["Deeds"][0]["ChangeOwnership"]["objects"] == ["table adopted_made"]
+        assert server.run(owner) == "adopted"
+    for _ in range(2):
+        rotated = desk.run("rotate", name, "--strategy", "alternating-users")
+        assert rotated.status == 0, rotated.err
+        value = desk.value(name)
+        if kind.startswith("postgres"):
+            server.run("SELECT * FROM adopted_made", value["username"], value["password"])
+
+
+def test_without_changed_ownership_the_other_user_cannot_read_what_the_clone_made(desk, server):
+    server = server("postgres-16")
+    master = desk.store("master", server.admin())
+    name = as_aws_left_it(desk, server, "unowned", masterarn=master)
+    assert desk.run("adopt", name).status == 0
+    done = desk.run("rotate", name, "--strategy", "alternating-users")
+    # Refused rather than flipped to a user that may do less.
+    assert done.status == 1 and "unowned_made" in done.err, done.err
+
+
+def test_a_single_user_needs_nothing(desk, server):
+    name = desk.store("db", server("postgres-16").user("simple"))
+    done = desk.run("adopt", name, "--json")
+    assert done.status == 0 and done.json["Strategy"] == "single-user" and done.json["Deeds"] == []
+
+
+def test_what_is_in_the_way_is_told(desk, server):
+    server = server("postgres-16")
+    server.run("CREATE ROLE an_adopter LOGIN CREATEROLE PASSWORD 'keeper-password'")
+    keeper = desk.store("keeper", server.secret("an_adopter", "keeper-password"))
+    name = as_aws_left_it(desk, server, "hindered", masterarn=keeper)
+    done = desk.run("adopt", name, "--json")
+    assert done.status == 4 and not done.json["IsDone"]
+    for finding in done.json["Findings"]:
+        server.run(finding["Mend"])
+    assert desk.run("adopt", name).status == 0
+
+
+@pytest.mark.parametrize(
+    ("change", "problem"),
+    [({"host": None}, "host"), ({"password": "wrong-password"}, "recover"), ({"masterarn": "no/such"}, "")],
+)
+def test_a_secret_that_lacks_something(desk, server, change, problem):
+    server = server("postgres-16")
+    fields = server.user("lacking_" + next(iter(change)))
+    fields = {key: value for key, value in (fields | change).items() if value is not None}
+    done = desk.run("adopt", desk.store("db", fields), "--strategy", "alternating-users", "--json")
+    assert done.status == 4, (done.status, done.err)
+    assert problem in str(done.json["Findings"])
+
+
+def test_a_rotation_under_way_ends_first(desk, server):
+    name = desk.store("db", server("postgres-16").user("adopt_busy"))
+    desk.pend(name, password="the-new-password")
+    done = desk.run("adopt", name)
+    assert done.status == 4 and "under way" in done.out
+
+
+def test_all_that_begin_alike(desk, server):
+    server = server("postgres-16")
+    desk.store("all/one", server.user("all_one"))
+    desk.store("all/two", server.secret("all_two", "wrong-password"))
+    desk.store("all/three", "no json")
+    done = desk.run("adopt", "--prefix", f"{desk.prefix}/all", "--dry-run", "--json")
+    assert done.status == 5 and "three" in done.err
+    assert [bool(each["Findings"]) for each in done.json] == [False, True]

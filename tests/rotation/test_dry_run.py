@@ -1,0 +1,182 @@
+"""`secretcache rotate --dry-run`: what would happen, what is in the way, and the statement that mends it."""
+
+from __future__ import annotations
+
+import pytest
+from conftest import FIRST
+
+
+def look(desk, name: str, *more: str):
+    """A dry run, which leaves the labels as they are."""
+    labels = desk.labels(name)
+    done = desk.run("rotate", name, "--dry-run", "--json", *more)
+    assert desk.labels(name) == labels, "a dry run moved a label"
+    return done
+
+
+def mends(done) -> list[str]:
+    """The statements that mend what is in the way."""
+    return [finding["Mend"] for finding in done.json["Findings"] if "Mend" in finding]
+
+
+def problems(done) -> str:
+    """What is in the way."""
+    return "\n".join(finding["Problem"] for finding in done.json["Findings"])
+
+
+def test_the_steps_are_told_and_nothing_happens(desk, server):
+    server = server("postgres-16")
+    name = desk.store("db", server.user("told"))
+    done = look(desk, name, "--strategy", "single-user")
+    assert done.status == 0, done.err
+    assert done.json["Findings"] == [] and done.json["Server"].startswith("PostgreSQL 16")
+    assert [step["Step"] for step in done.json["Steps"]] == [
+        "createSecret",
+        "setSecret",
+        "testSecret",
+        "finishSecret",
+    ]
+    assert server.logs_in("told", FIRST)
+    text = desk.run("rotate", name, "--dry-run", "--strategy", "single-user").out
+    assert "nothing was changed" in text and "Nothing stands in the way" in text
+    # What is told is what then happens.
+    rotated = desk.run("rotate", name, "--strategy", "single-user", "--json")
+    assert rotated.json["VersionId"] == done.json["VersionId"]
+
+
+@pytest.mark.parametrize("kind", ["postgres-15", "postgres-16", "postgres-18"])
+def test_what_an_administrator_of_postgres_lacks_is_told_until_it_lacks_nothing(desk, server, kind):
+    server = server(kind)
+    server.run("CREATE ROLE a_keeper LOGIN PASSWORD 'keeper-password'")
+    master = desk.store("master", server.secret("a_keeper", "keeper-password"))
+    name = desk.store("db", server.user("a_kept", masterarn=master))
+    arguments = ["--strategy", "alternating-users"]
+    done = look(desk, name, *arguments)
+    assert done.status == 4
+    assert 'ALTER ROLE a_keeper CREATEROLE;' in mends(done)
+    assert ('GRANT "a_kept" TO a_keeper WITH ADMIN OPTION;' in mends(done)) == (kind != "postgres-15")
+    failed = desk.run("rotate", name, *arguments)
+    assert failed.status != 0
+    desk.run("rotate", name, "--revert")
+    for statement in mends(done):
+        server.run(statement)
+    done = look(desk, name, *arguments)
+    assert done.status == 0, done.out
+    for _ in range(2):
+        rotated = desk.run("rotate", name, *arguments)
+        assert rotated.status == 0, rotated.err
+
+
+def test_what_an_administrator_of_mariadb_lacks_is_told_until_it_lacks_nothing(desk, server):
+    server = server("mariadb")
+    server.run("CREATE DATABASE shop; CREATE USER my_keeper@'%' IDENTIFIED BY 'keeper-password'")
+    fields = server.user("my_kept")
+    server.run("GRANT SELECT, INSERT ON shop.* TO my_kept@'%'")
+    master = desk.store("master", server.secret("my_keeper", "keeper-password"))
+    name = desk.store("db", fields | {"masterarn": master})
+    seen = []
+    for _ in range(5):
+        done = look(desk, name, "--strategy", "alternating-users")
+        if done.status == 0:
+            break
+        assert done.status == 4, done.err
+        assert mends(done), problems(done)
+        for statement in mends(done):
+            seen.append(statement)
+            server.run(statement)
+    assert done.status == 0, problems(done)
+    assert "GRANT CREATE USER ON *.* TO `my_keeper`@`%`;" in seen
+    assert "GRANT SELECT, INSERT ON `shop`.* TO `my_keeper`@`%` WITH GRANT OPTION;" in seen
+    for _ in range(2):
+        rotated = desk.run("rotate", name, "--strategy", "alternating-users")
+        assert rotated.status == 0, rotated.err
+
+
+def test_a_redis_user_that_may_not_change_itself(desk, server):
+    server = server("redis")
+    name = desk.store("db", server.user("weak"))
+    done = look(desk, name, "--strategy", "dual-password")
+    assert done.status == 4
+    assert mends(done) == ["ACL SETUSER weak +acl|setuser +acl|save"]
+    before = server.run("ACL LIST")
+    server.run(mends(done)[0])
+    assert look(desk, name, "--strategy", "dual-password").status == 0
+    assert server.run("ACL LIST") != before, "the mend"
+    assert desk.run("rotate", name, "--strategy", "dual-password").status == 0
+
+
+def test_an_expired_password_is_told_with_the_statement_that_mends_it(desk, server):
+    server = server("postgres-16")
+    master = desk.store("master", server.admin())
+    name = desk.store("db", server.user("expired", masterarn=master))
+    server.run("ALTER ROLE expired VALID UNTIL '2020-01-01'")
+    done = look(desk, name, "--strategy", "single-user")
+    assert done.status == 4 and "recover" in problems(done) and "expired" in problems(done)
+    server.run(mends(done)[0])
+    assert look(desk, name, "--strategy", "single-user").status == 0
+
+
+def test_somebody_elses_user_is_noticed_before_anything_is_stored(desk, server):
+    server = server("postgres-16")
+    master = desk.store("master", server.admin())
+    name = desk.store("db", server.user("owned", masterarn=master))
+    server.run("CREATE ROLE owned_clone LOGIN PASSWORD 'their-password'")
+    done = look(desk, name, "--strategy", "alternating-users")
+    assert done.status == 4 and "--users owned,owned_clone" in problems(done)
+    declared = look(desk, name, "--strategy", "alternating-users", "--users", "owned,owned_clone")
+    assert declared.status == 0, declared.out
+
+
+def test_troubles_of_the_master_secret(desk, server):
+    server = server("postgres-16")
+    name = desk.store("db", server.user("mastered"))
+    arguments = [name, "--strategy", "alternating-users"]
+    assert "--master-secret" in problems(look(desk, *arguments))
+    wrong = desk.store("wrong", server.secret("postgres", "wrong-password"))
+    assert "refuses the administrator" in problems(look(desk, *arguments, "--master-secret", wrong))
+    elsewhere = desk.store("elsewhere", server.admin() | {"port": 1})
+    assert "another resource" in problems(look(desk, *arguments, "--master-secret", elsewhere))
+    missing = look(desk, *arguments, "--master-secret", "no/such")
+    assert missing.status == 4 and "the administrator's secret" in problems(missing)
+
+
+def test_the_password_policy_is_tried_before_it_is_used(desk, server):
+    server = server("postgres-16")
+    name = desk.store("db", server.user("policed"))
+    weak = look(desk, name, "--strategy", "single-user", "--password-length", "8", "--exclude-punctuation")
+    assert weak.status == 0 and "random bits" in weak.json["Warnings"][0]
+    impossible = look(desk, name, "--strategy", "single-user", "--password-length", "2")
+    assert impossible.status == 4 and "policy" in problems(impossible)
+    strange = look(desk, name, "--strategy", "single-user", "--exclude-characters", "-x")
+    assert strange.status == 0, strange.err
+
+
+def test_the_recommended_strategy_depends_on_server_administrator_and_clients(desk, server):
+    def recommended(kind: str, user: str, has_master: bool, *more: str) -> str:
+        at = server(kind)
+        fields = at.user(user) | ({"masterarn": desk.store(f"{user}-m", at.admin())} if has_master else {})
+        done = look(desk, desk.store(user, fields), *more)
+        assert done.json["Strategy"] == done.json["Recommendation"]["Strategy"]
+        assert done.json["Recommendation"]["Reason"]
+        return done.json["Strategy"]
+
+    assert recommended("postgres-16", "r_one", False) == "single-user"
+    assert recommended("postgres-16", "r_two", True) == "alternating-users"
+    assert recommended("postgres-16", "r_three", True, "--clients", "fixed-user") == "single-user"
+    assert recommended("postgres-16", "r_four", True, "--clients", "retrying") == "single-user"
+    assert recommended("mariadb", "r_five", True) == "dual-password"
+    assert recommended("mariadb", "r_six", False) == "single-user"
+    assert recommended("redis", "r_seven", True) == "dual-password"
+
+
+def test_postgres_knows_one_password_per_user(desk, server):
+    name = desk.store("db", server("postgres-16").user("one_only"))
+    done = look(desk, name, "--strategy", "dual-password")
+    assert done.status == 4 and "one password per user" in problems(done)
+
+
+def test_a_rotation_under_way_is_told(desk, server):
+    name = desk.store("db", server("postgres-16").user("halfway"))
+    pending = desk.pend(name, password="the-new-password")
+    done = look(desk, name, "--strategy", "single-user")
+    assert done.json["IsResumed"] and done.json["VersionId"] == pending
