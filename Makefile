@@ -88,3 +88,9 @@ $(VENV)/lint/.stamp: tests/requirements-lint.txt tests/tools/venv
 	tests/tools/venv $(@D) $< bindings-python/python
 $(VENV)/%/.stamp: tests/requirements-%.txt tests/tools/venv
 	tests/tools/venv $(@D) $<
+
+# The commands that rotate, mend and look at secrets, on real servers.
+.PHONY: test-rotate
+test-rotate: servers venv-tests venv-databases
+	cargo build -p secretcache-cli -p secretcache-tests --bins $(LOCKED)
+	$(VENV)/tests/bin/pytest -q tests/rotation
