@@ -27,7 +27,7 @@ mod pause;
 mod recovery;
 mod resource;
 mod revocation;
-#[cfg(all(feature = "postgres", feature = "mysql", feature = "redis", feature = "http"))]
+#[cfg(all(feature = "postgres", feature = "mysql", feature = "redis", feature = "http", feature = "iam"))]
 mod rotator;
 mod runner;
 mod schedule;
@@ -37,7 +37,7 @@ mod subject;
 mod target;
 #[cfg(feature = "tls")]
 #[cfg_attr(
-    not(all(feature = "postgres", feature = "mysql", feature = "redis", feature = "http")),
+    not(all(feature = "postgres", feature = "mysql", feature = "redis", feature = "http", feature = "iam")),
     allow(dead_code, unused_imports, reason = "what the drivers share is more than some of them use")
 )]
 pub mod targets;
@@ -66,7 +66,13 @@ pub use pause::RealPause;
 pub use recovery::{Cure, Recovery, Way};
 pub use resource::{Resource, StrategyName, from_function};
 pub use revocation::{Ended, Revocation};
-#[cfg(all(feature = "postgres", feature = "mysql", feature = "redis", feature = "http"))]
+#[cfg(all(
+    feature = "postgres",
+    feature = "mysql",
+    feature = "redis",
+    feature = "http",
+    feature = "iam"
+))]
 pub use rotator::{Choice, Rotator, Verification};
 pub use runner::{Rotation, Runner};
 pub use schedule::{Schedule, Window};

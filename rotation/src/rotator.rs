@@ -2,13 +2,15 @@
 
 use std::sync::Arc;
 
+use serde::Deserialize;
+
 use crate::document::Document;
 use crate::error::{Error, ErrorKind};
 use crate::resource::{Resource, StrategyName, from_function};
 use crate::strategy::Strategy;
 use crate::subject::Side;
 use crate::target::{Provider, Target};
-use crate::targets::{HttpProvider, MySql, Postgres, Redis, Route, SystemRoute, Tls};
+use crate::targets::{HttpProvider, IamProvider, MySql, Postgres, Redis, Route, SystemRoute, Tls};
 
 /// What an operator may choose about a rotation. What is not chosen is told by the secret, the name of its rotation
 /// function, or its port.
@@ -23,7 +25,7 @@ pub struct Choice {
     pub function: Option<String>,
     /// Whether and by whose word servers are trusted.
     pub verification: Verification,
-    /// The description of an HTTP provider of keys, in TOML.
+    /// The provider of keys: `iam` for access keys of IAM, else its description in TOML.
     pub provider: Option<String>,
     /// Where database servers are reached, if not where their names resolve to.
     pub route: Option<Arc<dyn Route>>,
@@ -114,11 +116,11 @@ impl Rotator {
         let tls = choice.verification.tls()?;
         if name == StrategyName::ApiKey {
             let Some(description) = &choice.provider else {
-                let text = "the strategy api-key needs the description of a provider, in TOML";
+                let text = "the strategy api-key needs a provider: \"iam\", or a description in TOML";
                 return Err(Error::new(ErrorKind::Misconfigured, text));
             };
-            let provider = HttpProvider::from_toml(description, tls)?;
-            return Ok((Self { name, part: Part::Provider(Box::new(provider)) }, Vec::new()));
+            let part = Part::Provider(provider(description, tls)?);
+            return Ok((Self { name, part }, Vec::new()));
         }
         let (resource, warning) = Resource::of(secret, choice.resource, choice.function.as_deref())?;
         let route = choice.route.clone().unwrap_or_else(|| Arc::new(SystemRoute));
@@ -155,4 +157,19 @@ impl Rotator {
             Part::Provider(_) => None,
         }
     }
+}
+
+/// The provider of a description, or the one that needs none.
+fn provider(description: &str, tls: Tls) -> Result<Box<dyn Provider>, Error> {
+    #[derive(Deserialize)]
+    struct Kind {
+        kind: Option<String>,
+    }
+    let description = if description.trim() == "iam" { "kind = \"iam\"" } else { description };
+    // What is no TOML is told by the provider that expects it.
+    let kind = toml::from_str::<Kind>(description).ok().and_then(|kind| kind.kind);
+    Ok(match kind.as_deref() {
+        Some("iam") => Box::new(IamProvider::from_toml(description)?),
+        _ => Box::new(HttpProvider::from_toml(description, tls)?),
+    })
 }

@@ -16,6 +16,8 @@ mod tls;
 
 #[cfg(feature = "http")]
 pub use api_key::HttpProvider;
+#[cfg(feature = "iam")]
+pub use api_key::IamProvider;
 #[cfg(feature = "mysql")]
 pub use mysql::MySql;
 #[cfg(feature = "postgres")]

@@ -12,7 +12,12 @@ use crate::store::BoxFuture;
 use crate::target::{Key, Probe, Provider};
 
 mod http;
+#[cfg(feature = "iam")]
+mod iam;
 mod template;
+
+#[cfg(feature = "iam")]
+pub use iam::IamProvider;
 
 use http::{Answer, Client};
 use template::{Escape, fill};

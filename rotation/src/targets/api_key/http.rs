@@ -128,6 +128,14 @@ impl Answer {
         Err(Error::new(kind, format!("the provider answered {} when asked to {what}", self.status)))
     }
 
+    /// The answer as text.
+    #[cfg(feature = "iam")]
+    pub(super) fn text(&self) -> Result<Zeroizing<String>, Error> {
+        std::str::from_utf8(&self.body)
+            .map(|text| text.to_owned().into())
+            .map_err(|_| Error::new(ErrorKind::Unavailable, "the provider's answer is not text"))
+    }
+
     pub(super) fn json(&self) -> Result<Value, Error> {
         serde_json::from_slice(&self.body)
             .map_err(|_| Error::new(ErrorKind::Unavailable, "the provider's answer is not JSON"))

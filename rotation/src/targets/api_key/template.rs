@@ -42,7 +42,8 @@ fn is_name(text: &str) -> bool {
     !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
 }
 
-fn append(filled: &mut Zeroizing<String>, value: &str, escape: Escape) -> Result<(), Error> {
+/// Adds a value, escaped for where it stands.
+pub(super) fn append(filled: &mut Zeroizing<String>, value: &str, escape: Escape) -> Result<(), Error> {
     match escape {
         Escape::Url => {
             for byte in value.bytes() {

@@ -1,0 +1,30 @@
+//! The rotation function for AWS Lambda: Secrets Manager invokes it once for each step.
+//!
+//! `README.md` of this crate lists its settings. A step that fails is answered with an error, so that the service
+//! counts it as failed and runs the rotation again.
+
+use std::process::ExitCode;
+
+use lambda_runtime::{LambdaEvent, service_fn};
+use serde_json::value::RawValue;
+
+mod function;
+mod log;
+mod settings;
+
+use function::Function;
+
+fn main() -> ExitCode {
+    log::report_panics();
+    // One event at a time is what Lambda sends, so one thread is enough, and the sooner ready.
+    let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => return log::fatal("no runtime", &error),
+    };
+    let function = Function::default();
+    let serve = service_fn(|event: LambdaEvent<Box<RawValue>>| function.handle(event));
+    match runtime.block_on(lambda_runtime::run(serve)) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => log::fatal("the Lambda Runtime API cannot be used", error.as_ref()),
+    }
+}

@@ -1,0 +1,195 @@
+//! The function's settings: the variables of its environment.
+//!
+//! Those that AWS's own rotation functions read have the names and meanings they have there.
+
+use std::fs;
+
+use secretcache::Options;
+use secretcache_rotation::{
+    Choice, Error, ErrorKind, PasswordPolicy, Resource, Settings, StrategyName, Verification,
+};
+
+/// Certificate authorities that were packed into the function, as `make lambda CA=…` does.
+const PACKED_AUTHORITIES: &str = "ca.pem";
+
+/// The function's environment, or something that stands in for it.
+pub(crate) trait Environment {
+    /// The value of a variable that is set and not empty.
+    fn variable(&self, name: &str) -> Option<String>;
+
+    /// The text of a file, named from the function's own folder.
+    fn file(&self, path: &str) -> Option<String>;
+}
+
+/// The environment of this process.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Process;
+
+impl Environment for Process {
+    #[expect(clippy::disallowed_methods, reason = "the one place where the function's settings are read")]
+    fn variable(&self, name: &str) -> Option<String> {
+        std::env::var(name).ok().filter(|value| !value.is_empty())
+    }
+
+    fn file(&self, path: &str) -> Option<String> {
+        let folder = self.variable("LAMBDA_TASK_ROOT").unwrap_or_else(|| ".".to_owned());
+        fs::read_to_string(std::path::Path::new(&folder).join(path)).ok()
+    }
+}
+
+/// Where Secrets Manager is.
+pub(crate) fn options(environment: &impl Environment) -> Options {
+    let mut options = Options::default();
+    options.endpoint_url = environment.variable("SECRETS_MANAGER_ENDPOINT");
+    options
+}
+
+/// How rotations are done.
+///
+/// # Errors
+///
+/// [`ErrorKind::Misconfigured`], naming the variable.
+pub(crate) fn settings(environment: &impl Environment) -> Result<Settings, Error> {
+    let mut settings = Settings::default();
+    settings.password = PasswordPolicy::from_variables(|name| environment.variable(name))?;
+    settings.master_secret = environment.variable("SECRETCACHE_MASTER_SECRET");
+    if let Some(users) = environment.variable("SECRETCACHE_USERS") {
+        let names: Vec<_> = users.split(',').map(|name| name.trim().to_owned()).collect();
+        let pair =
+            <[String; 2]>::try_from(names).ok().filter(|[a, b]| !a.is_empty() && !b.is_empty() && a != b);
+        settings.users =
+            Some(pair.ok_or_else(|| wrong("SECRETCACHE_USERS", "two user names with a comma between"))?);
+    }
+    if let Some(attempts) = environment.variable("SECRETCACHE_TEST_ATTEMPTS") {
+        let attempts = attempts.trim().parse().ok().filter(|attempts| (1..=12).contains(attempts));
+        settings.test_attempts =
+            attempts.ok_or_else(|| wrong("SECRETCACHE_TEST_ATTEMPTS", "a number from 1 to 12"))?;
+    }
+    Ok(settings)
+}
+
+/// What is rotated and how, as far as the variables say it; else the function's name tells.
+///
+/// # Errors
+///
+/// [`ErrorKind::Misconfigured`], naming the variable.
+pub(crate) fn choice(environment: &impl Environment, function_arn: &str) -> Result<Choice, Error> {
+    let mut choice = Choice::default();
+    // An alias or a version follows the name in an ARN; the variable is the name alone.
+    choice.function =
+        environment.variable("AWS_LAMBDA_FUNCTION_NAME").or_else(|| Some(function_arn.to_owned()));
+    if let Some(name) = environment.variable("SECRETCACHE_STRATEGY") {
+        let names = StrategyName::ALL.map(StrategyName::name).join(", ");
+        let strategy = StrategyName::from_name(name.trim());
+        choice.strategy =
+            Some(strategy.ok_or_else(|| wrong("SECRETCACHE_STRATEGY", &format!("one of {names}")))?);
+    }
+    if let Some(engine) = environment.variable("SECRETCACHE_ENGINE") {
+        let resource = Resource::from_engine(engine.trim());
+        let accepted = "an engine such as postgres, mysql, mariadb or redis";
+        choice.resource = Some(resource.ok_or_else(|| wrong("SECRETCACHE_ENGINE", accepted))?);
+    }
+    choice.verification = verification(environment)?;
+    choice.provider = text(environment, "SECRETCACHE_PROVIDER")?;
+    Ok(choice)
+}
+
+fn verification(environment: &impl Environment) -> Result<Verification, Error> {
+    match environment.variable("SECRETCACHE_TLS").as_deref().map(str::trim) {
+        Some("off") => return Ok(Verification::Off),
+        None | Some("verify") => {}
+        Some(_) => return Err(wrong("SECRETCACHE_TLS", "verify, or off for no encryption at all")),
+    }
+    Ok(match environment.variable("SECRETCACHE_CA").as_deref() {
+        Some("system") => Verification::System,
+        Some(_) => {
+            text(environment, "SECRETCACHE_CA")?.map_or(Verification::System, Verification::Authorities)
+        }
+        None => environment.file(PACKED_AUTHORITIES).map_or(Verification::System, Verification::Authorities),
+    })
+}
+
+/// A longer text: the variable's value itself, or the file that it names. A text of several lines is no file name, and
+/// neither is a single word.
+fn text(environment: &impl Environment, name: &str) -> Result<Option<String>, Error> {
+    let Some(value) = environment.variable(name) else { return Ok(None) };
+    if value.contains('\n') || !value.contains(['.', '/']) {
+        return Ok(Some(value));
+    }
+    let unreadable = || wrong(name, &format!("a text or a readable file of the function; {value:?} is not"));
+    environment.file(value.trim()).map(Some).ok_or_else(unreadable)
+}
+
+fn wrong(name: &str, wanted: &str) -> Error {
+    Error::new(ErrorKind::Misconfigured, format!("the function's variable {name} must be {wanted}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    struct Given<'a>(&'a [(&'a str, &'a str)]);
+
+    impl Environment for Given<'_> {
+        fn variable(&self, name: &str) -> Option<String> {
+            self.0.iter().find(|(known, _)| *known == name).map(|(_, value)| (*value).to_owned())
+        }
+
+        fn file(&self, path: &str) -> Option<String> {
+            self.variable(path)
+        }
+    }
+
+    #[test]
+    fn the_variables_of_aws_keep_their_meaning() {
+        let given = Given(&[
+            ("EXCLUDE_CHARACTERS", "/@"),
+            ("PASSWORD_LENGTH", "40"),
+            ("EXCLUDE_PUNCTUATION", "True"),
+            ("SECRETS_MANAGER_ENDPOINT", "https://vpce.example"),
+        ]);
+        let password = settings(&given).unwrap().password;
+        assert_eq!((password.length, password.exclude_characters.as_str()), (40, "/@"));
+        assert!(password.exclude_punctuation);
+        assert_eq!(options(&given).endpoint_url.as_deref(), Some("https://vpce.example"));
+    }
+
+    #[test]
+    fn a_wrong_variable_is_named_with_what_it_may_be() {
+        for (name, value, hint) in [
+            ("SECRETCACHE_STRATEGY", "clone", "dual-password"),
+            ("SECRETCACHE_ENGINE", "oracle", "mariadb"),
+            ("SECRETCACHE_TLS", "no", "off"),
+            ("SECRETCACHE_CA", "missing.pem", "readable file"),
+            ("SECRETCACHE_USERS", "one", "two user names"),
+            ("SECRETCACHE_USERS", "a,a", "two user names"),
+            ("SECRETCACHE_TEST_ATTEMPTS", "0", "1 to 12"),
+            ("PASSWORD_LENGTH", "x", "1 to 4096"),
+        ] {
+            let given = Given(&[(name, value)]);
+            let error = settings(&given).err().or_else(|| choice(&given, "arn").err()).unwrap();
+            assert!(error.message().contains(name) && error.message().contains(hint), "{error}");
+        }
+    }
+
+    #[test]
+    fn authorities_come_from_the_text_the_file_or_the_package() {
+        let verification = |given: &[(&str, &str)]| choice(&Given(given), "arn").unwrap().verification;
+        assert_eq!(verification(&[]), Verification::System);
+        assert_eq!(verification(&[("ca.pem", "packed")]), Verification::Authorities("packed".into()));
+        assert_eq!(verification(&[("ca.pem", "packed"), ("SECRETCACHE_CA", "system")]), Verification::System);
+        let file = [("SECRETCACHE_CA", "rds.pem"), ("rds.pem", "of the file")];
+        assert_eq!(verification(&file), Verification::Authorities("of the file".into()));
+        let text = [("SECRETCACHE_CA", "-----BEGIN\n")];
+        assert_eq!(verification(&text), Verification::Authorities("-----BEGIN\n".into()));
+        assert_eq!(verification(&[("SECRETCACHE_TLS", "off"), ("ca.pem", "packed")]), Verification::Off);
+    }
+
+    #[test]
+    fn the_functions_own_name_goes_before_the_arn_it_was_invoked_by() {
+        let arn = "arn:aws:lambda:eu-central-1:1:function:SecretsManagerRDSMySQLRotationMultiUser:live";
+        let named = Given(&[("AWS_LAMBDA_FUNCTION_NAME", "rotator")]);
+        assert_eq!(choice(&named, arn).unwrap().function.as_deref(), Some("rotator"));
+        assert_eq!(choice(&Given(&[]), arn).unwrap().function.as_deref(), Some(arn));
+    }
+}

@@ -1,0 +1,447 @@
+//! Access keys of IAM users.
+//!
+//! A user has two keys at most, which is what overlapping needs. But keys carry no tags, and CreateAccessKey shows the
+//! new one once: after a crash between that call and PutSecretValue, nothing about the key says whose it is. So the user
+//! is tagged instead:
+//!
+//! - before a key is made, with what is about to happen: the rotation's version id, and the keys there are;
+//! - afterwards, with the key's id as the tag's name and the version id in its value, which is also how the IAM console
+//!   keeps a key's description and so shows it there.
+//!
+//! A key that is neither described nor among those there were before is the one that was being made. Every other key is
+//! somebody else's and never touched.
+
+use aws_sdk_secretsmanager::config::{Credentials, ProvideCredentials};
+use aws_types::SdkConfig;
+use aws_types::service_config::ServiceConfigKey;
+use secretcache::Options;
+use serde::Deserialize;
+use tokio::sync::OnceCell;
+
+use super::http::Client;
+use crate::document::Document;
+use crate::error::{Error, ErrorKind};
+use crate::store::BoxFuture;
+use crate::target::{Key, Probe, Provider};
+use crate::targets::Tls;
+
+mod query;
+
+use query::{Query, Reply};
+
+/// Access keys of an IAM user.
+///
+/// Which user, nobody has to say, and nobody can say wrong: it is the one whose key the secret holds, as
+/// `sts:GetCallerIdentity` tells, which takes part only if the key works. The secret is a JSON object with the key in
+/// one of the usual pairs of fields, such as `AccessKeyId` and `SecretAccessKey`.
+///
+/// Keys are managed with the credentials of the process (the function's role, the operator's own), which must be of the
+/// user's account and need, on that user, `iam:CreateAccessKey`, `iam:ListAccessKeys`, `iam:DeleteAccessKey`,
+/// `iam:TagUser`, `iam:UntagUser` and `iam:ListUserTags`. With `login = "secret"` the key manages itself and its user
+/// needs them.
+///
+/// ```
+/// use secretcache_rotation::targets::IamProvider;
+///
+/// let usual = IamProvider::from_toml("kind = \"iam\"")?;
+/// let own = IamProvider::from_toml(
+///     r#"
+///     kind = "iam"
+///     login = "secret"                 # or "caller", the default
+///     key_id = "KEY"                   # the secret's fields, if they have names of their own
+///     secret_key = "SECRET"
+///     "#,
+/// )?;
+/// # Ok::<(), secretcache_rotation::Error>(())
+/// ```
+#[derive(Debug)]
+pub struct IamProvider {
+    description: Description,
+    session: OnceCell<Session>,
+}
+
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Description {
+    #[serde(rename = "kind")]
+    _kind: Option<String>,
+    #[serde(default)]
+    login: Login,
+    key_id: Option<String>,
+    secret_key: Option<String>,
+}
+
+/// Whose credentials manage the keys.
+#[derive(Clone, Copy, Debug, Default, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum Login {
+    #[default]
+    Caller,
+    Secret,
+}
+
+#[derive(Debug)]
+struct Session {
+    config: SdkConfig,
+    iam: Query,
+    sts: Query,
+}
+
+/// An IAM user, proven by its key.
+#[derive(Debug, Eq, PartialEq)]
+struct User {
+    account: String,
+    name: String,
+}
+
+/// The pairs of fields that hold a key in secrets as they are found.
+const FIELDS: [(&str, &str); 4] = [
+    ("AccessKeyId", "SecretAccessKey"),
+    ("aws_access_key_id", "aws_secret_access_key"),
+    ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"),
+    ("access_key_id", "secret_access_key"),
+];
+
+/// The user's tag that tells what is about to happen: a version id, and the ids of the keys there were.
+const MAKING: &str = "secretcache:making";
+/// What the description of our keys begins with; the version id follows.
+const DESCRIPTION: &str = "secretcache ";
+
+impl IamProvider {
+    /// A provider from its description.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Misconfigured`], with the reason.
+    pub fn from_toml(description: &str) -> Result<Self, Error> {
+        let wrong = |what: &str| {
+            Error::new(ErrorKind::Misconfigured, format!("the description of the IAM provider {what}"))
+        };
+        let description: Description = toml::from_str(description)
+            .map_err(|error| wrong(&format!("is not understood: {}", error.message())))?;
+        if description.key_id.is_some() != description.secret_key.is_some() {
+            return Err(wrong("must name both fields, key_id and secret_key, or neither"));
+        }
+        Ok(Self { description, session: OnceCell::new() })
+    }
+
+    /// Clients for the account that this process's credentials are of.
+    async fn session(&self) -> Result<&Session, Error> {
+        self.session
+            .get_or_try_init(|| async {
+                let config = Options::default().sdk_config().await?;
+                let region = config.region().map(ToString::to_string).unwrap_or_default();
+                let usual = Endpoints::of(&region);
+                let iam = query(&config, "iam", "IAM", "2010-05-08", usual.iam, usual.iam_region)?;
+                let sts = query(&config, "sts", "STS", "2011-06-15", usual.sts, region)?;
+                Ok(Session { config, iam, sts })
+            })
+            .await
+    }
+
+    /// The names of the fields with a key's id and its secret.
+    fn fields(&self, document: &Document) -> Result<(String, String), Error> {
+        if let (Some(id), Some(secret)) = (&self.description.key_id, &self.description.secret_key) {
+            return Ok((id.clone(), secret.clone()));
+        }
+        let found = FIELDS.iter().find(|(id, _)| document.field(id).is_some());
+        found.map(|(id, secret)| ((*id).to_owned(), (*secret).to_owned())).ok_or_else(|| {
+            let known = FIELDS.map(|(id, _)| id).join(", ");
+            Error::new(
+                ErrorKind::Misconfigured,
+                format!("the secret has no access key: none of the fields {known} is there"),
+            )
+        })
+    }
+
+    fn key(&self, document: &Document) -> Result<Credentials, Error> {
+        let (id, secret) = self.fields(document)?;
+        let (id, secret) = (document.require(&id)?, document.require(&secret)?);
+        Ok(Credentials::new(id.as_str(), secret.as_str(), None, None, "the secret"))
+    }
+
+    /// The user whose key a document holds.
+    async fn user(&self, document: &Document) -> Result<User, Error> {
+        let identity = self.identity(&self.key(document)?).await?.ok_or_else(|| {
+            Error::new(ErrorKind::Refused, "AWS refuses the access key, so it does not tell whose it is")
+        })?;
+        user(&identity)
+    }
+
+    /// The ARN that credentials act as; `None` if they are refused.
+    async fn identity(&self, credentials: &Credentials) -> Result<Option<String>, Error> {
+        const ACTION: &str = "GetCallerIdentity";
+        match self.session().await?.sts.call(credentials, ACTION, &[]).await? {
+            Ok(reply) => reply.text("Arn").map(|arn| Some(arn.to_string())),
+            Err(fault) if fault.is_refusal() => Ok(None),
+            Err(fault) => Err(fault.into_error(ACTION)),
+        }
+    }
+
+    /// The credentials by which a user's keys are managed.
+    async fn manager(&self, user: &User, document: &Document) -> Result<Credentials, Error> {
+        if let Login::Secret = self.description.login {
+            return self.key(document);
+        }
+        let denied = |what: String| Error::new(ErrorKind::Denied, what);
+        let provider = self.session().await?.config.credentials_provider();
+        let provider = provider.ok_or_else(|| denied("this process has no AWS credentials".to_owned()))?;
+        let own = provider
+            .provide_credentials()
+            .await
+            .map_err(|error| denied("this process has no AWS credentials".to_owned()).with_source(error))?;
+        let arn = self.identity(&own).await?;
+        let arn = arn.ok_or_else(|| denied("AWS refuses the credentials of this process".to_owned()))?;
+        // A name says nothing in another account, where it would be another user's.
+        if account(&arn) != user.account {
+            return Err(denied(format!(
+                "the key is of a user in the account {}, and this process may only manage users of its own, {}",
+                user.account,
+                account(&arn)
+            )));
+        }
+        Ok(own)
+    }
+
+    async fn call(
+        &self,
+        credentials: &Credentials,
+        action: &str,
+        parameters: &[(&str, &str)],
+    ) -> Result<Reply, Error> {
+        let answer = self.session().await?.iam.call(credentials, action, parameters).await?;
+        answer.map_err(|fault| fault.into_error(action))
+    }
+
+    async fn tag(&self, by: &Credentials, user: &User, tags: &[(&str, &str)]) -> Result<(), Error> {
+        let mut parameters = vec![("UserName".to_owned(), user.name.as_str())];
+        for (place, (name, value)) in tags.iter().enumerate() {
+            parameters.push((format!("Tags.member.{}.Key", place + 1), name));
+            parameters.push((format!("Tags.member.{}.Value", place + 1), value));
+        }
+        let parameters: Vec<_> = parameters.iter().map(|(name, value)| (name.as_str(), *value)).collect();
+        self.call(by, "TagUser", &parameters).await.map(drop)
+    }
+
+    /// The user's keys, and whose they are.
+    async fn keys(&self, by: &Credentials, user: &User) -> Result<Keys, Error> {
+        let user = [("UserName", user.name.as_str())];
+        let keys = self.call(by, "ListAccessKeys", &user).await?.members("AccessKeyId", "Status")?;
+        let tags = self.call(by, "ListUserTags", &user).await?.members("Key", "Value")?;
+        Ok(Keys::new(keys.into_iter().map(|(id, _)| id).collect(), &tags))
+    }
+}
+
+/// A user's keys, and whose they are.
+#[derive(Debug, Eq, PartialEq)]
+struct Keys {
+    /// The ids of all.
+    ids: Vec<String>,
+    /// Those that were made for a rotation.
+    ours: Vec<Key>,
+    /// The one that was being made when nothing more was heard.
+    undescribed: Option<Key>,
+}
+
+impl Keys {
+    fn new(ids: Vec<String>, tags: &[(String, String)]) -> Self {
+        let tag = |name: &str| tags.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str());
+        let key = |id: &str, version: &str| Key { id: id.to_owned(), tag: Some(version.to_owned()) };
+        let ours = ids.iter().filter_map(|id| Some(key(id, tag(id)?.strip_prefix(DESCRIPTION)?))).collect();
+        let undescribed = tag(MAKING).and_then(|making| {
+            let mut words = making.split(' ');
+            let version = words.next().filter(|version| !version.is_empty())?;
+            let before: Vec<_> = words.collect();
+            let id = ids.iter().find(|id| !before.contains(&id.as_str()) && tag(id).is_none())?;
+            Some(key(id, version))
+        });
+        Self { ids, ours, undescribed }
+    }
+}
+
+impl Provider for IamProvider {
+    fn create<'a>(&'a self, current: &'a Document, tag: &'a str) -> BoxFuture<'a, Result<Document, Error>> {
+        Box::pin(async move {
+            let user = self.user(current).await?;
+            let by = self.manager(&user, current).await?;
+            let keys = self.keys(&by, &user).await?;
+            if keys.ids.len() >= MOST_KEYS {
+                return Err(Error::new(ErrorKind::LimitReached, "the IAM user has two access keys already"));
+            }
+            if let Some(Key { id, tag: Some(version) }) = &keys.undescribed {
+                // What tells whose it is, is about to be written over.
+                self.tag(&by, &user, &[(id, &format!("{DESCRIPTION}{version}"))]).await?;
+            }
+            let making = [&[tag.to_owned()], keys.ids.as_slice()].concat().join(" ");
+            self.tag(&by, &user, &[(MAKING, &making)]).await?;
+            let made = self.call(&by, "CreateAccessKey", &[("UserName", &user.name)]).await?;
+            let (id, secret) = (made.text("AccessKeyId")?, made.text("SecretAccessKey")?);
+            let description = format!("{DESCRIPTION}{tag}");
+            // Should this fail, the key is recognised by the other tag, and its value must not be lost over it.
+            drop(self.tag(&by, &user, &[(&id, &description), (MAKING, "")]).await);
+            let (id_field, secret_field) = self.fields(current)?;
+            current.with(&id_field, &id)?.with(&secret_field, &secret)
+        })
+    }
+
+    fn list<'a>(&'a self, login: &'a Document) -> BoxFuture<'a, Result<Vec<Key>, Error>> {
+        Box::pin(async move {
+            let user = self.user(login).await?;
+            let by = self.manager(&user, login).await?;
+            let keys = self.keys(&by, &user).await?;
+            Ok(keys.ours.into_iter().chain(keys.undescribed).collect())
+        })
+    }
+
+    fn probe<'a>(&'a self, credential: &'a Document) -> BoxFuture<'a, Result<Probe, Error>> {
+        Box::pin(async move {
+            let identity = self.identity(&self.key(credential)?).await?;
+            Ok(if identity.is_some() { Probe::Accepted } else { Probe::Refused })
+        })
+    }
+
+    fn revoke<'a>(&'a self, login: &'a Document, key_id: &'a str) -> BoxFuture<'a, Result<(), Error>> {
+        Box::pin(async move {
+            const ACTION: &str = "DeleteAccessKey";
+            let user = self.user(login).await?;
+            let by = self.manager(&user, login).await?;
+            let parameters = [("UserName", user.name.as_str()), ("AccessKeyId", key_id)];
+            match self.session().await?.iam.call(&by, ACTION, &parameters).await? {
+                Err(fault) if fault.code != "NoSuchEntity" => return Err(fault.into_error(ACTION)),
+                _ => {}
+            }
+            // Last of all: a key that is still there must be known for ours.
+            let parameters = [("UserName", user.name.as_str()), ("TagKeys.member.1", key_id)];
+            self.call(&by, "UntagUser", &parameters).await.map(drop)
+        })
+    }
+
+    fn key_id(&self, credential: &Document) -> Result<String, Error> {
+        let (id, _) = self.fields(credential)?;
+        credential.require(&id).map(|id| id.to_string())
+    }
+}
+
+/// A quota that AWS does not raise.
+const MOST_KEYS: usize = 2;
+
+/// The user in an ARN such as `arn:aws:iam::123456789012:user/team/app`.
+fn user(arn: &str) -> Result<User, Error> {
+    let name = arn.splitn(6, ':').nth(5).and_then(|resource| resource.strip_prefix("user/"));
+    let name = name.and_then(|path| path.rsplit('/').next()).filter(|name| !name.is_empty());
+    let name = name.ok_or_else(|| {
+        Error::new(
+            ErrorKind::Unsupported,
+            format!("the access key is of {arn:?}; only keys of IAM users rotate"),
+        )
+    })?;
+    Ok(User { account: account(arn).to_owned(), name: name.to_owned() })
+}
+
+fn account(arn: &str) -> &str {
+    arn.split(':').nth(4).unwrap_or_default()
+}
+
+/// Where the services are, unless the configuration says otherwise.
+struct Endpoints {
+    iam: String,
+    iam_region: String,
+    sts: String,
+}
+
+impl Endpoints {
+    /// IAM has one endpoint per partition, STS one per Region.
+    fn of(region: &str) -> Self {
+        let (iam, iam_region, suffix) = match region {
+            _ if region.starts_with("cn-") => {
+                ("iam.cn-north-1.amazonaws.com.cn", "cn-north-1", "amazonaws.com.cn")
+            }
+            _ if region.starts_with("us-gov-") => {
+                ("iam.us-gov.amazonaws.com", "us-gov-west-1", "amazonaws.com")
+            }
+            _ => ("iam.amazonaws.com", "us-east-1", "amazonaws.com"),
+        };
+        Self {
+            iam: format!("https://{iam}/"),
+            iam_region: iam_region.to_owned(),
+            sts: format!("https://sts.{region}.{suffix}/"),
+        }
+    }
+}
+
+/// A client of a service, at its usual place or where the variable `AWS_ENDPOINT_URL_…`, the profile or
+/// `AWS_ENDPOINT_URL` has it.
+fn query(
+    config: &SdkConfig,
+    name: &'static str,
+    service_id: &str,
+    api_version: &'static str,
+    usual: String,
+    signing_region: String,
+) -> Result<Query, Error> {
+    let key = ServiceConfigKey::builder()
+        .service_id(service_id)
+        .env("AWS_ENDPOINT_URL")
+        .profile("endpoint_url")
+        .build();
+    let own = key.ok().and_then(|key| config.service_config()?.load_config(key));
+    let configured = own.or_else(|| config.endpoint_url().map(str::to_owned));
+    // Who configures an endpoint without TLS gets it, as with any other AWS client; it is never a fallback.
+    let is_plain = configured.as_deref().is_some_and(|url| url.starts_with("http://"));
+    let client = Client::new(if is_plain { Tls::off() } else { Tls::system()? });
+    let url = configured.unwrap_or(usual);
+    let url = if url.ends_with('/') { url } else { format!("{url}/") };
+    Ok(Query { name, api_version, url, signing_region, client })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn keys(ids: &[&str], tags: &[(&str, &str)]) -> Keys {
+        let tags: Vec<_> = tags.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect();
+        Keys::new(ids.iter().map(|id| (*id).to_owned()).collect(), &tags)
+    }
+
+    fn key(id: &str, tag: &str) -> Key {
+        Key { id: id.to_owned(), tag: Some(tag.to_owned()) }
+    }
+
+    #[test]
+    fn keys_of_others_are_not_ours_whatever_was_begun() {
+        let found = keys(&["A", "B"], &[]);
+        assert_eq!((found.ours, found.undescribed), (vec![], None));
+        // Begun when both were there.
+        assert_eq!(keys(&["A", "B"], &[(MAKING, "t A B")]).undescribed, None);
+        // Described in the console by whoever made it.
+        assert_eq!(keys(&["A", "B"], &[(MAKING, "t A"), ("B", "Ann's laptop")]).undescribed, None);
+        // Nothing is under way.
+        assert_eq!(keys(&["A", "B"], &[(MAKING, "")]).undescribed, None);
+    }
+
+    #[test]
+    fn a_key_that_was_being_made_is_recognised() {
+        let found = keys(&["A", "B"], &[("A", "secretcache t1"), (MAKING, "t2 A")]);
+        assert_eq!((found.ours, found.undescribed), (vec![key("A", "t1")], Some(key("B", "t2"))));
+        let found = keys(&["A", "B"], &[("B", "secretcache t2"), (MAKING, "t2 A")]);
+        assert_eq!((found.ours, found.undescribed), (vec![key("B", "t2")], None));
+    }
+
+    #[test]
+    fn the_user_is_told_by_the_arn_and_nothing_else_is_a_user() {
+        let found = user("arn:aws-cn:iam::123456789012:user/team/a/app").unwrap();
+        assert_eq!(found, User { account: "123456789012".into(), name: "app".into() });
+        for other in ["arn:aws:sts::123456789012:assumed-role/user/x", "arn:aws:iam::123456789012:root", ""] {
+            assert_eq!(user(other).unwrap_err().kind(), ErrorKind::Unsupported, "{other}");
+        }
+    }
+
+    #[test]
+    fn a_secret_without_a_key_is_told_what_it_lacks() {
+        let provider = IamProvider::from_toml("").unwrap();
+        let error = provider.key_id(&Document::parse(r#"{"user":"app"}"#).unwrap()).unwrap_err();
+        assert!(error.message().contains("AccessKeyId"), "{error}");
+        assert!(IamProvider::from_toml("key_id = \"a\"").is_err());
+        assert!(IamProvider::from_toml("endpoint = \"http://elsewhere\"").is_err());
+    }
+}
