@@ -36,6 +36,7 @@ class House:
     client: Any
     stack: ExitStack
     functions: list[Function] = field(default_factory=list)
+    iam: Any = None
 
     def function(self, name: str = "rotator", root: Path | None = None, **variables: str) -> Function:
         """Start the function with these variables beside what Lambda sets."""

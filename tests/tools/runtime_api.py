@@ -110,8 +110,10 @@ def _serve(function: Function) -> ThreadingHTTPServer:
 
         def do_GET(self) -> None:
             event = function._events.get()
-            if self.path != f"{PREFIX}/invocation/next" or event is None:
-                return self._reply(404)
+            if event is None:
+                self.close_connection = True
+                return
+            assert self.path == f"{PREFIX}/invocation/next"
             request, body, deadline = event
             self._reply(
                 200,

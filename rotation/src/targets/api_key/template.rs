@@ -42,8 +42,7 @@ fn is_name(text: &str) -> bool {
     !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
 }
 
-/// Adds a value, escaped for where it stands.
-pub(super) fn append(filled: &mut Zeroizing<String>, value: &str, escape: Escape) -> Result<(), Error> {
+fn append(filled: &mut Zeroizing<String>, value: &str, escape: Escape) -> Result<(), Error> {
     match escape {
         Escape::Url => {
             for byte in value.bytes() {

@@ -10,7 +10,6 @@ use zeroize::Zeroizing;
 
 use super::super::Method;
 use super::super::http::Client;
-use super::super::template::{Escape, append};
 use crate::error::{Error, ErrorKind};
 
 /// One of the two services.
@@ -45,14 +44,13 @@ impl Query {
         action: &str,
         parameters: &[(&str, &str)],
     ) -> Result<Answer, Error> {
-        let mut form = Zeroizing::new(format!("Action={action}&Version={}", self.api_version));
-        for (name, value) in parameters {
-            form.push_str(&format!("&{name}="));
-            append(&mut form, value, Escape::Url)?;
-        }
+        let form = form_urlencoded::Serializer::new(String::new())
+            .extend_pairs([("Action", action), ("Version", self.api_version)])
+            .extend_pairs(parameters)
+            .finish();
         let headers = self.signed_headers(credentials, &form)?;
         let headers: Vec<_> = headers.iter().map(|(name, value)| (name.as_str(), value.clone())).collect();
-        let answer = self.client.send(Method::Post, &self.url, &headers, Some(form)).await?;
+        let answer = self.client.send(Method::Post, &self.url, &headers, Some(form.into())).await?;
         let text = answer.text()?;
         if (200..300).contains(&answer.status) {
             return Ok(Ok(Reply(text)));

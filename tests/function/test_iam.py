@@ -1,0 +1,262 @@
+"""Access keys of an IAM user, rotated by the function; moto is IAM and STS, and checks every signature."""
+
+from __future__ import annotations
+
+import re
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from email.message import Message
+from urllib.parse import parse_qs
+
+import boto3
+import pytest
+from botocore.exceptions import ClientError
+from relay import Relay
+from rotation_service import STEPS
+from runtime_api import FunctionError
+
+KEYS = ["CreateAccessKey", "ListAccessKeys", "DeleteAccessKey", "TagUser", "UntagUser", "ListUserTags"]
+POLICY = """{"Version": "2012-10-17", "Statement": [
+    {"Effect": "Allow", "Action": ["sts:GetCallerIdentity", %s], "Resource": "*"}]}"""
+REFUSED = b"""<ErrorResponse><Error><Type>Sender</Type><Code>InvalidClientTokenId</Code>
+<Message>The security token included in the request is invalid.</Message></Error></ErrorResponse>"""
+
+
+class Iam(Relay):
+    """IAM and STS, on whose way a test may stand."""
+
+    def __init__(self, upstream: str) -> None:
+        super().__init__(upstream)
+        self.actions: list[str] = []
+        self.stands_in: Callable[[str, str], tuple[int, bytes] | None] = lambda action, key: None
+        """Given an action and the id of the key that signed it, an answer in IAM's place, or none."""
+        self.is_heard: Callable[[str], None] = lambda action: None
+        """Told of an action that has taken place, before its answer is sent."""
+
+    def answer(self, headers: Message, body: bytes) -> tuple[int, bytes]:
+        action = parse_qs(body.decode())["Action"][0]
+        signer = re.search(r"Credential=([^/]+)/", headers["Authorization"])
+        self.actions.append(action)
+        answer = self.stands_in(action, signer.group(1) if signer else "")
+        answer = answer or self.passed_on(headers, body)
+        self.is_heard(action)
+        return answer
+
+
+@pytest.fixture
+def iam(house) -> Iterator[Iam]:
+    """IAM with a user `rotator` that manages keys and a user `app` that has one; `house.managed` is its secret."""
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    url = f"http://127.0.0.1:{port}"
+    command = [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)]
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    with ExitStack() as stack:
+        stack.callback(process.wait)
+        stack.callback(process.kill)
+        _wait_until_it_answers(url, process)
+        house.iam = _client("iam", url, "test", "test")
+        for user, actions in (("rotator", KEYS), ("app", [])):
+            house.iam.create_user(UserName=user, Path="/team/")
+            allowed = ", ".join(f'"iam:{action}"' for action in actions)
+            policy = POLICY.replace(", %s", f", {allowed}" if allowed else "")
+            house.iam.put_user_policy(UserName=user, PolicyName="p", PolicyDocument=policy)
+        manager = house.iam.create_access_key(UserName="rotator")["AccessKey"]
+        key = house.iam.create_access_key(UserName="app")["AccessKey"]
+        fields = {name: key[name] for name in ("AccessKeyId", "SecretAccessKey")}
+        house.managed = house.create("key", {**fields, "purpose": "uploads"})
+        relay = stack.enter_context(Iam(url))
+        house.variables = {
+            "AWS_ACCESS_KEY_ID": manager["AccessKeyId"],
+            "AWS_SECRET_ACCESS_KEY": manager["SecretAccessKey"],
+            "AWS_ENDPOINT_URL_IAM": relay.url,
+            "AWS_ENDPOINT_URL_STS": relay.url,
+            "SECRETCACHE_STRATEGY": "api-key",
+            "SECRETCACHE_PROVIDER": "iam",
+        }
+        house.moto = url
+        # From here on every request must be signed by a key that exists and may make it.
+        house.admin = house.iam.create_access_key(UserName=_administrator(house.iam))["AccessKey"]
+        headers = {"Content-Type": "text/plain"}
+        urllib.request.urlopen(urllib.request.Request(f"{url}/moto-api/reset-auth", b"0", headers))
+        house.iam = _client("iam", url, house.admin["AccessKeyId"], house.admin["SecretAccessKey"])
+        yield relay
+
+
+def _administrator(iam) -> str:
+    iam.create_user(UserName="admin")
+    everything = '{"Version": "2012-10-17", "Statement": {"Effect": "Allow", "Action": "*", "Resource": "*"}}'
+    iam.put_user_policy(UserName="admin", PolicyName="p", PolicyDocument=everything)
+    return "admin"
+
+
+def _client(service: str, url: str, key: str, secret: str):
+    return boto3.client(
+        service, endpoint_url=url, region_name="us-east-1", aws_access_key_id=key, aws_secret_access_key=secret
+    )
+
+
+def _wait_until_it_answers(url: str, process: subprocess.Popen) -> None:
+    deadline = time.monotonic() + 60
+    while True:
+        try:
+            urllib.request.urlopen(f"{url}/moto-api/data.json")
+            return
+        except OSError:
+            if process.poll() is not None or time.monotonic() > deadline:
+                raise
+            time.sleep(0.05)
+
+
+def works(house, value) -> bool:
+    """Whether AWS accepts the key in a value."""
+    try:
+        sts = _client("sts", house.moto, value["AccessKeyId"], value["SecretAccessKey"])
+        assert sts.get_caller_identity()["Arn"].endswith(":user/team/app")
+    except ClientError as error:
+        assert error.response["Error"]["Code"] == "InvalidClientTokenId"
+        return False
+    return True
+
+
+def key_ids(house) -> set[str]:
+    keys = house.iam.list_access_keys(UserName="app")["AccessKeyMetadata"]
+    return {key["AccessKeyId"] for key in keys}
+
+
+def descriptions(house) -> dict[str, str]:
+    return {tag["Key"]: tag["Value"] for tag in house.iam.list_user_tags(UserName="app")["Tags"]}
+
+
+def test_keys_overlap_and_the_one_before_last_ends(house, iam):
+    function = house.function(**house.variables)
+    first = house.value(house.managed)
+    for turn in range(3):
+        token = house.service.rotate(function, house.managed)
+        current, previous = house.value(house.managed), house.value(house.managed, "AWSPREVIOUS")
+        assert works(house, current) and works(house, previous)
+        assert current["purpose"] == "uploads"
+        assert key_ids(house) == {current["AccessKeyId"], previous["AccessKeyId"]}
+        assert descriptions(house)[current["AccessKeyId"]] == f"secretcache {token}"
+        assert works(house, first) == (turn == 0)
+    # One description for each key of ours, and none of keys that are gone.
+    assert set(descriptions(house)) == key_ids(house) | {"secretcache:making"}
+
+
+def test_every_step_may_come_again_and_makes_no_second_key(house, iam):
+    function = house.function(**house.variables)
+    house.service.rotate(function, house.managed, [step for step in STEPS for _ in range(2)])
+    assert iam.actions.count("CreateAccessKey") == 1
+    assert works(house, house.value(house.managed))
+
+
+def test_a_new_key_that_is_not_known_everywhere_yet_is_waited_for(house, iam):
+    function = house.function(**house.variables)
+    first = house.value(house.managed)["AccessKeyId"]
+    refusals = []
+
+    def stands_in(action, key):
+        is_new = action == "GetCallerIdentity" and key not in (first, house.variables["AWS_ACCESS_KEY_ID"])
+        if is_new and len(refusals) < 3:
+            refusals.append(key)
+            return 403, REFUSED
+        return None
+
+    iam.stands_in = stands_in
+    house.service.rotate(function, house.managed)
+    assert len(refusals) == 3
+    assert works(house, house.value(house.managed))
+
+
+@pytest.mark.parametrize("action", ["TagUser", "CreateAccessKey"])
+def test_a_function_killed_while_it_makes_a_key_leaves_no_orphan_for_long(house, iam, action):
+    killed = house.function(**house.variables)
+    first = house.value(house.managed)
+
+    def is_heard(heard):
+        if heard == action:
+            killed.process.kill()
+            killed.process.wait()
+
+    iam.is_heard = is_heard
+    token = house.service.begin()
+    with pytest.raises(RuntimeError, match="gave no answer"):
+        house.service.rotate(killed, house.managed, STEPS, token)
+    iam.is_heard = lambda heard: None
+    orphans = key_ids(house) - {first["AccessKeyId"]}
+    assert len(orphans) == (1 if action == "CreateAccessKey" else 0)
+
+    # The service runs the whole rotation again, with the same version id.
+    again = house.function(**house.variables)
+    if orphans:
+        # Its value is lost, and nobody can tell a lost one from one about to be stored: the version is given up.
+        with pytest.raises(FunctionError, match="the provider allows no further key"):
+            house.service.rotate(again, house.managed, STEPS, token)
+        assert house.value(house.managed) == first
+        token = None
+    house.service.rotate(again, house.managed, STEPS, token)
+    assert works(house, house.value(house.managed)) and works(house, first)
+    assert not key_ids(house) & orphans
+    house.service.rotate(again, house.managed)
+    assert works(house, house.value(house.managed)) and len(key_ids(house)) == 2
+
+
+def test_somebody_elses_second_key_is_left_alone(house, iam):
+    theirs = house.iam.create_access_key(UserName="app")["AccessKey"]
+    function = house.function(**house.variables)
+    for _ in range(2):
+        with pytest.raises(FunctionError, match="the provider allows no further key"):
+            house.service.rotate(function, house.managed)
+    assert works(house, theirs) and works(house, house.value(house.managed))
+    assert "DeleteAccessKey" not in iam.actions
+    house.iam.delete_access_key(UserName="app", AccessKeyId=theirs["AccessKeyId"])
+    house.service.rotate(function, house.managed)
+    assert works(house, house.value(house.managed))
+
+
+def test_a_dead_key_makes_nothing_happen(house, iam):
+    value = {**house.value(house.managed), "SecretAccessKey": "canary-not-the-key"}
+    secret = house.create("dead", value)
+    with pytest.raises(FunctionError, match="refuses the current key") as failure:
+        house.service.rotate(house.function(**house.variables), secret)
+    assert failure.value.kind == "Refused"
+    assert set(iam.actions) == {"GetCallerIdentity"}
+
+
+def test_a_user_of_another_account_is_refused_before_anything_changes(house, iam):
+    def stands_in(action, key):
+        if action == "GetCallerIdentity" and key == house.variables["AWS_ACCESS_KEY_ID"]:
+            arn = "arn:aws:iam::999999999999:user/rotator"
+            return 200, f"<R><GetCallerIdentityResult><Arn>{arn}</Arn></GetCallerIdentityResult></R>".encode()
+        return None
+
+    iam.stands_in = stands_in
+    with pytest.raises(FunctionError, match="of a user in the account 123456789012") as failure:
+        house.service.rotate(house.function(**house.variables), house.managed)
+    assert failure.value.kind == "Denied"
+    assert set(iam.actions) == {"GetCallerIdentity"}
+
+
+def test_a_key_that_manages_itself(house, iam):
+    allowed = ", ".join(f'"iam:{action}"' for action in KEYS)
+    house.iam.put_user_policy(UserName="app", PolicyName="p", PolicyDocument=POLICY % allowed)
+    description = 'kind = "iam"\nlogin = "secret"\n'
+    variables = {**house.variables, "AWS_ACCESS_KEY_ID": "other", "SECRETCACHE_PROVIDER": description}
+    function = house.function(**variables)
+    for _ in range(2):
+        house.service.rotate(function, house.managed)
+        assert works(house, house.value(house.managed))
+
+
+def test_a_missing_permission_is_named_and_costs_no_key(house, iam):
+    allowed = ", ".join(f'"iam:{action}"' for action in KEYS if action != "TagUser")
+    house.iam.put_user_policy(UserName="rotator", PolicyName="p", PolicyDocument=POLICY % allowed)
+    with pytest.raises(FunctionError, match="iam:TagUser") as failure:
+        house.service.rotate(house.function(**house.variables), house.managed)
+    assert failure.value.kind == "Denied"
+    assert len(key_ids(house)) == 1
