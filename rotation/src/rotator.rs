@@ -10,7 +10,9 @@ use crate::resource::{Resource, StrategyName, from_function};
 use crate::strategy::Strategy;
 use crate::subject::Side;
 use crate::target::{Provider, Target};
-use crate::targets::{HttpProvider, IamProvider, MySql, Postgres, Redis, Route, SystemRoute, Tls};
+use crate::targets::{
+    HttpProvider, IamProvider, MySql, Postgres, Redis, Route, Statements, SystemRoute, Tls,
+};
 
 /// What an operator may choose about a rotation. What is not chosen is told by the secret, the name of its rotation
 /// function, or its port.
@@ -29,6 +31,8 @@ pub struct Choice {
     pub provider: Option<String>,
     /// Where database servers are reached, if not where their names resolve to.
     pub route: Option<Arc<dyn Route>>,
+    /// The statements for a resource with a grammar of its own, in TOML. Then nothing need tell what the secret is for.
+    pub statements: Option<String>,
 }
 
 impl Choice {
@@ -122,8 +126,12 @@ impl Rotator {
             let part = Part::Provider(provider(description, tls)?);
             return Ok((Self { name, part }, Vec::new()));
         }
-        let (resource, warning) = Resource::of(secret, choice.resource, choice.function.as_deref())?;
         let route = choice.route.clone().unwrap_or_else(|| Arc::new(SystemRoute));
+        if let Some(statements) = &choice.statements {
+            let part = Part::Target(Box::new(Statements::from_toml(statements, tls)?.via(route)));
+            return Ok((Self { name, part }, Vec::new()));
+        }
+        let (resource, warning) = Resource::of(secret, choice.resource, choice.function.as_deref())?;
         let target: Box<dyn Target> = match resource {
             Resource::Postgres => Box::new(Postgres::new(tls).via(route)),
             Resource::MySql => Box::new(MySql::new(tls).via(route)),

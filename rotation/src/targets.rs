@@ -12,6 +12,8 @@ mod postgres;
 #[cfg(feature = "redis")]
 mod redis;
 mod route;
+#[cfg(all(feature = "postgres", feature = "mysql", feature = "http"))]
+mod statements;
 mod tls;
 
 #[cfg(feature = "http")]
@@ -25,6 +27,8 @@ pub use postgres::Postgres;
 #[cfg(feature = "redis")]
 pub use redis::Redis;
 pub use route::{Route, SystemRoute};
+#[cfg(all(feature = "postgres", feature = "mysql", feature = "http"))]
+pub use statements::Statements;
 pub use tls::Tls;
 
 use std::net::SocketAddr;

@@ -68,8 +68,8 @@ fn check_not_void(pair: &Pair) -> Result<(), Error> {
         None => Ok(()),
         Some(_) => Err(Error::new(
             ErrorKind::Rejected,
-            "the provider allows no further key, because one is left from an attempt that was cut short; the next \
-             rotation revokes it",
+            "the provider allows no further key: one is left from an attempt that was cut short, which the next rotation \
+             revokes, or somebody else made one, which has to be deleted by hand",
         )),
     }
 }

@@ -1,8 +1,7 @@
-//! MariaDB, from version 10.4.
+//! MariaDB, from version 10.4, and MySQL, from 5.7.6.
 //!
-//! MySQL speaks the same protocol but not the same statements: it takes no hash from a user that changes its own
-//! password, and retains a second password only if the new one is in the statement in the clear. It is recognised, and
-//! refused before anything is changed.
+//! MySQL has not run in this project's tests: what is said to it was written from its manual, is decided in `dialect`
+//! without a server, and is tested there. Users do not alternate on it yet.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -21,9 +20,15 @@ use crate::target::{Accounts, Applied, Change, Guard, Lock, Probe, Target};
 
 mod accounts;
 mod diagnosis;
+mod dialect;
 mod grants;
 
-/// MariaDB; MySQL is recognised and refused.
+use dialect::{Account, Dialect};
+
+/// MariaDB and MySQL.
+///
+/// MariaDB gets a password's hash and never the password. MySQL has no statement for that, so that the password stands in
+/// one in the clear: inside TLS, and left out of the server's logs by the server.
 #[derive(Clone, Debug)]
 pub struct MySql {
     link: Link,
@@ -45,7 +50,7 @@ impl MySql {
     }
 
     /// Logs in; `None` if the server refuses the credential.
-    async fn login(&self, document: &Document) -> Result<Option<Conn>, Error> {
+    pub(super) async fn login(&self, document: &Document) -> Result<Option<Conn>, Error> {
         let host = document.require("host")?;
         let options = OptsBuilder::default()
             .user(Some(document.username()?.to_string()))
@@ -111,29 +116,25 @@ impl Target for MySql {
             };
             let name = change.credential.username()?;
             let is_own = *change.login.username()? == *name;
+            let dialect = dialect_of(&mut connection).await?;
             let account = if is_own {
                 own_account(&mut connection).await?
             } else {
-                account(&mut connection, &name).await?.ok_or_else(|| {
-                    Error::new(ErrorKind::Refused, format!("MariaDB has no user {:?}", *name))
+                account(&mut connection, dialect, &name).await?.ok_or_else(|| {
+                    Error::new(ErrorKind::Refused, format!("the server has no user {:?}", *name))
                 })?
             };
-            let has_two = check_plugin(&mut connection, &account, is_own).await?;
-            let new = hash(change.credential)?;
-            let statement = match change.keep {
-                // Both in one statement: neither is ever without effect, and saying it again changes nothing.
-                Some(keep) => format!(
-                    "ALTER USER {account} IDENTIFIED VIA mysql_native_password USING '{new}' \
-                     OR mysql_native_password USING '{}'",
-                    hash(keep)?
-                ),
-                // Nobody needs a privilege to change his own; but of two passwords, this would change the first alone.
-                None if is_own && !has_two => format!("SET PASSWORD = '{new}'"),
-                None => format!(
-                    "ALTER USER {account} IDENTIFIED VIA mysql_native_password USING '{new}' ACCOUNT UNLOCK"
-                ),
-            };
-            run(&mut connection, "change the password", &statement).await?;
+            let account = made(&mut connection, account, is_own).await?;
+            let modes = rows::<String>(&mut connection, "SELECT @@SESSION.sql_mode").await?;
+            let has_escapes = !modes.iter().any(|modes| modes.contains("NO_BACKSLASH_ESCAPES"));
+            let keep = change.keep.map(Document::password).transpose()?;
+            let (new, keep) = (change.credential.password()?, keep.as_deref().map(String::as_str));
+            for statement in dialect.change_password(&account, &new, keep, has_escapes)? {
+                match run(&mut connection, "change the password", &statement.text).await {
+                    Err(error) if statement.may_be_denied && error.kind() == ErrorKind::Denied => {}
+                    done => done?,
+                }
+            }
             drop(connection.disconnect().await);
             Ok(Applied::Done)
         })
@@ -161,9 +162,8 @@ impl Target for MySql {
 }
 
 /// How MariaDB stores a password: the one form of it that may stand in a statement.
-fn hash(credential: &Document) -> Result<String, Error> {
-    let password = credential.password()?;
-    Ok(format!("*{}", hex(&Sha1::digest(Sha1::digest(password.as_bytes()))).to_uppercase()))
+pub(super) fn hash(password: &str) -> String {
+    format!("*{}", hex(&Sha1::digest(Sha1::digest(password.as_bytes()))).to_uppercase())
 }
 
 fn hex(bytes: &[u8]) -> String {
@@ -171,7 +171,7 @@ fn hex(bytes: &[u8]) -> String {
 }
 
 /// A name as it stands in a statement.
-fn quoted(name: &str) -> String {
+pub(super) fn quoted(name: &str) -> String {
     format!("`{}`", name.replace('`', "``"))
 }
 
@@ -189,40 +189,35 @@ async fn own_account(connection: &mut Conn) -> Result<String, Error> {
 }
 
 /// The one account with a user name, quoted.
-async fn account(connection: &mut Conn, user: &str) -> Result<Option<String>, Error> {
-    let statement = format!("SELECT Host FROM mysql.user WHERE User = {} AND is_role <> 'Y'", literal(user));
-    let hosts = rows::<String>(connection, &statement).await?;
+async fn account(connection: &mut Conn, dialect: Dialect, user: &str) -> Result<Option<String>, Error> {
+    let hosts = rows::<String>(connection, &dialect.hosts_of(&literal(user))).await?;
     match &hosts[..] {
         [] => Ok(None),
         [host] => Ok(Some(format!("{}@{}", quoted(user), quoted(host)))),
         _ => Err(Error::new(
             ErrorKind::Misconfigured,
-            format!("MariaDB has several accounts of the user {user:?}, which differ by host; keep one"),
+            format!("there are several accounts of the user {user:?}, which differ by host; keep one"),
         )),
     }
 }
 
-/// Refuses accounts that log in by something other than the usual hash, which a change would silently weaken, and
-/// servers that are no MariaDB. Tells whether the account has several passwords.
-async fn check_plugin(connection: &mut Conn, account: &str, is_own: bool) -> Result<bool, Error> {
-    let version = rows::<String>(connection, "SELECT VERSION()").await?;
-    if !version.first().is_some_and(|version| version.contains("MariaDB")) {
-        return Err(Error::new(
-            ErrorKind::Unsupported,
-            "the server is no MariaDB; MySQL is not supported yet",
-        ));
-    }
-    let whose = if is_own { "CURRENT_USER" } else { account };
+/// An account with what the server says of it.
+async fn made(connection: &mut Conn, name: String, is_own: bool) -> Result<Account, Error> {
+    let whose = if is_own { "CURRENT_USER" } else { &name };
     let made = rows::<String>(connection, &format!("SHOW CREATE USER {whose}")).await?;
-    let made = made.first().map_or("", String::as_str);
-    if made.contains(" VIA ") && !made.contains("mysql_native_password") && !made.contains("USING 'invalid'")
-    {
-        return Err(Error::new(
-            ErrorKind::Unsupported,
-            "the user does not log in by mysql_native_password; its plugin would be lost",
-        ));
-    }
-    Ok(made.contains(" OR mysql_native_password"))
+    Ok(Account { made: made.into_iter().next().unwrap_or_default(), name, is_own })
+}
+
+/// Refuses accounts that log in by something other than the usual hash, which a change would silently weaken.
+async fn check_plugin(connection: &mut Conn, account: &str, is_own: bool) -> Result<(), Error> {
+    let dialect = dialect_of(connection).await?;
+    let account = made(connection, account.to_owned(), is_own).await?;
+    dialect.change_password(&account, "", None, true).map(drop)
+}
+
+async fn dialect_of(connection: &mut Conn) -> Result<Dialect, Error> {
+    let version = rows::<String>(connection, "SELECT VERSION()").await?;
+    Dialect::of(version.first().map_or("", String::as_str))
 }
 
 async fn run(connection: &mut Conn, what: &str, statement: &str) -> Result<(), Error> {
@@ -239,19 +234,25 @@ async fn rows<T: FromRow + Send + 'static>(connection: &mut Conn, statement: &st
     .await
 }
 
-/// What the server or the way to it has against a statement. Syntax errors quote it, and stay here.
+/// What the server or the way to it has against a statement. Syntax errors stay here.
 fn fault(what: &str, error: mysql_async::Error) -> Error {
     let mysql_async::Error::Server(answer) = error else {
         return Error::new(ErrorKind::Unavailable, format!("could not {what} at MariaDB")).with_source(error);
     };
-    let kind = match answer.code {
-        1044 | 1142 | 1227 | 1370 | 1410 => ErrorKind::Denied,
-        // The policy of a password plugin.
-        1819 => ErrorKind::Rejected,
-        1064 => {
-            return Error::new(ErrorKind::Unsupported, format!("MariaDB does not understand how to {what}"));
-        }
-        _ => ErrorKind::Unavailable,
-    };
+    let kind = kind(answer.code);
+    if kind == ErrorKind::Unsupported {
+        return Error::new(kind, format!("MariaDB does not understand how to {what}"));
+    }
     Error::new(kind, format!("could not {what}: MariaDB says {:?} ({})", answer.message, answer.code))
+}
+
+/// What a server's error code means. Syntax errors quote the statement.
+pub(super) fn kind(code: u16) -> ErrorKind {
+    match code {
+        1044 | 1142 | 1227 | 1370 | 1410 => ErrorKind::Denied,
+        // The policy of a password plugin; at MySQL also that of its password history.
+        1819 | 3638 => ErrorKind::Rejected,
+        1064 => ErrorKind::Unsupported,
+        _ => ErrorKind::Unavailable,
+    }
 }

@@ -46,7 +46,7 @@ impl Postgres {
     }
 
     /// Logs in; `None` if the server refuses the credential.
-    async fn login(&self, document: &Document) -> Result<Option<Client>, Error> {
+    pub(super) async fn login(&self, document: &Document) -> Result<Option<Client>, Error> {
         let host = document.require("host")?;
         let mut config = Config::new();
         config

@@ -4,5 +4,6 @@ mod api_key;
 mod mariadb;
 mod postgres;
 mod redis;
+mod statements;
 mod support;
 mod wire;

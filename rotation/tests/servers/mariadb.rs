@@ -7,7 +7,7 @@ use secretcache::{AWSCURRENT, AWSPENDING, AWSPREVIOUS};
 use secretcache_rotation::targets::{MySql, Tls};
 use secretcache_rotation::*;
 
-async fn session(document: &Document) -> Result<Conn, mysql_async::Error> {
+pub(crate) async fn session(document: &Document) -> Result<Conn, mysql_async::Error> {
     let options = OptsBuilder::default()
         .ip_or_hostname(document.field("host").unwrap().to_string())
         .tcp_port(document.field("port").unwrap().parse().unwrap())
@@ -17,12 +17,12 @@ async fn session(document: &Document) -> Result<Conn, mysql_async::Error> {
     Conn::new(options).await
 }
 
-fn admin(address: &Address) -> Document {
+pub(crate) fn admin(address: &Address) -> Document {
     secret(address, address.user, &address.password, "")
 }
 
 /// A server with an application's user `app`, and an audit table it may hand on.
-async fn server() -> (Database, Conn) {
+pub(crate) async fn server() -> (Database, Conn) {
     let database = start(Kind::MariaDb, ServerTls::Off);
     let mut root = session(&admin(&database.address)).await.unwrap();
     for statement in [

@@ -7,7 +7,7 @@ use secretcache_rotation::*;
 use tokio_postgres::{Client, NoTls};
 
 /// A session as a user, without TLS.
-async fn session(document: &Document) -> Result<Client, tokio_postgres::Error> {
+pub(crate) async fn session(document: &Document) -> Result<Client, tokio_postgres::Error> {
     let mut config = tokio_postgres::Config::new();
     config.host(document.field("host").unwrap().as_str());
     config.port(document.field("port").unwrap().parse().unwrap());
@@ -18,7 +18,7 @@ async fn session(document: &Document) -> Result<Client, tokio_postgres::Error> {
     Ok(client)
 }
 
-fn admin(address: &Address) -> Document {
+pub(crate) fn admin(address: &Address) -> Document {
     secret(address, address.user, &address.password, "")
 }
 

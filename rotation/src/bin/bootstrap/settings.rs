@@ -91,6 +91,7 @@ pub(crate) fn choice(environment: &impl Environment, function_arn: &str) -> Resu
     }
     choice.verification = verification(environment)?;
     choice.provider = text(environment, "SECRETCACHE_PROVIDER")?;
+    choice.statements = text(environment, "SECRETCACHE_STATEMENTS")?;
     Ok(choice)
 }
 

@@ -3,8 +3,9 @@
 use mysql_async::Conn;
 use sha1::{Digest, Sha1};
 
+use super::dialect::Dialect;
 use super::grants::Grant;
-use super::{MySql, account, hex, literal, quoted, rows, run};
+use super::{MySql, account, dialect_of, hex, literal, quoted, rows, run};
 use crate::document::Document;
 use crate::error::{Error, ErrorKind};
 use crate::store::BoxFuture;
@@ -18,9 +19,9 @@ impl Accounts for MySql {
         mark: &'a str,
     ) -> BoxFuture<'a, Result<Standing, Error>> {
         Box::pin(async move {
-            let mut connection = self.session(admin).await?;
+            let (mut connection, dialect) = self.mariadb(admin).await?;
             let user = candidate.username()?;
-            if account(&mut connection, &user).await?.is_none() {
+            if account(&mut connection, dialect, &user).await?.is_none() {
                 return Ok(Standing::Absent);
             }
             let statement = format!(
@@ -41,9 +42,9 @@ impl Accounts for MySql {
         mark: &'a str,
     ) -> BoxFuture<'a, Result<(), Error>> {
         Box::pin(async move {
-            let mut connection = self.session(admin).await?;
+            let (mut connection, dialect) = self.mariadb(admin).await?;
             let user = candidate.username()?;
-            if account(&mut connection, &user).await?.is_some() {
+            if account(&mut connection, dialect, &user).await?.is_some() {
                 return Ok(());
             }
             let (role, account) = (quoted(&mark_role(mark)), format!("{}@`%`", quoted(&user)));
@@ -67,8 +68,8 @@ impl Accounts for MySql {
         mark: &'a str,
     ) -> BoxFuture<'a, Result<(), Error>> {
         Box::pin(async move {
-            let mut connection = self.session(admin).await?;
-            let (reference, candidate) = accounts(&mut connection, reference, candidate).await?;
+            let (mut connection, dialect) = self.mariadb(admin).await?;
+            let (reference, candidate) = accounts(&mut connection, dialect, reference, candidate).await?;
             let role = quoted(&mark_role(mark));
             run(&mut connection, "make the mark", &format!("CREATE ROLE IF NOT EXISTS {role}")).await?;
             for account in [&reference, &candidate] {
@@ -97,9 +98,9 @@ impl Accounts for MySql {
         mark: &'a str,
     ) -> BoxFuture<'a, Result<(), Error>> {
         Box::pin(async move {
-            let mut connection = self.session(admin).await?;
+            let (mut connection, dialect) = self.mariadb(admin).await?;
             let user = candidate.username()?;
-            let Some(account) = account(&mut connection, &user).await? else {
+            let Some(account) = account(&mut connection, dialect, &user).await? else {
                 return Err(Error::new(ErrorKind::Misconfigured, format!("MariaDB has no user {:?}", *user)));
             };
             let role = quoted(&mark_role(mark));
@@ -115,12 +116,27 @@ impl Accounts for MySql {
         candidate: &'a Document,
     ) -> BoxFuture<'a, Result<Vec<String>, Error>> {
         Box::pin(async move {
-            let mut connection = self.session(admin).await?;
-            let (reference, candidate) = accounts(&mut connection, reference, candidate).await?;
+            let (mut connection, dialect) = self.mariadb(admin).await?;
+            let (reference, candidate) = accounts(&mut connection, dialect, reference, candidate).await?;
             let present = grants(&mut connection, &candidate).await?;
             let wanted = grants(&mut connection, &reference).await?;
             Ok(wanted.iter().filter(|grant| !present.contains(grant)).map(Grant::shown).collect())
         })
+    }
+}
+
+impl MySql {
+    /// An administrator's session, at MariaDB: roles and their defaults are kept differently at MySQL.
+    async fn mariadb(&self, admin: &Document) -> Result<(Conn, Dialect), Error> {
+        let mut connection = self.session(admin).await?;
+        match dialect_of(&mut connection).await? {
+            found @ Dialect::MariaDb(_) => Ok((connection, found)),
+            Dialect::MySql(_) => Err(Error::new(
+                ErrorKind::Unsupported,
+                "users do not alternate on MySQL yet; choose dual-password, with which one user's password never stops \
+                 working either",
+            )),
+        }
     }
 }
 
@@ -131,12 +147,13 @@ fn mark_role(mark: &str) -> String {
 
 async fn accounts(
     connection: &mut Conn,
+    dialect: Dialect,
     reference: &Document,
     candidate: &Document,
 ) -> Result<(String, String), Error> {
     let mut found = Vec::new();
     for user in [reference.username()?, candidate.username()?] {
-        let account = account(connection, &user).await?.ok_or_else(|| {
+        let account = account(connection, dialect, &user).await?.ok_or_else(|| {
             Error::new(ErrorKind::Underprivileged, format!("MariaDB has no user {:?}", *user))
         })?;
         found.push(account);

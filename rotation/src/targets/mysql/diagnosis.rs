@@ -3,7 +3,7 @@
 use mysql_async::Conn;
 
 use super::grants::Grant;
-use super::{MySql, account, check_plugin, own_account, rows};
+use super::{MySql, account, check_plugin, dialect_of, own_account, rows};
 use crate::diagnosis::{Diagnosis, Finding, Need};
 use crate::error::{Error, ErrorKind};
 
@@ -60,7 +60,8 @@ impl MySql {
     ) -> Result<Vec<Finding>, Error> {
         let mut findings = Vec::new();
         let user = need.user.username()?;
-        let Some(used) = account(connection, &user).await? else {
+        let dialect = dialect_of(connection).await?;
+        let Some(used) = account(connection, dialect, &user).await? else {
             let text = format!("MariaDB has no user {:?}; the secret is for another server", *user);
             return Err(Error::new(ErrorKind::Misconfigured, text));
         };

@@ -1,0 +1,319 @@
+//! What MariaDB and MySQL say differently: which statements change a password.
+//!
+//! Nothing here talks to a server, so that every decision can be tested without one. MySQL's are taken from its reference
+//! manual (ALTER USER, SET PASSWORD, Dual Password Support); no MySQL has run in this project's tests.
+
+use zeroize::Zeroizing;
+
+use super::{hash, quoted};
+use crate::error::{Error, ErrorKind};
+
+/// Which server it is.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Dialect {
+    /// MariaDB and its version.
+    MariaDb(Version),
+    /// MySQL (also Percona's, and Aurora) and its version.
+    MySql(Version),
+}
+
+type Version = (u32, u32, u32);
+
+/// An account whose password is to change.
+#[derive(Clone, Debug)]
+pub(super) struct Account {
+    /// User and host, quoted.
+    pub(super) name: String,
+    /// Whether the session is logged in to it.
+    pub(super) is_own: bool,
+    /// What `SHOW CREATE USER` says.
+    pub(super) made: String,
+}
+
+/// A statement that changes a password.
+#[derive(Debug)]
+pub(super) struct Statement {
+    pub(super) text: Zeroizing<String>,
+    /// Whether a server that does not permit it has nothing that it would have changed.
+    pub(super) may_be_denied: bool,
+}
+
+impl Dialect {
+    /// The server that calls its version so.
+    pub(super) fn of(version: &str) -> Result<Self, Error> {
+        let is_mariadb = version.contains("MariaDB");
+        // MariaDB behind a proxy says 5.5.5- first, for the sake of old replicas.
+        let number = version.strip_prefix("5.5.5-").filter(|_| is_mariadb).unwrap_or(version);
+        let mut numbers = number.split(|c: char| !c.is_ascii_digit()).map_while(|part| part.parse().ok());
+        let (Some(major), Some(minor)) = (numbers.next(), numbers.next()) else {
+            return Err(Error::new(
+                ErrorKind::Unsupported,
+                format!("the server calls its version {version:?}, which is neither MariaDB's nor MySQL's"),
+            ));
+        };
+        // Aurora names its own version in place of the third number; these are the ones it began with.
+        let aurora = if major >= 8 { 23 } else { 12 };
+        let third = numbers.next().unwrap_or(if version.contains("mysql_aurora") { aurora } else { 0 });
+        let version = (major, minor, third);
+        Ok(if is_mariadb { Self::MariaDb(version) } else { Self::MySql(version) })
+    }
+
+    /// How the accounts of a user are found, given the user's name as it stands in a statement.
+    pub(super) fn hosts_of(self, user: &str) -> String {
+        let roles = if let Self::MariaDb(_) = self { " AND is_role <> 'Y'" } else { "" };
+        format!("SELECT Host FROM mysql.user WHERE User = {user}{roles}")
+    }
+
+    /// The statements after which an account has the new password, and beside it only the kept one. Saying them again,
+    /// after whichever of them the last run ended, comes to the same, and at no time does the kept one not work.
+    ///
+    /// `has_escapes` tells whether a backslash in a string begins an escape, as it does unless the SQL mode is
+    /// `NO_BACKSLASH_ESCAPES`.
+    pub(super) fn change_password(
+        self,
+        account: &Account,
+        new: &str,
+        keep: Option<&str>,
+        has_escapes: bool,
+    ) -> Result<Vec<Statement>, Error> {
+        match self {
+            Self::MariaDb(version) => on_mariadb(version, account, new, keep),
+            Self::MySql(version) => on_mysql(version, account, new, keep, has_escapes),
+        }
+    }
+}
+
+fn on_mariadb(
+    version: Version,
+    account: &Account,
+    new: &str,
+    keep: Option<&str>,
+) -> Result<Vec<Statement>, Error> {
+    let made = &account.made;
+    if made.contains(" VIA ") && !made.contains("mysql_native_password") && !made.contains("USING 'invalid'")
+    {
+        return Err(plugin_would_be_lost("mysql_native_password"));
+    }
+    if version < (10, 4, 0) {
+        return Err(Error::new(ErrorKind::Unsupported, "MariaDB must be of version 10.4 or newer"));
+    }
+    let (name, new) = (&account.name, hash(new));
+    // The hash and never the password: statements are logged, replicated and shown to administrators.
+    let text = match keep {
+        // Both in one statement: neither is ever without effect, and saying it again changes nothing.
+        Some(keep) => format!(
+            "ALTER USER {name} IDENTIFIED VIA mysql_native_password USING '{new}' \
+             OR mysql_native_password USING '{}'",
+            hash(keep)
+        ),
+        // Nobody needs a privilege to change his own; but of two passwords, this would change the first alone.
+        None if account.is_own && !made.contains(" OR mysql_native_password") => {
+            format!("SET PASSWORD = '{new}'")
+        }
+        None => {
+            format!("ALTER USER {name} IDENTIFIED VIA mysql_native_password USING '{new}' ACCOUNT UNLOCK")
+        }
+    };
+    Ok(vec![Statement { text: text.into(), may_be_denied: false }])
+}
+
+/// MySQL takes the password in the clear: it has no hash from a user that changes its own, and retains a second
+/// password only beside one in the clear. The server leaves it out of its logs (Passwords and Logging); on the way it is
+/// inside TLS.
+fn on_mysql(
+    version: Version,
+    account: &Account,
+    new: &str,
+    keep: Option<&str>,
+    has_escapes: bool,
+) -> Result<Vec<Statement>, Error> {
+    const PLUGINS: [&str; 3] = ["caching_sha2_password", "mysql_native_password", "sha256_password"];
+    if version < (5, 7, 6) {
+        return Err(Error::new(ErrorKind::Unsupported, "MySQL must be of version 5.7.6 or newer"));
+    }
+    let has_dual_passwords = version >= (8, 0, 14);
+    if keep.is_some() && !has_dual_passwords {
+        return Err(Error::new(
+            ErrorKind::Unsupported,
+            "MySQL has two passwords per user from version 8.0.14; choose single-user",
+        ));
+    }
+    let plugin = plugin(&account.made).filter(|plugin| PLUGINS.contains(plugin));
+    let plugin = plugin.ok_or_else(|| plugin_would_be_lost(&PLUGINS.join(" or ")))?;
+    // Another plugin, which is what the server's default would be, would discard the second password.
+    let set = |password: &str| {
+        let password = string(password, has_escapes);
+        let before = if account.is_own {
+            "SET PASSWORD = ".to_owned()
+        } else {
+            format!("ALTER USER {} IDENTIFIED WITH {} BY ", account.name, quoted(plugin))
+        };
+        before + &password
+    };
+    let statement = |text: String| Statement { text: text.into(), may_be_denied: false };
+    Ok(match keep {
+        // RETAIN keeps whichever password is the first one, and that need not be the one to keep: said twice, it would
+        // keep the new one, and after a rotation that was given up, the one given up. So the kept one is made the first
+        // before, which leaves the second as it is.
+        Some(keep) => vec![statement(set(keep)), statement(format!("{} RETAIN CURRENT PASSWORD", set(new)))],
+        None => {
+            let unlocked = if account.is_own { "" } else { " ACCOUNT UNLOCK" };
+            let mut statements = vec![statement(format!("{}{unlocked}", set(new)))];
+            if has_dual_passwords {
+                // A second password outlives a change of the first. A user that may not discard its own cannot have
+                // made one.
+                let whose = if account.is_own { "USER()" } else { &account.name };
+                let discard = format!("ALTER USER {whose} DISCARD OLD PASSWORD");
+                statements.push(Statement { text: discard.into(), may_be_denied: account.is_own });
+            }
+            statements
+        }
+    })
+}
+
+/// The one plugin in what MySQL says of a user.
+fn plugin(made: &str) -> Option<&str> {
+    const WITH: &str = " IDENTIFIED WITH ";
+    let after = &made[made.find(WITH)? + WITH.len()..];
+    // A second factor would be lost.
+    if after.contains(WITH) {
+        return None;
+    }
+    let quote = after.chars().next().filter(|quote| "'`\"".contains(*quote))?;
+    after[1..].split_once(quote).map(|(plugin, _)| plugin)
+}
+
+/// A string as it stands in a statement.
+fn string(text: &str, has_escapes: bool) -> Zeroizing<String> {
+    let doubled = Zeroizing::new(text.replace('\'', "''"));
+    let escaped =
+        Zeroizing::new(if has_escapes { doubled.replace('\\', "\\\\") } else { doubled.to_string() });
+    format!("'{}'", *escaped).into()
+}
+
+fn plugin_would_be_lost(wanted: &str) -> Error {
+    Error::new(
+        ErrorKind::Unsupported,
+        format!("the user does not log in by {wanted}; its plugin would be lost"),
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SHA2: &str =
+        "CREATE USER `app`@`%` IDENTIFIED WITH 'caching_sha2_password' AS '$A$005$x' REQUIRE NONE";
+
+    fn account(is_own: bool, made: &str) -> Account {
+        Account { name: "`app`@`%`".into(), is_own, made: made.into() }
+    }
+
+    fn said(version: &str, account: &Account, keep: Option<&str>) -> Result<Vec<String>, ErrorKind> {
+        let server = Dialect::of(version).unwrap();
+        let statements = server.change_password(account, r"n'e\w", keep, true);
+        statements
+            .map(|statements| statements.iter().map(|statement| statement.text.to_string()).collect())
+            .map_err(|error| error.kind())
+    }
+
+    #[test]
+    fn servers_are_known_by_what_they_call_their_version() {
+        for (version, server) in [
+            ("10.11.14-MariaDB-0+deb12u2", Dialect::MariaDb((10, 11, 14))),
+            ("5.5.5-10.6.12-MariaDB-log", Dialect::MariaDb((10, 6, 12))),
+            ("8.0.36", Dialect::MySql((8, 0, 36))),
+            ("8.4.3-3", Dialect::MySql((8, 4, 3))),
+            ("9.1.0", Dialect::MySql((9, 1, 0))),
+            ("5.7.44-log", Dialect::MySql((5, 7, 44))),
+            ("8.0.mysql_aurora.3.04.0", Dialect::MySql((8, 0, 23))),
+        ] {
+            assert_eq!(Dialect::of(version).unwrap(), server, "{version}");
+        }
+        assert!(Dialect::of("TiDB").is_err());
+        assert!(Dialect::of("").is_err());
+    }
+
+    #[test]
+    fn mysql_keeps_the_kept_password_from_whichever_state() {
+        assert_eq!(
+            said("8.0.36", &account(false, SHA2), Some("current")).unwrap(),
+            [
+                "ALTER USER `app`@`%` IDENTIFIED WITH `caching_sha2_password` BY 'current'",
+                r"ALTER USER `app`@`%` IDENTIFIED WITH `caching_sha2_password` BY 'n''e\\w' RETAIN CURRENT PASSWORD",
+            ]
+        );
+        assert_eq!(
+            said("8.0.36", &account(true, SHA2), Some("current")).unwrap(),
+            ["SET PASSWORD = 'current'", r"SET PASSWORD = 'n''e\\w' RETAIN CURRENT PASSWORD"]
+        );
+    }
+
+    /// MySQL's two passwords as its manual describes them, through every order of crashes.
+    #[test]
+    fn the_kept_password_works_at_every_moment_and_saying_it_again_changes_nothing() {
+        let statements = said("8.0.36", &account(true, SHA2), Some("current")).unwrap();
+        let say = |(first, second): (String, String), statement: &str| {
+            let password = statement.split('\'').nth(1).unwrap();
+            let password = if password == "current" { "current" } else { "new" }.to_owned();
+            (password, if statement.ends_with("RETAIN CURRENT PASSWORD") { first } else { second })
+        };
+        for begin in [("current", "old"), ("new", "current"), ("given up", "current"), ("current", "current")]
+        {
+            for crash in 0..=statements.len() {
+                let mut state = (begin.0.to_owned(), begin.1.to_owned());
+                for statement in statements[..crash].iter().chain(&statements) {
+                    state = say(state, statement);
+                    assert!(state.0 == "current" || state.1 == "current", "{begin:?} {crash} {state:?}");
+                }
+                assert_eq!(state, ("new".to_owned(), "current".to_owned()));
+            }
+        }
+    }
+
+    #[test]
+    fn a_single_password_ends_the_second_one_too() {
+        let statements = said("8.4.3", &account(false, SHA2), None).unwrap();
+        assert_eq!(
+            statements,
+            [
+                r"ALTER USER `app`@`%` IDENTIFIED WITH `caching_sha2_password` BY 'n''e\\w' ACCOUNT UNLOCK",
+                "ALTER USER `app`@`%` DISCARD OLD PASSWORD",
+            ]
+        );
+        let native = "CREATE USER 'app'@'%' IDENTIFIED WITH 'mysql_native_password' AS '*00' REQUIRE NONE";
+        assert_eq!(said("5.7.44-log", &account(true, native), None).unwrap(), [r"SET PASSWORD = 'n''e\\w'"]);
+    }
+
+    #[test]
+    fn of_two_passwords_at_mariadb_both_end() {
+        let one = "CREATE USER `app`@`%` IDENTIFIED BY PASSWORD '*00'";
+        let two = "CREATE USER `app`@`%` IDENTIFIED VIA mysql_native_password USING '*00' OR mysql_native_password USING '*01'";
+        let said = |made| said("10.11.14-MariaDB", &account(true, made), None).unwrap().remove(0);
+        assert!(said(one).starts_with("SET PASSWORD = '*"));
+        assert!(said(two).starts_with("ALTER USER `app`@`%` IDENTIFIED VIA mysql_native_password USING '*"));
+    }
+
+    #[test]
+    fn what_a_server_cannot_do_is_refused_before_anything_is_said() {
+        let unsupported = Err(ErrorKind::Unsupported);
+        assert_eq!(said("8.0.13", &account(false, SHA2), Some("current")), unsupported);
+        assert_eq!(said("5.6.51", &account(true, SHA2), None), unsupported);
+        assert_eq!(said("10.3.39-MariaDB", &account(true, ""), None), unsupported);
+        for made in [
+            "CREATE USER `app`@`%` IDENTIFIED WITH 'authentication_ldap_sasl' AS 'x'",
+            "CREATE USER `app`@`%` IDENTIFIED WITH 'caching_sha2_password' AS 'x' AND IDENTIFIED WITH 'authentication_fido'",
+            "",
+        ] {
+            assert_eq!(said("8.0.36", &account(false, made), None), unsupported, "{made}");
+        }
+        let ed25519 = "CREATE USER `app`@`%` IDENTIFIED VIA ed25519 USING 'x'";
+        assert_eq!(said("10.11.14-MariaDB", &account(false, ed25519), None), unsupported);
+    }
+
+    #[test]
+    fn strings_are_quoted_for_the_sql_mode() {
+        assert_eq!(*string(r"a'\", true), r"'a''\\'");
+        assert_eq!(*string(r"a'\", false), r"'a''\'");
+    }
+}

@@ -1,0 +1,238 @@
+//! Resources that speak PostgreSQL's or MySQL's protocol and have a grammar of their own, described instead of
+//! programmed.
+
+use std::sync::Arc;
+
+use mysql_async::prelude::Queryable;
+use serde::Deserialize;
+use tokio_postgres::error::SqlState;
+use zeroize::Zeroizing;
+
+use super::{MySql, Postgres, Route, STATEMENT_TIMEOUT, Tls, check_credential, within};
+use crate::document::Document;
+use crate::error::{Error, ErrorKind};
+use crate::store::BoxFuture;
+use crate::target::{Applied, Change, Probe, Target};
+
+mod template;
+
+use template::{Template, Values};
+
+/// A target whose statements the operator writes.
+///
+/// A statement's parameters are written `{field:type}`, where the field is one of the secret's, and are quoted by us as
+/// their type says; a parameter without a type, or one that stands where quoting would not hold (inside quotes, in a
+/// comment, grown together with a word), is refused when the description is read.
+///
+/// | type | what stands in the statement | protocol |
+/// |---|---|---|
+/// | `identifier` | a quoted name | both |
+/// | `literal` | a quoted string: of a password, the password itself, which the server may log | both |
+/// | `scram` | the password's SCRAM-SHA-256 verifier, as a string | `postgres` |
+/// | `md5` | the password's MD5 hash as PostgreSQL stores it, as a string | `postgres` |
+/// | `native` | the password's hash as `mysql_native_password` stores it, as a string | `mysql` |
+///
+/// `{login.field:type}` is of the credential that is logged in, and in `keep` `{keep.field:type}` of the one that must
+/// stay valid. Statements must do no harm when they are run again. With `postgres` those of one list are one
+/// transaction; with `mysql` they run one after the other.
+///
+/// ```
+/// use secretcache_rotation::targets::{Statements, Tls};
+///
+/// let redshift = Statements::from_toml(
+///     r#"
+///     protocol = "postgres"
+///     apply = ["ALTER USER {username:identifier} PASSWORD {password:md5}"]
+///     probe = ["SELECT 1"]             # after logging in, where that alone proves too little
+///     "#,
+///     Tls::system()?,
+/// )?;
+/// let proxy = Statements::from_toml(
+///     r#"
+///     protocol = "mysql"
+///     apply = ["ALTER USER {username:identifier}@'%' IDENTIFIED BY {password:literal}"]
+///     "#,
+///     Tls::system()?,
+/// )?;
+/// # Ok::<(), secretcache_rotation::Error>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct Statements {
+    driver: Driver,
+    probe: Vec<Template>,
+    apply: Vec<Template>,
+    keep: Vec<Template>,
+}
+
+#[derive(Clone, Debug)]
+enum Driver {
+    Postgres(Postgres),
+    MySql(MySql),
+}
+
+/// The protocol by which statements reach the server.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq)]
+#[serde(rename_all = "lowercase")]
+enum Protocol {
+    Postgres,
+    MySql,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Description {
+    protocol: Protocol,
+    #[serde(default)]
+    probe: Vec<String>,
+    apply: Vec<String>,
+    #[serde(default)]
+    keep: Vec<String>,
+}
+
+/// No server takes longer user names.
+const LONGEST_NAME: usize = 255;
+
+impl Statements {
+    /// A target from its description.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Misconfigured`], with the statement and what is wrong with it.
+    pub fn from_toml(description: &str, tls: Tls) -> Result<Self, Error> {
+        let wrong = |what: &str| {
+            Error::new(ErrorKind::Misconfigured, format!("the description of the statements {what}"))
+        };
+        let description: Description = toml::from_str(description)
+            .map_err(|error| wrong(&format!("is not understood: {}", error.message())))?;
+        if description.apply.is_empty() {
+            return Err(wrong("has none in \"apply\", which is to change the password"));
+        }
+        let templates = |texts: &[String], may_keep| {
+            let parse = |text: &String| Template::parse(text, description.protocol, may_keep);
+            texts.iter().map(parse).collect::<Result<Vec<_>, _>>()
+        };
+        Ok(Self {
+            probe: templates(&description.probe, false)?,
+            apply: templates(&description.apply, false)?,
+            keep: templates(&description.keep, true)?,
+            driver: match description.protocol {
+                Protocol::Postgres => Driver::Postgres(Postgres::new(tls)),
+                Protocol::MySql => Driver::MySql(MySql::new(tls)),
+            },
+        })
+    }
+
+    /// The same, reaching its servers by another route.
+    #[must_use]
+    pub fn via(self, route: Arc<dyn Route>) -> Self {
+        let driver = match self.driver {
+            Driver::Postgres(postgres) => Driver::Postgres(postgres.via(route)),
+            Driver::MySql(mysql) => Driver::MySql(mysql.via(route)),
+        };
+        Self { driver, ..self }
+    }
+
+    /// Logs in and runs statements; `None` if the login is refused.
+    async fn run(
+        &self,
+        login: &Document,
+        what: &str,
+        statements: &[Zeroizing<String>],
+    ) -> Result<Option<()>, Error> {
+        match &self.driver {
+            Driver::Postgres(postgres) => {
+                let Some(client) = postgres.login(login).await? else { return Ok(None) };
+                within(STATEMENT_TIMEOUT, what, async {
+                    let statements: Vec<_> = statements.iter().map(|text| text.as_str()).collect();
+                    client
+                        .batch_execute(&statements.join(";"))
+                        .await
+                        .map_err(|error| of_postgres(what, error))
+                })
+                .await?;
+            }
+            Driver::MySql(mysql) => {
+                let Some(mut connection) = mysql.login(login).await? else { return Ok(None) };
+                within(STATEMENT_TIMEOUT, what, async {
+                    for statement in statements {
+                        let done = connection.query_drop(statement.as_str()).await;
+                        done.map_err(|error| of_mysql(what, error))?;
+                    }
+                    Ok(())
+                })
+                .await?;
+                drop(connection.disconnect().await);
+            }
+        }
+        Ok(Some(()))
+    }
+}
+
+impl Target for Statements {
+    fn has_dual_passwords(&self) -> bool {
+        !self.keep.is_empty()
+    }
+
+    fn accepts(&self, credential: &Document) -> Result<(), Error> {
+        check_credential(credential, LONGEST_NAME)?;
+        credential.require("host")?;
+        let values = Values { credential, login: credential, keep: Some(credential) };
+        for template in [&self.probe, &self.apply, &self.keep].into_iter().flatten() {
+            template.fill(&values)?;
+        }
+        Ok(())
+    }
+
+    fn probe<'a>(&'a self, credential: &'a Document) -> BoxFuture<'a, Result<Probe, Error>> {
+        Box::pin(async move {
+            let values = Values { credential, login: credential, keep: None };
+            let statements = fill(&self.probe, &values)?;
+            let answer = self.run(credential, "test the credential", &statements).await?;
+            Ok(if answer.is_some() { Probe::Accepted } else { Probe::Refused })
+        })
+    }
+
+    fn apply<'a>(&'a self, change: Change<'a>) -> BoxFuture<'a, Result<Applied, Error>> {
+        Box::pin(async move {
+            let Change { login, credential, keep } = change;
+            let templates = if keep.is_some() { &self.keep } else { &self.apply };
+            let statements = fill(templates, &Values { credential, login, keep })?;
+            let answer = self.run(login, "change the password", &statements).await?;
+            Ok(if answer.is_some() { Applied::Done } else { Applied::LoginRefused })
+        })
+    }
+}
+
+fn fill(templates: &[Template], values: &Values<'_>) -> Result<Vec<Zeroizing<String>>, Error> {
+    templates.iter().map(|template| template.fill(values)).collect()
+}
+
+/// What the server has against a statement: its code alone, for its words may quote the statement and so a password.
+fn refused(kind: ErrorKind, what: &str, code: &str) -> Error {
+    Error::new(
+        kind,
+        format!(
+            "could not {what}: the server refuses the statement with the code {code}; see its log for the reason"
+        ),
+    )
+}
+
+fn of_postgres(what: &str, error: tokio_postgres::Error) -> Error {
+    let Some(code) = error.code() else {
+        return Error::new(ErrorKind::Unavailable, format!("could not {what}")).with_source(error);
+    };
+    let kind = match code {
+        code if *code == SqlState::INSUFFICIENT_PRIVILEGE => ErrorKind::Denied,
+        code if *code == SqlState::INVALID_PARAMETER_VALUE => ErrorKind::Rejected,
+        code if code.code().starts_with("42") => ErrorKind::Unsupported,
+        _ => ErrorKind::Unavailable,
+    };
+    refused(kind, what, code.code())
+}
+
+fn of_mysql(what: &str, error: mysql_async::Error) -> Error {
+    let mysql_async::Error::Server(answer) = error else {
+        return Error::new(ErrorKind::Unavailable, format!("could not {what}")).with_source(error);
+    };
+    refused(super::mysql::kind(answer.code), what, &answer.code.to_string())
+}

@@ -1,0 +1,269 @@
+//! Statements with typed parameters, which cannot end up anywhere but inside the quotes that we put around them.
+
+use postgres_protocol::escape::{escape_identifier, escape_literal};
+use postgres_protocol::password::{md5, scram_sha_256};
+use zeroize::Zeroizing;
+
+use super::super::mysql;
+use super::Protocol;
+use crate::document::Document;
+use crate::error::{Error, ErrorKind};
+
+/// A statement with parameters.
+#[derive(Clone, Debug)]
+pub(super) struct Template {
+    protocol: Protocol,
+    pieces: Vec<Piece>,
+}
+
+#[derive(Clone, Debug)]
+enum Piece {
+    Text(String),
+    Parameter(Parameter),
+}
+
+#[derive(Clone, Debug)]
+struct Parameter {
+    of: Of,
+    field: String,
+    kind: Kind,
+}
+
+/// Whose field a parameter is.
+#[derive(Clone, Copy, Debug)]
+enum Of {
+    Credential,
+    Login,
+    Keep,
+}
+
+/// How a parameter is quoted.
+#[derive(Clone, Copy, Debug)]
+enum Kind {
+    Identifier,
+    Literal,
+    Scram,
+    Md5,
+    Native,
+}
+
+/// What parameters stand for.
+#[derive(Debug)]
+pub(super) struct Values<'a> {
+    pub(super) credential: &'a Document,
+    pub(super) login: &'a Document,
+    pub(super) keep: Option<&'a Document>,
+}
+
+impl Template {
+    /// Reads a statement, refusing whatever makes it uncertain where a parameter lands.
+    pub(super) fn parse(text: &str, protocol: Protocol, may_keep: bool) -> Result<Self, Error> {
+        let wrong =
+            |what: &str| Error::new(ErrorKind::Misconfigured, format!("the statement {text:?} {what}"));
+        // With these, what is inside of quotes depends on the server's version and settings.
+        for (mark, name) in [
+            ("\\", "a backslash"),
+            ("$", "a dollar sign"),
+            ("--", "a comment"),
+            ("/*", "a comment"),
+            ("#", "a number sign"),
+        ] {
+            if text.contains(mark) {
+                return Err(wrong(&format!("holds {name}, with which it cannot be told where quotes end")));
+            }
+        }
+        let mut pieces = Vec::new();
+        let (mut literal, mut quote, mut rest) = (String::new(), None, text);
+        while let Some(c) = rest.chars().next() {
+            rest = &rest[c.len_utf8()..];
+            match (quote, c) {
+                (Some(open), _) if c == open => quote = None,
+                (Some(_), '{') => {
+                    return Err(wrong(
+                        "has a parameter inside of quotes; they are put around it by its type",
+                    ));
+                }
+                (None, '\'' | '"' | '`') => quote = Some(c),
+                (None, '}') => return Err(wrong("has a } without a {")),
+                (None, '{') => {
+                    let (inside, after) = rest.split_once('}').ok_or_else(|| wrong("has a { without a }"))?;
+                    let parameter =
+                        Parameter::parse(inside, protocol, may_keep).map_err(|what| wrong(&what))?;
+                    let joins =
+                        |c: Option<char>| c.is_some_and(|c| c.is_alphanumeric() || "_'\"`{}".contains(c));
+                    let before =
+                        literal.chars().next_back().or(if pieces.is_empty() { None } else { Some('}') });
+                    if joins(before) || joins(after.chars().next()) {
+                        return Err(wrong(
+                            "has a parameter that is grown together with what stands beside it",
+                        ));
+                    }
+                    pieces.push(Piece::Text(std::mem::take(&mut literal)));
+                    pieces.push(Piece::Parameter(parameter));
+                    rest = after;
+                    continue;
+                }
+                _ => {}
+            }
+            literal.push(c);
+        }
+        if quote.is_some() {
+            return Err(wrong("has a quote that is not closed"));
+        }
+        pieces.push(Piece::Text(literal));
+        Ok(Self { protocol, pieces })
+    }
+
+    /// The statement with its parameters, to be sent.
+    pub(super) fn fill(&self, values: &Values<'_>) -> Result<Zeroizing<String>, Error> {
+        // Large enough at once: a growing string would leave copies behind in freed memory.
+        let mut statement = Zeroizing::new(String::with_capacity(16 * 1024));
+        for piece in &self.pieces {
+            match piece {
+                Piece::Text(text) => statement.push_str(text),
+                Piece::Parameter(parameter) => {
+                    statement.push_str(&parameter.quoted(values, self.protocol)?);
+                }
+            }
+        }
+        Ok(statement)
+    }
+}
+
+impl Parameter {
+    fn parse(text: &str, protocol: Protocol, may_keep: bool) -> Result<Self, String> {
+        let untyped =
+            || format!("has the parameter {{{text}}} without a type, such as {{username:identifier}}");
+        let (name, kind) = text.split_once(':').ok_or_else(untyped)?;
+        let kind = match (kind, protocol) {
+            ("identifier", _) => Kind::Identifier,
+            ("literal", _) => Kind::Literal,
+            ("scram", Protocol::Postgres) => Kind::Scram,
+            ("md5", Protocol::Postgres) => Kind::Md5,
+            ("native", Protocol::MySql) => Kind::Native,
+            _ => {
+                let more = if protocol == Protocol::Postgres { "scram, md5" } else { "native" };
+                return Err(format!(
+                    "has the parameter {{{text}}}, whose type may be identifier, literal, {more}"
+                ));
+            }
+        };
+        let (of, field) = match name.split_once('.') {
+            None => (Of::Credential, name),
+            Some(("login", field)) => (Of::Login, field),
+            Some(("keep", field)) if may_keep => (Of::Keep, field),
+            Some(_) => return Err(format!("has the parameter {{{text}}}, which names nobody's field here")),
+        };
+        if field.is_empty() {
+            return Err(format!("has the parameter {{{text}}} without a field"));
+        }
+        Ok(Self { of, field: field.to_owned(), kind })
+    }
+
+    /// The value within quotes.
+    fn quoted(&self, values: &Values<'_>, protocol: Protocol) -> Result<Zeroizing<String>, Error> {
+        let document = match self.of {
+            Of::Credential => values.credential,
+            Of::Login => values.login,
+            Of::Keep => values.keep.unwrap_or(values.credential),
+        };
+        let value = document.require(&self.field)?;
+        if value.contains('\0') {
+            return Err(self.rejected("holds a zero byte"));
+        }
+        Ok(Zeroizing::new(match (self.kind, protocol) {
+            (Kind::Identifier, Protocol::Postgres) => escape_identifier(&value),
+            (Kind::Identifier, Protocol::MySql) => mysql::quoted(&value),
+            (Kind::Literal, Protocol::Postgres) => escape_literal(&value),
+            // Whether it begins an escape depends on the SQL mode, which such a server may not even have.
+            (Kind::Literal, Protocol::MySql) if value.contains('\\') => {
+                return Err(self.rejected("holds a backslash; exclude it from generated passwords"));
+            }
+            (Kind::Literal, Protocol::MySql) => format!("'{}'", value.replace('\'', "''")),
+            (Kind::Scram, _) => escape_literal(&scram_sha_256(value.as_bytes())),
+            (Kind::Md5, _) => escape_literal(&md5(value.as_bytes(), &document.username()?)),
+            (Kind::Native, _) => format!("'{}'", mysql::hash(&value)),
+        }))
+    }
+
+    fn rejected(&self, why: &str) -> Error {
+        Error::new(ErrorKind::Rejected, format!("the secret's {:?} {why}", self.field))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn filled(text: &str, protocol: Protocol, json: &str) -> Result<String, Error> {
+        let credential = Document::parse(json).unwrap();
+        let values = Values { credential: &credential, login: &credential, keep: Some(&credential) };
+        Template::parse(text, protocol, true)?.fill(&values).map(|text| text.to_string())
+    }
+
+    const NASTY: &str = r#"{"username": "a\"b`c'd", "password": "p'; DROP TABLE x; --"}"#;
+
+    #[test]
+    fn values_stay_inside_of_their_quotes() {
+        let statement = "ALTER USER {username:identifier} PASSWORD {password:literal}";
+        assert_eq!(
+            filled(statement, Protocol::Postgres, NASTY).unwrap(),
+            r#"ALTER USER "a""b`c'd" PASSWORD 'p''; DROP TABLE x; --'"#
+        );
+        assert_eq!(
+            filled(statement, Protocol::MySql, NASTY).unwrap(),
+            r#"ALTER USER `a"b``c'd` PASSWORD 'p''; DROP TABLE x; --'"#
+        );
+        let scram = filled("X {password:scram}", Protocol::Postgres, NASTY).unwrap();
+        assert!(scram.starts_with("X 'SCRAM-SHA-256$4096:") && scram.ends_with('\''), "{scram}");
+        let native = filled("X {password:native}@'%'", Protocol::MySql, NASTY);
+        assert_eq!(native.unwrap().len(), "X ''@'%'".len() + 41);
+    }
+
+    #[test]
+    fn a_parameter_that_would_not_be_quoted_is_refused() {
+        for (text, why) in [
+            ("ALTER USER {username}", "without a type"),
+            ("ALTER USER {username:raw}", "whose type may be"),
+            ("ALTER USER {username:native}", "whose type may be"),
+            ("PASSWORD '{password:literal}'", "inside of quotes"),
+            ("USER \"{username:identifier}\"", "inside of quotes"),
+            ("USER `{username:identifier}`", "inside of quotes"),
+            ("PASSWORD E{password:literal}", "grown together"),
+            ("PASSWORD {password:literal}'x'", "grown together"),
+            ("USER {username:identifier}_clone", "grown together"),
+            ("USER {username:identifier}{username:identifier}", "grown together"),
+            ("PASSWORD 'it''s {password:literal}", "inside of quotes"),
+            ("PASSWORD 'x", "not closed"),
+            ("PASSWORD 'x\\' {password:literal}", "backslash"),
+            ("DO $x$ {password:literal} $x$", "dollar"),
+            ("X -- {password:literal}", "comment"),
+            ("X /* {password:literal} */", "comment"),
+            ("X # {password:literal}", "number sign"),
+            ("X {password:literal", "without a }"),
+            ("X } {password:literal}", "without a {"),
+            ("X {other.password:literal}", "nobody's field"),
+            ("X {:literal}", "without a field"),
+        ] {
+            let error = filled(text, Protocol::Postgres, NASTY).unwrap_err();
+            assert!(error.message().contains(why), "{text}: {error}");
+            assert_eq!(error.kind(), ErrorKind::Misconfigured);
+        }
+        assert!(Template::parse("X {keep.password:literal}", Protocol::Postgres, false).is_err());
+        assert!(Template::parse("X {keep.password:literal}", Protocol::Postgres, true).is_ok());
+    }
+
+    #[test]
+    fn a_value_that_cannot_be_quoted_is_rejected_without_being_shown() {
+        let backslash = r#"{"username": "a", "password": "canary\\"}"#;
+        for (protocol, json) in [
+            (Protocol::MySql, backslash),
+            (Protocol::Postgres, r#"{"username": "a", "password": "canary\u0000"}"#),
+        ] {
+            let error = filled("X {password:literal}", protocol, json).unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::Rejected);
+            assert!(!format!("{error:?}").contains("canary"));
+        }
+        assert_eq!(filled("X {password:literal}", Protocol::Postgres, backslash).unwrap(), r"X  E'canary\\'");
+    }
+}
