@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import threading
 import urllib.error
 import urllib.request
 from email.message import Message
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import TracebackType
-from typing import Any, TypeVar
+from typing import TypeVar
+
+from loopback import Handler, Server
 
 Self = TypeVar("Self", bound="Relay")
 
@@ -17,10 +17,15 @@ class Relay:
     """Listens on a free loopback port until the end of the `with` block. Subclasses override `answer`."""
 
     def __init__(self, upstream: str) -> None:
+        relay = self
+
+        class Passing(Handler):
+            def do_POST(self) -> None:
+                self.reply(*relay.answer(self.headers, self.body()))
+
         self._upstream = upstream
-        self._server = _serve(self)
-        host, port = self._server.server_address[:2]
-        self.url = f"http://{host}:{port}"
+        self._server = Server(Passing)
+        self.url = f"http://{self._server.place}"
 
     def answer(self, headers: Message, body: bytes) -> tuple[int, bytes]:
         """Answer a POST request: status and body."""
@@ -41,27 +46,4 @@ class Relay:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._server.shutdown()
-        self._server.server_close()
-
-
-def _serve(relay: Relay) -> ThreadingHTTPServer:
-    class Handler(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
-        disable_nagle_algorithm = True
-
-        def do_POST(self) -> None:
-            body = self.rfile.read(int(self.headers["Content-Length"]))
-            status, answer = relay.answer(self.headers, body)
-            self.send_response(status)
-            self.send_header("Content-Length", str(len(answer)))
-            self.end_headers()
-            self.wfile.write(answer)
-
-        def log_message(self, format: str, *args: Any) -> None:
-            pass
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    server.daemon_threads = True
-    threading.Thread(target=server.serve_forever, name="relay", daemon=True).start()
-    return server
+        self._server.close()

@@ -9,14 +9,14 @@ import json
 import queue
 import subprocess
 import tempfile
-import threading
 import time
 import uuid
 from collections.abc import Mapping, Sequence
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from types import TracebackType
 from typing import Any
+
+from loopback import Handler, Server
 
 PREFIX = "/2018-06-01/runtime"
 PATIENCE = 60.0
@@ -46,10 +46,9 @@ class Function:
         self._events: queue.Queue[tuple[str, bytes, float] | None] = queue.Queue()
         self._answers: queue.Queue[tuple[str, str, bytes]] = queue.Queue()
         self._server = _serve(self)
-        host, port = self._server.server_address[:2]
         self._log = tempfile.NamedTemporaryFile("a")  # noqa: SIM115
         own = {
-            "AWS_LAMBDA_RUNTIME_API": f"{host}:{port}",
+            "AWS_LAMBDA_RUNTIME_API": self._server.place,
             "AWS_LAMBDA_FUNCTION_NAME": name,
             "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": "128",
             "AWS_LAMBDA_FUNCTION_VERSION": "$LATEST",
@@ -88,8 +87,7 @@ class Function:
         self.process.kill()
         self.process.wait()
         self._events.put(None)
-        self._server.shutdown()
-        self._server.server_close()
+        self._server.close()
         self._log.close()
 
     def _answer(self) -> tuple[str, str, bytes]:
@@ -103,11 +101,8 @@ class Function:
                     raise RuntimeError(f"the function gave no answer ({status}): {self.log()}") from None
 
 
-def _serve(function: Function) -> ThreadingHTTPServer:
-    class Handler(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
-        disable_nagle_algorithm = True
-
+def _serve(function: Function) -> Server:
+    class RuntimeApi(Handler):
         def do_GET(self) -> None:
             event = function._events.get()
             if event is None:
@@ -115,41 +110,19 @@ def _serve(function: Function) -> ThreadingHTTPServer:
                 return
             assert self.path == f"{PREFIX}/invocation/next"
             request, body, deadline = event
-            self._reply(
+            self.reply(
                 200,
                 body,
-                {
-                    "Lambda-Runtime-Aws-Request-Id": request,
-                    "Lambda-Runtime-Deadline-Ms": str(int(deadline * 1000)),
-                    "Lambda-Runtime-Invoked-Function-Arn": function.arn,
-                    "Content-Type": "application/json",
-                },
+                Content_Type="application/json",
+                Lambda_Runtime_Aws_Request_Id=request,
+                Lambda_Runtime_Deadline_Ms=str(int(deadline * 1000)),
+                Lambda_Runtime_Invoked_Function_Arn=function.arn,
             )
 
         def do_POST(self) -> None:
-            if "chunked" in self.headers.get("Transfer-Encoding", ""):
-                body = b""
-                while size := int(self.rfile.readline(), 16):
-                    body += self.rfile.read(size)
-                    self.rfile.readline()
-                self.rfile.readline()
-            else:
-                body = self.rfile.read(int(self.headers["Content-Length"]))
+            body = self.body()
             *_, request, kind = self.path.split("/")
-            self._reply(202, b'{"status":"OK"}')
+            self.reply(202, b'{"status":"OK"}')
             function._answers.put((kind, request, body))
 
-        def _reply(self, status: int, body: bytes = b"", headers: Mapping[str, str] = {}) -> None:
-            self.send_response(status)
-            for name, value in {"Content-Length": str(len(body)), **headers}.items():
-                self.send_header(name, value)
-            self.end_headers()
-            self.wfile.write(body)
-
-        def log_message(self, format: str, *args: Any) -> None:
-            pass
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    server.daemon_threads = True
-    threading.Thread(target=server.serve_forever, name="runtime-api", daemon=True).start()
-    return server
+    return Server(RuntimeApi)

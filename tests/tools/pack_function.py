@@ -1,0 +1,47 @@
+#!/usr/bin/env python3
+"""Packs the rotation function for AWS Lambda: pack_function.py BINARY PACKAGE.zip [CA.pem]
+
+The package holds the executable `bootstrap` and, if given, `ca.pem`, the certificate authorities of the databases. It
+comes out the same, byte for byte, from the same files.
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+import zipfile
+from pathlib import Path
+
+NEWEST_GLIBC = 34
+"""provided.al2023 has glibc 2.34."""
+
+
+def main() -> None:
+    if len(sys.argv) not in (3, 4):
+        raise SystemExit(__doc__)
+    binary, package = Path(sys.argv[1]).read_bytes(), Path(sys.argv[2])
+    needed = max((int(minor) for minor in re.findall(rb"\0GLIBC_2\.(\d+)\0", binary)), default=0)
+    if needed > NEWEST_GLIBC:
+        raise SystemExit(
+            f"{sys.argv[1]} needs glibc 2.{needed}, and provided.al2023 has 2.{NEWEST_GLIBC}: build it on an older "
+            "system or with `cargo lambda build`"
+        )
+    package.parent.mkdir(parents=True, exist_ok=True)
+    with zipfile.ZipFile(package, "w", zipfile.ZIP_DEFLATED, compresslevel=9) as archive:
+        add(archive, "bootstrap", binary, 0o755)
+        if len(sys.argv) == 4:
+            add(archive, "ca.pem", Path(sys.argv[3]).read_bytes(), 0o644)
+    size = package.stat().st_size
+    print(f"{package}: {size / 1e6:.2f} MB, bootstrap {len(binary) / 1e6:.2f} MB, glibc 2.{needed}")
+
+
+def add(archive: zipfile.ZipFile, name: str, content: bytes, mode: int) -> None:
+    entry = zipfile.ZipInfo(name, (1980, 1, 1, 0, 0, 0))
+    entry.compress_type = zipfile.ZIP_DEFLATED
+    entry.create_system = 3  # Unix, whose modes Lambda looks at
+    entry.external_attr = mode << 16
+    archive.writestr(entry, content)
+
+
+if __name__ == "__main__":
+    main()
