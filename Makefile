@@ -52,19 +52,20 @@ cli: ## Build the command: target/release/secretcache
 	cargo build --release --package secretcache-cli $(LOCKED)
 
 # Parts of the above. One cargo command builds for tests and demo alike, so that the SDK is compiled once.
-# Where the function is built for and packed; on another machine's architecture, name a target and its linker, as with
+# For another architecture than this machine's, name the target and its linker, as with
 #     make lambda LAMBDA_TARGET=aarch64-unknown-linux-gnu \
 #         CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_LINKER=aarch64-linux-gnu-gcc
 # CA=FILE packs the certificate authorities of the databases, such as RDS's global-bundle.pem.
-LAMBDA_TARGET ?= $(shell rustc --print host-tuple)
+LAMBDA_TARGET ?=
+LAMBDA_ARCHITECTURE = $(or $(firstword $(subst -, ,$(LAMBDA_TARGET))),$(shell uname -m))
 .PHONY: lambda test-lambda
 lambda: ## Build the rotation function for AWS Lambda: dist/secretcache-rotation-*.zip
 	cargo build --release $(LOCKED) --package secretcache-rotation --bin bootstrap --no-default-features \
-		--features lambda --target $(LAMBDA_TARGET)
-	@tests/tools/pack_function.py target/$(LAMBDA_TARGET)/release/bootstrap \
-		dist/secretcache-rotation-$(firstword $(subst -, ,$(LAMBDA_TARGET))).zip $(CA)
+		--features lambda $(if $(LAMBDA_TARGET),--target $(LAMBDA_TARGET))
+	@tests/tools/pack_function.py target/$(if $(LAMBDA_TARGET),$(LAMBDA_TARGET)/)release/bootstrap \
+		dist/secretcache-rotation-$(LAMBDA_ARCHITECTURE).zip $(CA)
 
-test-lambda: servers venv-tests build ## Test the rotation function through Lambda's Runtime API
+test-lambda: servers venv-tests build
 	$(VENV)/tests/bin/pytest -q tests/function
 
 .PHONY: build lint-python lint-types servers venv-tests venv-official venv-databases venv-bench

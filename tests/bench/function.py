@@ -17,10 +17,11 @@ HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
 sys.path.insert(0, str(HERE.parent / "tools"))
 
-from endpoint import Endpoint  # noqa: E402
-from figures import Figure, ratio, table  # noqa: E402
 from rotation_service import RotationService  # noqa: E402
 from runtime_api import Function  # noqa: E402
+
+from endpoint import Endpoint  # noqa: E402
+from figures import Figure, ratio, table  # noqa: E402
 
 TURNS = 15
 """How often ours and the one in Python take turns."""

@@ -18,9 +18,10 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "tests" / "tools"))
 
-from endpoint import Endpoint  # noqa: E402
 from rotation_service import RotationService  # noqa: E402
 from runtime_api import Function  # noqa: E402
+
+from endpoint import Endpoint  # noqa: E402
 
 BOOTSTRAP = ROOT / "target" / "debug" / "bootstrap"
 DATABASES = ROOT / "target" / "debug" / "secretcache-databases"
@@ -108,9 +109,7 @@ class Database:
 
     def connect(self, secret: dict[str, Any] | None = None) -> psycopg.Connection:
         """Log in to PostgreSQL as the user of a secret, or as the administrator."""
-        user, password = (
-            (secret["username"], secret["password"]) if secret else (self.user, self.password)
-        )
+        user, password = (secret["username"], secret["password"]) if secret else (self.user, self.password)
         options = {"sslmode": "verify-full", "sslrootcert": self.ca_file} if self.ca_file else {}
         return psycopg.connect(
             host=self.host,

@@ -97,7 +97,11 @@ def _administrator(iam) -> str:
 
 def _client(service: str, url: str, key: str, secret: str):
     return boto3.client(
-        service, endpoint_url=url, region_name="us-east-1", aws_access_key_id=key, aws_secret_access_key=secret
+        service,
+        endpoint_url=url,
+        region_name="us-east-1",
+        aws_access_key_id=key,
+        aws_secret_access_key=secret,
     )
 
 

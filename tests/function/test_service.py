@@ -1,4 +1,4 @@
-"""The function under `secretcache local`, which drives it as the service does: RotateSecret, and Lambda's Invoke API."""
+"""The function under `secretcache local`, which drives it by RotateSecret and the Invoke API of Lambda."""
 
 from __future__ import annotations
 
@@ -9,9 +9,10 @@ from collections.abc import Iterator
 import boto3
 import pytest
 from conftest import BOOTSTRAP, FIRST
-from endpoint import Endpoint
 from loopback import Handler, Server
 from runtime_api import Function, FunctionError
+
+from endpoint import Endpoint
 
 
 class Lambda:
