@@ -14,8 +14,13 @@ const PACKED_AUTHORITIES: &str = "ca.pem";
 
 /// The function's environment, or something that stands in for it.
 pub(crate) trait Environment {
-    /// The value of a variable that is set and not empty.
+    /// The value of a variable that is set.
     fn variable(&self, name: &str) -> Option<String>;
+
+    /// The value of a variable that is set and not empty.
+    fn given(&self, name: &str) -> Option<String> {
+        self.variable(name).filter(|value| !value.is_empty())
+    }
 
     /// The text of a file, named from the function's own folder.
     fn file(&self, path: &str) -> Option<String>;
@@ -28,11 +33,11 @@ pub(crate) struct Process;
 impl Environment for Process {
     #[expect(clippy::disallowed_methods, reason = "the one place where the function's settings are read")]
     fn variable(&self, name: &str) -> Option<String> {
-        std::env::var(name).ok().filter(|value| !value.is_empty())
+        std::env::var(name).ok()
     }
 
     fn file(&self, path: &str) -> Option<String> {
-        let folder = self.variable("LAMBDA_TASK_ROOT").unwrap_or_else(|| ".".to_owned());
+        let folder = self.given("LAMBDA_TASK_ROOT").unwrap_or_else(|| ".".to_owned());
         fs::read_to_string(std::path::Path::new(&folder).join(path)).ok()
     }
 }
@@ -40,7 +45,7 @@ impl Environment for Process {
 /// Where Secrets Manager is.
 pub(crate) fn options(environment: &impl Environment) -> Options {
     let mut options = Options::default();
-    options.endpoint_url = environment.variable("SECRETS_MANAGER_ENDPOINT");
+    options.endpoint_url = environment.given("SECRETS_MANAGER_ENDPOINT");
     options
 }
 
@@ -52,15 +57,15 @@ pub(crate) fn options(environment: &impl Environment) -> Options {
 pub(crate) fn settings(environment: &impl Environment) -> Result<Settings, Error> {
     let mut settings = Settings::default();
     settings.password = PasswordPolicy::from_variables(|name| environment.variable(name))?;
-    settings.master_secret = environment.variable("SECRETCACHE_MASTER_SECRET");
-    if let Some(users) = environment.variable("SECRETCACHE_USERS") {
+    settings.master_secret = environment.given("SECRETCACHE_MASTER_SECRET");
+    if let Some(users) = environment.given("SECRETCACHE_USERS") {
         let names: Vec<_> = users.split(',').map(|name| name.trim().to_owned()).collect();
         let pair =
             <[String; 2]>::try_from(names).ok().filter(|[a, b]| !a.is_empty() && !b.is_empty() && a != b);
         settings.users =
             Some(pair.ok_or_else(|| wrong("SECRETCACHE_USERS", "two user names with a comma between"))?);
     }
-    if let Some(attempts) = environment.variable("SECRETCACHE_TEST_ATTEMPTS") {
+    if let Some(attempts) = environment.given("SECRETCACHE_TEST_ATTEMPTS") {
         let attempts = attempts.trim().parse().ok().filter(|attempts| (1..=12).contains(attempts));
         settings.test_attempts =
             attempts.ok_or_else(|| wrong("SECRETCACHE_TEST_ATTEMPTS", "a number from 1 to 12"))?;
@@ -76,15 +81,14 @@ pub(crate) fn settings(environment: &impl Environment) -> Result<Settings, Error
 pub(crate) fn choice(environment: &impl Environment, function_arn: &str) -> Result<Choice, Error> {
     let mut choice = Choice::default();
     // An alias or a version follows the name in an ARN; the variable is the name alone.
-    choice.function =
-        environment.variable("AWS_LAMBDA_FUNCTION_NAME").or_else(|| Some(function_arn.to_owned()));
-    if let Some(name) = environment.variable("SECRETCACHE_STRATEGY") {
+    choice.function = environment.given("AWS_LAMBDA_FUNCTION_NAME").or_else(|| Some(function_arn.to_owned()));
+    if let Some(name) = environment.given("SECRETCACHE_STRATEGY") {
         let names = StrategyName::ALL.map(StrategyName::name).join(", ");
         let strategy = StrategyName::from_name(name.trim());
         choice.strategy =
             Some(strategy.ok_or_else(|| wrong("SECRETCACHE_STRATEGY", &format!("one of {names}")))?);
     }
-    if let Some(engine) = environment.variable("SECRETCACHE_ENGINE") {
+    if let Some(engine) = environment.given("SECRETCACHE_ENGINE") {
         let resource = Resource::from_engine(engine.trim());
         let accepted = "an engine such as postgres, mysql, mariadb or redis";
         choice.resource = Some(resource.ok_or_else(|| wrong("SECRETCACHE_ENGINE", accepted))?);
@@ -96,12 +100,12 @@ pub(crate) fn choice(environment: &impl Environment, function_arn: &str) -> Resu
 }
 
 fn verification(environment: &impl Environment) -> Result<Verification, Error> {
-    match environment.variable("SECRETCACHE_TLS").as_deref().map(str::trim) {
+    match environment.given("SECRETCACHE_TLS").as_deref().map(str::trim) {
         Some("off") => return Ok(Verification::Off),
         None | Some("verify") => {}
         Some(_) => return Err(wrong("SECRETCACHE_TLS", "verify, or off for no encryption at all")),
     }
-    Ok(match environment.variable("SECRETCACHE_CA").as_deref() {
+    Ok(match environment.given("SECRETCACHE_CA").as_deref() {
         Some("system") => Verification::System,
         Some(_) => {
             text(environment, "SECRETCACHE_CA")?.map_or(Verification::System, Verification::Authorities)
@@ -113,7 +117,7 @@ fn verification(environment: &impl Environment) -> Result<Verification, Error> {
 /// A longer text: the variable's value itself, or the file that it names. A text of several lines is no file name, and
 /// neither is a single word.
 fn text(environment: &impl Environment, name: &str) -> Result<Option<String>, Error> {
-    let Some(value) = environment.variable(name) else { return Ok(None) };
+    let Some(value) = environment.given(name) else { return Ok(None) };
     if value.contains('\n') || !value.contains(['.', '/']) {
         return Ok(Some(value));
     }
@@ -152,6 +156,9 @@ mod tests {
         let password = settings(&given).unwrap().password;
         assert_eq!((password.length, password.exclude_characters.as_str()), (40, "/@"));
         assert!(password.exclude_punctuation);
+        // Set and empty excludes nothing, where an absent one excludes the usual.
+        let nothing = settings(&Given(&[("EXCLUDE_CHARACTERS", "")])).unwrap().password;
+        assert_eq!(nothing.exclude_characters, "");
         assert_eq!(options(&given).endpoint_url.as_deref(), Some("https://vpce.example"));
     }
 
