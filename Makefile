@@ -51,7 +51,6 @@ wheel: $(VENV)/build/.stamp ## Build the Python wheel: dist/*.whl
 cli: ## Build the command: target/release/secretcache
 	cargo build --release --package secretcache-cli $(LOCKED)
 
-# Parts of the above. One cargo command builds for tests and demo alike, so that the SDK is compiled once.
 # For another architecture than this machine's, name the target and its linker, as with
 #     make lambda LAMBDA_TARGET=aarch64-unknown-linux-gnu \
 #         CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_LINKER=aarch64-linux-gnu-gcc
@@ -68,6 +67,7 @@ lambda: ## Build the rotation function for AWS Lambda: dist/secretcache-rotation
 test-lambda: servers venv-tests build
 	$(VENV)/tests/bin/pytest -q tests/function
 
+# Parts of the above. One cargo command builds for tests and demo alike, so that the SDK is compiled once.
 .PHONY: build lint-python lint-types servers venv-tests venv-official venv-databases venv-bench
 build:
 	cargo build --workspace --all-targets $(LOCKED)
