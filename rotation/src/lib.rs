@@ -27,7 +27,7 @@ mod pause;
 mod recovery;
 mod resource;
 mod revocation;
-#[cfg(all(feature = "postgres", feature = "mysql", feature = "redis", feature = "http", feature = "iam"))]
+#[cfg(all(feature = "postgres", feature = "mysql", feature = "redis", feature = "http"))]
 mod rotator;
 mod runner;
 mod schedule;
@@ -37,7 +37,7 @@ mod subject;
 mod target;
 #[cfg(feature = "tls")]
 #[cfg_attr(
-    not(all(feature = "postgres", feature = "mysql", feature = "redis", feature = "http", feature = "iam")),
+    not(all(feature = "postgres", feature = "mysql", feature = "redis", feature = "http")),
     allow(dead_code, unused_imports, reason = "what the drivers share is more than some of them use")
 )]
 pub mod targets;
@@ -66,13 +66,7 @@ pub use pause::RealPause;
 pub use recovery::{Cure, Recovery, Way};
 pub use resource::{Resource, StrategyName, from_function};
 pub use revocation::{Ended, Revocation};
-#[cfg(all(
-    feature = "postgres",
-    feature = "mysql",
-    feature = "redis",
-    feature = "http",
-    feature = "iam"
-))]
+#[cfg(all(feature = "postgres", feature = "mysql", feature = "redis", feature = "http"))]
 pub use rotator::{Choice, Rotator, Verification};
 pub use runner::{Rotation, Runner};
 pub use schedule::{Schedule, Window};

@@ -10,9 +10,9 @@ use crate::resource::{Resource, StrategyName, from_function};
 use crate::strategy::Strategy;
 use crate::subject::Side;
 use crate::target::{Provider, Target};
-use crate::targets::{
-    HttpProvider, IamProvider, MySql, Postgres, Redis, Route, Statements, SystemRoute, Tls,
-};
+#[cfg(feature = "iam")]
+use crate::targets::IamProvider;
+use crate::targets::{HttpProvider, MySql, Postgres, Redis, Route, Statements, SystemRoute, Tls};
 
 /// What an operator may choose about a rotation. What is not chosen is told by the secret, the name of its rotation
 /// function, or its port.
@@ -177,7 +177,13 @@ fn provider(description: &str, tls: Tls) -> Result<Box<dyn Provider>, Error> {
     // What is no TOML is told by the provider that expects it.
     let kind = toml::from_str::<Kind>(description).ok().and_then(|kind| kind.kind);
     Ok(match kind.as_deref() {
+        #[cfg(feature = "iam")]
         Some("iam") => Box::new(IamProvider::from_toml(description)?),
+        #[cfg(not(feature = "iam"))]
+        Some("iam") => {
+            let text = "this program was built without the provider \"iam\"";
+            return Err(Error::new(ErrorKind::Unsupported, text));
+        }
         _ => Box::new(HttpProvider::from_toml(description, tls)?),
     })
 }
