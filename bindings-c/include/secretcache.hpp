@@ -281,6 +281,15 @@ private:
     detail::Owner<secretcache_stats, secretcache_stats_free> owned_;
 };
 
+/** As long as it is there, its secret counts as in use; see `secretcache_watch_new`. */
+class Watch {
+public:
+    explicit Watch(secretcache_watch *owned) noexcept : owned_(owned) {}
+
+private:
+    detail::Owner<secretcache_watch, secretcache_watch_free> owned_;
+};
+
 /** A cache of secrets; any number of threads may use it. See the functions of secretcache.h for what each does. */
 class Cache {
 public:
@@ -420,6 +429,18 @@ public:
             std::rethrow_exception(attempt.thrown);
         }
         return result;
+    }
+    /** Has a secret kept fresh, although nobody reads it, while the watch is there. */
+    Result<Watch> watch(std::string_view secret_id) const
+    {
+        return detail::made<secretcache_watch *>(
+            [&](auto *out, auto *error) { return secretcache_watch_new(get(), detail::text(secret_id), out, error); },
+            [](secretcache_watch *watch) { return Watch(watch); });
+    }
+    /** Whether a connection made with this version should be retired. */
+    bool is_outdated(std::string_view secret_id, std::string_view version_id) const noexcept
+    {
+        return secretcache_is_outdated(get(), detail::text(secret_id), detail::text(version_id));
     }
     /** Forgets a secret with all its versions. */
     Result<void> invalidate(std::string_view secret_id) const

@@ -34,6 +34,8 @@ pub mod asynchronous;
 
 pub mod connect;
 
+pub mod watch;
+
 pub mod stats;
 
 pub mod callback;

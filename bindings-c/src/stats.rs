@@ -33,6 +33,12 @@ pub enum Counter {
     SECRETCACHE_COUNTER_ROTATIONS_OBSERVED = 6,
     /// Secrets dropped to keep within the size.
     SECRETCACHE_COUNTER_EVICTIONS = 7,
+    /// Logins of `secretcache_connect` that the resource took.
+    SECRETCACHE_COUNTER_LOGINS_ACCEPTED = 8,
+    /// Those among them with another version than the current one.
+    SECRETCACHE_COUNTER_LOGINS_WITH_OTHER_VERSION = 9,
+    /// Logins refused. A rotation costs one, and one more for each that was under way at that moment.
+    SECRETCACHE_COUNTER_LOGINS_REFUSED = 10,
 }
 
 impl Stats {
@@ -47,6 +53,9 @@ impl Stats {
             (C::SECRETCACHE_COUNTER_REFRESHES, self.0.refreshes),
             (C::SECRETCACHE_COUNTER_ROTATIONS_OBSERVED, self.0.rotations_observed),
             (C::SECRETCACHE_COUNTER_EVICTIONS, self.0.evictions),
+            (C::SECRETCACHE_COUNTER_LOGINS_ACCEPTED, self.0.logins.accepted),
+            (C::SECRETCACHE_COUNTER_LOGINS_WITH_OTHER_VERSION, self.0.logins.with_other_version),
+            (C::SECRETCACHE_COUNTER_LOGINS_REFUSED, self.0.logins.rejected),
         ];
         counters.iter().find(|(counter, _)| *counter as u32 == number).map_or(0, |(_, count)| *count)
     }

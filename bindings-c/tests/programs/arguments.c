@@ -68,6 +68,8 @@ static void null_gives_nothing(void)
     secretcache_answer_succeed(NULL);
     secretcache_answer_fail(NULL, SECRETCACHE_TIMEOUT, NOTHING);
     secretcache_answer_fail_as_service(NULL, NOTHING, NOTHING, 0, NOTHING);
+    secretcache_watch_free(NULL);
+    CHECK(!secretcache_is_outdated(NULL, ID, ID));
     secretcache_stats_free(NULL);
     CHECK(secretcache_stats_count(NULL, SECRETCACHE_COUNTER_HITS) == 0);
     CHECK(secretcache_stats_api_calls(NULL, ID) == 0);
@@ -106,6 +108,7 @@ static void null_is_an_error(void)
     secretcache_bytes no_bytes = {NULL, 3};
     secretcache_source source = {0, NULL, NULL, NULL, NULL};
     secretcache_stats *stats = NULL;
+    secretcache_watch *watch = NULL;
 
     NULLS(secretcache_new(config, NULL, &error));
     NULLS(secretcache_get(NULL, ID, NULL, value, &error));
@@ -141,6 +144,9 @@ static void null_is_an_error(void)
     NULLS(secretcache_connect(cache, ID, 0, NULL, NULL, &error));
     NULLS(secretcache_connect_stages(cache, ID, NULL, 1, 0, on_login, NULL, &error));
     NULLS(secretcache_connect_stages(cache, ID, &NOTHING, 1, 0, on_login, NULL, &error));
+    NULLS(secretcache_watch_new(NULL, ID, &watch, &error));
+    NULLS(secretcache_watch_new(cache, NOTHING, &watch, &error));
+    NULLS(secretcache_watch_new(cache, ID, NULL, &error));
     NULLS(secretcache_stats_new(NULL, &stats, &error));
     NULLS(secretcache_stats_new(cache, NULL, &error));
 
@@ -190,7 +196,7 @@ static void null_is_an_error(void)
     NULLS(secretcache_answer_set_binary(NULL, no_bytes, &error));
     NULLS(secretcache_answer_add_version_stage(NULL, ID, ID, &error));
 
-    CHECK(made == NULL && stats == NULL);
+    CHECK(made == NULL && stats == NULL && watch == NULL);
     secretcache_value_free(value);
     secretcache_config_free(config);
     secretcache_free(cache);

@@ -231,6 +231,7 @@ void logins()
         return SECRETCACHE_LOGIN_ACCEPTED;
     };
     CHECK(cache->connect("db", log_in) && logins == 1);
+    CHECK(cache->watch("db") && !cache->is_outdated("db", "v1"));
     auto failed = cache->connect("db", [](const Credential &) { return SECRETCACHE_LOGIN_ERROR; });
     CHECK(!failed && failed.error().code() == SECRETCACHE_LOGIN_FAILED);
 #if defined(__cpp_exceptions)

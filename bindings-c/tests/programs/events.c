@@ -131,6 +131,29 @@ static void events_are_told_and_let_go(void)
     await_release(&told, 4);
 }
 
+/* A secret that nobody reads is refreshed as long as it is watched. */
+static void watched_secrets_are_kept_fresh(void)
+{
+    struct told told;
+    told_init(&told);
+    struct store *store = filled();
+    secretcache_config *config = secretcache_config_new();
+    OK(secretcache_config_set_refresh_interval(config, 20, &error));
+    OK(secretcache_config_on_new_version(config, on_new_version, &told, on_release, &error));
+    secretcache_cache *cache = cache_with(store, config);
+    secretcache_config_free(config);
+    secretcache_watch *watch = NULL;
+    OK(secretcache_watch_new(cache, SECRETCACHE_STR("db"), &watch, &error));
+    OK(secretcache_prefetch(cache, &(secretcache_str){"db", 2}, 1, NULL, NULL, &error));
+    for (int round = 1; round <= 4; round++) {
+        store_label(store, "db", "AWSCURRENT", round % 2 ? "v2" : "v1");
+        await(&told, round);
+    }
+    secretcache_watch_free(watch);
+    secretcache_free(cache);
+    await_release(&told, 1);
+}
+
 static void rejected_settings_keep_nothing(void)
 {
     struct told told;
@@ -274,6 +297,16 @@ static void logins_find_the_version_that_works(void)
     OK(secretcache_connect(cache, SECRETCACHE_STR("db"), 60000, log_in, &resource, &error));
     CHECK(resource.logins == 4);
 
+    /* Connections of the version that no longer logs in are to be retired. */
+    CHECK(secretcache_is_outdated(cache, SECRETCACHE_STR("db"), SECRETCACHE_STR("v1")));
+    CHECK(!secretcache_is_outdated(cache, SECRETCACHE_STR("db"), SECRETCACHE_STR("v2")));
+    secretcache_stats *stats = NULL;
+    OK(secretcache_stats_new(cache, &stats, &error));
+    CHECK(secretcache_stats_count(stats, SECRETCACHE_COUNTER_LOGINS_ACCEPTED) == 3);
+    CHECK(secretcache_stats_count(stats, SECRETCACHE_COUNTER_LOGINS_WITH_OTHER_VERSION) == 2);
+    CHECK(secretcache_stats_count(stats, SECRETCACHE_COUNTER_LOGINS_REFUSED) == 1);
+    secretcache_stats_free(stats);
+
     resource.error = SECRETCACHE_LOGIN_ERROR;
     FAILS(SECRETCACHE_LOGIN_FAILED,
           secretcache_connect(cache, SECRETCACHE_STR("db"), 60000, log_in, &resource, &error));
@@ -394,6 +427,7 @@ int main(int argc, char **argv)
 {
     const struct test tests[] = {
         {"events_are_told_and_let_go", events_are_told_and_let_go},
+        {"watched_secrets_are_kept_fresh", watched_secrets_are_kept_fresh},
         {"rejected_settings_keep_nothing", rejected_settings_keep_nothing},
         {"asynchronous_reads_call_once", asynchronous_reads_call_once},
         {"asynchronous_reads_end_with_the_library", asynchronous_reads_end_with_the_library},

@@ -1,0 +1,14 @@
+/* Says which version it runs, and that a cache can be made. */
+#include <secretcache.h>
+#include <stdio.h>
+
+int main(void)
+{
+    secretcache_cache *cache = NULL;
+    if (secretcache_new(NULL, &cache, NULL) != SECRETCACHE_OK) {
+        return 1;
+    }
+    secretcache_free(cache);
+    printf("%s\n", secretcache_version().data);
+    return 0;
+}
