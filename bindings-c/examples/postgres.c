@@ -1,0 +1,74 @@
+/* Runs each line of standard input as a query, over a connection of its own, and stays able to connect while the
+ * password rotates: `postgres SECRET HOST PORT DATABASE`.
+ *
+ *     cc postgres.c $(pkg-config --cflags --libs secretcache libpq) -o postgres
+ */
+#include <libpq-fe.h>
+#include <secretcache.h>
+#include <stdio.h>
+#include <string.h>
+
+struct target {
+    const char *host, *port, *database;
+    PGconn *connection;
+};
+
+/* Tries one version of the credential. Of libpq's failures, only a refused login asks for another version. */
+static uint32_t log_in(void *user_data, const secretcache_credential *credential)
+{
+    struct target *target = user_data;
+    secretcache_str user = secretcache_credential_username(credential);
+    secretcache_str password = secretcache_credential_password(credential);
+    /* libpq takes C strings: a NUL inside would cut the password short. */
+    if (!user.data || !password.data || strlen(password.data) != password.length) {
+        return SECRETCACHE_LOGIN_ERROR;
+    }
+    const char *names[] = {"host", "port", "dbname", "user", "password", "connect_timeout", NULL};
+    const char *values[] = {target->host, target->port, target->database, user.data, password.data, "10", NULL};
+    target->connection = PQconnectdbParams(names, values, 0);
+    if (PQstatus(target->connection) == CONNECTION_OK) {
+        return SECRETCACHE_LOGIN_ACCEPTED;
+    }
+    /* libpq does not give the SQLSTATE of a failed login; the server was asked for messages in English. */
+    int refused = strstr(PQerrorMessage(target->connection), "authentication failed") != NULL;
+    PQfinish(target->connection);
+    target->connection = NULL;
+    return refused ? SECRETCACHE_LOGIN_REFUSED : SECRETCACHE_LOGIN_ERROR;
+}
+
+int main(int argc, char **argv)
+{
+    if (argc != 5) {
+        fprintf(stderr, "usage: postgres SECRET HOST PORT DATABASE\n");
+        return 2;
+    }
+    struct target target = {argv[2], argv[3], argv[4], NULL};
+    secretcache_cache *cache = NULL;
+    secretcache_error *error = NULL;
+    if (secretcache_new(NULL, &cache, &error) != SECRETCACHE_OK) {
+        fprintf(stderr, "%s\n", secretcache_error_message(error).data);
+        secretcache_error_free(error);
+        return 1;
+    }
+    char query[1024];
+    while (fgets(query, sizeof query, stdin)) {
+        if (secretcache_connect(cache, secretcache_str_of(argv[1]), 0, log_in, &target, &error) != SECRETCACHE_OK) {
+            printf("failed: %s\n", secretcache_error_message(error).data);
+            secretcache_error_free(error);
+        } else {
+            PGresult *result = PQexec(target.connection, query);
+            printf("%s\n", PQntuples(result) > 0 ? PQgetvalue(result, 0, 0) : PQerrorMessage(target.connection));
+            PQclear(result);
+            PQfinish(target.connection);
+        }
+        fflush(stdout);
+    }
+    secretcache_stats *stats = NULL;
+    if (secretcache_stats_new(cache, &stats, NULL) == SECRETCACHE_OK) {
+        printf("%llu refused\n",
+               (unsigned long long)secretcache_stats_count(stats, SECRETCACHE_COUNTER_LOGINS_REFUSED));
+    }
+    secretcache_stats_free(stats);
+    secretcache_free(cache);
+    return 0;
+}
