@@ -35,7 +35,8 @@ struct store {
     pthread_cond_t changed;
     struct held *secrets[MOST];
     int secret_count;
-    char code[NAME], message[NAME], on[NAME];
+    char code[NAME], message[NAME], on[NAME], of[NAME];
+    void (*on_call)(void);
     int is_held;
     int held_count;
     int calls;
@@ -158,7 +159,21 @@ void store_fail(struct store *store, const char *code, const char *message, cons
     copy(store->code, code ? code : "", code ? strlen(code) : 0);
     copy(store->message, message, strlen(message));
     copy(store->on, on, strlen(on));
+    store->of[0] = '\0';
     pthread_mutex_unlock(&store->lock);
+}
+
+void store_fail_of(struct store *store, const char *code, const char *message, const char *of)
+{
+    store_fail(store, code, message, "");
+    pthread_mutex_lock(&store->lock);
+    copy(store->of, of, strlen(of));
+    pthread_mutex_unlock(&store->lock);
+}
+
+void store_on_call(struct store *store, void (*on_call)(void))
+{
+    store->on_call = on_call;
 }
 
 void store_hold(struct store *store, int is_held)
@@ -213,7 +228,7 @@ static struct held *begin(struct store *store, const char *operation, secretcach
         strcat(strcat(store->log, " "), operation);
     }
     /* A request fails as the store did when it came. */
-    int fails = store->code[0] && (!store->on[0] || strstr(store->on, operation));
+    int fails = store->code[0] && !store->of[0] && (!store->on[0] || strstr(store->on, operation));
     char code[NAME], message[NAME];
     strcpy(code, store->code);
     strcpy(message, store->message);
@@ -249,6 +264,9 @@ static void set_arn(const struct held *held, secretcache_answer *answer)
 static void describe(void *user_data, secretcache_str id, secretcache_answer *answer)
 {
     struct store *store = user_data;
+    if (store->on_call) {
+        store->on_call();
+    }
     pthread_mutex_lock(&store->lock);
     struct held *held = begin(store, "DescribeSecret", id, answer);
     if (held) {
@@ -302,15 +320,38 @@ static void give(const struct held *held, const struct version *version, secretc
     secretcache_answer_succeed(answer);
 }
 
+/* Whether the version asked for carries a label whose versions fail. */
+static int is_spoilt(const struct store *store, const struct held *held, const secretcache_version_selector *selector)
+{
+    secretcache_str id = selector->version_id;
+    for (int number = 0; selector->stage.data && number < held->label_count; number++) {
+        if (is(selector->stage, held->labels[number].stage)) {
+            id = secretcache_str_of(held->labels[number].version_id);
+        }
+    }
+    for (int number = 0; store->of[0] && id.data && number < held->label_count; number++) {
+        if (is(id, held->labels[number].version_id) && strstr(store->of, held->labels[number].stage)) {
+            return 1;
+        }
+    }
+    return 0;
+}
+
 static void fetch(void *user_data, secretcache_str id, const secretcache_version_selector *selector,
                   secretcache_answer *answer)
 {
     struct store *store = user_data;
+    if (store->on_call) {
+        store->on_call();
+    }
     pthread_mutex_lock(&store->lock);
     struct held *held = begin(store, "GetSecretValue", id, answer);
     if (held) {
         const struct version *version = version_of(held, selector);
-        if (version) {
+        if (is_spoilt(store, held, selector)) {
+            secretcache_answer_fail_as_service(answer, secretcache_str_of(store->code),
+                                               secretcache_str_of(store->message), 400, SECRETCACHE_STR("request-1"));
+        } else if (version) {
             give(held, version, answer);
         } else {
             secretcache_answer_fail_as_service(

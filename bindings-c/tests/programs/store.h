@@ -19,6 +19,10 @@ void store_set_arn(struct store *store, const char *name, const char *arn);
 
 /* From now on the operations named in `on` fail so; "" is all of them. A code of NULL ends it. */
 void store_fail(struct store *store, const char *code, const char *message, const char *on);
+/* From now on reads fail so of versions that carry one of the labels in `of`. */
+void store_fail_of(struct store *store, const char *code, const char *message, const char *of);
+/* Is called before each answer, with the store not locked. */
+void store_on_call(struct store *store, void (*on_call)(void));
 /* From now on nobody is answered, until this is called with 0. */
 void store_hold(struct store *store, int is_held);
 /* Waits until so many requests are held. */

@@ -1,0 +1,138 @@
+// Times hits through the C interface beside a bare look-up in std::unordered_map, and two threads beside two loops that
+// share nothing. Prints seconds, round by round, as JSON. In C++ for the map alone; all calls are those of secretcache.h.
+#include <secretcache.h>
+
+#include <chrono>
+#include <cstdio>
+#include <cstdlib>
+#include <string>
+#include <thread>
+#include <unordered_map>
+#include <vector>
+
+namespace {
+
+constexpr int SECRETS = 1000, READS = 400000, ROUNDS = 40, SHARED_READS = 3000000, SHARED_ROUNDS = 15;
+
+void fetch(void *, secretcache_str, const secretcache_version_selector *, secretcache_answer *answer)
+{
+    secretcache_answer_set_version_id(answer, SECRETCACHE_STR("11111111-1111-1111-1111-111111111111"), nullptr);
+    secretcache_answer_set_string(answer, SECRETCACHE_STR("{\"username\":\"app\",\"password\":\"hunter2\"}"), nullptr);
+    secretcache_answer_succeed(answer);
+}
+
+template <class Work>
+double seconds(Work &&work)
+{
+    const auto start = std::chrono::steady_clock::now();
+    work();
+    return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+}
+
+secretcache_str read(const secretcache_cache *cache, const std::string &id, secretcache_value *value)
+{
+    secretcache_str text{nullptr, 0};
+    const secretcache_str name{id.data(), id.size()};
+    if (secretcache_get_string(cache, name, nullptr, value, &text, nullptr) != SECRETCACHE_OK) {
+        std::abort();
+    }
+    return text;
+}
+
+void read_one(const secretcache_cache *cache, const std::string &id)
+{
+    secretcache_value *value = secretcache_value_new();
+    for (int count = 0; count < SHARED_READS; count++) {
+        read(cache, id, value);
+    }
+    secretcache_value_free(value);
+}
+
+// Work of the same kind as a hit's that shares nothing at all.
+void loop()
+{
+    volatile unsigned long sum = 0;
+    for (int count = 0; count < SHARED_READS * 8; count++) {
+        sum = sum + static_cast<unsigned long>(count);
+    }
+}
+
+template <class Work>
+double two(Work &&work)
+{
+    return seconds([&] {
+        std::thread other(work);
+        work();
+        other.join();
+    });
+}
+
+void print(const char *name, const std::vector<double> &rounds, const char *end)
+{
+    std::printf("\"%s\": [", name);
+    for (std::size_t round = 0; round < rounds.size(); round++) {
+        std::printf("%s%.12g", round ? ", " : "", rounds[round]);
+    }
+    std::printf("]%s", end);
+}
+
+} // namespace
+
+int main()
+{
+    secretcache_source source{sizeof source, nullptr, fetch, nullptr, nullptr};
+    secretcache_config *config = secretcache_config_new();
+    secretcache_cache *cache = nullptr;
+    if (secretcache_config_set_source(config, &source, nullptr) != SECRETCACHE_OK ||
+        secretcache_new(config, &cache, nullptr) != SECRETCACHE_OK) {
+        return 1;
+    }
+    secretcache_config_free(config);
+
+    std::vector<std::string> ids;
+    std::unordered_map<std::string, std::string> map;
+    secretcache_value *value = secretcache_value_new();
+    for (int number = 0; number < SECRETS; number++) {
+        ids.push_back("bench/" + std::to_string(number));
+        const secretcache_str text = read(cache, ids.back(), value);
+        map.emplace(ids.back(), std::string(text.data, text.length));
+    }
+
+    std::vector<double> hits, looks, same, one_thread, two_threads, one_loop, two_loops;
+    volatile std::size_t length = 0;
+    for (int round = 0; round < ROUNDS; round++) {
+        hits.push_back(seconds([&] {
+            for (int count = 0, number = 0; count < READS; count++, number = number + 1 < SECRETS ? number + 1 : 0) {
+                length = read(cache, ids[static_cast<std::size_t>(number)], value).length;
+            }
+        }) / READS);
+        looks.push_back(seconds([&] {
+            for (int count = 0, number = 0; count < READS; count++, number = number + 1 < SECRETS ? number + 1 : 0) {
+                length = map.find(ids[static_cast<std::size_t>(number)])->second.size();
+            }
+        }) / READS);
+        same.push_back(seconds([&] {
+            for (int count = 0; count < READS; count++) {
+                length = read(cache, ids[7], value).length;
+            }
+        }) / READS);
+    }
+    for (int round = 0; round < SHARED_ROUNDS; round++) {
+        one_thread.push_back(seconds([&] { read_one(cache, ids[7]); }));
+        two_threads.push_back(two([&] { read_one(cache, ids[7]); }) / 2);
+        one_loop.push_back(seconds(loop));
+        two_loops.push_back(two(loop) / 2);
+    }
+    std::printf("{");
+    print("hits", hits, ", ");
+    print("map", looks, ", ");
+    print("same", same, ", ");
+    print("one thread", one_thread, ", ");
+    print("two threads", two_threads, ", ");
+    print("one loop", one_loop, ", ");
+    print("two loops", two_loops, "}\n");
+    secretcache_value_free(value);
+    secretcache_free(cache);
+    secretcache_shutdown(1000);
+    return 0;
+}

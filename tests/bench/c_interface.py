@@ -1,0 +1,55 @@
+"""The figures of the C interface: hits beside a bare hash map, two threads on one secret, the library's size.
+
+Runs alone: `make install-c PREFIX=target/c/release && python tests/bench/c_interface.py`.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from pathlib import Path
+
+from figures import Figure, nano, ratio, table
+
+HERE = Path(__file__).resolve().parent
+ROOT = HERE.parents[1]
+PREFIX = ROOT / "target" / "c" / "release"
+LARGEST = 10.4
+"""What a minimal library with the SDK came to at thin link-time optimisation, in MB."""
+
+
+def c_interface(endpoint: object = None, official: str = "") -> list[Figure]:
+    """Reads through secretcache.h, from the installed release build."""
+    library = PREFIX / "lib" / "libsecretcache.so"
+    if not library.exists():
+        raise RuntimeError(f"{library} is missing: make install-c PREFIX={PREFIX.relative_to(ROOT)}")
+    program = PREFIX / "hits"
+    places = [f"-I{PREFIX}/include", f"-L{PREFIX}/lib", f"-Wl,-rpath,{PREFIX}/lib"]
+    build = ["g++", "-std=c++17", "-O2", *places, str(HERE / "c" / "hits.cpp"), "-lsecretcache", "-lpthread"]
+    subprocess.run([*build, "-o", str(program)], check=True)
+    found = json.loads(subprocess.run([str(program)], check=True, stdout=subprocess.PIPE, text=True).stdout)
+    value, mine, other = ratio(found["hits"], found["map"])
+    same = min(found["same"])
+    scale = min(found["one thread"]) / min(found["two threads"])
+    alone = min(found["one loop"]) / min(found["two loops"])
+    size = library.resolve().stat().st_size / 1e6
+    return [
+        Figure(
+            "C hit, 1,000 ids: against std::unordered_map",
+            value,
+            3,
+            detail=f"{nano(mine)}, bare look-up {nano(other)}; the same id {nano(same)}",
+        ),
+        Figure(
+            "C, two threads on one secret: of what independent loops scale",
+            scale / alone,
+            0.9,
+            True,
+            detail=f"{scale:.2f} times one thread, independent loops {alone:.2f}",
+        ),
+        Figure("libsecretcache.so, stripped", size, LARGEST, unit="MB", detail=library.resolve().name),
+    ]
+
+
+if __name__ == "__main__":
+    print(table(c_interface()))
