@@ -68,3 +68,11 @@ def test_under_address_and_undefined_behaviour_sanitizers(
 def test_under_memcheck(programs: dict[tuple[str, str], Path], program: str, test: str) -> None:
     check = [*MEMCHECK, *([] if test in LEAKS_BY_DESIGN else LEAKS)]
     run(*check, programs["plain", program], test, timeout=HANGS * 2)
+
+
+@pytest.mark.parametrize("seed", range(1, 9))
+def test_any_calls_in_any_order(installed: Installed, tmp_path: Path, seed: int) -> None:
+    """A short run of the fuzz target; `make test-c FUZZ_STEPS=1000000` runs it for longer."""
+    sources = [HERE / "programs" / name for name in ("fuzz.c", "store.c")]
+    program = installed.compile(tmp_path / "fuzz", sources, *SANITIZERS)
+    run(program, str(seed), os.environ.get("FUZZ_STEPS", "2000"), timeout=HANGS)

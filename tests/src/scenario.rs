@@ -7,7 +7,7 @@ use std::path::Path;
 use serde::Deserialize;
 
 /// The languages that have a runner; every scenario says of each whether it runs there.
-pub const LANGUAGES: [&str; 2] = ["rust", "python"];
+pub const LANGUAGES: [&str; 3] = ["rust", "python", "c"];
 
 /// One file.
 #[derive(Debug, Deserialize)]
