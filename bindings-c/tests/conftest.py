@@ -47,7 +47,9 @@ class Installed:
         self.library = prefix / "lib" / "libsecretcache.so"
         run(ROOT / "bindings-c" / "install", build, prefix)
 
-    def compile(self, output: Path, sources: list[Path], *flags: str, compiler: list[str] | None = None) -> Path:
+    def compile(
+        self, output: Path, sources: list[Path], *flags: str, compiler: list[str] | None = None
+    ) -> Path:
         """Build a program against the shared library."""
         compiler = compiler or (CPP if any(source.suffix == ".cpp" for source in sources) else C)
         libraries = ["-lsecretcache", f"-Wl,-rpath,{self.prefix}/lib", "-lpthread"]

@@ -12,8 +12,8 @@ from typing import Any
 
 import boto3
 import pytest
-
 from conftest import ROOT, Installed
+
 from endpoint import Endpoint
 
 EXAMPLES = ROOT / "bindings-c" / "examples"
@@ -29,7 +29,9 @@ def client(endpoint: Endpoint) -> Any:
 def postgres() -> Iterator[dict[str, Any]]:
     """Start a PostgreSQL that has refused a wrong password."""
     program = ROOT / "target" / "debug" / "secretcache-databases"
-    server = subprocess.Popen([program, "postgres-15"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    server = subprocess.Popen(
+        [program, "postgres-15"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
     assert server.stdout
     assert server.stdin
     line = server.stdout.readline()
@@ -43,7 +45,13 @@ def sql(server: dict[str, Any], command: str) -> None:
     target = f"host={server['host']} port={server['port']} user={server['user']} dbname={server['database']}"
     # By standard input: a password has no place on a command line.
     psql = ["psql", "-X", "-q", "-v", "ON_ERROR_STOP=1", target]
-    subprocess.run(psql, input=command, text=True, check=True, env={"PGPASSWORD": server["password"], "PATH": "/usr/bin:/bin"})
+    subprocess.run(
+        psql,
+        input=command,
+        text=True,
+        check=True,
+        env={"PGPASSWORD": server["password"], "PATH": "/usr/bin:/bin"},
+    )
 
 
 def credential(password: str) -> str:

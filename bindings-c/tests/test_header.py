@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import re
-import tomllib
 from pathlib import Path
 
 import pytest
-
+import tomllib
 from conftest import HERE, ROOT, WARNINGS, Installed, run
 
 HEADER = ROOT / "bindings-c" / "include" / "secretcache.h"

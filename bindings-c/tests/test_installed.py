@@ -8,8 +8,8 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from conftest import CPP, HERE, WARNINGS, C, Installed, run
 
-from conftest import C, CPP, HERE, WARNINGS, Installed, run
 from endpoint import Endpoint
 
 CONSUMER = HERE / "consumer"
@@ -66,7 +66,9 @@ def test_the_shared_library_has_its_name_and_stays_loaded(installed: Installed) 
     assert f"[{soname}]" in dynamic
     assert "NODELETE" in dynamic
     needed = set(re.findall(r"NEEDED.*\[(.*)\]", dynamic))
-    assert all(re.match(r"(libc|libm|libgcc_s|libdl|libpthread|librt|ld-linux.*)\.so", name) for name in needed), needed
+    assert all(
+        re.match(r"(libc|libm|libgcc_s|libdl|libpthread|librt|ld-linux.*)\.so", name) for name in needed
+    ), needed
 
 
 def test_loading_and_unloading(installed: Installed, tmp_path: Path, endpoint: Endpoint) -> None:

@@ -7,7 +7,6 @@ import re
 from pathlib import Path
 
 import pytest
-
 from conftest import HERE, SANITIZERS, Installed, run
 
 PROGRAMS = ["arguments.c", "reading.c", "events.c", "process.c", "cpp.cpp"]
@@ -15,9 +14,15 @@ TEST = re.compile(r'^ {8}\{"(\w+)", \1\},$', re.MULTILINE)
 HANGS = 300
 """Seconds after which a program hangs; none waits for time to pass."""
 MEMCHECK = ["valgrind", "--quiet", "--error-exitcode=99", "--fair-sched=try"]
-LEAKS = ["--leak-check=full", "--show-leak-kinds=definite,indirect", "--errors-for-leak-kinds=definite,indirect"]
+LEAKS = [
+    "--leak-check=full",
+    "--show-leak-kinds=definite,indirect",
+    "--errors-for-leak-kinds=definite,indirect",
+]
 LEAKS_BY_DESIGN = {"forked_children_start_afresh": "a child leaves alone what it inherits"}
-NOT_SANITIZED = {"forks_at_any_moment": "the sanitizer's allocator may be locked for ever in a child of several threads"}
+NOT_SANITIZED = {
+    "forks_at_any_moment": "the sanitizer's allocator may be locked for ever in a child of several threads"
+}
 NOT_IN_VALGRIND = {
     "threads_are_ours_alone": "valgrind has a scheduler of its own",
     "forks_at_any_moment": "forty forks of the checker itself",

@@ -11,11 +11,19 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-
 from conftest import HERE, ROOT, Installed
 
 FOLDER = ROOT / "tests" / "scenarios"
-COUNTERS = ["hits", "misses_absent", "misses_expired", "stale_served", "coalesced", "refreshes", "rotations_observed", "evictions"]
+COUNTERS = [
+    "hits",
+    "misses_absent",
+    "misses_expired",
+    "stale_served",
+    "coalesced",
+    "refreshes",
+    "rotations_observed",
+    "evictions",
+]
 TIMES, OTHERS = {"ttl", "max_wait", "max_stale"}, {"max_size", "stale_on_denied"}
 BESIDE = {
     "read": {"stage", "version_id", "readers", "value", "error"},
@@ -99,7 +107,18 @@ class World:
 
     def step(self, step: dict[str, Any]) -> None:
         """Do one step."""
-        verbs = {*BESIDE, "invalidate", "close", "hold", "pass", "calls", "events", "stats", "logins", "at_most"}
+        verbs = {
+            *BESIDE,
+            "invalidate",
+            "close",
+            "hold",
+            "pass",
+            "calls",
+            "events",
+            "stats",
+            "logins",
+            "at_most",
+        }
         (verb,) = step.keys() & verbs
         assert step.keys() <= {verb} | BESIDE.get(verb, set()), step
         if verb in ("store", "fail", "mend", "resource"):
@@ -110,7 +129,12 @@ class World:
             getattr(self, f"do_{verb}")(step)
 
     def do_read(self, step: dict[str, Any]) -> None:
-        fields = [step["read"].encode().hex(), step.get("stage", ""), step.get("version_id", ""), str(step.get("readers", 1))]
+        fields = [
+            step["read"].encode().hex(),
+            step.get("stage", ""),
+            step.get("version_id", ""),
+            str(step.get("readers", 1)),
+        ]
         expected = f"error {step['error']}" if "error" in step else hexed(step["value"])
         assert set(self.say("\t".join(["read", *fields])).split("\t")) == {expected}
 
@@ -191,10 +215,14 @@ def load() -> list[Any]:
     for path in sorted(FOLDER.glob("*.json")):
         scenario = json.loads(path.read_text(encoding="utf-8"))
         runs = scenario["runs"].get("c")
-        assert runs is True or (isinstance(runs, str) and runs), f"{path.name} does not say whether it runs in C"
+        assert runs is True or (isinstance(runs, str) and runs), (
+            f"{path.name} does not say whether it runs in C"
+        )
         if runs is True:
             times = {"pass", "after"}
-            assert "real_time" in scenario or all(not times & step.keys() for step in scenario["steps"]), path.name
+            assert "real_time" in scenario or all(not times & step.keys() for step in scenario["steps"]), (
+                path.name
+            )
             scenarios.append(pytest.param(scenario, id=path.stem))
     assert scenarios, f"no scenarios in {FOLDER}"
     return scenarios
