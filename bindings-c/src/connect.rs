@@ -34,8 +34,11 @@ pub type OnLogin = Option<unsafe extern "C" fn(user_data: *mut c_void, credentia
 pub struct Credential {
     core: secretcache::Credential,
     /// What was asked for, each ending in a NUL.
-    texts: Mutex<Vec<(Box<str>, Zeroizing<Vec<u8>>)>>,
+    texts: Mutex<Vec<Field>>,
 }
+
+/// The name of a field and its text.
+type Field = (Box<str>, Zeroizing<Vec<u8>>);
 
 impl Credential {
     fn new(core: &secretcache::Credential) -> Self {

@@ -43,7 +43,7 @@ macro_rules! export {
                     // SAFETY: the header asks for a place to write to; NULL is refused.
                     let $out = unsafe { $crate::export::place($out, stringify!($out)) }?;
                 )?
-                let done = (|| -> Result<_, $crate::error::Error> { $body })()?;
+                let done = $crate::export::body(|| $body)?;
                 write_out!(done $(, $out)?);
                 Ok(())
             })
@@ -169,6 +169,12 @@ macro_rules! write_out {
 pub(crate) unsafe fn place<'a, T>(out: *mut T, name: &str) -> Result<&'a mut MaybeUninit<T>, Error> {
     // SAFETY: by contract. What it holds before is not looked at.
     unsafe { out.cast::<MaybeUninit<T>>().as_mut() }.ok_or_else(|| Error::null(name))
+}
+
+/// Runs a body, out of which `?` leads to here.
+#[inline(always)]
+pub(crate) fn body<T>(body: impl FnOnce() -> Result<T, Error>) -> Result<T, Error> {
+    body()
 }
 
 /// Runs the body of a function that can fail; a panic is a failure too.

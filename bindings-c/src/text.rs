@@ -100,7 +100,7 @@ impl VersionSelector {
     /// # Safety
     ///
     /// As [`Str::to_text`] for both texts.
-    pub(crate) unsafe fn to_selector(&self) -> Result<Selector<'_>, Error> {
+    pub(crate) unsafe fn to_selector<'a>(self) -> Result<Selector<'a>, Error> {
         // SAFETY: by contract.
         let (stage, version_id) = unsafe {
             (self.stage.to_text("version->stage")?, self.version_id.to_text("version->version_id")?)
