@@ -1,4 +1,6 @@
 //! What the tests across crates and languages share.
 
 pub mod databases;
+pub mod provider;
+pub mod rotations;
 pub mod scenario;

@@ -1,0 +1,140 @@
+//! A server, the secrets of its users, and rotations one after the other that go by way of relays.
+
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::sync::Arc;
+
+use secretcache_rotation::StrategyName;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::process::{Child, Command};
+use tokio::sync::mpsc;
+
+use super::message::Protocol;
+use super::relay::{Halt, Side, open};
+use super::resource::{Kind, Resource, Subject};
+use super::secrets::{Secrets, url};
+use super::witness::Witness;
+
+#[derive(Debug)]
+pub(super) struct Lane {
+    pub(super) secrets: Secrets,
+    pub(super) resource: Arc<dyn Resource>,
+    pub(super) halts: mpsc::UnboundedReceiver<Halt>,
+    /// The endpoint by way of a relay.
+    pub(super) url: String,
+    /// The server by way of a relay.
+    port: u16,
+    program: PathBuf,
+    users: usize,
+}
+
+/// How a process ended.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(super) enum End {
+    Killed,
+    Succeeded,
+    Failed(String),
+}
+
+impl Lane {
+    /// Starts everything. `program` is `secretcache-rotate-once`.
+    pub(super) async fn start(kind: Kind, secrets: Secrets, program: &Path) -> Result<Self, String> {
+        let resource = kind.start().await?;
+        let (sender, halts) = mpsc::unbounded_channel();
+        let port = open(resource.protocol(), true, resource.port(), sender.clone()).await?;
+        let url = url(open(Protocol::Http, false, secrets.port, sender).await?);
+        let lane = Self { secrets, resource, halts, url, port, program: program.to_owned(), users: 0 };
+        if let Some((user, password)) = lane.resource.administrator() {
+            let value = format!(r#"{{"username":"{user}","password":"{password}"}}"#);
+            lane.secrets.create(&lane.administrator(), &value).await?;
+        }
+        Ok(lane)
+    }
+
+    fn administrator(&self) -> String {
+        format!("administrator-{}", self.port)
+    }
+
+    /// Makes a user with a secret, and gives the secret's name.
+    pub(super) async fn add_user(&mut self, subject: Subject) -> Result<String, String> {
+        self.users += 1;
+        let user = format!("app_{}", self.users);
+        let mut value = self.resource.prepare(&user, self.port).await?;
+        if subject.has_administrator {
+            value.truncate(value.len() - 1);
+            value.push_str(&format!(r#","masterarn":"{}"}}"#, self.administrator()));
+        }
+        let name = format!("{user}-{}", self.port);
+        self.secrets.create(&name, &value).await?;
+        Ok(name)
+    }
+
+    /// What belongs to others, at the server and at the endpoint.
+    pub(super) async fn others(&self) -> Result<Vec<String>, String> {
+        let mut others = self.resource.others().await?;
+        if self.resource.administrator().is_some() {
+            others.push(self.secrets.everything(&self.administrator()).await?);
+        }
+        Ok(others)
+    }
+
+    /// The description of the provider, for one.
+    pub(super) fn description(&self) -> Option<String> {
+        self.resource.description(self.port)
+    }
+
+    /// Runs a rotation as a process, which is killed on one side of one of its effects if asked for. Gives the effects
+    /// it had, or was about to have.
+    pub(super) async fn run(
+        &mut self,
+        secret: &str,
+        strategy: StrategyName,
+        kill: Option<(usize, Side)>,
+        witness: &mut Witness,
+    ) -> Result<(End, Vec<String>), String> {
+        let mut child = self.spawn(secret, strategy).await?;
+        let mut effects = Vec::new();
+        let end = loop {
+            let halt = tokio::select! {
+                status = child.wait() => {
+                    let status = status.map_err(|error| error.to_string())?;
+                    break if status.success() { End::Succeeded } else { End::Failed(said(&mut child).await) };
+                }
+                halt = self.halts.recv() => halt.ok_or("the relays are gone")?,
+            };
+            if halt.side == Side::Before {
+                effects.push(halt.effect.clone());
+            }
+            witness.at(self, &halt).await?;
+            if kill == Some((effects.len() - 1, halt.side)) {
+                // `SIGKILL`; and it is gone before anything else happens.
+                child.kill().await.map_err(|error| error.to_string())?;
+                break End::Killed;
+            }
+            halt.pass();
+        };
+        Ok((end, effects))
+    }
+
+    async fn spawn(&self, secret: &str, strategy: StrategyName) -> Result<Child, String> {
+        let mut command = Command::new(&self.program);
+        command.args([&self.url, secret, strategy.name()]).env_clear().kill_on_drop(true);
+        // Nobody's settings, and no service that hands out credentials.
+        command.env("AWS_CONFIG_FILE", "/dev/null").env("AWS_SHARED_CREDENTIALS_FILE", "/dev/null");
+        command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::piped());
+        let mut child =
+            command.spawn().map_err(|error| format!("{}: {error}", self.program.display()))?;
+        let description = self.description().unwrap_or_default();
+        let mut input = child.stdin.take().ok_or("no standard input")?;
+        input.write_all(description.as_bytes()).await.map_err(|error| error.to_string())?;
+        Ok(child)
+    }
+}
+
+async fn said(child: &mut Child) -> String {
+    let mut text = String::new();
+    if let Some(errors) = &mut child.stderr {
+        let _ = errors.read_to_string(&mut text).await;
+    }
+    text.trim_end().to_owned()
+}

@@ -1,0 +1,235 @@
+//! The kill matrix: a rotation killed before and after each of its effects, and then simply run again.
+
+use std::collections::VecDeque;
+use std::fmt::Write as _;
+use std::path::Path;
+
+use super::lane::{End, Lane};
+use super::relay::Side;
+use super::resource::{Kind, Subject};
+use super::secrets::Secrets;
+use super::witness::Witness;
+
+/// One killed rotation.
+#[derive(Clone, Debug)]
+pub struct Cell {
+    /// The effect, and on which side of it the process was killed.
+    pub killed: String,
+    /// How many runs it took until the new version was current.
+    pub runs: usize,
+    /// What the run after the kill said if it did not succeed; the current version then worked.
+    pub said: Option<String>,
+}
+
+/// All rotations of one kind.
+#[derive(Clone, Debug)]
+pub struct Summary {
+    /// What rotated, and how.
+    pub subject: Subject,
+    /// The first rotation of a secret, or a later one.
+    pub round: &'static str,
+    /// The killed ones.
+    pub cells: Vec<Cell>,
+    /// How often clients logged in, at every point where a process was held.
+    pub looks: usize,
+    /// Of these, how often only `AWSPENDING` worked, with one password per user.
+    pub in_window: usize,
+    /// Where clients were locked out; where others' users or secrets changed; what never came to an end.
+    pub faults: Vec<String>,
+}
+
+/// The table of results.
+#[derive(Clone, Debug, Default)]
+pub struct Matrix(
+    /// Its rows.
+    pub Vec<Summary>,
+);
+
+/// Kills rotations everywhere, on each server of these kinds. `program` is `secretcache-rotate-once`.
+///
+/// # Errors
+///
+/// A server could not be started, or a client met something other than a refused login.
+pub async fn matrix(kinds: &[Kind], program: &Path) -> Result<Matrix, String> {
+    let secrets = Secrets::start().await?;
+    let mut lanes = Vec::new();
+    for kind in kinds.iter().copied() {
+        let (secrets, program) = (secrets.clone(), program.to_owned());
+        lanes.push(tokio::spawn(async move {
+            let mut lane = Lane::start(kind, secrets, &program).await?;
+            let mut summaries = Vec::new();
+            for subject in kind.subjects() {
+                let (first, secret) = first_rotations(&mut lane, subject).await?;
+                let later = later_rotations(&mut lane, subject, &secret).await?;
+                summaries.extend([first, later]);
+            }
+            Ok::<_, String>(summaries)
+        }));
+    }
+    let mut matrix = Matrix::default();
+    for lane in lanes {
+        matrix.0.extend(lane.await.map_err(|error| error.to_string())??);
+    }
+    Ok(matrix)
+}
+
+/// Kills the first rotation of ever new secrets, the last of which is given back.
+async fn first_rotations(lane: &mut Lane, subject: Subject) -> Result<(Summary, String), String> {
+    let mut summary = Summary::new(subject, "first");
+    let secret = lane.add_user(subject).await?;
+    let effects = summary.undisturbed(lane, &secret).await?;
+    for kill in everywhere(effects) {
+        let secret = lane.add_user(subject).await?;
+        summary.kill(lane, &secret, kill).await?;
+    }
+    Ok((summary, secret))
+}
+
+/// Kills rotations of a secret that has been rotated before, one after the other. Two users take turns, so that there
+/// are two kinds of rotation, which take turns as well.
+async fn later_rotations(lane: &mut Lane, subject: Subject, secret: &str) -> Result<Summary, String> {
+    let mut summary = Summary::new(subject, "later");
+    let mut turns = [VecDeque::new(), VecDeque::new()];
+    for turn in &mut turns {
+        turn.extend(everywhere(summary.undisturbed(lane, secret).await?));
+        if subject.strategy != secretcache_rotation::StrategyName::AlternatingUsers {
+            break;
+        }
+    }
+    let mut turn = 0;
+    while turns.iter().any(|turn| !turn.is_empty()) {
+        match turns[turn].pop_front() {
+            Some(kill) => summary.kill(lane, secret, kill).await?,
+            None if turns[1].is_empty() && turn == 1 => {}
+            None => drop(summary.undisturbed(lane, secret).await?),
+        }
+        turn = 1 - turn;
+    }
+    Ok(summary)
+}
+
+fn everywhere(effects: usize) -> impl Iterator<Item = (usize, Side)> {
+    (0..effects).flat_map(|effect| [(effect, Side::Before), (effect, Side::After)])
+}
+
+/// After so many runs the new version must be current: a key that was made in vain takes one run to be known as such.
+const MOST_RUNS: usize = 3;
+
+impl Summary {
+    fn new(subject: Subject, round: &'static str) -> Self {
+        Self { subject, round, cells: Vec::new(), looks: 0, in_window: 0, faults: Vec::new() }
+    }
+
+    /// A rotation that nobody kills: how many effects it has.
+    async fn undisturbed(&mut self, lane: &mut Lane, secret: &str) -> Result<usize, String> {
+        let mut witness = Witness::new(self.subject, secret);
+        let (end, effects) = lane.run(secret, self.subject.strategy, None, &mut witness).await?;
+        if end != End::Succeeded {
+            return Err(format!("{} {}: an undisturbed rotation: {end:?}", self.subject.kind.name(), self.subject));
+        }
+        self.note(witness, "undisturbed");
+        Ok(effects.len())
+    }
+
+    async fn kill(&mut self, lane: &mut Lane, secret: &str, kill: (usize, Side)) -> Result<(), String> {
+        let strategy = self.subject.strategy;
+        let others = lane.others().await?;
+        let mut witness = Witness::new(self.subject, secret);
+        let (end, effects) = lane.run(secret, strategy, Some(kill), &mut witness).await?;
+        let side = if kill.1 == Side::Before { "before" } else { "after" };
+        let killed = format!("{side} {}", effects.last().map_or("", String::as_str));
+        if end != End::Killed {
+            return Err(format!("{killed}: the process ended by itself: {end:?}"));
+        }
+        witness.look(lane, "killed").await?;
+        let [at_kill, ..] = lane.secrets.labels(secret).await?;
+        let mut cell = Cell { killed, runs: 0, said: None };
+        loop {
+            cell.runs += 1;
+            let (end, _) = lane.run(secret, strategy, None, &mut witness).await?;
+            witness.look(lane, "after the run").await?;
+            let [current, pending, previous] = lane.secrets.labels(secret).await?;
+            // A rotation that was killed after its flip is over; the run after it is the next one.
+            if end == End::Succeeded && current != at_kill && previous == at_kill && pending.is_none() {
+                break;
+            }
+            if let End::Failed(said) = end
+                && current == at_kill
+                && cell.runs < MOST_RUNS
+            {
+                cell.said.get_or_insert(said);
+                continue;
+            }
+            self.faults.push(format!("{}: not rotated after {} runs", cell.killed, cell.runs));
+            break;
+        }
+        if lane.others().await? != others {
+            self.faults.push(format!("{}: something of somebody else's changed", cell.killed));
+        }
+        self.note(witness, &cell.killed);
+        self.cells.push(cell);
+        Ok(())
+    }
+
+    fn note(&mut self, witness: Witness, when: &str) {
+        self.looks += witness.looks;
+        self.in_window += witness.in_window;
+        self.faults.extend(witness.locked_out.iter().map(|what| format!("killed {when}; {what}")));
+    }
+
+    /// How many of the killed rotations ended with the new version current after so many runs.
+    fn rotated_after(&self, runs: usize) -> usize {
+        self.cells.iter().filter(|cell| cell.runs == runs).count()
+    }
+}
+
+impl Matrix {
+    /// Everything that went wrong.
+    pub fn faults(&self) -> Vec<String> {
+        let name = |row: &Summary| format!("{}, {}, {} rotation", row.subject.kind.name(), row.subject, row.round);
+        self.0.iter().flat_map(|row| row.faults.iter().map(move |fault| format!("{}: {fault}", name(row)))).collect()
+    }
+
+    /// How many rotations were killed.
+    pub fn kills(&self) -> usize {
+        self.0.iter().map(|row| row.cells.len()).sum()
+    }
+
+    /// The table, as Markdown that reads well as plain text.
+    pub fn table(&self) -> String {
+        let mut text = String::from(
+            "| server        | strategy                         | rotation | kills | rotated by the 1st run | by the 2nd | later | looks | in the window | faults |\n\
+             |---------------|----------------------------------|----------|-------|------------------------|------------|-------|-------|---------------|--------|\n",
+        );
+        for row in &self.0 {
+            let _ = writeln!(
+                text,
+                "| {:13} | {:32} | {:8} | {:5} | {:22} | {:10} | {:5} | {:5} | {:>13} | {:6} |",
+                row.subject.kind.name(),
+                row.subject.to_string(),
+                row.round,
+                row.cells.len(),
+                row.rotated_after(1),
+                row.rotated_after(2),
+                row.cells.len() - row.rotated_after(1) - row.rotated_after(2),
+                row.looks,
+                if row.subject.has_no_window() { "none".to_owned() } else { row.in_window.to_string() },
+                row.faults.len(),
+            );
+        }
+        text
+    }
+
+    /// Every killed rotation, one a line.
+    pub fn details(&self) -> String {
+        let mut text = String::new();
+        for row in &self.0 {
+            for cell in &row.cells {
+                let (server, subject, round) = (row.subject.kind.name(), row.subject, row.round);
+                let _ = write!(text, "{server}, {subject}, {round}: killed {}, {} runs", cell.killed, cell.runs);
+                let _ = writeln!(text, "{}", cell.said.as_ref().map_or(String::new(), |said| format!(" ({said})")));
+            }
+        }
+        text
+    }
+}

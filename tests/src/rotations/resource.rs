@@ -1,0 +1,123 @@
+//! What rotations under test change, and what they must leave alone.
+
+use std::fmt::{self, Debug};
+use std::sync::Arc;
+
+use secretcache_rotation::{BoxFuture, Document, StrategyName};
+
+use super::message::Protocol;
+use super::resources::{Keys, MariaDb, Postgres, Redis};
+use crate::databases;
+
+/// Where credentials rotate.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Kind {
+    /// A database or cache.
+    Database(databases::Kind),
+    /// A provider of API keys.
+    Keys,
+}
+
+impl Kind {
+    /// Everything there is.
+    pub const ALL: [Self; 6] = [
+        Self::Database(databases::Kind::Postgres15),
+        Self::Database(databases::Kind::Postgres16),
+        Self::Database(databases::Kind::Postgres18),
+        Self::Database(databases::Kind::MariaDb),
+        Self::Database(databases::Kind::Redis),
+        Self::Keys,
+    ];
+
+    /// The name in tables.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Database(kind) => kind.name(),
+            Self::Keys => "http-provider",
+        }
+    }
+
+    /// The ways in which credentials can rotate there.
+    pub fn subjects(self) -> Vec<Subject> {
+        use StrategyName::{AlternatingUsers, ApiKey, DualPassword, SingleUser};
+        let ways: &[_] = match self {
+            Self::Keys => &[(ApiKey, false)],
+            Self::Database(databases::Kind::Redis) => {
+                &[(SingleUser, false), (SingleUser, true), (DualPassword, false)]
+            }
+            Self::Database(databases::Kind::MariaDb) => {
+                &[(SingleUser, false), (SingleUser, true), (AlternatingUsers, true), (DualPassword, true)]
+            }
+            Self::Database(_) => &[(SingleUser, false), (SingleUser, true), (AlternatingUsers, true)],
+        };
+        let subject = |&(strategy, has_administrator)| Subject { kind: self, strategy, has_administrator };
+        ways.iter().map(subject).collect()
+    }
+
+    pub(super) async fn start(self) -> Result<Arc<dyn Resource>, String> {
+        let Self::Database(kind) = self else { return Ok(Arc::new(Keys::start().await?)) };
+        let starting = tokio::task::spawn_blocking(move || {
+            databases::Database::start(kind, databases::Tls::Off)
+        });
+        let database = starting.await.map_err(|error| error.to_string())??;
+        Ok(match kind {
+            databases::Kind::MariaDb => Arc::new(MariaDb::new(database).await?),
+            databases::Kind::Redis => Arc::new(Redis::new(database).await?),
+            _ => Arc::new(Postgres::new(database).await?),
+        })
+    }
+}
+
+/// A credential that rotates in one way.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Subject {
+    /// Where.
+    pub kind: Kind,
+    /// How.
+    pub strategy: StrategyName,
+    /// Whether an administrator makes the changes.
+    pub has_administrator: bool,
+}
+
+impl Subject {
+    /// Whether the current credential must work at every moment.
+    pub(super) fn has_no_window(self) -> bool {
+        self.strategy != StrategyName::SingleUser
+    }
+}
+
+impl fmt::Display for Subject {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.strategy.name())?;
+        let is_remarkable = self.has_administrator && self.strategy == StrategyName::SingleUser;
+        f.write_str(if is_remarkable { ", by an administrator" } else { "" })
+    }
+}
+
+/// A server with users. Names of those that may rotate begin with `app_`.
+pub(super) trait Resource: Debug + Send + Sync {
+    fn protocol(&self) -> Protocol;
+
+    /// Where it listens.
+    fn port(&self) -> u16;
+
+    /// Makes a user with something to do, and gives the value of its secret. Rotations reach the server by `port`.
+    fn prepare<'a>(&'a self, user: &'a str, port: u16) -> BoxFuture<'a, Result<String, String>>;
+
+    /// Whether a credential logs in, straight at the server, and may do its work there.
+    fn works<'a>(&'a self, credential: &'a Document) -> BoxFuture<'a, Result<bool, String>>;
+
+    /// Everything about the users that are nobody's business: hashes, attributes, privileges.
+    fn others(&self) -> BoxFuture<'_, Result<Vec<String>, String>>;
+
+    /// The administrator's user name and password.
+    fn administrator(&self) -> Option<(String, String)> {
+        None
+    }
+
+    /// For a provider of keys: its description, with requests going to `port`.
+    fn description(&self, port: u16) -> Option<String> {
+        let _ = port;
+        None
+    }
+}

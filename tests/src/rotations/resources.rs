@@ -1,0 +1,18 @@
+//! The servers and the provider on which rotations are tried.
+
+mod keys;
+mod mariadb;
+mod postgres;
+mod redis;
+
+pub(super) use keys::Keys;
+pub(super) use mariadb::MariaDb;
+pub(super) use postgres::Postgres;
+pub(super) use redis::Redis;
+
+use secretcache_rotation::Document;
+
+/// A field of a secret that these tests wrote.
+fn field(document: &Document, name: &str) -> Result<String, String> {
+    document.require(name).map(|value| value.to_string()).map_err(|error| error.to_string())
+}

@@ -1,0 +1,125 @@
+//! MariaDB: users with a database of their own and a right on somebody else's table that they may hand on.
+
+use mysql_async::prelude::Queryable;
+use mysql_async::{Conn, OptsBuilder};
+use secretcache_rotation::{BoxFuture, Document};
+use tokio::sync::Mutex;
+
+use super::field;
+use crate::databases::Database;
+use crate::rotations::message::Protocol;
+use crate::rotations::resource::Resource;
+
+#[derive(Debug)]
+pub(in crate::rotations) struct MariaDb {
+    database: Database,
+    root: Mutex<Conn>,
+}
+
+impl MariaDb {
+    pub(in crate::rotations) async fn new(database: Database) -> Result<Self, String> {
+        let address = &database.address;
+        let root = log_in(address.port, address.user, &address.password).await.map_err(|error| error.to_string())?;
+        let resource = Self { database, root: Mutex::new(root) };
+        resource
+            .run(&[
+                "CREATE DATABASE billing",
+                "CREATE TABLE billing.audit (id int)",
+                "CREATE USER billing@'%' IDENTIFIED BY 'theirs'",
+                "CREATE USER billing_clone@'%' IDENTIFIED BY 'theirs' WITH MAX_USER_CONNECTIONS 3",
+                "GRANT ALL ON billing.* TO billing@'%' WITH GRANT OPTION",
+                "GRANT SELECT ON billing.audit TO billing_clone@'%'",
+                "CREATE ROLE readers",
+                "GRANT readers TO billing@'%'",
+            ])
+            .await?;
+        Ok(resource)
+    }
+
+    async fn run(&self, statements: &[&str]) -> Result<(), String> {
+        let mut root = self.root.lock().await;
+        for statement in statements {
+            root.query_drop(*statement).await.map_err(|error| error.to_string())?;
+        }
+        Ok(())
+    }
+}
+
+pub(in crate::rotations) async fn log_in(
+    port: u16,
+    user: &str,
+    password: &str,
+) -> Result<Conn, mysql_async::Error> {
+    let options = OptsBuilder::default().ip_or_hostname("127.0.0.1").tcp_port(port).prefer_socket(false);
+    Conn::new(options.user(Some(user)).pass(Some(password))).await
+}
+
+impl Resource for MariaDb {
+    fn protocol(&self) -> Protocol {
+        Protocol::MySql
+    }
+
+    fn port(&self) -> u16 {
+        self.database.address.port
+    }
+
+    fn prepare<'a>(&'a self, user: &'a str, port: u16) -> BoxFuture<'a, Result<String, String>> {
+        Box::pin(async move {
+            self.run(&[
+                &format!("CREATE DATABASE shop_{user}"),
+                &format!("CREATE TABLE shop_{user}.orders (id int)"),
+                &format!("CREATE USER {user}@'%' IDENTIFIED BY 'first'"),
+                &format!("GRANT ALL ON shop_{user}.* TO {user}@'%'"),
+                &format!("GRANT INSERT, SELECT ON billing.audit TO {user}@'%' WITH GRANT OPTION"),
+            ])
+            .await?;
+            Ok(format!(
+                r#"{{"engine":"mariadb","host":"127.0.0.1","port":{port},"username":"{user}","password":"first","shop":"shop_{user}"}}"#
+            ))
+        })
+    }
+
+    fn works<'a>(&'a self, credential: &'a Document) -> BoxFuture<'a, Result<bool, String>> {
+        Box::pin(async move {
+            let (user, password) = (field(credential, "username")?, field(credential, "password")?);
+            let mut session = match log_in(self.port(), &user, &password).await {
+                Ok(session) => session,
+                Err(mysql_async::Error::Server(error)) if error.code == 1045 => return Ok(false),
+                Err(error) => return Err(format!("{user}: {error}")),
+            };
+            let own = format!("INSERT INTO {}.orders VALUES (1)", field(credential, "shop")?);
+            for statement in [own.as_str(), "INSERT INTO billing.audit VALUES (1)"] {
+                session.query_drop(statement).await.map_err(|error| format!("{user}: {error}"))?;
+            }
+            session.disconnect().await.map_err(|error| error.to_string())?;
+            Ok(true)
+        })
+    }
+
+    fn others(&self) -> BoxFuture<'_, Result<Vec<String>, String>> {
+        Box::pin(async {
+            let mut root = self.root.lock().await;
+            let mut others = Vec::new();
+            for (columns, table) in [
+                ("User, Host, Priv", "global_priv"),
+                ("User, Host, Db, Insert_priv, Select_priv, Grant_priv", "db"),
+                ("User, Host, Db, Table_name, Grantor, Table_priv", "tables_priv"),
+                ("User, Host, Role, Admin_option", "roles_mapping"),
+            ] {
+                // Roles that mark users belong to rotations, and their maker gets them granted.
+                let is_mark = if table == "roles_mapping" { "Role" } else { "User" };
+                let question = format!(
+                    "SELECT CONCAT_WS(' ', '{table}', {columns}) FROM mysql.{table} \
+                     WHERE User NOT LIKE 'app\\_%' AND {is_mark} NOT LIKE 'secretcache\\_%' ORDER BY 1"
+                );
+                let rows: Vec<String> = root.query(question).await.map_err(|error| error.to_string())?;
+                others.extend(rows);
+            }
+            Ok(others)
+        })
+    }
+
+    fn administrator(&self) -> Option<(String, String)> {
+        Some((self.database.address.user.to_owned(), self.database.address.password.clone()))
+    }
+}

@@ -1,0 +1,106 @@
+//! PostgreSQL: users with a schema of their own and a right on a table of somebody else's.
+
+use secretcache_rotation::{BoxFuture, Document};
+use tokio_postgres::error::SqlState;
+use tokio_postgres::{Client, Config, NoTls};
+
+use super::field;
+use crate::databases::Database;
+use crate::rotations::message::Protocol;
+use crate::rotations::resource::Resource;
+
+#[derive(Debug)]
+pub(in crate::rotations) struct Postgres {
+    database: Database,
+    root: Client,
+}
+
+impl Postgres {
+    pub(in crate::rotations) async fn new(database: Database) -> Result<Self, String> {
+        let address = &database.address;
+        let root = log_in(address.port, address.user, &address.password).await.map_err(|error| error.to_string())?;
+        let bystanders = "CREATE ROLE billing LOGIN PASSWORD 'theirs' CONNECTION LIMIT 5; \
+             CREATE ROLE billing_clone LOGIN PASSWORD 'theirs'; CREATE ROLE readers NOLOGIN; \
+             GRANT readers TO billing; ALTER ROLE billing SET search_path TO billing, public; \
+             CREATE SCHEMA billing AUTHORIZATION billing; CREATE TABLE billing.audit (id int); \
+             GRANT USAGE ON SCHEMA billing TO PUBLIC; GRANT SELECT ON billing.audit TO billing_clone";
+        root.batch_execute(bystanders).await.map_err(|error| format!("{error:?}"))?;
+        Ok(Self { database, root })
+    }
+}
+
+pub(in crate::rotations) async fn log_in(
+    port: u16,
+    user: &str,
+    password: &str,
+) -> Result<Client, tokio_postgres::Error> {
+    let mut config = Config::new();
+    config.host("127.0.0.1").port(port).user(user).password(password).dbname("postgres");
+    let (client, connection) = config.connect(NoTls).await?;
+    tokio::spawn(connection);
+    Ok(client)
+}
+
+impl Resource for Postgres {
+    fn protocol(&self) -> Protocol {
+        Protocol::Postgres
+    }
+
+    fn port(&self) -> u16 {
+        self.database.address.port
+    }
+
+    fn prepare<'a>(&'a self, user: &'a str, port: u16) -> BoxFuture<'a, Result<String, String>> {
+        Box::pin(async move {
+            let statements = format!(
+                "CREATE ROLE {user} LOGIN PASSWORD 'first' CONNECTION LIMIT 9; \
+                 ALTER ROLE {user} SET search_path TO shop_{user}, public; \
+                 CREATE SCHEMA shop_{user} AUTHORIZATION {user}; SET ROLE {user}; \
+                 CREATE TABLE shop_{user}.orders (id int); RESET ROLE; GRANT INSERT ON billing.audit TO {user}"
+            );
+            self.root.batch_execute(&statements).await.map_err(|error| format!("{error:?}"))?;
+            Ok(format!(
+                r#"{{"engine":"postgres","host":"127.0.0.1","port":{port},"username":"{user}","password":"first"}}"#
+            ))
+        })
+    }
+
+    fn works<'a>(&'a self, credential: &'a Document) -> BoxFuture<'a, Result<bool, String>> {
+        Box::pin(async move {
+            let (user, password) = (field(credential, "username")?, field(credential, "password")?);
+            let work = async {
+                let client = log_in(self.port(), &user, &password).await?;
+                client.batch_execute("INSERT INTO orders VALUES (1); INSERT INTO billing.audit VALUES (1)").await
+            };
+            match work.await {
+                Ok(()) => Ok(true),
+                Err(error) if error.code() == Some(&SqlState::INVALID_PASSWORD) => Ok(false),
+                Err(error) => Err(format!("{user}: {error:?}")),
+            }
+        })
+    }
+
+    fn others(&self) -> BoxFuture<'_, Result<Vec<String>, String>> {
+        Box::pin(async {
+            let rows = self.root.query(OTHERS, &[]).await.map_err(|error| format!("{error:?}"))?;
+            Ok(rows.iter().map(|row| row.get(0)).collect())
+        })
+    }
+
+    fn administrator(&self) -> Option<(String, String)> {
+        Some((self.database.address.user.to_owned(), self.database.address.password.clone()))
+    }
+}
+
+/// Roles with their hashes, attributes, settings and comments; memberships; privileges on the bystanders' objects.
+const OTHERS: &str = "
+SELECT concat_ws(' ', 'role', a, shobj_description(a.oid, 'pg_authid')) FROM pg_authid a WHERE rolname !~ '^app_'
+UNION ALL SELECT concat_ws(' ', 'setting', r.rolname, s.setconfig)
+    FROM pg_db_role_setting s JOIN pg_roles r ON r.oid = s.setrole WHERE r.rolname !~ '^app_'
+UNION ALL SELECT concat_ws(' ', 'member', g.rolname, r.rolname, m.admin_option)
+    FROM pg_auth_members m JOIN pg_roles g ON g.oid = m.roleid JOIN pg_roles r ON r.oid = m.member
+    WHERE g.rolname !~ '^app_' AND r.rolname !~ '^app_'
+UNION ALL SELECT concat_ws(' ', 'table', c.relname, c.relowner::regrole, p.grantee::regrole, p.privilege_type, p.is_grantable)
+    FROM pg_class c, aclexplode(c.relacl) p
+    WHERE c.relnamespace = 'billing'::regnamespace AND p.grantee::regrole::text !~ '^app_'
+ORDER BY 1";

@@ -1,0 +1,97 @@
+//! The secrets: an endpoint in this process, and what tests ask of it.
+
+use secretcache::{AWSCURRENT, AWSPENDING, AWSPREVIOUS, Credentials, Selector};
+use secretcache_local::{Options, Server};
+use secretcache_rotation::{
+    AwsStore, Choice, Document, RealPause, Rotation, Rotator, Runner, SecretStore, Settings, StrategyName,
+    Verification,
+};
+use std::time::Duration;
+
+/// A Secrets Manager endpoint that ends with the runtime it was started on, and a client of it.
+#[derive(Clone, Debug)]
+pub(super) struct Secrets {
+    pub(super) port: u16,
+    pub(super) store: AwsStore,
+}
+
+impl Secrets {
+    pub(super) async fn start() -> Result<Self, String> {
+        let options = Options { port: 0, ..Options::default() };
+        let server = Server::bind(options).await.map_err(|error| error.to_string())?;
+        let port = server.address().port();
+        tokio::spawn(server.serve());
+        let options = connect_options(&url(port));
+        Ok(Self { port, store: AwsStore::connect(&options).await.map_err(text)? })
+    }
+
+    /// Stores a new secret.
+    pub(super) async fn create(&self, name: &str, value: &str) -> Result<(), String> {
+        let call = self.store.client().create_secret().name(name).secret_string(value);
+        call.send().await.map(drop).map_err(|error| format!("CreateSecret: {error:?}"))
+    }
+
+    /// The value with a label, read afresh.
+    pub(super) async fn value(&self, name: &str, label: &str) -> Result<Option<Document>, String> {
+        let version = self.store.get(name, Selector::stage(label)).await.map_err(text)?;
+        Ok(version.map(|version| version.document))
+    }
+
+    /// The ids of the versions with a label of the service: current, pending, previous.
+    pub(super) async fn labels(&self, name: &str) -> Result<[Option<String>; 3], String> {
+        let state = self.store.describe(name).await.map_err(text)?;
+        let id = |label| state.labelled(label).map(|version| version.id.clone());
+        Ok([AWSCURRENT, AWSPENDING, AWSPREVIOUS].map(id))
+    }
+
+    /// Everything about a secret, to be compared with what it is later.
+    pub(super) async fn everything(&self, name: &str) -> Result<String, String> {
+        let versions = self.store.list_versions(name).await.map_err(text)?;
+        let value = self.value(name, AWSCURRENT).await?;
+        Ok(format!("{name} {versions:?} {:?}", value.map(|value| value.text().to_owned())))
+    }
+}
+
+/// How a client reaches an endpoint at a URL. Nothing is repeated because a test took its time.
+pub fn connect_options(url: &str) -> secretcache::Options {
+    let mut options = secretcache::Options::default();
+    options.endpoint_url = Some(url.to_owned());
+    options.region = Some("us-east-1".to_owned());
+    options.credentials = Some(Credentials::new("test", "test", None));
+    options.timeout = Some(Duration::from_secs(300));
+    options
+}
+
+pub(super) fn url(port: u16) -> String {
+    format!("http://127.0.0.1:{port}")
+}
+
+/// Rotates a secret at an endpoint once.
+///
+/// # Errors
+///
+/// What went wrong, in words.
+pub async fn rotate(
+    store: &AwsStore,
+    secret: &str,
+    strategy: StrategyName,
+    provider: Option<String>,
+) -> Result<Rotation, String> {
+    let Some(current) = store.get(secret, Selector::CURRENT).await.map_err(text)? else {
+        return Err("the secret has no value".to_owned());
+    };
+    let mut choice = Choice::default();
+    choice.strategy = Some(strategy);
+    choice.verification = Verification::Off;
+    choice.provider = provider;
+    let (rotator, _) = Rotator::new(&current.document, &choice).map_err(text)?;
+    let (strategy, mut settings) = (rotator.strategy(), Settings::default());
+    // A server on this machine neither lags nor needs a rest.
+    settings.pause = Duration::from_millis(5);
+    let runner = Runner { store, strategy: &*strategy, pause: &RealPause, settings: &settings, attempts: 1 };
+    runner.rotate(secret).await.map_err(text)
+}
+
+pub(super) fn text(error: secretcache_rotation::Error) -> String {
+    format!("{:?}: {error}", error.kind())
+}

@@ -1,0 +1,24 @@
+//! Rotations on real servers, killed with SIGKILL before and after every effect, and then simply run again.
+
+use std::io::Write;
+use std::path::Path;
+
+use secretcache_tests::databases;
+use secretcache_tests::rotations::{Kind, matrix};
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_rotation_killed_anywhere_is_completed_by_the_next_run_and_locks_nobody_out() {
+    let kinds = [
+        Kind::Database(databases::Kind::Postgres15),
+        Kind::Database(databases::Kind::MariaDb),
+        Kind::Database(databases::Kind::Redis),
+        Kind::Keys,
+    ];
+    let program = Path::new(env!("CARGO_BIN_EXE_secretcache-rotate-once"));
+    let matrix = matrix(&kinds, program).await.unwrap_or_else(|problem| panic!("{problem}"));
+    let written = Path::new(env!("CARGO_TARGET_TMPDIR")).with_file_name("kill-matrix.md");
+    std::fs::write(&written, format!("{}\n{}", matrix.table(), matrix.details())).unwrap();
+    // Past the capture of the test harness: the table is the result.
+    let _ = writeln!(std::io::stderr(), "{}", matrix.table());
+    assert_eq!(matrix.faults(), Vec::<String>::new());
+}
