@@ -7,12 +7,16 @@
 mod lane;
 mod matrix;
 mod message;
+mod overhead;
 mod relay;
 mod resource;
 mod resources;
+mod row;
 mod secrets;
 mod witness;
 
 pub use matrix::{Cell, Matrix, Summary, matrix};
+pub use overhead::{Overhead, overhead};
 pub use resource::{Kind, Subject};
+pub use row::{Row, in_a_row};
 pub use secrets::{connect_options, rotate};

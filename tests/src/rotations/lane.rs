@@ -1,6 +1,6 @@
 //! A server, the secrets of its users, and rotations one after the other that go by way of relays.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Stdio;
 use std::sync::Arc;
 
@@ -24,7 +24,6 @@ pub(super) struct Lane {
     pub(super) url: String,
     /// The server by way of a relay.
     port: u16,
-    program: PathBuf,
     users: usize,
 }
 
@@ -37,13 +36,26 @@ pub(super) enum End {
 }
 
 impl Lane {
-    /// Starts everything. `program` is `secretcache-rotate-once`.
-    pub(super) async fn start(kind: Kind, secrets: Secrets, program: &Path) -> Result<Self, String> {
+    /// Starts a server with relays before it and before the endpoint.
+    pub(super) async fn start(kind: Kind, secrets: Secrets) -> Result<Self, String> {
         let resource = kind.start().await?;
         let (sender, halts) = mpsc::unbounded_channel();
         let port = open(resource.protocol(), true, resource.port(), sender.clone()).await?;
         let url = url(open(Protocol::Http, false, secrets.port, sender).await?);
-        let lane = Self { secrets, resource, halts, url, port, program: program.to_owned(), users: 0 };
+        Self { secrets, resource, halts, url, port, users: 0 }.with_administrator().await
+    }
+
+    /// Starts a server to be reached straight, where time matters.
+    pub(super) async fn straight(kind: Kind, secrets: Secrets) -> Result<Self, String> {
+        let resource = kind.start().await?;
+        let (url, port) = (url(secrets.port), resource.port());
+        Self { secrets, resource, halts: mpsc::unbounded_channel().1, url, port, users: 0 }
+            .with_administrator()
+            .await
+    }
+
+    async fn with_administrator(self) -> Result<Self, String> {
+        let lane = self;
         if let Some((user, password)) = lane.resource.administrator() {
             let value = format!(r#"{{"username":"{user}","password":"{password}"}}"#);
             lane.secrets.create(&lane.administrator(), &value).await?;
@@ -51,7 +63,8 @@ impl Lane {
         Ok(lane)
     }
 
-    fn administrator(&self) -> String {
+    /// The name of the administrator's secret.
+    pub(super) fn administrator(&self) -> String {
         format!("administrator-{}", self.port)
     }
 
@@ -83,16 +96,17 @@ impl Lane {
         self.resource.description(self.port)
     }
 
-    /// Runs a rotation as a process, which is killed on one side of one of its effects if asked for. Gives the effects
-    /// it had, or was about to have.
+    /// Runs a rotation as a process, `program`, which is killed on one side of one of its effects if asked for. Gives
+    /// the effects it had, or was about to have.
     pub(super) async fn run(
         &mut self,
+        program: &Path,
         secret: &str,
         strategy: StrategyName,
         kill: Option<(usize, Side)>,
         witness: &mut Witness,
     ) -> Result<(End, Vec<String>), String> {
-        let mut child = self.spawn(secret, strategy).await?;
+        let mut child = self.spawn(program, secret, strategy).await?;
         let mut effects = Vec::new();
         let end = loop {
             let halt = tokio::select! {
@@ -116,14 +130,14 @@ impl Lane {
         Ok((end, effects))
     }
 
-    async fn spawn(&self, secret: &str, strategy: StrategyName) -> Result<Child, String> {
-        let mut command = Command::new(&self.program);
+    async fn spawn(&self, program: &Path, secret: &str, strategy: StrategyName) -> Result<Child, String> {
+        let mut command = Command::new(program);
         command.args([&self.url, secret, strategy.name()]).env_clear().kill_on_drop(true);
         // Nobody's settings, and no service that hands out credentials.
         command.env("AWS_CONFIG_FILE", "/dev/null").env("AWS_SHARED_CREDENTIALS_FILE", "/dev/null");
         command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::piped());
         let mut child =
-            command.spawn().map_err(|error| format!("{}: {error}", self.program.display()))?;
+            command.spawn().map_err(|error| format!("{}: {error}", program.display()))?;
         let description = self.description().unwrap_or_default();
         let mut input = child.stdin.take().ok_or("no standard input")?;
         input.write_all(description.as_bytes()).await.map_err(|error| error.to_string())?;

@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 use std::fmt::Write as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::lane::{End, Lane};
 use super::relay::Side;
@@ -36,6 +36,7 @@ pub struct Summary {
     pub in_window: usize,
     /// Where clients were locked out; where others' users or secrets changed; what never came to an end.
     pub faults: Vec<String>,
+    program: PathBuf,
 }
 
 /// The table of results.
@@ -56,11 +57,11 @@ pub async fn matrix(kinds: &[Kind], program: &Path) -> Result<Matrix, String> {
     for kind in kinds.iter().copied() {
         let (secrets, program) = (secrets.clone(), program.to_owned());
         lanes.push(tokio::spawn(async move {
-            let mut lane = Lane::start(kind, secrets, &program).await?;
+            let mut lane = Lane::start(kind, secrets).await?;
             let mut summaries = Vec::new();
             for subject in kind.subjects() {
-                let (first, secret) = first_rotations(&mut lane, subject).await?;
-                let later = later_rotations(&mut lane, subject, &secret).await?;
+                let (first, secret) = first_rotations(&mut lane, &program, subject).await?;
+                let later = later_rotations(&mut lane, &program, subject, &secret).await?;
                 summaries.extend([first, later]);
             }
             Ok::<_, String>(summaries)
@@ -74,8 +75,12 @@ pub async fn matrix(kinds: &[Kind], program: &Path) -> Result<Matrix, String> {
 }
 
 /// Kills the first rotation of ever new secrets, the last of which is given back.
-async fn first_rotations(lane: &mut Lane, subject: Subject) -> Result<(Summary, String), String> {
-    let mut summary = Summary::new(subject, "first");
+async fn first_rotations(
+    lane: &mut Lane,
+    program: &Path,
+    subject: Subject,
+) -> Result<(Summary, String), String> {
+    let mut summary = Summary::new(subject, "first", program);
     let secret = lane.add_user(subject).await?;
     let effects = summary.undisturbed(lane, &secret).await?;
     for kill in everywhere(effects) {
@@ -87,8 +92,13 @@ async fn first_rotations(lane: &mut Lane, subject: Subject) -> Result<(Summary, 
 
 /// Kills rotations of a secret that has been rotated before, one after the other. Two users take turns, so that there
 /// are two kinds of rotation, which take turns as well.
-async fn later_rotations(lane: &mut Lane, subject: Subject, secret: &str) -> Result<Summary, String> {
-    let mut summary = Summary::new(subject, "later");
+async fn later_rotations(
+    lane: &mut Lane,
+    program: &Path,
+    subject: Subject,
+    secret: &str,
+) -> Result<Summary, String> {
+    let mut summary = Summary::new(subject, "later", program);
     let mut turns = [VecDeque::new(), VecDeque::new()];
     for turn in &mut turns {
         turn.extend(everywhere(summary.undisturbed(lane, secret).await?));
@@ -116,14 +126,14 @@ fn everywhere(effects: usize) -> impl Iterator<Item = (usize, Side)> {
 const MOST_RUNS: usize = 3;
 
 impl Summary {
-    fn new(subject: Subject, round: &'static str) -> Self {
-        Self { subject, round, cells: Vec::new(), looks: 0, in_window: 0, faults: Vec::new() }
+    fn new(subject: Subject, round: &'static str, program: &Path) -> Self {
+        Self { program: program.to_owned(), subject, round, cells: Vec::new(), looks: 0, in_window: 0, faults: Vec::new() }
     }
 
     /// A rotation that nobody kills: how many effects it has.
     async fn undisturbed(&mut self, lane: &mut Lane, secret: &str) -> Result<usize, String> {
         let mut witness = Witness::new(self.subject, secret);
-        let (end, effects) = lane.run(secret, self.subject.strategy, None, &mut witness).await?;
+        let (end, effects) = lane.run(&self.program, secret, self.subject.strategy, None, &mut witness).await?;
         if end != End::Succeeded {
             return Err(format!("{} {}: an undisturbed rotation: {end:?}", self.subject.kind.name(), self.subject));
         }
@@ -135,7 +145,7 @@ impl Summary {
         let strategy = self.subject.strategy;
         let others = lane.others().await?;
         let mut witness = Witness::new(self.subject, secret);
-        let (end, effects) = lane.run(secret, strategy, Some(kill), &mut witness).await?;
+        let (end, effects) = lane.run(&self.program, secret, strategy, Some(kill), &mut witness).await?;
         let side = if kill.1 == Side::Before { "before" } else { "after" };
         let killed = format!("{side} {}", effects.last().map_or("", String::as_str));
         if end != End::Killed {
@@ -146,7 +156,7 @@ impl Summary {
         let mut cell = Cell { killed, runs: 0, said: None };
         loop {
             cell.runs += 1;
-            let (end, _) = lane.run(secret, strategy, None, &mut witness).await?;
+            let (end, _) = lane.run(&self.program, secret, strategy, None, &mut witness).await?;
             witness.look(lane, "after the run").await?;
             let [current, pending, previous] = lane.secrets.labels(secret).await?;
             // A rotation that was killed after its flip is over; the run after it is the next one.

@@ -31,7 +31,7 @@ impl Protocol {
         match self {
             // "Ready for query" comes last.
             Self::Postgres => reply.len() >= 6 && reply[reply.len() - 6..].starts_with(b"Z\0\0\0\x05"),
-            Self::MySql => mysql_packets(reply).is_some(),
+            Self::MySql => mysql_packets(reply).is_some_and(|packets| !packets.is_empty()),
             Self::Redis => reply.ends_with(b"\r\n"),
             Self::Http => is_whole_http(reply),
         }
@@ -171,6 +171,9 @@ mod tests {
         assert!(!Protocol::Postgres.is_whole(b"\0\0\0\x09\0\x03\0\0"));
         assert!(Protocol::Postgres.is_whole(b"\0\0\0\x09\0\x03\0\0\0"));
         assert!(!Protocol::MySql.is_whole(b"\x05\0\0\0\x03SE"));
+        for protocol in [Protocol::Postgres, Protocol::MySql, Protocol::Redis, Protocol::Http] {
+            assert!(!protocol.is_answered(b""), "{protocol:?}");
+        }
         let request = b"PUT / HTTP/1.1\r\nContent-Length: 3\r\n\r\nab";
         assert!(!Protocol::Http.is_whole(request));
         assert!(Protocol::Http.is_whole(&[request.as_slice(), b"c"].concat()));

@@ -94,6 +94,17 @@ impl fmt::Display for Subject {
     }
 }
 
+/// A change of credential.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Bare<'a> {
+    pub(super) subject: Subject,
+    /// Who makes the change.
+    pub(super) login: &'a Document,
+    pub(super) current: &'a Document,
+    pub(super) pending: &'a Document,
+    pub(super) previous: Option<&'a Document>,
+}
+
 /// A server with users. Names of those that may rotate begin with `app_`.
 pub(super) trait Resource: Debug + Send + Sync {
     fn protocol(&self) -> Protocol;
@@ -107,8 +118,23 @@ pub(super) trait Resource: Debug + Send + Sync {
     /// Whether a credential logs in, straight at the server, and may do its work there.
     fn works<'a>(&'a self, credential: &'a Document) -> BoxFuture<'a, Result<bool, String>>;
 
+    /// The same, without any work.
+    fn logs_in<'a>(&'a self, credential: &'a Document) -> BoxFuture<'a, Result<bool, String>> {
+        self.works(credential)
+    }
+
     /// Everything about the users that are nobody's business: hashes, attributes, privileges.
     fn others(&self) -> BoxFuture<'_, Result<Vec<String>, String>>;
+
+    /// The bare change, with nothing looked at: what is said to the server to make the new credential valid. Without
+    /// passwords on the wire, as rotations do it.
+    fn change<'a>(&'a self, change: Bare<'a>) -> BoxFuture<'a, Result<(), String>>;
+
+    /// For a provider of keys: makes a key, and gives the secret's new value.
+    fn make<'a>(&'a self, current: &'a Document) -> BoxFuture<'a, Result<Option<Document>, String>> {
+        let _ = current;
+        Box::pin(async { Ok(None) })
+    }
 
     /// The administrator's user name and password.
     fn administrator(&self) -> Option<(String, String)> {

@@ -24,10 +24,10 @@ impl Accounts for MySql {
             if account(&mut connection, dialect, &user).await?.is_none() {
                 return Ok(Standing::Absent);
             }
+            let (user, role, hash) = (literal(&user), literal(&mark_role(mark)), mark_hash(mark));
             let statement = format!(
-                "SELECT COUNT(*) FROM mysql.roles_mapping WHERE User = {} AND Role = {}",
-                literal(&user),
-                literal(&mark_role(mark))
+                "SELECT (SELECT COUNT(*) FROM mysql.roles_mapping WHERE User = {user} AND Role = {role}) \
+                 + (SELECT COUNT(*) FROM mysql.user WHERE User = {user} AND authentication_string = '{hash}')"
             );
             let marked =
                 rows::<i64>(&mut connection, &statement).await?.first().is_some_and(|count| *count > 0);
@@ -47,16 +47,13 @@ impl Accounts for MySql {
             if account(&mut connection, dialect, &user).await?.is_some() {
                 return Ok(());
             }
-            let (role, account) = (quoted(&mark_role(mark)), format!("{}@`%`", quoted(&user)));
-            run(&mut connection, "make the mark", &format!("CREATE ROLE IF NOT EXISTS {role}")).await?;
-            // `invalid` is the hash of nothing: nobody can log in, and nobody could before the lock either.
+            // One statement, for it may be the last: whoever comes next must know whose the user is.
             let make = format!(
-                "CREATE USER IF NOT EXISTS {account} IDENTIFIED VIA mysql_native_password USING 'invalid' ACCOUNT LOCK"
+                "CREATE USER IF NOT EXISTS {}@`%` IDENTIFIED VIA mysql_native_password USING '{}' ACCOUNT LOCK",
+                quoted(&user),
+                mark_hash(mark)
             );
-            run(&mut connection, "make the second user", &make).await?;
-            // Killed before this, the user is there without its mark, unable to log in; it is then for the operator to
-            // declare it or to drop it.
-            run(&mut connection, "mark the second user", &format!("GRANT {role} TO {account}")).await
+            run(&mut connection, "make the second user", &make).await
         })
     }
 
@@ -143,6 +140,13 @@ impl MySql {
 /// MariaDB's users carry no comments, so a role without privileges tells whose they are.
 fn mark_role(mark: &str) -> String {
     format!("secretcache_{}", &hex(&Sha1::digest(mark))[..16])
+}
+
+/// What a user has in the place of a password's hash until it gets a password. It tells whose the user is, before
+/// [`mark_role`] does, and belongs to no password: that would have to be the hash of its own hash, which has 20 bytes,
+/// and this is the hash of something longer.
+fn mark_hash(mark: &str) -> String {
+    format!("*{}", hex(&Sha1::digest(format!("not a password: {mark}"))).to_uppercase())
 }
 
 async fn accounts(

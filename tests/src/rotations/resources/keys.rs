@@ -5,9 +5,9 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
 use super::field;
-use crate::provider::KeyProvider;
+use crate::provider::{KeyProvider, PREFIX};
 use crate::rotations::message::Protocol;
-use crate::rotations::resource::Resource;
+use crate::rotations::resource::{Bare, Resource};
 
 #[derive(Debug)]
 pub(in crate::rotations) struct Keys {
@@ -19,6 +19,20 @@ impl Keys {
         let provider = KeyProvider::start(3).await?;
         provider.add("billing", "nightly", "theirs");
         Ok(Self { provider })
+    }
+}
+
+impl Keys {
+    async fn send(&self, request: &str, login: &Document, body: &str) -> Result<String, String> {
+        let key = field(login, "key")?;
+        let request = format!("{request} HTTP/1.1\r\nauthorization: Bearer {key}\r\n\r\n{body}");
+        let talk = async {
+            let mut stream = TcpStream::connect(("127.0.0.1", self.port())).await?;
+            stream.write_all(request.as_bytes()).await?;
+            let mut answer = String::new();
+            stream.read_to_string(&mut answer).await.map(|_| answer)
+        };
+        talk.await.map_err(|error: std::io::Error| error.to_string())
     }
 }
 
@@ -41,16 +55,28 @@ impl Resource for Keys {
 
     fn works<'a>(&'a self, credential: &'a Document) -> BoxFuture<'a, Result<bool, String>> {
         Box::pin(async move {
-            let key = field(credential, "key")?;
-            let talk = async {
-                let mut stream = TcpStream::connect(("127.0.0.1", self.port())).await?;
-                let request = format!("GET /me HTTP/1.1\r\nauthorization: Bearer {key}\r\n\r\n");
-                stream.write_all(request.as_bytes()).await?;
-                let mut answer = String::new();
-                stream.read_to_string(&mut answer).await.map(|_| answer)
-            };
-            let answer = talk.await.map_err(|error: std::io::Error| error.to_string())?;
+            let answer = self.send("GET /me", credential, "").await?;
             Ok(answer.starts_with("HTTP/1.1 200"))
+        })
+    }
+
+    fn make<'a>(&'a self, current: &'a Document) -> BoxFuture<'a, Result<Option<Document>, String>> {
+        Box::pin(async move {
+            let answer = self.send("POST /keys", current, &format!(r#"{{"name":"{PREFIX}bare"}}"#)).await?;
+            let body = answer.split("\r\n\r\n").nth(1).unwrap_or_default();
+            let body: serde_json::Value = serde_json::from_str(body).map_err(|error| error.to_string())?;
+            let (id, key) = (body["data"]["id"].to_string(), body["data"]["secret"].as_str().unwrap_or_default());
+            let made = current.with("key_id", &id).and_then(|made| made.with("key", key));
+            made.map(Some).map_err(|error| error.to_string())
+        })
+    }
+
+    /// The former key ends; the new one works since it was made.
+    fn change<'a>(&'a self, change: Bare<'a>) -> BoxFuture<'a, Result<(), String>> {
+        Box::pin(async move {
+            let Some(former) = change.previous else { return Ok(()) };
+            let request = format!("DELETE /keys/{}", field(former, "key_id")?);
+            self.send(&request, change.login, "").await.map(drop)
         })
     }
 

@@ -2,13 +2,14 @@
 
 use mysql_async::prelude::Queryable;
 use mysql_async::{Conn, OptsBuilder};
-use secretcache_rotation::{BoxFuture, Document};
+use secretcache_rotation::{BoxFuture, Document, StrategyName};
+use sha1::{Digest, Sha1};
 use tokio::sync::Mutex;
 
 use super::field;
 use crate::databases::Database;
 use crate::rotations::message::Protocol;
-use crate::rotations::resource::Resource;
+use crate::rotations::resource::{Bare, Resource};
 
 #[derive(Debug)]
 pub(in crate::rotations) struct MariaDb {
@@ -36,6 +37,20 @@ impl MariaDb {
         Ok(resource)
     }
 
+    async fn log_in_and(&self, credential: &Document, statements: &[&str]) -> Result<bool, String> {
+        let (user, password) = (field(credential, "username")?, field(credential, "password")?);
+        let mut session = match log_in(self.port(), &user, &password).await {
+            Ok(session) => session,
+            Err(mysql_async::Error::Server(error)) if error.code == 1045 => return Ok(false),
+            Err(error) => return Err(format!("{user}: {error}")),
+        };
+        for statement in statements {
+            session.query_drop(*statement).await.map_err(|error| format!("{user}: {error}"))?;
+        }
+        session.disconnect().await.map_err(|error| error.to_string())?;
+        Ok(true)
+    }
+
     async fn run(&self, statements: &[&str]) -> Result<(), String> {
         let mut root = self.root.lock().await;
         for statement in statements {
@@ -52,6 +67,11 @@ pub(in crate::rotations) async fn log_in(
 ) -> Result<Conn, mysql_async::Error> {
     let options = OptsBuilder::default().ip_or_hostname("127.0.0.1").tcp_port(port).prefer_socket(false);
     Conn::new(options.user(Some(user)).pass(Some(password))).await
+}
+
+fn hash(credential: &Document) -> Result<String, String> {
+    let hash = Sha1::digest(Sha1::digest(field(credential, "password")?));
+    Ok(hash.iter().fold("*".to_owned(), |text, byte| format!("{text}{byte:02X}")))
 }
 
 impl Resource for MariaDb {
@@ -81,18 +101,33 @@ impl Resource for MariaDb {
 
     fn works<'a>(&'a self, credential: &'a Document) -> BoxFuture<'a, Result<bool, String>> {
         Box::pin(async move {
-            let (user, password) = (field(credential, "username")?, field(credential, "password")?);
-            let mut session = match log_in(self.port(), &user, &password).await {
-                Ok(session) => session,
-                Err(mysql_async::Error::Server(error)) if error.code == 1045 => return Ok(false),
-                Err(error) => return Err(format!("{user}: {error}")),
-            };
             let own = format!("INSERT INTO {}.orders VALUES (1)", field(credential, "shop")?);
-            for statement in [own.as_str(), "INSERT INTO billing.audit VALUES (1)"] {
-                session.query_drop(statement).await.map_err(|error| format!("{user}: {error}"))?;
-            }
-            session.disconnect().await.map_err(|error| error.to_string())?;
-            Ok(true)
+            self.log_in_and(credential, &[&own, "INSERT INTO billing.audit VALUES (1)"]).await
+        })
+    }
+
+    fn logs_in<'a>(&'a self, credential: &'a Document) -> BoxFuture<'a, Result<bool, String>> {
+        Box::pin(self.log_in_and(credential, &[]))
+    }
+
+    fn change<'a>(&'a self, change: Bare<'a>) -> BoxFuture<'a, Result<(), String>> {
+        Box::pin(async move {
+            let (user, password) = (field(change.login, "username")?, field(change.login, "password")?);
+            let mut session = log_in(self.port(), &user, &password).await.map_err(|error| error.to_string())?;
+            let (user, new) = (field(change.pending, "username")?, hash(change.pending)?);
+            let statement = match change.subject.strategy {
+                StrategyName::DualPassword => format!(
+                    "ALTER USER {user}@'%' IDENTIFIED VIA mysql_native_password USING '{new}' \
+                     OR mysql_native_password USING '{}'",
+                    hash(change.current)?
+                ),
+                _ if change.subject.has_administrator => {
+                    format!("ALTER USER {user}@'%' IDENTIFIED VIA mysql_native_password USING '{new}'")
+                }
+                _ => format!("SET PASSWORD = '{new}'"),
+            };
+            session.query_drop(statement).await.map_err(|error| error.to_string())?;
+            session.disconnect().await.map_err(|error| error.to_string())
         })
     }
 

@@ -1,13 +1,14 @@
 //! PostgreSQL: users with a schema of their own and a right on a table of somebody else's.
 
 use secretcache_rotation::{BoxFuture, Document};
+use postgres_protocol::password::scram_sha_256;
 use tokio_postgres::error::SqlState;
 use tokio_postgres::{Client, Config, NoTls};
 
 use super::field;
 use crate::databases::Database;
 use crate::rotations::message::Protocol;
-use crate::rotations::resource::Resource;
+use crate::rotations::resource::{Bare, Resource};
 
 #[derive(Debug)]
 pub(in crate::rotations) struct Postgres {
@@ -26,6 +27,19 @@ impl Postgres {
              GRANT USAGE ON SCHEMA billing TO PUBLIC; GRANT SELECT ON billing.audit TO billing_clone";
         root.batch_execute(bystanders).await.map_err(|error| format!("{error:?}"))?;
         Ok(Self { database, root })
+    }
+
+    async fn log_in_and(&self, credential: &Document, statements: &str) -> Result<bool, String> {
+        let (user, password) = (field(credential, "username")?, field(credential, "password")?);
+        let work = async {
+            let client = log_in(self.port(), &user, &password).await?;
+            if statements.is_empty() { Ok(()) } else { client.batch_execute(statements).await }
+        };
+        match work.await {
+            Ok(()) => Ok(true),
+            Err(error) if error.code() == Some(&SqlState::INVALID_PASSWORD) => Ok(false),
+            Err(error) => Err(format!("{user}: {error:?}")),
+        }
     }
 }
 
@@ -66,17 +80,20 @@ impl Resource for Postgres {
     }
 
     fn works<'a>(&'a self, credential: &'a Document) -> BoxFuture<'a, Result<bool, String>> {
+        Box::pin(self.log_in_and(credential, "INSERT INTO orders VALUES (1); INSERT INTO billing.audit VALUES (1)"))
+    }
+
+    fn logs_in<'a>(&'a self, credential: &'a Document) -> BoxFuture<'a, Result<bool, String>> {
+        Box::pin(self.log_in_and(credential, ""))
+    }
+
+    fn change<'a>(&'a self, change: Bare<'a>) -> BoxFuture<'a, Result<(), String>> {
         Box::pin(async move {
-            let (user, password) = (field(credential, "username")?, field(credential, "password")?);
-            let work = async {
-                let client = log_in(self.port(), &user, &password).await?;
-                client.batch_execute("INSERT INTO orders VALUES (1); INSERT INTO billing.audit VALUES (1)").await
-            };
-            match work.await {
-                Ok(()) => Ok(true),
-                Err(error) if error.code() == Some(&SqlState::INVALID_PASSWORD) => Ok(false),
-                Err(error) => Err(format!("{user}: {error:?}")),
-            }
+            let (user, password) = (field(change.login, "username")?, field(change.login, "password")?);
+            let client = log_in(self.port(), &user, &password).await.map_err(|error| error.to_string())?;
+            let verifier = scram_sha_256(field(change.pending, "password")?.as_bytes());
+            let statement = format!("ALTER ROLE {} PASSWORD '{verifier}'", field(change.pending, "username")?);
+            client.batch_execute(&statement).await.map_err(|error| format!("{error:?}"))
         })
     }
 

@@ -1,13 +1,14 @@
 //! Redis: users with keys of their own.
 
-use secretcache_rotation::{BoxFuture, Document};
+use secretcache_rotation::{BoxFuture, Document, StrategyName};
+use sha2::{Digest, Sha256};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
 use super::field;
 use crate::databases::Database;
 use crate::rotations::message::Protocol;
-use crate::rotations::resource::Resource;
+use crate::rotations::resource::{Bare, Resource};
 
 #[derive(Debug)]
 pub(in crate::rotations) struct Redis {
@@ -39,6 +40,12 @@ pub(in crate::rotations) async fn ask(port: u16, commands: &str) -> Result<Strin
         stream.read_to_string(&mut answer).await.map(|_| answer)
     };
     talk.await.map_err(|error: std::io::Error| format!("Redis: {error}"))
+}
+
+/// A password as an ACL rule.
+fn hash(credential: &Document) -> Result<String, String> {
+    let hash = Sha256::digest(field(credential, "password")?);
+    Ok(hash.iter().fold("#".to_owned(), |text, byte| format!("{text}{byte:02x}")))
 }
 
 impl Resource for Redis {
@@ -73,6 +80,21 @@ impl Resource for Redis {
                 answer if answer.starts_with("-WRONGPASS") => Ok(false),
                 answer => Err(format!("{user}: {answer}")),
             }
+        })
+    }
+
+    fn change<'a>(&'a self, change: Bare<'a>) -> BoxFuture<'a, Result<(), String>> {
+        Box::pin(async move {
+            let (user, password) = (field(change.login, "username")?, field(change.login, "password")?);
+            let mut rules = hash(change.pending)?;
+            if change.subject.strategy == StrategyName::DualPassword {
+                rules = format!("{rules} {}", hash(change.current)?);
+            }
+            let whose = field(change.pending, "username")?;
+            let commands =
+                format!("AUTH {user} {password}\r\nACL SETUSER {whose} resetpass {rules}\r\nACL SAVE\r\n");
+            let answer = ask(self.port(), &commands).await?;
+            if answer.starts_with("+OK\r\n+OK\r\n+OK\r\n") { Ok(()) } else { Err(answer) }
         })
     }
 

@@ -1,0 +1,121 @@
+//! A full rotation beside the bare calls that no rotation in four steps can do without, in turns.
+//!
+//! Bare means: each step reads the labels and the values it works with, and does its one thing, with nothing checked, no
+//! lock, nothing proven and nothing that would help a second run.
+
+use secretcache::{AWSCURRENT, AWSPENDING, AWSPREVIOUS, Selector};
+use secretcache_rotation::{
+    AwsStore, Document, PasswordPolicy, Pending, SecretStore, StageMove, derive_token,
+};
+use std::time::Duration;
+use tokio::time::Instant;
+
+use super::lane::Lane;
+use super::resource::{Bare, Kind, Subject};
+use super::secrets::{Secrets, rotate, text};
+
+/// What a full rotation costs beside a bare one.
+#[derive(Clone, Debug)]
+pub struct Overhead {
+    /// What rotated, and how.
+    pub subject: Subject,
+    /// The fastest full rotation.
+    pub full: Duration,
+    /// The fastest bare one.
+    pub bare: Duration,
+}
+
+impl Overhead {
+    /// How many times as long the full one takes.
+    pub fn ratio(&self) -> f64 {
+        self.full.as_secs_f64() / self.bare.as_secs_f64()
+    }
+}
+
+/// Measures so many rotations of each sort, in each of the ways there are.
+///
+/// # Errors
+///
+/// A server could not be started, or a rotation failed.
+pub async fn overhead(kind: Kind, turns: usize) -> Result<Vec<Overhead>, String> {
+    let mut lane = Lane::straight(kind, Secrets::start().await?).await?;
+    let mut found = Vec::new();
+    for subject in kind.subjects() {
+        let (full, bare) = (lane.add_user(subject).await?, lane.add_user(subject).await?);
+        let mut overhead = Overhead { subject, full: Duration::MAX, bare: Duration::MAX };
+        // The first rotation of each makes what later ones find.
+        let store = lane.secrets.store.clone();
+        rotate(&store, &full, subject.strategy, lane.description()).await?;
+        rotate(&store, &bare, subject.strategy, lane.description()).await?;
+        for _ in 0..turns {
+            let start = Instant::now();
+            rotate(&store, &full, subject.strategy, lane.description()).await?;
+            let middle = Instant::now();
+            rotate_barely(&lane, &store, subject, &bare).await?;
+            overhead.full = overhead.full.min(middle - start);
+            overhead.bare = overhead.bare.min(middle.elapsed());
+        }
+        found.push(overhead);
+    }
+    Ok(found)
+}
+
+async fn rotate_barely(lane: &Lane, store: &AwsStore, subject: Subject, secret: &str) -> Result<(), String> {
+    let get = |selector| async move {
+        let version = store.get(secret, selector).await.map_err(text)?;
+        version.map(|version| version.document).ok_or_else(|| "no such version".to_owned())
+    };
+
+    // createSecret
+    let state = store.describe(secret).await.map_err(text)?;
+    let from = state.labelled(AWSCURRENT).map(|version| version.id.clone()).ok_or("nothing is current")?;
+    let token = derive_token(&state.arn, &from, 0);
+    let current = get(Selector::CURRENT).await?;
+    let alternates = subject.strategy == secretcache_rotation::StrategyName::AlternatingUsers;
+    let previous = match state.labelled(AWSPREVIOUS) {
+        Some(_) if subject.has_no_window() => Some(get(Selector::stage(AWSPREVIOUS)).await?),
+        _ => None,
+    };
+    let pending = match lane.resource.make(&current).await? {
+        Some(pending) => pending,
+        None => {
+            let password = store.random_password(&PasswordPolicy::default()).await.map_err(text)?;
+            let user = if alternates { previous.as_ref() } else { None }.unwrap_or(&current);
+            user.with("password", &password).map_err(text)?
+        }
+    };
+    let put = Pending { secret_id: secret, token: &token, document: &pending, rotation_token: None };
+    store.put_pending(put).await.map_err(text)?;
+
+    // setSecret
+    store.describe(secret).await.map_err(text)?;
+    let (current, pending) = (get(Selector::CURRENT).await?, get(Selector::version_id(&token)).await?);
+    let login = match subject.has_administrator {
+        true => administrator(store, &lane.administrator(), &current).await?,
+        false => current.clone(),
+    };
+    let change =
+        Bare { subject, login: &login, current: &current, pending: &pending, previous: previous.as_ref() };
+    lane.resource.change(change).await?;
+
+    // testSecret
+    store.describe(secret).await.map_err(text)?;
+    let pending = get(Selector::version_id(&token)).await?;
+    if !lane.resource.logs_in(&pending).await? {
+        return Err("the new credential does not work".to_owned());
+    }
+
+    // finishSecret
+    store.describe(secret).await.map_err(text)?;
+    let flip = StageMove { stage: AWSCURRENT, from: Some(&from), to: Some(&token) };
+    store.move_stage(secret, flip).await.map_err(text)?;
+    let drop_pending = StageMove { stage: AWSPENDING, from: Some(&token), to: None };
+    store.move_stage(secret, drop_pending).await.map(drop).map_err(text)
+}
+
+async fn administrator(store: &AwsStore, name: &str, user: &Document) -> Result<Document, String> {
+    let version = store.get(name, Selector::CURRENT).await.map_err(text)?.ok_or("no administrator")?;
+    let host = user.require("host").map_err(text)?;
+    let port = user.require("port").map_err(text)?;
+    version.document.with("host", &host).and_then(|document| document.with("port", &port)).map_err(text)
+}
