@@ -5,7 +5,7 @@
 
 use secretcache::{AWSCURRENT, AWSPENDING, AWSPREVIOUS, Selector};
 use secretcache_rotation::{
-    AwsStore, Document, PasswordPolicy, Pending, SecretStore, StageMove, derive_token,
+    AwsStore, Document, PasswordPolicy, Pending, SecretStore, StageMove, StrategyName, derive_token,
 };
 use std::time::Duration;
 use tokio::time::Instant;
@@ -71,12 +71,13 @@ async fn rotate_barely(lane: &Lane, store: &AwsStore, subject: Subject, secret: 
     let from = state.labelled(AWSCURRENT).map(|version| version.id.clone()).ok_or("nothing is current")?;
     let token = derive_token(&state.arn, &from, 0);
     let current = get(Selector::CURRENT).await?;
-    let alternates = subject.strategy == secretcache_rotation::StrategyName::AlternatingUsers;
+    let needs_previous = matches!(subject.strategy, StrategyName::AlternatingUsers | StrategyName::ApiKey);
+    let alternates = subject.strategy == StrategyName::AlternatingUsers;
     let previous = match state.labelled(AWSPREVIOUS) {
-        Some(_) if subject.has_no_window() => Some(get(Selector::stage(AWSPREVIOUS)).await?),
+        Some(_) if needs_previous => Some(get(Selector::stage(AWSPREVIOUS)).await?),
         _ => None,
     };
-    let pending = match lane.resource.make(&current).await? {
+    let pending = match lane.resource.make(&current, previous.as_ref()).await? {
         Some(pending) => pending,
         None => {
             let password = store.random_password(&PasswordPolicy::default()).await.map_err(text)?;
@@ -94,9 +95,7 @@ async fn rotate_barely(lane: &Lane, store: &AwsStore, subject: Subject, secret: 
         true => administrator(store, &lane.administrator(), &current).await?,
         false => current.clone(),
     };
-    let change =
-        Bare { subject, login: &login, current: &current, pending: &pending, previous: previous.as_ref() };
-    lane.resource.change(change).await?;
+    lane.resource.change(Bare { subject, login: &login, current: &current, pending: &pending }).await?;
 
     // testSecret
     store.describe(secret).await.map_err(text)?;

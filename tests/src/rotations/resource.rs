@@ -102,7 +102,6 @@ pub(super) struct Bare<'a> {
     pub(super) login: &'a Document,
     pub(super) current: &'a Document,
     pub(super) pending: &'a Document,
-    pub(super) previous: Option<&'a Document>,
 }
 
 /// A server with users. Names of those that may rotate begin with `app_`.
@@ -130,9 +129,13 @@ pub(super) trait Resource: Debug + Send + Sync {
     /// passwords on the wire, as rotations do it.
     fn change<'a>(&'a self, change: Bare<'a>) -> BoxFuture<'a, Result<(), String>>;
 
-    /// For a provider of keys: makes a key, and gives the secret's new value.
-    fn make<'a>(&'a self, current: &'a Document) -> BoxFuture<'a, Result<Option<Document>, String>> {
-        let _ = current;
+    /// For a provider of keys: ends the former key and makes a new one; gives the secret's new value.
+    fn make<'a>(
+        &'a self,
+        current: &'a Document,
+        previous: Option<&'a Document>,
+    ) -> BoxFuture<'a, Result<Option<Document>, String>> {
+        let _ = (current, previous);
         Box::pin(async { Ok(None) })
     }
 

@@ -60,24 +60,28 @@ impl Resource for Keys {
         })
     }
 
-    fn make<'a>(&'a self, current: &'a Document) -> BoxFuture<'a, Result<Option<Document>, String>> {
+    fn make<'a>(
+        &'a self,
+        current: &'a Document,
+        previous: Option<&'a Document>,
+    ) -> BoxFuture<'a, Result<Option<Document>, String>> {
         Box::pin(async move {
+            if let Some(previous) = previous {
+                let request = format!("DELETE /keys/{}", field(previous, "key_id")?);
+                self.send(&request, current, "").await?;
+            }
             let answer = self.send("POST /keys", current, &format!(r#"{{"name":"{PREFIX}bare"}}"#)).await?;
             let body = answer.split("\r\n\r\n").nth(1).unwrap_or_default();
             let body: serde_json::Value = serde_json::from_str(body).map_err(|error| error.to_string())?;
-            let (id, key) = (body["data"]["id"].to_string(), body["data"]["secret"].as_str().unwrap_or_default());
-            let made = current.with("key_id", &id).and_then(|made| made.with("key", key));
-            made.map(Some).map_err(|error| error.to_string())
+            let key = body["data"]["secret"].as_str().ok_or(answer.as_str())?;
+            let made = current.with("key_id", &body["data"]["id"].to_string());
+            made.and_then(|made| made.with("key", key)).map(Some).map_err(|error| error.to_string())
         })
     }
 
-    /// The former key ends; the new one works since it was made.
-    fn change<'a>(&'a self, change: Bare<'a>) -> BoxFuture<'a, Result<(), String>> {
-        Box::pin(async move {
-            let Some(former) = change.previous else { return Ok(()) };
-            let request = format!("DELETE /keys/{}", field(former, "key_id")?);
-            self.send(&request, change.login, "").await.map(drop)
-        })
+    /// A key works since it was made.
+    fn change<'a>(&'a self, _: Bare<'a>) -> BoxFuture<'a, Result<(), String>> {
+        Box::pin(async { Ok(()) })
     }
 
     fn others(&self) -> BoxFuture<'_, Result<Vec<String>, String>> {
