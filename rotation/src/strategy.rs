@@ -104,22 +104,39 @@ async fn test_login(cx: &Context<'_>, target: &dyn Target, pair: &Pair) -> Resul
     }
 }
 
-/// A credential with which the user can log in, and whether it is the new one.
+/// A credential with which the user can log in, whether it is the new one, and the lock that keeps other drivers away.
 ///
-/// The current one comes first: on the happy path no login fails, and failed logins lock accounts. Beyond the labelled
-/// versions, those that lost their label are tried, newest first: a rotation that was abandoned or cancelled half-way
-/// leaves the resource with one of them.
-async fn find_login(cx: &Context<'_>, target: &dyn Target, pair: &Pair) -> Result<(Document, bool), Error> {
-    for (version, is_new) in [(&pair.current, false), (&pair.pending, true)] {
-        if target.probe(&version.document).await? == Probe::Accepted {
-            return Ok((version.document.clone(), is_new));
+/// The current one comes first: on the happy path no login fails, and failed logins lock accounts. Where the target has
+/// locks, the login that takes one is the proof. Beyond the labelled versions, those that lost their label are tried,
+/// newest first: a rotation that was abandoned or cancelled half-way leaves the resource with one of them.
+async fn find_login(
+    cx: &Context<'_>,
+    target: &dyn Target,
+    pair: &Pair,
+) -> Result<(Document, bool, Option<Guard>), Error> {
+    let current = &pair.current.document;
+    match cx.lock(target, current).await {
+        Ok(Some(guard)) => return Ok((current.clone(), false, Some(guard))),
+        Ok(None) if target.probe(current).await? == Probe::Accepted => {
+            return Ok((current.clone(), false, None));
         }
+        Err(error) if error.kind() != ErrorKind::Refused => return Err(error),
+        _ => {}
     }
+    if target.probe(&pair.pending.document).await? == Probe::Accepted {
+        return Ok((pair.pending.document.clone(), true, None));
+    }
+    let login = find_older_login(cx, target, pair).await?;
+    let guard = cx.lock(target, &login).await?;
+    Ok((login, false, guard))
+}
+
+async fn find_older_login(cx: &Context<'_>, target: &dyn Target, pair: &Pair) -> Result<Document, Error> {
     let mut tried = vec![pair.current.document.password()?, pair.pending.document.password()?];
     if let Some(previous) = cx.previous().await?
         && let Some(login) = try_older(target, pair, previous, &mut tried).await?
     {
-        return Ok((login, false));
+        return Ok(login);
     }
     let most = tried.len() + cx.settings().recovery_attempts;
     for id in cx.all_versions().await? {
@@ -128,7 +145,7 @@ async fn find_login(cx: &Context<'_>, target: &dyn Target, pair: &Pair) -> Resul
         }
         let Some(version) = cx.version(Selector::version_id(&id)).await? else { continue };
         if let Some(login) = try_older(target, pair, version, &mut tried).await? {
-            return Ok((login, false));
+            return Ok(login);
         }
     }
     Err(Error::new(

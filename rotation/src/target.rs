@@ -35,8 +35,9 @@ pub trait Target: Debug + Send + Sync {
     /// Logs in and out.
     fn probe<'a>(&'a self, credential: &'a Document) -> BoxFuture<'a, Result<Probe, Error>>;
 
-    /// Changes the password of one user. It must log in anew, where writes go, and may not rely on a login made before:
-    /// that the login still works is what makes a change by somebody else noticed.
+    /// Changes the password of one user. A user that changes its own must log in anew, where writes go, and may not rely
+    /// on a login made before: that the login still works is what makes a change by somebody else noticed. An
+    /// administrator's session tells nothing of that, and may be an older one.
     fn apply<'a>(&'a self, change: Change<'a>) -> BoxFuture<'a, Result<Applied, Error>>;
 
     /// Keeps other drivers of the same rotation away until the guard is dropped or the process ends. A target without

@@ -5,6 +5,8 @@
 
 #[cfg(feature = "http")]
 mod api_key;
+#[cfg(any(feature = "postgres", feature = "mysql"))]
+mod kept;
 #[cfg(feature = "mysql")]
 mod mysql;
 #[cfg(feature = "postgres")]

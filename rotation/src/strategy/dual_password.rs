@@ -43,9 +43,9 @@ impl Strategy for DualPassword<'_> {
             let (current, pending) = (&pair.current.document, &pair.pending.document);
             // Any password of the user's will do to log in: the change makes the current one valid as well, also where
             // it had stopped being so. That the new one works already is no reason to skip it.
-            let (login, _) = find_login(cx, self.target, pair).await?;
+            let (login, is_new, guard) = find_login(cx, self.target, pair).await?;
+            let _guard = if is_new { cx.lock(self.target, &login).await? } else { guard };
             let login = &cx.admin(current).await?.unwrap_or(login);
-            let _guard = cx.lock(self.target, login).await?;
             let change = Change { login, credential: pending, keep: Some(current) };
             match self.target.apply(change).await? {
                 Applied::Done => Ok(()),

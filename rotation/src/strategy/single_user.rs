@@ -38,14 +38,13 @@ impl Strategy for SingleUser<'_> {
     fn set<'a>(&'a self, cx: &'a Context<'a>, pair: &'a Pair) -> BoxFuture<'a, Result<(), Error>> {
         Box::pin(async move {
             check_identity(pair, Wanted::SameUser)?;
-            let (login, is_new) = find_login(cx, self.target, pair).await?;
+            let (login, is_new, _guard) = find_login(cx, self.target, pair).await?;
             if is_new {
                 return Ok(());
             }
             // A login must have been proven even where an administrator makes the change: who can write the secret
             // must not be able to point the administrator at any user he likes.
             let login = cx.admin(&pair.current.document).await?.unwrap_or(login);
-            let _guard = cx.lock(self.target, &login).await?;
             let change = Change { login: &login, credential: &pair.pending.document, keep: None };
             match self.target.apply(change).await? {
                 Applied::Done => Ok(()),

@@ -10,6 +10,7 @@ use mysql_async::prelude::{FromRow, Queryable};
 use mysql_async::{Conn, OptsBuilder, SslOpts};
 use sha1::{Digest, Sha1};
 
+use super::kept::Kept;
 use super::tls::Trust;
 use super::{CONNECT_TIMEOUT, Link, Route, STATEMENT_TIMEOUT, Server, Tls, check_credential, within};
 use crate::diagnosis::{Diagnosis, Need};
@@ -32,6 +33,7 @@ use dialect::{Account, Dialect};
 #[derive(Clone, Debug)]
 pub struct MySql {
     link: Link,
+    kept: Kept<Conn>,
 }
 
 /// The longest name that MariaDB takes.
@@ -40,13 +42,13 @@ const LONGEST_NAME: usize = 80;
 impl MySql {
     /// A target whose servers are trusted as `tls` says.
     pub fn new(tls: Tls) -> Self {
-        Self { link: Link::new(tls) }
+        Self { link: Link::new(tls), kept: Kept::default() }
     }
 
     /// The same, reaching its servers by another route.
     #[must_use]
     pub fn via(self, route: Arc<dyn Route>) -> Self {
-        Self { link: Link { route, ..self.link } }
+        Self { link: Link { route, ..self.link }, ..self }
     }
 
     /// Logs in; `None` if the server refuses the credential.
@@ -80,9 +82,22 @@ impl MySql {
         .await
     }
 
-    /// Logs in with a credential that must work.
+    /// An administrator's session: the one kept, if it is still good, or a new one; `None` if the server refuses the
+    /// credential.
+    async fn open(&self, admin: &Document) -> Result<Option<Conn>, Error> {
+        if let Some(mut connection) = self.kept.take(admin)
+            && within(CONNECT_TIMEOUT, "a sign of life", async { Ok(connection.ping().await) })
+                .await
+                .is_ok_and(|answer| answer.is_ok())
+        {
+            return Ok(Some(connection));
+        }
+        self.login(admin).await
+    }
+
+    /// A session with a credential that must work.
     async fn session(&self, admin: &Document) -> Result<Conn, Error> {
-        self.login(admin).await?.ok_or_else(|| {
+        self.open(admin).await?.ok_or_else(|| {
             Error::new(ErrorKind::Unavailable, "MariaDB refuses the administrator's credential")
         })
     }
@@ -111,11 +126,10 @@ impl Target for MySql {
 
     fn apply<'a>(&'a self, change: Change<'a>) -> BoxFuture<'a, Result<Applied, Error>> {
         Box::pin(async move {
-            let Some(mut connection) = self.login(change.login).await? else {
-                return Ok(Applied::LoginRefused);
-            };
             let name = change.credential.username()?;
             let is_own = *change.login.username()? == *name;
+            let login = if is_own { self.login(change.login).await? } else { self.open(change.login).await? };
+            let Some(mut connection) = login else { return Ok(Applied::LoginRefused) };
             let dialect = dialect_of(&mut connection).await?;
             let account = if is_own {
                 own_account(&mut connection).await?
@@ -135,7 +149,11 @@ impl Target for MySql {
                     done => done?,
                 }
             }
-            drop(connection.disconnect().await);
+            if is_own {
+                drop(connection.disconnect().await);
+            } else {
+                self.kept.put(change.login, connection);
+            }
             Ok(Applied::Done)
         })
     }

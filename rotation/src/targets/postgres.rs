@@ -10,6 +10,7 @@ use tokio_postgres::{Client, Config, NoTls};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
 use super::tls::Trust;
+use super::kept::Kept;
 use super::{CONNECT_TIMEOUT, Link, Route, STATEMENT_TIMEOUT, Tls, check_credential, within};
 use crate::diagnosis::{Diagnosis, Need};
 use crate::document::Document;
@@ -28,6 +29,7 @@ mod ownership;
 #[derive(Clone, Debug)]
 pub struct Postgres {
     link: Link,
+    kept: Kept<Client>,
 }
 
 /// The longest name that PostgreSQL keeps whole.
@@ -36,13 +38,13 @@ const LONGEST_NAME: usize = 63;
 impl Postgres {
     /// A target whose servers are trusted as `tls` says.
     pub fn new(tls: Tls) -> Self {
-        Self { link: Link::new(tls) }
+        Self { link: Link::new(tls), kept: Kept::default() }
     }
 
     /// The same, reaching its servers by another route.
     #[must_use]
     pub fn via(self, route: Arc<dyn Route>) -> Self {
-        Self { link: Link { route, ..self.link } }
+        Self { link: Link { route, ..self.link }, ..self }
     }
 
     /// Logs in; `None` if the server refuses the credential.
@@ -69,9 +71,22 @@ impl Postgres {
         .await
     }
 
-    /// Logs in with a credential that must work.
+    /// An administrator's session: the one kept, if it is still good, or a new one; `None` if the server refuses the
+    /// credential.
+    async fn open(&self, admin: &Document) -> Result<Option<Client>, Error> {
+        if let Some(client) = self.kept.take(admin)
+            && within(CONNECT_TIMEOUT, "a sign of life", async { Ok(client.batch_execute("").await) })
+                .await
+                .is_ok_and(|answer| answer.is_ok())
+        {
+            return Ok(Some(client));
+        }
+        self.login(admin).await
+    }
+
+    /// A session with a credential that must work.
     async fn session(&self, admin: &Document) -> Result<Client, Error> {
-        self.login(admin).await?.ok_or_else(|| {
+        self.open(admin).await?.ok_or_else(|| {
             Error::new(ErrorKind::Unavailable, "PostgreSQL refuses the administrator's credential")
         })
     }
@@ -91,15 +106,20 @@ impl Target for Postgres {
 
     fn apply<'a>(&'a self, change: Change<'a>) -> BoxFuture<'a, Result<Applied, Error>> {
         Box::pin(async move {
-            let Some(client) = self.login(change.login).await? else { return Ok(Applied::LoginRefused) };
             let name = change.credential.username()?;
+            let is_own = *change.login.username()? == *name;
+            let login = if is_own { self.login(change.login).await? } else { self.open(change.login).await? };
+            let Some(client) = login else { return Ok(Applied::LoginRefused) };
             // A verifier, made here: the password itself would be in the server's log, its statistics and its history.
             let verifier = scram_sha_256(change.credential.password()?.as_bytes());
             let (user, verifier) = (escape_identifier(&name), escape_literal(&verifier));
             // A user may change its own password, but not whether it may log in.
-            let attributes = if *change.login.username()? == *name { "" } else { "LOGIN " };
+            let attributes = if is_own { "" } else { "LOGIN " };
             let statement = format!("ALTER ROLE {user} WITH {attributes}PASSWORD {verifier}");
             run(&client, "change the password", &statement).await?;
+            if !is_own {
+                self.kept.put(change.login, client);
+            }
             Ok(Applied::Done)
         })
     }

@@ -22,6 +22,7 @@ impl Accounts for MySql {
             let (mut connection, dialect) = self.mariadb(admin).await?;
             let user = candidate.username()?;
             if account(&mut connection, dialect, &user).await?.is_none() {
+                self.kept.put(admin, connection);
                 return Ok(Standing::Absent);
             }
             let (user, role, hash) = (literal(&user), literal(&mark_role(mark)), mark_hash(mark));
@@ -31,6 +32,7 @@ impl Accounts for MySql {
             );
             let marked =
                 rows::<i64>(&mut connection, &statement).await?.first().is_some_and(|count| *count > 0);
+            self.kept.put(admin, connection);
             Ok(if marked { Standing::Ours } else { Standing::Foreign })
         })
     }
@@ -44,16 +46,17 @@ impl Accounts for MySql {
         Box::pin(async move {
             let (mut connection, dialect) = self.mariadb(admin).await?;
             let user = candidate.username()?;
-            if account(&mut connection, dialect, &user).await?.is_some() {
-                return Ok(());
+            if account(&mut connection, dialect, &user).await?.is_none() {
+                // One statement, for it may be the last: whoever comes next must know whose the user is.
+                let make = format!(
+                    "CREATE USER IF NOT EXISTS {}@`%` IDENTIFIED VIA mysql_native_password USING '{}' ACCOUNT LOCK",
+                    quoted(&user),
+                    mark_hash(mark)
+                );
+                run(&mut connection, "make the second user", &make).await?;
             }
-            // One statement, for it may be the last: whoever comes next must know whose the user is.
-            let make = format!(
-                "CREATE USER IF NOT EXISTS {}@`%` IDENTIFIED VIA mysql_native_password USING '{}' ACCOUNT LOCK",
-                quoted(&user),
-                mark_hash(mark)
-            );
-            run(&mut connection, "make the second user", &make).await
+            self.kept.put(admin, connection);
+            Ok(())
         })
     }
 
@@ -84,6 +87,7 @@ impl Accounts for MySql {
                 let revoke = format!("REVOKE ALL PRIVILEGES ON {object} FROM {candidate}");
                 run(&mut connection, "revoke a privilege", &revoke).await?;
             }
+            self.kept.put(admin, connection);
             Ok(())
         })
     }
@@ -117,6 +121,7 @@ impl Accounts for MySql {
             let (reference, candidate) = accounts(&mut connection, dialect, reference, candidate).await?;
             let present = grants(&mut connection, &candidate).await?;
             let wanted = grants(&mut connection, &reference).await?;
+            self.kept.put(admin, connection);
             Ok(wanted.iter().filter(|grant| !present.contains(grant)).map(Grant::shown).collect())
         })
     }

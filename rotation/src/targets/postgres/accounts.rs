@@ -24,7 +24,9 @@ impl Accounts for Postgres {
             let client = self.session(admin).await?;
             let user = candidate.username()?;
             let statement = "SELECT shobj_description(oid, 'pg_authid') FROM pg_roles WHERE rolname = $1";
-            Ok(match query(&client, statement, &[&user.as_str()]).await?.first() {
+            let rows = query(&client, statement, &[&user.as_str()]).await?;
+            self.kept.put(admin, client);
+            Ok(match rows.first() {
                 None => Standing::Absent,
                 Some(row) if row.get::<_, Option<String>>(0).as_deref() == Some(mark) => Standing::Ours,
                 Some(_) => Standing::Foreign,
@@ -41,12 +43,13 @@ impl Accounts for Postgres {
         Box::pin(async move {
             let client = self.session(admin).await?;
             let user = candidate.username()?;
-            if exists(&client, &user).await? {
-                return Ok(());
+            if !exists(&client, &user).await? {
+                let (name, mark) = (escape_identifier(&user), escape_literal(mark));
+                let statements = format!("CREATE ROLE {name} NOLOGIN; COMMENT ON ROLE {name} IS {mark}");
+                run(&client, "make the second user", &statements).await?;
             }
-            let (name, mark) = (escape_identifier(&user), escape_literal(mark));
-            let statements = format!("CREATE ROLE {name} NOLOGIN; COMMENT ON ROLE {name} IS {mark}");
-            run(&client, "make the second user", &statements).await
+            self.kept.put(admin, client);
+            Ok(())
         })
     }
 
@@ -84,6 +87,7 @@ impl Accounts for Postgres {
                 let (name, mark) = (escape_identifier(&reference), escape_literal(mark));
                 drop(client.batch_execute(&format!("COMMENT ON ROLE {name} IS {mark}")).await);
             }
+            self.kept.put(admin, client);
             Ok(())
         })
     }
@@ -132,6 +136,7 @@ impl Accounts for Postgres {
                 return Ok(vec!["the user itself".to_owned()]);
             }
             let rows = query(&client, MISSING, &[&reference.as_str(), &candidate.as_str()]).await?;
+            self.kept.put(admin, client);
             Ok(rows.iter().map(|row| row.get(0)).collect())
         })
     }
