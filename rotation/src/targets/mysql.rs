@@ -128,7 +128,8 @@ impl Target for MySql {
         Box::pin(async move {
             let name = change.credential.username()?;
             let is_own = *change.login.username()? == *name;
-            let login = if is_own { self.login(change.login).await? } else { self.open(change.login).await? };
+            let login =
+                if is_own { self.login(change.login).await? } else { self.open(change.login).await? };
             let Some(mut connection) = login else { return Ok(Applied::LoginRefused) };
             let dialect = dialect_of(&mut connection).await?;
             let account = if is_own {

@@ -9,8 +9,8 @@ use tokio_postgres::error::SqlState;
 use tokio_postgres::{Client, Config, NoTls};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
-use super::tls::Trust;
 use super::kept::Kept;
+use super::tls::Trust;
 use super::{CONNECT_TIMEOUT, Link, Route, STATEMENT_TIMEOUT, Tls, check_credential, within};
 use crate::diagnosis::{Diagnosis, Need};
 use crate::document::Document;
@@ -108,7 +108,8 @@ impl Target for Postgres {
         Box::pin(async move {
             let name = change.credential.username()?;
             let is_own = *change.login.username()? == *name;
-            let login = if is_own { self.login(change.login).await? } else { self.open(change.login).await? };
+            let login =
+                if is_own { self.login(change.login).await? } else { self.open(change.login).await? };
             let Some(client) = login else { return Ok(Applied::LoginRefused) };
             // A verifier, made here: the password itself would be in the server's log, its statistics and its history.
             let verifier = scram_sha_256(change.credential.password()?.as_bytes());

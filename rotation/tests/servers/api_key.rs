@@ -1,107 +1,16 @@
 //! Rotations of keys at a provider that is described in TOML; here a small one that speaks HTTP.
 
-use std::sync::{Arc, Mutex};
-
 use secretcache::{AWSCURRENT, AWSPENDING, AWSPREVIOUS};
 use secretcache_rotation::targets::{HttpProvider, Tls};
 use secretcache_rotation::*;
-use serde_json::json;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpStream};
 
-use crate::support::Store;
+use crate::support::{KeyProvider, Store};
 
-/// The provider's keys: id, name, value.
-type Keys = Arc<Mutex<Vec<(u32, String, String)>>>;
-
-/// A provider that allows two keys.
-async fn provider() -> (HttpProvider, Keys) {
-    let keys: Keys = Arc::new(Mutex::new(vec![(1, "made by hand".into(), "first".into())]));
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let url = format!("http://{}", listener.local_addr().unwrap());
-    let served = Arc::clone(&keys);
-    tokio::spawn(async move {
-        while let Ok((stream, _)) = listener.accept().await {
-            tokio::spawn(serve(stream, Arc::clone(&served)));
-        }
-    });
-    let authorization = r#"headers = { authorization = "Bearer {key}" }"#;
-    let description = format!(
-        r#"
-        prefix = "checkout-"
-        [create]
-        method = "POST"
-        url = "{url}/keys"
-        {authorization}
-        body = '{{"name": "{{tag}}"}}'
-        limit_status = 409
-        fields = {{ key_id = "/data/id", key = "/data/secret" }}
-        [list]
-        url = "{url}/keys"
-        {authorization}
-        items = "/data"
-        id = "/id"
-        name = "/name"
-        [test]
-        url = "{url}/me"
-        {authorization}
-        [revoke]
-        method = "DELETE"
-        url = "{url}/keys/{{id}}"
-        {authorization}
-        "#
-    );
-    (HttpProvider::from_toml(&description, Tls::off()).unwrap(), keys)
-}
-
-async fn serve(mut stream: TcpStream, keys: Keys) {
-    let mut request = Vec::new();
-    let text = loop {
-        let mut bytes = [0; 1024];
-        let read = stream.read(&mut bytes).await.unwrap_or(0);
-        request.extend_from_slice(&bytes[..read]);
-        let text = String::from_utf8_lossy(&request).into_owned();
-        let is_whole = match text.split_once("\r\n\r\n") {
-            Some((head, body)) if head.starts_with("POST") => body.ends_with('}'),
-            whole => whole.is_some(),
-        };
-        if is_whole || read == 0 {
-            break text;
-        }
-    };
-    let (status, answer) = answer(&text, &mut keys.lock().unwrap());
-    let answer = answer.to_string();
-    let head = format!("HTTP/1.1 {status} X\r\ncontent-length: {}\r\n\r\n", answer.len());
-    let _ = stream.write_all(format!("{head}{answer}").as_bytes()).await;
-}
-
-fn answer(request: &str, keys: &mut Vec<(u32, String, String)>) -> (u16, serde_json::Value) {
-    let bearer = request.lines().find_map(|line| line.strip_prefix("authorization: Bearer "));
-    if !keys.iter().any(|(_, _, value)| Some(value.as_str()) == bearer) {
-        return (401, json!({ "error": format!("no such key: {bearer:?}") }));
-    }
-    let (method, path) = request.split_once(' ').unwrap();
-    let path = path.split(' ').next().unwrap();
-    match (method, path) {
-        ("POST", _) if keys.len() == 2 => (409, json!({ "error": "two keys are enough" })),
-        ("POST", _) => {
-            let id = keys.iter().map(|(id, _, _)| id).max().unwrap() + 1;
-            let body: serde_json::Value =
-                serde_json::from_str(request.split_once("\r\n\r\n").unwrap().1).unwrap();
-            keys.push((id, body["name"].as_str().unwrap().to_owned(), format!("canary-{id}")));
-            (201, json!({ "data": { "id": id, "secret": format!("canary-{id}") } }))
-        }
-        ("DELETE", path) => {
-            let id: u32 = path.rsplit('/').next().unwrap().parse().unwrap();
-            keys.retain(|(known, _, _)| *known != id);
-            (204, json!(null))
-        }
-        (_, "/keys") => {
-            let list: Vec<_> = keys.iter().map(|(id, name, _)| json!({ "id": id, "name": name })).collect();
-            (200, json!({ "data": list }))
-        }
-        _ => (200, json!({})),
-    }
+/// A provider that allows two keys, of which there is one, made by hand.
+async fn provider() -> (HttpProvider, KeyProvider) {
+    let keys = KeyProvider::start(2).await.unwrap();
+    keys.add("shop", "made by hand", "first");
+    (HttpProvider::from_toml(&keys.description(keys.port), Tls::off()).unwrap(), keys)
 }
 
 fn first() -> Document {
@@ -122,7 +31,7 @@ async fn keys_overlap_and_the_former_one_ends_with_the_next_rotation() {
                 "{label}"
             );
         }
-        assert_eq!(keys.lock().unwrap().len(), 2, "round {round}");
+        assert_eq!(keys.keys().len(), 2, "round {round}");
     }
     assert_eq!(provider.probe(&first()).await.unwrap(), Probe::Refused);
     assert_eq!(*store.value(AWSCURRENT).unwrap().field("owner").unwrap(), "checkout");
@@ -142,13 +51,13 @@ async fn an_orphan_is_neither_promoted_nor_in_the_way_for_long() {
     // The next rotation knows that no version can hold it.
     store.runner(&strategy, &settings).rotate("s").await.unwrap();
     assert_eq!(provider.probe(&store.value(AWSCURRENT).unwrap()).await.unwrap(), Probe::Accepted);
-    assert!(keys.lock().unwrap().iter().all(|(_, name, _)| !name.ends_with(&token)));
+    assert!(keys.keys().iter().all(|key| !key.name.ends_with(&token)));
 }
 
 #[tokio::test]
 async fn keys_of_others_are_left_alone_and_errors_show_no_key() {
     let (provider, keys) = provider().await;
-    keys.lock().unwrap().push((7, "somebody else's".into(), "theirs".into()));
+    keys.add("shop", "somebody else's", "theirs");
     assert_eq!(provider.list(&first()).await.unwrap(), []);
     let error = Provider::create(&provider, &first(), "t").await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::LimitReached);

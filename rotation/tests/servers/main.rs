@@ -1,6 +1,7 @@
 //! Rotations on real servers, started for the purpose.
 
 mod api_key;
+mod defects;
 mod mariadb;
 mod postgres;
 mod redis;

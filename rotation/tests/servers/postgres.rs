@@ -143,28 +143,6 @@ async fn users_alternate_at_postgres_18() {
     alternates(Kind::Postgres18).await;
 }
 
-/// Since PostgreSQL 16 an administrator that may make users may not grant those it did not make. The official function
-/// fails there with the server's message alone.
-#[tokio::test]
-async fn an_administrator_without_the_admin_option_is_told_the_statement_that_mends_it() {
-    let (database, root) = server(Kind::Postgres16).await;
-    root.batch_execute("CREATE ROLE keeper LOGIN CREATEROLE PASSWORD 'keeper'").await.unwrap();
-    let first = secret(&database.address, "app", "first", r#","masterarn":"master""#);
-    let store = Store::new(first, Some(secret(&database.address, "keeper", "keeper", "")));
-    let target = Postgres::new(Tls::off());
-    let (strategy, settings) = (AlternatingUsers { target: &target }, Settings::default());
-    let error = store.rotate(&strategy, &settings).await.unwrap_err();
-    assert_eq!(error.kind(), ErrorKind::Denied);
-    let (_, statement) = error.message().split_once("run: ").expect("a statement");
-    assert!(session(&store.value(AWSPENDING).unwrap()).await.is_err());
-    root.batch_execute(statement).await.unwrap();
-    // Attributes that differ are the superuser's to change, and none does but the limit of connections.
-    for _ in 0..2 {
-        store.rotate(&strategy, &settings).await.unwrap();
-        assert!(session(&store.value(AWSCURRENT).unwrap()).await.is_ok());
-    }
-}
-
 #[tokio::test]
 async fn somebody_elses_user_is_refused_and_left_alone() {
     let (database, root) = server(Kind::Postgres15).await;

@@ -4,6 +4,7 @@
 #[path = "../../../tests/src"]
 mod shared {
     pub mod databases;
+    pub mod provider;
 }
 
 use std::sync::Mutex;
@@ -15,6 +16,7 @@ use secretcache_rotation::*;
 use zeroize::Zeroizing;
 
 pub(crate) use self::shared::databases::{Address, Database, Kind, Tls as ServerTls};
+pub(crate) use self::shared::provider::KeyProvider;
 
 /// Starts a server.
 pub(crate) fn start(kind: Kind, tls: ServerTls) -> Database {
@@ -42,18 +44,26 @@ pub(crate) fn secret(address: &Address, user: &str, password: &str, more: &str) 
 #[derive(Debug)]
 pub(crate) struct Store {
     versions: Mutex<Vec<(String, Document, Vec<&'static str>)>>,
-    master: Option<Document>,
+    master: Mutex<Option<Document>>,
 }
 
 impl Store {
     pub(crate) fn new(current: Document, master: Option<Document>) -> Self {
-        Self { versions: Mutex::new(vec![("first".into(), current, vec![AWSCURRENT])]), master }
+        Self {
+            versions: Mutex::new(vec![("first".into(), current, vec![AWSCURRENT])]),
+            master: Mutex::new(master),
+        }
     }
 
     /// The value with a label.
     pub(crate) fn value(&self, label: &str) -> Option<Document> {
         let versions = self.versions.lock().unwrap();
         versions.iter().find(|(_, _, labels)| labels.contains(&label)).map(|(_, value, _)| value.clone())
+    }
+
+    /// Stores another credential of the administrator.
+    pub(crate) fn change_master(&self, master: Document) {
+        *self.master.lock().unwrap() = Some(master);
     }
 
     /// Runs all four steps of one rotation.
@@ -111,7 +121,8 @@ impl SecretStore for Store {
             created: Some(SystemTime::UNIX_EPOCH + Duration::from_secs(place as u64)),
             document: document.clone(),
         };
-        let found = match (&self.master, id) {
+        let master = self.master.lock().unwrap();
+        let found = match (&*master, id) {
             (Some(master), "master") => Some(version(0, "master", master)),
             _ => found.map(|(place, (id, document, _))| version(place, id, document)),
         };

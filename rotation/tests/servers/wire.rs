@@ -83,3 +83,22 @@ async fn nothing_is_said_to_a_server_without_tls() {
         assert!(!contains(&seen, through.user), "{kind:?} was told the user");
     }
 }
+
+/// The same where TLS is offered with a certificate of an authority that we do not trust: theirs goes on without.
+#[tokio::test]
+async fn nothing_is_said_to_a_server_that_cannot_be_verified() {
+    for (kind, is_postgres) in [(Kind::Postgres15, true), (Kind::MariaDb, false)] {
+        let database = start(kind, ServerTls::On);
+        let (through, seen) = overheard(&database.address).await;
+        let credential = secret(&through, through.user, &through.password, "");
+        let another = rcgen::generate_simple_self_signed(["elsewhere".to_owned()]).unwrap().cert.pem();
+        let tls = Tls::with_authorities(&another).unwrap();
+        let (postgres, mysql) = (Postgres::new(tls.clone()), MySql::new(tls));
+        let target: &dyn Target = if is_postgres { &postgres } else { &mysql };
+        let store = Store::new(credential, None);
+        let error = store.rotate(&SingleUser { target }, &Settings::default()).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Unavailable);
+        assert!(!seen.lock().unwrap().is_empty(), "the proxy sees attempts");
+        assert!(!contains(&seen, through.user), "{kind:?} was told the user");
+    }
+}

@@ -45,7 +45,9 @@ async fn kill() -> Result<Value, String> {
     let program = std::env::current_exe().map_err(|error| error.to_string())?;
     let matrix = matrix(&Kind::ALL, &program.with_file_name("secretcache-rotate-once")).await?;
     let _ = writeln!(io::stderr(), "{}", matrix.table());
-    Ok(json!({ "kills": matrix.kills(), "faults": matrix.faults(), "table": matrix.table(), "details": matrix.details() }))
+    Ok(
+        json!({ "kills": matrix.kills(), "faults": matrix.faults(), "table": matrix.table(), "details": matrix.details() }),
+    )
 }
 
 /// One server for each way to rotate.

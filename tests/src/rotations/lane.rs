@@ -136,8 +136,7 @@ impl Lane {
         // Nobody's settings, and no service that hands out credentials.
         command.env("AWS_CONFIG_FILE", "/dev/null").env("AWS_SHARED_CREDENTIALS_FILE", "/dev/null");
         command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::piped());
-        let mut child =
-            command.spawn().map_err(|error| format!("{}: {error}", program.display()))?;
+        let mut child = command.spawn().map_err(|error| format!("{}: {error}", program.display()))?;
         let description = self.description().unwrap_or_default();
         let mut input = child.stdin.take().ok_or("no standard input")?;
         input.write_all(description.as_bytes()).await.map_err(|error| error.to_string())?;

@@ -127,15 +127,28 @@ const MOST_RUNS: usize = 3;
 
 impl Summary {
     fn new(subject: Subject, round: &'static str, program: &Path) -> Self {
-        Self { program: program.to_owned(), subject, round, cells: Vec::new(), looks: 0, in_window: 0, faults: Vec::new() }
+        Self {
+            program: program.to_owned(),
+            subject,
+            round,
+            cells: Vec::new(),
+            looks: 0,
+            in_window: 0,
+            faults: Vec::new(),
+        }
     }
 
     /// A rotation that nobody kills: how many effects it has.
     async fn undisturbed(&mut self, lane: &mut Lane, secret: &str) -> Result<usize, String> {
         let mut witness = Witness::new(self.subject, secret);
-        let (end, effects) = lane.run(&self.program, secret, self.subject.strategy, None, &mut witness).await?;
+        let (end, effects) =
+            lane.run(&self.program, secret, self.subject.strategy, None, &mut witness).await?;
         if end != End::Succeeded {
-            return Err(format!("{} {}: an undisturbed rotation: {end:?}", self.subject.kind.name(), self.subject));
+            return Err(format!(
+                "{} {}: an undisturbed rotation: {end:?}",
+                self.subject.kind.name(),
+                self.subject
+            ));
         }
         self.note(witness, "undisturbed");
         Ok(effects.len())
@@ -196,8 +209,12 @@ impl Summary {
 impl Matrix {
     /// Everything that went wrong.
     pub fn faults(&self) -> Vec<String> {
-        let name = |row: &Summary| format!("{}, {}, {} rotation", row.subject.kind.name(), row.subject, row.round);
-        self.0.iter().flat_map(|row| row.faults.iter().map(move |fault| format!("{}: {fault}", name(row)))).collect()
+        let name =
+            |row: &Summary| format!("{}, {}, {} rotation", row.subject.kind.name(), row.subject, row.round);
+        self.0
+            .iter()
+            .flat_map(|row| row.faults.iter().map(move |fault| format!("{}: {fault}", name(row))))
+            .collect()
     }
 
     /// How many rotations were killed.
@@ -236,8 +253,13 @@ impl Matrix {
         for row in &self.0 {
             for cell in &row.cells {
                 let (server, subject, round) = (row.subject.kind.name(), row.subject, row.round);
-                let _ = write!(text, "{server}, {subject}, {round}: killed {}, {} runs", cell.killed, cell.runs);
-                let _ = writeln!(text, "{}", cell.said.as_ref().map_or(String::new(), |said| format!(" ({said})")));
+                let _ =
+                    write!(text, "{server}, {subject}, {round}: killed {}, {} runs", cell.killed, cell.runs);
+                let _ = writeln!(
+                    text,
+                    "{}",
+                    cell.said.as_ref().map_or(String::new(), |said| format!(" ({said})"))
+                );
             }
         }
         text

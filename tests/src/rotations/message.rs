@@ -88,7 +88,8 @@ fn is_whole_http(text: &[u8]) -> bool {
 fn effect_of_sql(sql: &[u8]) -> Option<String> {
     let text = String::from_utf8_lossy(sql);
     let text = text.trim_matches(|c: char| c.is_whitespace() || c == '\0');
-    let mut words = text.split(|c: char| !c.is_ascii_alphanumeric() && c != '_').filter(|word| !word.is_empty());
+    let mut words =
+        text.split(|c: char| !c.is_ascii_alphanumeric() && c != '_').filter(|word| !word.is_empty());
     let (first, second) = (words.next()?.to_ascii_uppercase(), words.next().unwrap_or_default());
     match first.as_str() {
         "SELECT" | "SHOW" | "WITH" => None,
@@ -149,7 +150,10 @@ mod tests {
             assert_eq!(Protocol::Postgres.effect(&postgres(b'Q', sql)).as_deref(), effect);
         }
         assert_eq!(Protocol::Postgres.effect(&postgres(b'P', "s0\0SELECT $1\0")), None);
-        assert_eq!(Protocol::Postgres.effect(&postgres(b'P', "s0\0DELETE FROM x\0")).as_deref(), Some("DELETE FROM"));
+        assert_eq!(
+            Protocol::Postgres.effect(&postgres(b'P', "s0\0DELETE FROM x\0")).as_deref(),
+            Some("DELETE FROM")
+        );
         let set_password = b"\x12\0\0\0\x03SET PASSWORD = ''";
         assert_eq!(Protocol::MySql.effect(set_password).as_deref(), Some("SET PASSWORD"));
         assert_eq!(Protocol::MySql.effect(b"\x02\0\0\x01\x03X"), None, "an answer to the server's greeting");
@@ -158,7 +162,8 @@ mod tests {
         assert_eq!(Protocol::Redis.effect(b"*3\r\n$4\r\nAUTH\r\n$1\r\na\r\n$1\r\nb\r\n"), None);
         let http = |head: &str, body: &str| format!("POST / HTTP/1.1\r\n{head}\r\n\r\n{body}").into_bytes();
         assert_eq!(Protocol::Http.effect(&http("x-amz-target: secretsmanager.DescribeSecret", "{}")), None);
-        let flip = http("x-amz-target: secretsmanager.UpdateSecretVersionStage", r#"{"VersionStage":"AWSCURRENT"}"#);
+        let flip =
+            http("x-amz-target: secretsmanager.UpdateSecretVersionStage", r#"{"VersionStage":"AWSCURRENT"}"#);
         assert_eq!(Protocol::Http.effect(&flip).as_deref(), Some(FLIP));
         assert_eq!(Protocol::Http.effect(&http("accept: */*", "{}")).as_deref(), Some("POST key"));
     }

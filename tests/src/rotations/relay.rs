@@ -44,7 +44,8 @@ pub(super) async fn open(
     server: u16,
     halts: mpsc::UnboundedSender<Halt>,
 ) -> Result<u16, String> {
-    let listener = TcpListener::bind("127.0.0.1:0").await.map_err(|error| format!("no port is free: {error}"))?;
+    let listener =
+        TcpListener::bind("127.0.0.1:0").await.map_err(|error| format!("no port is free: {error}"))?;
     let port = listener.local_addr().map_err(|error| error.to_string())?.port();
     let relay = Relay { protocol, is_resource, server, halts };
     tokio::spawn(async move {

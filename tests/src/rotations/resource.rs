@@ -56,9 +56,8 @@ impl Kind {
 
     pub(super) async fn start(self) -> Result<Arc<dyn Resource>, String> {
         let Self::Database(kind) = self else { return Ok(Arc::new(Keys::start().await?)) };
-        let starting = tokio::task::spawn_blocking(move || {
-            databases::Database::start(kind, databases::Tls::Off)
-        });
+        let starting =
+            tokio::task::spawn_blocking(move || databases::Database::start(kind, databases::Tls::Off));
         let database = starting.await.map_err(|error| error.to_string())??;
         Ok(match kind {
             databases::Kind::MariaDb => Arc::new(MariaDb::new(database).await?),

@@ -60,10 +60,11 @@ pub async fn in_a_row(kind: Kind, rotations: usize) -> Result<Vec<Row>, String> 
 async fn row(lane: &mut Lane, store: &AwsStore, subject: Subject, rotations: usize) -> Result<Row, String> {
     let secret = lane.add_user(subject).await?;
     let kept = Arc::new(RwLock::new(current(&lane.secrets, &secret).await?));
-    let read_anew = Client::start(Arc::clone(&lane.resource), Source::Anew(lane.secrets.clone(), secret.clone()));
-    let keep = subject.has_no_window().then(|| {
-        Client::start(Arc::clone(&lane.resource), Source::Kept(Arc::clone(&kept)))
-    });
+    let read_anew =
+        Client::start(Arc::clone(&lane.resource), Source::Anew(lane.secrets.clone(), secret.clone()));
+    let keep = subject
+        .has_no_window()
+        .then(|| Client::start(Arc::clone(&lane.resource), Source::Kept(Arc::clone(&kept))));
     let mut windows = Vec::new();
     for _ in 0..rotations {
         // Every version is logged in by, both as the current one and as the preceding one.

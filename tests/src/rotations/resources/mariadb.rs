@@ -20,7 +20,8 @@ pub(in crate::rotations) struct MariaDb {
 impl MariaDb {
     pub(in crate::rotations) async fn new(database: Database) -> Result<Self, String> {
         let address = &database.address;
-        let root = log_in(address.port, address.user, &address.password).await.map_err(|error| error.to_string())?;
+        let root =
+            log_in(address.port, address.user, &address.password).await.map_err(|error| error.to_string())?;
         let resource = Self { database, root: Mutex::new(root) };
         resource
             .run(&[
@@ -113,7 +114,8 @@ impl Resource for MariaDb {
     fn change<'a>(&'a self, change: Bare<'a>) -> BoxFuture<'a, Result<(), String>> {
         Box::pin(async move {
             let (user, password) = (field(change.login, "username")?, field(change.login, "password")?);
-            let mut session = log_in(self.port(), &user, &password).await.map_err(|error| error.to_string())?;
+            let mut session =
+                log_in(self.port(), &user, &password).await.map_err(|error| error.to_string())?;
             let (user, new) = (field(change.pending, "username")?, hash(change.pending)?);
             let statement = match change.subject.strategy {
                 StrategyName::DualPassword => format!(

@@ -1,7 +1,7 @@
 //! PostgreSQL: users with a schema of their own and a right on a table of somebody else's.
 
-use secretcache_rotation::{BoxFuture, Document};
 use postgres_protocol::password::scram_sha_256;
+use secretcache_rotation::{BoxFuture, Document};
 use tokio_postgres::error::SqlState;
 use tokio_postgres::{Client, Config, NoTls};
 
@@ -19,7 +19,8 @@ pub(in crate::rotations) struct Postgres {
 impl Postgres {
     pub(in crate::rotations) async fn new(database: Database) -> Result<Self, String> {
         let address = &database.address;
-        let root = log_in(address.port, address.user, &address.password).await.map_err(|error| error.to_string())?;
+        let root =
+            log_in(address.port, address.user, &address.password).await.map_err(|error| error.to_string())?;
         let bystanders = "CREATE ROLE billing LOGIN PASSWORD 'theirs' CONNECTION LIMIT 5; \
              CREATE ROLE billing_clone LOGIN PASSWORD 'theirs'; CREATE ROLE readers NOLOGIN; \
              GRANT readers TO billing; ALTER ROLE billing SET search_path TO billing, public; \
@@ -80,7 +81,12 @@ impl Resource for Postgres {
     }
 
     fn works<'a>(&'a self, credential: &'a Document) -> BoxFuture<'a, Result<bool, String>> {
-        Box::pin(self.log_in_and(credential, "INSERT INTO orders VALUES (1); INSERT INTO billing.audit VALUES (1)"))
+        Box::pin(
+            self.log_in_and(
+                credential,
+                "INSERT INTO orders VALUES (1); INSERT INTO billing.audit VALUES (1)",
+            ),
+        )
     }
 
     fn logs_in<'a>(&'a self, credential: &'a Document) -> BoxFuture<'a, Result<bool, String>> {
@@ -92,7 +98,8 @@ impl Resource for Postgres {
             let (user, password) = (field(change.login, "username")?, field(change.login, "password")?);
             let client = log_in(self.port(), &user, &password).await.map_err(|error| error.to_string())?;
             let verifier = scram_sha_256(field(change.pending, "password")?.as_bytes());
-            let statement = format!("ALTER ROLE {} PASSWORD '{verifier}'", field(change.pending, "username")?);
+            let statement =
+                format!("ALTER ROLE {} PASSWORD '{verifier}'", field(change.pending, "username")?);
             client.batch_execute(&statement).await.map_err(|error| format!("{error:?}"))
         })
     }
