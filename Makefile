@@ -129,3 +129,8 @@ header-c: $(CBINDGEN)
 $(CBINDGEN):
 	cargo install --quiet --locked --debug --root target/tools --target-dir target/tools/build cbindgen@0.29.4
 	rm -rf target/tools/build
+
+# Rotations killed at every effect, and in a row, on real servers; `python tests/bench/rotation.py` is the whole of it.
+.PHONY: test-kill
+test-kill:
+	cargo test --package secretcache-tests --test kill --test rows $(LOCKED)

@@ -1,11 +1,13 @@
 //! A full rotation beside the bare calls that no rotation in four steps can do without, in turns.
 //!
 //! Bare means: each step reads the labels and the values it works with, and does its one thing, with nothing checked, no
-//! lock, nothing proven and nothing that would help a second run.
+//! lock, nothing proven and nothing that would help a second run. Where two users alternate, its one thing is to see
+//! whose the other user is, to bring its privileges in line, to compare them once, and to set its password, all in one
+//! session.
 
 use secretcache::{AWSCURRENT, AWSPENDING, AWSPREVIOUS, Selector};
 use secretcache_rotation::{
-    AwsStore, Document, PasswordPolicy, Pending, SecretStore, StageMove, StrategyName, derive_token,
+    AwsStore, Change, Document, PasswordPolicy, Pending, SecretStore, StageMove, StrategyName, derive_token,
 };
 use std::time::Duration;
 use tokio::time::Instant;
@@ -95,7 +97,19 @@ async fn rotate_barely(lane: &Lane, store: &AwsStore, subject: Subject, secret: 
         true => administrator(store, &lane.administrator(), &current).await?,
         false => current.clone(),
     };
-    lane.resource.change(Bare { subject, login: &login, current: &current, pending: &pending }).await?;
+    if alternates {
+        let target = lane.resource.target().ok_or("users do not alternate here")?;
+        let accounts = target.accounts().ok_or("users do not alternate here")?;
+        let mark = format!("secretcache {}", state.arn);
+        accounts.standing(&login, &pending, &mark).await.map_err(text)?;
+        accounts.reconcile(&login, &current, &pending, &mark).await.map_err(text)?;
+        accounts.missing(&login, &current, &pending).await.map_err(text)?;
+        let change = Change { login: &login, credential: &pending, keep: None };
+        target.apply(change).await.map_err(text)?;
+    } else {
+        let bare = Bare { subject, login: &login, current: &current, pending: &pending };
+        lane.resource.change(bare).await?;
+    }
 
     // testSecret
     store.describe(secret).await.map_err(text)?;

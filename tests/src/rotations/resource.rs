@@ -3,7 +3,7 @@
 use std::fmt::{self, Debug};
 use std::sync::Arc;
 
-use secretcache_rotation::{BoxFuture, Document, StrategyName};
+use secretcache_rotation::{BoxFuture, Document, StrategyName, Target};
 
 use super::message::Protocol;
 use super::resources::{Keys, MariaDb, Postgres, Redis};
@@ -127,6 +127,11 @@ pub(super) trait Resource: Debug + Send + Sync {
     /// The bare change, with nothing looked at: what is said to the server to make the new credential valid. Without
     /// passwords on the wire, as rotations do it.
     fn change<'a>(&'a self, change: Bare<'a>) -> BoxFuture<'a, Result<(), String>>;
+
+    /// The product's own way to talk to the server, where users can alternate.
+    fn target(&self) -> Option<Box<dyn Target>> {
+        None
+    }
 
     /// For a provider of keys: ends the former key and makes a new one; gives the secret's new value.
     fn make<'a>(

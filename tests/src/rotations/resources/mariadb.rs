@@ -2,7 +2,7 @@
 
 use mysql_async::prelude::Queryable;
 use mysql_async::{Conn, OptsBuilder};
-use secretcache_rotation::{BoxFuture, Document, StrategyName};
+use secretcache_rotation::{BoxFuture, Document, StrategyName, Target, targets};
 use sha1::{Digest, Sha1};
 use tokio::sync::Mutex;
 
@@ -131,6 +131,10 @@ impl Resource for MariaDb {
             session.query_drop(statement).await.map_err(|error| error.to_string())?;
             session.disconnect().await.map_err(|error| error.to_string())
         })
+    }
+
+    fn target(&self) -> Option<Box<dyn Target>> {
+        Some(Box::new(targets::MySql::new(targets::Tls::off())))
     }
 
     fn others(&self) -> BoxFuture<'_, Result<Vec<String>, String>> {

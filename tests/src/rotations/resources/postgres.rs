@@ -1,7 +1,7 @@
 //! PostgreSQL: users with a schema of their own and a right on a table of somebody else's.
 
 use postgres_protocol::password::scram_sha_256;
-use secretcache_rotation::{BoxFuture, Document};
+use secretcache_rotation::{BoxFuture, Document, Target, targets};
 use tokio_postgres::error::SqlState;
 use tokio_postgres::{Client, Config, NoTls};
 
@@ -102,6 +102,10 @@ impl Resource for Postgres {
                 format!("ALTER ROLE {} PASSWORD '{verifier}'", field(change.pending, "username")?);
             client.batch_execute(&statement).await.map_err(|error| format!("{error:?}"))
         })
+    }
+
+    fn target(&self) -> Option<Box<dyn Target>> {
+        Some(Box::new(targets::Postgres::new(targets::Tls::off())))
     }
 
     fn others(&self) -> BoxFuture<'_, Result<Vec<String>, String>> {

@@ -1,0 +1,106 @@
+"""The proofs of rotation that take their time: the whole kill matrix, a thousand rotations in a row, the overhead.
+
+`python tests/bench/rotation.py [kill|rows|overhead|model ...]` runs them alone.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT / "tests" / "bench"))
+
+from figures import Figure, table  # noqa: E402
+
+ROTATIONS = 1000
+"""How many in a row, of each strategy."""
+TURNS = 40
+"""How often a full rotation and a bare one take turns."""
+
+
+def kill() -> list[Figure]:
+    """Kill rotations before and after every effect, on every server."""
+    found = proofs("kill")
+    written = ROOT / "target" / "kill-matrix.md"
+    written.write_text(f"{found['table']}\n{found['details']}")
+    for fault in found["faults"]:
+        print(f"    {fault}")
+    detail = f"{found['kills']} kills, the table is in target/{written.name}"
+    return [Figure("rotations killed at every effect: faults", len(found["faults"]), 0, unit="", detail=detail)]
+
+
+def rows() -> list[Figure]:
+    """Rotate again and again under two plain clients."""
+    figures = []
+    for row in proofs("rows", str(ROTATIONS)):
+        what = f"{row['rotations']:,} rotations in a row, {row['server']}, {row['strategy']}"
+        detail = f"{row['logins']:,} logins"
+        if row["has window"]:
+            median, longest = row["window, median"], row["window, 99 of 100"]
+            refused = row["refused in the window"]
+            detail += f"; window {median:.0f} ms, 99 of 100 within {longest:.0f} ms; {refused:,} refused in it"
+        figures.append(Figure(f"{what}: locked out", row["refused"], 0, unit="", detail=detail))
+    return figures
+
+
+def overhead() -> list[Figure]:
+    """Compare a full rotation with the bare calls, in turns."""
+    return [
+        Figure(
+            f"a rotation against its bare calls, {row['server']}, {row['strategy']}",
+            row["ratio"],
+            2,
+            detail=f"{row['full']:.0f} ms, bare {row['bare']:.0f} ms, unoptimised build",
+        )
+        for row in proofs("overhead", str(TURNS))
+    ]
+
+
+def model() -> list[Figure]:
+    """Explore further than the tests do: beside a second driver, one more thing may go wrong."""
+    command = ["cargo", "test", "--package", "secretcache-rotation", "--test", "model"]
+    wider = os.environ | {"ROTATION_MODEL_SECOND_DRIVER": "2"}
+    print("    the model checker, with a wider bound (some minutes)", flush=True)
+    done = subprocess.run(command, env=wider, cwd=ROOT, stderr=subprocess.PIPE, text=True)
+    states = [int(number) for number in re.findall(r"(\d+) states", done.stderr)]
+    broken = 0 if done.returncode == 0 and states else 1
+    detail = f"{sum(states):,} states"
+    if broken:
+        print(done.stderr)
+    return [Figure("model checker, wider bound: invariants broken", broken, 0, unit="", detail=detail)]
+
+
+PARTS = {"kill": kill, "rows": rows, "overhead": overhead, "model": model}
+
+
+def rotation(only: list[str]) -> list[Figure]:
+    """Build the proofs and run these parts of them."""
+    build = ["cargo", "build", "--package", "secretcache-tests", "--bins"]
+    subprocess.run(build, check=True, cwd=ROOT)
+    return [figure for part in only for figure in PARTS[part]()]
+
+
+def proofs(*arguments: str) -> Any:
+    print(f"    {' '.join(arguments)}", flush=True)
+    command = [str(ROOT / "target" / "debug" / "secretcache-proofs"), *arguments]
+    return json.loads(subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout)
+
+
+def main() -> None:
+    arguments = argparse.ArgumentParser(description=__doc__)
+    arguments.add_argument("parts", nargs="*", default=list(PARTS), choices=PARTS)
+    figures = rotation(arguments.parse_args().parts)
+    print(table(figures))
+    if not all(figure.reached for figure in figures):
+        raise SystemExit("not every figure was reached")
+
+
+if __name__ == "__main__":
+    main()
