@@ -11,7 +11,10 @@ use crate::time::Now;
 const FIRST_REST: Duration = Duration::from_secs(1);
 const LONGEST_REST: Duration = Duration::from_secs(30);
 /// The plan's own forced refreshes: at most so often for each staging label.
-pub(crate) const REFRESH_EVERY: Duration = Duration::from_secs(1);
+const REFRESH_EVERY: Duration = Duration::from_secs(1);
+/// Changes at the resource that lift that limit once each: so many at once, and another after each such time.
+const CHANGES_AT_ONCE: u32 = 3;
+const ANOTHER_CHANGE_AFTER: Duration = Duration::from_secs(5);
 /// A label that this caller may not read is left alone for so long: denied calls raise alarms.
 const DENIED_FOR: Duration = Duration::from_secs(3600);
 /// Versions remembered; a rotation brings one.
@@ -24,6 +27,10 @@ pub(crate) struct Logins {
     rejected: Vec<Rejected>,
     refreshed: Vec<(Box<str>, Now)>,
     denied: Vec<(Box<str>, Now)>,
+    /// When the resource was last seen to refuse what it had taken.
+    changed: Option<Now>,
+    /// When the limit of changes is forgotten.
+    changes_until: Now,
 }
 
 struct Rejected {
@@ -43,6 +50,7 @@ impl Logins {
     pub(crate) fn reject(&mut self, version_id: &str, now: Now) {
         if self.is_accepted(version_id) {
             self.accepted = None;
+            self.note_change(now);
         }
         let known = self.rejected.iter().position(|rejected| &*rejected.version_id == version_id);
         let count = known.map_or(0, |place| self.rejected.remove(place).count);
@@ -69,6 +77,24 @@ impl Logins {
     /// Whether the resource refused this version, and has not taken it since.
     pub(crate) fn is_rejected(&self, version_id: &str) -> bool {
         self.rejected.iter().any(|rejected| &*rejected.version_id == version_id)
+    }
+
+    /// The resource refuses what it took: it has changed, and what is known of the labels is from before. A resource
+    /// that takes and refuses by turns (replicas that lag behind) must not lift the limit each time.
+    fn note_change(&mut self, now: Now) {
+        let until = if now.until(&self.changes_until).is_zero() { now } else { self.changes_until };
+        let until = until.plus(ANOTHER_CHANGE_AFTER);
+        if now.until(&until) <= ANOTHER_CHANGE_AFTER * CHANGES_AT_ONCE {
+            self.changes_until = until;
+            self.changed = Some(now);
+            self.refreshed.clear();
+        }
+    }
+
+    /// Whether what was learned at this time is too recent to be asked again.
+    pub(crate) fn is_recent(&self, learned: &Now, now: Now) -> bool {
+        let is_from_before = self.changed.is_some_and(|changed| now.since(&changed) < now.since(learned));
+        now.since(learned) < REFRESH_EVERY && !is_from_before
     }
 
     /// How long this version is still to be left alone; zero if it may be tried.
@@ -125,6 +151,22 @@ mod tests {
         assert!(logins.is_accepted("v-1"));
         logins.reject("v-1", at(20));
         assert!(!logins.is_accepted("v-1"));
+    }
+
+    #[test]
+    fn a_change_at_the_resource_lifts_the_limit_but_not_for_a_resource_that_wavers() {
+        let mut logins = Logins::default();
+        let mut refreshes = 0;
+        for _ in 0..100 {
+            logins.accept("v-1");
+            logins.reject("v-1", at(10));
+            refreshes += u32::from(logins.may_refresh("AWSPENDING", at(10)));
+        }
+        assert_eq!(refreshes, CHANGES_AT_ONCE);
+        assert!(logins.is_recent(&at(10), at(10)) && !logins.is_recent(&at(9), at(10)));
+        logins.accept("v-1");
+        logins.reject("v-1", at(16));
+        assert!(logins.may_refresh("AWSPENDING", at(16)));
     }
 
     #[test]

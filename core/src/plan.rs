@@ -16,7 +16,7 @@ use crate::cache::Cache;
 use crate::error::{Error, ErrorKind, Retry};
 use crate::event::Event;
 use crate::id::{AWSCURRENT, AWSPENDING, AWSPREVIOUS, Selector};
-use crate::logins::{Logins, REFRESH_EVERY};
+use crate::logins::Logins;
 use crate::secret::Secret;
 use crate::shared::Shared;
 use crate::state::{Line, Record};
@@ -25,6 +25,8 @@ use crate::time::Now;
 /// The first wait after a round without success; later ones are longer.
 const FIRST_WAIT: Duration = Duration::from_millis(100);
 const LONGEST_WAIT: Duration = Duration::from_secs(2);
+/// Between two looks at a fetch that somebody else does.
+const A_MOMENT: Duration = Duration::from_millis(10);
 
 /// One attempt to connect, from its first credential to success or its deadline.
 ///
@@ -47,6 +49,7 @@ pub struct Plan {
     shared: Arc<Shared>,
     id: Box<str>,
     stages: Vec<&'static str>,
+    begun: Now,
     deadline: Now,
     rounds: u32,
     /// Which stages this round has asked the source for.
@@ -105,6 +108,7 @@ impl Plan {
             shared: Arc::clone(&cache.0),
             id: id.into(),
             stages: stages.to_vec(),
+            begun: now,
             deadline: now.plus(timeout),
             rounds: 0,
             done: vec![false; stages.len()],
@@ -161,9 +165,14 @@ impl Plan {
                     rested = Some(Next::Try(secret.clone(), stage));
                 }
             }
+            let is_under_way = line.is_some_and(|line| line.flight.is_some());
+            if is_under_way && now.since(&self.begun) < shared.config.max_wait {
+                // Somebody is fetching it: the next label, or a version known to be refused, is no better.
+                return Next::Wait(A_MOMENT);
+            }
             if !std::mem::replace(&mut self.done[place], true) {
                 let is_new =
-                    held.is_some() && line.is_some_and(|line| now.since(&line.confirmed) < REFRESH_EVERY);
+                    held.is_some() && line.is_some_and(|line| logins.is_recent(&line.confirmed, now));
                 let has_failed = line.is_some_and(|line| line.failure.is_some());
                 // What was confirmed a moment ago counts as asked for now: else the next round could ask within the same
                 // second.

@@ -1,0 +1,171 @@
+"""Real servers for the tests of staying connected: started, given a user, asked how many logins they refused."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import psycopg
+import pymysql
+import redis
+
+ROOT = Path(__file__).resolve().parents[2]
+USERS = ("app", "app_clone")
+"""The user of the secret, and the one that takes turns with it."""
+
+
+class Database:
+    """A server on a free loopback port, stopped at the end of the `with` block."""
+
+    kind: str
+
+    def __init__(self) -> None:
+        program = ROOT / "target" / "debug" / "secretcache-databases"
+        if not program.exists():
+            raise RuntimeError(f"{program} is missing; `make build` builds it")
+        self._process = subprocess.Popen([program, self.kind], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        assert self._process.stdout is not None
+        line = self._process.stdout.readline()
+        if not line:
+            raise RuntimeError(f"{self.kind} did not start")
+        address = json.loads(line)
+        self.host: str = address["host"]
+        self.port: int = address["port"]
+        self._admin: str = address["user"]
+        self._admin_password: str = address["password"]
+
+    def __enter__(self) -> Any:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        assert self._process.stdin is not None
+        self._process.stdin.close()
+        self._process.wait()
+
+    def set_password(self, user: str, password: str, *, also: str | None = None) -> None:
+        """Make a password the user's only one, or the only one beside `also`."""
+        raise NotImplementedError
+
+    def drop_user(self, user: str) -> None:
+        """Remove a user."""
+        raise NotImplementedError
+
+    def log_in(self, user: str, password: str) -> None:
+        """Log in and out."""
+        raise NotImplementedError
+
+    def refused(self) -> int:
+        """Count the logins that the server has refused so far."""
+        raise NotImplementedError
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """Where the server is, for drivers that take keywords."""
+        return {"host": self.host, "port": self.port}
+
+
+class Postgres(Database):
+    """PostgreSQL, which counts in its log."""
+
+    kind = "postgres-15"
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._connection = psycopg.connect(
+            dbname="postgres",
+            user=self._admin,
+            password=self._admin_password,
+            autocommit=True,
+            **self.settings,
+        )
+        for user in USERS:
+            self._run(f'CREATE ROLE "{user}" LOGIN')
+        self._log = Path(self._run("SHOW data_directory")[0][0]).parent / "log"
+
+    def set_password(self, user: str, password: str, *, also: str | None = None) -> None:
+        assert also is None, "PostgreSQL has one password per user"
+        self._run(f"ALTER ROLE \"{user}\" PASSWORD '{password}'")
+
+    def drop_user(self, user: str) -> None:
+        self._run(f'DROP ROLE "{user}"')
+
+    def log_in(self, user: str, password: str) -> None:
+        psycopg.connect(dbname="postgres", user=user, password=password, **self.settings).close()
+
+    def refused(self) -> int:
+        return self._log.read_text().count("FATAL:  password authentication failed")
+
+    def _run(self, statement: str) -> list[Any]:
+        cursor = self._connection.execute(statement)
+        return cursor.fetchall() if cursor.description else []
+
+
+class MariaDb(Database):
+    """MariaDB, which has a counter."""
+
+    kind = "mariadb"
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._connection = pymysql.connect(
+            user=self._admin, password=self._admin_password, autocommit=True, **self.settings
+        )
+        self._run("CREATE DATABASE shop")
+        self._run("SET GLOBAL max_connect_errors = 1000000, max_connections = 200")
+        for user in USERS:
+            self._run(f"CREATE USER '{user}'@'%' IDENTIFIED BY 'not yet'")
+            self._run(f"GRANT ALL ON shop.* TO '{user}'@'%'")
+
+    def set_password(self, user: str, password: str, *, also: str | None = None) -> None:
+        ways = [
+            f"mysql_native_password USING PASSWORD('{each}')" for each in (password, also) if each is not None
+        ]
+        self._run(f"ALTER USER '{user}'@'%' IDENTIFIED VIA {' OR '.join(ways)}")
+
+    def drop_user(self, user: str) -> None:
+        self._run(f"DROP USER '{user}'@'%'")
+
+    def log_in(self, user: str, password: str) -> None:
+        pymysql.connect(user=user, password=password, **self.settings).close()
+
+    def refused(self) -> int:
+        return int(self._run("SHOW GLOBAL STATUS LIKE 'Access_denied_errors'")[0][1])
+
+    def _run(self, statement: str) -> Any:
+        with self._connection.cursor() as cursor:
+            cursor.execute(statement)
+            return cursor.fetchall()
+
+
+class Redis(Database):
+    """Redis, which has a counter."""
+
+    kind = "redis"
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._client = redis.Redis(
+            username=self._admin, password=self._admin_password, decode_responses=True, **self.settings
+        )
+
+    def set_password(self, user: str, password: str, *, also: str | None = None) -> None:
+        passwords = [f">{each}" for each in (password, also) if each is not None]
+        self._client.execute_command("ACL", "SETUSER", user, "on", "resetpass", *passwords, "~*", "+@all")
+
+    def drop_user(self, user: str) -> None:
+        self._client.execute_command("ACL", "DELUSER", user)
+
+    def log_in(self, user: str, password: str) -> None:
+        with redis.Redis(username=user, password=password, **self.settings) as client:
+            client.ping()
+
+    def refused(self) -> int:
+        return int(self._client.info("stats")["acl_access_denied_auth"])
+
+
+DATABASES: dict[str, type[Database]] = {"postgres": Postgres, "mariadb": MariaDb, "redis": Redis}

@@ -1,0 +1,71 @@
+"""Programs that connect all the time, one process for each integration, and what they report."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+from databases import Database
+from rotating import SECRET
+
+CLIENT = Path(__file__).with_name("client.py")
+
+
+class Fleet:
+    """A process for each of these integrations, all with the secret of one server."""
+
+    def __init__(
+        self,
+        names: list[str],
+        database: Database,
+        environment: dict[str, str],
+        *,
+        workers: int = 2,
+        pause: float = 0.01,
+        secret_id: str = SECRET,
+    ) -> None:
+        where = [secret_id, database.host, str(database.port), str(workers), str(pause)]
+        self.workers = workers
+        self._processes = [
+            subprocess.Popen(
+                [sys.executable, str(CLIENT), name, *where],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                env=os.environ | environment,
+                text=True,
+            )
+            for name in names
+        ]
+        for name, process in zip(names, self._processes, strict=True):
+            assert process.stdout is not None
+            if process.stdout.readline() != "ready\n":
+                self.kill()
+                raise RuntimeError(f"{name} could not connect even once; see its traceback")
+
+    def begin(self, phase: str) -> None:
+        """Tell all that another phase begins."""
+        for process in self._processes:
+            assert process.stdin is not None
+            print(phase, file=process.stdin, flush=True)
+
+    def end(self) -> list[dict[str, Any]]:
+        """Have all of them end; give their reports."""
+        for process in self._processes:
+            assert process.stdin is not None
+            process.stdin.close()
+        reports = []
+        for process in self._processes:
+            assert process.stdout is not None
+            reports.append(json.loads(process.stdout.readline()))
+            process.wait()
+        return reports
+
+    def kill(self) -> None:
+        """End them without a report."""
+        for process in self._processes:
+            process.kill()
+            process.wait()

@@ -1,0 +1,292 @@
+"""Every integration as a function that connects, asks who it is, and disconnects: what the tests and the bench run.
+
+Each is imported only in the process that uses it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+Operation = Callable[[], object]
+AsyncOperation = Callable[[], Awaitable[object]]
+
+OF: dict[str, tuple[str, ...]] = {
+    "postgres": (
+        "psycopg",
+        "psycopg_async",
+        "psycopg_pool",
+        "psycopg_pool_async",
+        "psycopg2",
+        "asyncpg",
+        "asyncpg_pool",
+        "sqlalchemy_psycopg",
+        "sqlalchemy_pool",
+        "sqlalchemy_asyncpg",
+        "django_postgresql",
+        "django_postgresql_pool",
+    ),
+    "mariadb": ("pymysql", "mysqlclient", "mysql_connector", "sqlalchemy_pymysql", "sqlalchemy_aiomysql", "django_mysql"),
+    "redis": ("redis", "redis_async", "redis_provider"),
+}
+ASYNCHRONOUS = frozenset(
+    ("psycopg_async", "psycopg_pool_async", "asyncpg", "asyncpg_pool", "sqlalchemy_asyncpg", "sqlalchemy_aiomysql", "redis_async")
+)
+ZERO_WINDOW_ONLY = frozenset(("redis_provider",))
+"""Those that cannot turn to another version: they need a strategy under which the current one always works."""
+
+
+def make(name: str, cache: Any, secret: str, host: str, port: int) -> Operation | AsyncOperation:
+    """Make the operation of an integration."""
+    return globals()[f"_{name}"](cache, secret, {"host": host, "port": port})
+
+
+ASK = "SELECT current_user"
+
+
+def _psycopg(cache: Any, secret: str, where: dict[str, Any]) -> Operation:
+    from secretcache.integrations.psycopg import connect
+
+    def operate() -> None:
+        with connect(cache, secret, dbname="postgres", **where) as connection:
+            connection.execute(ASK)
+
+    return operate
+
+
+def _psycopg_async(cache: Any, secret: str, where: dict[str, Any]) -> AsyncOperation:
+    from secretcache.integrations.psycopg import connect_async
+
+    async def operate() -> None:
+        async with await connect_async(cache, secret, dbname="postgres", **where) as connection:
+            await connection.execute(ASK)
+
+    return operate
+
+
+def _psycopg_pool(cache: Any, secret: str, where: dict[str, Any]) -> Operation:
+    from secretcache.integrations.psycopg_pool import ConnectionPool
+
+    where = where | {"dbname": "postgres"}
+    pool = ConnectionPool(cache, secret, kwargs=where, min_size=2, max_size=4, max_lifetime=0.02, open=True)
+
+    def operate() -> None:
+        with pool.connection() as connection:
+            connection.execute(ASK)
+
+    return operate
+
+
+def _psycopg_pool_async(cache: Any, secret: str, where: dict[str, Any]) -> AsyncOperation:
+    from secretcache.integrations.psycopg_pool import AsyncConnectionPool
+
+    where = where | {"dbname": "postgres"}
+    options = {"min_size": 2, "max_size": 4, "max_lifetime": 0.02, "open": False}
+    pool = AsyncConnectionPool(cache, secret, kwargs=where, **options)
+
+    async def operate() -> None:
+        await pool.open()
+        async with pool.connection() as connection:
+            await connection.execute(ASK)
+
+    return operate
+
+
+def _psycopg2(cache: Any, secret: str, where: dict[str, Any]) -> Operation:
+    import psycopg2
+
+    return _dbapi(psycopg2.connect, cache, secret, where | {"dbname": "postgres"})
+
+
+def _asyncpg(cache: Any, secret: str, where: dict[str, Any]) -> AsyncOperation:
+    from secretcache.integrations.asyncpg import connect
+
+    async def operate() -> None:
+        connection = await connect(cache, secret, database="postgres", **where)
+        await connection.fetch(ASK)
+        await connection.close()
+
+    return operate
+
+
+def _asyncpg_pool(cache: Any, secret: str, where: dict[str, Any]) -> AsyncOperation:
+    from secretcache.integrations.asyncpg import create_pool
+
+    pool = create_pool(cache, secret, database="postgres", min_size=0, max_size=4, max_queries=2, **where)
+
+    async def operate() -> None:
+        async with (await pool).acquire() as connection:
+            await connection.fetch(ASK)
+
+    return operate
+
+
+def _engine(create: Any, driver: str, database: str, where: dict[str, Any], **options: Any) -> Any:
+    return create(f"{driver}://{where['host']}:{where['port']}/{database}", **options)
+
+
+def _sqlalchemy(driver: str, database: str, cache: Any, secret: str, where: dict[str, Any], **how: Any) -> Operation:
+    from sqlalchemy import create_engine, text
+
+    from secretcache.integrations.sqlalchemy import stay_connected
+
+    engine = _engine(create_engine, driver, database, where, **how)
+    stay_connected(engine, cache, secret)
+
+    def operate() -> None:
+        with engine.connect() as connection:
+            connection.execute(text(ASK))
+
+    return operate
+
+
+def _sqlalchemy_async(
+    driver: str, database: str, cache: Any, secret: str, where: dict[str, Any]
+) -> AsyncOperation:
+    from sqlalchemy import NullPool, text
+    from sqlalchemy.ext.asyncio import create_async_engine
+
+    from secretcache.integrations.sqlalchemy import stay_connected
+
+    engine = _engine(create_async_engine, driver, database, where, poolclass=NullPool)
+    stay_connected(engine, cache, secret)
+
+    async def operate() -> None:
+        async with engine.connect() as connection:
+            await connection.execute(text(ASK))
+
+    return operate
+
+
+def _sqlalchemy_psycopg(cache: Any, secret: str, where: dict[str, Any]) -> Operation:
+    from sqlalchemy import NullPool
+
+    return _sqlalchemy("postgresql+psycopg", "postgres", cache, secret, where, poolclass=NullPool)
+
+
+def _sqlalchemy_pool(cache: Any, secret: str, where: dict[str, Any]) -> Operation:
+    """A pool that keeps its connections, which therefore only connects when there is a new version."""
+    return _sqlalchemy("postgresql+psycopg2", "postgres", cache, secret, where, pool_size=2)
+
+
+def _sqlalchemy_asyncpg(cache: Any, secret: str, where: dict[str, Any]) -> AsyncOperation:
+    return _sqlalchemy_async("postgresql+asyncpg", "postgres", cache, secret, where)
+
+
+def _sqlalchemy_pymysql(cache: Any, secret: str, where: dict[str, Any]) -> Operation:
+    from sqlalchemy import NullPool
+
+    return _sqlalchemy("mysql+pymysql", "shop", cache, secret, where, poolclass=NullPool)
+
+
+def _sqlalchemy_aiomysql(cache: Any, secret: str, where: dict[str, Any]) -> AsyncOperation:
+    return _sqlalchemy_async("mysql+aiomysql", "shop", cache, secret, where)
+
+
+def _dbapi(connect: Any, cache: Any, secret: str, settings: dict[str, Any]) -> Operation:
+    from secretcache.integrations.dbapi import Connector
+
+    connector = Connector(connect, cache, secret, **settings)
+
+    def operate() -> None:
+        connection = connector()
+        cursor = connection.cursor()
+        cursor.execute("SELECT 1")
+        cursor.fetchall()
+        connection.close()
+
+    return operate
+
+
+def _pymysql(cache: Any, secret: str, where: dict[str, Any]) -> Operation:
+    import pymysql
+
+    return _dbapi(pymysql.connect, cache, secret, where | {"database": "shop"})
+
+
+def _mysqlclient(cache: Any, secret: str, where: dict[str, Any]) -> Operation:
+    import MySQLdb
+
+    return _dbapi(MySQLdb.connect, cache, secret, where | {"database": "shop"})
+
+
+def _mysql_connector(cache: Any, secret: str, where: dict[str, Any]) -> Operation:
+    import mysql.connector
+
+    return _dbapi(mysql.connector.connect, cache, secret, where | {"database": "shop", "use_pure": True})
+
+
+def _django(backend: str, cache: Any, secret: str, database: dict[str, Any]) -> Operation:
+    import django
+    from django.conf import settings
+
+    options = {"secret_id": secret, "secret_cache": cache} | database.pop("OPTIONS", {})
+    engine = f"secretcache.integrations.django.{backend}"
+    settings.configure(DATABASES={"default": {"ENGINE": engine, "OPTIONS": options} | database})
+    django.setup()
+    from django.db import connection
+
+    def operate() -> None:
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT 1")
+        connection.close()
+
+    return operate
+
+
+def _django_postgresql(cache: Any, secret: str, where: dict[str, Any]) -> Operation:
+    return _django("postgresql", cache, secret, {"NAME": "postgres", "HOST": where["host"], "PORT": where["port"]})
+
+
+def _django_postgresql_pool(cache: Any, secret: str, where: dict[str, Any]) -> Operation:
+    pool = {"min_size": 2, "max_size": 4, "max_lifetime": 0.02}
+    database = {"NAME": "postgres", "HOST": where["host"], "PORT": where["port"], "OPTIONS": {"pool": pool}}
+    return _django("postgresql", cache, secret, database)
+
+
+def _django_mysql(cache: Any, secret: str, where: dict[str, Any]) -> Operation:
+    return _django("mysql", cache, secret, {"NAME": "shop", "HOST": where["host"], "PORT": str(where["port"])})
+
+
+def _redis(cache: Any, secret: str, where: dict[str, Any]) -> Operation:
+    import redis
+
+    from secretcache.integrations.redis import connection_class
+
+    pool = redis.ConnectionPool(connection_class=connection_class(cache, secret), **where)
+    client = redis.Redis(connection_pool=pool)
+
+    def operate() -> None:
+        client.ping()
+        pool.disconnect(inuse_connections=False)
+
+    return operate
+
+
+def _redis_async(cache: Any, secret: str, where: dict[str, Any]) -> AsyncOperation:
+    import redis.asyncio
+
+    from secretcache.integrations.redis import async_connection_class
+
+    pool = redis.asyncio.ConnectionPool(connection_class=async_connection_class(cache, secret), **where)
+    client = redis.asyncio.Redis(connection_pool=pool)
+
+    async def operate() -> None:
+        await client.ping()
+        await pool.disconnect(inuse_connections=False)
+
+    return operate
+
+
+def _redis_provider(cache: Any, secret: str, where: dict[str, Any]) -> Operation:
+    import redis
+
+    from secretcache.integrations.redis import CredentialProvider
+
+    provider = CredentialProvider(cache, secret)
+
+    def operate() -> None:
+        with redis.Redis(credential_provider=provider, **where) as client:
+            client.ping()
+
+    return operate
