@@ -165,7 +165,8 @@ class Redis(Database):
             client.ping()
 
     def refused(self) -> int:
-        return int(self._client.info("stats")["acl_access_denied_auth"])
+        errors = self._client.info("errorstats")
+        return int(errors.get("errorstat_WRONGPASS", {}).get("count", 0))
 
 
 DATABASES: dict[str, type[Database]] = {"postgres": Postgres, "mariadb": MariaDb, "redis": Redis}
