@@ -134,3 +134,11 @@ $(CBINDGEN):
 .PHONY: test-kill
 test-kill:
 	cargo test --package secretcache-tests --test kill --test rows $(LOCKED)
+
+# Programs that stay connected, with every driver, against real servers.
+.PHONY: venv-connected test-connected
+venv-connected: $(VENV)/connected/.stamp ; @:
+$(VENV)/connected/.stamp: tests/requirements-connected.txt tests/requirements-drivers.txt tests/tools/venv
+	tests/tools/venv $(@D) $< bindings-python/python
+test-connected: venv-connected build
+	$(VENV)/connected/bin/pytest -q tests/connected

@@ -1,0 +1,95 @@
+"""Programs that send an API key survive its rotation."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+import httpx
+import pytest
+import requests
+
+from secretcache import AsyncSecretCache, SecretCache
+from secretcache.integrations.httpx import ApiKeyAuth as HttpxAuth
+from secretcache.integrations.requests import ApiKeyAuth as RequestsAuth
+
+
+class Api(ThreadingHTTPServer):
+    """Takes one key, and counts the requests that have another."""
+
+    key = ""
+    refused = 0
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), _Handler)
+        self.url = f"http://127.0.0.1:{self.server_address[1]}/orders"
+        threading.Thread(target=self.serve_forever, daemon=True).start()
+
+
+class _Handler(BaseHTTPRequestHandler):
+    server: Api
+    protocol_version = "HTTP/1.1"
+
+    def do_POST(self) -> None:
+        body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        is_right = self.headers.get("Authorization") == f"Bearer {self.server.key}"
+        self.server.refused += not is_right
+        self.send_response(200 if is_right else 401)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_: Any) -> None:
+        pass
+
+
+@pytest.fixture
+def api() -> Iterator[Api]:
+    api = Api()
+    yield api
+    api.shutdown()
+    api.server_close()
+
+
+def _with_requests(secret: str, url: str) -> Any:
+    session = requests.Session()
+    session.auth = RequestsAuth(SecretCache(), secret)
+    return lambda: session.post(url, data=b"order")
+
+
+def _with_httpx(secret: str, url: str) -> Any:
+    session = httpx.Client(auth=HttpxAuth(SecretCache(), secret))
+    return lambda: session.post(url, content=b"order")
+
+
+def _with_async_httpx(secret: str, url: str) -> Any:
+    loop = asyncio.new_event_loop()
+    session = httpx.AsyncClient(auth=HttpxAuth(AsyncSecretCache(), secret))
+    return lambda: loop.run_until_complete(session.post(url, content=b"order"))
+
+
+@pytest.mark.parametrize("make", [_with_requests, _with_httpx, _with_async_httpx])
+def test_a_key_that_is_replaced_costs_one_refusal(api: Api, client: Any, make: Any) -> None:
+    secret = f"key/{make.__name__}"
+    client.create_secret(Name=secret, SecretString="first")
+    api.key = "first"
+    post = make(secret, api.url)
+    assert post().status_code == 200
+    api.key = "second"
+    client.put_secret_value(SecretId=secret, SecretString="second")
+    answers = [post() for _ in range(5)]
+    assert [(answer.status_code, answer.content) for answer in answers] == [(200, b"order")] * 5
+    assert api.refused == 1
+
+
+@pytest.mark.parametrize("make", [RequestsAuth, HttpxAuth])
+def test_a_key_that_is_wrong_gives_the_last_answer(api: Api, client: Any, make: Any) -> None:
+    secret = f"wrong/{make.__module__}"
+    client.create_secret(Name=secret, SecretString="first")
+    auth = make(SecretCache(), secret, login_timeout=0.5)
+    library = requests if make is RequestsAuth else httpx
+    assert library.post(api.url, auth=auth).status_code == 401
+    assert api.refused <= 5
