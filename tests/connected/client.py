@@ -47,7 +47,7 @@ class Report:
         steps.connect = connect
 
     def _observed(self, todo: Generator[Any, Any, Any]) -> Generator[Any, Any, Any]:
-        begun = time.perf_counter()
+        begun = login = time.perf_counter()
         sent = None
         while True:
             decided = time.perf_counter()
@@ -88,13 +88,16 @@ def main() -> None:
 
     operations = (integrations, name, cache, secret, host, int(port))
     run = _run_tasks if is_asynchronous else _run_threads
+
     def end() -> None:
         count()
         told = {
             "name": name,
             "connects": report.connects,
             "failures": report.failures,
-            "waits": {phase: sorted(round(wait, 5) for wait in waits) for phase, waits in report.waits.items()},
+            "waits": {
+                phase: sorted(round(wait, 5) for wait in waits) for phase, waits in report.waits.items()
+            },
             "refused_late": report.refused_late,
             "calls": report.calls,
             "logins": cache.stats()["logins"],
@@ -111,7 +114,9 @@ def _make(operations: Any) -> Any:
     return module.make(name, *rest)
 
 
-def _run_threads(report: Report, ended: threading.Event, operations: Any, workers: int, pause: float, end: Any) -> None:
+def _run_threads(
+    report: Report, ended: threading.Event, operations: Any, workers: int, pause: float, end: Any
+) -> None:
     operate = _make(operations)
 
     def work() -> None:
@@ -133,7 +138,9 @@ def _run_threads(report: Report, ended: threading.Event, operations: Any, worker
     end()
 
 
-def _run_tasks(report: Report, ended: threading.Event, operations: Any, workers: int, pause: float, end: Any) -> None:
+def _run_tasks(
+    report: Report, ended: threading.Event, operations: Any, workers: int, pause: float, end: Any
+) -> None:
     async def run() -> None:
         operate = _make(operations)
 

@@ -26,11 +26,26 @@ OF: dict[str, tuple[str, ...]] = {
         "django_postgresql",
         "django_postgresql_pool",
     ),
-    "mariadb": ("pymysql", "mysqlclient", "mysql_connector", "sqlalchemy_pymysql", "sqlalchemy_aiomysql", "django_mysql"),
+    "mariadb": (
+        "pymysql",
+        "mysqlclient",
+        "mysql_connector",
+        "sqlalchemy_pymysql",
+        "sqlalchemy_aiomysql",
+        "django_mysql",
+    ),
     "redis": ("redis", "redis_async", "redis_provider"),
 }
 ASYNCHRONOUS = frozenset(
-    ("psycopg_async", "psycopg_pool_async", "asyncpg", "asyncpg_pool", "sqlalchemy_asyncpg", "sqlalchemy_aiomysql", "redis_async")
+    (
+        "psycopg_async",
+        "psycopg_pool_async",
+        "asyncpg",
+        "asyncpg_pool",
+        "sqlalchemy_asyncpg",
+        "sqlalchemy_aiomysql",
+        "redis_async",
+    )
 )
 ZERO_WINDOW_ONLY = frozenset(("redis_provider",))
 """Those that cannot turn to another version: they need a strategy under which the current one always works."""
@@ -125,7 +140,9 @@ def _engine(create: Any, driver: str, database: str, where: dict[str, Any], **op
     return create(f"{driver}://{where['host']}:{where['port']}/{database}", **options)
 
 
-def _sqlalchemy(driver: str, database: str, cache: Any, secret: str, where: dict[str, Any], **how: Any) -> Operation:
+def _sqlalchemy(
+    driver: str, database: str, cache: Any, secret: str, where: dict[str, Any], **how: Any
+) -> Operation:
     from sqlalchemy import create_engine, text
 
     from secretcache.integrations.sqlalchemy import stay_connected
@@ -235,7 +252,9 @@ def _django(backend: str, cache: Any, secret: str, database: dict[str, Any]) -> 
 
 
 def _django_postgresql(cache: Any, secret: str, where: dict[str, Any]) -> Operation:
-    return _django("postgresql", cache, secret, {"NAME": "postgres", "HOST": where["host"], "PORT": where["port"]})
+    return _django(
+        "postgresql", cache, secret, {"NAME": "postgres", "HOST": where["host"], "PORT": where["port"]}
+    )
 
 
 def _django_postgresql_pool(cache: Any, secret: str, where: dict[str, Any]) -> Operation:
@@ -245,7 +264,9 @@ def _django_postgresql_pool(cache: Any, secret: str, where: dict[str, Any]) -> O
 
 
 def _django_mysql(cache: Any, secret: str, where: dict[str, Any]) -> Operation:
-    return _django("mysql", cache, secret, {"NAME": "shop", "HOST": where["host"], "PORT": str(where["port"])})
+    return _django(
+        "mysql", cache, secret, {"NAME": "shop", "HOST": where["host"], "PORT": str(where["port"])}
+    )
 
 
 def _redis(cache: Any, secret: str, where: dict[str, Any]) -> Operation:

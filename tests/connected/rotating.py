@@ -63,9 +63,7 @@ class ByHand:
         """finishSecret."""
         stage = {"SecretId": self.secret_id, "VersionStage": "AWSCURRENT"}
         current, _ = self.current()
-        self._client.update_secret_version_stage(
-            **stage, MoveToVersionId=token, RemoveFromVersionId=current
-        )
+        self._client.update_secret_version_stage(**stage, MoveToVersionId=token, RemoveFromVersionId=current)
         stages = self._client.describe_secret(SecretId=self.secret_id)["VersionIdsToStages"]
         if "AWSPENDING" in stages[token]:
             stage["VersionStage"] = "AWSPENDING"

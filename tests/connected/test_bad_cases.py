@@ -15,7 +15,17 @@ from secretcache import AsyncSecretCache, LoginRejectedError, SecretCache
 from secretcache.integrations.psycopg import connect
 
 MODULES = ("sqlalchemy", "psycopg", "psycopg_pool", "asyncpg", "dbapi", "redis", "requests", "httpx")
-DRIVERS = ("sqlalchemy", "psycopg", "psycopg_pool", "asyncpg", "pymysql", "redis", "requests", "httpx", "django")
+DRIVERS = (
+    "sqlalchemy",
+    "psycopg",
+    "psycopg_pool",
+    "asyncpg",
+    "pymysql",
+    "redis",
+    "requests",
+    "httpx",
+    "django",
+)
 NEEDS = {"psycopg_pool": {"psycopg_pool", "psycopg"}, "dbapi": set()}
 
 

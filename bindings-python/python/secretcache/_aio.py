@@ -96,7 +96,10 @@ class AsyncSecretCache(SecretCache):
         rejected: Callable[[BaseException], bool] | None = None,
         stages: Iterable[str] = STAGES,
     ) -> Any:
-        """Connect as `SecretCache.connect` does. `fn` may be a coroutine function; it is cancelled when the time is up."""
+        """Connect as `SecretCache.connect` does.
+
+        `fn` may be a coroutine function; it is cancelled when the time is up.
+        """
         plan = self._plan(secret_id, list(stages), timeout)
         todo = steps.connect(plan, secret_id, rejected or is_rejected_login, steps.credential)
         step, connection = steps.advance(todo, None)

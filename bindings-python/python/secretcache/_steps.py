@@ -181,7 +181,9 @@ def connect(
                 plan.accepted(value)
                 return connection
             if error is HANGS:
-                hanging = f"the login with version {value.version_id} of secret {secret_id!r} had not ended in time"
+                hanging = (
+                    f"the login with version {value.version_id} of secret {secret_id!r} had not ended in time"
+                )
                 last = last or RequestTimeoutError(hanging)
                 break
             if not rejected(error):

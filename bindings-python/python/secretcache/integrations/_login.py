@@ -77,7 +77,7 @@ class Login:
     def connect_awaiting(
         self, fn: Callable[[Credential], Any], await_: Callable[[Any], Any]
     ) -> tuple[Any, str]:
-        """Log in as `connect` does, where `fn` is a plain function that awaits by a function of its host (greenlets)."""
+        """Log in as `connect` does, where `fn` is plain and awaits by a function of its host (greenlets)."""
         todo = steps.connect(self.plan(), self.secret_id, is_rejected_login, steps.credential)
         step, result = steps.advance(todo, None)
         while step is not None:

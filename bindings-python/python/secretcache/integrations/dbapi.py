@@ -1,9 +1,11 @@
 """PyMySQL, mysqlclient, mysql-connector-python, psycopg2, and whatever else connects by a function of keywords.
 
->>> connect = Connector(pymysql.connect, cache, "prod/checkout/db", host="db.example", database="shop")  # doctest: +SKIP
+>>> settings = {"host": "db.example", "database": "shop"}
+>>> connect = Connector(pymysql.connect, cache, "prod/checkout/db", **settings)  # doctest: +SKIP
 >>> with connect() as connection: ...  # doctest: +SKIP
 
-A `Connector` is also what pools take that want a function that connects, such as DBUtils' ``PooledDB(creator=connect)``.
+A `Connector` is also what pools take that want a function that connects, such as DBUtils'
+``PooledDB(creator=connect)``.
 """
 
 from __future__ import annotations
@@ -40,9 +42,7 @@ class Connector:
         """Connect. Keyword arguments are added to the connector's own."""
         settings = self._kwargs | kwargs
         connection, version = self._login.connect(
-            lambda credential: self._connect(
-                **(settings | self._login.arguments(credential, self._database))
-            )
+            lambda credential: self._connect(**(settings | self._login.arguments(credential, self._database)))
         )
         self._versions[connection] = version
         return connection

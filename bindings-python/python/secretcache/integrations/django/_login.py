@@ -54,7 +54,9 @@ class LoginMixin:
         if self._login is None:
             options = dict(self.settings_dict["OPTIONS"])
             if "secret_id" not in options:
-                raise ImproperlyConfigured('OPTIONS of this database need a "secret_id": the secret\'s name or ARN')
+                raise ImproperlyConfigured(
+                    'OPTIONS of this database need a "secret_id": the secret\'s name or ARN'
+                )
             cache = options.get("secret_cache") or shared_cache()
             if isinstance(cache, str):
                 cache = import_string(cache)

@@ -41,8 +41,8 @@ class DatabaseWrapper(LoginMixin, base.DatabaseWrapper):
             return super().pool
         import psycopg
 
-        from ...psycopg_pool import logging_in_class
         from ..._login import Turnover
+        from ...psycopg_pool import logging_in_class
 
         turnover = Turnover(self.login)
         logging_in = logging_in_class(self.login, turnover, psycopg.Connection)
