@@ -19,7 +19,7 @@ sys.path[:0] = [str(HERE.parent / "connected"), str(HERE.parent / "tools")]
 import boto3  # noqa: E402
 from databases import DATABASES  # noqa: E402
 from fleet import Fleet  # noqa: E402
-from integrations import OF, ZERO_WINDOW_ONLY  # noqa: E402
+from integrations import OF  # noqa: E402
 from rotating import ByHand  # noqa: E402
 
 from endpoint import Endpoint  # noqa: E402
@@ -51,11 +51,10 @@ def main() -> None:
 
 def measure(endpoint: Endpoint, server: str, strategy: str, rotations: int, long_gap: float) -> list[Figure]:
     """Let times with a rotation and times without take turns, equally long."""
-    names = [name for name in OF[server] if strategy != "single-user" or name not in ZERO_WINDOW_ONLY]
     secret_id = f"bench/{server}/{strategy}"
     with DATABASES[server]() as database:
         secret = ByHand(boto3.client("secretsmanager"), database, strategy, secret_id)
-        fleet = Fleet(names, database, endpoint.environment, pause=0, secret_id=secret_id)
+        fleet = Fleet(list(OF[server]), database, endpoint.environment, pause=0, secret_id=secret_id)
         gaps = [random.uniform(0.2, 5) for _ in range(rotations)] + [long_gap]
         spent = {"rotating": 0.0, "quiet": 0.0}
         for gap in gaps:

@@ -34,7 +34,7 @@ OF: dict[str, tuple[str, ...]] = {
         "sqlalchemy_aiomysql",
         "django_mysql",
     ),
-    "redis": ("redis", "redis_async", "redis_provider"),
+    "redis": ("redis", "redis_async"),
 }
 ASYNCHRONOUS = frozenset(
     (
@@ -47,8 +47,6 @@ ASYNCHRONOUS = frozenset(
         "redis_async",
     )
 )
-ZERO_WINDOW_ONLY = frozenset(("redis_provider",))
-"""Those that cannot turn to another version: they need a strategy under which the current one always works."""
 
 
 def make(name: str, cache: Any, secret: str, host: str, port: int) -> Operation | AsyncOperation:
@@ -295,19 +293,5 @@ def _redis_async(cache: Any, secret: str, where: dict[str, Any]) -> AsyncOperati
     async def operate() -> None:
         await client.ping()
         await pool.disconnect(inuse_connections=False)
-
-    return operate
-
-
-def _redis_provider(cache: Any, secret: str, where: dict[str, Any]) -> Operation:
-    import redis
-
-    from secretcache.integrations.redis import CredentialProvider
-
-    provider = CredentialProvider(cache, secret)
-
-    def operate() -> None:
-        with redis.Redis(credential_provider=provider, **where) as client:
-            client.ping()
 
     return operate

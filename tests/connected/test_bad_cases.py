@@ -92,3 +92,30 @@ def test_an_integration_imports_no_other_driver(module: str) -> None:
     output = subprocess.run([sys.executable, "-c", program], stdout=subprocess.PIPE, text=True, check=True)
     loaded = {name.partition(".")[0] for name in output.stdout.split()} & set(DRIVERS)
     assert loaded == NEEDS.get(module, {module})
+
+
+def test_a_credential_provider_gives_what_is_current_where_both_passwords_work(client: Any) -> None:
+    import redis
+    from databases import Redis
+
+    from secretcache.integrations.redis import CredentialProvider
+
+    with Redis() as database:
+        secret = ByHand(client, database, "dual-password", "provider")
+        cache = SecretCache()
+        provider = CredentialProvider(cache, "provider")
+
+        def ping() -> Any:
+            with redis.Redis(credential_provider=provider, **database.settings) as connection:
+                return connection.ping()
+
+        assert ping()
+        token, pending = secret.create()
+        secret.set(pending)
+        assert ping()
+        secret.finish(token)
+        assert ping()
+        cache.refresh_secret_now("provider")
+        secret.rotate(0)
+        assert ping()
+        assert database.refused() == 0

@@ -44,34 +44,36 @@ class ApiKeyAuth(httpx.Auth):
     def sync_auth_flow(self, request: httpx.Request) -> Generator[httpx.Request, httpx.Response, None]:
         """Send the request with one version after the other until one is accepted."""
         login, todo = self._key.login, self._key.steps()
-        step, _ = steps.advance(todo, None)
-        while step is not None:
-            if step[0] == steps.LOG_IN:
-                self._key.put_into(request, step[1])
-                step = _after(todo, request, (yield request))
-            else:
-                step, _ = steps.advance(todo, login.cache._take_step(login.secret_id, *step))
+        try:
+            step, _ = steps.advance(todo, None)
+            while step is not None:
+                if step[0] == steps.LOG_IN:
+                    self._key.put_into(request, step[1])
+                    step = _after(todo, request, (yield request))
+                else:
+                    step, _ = steps.advance(todo, login.cache._take_step(login.secret_id, *step))
+        except LoginRejectedError:
+            return  # with the last response
 
     async def async_auth_flow(self, request: httpx.Request) -> AsyncGenerator[httpx.Request, httpx.Response]:
         """Do the same for asyncio."""
         login, todo = self._key.login, self._key.steps()
-        step, _ = steps.advance(todo, None)
-        while step is not None:
-            if step[0] == steps.LOG_IN:
-                self._key.put_into(request, step[1])
-                step = _after(todo, request, (yield request))
-            else:
-                step, _ = steps.advance(todo, await login.take_step(step))
+        try:
+            step, _ = steps.advance(todo, None)
+            while step is not None:
+                if step[0] == steps.LOG_IN:
+                    self._key.put_into(request, step[1])
+                    step = _after(todo, request, (yield request))
+                else:
+                    step, _ = steps.advance(todo, await login.take_step(step))
+        except LoginRejectedError:
+            return  # with the last response
 
 
 def _after(todo: Generator[Any, Any, Any], request: httpx.Request, response: httpx.Response) -> Any:
     """Give the step after a response; None if the caller gets this response."""
     if response.status_code != UNAUTHORIZED:
-        steps.advance(todo, (response, None))
-        return None
+        return steps.advance(todo, (response, None))[0]
     if not isinstance(request.stream, httpx.ByteStream):
         return None
-    try:
-        return steps.advance(todo, (None, Refused(response)))[0]
-    except LoginRejectedError:
-        return None
+    return steps.advance(todo, (None, Refused(response)))[0]
