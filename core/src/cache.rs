@@ -7,6 +7,7 @@
 //! anyone waits, so it is only ever held for the microseconds of bookkeeping.
 
 use std::fmt;
+use std::sync::atomic::AtomicU32;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -23,7 +24,7 @@ use crate::secret::Secret;
 use crate::serving::Freshness;
 use crate::shared::{Purpose, Shared};
 use crate::state::{Line, Record, RecordId, State};
-use crate::stats::{Hits, Operation, SecretStatus, Stats};
+use crate::stats::{Operation, SecretStatus, Stats};
 use crate::ticket::Ticket;
 use crate::time::{Coarse, Now};
 use crate::watch::Watches;
@@ -104,8 +105,8 @@ impl Cache {
             .collector(seize::Collector::new().batch_size(1))
             .build();
         let state = Mutex::new(State::new(seed));
-        let listeners = Mutex::default();
-        let shared = Shared { config, map, hits: Hits::default(), state, listeners, watches };
+        let (hits, listeners, changes) = Default::default();
+        let shared = Shared { config, map, hits, state, listeners, watches, changes };
         Ok(Self(Arc::new(shared)))
     }
 
@@ -138,6 +139,34 @@ impl Cache {
             }
             None => false,
         }
+    }
+
+    /// Notes hits that a binding answered on its own side, with a value that [`Cache::hit`] or [`Cache::lookup`] gave
+    /// it: they count, and the secret counts as used. See [`Secret::servable_for`] for how long it may do so.
+    ///
+    /// ```
+    /// # use secretcache::{Cache, Config, Selector};
+    /// let cache = Cache::new(Config::default(), 7)?;
+    /// cache.note_hits("prod/db", Selector::CURRENT, 3);
+    /// assert_eq!(cache.stats(secretcache::Now::default()).hits, 3);
+    /// # Ok::<(), secretcache::Error>(())
+    /// ```
+    pub fn note_hits(&self, id: &str, selector: Selector<'_>, count: u64) {
+        let guard = self.0.map.guard();
+        let secret = self.0.map.get(&KeyRef { id, selector }, &guard);
+        // It may have been evicted since; the hits were hits all the same.
+        let freshness = secret.map_or(Freshness::Fresh, |secret| secret.version().serving.touch());
+        self.0.hits.add(freshness, count);
+    }
+
+    /// Has a counter of the binding's own raised whenever a value handed out before must no longer be handed out
+    /// without a look: it was replaced, forgotten, evicted, or the cache was closed. What merely comes due is told by
+    /// [`Secret::servable_for`].
+    ///
+    /// A binding that keeps values on its own side reads the counter before it asks for a value and again before it
+    /// hands that value out. The counter is forgotten once its last [`Arc`] is gone.
+    pub fn count_changes_in(&self, counter: &Arc<AtomicU32>) {
+        self.0.changes.count_in(counter);
     }
 
     /// One read: what the reader gets, or what it has to do.
@@ -281,7 +310,7 @@ impl Cache {
             // The secret's other versions are in doubt too: due at their next read.
             line.refresh_after = Duration::ZERO;
             if let Some(secret) = &line.secret {
-                secret.version().serving.retire();
+                self.0.retire(secret);
             }
         }
         if let Some(flight) = &record.lines[place].flight {

@@ -35,6 +35,7 @@
 mod answer;
 mod backoff;
 mod cache;
+mod changes;
 mod config;
 mod credential;
 mod error;

@@ -12,6 +12,7 @@ use zeroize::Zeroizing;
 
 use crate::error::{Error, ErrorKind};
 use crate::serving::Serving;
+use crate::time::Coarse;
 
 /// One version of a secret: its value and what the service says about it.
 ///
@@ -146,6 +147,12 @@ impl Secret {
     /// The value as it is, for conversion into another language.
     pub fn value(&self) -> &Value {
         &self.0.fetched.value
+    }
+
+    /// How long this version may be handed out again without asking the cache, unless it changes meanwhile (see
+    /// [`Cache::count_changes_in`](crate::Cache::count_changes_in)). Zero: every reader has to ask.
+    pub fn servable_for(&self, now: Coarse) -> Duration {
+        self.0.serving.servable_for(now)
     }
 
     /// The binding's own rendering of this version, made by `make` on first use.

@@ -1,6 +1,7 @@
 //! What a hit looks at, and all it looks at: until when a version may be handed out without a further look.
 
 use std::sync::atomic::{AtomicU8, AtomicU64, Ordering::Relaxed};
+use std::time::Duration;
 
 use crate::time::Coarse;
 
@@ -50,6 +51,13 @@ impl Serving {
         };
         self.until_monotonic.store(until.monotonic, Relaxed);
         self.until_wall.store(until.wall, Relaxed);
+    }
+
+    /// How long it may still be handed out without a look.
+    pub(crate) fn servable_for(&self, now: Coarse) -> Duration {
+        let monotonic = self.until_monotonic.load(Relaxed).saturating_sub(now.monotonic);
+        let wall = self.until_wall.load(Relaxed).saturating_sub(now.wall);
+        Duration::from_nanos(monotonic.min(wall))
     }
 
     /// From now on every reader looks again.

@@ -3,6 +3,7 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use crate::changes::Changes;
 use crate::config::Config;
 use crate::event::{Event, Listener};
 use crate::hit::Hit;
@@ -23,6 +24,7 @@ pub(crate) struct Shared {
     pub(crate) state: Mutex<State>,
     pub(crate) listeners: Mutex<Vec<Listener>>,
     pub(crate) watches: Watches,
+    pub(crate) changes: Changes,
 }
 
 /// Why a ticket was given.
@@ -96,12 +98,18 @@ impl Shared {
 
     pub(crate) fn unpublish_line(&self, names: &[Arc<str>], line: &Line) {
         if let Some(secret) = &line.secret {
-            secret.version().serving.retire();
+            self.retire(secret);
         }
         let guard = self.map.guard();
         for name in names {
             self.map.remove(&KeyRef { id: name, selector: line.selector.as_ref() }, &guard);
         }
+    }
+
+    /// From now on every reader looks again before it is handed out.
+    pub(crate) fn retire(&self, secret: &Secret) {
+        secret.version().serving.retire();
+        self.changes.bump();
     }
 
     /// Notes that a line is served past its freshness, once per spell.

@@ -125,6 +125,11 @@ impl Default for Hits {
 impl Hits {
     #[inline]
     pub(crate) fn count(&self, freshness: Freshness) {
+        self.add(freshness, 1);
+    }
+
+    #[inline]
+    pub(crate) fn add(&self, freshness: Freshness, count: u64) {
         let place = stripe::of_this_thread();
         let stripe = &self.0[place];
         let counter = match freshness {
@@ -132,10 +137,10 @@ impl Hits {
             Freshness::Stale => &stripe.stale,
         };
         if place == SHARED {
-            counter.fetch_add(1, Relaxed);
+            counter.fetch_add(count, Relaxed);
         } else {
             // Nobody else writes this stripe while this thread lives.
-            counter.store(counter.load(Relaxed).wrapping_add(1), Relaxed);
+            counter.store(counter.load(Relaxed).wrapping_add(count), Relaxed);
         }
     }
 

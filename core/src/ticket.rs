@@ -179,7 +179,7 @@ impl Ticket {
         let Some(line) = self.line_of(record) else { return Outcome::Value(secret) };
         line.flight = None;
         if let Some(old) = line.secret.take().filter(|old| old.as_ptr() != secret.as_ptr()) {
-            old.version().serving.retire();
+            self.shared.retire(&old);
             if old.version_id() != secret.version_id() {
                 state.counters.rotations_observed += 1;
                 events.push(Event::NewVersion {
@@ -246,7 +246,7 @@ impl Ticket {
                 secret.version().serving.serve_until(now.coarse.plus(span), Freshness::Stale);
                 shared.tell_stale(record, place, now, events);
             }
-            _ => secret.version().serving.retire(),
+            _ => shared.retire(&secret),
         }
         Outcome::Failed { error, last_known: Some(secret) }
     }
@@ -371,7 +371,7 @@ impl Ticket {
                 let is_another = relabelled.as_ptr() != secret.as_ptr();
                 confirm(line, relabelled, refresh_after, now);
                 if is_another {
-                    secret.version().serving.retire();
+                    self.shared.retire(&secret);
                     self.shared.publish(&record.names, line);
                 }
             } else if stage != AWSCURRENT && description.version_with_stage(stage).is_none() {
@@ -381,7 +381,7 @@ impl Ticket {
             } else {
                 // Known to have moved: due at the next look, and served until then as any due value.
                 line.refresh_after = Duration::ZERO;
-                secret.version().serving.retire();
+                self.shared.retire(&secret);
             }
         }
     }

@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::time::Duration;
 
 use tokio::sync::Notify;
@@ -128,6 +128,24 @@ impl SecretCache {
     #[inline]
     pub fn hit_again(&self, secret: &Secret) -> bool {
         self.0.live.get().is_some_and(|live| live.cache.hit_again(secret, SystemClock::coarse()))
+    }
+
+    /// Notes hits that a binding answered on its own side: see [`Cache::note_hits`].
+    pub fn note_hits(&self, id: &str, selector: Selector<'_>, count: u64) {
+        if let Some(live) = self.0.live.get() {
+            live.cache.note_hits(id, selector, count);
+        }
+    }
+
+    /// Has a counter of the binding's own raised whenever a value handed out before must not be handed out again
+    /// without a look: see [`Cache::count_changes_in`]. It counts in this process only.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Closed`] if the cache is closed.
+    pub fn count_changes_in(&self, counter: &Arc<AtomicU32>) -> Result<(), Error> {
+        self.live()?.cache.count_changes_in(counter);
+        Ok(())
     }
 
     /// Begins a read, for drivers that wait in their own way: answers it, or sees to it that it is being fetched.

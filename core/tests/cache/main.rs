@@ -3,6 +3,7 @@
 mod ages;
 mod aliases;
 mod canary;
+mod changes;
 mod clocks;
 mod eviction;
 mod expecting;
