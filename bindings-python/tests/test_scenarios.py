@@ -16,7 +16,7 @@ from support import at_once, eventually, service_error
 
 FOLDER = Path(__file__).resolve().parents[2] / "tests" / "scenarios"
 FIELDS = {"title", "runs", "real_time", "config", "store", "steps"}
-LANGUAGES = {"rust", "python", "c"}
+LANGUAGES = {"rust", "python", "c", "node"}
 TIMES = {"ttl": "refresh_interval", "max_wait": "max_wait", "max_stale": "max_stale"}
 OTHERS = {"max_size": "max_size", "stale_on_denied": "stale_on_denied"}
 BESIDE = {

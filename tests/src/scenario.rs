@@ -7,7 +7,7 @@ use std::path::Path;
 use serde::Deserialize;
 
 /// The languages that have a runner; every scenario says of each whether it runs there.
-pub const LANGUAGES: [&str; 3] = ["rust", "python", "c"];
+pub const LANGUAGES: [&str; 4] = ["rust", "python", "c", "node"];
 
 /// One file.
 #[derive(Debug, Deserialize)]
@@ -191,7 +191,8 @@ pub fn parse(text: &str) -> Result<Scenario, String> {
         return Err(format!("there is no runner for {language}"));
     }
     let time_passes = scenario.steps.iter().any(|step| step.pass.is_some() || step.after.is_some());
-    if time_passes && scenario.runs_in("python") && scenario.real_time.is_none() {
+    let in_real_time = ["python", "node"].iter().any(|language| scenario.runs_in(language));
+    if time_passes && in_real_time && scenario.real_time.is_none() {
         return Err("time passes, and it does not say how fast (real_time)".to_owned());
     }
     for (place, step) in scenario.steps.iter().enumerate() {

@@ -30,7 +30,7 @@ fn every_scenario_holds() {
 
 #[test]
 fn what_a_runner_does_not_understand_is_an_error() {
-    let good = r#"{"title": "t", "runs": {"rust": true, "python": "why", "c": true}, "store": {}, "steps": [{"read": "a", "error": "x"}]}"#;
+    let good = r#"{"title": "t", "runs": {"rust": true, "python": "why", "c": true, "node": true}, "store": {}, "steps": [{"read": "a", "error": "x"}]}"#;
     assert!(scenario::parse(good).is_ok());
     for (from, to) in [
         ("\"title\"", "\"titel\""),

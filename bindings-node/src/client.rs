@@ -1,0 +1,210 @@
+//! A client of the program's own as a source: the core decides what to ask, the program's thread asks.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use napi::bindgen_prelude::Buffer;
+use napi_derive::napi;
+use secretcache::{
+    BoxFuture, Description, Error, ErrorKind, Fetched, OwnedSelector, SecretSource, Selector, ServiceFault,
+    Value,
+};
+use tokio::sync::oneshot;
+use tokio::time::timeout;
+
+use crate::errors::{HostError, kind_named};
+use crate::outbox::{Message, Question, SharedOutbox};
+
+/// A client that is not done by then is given up on, and the request counts as failed. The AWS SDK for JavaScript has
+/// no limit of its own unless it is told.
+const LIMIT: Duration = Duration::from_secs(10);
+
+/// The questions that are under way.
+#[derive(Clone)]
+pub(crate) struct Client {
+    outbox: SharedOutbox,
+    waiting: Arc<Mutex<Waiting>>,
+}
+
+#[derive(Default)]
+struct Waiting {
+    last: u32,
+    answers: HashMap<u32, oneshot::Sender<Result<Reply, Error>>>,
+}
+
+/// What the client answered.
+pub(crate) enum Reply {
+    Value(Fetched),
+    Description(Description),
+}
+
+impl Client {
+    pub(crate) fn new(outbox: SharedOutbox) -> Self {
+        Self { outbox, waiting: Arc::default() }
+    }
+
+    /// An answer has come. One to a question that was given up on is dropped.
+    pub(crate) fn answer(&self, number: u32, answer: Result<Reply, Error>) {
+        if let Some(sender) = self.lock().answers.remove(&number) {
+            let _nobody_waits = sender.send(answer);
+        }
+    }
+
+    async fn ask(&self, secret_id: &str, selector: Option<Selector<'_>>) -> Result<Reply, Error> {
+        let (sender, receiver) = oneshot::channel();
+        let number = {
+            let mut waiting = self.lock();
+            waiting.last = waiting.last.wrapping_add(1);
+            let number = waiting.last;
+            waiting.answers.insert(number, sender);
+            number
+        };
+        let _forget = Forget { client: self, number };
+        let (secret_id, selector) = (secret_id.to_owned(), selector.map(OwnedSelector::from));
+        self.outbox.send(Message::Ask(Question { number, secret_id, selector }));
+        match timeout(LIMIT, receiver).await {
+            Ok(Ok(answer)) => answer,
+            Ok(Err(_)) => {
+                Err(Error::new(ErrorKind::Closed, "the thread that the client belongs to has ended"))
+            }
+            Err(_) => {
+                let text = format!("the client did not answer within {} s", LIMIT.as_secs());
+                Err(Error::new(ErrorKind::Timeout, text))
+            }
+        }
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, Waiting> {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Drops what waits for an answer when nobody does any more.
+struct Forget<'a> {
+    client: &'a Client,
+    number: u32,
+}
+
+impl Drop for Forget<'_> {
+    fn drop(&mut self) {
+        self.client.lock().answers.remove(&self.number);
+    }
+}
+
+impl SecretSource for Client {
+    fn describe<'a>(&'a self, id: &'a str) -> BoxFuture<'a, Result<Description, Error>> {
+        Box::pin(async move {
+            match self.ask(id, None).await? {
+                Reply::Description(description) => Ok(description),
+                Reply::Value(_) => Err(odd()),
+            }
+        })
+    }
+
+    fn fetch<'a>(&'a self, id: &'a str, selector: Selector<'a>) -> BoxFuture<'a, Result<Fetched, Error>> {
+        Box::pin(async move {
+            match self.ask(id, Some(selector)).await? {
+                Reply::Value(fetched) => Ok(fetched),
+                Reply::Description(_) => Err(odd()),
+            }
+        })
+    }
+}
+
+fn odd() -> Error {
+    Error::new(ErrorKind::InvalidResponse, "the client answered another question")
+}
+
+impl fmt::Debug for Client {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Client").finish_non_exhaustive()
+    }
+}
+
+/// What a client's `GetSecretValue` answered.
+#[napi(object, object_to_js = false)]
+pub struct ClientValue {
+    pub arn: Option<String>,
+    pub name: Option<String>,
+    pub version_id: Option<String>,
+    pub version_stages: Vec<String>,
+    pub created_ms: Option<f64>,
+    pub string: Option<String>,
+    pub binary: Option<Buffer>,
+}
+
+impl From<ClientValue> for Fetched {
+    fn from(value: ClientValue) -> Self {
+        let mut fetched = Self::default();
+        fetched.arn = value.arn;
+        fetched.name = value.name;
+        fetched.version_id = value.version_id;
+        fetched.version_stages = value.version_stages;
+        if let Some(created) = value.created_ms {
+            fetched.created_at_epoch(created / 1000.0);
+        }
+        fetched.value = match (value.string, value.binary) {
+            (Some(string), _) => Value::String(string.into()),
+            (None, Some(binary)) => Value::Binary(binary.to_vec().into()),
+            (None, None) => Value::Absent,
+        };
+        fetched
+    }
+}
+
+/// What a client's `DescribeSecret` answered.
+#[napi(object, object_to_js = false)]
+pub struct ClientDescription {
+    pub arn: Option<String>,
+    pub version_ids: Vec<String>,
+    /// The labels of each, in the same order.
+    pub version_stages: Vec<Vec<String>>,
+}
+
+impl From<ClientDescription> for Description {
+    fn from(described: ClientDescription) -> Self {
+        let mut description = Self::default();
+        description.arn = described.arn;
+        description.versions = described.version_ids.into_iter().zip(described.version_stages).collect();
+        description
+    }
+}
+
+/// How a client failed.
+#[napi(object, object_to_js = false)]
+pub struct ClientFailure {
+    /// `GetSecretValue` or `DescribeSecret`.
+    pub operation: String,
+    /// The service's error code, if it was the service that answered.
+    pub code: Option<String>,
+    /// The core's kind, if the failure has one of its own.
+    pub kind: Option<String>,
+    pub message: String,
+    pub http_status: Option<u16>,
+    pub request_id: Option<String>,
+    /// The number under which the package keeps the error itself.
+    pub host_error: Option<u32>,
+}
+
+impl From<ClientFailure> for Error {
+    fn from(failure: ClientFailure) -> Self {
+        let ClientFailure { operation, code, kind, message, http_status, request_id, host_error } = failure;
+        let of_service = |code: &str| ErrorKind::from_service(code, &message, http_status);
+        let kind = kind.as_deref().map(kind_named).or(code.as_deref().map(of_service));
+        let mut error = Self::new(kind.unwrap_or(ErrorKind::Source), message.as_str());
+        if let Some(code) = code {
+            let operation = if operation == "DescribeSecret" { "DescribeSecret" } else { "GetSecretValue" };
+            let mut fault = ServiceFault::new(operation, code, message);
+            if let Some(status) = http_status {
+                fault = fault.with_response(status, request_id);
+            }
+            error = error.with_fault(fault);
+        }
+        match host_error {
+            Some(number) => error.with_host(Box::new(HostError(number))),
+            None => error,
+        }
+    }
+}

@@ -1,0 +1,29 @@
+//! The extension module behind the npm package `secretcache`: conversion and calls, no logic.
+//!
+//! Everything here is private to the package, whose TypeScript gives it its public face. JavaScript values belong to
+//! one environment (the main thread or a worker) and never go into the core.
+
+mod cache;
+mod client;
+mod errors;
+mod events;
+mod outbox;
+mod plan;
+mod registry;
+mod settings;
+mod stats;
+mod value;
+
+use napi_derive::napi;
+
+/// The names of the core's error kinds, which the package's table of codes must cover.
+#[napi]
+pub fn error_kinds() -> Vec<String> {
+    secretcache::ErrorKind::ALL.iter().map(|kind| kind.name().to_owned()).collect()
+}
+
+/// The version of this module, which must be that of the package.
+#[napi]
+pub fn version() -> String {
+    env!("CARGO_PKG_VERSION").to_owned()
+}

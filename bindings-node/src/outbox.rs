@@ -1,0 +1,141 @@
+//! The way from the core's threads to the JavaScript of one environment.
+
+use std::sync::Arc;
+
+use napi::Status;
+use napi::bindgen_prelude::{FnArgs, Function};
+use napi::threadsafe_function::{ThreadsafeFunction, ThreadsafeFunctionCallMode};
+use napi_derive::napi;
+use secretcache::{Error, Event, OwnedSelector, Secret};
+
+use crate::cache::Changes;
+use crate::errors::Failure;
+use crate::events::Told;
+use crate::value::Version;
+
+/// Calls one function of one environment, from any thread. It does not keep the process alive: whoever waits for an
+/// answer sees to that on the JavaScript side.
+pub(crate) struct Outbox(ThreadsafeFunction<Message, (), FnArgs<(Delivery,)>, Status, false, true>);
+
+pub(crate) type Receiver<'env> = Function<'env, FnArgs<(Delivery,)>, ()>;
+
+/// What is sent.
+pub(crate) enum Message {
+    /// A read or a forced refresh has ended.
+    Version(u32, Result<Secret, Error>),
+    /// A prefetch has ended.
+    Prefetched(u32, Result<Vec<(String, Error)>, Error>),
+    /// Something worth knowing happened; whether it is worth a warning.
+    Event(Event, bool),
+    /// The program's client is to be asked.
+    Ask(Question),
+}
+
+/// What the program's client is to be asked; with a selector for the value, without for the description.
+pub(crate) struct Question {
+    pub(crate) number: u32,
+    pub(crate) secret_id: String,
+    pub(crate) selector: Option<OwnedSelector>,
+}
+
+impl Outbox {
+    pub(crate) fn new(receiver: &Receiver<'_>, changes: Changes) -> napi::Result<Self> {
+        let function = receiver
+            .build_threadsafe_function::<Message>()
+            .weak::<true>()
+            .callee_handled::<false>()
+            .build_callback(move |context| Ok(FnArgs::from((Delivery::new(context.value, &changes),))))?;
+        Ok(Self(function))
+    }
+
+    /// After the environment has ended, messages go nowhere.
+    pub(crate) fn send(&self, message: Message) {
+        self.0.call(message, ThreadsafeFunctionCallMode::NonBlocking);
+    }
+}
+
+/// What the package's function is called with: one of these.
+#[napi(object, object_from_js = false)]
+#[derive(Default)]
+pub struct Delivery {
+    /// The number that the package gave to what has ended.
+    pub number: u32,
+    /// The version that was waited for.
+    pub version: Option<Version>,
+    /// Why it could not be had.
+    pub failure: Option<Failure>,
+    /// The secrets that could not be prefetched.
+    pub unfetched: Option<Vec<Unfetched>>,
+    /// Something worth knowing.
+    pub event: Option<Told>,
+    /// A question for the program's client.
+    pub ask: Option<Ask>,
+}
+
+/// A secret that could not be prefetched, and why.
+#[napi(object, object_from_js = false)]
+pub struct Unfetched {
+    pub secret_id: String,
+    pub failure: Failure,
+}
+
+/// A call that the program's client is to make.
+#[napi(object, object_from_js = false)]
+pub struct Ask {
+    /// `GetSecretValue` or `DescribeSecret`.
+    pub operation: String,
+    pub secret_id: String,
+    pub version_stage: Option<String>,
+    pub version_id: Option<String>,
+}
+
+impl Delivery {
+    fn new(message: Message, changes: &Changes) -> Self {
+        let mut delivery = Self::default();
+        match message {
+            Message::Version(number, result) => {
+                delivery.number = number;
+                match result {
+                    Ok(secret) => delivery.version = Some(Version::new(secret, changes.count())),
+                    Err(error) => delivery.failure = Some(Failure::from(&error)),
+                }
+            }
+            Message::Prefetched(number, result) => {
+                delivery.number = number;
+                match result {
+                    Ok(unfetched) => {
+                        delivery.unfetched = Some(unfetched.into_iter().map(Into::into).collect())
+                    }
+                    Err(error) => delivery.failure = Some(Failure::from(&error)),
+                }
+            }
+            Message::Event(event, loud) => delivery.event = Some(Told::new(&event, loud)),
+            Message::Ask(question) => {
+                delivery.number = question.number;
+                delivery.ask = Some(question.into());
+            }
+        }
+        delivery
+    }
+}
+
+impl From<(String, Error)> for Unfetched {
+    fn from((secret_id, error): (String, Error)) -> Self {
+        Self { secret_id, failure: Failure::from(&error) }
+    }
+}
+
+impl From<Question> for Ask {
+    fn from(question: Question) -> Self {
+        let selector = question.selector.as_ref().map(OwnedSelector::as_ref);
+        Self {
+            operation: if selector.is_some() { "GetSecretValue" } else { "DescribeSecret" }.to_owned(),
+            version_stage: selector.and_then(|selector| selector.as_stage().map(str::to_owned)),
+            version_id: selector.and_then(|selector| selector.as_version_id().map(str::to_owned)),
+            secret_id: question.secret_id,
+        }
+    }
+}
+
+/// Shared by all who send.
+pub(crate) type SharedOutbox = Arc<Outbox>;

@@ -1,0 +1,133 @@
+//! The plan of a connection, for the package's driver.
+
+use napi_derive::napi;
+use secretcache::{Error, Next, Secret, SystemClock};
+
+use crate::errors::{Failure, kind_named};
+use crate::settings::milliseconds;
+use crate::value::Version;
+
+/// One attempt to connect with a credential that may be rotating.
+#[napi]
+pub struct NativePlan {
+    plan: secretcache::Plan,
+    /// What is being tried.
+    trying: Option<(Secret, &'static str)>,
+}
+
+/// What to do next.
+#[napi(object, object_from_js = false)]
+pub struct Step {
+    #[napi(ts_type = "'try' | 'read' | 'refresh' | 'wait' | 'stop'")]
+    pub what: String,
+    /// The staging label to try, read or refresh.
+    pub stage: Option<String>,
+    /// The version to log in with.
+    pub version: Option<Version>,
+    /// How long to wait.
+    pub wait_ms: Option<f64>,
+}
+
+/// A version that was refused.
+#[napi(object, object_from_js = false)]
+pub struct Tried {
+    pub version_stage: String,
+    pub version_id: String,
+    /// How often.
+    pub times: u32,
+    /// The same for people.
+    pub text: String,
+}
+
+impl NativePlan {
+    pub(crate) fn new(plan: secretcache::Plan) -> Self {
+        Self { plan, trying: None }
+    }
+}
+
+/// The staging labels of a plan, from their names.
+pub(crate) fn stages(names: &[String]) -> Result<Vec<&'static str>, Error> {
+    names.iter().map(|name| stage(name)).collect()
+}
+
+fn stage(name: &str) -> Result<&'static str, Error> {
+    let known = secretcache::Plan::ALL_STAGES;
+    known.into_iter().find(|stage| *stage == name).ok_or_else(|| {
+        let text = format!("stages must be among {}; {name:?} is not", known.join(", "));
+        Error::new(secretcache::ErrorKind::InvalidArgument, text)
+    })
+}
+
+#[napi]
+impl NativePlan {
+    /// What to do next.
+    #[napi(catch_unwind)]
+    pub fn next(&mut self) -> Step {
+        let next = self.plan.next(SystemClock::now());
+        let step = |what: &str, stage: Option<&str>| Step {
+            what: what.to_owned(),
+            stage: stage.map(str::to_owned),
+            version: None,
+            wait_ms: None,
+        };
+        match next {
+            Next::Try(secret, stage) => {
+                self.trying = Some((secret.clone(), stage));
+                // Tried once and not kept, whatever changes meanwhile.
+                Step { version: Some(Version::new(secret, 0)), ..step("try", Some(stage)) }
+            }
+            Next::Read(stage) => step("read", Some(stage)),
+            Next::Refresh(stage) => step("refresh", Some(stage)),
+            Next::Wait(span) => Step { wait_ms: Some(milliseconds(span)), ..step("wait", None) },
+            Next::Stop => step("stop", None),
+        }
+    }
+
+    /// How long the plan may still take.
+    #[napi(catch_unwind)]
+    pub fn remaining_ms(&self) -> f64 {
+        milliseconds(self.plan.remaining(SystemClock::now()))
+    }
+
+    /// A staging label has been read or fetched, or why it could not be: the kind and the text of the failure.
+    #[napi(catch_unwind)]
+    pub fn read(&mut self, version_stage: String, kind: Option<String>, message: Option<String>) {
+        let Ok(stage) = stage(&version_stage) else { return };
+        let error = kind.map(|kind| Error::new(kind_named(&kind), message.unwrap_or_default()));
+        self.plan.read(stage, error, SystemClock::now());
+    }
+
+    /// The resource took the version that was tried.
+    #[napi(catch_unwind)]
+    pub fn accepted(&mut self) {
+        if let Some((secret, _)) = self.trying.take() {
+            self.plan.accepted(&secret);
+        }
+    }
+
+    /// The resource refused the version that was tried.
+    #[napi(catch_unwind)]
+    pub fn rejected(&mut self) {
+        if let Some((secret, stage)) = self.trying.take() {
+            self.plan.rejected(&secret, stage, SystemClock::now());
+        }
+    }
+
+    /// The versions refused so far.
+    #[napi]
+    pub fn tried(&self) -> Vec<Tried> {
+        let tried = |tried: &secretcache::Tried| Tried {
+            version_stage: tried.version_stage.to_owned(),
+            version_id: tried.version_id.clone(),
+            times: tried.times,
+            text: tried.to_string(),
+        };
+        self.plan.tried().iter().map(tried).collect()
+    }
+
+    /// Why no version could be read, if that is how it ended.
+    #[napi]
+    pub fn last_error(&self) -> Option<Failure> {
+        self.plan.last_error().map(Failure::from)
+    }
+}

@@ -1,0 +1,100 @@
+/** A client of the program's own: the AWS SDK's, mocked and real, and plain doubles. */
+
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+
+import {
+  DescribeSecretCommand,
+  GetSecretValueCommand,
+  ResourceNotFoundException,
+  SecretsManagerClient,
+} from '@aws-sdk/client-secrets-manager';
+import { mockClient } from 'aws-sdk-client-mock';
+import { SecretCache } from 'secretcache';
+
+import { Endpoint, eventually } from './support.mjs';
+
+/** A cache around a client, closed when the test ends. */
+function cacheOf(t, client, options = {}) {
+  const cache = new SecretCache({ client, logger: null, ...options });
+  t.after(() => cache.close());
+  return cache;
+}
+
+describe('client', () => {
+  it('may be aws-sdk-client-mock’s', async (t) => {
+    const mock = mockClient(SecretsManagerClient);
+    t.after(() => mock.restore());
+    mock.on(GetSecretValueCommand, { SecretId: 'db' }).resolves({ SecretString: 'mocked', VersionId: 'v1' });
+    const cache = cacheOf(t, new SecretsManagerClient({ region: 'us-east-1' }));
+    assert.equal(await cache.getSecretString('db'), 'mocked');
+    assert.equal(await cache.getSecretString('db'), 'mocked');
+    assert.equal(mock.commandCalls(GetSecretValueCommand).length, 1);
+    assert.deepEqual(mock.commandCalls(GetSecretValueCommand)[0].args[0].input, { SecretId: 'db', VersionStage: 'AWSCURRENT' });
+  });
+
+  it('may know nothing but GetSecretValue, and refreshes all the same', async (t) => {
+    const mock = mockClient(SecretsManagerClient);
+    t.after(() => mock.restore());
+    mock.on(GetSecretValueCommand).resolvesOnce({ SecretString: 'one', VersionId: 'v1' }).resolves({ SecretString: 'two', VersionId: 'v2' });
+    const cache = cacheOf(t, new SecretsManagerClient({ region: 'us-east-1' }), { refreshIntervalMs: 100 });
+    assert.equal(await cache.getSecretString('db'), 'one');
+    await eventually(async () => (await cache.getSecretString('db')) === 'two');
+    await eventually(async () => (await cache.getSecretString('db')) && mock.commandCalls(GetSecretValueCommand).length > 3);
+    assert.equal(mock.commandCalls(DescribeSecretCommand).length, 1, 'asked once, then left alone');
+  });
+
+  it('fails with what the client threw as the cause', async (t) => {
+    const mock = mockClient(SecretsManagerClient);
+    t.after(() => mock.restore());
+    const thrown = new ResourceNotFoundException({ message: 'none', $metadata: { httpStatusCode: 400, requestId: 'r-1' } });
+    mock.on(GetSecretValueCommand).rejects(thrown);
+    const cache = cacheOf(t, new SecretsManagerClient({ region: 'us-east-1' }));
+    const error = await cache.getSecretString('db').catch((error) => error);
+    assert.equal(error.code, 'SECRET_NOT_FOUND');
+    assert.equal(error.cause, thrown);
+    assert.deepEqual(error.$metadata, { httpStatusCode: 400, requestId: 'r-1' });
+  });
+
+  it('may throw whatever it likes', async (t) => {
+    for (const thrown of [new TypeError('odd'), 'a string', undefined, null]) {
+      const cache = cacheOf(t, { send: () => { throw thrown; } });
+      const error = await cache.getSecretString('db').catch((error) => error);
+      assert.equal(error.code, 'SOURCE');
+      assert.equal(error.cause, thrown);
+    }
+    for (const answer of [undefined, null, 7]) {
+      const cache = cacheOf(t, { send: async () => answer });
+      await assert.rejects(cache.getSecretString('db'), { code: 'INVALID_RESPONSE' });
+    }
+    const cache = cacheOf(t, { send: async () => ({ VersionId: 'v1' }) });
+    await assert.rejects(cache.getSecretString('db'), { code: 'WRONG_TYPE' });
+  });
+
+  it('is called on its own thread, and once for many readers', async (t) => {
+    let calls = 0;
+    const send = async () => {
+      calls += 1;
+      await new Promise((resolve) => setImmediate(resolve));
+      return { SecretBinary: new Uint8Array([1, 2]), VersionId: 'v1' };
+    };
+    const cache = cacheOf(t, { send });
+    const all = await Promise.all(Array.from({ length: 1000 }, () => cache.getSecretBinary('db')));
+    assert.deepEqual([...all[999]], [1, 2]);
+    assert.equal(calls, 1);
+  });
+
+  it('may be the real one', async (t) => {
+    const endpoint = await Endpoint.start(t);
+    await endpoint.create('db', 'one');
+    const client = new SecretsManagerClient(endpoint.options);
+    t.after(() => client.destroy());
+    const cache = cacheOf(t, client, { refreshIntervalMs: 300 });
+    assert.equal(await cache.getSecretString('db'), 'one');
+    await endpoint.put('db', 'two');
+    await eventually(async () => (await cache.getSecretString('db')) === 'two');
+    const failed = await cache.prefetch(['db', 'missing']);
+    assert.deepEqual([...failed.keys()], ['missing']);
+    await assert.rejects(cache.getSecretString('missing'), { code: 'SECRET_NOT_FOUND', serviceCode: 'ResourceNotFoundException' });
+  });
+});

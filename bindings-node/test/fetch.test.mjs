@@ -1,0 +1,80 @@
+/** `fetch` with an API key that rotates, against a real server. */
+
+import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import { createServer } from 'node:http';
+import { describe, it } from 'node:test';
+
+import { SecretCache } from 'secretcache';
+import { createFetch } from 'secretcache/fetch';
+
+import { Endpoint } from './support.mjs';
+
+/** A service that knows one key, and says what it was sent. */
+async function service(t) {
+  const state = { key: 'first', refused: 0 };
+  const server = createServer(async (request, response) => {
+    let body = '';
+    for await (const chunk of request) body += chunk;
+    const known = request.headers.authorization === `Bearer ${state.key}`;
+    if (!known) state.refused += 1;
+    response.writeHead(known ? 200 : 401).end(known ? `${request.method} ${body}` : 'who are you?');
+  }).listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  t.after(() => server.close());
+  return Object.assign(state, { url: `http://127.0.0.1:${server.address().port}/` });
+}
+
+describe('createFetch', () => {
+  const world = async (t) => {
+    const endpoint = await Endpoint.start(t);
+    await endpoint.create('key', JSON.stringify({ apiKey: 'first' }));
+    const cache = new SecretCache(endpoint.options);
+    t.after(() => cache.close());
+    const send = createFetch(cache, 'key', (headers, secret) => headers.set('authorization', `Bearer ${secret.get('apiKey')}`), {
+      timeoutMs: 1000,
+    });
+    return { endpoint, cache, send, server: await service(t) };
+  };
+
+  it('sends again with the key that works, body included', async (t) => {
+    const { endpoint, send, server } = await world(t);
+    assert.equal(await (await send(server.url)).text(), 'GET ');
+    await endpoint.put('key', JSON.stringify({ apiKey: 'second' }));
+    server.key = 'second';
+    const response = await send(server.url, { method: 'POST', body: 'charge' });
+    assert.equal(await response.text(), 'POST charge');
+    assert.equal(server.refused, 1);
+    await send(server.url);
+    assert.equal(server.refused, 1, 'the refusal is remembered');
+  });
+
+  it('uses the pending key while a rotation is between its steps', async (t) => {
+    const { endpoint, send, server } = await world(t);
+    await send(server.url);
+    await endpoint.put('key', JSON.stringify({ apiKey: 'pending' }), ['AWSPENDING']);
+    server.key = 'pending';
+    assert.equal((await send(server.url)).status, 200);
+  });
+
+  it('gives the service’s answer when no key is taken', async (t) => {
+    const { send, server } = await world(t);
+    server.key = 'nobody’s';
+    const response = await send(server.url);
+    assert.equal(response.status, 401);
+    assert.equal(await response.text(), 'who are you?');
+  });
+
+  it('passes failures of the network through', async (t) => {
+    const { send } = await world(t);
+    await assert.rejects(send('http://127.0.0.1:1/'), { name: 'TypeError', message: 'fetch failed' });
+    await assert.rejects(send('http://127.0.0.1:1/', { signal: AbortSignal.abort() }), { name: 'AbortError' });
+  });
+
+  it('takes a secret that is the key itself', async (t) => {
+    const { endpoint, cache, server } = await world(t);
+    await endpoint.create('plain', 'first');
+    const send = createFetch(cache, 'plain', (headers, secret) => headers.set('authorization', `Bearer ${secret.secretString}`));
+    assert.equal((await send(server.url)).status, 200);
+  });
+});

@@ -1,0 +1,266 @@
+/** Processes, threads, bundles: what a cache does to the program around it. */
+
+import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+import { after, before, describe, it } from 'node:test';
+import { Worker } from 'node:worker_threads';
+
+import { buildSync } from 'esbuild';
+
+import { Endpoint, PACKAGE, require, run } from './support.mjs';
+
+describe('a process', () => {
+  let endpoint;
+  before(async () => {
+    endpoint = await Endpoint.start();
+    for (const id of ['db', 'slow', 'moving']) await endpoint.create(id, 'one');
+  });
+  after(() => endpoint.close());
+
+  const script = (text) => run(['--unhandled-rejections=strict', '-e', `const { SecretCache } = require('secretcache');\n${text}`], { env: endpoint.environment });
+
+  it('ends at once with a warm cache and a refresh under way', async () => {
+    await endpoint.fault({ operations: ['DescribeSecret'], secret_id: 'slow', effect: 'hang' });
+    const { status, stdout, stderr } = await script(`
+      require('${join(PACKAGE, 'lib/settings.js')}').limits.shortestIntervalMs = 0;
+      const cache = new SecretCache({ refreshIntervalMs: 50, logger: null });
+      const watch = cache.watch('slow');
+      cache.getSecretString('slow').then(async () => {
+        // The refresh is asked for in the background and never answered.
+        const calls = async () => (await (await fetch('${endpoint.url}/_control/calls')).json()).DescribeSecret;
+        await new Promise((resolve) => setTimeout(resolve, 300));
+        globalThis.finished = performance.now();
+        process.on('exit', () => console.log(performance.now() - finished));
+      });
+    `);
+    await endpoint.mend();
+    assert.deepEqual([status, stderr], [0, '']);
+    assert.ok(Number(stdout) < 1000, `it took ${stdout} ms`);
+  });
+
+  it('waits for a read that it awaits, although nothing else keeps it', async () => {
+    await endpoint.fault({ operations: ['GetSecretValue'], secret_id: 'db', times: 1, delay_ms: 400 });
+    const { status, stdout } = await script(`new SecretCache().getSecretString('db').then(console.log)`);
+    assert.deepEqual([status, stdout], [0, 'one\n']);
+  });
+
+  it('may end in the middle of anything', async () => {
+    for (const ending of ['process.exit(3)', 'setTimeout(() => process.exit(3), 5)', 'setImmediate(() => process.exit(3))']) {
+      const { status, stderr } = await script(`
+        const cache = new SecretCache();
+        for (let n = 0; n < 50; n += 1) cache.getSecretString('db').catch(() => {});
+        cache.prefetch(['db', 'slow']).catch(() => {});
+        ${ending}`);
+      assert.deepEqual([status, stderr], [3, '']);
+    }
+  });
+
+  it('gets no unhandled rejection from a cache that nobody listens to', async () => {
+    const { status, stdout, stderr } = await script(`
+      require('${join(PACKAGE, 'lib/settings.js')}').limits.shortestIntervalMs = 0;
+      const cache = new SecretCache({ refreshIntervalMs: 20, logger: null, client: { send: async () => { throw new Error('no'); } } });
+      const refused = new SecretCache({ endpoint: 'http://127.0.0.1:1', refreshIntervalMs: 20, timeoutMs: 3000, logger: null });
+      (async () => {
+        const controller = new AbortController();
+        const reads = [cache.getSecretString('a'), refused.getSecretString('b'), refused.getSecretString('c', { signal: controller.signal })];
+        controller.abort();
+        const ends = await Promise.allSettled(reads);
+        await new Promise((resolve) => setTimeout(resolve, 200));
+        console.log(ends.map((end) => end.reason.code).join());
+      })();`);
+    assert.deepEqual([status, stderr], [0, '']);
+    assert.equal(stdout, 'SOURCE,CONNECTION,20\n');
+  });
+
+  it('warns once through Node’s own warnings, or through a logger', async () => {
+    const read = `.getSecretString('missing').catch(() => {})`;
+    const plain = await script(`const c = new SecretCache(); c${read}.then(() => c${read})`);
+    assert.equal(plain.stderr.match(/SecretCacheWarning: secret "missing" could not be fetched/g).length, 1);
+    const logged = await script(`const c = new SecretCache({ logger: { warn: (text) => console.log(text) } }); c${read}`);
+    assert.equal(logged.stderr, '');
+    assert.match(logged.stdout, /^secretcache: secret "missing" could not be fetched: /);
+  });
+
+  it('serves nothing old as fresh after it stood still past the interval', async (t) => {
+    const child = spawn(
+      process.execPath,
+      ['-e', `
+        const { SecretCache } = require('secretcache');
+        require('${join(PACKAGE, 'lib/settings.js')}').limits.shortestIntervalMs = 0;
+        const cache = new SecretCache({ refreshIntervalMs: 1500, logger: null });
+        const lines = require('node:readline').createInterface({ input: process.stdin });
+        lines.on('line', async () => console.log(await cache.getSecretString('moving')));
+      `],
+      { cwd: PACKAGE, env: { ...process.env, ...endpoint.environment }, stdio: ['pipe', 'pipe', 'inherit'] },
+    );
+    t.after(() => child.kill('SIGKILL'));
+    const lines = createInterface({ input: child.stdout });
+    const read = async () => {
+      child.stdin.write('\n');
+      return (await once(lines, 'line'))[0];
+    };
+    assert.equal(await read(), 'one');
+    assert.equal(await read(), 'one');
+    child.kill('SIGSTOP');
+    await endpoint.put('moving', 'two');
+    // Its interval and the time beyond in which it may refresh beside its readers must pass while it stands still.
+    await new Promise((resolve) => setTimeout(resolve, 2500));
+    child.kill('SIGCONT');
+    assert.equal(await read(), 'two');
+  });
+
+  it('may be a cluster of forks', async () => {
+    const folder = mkdtempSync(join(tmpdir(), 'secretcache-'));
+    const file = join(folder, 'cluster.cjs');
+    writeFileSync(file, `
+      const cluster = require('node:cluster');
+      const { SecretCache } = require('${PACKAGE}');
+      const cache = new SecretCache();
+      cache.getSecretString('db').then((value) => {
+        if (cluster.isPrimary) {
+          let [ended, good] = [0, 0];
+          for (let n = 0; n < 3; n += 1) cluster.fork();
+          cluster.on('message', (_, message) => (good += message === value));
+          cluster.on('exit', (_, status) => { if ((ended += 1) === 3) console.log(good, status); });
+        } else process.send(value, () => process.disconnect());
+      });`);
+    const { stdout, stderr, status } = await run([file], { env: endpoint.environment });
+    rmSync(folder, { recursive: true });
+    assert.deepEqual([status, stderr, stdout], [0, '', '3 0\n']);
+  });
+
+  it('may be a bundle of esbuild’s', async () => {
+    const folder = mkdtempSync(join(tmpdir(), 'secretcache-'));
+    const source = join(PACKAGE, 'test', 'handler.fixture.mjs');
+    for (const external of [[], ['secretcache']]) {
+      const outfile = join(folder, `handler-${external.length}.cjs`);
+      buildSync({ entryPoints: [source], bundle: true, platform: 'node', outfile, external, loader: { '.node': 'copy' }, logLevel: 'error' });
+      const options = { env: { ...endpoint.environment, NODE_PATH: join(PACKAGE, 'node_modules') }, cwd: PACKAGE };
+      if (external.length > 0) {
+        // A bundle that keeps the package apart is shipped with node_modules beside it.
+        const { cpSync, mkdirSync } = require('node:fs');
+        const home = join(folder, 'node_modules', 'secretcache');
+        mkdirSync(home, { recursive: true });
+        for (const part of ['lib', 'index.mjs', 'package.json', 'secretcache.linux-x64-gnu.node']) {
+          if (existsSync(join(PACKAGE, part))) cpSync(join(PACKAGE, part), join(home, part), { recursive: true });
+        }
+      }
+      const { stdout, stderr, status } = await run(['-e', `require('${outfile}').handler().then(console.log)`], options);
+      assert.deepEqual([status, stderr, stdout], [0, '', 'one\n']);
+    }
+    rmSync(folder, { recursive: true });
+  });
+
+  it('on a platform without a build says what to do', () => {
+    const { load } = require('../lib/native.js');
+    assert.throws(() => load('aix', 'ppc64'), { code: 'SECRETCACHE_NO_BUILD', message: /no build for aix-ppc64; there are builds for linux-x64, .*Rust/s });
+    assert.throws(() => load('win32', 'x64'), { code: 'SECRETCACHE_NO_BUILD', message: /could not be loaded:\n- Cannot find module .*--omit=optional/s });
+  });
+
+  it('finds a build for each platform that the package names', () => {
+    const { napi, version } = JSON.parse(readFileSync(join(PACKAGE, 'package.json'), 'utf8'));
+    const loader = readFileSync(join(PACKAGE, 'ts', 'native.ts'), 'utf8');
+    const names = { 'x86_64-unknown-linux-gnu': 'linux-x64-gnu', 'aarch64-unknown-linux-gnu': 'linux-arm64-gnu', 'x86_64-unknown-linux-musl': 'linux-x64-musl', 'aarch64-unknown-linux-musl': 'linux-arm64-musl', 'x86_64-apple-darwin': 'darwin-x64', 'aarch64-apple-darwin': 'darwin-arm64', 'x86_64-pc-windows-msvc': 'win32-x64-msvc' };
+    assert.deepEqual(Object.keys(names), napi.targets);
+    for (const name of Object.values(names)) {
+      assert.ok(loader.includes(`require('../secretcache.${name}.node')`), name);
+      assert.ok(loader.includes(`require('secretcache-${name}')`), name);
+    }
+    assert.equal(require('../lib/native.js').native.version(), version);
+  });
+});
+
+describe('worker threads', () => {
+  let endpoint;
+  before(async () => {
+    endpoint = await Endpoint.start();
+    await endpoint.create('db', 'one');
+  });
+  after(() => endpoint.close());
+
+  const worker = (text, data) => new Worker(`
+    const { parentPort, workerData } = require('node:worker_threads');
+    const { SecretCache } = require(${JSON.stringify(PACKAGE)});
+    ${text}`, { eval: true, workerData: data });
+
+  it('share one cache, and each hears of a new version', async () => {
+    const { SecretCache } = require('secretcache');
+    const cache = new SecretCache(endpoint.options);
+    assert.equal(await cache.getSecretString('db'), 'one');
+    const { logger, ...options } = endpoint.options;
+    const others = Array.from({ length: 3 }, () => worker(`
+      const cache = new SecretCache(workerData);
+      cache.on('newVersion', async () => { parentPort.postMessage(await cache.getSecretString('db')); await cache.close(); });
+      cache.getSecretString('db').then((value) => parentPort.postMessage([value, cache.stats().apiCalls]));
+      parentPort.on('message', () => process.exit());`, options));
+    for (const [[value, calls]] of await Promise.all(others.map((each) => once(each, 'message')))) {
+      assert.equal(value, 'one');
+      assert.deepEqual(calls, { GetSecretValue: 1 });
+    }
+    const heard = Promise.all(others.map((each) => once(each, 'message')));
+    await endpoint.put('db', 'two');
+    await cache.refreshSecretNow('db');
+    assert.deepEqual(await heard, [['two'], ['two'], ['two']]);
+    assert.equal(await cache.getSecretString('db'), 'two', 'the others closed theirs, not this one');
+    await Promise.all(others.map((each) => each.terminate()));
+    await cache.close();
+  });
+
+  it('can be made and ended a hundred times, in the middle of reads', async () => {
+    const { logger, ...options } = endpoint.options;
+    for (let turn = 0; turn < 100; turn += 1) {
+      const each = worker(`
+        const cache = new SecretCache({ ...workerData, maxSize: 1 + ${turn} % 7 });
+        (async () => {
+          for (;;) {
+            await cache.getSecretString('db');
+            await new Promise((resolve) => setImmediate(resolve));
+          }
+        })();
+        cache.prefetch(['db', 'x', 'y', 'z']).catch(() => {});
+        cache.refreshSecretNow('db').then(() => parentPort.postMessage('ready'));`, options);
+      if (turn % 2 === 0) await once(each, 'message');
+      await each.terminate();
+    }
+  });
+
+  it('never serve a version from before the one they were told of, under load', async () => {
+    const { SecretCache } = require('secretcache');
+    const cache = new SecretCache({ ...endpoint.options, refreshIntervalMs: 40 });
+    let told = 0;
+    await endpoint.create('counter', '0');
+    cache.on('newVersion', ({ newVersionId }) => (told = Math.max(told, Number(numbers.get(newVersionId)))));
+    const numbers = new Map();
+    let written = 0;
+    const { randomUUID } = await import('node:crypto');
+    const write = async () => {
+      while (written < 60) {
+        const token = randomUUID();
+        numbers.set(token, (written += 1));
+        await endpoint.call('PutSecretValue', { SecretId: 'counter', SecretString: String(written), ClientRequestToken: token });
+        if (written % 3 === 0) await cache.refreshSecretNow('counter');
+      }
+    };
+    const done = write();
+    let reads = 0;
+    while (told < 60) {
+      for (let burst = 0; burst < 500; burst += 1) {
+        const before = told;
+        const [value, peeked] = [await cache.getSecretString('counter'), cache.peek('counter')];
+        reads += 1;
+        assert.ok(Number(value) >= before, `read ${value} after being told of ${before}`);
+        assert.ok(Number(peeked) >= before, `peeked ${peeked} after being told of ${before}`);
+      }
+      await new Promise((resolve) => setImmediate(resolve));
+    }
+    await done;
+    assert.ok(reads > 1000);
+    await cache.close();
+  });
+});
+

@@ -1,0 +1,150 @@
+/** What tests share: an endpoint, secrets, and ways to wait for what happens. */
+
+import { spawn } from 'node:child_process';
+import { randomUUID } from 'node:crypto';
+import { once } from 'node:events';
+import { createRequire } from 'node:module';
+import { dirname, join } from 'node:path';
+import { createInterface } from 'node:readline';
+import { fileURLToPath } from 'node:url';
+
+export const require = createRequire(import.meta.url);
+export const PACKAGE = dirname(dirname(fileURLToPath(import.meta.url)));
+export const ROOT = dirname(PACKAGE);
+
+/** Tests see long times pass in short ones. */
+require('../lib/settings.js').limits.shortestIntervalMs = 0;
+
+/** Starts a program of this repository that says where it is in its first line; stopped when the tests end. */
+export async function start(program, args, stop = (child) => child.kill()) {
+  const child = spawn(join(ROOT, 'target', 'debug', program), args, { stdio: ['pipe', 'pipe', 'inherit'] });
+  child.on('error', (error) => {
+    throw new Error(`${program} cannot be started (cargo build makes it): ${error.message}`);
+  });
+  const lines = createInterface({ input: child.stdout });
+  const [line] = await Promise.race([
+    once(lines, 'line'),
+    once(child, 'exit').then(([status]) => {
+      throw new Error(`${program} ended with ${status} before it was ready`);
+    }),
+  ]);
+  const close = async () => {
+    if (child.exitCode !== null || child.signalCode !== null) return;
+    const ended = once(child, 'exit');
+    stop(child);
+    await ended;
+  };
+  return { line, close };
+}
+
+/** A Secrets Manager on loopback. */
+export class Endpoint {
+  static async start(t) {
+    const { line, close } = await start('secretcache', ['local', '--port', '0', '--control']);
+    t?.after(close);
+    return new Endpoint(line.split(' ').at(-1), close);
+  }
+
+  constructor(url, close) {
+    this.url = url;
+    this.close = close;
+  }
+
+  /** Options by which a native cache finds it. */
+  get options() {
+    return {
+      endpoint: this.url,
+      region: 'us-east-1',
+      credentials: { accessKeyId: 'AKIDEXAMPLE', secretAccessKey: 'any' },
+      logger: null,
+    };
+  }
+
+  /** Variables by which any AWS client finds it. */
+  get environment() {
+    return {
+      AWS_ENDPOINT_URL: this.url,
+      AWS_REGION: 'us-east-1',
+      AWS_ACCESS_KEY_ID: 'AKIDEXAMPLE',
+      AWS_SECRET_ACCESS_KEY: 'any',
+      AWS_EC2_METADATA_DISABLED: 'true',
+      AWS_CONFIG_FILE: '/dev/null',
+      AWS_SHARED_CREDENTIALS_FILE: '/dev/null',
+    };
+  }
+
+  async call(operation, input) {
+    const response = await fetch(this.url, {
+      method: 'POST',
+      headers: {
+        'content-type': 'application/x-amz-json-1.1',
+        'x-amz-target': `secretsmanager.${operation}`,
+        authorization:
+          'AWS4-HMAC-SHA256 Credential=AKIDEXAMPLE/20260101/us-east-1/secretsmanager/aws4_request, SignedHeaders=host, Signature=0',
+      },
+      body: JSON.stringify(input),
+    });
+    const body = await response.json();
+    if (!response.ok) throw new Error(`${operation}: ${JSON.stringify(body)}`);
+    return body;
+  }
+
+  async create(name, value, more = {}) {
+    const kind = typeof value === 'string' ? { SecretString: value } : { SecretBinary: Buffer.from(value).toString('base64') };
+    return this.call('CreateSecret', { Name: name, ClientRequestToken: randomUUID(), ...kind, ...more });
+  }
+
+  async put(name, value, stages = ['AWSCURRENT']) {
+    return this.call('PutSecretValue', {
+      SecretId: name,
+      SecretString: value,
+      VersionStages: stages,
+      ClientRequestToken: randomUUID(),
+    });
+  }
+
+  async control(method, path, body) {
+    const response = await fetch(`${this.url}/_control/${path}`, {
+      method,
+      ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+    });
+    const answer = await response.json();
+    if (!response.ok) throw new Error(JSON.stringify(answer));
+    return answer;
+  }
+
+  /** Puts trouble in force. */
+  fault(rule) {
+    return this.control('POST', 'faults', rule);
+  }
+
+  mend() {
+    return this.control('DELETE', 'faults');
+  }
+
+  /** How often each operation was called. */
+  async calls() {
+    return this.control('GET', 'calls');
+  }
+}
+
+/** Waits until something holds. It is the test runner's own limit that ends a wait in vain. */
+export async function eventually(holds) {
+  for (;;) {
+    const result = await holds();
+    if (result) return result;
+    await new Promise((resolve) => setTimeout(resolve, 10));
+  }
+}
+
+/** Runs Node with a script, and gives its output, status and duration. */
+export async function run(args, { env = {}, cwd = PACKAGE, input } = {}) {
+  const begun = performance.now();
+  const child = spawn(process.execPath, args, { cwd, env: { ...process.env, ...env }, stdio: ['pipe', 'pipe', 'pipe'] });
+  let [stdout, stderr] = ['', ''];
+  child.stdout.on('data', (data) => (stdout += data));
+  child.stderr.on('data', (data) => (stderr += data));
+  child.stdin.end(input);
+  const [status, signal] = await once(child, 'close');
+  return { stdout, stderr, status, signal, ms: performance.now() - begun };
+}

@@ -1,0 +1,42 @@
+/** What programs in TypeScript write: compiled, never run. */
+
+import { SecretsManagerClient } from '@aws-sdk/client-secrets-manager';
+import { LoginRejectedError, SecretCache, SecretCacheError, type SecretCacheOptions, type SecretValue } from 'secretcache';
+import { createFetch } from 'secretcache/fetch';
+import { createKnex } from 'secretcache/knex';
+import { createPool as createMysqlPool } from 'secretcache/mysql2';
+import { createPool } from 'secretcache/pg';
+import { createClient } from 'secretcache/redis';
+
+const options: SecretCacheOptions = { region: 'eu-central-1', refreshIntervalMs: 60_000, logger: console };
+const cache = new SecretCache(options);
+new SecretCache({ client: new SecretsManagerClient({}) });
+// @ts-expect-error An option that does not exist.
+new SecretCache({ refreshInterval: 1 });
+// @ts-expect-error A unit that is not a number of milliseconds.
+new SecretCache({ refreshIntervalMs: '5m' });
+
+export async function use(): Promise<void> {
+  const string: string = await cache.getSecretString('db', { versionStage: 'AWSPENDING', signal: AbortSignal.timeout(1) });
+  const { port } = await cache.getSecretJson<{ port: number }>('db');
+  const value: SecretValue = await cache.getSecretValue('db', { versionId: 'v1' });
+  const peeked: string | Buffer | undefined = cache.peek('db');
+  cache.on('newVersion', ({ secretId, newVersionId }) => console.log(secretId.length, newVersionId));
+  cache.on('refreshError', ({ error }) => console.log(error.code === 'THROTTLED', error.$metadata.requestId));
+  // @ts-expect-error No such event.
+  cache.on('error', () => {});
+  const connection: { user: string } = await cache.connect('db', async ({ username }) => ({ user: username ?? '' }), { timeout: 5 });
+  try {
+    await cache.refreshSecretNow('db');
+  } catch (error) {
+    if (error instanceof LoginRejectedError) console.log(error.tried[0]?.versionStage);
+    if (error instanceof SecretCacheError && error.retryable) console.log(error.serviceCode);
+  }
+  await createPool(cache, 'db', { host: 'h', max: 3 }).query<{ n: number }>('select 1');
+  await createMysqlPool(cache, 'db', { host: 'h' }).query('select 1');
+  await createClient(cache, 'redis').connect();
+  await createKnex(cache, 'db', { client: 'pg', connection: { host: 'h' } }).raw('select 1');
+  await createFetch(cache, 'key', (headers, secret) => headers.set('x-key', String(secret.get('key'))))('https://x.example');
+  console.log(string, port, value.createdDate?.getTime(), peeked, connection.user);
+  await cache[Symbol.asyncDispose]();
+}

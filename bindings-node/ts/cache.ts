@@ -1,0 +1,391 @@
+/** The cache as programs use it. */
+
+import { EventEmitter } from 'node:events';
+
+import type { Told } from './binding';
+import { type ConnectOptions, connect } from './connect';
+import { codeOf, SecretCacheError, type SecretCacheErrorCode } from './errors';
+import { type Entry, Reader } from './reader';
+import { type Logger, readOptions, type SecretCacheOptions } from './settings';
+import type { Credential, SecretValue } from './value';
+import { orAborted } from './waiting';
+
+/** Which version to read, and until when. */
+export interface GetOptions {
+  /** The staging label of the version; otherwise the cache's `versionStage`. */
+  versionStage?: string;
+  /** The id of the version, whatever its labels. */
+  versionId?: string;
+  /** Ends the wait with the signal's reason. The request itself goes on for others who wait for it. */
+  signal?: AbortSignal;
+}
+
+/** A refresh brought another version than the one held. */
+export interface NewVersionEvent {
+  /** The id the secret is asked for with. */
+  readonly secretId: string;
+  /** The staging label it is asked for with. */
+  readonly versionStage: string | undefined;
+  /** The version held before. */
+  readonly oldVersionId: string | undefined;
+  /** The version held from now on. */
+  readonly newVersionId: string | undefined;
+}
+
+/** Reads get a value past its freshness, because it cannot be refreshed. Told once per spell. */
+export interface StaleEvent {
+  /** The id the secret is asked for with. */
+  readonly secretId: string;
+  /** Milliseconds since the value was last confirmed. */
+  readonly ageMs: number;
+  /** The failure, if there was one rather than a wait that took too long. */
+  readonly error: SecretCacheError | undefined;
+}
+
+/** A fetch or refresh failed. */
+export interface RefreshErrorEvent {
+  /** The id the secret is asked for with. */
+  readonly secretId: string;
+  /** Why. */
+  readonly error: SecretCacheError;
+}
+
+/**
+ * A login succeeded with another version than the current one, as it does while a rotation is between its steps. If it
+ * goes on, the current version is broken. Told with every such login.
+ */
+export interface OtherVersionEvent {
+  /** The id the secret is asked for with. */
+  readonly secretId: string;
+  /** The staging label of the version that logged in. */
+  readonly versionStage: string;
+  /** Its id. */
+  readonly versionId: string;
+}
+
+/** What a cache tells, by the name of the event. None is named `error`, which would end a process that does not listen. */
+export interface SecretCacheEvents {
+  newVersion: [NewVersionEvent];
+  stale: [StaleEvent];
+  refreshError: [RefreshErrorEvent];
+  otherVersion: [OtherVersionEvent];
+}
+
+/** What a cache has done so far in this process, and holds now. Threads that share it share the counts. */
+export interface Stats {
+  /** Reads answered from memory, stale ones included. */
+  hits: number;
+  /** Reads that found nothing cached. */
+  missesAbsent: number;
+  /** Reads that found a value past its freshness and had to wait for the service. */
+  missesExpired: number;
+  /** Reads answered with a value past its freshness, because it could not be refreshed. */
+  staleServed: number;
+  /** Reads that waited for a request another thread had started. Reads of one thread wait together, as one. */
+  coalesced: number;
+  /** Refreshes that succeeded, whether or not they brought a new version. */
+  refreshes: number;
+  /** New versions seen in place of old ones. */
+  rotationsObserved: number;
+  /** Secrets dropped to keep within the size. */
+  evictions: number;
+  /** Calls to the service, by operation. */
+  apiCalls: Record<string, number>;
+  /** Failed fetches, by error code. */
+  failures: Partial<Record<SecretCacheErrorCode, number>>;
+  /** What resources said to logins of `connect` and of pools. */
+  logins: LoginStats;
+  /** What is cached now. */
+  secrets: SecretStatus[];
+}
+
+/** What resources said to logins. */
+export interface LoginStats {
+  /** Logins taken. */
+  accepted: number;
+  /** Those among them with another version than the current one. */
+  withOtherVersion: number;
+  /** Logins refused. A rotation costs one, and one more for each that was under way at that moment. */
+  rejected: number;
+}
+
+/** One cached version of a secret. */
+export interface SecretStatus {
+  /** The id it was asked for with. */
+  secretId: string;
+  /** The staging label it was asked for with. */
+  versionStage?: string;
+  /** The version held, if one is. */
+  versionId?: string;
+  /** Milliseconds since it was last confirmed. */
+  ageMs?: number;
+  /** Milliseconds until the next refresh is due; 0 if it is due now. */
+  nextRefreshMs?: number;
+  /** Why the last fetch failed, if it did. */
+  lastError?: SecretCacheErrorCode;
+  /** Consecutive failures. */
+  failures: number;
+}
+
+/** While it is open, its secret counts as in use. */
+export interface Watch {
+  /** From now on only reads count. */
+  close(): void;
+}
+
+/**
+ * Secrets from memory, kept fresh in the background.
+ *
+ * ```js
+ * import { SecretCache } from 'secretcache';
+ *
+ * const cache = new SecretCache({ region: 'eu-central-1' });
+ * const { username, password } = await cache.getSecretJson('prod/checkout/db');
+ * ```
+ *
+ * Nothing is started before the first read. Any number of reads of one secret cause one request; while a value is in
+ * use it is refreshed beside its readers; when the service cannot be reached, the last-known value goes on being served.
+ * Background work never keeps the process alive. Without a `client`, caches of the same settings in different worker
+ * threads are one cache.
+ */
+export class SecretCache extends EventEmitter<SecretCacheEvents> {
+  readonly #reader: Reader;
+  readonly #logger: Logger | null | undefined;
+
+  /** @throws {TypeError | SecretCacheError} Naming the option that makes no sense, and what was probably meant. */
+  constructor(options?: SecretCacheOptions) {
+    super();
+    const read = readOptions(options);
+    this.#logger = read.logger;
+    const self = new WeakRef(this);
+    this.#reader = new Reader(read, (event) => {
+      const cache = self.deref();
+      if (cache !== undefined) cache.#told(event);
+    });
+    // Whoever watches a cache's readers keeps the cache.
+    owners.set(this.#reader, this);
+  }
+
+  /** Reads the secret string. */
+  getSecretString(id: string, options?: GetOptions): Promise<string> {
+    if (options === undefined) {
+      const string = this.#reader.hit(id)?.string;
+      if (string !== undefined) return string;
+    }
+    return this.#read(id, options).then(stringOf);
+  }
+
+  /** Reads the secret binary. The buffer is the caller's own. */
+  async getSecretBinary(id: string, options?: GetOptions): Promise<Buffer> {
+    return binaryOf(await this.#read(id, options));
+  }
+
+  /**
+   * Reads a secret string and parses it as JSON. The result is the caller's own.
+   *
+   * `T` is what the program expects; it is not checked.
+   */
+  async getSecretJson<T = any>(id: string, options?: GetOptions): Promise<T> {
+    return jsonOf(id, stringOf(await this.#read(id, options))) as T;
+  }
+
+  /** Reads a whole version: value, ARN, name, version id, staging labels, creation date. */
+  async getSecretValue(id: string, options?: GetOptions): Promise<SecretValue> {
+    return (await this.#read(id, options)).value;
+  }
+
+  /**
+   * Gives the last-known value, a string or, for a binary secret, a buffer; undefined if there is none. Never waits and
+   * never asks anybody. It counts as a read, so the value is kept fresh.
+   */
+  peek(id: string): string | Buffer | undefined {
+    checkId(id);
+    const value = this.#reader.peek(id);
+    return value === undefined ? undefined : (value.secretString ?? value.secretBinary);
+  }
+
+  /**
+   * Fetches the secret's current version now, whatever its age, and forgets earlier failures.
+   *
+   * Rejects if that does not work; the last-known value then goes on being served.
+   */
+  async refreshSecretNow(id: string): Promise<void> {
+    checkId(id);
+    await this.#reader.refresh(id, undefined);
+  }
+
+  /**
+   * Fetches secrets before they are read, twenty in a call (with a client of the program's own, one by one), and gives
+   * the errors of those it could not have. What is cached and not due is left alone.
+   */
+  async prefetch(ids: Iterable<string>): Promise<Map<string, SecretCacheError>> {
+    if (typeof ids === 'string') throw new TypeError('prefetch takes several secret ids, such as an array; this is one string');
+    const list = [...ids];
+    list.forEach(checkId);
+    return this.#reader.prefetch(list);
+  }
+
+  /** Forgets a secret with all its versions: the next read fetches it. */
+  invalidate(id: string): void {
+    checkId(id);
+    this.#reader.invalidate(id);
+  }
+
+  /**
+   * Connects to the resource that a secret is the credential of, also while it rotates; gives what `login` gives.
+   *
+   * ```js
+   * const client = await cache.connect('prod/checkout/db', async ({ username, password, host }) => {
+   *   const client = new pg.Client({ user: username, password, host });
+   *   await client.connect();
+   *   return client;
+   * });
+   * ```
+   *
+   * The cached current version is tried first. If `login` throws an error that `options.rejected` takes for a refused
+   * login, the version is fetched anew, then `AWSPENDING` is tried, which is the one that works while a rotation is
+   * between its steps, then `AWSPREVIOUS`, and after a wait all over again. Any other error passes through untouched.
+   * What was taken and refused is remembered for all callers, so that a rotation costs one refused login, not one for
+   * each connection.
+   *
+   * A login that has not ended when the time is up is given up: `login` gets a signal that is then aborted.
+   */
+  async connect<T>(
+    id: string,
+    login: (credential: Credential, signal: AbortSignal) => T | PromiseLike<T>,
+    options: ConnectOptions = {},
+  ): Promise<T> {
+    checkId(id);
+    if (typeof login !== 'function') throw new TypeError('connect takes a function that logs in with the credential it gets');
+    return connect(this.#reader, id, login, options);
+  }
+
+  /**
+   * Has a secret count as in use until the result is closed, as if it were read all the time: its current version is kept
+   * fresh once it has been read, and a new one is noticed. For pools, which read a credential only when they connect.
+   */
+  watch(id: string): Watch {
+    checkId(id);
+    return this.#reader.native.watch(id);
+  }
+
+  /** Counts what the cache has done so far, and lists what it holds now. */
+  stats(): Stats {
+    this.#reader.flush();
+    const stats = this.#reader.native.stats();
+    const failures = Object.entries(stats.failures).map(([kind, count]) => [codeOf(kind), count]);
+    const secrets = stats.secrets.map(({ lastError, ...status }) =>
+      lastError === undefined ? status : { ...status, lastError: codeOf(lastError) },
+    );
+    return { ...stats, failures: Object.fromEntries(failures), secrets };
+  }
+
+  /** Forgets every value, ends the background work, and refuses further reads. Other threads go on with theirs. */
+  async close(): Promise<void> {
+    this.#reader.close();
+  }
+
+  /** As {@link close}, for `await using`. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.close();
+  }
+
+  /**
+   * Tells whether a connection that was made with this version should be replaced when it is not in use: another version
+   * is current, or the resource has refused this one and takes another. For pools.
+   */
+  isOutdated(id: string, versionId: string): boolean {
+    checkId(id);
+    return this.#reader.native.isOutdated(id, versionId);
+  }
+
+  #read(id: string, options: GetOptions = {}): Promise<Entry> {
+    try {
+      checkId(id);
+      const { versionStage, versionId, signal } = options;
+      checkSelector(versionStage, versionId);
+      signal?.throwIfAborted();
+      const which = this.#reader.which(versionStage, versionId);
+      const entry = this.#reader.hitVersion(id, which);
+      return entry !== undefined ? Promise.resolve(entry) : orAborted(this.#reader.read(id, which), signal);
+    } catch (error) {
+      return Promise.reject(error);
+    }
+  }
+
+  #told(event: Told): void {
+    if (event.loud) this.#warn(event.text);
+    const { kind, secretId, versionStage, oldVersionId, newVersionId, ageMs = 0, failure } = event;
+    const error = failure === undefined ? undefined : this.#reader.error(failure);
+    if (kind === 'newVersion') this.#emit('newVersion', { secretId, versionStage, oldVersionId, newVersionId });
+    else if (kind === 'stale') this.#emit('stale', { secretId, ageMs, error });
+    else if (kind === 'refreshError' && error !== undefined) this.#emit('refreshError', { secretId, error });
+    else if (versionStage !== undefined && newVersionId !== undefined) {
+      this.#emit('otherVersion', { secretId, versionStage, versionId: newVersionId });
+    }
+  }
+
+  /** What a listener throws is reported and stops nobody: it must neither end the process nor keep others from hearing. */
+  #emit<K extends keyof SecretCacheEvents>(name: K, event: SecretCacheEvents[K][0]): void {
+    for (const listener of this.rawListeners(name)) {
+      try {
+        const result: unknown = Reflect.apply(listener, this, [Object.freeze(event)]);
+        if (result instanceof Promise) result.catch((error: unknown) => this.#warnOf(name, error));
+      } catch (error) {
+        this.#warnOf(name, error);
+      }
+    }
+  }
+
+  #warnOf(name: string, error: unknown): void {
+    this.#warn(`a listener of ${name} events failed: ${(error as Error)?.message ?? error}`);
+  }
+
+  #warn(text: string): void {
+    if (this.#logger === undefined) process.emitWarning(text, { type: 'SecretCacheWarning' });
+    else this.#logger?.warn(`secretcache: ${text}`);
+  }
+}
+
+/** A cache lives as long as one of its reads is under way, so that its listeners hear of it. */
+const owners = new WeakMap<Reader, SecretCache>();
+
+function checkId(id: unknown): void {
+  if (typeof id !== 'string') throw new TypeError(`a secret id must be a string (the secret's name or ARN), not ${typeof id}`);
+}
+
+function checkSelector(versionStage: unknown, versionId: unknown): void {
+  for (const [name, value] of Object.entries({ versionStage, versionId })) {
+    if (value !== undefined && (typeof value !== 'string' || value === '')) {
+      throw new TypeError(`${name} must be a string that is not empty`);
+    }
+  }
+  if (versionStage !== undefined && versionId !== undefined) {
+    throw new TypeError('versionStage and versionId name one version each; pass only one of them');
+  }
+}
+
+function stringOf(entry: Entry): string {
+  const string = entry.value.secretString;
+  if (string === undefined) throw wrongType(entry, 'no string; ask for the binary value');
+  return string;
+}
+
+function binaryOf(entry: Entry): Buffer {
+  const binary = entry.value.secretBinary;
+  if (binary === undefined) throw wrongType(entry, 'a string, not binary; ask for the string value');
+  return binary;
+}
+
+function wrongType(entry: Entry, problem: string): SecretCacheError {
+  return new SecretCacheError('WRONG_TYPE', `secret ${JSON.stringify(entry.id)} holds ${problem}`);
+}
+
+function jsonOf(id: string, string: string): unknown {
+  try {
+    return JSON.parse(string);
+  } catch {
+    // The parser's own text may quote the value.
+    throw new SecretCacheError('NOT_JSON', `the value of secret ${JSON.stringify(id)} is not JSON`);
+  }
+}

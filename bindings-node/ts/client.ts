@@ -1,0 +1,115 @@
+/** Asks a client of the program's own, as the core wishes. */
+
+import type { Ask, ClientDescription, ClientFailure, ClientValue } from './binding';
+import type { CommandSender } from './settings';
+
+/** The AWS SDK's commands. */
+interface Commands {
+  GetSecretValueCommand: new (input: object) => unknown;
+  DescribeSecretCommand: new (input: object) => unknown;
+}
+
+/** For a client that is none of the SDK's, where the SDK is not installed: of the same name and shape. */
+const substitutes: Commands = {
+  GetSecretValueCommand: class GetSecretValueCommand {
+    constructor(readonly input: object) {}
+  },
+  DescribeSecretCommand: class DescribeSecretCommand {
+    constructor(readonly input: object) {}
+  },
+};
+
+let loaded: Commands | undefined;
+
+function commands(): Commands {
+  if (loaded === undefined) {
+    try {
+      // The program's own copy, so that its mocks recognise the classes.
+      loaded = require('@aws-sdk/client-secrets-manager') as Commands;
+    } catch {
+      loaded = substitutes;
+    }
+  }
+  return loaded;
+}
+
+/** `GetSecretValue`. Whatever goes wrong is thrown. */
+export async function getSecretValue(client: CommandSender, ask: Ask): Promise<ClientValue> {
+  const which = ask.versionId === undefined ? { VersionStage: ask.versionStage } : { VersionId: ask.versionId };
+  const command = new (commands().GetSecretValueCommand)({ SecretId: ask.secretId, ...which });
+  const answer: unknown = await client.send(command);
+  if (typeof answer !== 'object' || answer === null) throw new OddAnswer('the client answered GetSecretValue with nothing');
+  return readValue(answer as Readonly<Record<string, unknown>>);
+}
+
+function readValue(answer: Readonly<Record<string, unknown>>): ClientValue {
+  const value: ClientValue = { versionStages: texts(answer.VersionStages) };
+  if (typeof answer.ARN === 'string') value.arn = answer.ARN;
+  if (typeof answer.Name === 'string') value.name = answer.Name;
+  if (typeof answer.VersionId === 'string') value.versionId = answer.VersionId;
+  if (answer.CreatedDate instanceof Date) value.createdMs = answer.CreatedDate.getTime();
+  if (typeof answer.SecretString === 'string') value.string = answer.SecretString;
+  if (answer.SecretBinary instanceof Uint8Array) value.binary = Buffer.from(answer.SecretBinary);
+  return value;
+}
+
+/** `DescribeSecret`. Whatever goes wrong is thrown. */
+export async function describeSecret(client: CommandSender, ask: Ask): Promise<ClientDescription> {
+  const answer: unknown = await client.send(new (commands().DescribeSecretCommand)({ SecretId: ask.secretId }));
+  const { ARN, VersionIdsToStages } = (answer ?? {}) as Readonly<Record<string, unknown>>;
+  if (typeof VersionIdsToStages !== 'object' || VersionIdsToStages === null) {
+    // A double that only knows GetSecretValue. As where DescribeSecret is denied, refreshes then fetch.
+    throw new OddAnswer('the client does not describe secrets', 'access_denied');
+  }
+  const described: ClientDescription = {
+    versionIds: Object.keys(VersionIdsToStages),
+    versionStages: Object.values(VersionIdsToStages).map(texts),
+  };
+  if (typeof ARN === 'string') described.arn = ARN;
+  return described;
+}
+
+/** What the core is told of a client's failure. */
+export function failureOf(error: unknown, operation: string): ClientFailure {
+  if (error instanceof OddAnswer) return { operation, kind: error.kind, message: error.message };
+  const { name, message, code, $fault, $metadata } = (error ?? {}) as Readonly<Record<string, any>>;
+  const failure: ClientFailure = { operation, message: typeof message === 'string' ? message : String(error) };
+  const isAnswer = $fault !== undefined || $metadata?.httpStatusCode !== undefined;
+  if (isAnswer && typeof name === 'string') {
+    failure.code = name;
+    if (typeof $metadata?.httpStatusCode === 'number') failure.httpStatus = $metadata.httpStatusCode;
+    if (typeof $metadata?.requestId === 'string') failure.requestId = $metadata.requestId;
+    return failure;
+  }
+  const kind = KINDS[code as string] ?? KINDS[name as string];
+  if (kind !== undefined) failure.kind = kind;
+  return failure;
+}
+
+/** Failures that are no answer of the service's, by the names that the SDK and Node give them. */
+const KINDS: Readonly<Record<string, string>> = {
+  CredentialsProviderError: 'no_credentials',
+  TokenProviderError: 'no_credentials',
+  TimeoutError: 'timeout',
+  ETIMEDOUT: 'timeout',
+  ECONNREFUSED: 'connection',
+  ECONNRESET: 'connection',
+  EHOSTUNREACH: 'connection',
+  ENETUNREACH: 'connection',
+  ENOTFOUND: 'connection',
+  EAI_AGAIN: 'connection',
+  EPIPE: 'connection',
+};
+
+class OddAnswer extends Error {
+  constructor(
+    message: string,
+    readonly kind = 'invalid_response',
+  ) {
+    super(message);
+  }
+}
+
+function texts(list: unknown): string[] {
+  return Array.isArray(list) ? list.filter((each) => typeof each === 'string') : [];
+}

@@ -1,0 +1,141 @@
+/** Stays connected while a secret rotates: the driver of the core's plan. */
+
+import { errorThrown, kindOf, LoginRejectedError, SecretCacheError } from './errors';
+import type { Reader } from './reader';
+import { readDuration } from './settings';
+import { Credential, SecretValue } from './value';
+import { orAborted, sleep } from './waiting';
+
+/** A staging label that `connect` tries. */
+export type ConnectStage = 'AWSCURRENT' | 'AWSPENDING' | 'AWSPREVIOUS';
+
+/** How to connect. */
+export interface ConnectOptions {
+  /** How long to go on trying, in milliseconds. Default: 30 000. */
+  timeoutMs?: number;
+  /** The same as `timeoutMs`. */
+  timeout?: number;
+  /** Tells an error that means "this login is refused" from all others. Default: {@link isRejectedLogin}. */
+  rejected?: (error: unknown) => boolean;
+  /** The staging labels to try, in this order. Default: all three, as their type lists them. */
+  stages?: readonly ConnectStage[];
+  /** Whether the secret may be a plain string, such as an API key, rather than a JSON object. Default: false. */
+  plain?: boolean;
+  /** Ends the attempt with the signal's reason. A login under way is not interrupted. */
+  signal?: AbortSignal;
+}
+
+const STAGES: readonly ConnectStage[] = ['AWSCURRENT', 'AWSPENDING', 'AWSPREVIOUS'];
+
+type LogIn<T> = (credential: Credential, signal: AbortSignal) => T | PromiseLike<T>;
+
+/** Connects with the first credential that `login` accepts. */
+export async function connect<T>(reader: Reader, secretId: string, login: LogIn<T>, options: ConnectOptions): Promise<T> {
+  const { rejected = isRejectedLogin, stages = STAGES, plain = false, signal } = options;
+  const timeoutMs = readDuration('timeoutMs', options.timeoutMs ?? options.timeout ?? 30_000);
+  const plan = planOf(reader, secretId, stages, timeoutMs);
+  let last: { error: unknown } | undefined;
+  for (;;) {
+    signal?.throwIfAborted();
+    const step = plan.next();
+    const stage = step.stage as ConnectStage;
+    if (step.what === 'stop') break;
+    if (step.what === 'wait') {
+      await sleep(step.waitMs ?? 0, signal);
+    } else if (step.what === 'try' && step.version !== undefined) {
+      const credential = new Credential(new SecretValue(step.version), stage);
+      if (!plain && !credential.isObject) {
+        throw new SecretCacheError('NOT_JSON', `the value of ${named(secretId)} is not a JSON object with user name and password`);
+      }
+      try {
+        const connection = await within(plan.remainingMs(), login, credential);
+        plan.accepted();
+        return connection;
+      } catch (error) {
+        if (error === HANGS) {
+          const hanging = `the login with version ${credential.versionId} of ${named(secretId)} had not ended in time`;
+          last ??= { error: new SecretCacheError('TIMEOUT', hanging, { retryable: true }) };
+          break;
+        }
+        if (!rejected(error)) throw error;
+        plan.rejected();
+        last = { error };
+      }
+    } else {
+      const reading = step.what === 'read' ? reader.read(secretId, reader.which(stage, undefined)) : reader.refresh(secretId, stage);
+      await orAborted(
+        reading.then(
+          () => plan.read(stage),
+          (error: Error) => plan.read(stage, kindOf(error) ?? 'source', error.message),
+        ),
+        signal,
+      );
+    }
+  }
+  throw failure(reader, plan, secretId, last);
+}
+
+const HANGS = Symbol('the login has not ended');
+
+/** What a login comes to, unless it takes longer. */
+async function within<T>(milliseconds: number, login: LogIn<T>, credential: Credential): Promise<T> {
+  const controller = new AbortController();
+  let timer: NodeJS.Timeout | undefined;
+  const hanging = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => {
+      reject(HANGS);
+      controller.abort(new SecretCacheError('TIMEOUT', 'the login took too long', { retryable: true }));
+    }, milliseconds);
+  });
+  try {
+    return await Promise.race([login(credential, controller.signal), hanging]);
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+function planOf(reader: Reader, secretId: string, stages: readonly string[], timeoutMs: number) {
+  try {
+    return reader.native.plan(secretId, [...stages], timeoutMs);
+  } catch (error) {
+    throw errorThrown(error);
+  }
+}
+
+type Plan = ReturnType<typeof planOf>;
+
+function failure(reader: Reader, plan: Plan, secretId: string, last: { error: unknown } | undefined): unknown {
+  const tried = plan.tried();
+  if (tried.length > 0 && last !== undefined) {
+    const list = tried.map((each) => each.text).join('; ');
+    const text = `every version of ${named(secretId)} was refused (${list}): ${(last.error as Error)?.message ?? last.error}`;
+    const refused = tried.map(({ versionStage, versionId, times }) => ({ versionStage, versionId, times }));
+    return new LoginRejectedError(text, refused, last.error);
+  }
+  if (last !== undefined) return last.error;
+  const reason = plan.lastError();
+  if (reason !== null) return reader.error(reason);
+  return new SecretCacheError('TIMEOUT', `no version of ${named(secretId)} could be tried in time`, { retryable: true });
+}
+
+function named(secretId: string): string {
+  return `secret ${JSON.stringify(secretId)}`;
+}
+
+/** PostgreSQL: invalid password, invalid authorization specification. MySQL and MariaDB: access denied. */
+const CODES: ReadonlySet<unknown> = new Set(['28P01', '28000', 'ER_ACCESS_DENIED_ERROR', 1045]);
+
+/** Redis: user name or password is wrong. */
+const TEXTS = ['WRONGPASS', 'invalid username-password pair'];
+
+/**
+ * Tells an error that means "this login is refused" from all others, for the drivers in common use: pg, postgres.js,
+ * mysql2, mariadb, redis, ioredis, and HTTP clients by their status 401.
+ */
+export function isRejectedLogin(error: unknown): boolean {
+  if (typeof error !== 'object' || error === null) return false;
+  const { code, errno, message, status, statusCode, response } = error as Readonly<Record<string, any>>;
+  if (CODES.has(code) || CODES.has(errno)) return true;
+  if ([status, statusCode, response?.status, response?.statusCode].includes(401)) return true;
+  return typeof message === 'string' && TEXTS.some((text) => message.includes(text));
+}

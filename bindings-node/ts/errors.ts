@@ -1,0 +1,152 @@
+/** What can go wrong, in one class with a code for each kind. */
+
+import type { Failure } from './binding';
+
+/** The codes of {@link SecretCacheError}. New ones are only ever added. */
+export const ERROR_CODES = [
+  'INVALID_ARGUMENT',
+  'INVALID_CONFIGURATION',
+  'NO_REGION',
+  'NO_CREDENTIALS',
+  'INVALID_CREDENTIALS',
+  'ACCESS_DENIED',
+  'SECRET_NOT_FOUND',
+  'VERSION_NOT_FOUND',
+  'SECRET_DELETED',
+  'KEY_UNAVAILABLE',
+  'INVALID_REQUEST',
+  'THROTTLED',
+  'SERVICE_UNAVAILABLE',
+  'CONNECTION',
+  'TIMEOUT',
+  'INVALID_RESPONSE',
+  'WRONG_TYPE',
+  'NOT_JSON',
+  'FIELD_NOT_FOUND',
+  'CLOSED',
+  'SOURCE',
+  'INTERNAL',
+  'LOGIN_REJECTED',
+] as const;
+
+/**
+ * What kind of failure it was.
+ *
+ * | code | what it means |
+ * |---|---|
+ * | `INVALID_ARGUMENT` | an argument is wrong: mend the call |
+ * | `INVALID_CONFIGURATION`, `NO_REGION` | a setting is wrong or missing: mend the set-up |
+ * | `NO_CREDENTIALS`, `INVALID_CREDENTIALS` | AWS credentials were not found, have expired or are not accepted |
+ * | `ACCESS_DENIED` | the caller may not read this secret, or may not use its KMS key |
+ * | `SECRET_NOT_FOUND`, `VERSION_NOT_FOUND`, `SECRET_DELETED` | there is no such secret, no such version of it, or it is marked for deletion |
+ * | `KEY_UNAVAILABLE` | the KMS key is disabled or pending deletion |
+ * | `THROTTLED`, `SERVICE_UNAVAILABLE`, `CONNECTION`, `TIMEOUT` | the service could not answer for now |
+ * | `INVALID_REQUEST`, `INVALID_RESPONSE` | the service refused the request for another reason, or gave an odd answer |
+ * | `WRONG_TYPE`, `NOT_JSON`, `FIELD_NOT_FOUND` | the secret is of another shape than was asked for |
+ * | `CLOSED` | the cache has been closed |
+ * | `SOURCE` | a client of the program's own failed in its own way: see `cause` |
+ * | `LOGIN_REJECTED` | no version of the secret logs in: see {@link LoginRejectedError} |
+ * | `INTERNAL` | a defect of this package: please report it |
+ */
+export type SecretCacheErrorCode = (typeof ERROR_CODES)[number];
+
+/** What the service answered, in the form of the AWS SDK for JavaScript. */
+export interface ResponseMetadata {
+  /** The HTTP status. */
+  httpStatusCode?: number;
+  /** The id to quote to AWS support. */
+  requestId?: string;
+}
+
+/** Any failure of this package. Its text says what is wrong and what to do, and never holds a secret. */
+export class SecretCacheError extends Error {
+  /** What kind of failure it was. */
+  readonly code: SecretCacheErrorCode;
+  /** Whether asking again can help. */
+  readonly retryable: boolean;
+  /** The service's own error code, such as `ResourceNotFoundException`, where it answered. */
+  readonly serviceCode?: string;
+  /** Status and request id of the service's answer; empty where it did not answer. */
+  readonly $metadata: ResponseMetadata;
+
+  /** @internal */
+  constructor(code: SecretCacheErrorCode, message: string, options: ErrorDetails = {}) {
+    super(message, 'cause' in options ? { cause: options.cause } : undefined);
+    this.code = code;
+    this.retryable = options.retryable ?? false;
+    if (options.serviceCode !== undefined) this.serviceCode = options.serviceCode;
+    this.$metadata = options.metadata ?? {};
+  }
+
+  static {
+    // On the prototype, as with JavaScript's own errors: stable under minification, and no property of its own.
+    Object.defineProperty(this.prototype, 'name', { value: 'SecretCacheError', configurable: true, writable: true });
+  }
+}
+
+/** @internal */
+export interface ErrorDetails {
+  cause?: unknown;
+  retryable?: boolean;
+  serviceCode?: string;
+  metadata?: ResponseMetadata;
+}
+
+/** A version that a resource refused. */
+export interface RejectedVersion {
+  /** The staging label by which it was found. */
+  readonly versionStage: string;
+  /** Its id. */
+  readonly versionId: string;
+  /** How often. */
+  readonly times: number;
+}
+
+/** No version of the secret logs in. The resource's last answer is its `cause`. */
+export class LoginRejectedError extends SecretCacheError {
+  /** The versions that were refused, in order, each once. */
+  readonly tried: readonly RejectedVersion[];
+
+  /** @internal */
+  constructor(message: string, tried: readonly RejectedVersion[], cause: unknown) {
+    super('LOGIN_REJECTED', message, { cause, retryable: true });
+    this.tried = tried;
+  }
+
+  static {
+    Object.defineProperty(this.prototype, 'name', { value: 'LoginRejectedError', configurable: true, writable: true });
+  }
+}
+
+/** The code of a kind of the core's. */
+export function codeOf(kind: string): SecretCacheErrorCode {
+  const code = kind.toUpperCase() as SecretCacheErrorCode;
+  return ERROR_CODES.includes(code) ? code : 'INTERNAL';
+}
+
+/** The kind of a code, as the core names it; undefined for any other error. */
+export function kindOf(error: unknown): string | undefined {
+  return error instanceof SecretCacheError ? error.code.toLowerCase() : undefined;
+}
+
+/** The error for a failure that the core reports. `hostErrors` holds those of a client of the program's own. */
+export function errorFrom(failure: Failure, hostErrors?: ReadonlyMap<number, unknown>): SecretCacheError {
+  const metadata: ResponseMetadata = {};
+  if (failure.httpStatus !== undefined) metadata.httpStatusCode = failure.httpStatus;
+  if (failure.requestId !== undefined) metadata.requestId = failure.requestId;
+  const details: ErrorDetails = { retryable: failure.retryable, metadata };
+  if (failure.serviceCode !== undefined) details.serviceCode = failure.serviceCode;
+  if (failure.hostError !== undefined && hostErrors?.has(failure.hostError)) {
+    details.cause = hostErrors.get(failure.hostError);
+  } else if (failure.cause !== undefined) {
+    details.cause = new Error(failure.cause);
+  }
+  return new SecretCacheError(codeOf(failure.kind), failure.message, details);
+}
+
+/** What the extension module throws has the kind for its code. */
+export function errorThrown(error: unknown): unknown {
+  const kind = (error as { code?: unknown } | undefined)?.code;
+  const isOurs = error instanceof Error && typeof kind === 'string' && kind === kind.toLowerCase();
+  return isOurs ? new SecretCacheError(codeOf(kind), error.message) : error;
+}

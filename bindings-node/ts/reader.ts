@@ -1,0 +1,254 @@
+/**
+ * Reads of one cache in one thread. A hit is answered here, from a map of JavaScript values, without a call into the
+ * core: for as long as the core allowed, and only while its count of changes, which is read from shared memory, stands
+ * still. The core is told of such hits now and then, so that they count and keep the secret in use.
+ */
+
+import type { Ask, Begun, Delivery, NativeCache, Told, Version } from './binding';
+import { describeSecret, failureOf, getSecretValue } from './client';
+import { clockSteps, coarseNow } from './clock';
+import { errorFrom, errorThrown, SecretCacheError } from './errors';
+import { native } from './native';
+import type { CommandSender, ReadOptions } from './settings';
+import { SecretValue } from './value';
+import { deliver, endOf, nextNumber } from './waiting';
+
+/** A version that may be handed out again. */
+export class Entry {
+  readonly value: SecretValue;
+  /** The secret string, resolved once for all who await it. */
+  readonly string: Promise<string> | undefined;
+  /** The hits that the core has not been told of. */
+  hits = 0;
+
+  constructor(
+    readonly id: string,
+    readonly which: Which,
+    version: Version,
+    readonly until: number,
+  ) {
+    this.value = new SecretValue(version);
+    this.string = version.string === undefined ? undefined : Promise.resolve(version.string);
+  }
+}
+
+/** Which version is asked for: by stage or by id. */
+export interface Which {
+  readonly stage: string | undefined;
+  readonly versionId: string | undefined;
+}
+
+/** More errors of a client's own are not kept. */
+const MOST_HOST_ERRORS = 256;
+
+export class Reader {
+  readonly native: NativeCache;
+  readonly #current: Which;
+  readonly #client: CommandSender | undefined;
+  readonly #tell: (event: Told) => void;
+  readonly #flushAfterMs: number;
+  /** Versions of the default stage by secret id, which hits look at first, and all others. */
+  readonly #entries = new Map<string, Entry>();
+  readonly #others = new Map<string, Entry>();
+  readonly #pending = new Map<string, Promise<Entry>>();
+  readonly #hostErrors = new Map<number, unknown>();
+  #hostErrorsMade = 0;
+  /** The core's count of changes, and its value for which the maps are right. */
+  readonly #changes: Uint32Array;
+  #seen: number;
+  #steps = clockSteps();
+  #hitEntries: Entry[] = [];
+  closed = false;
+
+  constructor(options: ReadOptions, tell: (event: Told) => void) {
+    this.#current = { stage: options.versionStage, versionId: undefined };
+    this.#client = options.client;
+    this.#tell = tell;
+    this.#flushAfterMs = Math.max(options.shortestIntervalMs / 4, 1);
+    const self = new WeakRef(this);
+    // The core must not keep the cache from being collected.
+    const receive = (delivery: Delivery): void => {
+      const reader = self.deref();
+      if (delivery.ask === undefined && delivery.event === undefined) deliver(delivery);
+      else if (reader === undefined) return;
+      else if (delivery.ask !== undefined) void reader.#ask(delivery.number, delivery.ask);
+      else if (delivery.event !== undefined) reader.#hear(delivery.event);
+    };
+    try {
+      this.native = new native.NativeCache(options.settings, options.client !== undefined, receive);
+    } catch (error) {
+      throw errorThrown(error);
+    }
+    this.#changes = this.native.changes;
+    this.#seen = Number.NaN;
+    const before = this.#changes[0];
+    this.native.touch();
+    // Where memory cannot be shared, nothing is known to be right, and every read asks the core.
+    if (this.#changes[0] === before) this.#changes = new Uint32Array(0);
+  }
+
+  /** The current version, if it may be handed out at once. Counts as a hit. */
+  hit(id: string): Entry | undefined {
+    const entry = this.#entries.get(id);
+    return entry !== undefined && this.#isGood(entry) ? entry : undefined;
+  }
+
+  /** As `hit`, for any version. */
+  hitVersion(id: string, which: Which): Entry | undefined {
+    if (which === this.#current) return this.hit(id);
+    const entry = this.#others.get(keyOf(id, which));
+    return entry !== undefined && this.#isGood(entry) ? entry : undefined;
+  }
+
+  /** Which version is asked for; neither stage nor id means the default stage. */
+  which(stage: string | undefined, versionId: string | undefined): Which {
+    const isCurrent = versionId === undefined && (stage === undefined || stage === this.#current.stage);
+    return isCurrent ? this.#current : { stage, versionId };
+  }
+
+  /** A version, whatever it takes. Many who ask for one wait together. */
+  read(id: string, which: Which): Promise<Entry> {
+    this.#check();
+    const key = keyOf(id, which);
+    const pending = this.#pending.get(key);
+    if (pending !== undefined) return pending;
+    const number = nextNumber();
+    const now = coarseNow();
+    const begun = this.native.read(number, id, which.stage, which.versionId);
+    if (begun.version !== undefined) return Promise.resolve(this.#keep(id, which, begun.version, now));
+    const reading = this.#end(number, begun).then((delivery) =>
+      this.#keep(id, which, delivery.version as Version, coarseNow()),
+    );
+    this.#pending.set(key, reading);
+    const done = (): void => {
+      if (this.#pending.get(key) === reading) this.#pending.delete(key);
+    };
+    reading.then(done, done);
+    return reading;
+  }
+
+  /** Fetches a version now, whatever its age. */
+  async refresh(id: string, stage: string | undefined): Promise<void> {
+    this.#check();
+    const number = nextNumber();
+    await this.#end(number, this.native.refresh(number, id, stage ?? this.#current.stage));
+  }
+
+  /** Fetches secrets before they are read; gives the errors of those that could not be had. */
+  async prefetch(ids: string[]): Promise<Map<string, SecretCacheError>> {
+    this.#check();
+    const number = nextNumber();
+    const { unfetched } = await this.#end(number, this.native.prefetch(number, ids));
+    return new Map((unfetched ?? []).map((each) => [each.secretId, errorFrom(each.failure, this.#hostErrors)]));
+  }
+
+  /** The last-known value, if there is one. */
+  peek(id: string): SecretValue | undefined {
+    const entry = this.hit(id);
+    if (entry !== undefined) return entry.value;
+    if (this.closed) return undefined;
+    const now = coarseNow();
+    const version = this.native.peek(id, this.#current.stage);
+    return version === null ? undefined : this.#keep(id, this.#current, version, now).value;
+  }
+
+  invalidate(id: string): void {
+    this.native.invalidate(id);
+    this.#forget();
+    for (const key of this.#pending.keys()) {
+      // Whoever asks from now on must not get what was asked for before.
+      if (key.startsWith(`${id}\0`)) this.#pending.delete(key);
+    }
+  }
+
+  close(): void {
+    this.flush();
+    this.closed = true;
+    this.native.close();
+    this.#forget();
+  }
+
+  /** Tells the core of the hits that were answered here. */
+  flush(): void {
+    const entries = this.#hitEntries;
+    this.#hitEntries = [];
+    for (const entry of entries) {
+      this.native.noteHits(entry.id, entry.which.stage, entry.which.versionId, entry.hits);
+      entry.hits = 0;
+    }
+  }
+
+  /** The error for a failure that the core reports. */
+  error(failure: NonNullable<Delivery['failure']>): SecretCacheError {
+    return errorFrom(failure, this.#hostErrors);
+  }
+
+  #check(): void {
+    if (this.closed) throw new SecretCacheError('CLOSED', 'the cache has been closed; make a new one to read secrets again');
+  }
+
+  #isGood(entry: Entry): boolean {
+    if (this.#changes[0] !== this.#seen || coarseNow() >= entry.until || clockSteps() !== this.#steps) return false;
+    entry.hits += 1;
+    if (entry.hits === 1) this.#noteHit(entry);
+    return true;
+  }
+
+  #noteHit(entry: Entry): void {
+    if (this.#hitEntries.push(entry) > 1) return;
+    const later = (self: WeakRef<Reader>): void => self.deref()?.flush();
+    setTimeout(later, this.#flushAfterMs, new WeakRef(this)).unref();
+  }
+
+  #keep(id: string, which: Which, version: Version, now: number): Entry {
+    const entry = new Entry(id, which, version, now + version.servableMs);
+    if (version.changes !== this.#seen || clockSteps() !== this.#steps) {
+      this.#forget();
+      this.#seen = version.changes;
+      this.#steps = clockSteps();
+    }
+    if (version.servableMs > 0) {
+      if (which === this.#current) this.#entries.set(id, entry);
+      else this.#others.set(keyOf(id, which), entry);
+    }
+    return entry;
+  }
+
+  #forget(): void {
+    this.#entries.clear();
+    this.#others.clear();
+  }
+
+  async #end(number: number, begun: Begun): Promise<Delivery> {
+    const delivery = begun.failure === undefined ? await endOf(number) : { number, failure: begun.failure };
+    if (delivery.failure !== undefined) throw this.error(delivery.failure);
+    return delivery;
+  }
+
+  #hear(event: Told): void {
+    // Whatever a listener reads, it is not what it is being told has changed.
+    this.#forget();
+    this.#tell(event);
+  }
+
+  async #ask(number: number, ask: Ask): Promise<void> {
+    const client = this.#client as CommandSender;
+    try {
+      if (ask.operation === 'DescribeSecret') this.native.answerDescription(number, await describeSecret(client, ask));
+      else this.native.answerValue(number, await getSecretValue(client, ask));
+    } catch (error) {
+      this.native.answerFailure(number, { ...failureOf(error, ask.operation), hostError: this.#keepHostError(error) });
+    }
+  }
+
+  #keepHostError(error: unknown): number {
+    this.#hostErrorsMade += 1;
+    this.#hostErrors.set(this.#hostErrorsMade, error);
+    this.#hostErrors.delete(this.#hostErrorsMade - MOST_HOST_ERRORS);
+    return this.#hostErrorsMade;
+  }
+}
+
+function keyOf(id: string, which: Which): string {
+  return `${id}\0${which.versionId ?? ''}\0${which.stage ?? ''}`;
+}

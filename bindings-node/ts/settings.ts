@@ -1,0 +1,259 @@
+/** The settings of a cache: what they are, and what is wrong with them. */
+
+import type { Settings } from './binding';
+
+/** Credentials to use as they are. */
+export interface StaticCredentials {
+  accessKeyId: string;
+  secretAccessKey: string;
+  sessionToken?: string;
+}
+
+/** Anything that sends commands as the AWS SDK's `SecretsManagerClient` does. */
+export interface CommandSender {
+  // biome-ignore lint: the SDK's own signature is generic over its commands, which are not ours to name.
+  send(command: any): Promise<any>;
+}
+
+/** Where warnings go: `console`, or any logger with this method. They never hold a value. */
+export interface Logger {
+  /** One line: a secret is served stale, cannot be fetched, or logged in with another version than the current one. */
+  warn(message: string): void;
+}
+
+/** How a cache behaves. All times are milliseconds, as their names say. */
+export interface CacheOptions {
+  /**
+   * How long a value counts as fresh; each is refreshed at a random moment between half of this and all of it. 0 asks the
+   * service on every read. Default: 300 000 (five minutes).
+   */
+  refreshIntervalMs?: number;
+  /** The refresh intervals of single secrets, by the id they are asked for with. */
+  refreshIntervalsMs?: Readonly<Record<string, number>>;
+  /** How long a read waits for the service when a last-known value exists. Default: 2000. */
+  maxWaitMs?: number;
+  /** How long after its last confirmation a value may still be served while it cannot be refreshed. Default: for ever. */
+  maxStaleMs?: number;
+  /** How many secrets are kept. Default: 1024. */
+  maxSize?: number;
+  /** Whether the last-known value is also served once the service denies it to this caller. Default: true. */
+  staleOnDenied?: boolean;
+  /** The staging label that is read when a call names none. Default: `AWSCURRENT`. */
+  versionStage?: string;
+  /** Where warnings go. Default: Node's own warnings (`process.emitWarning`). `null`: nowhere. */
+  logger?: Logger | null;
+}
+
+/** How the service is reached. What is not given is found as the AWS command line finds it. */
+export interface ConnectionOptions {
+  /** The AWS Region; otherwise `AWS_REGION`, `AWS_DEFAULT_REGION` or the profile's. */
+  region?: string;
+  /** The service's endpoint; otherwise `AWS_ENDPOINT_URL_SECRETS_MANAGER`, `AWS_ENDPOINT_URL` or the Region's own. */
+  endpoint?: string;
+  /** The profile in the AWS configuration files. */
+  profile?: string;
+  /** Credentials to use as they are. */
+  credentials?: StaticCredentials;
+  /** A role to assume with the credentials found, for instance in the account that owns the secrets. */
+  roleArn?: string;
+  /** The external id that the role's trust policy asks for. */
+  externalId?: string;
+  /** An HTTP proxy; otherwise `HTTPS_PROXY` and its like. */
+  proxyUrl?: string;
+  /** A file of PEM certificates to trust instead of the system's; otherwise `AWS_CA_BUNDLE`. */
+  caBundle?: string;
+  /** Whether to use the FIPS endpoint. */
+  useFips?: boolean;
+  /** How long one operation may take with all its retries. Default: 5000. */
+  timeoutMs?: number;
+}
+
+/** Settings of a `SecretCache`. */
+export interface SecretCacheOptions extends CacheOptions, ConnectionOptions {
+  /**
+   * A `SecretsManagerClient` of the AWS SDK for JavaScript v3 (anything with its method `send`), which is then the only
+   * thing that talks to the service. Without one, secrets are fetched natively.
+   */
+  client?: CommandSender;
+}
+
+/** What the options come to. */
+export interface ReadOptions {
+  readonly settings: Settings;
+  readonly client: CommandSender | undefined;
+  readonly versionStage: string;
+  readonly logger: Logger | null | undefined;
+  /** The shortest refresh interval. */
+  readonly shortestIntervalMs: number;
+}
+
+/** Limits that tests lower, to see a long time pass in a short one. */
+export const limits = { shortestIntervalMs: 1000 };
+
+const DEFAULT_INTERVAL_MS = 300_000;
+
+type Kind = 'interval' | 'duration' | 'size' | 'flag' | 'text' | 'other';
+
+const CACHE: Readonly<Record<string, Kind>> = {
+  refreshIntervalMs: 'interval',
+  refreshIntervalsMs: 'other',
+  maxWaitMs: 'duration',
+  maxStaleMs: 'duration',
+  maxSize: 'size',
+  staleOnDenied: 'flag',
+  versionStage: 'text',
+  logger: 'other',
+  client: 'other',
+};
+
+const CONNECTION: Readonly<Record<string, Kind>> = {
+  region: 'text',
+  endpoint: 'text',
+  profile: 'text',
+  credentials: 'other',
+  roleArn: 'text',
+  externalId: 'text',
+  proxyUrl: 'text',
+  caBundle: 'text',
+  useFips: 'flag',
+  timeoutMs: 'duration',
+};
+
+const KINDS: Readonly<Record<string, Kind>> = { ...CACHE, ...CONNECTION };
+
+/** What other libraries call these things. */
+const OTHER_NAMES: Readonly<Record<string, string>> = {
+  ttl: 'refreshIntervalMs',
+  maxage: 'refreshIntervalMs',
+  cacheexpiry: 'refreshIntervalMs',
+  regionname: 'region',
+  endpointurl: 'endpoint',
+  max: 'maxSize',
+  cachesize: 'maxSize',
+  maxcachesize: 'maxSize',
+  awssdkv3client: 'client',
+};
+
+/** Reads the options of a cache. */
+export function readOptions(options: SecretCacheOptions = {}): ReadOptions {
+  if (typeof options !== 'object' || options === null) {
+    throw new TypeError(`SecretCache takes an object of options, not ${describe(options)}`);
+  }
+  const settings: Record<string, unknown> = {};
+  for (const [name, value] of Object.entries(options)) {
+    const kind = KINDS[name];
+    if (kind === undefined) throw new TypeError(unknownOption(name));
+    if (value === undefined) continue;
+    check(name, kind, value);
+    if (kind !== 'other' && name !== 'versionStage') settings[name] = value;
+  }
+  const { client, credentials, refreshIntervalsMs } = options;
+  checkClient(options);
+  if (refreshIntervalsMs !== undefined) settings.refreshIntervalsMs = intervals(refreshIntervalsMs);
+  if (credentials !== undefined) Object.assign(settings, readCredentials(credentials));
+  checkLogger(options.logger);
+  if (client === undefined) settings.sharedAs = JSON.stringify(settings, Object.keys({ ...settings, ...refreshIntervalsMs }).sort());
+  return {
+    settings: settings as Settings,
+    client,
+    versionStage: options.versionStage ?? 'AWSCURRENT',
+    logger: options.logger,
+    shortestIntervalMs: Math.min(options.refreshIntervalMs ?? DEFAULT_INTERVAL_MS, ...Object.values(refreshIntervalsMs ?? {})),
+  };
+}
+
+/** A number of milliseconds, or a TypeError that says what was probably meant. */
+export function readDuration(name: string, value: unknown, shortest = 0): number {
+  if (typeof value !== 'number') {
+    throw new TypeError(`${name} must be a number of milliseconds, not ${describe(value)}; five minutes are 300_000`);
+  }
+  if (!Number.isFinite(value) || value < 0) {
+    throw new TypeError(`${name} is ${value}; it must be a number of milliseconds of at least 0`);
+  }
+  if (value !== 0 && value < shortest) {
+    throw new TypeError(
+      `${name} is ${value}, which is less than a second: it is in milliseconds. For ${value} seconds write ` +
+        `${value * 1000}; 0 asks the service on every read`,
+    );
+  }
+  return value;
+}
+
+function check(name: string, kind: Kind, value: unknown): void {
+  switch (kind) {
+    case 'interval':
+      readDuration(name, value, limits.shortestIntervalMs);
+      break;
+    case 'duration':
+      readDuration(name, value);
+      break;
+    case 'size':
+      if (!Number.isInteger(value) || (value as number) < 1 || (value as number) > 0xffff_ffff) {
+        throw new TypeError(`${name} must be a whole number of secrets of at least 1, not ${describe(value)}`);
+      }
+      break;
+    case 'flag':
+      if (typeof value !== 'boolean') throw new TypeError(`${name} must be true or false, not ${describe(value)}`);
+      break;
+    case 'text':
+      if (typeof value !== 'string' || value === '') {
+        throw new TypeError(`${name} must be a string that is not empty, not ${describe(value)}`);
+      }
+      break;
+    case 'other':
+      break;
+  }
+}
+
+function checkClient(options: SecretCacheOptions): void {
+  const { client } = options;
+  if (client === undefined) return;
+  if (typeof client?.send !== 'function') {
+    throw new TypeError('client must be a SecretsManagerClient of the AWS SDK v3, or have its method send(command)');
+  }
+  const given = Object.keys(CONNECTION).filter((name) => options[name as keyof SecretCacheOptions] !== undefined);
+  if (given.length > 0) {
+    throw new TypeError(`${given.join(', ')}: these belong to the client that was passed; set them there`);
+  }
+}
+
+function checkLogger(logger: Logger | null | undefined): void {
+  if (logger !== undefined && logger !== null && typeof logger.warn !== 'function') {
+    throw new TypeError('logger must have a method warn(message), or be null');
+  }
+}
+
+function intervals(given: unknown): Record<string, number> {
+  if (typeof given !== 'object' || given === null) {
+    throw new TypeError(`refreshIntervalsMs must be an object of secret id to milliseconds, not ${describe(given)}`);
+  }
+  const each = ([id, interval]: [string, unknown]): [string, number] => [
+    id,
+    readDuration(`refreshIntervalsMs[${JSON.stringify(id)}]`, interval, limits.shortestIntervalMs),
+  ];
+  return Object.fromEntries(Object.entries(given).map(each));
+}
+
+function readCredentials(credentials: StaticCredentials): Partial<Settings> {
+  const { accessKeyId, secretAccessKey, sessionToken } = credentials ?? {};
+  if (typeof accessKeyId !== 'string' || typeof secretAccessKey !== 'string') {
+    throw new TypeError(
+      'credentials must be an object with accessKeyId and secretAccessKey; to use a provider function, pass a client',
+    );
+  }
+  return { accessKeyId, secretAccessKey, ...(sessionToken === undefined ? {} : { sessionToken }) };
+}
+
+function unknownOption(name: string): string {
+  const plain = name.toLowerCase().replaceAll(/[_-]/g, '');
+  const names = Object.keys(KINDS);
+  const close = names.find((known) => [plain, `${plain}ms`].includes(known.toLowerCase())) ?? OTHER_NAMES[plain];
+  const advice = close === undefined ? `the options are ${names.join(', ')}` : `did you mean ${close}?`;
+  return `${name} is no option of SecretCache; ${advice}`;
+}
+
+/** A value in an error: what it is, and itself where it is short and certainly no secret. */
+function describe(value: unknown): string {
+  if (value === null || value === undefined || typeof value === 'number' || typeof value === 'boolean') return String(value);
+  return typeof value === 'string' && value === '' ? 'an empty string' : `a ${typeof value}`;
+}

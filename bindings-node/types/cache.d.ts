@@ -1,0 +1,205 @@
+/** The cache as programs use it. */
+import { EventEmitter } from 'node:events';
+import { type ConnectOptions } from './connect';
+import { SecretCacheError, type SecretCacheErrorCode } from './errors';
+import { type SecretCacheOptions } from './settings';
+import type { Credential, SecretValue } from './value';
+/** Which version to read, and until when. */
+export interface GetOptions {
+    /** The staging label of the version; otherwise the cache's `versionStage`. */
+    versionStage?: string;
+    /** The id of the version, whatever its labels. */
+    versionId?: string;
+    /** Ends the wait with the signal's reason. The request itself goes on for others who wait for it. */
+    signal?: AbortSignal;
+}
+/** A refresh brought another version than the one held. */
+export interface NewVersionEvent {
+    /** The id the secret is asked for with. */
+    readonly secretId: string;
+    /** The staging label it is asked for with. */
+    readonly versionStage: string | undefined;
+    /** The version held before. */
+    readonly oldVersionId: string | undefined;
+    /** The version held from now on. */
+    readonly newVersionId: string | undefined;
+}
+/** Reads get a value past its freshness, because it cannot be refreshed. Told once per spell. */
+export interface StaleEvent {
+    /** The id the secret is asked for with. */
+    readonly secretId: string;
+    /** Milliseconds since the value was last confirmed. */
+    readonly ageMs: number;
+    /** The failure, if there was one rather than a wait that took too long. */
+    readonly error: SecretCacheError | undefined;
+}
+/** A fetch or refresh failed. */
+export interface RefreshErrorEvent {
+    /** The id the secret is asked for with. */
+    readonly secretId: string;
+    /** Why. */
+    readonly error: SecretCacheError;
+}
+/**
+ * A login succeeded with another version than the current one, as it does while a rotation is between its steps. If it
+ * goes on, the current version is broken. Told with every such login.
+ */
+export interface OtherVersionEvent {
+    /** The id the secret is asked for with. */
+    readonly secretId: string;
+    /** The staging label of the version that logged in. */
+    readonly versionStage: string;
+    /** Its id. */
+    readonly versionId: string;
+}
+/** What a cache tells, by the name of the event. None is named `error`, which would end a process that does not listen. */
+export interface SecretCacheEvents {
+    newVersion: [NewVersionEvent];
+    stale: [StaleEvent];
+    refreshError: [RefreshErrorEvent];
+    otherVersion: [OtherVersionEvent];
+}
+/** What a cache has done so far in this process, and holds now. Threads that share it share the counts. */
+export interface Stats {
+    /** Reads answered from memory, stale ones included. */
+    hits: number;
+    /** Reads that found nothing cached. */
+    missesAbsent: number;
+    /** Reads that found a value past its freshness and had to wait for the service. */
+    missesExpired: number;
+    /** Reads answered with a value past its freshness, because it could not be refreshed. */
+    staleServed: number;
+    /** Reads that waited for a request another thread had started. Reads of one thread wait together, as one. */
+    coalesced: number;
+    /** Refreshes that succeeded, whether or not they brought a new version. */
+    refreshes: number;
+    /** New versions seen in place of old ones. */
+    rotationsObserved: number;
+    /** Secrets dropped to keep within the size. */
+    evictions: number;
+    /** Calls to the service, by operation. */
+    apiCalls: Record<string, number>;
+    /** Failed fetches, by error code. */
+    failures: Partial<Record<SecretCacheErrorCode, number>>;
+    /** What resources said to logins of `connect` and of pools. */
+    logins: LoginStats;
+    /** What is cached now. */
+    secrets: SecretStatus[];
+}
+/** What resources said to logins. */
+export interface LoginStats {
+    /** Logins taken. */
+    accepted: number;
+    /** Those among them with another version than the current one. */
+    withOtherVersion: number;
+    /** Logins refused. A rotation costs one, and one more for each that was under way at that moment. */
+    rejected: number;
+}
+/** One cached version of a secret. */
+export interface SecretStatus {
+    /** The id it was asked for with. */
+    secretId: string;
+    /** The staging label it was asked for with. */
+    versionStage?: string;
+    /** The version held, if one is. */
+    versionId?: string;
+    /** Milliseconds since it was last confirmed. */
+    ageMs?: number;
+    /** Milliseconds until the next refresh is due; 0 if it is due now. */
+    nextRefreshMs?: number;
+    /** Why the last fetch failed, if it did. */
+    lastError?: SecretCacheErrorCode;
+    /** Consecutive failures. */
+    failures: number;
+}
+/** While it is open, its secret counts as in use. */
+export interface Watch {
+    /** From now on only reads count. */
+    close(): void;
+}
+/**
+ * Secrets from memory, kept fresh in the background.
+ *
+ * ```js
+ * import { SecretCache } from 'secretcache';
+ *
+ * const cache = new SecretCache({ region: 'eu-central-1' });
+ * const { username, password } = await cache.getSecretJson('prod/checkout/db');
+ * ```
+ *
+ * Nothing is started before the first read. Any number of reads of one secret cause one request; while a value is in
+ * use it is refreshed beside its readers; when the service cannot be reached, the last-known value goes on being served.
+ * Background work never keeps the process alive. Without a `client`, caches of the same settings in different worker
+ * threads are one cache.
+ */
+export declare class SecretCache extends EventEmitter<SecretCacheEvents> {
+    #private;
+    /** @throws {TypeError | SecretCacheError} Naming the option that makes no sense, and what was probably meant. */
+    constructor(options?: SecretCacheOptions);
+    /** Reads the secret string. */
+    getSecretString(id: string, options?: GetOptions): Promise<string>;
+    /** Reads the secret binary. The buffer is the caller's own. */
+    getSecretBinary(id: string, options?: GetOptions): Promise<Buffer>;
+    /**
+     * Reads a secret string and parses it as JSON. The result is the caller's own.
+     *
+     * `T` is what the program expects; it is not checked.
+     */
+    getSecretJson<T = any>(id: string, options?: GetOptions): Promise<T>;
+    /** Reads a whole version: value, ARN, name, version id, staging labels, creation date. */
+    getSecretValue(id: string, options?: GetOptions): Promise<SecretValue>;
+    /**
+     * Gives the last-known value, a string or, for a binary secret, a buffer; undefined if there is none. Never waits and
+     * never asks anybody. It counts as a read, so the value is kept fresh.
+     */
+    peek(id: string): string | Buffer | undefined;
+    /**
+     * Fetches the secret's current version now, whatever its age, and forgets earlier failures.
+     *
+     * Rejects if that does not work; the last-known value then goes on being served.
+     */
+    refreshSecretNow(id: string): Promise<void>;
+    /**
+     * Fetches secrets before they are read, twenty in a call (with a client of the program's own, one by one), and gives
+     * the errors of those it could not have. What is cached and not due is left alone.
+     */
+    prefetch(ids: Iterable<string>): Promise<Map<string, SecretCacheError>>;
+    /** Forgets a secret with all its versions: the next read fetches it. */
+    invalidate(id: string): void;
+    /**
+     * Connects to the resource that a secret is the credential of, also while it rotates; gives what `login` gives.
+     *
+     * ```js
+     * const client = await cache.connect('prod/checkout/db', async ({ username, password, host }) => {
+     *   const client = new pg.Client({ user: username, password, host });
+     *   await client.connect();
+     *   return client;
+     * });
+     * ```
+     *
+     * The cached current version is tried first. If `login` throws an error that `options.rejected` takes for a refused
+     * login, the version is fetched anew, then `AWSPENDING` is tried, which is the one that works while a rotation is
+     * between its steps, then `AWSPREVIOUS`, and after a wait all over again. Any other error passes through untouched.
+     * What was taken and refused is remembered for all callers, so that a rotation costs one refused login, not one for
+     * each connection.
+     *
+     * A login that has not ended when the time is up is given up: `login` gets a signal that is then aborted.
+     */
+    connect<T>(id: string, login: (credential: Credential, signal: AbortSignal) => T | PromiseLike<T>, options?: ConnectOptions): Promise<T>;
+    /**
+     * Has a secret count as in use until the result is closed, as if it were read all the time: its current version is kept
+     * fresh once it has been read, and a new one is noticed. For pools, which read a credential only when they connect.
+     */
+    watch(id: string): Watch;
+    /** Counts what the cache has done so far, and lists what it holds now. */
+    stats(): Stats;
+    /** Forgets every value, ends the background work, and refuses further reads. Other threads go on with theirs. */
+    close(): Promise<void>;
+    /** As {@link close}, for `await using`. */
+    [Symbol.asyncDispose](): Promise<void>;
+    /**
+     * Tells whether a connection that was made with this version should be replaced when it is not in use: another version
+     * is current, or the resource has refused this one and takes another. For pools.
+     */
+    isOutdated(id: string, versionId: string): boolean;
+}

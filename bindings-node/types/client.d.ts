@@ -1,0 +1,9 @@
+/** Asks a client of the program's own, as the core wishes. */
+import type { Ask, ClientDescription, ClientFailure, ClientValue } from './binding';
+import type { CommandSender } from './settings';
+/** `GetSecretValue`. Whatever goes wrong is thrown. */
+export declare function getSecretValue(client: CommandSender, ask: Ask): Promise<ClientValue>;
+/** `DescribeSecret`. Whatever goes wrong is thrown. */
+export declare function describeSecret(client: CommandSender, ask: Ask): Promise<ClientDescription>;
+/** What the core is told of a client's failure. */
+export declare function failureOf(error: unknown, operation: string): ClientFailure;

@@ -1,0 +1,29 @@
+/** Stays connected while a secret rotates: the driver of the core's plan. */
+import type { Reader } from './reader';
+import { Credential } from './value';
+/** A staging label that `connect` tries. */
+export type ConnectStage = 'AWSCURRENT' | 'AWSPENDING' | 'AWSPREVIOUS';
+/** How to connect. */
+export interface ConnectOptions {
+    /** How long to go on trying, in milliseconds. Default: 30 000. */
+    timeoutMs?: number;
+    /** The same as `timeoutMs`. */
+    timeout?: number;
+    /** Tells an error that means "this login is refused" from all others. Default: {@link isRejectedLogin}. */
+    rejected?: (error: unknown) => boolean;
+    /** The staging labels to try, in this order. Default: all three, as their type lists them. */
+    stages?: readonly ConnectStage[];
+    /** Whether the secret may be a plain string, such as an API key, rather than a JSON object. Default: false. */
+    plain?: boolean;
+    /** Ends the attempt with the signal's reason. A login under way is not interrupted. */
+    signal?: AbortSignal;
+}
+type LogIn<T> = (credential: Credential, signal: AbortSignal) => T | PromiseLike<T>;
+/** Connects with the first credential that `login` accepts. */
+export declare function connect<T>(reader: Reader, secretId: string, login: LogIn<T>, options: ConnectOptions): Promise<T>;
+/**
+ * Tells an error that means "this login is refused" from all others, for the drivers in common use: pg, postgres.js,
+ * mysql2, mariadb, redis, ioredis, and HTTP clients by their status 401.
+ */
+export declare function isRejectedLogin(error: unknown): boolean;
+export {};

@@ -1,0 +1,64 @@
+/** What can go wrong, in one class with a code for each kind. */
+import type { Failure } from './binding';
+/** The codes of {@link SecretCacheError}. New ones are only ever added. */
+export declare const ERROR_CODES: readonly ['INVALID_ARGUMENT', 'INVALID_CONFIGURATION', 'NO_REGION', 'NO_CREDENTIALS', 'INVALID_CREDENTIALS', 'ACCESS_DENIED', 'SECRET_NOT_FOUND', 'VERSION_NOT_FOUND', 'SECRET_DELETED', 'KEY_UNAVAILABLE', 'INVALID_REQUEST', 'THROTTLED', 'SERVICE_UNAVAILABLE', 'CONNECTION', 'TIMEOUT', 'INVALID_RESPONSE', 'WRONG_TYPE', 'NOT_JSON', 'FIELD_NOT_FOUND', 'CLOSED', 'SOURCE', 'INTERNAL', 'LOGIN_REJECTED'];
+/**
+ * What kind of failure it was.
+ *
+ * | code | what it means |
+ * |---|---|
+ * | `INVALID_ARGUMENT` | an argument is wrong: mend the call |
+ * | `INVALID_CONFIGURATION`, `NO_REGION` | a setting is wrong or missing: mend the set-up |
+ * | `NO_CREDENTIALS`, `INVALID_CREDENTIALS` | AWS credentials were not found, have expired or are not accepted |
+ * | `ACCESS_DENIED` | the caller may not read this secret, or may not use its KMS key |
+ * | `SECRET_NOT_FOUND`, `VERSION_NOT_FOUND`, `SECRET_DELETED` | there is no such secret, no such version of it, or it is marked for deletion |
+ * | `KEY_UNAVAILABLE` | the KMS key is disabled or pending deletion |
+ * | `THROTTLED`, `SERVICE_UNAVAILABLE`, `CONNECTION`, `TIMEOUT` | the service could not answer for now |
+ * | `INVALID_REQUEST`, `INVALID_RESPONSE` | the service refused the request for another reason, or gave an odd answer |
+ * | `WRONG_TYPE`, `NOT_JSON`, `FIELD_NOT_FOUND` | the secret is of another shape than was asked for |
+ * | `CLOSED` | the cache has been closed |
+ * | `SOURCE` | a client of the program's own failed in its own way: see `cause` |
+ * | `LOGIN_REJECTED` | no version of the secret logs in: see {@link LoginRejectedError} |
+ * | `INTERNAL` | a defect of this package: please report it |
+ */
+export type SecretCacheErrorCode = (typeof ERROR_CODES)[number];
+/** What the service answered, in the form of the AWS SDK for JavaScript. */
+export interface ResponseMetadata {
+    /** The HTTP status. */
+    httpStatusCode?: number;
+    /** The id to quote to AWS support. */
+    requestId?: string;
+}
+/** Any failure of this package. Its text says what is wrong and what to do, and never holds a secret. */
+export declare class SecretCacheError extends Error {
+    /** What kind of failure it was. */
+    readonly code: SecretCacheErrorCode;
+    /** Whether asking again can help. */
+    readonly retryable: boolean;
+    /** The service's own error code, such as `ResourceNotFoundException`, where it answered. */
+    readonly serviceCode?: string;
+    /** Status and request id of the service's answer; empty where it did not answer. */
+    readonly $metadata: ResponseMetadata;
+}
+/** A version that a resource refused. */
+export interface RejectedVersion {
+    /** The staging label by which it was found. */
+    readonly versionStage: string;
+    /** Its id. */
+    readonly versionId: string;
+    /** How often. */
+    readonly times: number;
+}
+/** No version of the secret logs in. The resource's last answer is its `cause`. */
+export declare class LoginRejectedError extends SecretCacheError {
+    /** The versions that were refused, in order, each once. */
+    readonly tried: readonly RejectedVersion[];
+}
+/** The code of a kind of the core's. */
+export declare function codeOf(kind: string): SecretCacheErrorCode;
+/** The kind of a code, as the core names it; undefined for any other error. */
+export declare function kindOf(error: unknown): string | undefined;
+/** The error for a failure that the core reports. `hostErrors` holds those of a client of the program's own. */
+export declare function errorFrom(failure: Failure, hostErrors?: ReadonlyMap<number, unknown>): SecretCacheError;
+/** What the extension module throws has the kind for its code. */
+export declare function errorThrown(error: unknown): unknown;

@@ -1,0 +1,20 @@
+/** PostgreSQL pools that stay connected while their password rotates, for the package `pg`. */
+import * as driver from 'pg';
+import type { SecretCache } from './index';
+import { type PoolingOptions } from './pooling';
+/** Settings of a pool: those of `pg`, without user name and password, which come from the secret. */
+export type RotatingPoolConfig = Omit<driver.PoolConfig, 'user' | 'password'> & PoolingOptions;
+/**
+ * Makes a `pg.Pool` whose every new connection takes user name and password from one version of a secret: the one that
+ * works, also while it rotates. When a new version is current, connections of older ones are closed as soon as they are
+ * free. Everything else (host, port, database, TLS) is the program's own.
+ *
+ * ```js
+ * import { SecretCache } from 'secretcache';
+ * import { createPool } from 'secretcache/pg';
+ *
+ * const pool = createPool(new SecretCache(), 'prod/checkout/db', { host: 'db.internal', database: 'checkout', max: 20 });
+ * const { rows } = await pool.query('select now()');
+ * ```
+ */
+export declare function createPool(cache: SecretCache, secretId: string, config?: RotatingPoolConfig): driver.Pool;

@@ -1,0 +1,52 @@
+/**
+ * Reads of one cache in one thread. A hit is answered here, from a map of JavaScript values, without a call into the
+ * core: for as long as the core allowed, and only while its count of changes, which is read from shared memory, stands
+ * still. The core is told of such hits now and then, so that they count and keep the secret in use.
+ */
+import type { Delivery, NativeCache, Told, Version } from './binding';
+import { SecretCacheError } from './errors';
+import type { ReadOptions } from './settings';
+import { SecretValue } from './value';
+/** A version that may be handed out again. */
+export declare class Entry {
+    readonly id: string;
+    readonly which: Which;
+    readonly until: number;
+    readonly value: SecretValue;
+    /** The secret string, resolved once for all who await it. */
+    readonly string: Promise<string> | undefined;
+    /** The hits that the core has not been told of. */
+    hits: number;
+    constructor(id: string, which: Which, version: Version, until: number);
+}
+/** Which version is asked for: by stage or by id. */
+export interface Which {
+    readonly stage: string | undefined;
+    readonly versionId: string | undefined;
+}
+export declare class Reader {
+    #private;
+    readonly native: NativeCache;
+    closed: boolean;
+    constructor(options: ReadOptions, tell: (event: Told) => void);
+    /** The current version, if it may be handed out at once. Counts as a hit. */
+    hit(id: string): Entry | undefined;
+    /** As `hit`, for any version. */
+    hitVersion(id: string, which: Which): Entry | undefined;
+    /** Which version is asked for; neither stage nor id means the default stage. */
+    which(stage: string | undefined, versionId: string | undefined): Which;
+    /** A version, whatever it takes. Many who ask for one wait together. */
+    read(id: string, which: Which): Promise<Entry>;
+    /** Fetches a version now, whatever its age. */
+    refresh(id: string, stage: string | undefined): Promise<void>;
+    /** Fetches secrets before they are read; gives the errors of those that could not be had. */
+    prefetch(ids: string[]): Promise<Map<string, SecretCacheError>>;
+    /** The last-known value, if there is one. */
+    peek(id: string): SecretValue | undefined;
+    invalidate(id: string): void;
+    close(): void;
+    /** Tells the core of the hits that were answered here. */
+    flush(): void;
+    /** The error for a failure that the core reports. */
+    error(failure: NonNullable<Delivery['failure']>): SecretCacheError;
+}

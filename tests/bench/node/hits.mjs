@@ -1,0 +1,68 @@
+/** Warm reads, ours and others in turn: nanoseconds for each, of every round. */
+
+import { getSecret } from '@aws-lambda-powertools/parameters/secrets';
+import { SecretCache } from 'secretcache';
+
+const ROUNDS = 15;
+const READS = 100_000;
+const IDS = Array.from({ length: 1000 }, (_, number) => `bench/${number}`);
+
+/** The same ids, but other strings: as they come from requests. */
+const fresh = () => IDS.map((id) => Buffer.from(id).toString());
+
+const cache = new SecretCache();
+const values = new Map();
+await cache.prefetch(IDS);
+for (const id of IDS) values.set(id, await cache.getSecretString(id));
+const always = { maxAge: 3600 };
+await getSecret(IDS[0], always);
+
+const kinds = {
+  'map, awaited': async (read) => {
+    for (let n = 0; n < read; n += 1) await values.get('bench/0');
+  },
+  'ours, awaited': async (read) => {
+    for (let n = 0; n < read; n += 1) await cache.getSecretString('bench/0');
+  },
+  'map, awaited, 1000 ids': async (read, ids) => {
+    for (let n = 0; n < read; n += 1) await values.get(ids[n % 1000]);
+  },
+  'ours, awaited, 1000 ids': async (read, ids) => {
+    for (let n = 0; n < read; n += 1) await cache.getSecretString(ids[n % 1000]);
+  },
+  'map': (read) => {
+    let length = 0;
+    for (let n = 0; n < read; n += 1) length += values.get('bench/0').length;
+    return length;
+  },
+  'peek': (read) => {
+    let length = 0;
+    for (let n = 0; n < read; n += 1) length += cache.peek('bench/0').length;
+    return length;
+  },
+  'map, 1000 ids': (read, ids) => {
+    let length = 0;
+    for (let n = 0; n < read; n += 1) length += values.get(ids[n % 1000]).length;
+    return length;
+  },
+  'peek, 1000 ids': (read, ids) => {
+    let length = 0;
+    for (let n = 0; n < read; n += 1) length += cache.peek(ids[n % 1000]).length;
+    return length;
+  },
+  'powertools, awaited': async (read) => {
+    for (let n = 0; n < read; n += 1) await getSecret('bench/0', always);
+  },
+};
+
+const found = Object.fromEntries(Object.keys(kinds).map((name) => [name, []]));
+for (let round = 0; round < ROUNDS; round += 1) {
+  for (const [name, work] of Object.entries(kinds)) {
+    const ids = fresh();
+    const begun = process.hrtime.bigint();
+    await work(READS, ids);
+    found[name].push(Number(process.hrtime.bigint() - begun) / READS / 1e9);
+  }
+}
+await cache.close();
+console.log(JSON.stringify(found));
