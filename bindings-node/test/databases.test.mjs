@@ -14,7 +14,7 @@ import { createPool as createPgPool } from 'secretcache/pg';
 import { createClient as createRedis } from 'secretcache/redis';
 
 import { rotateAlternatingUsers, rotateSingleUser } from './rotation.mjs';
-import { Endpoint, eventually, start } from './support.mjs';
+import { Endpoint, eventually, settle, start } from './support.mjs';
 
 /** How often each test rotates, and how long each moment between the steps lasts. */
 const ROTATIONS = Number(process.env.SECRETCACHE_ROTATIONS ?? 3);
@@ -121,6 +121,7 @@ describe('PostgreSQL', () => {
       return client;
     };
     await (await cache.connect('app_count', login)).end();
+    await settle();
     await rotateSingleUser(endpoint, 'app_count', setPassword, 0);
     for (let each = 0; each < 10; each += 1) await (await cache.connect('app_count', login)).end();
     assert.equal(refused, 1);

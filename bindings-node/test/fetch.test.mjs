@@ -8,7 +8,7 @@ import { describe, it } from 'node:test';
 import { SecretCache } from 'secretcache';
 import { createFetch } from 'secretcache/fetch';
 
-import { Endpoint } from './support.mjs';
+import { Endpoint, settle } from './support.mjs';
 
 /** A service that knows one key, and says what it was sent. */
 async function service(t) {
@@ -40,6 +40,7 @@ describe('createFetch', () => {
   it('sends again with the key that works, body included', async (t) => {
     const { endpoint, send, server } = await world(t);
     assert.equal(await (await send(server.url)).text(), 'GET ');
+    await settle();
     await endpoint.put('key', JSON.stringify({ apiKey: 'second' }));
     server.key = 'second';
     const response = await send(server.url, { method: 'POST', body: 'charge' });

@@ -128,6 +128,12 @@ export class Endpoint {
   }
 }
 
+/**
+ * Lets the plan ask anew: what was confirmed within the last second it does not ask for again. Rotations are not that fast,
+ * tests are.
+ */
+export const settle = () => new Promise((resolve) => setTimeout(resolve, 1100));
+
 /** Waits until something holds. It is the test runner's own limit that ends a wait in vain. */
 export async function eventually(holds) {
   for (;;) {
