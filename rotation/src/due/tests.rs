@@ -1,3 +1,5 @@
+//! Which secrets are due, by their schedule and by what the store tells of them.
+
 use super::*;
 use crate::store::{SecretState, VersionState};
 
