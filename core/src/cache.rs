@@ -332,7 +332,8 @@ impl Cache {
         if state.closed {
             return Due { tickets: Vec::new(), next: None };
         }
-        for (record_id, record) in &state.records {
+        // With an interval of zero every read asks: nothing is refreshed beside them.
+        for (record_id, record) in state.records.iter().filter(|(_, record)| !record.ttl.is_zero()) {
             let is_watched = record.is_among(&watched);
             for (place, line) in record.lines.iter().enumerate() {
                 let (Some(wait), None, Some(secret)) = (line.due_in(&now), &line.flight, &line.secret) else {

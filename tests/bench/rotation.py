@@ -33,7 +33,9 @@ def kill() -> list[Figure]:
     for fault in found["faults"]:
         print(f"    {fault}")
     detail = f"{found['kills']} kills, the table is in target/{written.name}"
-    return [Figure("rotations killed at every effect: faults", len(found["faults"]), 0, unit="", detail=detail)]
+    return [
+        Figure("rotations killed at every effect: faults", len(found["faults"]), 0, unit="", detail=detail)
+    ]
 
 
 def rows() -> list[Figure]:
@@ -45,7 +47,9 @@ def rows() -> list[Figure]:
         if row["has window"]:
             median, longest = row["window, median"], row["window, 99 of 100"]
             refused = row["refused in the window"]
-            detail += f"; window {median:.0f} ms, 99 of 100 within {longest:.0f} ms; {refused:,} refused in it"
+            detail += (
+                f"; window {median:.0f} ms, 99 of 100 within {longest:.0f} ms; {refused:,} refused in it"
+            )
         figures.append(Figure(f"{what}: locked out", row["refused"], 0, unit="", detail=detail))
     return figures
 

@@ -181,9 +181,7 @@ class Desk:
     def pend(self, name: str, **fields: object) -> str:
         """Stores a new version as AWSPENDING, as createSecret does, and gives its id."""
         value = json.dumps(self.value(name) | fields)
-        stored = self.client.put_secret_value(
-            SecretId=name, SecretString=value, VersionStages=["AWSPENDING"]
-        )
+        stored = self.client.put_secret_value(SecretId=name, SecretString=value, VersionStages=["AWSPENDING"])
         return stored["VersionId"]
 
     def move(self, name: str, stage: str, to: str | None = None) -> None:
@@ -202,9 +200,7 @@ class Desk:
     @contextmanager
     def trouble(self, name: str, operation: str, effect: object = "reset", **more: object) -> Iterator[None]:
         """Lets one operation on one secret go wrong."""
-        fault = self.control(
-            "POST", "faults", secret_id=name, operations=[operation], effect=effect, **more
-        )
+        fault = self.control("POST", "faults", secret_id=name, operations=[operation], effect=effect, **more)
         try:
             yield
         finally:

@@ -53,7 +53,7 @@ def test_what_an_administrator_of_postgres_lacks_is_told_until_it_lacks_nothing(
     arguments = ["--strategy", "alternating-users"]
     done = look(desk, name, *arguments)
     assert done.status == 4
-    assert 'ALTER ROLE a_keeper CREATEROLE;' in mends(done)
+    assert "ALTER ROLE a_keeper CREATEROLE;" in mends(done)
     assert ('GRANT "a_kept" TO a_keeper WITH ADMIN OPTION;' in mends(done)) == (kind != "postgres-15")
     failed = desk.run("rotate", name, *arguments)
     assert failed.status != 0

@@ -69,7 +69,8 @@ def test_a_rotation_that_stopped_half_way_is_gone_on_with_before_its_time(desk, 
     desk.pend(name, password="the-new-password")
     server.change("d_half", "the-new-password")
     done = roster(
-        f'[[secret]]\nid = "{name}"\nschedule = "rate(30 days)"\nstrategy = "single-user"\ntls = false', "--json"
+        f'[[secret]]\nid = "{name}"\nschedule = "rate(30 days)"\nstrategy = "single-user"\ntls = false',
+        "--json",
     )
     assert outcomes(done) == {"half": "Rotated"}, done.err
     assert done.json["Secrets"][0]["Rotation"]["IsResumed"]
@@ -172,8 +173,8 @@ def test_a_secret_that_cannot_be_judged_fails_alone(desk, server, roster):
         ("", "lists no secret"),
         ("[[secret]]\nid = ", "secrets.toml"),
         ('[[secret]]\nid = "a"\nschedule = "rate(1 minute)"', "a: the schedule"),
-        ('[[secret]]\nid = "a"\nstrategy = "both"', "a: \"both\" is no strategy"),
-        ('[[secret]]\nid = "a"\nengine = "oracle"', "a: \"oracle\" is no engine"),
+        ('[[secret]]\nid = "a"\nstrategy = "both"', 'a: "both" is no strategy'),
+        ('[[secret]]\nid = "a"\nengine = "oracle"', 'a: "oracle" is no engine'),
         ('[[secret]]\nid = "a"\nca_file = "/nonexistent"', "a: /nonexistent cannot be read"),
         ('[[secret]]\nid = "a"\npassword.length = 0', "a: PASSWORD_LENGTH"),
         ('[[secret]]\nid = "a"\npasword.length = 8', "pasword"),
@@ -191,7 +192,8 @@ def test_a_mistake_in_the_file_is_told_before_anything_rotates(desk, server, ros
 def test_json_is_all_that_is_on_standard_output(desk, server, roster):
     name = aged(desk, "only", server("postgres-16").user("d_only"), 10)
     done = roster(
-        f'[[secret]]\nid = "{name}"\nschedule = "rate(1 day)"\nstrategy = "single-user"\ntls = false', "--json"
+        f'[[secret]]\nid = "{name}"\nschedule = "rate(1 day)"\nstrategy = "single-user"\ntls = false',
+        "--json",
     )
     assert json.loads(done.out)["Secrets"][0]["Outcome"] == "Rotated"
     assert "finishSecret" in done.err

@@ -24,8 +24,7 @@ def test_a_single_user_gets_a_new_password(desk, server, kind):
     assert [line.split()[1] for line in done.err.splitlines() if "Secret" in line] == [
         "createSecret",
         "setSecret",
-        "testSecret",
-        "finishSecret",
+        "finishSecret",  # which tests first; testSecret before it would lengthen the window
     ]
     value = desk.value(name)
     assert value | {"password": FIRST} == desk.value(name, "AWSPREVIOUS")

@@ -54,6 +54,15 @@ fn a_watched_secret_is_kept_fresh_without_being_read() {
 }
 
 #[test]
+fn with_an_interval_of_zero_nothing_is_refreshed_beside_the_readers() {
+    let time = Timeline::with(|config| config.ttl = std::time::Duration::ZERO);
+    time.fill("db", "v1", "one");
+    assert!(matches!(time.read("db"), Read::Lead(..)), "every read asks");
+    time.lead("other").complete(answer("v1", "one"), time.now);
+    assert_eq!(refreshes(&time), 0);
+}
+
+#[test]
 fn a_watch_is_by_any_of_the_secrets_names_and_outlives_forgetting_and_eviction() {
     const ARN: &str = "arn:aws:secretsmanager:us-east-1:123456789012:secret:db-AbCdEf";
     let watches = Watches::default();
