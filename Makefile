@@ -96,9 +96,9 @@ lint-python: $(VENV)/lint/.stamp
 	$(VENV)/lint/bin/ruff check .
 	$(VENV)/lint/bin/ruff format --check .
 
-lint-types: $(VENV)/lint/.stamp build
+lint-types: servers $(VENV)/lint/.stamp build
 	cd bindings-python && MYPYPATH=python ../$(VENV)/lint/bin/python -m mypy.stubtest --mypy-config-file pyproject.toml \
-		secretcache aws_secretsmanager_caching
+		--allowlist ../tests/stubtest-allowlist.txt secretcache aws_secretsmanager_caching
 	cd bindings-python && MYPYPATH=python ../$(VENV)/lint/bin/mypy \
 		-p secretcache -p aws_secretsmanager_caching
 	cd bindings-python && MYPYPATH=python ../$(VENV)/lint/bin/mypy --strict tests/typing
@@ -117,7 +117,7 @@ venv-bench: $(VENV)/bench/.stamp
 
 $(VENV)/tests/.stamp: tests/requirements.txt tests/tools/venv
 	tests/tools/venv $(@D) $< bindings-python/python
-$(VENV)/lint/.stamp: tests/requirements-lint.txt tests/tools/venv
+$(VENV)/lint/.stamp: tests/requirements-lint.txt tests/requirements-drivers.txt tests/tools/venv
 	tests/tools/venv $(@D) $< bindings-python/python
 $(VENV)/%/.stamp: tests/requirements-%.txt tests/tools/venv
 	tests/tools/venv $(@D) $<

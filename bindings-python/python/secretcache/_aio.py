@@ -105,6 +105,7 @@ class AsyncSecretCache(SecretCache):
         step, connection = steps.advance(todo, None)
         while step is not None:
             what, which = step
+            sent: Any
             if what == steps.LOG_IN:
                 sent = await attempt(fn, which, plan)
             else:

@@ -122,6 +122,7 @@ class BaseCache(_core.Cache):
         step, result = steps.advance(todo, None)
         while step is not None:
             what, which = step
+            sent: Any
             if what == steps.LOG_IN and fn is not None:
                 sent = attempt(fn, which)
             else:

@@ -11,7 +11,10 @@ use crate::document::Document;
 /// things, and a login takes longer than all of them.
 ///
 /// A session whose last call failed is not given back: in which state it is, nobody knows.
-pub(super) struct Kept<S>(Arc<Mutex<Option<(Zeroizing<String>, S)>>>);
+pub(super) struct Kept<S>(Arc<Mutex<Option<Opened<S>>>>);
+
+/// A session, and the credential that it was opened with.
+type Opened<S> = (Zeroizing<String>, S);
 
 impl<S> Kept<S> {
     /// Takes the session out, if this is the credential that it was opened with.

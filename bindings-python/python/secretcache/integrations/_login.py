@@ -110,7 +110,8 @@ class Login:
         if self.is_asynchronous:
             result: Any = await self.cache._take_step(self.secret_id, *step)  # type: ignore[misc]
         elif step[0] == steps.SLEEP:
-            result = await asyncio.sleep(step[1])
+            await asyncio.sleep(step[1])
+            result = None
         else:
             result = await asyncio.to_thread(self.cache._take_step, self.secret_id, *step)
         return result

@@ -17,11 +17,16 @@ if TYPE_CHECKING:
 
     from secretcache._cache import BaseCache
 
+    _Pool = psycopg_pool.ConnectionPool[Any]
+    _AsyncPool = psycopg_pool.AsyncConnectionPool[Any]
+else:
+    _Pool, _AsyncPool = psycopg_pool.ConnectionPool, psycopg_pool.AsyncConnectionPool
+
 _DEFAULT_LIFETIME = 3600.0
 """Seconds: psycopg_pool's own default."""
 
 
-class ConnectionPool(psycopg_pool.ConnectionPool[Any] if TYPE_CHECKING else psycopg_pool.ConnectionPool):
+class ConnectionPool(_Pool):
     """`psycopg_pool.ConnectionPool`, whose connections log in with a secret, also while it rotates.
 
     It takes what that takes, behind the cache and the secret's id.
@@ -49,9 +54,7 @@ class ConnectionPool(psycopg_pool.ConnectionPool[Any] if TYPE_CHECKING else psyc
         super().putconn(conn)
 
 
-class AsyncConnectionPool(
-    psycopg_pool.AsyncConnectionPool[Any] if TYPE_CHECKING else psycopg_pool.AsyncConnectionPool
-):
+class AsyncConnectionPool(_AsyncPool):
     """`psycopg_pool.AsyncConnectionPool`, as `ConnectionPool`. The cache may be of either kind."""
 
     def __init__(
@@ -80,7 +83,7 @@ class AsyncConnectionPool(
 def logging_in_class(login: Login, turnover: Turnover, base: type[Any]) -> type[Any]:
     """Make a class of connections that log in with a secret."""
 
-    class Connection(base):  # type: ignore[misc]
+    class Connection(base):
         secretcache_stamp: tuple[str, int] | None = None
 
         @classmethod
@@ -97,7 +100,7 @@ def logging_in_class(login: Login, turnover: Turnover, base: type[Any]) -> type[
 
 
 def _async_class(login: Login, turnover: Turnover, base: type[Any]) -> type[Any]:
-    class AsyncConnection(base):  # type: ignore[misc]
+    class AsyncConnection(base):
         secretcache_stamp: tuple[str, int] | None = None
 
         @classmethod

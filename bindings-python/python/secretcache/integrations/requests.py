@@ -72,7 +72,7 @@ class ApiKeyAuth(requests.auth.AuthBase):
             self._key.put_into(again, other)
             if position is not None:
                 again.body.seek(position)  # type: ignore[union-attr]
-            following: requests.Response = last.connection.send(again, **kwargs)  # type: ignore[attr-defined]
+            following: requests.Response = last.connection.send(again, **kwargs)
             following.history.append(last)
             following.request = again
             last = following

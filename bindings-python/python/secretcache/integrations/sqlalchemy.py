@@ -36,7 +36,7 @@ def stay_connected(
     a `SecretCache`, which then waits in threads.
     """
     login = Login.taking(cache, secret_id, options)
-    plain: Engine = getattr(engine, "sync_engine", engine)
+    plain: Any = getattr(engine, "sync_engine", engine)
     login.check_lifetime(getattr(plain.pool, "_recycle", None), "pool_recycle")
     database = "dbname" if plain.dialect.driver in ("psycopg", "psycopg_async", "psycopg2") else "database"
 

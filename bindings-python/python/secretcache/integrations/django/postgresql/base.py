@@ -54,7 +54,7 @@ class DatabaseWrapper(LoginMixin, base.DatabaseWrapper):
 
     def _close(self) -> Any:
         connection = self.connection
-        pool = getattr(connection, "_pool", None)
+        pool: Any = getattr(connection, "_pool", None)
         turnover = getattr(pool, "secretcache_turnover", None)
         if turnover is not None and turnover.is_due(connection.secretcache_stamp):
             pool.drain()
