@@ -19,7 +19,10 @@ from trouble import TRANSPORTS, Trouble
 
 CLIENTS = (*TRANSPORTS, "coroutines")
 every_client = pytest.mark.parametrize("client", CLIENTS)
-SYNCHRONOUS = {"peek", "invalidate", "watch", "stats", "on_new_version", "on_stale", "on_error"}
+SYNCHRONOUS = {
+    *("peek", "invalidate", "watch", "is_outdated", "stats"),
+    *("on_new_version", "on_stale", "on_error", "on_other_version"),
+}
 
 
 class Coroutines:
