@@ -38,18 +38,20 @@ test: ## Run all tests
 	@$(STEP) 10/10 "testing the C and C++ interface" $(MAKE) test-c
 
 bench: ## Measure the figures of the README, side by side with AWS's libraries
-	@$(STEP) 1/4 "building the wheel" $(MAKE) wheel
-	@$(STEP) 2/4 "building the command line" $(MAKE) cli
-	@$(STEP) 3/4 "installing the wheel, and AWS's own cache beside it" $(MAKE) venv-official venv-bench
-	@$(STEP) 4/4 "measuring" $(VENV)/bench/bin/python tests/bench/bench.py --official $(VENV)/official/bin/python
+	@$(STEP) 1/4 "building all that is shipped (some minutes)" $(MAKE) wheel cli node lambda
+	@$(STEP) 2/4 "building what the figures take besides" $(MAKE) build install-c PREFIX=target/c/release
+	@$(STEP) 3/4 "installing AWS's own libraries, the drivers and the servers" \
+		$(MAKE) servers venv-official venv-bench venv-databases venv-connected
+	@$(STEP) 4/4 "measuring (an hour or more)" $(MAKE) figures
 
-lint: ## Check format, lints, licences, banned dependencies and Python types
-	@$(STEP) 1/6 "checking the format of Rust code" cargo fmt --all --check
-	@$(STEP) 2/6 "running clippy" cargo clippy --workspace --all-targets $(LOCKED) -- -D warnings
-	@$(STEP) 3/6 "installing cargo-deny (compiled once, about a minute)" $(MAKE) $(DENY)
-	@$(STEP) 4/6 "checking licences and banned crates" $(DENY) --log-level error check bans licenses
-	@$(STEP) 5/6 "checking Python code" $(MAKE) lint-python
-	@$(STEP) 6/6 "checking Python types against the extension module" $(MAKE) lint-types
+lint: ## Check format, lints, licences, banned dependencies and the types of every language
+	@$(STEP) 1/7 "checking the format of Rust code" cargo fmt --all --check
+	@$(STEP) 2/7 "running clippy" cargo clippy --workspace --all-targets $(LOCKED) -- -D warnings
+	@$(STEP) 3/7 "installing cargo-deny (compiled once, about a minute)" $(MAKE) $(DENY)
+	@$(STEP) 4/7 "checking licences and banned crates" $(DENY) --log-level error check bans licenses
+	@$(STEP) 5/7 "checking Python code" $(MAKE) lint-python
+	@$(STEP) 6/7 "checking Python types against the extension module" $(MAKE) lint-types
+	@$(STEP) 7/7 "checking the types of the npm package" $(MAKE) lint-node
 
 wheel: $(VENV)/build/.stamp ## Build the Python wheel: dist/*.whl
 	rm -f dist/*.whl
@@ -83,6 +85,14 @@ PREFIX ?= /usr/local
 install-c: ## Install the C and C++ library: make install-c PREFIX=/usr/local
 	cargo build --release --package secretcache-c $(LOCKED)
 	bindings-c/install target/release $(abspath $(PREFIX))
+
+# Both halves run even if the first has figures that were not reached.
+.PHONY: figures
+figures:
+	@mkdir -p target/bench
+	@status=0; $(VENV)/bench/bin/python tests/bench/bench.py --official $(VENV)/official/bin/python || status=$$?; \
+		$(VENV)/connected/bin/python tests/bench/connected.py | tee target/bench/connected.md || status=$$?; \
+		exit $$status
 
 # Parts of the above. One cargo command builds for tests and demo alike, so that the SDK is compiled once.
 .PHONY: build lint-python lint-types servers venv-tests venv-official venv-databases venv-bench

@@ -18,7 +18,12 @@ ROOT = HERE.parents[1]
 sys.path.insert(0, str(HERE.parent / "tools"))
 
 import library  # noqa: E402
+from c_interface import c_interface  # noqa: E402
+from function import function  # noqa: E402
+from node_figures import node  # noqa: E402
+from simulation import simulation  # noqa: E402
 
+import rotation  # noqa: E402
 from endpoint import Endpoint  # noqa: E402
 from figures import Figure, nano, ratio, table, write  # noqa: E402
 
@@ -212,6 +217,11 @@ PARTS = {
     "interpreters": library.interpreters,
     "rust": rust,
     "wheel": wheel,
+    "node": node,
+    "c": c_interface,
+    "function": function,
+    "simulation": lambda endpoint, official: simulation(),
+    "rotation": lambda endpoint, official: rotation.rotation(list(rotation.PARTS)),
 }
 
 
