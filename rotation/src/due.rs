@@ -74,8 +74,10 @@ pub struct Entry {
     pub ca_file: Option<String>,
     /// `false`: no TLS.
     pub tls: Option<bool>,
-    /// A file that describes a provider of keys.
+    /// `iam`, or a file that describes a provider of keys.
     pub provider: Option<String>,
+    /// A file with statements for a resource of another kind.
+    pub statements: Option<String>,
     /// What passwords look like.
     #[serde(default)]
     pub password: PasswordRules,
@@ -166,7 +168,7 @@ impl Roster {
             if entry.schedule.is_none() {
                 or!(entry, defaults, schedule, duration);
             }
-            or!(entry, defaults, strategy, engine, master_secret, users, provider);
+            or!(entry, defaults, strategy, engine, master_secret, users, provider, statements);
             if entry.ca_file.is_none() && entry.tls.is_none() {
                 or!(entry, defaults, ca_file, tls);
             }

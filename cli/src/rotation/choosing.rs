@@ -37,9 +37,13 @@ pub(crate) struct Choosing {
     #[arg(long)]
     no_tls: bool,
 
-    /// Description of a provider of keys, in TOML
-    #[arg(long, value_name = "FILE")]
+    /// "iam" for access keys of IAM users, or a file that describes a provider of keys, in TOML
+    #[arg(long, value_name = "iam|FILE")]
     provider: Option<String>,
+
+    /// Statements of your own for a resource that is like none of these, in TOML
+    #[arg(long, value_name = "FILE", conflicts_with = "provider")]
+    statements: Option<String>,
 
     #[command(flatten)]
     password: Password,
@@ -89,7 +93,11 @@ impl Choosing {
             None if self.no_tls => Verification::Off,
             None => Verification::System,
         };
-        choice.provider = self.provider.as_deref().map(read).transpose()?;
+        choice.provider = match self.provider.as_deref() {
+            Some("iam") => Some("iam".to_owned()),
+            file => file.map(read).transpose()?,
+        };
+        choice.statements = self.statements.as_deref().map(read).transpose()?;
         Ok(choice)
     }
 
@@ -125,6 +133,7 @@ impl Choosing {
             ca_file: entry.ca_file.clone(),
             no_tls: entry.tls == Some(false),
             provider: entry.provider.clone(),
+            statements: entry.statements.clone(),
             password: Password {
                 password_length: length,
                 exclude_characters,

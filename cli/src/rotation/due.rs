@@ -27,8 +27,8 @@ pub(crate) struct Due {
         requires = "due",
         conflicts_with_all = [
             "secret_id", "resume", "revert", "clients", "strategy", "engine", "master_secret", "users", "ca_file",
-            "no_tls", "provider", "password_length", "exclude_characters", "exclude_numbers", "exclude_punctuation",
-            "exclude_uppercase", "exclude_lowercase", "require_each_included_type",
+            "no_tls", "provider", "statements", "password_length", "exclude_characters", "exclude_numbers",
+            "exclude_punctuation", "exclude_uppercase", "exclude_lowercase", "require_each_included_type",
         ]
     )]
     config: Option<PathBuf>,

@@ -1,0 +1,80 @@
+"""`secretcache rotate` for what is no database it knows: keys of IAM users, and statements of the operator's own."""
+
+from __future__ import annotations
+
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator
+
+import boto3
+import pytest
+from conftest import FIRST
+
+STATEMENTS = """
+protocol = "postgres"
+apply = ["ALTER ROLE {username:identifier} PASSWORD {password:scram}"]
+probe = ["SELECT 1"]
+"""
+
+
+@pytest.fixture
+def iam() -> Iterator[str]:
+    """Run moto as IAM and STS, and give its address."""
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    url = f"http://127.0.0.1:{port}"
+    command = [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)]
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        deadline = time.monotonic() + 60
+        while True:
+            try:
+                urllib.request.urlopen(f"{url}/moto-api/data.json")
+                break
+            except OSError:
+                assert process.poll() is None and time.monotonic() < deadline, "moto did not start"
+                time.sleep(0.05)
+        yield url
+    finally:
+        process.kill()
+        process.wait()
+
+
+def test_the_key_of_an_iam_user_is_followed_by_another(desk, iam):
+    client = boto3.client(
+        "iam", endpoint_url=iam, region_name="us-east-1", aws_access_key_id="x", aws_secret_access_key="x"
+    )
+    client.create_user(UserName="app")
+    first = client.create_access_key(UserName="app")["AccessKey"]
+    name = desk.store("key", {field: first[field] for field in ("AccessKeyId", "SecretAccessKey")})
+    endpoints = {"AWS_ENDPOINT_URL_IAM": iam, "AWS_ENDPOINT_URL_STS": iam}
+    held = [first["AccessKeyId"]]
+    for _ in range(2):
+        done = desk.run("rotate", name, "--strategy", "api-key", "--provider", "iam", **endpoints)
+        assert done.status == 0, done.err
+        held.append(desk.value(name)["AccessKeyId"])
+    keys = {key["AccessKeyId"] for key in client.list_access_keys(UserName="app")["AccessKeyMetadata"]}
+    assert len(set(held)) == 3 and keys == set(held[1:]), "the key before the last goes, the last stays"
+
+
+def test_statements_of_ones_own_rotate_a_resource_without_a_known_engine(desk, server, tmp_path):
+    server = server("postgres-16")
+    name = desk.store("db", server.user("stated") | {"engine": "something else"})
+    file = tmp_path / "statements.toml"
+    file.write_text(STATEMENTS)
+    done = desk.run("rotate", name, "--strategy", "single-user", "--statements", str(file))
+    assert done.status == 0, done.err
+    assert server.logs_in("stated", desk.value(name)["password"]) and not server.logs_in("stated", FIRST)
+
+
+def test_a_statement_whose_parameter_would_not_be_quoted_is_refused(desk, server, tmp_path):
+    server = server("postgres-16")
+    name = desk.store("db", server.user("unquoted"))
+    file = tmp_path / "statements.toml"
+    file.write_text('protocol = "postgres"\napply = ["ALTER ROLE x PASSWORD \'{password:literal}\'"]\n')
+    done = desk.run("rotate", name, "--strategy", "single-user", "--statements", str(file))
+    assert done.status in (1, 2) and "statement" in done.err, done.err
+    assert server.logs_in("unquoted", FIRST)
