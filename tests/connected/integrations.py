@@ -288,10 +288,13 @@ def _redis_async(cache: Any, secret: str, where: dict[str, Any]) -> AsyncOperati
     from secretcache.integrations.redis import async_connection_class
 
     pool = redis.asyncio.ConnectionPool(connection_class=async_connection_class(cache, secret), **where)
-    client = redis.asyncio.Redis(connection_pool=pool)
 
     async def operate() -> None:
-        await client.ping()
-        await pool.disconnect(inuse_connections=False)
+        # A connection of its own: to empty the pool would end connections that another task has just taken from it.
+        connection = pool.make_connection()
+        await connection.connect()
+        await connection.send_command("PING")
+        await connection.read_response()
+        await connection.disconnect()
 
     return operate
