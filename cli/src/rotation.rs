@@ -3,6 +3,7 @@
 mod adopt;
 mod choosing;
 mod due;
+mod many;
 mod recover;
 mod report;
 mod revoke;

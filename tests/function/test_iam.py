@@ -3,10 +3,6 @@
 from __future__ import annotations
 
 import re
-import socket
-import subprocess
-import sys
-import time
 import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -16,6 +12,7 @@ from urllib.parse import parse_qs
 import boto3
 import pytest
 from botocore.exceptions import ClientError
+from moto_endpoint import moto_endpoint
 from relay import Relay
 from rotation_service import STEPS
 from runtime_api import FunctionError
@@ -51,15 +48,8 @@ class Iam(Relay):
 @pytest.fixture
 def iam(house) -> Iterator[Iam]:
     """IAM with a user `rotator` that manages keys and a user `app` that has one; `house.managed` is its secret."""
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
-    url = f"http://127.0.0.1:{port}"
-    command = [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)]
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     with ExitStack() as stack:
-        stack.callback(process.wait)
-        stack.callback(process.kill)
-        _wait_until_it_answers(url, process)
+        url = stack.enter_context(moto_endpoint())
         house.iam = _client("iam", url, "test", "test")
         for user, actions in (("rotator", KEYS), ("app", [])):
             house.iam.create_user(UserName=user, Path="/team/")
@@ -103,18 +93,6 @@ def _client(service: str, url: str, key: str, secret: str):
         aws_access_key_id=key,
         aws_secret_access_key=secret,
     )
-
-
-def _wait_until_it_answers(url: str, process: subprocess.Popen) -> None:
-    deadline = time.monotonic() + 60
-    while True:
-        try:
-            urllib.request.urlopen(f"{url}/moto-api/data.json")
-            return
-        except OSError:
-            if process.poll() is not None or time.monotonic() > deadline:
-                raise
-            time.sleep(0.05)
 
 
 def works(house, value) -> bool:

@@ -21,6 +21,7 @@ import boto3
 import pytest
 from botocore.config import Config
 
+sys.path.insert(0, str(Path(__file__).parents[1] / "tools"))
 sys.path.insert(0, str(Path(__file__).parent))
 from service_model import check_response
 

@@ -7,17 +7,13 @@ difference that is no longer one.
 from __future__ import annotations
 
 import re
-import socket
-import subprocess
-import sys
-import time
 import urllib.request
-from pathlib import Path
 
 import boto3
 import pytest
 from botocore.config import Config
 from botocore.exceptions import ClientError
+from moto_endpoint import moto_endpoint
 
 A, B, C = (f"{n}{n}{n}{n}{n}{n}{n}{n}-0000-4000-8000-000000000000" for n in "abc")
 
@@ -247,23 +243,8 @@ KNOWN: dict[str, tuple[set[str], str]] = {
 @pytest.fixture(scope="module")
 def moto():
     """A moto server of our own on a free port."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    command = [str(Path(sys.executable).parent / "moto_server"), "-H", "127.0.0.1", "-p", str(port)]
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    url = f"http://127.0.0.1:{port}"
-    for _ in range(200):
-        try:
-            urllib.request.urlopen(f"{url}/moto-api/", timeout=1).close()
-            break
-        except OSError:
-            time.sleep(0.1)
-    else:
-        pytest.fail("moto_server did not start")
-    yield url
-    process.terminate()
-    process.wait(10)
+    with moto_endpoint() as url:
+        yield url
 
 
 def moto_client(url):

@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import socket
-import subprocess
-import sys
-import time
-import urllib.request
 from collections.abc import Iterator
 
 import boto3
 import pytest
 from conftest import FIRST
+from moto_endpoint import moto_endpoint
 
 STATEMENTS = """
 protocol = "postgres"
@@ -23,24 +19,8 @@ probe = ["SELECT 1"]
 @pytest.fixture
 def iam() -> Iterator[str]:
     """Run moto as IAM and STS, and give its address."""
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
-    url = f"http://127.0.0.1:{port}"
-    command = [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)]
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    try:
-        deadline = time.monotonic() + 60
-        while True:
-            try:
-                urllib.request.urlopen(f"{url}/moto-api/data.json")
-                break
-            except OSError:
-                assert process.poll() is None and time.monotonic() < deadline, "moto did not start"
-                time.sleep(0.05)
+    with moto_endpoint() as url:
         yield url
-    finally:
-        process.kill()
-        process.wait()
 
 
 def test_the_key_of_an_iam_user_is_followed_by_another(desk, iam):

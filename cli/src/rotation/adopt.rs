@@ -5,7 +5,8 @@ use secretcache_rotation::{Adoption, AwsStore};
 use serde::Serialize;
 
 use super::choosing::Choosing;
-use super::report::{findings, note, print};
+use super::many::each;
+use super::report::{findings, print};
 use super::work::{For, Work, connect};
 use crate::exit::{EXIT_STATUSES, Exit, Failure};
 use crate::service::Service;
@@ -61,25 +62,11 @@ impl Adopt {
             print(self.json, &adopted, &lines(&adopted))?;
             return Ok(exit(&adopted));
         };
-        let (mut all, mut text, mut worst) = (Vec::new(), String::new(), Exit::Done);
-        for name in store.names(prefix).await? {
-            match self.adopt(&store, &name).await {
-                Ok(adopted) => {
-                    worst = worst.worse(exit(&adopted));
-                    text += &lines(&adopted);
-                    all.push(adopted);
-                }
-                Err(failure) => {
-                    worst = worst.worse(Exit::Partly);
-                    note(&format!("{name}: {failure}"));
-                }
-            }
-        }
-        if all.is_empty() && worst == Exit::Done {
-            note(&format!("no secret's name begins with {prefix:?}"));
-        }
-        print(self.json, &all, &text)?;
-        Ok(worst)
+        each(&store, prefix, self.json, async |name| {
+            let adopted = self.adopt(&store, name).await?;
+            Ok((exit(&adopted), lines(&adopted), adopted))
+        })
+        .await
     }
 
     async fn adopt(&self, store: &AwsStore, id: &str) -> Result<Adopted, Failure> {

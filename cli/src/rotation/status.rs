@@ -8,6 +8,7 @@ use secretcache_rotation::{AwsStore, Health, Inspection, Login, Outcome, SecretS
 use serde::Serialize;
 
 use super::choosing::Choosing;
+use super::many::each;
 use super::report::{note, print};
 use super::work::{For, Work, connect};
 use crate::exit::{EXIT_STATUSES, Exit, Failure};
@@ -95,25 +96,11 @@ impl Status {
     }
 
     async fn many(&self, store: &AwsStore, prefix: &str) -> Result<Exit, Failure> {
-        let (mut all, mut text, mut worst) = (Vec::new(), String::new(), Exit::Done);
-        for name in store.names(prefix).await? {
-            match self.inspect(store, &name).await {
-                Ok(inspection) => {
-                    worst = worst.worse(exit(&inspection));
-                    text += &lines(&inspection);
-                    all.push(Standing { inspection, outcome: None });
-                }
-                Err(failure) => {
-                    worst = worst.worse(Exit::Partly);
-                    note(&format!("{name}: {failure}"));
-                }
-            }
-        }
-        if all.is_empty() && worst == Exit::Done {
-            note(&format!("no secret's name begins with {prefix:?}"));
-        }
-        print(self.json, &all, &text)?;
-        Ok(worst)
+        each(store, prefix, self.json, async |name| {
+            let inspection = self.inspect(store, name).await?;
+            Ok((exit(&inspection), lines(&inspection), Standing { inspection, outcome: None }))
+        })
+        .await
     }
 
     async fn inspect(&self, store: &AwsStore, id: &str) -> Result<Inspection, Failure> {

@@ -1,0 +1,36 @@
+//! The same for many secrets.
+
+use secretcache_rotation::AwsStore;
+use serde::Serialize;
+
+use super::report::{note, print};
+use crate::exit::{Exit, Failure};
+
+/// Does the same to every secret whose name begins so, and prints the results together. What one of them comes to is its
+/// exit status, its lines for a person, and the result itself; a failure is told and does not keep the others from it.
+pub(crate) async fn each<T: Serialize>(
+    store: &AwsStore,
+    prefix: &str,
+    json: bool,
+    one: impl AsyncFn(&str) -> Result<(Exit, String, T), Failure>,
+) -> Result<Exit, Failure> {
+    let (mut all, mut text, mut worst) = (Vec::new(), String::new(), Exit::Done);
+    for name in store.names(prefix).await? {
+        match one(&name).await {
+            Ok((exit, lines, result)) => {
+                worst = worst.worse(exit);
+                text += &lines;
+                all.push(result);
+            }
+            Err(failure) => {
+                worst = worst.worse(Exit::Partly);
+                note(&format!("{name}: {failure}"));
+            }
+        }
+    }
+    if all.is_empty() && worst == Exit::Done {
+        note(&format!("no secret's name begins with {prefix:?}"));
+    }
+    print(json, &all, &text)?;
+    Ok(worst)
+}
