@@ -127,6 +127,16 @@ impl NativeCache {
         })
     }
 
+    /// Begins what a plan wants by 'refresh'. Its end is delivered under `number`.
+    #[napi(catch_unwind)]
+    pub fn look(&self, number: u32, id: String, stage: String) -> Begun {
+        let (core, outbox) = (self.slot.core.clone(), Arc::clone(&self.outbox));
+        self.begin(async move {
+            let looked = core.look(&id, Selector::stage(&stage)).await;
+            outbox.send(Message::Version(number, looked));
+        })
+    }
+
     /// Begins to fetch secrets before they are read. The end is delivered under `number`.
     #[napi(catch_unwind)]
     pub fn prefetch(&self, number: u32, ids: Vec<String>) -> Begun {

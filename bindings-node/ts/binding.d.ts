@@ -16,6 +16,8 @@ export declare class NativeCache {
   read(number: number, id: string, stage?: string | undefined | null, versionId?: string | undefined | null): Begun
   /** Begins a forced refresh. Its end is delivered under `number`. */
   refresh(number: number, id: string, stage?: string | undefined | null): Begun
+  /** Begins what a plan wants by 'refresh'. Its end is delivered under `number`. */
+  look(number: number, id: string, stage: string): Begun
   /** Begins to fetch secrets before they are read. The end is delivered under `number`. */
   prefetch(number: number, ids: Array<string>): Begun
   /** The last-known value: never waits, never asks anybody. */

@@ -62,7 +62,7 @@ export async function connect<T>(reader: Reader, secretId: string, login: LogIn<
         last = { error };
       }
     } else {
-      const reading = step.what === 'read' ? reader.read(secretId, reader.which(stage, undefined)) : reader.refresh(secretId, stage);
+      const reading = step.what === 'read' ? reader.read(secretId, reader.which(stage, undefined)) : reader.look(secretId, stage);
       await orAborted(
         reading.then(
           () => plan.read(stage),

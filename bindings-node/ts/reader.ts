@@ -134,6 +134,13 @@ export class Reader {
     await this.#end(number, this.native.refresh(number, id, stage ?? this.#current.stage));
   }
 
+  /** What a plan wants by 'refresh'. */
+  async look(id: string, stage: string): Promise<void> {
+    this.#check();
+    const number = nextNumber();
+    await this.#end(number, this.native.look(number, id, stage));
+  }
+
   /** Fetches secrets before they are read; gives the errors of those that could not be had. */
   async prefetch(ids: string[]): Promise<Map<string, SecretCacheError>> {
     this.#check();

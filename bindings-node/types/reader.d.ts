@@ -39,6 +39,8 @@ export declare class Reader {
     read(id: string, which: Which): Promise<Entry>;
     /** Fetches a version now, whatever its age. */
     refresh(id: string, stage: string | undefined): Promise<void>;
+    /** What a plan wants by 'refresh'. */
+    look(id: string, stage: string): Promise<void>;
     /** Fetches secrets before they are read; gives the errors of those that could not be had. */
     prefetch(ids: string[]): Promise<Map<string, SecretCacheError>>;
     /** The last-known value, if there is one. */

@@ -243,24 +243,26 @@ impl Cache {
         Ok(failed)
     }
 
-    /// Fetches a version now. Raises why it could not be.
-    #[pyo3(signature = (secret_id, version_stage=None))]
+    /// Fetches a version now; as a plan wants it, if it is for one. Raises why it could not be.
+    #[pyo3(signature = (secret_id, version_stage=None, is_for_plan=false))]
     fn _refresh(
         &self,
         py: Python<'_>,
         secret_id: &Bound<'_, PyAny>,
         version_stage: Option<&Bound<'_, PyAny>>,
+        is_for_plan: bool,
     ) -> PyResult<()> {
         let setup = self.setup()?;
         let id = arguments::secret_id(secret_id)?;
         let selector = arguments::selector(version_stage, None, &setup.default_stage)?;
         match &setup.engine {
             Engine::Native(cache) => {
-                let refreshed = ended(py, cache.start_refresh(id, selector))?;
+                let start = if is_for_plan { SecretCache::start_look } else { SecretCache::start_refresh };
+                let refreshed = ended(py, start(cache, id, selector))?;
                 refreshed.map(drop).map_err(|error| to_exception(py, &error))
             }
             Engine::Host { driver, .. } => {
-                driver.bind(py).call_method1("refresh", (id, selector.as_stage())).map(drop)
+                driver.bind(py).call_method1("refresh", (id, selector.as_stage(), is_for_plan)).map(drop)
             }
         }
     }
@@ -350,16 +352,18 @@ impl Cache {
         Ok(self.host_cache(py)?.mark())
     }
 
-    /// A forced refresh: ``("lead", Ticket, Flight)``, ``("follow", Flight)`` or ``("behind", Flight)``.
+    /// A forced refresh, or what a plan wants: ``("lead", Ticket, Flight)``, ``("follow", Flight)`` or ``("behind", Flight)``.
     fn _force<'py>(
         &self,
         py: Python<'py>,
         id: &str,
         stage: Option<&str>,
         mark: u64,
+        is_for_plan: bool,
     ) -> PyResult<Bound<'py, PyAny>> {
         let cache = self.host_cache(py)?;
-        match cache.force(id, self.setup()?.selector(stage, None), mark, SystemClock::now()) {
+        let ask = if is_for_plan { secretcache::Cache::look } else { secretcache::Cache::force };
+        match ask(cache, id, self.setup()?.selector(stage, None), mark, SystemClock::now()) {
             Forced::Lead(ticket, waiter) => ("lead", Ticket::new(ticket, cache.clone()), Flight::new(waiter))
                 .into_pyobject(py)
                 .map(Bound::into_any),

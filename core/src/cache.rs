@@ -292,6 +292,16 @@ impl Cache {
     /// A refresh now, whatever the age. Clears every backoff of this secret; requests that began before `mark` do
     /// not count, since they may have read the value from before.
     pub fn force(&self, id: &str, selector: Selector<'_>, mark: u64, now: Now) -> Forced {
+        self.ask_now(id, selector, mark, now, Purpose::Force)
+    }
+
+    /// As [`Cache::force`], for a login that was refused ([`Next::Refresh`](crate::Next::Refresh)): a version that still
+    /// carries its label is not fetched again, and nothing else of the secret is put in doubt.
+    pub fn look(&self, id: &str, selector: Selector<'_>, mark: u64, now: Now) -> Forced {
+        self.ask_now(id, selector, mark, now, Purpose::Look)
+    }
+
+    fn ask_now(&self, id: &str, selector: Selector<'_>, mark: u64, now: Now, purpose: Purpose) -> Forced {
         if let Err(error) = id::validate_secret_id(id).and_then(|()| selector.validate()) {
             return Forced::Failed(error);
         }
@@ -302,23 +312,15 @@ impl Cache {
         }
         let (record_id, place) = self.0.place_of(state, id, selector);
         let Some(record) = state.records.get_mut(&record_id) else { return Forced::Failed(closed()) };
-        record.described = None;
-        record.describe_denied_until = None;
-        record.describe_denials = 0;
-        for line in &mut record.lines {
-            line.failure = None;
-            // The secret's other versions are in doubt too: due at their next read.
-            line.refresh_after = Duration::ZERO;
-            if let Some(secret) = &line.secret {
-                self.0.retire(secret);
-            }
+        if purpose == Purpose::Force {
+            self.0.doubt(record);
         }
         if let Some(flight) = &record.lines[place].flight {
             let waiter = Waiter::new(Arc::clone(flight), None);
             return if flight.started > mark { Forced::Follow(waiter) } else { Forced::Behind(waiter) };
         }
-        let ticket = self.0.lead(state, record_id, place, &now, Purpose::Force);
-        let waiter = Waiter::new(Arc::clone(ticket.flight()), None);
+        let ticket = self.0.lead(state, record_id, place, &now, purpose);
+        let waiter = ticket.waiter();
         Forced::Lead(ticket, waiter)
     }
 

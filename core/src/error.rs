@@ -284,6 +284,11 @@ impl ErrorKind {
                 | Self::KeyUnavailable
         )
     }
+
+    /// The service did not answer: what else it is asked will fare alike.
+    pub(crate) fn is_outage(self) -> bool {
+        matches!(self, Self::Throttled | Self::ServiceUnavailable | Self::Connection | Self::Timeout)
+    }
 }
 
 /// Whether asking again can help.

@@ -14,7 +14,7 @@ const LONGEST_REST: Duration = Duration::from_secs(30);
 const REFRESH_EVERY: Duration = Duration::from_secs(1);
 /// Changes at the resource that lift that limit once each: so many at once, and another after each such time.
 const CHANGES_AT_ONCE: u32 = 3;
-const ANOTHER_CHANGE_AFTER: Duration = Duration::from_secs(5);
+const ANOTHER_CHANGE_AFTER: Duration = Duration::from_secs(2);
 /// A label that this caller may not read is left alone for so long: denied calls raise alarms.
 const DENIED_FOR: Duration = Duration::from_secs(3600);
 /// Versions remembered; a rotation brings one.
@@ -79,9 +79,9 @@ impl Logins {
         self.rejected.iter().any(|rejected| &*rejected.version_id == version_id)
     }
 
-    /// The resource refuses what it took: it has changed, and what is known of the labels is from before. A resource
-    /// that takes and refuses by turns (replicas that lag behind) must not lift the limit each time.
-    fn note_change(&mut self, now: Now) {
+    /// The resource refuses what it took, or a label has moved: what is known of the labels is from before. A resource that
+    /// takes and refuses by turns (replicas that lag behind) must not lift the limit each time.
+    pub(crate) fn note_change(&mut self, now: Now) {
         let until = if now.until(&self.changes_until).is_zero() { now } else { self.changes_until };
         let until = until.plus(ANOTHER_CHANGE_AFTER);
         if now.until(&until) <= ANOTHER_CHANGE_AFTER * CHANGES_AT_ONCE {
@@ -114,6 +114,12 @@ impl Logins {
         }
         self.note_refresh(stage, now);
         true
+    }
+
+    /// How long until the plan may refresh this label again.
+    pub(crate) fn until_refresh(&self, stage: &str, now: &Now) -> Duration {
+        let last = self.refreshed.iter().find(|(label, _)| &**label == stage);
+        last.map_or(Duration::ZERO, |(_, last)| REFRESH_EVERY.saturating_sub(now.since(last)))
     }
 
     /// This label counts as refreshed now.
@@ -165,8 +171,8 @@ mod tests {
         assert_eq!(refreshes, CHANGES_AT_ONCE);
         assert!(logins.is_recent(&at(10), at(10)) && !logins.is_recent(&at(9), at(10)));
         logins.accept("v-1");
-        logins.reject("v-1", at(16));
-        assert!(logins.may_refresh("AWSPENDING", at(16)));
+        logins.reject("v-1", at(13));
+        assert!(logins.may_refresh("AWSPENDING", at(13)));
     }
 
     #[test]

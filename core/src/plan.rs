@@ -2,9 +2,13 @@
 //!
 //! A rotation changes the password at the resource before it moves `AWSCURRENT` (single user), or makes the current
 //! version name another user (alternating users). Either way there are moments when the cached version does not log in
-//! and another one does. The plan finds it: the cached current version; that version fetched anew, if it is another; then
-//! `AWSPENDING`, which is the one that works while a single-user rotation is between its steps; then `AWSPREVIOUS`; then
-//! a wait, and again, until its deadline.
+//! and another one does. The plan finds it: the cached current version; the one that is current by now, if it is another;
+//! then `AWSPENDING`, which is the one that works while a single-user rotation is between its steps; then `AWSPREVIOUS`;
+//! then a wait, and again, until its deadline.
+//!
+//! Labels asked for one after the other may miss a rotation that ends in between: the first answer is from before, and the
+//! second finds no label any more. So the plan has the secret described, which tells all labels of one moment, and fetches
+//! what it has not got. Where that is denied, `AWSPENDING` is asked for before `AWSCURRENT`, which cannot miss it either.
 //!
 //! It decides only. A driver reads, logs in and waits, and tells the plan what came of it.
 
@@ -19,12 +23,14 @@ use crate::id::{AWSCURRENT, AWSPENDING, AWSPREVIOUS, Selector};
 use crate::logins::Logins;
 use crate::secret::Secret;
 use crate::shared::Shared;
-use crate::state::{Line, Record};
+use crate::state::{Described, Line, Record};
 use crate::time::Now;
 
 /// The first wait after a round without success; later ones are longer.
 const FIRST_WAIT: Duration = Duration::from_millis(100);
 const LONGEST_WAIT: Duration = Duration::from_secs(2);
+/// So many waits end when the service may be asked again; later ones take their time.
+const IMPATIENT: u32 = 3;
 /// Between two looks at a fetch that somebody else does.
 const A_MOMENT: Duration = Duration::from_millis(10);
 
@@ -89,7 +95,7 @@ pub enum Next {
     Try(Secret, &'static str),
     /// Read this staging label through the cache, and report to [`Plan::read`].
     Read(&'static str),
-    /// Fetch this staging label anew ([`Cache::force`]), and report to [`Plan::read`].
+    /// Ask for this staging label now ([`Cache::look`]), and report to [`Plan::read`].
     Refresh(&'static str),
     /// Nothing is left to try for now: wait.
     Wait(Duration),
@@ -141,16 +147,16 @@ impl Plan {
         let state = &mut *guard;
         let record_id = state.record_for(&self.id, &shared.config);
         let Some(record) = state.records.get_mut(&record_id) else { return Next::Stop };
-        let logins = &mut record.logins;
-
         let mut rest = LONGEST_WAIT;
         let mut rested = None;
         let mut holds_any = false;
-        for (place, &stage) in self.stages.iter().enumerate() {
+        for place in 0..self.stages.len() {
+            let stage = self.stages[place];
             let line = record.lines.iter().find(|line| line.selector.as_ref() == Selector::stage(stage));
             let held = line.and_then(|line| line.secret.clone());
             if let Some(secret) = &held {
                 holds_any = true;
+                let logins = &record.logins;
                 let version_id = secret.version_id().unwrap_or_default();
                 if !logins.is_rejected(version_id) {
                     if stage == AWSCURRENT {
@@ -170,23 +176,17 @@ impl Plan {
                 // Somebody is fetching it: the next label, or a version known to be refused, is no better.
                 return Next::Wait(A_MOMENT);
             }
-            if !std::mem::replace(&mut self.done[place], true) {
-                let is_new =
-                    held.is_some() && line.is_some_and(|line| logins.is_recent(&line.confirmed, now));
-                let has_failed = line.is_some_and(|line| line.failure.is_some());
-                // What was confirmed a moment ago counts as asked for now: else the next round could ask within the same
-                // second.
-                if is_new {
-                    logins.note_refresh(stage, now);
-                }
-                let may_ask = !is_new && logins.may_refresh(stage, now);
-                if held.is_none() && !has_failed {
-                    return Next::Read(stage);
-                }
-                if may_ask {
-                    return Next::Refresh(stage);
-                }
+            if stage == AWSCURRENT
+                && let Some(next) = self.pending_first(record, now)
+            {
+                return next;
             }
+            if !std::mem::replace(&mut self.done[place], true)
+                && let Some(next) = ask(record, stage, now)
+            {
+                return next;
+            }
+            let logins = &record.logins;
             // The current version does not log in. What the resource took last does, wherever its label is by now.
             if place == 0
                 && let Some((secret, stage)) = accepted_among(&record.lines, &self.stages, logins)
@@ -206,13 +206,52 @@ impl Plan {
         }
         self.rounds = self.rounds.saturating_add(1);
         let wait = FIRST_WAIT.saturating_mul(1 << self.rounds.min(6)).min(LONGEST_WAIT).min(rest);
-        let wait = wait.mul_f64(0.5 + 0.5 * draw).max(Duration::from_millis(1));
-        Next::Wait(wait.min(now.until(&self.deadline)))
+        let mut wait = wait.mul_f64(0.5 + 0.5 * draw);
+        if self.rounds <= IMPATIENT {
+            let until_look = record.logins.until_refresh(AWSCURRENT, &now);
+            wait = if until_look.is_zero() { wait } else { wait.min(until_look) };
+        }
+        Next::Wait(wait.max(Duration::from_millis(1)).min(now.until(&self.deadline)))
+    }
+
+    /// Where the labels of one moment are not to be had: `AWSPENDING`, to be asked for and tried before the refused
+    /// current version is asked for anew.
+    fn pending_first(&mut self, record: &mut Record, now: Now) -> Option<Next> {
+        let place = |stage| self.stages.iter().position(|&each| each == stage);
+        let (current, pending) = (place(AWSCURRENT)?, place(AWSPENDING)?);
+        let is_denied = record.describe_denied_until.is_some_and(|until| !now.until(&until).is_zero());
+        if !is_denied || self.done[current] || record.line(Selector::CURRENT)?.secret.is_none() {
+            return None;
+        }
+        if !std::mem::replace(&mut self.done[pending], true) {
+            return ask(record, AWSPENDING, now);
+        }
+        let secret = record.line(Selector::stage(AWSPENDING))?.secret.clone()?;
+        let is_rejected = record.logins.is_rejected(secret.version_id().unwrap_or_default());
+        (!is_rejected).then_some(Next::Try(secret, AWSPENDING))
     }
 
     /// The driver has read or fetched a staging label. `error`: why it could not.
     pub fn read(&mut self, stage: &'static str, error: Option<Error>, now: Now) {
         let Some(error) = error else { return };
+        if error.kind() == ErrorKind::VersionNotFound {
+            let labelled = |described: &Described| described.description.version_with_stage(stage).is_some();
+            let mut has_moved = false;
+            self.with_record(|record| {
+                has_moved = record.described.as_ref().is_some_and(labelled);
+                if has_moved {
+                    record.logins.note_change(now);
+                }
+            });
+            if has_moved {
+                // Labelled a moment ago, gone now: the rotation has ended in between.
+                self.done.fill(false);
+            }
+        }
+        if stage == AWSCURRENT && error.kind().is_outage() {
+            // The service does not answer, and would not for other labels.
+            self.done.fill(true);
+        }
         if error.kind() == ErrorKind::AccessDenied && stage != AWSCURRENT {
             self.with_record(|record| record.logins.deny(stage, now));
         }
@@ -275,6 +314,33 @@ impl Plan {
             change(record);
         }
     }
+}
+
+/// The question to ask about a staging label whose version is not held, or does not log in. `None`: an answer would tell
+/// nothing that is not known, or it was asked for within the last second.
+fn ask(record: &mut Record, stage: &'static str, now: Now) -> Option<Next> {
+    let line = record.line(Selector::stage(stage));
+    let held = line.and_then(|line| line.secret.as_ref());
+    if stage == AWSCURRENT {
+        if held.is_none() && line.is_none_or(|line| line.failure.is_none()) {
+            return Some(Next::Read(stage));
+        }
+        // What was confirmed a moment ago counts as asked for now: else the next round could ask within the same second.
+        if held.is_some() && line.is_some_and(|line| record.logins.is_recent(&line.confirmed, now)) {
+            record.logins.note_refresh(stage, now);
+        }
+    } else if let Some(described) =
+        record.described.as_ref().filter(|described| record.logins.is_recent(&described.at, now))
+    {
+        let version_id = described.description.version_with_stage(stage)?;
+        let is_held = record.secrets().any(|secret| secret.version_id() == Some(version_id));
+        if is_held || !record.logins.rest(version_id, &now).is_zero() {
+            return None;
+        }
+    } else if held.is_some() && line.is_some_and(|line| record.logins.is_recent(&line.confirmed, now)) {
+        record.logins.note_refresh(stage, now);
+    }
+    record.logins.may_refresh(stage, now).then_some(Next::Refresh(stage))
 }
 
 /// The version that the resource took last, if it is held under one of the stages.

@@ -36,6 +36,8 @@ pub(crate) enum Purpose {
     Refresh,
     /// Somebody asked for it to be done now.
     Force,
+    /// A login with what is held was refused.
+    Look,
 }
 
 impl Shared {
@@ -110,6 +112,20 @@ impl Shared {
     pub(crate) fn retire(&self, secret: &Secret) {
         secret.version().serving.retire();
         self.changes.bump();
+    }
+
+    /// Forgets what is known about a secret and its failures: every version is due at its next read.
+    pub(crate) fn doubt(&self, record: &mut Record) {
+        record.described = None;
+        record.describe_denied_until = None;
+        record.describe_denials = 0;
+        for line in &mut record.lines {
+            line.failure = None;
+            line.refresh_after = Duration::ZERO;
+            if let Some(secret) = &line.secret {
+                self.retire(secret);
+            }
+        }
     }
 
     /// Notes that a line is served past its freshness, once per spell.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::answer::{Answer, Description};
-use crate::error::Error;
+use crate::error::{Error, ErrorKind};
 use crate::event::Event;
 use crate::flight::{Flight, Outcome, Waiter};
 use crate::id::{AWSCURRENT, OwnedSelector, Selector, aliases};
@@ -162,8 +162,7 @@ impl Ticket {
         let description = description.map(|described| Arc::clone(&described.description));
         let Some(secret) = self.secret_from(value, description.as_deref()) else {
             // "Unchanged" with nothing held: the source broke its contract.
-            let error =
-                Error::new(crate::ErrorKind::Internal, "a source confirmed a version that nobody holds");
+            let error = Error::new(ErrorKind::Internal, "a source confirmed a version that nobody holds");
             return self.fail(state, error, now, events);
         };
         state.counters.refreshes += u64::from(self.known.is_some());
@@ -195,7 +194,7 @@ impl Ticket {
         match self.purpose {
             Purpose::Refresh => secret.version().serving.clear_used(),
             // Whoever waited for it is about to read it.
-            Purpose::Read | Purpose::Force => secret.version().serving.note_use(),
+            Purpose::Read | Purpose::Force | Purpose::Look => secret.version().serving.note_use(),
         }
         self.shared.publish(&names, line);
         self.confirm_siblings(record, description.as_deref(), refresh_after, now);
@@ -204,11 +203,17 @@ impl Ticket {
 
     fn fail(&mut self, state: &mut State, error: Error, now: &Now, events: &mut Vec<Event>) -> Outcome {
         *state.counters.failures.entry(error.kind().name()).or_default() += 1;
-        events.push(Event::Error { secret_id: Arc::clone(&self.id), error: error.clone() });
+        // That a label besides the current one is not there, or not for this caller, is what a login looks to find out.
+        let is_answer = self.purpose == Purpose::Look
+            && self.selector() != Selector::CURRENT
+            && matches!(error.kind(), ErrorKind::VersionNotFound | ErrorKind::AccessDenied);
+        if !is_answer {
+            events.push(Event::Error { secret_id: Arc::clone(&self.id), error: error.clone() });
+        }
         let draw = state.random.f64();
         let shared = Arc::clone(&self.shared);
         // A label that has moved away leaves nothing behind that could stand in for it. AWSCURRENT cannot go.
-        let gone = error.kind() == crate::ErrorKind::VersionNotFound && self.selector() != Selector::CURRENT;
+        let gone = error.kind() == ErrorKind::VersionNotFound && self.selector() != Selector::CURRENT;
         let record = state.records.get_mut(&self.record);
         let found = record.and_then(|record| {
             let place = record.lines.iter().position(|line| self.flies_for(line))?;

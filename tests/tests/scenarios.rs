@@ -128,7 +128,7 @@ impl World {
                 same(&got.map_err(kind), &expected)?;
             }
         } else if let Some(id) = &step.refresh {
-            same(&self.refresh(id, Selector::CURRENT).err().map(kind), &step.error)?;
+            same(&self.ask_now(id, Selector::CURRENT, Cache::force).err().map(kind), &step.error)?;
         } else if let Some(id) = &step.peek {
             let hit = self.cache.peek(id, Selector::CURRENT, self.now);
             same(&hit.map(|hit| value(&hit)), &step.value)?;
@@ -234,9 +234,14 @@ impl World {
         Ok(value(&secret.expect("there is something to give up for")))
     }
 
-    fn refresh(&mut self, id: &str, selector: Selector<'_>) -> Result<(), Error> {
+    fn ask_now(
+        &mut self,
+        id: &str,
+        selector: Selector<'_>,
+        how: fn(&Cache, &str, Selector<'_>, u64, Now) -> Forced,
+    ) -> Result<(), Error> {
         let mark = self.cache.mark();
-        match self.cache.force(id, selector, mark, self.now) {
+        match how(&self.cache, id, selector, mark, self.now) {
             Forced::Lead(ticket, waiter) => {
                 self.have_done(ticket);
                 match waiter.outcome() {
@@ -279,7 +284,7 @@ impl World {
                     plan.read(stage, got.err(), self.now);
                 }
                 Next::Refresh(stage) => {
-                    let got = self.refresh(id, Selector::stage(stage));
+                    let got = self.ask_now(id, Selector::stage(stage), Cache::look);
                     plan.read(stage, got.err(), self.now);
                 }
                 Next::Wait(span) => self.pass(span),

@@ -131,7 +131,7 @@ class AsyncSecretCache(SecretCache):
             elif what == steps.READ:
                 await self._driver.read(secret_id, which, None)
             else:
-                await self._driver.refresh_now(secret_id, which)
+                await self._driver.refresh_now(secret_id, which, is_for_plan=True)
         except Exception as error:
             return error
         return None
@@ -196,13 +196,15 @@ class AsyncDriver:
         how = {"lenient": self._lenient, "inline": self._inline}
         return await self._take(steps.read(self._alive(), secret_id, stage, version_id, **how))
 
-    async def refresh_now(self, secret_id: str, stage: str | None = None) -> None:
+    async def refresh_now(
+        self, secret_id: str, stage: str | None = None, *, is_for_plan: bool = False
+    ) -> None:
         """Ask now, whatever the age. Raises why it could not be had."""
         cache = self._alive()
         if self._client is None:
-            await asyncio.to_thread(cache._refresh, secret_id, stage)
+            await asyncio.to_thread(cache._refresh, secret_id, stage, is_for_plan)
         else:
-            await self._take(steps.refresh(cache, secret_id, stage))
+            await self._take(steps.refresh(cache, secret_id, stage, is_for_plan=is_for_plan))
 
     async def prefetch_now(self, ids: list[str]) -> dict[str, BaseException]:
         """Fetch each secret; the exceptions of those that could not be had, by id."""

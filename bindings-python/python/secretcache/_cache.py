@@ -141,7 +141,7 @@ class BaseCache(_core.Cache):
             elif what == steps.READ:
                 self._get_value(secret_id, which)
             else:
-                self._refresh(secret_id, which)
+                self._refresh(secret_id, which, True)
         except Exception as error:
             return error
         return None

@@ -52,9 +52,9 @@ class HostDriver:
         """Read the whole response of GetSecretValue, through the hook if there is one."""
         return steps.through_hook(self._hook, self.read(secret_id, stage, version_id))
 
-    def refresh(self, secret_id: str, stage: str | None) -> None:
+    def refresh(self, secret_id: str, stage: str | None, is_for_plan: bool) -> None:
         """Ask now, whatever the age. Raises what the client raises."""
-        self._take(steps.refresh(self._alive(), secret_id, stage))
+        self._take(steps.refresh(self._alive(), secret_id, stage, is_for_plan=is_for_plan))
 
     def prefetch(self, ids: list[str]) -> dict[str, BaseException]:
         """Read each secret; the exceptions of those that could not be had, by id."""

@@ -65,11 +65,16 @@ def read(
         return last_known
 
 
-def refresh(cache: Cache, secret_id: str, stage: str | None) -> Generator[_Step, Any, None]:
-    """Ask now, whatever the age. Raises what the client raises."""
+def refresh(
+    cache: Cache, secret_id: str, stage: str | None, *, is_for_plan: bool
+) -> Generator[_Step, Any, None]:
+    """Ask now, whatever the age. Raises what the client raises.
+
+    `is_for_plan`: a login was refused; a version that still carries its label need not be fetched again.
+    """
     mark = cache._mark()
     while True:
-        found = cache._force(secret_id, stage, mark)
+        found = cache._force(secret_id, stage, mark, is_for_plan)
         flight: Flight = found[-1]
         if found[0] == "lead":
             yield RUN, found[1], None
@@ -156,7 +161,7 @@ LOG_IN = "log in"
 READ = "read"
 """Read this staging label; send in None or the exception."""
 REFRESH = "refresh"
-"""Fetch this staging label anew; send in None or the exception."""
+"""Ask for this staging label now; send in None or the exception."""
 SLEEP = "sleep"
 """Wait so many seconds."""
 

@@ -79,7 +79,7 @@ impl<'a> Connect<'a> {
                     plan.read(stage, result.err(), SystemClock::now());
                 }
                 Next::Refresh(stage) => {
-                    let result = cache.refresh_version(id, Selector::stage(stage)).await;
+                    let result = cache.look(id, Selector::stage(stage)).await;
                     plan.read(stage, result.err(), SystemClock::now());
                 }
                 Next::Wait(span) => sleep(span).await,

@@ -28,6 +28,7 @@ use crate::secret::Secret;
 use crate::source::SecretSource;
 use crate::stats::Stats;
 use crate::ticket::Ticket;
+use crate::time::Now;
 use crate::watch::{Watch, Watches};
 
 /// Secrets from memory, kept fresh in the background.
@@ -274,9 +275,40 @@ impl SecretCache {
         id: &str,
         selector: Selector<'_>,
     ) -> Result<tokio::task::JoinHandle<Result<Secret, Error>>, Error> {
+        self.start_asking(id, selector, Cache::force)
+    }
+
+    /// Does what a [`Plan`] wants by [`Next::Refresh`](crate::Next::Refresh).
+    ///
+    /// # Errors
+    ///
+    /// Why the version could not be had.
+    pub async fn look(&self, id: &str, selector: Selector<'_>) -> Result<Secret, Error> {
+        self.start_look(id, selector)?.await.unwrap_or_else(|_| Err(stopped()))
+    }
+
+    /// Begins what a [`Plan`] wants by [`Next::Refresh`](crate::Next::Refresh), for drivers that wait in their own way.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Closed`] if the cache is closed.
+    pub fn start_look(
+        &self,
+        id: &str,
+        selector: Selector<'_>,
+    ) -> Result<tokio::task::JoinHandle<Result<Secret, Error>>, Error> {
+        self.start_asking(id, selector, Cache::look)
+    }
+
+    fn start_asking(
+        &self,
+        id: &str,
+        selector: Selector<'_>,
+        how: Asking,
+    ) -> Result<tokio::task::JoinHandle<Result<Secret, Error>>, Error> {
         let live = Arc::clone(self.live()?);
         let (id, selector) = (id.to_owned(), OwnedSelector::from(selector));
-        Ok(runtime::handle()?.spawn(async move { live.refresh(&id, selector.as_ref()).await }))
+        Ok(runtime::handle()?.spawn(async move { live.ask_now(&id, selector.as_ref(), how).await }))
     }
 
     /// Fetches secrets before they are read, twenty in a call, and gives those that could not be had. What is cached
@@ -456,10 +488,15 @@ impl Live {
         Ok(new)
     }
 
-    async fn refresh(self: &Arc<Self>, id: &str, selector: Selector<'_>) -> Result<Secret, Error> {
+    async fn ask_now(
+        self: &Arc<Self>,
+        id: &str,
+        selector: Selector<'_>,
+        how: Asking,
+    ) -> Result<Secret, Error> {
         let mark = self.cache.mark();
         loop {
-            let (waiter, is_ours) = match self.cache.force(id, selector, mark, SystemClock::now()) {
+            let (waiter, is_ours) = match how(&self.cache, id, selector, mark, SystemClock::now()) {
                 Forced::Lead(ticket, waiter) => {
                     self.spawn(ticket);
                     (waiter, true)
@@ -476,6 +513,9 @@ impl Live {
         }
     }
 }
+
+/// [`Cache::force`] or [`Cache::look`].
+type Asking = fn(&Cache, &str, Selector<'_>, u64, Now) -> Forced;
 
 /// Waiting for the runtime on one of its own threads would never end.
 pub(super) fn forbid_own_thread() -> Result<(), Error> {

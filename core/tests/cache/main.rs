@@ -10,6 +10,7 @@ mod expecting;
 mod failures;
 mod flight;
 mod forced;
+mod interleaved;
 mod life;
 mod model;
 mod telling;

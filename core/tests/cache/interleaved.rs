@@ -1,0 +1,238 @@
+//! A login is retried while the steps of a single-user rotation happen in between: every way of mixing the two.
+
+use std::time::Duration;
+
+use secretcache::{
+    AWSCURRENT, AWSPENDING, AWSPREVIOUS, Answer, Cache, Description, Error, ErrorKind, Fetched, Forced,
+    Lookup, Next, Operation, Plan, Selector, Ticket,
+};
+
+use crate::timeline::Timeline;
+
+/// What the caller's policy and client permit.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Source {
+    /// Our own transport: described, then fetched by staging label.
+    Native,
+    /// Our own transport where `DescribeSecret` is denied.
+    GetSecretValueAlone,
+    /// A client of the program's own: always described first, then fetched by version id.
+    Supplied,
+}
+
+/// The secret, and the database that takes the password of one version.
+struct World {
+    time: Timeline,
+    source: Source,
+    labels: Vec<(&'static str, u32)>,
+    /// The version whose password the database takes.
+    password: u32,
+    /// Before which call or login, counted from the rotation's begin, each of its steps happens.
+    steps: Vec<(usize, Step)>,
+    events: usize,
+    calls: usize,
+    refused: usize,
+    waited: Duration,
+}
+
+#[derive(Clone, Copy)]
+enum Step {
+    Create,
+    Set,
+    Finish,
+}
+
+impl World {
+    fn new(source: Source) -> Self {
+        let (time, labels) = (Timeline::new(), vec![(AWSCURRENT, 0)]);
+        let (events, calls, refused, waited) = Default::default();
+        Self { time, source, labels, password: 0, steps: Vec::new(), events, calls, refused, waited }
+    }
+
+    fn rotate(&mut self, moments: [usize; 3]) {
+        self.steps = moments.into_iter().zip([Step::Create, Step::Set, Step::Finish]).collect();
+        (self.events, self.calls, self.refused) = (0, 0, 0);
+    }
+
+    fn version(&self, stage: &str) -> Option<u32> {
+        self.labels.iter().find(|(label, _)| *label == stage).map(|(_, version)| *version)
+    }
+
+    fn label(&mut self, stage: &'static str, version: Option<u32>) {
+        self.labels.retain(|(label, _)| *label != stage);
+        self.labels.extend(version.map(|version| (stage, version)));
+    }
+
+    /// A call or a login takes place, and some milliseconds; what happened before it has.
+    fn event(&mut self) {
+        self.time.pass_for(Duration::from_millis(2));
+        while self.steps.first().is_some_and(|(moment, _)| *moment <= self.events) {
+            let current = self.version(AWSCURRENT).unwrap();
+            match self.steps.remove(0).1 {
+                Step::Create => self.label(AWSPENDING, Some(current + 1)),
+                Step::Set => self.password = current + 1,
+                Step::Finish => {
+                    self.label(AWSCURRENT, Some(current + 1));
+                    self.label(AWSPREVIOUS, Some(current));
+                    self.label(AWSPENDING, None);
+                }
+            }
+        }
+        self.events += 1;
+    }
+
+    fn describe(&mut self) -> Description {
+        self.event();
+        self.calls += 1;
+        let mut description = Description::default();
+        for (stage, version) in &self.labels {
+            description.versions.push((version.to_string(), vec![(*stage).to_owned()]));
+        }
+        description
+    }
+
+    fn fetch(&mut self, version: impl Fn(&Self) -> Option<String>) -> Result<Fetched, Error> {
+        self.event();
+        self.calls += 1;
+        match version(self) {
+            Some(version) => Ok(Fetched::string(&version, &format!(r#"{{"password": {version}}}"#))),
+            None => Err(Error::new(ErrorKind::VersionNotFound, "no version has the label")),
+        }
+    }
+
+    /// What a driver does with a ticket.
+    fn answer(&mut self, ticket: &Ticket) -> Result<Answer, Error> {
+        let stage = ticket.selector().as_stage().unwrap().to_owned();
+        let by_stage = move |world: &Self| world.version(&stage).map(|version| version.to_string());
+        let known = ticket.known().and_then(|known| known.version_id()).map(str::to_owned);
+        match self.source {
+            Source::GetSecretValueAlone => {
+                let denied = known.is_some() && ticket.may_describe();
+                let answer = Answer::value(self.fetch(by_stage)?);
+                Ok(if denied { answer.describe_denied() } else { answer })
+            }
+            Source::Native if known.is_none() => Ok(Answer::value(self.fetch(by_stage)?)),
+            Source::Native | Source::Supplied => {
+                let fresh = ticket.description().filter(|_| self.source == Source::Supplied).cloned();
+                let described = if fresh.is_none() { Some(self.describe()) } else { None };
+                let stage = ticket.selector().as_stage().unwrap();
+                let labels = fresh.as_deref().or(described.as_ref()).unwrap();
+                let wanted = labels.version_with_stage(stage).map(str::to_owned);
+                let answer = if wanted.is_some() && wanted == known {
+                    Answer::unchanged()
+                } else if self.source == Source::Native {
+                    Answer::value(self.fetch(by_stage)?)
+                } else {
+                    Answer::value(self.fetch(|_| wanted.clone())?)
+                };
+                Ok(match described {
+                    Some(description) => answer.with_description(description),
+                    None => answer,
+                })
+            }
+        }
+    }
+
+    fn complete(&mut self, ticket: Ticket) -> Option<Error> {
+        let operation = Operation::GetSecretValue;
+        self.time.cache.count_call(operation);
+        let answer = self.answer(&ticket);
+        let waiter = ticket.waiter();
+        ticket.complete(answer, self.time.now);
+        waiter.outcome().unwrap().for_reader().unwrap().err()
+    }
+
+    fn connect(&mut self, cache: &Cache) {
+        let begun = self.time.now;
+        let mut plan = Plan::new(cache, "db", &Plan::ALL_STAGES, Duration::from_secs(30), self.time.now);
+        loop {
+            match plan.next(self.time.now) {
+                Next::Try(secret, stage) => {
+                    self.event();
+                    if secret.version_id() == Some(&*self.password.to_string()) {
+                        plan.accepted(&secret);
+                        self.waited = self.waited.max(self.time.now.since(&begun));
+                        return;
+                    }
+                    self.refused += 1;
+                    plan.rejected(&secret, stage, self.time.now);
+                }
+                Next::Read(stage) => {
+                    let error = match cache.lookup("db", Selector::stage(stage), self.time.now) {
+                        Lookup::Lead(ticket, _) => self.complete(ticket),
+                        Lookup::Failed(error) => Some(error),
+                        other => panic!("{other:?}"),
+                    };
+                    plan.read(stage, error, self.time.now);
+                }
+                Next::Refresh(stage) => {
+                    let looked = cache.look("db", Selector::stage(stage), cache.mark(), self.time.now);
+                    let Forced::Lead(ticket, _) = looked else { panic!("{looked:?}") };
+                    let error = self.complete(ticket);
+                    plan.read(stage, error, self.time.now);
+                }
+                Next::Wait(span) => self.time.pass_for(span),
+                Next::Stop => panic!("gave up, with {:?} refused", plan.tried()),
+            }
+        }
+    }
+
+    /// What the refresher does while nobody connects.
+    fn refresh(&mut self, cache: &Cache) {
+        let _hit = cache.peek("db", Selector::CURRENT, self.time.now);
+        for ticket in cache.due(self.time.now).tickets {
+            self.complete(ticket);
+        }
+    }
+}
+
+/// Three rotations in a row, in every mixture of their steps with the logins and calls of a program.
+fn mix(source: Source, has_refresher: bool) -> (usize, Duration, usize, usize) {
+    const MOMENTS: usize = 9;
+    let (mut mixtures, mut waited, mut refused, mut calls) = (0, Duration::ZERO, 0, 0);
+    for create in 0..MOMENTS {
+        for set in create..MOMENTS {
+            for finish in set..MOMENTS {
+                let mut world = World::new(source);
+                let cache = world.time.cache.clone();
+                world.connect(&cache);
+                for _ in 0..3 {
+                    // Before, so that a denied description is known to be.
+                    world.time.pass(101);
+                    world.refresh(&cache);
+                    world.time.pass(2);
+                    world.rotate([create, set, finish]);
+                    while !world.steps.is_empty() {
+                        world.connect(&cache);
+                    }
+                    world.connect(&cache);
+                    if has_refresher {
+                        for _ in 0..5 {
+                            world.time.pass(1);
+                            world.refresh(&cache);
+                        }
+                        world.connect(&cache);
+                    }
+                    refused = refused.max(world.refused);
+                    calls = calls.max(world.calls);
+                }
+                waited = waited.max(world.waited);
+                mixtures += 1;
+            }
+        }
+    }
+    (mixtures, waited, refused, calls)
+}
+
+#[test]
+fn no_mixture_of_a_rotation_and_logins_makes_a_program_wait() {
+    for source in [Source::Native, Source::GetSecretValueAlone, Source::Supplied] {
+        for has_refresher in [true, false] {
+            let (mixtures, waited, refused, calls) = mix(source, has_refresher);
+            println!(
+                "{source:?}, {has_refresher}: {mixtures}, waited {waited:?}, {refused} refused, {calls} calls"
+            );
+            assert!(waited <= Duration::from_millis(250), "{source:?}: {waited:?}");
+        }
+    }
+}
