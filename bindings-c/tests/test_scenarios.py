@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import HERE, ROOT, Installed
+from conftest import HERE, Installed
+from scenarios import BESIDE, load, run
 
-FOLDER = ROOT / "tests" / "scenarios"
 COUNTERS = [
     "hits",
     "misses_absent",
@@ -25,16 +25,6 @@ COUNTERS = [
     "evictions",
 ]
 TIMES, OTHERS = {"ttl", "max_wait", "max_stale"}, {"max_size", "stale_on_denied"}
-BESIDE = {
-    "read": {"stage", "version_id", "readers", "value", "error"},
-    "refresh": {"error"},
-    "peek": {"value"},
-    "connect": {"stages", "timeout", "connected", "error", "tried"},
-    "store": {"after"},
-    "fail": {"after"},
-    "mend": {"after"},
-    "resource": {"after"},
-}
 
 
 def hexed(value: Any) -> str:
@@ -209,36 +199,9 @@ def program(installed: Installed, tmp_path_factory: pytest.TempPathFactory) -> P
     return installed.compile(tmp_path_factory.mktemp("scenarios") / "scenario", sources)
 
 
-def load() -> list[Any]:
-    """List the scenarios that run here."""
-    scenarios = []
-    for path in sorted(FOLDER.glob("*.json")):
-        scenario = json.loads(path.read_text(encoding="utf-8"))
-        runs = scenario["runs"].get("c")
-        assert runs is True or (isinstance(runs, str) and runs), (
-            f"{path.name} does not say whether it runs in C"
-        )
-        if runs is True:
-            times = {"pass", "after"}
-            assert "real_time" in scenario or all(not times & step.keys() for step in scenario["steps"]), (
-                path.name
-            )
-            scenarios.append(pytest.param(scenario, id=path.stem))
-    assert scenarios, f"no scenarios in {FOLDER}"
-    return scenarios
-
-
-@pytest.mark.parametrize("scenario", load())
+@pytest.mark.parametrize("scenario", load("c"))
 def test_scenario(program: Path, scenario: dict[str, Any]) -> None:
-    world = World(program, scenario)
-    try:
-        for place, step in enumerate(scenario["steps"], 1):
-            try:
-                world.step(step)
-            except AssertionError as error:
-                raise AssertionError(f"{scenario['title']}: step {place}, {step}: {error}") from error
-    finally:
-        world.end()
+    run(World(program, scenario), scenario)
 
 
 @pytest.mark.parametrize("step", [{"raed": "db"}, {"read": "db", "valeu": "x"}, {"read": "db", "peek": "db"}])

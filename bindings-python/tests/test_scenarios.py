@@ -6,29 +6,16 @@ import json
 import threading
 import time
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any, NoReturn
 
 import pytest
+from scenarios import BESIDE, load, run
 
 from secretcache import Credential, LoginRejectedError, SecretCache
 from support import at_once, eventually, service_error
 
-FOLDER = Path(__file__).resolve().parents[2] / "tests" / "scenarios"
-FIELDS = {"title", "runs", "real_time", "config", "store", "steps"}
-LANGUAGES = {"rust", "python", "c", "node"}
 TIMES = {"ttl": "refresh_interval", "max_wait": "max_wait", "max_stale": "max_stale"}
 OTHERS = {"max_size": "max_size", "stale_on_denied": "stale_on_denied"}
-BESIDE = {
-    "read": {"stage", "version_id", "readers", "value", "error"},
-    "refresh": {"error"},
-    "peek": {"value"},
-    "connect": {"stages", "timeout", "connected", "error", "tried"},
-    "store": {"after"},
-    "fail": {"after"},
-    "mend": {"after"},
-    "resource": {"after"},
-}
 MISSING = "Secrets Manager can't find the specified secret."
 NO_VALUE = "Secrets Manager can't find the specified secret value for staging label: it"
 
@@ -307,36 +294,9 @@ def plain(value: Any) -> Any:
     return value.secret_string if value.secret_binary is None else value.secret_binary
 
 
-def load() -> list[Any]:
-    """List the scenarios that run here, and check the rest as far as can be without running them."""
-    scenarios = []
-    for path in sorted(FOLDER.glob("*.json")):
-        scenario = json.loads(path.read_text(encoding="utf-8"))
-        assert scenario.keys() <= FIELDS, f"{path.name} has unknown fields"
-        assert scenario["runs"].keys() == LANGUAGES, f"{path.name} does not say where it runs"
-        runs = scenario["runs"]["python"]
-        assert runs is True or (isinstance(runs, str) and runs), f"{path.name} gives no reason"
-        if runs is True:
-            times = {"pass", "after"}
-            assert "real_time" in scenario or all(not times & step.keys() for step in scenario["steps"]), (
-                path.name
-            )
-            scenarios.append(pytest.param(scenario, id=path.stem))
-    assert scenarios, f"no scenarios in {FOLDER}"
-    return scenarios
-
-
-@pytest.mark.parametrize("scenario", load())
+@pytest.mark.parametrize("scenario", load("python"))
 def test_scenario(scenario: dict[str, Any]) -> None:
-    world = World(scenario)
-    try:
-        for place, step in enumerate(scenario["steps"], 1):
-            try:
-                world.step(step)
-            except AssertionError as error:
-                raise AssertionError(f"{scenario['title']}: step {place}, {step}: {error}") from error
-    finally:
-        world.end()
+    run(World(scenario), scenario)
 
 
 @pytest.mark.parametrize(
