@@ -3,56 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import threading
 import time
 from collections.abc import Callable
 from typing import Any
 
 import pytest
+from rotating import Refused, World
 
 from secretcache import AsyncSecretCache, Credential, LoginRejectedError, SecretCache, SecretCacheError
-
-
-class Refused(Exception):
-    """The database's answer to a wrong password."""
-
-    sqlstate = "28P01"
-
-
-class World:
-    """A secret behind a boto3-like client, and the database it logs in to."""
-
-    def __init__(self) -> None:
-        self.labels = {"AWSCURRENT": "version-0"}
-        self.password = "version-0"
-        self.refused = 0
-        self.calls = 0
-
-    def describe_secret(self, SecretId: str) -> dict[str, Any]:
-        self.calls += 1
-        stages: dict[str, list[str]] = {}
-        for stage, version_id in self.labels.items():
-            stages.setdefault(version_id, []).append(stage)
-        return {"VersionIdsToStages": stages}
-
-    def get_secret_value(self, SecretId: str, VersionId: str) -> dict[str, Any]:
-        self.calls += 1
-        fields = {"username": "app", "password": VersionId, "port": "5432"}
-        return {"VersionId": VersionId, "SecretString": json.dumps(fields)}
-
-    def log_in(self, credential: Credential) -> str:
-        if credential.password != self.password:
-            self.refused += 1
-            raise Refused("password authentication failed")
-        return credential.version_stage
-
-    def rotate(self, version_id: str, gap: float) -> None:
-        """Rotate as with a single user: for a while the current version does not log in."""
-        self.labels = self.labels | {"AWSPENDING": version_id}
-        self.password = version_id
-        time.sleep(gap)
-        self.labels = {"AWSCURRENT": version_id, "AWSPREVIOUS": self.labels["AWSCURRENT"]}
 
 
 @pytest.fixture
@@ -102,7 +61,7 @@ def test_tasks_stay_connected_through_rotations(world: World) -> None:
 def test_between_the_steps_of_a_rotation_the_pending_version_connects(world: World) -> None:
     cache = SecretCache(client=world)
     assert cache.connect("db", world.log_in) == "AWSCURRENT"
-    world.labels["AWSPENDING"] = world.password = "version-1"
+    world.begin("version-1")
     assert [cache.connect("db", world.log_in) for _ in range(20)] == ["AWSPENDING"] * 20
     assert world.refused == 1
 
@@ -141,7 +100,7 @@ def test_other_errors_pass_through_untouched(world: World, error: BaseException)
 
 
 def test_only_the_stages_that_are_asked_for_are_tried(world: World) -> None:
-    world.labels["AWSPENDING"] = world.password = "version-1"
+    world.begin("version-1")
     cache = SecretCache(client=world)
     with pytest.raises(LoginRejectedError):
         cache.connect("db", world.log_in, timeout=0.3, stages=["AWSCURRENT"])

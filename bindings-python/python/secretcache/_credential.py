@@ -95,12 +95,24 @@ def is_rejected_login(error: BaseException) -> bool:
     Knows psycopg, psycopg2, asyncpg, PyMySQL, mysqlclient, redis and HTTP clients, by what their errors carry; none
     is imported.
     """
-    state = getattr(error, "sqlstate", None) or getattr(error, "pgcode", None)
-    if state is not None:
-        return state in _SQLSTATES
-    if error.args and error.args[0] == _ACCESS_DENIED:
-        return True
-    response = getattr(error, "response", None)
-    if getattr(response, "status_code", None) == 401:
-        return True
-    return any(text in str(error) for text in _TEXTS)
+    try:
+        state = getattr(error, "sqlstate", None) or getattr(error, "pgcode", None)
+        if state is not None:
+            return state in _SQLSTATES
+        if error.args and error.args[0] == _ACCESS_DENIED:
+            return True
+        response = getattr(error, "response", None)
+        if getattr(response, "status_code", None) == 401:
+            return True
+    except Exception:
+        return False  # an error that cannot be looked at is none of a driver's
+    text = said(error)
+    return any(each in text for each in _TEXTS)
+
+
+def said(error: BaseException | None) -> str:
+    """Give the text of an error, whoever wrote it."""
+    try:
+        return str(error)
+    except Exception:
+        return type(error).__name__

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 
-from ._credential import Credential, LoginRejectedError
+from ._credential import Credential, LoginRejectedError, said
 from .errors import NotJsonError, RequestTimeoutError
 
 TYPE_CHECKING = False
@@ -204,7 +204,7 @@ def connect(
     if not plan.tried:
         nothing = RequestTimeoutError(f"no version of secret {secret_id!r} could be tried in time")
         raise last or plan.last_error or nothing
-    text = f"every version of secret {secret_id!r} was refused ({plan.tried_text}): {last}"
+    text = f"every version of secret {secret_id!r} was refused ({plan.tried_text}): {said(last)}"
     failure = LoginRejectedError(text)
     failure.tried = plan.tried
     raise failure from last
@@ -258,6 +258,11 @@ def advance(steps: Generator[Any, Any, Any], sent: Any) -> tuple[Any, Any]:
         return steps.send(sent), None
     except StopIteration as end:
         return None, end.value
+    except RuntimeError as error:
+        # What a login raised goes on as it was: Python lets no StopIteration out of a generator.
+        if isinstance(sent, tuple) and error.__cause__ is not None and error.__cause__ is sent[1]:
+            raise sent[1] from None
+        raise
 
 
 _PUBLIC = ("ARN", "Name", "VersionId", "VersionStages", "CreatedDate")
