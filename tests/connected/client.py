@@ -12,7 +12,6 @@ import os
 import sys
 import threading
 import time
-from collections import Counter, defaultdict
 from collections.abc import Generator
 from typing import Any
 
@@ -22,20 +21,43 @@ import secretcache
 from secretcache import _steps as steps
 
 
-class Report:
-    """What happened, by phase."""
+class Phase:
+    """What happened from one moment to another."""
 
     def __init__(self) -> None:
-        self.phase = "start"
-        self.connects: Counter[str] = Counter()
+        self.connects = 0
         self.failures: list[str] = []
-        self.waits: dict[str, list[float]] = defaultdict(list)
+        self.waits: list[float] = []
         """Seconds from the beginning of a connect to the beginning of the login that succeeded."""
-        self.refused: dict[str, float] = {}
-        """When each version was first refused."""
+        self.refused = 0
         self.refused_late = 0
         """Logins that began after their version was known to be refused, and were refused."""
-        self.calls: dict[str, dict[str, int]] = {}
+        self.calls = 0
+        """To Secrets Manager."""
+
+
+class Report:
+    """What happens, by phase."""
+
+    def __init__(self, cache: Any) -> None:
+        self.cache = cache
+        self.phases: dict[str, Phase] = {}
+        self.refused: dict[str, float] = {}
+        """When each version was first refused."""
+        self._calls = 0
+        self.begin("start")
+
+    def begin(self, name: str) -> None:
+        """Begin a phase, or go on with it."""
+        self.end()
+        self.phase = self.phases.setdefault(name, Phase())
+
+    def end(self) -> None:
+        """End the phase under way."""
+        calls = sum(self.cache.stats()["api_calls"].values())
+        if self.phases:
+            self.phase.calls += calls - self._calls
+        self._calls = calls
 
     def watch(self) -> None:
         """Have every plan of a connection looked at while it is carried out."""
@@ -53,55 +75,45 @@ class Report:
             decided = time.perf_counter()
             step, result = steps.advance(todo, sent)
             if step is None:
-                self.waits[self.phase].append(login - begun)
+                self.phase.waits.append(login - begun)
                 return result
             login = time.perf_counter()
             sent = yield step
             if step[0] == steps.LOG_IN and sent[1] is not None:
                 version = step[1].version_id
-                self.refused_late += decided > self.refused.get(version, decided)
+                self.phase.refused += 1
+                self.phase.refused_late += decided > self.refused.get(version, decided)
                 self.refused.setdefault(version, time.perf_counter())
 
     def done(self, error: BaseException | None) -> None:
         """Note the end of one operation."""
         if error is None:
-            self.connects[self.phase] += 1
-        elif len(self.failures) < 100:
-            self.failures.append(f"{type(error).__name__}: {error}")
+            self.phase.connects += 1
+        elif len(self.phase.failures) < 100:
+            self.phase.failures.append(f"{type(error).__name__}: {error}")
 
 
 def main() -> None:
     name, secret, host, port, workers, pause = sys.argv[1:]
-    report, ended = Report(), threading.Event()
-    report.watch()
     is_asynchronous = name in integrations.ASYNCHRONOUS
     cache = secretcache.AsyncSecretCache() if is_asynchronous else secretcache.SecretCache()
-
-    def count() -> None:
-        report.calls[report.phase] = dict(cache.stats()["api_calls"])
+    report, ended = Report(cache), threading.Event()
+    report.watch()
 
     def listen() -> None:
         for line in sys.stdin:
-            count()
-            report.phase = line.strip()
+            report.begin(line.strip())
         ended.set()
 
     operations = (integrations, name, cache, secret, host, int(port))
     run = _run_tasks if is_asynchronous else _run_threads
 
     def end() -> None:
-        count()
-        told = {
-            "name": name,
-            "connects": report.connects,
-            "failures": report.failures,
-            "waits": {
-                phase: sorted(round(wait, 5) for wait in waits) for phase, waits in report.waits.items()
-            },
-            "refused_late": report.refused_late,
-            "calls": report.calls,
-            "logins": cache.stats()["logins"],
-        }
+        report.end()
+        for phase in report.phases.values():
+            phase.waits = sorted(round(wait, 5) for wait in phase.waits)
+        phases = {phase: vars(seen) for phase, seen in report.phases.items()}
+        told = {"name": name, "phases": phases, "rejected": cache.stats()["logins"]["rejected"]}
         print(json.dumps(told), flush=True)
         os._exit(0)  # pools are left as they are
 

@@ -21,6 +21,8 @@ class Database:
     """A server on a free loopback port, stopped at the end of the `with` block."""
 
     kind: str
+    engine: str
+    """As secrets name it."""
 
     def __init__(self) -> None:
         program = ROOT / "target" / "debug" / "secretcache-databases"
@@ -64,6 +66,11 @@ class Database:
         raise NotImplementedError
 
     @property
+    def administrator(self) -> dict[str, str]:
+        """The administrator's credential, as secrets have it."""
+        return {"username": self._admin, "password": self._admin_password}
+
+    @property
     def settings(self) -> dict[str, Any]:
         """Where the server is, for drivers that take keywords."""
         return {"host": self.host, "port": self.port}
@@ -73,6 +80,7 @@ class Postgres(Database):
     """PostgreSQL, which counts in its log."""
 
     kind = "postgres-15"
+    engine = "postgres"
 
     def __init__(self) -> None:
         super().__init__()
@@ -108,7 +116,7 @@ class Postgres(Database):
 class MariaDb(Database):
     """MariaDB, which has a counter."""
 
-    kind = "mariadb"
+    kind = engine = "mariadb"
 
     def __init__(self) -> None:
         super().__init__()
@@ -145,7 +153,7 @@ class MariaDb(Database):
 class Redis(Database):
     """Redis, which has a counter."""
 
-    kind = "redis"
+    kind = engine = "redis"
 
     def __init__(self) -> None:
         super().__init__()

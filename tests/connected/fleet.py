@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 from databases import Database
-from rotating import SECRET
 
 CLIENT = Path(__file__).with_name("client.py")
 
@@ -23,10 +22,10 @@ class Fleet:
         names: list[str],
         database: Database,
         environment: dict[str, str],
+        secret_id: str,
         *,
         workers: int = 2,
         pause: float = 0.01,
-        secret_id: str = SECRET,
     ) -> None:
         where = [secret_id, database.host, str(database.port), str(workers), str(pause)]
         self.workers = workers

@@ -49,39 +49,43 @@ ASYNCHRONOUS = frozenset(
 )
 
 
-def make(name: str, cache: Any, secret: str, host: str, port: int) -> Operation | AsyncOperation:
-    """Make the operation of an integration."""
-    return globals()[f"_{name}"](cache, secret, {"host": host, "port": port})
+def make(
+    name: str, cache: Any, secret: str, host: str, port: int, **options: Any
+) -> Operation | AsyncOperation:
+    """Make the operation of an integration, which gets these options."""
+    return globals()[f"_{name}"](cache, secret, {"host": host, "port": port}, options)
 
 
 ASK = "SELECT current_user"
 
 
-def _psycopg(cache: Any, secret: str, where: dict[str, Any]) -> Operation:
+def _psycopg(cache: Any, secret: str, where: dict[str, Any], options: dict[str, Any]) -> Operation:
     from secretcache.integrations.psycopg import connect
 
     def operate() -> None:
-        with connect(cache, secret, dbname="postgres", **where) as connection:
+        with connect(cache, secret, dbname="postgres", **where, **options) as connection:
             connection.execute(ASK)
 
     return operate
 
 
-def _psycopg_async(cache: Any, secret: str, where: dict[str, Any]) -> AsyncOperation:
+def _psycopg_async(cache: Any, secret: str, where: dict[str, Any], options: dict[str, Any]) -> AsyncOperation:
     from secretcache.integrations.psycopg import connect_async
 
     async def operate() -> None:
-        async with await connect_async(cache, secret, dbname="postgres", **where) as connection:
+        async with await connect_async(cache, secret, dbname="postgres", **where, **options) as connection:
             await connection.execute(ASK)
 
     return operate
 
 
-def _psycopg_pool(cache: Any, secret: str, where: dict[str, Any]) -> Operation:
+def _psycopg_pool(cache: Any, secret: str, where: dict[str, Any], options: dict[str, Any]) -> Operation:
     from secretcache.integrations.psycopg_pool import ConnectionPool
 
     where = where | {"dbname": "postgres"}
-    pool = ConnectionPool(cache, secret, kwargs=where, min_size=2, max_size=4, max_lifetime=0.02, open=True)
+    pool = ConnectionPool(
+        cache, secret, kwargs=where, min_size=2, max_size=4, max_lifetime=0.02, open=True, **options
+    )
 
     def operate() -> None:
         with pool.connection() as connection:
@@ -90,11 +94,13 @@ def _psycopg_pool(cache: Any, secret: str, where: dict[str, Any]) -> Operation:
     return operate
 
 
-def _psycopg_pool_async(cache: Any, secret: str, where: dict[str, Any]) -> AsyncOperation:
+def _psycopg_pool_async(
+    cache: Any, secret: str, where: dict[str, Any], options: dict[str, Any]
+) -> AsyncOperation:
     from secretcache.integrations.psycopg_pool import AsyncConnectionPool
 
     where = where | {"dbname": "postgres"}
-    options = {"min_size": 2, "max_size": 4, "max_lifetime": 0.02, "open": False}
+    options = options | {"min_size": 2, "max_size": 4, "max_lifetime": 0.02, "open": False}
     pool = AsyncConnectionPool(cache, secret, kwargs=where, **options)
 
     async def operate() -> None:
@@ -105,27 +111,28 @@ def _psycopg_pool_async(cache: Any, secret: str, where: dict[str, Any]) -> Async
     return operate
 
 
-def _psycopg2(cache: Any, secret: str, where: dict[str, Any]) -> Operation:
+def _psycopg2(cache: Any, secret: str, where: dict[str, Any], options: dict[str, Any]) -> Operation:
     import psycopg2
 
-    return _dbapi(psycopg2.connect, cache, secret, where | {"dbname": "postgres"})
+    return _dbapi(psycopg2.connect, cache, secret, where | options | {"dbname": "postgres"})
 
 
-def _asyncpg(cache: Any, secret: str, where: dict[str, Any]) -> AsyncOperation:
+def _asyncpg(cache: Any, secret: str, where: dict[str, Any], options: dict[str, Any]) -> AsyncOperation:
     from secretcache.integrations.asyncpg import connect
 
     async def operate() -> None:
-        connection = await connect(cache, secret, database="postgres", **where)
+        connection = await connect(cache, secret, database="postgres", **where, **options)
         await connection.fetch(ASK)
         await connection.close()
 
     return operate
 
 
-def _asyncpg_pool(cache: Any, secret: str, where: dict[str, Any]) -> AsyncOperation:
+def _asyncpg_pool(cache: Any, secret: str, where: dict[str, Any], options: dict[str, Any]) -> AsyncOperation:
     from secretcache.integrations.asyncpg import create_pool
 
-    pool = create_pool(cache, secret, database="postgres", min_size=0, max_size=4, max_queries=2, **where)
+    options = options | {"min_size": 0, "max_size": 4, "max_queries": 2}
+    pool = create_pool(cache, secret, database="postgres", **where, **options)
 
     async def operate() -> None:
         async with (await pool).acquire() as connection:
@@ -134,19 +141,25 @@ def _asyncpg_pool(cache: Any, secret: str, where: dict[str, Any]) -> AsyncOperat
     return operate
 
 
-def _engine(create: Any, driver: str, database: str, where: dict[str, Any], **options: Any) -> Any:
-    return create(f"{driver}://{where['host']}:{where['port']}/{database}", **options)
+def _engine(create: Any, driver: str, database: str, where: dict[str, Any], **how: Any) -> Any:
+    return create(f"{driver}://{where['host']}:{where['port']}/{database}", **how)
 
 
 def _sqlalchemy(
-    driver: str, database: str, cache: Any, secret: str, where: dict[str, Any], **how: Any
+    driver: str,
+    database: str,
+    cache: Any,
+    secret: str,
+    where: dict[str, Any],
+    options: dict[str, Any],
+    **how: Any,
 ) -> Operation:
     from sqlalchemy import create_engine, text
 
     from secretcache.integrations.sqlalchemy import stay_connected
 
     engine = _engine(create_engine, driver, database, where, **how)
-    stay_connected(engine, cache, secret)
+    stay_connected(engine, cache, secret, **options)
 
     def operate() -> None:
         with engine.connect() as connection:
@@ -156,7 +169,7 @@ def _sqlalchemy(
 
 
 def _sqlalchemy_async(
-    driver: str, database: str, cache: Any, secret: str, where: dict[str, Any]
+    driver: str, database: str, cache: Any, secret: str, where: dict[str, Any], options: dict[str, Any]
 ) -> AsyncOperation:
     from sqlalchemy import NullPool, text
     from sqlalchemy.ext.asyncio import create_async_engine
@@ -164,7 +177,7 @@ def _sqlalchemy_async(
     from secretcache.integrations.sqlalchemy import stay_connected
 
     engine = _engine(create_async_engine, driver, database, where, poolclass=NullPool)
-    stay_connected(engine, cache, secret)
+    stay_connected(engine, cache, secret, **options)
 
     async def operate() -> None:
         async with engine.connect() as connection:
@@ -173,29 +186,33 @@ def _sqlalchemy_async(
     return operate
 
 
-def _sqlalchemy_psycopg(cache: Any, secret: str, where: dict[str, Any]) -> Operation:
+def _sqlalchemy_psycopg(cache: Any, secret: str, where: dict[str, Any], options: dict[str, Any]) -> Operation:
     from sqlalchemy import NullPool
 
-    return _sqlalchemy("postgresql+psycopg", "postgres", cache, secret, where, poolclass=NullPool)
+    return _sqlalchemy("postgresql+psycopg", "postgres", cache, secret, where, options, poolclass=NullPool)
 
 
-def _sqlalchemy_pool(cache: Any, secret: str, where: dict[str, Any]) -> Operation:
+def _sqlalchemy_pool(cache: Any, secret: str, where: dict[str, Any], options: dict[str, Any]) -> Operation:
     """A pool that keeps its connections, which therefore only connects when there is a new version."""
-    return _sqlalchemy("postgresql+psycopg2", "postgres", cache, secret, where, pool_size=2)
+    return _sqlalchemy("postgresql+psycopg2", "postgres", cache, secret, where, options, pool_size=2)
 
 
-def _sqlalchemy_asyncpg(cache: Any, secret: str, where: dict[str, Any]) -> AsyncOperation:
-    return _sqlalchemy_async("postgresql+asyncpg", "postgres", cache, secret, where)
+def _sqlalchemy_asyncpg(
+    cache: Any, secret: str, where: dict[str, Any], options: dict[str, Any]
+) -> AsyncOperation:
+    return _sqlalchemy_async("postgresql+asyncpg", "postgres", cache, secret, where, options)
 
 
-def _sqlalchemy_pymysql(cache: Any, secret: str, where: dict[str, Any]) -> Operation:
+def _sqlalchemy_pymysql(cache: Any, secret: str, where: dict[str, Any], options: dict[str, Any]) -> Operation:
     from sqlalchemy import NullPool
 
-    return _sqlalchemy("mysql+pymysql", "shop", cache, secret, where, poolclass=NullPool)
+    return _sqlalchemy("mysql+pymysql", "shop", cache, secret, where, options, poolclass=NullPool)
 
 
-def _sqlalchemy_aiomysql(cache: Any, secret: str, where: dict[str, Any]) -> AsyncOperation:
-    return _sqlalchemy_async("mysql+aiomysql", "shop", cache, secret, where)
+def _sqlalchemy_aiomysql(
+    cache: Any, secret: str, where: dict[str, Any], options: dict[str, Any]
+) -> AsyncOperation:
+    return _sqlalchemy_async("mysql+aiomysql", "shop", cache, secret, where, options)
 
 
 def _dbapi(connect: Any, cache: Any, secret: str, settings: dict[str, Any]) -> Operation:
@@ -213,35 +230,51 @@ def _dbapi(connect: Any, cache: Any, secret: str, settings: dict[str, Any]) -> O
     return operate
 
 
-def _pymysql(cache: Any, secret: str, where: dict[str, Any]) -> Operation:
+def _pymysql(cache: Any, secret: str, where: dict[str, Any], options: dict[str, Any]) -> Operation:
     import pymysql
 
-    return _dbapi(pymysql.connect, cache, secret, where | {"database": "shop"})
+    return _dbapi(pymysql.connect, cache, secret, where | options | {"database": "shop"})
 
 
-def _mysqlclient(cache: Any, secret: str, where: dict[str, Any]) -> Operation:
+def _mysqlclient(cache: Any, secret: str, where: dict[str, Any], options: dict[str, Any]) -> Operation:
     import MySQLdb
 
-    return _dbapi(MySQLdb.connect, cache, secret, where | {"database": "shop"})
+    return _dbapi(MySQLdb.connect, cache, secret, where | options | {"database": "shop"})
 
 
-def _mysql_connector(cache: Any, secret: str, where: dict[str, Any]) -> Operation:
+def _mysql_connector(cache: Any, secret: str, where: dict[str, Any], options: dict[str, Any]) -> Operation:
     import mysql.connector
 
-    return _dbapi(mysql.connector.connect, cache, secret, where | {"database": "shop", "use_pure": True})
+    return _dbapi(
+        mysql.connector.connect, cache, secret, where | options | {"database": "shop", "use_pure": True}
+    )
 
 
-def _django(backend: str, cache: Any, secret: str, database: dict[str, Any]) -> Operation:
-    import django
+def _django(
+    backend: str,
+    cache: Any,
+    secret: str,
+    where: dict[str, Any],
+    options: dict[str, Any],
+    name: str,
+    **more: Any,
+) -> Operation:
     from django.conf import settings
+    from django.db.utils import ConnectionHandler
 
-    options = {"secret_id": secret, "secret_cache": cache} | database.pop("OPTIONS", {})
-    engine = f"secretcache.integrations.django.{backend}"
-    settings.configure(DATABASES={"default": {"ENGINE": engine, "OPTIONS": options} | database})
-    django.setup()
-    from django.db import connection
+    if not settings.configured:
+        settings.configure()
+    database = {
+        "ENGINE": f"secretcache.integrations.django.{backend}",
+        "NAME": name,
+        "HOST": where["host"],
+        "PORT": str(where["port"]),
+        "OPTIONS": {"secret_id": secret, "secret_cache": cache} | more | options,
+    }
+    connections = ConnectionHandler({"default": database})
 
     def operate() -> None:
+        connection = connections["default"]  # of this thread
         with connection.cursor() as cursor:
             cursor.execute("SELECT 1")
         connection.close()
@@ -249,30 +282,27 @@ def _django(backend: str, cache: Any, secret: str, database: dict[str, Any]) -> 
     return operate
 
 
-def _django_postgresql(cache: Any, secret: str, where: dict[str, Any]) -> Operation:
-    return _django(
-        "postgresql", cache, secret, {"NAME": "postgres", "HOST": where["host"], "PORT": where["port"]}
-    )
+def _django_postgresql(cache: Any, secret: str, where: dict[str, Any], options: dict[str, Any]) -> Operation:
+    return _django("postgresql", cache, secret, where, options, "postgres")
 
 
-def _django_postgresql_pool(cache: Any, secret: str, where: dict[str, Any]) -> Operation:
+def _django_postgresql_pool(
+    cache: Any, secret: str, where: dict[str, Any], options: dict[str, Any]
+) -> Operation:
     pool = {"min_size": 2, "max_size": 4, "max_lifetime": 0.02}
-    database = {"NAME": "postgres", "HOST": where["host"], "PORT": where["port"], "OPTIONS": {"pool": pool}}
-    return _django("postgresql", cache, secret, database)
+    return _django("postgresql", cache, secret, where, options, "postgres", pool=pool)
 
 
-def _django_mysql(cache: Any, secret: str, where: dict[str, Any]) -> Operation:
-    return _django(
-        "mysql", cache, secret, {"NAME": "shop", "HOST": where["host"], "PORT": str(where["port"])}
-    )
+def _django_mysql(cache: Any, secret: str, where: dict[str, Any], options: dict[str, Any]) -> Operation:
+    return _django("mysql", cache, secret, where, options, "shop")
 
 
-def _redis(cache: Any, secret: str, where: dict[str, Any]) -> Operation:
+def _redis(cache: Any, secret: str, where: dict[str, Any], options: dict[str, Any]) -> Operation:
     import redis
 
     from secretcache.integrations.redis import connection_class
 
-    pool = redis.ConnectionPool(connection_class=connection_class(cache, secret), **where)
+    pool = redis.ConnectionPool(connection_class=connection_class(cache, secret, **options), **where)
     client = redis.Redis(connection_pool=pool)
 
     def operate() -> None:
@@ -282,12 +312,14 @@ def _redis(cache: Any, secret: str, where: dict[str, Any]) -> Operation:
     return operate
 
 
-def _redis_async(cache: Any, secret: str, where: dict[str, Any]) -> AsyncOperation:
+def _redis_async(cache: Any, secret: str, where: dict[str, Any], options: dict[str, Any]) -> AsyncOperation:
     import redis.asyncio
 
     from secretcache.integrations.redis import async_connection_class
 
-    pool = redis.asyncio.ConnectionPool(connection_class=async_connection_class(cache, secret), **where)
+    pool = redis.asyncio.ConnectionPool(
+        connection_class=async_connection_class(cache, secret, **options), **where
+    )
 
     async def operate() -> None:
         # A connection of its own: to empty the pool would end connections that another task has just taken from it.

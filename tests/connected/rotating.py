@@ -1,32 +1,66 @@
-"""Rotates a secret by hand, over boto3 and SQL: the four steps once more, and nothing of ours in them."""
+"""Rotates a secret: by hand, over boto3 and SQL, with nothing of ours in it; and by our rotation engine."""
 
 from __future__ import annotations
 
 import json
+import os
+import subprocess
 import time
 import uuid
-from typing import Any
+from email.message import Message
+from pathlib import Path
+from typing import Any, Protocol
 
-from databases import USERS, Database
+from databases import ROOT, USERS, Database
+from relay import Relay
 
-SECRET = "prod/checkout/db"
+STRATEGIES = {
+    "postgres": ("single-user", "alternating-users"),
+    "mariadb": ("single-user", "alternating-users", "dual-password"),
+    "redis": ("single-user", "dual-password"),
+}
+"""What each server can."""
+
+
+class Secret:
+    """The credential of one server in Secrets Manager.
+
+    The address in it leads nowhere unless asked for: the integrations keep to the one that the program has.
+    """
+
+    def __init__(self, client: Any, database: Database, secret_id: str, *, address: bool = False) -> None:
+        self.client = client
+        self.database = database
+        self.secret_id = secret_id
+        password = _new_password()
+        database.set_password(USERS[0], password)
+        where = database.settings if address else {"host": "wrong.invalid", "port": 1}
+        value = {"username": USERS[0], "password": password, "engine": database.engine} | where
+        client.create_secret(Name=secret_id, SecretString=json.dumps(value))
+
+    def current(self) -> tuple[str, dict[str, Any]]:
+        """Give the current version's id and its value."""
+        answer = self.client.get_secret_value(SecretId=self.secret_id, VersionStage="AWSCURRENT")
+        return answer["VersionId"], json.loads(answer["SecretString"])
+
+
+class Rotation(Protocol):
+    """A way to rotate a secret."""
+
+    def rotate(self, gap: float) -> None:
+        """Rotate, with so many seconds between setSecret and finishSecret."""
 
 
 class ByHand:
-    """The credential of one server in Secrets Manager, and how it is rotated.
+    """The four steps, one call each.
 
     `strategy` is "single-user", "alternating-users" or "dual-password".
     """
 
-    def __init__(self, client: Any, database: Database, strategy: str, secret_id: str = SECRET) -> None:
-        self._client = client
-        self._database = database
+    def __init__(self, secret: Secret, strategy: str) -> None:
+        self._secret = secret
+        self._client = secret.client
         self._strategy = strategy
-        self.secret_id = secret_id
-        password = _new_password()
-        database.set_password(USERS[0], password)
-        value = {"username": USERS[0], "password": password, "host": "wrong.invalid", "port": 1}
-        client.create_secret(Name=secret_id, SecretString=json.dumps(value))
 
     def rotate(self, gap: float) -> None:
         """Rotate, with so many seconds between setSecret and finishSecret."""
@@ -38,12 +72,12 @@ class ByHand:
 
     def create(self) -> tuple[str, dict[str, Any]]:
         """createSecret; give the version's id and its value."""
-        pending = self.current()[1] | {"password": _new_password()}
+        pending = self._secret.current()[1] | {"password": _new_password()}
         if self._strategy == "alternating-users":
             pending["username"] = next(user for user in USERS if user != pending["username"])
         token = str(uuid.uuid4())
         self._client.put_secret_value(
-            SecretId=self.secret_id,
+            SecretId=self._secret.secret_id,
             ClientRequestToken=token,
             SecretString=json.dumps(pending),
             VersionStages=["AWSPENDING"],
@@ -52,27 +86,72 @@ class ByHand:
 
     def set(self, pending: dict[str, Any]) -> None:
         """setSecret."""
-        also = self.current()[1]["password"] if self._strategy == "dual-password" else None
-        self._database.set_password(pending["username"], pending["password"], also=also)
+        also = self._secret.current()[1]["password"] if self._strategy == "dual-password" else None
+        self._secret.database.set_password(pending["username"], pending["password"], also=also)
 
     def test(self, pending: dict[str, Any]) -> None:
         """testSecret."""
-        self._database.log_in(pending["username"], pending["password"])
+        self._secret.database.log_in(pending["username"], pending["password"])
 
     def finish(self, token: str) -> None:
         """finishSecret."""
-        stage = {"SecretId": self.secret_id, "VersionStage": "AWSCURRENT"}
-        current, _ = self.current()
+        secret_id = self._secret.secret_id
+        stage = {"SecretId": secret_id, "VersionStage": "AWSCURRENT"}
+        current, _ = self._secret.current()
         self._client.update_secret_version_stage(**stage, MoveToVersionId=token, RemoveFromVersionId=current)
-        stages = self._client.describe_secret(SecretId=self.secret_id)["VersionIdsToStages"]
+        stages = self._client.describe_secret(SecretId=secret_id)["VersionIdsToStages"]
         if "AWSPENDING" in stages[token]:
             stage["VersionStage"] = "AWSPENDING"
             self._client.update_secret_version_stage(**stage, RemoveFromVersionId=token)
 
-    def current(self) -> tuple[str, dict[str, Any]]:
-        """Give the current version's id and its value."""
-        answer = self._client.get_secret_value(SecretId=self.secret_id, VersionStage="AWSCURRENT")
-        return answer["VersionId"], json.loads(answer["SecretString"])
+
+class ByEngine:
+    """Our rotation engine, by the command `secretcache rotate`."""
+
+    def __init__(self, secret: Secret, strategy: str, endpoint: str, profile: str = "debug") -> None:
+        self._endpoint = endpoint
+        self._command: list[str | Path] = [
+            ROOT / "target" / profile / "secretcache",
+            *("rotate", secret.secret_id, "--strategy", strategy, "--no-tls"),
+            *("--master-secret", _master(secret)),
+        ]
+        if strategy == "alternating-users":
+            self._command += ["--users", ",".join(USERS)]
+
+    def rotate(self, gap: float) -> None:
+        """Rotate, with so many seconds between setSecret and finishSecret."""
+        with _Hesitating(self._endpoint, gap) as relay:
+            environment = os.environ | {"AWS_ENDPOINT_URL": relay.url}
+            done = subprocess.run(
+                self._command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+            )
+        if done.returncode:
+            raise RuntimeError(f"secretcache rotate gave {done.returncode}:\n{done.stdout}")
+
+
+class _Hesitating(Relay):
+    """Lets some seconds pass before a version becomes current."""
+
+    def __init__(self, upstream: str, gap: float) -> None:
+        super().__init__(upstream)
+        self._gap = gap
+
+    def answer(self, headers: Message, body: bytes) -> tuple[int, bytes]:
+        is_move = headers["X-Amz-Target"].endswith(".UpdateSecretVersionStage")
+        if is_move and json.loads(body)["VersionStage"] == "AWSCURRENT":
+            time.sleep(self._gap)
+        return super().answer(headers, body)
+
+
+def _master(secret: Secret) -> str:
+    """Keep the administrator's credential as a secret, and name it."""
+    name = f"{secret.secret_id}/admin"
+    value = secret.database.administrator | secret.database.settings | {"engine": secret.database.engine}
+    try:
+        secret.client.create_secret(Name=name, SecretString=json.dumps(value))
+    except secret.client.exceptions.ResourceExistsException:
+        pass
+    return name
 
 
 def _new_password() -> str:

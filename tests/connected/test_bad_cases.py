@@ -9,7 +9,7 @@ from typing import Any
 import psycopg
 import pytest
 from databases import USERS, Database
-from rotating import ByHand
+from rotating import ByHand, Secret
 
 from secretcache import AsyncSecretCache, LoginRejectedError, SecretCache
 from secretcache.integrations.psycopg import connect
@@ -32,7 +32,7 @@ NEEDS = {"psycopg_pool": {"psycopg_pool", "psycopg"}, "dbapi": set()}
 def test_a_secret_that_is_wrong_says_what_was_tried_and_what_the_server_answered(
     client: Any, postgres: Database
 ) -> None:
-    secret = ByHand(client, postgres, "single-user", "wrong")
+    secret = ByHand(Secret(client, postgres, "wrong"), "single-user")
     version, _ = secret.current()
     postgres.set_password(USERS[0], "changed behind our back")
     before, cache = postgres.refused(), SecretCache()
@@ -45,7 +45,7 @@ def test_a_secret_that_is_wrong_says_what_was_tried_and_what_the_server_answered
 
 
 def test_other_errors_pass_through_untouched(client: Any, postgres: Database) -> None:
-    ByHand(client, postgres, "single-user", "untouched")
+    ByHand(Secret(client, postgres, "untouched"), "single-user")
     cache = SecretCache()
     with pytest.raises(psycopg.OperationalError, match="does not exist"):
         connect(cache, "untouched", dbname="no such database", **postgres.settings)
@@ -53,7 +53,7 @@ def test_other_errors_pass_through_untouched(client: Any, postgres: Database) ->
 
 
 def test_only_the_stages_asked_for_are_tried(client: Any, postgres: Database) -> None:
-    secret = ByHand(client, postgres, "single-user", "stages")
+    secret = ByHand(Secret(client, postgres, "stages"), "single-user")
     _, pending = secret.create()
     secret.set(pending)
     where = {"dbname": "postgres", "login_timeout": 0.5} | postgres.settings
@@ -72,7 +72,7 @@ def test_a_pool_parts_from_old_connections_at_check_in(client: Any, postgres: Da
 
     from secretcache.integrations.sqlalchemy import stay_connected
 
-    secret = ByHand(client, postgres, "alternating-users", "check-in")
+    secret = ByHand(Secret(client, postgres, "check-in"), "alternating-users")
     cache = SecretCache()
     engine = create_engine(f"postgresql+psycopg://{postgres.host}:{postgres.port}/postgres", pool_size=1)
     stay_connected(engine, cache, "check-in")
@@ -101,7 +101,7 @@ def test_a_credential_provider_gives_what_is_current_where_both_passwords_work(c
     from secretcache.integrations.redis import CredentialProvider
 
     with Redis() as database:
-        secret = ByHand(client, database, "dual-password", "provider")
+        secret = ByHand(Secret(client, database, "provider"), "dual-password")
         cache = SecretCache()
         provider = CredentialProvider(cache, "provider")
         refused = database.refused()
