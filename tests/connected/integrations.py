@@ -259,11 +259,13 @@ def _django(
     name: str,
     **more: Any,
 ) -> Operation:
+    import django
     from django.conf import settings
     from django.db.utils import ConnectionHandler
 
     if not settings.configured:
         settings.configure()
+        django.setup()
     database = {
         "ENGINE": f"secretcache.integrations.django.{backend}",
         "NAME": name,
