@@ -3,7 +3,13 @@
 from __future__ import annotations
 
 import json
+import os
+import shutil
+import signal
+import socket
 import subprocess
+import tempfile
+import time
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -13,6 +19,7 @@ import pymysql
 import redis
 
 ROOT = Path(__file__).resolve().parents[2]
+POSTGRES = Path("/usr/lib/postgresql/15/bin")
 USERS = ("app", "app_clone")
 """The user of the secret, and the one that takes turns with it."""
 
@@ -84,13 +91,7 @@ class Postgres(Database):
 
     def __init__(self) -> None:
         super().__init__()
-        self._connection = psycopg.connect(
-            dbname="postgres",
-            user=self._admin,
-            password=self._admin_password,
-            autocommit=True,
-            **self.settings,
-        )
+        self._connection = self._connect()
         for user in USERS:
             self._run(f'CREATE ROLE "{user}" LOGIN')
         self._log = Path(self._run("SHOW data_directory")[0][0]).parent / "log"
@@ -108,9 +109,68 @@ class Postgres(Database):
     def refused(self) -> int:
         return self._log.read_text().count("FATAL:  password authentication failed")
 
+    def _connect(self) -> psycopg.Connection[Any]:
+        who = {"user": self._admin, "password": self._admin_password}
+        return psycopg.connect(dbname="postgres", autocommit=True, **who, **self.settings)
+
     def _run(self, statement: str) -> list[Any]:
         cursor = self._connection.execute(statement)
         return cursor.fetchall() if cursor.description else []
+
+
+class Replica(Postgres):
+    """A replica of a PostgreSQL server, which can be made to lag behind."""
+
+    def __init__(self, primary: Postgres) -> None:
+        self._primary = primary
+        self._folder = tempfile.TemporaryDirectory(prefix="secretcache-replica-")
+        data = Path(self._folder.name) / "data"
+        self.host = primary.host
+        with socket.create_server((self.host, 0)) as free:
+            self.port = free.getsockname()[1]
+        self._admin, self._admin_password = primary._admin, primary._admin_password
+        # A server of PostgreSQL does not run as root.
+        as_user: dict[str, Any] = {"user": "nobody"} if os.geteuid() == 0 else {}
+        if as_user:
+            shutil.chown(self._folder.name, "nobody")
+        copy = [POSTGRES / "pg_basebackup", "-D", data, "-R", "-X", "stream", "-c", "fast", "--no-sync"]
+        where = ["-h", primary.host, "-p", str(primary.port), "-U", self._admin]
+        environment = {"PGPASSWORD": self._admin_password}
+        subprocess.run([*copy, *where], env=environment, cwd="/", check=True, **as_user)
+        serve = [POSTGRES / "postgres", "-D", data, "-p", str(self.port), "-c", "fsync=off"]
+        options = ["-c", f"listen_addresses={self.host}", "-c", "unix_socket_directories="]
+        log = (Path(self._folder.name) / "log").open("w")
+        self._process = subprocess.Popen([*serve, *options], cwd="/", stderr=log, stdout=log, **as_user)
+        deadline = time.monotonic() + 60
+        while True:
+            try:
+                self._connection = self._connect()
+                break
+            except psycopg.OperationalError:
+                if self._process.poll() is not None or time.monotonic() > deadline:
+                    raise
+                time.sleep(0.05)
+
+    def __exit__(self, *_: Any) -> None:
+        self._process.send_signal(signal.SIGQUIT)
+        self._process.wait()
+        self._folder.cleanup()
+
+    def pause(self) -> None:
+        """Lag behind from now on."""
+        self._run("SELECT pg_wal_replay_pause()")
+        while self._run("SELECT pg_get_wal_replay_pause_state()") != [("paused",)]:
+            time.sleep(0.01)
+
+    def resume(self) -> None:
+        """Go on."""
+        self._run("SELECT pg_wal_replay_resume()")
+
+    def catch_up(self) -> None:
+        """Wait until what is at the primary now is here too."""
+        ((position,),) = self._primary._run("SELECT pg_current_wal_lsn()::text")
+        while self._run(f"SELECT pg_last_wal_replay_lsn() >= '{position}'") != [(True,)]:
+            time.sleep(0.01)
 
 
 class MariaDb(Database):

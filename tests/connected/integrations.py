@@ -1,13 +1,15 @@
 """Every integration as a function that connects, asks who it is, and disconnects: what the tests and the bench run.
 
-Each is imported only in the process that uses it.
+Each is imported only in the process that uses it. An operation that leaves something running has a method `close`.
 """
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Awaitable, Callable
 from typing import Any
 
+_numbers = itertools.count()
 Operation = Callable[[], object]
 AsyncOperation = Callable[[], Awaitable[object]]
 
@@ -91,6 +93,7 @@ def _psycopg_pool(cache: Any, secret: str, where: dict[str, Any], options: dict[
         with pool.connection() as connection:
             connection.execute(ASK)
 
+    operate.close = pool.close  # type: ignore[attr-defined]
     return operate
 
 
@@ -108,6 +111,7 @@ def _psycopg_pool_async(
         async with pool.connection() as connection:
             await connection.execute(ASK)
 
+    operate.close = pool.close  # type: ignore[attr-defined]
     return operate
 
 
@@ -131,7 +135,7 @@ def _asyncpg(cache: Any, secret: str, where: dict[str, Any], options: dict[str, 
 def _asyncpg_pool(cache: Any, secret: str, where: dict[str, Any], options: dict[str, Any]) -> AsyncOperation:
     from secretcache.integrations.asyncpg import create_pool
 
-    options = options | {"min_size": 0, "max_size": 4, "max_queries": 2}
+    options = options | {"min_size": 0, "max_size": 4, "max_queries": 1}
     pool = create_pool(cache, secret, database="postgres", **where, **options)
 
     async def operate() -> None:
@@ -193,8 +197,10 @@ def _sqlalchemy_psycopg(cache: Any, secret: str, where: dict[str, Any], options:
 
 
 def _sqlalchemy_pool(cache: Any, secret: str, where: dict[str, Any], options: dict[str, Any]) -> Operation:
-    """A pool that keeps its connections, which therefore only connects when there is a new version."""
-    return _sqlalchemy("postgresql+psycopg2", "postgres", cache, secret, where, options, pool_size=2)
+    """A pool whose connections are old at once, so that it connects each time."""
+    return _sqlalchemy(
+        "postgresql+psycopg2", "postgres", cache, secret, where, options, pool_size=2, pool_recycle=0
+    )
 
 
 def _sqlalchemy_asyncpg(
@@ -273,14 +279,18 @@ def _django(
         "PORT": str(where["port"]),
         "OPTIONS": {"secret_id": secret, "secret_cache": cache} | more | options,
     }
-    connections = ConnectionHandler({"default": database})
+    # Django keeps one pool for each alias.
+    alias = f"database-{next(_numbers)}"
+    connections = ConnectionHandler({"default": {}, alias: database})
 
     def operate() -> None:
-        connection = connections["default"]  # of this thread
+        connection = connections[alias]  # of this thread
         with connection.cursor() as cursor:
             cursor.execute("SELECT 1")
         connection.close()
 
+    if "pool" in more:
+        operate.close = lambda: connections[alias].close_pool()  # type: ignore[attr-defined]
     return operate
 
 

@@ -1,0 +1,122 @@
+"""Every integration of a server in this process, each with a cache and a thread of its own."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Coroutine, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from typing import Any
+
+import integrations
+from databases import Database
+from typing_extensions import Self
+
+from secretcache import AsyncSecretCache, SecretCache
+
+PATIENCE = 60.0
+"""Seconds: longer than anything here takes unless it hangs."""
+
+
+class Loop:
+    """An event loop in a thread of its own, for tests that wait for it as for anything else."""
+
+    def __init__(self) -> None:
+        self._loop = asyncio.new_event_loop()
+        threading.Thread(target=self._loop.run_forever, daemon=True).start()
+
+    def run(self, work: Coroutine[Any, Any, Any]) -> Any:
+        """Have a coroutine run; give its result."""
+        return asyncio.run_coroutine_threadsafe(work, self._loop).result(PATIENCE)
+
+
+class Program:
+    """One integration, and the operation it repeats: connect, ask, disconnect."""
+
+    def __init__(
+        self, name: str, secret_id: str, database: Database, endpoint_url: str | None, **options: Any
+    ) -> None:
+        self.name = name
+        self._threads = ThreadPoolExecutor(1, name)
+        self._loop = Loop() if name in integrations.ASYNCHRONOUS else None
+        kind = SecretCache if self._loop is None else AsyncSecretCache
+        self.cache = kind(endpoint_url=endpoint_url)
+        where = (self.cache, secret_id, database.host, database.port)
+        self._make = lambda: integrations.make(name, *where, **options)
+        self._operation: Any = None
+
+    def start(self) -> Future[None]:
+        """Begin to carry out the operation once."""
+        return self._threads.submit(self._operate)
+
+    def _operate(self) -> None:
+        if self._loop is not None:
+            return self._loop.run(self._operate_async())
+        if self._operation is None:
+            self._operation = self._make()
+        return self._operation()
+
+    async def _operate_async(self) -> None:
+        if self._operation is None:
+            self._operation = self._make()
+        await self._operation()
+
+    def close(self) -> None:
+        """End what the operation left running, without waiting for operations that are still under way."""
+        close = getattr(self._operation, "close", None)
+        if close is not None:
+            closed = close()
+            if self._loop is not None:
+                self._loop.run(closed)
+        self._threads.shutdown(wait=False, cancel_futures=True)
+
+    @property
+    def logins(self) -> dict[str, int]:
+        """What became of the logins so far."""
+        return dict(self.cache.stats()["logins"])
+
+    @property
+    def calls(self) -> int:
+        """How often Secrets Manager was asked so far."""
+        return sum(self.cache.stats()["api_calls"].values())
+
+
+class Programs:
+    """All integrations of a server, until the end of the `with` block."""
+
+    def __init__(
+        self, secret_id: str, database: Database, endpoint_url: str | None = None, **options: Any
+    ) -> None:
+        names = integrations.OF[database.engine]
+        self._all = [Program(name, secret_id, database, endpoint_url, **options) for name in names]
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for each in self._all:
+            each.close()
+
+    def __iter__(self) -> Iterator[Program]:
+        return iter(self._all)
+
+    def start(self) -> dict[str, Future[None]]:
+        """Have each begin to carry out its operation once."""
+        return {each.name: each.start() for each in self._all}
+
+    def operate(self) -> None:
+        """Have each carry out its operation once, with success."""
+        done(self.start())
+
+
+def done(futures: dict[str, Future[None]]) -> None:
+    """Wait for operations, all of which succeed."""
+    failed = {name: error for name, error in ended(futures).items() if error is not None}
+    assert not failed, failed
+
+
+def ended(futures: dict[str, Future[None]]) -> dict[str, BaseException | None]:
+    """Wait for operations; give what each raised."""
+    wait(futures.values(), PATIENCE)
+    assert all(future.done() for future in futures.values()), "some hang"
+    return {name: future.exception() for name, future in futures.items()}
