@@ -10,6 +10,8 @@ import socket
 import subprocess
 import tempfile
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -72,6 +74,20 @@ class Database:
         """Count the logins that the server has refused so far."""
         raise NotImplementedError
 
+    def sessions(self, user: str) -> int:
+        """Count the connections of a user."""
+        raise NotImplementedError
+
+    @contextmanager
+    def obstacle(self) -> Iterator[str]:
+        """Give a statement that takes until the end of the `with` block, and then has a value that is true."""
+        raise NotImplementedError
+        yield
+
+    def blocked(self) -> int:
+        """Count the connections that wait at the obstacle."""
+        raise NotImplementedError
+
     @property
     def administrator(self) -> dict[str, str]:
         """The administrator's credential, as secrets have it."""
@@ -108,6 +124,20 @@ class Postgres(Database):
 
     def refused(self) -> int:
         return self._log.read_text().count("FATAL:  password authentication failed")
+
+    def sessions(self, user: str) -> int:
+        ((count,),) = self._run(f"SELECT count(*) FROM pg_stat_activity WHERE usename = '{user}'")
+        return count
+
+    @contextmanager
+    def obstacle(self) -> Iterator[str]:
+        self._run("SELECT pg_advisory_lock(1)")
+        yield "SELECT count(*) FROM pg_advisory_xact_lock(1)"
+        self._run("SELECT pg_advisory_unlock(1)")
+
+    def blocked(self) -> int:
+        ((count,),) = self._run("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted")
+        return count
 
     def _connect(self) -> psycopg.Connection[Any]:
         who = {"user": self._admin, "password": self._admin_password}
@@ -204,6 +234,22 @@ class MariaDb(Database):
     def refused(self) -> int:
         return int(self._run("SHOW GLOBAL STATUS LIKE 'Access_denied_errors'")[0][1])
 
+    def sessions(self, user: str) -> int:
+        return self._count(f"user = '{user}'")
+
+    @contextmanager
+    def obstacle(self) -> Iterator[str]:
+        self._run("SELECT GET_LOCK('obstacle', 60)")
+        yield "SELECT GET_LOCK('obstacle', 60)"
+        self._run("SELECT RELEASE_LOCK('obstacle')")
+
+    def blocked(self) -> int:
+        return self._count("state = 'User lock'")
+
+    def _count(self, condition: str) -> int:
+        ((count,),) = self._run(f"SELECT COUNT(*) FROM information_schema.processlist WHERE {condition}")
+        return count
+
     def _run(self, statement: str) -> Any:
         with self._connection.cursor() as cursor:
             cursor.execute(statement)
@@ -235,6 +281,17 @@ class Redis(Database):
     def refused(self) -> int:
         errors = self._client.info("errorstats")
         return int(errors.get("errorstat_WRONGPASS", {}).get("count", 0))
+
+    def sessions(self, user: str) -> int:
+        return sum(client["user"] == user for client in self._client.client_list())
+
+    @contextmanager
+    def obstacle(self) -> Iterator[str]:
+        yield "BLPOP obstacle 0"
+        self._client.lpush("obstacle", "gone")
+
+    def blocked(self) -> int:
+        return int(self._client.info("clients")["blocked_clients"])
 
 
 DATABASES: dict[str, type[Database]] = {"postgres": Postgres, "mariadb": MariaDb, "redis": Redis}

@@ -256,57 +256,56 @@ def _mysql_connector(cache: Any, secret: str, where: dict[str, Any], options: di
     )
 
 
-def _django(
-    backend: str,
-    cache: Any,
-    secret: str,
-    where: dict[str, Any],
-    options: dict[str, Any],
-    name: str,
-    **more: Any,
-) -> Operation:
-    import django
+def django(
+    backend: str, cache: Any, secret: str, where: dict[str, Any], name: str, **more: Any
+) -> Callable[[], Any]:
+    """Make a database of Django's; gives a function that gives its connection of this thread."""
+    from django import setup
     from django.conf import settings
     from django.db.utils import ConnectionHandler
 
     if not settings.configured:
         settings.configure()
-        django.setup()
+        setup()
     database = {
         "ENGINE": f"secretcache.integrations.django.{backend}",
         "NAME": name,
         "HOST": where["host"],
         "PORT": str(where["port"]),
-        "OPTIONS": {"secret_id": secret, "secret_cache": cache} | more | options,
+        "OPTIONS": {"secret_id": secret, "secret_cache": cache} | more.pop("OPTIONS", {}),
     }
     # Django keeps one pool for each alias.
     alias = f"database-{next(_numbers)}"
-    connections = ConnectionHandler({"default": {}, alias: database})
+    connections = ConnectionHandler({"default": {}, alias: database | more})
+    return lambda: connections[alias]
+
+
+def _django(*arguments: Any, **options: Any) -> Operation:
+    connection = django(*arguments, OPTIONS=options)
 
     def operate() -> None:
-        connection = connections[alias]  # of this thread
-        with connection.cursor() as cursor:
+        with connection().cursor() as cursor:
             cursor.execute("SELECT 1")
-        connection.close()
+        connection().close()
 
-    if "pool" in more:
-        operate.close = lambda: connections[alias].close_pool()  # type: ignore[attr-defined]
+    if "pool" in options:
+        operate.close = lambda: connection().close_pool()  # type: ignore[attr-defined]
     return operate
 
 
 def _django_postgresql(cache: Any, secret: str, where: dict[str, Any], options: dict[str, Any]) -> Operation:
-    return _django("postgresql", cache, secret, where, options, "postgres")
+    return _django("postgresql", cache, secret, where, "postgres", **options)
 
 
 def _django_postgresql_pool(
     cache: Any, secret: str, where: dict[str, Any], options: dict[str, Any]
 ) -> Operation:
     pool = {"min_size": 2, "max_size": 4, "max_lifetime": 0.02}
-    return _django("postgresql", cache, secret, where, options, "postgres", pool=pool)
+    return _django("postgresql", cache, secret, where, "postgres", pool=pool, **options)
 
 
 def _django_mysql(cache: Any, secret: str, where: dict[str, Any], options: dict[str, Any]) -> Operation:
-    return _django("mysql", cache, secret, where, options, "shop")
+    return _django("mysql", cache, secret, where, "shop", **options)
 
 
 def _redis(cache: Any, secret: str, where: dict[str, Any], options: dict[str, Any]) -> Operation:
