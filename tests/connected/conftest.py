@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from functools import cache
 from typing import Any
 
 import boto3
@@ -32,15 +34,20 @@ def client(environment: None) -> Any:
     return boto3.client("secretsmanager")
 
 
-@pytest.fixture(scope="module", params=DATABASES)
-def database(request: pytest.FixtureRequest) -> Iterator[Database]:
+@pytest.fixture(scope="session")
+def databases() -> Iterator[Callable[[str], Any]]:
+    """Provide servers by name, each started when it is first asked for."""
+    with ExitStack() as stack:
+        yield cache(lambda name: stack.enter_context(DATABASES[name]()))
+
+
+@pytest.fixture(params=DATABASES)
+def database(request: pytest.FixtureRequest, databases: Callable[[str], Any]) -> Database:
     """Provide each server in turn."""
-    with DATABASES[request.param]() as database:
-        yield database
+    return databases(request.param)
 
 
-@pytest.fixture(scope="module")
-def postgres() -> Iterator[Database]:
+@pytest.fixture
+def postgres(databases: Callable[[str], Any]) -> Database:
     """Provide PostgreSQL."""
-    with DATABASES["postgres"]() as database:
-        yield database
+    return databases("postgres")

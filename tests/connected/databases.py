@@ -62,6 +62,10 @@ class Database:
         """Make a password the user's only one, or the only one beside `also`."""
         raise NotImplementedError
 
+    def create_user(self, user: str) -> None:
+        """Make a user with some password."""
+        raise NotImplementedError
+
     def drop_user(self, user: str) -> None:
         """Remove a user."""
         raise NotImplementedError
@@ -109,12 +113,15 @@ class Postgres(Database):
         super().__init__()
         self._connection = self._connect()
         for user in USERS:
-            self._run(f'CREATE ROLE "{user}" LOGIN')
+            self.create_user(user)
         self._log = Path(self._run("SHOW data_directory")[0][0]).parent / "log"
 
     def set_password(self, user: str, password: str, *, also: str | None = None) -> None:
         assert also is None, "PostgreSQL has one password per user"
         self._run(f"ALTER ROLE \"{user}\" PASSWORD '{password}'")
+
+    def create_user(self, user: str) -> None:
+        self._run(f'CREATE ROLE "{user}" LOGIN')
 
     def drop_user(self, user: str) -> None:
         self._run(f'DROP ROLE "{user}"')
@@ -216,14 +223,17 @@ class MariaDb(Database):
         self._run("CREATE DATABASE shop")
         self._run("SET GLOBAL max_connect_errors = 1000000, max_connections = 200")
         for user in USERS:
-            self._run(f"CREATE USER '{user}'@'%' IDENTIFIED BY 'not yet'")
-            self._run(f"GRANT ALL ON shop.* TO '{user}'@'%'")
+            self.create_user(user)
 
     def set_password(self, user: str, password: str, *, also: str | None = None) -> None:
         ways = [
             f"mysql_native_password USING PASSWORD('{each}')" for each in (password, also) if each is not None
         ]
         self._run(f"ALTER USER '{user}'@'%' IDENTIFIED VIA {' OR '.join(ways)}")
+
+    def create_user(self, user: str) -> None:
+        self._run(f"CREATE USER '{user}'@'%' IDENTIFIED BY 'not yet'")
+        self._run(f"GRANT ALL ON shop.* TO '{user}'@'%'")
 
     def drop_user(self, user: str) -> None:
         self._run(f"DROP USER '{user}'@'%'")
@@ -270,6 +280,9 @@ class Redis(Database):
     def set_password(self, user: str, password: str, *, also: str | None = None) -> None:
         passwords = [f">{each}" for each in (password, also) if each is not None]
         self._client.execute_command("ACL", "SETUSER", user, "on", "resetpass", *passwords, "~*", "+@all")
+
+    def create_user(self, user: str) -> None:
+        self.set_password(user, "not yet")
 
     def drop_user(self, user: str) -> None:
         self._client.execute_command("ACL", "DELUSER", user)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Coroutine, Iterator
+from collections.abc import Callable, Coroutine, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from typing import Any
 
@@ -37,6 +37,7 @@ class Program:
         self, name: str, secret_id: str, database: Database, endpoint_url: str | None, **options: Any
     ) -> None:
         self.name = name
+        self._secret_id = secret_id
         self._threads = ThreadPoolExecutor(1, name)
         self._loop = Loop() if name in integrations.ASYNCHRONOUS else None
         kind = SecretCache if self._loop is None else AsyncSecretCache
@@ -44,6 +45,13 @@ class Program:
         where = (self.cache, secret_id, database.host, database.port)
         self._make = lambda: integrations.make(name, *where, **options)
         self._operation: Any = None
+
+    def read(self) -> Future[Any]:
+        """Begin to read the secret, so that the first login need not wait for that."""
+        read = self.cache.get_secret_string
+        return self._threads.submit(
+            lambda: self._loop.run(read(self._secret_id)) if self._loop else read(self._secret_id)
+        )
 
     def start(self) -> Future[None]:
         """Begin to carry out the operation once."""
@@ -82,12 +90,18 @@ class Program:
 
 
 class Programs:
-    """All integrations of a server, until the end of the `with` block."""
+    """All integrations of a server, or those that `of` chooses, until the end of the `with` block."""
 
     def __init__(
-        self, secret_id: str, database: Database, endpoint_url: str | None = None, **options: Any
+        self,
+        secret_id: str,
+        database: Database,
+        endpoint_url: str | None = None,
+        *,
+        of: Callable[[str], bool] = lambda name: True,
+        **options: Any,
     ) -> None:
-        names = integrations.OF[database.engine]
+        names = filter(of, integrations.OF[database.engine])
         self._all = [Program(name, secret_id, database, endpoint_url, **options) for name in names]
 
     def __enter__(self) -> Self:
@@ -103,6 +117,10 @@ class Programs:
     def start(self) -> dict[str, Future[None]]:
         """Have each begin to carry out its operation once."""
         return {each.name: each.start() for each in self._all}
+
+    def read(self) -> None:
+        """Have each read the secret, so that the first login need not wait for that."""
+        done({each.name: each.read() for each in self._all})
 
     def operate(self) -> None:
         """Have each carry out its operation once, with success."""

@@ -8,7 +8,7 @@ from email.message import Message
 from typing import Any
 
 import pytest
-from databases import DATABASES, Database, Replica
+from databases import Database, Replica
 from programs import PATIENCE, Programs, done
 from relay import Relay
 from rotating import ByHand, Secret
@@ -99,9 +99,11 @@ def test_a_version_that_became_current_without_ever_working_does_not_matter(
             assert each.logins["with_other_version"] > 0, each.name
 
 
-def test_a_replica_that_lags_behind_is_logged_in_to_until_it_has_caught_up_and_after(client: Any) -> None:
-    with DATABASES["postgres"]() as primary, Replica(primary) as replica:
-        secret = Secret(client, primary, "lagging")
+def test_a_replica_that_lags_behind_is_logged_in_to_until_it_has_caught_up_and_after(
+    client: Any, postgres: Database
+) -> None:
+    with Replica(postgres) as replica:
+        secret = Secret(client, postgres, "lagging")
         replica.catch_up()
         with Programs(secret.secret_id, replica) as programs, Programs(secret.secret_id, replica) as late:
             programs.operate()

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
-from databases import DATABASES, USERS, Database
+from databases import USERS
 from pools import POOLS, Pool
 from programs import PATIENCE
 from rotating import ByHand, Secret
@@ -23,22 +23,11 @@ WHO = {
 """What tells the user, and with alternating users the version that a connection was made with."""
 
 
-@pytest.fixture(scope="module")
-def databases() -> Iterator[dict[str, Database]]:
-    """Provide all servers."""
-    with (
-        DATABASES["postgres"]() as postgres,
-        DATABASES["mariadb"]() as mariadb,
-        DATABASES["redis"]() as redis,
-    ):
-        yield {"postgres": postgres, "mariadb": mariadb, "redis": redis}
-
-
 @pytest.mark.parametrize("kind", POOLS, ids=lambda kind: kind.__name__)
 def test_a_query_in_flight_ends_in_peace_and_its_connection_leaves_when_given_back(
-    client: Any, databases: dict[str, Database], kind: type[Pool]
+    client: Any, databases: Callable[[str], Any], kind: type[Pool]
 ) -> None:
-    database, who = databases[kind.server], WHO[kind.server]
+    database, who = databases(kind.server), WHO[kind.server]
     secret = Secret(client, database, f"pool/{kind.__name__}")
     by_hand = ByHand(secret, "alternating-users")
     cache = (AsyncSecretCache if kind.is_asynchronous else SecretCache)()

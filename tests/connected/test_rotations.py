@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-import pytest
-from databases import DATABASES
+from databases import Database
 from fleet import Fleet
 from integrations import OF
 from rotating import STRATEGIES, ByEngine, ByHand, Rotation, Secret
@@ -18,25 +17,24 @@ CALLS = 8
 """Calls to Secrets Manager that a process may make in one rotation of about a second. It makes two or three."""
 
 
-@pytest.mark.parametrize("server", DATABASES)
-def test_nobody_notices_a_rotation(endpoint: Endpoint, client: Any, server: str) -> None:
-    with DATABASES[server]() as database:
-        secret = Secret(client, database, server, address=True)
-        fleet = Fleet(list(OF[server]), database, endpoint.environment, server)
-        before = database.refused()
-        rotations = 0
-        for strategy in STRATEGIES[server]:
-            ways: dict[str, Rotation] = {
-                "by hand": ByHand(secret, strategy),
-                "by our engine": ByEngine(secret, strategy, endpoint.url),
-            }
-            for way, rotation in ways.items():
-                fleet.begin(f"{strategy} {way}")
-                for gap in GAPS[way]:
-                    rotation.rotate(gap)
-                    rotations += 1
-        reports = fleet.end()
-        refused = database.refused() - before
+def test_nobody_notices_a_rotation(endpoint: Endpoint, client: Any, database: Database) -> None:
+    server = database.engine
+    secret = Secret(client, database, server, address=True)
+    fleet = Fleet(list(OF[server]), database, endpoint.environment, server)
+    before = database.refused()
+    rotations = 0
+    for strategy in STRATEGIES[server]:
+        ways: dict[str, Rotation] = {
+            "by hand": ByHand(secret, strategy),
+            "by our engine": ByEngine(secret, strategy, endpoint.url),
+        }
+        for way, rotation in ways.items():
+            fleet.begin(f"{strategy} {way}")
+            for gap in GAPS[way]:
+                rotation.rotate(gap)
+                rotations += 1
+    reports = fleet.end()
+    refused = database.refused() - before
     for report in reports:
         report["phases"].pop("start")
         seen = report["phases"].values()

@@ -12,7 +12,8 @@ Each module here belongs to one library, and imports no other:
 
 User name and password come from the secret; host, port and database stay as the program has them, unless it asks
 for the secret's by ``endpoint_from_secret=True``. ``stages`` limits which versions are tried, ``login_timeout`` for how
-many seconds. A pool counts as a use of its secret, which is kept fresh while the pool lives. Once a new version is
-known, connections that were made with an older one leave their pool when they are next given back; none is cut off
-in use.
+many seconds. ``rejected`` tells which errors of the driver mean a refused login (of the HTTP clients: which responses),
+where the usual ones are not meant. A pool counts as a use of its secret, which is kept fresh while the pool lives. Once
+a new version is known, connections that were made with an older one leave their pool when they are next given back;
+none is cut off in use.
 """

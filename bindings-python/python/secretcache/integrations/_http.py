@@ -9,22 +9,21 @@ from ._login import Login
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Generator
+    from collections.abc import Callable, Generator
     from typing import Any
 
     from secretcache._cache import BaseCache
     from secretcache._core import SecretValue
 
-UNAUTHORIZED = 401
 _TIMEOUT = 5.0
 """Seconds. A key that is refused for good should not hold a request up for long."""
 
 
 class Refused(Exception):
-    """A response with status 401."""
+    """A response that refuses the key."""
 
     def __init__(self, response: Any) -> None:
-        Exception.__init__(self, "401 Unauthorized")
+        Exception.__init__(self, f"status {response.status_code}")
         self.response = response
 
 
@@ -40,6 +39,8 @@ class Key:
         scheme: str | None,
         options: dict[str, Any],
     ) -> None:
+        self.refuses: Callable[[Any], bool] = options.pop("rejected", None) or _is_unauthorized
+        """Tells a response that means "this key is refused"."""
         self.login = Login(cache, secret_id, **({"login_timeout": _TIMEOUT} | options))
         self._field = field
         self._header = header
@@ -64,6 +65,10 @@ class Key:
             if not isinstance(key, str):
                 raise FieldNotFoundError(f"secret {secret_id!r} has no text in a field {self._field!r}")
         return (key if self._scheme is None else f"{self._scheme} {key}"), value.version_id or ""
+
+
+def _is_unauthorized(response: Any) -> bool:
+    return bool(response.status_code == 401)
 
 
 def _is_refused(error: BaseException) -> bool:

@@ -16,7 +16,8 @@ if TYPE_CHECKING:
 
 LOGIN_TIMEOUT = 30.0
 """Seconds."""
-_OPTIONS = ("stages", "login_timeout", "endpoint_from_secret")
+OPTIONS = ("stages", "login_timeout", "endpoint_from_secret", "rejected")
+"""What each integration takes for itself; everything else is for the driver."""
 _NEEDS_SYNCHRONOUS = "this is not asynchronous, so it needs a SecretCache, not an AsyncSecretCache"
 
 
@@ -31,19 +32,21 @@ class Login:
         stages: Iterable[str] = STAGES,
         login_timeout: float = LOGIN_TIMEOUT,
         endpoint_from_secret: bool = False,
+        rejected: Callable[[BaseException], bool] | None = None,
     ) -> None:
         self.cache = cache
         self.secret_id = secret_id
         self.stages = list(stages)
         self.login_timeout = login_timeout
         self.endpoint_from_secret = endpoint_from_secret
+        self.rejected = rejected or is_rejected_login
         self.is_asynchronous = hasattr(cache, "__aenter__")
         self._watch = cache.watch(secret_id)
 
     @classmethod
     def taking(cls, cache: BaseCache, secret_id: str, options: dict[str, Any]) -> Login:
         """Take this class's options out of keyword arguments; the others are for a driver."""
-        return cls(cache, secret_id, **{name: options.pop(name) for name in _OPTIONS if name in options})
+        return cls(cache, secret_id, **{name: options.pop(name) for name in OPTIONS if name in options})
 
     def plan(self) -> Plan:
         """Make a plan for one login."""
@@ -53,7 +56,7 @@ class Login:
         """Log in; give what `fn` gives, and the version id it was given for."""
         if self.is_asynchronous:
             raise TypeError(_NEEDS_SYNCHRONOUS)
-        todo = steps.connect(self.plan(), self.secret_id, is_rejected_login, steps.credential)
+        todo = steps.connect(self.plan(), self.secret_id, self.rejected, steps.credential)
         return self.cache._take_steps(self.secret_id, todo, _with_version(fn))
 
     async def connect_async(self, fn: Callable[[Credential], Any]) -> tuple[Any, str]:
@@ -64,7 +67,7 @@ class Login:
             return await fn(credential), credential.version_id or ""
 
         plan = self.plan()
-        todo = steps.connect(plan, self.secret_id, is_rejected_login, steps.credential)
+        todo = steps.connect(plan, self.secret_id, self.rejected, steps.credential)
         step, result = steps.advance(todo, None)
         while step is not None:
             if step[0] == steps.LOG_IN:
@@ -78,7 +81,7 @@ class Login:
         self, fn: Callable[[Credential], Any], await_: Callable[[Any], Any]
     ) -> tuple[Any, str]:
         """Log in as `connect` does, where `fn` is plain and awaits by a function of its host (greenlets)."""
-        todo = steps.connect(self.plan(), self.secret_id, is_rejected_login, steps.credential)
+        todo = steps.connect(self.plan(), self.secret_id, self.rejected, steps.credential)
         step, result = steps.advance(todo, None)
         while step is not None:
             if step[0] == steps.LOG_IN:

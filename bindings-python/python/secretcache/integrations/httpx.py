@@ -10,7 +10,7 @@ import httpx
 from secretcache import _steps as steps
 from secretcache._credential import LoginRejectedError
 
-from ._http import UNAUTHORIZED, Key, Refused
+from ._http import Key, Refused
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -26,6 +26,7 @@ class ApiKeyAuth(httpx.Auth):
     `field`: where the key is if the secret is a JSON object; None: the secret string is the key. `header` and `scheme`
     say how it is sent: by default as ``Authorization: Bearer …``; with scheme None, the header is the key alone. If no
     version is accepted, the caller gets the last response. A body that cannot be sent twice (a stream) is sent once.
+    `rejected` tells a response that refuses the key, where status 401 does not.
     A client for asyncio takes a cache of either kind.
     """
 
@@ -49,7 +50,7 @@ class ApiKeyAuth(httpx.Auth):
             while step is not None:
                 if step[0] == steps.LOG_IN:
                     self._key.put_into(request, step[1])
-                    step = _after(todo, request, (yield request))
+                    step = self._after(todo, request, (yield request))
                 else:
                     step, _ = steps.advance(todo, login.cache._take_step(login.secret_id, *step))
         except LoginRejectedError:
@@ -63,17 +64,16 @@ class ApiKeyAuth(httpx.Auth):
             while step is not None:
                 if step[0] == steps.LOG_IN:
                     self._key.put_into(request, step[1])
-                    step = _after(todo, request, (yield request))
+                    step = self._after(todo, request, (yield request))
                 else:
                     step, _ = steps.advance(todo, await login.take_step(step))
         except LoginRejectedError:
             return  # with the last response
 
-
-def _after(todo: Generator[Any, Any, Any], request: httpx.Request, response: httpx.Response) -> Any:
-    """Give the step after a response; None if the caller gets this response."""
-    if response.status_code != UNAUTHORIZED:
-        return steps.advance(todo, (response, None))[0]
-    if not isinstance(request.stream, httpx.ByteStream):
-        return None
-    return steps.advance(todo, (None, Refused(response)))[0]
+    def _after(self, todo: Generator[Any, Any, Any], request: httpx.Request, response: httpx.Response) -> Any:
+        """Give the step after a response; None if the caller gets this response."""
+        if not self._key.refuses(response):
+            return steps.advance(todo, (response, None))[0]
+        if not isinstance(request.stream, httpx.ByteStream):
+            return None
+        return steps.advance(todo, (None, Refused(response)))[0]

@@ -13,6 +13,7 @@ from ._login import Login, Turnover
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from typing import Any
 
     from secretcache._cache import BaseCache
@@ -22,40 +23,15 @@ if TYPE_CHECKING:
 else:
     _Pool, _AsyncPool = psycopg_pool.ConnectionPool, psycopg_pool.AsyncConnectionPool
 
-_DEFAULT_LIFETIME = 3600.0
+DEFAULT_LIFETIME = 3600.0
 """Seconds: psycopg_pool's own default."""
 
 
-class ConnectionPool(_Pool):
-    """`psycopg_pool.ConnectionPool`, whose connections log in with a secret, also while it rotates.
+class _LoggingIn:
+    """What both kinds of pool have in common: whatever is not awaited."""
 
-    It takes what that takes, behind the cache and the secret's id.
-    """
-
-    def __init__(
-        self,
-        cache: BaseCache,
-        secret_id: str,
-        conninfo: str = "",
-        *,
-        connection_class: type[psycopg.Connection[Any]] = psycopg.Connection,
-        **kwargs: Any,
-    ) -> None:
-        login = Login.taking(cache, secret_id, kwargs)
-        login.check_lifetime(kwargs.get("max_lifetime", _DEFAULT_LIFETIME), "max_lifetime")
-        self._turnover = Turnover(login)
-        logging_in = logging_in_class(login, self._turnover, connection_class)
-        super().__init__(conninfo, connection_class=logging_in, **kwargs)
-
-    def putconn(self, conn: Any) -> None:
-        """Take a connection back."""
-        if self._turnover.is_due(conn.secretcache_stamp):
-            self.drain()
-        super().putconn(conn)
-
-
-class AsyncConnectionPool(_AsyncPool):
-    """`psycopg_pool.AsyncConnectionPool`, as `ConnectionPool`. The cache may be of either kind."""
+    _connection_class: type[Any]
+    _make_class: Callable[[Login, Turnover, type[Any]], type[Any]]
 
     def __init__(
         self,
@@ -63,21 +39,14 @@ class AsyncConnectionPool(_AsyncPool):
         secret_id: str,
         conninfo: str = "",
         *,
-        connection_class: type[psycopg.AsyncConnection[Any]] = psycopg.AsyncConnection,
+        connection_class: type[Any] | None = None,
         **kwargs: Any,
     ) -> None:
         login = Login.taking(cache, secret_id, kwargs)
-        login.check_lifetime(kwargs.get("max_lifetime", _DEFAULT_LIFETIME), "max_lifetime")
+        login.check_lifetime(kwargs.get("max_lifetime", DEFAULT_LIFETIME), "max_lifetime")
         self._turnover = Turnover(login)
-        super().__init__(
-            conninfo, connection_class=_async_class(login, self._turnover, connection_class), **kwargs
-        )
-
-    async def putconn(self, conn: Any) -> None:
-        """Take a connection back."""
-        if self._turnover.is_due(conn.secretcache_stamp):
-            await self.drain()
-        await super().putconn(conn)
+        logging_in = self._make_class(login, self._turnover, connection_class or self._connection_class)
+        super().__init__(conninfo, connection_class=logging_in, **kwargs)  # type: ignore[call-arg]
 
 
 def logging_in_class(login: Login, turnover: Turnover, base: type[Any]) -> type[Any]:
@@ -114,3 +83,32 @@ def _async_class(login: Login, turnover: Turnover, base: type[Any]) -> type[Any]
             return connection
 
     return AsyncConnection
+
+
+class ConnectionPool(_LoggingIn, _Pool):
+    """`psycopg_pool.ConnectionPool`, whose connections log in with a secret, also while it rotates.
+
+    It takes what that takes, behind the cache and the secret's id.
+    """
+
+    _connection_class = psycopg.Connection
+    _make_class = staticmethod(logging_in_class)
+
+    def putconn(self, conn: Any) -> None:
+        """Take a connection back."""
+        if self._turnover.is_due(conn.secretcache_stamp):
+            self.drain()
+        super().putconn(conn)
+
+
+class AsyncConnectionPool(_LoggingIn, _AsyncPool):
+    """`psycopg_pool.AsyncConnectionPool`, as `ConnectionPool`. The cache may be of either kind."""
+
+    _connection_class = psycopg.AsyncConnection
+    _make_class = staticmethod(_async_class)
+
+    async def putconn(self, conn: Any) -> None:
+        """Take a connection back."""
+        if self._turnover.is_due(conn.secretcache_stamp):
+            await self.drain()
+        await super().putconn(conn)

@@ -63,7 +63,7 @@ def connection_class(
             return
 
         def log_in(credential: Credential) -> None:
-            self.credential_provider = _Fixed(credential)
+            _prepare(self, login, credential)
             getattr(super(logging_in, self), method)(**kwargs)
 
         _, self._secretcache_version = login.connect(log_in)
@@ -87,13 +87,20 @@ def async_connection_class(
             return
 
         async def log_in(credential: Credential) -> None:
-            self.credential_provider = _Fixed(credential)
+            _prepare(self, login, credential)
             await getattr(super(logging_in, self), method)(**kwargs)
 
         _, self._secretcache_version = await login.connect_async(log_in)
 
     logging_in = type(base.__name__, (base,), {method: connect} | _retirement(login, base))
     return logging_in
+
+
+def _prepare(connection: Any, login: Login, credential: Credential) -> None:
+    connection.credential_provider = _Fixed(credential)
+    if login.endpoint_from_secret:
+        connection.host = credential.host or connection.host
+        connection.port = credential.port or connection.port
 
 
 def _retirement(login: Login, base: type[Any]) -> dict[str, Any]:

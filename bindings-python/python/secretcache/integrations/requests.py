@@ -11,7 +11,7 @@ import requests.auth
 
 from secretcache._credential import LoginRejectedError
 
-from ._http import UNAUTHORIZED, Key, Refused
+from ._http import Key, Refused
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -26,6 +26,7 @@ class ApiKeyAuth(requests.auth.AuthBase):
     `field`: where the key is if the secret is a JSON object; None: the secret string is the key. `header` and `scheme`
     say how it is sent: by default as ``Authorization: Bearer …``; with scheme None, the header is the key alone. If no
     version is accepted, the caller gets the last response. A body that cannot be sent twice (a generator) is sent once.
+    `rejected` tells a response that refuses the key, where status 401 does not.
     """
 
     def __init__(
@@ -50,7 +51,7 @@ class ApiKeyAuth(requests.auth.AuthBase):
 
         def respond(response: requests.Response, **kwargs: Any) -> requests.Response:
             can_repeat = body is None or isinstance(body, (str, bytes)) or position is not None
-            if response.status_code != UNAUTHORIZED or not can_repeat:
+            if not can_repeat or not self._key.refuses(response):
                 return response
             return self._try_others(response, key, position, kwargs)
 
@@ -76,7 +77,7 @@ class ApiKeyAuth(requests.auth.AuthBase):
             following.history.append(last)
             following.request = again
             last = following
-            if last.status_code == UNAUTHORIZED:
+            if self._key.refuses(last):
                 raise Refused(last)
             return last
 

@@ -12,7 +12,8 @@ In a project's settings::
     }
 
 Further options: ``secret_cache``, a `SecretCache` or where to import one from ("shop.secrets.cache"); without it, the
-process has one for all such databases. ``stages`` and ``login_timeout`` as in `secretcache.integrations`.
+process has one for all such databases. ``stages``, ``login_timeout`` and ``rejected`` (likewise, a function or where to
+import one from) as in `secretcache.integrations`.
 Everything else in ``OPTIONS`` is the driver's.
 """
 
@@ -25,13 +26,13 @@ from django.utils.module_loading import import_string
 
 from secretcache import SecretCache
 
-from .._login import Login
+from .._login import OPTIONS, Login
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-_OURS = ("secret_id", "secret_cache", "stages", "login_timeout")
+_OURS = ("secret_id", "secret_cache", *OPTIONS)
 
 
 @once
@@ -57,9 +58,8 @@ class LoginMixin:
                 raise ImproperlyConfigured(
                     'OPTIONS of this database need a "secret_id": the secret\'s name or ARN'
                 )
-            cache = options.get("secret_cache") or shared_cache()
-            if isinstance(cache, str):
-                cache = import_string(cache)
+            cache = _found(options.get("secret_cache")) or shared_cache()
+            options["rejected"] = _found(options.get("rejected"))
             self._login = Login.taking(cache, options["secret_id"], options)
             lifetime = self.settings_dict.get("CONN_MAX_AGE")
             self._login.check_lifetime(lifetime, "CONN_MAX_AGE")
@@ -84,6 +84,10 @@ class LoginMixin:
         is_idle = self.connection is not None and not self.in_atomic_block  # type: ignore[attr-defined]
         if is_idle and self.login.is_outdated(self._version):
             self.close()  # type: ignore[attr-defined]
+
+
+def _found(thing: Any) -> Any:
+    return import_string(thing) if isinstance(thing, str) else thing
 
 
 def with_credential(settings: dict[str, Any]) -> dict[str, Any]:

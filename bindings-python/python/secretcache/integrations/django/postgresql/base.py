@@ -42,9 +42,11 @@ class DatabaseWrapper(LoginMixin, base.DatabaseWrapper):
         import psycopg
 
         from ..._login import Turnover
-        from ...psycopg_pool import logging_in_class
+        from ...psycopg_pool import DEFAULT_LIFETIME, logging_in_class
 
         turnover = Turnover(self.login)
+        lifetime = {} if pool is True else pool
+        self.login.check_lifetime(lifetime.get("max_lifetime", DEFAULT_LIFETIME), "max_lifetime of the pool")
         logging_in = logging_in_class(self.login, turnover, psycopg.Connection)
         options["pool"] = ({} if pool is True else pool) | {"connection_class": logging_in}
         made = super().pool

@@ -1,0 +1,215 @@
+"""Rules that all integrations keep, and what is particular to one."""
+
+from __future__ import annotations
+
+import importlib
+import logging
+import pkgutil
+import subprocess
+import sys
+from collections.abc import Callable
+from typing import Any
+
+import psycopg
+import pytest
+from databases import Database, Redis
+from rotating import ByHand, Secret
+
+import secretcache.integrations
+from secretcache import AsyncSecretCache, SecretCache
+from secretcache.integrations.psycopg import connect
+
+DRIVERS = {
+    "MySQLdb",
+    "aiomysql",
+    "asyncpg",
+    "django",
+    "httpx",
+    "mysql",
+    "psycopg",
+    "psycopg2",
+    "psycopg_pool",
+    "pymysql",
+    "redis",
+    "requests",
+    "sqlalchemy",
+}
+IMPORTS = {
+    "": set(),
+    "_http": set(),
+    "_login": set(),
+    "asyncpg": {"asyncpg"},
+    "dbapi": set(),
+    "django": set(),
+    "django._login": {"django"},
+    "django.mysql": set(),
+    "django.mysql.base": {"django", "MySQLdb"},
+    "django.postgresql": set(),
+    "django.postgresql.base": {"django", "psycopg"},
+    "httpx": {"httpx"},
+    "psycopg": {"psycopg"},
+    "psycopg_pool": {"psycopg", "psycopg_pool"},
+    "redis": {"redis"},
+    "requests": {"requests"},
+    "sqlalchemy": {"sqlalchemy"},
+}
+"""Every module, and the drivers that are imported with it."""
+
+
+def test_every_module_is_known() -> None:
+    package = secretcache.integrations
+    found = pkgutil.walk_packages(package.__path__, package.__name__ + ".", onerror=print)
+    assert {name.removeprefix(package.__name__).lstrip(".") for _, name, _ in found} | {""} == IMPORTS.keys()
+
+
+@pytest.mark.parametrize("module", IMPORTS)
+def test_an_integration_imports_no_other_driver(module: str) -> None:
+    name = f"secretcache.integrations.{module}".rstrip(".")
+    program = f"import sys, {name}\nprint(*sys.modules)"
+    output = subprocess.run([sys.executable, "-c", program], stdout=subprocess.PIPE, text=True, check=True)
+    loaded = {name.partition(".")[0] for name in output.stdout.split()} & DRIVERS
+    assert loaded == IMPORTS[module]
+
+
+def _sqlalchemy(cache: SecretCache, seconds: float | None) -> None:
+    from sqlalchemy import create_engine
+
+    from secretcache.integrations.sqlalchemy import stay_connected
+
+    options = {} if seconds is None else {"pool_recycle": int(seconds)}
+    stay_connected(create_engine("postgresql+psycopg://db.example/shop", **options), cache, "db")
+
+
+def _sqlalchemy_async(cache: SecretCache, seconds: float | None) -> None:
+    from sqlalchemy.ext.asyncio import create_async_engine
+
+    from secretcache.integrations.sqlalchemy import stay_connected
+
+    options = {} if seconds is None else {"pool_recycle": int(seconds)}
+    stay_connected(create_async_engine("postgresql+asyncpg://db.example/shop", **options), cache, "db")
+
+
+def _psycopg_pool(cache: SecretCache, seconds: float | None) -> None:
+    from secretcache.integrations.psycopg_pool import ConnectionPool
+
+    ConnectionPool(cache, "db", open=False, **({} if seconds is None else {"max_lifetime": seconds}))
+
+
+def _psycopg_pool_async(cache: SecretCache, seconds: float | None) -> None:
+    from secretcache.integrations.psycopg_pool import AsyncConnectionPool
+
+    AsyncConnectionPool(cache, "db", open=False, **({} if seconds is None else {"max_lifetime": seconds}))
+
+
+def _asyncpg(cache: SecretCache, seconds: float | None) -> None:
+    import asyncio
+
+    from secretcache.integrations.asyncpg import create_pool
+
+    async def make() -> None:
+        create_pool(cache, "db", **({} if seconds is None else {"max_inactive_connection_lifetime": seconds}))
+
+    asyncio.run(make())
+
+
+def _django(cache: SecretCache, seconds: float | None, **options: Any) -> None:
+    import integrations
+
+    where = {"host": "db.example", "port": 5432}
+    age = {} if seconds is None else {"CONN_MAX_AGE": seconds}
+    wrapper = integrations.django("postgresql", cache, "db", where, "shop", OPTIONS=options, **age)()
+    assert wrapper.login
+    assert wrapper.pool is None or options
+
+
+def _django_pool(cache: SecretCache, seconds: float | None) -> None:
+    _django(cache, None, pool=True if seconds is None else {"max_lifetime": seconds})
+
+
+LIFETIMES: dict[Callable[[SecretCache, float | None], None], tuple[str, float | None]] = {
+    _sqlalchemy: ("pool_recycle", None),
+    _sqlalchemy_async: ("pool_recycle", None),
+    _psycopg_pool: ("max_lifetime", 3600),
+    _psycopg_pool_async: ("max_lifetime", 3600),
+    _asyncpg: ("max_inactive_connection_lifetime", 300),
+    _django: ("CONN_MAX_AGE", None),
+    _django_pool: ("max_lifetime of the pool", 3600),
+}
+"""Every integration that knows how long its connections live: the name of that setting, and what it is by itself."""
+
+
+@pytest.mark.parametrize("make", LIFETIMES, ids=lambda make: make.__name__.lstrip("_"))
+def test_an_interval_longer_than_connections_live_is_warned_of(
+    caplog: pytest.LogCaptureFixture, make: Callable[[SecretCache, float | None], None]
+) -> None:
+    caplog.set_level(logging.WARNING, "secretcache")
+    setting, usual = LIFETIMES[make]
+
+    def warned(interval: float, lifetime: float | None) -> str:
+        caplog.clear()
+        make(SecretCache(refresh_interval=interval), lifetime)
+        return caplog.text
+
+    text = warned(120, 60)
+    assert f"live for 60 s ({setting})" in text
+    assert "every 120 s: set a refresh_interval of at most 60 s" in text
+    assert warned(60, 60) == ""
+    if usual is None:
+        assert warned(1e6, None) == "", "they live for ever"
+    else:
+        assert f"live for {usual:g} s ({setting})" in warned(usual + 1, None)
+        assert warned(usual, None) == ""
+
+
+def test_another_database_error_passes_through_untouched(client: Any, postgres: Database) -> None:
+    Secret(client, postgres, "untouched")
+    cache = SecretCache()
+    with pytest.raises(psycopg.OperationalError, match="does not exist"):
+        connect(cache, "untouched", dbname="no such database", **postgres.settings)
+    assert cache.stats()["api_calls"] == {"GetSecretValue": 1}
+
+
+def test_a_plain_function_refuses_the_cache_for_asyncio(client: Any, postgres: Database) -> None:
+    with pytest.raises(TypeError, match="needs a SecretCache"):
+        connect(AsyncSecretCache(), "any", **postgres.settings)
+
+
+def test_host_and_port_come_from_the_secret_if_asked_for(
+    client: Any, databases: Callable[[str], Any]
+) -> None:
+    from programs import Programs
+
+    for server in ("postgres", "mariadb", "redis"):
+        database = databases(server)
+        secret = Secret(client, database, f"endpoint/{server}", address=True)
+        elsewhere = type("Elsewhere", (), {"host": "127.0.0.1", "port": 1, "engine": database.engine})
+        with Programs(secret.secret_id, elsewhere, endpoint_from_secret=True) as programs:
+            programs.operate()
+
+
+def test_a_credential_provider_gives_what_is_current_where_both_passwords_work(
+    client: Any, databases: Callable[[str], Any]
+) -> None:
+    import redis
+
+    database: Redis = databases("redis")
+    secret = Secret(client, database, "provider")
+    by_hand = ByHand(secret, "dual-password")
+    cache = SecretCache()
+    provider = importlib.import_module("secretcache.integrations.redis").CredentialProvider(cache, "provider")
+    refused = database.refused()
+
+    def ping() -> Any:
+        with redis.Redis(credential_provider=provider, **database.settings) as connection:
+            return connection.ping()
+
+    assert ping()
+    token, pending = by_hand.create()
+    by_hand.set(pending)
+    assert ping()
+    by_hand.finish(token)
+    assert ping()
+    cache.refresh_secret_now("provider")
+    by_hand.rotate(0)
+    assert ping()
+    assert database.refused() == refused
