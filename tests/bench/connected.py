@@ -1,8 +1,8 @@
 """Programs that connect all the time while their secret rotates, beside the same programs while it does not.
 
 Run with the environment of the tests: `target/venv/connected/bin/python tests/bench/connected.py`. All integrations of
-a server share its rotations, half of them done by hand and half by our engine, each with one long gap between setSecret
-and finishSecret.
+a server share its rotations, half of them done by hand, among those one with a long gap between setSecret and
+finishSecret, and half by our engine.
 """
 
 from __future__ import annotations
@@ -46,6 +46,7 @@ def main() -> None:
     arguments = argparse.ArgumentParser(description=__doc__)
     arguments.add_argument("--rotations", type=int, default=20, help="in either way")
     arguments.add_argument("--long-gap", type=float, default=60, help="seconds, of one more rotation")
+    arguments.add_argument("--pause", type=float, default=0, help="seconds between two connects of a worker")
     arguments.add_argument("--only", nargs="*", default=list(STRATEGIES), choices=STRATEGIES)
     given = arguments.parse_args()
     head = ["server", "strategy", "rotated", "integration", *COLUMNS]
@@ -55,7 +56,7 @@ def main() -> None:
         os.environ.update(endpoint.environment)
         for server in given.only:
             for strategy in STRATEGIES[server]:
-                for row in measure(endpoint, server, strategy, given.rotations, given.long_gap):
+                for row in measure(endpoint, server, strategy, given):
                     cells = [server, strategy, row["way"], row["name"]]
                     for value, text, is_reached in COLUMNS.values():
                         cell = text.format(value(row))
@@ -67,7 +68,7 @@ def main() -> None:
 
 
 def measure(
-    endpoint: Endpoint, server: str, strategy: str, rotations: int, long_gap: float
+    endpoint: Endpoint, server: str, strategy: str, given: argparse.Namespace
 ) -> list[dict[str, Any]]:
     """Let times with a rotation and times without take turns, equally long."""
     secret_id = f"bench/{server}/{strategy}"
@@ -77,10 +78,14 @@ def measure(
             "by hand": ByHand(secret, strategy),
             "by our engine": ByEngine(secret, strategy, endpoint.url),
         }
-        fleet = Fleet(list(OF[server]), database, endpoint.environment, secret_id, pause=0)
-        gaps = [random.uniform(0.2, 5) for _ in range(rotations)] + [long_gap]
+        fleet = Fleet(list(OF[server]), database, endpoint.environment, secret_id, pause=given.pause)
         spent = dict.fromkeys([*ways, QUIET], 0.0)
+        counts: dict[str, int] = {}
         for way, rotation in ways.items():
+            gaps = [random.uniform(0.2, 5) for _ in range(given.rotations)] + [given.long_gap] * (
+                way == "by hand"
+            )
+            counts[way] = len(gaps)
             for gap in gaps:
                 fleet.begin(way)
                 begun = time.monotonic()
@@ -98,7 +103,7 @@ def measure(
         for way in ways:
             seen = report["phases"][way]
             rate = {"rate": seen["connects"] / spent[way], "quiet": quiet}
-            rows.append(seen | rate | {"way": way, "name": report["name"], "rotations": len(gaps)})
+            rows.append(seen | rate | {"way": way, "name": report["name"], "rotations": counts[way]})
             for failure in seen["failures"]:
                 print(f"{report['name']}: {failure}", file=sys.stderr)
     return rows

@@ -22,6 +22,7 @@ class Api(ThreadingHTTPServer):
 
     key = ""
     refused = 0
+    refusal = 401
 
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), _Handler)
@@ -37,7 +38,7 @@ class _Handler(BaseHTTPRequestHandler):
         body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
         is_right = self.headers.get("Authorization") == f"Bearer {self.server.key}"
         self.server.refused += not is_right
-        self.send_response(200 if is_right else 401)
+        self.send_response(200 if is_right else self.server.refusal)
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
         self.wfile.write(body)
@@ -54,20 +55,20 @@ def api() -> Iterator[Api]:
     api.server_close()
 
 
-def _with_requests(secret: str, url: str) -> Any:
+def _with_requests(secret: str, url: str, **options: Any) -> Any:
     session = requests.Session()
-    session.auth = RequestsAuth(SecretCache(), secret)
+    session.auth = RequestsAuth(SecretCache(), secret, **options)
     return lambda: session.post(url, data=b"order")
 
 
-def _with_httpx(secret: str, url: str) -> Any:
-    session = httpx.Client(auth=HttpxAuth(SecretCache(), secret))
+def _with_httpx(secret: str, url: str, **options: Any) -> Any:
+    session = httpx.Client(auth=HttpxAuth(SecretCache(), secret, **options))
     return lambda: session.post(url, content=b"order")
 
 
-def _with_async_httpx(secret: str, url: str) -> Any:
+def _with_async_httpx(secret: str, url: str, **options: Any) -> Any:
     loop = asyncio.new_event_loop()
-    session = httpx.AsyncClient(auth=HttpxAuth(AsyncSecretCache(), secret))
+    session = httpx.AsyncClient(auth=HttpxAuth(AsyncSecretCache(), secret, **options))
     return lambda: loop.run_until_complete(session.post(url, content=b"order"))
 
 
@@ -83,6 +84,29 @@ def test_a_key_that_is_replaced_costs_one_refusal(api: Api, client: Any, make: A
     answers = [post() for _ in range(5)]
     assert [(answer.status_code, answer.content) for answer in answers] == [(200, b"order")] * 5
     assert api.refused == 1
+
+
+@pytest.mark.parametrize("make", [_with_requests, _with_httpx, _with_async_httpx])
+def test_what_refuses_a_key_can_be_decided_by_the_program(api: Api, client: Any, make: Any) -> None:
+    secret = f"forbidden/{make.__name__}"
+    client.create_secret(Name=secret, SecretString="first")
+    api.key, api.refusal = "first", 403
+    post = make(secret, api.url, rejected=lambda response: response.status_code == 403)
+    assert post().status_code == 200
+    api.key = "second"
+    client.put_secret_value(SecretId=secret, SecretString="second")
+    assert [post().status_code for _ in range(3)] == [200, 200, 200]
+    assert api.refused == 1
+
+
+@pytest.mark.parametrize("make", [_with_requests, _with_httpx, _with_async_httpx])
+def test_only_the_stages_asked_for_are_sent(api: Api, client: Any, make: Any) -> None:
+    secret = f"stages/{make.__name__}"
+    client.create_secret(Name=secret, SecretString="first")
+    client.put_secret_value(SecretId=secret, SecretString="second", VersionStages=["AWSPENDING"])
+    api.key = "second"
+    assert make(secret, api.url, stages=["AWSCURRENT"], login_timeout=0.3)().status_code == 401
+    assert make(secret, api.url)().status_code == 200
 
 
 @pytest.mark.parametrize("make", [RequestsAuth, HttpxAuth])
