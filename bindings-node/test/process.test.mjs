@@ -86,34 +86,6 @@ describe('a process', () => {
     assert.match(logged.stdout, /^secretcache: secret "missing" could not be fetched: /);
   });
 
-  it('serves nothing old as fresh after it stood still past the interval', async (t) => {
-    const child = spawn(
-      process.execPath,
-      ['-e', `
-        const { SecretCache } = require('secretcache');
-        require('${join(PACKAGE, 'lib/settings.js')}').limits.shortestIntervalMs = 0;
-        const cache = new SecretCache({ refreshIntervalMs: 1500, logger: null });
-        const lines = require('node:readline').createInterface({ input: process.stdin });
-        lines.on('line', async () => console.log(await cache.getSecretString('moving')));
-      `],
-      { cwd: PACKAGE, env: { ...process.env, ...endpoint.environment }, stdio: ['pipe', 'pipe', 'inherit'] },
-    );
-    t.after(() => child.kill('SIGKILL'));
-    const lines = createInterface({ input: child.stdout });
-    const read = async () => {
-      child.stdin.write('\n');
-      return (await once(lines, 'line'))[0];
-    };
-    assert.equal(await read(), 'one');
-    assert.equal(await read(), 'one');
-    child.kill('SIGSTOP');
-    await endpoint.put('moving', 'two');
-    // Its interval and the time beyond in which it may refresh beside its readers must pass while it stands still.
-    await new Promise((resolve) => setTimeout(resolve, 2500));
-    child.kill('SIGCONT');
-    assert.equal(await read(), 'two');
-  });
-
   it('may be a cluster of forks', async () => {
     const folder = mkdtempSync(join(tmpdir(), 'secretcache-'));
     const file = join(folder, 'cluster.cjs');

@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any, TypeVar
 
 from botocore.exceptions import ClientError
@@ -14,6 +15,7 @@ from botocore.exceptions import ClientError
 T = TypeVar("T")
 
 DESCRIBE, GET = "describe_secret", "get_secret_value"
+CLOCK_STEP = Path(__file__).resolve().parents[2] / "tests" / "tools" / "clock_step.c"
 
 
 def service_error(code: str, operation: str = "DescribeSecret", message: str = "as scripted") -> ClientError:

@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from support import at_once, eventually
+from support import CLOCK_STEP, at_once, eventually
 from trouble import SCRIPTS, TRANSPORTS, Trouble, run_script, start_script
 
 linux = pytest.mark.skipif(sys.platform != "linux", reason="as Linux has it")
@@ -157,7 +157,7 @@ def test_a_process_stopped_past_the_interval_serves_nothing_old_as_fresh(
 def clock_library(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Build the library that moves one process's clock."""
     library = tmp_path_factory.mktemp("clock") / "clock_step.so"
-    subprocess.run(["cc", "-shared", "-fPIC", "-o", library, SCRIPTS / "clock_step.c"], check=True)
+    subprocess.run(["cc", "-shared", "-fPIC", "-o", library, CLOCK_STEP], check=True)
     return library
 
 

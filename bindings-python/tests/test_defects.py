@@ -19,7 +19,7 @@ from typing import Any
 import pytest
 
 from aws_secretsmanager_caching import SecretCache, SecretCacheConfig
-from support import DESCRIBE, GET, Service, at_once, eventually, service_error
+from support import CLOCK_STEP, DESCRIBE, GET, Service, at_once, eventually, service_error
 
 SCRIPTS = Path(__file__).with_name("scripts")
 
@@ -242,7 +242,7 @@ def run_script(name: str, *arguments: str, **environment: str) -> str:
 @pytest.mark.skipif(sys.platform != "linux", reason="preloads a library to set the clock of one process")
 def test_p15_a_clock_set_back_delays_no_refresh(tmp_path: Path) -> None:
     library = tmp_path / "clock_step.so"
-    subprocess.run(["cc", "-shared", "-fPIC", "-o", library, SCRIPTS / "clock_step.c"], check=True)
+    subprocess.run(["cc", "-shared", "-fPIC", "-o", library, CLOCK_STEP], check=True)
     step = str(tmp_path / "step")
     assert run_script("clock_step.py", LD_PRELOAD=str(library), STEP_FILE=step) == "value-2"
 
