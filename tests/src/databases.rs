@@ -6,6 +6,7 @@
 
 mod folder;
 mod mariadb;
+mod mysql;
 mod postgres;
 mod process;
 mod redis;
@@ -31,14 +32,16 @@ pub enum Kind {
     Postgres18,
     /// MariaDB, from Debian.
     MariaDb,
+    /// MySQL, from Debian's unstable release.
+    MySql,
     /// Redis, from Debian.
     Redis,
 }
 
 impl Kind {
     /// All there are.
-    pub const ALL: [Self; 5] =
-        [Self::Postgres15, Self::Postgres16, Self::Postgres18, Self::MariaDb, Self::Redis];
+    pub const ALL: [Self; 6] =
+        [Self::Postgres15, Self::Postgres16, Self::Postgres18, Self::MariaDb, Self::MySql, Self::Redis];
 
     /// The name on the command line.
     pub fn name(self) -> &'static str {
@@ -47,6 +50,7 @@ impl Kind {
             Self::Postgres16 => "postgres-16",
             Self::Postgres18 => "postgres-18",
             Self::MariaDb => "mariadb",
+            Self::MySql => "mysql",
             Self::Redis => "redis",
         }
     }
@@ -115,22 +119,24 @@ impl Database {
             kind: kind.name(),
             host: Ipv4Addr::LOCALHOST.to_string(),
             port: free_port()?,
-            user: if matches!(kind, Kind::MariaDb | Kind::Redis) { "admin" } else { "postgres" },
+            user: if matches!(kind, Kind::MariaDb | Kind::MySql | Kind::Redis) { "admin" } else { "postgres" },
             password: random_password(),
             database: match kind {
                 Kind::Redis => None,
-                Kind::MariaDb => Some("mysql"),
+                Kind::MariaDb | Kind::MySql => Some("mysql"),
                 _ => Some("postgres"),
             },
             ca_file,
         };
         let mut process = match kind {
             Kind::MariaDb => mariadb::start(&folder, &address),
+            Kind::MySql => mysql::start(&folder, &address),
             Kind::Redis => redis::start(&folder, &address),
             _ => postgres::start(kind, &folder, &address),
         }?;
         let logs_in = |password: &str| match kind {
             Kind::MariaDb => mariadb::logs_in(&address, password),
+            Kind::MySql => mysql::logs_in(&address, password),
             Kind::Redis => redis::logs_in(&address, password),
             _ => postgres::logs_in(kind, &address, password),
         };

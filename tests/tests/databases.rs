@@ -44,13 +44,18 @@ fn mariadb_refuses_a_wrong_password() {
 }
 
 #[test]
+fn mysql_refuses_a_wrong_password() {
+    starts_and_stops(Kind::MySql, Tls::Off);
+}
+
+#[test]
 fn redis_refuses_a_wrong_password() {
     starts_and_stops(Kind::Redis, Tls::Off);
 }
 
 #[test]
 fn debians_servers_speak_tls_with_an_authority_of_its_own() {
-    for kind in [Kind::Postgres15, Kind::MariaDb, Kind::Redis] {
+    for kind in [Kind::Postgres15, Kind::MariaDb, Kind::MySql, Kind::Redis] {
         starts_and_stops(kind, Tls::On);
     }
     for kind in [Kind::Postgres16, Kind::Postgres18] {

@@ -1,7 +1,4 @@
 //! MariaDB, from version 10.4, and MySQL, from 5.7.6.
-//!
-//! MySQL has not run in this project's tests: what is said to it was written from its manual, is decided in `dialect`
-//! without a server, and is tested there. Users do not alternate on it yet.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -23,6 +20,7 @@ mod accounts;
 mod diagnosis;
 mod dialect;
 mod grants;
+mod mark;
 
 use dialect::{Account, Dialect};
 
@@ -98,7 +96,7 @@ impl MySql {
     /// A session with a credential that must work.
     async fn session(&self, admin: &Document) -> Result<Conn, Error> {
         self.open(admin).await?.ok_or_else(|| {
-            Error::new(ErrorKind::Unavailable, "MariaDB refuses the administrator's credential")
+            Error::new(ErrorKind::Unavailable, "the server refuses the administrator's credential")
         })
     }
 }
@@ -203,7 +201,7 @@ fn literal(text: &str) -> String {
 async fn own_account(connection: &mut Conn) -> Result<String, Error> {
     let accounts = rows::<String>(connection, "SELECT CURRENT_USER()").await?;
     let account = accounts.first().and_then(|account| account.rsplit_once('@'));
-    let (user, host) = account.ok_or_else(|| Error::new(ErrorKind::Unavailable, "MariaDB gave no answer"))?;
+    let (user, host) = account.ok_or_else(|| Error::new(ErrorKind::Unavailable, "the server gave no answer"))?;
     Ok(format!("{}@{}", quoted(user), quoted(host)))
 }
 
@@ -256,13 +254,13 @@ async fn rows<T: FromRow + Send + 'static>(connection: &mut Conn, statement: &st
 /// What the server or the way to it has against a statement. Syntax errors stay here.
 fn fault(what: &str, error: mysql_async::Error) -> Error {
     let mysql_async::Error::Server(answer) = error else {
-        return Error::new(ErrorKind::Unavailable, format!("could not {what} at MariaDB")).with_source(error);
+        return Error::new(ErrorKind::Unavailable, format!("could not {what} at the server")).with_source(error);
     };
     let kind = kind(answer.code);
     if kind == ErrorKind::Unsupported {
-        return Error::new(kind, format!("MariaDB does not understand how to {what}"));
+        return Error::new(kind, format!("the server does not understand how to {what}"));
     }
-    Error::new(kind, format!("could not {what}: MariaDB says {:?} ({})", answer.message, answer.code))
+    Error::new(kind, format!("could not {what}: the server says {:?} ({})", answer.message, answer.code))
 }
 
 /// What a server's error code means. Syntax errors quote the statement.

@@ -1,8 +1,8 @@
 //! MariaDB, Debian's.
 
-use super::Address;
 use super::folder::Folder;
 use super::process::{self, Process, client, command, find, said, succeed};
+use super::{Address, Kind};
 
 const INSTALL: &str = "install it with: apt-get install mariadb-server";
 
@@ -52,6 +52,10 @@ pub(super) fn logs_in(address: &Address, password: &str) -> Result<bool, String>
         "select 1",
     ]);
     mariadb.arg(format!("--port={}", address.port)).env("MYSQL_PWD", password);
+    if address.kind == Kind::MySql.name() {
+        // MySQL's own way to log in without TLS is none that this client knows.
+        mariadb.arg("--ssl");
+    }
     if let Some(ca_file) = &address.ca_file {
         mariadb.args(["--ssl", "--ssl-verify-server-cert"]).arg(format!("--ssl-ca={}", ca_file.display()));
     }

@@ -1,11 +1,11 @@
-//! Users and privileges at MariaDB.
+//! Users and privileges at MariaDB and MySQL.
 
 use mysql_async::Conn;
-use sha1::{Digest, Sha1};
 
-use super::dialect::Dialect;
+use super::dialect::{Dialect, conditions, plugin};
 use super::grants::Grant;
-use super::{MySql, account, dialect_of, hex, literal, quoted, rows, run};
+use super::mark::Mark;
+use super::{MySql, account, dialect_of, literal, made, quoted, rows, run};
 use crate::document::Document;
 use crate::error::{Error, ErrorKind};
 use crate::store::BoxFuture;
@@ -19,21 +19,16 @@ impl Accounts for MySql {
         mark: &'a str,
     ) -> BoxFuture<'a, Result<Standing, Error>> {
         Box::pin(async move {
-            let (mut connection, dialect) = self.mariadb(admin).await?;
+            let (mut connection, dialect) = self.administration(admin).await?;
             let user = candidate.username()?;
-            if account(&mut connection, dialect, &user).await?.is_none() {
-                self.kept.put(admin, connection);
-                return Ok(Standing::Absent);
-            }
-            let (user, role, hash) = (literal(&user), literal(&mark_role(mark)), mark_hash(mark));
-            let statement = format!(
-                "SELECT (SELECT COUNT(*) FROM mysql.roles_mapping WHERE User = {user} AND Role = {role}) \
-                 + (SELECT COUNT(*) FROM mysql.user WHERE User = {user} AND authentication_string = '{hash}')"
-            );
-            let marked =
-                rows::<i64>(&mut connection, &statement).await?.first().is_some_and(|count| *count > 0);
+            let standing = if account(&mut connection, dialect, &user).await?.is_none() {
+                Standing::Absent
+            } else {
+                let marks = rows::<i64>(&mut connection, &Mark { dialect, text: mark }.count(&user)).await?;
+                if marks.iter().any(|marks| *marks > 0) { Standing::Ours } else { Standing::Foreign }
+            };
             self.kept.put(admin, connection);
-            Ok(if marked { Standing::Ours } else { Standing::Foreign })
+            Ok(standing)
         })
     }
 
@@ -44,15 +39,10 @@ impl Accounts for MySql {
         mark: &'a str,
     ) -> BoxFuture<'a, Result<(), Error>> {
         Box::pin(async move {
-            let (mut connection, dialect) = self.mariadb(admin).await?;
+            let (mut connection, dialect) = self.administration(admin).await?;
             let user = candidate.username()?;
             if account(&mut connection, dialect, &user).await?.is_none() {
-                // One statement, for it may be the last: whoever comes next must know whose the user is.
-                let make = format!(
-                    "CREATE USER IF NOT EXISTS {}@`%` IDENTIFIED VIA mysql_native_password USING '{}' ACCOUNT LOCK",
-                    quoted(&user),
-                    mark_hash(mark)
-                );
+                let make = Mark { dialect, text: mark }.make(&user);
                 run(&mut connection, "make the second user", &make).await?;
             }
             self.kept.put(admin, connection);
@@ -68,24 +58,29 @@ impl Accounts for MySql {
         mark: &'a str,
     ) -> BoxFuture<'a, Result<(), Error>> {
         Box::pin(async move {
-            let (mut connection, dialect) = self.mariadb(admin).await?;
+            let (mut connection, dialect) = self.administration(admin).await?;
             let (reference, candidate) = accounts(&mut connection, dialect, reference, candidate).await?;
-            let role = quoted(&mark_role(mark));
-            run(&mut connection, "make the mark", &format!("CREATE ROLE IF NOT EXISTS {role}")).await?;
-            for account in [&reference, &candidate] {
-                run(&mut connection, "mark the users", &format!("GRANT {role} TO {account}")).await?;
+            for statement in (Mark { dialect, text: mark }).leave(&[&reference, &candidate]) {
+                run(&mut connection, "mark the users", &statement).await?;
             }
-            let wanted = grants(&mut connection, &reference).await?;
-            let present = grants(&mut connection, &candidate).await?;
-            for grant in wanted.iter().filter(|grant| !present.contains(grant)) {
-                run(&mut connection, "grant a privilege", &grant.to(&candidate)).await?;
+            if let Dialect::MySql(_) = dialect {
+                make_alike(&mut connection, &reference, &candidate).await?;
             }
-            // What the reference has no privilege on at all, the candidate needs none on. Where both have some, nothing
-            // is revoked: sessions of the candidate may still be open.
-            let is_extra = |object: &&str| !wanted.iter().any(|grant| grant.object() == Some(object));
-            for object in present.iter().filter_map(Grant::object).filter(is_extra) {
-                let revoke = format!("REVOKE ALL PRIVILEGES ON {object} FROM {candidate}");
-                run(&mut connection, "revoke a privilege", &revoke).await?;
+            let wanted = grants(&mut connection, dialect, &reference).await?;
+            let mut present = grants(&mut connection, dialect, &candidate).await?;
+            let revocations = Grant::revocations(&wanted, &present, dialect, &candidate);
+            for statement in &revocations {
+                run(&mut connection, "revoke a privilege", statement).await?;
+            }
+            if !revocations.is_empty() {
+                present = grants(&mut connection, dialect, &candidate).await?;
+            }
+            let lacking = Grant::missing(&wanted, &present);
+            for statement in Grant::statements(lacking, dialect, &candidate) {
+                run(&mut connection, "grant a privilege", &statement).await?;
+            }
+            for statement in Grant::restrictions(&wanted, &present, &candidate) {
+                run(&mut connection, "revoke a privilege", &statement).await?;
             }
             self.kept.put(admin, connection);
             Ok(())
@@ -99,14 +94,15 @@ impl Accounts for MySql {
         mark: &'a str,
     ) -> BoxFuture<'a, Result<(), Error>> {
         Box::pin(async move {
-            let (mut connection, dialect) = self.mariadb(admin).await?;
+            let (mut connection, dialect) = self.administration(admin).await?;
             let user = candidate.username()?;
             let Some(account) = account(&mut connection, dialect, &user).await? else {
-                return Err(Error::new(ErrorKind::Misconfigured, format!("MariaDB has no user {:?}", *user)));
+                return Err(Error::new(ErrorKind::Misconfigured, format!("the server has no user {:?}", *user)));
             };
-            let role = quoted(&mark_role(mark));
-            run(&mut connection, "make the mark", &format!("CREATE ROLE IF NOT EXISTS {role}")).await?;
-            run(&mut connection, "mark the user", &format!("GRANT {role} TO {account}")).await
+            for statement in (Mark { dialect, text: mark }).leave(&[&account]) {
+                run(&mut connection, "mark the user", &statement).await?;
+            }
+            Ok(())
         })
     }
 
@@ -117,41 +113,50 @@ impl Accounts for MySql {
         candidate: &'a Document,
     ) -> BoxFuture<'a, Result<Vec<String>, Error>> {
         Box::pin(async move {
-            let (mut connection, dialect) = self.mariadb(admin).await?;
+            let (mut connection, dialect) = self.administration(admin).await?;
             let (reference, candidate) = accounts(&mut connection, dialect, reference, candidate).await?;
-            let present = grants(&mut connection, &candidate).await?;
-            let wanted = grants(&mut connection, &reference).await?;
+            let present = grants(&mut connection, dialect, &candidate).await?;
+            let wanted = grants(&mut connection, dialect, &reference).await?;
             self.kept.put(admin, connection);
-            Ok(wanted.iter().filter(|grant| !present.contains(grant)).map(Grant::shown).collect())
+            Ok(Grant::missing(&wanted, &present).map(Grant::shown).collect())
         })
     }
 }
 
 impl MySql {
-    /// An administrator's session, at MariaDB: roles and their defaults are kept differently at MySQL.
-    async fn mariadb(&self, admin: &Document) -> Result<(Conn, Dialect), Error> {
+    /// An administrator's session, at a server where users can alternate.
+    async fn administration(&self, admin: &Document) -> Result<(Conn, Dialect), Error> {
         let mut connection = self.session(admin).await?;
         match dialect_of(&mut connection).await? {
-            found @ Dialect::MariaDb(_) => Ok((connection, found)),
-            Dialect::MySql(_) => Err(Error::new(
+            Dialect::MySql(version) if version < (8, 0, 21) => Err(Error::new(
                 ErrorKind::Unsupported,
-                "users do not alternate on MySQL yet; choose dual-password, with which one user's password never stops \
-                 working either",
+                "users alternate on MySQL from version 8.0.21, since older ones cannot be marked; choose dual-password \
+                 (from 8.0.14) or single-user",
             )),
+            found => Ok((connection, found)),
         }
     }
 }
 
-/// MariaDB's users carry no comments, so a role without privileges tells whose they are.
-fn mark_role(mark: &str) -> String {
-    format!("secretcache_{}", &hex(&Sha1::digest(mark))[..16])
-}
-
-/// What a user has in the place of a password's hash until it gets a password. It tells whose the user is, before
-/// [`mark_role`] does, and belongs to no password: that would have to be the hash of its own hash, which has 20 bytes,
-/// and this is the hash of something longer.
-fn mark_hash(mark: &str) -> String {
-    format!("*{}", hex(&Sha1::digest(format!("not a password: {mark}"))).to_uppercase())
+/// At MySQL, gives the candidate the reference's way to log in and what is asked of its sessions: TLS, limits, how long
+/// passwords last. MariaDB lists those among the grants.
+async fn make_alike(connection: &mut Conn, reference: &str, candidate: &str) -> Result<(), Error> {
+    // Else a hash may hold quotes.
+    run(connection, "ask for hashes in digits", "SET SESSION print_identified_with_as_hex = ON").await?;
+    let wanted = made(connection, reference.to_owned(), false).await?.made;
+    let present = made(connection, candidate.to_owned(), false).await?.made;
+    if let Some(plugin) = plugin(&wanted)
+        && Some(plugin) != self::plugin(&present)
+    {
+        // The password comes last. Until then nobody knows it.
+        let change = format!("ALTER USER {candidate} IDENTIFIED WITH {} BY RANDOM PASSWORD", quoted(plugin));
+        run(connection, "change how the second user logs in", &change).await?;
+    }
+    if conditions(&wanted) != conditions(&present) {
+        let change = format!("ALTER USER {candidate} {}", conditions(&wanted));
+        run(connection, "change what is asked of the second user", &change).await?;
+    }
+    Ok(())
 }
 
 async fn accounts(
@@ -163,7 +168,7 @@ async fn accounts(
     let mut found = Vec::new();
     for user in [reference.username()?, candidate.username()?] {
         let account = account(connection, dialect, &user).await?.ok_or_else(|| {
-            Error::new(ErrorKind::Underprivileged, format!("MariaDB has no user {:?}", *user))
+            Error::new(ErrorKind::Underprivileged, format!("the server has no user {:?}", *user))
         })?;
         found.push(account);
     }
@@ -171,12 +176,35 @@ async fn accounts(
     Ok((found.pop().unwrap_or_default(), candidate))
 }
 
-async fn grants(connection: &mut Conn, account: &str) -> Result<Vec<Grant>, Error> {
+/// Everything that an account may do.
+pub(super) async fn grants(
+    connection: &mut Conn,
+    dialect: Dialect,
+    account: &str,
+) -> Result<Vec<Grant>, Error> {
     let lines = rows::<String>(connection, &format!("SHOW GRANTS FOR {account}")).await?;
-    let parse = |line: &String| {
-        Grant::parse(line).ok_or_else(|| {
-            Error::new(ErrorKind::Unsupported, "MariaDB lists a grant of a form that is not known")
-        })
-    };
-    lines.iter().map(parse).collect()
+    let mut all = Vec::new();
+    for line in lines {
+        all.extend(Grant::parse(&line).ok_or_else(|| {
+            Error::new(ErrorKind::Unsupported, "the server lists a grant of a form that is not known")
+        })?);
+    }
+    if let Dialect::MySql(_) = dialect {
+        // An account as it stands in a statement.
+        let said = |user, host| {
+            let name = |column| format!("'`', REPLACE({column}, '`', '``'), '`'");
+            format!("CONCAT({}, '@', {})", name(user), name(host))
+        };
+        let roles = format!(
+            "SELECT {} AS role FROM mysql.default_roles WHERE {} = {} ORDER BY role",
+            said("DEFAULT_ROLE_USER", "DEFAULT_ROLE_HOST"),
+            said("USER", "HOST"),
+            literal(account)
+        );
+        let roles = rows::<String>(connection, &roles).await?;
+        if !roles.is_empty() {
+            all.push(Grant::default_roles(&roles));
+        }
+    }
+    Ok(all)
 }

@@ -1,10 +1,12 @@
 //! What MariaDB and MySQL say differently: which statements change a password.
 //!
-//! Nothing here talks to a server, so that every decision can be tested without one. MySQL's are taken from its reference
-//! manual (ALTER USER, SET PASSWORD, Dual Password Support); no MySQL has run in this project's tests.
+//! Nothing here talks to a server, so that every decision can be tested without one.
+
+use std::fmt::{self, Display};
 
 use zeroize::Zeroizing;
 
+use super::grants::find;
 use super::{hash, quoted};
 use crate::error::{Error, ErrorKind};
 
@@ -58,6 +60,22 @@ impl Dialect {
         Ok(if is_mariadb { Self::MariaDb(version) } else { Self::MySql(version) })
     }
 
+    /// Whether a user may have two passwords.
+    pub(super) fn has_dual_passwords(self) -> bool {
+        match self {
+            Self::MariaDb(version) => version >= (10, 4, 0),
+            Self::MySql(version) => version >= (8, 0, 14),
+        }
+    }
+
+    /// What a user needs to give itself a second password.
+    pub(super) fn privilege_for_second_password(self) -> &'static str {
+        match self {
+            Self::MariaDb(_) => "CREATE USER",
+            Self::MySql(_) => "APPLICATION_PASSWORD_ADMIN",
+        }
+    }
+
     /// How the accounts of a user are found, given the user's name as it stands in a statement.
     pub(super) fn hosts_of(self, user: &str) -> String {
         let roles = if let Self::MariaDb(_) = self { " AND is_role <> 'Y'" } else { "" };
@@ -80,6 +98,16 @@ impl Dialect {
             Self::MariaDb(version) => on_mariadb(version, account, new, keep),
             Self::MySql(version) => on_mysql(version, account, new, keep, has_escapes),
         }
+    }
+}
+
+impl Display for Dialect {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (name, (major, minor, third)) = match self {
+            Self::MariaDb(version) => ("MariaDB", version),
+            Self::MySql(version) => ("MySQL", version),
+        };
+        write!(f, "{name} {major}.{minor}.{third}")
     }
 }
 
@@ -131,7 +159,7 @@ fn on_mysql(
     if version < (5, 7, 6) {
         return Err(Error::new(ErrorKind::Unsupported, "MySQL must be of version 5.7.6 or newer"));
     }
-    let has_dual_passwords = version >= (8, 0, 14);
+    let has_dual_passwords = Dialect::MySql(version).has_dual_passwords();
     if keep.is_some() && !has_dual_passwords {
         return Err(Error::new(
             ErrorKind::Unsupported,
@@ -171,8 +199,31 @@ fn on_mysql(
     })
 }
 
+/// What MySQL asks of a user's sessions besides the password, as it stands in `ALTER USER`: all of it, so that what
+/// another user was asked for is asked for no more. Takes what the server says of the user, hashes in digits.
+pub(super) fn conditions(made: &str) -> String {
+    const NO_LIMITS: &str =
+        "WITH MAX_QUERIES_PER_HOUR 0 MAX_UPDATES_PER_HOUR 0 MAX_CONNECTIONS_PER_HOUR 0 MAX_USER_CONNECTIONS 0";
+    let Some(start) = find(made, " REQUIRE ") else { return String::new() };
+    let end = [" ATTRIBUTE ", " COMMENT "].iter().filter_map(|word| find(made, word)).min();
+    let said = made[start..end.unwrap_or(made.len())].trim_start();
+    // Whether it may log in is no condition but what comes last.
+    let said = said.replace(" ACCOUNT UNLOCK", "").replace(" ACCOUNT LOCK", "");
+    let limits = find(&said, " WITH ").or_else(|| find(&said, " PASSWORD ")).unwrap_or(said.len());
+    let (required, more) = said.split_at(limits);
+    let more = more.trim_start();
+    // A limit that is said twice is what it is said to be last.
+    let more = more.strip_prefix("WITH ").unwrap_or(more);
+    let attempts = if find(more, "FAILED_LOGIN_ATTEMPTS ").is_some() {
+        ""
+    } else {
+        " FAILED_LOGIN_ATTEMPTS 0 PASSWORD_LOCK_TIME 0"
+    };
+    format!("{required} {NO_LIMITS} {more}{attempts}")
+}
+
 /// The one plugin in what MySQL says of a user.
-fn plugin(made: &str) -> Option<&str> {
+pub(super) fn plugin(made: &str) -> Option<&str> {
     const WITH: &str = " IDENTIFIED WITH ";
     let after = &made[made.find(WITH)? + WITH.len()..];
     // A second factor would be lost.
@@ -309,6 +360,26 @@ mod tests {
         }
         let ed25519 = "CREATE USER `app`@`%` IDENTIFIED VIA ed25519 USING 'x'";
         assert_eq!(said("10.11.14-MariaDB", &account(false, ed25519), None), unsupported);
+    }
+
+    #[test]
+    fn what_is_asked_of_one_user_is_asked_of_another_and_nothing_else() {
+        let plain = "CREATE USER `app`@`%` IDENTIFIED WITH 'caching_sha2_password' AS 0x24 DEFAULT ROLE `r`@`%` \
+             REQUIRE NONE PASSWORD EXPIRE DEFAULT ACCOUNT UNLOCK PASSWORD HISTORY DEFAULT \
+             ATTRIBUTE '{\"team\": \"a REQUIRE b\"}'";
+        let none = "REQUIRE NONE WITH MAX_QUERIES_PER_HOUR 0 MAX_UPDATES_PER_HOUR 0 MAX_CONNECTIONS_PER_HOUR 0 \
+             MAX_USER_CONNECTIONS 0 PASSWORD EXPIRE DEFAULT PASSWORD HISTORY DEFAULT FAILED_LOGIN_ATTEMPTS 0 \
+             PASSWORD_LOCK_TIME 0";
+        assert_eq!(conditions(plain), none);
+        let strict = plain
+            .replace("REQUIRE NONE", "REQUIRE SSL WITH MAX_USER_CONNECTIONS 3")
+            .replace(" ATTRIBUTE", " FAILED_LOGIN_ATTEMPTS 3 PASSWORD_LOCK_TIME 2 ATTRIBUTE");
+        assert_eq!(
+            conditions(&strict),
+            none.replace("REQUIRE NONE", "REQUIRE SSL")
+                .replace("MAX_USER_CONNECTIONS 0", "MAX_USER_CONNECTIONS 0 MAX_USER_CONNECTIONS 3")
+                .replace("ATTEMPTS 0 PASSWORD_LOCK_TIME 0", "ATTEMPTS 3 PASSWORD_LOCK_TIME 2")
+        );
     }
 
     #[test]
