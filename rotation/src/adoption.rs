@@ -142,7 +142,7 @@ impl Subject<'_> {
         let (Some(admin), Some(accounts)) = (self.admin(&current).await?, target.accounts()) else {
             return Ok(());
         };
-        let _guard = self.hold(target, &admin).await?;
+        let _guard = self.hold(&admin, &details.state).await?;
         let candidate = current.with("username", other)?;
         for deed in &adoption.deeds {
             match deed {

@@ -11,7 +11,7 @@ use crate::contract::{Driver, Stage, preflight};
 use crate::error::{Error, ErrorKind};
 use crate::event::{Event, Step};
 use crate::store::{Moved, Pause, Pending, Put, SecretStore, StageMove};
-use crate::strategy::{Restored, Strategy};
+use crate::strategy::Strategy;
 
 /// Runs rotation steps for one strategy.
 #[derive(Clone, Copy, Debug)]
@@ -77,9 +77,25 @@ impl Engine<'_> {
             return Err(Error::new(ErrorKind::NotStaged, "the version is current already"));
         };
         let cx = Context { engine: *self, event, state: &state, current: &current };
-        let mut restored = Restored::default();
-        if let Some(pending) = cx.version(Selector::version_id(cx.token())).await? {
-            restored = self.strategy.restore(&cx, &Pair { current: cx.current().await?, pending }).await?;
+        let current = cx.current().await?;
+        let value = || cx.version(Selector::version_id(cx.token()));
+        let (pending, has_value) = match value().await? {
+            Some(pending) => (pending, true),
+            // Nothing was given to the resource yet.
+            None => (current.clone(), false),
+        };
+        let restored = self.strategy.restore(&cx, &Pair { current, pending }).await?;
+        if restored.is_lost {
+            return Err(Error::new(
+                ErrorKind::Refused,
+                "the resource refuses the current value and the new one: run the command again, or recover the secret",
+            ));
+        }
+        if !has_value && value().await?.is_some() {
+            return Err(Error::new(
+                ErrorKind::Conflict,
+                "the rotation got further while it was being given up; run the command again",
+            ));
         }
         self.drop_pending(event).await?;
         drop(restored);

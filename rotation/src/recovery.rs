@@ -16,7 +16,7 @@ use crate::resource::StrategyName;
 use crate::runner::Runner;
 use crate::store::{Moved, SecretState, StageMove, Version, VersionState};
 use crate::strategy::alternating_users::other_user;
-use crate::subject::{Content, Login, Subject, VersionReport};
+use crate::subject::{Content, Login, Side, Subject, VersionReport};
 use crate::target::{Applied, Change, Guard, Lock, Probe, Target};
 
 /// How to bring labels and resource back in line.
@@ -41,7 +41,10 @@ pub struct Recovery {
     pub versions: Vec<VersionReport>,
     /// What to do.
     pub cure: Cure,
-    /// The same in a sentence.
+    /// What the user of the version that is to become current lacks of what the one before may do, where an
+    /// administrator can tell.
+    pub lacks: Vec<String>,
+    /// What to do, in a sentence.
     pub sentence: String,
     #[serde(skip)]
     state: SecretState,
@@ -77,28 +80,43 @@ impl Subject<'_> {
         let Some(current) = state.labelled(AWSCURRENT) else {
             return Err(Error::new(ErrorKind::NotStaged, "the secret has no AWSCURRENT version"));
         };
-        let mut search = Search::new(self, &state).await?;
-        let mut found = None;
+        let mut search = Search::new(self, &state, way).await?;
+        let (mut found, mut lesser) = (None, None);
         for version in self.candidates(&state).await? {
             if search.is_exhausted(&version) {
                 break;
             }
-            if search.tries(&version).await? {
-                found = Some(version);
+            let Some(document) = search.tries(&version).await? else { continue };
+            let lacks = search.lacks(&document).await;
+            if lacks.is_empty() {
+                found = Some((version, lacks));
                 break;
             }
+            // Better than nobody, if there is no other.
+            lesser.get_or_insert((version, lacks));
         }
+        let (found, lacks) = found.or(lesser).unzip();
+        let lacks = lacks.unwrap_or_default();
         let is_newer = search.is_newer(found.as_ref(), &current.id);
         let cure = match &found {
             Some(version) if version.id == current.id => Cure::None,
             Some(version) if way != Way::LabelsFollow => Cure::GiveCurrent(version.id.clone()),
-            Some(version) if version.has(AWSPENDING) && is_newer => Cure::Finish(version.id.clone()),
+            // A rotation is not finished with a user that may do less.
+            Some(version) if version.has(AWSPENDING) && is_newer && lacks.is_empty() => {
+                Cure::Finish(version.id.clone())
+            }
             Some(version) => Cure::MakeCurrent(version.id.clone()),
             None if way == Way::Administrator => Cure::GiveCurrentByAdministrator,
             None => Cure::NoWay,
         };
-        let sentence = sentence(&cure, &search.reports, &state);
-        Ok(Recovery { versions: search.reports, cure, sentence, state })
+        let mut sentence = sentence(&cure, &search.reports, &state);
+        if !lacks.is_empty() {
+            sentence += &format!(
+                "; its user lacks {}, so grant it that before the next rotation, or run again with --administrator",
+                lacks.join(", ")
+            );
+        }
+        Ok(Recovery { versions: search.reports, cure, lacks, sentence, state })
     }
 
     /// Does what [`Subject::search`] said, and proves that `AWSCURRENT` logs in afterwards.
@@ -116,12 +134,15 @@ impl Subject<'_> {
                 let runner = Runner { store, strategy: strategy.as_ref(), pause, settings, attempts: 3 };
                 runner.resume(self.secret_id, observer).await?;
             }
-            Cure::MakeCurrent(id) => self.make_current(&recovery.state, id).await?,
+            Cure::MakeCurrent(id) => {
+                let login = self.document(id).await?;
+                let _guard = self.hold(&login, &recovery.state).await?;
+                self.make_current(&recovery.state, id).await?;
+                self.drop_dead_pending(&recovery.state).await?;
+            }
             Cure::GiveCurrent(id) => {
-                let Content::Value(version) = self.read(id).await? else {
-                    return Err(Error::new(ErrorKind::Conflict, "the version that logged in is gone"));
-                };
-                self.give_current(&version.document).await?;
+                let login = self.document(id).await?;
+                self.give_current(&login, &recovery.state).await?;
             }
             Cure::GiveCurrentByAdministrator => {
                 let admin = self.admin(&self.current().await?.document).await?;
@@ -131,10 +152,9 @@ impl Subject<'_> {
                         "no administrator is known: name its secret with --master-secret or in the field \"masterarn\"",
                     )
                 })?;
-                self.give_current(&admin).await?;
+                self.give_current(&admin, &recovery.state).await?;
             }
         }
-        self.drop_dead_pending().await?;
         match self.probe(&self.current().await?.document).await? {
             Probe::Accepted => Ok(()),
             Probe::Refused => Err(Error::new(
@@ -153,6 +173,13 @@ impl Subject<'_> {
         Ok(all.filter(|version| known.insert(version.id.clone())).collect())
     }
 
+    async fn document(&self, id: &str) -> Result<Document, Error> {
+        match self.read(id).await? {
+            Content::Value(version) => Ok(version.document),
+            _ => Err(Error::new(ErrorKind::Conflict, "the version that logged in is gone")),
+        }
+    }
+
     async fn make_current(&self, state: &SecretState, id: &str) -> Result<(), Error> {
         let current = state.labelled(AWSCURRENT).map(|version| version.id.as_str());
         let flip = StageMove { stage: AWSCURRENT, from: current, to: Some(id) };
@@ -165,8 +192,9 @@ impl Subject<'_> {
         }
     }
 
-    async fn give_current(&self, login: &Document) -> Result<(), Error> {
+    async fn give_current(&self, login: &Document, state: &SecretState) -> Result<(), Error> {
         let target = self.target()?;
+        let _guard = self.hold(login, state).await?;
         let current = self.current().await?.document;
         if !login.is_same_resource(&current) {
             return Err(Error::new(
@@ -174,22 +202,21 @@ impl Subject<'_> {
                 "the credential that logs in is for another resource",
             ));
         }
-        let _guard = self.hold(target, login).await?;
         match target.apply(Change { login, credential: &current, keep: None }).await? {
-            Applied::Done => Ok(()),
+            Applied::Done => self.drop_dead_pending(state).await,
             Applied::LoginRefused => {
                 Err(Error::new(ErrorKind::Conflict, "the credential that logged in a moment ago is refused"))
             }
         }
     }
 
-    /// Takes `AWSPENDING` from a version that does not log in, so that a new rotation can begin.
-    async fn drop_dead_pending(&self) -> Result<(), Error> {
-        let state = self.store.describe(self.secret_id).await?;
+    /// Takes `AWSPENDING` from a version that does not log in, so that a new rotation can begin. One without a value
+    /// bars nothing: its rotation begins with making one.
+    async fn drop_dead_pending(&self, state: &SecretState) -> Result<(), Error> {
         let Some(pending) = state.labelled(AWSPENDING) else { return Ok(()) };
         if !pending.has(AWSCURRENT) {
             let content = self.read(&pending.id).await?;
-            if self.login(&content).await == Login::Accepted {
+            if !matches!(self.login(&content).await, Login::Refused | Login::Unusable(_)) {
                 return Ok(());
             }
         }
@@ -197,17 +224,32 @@ impl Subject<'_> {
         self.store.move_stage(self.secret_id, stage).await.map(drop)
     }
 
-    /// Keeps rotations away while something is changed at the resource.
-    pub(crate) async fn hold(&self, target: &dyn Target, login: &Document) -> Result<Option<Guard>, Error> {
-        let state = self.store.describe(self.secret_id).await?;
-        match target.lock(login, &state.arn).await? {
-            Lock::Held(guard) => Ok(Some(guard)),
-            Lock::Unsupported => Ok(None),
-            Lock::LoginRefused => Err(Error::new(ErrorKind::Refused, "the login is refused")),
-            Lock::Busy => {
-                Err(Error::new(ErrorKind::Conflict, "another rotation of this secret is under way right now"))
+    /// Keeps rotations away, where the resource can, while something is changed that was decided on the strength of
+    /// these labels; and makes sure that they are still the same.
+    pub(crate) async fn hold(&self, login: &Document, state: &SecretState) -> Result<Option<Guard>, Error> {
+        let lock = match self.side {
+            Side::Target(target) => target.lock(login, &state.arn).await?,
+            Side::Provider(_) => Lock::Unsupported,
+        };
+        let guard = match lock {
+            Lock::Held(guard) => Some(guard),
+            Lock::Unsupported => None,
+            Lock::LoginRefused => {
+                let text = "the credential that logged in a moment ago is refused; run the command again";
+                return Err(Error::new(ErrorKind::Conflict, text));
             }
+            Lock::Busy => {
+                let text = "another rotation of this secret is under way right now";
+                return Err(Error::new(ErrorKind::Conflict, text));
+            }
+        };
+        let now = self.store.describe(self.secret_id).await?;
+        let holder = |state: &SecretState, stage| state.labelled(stage).map(|version| version.id.clone());
+        if [AWSCURRENT, AWSPENDING].iter().any(|stage| holder(&now, stage) != holder(state, stage)) {
+            let text = "the staging labels have moved meanwhile; nothing was changed: run the command again";
+            return Err(Error::new(ErrorKind::Conflict, text));
         }
+        Ok(guard)
     }
 }
 
@@ -228,7 +270,7 @@ struct Reference {
 }
 
 impl<'a> Search<'a> {
-    async fn new(subject: &'a Subject<'a>, state: &SecretState) -> Result<Self, Error> {
+    async fn new(subject: &'a Subject<'a>, state: &SecretState, way: Way) -> Result<Self, Error> {
         let mut reference = None;
         let mut previous = None;
         if let Some(version) = state.labelled(AWSPREVIOUS)
@@ -241,7 +283,8 @@ impl<'a> Search<'a> {
             && let Ok(user) = document.username()
         {
             let mut users = vec![user];
-            if subject.strategy == StrategyName::AlternatingUsers {
+            // The other user may become the current one, but cannot change this one's password.
+            if subject.strategy == StrategyName::AlternatingUsers && way == Way::LabelsFollow {
                 let declared = subject.settings.users.as_ref();
                 users.push(other_user(declared, &document, previous.as_ref())?);
             }
@@ -263,8 +306,8 @@ impl<'a> Search<'a> {
         !version.is_in_use() && self.unlabelled >= self.subject.settings.recovery_attempts
     }
 
-    /// Whether a version logs in.
-    async fn tries(&mut self, version: &VersionState) -> Result<bool, Error> {
+    /// The credential of a version, if it logs in.
+    async fn tries(&mut self, version: &VersionState) -> Result<Option<Document>, Error> {
         let content = self.subject.read(&version.id).await?;
         let mut login = Login::NotTried;
         match &content {
@@ -282,7 +325,24 @@ impl<'a> Search<'a> {
         }
         let is_accepted = login == Login::Accepted;
         self.reports.push(self.subject.report(version, &content, login));
-        Ok(is_accepted)
+        Ok(match content {
+            Content::Value(version) if is_accepted => Some(version.document),
+            _ => None,
+        })
+    }
+
+    /// What another user than the current one lacks of its privileges. Nobody but an administrator can tell; without one
+    /// that can, nothing.
+    async fn lacks(&self, found: &Document) -> Vec<String> {
+        let Some(Reference { document: current, .. }) = &self.reference else { return Vec::new() };
+        let accounts = self.subject.target().ok().and_then(Target::accounts);
+        let (Some(accounts), true) = (accounts, found.field("username") != current.field("username")) else {
+            return Vec::new();
+        };
+        match self.subject.admin(current).await {
+            Ok(Some(admin)) => accounts.missing(&admin, current, found).await.unwrap_or_default(),
+            _ => Vec::new(),
+        }
     }
 
     /// Another user's password, or another server's, must not be tried, and none twice.

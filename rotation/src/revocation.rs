@@ -3,10 +3,9 @@
 use secretcache::{AWSCURRENT, AWSPENDING, AWSPREVIOUS};
 use serde::Serialize;
 
-use crate::document::Document;
 use crate::error::{Error, ErrorKind};
 use crate::resource::StrategyName;
-use crate::store::Version;
+use crate::store::{SecretState, Version, VersionState};
 use crate::subject::{Content, Side, Subject};
 use crate::target::{Applied, Change, Probe, Provider, Target};
 
@@ -73,7 +72,7 @@ impl Subject<'_> {
         }
         let mut ended = Ended::Before;
         if self.probe(&previous.document).await? == Probe::Accepted {
-            let is_under_way = |version: &&crate::store::VersionState| !version.has(AWSCURRENT);
+            let is_under_way = |version: &&VersionState| !version.has(AWSCURRENT);
             if state.labelled(AWSPENDING).filter(is_under_way).is_some() {
                 return Err(Error::new(
                     ErrorKind::Conflict,
@@ -81,10 +80,10 @@ impl Subject<'_> {
                 ));
             }
             ended = match self.side {
-                Side::Target(target) => self.end_password(target, &current, &previous).await?,
-                Side::Provider(provider) => self.end_key(provider, &current, &previous).await?,
+                Side::Target(target) => self.end_password(target, &state, &current, &previous).await?,
+                Side::Provider(provider) => self.end_key(provider, &state, &current, &previous).await?,
             };
-            self.prove(&current, &previous).await?;
+            self.prove(&previous).await?;
         }
         let holder = self.holder(&previous.document);
         Ok(Revocation { version_id: previous.id, holder, ended })
@@ -118,6 +117,7 @@ impl Subject<'_> {
     async fn end_password(
         &self,
         target: &dyn Target,
+        state: &SecretState,
         current: &Version,
         previous: &Version,
     ) -> Result<Ended, Error> {
@@ -125,7 +125,7 @@ impl Subject<'_> {
         let admin = self.admin(current).await?;
         if *current.username()? == *previous.username()? {
             let login = admin.as_ref().unwrap_or(current);
-            self.change(target, Change { login, credential: current, keep: None }).await?;
+            self.change(target, state, Change { login, credential: current, keep: None }).await?;
             return Ok(Ended::OnlyCurrentPassword);
         }
         if self.strategy != StrategyName::AlternatingUsers {
@@ -143,12 +143,17 @@ impl Subject<'_> {
         };
         let unknown = self.store.random_password(&self.settings.password).await?;
         let credential = previous.with("password", &unknown)?;
-        self.change(target, Change { login: &admin, credential: &credential, keep: None }).await?;
+        self.change(target, state, Change { login: &admin, credential: &credential, keep: None }).await?;
         Ok(Ended::UnknownPassword)
     }
 
-    async fn change(&self, target: &dyn Target, change: Change<'_>) -> Result<(), Error> {
-        let _guard = self.hold(target, change.login).await?;
+    async fn change(
+        &self,
+        target: &dyn Target,
+        state: &SecretState,
+        change: Change<'_>,
+    ) -> Result<(), Error> {
+        let _guard = self.hold(change.login, state).await?;
         match target.apply(change).await? {
             Applied::Done => Ok(()),
             Applied::LoginRefused => Err(Error::new(
@@ -161,16 +166,18 @@ impl Subject<'_> {
     async fn end_key(
         &self,
         provider: &dyn Provider,
+        state: &SecretState,
         current: &Version,
         previous: &Version,
     ) -> Result<Ended, Error> {
         let key = provider.key_id(&previous.document)?;
+        let _guard = self.hold(&current.document, state).await?;
         provider.revoke(&current.document, &key).await?;
         Ok(Ended::KeyRevoked)
     }
 
     /// Sees the former credential refused and the current one accepted. Replicas and providers may lag.
-    async fn prove(&self, current: &Version, previous: &Version) -> Result<(), Error> {
+    async fn prove(&self, previous: &Version) -> Result<(), Error> {
         let mut attempt = 0;
         while self.probe(&previous.document).await? == Probe::Accepted {
             attempt += 1;
@@ -182,11 +189,7 @@ impl Subject<'_> {
             }
             self.pause.pause(self.settings.pause.saturating_mul(1 << (attempt - 1).min(16))).await;
         }
-        self.still_works(&current.document).await
-    }
-
-    async fn still_works(&self, current: &Document) -> Result<(), Error> {
-        match self.probe(current).await? {
+        match self.probe(&self.current().await?.document).await? {
             Probe::Accepted => Ok(()),
             Probe::Refused => Err(Error::new(
                 ErrorKind::Refused,

@@ -1,8 +1,6 @@
 //! Whole rotations without the service's help: from the command line, a timer, or a local endpoint.
 
-use std::collections::BTreeSet;
-
-use secretcache::{AWSCURRENT, AWSPENDING};
+use secretcache::{AWSCURRENT, AWSPENDING, Selector};
 
 use crate::context::Settings;
 use crate::contract::Driver;
@@ -178,16 +176,22 @@ impl Runner<'_> {
         outcome
     }
 
-    /// The first id of its kind that no version has. Versions that were given up keep theirs.
+    /// The first id of its kind that no version has. Versions that were given up keep theirs. They are asked for one by
+    /// one: a list of all versions has as many pages as there were rotations lately.
     async fn new_token(&self, secret_id: &str, state: &SecretState, current: &str) -> Result<String, Error> {
-        let listed = self.store.list_versions(secret_id).await?;
-        let known: BTreeSet<_> =
-            state.versions.iter().chain(&listed).map(|version| version.id.as_str()).collect();
-        // The service keeps about a hundred versions, so that one of these is free.
-        (0..=known.len() as u32)
-            .map(|attempt| derive_token(&state.arn, current, attempt))
-            .find(|token| !known.contains(token.as_str()))
-            .ok_or_else(|| Error::new(ErrorKind::Conflict, "no version id is free"))
+        for attempt in 0..MOST_GIVEN_UP {
+            let token = derive_token(&state.arn, current, attempt);
+            if state.version(&token).is_some() {
+                continue;
+            }
+            match self.store.get(secret_id, Selector::version_id(&token)).await {
+                Ok(None) => return Ok(token),
+                // A value that is no credential is one as well.
+                Err(error) if error.kind() != ErrorKind::Misconfigured => return Err(error),
+                _ => {}
+            }
+        }
+        Err(Error::new(ErrorKind::Conflict, "too many rotations away from the current version were given up"))
     }
 
     fn engine(&self) -> Engine<'_> {
@@ -195,6 +199,9 @@ impl Runner<'_> {
         Engine { store, strategy, pause, settings, driver: Driver::Runner }
     }
 }
+
+/// How many rotations away from one version may be given up. The service forgets them in time.
+const MOST_GIVEN_UP: u32 = 1000;
 
 fn event(step: Step, secret_id: &str, token: &str) -> Event {
     Event {

@@ -12,7 +12,7 @@ use crate::store::{BoxFuture, Version};
 use crate::target::{Guard, Probe, Target};
 
 pub(crate) mod alternating_users;
-mod api_key;
+pub(crate) mod api_key;
 mod dual_password;
 mod single_user;
 
@@ -87,6 +87,8 @@ pub trait Strategy: Debug + Send + Sync {
 pub struct Restored {
     /// Whether the new value is to be given up for a newer one.
     pub gives_up: bool,
+    /// Whether the resource took neither value, so that nothing could be made to work.
+    pub is_lost: bool,
     /// Keeps other drivers away until the labels tell them.
     pub guard: Option<Guard>,
 }

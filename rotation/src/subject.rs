@@ -9,6 +9,7 @@ use crate::document::Document;
 use crate::error::{Error, ErrorKind};
 use crate::resource::StrategyName;
 use crate::store::{Pause, SecretStore, Version, VersionState};
+use crate::strategy::api_key::is_void;
 use crate::strategy::{AlternatingUsers, ApiKey, DualPassword, SingleUser, Strategy};
 use crate::target::{Probe, Provider, Target};
 
@@ -112,6 +113,9 @@ impl Subject<'_> {
     /// Reads one version. That its value is unusable is an answer like another.
     pub(crate) async fn read(&self, id: &str) -> Result<Content, Error> {
         match self.store.get(self.secret_id, Selector::version_id(id)).await {
+            Ok(Some(version)) if is_void(&version.document) => {
+                Ok(Content::Unusable("it was voided, because the provider allowed no further key".to_owned()))
+            }
             Ok(Some(version)) => Ok(Content::Value(version)),
             Ok(None) => Ok(Content::Absent),
             Err(error) if error.kind() == ErrorKind::Misconfigured => {

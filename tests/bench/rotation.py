@@ -43,7 +43,7 @@ def rows() -> list[Figure]:
     figures = []
     for row in proofs("rows", str(ROTATIONS)):
         what = f"{row['rotations']:,} rotations in a row, {row['server']}, {row['strategy']}"
-        detail = f"{row['logins']:,} logins"
+        detail = f"{row['logins']:,} logins; the last tenth took {row['slowdown']:.1f}x the time of the first"
         if row["has window"]:
             median, longest = row["window, median"], row["window, 99 of 100"]
             refused = row["refused in the window"]

@@ -63,10 +63,14 @@ impl ApiKey<'_> {
 /// The field that makes a version void: it holds a copy of what was current, and must never become current itself.
 const VOID: &str = "secretcache:void";
 
+pub(crate) fn is_void(document: &Document) -> bool {
+    document.field(VOID).is_some()
+}
+
 fn check_not_void(pair: &Pair) -> Result<(), Error> {
-    match pair.pending.document.field(VOID) {
-        None => Ok(()),
-        Some(_) => Err(Error::new(
+    match is_void(&pair.pending.document) {
+        false => Ok(()),
+        true => Err(Error::new(
             ErrorKind::Rejected,
             "the provider allows no further key: one is left from an attempt that was cut short, which the next rotation \
              revokes, or somebody else made one, which has to be deleted by hand",
@@ -113,7 +117,7 @@ impl Strategy for ApiKey<'_> {
     ) -> BoxFuture<'a, Result<(), Error>> {
         Box::pin(async move {
             let ours = self.provider.key_id(document)?;
-            if document.field(VOID).is_some() {
+            if is_void(document) {
                 return Ok(());
             }
             self.revoke(cx, current, None, |key| key.tag.as_deref() == Some(cx.token()) && key.id != ours)
@@ -130,7 +134,7 @@ impl Strategy for ApiKey<'_> {
     ) -> BoxFuture<'a, Result<(), Error>> {
         Box::pin(async move {
             let key = self.provider.key_id(document)?;
-            if document.field(VOID).is_some() {
+            if is_void(document) {
                 return Ok(());
             }
             self.provider.revoke(&current.document, &key).await
@@ -162,7 +166,7 @@ impl Strategy for ApiKey<'_> {
         Box::pin(async move {
             Ok(Restored {
                 gives_up: self.provider.probe(&pair.current.document).await? == Probe::Accepted,
-                guard: None,
+                ..Restored::default()
             })
         })
     }

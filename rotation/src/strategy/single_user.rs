@@ -82,11 +82,13 @@ impl Strategy for SingleUser<'_> {
                     guard => guard?,
                 };
                 let change = Change { login, credential: &pair.current.document, keep: None };
-                if self.target.apply(change).await? == Applied::Done {
-                    return Ok(Restored { gives_up, guard });
+                // A copy of the current value, which just logged in.
+                let is_proven = pair.is_copy() && login.text() == pair.current.document.text();
+                if is_proven || self.target.apply(change).await? == Applied::Done {
+                    return Ok(Restored { gives_up, guard, is_lost: false });
                 }
             }
-            Ok(Restored::default())
+            Ok(Restored { is_lost: true, ..Restored::default() })
         })
     }
 

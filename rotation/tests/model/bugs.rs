@@ -87,6 +87,24 @@ fn labels_given_up_before_the_database_is_restored_are_found() {
     assert!(found.contains("I2"), "{found}");
 }
 
+/// A person's command beside a rotation of a secret whose current value somebody got wrong.
+fn with_command(kind: Kind, has_locks: bool, bug: PortBug) -> Model {
+    Model { bug, budget: 2, second_driver: 0, command: [0, 1], rotations: 1, ..model(kind, has_locks) }
+}
+
+#[test]
+fn a_recovery_that_moves_labels_without_comparing_is_found() {
+    let found = found(with_command(Kind::Dual, false, PortBug::RecoveryDoesNotCompare));
+    assert!(found.contains("I4") || found.contains("I5"), "{found}");
+    assert!(found.contains("at: recover"), "{found}");
+}
+
+#[test]
+fn a_recovery_that_takes_no_lock_is_found() {
+    let found = found(with_command(Kind::Single, true, PortBug::CommandsTakeNoLock));
+    assert!(found.contains("I2") || found.contains("I4"), "{found}");
+}
+
 #[derive(Clone, Copy, Debug)]
 enum Defect {
     PasswordFirst,
@@ -151,7 +169,7 @@ impl<S: Strategy> Strategy for Defective<'_, S> {
 
     fn restore<'a>(&'a self, cx: &'a Context<'a>, pair: &'a Pair) -> BoxFuture<'a, Result<Restored, Error>> {
         match self.defect {
-            Defect::NoRestore => Box::pin(async { Ok(Restored { gives_up: true, guard: None }) }),
+            Defect::NoRestore => Box::pin(async { Ok(Restored { gives_up: true, ..Restored::default() }) }),
             _ => self.inner.restore(cx, pair),
         }
     }

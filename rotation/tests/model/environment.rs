@@ -1,6 +1,8 @@
 //! What others do to the world while rotations run, and what goes wrong without anybody's doing.
 
-use crate::search::{Driver, Model, State};
+use crate::commands::Command;
+use crate::invariants;
+use crate::search::{Driver, Model, State, Task};
 use crate::world::*;
 
 /// Everything that can happen next and is not a driver's call.
@@ -12,6 +14,7 @@ pub(crate) fn actions(state: &State, model: &Model) -> Vec<(String, State)> {
     for (name, next) in &mut actions {
         let is_harm = is_interference(name) && (state.world.label_works(CUR) || !next.world.is_healthy());
         next.world.excused = !next.world.label_works(CUR) && (state.world.excused || is_harm);
+        invariants::shield(state, next, None, name.starts_with("the service"));
     }
     actions
 }
@@ -27,7 +30,8 @@ fn changes(state: &State, model: &Model) -> Vec<(String, State)> {
     };
     let world = &state.world;
 
-    if state.drivers[0].is_none() {
+    let is_alone = |driver: &Driver| matches!(driver.task, Task::Command { is_alone: true, .. });
+    if state.drivers[0].is_none() && !state.drivers[1].as_ref().is_some_and(is_alone) {
         match world.pending() {
             Some(token) => act("the service runs the rotation again", &|next| {
                 next.drivers[0] = Some(Driver::new(token as u8, 0));
@@ -59,10 +63,10 @@ fn changes(state: &State, model: &Model) -> Vec<(String, State)> {
     for d in 0..2 {
         let Some(driver) = &state.drivers[d] else { continue };
         disturb(["crash of driver 0", "crash of driver 1"][d], &|next| crash(next, d));
-        if driver.log.is_empty() {
-            for step in (0..4).filter(|step| *step != driver.step) {
+        if let (Task::Step { token, step: due }, true) = (driver.task, driver.log.is_empty()) {
+            for step in (0..4).filter(|step| *step != due) {
                 disturb("a step comes out of turn, or twice", &|next| {
-                    next.drivers[d] = Some(Driver::new(driver.token, step));
+                    next.drivers[d] = Some(Driver::new(token, step));
                 });
             }
         }
@@ -81,6 +85,19 @@ fn changes(state: &State, model: &Model) -> Vec<(String, State)> {
             next.world.budget -= model.second_driver - 1;
             next.drivers[1] = Some(Driver::new(token, 0));
         });
+    }
+    for is_alone in [true, false] {
+        let cost = model.command[usize::from(!is_alone)];
+        let is_possible = state.drivers[1].is_none() && !(is_alone && state.drivers[0].is_some());
+        if !is_possible || !(1..=world.budget).contains(&cost) {
+            continue;
+        }
+        for command in Command::of(world.kind) {
+            disturb(command.name(), &|next| {
+                next.drivers[1] = Some(Driver::at(Task::Command { command, is_alone }));
+                next.world.budget -= cost - 1;
+            });
+        }
     }
     disturb("the replica lags behind from now on", &|next| {
         if next.world.replica.is_none() {
@@ -123,6 +140,11 @@ fn changes(state: &State, model: &Model) -> Vec<(String, State)> {
     if world.kind == Kind::Alternating {
         disturb("the administrator's password changes", &|next| {
             let password = next.world.mint(2, 0);
+            next.world.primary.users[ADMIN].passwords = [password, 0];
+        });
+        disturb("the administrator's password changes, and its sessions stay open", &|next| {
+            let password = next.world.mint(2, 0);
+            next.world.admin_session = next.world.primary.users[ADMIN].passwords[0];
             next.world.primary.users[ADMIN].passwords = [password, 0];
         });
     }

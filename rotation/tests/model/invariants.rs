@@ -1,7 +1,8 @@
 //! What must hold, after every call and in every state.
 
+use crate::commands::Command;
 use crate::ports::{Fault, Reply};
-use crate::search::{Driver, Model, Outcome, State};
+use crate::search::{Driver, Model, Outcome, State, Task};
 use crate::world::*;
 
 impl Model {
@@ -9,24 +10,21 @@ impl Model {
     /// rotation. What such a driver still does, no look at the labels can prevent.
     fn is_overtaken(&self, state: &State, d: usize) -> bool {
         let Some(driver) = &state.drivers[d] else { return false };
-        let seen = driver.log.iter().rev().find_map(|reply| match reply {
-            Reply::State(versions, _) => Some((labelled(versions, CUR), labelled(versions, PEND))),
-            _ => None,
-        });
-        let now = (state.world.labelled(CUR), state.world.labelled(PEND));
-        let token = Some(usize::from(driver.token));
-        let is_finished = now.0 == token && (now.1.is_none() || now.1 == token);
-        !is_finished && seen.is_some_and(|seen| seen != now)
+        let (Some(seen), now) = (driver.seen(), labels(&state.world)) else { return false };
+        let token = driver.token().map_or(seen.1, |token| Some(token.into()));
+        let is_finished = token.is_some() && now.0 == token && (now.1.is_none() || now.1 == token);
+        !is_finished && seen != now && !driver.is_shielded
     }
 
     /// What must hold when a driver's call led from one world to the next.
     pub(crate) fn check_call(&self, before: &State, d: usize, after: &mut Outcome) -> Result<(), String> {
-        let (old, new) = (&before.world, &mut after.state.world);
         let is_overtaken = self.is_overtaken(before, d);
+        shield(before, &mut after.state, Some(d), true);
+        let (old, new) = (&before.world, &mut after.state.world);
         // A driver's run keeps what it changes; these three are kept here.
         new.tampered = old.tampered;
         if old.primary != new.primary {
-            let tokens = before.drivers.each_ref().map(|driver| driver.as_ref().map(|driver| driver.token));
+            let tokens = before.drivers.each_ref().map(|driver| driver.as_ref().and_then(Driver::token));
             let has_rival = matches!(tokens, [Some(one), Some(other)] if one != other);
             new.tampered = is_overtaken || has_rival && self.kind == Kind::ApiKey;
         }
@@ -49,18 +47,22 @@ impl Model {
                 return Err("I4: a version became current that does not work".into());
             }
             let granted = |version: usize| old.primary.users[old.versions[version].user as usize].grants;
+            // A user that may do less is better than one that cannot log in, if a person says so.
+            let is_rescue = driver.is_command() && !old.authenticates(from);
             if self.kind == Kind::Alternating
+                && !is_rescue
                 && !is_overtaken
                 && !old.tampered
                 && granted(from) & !granted(to) != 0
             {
                 return Err("I4: a version became current that may do less than the one before".into());
             }
-            let seen = driver.log.iter().find_map(|reply| match reply {
+            let first = driver.log.iter().find_map(|reply| match reply {
                 Reply::State(versions, _) => Some(labelled(versions, CUR)),
                 _ => None,
             });
-            if seen != Some(Some(from)) {
+            let last = driver.seen().map(|seen| seen.0);
+            if (if driver.is_command() { last } else { first }) != Some(Some(from)) {
                 return Err("I5: a version lost AWSCURRENT that the driver never saw having it".into());
             }
         }
@@ -134,5 +136,55 @@ impl Model {
             }
         }
         Err("I7: left alone, the rotation does not succeed any more".into())
+    }
+}
+
+impl Model {
+    /// I3: a person who runs `recover` and nothing else gets `AWSCURRENT` to log in again, if any version does.
+    pub(crate) fn check_recovery(&self, world: &World) -> Result<(), String> {
+        let is_way = |version: usize| world.versions[version].user != VOID && world.authenticates(version);
+        if !(0..world.versions.len()).any(is_way) {
+            return Ok(());
+        }
+        let task = Task::Command { command: Command::Recover, is_alone: true };
+        let mut state = State { world: world.clone(), drivers: [None, Some(Driver::at(task))] };
+        let mut said = None;
+        while state.drivers[1].is_some() {
+            let before = state.clone();
+            self.run(&before, 1, Fault::None, &mut |outcome| {
+                (state, said) = (outcome.state, outcome.error);
+                true
+            });
+        }
+        match state.world.labelled(CUR).is_some_and(|current| state.world.authenticates(current)) {
+            true => Ok(()),
+            false => Err(format!("I3: recovery does not find the way back: {said:?}")),
+        }
+    }
+}
+
+/// Which version is current, and which is pending.
+fn labels(world: &World) -> (Option<usize>, Option<usize>) {
+    (world.labelled(CUR), world.labelled(PEND))
+}
+
+/// Notes for whoever is in the middle of something whether the labels moved under a lock that it could have asked for:
+/// then it has no excuse. So it is between commands and rotations, where there are locks.
+pub(crate) fn shield(before: &State, after: &mut State, mover: Option<usize>, is_orderly: bool) {
+    let (old, new) = (labels(&before.world), labels(&after.world));
+    let is_command = |driver: &Option<Driver>| driver.as_ref().is_some_and(Driver::is_command);
+    let has_command = before.drivers.iter().any(is_command);
+    for (d, driver) in after.drivers.iter_mut().enumerate() {
+        let (Some(was), Some(driver)) = (&before.drivers[d], driver) else { continue };
+        driver.is_shielded = if Some(d) == mover {
+            let has_looked =
+                driver.log.len() > was.log.len() && matches!(driver.log.last(), Some(Reply::State(..)));
+            was.is_shielded && !has_looked && driver.task == was.task
+        } else if old == new {
+            was.is_shielded
+        } else {
+            let is_fresh = was.is_shielded || was.seen().is_some_and(|seen| seen == old);
+            has_command && is_orderly && before.world.has_locks && is_fresh
+        };
     }
 }

@@ -5,6 +5,7 @@
 //! the actions: with 2, one more thing may go wrong beside it, which takes about six times as long.
 
 mod bugs;
+mod commands;
 mod environment;
 mod invariants;
 mod ports;
@@ -41,6 +42,7 @@ fn model(kind: Kind, has_locks: bool) -> Model {
         rotations: bound("ROTATION_MODEL_ROTATIONS", 2),
         budget: bound("ROTATION_MODEL_ACTIONS", 3),
         second_driver: bound("ROTATION_MODEL_SECOND_DRIVER", 3),
+        command: [bound("ROTATION_MODEL_COMMAND", 2), bound("ROTATION_MODEL_COMMAND_BESIDE", 3)],
     }
 }
 

@@ -13,6 +13,7 @@ use std::time::{Duration, SystemTime};
 use secretcache::{AWSCURRENT, AWSPENDING, AWSPREVIOUS, Selector};
 use secretcache_rotation::*;
 
+use crate::commands::Command;
 use crate::world::*;
 
 /// What a call answered.
@@ -79,6 +80,10 @@ pub(crate) enum PortBug {
     RetainWhateverIsInUse,
     /// createSecret does not look whether the version has a value, and makes one every time.
     MakesValuesAgain,
+    /// `recover` makes a version current whichever was so before.
+    RecoveryDoesNotCompare,
+    /// A person's command takes no lock, and so does not keep rotations away.
+    CommandsTakeNoLock,
 }
 
 /// What a call can suffer.
@@ -123,6 +128,8 @@ pub(crate) struct Inner {
     pub(crate) bug: PortBug,
     /// Whether the step is createSecret.
     pub(crate) is_creating: bool,
+    /// The person's command that is at work, if it is no step.
+    pub(crate) command: Option<Command>,
     /// Passwords and keys that only the other driver still knows of, as bits.
     pub(crate) remembered: u128,
     cursor: usize,
@@ -162,6 +169,7 @@ impl Ports {
             allowance: 0,
             refused_logins: 0,
             is_creating: false,
+            command: None,
             remembered: 0,
             cursor: 0,
         };
@@ -292,7 +300,11 @@ impl SecretStore for Ports {
                     Some(AWSCURRENT) => labelled(&versions, CUR),
                     Some(AWSPREVIOUS) => labelled(&versions, PREV),
                     Some(_) => labelled(&versions, PEND),
-                    None => wanted.as_version_id().map(index).filter(|index| *index < versions.len()),
+                    // An id that a runner would derive is none of this world.
+                    None => {
+                        let id = wanted.as_version_id().and_then(|id| id.strip_prefix('v')?.parse().ok());
+                        id.filter(|index| *index < versions.len())
+                    }
                 };
                 let is_blind = inner.bug == PortBug::MakesValuesAgain && inner.is_creating;
                 let found = found.filter(|_| !is_blind || wanted.as_stage().is_some());
@@ -337,7 +349,12 @@ impl SecretStore for Ports {
             move |inner| {
                 let label = if stage.stage == AWSCURRENT { CUR } else { PEND };
                 let holder = inner.world.labelled(label);
-                let no_swap = inner.bug == PortBug::NoCompareAndSwap && label == CUR;
+                let is_defective = match inner.bug {
+                    PortBug::NoCompareAndSwap => true,
+                    PortBug::RecoveryDoesNotCompare => inner.command == Some(Command::Recover),
+                    _ => false,
+                };
+                let no_swap = is_defective && label == CUR;
                 if holder != stage.from.map(index) && !no_swap {
                     return Reply::Moved(holder.is_none() && stage.to.is_none());
                 }

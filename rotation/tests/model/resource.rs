@@ -19,6 +19,12 @@ fn login(inner: &mut Inner, (user, secret): (u8, u8), at_primary: bool) -> bool 
     is_accepted
 }
 
+/// The same for a change. An administrator may make it in a session that was opened before.
+fn login_for_change(inner: &mut Inner, by: (u8, u8)) -> bool {
+    let is_kept = by == (ADMIN as u8, inner.world.admin_session);
+    is_kept || login(inner, by, true)
+}
+
 fn probing(is_accepted: bool) -> Probe {
     if is_accepted { Probe::Accepted } else { Probe::Refused }
 }
@@ -46,8 +52,12 @@ impl Target for Ports {
         self.call(
             Call::Apply,
             move |inner| {
-                if !login(inner, by, true) {
+                if !login_for_change(inner, by) {
                     return Reply::Accepted(false);
+                }
+                // Nobody but an administrator changes another user's password.
+                if by.0 != user && by.0 != ADMIN as u8 {
+                    return Reply::Failed(ErrorKind::Denied);
                 }
                 let pending = inner.world.pending().map(|version| inner.world.versions[version].secret);
                 let holders = inner.world.versions.iter().filter(|version| version.secret == secret).count();
@@ -88,7 +98,9 @@ impl Target for Ports {
         self.call(
             Call::Ask,
             move |inner| {
-                if !inner.world.has_locks {
+                if !inner.world.has_locks
+                    || inner.command.is_some() && inner.bug == PortBug::CommandsTakeNoLock
+                {
                     return Reply::Lock(LockReply::None);
                 }
                 if !login(inner, by, true) {
@@ -129,7 +141,11 @@ impl Ports {
         self.call(
             kind,
             move |inner| {
-                if login(inner, admin, true) { act(inner) } else { Reply::Failed(ErrorKind::Unavailable) }
+                if login_for_change(inner, admin) {
+                    act(inner)
+                } else {
+                    Reply::Failed(ErrorKind::Unavailable)
+                }
             },
             |reply| reply,
         )

@@ -7,24 +7,67 @@ use std::task::{Context, Poll, Waker};
 
 use secretcache_rotation::*;
 
+use crate::commands::Command;
 use crate::environment;
 use crate::ports::{Call, Fault, PortBug, Ports, Reply, version_id};
 use crate::world::*;
 
-/// A driver of a rotation: the step it is in, and what that step has been answered so far.
+/// A process at work: what it is doing, and what it has been answered so far.
 #[derive(Clone, Debug, Eq, Hash, PartialEq)]
 pub(crate) struct Driver {
-    pub(crate) token: u8,
-    pub(crate) step: u8,
+    pub(crate) task: Task,
     pub(crate) log: Arc<Vec<Reply>>,
-    /// The call that the step makes next.
+    /// The call that it makes next.
     pub(crate) next: Call,
+    /// Whether the labels, if they moved since it last looked, moved under a lock that it could have asked for.
+    pub(crate) is_shielded: bool,
+}
+
+/// What a process does.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+pub(crate) enum Task {
+    /// A step of a rotation. The next one follows.
+    Step { token: u8, step: u8 },
+    /// A person's command; `is_alone` if no rotation runs beside it.
+    Command { command: Command, is_alone: bool },
 }
 
 impl Driver {
-    /// A driver at the beginning of a step, which is always a look at the labels.
+    /// A driver at the beginning of a step.
     pub(crate) fn new(token: u8, step: u8) -> Self {
-        Self { token, step, log: Arc::default(), next: Call::Read }
+        Self::at(Task::Step { token, step })
+    }
+
+    /// A process at its beginning, which is always a look at the labels.
+    pub(crate) fn at(task: Task) -> Self {
+        Self { task, log: Arc::default(), next: Call::Read, is_shielded: false }
+    }
+
+    /// The version that it rotates in; a command takes what it finds.
+    pub(crate) fn token(&self) -> Option<u8> {
+        match self.task {
+            Task::Step { token, .. } => Some(token),
+            Task::Command { .. } => None,
+        }
+    }
+
+    pub(crate) fn command(&self) -> Option<Command> {
+        match self.task {
+            Task::Command { command, .. } => Some(command),
+            Task::Step { .. } => None,
+        }
+    }
+
+    pub(crate) fn is_command(&self) -> bool {
+        self.command().is_some()
+    }
+
+    /// The labels as it last saw them: which version is current, and which is pending.
+    pub(crate) fn seen(&self) -> Option<(Option<usize>, Option<usize>)> {
+        self.log.iter().rev().find_map(|reply| match reply {
+            Reply::State(versions, _) => Some((labelled(versions, CUR), labelled(versions, PEND))),
+            _ => None,
+        })
     }
 }
 
@@ -50,6 +93,8 @@ pub(crate) struct Model {
     pub(crate) budget: u8,
     /// What a second driver costs of the budget; 0 for none at all.
     pub(crate) second_driver: u8,
+    /// What a person's command costs of the budget, alone and beside a running rotation; 0 for none at all.
+    pub(crate) command: [u8; 2],
 }
 
 /// A broken invariant, and how the world got there.
@@ -79,8 +124,13 @@ pub(crate) struct Outcome {
 impl Model {
     /// Explores all states.
     pub(crate) fn explore(&self) -> Explored {
-        let mut search =
-            Search { model: *self, seen: HashMap::new(), reruns: HashMap::new(), work: VecDeque::new() };
+        let mut search = Search {
+            model: *self,
+            seen: HashMap::new(),
+            reruns: HashMap::new(),
+            recoveries: HashMap::new(),
+            work: VecDeque::new(),
+        };
         search.add(None, Action::Start, self.first(), None);
         let violation = loop {
             let Some((state, id, chained)) = search.work.pop_front() else { break None };
@@ -108,9 +158,12 @@ impl Model {
                 inner.remembered = other.log.iter().fold(0, |bits, reply| bits | reply.secrets())
             });
         }
-        ports.with(|inner| inner.is_creating = driver.step == 0);
+        ports.with(|inner| {
+            inner.is_creating = matches!(driver.task, Task::Step { step: 0, .. });
+            inner.command = driver.command();
+        });
         let strategy = (self.strategy)(&ports);
-        let settings = settings();
+        let settings = settings(driver);
         let engine = Engine {
             store: &ports,
             strategy: &*strategy,
@@ -118,14 +171,22 @@ impl Model {
             settings: &settings,
             driver: secretcache_rotation::Driver::Service,
         };
-        let event = Event {
-            step: Step::ALL[driver.step as usize],
-            secret_id: "s".into(),
-            client_request_token: version_id(driver.token.into()),
-            rotation_token: None,
-        };
         let mut waker = Context::from_waker(Waker::noop());
-        let mut step: BoxFuture<'_, Result<Progress, Error>> = Box::pin(engine.step(&event));
+        let mut step: BoxFuture<'_, Result<Progress, Error>> = match driver.task {
+            Task::Step { token, step } => Box::pin(async move {
+                let event = Event {
+                    step: Step::ALL[step as usize],
+                    secret_id: "s".into(),
+                    client_request_token: version_id(token.into()),
+                    rotation_token: None,
+                };
+                engine.step(&event).await
+            }),
+            Task::Command { command, .. } => {
+                let run = command.run(&ports, &*strategy, &settings);
+                Box::pin(async { run.await.map(|()| Progress::Finished) })
+            }
+        };
         assert!(step.as_mut().poll(&mut waker).is_pending(), "a step ended without a new call");
         loop {
             ports.with(|inner| (inner.allowance, inner.fault, inner.fault_applied) = (1, fault, false));
@@ -144,17 +205,17 @@ impl Model {
                 fault_applied: inner.fault_applied,
                 refused_logins: inner.refused_logins,
             });
-            outcome.state.drivers[d] = match polled {
-                Poll::Pending => ports
+            outcome.state.drivers[d] = match (polled, driver.task) {
+                (Poll::Pending, _) => ports
                     .with(|inner| Some(Driver { log: Arc::clone(&inner.log), next: inner.next, ..*driver })),
-                Poll::Ready(Ok(Progress::Done)) if driver.step < 3 => {
-                    Some(Driver::new(driver.token, driver.step + 1))
+                (Poll::Ready(Ok(Progress::Done)), Task::Step { token, step: step @ 0..3 }) => {
+                    Some(Driver::new(token, step + 1))
                 }
-                Poll::Ready(Ok(_)) => {
+                (Poll::Ready(Ok(_)), _) => {
                     outcome.is_finished = true;
                     None
                 }
-                Poll::Ready(Err(error)) => {
+                (Poll::Ready(Err(error)), _) => {
                     outcome.error = Some(format!("{error} {error:?}"));
                     None
                 }
@@ -189,11 +250,15 @@ impl Model {
 }
 
 /// Two attempts stand for any number: one that is refused, and one after the replica caught up.
-fn settings() -> Settings {
+fn settings(driver: &Driver) -> Settings {
     let mut settings = Settings::default();
     settings.password.length = "canary-00".len();
     settings.password.require_each_included_type = false;
     settings.test_attempts = 2;
+    if driver.is_command() {
+        // As many as a person has patience for.
+        settings.recovery_attempts = 9;
+    }
     settings
 }
 
@@ -211,6 +276,8 @@ struct Search {
     seen: HashMap<u64, (u64, Action)>,
     /// The worlds from which the rerun was found to succeed.
     reruns: HashMap<u64, ()>,
+    /// The worlds from which recovery was found to succeed.
+    recoveries: HashMap<u64, ()>,
     work: VecDeque<(State, u64, Option<usize>)>,
 }
 
@@ -288,8 +355,12 @@ impl Search {
     fn check_rerun(&mut self, world: &World) -> Result<(), String> {
         let mut world = world.clone();
         (world.stale, world.replica, world.lock, world.enabled) = (None, None, None, true);
-        (world.budget, world.begun, world.promise) = (0, 0, false);
+        (world.budget, world.begun, world.promise, world.admin_session) = (0, 0, false, 0);
         world.admin_secret = world.primary.users[ADMIN].passwords[0];
+        let is_new = self.recoveries.insert(hash(&(&world.versions, &world.primary)), ()).is_none();
+        if is_new && self.model.command != [0; 2] {
+            self.model.check_recovery(&world)?;
+        }
         // A current credential that others broke: with one user the versions before it tell the way back; an
         // administrator or a provider must not act on the word of a credential that does not work.
         let needs_proof = matches!(world.kind, Kind::Alternating | Kind::ApiKey);
@@ -354,7 +425,12 @@ fn name(before: &State, d: usize, fault: Fault, outcome: &Outcome) -> String {
         (None, Some(reply)) => format!("{reply:?}"),
         (None, None) => if outcome.is_finished { "finished" } else { "ok" }.to_owned(),
     };
-    format!("driver {d} v{} {}{fault}: {last}", driver.token, Step::ALL[driver.step as usize].name())
+    match driver.task {
+        Task::Step { token, step } => {
+            format!("driver {d} v{token} {}{fault}: {last}", Step::ALL[step as usize].name())
+        }
+        Task::Command { command, .. } => format!("{}{fault}: {last}", command.name()),
+    }
 }
 
 fn hash(value: &impl Hash) -> u64 {

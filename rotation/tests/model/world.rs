@@ -73,6 +73,8 @@ pub(crate) struct World {
     pub(crate) replica: Option<Resource>,
     /// The password in the master secret; the real one is the admin user's.
     pub(crate) admin_secret: u8,
+    /// The administrator's former password, whose sessions are still open.
+    pub(crate) admin_session: u8,
     /// A password that the resource's policy rejects.
     pub(crate) poison: u8,
     pub(crate) lock: Option<u8>,
@@ -109,6 +111,7 @@ impl World {
             primary: Resource { users, keys },
             replica: None,
             admin_secret: 8,
+            admin_session: 0,
             poison: 0,
             lock: None,
             required: 1,

@@ -72,6 +72,7 @@ async fn rows(count: usize) -> Result<Value, String> {
             "has window": !row.windows.is_empty(),
             "window, median": milliseconds(50),
             "window, 99 of 100": milliseconds(99),
+            "slowdown": row.slowdown,
         }));
     }
     Ok(json!(figures))

@@ -32,6 +32,8 @@ pub struct Row {
     pub refused_in_window: usize,
     /// How long the windows were, from the change's being sent to the label's having moved, shortest first.
     pub windows: Vec<Duration>,
+    /// How much longer a rotation took towards the end than at the beginning: the last tenth's median over the first's.
+    pub slowdown: f64,
 }
 
 impl Row {
@@ -65,14 +67,16 @@ async fn row(lane: &mut Lane, store: &AwsStore, subject: Subject, rotations: usi
     let keep = subject
         .has_no_window()
         .then(|| Client::start(Arc::clone(&lane.resource), Source::Kept(Arc::clone(&kept))));
-    let mut windows = Vec::new();
+    let (mut windows, mut times) = (Vec::new(), Vec::new());
     for _ in 0..rotations {
         // Every version is logged in by, both as the current one and as the preceding one.
         for client in [Some(&read_anew), keep.as_ref()].into_iter().flatten() {
             client.until_looked_anew().await?;
         }
         *kept.write().await = current(&lane.secrets, &secret).await?;
+        let start = Instant::now();
         windows.extend(rotation(lane, store, subject, &secret).await?);
+        times.push(start.elapsed());
     }
     let (current_logins, refused) = read_anew.end().await?;
     let (preceding_logins, refused_preceding) = match keep {
@@ -91,7 +95,18 @@ async fn row(lane: &mut Lane, store: &AwsStore, subject: Subject, rotations: usi
         refused: refused.len() - refused_in_window + refused_preceding.len(),
         refused_in_window,
         windows: lengths,
+        slowdown: slowdown(&times),
     })
+}
+
+fn slowdown(times: &[Duration]) -> f64 {
+    let median = |times: &[Duration]| {
+        let mut sorted = times.to_vec();
+        sorted.sort();
+        sorted[sorted.len() / 2].as_secs_f64()
+    };
+    let tenth = times.len().div_ceil(10);
+    median(&times[times.len() - tenth..]) / median(&times[..tenth])
 }
 
 type Span = (Instant, Instant);

@@ -1,0 +1,90 @@
+//! What a person does about a secret, at any time and also beside a running rotation: the commands that mend it.
+
+use secretcache_rotation::*;
+
+use crate::ports::Ports;
+use crate::world::Kind;
+
+/// A command, from its start to its end.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+pub(crate) enum Command {
+    Recover,
+    /// The labels stay, and the resource follows.
+    RecoverCurrent,
+    /// As before, with the administrator's help.
+    RecoverByAdministrator,
+    Resume,
+    Revert,
+    RevokePrevious,
+}
+
+impl Command {
+    const ALL: [Self; 6] = [
+        Self::Recover,
+        Self::RecoverCurrent,
+        Self::RecoverByAdministrator,
+        Self::Resume,
+        Self::Revert,
+        Self::RevokePrevious,
+    ];
+
+    /// The commands that there are for a strategy.
+    pub(crate) fn of(kind: Kind) -> impl Iterator<Item = Self> {
+        Self::ALL.into_iter().filter(move |command| match command {
+            // A provider's keys cannot be chosen.
+            Self::RecoverCurrent => kind != Kind::ApiKey,
+            Self::RecoverByAdministrator => kind == Kind::Alternating,
+            _ => true,
+        })
+    }
+
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Recover => "recover",
+            Self::RecoverCurrent => "recover --keep-current",
+            Self::RecoverByAdministrator => "recover --administrator",
+            Self::Resume => "rotate --resume",
+            Self::Revert => "rotate --revert",
+            Self::RevokePrevious => "revoke-previous",
+        }
+    }
+
+    /// Runs the command as the command line does.
+    pub(crate) async fn run(
+        self,
+        ports: &Ports,
+        strategy: &dyn Strategy,
+        settings: &Settings,
+    ) -> Result<(), Error> {
+        let kind = ports.with(|inner| inner.world.kind);
+        let subject = Subject {
+            store: ports,
+            pause: ports,
+            settings,
+            secret_id: "s",
+            strategy: match kind {
+                Kind::Single => StrategyName::SingleUser,
+                Kind::Alternating => StrategyName::AlternatingUsers,
+                Kind::Dual | Kind::DualRetained => StrategyName::DualPassword,
+                Kind::ApiKey => StrategyName::ApiKey,
+            },
+            side: match kind {
+                Kind::ApiKey => Side::Provider(ports),
+                _ => Side::Target(ports),
+            },
+        };
+        let runner = Runner { store: ports, strategy, pause: ports, settings, attempts: 2 };
+        let recover = async |way| {
+            let recovery = subject.search(way).await?;
+            subject.carry_out(&recovery, &Unobserved).await
+        };
+        match self {
+            Self::Recover => recover(Way::LabelsFollow).await,
+            Self::RecoverCurrent => recover(Way::ResourceFollows).await,
+            Self::RecoverByAdministrator => recover(Way::Administrator).await,
+            Self::Resume => runner.resume("s", &Unobserved).await.map(drop),
+            Self::Revert => runner.revert("s").await.map(drop),
+            Self::RevokePrevious => subject.revoke_previous().await.map(drop),
+        }
+    }
+}
