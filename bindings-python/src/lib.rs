@@ -45,6 +45,12 @@ mod _core {
         py.detach(|| secretcache::shutdown(Duration::from_secs_f64(patience)));
     }
 
+    /// Tells whether an error's message says that user name or password are refused, in any language that servers speak.
+    #[pyfunction]
+    fn says_login_refused(message: &str) -> bool {
+        secretcache::says_login_refused(message)
+    }
+
     #[pymodule_init]
     fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {
         crate::quick::install(module)?;

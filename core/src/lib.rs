@@ -49,6 +49,7 @@ mod logins;
 mod native;
 mod plan;
 mod policy;
+mod refusal;
 mod secret;
 mod serving;
 mod shared;
@@ -77,6 +78,7 @@ pub use native::{
     spawn, spawn_thread, wait_for,
 };
 pub use plan::{Next, Plan, Tried};
+pub use refusal::says_login_refused;
 pub use secret::{Fetched, Secret, Slot, Value};
 #[cfg(feature = "aws")]
 pub use source::{Batch, BoxFuture, MOST_IN_BATCH, SecretSource};

@@ -17,7 +17,7 @@ from endpoint import Endpoint
 @pytest.fixture(scope="session")
 def endpoint() -> Iterator[Endpoint]:
     """Run one endpoint for all tests; each has a secret of its own."""
-    with Endpoint() as endpoint:
+    with Endpoint("debug", "--db-plaintext") as endpoint:
         yield endpoint
 
 

@@ -132,6 +132,27 @@ class Postgres(Database):
     def refused(self) -> int:
         return self._log.read_text().count("FATAL:  password authentication failed")
 
+    @contextmanager
+    def in_german(self) -> Iterator[None]:
+        """Speak German, as its environment says, until the end of the `with` block."""
+        self._speak("'C.UTF-8'", "Passwort")
+        yield
+        self._speak("DEFAULT", "password")
+
+    def _speak(self, locale: str, word: str) -> None:
+        self._run(f"ALTER SYSTEM SET lc_messages = {locale}")
+        self._run("SELECT pg_reload_conf()")
+        deadline = time.monotonic() + 60
+        while True:
+            try:
+                self.log_in(USERS[0], "wrong")
+            except psycopg.OperationalError as error:
+                if word in str(error):
+                    return
+                if time.monotonic() > deadline:
+                    raise RuntimeError(f"the server does not speak as it should: {error}") from error
+            time.sleep(0.01)
+
     def sessions(self, user: str) -> int:
         ((count,),) = self._run(f"SELECT count(*) FROM pg_stat_activity WHERE usename = '{user}'")
         return count

@@ -25,7 +25,8 @@ STRATEGIES = {
 class Secret:
     """The credential of one server in Secrets Manager.
 
-    The address in it leads nowhere unless asked for: the integrations keep to the one that the program has.
+    The address in it leads nowhere unless asked for, as our engine needs it: the integrations keep to the one that the
+    program has.
     """
 
     def __init__(self, client: Any, database: Database, secret_id: str, *, address: bool = False) -> None:
@@ -36,7 +37,15 @@ class Secret:
         database.set_password(USERS[0], password)
         where = database.settings if address else {"host": "wrong.invalid", "port": 1}
         value = {"username": USERS[0], "password": password, "engine": database.engine} | where
+        if address:
+            value["masterarn"] = self._keep_administrator()
         client.create_secret(Name=secret_id, SecretString=json.dumps(value))
+
+    def _keep_administrator(self) -> str:
+        """Keep the administrator's credential as a secret, for our engine; give its ARN."""
+        value = self.database.administrator | self.database.settings | {"engine": self.database.engine}
+        name = f"{self.secret_id}/admin"
+        return self.client.create_secret(Name=name, SecretString=json.dumps(value))["ARN"]
 
     def current(self) -> tuple[str, dict[str, Any]]:
         """Give the current version's id and its value."""
@@ -113,7 +122,6 @@ class ByEngine:
         self._command: list[str | Path] = [
             ROOT / "target" / profile / "secretcache",
             *("rotate", secret.secret_id, "--strategy", strategy, "--no-tls"),
-            *("--master-secret", _master(secret)),
         ]
         if strategy == "alternating-users":
             self._command += ["--users", ",".join(USERS)]
@@ -129,6 +137,39 @@ class ByEngine:
             raise RuntimeError(f"secretcache rotate gave {done.returncode}:\n{done.stdout}")
 
 
+class ByService:
+    """Our engine again, by RotateSecret of `secretcache local`, which leaves no time between the steps."""
+
+    TEMPLATES = {
+        ("postgres", "single-user"): "RDSPostgreSQLRotationSingleUser",
+        ("postgres", "alternating-users"): "RDSPostgreSQLRotationMultiUser",
+        ("mariadb", "single-user"): "RDSMariaDBRotationSingleUser",
+        ("mariadb", "alternating-users"): "RDSMariaDBRotationMultiUser",
+        ("redis", "dual-password"): "ElasticacheUserRotation",
+    }
+    """The functions that AWS's templates deploy, by what they do."""
+
+    def __init__(self, secret: Secret, strategy: str) -> None:
+        self._secret = secret
+        template = self.TEMPLATES[secret.database.engine, strategy]
+        self._function = f"arn:aws:lambda:us-east-1:111122223333:function:SecretsManager{template}"
+
+    def rotate(self, gap: float) -> None:
+        """Rotate, as fast as it goes."""
+        which = {"SecretId": self._secret.secret_id}
+        token = self._secret.client.rotate_secret(**which, RotationLambdaARN=self._function)["VersionId"]
+        deadline = time.monotonic() + 60
+        while (labels := self._labels(token)) != ["AWSCURRENT"]:
+            if time.monotonic() > deadline:
+                raise RuntimeError(f"the rotation by {self._function} has not ended: {labels}")
+            time.sleep(0.02)
+        self._secret.client.cancel_rotate_secret(**which)
+
+    def _labels(self, version_id: str) -> list[str]:
+        described = self._secret.client.describe_secret(SecretId=self._secret.secret_id)
+        return list(described["VersionIdsToStages"].get(version_id, []))
+
+
 class _Hesitating(Relay):
     """Lets some seconds pass before a version becomes current."""
 
@@ -141,17 +182,6 @@ class _Hesitating(Relay):
         if is_move and json.loads(body)["VersionStage"] == "AWSCURRENT":
             time.sleep(self._gap)
         return super().answer(headers, body)
-
-
-def _master(secret: Secret) -> str:
-    """Keep the administrator's credential as a secret, and name it."""
-    name = f"{secret.secret_id}/admin"
-    value = secret.database.administrator | secret.database.settings | {"engine": secret.database.engine}
-    try:
-        secret.client.create_secret(Name=name, SecretString=json.dumps(value))
-    except secret.client.exceptions.ResourceExistsException:
-        pass
-    return name
 
 
 def _new_password() -> str:

@@ -7,11 +7,11 @@ from typing import Any
 from databases import Database
 from fleet import Fleet
 from integrations import OF
-from rotating import STRATEGIES, ByEngine, ByHand, Rotation, Secret
+from rotating import STRATEGIES, ByEngine, ByHand, ByService, Rotation, Secret
 
 from endpoint import Endpoint
 
-GAPS = {"by hand": (0.2, 0.5, 1.1), "by our engine": (0.7,)}
+GAPS = {"by hand": (0.2, 0.5, 1.1), "by our engine": (0.7,), "by RotateSecret": (0.0,)}
 """Seconds between setSecret and finishSecret, of each rotation."""
 CALLS = 8
 """Calls to Secrets Manager that a process may make in one rotation of about a second. It makes two or three."""
@@ -28,6 +28,8 @@ def test_nobody_notices_a_rotation(endpoint: Endpoint, client: Any, database: Da
             "by hand": ByHand(secret, strategy),
             "by our engine": ByEngine(secret, strategy, endpoint.url),
         }
+        if (server, strategy) in ByService.TEMPLATES:
+            ways["by RotateSecret"] = ByService(secret, strategy)
         for way, rotation in ways.items():
             fleet.begin(f"{strategy} {way}")
             for gap in GAPS[way]:

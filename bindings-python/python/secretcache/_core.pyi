@@ -10,6 +10,7 @@ __all__ = ["Cache", "Flight", "Plan", "SecretValue", "Ticket", "Watch", "__versi
 __version__: str
 
 def shutdown(patience: float) -> None: ...
+def says_login_refused(message: str) -> bool: ...
 
 @final
 class SecretValue:

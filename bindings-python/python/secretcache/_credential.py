@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from . import _core
 from .errors import SecretCacheError
 
 TYPE_CHECKING = False
@@ -81,12 +82,6 @@ _SQLSTATES = ("28P01", "28000")
 """PostgreSQL: invalid password, invalid authorization specification."""
 _ACCESS_DENIED = 1045
 """MySQL and MariaDB: ER_ACCESS_DENIED_ERROR."""
-_TEXTS = (
-    "password authentication failed",
-    "WRONGPASS",
-    "invalid username-password pair",
-    "Access denied for user",
-)
 
 
 def is_rejected_login(error: BaseException) -> bool:
@@ -106,8 +101,7 @@ def is_rejected_login(error: BaseException) -> bool:
             return True
     except Exception:
         return False  # an error that cannot be looked at is none of a driver's
-    text = said(error)
-    return any(each in text for each in _TEXTS)
+    return _core.says_login_refused(said(error))
 
 
 def said(error: BaseException | None) -> str:

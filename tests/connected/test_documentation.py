@@ -1,0 +1,138 @@
+"""The examples of the documentation, word for word, against real servers.
+
+Their hosts are found here: `db.example` is PostgreSQL, on MySQL's port MariaDB; `cache.example` Redis; `api.example` an
+HTTP server.
+"""
+
+from __future__ import annotations
+
+import ast
+import json
+import re
+import socket
+from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler
+from pathlib import Path
+from typing import Any
+
+import boto3
+import pytest
+from databases import ROOT, Postgres
+from loopback import Server
+from programs import Loop
+
+DOCUMENTS = (ROOT / "docs" / "staying-connected.md", ROOT / "README.md")
+USER, PASSWORD = "documented", "hunter2"
+PRELUDE = """
+import psycopg
+from sqlalchemy import create_engine
+from secretcache import AsyncSecretCache, SecretCache
+cache = SecretCache()
+"""
+"""What the examples may take for granted."""
+
+
+def examples() -> Iterator[Any]:
+    """List the blocks of Python."""
+    for document in DOCUMENTS:
+        blocks = re.findall(r"^```python\n(.*?)^```", document.read_text(), re.MULTILINE | re.DOTALL)
+        assert blocks, document
+        for number, block in enumerate(blocks, 1):
+            yield pytest.param(block, id=f"{document.stem}-{number}")
+
+
+class Api(BaseHTTPRequestHandler):
+    """Takes one key."""
+
+    def do_GET(self) -> None:
+        is_right = self.headers["Authorization"] == f"Bearer {PASSWORD}"
+        self.send_response(200 if is_right else 401)
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+
+    def log_message(self, *_: Any) -> None:
+        pass
+
+
+@pytest.fixture(scope="module")
+def places(databases: Callable[[str], Any]) -> Iterator[dict[tuple[str, int | None], int]]:
+    """Provide the ports of what the examples connect to, each with the user that the secrets name."""
+    ports = {}
+    for name in ("postgres", "mariadb", "redis"):
+        database = databases(name)
+        database.create_user(USER)
+        database.set_password(USER, PASSWORD)
+        ports[name] = database.port
+    postgres: Postgres = databases("postgres")
+    for name in ("shop", "checkout"):
+        postgres._run(f"CREATE DATABASE {name}")
+    api = Server(Api)
+    yield {
+        ("db.example", 5432): ports["postgres"],
+        ("db.example", ports["postgres"]): ports["postgres"],
+        ("db.example", 3306): ports["mariadb"],
+        ("cache.example", 6379): ports["redis"],
+        ("api.example", 80): api.server_address[1],
+    }
+    api.close()
+
+
+@pytest.fixture
+def world(
+    client: Any, places: dict[tuple[str, int | None], int], monkeypatch: pytest.MonkeyPatch
+) -> Iterator[None]:
+    """Let the examples find their secrets and servers."""
+    user = {"username": USER, "password": PASSWORD, "host": "db.example", "dbname": "shop"}
+    secrets = {"prod/checkout/db": user, "prod/redis": user, "prod/payments": {"api_key": PASSWORD}}
+    clients = [client, boto3.client("secretsmanager", region_name="eu-central-1")]
+    for each in clients:
+        for name, value in secrets.items():
+            each.create_secret(Name=name, SecretString=json.dumps(value))
+    look_up = socket.getaddrinfo
+
+    def getaddrinfo(host: Any, port: Any, *arguments: Any, **options: Any) -> Any:
+        name = host.decode() if isinstance(host, bytes) else host
+        if isinstance(name, str) and name.endswith(".example"):
+            return look_up("127.0.0.1", places[name, int(port)], *arguments, **options)
+        return look_up(host, port, *arguments, **options)
+
+    monkeypatch.setattr(socket, "getaddrinfo", getaddrinfo)
+    # libpq looks names up by itself.
+    monkeypatch.setenv("PGHOSTADDR", "127.0.0.1")
+    monkeypatch.setenv("PGPORT", str(places["db.example", 5432]))
+    # The HTTP clients go by way of a proxy, which answers in place of the host.
+    monkeypatch.setenv("http_proxy", f"http://127.0.0.1:{places['api.example', 80]}")
+    monkeypatch.setenv("no_proxy", "127.0.0.1")
+    yield
+    for each in clients:
+        for name in secrets:
+            each.delete_secret(SecretId=name, ForceDeleteWithoutRecovery=True)
+
+
+@pytest.mark.parametrize("example", examples())
+def test_an_example_runs_as_it_is_written(world: None, example: str) -> None:
+    names: dict[str, Any] = {}
+    exec(PRELUDE, names)
+    code = compile(example, "example", "exec", flags=ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
+    result = eval(code, names)
+    if result is not None:
+        Loop().run(result)
+    if "DATABASES" in names:
+        from django import setup
+        from django.conf import settings
+        from django.db.utils import ConnectionHandler
+
+        if not settings.configured:
+            settings.configure()
+            setup()
+        with ConnectionHandler(names["DATABASES"])["default"].cursor() as cursor:
+            cursor.execute("SELECT 1")
+
+
+def test_every_integration_has_an_example() -> None:
+    text = "".join(document.read_text() for document in DOCUMENTS)
+    folder = Path(ROOT / "bindings-python/python/secretcache/integrations")
+    modules = [path.stem for path in folder.glob("[a-z]*.py")] + ["django.postgresql", "django.mysql"]
+    assert [module for module in modules if f"{module}" not in text] == []
+    for module in folder.glob("[a-z]*.py"):
+        assert f"from secretcache.integrations.{module.stem} import" in text, module.stem
