@@ -1,7 +1,7 @@
 """The examples of the documentation, word for word, against real servers.
 
-Their hosts are found here: `db.example` is PostgreSQL, on MySQL's port MariaDB; `cache.example` Redis; `api.example` an
-HTTP server.
+Their hosts are found here: `db.example` is PostgreSQL, on MySQL's port MariaDB; `cache.example` is Redis; for
+`api.example` an HTTP proxy answers.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ import pytest
 from databases import ROOT, Postgres
 from loopback import Server
 from programs import Loop
+from sqlalchemy import Engine
 
 DOCUMENTS = (ROOT / "docs" / "staying-connected.md", ROOT / "README.md")
 USER, PASSWORD = "documented", "hunter2"
@@ -117,6 +118,8 @@ def test_an_example_runs_as_it_is_written(world: None, example: str) -> None:
     result = eval(code, names)
     if result is not None:
         Loop().run(result)
+    if isinstance(engine := names.get("engine"), Engine):
+        engine.connect().close()
     if "DATABASES" in names:
         from django import setup
         from django.conf import settings
