@@ -38,6 +38,7 @@ FOREIGN = [
     Odd(),
     Odder(),
     Exception(["unhashable"], {}),
+    OSError("not UTF-8: \udcfc"),
     StopIteration("not the end of anything of ours"),
     StopAsyncIteration("nor this"),
     GeneratorExit(),

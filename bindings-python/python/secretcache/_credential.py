@@ -105,8 +105,8 @@ def is_rejected_login(error: BaseException) -> bool:
 
 
 def said(error: BaseException | None) -> str:
-    """Give the text of an error, whoever wrote it."""
+    """Give the text of an error, whoever wrote it and in whatever encoding."""
     try:
-        return str(error)
+        return str(error).encode(errors="replace").decode()
     except Exception:
         return type(error).__name__
