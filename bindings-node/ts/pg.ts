@@ -42,9 +42,6 @@ class RotatingPool extends driver.Pool {
     super({ ...config, Client: clientNotingLogin(config.Client) } as driver.PoolConfig);
     const options = connectTimeoutMs === undefined ? {} : { connectTimeoutMs };
     this.#secret = new PoolSecret(cache, secretId, options, () => this.#retireIdle());
-    this.on('release', (_, client) => {
-      if (this.#isOld(client)) setImmediate(() => this.#retireIdle());
-    });
   }
 
   override connect(): Promise<driver.PoolClient>;
@@ -52,7 +49,9 @@ class RotatingPool extends driver.Pool {
   override connect(callback?: Callback): Promise<driver.PoolClient> | undefined {
     // An idle connection is logged in already.
     const isAtHand = this.idleCount > this.waitingCount || this.ending;
-    const connecting = isAtHand ? super.connect() : this.#secret.connect((login, signal) => this.#connectWith(login, signal));
+    const connecting = (
+      isAtHand ? super.connect() : this.#secret.connect((login, signal) => this.#connectWith(login, signal))
+    ).then((client) => this.#checkedOut(client));
     if (callback === undefined) return connecting;
     connecting.then(
       (client) => callback(undefined, client, client.release.bind(client)),
@@ -82,6 +81,13 @@ class RotatingPool extends driver.Pool {
         if (!isRejectedLogin(error) || used === undefined || used.versionId === login.versionId) throw error;
       }
     }
+  }
+
+  /** When it is given back, it is ended if it is old by then: a busy pool has it never idle. */
+  #checkedOut(client: driver.PoolClient): driver.PoolClient {
+    const release = client.release.bind(client);
+    client.release = (destroy) => release(destroy || this.#isOld(client));
+    return client;
   }
 
   #isOld(client: unknown): boolean {

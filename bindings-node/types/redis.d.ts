@@ -1,10 +1,16 @@
 /** Redis clients that stay connected while their password rotates, for the package `redis`. */
-import { createClient as makeClient, type RedisClientOptions } from 'redis';
+import { createClient as makeClient, createClientPool as makePool, createCluster as makeCluster, type RedisClientOptions, type RedisClusterOptions, type RedisPoolOptions } from 'redis';
 import type { SecretCache } from './index';
 import { type PoolingOptions } from './pooling';
 /** Settings of a client: those of `redis`, without user name and password, which come from the secret. */
 export type RotatingClientOptions = Omit<RedisClientOptions, 'username' | 'password' | 'credentialsProvider'> & PoolingOptions;
+/** Settings of a cluster: those of `redis`; its `defaults` are without user name and password, which come from the secret. */
+export interface RotatingClusterOptions extends Omit<RedisClusterOptions, 'defaults'>, PoolingOptions {
+    defaults?: Omit<RedisClientOptions, 'username' | 'password' | 'credentialsProvider' | 'url'>;
+}
 type Client = ReturnType<typeof makeClient>;
+type Pool = ReturnType<typeof makePool>;
+type Cluster = ReturnType<typeof makeCluster>;
 /**
  * Makes a client of `redis` that logs in with user name and password of one version of a secret: the one that works, also
  * while it rotates, at its first connection and whenever it reconnects. When a new version is current, it logs in anew on
@@ -22,4 +28,38 @@ type Client = ReturnType<typeof makeClient>;
  * ```
  */
 export declare function createClient(cache: SecretCache, secretId: string, options?: RotatingClientOptions): Client;
+/**
+ * Makes a pool of `redis` whose every new connection logs in with user name and password of one version of a secret: the
+ * one that works, also while it rotates. When a new version is current, each connection logs in anew before it is next
+ * used; none is closed, and no command waits for it.
+ *
+ * A version is tried on a connection of its own before the pool's take it: `redis` does not say which of them was refused.
+ *
+ * ```js
+ * import { SecretCache } from 'secretcache';
+ * import { createClientPool } from 'secretcache/redis';
+ *
+ * const pool = createClientPool(new SecretCache(), 'prod/checkout/redis', { socket: { host: 'redis.internal' } }, { maximum: 10 });
+ * pool.on('error', (error) => console.warn(error.message));
+ * await pool.connect();
+ * await pool.get('key');
+ * ```
+ */
+export declare function createClientPool(cache: SecretCache, secretId: string, options?: RotatingClientOptions, poolOptions?: Partial<RedisPoolOptions>): Pool;
+/**
+ * Makes a client of a Redis cluster, to whose nodes it logs in as {@link createClientPool} does. The rotation must change
+ * the user on all nodes: `redis` asks for one login for all of them, and one node says whether it works.
+ *
+ * ```js
+ * import { SecretCache } from 'secretcache';
+ * import { createCluster } from 'secretcache/redis';
+ *
+ * const cluster = createCluster(new SecretCache(), 'prod/checkout/redis', {
+ *   rootNodes: [{ socket: { host: 'node-1.internal' } }, { socket: { host: 'node-2.internal' } }],
+ * });
+ * cluster.on('error', (error) => console.warn(error.message));
+ * await cluster.connect();
+ * ```
+ */
+export declare function createCluster(cache: SecretCache, secretId: string, options: RotatingClusterOptions): Cluster;
 export {};
