@@ -5,27 +5,36 @@
 //! which looks after three quarters of the time to live on average, is the budget, and whoever looks less often saves.
 //! So a secret with a schedule costs no more calls than one without (docs/design.md, "Freshness").
 
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use crate::answer::Description;
 use crate::id::{AWSCURRENT, AWSPENDING};
 use crate::policy;
 use crate::time::Now;
 
+mod budget;
+mod window;
+
+pub(crate) use budget::Budget;
+use budget::PLAIN;
+use window::{DAY, Window, since_epoch};
+
 // Distances of looks are in times to live.
 
-/// What plain refreshing looks after, on average.
-const PLAIN: f64 = 0.75;
 /// At the expected time.
-const CLOSE: f64 = 0.076;
-/// While saving, on average and at most. The jitter is narrower than that of plain refreshing, so that in spite of the
-/// longer average, a rotation that nobody expected is noticed as soon in 99 of 100 cases.
-const WIDE: f64 = 0.9;
+const CLOSE: f64 = 0.078;
+/// While saving, at least, on average and at most. The jitter is narrower than that of plain refreshing, so that in
+/// spite of the longer average, a rotation that nobody expected is noticed as soon in 99 of 100 cases.
+const WIDE: f64 = 0.91;
 const WIDEST: f64 = 0.95;
-/// While the account is empty, on average.
-const RESTORING: f64 = PLAIN + 0.1;
-/// How much is saved for a usual time, in terms of what looking closely all through it takes: the rotation may be late.
+/// How much of what is saved from one window to the next is spent there in any case. Of the rest more is spent the more
+/// of it there is, within so long a time that windows are watched equally well.
+const SPENT: f64 = 0.85;
+const HORIZON: Duration = Duration::from_secs(4 * 86_400);
+/// What is kept for a rotation that comes late, in terms of what looking closely all through its time takes; and looks
+/// that are kept in any case.
 const RESERVE: f64 = 2.0;
+const KEPT: f64 = 8.0;
 
 /// A shorter time to live needs no help.
 const SHORTEST_TTL: Duration = Duration::from_secs(10);
@@ -39,30 +48,21 @@ const SLACK: Duration = Duration::from_secs(30);
 /// margin.
 const AGREEING: Duration = Duration::from_secs(90);
 const MARGIN: Duration = Duration::from_secs(20);
-/// Past rotations that are remembered. Most of them may be nobody's plan.
+/// Past rotations that are remembered. Some of them may be nobody's plan.
 const MOST_OFFSETS: usize = 16;
-
-const HOUR: Duration = Duration::from_secs(3600);
-const DAY: Duration = Duration::from_secs(86_400);
 
 /// One secret's expectations.
 #[derive(Default)]
 pub(crate) struct Foresight {
     window: Option<Window>,
+    /// From one window to the next, once it was seen.
+    period: Option<Duration>,
     last_rotated: Option<Duration>,
     /// Where in their windows past rotations were, latest last.
     offsets: Vec<Duration>,
     under_way: Option<UnderWay>,
-    /// Looks saved so far, of those that plain refreshing would have made.
-    saved: f64,
+    /// The last look that the account knows of.
     looked: Option<Now>,
-}
-
-/// A time of the wall clock, since the epoch, within which a rotation is expected.
-#[derive(Clone, Copy, Debug, PartialEq)]
-struct Window {
-    open: Duration,
-    close: Duration,
 }
 
 /// A rotation between its first step and its last.
@@ -81,10 +81,24 @@ enum Sign {
     Refused,
 }
 
+/// When it is, and what can be spent.
+struct View<'a> {
+    ttl: Duration,
+    now: &'a Now,
+    draw: f64,
+    budget: &'a Budget,
+}
+
 impl Foresight {
     /// Takes in what the service says.
     pub(crate) fn observe(&mut self, description: &Description, now: &Now) {
-        self.window = Window::of(description);
+        let window = Window::of(description);
+        if let (Some(known), Some(next)) = (self.window, window)
+            && known.close < next.close
+        {
+            self.period = Some(next.close.saturating_sub(known.close));
+        }
+        self.window = window;
         let rotated = description.last_rotated_date.and_then(since_epoch);
         if rotated != self.last_rotated {
             self.last_rotated = rotated;
@@ -132,6 +146,7 @@ impl Foresight {
         ttl: Duration,
         draw: f64,
         now: &Now,
+        budget: &mut Budget,
     ) -> Duration {
         let plain = policy::refresh_after(ttl, draw);
         if self.under_way.as_ref().is_some_and(|known| Some(&*known.current) != current) {
@@ -140,97 +155,118 @@ impl Foresight {
         if ttl < SHORTEST_TTL {
             return plain;
         }
-        self.enter_look(ttl, now);
-        let planned = match self.by_schedule(ttl, draw, now) {
+        self.enter_look(ttl, now, budget);
+        let view = View { ttl, now, draw, budget };
+        let planned = match self.by_schedule(&view) {
             Some(distance) => ttl.mul_f64(distance.min(1.0)).max(SOONEST),
-            None if self.saved < -0.5 => ttl.mul_f64(saving(RESTORING, draw)),
+            None if self.window.is_some() && budget.saved() < -0.5 => ttl.mul_f64(saving(draw)),
             None => plain,
         };
-        self.while_under_way(ttl, draw, now).map_or(planned, |urgent| urgent.min(planned))
+        self.while_under_way(&view).map_or(planned, |urgent| urgent.min(planned))
     }
 
-    fn enter_look(&mut self, ttl: Duration, now: &Now) {
-        if let Some(looked) = self.looked.replace(*now) {
+    fn enter_look(&mut self, ttl: Duration, now: &Now, budget: &mut Budget) {
+        let counts = match &self.under_way {
+            // Programs are turned away, which is worth more than the budget.
+            Some(known) if known.sign == Sign::Refused => false,
+            under_way => under_way.is_some() || self.window.is_some(),
+        };
+        let looked = std::mem::replace(&mut self.looked, counts.then_some(*now));
+        if let Some(looked) = looked.filter(|_| counts) {
             // Time without readers, when nobody looks, saves nothing.
-            let passed = now.since(&looked).min(ttl).div_duration_f64(ttl);
-            self.saved = (self.saved + passed / PLAIN - 1.0).max(-1.0);
+            budget.enter(now.since(&looked).min(ttl).div_duration_f64(ttl));
         }
     }
 
     /// Looks follow each other closely until the rotation ends, wider the longer it takes: it may have been abandoned.
-    fn while_under_way(&self, ttl: Duration, draw: f64, now: &Now) -> Option<Duration> {
+    fn while_under_way(&self, view: &View<'_>) -> Option<Duration> {
         let UnderWay { since, sign, .. } = self.under_way.as_ref()?;
         let closest = match sign {
-            // Programs are turned away, which is worth more than the budget. That the distances grow bounds it.
+            // That the distances grow bounds it.
             Sign::Refused => SOON,
-            Sign::Pending if self.saved <= 0.0 => return None,
-            Sign::Pending => ttl.mul_f64(CLOSE).max(SOONEST),
+            Sign::Pending if view.budget.is_empty() => return None,
+            Sign::Pending => view.ttl.mul_f64(CLOSE).max(SOONEST),
         };
-        Some(closest.max(now.since(since) / 4).mul_f64(0.75 + 0.5 * draw))
+        Some(closest.max(view.now.since(since) / 4).mul_f64(0.75 + 0.5 * view.draw))
     }
 
     /// How far the next look is by the schedule, if there is one.
-    fn by_schedule(&self, ttl: Duration, draw: f64, now: &Now) -> Option<f64> {
+    fn by_schedule(&self, view: &View<'_>) -> Option<f64> {
         let window = self.window?;
         let usual = self.usual_time(window);
         let end = window.close.saturating_add(SLACK);
-        let until = |time: Duration| time.saturating_sub(now.wall).div_duration_f64(ttl);
-        if now.wall >= end {
+        let now = view.now.wall;
+        if now >= end {
             return None; // it has not come, or nobody has told yet
         }
-        let distance = if now.wall < usual.open {
-            return Some(self.before(
-                until(usual.open),
-                usual.length().div_duration_f64(ttl),
-                usual != window,
-                draw,
-            ));
-        } else if now.wall < usual.close {
-            self.closeness(until(usual.close))
+        let distance = if now < usual.open {
+            return Some(self.before(usual, view));
+        } else if now < usual.close {
+            let guess = self.offsets.last().filter(|_| self.offsets.len() < 3);
+            let is_near = guess.is_some_and(|guess| window.open.saturating_add(*guess).abs_diff(now) < AGREEING);
+            // Where the last one was, this one may be too.
+            if is_near && !view.budget.is_empty() { CLOSE } else { self.spacing(usual, view) }
         } else {
             // It is late: it will come soon, or at any time until the end.
-            let late = now.wall.saturating_sub(usual.close).div_duration_f64(ttl);
-            self.closeness(CLOSE).max(late / 3.0).min(self.closeness(until(end)))
+            let late = view.length(now.saturating_sub(usual.close));
+            let rest = Window { open: now, close: end };
+            let closest = if view.budget.is_empty() { PLAIN } else { CLOSE };
+            closest.max(late / 3.0).min(self.spacing(rest, view))
         };
-        Some(distance * (0.95 + 0.1 * draw))
+        Some(distance * (0.95 + 0.1 * view.draw))
     }
 
-    /// How far the next look is before a time that begins in `left` and lasts for `length`.
-    fn before(&self, left: f64, length: f64, is_usual: bool, draw: f64) -> f64 {
-        let needed = (length / CLOSE - length / PLAIN) * if is_usual { RESERVE } else { 1.0 };
-        let missing = needed - self.saved;
-        let rate = if missing > 0.0 { (1.0 / PLAIN - missing / left).max(1.0 / WIDE) } else { 1.0 / PLAIN };
+    /// How far the next look is before an expected time.
+    fn before(&self, expected: Window, view: &View<'_>) -> f64 {
+        let (left, length) = (view.until(expected.open), view.length(expected.length()));
+        let saved = view.budget.saved();
         if left > 3.0 * WIDEST {
-            let average = if self.saved <= 0.0 { (1.0 / rate).max(RESTORING) } else { 1.0 / rate };
-            return if missing > 0.0 { saving(average, draw) } else { 0.5 + 0.5 * draw };
+            let enough = (RESERVE * length * (1.0 / CLOSE - 1.0 / PLAIN)).max(KEPT);
+            return if saved < enough { saving(view.draw) } else { 0.5 + 0.5 * view.draw };
         }
         // The first look of that time; after all of it, if it is shorter than the distance of looks.
-        let closest = if length <= CLOSE { CLOSE } else { self.closeness(length) };
-        let (early, late) = (if length < closest { left + length } else { left }, left + closest);
-        // From one short time to the next, a process may keep its phase, which is its own.
-        let keeps_phase = length <= CLOSE && early <= 1.0 && late >= 1.0;
-        let first = if keeps_phase { 1.0 } else { early + (late - early) * draw };
-        // Those until then evenly, so that none is wasted shortly before.
-        let fewest = (first * rate).round().max(first.ceil()).max(1.0);
-        let has_more = missing < -1.0 && first / (fewest + 1.0) > 0.4;
-        let looks = if has_more { fewest + 1.0 } else { fewest };
-        let distance = if looks <= 1.0 { first } else { first / looks * (0.9 + 0.2 * draw) };
-        if self.saved <= 0.0 { distance.max(PLAIN) } else { distance }
+        let is_short = length < CLOSE;
+        let (early, late) = if is_short {
+            (left + length, left + CLOSE.max(length))
+        } else {
+            (left, left + self.spacing(expected, view))
+        };
+        // The looks until then are spread evenly, so that none is wasted shortly before.
+        let widest = if saved <= 0.0 { 1.0 } else { WIDEST };
+        let fewest = (early / widest).ceil().max(1.0);
+        let late = late.min(fewest * widest).max(early);
+        // From one short time to the next, one look is enough if that of the former was late.
+        let place = if is_short && fewest > 1.0 { 1.0 - 0.2 * view.draw } else { view.draw };
+        let first = early + (late - early) * place;
+        let looks = if saved > KEPT && first / (fewest + 1.0) > 0.4 { fewest + 1.0 } else { fewest };
+        if looks <= 1.0 { first } else { (first / looks * (0.95 + 0.1 * view.draw)).min(widest) }
     }
 
-    /// How close looks can be for so long: as close as is of use, if the account allows it.
-    fn closeness(&self, length: f64) -> f64 {
-        if self.saved <= 0.0 {
-            return RESTORING;
+    /// How far looks are from each other at an expected time: as close as that which is saved from one such time to the
+    /// next pays for. As a rotation comes somewhere in its window, half of it is watched on average.
+    fn spacing(&self, expected: Window, view: &View<'_>) -> f64 {
+        if view.budget.is_empty() {
+            return WIDE;
         }
-        (length / (self.saved + length / PLAIN)).clamp(CLOSE, PLAIN)
+        let left = view.until(expected.close);
+        let share = expected.length().div_duration_f64(self.period(expected)).min(1.0);
+        let earned = SPENT * (1.0 / PLAIN - 1.0 / WIDE) / (share / 2.0);
+        let spare = view.budget.saved() / (share * view.length(HORIZON)).max(left);
+        let affordable = 1.0 / PLAIN + 2.0 * view.budget.saved() / left;
+        1.0 / (1.0 / WIDE + earned + spare).min(affordable).min(1.0 / CLOSE)
+    }
+
+    /// From one window to the next; as long as only one was seen, since the last rotation, which was somewhere in its own.
+    fn period(&self, window: Window) -> Duration {
+        let since_last = |last| window.close.saturating_sub(last).saturating_sub(window.length() / 2);
+        self.period.or(self.last_rotated.map(since_last)).unwrap_or(DAY).max(window.length())
     }
 
     /// The part of a window where rotations were in former windows, if enough of them agree; otherwise all of it.
     fn usual_time(&self, window: Window) -> Window {
         let mut offsets = self.offsets.clone();
         offsets.sort_unstable();
-        let enough = (offsets.len() * 2).div_ceil(5).max(2);
+        let enough = (offsets.len() * 2).div_ceil(5).max(offsets.len().clamp(2, 3));
         let closest = offsets.windows(enough).min_by_key(|some| some[enough - 1] - some[0]);
         let Some([first, .., last]) = closest.filter(|some| some[enough - 1] - some[0] <= AGREEING) else {
             return window;
@@ -245,56 +281,19 @@ impl Foresight {
     }
 }
 
-impl Window {
-    /// The window that ends with the date on or before which the next rotation is due. Its length is given by the rules;
-    /// by default it is an hour for schedules in hours, and the rest of the UTC day for others (API reference,
-    /// `RotationRulesType`).
-    fn of(description: &Description) -> Option<Self> {
-        let close = since_epoch(description.next_rotation_date?)?;
-        let rules = &description.rotation_rules;
-        if let Some(hours) = rules.duration.as_deref().and_then(|text| text.strip_suffix('h')?.parse().ok()) {
-            let length = HOUR.saturating_mul(hours).min(DAY);
-            return Some(Self { open: close.saturating_sub(length), close });
-        }
-        let expression = rules.schedule_expression.as_deref().unwrap_or_default();
-        // Of a cron expression the hour is enough: a number, or else several times a day.
-        let hour = expression.strip_prefix("cron(").and_then(|fields| fields.split_whitespace().nth(1));
-        let start = hour.map_or(Some(0), |hour| hour.parse::<u32>().ok());
-        let is_in_hours = expression.starts_with("rate(") && expression.contains("hour");
-        let open = match start.filter(|_| !is_in_hours) {
-            None => close.saturating_sub(HOUR),
-            Some(start) => {
-                // A date at the very end of a day belongs to it.
-                let days = close.saturating_sub(SOONEST).as_secs() / DAY.as_secs();
-                (DAY * u32::try_from(days).unwrap_or_default())
-                    .saturating_add(HOUR.saturating_mul(start))
-                    .min(close)
-            }
-        };
-        Some(Self { open, close })
+impl View<'_> {
+    fn length(&self, span: Duration) -> f64 {
+        span.div_duration_f64(self.ttl)
     }
 
-    fn length(self) -> Duration {
-        self.close.saturating_sub(self.open)
-    }
-
-    /// Where in its window a past rotation was. Windows begin on the hour, and those longer than an hour at the same time
-    /// of each day; so the former windows themselves need not be known.
-    fn offset_of(self, rotated: Duration) -> Option<Duration> {
-        let cycle = if self.length() <= HOUR { HOUR } else { DAY }.as_secs_f64();
-        let offset = (rotated.as_secs_f64() - self.open.as_secs_f64()).rem_euclid(cycle);
-        Some(Duration::from_secs_f64(offset)).filter(|offset| *offset <= self.length())
+    fn until(&self, time: Duration) -> f64 {
+        self.length(time.saturating_sub(self.now.wall))
     }
 }
 
 /// A look after more than plain refreshing's time on average, but never after much more.
-fn saving(average: f64, draw: f64) -> f64 {
-    let least = 2.0 * average - WIDEST;
-    least + (WIDEST - least) * draw
-}
-
-fn since_epoch(time: SystemTime) -> Option<Duration> {
-    time.duration_since(UNIX_EPOCH).ok()
+fn saving(draw: f64) -> f64 {
+    WIDEST - 2.0 * (WIDEST - WIDE) * draw
 }
 
 #[cfg(test)]

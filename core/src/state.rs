@@ -8,7 +8,7 @@ use crate::answer::Description;
 use crate::config::Config;
 use crate::error::Error;
 use crate::flight::Flight;
-use crate::foresight::Foresight;
+use crate::foresight::{Budget, Foresight};
 use crate::id::{OwnedSelector, Selector};
 use crate::logins::Logins;
 use crate::policy::{self, Facts};
@@ -26,6 +26,8 @@ pub(crate) struct State {
     pub(crate) random: fastrand::Rng,
     pub(crate) closed: bool,
     pub(crate) counters: Counters,
+    /// Of looks, for all secrets.
+    pub(crate) budget: Budget,
     order: Sieve,
     flights_started: u64,
     records_made: RecordId,
@@ -99,6 +101,7 @@ impl State {
             random: fastrand::Rng::with_seed(seed),
             closed: false,
             counters: Counters::default(),
+            budget: Budget::default(),
             order: Sieve::default(),
             flights_started: 0,
             records_made: 0,

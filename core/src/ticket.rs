@@ -171,7 +171,8 @@ impl Ticket {
         let Some(record) = state.records.get_mut(&self.record) else { return Outcome::Value(secret) };
         let names = record.names.clone();
         let refresh_after = if self.selector() == Selector::CURRENT {
-            record.foresight.refresh_after(secret.version_id(), record.ttl, draw, now)
+            let current = secret.version_id();
+            record.foresight.refresh_after(current, record.ttl, draw, now, &mut state.budget)
         } else {
             policy::refresh_after(record.ttl, draw)
         };

@@ -2,7 +2,7 @@
 //! costs, with the policy of this cache and with that of AWS's library for Python. Prints the figures as JSON.
 //!
 //! Processes do not influence each other, so a fleet is its processes: large ones are sampled, and their calls scaled up.
-//! The secrets and their rotations are the same for all of them.
+//! The processes sampled live in twenty worlds, each with rotations of its own: a month has one monthly rotation.
 
 mod process;
 mod world;
@@ -13,9 +13,10 @@ use fastrand::Rng;
 use serde::Serialize;
 
 use process::{Access, Month, official, ours};
-use world::{Habit, MONTH, SCHEDULES, Secret};
+use world::{Habit, MONTH, SCHEDULES, Schedule, Secret};
 
 const FLEETS: [u64; 3] = [1, 100, 10_000];
+const WORLDS: u64 = 20;
 /// Of all rotations.
 const UNSCHEDULED: f64 = 0.2;
 /// Dollars for a call (price list of the service: $0.05 for 10,000).
@@ -48,72 +49,43 @@ struct Staleness {
     max: f64,
 }
 
+/// What the processes of a fleet do.
+#[derive(Clone, Copy)]
+enum Policy {
+    Official,
+    Ours(Access),
+    /// Each secret in a process of its own.
+    Alone(Access),
+}
+
 fn main() {
-    let most: u64 =
-        std::env::args().nth(1).map_or(20, |count| count.parse().expect("how many processes to sample"));
+    let mut arguments = std::env::args().skip(1);
+    let most: u64 = arguments.next().map_or(20, |count| count.parse().expect("how many processes to sample"));
+    let only: Option<u64> = arguments.next().map(|ttl| ttl.parse().expect("the only interval to look at"));
+    let told = Access { may_describe: true, tells_schedule: true };
+    let untold = Access { tells_schedule: false, ..told };
+    let may_not = Access { may_describe: false, ..untold };
     let mut rows = Vec::new();
-    let both = Access { may_describe: true, tells_schedule: true };
     for (habit, habit_name) in [(Habit::Regular, "regular"), (Habit::Anywhere, "anywhere")] {
-        let mut random = Rng::with_seed(20_260_801);
-        let secrets: Vec<_> = SCHEDULES
-            .iter()
-            .flat_map(|schedule| [schedule, schedule])
-            .map(|schedule| Secret::new(schedule, habit, UNSCHEDULED, &mut random))
-            .collect();
-        let mut cases = vec![("schedule told", Some(both)), ("official", None)];
+        let worlds: Vec<_> = (0..WORLDS).map(|number| world(habit, number)).collect();
+        let mut cases = vec![
+            ("schedule told", Policy::Ours(told)),
+            ("schedule told, one secret", Policy::Alone(told)),
+            ("both permissions", Policy::Official),
+        ];
         if habit == Habit::Anywhere {
-            cases.push(("no schedule told", Some(Access { tells_schedule: false, ..both })));
-            cases.push(("GetSecretValue alone", Some(Access { may_describe: false, tells_schedule: false })));
+            cases.push(("no schedule told", Policy::Ours(untold)));
+            cases.push(("GetSecretValue alone", Policy::Ours(may_not)));
         }
-        for ttl in [60, 300, 3600] {
-            for (access_name, access) in &cases {
+        for ttl in [60, 300, 3600].into_iter().filter(|ttl| only.is_none_or(|only| only == *ttl)) {
+            for (access, policy) in &cases {
                 for fleet in FLEETS {
-                    let sampled =
-                        fleet.min(if access.is_none() { most * 20 } else { most * u64::min(ttl / 60, 5) });
-                    eprintln!("{habit_name}, {access_name}, {ttl} s, {fleet}");
-                    let months: Vec<_> = (0..sampled)
-                        .map(|number| {
-                            let span = Duration::from_secs(ttl);
-                            let start = Rng::with_seed(number).f64() * ttl as f64;
-                            let month = match access {
-                                Some(access) => ours(&secrets, *access, span, start, number + 1),
-                                None => official(&secrets, span, start, number + 1),
-                            };
-                            (start, month)
-                        })
-                        .collect();
-                    let calls_of: Vec<_> = SCHEDULES
-                        .iter()
-                        .map(|schedule| {
-                            let of_schedule =
-                                |number: &usize| secrets[*number].schedule.name == schedule.name;
-                            let of_sample: u64 = months
-                                .iter()
-                                .flat_map(|(_, month)| {
-                                    (0..secrets.len()).filter(of_schedule).map(|number| month.calls[number])
-                                })
-                                .sum();
-                            (schedule.name, of_sample as f64 * fleet as f64 / sampled as f64)
-                        })
-                        .collect();
-                    let calls = calls_of.iter().map(|(_, calls)| calls).sum::<f64>();
-                    let (policy, access) = if access.is_some() {
-                        ("ours", *access_name)
-                    } else {
-                        ("official", "both permissions")
-                    };
-                    rows.push(Row {
-                        habit: habit_name,
-                        access,
-                        ttl,
-                        fleet,
-                        sampled,
-                        policy,
-                        calls,
-                        calls_of,
-                        dollars: calls * PRICE,
-                        staleness: staleness(&secrets, &months, ttl as f64),
+                    eprintln!("{habit_name}, {access}, {ttl} s, {fleet}");
+                    let sampled = fleet.min(match policy {
+                        Policy::Official => most * 20,
+                        _ => most * u64::min(ttl / 60, 5),
                     });
+                    rows.push(Row { habit: habit_name, access, ..row(&worlds, *policy, ttl, fleet, sampled) });
                 }
             }
         }
@@ -121,9 +93,66 @@ fn main() {
     println!("{}", serde_json::to_string(&rows).expect("plain data"));
 }
 
-fn staleness(secrets: &[Secret], months: &[(f64, Month)], ttl: f64) -> Vec<Staleness> {
+fn world(habit: Habit, number: u64) -> Vec<Secret> {
+    let mut random = Rng::with_seed(20_260_801 + number);
+    let two_each = SCHEDULES.iter().flat_map(|schedule| [schedule, schedule]);
+    two_each.map(|schedule| Secret::new(schedule, habit, UNSCHEDULED, &mut random)).collect()
+}
+
+fn row(worlds: &[Vec<Secret>], policy: Policy, ttl: u64, fleet: u64, sampled: u64) -> Row {
+    let span = Duration::from_secs(ttl);
+    let lives: Vec<_> = (0..sampled)
+        .zip(worlds.iter().cycle())
+        .map(|(number, secrets)| {
+            let start = Rng::with_seed(number).f64() * ttl as f64;
+            let month = match policy {
+                Policy::Official => official(secrets, span, start, number + 1),
+                Policy::Ours(access) => ours(secrets, access, span, start, number + 1),
+                Policy::Alone(access) => {
+                    let each = secrets.chunks(1).map(|secret| ours(secret, access, span, start, number + 1));
+                    each.reduce(Month::and).expect("there are secrets")
+                }
+            };
+            Life { secrets, start, month }
+        })
+        .collect();
+    let scale = fleet as f64 / sampled as f64;
+    let calls_of: Vec<_> = SCHEDULES
+        .iter()
+        .map(|schedule| (schedule.name, scale * lives.iter().map(|life| life.calls_of(schedule)).sum::<u64>() as f64))
+        .collect();
+    let calls = calls_of.iter().map(|(_, calls)| calls).sum::<f64>();
+    Row {
+        habit: "",
+        access: "",
+        ttl,
+        fleet,
+        sampled,
+        policy: if matches!(policy, Policy::Official) { "official" } else { "ours" },
+        calls,
+        calls_of,
+        dollars: calls * PRICE,
+        staleness: staleness(&lives, ttl as f64),
+    }
+}
+
+/// One process, in its world.
+struct Life<'a> {
+    secrets: &'a [Secret],
+    start: f64,
+    month: Month,
+}
+
+impl Life<'_> {
+    fn calls_of(&self, schedule: &Schedule) -> u64 {
+        let calls = self.secrets.iter().zip(&self.month.calls);
+        calls.filter(|(secret, _)| secret.schedule.name == schedule.name).map(|(_, calls)| calls).sum()
+    }
+}
+
+fn staleness(lives: &[Life<'_>], ttl: f64) -> Vec<Staleness> {
     let mut all: Vec<(String, Vec<f64>)> = Vec::new();
-    for (start, month) in months {
+    for Life { secrets, start, month } in lives {
         for (secret, seen) in secrets.iter().zip(&month.seen) {
             for (number, rotation) in secret.rotations.iter().enumerate() {
                 // The last ones may not be noticed before the month ends.

@@ -27,6 +27,13 @@ impl Month {
         Self { calls: vec![0; secrets], seen: vec![Vec::new(); secrets] }
     }
 
+    /// Both, as one.
+    pub fn and(mut self, other: Self) -> Self {
+        self.calls.extend(other.calls);
+        self.seen.extend(other.seen);
+        self
+    }
+
     fn see(&mut self, secret: usize, at: f64, version: usize) {
         if self.seen[secret].last().is_none_or(|(_, last)| *last != version) {
             self.seen[secret].push((at, version));

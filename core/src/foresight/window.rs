@@ -1,0 +1,62 @@
+//! The window that `DescribeSecret` tells, and where in it rotations came.
+
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use super::SOONEST;
+use crate::answer::Description;
+
+pub(super) const HOUR: Duration = Duration::from_secs(3600);
+pub(super) const DAY: Duration = Duration::from_secs(86_400);
+
+/// A time of the wall clock, since the epoch, within which a rotation is expected.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct Window {
+    pub(super) open: Duration,
+    pub(super) close: Duration,
+}
+
+impl Window {
+    /// The window that ends with the date on or before which the next rotation is due. Its length is given by the rules;
+    /// by default it is an hour for schedules in hours, and the rest of the UTC day for others (API reference,
+    /// `RotationRulesType`).
+    pub(super) fn of(description: &Description) -> Option<Self> {
+        let close = since_epoch(description.next_rotation_date?)?;
+        let rules = &description.rotation_rules;
+        if let Some(hours) = rules.duration.as_deref().and_then(|text| text.strip_suffix('h')?.parse().ok()) {
+            let length = HOUR.saturating_mul(hours).min(DAY);
+            return Some(Self { open: close.saturating_sub(length), close });
+        }
+        let expression = rules.schedule_expression.as_deref().unwrap_or_default();
+        // Of a cron expression the hour is enough: a number, or else several times a day.
+        let hour = expression.strip_prefix("cron(").and_then(|fields| fields.split_whitespace().nth(1));
+        let start = hour.map_or(Some(0), |hour| hour.parse::<u32>().ok());
+        let is_in_hours = expression.starts_with("rate(") && expression.contains("hour");
+        let open = match start.filter(|_| !is_in_hours) {
+            None => close.saturating_sub(HOUR),
+            Some(start) => {
+                // A date at the very end of a day belongs to it.
+                let days = close.saturating_sub(SOONEST).as_secs() / DAY.as_secs();
+                (DAY * u32::try_from(days).unwrap_or_default())
+                    .saturating_add(HOUR.saturating_mul(start))
+                    .min(close)
+            }
+        };
+        Some(Self { open, close })
+    }
+
+    pub(super) fn length(self) -> Duration {
+        self.close.saturating_sub(self.open)
+    }
+
+    /// Where in its window a past rotation was. Windows begin on the hour, and those longer than an hour at the same time
+    /// of each day; so the former windows themselves need not be known.
+    pub(super) fn offset_of(self, rotated: Duration) -> Option<Duration> {
+        let cycle = if self.length() <= HOUR { HOUR } else { DAY }.as_secs_f64();
+        let offset = (rotated.as_secs_f64() - self.open.as_secs_f64()).rem_euclid(cycle);
+        Some(Duration::from_secs_f64(offset)).filter(|offset| *offset <= self.length())
+    }
+}
+
+pub(super) fn since_epoch(time: SystemTime) -> Option<Duration> {
+    time.duration_since(UNIX_EPOCH).ok()
+}
