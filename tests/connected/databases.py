@@ -132,27 +132,6 @@ class Postgres(Database):
     def refused(self) -> int:
         return self._log.read_text().count("FATAL:  password authentication failed")
 
-    @contextmanager
-    def in_german(self) -> Iterator[None]:
-        """Speak German, as its environment says, until the end of the `with` block."""
-        self._speak("'C.UTF-8'", "Passwort")
-        yield
-        self._speak("DEFAULT", "password")
-
-    def _speak(self, locale: str, word: str) -> None:
-        self._run(f"ALTER SYSTEM SET lc_messages = {locale}")
-        self._run("SELECT pg_reload_conf()")
-        deadline = time.monotonic() + 60
-        while True:
-            try:
-                self.log_in(USERS[0], "wrong")
-            except psycopg.OperationalError as error:
-                if word in str(error):
-                    return
-                if time.monotonic() > deadline:
-                    raise RuntimeError(f"the server does not speak as it should: {error}") from error
-            time.sleep(0.01)
-
     def sessions(self, user: str) -> int:
         ((count,),) = self._run(f"SELECT count(*) FROM pg_stat_activity WHERE usename = '{user}'")
         return count
@@ -177,9 +156,9 @@ class Postgres(Database):
 
 
 class Replica(Postgres):
-    """A replica of a PostgreSQL server, which can be made to lag behind."""
+    """A replica of a PostgreSQL server, which can be made to lag behind, and speaks German if asked to."""
 
-    def __init__(self, primary: Postgres) -> None:
+    def __init__(self, primary: Postgres, *, in_german: bool = False) -> None:
         self._primary = primary
         self._folder = tempfile.TemporaryDirectory(prefix="secretcache-replica-")
         data = Path(self._folder.name) / "data"
@@ -198,7 +177,11 @@ class Replica(Postgres):
         serve = [POSTGRES / "postgres", "-D", data, "-p", str(self.port), "-c", "fsync=off"]
         options = ["-c", f"listen_addresses={self.host}", "-c", "unix_socket_directories="]
         log = (Path(self._folder.name) / "log").open("w")
-        self._process = subprocess.Popen([*serve, *options], cwd="/", stderr=log, stdout=log, **as_user)
+        options += ["-c", f"lc_messages={'C.UTF-8' if in_german else 'C'}"]
+        environment = {"LC_ALL": "C.UTF-8", "LANGUAGE": "de"}
+        self._process = subprocess.Popen(
+            [*serve, *options], env=environment, cwd="/", stderr=log, stdout=log, **as_user
+        )
         deadline = time.monotonic() + 60
         while True:
             try:

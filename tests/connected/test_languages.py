@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import gettext
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import psycopg
 import pytest
-from databases import Postgres
+from databases import USERS, Database, Replica
 from programs import Programs, ended
 from rotating import ByHand, Secret
 
@@ -39,28 +40,37 @@ def test_a_refusal_is_told_from_other_messages_in_every_language(catalogue: Path
         assert not is_rejected_login(psycopg.OperationalError("FATAL: " + translate(other))), other
 
 
-def test_a_server_that_speaks_german_is_understood(client: Any, postgres: Postgres) -> None:
+@pytest.fixture(scope="module")
+def german(databases: Callable[[str], Any]) -> Iterator[Replica]:
+    """Provide a server that speaks German."""
+    with Replica(databases("postgres"), in_german=True) as replica:
+        with pytest.raises(psycopg.OperationalError, match="Passwort-Authentifizierung"):
+            replica.log_in("nobody", "wrong")
+        yield replica
+
+
+def test_a_server_that_speaks_german_is_understood(client: Any, postgres: Database, german: Replica) -> None:
     secret = Secret(client, postgres, "german")
-    with postgres.in_german(), Programs(secret.secret_id, postgres) as programs:
+    german.catch_up()
+    with Programs(secret.secret_id, german) as programs:
         programs.operate()
         by_hand = ByHand(secret, "single-user")
         _, pending = by_hand.create()
         by_hand.set(pending)
+        german.catch_up()
         programs.operate()
-        where = {"dbname": "no such database"} | postgres.settings
-        with pytest.raises(psycopg.OperationalError, match="existiert nicht"):
-            connect(SecretCache(), secret.secret_id, **where)
+    where = {"dbname": "no such database"} | german.settings
+    with pytest.raises(psycopg.OperationalError, match="existiert nicht"):
+        connect(SecretCache(), secret.secret_id, **where)
 
 
-def test_what_it_says_is_in_the_error(client: Any, postgres: Postgres) -> None:
+def test_what_it_says_is_in_the_error(client: Any, postgres: Database, german: Replica) -> None:
     secret = Secret(client, postgres, "german/wrong")
-    postgres.set_password("app", "changed behind our back")
-    with (
-        postgres.in_german(),
-        Programs(
-            secret.secret_id, postgres, of=lambda name: "pool" not in name, login_timeout=0.9
-        ) as programs,
-    ):
+    postgres.set_password(USERS[0], "changed behind our back")
+    german.catch_up()
+    with Programs(
+        secret.secret_id, german, of=lambda name: "pool" not in name, login_timeout=0.9
+    ) as programs:
         programs.read()
         for name, error in ended(programs.start()).items():
             assert isinstance(error, LoginRejectedError), (name, error)

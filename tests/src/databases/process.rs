@@ -119,8 +119,6 @@ pub(super) fn command(program: &Path, folder: &Folder) -> Command {
     let mut command = client(program);
     // Servers that share a folder for temporary files delete each other's.
     command.current_dir(folder.path()).env("TMPDIR", folder.path());
-    // What a server speaks once it is asked for another locale than C.
-    command.env("LANGUAGE", "de");
     if let Some((user, group)) = unprivileged() {
         command.uid(user).gid(group);
     }
