@@ -76,7 +76,7 @@ def measure(
         secret = Secret(boto3.client("secretsmanager"), database, secret_id, address=True)
         ways: dict[str, Rotation] = {
             "by hand": ByHand(secret, strategy),
-            "by our engine": ByEngine(secret, strategy, endpoint.url),
+            "by our engine": ByEngine(secret, strategy, endpoint),
         }
         fleet = Fleet(list(OF[server]), database, endpoint.environment, secret_id, pause=given.pause)
         spent = dict.fromkeys([*ways, QUIET], 0.0)

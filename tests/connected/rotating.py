@@ -14,6 +14,8 @@ from typing import Any, Protocol
 from databases import ROOT, USERS, Database
 from relay import Relay
 
+from endpoint import Endpoint
+
 STRATEGIES = {
     "postgres": ("single-user", "alternating-users"),
     "mariadb": ("single-user", "alternating-users", "dual-password"),
@@ -117,10 +119,10 @@ class ByHand:
 class ByEngine:
     """Our rotation engine, by the command `secretcache rotate`."""
 
-    def __init__(self, secret: Secret, strategy: str, endpoint: str, profile: str = "debug") -> None:
+    def __init__(self, secret: Secret, strategy: str, endpoint: Endpoint) -> None:
         self._endpoint = endpoint
         self._command: list[str | Path] = [
-            ROOT / "target" / profile / "secretcache",
+            ROOT / "target" / endpoint.profile / "secretcache",
             *("rotate", secret.secret_id, "--strategy", strategy, "--no-tls"),
         ]
         if strategy == "alternating-users":
@@ -128,8 +130,8 @@ class ByEngine:
 
     def rotate(self, gap: float) -> None:
         """Rotate, with so many seconds between setSecret and finishSecret."""
-        with _Hesitating(self._endpoint, gap) as relay:
-            environment = os.environ | {"AWS_ENDPOINT_URL": relay.url}
+        with _Hesitating(self._endpoint.url, gap) as relay:
+            environment = os.environ | self._endpoint.environment | {"AWS_ENDPOINT_URL": relay.url}
             done = subprocess.run(
                 self._command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
             )
