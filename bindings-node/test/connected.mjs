@@ -24,6 +24,8 @@ export async function through(rotations, work) {
         () => (done += 1),
         (error) => failures.push(error),
       );
+      // Whatever fails at once must not keep the rest of the program from running.
+      await new Promise((resolve) => setImmediate(resolve));
     }
   };
   const workers = Array.from({ length: WORKERS }, worker);

@@ -29,7 +29,9 @@ type Cluster = ReturnType<typeof makeCluster>;
  * while it rotates, at its first connection and whenever it reconnects. When a new version is current, it logs in anew on
  * the connection it has.
  *
- * A refused login is told to listeners of the client's `error` event, as `redis` tells every reason to connect anew.
+ * Each login is tried on a connection of its own first, for `redis` sends commands that wait on the heels of a login and
+ * fails them (`NOAUTH`) if it is refused. Should the password change in that very moment, `redis` tells listeners of the
+ * client's `error` event, and connects anew.
  *
  * ```js
  * import { SecretCache } from 'secretcache';
@@ -41,21 +43,10 @@ type Cluster = ReturnType<typeof makeCluster>;
  * ```
  */
 export function createClient(cache: SecretCache, secretId: string, options: RotatingClientOptions = {}): Client {
-  const { connectTimeoutMs, socket, ...rest } = options;
-  const logins = new Logins();
-  const pooling = connectTimeoutMs === undefined ? {} : { connectTimeoutMs };
-  const secret = new PoolSecret(cache, secretId, pooling, () => {
-    if (client.isReady) void logInAnew(client, secret);
-  });
-  const client = makeClient({
-    ...rest,
-    socket: { ...socket, reconnectStrategy: (retries: number, cause: Error) => logins.reconnect(retries, cause, socket) },
-    credentialsProvider: {
-      type: 'async-credentials-provider',
-      credentials: () => secret.connect((login) => logins.offer(login)),
-    },
-  } as RedisClientOptions) as Client;
-  client.on('end', () => secret.close());
+  const { connectTimeoutMs, ...rest } = options;
+  const login = new WorkingLogin(cache, secretId, connectTimeoutMs, [rest], () => login.renew(client));
+  const client = makeClient(login.options(rest));
+  client.on('end', () => login.close());
   return client;
 }
 
@@ -63,8 +54,6 @@ export function createClient(cache: SecretCache, secretId: string, options: Rota
  * Makes a pool of `redis` whose every new connection logs in with user name and password of one version of a secret: the
  * one that works, also while it rotates. When a new version is current, each connection logs in anew before it is next
  * used; none is closed, and no command waits for it.
- *
- * A version is tried on a connection of its own before the pool's take it: `redis` does not say which of them was refused.
  *
  * ```js
  * import { SecretCache } from 'secretcache';
@@ -83,14 +72,15 @@ export function createClientPool(
   poolOptions?: Partial<RedisPoolOptions>,
 ): Pool {
   const { connectTimeoutMs, ...rest } = options;
-  const pooling = connectTimeoutMs === undefined ? {} : { connectTimeoutMs };
-  const login = new SharedLogin(cache, secretId, pooling, [rest]);
-  const pool = makePool(login.options(rest) as RedisClientOptions, poolOptions);
+  const login = new WorkingLogin(cache, secretId, connectTimeoutMs, [rest]);
+  const pool = makePool(login.options(rest), poolOptions);
   // What `redis` hands out inherits from the pool itself, and all its commands go through the latter's `execute`.
   const inner = Object.getPrototypeOf(pool) as Pool;
   const { execute, close, destroy } = inner;
   inner.execute = function <T>(this: Pool, work: (client: any) => T) {
-    return execute.call(this, (client: any) => {
+    return execute.call(this, async (client: any) => {
+      // What waits in a client while it connects anew fails with it if its login is refused. Here it waits outside.
+      if (!client.isReady) await settled(client);
       login.renew(client);
       return work(client);
     });
@@ -123,9 +113,8 @@ export function createClientPool(
  */
 export function createCluster(cache: SecretCache, secretId: string, options: RotatingClusterOptions): Cluster {
   const { connectTimeoutMs, defaults = {}, ...rest } = options;
-  const pooling = connectTimeoutMs === undefined ? {} : { connectTimeoutMs };
   const places = rest.rootNodes.map((node) => ({ ...defaults, ...node, socket: { ...defaults.socket, ...node.socket } }));
-  const login = new SharedLogin(cache, secretId, pooling, places as RotatingClientOptions[], () => {
+  const login = new WorkingLogin(cache, secretId, connectTimeoutMs, places as RotatingClientOptions[], () => {
     for (const { client } of [...cluster.masters, ...cluster.replicas]) {
       if (client !== undefined) void Promise.resolve(client).then((client) => login.renew(client));
     }
@@ -143,58 +132,51 @@ export function createCluster(cache: SecretCache, secretId: string, options: Rot
   return cluster;
 }
 
-/** The login that works, for connections of which `redis` does not say which one was refused. */
-class SharedLogin {
+/** Waits until a client has connected, or has given up, which its next command says. */
+function settled(client: Client): Promise<void> {
+  return new Promise((resolve) => {
+    const done = (): void => {
+      for (const event of ENDS) client.off(event, done);
+      resolve();
+    };
+    for (const event of ENDS) client.on(event, done);
+    if (client.isReady || !client.isOpen) done();
+  });
+}
+
+const ENDS = ['ready', 'end', 'terminated'];
+
+/** The login that works, and the connections that have it. */
+class WorkingLogin {
   readonly #secret: PoolSecret;
   readonly #places: readonly RotatingClientOptions[];
-  readonly #probes = new Map<string | undefined, Promise<void>>();
-  /** The login given out last, since when, and whether there was another one before. */
+  readonly #trials = new Map<string | undefined, Promise<void>>();
   #last: Login | undefined;
-  #since = 0;
   #hasChanged = false;
-  #isTrusted = false;
-  #refusal: Error | undefined;
   readonly #renewed = new WeakMap<object, string | undefined>();
 
   /** `places`: where a login can be tried, in this order. `changed`: another version works now. */
   constructor(
     cache: SecretCache,
     secretId: string,
-    pooling: PoolingOptions,
+    connectTimeoutMs: number | undefined,
     places: readonly RotatingClientOptions[],
     changed: () => void = () => {},
   ) {
     this.#places = places;
+    const pooling = connectTimeoutMs === undefined ? {} : { connectTimeoutMs };
     this.#secret = new PoolSecret(cache, secretId, pooling, () => {
-      // Where none works now, connections stay as they are, and a new one will say so.
-      if (this.#last !== undefined) this.working().then(changed, () => {});
+      // Where none works now, connections stay as they are, and the next new one says so.
+      if (this.#last !== undefined) this.#find().then(changed, () => {});
     });
   }
 
   /** A client's settings with this login. */
   options(options: RotatingClientOptions): RedisClientOptions {
-    const { socket } = options;
     return {
       ...options,
-      socket: { ...socket, reconnectStrategy: (retries: number, cause: Error) => this.#reconnect(retries, cause, socket) },
-      credentialsProvider: { type: 'async-credentials-provider', credentials: () => this.working() },
+      credentialsProvider: { type: 'async-credentials-provider', credentials: () => this.#find() },
     } as RedisClientOptions;
-  }
-
-  /** The login that works now. */
-  working(): Promise<Login> {
-    return this.#secret.connect(async (login) => {
-      const isLast = login.versionId === this.#last?.versionId;
-      if (isLast && this.#refusal !== undefined) {
-        // The plan hears of it once. When it comes back to this version, the server is asked again.
-        const refusal = this.#refusal;
-        this.#refusal = undefined;
-        throw refusal;
-      }
-      if (!isLast || !this.#isTrusted) await this.#probe(login);
-      this.#use(login);
-      return login;
-    });
   }
 
   /** Has a live connection log in anew, if that was not done with this version yet. Commands follow on its heels. */
@@ -211,23 +193,23 @@ class SharedLogin {
     this.#secret.close();
   }
 
-  #use(login: Login): void {
-    if (login.versionId !== this.#last?.versionId) {
-      this.#hasChanged = this.#last !== undefined;
-      this.#since = performance.now();
-      this.#refusal = undefined;
-    }
-    this.#last = login;
-    this.#isTrusted = true;
+  #find(): Promise<Login> {
+    return this.#secret.connect(async (login) => {
+      await this.#tryOnce(login);
+      this.#hasChanged ||= this.#last !== undefined && this.#last.versionId !== login.versionId;
+      this.#last = login;
+      return login;
+    });
   }
 
-  #probe(login: Login): Promise<void> {
+  /** Tries a login for all who want it at the moment. */
+  #tryOnce(login: Login): Promise<void> {
     const { versionId } = login;
-    const running = this.#probes.get(versionId);
+    const running = this.#trials.get(versionId);
     if (running !== undefined) return running;
-    const probe = this.#tryAnywhere(login).finally(() => this.#probes.delete(versionId));
-    this.#probes.set(versionId, probe);
-    return probe;
+    const trial = this.#tryAnywhere(login).finally(() => this.#trials.delete(versionId));
+    this.#trials.set(versionId, trial);
+    return trial;
   }
 
   async #tryAnywhere({ username, password }: Login): Promise<void> {
@@ -248,56 +230,4 @@ class SharedLogin {
     }
     throw last;
   }
-
-  #reconnect(retries: number, cause: Error, socket: RotatingClientOptions['socket']): number | false | Error {
-    if (!isRejectedLogin(cause)) return reconnect(retries, cause, socket);
-    this.#isTrusted = false;
-    // Soon after a change it may be the version before that was refused: then the server is to say.
-    if (performance.now() - this.#since > LONGEST_LOGIN_MS) this.#refusal ??= cause;
-    return 0; // the plan waits, where that is needed
-  }
-}
-
-/** A login under way for longer than this has failed for another reason. */
-const LONGEST_LOGIN_MS = 5000;
-
-/** On a live connection a refused login changes nothing: what it was logged in as, it stays. */
-async function logInAnew(client: Client, secret: PoolSecret): Promise<void> {
-  try {
-    await secret.connect(({ username, password }) => client.sendCommand(['AUTH', username, password]));
-  } catch (error) {
-    client.emit('error', error);
-  }
-}
-
-/** `redis` asks for a login and later reports how it went. This tells the plan, which then offers another one. */
-class Logins {
-  #last: string | undefined;
-  readonly #refused = new Map<string | undefined, Error>();
-
-  async offer(login: Login): Promise<Login> {
-    const refusal = this.#refused.get(login.versionId);
-    if (refusal !== undefined) {
-      // The plan hears of it once. When it comes back to this version, the server is asked again.
-      this.#refused.delete(login.versionId);
-      throw refusal;
-    }
-    this.#last = login.versionId;
-    return login;
-  }
-
-  reconnect(retries: number, cause: Error, socket: RotatingClientOptions['socket']): number | false | Error {
-    if (isRejectedLogin(cause)) {
-      this.#refused.set(this.#last, cause);
-      return 0; // the plan waits, where that is needed
-    }
-    return reconnect(retries, cause, socket);
-  }
-}
-
-/** The program's own strategy, or the one that `redis` has otherwise. */
-function reconnect(retries: number, cause: Error, socket: RotatingClientOptions['socket']): number | false | Error {
-  const strategy = socket?.reconnectStrategy;
-  if (typeof strategy === 'function') return strategy(retries, cause);
-  return strategy ?? Math.min(2 ** retries * 50, 2000) + Math.floor(Math.random() * 200);
 }

@@ -16,7 +16,9 @@ type Cluster = ReturnType<typeof makeCluster>;
  * while it rotates, at its first connection and whenever it reconnects. When a new version is current, it logs in anew on
  * the connection it has.
  *
- * A refused login is told to listeners of the client's `error` event, as `redis` tells every reason to connect anew.
+ * Each login is tried on a connection of its own first, for `redis` sends commands that wait on the heels of a login and
+ * fails them (`NOAUTH`) if it is refused. Should the password change in that very moment, `redis` tells listeners of the
+ * client's `error` event, and connects anew.
  *
  * ```js
  * import { SecretCache } from 'secretcache';
@@ -32,8 +34,6 @@ export declare function createClient(cache: SecretCache, secretId: string, optio
  * Makes a pool of `redis` whose every new connection logs in with user name and password of one version of a secret: the
  * one that works, also while it rotates. When a new version is current, each connection logs in anew before it is next
  * used; none is closed, and no command waits for it.
- *
- * A version is tried on a connection of its own before the pool's take it: `redis` does not say which of them was refused.
  *
  * ```js
  * import { SecretCache } from 'secretcache';
