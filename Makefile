@@ -163,11 +163,27 @@ $(VENV)/connected/.stamp: tests/requirements-connected.txt tests/requirements-dr
 test-connected: servers venv-connected venv-databases build
 	$(VENV)/connected/bin/pytest -q tests/connected
 
-# The npm package: its tests with a debug build of the extension module, and its types, which are generated and committed.
-.PHONY: test-node lint-node
-test-node: servers $(NODE)/node_modules/.stamp build
+# The npm package: its tests with a debug build of the extension module, on this machine's Node and a short one on the
+# newest line; its types, which are generated and committed. `make test-node-versions` is all tests on every line.
+.PHONY: test-node test-node-versions lint-node
+NODE_LINES := 22 24 26
+NODE_TESTS = node --test --test-timeout=120000
+test-node: servers $(NODE)/node_modules/.stamp target/node/26/.stamp build
+	$(MAKE) lint-node
+	cd $(NODE) && node tools/place.mjs debug
+	cd $(NODE) && $(NODE_TESTS) $$(ls test/*.test.mjs)
+	cd $(NODE) && PATH=$(CURDIR)/target/node/26/node_modules/node/bin:$$PATH $(NODE_TESTS) test/smoke.test.mjs
+
+test-node-versions: servers $(NODE)/node_modules/.stamp $(NODE_LINES:%=target/node/%/.stamp) build
 	cd $(NODE) && node tools/place.mjs debug && npx tsc
-	cd $(NODE) && node --test --test-timeout=120000 $$(ls test/*.test.mjs)
+	cd $(NODE) && for line in $(NODE_LINES); do \
+		PATH=$(CURDIR)/target/node/$$line/node_modules/node/bin:$$PATH $(NODE_TESTS) $$(ls test/*.test.mjs); done
+
+# The newest of a line, as npm has it: about 60 MB to download.
+target/node/%/.stamp:
+	mkdir -p $(@D) && echo '{"private": true}' > $(@D)/package.json
+	cd $(@D) && npm install --no-audit --no-fund --loglevel=error node@$*
+	touch $@
 
 lint-node: $(NODE)/node_modules/.stamp
 	cd $(NODE) && npx napi build --platform --target-dir $(CURDIR)/target --dts ts/binding.d.ts --no-js --output-dir .
