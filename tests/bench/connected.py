@@ -21,7 +21,7 @@ sys.path[:0] = [str(HERE.parent / "connected"), str(HERE.parent / "tools")]
 
 import boto3  # noqa: E402
 from databases import DATABASES  # noqa: E402
-from fleet import Fleet  # noqa: E402
+from fleet import PROGRAM, Fleet  # noqa: E402
 from integrations import OF  # noqa: E402
 from rotating import STRATEGIES, ByEngine, ByHand, Rotation, Secret  # noqa: E402
 
@@ -42,7 +42,8 @@ COLUMNS: dict[str, tuple[Callable[[dict[str, Any]], float], str, Callable[[float
 after their version was known to be refused."""
 
 
-def main() -> None:
+def main(integrations: dict[str, tuple[str, ...]] = OF, program: tuple[str, ...] = PROGRAM) -> None:
+    """Print the table of these integrations of each server, as a program has them."""
     arguments = argparse.ArgumentParser(description=__doc__)
     arguments.add_argument("--rotations", type=int, default=20, help="in either way")
     arguments.add_argument("--long-gap", type=float, default=60, help="seconds, of one more rotation")
@@ -56,7 +57,7 @@ def main() -> None:
         os.environ.update(endpoint.environment)
         for server in given.only:
             for strategy in STRATEGIES[server]:
-                for row in measure(endpoint, server, strategy, given):
+                for row in measure(endpoint, server, strategy, integrations[server], program, given):
                     cells = [server, strategy, row["way"], row["name"]]
                     for value, text, is_reached in COLUMNS.values():
                         cell = text.format(value(row))
@@ -68,7 +69,12 @@ def main() -> None:
 
 
 def measure(
-    endpoint: Endpoint, server: str, strategy: str, given: argparse.Namespace
+    endpoint: Endpoint,
+    server: str,
+    strategy: str,
+    names: tuple[str, ...],
+    program: tuple[str, ...],
+    given: argparse.Namespace,
 ) -> list[dict[str, Any]]:
     """Let times with a rotation and times without take turns, equally long."""
     secret_id = f"bench/{server}/{strategy}"
@@ -78,7 +84,8 @@ def measure(
             "by hand": ByHand(secret, strategy),
             "by our engine": ByEngine(secret, strategy, endpoint),
         }
-        fleet = Fleet(list(OF[server]), database, endpoint.environment, secret_id, pause=given.pause)
+        where = (database, endpoint.environment, secret_id)
+        fleet = Fleet(list(names), *where, pause=given.pause, program=program)
         spent = dict.fromkeys([*ways, QUIET], 0.0)
         counts: dict[str, int] = {}
         for way, rotation in ways.items():

@@ -11,7 +11,7 @@ from typing import Any
 
 from databases import Database
 
-CLIENT = Path(__file__).with_name("client.py")
+PROGRAM = (sys.executable, str(Path(__file__).with_name("client.py")))
 
 
 class Fleet:
@@ -26,12 +26,13 @@ class Fleet:
         *,
         workers: int = 2,
         pause: float = 0.01,
+        program: tuple[str, ...] = PROGRAM,
     ) -> None:
         where = [secret_id, database.host, str(database.port), str(workers), str(pause)]
         self.workers = workers
         self._processes = [
             subprocess.Popen(
-                [sys.executable, str(CLIENT), name, *where],
+                [*program, name, *where],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 env=os.environ | environment,

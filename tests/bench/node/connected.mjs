@@ -1,0 +1,156 @@
+/**
+ * One process of a Node program that connects all the time: `connected.mjs INTEGRATION SECRET HOST PORT WORKERS PAUSE`.
+ *
+ * It says "ready" once it has connected. Each line of input names the phase that begins; their end ends the process, which
+ * then reports as one line of JSON, as `tests/connected/client.py` does.
+ */
+
+import { createRequire } from 'node:module';
+import { createInterface } from 'node:readline';
+import { setTimeout as pause } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
+
+const require = createRequire(fileURLToPath(new URL('../../../bindings-node/', import.meta.url)));
+const { isRejectedLogin, SecretCache } = require('secretcache');
+
+const [name, secret, host, portText, workers, pauseSeconds] = process.argv.slice(2);
+const place = { host, port: Number(portText) };
+const cache = new SecretCache({ logger: null });
+
+/** Each connects anew, asks something, and disconnects. */
+const INTEGRATIONS = {
+  pg: () => {
+    const pg = require('pg');
+    return async () => {
+      const client = await cache.connect(secret, async ({ username, password }) => {
+        const client = new pg.Client({ ...place, user: username, password, database: 'postgres' });
+        await client.connect();
+        return client;
+      });
+      await client.query('select current_user');
+      await client.end();
+    };
+  },
+  pg_pool: () => {
+    const pool = require('secretcache/pg').createPool(cache, secret, { ...place, database: 'postgres', maxUses: 1 });
+    return () => pool.query('select current_user');
+  },
+  pg_knex: () => knex('pg', { ...place, database: 'postgres' }, 'select current_user'),
+  mysql2: () => {
+    const mysql = require('mysql2/promise');
+    return async () => {
+      const connection = await cache.connect(secret, ({ username, password }) =>
+        mysql.createConnection({ ...place, user: username, password }),
+      );
+      await connection.query('select current_user()');
+      await connection.end();
+    };
+  },
+  mysql2_pool: () => {
+    const pool = require('secretcache/mysql2').createPool(cache, secret, place);
+    return async () => {
+      const connection = await pool.getConnection();
+      await connection.query('select current_user()');
+      connection.destroy();
+    };
+  },
+  mysql2_knex: () => knex('mysql2', place, 'select current_user()'),
+  redis: () => {
+    const { createClient } = require('secretcache/redis');
+    return () => redis(createClient(cache, secret, { socket: place }));
+  },
+  redis_pool: () => {
+    const { createClientPool } = require('secretcache/redis');
+    return () => redis(createClientPool(cache, secret, { socket: place }, { minimum: 2, maximum: 2 }));
+  },
+};
+
+function knex(client, connection, question) {
+  const { createKnex } = require('secretcache/knex');
+  return async () => {
+    const knex = createKnex(cache, secret, { client, connection, pool: { min: 0, max: 1 } });
+    try {
+      await knex.raw(question);
+    } finally {
+      await knex.destroy();
+    }
+  };
+}
+
+async function redis(client) {
+  // It is told of refused logins, which it survives.
+  client.on('error', () => {});
+  try {
+    await client.connect();
+    await client.sendCommand(['PING']);
+  } finally {
+    client.destroy();
+  }
+}
+
+/** What happened from one moment to another, by phase. Waits are in seconds. */
+const phases = {};
+let phase;
+let calls = 0;
+
+function begin(name) {
+  end();
+  phase = phases[name] ??= { connects: 0, failures: [], waits: [], refused: 0, refused_late: 0, calls: 0 };
+}
+
+function end() {
+  const now = Object.values(cache.stats().apiCalls).reduce((sum, count) => sum + count, 0);
+  if (phase !== undefined) phase.calls += now - calls;
+  calls = now;
+}
+
+/** When each version was first refused. */
+const refused = new Map();
+
+// Every login goes through here, those of pools too.
+const connect = cache.connect.bind(cache);
+cache.connect = async (id, login, options) => {
+  const begun = performance.now();
+  let started = begun;
+  const observed = async (credential, signal) => {
+    started = performance.now();
+    try {
+      return await login(credential, signal);
+    } catch (error) {
+      if (isRejectedLogin(error)) {
+        phase.refused += 1;
+        const known = refused.get(credential.versionId);
+        if (known === undefined) refused.set(credential.versionId, performance.now());
+        else if (started > known) phase.refused_late += 1;
+      }
+      throw error;
+    }
+  };
+  const connection = await connect(id, observed, options);
+  phase.waits.push((started - begun) / 1000);
+  return connection;
+};
+
+let ended = false;
+begin('start');
+const operate = INTEGRATIONS[name]();
+await operate();
+console.log('ready');
+const lines = createInterface({ input: process.stdin });
+lines.on('line', begin);
+lines.on('close', () => (ended = true));
+
+async function work() {
+  while (!ended) {
+    await operate().then(
+      () => (phase.connects += 1),
+      (error) => phase.failures.length < 100 && phase.failures.push(`${error.name}: ${error.message}`),
+    );
+    await pause(Number(pauseSeconds) * 1000);
+  }
+}
+await Promise.all(Array.from({ length: Number(workers) }, work));
+end();
+for (const each of Object.values(phases)) each.waits.sort((one, other) => one - other);
+console.log(JSON.stringify({ name, phases, rejected: cache.stats().logins.rejected }));
+process.exit(); // pools are left as they are
