@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 use secretcache_local::{
-    DEFAULT_HOST, DEFAULT_PORT, Log, Options, Place, RotationOptions, Server, StandIn, Tls,
+    DEFAULT_HOST, DEFAULT_PORT, FunctionVariable, Log, Options, Place, RotationOptions, Server, StandIn, Tls,
 };
 
 /// Run an AWS Secrets Manager endpoint on this machine, for development and tests
@@ -79,6 +79,10 @@ struct Rotations {
     /// Invoke rotation functions other than those of AWS's templates at this http:// endpoint
     #[arg(long, value_name = "URL")]
     lambda_endpoint: Option<String>,
+
+    /// Set a variable of the environment of a function of AWS's templates, such as EXCLUDE_CHARACTERS or PASSWORD_LENGTH
+    #[arg(long, value_name = "NAME:VARIABLE=VALUE")]
+    function: Vec<FunctionVariable>,
 }
 
 impl Rotations {
@@ -89,6 +93,7 @@ impl Rotations {
         options.authorities = self.db_ca_file;
         options.is_plaintext_on_loopback = self.db_plaintext;
         options.lambda_endpoint = self.lambda_endpoint;
+        options.variables = self.function;
         options
     }
 }
@@ -180,6 +185,7 @@ const EXAMPLES: &str = "Examples:
   secretcache local --data ~/.local/share/secretcache/local.jsonl
   secretcache local --tls-cert cert.pem --tls-key key.pem --control
   secretcache local --map-host db.example:5432=127.0.0.1:5432 --db-plaintext --verbose
+  secretcache local --function SecretsManagerRDSPostgreSQLRotationSingleUser:PASSWORD_LENGTH=24
 
 In another terminal:
   export AWS_ENDPOINT_URL=http://127.0.0.1:4584 AWS_DEFAULT_REGION=us-east-1

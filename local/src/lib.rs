@@ -34,7 +34,7 @@ pub use faults::{Effect, Fault};
 pub use journal::DataError;
 pub use operations::{Call, Functions, Outcome, execute};
 pub use options::{DEFAULT_HOST, DEFAULT_PORT, Log, Options, StartError, Tls};
-pub use rotation::options::{RotationOptions, ServerName, StandIn};
+pub use rotation::options::{FunctionVariable, RotationOptions, ServerName, StandIn};
 pub use rotation::{Purpose, Rotation, RotationRules, RotationWindow, Underway};
 pub use secret::{Secret, Tag, Version};
 pub use server::{Handle, Server};

@@ -123,6 +123,14 @@ pub enum StartError {
         /// Why not.
         reason: String,
     },
+    /// What was said of a rotation function makes no sense.
+    #[error("cannot run the function {function}: {reason}")]
+    Function {
+        /// Its name.
+        function: String,
+        /// Why not.
+        reason: String,
+    },
     /// The endpoint for Lambda functions cannot be used.
     #[error("cannot use {url:?} as the endpoint for Lambda functions: {reason}")]
     LambdaEndpoint {

@@ -50,9 +50,18 @@ impl Default for PasswordPolicy {
 }
 
 impl PasswordPolicy {
-    /// The policy that the variables of AWS's own rotation templates describe: `PASSWORD_LENGTH`,
-    /// `EXCLUDE_CHARACTERS`, `EXCLUDE_NUMBERS`, `EXCLUDE_PUNCTUATION`, `EXCLUDE_UPPERCASE`, `EXCLUDE_LOWERCASE` and
-    /// `REQUIRE_EACH_INCLUDED_TYPE`. An absent one keeps its default.
+    /// The variables that AWS's own rotation templates read.
+    pub const VARIABLES: [&'static str; 7] = [
+        "EXCLUDE_CHARACTERS",
+        "PASSWORD_LENGTH",
+        "EXCLUDE_NUMBERS",
+        "EXCLUDE_PUNCTUATION",
+        "EXCLUDE_UPPERCASE",
+        "EXCLUDE_LOWERCASE",
+        "REQUIRE_EACH_INCLUDED_TYPE",
+    ];
+
+    /// The policy that the [`VARIABLES`](Self::VARIABLES) describe. An absent one keeps its default.
     ///
     /// # Errors
     ///

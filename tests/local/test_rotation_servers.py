@@ -9,7 +9,7 @@ import subprocess
 import time
 
 import pytest
-from conftest import REGION, ROOT
+from conftest import REGION, ROOT, binary
 from databases import Database
 from test_command_line import find_aws
 
@@ -272,3 +272,37 @@ def test_killed_at_any_moment_it_goes_on_where_it_was(run, servers, tmp_path):
         passwords.append(current(client, "app")[1])
         assert database.logs_in("crash", passwords[-1]) and not database.logs_in("crash", passwords[-2])
     assert len(set(passwords)) == 10
+
+
+def test_the_variables_of_a_functions_environment(local, servers):
+    database = servers("postgres-16")
+    name = "SecretsManagerRDSPostgreSQLRotationSingleUser"
+    variables = {"PASSWORD_LENGTH": "20", "EXCLUDE_PUNCTUATION": "true", "EXCLUDE_CHARACTERS": "0=:1,a"}
+    options = [f"--function={name}:{variable}={value}" for variable, value in variables.items()]
+    endpoint, client = local("--db-plaintext", *options)
+    master = database.secret(database.user, database.password)
+    client.create_secret(Name="master", SecretString=master)
+    for count, (user, kind, fits) in enumerate([("varied", "SingleUser", True), ("usual", "MultiUser", False)]):
+        database.admin(f"CREATE ROLE {user} LOGIN PASSWORD 'first-password'")
+        value = database.secret(user, "first-password", masterarn="master")
+        client.create_secret(Name=user, SecretString=value)
+        client.rotate_secret(SecretId=user, RotationLambdaARN=POSTGRES + kind)
+        endpoint.wait_for_event("RotationSucceeded", count + 1)
+        _, password = current(client, user)
+        assert (len(password) == 20) == fits
+        assert (password.isalnum() and not set(password) & set("0=:1,a")) == fits
+
+
+@pytest.mark.parametrize(
+    ("option", "status", "problem"),
+    [
+        (f"{TEMPLATE}RDSPostgreSQLRotationSingleUser:PASSWORD_LENGTH", 2, "FUNCTION:VARIABLE=VALUE"),
+        ("my-own-function:PASSWORD_LENGTH=20", 2, "my-own-function"),
+        ("SecretsManagerRDSMySQLRotationSingleUser:PASSWORD_LENGHT=20", 2, "PASSWORD_LENGTH"),
+        ("SecretsManagerRDSMySQLRotationSingleUser:PASSWORD_LENGTH=none", 1, "a number from 1 to 4096"),
+    ],
+)
+def test_a_variable_that_makes_no_sense_is_refused_at_the_start(option, status, problem):
+    command = [binary(), "local", "--port", "0", "--function", option]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=30)
+    assert done.returncode == status and problem in done.stderr, done.stderr

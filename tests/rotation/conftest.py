@@ -25,6 +25,9 @@ COMMAND = ROOT / "target" / "debug" / "secretcache"
 SERVERS = ROOT / "target" / "debug" / "secretcache-databases"
 
 
+MYSQL = {"mariadb", "mysql"}
+
+
 @dataclass
 class Server:
     """A database server, and its administrator's way in."""
@@ -57,7 +60,7 @@ class Server:
         """Makes an application's user, and gives the fields of its secret."""
         if self.engine == "postgres":
             self.run(f"CREATE ROLE {name} LOGIN PASSWORD '{FIRST}'")
-        elif self.engine == "mariadb":
+        elif self.engine in MYSQL:
             self.run(f"CREATE USER {name}@'%' IDENTIFIED BY '{FIRST}'")
         else:
             self.run(f"ACL SETUSER {name} on >{FIRST} ~{name}* +@all -@admin")
@@ -67,7 +70,7 @@ class Server:
         """Changes a password behind the secret's back."""
         if self.engine == "postgres":
             self.run(f"ALTER ROLE {user} PASSWORD '{password}'")
-        elif self.engine == "mariadb":
+        elif self.engine in MYSQL:
             self.run(f"ALTER USER {user}@'%' IDENTIFIED BY '{password}'")
         else:
             self.run(f"ACL SETUSER {user} resetpass >{password}")
@@ -88,9 +91,10 @@ class Server:
             command = ["psql", "-XAtqw", "-h", host, "-p", port, "-U", user, "-d", "postgres"]
             command += ["-v", "ON_ERROR_STOP=1", "-c", statement]
             variable = "PGPASSWORD"
-        elif self.engine == "mariadb":
+        elif self.engine in MYSQL:
             command = ["mariadb", "--no-defaults", "-BN", "-h", host, "-P", port, "-u", user, "-e", statement]
-            command.insert(2, "--skip-ssl")
+            # How MySQL lets users in without TLS, this client does not know.
+            command.insert(2, "--ssl" if self.engine == "mysql" else "--skip-ssl")
             variable = "MYSQL_PWD"
         else:
             command = ["redis-cli", "-e", "--no-auth-warning", "-h", host, "-p", port, "--user", user]
@@ -102,7 +106,7 @@ class Server:
 
 @pytest.fixture(scope="session")
 def server() -> Iterator[Callable[[str], Server]]:
-    """Servers by kind, one of each for all tests: postgres-15, postgres-16, postgres-18, mariadb, redis."""
+    """Servers by kind, one of each for all tests: postgres-15, postgres-16, postgres-18, mariadb, mysql, redis."""
     started: dict[str, Server] = {}
 
     def server(kind: str) -> Server:

@@ -23,7 +23,7 @@ def as_aws_left_it(desk, server, user: str, **more: object) -> str:
     return name
 
 
-@pytest.mark.parametrize("kind", ["postgres-15", "postgres-16", "mariadb"])
+@pytest.mark.parametrize("kind", ["postgres-15", "postgres-16", "mariadb", "mysql"])
 def test_the_second_user_is_marked_and_rotation_goes_on(desk, server, kind):
     server = server(kind)
     master = desk.store("master", server.admin())

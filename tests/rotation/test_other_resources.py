@@ -8,6 +8,7 @@ import boto3
 import pytest
 from conftest import FIRST
 from moto_endpoint import moto_endpoint
+from relay import Relay
 
 STATEMENTS = """
 protocol = "postgres"
@@ -38,6 +39,56 @@ def test_the_key_of_an_iam_user_is_followed_by_another(desk, iam):
         held.append(desk.value(name)["AccessKeyId"])
     keys = {key["AccessKeyId"] for key in client.list_access_keys(UserName="app")["AccessKeyMetadata"]}
     assert len(set(held)) == 3 and keys == set(held[1:]), "the key before the last goes, the last stays"
+
+
+class Front(Relay):
+    """Stands before moto, as a proxy that requests are sent through or as the service itself over TLS, and notes
+    where each request was meant to go."""
+
+    def __init__(self, upstream: str) -> None:
+        super().__init__(upstream)
+        self.asked: list[str] = []
+
+    def answer(self, headers, body: bytes) -> tuple[int, bytes]:
+        """Pass a request on."""
+        self.asked.append(headers["Host"])
+        return self.passed_on(headers, body)
+
+
+def key_of_a_user(desk, iam: str) -> str:
+    """A secret with the key of an IAM user."""
+    client = boto3.client(
+        "iam", endpoint_url=iam, region_name="us-east-1", aws_access_key_id="x", aws_secret_access_key="x"
+    )
+    client.create_user(UserName="app")
+    first = client.create_access_key(UserName="app")["AccessKey"]
+    return desk.store("key", {field: first[field] for field in ("AccessKeyId", "SecretAccessKey")})
+
+
+def test_iam_is_reached_through_the_proxy_of_the_environment(desk, iam):
+    name = key_of_a_user(desk, iam)
+    # Nobody knows these names but the proxy.
+    endpoints = {f"AWS_ENDPOINT_URL_{name}": f"http://{name.lower()}.invalid" for name in ("IAM", "STS")}
+    with Front(iam) as proxy:
+        environment = endpoints | {"HTTP_PROXY": proxy.url, "NO_PROXY": "127.0.0.1"}
+        done = desk.run("rotate", name, "--strategy", "api-key", "--provider", "iam", **environment)
+        assert done.status == 0, done.err
+        assert {"iam.invalid", "sts.invalid"} == set(proxy.asked)
+
+
+def test_iam_is_trusted_by_the_bundle_of_the_environment(desk, iam, tmp_path):
+    name = key_of_a_user(desk, iam)
+    with Front(iam) as front:
+        bundle = front.speak_tls(tmp_path)
+        url = front.url.replace("http", "https")
+        endpoints = {"AWS_ENDPOINT_URL_IAM": url, "AWS_ENDPOINT_URL_STS": url}
+        command = ("rotate", name, "--strategy", "api-key", "--provider", "iam")
+        refused = desk.run(*command, **endpoints)
+        assert refused.status == 3 and "could not be reached" in refused.err, refused.err
+        assert front.asked == []
+        done = desk.run(*command, AWS_CA_BUNDLE=str(bundle), **endpoints)
+        assert done.status == 0, done.err
+        assert front.asked
 
 
 def test_statements_of_ones_own_rotate_a_resource_without_a_known_engine(desk, server, tmp_path):

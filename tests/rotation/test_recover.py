@@ -18,7 +18,7 @@ def strand(desk, server, user: str, **more: object) -> tuple[str, str]:
     return name, lost
 
 
-@pytest.mark.parametrize("kind", ["postgres-15", "postgres-18", "mariadb", "redis"])
+@pytest.mark.parametrize("kind", ["postgres-15", "postgres-18", "mariadb", "mysql", "redis"])
 def test_a_version_without_a_label_is_found(desk, server, kind):
     server = server(kind)
     name, lost = strand(desk, server, "stranded")

@@ -6,7 +6,7 @@ import pytest
 from conftest import FIRST
 
 
-@pytest.mark.parametrize("kind", ["postgres-15", "mariadb"])
+@pytest.mark.parametrize("kind", ["postgres-15", "mariadb", "mysql"])
 def test_a_single_users_former_password_had_ended(desk, server, kind):
     server = server(kind)
     name = desk.store("db", server.user("ended"))
@@ -38,7 +38,7 @@ def test_the_second_of_two_passwords_ends(desk, server, kind, by):
     assert desk.run("rotate", name, "--strategy", "dual-password", *more).status == 0
 
 
-@pytest.mark.parametrize("kind", ["postgres-16", "mariadb"])
+@pytest.mark.parametrize("kind", ["postgres-16", "mariadb", "mysql"])
 def test_the_user_whose_turn_is_over_cannot_log_in(desk, server, kind):
     server = server(kind)
     master = desk.store("master", server.admin())

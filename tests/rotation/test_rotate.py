@@ -12,7 +12,7 @@ from conftest import FIRST, SERVERS
 POSTGRES = ["postgres-15", "postgres-16", "postgres-18"]
 
 
-@pytest.mark.parametrize("kind", [*POSTGRES, "mariadb"])
+@pytest.mark.parametrize("kind", [*POSTGRES, "mariadb", "mysql"])
 def test_a_single_user_gets_a_new_password(desk, server, kind):
     server = server(kind)
     name = desk.store("db", server.user("alone", team={"shop": [1.50, None]}))
@@ -31,7 +31,7 @@ def test_a_single_user_gets_a_new_password(desk, server, kind):
     assert server.logs_in("alone", value["password"]) and not server.logs_in("alone", FIRST)
 
 
-@pytest.mark.parametrize("kind", [*POSTGRES, "mariadb"])
+@pytest.mark.parametrize("kind", [*POSTGRES, "mariadb", "mysql"])
 def test_users_take_turns(desk, server, kind):
     server = server(kind)
     master = desk.store("master", server.admin())
@@ -47,7 +47,7 @@ def test_users_take_turns(desk, server, kind):
     assert users == ["turns_clone", "turns", "turns_clone"]
 
 
-@pytest.mark.parametrize("kind", ["mariadb", "redis"])
+@pytest.mark.parametrize("kind", ["mariadb", "mysql", "redis"])
 def test_two_passwords_leave_no_gap(desk, server, kind):
     server = server(kind)
     master = desk.store("master", server.admin())

@@ -130,10 +130,18 @@ impl Status {
             note(&format!("{id}: no rotation is under way"));
             return Ok(None);
         };
-        let deadline = tokio::time::Instant::now() + Duration::from_secs(self.timeout);
+        let begin = tokio::time::Instant::now();
+        let deadline = begin + Duration::from_secs(self.timeout);
+        let mut is_known = false;
         loop {
-            let outcome = Outcome::of(&watched, &store.describe(id).await?);
+            let state = store.describe(id).await?;
+            let mut outcome = Outcome::of(&watched, &state);
             let now = tokio::time::Instant::now();
+            is_known = is_known || state.version(&watched).is_some() || is_listed(store, id, &watched).await;
+            // `rotate-secret` may have answered with an id that the service does not show yet.
+            if !is_known && now < begin + UNSEEN {
+                outcome = Outcome::Pending;
+            }
             if outcome != Outcome::Pending || now >= deadline {
                 return Ok(Some(outcome));
             }
@@ -144,6 +152,14 @@ impl Status {
 
 /// Rotations take seconds, and describing a secret is free.
 const POLL: Duration = Duration::from_millis(500);
+
+/// How long a version that nobody has seen may be about to appear: reads of the service may lag behind writes.
+const UNSEEN: Duration = Duration::from_secs(5);
+
+/// Whether there is a version, with or without a label.
+async fn is_listed(store: &AwsStore, id: &str, version: &str) -> bool {
+    store.list_versions(id).await.is_ok_and(|all| all.iter().any(|listed| listed.id == version))
+}
 
 fn exit(inspection: &Inspection) -> Exit {
     match inspection.verdict.health {

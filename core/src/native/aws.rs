@@ -25,7 +25,9 @@ use aws_sdk_secretsmanager::operation::RequestId;
 use aws_sdk_secretsmanager::primitives::DateTime;
 use aws_smithy_http_client::proxy::ProxyConfig;
 use aws_smithy_http_client::tls::{self, TlsContext, TrustStore};
-use aws_smithy_http_client::{Builder as HttpBuilder, ConnectorBuilder};
+use aws_smithy_http_client::{Builder as HttpBuilder, Connector, ConnectorBuilder};
+use aws_smithy_runtime_api::client::http::{HttpConnectorSettings, SharedHttpConnector};
+use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
 use zeroize::Zeroizing;
 
 use super::options::{Options, TIMEOUT};
@@ -124,6 +126,17 @@ impl Options {
         }
         Ok(config)
     }
+
+    /// What carries requests to services for which there is no client: over the proxy and by the trusted certificates
+    /// that these options and the environment come to, as for the cache. It knows nothing of Regions and signs nothing.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::InvalidConfiguration`] if the CA bundle or the proxy cannot be used.
+    pub fn http_connector(&self) -> Result<SharedHttpConnector, Error> {
+        let trust = trust_store(read_ca_bundle(self)?.as_deref());
+        Ok(SharedHttpConnector::new(connector(&trust, &proxy(self)?, None, None)))
+    }
 }
 
 /// The credentials of a profile that the program named: as in boto3, they go before those of the environment, which
@@ -183,26 +196,34 @@ fn env_var(name: &str) -> Option<String> {
     env::var(name).ok()
 }
 
+fn trust_store(ca_bundle: Option<&[u8]>) -> TrustStore {
+    ca_bundle.map_or_else(TrustStore::default, |bundle| TrustStore::empty().with_pem_certificate(bundle))
+}
+
 fn http_client(ca_bundle: Option<&[u8]>, proxy: ProxyConfig) -> SharedHttpClient {
-    let trust = match ca_bundle {
-        Some(bundle) => TrustStore::empty().with_pem_certificate(bundle),
-        None => TrustStore::default(),
-    };
+    let trust = trust_store(ca_bundle);
     HttpBuilder::new().pool_idle_timeout(IDLE).pool_max_idle_per_host(2).build_with_connector_fn(
-        move |settings, components| {
-            let provider = tls::Provider::Rustls(tls::rustls_provider::CryptoMode::AwsLc);
-            let mut connector = ConnectorBuilder::default().tls_provider(provider);
-            if let Ok(context) = TlsContext::builder().with_trust_store(trust.clone()).build() {
-                connector.set_tls_context(context);
-            }
-            connector.set_connector_settings(settings.cloned());
-            connector.set_proxy_config(Some(proxy.clone()));
-            if let Some(components) = components {
-                connector.set_sleep_impl(components.sleep_impl());
-            }
-            connector.build()
-        },
+        move |settings, components| connector(&trust, &proxy, settings, components),
     )
+}
+
+fn connector(
+    trust: &TrustStore,
+    proxy: &ProxyConfig,
+    settings: Option<&HttpConnectorSettings>,
+    components: Option<&RuntimeComponents>,
+) -> Connector {
+    let provider = tls::Provider::Rustls(tls::rustls_provider::CryptoMode::AwsLc);
+    let mut connector = ConnectorBuilder::default().tls_provider(provider);
+    if let Ok(context) = TlsContext::builder().with_trust_store(trust.clone()).build() {
+        connector.set_tls_context(context);
+    }
+    connector.set_connector_settings(settings.cloned());
+    connector.set_proxy_config(Some(proxy.clone()));
+    if let Some(components) = components {
+        connector.set_sleep_impl(components.sleep_impl());
+    }
+    connector.build()
 }
 
 /// The version in an answer of `GetSecretValue`, or in an entry of `BatchGetSecretValue`: two types of the SDK with

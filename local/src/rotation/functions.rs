@@ -1,19 +1,20 @@
 //! The rotation functions: AWS's own, whose work is done here, and those at a Lambda endpoint.
 
+use std::collections::BTreeMap;
 use std::error::Error as _;
 use std::path::Path;
 use std::sync::Arc;
 
 use secretcache_rotation::targets::Tls;
 use secretcache_rotation::{
-    Choice, Driver, Engine, Error, Event, RealPause, RotationToken, Rotator, SecretStore, Selector, Settings,
+    Choice, Driver, Engine, Error, Event, PasswordPolicy, RealPause, RotationToken, Rotator, SecretStore, Selector, Settings,
     Step, Verification, from_function,
 };
 use serde_json::json;
 use zeroize::Zeroizing;
 
 use super::lambda::Lambda;
-use super::options::RotationOptions;
+use super::options::{FunctionVariable, RotationOptions};
 use super::route::LocalRoute;
 use super::store::EngineStore;
 use crate::operations::Functions;
@@ -22,7 +23,10 @@ use crate::options::StartError;
 /// Every rotation function that can be invoked.
 pub(crate) struct Invoker {
     choice: Choice,
-    settings: Settings,
+    /// Where nothing was said of a function.
+    usual: Settings,
+    /// By the function's name.
+    settings: BTreeMap<String, Settings>,
     lambda: Option<Lambda>,
     is_plaintext_on_loopback: bool,
 }
@@ -53,7 +57,8 @@ impl Invoker {
         choice.route = Some(Arc::new(LocalRoute::new(options)));
         Ok(Self {
             choice,
-            settings: Settings::default(),
+            usual: Settings::default(),
+            settings: settings(&options.variables)?,
             lambda: options.lambda_endpoint.as_deref().map(Lambda::new).transpose()?,
             is_plaintext_on_loopback: options.is_plaintext_on_loopback,
         })
@@ -84,7 +89,9 @@ impl Invoker {
         choice.function = Some(arn.to_owned());
         let made = Rotator::new(&current.document, &choice).map_err(|error| self.tell(&error))?;
         let (rotator, notes) = made;
-        Ok((Function::BuiltIn { rotator, settings: &self.settings }, notes))
+        let name = arn.rsplit(':').find(|part| from_function(part).is_some()).unwrap_or(arn);
+        let settings = self.settings.get(name).unwrap_or(&self.usual);
+        Ok((Function::BuiltIn { rotator, settings }, notes))
     }
 
     /// Runs one step.
@@ -147,6 +154,24 @@ impl Invoker {
         }
         text
     }
+}
+
+/// What the variables of each function come to.
+fn settings(variables: &[FunctionVariable]) -> Result<BTreeMap<String, Settings>, StartError> {
+    let mut all = BTreeMap::new();
+    for FunctionVariable { function, .. } in variables {
+        let of = |name: &str| {
+            let mut said = variables.iter().filter(|said| said.function == *function && said.name == name);
+            said.next_back().map(|said| said.value.clone())
+        };
+        let mut settings = Settings::default();
+        settings.password = PasswordPolicy::from_variables(of).map_err(|error| StartError::Function {
+            function: function.clone(),
+            reason: error.message().to_owned(),
+        })?;
+        all.insert(function.clone(), settings);
+    }
+    Ok(all)
 }
 
 fn authorities(path: &Path) -> Result<String, StartError> {

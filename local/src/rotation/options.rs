@@ -5,6 +5,8 @@ use std::fmt;
 use std::path::PathBuf;
 use std::str::FromStr;
 
+use secretcache_rotation::{PasswordPolicy, from_function};
+
 /// Who rotates, and which servers may be touched.
 ///
 /// By default rotations reach servers on this machine alone, over verified TLS, and the functions of AWS's own templates
@@ -31,6 +33,30 @@ pub struct RotationOptions {
     pub authorities: Option<PathBuf>,
     /// Whether servers at loopback addresses are spoken to without TLS, unless the secret says `"ssl": true`.
     pub is_plaintext_on_loopback: bool,
+    /// What the environments of AWS's functions hold.
+    pub variables: Vec<FunctionVariable>,
+}
+
+/// A variable in the environment of a function of AWS's templates, which says what passwords look like.
+///
+/// ```
+/// use secretcache_local::FunctionVariable;
+///
+/// let text = "SecretsManagerRDSPostgreSQLRotationSingleUser:EXCLUDE_CHARACTERS=/@:\"";
+/// let variable: FunctionVariable = text.parse()?;
+/// assert_eq!((variable.name.as_str(), variable.value.as_str()), ("EXCLUDE_CHARACTERS", "/@:\""));
+/// assert!("SecretsManagerRDSPostgreSQLRotationSingleUser:EXCLUDE_CHARACTER=/".parse::<FunctionVariable>().is_err());
+/// # Ok::<(), String>(())
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct FunctionVariable {
+    /// The function's name, the last part of its ARN.
+    pub function: String,
+    /// One of the variables that AWS's functions read.
+    pub name: String,
+    /// Its value.
+    pub value: String,
 }
 
 /// A server that is spoken to in place of the one that secrets name. Its certificate must be for that other one.
@@ -58,6 +84,24 @@ impl FromStr for StandIn {
     fn from_str(text: &str) -> Result<Self, String> {
         let (named, real) = text.split_once('=').ok_or("it is not of the form HOST:PORT=HOST:PORT")?;
         Ok(Self { named: named.parse()?, real: real.parse()? })
+    }
+}
+
+/// `FUNCTION:VARIABLE=VALUE`.
+impl FromStr for FunctionVariable {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let parts = text.split_once('=').and_then(|(place, value)| Some((place.rsplit_once(':')?, value)));
+        let ((function, name), value) = parts.ok_or("it is not of the form FUNCTION:VARIABLE=VALUE")?;
+        if from_function(function).is_none() {
+            return Err(format!("{function:?} is not the name of a function of AWS's templates"));
+        }
+        if !PasswordPolicy::VARIABLES.contains(&name) {
+            let known = PasswordPolicy::VARIABLES.join(", ");
+            return Err(format!("{name:?} is none of the variables that AWS's functions read: {known}"));
+        }
+        Ok(Self { function: function.to_owned(), name: name.to_owned(), value: value.to_owned() })
     }
 }
 

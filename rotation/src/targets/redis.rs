@@ -135,9 +135,11 @@ impl Target for Redis {
             });
             let findings = match answer.await? {
                 Ok(()) => Vec::new(),
+                Err(answer) if is_unknown(&answer) => vec![Finding::new(ELASTICACHE)],
                 Err(answer) if answer.starts_with("NOPERM") => {
                     let problem = format!(
-                        "the user {:?} may not change passwords; name an administrator's secret, or let it, which lets it change any user",
+                        "the user {:?} may not change passwords; name an administrator's secret, or let it, which lets it change any user \
+                         (but {ELASTICACHE})",
                         *asks
                     );
                     let mend = format!("ACL SETUSER {} +acl|setuser +acl|save", *asks);
@@ -190,9 +192,41 @@ async fn command(session: &mut Session, words: &[&str]) -> Result<Result<(), Str
 
 /// What the server has against a command. Objections to ACL rules quote them, which are hashes here.
 fn fault(what: &str, answer: &str) -> Error {
-    let kind = match answer.split(' ').next() {
-        Some("NOPERM") => ErrorKind::Denied,
-        _ => ErrorKind::Unavailable,
-    };
-    Error::new(kind, format!("could not {what}: Redis says {answer:?}"))
+    let said = format!("could not {what}: Redis says {answer:?}");
+    match answer.split(' ').next() {
+        _ if is_unknown(answer) => Error::new(ErrorKind::Unsupported, said).and(ELASTICACHE),
+        Some("NOPERM") => Error::new(ErrorKind::Denied, said)
+            .and("let an administrator run: ACL SETUSER USER +acl|setuser +acl|save")
+            .and(ELASTICACHE),
+        _ => Error::new(ErrorKind::Unavailable, said),
+    }
+}
+
+/// Whether the server has no such command, or hides it.
+fn is_unknown(answer: &str) -> bool {
+    let answer = answer.to_ascii_lowercase();
+    answer.contains("unknown command") || answer.contains("unknown subcommand")
+}
+
+/// What whoever comes from AWS's function has to know.
+const ELASTICACHE: &str = "on ElastiCache and MemoryDB, passwords are set by the services' own API (ModifyUser, \
+    UpdateUser) and not by ACL SETUSER: leave such a secret to AWS's function for it";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn where_users_are_changed_by_an_api_the_error_says_so() {
+        for (answer, kind) in [
+            ("ERR unknown command 'acl|setuser', with args beginning with: 'app' 'resetpass'", ErrorKind::Unsupported),
+            ("ERR Unknown subcommand or wrong number of arguments for 'SETUSER'. Try ACL HELP.", ErrorKind::Unsupported),
+            ("NOPERM User app has no permissions to run the 'acl|setuser' command", ErrorKind::Denied),
+        ] {
+            let error = fault("change the password", answer);
+            assert_eq!(error.kind(), kind);
+            assert!(error.message().contains("ElastiCache") && error.message().contains("ModifyUser"), "{error}");
+        }
+        assert!(!fault("log in", "LOADING").message().contains("ElastiCache"));
+    }
 }

@@ -3,6 +3,8 @@
 mod api_key;
 mod defects;
 mod mariadb;
+mod mysql;
+mod ownership;
 mod postgres;
 mod redis;
 mod statements;

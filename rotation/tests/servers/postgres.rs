@@ -8,11 +8,16 @@ use tokio_postgres::{Client, NoTls};
 
 /// A session as a user, without TLS.
 pub(crate) async fn session(document: &Document) -> Result<Client, tokio_postgres::Error> {
+    session_in(document, "postgres").await
+}
+
+/// A session in another database.
+pub(crate) async fn session_in(document: &Document, name: &str) -> Result<Client, tokio_postgres::Error> {
     let mut config = tokio_postgres::Config::new();
     config.host(document.field("host").unwrap().as_str());
     config.port(document.field("port").unwrap().parse().unwrap());
     config.user(document.username().unwrap().as_str()).password(document.password().unwrap().as_bytes());
-    config.dbname("postgres");
+    config.dbname(name);
     let (client, connection) = config.connect(NoTls).await?;
     tokio::spawn(connection);
     Ok(client)

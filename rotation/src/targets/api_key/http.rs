@@ -22,9 +22,9 @@ use crate::error::{Error, ErrorKind};
 use crate::targets::{Tls, within};
 
 /// How long a provider may take.
-const TIMEOUT: Duration = Duration::from_secs(15);
+pub(super) const TIMEOUT: Duration = Duration::from_secs(15);
 /// No answer about keys is longer.
-const MOST_BYTES: usize = 1 << 20;
+pub(super) const MOST_BYTES: usize = 1 << 20;
 
 /// Sends requests, each over a connection of its own, and follows no redirection: the key goes where the description
 /// says and nowhere else.
@@ -126,14 +126,6 @@ impl Answer {
             _ => ErrorKind::Unavailable,
         };
         Err(Error::new(kind, format!("the provider answered {} when asked to {what}", self.status)))
-    }
-
-    /// The answer as text.
-    #[cfg(feature = "iam")]
-    pub(super) fn text(&self) -> Result<Zeroizing<String>, Error> {
-        std::str::from_utf8(&self.body)
-            .map(|text| text.to_owned().into())
-            .map_err(|_| Error::new(ErrorKind::Unavailable, "the provider's answer is not text"))
     }
 
     pub(super) fn json(&self) -> Result<Value, Error> {

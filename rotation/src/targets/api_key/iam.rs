@@ -12,18 +12,17 @@
 //! somebody else's and never touched.
 
 use aws_sdk_secretsmanager::config::{Credentials, ProvideCredentials};
+use aws_smithy_runtime_api::client::http::SharedHttpConnector;
 use aws_types::SdkConfig;
 use aws_types::service_config::ServiceConfigKey;
 use secretcache::Options;
 use serde::Deserialize;
 use tokio::sync::OnceCell;
 
-use super::http::Client;
 use crate::document::Document;
 use crate::error::{Error, ErrorKind};
 use crate::store::BoxFuture;
 use crate::target::{Key, Probe, Provider};
-use crate::targets::Tls;
 
 mod query;
 
@@ -129,11 +128,12 @@ impl IamProvider {
     async fn session(&self) -> Result<&Session, Error> {
         self.session
             .get_or_try_init(|| async {
-                let config = Options::default().sdk_config().await?;
+                let options = Options::default();
+                let (config, connector) = (options.sdk_config().await?, options.http_connector()?);
                 let region = config.region().map(ToString::to_string).unwrap_or_default();
                 let usual = Endpoints::of(&region);
-                let iam = query(&config, "iam", "IAM", "2010-05-08", usual.iam, usual.iam_region)?;
-                let sts = query(&config, "sts", "STS", "2011-06-15", usual.sts, region)?;
+                let iam = query(&config, &connector, ["iam", "IAM", "2010-05-08"], usual.iam, usual.iam_region);
+                let sts = query(&config, &connector, ["sts", "STS", "2011-06-15"], usual.sts, region);
                 Ok(Session { config, iam, sts })
             })
             .await
@@ -373,25 +373,21 @@ impl Endpoints {
 /// `AWS_ENDPOINT_URL` has it.
 fn query(
     config: &SdkConfig,
-    name: &'static str,
-    service_id: &str,
-    api_version: &'static str,
+    connector: &SharedHttpConnector,
+    [name, service_id, api_version]: [&'static str; 3],
     usual: String,
     signing_region: String,
-) -> Result<Query, Error> {
+) -> Query {
     let key = ServiceConfigKey::builder()
         .service_id(service_id)
         .env("AWS_ENDPOINT_URL")
         .profile("endpoint_url")
         .build();
     let own = key.ok().and_then(|key| config.service_config()?.load_config(key));
-    let configured = own.or_else(|| config.endpoint_url().map(str::to_owned));
     // Who configures an endpoint without TLS gets it, as with any other AWS client; it is never a fallback.
-    let is_plain = configured.as_deref().is_some_and(|url| url.starts_with("http://"));
-    let client = Client::new(if is_plain { Tls::off() } else { Tls::system()? });
-    let url = configured.unwrap_or(usual);
+    let url = own.or_else(|| config.endpoint_url().map(str::to_owned)).unwrap_or(usual);
     let url = if url.ends_with('/') { url } else { format!("{url}/") };
-    Ok(Query { name, api_version, url, signing_region, client })
+    Query { name, api_version, url, signing_region, connector: connector.clone() }
 }
 
 #[cfg(test)]

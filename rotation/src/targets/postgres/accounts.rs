@@ -6,6 +6,7 @@ use postgres_protocol::escape::{escape_identifier, escape_literal};
 use tokio_postgres::types::ToSql;
 use tokio_postgres::{Client, Row};
 
+use super::ownership::{ACTS_AS, in_database};
 use super::{Postgres, fault, run};
 use crate::document::Document;
 use crate::error::{Error, ErrorKind};
@@ -61,14 +62,20 @@ impl Accounts for Postgres {
         mark: &'a str,
     ) -> BoxFuture<'a, Result<(), Error>> {
         Box::pin(async move {
-            let client = self.session(admin).await?;
+            let mut client = self.session(admin).await?;
             let (reference, candidate) = (reference.username()?, candidate.username()?);
             let mut statements = "BEGIN;".to_owned();
             let owner = owner(&client, &reference, &candidate).await?;
-            if owner == Owner::Undecided {
-                statements.push_str(&membership(&client, &reference, &candidate).await?);
+            match owner {
+                Owner::Reference => {}
+                Owner::Candidate => client = self.gather(admin, client, &candidate, &reference).await?,
+                Owner::Undecided => {
+                    statements.push_str(&membership(&client, &reference, &candidate).await?);
+                    // Left over from a first user that was dropped: the new one is not the one it acted as.
+                    statements.push_str(&no_longer_acts(&client, &reference, &candidate).await?);
+                }
             }
-            statements.push_str(&attributes(&client, &reference, &candidate).await?);
+            statements.push_str(&attributes(&client, &reference, &candidate, owner).await?);
             statements.push_str(&settings(&client, &reference, &candidate).await?);
             if owner != Owner::Candidate {
                 let (member, owner) = (escape_identifier(&candidate), escape_literal(&reference));
@@ -135,15 +142,26 @@ impl Accounts for Postgres {
             if !exists(&client, &candidate).await? {
                 return Ok(vec!["the user itself".to_owned()]);
             }
-            let rows = query(&client, MISSING, &[&reference.as_str(), &candidate.as_str()]).await?;
+            let users = [reference.as_str(), candidate.as_str()];
+            let rows = query(&client, MISSING, &[&users[0], &users[1]]).await?;
+            let mut missing: Vec<String> = rows.iter().map(|row| row.get(0)).collect();
+            // A member may do all that the owner may. What the owner may not do, the member was allowed on its own.
+            if owner(&client, users[0], users[1]).await? != Owner::Reference {
+                for (lack, database) in self.wherever(admin, &client, MISSING, users).await? {
+                    // What is no database's own is the same everywhere.
+                    if !missing.contains(&lack) {
+                        missing.push(in_database(&lack, &database));
+                    }
+                }
+            }
             self.kept.put(admin, client);
-            Ok(rows.iter().map(|row| row.get(0)).collect())
+            Ok(missing)
         })
     }
 }
 
-/// Everything the first role may do and the second may not, by way of whatever roles. Objects of the database that the
-/// session is in; a role's rights in others don't differ where it is a member.
+/// Everything the first role may do and the second may not, by way of whatever roles. Objects are those of the database
+/// that the session is in.
 const MISSING: &str = "
 WITH r AS (SELECT * FROM pg_roles WHERE rolname = $1), c AS (SELECT * FROM pg_roles WHERE rolname = $2)
 SELECT a.name FROM r, c, LATERAL (VALUES
@@ -224,12 +242,25 @@ async fn membership(client: &Client, reference: &str, candidate: &str) -> Result
     Ok(format!("GRANT {owner} TO {member} WITH INHERIT TRUE, SET TRUE;"))
 }
 
+/// Takes a setting from the reference by which it would act as the candidate.
+async fn no_longer_acts(client: &Client, reference: &str, candidate: &str) -> Result<String, Error> {
+    let rows = query(client, ACTS_AS, &[&reference, &candidate]).await?;
+    let reset = |_| format!("ALTER ROLE {} RESET role;", escape_identifier(reference));
+    Ok(rows.first().map(reset).unwrap_or_default())
+}
+
 /// Attributes that are the role's own and do not come with a membership. Only differences are written, since some of
 /// them only a superuser may write.
-async fn attributes(client: &Client, reference: &str, candidate: &str) -> Result<String, Error> {
-    let statement = "SELECT concat_ws(' ', \
+async fn attributes(
+    client: &Client,
+    reference: &str,
+    candidate: &str,
+    owner: Owner,
+) -> Result<String, Error> {
+    // The member always inherits: what the owner may do by itself, it may. What the owner does not inherit from others,
+    // the member does not get through it.
+    let statement = "SELECT concat_ws(' ', CASE WHEN $3 AND NOT c.rolinherit THEN 'INHERIT' END, \
          CASE WHEN r.rolsuper <> c.rolsuper THEN CASE WHEN r.rolsuper THEN 'SUPERUSER' ELSE 'NOSUPERUSER' END END, \
-         CASE WHEN r.rolinherit <> c.rolinherit THEN CASE WHEN r.rolinherit THEN 'INHERIT' ELSE 'NOINHERIT' END END, \
          CASE WHEN r.rolcreatedb <> c.rolcreatedb THEN CASE WHEN r.rolcreatedb THEN 'CREATEDB' ELSE 'NOCREATEDB' END END, \
          CASE WHEN r.rolcreaterole <> c.rolcreaterole THEN CASE WHEN r.rolcreaterole THEN 'CREATEROLE' ELSE 'NOCREATEROLE' END END, \
          CASE WHEN r.rolreplication <> c.rolreplication THEN CASE WHEN r.rolreplication THEN 'REPLICATION' ELSE 'NOREPLICATION' END END, \
@@ -238,7 +269,8 @@ async fn attributes(client: &Client, reference: &str, candidate: &str) -> Result
          CASE WHEN r.rolvaliduntil IS DISTINCT FROM c.rolvaliduntil \
               THEN 'VALID UNTIL ' || quote_literal(coalesce(r.rolvaliduntil::text, 'infinity')) END) \
          FROM pg_roles r, pg_roles c WHERE r.rolname = $1 AND c.rolname = $2";
-    let rows = query(client, statement, &[&reference, &candidate]).await?;
+    let is_member = owner != Owner::Candidate;
+    let rows = query(client, statement, &[&reference, &candidate, &is_member]).await?;
     Ok(match rows.first().map(|row| row.get::<_, String>(0)) {
         Some(differences) if !differences.is_empty() => {
             format!("ALTER ROLE {} WITH {differences};", escape_identifier(candidate))

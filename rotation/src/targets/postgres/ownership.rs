@@ -1,25 +1,50 @@
-//! Objects that belong to one of two alternating users alone.
+//! What of two alternating users belongs to one alone.
+//!
+//! The first owns everything: the second is a member of it and acts as it from the beginning of every session. A
+//! session can leave that: `SET ROLE NONE` does, and so does `DISCARD ALL`, by which poolers clean sessions up. What the
+//! second user then makes is its own, which the first cannot use. So before the first has its turn again, it is given
+//! what the second owns, in every database. (A third role that both belong to would be no way out: after a clean-up
+//! *both* would make what the other cannot use.)
+
+use std::fmt::Write;
 
 use postgres_protocol::escape::{escape_identifier, escape_literal};
+use tokio_postgres::Client;
 
 use super::accounts::{Owner, owner, query};
 use super::{Postgres, run};
 use crate::document::Document;
-use crate::error::Error;
+use crate::error::{Error, ErrorKind};
 
-/// What a role owns in the database that the session is in.
-const OWNED: &str = "
-SELECT CASE c.relkind WHEN 'S' THEN 'sequence ' WHEN 'v' THEN 'view ' WHEN 'm' THEN 'materialized view ' ELSE 'table ' END
-    || c.oid::regclass::text AS name
-    FROM pg_class c JOIN pg_roles r ON r.oid = c.relowner
-    WHERE r.rolname = $1 AND c.relkind IN ('r', 'v', 'm', 'f', 'p', 'S') AND c.relnamespace <> 'pg_toast'::regnamespace
-UNION ALL SELECT 'schema ' || quote_ident(n.nspname) FROM pg_namespace n JOIN pg_roles r ON r.oid = n.nspowner
-    WHERE r.rolname = $1
-UNION ALL SELECT 'function ' || p.oid::regprocedure::text FROM pg_proc p JOIN pg_roles r ON r.oid = p.proowner
-    WHERE r.rolname = $1
-ORDER BY name LIMIT 200";
+/// The databases in which there is something of a role, beside the one that the session is in. This catalog is the same
+/// in all of them.
+const PLACES: &str = "SELECT DISTINCT d.datname FROM pg_shdepend s JOIN pg_roles r ON r.oid = s.refobjid \
+     JOIN pg_database d ON d.oid = s.dbid WHERE s.refclassid = 'pg_authid'::regclass AND r.rolname = $1 \
+     AND strpos($2, s.deptype::text) > 0 AND d.datname <> current_database() ORDER BY 1";
+
+/// Everything of whatever kind that a role owns in the database that the session is in, and, if the second parameter
+/// says so, what belongs to no database.
+const OWNED: &str = "SELECT pg_describe_object(s.classid, s.objid, s.objsubid) FROM pg_shdepend s \
+     JOIN pg_roles r ON r.oid = s.refobjid LEFT JOIN pg_database d ON d.oid = s.dbid \
+     WHERE s.refclassid = 'pg_authid'::regclass AND r.rolname = $1 AND s.deptype = 'o' \
+     AND (d.datname = current_database() OR $2 AND s.dbid = 0) ORDER BY 1 LIMIT 200";
+
+/// Whether a role acts as another from the beginning of every session.
+pub(super) const ACTS_AS: &str = "SELECT 1 FROM pg_db_role_setting s JOIN pg_roles r ON r.oid = s.setrole \
+     WHERE s.setdatabase = 0 AND r.rolname = $1 AND 'role=' || $2 = ANY (s.setconfig)";
+
+/// Who asks, and whether it belongs to a role by its own doing or, before version 16, by anybody's.
+const ASKS: &str = "SELECT u.rolsuper, current_setting('server_version_num')::int, EXISTS (SELECT 1 \
+     FROM pg_auth_members m JOIN pg_roles r ON r.oid = m.roleid WHERE r.rolname = $1 AND m.member = u.oid \
+     AND (m.grantor = u.oid OR current_setting('server_version_num')::int < 160000)) \
+     FROM pg_roles u WHERE u.rolname = current_user";
+
+/// What a dependency on a role stands for, as `pg_shdepend` has it.
+const OWNS: &str = "o";
+const OWNS_OR_MAY: &str = "oar";
 
 impl Postgres {
+    /// Everything that belongs to the member alone, in every database.
     pub(super) async fn owned_by_member(
         &self,
         admin: &Document,
@@ -28,11 +53,15 @@ impl Postgres {
     ) -> Result<Vec<String>, Error> {
         let client = self.session(admin).await?;
         let (_, member) = owner_and_member(&client, reference, candidate).await?;
-        let rows = query(&client, OWNED, &[&member.as_str()]).await?;
-        Ok(rows.iter().map(|row| row.get(0)).collect())
+        let mut objects = owned(&client, &member, true).await?;
+        for database in places(&client, &member, OWNS).await? {
+            let there = owned(&self.session_in(admin, &database).await?, &member, false).await?;
+            objects.extend(there.iter().map(|object| in_database(object, &database)));
+        }
+        Ok(objects)
     }
 
-    /// Gives the owner what the member owns, and lets the member act as the owner from now on. One transaction.
+    /// Gives the owner what the member owns in every database, and lets the member act as the owner from now on.
     pub(super) async fn give_to_owner(
         &self,
         admin: &Document,
@@ -41,19 +70,117 @@ impl Postgres {
     ) -> Result<(), Error> {
         let client = self.session(admin).await?;
         let (owner, member) = owner_and_member(&client, reference, candidate).await?;
-        let (named, member) = (escape_identifier(&owner), escape_identifier(&member));
-        let statements = format!(
-            "BEGIN; REASSIGN OWNED BY {member} TO {named}; ALTER ROLE {member} SET role TO {}; COMMIT",
-            escape_literal(&owner)
-        );
-        run(&client, "change the ownership", &statements).await
+        let act = format!("ALTER ROLE {} SET role TO {}", escape_identifier(&member), escape_literal(&owner));
+        run(&client, "let the second user act as the first", &act).await?;
+        self.reassign(admin, client, &owner, &member).await.map(drop)
     }
+
+    /// Before the owner has its turn again: gives it what the member made as itself, if the member is to act as the
+    /// owner. Where it is not, it was made by somebody else, and ownership is changed only when asked.
+    pub(super) async fn gather(
+        &self,
+        admin: &Document,
+        client: Client,
+        owner: &str,
+        member: &str,
+    ) -> Result<Client, Error> {
+        if query(&client, ACTS_AS, &[&member, &owner]).await?.is_empty() {
+            return Ok(client);
+        }
+        self.reassign(admin, client, owner, member).await
+    }
+
+    async fn reassign(
+        &self,
+        admin: &Document,
+        client: Client,
+        owner: &str,
+        member: &str,
+    ) -> Result<Client, Error> {
+        let places = places(&client, member, OWNS).await?;
+        if !owned(&client, member, true).await?.is_empty() {
+            reassign_here(&client, owner, member).await?;
+        }
+        for database in places {
+            reassign_here(&self.session_in(admin, &database).await?, owner, member).await?;
+        }
+        Ok(client)
+    }
+
+    /// The rows of a question about two roles, asked in every other database in which there is something of the first,
+    /// and which one that was.
+    pub(super) async fn wherever(
+        &self,
+        admin: &Document,
+        client: &Client,
+        question: &str,
+        [first, second]: [&str; 2],
+    ) -> Result<Vec<(String, String)>, Error> {
+        let mut found = Vec::new();
+        for database in places(client, first, OWNS_OR_MAY).await? {
+            let client = self.session_in(admin, &database).await?;
+            let rows = query(&client, question, &[&first, &second]).await?;
+            found.extend(rows.iter().map(|row| (row.get(0), database.clone())));
+        }
+        Ok(found)
+    }
+
+    /// An administrator's session in another database of the same server.
+    async fn session_in(&self, admin: &Document, database: &str) -> Result<Client, Error> {
+        let there = admin.with("dbname", database)?;
+        self.login(&there).await?.ok_or_else(|| {
+            let text =
+                format!("the administrator is not let into the database {database:?}, where the users have objects");
+            Error::new(ErrorKind::Denied, text)
+        })
+    }
+}
+
+/// One transaction in one database.
+async fn reassign_here(client: &Client, owner: &str, member: &str) -> Result<(), Error> {
+    let rows = query(client, ASKS, &[&member]).await?;
+    let row = rows.first().ok_or_else(|| Error::new(ErrorKind::Unavailable, "PostgreSQL gave no answer"))?;
+    let (is_super, version, is_member): (bool, i32, bool) = (row.get(0), row.get(1), row.get(2));
+    let (owner, member) = (escape_identifier(owner), escape_identifier(member));
+    // Behind a long transaction, waiting would hold up everybody else.
+    let mut statements = "BEGIN; SET LOCAL lock_timeout = '5s';".to_owned();
+    // Who makes users is none of them, and gives away only what is its own. For as long as this takes, it is the member,
+    // which is the owner.
+    let (options, grantor) = if version < 160_000 {
+        ("", "")
+    } else {
+        (" WITH INHERIT TRUE, SET TRUE", " GRANTED BY CURRENT_USER")
+    };
+    let joins = !is_super && !is_member;
+    if joins {
+        let _ = write!(statements, "GRANT {member} TO CURRENT_USER{options};");
+    }
+    let _ = write!(statements, "REASSIGN OWNED BY {member} TO {owner};");
+    if joins {
+        let _ = write!(statements, "REVOKE {member} FROM CURRENT_USER{grantor};");
+    }
+    statements.push_str("COMMIT");
+    run(client, "change the ownership", &statements).await
+}
+
+async fn places(client: &Client, role: &str, kinds: &str) -> Result<Vec<String>, Error> {
+    let rows = query(client, PLACES, &[&role, &kinds]).await?;
+    Ok(rows.iter().map(|row| row.get(0)).collect())
+}
+
+async fn owned(client: &Client, role: &str, shared: bool) -> Result<Vec<String>, Error> {
+    let rows = query(client, OWNED, &[&role, &shared]).await?;
+    Ok(rows.iter().map(|row| row.get(0)).collect())
+}
+
+pub(super) fn in_database(object: &str, database: &str) -> String {
+    format!("{object} (in database {database})")
 }
 
 /// Of two users, the one that owns what both make, and the one that is a member of it. Where neither is, the one whose
 /// name the other's is made from.
 async fn owner_and_member(
-    client: &tokio_postgres::Client,
+    client: &Client,
     reference: &Document,
     candidate: &Document,
 ) -> Result<(String, String), Error> {

@@ -3,14 +3,18 @@
 use std::time::SystemTime;
 
 use aws_sdk_secretsmanager::config::Credentials;
+use aws_sdk_secretsmanager::config::http::HttpRequest;
 use aws_sigv4::http_request::{SignableBody, SignableRequest, SigningSettings, sign};
 use aws_sigv4::sign::v4;
+use aws_smithy_runtime_api::client::http::{HttpConnector, SharedHttpConnector};
+use aws_smithy_types::body::SdkBody;
+use http_body_util::{BodyExt, Limited};
 use roxmltree::{Document as Xml, Node};
 use zeroize::Zeroizing;
 
-use super::super::Method;
-use super::super::http::Client;
+use super::super::http::{MOST_BYTES, TIMEOUT};
 use crate::error::{Error, ErrorKind};
+use crate::targets::within;
 
 /// One of the two services.
 #[derive(Clone, Debug)]
@@ -19,7 +23,7 @@ pub(super) struct Query {
     pub(super) api_version: &'static str,
     pub(super) url: String,
     pub(super) signing_region: String,
-    pub(super) client: Client,
+    pub(super) connector: SharedHttpConnector,
 }
 
 /// What a service answered: the text of its XML, or the code and message of a refusal.
@@ -48,11 +52,8 @@ impl Query {
             .extend_pairs([("Action", action), ("Version", self.api_version)])
             .extend_pairs(parameters)
             .finish();
-        let headers = self.signed_headers(credentials, &form)?;
-        let headers: Vec<_> = headers.iter().map(|(name, value)| (name.as_str(), value.clone())).collect();
-        let answer = self.client.send(Method::Post, &self.url, &headers, Some(form.into())).await?;
-        let text = answer.text()?;
-        if (200..300).contains(&answer.status) {
+        let (status, text) = self.send(credentials, form).await?;
+        if (200..300).contains(&status) {
             return Ok(Ok(Reply(text)));
         }
         let fault = Xml::parse(&text).ok().and_then(|xml| {
@@ -60,19 +61,45 @@ impl Query {
             Some(Fault {
                 code: child(error, "Code")?,
                 message: child(error, "Message").unwrap_or_default(),
-                status: answer.status,
+                status,
             })
         });
         match fault {
             Some(fault) => Ok(Err(fault)),
             None => Err(Error::new(
                 ErrorKind::Unavailable,
-                format!(
-                    "{} answered {} to {action}, and nothing that can be understood",
-                    self.name, answer.status
-                ),
+                format!("{} answered {status} to {action}, and nothing that can be understood", self.name),
             )),
         }
+    }
+
+    /// Over the same proxy, and trusting the same certificates, as every other call to AWS.
+    async fn send(
+        &self,
+        credentials: &Credentials,
+        form: String,
+    ) -> Result<(u16, Zeroizing<String>), Error> {
+        let lost = |error: Box<dyn std::error::Error + Send + Sync>| {
+            let what = format!("{} could not be reached at {}", self.name, self.url);
+            Error::new(ErrorKind::Unavailable, what).with_source(error)
+        };
+        let headers = self.signed_headers(credentials, &form)?;
+        let mut request = HttpRequest::new(SdkBody::from(form));
+        let wrong = |_| Error::new(ErrorKind::Misconfigured, format!("{} is no address", self.url));
+        request.set_method("POST").map_err(wrong)?;
+        request.set_uri(self.url.as_str()).map_err(wrong)?;
+        for (name, value) in headers {
+            request.headers_mut().insert(name, value.to_string());
+        }
+        within(TIMEOUT, "the answer of AWS", async {
+            let answer = self.connector.call(request).await.map_err(|error| lost(error.into()))?;
+            let status = answer.status().as_u16();
+            let body = Limited::new(answer.into_body(), MOST_BYTES).collect().await.map_err(lost)?;
+            let bytes = Zeroizing::new(body.to_bytes().to_vec());
+            let text = std::str::from_utf8(&bytes).map_err(|error| lost(error.into()))?;
+            Ok((status, Zeroizing::new(text.to_owned())))
+        })
+        .await
     }
 
     fn signed_headers(

@@ -1,0 +1,188 @@
+"""Secrets that the service rotates by a function of one's own: the real one, invoked by `secretcache local` as Lambda
+would invoke it. Waiting for such a rotation to end, and taking the secret over from it."""
+
+from __future__ import annotations
+
+import re
+import threading
+import time
+from collections.abc import Iterator
+
+import boto3
+import pytest
+from conftest import FIRST, ROOT, Desk
+from lambda_endpoint import LambdaEndpoint
+from runtime_api import Function
+
+from endpoint import Endpoint
+
+ARN = "arn:aws:lambda:us-east-1:123456789012:function:checkout-rotation"
+TEMPLATE = "arn:aws:lambda:us-east-1:123456789012:function:SecretsManagerRDSPostgreSQLRotationMultiUser"
+
+
+class Service:
+    """A service that invokes the real function, and a gate before each step."""
+
+    def __init__(self) -> None:
+        self.function: Function | None = None
+        self.before: dict[str, object] = {}
+        self.lambdas = LambdaEndpoint(self._invoke)
+
+    def _invoke(self, event: dict) -> object:
+        if gate := self.before.get(event["Step"]):
+            gate()
+        return self.function.invoke(event)
+
+
+@pytest.fixture
+def service(request: pytest.FixtureRequest) -> Iterator[tuple[Desk, Service]]:
+    """A desk at a service with a rotation function."""
+    service = Service()
+    options = ["--control", "--db-plaintext", "--lambda-endpoint", service.lambdas.url]
+    with Endpoint("debug", *options) as endpoint:
+        environment = {
+            "AWS_ACCESS_KEY_ID": "test",
+            "AWS_SECRET_ACCESS_KEY": "test",
+            "SECRETS_MANAGER_ENDPOINT": endpoint.url,
+            "SECRETCACHE_ENGINE": "postgres",
+            "SECRETCACHE_STRATEGY": "alternating-users",
+            "SECRETCACHE_TLS": "off",
+        }
+        with Function([ROOT / "target" / "debug" / "bootstrap"], environment, "checkout-rotation") as function:
+            service.function = function
+            client = boto3.client(
+                "secretsmanager",
+                endpoint_url=endpoint.url,
+                region_name="us-east-1",
+                aws_access_key_id="test",
+                aws_secret_access_key="test",
+            )
+            prefix = re.sub(r"[^A-Za-z0-9]+", "-", request.node.name)
+            yield Desk(endpoint, prefix, client), service
+    service.lambdas.stop()
+
+
+def rotate(desk: Desk, name: str, function: str = ARN) -> str:
+    """The operator's `rotate-secret`; gives the version it is to become."""
+    answer = desk.client.rotate_secret(
+        SecretId=name, RotationLambdaARN=function, RotationRules={"AutomaticallyAfterDays": 30}
+    )
+    return answer["VersionId"]
+
+
+def waiting(desk: Desk, *arguments: str) -> tuple[threading.Thread, list]:
+    """A command that waits, once it has looked at the secret several times and so really waits."""
+    results: list = []
+    thread = threading.Thread(target=lambda: results.append(desk.run("status", *arguments, "--json")))
+    asked = lambda: desk.control("GET", "calls").get("DescribeSecret", {}).get("ok", 0)  # noqa: E731
+    before = asked()
+    thread.start()
+    while asked() < before + 3:
+        assert thread.is_alive(), results
+        time.sleep(0.05)
+    return thread, results
+
+
+def prepared(desk: Desk, server, user: str) -> str:
+    """A secret with an administrator's beside it."""
+    master = desk.store("master", server.admin())
+    return desk.store("db", server.user(user, masterarn=master))
+
+
+def test_waiting_for_a_rotation_that_succeeds(service, server):
+    desk, service = service
+    name = prepared(desk, server("postgres-16"), "service_succeeds")
+    go_on = threading.Event()
+    service.before["setSecret"] = lambda: go_on.wait(60)
+    version = rotate(desk, name)
+    thread, results = waiting(desk, name, "--wait", "--version-id", version)
+    go_on.set()
+    thread.join(60)
+    assert results[0].status == 0 and results[0].json["Outcome"] == "Succeeded", results[0].err
+    assert desk.labels(name)["AWSCURRENT"] == version
+    assert desk.value(name)["username"] == "service_succeeds_clone"
+    # Long over, it is still told how it ended, also once another has followed.
+    assert desk.run("status", name, "--wait", "--version-id", version).status == 0
+    assert desk.run("status", name, "--wait", "--version-id", rotate(desk, name)).status == 0
+    assert desk.run("status", name, "--wait", "--version-id", version).status == 0
+
+
+def test_a_rotation_that_fails_is_pending_until_it_is_given_up(service, server):
+    desk, service = service
+    server = server("postgres-16")
+    name = prepared(desk, server, "service_fails")
+    server.run("CREATE ROLE service_fails_clone LOGIN PASSWORD 'somebody-elses'")
+    version = rotate(desk, name)
+    # The service tries again and again: this is neither a success nor an end.
+    pending = desk.run("status", name, "--wait", "--version-id", version, "--timeout", "1", "--json")
+    assert pending.status == 3 and pending.json["Outcome"] == "Pending", pending.err
+    thread, results = waiting(desk, name, "--wait", "--version-id", version, "--no-login")
+    desk.client.cancel_rotate_secret(SecretId=name)
+    if "AWSPENDING" in desk.labels(name):
+        desk.move(name, "AWSPENDING")
+    thread.join(60)
+    assert results[0].status == 1 and results[0].json["Outcome"] == "Failed", results[0].out
+    assert server.logs_in("service_fails", FIRST) and desk.value(name)["password"] == FIRST
+
+
+def test_a_rotation_that_is_abandoned_has_failed(service, server):
+    desk, service = service
+    server = server("postgres-16")
+    name = prepared(desk, server, "service_abandoned")
+    go_on, held = threading.Event(), threading.Event()
+    service.before["setSecret"] = lambda: (held.set(), go_on.wait(60))
+    version = rotate(desk, name)
+    assert held.wait(60)
+    thread, results = waiting(desk, name, "--wait", "--version-id", version, "--no-login")
+    # A value stored by hand while a rotation is under way.
+    value = desk.client.get_secret_value(SecretId=name)["SecretString"]
+    desk.client.put_secret_value(SecretId=name, SecretString=value)
+    if "AWSPENDING" in desk.labels(name):
+        desk.move(name, "AWSPENDING")
+    go_on.set()
+    thread.join(60)
+    assert results[0].status == 1 and results[0].json["Outcome"] == "Failed", results[0].out
+    assert server.logs_in("service_abandoned", FIRST)
+
+
+def test_a_secret_with_a_function_of_ones_own_is_taken_over(service, server):
+    desk, service = service
+    server = server("postgres-16")
+    name = prepared(desk, server, "taken_over")
+    for _ in range(2):
+        version = rotate(desk, name)
+        assert desk.run("status", name, "--wait", "--version-id", version).status == 0
+    # The function's name tells nothing of how it rotates.
+    unsaid = desk.run("adopt", name, "--dry-run", "--json")
+    assert unsaid.json["Strategy"] == "single-user" and unsaid.json["Function"] == ARN
+    look = desk.run("adopt", name, "--strategy", "alternating-users", "--dry-run", "--json")
+    assert look.status == 0, look.err
+    assert look.json["Function"] == ARN and look.json["OtherUser"] == "taken_over_clone"
+    assert look.json["Findings"] == [] and look.json["Deeds"] == [], "our own function left nothing to do"
+    [note] = [note for note in look.json["Notes"] if "cancel-rotate-secret" in note]
+    assert note.startswith("checkout-rotation rotates it as well") and name in note
+    assert desk.run("adopt", name, "--strategy", "alternating-users").status == 0
+    invoked = len(service.lambdas.invocations)
+    desk.client.cancel_rotate_secret(SecretId=name)
+    for user in ("taken_over_clone", "taken_over"):
+        done = desk.run("rotate", name, "--strategy", "alternating-users")
+        assert done.status == 0, done.err
+        value = desk.value(name)
+        assert value["username"] == user and server.logs_in(user, value["password"])
+    assert len(service.lambdas.invocations) == invoked, "the function has nothing to do with it any more"
+    assert desk.run("adopt", name, "--strategy", "alternating-users", "--json").json["Function"] is None
+
+
+def test_the_name_of_a_template_tells_the_strategy_and_its_rotation_goes_on_by_hand(service, server):
+    desk, service = service
+    server = server("postgres-16")
+    name = prepared(desk, server, "by_template")
+    version = rotate(desk, name, TEMPLATE)
+    assert desk.run("status", name, "--wait", "--version-id", version).status == 0
+    assert service.lambdas.invocations == [], "done in the endpoint itself"
+    look = desk.run("adopt", name, "--json")
+    assert look.status == 0, look.err
+    assert look.json["Strategy"] == "alternating-users" and look.json["Function"] == TEMPLATE
+    desk.client.cancel_rotate_secret(SecretId=name)
+    assert desk.run("rotate", name).status == 0
+    assert desk.value(name)["username"] == "by_template"
