@@ -185,9 +185,8 @@ target/node/%/.stamp:
 	cd $(@D) && npm install --no-audit --no-fund --loglevel=error node@$*
 	touch $@
 
-lint-node: $(NODE)/node_modules/.stamp
-	cd $(NODE) && npx napi build --platform --target-dir $(CURDIR)/target --dts ts/binding.d.ts --no-js --output-dir .
-	cd $(NODE) && npx tsc && npx tsc -p test/typing
+lint-node: $(NODE)/node_modules/.stamp build
+	cd $(NODE) && node tools/types.mjs && npx tsc && npx tsc -p test/typing
 	git diff --exit-code -- $(NODE)/types $(NODE)/ts/binding.d.ts
 
 $(NODE)/node_modules/.stamp: $(NODE)/package.json

@@ -1,0 +1,16 @@
+/** Writes `ts/binding.d.ts` from what the last build of the crate has left: its types, as the compiler saw them. */
+
+import { writeFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+import { generateTypeDef } from '@napi-rs/cli';
+
+const HOME = dirname(dirname(fileURLToPath(import.meta.url)));
+
+const { dts } = await generateTypeDef({ typeDefDir: join(HOME, '..', 'target', 'napi-types'), cwd: HOME });
+if (!dts.includes('class NativeCache')) {
+  console.error('types.mjs: the crate has left no types; touch bindings-node/src/lib.rs and run `make build`');
+  process.exit(1);
+}
+writeFileSync(join(HOME, 'ts', 'binding.d.ts'), dts);
