@@ -12,6 +12,7 @@ import pytest
 from rotating import Refused, World
 
 from secretcache import AsyncSecretCache, Credential, LoginRejectedError, SecretCache, SecretCacheError
+from secretcache._credential import is_rejected_login
 
 
 @pytest.fixture
@@ -114,6 +115,34 @@ def test_a_secret_that_is_no_credential_is_named(world: World, monkeypatch: pyte
     with pytest.raises(SecretCacheError, match="not a JSON object") as caught:
         SecretCache(client=world).connect("db", world.log_in)
     assert "canary" not in str(caught.value)
+
+
+class Named(Exception):
+    """An error of PostgreSQL's with a code."""
+
+    def __init__(self, sqlstate: str, text: str) -> None:
+        super().__init__(text)
+        self.sqlstate = sqlstate
+
+
+@pytest.mark.parametrize(
+    ("error", "is_refusal"),
+    [
+        (Named("28P01", "in whatever language"), True),
+        (Named("3D000", "password authentication failed for whatever else"), False),
+        (Named("08P01", "SASL authentication failed"), True),
+        (Named("08P01", "unsupported startup parameter"), False),
+        (Exception("FATAL:  The password that was provided for the role app is wrong."), True),
+        (Exception("FATAL:  This RDS proxy has no credentials for the role app_clone."), True),
+        (Exception("FATAL:  This RDS Proxy requires TLS connections"), False),
+        (Exception(1045, "in whatever language"), True),
+        (Exception(1049, "Unknown database"), False),
+        (Exception("WRONGPASS invalid username-password pair or user is disabled."), True),
+        (Exception("NOAUTH Authentication required."), False),
+    ],
+)
+def test_refusals_are_told_from_other_errors(error: Exception, is_refusal: bool) -> None:
+    assert is_rejected_login(error) is is_refusal
 
 
 def test_a_credential_does_not_show_its_password() -> None:

@@ -1,9 +1,9 @@
 //! What servers say when they refuse a login, for drivers that hand on nothing but the text.
 
 /// The sentences of PostgreSQL's translations, in the order of their catalogues: C, de, es, fr, it, ja, ka, ko, ru, sv,
-/// uk, `zh_CN`, `zh_TW`. Of each only what does not depend on the user's name.
+/// uk, `zh_CN`, `zh_TW`. Of each only what does not depend on the user's name. (PgBouncer says the first of them, too.)
 const POSTGRES: [&str; 13] = [
-    "password authentication failed for user",
+    "password authentication failed",
     "Passwort-Authentifizierung für Benutzer",
     "la autentificación password falló para el usuario",
     "authentification par mot de passe échouée pour l'utilisateur",
@@ -16,6 +16,14 @@ const POSTGRES: [&str; 13] = [
     "не пройшов автентифікацію за допомогою пароля",
     "的密码认证失败",
     "密碼驗證使用者",
+];
+/// What stands before PostgreSQL: PgBouncer, then RDS Proxy
+/// (<https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/rds-proxy.troubleshooting.html>), which has no credentials for
+/// a user whose version of the secret is not the current one.
+const PROXIES: [&str; 3] = [
+    "SASL authentication failed",
+    "The password that was provided for the role",
+    "This RDS proxy has no credentials for the role",
 ];
 /// MySQL and MariaDB, in English; their drivers give the number 1045, whatever the language.
 const MYSQL: &str = "Access denied for user";
@@ -36,5 +44,5 @@ const REDIS: [&str; 2] = ["WRONGPASS", "invalid username-password pair"];
 /// assert!(!says_login_refused(r#"FATAL:  database "shop" does not exist"#));
 /// ```
 pub fn says_login_refused(message: &str) -> bool {
-    POSTGRES.iter().chain([&MYSQL]).chain(&REDIS).any(|sentence| message.contains(sentence))
+    POSTGRES.iter().chain(&PROXIES).chain([&MYSQL]).chain(&REDIS).any(|sentence| message.contains(sentence))
 }

@@ -80,6 +80,8 @@ class LoginRejectedError(SecretCacheError):
 
 _SQLSTATES = ("28P01", "28000")
 """PostgreSQL: invalid password, invalid authorization specification."""
+_PROTOCOL_VIOLATION = "08P01"
+"""PostgreSQL: what PgBouncer says to whatever it does not like."""
 _ACCESS_DENIED = 1045
 """MySQL and MariaDB: ER_ACCESS_DENIED_ERROR."""
 
@@ -92,7 +94,7 @@ def is_rejected_login(error: BaseException) -> bool:
     """
     try:
         state = getattr(error, "sqlstate", None) or getattr(error, "pgcode", None)
-        if state is not None:
+        if state is not None and state != _PROTOCOL_VIOLATION:
             return state in _SQLSTATES
         if error.args and error.args[0] == _ACCESS_DENIED:
             return True
