@@ -1,0 +1,98 @@
+/** What the README shows, and the examples: run as they are written, with addresses of servers that run here. */
+
+import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import { readFileSync } from 'node:fs';
+import { createServer } from 'node:http';
+import { join } from 'node:path';
+import { after, before, describe, it } from 'node:test';
+
+import pg from 'pg';
+
+import { database } from './connected.mjs';
+import { Endpoint, PACKAGE, run } from './support.mjs';
+
+const README = readFileSync(join(PACKAGE, 'README.md'), 'utf8');
+
+/** The one JavaScript block of the README that holds this. */
+function block(holds) {
+  const found = [...README.matchAll(/```js\n(.*?)```/gs)].map((match) => match[1]).filter((text) => text.includes(holds));
+  assert.equal(found.length, 1, `one block holds ${holds}`);
+  return found[0];
+}
+
+describe('the documentation', () => {
+  let endpoint;
+  let server;
+  before(async () => {
+    [endpoint, server] = await Promise.all([Endpoint.start(), database('postgres-15')]);
+    const admin = new pg.Client(server);
+    await admin.connect();
+    await admin.query(`create role app login password 'secret'`);
+    await admin.query('create database checkout');
+    await admin.end();
+    await endpoint.create('prod/checkout/db', JSON.stringify({ username: 'app', password: 'secret', host: server.host }));
+    await endpoint.create('prod/payments/key', JSON.stringify({ apiKey: 'k-1' }));
+  });
+  after(async () => {
+    await server?.close();
+    await endpoint?.close();
+  });
+
+  const program = async (text, args = []) => {
+    const all = ['--unhandled-rejections=strict', '--input-type=module', '-e', text, '--', ...args];
+    const { status, stdout, stderr } = await run(all, { env: endpoint.environment });
+    assert.deepEqual([status, stderr], [0, '']);
+    return stdout;
+  };
+  const addressed = (text) => text.replaceAll(`host: 'db.internal'`, `host: '${server.host}', port: ${server.port}`);
+  const CACHE = `import { SecretCache } from 'secretcache';\nconst cache = new SecretCache();\n`;
+
+  it('starts with a program that reads', async () => {
+    const text = block('getSecretJson').replace('eu-central-1', 'us-east-1');
+    const stdout = await program(`${text}\nconsole.log(username, password);`);
+    assert.equal(stdout, 'app secret\n');
+  });
+
+  it('has a pool', async () => {
+    const text = addressed(block('secretcache/pg'));
+    const stdout = await program(`${CACHE}${text}\nconsole.log(rows.length);\nawait pool.end();`);
+    assert.equal(stdout, '1\n');
+  });
+
+  it('has knex and Redis', async () => {
+    const text = addressed(block('secretcache/knex'));
+    const stdout = await program(
+      `${CACHE}${text}\nconsole.log((await knex.raw('select current_user as name')).rows[0].name, redis.isOpen);\nawait knex.destroy();`,
+    );
+    assert.equal(stdout, 'app false\n');
+  });
+
+  it('connects any driver', async () => {
+    const driver = `const mariadb = { createConnection: async (settings) => settings };\n`;
+    const stdout = await program(`${CACHE}${driver}${block('mariadb.createConnection')}\nconsole.log(connection.user);`);
+    assert.equal(stdout, 'app\n');
+  });
+
+  it('sends an API key', async (t) => {
+    const payments = createServer((request, response) => response.end(`${request.headers.authorization} ${request.url}`));
+    payments.listen(0, '127.0.0.1');
+    await once(payments, 'listening');
+    t.after(() => payments.close());
+    const text = block('createFetch').replace('https://payments.example', `http://127.0.0.1:${payments.address().port}`);
+    const stdout = await program(`${CACHE}const body = 'charge';\n${text}\nconsole.log(await response.text());`);
+    assert.equal(stdout, 'Bearer k-1 /v1/charges\n');
+  });
+
+  it('has examples', async () => {
+    const example = async (name, ...args) => {
+      const { status, stdout, stderr } = await run([join('examples', name), ...args], { env: endpoint.environment });
+      assert.deepEqual([status, stderr], [0, '']);
+      return stdout;
+    };
+    assert.match(await example('read.mjs', 'prod/checkout/db'), /^999 reads from memory, calls to the service: {"GetSecretValue":1}\n$/);
+    assert.equal(await example('pool.mjs', 'prod/checkout/db', server.host, server.port, 'checkout'), 'connected as app\n');
+    const handled = await program(`import { handler } from './examples/lambda.mjs';\nconsole.log((await handler()).body);`);
+    assert.equal(handled, 'hello, app\n');
+  });
+});

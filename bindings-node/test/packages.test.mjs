@@ -1,0 +1,49 @@
+/** What is published: made, installed into an empty project, run. */
+
+import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { it } from 'node:test';
+
+import { PACKAGE } from './support.mjs';
+
+const { napi, version } = JSON.parse(readFileSync(join(PACKAGE, 'package.json'), 'utf8'));
+const PLATFORMS = ['linux-x64-gnu', 'linux-arm64-gnu', 'linux-x64-musl', 'linux-arm64-musl', 'darwin-x64', 'darwin-arm64', 'win32-x64-msvc'];
+
+/** Packs a release from this platform's module, with something in the places of the others'. */
+function release(t, without = undefined) {
+  const folder = mkdtempSync(join(tmpdir(), 'secretcache-'));
+  t.after(() => rmSync(folder, { recursive: true }));
+  const [artifacts, output] = [join(folder, 'artifacts'), join(folder, 'output')];
+  mkdirSync(artifacts);
+  for (const platform of PLATFORMS.filter((platform) => platform !== without)) {
+    const name = `secretcache.${platform}.node`;
+    // Without what a debugger wants, which is most of it.
+    if (readdirSync(PACKAGE).includes(name)) execFileSync('strip', ['-o', join(artifacts, name), join(PACKAGE, name)]);
+    else writeFileSync(join(artifacts, name), 'of another platform');
+  }
+  execFileSync(join(PACKAGE, 'tools', 'release'), [artifacts, output], { stdio: 'pipe' });
+  return output;
+}
+
+it('a release is a package for each platform, and one that installs with this platform’s', (t) => {
+  const output = release(t);
+  assert.equal(napi.targets.length, PLATFORMS.length);
+  const expected = [...PLATFORMS.map((platform) => `secretcache-${platform}-${version}.tgz`), `secretcache-${version}.tgz`];
+  assert.deepEqual(readdirSync(output).sort(), expected.sort());
+  const root = join(output, `secretcache-${version}.tgz`);
+  const list = (tarball) => execFileSync('tar', ['tzf', tarball], { encoding: 'utf8' });
+  assert.doesNotMatch(list(root), /\.node$/m);
+  const manifest = JSON.parse(execFileSync('tar', ['xzOf', root, 'package/package.json'], { encoding: 'utf8' }));
+  const optional = Object.fromEntries(PLATFORMS.map((platform) => [`secretcache-${platform}`, version]));
+  assert.deepEqual(manifest.optionalDependencies, optional);
+  assert.deepEqual(manifest.publishConfig, { access: 'public', provenance: true });
+  const here = PLATFORMS.find((platform) => readdirSync(PACKAGE).includes(`secretcache.${platform}.node`));
+  execFileSync(join(PACKAGE, 'tools', 'try'), [root, join(output, `secretcache-${here}-${version}.tgz`)], { stdio: 'pipe' });
+});
+
+it('no release is made with a platform’s module missing', (t) => {
+  assert.throws(() => release(t, 'darwin-arm64'), /secretcache\.darwin-arm64\.node/);
+});
