@@ -166,7 +166,16 @@ export class SecretCache extends EventEmitter<SecretCacheEvents> {
     owners.set(this.#reader, this);
   }
 
-  /** Reads the secret string. */
+  /**
+   * Reads the secret string: from memory, or after one request for all who wait.
+   *
+   * ```js
+   * const key = await cache.getSecretString('prod/payments/key', { signal: AbortSignal.timeout(500) });
+   * ```
+   *
+   * @throws {SecretCacheError} If there is no value to serve, with the reason as its `code`; `WRONG_TYPE` for a binary
+   * secret. {@link TypeError} for arguments that make no sense, the signal's reason once that is aborted.
+   */
   getSecretString(id: string, options?: GetOptions): Promise<string> {
     if (options === undefined) {
       const string = this.#reader.hit(id)?.string;
@@ -175,7 +184,15 @@ export class SecretCache extends EventEmitter<SecretCacheEvents> {
     return this.#read(id, options).then(stringOf);
   }
 
-  /** Reads the secret binary. The buffer is the caller's own. */
+  /**
+   * Reads the secret binary. The buffer is the caller's own.
+   *
+   * ```js
+   * const keystore = await cache.getSecretBinary('prod/checkout/keystore');
+   * ```
+   *
+   * @throws As {@link getSecretString}; `WRONG_TYPE` for a secret that is a string.
+   */
   async getSecretBinary(id: string, options?: GetOptions): Promise<Buffer> {
     return binaryOf(await this.#read(id, options));
   }
@@ -184,12 +201,26 @@ export class SecretCache extends EventEmitter<SecretCacheEvents> {
    * Reads a secret string and parses it as JSON. The result is the caller's own.
    *
    * `T` is what the program expects; it is not checked.
+   *
+   * ```ts
+   * const { username, password } = await cache.getSecretJson<{ username: string; password: string }>('prod/checkout/db');
+   * ```
+   *
+   * @throws As {@link getSecretString}; `NOT_JSON` for a string that is no JSON, which the error does not quote.
    */
   async getSecretJson<T = any>(id: string, options?: GetOptions): Promise<T> {
     return jsonOf(id, stringOf(await this.#read(id, options))) as T;
   }
 
-  /** Reads a whole version: value, ARN, name, version id, staging labels, creation date. */
+  /**
+   * Reads a whole version: value, ARN, name, version id, staging labels, creation date.
+   *
+   * ```js
+   * const { versionId, secretString } = await cache.getSecretValue('prod/checkout/db', { versionStage: 'AWSPREVIOUS' });
+   * ```
+   *
+   * @throws As {@link getSecretString}.
+   */
   async getSecretValue(id: string, options?: GetOptions): Promise<SecretValue> {
     return (await this.#read(id, options)).value;
   }
@@ -207,7 +238,7 @@ export class SecretCache extends EventEmitter<SecretCacheEvents> {
   /**
    * Fetches the secret's current version now, whatever its age, and forgets earlier failures.
    *
-   * Rejects if that does not work; the last-known value then goes on being served.
+   * @throws {SecretCacheError} If that does not work; the last-known value then goes on being served.
    */
   async refreshSecretNow(id: string): Promise<void> {
     checkId(id);
@@ -217,6 +248,13 @@ export class SecretCache extends EventEmitter<SecretCacheEvents> {
   /**
    * Fetches secrets before they are read, twenty in a call (with a client of the program's own, one by one), and gives
    * the errors of those it could not have. What is cached and not due is left alone.
+   *
+   * ```js
+   * const failed = await cache.prefetch(['prod/checkout/db', 'prod/payments/key']);
+   * for (const [id, error] of failed) console.warn(id, error.code);
+   * ```
+   *
+   * @throws {TypeError} If it is given one string; {@link SecretCacheError} `CLOSED` once the cache is closed.
    */
   async prefetch(ids: Iterable<string>): Promise<Map<string, SecretCacheError>> {
     if (typeof ids === 'string') throw new TypeError('prefetch takes several secret ids, such as an array; this is one string');
@@ -249,6 +287,10 @@ export class SecretCache extends EventEmitter<SecretCacheEvents> {
    * each connection.
    *
    * A login that has not ended when the time is up is given up: `login` gets a signal that is then aborted.
+   *
+   * @throws {LoginRejectedError} If no version logs in before the time is up; what `login` throws otherwise; as
+   * {@link getSecretString} where no version can be had, and `NOT_JSON` for a secret without fields unless
+   * `options.plain`.
    */
   async connect<T>(
     id: string,
@@ -263,13 +305,26 @@ export class SecretCache extends EventEmitter<SecretCacheEvents> {
   /**
    * Has a secret count as in use until the result is closed, as if it were read all the time: its current version is kept
    * fresh once it has been read, and a new one is noticed. For pools, which read a credential only when they connect.
+   *
+   * ```js
+   * const watch = cache.watch('prod/checkout/db');
+   * cache.on('newVersion', ({ secretId }) => console.log(`${secretId} has rotated`));
+   * // When the pool has ended:
+   * watch.close();
+   * ```
    */
   watch(id: string): Watch {
     checkId(id);
     return this.#reader.native.watch(id);
   }
 
-  /** Counts what the cache has done so far, and lists what it holds now. */
+  /**
+   * Counts what the cache has done so far, and lists what it holds now. Never shows a value. Times are milliseconds.
+   *
+   * ```js
+   * const { hits, missesExpired, apiCalls } = cache.stats();
+   * ```
+   */
   stats(): Stats {
     this.#reader.flush();
     const stats = this.#reader.native.stats();

@@ -136,17 +136,48 @@ export declare class SecretCache extends EventEmitter<SecretCacheEvents> {
     #private;
     /** @throws {TypeError | SecretCacheError} Naming the option that makes no sense, and what was probably meant. */
     constructor(options?: SecretCacheOptions);
-    /** Reads the secret string. */
+    /**
+     * Reads the secret string: from memory, or after one request for all who wait.
+     *
+     * ```js
+     * const key = await cache.getSecretString('prod/payments/key', { signal: AbortSignal.timeout(500) });
+     * ```
+     *
+     * @throws {SecretCacheError} If there is no value to serve, with the reason as its `code`; `WRONG_TYPE` for a binary
+     * secret. {@link TypeError} for arguments that make no sense, the signal's reason once that is aborted.
+     */
     getSecretString(id: string, options?: GetOptions): Promise<string>;
-    /** Reads the secret binary. The buffer is the caller's own. */
+    /**
+     * Reads the secret binary. The buffer is the caller's own.
+     *
+     * ```js
+     * const keystore = await cache.getSecretBinary('prod/checkout/keystore');
+     * ```
+     *
+     * @throws As {@link getSecretString}; `WRONG_TYPE` for a secret that is a string.
+     */
     getSecretBinary(id: string, options?: GetOptions): Promise<Buffer>;
     /**
      * Reads a secret string and parses it as JSON. The result is the caller's own.
      *
      * `T` is what the program expects; it is not checked.
+     *
+     * ```ts
+     * const { username, password } = await cache.getSecretJson<{ username: string; password: string }>('prod/checkout/db');
+     * ```
+     *
+     * @throws As {@link getSecretString}; `NOT_JSON` for a string that is no JSON, which the error does not quote.
      */
     getSecretJson<T = any>(id: string, options?: GetOptions): Promise<T>;
-    /** Reads a whole version: value, ARN, name, version id, staging labels, creation date. */
+    /**
+     * Reads a whole version: value, ARN, name, version id, staging labels, creation date.
+     *
+     * ```js
+     * const { versionId, secretString } = await cache.getSecretValue('prod/checkout/db', { versionStage: 'AWSPREVIOUS' });
+     * ```
+     *
+     * @throws As {@link getSecretString}.
+     */
     getSecretValue(id: string, options?: GetOptions): Promise<SecretValue>;
     /**
      * Gives the last-known value, a string or, for a binary secret, a buffer; undefined if there is none. Never waits and
@@ -156,12 +187,19 @@ export declare class SecretCache extends EventEmitter<SecretCacheEvents> {
     /**
      * Fetches the secret's current version now, whatever its age, and forgets earlier failures.
      *
-     * Rejects if that does not work; the last-known value then goes on being served.
+     * @throws {SecretCacheError} If that does not work; the last-known value then goes on being served.
      */
     refreshSecretNow(id: string): Promise<void>;
     /**
      * Fetches secrets before they are read, twenty in a call (with a client of the program's own, one by one), and gives
      * the errors of those it could not have. What is cached and not due is left alone.
+     *
+     * ```js
+     * const failed = await cache.prefetch(['prod/checkout/db', 'prod/payments/key']);
+     * for (const [id, error] of failed) console.warn(id, error.code);
+     * ```
+     *
+     * @throws {TypeError} If it is given one string; {@link SecretCacheError} `CLOSED` once the cache is closed.
      */
     prefetch(ids: Iterable<string>): Promise<Map<string, SecretCacheError>>;
     /** Forgets a secret with all its versions: the next read fetches it. */
@@ -184,14 +222,31 @@ export declare class SecretCache extends EventEmitter<SecretCacheEvents> {
      * each connection.
      *
      * A login that has not ended when the time is up is given up: `login` gets a signal that is then aborted.
+     *
+     * @throws {LoginRejectedError} If no version logs in before the time is up; what `login` throws otherwise; as
+     * {@link getSecretString} where no version can be had, and `NOT_JSON` for a secret without fields unless
+     * `options.plain`.
      */
     connect<T>(id: string, login: (credential: Credential, signal: AbortSignal) => T | PromiseLike<T>, options?: ConnectOptions): Promise<T>;
     /**
      * Has a secret count as in use until the result is closed, as if it were read all the time: its current version is kept
      * fresh once it has been read, and a new one is noticed. For pools, which read a credential only when they connect.
+     *
+     * ```js
+     * const watch = cache.watch('prod/checkout/db');
+     * cache.on('newVersion', ({ secretId }) => console.log(`${secretId} has rotated`));
+     * // When the pool has ended:
+     * watch.close();
+     * ```
      */
     watch(id: string): Watch;
-    /** Counts what the cache has done so far, and lists what it holds now. */
+    /**
+     * Counts what the cache has done so far, and lists what it holds now. Never shows a value. Times are milliseconds.
+     *
+     * ```js
+     * const { hits, missesExpired, apiCalls } = cache.stats();
+     * ```
+     */
     stats(): Stats;
     /** Forgets every value, ends the background work, and refuses further reads. Other threads go on with theirs. */
     close(): Promise<void>;
