@@ -1,4 +1,4 @@
-/** MariaDB: pools against a real server while passwords rotate. No login may fail to the program, no query be cut. */
+/** MariaDB and MySQL: pools against real servers while passwords rotate. No login may fail to the program, no query be cut. */
 
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
@@ -12,127 +12,129 @@ import { BETWEEN_STEPS_MS, database, quick, rotations, through } from './connect
 import { rotateAlternatingUsers, rotateSingleUser } from './rotation.mjs';
 import { Endpoint, eventually } from './support.mjs';
 
-describe('MariaDB', () => {
-  let endpoint;
-  let server;
-  let admin;
-  before(async () => {
-    [endpoint, server] = await Promise.all([Endpoint.start(), database('mariadb')]);
-    admin = await mysql.createConnection({ host: server.host, port: server.port, user: server.user, password: server.password });
-  });
-  after(async () => {
-    await admin?.end();
-    await server?.close();
-    await endpoint?.close();
-  });
+for (const [name, kind] of Object.entries({ MariaDB: 'mariadb', MySQL: 'mysql' })) {
+  describe(name, () => {
+    let endpoint;
+    let server;
+    let admin;
+    before(async () => {
+      [endpoint, server] = await Promise.all([Endpoint.start(), database(kind)]);
+      admin = await mysql.createConnection({ host: server.host, port: server.port, user: server.user, password: server.password });
+    });
+    after(async () => {
+      await admin?.end();
+      await server?.close();
+      await endpoint?.close();
+    });
 
-  const setPassword = async (user, password) => {
-    await admin.query(`create user if not exists ${user}@'%'`);
-    await admin.query(`set password for ${user}@'%' = password('${password}')`);
-  };
+    const setPassword = async (user, password) => {
+      await admin.query(`create user if not exists ${user}@'%'`);
+      await admin.query(`alter user ${user}@'%' identified by '${password}'`);
+    };
 
-  /** A user with a secret, and a cache. */
-  const world = async (t, id) => {
-    await setPassword(id, 'first');
-    await endpoint.create(id, JSON.stringify({ username: id, password: 'first' }));
-    const cache = new SecretCache({ ...endpoint.options, ...quick });
-    t.after(() => cache.close());
-    return cache;
-  };
-  const place = () => ({ host: server.host, port: server.port });
+    /** A user with a secret, and a cache. */
+    const world = async (t, id) => {
+      await setPassword(id, 'first');
+      await endpoint.create(id, JSON.stringify({ username: id, password: 'first' }));
+      const cache = new SecretCache({ ...endpoint.options, ...quick });
+      t.after(() => cache.close());
+      return cache;
+    };
+    const place = () => ({ host: server.host, port: server.port });
 
-  for (const [name, rotate] of Object.entries({ single: rotateSingleUser, alternating: rotateAlternatingUsers })) {
-    it(`serves a pool through ${name}-user rotations without a failure`, async (t) => {
-      const id = `my_${name}`;
-      const cache = await world(t, id);
-      const pool = createPool(cache, id, { ...place(), connectionLimit: 4 });
+    for (const [strategy, rotate] of Object.entries({ single: rotateSingleUser, alternating: rotateAlternatingUsers })) {
+      it(`serves a pool through ${strategy}-user rotations without a failure`, async (t) => {
+        const id = `my_${strategy}`;
+        const cache = await world(t, id);
+        const pool = createPool(cache, id, { ...place(), connectionLimit: 4 });
+        t.after(() => pool.end());
+        let uses = 0;
+        let last;
+        const failures = await through(
+          async () => (last = (await rotations(() => rotate(endpoint, id, setPassword, BETWEEN_STEPS_MS))).at(-1)),
+          async () => {
+            const connection = await pool.getConnection();
+            const [rows] = await connection.query('select current_user() as name');
+            assert.match(rows[0].name, /^my_/);
+            // Some connections are thrown away, so that new ones are made at every moment.
+            if ((uses += 1) % 3 === 0) connection.destroy();
+            else connection.release();
+          },
+        );
+        assert.deepEqual(failures, []);
+        await eventually(async () => (await pool.query('select user() as name'))[0][0].name.startsWith(`${last.username}@`));
+      });
+    }
+
+    it('passes errors through that are no refused logins', async (t) => {
+      const cache = await world(t, 'my_other');
+      const pool = createPool(cache, 'my_other', { ...place(), database: 'no_such' });
       t.after(() => pool.end());
-      let uses = 0;
-      let last;
+      await assert.rejects(pool.query('select 1'), (error) => error.errno === 1044 || error.errno === 1049);
+    });
+
+    for (const [strategy, rotate] of Object.entries({ single: rotateSingleUser, alternating: rotateAlternatingUsers })) {
+      it(`serves knex through ${strategy}-user rotations without a failure`, async (t) => {
+        const cache = await world(t, `kx_${strategy}`);
+        const knex = createKnex(cache, `kx_${strategy}`, { client: 'mysql2', connection: place(), pool: { min: 0, max: 4 } });
+        t.after(() => knex.destroy());
+        const failures = await through(
+          () => rotations(() => rotate(endpoint, `kx_${strategy}`, setPassword, BETWEEN_STEPS_MS)),
+          async () => assert.match((await knex.raw('select user() as name'))[0][0].name, /^kx_/),
+        );
+        assert.deepEqual(failures, []);
+      });
+    }
+
+    it('retires connections of an old version, idle and busy ones', async (t) => {
+      const cache = await world(t, 'my_retire');
+      const pool = createPool(cache, 'my_retire', place());
+      t.after(() => pool.end());
+      const [idle, busy] = [await pool.getConnection(), await pool.getConnection()];
+      const [idleId, busyId] = [idle.threadId, busy.threadId];
+      idle.release();
+      await rotateAlternatingUsers(endpoint, 'my_retire', setPassword, 0);
+      await cache.refreshSecretNow('my_retire');
+      const alive = async () => (await admin.query('show processlist'))[0].map((each) => each.Id);
+      await eventually(async () => !(await alive()).includes(idleId));
+      assert.match((await busy.query('select user() as name'))[0][0].name, /^my_retire@/);
+      busy.release();
+      await eventually(async () => !(await alive()).includes(busyId));
+      assert.match((await pool.query('select user() as name'))[0][0].name, /^my_retire_clone@/);
+    });
+
+    it('ends no connection with a query under way, however often the version changes', async (t) => {
+      const cache = await world(t, 'my_busy');
+      const pool = createPool(cache, 'my_busy', { ...place(), connectionLimit: 6 });
+      t.after(() => pool.end());
+      const used = new Set();
       const failures = await through(
-        async () => (last = (await rotations(() => rotate(endpoint, id, setPassword, BETWEEN_STEPS_MS))).at(-1)),
-        async () => {
-          const connection = await pool.getConnection();
-          const [rows] = await connection.query('select current_user() as name');
-          assert.match(rows[0].name, /^my_/);
-          // Some connections are thrown away, so that new ones are made at every moment.
-          if ((uses += 1) % 3 === 0) connection.destroy();
-          else connection.release();
-        },
+        () =>
+          rotations(async () => {
+            const login = await rotateAlternatingUsers(endpoint, 'my_busy', setPassword, BETWEEN_STEPS_MS);
+            await cache.refreshSecretNow('my_busy');
+            return login;
+          }),
+        async () => used.add((await pool.query('select connection_id() as id, sleep(rand() * 0.1)'))[0][0].id),
       );
       assert.deepEqual(failures, []);
-      await eventually(async () => (await pool.query('select user() as name'))[0][0].name.startsWith(`${last.username}@`));
+      assert.ok(used.size > 4, 'connections of old versions were replaced');
     });
-  }
 
-  it('passes errors through that are no refused logins', async (t) => {
-    const cache = await world(t, 'my_other');
-    const pool = createPool(cache, 'my_other', { ...place(), database: 'no_such' });
-    t.after(() => pool.end());
-    await assert.rejects(pool.query('select 1'), (error) => error.errno === 1044 || error.errno === 1049);
-  });
-
-  for (const [name, rotate] of Object.entries({ single: rotateSingleUser, alternating: rotateAlternatingUsers })) {
-    it(`serves knex through ${name}-user rotations without a failure`, async (t) => {
-      const cache = await world(t, `kx_${name}`);
-      const knex = createKnex(cache, `kx_${name}`, { client: 'mysql2', connection: place(), pool: { min: 0, max: 4 } });
-      t.after(() => knex.destroy());
+    it('knows a refused login of a server that speaks another language', async (t) => {
+      const cache = await world(t, 'my_deutsch');
+      await admin.query(`set global lc_messages = 'de_DE'`);
+      t.after(() => admin.query(`set global lc_messages = 'en_US'`));
+      const refusal = await mysql.createConnection({ ...place(), user: 'my_deutsch', password: 'falsch' }).catch((error) => error);
+      assert.match(refusal.message, /Zugriffsberechtigung/);
+      assert.ok(isRejectedLogin(refusal));
+      const pool = createPool(cache, 'my_deutsch', place());
+      t.after(() => pool.end());
       const failures = await through(
-        () => rotations(() => rotate(endpoint, `kx_${name}`, setPassword, BETWEEN_STEPS_MS)),
-        async () => assert.match((await knex.raw('select user() as name'))[0][0].name, /^kx_/),
+        () => rotations(() => rotateSingleUser(endpoint, 'my_deutsch', setPassword, BETWEEN_STEPS_MS)),
+        async () => (await pool.getConnection()).destroy(),
       );
       assert.deepEqual(failures, []);
     });
-  }
-
-  it('retires connections of an old version, idle and busy ones', async (t) => {
-    const cache = await world(t, 'my_retire');
-    const pool = createPool(cache, 'my_retire', place());
-    t.after(() => pool.end());
-    const [idle, busy] = [await pool.getConnection(), await pool.getConnection()];
-    const [idleId, busyId] = [idle.threadId, busy.threadId];
-    idle.release();
-    await rotateAlternatingUsers(endpoint, 'my_retire', setPassword, 0);
-    await cache.refreshSecretNow('my_retire');
-    const alive = async () => (await admin.query('show processlist'))[0].map((each) => each.Id);
-    await eventually(async () => !(await alive()).includes(idleId));
-    assert.match((await busy.query('select user() as name'))[0][0].name, /^my_retire@/);
-    busy.release();
-    await eventually(async () => !(await alive()).includes(busyId));
-    assert.match((await pool.query('select user() as name'))[0][0].name, /^my_retire_clone@/);
   });
-
-  it('ends no connection with a query under way, however often the version changes', async (t) => {
-    const cache = await world(t, 'my_busy');
-    const pool = createPool(cache, 'my_busy', { ...place(), connectionLimit: 6 });
-    t.after(() => pool.end());
-    const used = new Set();
-    const failures = await through(
-      () =>
-        rotations(async () => {
-          const login = await rotateAlternatingUsers(endpoint, 'my_busy', setPassword, BETWEEN_STEPS_MS);
-          await cache.refreshSecretNow('my_busy');
-          return login;
-        }),
-      async () => used.add((await pool.query('select connection_id() as id, sleep(rand() * 0.1)'))[0][0].id),
-    );
-    assert.deepEqual(failures, []);
-    assert.ok(used.size > 4, 'connections of old versions were replaced');
-  });
-
-  it('knows a refused login of a server that speaks another language', async (t) => {
-    const cache = await world(t, 'my_deutsch');
-    await admin.query(`set global lc_messages = 'de_DE'`);
-    t.after(() => admin.query(`set global lc_messages = 'en_US'`));
-    const refusal = await mysql.createConnection({ ...place(), user: 'my_deutsch', password: 'falsch' }).catch((error) => error);
-    assert.match(refusal.message, /Zugriffsberechtigung/);
-    assert.ok(isRejectedLogin(refusal));
-    const pool = createPool(cache, 'my_deutsch', place());
-    t.after(() => pool.end());
-    const failures = await through(
-      () => rotations(() => rotateSingleUser(endpoint, 'my_deutsch', setPassword, BETWEEN_STEPS_MS)),
-      async () => (await pool.getConnection()).destroy(),
-    );
-    assert.deepEqual(failures, []);
-  });
-});
+}
