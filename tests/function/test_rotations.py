@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import time
 from pathlib import Path
 
 import pytest
@@ -159,3 +160,13 @@ def test_a_database_that_does_not_answer_is_told_before_lambda_ends_the_process(
         with pytest.raises(FunctionError, match="time-out left no more time; raise it") as failure:
             function.invoke(house.service.event(secret, token, "setSecret"), seconds=2)
     assert failure.value.kind == "Unavailable"
+
+
+def test_an_emulator_whose_deadline_is_long_past_ends_no_step(house, postgres):
+    secret = house.create("db", postgres.secret("app", FIRST, engine="postgres"))
+    function = house.function(SECRETCACHE_STRATEGY="single-user", **PLAIN)
+    token = house.service.begin()
+    for step in STEPS:
+        # What cargo-lambda names: ten minutes after the beginning of all time.
+        function.invoke(house.service.event(secret, token, step), seconds=600 - time.time())
+    assert house.labels(secret)["AWSCURRENT"] == token

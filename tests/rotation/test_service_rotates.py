@@ -152,9 +152,9 @@ def test_a_secret_with_a_function_of_ones_own_is_taken_over(service, server):
     for _ in range(2):
         version = rotate(desk, name)
         assert desk.run("status", name, "--wait", "--version-id", version).status == 0
-    # The function's name tells nothing of how it rotates.
+    # The function's name tells nothing of how it rotates; the two users do.
     unsaid = desk.run("adopt", name, "--dry-run", "--json")
-    assert unsaid.json["Strategy"] == "single-user" and unsaid.json["Function"] == ARN
+    assert unsaid.json["Strategy"] == "alternating-users" and unsaid.json["Function"] == ARN
     look = desk.run("adopt", name, "--strategy", "alternating-users", "--dry-run", "--json")
     assert look.status == 0, look.err
     assert look.json["Function"] == ARN and look.json["OtherUser"] == "taken_over_clone"

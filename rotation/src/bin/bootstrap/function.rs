@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use lambda_runtime::{Context, Diagnostic, LambdaEvent};
 use secretcache::Selector;
@@ -74,7 +74,7 @@ impl Function {
     /// Lambda ends a process that takes too long without a word; most often the network does not let it through to the
     /// database or to Secrets Manager.
     async fn step_in_time(&self, event: &Event, context: &Context) -> Result<Progress, Error> {
-        let left = context.deadline().duration_since(log::now()).unwrap_or_default().saturating_sub(MARGIN);
+        let left = time_left(context.deadline(), log::now());
         let outcome = tokio::time::timeout(left, self.step(event, context)).await.unwrap_or_else(|_| {
             Err(Error::new(
                 ErrorKind::Unavailable,
@@ -143,6 +143,19 @@ impl Function {
         Ok(rotator)
     }
 }
+
+/// How long a step may take.
+fn time_left(deadline: SystemTime, now: SystemTime) -> Duration {
+    match deadline.duration_since(now) {
+        Ok(left) => left.saturating_sub(MARGIN),
+        // cargo-lambda's emulator names a time of the year 1970, and ends no function.
+        Err(past) if past.duration() > LONGEST => LONGEST,
+        Err(_) => Duration::ZERO,
+    }
+}
+
+/// The longest time-out that Lambda knows.
+const LONGEST: Duration = Duration::from_secs(900);
 
 /// Nothing that panics holds one of these.
 fn lock<T>(of: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
