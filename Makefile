@@ -66,6 +66,7 @@ cli: ## Build the command: target/release/secretcache
 	cargo build --release --package secretcache-cli $(LOCKED)
 
 # For another architecture than this machine's, name the target and its linker, as with
+#     rustup target add aarch64-unknown-linux-gnu && apt-get install gcc-aarch64-linux-gnu libc6-dev-arm64-cross
 #     make lambda LAMBDA_TARGET=aarch64-unknown-linux-gnu \
 #         CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_LINKER=aarch64-linux-gnu-gcc
 # CA=FILE packs the certificate authorities of the databases, such as RDS's global-bundle.pem.

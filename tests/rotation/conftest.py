@@ -40,9 +40,12 @@ class Server:
         """As secrets name it."""
         return self.address["kind"].split("-")[0]
 
-    def run(self, statement: str, user: str | None = None, password: str | None = None) -> str:
+    def run(
+        self, statement: str, user: str | None = None, password: str | None = None, database: str | None = None
+    ) -> str:
         """Runs a statement as the administrator or a user, and gives its output."""
-        done = self._client(statement, user or self.address["user"], password or self.address["password"])
+        user, password = user or self.address["user"], password or self.address["password"]
+        done = self._client(statement, user, password, database)
         assert done.returncode == 0, f"{statement}: {done.stderr}"
         return done.stdout.strip()
 
@@ -85,10 +88,12 @@ class Server:
         fields = {"engine": self.engine, "host": address["host"], "port": address["port"]}
         return fields | {"username": user, "password": password, **more}
 
-    def _client(self, statement: str, user: str, password: str) -> subprocess.CompletedProcess[str]:
+    def _client(
+        self, statement: str, user: str, password: str, database: str | None = None
+    ) -> subprocess.CompletedProcess[str]:
         host, port = self.address["host"], str(self.address["port"])
         if self.engine == "postgres":
-            command = ["psql", "-XAtqw", "-h", host, "-p", port, "-U", user, "-d", "postgres"]
+            command = ["psql", "-XAtqw", "-h", host, "-p", port, "-U", user, "-d", database or "postgres"]
             command += ["-v", "ON_ERROR_STOP=1", "-c", statement]
             variable = "PGPASSWORD"
         elif self.engine in MYSQL:
