@@ -282,7 +282,9 @@ def test_the_variables_of_a_functions_environment(local, servers):
     endpoint, client = local("--db-plaintext", *options)
     master = database.secret(database.user, database.password)
     client.create_secret(Name="master", SecretString=master)
-    for count, (user, kind, fits) in enumerate([("varied", "SingleUser", True), ("usual", "MultiUser", False)]):
+    for count, (user, kind, fits) in enumerate(
+        [("varied", "SingleUser", True), ("usual", "MultiUser", False)]
+    ):
         database.admin(f"CREATE ROLE {user} LOGIN PASSWORD 'first-password'")
         value = database.secret(user, "first-password", masterarn="master")
         client.create_secret(Name=user, SecretString=value)

@@ -41,7 +41,11 @@ class Server:
         return self.address["kind"].split("-")[0]
 
     def run(
-        self, statement: str, user: str | None = None, password: str | None = None, database: str | None = None
+        self,
+        statement: str,
+        user: str | None = None,
+        password: str | None = None,
+        database: str | None = None,
     ) -> str:
         """Runs a statement as the administrator or a user, and gives its output."""
         user, password = user or self.address["user"], password or self.address["password"]

@@ -61,25 +61,32 @@ def test_ownership_is_changed_in_every_database_of_the_server(desk, server, kind
     for database in ("spread_one", "spread_two"):
         server.run(f"CREATE DATABASE {database}")
         server.run(f"GRANT CREATE ON DATABASE {database} TO spread_clone, spread", database=database)
-        made = "CREATE SCHEMA s; CREATE TABLE s.t (id int); CREATE FUNCTION s.f() RETURNS int LANGUAGE sql AS 'SELECT 1'"
-        server.run(made, *clone, database=database)
+        function = "CREATE FUNCTION s.f() RETURNS int LANGUAGE sql AS 'SELECT 1'"
+        server.run(f"CREATE SCHEMA s; CREATE TABLE s.t (id int); {function}", *clone, database=database)
     server.run("CREATE TYPE spread_kind AS ENUM ('a')", *clone)
     look = desk.run("adopt", name, "--change-ownership", "--dry-run", "--json")
     assert look.status == 0, look.err
-    [objects] = [deed["ChangeOwnership"]["objects"] for deed in look.json["Deeds"] if "ChangeOwnership" in deed]
+    [objects] = [
+        deed["ChangeOwnership"]["objects"] for deed in look.json["Deeds"] if "ChangeOwnership" in deed
+    ]
     elsewhere = [
         f"{what} (in database {database})"
         for database in ("spread_one", "spread_two")
         for what in ("function s.f()", "schema s", "table s.t")
     ]
     assert objects == ["table spread_made", "type spread_kind", *elsewhere]
-    assert server.run("SELECT tableowner FROM pg_tables WHERE tablename = 't'", database="spread_two") == "spread_clone"
+    assert (
+        server.run("SELECT tableowner FROM pg_tables WHERE tablename = 't'", database="spread_two")
+        == "spread_clone"
+    )
     assert desk.run("adopt", name, "--change-ownership").status == 0
     assert desk.run("rotate", name, "--strategy", "alternating-users").status == 0
     value = desk.value(name)
     assert value["username"] == "spread"
     for database in ("spread_one", "spread_two"):
-        server.run("ALTER TABLE s.t ADD more int; DROP SCHEMA s CASCADE", "spread", value["password"], database)
+        server.run(
+            "ALTER TABLE s.t ADD more int; DROP SCHEMA s CASCADE", "spread", value["password"], database
+        )
     server.run("ALTER TYPE spread_kind ADD VALUE 'b'", "spread", value["password"])
 
 

@@ -1,4 +1,4 @@
-"""API keys of a service over HTTP, described in a file: rotated, looked at, mended and revoked from the command line."""
+"""API keys of a service over HTTP, described in a file: rotated, looked at, mended and revoked by commands."""
 
 from __future__ import annotations
 

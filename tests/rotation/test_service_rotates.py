@@ -48,7 +48,9 @@ def service(request: pytest.FixtureRequest) -> Iterator[tuple[Desk, Service]]:
             "SECRETCACHE_STRATEGY": "alternating-users",
             "SECRETCACHE_TLS": "off",
         }
-        with Function([ROOT / "target" / "debug" / "bootstrap"], environment, "checkout-rotation") as function:
+        with Function(
+            [ROOT / "target" / "debug" / "bootstrap"], environment, "checkout-rotation"
+        ) as function:
             service.function = function
             client = boto3.client(
                 "secretsmanager",

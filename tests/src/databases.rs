@@ -119,7 +119,11 @@ impl Database {
             kind: kind.name(),
             host: Ipv4Addr::LOCALHOST.to_string(),
             port: free_port()?,
-            user: if matches!(kind, Kind::MariaDb | Kind::MySql | Kind::Redis) { "admin" } else { "postgres" },
+            user: if matches!(kind, Kind::MariaDb | Kind::MySql | Kind::Redis) {
+                "admin"
+            } else {
+                "postgres"
+            },
             password: random_password(),
             database: match kind {
                 Kind::Redis => None,

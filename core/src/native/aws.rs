@@ -202,9 +202,10 @@ fn trust_store(ca_bundle: Option<&[u8]>) -> TrustStore {
 
 fn http_client(ca_bundle: Option<&[u8]>, proxy: ProxyConfig) -> SharedHttpClient {
     let trust = trust_store(ca_bundle);
-    HttpBuilder::new().pool_idle_timeout(IDLE).pool_max_idle_per_host(2).build_with_connector_fn(
-        move |settings, components| connector(&trust, &proxy, settings, components),
-    )
+    HttpBuilder::new()
+        .pool_idle_timeout(IDLE)
+        .pool_max_idle_per_host(2)
+        .build_with_connector_fn(move |settings, components| connector(&trust, &proxy, settings, components))
 }
 
 fn connector(

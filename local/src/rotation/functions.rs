@@ -7,8 +7,8 @@ use std::sync::Arc;
 
 use secretcache_rotation::targets::Tls;
 use secretcache_rotation::{
-    Choice, Driver, Engine, Error, Event, PasswordPolicy, RealPause, RotationToken, Rotator, SecretStore, Selector, Settings,
-    Step, Verification, from_function,
+    Choice, Driver, Engine, Error, Event, PasswordPolicy, RealPause, RotationToken, Rotator, SecretStore,
+    Selector, Settings, Step, Verification, from_function,
 };
 use serde_json::json;
 use zeroize::Zeroizing;

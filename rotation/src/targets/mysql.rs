@@ -201,7 +201,8 @@ fn literal(text: &str) -> String {
 async fn own_account(connection: &mut Conn) -> Result<String, Error> {
     let accounts = rows::<String>(connection, "SELECT CURRENT_USER()").await?;
     let account = accounts.first().and_then(|account| account.rsplit_once('@'));
-    let (user, host) = account.ok_or_else(|| Error::new(ErrorKind::Unavailable, "the server gave no answer"))?;
+    let (user, host) =
+        account.ok_or_else(|| Error::new(ErrorKind::Unavailable, "the server gave no answer"))?;
     Ok(format!("{}@{}", quoted(user), quoted(host)))
 }
 
@@ -254,7 +255,8 @@ async fn rows<T: FromRow + Send + 'static>(connection: &mut Conn, statement: &st
 /// What the server or the way to it has against a statement. Syntax errors stay here.
 fn fault(what: &str, error: mysql_async::Error) -> Error {
     let mysql_async::Error::Server(answer) = error else {
-        return Error::new(ErrorKind::Unavailable, format!("could not {what} at the server")).with_source(error);
+        return Error::new(ErrorKind::Unavailable, format!("could not {what} at the server"))
+            .with_source(error);
     };
     let kind = kind(answer.code);
     if kind == ErrorKind::Unsupported {

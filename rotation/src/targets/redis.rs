@@ -219,13 +219,22 @@ mod tests {
     #[test]
     fn where_users_are_changed_by_an_api_the_error_says_so() {
         for (answer, kind) in [
-            ("ERR unknown command 'acl|setuser', with args beginning with: 'app' 'resetpass'", ErrorKind::Unsupported),
-            ("ERR Unknown subcommand or wrong number of arguments for 'SETUSER'. Try ACL HELP.", ErrorKind::Unsupported),
+            (
+                "ERR unknown command 'acl|setuser', with args beginning with: 'app' 'resetpass'",
+                ErrorKind::Unsupported,
+            ),
+            (
+                "ERR Unknown subcommand or wrong number of arguments for 'SETUSER'. Try ACL HELP.",
+                ErrorKind::Unsupported,
+            ),
             ("NOPERM User app has no permissions to run the 'acl|setuser' command", ErrorKind::Denied),
         ] {
             let error = fault("change the password", answer);
             assert_eq!(error.kind(), kind);
-            assert!(error.message().contains("ElastiCache") && error.message().contains("ModifyUser"), "{error}");
+            assert!(
+                error.message().contains("ElastiCache") && error.message().contains("ModifyUser"),
+                "{error}"
+            );
         }
         assert!(!fault("log in", "LOADING").message().contains("ElastiCache"));
     }

@@ -109,13 +109,17 @@ async fn users_alternate_with_all_their_grants_roles_and_limits() {
         // By its default role.
         client.query_drop("SELECT * FROM audit.l").await.unwrap();
         session(&store.value(AWSPREVIOUS).unwrap()).await.unwrap();
-        let passwords = [AWSCURRENT, AWSPREVIOUS].map(|label| store.value(label).unwrap().password().unwrap());
-        assert!(!logged(&mut root).await.iter().any(|line| passwords.iter().any(|it| line.contains(it.as_str()))));
+        let passwords =
+            [AWSCURRENT, AWSPREVIOUS].map(|label| store.value(label).unwrap().password().unwrap());
+        assert!(
+            !logged(&mut root).await.iter().any(|line| passwords.iter().any(|it| line.contains(it.as_str())))
+        );
     }
     let mut made = Vec::new();
     for user in ["app", "app_clone"] {
         let grants: Vec<String> = root.query(format!("SHOW GRANTS FOR {user}@'%'")).await.unwrap();
-        let user_made: Option<String> = root.query_first(format!("SHOW CREATE USER {user}@'%'")).await.unwrap();
+        let user_made: Option<String> =
+            root.query_first(format!("SHOW CREATE USER {user}@'%'")).await.unwrap();
         let user_made = user_made.unwrap();
         let rest = &user_made[user_made.find(" DEFAULT ROLE ").unwrap()..];
         let rest = rest[..rest.find(" ATTRIBUTE ").unwrap()].to_owned();
@@ -124,7 +128,11 @@ async fn users_alternate_with_all_their_grants_roles_and_limits() {
     }
     assert_eq!(made[0], made[1]);
     let team = "SELECT ATTRIBUTE->>'$.team' FROM information_schema.USER_ATTRIBUTES WHERE USER = 'app'";
-    assert_eq!(root.query_first::<String, _>(team).await.unwrap().as_deref(), Some("shop"), "what is there stays");
+    assert_eq!(
+        root.query_first::<String, _>(team).await.unwrap().as_deref(),
+        Some("shop"),
+        "what is there stays"
+    );
 }
 
 #[tokio::test]
@@ -151,7 +159,9 @@ async fn what_was_taken_from_one_user_is_taken_from_the_other_and_what_it_got_is
     let mut client = session(&current).await.unwrap();
     client.query_drop("SELECT * FROM shop.orders").await.unwrap();
     client.query_drop("UPDATE audit.l SET id = 1").await.unwrap();
-    for refused in ["DROP TABLE shop.orders", "UPDATE audit.l SET who = 1", "SELECT * FROM audit.l", "SET ROLE writer"] {
+    for refused in
+        ["DROP TABLE shop.orders", "UPDATE audit.l SET who = 1", "SELECT * FROM audit.l", "SET ROLE writer"]
+    {
         assert!(client.query_drop(refused).await.is_err(), "{refused}");
     }
     let made: Option<String> = root.query_first("SHOW CREATE USER app@'%'").await.unwrap();
@@ -229,5 +239,8 @@ async fn somebody_elses_user_and_a_server_that_cannot_be_verified_are_left_alone
     let current = store.value(AWSCURRENT).unwrap();
     assert_eq!(target.probe(&current).await.unwrap(), Probe::Accepted);
     assert!(session(&current).await.is_err(), "let in without TLS");
-    assert_eq!(store.rotate(&strategy, &Settings::default()).await.map_err(|error| error.to_string()), Ok(()));
+    assert_eq!(
+        store.rotate(&strategy, &Settings::default()).await.map_err(|error| error.to_string()),
+        Ok(())
+    );
 }

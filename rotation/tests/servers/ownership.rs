@@ -69,15 +69,20 @@ async fn either_changes_what_the_other_made(database: &Database, root: &Client) 
             // Whoever was connected goes on.
             before.batch_execute(&format!("INSERT INTO {schema}.t DEFAULT VALUES")).await.unwrap();
             let client = session_in(&next, name).await.unwrap();
-            client.batch_execute(&CHANGE.replace("NAME", &schema)).await.unwrap_or_else(|error| {
-                panic!("{round} {name} {schema}: {error:?}")
-            });
+            client
+                .batch_execute(&CHANGE.replace("NAME", &schema))
+                .await
+                .unwrap_or_else(|error| panic!("{round} {name} {schema}: {error:?}"));
         }
     }
     let members = "SELECT count(*) FROM pg_auth_members m JOIN pg_roles r ON r.oid = m.roleid \
          JOIN pg_roles u ON u.oid = m.member WHERE r.rolname = 'app_clone' AND u.rolname = 'app_admin' \
          AND to_jsonb(m) ->> 'inherit_option' IS DISTINCT FROM 'false' AND m.grantor = u.oid";
-    assert_eq!(root.query_one(members, &[]).await.unwrap().get::<_, i64>(0), 0, "the administrator left again");
+    assert_eq!(
+        root.query_one(members, &[]).await.unwrap().get::<_, i64>(0),
+        0,
+        "the administrator left again"
+    );
 }
 
 async fn a_user_that_inherits_nothing(database: &Database, root: &Client) {
@@ -154,7 +159,8 @@ async fn extensions_and_default_privileges(database: &Database, root: &Client) {
         store.rotate(&strategy, &Settings::default()).await.unwrap();
         let client = session_in(&store.value(AWSCURRENT).unwrap(), "rich_one").await.unwrap();
         client.batch_execute(&format!("CREATE TABLE s.made_{round} (id int)")).await.unwrap();
-        let reader = session_in(&secret(&database.address, "rich_reader", "first", ""), "rich_one").await.unwrap();
+        let reader =
+            session_in(&secret(&database.address, "rich_reader", "first", ""), "rich_one").await.unwrap();
         reader.batch_execute(&format!("SELECT * FROM s.made_{round}")).await.unwrap();
         // Made by one, dropped by the other, also where it was made by a session cleaned up.
         for row in &trusted {

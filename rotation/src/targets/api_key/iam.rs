@@ -132,7 +132,8 @@ impl IamProvider {
                 let (config, connector) = (options.sdk_config().await?, options.http_connector()?);
                 let region = config.region().map(ToString::to_string).unwrap_or_default();
                 let usual = Endpoints::of(&region);
-                let iam = query(&config, &connector, ["iam", "IAM", "2010-05-08"], usual.iam, usual.iam_region);
+                let iam =
+                    query(&config, &connector, ["iam", "IAM", "2010-05-08"], usual.iam, usual.iam_region);
                 let sts = query(&config, &connector, ["sts", "STS", "2011-06-15"], usual.sts, region);
                 Ok(Session { config, iam, sts })
             })

@@ -97,7 +97,10 @@ impl Accounts for MySql {
             let (mut connection, dialect) = self.administration(admin).await?;
             let user = candidate.username()?;
             let Some(account) = account(&mut connection, dialect, &user).await? else {
-                return Err(Error::new(ErrorKind::Misconfigured, format!("the server has no user {:?}", *user)));
+                return Err(Error::new(
+                    ErrorKind::Misconfigured,
+                    format!("the server has no user {:?}", *user),
+                ));
             };
             for statement in (Mark { dialect, text: mark }).leave(&[&account]) {
                 run(&mut connection, "mark the user", &statement).await?;

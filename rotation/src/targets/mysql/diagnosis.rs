@@ -144,7 +144,9 @@ mod tests {
         let all = held("GRANT ALL PRIVILEGES ON *.* TO `a`@`%` WITH GRANT OPTION");
         assert!(covers(&all, "CREATE USER", "*.*") && all[0].is_grantable());
         let shop = held("GRANT SELECT, INSERT ON `shop`.* TO `a`@`%`");
-        assert!(covers(&shop, "INSERT", "`shop`.`orders`") && covers(&shop, "INSERT (`id`)", "`shop`.`orders`"));
+        assert!(
+            covers(&shop, "INSERT", "`shop`.`orders`") && covers(&shop, "INSERT (`id`)", "`shop`.`orders`")
+        );
         assert!(!covers(&shop, "DELETE", "`shop`.*") && !covers(&shop, "SELECT", "`audit`.*"));
         assert!(!shop[0].is_grantable());
         let each = held(&format!("GRANT {} ON *.* TO `a`@`%`", OF_A_DATABASE.join(", ")));

@@ -202,8 +202,7 @@ fn on_mysql(
 /// What MySQL asks of a user's sessions besides the password, as it stands in `ALTER USER`: all of it, so that what
 /// another user was asked for is asked for no more. Takes what the server says of the user, hashes in digits.
 pub(super) fn conditions(made: &str) -> String {
-    const NO_LIMITS: &str =
-        "WITH MAX_QUERIES_PER_HOUR 0 MAX_UPDATES_PER_HOUR 0 MAX_CONNECTIONS_PER_HOUR 0 MAX_USER_CONNECTIONS 0";
+    const NO_LIMITS: &str = "WITH MAX_QUERIES_PER_HOUR 0 MAX_UPDATES_PER_HOUR 0 MAX_CONNECTIONS_PER_HOUR 0 MAX_USER_CONNECTIONS 0";
     let Some(start) = find(made, " REQUIRE ") else { return String::new() };
     let end = [" ATTRIBUTE ", " COMMENT "].iter().filter_map(|word| find(made, word)).min();
     let said = made[start..end.unwrap_or(made.len())].trim_start();

@@ -51,9 +51,8 @@ impl Grant {
     pub(super) fn missing<'a>(wanted: &'a [Self], present: &'a [Self]) -> impl Iterator<Item = &'a Self> {
         let lacks = move |grant: &&Self| !present.iter().any(|other| other.covers(grant));
         let restricts = move |grant: &&Self| grant.verb == REVOKE && !wanted.contains(grant);
-        let is_something = |grant: &&Self| {
-            grant.verb != REVOKE && (grant.name != "USAGE" || !grant.after.is_empty())
-        };
+        let is_something =
+            |grant: &&Self| grant.verb != REVOKE && (grant.name != "USAGE" || !grant.after.is_empty());
         let lacking = wanted.iter().filter(is_something).filter(lacks);
         lacking.chain(present.iter().filter(restricts))
     }
@@ -125,8 +124,9 @@ impl Grant {
     /// The statements that leave out, of what an account has, what the wanted leave out.
     pub(super) fn restrictions(wanted: &[Self], present: &[Self], account: &str) -> Vec<String> {
         let lacking = wanted.iter().filter(|grant| grant.verb == REVOKE && !present.contains(grant));
-        let statement =
-            |grant: &Self| Some(format!("REVOKE {} ON {} FROM {account}", grant.name, grant.object.as_ref()?));
+        let statement = |grant: &Self| {
+            Some(format!("REVOKE {} ON {} FROM {account}", grant.name, grant.object.as_ref()?))
+        };
         lacking.filter_map(statement).collect()
     }
 
@@ -288,8 +288,7 @@ mod tests {
 
     #[test]
     fn names_that_look_like_the_grammar_are_left_alone() {
-        let line =
-            "GRANT EXECUTE ON PROCEDURE `a TO b`.`x`` ON ' y` TO `an @ TO it`@`%` WITH GRANT OPTION";
+        let line = "GRANT EXECUTE ON PROCEDURE `a TO b`.`x`` ON ' y` TO `an @ TO it`@`%` WITH GRANT OPTION";
         assert_eq!(
             moved(line),
             "GRANT EXECUTE ON PROCEDURE `a TO b`.`x`` ON ' y` TO `b`@`%` WITH GRANT OPTION"
@@ -304,10 +303,7 @@ mod tests {
             moved("GRANT `reader` TO `a`@`%` WITH ADMIN OPTION"),
             "GRANT `reader` TO `b`@`%` WITH ADMIN OPTION"
         );
-        assert_eq!(
-            moved("SET DEFAULT ROLE `reader` FOR `a`@`%`"),
-            "SET DEFAULT ROLE `reader` FOR `b`@`%`"
-        );
+        assert_eq!(moved("SET DEFAULT ROLE `reader` FOR `a`@`%`"), "SET DEFAULT ROLE `reader` FOR `b`@`%`");
         let mysql = ["GRANT `r`@`%`,`s`@`%` TO `a`@`%`"];
         assert_eq!(
             said(MYSQL, &mysql, &["GRANT `s`@`%`,`t`@`%` TO `b`@`%`"]),
@@ -327,7 +323,8 @@ mod tests {
     /// Compared line by line, a user that may do more would for ever lack the line of the one that may do less.
     #[test]
     fn a_user_that_may_do_more_loses_it_and_lacks_nothing() {
-        let (less, more) = ("GRANT SELECT ON `shop`.* TO `a`@`%`", "GRANT SELECT, INSERT ON `shop`.* TO `b`@`%`");
+        let (less, more) =
+            ("GRANT SELECT ON `shop`.* TO `a`@`%`", "GRANT SELECT, INSERT ON `shop`.* TO `b`@`%`");
         assert_eq!(Grant::missing(&grants(&[less]), &grants(&[more])).count(), 0);
         assert_eq!(said(MYSQL, &[less], &[more]), ["REVOKE INSERT ON `shop`.* FROM `b`@`%`"]);
         let more = "GRANT SELECT ON `shop`.* TO `b`@`%` WITH GRANT OPTION";

@@ -96,7 +96,9 @@ mod tests {
         let mark = |dialect| Mark { dialect, text: ARN };
         let mysql = mark(Dialect::MySql((8, 4, 3)));
         assert!(mysql.make("a`b").starts_with("CREATE USER IF NOT EXISTS `a``b`@`%` IDENTIFIED BY RANDOM"));
-        assert!(mysql.make("a").ends_with(&format!(r#"ACCOUNT LOCK ATTRIBUTE '{{"secretcache": "{ARN}"}}'"#)));
+        assert!(
+            mysql.make("a").ends_with(&format!(r#"ACCOUNT LOCK ATTRIBUTE '{{"secretcache": "{ARN}"}}'"#))
+        );
         assert!(mysql.count("a").contains("USER_ATTRIBUTES"));
         let mariadb = mark(Dialect::MariaDb((10, 11, 14)));
         assert!(mariadb.make("a").ends_with(" ACCOUNT LOCK"));

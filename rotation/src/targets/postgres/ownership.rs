@@ -129,8 +129,9 @@ impl Postgres {
     async fn session_in(&self, admin: &Document, database: &str) -> Result<Client, Error> {
         let there = admin.with("dbname", database)?;
         self.login(&there).await?.ok_or_else(|| {
-            let text =
-                format!("the administrator is not let into the database {database:?}, where the users have objects");
+            let text = format!(
+                "the administrator is not let into the database {database:?}, where the users have objects"
+            );
             Error::new(ErrorKind::Denied, text)
         })
     }

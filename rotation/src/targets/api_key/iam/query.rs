@@ -74,11 +74,7 @@ impl Query {
     }
 
     /// Over the same proxy, and trusting the same certificates, as every other call to AWS.
-    async fn send(
-        &self,
-        credentials: &Credentials,
-        form: String,
-    ) -> Result<(u16, Zeroizing<String>), Error> {
+    async fn send(&self, credentials: &Credentials, form: String) -> Result<(u16, Zeroizing<String>), Error> {
         let lost = |error: Box<dyn std::error::Error + Send + Sync>| {
             let what = format!("{} could not be reached at {}", self.name, self.url);
             Error::new(ErrorKind::Unavailable, what).with_source(error)
