@@ -81,7 +81,8 @@ pub trait Accounts: Debug + Send + Sync {
     ) -> BoxFuture<'a, Result<(), Error>>;
 
     /// Gives the candidate the privileges and attributes of the reference, and takes away what the reference has not.
-    /// May end half-way; doing it again completes it. The reference is marked as well, for its credential has proven to
+    /// What belongs to the reference alone, where things belong to users, the candidate can use afterwards. May end
+    /// half-way; doing it again completes it. The reference is marked as well, for its credential has proven to
     /// be this secret's.
     fn reconcile<'a>(
         &'a self,

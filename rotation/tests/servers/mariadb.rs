@@ -103,6 +103,36 @@ async fn users_alternate_with_all_their_grants() {
     }
 }
 
+/// `SHOW GRANTS` has one line per object: compared as such, the user that may do more would for ever lack a line.
+#[tokio::test]
+async fn what_was_taken_from_the_user_in_use_is_taken_from_the_other_at_its_turn() {
+    let (database, mut root) = server().await;
+    let store = mastered(&database.address);
+    let target = MySql::new(Tls::off());
+    let strategy = AlternatingUsers { target: &target };
+    store.rotate(&strategy, &Settings::default()).await.unwrap();
+    for statement in [
+        "REVOKE DROP ON shop.* FROM app_clone@'%'",
+        "REVOKE INSERT ON audit.l FROM app_clone@'%'",
+        "REVOKE GRANT OPTION ON audit.l FROM app_clone@'%'",
+        "GRANT UPDATE (id) ON audit.l TO app_clone@'%'",
+    ] {
+        root.query_drop(statement).await.unwrap();
+    }
+    for user in ["app", "app_clone"] {
+        store.rotate(&strategy, &Settings::default()).await.unwrap();
+        let current = store.value(AWSCURRENT).unwrap();
+        assert_eq!(*current.username().unwrap(), user);
+        let mut client = session(&current).await.unwrap();
+        client.query_drop("UPDATE audit.l SET id = 1").await.unwrap();
+        for refused in ["DROP TABLE shop.orders", "INSERT INTO audit.l VALUES (1)"] {
+            assert!(client.query_drop(refused).await.is_err(), "{refused}");
+        }
+        let grants: Vec<String> = client.query("SHOW GRANTS").await.unwrap();
+        assert!(!grants.iter().any(|grant| grant.contains("GRANT OPTION")), "{grants:?}");
+    }
+}
+
 /// The official function for alternating users makes the second user able to log in before it has its grants, and takes a
 /// login for proof: after a refused grant, the service's own retry promotes it.
 #[tokio::test]
