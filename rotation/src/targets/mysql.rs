@@ -262,13 +262,21 @@ fn fault(what: &str, error: mysql_async::Error) -> Error {
     if kind == ErrorKind::Unsupported {
         return Error::new(kind, format!("the server does not understand how to {what}"));
     }
-    Error::new(kind, format!("could not {what}: the server says {:?} ({})", answer.message, answer.code))
+    let said = format!("could not {what}: the server says {:?} ({})", answer.message, answer.code);
+    let error = Error::new(kind, said);
+    if answer.code == MUST_NAME_CURRENT {
+        return error.and("an administrator need not: name its secret, or let the user be with PASSWORD REQUIRE CURRENT OPTIONAL");
+    }
+    error
 }
+
+/// MySQL's `PASSWORD REQUIRE CURRENT`. Which of two passwords it takes for the current one, a login does not tell.
+const MUST_NAME_CURRENT: u16 = 3892;
 
 /// What a server's error code means. Syntax errors quote the statement.
 pub(super) fn kind(code: u16) -> ErrorKind {
     match code {
-        1044 | 1142 | 1227 | 1370 | 1410 => ErrorKind::Denied,
+        1044 | 1142 | 1227 | 1370 | 1410 | MUST_NAME_CURRENT => ErrorKind::Denied,
         // The policy of a password plugin; at MySQL also that of its password history.
         1819 | 3638 => ErrorKind::Rejected,
         1064 => ErrorKind::Unsupported,

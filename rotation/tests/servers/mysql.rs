@@ -64,6 +64,13 @@ async fn a_single_user_changes_its_own_password_and_the_log_does_not_hold_it() {
     let lines = logged(&mut root).await;
     assert!(lines.iter().any(|line| line.starts_with("SET PASSWORD")), "the log shows the change: {lines:?}");
     assert!(!lines.iter().any(|line| line.contains(current.password().unwrap().as_str())));
+
+    // A user that would have to name its password is told who need not.
+    root.query_drop("ALTER USER app@'%' PASSWORD REQUIRE CURRENT").await.unwrap();
+    let error = store.rotate(&strategy, &Settings::default()).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Denied);
+    assert!(error.message().contains("administrator"), "{error}");
+    assert!(session(&current).await.is_ok());
 }
 
 #[tokio::test]
