@@ -139,10 +139,19 @@ test-rotate: servers venv-tests venv-databases build
 	$(VENV)/tests/bin/pytest -q tests/rotation
 
 # The C and C++ bindings, after `build`.
-.PHONY: test-c header-c c-tools
+.PHONY: test-c test-races-c fuzz-c header-c c-tools
 c-tools: ; @tests/tools/c-tools
 test-c: c-tools servers venv-tests venv-databases $(CBINDGEN) build
 	$(VENV)/tests/bin/pytest -q bindings-c/tests
+test-races-c: c-tools build
+	$(VENV)/tests/bin/pytest -q bindings-c/tests/test_races.py
+# Guided by coverage, which the stable compiler has; `cargo fuzz` adds the sanitizers of the nightly one.
+FUZZ_SECONDS ?= 60
+fuzz-c:
+	cd bindings-c/fuzz && RUSTC_WRAPPER=$(CURDIR)/bindings-c/fuzz/coverage cargo build $(LOCKED) --target-dir $(CURDIR)/target/fuzz
+	mkdir -p target/fuzz/corpus
+	target/fuzz/debug/calls -max_total_time=$(FUZZ_SECONDS) -max_len=4096 \
+		-artifact_prefix=target/fuzz/ target/fuzz/corpus
 header-c: $(CBINDGEN)
 	bindings-c/header $(CBINDGEN) bindings-c/include/secretcache.h
 

@@ -39,7 +39,7 @@ int main(int argc, char **argv)
         fprintf(stderr, "usage: mounted FOLDER NAME\n");
         return 2;
     }
-    secretcache_source source = {sizeof source, argv[1], fetch, NULL, NULL};
+    secretcache_source source = {sizeof source, argv[1], fetch, NULL, NULL, NULL};
     secretcache_config *config = secretcache_config_new();
     secretcache_cache *cache = NULL;
     secretcache_value *value = secretcache_value_new();

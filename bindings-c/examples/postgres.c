@@ -4,14 +4,42 @@
  *     cc postgres.c $(pkg-config --cflags --libs secretcache libpq) -o postgres
  */
 #include <libpq-fe.h>
+#include <poll.h>
 #include <secretcache.h>
 #include <stdio.h>
 #include <string.h>
+
+#define PATIENCE_MS 10000
 
 struct target {
     const char *host, *port, *database;
     PGconn *connection;
 };
+
+/* Connects as PQconnectdbParams does, but has failures told by their SQLSTATE: texts are in the server's language. */
+static PGconn *connect_with(const char *const *names, const char *const *values)
+{
+    PGconn *connection = PQconnectStartParams(names, values, 0);
+    PQsetErrorVerbosity(connection, PQERRORS_SQLSTATE);
+    PostgresPollingStatusType wanted = PGRES_POLLING_WRITING;
+    while (PQstatus(connection) != CONNECTION_BAD && wanted != PGRES_POLLING_OK && wanted != PGRES_POLLING_FAILED) {
+        struct pollfd socket = {PQsocket(connection), wanted == PGRES_POLLING_READING ? POLLIN : POLLOUT, 0};
+        if (poll(&socket, 1, PATIENCE_MS) <= 0) {
+            break;
+        }
+        wanted = PQconnectPoll(connection);
+    }
+    PQsetErrorVerbosity(connection, PQERRORS_DEFAULT);
+    return connection;
+}
+
+/* Whether a connection failed because of user name and password: invalid_password or
+ * invalid_authorization_specification, which end the message. */
+static int was_refused(const PGconn *connection)
+{
+    const char *message = PQerrorMessage(connection), *state = strrchr(message, ' ');
+    return state && (strcmp(state, " 28P01\n") == 0 || strcmp(state, " 28000\n") == 0);
+}
 
 /* Tries one version of the credential. Of libpq's failures, only a refused login asks for another version. */
 static uint32_t log_in(void *user_data, const secretcache_credential *credential)
@@ -23,16 +51,15 @@ static uint32_t log_in(void *user_data, const secretcache_credential *credential
     if (!user.data || !password.data || strlen(password.data) != password.length) {
         return SECRETCACHE_LOGIN_ERROR;
     }
-    const char *names[] = {"host", "port", "dbname", "user", "password", "connect_timeout", NULL};
-    const char *values[] = {target->host, target->port, target->database, user.data, password.data, "10", NULL};
-    target->connection = PQconnectdbParams(names, values, 0);
-    if (PQstatus(target->connection) == CONNECTION_OK) {
+    const char *names[] = {"host", "port", "dbname", "user", "password", NULL};
+    const char *values[] = {target->host, target->port, target->database, user.data, password.data, NULL};
+    PGconn *connection = connect_with(names, values);
+    if (PQstatus(connection) == CONNECTION_OK) {
+        target->connection = connection;
         return SECRETCACHE_LOGIN_ACCEPTED;
     }
-    /* libpq does not give the SQLSTATE of a failed login; the server was asked for messages in English. */
-    int refused = strstr(PQerrorMessage(target->connection), "authentication failed") != NULL;
-    PQfinish(target->connection);
-    target->connection = NULL;
+    int refused = was_refused(connection);
+    PQfinish(connection);
     return refused ? SECRETCACHE_LOGIN_REFUSED : SECRETCACHE_LOGIN_ERROR;
 }
 

@@ -338,6 +338,9 @@ typedef struct secretcache_stats secretcache_stats;
  * A place for one version of a secret, or for one field of it. It is empty until a function fills it, and may be filled
  * again and again; what it held is given back then. It keeps its version alive whatever becomes of the cache, and its
  * bytes are wiped once neither cache nor any value holds them. One thread may use it at a time.
+ *
+ * A value that is filled again remembers where in the cache it found what (up to 4096 secrets, some 60 bytes each), so
+ * that reads are quickest with one value for each thread. Remembering keeps no secret in memory.
  */
 typedef struct secretcache_value secretcache_value;
 
@@ -362,8 +365,9 @@ typedef struct secretcache_str {
 } secretcache_str;
 
 /**
- * Which version of a secret: that with a staging label, or that with a version id; the other one has NULL for data. If
- * both have, or NULL is passed for the selector, it is the version labelled AWSCURRENT.
+ * Which version of a secret: that with a staging label, or that with a version id; the other of the two has NULL for data.
+ * With NULL for both, as with NULL for the selector itself, it is the version labelled AWSCURRENT; naming both is refused
+ * with SECRETCACHE_INVALID_ARGUMENT.
  */
 typedef struct secretcache_version_selector {
     /**
@@ -398,6 +402,16 @@ typedef void (*secretcache_describe_function)(void *user_data,
 typedef void (*secretcache_release)(void *user_data);
 
 /**
+ * Asks the store for the current versions of several secrets in one go. `answers` has one answer for each of the `count`
+ * ids, in their order, each of which must be ended as that of a single question; both arrays and the texts live until the
+ * function returns, the answers until they are ended.
+ */
+typedef void (*secretcache_fetch_batch_function)(void *user_data,
+                                                 const struct secretcache_str *secret_ids,
+                                                 struct secretcache_answer *const *answers,
+                                                 size_t count);
+
+/**
  * Where secrets come from, for programs that bring their own transport.
  *
  * The functions run on threads of this library ("secretcache"), several at a time, with all signals blocked. They may
@@ -428,6 +442,11 @@ typedef struct secretcache_source {
      * Called once when nothing will be called any more, on whichever thread let go last. May be NULL.
      */
     secretcache_release release;
+    /**
+     * Called by `secretcache_prefetch`, for at most 20 secrets at a time. NULL where the store has nothing of the kind:
+     * those are then fetched one by one.
+     */
+    secretcache_fetch_batch_function fetch_batch;
 } secretcache_source;
 
 /**
@@ -806,7 +825,7 @@ secretcache_result secretcache_answer_set_arn(struct secretcache_answer *answer,
                                               struct secretcache_error **error_out);
 
 /**
- * The secret's friendly name, in answer to `fetch`.
+ * The secret's friendly name, in answer to `fetch` or `fetch_batch`.
  */
 SECRETCACHE_API
 secretcache_result secretcache_answer_set_name(struct secretcache_answer *answer,
@@ -814,7 +833,7 @@ secretcache_result secretcache_answer_set_name(struct secretcache_answer *answer
                                                struct secretcache_error **error_out);
 
 /**
- * The version's id, in answer to `fetch`. Without one, every refresh fetches, and `secretcache_connect` cannot tell
+ * The version's id, in answer to `fetch` or `fetch_batch`. Without one, every refresh fetches, and `secretcache_connect` cannot tell
  * versions apart.
  */
 SECRETCACHE_API
@@ -823,7 +842,7 @@ secretcache_result secretcache_answer_set_version_id(struct secretcache_answer *
                                                      struct secretcache_error **error_out);
 
 /**
- * One of the staging labels of the version, in answer to `fetch`.
+ * One of the staging labels of the version, in answer to `fetch` or `fetch_batch`.
  */
 SECRETCACHE_API
 secretcache_result secretcache_answer_add_stage(struct secretcache_answer *answer,
@@ -831,7 +850,7 @@ secretcache_result secretcache_answer_add_stage(struct secretcache_answer *answe
                                                 struct secretcache_error **error_out);
 
 /**
- * When the version was created, in milliseconds since 1970 (UTC), in answer to `fetch`.
+ * When the version was created, in milliseconds since 1970 (UTC), in answer to `fetch` or `fetch_batch`.
  */
 SECRETCACHE_API
 secretcache_result secretcache_answer_set_created(struct secretcache_answer *answer,
@@ -839,7 +858,7 @@ secretcache_result secretcache_answer_set_created(struct secretcache_answer *ans
                                                   struct secretcache_error **error_out);
 
 /**
- * The secret string, in answer to `fetch`. It is copied; the copy is wiped in time.
+ * The secret string, in answer to `fetch` or `fetch_batch`. It is copied; the copy is wiped in time.
  */
 SECRETCACHE_API
 secretcache_result secretcache_answer_set_string(struct secretcache_answer *answer,
@@ -847,7 +866,7 @@ secretcache_result secretcache_answer_set_string(struct secretcache_answer *answ
                                                  struct secretcache_error **error_out);
 
 /**
- * The secret binary, in answer to `fetch`. It is copied; the copy is wiped in time.
+ * The secret binary, in answer to `fetch` or `fetch_batch`. It is copied; the copy is wiped in time.
  */
 SECRETCACHE_API
 secretcache_result secretcache_answer_set_binary(struct secretcache_answer *answer,
@@ -921,8 +940,9 @@ void secretcache_close(const struct secretcache_cache *cache);
  * an ARN or a partial ARN; `version` may be NULL for the version labelled AWSCURRENT. On failure the value holds what
  * it held before.
  *
- * A read from memory takes no lock, allocates nothing and copies no secret. Use the same value again where the same
- * secret is read again: then it does not count a reference either, and threads do not slow each other down.
+ * A read from memory takes no lock, allocates nothing and copies no secret. Use one value again and again in each
+ * thread: then it counts no reference and writes nothing that other threads read, so that they do not slow each other
+ * down.
  */
 SECRETCACHE_API
 secretcache_result secretcache_get(const struct secretcache_cache *cache,
@@ -976,7 +996,9 @@ secretcache_result secretcache_get_field(const struct secretcache_cache *cache,
 
 /**
  * Fills a value with the last-known version, fresh or not: it never waits for the source and does no I/O. For threads
- * that must not be held up; `secretcache_prefetch` and reads of other threads bring values in.
+ * that must not be held up; `secretcache_prefetch` and reads of other threads bring values in. A fresh version is
+ * given without a lock; for any other it takes the cache's, which is held for bookkeeping of microseconds, and never
+ * while anyone waits or is asked or called.
  *
  * Fails with SECRETCACHE_NOT_CACHED if there is none.
  */

@@ -96,7 +96,7 @@ public:
     /** A source of the program's own instead of AWS Secrets Manager. */
     Config &source(std::unique_ptr<Source> source)
     {
-        secretcache_source table{sizeof table, source.get(), fetch, describe, detail::release<Source>};
+        secretcache_source table{sizeof table, source.get(), fetch, describe, detail::release<Source>, nullptr};
         return keep(std::move(source), [&](auto *error) {
             return secretcache_config_set_source(owned_.get(), &table, error);
         });

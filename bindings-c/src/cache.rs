@@ -3,11 +3,11 @@
 use std::ffi::c_void;
 use std::slice;
 
-use secretcache::SecretCache;
+use secretcache::{SecretCache, Wanted};
 
 use crate::config::Config;
 use crate::error::{Error, ResultCode};
-use crate::text::{Bytes, Str, VersionSelector, selector};
+use crate::text::{Bytes, Id, Str, VersionSelector, selector};
 use crate::value::Value;
 
 /// A cache of secrets. Any number of threads may use it at the same time. Nothing is started and nobody is asked until the
@@ -23,13 +23,18 @@ impl Cache {
     #[inline(always)]
     fn read(
         &self,
-        secret_id: &str,
+        secret_id: Id<'_>,
         version: Option<&VersionSelector>,
         value: &mut Value,
+        wanted: Wanted,
     ) -> Result<(), Error> {
-        let hit = self.0.get(secret_id).selector(selector(version)?).wait()?;
-        value.fill(&hit);
-        Ok(())
+        value.fill(|reader| {
+            // Nothing need be checked of an id that was read before.
+            if version.is_none() && self.0.read_again(reader, secret_id.bytes(), wanted) {
+                return Ok(());
+            }
+            Ok(self.0.read(reader, secret_id.text()?, selector(version)?, wanted)?)
+        })
     }
 }
 
@@ -66,15 +71,16 @@ export! {
     /// an ARN or a partial ARN; `version` may be NULL for the version labelled AWSCURRENT. On failure the value holds what
     /// it held before.
     ///
-    /// A read from memory takes no lock, allocates nothing and copies no secret. Use the same value again where the same
-    /// secret is read again: then it does not count a reference either, and threads do not slow each other down.
+    /// A read from memory takes no lock, allocates nothing and copies no secret. Use one value again and again in each
+    /// thread: then it counts no reference and writes nothing that other threads read, so that they do not slow each other
+    /// down.
     fn secretcache_get(
         cache: Ref<Cache>,
-        secret_id: Text,
+        secret_id: Id,
         version: Opt<VersionSelector>,
         value: Mut<Value>,
     ) -> Result() {
-        cache.read(secret_id, version, value)
+        cache.read(secret_id, version, value, Wanted::Anything)
     }
 
     /// As `secretcache_get`, and gives the secret string. It is not followed by a NUL, and lives until the value is filled
@@ -83,14 +89,12 @@ export! {
     /// Fails with SECRETCACHE_WRONG_TYPE if the version holds binary.
     fn secretcache_get_string(
         cache: Ref<Cache>,
-        secret_id: Text,
+        secret_id: Id,
         version: Opt<VersionSelector>,
         value: Mut<Value>,
     ) -> Result(string_out: Str) {
-        let hit = cache.0.get(secret_id).selector(selector(version)?).wait()?;
-        let string = Str::of(hit.string()?);
-        value.fill(&hit);
-        Ok(string)
+        cache.read(secret_id, version, value, Wanted::String)?;
+        value.string()
     }
 
     /// As `secretcache_get`, and gives the secret binary. It lives until the value is filled again, cleared or freed.
@@ -98,14 +102,12 @@ export! {
     /// Fails with SECRETCACHE_WRONG_TYPE if the version holds a string.
     fn secretcache_get_binary(
         cache: Ref<Cache>,
-        secret_id: Text,
+        secret_id: Id,
         version: Opt<VersionSelector>,
         value: Mut<Value>,
     ) -> Result(binary_out: Bytes) {
-        let hit = cache.0.get(secret_id).selector(selector(version)?).wait()?;
-        let binary = Bytes::of(hit.binary()?);
-        value.fill(&hit);
-        Ok(binary)
+        cache.read(secret_id, version, value, Wanted::Binary)?;
+        value.binary()
     }
 
     /// As `secretcache_get`, for one field of a secret whose string is a JSON object, such as "password": the value's
@@ -126,7 +128,9 @@ export! {
     }
 
     /// Fills a value with the last-known version, fresh or not: it never waits for the source and does no I/O. For threads
-    /// that must not be held up; `secretcache_prefetch` and reads of other threads bring values in.
+    /// that must not be held up; `secretcache_prefetch` and reads of other threads bring values in. A fresh version is
+    /// given without a lock; for any other it takes the cache's, which is held for bookkeeping of microseconds, and never
+    /// while anyone waits or is asked or called.
     ///
     /// Fails with SECRETCACHE_NOT_CACHED if there is none.
     fn secretcache_peek(
@@ -135,11 +139,12 @@ export! {
         version: Opt<VersionSelector>,
         value: Mut<Value>,
     ) -> Result() {
-        let Some(hit) = cache.0.peek_version(secret_id, selector(version)?) else {
-            return Err(Error::new(ResultCode::SECRETCACHE_NOT_CACHED, "the secret is not in memory; read it first"));
-        };
-        value.fill(&hit);
-        Ok(())
+        value.fill(|reader| {
+            if cache.0.peek_into(reader, secret_id, selector(version)?) {
+                return Ok(());
+            }
+            Err(Error::new(ResultCode::SECRETCACHE_NOT_CACHED, "the secret is not in memory; read it first"))
+        })
     }
 
     /// Fetches a version now, whatever its age, clears its backoffs, and waits for it. The value is filled with it, unless
@@ -153,7 +158,7 @@ export! {
         let secret = cache.0.refresh_version_wait(secret_id, selector(version)?)?;
         // SAFETY: the header asks for NULL or a value that no other thread uses.
         if let Some(value) = unsafe { value.as_mut() } {
-            *value = Value::new(secret);
+            value.fill_with(secret);
         }
         Ok(())
     }

@@ -186,8 +186,12 @@ export! {
     /// A source of the program's own instead of AWS Secrets Manager. The structure is copied. Its user data are taken over
     /// if this gives SECRETCACHE_OK: `release` is then called once the settings, every cache made with them, and every
     /// answer that is still due are gone.
-    fn secretcache_config_set_source(config: Mut<Config>, source: Ref<Source>) -> Result() {
-        config.source = Some(HostSource::new(source)?);
+    fn secretcache_config_set_source(config: Mut<Config>, source: Is<*const Source>) -> Result() {
+        if source.is_null() {
+            return Err(Error::null("source"));
+        }
+        // SAFETY: the header asks for a source that is as large as it says.
+        config.source = Some(unsafe { HostSource::new(source) }?);
         Ok(())
     }
 

@@ -97,6 +97,7 @@ macro_rules! export {
 /// | `Opt<T>` | `const T *` or NULL | `Option<&T>` |
 /// | `Own<T>` | `T *`, taken over, or NULL | `Option<Box<T>>` |
 /// | `Text` | `secretcache_str` in UTF-8 | `&str` |
+/// | `Id` | the same | an [`Id`](crate::text::Id), checked when its text is asked for |
 /// | `OptText` | the same, or with NULL for data | `Option<&str>` |
 /// | `Raw` | `secretcache_bytes` | `&[u8]` |
 /// | `Call<F>` | a function, not NULL; `F` is an `Option` of it | `F` |
@@ -107,6 +108,7 @@ macro_rules! c_type {
     (Opt<$type:ty>) => { *const $type };
     (Own<$type:ty>) => { *mut $type };
     (Text) => { $crate::text::Str };
+    (Id) => { $crate::text::Str };
     (OptText) => { $crate::text::Str };
     (Raw) => { $crate::text::Bytes };
     (Call<$type:ty>) => { $type };
@@ -135,6 +137,10 @@ macro_rules! from_c {
         // SAFETY: the header asks for so many bytes as the text says it has, unchanged during the call.
         unsafe { $argument.to_text(stringify!($argument)) }
             .and_then(|text| text.ok_or_else(|| $crate::error::Error::null(stringify!($argument))))
+    };
+    ($argument:ident, Id) => {
+        // SAFETY: as above.
+        unsafe { $argument.to_id(stringify!($argument)) }
     };
     ($argument:ident, OptText) => {
         // SAFETY: as above.

@@ -2,11 +2,15 @@
 
 use std::ffi::c_void;
 use std::fmt;
+use std::mem::offset_of;
 use std::sync::Arc;
 use std::time::{Duration, UNIX_EPOCH};
 
-use secretcache::{BoxFuture, Description, ErrorKind, Fetched, SecretSource, Selector, ServiceFault, Value};
+use secretcache::{
+    Batch, BoxFuture, Description, ErrorKind, Fetched, SecretSource, Selector, ServiceFault, Value,
+};
 use tokio::sync::oneshot;
+use tokio::time::Instant;
 use zeroize::Zeroizing;
 
 use crate::callback::{Release, UserData};
@@ -26,6 +30,18 @@ pub type Fetch = Option<
 /// Asks the store which versions there are and which labels they carry, without values. Texts live until the function
 /// returns.
 pub type Describe = Option<unsafe extern "C" fn(user_data: *mut c_void, secret_id: Str, answer: *mut Answer)>;
+
+/// Asks the store for the current versions of several secrets in one go. `answers` has one answer for each of the `count`
+/// ids, in their order, each of which must be ended as that of a single question; both arrays and the texts live until the
+/// function returns, the answers until they are ended.
+pub type FetchBatch = Option<
+    unsafe extern "C" fn(
+        user_data: *mut c_void,
+        secret_ids: *const Str,
+        answers: *const *mut Answer,
+        count: usize,
+    ),
+>;
 
 /// Where secrets come from, for programs that bring their own transport.
 ///
@@ -48,6 +64,9 @@ pub struct Source {
     pub describe: Describe,
     /// Called once when nothing will be called any more, on whichever thread let go last. May be NULL.
     pub release: Release,
+    /// Called by `secretcache_prefetch`, for at most 20 secrets at a time. NULL where the store has nothing of the kind:
+    /// those are then fetched one by one.
+    pub fetch_batch: FetchBatch,
 }
 
 /// Where a source's answer goes. One thread may use it at a time.
@@ -66,11 +85,14 @@ struct Reply {
     description: Description,
 }
 
+type Answered = oneshot::Receiver<Result<Reply, secretcache::Error>>;
+
 #[derive(Debug)]
 struct Table {
     user_data: UserData,
     fetch: Fetch,
     describe: Describe,
+    fetch_batch: FetchBatch,
 }
 
 /// A source as the core asks it.
@@ -80,19 +102,44 @@ pub(crate) struct HostSource {
     timeout: Duration,
 }
 
-/// What is in use before fields are added to [`Source`].
-const FIRST_SIZE: usize = size_of::<Source>();
+impl Source {
+    /// What the first programs had of it.
+    const FIRST_SIZE: usize = offset_of!(Self, fetch_batch);
 
-impl HostSource {
-    pub(crate) fn new(source: &Source) -> Result<Self, Error> {
-        if source.size < FIRST_SIZE {
+    /// A copy of as much as there is, by its size; the rest is NULL.
+    ///
+    /// # Safety
+    ///
+    /// There are as many bytes as `size` says, and at least `size` itself.
+    unsafe fn copied(source: *const Self) -> Result<Self, Error> {
+        // SAFETY: by contract.
+        let size = unsafe { (&raw const (*source).size).read() };
+        if size < Self::FIRST_SIZE {
             return Err(Error::invalid("source->size is too small; set it to sizeof(secretcache_source)"));
         }
+        let user_data = std::ptr::null_mut();
+        let mut copy =
+            Self { size, user_data, fetch: None, describe: None, release: None, fetch_batch: None };
+        let known = size.min(size_of::<Self>());
+        // SAFETY: by contract, and no more than fits.
+        unsafe { std::ptr::copy_nonoverlapping(source.cast::<u8>(), (&raw mut copy).cast::<u8>(), known) };
+        Ok(copy)
+    }
+}
+
+impl HostSource {
+    /// # Safety
+    ///
+    /// As [`Source::copied`].
+    pub(crate) unsafe fn new(source: *const Source) -> Result<Self, Error> {
+        // SAFETY: by contract.
+        let source = unsafe { Source::copied(source) }?;
         if source.fetch.is_none() {
             return Err(Error::null("source->fetch"));
         }
         let user_data = UserData::new(source.user_data, source.release);
-        let table = Arc::new(Table { user_data, fetch: source.fetch, describe: source.describe });
+        let Source { fetch, describe, fetch_batch, .. } = source;
+        let table = Arc::new(Table { user_data, fetch, describe, fetch_batch });
         Ok(Self { table, timeout: Duration::from_secs(5) })
     }
 
@@ -106,17 +153,16 @@ impl HostSource {
         operation: &'static str,
         call: impl FnOnce(&Table, *mut Answer) + Send + 'static,
     ) -> Result<Reply, secretcache::Error> {
+        let (answer, answered) = self.question(operation);
+        let table = Arc::clone(&self.table);
+        tokio::task::spawn_blocking(move || call(&table, answer.into_raw()));
+        reply(answered, Instant::now() + self.timeout).await
+    }
+
+    fn question(&self, operation: &'static str) -> (Answer, Answered) {
         let (reply, answered) = oneshot::channel();
         let table = Arc::clone(&self.table);
-        tokio::task::spawn_blocking(move || {
-            let answer = Answer { reply, content: Reply::default(), operation, _table: Arc::clone(&table) };
-            call(&table, Box::into_raw(Box::new(answer)));
-        });
-        match tokio::time::timeout(self.timeout, answered).await {
-            Ok(Ok(result)) => result,
-            Ok(Err(_)) => Err(failure(ErrorKind::Closed, "the process is shutting down")),
-            Err(_) => Err(failure(ErrorKind::Timeout, "the program's own source did not answer in time")),
-        }
+        (Answer { reply, content: Reply::default(), operation, _table: table }, answered)
     }
 }
 
@@ -155,6 +201,44 @@ impl SecretSource for HostSource {
             Ok(self.ask("GetSecretValue", call).await?.fetched)
         })
     }
+
+    fn fetch_batch<'a>(&'a self, ids: &'a [&'a str]) -> BoxFuture<'a, Result<Batch, secretcache::Error>> {
+        Box::pin(async move {
+            let Some(fetch_batch) = self.table.fetch_batch else {
+                let text = "the program's own source has no fetch_batch function";
+                return Err(failure(ErrorKind::InvalidRequest, text));
+            };
+            let asked: Vec<String> = ids.iter().map(|id| (*id).to_owned()).collect();
+            let (answers, answered): (Vec<_>, Vec<_>) =
+                ids.iter().map(|_| self.question("BatchGetSecretValue")).unzip();
+            let table = Arc::clone(&self.table);
+            tokio::task::spawn_blocking(move || {
+                let texts: Vec<Str> = asked.iter().map(|id| Str::of(id)).collect();
+                let answers: Vec<*mut Answer> = answers.into_iter().map(Answer::into_raw).collect();
+                // SAFETY: as above; there are as many answers as ids.
+                unsafe {
+                    fetch_batch(table.user_data.pointer, texts.as_ptr(), answers.as_ptr(), texts.len());
+                }
+            });
+            let (mut batch, deadline) = (Batch::default(), Instant::now() + self.timeout);
+            for (id, answered) in ids.iter().zip(answered) {
+                match reply(answered, deadline).await {
+                    Ok(reply) => batch.found.push(named(reply.fetched, id)),
+                    Err(error) => batch.failed.push(((*id).to_owned(), error)),
+                }
+            }
+            Ok(batch)
+        })
+    }
+}
+
+/// What a program answers in time.
+async fn reply(answered: Answered, deadline: Instant) -> Result<Reply, secretcache::Error> {
+    match tokio::time::timeout_at(deadline, answered).await {
+        Ok(Ok(result)) => result,
+        Ok(Err(_)) => Err(failure(ErrorKind::Closed, "the process is shutting down")),
+        Err(_) => Err(failure(ErrorKind::Timeout, "the program's own source did not answer in time")),
+    }
 }
 
 impl fmt::Debug for HostSource {
@@ -163,7 +247,19 @@ impl fmt::Debug for HostSource {
     }
 }
 
+/// An answer in a batch is for an id by its name or ARN; the program need not have said it again.
+fn named(mut fetched: Fetched, id: &str) -> Fetched {
+    let place = if id.starts_with("arn:") { &mut fetched.arn } else { &mut fetched.name };
+    place.get_or_insert_with(|| id.to_owned());
+    fetched
+}
+
 impl Answer {
+    /// For the program, which ends it.
+    fn into_raw(self) -> *mut Self {
+        Box::into_raw(Box::new(self))
+    }
+
     fn end(self, result: Result<(), secretcache::Error>) {
         // Nobody is there to take it if it comes too late.
         let _late = self.reply.send(result.map(|()| self.content));
@@ -182,38 +278,38 @@ export! {
         Ok(())
     }
 
-    /// The secret's friendly name, in answer to `fetch`.
+    /// The secret's friendly name, in answer to `fetch` or `fetch_batch`.
     fn secretcache_answer_set_name(answer: Mut<Answer>, name: Text) -> Result() {
         answer.content.fetched.name = Some(name.to_owned());
         Ok(())
     }
 
-    /// The version's id, in answer to `fetch`. Without one, every refresh fetches, and `secretcache_connect` cannot tell
+    /// The version's id, in answer to `fetch` or `fetch_batch`. Without one, every refresh fetches, and `secretcache_connect` cannot tell
     /// versions apart.
     fn secretcache_answer_set_version_id(answer: Mut<Answer>, version_id: Text) -> Result() {
         answer.content.fetched.version_id = Some(version_id.to_owned());
         Ok(())
     }
 
-    /// One of the staging labels of the version, in answer to `fetch`.
+    /// One of the staging labels of the version, in answer to `fetch` or `fetch_batch`.
     fn secretcache_answer_add_stage(answer: Mut<Answer>, stage: Text) -> Result() {
         answer.content.fetched.version_stages.push(stage.to_owned());
         Ok(())
     }
 
-    /// When the version was created, in milliseconds since 1970 (UTC), in answer to `fetch`.
+    /// When the version was created, in milliseconds since 1970 (UTC), in answer to `fetch` or `fetch_batch`.
     fn secretcache_answer_set_created(answer: Mut<Answer>, created_ms: Is<u64>) -> Result() {
         answer.content.fetched.created_date = UNIX_EPOCH.checked_add(Duration::from_millis(created_ms));
         Ok(())
     }
 
-    /// The secret string, in answer to `fetch`. It is copied; the copy is wiped in time.
+    /// The secret string, in answer to `fetch` or `fetch_batch`. It is copied; the copy is wiped in time.
     fn secretcache_answer_set_string(answer: Mut<Answer>, string: Text) -> Result() {
         answer.content.fetched.value = Value::String(Zeroizing::new(string.to_owned()));
         Ok(())
     }
 
-    /// The secret binary, in answer to `fetch`. It is copied; the copy is wiped in time.
+    /// The secret binary, in answer to `fetch` or `fetch_batch`. It is copied; the copy is wiped in time.
     fn secretcache_answer_set_binary(answer: Mut<Answer>, binary: Raw) -> Result() {
         answer.content.fetched.value = Value::Binary(Zeroizing::new(binary.to_vec()));
         Ok(())

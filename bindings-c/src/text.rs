@@ -29,8 +29,9 @@ pub struct Bytes {
     pub length: usize,
 }
 
-/// Which version of a secret: that with a staging label, or that with a version id; the other one has NULL for data. If
-/// both have, or NULL is passed for the selector, it is the version labelled AWSCURRENT.
+/// Which version of a secret: that with a staging label, or that with a version id; the other of the two has NULL for data.
+/// With NULL for both, as with NULL for the selector itself, it is the version labelled AWSCURRENT; naming both is refused
+/// with SECRETCACHE_INVALID_ARGUMENT.
 #[repr(C)]
 #[derive(Clone, Copy, Debug)]
 pub struct VersionSelector {
@@ -71,6 +72,40 @@ impl Str {
         // SAFETY: by contract.
         let bytes = unsafe { bytes_at(self.data.cast(), self.length, name) }?;
         std::str::from_utf8(bytes).map(Some).map_err(|_| Error::invalid_text(name))
+    }
+
+    /// The bytes of an id.
+    ///
+    /// # Safety
+    ///
+    /// As [`Str::to_text`].
+    #[inline]
+    pub(crate) unsafe fn to_id<'a>(self, name: &'static str) -> Result<Id<'a>, Error> {
+        if self.data.is_null() {
+            return Err(Error::null(name));
+        }
+        // SAFETY: by contract.
+        let bytes = unsafe { bytes_at(self.data.cast(), self.length, name) }?;
+        Ok(Id { bytes, name })
+    }
+}
+
+/// An id whose bytes were not looked at yet.
+#[derive(Clone, Copy)]
+pub(crate) struct Id<'a> {
+    bytes: &'a [u8],
+    name: &'static str,
+}
+
+impl<'a> Id<'a> {
+    #[inline]
+    pub(crate) fn bytes(self) -> &'a [u8] {
+        self.bytes
+    }
+
+    /// The id, checked.
+    pub(crate) fn text(self) -> Result<&'a str, Error> {
+        std::str::from_utf8(self.bytes).map_err(|_| Error::invalid_text(self.name))
     }
 }
 

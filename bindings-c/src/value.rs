@@ -2,7 +2,7 @@
 
 use std::time::SystemTime;
 
-use secretcache::{Hit, Secret};
+use secretcache::{Reader, Secret};
 use zeroize::Zeroizing;
 
 use crate::error::{Error, ResultCode};
@@ -11,9 +11,12 @@ use crate::text::{Bytes, Str};
 /// A place for one version of a secret, or for one field of it. It is empty until a function fills it, and may be filled
 /// again and again; what it held is given back then. It keeps its version alive whatever becomes of the cache, and its
 /// bytes are wiped once neither cache nor any value holds them. One thread may use it at a time.
+///
+/// A value that is filled again remembers where in the cache it found what (up to 4096 secrets, some 60 bytes each), so
+/// that reads are quickest with one value for each thread. Remembering keeps no secret in memory.
 #[derive(Clone, Debug, Default)]
 pub struct Value {
-    secret: Option<Secret>,
+    reader: Reader,
     /// A field of the secret's JSON, ending in a NUL, which then is the value's string.
     field: Option<Field>,
 }
@@ -23,29 +26,41 @@ struct Field(Zeroizing<Vec<u8>>);
 
 impl Value {
     pub(crate) fn new(secret: Secret) -> Self {
-        Self { secret: Some(secret), field: None }
+        Self::holding(secret, None)
     }
 
-    /// Holds what a read gave. If that is what it holds already, nothing is written that other threads read: not even a
-    /// reference is counted.
-    #[inline]
-    pub(crate) fn fill(&mut self, hit: &Hit<'_>) {
-        if !self.secret.as_ref().is_some_and(|held| held.ptr_eq(hit)) {
-            self.secret = Some(hit.to_secret());
-        }
+    fn holding(secret: Secret, field: Option<Field>) -> Self {
+        let mut reader = Reader::default();
+        reader.hold(secret);
+        Self { reader, field }
+    }
+
+    /// Holds what is read, if the reading succeeds.
+    #[inline(always)]
+    pub(crate) fn fill(&mut self, read: impl FnOnce(&mut Reader) -> Result<(), Error>) -> Result<(), Error> {
+        read(&mut self.reader)?;
+        self.field = None;
+        Ok(())
+    }
+
+    pub(crate) fn fill_with(&mut self, secret: Secret) {
+        self.reader.hold(secret);
         self.field = None;
     }
 
     pub(crate) fn fill_field(&mut self, secret: Secret, field: &str) -> Result<(), Error> {
         let field = Field::of(&secret, field)?;
-        *self = Self { secret: Some(secret), field: Some(field) };
+        self.reader.hold(secret);
+        self.field = Some(field);
         Ok(())
     }
 
+    #[inline]
     fn secret(&self) -> Result<&Secret, Error> {
-        self.secret.as_ref().ok_or_else(|| Error::invalid("the value is empty: nothing has filled it yet"))
+        self.reader.secret().ok_or_else(|| Error::invalid("the value is empty: nothing has filled it yet"))
     }
 
+    #[inline]
     pub(crate) fn string(&self) -> Result<Str, Error> {
         match &self.field {
             Some(field) => Ok(Str::of_terminated(&field.0)),
@@ -53,6 +68,7 @@ impl Value {
         }
     }
 
+    #[inline]
     pub(crate) fn binary(&self) -> Result<Bytes, Error> {
         match &self.field {
             Some(_) => {
@@ -127,7 +143,7 @@ export! {
     fn secretcache_value_field(value: Ref<Value>, field: Text) -> Result(value_out: *mut Value) {
         let secret = value.secret()?;
         let field = Some(Field::of(secret, field)?);
-        Ok(Box::into_raw(Box::new(Value { secret: Some(secret.clone()), field })))
+        Ok(Box::into_raw(Box::new(Value::holding(secret.clone(), field))))
     }
 
     /// The full ARN of the secret; none where the source does not tell it. It lives until the value is filled again,

@@ -28,7 +28,7 @@ def client(endpoint: Endpoint) -> Any:
 
 @pytest.fixture(scope="module")
 def postgres() -> Iterator[dict[str, Any]]:
-    """Start a PostgreSQL that has refused a wrong password."""
+    """Start a PostgreSQL that has refused a wrong password, and says so in German."""
     program = ROOT / "target" / "debug" / "secretcache-databases"
     server = subprocess.Popen(
         [program, "postgres-15"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
@@ -37,12 +37,14 @@ def postgres() -> Iterator[dict[str, Any]]:
     assert server.stdin
     line = server.stdout.readline()
     assert line, "PostgreSQL did not start"
-    yield json.loads(line)
+    described = json.loads(line)
+    speak_german(described)
+    yield described
     server.stdin.close()
     server.wait()
 
 
-def sql(server: dict[str, Any], command: str) -> None:
+def sql(server: dict[str, Any], command: str, **options: Any) -> None:
     target = f"host={server['host']} port={server['port']} user={server['user']} dbname={server['database']}"
     # By standard input: a password has no place on a command line.
     psql = ["psql", "-X", "-q", "-v", "ON_ERROR_STOP=1", target]
@@ -52,7 +54,22 @@ def sql(server: dict[str, Any], command: str) -> None:
         text=True,
         check=True,
         env={"PGPASSWORD": server["password"], "PATH": "/usr/bin:/bin"},
+        **options,
     )
+
+
+def speak_german(server: dict[str, Any]) -> None:
+    """Have the server say everything in another language, as many do, and see that it does."""
+    sql(server, "ALTER SYSTEM SET lc_messages = 'de_DE.UTF-8';")
+    sql(server, "SELECT pg_reload_conf();")
+    wrong = server | {"password": "wrong"}
+    deadline = time.monotonic() + 120
+    while True:
+        with pytest.raises(subprocess.CalledProcessError) as refused:
+            sql(wrong, "SELECT 1;", stderr=subprocess.PIPE)
+        if "Passwort-Authentifizierung" in refused.value.stderr:
+            return
+        assert time.monotonic() < deadline, refused.value.stderr
 
 
 def credential(password: str) -> str:

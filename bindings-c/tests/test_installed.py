@@ -71,6 +71,34 @@ def test_the_shared_library_has_its_name_and_stays_loaded(installed: Installed) 
     ), needed
 
 
+def test_the_static_library_shows_its_own_symbols_alone(installed: Installed) -> None:
+    symbols = run("nm", "--extern-only", "--defined-only", installed.prefix / "lib" / "libsecretcache.a")
+    names = {line.split()[2] for line in symbols.splitlines() if len(line.split()) == 3}
+    exports = run("nm", "--dynamic", "--extern-only", "--defined-only", installed.library)
+    assert names == {line.split()[2] for line in exports.splitlines()}
+    assert all(name.startswith("secretcache_") for name in names)
+
+
+def test_two_rust_libraries_in_one_program(installed: Installed, tmp_path: Path) -> None:
+    """Another static library by the same compiler has the same standard library in it."""
+    other = tmp_path / "libother.a"
+    run("rustc", "--edition=2024", "--crate-type=staticlib", "-O", CONSUMER / "other.rs", "-o", other)
+    # A program of one's own may also use a name that is one within the library.
+    (tmp_path / "own.c").write_text("int rust_eh_personality(void) { return 3; }\n")
+    libraries = [installed.prefix / "lib" / "libsecretcache.a", *system_libraries(installed)]
+    include = f"-I{installed.prefix}/include"
+    program = tmp_path / "two"
+    run(*C, *WARNINGS, include, CONSUMER / "two.c", *libraries, other, *libraries, "-o", program)
+    assert run(program).split() == [version(installed), "caught"]
+    run(*C, include, CONSUMER / "main.c", tmp_path / "own.c", *libraries, "-o", program)
+    assert run(program).strip() == version(installed)
+
+
+def system_libraries(installed: Installed) -> list[str]:
+    flags = pkg_config(installed, "--libs", "secretcache-static")
+    return [flag for flag in flags if flag.startswith("-l") and "secretcache" not in flag]
+
+
 def test_loading_and_unloading(installed: Installed, tmp_path: Path, endpoint: Endpoint) -> None:
     import boto3
 

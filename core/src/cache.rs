@@ -105,8 +105,8 @@ impl Cache {
             .collector(seize::Collector::new().batch_size(1))
             .build();
         let state = Mutex::new(State::new(seed));
-        let (hits, listeners, changes) = Default::default();
-        let shared = Shared { config, map, hits, state, listeners, watches, changes };
+        let (hits, listeners, changes, tables) = Default::default();
+        let shared = Shared { config, map, hits, state, listeners, watches, changes, tables };
         Ok(Self(Arc::new(shared)))
     }
 
@@ -167,6 +167,13 @@ impl Cache {
     /// hands that value out. The counter is forgotten once its last [`Arc`] is gone.
     pub fn count_changes_in(&self, counter: &Arc<AtomicU32>) {
         self.0.changes.count_in(counter);
+    }
+
+    /// How often a value handed out before must no longer have been handed out without a look: for
+    /// [`Reader::hold_current`](crate::Reader::hold_current).
+    #[inline]
+    pub fn changes(&self) -> u64 {
+        self.0.changes.made()
     }
 
     /// One read: what the reader gets, or what it has to do.

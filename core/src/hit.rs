@@ -47,7 +47,7 @@ impl<'a> Hit<'a> {
 
     pub(crate) fn owned(secret: Secret) -> Self {
         // SAFETY: `_keep` holds a reference for as long as this alias lives.
-        let alias = ManuallyDrop::new(Secret::from_version(unsafe { Arc::from_raw(secret.as_ptr()) }));
+        let alias = unsafe { secret.alias() };
         Self { secret: alias, _keep: Keep::Secret { _secret: secret } }
     }
 

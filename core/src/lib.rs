@@ -34,6 +34,7 @@
 
 mod answer;
 mod backoff;
+mod barrier;
 mod cache;
 mod changes;
 mod config;
@@ -44,11 +45,13 @@ mod flight;
 mod foresight;
 mod hit;
 mod id;
+mod lent;
 mod logins;
 #[cfg(feature = "aws")]
 mod native;
 mod plan;
 mod policy;
+mod reader;
 mod refusal;
 mod secret;
 mod serving;
@@ -78,6 +81,7 @@ pub use native::{
     spawn, spawn_thread, wait_for,
 };
 pub use plan::{Next, Plan, Tried};
+pub use reader::{Reader, Wanted};
 pub use refusal::says_login_refused;
 pub use secret::{Fetched, Secret, Slot, Value};
 #[cfg(feature = "aws")]

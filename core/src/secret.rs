@@ -2,6 +2,7 @@
 
 use std::any::Any;
 use std::fmt;
+use std::mem::ManuallyDrop;
 use std::sync::Arc;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -195,6 +196,17 @@ impl Secret {
 
     pub(crate) fn from_version(version: Arc<Version>) -> Self {
         Self(version)
+    }
+
+    /// The same without a reference of its own.
+    ///
+    /// # Safety
+    ///
+    /// Somebody must hold a reference for as long as the alias is used.
+    #[inline]
+    pub(crate) unsafe fn alias(&self) -> ManuallyDrop<Self> {
+        // SAFETY: the pointer is from an `Arc`, and no reference is given back for it.
+        ManuallyDrop::new(Self(unsafe { Arc::from_raw(Arc::as_ptr(&self.0)) }))
     }
 
     pub(crate) fn as_ptr(&self) -> *const Version {

@@ -8,6 +8,7 @@ use crate::config::Config;
 use crate::event::{Event, Listener};
 use crate::hit::Hit;
 use crate::id::{Key, KeyRef, Selector};
+use crate::lent::Tables;
 use crate::secret::Secret;
 use crate::serving::Freshness;
 use crate::state::{Line, Record, RecordId, State};
@@ -25,6 +26,7 @@ pub(crate) struct Shared {
     pub(crate) listeners: Mutex<Vec<Listener>>,
     pub(crate) watches: Watches,
     pub(crate) changes: Changes,
+    pub(crate) tables: Tables,
 }
 
 /// Why a ticket was given.
@@ -112,6 +114,7 @@ impl Shared {
     pub(crate) fn retire(&self, secret: &Secret) {
         secret.version().serving.retire();
         self.changes.bump();
+        self.tables.let_go(Some(secret));
     }
 
     /// Forgets what is known about a secret and its failures: every version is due at its next read.

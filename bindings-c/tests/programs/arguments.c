@@ -106,7 +106,7 @@ static void null_is_an_error(void)
     secretcache_str text;
     secretcache_bytes bytes;
     secretcache_bytes no_bytes = {NULL, 3};
-    secretcache_source source = {0, NULL, NULL, NULL, NULL};
+    secretcache_source source = {0, NULL, NULL, NULL, NULL, NULL};
     secretcache_stats *stats = NULL;
     secretcache_watch *watch = NULL;
 

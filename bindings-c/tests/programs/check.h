@@ -16,11 +16,37 @@
         }                                                                                          \
     } while (0)
 
+/* For helgrind, which sees the locks of POSIX threads and not those within the library: what a thread did before it
+ * called the library, or returned to it, comes before what a thread does that the library returns to, or calls. */
+#ifdef FOR_HELGRIND
+#include <valgrind/helgrind.h>
+#define TO_LIBRARY() ANNOTATE_HAPPENS_BEFORE(&secretcache_new)
+#define FROM_LIBRARY() ANNOTATE_HAPPENS_AFTER(&secretcache_new)
+#define ACROSS(call)                                                                               \
+    do {                                                                                           \
+        TO_LIBRARY();                                                                              \
+        call;                                                                                      \
+        FROM_LIBRARY();                                                                            \
+    } while (0)
+#define secretcache_free(cache) ACROSS(secretcache_free(cache))
+#define secretcache_config_free(config) ACROSS(secretcache_config_free(config))
+#define secretcache_shutdown(timeout_ms) ACROSS(secretcache_shutdown(timeout_ms))
+/* The bytes of a text that the library gives are the program's to read. */
+#define HANDED_OVER(text) VALGRIND_HG_CLEAN_MEMORY((text).data, (text).length)
+#else
+#define TO_LIBRARY() ((void)0)
+#define FROM_LIBRARY() ((void)0)
+#define HANDED_OVER(text) ((void)0)
+#endif
+
 /* As CHECK, for a call that must work. `error` is a variable for it. */
 #define OK(call)                                                                                   \
     do {                                                                                           \
         secretcache_error *error = NULL;                                                           \
-        if ((call) != SECRETCACHE_OK) {                                                            \
+        TO_LIBRARY();                                                                              \
+        secretcache_result result_of_call = (call);                                                \
+        FROM_LIBRARY();                                                                            \
+        if (result_of_call != SECRETCACHE_OK) {                                                    \
             fprintf(stderr, "%s:%d: %s: %s\n", __FILE__, __LINE__, #call,                          \
                     secretcache_error_message(error).data);                                        \
             exit(1);                                                                               \
@@ -32,7 +58,9 @@
 #define FAILS(result, call)                                                                        \
     do {                                                                                           \
         secretcache_error *error = NULL;                                                           \
+        TO_LIBRARY();                                                                              \
         secretcache_result got = (call);                                                           \
+        FROM_LIBRARY();                                                                            \
         if (got != (result)) {                                                                     \
             fprintf(stderr, "%s:%d: %s gave %s\n", __FILE__, __LINE__, #call,                      \
                     secretcache_result_name(got).data);                                            \
@@ -45,6 +73,7 @@
 
 static inline int is(secretcache_str text, const char *expected)
 {
+    HANDED_OVER(text);
     return text.data != NULL && text.length == strlen(expected) && memcmp(text.data, expected, text.length) == 0;
 }
 

@@ -1,6 +1,7 @@
 /* Events, asynchronous reads, logins: whatever calls back. */
 #include <pthread.h>
 #include <stdatomic.h>
+#include <stddef.h>
 #include <sys/types.h>
 
 #include "check.h"
@@ -16,15 +17,12 @@ struct told {
     int released;
 };
 
-static void told_init(struct told *told)
-{
-    memset(told, 0, sizeof *told);
-    pthread_mutex_init(&told->lock, NULL);
-    pthread_cond_init(&told->changed, NULL);
-}
+#define TOLD {PTHREAD_MUTEX_INITIALIZER, PTHREAD_COND_INITIALIZER, "", 0, 0, 0}
 
 static void tell(struct told *told, const char *word, secretcache_str first, secretcache_str second)
 {
+    HANDED_OVER(first);
+    HANDED_OVER(second);
     pthread_mutex_lock(&told->lock);
     size_t length = strlen(told->text);
     snprintf(told->text + length, sizeof told->text - length, "%s %.*s %.*s\n", word, (int)first.length, first.data,
@@ -55,35 +53,45 @@ static void await_release(struct told *told, int count)
 
 static void on_release(void *user_data)
 {
+    FROM_LIBRARY();
     struct told *told = user_data;
     pthread_mutex_lock(&told->lock);
     told->released++;
     pthread_cond_broadcast(&told->changed);
     pthread_mutex_unlock(&told->lock);
+    TO_LIBRARY();
 }
 
 static void on_new_version(void *user_data, secretcache_str id, secretcache_str stage, secretcache_str old_version,
                            secretcache_str new_version)
 {
+    FROM_LIBRARY();
     CHECK(is(id, "db") && is(stage, "AWSCURRENT"));
     tell(user_data, "new", old_version, new_version);
+    TO_LIBRARY();
 }
 
 static void on_stale(void *user_data, secretcache_str id, uint64_t age_ms, const secretcache_error *error)
 {
+    FROM_LIBRARY();
     CHECK(age_ms < 3600000);
     tell(user_data, "stale", id, error ? secretcache_error_service_code(error) : secretcache_str_of("no answer"));
+    TO_LIBRARY();
 }
 
 static void on_error(void *user_data, secretcache_str id, const secretcache_error *error)
 {
+    FROM_LIBRARY();
     tell(user_data, "error", id, secretcache_error_service_code(error));
+    TO_LIBRARY();
 }
 
 static void on_log(void *user_data, uint32_t level, secretcache_str text)
 {
+    FROM_LIBRARY();
     CHECK(text.data[text.length] == '\0');
     tell(user_data, level == SECRETCACHE_LOG_INFO ? "info" : "warning", text, secretcache_str_of(""));
+    TO_LIBRARY();
 }
 
 static struct store *filled(void)
@@ -95,10 +103,41 @@ static struct store *filled(void)
     return store;
 }
 
+/* A cache that refreshes so often, and tells of new versions if `told` is not NULL. */
+static secretcache_cache *refreshing_cache(struct store *store, uint64_t interval_ms, struct told *told)
+{
+    secretcache_config *config = secretcache_config_new();
+    OK(secretcache_config_set_refresh_interval(config, interval_ms, &error));
+    if (told) {
+        OK(secretcache_config_on_new_version(config, on_new_version, told, on_release, &error));
+    }
+    secretcache_cache *cache = cache_with(store, config);
+    secretcache_config_free(config);
+    return cache;
+}
+
+/* A cache that asks a function; `timeout_ms` may be 0 for the usual one. */
+static secretcache_cache *asking_cache(secretcache_fetch_function fetch, struct told *told, uint64_t timeout_ms)
+{
+    secretcache_config *config = secretcache_config_new();
+    secretcache_source source;
+    memset(&source, 0, sizeof source);
+    source.size = sizeof source;
+    source.user_data = told;
+    source.fetch = fetch;
+    OK(secretcache_config_set_source(config, &source, &error));
+    if (timeout_ms) {
+        OK(secretcache_config_set_timeout(config, timeout_ms, &error));
+    }
+    secretcache_cache *cache = NULL;
+    OK(secretcache_new(config, &cache, &error));
+    secretcache_config_free(config);
+    return cache;
+}
+
 static void events_are_told_and_let_go(void)
 {
-    struct told told;
-    told_init(&told);
+    struct told told = TOLD;
     struct store *store = filled();
     secretcache_config *config = secretcache_config_new();
     OK(secretcache_config_set_refresh_interval(config, 0, &error));
@@ -134,14 +173,9 @@ static void events_are_told_and_let_go(void)
 /* A secret that nobody reads is refreshed as long as it is watched. */
 static void watched_secrets_are_kept_fresh(void)
 {
-    struct told told;
-    told_init(&told);
+    struct told told = TOLD;
     struct store *store = filled();
-    secretcache_config *config = secretcache_config_new();
-    OK(secretcache_config_set_refresh_interval(config, 20, &error));
-    OK(secretcache_config_on_new_version(config, on_new_version, &told, on_release, &error));
-    secretcache_cache *cache = cache_with(store, config);
-    secretcache_config_free(config);
+    secretcache_cache *cache = refreshing_cache(store, 20, &told);
     secretcache_watch *watch = NULL;
     OK(secretcache_watch_new(cache, SECRETCACHE_STR("db"), &watch, &error));
     OK(secretcache_prefetch(cache, &(secretcache_str){"db", 2}, 1, NULL, NULL, &error));
@@ -156,8 +190,7 @@ static void watched_secrets_are_kept_fresh(void)
 
 static void rejected_settings_keep_nothing(void)
 {
-    struct told told;
-    told_init(&told);
+    struct told told = TOLD;
     secretcache_config *config = secretcache_config_new();
     FAILS(SECRETCACHE_NULL_ARGUMENT, secretcache_config_on_log(config, NULL, &told, on_release, &error));
     secretcache_source source;
@@ -173,15 +206,16 @@ static void rejected_settings_keep_nothing(void)
 
 static void on_done(void *user_data, const secretcache_value *value, const secretcache_error *error)
 {
+    FROM_LIBRARY();
     CHECK((value == NULL) != (error == NULL));
     tell(user_data, "done", value ? secretcache_value_version_id(value) : secretcache_error_message(error),
          secretcache_str_of(""));
+    TO_LIBRARY();
 }
 
 static void asynchronous_reads_call_once(void)
 {
-    struct told told;
-    told_init(&told);
+    struct told told = TOLD;
     struct store *store = filled();
     secretcache_cache *cache = cache_with(store, NULL);
     store_hold(store, 1);
@@ -205,8 +239,7 @@ static void asynchronous_reads_call_once(void)
 
 static void asynchronous_reads_end_with_the_library(void)
 {
-    struct told told;
-    told_init(&told);
+    struct told told = TOLD;
     struct store *store = filled();
     secretcache_cache *cache = cache_with(store, NULL);
     store_hold(store, 1);
@@ -222,13 +255,9 @@ static void asynchronous_reads_end_with_the_library(void)
 /* A cache may go while its refresh is under way; whoever waited for it is answered. */
 static void destruction_during_a_refresh(void)
 {
-    struct told told;
-    told_init(&told);
+    struct told told = TOLD;
     struct store *store = filled();
-    secretcache_config *config = secretcache_config_new();
-    OK(secretcache_config_set_refresh_interval(config, 1, &error));
-    secretcache_cache *cache = cache_with(store, config);
-    secretcache_config_free(config);
+    secretcache_cache *cache = refreshing_cache(store, 1, NULL);
     secretcache_value *value = secretcache_value_new();
     OK(secretcache_get(cache, SECRETCACHE_STR("db"), NULL, value, &error));
     store_hold(store, 1);
@@ -342,16 +371,19 @@ static secretcache_cache *other;
 
 static void on_done_reads(void *user_data, const secretcache_value *value, const secretcache_error *error)
 {
+    FROM_LIBRARY();
     CHECK(value != NULL && error == NULL);
     secretcache_value *another = secretcache_value_new();
     OK(secretcache_refresh(other, SECRETCACHE_STR("db"), NULL, another, &error));
     secretcache_value_free(another);
     tell(user_data, "read", secretcache_str_of(""), secretcache_str_of(""));
+    TO_LIBRARY();
 }
 
 static void fetch_waits(void *user_data, secretcache_str id, const secretcache_version_selector *version,
                         secretcache_answer *answer)
 {
+    FROM_LIBRARY();
     (void)id, (void)version;
     secretcache_value *value = secretcache_value_new();
     FAILS(SECRETCACHE_INVALID_ARGUMENT,
@@ -359,26 +391,17 @@ static void fetch_waits(void *user_data, secretcache_str id, const secretcache_v
     secretcache_value_free(value);
     tell(user_data, "asked", secretcache_str_of(""), secretcache_str_of(""));
     secretcache_answer_fail(answer, 4711, SECRETCACHE_STR("my own reason"));
+    TO_LIBRARY();
 }
 
 static void callbacks_may_use_the_library(void)
 {
-    struct told told;
-    told_init(&told);
+    struct told told = TOLD;
     other = cache_with(filled(), NULL);
     OK(secretcache_get_async(other, SECRETCACHE_STR("db"), NULL, on_done_reads, &told, &error));
     await(&told, 1);
 
-    secretcache_config *config = secretcache_config_new();
-    secretcache_source source;
-    memset(&source, 0, sizeof source);
-    source.size = sizeof source;
-    source.user_data = &told;
-    source.fetch = fetch_waits;
-    OK(secretcache_config_set_source(config, &source, &error));
-    secretcache_cache *cache = NULL;
-    OK(secretcache_new(config, &cache, &error));
-    secretcache_config_free(config);
+    secretcache_cache *cache = asking_cache(fetch_waits, &told, 0);
     secretcache_value *value = secretcache_value_new();
     FAILS(SECRETCACHE_SOURCE, secretcache_get(cache, SECRETCACHE_STR("db"), NULL, value, &error));
     await(&told, 2);
@@ -393,26 +416,17 @@ static secretcache_answer *late;
 static void fetch_never(void *user_data, secretcache_str id, const secretcache_version_selector *version,
                         secretcache_answer *answer)
 {
+    FROM_LIBRARY();
     (void)id, (void)version;
     late = answer;
     tell(user_data, "asked", secretcache_str_of(""), secretcache_str_of(""));
+    TO_LIBRARY();
 }
 
 static void late_answers_are_thrown_away(void)
 {
-    struct told told;
-    told_init(&told);
-    secretcache_config *config = secretcache_config_new();
-    secretcache_source source;
-    memset(&source, 0, sizeof source);
-    source.size = sizeof source;
-    source.fetch = fetch_never;
-    source.user_data = &told;
-    OK(secretcache_config_set_source(config, &source, &error));
-    OK(secretcache_config_set_timeout(config, 10, &error));
-    secretcache_cache *cache = NULL;
-    OK(secretcache_new(config, &cache, &error));
-    secretcache_config_free(config);
+    struct told told = TOLD;
+    secretcache_cache *cache = asking_cache(fetch_never, &told, 10);
     secretcache_value *value = secretcache_value_new();
     FAILS(SECRETCACHE_TIMEOUT, secretcache_get(cache, SECRETCACHE_STR("db"), NULL, value, &error));
     await(&told, 1);
@@ -421,6 +435,90 @@ static void late_answers_are_thrown_away(void)
     FAILS(SECRETCACHE_NOT_CACHED, secretcache_peek(cache, SECRETCACHE_STR("db"), NULL, value, &error));
     secretcache_value_free(value);
     secretcache_free(cache);
+}
+
+/* A source that can be asked for several secrets in one go. */
+struct asked {
+    atomic_int once, at_once;
+};
+
+static void give(secretcache_str id, secretcache_answer *answer)
+{
+    OK(secretcache_answer_set_version_id(answer, SECRETCACHE_STR("v1"), &error));
+    OK(secretcache_answer_set_string(answer, id, &error));
+    secretcache_answer_succeed(answer);
+}
+
+static void fetch_one(void *user_data, secretcache_str id, const secretcache_version_selector *version,
+                      secretcache_answer *answer)
+{
+    FROM_LIBRARY();
+    (void)version;
+    ((struct asked *)user_data)->once++;
+    give(id, answer);
+    TO_LIBRARY();
+}
+
+static void fetch_several(void *user_data, const secretcache_str *ids, secretcache_answer *const *answers, size_t count)
+{
+    FROM_LIBRARY();
+    struct asked *asked = user_data;
+    asked->at_once++;
+    CHECK(count == 3);
+    for (size_t number = 0; number < count; number++) {
+        if (is(ids[number], "denied")) {
+            secretcache_answer_fail_as_service(answers[number], SECRETCACHE_STR("AccessDeniedException"),
+                                               SECRETCACHE_STR("not yours"), 400, SECRETCACHE_STR(""));
+        } else {
+            give(ids[number], answers[number]);
+        }
+    }
+    TO_LIBRARY();
+}
+
+static void on_failure(void *user_data, secretcache_str id, const secretcache_error *error)
+{
+    CHECK(is(id, "denied") && secretcache_error_code(error) == SECRETCACHE_ACCESS_DENIED);
+    CHECK(is(secretcache_error_operation(error), "BatchGetSecretValue"));
+    ++*(int *)user_data;
+}
+
+static void prefetch_three(struct asked *asked, size_t size, int refused)
+{
+    const char *arn = "arn:aws:secretsmanager:us-east-1:123456789012:secret:db-AbCdEf";
+    secretcache_str ids[] = {SECRETCACHE_STR("db"), SECRETCACHE_STR("denied"), secretcache_str_of(arn)};
+    secretcache_source source = {size, asked, fetch_one, NULL, NULL, fetch_several};
+    secretcache_config *config = secretcache_config_new();
+    OK(secretcache_config_set_source(config, &source, &error));
+    secretcache_cache *cache = NULL;
+    OK(secretcache_new(config, &cache, &error));
+    secretcache_config_free(config);
+    int failures = 0;
+    OK(secretcache_prefetch(cache, ids, 3, on_failure, &failures, &error));
+    CHECK(failures == refused);
+    secretcache_value *value = secretcache_value_new();
+    secretcache_str text;
+    for (int number = 0; number < 3; number += 2) {
+        OK(secretcache_get_string(cache, ids[number], NULL, value, &text, &error));
+        CHECK(text.length == ids[number].length && memcmp(text.data, ids[number].data, text.length) == 0);
+    }
+    secretcache_value_free(value);
+    secretcache_free(cache);
+}
+
+static void batches_are_asked_for_in_one_go(void)
+{
+    struct asked asked = {0, 0};
+    prefetch_three(&asked, sizeof(secretcache_source), 1);
+    CHECK(asked.at_once == 1 && asked.once == 0);
+}
+
+/* A program that was built before there was such a function: what is behind its source is not looked at. */
+static void sources_of_older_programs_are_asked_singly(void)
+{
+    struct asked asked = {0, 0};
+    prefetch_three(&asked, offsetof(secretcache_source, fetch_batch), 0);
+    CHECK(asked.at_once == 0 && asked.once == 3);
 }
 
 int main(int argc, char **argv)
@@ -436,6 +534,8 @@ int main(int argc, char **argv)
         {"logins_with_chosen_stages", logins_with_chosen_stages},
         {"callbacks_may_use_the_library", callbacks_may_use_the_library},
         {"late_answers_are_thrown_away", late_answers_are_thrown_away},
+        {"batches_are_asked_for_in_one_go", batches_are_asked_for_in_one_go},
+        {"sources_of_older_programs_are_asked_singly", sources_of_older_programs_are_asked_singly},
         {NULL, NULL},
     };
     return run_tests(tests, argc, argv);

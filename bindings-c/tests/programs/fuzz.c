@@ -1,5 +1,5 @@
-/* Calls functions in any order with any arguments, as far as pointers allow: `fuzz SEED STEPS`, or, built with -DLIBFUZZER
- * and -fsanitize=fuzzer, from the fuzzer's bytes. Whatever comes of it must be a result, and never a crash. */
+/* Calls functions in any order with any arguments, as far as pointers allow: `fuzz SEED STEPS`, or, built with -DLIBFUZZER,
+ * as the fuzzer's bytes say (`bindings-c/fuzz`). Whatever comes of it must be a result, and never a crash. */
 #include <stdint.h>
 
 #include "check.h"
@@ -135,11 +135,12 @@ static void run(struct bytes *bytes, int steps)
 }
 
 #ifdef LIBFUZZER
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t length)
+void fuzz_calls(const uint8_t *data, size_t length);
+
+void fuzz_calls(const uint8_t *data, size_t length)
 {
     struct bytes bytes = {data, length, 0, 0};
     run(&bytes, (int)(length / 8));
-    return 0;
 }
 #else
 int main(int argc, char **argv)

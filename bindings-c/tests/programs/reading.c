@@ -234,6 +234,78 @@ static void values_outlive_their_cache(void)
     secretcache_value_free(clone);
 }
 
+/* A value that is used again remembers what it has read: that must not be seen. */
+static void one_value_for_many_secrets(void)
+{
+    struct store *store = filled();
+    char ids[40][16];
+    for (int number = 0; number < 40; number++) {
+        snprintf(ids[number], sizeof ids[number], "secret-%d", number);
+        store_put_string(store, ids[number], "v1", ids[number]);
+        store_label(store, ids[number], "AWSCURRENT", "v1");
+    }
+    secretcache_cache *cache = cache_with(store, NULL), *other = cache_with(filled(), NULL);
+    secretcache_value *value = secretcache_value_new(), *clone = NULL;
+    secretcache_str text;
+    secretcache_bytes bytes;
+    for (int round = 0; round < 4; round++) {
+        for (int number = 0; number < 40; number++) {
+            OK(secretcache_get_string(cache, secretcache_str_of(ids[number]), NULL, value, &text, &error));
+            CHECK(is(text, ids[number]));
+        }
+        OK(secretcache_get_binary(cache, SECRETCACHE_STR("key"), NULL, value, &bytes, &error));
+        FAILS(SECRETCACHE_WRONG_TYPE,
+              secretcache_get_string(cache, SECRETCACHE_STR("key"), NULL, value, &text, &error));
+        FAILS(SECRETCACHE_WRONG_TYPE,
+              secretcache_get_binary(cache, SECRETCACHE_STR("secret-1"), NULL, value, &bytes, &error));
+        FAILS(SECRETCACHE_INVALID_TEXT, secretcache_get(cache, SECRETCACHE_STR("\377"), NULL, value, &error));
+        FAILS(SECRETCACHE_INVALID_ARGUMENT, secretcache_get(cache, SECRETCACHE_STR(""), NULL, value, &error));
+        OK(secretcache_value_binary(value, &bytes, &error));
+        CHECK(bytes.length == 5);
+        secretcache_version_selector pending = {SECRETCACHE_STR("AWSPENDING"), {NULL, 0}};
+        OK(secretcache_get(cache, SECRETCACHE_STR("db"), &pending, value, &error));
+        CHECK(is(secretcache_value_version_id(value), V2));
+        OK(secretcache_get(cache, SECRETCACHE_STR("db"), NULL, value, &error));
+        CHECK(is(secretcache_value_version_id(value), V1));
+    }
+    CHECK(store_calls(store) == 43);
+
+    /* What was replaced or forgotten is asked for anew; what is held stays. */
+    store_put_string(store, "secret-3", "v2", "new");
+    store_label(store, "secret-3", "AWSCURRENT", "v2");
+    OK(secretcache_get_string(cache, SECRETCACHE_STR("secret-3"), NULL, value, &text, &error));
+    OK(secretcache_refresh(cache, SECRETCACHE_STR("secret-3"), NULL, NULL, &error));
+    CHECK(is(text, "secret-3"));
+    OK(secretcache_value_clone(value, &clone, &error));
+    OK(secretcache_get_string(cache, SECRETCACHE_STR("secret-3"), NULL, value, &text, &error));
+    CHECK(is(text, "new"));
+    OK(secretcache_value_string(clone, &text, &error));
+    CHECK(is(text, "secret-3"));
+    OK(secretcache_invalidate(cache, SECRETCACHE_STR("secret-4"), &error));
+    OK(secretcache_get_string(cache, SECRETCACHE_STR("secret-4"), NULL, value, &text, &error));
+    CHECK(store_calls(store) == 45);
+
+    for (int read = 0; read < 200; read++) {
+        OK(secretcache_get_string(read % 2 ? cache : other, SECRETCACHE_STR("db"), NULL, value, &text, &error));
+        CHECK(is(text, JSON));
+    }
+    secretcache_close(cache);
+    FAILS(SECRETCACHE_CLOSED, secretcache_get(cache, SECRETCACHE_STR("db"), NULL, value, &error));
+    secretcache_free(cache);
+    OK(secretcache_value_string(value, &text, &error));
+    CHECK(is(text, JSON));
+    for (int read = 0; read < 200; read++) {
+        OK(secretcache_get_string(other, SECRETCACHE_STR("db"), NULL, value, &text, &error));
+    }
+    secretcache_value_clear(value);
+    OK(secretcache_get_string(other, SECRETCACHE_STR("db"), NULL, value, &text, &error));
+    OK(secretcache_get_string(other, SECRETCACHE_STR("db"), NULL, value, &text, &error));
+    secretcache_free(other);
+    CHECK(is(text, JSON));
+    secretcache_value_free(value);
+    secretcache_value_free(clone);
+}
+
 struct reader {
     secretcache_cache *cache;
     int reads;
@@ -247,6 +319,9 @@ static void *read_often(void *argument)
         secretcache_str text;
         OK(secretcache_get_string(reader->cache, SECRETCACHE_STR("db"), NULL, value, &text, &error));
         CHECK(is(text, JSON) || is(text, "{\"username\":\"app2\"}"));
+        if (read % 3 == 0) {
+            OK(secretcache_get(reader->cache, SECRETCACHE_STR("key"), NULL, value, &error));
+        }
     }
     secretcache_value_free(value);
     return NULL;
@@ -284,6 +359,7 @@ int main(int argc, char **argv)
         {"peek_never_asks", peek_never_asks},
         {"prefetch_refresh_invalidate_and_stats", prefetch_refresh_invalidate_and_stats},
         {"values_outlive_their_cache", values_outlive_their_cache},
+        {"one_value_for_many_secrets", one_value_for_many_secrets},
         {"many_threads", many_threads},
         {NULL, NULL},
     };

@@ -61,7 +61,11 @@ struct store *store_new(void)
 
 static void store_free(void *user_data)
 {
+    FROM_LIBRARY();
     struct store *store = user_data;
+    /* Whoever had it last has left it. */
+    pthread_mutex_lock(&store->lock);
+    pthread_mutex_unlock(&store->lock);
     for (int secret = 0; secret < store->secret_count; secret++) {
         for (int version = 0; version < store->secrets[secret]->version_count; version++) {
             free(store->secrets[secret]->versions[version].bytes);
@@ -263,6 +267,7 @@ static void set_arn(const struct held *held, secretcache_answer *answer)
 
 static void describe(void *user_data, secretcache_str id, secretcache_answer *answer)
 {
+    FROM_LIBRARY();
     struct store *store = user_data;
     if (store->on_call) {
         store->on_call();
@@ -281,6 +286,7 @@ static void describe(void *user_data, secretcache_str id, secretcache_answer *an
         secretcache_answer_succeed(answer);
     }
     pthread_mutex_unlock(&store->lock);
+    TO_LIBRARY();
 }
 
 static const struct version *version_of(const struct held *held, const secretcache_version_selector *selector)
@@ -340,6 +346,7 @@ static int is_spoilt(const struct store *store, const struct held *held, const s
 static void fetch(void *user_data, secretcache_str id, const secretcache_version_selector *selector,
                   secretcache_answer *answer)
 {
+    FROM_LIBRARY();
     struct store *store = user_data;
     if (store->on_call) {
         store->on_call();
@@ -361,6 +368,7 @@ static void fetch(void *user_data, secretcache_str id, const secretcache_version
         }
     }
     pthread_mutex_unlock(&store->lock);
+    TO_LIBRARY();
 }
 
 secretcache_source store_source(struct store *store)

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use secretcache::{ErrorKind, Fetched, Forced, Lookup, Secret, Selector, Watches};
 
-use crate::timeline::{OLD, Read, TTL, Timeline, answer, answer_of, described, failure, outcome};
+use crate::timeline::{OLD, Read, TTL, Timeline, answer, answer_of, described, failure, outcome, tracked};
 
 #[test]
 fn peeking_neither_waits_nor_asks() {
@@ -192,21 +192,6 @@ fn a_tag_belongs_to_one_version() {
     assert_eq!(time.cache.hit("db", Selector::CURRENT, time.now.coarse).unwrap().tag(), 42);
     time.force("db").complete(answer("v2", "two"), time.now);
     assert_eq!(time.cache.hit("db", Selector::CURRENT, time.now.coarse).unwrap().tag(), 0);
-}
-
-/// Something in a slot that tells when it is dropped, and with it the version.
-struct Tracked(Arc<AtomicUsize>);
-
-impl Drop for Tracked {
-    fn drop(&mut self) {
-        self.0.fetch_add(1, Ordering::SeqCst);
-    }
-}
-
-fn tracked(version: &str, dropped: &Arc<AtomicUsize>) -> Result<secretcache::Answer, secretcache::Error> {
-    let mut fetched = Fetched::string(version, version);
-    fetched.slot = Some(Box::new(Tracked(Arc::clone(dropped))));
-    Ok(secretcache::Answer::value(fetched))
 }
 
 #[test]

@@ -1,5 +1,6 @@
 //! A cache and the time it is told, so that a test reads as a sequence of moments.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -133,6 +134,22 @@ fn short(event: &Event) -> String {
 
 pub(crate) fn answer(version: &str, value: &str) -> Result<Answer, Error> {
     Ok(Answer::value(Fetched::string(version, value)))
+}
+
+/// Something in a slot that tells when it is dropped, and with it the version.
+struct Tracked(Arc<AtomicUsize>);
+
+impl Drop for Tracked {
+    fn drop(&mut self) {
+        self.0.fetch_add(1, Ordering::SeqCst);
+    }
+}
+
+/// As [`answer`], with a version that counts up when it leaves the memory.
+pub(crate) fn tracked(version: &str, dropped: &Arc<AtomicUsize>) -> Result<Answer, Error> {
+    let mut fetched = Fetched::string(version, version);
+    fetched.slot = Some(Box::new(Tracked(Arc::clone(dropped))));
+    Ok(Answer::value(fetched))
 }
 
 /// As [`answer`], from a source that tells the secret's ARN.

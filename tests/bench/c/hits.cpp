@@ -80,7 +80,7 @@ void print(const char *name, const std::vector<double> &rounds, const char *end)
 
 int main()
 {
-    secretcache_source source{sizeof source, nullptr, fetch, nullptr, nullptr};
+    secretcache_source source{sizeof source, nullptr, fetch, nullptr, nullptr, nullptr};
     secretcache_config *config = secretcache_config_new();
     secretcache_cache *cache = nullptr;
     if (secretcache_config_set_source(config, &source, nullptr) != SECRETCACHE_OK ||
