@@ -14,12 +14,12 @@ use crate::time::Coarse;
 
 /// A place for one version of a secret, to be filled again and again.
 ///
-/// What a hit costs is mostly three atomic instructions: one to leave the shared map, one to count a reference to what
-/// was found there, one to give back the reference to what was held before. A reader that is used again makes one, on
-/// memory that nobody else touches: it remembers what it has read under which id, and looks there first.
+/// What a hit costs whose value is kept is mostly three atomic instructions: one to leave the shared map, one to count a
+/// reference to what was found there, one to give back the reference to what was kept before. A reader that is used again
+/// takes none: it remembers what it has read under which id, and looks there first.
 ///
-/// What it remembers is checked as every hit is, and is given back the moment the cache lets go of it: replaced,
-/// forgotten and evicted versions are kept in memory by the one place that holds them, if by any.
+/// What it remembers is checked as every hit is, and is taken from it the moment the cache lets go of it: of a replaced,
+/// forgotten or evicted version a reader keeps in memory what it holds just then, and nothing else.
 ///
 /// ```
 /// use secretcache::{Answer, Cache, Config, Fetched, Lookup, Now, Reader, Selector, Wanted};
