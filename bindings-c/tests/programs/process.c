@@ -141,6 +141,8 @@ static void forked_children_start_afresh(void)
     for (int read = 0; read < 3; read++) { /* A value that is used again remembers what it has read. */
         CHECK(use_cache(cache, value));
     }
+    /* This waits until the source has left the store's lock, which the child would inherit. */
+    CHECK(store_calls(store) == 1);
     pid_t child = fork();
     CHECK(child >= 0);
     if (child == 0) {
