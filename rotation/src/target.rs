@@ -72,10 +72,12 @@ pub trait Accounts: Debug + Send + Sync {
         mark: &'a str,
     ) -> BoxFuture<'a, Result<Standing, Error>>;
 
-    /// Makes the candidate, unable to log in and marked, if it does not exist; else does nothing.
+    /// Makes the candidate, unable to log in and marked, if it does not exist; else does nothing. Where users are let in
+    /// from certain places only, it is let in from where the reference is.
     fn ensure<'a>(
         &'a self,
         admin: &'a Document,
+        reference: &'a Document,
         candidate: &'a Document,
         mark: &'a str,
     ) -> BoxFuture<'a, Result<(), Error>>;

@@ -170,7 +170,7 @@ impl Strategy for AlternatingUsers<'_> {
             let (admin, _guard) = self.lock(cx, current).await?;
             self.check_ours(cx, &admin, pending).await?;
             // No short cut if the new credential already logs in: that says nothing of its privileges.
-            accounts.ensure(&admin, pending, &mark(cx.secret_arn())).await?;
+            accounts.ensure(&admin, current, pending, &mark(cx.secret_arn())).await?;
             accounts.reconcile(&admin, current, pending, &mark(cx.secret_arn())).await?;
             check_privileges(accounts, &admin, pair).await?;
             let change = Change { login: &admin, credential: pending, keep: None };

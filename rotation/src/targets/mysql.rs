@@ -36,6 +36,8 @@ pub struct MySql {
 
 /// The longest name that MariaDB takes.
 const LONGEST_NAME: usize = 80;
+/// How long an answer may be, in bytes; as servers have it by default.
+const LONGEST_ANSWER: usize = 16 << 20;
 
 impl MySql {
     /// A target whose servers are trusted as `tls` says.
@@ -57,7 +59,10 @@ impl MySql {
             .pass(Some(document.password()?.to_string()))
             .db_name(document.field("dbname").map(|name| name.to_string()))
             // Else the driver goes on over a socket of its own choice, where other accounts may apply.
-            .prefer_socket(false);
+            .prefer_socket(false)
+            // Else it asks for these two after each login. The first bounds what it reads, the second is for its pools.
+            .max_allowed_packet(Some(LONGEST_ANSWER))
+            .wait_timeout(Some(usize::from(u16::MAX)));
         within(CONNECT_TIMEOUT, "the login", async {
             let Server { addresses, trust } = self.link.server(document, 3306).await?;
             // The driver takes one port for all addresses, as every route gives it.
@@ -81,20 +86,20 @@ impl MySql {
     }
 
     /// An administrator's session: the one kept, if it is still good, or a new one; `None` if the server refuses the
-    /// credential.
-    async fn open(&self, admin: &Document) -> Result<Option<Conn>, Error> {
+    /// credential. The question for the version tells whether it is.
+    async fn open(&self, admin: &Document) -> Result<Option<(Conn, Dialect)>, Error> {
         if let Some(mut connection) = self.kept.take(admin)
-            && within(CONNECT_TIMEOUT, "a sign of life", async { Ok(connection.ping().await) })
-                .await
-                .is_ok_and(|answer| answer.is_ok())
+            && let Ok(dialect) = within(CONNECT_TIMEOUT, "a sign of life", dialect_of(&mut connection)).await
         {
-            return Ok(Some(connection));
+            return Ok(Some((connection, dialect)));
         }
-        self.login(admin).await
+        let Some(mut connection) = self.login(admin).await? else { return Ok(None) };
+        let dialect = dialect_of(&mut connection).await?;
+        Ok(Some((connection, dialect)))
     }
 
     /// A session with a credential that must work.
-    async fn session(&self, admin: &Document) -> Result<Conn, Error> {
+    async fn session(&self, admin: &Document) -> Result<(Conn, Dialect), Error> {
         self.open(admin).await?.ok_or_else(|| {
             Error::new(ErrorKind::Unavailable, "the server refuses the administrator's credential")
         })
@@ -126,20 +131,30 @@ impl Target for MySql {
         Box::pin(async move {
             let name = change.credential.username()?;
             let is_own = *change.login.username()? == *name;
-            let login =
-                if is_own { self.login(change.login).await? } else { self.open(change.login).await? };
-            let Some(mut connection) = login else { return Ok(Applied::LoginRefused) };
-            let dialect = dialect_of(&mut connection).await?;
-            let account = if is_own {
-                own_account(&mut connection).await?
+            let (mut connection, dialect, account) = if is_own {
+                let Some(mut connection) = self.login(change.login).await? else {
+                    return Ok(Applied::LoginRefused);
+                };
+                let (dialect, account) = own_dialect_and_account(&mut connection).await?;
+                (connection, dialect, account)
             } else {
-                account(&mut connection, dialect, &name).await?.ok_or_else(|| {
+                let Some((mut connection, dialect)) = self.open(change.login).await? else {
+                    return Ok(Applied::LoginRefused);
+                };
+                let account = account(&mut connection, dialect, &name).await?.ok_or_else(|| {
                     Error::new(ErrorKind::Refused, format!("the server has no user {:?}", *name))
-                })?
+                })?;
+                (connection, dialect, account)
             };
             let account = made(&mut connection, account, is_own).await?;
-            let modes = rows::<String>(&mut connection, "SELECT @@SESSION.sql_mode").await?;
-            let has_escapes = !modes.iter().any(|modes| modes.contains("NO_BACKSLASH_ESCAPES"));
+            let has_escapes = match dialect {
+                // It gets hashes, which have nothing to escape.
+                Dialect::MariaDb(_) => true,
+                Dialect::MySql(_) => {
+                    let modes = rows::<String>(&mut connection, "SELECT @@SESSION.sql_mode").await?;
+                    !modes.iter().any(|modes| modes.contains("NO_BACKSLASH_ESCAPES"))
+                }
+            };
             let keep = change.keep.map(Document::password).transpose()?;
             let (new, keep) = (change.credential.password()?, keep.as_deref().map(String::as_str));
             for statement in dialect.change_password(&account, &new, keep, has_escapes)? {
@@ -197,13 +212,14 @@ fn literal(text: &str) -> String {
     format!("CONVERT(x'{}' USING utf8mb4)", hex(text.as_bytes()))
 }
 
-/// The account that a session is logged in to, quoted. Its host may be a pattern.
-async fn own_account(connection: &mut Conn) -> Result<String, Error> {
-    let accounts = rows::<String>(connection, "SELECT CURRENT_USER()").await?;
-    let account = accounts.first().and_then(|account| account.rsplit_once('@'));
-    let (user, host) =
-        account.ok_or_else(|| Error::new(ErrorKind::Unavailable, "the server gave no answer"))?;
-    Ok(format!("{}@{}", quoted(user), quoted(host)))
+/// Which server a session is at, and the account that it is logged in to, quoted. Its host may be a pattern.
+async fn own_dialect_and_account(connection: &mut Conn) -> Result<(Dialect, String), Error> {
+    let answers = rows::<(String, String)>(connection, "SELECT VERSION(), CURRENT_USER()").await?;
+    let answer = answers.first().and_then(|(version, account)| Some((version, account.rsplit_once('@')?)));
+    let Some((version, (user, host))) = answer else {
+        return Err(Error::new(ErrorKind::Unavailable, "the server gave no answer"));
+    };
+    Ok((Dialect::of(version)?, format!("{}@{}", quoted(user), quoted(host))))
 }
 
 /// The one account with a user name, quoted.

@@ -146,7 +146,7 @@ impl<S: Strategy> Strategy for Defective<'_, S> {
                 Defect::PasswordFirst if credential.username()? != pair.current.document.username()? => {
                     let admin = cx.admin(&pair.current.document).await?.expect("a master secret");
                     let accounts = self.target.accounts().expect("accounts");
-                    accounts.ensure(&admin, credential, "mark").await?;
+                    accounts.ensure(&admin, &pair.current.document, credential, "mark").await?;
                     let change = Change { login: &admin, credential, keep: None };
                     self.target.apply(change).await?;
                 }

@@ -2,7 +2,8 @@
 //!
 //! What is explored is the engine itself: only the secret store and the resource are models. `ROTATION_MODEL_ROTATIONS`
 //! (2) and `ROTATION_MODEL_ACTIONS` (3) set the bounds; `ROTATION_MODEL_SECOND_DRIVER` (3) is what a second driver costs of
-//! the actions: with 2, one more thing may go wrong beside it, which takes about six times as long.
+//! the actions: with 2, one more thing may go wrong beside it, which takes about six times as long. So
+//! `ROTATION_MODEL_COMMAND` (2) for a person's command alone, and `ROTATION_MODEL_COMMAND_BESIDE` (3) beside a rotation.
 
 mod bugs;
 mod commands;

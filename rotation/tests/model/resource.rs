@@ -176,6 +176,7 @@ impl Accounts for Ports {
     fn ensure<'a>(
         &'a self,
         admin: &'a Document,
+        _: &'a Document,
         candidate: &'a Document,
         _: &'a str,
     ) -> BoxFuture<'a, Result<(), Error>> {

@@ -5,7 +5,7 @@ use mysql_async::Conn;
 use super::dialect::{Dialect, conditions, plugin};
 use super::grants::Grant;
 use super::mark::Mark;
-use super::{MySql, account, dialect_of, literal, made, quoted, rows, run};
+use super::{MySql, account, literal, made, quoted, rows, run};
 use crate::document::Document;
 use crate::error::{Error, ErrorKind};
 use crate::store::BoxFuture;
@@ -35,6 +35,7 @@ impl Accounts for MySql {
     fn ensure<'a>(
         &'a self,
         admin: &'a Document,
+        reference: &'a Document,
         candidate: &'a Document,
         mark: &'a str,
     ) -> BoxFuture<'a, Result<(), Error>> {
@@ -42,7 +43,10 @@ impl Accounts for MySql {
             let (mut connection, dialect) = self.administration(admin).await?;
             let user = candidate.username()?;
             if account(&mut connection, dialect, &user).await?.is_none() {
-                let make = Mark { dialect, text: mark }.make(&user);
+                // From where the first user is let in, and from nowhere else.
+                let beside = existing(&mut connection, dialect, reference).await?;
+                let host = beside.rsplit_once("@`").map_or("%`", |(_, host)| host);
+                let make = Mark { dialect, text: mark }.make(&format!("{}@`{host}", quoted(&user)));
                 run(&mut connection, "make the second user", &make).await?;
             }
             self.kept.put(admin, connection);
@@ -59,9 +63,14 @@ impl Accounts for MySql {
     ) -> BoxFuture<'a, Result<(), Error>> {
         Box::pin(async move {
             let (mut connection, dialect) = self.administration(admin).await?;
+            let (mark, users) =
+                (Mark { dialect, text: mark }, [reference.username()?, candidate.username()?]);
             let (reference, candidate) = accounts(&mut connection, dialect, reference, candidate).await?;
-            for statement in (Mark { dialect, text: mark }).leave(&[&reference, &candidate]) {
-                run(&mut connection, "mark the users", &statement).await?;
+            let marked = mark.left_on(users.each_ref().map(|user| user.as_str()));
+            if rows::<i64>(&mut connection, &marked).await? != [2] {
+                for statement in mark.leave(&[&reference, &candidate]) {
+                    run(&mut connection, "mark the users", &statement).await?;
+                }
             }
             if let Dialect::MySql(_) = dialect {
                 make_alike(&mut connection, &reference, &candidate).await?;
@@ -129,8 +138,8 @@ impl Accounts for MySql {
 impl MySql {
     /// An administrator's session, at a server where users can alternate.
     async fn administration(&self, admin: &Document) -> Result<(Conn, Dialect), Error> {
-        let mut connection = self.session(admin).await?;
-        match dialect_of(&mut connection).await? {
+        let (connection, dialect) = self.session(admin).await?;
+        match dialect {
             Dialect::MySql(version) if version < (8, 0, 21) => Err(Error::new(
                 ErrorKind::Unsupported,
                 "users alternate on MySQL from version 8.0.21, since older ones cannot be marked; choose dual-password \
@@ -168,15 +177,15 @@ async fn accounts(
     reference: &Document,
     candidate: &Document,
 ) -> Result<(String, String), Error> {
-    let mut found = Vec::new();
-    for user in [reference.username()?, candidate.username()?] {
-        let account = account(connection, dialect, &user).await?.ok_or_else(|| {
-            Error::new(ErrorKind::Underprivileged, format!("the server has no user {:?}", *user))
-        })?;
-        found.push(account);
-    }
-    let candidate = found.pop().unwrap_or_default();
-    Ok((found.pop().unwrap_or_default(), candidate))
+    let reference = existing(connection, dialect, reference).await?;
+    Ok((reference, existing(connection, dialect, candidate).await?))
+}
+
+async fn existing(connection: &mut Conn, dialect: Dialect, document: &Document) -> Result<String, Error> {
+    let user = document.username()?;
+    account(connection, dialect, &user)
+        .await?
+        .ok_or_else(|| Error::new(ErrorKind::Underprivileged, format!("the server has no user {:?}", *user)))
 }
 
 /// Everything that an account may do.

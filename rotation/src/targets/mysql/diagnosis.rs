@@ -4,16 +4,15 @@ use mysql_async::Conn;
 
 use super::dialect::Dialect;
 use super::grants::Grant;
-use super::{MySql, account, check_plugin, dialect_of, own_account, rows};
+use super::{MySql, account, check_plugin, dialect_of, own_dialect_and_account, rows};
 use crate::diagnosis::{Diagnosis, Finding, Need};
 use crate::error::{Error, ErrorKind};
 
 impl MySql {
     pub(super) async fn look(&self, need: Need<'_>) -> Result<Diagnosis, Error> {
-        let mut connection = self.session(need.login).await?;
-        let dialect = dialect_of(&mut connection).await?;
+        let (mut connection, dialect) = self.session(need.login).await?;
         let mut findings = Vec::new();
-        let asks = own_account(&mut connection).await?;
+        let asks = own_dialect_and_account(&mut connection).await?.1;
         let held = grants(&mut connection, "CURRENT_USER").await?;
         let may_change_users = covers(&held, "CREATE USER", "*.*");
         let lacks = |privilege: &str, problem: String| {

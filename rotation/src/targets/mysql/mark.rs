@@ -34,18 +34,33 @@ impl Mark<'_> {
         }
     }
 
-    /// The statement that makes a marked user who cannot log in. It is one, for it may be the last: whoever comes next
-    /// must know whose the user is.
-    pub(super) fn make(self, user: &str) -> String {
-        let user = quoted(user);
+    /// A question for how many of two users bear the mark that [`Mark::leave`] leaves.
+    pub(super) fn left_on(self, users: [&str; 2]) -> String {
+        let users = users.map(literal).join(", ");
         match self.dialect {
             Dialect::MariaDb(_) => format!(
-                "CREATE USER IF NOT EXISTS {user}@`%` IDENTIFIED VIA mysql_native_password USING '{}' ACCOUNT LOCK",
+                "SELECT COUNT(DISTINCT User) FROM mysql.roles_mapping WHERE User IN ({users}) AND Role = {}",
+                literal(&self.role())
+            ),
+            Dialect::MySql(_) => format!(
+                "SELECT COUNT(DISTINCT USER) FROM information_schema.USER_ATTRIBUTES WHERE USER IN ({users}) \
+                 AND ATTRIBUTE->>'$.{ATTRIBUTE}' = {}",
+                literal(self.text)
+            ),
+        }
+    }
+
+    /// The statement that makes a marked user who cannot log in. It is one, for it may be the last: whoever comes next
+    /// must know whose the user is.
+    pub(super) fn make(self, account: &str) -> String {
+        match self.dialect {
+            Dialect::MariaDb(_) => format!(
+                "CREATE USER IF NOT EXISTS {account} IDENTIFIED VIA mysql_native_password USING '{}' ACCOUNT LOCK",
                 self.hash()
             ),
             // An empty password is one that a policy may refuse.
             Dialect::MySql(_) => format!(
-                "CREATE USER IF NOT EXISTS {user}@`%` IDENTIFIED BY RANDOM PASSWORD ACCOUNT LOCK ATTRIBUTE '{}'",
+                "CREATE USER IF NOT EXISTS {account} IDENTIFIED BY RANDOM PASSWORD ACCOUNT LOCK ATTRIBUTE '{}'",
                 self.attribute()
             ),
         }
@@ -95,13 +110,15 @@ mod tests {
     fn a_user_is_marked_in_the_statement_that_makes_it() {
         let mark = |dialect| Mark { dialect, text: ARN };
         let mysql = mark(Dialect::MySql((8, 4, 3)));
-        assert!(mysql.make("a`b").starts_with("CREATE USER IF NOT EXISTS `a``b`@`%` IDENTIFIED BY RANDOM"));
+        assert!(mysql.make("`a`@`%`").starts_with("CREATE USER IF NOT EXISTS `a`@`%` IDENTIFIED BY RANDOM"));
         assert!(
-            mysql.make("a").ends_with(&format!(r#"ACCOUNT LOCK ATTRIBUTE '{{"secretcache": "{ARN}"}}'"#))
+            mysql
+                .make("`a`@`%`")
+                .ends_with(&format!(r#"ACCOUNT LOCK ATTRIBUTE '{{"secretcache": "{ARN}"}}'"#))
         );
         assert!(mysql.count("a").contains("USER_ATTRIBUTES"));
         let mariadb = mark(Dialect::MariaDb((10, 11, 14)));
-        assert!(mariadb.make("a").ends_with(" ACCOUNT LOCK"));
+        assert!(mariadb.make("`a`@`%`").ends_with(" ACCOUNT LOCK"));
         assert_eq!(mariadb.leave(&["`a`@`%`", "`b`@`%`"]).len(), 3);
         assert_eq!(mysql.leave(&["`a`@`%`"]).len(), 1);
     }

@@ -38,6 +38,7 @@ impl Accounts for Postgres {
     fn ensure<'a>(
         &'a self,
         admin: &'a Document,
+        _: &'a Document,
         candidate: &'a Document,
         mark: &'a str,
     ) -> BoxFuture<'a, Result<(), Error>> {

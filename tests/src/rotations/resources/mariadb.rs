@@ -67,6 +67,8 @@ pub(in crate::rotations) async fn log_in(
     password: &str,
 ) -> Result<Conn, mysql_async::Error> {
     let options = OptsBuilder::default().ip_or_hostname("127.0.0.1").tcp_port(port).prefer_socket(false);
+    // As bare as a login can be: else the driver asks for these two.
+    let options = options.max_allowed_packet(Some(16 << 20)).wait_timeout(Some(600));
     Conn::new(options.user(Some(user)).pass(Some(password))).await
 }
 
