@@ -97,6 +97,25 @@ fn every_rust_file_says_what_it_is_for() {
     assert!(silent.is_empty(), "no doc comment in the first line: {silent:?}");
 }
 
+/// A page that names the tests which prove it is as good as those tests.
+#[test]
+fn the_tests_that_the_documents_name_exist() {
+    const PAGE: &str = "docs/official-functions.md";
+    let page = fs::read_to_string(root().join(PAGE)).expect(PAGE);
+    let code: Vec<_> = texts().collect();
+    let mut count = 0;
+    for name in page.split('`').filter(|word| word.contains("::")) {
+        let (file, test) = name.split_once("::").expect("file::test");
+        let is_there = |(path, text): &(String, String)| {
+            Path::new(path).file_stem().is_some_and(|stem| stem == file)
+                && (text.contains(&format!("fn {test}(")) || text.contains(&format!("def {test}(")))
+        };
+        assert!(code.iter().any(is_there), "{PAGE}: there is no test {name}");
+        count += 1;
+    }
+    assert!(count > 30, "{PAGE} names {count} tests");
+}
+
 #[test]
 fn libraries_do_not_print() {
     let macros = ["println!", "print!", "eprintln!", "eprint!", "dbg!"];

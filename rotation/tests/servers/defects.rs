@@ -1,18 +1,12 @@
-//! The defects of AWS's own rotation functions, each with a test that ours does not have it.
-//!
-//! | defect of theirs | test |
-//! |---|---|
-//! | a second user that may do less is promoted | `mariadb::a_refused_grant_never_leads_to_a_user_that_may_do_less`, `postgres::a_right_that_cannot_be_copied_stops_the_flip` |
-//! | `WITH GRANT OPTION` is lost, and so are roles and limits | `mariadb::users_alternate_with_all_their_grants`, `postgres::users_alternate_…` |
-//! | what one user makes, the other cannot use | `postgres::users_alternate_…`, on 15, 16 and 18 |
-//! | without TLS, or with a certificate nobody can verify, they go on in the clear | `wire::nothing_is_said_…` |
-//! | everything else | below |
+//! Defects of AWS's own rotation functions that ours do not have. `docs/official-functions.md` lists them all, with the
+//! tests that show it.
 
+use mysql_async::prelude::Queryable;
 use secretcache::{AWSCURRENT, AWSPENDING};
 use secretcache_rotation::targets::{MySql, Postgres, Tls};
 use secretcache_rotation::*;
 
-use crate::support::{Database, Kind, ServerTls, Store, secret, start};
+use crate::support::{Address, Database, Kind, ServerTls, Store, secret, start};
 
 const POSTGRES: [Kind; 3] = [Kind::Postgres15, Kind::Postgres16, Kind::Postgres18];
 
@@ -97,6 +91,155 @@ async fn a_user_is_not_hijacked_for_being_named_like_a_second_one() {
         assert_eq!(target.probe(&ours).await.unwrap(), Probe::Accepted);
         assert!(store.value(AWSPENDING).is_none());
     }
+}
+
+/// The same at MariaDB.
+#[tokio::test]
+async fn a_user_of_mariadb_is_not_hijacked_for_its_name_either() {
+    let (database, mut root) = crate::mariadb::server().await;
+    root.query_drop("CREATE USER app_clone@'%' IDENTIFIED BY 'second'").await.unwrap();
+    let ours = secret(&database.address, "app_clone", "second", r#","masterarn":"master""#);
+    let store = Store::new(ours.clone(), Some(crate::mariadb::admin(&database.address)));
+    let target = MySql::new(Tls::off());
+    let strategy = AlternatingUsers { target: &target };
+    let error = store.rotate(&strategy, &Settings::default()).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::NotOurs, "{error}");
+    let theirs = secret(&database.address, "app", "first", "");
+    for credential in [ours, theirs] {
+        assert_eq!(target.probe(&credential).await.unwrap(), Probe::Accepted);
+    }
+}
+
+/// A membership brings privileges, and nothing that is the role's own; theirs copies nothing else.
+#[tokio::test]
+async fn settings_and_attributes_come_along_with_the_privileges() {
+    for kind in POSTGRES {
+        let (database, root, admin) = postgres(kind).await;
+        root.batch_execute(
+            "ALTER ROLE app BYPASSRLS CREATEDB CONNECTION LIMIT 7 VALID UNTIL '2099-01-01'; \
+             ALTER ROLE app SET search_path TO shop, \"o'brien\"; ALTER ROLE app SET statement_timeout TO '5s'",
+        )
+        .await
+        .unwrap();
+        let first = secret(&database.address, "app", "first", r#","masterarn":"master""#);
+        let store = Store::new(first, Some(admin));
+        let target = Postgres::new(Tls::off());
+        store.rotate(&AlternatingUsers { target: &target }, &Settings::default()).await.unwrap();
+        let own = "SELECT concat_ws(' ', rolbypassrls, rolcreatedb, rolconnlimit, rolvaliduntil, \
+             (SELECT array_agg(s ORDER BY s) FROM unnest(setconfig) s WHERE s NOT LIKE 'role=%')) \
+             FROM pg_roles r JOIN pg_db_role_setting ON setrole = r.oid WHERE rolname = $1";
+        let (first, second) =
+            (root.query_one(own, &[&"app"]).await, root.query_one(own, &[&"app_clone"]).await);
+        let (first, second): (String, String) = (first.unwrap().get(0), second.unwrap().get(0));
+        assert_eq!(first, second, "{kind:?}");
+        assert!(first.starts_with("t t 7 2099"), "{first}");
+    }
+}
+
+/// Theirs takes grants for text: it cuts them at ` TO `, and leaves default roles out.
+#[tokio::test]
+async fn default_roles_and_names_that_look_like_grammar_come_along() {
+    let (database, mut root) = crate::mariadb::server().await;
+    for statement in [
+        "CREATE DATABASE `a TO b`",
+        "CREATE TABLE `a TO b`.`x WITH GRANT OPTION` (id int)",
+        "GRANT SELECT ON `a TO b`.`x WITH GRANT OPTION` TO app@'%' WITH GRANT OPTION",
+        "CREATE ROLE `reader FOR all`",
+        "GRANT INSERT ON `a TO b`.* TO `reader FOR all`",
+        "GRANT `reader FOR all` TO app@'%'",
+        "SET DEFAULT ROLE `reader FOR all` FOR app@'%'",
+    ] {
+        root.query_drop(statement).await.unwrap();
+    }
+    let first = secret(&database.address, "app", "first", r#","masterarn":"master""#);
+    let store = Store::new(first, Some(crate::mariadb::admin(&database.address)));
+    let target = MySql::new(Tls::off());
+    store.rotate(&AlternatingUsers { target: &target }, &Settings::default()).await.unwrap();
+    let mut client = crate::mariadb::session(&store.value(AWSCURRENT).unwrap()).await.unwrap();
+    client.query_drop("INSERT INTO `a TO b`.`x WITH GRANT OPTION` VALUES (1)").await.unwrap();
+    client.query_drop("SELECT * FROM `a TO b`.`x WITH GRANT OPTION`").await.unwrap();
+    let grants: Vec<String> = client.query("SHOW GRANTS").await.unwrap();
+    let is_handed_on =
+        |grant: &String| grant.contains("`x WITH GRANT OPTION` TO ") && grant.ends_with(" WITH GRANT OPTION");
+    assert!(grants.iter().any(is_handed_on), "{grants:?}");
+}
+
+/// Theirs makes the second user at `%`, wherever the first one is let in from.
+#[tokio::test]
+async fn the_second_user_is_let_in_from_where_the_first_one_is() {
+    let (database, mut root) = crate::mariadb::server().await;
+    root.query_drop("CREATE USER near@'127.0.0.%' IDENTIFIED BY 'first'").await.unwrap();
+    let first = secret(&database.address, "near", "first", r#","masterarn":"master""#);
+    let store = Store::new(first, Some(crate::mariadb::admin(&database.address)));
+    let target = MySql::new(Tls::off());
+    for user in ["near_clone", "near"] {
+        store.rotate(&AlternatingUsers { target: &target }, &Settings::default()).await.unwrap();
+        assert_eq!(*store.value(AWSCURRENT).unwrap().username().unwrap(), user);
+    }
+    let hosts: Vec<String> =
+        root.query("SELECT Host FROM mysql.user WHERE User LIKE 'near%' AND is_role = 'N'").await.unwrap();
+    assert_eq!(hosts, ["127.0.0.%", "127.0.0.%"]);
+}
+
+/// Some of theirs put names into statements as they are.
+#[tokio::test]
+async fn a_name_is_never_taken_for_a_part_of_the_statement() {
+    let user = "o'brien`; DROP TABLE x; -- \\";
+    let document = |address: &Address, user: &str| {
+        let first = secret(address, "x", "first", r#","masterarn":"master""#);
+        first.with("username", user).unwrap()
+    };
+    for kind in POSTGRES {
+        let (database, root, admin) = postgres(kind).await;
+        let user = format!("{user} \"q");
+        let quoted = format!("\"{}\"", user.replace('"', "\"\""));
+        root.batch_execute(&format!("CREATE ROLE {quoted} LOGIN PASSWORD 'first'")).await.unwrap();
+        let target = Postgres::new(Tls::off());
+        alternates(&target, &Store::new(document(&database.address, &user), Some(admin)), &user).await;
+    }
+    let (database, mut root) = crate::mariadb::server().await;
+    let quoted = format!("`{}`", user.replace('`', "``"));
+    root.query_drop(format!("CREATE USER {quoted}@'%' IDENTIFIED BY 'first'")).await.unwrap();
+    let admin = crate::mariadb::admin(&database.address);
+    let target = MySql::new(Tls::off());
+    alternates(&target, &Store::new(document(&database.address, user), Some(admin)), user).await;
+}
+
+async fn alternates(target: &dyn Target, store: &Store, user: &str) {
+    let settings = Settings::default();
+    for wanted in [format!("{user}_clone"), user.to_owned()] {
+        store.rotate(&AlternatingUsers { target }, &settings).await.unwrap();
+        let current = store.value(AWSCURRENT).unwrap();
+        assert_eq!(*current.username().unwrap(), wanted);
+        assert_eq!(target.probe(&current).await.unwrap(), Probe::Accepted);
+    }
+    store.rotate(&SingleUser { target }, &settings).await.unwrap();
+    assert_eq!(target.probe(&store.value(AWSCURRENT).unwrap()).await.unwrap(), Probe::Accepted);
+}
+
+/// Theirs tries the new password first, which is a failed login of the application's user in every rotation; a few of
+/// them lock an account.
+#[tokio::test]
+async fn a_healthy_rotation_makes_no_failed_login() {
+    let (database, root, admin) = postgres(Kind::Postgres15).await;
+    let target = Postgres::new(Tls::off());
+    let first = secret(&database.address, "app", "first", r#","masterarn":"master""#);
+    let store = Store::new(first, Some(admin));
+    for strategy in [&SingleUser { target: &target } as &dyn Strategy, &AlternatingUsers { target: &target }]
+    {
+        for _ in 0..2 {
+            store.rotate(strategy, &Settings::default()).await.unwrap();
+        }
+    }
+    let log = "SELECT pg_read_file(current_setting('data_directory') || '/../log')";
+    let failed = |log: &str| log.matches("password authentication failed for user \"app").count();
+    let before: String = root.query_one(log, &[]).await.unwrap().get(0);
+    assert_eq!(failed(&before), 0, "{before}");
+    // And that the log would show one.
+    let wrong = secret(&database.address, "app", "wrong", "");
+    assert_eq!(target.probe(&wrong).await.unwrap(), Probe::Refused);
+    let after: String = root.query_one(log, &[]).await.unwrap().get(0);
+    assert_eq!(failed(&after), 1);
 }
 
 /// Since PostgreSQL 16 an administrator that may make users may not grant those it did not make. Theirs fails there

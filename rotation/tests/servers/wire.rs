@@ -102,3 +102,19 @@ async fn nothing_is_said_to_a_server_that_cannot_be_verified() {
         assert!(!contains(&seen, through.user), "{kind:?} was told the user");
     }
 }
+
+/// Nor is a refused login tried again in the clear, where TLS is there and good: theirs takes any failure for a reason to.
+#[tokio::test]
+async fn a_refused_login_is_not_tried_again_without_tls() {
+    for (kind, is_postgres) in [(Kind::Postgres15, true), (Kind::MariaDb, false)] {
+        let database = start(kind, ServerTls::On);
+        let (through, seen) = overheard(&database.address).await;
+        let credential = secret(&through, through.user, "wrong", "");
+        let tls = trust(&database.address);
+        let (postgres, mysql) = (Postgres::new(tls.clone()), MySql::new(tls));
+        let target: &dyn Target = if is_postgres { &postgres } else { &mysql };
+        assert_eq!(target.probe(&credential).await.unwrap(), Probe::Refused);
+        assert!(!seen.lock().unwrap().is_empty(), "the proxy sees the attempt");
+        assert!(!contains(&seen, through.user), "{kind:?} was told the user in the clear");
+    }
+}
