@@ -43,7 +43,8 @@ fn run(arguments: &[String]) -> Result<Value, String> {
 /// The kill matrix on every server.
 async fn kill() -> Result<Value, String> {
     let program = std::env::current_exe().map_err(|error| error.to_string())?;
-    let matrix = matrix(&Kind::ALL, &program.with_file_name("secretcache-rotate-once")).await?;
+    let subjects: Vec<_> = Kind::ALL.into_iter().flat_map(Kind::subjects).collect();
+    let matrix = matrix(&subjects, &program.with_file_name("secretcache-rotate-once")).await?;
     let _ = writeln!(io::stderr(), "{}", matrix.table());
     Ok(
         json!({ "kills": matrix.kills(), "faults": matrix.faults(), "table": matrix.table(), "details": matrix.details() }),

@@ -46,20 +46,24 @@ pub struct Matrix(
     pub Vec<Summary>,
 );
 
-/// Kills rotations everywhere, on each server of these kinds. `program` is `secretcache-rotate-once`.
+/// Kills rotations of these subjects everywhere, on a server for each kind. `program` is `secretcache-rotate-once`.
 ///
 /// # Errors
 ///
 /// A server could not be started, or a client met something other than a refused login.
-pub async fn matrix(kinds: &[Kind], program: &Path) -> Result<Matrix, String> {
+pub async fn matrix(subjects: &[Subject], program: &Path) -> Result<Matrix, String> {
     let secrets = Secrets::start().await?;
     let mut lanes = Vec::new();
-    for kind in kinds.iter().copied() {
+    for kind in Kind::ALL {
         let (secrets, program) = (secrets.clone(), program.to_owned());
+        let subjects: Vec<_> = subjects.iter().copied().filter(|subject| subject.kind == kind).collect();
+        if subjects.is_empty() {
+            continue;
+        }
         lanes.push(tokio::spawn(async move {
             let mut lane = Lane::start(kind, secrets).await?;
             let mut summaries = Vec::new();
-            for subject in kind.subjects() {
+            for subject in subjects {
                 let (first, secret) = first_rotations(&mut lane, &program, subject).await?;
                 let later = later_rotations(&mut lane, &program, subject, &secret).await?;
                 summaries.extend([first, later]);

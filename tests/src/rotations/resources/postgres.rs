@@ -1,4 +1,5 @@
-//! PostgreSQL: users with a schema of their own and a right on a table of somebody else's.
+//! PostgreSQL: users with a schema of their own and a right on a table of somebody else's, and an administrator that may
+//! make users and no more, as hosted servers have it.
 
 use postgres_protocol::password::scram_sha_256;
 use secretcache_rotation::{BoxFuture, Document, Target, targets};
@@ -21,7 +22,7 @@ impl Postgres {
         let address = &database.address;
         let root =
             log_in(address.port, address.user, &address.password).await.map_err(|error| error.to_string())?;
-        let bystanders = "CREATE ROLE billing LOGIN PASSWORD 'theirs' CONNECTION LIMIT 5; \
+        let bystanders = "CREATE ROLE keeper LOGIN CREATEROLE PASSWORD 'keeper'; CREATE ROLE billing LOGIN PASSWORD 'theirs' CONNECTION LIMIT 5; \
              CREATE ROLE billing_clone LOGIN PASSWORD 'theirs'; CREATE ROLE readers NOLOGIN; \
              GRANT readers TO billing; ALTER ROLE billing SET search_path TO billing, public; \
              CREATE SCHEMA billing AUTHORIZATION billing; CREATE TABLE billing.audit (id int); \
@@ -71,7 +72,8 @@ impl Resource for Postgres {
                 "CREATE ROLE {user} LOGIN PASSWORD 'first' CONNECTION LIMIT 9; \
                  ALTER ROLE {user} SET search_path TO shop_{user}, public; \
                  CREATE SCHEMA shop_{user} AUTHORIZATION {user}; SET ROLE {user}; \
-                 CREATE TABLE shop_{user}.orders (id int); RESET ROLE; GRANT INSERT ON billing.audit TO {user}"
+                 CREATE TABLE shop_{user}.orders (id int); RESET ROLE; GRANT INSERT ON billing.audit TO {user}; \
+                 GRANT {user} TO keeper WITH ADMIN OPTION"
             );
             self.root.batch_execute(&statements).await.map_err(|error| format!("{error:?}"))?;
             Ok(format!(
@@ -116,7 +118,7 @@ impl Resource for Postgres {
     }
 
     fn administrator(&self) -> Option<(String, String)> {
-        Some((self.database.address.user.to_owned(), self.database.address.password.clone()))
+        Some(("keeper".to_owned(), "keeper".to_owned()))
     }
 }
 
