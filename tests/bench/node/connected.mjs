@@ -152,5 +152,5 @@ async function work() {
 await Promise.all(Array.from({ length: Number(workers) }, work));
 end();
 for (const each of Object.values(phases)) each.waits.sort((one, other) => one - other);
-console.log(JSON.stringify({ name, phases, rejected: cache.stats().logins.rejected }));
-process.exit(); // pools are left as they are
+const report = JSON.stringify({ name, phases, rejected: cache.stats().logins.rejected });
+process.stdout.write(`${report}\n`, () => process.exit()); // pools are left as they are
