@@ -132,6 +132,10 @@ export function createCluster(cache: SecretCache, secretId: string, options: Rot
   return cluster;
 }
 
+function providing(credentials: () => Promise<Pick<Login, 'username' | 'password'>>): Pick<RedisClientOptions, 'credentialsProvider'> {
+  return { credentialsProvider: { type: 'async-credentials-provider', credentials } };
+}
+
 /** Waits until a client has connected, or has given up, which its next command says. */
 function settled(client: Client): Promise<void> {
   return new Promise((resolve) => {
@@ -173,10 +177,7 @@ class WorkingLogin {
 
   /** A client's settings with this login. */
   options(options: RotatingClientOptions): RedisClientOptions {
-    return {
-      ...options,
-      credentialsProvider: { type: 'async-credentials-provider', credentials: () => this.#find() },
-    } as RedisClientOptions;
+    return { ...options, ...providing(() => this.#find()) } as RedisClientOptions;
   }
 
   /** Has a live connection log in anew, if that was not done with this version yet. Commands follow on its heels. */
@@ -215,8 +216,10 @@ class WorkingLogin {
   async #tryAnywhere({ username, password }: Login): Promise<void> {
     let last: unknown;
     for (const place of this.#places) {
-      const socket = { ...place.socket, reconnectStrategy: false };
-      const client = makeClient({ ...place, username, password, socket } as RedisClientOptions);
+      // Without its functions this is what the program's client has, for which `redis` then has a class ready: it takes
+      // some milliseconds to make one, and keeps the last.
+      const socket = { ...place.socket, reconnectStrategy: () => false as const };
+      const client = makeClient({ ...place, socket, ...providing(async () => ({ username, password })) } as RedisClientOptions);
       // What there is to say, `connect` says.
       client.on('error', () => {});
       try {
