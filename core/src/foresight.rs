@@ -30,11 +30,11 @@ const WIDEST: f64 = 0.95;
 /// How much of what is saved from one window to the next is spent there in any case. Of the rest more is spent the more
 /// of it there is, within so long a time that windows are watched equally well.
 const SPENT: f64 = 0.85;
-const HORIZON: Duration = Duration::from_secs(4 * 86_400);
+const HORIZON: Duration = Duration::from_secs(8 * 86_400);
 /// What is kept for a rotation that comes late, in terms of what looking closely all through its time takes; and looks
 /// that are kept in any case.
 const RESERVE: f64 = 2.0;
-const KEPT: f64 = 8.0;
+const KEPT: f64 = 64.0;
 
 /// A shorter time to live needs no help.
 const SHORTEST_TTL: Duration = Duration::from_secs(10);
@@ -47,7 +47,10 @@ const SLACK: Duration = Duration::from_secs(30);
 /// Rotations that came within so long of each other, in different windows, have a usual time: theirs, give or take a
 /// margin.
 const AGREEING: Duration = Duration::from_secs(90);
-const MARGIN: Duration = Duration::from_secs(20);
+/// A usual time is that short; whatever it takes, watching it is cheap.
+const SHORT: Duration = Duration::from_secs(900);
+/// As soon as so many past rotations are known, that many have to agree on a usual time. Before, any may be a sign of it.
+const FEW: usize = 3;
 /// Past rotations that are remembered. Some of them may be nobody's plan.
 const MOST_OFFSETS: usize = 16;
 
@@ -63,6 +66,8 @@ pub(crate) struct Foresight {
     under_way: Option<UnderWay>,
     /// The last look that the account knows of.
     looked: Option<Now>,
+    /// The current version, and when it was first seen.
+    seen: Option<(Box<str>, Now)>,
 }
 
 /// A rotation between its first step and its last.
@@ -156,6 +161,7 @@ impl Foresight {
             return plain;
         }
         self.enter_look(ttl, now, budget);
+        self.enter_version(current, ttl, now, budget);
         let view = View { ttl, now, draw, budget };
         let planned = match self.by_schedule(&view) {
             Some(distance) => ttl.mul_f64(distance.min(1.0)).max(SOONEST),
@@ -175,6 +181,20 @@ impl Foresight {
         if let Some(looked) = looked.filter(|_| counts) {
             // Time without readers, when nobody looks, saves nothing.
             budget.enter(now.since(&looked).min(ttl).div_duration_f64(ttl));
+        }
+    }
+
+    /// Fetching a new version takes a call. Plain refreshing, which may sleep through one version that is soon followed by
+    /// another, saves some of them.
+    fn enter_version(&mut self, current: Option<&str>, ttl: Duration, now: &Now, budget: &mut Budget) {
+        let Some(current) =
+            current.filter(|current| self.seen.as_ref().is_none_or(|(seen, _)| **seen != **current))
+        else {
+            return;
+        };
+        if let Some((_, since)) = self.seen.replace((current.into(), *now)).filter(|_| self.looked.is_some())
+        {
+            budget.spend(1.0 - now.since(&since).min(ttl).div_duration_f64(ttl));
         }
     }
 
@@ -200,43 +220,63 @@ impl Foresight {
             return None; // it has not come, or nobody has told yet
         }
         let distance = if now < usual.open {
-            return Some(self.before(usual, view));
+            return Some(self.before(window, usual, view));
         } else if now < usual.close {
-            let guess = self.offsets.last().filter(|_| self.offsets.len() < 3);
-            let is_near = guess.is_some_and(|guess| window.open.saturating_add(*guess).abs_diff(now) < AGREEING);
-            // Where the last one was, this one may be too.
-            if is_near && !view.budget.is_empty() { CLOSE } else { self.spacing(usual, view) }
+            self.within(window, usual, view)
         } else {
             // It is late: it will come soon, or at any time until the end.
             let late = view.length(now.saturating_sub(usual.close));
-            let rest = Window { open: now, close: end };
+            let rest = Window { close: end, ..window };
             let closest = if view.budget.is_empty() { PLAIN } else { CLOSE };
-            closest.max(late / 3.0).min(self.spacing(rest, view))
+            closest.max(late / 3.0).min(self.spacing(rest, view, 0.0))
         };
         Some(distance * (0.95 + 0.1 * view.draw))
     }
 
+    /// How far the next look is at an expected time.
+    fn within(&self, window: Window, expected: Window, view: &View<'_>) -> f64 {
+        let Some(guess) = self.guess(window, expected, view) else {
+            return self.spacing(expected, view, 0.0);
+        };
+        let length = view.length(guess.length());
+        if view.now.wall >= guess.open && length >= CLOSE {
+            return CLOSE;
+        }
+        let (early, late) = landing(guess, CLOSE, view);
+        // What that takes is not spent before.
+        self.spacing(expected, view, 2.0 + length / CLOSE).min(early + (late - early) * view.draw)
+    }
+
+    /// Where the last rotations were, this one may be too, while too few are known to tell a usual time.
+    fn guess(&self, window: Window, expected: Window, view: &View<'_>) -> Option<Window> {
+        let may_guess = expected == window && self.offsets.len() < FEW && !view.budget.is_empty();
+        let guesses = self.offsets.iter().filter(|_| may_guess);
+        let guesses =
+            guesses.map(|offset| window.around(offset.saturating_sub(AGREEING), *offset + AGREEING));
+        guesses.filter(|guess| view.now.wall < guess.close).min_by_key(|guess| guess.open)
+    }
+
     /// How far the next look is before an expected time.
-    fn before(&self, expected: Window, view: &View<'_>) -> f64 {
+    fn before(&self, window: Window, expected: Window, view: &View<'_>) -> f64 {
         let (left, length) = (view.until(expected.open), view.length(expected.length()));
         let saved = view.budget.saved();
         if left > 3.0 * WIDEST {
             let enough = (RESERVE * length * (1.0 / CLOSE - 1.0 / PLAIN)).max(KEPT);
             return if saved < enough { saving(view.draw) } else { 0.5 + 0.5 * view.draw };
         }
-        // The first look of that time; after all of it, if it is shorter than the distance of looks.
-        let is_short = length < CLOSE;
-        let (early, late) = if is_short {
-            (left + length, left + CLOSE.max(length))
-        } else {
-            (left, left + self.spacing(expected, view))
-        };
+        let (mut early, mut late) = landing(expected, self.spacing(expected, view, 0.0), view);
+        if let Some(guess) = self.guess(window, expected, view) {
+            let sooner = landing(guess, CLOSE, view);
+            if sooner.1 < late {
+                (early, late) = (early.max(sooner.0.min(sooner.1 - 0.02)), sooner.1);
+            }
+        }
         // The looks until then are spread evenly, so that none is wasted shortly before.
         let widest = if saved <= 0.0 { 1.0 } else { WIDEST };
         let fewest = (early / widest).ceil().max(1.0);
         let late = late.min(fewest * widest).max(early);
         // From one short time to the next, one look is enough if that of the former was late.
-        let place = if is_short && fewest > 1.0 { 1.0 - 0.2 * view.draw } else { view.draw };
+        let place = if length < CLOSE && fewest > 1.0 { 1.0 - 0.2 * view.draw } else { view.draw };
         let first = early + (late - early) * place;
         let looks = if saved > KEPT && first / (fewest + 1.0) > 0.4 { fewest + 1.0 } else { fewest };
         if looks <= 1.0 { first } else { (first / looks * (0.95 + 0.1 * view.draw)).min(widest) }
@@ -244,15 +284,21 @@ impl Foresight {
 
     /// How far looks are from each other at an expected time: as close as that which is saved from one such time to the
     /// next pays for. As a rotation comes somewhere in its window, half of it is watched on average.
-    fn spacing(&self, expected: Window, view: &View<'_>) -> f64 {
-        if view.budget.is_empty() {
+    /// `kept` looks are not to be spent.
+    fn spacing(&self, expected: Window, view: &View<'_>, kept: f64) -> f64 {
+        let saved = view.budget.saved() - kept;
+        if saved <= 0.0 {
             return WIDE;
         }
+        if expected.length() <= SHORT {
+            return CLOSE;
+        }
         let left = view.until(expected.close);
-        let share = expected.length().div_duration_f64(self.period(expected)).min(1.0);
-        let earned = SPENT * (1.0 / PLAIN - 1.0 / WIDE) / (share / 2.0);
-        let spare = view.budget.saved() / (share * view.length(HORIZON)).max(left);
-        let affordable = 1.0 / PLAIN + 2.0 * view.budget.saved() / left;
+        let (length, period) = (view.length(expected.length()), view.length(self.period(expected)));
+        // The first look comes early, and the last one late: about one is lost.
+        let earned = (SPENT * (1.0 / PLAIN - 1.0 / WIDE) * period - 1.0).max(0.0) / (length / 2.0);
+        let spare = saved / (length / period * view.length(HORIZON)).max(left);
+        let affordable = 1.0 / PLAIN + 2.0 * saved / left;
         1.0 / (1.0 / WIDE + earned + spare).min(affordable).min(1.0 / CLOSE)
     }
 
@@ -266,7 +312,7 @@ impl Foresight {
     fn usual_time(&self, window: Window) -> Window {
         let mut offsets = self.offsets.clone();
         offsets.sort_unstable();
-        let enough = (offsets.len() * 2).div_ceil(5).max(offsets.len().clamp(2, 3));
+        let enough = (offsets.len() * 2).div_ceil(5).max(offsets.len().clamp(2, FEW));
         let closest = offsets.windows(enough).min_by_key(|some| some[enough - 1] - some[0]);
         let Some([first, .., last]) = closest.filter(|some| some[enough - 1] - some[0] <= AGREEING) else {
             return window;
@@ -274,10 +320,7 @@ impl Foresight {
         let near =
             || offsets.iter().filter(|offset| **offset + AGREEING >= *last && **offset <= *first + AGREEING);
         let (first, last) = (near().min().unwrap_or(first), near().max().unwrap_or(last));
-        Window {
-            open: window.open.saturating_add(first.saturating_sub(MARGIN)),
-            close: window.open.saturating_add(*last).saturating_add(MARGIN),
-        }
+        window.around(*first, *last)
     }
 }
 
@@ -289,6 +332,13 @@ impl View<'_> {
     fn until(&self, time: Duration) -> f64 {
         self.length(time.saturating_sub(self.now.wall))
     }
+}
+
+/// When the first look at an expected time may come: soon after its opening; or after all of it, if it is shorter than the
+/// distance of looks there.
+fn landing(expected: Window, spacing: f64, view: &View<'_>) -> (f64, f64) {
+    let (left, length) = (view.until(expected.open), view.length(expected.length()));
+    if length < CLOSE { (left + length, left + CLOSE) } else { (left, left + spacing) }
 }
 
 /// A look after more than plain refreshing's time on average, but never after much more.

@@ -23,4 +23,8 @@ impl Budget {
     pub(super) fn enter(&mut self, distance: f64) {
         self.saved += distance / PLAIN - 1.0;
     }
+
+    pub(super) fn spend(&mut self, looks: f64) {
+        self.saved -= looks;
+    }
 }

@@ -1,7 +1,10 @@
 //! When looks are due: by the schedule, by what was seen, and never more of them than the budget.
 
+use std::time::UNIX_EPOCH;
+
 use proptest::prelude::*;
 
+use super::window::HOUR;
 use super::*;
 
 const TTL: Duration = Duration::from_secs(300);
@@ -10,6 +13,7 @@ const TTL: Duration = Duration::from_secs(300);
 #[derive(Default)]
 struct Looks {
     foresight: Foresight,
+    budget: Budget,
     now: Now,
     current: String,
     count: u32,
@@ -25,7 +29,7 @@ impl Looks {
     fn look(&mut self, description: &Description, draw: f64) -> Duration {
         self.count += 1;
         self.foresight.observe(description, &self.now);
-        self.foresight.refresh_after(Some(&self.current), TTL, draw, &self.now)
+        self.foresight.refresh_after(Some(&self.current), TTL, draw, &self.now, &mut self.budget)
     }
 
     /// Looks until then, and gives the distances.
@@ -153,7 +157,8 @@ fn a_pending_label_has_looks_follow_closely_until_it_is_gone_or_long_forgotten()
     assert!(u64::from(looks.count - start.1) < plain + 10, "an abandoned rotation is not looked at for ever");
     let mut on_both = quiet;
     on_both.versions[0].1.push(AWSPENDING.into());
-    looks.foresight = Foresight { saved: 5.0, ..Foresight::default() };
+    looks.foresight = Foresight::default();
+    looks.budget.spend(-5.0);
     assert!(looks.look(&on_both, 0.5) >= TTL / 2, "the current version keeps the label after some rotations");
 }
 
@@ -214,7 +219,10 @@ proptest! {
                 description.versions.push(("v2".into(), vec![AWSPENDING.into()]));
             }
             looks.foresight.observe(&description, &looks.now);
-            let distance = looks.foresight.refresh_after(Some("v1"), ttl, random.f64(), &looks.now);
+            let distance = {
+                let Looks { foresight, budget, now, .. } = &mut looks;
+                foresight.refresh_after(Some("v1"), ttl, random.f64(), now, budget)
+            };
             prop_assert!(distance <= ttl && distance >= SOONEST.mul_f64(0.7), "{distance:?}");
             looks.now = looks.now.plus(distance);
         }
@@ -229,13 +237,13 @@ proptest! {
         let close = looks.now.wall + Duration::from_secs(left);
         let description = described(close, "rate(1 day)", Some(&format!("{length}h")));
         looks.foresight.observe(&description, &looks.now);
-        looks.foresight.saved = saved;
+        looks.budget.spend(-saved);
         if is_usual {
             looks.foresight.offsets = vec![Duration::from_secs(offset); 3];
         }
         let mut other = Looks { now: looks.now, current: looks.current.clone(), ..Looks::default() };
         other.foresight.offsets.clone_from(&looks.foresight.offsets);
-        other.foresight.saved = saved;
+        other.budget.spend(-saved);
         let (one, other) = (looks.look(&description, 0.1), other.look(&description, 0.9));
         // A whole time to live keeps the distance that two processes have already.
         prop_assert!(other.abs_diff(one) >= TTL / 400 || (one == TTL && other == TTL), "{one:?} {other:?}");
@@ -250,11 +258,9 @@ proptest! {
         let description = Description { last_rotated_date, ..Description::default() };
         for draw in draws {
             looks.foresight.observe(&description, &looks.now);
-            let distance = looks.foresight.refresh_after(Some("v1"), ttl, draw, &looks.now);
+            let distance = looks.foresight.refresh_after(Some("v1"), ttl, draw, &looks.now, &mut looks.budget);
             prop_assert!(distance <= ttl && distance >= ttl.mul_f64(0.499_999));
-            if looks.foresight.saved >= -0.5 {
-                prop_assert_eq!(distance, policy::refresh_after(ttl, draw));
-            }
+            prop_assert_eq!(distance, policy::refresh_after(ttl, draw));
             looks.now = looks.now.plus(distance);
         }
     }

@@ -8,6 +8,9 @@ use crate::answer::Description;
 pub(super) const HOUR: Duration = Duration::from_secs(3600);
 pub(super) const DAY: Duration = Duration::from_secs(86_400);
 
+/// Rotations at a usual time are some seconds apart nevertheless.
+const MARGIN: Duration = Duration::from_secs(20);
+
 /// A time of the wall clock, since the epoch, within which a rotation is expected.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct Window {
@@ -46,6 +49,14 @@ impl Window {
 
     pub(super) fn length(self) -> Duration {
         self.close.saturating_sub(self.open)
+    }
+
+    /// The part of it from one offset to another, and a margin.
+    pub(super) fn around(self, first: Duration, last: Duration) -> Self {
+        Self {
+            open: self.open.saturating_add(first.saturating_sub(MARGIN)),
+            close: self.open.saturating_add(last).saturating_add(MARGIN),
+        }
     }
 
     /// Where in its window a past rotation was. Windows begin on the hour, and those longer than an hour at the same time

@@ -33,9 +33,17 @@ struct Row {
     /// Of the whole fleet in the month.
     calls: f64,
     /// Of those, by how often the secrets are rotated by schedule.
-    calls_of: Vec<(&'static str, f64)>,
+    calls_of: Vec<Calls>,
     dollars: f64,
     staleness: Vec<Staleness>,
+}
+
+#[derive(Serialize)]
+struct Calls {
+    schedule: &'static str,
+    /// How much of the time is a window's.
+    share: f64,
+    calls: f64,
 }
 
 /// Seconds from the end of a rotation until a process holds its version.
@@ -85,7 +93,11 @@ fn main() {
                         Policy::Official => most * 20,
                         _ => most * u64::min(ttl / 60, 5),
                     });
-                    rows.push(Row { habit: habit_name, access, ..row(&worlds, *policy, ttl, fleet, sampled) });
+                    rows.push(Row {
+                        habit: habit_name,
+                        access,
+                        ..row(&worlds, *policy, ttl, fleet, sampled)
+                    });
                 }
             }
         }
@@ -119,9 +131,13 @@ fn row(worlds: &[Vec<Secret>], policy: Policy, ttl: u64, fleet: u64, sampled: u6
     let scale = fleet as f64 / sampled as f64;
     let calls_of: Vec<_> = SCHEDULES
         .iter()
-        .map(|schedule| (schedule.name, scale * lives.iter().map(|life| life.calls_of(schedule)).sum::<u64>() as f64))
+        .map(|schedule| Calls {
+            schedule: schedule.name,
+            share: schedule.window / schedule.period,
+            calls: scale * lives.iter().map(|life| life.calls_of(schedule)).sum::<u64>() as f64,
+        })
         .collect();
-    let calls = calls_of.iter().map(|(_, calls)| calls).sum::<f64>();
+    let calls = calls_of.iter().map(|of| of.calls).sum::<f64>();
     Row {
         habit: "",
         access: "",
