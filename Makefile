@@ -202,3 +202,9 @@ lint-node: $(NODE)/node_modules/.stamp build
 $(NODE)/node_modules/.stamp: $(NODE)/package.json
 	cd $(NODE) && npm install --ignore-scripts --no-audit --no-fund --loglevel=error
 	touch $@
+
+# The core's single flight in thousands of orders of its threads, which shuttle chooses, and defects sown to be found so.
+.PHONY: test-schedules
+test-schedules:
+	cargo test --quiet --locked --manifest-path tests/schedules/Cargo.toml --target-dir target/schedules
+	tests/schedules/seeded.py

@@ -7,8 +7,7 @@
 //! anyone waits, so it is only ever held for the microseconds of bookkeeping.
 
 use std::fmt;
-use std::sync::atomic::AtomicU32;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use papaya::LocalGuard;
@@ -25,6 +24,8 @@ use crate::serving::Freshness;
 use crate::shared::{Purpose, Shared};
 use crate::state::{Line, Record, RecordId, State};
 use crate::stats::{Operation, SecretStatus, Stats};
+use crate::sync::Mutex;
+use crate::sync::atomic::AtomicU32;
 use crate::ticket::Ticket;
 use crate::time::{Coarse, Now};
 use crate::watch::Watches;

@@ -1,7 +1,9 @@
 //! Word to bindings that keep values on their own side: what was handed out before may be wrong now.
 
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::{Arc, PoisonError, Weak};
+
+use crate::sync::Mutex;
+use crate::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
 /// The counters of all who want to know. They are only looked at when something changes, never by a hit.
 #[derive(Default)]

@@ -60,6 +60,7 @@ mod shared;
 mod source;
 mod state;
 mod stats;
+mod sync;
 mod ticket;
 mod time;
 mod watch;

@@ -1,8 +1,8 @@
 //! What a hit looks at, and all it looks at: until when a version may be handed out without a further look.
 
-use std::sync::atomic::{AtomicU8, AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
+use crate::sync::atomic::{AtomicU8, AtomicU64, Ordering::Relaxed};
 use crate::time::Coarse;
 
 /// The hit path's half of a cached version.

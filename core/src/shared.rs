@@ -1,6 +1,6 @@
 //! What a cache and its tickets share, and the bookkeeping that both do under its lock.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use crate::changes::Changes;
@@ -13,6 +13,7 @@ use crate::secret::Secret;
 use crate::serving::Freshness;
 use crate::state::{Line, Record, RecordId, State};
 use crate::stats::Hits;
+use crate::sync::{Mutex, MutexGuard};
 use crate::ticket::Ticket;
 use crate::time::Now;
 use crate::watch::Watches;

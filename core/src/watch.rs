@@ -1,7 +1,9 @@
 //! Who uses secrets without reading them: pools whose connections are open, listeners that wait for a new version.
 
 use std::fmt;
-use std::sync::{Arc, Mutex, MutexGuard, Weak};
+use std::sync::{Arc, Weak};
+
+use crate::sync::{Mutex, MutexGuard, yield_now};
 
 /// While it lives, its secret counts as in use: the refresher keeps it fresh although nobody reads it, so that a new
 /// version is noticed, and eviction spares it.
@@ -64,7 +66,7 @@ impl Watches {
         (0..TRIES).find_map(|_| {
             let guard = self.0.try_lock().ok();
             if guard.is_none() {
-                std::thread::yield_now();
+                yield_now();
             }
             guard
         })

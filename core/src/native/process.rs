@@ -6,7 +6,9 @@
 
 use std::hash::{BuildHasher, RandomState};
 use std::ptr;
-use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+use crate::sync::atomic::AtomicPtr;
 
 static GENERATION: AtomicU64 = AtomicU64::new(0);
 static WATCHING: AtomicBool = AtomicBool::new(false);
@@ -23,13 +25,17 @@ fn watch_forks() {
         #[cfg(unix)]
         {
             extern "C" fn in_child() {
-                GENERATION.fetch_add(1, Ordering::Relaxed);
+                count_fork();
             }
             // SAFETY: the handler only adds to an atomic, which is safe in a forked child. It stays valid: libraries
             // with fork handlers are not unloaded.
             unsafe { libc::pthread_atfork(None, None, Some(in_child)) };
         }
     }
+}
+
+pub(crate) fn count_fork() {
+    GENERATION.fetch_add(1, Ordering::Relaxed);
 }
 
 /// A number that differs between processes and between calls, also right after a fork.
@@ -116,7 +122,7 @@ impl<T> Drop for PerProcess<T> {
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, not(shuttle)))]
 mod tests {
     use super::*;
 

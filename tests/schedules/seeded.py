@@ -1,0 +1,99 @@
+#!/usr/bin/env python3
+"""Sow defects into copies of the core, and see that its tests under shuttle find each of them.
+
+Every defect is of the kind that only some orders of events bring out: single-threaded tests pass with it.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+TARGET = ROOT / "target" / "schedules"
+
+
+@dataclass(frozen=True)
+class Defect:
+    """A change of one place in the core's sources, and the test that finds it."""
+
+    name: str
+    file: str
+    old: str
+    new: str
+    found_by: str
+
+
+DEFECTS = [
+    Defect(
+        "a waiter looks for the outcome, and leaves its waker only later: it sleeps for ever",
+        "flight.rs",
+        "            State::Running(wakers) => {\n                let place",
+        "            State::Running(_) => {\n"
+        "                drop(state);\n"
+        "                let mut state = flight.lock();\n"
+        "                let State::Running(wakers) = &mut *state else { return Poll::Pending };\n"
+        "                let place",
+        "first_reads_at_once_make_one_request",
+    ),
+    Defect(
+        "a request from before an invalidation brings its value into the cache",
+        "ticket.rs",
+        "line.flight.as_ref().is_some_and(|flight| Arc::ptr_eq(flight, &self.flight))",
+        "line.flight.is_some()",
+        "what_was_asked_for_before_an_invalidation_is_not_served_after_it",
+    ),
+    Defect(
+        "the counter of changes is raised before the value is taken back",
+        "shared.rs",
+        "        secret.version().serving.retire();\n        self.changes.bump();\n",
+        "        self.changes.bump();\n        secret.version().serving.retire();\n",
+        "whoever_looks_at_the_counter_of_changes_hands_nothing_out_that_was_taken_back",
+    ),
+]
+
+
+def sow(defect: Defect) -> Path:
+    """Copy the sources and change the copy. Gives the manifest of its tests."""
+    copy = TARGET / "seeded"
+    shutil.rmtree(copy, ignore_errors=True)
+    for folder in ("core/src", "tests/schedules"):
+        shutil.copytree(ROOT / folder, copy / folder)
+    path = copy / "core" / "src" / defect.file
+    source = path.read_text(encoding="utf-8")
+    if source.count(defect.old) != 1:
+        raise SystemExit(f"{defect.file} has changed: say anew where the defect goes: {defect.name}")
+    path.write_text(source.replace(defect.old, defect.new), encoding="utf-8")
+    # Cargo looks at times of files: the last defect's must not pass for this one's.
+    for each in copy.glob("core/src/**/*.rs"):
+        os.utime(each)
+    return copy / "tests" / "schedules" / "Cargo.toml"
+
+
+def finds(defect: Defect) -> bool:
+    """Run the test that is to find it."""
+    command = ["cargo", "test", "--quiet", "--locked", "--manifest-path", str(sow(defect)), "--target-dir", str(TARGET)]
+    build = subprocess.run([*command, "--test", "flight", "--no-run"], capture_output=True, text=True, check=False)
+    if build.returncode:
+        raise SystemExit(f"with this defect nothing compiles: {defect.name}\n{build.stderr}")
+    test = [*command, "--test", "flight", "--", "--exact", defect.found_by]
+    # A failing schedule must end soon; a test that hangs has found nothing that it can show.
+    result = subprocess.run(test, capture_output=True, text=True, check=False, timeout=300)
+    return result.returncode != 0 and f"{defect.found_by} ... FAILED" in result.stdout
+
+
+def main() -> int:
+    missed = 0
+    for defect in DEFECTS:
+        found = finds(defect)
+        print(f"{'found' if found else 'MISSED'}: {defect.name}")
+        missed += not found
+    return missed
+
+
+if __name__ == "__main__":
+    sys.exit(main())
