@@ -27,7 +27,7 @@ test: ## Run all tests
 	@$(STEP) 1/10 "installing what the tests use" \
 		$(MAKE) servers c-tools venv-tests venv-official venv-databases venv-connected $(NODE)/node_modules/.stamp $(CBINDGEN)
 	@$(STEP) 2/10 "building (the first time some minutes, most of them the AWS SDK)" $(MAKE) build
-	@$(STEP) 3/10 "testing the Rust crates" cargo test --workspace $(LOCKED)
+	@$(STEP) 3/10 "testing the Rust crates" $(MAKE) test-rust
 	@$(STEP) 4/10 "testing the Python packages" $(VENV)/tests/bin/pytest -q bindings-python/tests
 	@$(STEP) 5/10 "holding the same contract against AWS's own library" \
 		env SECRETCACHE_ORACLE=official $(VENV)/official/bin/pytest -q $(OFFICIAL_TESTS)
@@ -202,6 +202,11 @@ lint-node: $(NODE)/node_modules/.stamp build
 $(NODE)/node_modules/.stamp: $(NODE)/package.json
 	cd $(NODE) && npm install --ignore-scripts --no-audit --no-fund --loglevel=error
 	touch $@
+
+.PHONY: test-rust
+test-rust:
+	cargo test --workspace $(LOCKED)
+	$(MAKE) test-schedules
 
 # The core's single flight in thousands of orders of its threads, which shuttle chooses, and defects sown to be found so.
 .PHONY: test-schedules
