@@ -120,7 +120,28 @@ export function createCluster(cache: SecretCache, secretId: string, options: Rot
     }
   });
   const cluster = makeCluster({ ...rest, defaults: login.options(defaults) } as RedisClusterOptions) as Cluster;
-  const [close, destroy] = [cluster.close.bind(cluster), cluster.destroy.bind(cluster)];
+  const [connect, close, destroy] = [cluster.connect, cluster.close, cluster.destroy].map((each) => each.bind(cluster)) as [
+    Cluster['connect'],
+    Cluster['close'],
+    Cluster['destroy'],
+  ];
+  cluster.connect = async () => {
+    for (let attempt = 1; ; attempt += 1) {
+      let isRefused = false;
+      const listen = (error: unknown): void => {
+        isRefused ||= isRejectedLogin(error);
+      };
+      cluster.on('error', listen);
+      try {
+        return await connect();
+      } catch (error) {
+        // The password changed in the very moment. Here `redis` does not try again by itself.
+        if (!isRefused || attempt === MOST_CONNECTS) throw error;
+      } finally {
+        cluster.off('error', listen);
+      }
+    }
+  };
   cluster.close = () => {
     login.close();
     return close();
@@ -135,6 +156,9 @@ export function createCluster(cache: SecretCache, secretId: string, options: Rot
 function providing(credentials: () => Promise<Pick<Login, 'username' | 'password'>>): Pick<RedisClientOptions, 'credentialsProvider'> {
   return { credentialsProvider: { type: 'async-credentials-provider', credentials } };
 }
+
+/** Where one node refuses what another one takes, no number of attempts helps. */
+const MOST_CONNECTS = 3;
 
 /** Waits until a client has connected, or has given up, which its next command says. */
 function settled(client: Client): Promise<void> {

@@ -14,7 +14,7 @@ CLIENT = Path(__file__).resolve().parent / "node" / "connected.mjs"
 INTEGRATIONS = {
     "postgres": ("pg", "pg_pool", "pg_knex"),
     "mariadb": ("mysql2", "mysql2_pool", "mysql2_knex"),
-    "redis": ("redis", "redis_pool"),
+    "redis": ("redis",),
 }
 
 if __name__ == "__main__":

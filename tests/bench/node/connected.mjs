@@ -57,11 +57,17 @@ const INTEGRATIONS = {
   mysql2_knex: () => knex('mysql2', place, 'select current_user()'),
   redis: () => {
     const { createClient } = require('secretcache/redis');
-    return () => redis(createClient(cache, secret, { socket: place }));
-  },
-  redis_pool: () => {
-    const { createClientPool } = require('secretcache/redis');
-    return () => redis(createClientPool(cache, secret, { socket: place }, { minimum: 2, maximum: 2 }));
+    return async () => {
+      const client = createClient(cache, secret, { socket: place });
+      // It is told of refused logins, which it survives.
+      client.on('error', () => {});
+      try {
+        await client.connect();
+        await client.sendCommand(['PING']);
+      } finally {
+        client.destroy();
+      }
+    };
   },
 };
 
@@ -75,17 +81,6 @@ function knex(client, connection, question) {
       await knex.destroy();
     }
   };
-}
-
-async function redis(client) {
-  // It is told of refused logins, which it survives.
-  client.on('error', () => {});
-  try {
-    await client.connect();
-    await client.sendCommand(['PING']);
-  } finally {
-    client.destroy();
-  }
 }
 
 /** What happened from one moment to another, by phase. Waits are in seconds. */
