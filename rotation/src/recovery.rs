@@ -138,7 +138,7 @@ impl Subject<'_> {
                 let login = self.document(id).await?;
                 let _guard = self.hold(&login, &recovery.state).await?;
                 self.make_current(&recovery.state, id).await?;
-                self.drop_dead_pending(&recovery.state).await?;
+                self.drop_dead_pending(&recovery.state, None).await?;
             }
             Cure::GiveCurrent(id) => {
                 let login = self.document(id).await?;
@@ -203,7 +203,7 @@ impl Subject<'_> {
             ));
         }
         match target.apply(Change { login, credential: &current, keep: None }).await? {
-            Applied::Done => self.drop_dead_pending(state).await,
+            Applied::Done => self.drop_dead_pending(state, Some(&current)).await,
             Applied::LoginRefused => {
                 Err(Error::new(ErrorKind::Conflict, "the credential that logged in a moment ago is refused"))
             }
@@ -211,12 +211,20 @@ impl Subject<'_> {
     }
 
     /// Takes `AWSPENDING` from a version that does not log in, so that a new rotation can begin. One without a value
-    /// bars nothing: its rotation begins with making one.
-    async fn drop_dead_pending(&self, state: &SecretState) -> Result<(), Error> {
+    /// bars nothing: its rotation begins with making one. `given` is what the resource was given just now: another password
+    /// of the same user has ended with that, whatever a replica that lags may say.
+    async fn drop_dead_pending(&self, state: &SecretState, given: Option<&Document>) -> Result<(), Error> {
         let Some(pending) = state.labelled(AWSPENDING) else { return Ok(()) };
         if !pending.has(AWSCURRENT) {
             let content = self.read(&pending.id).await?;
-            if !matches!(self.login(&content).await, Login::Refused | Login::Unusable(_)) {
+            let is_replaced = match (&content, given) {
+                (Content::Value(version), Some(given)) => {
+                    let is_other = |field| version.document.field(field) != given.field(field);
+                    !is_other("username") && is_other("password")
+                }
+                _ => false,
+            };
+            if !is_replaced && !matches!(self.login(&content).await, Login::Refused | Login::Unusable(_)) {
                 return Ok(());
             }
         }

@@ -19,7 +19,10 @@ impl Model {
     /// What must hold when a driver's call led from one world to the next.
     pub(crate) fn check_call(&self, before: &State, d: usize, after: &mut Outcome) -> Result<(), String> {
         let is_overtaken = self.is_overtaken(before, d);
-        shield(before, &mut after.state, Some(d), true);
+        // A value is stored without a lock.
+        let is_stored =
+            labels(&after.state.world).1.is_some_and(|pending| Some(pending) != labels(&before.world).1);
+        shield(before, &mut after.state, Some(d), !is_stored);
         let (old, new) = (&before.world, &mut after.state.world);
         // A driver's run keeps what it changes; these three are kept here.
         new.tampered = old.tampered;
