@@ -108,10 +108,10 @@ def report(rows: list[Row]) -> str:
         " for the whole month. They are independent of each other, so fleets are samples of processes, with calls"
         " scaled up, in twenty worlds with rotations of their own; the maximum is that of the sample. Staleness is the"
         " time in seconds from the end of a rotation until a process holds its version. $0.05 for 10,000 calls. Secrets"
-        " of one process share what they save; \"one secret\" is a process for each, which has nothing to share.",
+        ' of one process share what they save; "one secret" is a process for each, which has nothing to share.',
         "",
-        "The service's own schedules are of four hours and more. Hourly rotation stands for jobs of one's own; those come"
-        " at a usual time, if anything does.",
+        "The service's own schedules are of four hours and more. Hourly rotation stands for jobs of one's own; those"
+        " come at a usual time, if anything does.",
     ]
     for habit, (_, meaning) in HABITS.items():
         parts += ["", f"## Where scheduled rotations {meaning}", ""]
@@ -161,12 +161,12 @@ def by_schedule(row: Row, other: Row) -> list[list[str]]:
 
 
 WHY = (
-    "The last column is arithmetic: with as many calls as 1.2.0 makes, one in three quarters of the interval, and no later"
-    " than it after unexpected rotations, which takes one in 0.92 of the interval, a quarter of a look is saved in each"
-    " interval. A tenth of its p99 takes 10.8 looks in an interval, for half the window on average, until the rotation has"
-    " come. So it can be had for windows of up to a twentieth of the time, once enough is saved for the first; not for an"
-    " hour in four, and not for hourly rotation at any time of the hour. (At 60 s less will do, as a rotation is seen"
-    " under way.)"
+    "The last column is arithmetic: with as many calls as 1.2.0 makes, one in three quarters of the interval, and no"
+    " later than it after unexpected rotations, which takes one in 0.92 of the interval, a quarter of a look is saved"
+    " in each interval. A tenth of its p99 takes 10.8 looks in an interval, for half the window on average, until the"
+    " rotation has come. So it can be had for windows of up to a twentieth of the time, once enough is saved for the"
+    " first; not for an hour in four, and not for hourly rotation at any time of the hour. (At 60 s less will do, as a"
+    " rotation is seen under way.)"
 )
 
 

@@ -26,6 +26,7 @@ class Defect:
     old: str
     new: str
     found_by: str
+    target: str = "flight"
 
 
 DEFECTS = [
@@ -54,6 +55,14 @@ DEFECTS = [
         "        self.changes.bump();\n        secret.version().serving.retire();\n",
         "whoever_looks_at_the_counter_of_changes_hands_nothing_out_that_was_taken_back",
     ),
+    Defect(
+        "a thread replaces the state that another one has made meanwhile",
+        "native/process.rs",
+        "        watch_forks();\n        let made",
+        "        watch_forks();\n        let old = self.0.load(Ordering::Acquire);\n        let made",
+        "all_threads_of_one_process_get_one_value_and_those_of_its_child_another",
+        "process",
+    ),
 ]
 
 
@@ -76,11 +85,22 @@ def sow(defect: Defect) -> Path:
 
 def finds(defect: Defect) -> bool:
     """Run the test that is to find it."""
-    command = ["cargo", "test", "--quiet", "--locked", "--manifest-path", str(sow(defect)), "--target-dir", str(TARGET)]
-    build = subprocess.run([*command, "--test", "flight", "--no-run"], capture_output=True, text=True, check=False)
+    command = [
+        "cargo",
+        "test",
+        "--quiet",
+        "--locked",
+        "--manifest-path",
+        str(sow(defect)),
+        "--target-dir",
+        str(TARGET),
+    ]
+    build = subprocess.run(
+        [*command, "--test", defect.target, "--no-run"], capture_output=True, text=True, check=False
+    )
     if build.returncode:
         raise SystemExit(f"with this defect nothing compiles: {defect.name}\n{build.stderr}")
-    test = [*command, "--test", "flight", "--", "--exact", defect.found_by]
+    test = [*command, "--test", defect.target, "--", "--exact", defect.found_by]
     # A failing schedule must end soon; a test that hangs has found nothing that it can show.
     result = subprocess.run(test, capture_output=True, text=True, check=False, timeout=300)
     return result.returncode != 0 and f"{defect.found_by} ... FAILED" in result.stdout

@@ -73,8 +73,14 @@ impl<T> PerProcess<T> {
     /// This process's value, if it has been made.
     #[inline]
     pub fn get(&self) -> Option<&T> {
+        self.made_here(self.0.load(Ordering::Acquire))
+    }
+
+    /// What was loaded from here, if it is this process's.
+    #[inline]
+    fn made_here(&self, loaded: *const Owned<T>) -> Option<&T> {
         // SAFETY: a non-null pointer came from `Box::into_raw` below and is freed only in `drop`.
-        let owned = unsafe { self.0.load(Ordering::Acquire).as_ref() }?;
+        let owned = unsafe { loaded.as_ref() }?;
         (owned.generation == generation()).then_some(&owned.value)
     }
 
@@ -85,11 +91,12 @@ impl<T> PerProcess<T> {
     ///
     /// Those of `make`.
     pub fn get_or_try_make<E>(&self, make: impl FnOnce() -> Result<T, E>) -> Result<&T, E> {
-        if let Some(value) = self.get() {
+        // Loaded once: whoever replaces something else than what it saw may replace another thread's value.
+        let old = self.0.load(Ordering::Acquire);
+        if let Some(value) = self.made_here(old) {
             return Ok(value);
         }
         watch_forks();
-        let old = self.0.load(Ordering::Acquire);
         let made = Box::into_raw(Box::new(Owned { generation: generation(), value: make()? }));
         let winner = match self.0.compare_exchange(old, made, Ordering::AcqRel, Ordering::Acquire) {
             // `old` is null or another generation's: left alone for ever.

@@ -1,5 +1,4 @@
 //! Single flight in every order that shuttle finds: who leads, who follows, and what comes between.
-#![expect(missing_docs, reason = "a test")]
 
 mod world;
 

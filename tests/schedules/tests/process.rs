@@ -1,5 +1,4 @@
 //! State that must not outlive a fork, when the child's threads ask for it at the same time.
-#![expect(missing_docs, reason = "a test")]
 
 use std::sync::Arc;
 
