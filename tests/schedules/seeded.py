@@ -77,10 +77,16 @@ def sow(defect: Defect) -> Path:
     if source.count(defect.old) != 1:
         raise SystemExit(f"{defect.file} has changed: say anew where the defect goes: {defect.name}")
     path.write_text(source.replace(defect.old, defect.new), encoding="utf-8")
+    # Under another name, for by the same it would be taken for what it is a copy of.
+    package = copy / "tests" / "schedules"
+    for each in (package / "Cargo.toml", package / "Cargo.lock"):
+        each.write_text(
+            each.read_text(encoding="utf-8").replace("secretcache-schedules", "secretcache-seeded")
+        )
     # Cargo looks at times of files: the last defect's must not pass for this one's.
     for each in copy.glob("core/src/**/*.rs"):
         os.utime(each)
-    return copy / "tests" / "schedules" / "Cargo.toml"
+    return package / "Cargo.toml"
 
 
 def finds(defect: Defect) -> bool:
@@ -103,7 +109,7 @@ def finds(defect: Defect) -> bool:
     test = [*command, "--test", defect.target, "--", "--exact", defect.found_by]
     # A failing schedule must end soon; a test that hangs has found nothing that it can show.
     result = subprocess.run(test, capture_output=True, text=True, check=False, timeout=300)
-    return result.returncode != 0 and f"{defect.found_by} ... FAILED" in result.stdout
+    return result.returncode != 0 and "test result: FAILED. 0 passed; 1 failed" in result.stdout
 
 
 def main() -> int:
