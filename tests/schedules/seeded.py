@@ -42,11 +42,11 @@ DEFECTS = [
         "first_reads_at_once_make_one_request",
     ),
     Defect(
-        "a request from before an invalidation brings its value into the cache",
-        "ticket.rs",
-        "line.flight.as_ref().is_some_and(|flight| Arc::ptr_eq(flight, &self.flight))",
-        "line.flight.is_some()",
-        "what_was_asked_for_before_an_invalidation_is_not_served_after_it",
+        "a forced refresh takes the answer to a request from before it",
+        "cache.rs",
+        "if flight.started > mark",
+        "if flight.started >= mark",
+        "a_forced_refresh_never_gives_what_was_asked_for_before_it",
     ),
     Defect(
         "the counter of changes is raised before the value is taken back",
