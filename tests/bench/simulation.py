@@ -60,11 +60,11 @@ def run(processes: int) -> list[Row]:
 
 
 def figures(rows: list[Row]) -> list[Figure]:
-    """Compare with the official library at the same interval: late news, and calls."""
+    """Compare processes with all ten secrets with the official library at the same interval: late news, and calls."""
     found = []
-    for row in (row for row in rows if row["fleet"] == FLEET and row["access"] != OFFICIAL):
+    for row in (row for row in rows if row["fleet"] == FLEET and row["access"] not in (OFFICIAL, TOLD[1])):
         other = official(rows, row)
-        told = row["access"] in TOLD
+        told = row["access"] == TOLD[0]
         where = f"simulated month, {row['access']}, interval {row['ttl']} s"
         if told:
             where += f", {HABITS[row['habit']][0]}"
@@ -111,7 +111,9 @@ def report(rows: list[Row]) -> str:
         ' of one process share what they save; "one secret" is a process for each, which has nothing to share.',
         "",
         "The service's own schedules are of four hours and more. Hourly rotation stands for jobs of one's own; those"
-        " come at a usual time, if anything does.",
+        " come at a usual time, if anything does. With an interval of an hour, one such secret alone has nothing to"
+        " spend on unexpected rotations: after those it is some per cent later than 1.2.0. The figures are those of"
+        " processes with all ten.",
     ]
     for habit, (_, meaning) in HABITS.items():
         parts += ["", f"## Where scheduled rotations {meaning}", ""]

@@ -91,7 +91,7 @@ impl<T> PerProcess<T> {
     ///
     /// Those of `make`.
     pub fn get_or_try_make<E>(&self, make: impl FnOnce() -> Result<T, E>) -> Result<&T, E> {
-        // Loaded once: whoever replaces something else than what it saw may replace another thread's value.
+        // Loaded once: whoever replaces anything but what it looked at may replace another thread's value.
         let old = self.0.load(Ordering::Acquire);
         if let Some(value) = self.made_here(old) {
             return Ok(value);
