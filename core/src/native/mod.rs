@@ -14,6 +14,7 @@ mod options;
 mod prefetch;
 mod process;
 mod refresher;
+mod refreshing;
 mod request;
 mod runtime;
 mod secret_cache;

@@ -8,9 +8,9 @@ use tokio::sync::Mutex;
 use tokio::time::{Instant, sleep_until};
 
 use super::clock::SystemClock;
-use super::driver;
 use super::process::PerProcess;
-use super::secret_cache::Live;
+use super::secret_cache::{Live, SecretCache, forbid_own_thread, stopped};
+use super::{driver, runtime, wait};
 use crate::answer::Answer;
 use crate::cache::Lookup;
 use crate::error::{Error, ErrorKind};
@@ -28,6 +28,52 @@ const DENIED_FOR: Duration = Duration::from_secs(3600);
 
 /// When this process may send its next batch.
 static NEXT_BATCH: PerProcess<Mutex<Instant>> = PerProcess::new();
+
+impl SecretCache {
+    /// Fetches secrets before they are read, twenty in a call, and gives those that could not be had. What is cached
+    /// and not due is left alone.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Closed`] if the cache is closed.
+    pub async fn prefetch<I>(&self, ids: I) -> Result<Vec<(String, Error)>, Error>
+    where
+        I: IntoIterator<Item: Into<String>>,
+    {
+        self.start_prefetch(ids)?.await.map_err(|_| stopped())
+    }
+
+    /// As [`SecretCache::prefetch`], waiting on this thread.
+    ///
+    /// # Errors
+    ///
+    /// As [`SecretCache::prefetch`].
+    pub fn prefetch_wait<I>(&self, ids: I) -> Result<Vec<(String, Error)>, Error>
+    where
+        I: IntoIterator<Item: Into<String>>,
+    {
+        let mut task = self.start_prefetch(ids)?;
+        forbid_own_thread()?;
+        wait::wait_for(&mut task, None).ok_or_else(stopped)?.map_err(|_| stopped())
+    }
+
+    /// Begins a prefetch, for drivers that wait in their own way.
+    ///
+    /// # Errors
+    ///
+    /// As [`SecretCache::prefetch`].
+    pub fn start_prefetch<I>(&self, ids: I) -> Result<tokio::task::JoinHandle<Vec<(String, Error)>>, Error>
+    where
+        I: IntoIterator<Item: Into<String>>,
+    {
+        let live = Arc::clone(self.live()?);
+        if live.cache.is_closed() {
+            return Err(Error::new(ErrorKind::Closed, "the cache has been closed"));
+        }
+        let ids = ids.into_iter().map(Into::into).collect();
+        Ok(runtime::handle()?.spawn(live.prefetch(ids)))
+    }
+}
 
 impl Live {
     /// Fetches the secrets that are not cached or due, and tells which could not be had.

@@ -14,22 +14,21 @@ use super::connect::Connect;
 use super::listeners::Listeners;
 use super::process::{PerProcess, fresh_seed};
 use super::request::Request;
-use super::{driver, log, refresher, runtime, wait};
+use super::{driver, log, refresher, runtime};
 use crate::answer::Answer;
-use crate::cache::{Cache, Forced, Lookup};
+use crate::cache::{Cache, Lookup};
 use crate::config::Config;
 use crate::error::{Error, ErrorKind};
 use crate::event::Event;
-use crate::flight::{Outcome, Waiter};
+use crate::flight::Waiter;
 use crate::hit::Hit;
-use crate::id::{OwnedSelector, Selector};
+use crate::id::Selector;
 use crate::plan::Plan;
 use crate::reader::{Reader, Wanted};
 use crate::secret::Secret;
 use crate::source::SecretSource;
 use crate::stats::Stats;
 use crate::ticket::Ticket;
-use crate::time::Now;
 use crate::watch::{Watch, Watches};
 
 /// Secrets from memory, kept fresh in the background.
@@ -301,136 +300,6 @@ impl SecretCache {
         watch
     }
 
-    /// Fetches the secret's current version now, whatever its age, and clears its backoffs.
-    ///
-    /// # Errors
-    ///
-    /// Why it could not be fetched. The last-known value, if there is one, goes on being served.
-    pub async fn refresh(&self, id: &str) -> Result<Secret, Error> {
-        self.refresh_version(id, Selector::CURRENT).await
-    }
-
-    /// As [`SecretCache::refresh`], for another version.
-    ///
-    /// # Errors
-    ///
-    /// As [`SecretCache::refresh`].
-    pub async fn refresh_version(&self, id: &str, selector: Selector<'_>) -> Result<Secret, Error> {
-        self.start_refresh(id, selector)?.await.unwrap_or_else(|_| Err(stopped()))
-    }
-
-    /// As [`SecretCache::refresh`], waiting on this thread.
-    ///
-    /// # Errors
-    ///
-    /// As [`SecretCache::refresh`].
-    pub fn refresh_wait(&self, id: &str) -> Result<Secret, Error> {
-        self.refresh_version_wait(id, Selector::CURRENT)
-    }
-
-    /// As [`SecretCache::refresh_version`], waiting on this thread.
-    ///
-    /// # Errors
-    ///
-    /// As [`SecretCache::refresh`].
-    pub fn refresh_version_wait(&self, id: &str, selector: Selector<'_>) -> Result<Secret, Error> {
-        let mut task = self.start_refresh(id, selector)?;
-        forbid_own_thread()?;
-        wait::wait_for(&mut task, None)
-            .unwrap_or_else(|| Ok(Err(stopped())))
-            .unwrap_or_else(|_| Err(stopped()))
-    }
-
-    /// Begins a forced refresh, for drivers that wait in their own way.
-    ///
-    /// # Errors
-    ///
-    /// [`ErrorKind::Closed`] if the cache is closed.
-    pub fn start_refresh(
-        &self,
-        id: &str,
-        selector: Selector<'_>,
-    ) -> Result<tokio::task::JoinHandle<Result<Secret, Error>>, Error> {
-        self.start_asking(id, selector, Cache::force)
-    }
-
-    /// Does what a [`Plan`] wants by [`Next::Refresh`](crate::Next::Refresh).
-    ///
-    /// # Errors
-    ///
-    /// Why the version could not be had.
-    pub async fn look(&self, id: &str, selector: Selector<'_>) -> Result<Secret, Error> {
-        self.start_look(id, selector)?.await.unwrap_or_else(|_| Err(stopped()))
-    }
-
-    /// Begins what a [`Plan`] wants by [`Next::Refresh`](crate::Next::Refresh), for drivers that wait in their own way.
-    ///
-    /// # Errors
-    ///
-    /// [`ErrorKind::Closed`] if the cache is closed.
-    pub fn start_look(
-        &self,
-        id: &str,
-        selector: Selector<'_>,
-    ) -> Result<tokio::task::JoinHandle<Result<Secret, Error>>, Error> {
-        self.start_asking(id, selector, Cache::look)
-    }
-
-    fn start_asking(
-        &self,
-        id: &str,
-        selector: Selector<'_>,
-        how: Asking,
-    ) -> Result<tokio::task::JoinHandle<Result<Secret, Error>>, Error> {
-        let live = Arc::clone(self.live()?);
-        let (id, selector) = (id.to_owned(), OwnedSelector::from(selector));
-        Ok(runtime::handle()?.spawn(async move { live.ask_now(&id, selector.as_ref(), how).await }))
-    }
-
-    /// Fetches secrets before they are read, twenty in a call, and gives those that could not be had. What is cached
-    /// and not due is left alone.
-    ///
-    /// # Errors
-    ///
-    /// [`ErrorKind::Closed`] if the cache is closed.
-    pub async fn prefetch<I>(&self, ids: I) -> Result<Vec<(String, Error)>, Error>
-    where
-        I: IntoIterator<Item: Into<String>>,
-    {
-        self.start_prefetch(ids)?.await.map_err(|_| stopped())
-    }
-
-    /// As [`SecretCache::prefetch`], waiting on this thread.
-    ///
-    /// # Errors
-    ///
-    /// As [`SecretCache::prefetch`].
-    pub fn prefetch_wait<I>(&self, ids: I) -> Result<Vec<(String, Error)>, Error>
-    where
-        I: IntoIterator<Item: Into<String>>,
-    {
-        let mut task = self.start_prefetch(ids)?;
-        forbid_own_thread()?;
-        wait::wait_for(&mut task, None).ok_or_else(stopped)?.map_err(|_| stopped())
-    }
-
-    /// Begins a prefetch, for drivers that wait in their own way.
-    ///
-    /// # Errors
-    ///
-    /// As [`SecretCache::prefetch`].
-    pub fn start_prefetch<I>(&self, ids: I) -> Result<tokio::task::JoinHandle<Vec<(String, Error)>>, Error>
-    where
-        I: IntoIterator<Item: Into<String>>,
-    {
-        let live = Arc::clone(self.live()?);
-        if live.cache.is_closed() {
-            return Err(Error::new(ErrorKind::Closed, "the cache has been closed"));
-        }
-        let ids = ids.into_iter().map(Into::into).collect();
-        Ok(runtime::handle()?.spawn(live.prefetch(ids)))
-    }
-
     /// Whether a connection that was made with this version should be replaced when it is not in use: another version
     /// is current, or the resource has refused this one and takes another. For pools, at each check-in.
     ///
@@ -480,7 +349,7 @@ impl SecretCache {
     }
 
     #[inline]
-    fn live(&self) -> Result<&Arc<Live>, Error> {
+    pub(super) fn live(&self) -> Result<&Arc<Live>, Error> {
         match self.0.live.get() {
             Some(live) => Ok(live),
             None => self.come_alive(),
@@ -563,35 +432,7 @@ impl Live {
         *source = Some(Arc::clone(&new));
         Ok(new)
     }
-
-    async fn ask_now(
-        self: &Arc<Self>,
-        id: &str,
-        selector: Selector<'_>,
-        how: Asking,
-    ) -> Result<Secret, Error> {
-        let mark = self.cache.mark();
-        loop {
-            let (waiter, is_ours) = match how(&self.cache, id, selector, mark, SystemClock::now()) {
-                Forced::Lead(ticket, waiter) => {
-                    self.spawn(ticket);
-                    (waiter, true)
-                }
-                Forced::Follow(waiter) => (waiter, true),
-                Forced::Behind(waiter) => (waiter, false),
-                Forced::Failed(error) => return Err(error),
-            };
-            match waiter.await {
-                Outcome::Value(secret) if is_ours => return Ok(secret),
-                Outcome::Failed { error, .. } if is_ours => return Err(error),
-                _ => {}
-            }
-        }
-    }
 }
-
-/// [`Cache::force`] or [`Cache::look`].
-type Asking = fn(&Cache, &str, Selector<'_>, u64, Now) -> Forced;
 
 /// Waiting for the runtime on one of its own threads would never end.
 pub(super) fn forbid_own_thread() -> Result<(), Error> {
@@ -603,7 +444,7 @@ pub(super) fn forbid_own_thread() -> Result<(), Error> {
     Ok(())
 }
 
-fn stopped() -> Error {
+pub(super) fn stopped() -> Error {
     Error::new(ErrorKind::Closed, "the process is shutting down")
 }
 
