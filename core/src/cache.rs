@@ -102,7 +102,7 @@ impl Cache {
         config.validate()?;
         let map = papaya::HashMap::builder()
             .hasher(foldhash::fast::RandomState::default())
-            // A replaced value is wiped as soon as no reader is in the map, rather than in batches.
+            // A replaced value is wiped at once, or with the next change if readers are in the map, rather than in batches.
             .collector(seize::Collector::new().batch_size(1))
             .build();
         let state = Mutex::new(State::new(seed));

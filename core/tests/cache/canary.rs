@@ -27,7 +27,8 @@ const HARMLESS: &[&str] = &[
     "AWSCURRENT", "AWSPENDING", "AWSPREVIOUS", "Backoff", "BoxFuture", "Coarse", "ErrorKind", "Listener",
     "LogLimiter", "LoginStats", "MOST_IN_BATCH", "MOST_THREADS", "Now", "Operation", "OwnedSelector",
     "PerProcess", "Retry", "RotationRules", "SecretSource", "Selector", "ServiceFault", "Slot",
-    "SystemClock", "Tried", "Wanted", "Watch", "Watches", "fresh_seed", "generation", "later", "service_error",
+    "SystemClock", "Tried", "Wanted", "Watch", "Watches", "fresh_seed", "generation", "later", "says_login_refused",
+    "service_error",
     "set_threads", "shutdown", "spawn", "spawn_thread", "wait_for",
 ];
 
