@@ -178,13 +178,13 @@ test-connected: servers venv-connected venv-databases build
 .PHONY: test-node test-node-versions lint-node
 NODE_LINES := 22 24 26
 NODE_TESTS = node --test --test-timeout=120000
-test-node: servers $(NODE)/node_modules/.stamp target/node/26/.stamp build
+test-node: servers c-tools $(NODE)/node_modules/.stamp target/node/26/.stamp build
 	$(MAKE) lint-node
 	cd $(NODE) && node tools/place.mjs debug
 	cd $(NODE) && $(NODE_TESTS) $$(ls test/*.test.mjs)
 	cd $(NODE) && PATH=$(CURDIR)/target/node/26/node_modules/node/bin:$$PATH $(NODE_TESTS) test/smoke.test.mjs
 
-test-node-versions: servers $(NODE)/node_modules/.stamp $(NODE_LINES:%=target/node/%/.stamp) build
+test-node-versions: servers c-tools $(NODE)/node_modules/.stamp $(NODE_LINES:%=target/node/%/.stamp) build
 	cd $(NODE) && node tools/place.mjs debug && npx tsc
 	cd $(NODE) && for line in $(NODE_LINES); do \
 		PATH=$(CURDIR)/target/node/$$line/node_modules/node/bin:$$PATH $(NODE_TESTS) $$(ls test/*.test.mjs); done

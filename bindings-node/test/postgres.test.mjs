@@ -170,7 +170,7 @@ describe('PostgreSQL', () => {
       await admin.query('alter system reset lc_messages');
       await admin.query('select pg_reload_conf()');
     });
-    await admin.query(`alter system set lc_messages = 'C.UTF-8'`);
+    await admin.query(`alter system set lc_messages = 'de_DE.UTF-8'`);
     await admin.query('select pg_reload_conf()');
     const refusal = () => new pg.Client({ ...place(), user: 'app_deutsch', password: 'falsch' }).connect().catch((error) => error);
     await eventually(async () => /fehlgeschlagen/.test((await refusal()).message));

@@ -82,6 +82,10 @@ class Database:
         """Count the connections of a user."""
         raise NotImplementedError
 
+    def end_sessions(self, user: str) -> None:
+        """End the connections of a user."""
+        raise NotImplementedError
+
     @contextmanager
     def obstacle(self) -> Iterator[str]:
         """Give a statement that takes until the end of the `with` block, and then has a value that is true."""
@@ -135,6 +139,9 @@ class Postgres(Database):
     def sessions(self, user: str) -> int:
         ((count,),) = self._run(f"SELECT count(*) FROM pg_stat_activity WHERE usename = '{user}'")
         return count
+
+    def end_sessions(self, user: str) -> None:
+        self._run(f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = '{user}'")
 
     @contextmanager
     def obstacle(self) -> Iterator[str]:
@@ -251,6 +258,9 @@ class MariaDb(Database):
     def sessions(self, user: str) -> int:
         return self._count(f"user = '{user}'")
 
+    def end_sessions(self, user: str) -> None:
+        self._run(f"KILL USER '{user}'@'%'")
+
     @contextmanager
     def obstacle(self) -> Iterator[str]:
         self._run("SELECT GET_LOCK('obstacle', 60)")
@@ -301,6 +311,11 @@ class Redis(Database):
 
     def sessions(self, user: str) -> int:
         return sum(client["user"] == user for client in self._client.client_list())
+
+    def end_sessions(self, user: str) -> None:
+        for client in self._client.client_list():
+            if client["user"] == user:
+                self._client.client_kill_filter(_id=client["id"])
 
     @contextmanager
     def obstacle(self) -> Iterator[str]:

@@ -31,11 +31,13 @@ def test_a_query_in_flight_ends_in_peace_and_its_connection_leaves_when_given_ba
     secret = Secret(client, database, f"pool/{kind.__name__}")
     by_hand = ByHand(secret, "alternating-users")
     cache = (AsyncSecretCache if kind.is_asynchronous else SecretCache)()
+    for user in USERS:
+        database.end_sessions(user)  # those that other tests have left behind
     pool = kind(cache, secret.secret_id, database.settings)
     with ThreadPoolExecutor(1) as threads:
         with pool.taken() as ask:
             assert ask(who) == USERS[0]
-        until(lambda: database.sessions(USERS[0]) == 1)  # the pool keeps it; those of other tests go
+        until(lambda: database.sessions(USERS[0]) == 1)  # the pool keeps it
         with pool.taken() as ask:
             with database.obstacle() as statement:
                 in_flight = threads.submit(ask, statement)

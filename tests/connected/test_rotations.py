@@ -66,7 +66,8 @@ def test_nobody_notices_a_rotation(runs: dict[str, Future[Run]], server: str) ->
         seen = report["phases"].values()
         told = {phase: seen | {"waits": seen["waits"][-9:]} for phase, seen in report["phases"].items()}
         assert not any(phase["failures"] for phase in seen), (report["name"], told)
-        assert all(phase["connects"] for phase in seen), (report["name"], told)
+        # A rotation by our engine is short enough to end between two connections.
+        assert sum(phase["connects"] for phase in seen), (report["name"], told)
         sums = {what: sum(phase[what] for phase in seen) for what in ("refused", "refused_late", "calls")}
         assert sums["refused_late"] <= run.rotations, (report["name"], told)
         assert sums["refused"] <= run.rotations * (1 + run.workers), (report["name"], told)

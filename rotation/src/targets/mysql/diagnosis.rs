@@ -73,17 +73,24 @@ impl MySql {
         if need.other.is_none() {
             return Ok(findings);
         }
-        for wanted in grants(connection, &used).await? {
-            let Some((name, object)) = wanted.privilege().filter(|(name, _)| *name != "USAGE") else {
-                continue;
-            };
+        let wanted = grants(connection, &used).await?;
+        let mut lacking: Vec<(&str, Vec<&str>)> = Vec::new();
+        for (name, object) in wanted.iter().filter_map(Grant::privilege).filter(|(name, _)| *name != "USAGE")
+        {
             // The grant option itself can only be handed on by those who hold the privilege with it, too.
-            if !covers(held.iter().filter(|grant| grant.is_grantable()), name, object) {
-                let problem = format!("{asks} may not grant {name} ON {object}, which {used} has");
-                let mend = format!("GRANT {name} ON {object} TO {asks} WITH GRANT OPTION;");
-                findings.push(Finding::new(problem).mended_by(mend));
+            if covers(held.iter().filter(|grant| grant.is_grantable()), name, object) {
+                continue;
+            }
+            match lacking.iter_mut().find(|(other, _)| *other == object) {
+                Some((_, names)) => names.push(name),
+                None => lacking.push((object, vec![name])),
             }
         }
+        findings.extend(lacking.into_iter().map(|(object, names)| {
+            let names = names.join(", ");
+            let problem = format!("{asks} may not grant {names} ON {object}, which {used} has");
+            Finding::new(problem).mended_by(format!("GRANT {names} ON {object} TO {asks} WITH GRANT OPTION;"))
+        }));
         Ok(findings)
     }
 }
