@@ -185,6 +185,8 @@ describe('a process that stands still', () => {
         await program.stop();
         service.cut();
         service.value = 'new';
+        // A hit looks at coarse clocks, and at the wall clock only once in each of their ticks, of 10 ms at most.
+        await pause(50);
         program.restore();
         assert.deepEqual(await program.read(), { value: 'new', failures: {}, told: [] });
         assert.equal((await program.read()).value, 'new');

@@ -110,7 +110,7 @@ def world(
             each.delete_secret(SecretId=name, ForceDeleteWithoutRecovery=True)
 
 
-@pytest.mark.parametrize("example", examples())
+@pytest.mark.parametrize("example", list(examples()))
 def test_an_example_runs_as_it_is_written(world: None, example: str) -> None:
     names: dict[str, Any] = {}
     exec(PRELUDE, names)
