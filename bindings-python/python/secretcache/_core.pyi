@@ -5,7 +5,17 @@ from typing import Any, Literal, final
 
 from typing_extensions import disjoint_base
 
-__all__ = ["Cache", "Flight", "Plan", "SecretValue", "Ticket", "Watch", "__version__", "shutdown"]
+__all__ = [
+    "Cache",
+    "Flight",
+    "Plan",
+    "SecretValue",
+    "Ticket",
+    "Watch",
+    "__version__",
+    "says_login_refused",
+    "shutdown",
+]
 
 __version__: str
 

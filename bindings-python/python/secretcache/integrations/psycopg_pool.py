@@ -13,7 +13,6 @@ from ._login import Login, Turnover
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from typing import Any
 
     from secretcache._cache import BaseCache
@@ -31,7 +30,6 @@ class _LoggingIn:
     """What both kinds of pool have in common: whatever is not awaited."""
 
     _connection_class: type[Any]
-    _make_class: Callable[[Login, Turnover, type[Any]], type[Any]]
 
     def __init__(
         self,
@@ -45,7 +43,9 @@ class _LoggingIn:
         login = Login.taking(cache, secret_id, kwargs)
         login.check_lifetime(kwargs.get("max_lifetime", DEFAULT_LIFETIME), "max_lifetime")
         self._turnover = Turnover(login)
-        logging_in = self._make_class(login, self._turnover, connection_class or self._connection_class)
+        base = connection_class or self._connection_class
+        make = logging_in_class if issubclass(base, psycopg.Connection) else _async_class
+        logging_in = make(login, self._turnover, base)
         super().__init__(conninfo, connection_class=logging_in, **kwargs)  # type: ignore[call-arg]
 
 
@@ -92,7 +92,6 @@ class ConnectionPool(_LoggingIn, _Pool):
     """
 
     _connection_class = psycopg.Connection
-    _make_class = staticmethod(logging_in_class)
 
     def putconn(self, conn: Any) -> None:
         """Take a connection back."""
@@ -105,7 +104,6 @@ class AsyncConnectionPool(_LoggingIn, _AsyncPool):
     """`psycopg_pool.AsyncConnectionPool`, as `ConnectionPool`. The cache may be of either kind."""
 
     _connection_class = psycopg.AsyncConnection
-    _make_class = staticmethod(_async_class)
 
     async def putconn(self, conn: Any) -> None:
         """Take a connection back."""
