@@ -87,12 +87,13 @@ install-c: ## Install the C and C++ library: make install-c PREFIX=/usr/local
 	cargo build --release --package secretcache-c $(LOCKED)
 	bindings-c/install target/release $(abspath $(PREFIX))
 
-# Both halves run even if the first has figures that were not reached.
+# Each part runs even if one before it has figures that were not reached.
 .PHONY: figures
 figures:
 	@mkdir -p target/bench
 	@status=0; $(VENV)/bench/bin/python tests/bench/bench.py --official $(VENV)/official/bin/python || status=$$?; \
 		$(VENV)/connected/bin/python tests/bench/connected.py | tee target/bench/connected.md || status=$$?; \
+		$(VENV)/connected/bin/python tests/bench/node_connected.py | tee target/bench/node-connected.md || status=$$?; \
 		exit $$status
 
 # Parts of the above. One cargo command builds for tests and demo alike, so that the SDK is compiled once.
