@@ -321,23 +321,18 @@ impl Plan {
 fn ask(record: &mut Record, stage: &'static str, now: Now) -> Option<Next> {
     let line = record.line(Selector::stage(stage));
     let held = line.and_then(|line| line.secret.as_ref());
-    if stage == AWSCURRENT {
-        if held.is_none() && line.is_none_or(|line| line.failure.is_none()) {
-            return Some(Next::Read(stage));
-        }
-        // What was confirmed a moment ago counts as asked for now: else the next round could ask within the same second.
-        if held.is_some() && line.is_some_and(|line| record.logins.is_recent(&line.confirmed, now)) {
-            record.logins.note_refresh(stage, now);
-        }
-    } else if let Some(described) =
-        record.described.as_ref().filter(|described| record.logins.is_recent(&described.at, now))
-    {
-        let version_id = described.description.version_with_stage(stage)?;
+    let is_recent = |learned: &Now| record.logins.is_recent(learned, now);
+    let told = record.described.as_ref().filter(|told| stage != AWSCURRENT && is_recent(&told.at));
+    if let Some(told) = told {
+        let version_id = told.description.version_with_stage(stage)?;
         let is_held = record.secrets().any(|secret| secret.version_id() == Some(version_id));
         if is_held || !record.logins.rest(version_id, &now).is_zero() {
             return None;
         }
-    } else if held.is_some() && line.is_some_and(|line| record.logins.is_recent(&line.confirmed, now)) {
+    } else if stage == AWSCURRENT && held.is_none() && line.is_none_or(|line| line.failure.is_none()) {
+        return Some(Next::Read(stage));
+    } else if held.is_some() && line.is_some_and(|line| is_recent(&line.confirmed)) {
+        // What was confirmed a moment ago counts as asked for now: else the next round could ask within the same second.
         record.logins.note_refresh(stage, now);
     }
     record.logins.may_refresh(stage, now).then_some(Next::Refresh(stage))
