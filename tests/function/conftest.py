@@ -11,7 +11,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import boto3
 import psycopg
 import pytest
 
@@ -72,13 +71,7 @@ class House:
 def house() -> Iterator[House]:
     """Everything without a database; at its end no log holds a canary, and every line is JSON."""
     with Endpoint() as endpoint, RotationService(endpoint.url) as service, ExitStack() as stack:
-        client = boto3.client(
-            "secretsmanager",
-            endpoint_url=endpoint.url,
-            region_name="us-east-1",
-            aws_access_key_id="test",
-            aws_secret_access_key="test",
-        )
+        client = endpoint.client()
         house = House(endpoint, service, client, stack)
         yield house
         secrets = [body for operation, body in service.requests if operation == "PutSecretValue"]

@@ -43,13 +43,7 @@ def service() -> Iterator[tuple[Lambda, boto3.client]]:
     """The endpoint, a client of it, and the function that it invokes."""
     lambda_ = Lambda()
     with Endpoint("debug", "--lambda-endpoint", f"http://{lambda_.server.place}") as endpoint:
-        client = boto3.client(
-            "secretsmanager",
-            endpoint_url=endpoint.url,
-            region_name="us-east-1",
-            aws_access_key_id="test",
-            aws_secret_access_key="test",
-        )
+        client = endpoint.client()
         environment = {
             "AWS_ACCESS_KEY_ID": "test",
             "AWS_SECRET_ACCESS_KEY": "test",

@@ -13,7 +13,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import boto3
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -244,11 +243,5 @@ def endpoint() -> Iterator[Endpoint]:
 @pytest.fixture
 def desk(endpoint: Endpoint, request: pytest.FixtureRequest) -> Desk:
     """The command line, and secrets that no other test sees."""
-    client = boto3.client(
-        "secretsmanager",
-        endpoint_url=endpoint.url,
-        region_name="us-east-1",
-        aws_access_key_id="test",
-        aws_secret_access_key="test",
-    )
+    client = endpoint.client()
     return Desk(endpoint, re.sub(r"[^A-Za-z0-9]+", "-", request.node.name), client)

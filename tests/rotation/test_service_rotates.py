@@ -8,7 +8,6 @@ import threading
 import time
 from collections.abc import Iterator
 
-import boto3
 import pytest
 from conftest import FIRST, ROOT, Desk
 from lambda_endpoint import LambdaEndpoint
@@ -52,13 +51,7 @@ def service(request: pytest.FixtureRequest) -> Iterator[tuple[Desk, Service]]:
             [ROOT / "target" / "debug" / "bootstrap"], environment, "checkout-rotation"
         ) as function:
             service.function = function
-            client = boto3.client(
-                "secretsmanager",
-                endpoint_url=endpoint.url,
-                region_name="us-east-1",
-                aws_access_key_id="test",
-                aws_secret_access_key="test",
-            )
+            client = endpoint.client()
             prefix = re.sub(r"[^A-Za-z0-9]+", "-", request.node.name)
             yield Desk(endpoint, prefix, client), service
     service.lambdas.stop()
