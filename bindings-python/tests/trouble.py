@@ -80,11 +80,11 @@ class Control:
             return json.load(answer)
 
 
-class Trouble(Endpoint, Control):
-    """`secretcache local --control`, with its control requests as methods."""
+class Trouble(Control, Endpoint):
+    """`secretcache local --control`, with its control requests as methods, and clients that try once."""
 
     def __init__(self, *options: str) -> None:
-        super().__init__("debug", "--control", *options)
+        Endpoint.__init__(self, "debug", "--control", *options)
 
 
 def start_script(name: str, *arguments: str, **environment: str) -> subprocess.Popen[str]:
