@@ -24,6 +24,11 @@ async fn nobody_is_locked_out_of_mariadb() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nobody_is_locked_out_of_mysql() {
+    nobody_is_locked_out(Kind::Database(databases::Kind::MySql)).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn nobody_is_locked_out_of_redis() {
     nobody_is_locked_out(Kind::Database(databases::Kind::Redis)).await;
 }

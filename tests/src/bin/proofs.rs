@@ -52,9 +52,10 @@ async fn kill() -> Result<Value, String> {
 }
 
 /// One server for each way to rotate.
-const KINDS: [Kind; 4] = [
+const KINDS: [Kind; 5] = [
     Kind::Database(databases::Kind::Postgres15),
     Kind::Database(databases::Kind::MariaDb),
+    Kind::Database(databases::Kind::MySql),
     Kind::Database(databases::Kind::Redis),
     Kind::Keys,
 ];

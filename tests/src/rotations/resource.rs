@@ -6,7 +6,7 @@ use std::sync::Arc;
 use secretcache_rotation::{BoxFuture, Document, StrategyName, Target};
 
 use super::message::Protocol;
-use super::resources::{Keys, MariaDb, Postgres, Redis};
+use super::resources::{Keys, MySql, Postgres, Redis};
 use crate::databases;
 
 /// Where credentials rotate.
@@ -20,11 +20,12 @@ pub enum Kind {
 
 impl Kind {
     /// Everything there is.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 7] = [
         Self::Database(databases::Kind::Postgres15),
         Self::Database(databases::Kind::Postgres16),
         Self::Database(databases::Kind::Postgres18),
         Self::Database(databases::Kind::MariaDb),
+        Self::Database(databases::Kind::MySql),
         Self::Database(databases::Kind::Redis),
         Self::Keys,
     ];
@@ -45,7 +46,7 @@ impl Kind {
             Self::Database(databases::Kind::Redis) => {
                 &[(SingleUser, false), (SingleUser, true), (DualPassword, false)]
             }
-            Self::Database(databases::Kind::MariaDb) => {
+            Self::Database(databases::Kind::MariaDb | databases::Kind::MySql) => {
                 &[(SingleUser, false), (SingleUser, true), (AlternatingUsers, true), (DualPassword, true)]
             }
             Self::Database(_) => &[(SingleUser, false), (SingleUser, true), (AlternatingUsers, true)],
@@ -60,7 +61,7 @@ impl Kind {
             tokio::task::spawn_blocking(move || databases::Database::start(kind, databases::Tls::Off));
         let database = starting.await.map_err(|error| error.to_string())??;
         Ok(match kind {
-            databases::Kind::MariaDb => Arc::new(MariaDb::new(database).await?),
+            databases::Kind::MariaDb | databases::Kind::MySql => Arc::new(MySql::new(database).await?),
             databases::Kind::Redis => Arc::new(Redis::new(database).await?),
             _ => Arc::new(Postgres::new(database).await?),
         })

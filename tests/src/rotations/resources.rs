@@ -1,12 +1,12 @@
 //! The servers and the provider on which rotations are tried.
 
 mod keys;
-mod mariadb;
+mod mysql;
 mod postgres;
 mod redis;
 
 pub(super) use keys::Keys;
-pub(super) use mariadb::MariaDb;
+pub(super) use mysql::MySql;
 pub(super) use postgres::Postgres;
 pub(super) use redis::Redis;
 

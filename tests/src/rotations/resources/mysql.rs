@@ -1,4 +1,4 @@
-//! MariaDB: users with a database of their own and a right on somebody else's table that they may hand on.
+//! MariaDB and MySQL: users with a database of their own and a right on somebody else's table that they may hand on.
 
 use mysql_async::prelude::Queryable;
 use mysql_async::{Conn, OptsBuilder};
@@ -7,22 +7,24 @@ use sha1::{Digest, Sha1};
 use tokio::sync::Mutex;
 
 use super::field;
-use crate::databases::Database;
+use crate::databases::{Database, Kind};
 use crate::rotations::message::Protocol;
 use crate::rotations::resource::{Bare, Resource};
 
 #[derive(Debug)]
-pub(in crate::rotations) struct MariaDb {
+pub(in crate::rotations) struct MySql {
     database: Database,
+    is_mariadb: bool,
     root: Mutex<Conn>,
 }
 
-impl MariaDb {
+impl MySql {
     pub(in crate::rotations) async fn new(database: Database) -> Result<Self, String> {
         let address = &database.address;
+        let is_mariadb = address.kind == Kind::MariaDb.name();
         let root =
             log_in(address.port, address.user, &address.password).await.map_err(|error| error.to_string())?;
-        let resource = Self { database, root: Mutex::new(root) };
+        let resource = Self { database, is_mariadb, root: Mutex::new(root) };
         resource
             .run(&[
                 "CREATE DATABASE billing",
@@ -77,7 +79,56 @@ fn hash(credential: &Document) -> Result<String, String> {
     Ok(hash.iter().fold("*".to_owned(), |text, byte| format!("{text}{byte:02X}")))
 }
 
-impl Resource for MariaDb {
+fn change_at_mariadb(change: Bare<'_>) -> Result<String, String> {
+    let (user, new) = (field(change.pending, "username")?, hash(change.pending)?);
+    Ok(match change.subject.strategy {
+        StrategyName::DualPassword => format!(
+            "ALTER USER {user}@'%' IDENTIFIED VIA mysql_native_password USING '{new}' \
+             OR mysql_native_password USING '{}'",
+            hash(change.current)?
+        ),
+        _ if change.subject.has_administrator => {
+            format!("ALTER USER {user}@'%' IDENTIFIED VIA mysql_native_password USING '{new}'")
+        }
+        _ => format!("SET PASSWORD = '{new}'"),
+    })
+}
+
+/// MySQL takes no hash that its usual plugin would understand; its own logs leave the password out.
+fn change_at_mysql(change: Bare<'_>) -> Result<String, String> {
+    let new = field(change.pending, "password")?.replace('\\', "\\\\").replace('\'', "''");
+    if change.subject.strategy == StrategyName::SingleUser && !change.subject.has_administrator {
+        return Ok(format!("SET PASSWORD = '{new}'"));
+    }
+    let retain = match change.subject.strategy {
+        StrategyName::DualPassword => " RETAIN CURRENT PASSWORD",
+        _ => "",
+    };
+    Ok(format!("ALTER USER {}@'%' IDENTIFIED BY '{new}'{retain}", field(change.pending, "username")?))
+}
+
+/// Where MariaDB keeps what it knows of users: table, the column that names the user, and what else.
+const OF_MARIADB: [(&str, &str, &str); 4] = [
+    ("global_priv", "User", "Host, Priv"),
+    ("db", "User", "Host, Db, Insert_priv, Select_priv, Grant_priv"),
+    ("tables_priv", "User", "Host, Db, Table_name, Grantor, Table_priv"),
+    ("roles_mapping", "User", "Host, Role, Admin_option"),
+];
+
+/// The same of MySQL.
+const OF_MYSQL: [(&str, &str, &str); 5] = [
+    (
+        "user",
+        "User",
+        "Host, plugin, authentication_string, account_locked, max_user_connections, User_attributes",
+    ),
+    ("db", "User", "Host, Db, Insert_priv, Select_priv, Grant_priv"),
+    ("tables_priv", "User", "Host, Db, Table_name, Grantor, Table_priv"),
+    ("global_grants", "USER", "HOST, PRIV, WITH_GRANT_OPTION"),
+    ("role_edges", "TO_USER", "TO_HOST, FROM_USER, FROM_HOST, WITH_ADMIN_OPTION"),
+];
+
+impl Resource for MySql {
     fn protocol(&self) -> Protocol {
         Protocol::MySql
     }
@@ -96,8 +147,9 @@ impl Resource for MariaDb {
                 &format!("GRANT INSERT, SELECT ON billing.audit TO {user}@'%' WITH GRANT OPTION"),
             ])
             .await?;
+            let engine = if self.is_mariadb { "mariadb" } else { "mysql" };
             Ok(format!(
-                r#"{{"engine":"mariadb","host":"127.0.0.1","port":{port},"username":"{user}","password":"first","shop":"shop_{user}"}}"#
+                r#"{{"engine":"{engine}","host":"127.0.0.1","port":{port},"username":"{user}","password":"first","shop":"shop_{user}"}}"#
             ))
         })
     }
@@ -118,18 +170,10 @@ impl Resource for MariaDb {
             let (user, password) = (field(change.login, "username")?, field(change.login, "password")?);
             let mut session =
                 log_in(self.port(), &user, &password).await.map_err(|error| error.to_string())?;
-            let (user, new) = (field(change.pending, "username")?, hash(change.pending)?);
-            let statement = match change.subject.strategy {
-                StrategyName::DualPassword => format!(
-                    "ALTER USER {user}@'%' IDENTIFIED VIA mysql_native_password USING '{new}' \
-                     OR mysql_native_password USING '{}'",
-                    hash(change.current)?
-                ),
-                _ if change.subject.has_administrator => {
-                    format!("ALTER USER {user}@'%' IDENTIFIED VIA mysql_native_password USING '{new}'")
-                }
-                _ => format!("SET PASSWORD = '{new}'"),
-            };
+            let statement = match self.is_mariadb {
+                true => change_at_mariadb(change),
+                false => change_at_mysql(change),
+            }?;
             session.query_drop(statement).await.map_err(|error| error.to_string())?;
             session.disconnect().await.map_err(|error| error.to_string())
         })
@@ -143,20 +187,15 @@ impl Resource for MariaDb {
         Box::pin(async {
             let mut root = self.root.lock().await;
             let mut others = Vec::new();
-            for (columns, table) in [
-                ("User, Host, Priv", "global_priv"),
-                ("User, Host, Db, Insert_priv, Select_priv, Grant_priv", "db"),
-                ("User, Host, Db, Table_name, Grantor, Table_priv", "tables_priv"),
-                ("User, Host, Role, Admin_option", "roles_mapping"),
-            ] {
-                // Roles that mark users belong to rotations, and their maker gets them granted.
-                let is_mark = if table == "roles_mapping" { "Role" } else { "User" };
+            let tables: &[_] = if self.is_mariadb { &OF_MARIADB } else { &OF_MYSQL };
+            for (table, user, columns) in tables {
                 let question = format!(
-                    "SELECT CONCAT_WS(' ', '{table}', {columns}) FROM mysql.{table} \
-                     WHERE User NOT LIKE 'app\\_%' AND {is_mark} NOT LIKE 'secretcache\\_%' ORDER BY 1"
+                    "SELECT CONCAT_WS(' ', '{table}', {user}, {columns}) FROM mysql.{table} \
+                     WHERE {user} NOT LIKE 'app\\_%' ORDER BY 1"
                 );
                 let rows: Vec<String> = root.query(question).await.map_err(|error| error.to_string())?;
-                others.extend(rows);
+                // Roles that mark users belong to rotations, and their maker gets them granted.
+                others.extend(rows.into_iter().filter(|row| !row.contains("secretcache_")));
             }
             Ok(others)
         })
