@@ -47,6 +47,12 @@ class _Handler(BaseHTTPRequestHandler):
         pass
 
 
+@pytest.mark.parametrize("auth", [RequestsAuth, HttpxAuth])
+def test_where_a_request_goes_is_not_taken_from_the_secret(auth: Any) -> None:
+    with pytest.raises(TypeError, match="its URL says"):
+        auth(SecretCache(region_name="us-east-1"), "never read", endpoint_from_secret=True)
+
+
 @pytest.fixture
 def api() -> Iterator[Api]:
     api = Api()

@@ -39,6 +39,8 @@ class Key:
         scheme: str | None,
         options: dict[str, Any],
     ) -> None:
+        if "endpoint_from_secret" in options:
+            raise TypeError("endpoint_from_secret is for databases: where a request goes, its URL says")
         self.refuses: Callable[[Any], bool] = options.pop("rejected", None) or _is_unauthorized
         """Tells a response that means "this key is refused"."""
         self.login = Login(cache, secret_id, **({"login_timeout": _TIMEOUT} | options))
