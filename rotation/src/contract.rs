@@ -13,6 +13,9 @@ pub enum Driver {
     Service,
     /// A runner of our own: createSecret makes the version, and no schedule need be configured at the service.
     Runner,
+    /// A runner that goes on with a rotation which has begun: once that was given up, the version is not made anew, for
+    /// another rotation may be about to begin.
+    ResumingRunner,
 }
 
 /// Where the version being rotated in stands.
@@ -129,5 +132,11 @@ mod tests {
             stage(&state(&[("c", &[CUR])]), Step::SetSecret, Driver::Runner),
             Err(ErrorKind::NotStaged)
         );
+
+        let go_on = |state: &SecretState| stage(state, Step::CreateSecret, Driver::ResumingRunner);
+        assert_eq!(go_on(&state(&[("c", &[CUR])])), Err(ErrorKind::NotStaged));
+        let mut begun = state(&[("c", &[CUR]), ("t", &[PEND])]);
+        begun.rotation_enabled = Some(false);
+        assert_eq!(go_on(&begun), underway);
     }
 }

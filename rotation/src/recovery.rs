@@ -176,7 +176,7 @@ impl Subject<'_> {
     async fn document(&self, id: &str) -> Result<Document, Error> {
         match self.read(id).await? {
             Content::Value(version) => Ok(version.document),
-            _ => Err(Error::new(ErrorKind::Conflict, "the version that logged in is gone")),
+            _ => Err(Error::new(ErrorKind::Conflict, "a version that was there a moment ago is gone")),
         }
     }
 
@@ -195,7 +195,7 @@ impl Subject<'_> {
     async fn give_current(&self, login: &Document, state: &SecretState) -> Result<(), Error> {
         let target = self.target()?;
         let _guard = self.hold(login, state).await?;
-        let current = self.current().await?.document;
+        let current = self.current_in(state).await?.document;
         if !login.is_same_resource(&current) {
             return Err(Error::new(
                 ErrorKind::Misconfigured,

@@ -54,7 +54,7 @@ impl Subject<'_> {
                 "the secret has no AWSPREVIOUS version: there is no former credential",
             ));
         };
-        let current = self.current().await?;
+        let current = self.current_in(&state).await?;
         let previous = match self.read(&previous.id).await? {
             Content::Value(version) => version,
             Content::Absent => {

@@ -105,7 +105,7 @@ impl Runner<'_> {
         let mut attempt = 1;
         loop {
             observer.notice(Moment::Found(&rotation));
-            let error = match self.run(secret_id, &rotation.token, observer).await {
+            let error = match self.run(secret_id, &rotation, observer).await {
                 Ok(()) => return Ok(rotation),
                 Err(error) => error,
             };
@@ -138,20 +138,22 @@ impl Runner<'_> {
         if !rotation.is_resumed {
             return Ok(None);
         }
-        self.engine().revert(&event(Step::TestSecret, secret_id, &rotation.token)).await?;
+        self.engine(Driver::ResumingRunner)
+            .revert(&event(Step::TestSecret, secret_id, &rotation.token))
+            .await?;
         Ok(Some(rotation))
     }
 
     /// Runs the steps without testSecret, which would prove nothing that finishSecret does not prove again, and would
     /// lengthen the time in which a single user's current password is dead. Where that proof fails, testSecret is run
     /// after all, for it puts back what cannot go on.
-    async fn run(&self, secret_id: &str, token: &str, observer: &dyn Observer) -> Result<(), Error> {
+    async fn run(&self, secret_id: &str, rotation: &Rotation, observer: &dyn Observer) -> Result<(), Error> {
         for step in [Step::CreateSecret, Step::SetSecret, Step::FinishSecret] {
-            match self.run_step(step, secret_id, token, observer).await {
+            match self.run_step(step, secret_id, rotation, observer).await {
                 Ok(Progress::Done) => {}
                 Ok(Progress::Finished) => break,
                 Err(error) if step == Step::FinishSecret && error.kind() == ErrorKind::Refused => {
-                    self.run_step(Step::TestSecret, secret_id, token, observer).await?;
+                    self.run_step(Step::TestSecret, secret_id, rotation, observer).await?;
                     return Err(error);
                 }
                 Err(error) => return Err(error),
@@ -164,11 +166,12 @@ impl Runner<'_> {
         &self,
         step: Step,
         secret_id: &str,
-        token: &str,
+        rotation: &Rotation,
         observer: &dyn Observer,
     ) -> Result<Progress, Error> {
         observer.notice(Moment::StepBegins(step));
-        let outcome = self.engine().step(&event(step, secret_id, token)).await;
+        let driver = if rotation.is_resumed { Driver::ResumingRunner } else { Driver::Runner };
+        let outcome = self.engine(driver).step(&event(step, secret_id, &rotation.token)).await;
         observer.notice(match &outcome {
             Ok(progress) => Moment::StepDone(step, *progress),
             Err(error) => Moment::StepFailed(step, error),
@@ -194,9 +197,9 @@ impl Runner<'_> {
         Err(Error::new(ErrorKind::Conflict, "too many rotations away from the current version were given up"))
     }
 
-    fn engine(&self) -> Engine<'_> {
+    fn engine(&self, driver: Driver) -> Engine<'_> {
         let Self { store, strategy, pause, settings, .. } = *self;
-        Engine { store, strategy, pause, settings, driver: Driver::Runner }
+        Engine { store, strategy, pause, settings, driver }
     }
 }
 

@@ -8,7 +8,7 @@ use crate::context::{Settings, administrator};
 use crate::document::Document;
 use crate::error::{Error, ErrorKind};
 use crate::resource::StrategyName;
-use crate::store::{Pause, SecretStore, Version, VersionState};
+use crate::store::{Pause, SecretState, SecretStore, Version, VersionState};
 use crate::strategy::api_key::is_void;
 use crate::strategy::{AlternatingUsers, ApiKey, DualPassword, SingleUser, Strategy};
 use crate::target::{Probe, Provider, Target};
@@ -130,6 +130,17 @@ impl Subject<'_> {
         self.store.get(self.secret_id, Selector::CURRENT).await?.ok_or_else(|| {
             Error::new(ErrorKind::NotStaged, format!("the secret has no {AWSCURRENT} version"))
         })
+    }
+
+    /// The version that is current in a state that was looked at, read by its id: what a label says may be from before.
+    pub(crate) async fn current_in(&self, state: &SecretState) -> Result<Version, Error> {
+        let absent = || Error::new(ErrorKind::NotStaged, format!("the secret has no {AWSCURRENT} version"));
+        let current = state.labelled(AWSCURRENT).ok_or_else(absent)?;
+        match self.read(&current.id).await? {
+            Content::Value(version) => Ok(version),
+            Content::Absent => Err(absent()),
+            Content::Unusable(reason) => Err(Error::new(ErrorKind::Misconfigured, reason)),
+        }
     }
 
     /// Asks the resource about a credential.

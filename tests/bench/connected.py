@@ -49,15 +49,17 @@ def main(integrations: dict[str, tuple[str, ...]] = OF, program: tuple[str, ...]
     arguments.add_argument("--long-gap", type=float, default=60, help="seconds, of one more rotation")
     arguments.add_argument("--pause", type=float, default=0, help="seconds between two connects of a worker")
     arguments.add_argument("--only", nargs="*", default=list(STRATEGIES), choices=STRATEGIES)
+    arguments.add_argument("--integrations", nargs="*", help="these alone, of those that a server has")
     given = arguments.parse_args()
     head = ["server", "strategy", "rotated", "integration", *COLUMNS]
     print(line(head), line(["---"] * len(head)), sep="\n", flush=True)
     missed = 0
-    with Endpoint() as endpoint:
+    with Endpoint("release") as endpoint:
         os.environ.update(endpoint.environment)
         for server in given.only:
             for strategy in STRATEGIES[server]:
-                for row in measure(endpoint, server, strategy, integrations[server], program, given):
+                names = [name for name in integrations[server] if name in (given.integrations or [name])]
+                for row in measure(endpoint, server, strategy, names, program, given) if names else ():
                     cells = [server, strategy, row["way"], row["name"]]
                     for value, text, is_reached in COLUMNS.values():
                         cell = text.format(value(row))
@@ -72,11 +74,15 @@ def measure(
     endpoint: Endpoint,
     server: str,
     strategy: str,
-    names: tuple[str, ...],
+    names: list[str],
     program: tuple[str, ...],
     given: argparse.Namespace,
 ) -> list[dict[str, Any]]:
-    """Let times with a rotation and times without take turns, equally long."""
+    """Let times with a rotation and times without take turns, equally long.
+
+    Half of the time without comes before the rotation and half after it, so that whatever else changes meanwhile, as
+    the speed of a shared machine does, is the same for both.
+    """
     secret_id = f"bench/{server}/{strategy}"
     with DATABASES[server]() as database:
         secret = Secret(boto3.client("secretsmanager"), database, secret_id, address=True)
@@ -85,7 +91,7 @@ def measure(
             "by our engine": ByEngine(secret, strategy, endpoint),
         }
         where = (database, endpoint.environment, secret_id)
-        fleet = Fleet(list(names), *where, pause=given.pause, program=program)
+        fleet = Fleet(names, *where, pause=given.pause, program=program)
         spent = dict.fromkeys([*ways, QUIET], 0.0)
         counts: dict[str, int] = {}
         for way, rotation in ways.items():
@@ -94,15 +100,18 @@ def measure(
             )
             counts[way] = len(gaps)
             for gap in gaps:
-                fleet.begin(way)
+                fleet.begin(QUIET)
                 begun = time.monotonic()
+                time.sleep(gap / 2)
+                before = time.monotonic()
+                fleet.begin(way)
                 rotation.rotate(gap)
                 time.sleep(0.2)
-                took = time.monotonic() - begun
+                after = time.monotonic()
                 fleet.begin(QUIET)
-                time.sleep(took)
-                spent[way] += took
-                spent[QUIET] += time.monotonic() - begun - took
+                time.sleep(after - before - gap / 2)
+                spent[way] += after - before
+                spent[QUIET] += time.monotonic() - after + before - begun
         reports = fleet.end()
     rows = []
     for report in reports:

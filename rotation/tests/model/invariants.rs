@@ -23,16 +23,20 @@ impl Model {
         let is_stored =
             labels(&after.state.world).1.is_some_and(|pending| Some(pending) != labels(&before.world).1);
         shield(before, &mut after.state, Some(d), !is_stored);
+        // Without a lock, a command and a rotation beside it cannot know what the other has just done. What is left then is
+        // that recovery finds the way back.
+        let is_beside = |driver: &Driver| matches!(driver.task, Task::Command { is_alone: false, .. });
+        let is_raced = !self.has_locks && before.drivers.iter().flatten().any(is_beside);
         let (old, new) = (&before.world, &mut after.state.world);
         // A driver's run keeps what it changes; these three are kept here.
         new.tampered = old.tampered;
         if old.primary != new.primary {
             let tokens = before.drivers.each_ref().map(|driver| driver.as_ref().and_then(Driver::token));
             let has_rival = matches!(tokens, [Some(one), Some(other)] if one != other);
-            new.tampered = is_overtaken || has_rival && self.kind == Kind::ApiKey;
+            new.tampered = is_overtaken || is_raced || has_rival && self.kind == Kind::ApiKey;
         }
-        new.excused =
-            !new.label_works(CUR) && (old.excused || !new.is_healthy() && (is_overtaken || old.tampered));
+        new.excused = !new.label_works(CUR)
+            && (old.excused || !new.is_healthy() && (is_overtaken || is_raced || old.tampered));
         let has_flipped = old.labelled(CUR) != new.labelled(CUR);
         new.promise &= !is_overtaken && (old.promise || has_flipped);
         if after.error.as_deref().is_some_and(|text| text.contains("canary")) {
@@ -43,11 +47,10 @@ impl Model {
         };
         if from != to {
             let driver = before.drivers[d].as_ref().ok_or("a flip by nobody")?;
-            // Keys have no lock, so that a test may be told of a key that another driver has revoked meanwhile.
-            // Nor can a command know, without one, what a rotation beside it has just done.
-            let is_beside = matches!(driver.task, Task::Command { is_alone: false, .. });
-            let is_misled =
-                self.kind == Kind::ApiKey && old.replica.is_some() || is_beside && !self.has_locks;
+            // Keys have no lock, so that a test may be told of a key that another driver has revoked meanwhile. Nor can
+            // a command know, without one, what a replica does not know yet: a lock is had where changes are made.
+            let can_be_told_late = self.kind == Kind::ApiKey || driver.is_command() && !self.has_locks;
+            let is_misled = is_raced || can_be_told_late && old.replica.is_some();
             new.excused |= is_misled && !new.works(to);
             if !new.authenticates(to) && !is_overtaken && !old.tampered && !is_misled {
                 return Err("I4: a version became current that does not work".into());
