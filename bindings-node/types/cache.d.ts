@@ -42,7 +42,7 @@ export interface RefreshErrorEvent {
 }
 /**
  * A login succeeded with another version than the current one, as it does while a rotation is between its steps. If it
- * goes on, the current version is broken. Told with every such login.
+ * goes on, the current version is broken. Told with the first such login, and then once a minute while there are any.
  */
 export interface OtherVersionEvent {
     /** The id the secret is asked for with. */

@@ -49,7 +49,8 @@ pub enum Event {
         error: Error,
     },
     /// A login succeeded with another version than the current one, as it does while a rotation is between its steps.
-    /// If it goes on, the current version is broken. Told with every such login; logs say it once a minute.
+    /// If it goes on, the current version is broken. Told with the first such login, and then once a minute as long as
+    /// there are any; [`Stats::logins`](crate::Stats::logins) counts all of them.
     OtherVersion {
         /// The id the secret is asked for with.
         secret_id: Arc<str>,

@@ -17,6 +17,9 @@ const CHANGES_AT_ONCE: u32 = 3;
 const ANOTHER_CHANGE_AFTER: Duration = Duration::from_secs(2);
 /// A label that this caller may not read is left alone for so long: denied calls raise alarms.
 const DENIED_FOR: Duration = Duration::from_secs(3600);
+/// How often logins with one and the same version are told of, where that is not the current one. A program may make
+/// thousands of them before a rotation ends, and each telling costs about a tenth of a login.
+const TELL_EVERY: Duration = Duration::from_secs(60);
 /// Versions remembered; a rotation brings one.
 const MOST: usize = 16;
 
@@ -27,6 +30,8 @@ pub(crate) struct Logins {
     rejected: Vec<Rejected>,
     refreshed: Vec<(Box<str>, Now)>,
     denied: Vec<(Box<str>, Now)>,
+    /// The version other than the current one that was told of last, and when.
+    told: Option<(Box<str>, Now)>,
     /// When the resource was last seen to refuse what it had taken.
     changed: Option<Now>,
     /// When the limit of changes is forgotten.
@@ -44,6 +49,16 @@ impl Logins {
     pub(crate) fn accept(&mut self, version_id: &str) {
         self.rejected.retain(|rejected| &*rejected.version_id != version_id);
         self.accepted = Some(version_id.into());
+    }
+
+    /// Whether a login with a version that is not the current one is news. It is none after that.
+    pub(crate) fn is_news(&mut self, version_id: &str, now: Now) -> bool {
+        let is_told = |(told, at): &(Box<str>, Now)| &**told == version_id && now.since(at) < TELL_EVERY;
+        let is_news = !self.told.as_ref().is_some_and(is_told);
+        if is_news {
+            self.told = Some((version_id.into(), now));
+        }
+        is_news
     }
 
     /// The resource refused this version.
@@ -157,6 +172,14 @@ mod tests {
         assert!(logins.is_accepted("v-1"));
         logins.reject("v-1", at(20));
         assert!(!logins.is_accepted("v-1"));
+    }
+
+    #[test]
+    fn a_login_with_another_version_is_news_once_a_minute() {
+        let mut logins = Logins::default();
+        let news = [0, 1, 59, 60, 61].map(|second| logins.is_news("v-1", at(second)));
+        assert_eq!(news, [true, false, false, true, false]);
+        assert!(logins.is_news("v-2", at(62)));
     }
 
     #[test]

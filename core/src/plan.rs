@@ -60,8 +60,8 @@ pub struct Plan {
     rounds: u32,
     /// Which stages this round has asked the source for.
     done: Vec<bool>,
-    /// The staging label of the version that is being tried.
-    trying: &'static str,
+    /// The staging label of the version that is being tried, and since when.
+    trying: (&'static str, Now),
     tried: Vec<Tried>,
     last_error: Option<Error>,
 }
@@ -118,7 +118,7 @@ impl Plan {
             deadline: now.plus(timeout),
             rounds: 0,
             done: vec![false; stages.len()],
-            trying: AWSCURRENT,
+            trying: (AWSCURRENT, now),
             tried: Vec::new(),
             last_error: None,
         }
@@ -128,7 +128,7 @@ impl Plan {
     pub fn next(&mut self, now: Now) -> Next {
         let next = self.decide(now);
         if let Next::Try(_, stage) = next {
-            self.trying = stage;
+            self.trying = (stage, now);
         }
         next
     }
@@ -260,24 +260,27 @@ impl Plan {
         }
     }
 
-    /// The resource took this version. A login with anything but `AWSCURRENT` is counted and told of
+    /// The resource took this version. A login with anything but `AWSCURRENT` is counted, and told of now and then
     /// ([`Event::OtherVersion`]): if it goes on, the current version is broken.
     pub fn accepted(&mut self, secret: &Secret) {
         let version_id = secret.version_id().unwrap_or_default();
+        let (version_stage, now) = self.trying;
+        let is_other = version_stage != AWSCURRENT;
+        let mut is_news = false;
         self.with_record(|record| {
             record.logins.accept(version_id);
             record.foresight.taken(version_id);
+            is_news = is_other && record.logins.is_news(version_id, now);
         });
-        let is_other = self.trying != AWSCURRENT;
         let mut state = self.shared.lock();
         let logins = &mut state.counters.logins;
         logins.accepted += 1;
         logins.with_other_version += u64::from(is_other);
         drop(state);
-        if is_other {
+        if is_news {
             self.shared.tell(&[Event::OtherVersion {
                 secret_id: self.id.as_ref().into(),
-                version_stage: self.trying,
+                version_stage,
                 version_id: version_id.to_owned(),
             }]);
         }

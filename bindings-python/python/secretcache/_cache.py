@@ -166,7 +166,7 @@ class BaseCache(_core.Cache):
         self._dispatcher.listen("error", listener)
 
     def on_other_version(self, listener: Callable[[OtherVersion], object]) -> None:
-        """Have `listener` called whenever `connect` succeeds with another version than the current one."""
+        """Have `listener` called when `connect` succeeds with another version than the current one, once a minute."""
         self._dispatcher.listen("other_version", listener)
 
     def close(self) -> None:

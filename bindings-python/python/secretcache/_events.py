@@ -59,7 +59,8 @@ class RefreshError(Event):
 class OtherVersion(Event):
     """A login succeeded with another version than the current one, as it does while a rotation is between its steps.
 
-    If it goes on, the current version is broken. Told with every such login; the log has it once a minute.
+    If it goes on, the current version is broken. Told with the first such login,
+    and then once a minute while there are any; `stats` counts all of them.
     """
 
     __slots__ = ("version_id", "version_stage")
