@@ -27,7 +27,8 @@ from rotating import STRATEGIES, ByEngine, ByHand, Rotation, Secret  # noqa: E40
 
 from endpoint import Endpoint  # noqa: E402
 
-QUIET = "quiet"
+QUIET = "quiet, {}"
+"""What is not disturbed is compared with the same way alone, for a machine may be another an hour later."""
 COLUMNS: dict[str, tuple[Callable[[dict[str, Any]], float], str, Callable[[float], bool]]] = {
     "connects/s": (lambda row: row["rate"], "{:.0f}", lambda _: True),
     "of quiet (>= 90 %)": (lambda row: row["rate"] / row["quiet"], "{:.0%}", lambda share: share >= 0.9),
@@ -92,7 +93,7 @@ def measure(
         }
         where = (database, endpoint.environment, secret_id)
         fleet = Fleet(names, *where, pause=given.pause, program=program)
-        spent = dict.fromkeys([*ways, QUIET], 0.0)
+        spent = dict.fromkeys([*ways, *map(QUIET.format, ways)], 0.0)
         counts: dict[str, int] = {}
         for way, rotation in ways.items():
             gaps = [random.uniform(0.2, 5) for _ in range(given.rotations)] + [given.long_gap] * (
@@ -100,7 +101,7 @@ def measure(
             )
             counts[way] = len(gaps)
             for gap in gaps:
-                fleet.begin(QUIET)
+                fleet.begin(QUIET.format(way))
                 begun = time.monotonic()
                 time.sleep(gap / 2)
                 before = time.monotonic()
@@ -108,15 +109,16 @@ def measure(
                 rotation.rotate(gap)
                 time.sleep(0.2)
                 after = time.monotonic()
-                fleet.begin(QUIET)
+                fleet.begin(QUIET.format(way))
                 time.sleep(after - before - gap / 2)
                 spent[way] += after - before
-                spent[QUIET] += time.monotonic() - after + before - begun
+                spent[QUIET.format(way)] += time.monotonic() - after + before - begun
         reports = fleet.end()
     rows = []
     for report in reports:
-        quiet = report["phases"][QUIET]["connects"] / spent[QUIET]
         for way in ways:
+            without = QUIET.format(way)
+            quiet = report["phases"][without]["connects"] / spent[without]
             seen = report["phases"][way]
             rate = {"rate": seen["connects"] / spent[way], "quiet": quiet}
             rows.append(seen | rate | {"way": way, "name": report["name"], "rotations": counts[way]})
