@@ -46,7 +46,9 @@ class Endpoint:
     process: subprocess.Popen
     output: list[str]
 
-    def client(self, region: str = REGION, key: str = "AKIDEXAMPLE", checked: bool = True, **settings):
+    def client(
+        self, region: str = REGION, key: str = "AKIDEXAMPLE", checked: bool = True, verify=None, **settings
+    ):
         """A real boto3 client. Every answer it gets is checked against the service model."""
         settings = {"retries": {"total_max_attempts": 1}, "read_timeout": 10, **settings}
         client = boto3.client(
@@ -55,6 +57,7 @@ class Endpoint:
             region_name=region,
             aws_access_key_id=key,
             aws_secret_access_key="any",
+            verify=verify,
             config=Config(**settings),
         )
         if checked:

@@ -6,7 +6,6 @@ import datetime
 import ipaddress
 import subprocess
 
-import boto3
 import botocore.exceptions
 import pytest
 from conftest import binary
@@ -64,25 +63,14 @@ def files(tmp_path_factory):
     return folder
 
 
-def client(endpoint, verify):
-    return boto3.client(
-        "secretsmanager",
-        endpoint_url=endpoint.url,
-        region_name="us-east-1",
-        aws_access_key_id="any",
-        aws_secret_access_key="any",
-        verify=verify,
-    )
-
-
 def test_a_client_that_trusts_the_authority_is_served(run, files):
     endpoint = run("--tls-cert", str(files / "cert.pem"), "--tls-key", str(files / "key.pem"))
     assert endpoint.url.startswith("https://127.0.0.1:")
-    trusting = client(endpoint, str(files / "ca.pem"))
+    trusting = endpoint.client(verify=str(files / "ca.pem"))
     trusting.create_secret(Name="db", SecretString="one")
     assert trusting.get_secret_value(SecretId="db")["SecretString"] == "one"
     with pytest.raises(botocore.exceptions.SSLError):
-        client(endpoint, True).list_secrets()
+        endpoint.client(verify=True).list_secrets()
     assert trusting.list_secrets()["SecretList"], "one bad handshake ends one connection"
 
 
