@@ -147,7 +147,7 @@ impl Resource for MySql {
                 &format!("GRANT INSERT, SELECT ON billing.audit TO {user}@'%' WITH GRANT OPTION"),
             ])
             .await?;
-            let engine = if self.is_mariadb { "mariadb" } else { "mysql" };
+            let engine = self.database.address.kind;
             Ok(format!(
                 r#"{{"engine":"{engine}","host":"127.0.0.1","port":{port},"username":"{user}","password":"first","shop":"shop_{user}"}}"#
             ))
