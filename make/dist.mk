@@ -1,0 +1,34 @@
+##@ What ships
+.PHONY: wheel node cli lambda install-c header-c
+wheel: $(VENV)/build/.stamp ## Build the Python wheel: dist/*.whl
+	rm -f dist/*.whl
+	$(VENV)/build/bin/maturin build --release $(LOCKED) --out dist --manifest-path bindings-python/Cargo.toml
+
+node: node-tools ## Build the npm package: dist/*.tgz
+	cargo build --release --package secretcache-node $(LOCKED)
+	cd $(NODE) && npx tsc
+	$(NODE)/tools/pack
+
+cli: ## Build the command: target/release/secretcache
+	cargo build --release --package secretcache-cli $(LOCKED)
+
+# For another architecture, name the target and its linker:
+#     rustup target add aarch64-unknown-linux-gnu && apt-get install gcc-aarch64-linux-gnu libc6-dev-arm64-cross
+#     make lambda LAMBDA_TARGET=aarch64-unknown-linux-gnu \
+#         CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_LINKER=aarch64-linux-gnu-gcc
+# CA=FILE adds the certificate authorities of the databases, such as RDS's global-bundle.pem.
+LAMBDA_TARGET ?=
+LAMBDA_ARCHITECTURE = $(or $(firstword $(subst -, ,$(LAMBDA_TARGET))),$(shell uname -m))
+lambda: ## Build the rotation function for AWS Lambda: dist/secretcache-rotation-*.zip
+	cargo build --release $(LOCKED) --package secretcache-rotation --bin bootstrap --no-default-features \
+		--features lambda $(if $(LAMBDA_TARGET),--target $(LAMBDA_TARGET))
+	@tests/tools/pack_function.py target/$(if $(LAMBDA_TARGET),$(LAMBDA_TARGET)/)release/bootstrap \
+		dist/secretcache-rotation-$(LAMBDA_ARCHITECTURE).zip $(CA)
+
+PREFIX ?= /usr/local
+install-c: ## Install the C and C++ library: make install-c PREFIX=/usr/local
+	cargo build --release --package secretcache-c $(LOCKED)
+	bindings-c/install target/release $(abspath $(PREFIX))
+
+header-c: $(CBINDGEN) ## Generate secretcache.h again
+	bindings-c/header $(CBINDGEN) bindings-c/include/secretcache.h

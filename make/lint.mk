@@ -1,0 +1,28 @@
+##@ One language's checks
+.PHONY: lint-rust lint-docs lint-dependencies lint-python lint-node lint-commits
+lint-rust: lint-docs ## Format, clippy, and rustdoc with and without default features
+	cargo fmt --all --check
+	cargo clippy --workspace --all-targets $(LOCKED) -- -D warnings
+
+lint-docs:
+	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --quiet $(LOCKED)
+	RUSTDOCFLAGS="-D warnings" cargo doc --package secretcache --no-default-features --no-deps --quiet $(LOCKED)
+
+lint-dependencies: $(DENY) ## Licences and banned crates
+	$(DENY) --log-level error check bans licenses
+
+lint-python: servers $(VENV)/lint/.stamp build ## ruff, mypy, and the stubs against the extension module
+	$(VENV)/lint/bin/ruff check .
+	$(VENV)/lint/bin/ruff format --check .
+	cd bindings-python && MYPYPATH=python ../$(VENV)/lint/bin/python -m mypy.stubtest --mypy-config-file pyproject.toml \
+		--allowlist ../tests/stubtest-allowlist.txt secretcache aws_secretsmanager_caching
+	cd bindings-python && MYPYPATH=python ../$(VENV)/lint/bin/mypy -p secretcache -p aws_secretsmanager_caching
+	cd bindings-python && MYPYPATH=python ../$(VENV)/lint/bin/mypy --strict tests/typing
+
+# The npm package's types are generated and committed.
+lint-node: node-tools build ## TypeScript, and that the committed types are the generated ones
+	cd $(NODE) && node tools/types.mjs && npx tsc && npx tsc -p test/typing
+	git diff --exit-code -- $(NODE)/types $(NODE)/ts/binding.d.ts
+
+lint-commits: ## Subjects of new commits: `area: what changes`, at most 72 characters
+	tests/tools/commit-subjects

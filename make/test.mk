@@ -1,0 +1,74 @@
+##@ One area's tests
+# Each target builds and installs what it needs; CONTRIBUTING.md says where a new test goes.
+PYTEST := $(VENV)/tests/bin/pytest -q
+
+.PHONY: test-rust test-schedules test-kill test-python test-official test-local test-rotation test-lambda test-connected
+test-rust: ## The Rust crates: units, properties, scenarios, model checker, kill matrix, thread schedules
+	cargo test --workspace $(LOCKED)
+	$(MAKE) test-schedules
+
+# Thousands of orders of the core's threads, chosen by shuttle; seeded defects must be found.
+test-schedules: ## The core's threads in thousands of orders
+	cargo test --quiet --locked --manifest-path tests/schedules/Cargo.toml --target-dir target/schedules
+	tests/schedules/seeded.py
+
+test-kill: servers ## Rotations killed before and after every effect; `python tests/bench/rotation.py` runs all of them
+	cargo test --package secretcache-tests --test kill --test rows $(LOCKED)
+
+test-python: venv-tests venv-databases servers build ## The Python packages
+	$(PYTEST) bindings-python/tests
+
+# The same tests must describe AWS's library too, except where a test says that ours alone does it.
+OFFICIAL_TESTS := bindings-python/tests/test_defects.py $(wildcard bindings-python/tests/test_dropin_*.py)
+test-official: venv-official ## The drop-in's contract, against AWS's own library
+	env SECRETCACHE_ORACLE=official $(VENV)/official/bin/pytest -q $(OFFICIAL_TESTS)
+
+test-local: venv-tests venv-databases servers build ## The local endpoint and the command line
+	$(PYTEST) tests/local
+
+test-rotation: venv-tests venv-databases servers build ## The commands that rotate and recover, on real servers
+	$(PYTEST) tests/rotation
+
+test-lambda: venv-tests venv-databases servers build ## The rotation function
+	$(PYTEST) tests/function
+
+test-connected: venv-connected venv-databases servers build ## Python programs that stay connected through rotations
+	$(VENV)/connected/bin/pytest -q tests/connected
+
+# With a debug build, on this machine's Node, and a short one on the newest line.
+.PHONY: test-node test-node-versions test-c test-races-c fuzz-c
+NODE_LINES := 22 24 26
+NODE_TESTS = node --test --test-timeout=120000
+test-node: node-tools servers c-tools target/node/26/.stamp build ## The npm package
+	$(MAKE) lint-node
+	cd $(NODE) && node tools/place.mjs debug
+	cd $(NODE) && $(NODE_TESTS) $$(ls test/*.test.mjs)
+	cd $(NODE) && PATH=$(CURDIR)/target/node/26/node_modules/node/bin:$$PATH $(NODE_TESTS) test/smoke.test.mjs
+
+test-node-versions: node-tools servers c-tools $(NODE_LINES:%=target/node/%/.stamp) build ## All npm tests on every line of Node
+	cd $(NODE) && node tools/place.mjs debug && npx tsc
+	cd $(NODE) && for line in $(NODE_LINES); do \
+		PATH=$(CURDIR)/target/node/$$line/node_modules/node/bin:$$PATH $(NODE_TESTS) $$(ls test/*.test.mjs); done
+
+test-c: c-tools servers venv-tests venv-databases $(CBINDGEN) build ## The C and C++ interface
+	$(PYTEST) bindings-c/tests
+
+test-races-c: c-tools venv-tests build ## The C interface under helgrind
+	$(PYTEST) bindings-c/tests/test_races.py
+
+# Coverage-guided, which stable Rust can do; `cargo fuzz` adds the sanitizers of nightly Rust.
+FUZZ_SECONDS ?= 60
+fuzz-c: ## Random calls of the C interface, guided by coverage
+	cd bindings-c/fuzz && RUSTC_WRAPPER=$(CURDIR)/bindings-c/fuzz/coverage cargo build $(LOCKED) --target-dir $(CURDIR)/target/fuzz
+	mkdir -p target/fuzz/corpus
+	target/fuzz/debug/calls -max_total_time=$(FUZZ_SECONDS) -max_len=4096 \
+		-artifact_prefix=target/fuzz/ target/fuzz/corpus
+
+# Each part runs even if one before it missed a figure.
+.PHONY: figures
+figures:
+	@mkdir -p target/bench
+	@status=0; $(VENV)/bench/bin/python tests/bench/bench.py --official $(VENV)/official/bin/python || status=$$?; \
+		$(VENV)/connected/bin/python tests/bench/connected.py | tee target/bench/connected.md || status=$$?; \
+		$(VENV)/connected/bin/python tests/bench/node_connected.py | tee target/bench/node-connected.md || status=$$?; \
+		exit $$status

@@ -1,0 +1,42 @@
+# What the other targets install, all under target/ but for system packages.
+.PHONY: servers c-tools node-tools venv-tests venv-official venv-databases venv-bench venv-connected test-tools
+test-tools: servers c-tools node-tools venv-tests venv-official venv-databases venv-connected $(CBINDGEN)
+
+servers: ; @tests/tools/servers
+c-tools: ; @tests/tools/c-tools
+node-tools: $(NODE)/node_modules/.stamp
+$(NODE)/node_modules/.stamp: $(NODE)/package.json
+	cd $(NODE) && npm install --ignore-scripts --no-audit --no-fund --loglevel=error
+	touch $@
+
+# The newest release of a line of Node, as npm has it: about 60 MB.
+target/node/%/.stamp:
+	mkdir -p $(@D) && echo '{"private": true}' > $(@D)/package.json
+	cd $(@D) && npm install --no-audit --no-fund --loglevel=error node@$*
+	touch $@
+
+# Virtual environments, made again when their requirements change.
+venv-tests: $(VENV)/tests/.stamp ; @:
+venv-official: $(VENV)/official/.stamp ; @:
+venv-databases: $(VENV)/databases/.stamp ; @:
+venv-connected: $(VENV)/connected/.stamp ; @:
+venv-bench: $(VENV)/bench/.stamp
+	$(VENV)/bench/bin/pip install --quiet --no-deps --force-reinstall dist/*.whl
+
+$(VENV)/tests/.stamp: tests/requirements.txt tests/tools/venv
+	tests/tools/venv $(@D) $< bindings-python/python
+$(VENV)/lint/.stamp: tests/requirements-lint.txt tests/requirements-drivers.txt tests/tools/venv
+	tests/tools/venv $(@D) $< bindings-python/python
+$(VENV)/connected/.stamp: tests/requirements-connected.txt tests/requirements-drivers.txt tests/tools/venv
+	tests/tools/venv $(@D) $< bindings-python/python
+$(VENV)/%/.stamp: tests/requirements-%.txt tests/tools/venv
+	tests/tools/venv $(@D) $<
+
+# Tools from the Rust registry, compiled once.
+define cargo-tool
+	cargo install --quiet --locked --debug --root target/tools --target-dir target/tools/build $(1)
+	rm -rf target/tools/build
+endef
+$(DENY): ; $(call cargo-tool,cargo-deny@0.20.2)
+# Pinned: another version may write another header.
+$(CBINDGEN): ; $(call cargo-tool,cbindgen@0.29.4)
