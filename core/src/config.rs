@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
-use crate::backoff::Backoff;
+use crate::cache::backoff::Backoff;
 use crate::error::{Error, ErrorKind};
 
 /// How a cache behaves. The defaults are those of every language; only the Python drop-in differs, as its model does.

@@ -32,48 +32,35 @@
 //! [`Secret`] wipes its bytes when its last clone goes, and neither `Debug` nor any error shows them. The buffers of the
 //! HTTP client and TLS are beyond its reach, as is whatever the program copies out.
 
-mod answer;
-mod backoff;
-mod barrier;
 mod cache;
-mod changes;
 mod config;
-mod credential;
+mod connect;
 mod error;
 mod event;
-mod flight;
-mod foresight;
-mod hit;
 mod id;
-mod lent;
-mod logins;
 #[cfg(feature = "aws")]
 mod native;
-mod plan;
-mod policy;
-mod reader;
-mod refusal;
 mod secret;
-mod serving;
-mod shared;
 #[cfg(feature = "aws")]
 mod source;
-mod state;
-mod stats;
 mod sync;
-mod ticket;
 mod time;
-mod watch;
+mod wire;
 
-pub use answer::{Answer, Description, RotationRules};
-pub use backoff::Backoff;
-pub use cache::{Cache, Due, Forced, Lookup};
+pub use cache::backoff::Backoff;
+pub use cache::cache::{Cache, Due, Forced, Lookup};
+pub use cache::flight::{Outcome, Waiter};
+pub use cache::hit::Hit;
+pub use cache::permit::Ticket;
+pub use cache::reader::{Reader, Wanted};
+pub use cache::stats::{LoginStats, Operation, SecretStatus, Stats};
+pub use cache::watch::{Watch, Watches};
 pub use config::Config;
-pub use credential::Credential;
+pub use connect::attempt::{Next, Plan, Tried};
+pub use connect::credential::Credential;
+pub use connect::refusal::says_login_refused;
 pub use error::{Error, ErrorKind, Retry, ServiceFault};
 pub use event::{Event, Listener};
-pub use flight::{Outcome, Waiter};
-pub use hit::Hit;
 pub use id::{AWSCURRENT, AWSPENDING, AWSPREVIOUS, OwnedSelector, Selector};
 #[cfg(feature = "aws")]
 pub use native::{
@@ -81,13 +68,8 @@ pub use native::{
     SecretCache, Started, SystemClock, fresh_seed, generation, later, service_error, set_threads, shutdown,
     spawn, spawn_thread, wait_for,
 };
-pub use plan::{Next, Plan, Tried};
-pub use reader::{Reader, Wanted};
-pub use refusal::says_login_refused;
 pub use secret::{Fetched, Secret, Slot, Value};
 #[cfg(feature = "aws")]
 pub use source::{Batch, BoxFuture, MOST_IN_BATCH, SecretSource};
-pub use stats::{LoginStats, Operation, SecretStatus, Stats};
-pub use ticket::Ticket;
 pub use time::{Coarse, Now};
-pub use watch::{Watch, Watches};
+pub use wire::{Answer, Description, RotationRules};

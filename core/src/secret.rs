@@ -11,8 +11,8 @@ use std::time::{Duration, SystemTime};
 use serde::de::DeserializeOwned;
 use zeroize::Zeroizing;
 
+use crate::cache::validity::Serving;
 use crate::error::{Error, ErrorKind};
-use crate::serving::Serving;
 use crate::time::Coarse;
 
 /// One version of a secret: its value and what the service says about it.

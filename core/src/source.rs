@@ -4,10 +4,10 @@ use std::fmt::Debug;
 use std::future::Future;
 use std::pin::Pin;
 
-use crate::answer::Description;
 use crate::error::Error;
 use crate::id::Selector;
 use crate::secret::Fetched;
+use crate::wire::Description;
 use crate::{ErrorKind, id};
 
 /// A future on the heap, as ports return it.

@@ -32,7 +32,7 @@ class Defect:
 DEFECTS = [
     Defect(
         "a waiter looks for the outcome, and leaves its waker only later: it sleeps for ever",
-        "flight.rs",
+        "cache/flight.rs",
         "            State::Running(wakers) => {\n                let place",
         "            State::Running(_) => {\n"
         "                drop(state);\n"
@@ -43,14 +43,14 @@ DEFECTS = [
     ),
     Defect(
         "a forced refresh takes the answer to a request from before it",
-        "cache.rs",
+        "cache/cache.rs",
         "if flight.started > mark",
         "if flight.started >= mark",
         "a_forced_refresh_never_gives_what_was_asked_for_before_it",
     ),
     Defect(
         "the counter of changes is raised before the value is taken back",
-        "shared.rs",
+        "cache/shared.rs",
         "        secret.version().serving.retire();\n        self.changes.bump();\n",
         "        self.changes.bump();\n        secret.version().serving.retire();\n",
         "whoever_looks_at_the_counter_of_changes_hands_nothing_out_that_was_taken_back",

@@ -31,11 +31,11 @@ use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
 use zeroize::Zeroizing;
 
 use super::options::{Options, TIMEOUT};
-use crate::answer::Description;
 use crate::error::{Error, ErrorKind, ServiceFault};
 use crate::id::Selector;
 use crate::secret::{Fetched, Value};
 use crate::source::{Batch, BoxFuture, SecretSource};
+use crate::wire::Description;
 
 /// How long an idle connection is kept. A secrets client is idle most of the time, and middleboxes forget idle
 /// connections after a minute or so.

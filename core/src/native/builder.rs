@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::options::{Credentials, Options, TIMEOUT};
 use super::secret_cache::SecretCache;
-use crate::backoff::Backoff;
+use crate::cache::backoff::Backoff;
 use crate::config::Config;
 use crate::error::Error;
 use crate::source::SecretSource;

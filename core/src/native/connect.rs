@@ -10,10 +10,10 @@ use std::time::Duration;
 use super::clock::SystemClock;
 use super::secret_cache::{SecretCache, forbid_own_thread};
 use super::{runtime, wait};
-use crate::credential::Credential;
+use crate::connect::attempt::{Next, Plan, Tried};
+use crate::connect::credential::Credential;
 use crate::error::{Error, ErrorKind};
 use crate::id::Selector;
-use crate::plan::{Next, Plan, Tried};
 
 /// A connection to be made with a credential that may be rotating: see [`SecretCache::connect`].
 #[derive(Clone, Copy, Debug)]

@@ -6,13 +6,13 @@ use std::pin::pin;
 use std::task::Poll;
 use std::time::Duration;
 
-use crate::answer::Answer;
-use crate::cache::Cache;
+use crate::cache::cache::Cache;
+use crate::cache::permit::Ticket;
+use crate::cache::stats::Operation;
 use crate::error::{Error, ErrorKind};
 use crate::source::SecretSource;
-use crate::stats::Operation;
-use crate::ticket::Ticket;
 use crate::time::Now;
+use crate::wire::Answer;
 
 /// Asks the source on behalf of a ticket.
 ///

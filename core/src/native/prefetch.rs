@@ -11,13 +11,13 @@ use super::clock::SystemClock;
 use super::process::PerProcess;
 use super::secret_cache::{Live, SecretCache, forbid_own_thread, stopped};
 use super::{driver, runtime, wait};
-use crate::answer::Answer;
-use crate::cache::Lookup;
+use crate::cache::cache::Lookup;
+use crate::cache::flight::Outcome;
+use crate::cache::permit::Ticket;
+use crate::cache::stats::Operation;
 use crate::error::{Error, ErrorKind};
-use crate::flight::Outcome;
 use crate::source::MOST_IN_BATCH;
-use crate::stats::Operation;
-use crate::ticket::Ticket;
+use crate::wire::Answer;
 
 /// Batches have a quota of 100 calls a second for the whole account and Region, against 10,000 for single reads: one
 /// process must not use it up.

@@ -9,9 +9,9 @@ use tokio::task::JoinHandle;
 
 use super::secret_cache::{SecretCache, Started, forbid_own_thread};
 use super::{runtime, wait};
+use crate::cache::flight::Waiter;
+use crate::cache::hit::Hit;
 use crate::error::Error;
-use crate::flight::Waiter;
-use crate::hit::Hit;
 use crate::id::Selector;
 use crate::secret::Secret;
 

@@ -15,21 +15,21 @@ use super::listeners::Listeners;
 use super::process::{PerProcess, fresh_seed};
 use super::request::Request;
 use super::{driver, log, refresher, runtime};
-use crate::answer::Answer;
-use crate::cache::{Cache, Lookup};
+use crate::cache::cache::{Cache, Lookup};
+use crate::cache::flight::Waiter;
+use crate::cache::hit::Hit;
+use crate::cache::permit::Ticket;
+use crate::cache::reader::{Reader, Wanted};
+use crate::cache::stats::Stats;
+use crate::cache::watch::{Watch, Watches};
 use crate::config::Config;
+use crate::connect::attempt::Plan;
 use crate::error::{Error, ErrorKind};
 use crate::event::Event;
-use crate::flight::Waiter;
-use crate::hit::Hit;
 use crate::id::Selector;
-use crate::plan::Plan;
-use crate::reader::{Reader, Wanted};
 use crate::secret::Secret;
 use crate::source::SecretSource;
-use crate::stats::Stats;
-use crate::ticket::Ticket;
-use crate::watch::{Watch, Watches};
+use crate::wire::Answer;
 
 /// Secrets from memory, kept fresh in the background.
 ///

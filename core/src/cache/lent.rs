@@ -22,11 +22,11 @@ use std::time::Duration;
 
 use compact_str::CompactString;
 
-use crate::barrier;
-use crate::cache::Cache;
-use crate::reader::Wanted;
+use crate::cache::barrier;
+use crate::cache::cache::Cache;
+use crate::cache::reader::Wanted;
+use crate::cache::shared::Shared;
 use crate::secret::{Secret, Version};
-use crate::shared::Shared;
 use crate::time::Coarse;
 
 /// A reader's memory of what it has read.

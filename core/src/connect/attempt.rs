@@ -16,14 +16,14 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::cache::Cache;
+use crate::cache::cache::Cache;
+use crate::cache::shared::Shared;
+use crate::cache::state::{Described, Line, Record};
+use crate::connect::history::Logins;
 use crate::error::{Error, ErrorKind, Retry};
 use crate::event::Event;
 use crate::id::{AWSCURRENT, AWSPENDING, AWSPREVIOUS, Selector};
-use crate::logins::Logins;
 use crate::secret::Secret;
-use crate::shared::Shared;
-use crate::state::{Described, Line, Record};
 use crate::time::Now;
 
 /// The first wait after a round without success; later ones are longer.

@@ -4,17 +4,17 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::answer::{Answer, Description};
+use crate::cache::flight::{Flight, Outcome, Waiter};
+use crate::cache::policy::{self, Decision, decide};
+use crate::cache::shared::{Purpose, Shared};
+use crate::cache::state::{Described, Failure, Line, Record, RecordId, State};
+use crate::cache::validity::Freshness;
 use crate::error::{Error, ErrorKind};
 use crate::event::Event;
-use crate::flight::{Flight, Outcome, Waiter};
 use crate::id::{AWSCURRENT, OwnedSelector, Selector, aliases};
-use crate::policy::{self, Decision, decide};
 use crate::secret::{Fetched, Secret};
-use crate::serving::Freshness;
-use crate::shared::{Purpose, Shared};
-use crate::state::{Described, Failure, Line, Record, RecordId, State};
 use crate::time::Now;
+use crate::wire::{Answer, Description};
 
 /// How long a denied `DescribeSecret` is left alone at first, and at most: denied calls raise alarms, and cost.
 const DENIED_FOR: Duration = Duration::from_secs(3600);

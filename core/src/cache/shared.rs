@@ -3,20 +3,20 @@
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
-use crate::changes::Changes;
+use crate::cache::changes::Changes;
+use crate::cache::hit::Hit;
+use crate::cache::lent::Tables;
+use crate::cache::permit::Ticket;
+use crate::cache::state::{Line, Record, RecordId, State};
+use crate::cache::stats::Hits;
+use crate::cache::validity::Freshness;
+use crate::cache::watch::Watches;
 use crate::config::Config;
 use crate::event::{Event, Listener};
-use crate::hit::Hit;
 use crate::id::{Key, KeyRef, Selector};
-use crate::lent::Tables;
 use crate::secret::Secret;
-use crate::serving::Freshness;
-use crate::state::{Line, Record, RecordId, State};
-use crate::stats::Hits;
 use crate::sync::{Mutex, MutexGuard};
-use crate::ticket::Ticket;
 use crate::time::Now;
-use crate::watch::Watches;
 
 pub(crate) struct Shared {
     pub(crate) config: Config,

@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use crossbeam_utils::CachePadded;
 
+use crate::cache::validity::Freshness;
 use crate::error::ErrorKind;
-use crate::serving::Freshness;
 
 /// An operation of the service that costs a call.
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]

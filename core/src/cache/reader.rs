@@ -5,10 +5,10 @@ use std::fmt;
 use std::mem::ManuallyDrop;
 use std::sync::Arc;
 
-use crate::cache::Cache;
+use crate::cache::cache::Cache;
+use crate::cache::lent::Table;
 use crate::error::Error;
 use crate::id::Selector;
-use crate::lent::Table;
 use crate::secret::{Secret, Value};
 use crate::time::Coarse;
 

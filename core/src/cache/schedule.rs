@@ -7,10 +7,10 @@
 
 use std::time::Duration;
 
-use crate::answer::Description;
+use crate::cache::policy;
 use crate::id::{AWSCURRENT, AWSPENDING};
-use crate::policy;
 use crate::time::Now;
+use crate::wire::Description;
 
 mod budget;
 mod window;

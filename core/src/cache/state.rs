@@ -4,18 +4,18 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::answer::Description;
+use crate::cache::flight::Flight;
+use crate::cache::policy::{self, Facts};
+use crate::cache::schedule::{Budget, Foresight};
+use crate::cache::stats::LoginStats;
+use crate::cache::watch::Watches;
 use crate::config::Config;
+use crate::connect::history::Logins;
 use crate::error::Error;
-use crate::flight::Flight;
-use crate::foresight::{Budget, Foresight};
 use crate::id::{OwnedSelector, Selector};
-use crate::logins::Logins;
-use crate::policy::{self, Facts};
 use crate::secret::Secret;
-use crate::stats::LoginStats;
 use crate::time::Now;
-use crate::watch::Watches;
+use crate::wire::Description;
 
 /// How many versions of one secret are kept, as in the official libraries.
 const MOST_LINES: usize = 10;

@@ -12,23 +12,23 @@ use std::time::Duration;
 
 use papaya::LocalGuard;
 
+use crate::cache::flight::Waiter;
+use crate::cache::hit::Hit;
+use crate::cache::permit::Ticket;
+use crate::cache::policy::{Decision, decide};
+use crate::cache::shared::{Purpose, Shared};
+use crate::cache::state::{Line, Record, RecordId, State};
+use crate::cache::stats::{Operation, SecretStatus, Stats};
+use crate::cache::validity::Freshness;
+use crate::cache::watch::Watches;
 use crate::config::Config;
 use crate::error::{Error, ErrorKind};
 use crate::event::{Event, Listener};
-use crate::flight::Waiter;
-use crate::hit::Hit;
 use crate::id::{self, KeyRef, Selector};
-use crate::policy::{Decision, decide};
 use crate::secret::Secret;
-use crate::serving::Freshness;
-use crate::shared::{Purpose, Shared};
-use crate::state::{Line, Record, RecordId, State};
-use crate::stats::{Operation, SecretStatus, Stats};
 use crate::sync::Mutex;
 use crate::sync::atomic::AtomicU32;
-use crate::ticket::Ticket;
 use crate::time::{Coarse, Now};
-use crate::watch::Watches;
 
 /// A bounded cache of secrets that knows when each must be asked for again, and by whom.
 ///
