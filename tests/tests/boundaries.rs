@@ -6,11 +6,12 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 /// Which of ours each of ours may depend on; a crate that is not listed may not exist.
-const ARROWS: [(&str, &[&str]); 8] = [
+const ARROWS: [(&str, &[&str]); 9] = [
     ("secretcache", &[]),
     ("secretcache-rotation", &["secretcache"]),
     ("secretcache-local", &["secretcache-rotation"]),
-    ("secretcache-cli", &["secretcache", "secretcache-rotation", "secretcache-local"]),
+    ("secretcache-access", &[]),
+    ("secretcache-cli", &["secretcache", "secretcache-rotation", "secretcache-local", "secretcache-access"]),
     ("secretcache-python", &["secretcache"]),
     ("secretcache-node", &["secretcache"]),
     ("secretcache-c", &["secretcache"]),

@@ -1,0 +1,298 @@
+//! Policy documents: JSON in, statements out.
+//!
+//! The grammar is the one of
+//! <https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_grammar.html>: `Statement` is one object or a list,
+//! and so is nearly everything within.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serde_json::{Map, Value};
+
+/// A policy document, with the JSON it was read from.
+///
+/// ```
+/// use secretcache_access::{Document, Effect};
+///
+/// let document = Document::parse(
+///     r#"{"Version": "2012-10-17", "Statement": {"Effect": "Allow", "Action": "secretsmanager:GetSecretValue", "Resource": "*"}}"#,
+/// )?;
+/// assert_eq!(document.statements[0].effect, Effect::Allow);
+/// # Ok::<(), secretcache_access::document::PolicyError>(())
+/// ```
+#[derive(Clone, Debug, PartialEq)]
+pub struct Document {
+    /// The document as it was written.
+    pub json: Value,
+    /// Whether policy variables such as `${aws:username}` are replaced: only from version 2012-10-17 on.
+    pub has_variables: bool,
+    /// The statements, in order.
+    pub statements: Vec<Statement>,
+}
+
+/// One statement of a policy.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Statement {
+    /// The name that its author gave it.
+    pub sid: Option<String>,
+    /// Whether it allows or denies.
+    pub effect: Effect,
+    /// Whom it is about. Only policies of resources say so.
+    pub principal: Option<Scope<Principals>>,
+    /// What may be done.
+    pub action: Scope<Vec<String>>,
+    /// To what. Policies of resources may leave it out.
+    pub resource: Option<Scope<Vec<String>>>,
+    /// On which conditions; all must hold.
+    pub conditions: Vec<Condition>,
+}
+
+/// `Allow` or `Deny`.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, Deserialize, Serialize)]
+#[allow(missing_docs, reason = "named as in policies")]
+pub enum Effect {
+    Allow,
+    Deny,
+}
+
+/// An element, or its opposite: `Action` or `NotAction`, `Principal` or `NotPrincipal`.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Scope<T> {
+    /// What is listed.
+    Only(T),
+    /// Everything but what is listed.
+    AllBut(T),
+}
+
+impl<T> Scope<T> {
+    /// What is listed, in either form.
+    pub fn listed(&self) -> &T {
+        match self {
+            Self::Only(listed) | Self::AllBut(listed) => listed,
+        }
+    }
+}
+
+/// Principals by type, such as `AWS` or `Service`. The principal `"*"` is `AWS: *`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Principals(pub BTreeMap<String, Vec<String>>);
+
+/// One line of a condition block.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Condition {
+    /// As written, such as `ForAnyValue:StringLikeIfExists`.
+    pub operator: String,
+    /// The condition key, such as `aws:SourceVpce`.
+    pub key: String,
+    /// What it is compared with.
+    pub values: Vec<String>,
+}
+
+impl fmt::Display for Condition {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {} {}", self.operator, self.key, self.values.join(" or "))
+    }
+}
+
+/// Why a text is not a policy document.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct PolicyError(String);
+
+impl fmt::Display for PolicyError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for PolicyError {}
+
+fn wrong<T>(text: impl Into<String>) -> Result<T, PolicyError> {
+    Err(PolicyError(text.into()))
+}
+
+impl Document {
+    /// Reads the text of a policy.
+    ///
+    /// # Errors
+    ///
+    /// The text is not JSON, or breaks the grammar of policies; the error says where.
+    pub fn parse(text: &str) -> Result<Self, PolicyError> {
+        match serde_json::from_str(text) {
+            Ok(json) => Self::from_json(json),
+            Err(error) => wrong(format!("the policy is not JSON: {error}")),
+        }
+    }
+
+    /// Reads a policy that is JSON already.
+    ///
+    /// # Errors
+    ///
+    /// It breaks the grammar of policies; the error says where.
+    pub fn from_json(json: Value) -> Result<Self, PolicyError> {
+        let Some(object) = json.as_object() else { return wrong("a policy is a JSON object") };
+        let has_variables = match object.get("Version").and_then(Value::as_str) {
+            Some("2012-10-17") => true,
+            Some("2008-10-17") | None => false,
+            Some(other) => return wrong(format!("unknown policy version {other:?}; use \"2012-10-17\"")),
+        };
+        let statements = match object.get("Statement") {
+            Some(Value::Array(all)) => all.iter().enumerate().map(|(at, one)| statement(one, at)).collect(),
+            Some(one) => statement(one, 0).map(|one| vec![one]),
+            None => return wrong("the policy has no Statement"),
+        }?;
+        Ok(Self { has_variables, statements, json })
+    }
+
+    /// The document as compact JSON, for a command line.
+    pub fn to_text(&self) -> String {
+        self.json.to_string()
+    }
+
+    /// The same document with one statement replaced, or removed by `None`.
+    ///
+    /// # Panics
+    ///
+    /// There is no statement at `index`.
+    pub fn with_statement(&self, index: usize, statement: Option<Value>) -> Value {
+        let mut json = self.json.clone();
+        let mut all = match json["Statement"].take() {
+            Value::Array(all) => all,
+            one => vec![one],
+        };
+        match statement {
+            Some(statement) => all[index] = statement,
+            None => drop(all.remove(index)),
+        }
+        json["Statement"] = Value::Array(all);
+        json
+    }
+
+    /// The JSON of one statement.
+    pub fn statement_json(&self, index: usize) -> &Value {
+        match &self.json["Statement"] {
+            Value::Array(all) => &all[index],
+            one => one,
+        }
+    }
+}
+
+impl Serialize for Document {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.json.serialize(serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for Document {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Self::from_json(Value::deserialize(deserializer)?).map_err(D::Error::custom)
+    }
+}
+
+fn statement(json: &Value, index: usize) -> Result<Statement, PolicyError> {
+    let Some(object) = json.as_object() else { return wrong(format!("statement {index} is not an object")) };
+    let at = |what: &str| PolicyError(format!("statement {index}: {what}"));
+    let effect = match object.get("Effect").and_then(Value::as_str) {
+        Some("Allow") => Effect::Allow,
+        Some("Deny") => Effect::Deny,
+        _ => return Err(at("Effect must be Allow or Deny")),
+    };
+    let action = scope(object, "Action", "NotAction", strings).map_err(|text| at(&text))?;
+    Ok(Statement {
+        sid: object.get("Sid").and_then(Value::as_str).map(str::to_owned),
+        effect,
+        principal: scope(object, "Principal", "NotPrincipal", principals).map_err(|text| at(&text))?,
+        action: action.ok_or_else(|| at("Action or NotAction is missing"))?,
+        resource: scope(object, "Resource", "NotResource", strings).map_err(|text| at(&text))?,
+        conditions: conditions(object.get("Condition")).map_err(|text| at(&text))?,
+    })
+}
+
+fn scope<T>(
+    object: &Map<String, Value>,
+    only: &str,
+    all_but: &str,
+    read: impl Fn(&Value) -> Result<T, String>,
+) -> Result<Option<Scope<T>>, String> {
+    match (object.get(only), object.get(all_but)) {
+        (Some(_), Some(_)) => Err(format!("{only} and {all_but} exclude each other")),
+        (Some(value), None) => read(value).map(|value| Some(Scope::Only(value))),
+        (None, Some(value)) => read(value).map(|value| Some(Scope::AllBut(value))),
+        (None, None) => Ok(None),
+    }
+    .map_err(|text| if text.contains(only) { text } else { format!("{only}: {text}") })
+}
+
+fn strings(value: &Value) -> Result<Vec<String>, String> {
+    let one = |value: &Value| match value {
+        Value::String(text) => Ok(text.clone()),
+        // Conditions may hold numbers and booleans that are not quoted.
+        Value::Bool(_) | Value::Number(_) => Ok(value.to_string()),
+        _ => Err("a string or a list of strings is expected".to_owned()),
+    };
+    match value {
+        Value::Array(all) => all.iter().map(one).collect(),
+        other => one(other).map(|one| vec![one]),
+    }
+}
+
+fn principals(value: &Value) -> Result<Principals, String> {
+    match value {
+        Value::String(all) if all == "*" => {
+            Ok(Principals(BTreeMap::from([("AWS".to_owned(), vec!["*".to_owned()])])))
+        }
+        Value::Object(types) => {
+            let types = types.iter().map(|(name, ids)| Ok((name.clone(), strings(ids)?)));
+            types.collect::<Result<_, String>>().map(Principals)
+        }
+        _ => Err("\"*\" or an object is expected".to_owned()),
+    }
+}
+
+fn conditions(value: Option<&Value>) -> Result<Vec<Condition>, String> {
+    let object =
+        |value: &Value| value.as_object().cloned().ok_or("Condition: an object is expected".to_owned());
+    let mut found = Vec::new();
+    for (operator, keys) in value.map(object).transpose()?.unwrap_or_default() {
+        for (key, values) in object(&keys)? {
+            found.push(Condition { operator: operator.clone(), values: strings(&values)?, key });
+        }
+    }
+    Ok(found)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_and_many_are_read_alike() {
+        let one = r#"{"Version":"2012-10-17","Statement":{"Effect":"Deny","Principal":"*","NotAction":"a:b","Resource":"*","Condition":{"Bool":{"aws:SecureTransport":false}}}}"#;
+        let many = r#"{"Version":"2012-10-17","Statement":[{"Effect":"Deny","Principal":{"AWS":["*"]},"NotAction":["a:b"],"Resource":["*"],"Condition":{"Bool":{"aws:SecureTransport":["false"]}}}]}"#;
+        let (one, many) = (Document::parse(one).unwrap(), Document::parse(many).unwrap());
+        assert_eq!(one.statements, many.statements);
+        assert_eq!(one.statements[0].conditions[0].to_string(), "Bool aws:SecureTransport false");
+    }
+
+    #[test]
+    fn what_breaks_the_grammar_is_refused_and_the_place_named() {
+        let refused = |text: &str| Document::parse(text).unwrap_err().to_string();
+        assert!(refused("[]").contains("object"));
+        assert!(refused(r#"{"Version":"2020-01-01","Statement":[]}"#).contains("2020-01-01"));
+        let statement = |rest: &str| refused(&format!(r#"{{"Statement":[{{{rest}}}]}}"#));
+        assert!(statement(r#""Effect":"allow","Action":"*""#).contains("statement 0: Effect"));
+        assert!(statement(r#""Effect":"Allow","Resource":"*""#).contains("Action"));
+        assert!(statement(r#""Effect":"Allow","Action":"a","NotAction":"b""#).contains("exclude"));
+        assert!(statement(r#""Effect":"Allow","Action":"a","Principal":"bob""#).contains("Principal"));
+    }
+
+    #[test]
+    fn one_statement_is_replaced_or_removed() {
+        let text = r#"{"Version":"2012-10-17","Statement":{"Effect":"Allow","Action":"a:b","Resource":"*"}}"#;
+        let document = Document::parse(text).unwrap();
+        assert_eq!(document.with_statement(0, None)["Statement"], serde_json::json!([]));
+        let changed = document.with_statement(0, Some(serde_json::json!({"Effect": "Deny"})));
+        assert_eq!(changed["Statement"][0]["Effect"], "Deny");
+    }
+}
