@@ -8,7 +8,10 @@
 //!   policy that is missing.
 //! - [`checks`] look for faults and say how to fix each.
 
+pub mod condition;
 pub mod document;
+pub mod evaluate;
+pub mod pattern;
 pub mod snapshot;
 
 pub use document::{Document, Effect, Statement};

@@ -1,0 +1,320 @@
+//! Condition blocks: operators, keys and policy variables.
+//!
+//! As <https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_condition_operators.html> and
+//! `…_condition-logic-multiple-context-keys-or-values.html` define them.
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+
+use ipnet::IpNet;
+use jiff::Timestamp;
+
+use crate::document::Condition;
+use crate::pattern::{escape, matches, matches_arn, unescape};
+
+/// An answer about a request of which not everything is known.
+#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
+#[allow(missing_docs, reason = "they say it")]
+pub enum Truth {
+    No,
+    Maybe,
+    Yes,
+}
+
+impl Truth {
+    pub(crate) fn not(self) -> Self {
+        match self {
+            Self::No => Self::Yes,
+            Self::Maybe => Self::Maybe,
+            Self::Yes => Self::No,
+        }
+    }
+}
+
+impl From<bool> for Truth {
+    fn from(holds: bool) -> Self {
+        if holds { Self::Yes } else { Self::No }
+    }
+}
+
+/// The context keys of a request. Their case does not count.
+///
+/// A *closed* context is complete: a key that is not in it is absent from the request. In an *open* one it may have any
+/// value, and what depends on it is answered with [`Truth::Maybe`].
+///
+/// ```
+/// use secretcache_access::condition::Context;
+///
+/// let mut context = Context::open();
+/// context.set("aws:PrincipalAccount", "111122223333");
+/// context.close("aws:PrincipalTag/");
+/// ```
+#[derive(Clone, Debug, Default)]
+pub struct Context {
+    values: BTreeMap<String, Vec<String>>,
+    is_open: bool,
+    closed: Vec<String>,
+}
+
+enum Key<'a> {
+    Present(&'a [String]),
+    Absent,
+    Unknown,
+}
+
+impl Context {
+    /// A complete context, empty so far.
+    pub fn closed() -> Self {
+        Self::default()
+    }
+
+    /// A context of which only some keys are known.
+    pub fn open() -> Self {
+        Self { is_open: true, ..Self::default() }
+    }
+
+    /// Gives a key its value.
+    pub fn set(&mut self, key: &str, value: impl Into<String>) {
+        self.set_many(key, vec![value.into()]);
+    }
+
+    /// Gives a multivalued key its values.
+    pub fn set_many(&mut self, key: &str, values: Vec<String>) {
+        self.values.insert(key.to_ascii_lowercase(), values);
+    }
+
+    /// Keys that begin so and have no value are absent, though the context is open.
+    pub fn close(&mut self, prefix: &str) {
+        self.closed.push(prefix.to_ascii_lowercase());
+    }
+
+    fn get(&self, key: &str) -> Key<'_> {
+        let key = key.to_ascii_lowercase();
+        match self.values.get(&key) {
+            Some(values) if values.is_empty() => Key::Absent,
+            Some(values) => Key::Present(values),
+            None if self.is_open && !self.closed.iter().any(|prefix| key.starts_with(prefix)) => Key::Unknown,
+            None => Key::Absent,
+        }
+    }
+}
+
+/// A text with its policy variables replaced.
+pub(crate) enum Expanded<'a> {
+    /// A pattern: what came from a variable is no wildcard.
+    Text(Cow<'a, str>),
+    /// A variable has no value in this request, so nothing matches.
+    Absent,
+    /// A variable's value is not known.
+    Unknown,
+}
+
+/// Replaces `${key}`, `${key, 'default'}`, `${*}`, `${?}` and `${$}`.
+pub(crate) fn expand<'a>(text: &'a str, context: &Context, has_variables: bool) -> Expanded<'a> {
+    if !has_variables || !text.contains("${") {
+        return Expanded::Text(text.into());
+    }
+    let (mut expanded, mut rest) = (String::new(), text);
+    while let Some(begin) = rest.find("${") {
+        let Some(length) = rest[begin..].find('}') else { break };
+        expanded += &rest[..begin];
+        let inside = &rest[begin + 2..begin + length];
+        rest = &rest[begin + length + 1..];
+        if matches!(inside, "*" | "?" | "$") {
+            expanded += &escape(inside);
+            continue;
+        }
+        let (key, default) = match inside.split_once(',') {
+            Some((key, default)) => (key.trim(), Some(default.trim().trim_matches('\''))),
+            None => (inside.trim(), None),
+        };
+        match (context.get(key), default) {
+            // Variables of more than one value cannot be used.
+            (Key::Present([value]), _) => expanded += &escape(value),
+            (Key::Present(_) | Key::Absent, Some(default)) => expanded += &escape(default),
+            (Key::Present(_) | Key::Absent, None) => return Expanded::Absent,
+            (Key::Unknown, _) => return Expanded::Unknown,
+        }
+    }
+    Expanded::Text((expanded + rest).into())
+}
+
+#[derive(Clone, Copy, Eq, PartialEq)]
+enum Quantifier {
+    None,
+    All,
+    Any,
+}
+
+/// Whether a condition holds.
+pub(crate) fn holds(condition: &Condition, context: &Context, has_variables: bool) -> Truth {
+    let (quantifier, operator) = match condition.operator.split_once(':') {
+        Some((name, operator)) if name.eq_ignore_ascii_case("ForAllValues") => (Quantifier::All, operator),
+        Some((name, operator)) if name.eq_ignore_ascii_case("ForAnyValue") => (Quantifier::Any, operator),
+        _ => (Quantifier::None, condition.operator.as_str()),
+    };
+    let lower = operator.to_ascii_lowercase();
+    if lower == "null" {
+        let wants_absent = condition.values.iter().any(|value| value.eq_ignore_ascii_case("true"));
+        return match context.get(&condition.key) {
+            Key::Unknown => Truth::Maybe,
+            Key::Absent => wants_absent.into(),
+            Key::Present(_) => (!wants_absent).into(),
+        };
+    }
+    let (lower, if_exists) = match lower.strip_suffix("ifexists") {
+        Some(operator) => (operator, true),
+        None => (lower.as_str(), false),
+    };
+    let Some((comparison, negated)) = Comparison::of(lower) else {
+        // An operator that this version does not know: it may or may not hold.
+        return Truth::Maybe;
+    };
+    let present = match context.get(&condition.key) {
+        Key::Unknown => return Truth::Maybe,
+        Key::Absent => {
+            return (if_exists || quantifier == Quantifier::All || negated && quantifier == Quantifier::None)
+                .into();
+        }
+        Key::Present(values) => values,
+    };
+    let mut wanted = Vec::new();
+    let mut is_unknown = false;
+    for value in &condition.values {
+        match expand(value, context, has_variables) {
+            Expanded::Text(text) => wanted.push(text),
+            Expanded::Absent => {}
+            Expanded::Unknown => is_unknown = true,
+        }
+    }
+    // Several values are alternatives; of a negated operator none may match.
+    let one = |value: &String| {
+        let found = wanted.iter().any(|wanted| comparison.matches(wanted, value));
+        let matched = if found {
+            Truth::Yes
+        } else if is_unknown {
+            Truth::Maybe
+        } else {
+            Truth::No
+        };
+        if negated { matched.not() } else { matched }
+    };
+    let truths = present.iter().map(one);
+    match quantifier {
+        Quantifier::All => truths.min().unwrap_or(Truth::Yes),
+        Quantifier::Any => truths.max().unwrap_or(Truth::No),
+        Quantifier::None if negated => truths.min().unwrap_or(Truth::Yes),
+        Quantifier::None => truths.max().unwrap_or(Truth::No),
+    }
+}
+
+#[derive(Clone, Copy)]
+enum Comparison {
+    Equal,
+    EqualIgnoringCase,
+    Like,
+    Arn,
+    Bool,
+    Binary,
+    Address,
+    Number(Order),
+    Date(Order),
+}
+
+#[derive(Clone, Copy)]
+enum Order {
+    Equal,
+    Less,
+    LessOrEqual,
+    Greater,
+    GreaterOrEqual,
+}
+
+impl Comparison {
+    /// What an operator compares, and whether its answer is turned round.
+    fn of(operator: &str) -> Option<(Self, bool)> {
+        Some(match operator {
+            "stringequals" => (Self::Equal, false),
+            "stringnotequals" => (Self::Equal, true),
+            "stringequalsignorecase" => (Self::EqualIgnoringCase, false),
+            "stringnotequalsignorecase" => (Self::EqualIgnoringCase, true),
+            "stringlike" => (Self::Like, false),
+            "stringnotlike" => (Self::Like, true),
+            // With ARNs, Equals and Like are the same.
+            "arnequals" | "arnlike" => (Self::Arn, false),
+            "arnnotequals" | "arnnotlike" => (Self::Arn, true),
+            "bool" => (Self::Bool, false),
+            "binaryequals" => (Self::Binary, false),
+            "ipaddress" => (Self::Address, false),
+            "notipaddress" => (Self::Address, true),
+            _ => {
+                let (order, negated) =
+                    match operator.strip_prefix("numeric").or(operator.strip_prefix("date"))? {
+                        "equals" => (Order::Equal, false),
+                        "notequals" => (Order::Equal, true),
+                        "lessthan" => (Order::Less, false),
+                        "lessthanequals" => (Order::LessOrEqual, false),
+                        "greaterthan" => (Order::Greater, false),
+                        "greaterthanequals" => (Order::GreaterOrEqual, false),
+                        _ => return None,
+                    };
+                let is_date = operator.starts_with("date");
+                (if is_date { Self::Date(order) } else { Self::Number(order) }, negated)
+            }
+        })
+    }
+
+    fn matches(self, wanted: &str, value: &str) -> bool {
+        match self {
+            Self::Like => return matches(wanted, value),
+            Self::Arn => return matches_arn(wanted, value),
+            _ => {}
+        }
+        let wanted = unescape(wanted);
+        match self {
+            Self::EqualIgnoringCase => wanted.to_lowercase() == value.to_lowercase(),
+            Self::Bool => wanted.eq_ignore_ascii_case(value),
+            Self::Address => match (network(&wanted), value.parse::<IpAddr>()) {
+                (Some(network), Ok(address)) => network.contains(&address),
+                _ => false,
+            },
+            Self::Number(order) => match (wanted.parse::<f64>(), value.parse::<f64>()) {
+                (Ok(wanted), Ok(value)) => order.holds(&value, &wanted),
+                _ => false,
+            },
+            Self::Date(order) => match (date(&wanted), date(value)) {
+                (Some(wanted), Some(value)) => order.holds(&value, &wanted),
+                _ => false,
+            },
+            _ => wanted == value,
+        }
+    }
+}
+
+impl Order {
+    fn holds<T: PartialOrd>(self, value: &T, wanted: &T) -> bool {
+        match self {
+            Self::Equal => value == wanted,
+            Self::Less => value < wanted,
+            Self::LessOrEqual => value <= wanted,
+            Self::Greater => value > wanted,
+            Self::GreaterOrEqual => value >= wanted,
+        }
+    }
+}
+
+fn network(text: &str) -> Option<IpNet> {
+    text.parse().ok().or_else(|| text.parse::<IpAddr>().ok().map(IpNet::from))
+}
+
+/// ISO 8601 or seconds since 1970.
+fn date(text: &str) -> Option<Timestamp> {
+    if let Ok(seconds) = text.parse() {
+        return Timestamp::from_second(seconds).ok();
+    }
+    text.parse().ok().or_else(|| {
+        let day: jiff::civil::Date = text.parse().ok()?;
+        day.to_zoned(jiff::tz::TimeZone::UTC).ok().map(|zoned| zoned.timestamp())
+    })
+}

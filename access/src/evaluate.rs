@@ -1,0 +1,521 @@
+//! Whether a principal may do something, and which statement or which missing policy decides.
+//!
+//! The order is the one of
+//! <https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_evaluation-logic_policy-eval-denyallow.html>: an
+//! explicit deny anywhere ends it; then service control policies, the VPC endpoint, resource policy and identity policies,
+//! permissions boundary and session policy must each leave the way open. Grants of KMS are not looked at: Secrets Manager
+//! makes none and uses none.
+
+use std::fmt;
+
+use crate::condition::{Context, Expanded, Truth, expand, holds};
+use crate::document::{Document, Effect, Principals, Scope, Statement};
+use crate::pattern::{matches, matches_ignoring_case};
+
+/// Who makes a request.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Caller {
+    /// A role's, a user's, a session's or the root user's ARN; a service's name; empty for anybody.
+    pub arn: String,
+    /// The account's 12 digits; empty for services and anybody.
+    pub account: String,
+    /// What it is.
+    pub kind: CallerKind,
+}
+
+/// What makes a request.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum CallerKind {
+    /// Some session of a role, whose name is not known.
+    Role,
+    /// One session of a role, whose ARN is `arn:aws:sts::…:assumed-role/…`.
+    Session {
+        /// The role's ARN.
+        role: String,
+    },
+    /// A user.
+    User,
+    /// The root user of an account.
+    Root,
+    /// An AWS service.
+    Service,
+    /// Anybody, without credentials.
+    Anonymous,
+}
+
+impl Caller {
+    /// Takes the account and the kind from an ARN, or from the name of a service such as `lambda.amazonaws.com`.
+    ///
+    /// ```
+    /// use secretcache_access::evaluate::{Caller, CallerKind};
+    ///
+    /// let role = Caller::from_arn("arn:aws:iam::111122223333:role/team/app");
+    /// assert_eq!((role.account.as_str(), role.kind), ("111122223333", CallerKind::Role));
+    /// let session = Caller::from_arn("arn:aws:sts::111122223333:assumed-role/app/i-0abc");
+    /// assert_eq!(session.kind, CallerKind::Session { role: "arn:aws:iam::111122223333:role/app".into() });
+    /// ```
+    pub fn from_arn(arn: &str) -> Self {
+        let parts: Vec<_> = arn.splitn(6, ':').collect();
+        let [_, partition, service, _, account, resource] = parts[..] else {
+            let kind = if arn.is_empty() { CallerKind::Anonymous } else { CallerKind::Service };
+            return Self { arn: arn.to_owned(), account: String::new(), kind };
+        };
+        let kind = match resource.split_once('/') {
+            Some(("assumed-role", rest)) if service == "sts" => {
+                let name = rest.split('/').next().unwrap_or(rest);
+                CallerKind::Session { role: format!("arn:{partition}:iam::{account}:role/{name}") }
+            }
+            Some(("role", _)) => CallerKind::Role,
+            _ if resource == "root" => CallerKind::Root,
+            _ => CallerKind::User,
+        };
+        Self { arn: arn.to_owned(), account: account.to_owned(), kind }
+    }
+
+    fn is_role(&self) -> bool {
+        matches!(self.kind, CallerKind::Role | CallerKind::Session { .. })
+    }
+}
+
+/// One request.
+#[derive(Clone, Copy, Debug)]
+pub struct Request<'a> {
+    /// Who.
+    pub caller: &'a Caller,
+    /// What, such as `secretsmanager:GetSecretValue`.
+    pub action: &'a str,
+    /// The resource's ARN, or `*` for an action that has none.
+    pub resource: &'a str,
+    /// The account that owns the resource.
+    pub resource_account: &'a str,
+    /// Context keys.
+    pub context: &'a Context,
+}
+
+/// A policy and what it is called.
+#[derive(Clone, Copy, Debug)]
+pub struct Named<'a> {
+    /// Its name or ARN.
+    pub name: &'a str,
+    /// Its document.
+    pub document: &'a Document,
+}
+
+/// All policies that have a say in a request.
+#[derive(Clone, Debug, Default)]
+pub struct Policies<'a> {
+    /// Service control policies, one list per level of the organization.
+    pub service_control: Vec<Vec<Named<'a>>>,
+    /// Resource control policies, one list per level.
+    pub resource_control: Vec<Vec<Named<'a>>>,
+    /// The caller's own policies, its groups' included.
+    pub identity: Vec<Named<'a>>,
+    /// Permissions boundary.
+    pub boundary: Option<Named<'a>>,
+    /// Session policies; none where the session was made without.
+    pub session: Option<Vec<Named<'a>>>,
+    /// The resource's policy.
+    pub resource: Option<Named<'a>>,
+    /// Whether that is a KMS key's policy, without which identity policies count for nothing.
+    pub is_key_policy: bool,
+    /// The policy of the VPC endpoint that the request takes.
+    pub endpoint: Option<Named<'a>>,
+}
+
+/// A kind of policy.
+#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
+#[allow(missing_docs, reason = "they say it")]
+pub enum Link {
+    ServiceControl,
+    ResourceControl,
+    Endpoint,
+    Identity,
+    Resource,
+    KeyPolicy,
+    Boundary,
+    Session,
+}
+
+impl fmt::Display for Link {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::ServiceControl => "service control policy",
+            Self::ResourceControl => "resource control policy",
+            Self::Endpoint => "endpoint policy",
+            Self::Identity => "identity policy",
+            Self::Resource => "resource policy",
+            Self::KeyPolicy => "key policy",
+            Self::Boundary => "permissions boundary",
+            Self::Session => "session policy",
+        })
+    }
+}
+
+/// A statement that had a say.
+#[derive(Clone, Copy, Debug)]
+pub struct Cited<'a> {
+    /// The kind of policy.
+    pub link: Link,
+    /// Its name.
+    pub policy: &'a str,
+    /// Which of its statements, from 0.
+    pub index: usize,
+    /// The statement.
+    pub statement: &'a Statement,
+}
+
+impl fmt::Display for Cited<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}", self.link, self.policy)?;
+        match &self.statement.sid {
+            Some(sid) => write!(f, ", statement {sid}"),
+            None => write!(f, ", statement {}", self.index + 1),
+        }
+    }
+}
+
+/// How a request ends.
+#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
+pub enum Outcome {
+    /// Refused.
+    Denied,
+    /// It depends on something that is not known, such as where the request comes from.
+    Conditional,
+    /// Allowed.
+    Allowed,
+}
+
+/// How a request ends, and why.
+#[derive(Clone, Debug)]
+pub struct Decision<'a> {
+    /// How it ends.
+    pub outcome: Outcome,
+    /// The explicit deny, or the statements that allow.
+    pub because: Vec<Cited<'a>>,
+    /// What would have to allow it and does not. Empty after an explicit deny.
+    pub missing: Vec<Link>,
+    /// The statements whose conditions are not known to hold.
+    pub depends_on: Vec<Cited<'a>>,
+}
+
+/// How a policy of a resource means the caller.
+#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
+enum Means {
+    /// Its account, which passes the decision on to identity policies.
+    Account,
+    /// Everybody, or the caller's role.
+    Role,
+    /// The caller's own ARN: nothing of its own restricts such a grant.
+    Itself,
+}
+
+/// What one kind of policy says.
+#[derive(Default)]
+struct Said<'a> {
+    deny: Option<(Truth, Cited<'a>)>,
+    allow: Option<(Truth, Cited<'a>)>,
+    /// Of a resource's policy, the allows by how they mean the caller.
+    allow_account: Option<(Truth, Cited<'a>)>,
+    allow_itself: Option<(Truth, Cited<'a>)>,
+}
+
+fn keep<'a>(best: &mut Option<(Truth, Cited<'a>)>, truth: Truth, cited: Cited<'a>) {
+    if best.as_ref().is_none_or(|(known, _)| *known < truth) {
+        *best = Some((truth, cited));
+    }
+}
+
+fn truth(said: Option<&(Truth, Cited<'_>)>) -> Truth {
+    said.map_or(Truth::No, |(truth, _)| *truth)
+}
+
+/// Decides a request.
+///
+/// ```
+/// use secretcache_access::Document;
+/// use secretcache_access::condition::Context;
+/// use secretcache_access::evaluate::{Caller, Named, Outcome, Policies, Request, evaluate};
+///
+/// let document = Document::parse(
+///     r#"{"Version": "2012-10-17", "Statement": [
+///         {"Effect": "Allow", "Action": "secretsmanager:GetSecretValue",
+///          "Resource": "arn:aws:secretsmanager:*:*:secret:prod/checkout/*"}]}"#,
+/// )?;
+/// let policies = Policies {
+///     identity: vec![Named { name: "read", document: &document }],
+///     ..Policies::default()
+/// };
+/// let caller = Caller::from_arn("arn:aws:iam::111122223333:role/app");
+/// let context = Context::closed();
+/// let request = Request {
+///     caller: &caller,
+///     action: "secretsmanager:GetSecretValue",
+///     resource: "arn:aws:secretsmanager:eu-central-1:111122223333:secret:prod/checkout/db-AbCdEf",
+///     resource_account: "111122223333",
+///     context: &context,
+/// };
+/// assert_eq!(evaluate(&request, &policies).outcome, Outcome::Allowed);
+/// # Ok::<(), secretcache_access::document::PolicyError>(())
+/// ```
+pub fn evaluate<'a>(request: &Request<'_>, policies: &Policies<'a>) -> Decision<'a> {
+    let resource_link = if policies.is_key_policy { Link::KeyPolicy } else { Link::Resource };
+    let levels = |link, levels: &[Vec<Named<'a>>]| -> Vec<Said<'a>> {
+        levels.iter().map(|level| say(link, level, request)).collect()
+    };
+    let scp = levels(Link::ServiceControl, &policies.service_control);
+    let rcp = levels(Link::ResourceControl, &policies.resource_control);
+    let endpoint = policies.endpoint.map(|policy| say(Link::Endpoint, &[policy], request));
+    let identity = say(Link::Identity, &policies.identity, request);
+    let resource = policies.resource.map(|policy| say(resource_link, &[policy], request)).unwrap_or_default();
+    let boundary = policies.boundary.map(|policy| say(Link::Boundary, &[policy], request));
+    let session = policies.session.as_ref().map(|all| say(Link::Session, all, request));
+
+    let layers = scp
+        .iter()
+        .chain(&rcp)
+        .chain(&endpoint)
+        .chain([&identity, &resource])
+        .chain(&boundary)
+        .chain(&session);
+    let denies: Vec<_> = layers.filter_map(|said| said.deny).collect();
+    if let Some((_, cited)) = denies.iter().find(|(truth, _)| *truth == Truth::Yes) {
+        return Decision {
+            outcome: Outcome::Denied,
+            because: vec![*cited],
+            missing: Vec::new(),
+            depends_on: Vec::new(),
+        };
+    }
+
+    let mut way = Way::open();
+    for (link, all) in [(Link::ServiceControl, &scp), (Link::ResourceControl, &rcp)] {
+        for said in all {
+            way = way.and(Way::of(link, said.allow));
+        }
+    }
+    if let Some(said) = &endpoint {
+        way = way.and(Way::of(Link::Endpoint, said.allow));
+    }
+    let kind = &request.caller.kind;
+    let identity =
+        if *kind == CallerKind::Root { Way::open() } else { Way::of(Link::Identity, identity.allow) };
+    let mut own = Way::open();
+    if let Some(said) = &boundary {
+        own = own.and(Way::of(Link::Boundary, said.allow));
+    }
+    if let Some(said) = &session {
+        own = own.and(Way::of(Link::Session, said.allow));
+    }
+    let by_name = Way::of(resource_link, resource.allow);
+    let by_itself = Way::of(resource_link, resource.allow_itself);
+    let by_account = Way::of(resource_link, resource.allow_account);
+    let is_stranger = matches!(kind, CallerKind::Service | CallerKind::Anonymous);
+    let way = way.and(if is_stranger {
+        by_name.or(by_itself)
+    } else if request.caller.account != request.resource_account {
+        // Both accounts must agree.
+        identity.and(own).and(by_itself.or(by_name).or(by_account))
+    } else {
+        let delegated = if policies.is_key_policy { by_account } else { Way::open() };
+        let is_role = request.caller.is_role();
+        let named = if is_role { by_name.and(own.clone()) } else { by_name };
+        by_itself.or(named).or(delegated.and(identity).and(own))
+    });
+
+    let mut depends_on: Vec<_> = denies.into_iter().map(|(_, cited)| cited).collect();
+    depends_on.extend(&way.maybe);
+    let outcome = match way.truth {
+        Truth::No => Outcome::Denied,
+        Truth::Yes if depends_on.is_empty() => Outcome::Allowed,
+        _ => Outcome::Conditional,
+    };
+    let (because, depends_on) =
+        if outcome == Outcome::Denied { Default::default() } else { (way.by, depends_on) };
+    Decision { outcome, because, missing: way.missing, depends_on }
+}
+
+/// A way through some of the policies.
+#[derive(Clone)]
+struct Way<'a> {
+    truth: Truth,
+    by: Vec<Cited<'a>>,
+    maybe: Vec<Cited<'a>>,
+    missing: Vec<Link>,
+}
+
+impl<'a> Way<'a> {
+    fn open() -> Self {
+        Self { truth: Truth::Yes, by: Vec::new(), maybe: Vec::new(), missing: Vec::new() }
+    }
+
+    fn of(link: Link, allow: Option<(Truth, Cited<'a>)>) -> Self {
+        let mut way = Self { truth: truth(allow.as_ref()), ..Self::open() };
+        match allow {
+            Some((Truth::Maybe, cited)) => way.maybe.push(cited),
+            Some((_, cited)) => way.by.push(cited),
+            None => way.missing.push(link),
+        }
+        way
+    }
+
+    fn and(mut self, other: Self) -> Self {
+        self.truth = self.truth.min(other.truth);
+        self.by.extend(other.by);
+        self.maybe.extend(other.maybe);
+        self.missing.extend(other.missing);
+        self
+    }
+
+    /// The more open of two; of two closed ones the other, which asks for the usual policies.
+    fn or(self, other: Self) -> Self {
+        if self.truth > other.truth || self.truth == other.truth && self.truth != Truth::No {
+            self
+        } else {
+            other
+        }
+    }
+}
+
+/// What policies of one kind say to a request.
+fn say<'a>(link: Link, policies: &[Named<'a>], request: &Request<'_>) -> Said<'a> {
+    let names_principals =
+        matches!(link, Link::Resource | Link::KeyPolicy | Link::Endpoint | Link::ResourceControl);
+    let mut said = Said::default();
+    for Named { name, document } in policies {
+        for (index, statement) in document.statements.iter().enumerate() {
+            if !concerns_action(statement, request.action) {
+                continue;
+            }
+            let cited = Cited { link, policy: name, index, statement };
+            let means = if names_principals {
+                means(statement, request.caller)
+            } else {
+                vec![(Truth::Yes, Means::Role)]
+            };
+            let Some(principal) = means.iter().map(|(truth, _)| *truth).max() else { continue };
+            let rest = concerns_resource(statement, request, document.has_variables).min(conditions_hold(
+                statement,
+                request.context,
+                document.has_variables,
+            ));
+            if principal.min(rest) == Truth::No {
+                continue;
+            }
+            if statement.effect == Effect::Deny {
+                keep(&mut said.deny, principal.min(rest), cited);
+                continue;
+            }
+            for (truth, means) in means {
+                let slot = match means {
+                    // An endpoint's policy or an RCP only filters: however the caller is meant, it may pass.
+                    _ if matches!(link, Link::Endpoint | Link::ResourceControl) => &mut said.allow,
+                    Means::Account => &mut said.allow_account,
+                    Means::Role => &mut said.allow,
+                    Means::Itself => &mut said.allow_itself,
+                };
+                keep(slot, truth.min(rest), cited);
+            }
+        }
+    }
+    said
+}
+
+/// Whether a statement is about an action.
+pub(crate) fn concerns_action(statement: &Statement, action: &str) -> bool {
+    match &statement.action {
+        Scope::Only(patterns) => patterns.iter().any(|pattern| matches_ignoring_case(pattern, action)),
+        Scope::AllBut(patterns) => !patterns.iter().any(|pattern| matches_ignoring_case(pattern, action)),
+    }
+}
+
+fn concerns_resource(statement: &Statement, request: &Request<'_>, has_variables: bool) -> Truth {
+    let any = |patterns: &[String]| {
+        let one = |pattern: &String| match expand(pattern, request.context, has_variables) {
+            Expanded::Text(pattern) => Truth::from(matches(&pattern, request.resource)),
+            Expanded::Absent => Truth::No,
+            Expanded::Unknown => Truth::Maybe,
+        };
+        patterns.iter().map(one).max().unwrap_or(Truth::No)
+    };
+    match &statement.resource {
+        Some(Scope::Only(patterns)) => any(patterns),
+        Some(Scope::AllBut(patterns)) => any(patterns).not(),
+        // As in trust policies, which are about the resource that they belong to.
+        None => Truth::Yes,
+    }
+}
+
+/// Whether all conditions of a statement hold.
+pub(crate) fn conditions_hold(statement: &Statement, context: &Context, has_variables: bool) -> Truth {
+    let truths = statement.conditions.iter().map(|condition| holds(condition, context, has_variables));
+    truths.min().unwrap_or(Truth::Yes)
+}
+
+/// How a statement means the caller; more than one where it is listed more than once.
+fn means(statement: &Statement, caller: &Caller) -> Vec<(Truth, Means)> {
+    match &statement.principal {
+        Some(Scope::Only(listed)) => listed_means(listed, caller),
+        Some(Scope::AllBut(listed)) => {
+            let listed = listed_means(listed, caller);
+            let lists =
+                |wanted: Means| listed.iter().any(|(truth, means)| *means >= wanted && *truth == Truth::Yes);
+            let is_caller = lists(Means::Role);
+            let has_account =
+                listed.iter().any(|(_, means)| *means == Means::Account) || caller.account.is_empty();
+            match statement.effect {
+                // "You must also specify the account ARN of the principal": otherwise the denial hits its account.
+                Effect::Deny if is_caller && has_account => Vec::new(),
+                Effect::Allow if is_caller || has_account && !listed.is_empty() => Vec::new(),
+                _ => vec![(Truth::Yes, Means::Role)],
+            }
+        }
+        // An endpoint's policy without a principal is refused by the service; so is any other.
+        None => vec![(Truth::Yes, Means::Role)],
+    }
+}
+
+fn listed_means(listed: &Principals, caller: &Caller) -> Vec<(Truth, Means)> {
+    let type_name = if caller.kind == CallerKind::Service { "Service" } else { "AWS" };
+    let ids = |name: &str| listed.0.get(name).map(Vec::as_slice).unwrap_or_default();
+    let mut found: Vec<_> = ids(type_name).iter().filter_map(|id| id_means(id, caller)).collect();
+    if caller.kind == CallerKind::Service && ids("AWS").iter().any(|id| id == "*") {
+        found.push((Truth::Yes, Means::Role));
+    }
+    found
+}
+
+fn id_means(id: &str, caller: &Caller) -> Option<(Truth, Means)> {
+    if id == "*" {
+        return Some((Truth::Yes, if caller.is_role() { Means::Role } else { Means::Itself }));
+    }
+    if caller.kind == CallerKind::Service {
+        return (id == caller.arn).then_some((Truth::Yes, Means::Itself));
+    }
+    let account = id.strip_suffix(":root").and_then(|arn| arn.rsplit(':').next()).unwrap_or(id);
+    if account == caller.account && !account.is_empty() {
+        return Some((
+            Truth::Yes,
+            if caller.kind == CallerKind::Root { Means::Itself } else { Means::Account },
+        ));
+    }
+    match &caller.kind {
+        CallerKind::Session { role } if same_role(id, role) => Some((Truth::Yes, Means::Role)),
+        CallerKind::Role if id == caller.arn => Some((Truth::Yes, Means::Role)),
+        // Some session of the role is meant; whether it is this one is not known.
+        CallerKind::Role => {
+            let CallerKind::Session { role } = Caller::from_arn(id).kind else { return None };
+            same_role(&caller.arn, &role).then_some((Truth::Maybe, Means::Itself))
+        }
+        _ => (id == caller.arn).then_some((Truth::Yes, Means::Itself)),
+    }
+}
+
+/// Whether an ARN is that of a role, of which a session's ARN does not tell the path.
+fn same_role(arn: &str, pathless: &str) -> bool {
+    let (Some((account, path)), Some((same, name))) =
+        (arn.split_once(":role/"), pathless.split_once(":role/"))
+    else {
+        return false;
+    };
+    account == same && path.rsplit('/').next() == Some(name)
+}

@@ -1,0 +1,146 @@
+//! Wildcards: `*` for any characters, `?` for exactly one.
+
+/// A `*` or `?` that came out of a policy variable stands for itself; in a pattern it is written so.
+const LITERAL_STAR: char = '\u{e000}';
+const LITERAL_MARK: char = '\u{e001}';
+
+/// Whether a pattern matches all of a text.
+///
+/// ```
+/// use secretcache_access::pattern::matches;
+///
+/// assert!(matches("prod/db-??????", "prod/db-AbCdEf"));
+/// assert!(!matches("prod/db-??????", "prod/db-other-AbCdEf"));
+/// ```
+pub fn matches(pattern: &str, text: &str) -> bool {
+    glob(pattern, text, |a, b| a == b)
+}
+
+/// The same for names of actions, whose case does not count.
+pub fn matches_ignoring_case(pattern: &str, text: &str) -> bool {
+    glob(pattern, text, |a, b| a.eq_ignore_ascii_case(&b))
+}
+
+/// Whether a pattern has wildcards.
+pub fn is_pattern(text: &str) -> bool {
+    text.contains(['*', '?'])
+}
+
+/// Linear in both for one `*`, and never worse than their product: the last `*` alone is tried again.
+fn glob(pattern: &str, text: &str, same: impl Fn(char, char) -> bool) -> bool {
+    let (mut pattern, mut text) = (pattern.chars(), text.chars());
+    let mut retry: Option<(std::str::Chars<'_>, std::str::Chars<'_>)> = None;
+    loop {
+        let before = pattern.clone();
+        match pattern.next() {
+            Some('*') => {
+                if pattern.as_str().is_empty() {
+                    return true;
+                }
+                retry = Some((pattern.clone(), text.clone()));
+                continue;
+            }
+            wanted => {
+                let found = text.next();
+                match (wanted, found) {
+                    (None, None) => return true,
+                    (Some('?'), Some(_)) => continue,
+                    (Some(wanted), Some(found)) if same(literal(wanted), found) => continue,
+                    _ => {}
+                }
+            }
+        }
+        drop(before);
+        let Some((after_star, rest)) = &mut retry else { return false };
+        if rest.next().is_none() {
+            return false;
+        }
+        pattern = after_star.clone();
+        text = rest.clone();
+    }
+}
+
+fn literal(character: char) -> char {
+    match character {
+        LITERAL_STAR => '*',
+        LITERAL_MARK => '?',
+        other => other,
+    }
+}
+
+/// A text as the part of a pattern that matches only that text.
+pub(crate) fn escape(text: &str) -> String {
+    text.replace('*', &LITERAL_STAR.to_string()).replace('?', &LITERAL_MARK.to_string())
+}
+
+/// A pattern as plain text, for operators without wildcards.
+pub(crate) fn unescape(text: &str) -> String {
+    text.chars().map(literal).collect()
+}
+
+/// Whether an ARN pattern matches an ARN, each of the six parts by itself, as the `Arn…` condition operators do.
+pub(crate) fn matches_arn(pattern: &str, arn: &str) -> bool {
+    let (pattern, arn): (Vec<_>, Vec<_>) = (pattern.splitn(6, ':').collect(), arn.splitn(6, ':').collect());
+    // A pattern with fewer parts, such as "*", is one pattern for all of it.
+    if pattern.len() < 6 {
+        return pattern.last().is_some_and(|last| last.ends_with('*'))
+            && matches(&pattern.join(":"), &arn.join(":"));
+    }
+    arn.len() == 6 && pattern.iter().zip(&arn).all(|(pattern, part)| matches(pattern, part))
+}
+
+/// Whether everything that `narrow` can match is matched by `wide` too. Answers `false` when in doubt.
+pub(crate) fn covers(wide: &str, narrow: &str) -> bool {
+    // A wildcard of the narrow pattern is taken for a character that only a wildcard can match.
+    wide == narrow
+        || matches(wide, &narrow.replace('*', "\u{e002}\u{e002}\u{e002}").replace('?', "\u{e002}"))
+            && (!narrow.contains('*') || wide.contains('*'))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn wildcards_match_as_in_policies() {
+        for (pattern, text, expected) in [
+            ("*", "", true),
+            ("", "", true),
+            ("?", "", false),
+            ("a*c", "abbc", true),
+            ("a*c", "abcd", false),
+            ("a*b*c", "aXbYbZc", true),
+            ("*-??????", "prod/db-AbCdEf", true),
+            ("db-*", "db-other-AbCdEf", true),
+            ("???", "äöü", true),
+            ("a**", "a", true),
+        ] {
+            assert_eq!(matches(pattern, text), expected, "{pattern} {text}");
+        }
+        assert!(matches_ignoring_case("secretsmanager:get*", "SecretsManager:GetSecretValue"));
+        assert!(!matches_ignoring_case("secretsmanager:Put*", "secretsmanager:GetSecretValue"));
+    }
+
+    #[test]
+    fn a_star_that_a_variable_brought_is_no_wildcard() {
+        let pattern = format!("team/{}/x", escape("*"));
+        assert!(matches(&pattern, "team/*/x"));
+        assert!(!matches(&pattern, "team/a/x"));
+    }
+
+    #[test]
+    fn parts_of_an_arn_match_by_themselves() {
+        assert!(matches_arn("arn:aws:iam::*:role/app", "arn:aws:iam::111122223333:role/app"));
+        assert!(!matches_arn("arn:aws:iam::*:app", "arn:aws:iam::1:role:app"));
+        assert!(matches_arn("*", "arn:aws:iam::111122223333:role/app"));
+        assert!(!matches_arn("arn:aws:iam", "arn:aws:iam::111122223333:role/app"));
+    }
+
+    #[test]
+    fn a_wide_pattern_covers_a_narrow_one() {
+        assert!(covers("prod/*", "prod/checkout/*"));
+        assert!(covers("prod/db-*", "prod/db-??????"));
+        assert!(!covers("prod/db-??????", "prod/db-*"));
+        assert!(!covers("prod/a", "prod/*"));
+    }
+}

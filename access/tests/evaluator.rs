@@ -1,0 +1,132 @@
+//! The evaluator against a table: what is expected, and the page of AWS's documentation that says so.
+
+use std::collections::BTreeMap;
+
+use secretcache_access::Document;
+use secretcache_access::condition::Context;
+use secretcache_access::evaluate::{Caller, Named, Policies, Request, evaluate};
+use serde::Deserialize;
+use serde_json::Value;
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase", deny_unknown_fields)]
+struct Table {
+    pages: BTreeMap<String, String>,
+    cases: Vec<Case>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Case {
+    case: String,
+    page: String,
+    expect: String,
+    #[serde(default = "role")]
+    caller: String,
+    #[serde(default = "read")]
+    action: String,
+    #[serde(default = "secret")]
+    resource: String,
+    #[serde(default)]
+    context: BTreeMap<String, Value>,
+    #[serde(default)]
+    open: bool,
+    /// What must be among the missing links.
+    #[serde(default)]
+    missing: Vec<String>,
+    /// The statement that decides.
+    by: Option<String>,
+    policies: Given,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Given {
+    #[serde(default)]
+    identity: Vec<Document>,
+    resource: Option<Document>,
+    key: Option<Document>,
+    boundary: Option<Document>,
+    session: Option<Vec<Document>>,
+    endpoint: Option<Document>,
+    #[serde(default)]
+    scp: Vec<Vec<Document>>,
+    #[serde(default)]
+    rcp: Vec<Vec<Document>>,
+}
+
+fn role() -> String {
+    "arn:aws:iam::111122223333:role/app".to_owned()
+}
+
+fn read() -> String {
+    "secretsmanager:GetSecretValue".to_owned()
+}
+
+fn secret() -> String {
+    "arn:aws:secretsmanager:eu-central-1:111122223333:secret:prod/checkout/db-AbCdEf".to_owned()
+}
+
+fn named(document: &Document) -> Named<'_> {
+    Named { name: "policy", document }
+}
+
+fn all(documents: &[Document]) -> Vec<Named<'_>> {
+    documents.iter().map(named).collect()
+}
+
+impl Given {
+    fn policies(&self) -> Policies<'_> {
+        Policies {
+            identity: all(&self.identity),
+            resource: self.resource.as_ref().or(self.key.as_ref()).map(named),
+            is_key_policy: self.key.is_some(),
+            boundary: self.boundary.as_ref().map(named),
+            session: self.session.as_deref().map(all),
+            endpoint: self.endpoint.as_ref().map(named),
+            service_control: self.scp.iter().map(|level| all(level)).collect(),
+            resource_control: self.rcp.iter().map(|level| all(level)).collect(),
+        }
+    }
+}
+
+#[test]
+fn every_case_of_the_table_is_decided_as_documented() {
+    let table: Table = serde_json::from_str(include_str!("cases.json")).unwrap();
+    assert!(table.cases.len() >= 150, "{} cases", table.cases.len());
+    let mut wrong = Vec::new();
+    for case in &table.cases {
+        let page = table.pages.get(&case.page).unwrap_or_else(|| panic!("{}: no page", case.case));
+        let mut context = if case.open { Context::open() } else { Context::closed() };
+        for (key, value) in &case.context {
+            match value {
+                Value::Array(all) => {
+                    context.set_many(key, all.iter().map(|one| one.as_str().unwrap().to_owned()).collect());
+                }
+                one => context.set(key, one.as_str().unwrap()),
+            }
+        }
+        let caller = Caller::from_arn(&case.caller);
+        let request = Request {
+            caller: &caller,
+            action: &case.action,
+            resource: &case.resource,
+            resource_account: "111122223333",
+            context: &context,
+        };
+        let policies = case.policies.policies();
+        let decision = evaluate(&request, &policies);
+        let missing: Vec<_> = decision.missing.iter().map(|link| format!("{link:?}")).collect();
+        let by = decision.because.first().and_then(|cited| cited.statement.sid.clone());
+        if format!("{:?}", decision.outcome) != case.expect
+            || case.missing.iter().any(|link| !missing.contains(link))
+            || case.by.is_some() && case.by != by
+        {
+            wrong.push(format!(
+                "{}: {:?}, missing {missing:?}, by {by:?}; see {page}",
+                case.case, decision.outcome
+            ));
+        }
+    }
+    assert!(wrong.is_empty(), "{} of {}:\n{}", wrong.len(), table.cases.len(), wrong.join("\n"));
+}
