@@ -339,8 +339,8 @@ typedef struct secretcache_stats secretcache_stats;
  * again and again; what it held is given back then. It keeps its version alive whatever becomes of the cache, and its
  * bytes are wiped once neither cache nor any value holds them. One thread may use it at a time.
  *
- * A value that is filled again remembers where in the cache it found what (up to 4096 secrets, some 60 bytes each), so
- * that reads are quickest with one value for each thread. Remembering keeps no secret in memory.
+ * Reads are quickest with one value for each secret and thread: a value that holds what is asked for is not filled again
+ * as long as the cache would fill it with the same.
  */
 typedef struct secretcache_value secretcache_value;
 
@@ -940,9 +940,9 @@ void secretcache_close(const struct secretcache_cache *cache);
  * an ARN or a partial ARN; `version` may be NULL for the version labelled AWSCURRENT. On failure the value holds what
  * it held before.
  *
- * A read from memory takes no lock, allocates nothing and copies no secret. Use one value again and again in each
- * thread: then it counts no reference and writes nothing that other threads read, so that they do not slow each other
- * down.
+ * A read from memory takes no lock, allocates nothing and copies no secret. Use one value for each secret and thread,
+ * again and again: such a read counts no reference and writes nothing that other threads read, so threads do not slow
+ * each other down.
  */
 SECRETCACHE_API
 secretcache_result secretcache_get(const struct secretcache_cache *cache,

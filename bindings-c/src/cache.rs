@@ -3,7 +3,7 @@
 use std::ffi::c_void;
 use std::slice;
 
-use secretcache::{SecretCache, Wanted};
+use secretcache::{Secret, SecretCache};
 
 use crate::config::Config;
 use crate::error::{Error, ResultCode};
@@ -26,15 +26,32 @@ impl Cache {
         secret_id: Id<'_>,
         version: Option<&VersionSelector>,
         value: &mut Value,
-        wanted: Wanted,
+        check: impl FnOnce(&Secret) -> Result<(), Error>,
     ) -> Result<(), Error> {
-        value.fill(|reader| {
-            // Nothing need be checked of an id that was read before.
-            if version.is_none() && self.0.read_again(reader, secret_id.bytes(), wanted) {
-                return Ok(());
-            }
-            Ok(self.0.read(reader, secret_id.text()?, selector(version)?, wanted)?)
-        })
+        // Nothing need be checked of an id that was read before.
+        if version.is_none() && value.is_current(&self.0, secret_id.bytes()) {
+            check(value.secret()?)?;
+            value.drop_field();
+            return Ok(());
+        }
+        self.read_anew(secret_id, version, value, check)
+    }
+
+    #[inline(never)]
+    fn read_anew(
+        &self,
+        secret_id: Id<'_>,
+        version: Option<&VersionSelector>,
+        value: &mut Value,
+        check: impl FnOnce(&Secret) -> Result<(), Error>,
+    ) -> Result<(), Error> {
+        let hit = self.0.get(secret_id.text()?).selector(selector(version)?).wait()?;
+        check(&hit)?;
+        match version {
+            None => value.fill_with_current(secret_id.bytes(), hit.to_secret()),
+            Some(_) => value.fill(hit.to_secret()),
+        }
+        Ok(())
     }
 }
 
@@ -71,16 +88,16 @@ export! {
     /// an ARN or a partial ARN; `version` may be NULL for the version labelled AWSCURRENT. On failure the value holds what
     /// it held before.
     ///
-    /// A read from memory takes no lock, allocates nothing and copies no secret. Use one value again and again in each
-    /// thread: then it counts no reference and writes nothing that other threads read, so that they do not slow each other
-    /// down.
+    /// A read from memory takes no lock, allocates nothing and copies no secret. Use one value for each secret and thread,
+    /// again and again: such a read counts no reference and writes nothing that other threads read, so threads do not slow
+    /// each other down.
     fn secretcache_get(
         cache: Ref<Cache>,
         secret_id: Id,
         version: Opt<VersionSelector>,
         value: Mut<Value>,
     ) -> Result() {
-        cache.read(secret_id, version, value, Wanted::Anything)
+        cache.read(secret_id, version, value, |_| Ok(()))
     }
 
     /// As `secretcache_get`, and gives the secret string. It is not followed by a NUL, and lives until the value is filled
@@ -93,7 +110,7 @@ export! {
         version: Opt<VersionSelector>,
         value: Mut<Value>,
     ) -> Result(string_out: Str) {
-        cache.read(secret_id, version, value, Wanted::String)?;
+        cache.read(secret_id, version, value, |secret| Ok(secret.string().map(drop)?))?;
         value.string()
     }
 
@@ -106,7 +123,7 @@ export! {
         version: Opt<VersionSelector>,
         value: Mut<Value>,
     ) -> Result(binary_out: Bytes) {
-        cache.read(secret_id, version, value, Wanted::Binary)?;
+        cache.read(secret_id, version, value, |secret| Ok(secret.binary().map(drop)?))?;
         value.binary()
     }
 
@@ -139,12 +156,14 @@ export! {
         version: Opt<VersionSelector>,
         value: Mut<Value>,
     ) -> Result() {
-        value.fill(|reader| {
-            if cache.0.peek_into(reader, secret_id, selector(version)?) {
-                return Ok(());
-            }
-            Err(Error::new(ResultCode::SECRETCACHE_NOT_CACHED, "the secret is not in memory; read it first"))
-        })
+        let Some(hit) = cache.0.peek_version(secret_id, selector(version)?) else {
+            return Err(Error::new(
+                ResultCode::SECRETCACHE_NOT_CACHED,
+                "the secret is not in memory; read it first",
+            ));
+        };
+        value.fill(hit.to_secret());
+        Ok(())
     }
 
     /// Fetches a version now, whatever its age, clears its backoffs, and waits for it. The value is filled with it, unless
@@ -158,7 +177,7 @@ export! {
         let secret = cache.0.refresh_version_wait(secret_id, selector(version)?)?;
         // SAFETY: the header asks for NULL or a value that no other thread uses.
         if let Some(value) = unsafe { value.as_mut() } {
-            value.fill_with(secret);
+            value.fill(secret);
         }
         Ok(())
     }

@@ -2,7 +2,7 @@
 
 use std::time::SystemTime;
 
-use secretcache::{Reader, Secret};
+use secretcache::{Secret, SecretCache};
 use zeroize::Zeroizing;
 
 use crate::error::{Error, ResultCode};
@@ -12,11 +12,13 @@ use crate::text::{Bytes, Str};
 /// again and again; what it held is given back then. It keeps its version alive whatever becomes of the cache, and its
 /// bytes are wiped once neither cache nor any value holds them. One thread may use it at a time.
 ///
-/// A value that is filled again remembers where in the cache it found what (up to 4096 secrets, some 60 bytes each), so
-/// that reads are quickest with one value for each thread. Remembering keeps no secret in memory.
+/// Reads are quickest with one value for each secret and thread: a value that holds what is asked for is not filled again
+/// as long as the cache would fill it with the same.
 #[derive(Clone, Debug, Default)]
 pub struct Value {
-    reader: Reader,
+    secret: Option<Secret>,
+    /// The id whose current version this was when a read filled the value; empty if it was filled otherwise.
+    current_of: Vec<u8>,
     /// A field of the secret's JSON, ending in a NUL, which then is the value's string.
     field: Option<Field>,
 }
@@ -26,38 +28,43 @@ struct Field(Zeroizing<Vec<u8>>);
 
 impl Value {
     pub(crate) fn new(secret: Secret) -> Self {
-        Self::holding(secret, None)
+        Self { secret: Some(secret), ..Self::default() }
     }
 
-    fn holding(secret: Secret, field: Option<Field>) -> Self {
-        let mut reader = Reader::default();
-        reader.hold(secret);
-        Self { reader, field }
-    }
-
-    /// Holds what is read, if the reading succeeds.
+    /// Whether it holds the secret's current version, and the cache would give the same; then this counts as a hit.
     #[inline(always)]
-    pub(crate) fn fill(&mut self, read: impl FnOnce(&mut Reader) -> Result<(), Error>) -> Result<(), Error> {
-        read(&mut self.reader)?;
-        self.field = None;
-        Ok(())
+    pub(crate) fn is_current(&self, cache: &SecretCache, id: &[u8]) -> bool {
+        self.current_of == id && self.secret.as_ref().is_some_and(|secret| cache.hit_again(secret))
     }
 
-    pub(crate) fn fill_with(&mut self, secret: Secret) {
-        self.reader.hold(secret);
+    /// From now on the value is the whole secret.
+    #[inline]
+    pub(crate) fn drop_field(&mut self) {
         self.field = None;
+    }
+
+    pub(crate) fn fill(&mut self, secret: Secret) {
+        self.current_of.clear();
+        self.secret = Some(secret);
+        self.field = None;
+    }
+
+    /// As [`Value::fill`], with the current version of a secret.
+    pub(crate) fn fill_with_current(&mut self, id: &[u8], secret: Secret) {
+        self.fill(secret);
+        self.current_of.extend_from_slice(id);
     }
 
     pub(crate) fn fill_field(&mut self, secret: Secret, field: &str) -> Result<(), Error> {
         let field = Field::of(&secret, field)?;
-        self.reader.hold(secret);
+        self.fill(secret);
         self.field = Some(field);
         Ok(())
     }
 
     #[inline]
-    fn secret(&self) -> Result<&Secret, Error> {
-        self.reader.secret().ok_or_else(|| Error::invalid("the value is empty: nothing has filled it yet"))
+    pub(crate) fn secret(&self) -> Result<&Secret, Error> {
+        self.secret.as_ref().ok_or_else(|| Error::invalid("the value is empty: nothing has filled it yet"))
     }
 
     #[inline]
@@ -142,8 +149,9 @@ export! {
     /// Fails with SECRETCACHE_NOT_JSON or SECRETCACHE_FIELD_NOT_FOUND.
     fn secretcache_value_field(value: Ref<Value>, field: Text) -> Result(value_out: *mut Value) {
         let secret = value.secret()?;
-        let field = Some(Field::of(secret, field)?);
-        Ok(Box::into_raw(Box::new(Value::holding(secret.clone(), field))))
+        let mut part = Value::default();
+        part.fill_field(secret.clone(), field)?;
+        Ok(Box::into_raw(Box::new(part)))
     }
 
     /// The full ARN of the secret; none where the source does not tell it. It lives until the value is filled again,

@@ -52,7 +52,6 @@ pub use cache::cache::{Cache, Due, Forced, Lookup};
 pub use cache::flight::{Outcome, Waiter};
 pub use cache::hit::Hit;
 pub use cache::permit::Ticket;
-pub use cache::reader::{Reader, Wanted};
 pub use cache::stats::{LoginStats, Operation, SecretStatus, Stats};
 pub use cache::watch::{Watch, Watches};
 pub use config::Config;

@@ -35,10 +35,10 @@ def c_interface(endpoint: object = None, official: str = "") -> list[Figure]:
     size = library.resolve().stat().st_size / 1e6
     return [
         Figure(
-            "C hit, 1,000 ids: against std::unordered_map",
+            "C hit, 1,000 secrets with a value each: against std::unordered_map",
             value,
             3,
-            detail=f"{nano(mine)}, bare look-up {nano(other)}; the same id {nano(same)}",
+            detail=f"{nano(mine)}, bare look-up {nano(other)}; the same secret {nano(same)}",
         ),
         Figure(
             "C, two threads on one secret: of what independent loops scale",

@@ -27,7 +27,7 @@ use crate::event::{Event, Listener};
 use crate::id::{self, KeyRef, Selector};
 use crate::secret::Secret;
 use crate::sync::Mutex;
-use crate::sync::atomic::AtomicU32;
+use crate::sync::atomic::{AtomicU32, Ordering};
 use crate::time::{Coarse, Now};
 
 /// A bounded cache of secrets that knows when each must be asked for again, and by whom.
@@ -106,8 +106,9 @@ impl Cache {
             .collector(seize::Collector::new().batch_size(1))
             .build();
         let state = Mutex::new(State::new(seed));
-        let (hits, listeners, changes, tables) = Default::default();
-        let shared = Shared { config, map, hits, state, listeners, watches, changes, tables };
+        let (hits, listeners, changes) = Default::default();
+        let number = NUMBERS.fetch_add(1, Ordering::Relaxed);
+        let shared = Shared { config, map, hits, state, listeners, watches, changes, number };
         Ok(Self(Arc::new(shared)))
     }
 
@@ -130,16 +131,16 @@ impl Cache {
         Some(unsafe { Hit::guarded(version, guard) })
     }
 
-    /// Whether a value handed out before may be handed out again without a look-up; if so, this counts as a hit.
+    /// Whether a value that this cache handed out before may be handed out again without a look-up; if so, this counts
+    /// as a hit.
     #[inline]
     pub fn hit_again(&self, secret: &Secret, now: Coarse) -> bool {
-        match secret.version().serving.read(now) {
-            Some(freshness) => {
-                self.0.hits.count(freshness);
-                true
-            }
-            None => false,
+        let serving = &secret.version().serving;
+        let freshness = if serving.belongs_to(self.0.number) { serving.read(now) } else { None };
+        if let Some(freshness) = freshness {
+            self.0.hits.count(freshness);
         }
+        freshness.is_some()
     }
 
     /// Notes hits that a binding answered on its own side, with a value that [`Cache::hit`] or [`Cache::lookup`] gave
@@ -168,13 +169,6 @@ impl Cache {
     /// hands that value out. The counter is forgotten once its last [`Arc`] is gone.
     pub fn count_changes_in(&self, counter: &Arc<AtomicU32>) {
         self.0.changes.count_in(counter);
-    }
-
-    /// How often a value handed out before must no longer have been handed out without a look: for
-    /// [`Reader::hold_current`](crate::Reader::hold_current).
-    #[inline]
-    pub fn changes(&self) -> u64 {
-        self.0.changes.made()
     }
 
     /// One read: what the reader gets, or what it has to do.
@@ -465,6 +459,9 @@ impl Cache {
         self.0.listeners.lock().unwrap_or_else(PoisonError::into_inner).push(listener);
     }
 }
+
+/// The next cache's number; zero is nobody's.
+static NUMBERS: std::sync::atomic::AtomicU32 = std::sync::atomic::AtomicU32::new(1);
 
 fn status(record: &Record, line: &Line, now: &Now) -> SecretStatus {
     SecretStatus {

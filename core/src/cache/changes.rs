@@ -3,30 +3,20 @@
 use std::sync::{Arc, PoisonError, Weak};
 
 use crate::sync::Mutex;
-use crate::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use crate::sync::atomic::{AtomicU32, Ordering};
 
 /// The counters of all who want to know. They are only looked at when something changes, never by a hit.
 #[derive(Default)]
-pub(crate) struct Changes {
-    made: AtomicU64,
-    counters: Mutex<Vec<Weak<AtomicU32>>>,
-}
+pub(crate) struct Changes(Mutex<Vec<Weak<AtomicU32>>>);
 
 impl Changes {
     pub(crate) fn count_in(&self, counter: &Arc<AtomicU32>) {
-        self.counters.lock().unwrap_or_else(PoisonError::into_inner).push(Arc::downgrade(counter));
-    }
-
-    /// How many there have been.
-    #[inline]
-    pub(crate) fn made(&self) -> u64 {
-        self.made.load(Ordering::Acquire)
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).push(Arc::downgrade(counter));
     }
 
     /// Something that was handed out before must not be handed out again without a look.
     pub(crate) fn bump(&self) {
-        self.made.fetch_add(1, Ordering::Release);
-        self.counters.lock().unwrap_or_else(PoisonError::into_inner).retain(|counter| {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).retain(|counter| {
             // Released after the value's own deadline was moved: whoever sees the count sees that too.
             counter.upgrade().is_some_and(|counter| {
                 counter.fetch_add(1, Ordering::Release);

@@ -5,7 +5,6 @@ use std::time::Duration;
 
 use crate::cache::changes::Changes;
 use crate::cache::hit::Hit;
-use crate::cache::lent::Tables;
 use crate::cache::permit::Ticket;
 use crate::cache::state::{Line, Record, RecordId, State};
 use crate::cache::stats::Hits;
@@ -27,7 +26,8 @@ pub(crate) struct Shared {
     pub(crate) listeners: Mutex<Vec<Listener>>,
     pub(crate) watches: Watches,
     pub(crate) changes: Changes,
-    pub(crate) tables: Tables,
+    /// Which cache this is, among those of the process and of the processes it was forked from.
+    pub(crate) number: u32,
 }
 
 /// Why a ticket was given.
@@ -89,6 +89,7 @@ impl Shared {
     /// Puts a line's value where hits find it, under every name of the secret.
     pub(crate) fn publish(&self, names: &[Arc<str>], line: &Line) {
         let Some(secret) = &line.secret else { return };
+        secret.version().serving.belong_to(self.number);
         let guard = self.map.guard();
         for name in names {
             self.map.insert(Key::new(name, line.selector.as_ref()), secret.clone(), &guard);
@@ -115,7 +116,6 @@ impl Shared {
     pub(crate) fn retire(&self, secret: &Secret) {
         secret.version().serving.retire();
         self.changes.bump();
-        self.tables.let_go(Some(secret));
     }
 
     /// Forgets what is known about a secret and its failures: every version is due at its next read.

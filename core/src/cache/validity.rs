@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::sync::atomic::{AtomicU8, AtomicU64, Ordering::Relaxed};
+use crate::sync::atomic::{AtomicU8, AtomicU32, AtomicU64, Ordering::Relaxed};
 use crate::time::Coarse;
 
 /// The hit path's half of a cached version.
@@ -14,6 +14,8 @@ use crate::time::Coarse;
 pub(crate) struct Serving {
     until_monotonic: AtomicU64,
     until_wall: AtomicU64,
+    /// The number of the cache that serves the version.
+    owner: AtomicU32,
     marks: AtomicU8,
 }
 
@@ -42,6 +44,15 @@ impl Serving {
             self.marks.fetch_or(USED | VISITED, Relaxed);
         }
         if marks & STALE == 0 { Freshness::Fresh } else { Freshness::Stale }
+    }
+
+    #[inline]
+    pub(crate) fn belongs_to(&self, cache: u32) -> bool {
+        self.owner.load(Relaxed) == cache
+    }
+
+    pub(crate) fn belong_to(&self, cache: u32) {
+        self.owner.store(cache, Relaxed);
     }
 
     pub(crate) fn serve_until(&self, until: Coarse, freshness: Freshness) {

@@ -19,7 +19,6 @@ use crate::cache::cache::{Cache, Lookup};
 use crate::cache::flight::Waiter;
 use crate::cache::hit::Hit;
 use crate::cache::permit::Ticket;
-use crate::cache::reader::{Reader, Wanted};
 use crate::cache::stats::Stats;
 use crate::cache::watch::{Watch, Watches};
 use crate::config::Config;
@@ -118,92 +117,17 @@ impl SecretCache {
         self.0.live.get()?.cache.peek(id, selector, SystemClock::now())
     }
 
-    /// As [`SecretCache::peek_version`], into a [`Reader`]. `false`: there is none, and the reader holds what it held.
-    pub fn peek_into(&self, reader: &mut Reader, id: &str, selector: Selector<'_>) -> bool {
-        let Some(live) = self.0.live.get() else { return false };
-        if selector == Selector::CURRENT
-            && reader.hit(&live.cache, id, Wanted::Anything, SystemClock::coarse())
-        {
-            return true;
-        }
-        match live.cache.peek(id, selector, SystemClock::now()) {
-            Some(hit) => reader.hold(hit.to_secret()),
-            None => return false,
-        }
-        true
-    }
-
     /// The value, if it is in memory and fresh. Takes no lock, allocates nothing.
     #[inline(always)]
     pub fn hit(&self, id: &str, selector: Selector<'_>) -> Option<Hit<'_>> {
         self.0.live.get()?.cache.hit(id, selector, SystemClock::coarse())
     }
 
-    /// Whether a value that [`SecretCache::hit`] gave is still what it would give. Counts as a hit if so. For
-    /// bindings that keep the last value at hand.
+    /// Whether a value that this cache gave is still what it would give. Counts as a hit if so. For bindings that keep
+    /// the last value at hand.
     #[inline]
     pub fn hit_again(&self, secret: &Secret) -> bool {
         self.0.live.get().is_some_and(|live| live.cache.hit_again(secret, SystemClock::coarse()))
-    }
-
-    /// Reads into a [`Reader`]: from memory at once, or it waits for the source.
-    ///
-    /// ```no_run
-    /// use secretcache::{Reader, SecretCache, Selector, Wanted};
-    ///
-    /// let cache = SecretCache::default();
-    /// let mut reader = Reader::default();
-    /// cache.read(&mut reader, "prod/db", Selector::CURRENT, Wanted::String)?;
-    /// println!("version {:?}", reader.secret().and_then(|secret| secret.version_id()));
-    /// # Ok::<(), secretcache::Error>(())
-    /// ```
-    ///
-    /// # Errors
-    ///
-    /// [`ErrorKind::WrongType`] if the version is not what is wanted, and why the secret could not be had, if there is no
-    /// last-known value to serve. The reader then holds what it held before.
-    #[inline(always)]
-    pub fn read(
-        &self,
-        reader: &mut Reader,
-        id: &str,
-        selector: Selector<'_>,
-        wanted: Wanted,
-    ) -> Result<(), Error> {
-        if selector == Selector::CURRENT && self.read_again(reader, id.as_bytes(), wanted) {
-            return Ok(());
-        }
-        self.read_first(reader, id, selector, wanted)
-    }
-
-    /// As [`SecretCache::read`], if the secret's current version is in memory and was read with this reader before.
-    /// `false`: it is not. The id need not be text: it is only compared.
-    #[inline(always)]
-    pub fn read_again(&self, reader: &mut Reader, id: &[u8], wanted: Wanted) -> bool {
-        match self.0.live.get() {
-            Some(live) => reader.hit_again(&live.cache, id, wanted, SystemClock::coarse()),
-            None => false,
-        }
-    }
-
-    #[inline(never)]
-    fn read_first(
-        &self,
-        reader: &mut Reader,
-        id: &str,
-        selector: Selector<'_>,
-        wanted: Wanted,
-    ) -> Result<(), Error> {
-        let live = self.live()?;
-        let changes = live.cache.changes();
-        let hit = self.get(id).selector(selector).wait()?;
-        wanted.check(&hit)?;
-        if selector == Selector::CURRENT {
-            reader.hold_current(&live.cache, changes, id, &hit);
-        } else {
-            reader.hold(hit.to_secret());
-        }
-        Ok(())
     }
 
     /// Notes hits that a binding answered on its own side: see [`Cache::note_hits`].

@@ -17,7 +17,7 @@ const CANARY: &str = "hunter2-canary";
 const WATCHED: &[&str] = &[
     "Answer", "Batch", "Builder", "Cache", "Config", "Connect", "ConnectError", "Credential",
     "Credentials", "Description", "Due", "Error", "Event", "Fetched", "Forced", "Get", "Hit",
-    "Lookup", "Next", "Options", "Outcome", "Plan", "Reader", "Request", "Secret", "SecretCache",
+    "Lookup", "Next", "Options", "Outcome", "Plan", "Request", "Secret", "SecretCache",
     "SecretStatus", "Started", "Stats", "Ticket", "Value", "Waiter",
 ];
 
@@ -27,7 +27,7 @@ const HARMLESS: &[&str] = &[
     "AWSCURRENT", "AWSPENDING", "AWSPREVIOUS", "Backoff", "BoxFuture", "Coarse", "ErrorKind", "Listener",
     "LogLimiter", "LoginStats", "MOST_IN_BATCH", "MOST_THREADS", "Now", "Operation", "OwnedSelector",
     "PerProcess", "Retry", "RotationRules", "SecretSource", "Selector", "ServiceFault", "Slot",
-    "SystemClock", "Tried", "Wanted", "Watch", "Watches", "fresh_seed", "generation", "later", "says_login_refused",
+    "SystemClock", "Tried", "Watch", "Watches", "fresh_seed", "generation", "later", "says_login_refused",
     "service_error",
     "set_threads", "shutdown", "spawn", "spawn_thread", "wait_for",
 ];
@@ -142,9 +142,6 @@ fn what_a_cache_gives_out_shows_no_value() {
     cage.debug("Outcome", &waiter.outcome());
     cage.debug("Lookup::Hit", &cache.lookup("db", Selector::CURRENT, now));
     cage.debug("Hit", &cache.hit("db", Selector::CURRENT, now.coarse).unwrap());
-    let mut reader = secretcache::Reader::default();
-    (0..3).for_each(|_| assert!(reader.hit(&cache, "db", secretcache::Wanted::String, now.coarse)));
-    cage.debug("Reader", &reader);
     cage.debug("Cache", &cache);
     cage.debug("Config", cache.config());
 

@@ -13,7 +13,6 @@ mod forced;
 mod interleaved;
 mod life;
 mod model;
-mod reader;
 mod telling;
 mod timeline;
 mod versions;

@@ -66,6 +66,17 @@ fn a_value_handed_out_again_counts_as_a_hit_while_it_may_be() {
 }
 
 #[test]
+fn a_value_is_handed_out_again_by_its_own_cache_alone() {
+    let (time, other) = (Timeline::new(), Timeline::new());
+    time.fill("db", "v1", "one");
+    other.fill("db", "v1", "one");
+    let secret = time.cache.hit("db", Selector::CURRENT, time.now.coarse).unwrap().to_secret();
+    assert!(!other.cache.hit_again(&secret, time.now.coarse));
+    assert_eq!(other.cache.stats(other.now).hits, 0);
+    assert!(time.cache.hit_again(&secret, time.now.coarse));
+}
+
+#[test]
 fn a_confirmed_version_is_no_news() {
     let time = Timeline::new();
     time.fill("db", "v1", "one");

@@ -92,10 +92,11 @@ int main()
 
     std::vector<std::string> ids;
     std::unordered_map<std::string, std::string> map;
-    secretcache_value *value = secretcache_value_new();
+    std::vector<secretcache_value *> values;
     for (int number = 0; number < SECRETS; number++) {
         ids.push_back("bench/" + std::to_string(number));
-        const secretcache_str text = read(cache, ids.back(), value);
+        values.push_back(secretcache_value_new());
+        const secretcache_str text = read(cache, ids.back(), values.back());
         map.emplace(ids.back(), std::string(text.data, text.length));
     }
 
@@ -104,7 +105,8 @@ int main()
     for (int round = 0; round < ROUNDS; round++) {
         hits.push_back(seconds([&] {
             for (int count = 0, number = 0; count < READS; count++, number = number + 1 < SECRETS ? number + 1 : 0) {
-                length = read(cache, ids[static_cast<std::size_t>(number)], value).length;
+                const auto place = static_cast<std::size_t>(number);
+                length = read(cache, ids[place], values[place]).length;
             }
         }) / READS);
         looks.push_back(seconds([&] {
@@ -114,7 +116,7 @@ int main()
         }) / READS);
         same.push_back(seconds([&] {
             for (int count = 0; count < READS; count++) {
-                length = read(cache, ids[7], value).length;
+                length = read(cache, ids[7], values[7]).length;
             }
         }) / READS);
     }
@@ -132,7 +134,9 @@ int main()
     print("two threads", two_threads, ", ");
     print("one loop", one_loop, ", ");
     print("two loops", two_loops, "}\n");
-    secretcache_value_free(value);
+    for (secretcache_value *value : values) {
+        secretcache_value_free(value);
+    }
     secretcache_free(cache);
     secretcache_shutdown(1000);
     return 0;
