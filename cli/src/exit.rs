@@ -101,5 +101,5 @@ pub(crate) fn in_full(error: &secretcache_rotation::Error) -> String {
 /// The end of every `--help`.
 pub(crate) const EXIT_STATUSES: &str = "\
 Exit status: 0 done or nothing to do, 1 failed (the reason is on standard error), 2 wrong usage,
-3 not yet (still under way, or a failure that may pass: run it again), 4 looked at and something is to be mended,
-5 of several secrets some failed.";
+3 not yet (in progress, or a temporary failure: run it again), 4 problems found that need action,
+5 some of the secrets failed.";

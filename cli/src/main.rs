@@ -1,6 +1,7 @@
 //! The command `secretcache`.
 
 mod exit;
+mod generate;
 mod get;
 mod local;
 mod rotation;
@@ -12,7 +13,7 @@ use clap::{Parser, Subcommand};
 
 use exit::{EXIT_STATUSES, Exit, Failure};
 
-/// Secrets from AWS Secrets Manager: cached, rotated, and on a laptop.
+/// Read, rotate and recover secrets in AWS Secrets Manager, or run a Secrets Manager of your own
 #[derive(Parser)]
 #[command(name = "secretcache", version, after_help = EXIT_STATUSES, disable_help_subcommand = true)]
 struct Cli {
@@ -29,11 +30,13 @@ enum Command {
     Recover(Box<rotation::Recover>),
     Adopt(Box<rotation::Adopt>),
     RevokePrevious(Box<rotation::RevokePrevious>),
+    Generate(generate::Generate),
 }
 
 fn main() -> Exit {
     let result = match Cli::parse().command {
         Command::Get(get) => get.run().map(|()| Exit::Done).map_err(Failure::from),
+        Command::Generate(generate) => generate.run().map(|()| Exit::Done).map_err(Failure::from),
         Command::Local(local) => local.run().map(|()| Exit::Done).map_err(Failure::from),
         Command::Rotate(rotate) => rotation::run(rotate.run()),
         Command::Status(status) => rotation::run(status.run()),
