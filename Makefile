@@ -11,6 +11,7 @@ LOCKED := $(if $(CI),--locked)
 NODE := bindings-node
 DENY := target/tools/bin/cargo-deny
 CBINDGEN := target/tools/bin/cbindgen
+MDBOOK := target/tools/bin/mdbook
 
 .PHONY: help demo test bench fuzz lint build
 help: ## List these commands

@@ -1,5 +1,12 @@
 ##@ What ships
-.PHONY: wheel node cli lambda install-c header-c
+.PHONY: docs reference wheel node cli lambda install-c header-c
+docs: $(MDBOOK) ## Build the book: target/book/index.html
+	$(MDBOOK) build docs
+	cargo test --quiet $(LOCKED) --package secretcache-tests --test documentation
+
+reference: ## Generate docs/command-reference.md again
+	cargo run --quiet --package secretcache-cli -- generate reference > docs/command-reference.md
+
 wheel: $(VENV)/build/.stamp ## Build the Python wheel: dist/*.whl
 	rm -f dist/*.whl
 	$(VENV)/build/bin/maturin build --release $(LOCKED) --out dist --manifest-path bindings-python/Cargo.toml

@@ -1,0 +1,103 @@
+//! What the documentation promises about itself.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
+}
+
+fn read(path: &str) -> String {
+    fs::read_to_string(root().join(path)).unwrap_or_else(|error| panic!("{path}: {error}"))
+}
+
+/// The Markdown files of the book, relative to `docs/`.
+fn pages(folder: &Path) -> Vec<PathBuf> {
+    let entries = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    entries
+        .flat_map(|path| {
+            if path.is_dir() {
+                pages(&path)
+            } else {
+                Vec::from_iter(path.extension().is_some_and(|it| it == "md").then_some(path))
+            }
+        })
+        .collect()
+}
+
+#[test]
+fn every_page_is_in_the_table_of_contents() {
+    let docs = root().join("docs");
+    let summary = read("docs/SUMMARY.md");
+    let listed: BTreeSet<String> =
+        summary.split("](").skip(1).map(|rest| rest.split(')').next().unwrap().to_owned()).collect();
+    let present: BTreeSet<String> = pages(&docs)
+        .iter()
+        .map(|page| page.strip_prefix(&docs).unwrap().to_string_lossy().into_owned())
+        .filter(|page| page != "SUMMARY.md")
+        .collect();
+    assert_eq!(listed, present, "docs/SUMMARY.md lists the left, docs/ holds the right");
+}
+
+/// A link to a file, or to a heading of one, leads somewhere. Links to the web are left alone.
+#[test]
+fn links_between_documents_lead_somewhere() {
+    let mut broken = Vec::new();
+    for file in documents() {
+        let text = without_code(&fs::read_to_string(&file).unwrap());
+        for link in text.split("](").skip(1).filter_map(|rest| rest.split(')').next()) {
+            if link.contains("://") || link.starts_with("mailto:") {
+                continue;
+            }
+            let (path, heading) = link.split_once('#').unwrap_or((link, ""));
+            let target = if path.is_empty() { file.clone() } else { file.parent().unwrap().join(path) };
+            let is_there = target.exists()
+                && (heading.is_empty() || headings(&fs::read_to_string(&target).unwrap()).contains(heading));
+            if !is_there {
+                broken.push(format!("{}: {link}", file.display()));
+            }
+        }
+    }
+    assert!(broken.is_empty(), "links that lead nowhere:\n{}", broken.join("\n"));
+}
+
+/// All Markdown files of the project, as git tracks them.
+fn documents() -> Vec<PathBuf> {
+    let listed =
+        std::process::Command::new("git").args(["ls-files", "*.md"]).current_dir(root()).output().unwrap();
+    assert!(listed.status.success(), "git ls-files");
+    String::from_utf8(listed.stdout).unwrap().lines().map(|line| root().join(line)).collect()
+}
+
+fn without_code(text: &str) -> String {
+    text.split("```").step_by(2).flat_map(|part| part.split('`').step_by(2)).collect()
+}
+
+/// The anchors of a page's headings, made as mdBook and GitHub make them.
+fn headings(text: &str) -> BTreeSet<String> {
+    text.split("```")
+        .step_by(2)
+        .flat_map(str::lines)
+        .filter(|line| line.starts_with('#'))
+        .map(|line| {
+            let title = line.trim_start_matches('#').trim().to_lowercase();
+            title
+                .chars()
+                .filter(|it| it.is_alphanumeric() || " -_".contains(*it))
+                .map(|it| if it == ' ' { '-' } else { it })
+                .collect()
+        })
+        .collect()
+}
+
+/// The README cannot hide the lines that make an example compile; the book can, and does compile.
+#[test]
+fn the_rust_of_the_readme_is_compiled_in_the_book() {
+    let book = read("docs/getting-started/rust.md");
+    let readme = read("README.md");
+    let block = readme.split("```rust\n").nth(1).and_then(|rest| rest.split("```").next()).unwrap();
+    for line in block.lines().filter(|line| !line.is_empty()) {
+        assert!(book.contains(line), "docs/getting-started/rust.md lacks this line of the README: {line}");
+    }
+}
