@@ -10,7 +10,7 @@ use crate::document::Document;
 use crate::error::Error;
 use crate::resource::{Resource, StrategyName, from_function};
 use crate::strategy::alternating_users::{mark, other_user};
-use crate::subject::{Content, Side, Subject};
+use crate::subject::{Content, Backend, Subject};
 use crate::target::{Accounts, Probe, Standing};
 
 /// What it takes to go on with a secret.
@@ -96,7 +96,7 @@ impl Subject<'_> {
             deeds: Vec::new(),
         };
         check_schema(&current, details, &mut adoption);
-        let Side::Target(target) = self.side else { return Ok(adoption) };
+        let Backend::Target(target) = self.backend else { return Ok(adoption) };
         if !adoption.findings.is_empty() {
             return Ok(adoption);
         }
@@ -137,7 +137,7 @@ impl Subject<'_> {
     ///
     /// Those of the store and the resource. What was done before stays; doing it again is harmless.
     pub async fn adopt(&self, details: &Details, adoption: &Adoption) -> Result<(), Error> {
-        let (Side::Target(target), Some(other)) = (self.side, &adoption.other_user) else { return Ok(()) };
+        let (Backend::Target(target), Some(other)) = (self.backend, &adoption.other_user) else { return Ok(()) };
         let current = self.current().await?.document;
         let (Some(admin), Some(accounts)) = (self.admin(&current).await?, target.accounts()) else {
             return Ok(());

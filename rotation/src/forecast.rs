@@ -12,7 +12,7 @@ use crate::resource::StrategyName;
 use crate::runner::{Rotation, Runner};
 use crate::store::{SecretState, Version};
 use crate::strategy::alternating_users::{mark, other_user};
-use crate::subject::{Content, Side, Subject};
+use crate::subject::{Content, Backend, Subject};
 use crate::target::{Probe, Standing, Target};
 
 /// What a rotation would do.
@@ -76,13 +76,13 @@ impl Subject<'_> {
         let may_log_in = look.current_logs_in().await?;
         let login = admin.as_ref().or(may_log_in.then_some(&current.document));
         let mut situation = Situation {
-            is_key: matches!(self.side, Side::Provider(_)),
+            is_key: matches!(self.backend, Backend::Provider(_)),
             has_administrator: admin.is_some(),
             clients,
             ..Situation::default()
         };
         let mut server = String::new();
-        if let (Side::Target(target), Some(login)) = (self.side, login) {
+        if let (Backend::Target(target), Some(login)) = (self.backend, login) {
             let need = Need { login, user: &current.document, other: None, keeps_former: true };
             let seen = look.diagnose(target, need).await?;
             situation.has_accounts = target.accounts().is_some();
@@ -100,7 +100,7 @@ impl Subject<'_> {
             )));
         }
         let user = look.next_user().await?;
-        if let (Side::Target(target), Some(login)) = (self.side, login) {
+        if let (Backend::Target(target), Some(login)) = (self.backend, login) {
             look.at_target(target, login, admin.as_ref(), user.as_deref()).await?;
         }
         let mut warnings = Vec::new();
@@ -133,7 +133,7 @@ struct Look<'a> {
 impl Look<'_> {
     /// The administrator's credential, if one is named and works.
     async fn administrator(&mut self) -> Result<Option<Document>, Error> {
-        let Side::Target(target) = self.subject.side else { return Ok(None) };
+        let Backend::Target(target) = self.subject.backend else { return Ok(None) };
         let admin = match self.subject.admin(&self.current.document).await {
             Ok(admin) => admin,
             Err(error) if error.kind() == ErrorKind::Unavailable => return Err(error),
@@ -180,9 +180,9 @@ impl Look<'_> {
     async fn next_user(&mut self) -> Result<Option<String>, Error> {
         let current = &self.current.document;
         if self.subject.strategy != StrategyName::AlternatingUsers {
-            return Ok(match self.subject.side {
-                Side::Target(_) => Some(current.username()?.to_string()),
-                Side::Provider(_) => None,
+            return Ok(match self.subject.backend {
+                Backend::Target(_) => Some(current.username()?.to_string()),
+                Backend::Provider(_) => None,
             });
         }
         let previous = self.previous().await?;
@@ -260,7 +260,7 @@ impl Look<'_> {
 
     /// Whether passwords of the policy can be made, and are taken.
     async fn password(&mut self, warnings: &mut Vec<String>) -> Result<(), Error> {
-        let Side::Target(target) = self.subject.side else { return Ok(()) };
+        let Backend::Target(target) = self.subject.backend else { return Ok(()) };
         let policy = &self.subject.settings.password;
         let bits = policy.bits();
         if bits < FEWEST_BITS {

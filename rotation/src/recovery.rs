@@ -16,7 +16,7 @@ use crate::resource::StrategyName;
 use crate::runner::Runner;
 use crate::store::{Moved, SecretState, StageMove, Version, VersionState};
 use crate::strategy::alternating_users::other_user;
-use crate::subject::{Content, Login, Side, Subject, VersionReport};
+use crate::subject::{Content, Login, Backend, Subject, VersionReport};
 use crate::target::{Applied, Change, Guard, Lock, Probe, Target};
 
 /// How to bring labels and resource back in line.
@@ -235,9 +235,9 @@ impl Subject<'_> {
     /// Keeps rotations away, where the resource can, while something is changed that was decided on the strength of
     /// these labels; and makes sure that they are still the same.
     pub(crate) async fn hold(&self, login: &Document, state: &SecretState) -> Result<Option<Guard>, Error> {
-        let lock = match self.side {
-            Side::Target(target) => target.lock(login, &state.arn).await?,
-            Side::Provider(_) => Lock::Unsupported,
+        let lock = match self.backend {
+            Backend::Target(target) => target.lock(login, &state.arn).await?,
+            Backend::Provider(_) => Lock::Unsupported,
         };
         let guard = match lock {
             Lock::Held(guard) => Some(guard),

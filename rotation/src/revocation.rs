@@ -6,7 +6,7 @@ use serde::Serialize;
 use crate::error::{Error, ErrorKind};
 use crate::resource::StrategyName;
 use crate::store::{SecretState, Version, VersionState};
-use crate::subject::{Content, Side, Subject};
+use crate::subject::{Content, Backend, Subject};
 use crate::target::{Applied, Change, Probe, Provider, Target};
 
 /// What became of the former credential.
@@ -79,9 +79,9 @@ impl Subject<'_> {
                     "a rotation is under way; resume or revert it first, and revoke then",
                 ));
             }
-            ended = match self.side {
-                Side::Target(target) => self.end_password(target, &state, &current, &previous).await?,
-                Side::Provider(provider) => self.end_key(provider, &state, &current, &previous).await?,
+            ended = match self.backend {
+                Backend::Target(target) => self.end_password(target, &state, &current, &previous).await?,
+                Backend::Provider(provider) => self.end_key(provider, &state, &current, &previous).await?,
             };
             self.prove(&previous).await?;
         }
@@ -92,18 +92,18 @@ impl Subject<'_> {
     /// Refuses to end what is in use, and what is somewhere else.
     fn check_other(&self, current: &Version, previous: &Version) -> Result<(), Error> {
         let (current, previous) = (&current.document, &previous.document);
-        let is_same = match self.side {
-            Side::Target(_) if !previous.is_same_resource(current) => {
+        let is_same = match self.backend {
+            Backend::Target(_) if !previous.is_same_resource(current) => {
                 return Err(Error::new(
                     ErrorKind::Misconfigured,
                     "AWSPREVIOUS is for another resource than AWSCURRENT; end it there",
                 ));
             }
-            Side::Target(_) => {
+            Backend::Target(_) => {
                 *previous.username()? == *current.username()?
                     && *previous.password()? == *current.password()?
             }
-            Side::Provider(provider) => provider.key_id(previous)? == provider.key_id(current)?,
+            Backend::Provider(provider) => provider.key_id(previous)? == provider.key_id(current)?,
         };
         if is_same {
             return Err(Error::new(

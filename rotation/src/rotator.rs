@@ -8,7 +8,7 @@ use crate::document::Document;
 use crate::error::{Error, ErrorKind};
 use crate::resource::{Resource, StrategyName, from_function};
 use crate::strategy::Strategy;
-use crate::subject::Side;
+use crate::subject::Backend;
 use crate::target::{Provider, Target};
 #[cfg(feature = "iam")]
 use crate::targets::IamProvider;
@@ -147,14 +147,14 @@ impl Rotator {
 
     /// The strategy on its target, for an [`Engine`](crate::Engine) or a [`Runner`](crate::Runner).
     pub fn strategy(&self) -> Box<dyn Strategy + '_> {
-        self.side().strategy(self.name)
+        self.backend().strategy(self.name)
     }
 
     /// The target or provider.
-    pub fn side(&self) -> Side<'_> {
+    pub fn backend(&self) -> Backend<'_> {
         match &self.part {
-            Part::Target(target) => Side::Target(target.as_ref()),
-            Part::Provider(provider) => Side::Provider(provider.as_ref()),
+            Part::Target(target) => Backend::Target(target.as_ref()),
+            Part::Provider(provider) => Backend::Provider(provider.as_ref()),
         }
     }
 

@@ -27,19 +27,19 @@ pub struct Subject<'a> {
     /// How its credential changes.
     pub strategy: StrategyName,
     /// Who lets the credential in.
-    pub side: Side<'a>,
+    pub backend: Backend<'a>,
 }
 
 /// Who lets a credential in.
 #[derive(Clone, Copy, Debug)]
-pub enum Side<'a> {
+pub enum Backend<'a> {
     /// A resource with users and passwords.
     Target(&'a dyn Target),
     /// A provider of keys.
     Provider(&'a dyn Provider),
 }
 
-impl<'a> Side<'a> {
+impl<'a> Backend<'a> {
     /// A strategy on this side.
     pub fn strategy(self, name: StrategyName) -> Box<dyn Strategy + 'a> {
         match (self, name) {
@@ -107,7 +107,7 @@ impl VersionReport {
 impl Subject<'_> {
     /// The strategy on its target or provider.
     pub(crate) fn strategy_object(&self) -> Box<dyn Strategy + '_> {
-        self.side.strategy(self.strategy)
+        self.backend.strategy(self.strategy)
     }
 
     /// Reads one version. That its value is unusable is an answer like another.
@@ -145,9 +145,9 @@ impl Subject<'_> {
 
     /// Asks the resource about a credential.
     pub(crate) async fn probe(&self, document: &Document) -> Result<Probe, Error> {
-        match self.side {
-            Side::Target(target) => target.probe(document).await,
-            Side::Provider(provider) => provider.probe(document).await,
+        match self.backend {
+            Backend::Target(target) => target.probe(document).await,
+            Backend::Provider(provider) => provider.probe(document).await,
         }
     }
 
@@ -169,9 +169,9 @@ impl Subject<'_> {
 
     /// The user of a credential, or the id of its key.
     pub(crate) fn holder(&self, document: &Document) -> Option<String> {
-        match self.side {
-            Side::Target(_) => document.field("username").map(|name| name.to_string()),
-            Side::Provider(provider) => provider.key_id(document).ok(),
+        match self.backend {
+            Backend::Target(_) => document.field("username").map(|name| name.to_string()),
+            Backend::Provider(provider) => provider.key_id(document).ok(),
         }
     }
 
@@ -199,9 +199,9 @@ impl Subject<'_> {
 
     /// The target; a provider of keys has no users.
     pub(crate) fn target(&self) -> Result<&dyn Target, Error> {
-        match self.side {
-            Side::Target(target) => Ok(target),
-            Side::Provider(_) => {
+        match self.backend {
+            Backend::Target(target) => Ok(target),
+            Backend::Provider(_) => {
                 Err(Error::new(ErrorKind::Unsupported, "a provider of keys has no users and passwords"))
             }
         }

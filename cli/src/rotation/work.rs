@@ -86,7 +86,7 @@ impl Work {
             settings: &self.settings,
             secret_id: &self.id,
             strategy: self.rotator.strategy_name(),
-            side: self.rotator.side(),
+            backend: self.rotator.backend(),
         }
     }
 

@@ -68,9 +68,9 @@ impl Command {
                 Kind::Dual | Kind::DualRetained => StrategyName::DualPassword,
                 Kind::ApiKey => StrategyName::ApiKey,
             },
-            side: match kind {
-                Kind::ApiKey => Side::Provider(ports),
-                _ => Side::Target(ports),
+            backend: match kind {
+                Kind::ApiKey => Backend::Provider(ports),
+                _ => Backend::Target(ports),
             },
         };
         let runner = Runner { store: ports, strategy, pause: ports, settings, attempts: 2 };
