@@ -32,13 +32,13 @@ pub struct Adoption {
     /// What should be known.
     pub notes: Vec<String>,
     /// What there is to do at the resource, in order.
-    pub deeds: Vec<Deed>,
+    pub actions: Vec<Action>,
 }
 
 /// One change at the resource.
 #[derive(Clone, Debug, Eq, PartialEq, Serialize)]
 #[non_exhaustive]
-pub enum Deed {
+pub enum Action {
     /// Mark a user as this secret's.
     Mark(String),
     /// Give the first user what only the second one owns, and let the second act as the first.
@@ -48,7 +48,7 @@ pub enum Deed {
     },
 }
 
-impl Deed {
+impl Action {
     /// In words.
     pub fn sentence(&self) -> String {
         match self {
@@ -93,7 +93,7 @@ impl Subject<'_> {
             other_user: None,
             findings: Vec::new(),
             notes: Vec::new(),
-            deeds: Vec::new(),
+            actions: Vec::new(),
         };
         check_schema(&current, details, &mut adoption);
         let Backend::Target(target) = self.backend else { return Ok(adoption) };
@@ -144,13 +144,13 @@ impl Subject<'_> {
         };
         let _guard = self.hold(&admin, &details.state).await?;
         let candidate = current.with("username", other)?;
-        for deed in &adoption.deeds {
-            match deed {
-                Deed::Mark(user) => {
+        for action in &adoption.actions {
+            match action {
+                Action::Mark(user) => {
                     let user = current.with("username", user)?;
                     accounts.mark(&admin, &user, &mark(&details.state.arn)).await?;
                 }
-                Deed::ChangeOwnership { .. } => accounts.unite(&admin, &current, &candidate).await?,
+                Action::ChangeOwnership { .. } => accounts.unite(&admin, &current, &candidate).await?,
             }
         }
         Ok(())
@@ -210,7 +210,7 @@ impl Subject<'_> {
                 )));
                 return Ok(());
             }
-            Standing::Foreign => adoption.deeds.push(Deed::Mark(name.to_string())),
+            Standing::Foreign => adoption.actions.push(Action::Mark(name.to_string())),
             Standing::Ours => {}
         }
         ownership(accounts, &admin, [current, &other], changes_ownership, adoption).await
@@ -227,7 +227,7 @@ async fn ownership(
 ) -> Result<(), Error> {
     let objects = accounts.strays(admin, current, other).await?;
     if changes_ownership {
-        adoption.deeds.push(Deed::ChangeOwnership { objects });
+        adoption.actions.push(Action::ChangeOwnership { objects });
     } else if !objects.is_empty() {
         let shown = objects.iter().take(5).cloned().collect::<Vec<_>>().join(", ");
         adoption.notes.push(format!(

@@ -43,7 +43,7 @@ mod target;
 pub mod targets;
 mod token;
 
-pub use adoption::{Adoption, Deed};
+pub use adoption::{Adoption, Action};
 pub use advice::{Clients, Recommendation, Situation, recommend};
 #[cfg(feature = "aws")]
 pub use aws::AwsStore;

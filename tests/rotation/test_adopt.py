@@ -31,10 +31,10 @@ def test_the_second_user_is_marked_and_rotation_goes_on(desk, server, kind):
     look = desk.run("adopt", name, "--dry-run", "--json")
     assert look.status == 0, look.err
     assert look.json["Strategy"] == "alternating-users" and look.json["OtherUser"] == "adopted"
-    assert look.json["Deeds"] == [{"Mark": "adopted"}] and not look.json["IsDone"]
+    assert look.json["Actions"] == [{"Mark": "adopted"}] and not look.json["IsDone"]
     done = desk.run("adopt", name, "--json")
     assert done.status == 0 and done.json["IsDone"], done.err
-    assert desk.run("adopt", name, "--dry-run", "--json").json["Deeds"] == []
+    assert desk.run("adopt", name, "--dry-run", "--json").json["Actions"] == []
     if kind.startswith("postgres"):
         # Ownership is only changed when asked.
         assert any("--change-ownership" in note for note in done.json["Notes"])
@@ -42,7 +42,7 @@ def test_the_second_user_is_marked_and_rotation_goes_on(desk, server, kind):
         assert server.run(owner) == "adopted_clone"
         asked = desk.run("adopt", name, "--change-ownership", "--json")
         assert asked.status == 0, asked.err
-        assert asked.json["Deeds"][0]["ChangeOwnership"]["objects"] == ["table adopted_made"]
+        assert asked.json["Actions"][0]["ChangeOwnership"]["objects"] == ["table adopted_made"]
         assert server.run(owner) == "adopted"
     for _ in range(2):
         rotated = desk.run("rotate", name, "--strategy", "alternating-users")
@@ -67,7 +67,7 @@ def test_ownership_is_changed_in_every_database_of_the_server(desk, server, kind
     look = desk.run("adopt", name, "--change-ownership", "--dry-run", "--json")
     assert look.status == 0, look.err
     [objects] = [
-        deed["ChangeOwnership"]["objects"] for deed in look.json["Deeds"] if "ChangeOwnership" in deed
+        action["ChangeOwnership"]["objects"] for action in look.json["Actions"] if "ChangeOwnership" in action
     ]
     elsewhere = [
         f"{what} (in database {database})"
@@ -103,7 +103,7 @@ def test_without_changed_ownership_the_other_user_cannot_read_what_the_clone_mad
 def test_a_single_user_needs_nothing(desk, server):
     name = desk.store("db", server("postgres-16").user("simple"))
     done = desk.run("adopt", name, "--json")
-    assert done.status == 0 and done.json["Strategy"] == "single-user" and done.json["Deeds"] == []
+    assert done.status == 0 and done.json["Strategy"] == "single-user" and done.json["Actions"] == []
 
 
 def test_what_is_in_the_way_is_told(desk, server):

@@ -96,8 +96,8 @@ fn lines(adopted: &Adopted) -> String {
         (false, false) => format!("{secret_id}: cannot be adopted yet; nothing was changed\n"),
     };
     text += &findings(&adoption.findings);
-    for deed in &adoption.deeds {
-        text += &format!("  {}: {}\n", if *is_done { "done" } else { "to do" }, deed.sentence());
+    for action in &adoption.actions {
+        text += &format!("  {}: {}\n", if *is_done { "done" } else { "to do" }, action.sentence());
     }
     for remark in &adoption.notes {
         text += &format!("  note: {remark}\n");
