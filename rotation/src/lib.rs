@@ -63,7 +63,7 @@ pub use observer::{Moment, Observer, Unobserved};
 pub use password::PasswordPolicy;
 #[cfg(any(feature = "aws", feature = "tls"))]
 pub use pause::RealPause;
-pub use recovery::{Cure, Recovery, Way};
+pub use recovery::{RecoveryPlan, Recovery, RecoveryMethod};
 pub use resource::{Resource, StrategyName, from_function};
 pub use revocation::{Ended, Revocation};
 #[cfg(all(feature = "postgres", feature = "mysql", feature = "redis", feature = "http"))]

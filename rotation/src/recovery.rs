@@ -21,13 +21,13 @@ use crate::target::{Applied, Change, Guard, Lock, Probe, Target};
 
 /// How to bring labels and resource back in line.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
-pub enum Way {
+pub enum RecoveryMethod {
     /// The version that logs in becomes current; nothing changes at the resource.
     #[default]
     LabelsFollow,
     /// The version that logs in is used to give the resource the current password; the labels stay.
     ResourceFollows,
-    /// As [`Way::ResourceFollows`], and where no version logs in, the administrator gives the current password. Whoever
+    /// As [`RecoveryMethod::ResourceFollows`], and where no version logs in, the administrator gives the current password. Whoever
     /// can write the secret chooses what the administrator does, so this is for a person to decide.
     Administrator,
 }
@@ -40,7 +40,7 @@ pub struct Recovery {
     /// The versions looked at, in the order in which they were tried.
     pub versions: Vec<VersionReport>,
     /// What to do.
-    pub cure: Cure,
+    pub plan: RecoveryPlan,
     /// What the user of the version that is to become current lacks of what the one before may do, where an
     /// administrator can tell.
     pub lacks: Vec<String>,
@@ -53,7 +53,7 @@ pub struct Recovery {
 /// What is to be done.
 #[derive(Clone, Debug, Eq, PartialEq, Serialize)]
 #[non_exhaustive]
-pub enum Cure {
+pub enum RecoveryPlan {
     /// Nothing: the current version logs in.
     None,
     /// Finish the rotation under way: its version logs in.
@@ -75,12 +75,12 @@ impl Subject<'_> {
     /// # Errors
     ///
     /// Those of the store, and [`ErrorKind::Unavailable`] if the resource cannot be asked.
-    pub async fn search(&self, way: Way) -> Result<Recovery, Error> {
+    pub async fn search(&self, method: RecoveryMethod) -> Result<Recovery, Error> {
         let state = self.store.describe(self.secret_id).await?;
         let Some(current) = state.labelled(AWSCURRENT) else {
             return Err(Error::new(ErrorKind::NotStaged, "the secret has no AWSCURRENT version"));
         };
-        let mut search = Search::new(self, &state, way).await?;
+        let mut search = Search::new(self, &state, method).await?;
         let (mut found, mut lesser) = (None, None);
         for version in self.candidates(&state).await? {
             if search.is_exhausted(&version) {
@@ -98,25 +98,25 @@ impl Subject<'_> {
         let (found, lacks) = found.or(lesser).unzip();
         let lacks = lacks.unwrap_or_default();
         let is_newer = search.is_newer(found.as_ref(), &current.id);
-        let cure = match &found {
-            Some(version) if version.id == current.id => Cure::None,
-            Some(version) if way != Way::LabelsFollow => Cure::GiveCurrent(version.id.clone()),
+        let plan = match &found {
+            Some(version) if version.id == current.id => RecoveryPlan::None,
+            Some(version) if method != RecoveryMethod::LabelsFollow => RecoveryPlan::GiveCurrent(version.id.clone()),
             // A rotation is not finished with a user that may do less.
             Some(version) if version.has(AWSPENDING) && is_newer && lacks.is_empty() => {
-                Cure::Finish(version.id.clone())
+                RecoveryPlan::Finish(version.id.clone())
             }
-            Some(version) => Cure::MakeCurrent(version.id.clone()),
-            None if way == Way::Administrator => Cure::GiveCurrentByAdministrator,
-            None => Cure::NoWay,
+            Some(version) => RecoveryPlan::MakeCurrent(version.id.clone()),
+            None if method == RecoveryMethod::Administrator => RecoveryPlan::GiveCurrentByAdministrator,
+            None => RecoveryPlan::NoWay,
         };
-        let mut sentence = sentence(&cure, &search.reports, &state);
+        let mut sentence = sentence(&plan, &search.reports, &state);
         if !lacks.is_empty() {
             sentence += &format!(
                 "; its user lacks {}, so grant it that before the next rotation, or run again with --administrator",
                 lacks.join(", ")
             );
         }
-        Ok(Recovery { versions: search.reports, cure, lacks, sentence, state })
+        Ok(Recovery { versions: search.reports, plan, lacks, sentence, state })
     }
 
     /// Does what [`Subject::search`] said, and proves that `AWSCURRENT` logs in afterwards.
@@ -125,26 +125,26 @@ impl Subject<'_> {
     ///
     /// Every kind; [`ErrorKind::Conflict`] if labels have moved since the search.
     pub async fn carry_out(&self, recovery: &Recovery, observer: &dyn Observer) -> Result<(), Error> {
-        match &recovery.cure {
-            Cure::None => return Ok(()),
-            Cure::NoWay => return Err(Error::new(ErrorKind::Refused, recovery.sentence.clone())),
-            Cure::Finish(_) => {
+        match &recovery.plan {
+            RecoveryPlan::None => return Ok(()),
+            RecoveryPlan::NoWay => return Err(Error::new(ErrorKind::Refused, recovery.sentence.clone())),
+            RecoveryPlan::Finish(_) => {
                 let strategy = self.strategy_object();
                 let Self { store, pause, settings, .. } = *self;
                 let runner = Runner { store, strategy: strategy.as_ref(), pause, settings, attempts: 3 };
                 runner.resume(self.secret_id, observer).await?;
             }
-            Cure::MakeCurrent(id) => {
+            RecoveryPlan::MakeCurrent(id) => {
                 let login = self.document(id).await?;
                 let _guard = self.hold(&login, &recovery.state).await?;
                 self.make_current(&recovery.state, id).await?;
                 self.drop_dead_pending(&recovery.state, None).await?;
             }
-            Cure::GiveCurrent(id) => {
+            RecoveryPlan::GiveCurrent(id) => {
                 let login = self.document(id).await?;
                 self.give_current(&login, &recovery.state).await?;
             }
-            Cure::GiveCurrentByAdministrator => {
+            RecoveryPlan::GiveCurrentByAdministrator => {
                 let admin = self.admin(&self.current().await?.document).await?;
                 let admin = admin.ok_or_else(|| {
                     Error::new(
@@ -278,7 +278,7 @@ struct Reference {
 }
 
 impl<'a> Search<'a> {
-    async fn new(subject: &'a Subject<'a>, state: &SecretState, way: Way) -> Result<Self, Error> {
+    async fn new(subject: &'a Subject<'a>, state: &SecretState, method: RecoveryMethod) -> Result<Self, Error> {
         let mut reference = None;
         let mut previous = None;
         if let Some(version) = state.labelled(AWSPREVIOUS)
@@ -292,7 +292,7 @@ impl<'a> Search<'a> {
         {
             let mut users = vec![user];
             // The other user may become the current one, but cannot change this one's password.
-            if subject.strategy == StrategyName::AlternatingUsers && way == Way::LabelsFollow {
+            if subject.strategy == StrategyName::AlternatingUsers && method == RecoveryMethod::LabelsFollow {
                 let declared = subject.settings.users.as_ref();
                 users.push(other_user(declared, &document, previous.as_ref())?);
             }
@@ -384,34 +384,34 @@ impl<'a> Search<'a> {
     }
 }
 
-fn sentence(cure: &Cure, tried: &[VersionReport], state: &SecretState) -> String {
+fn sentence(plan: &RecoveryPlan, tried: &[VersionReport], state: &SecretState) -> String {
     let labels = |id: &str| match state.version(id).map(|version| version.stages.join(" ")) {
         Some(labels) if !labels.is_empty() => format!("{id} ({labels})"),
         _ => format!("{id}, which has no label,"),
     };
     let refused = tried.iter().filter(|version| version.login == Login::Refused).count();
-    match cure {
-        Cure::None => match state.labelled(AWSPENDING).filter(|version| !version.has(AWSCURRENT)) {
+    match plan {
+        RecoveryPlan::None => match state.labelled(AWSPENDING).filter(|version| !version.has(AWSCURRENT)) {
             Some(_) => "AWSCURRENT logs in, and a rotation is under way: resume or revert it".into(),
             None => "AWSCURRENT logs in: there is nothing to recover".into(),
         },
-        Cure::Finish(id) => {
+        RecoveryPlan::Finish(id) => {
             format!(
                 "AWSCURRENT is refused and version {} logs in: the rotation is to be finished",
                 labels(id)
             )
         }
-        Cure::MakeCurrent(id) => {
+        RecoveryPlan::MakeCurrent(id) => {
             format!("AWSCURRENT is refused and version {} logs in: it is to become current", labels(id))
         }
-        Cure::GiveCurrent(id) => format!(
+        RecoveryPlan::GiveCurrent(id) => format!(
             "AWSCURRENT is refused and version {} logs in: with it, the resource is to be given the current password",
             labels(id)
         ),
-        Cure::GiveCurrentByAdministrator => format!(
+        RecoveryPlan::GiveCurrentByAdministrator => format!(
             "no version logs in ({refused} refused): the administrator is to give the resource the current password"
         ),
-        Cure::NoWay => format!(
+        RecoveryPlan::NoWay => format!(
             "no version logs in ({refused} refused); an administrator can give the resource the current password: \
              run again with --administrator and, unless the secret names it, --master-secret; \
              or let more versions be tried with --attempts"

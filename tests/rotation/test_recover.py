@@ -25,7 +25,7 @@ def test_a_version_without_a_label_is_found(desk, server, kind):
     first = desk.labels(name)["AWSCURRENT"]
     look = desk.run("recover", name, "--dry-run", "--json")
     assert look.status == 4, look.err
-    assert look.json["Cure"] == {"MakeCurrent": lost} and not look.json["IsDone"]
+    assert look.json["Plan"] == {"MakeCurrent": lost} and not look.json["IsDone"]
     assert desk.labels(name) == {"AWSCURRENT": first}, "a dry run changed something"
     done = desk.run("recover", name)
     assert done.status == 0, done.err

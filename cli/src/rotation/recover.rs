@@ -1,7 +1,7 @@
 //! `secretcache recover`: the way back when labels and resource have parted.
 
 use clap::Args;
-use secretcache_rotation::{Cure, Login, Recovery, Way};
+use secretcache_rotation::{RecoveryPlan, Login, Recovery, RecoveryMethod};
 use serde::Serialize;
 
 use super::choosing::Choosing;
@@ -64,19 +64,19 @@ impl Recover {
         let mut work = Work::prepare(&store, id, &self.choosing, For::Mending).await?;
         work.settings.recovery_attempts = self.attempts;
         work.warnings.iter().for_each(|warning| note(&format!("{id}: {warning}")));
-        let way = match () {
-            () if self.administrator => Way::Administrator,
-            () if self.keep_current => Way::ResourceFollows,
-            () => Way::LabelsFollow,
+        let method = match () {
+            () if self.administrator => RecoveryMethod::Administrator,
+            () if self.keep_current => RecoveryMethod::ResourceFollows,
+            () => RecoveryMethod::LabelsFollow,
         };
-        let recovery = work.subject().search(way).await?;
-        let can = recovery.cure != Cure::NoWay;
+        let recovery = work.subject().search(method).await?;
+        let can = recovery.plan != RecoveryPlan::NoWay;
         let is_done = can && !self.dry_run;
         if is_done {
             note(&format!("{id}: {}", recovery.sentence));
             work.subject().carry_out(&recovery, &Steps { id }).await?;
         }
-        let needed = recovery.cure != Cure::None;
+        let needed = recovery.plan != RecoveryPlan::None;
         let mut text = format!("{id}: {}\n", recovery.sentence);
         for version in &recovery.versions {
             let labels = if version.stages.is_empty() { "-".to_owned() } else { version.stages.join(" ") };

@@ -75,13 +75,13 @@ impl Command {
         };
         let runner = Runner { store: ports, strategy, pause: ports, settings, attempts: 2 };
         let recover = async |way| {
-            let recovery = subject.search(way).await?;
+            let recovery = subject.search(method).await?;
             subject.carry_out(&recovery, &Unobserved).await
         };
         match self {
-            Self::Recover => recover(Way::LabelsFollow).await,
-            Self::RecoverCurrent => recover(Way::ResourceFollows).await,
-            Self::RecoverByAdministrator => recover(Way::Administrator).await,
+            Self::Recover => recover(RecoveryMethod::LabelsFollow).await,
+            Self::RecoverCurrent => recover(RecoveryMethod::ResourceFollows).await,
+            Self::RecoverByAdministrator => recover(RecoveryMethod::Administrator).await,
             Self::Resume => runner.resume("s", &Unobserved).await.map(drop),
             Self::Revert => runner.revert("s").await.map(drop),
             Self::RevokePrevious => subject.revoke_previous().await.map(drop),
