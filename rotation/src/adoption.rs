@@ -11,7 +11,7 @@ use crate::error::Error;
 use crate::resource::{Resource, StrategyName, from_function};
 use crate::strategy::alternating_users::{mark, other_user};
 use crate::subject::{Content, Backend, Subject};
-use crate::target::{Accounts, Probe, Standing};
+use crate::target::{Accounts, Probe, UserStatus};
 
 /// What it takes to go on with a secret.
 #[derive(Clone, Debug, Serialize)]
@@ -194,15 +194,15 @@ impl Subject<'_> {
         }
         let is_known = declared.is_some()
             || previous.and_then(|previous| previous.field("username")).is_some_and(|known| *known == *name);
-        let standing = accounts.standing(&admin, &other, &mark(&details.state.arn)).await?;
+        let standing = accounts.user_status(&admin, &other, &mark(&details.state.arn)).await?;
         match standing {
-            Standing::Absent => {
+            UserStatus::Absent => {
                 adoption
                     .notes
                     .push(format!("the user {} does not exist; the first rotation makes it", *name));
                 return Ok(());
             }
-            Standing::Foreign if !is_known => {
+            UserStatus::Foreign if !is_known => {
                 let used = current.username()?;
                 adoption.findings.push(Finding::new(format!(
                     "the user {} exists, and nothing shows that it is this secret's; if it is, say so with --users {},{}",
@@ -210,8 +210,8 @@ impl Subject<'_> {
                 )));
                 return Ok(());
             }
-            Standing::Foreign => adoption.actions.push(Action::Mark(name.to_string())),
-            Standing::Ours => {}
+            UserStatus::Foreign => adoption.actions.push(Action::Mark(name.to_string())),
+            UserStatus::Ours => {}
         }
         ownership(accounts, &admin, [current, &other], changes_ownership, adoption).await
     }

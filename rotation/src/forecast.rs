@@ -13,7 +13,7 @@ use crate::runner::{Rotation, Runner};
 use crate::store::{SecretState, Version};
 use crate::strategy::alternating_users::{mark, other_user};
 use crate::subject::{Content, Backend, Subject};
-use crate::target::{Probe, Standing, Target};
+use crate::target::{Probe, UserStatus, Target};
 
 /// What a rotation would do.
 #[derive(Clone, Debug, Serialize)]
@@ -238,8 +238,8 @@ impl Look<'_> {
         if !may_look || self.subject.settings.users.is_some() {
             return Ok(());
         }
-        let is_foreign = match accounts.standing(admin, &other, &mark(&self.state.arn)).await {
-            Ok(standing) => standing == Standing::Foreign,
+        let is_foreign = match accounts.user_status(admin, &other, &mark(&self.state.arn)).await {
+            Ok(status) => status == UserStatus::Foreign,
             Err(error) => {
                 self.findings.push(Finding::new(error.message()));
                 return Ok(());

@@ -75,7 +75,7 @@ pub use store::{
 };
 pub use strategy::{AlternatingUsers, ApiKey, DualPassword, Restored, SingleUser, Strategy};
 pub use subject::{Login, Backend, Subject, VersionReport};
-pub use target::{Accounts, Applied, Change, Guard, Key, Lock, Probe, Provider, Standing, Target};
+pub use target::{Accounts, Applied, Change, Guard, Key, Lock, Probe, Provider, UserStatus, Target};
 pub use token::derive_token;
 
 /// Which version of a secret, in the cache's terms.

@@ -70,7 +70,7 @@ pub trait Accounts: Debug + Send + Sync {
         admin: &'a Document,
         candidate: &'a Document,
         mark: &'a str,
-    ) -> BoxFuture<'a, Result<Standing, Error>>;
+    ) -> BoxFuture<'a, Result<UserStatus, Error>>;
 
     /// Makes the candidate, unable to log in and marked, if it does not exist; else does nothing. Where users are let in
     /// from certain places only, it is let in from where the reference is.
@@ -174,7 +174,7 @@ pub enum Applied {
 
 /// Who a user is to us.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum Standing {
+pub enum UserStatus {
     /// There is no such user.
     Absent,
     /// We made it for this secret.

@@ -58,7 +58,7 @@ pub(crate) struct Status {
 
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "PascalCase")]
-struct Standing {
+struct Report {
     #[serde(flatten)]
     inspection: Inspection,
     /// How the rotation ended that was waited for.
@@ -91,14 +91,14 @@ impl Status {
                 Outcome::Pending => "The rotation is still pending.\n",
             };
         }
-        print(self.json, &Standing { inspection, outcome }, &text)?;
+        print(self.json, &Report { inspection, outcome }, &text)?;
         Ok(exit)
     }
 
     async fn many(&self, store: &AwsStore, prefix: &str) -> Result<Exit, Failure> {
         each(store, prefix, self.json, async |name| {
             let inspection = self.inspect(store, name).await?;
-            Ok((exit(&inspection), lines(&inspection), Standing { inspection, outcome: None }))
+            Ok((exit(&inspection), lines(&inspection), Report { inspection, outcome: None }))
         })
         .await
     }

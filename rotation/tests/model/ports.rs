@@ -27,7 +27,7 @@ pub(crate) enum Reply {
     Ids(Vec<u8>),
     Accepted(bool),
     Lock(LockReply),
-    Standing(u8),
+    UserStatus(u8),
     Missing(bool),
     Keys(Vec<LiveKey>),
     Unit,

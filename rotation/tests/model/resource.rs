@@ -158,17 +158,17 @@ impl Accounts for Ports {
         admin: &'a Document,
         candidate: &'a Document,
         _: &'a str,
-    ) -> BoxFuture<'a, Result<Standing, Error>> {
+    ) -> BoxFuture<'a, Result<UserStatus, Error>> {
         let (user, _) = read(candidate);
         let call = self.administer(Call::Ask, admin, move |inner| {
             let user = inner.world.primary.users[user as usize];
-            Reply::Standing(u8::from(user.exists) + u8::from(user.exists && !user.marked))
+            Reply::UserStatus(u8::from(user.exists) + u8::from(user.exists && !user.marked))
         });
         Box::pin(async move {
             Ok(match call.await? {
-                Reply::Standing(0) => Standing::Absent,
-                Reply::Standing(1) => Standing::Ours,
-                _ => Standing::Foreign,
+                Reply::UserStatus(0) => UserStatus::Absent,
+                Reply::UserStatus(1) => UserStatus::Ours,
+                _ => UserStatus::Foreign,
             })
         })
     }

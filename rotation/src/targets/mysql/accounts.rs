@@ -9,7 +9,7 @@ use super::{MySql, account, literal, made, quoted, rows, run};
 use crate::document::Document;
 use crate::error::{Error, ErrorKind};
 use crate::store::BoxFuture;
-use crate::target::{Accounts, Standing};
+use crate::target::{Accounts, UserStatus};
 
 impl Accounts for MySql {
     fn standing<'a>(
@@ -17,18 +17,18 @@ impl Accounts for MySql {
         admin: &'a Document,
         candidate: &'a Document,
         mark: &'a str,
-    ) -> BoxFuture<'a, Result<Standing, Error>> {
+    ) -> BoxFuture<'a, Result<UserStatus, Error>> {
         Box::pin(async move {
             let (mut connection, dialect) = self.administration(admin).await?;
             let user = candidate.username()?;
             let standing = if account(&mut connection, dialect, &user).await?.is_none() {
-                Standing::Absent
+                UserStatus::Absent
             } else {
                 let marks = rows::<i64>(&mut connection, &Mark { dialect, text: mark }.count(&user)).await?;
-                if marks.iter().any(|marks| *marks > 0) { Standing::Ours } else { Standing::Foreign }
+                if marks.iter().any(|marks| *marks > 0) { UserStatus::Ours } else { UserStatus::Foreign }
             };
             self.kept.put(admin, connection);
-            Ok(standing)
+            Ok(status)
         })
     }
 

@@ -11,7 +11,7 @@ use super::{Postgres, fault, run};
 use crate::document::Document;
 use crate::error::{Error, ErrorKind};
 use crate::store::BoxFuture;
-use crate::target::{Accounts, Standing};
+use crate::target::{Accounts, UserStatus};
 use crate::targets::{STATEMENT_TIMEOUT, within};
 
 impl Accounts for Postgres {
@@ -20,7 +20,7 @@ impl Accounts for Postgres {
         admin: &'a Document,
         candidate: &'a Document,
         mark: &'a str,
-    ) -> BoxFuture<'a, Result<Standing, Error>> {
+    ) -> BoxFuture<'a, Result<UserStatus, Error>> {
         Box::pin(async move {
             let client = self.session(admin).await?;
             let user = candidate.username()?;
@@ -28,9 +28,9 @@ impl Accounts for Postgres {
             let rows = query(&client, statement, &[&user.as_str()]).await?;
             self.kept.put(admin, client);
             Ok(match rows.first() {
-                None => Standing::Absent,
-                Some(row) if row.get::<_, Option<String>>(0).as_deref() == Some(mark) => Standing::Ours,
-                Some(_) => Standing::Foreign,
+                None => UserStatus::Absent,
+                Some(row) if row.get::<_, Option<String>>(0).as_deref() == Some(mark) => UserStatus::Ours,
+                Some(_) => UserStatus::Foreign,
             })
         })
     }
