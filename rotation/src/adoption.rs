@@ -5,7 +5,7 @@ use serde::Serialize;
 
 use crate::advice::by_name;
 use crate::details::Details;
-use crate::diagnosis::{Finding, Need};
+use crate::diagnosis::{Finding, Requirements};
 use crate::document::Document;
 use crate::error::Error;
 use crate::resource::{Resource, StrategyName, from_function};
@@ -121,8 +121,8 @@ impl Subject<'_> {
                 let keeps_former = self.strategy == StrategyName::DualPassword;
                 let admin = self.admin(&current).await?;
                 let login = admin.as_ref().unwrap_or(&current);
-                let need = Need { login, user: &current, other: None, keeps_former };
-                target.diagnose(need).await.map(|seen| adoption.findings.extend(seen.findings))
+                let requirements = Requirements { login, user: &current, other: None, keeps_former };
+                target.diagnose(requirements).await.map(|seen| adoption.findings.extend(seen.findings))
             }
         };
         if let Err(error) = outcome {
@@ -187,8 +187,8 @@ impl Subject<'_> {
         let name = other_user(declared, current, previous.as_ref())?;
         let other = current.with("username", &name)?;
         adoption.other_user = Some(name.to_string());
-        let need = Need { login: &admin, user: current, other: Some(&other), keeps_former: false };
-        adoption.findings.extend(target.diagnose(need).await?.findings);
+        let requirements = Requirements { login: &admin, user: current, other: Some(&other), keeps_former: false };
+        adoption.findings.extend(target.diagnose(requirements).await?.findings);
         if !adoption.findings.is_empty() {
             return Ok(());
         }

@@ -12,7 +12,7 @@ pub struct Situation {
     pub is_key: bool,
     /// The server lets a user have two passwords at a time.
     pub dual_passwords: bool,
-    /// The user may change itself in the way two passwords need.
+    /// The user may change itself in the way two passwords requirements.
     pub may_keep_former: bool,
     /// Users of this resource can take turns.
     pub has_accounts: bool,

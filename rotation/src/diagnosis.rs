@@ -6,7 +6,7 @@ use crate::document::Document;
 
 /// What a rotation is going to ask of a resource.
 #[derive(Clone, Copy, Debug)]
-pub struct Need<'a> {
+pub struct Requirements<'a> {
     /// The credential that makes the changes: an administrator's, or that of the user itself.
     pub login: &'a Document,
     /// The credential in use.
@@ -17,7 +17,7 @@ pub struct Need<'a> {
     pub keeps_former: bool,
 }
 
-impl Need<'_> {
+impl Requirements<'_> {
     /// Whether the user changes its own password.
     pub(crate) fn is_own(&self) -> bool {
         let name = |document: &Document| document.field("username");

@@ -4,7 +4,7 @@ use secretcache::{AWSCURRENT, AWSPREVIOUS};
 use serde::Serialize;
 
 use crate::advice::{Clients, Recommendation, Situation, by_name, recommend};
-use crate::diagnosis::{Diagnosis, Finding, Need};
+use crate::diagnosis::{Diagnosis, Finding, Requirements};
 use crate::document::Document;
 use crate::error::{Error, ErrorKind};
 use crate::event::Step;
@@ -83,8 +83,8 @@ impl Subject<'_> {
         };
         let mut server = String::new();
         if let (Backend::Target(target), Some(login)) = (self.backend, login) {
-            let need = Need { login, user: &current.document, other: None, keeps_former: true };
-            let seen = look.diagnose(target, need).await?;
+            let requirements = Requirements { login, user: &current.document, other: None, keeps_former: true };
+            let seen = look.diagnose(target, requirements).await?;
             situation.has_accounts = target.accounts().is_some();
             situation.dual_passwords = seen.dual_passwords;
             situation.may_keep_former = seen.findings.is_empty();
@@ -166,8 +166,8 @@ impl Look<'_> {
     }
 
     /// What the target finds; that it cannot say is a finding as well.
-    async fn diagnose(&mut self, target: &dyn Target, need: Need<'_>) -> Result<Diagnosis, Error> {
-        match target.diagnose(need).await {
+    async fn diagnose(&mut self, target: &dyn Target, requirements: Requirements<'_>) -> Result<Diagnosis, Error> {
+        match target.diagnose(requirements).await {
             Ok(diagnosis) => Ok(diagnosis),
             Err(error) => {
                 self.findings.push(Finding::new(error.message()));
@@ -216,7 +216,7 @@ impl Look<'_> {
         let keeps_former = strategy == StrategyName::DualPassword;
         if strategy != StrategyName::AlternatingUsers {
             let found =
-                self.diagnose(target, Need { login, user: current, other: None, keeps_former }).await?;
+                self.diagnose(target, Requirements { login, user: current, other: None, keeps_former }).await?;
             self.findings.extend(found.findings);
             return Ok(());
         }
@@ -230,8 +230,8 @@ impl Look<'_> {
             return Ok(());
         };
         let other = current.with("username", user)?;
-        let need = Need { login: admin, user: current, other: Some(&other), keeps_former };
-        let found = self.diagnose(target, need).await?;
+        let requirements = Requirements { login: admin, user: current, other: Some(&other), keeps_former };
+        let found = self.diagnose(target, requirements).await?;
         // Who may not look users up cannot tell whose the other one is either.
         let may_look = found.findings.is_empty();
         self.findings.extend(found.findings);

@@ -50,7 +50,7 @@ pub use aws::AwsStore;
 pub use context::{Context, Pair, Settings};
 pub use contract::Driver;
 pub use details::{Details, Rules};
-pub use diagnosis::{Diagnosis, Finding, Need};
+pub use diagnosis::{Diagnosis, Finding, Requirements};
 pub use document::Document;
 #[cfg(feature = "http")]
 pub use due::{Due, Entry, PasswordRules, Roster};

@@ -6,7 +6,7 @@
 use std::any::Any;
 use std::fmt::{self, Debug};
 
-use crate::diagnosis::{Diagnosis, Need};
+use crate::diagnosis::{Diagnosis, Requirements};
 use crate::document::Document;
 use crate::error::{Error, ErrorKind};
 use crate::store::BoxFuture;
@@ -49,7 +49,7 @@ pub trait Target: Debug + Send + Sync {
 
     /// What stands in the way of a rotation, as far as the resource can tell. Changes nothing, and logs in once, with a
     /// credential that must work.
-    fn diagnose<'a>(&'a self, need: Need<'a>) -> BoxFuture<'a, Result<Diagnosis, Error>> {
+    fn diagnose<'a>(&'a self, requirements: Requirements<'a>) -> BoxFuture<'a, Result<Diagnosis, Error>> {
         let _ = need;
         Box::pin(async { Ok(Diagnosis::default()) })
     }

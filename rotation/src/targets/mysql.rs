@@ -10,7 +10,7 @@ use sha1::{Digest, Sha1};
 use super::kept::Kept;
 use super::tls::Trust;
 use super::{CONNECT_TIMEOUT, Link, Route, STATEMENT_TIMEOUT, Server, Tls, check_credential, within};
-use crate::diagnosis::{Diagnosis, Need};
+use crate::diagnosis::{Diagnosis, Requirements};
 use crate::document::Document;
 use crate::error::{Error, ErrorKind};
 use crate::store::BoxFuture;
@@ -184,8 +184,8 @@ impl Target for MySql {
         })
     }
 
-    fn diagnose<'a>(&'a self, need: Need<'a>) -> BoxFuture<'a, Result<Diagnosis, Error>> {
-        Box::pin(self.look(need))
+    fn diagnose<'a>(&'a self, requirements: Requirements<'a>) -> BoxFuture<'a, Result<Diagnosis, Error>> {
+        Box::pin(self.look(requirements))
     }
 
     fn accounts(&self) -> Option<&dyn Accounts> {

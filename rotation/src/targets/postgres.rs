@@ -12,7 +12,7 @@ use tokio_postgres_rustls::MakeRustlsConnect;
 use super::kept::Kept;
 use super::tls::Trust;
 use super::{CONNECT_TIMEOUT, Link, Route, STATEMENT_TIMEOUT, Tls, check_credential, within};
-use crate::diagnosis::{Diagnosis, Need};
+use crate::diagnosis::{Diagnosis, Requirements};
 use crate::document::Document;
 use crate::error::{Error, ErrorKind};
 use crate::store::BoxFuture;
@@ -140,8 +140,8 @@ impl Target for Postgres {
         })
     }
 
-    fn diagnose<'a>(&'a self, need: Need<'a>) -> BoxFuture<'a, Result<Diagnosis, Error>> {
-        Box::pin(self.look(need))
+    fn diagnose<'a>(&'a self, requirements: Requirements<'a>) -> BoxFuture<'a, Result<Diagnosis, Error>> {
+        Box::pin(self.look(requirements))
     }
 
     fn accounts(&self) -> Option<&dyn Accounts> {

@@ -12,7 +12,7 @@ use zeroize::Zeroizing;
 
 use super::tls::Trust;
 use super::{CONNECT_TIMEOUT, Link, Route, STATEMENT_TIMEOUT, Tls, check_credential, within};
-use crate::diagnosis::{Diagnosis, Finding, Need};
+use crate::diagnosis::{Diagnosis, Finding, Requirements};
 use crate::document::Document;
 use crate::error::{Error, ErrorKind};
 use crate::store::BoxFuture;
@@ -116,20 +116,20 @@ impl Target for Redis {
 
     /// Redis has no way to ask whether a command is allowed that an ordinary user may use. Without any rule, `ACL
     /// SETUSER` changes nothing of a user that exists, and is refused to those who may not change it.
-    fn diagnose<'a>(&'a self, need: Need<'a>) -> BoxFuture<'a, Result<Diagnosis, Error>> {
+    fn diagnose<'a>(&'a self, requirements: Requirements<'a>) -> BoxFuture<'a, Result<Diagnosis, Error>> {
         Box::pin(async move {
-            let Some(mut session) = self.login(need.login).await? else {
+            let Some(mut session) = self.login(requirements.login).await? else {
                 return Err(Error::new(
                     ErrorKind::Refused,
                     "Redis refuses the login that is to change the password",
                 ));
             };
             // A user that does not exist would be made.
-            if !need.is_own() && self.login(need.user).await?.is_none() {
+            if !requirements.is_own() && self.login(requirements.user).await?.is_none() {
                 let problem = "the user in use is refused, so that nothing more can be asked about it";
                 return Ok(Diagnosis { findings: vec![Finding::new(problem)], ..diagnosis() });
             }
-            let (asks, user) = (need.login.username()?, need.user.username()?);
+            let (asks, user) = (requirements.login.username()?, requirements.user.username()?);
             let answer = within(STATEMENT_TIMEOUT, "a question", async {
                 command(&mut session, &["ACL", "SETUSER", &user]).await
             });

@@ -206,8 +206,8 @@ async fn a_refused_grant_never_leads_to_a_user_that_may_do_less() {
     // It would have been told beforehand, with the statements that mend it.
     let other = first.with("username", "app_clone").unwrap();
     let admin = secret(&database.address, "limited", "limited", "");
-    let need = Need { login: &admin, user: &first, other: Some(&other), keeps_former: false };
-    let diagnosis = target.diagnose(need).await.unwrap();
+    let requirements = Requirements { login: &admin, user: &first, other: Some(&other), keeps_former: false };
+    let diagnosis = target.diagnose(requirements).await.unwrap();
     assert!(diagnosis.dual_passwords && diagnosis.server.starts_with("MySQL "), "{diagnosis:?}");
     assert!(!diagnosis.findings.is_empty());
     for finding in diagnosis.findings {

@@ -5,12 +5,12 @@ use mysql_async::Conn;
 use super::dialect::Dialect;
 use super::grants::Grant;
 use super::{MySql, account, check_plugin, dialect_of, own_dialect_and_account, rows};
-use crate::diagnosis::{Diagnosis, Finding, Need};
+use crate::diagnosis::{Diagnosis, Finding, Requirements};
 use crate::error::{Error, ErrorKind};
 
 impl MySql {
-    pub(super) async fn look(&self, need: Need<'_>) -> Result<Diagnosis, Error> {
-        let (mut connection, dialect) = self.session(need.login).await?;
+    pub(super) async fn look(&self, requirements: Requirements<'_>) -> Result<Diagnosis, Error> {
+        let (mut connection, dialect) = self.session(requirements.login).await?;
         let mut findings = Vec::new();
         let asks = own_dialect_and_account(&mut connection).await?.1;
         let held = grants(&mut connection, "CURRENT_USER").await?;
@@ -18,12 +18,12 @@ impl MySql {
         let lacks = |privilege: &str, problem: String| {
             Finding::new(problem).mended_by(format!("GRANT {privilege} ON *.* TO {asks};"))
         };
-        if need.is_own() {
+        if requirements.is_own() {
             if let Err(error) = check_plugin(&mut connection, &asks, true).await {
                 findings.push(Finding::new(error.message()));
             }
             let second = dialect.privilege_for_second_password();
-            if need.keeps_former && !may_change_users && !covers(&held, second, "*.*") {
+            if requirements.keeps_former && !may_change_users && !covers(&held, second, "*.*") {
                 let problem = format!(
                     "{asks} may not give itself a second password; name an administrator's secret instead, or allow it"
                 );
@@ -56,12 +56,12 @@ impl MySql {
     async fn look_at_user(
         &self,
         connection: &mut Conn,
-        need: Need<'_>,
+        requirements: Requirements<'_>,
         asks: &str,
         held: &[Grant],
     ) -> Result<Vec<Finding>, Error> {
         let mut findings = Vec::new();
-        let user = need.user.username()?;
+        let user = requirements.user.username()?;
         let dialect = dialect_of(connection).await?;
         let Some(used) = account(connection, dialect, &user).await? else {
             let text = format!("the server has no user {:?}; the secret is for another server", *user);
@@ -70,7 +70,7 @@ impl MySql {
         if let Err(error) = check_plugin(connection, &used, false).await {
             findings.push(Finding::new(error.message()));
         }
-        if need.other.is_none() {
+        if requirements.other.is_none() {
             return Ok(findings);
         }
         let wanted = grants(connection, &used).await?;

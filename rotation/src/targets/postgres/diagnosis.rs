@@ -4,7 +4,7 @@ use postgres_protocol::escape::escape_identifier;
 
 use super::Postgres;
 use super::accounts::query;
-use crate::diagnosis::{Diagnosis, Finding, Need};
+use crate::diagnosis::{Diagnosis, Finding, Requirements};
 use crate::error::{Error, ErrorKind};
 
 /// Who asks, and about whom. Without a row the user does not exist.
@@ -17,9 +17,9 @@ SELECT current_setting('server_version'), current_setting('server_version_num'):
 FROM pg_roles me, pg_roles u WHERE me.rolname = session_user AND u.rolname = $1";
 
 impl Postgres {
-    pub(super) async fn look(&self, need: Need<'_>) -> Result<Diagnosis, Error> {
-        let client = self.session(need.login).await?;
-        let user = need.user.username()?;
+    pub(super) async fn look(&self, requirements: Requirements<'_>) -> Result<Diagnosis, Error> {
+        let client = self.session(requirements.login).await?;
+        let user = requirements.user.username()?;
         let rows = query(&client, LOOK, &[&user.as_str()]).await?;
         let Some(row) = rows.first() else {
             let text = format!("PostgreSQL has no user {:?}; the secret is for another server", *user);
@@ -39,12 +39,12 @@ impl Postgres {
             findings
                 .push(Finding::new(problem).mended_by(format!("ALTER ROLE {named} VALID UNTIL 'infinity';")));
         }
-        if !need.is_own() && !is_super {
+        if !requirements.is_own() && !is_super {
             if row.get(7) {
                 findings.push(Finding::new(format!(
                     "{named} is a superuser, whom only a superuser may change; {asks} is none"
                 )));
-            } else if need.other.is_some() && row.get(6) {
+            } else if requirements.other.is_some() && row.get(6) {
                 findings.push(Finding::new(format!(
                     "{named} has attributes (REPLICATION or BYPASSRLS) that {asks} may not give to a second user"
                 )));
@@ -56,7 +56,7 @@ impl Postgres {
             // Since version 16 the right to make users is no longer the right to change or grant each of them.
             if number >= 160_000 {
                 let mut roles = vec![(user, row.get::<_, bool>(8))];
-                if let Some(other) = need.other {
+                if let Some(other) = requirements.other {
                     let other = other.username()?;
                     if let Some(row) = query(&client, LOOK, &[&other.as_str()]).await?.first() {
                         roles.push((other, row.get(8)));
