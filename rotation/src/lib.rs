@@ -65,7 +65,7 @@ pub use password::PasswordPolicy;
 pub use pause::RealPause;
 pub use recovery::{RecoveryPlan, Recovery, RecoveryMethod};
 pub use resource::{Resource, StrategyName, from_function};
-pub use revocation::{Ended, Revocation};
+pub use revocation::{RevocationResult, Revocation};
 #[cfg(all(feature = "postgres", feature = "mysql", feature = "redis", feature = "http"))]
 pub use rotator::{Choice, Rotator, Verification};
 pub use runner::{Rotation, Runner};

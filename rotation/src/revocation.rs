@@ -20,13 +20,13 @@ pub struct Revocation {
     #[serde(rename = "User")]
     pub holder: Option<String>,
     /// How it ended. That it is refused was seen in every case.
-    pub ended: Ended,
+    pub result: RevocationResult,
 }
 
 /// How a credential ended.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize)]
 #[non_exhaustive]
-pub enum Ended {
+pub enum RevocationResult {
     /// It had ended before.
     Before,
     /// The user has only the current password now.
@@ -70,7 +70,7 @@ impl Subject<'_> {
                 "the resource refuses AWSCURRENT, so nothing is revoked; recover the secret first",
             ));
         }
-        let mut ended = Ended::Before;
+        let mut result = RevocationResult::Before;
         if self.probe(&previous.document).await? == Probe::Accepted {
             let is_under_way = |version: &&VersionState| !version.has(AWSCURRENT);
             if state.labelled(AWSPENDING).filter(is_under_way).is_some() {
@@ -120,13 +120,13 @@ impl Subject<'_> {
         state: &SecretState,
         current: &Version,
         previous: &Version,
-    ) -> Result<Ended, Error> {
+    ) -> Result<RevocationResult, Error> {
         let (current, previous) = (&current.document, &previous.document);
         let admin = self.admin(current).await?;
         if *current.username()? == *previous.username()? {
             let login = admin.as_ref().unwrap_or(current);
             self.change(target, state, Change { login, credential: current, keep: None }).await?;
-            return Ok(Ended::OnlyCurrentPassword);
+            return Ok(RevocationResult::OnlyCurrentPassword);
         }
         if self.strategy != StrategyName::AlternatingUsers {
             return Err(Error::new(
@@ -144,7 +144,7 @@ impl Subject<'_> {
         let unknown = self.store.random_password(&self.settings.password).await?;
         let credential = previous.with("password", &unknown)?;
         self.change(target, state, Change { login: &admin, credential: &credential, keep: None }).await?;
-        Ok(Ended::UnknownPassword)
+        Ok(RevocationResult::UnknownPassword)
     }
 
     async fn change(
@@ -169,11 +169,11 @@ impl Subject<'_> {
         state: &SecretState,
         current: &Version,
         previous: &Version,
-    ) -> Result<Ended, Error> {
+    ) -> Result<RevocationResult, Error> {
         let key = provider.key_id(&previous.document)?;
         let _guard = self.hold(&current.document, state).await?;
         provider.revoke(&current.document, &key).await?;
-        Ok(Ended::KeyRevoked)
+        Ok(RevocationResult::KeyRevoked)
     }
 
     /// Sees the former credential refused and the current one accepted. Replicas and providers may lag.

@@ -1,7 +1,7 @@
 //! `secretcache revoke-previous`: after a leak.
 
 use clap::Args;
-use secretcache_rotation::{Ended, Revocation};
+use secretcache_rotation::{RevocationResult, Revocation};
 use serde::Serialize;
 
 use super::choosing::Choosing;
@@ -48,10 +48,10 @@ impl RevokePrevious {
         let revocation = work.subject().revoke_previous().await?;
         let whose = revocation.holder.as_deref().unwrap_or("the former credential");
         let how = match revocation.ended {
-            Ended::Before => "had ended before",
-            Ended::OnlyCurrentPassword => "has only the AWSCURRENT password now",
-            Ended::UnknownPassword => "has a password that nobody knows, until the next rotation",
-            Ended::KeyRevoked => "was revoked",
+            RevocationResult::Before => "had ended before",
+            RevocationResult::OnlyCurrentPassword => "has only the AWSCURRENT password now",
+            RevocationResult::UnknownPassword => "has a password that nobody knows, until the next rotation",
+            RevocationResult::KeyRevoked => "was revoked",
             _ => "has ended",
         };
         let text = format!(
