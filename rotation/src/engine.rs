@@ -30,7 +30,7 @@ pub struct Engine<'a> {
 
 /// What a successful step came to.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum Progress {
+pub enum StepOutcome {
     /// The step's work is done, now or before.
     Done,
     /// The version is current already: there is nothing left to do in any step.
@@ -43,7 +43,7 @@ impl Engine<'_> {
     /// # Errors
     ///
     /// Every kind. A failed step may have had its effect, and may be run again.
-    pub async fn step(&self, event: &Event) -> Result<Progress, Error> {
+    pub async fn step(&self, event: &Event) -> Result<StepOutcome, Error> {
         let state = self.store.describe(&event.secret_id).await?;
         let current = match preflight(&state, &event.client_request_token, event.step, self.driver)? {
             Stage::Underway { current } => current,
@@ -51,7 +51,7 @@ impl Engine<'_> {
                 if is_pending {
                     self.drop_pending(event).await?;
                 }
-                return Ok(Progress::Finished);
+                return Ok(StepOutcome::Finished);
             }
         };
         let cx = Context { engine: *self, event, state: &state, current: &current };
@@ -102,10 +102,10 @@ impl Engine<'_> {
         Ok(())
     }
 
-    async fn create(&self, cx: &Context<'_>) -> Result<Progress, Error> {
+    async fn create(&self, cx: &Context<'_>) -> Result<StepOutcome, Error> {
         let current = cx.current().await?;
         if cx.version(Selector::version_id(cx.token())).await?.is_some() {
-            return Ok(Progress::Done);
+            return Ok(StepOutcome::Done);
         }
         let document = self.strategy.create(cx, &current).await?;
         let pending = Pending {
@@ -120,20 +120,20 @@ impl Engine<'_> {
             // value stands; making a third would only fail again.
             Put::Exists => self.strategy.discarded(cx, &current, &document).await?,
         }
-        Ok(Progress::Done)
+        Ok(StepOutcome::Done)
     }
 
-    async fn set(&self, cx: &Context<'_>) -> Result<Progress, Error> {
+    async fn set(&self, cx: &Context<'_>) -> Result<StepOutcome, Error> {
         let pair = self.pair(cx).await?;
         match self.strategy.set(cx, &pair).await {
             // A stored value never changes, so this one would be rejected for ever and bar every later rotation. The
             // resource did not take it, so nobody needs it.
             Err(error) if error.kind() == ErrorKind::Rejected => Err(self.release(cx, error).await),
-            outcome => outcome.map(|()| Progress::Done),
+            outcome => outcome.map(|()| StepOutcome::Done),
         }
     }
 
-    async fn test(&self, cx: &Context<'_>) -> Result<Progress, Error> {
+    async fn test(&self, cx: &Context<'_>) -> Result<StepOutcome, Error> {
         let pair = self.pair(cx).await?;
         match self.strategy.test(cx, &pair).await {
             // Where the service only tests the configuration, the new version is a copy of the current one, and nothing
@@ -145,11 +145,11 @@ impl Engine<'_> {
                 }
                 Err(error)
             }
-            outcome => outcome.map(|()| Progress::Done),
+            outcome => outcome.map(|()| StepOutcome::Done),
         }
     }
 
-    async fn finish(&self, cx: &Context<'_>) -> Result<Progress, Error> {
+    async fn finish(&self, cx: &Context<'_>) -> Result<StepOutcome, Error> {
         let pair = self.pair(cx).await?;
         if pair.is_copy() {
             let error = Error::new(
@@ -171,7 +171,7 @@ impl Engine<'_> {
                 ));
             }
         }
-        Ok(Progress::Done)
+        Ok(StepOutcome::Done)
     }
 
     /// The version in use and the one being rotated in, unless the rotation was overtaken: the new version was made from

@@ -54,7 +54,7 @@ pub use diagnosis::{Diagnosis, Finding, Requirements};
 pub use document::Document;
 #[cfg(feature = "http")]
 pub use due::{Due, Entry, PasswordRules, Roster};
-pub use engine::{Engine, Progress};
+pub use engine::{Engine, StepOutcome};
 pub use error::{Error, ErrorKind};
 pub use event::{Event, RotationToken, Step};
 pub use forecast::{Forecast, StepForecast};

@@ -2,7 +2,7 @@
 
 use std::fmt::Debug;
 
-use crate::engine::Progress;
+use crate::engine::StepOutcome;
 use crate::error::Error;
 use crate::event::Step;
 use crate::runner::Rotation;
@@ -40,7 +40,7 @@ pub enum Moment<'a> {
     /// A step begins.
     StepBegins(Step),
     /// A step succeeded.
-    StepDone(Step, Progress),
+    StepDone(Step, StepOutcome),
     /// A step failed; what follows is another attempt or the end.
     StepFailed(Step, &'a Error),
     /// The rotation is run once more.

@@ -4,7 +4,7 @@ use secretcache::{AWSCURRENT, AWSPENDING, Selector};
 
 use crate::context::Settings;
 use crate::contract::Driver;
-use crate::engine::{Engine, Progress};
+use crate::engine::{Engine, StepOutcome};
 use crate::error::{Error, ErrorKind};
 use crate::event::{Event, Step};
 use crate::observer::{Moment, Observer, Unobserved};
@@ -150,8 +150,8 @@ impl Runner<'_> {
     async fn run(&self, secret_id: &str, rotation: &Rotation, observer: &dyn Observer) -> Result<(), Error> {
         for step in [Step::CreateSecret, Step::SetSecret, Step::FinishSecret] {
             match self.run_step(step, secret_id, rotation, observer).await {
-                Ok(Progress::Done) => {}
-                Ok(Progress::Finished) => break,
+                Ok(StepOutcome::Done) => {}
+                Ok(StepOutcome::Finished) => break,
                 Err(error) if step == Step::FinishSecret && error.kind() == ErrorKind::Refused => {
                     self.run_step(Step::TestSecret, secret_id, rotation, observer).await?;
                     return Err(error);
@@ -168,7 +168,7 @@ impl Runner<'_> {
         secret_id: &str,
         rotation: &Rotation,
         observer: &dyn Observer,
-    ) -> Result<Progress, Error> {
+    ) -> Result<StepOutcome, Error> {
         observer.notice(Moment::StepBegins(step));
         let driver = if rotation.is_resumed { Driver::ResumingRunner } else { Driver::Runner };
         let outcome = self.engine(driver).step(&event(step, secret_id, &rotation.token)).await;

@@ -172,7 +172,7 @@ impl Model {
             driver: secretcache_rotation::Driver::Service,
         };
         let mut waker = Context::from_waker(Waker::noop());
-        let mut step: BoxFuture<'_, Result<Progress, Error>> = match driver.task {
+        let mut step: BoxFuture<'_, Result<StepOutcome, Error>> = match driver.task {
             Task::Step { token, step } => Box::pin(async move {
                 let event = Event {
                     step: Step::ALL[step as usize],
@@ -184,7 +184,7 @@ impl Model {
             }),
             Task::Command { command, .. } => {
                 let run = command.run(&ports, &*strategy, &settings);
-                Box::pin(async { run.await.map(|()| Progress::Finished) })
+                Box::pin(async { run.await.map(|()| StepOutcome::Finished) })
             }
         };
         assert!(step.as_mut().poll(&mut waker).is_pending(), "a step ended without a new call");
@@ -208,7 +208,7 @@ impl Model {
             outcome.state.drivers[d] = match (polled, driver.task) {
                 (Poll::Pending, _) => ports
                     .with(|inner| Some(Driver { log: Arc::clone(&inner.log), next: inner.next, ..*driver })),
-                (Poll::Ready(Ok(Progress::Done)), Task::Step { token, step: step @ 0..3 }) => {
+                (Poll::Ready(Ok(StepOutcome::Done)), Task::Step { token, step: step @ 0..3 }) => {
                     Some(Driver::new(token, step + 1))
                 }
                 (Poll::Ready(Ok(_)), _) => {

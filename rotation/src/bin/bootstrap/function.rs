@@ -7,7 +7,7 @@ use std::time::{Duration, SystemTime};
 use lambda_runtime::{Context, Diagnostic, LambdaEvent};
 use secretcache::Selector;
 use secretcache_rotation::{
-    AwsStore, Driver, Engine, Error, ErrorKind, Event, Progress, RealPause, Rotator, SecretStore,
+    AwsStore, Driver, Engine, Error, ErrorKind, Event, StepOutcome, RealPause, Rotator, SecretStore,
 };
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
@@ -54,8 +54,8 @@ impl Function {
         };
         let event = event.ok();
         match outcome {
-            Ok(Progress::Done) => log::write("INFO", "step done", fields(event.as_ref(), Value::Null)),
-            Ok(Progress::Finished) => {
+            Ok(StepOutcome::Done) => log::write("INFO", "step done", fields(event.as_ref(), Value::Null)),
+            Ok(StepOutcome::Finished) => {
                 log::write("INFO", "the version is current already", fields(event.as_ref(), Value::Null));
             }
             Err(error) => {
@@ -73,7 +73,7 @@ impl Function {
 
     /// Lambda ends a process that takes too long without a word; most often the network does not let it through to the
     /// database or to Secrets Manager.
-    async fn step_in_time(&self, event: &Event, context: &Context) -> Result<Progress, Error> {
+    async fn step_in_time(&self, event: &Event, context: &Context) -> Result<StepOutcome, Error> {
         let left = time_left(context.deadline(), log::now());
         let outcome = tokio::time::timeout(left, self.step(event, context)).await.unwrap_or_else(|_| {
             Err(Error::new(
@@ -89,7 +89,7 @@ impl Function {
         outcome
     }
 
-    async fn step(&self, event: &Event, context: &Context) -> Result<Progress, Error> {
+    async fn step(&self, event: &Event, context: &Context) -> Result<StepOutcome, Error> {
         let settings = settings::settings(&Process)?;
         let store = self.store().await?;
         let rotator = self.rotator(&store, event, context).await?;
