@@ -59,7 +59,7 @@ pub use error::{Error, ErrorKind};
 pub use event::{Event, RotationToken, Step};
 pub use forecast::{Forecast, StepForecast};
 pub use inspection::{Health, Inspection, Outcome, Verdict};
-pub use observer::{Moment, Observer, Unobserved};
+pub use observer::{Progress, Observer, Unobserved};
 pub use password::PasswordPolicy;
 #[cfg(any(feature = "aws", feature = "tls"))]
 pub use pause::RealPause;

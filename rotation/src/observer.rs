@@ -13,14 +13,14 @@ use crate::runner::Rotation;
 ///
 /// ```
 /// use std::sync::atomic::{AtomicU32, Ordering};
-/// use secretcache_rotation::{Moment, Observer};
+/// use secretcache_rotation::{Progress, Observer};
 ///
 /// #[derive(Debug, Default)]
 /// struct Retries(AtomicU32);
 ///
 /// impl Observer for Retries {
-///     fn notice(&self, moment: Moment<'_>) {
-///         if let Moment::Retrying { .. } = moment {
+///     fn notice(&self, progress: Progress<'_>) {
+///         if let Progress::Retrying { .. } = moment {
 ///             self.0.fetch_add(1, Ordering::Relaxed);
 ///         }
 ///     }
@@ -28,13 +28,13 @@ use crate::runner::Rotation;
 /// ```
 pub trait Observer: Debug + Send + Sync {
     /// Something begins or has ended.
-    fn notice(&self, moment: Moment<'_>);
+    fn notice(&self, progress: Progress<'_>);
 }
 
 /// What an [`Observer`] is told.
 #[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
-pub enum Moment<'a> {
+pub enum Progress<'a> {
     /// The rotation to be run is known.
     Found(&'a Rotation),
     /// A step begins.
@@ -55,5 +55,5 @@ pub enum Moment<'a> {
 pub struct Unobserved;
 
 impl Observer for Unobserved {
-    fn notice(&self, _: Moment<'_>) {}
+    fn notice(&self, _: Progress<'_>) {}
 }

@@ -7,7 +7,7 @@ use crate::contract::Driver;
 use crate::engine::{Engine, StepOutcome};
 use crate::error::{Error, ErrorKind};
 use crate::event::{Event, Step};
-use crate::observer::{Moment, Observer, Unobserved};
+use crate::observer::{Progress, Observer, Unobserved};
 use crate::store::{Pause, SecretState, SecretStore};
 use crate::strategy::Strategy;
 use crate::token::derive_token;
@@ -104,7 +104,7 @@ impl Runner<'_> {
     ) -> Result<Rotation, Error> {
         let mut attempt = 1;
         loop {
-            observer.notice(Moment::Found(&rotation));
+            observer.notice(Progress::Found(&rotation));
             let error = match self.run(secret_id, &rotation, observer).await {
                 Ok(()) => return Ok(rotation),
                 Err(error) => error,
@@ -122,7 +122,7 @@ impl Runner<'_> {
             if !found.is_resumed && !may_begin {
                 return Err(error);
             }
-            observer.notice(Moment::Retrying { attempt });
+            observer.notice(Progress::Retrying { attempt });
             rotation = found;
         }
     }
@@ -169,12 +169,12 @@ impl Runner<'_> {
         rotation: &Rotation,
         observer: &dyn Observer,
     ) -> Result<StepOutcome, Error> {
-        observer.notice(Moment::StepBegins(step));
+        observer.notice(Progress::StepBegins(step));
         let driver = if rotation.is_resumed { Driver::ResumingRunner } else { Driver::Runner };
         let outcome = self.engine(driver).step(&event(step, secret_id, &rotation.token)).await;
         observer.notice(match &outcome {
-            Ok(progress) => Moment::StepDone(step, *progress),
-            Err(error) => Moment::StepFailed(step, error),
+            Ok(progress) => Progress::StepDone(step, *progress),
+            Err(error) => Progress::StepFailed(step, error),
         });
         outcome
     }

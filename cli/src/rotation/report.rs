@@ -2,7 +2,7 @@
 
 use std::io::{self, Write};
 
-use secretcache_rotation::{Finding, Moment, Observer};
+use secretcache_rotation::{Finding, Progress, Observer};
 use serde::Serialize;
 
 use crate::exit::in_full;
@@ -42,18 +42,18 @@ pub(crate) struct Steps<'a> {
 }
 
 impl Observer for Steps<'_> {
-    fn notice(&self, moment: Moment<'_>) {
+    fn notice(&self, progress: Progress<'_>) {
         let id = self.id;
         match moment {
-            Moment::Found(rotation) => {
+            Progress::Found(rotation) => {
                 let doing = if rotation.is_resumed { "going on with" } else { "rotating to" };
                 note(&format!("{id}: {doing} version {}", rotation.token));
             }
-            Moment::StepBegins(step) => note(&format!("{id}: {} ...", step.name())),
-            Moment::StepFailed(step, error) => {
+            Progress::StepBegins(step) => note(&format!("{id}: {} ...", step.name())),
+            Progress::StepFailed(step, error) => {
                 note(&format!("{id}: {} failed: {}", step.name(), in_full(error)));
             }
-            Moment::Retrying { attempt } => note(&format!("{id}: trying again ({attempt})")),
+            Progress::Retrying { attempt } => note(&format!("{id}: trying again ({attempt})")),
             _ => {}
         }
     }
