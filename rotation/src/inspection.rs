@@ -106,7 +106,7 @@ impl Subject<'_> {
 }
 
 impl Inspection {
-    /// What the labels alone say. `reason` is why nobody was asked about the credentials, if that is not by choice.
+    /// What the labels alone say. `reason` is why nobody was asked about the credentials, if that is not by options.
     ///
     /// # Errors
     ///

@@ -67,7 +67,7 @@ pub use recovery::{RecoveryPlan, Recovery, RecoveryMethod};
 pub use resource::{Resource, StrategyName, from_function};
 pub use revocation::{RevocationResult, Revocation};
 #[cfg(all(feature = "postgres", feature = "mysql", feature = "redis", feature = "http"))]
-pub use rotator::{Choice, Rotator, Verification};
+pub use rotator::{RotationOptions, Rotator, Verification};
 pub use runner::{Rotation, Runner};
 pub use schedule::{Schedule, Window};
 pub use store::{

@@ -18,7 +18,7 @@ use crate::targets::{HttpProvider, MySql, Postgres, Redis, Route, Statements, Sy
 /// function, or its port.
 #[derive(Clone, Debug, Default)]
 #[non_exhaustive]
-pub struct Choice {
+pub struct RotationOptions {
     /// How the credential changes.
     pub strategy: Option<StrategyName>,
     /// What the secret is for, if it has no `engine`.
@@ -35,7 +35,7 @@ pub struct Choice {
     pub statements: Option<String>,
 }
 
-impl Choice {
+impl RotationOptions {
     /// The strategy chosen or told by the function's name; else the one that the versions look like. Enough to look at a
     /// secret or to mend it, where a new rotation needs a strategy that somebody has chosen.
     pub fn strategy_or_guess(&self, current: &Document, previous: Option<&Document>) -> StrategyName {
@@ -82,12 +82,12 @@ impl Verification {
 /// A strategy together with the target or provider that it works on.
 ///
 /// ```
-/// use secretcache_rotation::{Choice, Document, Rotator, StrategyName};
+/// use secretcache_rotation::{RotationOptions, Document, Rotator, StrategyName};
 ///
 /// let secret = Document::parse(r#"{"engine":"postgres","host":"db","username":"app","password":"example"}"#)?;
-/// let mut choice = Choice::default();
-/// choice.function = Some("SecretsManagerRDSPostgreSQLRotationSingleUser".into());
-/// let (rotator, warnings) = Rotator::new(&secret, &choice)?;
+/// let mut options = RotationOptions::default();
+/// options.function = Some("SecretsManagerRDSPostgreSQLRotationSingleUser".into());
+/// let (rotator, warnings) = Rotator::new(&secret, &options)?;
 /// assert_eq!((rotator.strategy_name(), warnings.len()), (StrategyName::SingleUser, 0));
 /// # Ok::<(), secretcache_rotation::Error>(())
 /// ```
@@ -109,29 +109,29 @@ impl Rotator {
     /// # Errors
     ///
     /// [`ErrorKind::Misconfigured`], naming what is missing and what it may be.
-    pub fn new(secret: &Document, choice: &Choice) -> Result<(Self, Vec<String>), Error> {
-        let by_function = choice.function.as_deref().and_then(from_function);
-        let Some(name) = choice.strategy.or(by_function.map(|(_, strategy)| strategy)) else {
+    pub fn new(secret: &Document, options: &RotationOptions) -> Result<(Self, Vec<String>), Error> {
+        let by_function = options.function.as_deref().and_then(from_function);
+        let Some(name) = options.strategy.or(by_function.map(|(_, strategy)| strategy)) else {
             let names = StrategyName::ALL.map(StrategyName::name).join(", ");
             let text =
                 format!("no strategy is chosen, and no rotation function names one: choose one of {names}");
             return Err(Error::new(ErrorKind::Misconfigured, text));
         };
-        let tls = choice.verification.tls()?;
+        let tls = options.verification.tls()?;
         if name == StrategyName::ApiKey {
-            let Some(description) = &choice.provider else {
+            let Some(description) = &options.provider else {
                 let text = "the strategy api-key needs a provider: \"iam\", or a description in TOML";
                 return Err(Error::new(ErrorKind::Misconfigured, text));
             };
             let part = Part::Provider(provider(description, tls)?);
             return Ok((Self { name, part }, Vec::new()));
         }
-        let route = choice.route.clone().unwrap_or_else(|| Arc::new(SystemRoute));
-        if let Some(statements) = &choice.statements {
+        let route = options.route.clone().unwrap_or_else(|| Arc::new(SystemRoute));
+        if let Some(statements) = &options.statements {
             let part = Part::Target(Box::new(Statements::from_toml(statements, tls)?.via(route)));
             return Ok((Self { name, part }, Vec::new()));
         }
-        let (resource, warning) = Resource::of(secret, choice.resource, choice.function.as_deref())?;
+        let (resource, warning) = Resource::of(secret, options.resource, options.function.as_deref())?;
         let target: Box<dyn Target> = match resource {
             Resource::Postgres => Box::new(Postgres::new(tls).via(route)),
             Resource::MySql => Box::new(MySql::new(tls).via(route)),

@@ -4,7 +4,7 @@ use std::fs;
 
 use clap::{ArgAction, Args};
 use secretcache_rotation::{
-    Choice, Entry, PasswordPolicy, PasswordRules, Resource, Settings, StrategyName, Verification,
+    RotationOptions, Entry, PasswordPolicy, PasswordRules, Resource, Settings, StrategyName, Verification,
 };
 
 use crate::exit::Failure;
@@ -84,21 +84,21 @@ struct Password {
 
 impl Choosing {
     /// What the engine needs to know beside the secret.
-    pub(crate) fn choice(&self) -> Result<Choice, Failure> {
-        let mut choice = Choice::default();
-        choice.strategy = self.strategy;
-        choice.resource = self.engine;
-        choice.verification = match &self.ca_file {
+    pub(crate) fn options(&self) -> Result<RotationOptions, Failure> {
+        let mut options = RotationOptions::default();
+        options.strategy = self.strategy;
+        options.resource = self.engine;
+        options.verification = match &self.ca_file {
             Some(file) => Verification::Authorities(read(file)?),
             None if self.no_tls => Verification::Off,
             None => Verification::System,
         };
-        choice.provider = match self.provider.as_deref() {
+        options.provider = match self.provider.as_deref() {
             Some("iam") => Some("iam".to_owned()),
             file => file.map(read).transpose()?,
         };
-        choice.statements = self.statements.as_deref().map(read).transpose()?;
-        Ok(choice)
+        options.statements = self.statements.as_deref().map(read).transpose()?;
+        Ok(options)
     }
 
     /// What the operator decided.

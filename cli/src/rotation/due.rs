@@ -98,7 +98,7 @@ impl Due {
             // A mistake in the last entry is told before the first secret rotates.
             let choosing = Choosing::from_entry(&entry).map_err(|failure| wrong(&failure))?;
             choosing.settings().map_err(|failure| wrong(&format!("{}: {failure}", entry.id)))?;
-            choosing.choice().map_err(|failure| wrong(&format!("{}: {failure}", entry.id)))?;
+            choosing.options().map_err(|failure| wrong(&format!("{}: {failure}", entry.id)))?;
             jobs.push_back(Job { place: jobs.len(), entry, choosing });
         }
         let store = connect(service).await?;

@@ -38,12 +38,12 @@ impl Work {
         purpose: For,
     ) -> Result<Self, Failure> {
         let settings = choosing.settings()?;
-        let mut choice = choosing.choice()?;
-        if choice.provider.is_some() && choice.strategy.is_some_and(|name| name != StrategyName::ApiKey) {
+        let mut options = choosing.options()?;
+        if options.provider.is_some() && options.strategy.is_some_and(|name| name != StrategyName::ApiKey) {
             return Err(Failure::usage("a provider of keys goes with --strategy api-key"));
         }
         let details = store.details(id).await?;
-        choice.function.clone_from(&details.function);
+        options.function.clone_from(&details.function);
         if let Some(deleted) = details.deleted.filter(|_| purpose == For::Rotation) {
             let text = format!("the secret was deleted on {deleted}; restore it before it is rotated");
             return Err(Error::new(ErrorKind::NotStaged, text).into());
@@ -57,7 +57,7 @@ impl Work {
             (For::Rotation, current) => current?.unwrap_or(empty()?),
             (For::Mending, Ok(Some(current))) => {
                 let previous = read(store, id, AWSPREVIOUS).await.ok().flatten();
-                choice.strategy = Some(choice.strategy_or_guess(&current, previous.as_ref()));
+                options.strategy = Some(options.strategy_or_guess(&current, previous.as_ref()));
                 current
             }
             (For::Mending, Err(error)) if error.kind() != ErrorKind::Misconfigured => {
@@ -65,11 +65,11 @@ impl Work {
             }
             (For::Mending, _) => {
                 let other = any_value(store, id).await?.unwrap_or(empty()?);
-                choice.strategy = Some(choice.strategy_or_guess(&other, None));
+                options.strategy = Some(options.strategy_or_guess(&other, None));
                 other
             }
         };
-        let (rotator, mut warnings) = Rotator::new(&document, &choice)?;
+        let (rotator, mut warnings) = Rotator::new(&document, &options)?;
         if let (Some(true), Some(function)) = (details.state.rotation_enabled, &details.function) {
             let name = function.rsplit(':').next().unwrap_or(function);
             warnings.push(format!(

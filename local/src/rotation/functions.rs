@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use secretcache_rotation::targets::Tls;
 use secretcache_rotation::{
-    Choice, Driver, Engine, Error, Event, PasswordPolicy, RealPause, RotationToken, Rotator, SecretStore,
+    RotationOptions, Driver, Engine, Error, Event, PasswordPolicy, RealPause, RotationToken, Rotator, SecretStore,
     Selector, Settings, Step, Verification, from_function,
 };
 use serde_json::json;
@@ -22,7 +22,7 @@ use crate::options::StartError;
 
 /// Every rotation function that can be invoked.
 pub(crate) struct Invoker {
-    choice: Choice,
+    options: RotationOptions,
     /// Where nothing was said of a function.
     usual: Settings,
     /// By the function's name.
@@ -48,15 +48,15 @@ pub(super) struct Invocation<'a> {
 impl Invoker {
     pub(crate) fn new(options: &RotationOptions) -> Result<Self, StartError> {
         let pem = options.authorities.as_deref().map(authorities).transpose()?;
-        let mut choice = Choice::default();
-        choice.verification = match (options.is_plaintext_on_loopback, pem) {
+        let mut options = RotationOptions::default();
+        options.verification = match (options.is_plaintext_on_loopback, pem) {
             (true, pem) => Verification::OffOnLoopback(pem),
             (false, Some(pem)) => Verification::Authorities(pem),
             (false, None) => Verification::System,
         };
-        choice.route = Some(Arc::new(LocalRoute::new(options)));
+        options.route = Some(Arc::new(LocalRoute::new(options)));
         Ok(Self {
-            choice,
+            options,
             usual: Settings::default(),
             settings: settings(&options.variables)?,
             lambda: options.lambda_endpoint.as_deref().map(Lambda::new).transpose()?,
@@ -85,9 +85,9 @@ impl Invoker {
         }
         let current = store.get(secret_arn, Selector::CURRENT).await.map_err(|error| self.tell(&error))?;
         let current = current.ok_or("the secret has no AWSCURRENT value")?;
-        let mut choice = self.choice.clone();
-        choice.function = Some(arn.to_owned());
-        let made = Rotator::new(&current.document, &choice).map_err(|error| self.tell(&error))?;
+        let mut options = self.options.clone();
+        options.function = Some(arn.to_owned());
+        let made = Rotator::new(&current.document, &options).map_err(|error| self.tell(&error))?;
         let (rotator, notes) = made;
         let name = arn.rsplit(':').find(|part| from_function(part).is_some()).unwrap_or(arn);
         let settings = self.settings.get(name).unwrap_or(&self.usual);

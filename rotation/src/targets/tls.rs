@@ -96,7 +96,7 @@ impl Tls {
         }
     }
 
-    /// Whom to believe about a server at these addresses, or `None` for no encryption: the operator's choice, unless the
+    /// Whom to believe about a server at these addresses, or `None` for no encryption: the operator's options, unless the
     /// secret itself says `"ssl": false`, as AWS's own functions understand it. A missing `ssl` is no permission.
     pub(crate) fn trust(&self, document: &Document, addresses: &[SocketAddr]) -> Option<&Trust> {
         let ssl = document.field("ssl");

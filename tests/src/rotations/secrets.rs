@@ -3,7 +3,7 @@
 use secretcache::{AWSCURRENT, AWSPENDING, AWSPREVIOUS, Credentials, Selector};
 use secretcache_local::{Options, Server};
 use secretcache_rotation::{
-    AwsStore, Choice, Document, RealPause, Rotation, Rotator, Runner, SecretStore, Settings, StrategyName,
+    AwsStore, RotationOptions, Document, RealPause, Rotation, Rotator, Runner, SecretStore, Settings, StrategyName,
     Verification,
 };
 use std::time::Duration;
@@ -80,11 +80,11 @@ pub async fn rotate(
     let Some(current) = store.get(secret, Selector::CURRENT).await.map_err(text)? else {
         return Err("the secret has no value".to_owned());
     };
-    let mut choice = Choice::default();
-    choice.strategy = Some(strategy);
-    choice.verification = Verification::Off;
-    choice.provider = provider;
-    let (rotator, _) = Rotator::new(&current.document, &choice).map_err(text)?;
+    let mut options = RotationOptions::default();
+    options.strategy = Some(strategy);
+    options.verification = Verification::Off;
+    options.provider = provider;
+    let (rotator, _) = Rotator::new(&current.document, &options).map_err(text)?;
     let (strategy, mut settings) = (rotator.strategy(), Settings::default());
     // A server on this machine neither lags nor needs a rest.
     settings.pause = Duration::from_millis(5);

@@ -123,14 +123,14 @@ impl Function {
         if let Some(rotator) = known {
             return Ok(rotator);
         }
-        let choice = settings::choice(&Process, &context.invoked_function_arn)?;
+        let options = settings::choice(&Process, &context.invoked_function_arn)?;
         let Some(current) = store.get(&event.secret_id, Selector::CURRENT).await? else {
             return Err(Error::new(
                 ErrorKind::NotStaged,
                 "there is no such secret, or it has no AWSCURRENT value",
             ));
         };
-        let (rotator, warnings) = Rotator::new(&current.document, &choice)?;
+        let (rotator, warnings) = Rotator::new(&current.document, &options)?;
         for warning in warnings {
             log::write(
                 "WARN",

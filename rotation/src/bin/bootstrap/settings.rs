@@ -6,7 +6,7 @@ use std::fs;
 
 use secretcache::Options;
 use secretcache_rotation::{
-    Choice, Error, ErrorKind, PasswordPolicy, Resource, Settings, StrategyName, Verification,
+    RotationOptions, Error, ErrorKind, PasswordPolicy, Resource, Settings, StrategyName, Verification,
 };
 
 /// Certificate authorities that were packed into the function, as `make lambda CA=…` does.
@@ -78,25 +78,25 @@ pub(crate) fn settings(environment: &impl Environment) -> Result<Settings, Error
 /// # Errors
 ///
 /// [`ErrorKind::Misconfigured`], naming the variable.
-pub(crate) fn choice(environment: &impl Environment, function_arn: &str) -> Result<Choice, Error> {
-    let mut choice = Choice::default();
+pub(crate) fn options(environment: &impl Environment, function_arn: &str) -> Result<RotationOptions, Error> {
+    let mut options = RotationOptions::default();
     // An alias or a version follows the name in an ARN; the variable is the name alone.
-    choice.function = environment.given("AWS_LAMBDA_FUNCTION_NAME").or_else(|| Some(function_arn.to_owned()));
+    options.function = environment.given("AWS_LAMBDA_FUNCTION_NAME").or_else(|| Some(function_arn.to_owned()));
     if let Some(name) = environment.given("SECRETCACHE_STRATEGY") {
         let names = StrategyName::ALL.map(StrategyName::name).join(", ");
         let strategy = StrategyName::from_name(name.trim());
-        choice.strategy =
+        options.strategy =
             Some(strategy.ok_or_else(|| wrong("SECRETCACHE_STRATEGY", &format!("one of {names}")))?);
     }
     if let Some(engine) = environment.given("SECRETCACHE_ENGINE") {
         let resource = Resource::from_engine(engine.trim());
         let accepted = "an engine such as postgres, mysql, mariadb or redis";
-        choice.resource = Some(resource.ok_or_else(|| wrong("SECRETCACHE_ENGINE", accepted))?);
+        options.resource = Some(resource.ok_or_else(|| wrong("SECRETCACHE_ENGINE", accepted))?);
     }
-    choice.verification = verification(environment)?;
-    choice.provider = text(environment, "SECRETCACHE_PROVIDER")?;
-    choice.statements = text(environment, "SECRETCACHE_STATEMENTS")?;
-    Ok(choice)
+    options.verification = verification(environment)?;
+    options.provider = text(environment, "SECRETCACHE_PROVIDER")?;
+    options.statements = text(environment, "SECRETCACHE_STATEMENTS")?;
+    Ok(options)
 }
 
 fn verification(environment: &impl Environment) -> Result<Verification, Error> {
