@@ -11,9 +11,9 @@ use crate::error::{Error, ErrorKind};
 /// A file that lists secrets with their schedules.
 ///
 /// ```
-/// use secretcache_rotation::Roster;
+/// use secretcache_rotation::Inventory;
 ///
-/// let roster = Roster::from_toml(
+/// let inventory = Inventory::from_toml(
 ///     r#"
 ///     [run]
 ///     concurrency = 4                    # secrets at a time
@@ -35,13 +35,13 @@ use crate::error::{Error, ErrorKind};
 ///     duration = "2h"
 ///     "#,
 /// )?;
-/// assert_eq!(roster.entries[1].strategy.as_deref(), Some("alternating-users"));
-/// assert_eq!(roster.entries[1].password.length, Some(40));
+/// assert_eq!(inventory.entries[1].strategy.as_deref(), Some("alternating-users"));
+/// assert_eq!(inventory.entries[1].password.length, Some(40));
 /// # Ok::<(), secretcache_rotation::Error>(())
 /// ```
 #[derive(Clone, Debug)]
 #[non_exhaustive]
-pub struct Roster {
+pub struct Inventory {
     /// How many secrets are worked on at a time; from 1.
     pub concurrency: usize,
     /// After how many failures no further secret is begun; from 1, and without it, never.
@@ -50,7 +50,7 @@ pub struct Roster {
     pub entries: Vec<Entry>,
 }
 
-/// A secret in a [`Roster`]. What it does not say is told by the secret itself, as for one that is rotated by hand.
+/// A secret in a [`Inventory`]. What it does not say is told by the secret itself, as for one that is rotated by hand.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 #[non_exhaustive]
@@ -138,7 +138,7 @@ struct Run {
     stop_after: Option<usize>,
 }
 
-impl Roster {
+impl Inventory {
     /// Reads a file's text. Schedules are checked, too.
     ///
     /// # Errors

@@ -53,7 +53,7 @@ pub use details::{Details, Rules};
 pub use diagnosis::{Diagnosis, Finding, Requirements};
 pub use document::Document;
 #[cfg(feature = "http")]
-pub use due::{Due, Entry, PasswordRules, Roster};
+pub use due::{Due, Entry, PasswordRules, Inventory};
 pub use engine::{Engine, StepOutcome};
 pub use error::{Error, ErrorKind};
 pub use event::{Event, RotationToken, Step};

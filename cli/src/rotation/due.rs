@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 use jiff::Timestamp;
-use secretcache_rotation::{AwsStore, Entry, Roster};
+use secretcache_rotation::{AwsStore, Entry, Inventory};
 use serde::Serialize;
 use tokio::task::JoinSet;
 
@@ -92,9 +92,9 @@ impl Due {
         let path = self.config.as_deref().unwrap_or_else(|| "".as_ref());
         let wrong = |what: &dyn std::fmt::Display| Failure::usage(format!("{}: {what}", path.display()));
         let text = std::fs::read_to_string(path).map_err(|error| wrong(&error))?;
-        let roster = Roster::from_toml(&text).map_err(|error| wrong(&error))?;
+        let inventory = Inventory::from_toml(&text).map_err(|error| wrong(&error))?;
         let mut jobs = VecDeque::new();
-        for entry in roster.entries {
+        for entry in inventory.entries {
             // A mistake in the last entry is told before the first secret rotates.
             let choosing = Choosing::from_entry(&entry).map_err(|failure| wrong(&failure))?;
             choosing.settings().map_err(|failure| wrong(&format!("{}: {failure}", entry.id)))?;
@@ -103,8 +103,8 @@ impl Due {
         }
         let store = connect(service).await?;
         let now = Timestamp::now();
-        let concurrency = self.concurrency.map_or(roster.concurrency, usize::from);
-        let stop_after = self.stop_after.map(usize::from).or(roster.stop_after).unwrap_or(usize::MAX);
+        let concurrency = self.concurrency.map_or(inventory.concurrency, usize::from);
+        let stop_after = self.stop_after.map(usize::from).or(inventory.stop_after).unwrap_or(usize::MAX);
         let mut running = JoinSet::new();
         let mut done: Vec<(usize, Line)> = Vec::new();
         let mut failures = 0;

@@ -7,8 +7,8 @@ fn at(text: &str) -> Timestamp {
     format!("{text}Z").parse().unwrap()
 }
 
-fn roster(text: &str) -> Result<Roster, String> {
-    Roster::from_toml(text).map_err(|error| error.message().to_owned())
+fn inventory(text: &str) -> Result<Inventory, String> {
+    Inventory::from_toml(text).map_err(|error| error.message().to_owned())
 }
 
 fn entry(schedule: &str, duration: Option<&str>) -> Entry {
@@ -90,7 +90,7 @@ fn without_a_schedule_in_the_file_that_of_the_service_counts() {
 
 #[test]
 fn defaults_are_filled_in_where_a_secret_says_nothing() {
-    let roster = roster(
+    let inventory = inventory(
         r#"
         [run]
         concurrency = 3
@@ -109,12 +109,12 @@ fn defaults_are_filled_in_where_a_secret_says_nothing() {
         "#,
     )
     .unwrap();
-    let [a, b] = &roster.entries[..] else { panic!("{roster:?}") };
+    let [a, b] = &inventory.entries[..] else { panic!("{inventory:?}") };
     assert_eq!((a.duration.as_deref(), a.ca_file.as_deref()), (Some("2h"), Some("ca.pem")));
     assert_eq!((b.duration.as_deref(), b.ca_file.as_deref()), (None, None));
     assert_eq!((a.password.length, b.password.length), (Some(40), Some(12)));
     assert_eq!(b.password.variable("EXCLUDE_NUMBERS").as_deref(), Some("true"));
-    assert_eq!((roster.concurrency, roster.stop_after), (3, None));
+    assert_eq!((inventory.concurrency, inventory.stop_after), (3, None));
 }
 
 #[test]
@@ -131,7 +131,7 @@ fn what_is_wrong_in_the_file_is_named() {
         ("[[secret]]\nid = \"a\"\ntls = false\nca_file = \"x\"", "without TLS"),
         ("[[secret]]\nid = \"a\"\nusers = [\"one\"]", "users"),
     ] {
-        let problem = roster(text).unwrap_err();
+        let problem = inventory(text).unwrap_err();
         assert!(problem.contains(named), "{text:?} gives {problem:?}");
     }
 }
