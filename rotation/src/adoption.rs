@@ -150,7 +150,7 @@ impl Subject<'_> {
                     let user = current.with("username", user)?;
                     accounts.mark(&admin, &user, &mark(&details.state.arn)).await?;
                 }
-                Action::ChangeOwnership { .. } => accounts.unite(&admin, &current, &candidate).await?,
+                Action::ChangeOwnership { .. } => accounts.share_ownership(&admin, &current, &candidate).await?,
             }
         }
         Ok(())
@@ -225,7 +225,7 @@ async fn ownership(
     changes_ownership: bool,
     adoption: &mut Adoption,
 ) -> Result<(), Error> {
-    let objects = accounts.strays(admin, current, other).await?;
+    let objects = accounts.unshared_objects(admin, current, other).await?;
     if changes_ownership {
         adoption.actions.push(Action::ChangeOwnership { objects });
     } else if !objects.is_empty() {

@@ -112,7 +112,7 @@ pub trait Accounts: Debug + Send + Sync {
 
     /// What belongs to the candidate alone, so that the reference cannot use it, in the resource's own words. Where
     /// nothing belongs to users, there is nothing.
-    fn strays<'a>(
+    fn unshared_objects<'a>(
         &'a self,
         admin: &'a Document,
         reference: &'a Document,
@@ -123,7 +123,7 @@ pub trait Accounts: Debug + Send + Sync {
     }
 
     /// Makes what belongs to either user, now and later, belong to both.
-    fn unite<'a>(
+    fn share_ownership<'a>(
         &'a self,
         admin: &'a Document,
         reference: &'a Document,

@@ -113,7 +113,7 @@ impl Accounts for Postgres {
         })
     }
 
-    fn strays<'a>(
+    fn unshared_objects<'a>(
         &'a self,
         admin: &'a Document,
         reference: &'a Document,
@@ -122,7 +122,7 @@ impl Accounts for Postgres {
         Box::pin(self.owned_by_member(admin, reference, candidate))
     }
 
-    fn unite<'a>(
+    fn share_ownership<'a>(
         &'a self,
         admin: &'a Document,
         reference: &'a Document,
