@@ -10,7 +10,7 @@ use crate::document::Document;
 use crate::error::Error;
 use crate::resource::{Resource, StrategyName, from_function};
 use crate::strategy::alternating_users::{mark, other_user};
-use crate::subject::{Content, Backend, Subject};
+use crate::subject::{Content, Backend, RotationContext};
 use crate::target::{Accounts, Probe, UserStatus};
 
 /// What it takes to go on with a secret.
@@ -74,7 +74,7 @@ impl Action {
 /// The fields without which a secret for a resource cannot be rotated.
 const REQUIRED: [&str; 3] = ["host", "username", "password"];
 
-impl Subject<'_> {
+impl RotationContext<'_> {
     /// Looks at what a secret has and lacks. Changes nothing.
     ///
     /// # Errors

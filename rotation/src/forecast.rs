@@ -12,7 +12,7 @@ use crate::resource::StrategyName;
 use crate::runner::{Rotation, Runner};
 use crate::store::{SecretState, Version};
 use crate::strategy::alternating_users::{mark, other_user};
-use crate::subject::{Content, Backend, Subject};
+use crate::subject::{Content, Backend, RotationContext};
 use crate::target::{Probe, UserStatus, Target};
 
 /// What a rotation would do.
@@ -56,7 +56,7 @@ pub struct StepForecast {
 /// Fewer random bits than this can be guessed by those who get at the hash.
 const FEWEST_BITS: f64 = 64.0;
 
-impl Subject<'_> {
+impl RotationContext<'_> {
     /// Looks ahead. Nothing is changed, neither labels nor the resource. `strategy` is the one chosen; without it, the
     /// recommended one is looked at.
     ///
@@ -124,7 +124,7 @@ impl Subject<'_> {
 
 /// A look ahead in progress.
 struct Look<'a> {
-    subject: Subject<'a>,
+    subject: RotationContext<'a>,
     current: &'a Version,
     state: &'a SecretState,
     findings: Vec<Finding>,
@@ -285,7 +285,7 @@ impl Look<'_> {
 
     async fn rotation(&self) -> Result<Rotation, Error> {
         let strategy = self.subject.strategy_object();
-        let Subject { store, pause, settings, .. } = self.subject;
+        let RotationContext { store, pause, settings, .. } = self.subject;
         let runner = Runner { store, strategy: strategy.as_ref(), pause, settings, attempts: 1 };
         runner.find(self.subject.secret_id).await
     }

@@ -7,7 +7,7 @@ use serde::Serialize;
 use crate::details::Details;
 use crate::error::Error;
 use crate::store::{SecretState, VersionState};
-use crate::subject::{Login, Subject, VersionReport};
+use crate::subject::{Login, RotationContext, VersionReport};
 
 /// How a secret stands.
 #[derive(Clone, Debug, Serialize)]
@@ -85,7 +85,7 @@ impl Outcome {
     }
 }
 
-impl Subject<'_> {
+impl RotationContext<'_> {
     /// Looks at a secret. Each labelled version is tried once at the resource, which is a refused login where a
     /// version's password has ended. [`Inspection::of_labels`] asks nobody.
     ///

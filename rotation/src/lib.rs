@@ -74,7 +74,7 @@ pub use store::{
     BoxFuture, Moved, Pause, Pending, Put, SecretState, SecretStore, StageMove, Version, VersionState,
 };
 pub use strategy::{AlternatingUsers, ApiKey, DualPassword, Restored, SingleUser, Strategy};
-pub use subject::{Login, Backend, Subject, VersionReport};
+pub use subject::{Login, Backend, RotationContext, VersionReport};
 pub use target::{Accounts, Applied, Change, Guard, Key, Lock, Probe, Provider, UserStatus, Target};
 pub use token::derive_token;
 

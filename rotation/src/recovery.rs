@@ -16,7 +16,7 @@ use crate::resource::StrategyName;
 use crate::runner::Runner;
 use crate::store::{Moved, SecretState, StageMove, Version, VersionState};
 use crate::strategy::alternating_users::other_user;
-use crate::subject::{Content, Login, Backend, Subject, VersionReport};
+use crate::subject::{Content, Login, Backend, RotationContext, VersionReport};
 use crate::target::{Applied, Change, Guard, Lock, Probe, Target};
 
 /// How to bring labels and resource back in line.
@@ -68,7 +68,7 @@ pub enum RecoveryPlan {
     NoWay,
 }
 
-impl Subject<'_> {
+impl RotationContext<'_> {
     /// Looks for a version that logs in, and tells what to do about it. Changes nothing. Beyond the labelled versions,
     /// [`Settings::recovery_attempts`](crate::Settings::recovery_attempts) others are tried.
     ///
@@ -119,7 +119,7 @@ impl Subject<'_> {
         Ok(Recovery { versions: search.reports, plan, lacks, sentence, state })
     }
 
-    /// Does what [`Subject::search`] said, and proves that `AWSCURRENT` logs in afterwards.
+    /// Does what [`RotationContext::search`] said, and proves that `AWSCURRENT` logs in afterwards.
     ///
     /// # Errors
     ///
@@ -263,7 +263,7 @@ impl Subject<'_> {
 
 /// A search in progress.
 struct Search<'a> {
-    subject: &'a Subject<'a>,
+    subject: &'a RotationContext<'a>,
     /// A credential that says which resource and which users may be tried; without one, anything may.
     reference: Option<Reference>,
     tried: Vec<(Zeroizing<String>, Zeroizing<String>)>,
@@ -278,7 +278,7 @@ struct Reference {
 }
 
 impl<'a> Search<'a> {
-    async fn new(subject: &'a Subject<'a>, state: &SecretState, method: RecoveryMethod) -> Result<Self, Error> {
+    async fn new(subject: &'a RotationContext<'a>, state: &SecretState, method: RecoveryMethod) -> Result<Self, Error> {
         let mut reference = None;
         let mut previous = None;
         if let Some(version) = state.labelled(AWSPREVIOUS)

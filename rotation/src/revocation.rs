@@ -6,7 +6,7 @@ use serde::Serialize;
 use crate::error::{Error, ErrorKind};
 use crate::resource::StrategyName;
 use crate::store::{SecretState, Version, VersionState};
-use crate::subject::{Content, Backend, Subject};
+use crate::subject::{Content, Backend, RotationContext};
 use crate::target::{Applied, Change, Probe, Provider, Target};
 
 /// What became of the former credential.
@@ -37,7 +37,7 @@ pub enum RevocationResult {
     KeyRevoked,
 }
 
-impl Subject<'_> {
+impl RotationContext<'_> {
     /// Ends the credential of `AWSPREVIOUS`. The current one must log in, before and afterwards. Sessions that are open
     /// already stay open; to close them is the resource's business.
     ///

@@ -15,7 +15,7 @@ use crate::target::{Probe, Provider, Target};
 
 /// A secret with its strategy and the resource that its credential is for.
 #[derive(Clone, Copy, Debug)]
-pub struct Subject<'a> {
+pub struct RotationContext<'a> {
     /// Where the secret is kept.
     pub store: &'a dyn SecretStore,
     /// How to wait.
@@ -104,7 +104,7 @@ impl VersionReport {
     }
 }
 
-impl Subject<'_> {
+impl RotationContext<'_> {
     /// The strategy on its target or provider.
     pub(crate) fn strategy_object(&self) -> Box<dyn Strategy + '_> {
         self.backend.strategy(self.strategy)

@@ -3,7 +3,7 @@
 use secretcache::{AWSCURRENT, AWSPENDING, AWSPREVIOUS, Selector};
 use secretcache_rotation::{
     AwsStore, Details, Document, Error, ErrorKind, RealPause, Rotator, Runner, SecretStore, Settings,
-    StrategyName, Subject,
+    StrategyName, RotationContext,
 };
 
 use super::choosing::Choosing;
@@ -79,8 +79,8 @@ impl Work {
         Ok(Self { store: store.clone(), id: id.to_owned(), details, settings, rotator, warnings })
     }
 
-    pub(crate) fn subject(&self) -> Subject<'_> {
-        Subject {
+    pub(crate) fn subject(&self) -> RotationContext<'_> {
+        RotationContext {
             store: &self.store,
             pause: &RealPause,
             settings: &self.settings,

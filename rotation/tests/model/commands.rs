@@ -57,7 +57,7 @@ impl Command {
         settings: &Settings,
     ) -> Result<(), Error> {
         let kind = ports.with(|inner| inner.world.kind);
-        let subject = Subject {
+        let subject = RotationContext {
             store: ports,
             pause: ports,
             settings,
