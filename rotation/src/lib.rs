@@ -4,8 +4,6 @@
 //! [`SecretStore`], and the [`Target`] or [`Provider`] whose credential rotates. A [`Strategy`] says how the credential
 //! changes. Nothing here reads a clock or draws random numbers: passwords come from the store, waiting from [`Pause`].
 
-mod adoption;
-mod advice;
 #[cfg(feature = "aws")]
 mod aws;
 mod context;
@@ -13,27 +11,21 @@ mod contract;
 mod details;
 mod diagnosis;
 mod document;
-#[cfg(feature = "http")]
-mod due;
 mod engine;
 mod error;
 mod event;
-mod forecast;
-mod inspection;
 mod observer;
+pub mod operate;
 mod password;
 #[cfg(any(feature = "aws", feature = "tls"))]
 mod pause;
-mod recovery;
 mod resource;
-mod revocation;
 #[cfg(all(feature = "postgres", feature = "mysql", feature = "redis", feature = "http"))]
 mod rotator;
 mod runner;
 mod schedule;
 mod store;
 mod strategy;
-mod subject;
 mod target;
 #[cfg(feature = "tls")]
 #[cfg_attr(
@@ -43,8 +35,6 @@ mod target;
 pub mod targets;
 mod token;
 
-pub use adoption::{Adoption, Action};
-pub use advice::{Clients, Recommendation, Situation, recommend};
 #[cfg(feature = "aws")]
 pub use aws::AwsStore;
 pub use context::{Context, Pair, Settings};
@@ -52,20 +42,14 @@ pub use contract::Driver;
 pub use details::{Details, Rules};
 pub use diagnosis::{Diagnosis, Finding, Requirements};
 pub use document::Document;
-#[cfg(feature = "http")]
-pub use due::{Due, Entry, PasswordRules, Inventory};
 pub use engine::{Engine, StepOutcome};
 pub use error::{Error, ErrorKind};
 pub use event::{Event, RotationToken, Step};
-pub use forecast::{Forecast, StepForecast};
-pub use inspection::{Health, Inspection, Outcome, Verdict};
-pub use observer::{Progress, Observer, Unobserved};
+pub use observer::{Observer, Progress, Unobserved};
 pub use password::PasswordPolicy;
 #[cfg(any(feature = "aws", feature = "tls"))]
 pub use pause::RealPause;
-pub use recovery::{RecoveryPlan, Recovery, RecoveryMethod};
 pub use resource::{Resource, StrategyName, from_function};
-pub use revocation::{RevocationResult, Revocation};
 #[cfg(all(feature = "postgres", feature = "mysql", feature = "redis", feature = "http"))]
 pub use rotator::{RotationOptions, Rotator, Verification};
 pub use runner::{Rotation, Runner};
@@ -74,8 +58,7 @@ pub use store::{
     BoxFuture, Moved, Pause, Pending, Put, SecretState, SecretStore, StageMove, Version, VersionState,
 };
 pub use strategy::{AlternatingUsers, ApiKey, DualPassword, Restored, SingleUser, Strategy};
-pub use subject::{Login, Backend, RotationContext, VersionReport};
-pub use target::{Accounts, Applied, Change, Guard, Key, Lock, Probe, Provider, UserStatus, Target};
+pub use target::{Accounts, Applied, Change, Guard, Key, Lock, Probe, Provider, Target, UserStatus};
 pub use token::derive_token;
 
 /// Which version of a secret, in the cache's terms.

@@ -13,14 +13,14 @@ use crate::runner::Rotation;
 ///
 /// ```
 /// use std::sync::atomic::{AtomicU32, Ordering};
-/// use secretcache_rotation::{Progress, Observer};
+/// use secretcache_rotation::{Observer, Progress};
 ///
 /// #[derive(Debug, Default)]
 /// struct Retries(AtomicU32);
 ///
 /// impl Observer for Retries {
 ///     fn notice(&self, progress: Progress<'_>) {
-///         if let Progress::Retrying { .. } = moment {
+///         if let Progress::Retrying { .. } = progress {
 ///             self.0.fetch_add(1, Ordering::Relaxed);
 ///         }
 ///     }

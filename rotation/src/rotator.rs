@@ -6,9 +6,9 @@ use serde::Deserialize;
 
 use crate::document::Document;
 use crate::error::{Error, ErrorKind};
+use crate::operate::Backend;
 use crate::resource::{Resource, StrategyName, from_function};
 use crate::strategy::Strategy;
-use crate::subject::Backend;
 use crate::target::{Provider, Target};
 #[cfg(feature = "iam")]
 use crate::targets::IamProvider;
@@ -82,7 +82,7 @@ impl Verification {
 /// A strategy together with the target or provider that it works on.
 ///
 /// ```
-/// use secretcache_rotation::{RotationOptions, Document, Rotator, StrategyName};
+/// use secretcache_rotation::{Document, RotationOptions, Rotator, StrategyName};
 ///
 /// let secret = Document::parse(r#"{"engine":"postgres","host":"db","username":"app","password":"example"}"#)?;
 /// let mut options = RotationOptions::default();

@@ -7,7 +7,7 @@ use crate::contract::Driver;
 use crate::engine::{Engine, StepOutcome};
 use crate::error::{Error, ErrorKind};
 use crate::event::{Event, Step};
-use crate::observer::{Progress, Observer, Unobserved};
+use crate::observer::{Observer, Progress, Unobserved};
 use crate::store::{Pause, SecretState, SecretStore};
 use crate::strategy::Strategy;
 use crate::token::derive_token;

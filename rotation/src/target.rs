@@ -50,7 +50,7 @@ pub trait Target: Debug + Send + Sync {
     /// What stands in the way of a rotation, as far as the resource can tell. Changes nothing, and logs in once, with a
     /// credential that must work.
     fn diagnose<'a>(&'a self, requirements: Requirements<'a>) -> BoxFuture<'a, Result<Diagnosis, Error>> {
-        let _ = need;
+        let _ = requirements;
         Box::pin(async { Ok(Diagnosis::default()) })
     }
 
@@ -65,7 +65,7 @@ pub trait Target: Debug + Send + Sync {
 /// `admin` is the credential to log in with, `reference` the user in use, `candidate` the one to be made its equal.
 pub trait Accounts: Debug + Send + Sync {
     /// What the candidate is to us. `mark` is what [`Accounts::ensure`] left on users it made.
-    fn standing<'a>(
+    fn user_status<'a>(
         &'a self,
         admin: &'a Document,
         candidate: &'a Document,

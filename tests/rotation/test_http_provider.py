@@ -145,11 +145,11 @@ def test_after_a_leak_the_former_key_is_revoked_and_seen_refused(desk, keys, pro
     former = desk.value(name, "AWSPREVIOUS")
     done = desk.run("revoke-previous", name, *provider, "--json")
     assert done.status == 0, done.err
-    assert done.json["IsRefused"] and done.json["Ended"] == "KeyRevoked"
+    assert done.json["IsRefused"] and done.json["Result"] == "KeyRevoked"
     assert former["key_id"] not in keys.keys and keys.accepts(desk.value(name)["key"])
     assert "key-1" in keys.keys
     again = desk.run("revoke-previous", name, *provider, "--json")
-    assert again.status == 0 and again.json["Ended"] == "Before", again.err
+    assert again.status == 0 and again.json["Result"] == "Before", again.err
     assert desk.run("rotate", name, *provider).status == 0, "and rotations go on"
 
 

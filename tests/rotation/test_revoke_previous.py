@@ -13,7 +13,7 @@ def test_a_single_users_former_password_had_ended(desk, server, kind):
     assert desk.run("rotate", name, "--strategy", "single-user").status == 0
     done = desk.run("revoke-previous", name, "--json")
     assert done.status == 0, done.err
-    assert done.json["Ended"] == "Before" and done.json["IsRefused"]
+    assert done.json["Result"] == "Before" and done.json["IsRefused"]
 
 
 @pytest.mark.parametrize("kind", ["mariadb", "redis"])
@@ -32,7 +32,7 @@ def test_the_second_of_two_passwords_ends(desk, server, kind, by):
         server.run(f"GRANT CREATE USER ON *.* TO {user}@'%'")
     done = desk.run("revoke-previous", name, "--json", *([] if by == "itself" else more))
     assert done.status == 0, done.err
-    assert done.json["Ended"] == "OnlyCurrentPassword"
+    assert done.json["Result"] == "OnlyCurrentPassword"
     assert not server.logs_in(user, FIRST) and server.logs_in(user, desk.value(name)["password"])
     # And from here it rotates as before.
     assert desk.run("rotate", name, "--strategy", "dual-password", *more).status == 0
@@ -50,7 +50,7 @@ def test_the_user_whose_turn_is_over_cannot_log_in(desk, server, kind):
     assert server.logs_in("turned", FIRST)
     done = desk.run("revoke-previous", name, "--master-secret", master, "--json")
     assert done.status == 0, done.err
-    assert done.json["Ended"] == "UnknownPassword" and done.json["User"] == "turned"
+    assert done.json["Result"] == "UnknownPassword" and done.json["User"] == "turned"
     assert not server.logs_in("turned", FIRST)
     assert server.logs_in("turned_clone", desk.value(name)["password"])
     assert desk.run(*rotate).status == 0

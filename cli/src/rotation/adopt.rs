@@ -1,7 +1,8 @@
 //! `secretcache adopt`: taking over secrets that AWS's own functions have rotated so far.
 
 use clap::Args;
-use secretcache_rotation::{Adoption, AwsStore};
+use secretcache_rotation::AwsStore;
+use secretcache_rotation::operate::Adoption;
 use serde::Serialize;
 
 use super::choosing::Choosing;

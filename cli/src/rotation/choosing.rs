@@ -3,9 +3,8 @@
 use std::fs;
 
 use clap::{ArgAction, Args};
-use secretcache_rotation::{
-    RotationOptions, Entry, PasswordPolicy, PasswordRules, Resource, Settings, StrategyName, Verification,
-};
+use secretcache_rotation::operate::{Entry, PasswordRules};
+use secretcache_rotation::{PasswordPolicy, Resource, RotationOptions, Settings, StrategyName, Verification};
 
 use crate::exit::Failure;
 

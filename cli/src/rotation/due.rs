@@ -5,7 +5,8 @@ use std::path::PathBuf;
 
 use clap::Args;
 use jiff::Timestamp;
-use secretcache_rotation::{AwsStore, Entry, Inventory};
+use secretcache_rotation::AwsStore;
+use secretcache_rotation::operate::{Entry, Inventory};
 use serde::Serialize;
 use tokio::task::JoinSet;
 

@@ -1,7 +1,7 @@
 //! `secretcache recover`: the way back when labels and resource have parted.
 
 use clap::Args;
-use secretcache_rotation::{RecoveryPlan, Login, Recovery, RecoveryMethod};
+use secretcache_rotation::operate::{Login, Recovery, RecoveryMethod, RecoveryPlan};
 use serde::Serialize;
 
 use super::choosing::Choosing;

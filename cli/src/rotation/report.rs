@@ -2,7 +2,7 @@
 
 use std::io::{self, Write};
 
-use secretcache_rotation::{Finding, Progress, Observer};
+use secretcache_rotation::{Finding, Observer, Progress};
 use serde::Serialize;
 
 use crate::exit::in_full;
@@ -44,7 +44,7 @@ pub(crate) struct Steps<'a> {
 impl Observer for Steps<'_> {
     fn notice(&self, progress: Progress<'_>) {
         let id = self.id;
-        match moment {
+        match progress {
             Progress::Found(rotation) => {
                 let doing = if rotation.is_resumed { "going on with" } else { "rotating to" };
                 note(&format!("{id}: {doing} version {}", rotation.token));

@@ -1,7 +1,7 @@
 //! `secretcache revoke-previous`: after a leak.
 
 use clap::Args;
-use secretcache_rotation::{RevocationResult, Revocation};
+use secretcache_rotation::operate::{Revocation, RevocationResult};
 use serde::Serialize;
 
 use super::choosing::Choosing;
@@ -47,7 +47,7 @@ impl RevokePrevious {
         let work = Work::prepare(&store, &self.secret_id, &self.choosing, For::Mending).await?;
         let revocation = work.subject().revoke_previous().await?;
         let whose = revocation.holder.as_deref().unwrap_or("the former credential");
-        let how = match revocation.ended {
+        let how = match revocation.result {
             RevocationResult::Before => "had ended before",
             RevocationResult::OnlyCurrentPassword => "has only the AWSCURRENT password now",
             RevocationResult::UnknownPassword => "has a password that nobody knows, until the next rotation",

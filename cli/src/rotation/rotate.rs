@@ -1,7 +1,8 @@
 //! `secretcache rotate`: one rotation, or those that are due.
 
 use clap::{Args, ValueEnum};
-use secretcache_rotation::{AwsStore, Clients, Forecast, Rotation};
+use secretcache_rotation::operate::{Clients, Forecast};
+use secretcache_rotation::{AwsStore, Rotation};
 use serde::Serialize;
 
 use super::choosing::Choosing;

@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use clap::Args;
 use jiff::Timestamp;
-use secretcache_rotation::{AwsStore, Health, Inspection, Login, Outcome, SecretStore};
+use secretcache_rotation::operate::{Health, Inspection, Login, Outcome};
+use secretcache_rotation::{AwsStore, SecretStore};
 use serde::Serialize;
 
 use super::choosing::Choosing;

@@ -1,9 +1,10 @@
 //! A secret and everything that is needed to work on it.
 
 use secretcache::{AWSCURRENT, AWSPENDING, AWSPREVIOUS, Selector};
+use secretcache_rotation::operate::RotationContext;
 use secretcache_rotation::{
     AwsStore, Details, Document, Error, ErrorKind, RealPause, Rotator, Runner, SecretStore, Settings,
-    StrategyName, RotationContext,
+    StrategyName,
 };
 
 use super::choosing::Choosing;

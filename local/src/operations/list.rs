@@ -1,4 +1,4 @@
-//! ListSecrets, and the options by filters BatchGetSecretValue shares.
+//! ListSecrets, and the choice by filters BatchGetSecretValue shares.
 
 use serde::{Deserialize, Serialize};
 

@@ -7,8 +7,8 @@ use std::sync::Arc;
 
 use secretcache_rotation::targets::Tls;
 use secretcache_rotation::{
-    RotationOptions, Driver, Engine, Error, Event, PasswordPolicy, RealPause, RotationToken, Rotator, SecretStore,
-    Selector, Settings, Step, Verification, from_function,
+    Driver, Engine, Error, Event, PasswordPolicy, RealPause, RotationToken, Rotator, SecretStore, Selector,
+    Settings, Step, Verification, from_function,
 };
 use serde_json::json;
 use zeroize::Zeroizing;
@@ -22,7 +22,7 @@ use crate::options::StartError;
 
 /// Every rotation function that can be invoked.
 pub(crate) struct Invoker {
-    options: RotationOptions,
+    choice: secretcache_rotation::RotationOptions,
     /// Where nothing was said of a function.
     usual: Settings,
     /// By the function's name.
@@ -48,15 +48,15 @@ pub(super) struct Invocation<'a> {
 impl Invoker {
     pub(crate) fn new(options: &RotationOptions) -> Result<Self, StartError> {
         let pem = options.authorities.as_deref().map(authorities).transpose()?;
-        let mut options = RotationOptions::default();
-        options.verification = match (options.is_plaintext_on_loopback, pem) {
+        let mut choice = secretcache_rotation::RotationOptions::default();
+        choice.verification = match (options.is_plaintext_on_loopback, pem) {
             (true, pem) => Verification::OffOnLoopback(pem),
             (false, Some(pem)) => Verification::Authorities(pem),
             (false, None) => Verification::System,
         };
-        options.route = Some(Arc::new(LocalRoute::new(options)));
+        choice.route = Some(Arc::new(LocalRoute::new(options)));
         Ok(Self {
-            options,
+            choice,
             usual: Settings::default(),
             settings: settings(&options.variables)?,
             lambda: options.lambda_endpoint.as_deref().map(Lambda::new).transpose()?,
@@ -85,9 +85,9 @@ impl Invoker {
         }
         let current = store.get(secret_arn, Selector::CURRENT).await.map_err(|error| self.tell(&error))?;
         let current = current.ok_or("the secret has no AWSCURRENT value")?;
-        let mut options = self.options.clone();
-        options.function = Some(arn.to_owned());
-        let made = Rotator::new(&current.document, &options).map_err(|error| self.tell(&error))?;
+        let mut choice = self.choice.clone();
+        choice.function = Some(arn.to_owned());
+        let made = Rotator::new(&current.document, &choice).map_err(|error| self.tell(&error))?;
         let (rotator, notes) = made;
         let name = arn.rsplit(':').find(|part| from_function(part).is_some()).unwrap_or(arn);
         let settings = self.settings.get(name).unwrap_or(&self.usual);

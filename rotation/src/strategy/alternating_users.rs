@@ -10,7 +10,7 @@ use crate::context::{Context, Pair};
 use crate::document::Document;
 use crate::error::{Error, ErrorKind};
 use crate::store::{BoxFuture, Version};
-use crate::target::{Accounts, Applied, Change, Guard, Probe, UserStatus, Target};
+use crate::target::{Accounts, Applied, Change, Guard, Probe, Target, UserStatus};
 
 /// Two users that take turns, prepared by an administrator.
 #[derive(Clone, Copy, Debug)]
@@ -66,7 +66,7 @@ impl<'a> AlternatingUsers<'a> {
     ) -> Result<(), Error> {
         let name = candidate.username()?;
         let is_declared = cx.settings().users.as_ref().is_some_and(|users| users.contains(&name));
-        let standing = self.accounts()?.user_status(admin, candidate, &mark(cx.secret_arn())).await?;
+        let status = self.accounts()?.user_status(admin, candidate, &mark(cx.secret_arn())).await?;
         if is_declared || status != UserStatus::Foreign {
             return Ok(());
         }

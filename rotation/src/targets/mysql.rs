@@ -58,7 +58,7 @@ impl MySql {
             .user(Some(document.username()?.to_string()))
             .pass(Some(document.password()?.to_string()))
             .db_name(document.field("dbname").map(|name| name.to_string()))
-            // Else the driver goes on over a socket of its own options, where other accounts may apply.
+            // Else the driver goes on over a socket of its own choice, where other accounts may apply.
             .prefer_socket(false)
             // Else it asks for these two after each login. The first bounds what it reads, the second is for its pools.
             .max_allowed_packet(Some(LONGEST_ANSWER))

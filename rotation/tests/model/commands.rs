@@ -1,5 +1,6 @@
 //! What a person does about a secret, at any time and also beside a running rotation: the commands that mend it.
 
+use secretcache_rotation::operate::{Backend, RecoveryMethod, RotationContext};
 use secretcache_rotation::*;
 
 use crate::ports::Ports;
@@ -74,7 +75,7 @@ impl Command {
             },
         };
         let runner = Runner { store: ports, strategy, pause: ports, settings, attempts: 2 };
-        let recover = async |way| {
+        let recover = async |method| {
             let recovery = subject.search(method).await?;
             subject.carry_out(&recovery, &Unobserved).await
         };

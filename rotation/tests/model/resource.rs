@@ -153,7 +153,7 @@ impl Ports {
 }
 
 impl Accounts for Ports {
-    fn standing<'a>(
+    fn user_status<'a>(
         &'a self,
         admin: &'a Document,
         candidate: &'a Document,

@@ -3,8 +3,8 @@
 use secretcache::{AWSCURRENT, AWSPENDING, AWSPREVIOUS, Credentials, Selector};
 use secretcache_local::{Options, Server};
 use secretcache_rotation::{
-    AwsStore, RotationOptions, Document, RealPause, Rotation, Rotator, Runner, SecretStore, Settings, StrategyName,
-    Verification,
+    AwsStore, Document, RealPause, Rotation, RotationOptions, Rotator, Runner, SecretStore, Settings,
+    StrategyName, Verification,
 };
 use std::time::Duration;
 

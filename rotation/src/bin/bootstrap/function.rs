@@ -7,7 +7,7 @@ use std::time::{Duration, SystemTime};
 use lambda_runtime::{Context, Diagnostic, LambdaEvent};
 use secretcache::Selector;
 use secretcache_rotation::{
-    AwsStore, Driver, Engine, Error, ErrorKind, Event, StepOutcome, RealPause, Rotator, SecretStore,
+    AwsStore, Driver, Engine, Error, ErrorKind, Event, RealPause, Rotator, SecretStore, StepOutcome,
 };
 use serde_json::value::RawValue;
 use serde_json::{Value, json};

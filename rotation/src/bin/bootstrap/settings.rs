@@ -6,7 +6,7 @@ use std::fs;
 
 use secretcache::Options;
 use secretcache_rotation::{
-    RotationOptions, Error, ErrorKind, PasswordPolicy, Resource, Settings, StrategyName, Verification,
+    Error, ErrorKind, PasswordPolicy, Resource, RotationOptions, Settings, StrategyName, Verification,
 };
 
 /// Certificate authorities that were packed into the function, as `make lambda CA=…` does.
@@ -81,7 +81,8 @@ pub(crate) fn settings(environment: &impl Environment) -> Result<Settings, Error
 pub(crate) fn options(environment: &impl Environment, function_arn: &str) -> Result<RotationOptions, Error> {
     let mut options = RotationOptions::default();
     // An alias or a version follows the name in an ARN; the variable is the name alone.
-    options.function = environment.given("AWS_LAMBDA_FUNCTION_NAME").or_else(|| Some(function_arn.to_owned()));
+    options.function =
+        environment.given("AWS_LAMBDA_FUNCTION_NAME").or_else(|| Some(function_arn.to_owned()));
     if let Some(name) = environment.given("SECRETCACHE_STRATEGY") {
         let names = StrategyName::ALL.map(StrategyName::name).join(", ");
         let strategy = StrategyName::from_name(name.trim());

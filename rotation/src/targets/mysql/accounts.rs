@@ -12,7 +12,7 @@ use crate::store::BoxFuture;
 use crate::target::{Accounts, UserStatus};
 
 impl Accounts for MySql {
-    fn standing<'a>(
+    fn user_status<'a>(
         &'a self,
         admin: &'a Document,
         candidate: &'a Document,
@@ -21,7 +21,7 @@ impl Accounts for MySql {
         Box::pin(async move {
             let (mut connection, dialect) = self.administration(admin).await?;
             let user = candidate.username()?;
-            let standing = if account(&mut connection, dialect, &user).await?.is_none() {
+            let status = if account(&mut connection, dialect, &user).await?.is_none() {
                 UserStatus::Absent
             } else {
                 let marks = rows::<i64>(&mut connection, &Mark { dialect, text: mark }.count(&user)).await?;

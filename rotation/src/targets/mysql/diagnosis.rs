@@ -34,7 +34,7 @@ impl MySql {
                 findings.push(lacks("CREATE USER", format!("{asks} may neither make nor change users")));
             }
             if covers(&held, "SELECT", "`mysql`.*") {
-                findings.extend(self.look_at_user(&mut connection, need, &asks, &held).await?);
+                findings.extend(self.look_at_user(&mut connection, requirements, &asks, &held).await?);
             } else {
                 let problem = format!("{asks} may not look users up");
                 findings

@@ -15,7 +15,7 @@ use crate::target::{Accounts, UserStatus};
 use crate::targets::{STATEMENT_TIMEOUT, within};
 
 impl Accounts for Postgres {
-    fn standing<'a>(
+    fn user_status<'a>(
         &'a self,
         admin: &'a Document,
         candidate: &'a Document,

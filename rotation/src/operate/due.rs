@@ -11,7 +11,7 @@ use crate::error::{Error, ErrorKind};
 /// A file that lists secrets with their schedules.
 ///
 /// ```
-/// use secretcache_rotation::Inventory;
+/// use secretcache_rotation::operate::Inventory;
 ///
 /// let inventory = Inventory::from_toml(
 ///     r#"

@@ -12,7 +12,7 @@ pub struct Situation {
     pub is_key: bool,
     /// The server lets a user have two passwords at a time.
     pub dual_passwords: bool,
-    /// The user may change itself in the way two passwords requirements.
+    /// The user may change itself in the way two passwords need.
     pub may_keep_former: bool,
     /// Users of this resource can take turns.
     pub has_accounts: bool,
@@ -51,7 +51,8 @@ pub(crate) fn by_name<S: Serializer>(strategy: &StrategyName, to: S) -> Result<S
 /// The strategy that disturbs clients least among those that can work.
 ///
 /// ```
-/// use secretcache_rotation::{Situation, StrategyName, recommend};
+/// use secretcache_rotation::operate::{Situation, recommend};
+/// use secretcache_rotation::StrategyName;
 ///
 /// let mut situation = Situation::default();
 /// situation.has_accounts = true;

@@ -4,9 +4,9 @@ use secretcache::{AWSCURRENT, AWSPENDING, AWSPREVIOUS};
 use serde::Serialize;
 
 use crate::error::{Error, ErrorKind};
+use crate::operate::context::{Backend, Content, RotationContext};
 use crate::resource::StrategyName;
 use crate::store::{SecretState, Version, VersionState};
-use crate::subject::{Content, Backend, RotationContext};
 use crate::target::{Applied, Change, Probe, Provider, Target};
 
 /// What became of the former credential.
@@ -79,14 +79,14 @@ impl RotationContext<'_> {
                     "a rotation is under way; resume or revert it first, and revoke then",
                 ));
             }
-            ended = match self.backend {
+            result = match self.backend {
                 Backend::Target(target) => self.end_password(target, &state, &current, &previous).await?,
                 Backend::Provider(provider) => self.end_key(provider, &state, &current, &previous).await?,
             };
             self.prove(&previous).await?;
         }
         let holder = self.holder(&previous.document);
-        Ok(Revocation { version_id: previous.id, holder, ended })
+        Ok(Revocation { version_id: previous.id, holder, result })
     }
 
     /// Refuses to end what is in use, and what is somewhere else.

@@ -6,8 +6,8 @@ use serde::Serialize;
 
 use crate::details::Details;
 use crate::error::Error;
+use crate::operate::context::{Login, RotationContext, VersionReport};
 use crate::store::{SecretState, VersionState};
-use crate::subject::{Login, RotationContext, VersionReport};
 
 /// How a secret stands.
 #[derive(Clone, Debug, Serialize)]
@@ -106,7 +106,7 @@ impl RotationContext<'_> {
 }
 
 impl Inspection {
-    /// What the labels alone say. `reason` is why nobody was asked about the credentials, if that is not by options.
+    /// What the labels alone say. `reason` is why nobody was asked about the credentials, if that is not by choice.
     ///
     /// # Errors
     ///

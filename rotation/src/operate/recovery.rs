@@ -12,11 +12,11 @@ use zeroize::Zeroizing;
 use crate::document::Document;
 use crate::error::{Error, ErrorKind};
 use crate::observer::Observer;
+use crate::operate::context::{Backend, Content, Login, RotationContext, VersionReport};
 use crate::resource::StrategyName;
 use crate::runner::Runner;
 use crate::store::{Moved, SecretState, StageMove, Version, VersionState};
 use crate::strategy::alternating_users::other_user;
-use crate::subject::{Content, Login, Backend, RotationContext, VersionReport};
 use crate::target::{Applied, Change, Guard, Lock, Probe, Target};
 
 /// How to bring labels and resource back in line.
@@ -100,7 +100,9 @@ impl RotationContext<'_> {
         let is_newer = search.is_newer(found.as_ref(), &current.id);
         let plan = match &found {
             Some(version) if version.id == current.id => RecoveryPlan::None,
-            Some(version) if method != RecoveryMethod::LabelsFollow => RecoveryPlan::GiveCurrent(version.id.clone()),
+            Some(version) if method != RecoveryMethod::LabelsFollow => {
+                RecoveryPlan::GiveCurrent(version.id.clone())
+            }
             // A rotation is not finished with a user that may do less.
             Some(version) if version.has(AWSPENDING) && is_newer && lacks.is_empty() => {
                 RecoveryPlan::Finish(version.id.clone())
@@ -278,7 +280,11 @@ struct Reference {
 }
 
 impl<'a> Search<'a> {
-    async fn new(subject: &'a RotationContext<'a>, state: &SecretState, method: RecoveryMethod) -> Result<Self, Error> {
+    async fn new(
+        subject: &'a RotationContext<'a>,
+        state: &SecretState,
+        method: RecoveryMethod,
+    ) -> Result<Self, Error> {
         let mut reference = None;
         let mut previous = None;
         if let Some(version) = state.labelled(AWSPREVIOUS)

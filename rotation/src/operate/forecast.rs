@@ -3,17 +3,17 @@
 use secretcache::{AWSCURRENT, AWSPREVIOUS};
 use serde::Serialize;
 
-use crate::advice::{Clients, Recommendation, Situation, by_name, recommend};
 use crate::diagnosis::{Diagnosis, Finding, Requirements};
 use crate::document::Document;
 use crate::error::{Error, ErrorKind};
 use crate::event::Step;
+use crate::operate::advice::{Clients, Recommendation, Situation, by_name, recommend};
+use crate::operate::context::{Backend, Content, RotationContext};
 use crate::resource::StrategyName;
 use crate::runner::{Rotation, Runner};
 use crate::store::{SecretState, Version};
 use crate::strategy::alternating_users::{mark, other_user};
-use crate::subject::{Content, Backend, RotationContext};
-use crate::target::{Probe, UserStatus, Target};
+use crate::target::{Probe, Target, UserStatus};
 
 /// What a rotation would do.
 #[derive(Clone, Debug, Serialize)]
@@ -83,7 +83,8 @@ impl RotationContext<'_> {
         };
         let mut server = String::new();
         if let (Backend::Target(target), Some(login)) = (self.backend, login) {
-            let requirements = Requirements { login, user: &current.document, other: None, keeps_former: true };
+            let requirements =
+                Requirements { login, user: &current.document, other: None, keeps_former: true };
             let seen = look.diagnose(target, requirements).await?;
             situation.has_accounts = target.accounts().is_some();
             situation.dual_passwords = seen.dual_passwords;
@@ -166,7 +167,11 @@ impl Look<'_> {
     }
 
     /// What the target finds; that it cannot say is a finding as well.
-    async fn diagnose(&mut self, target: &dyn Target, requirements: Requirements<'_>) -> Result<Diagnosis, Error> {
+    async fn diagnose(
+        &mut self,
+        target: &dyn Target,
+        requirements: Requirements<'_>,
+    ) -> Result<Diagnosis, Error> {
         match target.diagnose(requirements).await {
             Ok(diagnosis) => Ok(diagnosis),
             Err(error) => {
@@ -215,8 +220,9 @@ impl Look<'_> {
         let strategy = self.subject.strategy;
         let keeps_former = strategy == StrategyName::DualPassword;
         if strategy != StrategyName::AlternatingUsers {
-            let found =
-                self.diagnose(target, Requirements { login, user: current, other: None, keeps_former }).await?;
+            let found = self
+                .diagnose(target, Requirements { login, user: current, other: None, keeps_former })
+                .await?;
             self.findings.extend(found.findings);
             return Ok(());
         }

@@ -3,14 +3,14 @@
 use secretcache::AWSPREVIOUS;
 use serde::Serialize;
 
-use crate::advice::by_name;
 use crate::details::Details;
 use crate::diagnosis::{Finding, Requirements};
 use crate::document::Document;
 use crate::error::Error;
+use crate::operate::advice::by_name;
+use crate::operate::context::{Backend, Content, RotationContext};
 use crate::resource::{Resource, StrategyName, from_function};
 use crate::strategy::alternating_users::{mark, other_user};
-use crate::subject::{Content, Backend, RotationContext};
 use crate::target::{Accounts, Probe, UserStatus};
 
 /// What it takes to go on with a secret.
@@ -137,7 +137,9 @@ impl RotationContext<'_> {
     ///
     /// Those of the store and the resource. What was done before stays; doing it again is harmless.
     pub async fn adopt(&self, details: &Details, adoption: &Adoption) -> Result<(), Error> {
-        let (Backend::Target(target), Some(other)) = (self.backend, &adoption.other_user) else { return Ok(()) };
+        let (Backend::Target(target), Some(other)) = (self.backend, &adoption.other_user) else {
+            return Ok(());
+        };
         let current = self.current().await?.document;
         let (Some(admin), Some(accounts)) = (self.admin(&current).await?, target.accounts()) else {
             return Ok(());
@@ -150,7 +152,9 @@ impl RotationContext<'_> {
                     let user = current.with("username", user)?;
                     accounts.mark(&admin, &user, &mark(&details.state.arn)).await?;
                 }
-                Action::ChangeOwnership { .. } => accounts.share_ownership(&admin, &current, &candidate).await?,
+                Action::ChangeOwnership { .. } => {
+                    accounts.share_ownership(&admin, &current, &candidate).await?
+                }
             }
         }
         Ok(())
@@ -187,15 +191,16 @@ impl RotationContext<'_> {
         let name = other_user(declared, current, previous.as_ref())?;
         let other = current.with("username", &name)?;
         adoption.other_user = Some(name.to_string());
-        let requirements = Requirements { login: &admin, user: current, other: Some(&other), keeps_former: false };
+        let requirements =
+            Requirements { login: &admin, user: current, other: Some(&other), keeps_former: false };
         adoption.findings.extend(target.diagnose(requirements).await?.findings);
         if !adoption.findings.is_empty() {
             return Ok(());
         }
         let is_known = declared.is_some()
             || previous.and_then(|previous| previous.field("username")).is_some_and(|known| *known == *name);
-        let standing = accounts.user_status(&admin, &other, &mark(&details.state.arn)).await?;
-        match standing {
+        let status = accounts.user_status(&admin, &other, &mark(&details.state.arn)).await?;
+        match status {
             UserStatus::Absent => {
                 adoption
                     .notes

@@ -1,0 +1,23 @@
+//! What operators do with a secret beside rotating it: look ahead, inspect, recover, revoke, adopt, and rotate in bulk.
+//!
+//! Everything starts from a [`RotationContext`]: a secret, its strategy, and the [`Backend`] that accepts its credential.
+
+mod adoption;
+mod advice;
+mod context;
+#[cfg(feature = "http")]
+mod due;
+mod forecast;
+mod inspection;
+mod recovery;
+mod revocation;
+
+pub use adoption::{Action, Adoption};
+pub use advice::{Clients, Recommendation, Situation, recommend};
+pub use context::{Backend, Login, RotationContext, VersionReport};
+#[cfg(feature = "http")]
+pub use due::{Due, Entry, Inventory, PasswordRules};
+pub use forecast::{Forecast, StepForecast};
+pub use inspection::{Health, Inspection, Outcome, Verdict};
+pub use recovery::{Recovery, RecoveryMethod, RecoveryPlan};
+pub use revocation::{Revocation, RevocationResult};
