@@ -101,7 +101,7 @@ async fn rotate_barely(lane: &Lane, store: &AwsStore, subject: Subject, secret: 
         let target = lane.resource.target().ok_or("users do not alternate here")?;
         let accounts = target.accounts().ok_or("users do not alternate here")?;
         let mark = format!("secretcache {}", state.arn);
-        accounts.standing(&login, &pending, &mark).await.map_err(text)?;
+        accounts.user_status(&login, &pending, &mark).await.map_err(text)?;
         accounts.reconcile(&login, &current, &pending, &mark).await.map_err(text)?;
         accounts.missing(&login, &current, &pending).await.map_err(text)?;
         let change = Change { login: &login, credential: &pending, keep: None };
