@@ -123,7 +123,7 @@ impl Function {
         if let Some(rotator) = known {
             return Ok(rotator);
         }
-        let options = settings::choice(&Process, &context.invoked_function_arn)?;
+        let options = settings::rotation_options(&Process, &context.invoked_function_arn)?;
         let Some(current) = store.get(&event.secret_id, Selector::CURRENT).await? else {
             return Err(Error::new(
                 ErrorKind::NotStaged,

@@ -43,7 +43,7 @@ impl Environment for Process {
 }
 
 /// Where Secrets Manager is.
-pub(crate) fn options(environment: &impl Environment) -> Options {
+pub(crate) fn rotation_options(environment: &impl Environment) -> Options {
     let mut options = Options::default();
     options.endpoint_url = environment.given("SECRETS_MANAGER_ENDPOINT");
     options
@@ -78,7 +78,10 @@ pub(crate) fn settings(environment: &impl Environment) -> Result<Settings, Error
 /// # Errors
 ///
 /// [`ErrorKind::Misconfigured`], naming the variable.
-pub(crate) fn options(environment: &impl Environment, function_arn: &str) -> Result<RotationOptions, Error> {
+pub(crate) fn rotation_options(
+    environment: &impl Environment,
+    function_arn: &str,
+) -> Result<RotationOptions, Error> {
     let mut options = RotationOptions::default();
     // An alias or a version follows the name in an ARN; the variable is the name alone.
     options.function =
@@ -176,14 +179,15 @@ mod tests {
             ("PASSWORD_LENGTH", "x", "1 to 4096"),
         ] {
             let given = Given(&[(name, value)]);
-            let error = settings(&given).err().or_else(|| choice(&given, "arn").err()).unwrap();
+            let error = settings(&given).err().or_else(|| rotation_options(&given, "arn").err()).unwrap();
             assert!(error.message().contains(name) && error.message().contains(hint), "{error}");
         }
     }
 
     #[test]
     fn authorities_come_from_the_text_the_file_or_the_package() {
-        let verification = |given: &[(&str, &str)]| choice(&Given(given), "arn").unwrap().verification;
+        let verification =
+            |given: &[(&str, &str)]| rotation_options(&Given(given), "arn").unwrap().verification;
         assert_eq!(verification(&[]), Verification::System);
         assert_eq!(verification(&[("ca.pem", "packed")]), Verification::Authorities("packed".into()));
         assert_eq!(verification(&[("ca.pem", "packed"), ("SECRETCACHE_CA", "system")]), Verification::System);
@@ -198,7 +202,7 @@ mod tests {
     fn the_functions_own_name_goes_before_the_arn_it_was_invoked_by() {
         let arn = "arn:aws:lambda:eu-central-1:1:function:SecretsManagerRDSMySQLRotationMultiUser:live";
         let named = Given(&[("AWS_LAMBDA_FUNCTION_NAME", "rotator")]);
-        assert_eq!(choice(&named, arn).unwrap().function.as_deref(), Some("rotator"));
-        assert_eq!(choice(&Given(&[]), arn).unwrap().function.as_deref(), Some(arn));
+        assert_eq!(rotation_options(&named, arn).unwrap().function.as_deref(), Some("rotator"));
+        assert_eq!(rotation_options(&Given(&[]), arn).unwrap().function.as_deref(), Some(arn));
     }
 }
