@@ -43,7 +43,7 @@ impl Environment for Process {
 }
 
 /// Where Secrets Manager is.
-pub(crate) fn rotation_options(environment: &impl Environment) -> Options {
+pub(crate) fn options(environment: &impl Environment) -> Options {
     let mut options = Options::default();
     options.endpoint_url = environment.given("SECRETS_MANAGER_ENDPOINT");
     options
