@@ -22,7 +22,7 @@ from loopback import Server
 from programs import Loop
 from sqlalchemy import Engine
 
-DOCUMENTS = (ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md")))
+DOCUMENTS = (ROOT / "README.md", ROOT / "bindings-python" / "README.md", *sorted((ROOT / "docs").rglob("*.md")))
 USER, PASSWORD = "documented", "hunter2"
 PRELUDE = """
 import psycopg
@@ -38,7 +38,7 @@ def examples() -> Iterator[Any]:
     for document in DOCUMENTS:
         blocks = re.findall(r"^```python\n(.*?)^```", document.read_text(), re.MULTILINE | re.DOTALL)
         for number, block in enumerate(blocks, 1):
-            yield pytest.param(block, id=f"{document.stem}-{number}")
+            yield pytest.param(block, id=f"{document.parent.name}-{document.stem}-{number}")
 
 
 class Api(BaseHTTPRequestHandler):
