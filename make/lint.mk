@@ -1,5 +1,5 @@
 ##@ One language's checks
-.PHONY: lint-rust lint-docs lint-dependencies lint-python lint-node lint-commits
+.PHONY: lint-rust lint-docs lint-dependencies lint-python lint-node lint-workflows lint-commits
 lint-rust: lint-docs ## Format, clippy, and rustdoc with and without default features
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets $(LOCKED) -- -D warnings
@@ -23,6 +23,9 @@ lint-python: servers $(VENV)/lint/.stamp build ## ruff, mypy, and the stubs agai
 lint-node: node-tools build ## TypeScript, and that the committed types are the generated ones
 	cd $(NODE) && node tools/types.mjs && npx tsc && npx tsc -p test/typing
 	git diff --exit-code -- $(NODE)/types $(NODE)/ts/binding.d.ts
+
+lint-workflows: $(VENV)/lint/.stamp ## The workflows: pinned actions, least rights, no injection
+	$(VENV)/lint/bin/zizmor --quiet --offline --min-severity low .github
 
 lint-commits: ## Subjects of new commits: `area: what changes`, at most 72 characters
 	tests/tools/commit-subjects
