@@ -33,8 +33,12 @@ pub use route::{Route, SystemRoute};
 pub use statements::Statements;
 pub use tls::Tls;
 
+use std::future::poll_fn;
 use std::net::SocketAddr;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::pin;
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::Duration;
 
 use crate::document::Document;
@@ -74,13 +78,21 @@ impl Link {
     }
 }
 
-/// Runs something for a limited time.
+/// Runs something for a limited time. A driver that panics, as some do at answers they do not know, has failed.
 async fn within<T>(
     time: Duration,
     what: &str,
     work: impl Future<Output = Result<T, Error>>,
 ) -> Result<T, Error> {
-    match tokio::time::timeout(time, work).await {
+    let mut work = pin!(work);
+    // What is shared with the work is dropped with it, so nobody sees it half-changed.
+    let caught = poll_fn(|cx| {
+        catch_unwind(AssertUnwindSafe(|| work.as_mut().poll(cx))).unwrap_or_else(|_| {
+            let text = format!("{what} failed: the server's answer is one that its driver does not know");
+            Poll::Ready(Err(Error::new(ErrorKind::Unsupported, text)))
+        })
+    });
+    match tokio::time::timeout(time, caught).await {
         Ok(outcome) => outcome,
         Err(_) => {
             Err(Error::new(ErrorKind::Unavailable, format!("{what} took longer than {} s", time.as_secs())))

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use mysql_async::prelude::{FromRow, Queryable};
-use mysql_async::{Conn, OptsBuilder, SslOpts};
+use mysql_async::{Conn, DriverError, OptsBuilder, SslOpts};
 use sha1::{Digest, Sha1};
 
 use super::kept::Kept;
@@ -21,13 +21,17 @@ mod diagnosis;
 mod dialect;
 mod grants;
 mod mark;
+mod methods;
 
-use dialect::{Account, Dialect};
+use dialect::{Account, Conditions, Dialect, retain_beside};
 
 /// MariaDB and MySQL.
 ///
-/// MariaDB gets a password's hash and never the password. MySQL has no statement for that, so that the password stands in
-/// one in the clear: inside TLS, and left out of the server's logs by the server.
+/// MariaDB gets a password's hash and never the password, unless it refuses hashes. MySQL has no statement for that, so
+/// that the password stands in one in the clear: inside TLS, and left out of the server's logs by the server.
+///
+/// Sessions have no default database and set their own `sql_mode`, and every table is named with its database, so that
+/// no statement means something else because of what others made or set.
 #[derive(Clone, Debug)]
 pub struct MySql {
     link: Link,
@@ -51,13 +55,25 @@ impl MySql {
         Self { link: Link { route, ..self.link }, ..self }
     }
 
-    /// Logs in; `None` if the server refuses the credential.
+    /// Logs in, to the secret's database; `None` if the server refuses the credential.
     pub(super) async fn login(&self, document: &Document) -> Result<Option<Conn>, Error> {
+        self.connect(document, document.field("dbname").as_deref()).await
+    }
+
+    /// Logs in for changes, without a database. What the session says does not depend on its user's settings.
+    async fn login_pinned(&self, document: &Document) -> Result<Option<(Conn, Dialect)>, Error> {
+        let Some(mut connection) = self.connect(document, None).await? else { return Ok(None) };
+        let dialect = dialect_of(&mut connection).await?;
+        run(&mut connection, "prepare the session", dialect.pin()).await?;
+        Ok(Some((connection, dialect)))
+    }
+
+    async fn connect(&self, document: &Document, database: Option<&String>) -> Result<Option<Conn>, Error> {
         let host = document.require("host")?;
         let options = OptsBuilder::default()
             .user(Some(document.username()?.to_string()))
             .pass(Some(document.password()?.to_string()))
-            .db_name(document.field("dbname").map(|name| name.to_string()))
+            .db_name(database.cloned())
             // Else the driver goes on over a socket of its own choice, where other accounts may apply.
             .prefer_socket(false)
             // Else it asks for these two after each login. The first bounds what it reads, the second is for its pools.
@@ -79,10 +95,23 @@ impl MySql {
             match Conn::new(options).await {
                 Ok(connection) => Ok(Some(connection)),
                 Err(mysql_async::Error::Server(error)) if REFUSALS.contains(&error.code) => Ok(None),
+                // The account has several methods, the server has refused by one of them and asks by another, and the
+                // driver answers no second question. Nor do most programs' drivers.
+                Err(mysql_async::Error::Driver(DriverError::UnexpectedPacket { payload }))
+                    if payload.first() == Some(&SWITCH_OF_METHOD) =>
+                {
+                    Ok(None)
+                }
                 Err(error) => Err(fault("log in", error)),
             }
         })
         .await
+    }
+
+    /// Whether statements to a server stay between it and us: inside TLS, or on this host.
+    async fn is_private(&self, document: &Document) -> Result<bool, Error> {
+        let Server { addresses, trust } = self.link.server(document, 3306).await?;
+        Ok(trust.is_some() || addresses.iter().all(|address| address.ip().is_loopback()))
     }
 
     /// An administrator's session: the one kept, if it is still good, or a new one; `None` if the server refuses the
@@ -93,9 +122,7 @@ impl MySql {
         {
             return Ok(Some((connection, dialect)));
         }
-        let Some(mut connection) = self.login(admin).await? else { return Ok(None) };
-        let dialect = dialect_of(&mut connection).await?;
-        Ok(Some((connection, dialect)))
+        self.login_pinned(admin).await
     }
 
     /// A session with a credential that must work.
@@ -106,8 +133,11 @@ impl MySql {
     }
 }
 
-/// Access denied, by password or by plugin.
-const REFUSALS: [u16; 2] = [1045, 1698];
+/// The first byte of the server's request to log in by another method.
+const SWITCH_OF_METHOD: u8 = 0xfe;
+
+/// Access denied: by password, by plugin, because the account is locked or its password has expired.
+const REFUSALS: [u16; 7] = [1045, 1698, 1820, 1862, 3118, 3955, 4151];
 
 impl Target for MySql {
     fn has_dual_passwords(&self) -> bool {
@@ -121,9 +151,15 @@ impl Target for MySql {
 
     fn probe<'a>(&'a self, credential: &'a Document) -> BoxFuture<'a, Result<Probe, Error>> {
         Box::pin(async move {
-            let Some(connection) = self.login(credential).await? else { return Ok(Probe::Refused) };
+            let Some(mut connection) = self.login(credential).await? else { return Ok(Probe::Refused) };
+            // MariaDB lets in whose password has expired, and then answers nothing.
+            let probe = match run(&mut connection, "test the login", "DO 1").await {
+                Ok(()) => Ok(Probe::Accepted),
+                Err(error) if error.kind() == ErrorKind::Refused => Ok(Probe::Refused),
+                Err(error) => Err(error),
+            };
             drop(connection.disconnect().await);
-            Ok(Probe::Accepted)
+            probe
         })
     }
 
@@ -131,36 +167,51 @@ impl Target for MySql {
         Box::pin(async move {
             let name = change.credential.username()?;
             let is_own = *change.login.username()? == *name;
-            let (mut connection, dialect, account) = if is_own {
-                let Some(mut connection) = self.login(change.login).await? else {
-                    return Ok(Applied::LoginRefused);
-                };
-                let (dialect, account) = own_dialect_and_account(&mut connection).await?;
-                (connection, dialect, account)
+            let opened =
+                if is_own { self.login_pinned(change.login).await? } else { self.open(change.login).await? };
+            let Some((mut connection, dialect)) = opened else { return Ok(Applied::LoginRefused) };
+            let account = if is_own {
+                own_account(&mut connection, dialect).await?
             } else {
-                let Some((mut connection, dialect)) = self.open(change.login).await? else {
-                    return Ok(Applied::LoginRefused);
-                };
-                let account = account(&mut connection, dialect, &name).await?.ok_or_else(|| {
+                account(&mut connection, dialect, &name).await?.ok_or_else(|| {
                     Error::new(ErrorKind::Refused, format!("the server has no user {:?}", *name))
-                })?;
-                (connection, dialect, account)
+                })?
             };
             let account = made(&mut connection, account, is_own).await?;
-            let has_escapes = match dialect {
-                // It gets hashes, which have nothing to escape.
-                Dialect::MariaDb(_) => true,
-                Dialect::MySql(_) => {
-                    let modes = rows::<String>(&mut connection, "SELECT @@SESSION.sql_mode").await?;
-                    !modes.iter().any(|modes| modes.contains("NO_BACKSLASH_ESCAPES"))
-                }
+            let conditions = Conditions {
+                wants_clear: wants_clear(&mut connection, dialect).await?,
+                is_private: self.is_private(change.login).await?,
             };
             let keep = change.keep.map(Document::password).transpose()?;
             let (new, keep) = (change.credential.password()?, keep.as_deref().map(String::as_str));
-            for statement in dialect.change_password(&account, &new, keep, has_escapes)? {
+            let mut has_changed = false;
+            for statement in dialect.change_password(&account, &new, keep, conditions)? {
                 match run(&mut connection, "change the password", &statement.text).await {
                     Err(error) if statement.may_be_denied && error.kind() == ErrorKind::Denied => {}
-                    done => done?,
+                    // Without a binary log, MariaDB changes the password and then complains of the method before it.
+                    Err(error) if error.kind() == ErrorKind::Unsupported => {
+                        let whose = made(&mut connection, account.name.clone(), is_own).await?;
+                        if !dialect.has_password(&whose, &new) {
+                            return Err(error);
+                        }
+                        has_changed = true;
+                    }
+                    Err(error) if has_changed => {
+                        // Nothing must be concluded from the kind: a part of the change is in effect.
+                        return Err(Error::new(ErrorKind::Unavailable, error.message()));
+                    }
+                    Err(error)
+                        if error.kind() == ErrorKind::Rejected
+                            && keep.is_some()
+                            && !conditions.wants_clear =>
+                    {
+                        self.change_beside_history(change, &account, error).await?;
+                        break;
+                    }
+                    done => {
+                        done?;
+                        has_changed = !statement.may_be_denied;
+                    }
                 }
             }
             if is_own {
@@ -174,7 +225,9 @@ impl Target for MySql {
 
     fn lock<'a>(&'a self, login: &'a Document, name: &'a str) -> BoxFuture<'a, Result<Lock, Error>> {
         Box::pin(async move {
-            let Some(mut connection) = self.login(login).await? else { return Ok(Lock::LoginRefused) };
+            let Some(mut connection) = self.connect(login, None).await? else {
+                return Ok(Lock::LoginRefused);
+            };
             // Names of locks have at most 64 characters.
             let statement = format!("SELECT GET_LOCK('secretcache {}', 5)", hex(&Sha1::digest(name)));
             Ok(match rows::<Option<i64>>(&mut connection, &statement).await?.first() {
@@ -212,14 +265,22 @@ fn literal(text: &str) -> String {
     format!("CONVERT(x'{}' USING utf8mb4)", hex(text.as_bytes()))
 }
 
-/// Which server a session is at, and the account that it is logged in to, quoted. Its host may be a pattern.
-async fn own_dialect_and_account(connection: &mut Conn) -> Result<(Dialect, String), Error> {
-    let answers = rows::<(String, String)>(connection, "SELECT VERSION(), CURRENT_USER()").await?;
-    let answer = answers.first().and_then(|(version, account)| Some((version, account.rsplit_once('@')?)));
-    let Some((version, (user, host))) = answer else {
-        return Err(Error::new(ErrorKind::Unavailable, "the server gave no answer"));
+/// The account that a session is logged in to, quoted. Its host may be a pattern.
+///
+/// # Errors
+///
+/// [`ErrorKind::Misconfigured`] if the user may see that it has other accounts, which a change would leave as they are.
+async fn own_account(connection: &mut Conn, dialect: Dialect) -> Result<String, Error> {
+    let answers = rows::<String>(connection, "SELECT CURRENT_USER()").await?;
+    let Some((user, host)) = answers.first().and_then(|account| account.rsplit_once('@')) else {
+        return Err(Error::new(ErrorKind::Unavailable, "the server did not say who is logged in"));
     };
-    Ok((Dialect::of(version)?, format!("{}@{}", quoted(user), quoted(host))))
+    if let Ok(hosts) = rows::<String>(connection, &dialect.hosts_of(&literal(user))).await
+        && hosts.len() > 1
+    {
+        return Err(several(user, &hosts));
+    }
+    Ok(format!("{}@{}", quoted(user), quoted(host)))
 }
 
 /// The one account with a user name, quoted.
@@ -228,25 +289,35 @@ async fn account(connection: &mut Conn, dialect: Dialect, user: &str) -> Result<
     match &hosts[..] {
         [] => Ok(None),
         [host] => Ok(Some(format!("{}@{}", quoted(user), quoted(host)))),
-        _ => Err(Error::new(
-            ErrorKind::Misconfigured,
-            format!("there are several accounts of the user {user:?}, which differ by host; keep one"),
-        )),
+        _ => Err(several(user, &hosts)),
     }
+}
+
+fn several(user: &str, hosts: &[String]) -> Error {
+    let accounts: Vec<_> = hosts.iter().map(|host| format!("{}@{}", quoted(user), quoted(host))).collect();
+    Error::new(
+        ErrorKind::Misconfigured,
+        format!(
+            "the user {user:?} has several accounts ({}), each with a password of its own, and the secret holds one \
+             password; drop all accounts but one",
+            accounts.join(", ")
+        ),
+    )
+}
+
+/// Whether a MariaDB server checks passwords and so refuses their hashes.
+async fn wants_clear(connection: &mut Conn, dialect: Dialect) -> Result<bool, Error> {
+    const STRICT: &str = "SELECT COUNT(*) FROM information_schema.PLUGINS WHERE PLUGIN_TYPE = 'PASSWORD VALIDATION' \
+         AND PLUGIN_STATUS = 'ACTIVE' AND @@GLOBAL.strict_password_validation";
+    Ok(matches!(dialect, Dialect::MariaDb(_)) && rows::<i64>(connection, STRICT).await? != [0])
 }
 
 /// An account with what the server says of it.
 async fn made(connection: &mut Conn, name: String, is_own: bool) -> Result<Account, Error> {
     let whose = if is_own { "CURRENT_USER" } else { &name };
     let made = rows::<String>(connection, &format!("SHOW CREATE USER {whose}")).await?;
-    Ok(Account { made: made.into_iter().next().unwrap_or_default(), name, is_own })
-}
-
-/// Refuses accounts that log in by something other than the usual hash, which a change would silently weaken.
-async fn check_plugin(connection: &mut Conn, account: &str, is_own: bool) -> Result<(), Error> {
-    let dialect = dialect_of(connection).await?;
-    let account = made(connection, account.to_owned(), is_own).await?;
-    dialect.change_password(&account, "", None, true).map(drop)
+    // MariaDB says in a second row how long passwords last.
+    Ok(Account { made: made.join(" "), name, is_own })
 }
 
 async fn dialect_of(connection: &mut Conn) -> Result<Dialect, Error> {
@@ -275,27 +346,81 @@ fn fault(what: &str, error: mysql_async::Error) -> Error {
             .with_source(error);
     };
     let kind = kind(answer.code);
-    if kind == ErrorKind::Unsupported {
+    // Syntax errors quote the statement.
+    if answer.code == 1064 {
         return Error::new(kind, format!("the server does not understand how to {what}"));
     }
     let said = format!("could not {what}: the server says {:?} ({})", answer.message, answer.code);
     let error = Error::new(kind, said);
-    if answer.code == MUST_NAME_CURRENT {
-        return error.and("an administrator need not: name its secret, or let the user be with PASSWORD REQUIRE CURRENT OPTIONAL");
+    match answer.code {
+        MUST_NAME_CURRENT => error.and(
+            "an administrator need not: name its secret, or let the user be with PASSWORD REQUIRE CURRENT OPTIONAL",
+        ),
+        1203 | 1226 => error.and("a rotation needs two connections of the user at a time: ALTER USER ... WITH MAX_USER_CONNECTIONS 4"),
+        READ_ONLY | READ_ONLY_MODE => error.and("name the server that takes writes in the secret's \"host\""),
+        _ => error,
     }
-    error
 }
 
 /// MySQL's `PASSWORD REQUIRE CURRENT`. Which of two passwords it takes for the current one, a login does not tell.
 const MUST_NAME_CURRENT: u16 = 3892;
+/// An option of the server forbids the statement: `read_only`, mostly.
+const READ_ONLY: u16 = 1290;
+const READ_ONLY_MODE: u16 = 1836;
 
 /// What a server's error code means. Syntax errors quote the statement.
 pub(super) fn kind(code: u16) -> ErrorKind {
     match code {
-        1044 | 1142 | 1227 | 1370 | 1410 | MUST_NAME_CURRENT => ErrorKind::Denied,
-        // The policy of a password plugin; at MySQL also that of its password history.
-        1819 | 3638 => ErrorKind::Rejected,
-        1064 => ErrorKind::Unsupported,
+        1044 | 1130 | 1142 | 1227 | 1370 | 1410 | MUST_NAME_CURRENT | READ_ONLY | READ_ONLY_MODE => {
+            ErrorKind::Denied
+        }
+        code if REFUSALS.contains(&code) => ErrorKind::Refused,
+        // The password given for the current one is not it.
+        3891 => ErrorKind::Refused,
+        // No such database; no such user, or its methods forbid the change.
+        1049 | 1396 => ErrorKind::Misconfigured,
+        // A name that is too long; the policy of a password plugin; at MySQL also that of its password history.
+        1470 | 1819 | 3638 => ErrorKind::Rejected,
+        // A method in the account has no password to set.
+        1064 | 1699 => ErrorKind::Unsupported,
         _ => ErrorKind::Unavailable,
+    }
+}
+
+impl MySql {
+    /// Adds a password where MySQL's history does not let anybody set the kept one again. Only the user itself can then
+    /// name the password that is to stay, and only while that is the first of two.
+    async fn change_beside_history(
+        &self,
+        change: Change<'_>,
+        account: &Account,
+        history: Error,
+    ) -> Result<(), Error> {
+        let Some(kept) = change.keep else { return Err(history) };
+        let (new, keep) = (change.credential.password()?, kept.password()?);
+        let name = &account.name;
+        if let Some((mut connection, Dialect::MySql(_))) = self.login_pinned(kept).await? {
+            match run(&mut connection, "add a password", &retain_beside(&new, &keep)).await {
+                Ok(()) => return Ok(()),
+                Err(error) if error.kind() == ErrorKind::Denied => {
+                    let what = format!(
+                        "the password history lets nobody but {name} itself keep its password beside a new one: \
+                         GRANT APPLICATION_PASSWORD_ADMIN ON *.* TO {name}, or choose single-user"
+                    );
+                    return Err(Error::new(ErrorKind::Unsupported, what));
+                }
+                // The second run of the same change: the new password is in the history, and both work.
+                Err(error) if matches!(error.kind(), ErrorKind::Refused | ErrorKind::Rejected) => {
+                    if self.login(change.credential).await?.is_some() {
+                        return Ok(());
+                    }
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        Err(history.and(
+            "the password history does not let the current password stay beside a new one, since it is not the user's \
+             first; choose single-user",
+        ))
     }
 }

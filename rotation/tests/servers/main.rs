@@ -9,4 +9,5 @@ mod postgres;
 mod redis;
 mod statements;
 mod support;
+mod users;
 mod wire;

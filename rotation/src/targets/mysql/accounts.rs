@@ -5,7 +5,8 @@ use mysql_async::Conn;
 use super::dialect::{Dialect, conditions, plugin};
 use super::grants::Grant;
 use super::mark::Mark;
-use super::{MySql, account, literal, made, quoted, rows, run};
+use super::methods::Methods;
+use super::{MySql, account, literal, made, quoted, rows, run, wants_clear};
 use crate::document::Document;
 use crate::error::{Error, ErrorKind};
 use crate::store::BoxFuture;
@@ -21,6 +22,7 @@ impl Accounts for MySql {
         Box::pin(async move {
             let (mut connection, dialect) = self.administration(admin).await?;
             let user = candidate.username()?;
+            check_length(dialect, &user)?;
             let status = if account(&mut connection, dialect, &user).await?.is_none() {
                 UserStatus::Absent
             } else {
@@ -46,7 +48,9 @@ impl Accounts for MySql {
                 // From where the first user is let in, and from nowhere else.
                 let beside = existing(&mut connection, dialect, reference).await?;
                 let host = beside.rsplit_once("@`").map_or("%`", |(_, host)| host);
-                let make = Mark { dialect, text: mark }.make(&format!("{}@`{host}", quoted(&user)));
+                let wants_clear = wants_clear(&mut connection, dialect).await?;
+                let make =
+                    Mark { dialect, text: mark }.make(&format!("{}@`{host}", quoted(&user)), wants_clear);
                 run(&mut connection, "make the second user", &make).await?;
             }
             self.kept.put(admin, connection);
@@ -72,8 +76,12 @@ impl Accounts for MySql {
                     run(&mut connection, "mark the users", &statement).await?;
                 }
             }
-            if let Dialect::MySql(_) = dialect {
-                make_alike(&mut connection, &reference, &candidate).await?;
+            match dialect {
+                Dialect::MySql(_) => make_alike(&mut connection, &reference, &candidate).await?,
+                Dialect::MariaDb(_) => {
+                    let text = users.each_ref().map(|user| user.as_str()).join(" ");
+                    make_alike_at_mariadb(&mut connection, &reference, &candidate, &text).await?;
+                }
             }
             let wanted = grants(&mut connection, dialect, &reference).await?;
             let mut present = grants(&mut connection, dialect, &candidate).await?;
@@ -153,8 +161,6 @@ impl MySql {
 /// At MySQL, gives the candidate the reference's way to log in and what is asked of its sessions: TLS, limits, how long
 /// passwords last. MariaDB lists those among the grants.
 async fn make_alike(connection: &mut Conn, reference: &str, candidate: &str) -> Result<(), Error> {
-    // Else a hash may hold quotes.
-    run(connection, "ask for hashes in digits", "SET SESSION print_identified_with_as_hex = ON").await?;
     let wanted = made(connection, reference.to_owned(), false).await?.made;
     let present = made(connection, candidate.to_owned(), false).await?.made;
     if let Some(plugin) = plugin(&wanted)
@@ -169,6 +175,52 @@ async fn make_alike(connection: &mut Conn, reference: &str, candidate: &str) -> 
         run(connection, "change what is asked of the second user", &change).await?;
     }
     Ok(())
+}
+
+/// At MariaDB, gives the candidate the reference's methods to log in and how long its passwords last. All else that is
+/// asked of its sessions is listed among the grants.
+async fn make_alike_at_mariadb(
+    connection: &mut Conn,
+    reference: &str,
+    candidate: &str,
+    text: &str,
+) -> Result<(), Error> {
+    let reference = made(connection, reference.to_owned(), false).await?;
+    let candidate = made(connection, candidate.to_owned(), false).await?;
+    let wanted = Methods::of(&reference.made);
+    if !wanted.is_like(&Methods::of(&candidate.made)) {
+        // The password comes last. Until then nobody knows it.
+        let methods = wanted.without_password(wanted.password(&reference)?, text);
+        let change = format!("ALTER USER {} IDENTIFIED VIA {methods}", candidate.name);
+        run(connection, "change how the second user logs in", &change).await?;
+    }
+    let (wanted, present) = (lifetime(&reference.made), lifetime(&candidate.made));
+    if wanted != present {
+        let change = format!("ALTER USER {} PASSWORD EXPIRE {wanted}", candidate.name);
+        run(connection, "change how long passwords of the second user last", &change).await?;
+    }
+    Ok(())
+}
+
+/// How long passwords of an account last, as `ALTER USER` says it.
+fn lifetime(made: &str) -> &str {
+    const WORD: &str = " PASSWORD EXPIRE ";
+    // A password that has expired is listed before, with nothing after it.
+    let all = made.match_indices(WORD).map(|(at, _)| made[at + WORD.len()..].trim());
+    all.filter(|rest| rest.starts_with("NEVER") || rest.starts_with("INTERVAL ")).last().unwrap_or("DEFAULT")
+}
+
+pub(super) fn check_length(dialect: Dialect, user: &str) -> Result<(), Error> {
+    let longest = dialect.longest_name();
+    if user.chars().count() <= longest {
+        return Ok(());
+    }
+    Err(Error::new(
+        ErrorKind::Rejected,
+        format!(
+            "the user name {user:?} is too long: {dialect} allows {longest} characters; name two users with --users"
+        ),
+    ))
 }
 
 async fn accounts(

@@ -2,25 +2,29 @@
 
 use mysql_async::Conn;
 
-use super::dialect::Dialect;
+use super::accounts::check_length;
+use super::dialect::{Account, Conditions, Dialect, has_history};
 use super::grants::Grant;
-use super::{MySql, account, check_plugin, dialect_of, own_dialect_and_account, rows};
+use super::{MySql, account, made, own_account, quoted, rows, wants_clear};
 use crate::diagnosis::{Diagnosis, Finding, Requirements};
 use crate::error::{Error, ErrorKind};
 
 impl MySql {
     pub(super) async fn look(&self, requirements: Requirements<'_>) -> Result<Diagnosis, Error> {
         let (mut connection, dialect) = self.session(requirements.login).await?;
+        let connection = &mut connection;
         let mut findings = Vec::new();
-        let asks = own_dialect_and_account(&mut connection).await?.1;
-        let held = grants(&mut connection, "CURRENT_USER").await?;
+        let held = grants(connection, "CURRENT_USER").await?;
+        let asks = current_user(connection).await?;
         let may_change_users = covers(&held, "CREATE USER", "*.*");
         let lacks = |privilege: &str, problem: String| {
             Finding::new(problem).mended_by(format!("GRANT {privilege} ON *.* TO {asks};"))
         };
+        let mut used = None;
         if requirements.is_own() {
-            if let Err(error) = check_plugin(&mut connection, &asks, true).await {
-                findings.push(Finding::new(error.message()));
+            match own_account(connection, dialect).await {
+                Ok(name) => used = Some(name),
+                Err(error) => findings.push(Finding::new(error.message())),
             }
             let second = dialect.privilege_for_second_password();
             if requirements.keeps_former && !may_change_users && !covers(&held, second, "*.*") {
@@ -29,70 +33,189 @@ impl MySql {
                 );
                 findings.push(lacks(second, problem));
             }
+            findings.extend(connections(connection, &asks).await?);
         } else {
             if !may_change_users {
                 findings.push(lacks("CREATE USER", format!("{asks} may neither make nor change users")));
             }
             if covers(&held, "SELECT", "`mysql`.*") {
-                findings.extend(self.look_at_user(&mut connection, requirements, &asks, &held).await?);
+                let user = requirements.user.username()?;
+                match account(connection, dialect, &user).await {
+                    Ok(Some(name)) => {
+                        findings.extend(at_user(connection, requirements, &asks, &held, &name).await?);
+                        used = Some(name);
+                    }
+                    Ok(None) => {
+                        let text =
+                            format!("the server has no user {:?}; the secret is for another server", *user);
+                        return Err(Error::new(ErrorKind::Misconfigured, text));
+                    }
+                    Err(error) => findings.push(Finding::new(error.message())),
+                }
+                if let Some(other) = requirements.other
+                    && let Err(error) = check_other(connection, dialect, &other.username()?).await
+                {
+                    findings.push(Finding::new(error.message()));
+                }
             } else {
                 let problem = format!("{asks} may not look users up");
                 findings
                     .push(Finding::new(problem).mended_by(format!("GRANT SELECT ON `mysql`.* TO {asks};")));
             }
         }
-        let strict = "SELECT COUNT(*) FROM information_schema.PLUGINS WHERE PLUGIN_TYPE = 'PASSWORD VALIDATION' \
-             AND PLUGIN_STATUS = 'ACTIVE' AND @@strict_password_validation";
-        let is_mariadb = matches!(dialect, Dialect::MariaDb(_));
-        if is_mariadb && rows::<i64>(&mut connection, strict).await? != [0] {
-            let problem = "a password validation plugin is active and strict, so the server refuses hashes of passwords";
-            findings.push(Finding::new(problem).mended_by("SET GLOBAL strict_password_validation = OFF;"));
+        if let Some(name) = used {
+            let account = made(connection, name, requirements.is_own()).await?;
+            let conditions = Conditions {
+                wants_clear: wants_clear(connection, dialect).await?,
+                is_private: self.is_private(requirements.login).await?,
+            };
+            let keep = requirements.keeps_former.then_some("");
+            if let Err(error) = dialect.change_password(&account, "", keep, conditions) {
+                findings.push(Finding::new(error.message()));
+            }
+            if requirements.keeps_former {
+                findings.extend(history(connection, dialect, &account, &held).await?);
+            }
         }
+        findings.extend(writes(connection, dialect, &held).await?);
         let dual_passwords = dialect.has_dual_passwords();
         Ok(Diagnosis { server: dialect.to_string(), dual_passwords, findings })
     }
+}
 
-    /// What an administrator would meet at the user in use.
-    async fn look_at_user(
-        &self,
-        connection: &mut Conn,
-        requirements: Requirements<'_>,
-        asks: &str,
-        held: &[Grant],
-    ) -> Result<Vec<Finding>, Error> {
-        let mut findings = Vec::new();
-        let user = requirements.user.username()?;
-        let dialect = dialect_of(connection).await?;
-        let Some(used) = account(connection, dialect, &user).await? else {
-            let text = format!("the server has no user {:?}; the secret is for another server", *user);
-            return Err(Error::new(ErrorKind::Misconfigured, text));
-        };
-        if let Err(error) = check_plugin(connection, &used, false).await {
-            findings.push(Finding::new(error.message()));
+/// The account that asks, quoted.
+async fn current_user(connection: &mut Conn) -> Result<String, Error> {
+    let answers = rows::<String>(connection, "SELECT CURRENT_USER()").await?;
+    let account = answers.first().and_then(|account| account.rsplit_once('@'));
+    Ok(account.map_or_else(String::new, |(user, host)| format!("{}@{}", quoted(user), quoted(host))))
+}
+
+/// A user that changes its own password holds a lock by one connection and logs in by another.
+async fn connections(connection: &mut Conn, asks: &str) -> Result<Option<Finding>, Error> {
+    // Which of two limits counts, the server works out for each session.
+    let limit =
+        rows::<i64>(connection, "SELECT @@SESSION.max_user_connections").await?.first().copied().unwrap_or(0);
+    Ok((limit == 1).then(|| {
+        let problem = format!(
+            "{asks} may have one connection at a time (MAX_USER_CONNECTIONS), and a rotation needs two; allow more, or name \
+             an administrator's secret"
+        );
+        Finding::new(problem).mended_by(format!("ALTER USER {asks} WITH MAX_USER_CONNECTIONS 4;"))
+    }))
+}
+
+/// What MySQL's password history has against a second password.
+async fn history(
+    connection: &mut Conn,
+    dialect: Dialect,
+    account: &Account,
+    held: &[Grant],
+) -> Result<Option<Finding>, Error> {
+    let problem = |what: &str| format!("a password history is kept for {}, so {what}", account.name);
+    match dialect {
+        Dialect::MariaDb(_) => {
+            let reuse = "SELECT COUNT(*) FROM information_schema.PLUGINS WHERE PLUGIN_NAME = 'password_reuse_check' \
+                 AND PLUGIN_STATUS = 'ACTIVE'";
+            let is_active = rows::<i64>(connection, reuse).await? != [0];
+            Ok(is_active.then(|| {
+                Finding::new(problem("its password cannot be set again beside a new one; choose single-user"))
+            }))
         }
-        if requirements.other.is_none() {
-            return Ok(findings);
-        }
-        let wanted = grants(connection, &used).await?;
-        let mut lacking: Vec<(&str, Vec<&str>)> = Vec::new();
-        for (name, object) in wanted.iter().filter_map(Grant::privilege).filter(|(name, _)| *name != "USAGE")
-        {
-            // The grant option itself can only be handed on by those who hold the privilege with it, too.
-            if covers(held.iter().filter(|grant| grant.is_grantable()), name, object) {
-                continue;
+        Dialect::MySql(version) if version < (8, 0, 14) => Ok(None),
+        Dialect::MySql(_) => {
+            let defaults = "SELECT @@GLOBAL.password_history, @@GLOBAL.password_reuse_interval";
+            let defaults = rows::<(i64, i64)>(connection, defaults).await?;
+            let (count, days) = defaults.first().copied().unwrap_or_default();
+            if !has_history(&account.made, count, days) {
+                return Ok(None);
             }
-            match lacking.iter_mut().find(|(other, _)| *other == object) {
-                Some((_, names)) => names.push(name),
-                None => lacking.push((object, vec![name])),
+            let own;
+            let of_user = if account.is_own {
+                held
+            } else {
+                own = grants(connection, &account.name).await?;
+                &own
+            };
+            const PRIVILEGE: &str = "APPLICATION_PASSWORD_ADMIN";
+            if covers(of_user, PRIVILEGE, "*.*") {
+                return Ok(None);
             }
+            let what = "only itself can keep its password beside a new one; let it, or choose single-user";
+            let mend = format!("GRANT {PRIVILEGE} ON *.* TO {};", account.name);
+            Ok(Some(Finding::new(problem(what)).mended_by(mend)))
         }
-        findings.extend(lacking.into_iter().map(|(object, names)| {
-            let names = names.join(", ");
-            let problem = format!("{asks} may not grant {names} ON {object}, which {used} has");
-            Finding::new(problem).mended_by(format!("GRANT {names} ON {object} TO {asks} WITH GRANT OPTION;"))
-        }));
-        Ok(findings)
     }
+}
+
+/// Whether the server takes writes from whoever asks.
+async fn writes(connection: &mut Conn, dialect: Dialect, held: &[Grant]) -> Result<Option<Finding>, Error> {
+    let settings = match dialect {
+        Dialect::MariaDb(_) => {
+            "SELECT CAST(@@GLOBAL.read_only <> 0 AS SIGNED), 0, CAST(@@GLOBAL.innodb_read_only AS SIGNED)"
+        }
+        Dialect::MySql(_) => "SELECT @@GLOBAL.read_only, @@GLOBAL.super_read_only, @@GLOBAL.innodb_read_only",
+    };
+    let settings = rows::<(i64, i64, i64)>(connection, settings).await?;
+    let (read_only, strictly, storage) = settings.first().copied().unwrap_or_default();
+    let exempt: &[&str] = match dialect {
+        Dialect::MariaDb(version) if version >= (10, 11, 0) => &["READ_ONLY ADMIN"],
+        Dialect::MariaDb(_) => &["READ_ONLY ADMIN", "SUPER"],
+        Dialect::MySql(_) => &["CONNECTION_ADMIN", "SUPER"],
+    };
+    let is_exempt = exempt.iter().any(|privilege| covers(held, privilege, "*.*"));
+    let is_refused = strictly != 0 || storage != 0 || read_only != 0 && !is_exempt;
+    Ok(is_refused.then(|| {
+        Finding::new(
+            "the server is read-only, as replicas are: name the server that takes writes in the secret's \"host\"",
+        )
+    }))
+}
+
+/// What an administrator would meet at the second user.
+async fn check_other(connection: &mut Conn, dialect: Dialect, user: &str) -> Result<(), Error> {
+    check_length(dialect, user)?;
+    account(connection, dialect, user).await.map(drop)
+}
+
+/// What an administrator would meet at the user in use.
+async fn at_user(
+    connection: &mut Conn,
+    requirements: Requirements<'_>,
+    asks: &str,
+    held: &[Grant],
+    used: &str,
+) -> Result<Vec<Finding>, Error> {
+    let mut findings = Vec::new();
+    let wanted = grants(connection, used).await?;
+    const SYSTEM_USER: &str = "SYSTEM_USER";
+    if covers(&wanted, SYSTEM_USER, "*.*")
+        && !covers(&wanted, ALL, "*.*")
+        && !covers(held, SYSTEM_USER, "*.*")
+    {
+        let problem =
+            format!("{used} has {SYSTEM_USER}, so {asks} may not change it without having that too");
+        findings.push(Finding::new(problem).mended_by(format!("GRANT {SYSTEM_USER} ON *.* TO {asks};")));
+    }
+    if requirements.other.is_none() {
+        return Ok(findings);
+    }
+    let mut lacking: Vec<(&str, Vec<&str>)> = Vec::new();
+    for (name, object) in wanted.iter().filter_map(Grant::privilege).filter(|(name, _)| *name != "USAGE") {
+        // The grant option itself can only be handed on by those who hold the privilege with it, too.
+        if covers(held.iter().filter(|grant| grant.is_grantable()), name, object) {
+            continue;
+        }
+        match lacking.iter_mut().find(|(other, _)| *other == object) {
+            Some((_, names)) => names.push(name),
+            None => lacking.push((object, vec![name])),
+        }
+    }
+    findings.extend(lacking.into_iter().map(|(object, names)| {
+        let names = names.join(", ");
+        let problem = format!("{asks} may not grant {names} ON {object}, which {used} has");
+        Finding::new(problem).mended_by(format!("GRANT {names} ON {object} TO {asks} WITH GRANT OPTION;"))
+    }));
+    Ok(findings)
 }
 
 async fn grants(connection: &mut Conn, account: &str) -> Result<Vec<Grant>, Error> {

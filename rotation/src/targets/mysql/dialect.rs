@@ -7,7 +7,8 @@ use std::fmt::{self, Display};
 use zeroize::Zeroizing;
 
 use super::grants::find;
-use super::{hash, quoted};
+use super::methods::{Methods, PasswordKind};
+use super::quoted;
 use crate::error::{Error, ErrorKind};
 
 /// Which server it is.
@@ -38,6 +39,15 @@ pub(super) struct Statement {
     pub(super) text: Zeroizing<String>,
     /// Whether a server that does not permit it has nothing that it would have changed.
     pub(super) may_be_denied: bool,
+}
+
+/// What else decides how a password is changed.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Conditions {
+    /// MariaDB checks each new password, and so refuses hashes (`strict_password_validation` and a plugin).
+    pub(super) wants_clear: bool,
+    /// Nobody on the way can read a statement: TLS, or a server on this host.
+    pub(super) is_private: bool,
 }
 
 impl Dialect {
@@ -82,21 +92,54 @@ impl Dialect {
         format!("SELECT Host FROM mysql.user WHERE User = {user}{roles}")
     }
 
-    /// The statements after which an account has the new password, and beside it only the kept one. Saying them again,
-    /// after whichever of them the last run ended, comes to the same, and at no time does the kept one not work.
-    ///
-    /// `has_escapes` tells whether a backslash in a string begins an escape, as it does unless the SQL mode is
-    /// `NO_BACKSLASH_ESCAPES`.
+    /// The statements after which an account has the new password, and beside it only the kept one. Repeating them,
+    /// whichever of them ran last, gives the same result, and the kept password works all the time.
     pub(super) fn change_password(
         self,
         account: &Account,
         new: &str,
         keep: Option<&str>,
-        has_escapes: bool,
+        conditions: Conditions,
     ) -> Result<Vec<Statement>, Error> {
         match self {
-            Self::MariaDb(version) => on_mariadb(version, account, new, keep),
-            Self::MySql(version) => on_mysql(version, account, new, keep, has_escapes),
+            Self::MariaDb(version) => on_mariadb(version, account, new, keep, conditions),
+            Self::MySql(version) => on_mysql(version, account, new, keep),
+        }
+    }
+
+    /// Whether an account has this password, where the server shows it in a form that can be compared.
+    pub(super) fn has_password(self, account: &Account, password: &str) -> bool {
+        let kind = Methods::of(&account.made).password(account);
+        matches!(self, Self::MariaDb(_))
+            && kind.is_ok_and(|kind| account.made.contains(&format!("'{}'", kind.stored(password))))
+    }
+
+    /// The statement that makes a session read and write SQL as this module does, whatever the server's settings and
+    /// those of the database are.
+    pub(super) fn pin(self) -> &'static str {
+        match self {
+            // Else GRANT makes users that do not exist.
+            Self::MariaDb(_) => {
+                "SET SESSION sql_mode = 'NO_AUTO_CREATE_USER', SESSION sql_quote_show_create = 1"
+            }
+            Self::MySql(version) if version < (8, 0, 0) => {
+                "SET SESSION sql_mode = 'NO_AUTO_CREATE_USER', SESSION sql_quote_show_create = 1"
+            }
+            Self::MySql(version) if version < (8, 0, 17) => {
+                "SET SESSION sql_mode = '', SESSION sql_quote_show_create = 1"
+            }
+            // In digits, since a hash may hold quotes.
+            Self::MySql(_) => {
+                "SET SESSION sql_mode = '', SESSION sql_quote_show_create = 1, SESSION print_identified_with_as_hex = 1"
+            }
+        }
+    }
+
+    /// How many characters a user's name may have.
+    pub(super) fn longest_name(self) -> usize {
+        match self {
+            Self::MariaDb(_) => 80,
+            Self::MySql(_) => 32,
         }
     }
 }
@@ -116,33 +159,81 @@ fn on_mariadb(
     account: &Account,
     new: &str,
     keep: Option<&str>,
+    conditions: Conditions,
 ) -> Result<Vec<Statement>, Error> {
-    let made = &account.made;
-    if made.contains(" VIA ") && !made.contains("mysql_native_password") && !made.contains("USING 'invalid'")
-    {
-        return Err(plugin_would_be_lost("mysql_native_password"));
-    }
     if version < (10, 4, 0) {
         return Err(Error::new(ErrorKind::Unsupported, "MariaDB must be of version 10.4 or newer"));
     }
-    let (name, new) = (&account.name, hash(new));
+    let (name, methods) = (&account.name, Methods::of(&account.made));
+    let kind = methods.password(account)?;
+    if conditions.wants_clear {
+        return in_the_clear(account, &methods, new, keep, conditions);
+    }
+    if keep.is_some() && (kind == PasswordKind::Ed25519 || methods.has_others()) {
+        // For the second password the server asks once more, which drivers take for an error; ours does.
+        let what = format!(
+            "{name} logs in by ed25519 or by several methods, and drivers do not get in by a second password then; choose \
+             alternating-users or single-user"
+        );
+        return Err(Error::new(ErrorKind::Unsupported, what));
+    }
     // The hash and never the password: statements are logged, replicated and shown to administrators.
     let text = match keep {
-        // Both in one statement: neither is ever without effect, and saying it again changes nothing.
-        Some(keep) => format!(
-            "ALTER USER {name} IDENTIFIED VIA mysql_native_password USING '{new}' \
-             OR mysql_native_password USING '{}'",
-            hash(keep)
-        ),
-        // Nobody needs a privilege to change his own; but of two passwords, this would change the first alone.
-        None if account.is_own && !made.contains(" OR mysql_native_password") => {
-            format!("SET PASSWORD = '{new}'")
+        // Both in one statement: neither is ever without effect, and repeating it changes nothing.
+        Some(keep) => {
+            let both = methods.with_passwords(kind, &[kind.stored(new), kind.stored(keep)]);
+            format!("ALTER USER {name} IDENTIFIED VIA {both}")
+        }
+        // Nobody needs a privilege to change his own. It changes the first password alone, so there must be no other.
+        None if account.is_own && methods.passwords() == 1 => {
+            format!("SET PASSWORD = '{}'", kind.stored(new))
         }
         None => {
-            format!("ALTER USER {name} IDENTIFIED VIA mysql_native_password USING '{new}' ACCOUNT UNLOCK")
+            let one = methods.with_passwords(kind, &[kind.stored(new)]);
+            format!("ALTER USER {name} IDENTIFIED VIA {one} ACCOUNT UNLOCK")
         }
     };
     Ok(vec![Statement { text: text.into(), may_be_denied: false }])
+}
+
+/// The one statement that a server which checks each password accepts, and that reaches its binary log as a hash. The
+/// session's own logs are turned off where that is permitted.
+fn in_the_clear(
+    account: &Account,
+    methods: &Methods,
+    new: &str,
+    keep: Option<&str>,
+    conditions: Conditions,
+) -> Result<Vec<Statement>, Error> {
+    let unsupported = |what: &str| {
+        let why = "the server has strict_password_validation and a password plugin, and so refuses hashes";
+        Err(Error::new(ErrorKind::Unsupported, format!("{why}; {what}")))
+    };
+    if keep.is_some() || methods.passwords() > 1 {
+        return unsupported(
+            "a second password could only be set by a statement that puts it into the binary log; choose single-user or \
+             alternating-users, or SET GLOBAL strict_password_validation = OFF",
+        );
+    }
+    if !conditions.is_private {
+        return unsupported(
+            "the password itself may only be sent inside TLS; turn TLS on, or SET GLOBAL strict_password_validation = OFF",
+        );
+    }
+    let (password, name) = (string(new), &account.name);
+    let whose = if account.is_own { String::new() } else { format!("FOR {name} ") };
+    let mut statements: Vec<_> = ["SET SESSION sql_log_off = 1", "SET SESSION slow_query_log = 0"]
+        .map(|text| Statement { text: text.to_owned().into(), may_be_denied: true })
+        .into();
+    let set = Zeroizing::new(format!("SET PASSWORD {whose}= PASSWORD({})", *password));
+    statements.push(Statement { text: set, may_be_denied: false });
+    if !account.is_own {
+        statements.push(Statement {
+            text: format!("ALTER USER {name} ACCOUNT UNLOCK").into(),
+            may_be_denied: false,
+        });
+    }
+    Ok(statements)
 }
 
 /// MySQL takes the password in the clear: it has no hash from a user that changes its own, and retains a second
@@ -153,7 +244,6 @@ fn on_mysql(
     account: &Account,
     new: &str,
     keep: Option<&str>,
-    has_escapes: bool,
 ) -> Result<Vec<Statement>, Error> {
     const PLUGINS: [&str; 3] = ["caching_sha2_password", "mysql_native_password", "sha256_password"];
     if version < (5, 7, 6) {
@@ -166,11 +256,15 @@ fn on_mysql(
             "MySQL has two passwords per user from version 8.0.14; choose single-user",
         ));
     }
-    let plugin = plugin(&account.made).filter(|plugin| PLUGINS.contains(plugin));
-    let plugin = plugin.ok_or_else(|| plugin_would_be_lost(&PLUGINS.join(" or ")))?;
+    let found = plugin(&account.made);
+    let plugin = found.filter(|plugin| PLUGINS.contains(plugin)).ok_or_else(|| {
+        let (name, by) = (&account.name, found.unwrap_or("more than one method"));
+        let what = format!("{name} logs in by {by}; only passwords of {} can be rotated", PLUGINS.join(", "));
+        Error::new(ErrorKind::Unsupported, what)
+    })?;
     // Another plugin, which is what the server's default would be, would discard the second password.
     let set = |password: &str| {
-        let password = string(password, has_escapes);
+        let password = string(password);
         let before = if account.is_own {
             "SET PASSWORD = ".to_owned()
         } else {
@@ -233,19 +327,27 @@ pub(super) fn plugin(made: &str) -> Option<&str> {
     after[1..].split_once(quote).map(|(plugin, _)| plugin)
 }
 
-/// A string as it stands in a statement.
-fn string(text: &str, has_escapes: bool) -> Zeroizing<String> {
-    let doubled = Zeroizing::new(text.replace('\'', "''"));
-    let escaped =
-        Zeroizing::new(if has_escapes { doubled.replace('\\', "\\\\") } else { doubled.to_string() });
-    format!("'{}'", *escaped).into()
+/// MySQL's statement for a server whose password history forbids to set the kept password again: it succeeds only where
+/// the kept one is the first, and by the user itself.
+pub(super) fn retain_beside(new: &str, keep: &str) -> Zeroizing<String> {
+    format!("SET PASSWORD = {} REPLACE {} RETAIN CURRENT PASSWORD", *string(new), *string(keep)).into()
 }
 
-fn plugin_would_be_lost(wanted: &str) -> Error {
-    Error::new(
-        ErrorKind::Unsupported,
-        format!("the user does not log in by {wanted}; its plugin would be lost"),
-    )
+/// Whether MySQL remembers former passwords of a user, given what it says of the user and its defaults.
+pub(super) fn has_history(made: &str, default_count: i64, default_days: i64) -> bool {
+    let asks = |word: &str, default: i64| match find(made, word) {
+        Some(at) if made[at + word.len()..].starts_with("DEFAULT") => default > 0,
+        Some(at) => !made[at + word.len()..].starts_with("0 "),
+        None => default > 0,
+    };
+    asks(" PASSWORD HISTORY ", default_count) || asks(" PASSWORD REUSE INTERVAL ", default_days)
+}
+
+/// A string as it stands in a statement of a pinned session, in which a backslash begins an escape.
+fn string(text: &str) -> Zeroizing<String> {
+    let doubled = Zeroizing::new(text.replace('\'', "''"));
+    let escaped = Zeroizing::new(doubled.replace('\\', "\\\\"));
+    format!("'{}'", *escaped).into()
 }
 
 #[cfg(test)]
@@ -261,7 +363,7 @@ mod tests {
 
     fn said(version: &str, account: &Account, keep: Option<&str>) -> Result<Vec<String>, ErrorKind> {
         let server = Dialect::of(version).unwrap();
-        let statements = server.change_password(account, r"n'e\w", keep, true);
+        let statements = server.change_password(account, r"n'e\w", keep, Conditions::default());
         statements
             .map(|statements| statements.iter().map(|statement| statement.text.to_string()).collect())
             .map_err(|error| error.kind())
@@ -357,8 +459,8 @@ mod tests {
         ] {
             assert_eq!(said("8.0.36", &account(false, made), None), unsupported, "{made}");
         }
-        let ed25519 = "CREATE USER `app`@`%` IDENTIFIED VIA ed25519 USING 'x'";
-        assert_eq!(said("10.11.14-MariaDB", &account(false, ed25519), None), unsupported);
+        let pam = "CREATE USER `app`@`%` IDENTIFIED VIA pam";
+        assert_eq!(said("10.11.14-MariaDB", &account(false, pam), None), unsupported);
     }
 
     #[test]
@@ -382,8 +484,38 @@ mod tests {
     }
 
     #[test]
-    fn strings_are_quoted_for_the_sql_mode() {
-        assert_eq!(*string(r"a'\", true), r"'a''\\'");
-        assert_eq!(*string(r"a'\", false), r"'a''\'");
+    fn a_server_that_checks_passwords_gets_one_in_private_and_in_no_binary_log() {
+        let native = "CREATE USER `app`@`%` IDENTIFIED BY PASSWORD '*00'";
+        let server = Dialect::of("10.11.14-MariaDB").unwrap();
+        let said = |is_own, keep, is_private| {
+            let conditions = Conditions { wants_clear: true, is_private };
+            let statements = server.change_password(&account(is_own, native), "n'e", keep, conditions);
+            statements
+                .map(|all| all.iter().map(|statement| statement.text.to_string()).collect::<Vec<_>>())
+                .map_err(|error| error.message().to_owned())
+        };
+        assert_eq!(said(true, None, true).unwrap()[2..], ["SET PASSWORD = PASSWORD('n''e')"]);
+        assert_eq!(
+            said(false, None, true).unwrap()[2..],
+            ["SET PASSWORD FOR `app`@`%` = PASSWORD('n''e')", "ALTER USER `app`@`%` ACCOUNT UNLOCK"]
+        );
+        assert!(said(true, None, false).unwrap_err().contains("TLS"));
+        assert!(said(false, Some("current"), true).unwrap_err().contains("single-user"));
+    }
+
+    #[test]
+    fn a_password_history_is_the_users_or_else_the_servers() {
+        let made = |clause: &str| {
+            format!("CREATE USER `app`@`%` ACCOUNT UNLOCK {clause} PASSWORD REQUIRE CURRENT DEFAULT")
+        };
+        let default = made("PASSWORD HISTORY DEFAULT PASSWORD REUSE INTERVAL DEFAULT");
+        assert!(!has_history(&default, 0, 0) && has_history(&default, 3, 0) && has_history(&default, 0, 90));
+        assert!(has_history(&made("PASSWORD HISTORY 5 PASSWORD REUSE INTERVAL DEFAULT"), 0, 0));
+        assert!(!has_history(&made("PASSWORD HISTORY 0 PASSWORD REUSE INTERVAL 0 DAY"), 3, 90));
+    }
+
+    #[test]
+    fn strings_stay_inside_of_their_quotes() {
+        assert_eq!(*string(r"a'\"), r"'a''\\'");
     }
 }

@@ -6,7 +6,7 @@
 use sha1::{Digest, Sha1};
 
 use super::dialect::Dialect;
-use super::{hex, literal, quoted};
+use super::{hash, hex, literal, quoted};
 
 /// The mark of one secret, in the words of one server.
 #[derive(Clone, Copy, Debug)]
@@ -22,9 +22,10 @@ impl Mark<'_> {
         match self.dialect {
             Dialect::MariaDb(_) => format!(
                 "SELECT (SELECT COUNT(*) FROM mysql.roles_mapping WHERE User = {user} AND Role = {}) \
-                 + (SELECT COUNT(*) FROM mysql.user WHERE User = {user} AND authentication_string = '{}')",
+                 + (SELECT COUNT(*) FROM mysql.user WHERE User = {user} AND authentication_string IN ('{}', '{}'))",
                 literal(&self.role()),
-                self.hash()
+                self.hash(),
+                hash(&self.throwaway())
             ),
             Dialect::MySql(_) => format!(
                 "SELECT COUNT(*) FROM information_schema.USER_ATTRIBUTES WHERE USER = {user} \
@@ -52,8 +53,16 @@ impl Mark<'_> {
 
     /// The statement that makes a marked user who cannot log in. It is one, for it may be the last: whoever comes next
     /// must know whose the user is.
-    pub(super) fn make(self, account: &str) -> String {
+    ///
+    /// A server that checks passwords gets one to check, which lets nobody in: the user is locked until it has another.
+    pub(super) fn make(self, account: &str, wants_clear: bool) -> String {
         match self.dialect {
+            Dialect::MariaDb(_) if wants_clear => {
+                format!(
+                    "CREATE USER IF NOT EXISTS {account} IDENTIFIED BY '{}' ACCOUNT LOCK",
+                    self.throwaway()
+                )
+            }
             Dialect::MariaDb(_) => format!(
                 "CREATE USER IF NOT EXISTS {account} IDENTIFIED VIA mysql_native_password USING '{}' ACCOUNT LOCK",
                 self.hash()
@@ -91,6 +100,11 @@ impl Mark<'_> {
         format!("*{}", hex(&Sha1::digest(format!("not a password: {}", self.text))).to_uppercase())
     }
 
+    /// No secret: a password that stands for none.
+    fn throwaway(self) -> String {
+        format!("Not-A-Password-{}", hex(&Sha1::digest(self.text)))
+    }
+
     /// JSON in a string of SQL. ARNs have no character that would need more.
     fn attribute(self) -> String {
         let text: String = self.text.chars().filter(|c| !matches!(c, '\'' | '"' | '\\')).collect();
@@ -110,15 +124,19 @@ mod tests {
     fn a_user_is_marked_in_the_statement_that_makes_it() {
         let mark = |dialect| Mark { dialect, text: ARN };
         let mysql = mark(Dialect::MySql((8, 4, 3)));
-        assert!(mysql.make("`a`@`%`").starts_with("CREATE USER IF NOT EXISTS `a`@`%` IDENTIFIED BY RANDOM"));
         assert!(
             mysql
-                .make("`a`@`%`")
+                .make("`a`@`%`", false)
+                .starts_with("CREATE USER IF NOT EXISTS `a`@`%` IDENTIFIED BY RANDOM")
+        );
+        assert!(
+            mysql
+                .make("`a`@`%`", false)
                 .ends_with(&format!(r#"ACCOUNT LOCK ATTRIBUTE '{{"secretcache": "{ARN}"}}'"#))
         );
         assert!(mysql.count("a").contains("USER_ATTRIBUTES"));
         let mariadb = mark(Dialect::MariaDb((10, 11, 14)));
-        assert!(mariadb.make("`a`@`%`").ends_with(" ACCOUNT LOCK"));
+        assert!(mariadb.make("`a`@`%`", false).ends_with(" ACCOUNT LOCK"));
         assert_eq!(mariadb.leave(&["`a`@`%`", "`b`@`%`"]).len(), 3);
         assert_eq!(mysql.leave(&["`a`@`%`"]).len(), 1);
     }
