@@ -12,6 +12,13 @@ test-schedules: ## The core's threads in thousands of orders
 	cargo test --quiet --locked --manifest-path tests/schedules/Cargo.toml --target-dir target/schedules
 	tests/schedules/seeded.py
 
+# The same properties with other seeds: of the day, or PROPTEST_RNG_SEED=…; a failure names the smallest input.
+PROPTEST_RNG_SEED ?= $(shell date +%s)
+.PHONY: fuzz-properties
+fuzz-properties: ## The property tests, from other seeds than those of `make test`
+	PROPTEST_RNG_SEED=$(PROPTEST_RNG_SEED) PROPTEST_CASES=4096 cargo test $(LOCKED) \
+		--package secretcache --lib --test cache --package secretcache-rotation --package secretcache-access
+
 test-kill: servers ## Rotations killed before and after every effect; `python tests/bench/rotation.py` runs all of them
 	cargo test --package secretcache-tests --test kill --test rows $(LOCKED)
 
