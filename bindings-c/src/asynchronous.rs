@@ -3,7 +3,8 @@
 use std::ffi::c_void;
 use std::ptr;
 
-use secretcache::{ErrorKind, OwnedSelector, Secret};
+use secretcache::host::OwnedSelector;
+use secretcache::{ErrorKind, Secret};
 
 use crate::cache::Cache;
 use crate::error::Error;
@@ -64,10 +65,10 @@ export! {
         let (cache, id) = (cache.core().clone(), secret_id.to_owned());
         let version = OwnedSelector::from(selector(version)?);
         let (armed, arm) = tokio::sync::oneshot::channel::<Done>();
-        secretcache::spawn(async move {
-            let result = cache.get(&id).selector(version.as_ref()).await;
+        secretcache::host::spawn(async move {
+            let result = cache.get(&id).selector(version.as_selector()).await;
             if let Ok(done) = arm.await {
-                secretcache::later(move || done.tell(result));
+                secretcache::host::later(move || done.tell(result));
             }
         })?;
         // Only now can nothing fail any more: from here on the function is called, whatever happens.

@@ -156,7 +156,7 @@ export! {
         version: Opt<VersionSelector>,
         value: Mut<Value>,
     ) -> Result() {
-        let Some(hit) = cache.0.peek_version(secret_id, selector(version)?) else {
+        let Some(hit) = cache.0.get(secret_id).selector(selector(version)?).peek() else {
             return Err(Error::new(
                 ResultCode::SECRETCACHE_NOT_CACHED,
                 "the secret is not in memory; read it first",
@@ -174,7 +174,7 @@ export! {
         version: Opt<VersionSelector>,
         value: Is<*mut Value>,
     ) -> Result() {
-        let secret = cache.0.refresh_version_wait(secret_id, selector(version)?)?;
+        let secret = cache.0.get(secret_id).selector(selector(version)?).refresh_wait()?;
         // SAFETY: the header asks for NULL or a value that no other thread uses.
         if let Some(value) = unsafe { value.as_mut() } {
             value.fill(secret);

@@ -4,7 +4,8 @@ use std::ffi::c_void;
 use std::sync::Arc;
 use std::time::Duration;
 
-use secretcache::{Credentials, Options, SecretCache};
+use secretcache::host::Options;
+use secretcache::{Credentials, SecretCache};
 
 use crate::callback::{Release, UserData};
 use crate::error::Error;

@@ -4,7 +4,8 @@ use std::ffi::c_void;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use secretcache::{ConnectError, Plan};
+use secretcache::ConnectError;
+use secretcache::host::Plan;
 use zeroize::Zeroizing;
 
 use crate::cache::{Cache, texts};

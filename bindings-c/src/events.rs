@@ -3,7 +3,8 @@
 use std::ffi::c_void;
 use std::sync::Arc;
 
-use secretcache::{Event, LogLimiter, PerProcess, SystemClock};
+use secretcache::Event;
+use secretcache::host::{LogLimiter, PerProcess, SystemClock};
 
 use crate::callback::UserData;
 use crate::error::Error;
@@ -70,7 +71,7 @@ impl Listener {
     pub(crate) fn tell(self: &Arc<Self>, event: &Event) {
         if self.wants(event) {
             let (listener, event) = (Arc::clone(self), event.clone());
-            secretcache::later(move || listener.call(event));
+            secretcache::host::later(move || listener.call(event));
         }
     }
 

@@ -18,13 +18,13 @@ export! {
     ///
     /// Fails with SECRETCACHE_INVALID_ARGUMENT if they run already.
     fn secretcache_set_threads(workers: Is<usize>, blocking: Is<usize>) -> Result() {
-        Ok(secretcache::set_threads(workers, blocking)?)
+        Ok(secretcache::host::set_threads(workers, blocking)?)
     }
 
     /// Ends the background work of this process, waiting at most `timeout_ms` for requests under way. Reads from memory
     /// go on working; whatever needs the source fails with SECRETCACHE_CLOSED from then on. Only programs need it that
     /// must have no thread left when they end, such as under a leak checker.
     fn secretcache_shutdown(timeout_ms: Is<u64>) {
-        secretcache::shutdown(Duration::from_millis(timeout_ms));
+        secretcache::host::shutdown(Duration::from_millis(timeout_ms));
     }
 }

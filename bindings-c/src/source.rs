@@ -191,9 +191,9 @@ impl SecretSource for HostSource {
         selector: Selector<'a>,
     ) -> BoxFuture<'a, Result<Fetched, secretcache::Error>> {
         Box::pin(async move {
-            let (id, selector) = (id.to_owned(), secretcache::OwnedSelector::from(selector));
+            let (id, selector) = (id.to_owned(), secretcache::host::OwnedSelector::from(selector));
             let call = move |table: &Table, answer| {
-                let version = VersionSelector::of(selector.as_ref());
+                let version = VersionSelector::of(selector.as_selector());
                 let Some(fetch) = table.fetch else { return };
                 // SAFETY: as above; the selector's texts live until it returns.
                 unsafe { fetch(table.user_data.pointer, Str::of(&id), &raw const version, answer) };

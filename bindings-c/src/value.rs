@@ -2,6 +2,7 @@
 
 use std::time::SystemTime;
 
+use secretcache::host::Driver as _;
 use secretcache::{Secret, SecretCache};
 use zeroize::Zeroizing;
 

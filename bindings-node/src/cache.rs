@@ -6,7 +6,9 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use napi::Env;
 use napi::bindgen_prelude::Uint32Array;
 use napi_derive::napi;
-use secretcache::{OwnedSelector, SecretCache, Selector, Watch, spawn};
+use secretcache::host::Driver as _;
+use secretcache::host::{OwnedSelector, spawn};
+use secretcache::{SecretCache, Selector, Watch};
 
 use crate::client::{Client, ClientDescription, ClientFailure, ClientValue, Reply};
 use crate::errors::{Failure, Thrown, thrown};
@@ -112,7 +114,7 @@ impl NativeCache {
         let which = OwnedSelector::from(which);
         let (core, outbox) = (self.slot.core.clone(), Arc::clone(&self.outbox));
         self.begin(async move {
-            let result = core.get(&id).selector(which.as_ref()).await;
+            let result = core.get(&id).selector(which.as_selector()).await;
             outbox.send(Message::Version(number, result));
         })
     }
@@ -122,7 +124,7 @@ impl NativeCache {
     pub fn refresh(&self, number: u32, id: String, stage: Option<String>) -> Begun {
         let (core, outbox) = (self.slot.core.clone(), Arc::clone(&self.outbox));
         self.begin(async move {
-            let refreshed = core.refresh_version(&id, selector(stage.as_deref(), None)).await;
+            let refreshed = core.get(&id).selector(selector(stage.as_deref(), None)).refresh().await;
             outbox.send(Message::Version(number, refreshed));
         })
     }
@@ -132,7 +134,10 @@ impl NativeCache {
     pub fn look(&self, number: u32, id: String, stage: String) -> Begun {
         let (core, outbox) = (self.slot.core.clone(), Arc::clone(&self.outbox));
         self.begin(async move {
-            let looked = core.look(&id, Selector::stage(&stage)).await;
+            let looked = match core.start_look(&id, Selector::stage(&stage)) {
+                Ok(task) => task.await,
+                Err(error) => Err(error),
+            };
             outbox.send(Message::Version(number, looked));
         })
     }
@@ -148,7 +153,8 @@ impl NativeCache {
     #[napi(catch_unwind)]
     pub fn peek(&self, id: String, stage: Option<String>, version_id: Option<String>) -> Option<Version> {
         let changes = self.changes.count();
-        let hit = self.slot.core.peek_version(&id, selector(stage.as_deref(), version_id.as_deref()))?;
+        let hit =
+            self.slot.core.get(&id).selector(selector(stage.as_deref(), version_id.as_deref())).peek()?;
         Some(Version::new(hit.to_secret(), changes))
     }
 

@@ -7,9 +7,9 @@ use std::time::Duration;
 
 use napi::bindgen_prelude::Buffer;
 use napi_derive::napi;
+use secretcache::host::OwnedSelector;
 use secretcache::{
-    BoxFuture, Description, Error, ErrorKind, Fetched, OwnedSelector, SecretSource, Selector, ServiceFault,
-    Value,
+    BoxFuture, Description, Error, ErrorKind, Fetched, SecretSource, Selector, ServiceFault, Value,
 };
 use tokio::sync::oneshot;
 use tokio::time::timeout;

@@ -6,7 +6,8 @@ use napi::Status;
 use napi::bindgen_prelude::{FnArgs, Function};
 use napi::threadsafe_function::{ThreadsafeFunction, ThreadsafeFunctionCallMode};
 use napi_derive::napi;
-use secretcache::{Error, Event, OwnedSelector, Secret};
+use secretcache::host::OwnedSelector;
+use secretcache::{Error, Event, Secret};
 
 use crate::cache::Changes;
 use crate::errors::Failure;
@@ -127,7 +128,7 @@ impl From<(String, Error)> for Unfetched {
 
 impl From<Question> for Ask {
     fn from(question: Question) -> Self {
-        let selector = question.selector.as_ref().map(OwnedSelector::as_ref);
+        let selector = question.selector.as_ref().map(OwnedSelector::as_selector);
         Self {
             operation: if selector.is_some() { "GetSecretValue" } else { "DescribeSecret" }.to_owned(),
             version_stage: selector.and_then(|selector| selector.as_stage().map(str::to_owned)),

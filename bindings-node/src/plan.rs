@@ -1,7 +1,8 @@
 //! The plan of a connection, for the package's driver.
 
 use napi_derive::napi;
-use secretcache::{Error, Next, Secret, SystemClock};
+use secretcache::host::{Next, SystemClock};
+use secretcache::{Error, Secret};
 
 use crate::errors::{Failure, kind_named};
 use crate::settings::milliseconds;
@@ -10,7 +11,7 @@ use crate::value::Version;
 /// One attempt to connect with a credential that may be rotating.
 #[napi]
 pub struct NativePlan {
-    plan: secretcache::Plan,
+    plan: secretcache::host::Plan,
     /// What is being tried.
     trying: Option<(Secret, &'static str)>,
 }
@@ -40,7 +41,7 @@ pub struct Tried {
 }
 
 impl NativePlan {
-    pub(crate) fn new(plan: secretcache::Plan) -> Self {
+    pub(crate) fn new(plan: secretcache::host::Plan) -> Self {
         Self { plan, trying: None }
     }
 }
@@ -51,7 +52,7 @@ pub(crate) fn stages(names: &[String]) -> Result<Vec<&'static str>, Error> {
 }
 
 fn stage(name: &str) -> Result<&'static str, Error> {
-    let known = secretcache::Plan::ALL_STAGES;
+    let known = secretcache::host::Plan::ALL_STAGES;
     known.into_iter().find(|stage| *stage == name).ok_or_else(|| {
         let text = format!("stages must be among {}; {name:?} is not", known.join(", "));
         Error::new(secretcache::ErrorKind::InvalidArgument, text)

@@ -6,7 +6,8 @@
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
-use secretcache::{Error, ErrorKind, Event, LogLimiter, SecretCache, SystemClock};
+use secretcache::host::{LogLimiter, SystemClock};
+use secretcache::{Error, ErrorKind, Event, SecretCache};
 use zeroize::Zeroizing;
 
 use crate::outbox::{Message, Outbox, SharedOutbox};

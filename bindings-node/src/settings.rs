@@ -4,7 +4,8 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use napi_derive::napi;
-use secretcache::{Config, Credentials, Options};
+use secretcache::host::Options;
+use secretcache::{Config, Credentials};
 use zeroize::Zeroizing;
 
 /// Settings of a cache. The package has checked their types; times are milliseconds of at least 0.

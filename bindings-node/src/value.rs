@@ -5,7 +5,8 @@ use std::time::SystemTime;
 use napi::bindgen_prelude::{BufferSlice, ToNapiValue};
 use napi::{Env, Result, sys};
 use napi_derive::napi;
-use secretcache::{Secret, SystemClock};
+use secretcache::Secret;
+use secretcache::host::SystemClock;
 
 use crate::settings::milliseconds;
 

@@ -5,9 +5,9 @@ use std::sync::{Arc, OnceLock};
 use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList, PyTuple};
-use secretcache::{
-    Error, ErrorKind, Forced, Hit, Lookup, PerProcess, SecretCache, Started, SystemClock, Watches,
-};
+use secretcache::host::Driver as _;
+use secretcache::host::{Forced, Lookup, PerProcess, Started, SystemClock, Watches};
+use secretcache::{Error, ErrorKind, Hit, SecretCache};
 
 use crate::engine::{Engine, Setup, ended, listen};
 use crate::errors::to_exception;
@@ -103,7 +103,7 @@ impl Cache {
         let id = arguments::secret_id(secret_id)?;
         let selector = arguments::selector(version_stage, version_id, &setup.default_stage)?;
         let hit = match &setup.engine {
-            Engine::Native(cache) => cache.peek_version(id, selector),
+            Engine::Native(cache) => cache.get(id).selector(selector).peek(),
             Engine::Host { cache, .. } => {
                 cache.get().and_then(|cache| cache.peek(id, selector, SystemClock::now()))
             }
@@ -258,8 +258,7 @@ impl Cache {
         match &setup.engine {
             Engine::Native(cache) => {
                 let start = if is_for_plan { SecretCache::start_look } else { SecretCache::start_refresh };
-                let refreshed = ended(py, start(cache, id, selector))?;
-                refreshed.map(drop).map_err(|error| to_exception(py, &error))
+                ended(py, start(cache, id, selector)).map(drop)
             }
             Engine::Host { driver, .. } => {
                 driver.bind(py).call_method1("refresh", (id, selector.as_stage(), is_for_plan)).map(drop)
@@ -342,7 +341,7 @@ impl Cache {
                 cache.plan(id, &stages, timeout).map_err(|error| to_exception(py, &error))?
             }
             Engine::Host { .. } => {
-                secretcache::Plan::new(self.host_cache(py)?, id, &stages, timeout, SystemClock::now())
+                secretcache::host::Plan::new(self.host_cache(py)?, id, &stages, timeout, SystemClock::now())
             }
         };
         Ok(Plan::new(plan))
@@ -362,7 +361,7 @@ impl Cache {
         is_for_plan: bool,
     ) -> PyResult<Bound<'py, PyAny>> {
         let cache = self.host_cache(py)?;
-        let ask = if is_for_plan { secretcache::Cache::look } else { secretcache::Cache::force };
+        let ask = if is_for_plan { secretcache::host::Cache::look } else { secretcache::host::Cache::force };
         match ask(cache, id, self.setup()?.selector(stage, None), mark, SystemClock::now()) {
             Forced::Lead(ticket, waiter) => ("lead", Ticket::new(ticket, cache.clone()), Flight::new(waiter))
                 .into_pyobject(py)
@@ -424,15 +423,15 @@ impl Cache {
         }
     }
 
-    fn host_cache(&self, py: Python<'_>) -> PyResult<&secretcache::Cache> {
+    fn host_cache(&self, py: Python<'_>) -> PyResult<&secretcache::host::Cache> {
         let Setup { engine, inbox, .. } = self.setup()?;
         let Engine::Host { cache, config, watches, .. } = engine else {
             return Err(PyRuntimeError::new_err("this cache has the native driver"));
         };
         cache
             .get_or_try_make(|| {
-                let (seed, watches) = (secretcache::fresh_seed(), watches.clone());
-                let cache = secretcache::Cache::with_watches(config.clone(), seed, watches)?;
+                let (seed, watches) = (secretcache::host::fresh_seed(), watches.clone());
+                let cache = secretcache::host::Cache::with_watches(config.clone(), seed, watches)?;
                 cache.listen(inbox.listener());
                 Ok(cache)
             })

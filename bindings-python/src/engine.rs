@@ -4,9 +4,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use pyo3::prelude::*;
-use secretcache::{
-    Error, ErrorKind, Hit, Outcome, PerProcess, Secret, SecretCache, Selector, Started, SystemClock, Watches,
-};
+use secretcache::host::Driver as _;
+use secretcache::host::{Outcome, PerProcess, Started, SystemClock, Task, Watches};
+use secretcache::{Error, ErrorKind, Hit, Secret, SecretCache, Selector};
 
 use crate::errors::to_exception;
 use crate::events::Inbox;
@@ -29,7 +29,7 @@ pub(crate) enum Engine {
     Native(SecretCache),
     /// A driver written in Python, around a client of the program's own.
     Host {
-        cache: PerProcess<secretcache::Cache>,
+        cache: PerProcess<secretcache::host::Cache>,
         config: secretcache::Config,
         watches: Watches,
         driver: Py<PyAny>,
@@ -124,7 +124,7 @@ fn read_native(
             let until = SystemClock::now().plus(patience);
             let outcome = interruptibly(py, |slice| {
                 let left = SystemClock::now().until(&until);
-                let outcome = secretcache::wait_for(&mut waiter, slice.min(left)).map(Some);
+                let outcome = secretcache::host::wait_for(&mut waiter, slice.min(left)).map(Some);
                 outcome.or_else(|| SystemClock::now().until(&until).is_zero().then_some(None))
             })?;
             if let Some(result) = outcome.and_then(Outcome::for_reader) {
@@ -134,22 +134,18 @@ fn read_native(
                 return Ok(Ok(secret));
             }
         }
-        let outcome = interruptibly(py, |slice| secretcache::wait_for(&mut waiter, slice))?;
+        let outcome = interruptibly(py, |slice| secretcache::host::wait_for(&mut waiter, slice))?;
         if let Some(result) = outcome.for_reader() {
             return Ok(result);
         }
     }
 }
 
-/// What a background task comes to, once it has ended. Only the end of the runtime keeps one from ending.
-pub(crate) fn ended<T: Send, E: Send>(
-    py: Python<'_>,
-    task: Result<impl Future<Output = Result<T, E>> + Unpin + Send, Error>,
-) -> PyResult<T> {
+/// What a background task comes to, once it has ended.
+pub(crate) fn ended<T: Send>(py: Python<'_>, task: Result<Task<T>, Error>) -> PyResult<T> {
     let mut task = task.map_err(|error| to_exception(py, &error))?;
-    let result = interruptibly(py, |slice| secretcache::wait_for(&mut task, slice))?;
-    let stopped = || Error::new(ErrorKind::Closed, "the process is shutting down");
-    result.map_err(|_| to_exception(py, &stopped()))
+    let result = interruptibly(py, |slice| secretcache::host::wait_for(&mut task, slice))?;
+    result.map_err(|error| to_exception(py, &error))
 }
 
 /// Waits without the global lock, looking up now and then for signals such as Ctrl-C.
@@ -170,7 +166,7 @@ pub(crate) fn listen(cache: &SecretCache, inbox: &Arc<Inbox>, dispatch: Option<P
     cache.on_event(move |event| {
         listener(event);
         let (dispatch, inbox) = (Arc::clone(&dispatch), Arc::clone(&inbox));
-        secretcache::later(move || {
+        secretcache::host::later(move || {
             // None: the interpreter is ending.
             Python::try_attach(|py| {
                 let sent = inbox.take(py).and_then(|events| dispatch.call1(py, (events,)));

@@ -3,7 +3,8 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use pyo3::prelude::*;
-use secretcache::{ErrorKind, Event, Listener, LogLimiter, PerProcess, SystemClock};
+use secretcache::host::{Listener, LogLimiter, PerProcess, SystemClock};
+use secretcache::{ErrorKind, Event};
 
 use crate::errors;
 

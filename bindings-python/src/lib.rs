@@ -42,7 +42,7 @@ mod _core {
     #[pyfunction]
     fn shutdown(py: Python<'_>, patience: f64) {
         // With the lock released: a background thread may be waiting for it.
-        py.detach(|| secretcache::shutdown(Duration::from_secs_f64(patience)));
+        py.detach(|| secretcache::host::shutdown(Duration::from_secs_f64(patience)));
     }
 
     /// Tells whether an error's message says that user name or password are refused, in any language that servers speak.

@@ -4,7 +4,7 @@ use std::sync::{Mutex, PoisonError};
 
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
-use secretcache::{Next, SystemClock};
+use secretcache::host::{Next, SystemClock};
 
 use crate::errors;
 use crate::late::bury;
@@ -12,14 +12,14 @@ use crate::value::SecretValue;
 
 /// One attempt to connect with a credential that may be rotating.
 #[pyclass(frozen, module = "secretcache")]
-pub(crate) struct Plan(Mutex<secretcache::Plan>);
+pub(crate) struct Plan(Mutex<secretcache::host::Plan>);
 
 impl Plan {
-    pub(crate) fn new(plan: secretcache::Plan) -> Self {
+    pub(crate) fn new(plan: secretcache::host::Plan) -> Self {
         Self(Mutex::new(plan))
     }
 
-    fn with<R>(&self, look: impl FnOnce(&mut secretcache::Plan) -> R) -> R {
+    fn with<R>(&self, look: impl FnOnce(&mut secretcache::host::Plan) -> R) -> R {
         look(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }
@@ -30,7 +30,7 @@ pub(crate) fn stages(names: &[String]) -> PyResult<Vec<&'static str>> {
 }
 
 fn stage(name: &str) -> PyResult<&'static str> {
-    let known = secretcache::Plan::ALL_STAGES;
+    let known = secretcache::host::Plan::ALL_STAGES;
     known.into_iter().find(|stage| *stage == name).ok_or_else(|| {
         PyValueError::new_err(format!("stages must be among {}; {name:?} is not", known.join(", ")))
     })

@@ -5,7 +5,8 @@ use std::time::Duration;
 use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::{PyBool, PyDict, PyInt};
-use secretcache::{Config, Credentials, Options};
+use secretcache::host::Options;
+use secretcache::{Config, Credentials};
 
 use crate::arguments::Span;
 

@@ -8,9 +8,8 @@ use std::task::{Context, Wake, Waker};
 use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyString};
-use secretcache::{
-    Answer, Description, Error, ErrorKind, Fetched, Operation, Outcome, SystemClock, Value, Waiter,
-};
+use secretcache::host::{Answer, Operation, Outcome, SystemClock, Waiter};
+use secretcache::{Description, Error, ErrorKind, Fetched, Value};
 
 use crate::errors;
 use crate::late::{Late, bury};
@@ -21,21 +20,21 @@ use crate::value::SecretValue;
 /// ``abandon``.
 #[pyclass(frozen, module = "secretcache")]
 pub(crate) struct Ticket {
-    ticket: Mutex<Option<secretcache::Ticket>>,
-    cache: secretcache::Cache,
+    ticket: Mutex<Option<secretcache::host::Ticket>>,
+    cache: secretcache::host::Cache,
 }
 
 impl Ticket {
-    pub(crate) fn new(ticket: secretcache::Ticket, cache: secretcache::Cache) -> Self {
+    pub(crate) fn new(ticket: secretcache::host::Ticket, cache: secretcache::host::Cache) -> Self {
         Self { ticket: Mutex::new(Some(ticket)), cache }
     }
 
-    fn look<R>(&self, look: impl FnOnce(&secretcache::Ticket) -> R) -> PyResult<R> {
+    fn look<R>(&self, look: impl FnOnce(&secretcache::host::Ticket) -> R) -> PyResult<R> {
         let ticket = self.ticket.lock().unwrap_or_else(PoisonError::into_inner);
         ticket.as_ref().map(look).ok_or_else(|| PyRuntimeError::new_err("this ticket has been used"))
     }
 
-    fn take(&self) -> Option<secretcache::Ticket> {
+    fn take(&self) -> Option<secretcache::host::Ticket> {
         self.ticket.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 

@@ -1,7 +1,7 @@
 //! Where the service is: the options that every command on secrets has.
 
 use clap::Args;
-use secretcache::Options;
+use secretcache::host::Options;
 
 /// Which service, and as whom.
 #[derive(Args, Clone, Debug)]

@@ -19,9 +19,10 @@ use crate::error::{Error, ErrorKind};
 ///
 /// ```
 /// use std::time::Duration;
-/// use secretcache::Config;
+/// use secretcache::{Backoff, Config};
 ///
-/// let config = Config { ttl: Duration::from_secs(60), ..Config::default() };
+/// let backoff = Backoff { max: Duration::from_secs(30), ..Backoff::default() };
+/// let config = Config { ttl: Duration::from_secs(60), backoff, ..Config::default() };
 /// config.validate()?;
 /// assert_eq!(config.grace(config.ttl), Duration::from_secs(6));
 /// # Ok::<(), secretcache::Error>(())

@@ -155,7 +155,7 @@ impl ServiceFault {
 macro_rules! error_kinds {
     ($($(#[$doc:meta])* $kind:ident => $name:literal, $retry:ident;)*) => {
         /// The kinds of failure. Every language maps each of them; new ones are only ever added.
-        #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+        #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
         #[non_exhaustive]
         pub enum ErrorKind {
             $($(#[$doc])* $kind,)*

@@ -112,7 +112,7 @@ pub struct OwnedSelector(Which<Box<str>>);
 
 impl OwnedSelector {
     /// The selector, borrowed.
-    pub fn as_ref(&self) -> Selector<'_> {
+    pub fn as_selector(&self) -> Selector<'_> {
         Selector(match &self.0 {
             Which::Current => Which::Current,
             Which::Stage(stage) => Which::Stage(stage),
@@ -205,7 +205,7 @@ pub(crate) struct KeyRef<'a> {
 
 impl Hash for Key {
     fn hash<H: Hasher>(&self, state: &mut H) {
-        KeyRef { id: &self.id, selector: self.selector.as_ref() }.hash(state);
+        KeyRef { id: &self.id, selector: self.selector.as_selector() }.hash(state);
     }
 }
 

@@ -12,19 +12,17 @@
 //! ```
 //!
 //! Any number of readers of one secret cause one request. While a secret is in use it is refreshed beside its readers,
-//! so none of them waits. What happens in between is told by [`SecretCache::stats`] and [`SecretCache::on_event`], and
+//! so none of them waits. What happens in between is told by `SecretCache::stats` and `SecretCache::on_event`, and
 //! as warnings through `tracing`.
 //!
-//! # Two halves
+//! # Two faces
 //!
-//! [`Cache`] is the cache as a pure state machine: it decides, and neither asks nor waits nor looks at a clock.
-//! [`SecretCache`] drives it with an embedded tokio runtime and the AWS SDK, which start with the first read. Programs
-//! that bring their own transport implement [`SecretSource`], or drive a [`Cache`] themselves, as the bindings for
-//! other languages do.
+//! What stands at the root is for programs. [`host`] is for those who bring their own way to wait or to ask: the bindings
+//! for other languages, and drivers of the pure state machine [`host::Cache`]. It changes between minor versions.
 //!
 //! # Features
 //!
-//! - `aws` (default): [`SecretCache`] with the AWS SDK. Without it the crate is [`Cache`] alone and has few
+//! - `aws` (default): `SecretCache` with the AWS SDK. Without it the crate is [`host::Cache`] alone and has few
 //!   dependencies.
 //!
 //! # Secrets in memory
@@ -37,6 +35,7 @@ mod config;
 mod connect;
 mod error;
 mod event;
+pub mod host;
 mod id;
 #[cfg(feature = "aws")]
 mod native;
@@ -48,27 +47,19 @@ mod time;
 mod wire;
 
 pub use cache::backoff::Backoff;
-pub use cache::cache::{Cache, Due, Forced, Lookup};
-pub use cache::flight::{Outcome, Waiter};
 pub use cache::hit::Hit;
-pub use cache::permit::Ticket;
-pub use cache::stats::{LoginStats, Operation, SecretStatus, Stats};
-pub use cache::watch::{Watch, Watches};
+pub use cache::stats::{LoginStats, SecretStatus, Stats};
+pub use cache::watch::Watch;
 pub use config::Config;
-pub use connect::attempt::{Next, Plan, Tried};
+pub use connect::attempt::Tried;
 pub use connect::credential::Credential;
 pub use connect::refusal::says_login_refused;
 pub use error::{Error, ErrorKind, Retry, ServiceFault};
-pub use event::{Event, Listener};
-pub use id::{AWSCURRENT, AWSPENDING, AWSPREVIOUS, OwnedSelector, Selector};
+pub use event::Event;
+pub use id::{AWSCURRENT, AWSPENDING, AWSPREVIOUS, Selector};
 #[cfg(feature = "aws")]
-pub use native::{
-    Builder, Connect, ConnectError, Credentials, Get, LogLimiter, MOST_THREADS, Options, PerProcess, Request,
-    SecretCache, Started, SystemClock, fresh_seed, generation, later, service_error, set_threads, shutdown,
-    spawn, spawn_thread, wait_for,
-};
-pub use secret::{Fetched, Secret, Slot, Value};
+pub use native::{Builder, Connect, ConnectError, Credentials, Get, Request, SecretCache};
+pub use secret::{Fetched, Secret, Value};
 #[cfg(feature = "aws")]
-pub use source::{Batch, BoxFuture, MOST_IN_BATCH, SecretSource};
-pub use time::{Coarse, Now};
-pub use wire::{Answer, Description, RotationRules};
+pub use source::{Batch, BoxFuture, SecretSource};
+pub use wire::{Description, RotationRules};

@@ -151,7 +151,7 @@ impl Secret {
     }
 
     /// How long this version may be handed out again without asking the cache, unless it changes meanwhile (see
-    /// [`Cache::count_changes_in`](crate::Cache::count_changes_in)). Zero: every reader has to ask.
+    /// [`Cache::count_changes_in`](crate::host::Cache::count_changes_in)). Zero: every reader has to ask.
     pub fn servable_for(&self, now: Coarse) -> Duration {
         self.0.serving.servable_for(now)
     }

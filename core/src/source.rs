@@ -51,7 +51,7 @@ pub trait SecretSource: Debug + Send + Sync + 'static {
     /// One version of a secret with its value (`GetSecretValue`).
     fn fetch<'a>(&'a self, id: &'a str, selector: Selector<'a>) -> BoxFuture<'a, Result<Fetched, Error>>;
 
-    /// The current versions of several secrets in one call (`BatchGetSecretValue`); at most [`MOST_IN_BATCH`].
+    /// The current versions of several secrets in one call (`BatchGetSecretValue`); at most [`Batch::MOST`].
     ///
     /// An error means that nothing was answered; secrets are then fetched one by one. The default says so.
     fn fetch_batch<'a>(&'a self, ids: &'a [&'a str]) -> BoxFuture<'a, Result<Batch, Error>> {
@@ -59,9 +59,6 @@ pub trait SecretSource: Debug + Send + Sync + 'static {
         Box::pin(async move { Err(error) })
     }
 }
-
-/// How many secrets one batch may ask for (API reference, `BatchGetSecretValue`).
-pub const MOST_IN_BATCH: usize = 20;
 
 /// The answer to a batch. What is in neither list is fetched singly.
 #[derive(Debug, Default)]
@@ -74,6 +71,9 @@ pub struct Batch {
 }
 
 impl Batch {
+    /// How many secrets one batch may ask for (API reference, `BatchGetSecretValue`).
+    pub const MOST: usize = 20;
+
     /// Takes out the answer for one id.
     pub(crate) fn take(&mut self, id: &str) -> Option<Result<Fetched, Error>> {
         if let Some(place) = self.failed.iter().position(|(failed, _)| failed == id) {

@@ -30,7 +30,7 @@ impl Now {
     ///
     /// ```
     /// use std::time::Duration;
-    /// use secretcache::Now;
+    /// use secretcache::host::Now;
     ///
     /// let start = Now { boot: Duration::from_secs(5), wall: Duration::from_secs(1_000), ..Now::default() };
     /// let restored = Now { boot: Duration::from_secs(6), wall: Duration::from_secs(9_000), ..Now::default() };

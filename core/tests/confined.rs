@@ -3,7 +3,8 @@
 
 use std::time::Duration;
 
-use secretcache::{Answer, Cache, Config, Fetched, Lookup, Now, Selector};
+use secretcache::host::{Answer, Cache, Lookup, Now};
+use secretcache::{Config, Fetched, Selector};
 
 /// From now on `membarrier` fails in this thread and those it starts.
 fn refuse_membarrier() {

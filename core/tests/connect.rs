@@ -213,7 +213,7 @@ fn a_login_that_hangs_is_dropped_when_the_time_is_up() {
         connect.run(async |_| std::future::pending::<Result<(), Refused>>().await, is_rejected).await
     };
     let mut connecting = Box::pin(connecting);
-    let result = secretcache::wait_for(&mut connecting, None).unwrap();
+    let result = secretcache::host::wait_for(&mut connecting, None).unwrap();
     let Err(ConnectError::Secret(error)) = result else { panic!("{result:?}") };
     assert_eq!(error.kind(), ErrorKind::Timeout);
     assert!(error.to_string().contains("v-0"), "{error}");

@@ -8,7 +8,8 @@ use aws_sdk_secretsmanager::operation::describe_secret::DescribeSecretOutput;
 use aws_sdk_secretsmanager::operation::get_random_password::GetRandomPasswordError;
 use aws_sdk_secretsmanager::operation::get_secret_value::GetSecretValueError;
 use aws_sdk_secretsmanager::operation::put_secret_value::PutSecretValueError;
-use secretcache::{AWSPENDING, Options, Selector, service_error};
+use secretcache::host::{Options, service_error};
+use secretcache::{AWSPENDING, Selector};
 use zeroize::Zeroizing;
 
 use crate::document::Document;
@@ -26,7 +27,7 @@ mod details;
 /// # async fn example() -> Result<(), secretcache_rotation::Error> {
 /// use secretcache_rotation::{AwsStore, SecretStore};
 ///
-/// let store = AwsStore::connect(&secretcache::Options::default()).await?;
+/// let store = AwsStore::connect(&secretcache::host::Options::default()).await?;
 /// let state = store.describe("prod/checkout/db").await?;
 /// # Ok(())
 /// # }

@@ -5,9 +5,9 @@ use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use secretcache::host::{Answer, Cache, Forced, Lookup, Next, Now, Outcome, Plan, Ticket, Waiter};
 use secretcache::{
-    Answer, Cache, Config, Credential, Description, Error, ErrorKind, Event, Fetched, Forced, Lookup, Next,
-    Now, Outcome, Plan, Secret, Selector, ServiceFault, Ticket, Waiter,
+    Config, Credential, Description, Error, ErrorKind, Event, Fetched, Secret, Selector, ServiceFault,
 };
 use secretcache_tests::scenario::{self, AtMost, Fault, Held, Resource, Scenario, Step, Value};
 use serde_json::{Map, Value as Json};

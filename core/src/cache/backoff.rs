@@ -15,7 +15,6 @@ use std::time::Duration;
 /// assert_eq!(backoff.delay(20, Some(Duration::from_secs(5))), Duration::from_secs(5));
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq)]
-#[non_exhaustive]
 pub struct Backoff {
     /// The wait after the first failure.
     pub base: Duration,

@@ -34,7 +34,8 @@ use crate::time::{Coarse, Now};
 ///
 /// ```
 /// use std::time::Duration;
-/// use secretcache::{Answer, Cache, Config, Fetched, Lookup, Now, Selector};
+/// use secretcache::host::{Answer, Cache, Lookup, Now};
+/// use secretcache::{Config, Fetched, Selector};
 ///
 /// let cache = Cache::new(Config::default(), 7)?;
 /// let now = Now::default().plus(Duration::from_secs(1));
@@ -147,10 +148,11 @@ impl Cache {
     /// it: they count, and the secret counts as used. See [`Secret::servable_for`] for how long it may do so.
     ///
     /// ```
-    /// # use secretcache::{Cache, Config, Selector};
+    /// # use secretcache::host::Cache;
+    /// # use secretcache::{Config, Selector};
     /// let cache = Cache::new(Config::default(), 7)?;
     /// cache.note_hits("prod/db", Selector::CURRENT, 3);
-    /// assert_eq!(cache.stats(secretcache::Now::default()).hits, 3);
+    /// assert_eq!(cache.stats(secretcache::host::Now::default()).hits, 3);
     /// # Ok::<(), secretcache::Error>(())
     /// ```
     pub fn note_hits(&self, id: &str, selector: Selector<'_>, count: u64) {
@@ -266,7 +268,7 @@ impl Cache {
             let mut state = self.0.lock();
             let record_id = *state.by_name.get(id)?;
             let record = state.records.get_mut(&record_id)?;
-            let place = record.lines.iter().position(|line| line.selector.as_ref() == selector)?;
+            let place = record.lines.iter().position(|line| line.selector.as_selector() == selector)?;
             let line = &mut record.lines[place];
             if line.flight.as_ref().is_some_and(|flight| flight.started == waiter.started()) {
                 line.overdue = true;
@@ -297,7 +299,7 @@ impl Cache {
         self.ask_now(id, selector, mark, now, Purpose::Force)
     }
 
-    /// As [`Cache::force`], for a login that was refused ([`Next::Refresh`](crate::Next::Refresh)): a version that still
+    /// As [`Cache::force`], for a login that was refused ([`Next::Refresh`](crate::host::Next::Refresh)): a version that still
     /// carries its label is not fetched again, and nothing else of the secret is put in doubt.
     pub fn look(&self, id: &str, selector: Selector<'_>, mark: u64, now: Now) -> Forced {
         self.ask_now(id, selector, mark, now, Purpose::Look)
@@ -346,7 +348,7 @@ impl Cache {
                 if !wait.is_zero() {
                     next = Some(next.map_or(wait, |next| next.min(wait)));
                 } else if secret.version().serving.is_used()
-                    || is_watched && line.selector.as_ref() == Selector::CURRENT
+                    || is_watched && line.selector.as_selector() == Selector::CURRENT
                 {
                     due.push((*record_id, place));
                 }
@@ -466,7 +468,7 @@ static NUMBERS: std::sync::atomic::AtomicU32 = std::sync::atomic::AtomicU32::new
 fn status(record: &Record, line: &Line, now: &Now) -> SecretStatus {
     SecretStatus {
         secret_id: record.name().to_string(),
-        version_stage: line.selector.as_ref().as_stage().map(str::to_owned),
+        version_stage: line.selector.as_selector().as_stage().map(str::to_owned),
         version_id: line.secret.as_ref().and_then(Secret::version_id).map(str::to_owned),
         age: line.age(now),
         next_refresh_in: line.due_in(now),

@@ -1,6 +1,6 @@
 //! Single flight: one request for any number of readers who want the same thing at the same time.
 //!
-//! The reader who comes first leads and holds the [`Ticket`](crate::Ticket); all others follow and hold a
+//! The reader who comes first leads and holds the [`Ticket`](crate::host::Ticket); all others follow and hold a
 //! [`Waiter`]. A flight ends exactly once: with an outcome that every waiter gets, or abandoned (its ticket was
 //! dropped, by a panic or a cancelled task), which wakes the waiters so that one of them leads anew. Nothing here
 //! blocks: waiting is the driver's business, with whatever its host waits with.
@@ -86,7 +86,8 @@ impl Flight {
 /// A reader's place in the queue for a request that is under way. As a future it ends with the [`Outcome`].
 ///
 /// ```
-/// use secretcache::{Answer, Cache, Config, Fetched, Lookup, Now, Selector};
+/// use secretcache::host::{Answer, Cache, Lookup, Now};
+/// use secretcache::{Config, Fetched, Selector};
 ///
 /// let cache = Cache::new(Config::default(), 7)?;
 /// let now = Now::default();

@@ -27,7 +27,8 @@ const DENIED_FOR_LONG: Duration = Duration::from_secs(7 * 86_400);
 /// it in every case, errors and cancellation included.
 ///
 /// ```
-/// use secretcache::{Answer, Cache, Config, Error, ErrorKind, Fetched, Lookup, Now, Selector};
+/// use secretcache::host::{Answer, Cache, Lookup, Now};
+/// use secretcache::{Config, Error, ErrorKind, Fetched, Selector};
 /// use std::time::Duration;
 ///
 /// let cache = Cache::new(Config::default(), 7)?;
@@ -105,7 +106,7 @@ impl Ticket {
 
     /// The version to ask for.
     pub fn selector(&self) -> Selector<'_> {
-        self.selector.as_ref()
+        self.selector.as_selector()
     }
 
     /// The version held, which the source may confirm with [`Answer::unchanged`] instead of sending it again.
@@ -341,7 +342,7 @@ impl Ticket {
         let Some(place) = mine.lines.iter().position(|line| self.flies_for(line)) else { return };
         let line = mine.lines.swap_remove(place);
         let Some(record) = state.records.get_mut(&other) else { return };
-        match record.line_mut(self.selector.as_ref()) {
+        match record.line_mut(self.selector.as_selector()) {
             // A request that began later knows better, and one under way will know soon: this answer is then only
             // for those who wait for it.
             Some(existing) if existing.flight.is_some() || existing.answered > self.flight.started => {}
@@ -368,7 +369,8 @@ impl Ticket {
         let described_now = record.described.as_ref().is_some_and(|described| described.at == *now);
         let Some(description) = description.filter(|_| described_now) else { return };
         for line in record.lines.iter_mut().filter(|line| line.flight.is_none() && !self.is_for(line)) {
-            let (Some(secret), Some(stage)) = (line.secret.clone(), line.selector.as_ref().as_stage()) else {
+            let (Some(secret), Some(stage)) = (line.secret.clone(), line.selector.as_selector().as_stage())
+            else {
                 continue;
             };
             let labelled = description.version_with_stage(stage).filter(|id| secret.version_id() == Some(id));

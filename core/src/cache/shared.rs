@@ -92,7 +92,7 @@ impl Shared {
         secret.version().serving.belong_to(self.number);
         let guard = self.map.guard();
         for name in names {
-            self.map.insert(Key::new(name, line.selector.as_ref()), secret.clone(), &guard);
+            self.map.insert(Key::new(name, line.selector.as_selector()), secret.clone(), &guard);
         }
     }
 
@@ -108,7 +108,7 @@ impl Shared {
         }
         let guard = self.map.guard();
         for name in names {
-            self.map.remove(&KeyRef { id: name, selector: line.selector.as_ref() }, &guard);
+            self.map.remove(&KeyRef { id: name, selector: line.selector.as_selector() }, &guard);
         }
     }
 

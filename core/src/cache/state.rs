@@ -180,20 +180,20 @@ impl Record {
     }
 
     pub(crate) fn line(&self, selector: Selector<'_>) -> Option<&Line> {
-        self.lines.iter().find(|line| line.selector.as_ref() == selector)
+        self.lines.iter().find(|line| line.selector.as_selector() == selector)
     }
 
     pub(crate) fn line_mut(&mut self, selector: Selector<'_>) -> Option<&mut Line> {
-        self.lines.iter_mut().find(|line| line.selector.as_ref() == selector)
+        self.lines.iter_mut().find(|line| line.selector.as_selector() == selector)
     }
 
     /// The place of a line, made if there is none, and the line that had to go for it.
     pub(crate) fn place_of(&mut self, selector: Selector<'_>) -> (usize, Option<Line>) {
-        if let Some(place) = self.lines.iter().position(|line| line.selector.as_ref() == selector) {
+        if let Some(place) = self.lines.iter().position(|line| line.selector.as_selector() == selector) {
             return (place, None);
         }
         let full = self.lines.len() >= MOST_LINES;
-        let oldest = |line: &Line| line.flight.is_none() && line.selector.as_ref() != Selector::CURRENT;
+        let oldest = |line: &Line| line.flight.is_none() && line.selector.as_selector() != Selector::CURRENT;
         let out = if full { self.lines.iter().position(oldest) } else { None };
         let out = out.map(|place| self.lines.remove(place));
         self.lines.push(Line::new(selector.into()));
@@ -210,7 +210,7 @@ impl Record {
     /// The resource has refused a version. If that is the current one, another is about to take its place: the
     /// refresher looks for it soon, and goes on looking.
     pub(crate) fn expect_change(&mut self, version_id: &str, now: &Now) {
-        let Some(line) = self.lines.iter_mut().find(|line| line.selector.as_ref() == Selector::CURRENT)
+        let Some(line) = self.lines.iter_mut().find(|line| line.selector.as_selector() == Selector::CURRENT)
         else {
             return;
         };

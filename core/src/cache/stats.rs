@@ -65,7 +65,7 @@ pub struct Stats {
     pub api_calls: BTreeMap<&'static str, u64>,
     /// Failed fetches, by [`ErrorKind::name`].
     pub failures: BTreeMap<&'static str, u64>,
-    /// Logins by [`Plan`](crate::Plan)s.
+    /// Logins by [`Plan`](crate::host::Plan)s.
     pub logins: LoginStats,
     /// What is cached now.
     pub secrets: Vec<SecretStatus>,

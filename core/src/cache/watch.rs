@@ -9,7 +9,7 @@ use crate::sync::{Mutex, MutexGuard, yield_now};
 /// version is noticed, and eviction spares it.
 ///
 /// Nothing is fetched on its account before the secret has been read once. Clones are one watch. Made by
-/// [`Watches::add`] or [`SecretCache::watch`](crate::SecretCache::watch).
+/// [`Watches::add`] or `SecretCache::watch`.
 #[derive(Clone)]
 #[must_use = "it ends when it is dropped"]
 pub struct Watch(Arc<str>);
@@ -31,7 +31,8 @@ impl fmt::Debug for Watch {
 /// the same list, for the pools that watch live on in the child.
 ///
 /// ```
-/// use secretcache::{Cache, Config, Watches};
+/// use secretcache::host::{Cache, Watches};
+/// use secretcache::Config;
 ///
 /// let watches = Watches::default();
 /// let cache = Cache::with_watches(Config::default(), 7, watches.clone())?;

@@ -38,7 +38,8 @@ const A_MOMENT: Duration = Duration::from_millis(10);
 ///
 /// ```
 /// use std::time::Duration;
-/// use secretcache::{Answer, Cache, Config, Fetched, Lookup, Next, Now, Plan, Selector};
+/// use secretcache::host::{Answer, Cache, Lookup, Next, Now, Plan};
+/// use secretcache::{Config, Fetched, Selector};
 ///
 /// let cache = Cache::new(Config::default(), 7)?;
 /// let now = Now::default().plus(Duration::from_secs(1));
@@ -152,7 +153,7 @@ impl Plan {
         let mut holds_any = false;
         for place in 0..self.stages.len() {
             let stage = self.stages[place];
-            let line = record.lines.iter().find(|line| line.selector.as_ref() == Selector::stage(stage));
+            let line = record.lines.iter().find(|line| line.selector.as_selector() == Selector::stage(stage));
             let held = line.and_then(|line| line.secret.clone());
             if let Some(secret) = &held {
                 holds_any = true;
@@ -348,7 +349,7 @@ fn accepted_among(
     logins: &Logins,
 ) -> Option<(Secret, &'static str)> {
     stages.iter().find_map(|&stage| {
-        let line = lines.iter().find(|line| line.selector.as_ref() == Selector::stage(stage))?;
+        let line = lines.iter().find(|line| line.selector.as_selector() == Selector::stage(stage))?;
         let secret = line
             .secret
             .as_ref()

@@ -56,7 +56,7 @@ impl Options {
     ///
     /// ```no_run
     /// # async fn example() -> Result<(), secretcache::Error> {
-    /// let config = secretcache::Options::default().sdk_config().await?;
+    /// let config = secretcache::host::Options::default().sdk_config().await?;
     /// println!("{:?}", config.region());
     /// # Ok(())
     /// # }

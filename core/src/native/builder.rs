@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use super::options::{Credentials, Options, TIMEOUT};
 use super::secret_cache::SecretCache;
+use super::transport::Transport;
 use crate::cache::backoff::Backoff;
 use crate::config::Config;
 use crate::error::Error;
@@ -30,24 +31,6 @@ pub struct Builder {
     config: Config,
     options: Options,
     source: Option<Arc<dyn SecretSource>>,
-}
-
-/// Where a cache gets its secrets from.
-#[derive(Clone, Debug)]
-pub(super) enum Transport {
-    Aws(Arc<Options>),
-    /// A program's own source, and how long one of its requests may take.
-    Source(Arc<dyn SecretSource>, Duration),
-}
-
-impl Transport {
-    /// How long one request may take.
-    pub(super) fn timeout(&self) -> Duration {
-        match self {
-            Self::Aws(options) => options.timeout.unwrap_or(TIMEOUT),
-            Self::Source(_, timeout) => *timeout,
-        }
-    }
 }
 
 impl Builder {

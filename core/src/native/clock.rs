@@ -9,7 +9,7 @@ use crate::time::{Coarse, Now};
 /// The machine's clocks.
 ///
 /// ```
-/// use secretcache::SystemClock;
+/// use secretcache::host::SystemClock;
 ///
 /// let earlier = SystemClock::now();
 /// assert!(SystemClock::now().since(&earlier) < std::time::Duration::from_secs(60));

@@ -8,25 +8,29 @@ use std::task::Poll;
 use std::time::Duration;
 
 use super::clock::SystemClock;
-use super::secret_cache::{SecretCache, forbid_own_thread};
-use super::{runtime, wait};
+use super::handle::Handle;
+use super::request::Request;
+use super::runtime;
+use super::wait::{forbid_own_thread, wait_for};
+use crate::cache::cache::Cache;
 use crate::connect::attempt::{Next, Plan, Tried};
 use crate::connect::credential::Credential;
 use crate::error::{Error, ErrorKind};
 use crate::id::Selector;
+use crate::secret::Secret;
 
-/// A connection to be made with a credential that may be rotating: see [`SecretCache::connect`].
+/// A connection to be made with a credential that may be rotating: see [`SecretCache::connect`](super::SecretCache::connect).
 #[derive(Clone, Copy, Debug)]
 #[must_use = "nothing happens until it is run"]
 pub struct Connect<'a> {
-    cache: &'a SecretCache,
+    cache: &'a Handle,
     id: &'a str,
     timeout: Duration,
     stages: &'a [&'static str],
 }
 
 impl<'a> Connect<'a> {
-    pub(super) fn new(cache: &'a SecretCache, id: &'a str) -> Self {
+    pub(super) fn new(cache: &'a Handle, id: &'a str) -> Self {
         Self { cache, id, timeout: Duration::from_secs(30), stages: &Plan::ALL_STAGES }
     }
 
@@ -54,7 +58,10 @@ impl<'a> Connect<'a> {
         is_rejected: impl Fn(&E) -> bool,
     ) -> Result<C, ConnectError<E>> {
         let Self { cache, id, timeout, stages } = self;
-        let mut plan = cache.plan(id, stages, timeout).map_err(ConnectError::Secret)?;
+        let mut plan = {
+            let inner = cache.inner().map_err(ConnectError::Secret)?;
+            Plan::new(&inner.cache, id, stages, timeout, SystemClock::now())
+        };
         let (mut last, mut hung) = (None, None);
         loop {
             match plan.next(SystemClock::now()) {
@@ -75,11 +82,11 @@ impl<'a> Connect<'a> {
                     }
                 }
                 Next::Read(stage) => {
-                    let result = cache.get(id).stage(stage).await;
+                    let result = Request::new(cache, id).stage(stage).await;
                     plan.read(stage, result.err(), SystemClock::now());
                 }
                 Next::Refresh(stage) => {
-                    let result = cache.look(id, Selector::stage(stage)).await;
+                    let result = look(cache, id, stage).await;
                     plan.read(stage, result.err(), SystemClock::now());
                 }
                 Next::Wait(span) => sleep(span).await,
@@ -115,10 +122,15 @@ impl<'a> Connect<'a> {
         forbid_own_thread().map_err(ConnectError::Secret)?;
         let mut connecting =
             Box::pin(self.run(async |credential: &Credential| connect(credential), is_rejected));
-        wait::wait_for(&mut connecting, None).unwrap_or_else(|| {
+        wait_for(&mut connecting, None).unwrap_or_else(|| {
             Err(ConnectError::Secret(Error::new(ErrorKind::Internal, "an endless wait has ended")))
         })
     }
+}
+
+/// Does what a plan wants by [`Next::Refresh`].
+async fn look(cache: &Handle, id: &str, stage: &str) -> Result<Secret, Error> {
+    cache.start_asking(id, Selector::stage(stage), Cache::look)?.await
 }
 
 /// What a future gives, unless it takes longer than `span`.

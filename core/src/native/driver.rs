@@ -1,70 +1,134 @@
-//! How a ticket is completed with a source: which calls are made, and in which order.
+//! How bindings drive a [`SecretCache`].
 
-use std::future::{Future, poll_fn};
-use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::pin::pin;
-use std::task::Poll;
+use std::sync::Arc;
+use std::sync::atomic::AtomicU32;
 use std::time::Duration;
 
+use super::clock::SystemClock;
+use super::inner::Started;
+use super::secret_cache::SecretCache;
+use super::task::Task;
 use crate::cache::cache::Cache;
-use crate::cache::permit::Ticket;
-use crate::cache::stats::Operation;
-use crate::error::{Error, ErrorKind};
-use crate::source::SecretSource;
-use crate::time::Now;
-use crate::wire::Answer;
+use crate::cache::flight::Waiter;
+use crate::cache::hit::Hit;
+use crate::connect::attempt::Plan;
+use crate::error::Error;
+use crate::id::Selector;
+use crate::secret::Secret;
 
-/// Asks the source on behalf of a ticket.
+/// What bindings do with a [`SecretCache`] and programs need not: they wait in their own way, and keep values on their own
+/// side.
 ///
-/// A first read is one `GetSecretValue`. A refresh asks `DescribeSecret` whether the version moved, which needs no
-/// decryption and has the larger quota, and fetches only if it did. Where `DescribeSecret` is denied, a refresh
-/// fetches each time.
-pub(super) async fn ask(ticket: &Ticket, source: &dyn SecretSource, cache: &Cache) -> Result<Answer, Error> {
-    let (id, selector) = (ticket.id(), ticket.selector());
-    let fetch = async || {
-        cache.count_call(Operation::GetSecretValue);
-        source.fetch(id, selector).await
-    };
-    let known_version = ticket.known().and_then(|known| known.version_id());
-    let Some(known_version) = known_version.filter(|_| ticket.may_describe()) else {
-        return fetch().await.map(Answer::value);
-    };
-    cache.count_call(Operation::DescribeSecret);
-    match source.describe(id).await {
-        Ok(description) => {
-            let unmoved = match selector.as_stage() {
-                Some(stage) => description.version_with_stage(stage) == Some(known_version),
-                None => description.stages_of(known_version).is_some(),
-            };
-            let answer = if unmoved { Answer::unchanged() } else { Answer::value(fetch().await?) };
-            Ok(answer.with_description(description))
-        }
-        Err(error) if error.kind() == ErrorKind::AccessDenied => {
-            Ok(Answer::value(fetch().await?).describe_denied())
-        }
-        Err(error) => Err(error),
+/// ```
+/// use secretcache::host::Driver as _;
+/// use secretcache::{SecretCache, Selector};
+///
+/// let cache = SecretCache::default();
+/// assert!(cache.hit("prod/db", Selector::CURRENT).is_none(), "nothing has been read yet");
+/// ```
+pub trait Driver: sealed::Sealed {
+    /// The value, if it is in memory and fresh. Takes no lock, allocates nothing.
+    fn hit(&self, id: &str, selector: Selector<'_>) -> Option<Hit<'_>>;
+
+    /// Whether a value that this cache gave is still what it would give. Counts as a hit if so. For bindings that keep
+    /// the last value at hand.
+    fn hit_again(&self, secret: &Secret) -> bool;
+
+    /// Notes hits that a binding answered on its own side: see [`Cache::note_hits`].
+    fn note_hits(&self, id: &str, selector: Selector<'_>, count: u64);
+
+    /// Has a counter of the binding's own raised whenever a value handed out before must not be handed out again
+    /// without a look: see [`Cache::count_changes_in`]. It counts in this process only.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Closed`](crate::ErrorKind::Closed) if the cache is closed.
+    fn count_changes_in(&self, counter: &Arc<AtomicU32>) -> Result<(), Error>;
+
+    /// Begins a read: answers it, or sees to it that it is being fetched. When the wait is over, pass the outcome to
+    /// [`Outcome::for_reader`](crate::host::Outcome::for_reader); when patience is, see [`Driver::give_up`].
+    fn start(&self, id: &str, selector: Selector<'_>) -> Started<'_>;
+
+    /// What a reader gets that has waited for [`Waiter::patience`]: the last-known value.
+    fn give_up(&self, id: &str, selector: Selector<'_>, waiter: &Waiter) -> Option<Secret>;
+
+    /// Begins a forced refresh.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Closed`](crate::ErrorKind::Closed) if the cache is closed.
+    fn start_refresh(&self, id: &str, selector: Selector<'_>) -> Result<Task<Secret>, Error>;
+
+    /// Begins what a [`Plan`] wants by [`Next::Refresh`](crate::host::Next::Refresh).
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Closed`](crate::ErrorKind::Closed) if the cache is closed.
+    fn start_look(&self, id: &str, selector: Selector<'_>) -> Result<Task<Secret>, Error>;
+
+    /// Begins a prefetch.
+    ///
+    /// # Errors
+    ///
+    /// As [`SecretCache::prefetch`].
+    fn start_prefetch(&self, ids: Vec<String>) -> Result<Task<Vec<(String, Error)>>, Error>;
+
+    /// The plan behind [`SecretCache::connect`].
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Closed`](crate::ErrorKind::Closed) if the cache is closed.
+    fn plan(&self, id: &str, stages: &[&'static str], timeout: Duration) -> Result<Plan, Error>;
+}
+
+mod sealed {
+    pub trait Sealed {}
+    impl Sealed for super::SecretCache {}
+}
+
+impl Driver for SecretCache {
+    #[inline(always)]
+    fn hit(&self, id: &str, selector: Selector<'_>) -> Option<Hit<'_>> {
+        self.0.hit(id, selector)
     }
-}
 
-/// Makes an error of a panic in a source: those who wait would else ask again, and again.
-pub(super) async fn caught<T>(asking: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
-    let mut asking = pin!(asking);
-    poll_fn(|context| {
-        let polled = catch_unwind(AssertUnwindSafe(|| asking.as_mut().poll(context)));
-        polled.unwrap_or_else(|_| {
-            Poll::Ready(Err(Error::new(ErrorKind::Internal, "the source of secrets panicked")))
-        })
-    })
-    .await
-}
+    #[inline]
+    fn hit_again(&self, secret: &Secret) -> bool {
+        self.0.made().is_some_and(|inner| inner.cache.hit_again(secret, SystemClock::coarse()))
+    }
 
-/// How often one request is made anew because the process stood still while it was under way.
-pub(super) const MOST_THAWS: usize = 3;
+    fn note_hits(&self, id: &str, selector: Selector<'_>, count: u64) {
+        if let Some(inner) = self.0.made() {
+            inner.cache.note_hits(id, selector, count);
+        }
+    }
 
-/// Whether the process must have stood still during a request: it took longer than its timeouts allow.
-///
-/// After a stop, a suspension or the restore of a snapshot, an answer may be from before. It is neither believed nor
-/// counted as a failure; the request is made anew, over new connections.
-pub(super) fn stood_still(start: &Now, end: &Now, timeout: Duration) -> bool {
-    end.since(start) > timeout * 2 + Duration::from_secs(5)
+    fn count_changes_in(&self, counter: &Arc<AtomicU32>) -> Result<(), Error> {
+        self.0.inner()?.cache.count_changes_in(counter);
+        Ok(())
+    }
+
+    fn start(&self, id: &str, selector: Selector<'_>) -> Started<'_> {
+        self.0.start(id, selector)
+    }
+
+    fn give_up(&self, id: &str, selector: Selector<'_>, waiter: &Waiter) -> Option<Secret> {
+        self.0.give_up(id, selector, waiter)
+    }
+
+    fn start_refresh(&self, id: &str, selector: Selector<'_>) -> Result<Task<Secret>, Error> {
+        self.0.start_asking(id, selector, Cache::force)
+    }
+
+    fn start_look(&self, id: &str, selector: Selector<'_>) -> Result<Task<Secret>, Error> {
+        self.0.start_asking(id, selector, Cache::look)
+    }
+
+    fn start_prefetch(&self, ids: Vec<String>) -> Result<Task<Vec<(String, Error)>>, Error> {
+        self.0.start_prefetch(ids)
+    }
+
+    fn plan(&self, id: &str, stages: &[&'static str], timeout: Duration) -> Result<Plan, Error> {
+        Ok(Plan::new(&self.0.inner()?.cache, id, stages, timeout, SystemClock::now()))
+    }
 }

@@ -17,7 +17,8 @@ const MOST: usize = 4096;
 ///
 /// ```
 /// use std::sync::Arc;
-/// use secretcache::{Error, ErrorKind, Event, LogLimiter, Now};
+/// use secretcache::host::{LogLimiter, Now};
+/// use secretcache::{Error, ErrorKind, Event};
 ///
 /// let error = Error::new(ErrorKind::Throttled, "slow down");
 /// let event = Event::Error { secret_id: Arc::from("prod/db"), error };

@@ -12,7 +12,8 @@ use crate::error::{Error, ErrorKind};
 /// profile, container or instance role.
 ///
 /// ```
-/// use secretcache::{Options, SecretCache};
+/// use secretcache::host::Options;
+/// use secretcache::SecretCache;
 ///
 /// let mut options = Options::default();
 /// options.role_arn = Some("arn:aws:iam::111122223333:role/reads-secrets".into());

@@ -8,15 +8,15 @@ use tokio::sync::Mutex;
 use tokio::time::{Instant, sleep_until};
 
 use super::clock::SystemClock;
+use super::fetch;
+use super::inner::Inner;
 use super::process::PerProcess;
-use super::secret_cache::{Live, SecretCache, forbid_own_thread, stopped};
-use super::{driver, runtime, wait};
 use crate::cache::cache::Lookup;
 use crate::cache::flight::Outcome;
 use crate::cache::permit::Ticket;
 use crate::cache::stats::Operation;
 use crate::error::{Error, ErrorKind};
-use crate::source::MOST_IN_BATCH;
+use crate::source::Batch;
 use crate::wire::Answer;
 
 /// Batches have a quota of 100 calls a second for the whole account and Region, against 10,000 for single reads: one
@@ -29,53 +29,7 @@ const DENIED_FOR: Duration = Duration::from_secs(3600);
 /// When this process may send its next batch.
 static NEXT_BATCH: PerProcess<Mutex<Instant>> = PerProcess::new();
 
-impl SecretCache {
-    /// Fetches secrets before they are read, twenty in a call, and gives those that could not be had. What is cached
-    /// and not due is left alone.
-    ///
-    /// # Errors
-    ///
-    /// [`ErrorKind::Closed`] if the cache is closed.
-    pub async fn prefetch<I>(&self, ids: I) -> Result<Vec<(String, Error)>, Error>
-    where
-        I: IntoIterator<Item: Into<String>>,
-    {
-        self.start_prefetch(ids)?.await.map_err(|_| stopped())
-    }
-
-    /// As [`SecretCache::prefetch`], waiting on this thread.
-    ///
-    /// # Errors
-    ///
-    /// As [`SecretCache::prefetch`].
-    pub fn prefetch_wait<I>(&self, ids: I) -> Result<Vec<(String, Error)>, Error>
-    where
-        I: IntoIterator<Item: Into<String>>,
-    {
-        let mut task = self.start_prefetch(ids)?;
-        forbid_own_thread()?;
-        wait::wait_for(&mut task, None).ok_or_else(stopped)?.map_err(|_| stopped())
-    }
-
-    /// Begins a prefetch, for drivers that wait in their own way.
-    ///
-    /// # Errors
-    ///
-    /// As [`SecretCache::prefetch`].
-    pub fn start_prefetch<I>(&self, ids: I) -> Result<tokio::task::JoinHandle<Vec<(String, Error)>>, Error>
-    where
-        I: IntoIterator<Item: Into<String>>,
-    {
-        let live = Arc::clone(self.live()?);
-        if live.cache.is_closed() {
-            return Err(Error::new(ErrorKind::Closed, "the cache has been closed"));
-        }
-        let ids = ids.into_iter().map(Into::into).collect();
-        Ok(runtime::handle()?.spawn(live.prefetch(ids)))
-    }
-}
-
-impl Live {
+impl Inner {
     /// Fetches the secrets that are not cached or due, and tells which could not be had.
     pub(super) async fn prefetch(self: Arc<Self>, ids: Vec<String>) -> Vec<(String, Error)> {
         let (mut tickets, mut waiting, mut failed) = (Vec::new(), Vec::new(), Vec::new());
@@ -92,7 +46,7 @@ impl Live {
         }
         let mut tickets = tickets.into_iter();
         loop {
-            let batch: Vec<_> = tickets.by_ref().take(MOST_IN_BATCH).collect();
+            let batch: Vec<_> = tickets.by_ref().take(Batch::MOST).collect();
             if batch.is_empty() {
                 break;
             }
@@ -124,12 +78,12 @@ impl Live {
     }
 
     /// `None`: the batch was not answered, whatever the reason; the secrets are then fetched one by one.
-    async fn ask_batch(&self, tickets: &[Ticket]) -> Option<crate::Batch> {
+    async fn ask_batch(&self, tickets: &[Ticket]) -> Option<Batch> {
         let source = self.source(false).await.ok()?;
         pace().await;
         let ids: Vec<&str> = tickets.iter().map(Ticket::id).collect();
         self.cache.count_call(Operation::BatchGetSecretValue);
-        match driver::caught(source.fetch_batch(&ids)).await {
+        match fetch::caught(source.fetch_batch(&ids)).await {
             Ok(batch) => Some(batch),
             Err(error) => {
                 if matches!(error.kind(), ErrorKind::AccessDenied | ErrorKind::InvalidRequest) {

@@ -49,7 +49,7 @@ pub fn fresh_seed() -> u64 {
 /// A value that belongs to one process: made on first use, and made anew in a forked child.
 ///
 /// ```
-/// use secretcache::PerProcess;
+/// use secretcache::host::PerProcess;
 ///
 /// static NUMBER: PerProcess<u32> = PerProcess::new();
 /// assert_eq!(NUMBER.get(), None);

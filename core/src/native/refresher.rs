@@ -6,7 +6,7 @@ use std::time::Duration;
 use tokio::sync::Semaphore;
 
 use super::clock::SystemClock;
-use super::secret_cache::Live;
+use super::inner::Inner;
 
 /// How many refreshes run at the same time.
 const AT_ONCE: usize = 16;
@@ -14,26 +14,26 @@ const AT_ONCE: usize = 16;
 const LONGEST_SLEEP: Duration = Duration::from_secs(60);
 
 /// Runs until the cache is dropped or closed.
-pub(super) async fn keep_fresh(cache: Weak<Live>) {
+pub(super) async fn keep_fresh(cache: Weak<Inner>) {
     let slots = Arc::new(Semaphore::new(AT_ONCE));
     loop {
-        let Some(live) = cache.upgrade() else { return };
-        let due = live.cache.due(SystemClock::now());
+        let Some(inner) = cache.upgrade() else { return };
+        let due = inner.cache.due(SystemClock::now());
         for ticket in due.tickets {
-            let (live, slots) = (Arc::clone(&live), Arc::clone(&slots));
+            let (inner, slots) = (Arc::clone(&inner), Arc::clone(&slots));
             tokio::spawn(async move {
                 let _slot = slots.acquire_owned().await;
-                live.run(ticket).await;
+                inner.run(ticket).await;
             });
         }
-        if live.cache.is_closed() {
+        if inner.cache.is_closed() {
             return;
         }
         // Secrets that come due within a moment of each other share one look.
-        let moment = granularity(live.cache.config().ttl);
+        let moment = granularity(inner.cache.config().ttl);
         let wait = due.next.unwrap_or(LONGEST_SLEEP).clamp(moment, LONGEST_SLEEP.max(moment));
-        let news = Arc::clone(&live.news);
-        drop(live);
+        let news = Arc::clone(&inner.news);
+        drop(inner);
         if tokio::time::timeout(wait, news.notified()).await.is_ok() {
             tokio::time::sleep(moment).await;
         }

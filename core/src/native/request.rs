@@ -7,9 +7,13 @@ use std::time::Duration;
 
 use tokio::task::JoinHandle;
 
-use super::secret_cache::{SecretCache, Started, forbid_own_thread};
-use super::{runtime, wait};
-use crate::cache::flight::Waiter;
+use super::handle::Handle;
+use super::inner::Started;
+use super::runtime;
+use super::task::Task;
+use super::wait::{forbid_own_thread, stopped, wait_for};
+use crate::cache::cache::Cache;
+use crate::cache::flight::{Outcome, Waiter};
 use crate::cache::hit::Hit;
 use crate::error::Error;
 use crate::id::Selector;
@@ -27,13 +31,13 @@ use crate::secret::Secret;
 #[derive(Clone, Copy, Debug)]
 #[must_use = "a request does nothing until it is awaited or waited for"]
 pub struct Request<'a> {
-    cache: &'a SecretCache,
+    cache: &'a Handle,
     id: &'a str,
     selector: Selector<'a>,
 }
 
 impl<'a> Request<'a> {
-    pub(super) fn new(cache: &'a SecretCache, id: &'a str) -> Self {
+    pub(super) fn new(cache: &'a Handle, id: &'a str) -> Self {
         Self { cache, id, selector: Selector::CURRENT }
     }
 
@@ -66,6 +70,35 @@ impl<'a> Request<'a> {
         }
     }
 
+    /// The last-known value, if there is one: never waits, never asks anybody.
+    pub fn peek(self) -> Option<Hit<'a>> {
+        self.cache.peek(self.id, self.selector)
+    }
+
+    /// Fetches the version now, whatever its age, and clears the secret's backoffs.
+    ///
+    /// # Errors
+    ///
+    /// Why it could not be fetched. The last-known value, if there is one, goes on being served.
+    pub async fn refresh(self) -> Result<Secret, Error> {
+        self.start_refresh()?.await
+    }
+
+    /// As [`Request::refresh`], waiting on this thread.
+    ///
+    /// # Errors
+    ///
+    /// As [`Request::refresh`].
+    pub fn refresh_wait(self) -> Result<Secret, Error> {
+        let mut task = self.start_refresh()?;
+        forbid_own_thread()?;
+        wait_for(&mut task, None).unwrap_or_else(|| Err(stopped()))
+    }
+
+    fn start_refresh(self) -> Result<Task<Secret>, Error> {
+        self.cache.start_asking(self.id, self.selector, Cache::force)
+    }
+
     #[cold]
     fn wait_for_source(self) -> Result<Hit<'a>, Error> {
         loop {
@@ -75,14 +108,14 @@ impl<'a> Request<'a> {
             };
             forbid_own_thread()?;
             let patience = waiter.patience();
-            let outcome = wait::wait_for(&mut waiter, patience);
+            let outcome = wait_for(&mut waiter, patience);
             if outcome.is_none()
                 && let Some(secret) = self.cache.give_up(self.id, self.selector, &waiter)
             {
                 return Ok(Hit::owned(secret));
             }
-            let outcome = outcome.or_else(|| wait::wait_for(&mut waiter, None));
-            if let Some(result) = outcome.and_then(crate::Outcome::for_reader) {
+            let outcome = outcome.or_else(|| wait_for(&mut waiter, None));
+            if let Some(result) = outcome.and_then(Outcome::for_reader) {
                 return result.map(Hit::owned);
             }
         }

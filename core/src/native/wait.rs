@@ -9,8 +9,10 @@ use std::thread::{self, Thread};
 use std::time::Duration;
 
 use super::clock::SystemClock;
+use super::runtime;
+use crate::error::{Error, ErrorKind};
 
-/// Waits on this thread for a future that needs no runtime (a [`Waiter`](crate::Waiter), for instance), at most for
+/// Waits on this thread for a future that needs no runtime (a [`Waiter`](crate::host::Waiter), for instance), at most for
 /// `patience`. `None`: it took longer; the future can be waited for again.
 pub fn wait_for<F: Future + Unpin>(
     future: &mut F,
@@ -39,6 +41,20 @@ pub fn wait_for<F: Future + Unpin>(
             }
         }
     }
+}
+
+/// Waiting for the runtime on one of its own threads would never end.
+pub(super) fn forbid_own_thread() -> Result<(), Error> {
+    if runtime::is_own_thread() {
+        let text = "a blocking call from the cache's own thread (an event listener) would never end; hand the \
+                    event to another thread first";
+        return Err(Error::new(ErrorKind::InvalidArgument, text));
+    }
+    Ok(())
+}
+
+pub(super) fn stopped() -> Error {
+    Error::new(ErrorKind::Closed, "the process is shutting down")
 }
 
 struct Parked {

@@ -147,7 +147,7 @@ fn a_secret_in_use_is_refreshed_by_the_refresher_alone_and_an_idle_one_is_left_a
     assert!(matches!(time.read("used"), Read::Hit(_)));
     time.pass(TTL);
     let due = time.cache.due(time.now);
-    let ids: Vec<_> = due.tickets.iter().map(secretcache::Ticket::id).collect();
+    let ids: Vec<_> = due.tickets.iter().map(secretcache::host::Ticket::id).collect();
     assert_eq!(ids, ["used"]);
 }
 
@@ -172,7 +172,7 @@ fn secrets_in_use_cost_about_one_and_a_third_requests_per_interval() {
     while !time.now.until(&end).is_zero() {
         for ticket in time.cache.due(time.now).tickets {
             requests += 1;
-            ticket.complete(Ok(secretcache::Answer::unchanged()), time.now);
+            ticket.complete(Ok(secretcache::host::Answer::unchanged()), time.now);
         }
         for id in 0..10 {
             assert!(

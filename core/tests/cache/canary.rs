@@ -4,10 +4,9 @@ use std::fmt::Debug;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use secretcache::{
-    Answer, Cache, Config, Error, ErrorKind, Event, Fetched, Forced, Lookup, Now, Outcome, OwnedSelector,
-    Secret, Selector, ServiceFault,
-};
+use secretcache::host::Driver as _;
+use secretcache::host::{Answer, Cache, Forced, Lookup, Now, Outcome, OwnedSelector};
+use secretcache::{Config, Error, ErrorKind, Event, Fetched, Secret, Selector, ServiceFault};
 
 /// Looked for in every output.
 const CANARY: &str = "hunter2-canary";
@@ -25,22 +24,36 @@ const WATCHED: &[&str] = &[
 #[rustfmt::skip]
 const HARMLESS: &[&str] = &[
     "AWSCURRENT", "AWSPENDING", "AWSPREVIOUS", "Backoff", "BoxFuture", "Coarse", "ErrorKind", "Listener",
-    "LogLimiter", "LoginStats", "MOST_IN_BATCH", "MOST_THREADS", "Now", "Operation", "OwnedSelector",
+    "LogLimiter", "LoginStats", "MOST_THREADS", "Now", "Operation", "OwnedSelector",
     "PerProcess", "Retry", "RotationRules", "SecretSource", "Selector", "ServiceFault", "Slot",
-    "SystemClock", "Tried", "Watch", "Watches", "fresh_seed", "generation", "later", "says_login_refused",
+    "SystemClock", "Tried", "Watch", "Watches", "Task", "Driver", "fresh_seed", "generation", "later", "says_login_refused",
     "service_error",
     "set_threads", "shutdown", "spawn", "spawn_thread", "wait_for",
 ];
 
-#[test]
-fn a_new_public_name_is_either_watched_or_harmless() {
-    let exports = include_str!("../../src/lib.rs").split("pub use ").skip(1);
-    let names = exports.flat_map(|rest| {
+/// The names that a file exports.
+fn exports(file: &'static str) -> Vec<&'static str> {
+    let names = file.split("pub use ").skip(1).flat_map(|rest| {
         let names = rest.split(';').next().unwrap_or_default().rsplit("::").next().unwrap_or_default();
         names.split(|letter: char| !letter.is_alphanumeric() && letter != '_').filter(|name| !name.is_empty())
     });
+    names.collect()
+}
+
+const FACES: [&str; 2] = [include_str!("../../src/lib.rs"), include_str!("../../src/host.rs")];
+
+#[test]
+fn a_new_public_name_is_either_watched_or_harmless() {
+    let names = FACES.into_iter().flat_map(exports);
     let unknown: Vec<_> = names.filter(|name| !WATCHED.contains(name) && !HARMLESS.contains(name)).collect();
     assert!(unknown.is_empty(), "format these with a canary inside, or call them harmless: {unknown:?}");
+}
+
+/// Programs read the root; `host` is the one name more.
+#[test]
+fn the_face_for_programs_is_small() {
+    let names = exports(FACES[0]);
+    assert!(names.len() < 36, "{} names, which a program has to read: {names:?}", names.len());
 }
 
 /// Everything that was formatted, each with the name of what it is.
@@ -176,7 +189,8 @@ fn what_a_cache_gives_out_shows_no_value() {
 
 #[test]
 fn credentials_and_plans_show_no_value() {
-    use secretcache::{Credential, Next, Plan};
+    use secretcache::Credential;
+    use secretcache::host::{Next, Plan};
 
     let mut cage = Cage::default();
     let now = Now::default().plus(Duration::from_secs(1_000));
@@ -202,7 +216,8 @@ fn credentials_and_plans_show_no_value() {
 #[cfg(feature = "aws")]
 #[test]
 fn how_aws_is_reached_is_shown_without_its_keys() {
-    use secretcache::{Credentials, Options, SecretCache};
+    use secretcache::host::Options;
+    use secretcache::{Credentials, SecretCache};
 
     let mut cage = Cage::default();
     let credentials = Credentials::new("AKIDEXAMPLE", CANARY, Some(CANARY.to_owned()));
@@ -223,7 +238,8 @@ fn how_aws_is_reached_is_shown_without_its_keys() {
 fn reads_of_the_native_driver_show_no_value() {
     use std::future::IntoFuture;
 
-    use secretcache::{BoxFuture, Description, SecretCache, SecretSource, wait_for};
+    use secretcache::host::wait_for;
+    use secretcache::{BoxFuture, Description, SecretCache, SecretSource};
 
     #[derive(Debug)]
     struct Store;

@@ -4,14 +4,16 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
-use secretcache::{Answer, Cache, Config, Error, ErrorKind, Fetched, Lookup, Now, Selector};
+use secretcache::host::{Answer, Cache, Lookup, Now};
+use secretcache::{Config, Error, ErrorKind, Fetched, Selector};
 
 fn start() -> Now {
     Now::default().plus(Duration::from_secs(1000))
 }
 
 fn put(cache: &Cache, id: &str, version: &str, now: Now) {
-    let secretcache::Forced::Lead(ticket, _) = cache.force(id, Selector::CURRENT, cache.mark(), now) else {
+    let secretcache::host::Forced::Lead(ticket, _) = cache.force(id, Selector::CURRENT, cache.mark(), now)
+    else {
         panic!("somebody else leads");
     };
     ticket.complete(Ok(Answer::value(Fetched::string(version, version))), now);

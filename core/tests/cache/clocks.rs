@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use secretcache::{ErrorKind, Now, Selector};
+use secretcache::host::Now;
+use secretcache::{ErrorKind, Selector};
 
 use crate::timeline::{OLD, Read, TTL, Timeline, answer, failure, outcome};
 

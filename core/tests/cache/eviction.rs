@@ -3,7 +3,8 @@
 use std::sync::Barrier;
 use std::thread;
 
-use secretcache::{Answer, Fetched, Lookup, Selector};
+use secretcache::host::{Answer, Lookup};
+use secretcache::{Fetched, Selector};
 
 use crate::timeline::{Read, Timeline, answer, outcome};
 

@@ -2,9 +2,8 @@
 
 use std::time::{Duration, SystemTime};
 
-use secretcache::{
-    AWSCURRENT, AWSPENDING, Answer, Cache, Description, Fetched, Lookup, Next, Plan, Selector, Ticket,
-};
+use secretcache::host::{Answer, Cache, Lookup, Next, Plan, Ticket};
+use secretcache::{AWSCURRENT, AWSPENDING, Description, Fetched, Selector};
 
 use crate::timeline::{Read, TTL, Timeline, answer};
 

@@ -182,7 +182,7 @@ fn once_the_awspending_label_is_gone_its_value_is_too() {
 fn a_source_that_confirms_what_nobody_holds_is_told_as_a_defect() {
     let time = Timeline::new();
     let Read::Lead(ticket, waiter) = time.read("db") else { panic!("nobody leads") };
-    ticket.complete(Ok(secretcache::Answer::unchanged()), time.now);
+    ticket.complete(Ok(secretcache::host::Answer::unchanged()), time.now);
     assert_eq!(outcome(&waiter), Some(Err(ErrorKind::Internal)));
 }
 

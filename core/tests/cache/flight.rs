@@ -8,7 +8,8 @@ use std::sync::{Arc, Barrier, Mutex};
 use std::task::{Context, Poll, Wake, Waker};
 use std::thread;
 
-use secretcache::{ErrorKind, Outcome, Selector};
+use secretcache::host::Outcome;
+use secretcache::{ErrorKind, Selector};
 
 use crate::timeline::{OLD, Read, TTL, Timeline, answer, failure, is_abandoned, outcome};
 

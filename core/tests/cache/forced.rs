@@ -1,6 +1,7 @@
 //! Forced refreshes: whatever the age, whatever the backoff, and never an answer from before.
 
-use secretcache::{AWSPENDING, ErrorKind, Forced, Selector};
+use secretcache::host::Forced;
+use secretcache::{AWSPENDING, ErrorKind, Selector};
 
 use crate::timeline::{Read, Timeline, answer, failure, outcome};
 
@@ -96,7 +97,7 @@ fn a_failed_forced_refresh_is_told_and_the_value_goes_on_being_served() {
         panic!("nobody leads")
     };
     ticket.complete(failure(ErrorKind::Throttled), time.now);
-    let Some(secretcache::Outcome::Failed { error, last_known }) = waiter.outcome() else {
+    let Some(secretcache::host::Outcome::Failed { error, last_known }) = waiter.outcome() else {
         panic!("no failure")
     };
     assert_eq!(error.kind(), ErrorKind::Throttled);

@@ -2,10 +2,8 @@
 
 use std::time::Duration;
 
-use secretcache::{
-    AWSCURRENT, AWSPENDING, AWSPREVIOUS, Answer, Cache, Description, Error, ErrorKind, Fetched, Forced,
-    Lookup, Next, Plan, Selector, Ticket,
-};
+use secretcache::host::{Answer, Cache, Forced, Lookup, Next, Plan, Ticket};
+use secretcache::{AWSCURRENT, AWSPENDING, AWSPREVIOUS, Description, Error, ErrorKind, Fetched, Selector};
 
 use crate::timeline::Timeline;
 

@@ -3,7 +3,8 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use secretcache::{ErrorKind, Fetched, Forced, Lookup, Secret, Selector, Watches};
+use secretcache::host::{Forced, Lookup, Watches};
+use secretcache::{ErrorKind, Fetched, Secret, Selector};
 
 use crate::timeline::{OLD, Read, TTL, Timeline, answer, answer_of, described, failure, outcome, tracked};
 
@@ -156,12 +157,12 @@ fn a_version_whose_labels_changed_keeps_what_a_binding_made_of_it() {
     let mut fetched = Fetched::string("v1", "one");
     fetched.version_stages = vec!["AWSCURRENT".to_owned(), "AWSPENDING".to_owned()];
     fetched.slot = Some(Box::new("made of v1"));
-    time.lead("db").complete(Ok(secretcache::Answer::value(fetched)), time.now);
+    time.lead("db").complete(Ok(secretcache::host::Answer::value(fetched)), time.now);
     for labels in [["AWSCURRENT"], ["AWSCURRENT"]] {
         time.pass(TTL);
         let Read::Due(_, ticket) = time.read("db") else { panic!("nobody was chosen") };
         let description = described(&[("v1", labels[0])]);
-        ticket.complete(Ok(secretcache::Answer::unchanged().with_description(description)), time.now);
+        ticket.complete(Ok(secretcache::host::Answer::unchanged().with_description(description)), time.now);
         let hit = time.cache.hit("db", Selector::CURRENT, time.now.coarse).unwrap();
         assert_eq!(hit.version_stages(), labels);
         assert_eq!(hit.filled_slot().unwrap().downcast_ref(), Some(&"made of v1"));

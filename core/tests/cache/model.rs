@@ -4,9 +4,8 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use proptest::prelude::*;
-use secretcache::{
-    Answer, Cache, Config, Error, ErrorKind, Fetched, Forced, Lookup, Now, Outcome, Selector, Ticket,
-};
+use secretcache::host::{Answer, Cache, Forced, Lookup, Now, Outcome, Ticket};
+use secretcache::{Config, Error, ErrorKind, Fetched, Selector};
 
 const IDS: [&str; 3] = ["a", "b", "c"];
 const STAGES: [&str; 2] = ["AWSCURRENT", "AWSPENDING"];

@@ -2,7 +2,8 @@
 
 use std::sync::{Arc, Mutex};
 
-use secretcache::{ErrorKind, Operation, Selector};
+use secretcache::host::Operation;
+use secretcache::{ErrorKind, Selector};
 
 use crate::timeline::{OLD, Read, TTL, Timeline, answer, failure};
 

@@ -4,10 +4,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use secretcache::{
-    Answer, Cache, Config, Description, Error, ErrorKind, Event, Fetched, Forced, Lookup, Now, Outcome,
-    Selector, Ticket, Waiter, Watches,
-};
+use secretcache::host::{Answer, Cache, Forced, Lookup, Now, Outcome, Ticket, Waiter, Watches};
+use secretcache::{Config, Description, Error, ErrorKind, Event, Fetched, Selector};
 
 pub(crate) const TTL: u64 = 100;
 /// Past the time to live of [`Timeline::new`] and its grace, so that nobody doubts that a value is old.

@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use secretcache::{AWSPENDING, AWSPREVIOUS, Answer, Fetched, Operation, Selector};
+use secretcache::host::{Answer, Operation};
+use secretcache::{AWSPENDING, AWSPREVIOUS, Fetched, Selector};
 
 use crate::timeline::{Read, TTL, Timeline, answer, described};
 

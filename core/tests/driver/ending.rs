@@ -3,6 +3,7 @@
 use std::thread;
 use std::time::Duration;
 
+use secretcache::host::Driver as _;
 use secretcache::{ErrorKind, Selector};
 
 use crate::script::{LONG, Script, events, read, runtime, until};

@@ -1,5 +1,6 @@
 //! Prefetching: many secrets in few calls, before anybody reads them.
 
+use secretcache::host::Driver as _;
 use secretcache::{ErrorKind, Selector};
 
 use crate::script::{Script, read, runtime};
@@ -53,7 +54,7 @@ fn readers_who_come_during_a_prefetch_wait_for_it_instead_of_asking_themselves()
     script.answer_batches_without("");
     let cache = script.cache();
     script.hold();
-    let prefetch = cache.start_prefetch(["db", "other"]).unwrap();
+    let prefetch = cache.start_prefetch(vec!["db".into(), "other".into()]).unwrap();
     script.until_calls(1);
     std::thread::scope(|scope| {
         let reader = scope.spawn(|| read(&cache));

@@ -5,7 +5,9 @@ use std::sync::Barrier;
 use std::thread;
 use std::time::Duration;
 
-use secretcache::{ErrorKind, SecretCache, Selector, wait_for};
+use secretcache::host::Driver as _;
+use secretcache::host::wait_for;
+use secretcache::{ErrorKind, SecretCache, Selector};
 
 use crate::script::{LONG, Script, events, read, read_async, runtime, until};
 

@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use secretcache::{ErrorKind, Event, Selector, Started};
+use secretcache::host::Driver as _;
+use secretcache::host::Started;
+use secretcache::{ErrorKind, Event, Selector};
 
 use crate::script::{LONG, Script, events, read, read_async, runtime, until};
 
@@ -125,7 +127,7 @@ fn a_forced_refresh_does_not_take_the_answer_of_an_older_request() {
         script.rotate();
         let refresh = cache.start_refresh("db", Selector::CURRENT).unwrap();
         script.release();
-        assert_eq!(refresh.await.unwrap().unwrap().string().unwrap(), "value-2");
+        assert_eq!(refresh.await.unwrap().string().unwrap(), "value-2");
         assert_eq!(reader.await.unwrap().as_deref(), Ok("value-1"));
     });
     assert_eq!(read(&cache).as_deref(), Ok("value-2"));
@@ -139,7 +141,7 @@ fn a_forced_refresh_goes_on_when_its_caller_goes_away() {
     script.rotate();
     script.hold();
     let mut refresh = Box::pin(cache.refresh("db"));
-    assert!(secretcache::wait_for(&mut refresh, Duration::from_millis(1)).is_none());
+    assert!(secretcache::host::wait_for(&mut refresh, Duration::from_millis(1)).is_none());
     drop(refresh);
     script.release();
     until("the new value arrives", || read(&cache).as_deref() == Ok("value-2"));

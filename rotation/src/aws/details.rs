@@ -3,7 +3,7 @@
 use aws_sdk_secretsmanager::primitives::DateTime;
 use aws_sdk_secretsmanager::types::{Filter, FilterNameStringType};
 use jiff::Timestamp;
-use secretcache::service_error;
+use secretcache::host::service_error;
 
 use super::{AwsStore, state};
 use crate::details::{Details, Rules};

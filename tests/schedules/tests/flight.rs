@@ -7,7 +7,8 @@ use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
-use secretcache::{Config, ErrorKind, Lookup, Selector, Watches};
+use secretcache::host::{Lookup, Watches};
+use secretcache::{Config, ErrorKind, Selector};
 use shuttle::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering::SeqCst};
 
 use world::{TTL, World, ended, failure, in_all_orders};

@@ -15,8 +15,8 @@ mod process;
 struct SystemClock;
 
 impl SystemClock {
-    fn now() -> secretcache::Now {
-        secretcache::Now::default()
+    fn now() -> secretcache::host::Now {
+        secretcache::host::Now::default()
     }
 }
 

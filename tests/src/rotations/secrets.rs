@@ -53,8 +53,8 @@ impl Secrets {
 }
 
 /// How a client reaches an endpoint at a URL. Nothing is repeated because a test took its time.
-pub fn connect_options(url: &str) -> secretcache::Options {
-    let mut options = secretcache::Options::default();
+pub fn connect_options(url: &str) -> secretcache::host::Options {
+    let mut options = secretcache::host::Options::default();
     options.endpoint_url = Some(url.to_owned());
     options.region = Some("us-east-1".to_owned());
     options.credentials = Some(Credentials::new("test", "test", None));

@@ -4,7 +4,7 @@
 
 use std::fs;
 
-use secretcache::Options;
+use secretcache::host::Options;
 use secretcache_rotation::{
     Error, ErrorKind, PasswordPolicy, Resource, RotationOptions, Settings, StrategyName, Verification,
 };

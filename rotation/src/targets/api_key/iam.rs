@@ -15,7 +15,7 @@ use aws_sdk_secretsmanager::config::{Credentials, ProvideCredentials};
 use aws_smithy_runtime_api::client::http::SharedHttpConnector;
 use aws_types::SdkConfig;
 use aws_types::service_config::ServiceConfigKey;
-use secretcache::Options;
+use secretcache::host::Options;
 use serde::Deserialize;
 use tokio::sync::OnceCell;
 

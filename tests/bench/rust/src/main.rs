@@ -10,7 +10,8 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use aws_secretsmanager_caching::SecretsManagerCachingClient;
-use secretcache::{Answer, Cache, Config, Fetched, Lookup, Now, SecretCache, Selector};
+use secretcache::host::{Answer, Cache, Lookup, Now};
+use secretcache::{Config, Fetched, SecretCache, Selector};
 use serde_json::json;
 use tokio::runtime::Runtime;
 

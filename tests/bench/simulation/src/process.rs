@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use fastrand::Rng;
-use secretcache::{Answer, Cache, Config, Error, ErrorKind, Fetched, Now, Selector, Ticket, Watches};
+use secretcache::host::{Answer, Cache, Now, Ticket, Watches};
+use secretcache::{Config, Error, ErrorKind, Fetched, Selector};
 
 use crate::world::{MONTH, Secret, version_id, wall};
 
@@ -51,7 +52,7 @@ pub fn ours(secrets: &[Secret], access: Access, ttl: Duration, start: f64, seed:
     let _in_use: Vec<_> = names.iter().map(|name| watches.add(name)).collect();
     let mut at = start;
     for name in &names {
-        let secretcache::Lookup::Lead(ticket, _) = cache.lookup(name, Selector::CURRENT, now(at)) else {
+        let secretcache::host::Lookup::Lead(ticket, _) = cache.lookup(name, Selector::CURRENT, now(at)) else {
             panic!("nothing is cached yet");
         };
         answer(ticket, secrets, access, at, &mut month);

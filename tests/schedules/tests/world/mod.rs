@@ -3,9 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use secretcache::{
-    Answer, Cache, Config, Error, ErrorKind, Fetched, Forced, Lookup, Now, Selector, Ticket, Watches,
-};
+use secretcache::host::{Answer, Cache, Forced, Lookup, Now, Ticket, Watches};
+use secretcache::{Config, Error, ErrorKind, Fetched, Selector};
 use shuttle::future::block_on;
 use shuttle::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use shuttle::thread::{self, JoinHandle};

@@ -1,0 +1,21 @@
+//! For bindings and drivers: the state machine, and what makes it run in other hosts.
+//!
+//! **Outside the promise of semantic versioning.** The packages of this repository are released together, and this module
+//! changes with their needs. Programs use what stands at the root of the crate.
+
+pub use crate::cache::cache::{Cache, Due, Forced, Lookup};
+pub use crate::cache::flight::{Outcome, Waiter};
+pub use crate::cache::permit::Ticket;
+pub use crate::cache::stats::Operation;
+pub use crate::cache::watch::Watches;
+pub use crate::connect::attempt::{Next, Plan};
+pub use crate::event::Listener;
+pub use crate::id::OwnedSelector;
+#[cfg(feature = "aws")]
+pub use crate::native::{
+    Driver, LogLimiter, MOST_THREADS, Options, PerProcess, Started, SystemClock, Task, fresh_seed,
+    generation, later, service_error, set_threads, shutdown, spawn, spawn_thread, wait_for,
+};
+pub use crate::secret::Slot;
+pub use crate::time::{Coarse, Now};
+pub use crate::wire::Answer;

@@ -1,0 +1,119 @@
+//! What one process has of a cache, and how it asks the source.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+use tokio::sync::Notify;
+
+use super::aws::AwsSource;
+use super::clock::SystemClock;
+use super::transport::Transport;
+use super::{fetch, refresher, runtime};
+use crate::cache::cache::{Cache, Lookup};
+use crate::cache::flight::Waiter;
+use crate::cache::hit::Hit;
+use crate::cache::permit::Ticket;
+use crate::error::Error;
+use crate::id::Selector;
+use crate::source::SecretSource;
+use crate::wire::Answer;
+
+/// What one process has of a cache.
+pub(super) struct Inner {
+    pub(super) cache: Cache,
+    /// Something was completed, so the refresher's next look may have to come sooner.
+    pub(super) news: Arc<Notify>,
+    transport: Transport,
+    source: tokio::sync::Mutex<Option<Arc<dyn SecretSource>>>,
+    refreshing: AtomicBool,
+    /// Until then, in seconds since boot, secrets are fetched one by one: `BatchGetSecretValue` was refused.
+    pub(super) no_batch_until: AtomicU64,
+}
+
+/// How a read begins: see [`Driver::start`](super::Driver::start).
+#[derive(Debug)]
+pub enum Started<'a> {
+    /// It is answered.
+    Ready(Result<Hit<'a>, Error>),
+    /// The answer is being fetched.
+    Wait(Waiter),
+}
+
+impl Inner {
+    pub(super) fn new(cache: Cache, transport: Transport) -> Self {
+        Self {
+            cache,
+            news: Arc::default(),
+            transport,
+            source: tokio::sync::Mutex::default(),
+            refreshing: AtomicBool::new(false),
+            no_batch_until: AtomicU64::new(0),
+        }
+    }
+
+    /// Begins a read: answers it, or sees to it that it is being fetched.
+    pub(super) fn start(self: &Arc<Self>, id: &str, selector: Selector<'_>) -> Started<'_> {
+        match self.cache.lookup(id, selector, SystemClock::now()) {
+            Lookup::Hit(hit) => Started::Ready(Ok(hit)),
+            Lookup::HitDue(hit, ticket) => {
+                self.spawn(ticket);
+                Started::Ready(Ok(hit))
+            }
+            Lookup::Lead(ticket, waiter) => {
+                self.spawn(ticket);
+                Started::Wait(waiter)
+            }
+            Lookup::Follow(waiter) => Started::Wait(waiter),
+            Lookup::Failed(error) => Started::Ready(Err(error)),
+        }
+    }
+
+    /// Has a ticket completed on the runtime, whoever else goes away.
+    pub(super) fn spawn(self: &Arc<Self>, ticket: Ticket) {
+        match runtime::handle() {
+            Ok(handle) => {
+                let inner = Arc::clone(self);
+                handle.spawn(async move { inner.run(ticket).await });
+                if !self.refreshing.swap(true, Ordering::AcqRel) {
+                    handle.spawn(refresher::keep_fresh(Arc::downgrade(self)));
+                }
+            }
+            Err(error) => ticket.complete(Err(error), SystemClock::now()),
+        }
+    }
+
+    pub(super) async fn run(self: Arc<Self>, ticket: Ticket) {
+        let mut thaws = 0;
+        loop {
+            let start = SystemClock::now();
+            let result = fetch::caught(self.ask(&ticket, thaws > 0)).await;
+            let end = SystemClock::now();
+            if fetch::stood_still(&start, &end, self.transport.timeout()) && thaws < fetch::MOST_THAWS {
+                thaws += 1;
+                continue;
+            }
+            ticket.complete(result, end);
+            break;
+        }
+        self.news.notify_one();
+    }
+
+    async fn ask(&self, ticket: &Ticket, anew: bool) -> Result<Answer, Error> {
+        let source = self.source(anew).await?;
+        fetch::answer(ticket, source.as_ref(), &self.cache).await
+    }
+
+    /// The source, connected if need be; `anew` drops its old connections.
+    pub(super) async fn source(&self, anew: bool) -> Result<Arc<dyn SecretSource>, Error> {
+        let mut source = self.source.lock().await;
+        if let Some(source) = source.as_ref().filter(|_| !anew) {
+            return Ok(Arc::clone(source));
+        }
+        let new: Arc<dyn SecretSource> = match &self.transport {
+            Transport::Source(source, _) => Arc::clone(source),
+            Transport::Aws(options) => Arc::new(AwsSource::connect(options).await?),
+        };
+        *source = Some(Arc::clone(&new));
+        Ok(new)
+    }
+}
