@@ -34,6 +34,8 @@ pub struct Diagnosis {
     pub dual_passwords: bool,
     /// What stands in the way.
     pub findings: Vec<Finding>,
+    /// What is no obstacle but should be known.
+    pub warnings: Vec<String>,
 }
 
 /// One thing that stands in the way of a rotation.

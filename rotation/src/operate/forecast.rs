@@ -71,7 +71,13 @@ impl RotationContext<'_> {
     ) -> Result<Forecast, Error> {
         let state = self.store.describe(self.secret_id).await?;
         let current = self.current().await?;
-        let mut look = Look { subject: *self, current: &current, state: &state, findings: Vec::new() };
+        let mut look = Look {
+            subject: *self,
+            current: &current,
+            state: &state,
+            findings: Vec::new(),
+            warnings: Vec::new(),
+        };
         let admin = look.administrator().await?;
         let may_log_in = look.current_logs_in().await?;
         let login = admin.as_ref().or(may_log_in.then_some(&current.document));
@@ -104,8 +110,7 @@ impl RotationContext<'_> {
         if let (Backend::Target(target), Some(login)) = (self.backend, login) {
             look.at_target(target, login, admin.as_ref(), user.as_deref()).await?;
         }
-        let mut warnings = Vec::new();
-        look.password(&mut warnings).await?;
+        look.password().await?;
         let rotation = look.rotation().await?;
         let steps = steps(strategy, &rotation, &current.document, user.as_deref(), admin.as_ref());
         Ok(Forecast {
@@ -117,7 +122,7 @@ impl RotationContext<'_> {
             user,
             steps,
             findings: look.findings,
-            warnings,
+            warnings: look.warnings,
             recommendation,
         })
     }
@@ -129,6 +134,7 @@ struct Look<'a> {
     current: &'a Version,
     state: &'a SecretState,
     findings: Vec<Finding>,
+    warnings: Vec<String>,
 }
 
 impl Look<'_> {
@@ -175,7 +181,10 @@ impl Look<'_> {
         match target.diagnose(requirements).await {
             Ok(diagnosis) => Ok(diagnosis),
             Err(error) => {
-                self.findings.push(Finding::new(error.message()));
+                let finding = Finding::new(error.message());
+                if !self.findings.contains(&finding) {
+                    self.findings.push(finding);
+                }
                 Ok(Diagnosis::default())
             }
         }
@@ -224,6 +233,7 @@ impl Look<'_> {
                 .diagnose(target, Requirements { login, user: current, other: None, keeps_former })
                 .await?;
             self.findings.extend(found.findings);
+            self.warnings.extend(found.warnings);
             return Ok(());
         }
         let (Some(admin), Some(accounts), Some(user)) = (admin, target.accounts(), user) else {
@@ -241,6 +251,7 @@ impl Look<'_> {
         // Who may not look users up cannot tell whose the other one is either.
         let may_look = found.findings.is_empty();
         self.findings.extend(found.findings);
+        self.warnings.extend(found.warnings);
         if !may_look || self.subject.settings.users.is_some() {
             return Ok(());
         }
@@ -265,12 +276,12 @@ impl Look<'_> {
     }
 
     /// Whether passwords of the policy can be made, and are taken.
-    async fn password(&mut self, warnings: &mut Vec<String>) -> Result<(), Error> {
+    async fn password(&mut self) -> Result<(), Error> {
         let Backend::Target(target) = self.subject.backend else { return Ok(()) };
         let policy = &self.subject.settings.password;
         let bits = policy.bits();
         if bits < FEWEST_BITS {
-            warnings.push(format!(
+            self.warnings.push(format!(
                 "passwords of this policy have {bits:.0} random bits; {FEWEST_BITS:.0} or more are wanted: make them longer or exclude less"
             ));
         }

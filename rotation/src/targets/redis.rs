@@ -5,10 +5,8 @@ use std::sync::Arc;
 
 use rustls::pki_types::ServerName;
 use sha2::{Digest, Sha256};
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
-use zeroize::Zeroizing;
 
 use super::tls::Trust;
 use super::{CONNECT_TIMEOUT, Link, Route, STATEMENT_TIMEOUT, Tls, check_credential, within};
@@ -18,19 +16,19 @@ use crate::error::{Error, ErrorKind};
 use crate::store::BoxFuture;
 use crate::target::{Applied, Change, Probe, Target};
 
+mod protocol;
+
+use protocol::{Answer, Session, command};
+
 /// Redis.
 ///
-/// A user must be allowed `ACL SETUSER` on itself to change its password, or an administrator be named. What is changed
-/// is saved to the server's ACL file, where it has one.
+/// A user must be allowed `ACL SETUSER` to change its password, or an administrator be named. What is changed is saved to
+/// the server's ACL file or its configuration file, so that it survives a restart, and set at each replica as well, since
+/// Redis does not replicate users. What cannot be saved or set everywhere is refused before anything changes.
 #[derive(Clone, Debug)]
 pub struct Redis {
     link: Link,
 }
-
-trait Stream: AsyncRead + AsyncWrite + Unpin + Send {}
-impl<S: AsyncRead + AsyncWrite + Unpin + Send> Stream for S {}
-
-type Session = Box<dyn Stream>;
 
 impl Redis {
     /// A target whose servers are trusted as `tls` says.
@@ -65,7 +63,7 @@ impl Redis {
             };
             let (user, password) = (document.username()?, document.password()?);
             match command(&mut session, &["AUTH", &user, &password]).await? {
-                Ok(()) => Ok(Some(session)),
+                Ok(_) => Ok(Some(session)),
                 Err(answer) if answer.starts_with("WRONGPASS") => Ok(None),
                 Err(answer) => Err(fault("log in", &answer)),
             }
@@ -101,16 +99,33 @@ impl Target for Redis {
             rules.extend(change.keep.map(hashed).transpose()?);
             let mut words = vec!["ACL", "SETUSER", &user, "resetpass"];
             words.extend(rules.iter().map(String::as_str));
-            within(STATEMENT_TIMEOUT, "the change", async {
-                let answer = command(&mut session, &words).await?;
-                answer.map_err(|answer| fault("change the password", &answer))?;
-                // Without an ACL file there is nothing to save to; the server's configuration is then the operator's.
-                match command(&mut session, &["ACL", "SAVE"]).await? {
-                    Err(answer) if !answer.contains("ACL file") => Err(fault("save the users", &answer)),
-                    _ => Ok(Applied::Done),
+            // The master comes last: until then its former password works, so that a repeated run sets the rest.
+            let mut servers = Vec::new();
+            for replica in self.replicas(&mut session, change.login).await? {
+                match self.login_at(&replica, &[change.login, change.credential]).await? {
+                    Ok(at_replica) => servers.push(at_replica),
+                    Err(problem) => return Err(Error::new(ErrorKind::Denied, problem)),
                 }
-            })
-            .await
+            }
+            servers.push(session);
+            for server in &mut servers {
+                // What cannot be saved afterwards, cannot be saved before.
+                if let Err(problem) = save(server).await? {
+                    return Err(Error::new(ErrorKind::Denied, problem.to_string()));
+                }
+            }
+            for server in &mut servers {
+                within(STATEMENT_TIMEOUT, "the change", async {
+                    let answer = command(server, &words).await?;
+                    answer.map_err(|answer| fault("change the password", &answer)).map(drop)
+                })
+                .await?;
+                // The password works now, and saving it was possible a moment ago.
+                if let Err(problem) = save(server).await? {
+                    return Err(Error::new(ErrorKind::Unavailable, problem.to_string()));
+                }
+            }
+            Ok(Applied::Done)
         })
     }
 
@@ -133,8 +148,8 @@ impl Target for Redis {
             let answer = within(STATEMENT_TIMEOUT, "a question", async {
                 command(&mut session, &["ACL", "SETUSER", &user]).await
             });
-            let findings = match answer.await? {
-                Ok(()) => Vec::new(),
+            let mut findings = match answer.await? {
+                Ok(_) => Vec::new(),
                 Err(answer) if is_unknown(&answer) => vec![Finding::new(ELASTICACHE)],
                 Err(answer) if answer.starts_with("NOPERM") => {
                     let problem = format!(
@@ -147,14 +162,195 @@ impl Target for Redis {
                 }
                 Err(answer) => return Err(fault("ask about the user", &answer)),
             };
-            Ok(Diagnosis { findings, ..diagnosis() })
+            let mut warnings = Vec::new();
+            if findings.is_empty() {
+                match save(&mut session).await? {
+                    Ok(Saved::Kept) => {}
+                    Ok(Saved::Nowhere(why)) => warnings.push(why.to_owned()),
+                    Err(problem) => {
+                        let mend = format!(
+                            "ACL SETUSER {} +{}",
+                            *asks,
+                            problem.command.to_lowercase().replace(' ', "|")
+                        );
+                        let finding = Finding::new(problem.to_string());
+                        findings.push(if problem.is_denied { finding.mended_by(mend) } else { finding });
+                    }
+                }
+                match self.replicas(&mut session, requirements.login).await {
+                    Ok(replicas) => {
+                        for replica in replicas {
+                            let problem = self.at_replica(&replica, requirements.login).await?;
+                            findings.extend(problem.map(Finding::new));
+                        }
+                    }
+                    Err(error) => findings.push(Finding::new(error.message())),
+                }
+                findings.extend(about(&mut session, &user, &mut warnings).await?);
+            }
+            Ok(Diagnosis { findings, warnings, ..diagnosis() })
         })
     }
 }
 
+impl Redis {
+    /// The replicas of a server, as credentials' documents: the same user elsewhere.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Misconfigured`] if the server is a replica itself.
+    async fn replicas(&self, session: &mut Session, login: &Document) -> Result<Vec<Document>, Error> {
+        let answer = within(STATEMENT_TIMEOUT, "a question", command(session, &["ROLE"])).await?;
+        // Who may not ask is told in the dry run.
+        let Ok(role) = answer else { return Ok(Vec::new()) };
+        let place = |host: &Answer, port: &Answer| Some(format!("{}:{}", host.text()?, port.text()?));
+        match role.list() {
+            [kind, host, port, ..] if matches!(kind.text(), Some("slave")) => {
+                let master = place(host, port).unwrap_or_default();
+                let text = format!(
+                    "the server is a replica of {master}, and users are not replicated: name the master in the secret's \"host\""
+                );
+                Err(Error::new(ErrorKind::Misconfigured, text))
+            }
+            [kind, _, replicas] if matches!(kind.text(), Some("master")) => {
+                let document = |replica: &Answer| match replica.list() {
+                    [host, port, ..] => {
+                        let document = login.with("host", host.text().unwrap_or_default());
+                        document.and_then(|document| document.with("port", port.text().unwrap_or_default()))
+                    }
+                    _ => Err(Error::new(ErrorKind::Unavailable, "the server does not answer as Redis does")),
+                };
+                replicas.list().iter().map(document).collect()
+            }
+            _ => Ok(Vec::new()),
+        }
+    }
+
+    /// A session at a replica by the first of the credentials that it accepts, or what is missing there.
+    async fn login_at(
+        &self,
+        replica: &Document,
+        credentials: &[&Document],
+    ) -> Result<Result<Session, String>, Error> {
+        let name = format!("{}:{}", *replica.require("host")?, *replica.require("port")?);
+        for credential in credentials {
+            let there = credential
+                .with("host", &replica.require("host")?)?
+                .with("port", &replica.require("port")?)?;
+            match self.login(&there).await {
+                Ok(Some(session)) => return Ok(Ok(session)),
+                Ok(None) => {}
+                Err(error) => {
+                    let text = format!(
+                        "the replica {name}, which needs the new password as well: {}",
+                        error.message()
+                    );
+                    return Ok(Err(text));
+                }
+            }
+        }
+        let user = replica.username()?;
+        Ok(Err(format!(
+            "the replica {name} refuses the user {:?}, and users are not replicated: make it there as it is at the master",
+            *user
+        )))
+    }
+
+    /// What stands in the way at a replica.
+    async fn at_replica(&self, replica: &Document, login: &Document) -> Result<Option<String>, Error> {
+        match self.login_at(replica, &[login]).await? {
+            Err(problem) => Ok(Some(problem)),
+            Ok(mut session) => Ok(save(&mut session).await?.err().map(|problem| {
+                format!(
+                    "the replica {}: {problem}",
+                    replica.field("host").as_deref().map_or("", String::as_str)
+                )
+            })),
+        }
+    }
+}
+
+/// What the user's own rules tell: passwords of others, or none needed.
+async fn about(
+    session: &mut Session,
+    user: &str,
+    warnings: &mut Vec<String>,
+) -> Result<Option<Finding>, Error> {
+    let answer = within(STATEMENT_TIMEOUT, "a question", command(session, &["ACL", "GETUSER", user])).await?;
+    let Ok(rules) = answer else { return Ok(None) };
+    let of = |name: &str| {
+        let mut pairs = rules.list().chunks(2);
+        pairs
+            .find(|pair| pair[0].text() == Some(name))
+            .and_then(|pair| pair.get(1))
+            .map_or(&[][..], Answer::list)
+    };
+    if of("flags").iter().any(|flag| flag.text() == Some("nopass")) {
+        let problem =
+            format!("the user {user:?} needs no password (nopass), so that there is none to rotate");
+        return Ok(Some(Finding::new(problem)));
+    }
+    let passwords = of("passwords").len();
+    if passwords > 2 {
+        warnings.push(format!(
+            "the user {user:?} has {passwords} passwords; those other than the secret's own end with the rotation"
+        ));
+    }
+    Ok(None)
+}
+
+/// Where users are kept over a restart.
+enum Saved {
+    /// In a file of the server.
+    Kept,
+    /// Nowhere, as all else that is set at this server.
+    Nowhere(&'static str),
+}
+
+/// Why users cannot be saved.
+struct Unsaved {
+    command: &'static str,
+    answer: String,
+    is_denied: bool,
+}
+
+impl std::fmt::Display for Unsaved {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self { command, answer, .. } = self;
+        write!(f, "the new password would be lost when Redis restarts: {command} answers {answer:?}")
+    }
+}
+
+/// Saves the users as they are: to the ACL file, else to the configuration file.
+async fn save(session: &mut Session) -> Result<Result<Saved, Unsaved>, Error> {
+    for command_name in ["ACL SAVE", "CONFIG REWRITE"] {
+        let words: Vec<&str> = command_name.split(' ').collect();
+        let answer = within(STATEMENT_TIMEOUT, "saving the users", command(session, &words)).await?;
+        match answer {
+            Ok(_) => return Ok(Ok(Saved::Kept)),
+            Err(answer) if answer.contains("configured to use an ACL file") => {}
+            Err(answer) if answer.contains("without a config file") => {
+                return Ok(Ok(Saved::Nowhere(
+                    "Redis runs without a configuration file, so that a restart forgets its users and their passwords",
+                )));
+            }
+            Err(answer) if is_unknown(&answer) => {
+                return Ok(Ok(Saved::Nowhere(
+                    "this server has no command that saves users; whether they survive a restart, its provider knows",
+                )));
+            }
+            Err(answer) => {
+                let is_denied = answer.starts_with("NOPERM");
+                return Ok(Err(Unsaved { command: command_name, answer, is_denied }));
+            }
+        }
+    }
+    Ok(Ok(Saved::Kept))
+}
+
 /// Every Redis with users lets them have several passwords.
 fn diagnosis() -> Diagnosis {
-    Diagnosis { server: "Redis".to_owned(), dual_passwords: true, findings: Vec::new() }
+    Diagnosis { server: "Redis".to_owned(), dual_passwords: true, ..Diagnosis::default() }
 }
 
 /// A password as an ACL rule, by its hash.
@@ -164,30 +360,6 @@ fn hashed(credential: &Document) -> Result<String, Error> {
         let _ = write!(rule, "{byte:02x}");
     }
     Ok(rule)
-}
-
-/// Sends a command and reads an answer that is a line: fine, or the server's objection.
-async fn command(session: &mut Session, words: &[&str]) -> Result<Result<(), String>, Error> {
-    let mut text = Zeroizing::new(String::with_capacity(1024));
-    let _ = write!(text, "*{}\r\n", words.len());
-    for word in words {
-        let _ = write!(text, "${}\r\n{word}\r\n", word.len());
-    }
-    let lost = |error: std::io::Error| {
-        Error::new(ErrorKind::Unavailable, "the connection to Redis broke").with_source(error)
-    };
-    session.write_all(text.as_bytes()).await.map_err(lost)?;
-    session.flush().await.map_err(lost)?;
-    let mut line = Vec::new();
-    while !line.ends_with(b"\r\n") && line.len() < 4096 {
-        line.push(session.read_u8().await.map_err(lost)?);
-    }
-    let line = String::from_utf8_lossy(&line);
-    match line.trim_end().split_at_checked(1) {
-        Some(("+", _)) => Ok(Ok(())),
-        Some(("-", answer)) => Ok(Err(answer.to_owned())),
-        _ => Err(Error::new(ErrorKind::Unavailable, "the server does not answer as Redis does")),
-    }
 }
 
 /// What the server has against a command. Objections to ACL rules quote them, which are hashes here.

@@ -7,6 +7,7 @@ mod mysql;
 mod ownership;
 mod postgres;
 mod redis;
+mod redis_kept;
 mod statements;
 mod support;
 mod users;

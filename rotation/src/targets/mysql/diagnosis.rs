@@ -13,7 +13,7 @@ impl MySql {
     pub(super) async fn look(&self, requirements: Requirements<'_>) -> Result<Diagnosis, Error> {
         let (mut connection, dialect) = self.session(requirements.login).await?;
         let connection = &mut connection;
-        let mut findings = Vec::new();
+        let (mut findings, mut warnings) = (Vec::new(), Vec::new());
         let held = grants(connection, "CURRENT_USER").await?;
         let asks = current_user(connection).await?;
         let may_change_users = covers(&held, "CREATE USER", "*.*");
@@ -23,7 +23,14 @@ impl MySql {
         let mut used = None;
         if requirements.is_own() {
             match own_account(connection, dialect).await {
-                Ok(name) => used = Some(name),
+                Ok(name) => {
+                    if !covers(&held, "SELECT", "`mysql`.*") && !covers(&held, "SELECT", "`mysql`.`user`") {
+                        warnings.push(format!(
+                            "{asks} may not see whether it has accounts at other hosts; their passwords would stay as they are"
+                        ));
+                    }
+                    used = Some(name);
+                }
                 Err(error) => findings.push(Finding::new(error.message())),
             }
             let second = dialect.privilege_for_second_password();
@@ -73,13 +80,20 @@ impl MySql {
             if let Err(error) = dialect.change_password(&account, "", keep, conditions) {
                 findings.push(Finding::new(error.message()));
             }
+            if conditions.wants_clear {
+                warnings.push(
+                    "the server refuses hashes of passwords (strict_password_validation): the new one is sent to it inside TLS, \
+                     with the session's own logs off where that is permitted"
+                        .to_owned(),
+                );
+            }
             if requirements.keeps_former {
                 findings.extend(history(connection, dialect, &account, &held).await?);
             }
         }
         findings.extend(writes(connection, dialect, &held).await?);
         let dual_passwords = dialect.has_dual_passwords();
-        Ok(Diagnosis { server: dialect.to_string(), dual_passwords, findings })
+        Ok(Diagnosis { server: dialect.to_string(), dual_passwords, findings, warnings })
     }
 }
 

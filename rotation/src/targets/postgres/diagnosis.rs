@@ -73,6 +73,6 @@ impl Postgres {
             }
         }
         let version: String = row.get(0);
-        Ok(Diagnosis { server: format!("PostgreSQL {version}"), dual_passwords: false, findings })
+        Ok(Diagnosis { server: format!("PostgreSQL {version}"), findings, ..Diagnosis::default() })
     }
 }
