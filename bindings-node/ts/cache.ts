@@ -155,6 +155,8 @@ export class SecretCache extends EventEmitter<SecretCacheEvents> {
   /** @throws {TypeError | SecretCacheError} Naming the option that makes no sense, and what was probably meant. */
   constructor(options?: SecretCacheOptions) {
     super();
+    // Each pool listens; how many there are is the program's.
+    this.setMaxListeners(0);
     const read = readOptions(options);
     this.#logger = read.logger;
     const self = new WeakRef(this);

@@ -3,17 +3,18 @@
 import { type Knex, knex as makeKnex } from 'knex';
 
 import type { SecretCache } from './index';
-import { type Login, type PoolingOptions, PoolSecret } from './pooling';
+import { concealPassword, type Login, type PoolingOptions, PoolSecret, urlWithoutLogin, withLogin, withoutLogin } from './pooling';
 
-/** A configuration of knex whose `connection` is an object, without user name and password: they come from the secret. */
+/** A configuration of knex; user name and password of its `connection` come from the secret. */
 export interface RotatingKnexConfig extends Omit<Knex.Config, 'connection'>, PoolingOptions {
-  connection?: Readonly<Record<string, unknown>>;
+  /** Host, port, database and the like, or a URL; without a password. */
+  connection?: string | Readonly<Record<string, unknown>> | undefined;
 }
 
 /**
  * Makes a knex instance whose every new connection takes user name and password from one version of a secret: the one that
- * works, also while it rotates. When a new version is current, connections of older ones are not used again. Host, port and
- * database are the program's own.
+ * works, also during a rotation. Once a new version is current, connections of older versions are not used again. Host,
+ * port and database are yours.
  *
  * ```js
  * import { SecretCache } from 'secretcache';
@@ -24,12 +25,17 @@ export interface RotatingKnexConfig extends Omit<Knex.Config, 'connection'>, Poo
  *   connection: { host: 'db.internal', database: 'checkout' },
  * });
  * ```
+ *
+ * @throws {TypeError} If the settings or the URL hold a password.
  */
 export function createKnex(cache: SecretCache, secretId: string, config: RotatingKnexConfig): Knex {
-  const { connectTimeoutMs, ...rest } = config;
-  const pooling = connectTimeoutMs === undefined ? {} : { connectTimeoutMs };
-  const Client = rotating(dialect(config.client), cache, secretId, pooling);
-  return makeKnex({ ...rest, client: Client as unknown as typeof Knex.Client });
+  const { connectTimeoutMs, connection = {}, ...rest } = config;
+  const place =
+    typeof connection === 'string'
+      ? urlWithoutLogin('connection', connection, secretId)
+      : withoutLogin(connection, secretId, ['connectionString', 'uri']);
+  const Client = rotating(dialect(config.client), cache, secretId, { connectTimeoutMs });
+  return makeKnex({ ...rest, connection: place, client: Client as unknown as typeof Knex.Client });
 }
 
 interface Dialect {
@@ -68,11 +74,14 @@ function rotating(Base: DialectClass, cache: SecretCache, secretId: string, pool
     }
 
     async #connectWith(login: Login, signal: AbortSignal): Promise<object> {
-      const { username: user, password, versionId } = login;
-      // Read before the call returns; a copy, for connections being made may still read theirs.
-      this.connectionSettings = { ...this.connectionSettings, user, password };
-      const connection = await super.acquireRawConnection();
-      this.#versions.set(connection, versionId);
+      const connectionSettings = withLogin(this.connectionSettings, login);
+      // This client in all but its settings, which are one connection's.
+      const client = new Proxy<Dialect>(this, {
+        get: (target, name) => (name === 'connectionSettings' ? connectionSettings : Reflect.get(target, name, target)),
+      });
+      const connection = await super.acquireRawConnection.call(client);
+      this.#versions.set(connection, login.versionId);
+      concealPassword(connection, login.password);
       if (signal.aborted) await this.destroyRawConnection(connection);
       return connection;
     }

@@ -4,15 +4,16 @@ import * as driver from 'mysql2';
 import type * as promises from 'mysql2/promise';
 
 import type { SecretCache } from './index';
-import { type Login, type PoolingOptions, PoolSecret } from './pooling';
+import { conceal, type Login, type PoolingOptions, PoolSecret, withoutLogin } from './pooling';
 
 /** Settings of a pool: those of `mysql2`, without user name and password, which come from the secret. */
-export type RotatingPoolOptions = Omit<driver.PoolOptions, 'user' | 'password' | 'uri'> & PoolingOptions;
+export type RotatingPoolOptions = Omit<driver.PoolOptions, 'user' | 'password'> & PoolingOptions;
 
 /**
  * Makes a pool of `mysql2/promise` whose every new connection takes user name and password from one version of a secret:
- * the one that works, also while it rotates. When a new version is current, connections of older ones are closed as soon
- * as they are free. Everything else is the program's own. The pool for callbacks is its property `pool`.
+ * the one that works, also during a rotation. Once a new version is current, connections of older versions close as soon
+ * as they are free. Everything else (host, port, database, TLS, `uri`) is yours. The pool for callbacks is its property
+ * `pool`.
  *
  * ```js
  * import { SecretCache } from 'secretcache';
@@ -21,42 +22,61 @@ export type RotatingPoolOptions = Omit<driver.PoolOptions, 'user' | 'password' |
  * const pool = createPool(new SecretCache(), 'prod/checkout/db', { host: 'db.internal', database: 'checkout' });
  * const [rows] = await pool.query('select now()');
  * ```
+ *
+ * @throws {TypeError} If the settings or the URL hold a password.
  */
 export function createPool(cache: SecretCache, secretId: string, options: RotatingPoolOptions = {}): promises.Pool {
-  const { connectTimeoutMs, ...config } = options;
+  return createCallbackPool(cache, secretId, options).promise();
+}
+
+/** The same pool for callbacks, as `mysql2` itself makes it. */
+export function createCallbackPool(cache: SecretCache, secretId: string, options: RotatingPoolOptions = {}): driver.Pool {
+  const { connectTimeoutMs, ...config } = withoutLogin(options, secretId, ['uri']);
   const pool = driver.createPool(config) as RotatingPool;
   const free = new Set<PooledConnection>();
-  const pooling = connectTimeoutMs === undefined ? {} : { connectTimeoutMs };
-  const secret = new PoolSecret(cache, secretId, pooling, () => free.forEach(retire));
+  const retired = new WeakSet<object>();
+  const secret = new PoolSecret(cache, secretId, { connectTimeoutMs }, () => free.forEach(retire));
 
-  function retire(connection: PooledConnection): void {
-    if (!secret.isOld(connection.config[VERSION])) return;
+  /** Closes a free connection if it is old. */
+  function retire(connection: PooledConnection): boolean {
+    if (retired.has(connection) || !secret.isOld(connection.config[VERSION])) return false;
+    retired.add(connection);
     free.delete(connection);
     connection.destroy();
+    return true;
   }
 
   pool.on('acquire', (connection) => free.delete(connection as unknown as PooledConnection));
-  pool.on('release', (connection) => {
-    free.add(connection as unknown as PooledConnection);
-    retire(connection as unknown as PooledConnection);
-  });
+  pool.on('release', (connection) => free.add(connection as unknown as PooledConnection));
 
+  const release = pool.releaseConnection.bind(pool);
+  // A busy pool has an old connection never free: it is closed when it is given back.
+  pool.releaseConnection = (connection) => {
+    if (!retire(connection as PooledConnection)) release(connection);
+  };
+
+  const hasRoom = (): boolean => {
+    const { connectionLimit } = pool.config;
+    return connectionLimit === 0 || pool._allConnections.length < connectionLimit;
+  };
   const plain = pool.getConnection.bind(pool);
   pool.getConnection = (callback: Callback): void => {
-    // A free connection is logged in already.
-    if (free.size > 0 || pool._closed) return plain(callback);
+    // A free connection is logged in already. Without room, the pool's own queue is where to wait.
+    if (free.size > 0 || pool._closed || !hasRoom()) return plain(callback);
     const open = (login: Login, signal: AbortSignal): Promise<driver.PoolConnection> =>
       new Promise((resolve, reject) => {
+        if (!hasRoom()) return reject(NO_ROOM);
         use(pool, login);
-        plain((error, connection) => {
-          if (error) return reject(error);
-          if (signal.aborted) connection.release();
-          resolve(connection);
-        });
+        plain((error, connection) => (error ? reject(error) : resolve(connection)));
+        const opening = pool._allConnections.get(pool._allConnections.length - 1);
+        signal.addEventListener('abort', () => opening?.destroy());
       });
     secret.connect(open).then(
       (connection) => callback(null, connection),
-      (error) => callback(error as NodeJS.ErrnoException, undefined as unknown as driver.PoolConnection),
+      (error) => {
+        if (error === NO_ROOM) plain(callback);
+        else callback(error as NodeJS.ErrnoException, undefined as unknown as driver.PoolConnection);
+      },
     );
   };
 
@@ -65,17 +85,19 @@ export function createPool(cache: SecretCache, secretId: string, options: Rotati
     secret.close();
     end(callback);
   };
-  return pool.promise();
+  return pool;
 }
 
 type Callback = Parameters<driver.Pool['getConnection']>[0];
+
+/** Between two logins of one connection, another one took the pool's last place. */
+const NO_ROOM = Symbol('no room');
 
 /** Where the version of a connection's login is noted. */
 const VERSION = Symbol('version');
 
 interface ConnectionConfig {
   user: string;
-  password: string;
   [VERSION]?: string | undefined;
 }
 
@@ -84,7 +106,8 @@ interface PooledConnection extends driver.PoolConnection {
 }
 
 interface RotatingPool extends driver.Pool {
-  config: driver.Pool['config'] & { connectionConfig: ConnectionConfig };
+  config: driver.Pool['config'] & { connectionConfig: ConnectionConfig; connectionLimit: number };
+  _allConnections: { length: number; get(index: number): PooledConnection | undefined };
   _closed: boolean;
 }
 
@@ -93,7 +116,7 @@ function use(pool: RotatingPool, login: Login): void {
   const settings = pool.config.connectionConfig;
   const copy = Object.create(Object.getPrototypeOf(settings), Object.getOwnPropertyDescriptors(settings)) as ConnectionConfig;
   copy.user = login.username;
-  copy.password = login.password;
-  copy[VERSION] = login.versionId;
+  conceal(copy, 'password', login.password);
+  conceal(copy, VERSION, login.versionId);
   pool.config.connectionConfig = copy;
 }

@@ -3,15 +3,15 @@
 import * as driver from 'pg';
 
 import type { SecretCache } from './index';
-import { isRejectedLogin, type Login, type PoolingOptions, PoolSecret } from './pooling';
+import { concealPassword, type Login, type PoolingOptions, PoolSecret, withLogin, withoutLogin } from './pooling';
 
 /** Settings of a pool: those of `pg`, without user name and password, which come from the secret. */
 export type RotatingPoolConfig = Omit<driver.PoolConfig, 'user' | 'password'> & PoolingOptions;
 
 /**
  * Makes a `pg.Pool` whose every new connection takes user name and password from one version of a secret: the one that
- * works, also while it rotates. When a new version is current, connections of older ones are closed as soon as they are
- * free. Everything else (host, port, database, TLS) is the program's own.
+ * works, also during a rotation. Once a new version is current, connections of older versions close as soon as they are
+ * free. Everything else (host, port, database, TLS, `connectionString`) is yours.
  *
  * ```js
  * import { SecretCache } from 'secretcache';
@@ -20,44 +20,83 @@ export type RotatingPoolConfig = Omit<driver.PoolConfig, 'user' | 'password'> & 
  * const pool = createPool(new SecretCache(), 'prod/checkout/db', { host: 'db.internal', database: 'checkout', max: 20 });
  * const { rows } = await pool.query('select now()');
  * ```
+ *
+ * @throws {TypeError} If the settings or the URL hold a password.
  */
 export function createPool(cache: SecretCache, secretId: string, config: RotatingPoolConfig = {}): driver.Pool {
   return new RotatingPool(cache, secretId, config);
 }
 
-/** Where the login of a client is noted, for the pool that made it. */
-const LOGIN = Symbol('login');
+type ConnectCallback = (error: Error | undefined, client?: driver.PoolClient, done?: (release?: any) => void) => void;
 
-interface WithLogin {
-  [LOGIN]?: Login;
+/** Somebody who waits for a connection. */
+interface Waiting {
+  callback: ConnectCallback;
+  timedOut: boolean;
 }
 
-type Callback = (error: Error | undefined, client?: driver.PoolClient, done?: (release?: Error | boolean) => void) => void;
+/** What `pg.Pool` is made of, in every version since 8.11. */
+interface Internals {
+  _clients: unknown[];
+  _idle: { client: driver.PoolClient }[];
+  newClient(waiting: Waiting): void;
+  _pulseQueue(): void;
+  _release(client: driver.PoolClient, idleListener: unknown, error?: unknown): void;
+  _remove(client: driver.PoolClient, callback?: () => void): void;
+}
 
-class RotatingPool extends driver.Pool {
+const Pool = driver.Pool as unknown as new (config: driver.PoolConfig) => driver.Pool & Internals;
+
+class RotatingPool extends Pool {
   readonly #secret: PoolSecret;
-  #sweeping = false;
+  readonly #versions: WeakMap<object, string | undefined>;
+  readonly #useNext: (login: Login) => void;
 
-  constructor(cache: SecretCache, secretId: string, { connectTimeoutMs, ...config }: RotatingPoolConfig) {
-    super({ ...config, Client: clientNotingLogin(config.Client) } as driver.PoolConfig);
-    const options = connectTimeoutMs === undefined ? {} : { connectTimeoutMs };
-    this.#secret = new PoolSecret(cache, secretId, options, () => this.#retireIdle());
+  constructor(cache: SecretCache, secretId: string, config: RotatingPoolConfig) {
+    const { connectTimeoutMs, ...settings } = withoutLogin(config, secretId, ['connectionString']);
+    let next: Login | undefined;
+    const versions = new WeakMap<object, string | undefined>();
+    const Client = rotating(settings.Client, (client, login) => versions.set(client, login.versionId), () => next);
+    super({ ...settings, Client } as driver.PoolConfig);
+    this.#versions = versions;
+    this.#useNext = (login) => {
+      next = login;
+    };
+    this.#secret = new PoolSecret(cache, secretId, { connectTimeoutMs }, () => this.#retireIdle());
   }
 
-  override connect(): Promise<driver.PoolClient>;
-  override connect(callback: Callback): void;
-  override connect(callback?: Callback): Promise<driver.PoolClient> | undefined {
-    // An idle connection is logged in already.
-    const isAtHand = this.idleCount > this.waitingCount || this.ending;
-    const connecting = (
-      isAtHand ? super.connect() : this.#secret.connect((login, signal) => this.#connectWith(login, signal))
-    ).then((client) => this.#checkedOut(client));
-    if (callback === undefined) return connecting;
-    connecting.then(
-      (client) => callback(undefined, client, client.release.bind(client)),
-      (error: Error) => callback(error),
+  /** Makes a connection for somebody who waits, when there is room for one. */
+  override newClient(waiting: Waiting): void {
+    // Keeps the place between two logins.
+    const place = {};
+    const occupy = (): void => {
+      if (!this._clients.includes(place)) this._clients.push(place);
+    };
+    const vacate = (): void => {
+      this._clients = this._clients.filter((each) => each !== place);
+    };
+    const logIn = (login: Login, signal: AbortSignal): Promise<[driver.PoolClient, (release?: any) => void]> =>
+      new Promise((resolve, reject) => {
+        vacate();
+        this.#useNext(login);
+        const callback: ConnectCallback = (error, client, done) => {
+          if (client !== undefined && done !== undefined) resolve([client, done]);
+          else reject(error);
+        };
+        super.newClient({ callback, timedOut: false });
+        const client = this._clients.at(-1) as Opening;
+        client[FAILED] = () => signal.aborted || occupy();
+        signal.addEventListener('abort', () => client.connection?.stream.destroy());
+      });
+    occupy();
+    this.#secret.connect(logIn).then(
+      ([client, done]) => (waiting.timedOut ? done() : waiting.callback(undefined, client, done)),
+      (error: Error) => {
+        vacate();
+        this._pulseQueue();
+        if (!waiting.timedOut) waiting.callback(error, undefined, () => {});
+      },
     );
-    return undefined;
   }
 
   override end(): Promise<void>;
@@ -67,62 +106,50 @@ class RotatingPool extends driver.Pool {
     return callback === undefined ? super.end() : void super.end(callback);
   }
 
-  async #connectWith(login: Login, signal: AbortSignal): Promise<driver.PoolClient> {
-    for (;;) {
-      // Read by the client in its constructor, which the pool calls before this call returns, or when there is room.
-      Object.assign(this.options, { user: login.username, password: login.password, [LOGIN]: login });
-      try {
-        const client = await super.connect();
-        if (signal.aborted) client.release();
-        return client;
-      } catch (error) {
-        // Made later, with the login of another attempt: it says nothing about this one.
-        const used = (error as WithLogin)[LOGIN];
-        if (!isRejectedLogin(error) || used === undefined || used.versionId === login.versionId) throw error;
-      }
-    }
+  /** A busy pool has an old connection never idle: it is closed when it is given back. */
+  override _release(client: driver.PoolClient, idleListener: unknown, error?: unknown): void {
+    super._release(client, idleListener, error || this.#isOld(client));
   }
 
-  /** When it is given back, it is ended if it is old by then: a busy pool has it never idle. */
-  #checkedOut(client: driver.PoolClient): driver.PoolClient {
-    const release = client.release.bind(client);
-    client.release = (destroy) => release(destroy || this.#isOld(client));
-    return client;
+  #isOld(client: driver.PoolClient): boolean {
+    return this.#secret.isOld(this.#versions.get(client));
   }
 
-  #isOld(client: unknown): boolean {
-    return this.#secret.isOld((client as WithLogin)[LOGIN]?.versionId);
-  }
-
-  /** Takes out each idle connection and puts it back, or ends it if it is old. */
   #retireIdle(): void {
-    if (this.#sweeping || this.ending) return;
-    this.#sweeping = true;
-    const all = Array.from({ length: this.idleCount }, () => super.connect());
-    void Promise.allSettled(all).then((taken) => {
-      this.#sweeping = false;
-      for (const each of taken) {
-        if (each.status === 'fulfilled') each.value.release(this.#isOld(each.value));
-      }
-    });
+    const old = this._idle.map((idle) => idle.client).filter((client) => this.#isOld(client));
+    for (const client of old) this._remove(client, () => this._pulseQueue());
   }
+}
+
+/** Called when a client could not connect, before the pool hears of it. */
+const FAILED = Symbol('failed');
+
+interface Opening {
+  [FAILED]?: () => unknown;
+  connection?: { stream: { destroy(): void } };
 }
 
 type ClientClass = new (config?: string | driver.ClientConfig) => driver.ClientBase;
 
-function clientNotingLogin(Client: ClientClass = driver.Client): ClientClass {
+/** The class of a pool's clients, each of which logs in with the login that is next when it is made. */
+function rotating(
+  Client: ClientClass = driver.Client,
+  made: (client: object, login: Login) => void,
+  next: () => Login | undefined,
+): ClientClass {
   return class extends (Client as new (config: any) => any) {
-    [LOGIN]: Login | undefined;
-
-    constructor(config: WithLogin) {
-      super(config);
-      this[LOGIN] = config[LOGIN];
+    constructor(config: object) {
+      const login = next() as Login;
+      super(withLogin(config as { connectionString?: string }, login));
+      Object.defineProperty(this, FAILED, { writable: true, enumerable: false, value: undefined });
+      concealPassword(this, login.password);
+      made(this, login);
     }
 
     connect(callback?: (error?: Error) => void): Promise<void> | undefined {
       if (callback === undefined) return super.connect();
       return super.connect((error?: Error, ...more: unknown[]) => {
-        if (error) Object.defineProperty(error, LOGIN, { value: this[LOGIN], enumerable: false });
+        if (error) (this as Opening)[FAILED]?.();
         (callback as (...all: unknown[]) => void)(error, ...more);
       });
     }

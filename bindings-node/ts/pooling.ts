@@ -12,7 +12,65 @@ export interface Login {
 /** How a pool connects. */
 export interface PoolingOptions {
   /** How long one new connection may take through a rotation, in milliseconds. Default: 30 000. */
-  connectTimeoutMs?: number;
+  connectTimeoutMs?: number | undefined;
+}
+
+/**
+ * Sets a property that a driver can read and that no log shows: `console.log`, `util.inspect`, `JSON.stringify`, spread and
+ * loggers see neither it nor its value.
+ */
+export function conceal(target: object, name: string | symbol, value: unknown): void {
+  const set = (next: unknown): void => {
+    value = next;
+  };
+  Object.defineProperty(target, name, { configurable: true, enumerable: false, get: () => value, set });
+}
+
+/** Conceals the password in a connection of `pg` or `mysql2`, and in the settings that it keeps. */
+export function concealPassword(connection: object, password: string): void {
+  const { config, connectionParameters } = connection as Record<string, object | undefined>;
+  for (const each of [connection, config, connectionParameters]) {
+    if (each !== undefined && 'password' in each) conceal(each, 'password', password);
+  }
+}
+
+/** A driver's settings without a login: user name and password are the secret's. */
+export function withoutLogin<T extends object>(settings: T, secretId: string, urls: readonly string[] = []): T {
+  if (typeof settings !== 'object' || settings === null) {
+    throw new TypeError(`pass an object of settings, not a ${typeof settings}; ${urls[0] ?? 'host'} names the server`);
+  }
+  const { user: _user, username: _username, password, ...rest } = settings as Record<string, unknown>;
+  if (password !== undefined) throw new TypeError(`remove password: user name and password come from ${named(secretId)}`);
+  for (const name of urls) {
+    if (typeof rest[name] === 'string') rest[name] = urlWithoutLogin(name, rest[name], secretId);
+  }
+  return rest as T;
+}
+
+/** The URL of a server without user name. One with a password is refused, for it would be ignored. */
+export function urlWithoutLogin(name: string, url: string, secretId: string): string {
+  const [, scheme, user, rest] = /^([a-z][a-z0-9+.-]*:\/\/)([^/?#]*@)?(.*)$/is.exec(url) ?? [undefined, '', undefined, url];
+  const [place = '', ...query] = (rest ?? '').split('?');
+  const parameters = query.join('?').split('&').filter(Boolean);
+  const nameOf = (parameter: string): string => (parameter.split('=')[0] ?? '').toLowerCase();
+  if (user?.includes(':') || parameters.some((each) => nameOf(each) === 'password')) {
+    throw new TypeError(`remove the password from ${name}: user name and password come from ${named(secretId)}`);
+  }
+  const others = parameters.filter((each) => nameOf(each) !== 'user');
+  return `${scheme}${place}${others.length > 0 ? `?${others.join('&')}` : ''}`;
+}
+
+/** The settings of one connection of `pg`, in which a URL comes before all else. They are the driver's alone, never kept. */
+export function withLogin<T extends { connectionString?: string }>(settings: T, { username, password }: Login): T {
+  const all = { ...settings, user: username, password };
+  const { connectionString: url } = settings;
+  if (url === undefined || !/^[a-z][a-z0-9+.-]*:/i.test(url)) return all;
+  const login = `user=${encodeURIComponent(username)}&password=${encodeURIComponent(password)}`;
+  return { ...all, connectionString: `${url}${url.includes('?') ? '&' : '?'}${login}` };
+}
+
+function named(secretId: string): string {
+  return `secret ${JSON.stringify(secretId)}`;
 }
 
 /** The credential of one pool. */

@@ -10,7 +10,7 @@ import {
 } from 'redis';
 
 import type { SecretCache } from './index';
-import { isRejectedLogin, type Login, type PoolingOptions, PoolSecret } from './pooling';
+import { isRejectedLogin, type Login, type PoolingOptions, PoolSecret, withoutLogin } from './pooling';
 
 /** Settings of a client: those of `redis`, without user name and password, which come from the secret. */
 export type RotatingClientOptions = Omit<RedisClientOptions, 'username' | 'password' | 'credentialsProvider'> & PoolingOptions;
@@ -43,7 +43,7 @@ type Cluster = ReturnType<typeof makeCluster>;
  * ```
  */
 export function createClient(cache: SecretCache, secretId: string, options: RotatingClientOptions = {}): Client {
-  const { connectTimeoutMs, ...rest } = options;
+  const { connectTimeoutMs, ...rest } = withoutLogin(options, secretId, ['url']);
   const login = new WorkingLogin(cache, secretId, connectTimeoutMs, [rest], () => login.renew(client));
   const client = makeClient(login.options(rest));
   client.on('end', () => login.close());
@@ -71,7 +71,7 @@ export function createClientPool(
   options: RotatingClientOptions = {},
   poolOptions?: Partial<RedisPoolOptions>,
 ): Pool {
-  const { connectTimeoutMs, ...rest } = options;
+  const { connectTimeoutMs, ...rest } = withoutLogin(options, secretId, ['url']);
   const login = new WorkingLogin(cache, secretId, connectTimeoutMs, [rest]);
   const pool = makePool(login.options(rest), poolOptions);
   // What `redis` hands out inherits from the pool itself, and all its commands go through the latter's `execute`.
@@ -112,7 +112,9 @@ export function createClientPool(
  * ```
  */
 export function createCluster(cache: SecretCache, secretId: string, options: RotatingClusterOptions): Cluster {
-  const { connectTimeoutMs, defaults = {}, ...rest } = options;
+  const { connectTimeoutMs, defaults: given = {}, ...others } = options;
+  const defaults = withoutLogin(given, secretId);
+  const rest = { ...others, rootNodes: others.rootNodes.map((node) => withoutLogin(node, secretId, ['url'])) };
   const places = rest.rootNodes.map((node) => ({ ...defaults, ...node, socket: { ...defaults.socket, ...node.socket } }));
   const login = new WorkingLogin(cache, secretId, connectTimeoutMs, places as RotatingClientOptions[], () => {
     for (const { client } of [...cluster.masters, ...cluster.replicas]) {
@@ -187,13 +189,12 @@ class WorkingLogin {
   constructor(
     cache: SecretCache,
     secretId: string,
-    connectTimeoutMs: number | undefined,
+    connectTimeoutMs: PoolingOptions['connectTimeoutMs'],
     places: readonly RotatingClientOptions[],
     changed: () => void = () => {},
   ) {
     this.#places = places;
-    const pooling = connectTimeoutMs === undefined ? {} : { connectTimeoutMs };
-    this.#secret = new PoolSecret(cache, secretId, pooling, () => {
+    this.#secret = new PoolSecret(cache, secretId, { connectTimeoutMs }, () => {
       // Where none works now, connections stay as they are, and the next new one says so.
       if (this.#last !== undefined) this.#find().then(changed, () => {});
     });

@@ -33,34 +33,49 @@ export function deliver(delivery: Delivery): void {
   resolve(delivery);
 }
 
+/** What is to be done when a signal is aborted. One listener for each signal, however many wait: more would be warned of. */
+const waiting = new WeakMap<AbortSignal, Set<() => void>>();
+
+/** Calls a function when a signal is aborted, until the result is called. */
+function onAbort(signal: AbortSignal, abort: () => void): () => void {
+  let all = waiting.get(signal);
+  if (all === undefined) {
+    const aborts = new Set<() => void>();
+    all = aborts;
+    waiting.set(signal, aborts);
+    signal.addEventListener('abort', () => aborts.forEach((each) => each()), { once: true });
+  }
+  all.add(abort);
+  return () => waiting.get(signal)?.delete(abort);
+}
+
 /** The same end, unless the signal is aborted first: what was begun goes on for others who wait for it. */
 export function orAborted<T>(promise: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
   if (signal === undefined) return promise;
   return new Promise((resolve, reject) => {
-    const abort = (): void => reject(signal.reason);
     if (signal.aborted) {
-      abort();
+      reject(signal.reason);
       // Its failure is of no interest any more, to anybody.
       promise.catch(() => {});
       return;
     }
-    signal.addEventListener('abort', abort, { once: true });
-    promise.then(resolve, reject).finally(() => signal.removeEventListener('abort', abort));
+    const forget = onAbort(signal, () => reject(signal.reason));
+    promise.then(resolve, reject).finally(forget);
   });
 }
 
 /** Waits so long. A program waits for it, so it keeps the process alive. */
 export function sleep(milliseconds: number, signal: AbortSignal | undefined): Promise<void> {
   return new Promise((resolve, reject) => {
-    const timer = setTimeout(end, milliseconds);
-    function end(): void {
-      signal?.removeEventListener('abort', abort);
+    const timer = setTimeout(() => {
+      forget?.();
       resolve();
-    }
-    function abort(): void {
-      clearTimeout(timer);
-      reject(signal?.reason);
-    }
-    signal?.addEventListener('abort', abort, { once: true });
+    }, milliseconds);
+    const forget =
+      signal &&
+      onAbort(signal, () => {
+        clearTimeout(timer);
+        reject(signal.reason);
+      });
   });
 }

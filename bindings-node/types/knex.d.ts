@@ -2,14 +2,15 @@
 import { type Knex } from 'knex';
 import type { SecretCache } from './index';
 import { type PoolingOptions } from './pooling';
-/** A configuration of knex whose `connection` is an object, without user name and password: they come from the secret. */
+/** A configuration of knex; user name and password of its `connection` come from the secret. */
 export interface RotatingKnexConfig extends Omit<Knex.Config, 'connection'>, PoolingOptions {
-    connection?: Readonly<Record<string, unknown>>;
+    /** Host, port, database and the like, or a URL; without a password. */
+    connection?: string | Readonly<Record<string, unknown>> | undefined;
 }
 /**
  * Makes a knex instance whose every new connection takes user name and password from one version of a secret: the one that
- * works, also while it rotates. When a new version is current, connections of older ones are not used again. Host, port and
- * database are the program's own.
+ * works, also during a rotation. Once a new version is current, connections of older versions are not used again. Host,
+ * port and database are yours.
  *
  * ```js
  * import { SecretCache } from 'secretcache';
@@ -20,5 +21,7 @@ export interface RotatingKnexConfig extends Omit<Knex.Config, 'connection'>, Poo
  *   connection: { host: 'db.internal', database: 'checkout' },
  * });
  * ```
+ *
+ * @throws {TypeError} If the settings or the URL hold a password.
  */
 export declare function createKnex(cache: SecretCache, secretId: string, config: RotatingKnexConfig): Knex;

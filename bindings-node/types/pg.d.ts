@@ -6,8 +6,8 @@ import { type PoolingOptions } from './pooling';
 export type RotatingPoolConfig = Omit<driver.PoolConfig, 'user' | 'password'> & PoolingOptions;
 /**
  * Makes a `pg.Pool` whose every new connection takes user name and password from one version of a secret: the one that
- * works, also while it rotates. When a new version is current, connections of older ones are closed as soon as they are
- * free. Everything else (host, port, database, TLS) is the program's own.
+ * works, also during a rotation. Once a new version is current, connections of older versions close as soon as they are
+ * free. Everything else (host, port, database, TLS, `connectionString`) is yours.
  *
  * ```js
  * import { SecretCache } from 'secretcache';
@@ -16,5 +16,7 @@ export type RotatingPoolConfig = Omit<driver.PoolConfig, 'user' | 'password'> & 
  * const pool = createPool(new SecretCache(), 'prod/checkout/db', { host: 'db.internal', database: 'checkout', max: 20 });
  * const { rows } = await pool.query('select now()');
  * ```
+ *
+ * @throws {TypeError} If the settings or the URL hold a password.
  */
 export declare function createPool(cache: SecretCache, secretId: string, config?: RotatingPoolConfig): driver.Pool;
