@@ -150,21 +150,18 @@ impl Document {
         self.json.to_string()
     }
 
-    /// The same document with one statement replaced, or removed by `None`.
+    /// The same document with other statements, or none, in the place of one.
     ///
     /// # Panics
     ///
     /// There is no statement at `index`.
-    pub fn with_statement(&self, index: usize, statement: Option<Value>) -> Value {
+    pub fn with_statements(&self, index: usize, statements: Vec<Value>) -> Value {
         let mut json = self.json.clone();
         let mut all = match json["Statement"].take() {
             Value::Array(all) => all,
             one => vec![one],
         };
-        match statement {
-            Some(statement) => all[index] = statement,
-            None => drop(all.remove(index)),
-        }
+        all.splice(index..=index, statements);
         json["Statement"] = Value::Array(all);
         json
     }
@@ -291,8 +288,8 @@ mod tests {
     fn one_statement_is_replaced_or_removed() {
         let text = r#"{"Version":"2012-10-17","Statement":{"Effect":"Allow","Action":"a:b","Resource":"*"}}"#;
         let document = Document::parse(text).unwrap();
-        assert_eq!(document.with_statement(0, None)["Statement"], serde_json::json!([]));
-        let changed = document.with_statement(0, Some(serde_json::json!({"Effect": "Deny"})));
+        assert_eq!(document.with_statements(0, Vec::new())["Statement"], serde_json::json!([]));
+        let changed = document.with_statements(0, vec![serde_json::json!({"Effect": "Deny"})]);
         assert_eq!(changed["Statement"][0]["Effect"], "Deny");
     }
 }

@@ -8,10 +8,16 @@
 //!   policy that is missing.
 //! - [`checks`] look for faults and say how to fix each.
 
+pub mod audit;
+pub mod checks;
+#[cfg(feature = "collect")]
+pub mod collect;
 pub mod condition;
 pub mod document;
 pub mod evaluate;
+mod fix;
 pub mod pattern;
+pub mod reach;
 pub mod snapshot;
 
 pub use document::{Document, Effect, Statement};

@@ -89,14 +89,6 @@ pub(crate) fn matches_arn(pattern: &str, arn: &str) -> bool {
     arn.len() == 6 && pattern.iter().zip(&arn).all(|(pattern, part)| matches(pattern, part))
 }
 
-/// Whether everything that `narrow` can match is matched by `wide` too. Answers `false` when in doubt.
-pub(crate) fn covers(wide: &str, narrow: &str) -> bool {
-    // A wildcard of the narrow pattern is taken for a character that only a wildcard can match.
-    wide == narrow
-        || matches(wide, &narrow.replace('*', "\u{e002}\u{e002}\u{e002}").replace('?', "\u{e002}"))
-            && (!narrow.contains('*') || wide.contains('*'))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -134,13 +126,5 @@ mod tests {
         assert!(!matches_arn("arn:aws:iam::*:app", "arn:aws:iam::1:role:app"));
         assert!(matches_arn("*", "arn:aws:iam::111122223333:role/app"));
         assert!(!matches_arn("arn:aws:iam", "arn:aws:iam::111122223333:role/app"));
-    }
-
-    #[test]
-    fn a_wide_pattern_covers_a_narrow_one() {
-        assert!(covers("prod/*", "prod/checkout/*"));
-        assert!(covers("prod/db-*", "prod/db-??????"));
-        assert!(!covers("prod/db-??????", "prod/db-*"));
-        assert!(!covers("prod/a", "prod/*"));
     }
 }

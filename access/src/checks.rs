@@ -1,0 +1,72 @@
+//! What is checked. Each check has an id, a reason, a remedy and its counterparts in other tools; `docs/checks.md` is made
+//! from this list.
+
+use crate::audit::{Audit, Findings, Severity};
+use crate::snapshot::Secret;
+
+mod access;
+mod content;
+mod key;
+mod network;
+mod rotation;
+mod sharing;
+mod trail;
+mod usage;
+
+/// One check.
+#[derive(Debug)]
+pub struct Check {
+    /// Its id, such as `key.default`.
+    pub id: &'static str,
+    /// The severity of what it finds, unless the finding says otherwise.
+    pub severity: Severity,
+    /// What it finds, in a few words.
+    pub title: &'static str,
+    /// Why that matters.
+    pub why: &'static str,
+    /// How to fix it.
+    pub fix: &'static str,
+    /// The permissions of the collector that it needs.
+    pub needs: &'static [&'static str],
+    /// What asserts the same elsewhere: tool and id.
+    pub counterparts: &'static [&'static str],
+    pub(crate) find: Find,
+}
+
+/// How a check looks.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Find {
+    /// At each secret.
+    Secret(fn(&Audit<'_>, &Secret, &mut Findings<'_>)),
+    /// Once.
+    Account(fn(&Audit<'_>, &mut Findings<'_>)),
+}
+
+/// All checks, by subject.
+pub const CHECKS: &[&[Check]] = &[
+    key::CHECKS,
+    access::CHECKS,
+    sharing::CHECKS,
+    trail::CHECKS,
+    network::CHECKS,
+    rotation::CHECKS,
+    content::CHECKS,
+    usage::CHECKS,
+];
+
+/// The check of an id.
+pub fn check(id: &str) -> Option<&'static Check> {
+    CHECKS.iter().copied().flatten().find(|check| check.id == id)
+}
+
+/// The section of a check in `docs/checks.md`.
+pub fn page(check: &Check) -> String {
+    let counterparts = match check.counterparts {
+        [] => "none that we know of".to_owned(),
+        some => some.join("; "),
+    };
+    format!(
+        "### `{}`\n\n{} *({})*\n\n**Why.** {}\n\n**Fix.** {}\n\n**Elsewhere:** {counterparts}.\n\n",
+        check.id, check.title, check.severity, check.why, check.fix
+    )
+}

@@ -1,0 +1,126 @@
+//! What the value looks like, where the collector was allowed to read it (`--login`). No value is kept.
+
+use super::{Check, Find};
+use crate::audit::{Audit, Findings, Severity};
+use crate::fix::command;
+use crate::snapshot::{Content, Secret};
+
+const VALUE: &[&str] = &["secretsmanager:GetSecretValue"];
+
+pub(super) const CHECKS: &[Check] = &[
+    Check {
+        id: "content.login",
+        severity: Severity::High,
+        title: "The current version does not log in",
+        why: "Programs that read the secret cannot connect.",
+        fix: "Ask `secretcache status`, and recover the version that works.",
+        needs: VALUE,
+        counterparts: &[],
+        find: Find::Secret(login),
+    },
+    Check {
+        id: "content.engine",
+        severity: Severity::Medium,
+        title: "The value names no engine, which AWS's rotation function asks for",
+        why: "AWS's functions fail with KeyError: 'engine' in setSecret. A secret made as most articles show has no such field.",
+        fix: "Add \"engine\" to the value, or rotate with secretcache, which finds the engine by itself.",
+        needs: VALUE,
+        counterparts: &[],
+        find: Find::Secret(engine),
+    },
+    Check {
+        id: "content.tls",
+        severity: Severity::Medium,
+        title: "The value does not say ssl, so AWS's rotation function may log in without TLS",
+        why: "Without the field the function tries TLS, and on any failure sends user, password and the new password in clear \
+              text.",
+        fix: "Add \"ssl\": true to the value.",
+        needs: VALUE,
+        counterparts: &[],
+        find: Find::Secret(tls),
+    },
+    Check {
+        id: "content.fields",
+        severity: Severity::Medium,
+        title: "The value lacks a field that a rotation of this database needs",
+        why: "Rotation needs host, username and password.",
+        fix: "Add the missing fields.",
+        needs: VALUE,
+        counterparts: &[],
+        find: Find::Secret(fields),
+    },
+    Check {
+        id: "content.shared-credential",
+        severity: Severity::Medium,
+        title: "Two secrets hold one credential",
+        why: "Rotating one of them locks out the readers of the other.",
+        fix: "Move the readers to one secret and delete the other, or give each a user of its own.",
+        needs: VALUE,
+        counterparts: &["stave CTL.SECRETS.CROSSACCOUNT.VALUECOPIED (between accounts)"],
+        find: Find::Secret(shared),
+    },
+];
+
+/// Names that AWS's templates give to functions for databases.
+fn is_of_aws(secret: &Secret) -> bool {
+    secret.rotation_lambda_arn.as_deref().is_some_and(|arn| arn.contains("SecretsManager"))
+}
+
+/// The value, if it was read and is a credential of a database.
+fn database(secret: &Secret) -> Option<&Content> {
+    let content = secret.content.as_ref()?;
+    content.fields.iter().any(|field| field == "password").then_some(content)
+}
+
+fn has(content: &Content, field: &str) -> bool {
+    content.fields.iter().any(|it| it == field)
+}
+
+fn login(_: &Audit<'_>, secret: &Secret, findings: &mut Findings<'_>) {
+    if let Some(content) = secret.content.as_ref().filter(|content| content.current_logs_in == Some(false)) {
+        let reason = content.login_failure.as_deref().unwrap_or("refused");
+        findings.add(&secret.arn, reason).run(command(&["secretcache", "recover", &secret.name]));
+    }
+}
+
+fn engine(_: &Audit<'_>, secret: &Secret, findings: &mut Findings<'_>) {
+    if database(secret).is_some_and(|content| content.engine.is_none())
+        && is_of_aws(secret)
+        && secret.owning_service.is_none()
+    {
+        findings.add(&secret.arn, "no field engine").advise("add \"engine\" to the value");
+    }
+}
+
+fn tls(_: &Audit<'_>, secret: &Secret, findings: &mut Findings<'_>) {
+    if database(secret).is_some_and(|content| !has(content, "ssl"))
+        && is_of_aws(secret)
+        && secret.owning_service.is_none()
+    {
+        findings.add(&secret.arn, "no field ssl").advise("add \"ssl\": true to the value");
+    }
+}
+
+fn fields(_: &Audit<'_>, secret: &Secret, findings: &mut Findings<'_>) {
+    let Some(content) =
+        database(secret).filter(|_| secret.rotation_enabled && secret.owning_service.is_none())
+    else {
+        return;
+    };
+    let missing: Vec<_> = ["host", "username"].into_iter().filter(|field| !has(content, field)).collect();
+    if !missing.is_empty() {
+        findings.add(&secret.arn, format!("no field {}", missing.join(", "))).advise("add them to the value");
+    }
+}
+
+fn shared(audit: &Audit<'_>, secret: &Secret, findings: &mut Findings<'_>) {
+    let print =
+        |secret: &Secret| secret.content.as_ref().and_then(|content| content.credential_fingerprint.clone());
+    let Some(own) = print(secret) else { return };
+    let is_same = |it: &&Secret| it.arn != secret.arn && print(it).as_ref() == Some(&own);
+    for other in audit.snapshot.secrets.iter().filter(is_same) {
+        findings
+            .add(&secret.arn, format!("{} has the same user on the same host", other.name))
+            .advise("keep one secret per user of a database");
+    }
+}

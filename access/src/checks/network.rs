@@ -1,0 +1,430 @@
+//! The way from the readers to the service: VPC endpoints, DNS, security groups.
+
+use std::collections::BTreeSet;
+use std::net::IpAddr;
+
+use serde_json::json;
+
+use super::{Check, Find};
+use crate::audit::{Audit, Findings, Severity};
+use crate::document::{Effect, Scope};
+use crate::evaluate::concerns_action;
+use crate::fix::{command, quote};
+use crate::reach::READ;
+use crate::snapshot::{Function, SecurityGroup, SecurityRule, Subnet, VpcEndpoint};
+
+const ENDPOINTS: &[&str] = &["ec2:DescribeVpcEndpoints"];
+const PLACES: &[&str] = &["ec2:DescribeVpcEndpoints", "lambda:ListFunctions"];
+const GROUPS: &[&str] = &[
+    "ec2:DescribeVpcEndpoints",
+    "lambda:ListFunctions",
+    "ec2:DescribeSecurityGroups",
+    "ec2:DescribeSubnets",
+];
+
+pub(super) const CHECKS: &[Check] = &[
+    Check {
+        id: "network.no-endpoint",
+        severity: Severity::Medium,
+        title: "A VPC with readers has no endpoint for Secrets Manager",
+        why: "Requests leave the VPC through a NAT gateway, or cannot leave at all: then a rotation function times out.",
+        fix: "Create an interface endpoint for com.amazonaws.<Region>.secretsmanager with private DNS.",
+        needs: PLACES,
+        counterparts: &[
+            "prowler vpc_endpoint_for_ec2_enabled (EC2 only)",
+            "AWS Config service-vpc-endpoint-enabled",
+        ],
+        find: Find::Account(no_endpoint),
+    },
+    Check {
+        id: "network.endpoint-state",
+        severity: Severity::Medium,
+        title: "The endpoint is not available",
+        why: "An endpoint that waits for acceptance, failed or was rejected carries nothing.",
+        fix: "Accept the connection or create the endpoint again.",
+        needs: ENDPOINTS,
+        counterparts: &[],
+        find: Find::Account(state),
+    },
+    Check {
+        id: "network.private-dns",
+        severity: Severity::Medium,
+        title: "The endpoint has no private DNS",
+        why: "The usual name of the service resolves to public addresses, so programs that do not set an endpoint URL go around \
+              the endpoint.",
+        fix: "Turn private DNS on.",
+        needs: ENDPOINTS,
+        counterparts: &[],
+        find: Find::Account(private_dns),
+    },
+    Check {
+        id: "network.dns-attributes",
+        severity: Severity::Medium,
+        title: "The VPC of an endpoint does not resolve its private names",
+        why: "Private DNS of endpoints takes enableDnsSupport and enableDnsHostnames.",
+        fix: "Turn both on.",
+        needs: &["ec2:DescribeVpcEndpoints", "ec2:DescribeVpcAttribute"],
+        counterparts: &[],
+        find: Find::Account(dns_attributes),
+    },
+    Check {
+        id: "network.endpoint-policy",
+        severity: Severity::Low,
+        title: "The endpoint lets every request to every account through",
+        why: "With the default policy, a program inside can send data to a secret of anybody's account: the way out that the \
+              endpoint was meant to close.",
+        fix: "Allow the account's own principals and secrets.",
+        needs: ENDPOINTS,
+        counterparts: &["prowler vpc_endpoint_connections_trust_boundaries"],
+        find: Find::Account(endpoint_policy),
+    },
+    Check {
+        id: "network.endpoint-trust",
+        severity: Severity::Medium,
+        title: "The endpoint's policy names another account",
+        why: "Principals of that account may use the endpoint.",
+        fix: "Remove the other account, or confirm that it is meant.",
+        needs: ENDPOINTS,
+        counterparts: &["prowler vpc_endpoint_connections_trust_boundaries"],
+        find: Find::Account(endpoint_trust),
+    },
+    Check {
+        id: "network.security-group",
+        severity: Severity::High,
+        title: "The endpoint's security groups do not let a function in",
+        why: "Port 443 is closed between them: every read and every rotation step times out.",
+        fix: "Allow TCP 443 from the function's security group, and to the endpoint from there.",
+        needs: GROUPS,
+        counterparts: &[],
+        find: Find::Account(security_group),
+    },
+    Check {
+        id: "network.open-group",
+        severity: Severity::Low,
+        title: "The endpoint's security group is open to everybody",
+        why: "Any address that can reach the VPC can use the endpoint.",
+        fix: "Allow 443 from the readers' security groups only.",
+        needs: GROUPS,
+        counterparts: &["prowler ec2_securitygroup_allow_ingress_from_internet_to_any_port"],
+        find: Find::Account(open_group),
+    },
+    Check {
+        id: "network.zones",
+        severity: Severity::Low,
+        title: "The endpoint is in one zone, or not in those of a function",
+        why: "When the zone fails, so does every read; and traffic between zones is charged for.",
+        fix: "Add a subnet of each zone in which readers run.",
+        needs: GROUPS,
+        counterparts: &["prowler vpc_endpoint_multi_az_enabled"],
+        find: Find::Account(zones),
+    },
+    Check {
+        id: "network.resolves-publicly",
+        severity: Severity::Medium,
+        title: "From here the service resolves to public addresses",
+        why: "The audit was asked to look from inside (--from-inside), and requests from here do not take the endpoint.",
+        fix: "Check private DNS, the VPC's DNS attributes, and the resolver that this machine uses.",
+        needs: &[],
+        counterparts: &[],
+        find: Find::Account(resolves),
+    },
+];
+
+fn service(audit: &Audit<'_>) -> String {
+    format!("com.amazonaws.{}.secretsmanager", audit.snapshot.region)
+}
+
+/// Functions in a VPC that read or rotate a secret.
+fn readers<'a>(audit: &Audit<'a>) -> Vec<&'a Function> {
+    let mut roles = BTreeSet::new();
+    for secret in &audit.snapshot.secrets {
+        let open =
+            audit.readers(secret).iter().filter(|reader| reader.outcome != crate::evaluate::Outcome::Denied);
+        roles.extend(open.map(|reader| reader.principal.arn.as_str()));
+    }
+    let rotates = |function: &Function| {
+        let mut arns =
+            audit.snapshot.secrets.iter().filter_map(|secret| secret.rotation_lambda_arn.as_deref());
+        arns.any(|arn| crate::reach::same_function(arn, &function.function_arn))
+    };
+    let functions = audit.snapshot.functions.iter().filter(|function| function.vpc_id.is_some());
+    functions.filter(|function| roles.contains(function.role.as_str()) || rotates(function)).collect()
+}
+
+fn endpoint_in<'a>(audit: &Audit<'a>, vpc: &str) -> Option<&'a VpcEndpoint> {
+    audit.snapshot.vpc_endpoints.iter().find(|endpoint| endpoint.vpc_id == vpc)
+}
+
+fn no_endpoint(audit: &Audit<'_>, findings: &mut Findings<'_>) {
+    let functions = readers(audit);
+    let vpcs: BTreeSet<_> = functions.iter().filter_map(|function| function.vpc_id.as_deref()).collect();
+    for vpc in vpcs.into_iter().filter(|vpc| endpoint_in(audit, vpc).is_none()) {
+        let inside: Vec<_> = functions.iter().filter(|it| it.vpc_id.as_deref() == Some(vpc)).collect();
+        let subnets: BTreeSet<_> =
+            inside.iter().flat_map(|function| &function.subnet_ids).map(String::as_str).collect();
+        let groups: BTreeSet<_> =
+            inside.iter().flat_map(|it| &it.security_group_ids).map(String::as_str).collect();
+        let mut words =
+            vec!["aws", "ec2", "create-vpc-endpoint", "--vpc-endpoint-type", "Interface", "--vpc-id", vpc];
+        let service = service(audit);
+        words.extend(["--private-dns-enabled", "--service-name", &service, "--subnet-ids"]);
+        words.extend(subnets);
+        words.push("--security-group-ids");
+        words.extend(groups);
+        let run = format!("{} --policy-document {}", command(&words), quote(&own_policy(audit)));
+        let names: Vec<_> =
+            inside.iter().map(|it| it.function_arn.rsplit(':').next().unwrap_or_default()).collect();
+        findings.add(vpc, format!("no endpoint; {} run there", names.join(", "))).run(run);
+    }
+}
+
+/// An endpoint policy for the account's own principals and secrets.
+fn own_policy(audit: &Audit<'_>) -> String {
+    let snapshot = audit.snapshot;
+    json!({"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Principal": "*", "Action": "secretsmanager:*",
+        "Resource": "*", "Condition": {"StringEquals": {"aws:PrincipalAccount": snapshot.account,
+            "aws:ResourceAccount": snapshot.account}}}]})
+    .to_string()
+}
+
+fn state(audit: &Audit<'_>, findings: &mut Findings<'_>) {
+    for endpoint in &audit.snapshot.vpc_endpoints {
+        if !endpoint.state.is_empty() && !endpoint.state.eq_ignore_ascii_case("available") {
+            findings.add(&endpoint.vpc_endpoint_id, &endpoint.state).advise("accept it or create it again");
+        }
+    }
+}
+
+fn modify(endpoint: &VpcEndpoint, words: &[&str]) -> String {
+    let begin = ["aws", "ec2", "modify-vpc-endpoint", "--vpc-endpoint-id", &endpoint.vpc_endpoint_id];
+    command(&[&begin, words].concat())
+}
+
+fn private_dns(audit: &Audit<'_>, findings: &mut Findings<'_>) {
+    for endpoint in audit.snapshot.vpc_endpoints.iter().filter(|endpoint| !endpoint.private_dns_enabled) {
+        let run = modify(endpoint, &["--private-dns-enabled"]);
+        findings.add(&endpoint.vpc_endpoint_id, "PrivateDnsEnabled is false").run(run);
+    }
+}
+
+fn dns_attributes(audit: &Audit<'_>, findings: &mut Findings<'_>) {
+    for vpc in audit.snapshot.vpcs.iter().filter(|vpc| endpoint_in(audit, &vpc.vpc_id).is_some()) {
+        let attributes = [
+            (vpc.enable_dns_support, "enableDnsSupport", "--enable-dns-support"),
+            (vpc.enable_dns_hostnames, "enableDnsHostnames", "--enable-dns-hostnames"),
+        ];
+        for (value, name, option) in attributes {
+            if value == Some(false) {
+                let words = [
+                    "aws",
+                    "ec2",
+                    "modify-vpc-attribute",
+                    "--vpc-id",
+                    &vpc.vpc_id,
+                    option,
+                    r#"{"Value":true}"#,
+                ];
+                findings.add(&vpc.vpc_id, format!("{name} is false")).run(command(&words));
+            }
+        }
+    }
+}
+
+fn endpoint_policy(audit: &Audit<'_>, findings: &mut Findings<'_>) {
+    for endpoint in &audit.snapshot.vpc_endpoints {
+        let is_open = endpoint.policy.as_ref().is_none_or(|policy| {
+            policy.statements.iter().any(|statement| {
+                let for_all = statement.principal.as_ref().is_none_or(|scope| match scope {
+                    Scope::Only(listed) => listed.0.values().flatten().any(|id| id == "*"),
+                    Scope::AllBut(_) => true,
+                });
+                let to_all =
+                    matches!(&statement.resource, Some(Scope::Only(all)) if all.iter().any(|it| it == "*"));
+                statement.effect == Effect::Allow
+                    && statement.conditions.is_empty()
+                    && for_all
+                    && to_all
+                    && concerns_action(statement, READ)
+            })
+        });
+        if is_open {
+            let run = format!("{} --policy-document {}", modify(endpoint, &[]), quote(&own_policy(audit)));
+            findings.add(&endpoint.vpc_endpoint_id, "its policy allows everything to everybody").run(run);
+        }
+    }
+}
+
+fn endpoint_trust(audit: &Audit<'_>, findings: &mut Findings<'_>) {
+    for endpoint in &audit.snapshot.vpc_endpoints {
+        let Some(policy) = &endpoint.policy else { continue };
+        for outsider in crate::reach::outsiders(policy, READ, &audit.snapshot.account) {
+            if outsider.principal == "*" {
+                continue;
+            }
+            let rest = policy.with_statements(outsider.statement, Vec::new());
+            let run = if rest["Statement"] == json!([]) {
+                format!("{} --policy-document {}", modify(endpoint, &[]), quote(&own_policy(audit)))
+            } else {
+                format!("{} --policy-document {}", modify(endpoint, &[]), quote(&rest.to_string()))
+            };
+            findings
+                .add(&endpoint.vpc_endpoint_id, format!("its policy allows {}", outsider.principal))
+                .run(run);
+        }
+    }
+}
+
+const HTTPS: i64 = 443;
+
+fn concerns_https(rule: &SecurityRule) -> bool {
+    let ports = rule.from_port.is_none_or(|from| from <= HTTPS)
+        && rule.to_port.is_none_or(|to| to >= HTTPS || to == -1);
+    match rule.ip_protocol.as_str() {
+        "-1" => true,
+        "tcp" | "6" => ports,
+        _ => false,
+    }
+}
+
+fn groups<'a>(audit: &Audit<'a>, ids: &[String]) -> Vec<&'a SecurityGroup> {
+    audit.snapshot.security_groups.iter().filter(|group| ids.contains(&group.group_id)).collect()
+}
+
+fn subnets<'a>(audit: &Audit<'a>, ids: &[String]) -> Vec<&'a Subnet> {
+    audit.snapshot.subnets.iter().filter(|subnet| ids.contains(&subnet.subnet_id)).collect()
+}
+
+/// Whether rules let traffic on 443 pass from or to other groups and subnets.
+fn lets_through<'a>(
+    mut rules: impl Iterator<Item = &'a SecurityRule>,
+    groups: &[String],
+    subnets: &[&Subnet],
+) -> bool {
+    rules.any(|rule| {
+        let contains = |cidr: &String| {
+            let range: Option<ipnet::IpNet> = cidr.parse().ok();
+            range.is_some_and(|range| {
+                let whole = |subnet: &&Subnet| {
+                    subnet.cidr_block.parse().is_ok_and(|block: ipnet::IpNet| range.contains(&block))
+                };
+                range.prefix_len() == 0 || !subnets.is_empty() && subnets.iter().all(whole)
+            })
+        };
+        concerns_https(rule)
+            && (rule.groups.iter().any(|id| groups.contains(id)) || rule.cidrs.iter().any(contains))
+    })
+}
+
+fn security_group(audit: &Audit<'_>, findings: &mut Findings<'_>) {
+    for function in readers(audit) {
+        let Some(endpoint) = function.vpc_id.as_deref().and_then(|vpc| endpoint_in(audit, vpc)) else {
+            continue;
+        };
+        let (its, ours) =
+            (groups(audit, &endpoint.security_groups), groups(audit, &function.security_group_ids));
+        if its.is_empty() || ours.is_empty() {
+            continue;
+        }
+        let places = [subnets(audit, &function.subnet_ids), subnets(audit, &endpoint.subnet_ids)];
+        let name = function.function_arn.rsplit(':').next().unwrap_or_default();
+        let rule = |kind: &str, group: &str, other: &str| {
+            let permission =
+                format!("IpProtocol=tcp,FromPort=443,ToPort=443,UserIdGroupPairs=[{{GroupId={other}}}]");
+            command(&["aws", "ec2", kind, "--group-id", group, "--ip-permissions", &permission])
+        };
+        if !lets_through(
+            its.iter().flat_map(|group| &group.ingress),
+            &function.security_group_ids,
+            &places[0],
+        ) {
+            let run = rule("authorize-security-group-ingress", &its[0].group_id, &ours[0].group_id);
+            let seen =
+                format!("no rule of {} lets {name} in on port 443", endpoint.security_groups.join(", "));
+            findings.add(&endpoint.vpc_endpoint_id, seen).run(run);
+        }
+        if !lets_through(ours.iter().flat_map(|group| &group.egress), &endpoint.security_groups, &places[1]) {
+            let run = rule("authorize-security-group-egress", &ours[0].group_id, &its[0].group_id);
+            let seen =
+                format!("no rule of {} lets {name} out on port 443", function.security_group_ids.join(", "));
+            findings.add(&function.function_arn, seen).run(run);
+        }
+    }
+}
+
+fn open_group(audit: &Audit<'_>, findings: &mut Findings<'_>) {
+    for endpoint in &audit.snapshot.vpc_endpoints {
+        for group in groups(audit, &endpoint.security_groups) {
+            for rule in group.ingress.iter().filter(|rule| concerns_https(rule)) {
+                for cidr in rule.cidrs.iter().filter(|cidr| cidr.ends_with("/0")) {
+                    let ports = format!(
+                        "IpProtocol={},FromPort={},ToPort={},IpRanges=[{{CidrIp={cidr}}}]",
+                        rule.ip_protocol,
+                        rule.from_port.unwrap_or(-1),
+                        rule.to_port.unwrap_or(-1)
+                    );
+                    let ports = if cidr.contains(':') {
+                        ports.replace("IpRanges=[{CidrIp", "Ipv6Ranges=[{CidrIpv6")
+                    } else {
+                        ports
+                    };
+                    let words =
+                        ["aws", "ec2", "revoke-security-group-ingress", "--group-id", &group.group_id];
+                    findings.add(&group.group_id, format!("lets {cidr} in on port 443")).run(format!(
+                        "{} --ip-permissions {}",
+                        command(&words),
+                        quote(&ports)
+                    ));
+                }
+            }
+        }
+    }
+}
+
+fn zones(audit: &Audit<'_>, findings: &mut Findings<'_>) {
+    for endpoint in &audit.snapshot.vpc_endpoints {
+        let zones: BTreeSet<_> = subnets(audit, &endpoint.subnet_ids)
+            .iter()
+            .map(|subnet| subnet.availability_zone.as_str())
+            .collect();
+        let inside =
+            readers(audit).into_iter().filter(|function| function.vpc_id.as_ref() == Some(&endpoint.vpc_id));
+        let used: Vec<_> = inside.flat_map(|function| subnets(audit, &function.subnet_ids)).collect();
+        let missing: BTreeSet<_> = used
+            .iter()
+            .map(|it| it.availability_zone.as_str())
+            .filter(|zone| !zones.contains(zone))
+            .collect();
+        let first = used.iter().find(|subnet| missing.contains(subnet.availability_zone.as_str()));
+        if let Some(subnet) = first {
+            let names: Vec<_> = missing.iter().copied().collect();
+            findings
+                .add(
+                    &endpoint.vpc_endpoint_id,
+                    format!("functions run in {}, where it has no subnet", names.join(", ")),
+                )
+                .run(modify(endpoint, &["--add-subnet-ids", &subnet.subnet_id]));
+        } else if zones.len() == 1 {
+            findings
+                .add(
+                    &endpoint.vpc_endpoint_id,
+                    format!("it is in {} alone", zones.first().unwrap_or(&"one zone")),
+                )
+                .advise("add a subnet of another zone: aws ec2 modify-vpc-endpoint --add-subnet-ids");
+        }
+    }
+}
+
+fn resolves(audit: &Audit<'_>, findings: &mut Findings<'_>) {
+    let is_public = |text: &&String| match text.parse() {
+        Ok(IpAddr::V4(address)) => !address.is_private() && !address.is_loopback(),
+        Ok(IpAddr::V6(address)) => (address.segments()[0] & 0xfe00) != 0xfc00 && !address.is_loopback(),
+        Err(_) => false,
+    };
+    let public: Vec<_> = audit.snapshot.resolved_addresses.iter().filter(is_public).cloned().collect();
+    if !public.is_empty() {
+        let name = format!("secretsmanager.{}.amazonaws.com", audit.snapshot.region);
+        findings
+            .add(name, format!("resolves to {}", public.join(", ")))
+            .advise("check private DNS of the endpoint");
+    }
+}

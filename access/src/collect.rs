@@ -1,0 +1,345 @@
+//! Fills a [`Snapshot`] from AWS, with calls that only read.
+//!
+//! What is shared by many secrets is read once. Per secret there are three calls: `DescribeSecret`, `GetResourcePolicy` and
+//! `ListSecretVersionIds`; the last two are kept under 40 a second each, for their quota is 50. [`CALLS`] lists every call
+//! that is ever made.
+
+use std::fmt;
+use std::sync::Arc;
+
+use aws_smithy_runtime_api::client::http::SharedHttpConnector;
+use aws_types::SdkConfig;
+use jiff::Timestamp;
+use serde_json::{Value, json};
+
+use crate::document::Document;
+use crate::snapshot::{FORMAT, NotCollected, Snapshot};
+
+mod client;
+mod identity;
+mod network;
+mod secrets;
+mod usage;
+mod watch;
+mod xml;
+
+use client::{Client, Fault};
+
+/// Every call that the collector makes, each by its permission. None of them changes anything.
+pub const CALLS: &[&str] = &[
+    "sts:GetCallerIdentity",
+    "secretsmanager:ListSecrets",
+    "secretsmanager:DescribeSecret",
+    "secretsmanager:GetResourcePolicy",
+    "secretsmanager:ListSecretVersionIds",
+    "kms:DescribeKey",
+    "kms:GetKeyPolicy",
+    "kms:GetKeyRotationStatus",
+    "iam:GetAccountAuthorizationDetails",
+    "organizations:DescribeOrganization",
+    "organizations:ListParents",
+    "organizations:ListPoliciesForTarget",
+    "organizations:DescribePolicy",
+    "cloudtrail:DescribeTrails",
+    "cloudtrail:GetTrailStatus",
+    "cloudtrail:GetEventSelectors",
+    "events:ListRules",
+    "events:ListTargetsByRule",
+    "logs:DescribeMetricFilters",
+    "cloudwatch:DescribeAlarms",
+    "ec2:DescribeVpcEndpoints",
+    "ec2:DescribeVpcAttribute",
+    "ec2:DescribeSecurityGroups",
+    "ec2:DescribeSubnets",
+    "lambda:ListFunctions",
+    "lambda:GetPolicy",
+    "ecs:ListTaskDefinitions",
+    "ecs:DescribeTaskDefinition",
+    "rds:DescribeDBInstances",
+    "rds:DescribeDBClusters",
+    "rds:DescribeDBProxies",
+];
+
+/// Which secrets.
+#[derive(Clone, Debug)]
+pub enum Selection {
+    /// All of the account in this Region.
+    All,
+    /// Those whose names begin so.
+    Prefix(String),
+    /// These, by name or ARN.
+    Ids(Vec<String>),
+}
+
+/// What to collect.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// Which secrets.
+    pub selection: Selection,
+    /// The present time.
+    pub now: Timestamp,
+    /// Whether to try where the name of the service resolves.
+    pub from_inside: bool,
+    /// Regions in which secrets may be.
+    pub allowed_regions: Vec<String>,
+}
+
+/// Why nothing could be collected.
+#[derive(Debug)]
+pub struct CollectError(String);
+
+impl fmt::Display for CollectError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for CollectError {}
+
+/// The text of a function's variable, which may be a secret: never printed, never stored.
+pub struct Variable {
+    /// The function's place in the snapshot.
+    pub function: usize,
+    /// The text.
+    pub text: String,
+}
+
+impl fmt::Debug for Variable {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Variable {{ function: {} }}", self.function)
+    }
+}
+
+/// What was collected.
+#[derive(Debug)]
+pub struct Collected {
+    /// Free of values.
+    pub snapshot: Snapshot,
+    /// Texts to compare secrets with, before they are dropped.
+    pub variables: Vec<Variable>,
+}
+
+/// Collects a snapshot. `progress` hears what is being read, and of how many how much.
+///
+/// # Errors
+///
+/// There are no credentials or no Region, a service cannot be reached, or the secrets themselves cannot be listed. Whatever
+/// else is refused is noted in [`Snapshot::not_collected`].
+pub async fn collect(
+    config: &SdkConfig,
+    connector: SharedHttpConnector,
+    options: &Options,
+    progress: &(dyn Fn(&str, usize, usize) + Sync),
+) -> Result<Collected, CollectError> {
+    let client = Arc::new(Client::new(config, connector)?);
+    let mut collector = Collector {
+        client,
+        snapshot: Snapshot {
+            format: FORMAT,
+            taken_at: Some(options.now),
+            allowed_regions: options.allowed_regions.clone(),
+            ..Snapshot::default()
+        },
+        variables: Vec::new(),
+        progress,
+    };
+    collector.all(options).await?;
+    let Collector { client, mut snapshot, variables, .. } = collector;
+    snapshot.calls = client.calls();
+    snapshot.not_collected.sort_by(|a, b| (&a.permission, &a.resource).cmp(&(&b.permission, &b.resource)));
+    Ok(Collected { snapshot, variables })
+}
+
+struct Collector<'a> {
+    client: Arc<Client>,
+    snapshot: Snapshot,
+    variables: Vec<Variable>,
+    progress: &'a (dyn Fn(&str, usize, usize) + Sync),
+}
+
+impl Collector<'_> {
+    async fn all(&mut self, options: &Options) -> Result<(), CollectError> {
+        let identity = self.client.query("sts", "GetCallerIdentity", &[]).await;
+        let identity = identity.map_err(|fault| CollectError(format!("sts:GetCallerIdentity: {fault}")))?;
+        let arn = text(&identity["GetCallerIdentityResult"]["Arn"]);
+        self.snapshot.account = text(&identity["GetCallerIdentityResult"]["Account"]);
+        self.snapshot.partition = arn.split(':').nth(1).unwrap_or("aws").to_owned();
+        self.snapshot.region = self.client.region().to_owned();
+        self.secrets(&options.selection).await?;
+        self.report("keys");
+        self.keys().await;
+        self.report("roles, users and policies");
+        self.principals().await;
+        self.report("the organization");
+        self.organization().await;
+        self.report("trails, rules and alarms");
+        self.trails().await;
+        self.rules().await;
+        self.alarms().await;
+        self.report("functions");
+        self.functions().await;
+        self.report("VPC endpoints");
+        self.endpoints().await;
+        self.report("tasks and databases");
+        self.tasks().await;
+        self.databases().await;
+        if options.from_inside {
+            self.resolve();
+        }
+        Ok(())
+    }
+
+    fn report(&self, what: &str) {
+        (self.progress)(what, 0, 0);
+    }
+
+    /// The answer, or a note that there is none.
+    fn noted(
+        &mut self,
+        permission: &str,
+        resource: Option<&str>,
+        answer: Result<Value, Fault>,
+    ) -> Option<Value> {
+        match answer {
+            Ok(answer) => Some(answer),
+            Err(fault) => {
+                self.note(permission, resource, fault.to_string());
+                None
+            }
+        }
+    }
+
+    fn note(&mut self, permission: &str, resource: Option<&str>, error: String) {
+        self.snapshot.not_collected.push(NotCollected {
+            permission: permission.to_owned(),
+            resource: resource.map(str::to_owned),
+            error,
+        });
+    }
+
+    /// A policy, or a note that it cannot be understood.
+    fn policy(&mut self, permission: &str, resource: &str, text: &str) -> Option<Document> {
+        match Document::parse(text) {
+            Ok(document) => Some(document),
+            Err(error) => {
+                self.note(permission, Some(resource), format!("{resource}: {error}"));
+                None
+            }
+        }
+    }
+
+    /// All pages of a list, in a JSON protocol.
+    async fn pages(
+        &mut self,
+        service: &'static str,
+        action: &str,
+        mut body: Value,
+        items: &str,
+        [token, next]: [&str; 2],
+    ) -> Vec<Value> {
+        let mut all = Vec::new();
+        loop {
+            let answer = self.client.json(service, action, &body).await;
+            let Some(mut answer) = self.noted(&format!("{service}:{action}"), None, answer) else {
+                return all;
+            };
+            if let Value::Array(page) = answer[items].take() {
+                all.extend(page);
+            }
+            match &answer[next] {
+                Value::String(more) if !more.is_empty() => body[token] = json!(more),
+                _ => return all,
+            }
+        }
+    }
+
+    /// All pages of a list, in the Query protocol.
+    async fn query_pages(
+        &mut self,
+        service: &'static str,
+        action: &str,
+        parameters: &[(&str, &str)],
+        items: &str,
+        [token, next]: [&str; 2],
+    ) -> Vec<Value> {
+        let mut all = Vec::new();
+        let mut marker = String::new();
+        loop {
+            let mut with_token = parameters.to_vec();
+            if !marker.is_empty() {
+                with_token.push((token, &marker));
+            }
+            let answer = self.client.query(service, action, &with_token).await;
+            let Some(answer) = self.noted(&format!("{service}:{action}"), None, answer) else { return all };
+            // EC2 has no element around its result.
+            let result = match &answer[format!("{action}Result")] {
+                Value::Null => &answer,
+                result => result,
+            };
+            all.extend(list(&result[items]).into_iter().cloned());
+            marker = text(&result[next]);
+            if marker.is_empty() {
+                return all;
+            }
+        }
+    }
+
+    fn resolve(&mut self) {
+        use std::net::ToSocketAddrs;
+        let suffix =
+            if self.snapshot.region.starts_with("cn-") { "amazonaws.com.cn" } else { "amazonaws.com" };
+        let host = format!("secretsmanager.{}.{suffix}", self.snapshot.region);
+        match (host.as_str(), 443).to_socket_addrs() {
+            Ok(addresses) => {
+                self.snapshot.resolved_addresses =
+                    addresses.map(|address| address.ip().to_string()).collect();
+            }
+            Err(error) => self.note("dns:resolve", Some(&host), error.to_string()),
+        }
+    }
+}
+
+/// A string, or nothing.
+fn text(value: &Value) -> String {
+    value.as_str().unwrap_or_default().to_owned()
+}
+
+fn texts(value: &Value) -> Vec<String> {
+    list(value).into_iter().map(text).collect()
+}
+
+/// A list in any of the shapes that XML comes in: many, one, none.
+fn list(value: &Value) -> Vec<&Value> {
+    match value {
+        Value::Array(all) => all.iter().collect(),
+        Value::Object(fields) if fields.len() == 1 => {
+            let only = fields.values().next().unwrap_or(&Value::Null);
+            match only {
+                Value::Array(all) => all.iter().collect(),
+                one => vec![one],
+            }
+        }
+        _ => Vec::new(),
+    }
+}
+
+fn truth(value: &Value) -> Option<bool> {
+    match value {
+        Value::Bool(truth) => Some(*truth),
+        Value::String(text) => text.parse().ok(),
+        _ => None,
+    }
+}
+
+/// Seconds since 1970, or a text.
+fn time(value: &Value) -> Option<Timestamp> {
+    match value {
+        Value::String(text) => text.parse().ok(),
+        Value::Number(seconds) =>
+        {
+            #[expect(clippy::cast_possible_truncation, reason = "milliseconds of a date fit")]
+            Timestamp::from_millisecond((seconds.as_f64()? * 1000.0) as i64).ok()
+        }
+        _ => None,
+    }
+}

@@ -1,0 +1,114 @@
+//! VPC endpoints and what is around them.
+
+use std::collections::BTreeSet;
+
+use serde_json::Value;
+
+use super::{Collector, list, text, truth};
+use crate::snapshot::{SecurityGroup, SecurityRule, Subnet, Vpc, VpcEndpoint};
+
+const TOKEN: [&str; 2] = ["NextToken", "nextToken"];
+
+impl Collector<'_> {
+    pub(super) async fn endpoints(&mut self) {
+        let china = if self.snapshot.region.starts_with("cn-") { "cn." } else { "" };
+        let service = format!("{china}com.amazonaws.{}.secretsmanager", self.snapshot.region);
+        let filter = [("Filter.1.Name", "service-name"), ("Filter.1.Value.1", service.as_str())];
+        let found = self.query_pages("ec2", "DescribeVpcEndpoints", &filter, "vpcEndpointSet", TOKEN).await;
+        // An endpoint that has no filter by service gives all.
+        for endpoint in found.iter().filter(|endpoint| endpoint["serviceName"] == service.as_str()) {
+            let id = text(&endpoint["vpcEndpointId"]);
+            let groups = list(&endpoint["groupSet"]).into_iter().map(|group| text(&group["groupId"]));
+            let policy = text(&endpoint["policyDocument"]);
+            let policy =
+                if policy.is_empty() { None } else { self.policy("ec2:DescribeVpcEndpoints", &id, &policy) };
+            self.snapshot.vpc_endpoints.push(VpcEndpoint {
+                vpc_id: text(&endpoint["vpcId"]),
+                service_name: text(&endpoint["serviceName"]),
+                state: text(&endpoint["state"]).to_ascii_lowercase(),
+                private_dns_enabled: truth(&endpoint["privateDnsEnabled"]).unwrap_or_default(),
+                policy,
+                security_groups: groups.collect(),
+                subnet_ids: list(&endpoint["subnetIdSet"]).into_iter().map(text).collect(),
+                vpc_endpoint_id: id,
+            });
+        }
+        self.vpcs().await;
+        let endpoints = self.snapshot.vpc_endpoints.iter();
+        let functions = self.snapshot.functions.iter();
+        let groups: BTreeSet<_> = endpoints
+            .clone()
+            .flat_map(|endpoint| &endpoint.security_groups)
+            .chain(functions.clone().flat_map(|function| &function.security_group_ids))
+            .cloned()
+            .collect();
+        let subnets: BTreeSet<_> = endpoints
+            .flat_map(|endpoint| &endpoint.subnet_ids)
+            .chain(functions.flat_map(|function| &function.subnet_ids))
+            .cloned()
+            .collect();
+        for group in self.by_id("DescribeSecurityGroups", "group-id", &groups, "securityGroupInfo").await {
+            self.snapshot.security_groups.push(SecurityGroup {
+                group_id: text(&group["groupId"]),
+                vpc_id: text(&group["vpcId"]),
+                ingress: list(&group["ipPermissions"]).into_iter().map(rule).collect(),
+                egress: list(&group["ipPermissionsEgress"]).into_iter().map(rule).collect(),
+            });
+        }
+        for subnet in self.by_id("DescribeSubnets", "subnet-id", &subnets, "subnetSet").await {
+            self.snapshot.subnets.push(Subnet {
+                subnet_id: text(&subnet["subnetId"]),
+                vpc_id: text(&subnet["vpcId"]),
+                cidr_block: text(&subnet["cidrBlock"]),
+                availability_zone: text(&subnet["availabilityZone"]),
+            });
+        }
+    }
+
+    async fn vpcs(&mut self) {
+        let ids: BTreeSet<_> =
+            self.snapshot.vpc_endpoints.iter().map(|endpoint| endpoint.vpc_id.clone()).collect();
+        for id in ids {
+            let mut values = [None, None];
+            for (place, attribute) in ["enableDnsSupport", "enableDnsHostnames"].into_iter().enumerate() {
+                let parameters = [("VpcId", id.as_str()), ("Attribute", attribute)];
+                let answer = self.client.query("ec2", "DescribeVpcAttribute", &parameters).await;
+                let answer = self.noted("ec2:DescribeVpcAttribute", None, answer).unwrap_or_default();
+                values[place] = truth(&answer[attribute]["value"]);
+            }
+            let [enable_dns_support, enable_dns_hostnames] = values;
+            self.snapshot.vpcs.push(Vpc { vpc_id: id, enable_dns_support, enable_dns_hostnames });
+        }
+    }
+
+    /// Things by their ids, 100 in a call. By filter: one that is gone is no error.
+    async fn by_id(&mut self, action: &str, filter: &str, ids: &BTreeSet<String>, items: &str) -> Vec<Value> {
+        const BATCH: usize = 100;
+        let ids: Vec<_> = ids.iter().collect();
+        let mut all = Vec::new();
+        for batch in ids.chunks(BATCH) {
+            let names: Vec<_> = (1..=batch.len()).map(|place| format!("Filter.1.Value.{place}")).collect();
+            let mut parameters = vec![("Filter.1.Name", filter)];
+            parameters.extend(names.iter().zip(batch).map(|(name, id)| (name.as_str(), id.as_str())));
+            all.extend(self.query_pages("ec2", action, &parameters, items, TOKEN).await);
+        }
+        all
+    }
+}
+
+fn rule(permission: &Value) -> SecurityRule {
+    let port = |name: &str| text(&permission[name]).parse().ok();
+    let each = |list_name: &str, name: &str| {
+        list(&permission[list_name]).into_iter().map(|it| text(&it[name])).collect()
+    };
+    let mut cidrs: Vec<String> = each("ipRanges", "cidrIp");
+    cidrs.extend::<Vec<String>>(each("ipv6Ranges", "cidrIpv6"));
+    SecurityRule {
+        ip_protocol: text(&permission["ipProtocol"]),
+        from_port: port("fromPort"),
+        to_port: port("toPort"),
+        cidrs,
+        groups: each("groups", "groupId"),
+        prefix_lists: each("prefixListIds", "prefixListId"),
+    }
+}

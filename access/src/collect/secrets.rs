@@ -1,0 +1,207 @@
+//! Secrets and their keys.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use serde_json::{Value, json};
+use tokio::task::JoinSet;
+
+use super::client::{Client, Fault};
+use super::{CollectError, Collector, Selection, text, texts, time, truth};
+use crate::snapshot::{Key, Replica, RotationRules, Secret, Version};
+
+/// Secrets that are read at once.
+const LANES: usize = 8;
+
+/// What is read of each secret.
+struct Details {
+    index: usize,
+    description: Result<Value, Fault>,
+    policy: Result<Value, Fault>,
+    versions: Result<Value, Fault>,
+}
+
+impl Collector<'_> {
+    pub(super) async fn secrets(&mut self, selection: &Selection) -> Result<(), CollectError> {
+        let ids = match selection {
+            Selection::Ids(ids) => ids.clone(),
+            Selection::All => self.list_secrets(None).await?,
+            Selection::Prefix(prefix) => self.list_secrets(Some(prefix)).await?,
+        };
+        let count = ids.len();
+        let mut found: Vec<Option<Secret>> = vec![None; count];
+        let mut tasks = JoinSet::new();
+        let mut waiting = ids.iter().cloned().enumerate();
+        let mut done = 0;
+        loop {
+            while tasks.len() < LANES {
+                let Some((index, id)) = waiting.next() else { break };
+                tasks.spawn(details(Arc::clone(&self.client), index, id));
+            }
+            let Some(Ok(details)) = tasks.join_next().await else { break };
+            done += 1;
+            (self.progress)("secrets", done, count);
+            let is_asked_for = matches!(selection, Selection::Ids(_));
+            match &details.description {
+                // One that was deleted meanwhile is none; one that was asked for is a mistake.
+                Err(fault) if is_asked_for => {
+                    return Err(CollectError(format!("{}: {fault}", ids[details.index])));
+                }
+                Err(fault) => {
+                    self.note("secretsmanager:DescribeSecret", Some(&ids[details.index]), fault.to_string())
+                }
+                Ok(_) => {}
+            }
+            let index = details.index;
+            found[index] = Some(self.secret(&ids[index], details));
+        }
+        self.snapshot.secrets = found.into_iter().flatten().collect();
+        Ok(())
+    }
+
+    async fn list_secrets(&mut self, prefix: Option<&str>) -> Result<Vec<String>, CollectError> {
+        let mut body = json!({"MaxResults": 100, "IncludePlannedDeletion": true});
+        if let Some(prefix) = prefix {
+            body["Filters"] = json!([{"Key": "name", "Values": [prefix]}]);
+        }
+        let before = self.snapshot.not_collected.len();
+        let all =
+            self.pages("secretsmanager", "ListSecrets", body, "SecretList", ["NextToken", "NextToken"]).await;
+        if let Some(failure) = self.snapshot.not_collected.get(before) {
+            return Err(CollectError(format!(
+                "{}: {}; name the secrets instead",
+                failure.permission, failure.error
+            )));
+        }
+        // The service's filter ignores case and splits words.
+        let is_meant =
+            |secret: &&Value| prefix.is_none_or(|prefix| text(&secret["Name"]).starts_with(prefix));
+        Ok(all.iter().filter(is_meant).map(|secret| text(&secret["ARN"])).collect())
+    }
+
+    fn secret(&mut self, id: &str, details: Details) -> Secret {
+        let answer = details.description.unwrap_or_default();
+        let arn = match text(&answer["ARN"]) {
+            arn if arn.is_empty() => id.to_owned(),
+            arn => arn,
+        };
+        let policy = self.noted("secretsmanager:GetResourcePolicy", Some(&arn), details.policy);
+        let policy = policy.as_ref().and_then(|answer| answer["ResourcePolicy"].as_str());
+        let resource_policy =
+            policy.and_then(|text| self.policy("secretsmanager:GetResourcePolicy", &arn, text));
+        let versions = self.noted("secretsmanager:ListSecretVersionIds", Some(&arn), details.versions);
+        let rules = &answer["RotationRules"];
+        let optional = |name: &str| answer[name].as_str().map(str::to_owned);
+        let replicas = answer["ReplicationStatus"].as_array().into_iter().flatten();
+        Secret {
+            name: optional("Name").unwrap_or_else(|| arn.clone()),
+            kms_key_id: optional("KmsKeyId"),
+            tags: tags(&answer["Tags"]),
+            rotation_enabled: answer["RotationEnabled"].as_bool().unwrap_or_default(),
+            rotation_lambda_arn: optional("RotationLambdaARN"),
+            rotation_rules: RotationRules {
+                automatically_after_days: rules["AutomaticallyAfterDays"]
+                    .as_u64()
+                    .and_then(|days| days.try_into().ok()),
+                schedule_expression: rules["ScheduleExpression"].as_str().map(str::to_owned),
+                duration: rules["Duration"].as_str().map(str::to_owned),
+            },
+            created_date: time(&answer["CreatedDate"]),
+            last_changed_date: time(&answer["LastChangedDate"]),
+            last_accessed_date: time(&answer["LastAccessedDate"]),
+            last_rotated_date: time(&answer["LastRotatedDate"]),
+            next_rotation_date: time(&answer["NextRotationDate"]),
+            deleted_date: time(&answer["DeletedDate"]),
+            owning_service: optional("OwningService"),
+            primary_region: optional("PrimaryRegion").filter(|region| *region != self.snapshot.region),
+            replication_status: replicas
+                .map(|replica| Replica {
+                    region: text(&replica["Region"]),
+                    kms_key_id: replica["KmsKeyId"].as_str().map(str::to_owned),
+                    status: text(&replica["Status"]),
+                    resource_policy: None,
+                })
+                .collect(),
+            versions: versions_of(&answer["VersionIdsToStages"], versions.as_ref()),
+            resource_policy,
+            content: None,
+            arn,
+        }
+    }
+
+    pub(super) async fn keys(&mut self) {
+        let mut names: Vec<_> =
+            self.snapshot.secrets.iter().filter_map(|secret| secret.kms_key_id.clone()).collect();
+        names.sort();
+        names.dedup();
+        names.retain(|name| !name.ends_with("alias/aws/secretsmanager"));
+        let mut keys: BTreeMap<String, Key> = BTreeMap::new();
+        for name in names {
+            let answer = self.client.json("kms", "DescribeKey", &json!({"KeyId": name})).await;
+            let Some(answer) = self.noted("kms:DescribeKey", Some(&name), answer) else { continue };
+            let answer = &answer["KeyMetadata"];
+            let arn = text(&answer["Arn"]);
+            if let Some(known) = keys.get_mut(&arn) {
+                known.known_as.push(name);
+                continue;
+            }
+            let mut key = Key {
+                arn: arn.clone(),
+                key_manager: text(&answer["KeyManager"]),
+                key_state: text(&answer["KeyState"]),
+                key_spec: text(&answer["KeySpec"]),
+                origin: text(&answer["Origin"]),
+                deletion_date: time(&answer["DeletionDate"]),
+                ..Key::default()
+            };
+            let body = json!({"KeyId": arn, "PolicyName": "default"});
+            let policy = self.client.json("kms", "GetKeyPolicy", &body).await;
+            let policy = self.noted("kms:GetKeyPolicy", Some(&name), policy);
+            key.policy =
+                policy.and_then(|answer| self.policy("kms:GetKeyPolicy", &name, &text(&answer["Policy"])));
+            // A key that waits to be deleted has no such status.
+            if key.key_manager == "CUSTOMER" && key.key_state == "Enabled" {
+                let status = self.client.json("kms", "GetKeyRotationStatus", &json!({"KeyId": arn})).await;
+                let status = self.noted("kms:GetKeyRotationStatus", Some(&name), status);
+                key.rotation_enabled = status.and_then(|answer| truth(&answer["KeyRotationEnabled"]));
+            }
+            key.known_as.push(name);
+            keys.insert(arn, key);
+        }
+        self.snapshot.keys = keys.into_values().collect();
+    }
+}
+
+async fn details(client: Arc<Client>, index: usize, id: String) -> Details {
+    let body = json!({"SecretId": id});
+    let ask = |action: &'static str| client.json("secretsmanager", action, &body);
+    let description = ask("DescribeSecret").await;
+    let policy = ask("GetResourcePolicy").await;
+    let body = json!({"SecretId": id, "MaxResults": 100});
+    let versions = client.json("secretsmanager", "ListSecretVersionIds", &body).await;
+    Details { index, description, policy, versions }
+}
+
+/// Labelled versions. Those that are not listed have no value yet.
+fn versions_of(stages: &Value, listed: Option<&Value>) -> Vec<Version> {
+    let listed = listed.map(|answer| answer["Versions"].as_array().cloned().unwrap_or_default());
+    let with_stages = stages.as_object().into_iter().flatten();
+    with_stages
+        .map(|(id, stages)| {
+            let all = listed.as_ref();
+            let known =
+                all.and_then(|all| all.iter().find(|version| version["VersionId"].as_str() == Some(id)));
+            Version {
+                version_id: id.clone(),
+                version_stages: texts(stages),
+                created_date: known.and_then(|version| time(&version["CreatedDate"])),
+                is_empty: listed.is_some() && known.is_none(),
+            }
+        })
+        .collect()
+}
+
+pub(super) fn tags(value: &Value) -> BTreeMap<String, String> {
+    let all = value.as_array().into_iter().flatten();
+    all.map(|tag| (text(&tag["Key"]), text(&tag["Value"]))).collect()
+}

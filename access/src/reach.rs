@@ -1,0 +1,377 @@
+//! Who can read a secret: the evaluator applied to everything that a snapshot knows.
+
+use std::collections::HashMap;
+
+use jiff::Timestamp;
+
+use crate::condition::Context;
+use crate::document::{Document, Effect, Scope};
+use crate::evaluate::{Caller, CallerKind, Decision, Named, Outcome, Policies, Request, evaluate};
+use crate::snapshot::{Function, Key, Principal, Secret, Snapshot, VpcEndpoint};
+
+/// Reads a value.
+pub const READ: &str = "secretsmanager:GetSecretValue";
+/// What a read needs of the key.
+pub const DECRYPT: &str = "kms:Decrypt";
+/// What a write needs of the key besides.
+pub const GENERATE: &str = "kms:GenerateDataKey";
+
+/// A snapshot, prepared for many questions.
+///
+/// ```
+/// use secretcache_access::Snapshot;
+/// use secretcache_access::evaluate::Outcome;
+/// use secretcache_access::reach::Account;
+///
+/// let snapshot = Snapshot::parse(
+///     r#"{
+///     "Account": "111122223333", "Region": "eu-central-1",
+///     "Secrets": [{"Name": "prod/db", "ARN": "arn:aws:secretsmanager:eu-central-1:111122223333:secret:prod/db-AbCdEf"}],
+///     "Principals": [{"Arn": "arn:aws:iam::111122223333:role/app", "InlinePolicies": [{"Name": "read", "Document":
+///         {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "secretsmanager:GetSecretValue",
+///          "Resource": "arn:aws:secretsmanager:eu-central-1:111122223333:secret:prod/*"}]}}]}]
+///     }"#,
+/// )?;
+/// let account = Account::new(&snapshot);
+/// let access = account.read(&snapshot.secrets[0], &snapshot.principals[0]);
+/// assert_eq!(access.outcome(), Outcome::Allowed);
+/// # Ok::<(), secretcache_access::snapshot::SnapshotError>(())
+/// ```
+#[derive(Debug)]
+pub struct Account<'a> {
+    /// What was prepared.
+    pub snapshot: &'a Snapshot,
+    keys: HashMap<&'a str, &'a Key>,
+    principals: HashMap<&'a str, Prepared<'a>>,
+    service_control: Vec<Vec<Named<'a>>>,
+    resource_control: Vec<Vec<Named<'a>>>,
+    functions: HashMap<&'a str, Vec<&'a Function>>,
+}
+
+#[derive(Debug)]
+struct Prepared<'a> {
+    caller: Caller,
+    identity: Vec<Named<'a>>,
+    boundary: Option<Named<'a>>,
+    context: Context,
+    endpoint: Option<&'a VpcEndpoint>,
+}
+
+/// How a principal stands to a secret.
+#[derive(Clone, Debug)]
+pub struct Access<'a> {
+    /// What Secrets Manager decides.
+    pub secret: Decision<'a>,
+    /// What KMS decides; none for a key whose policy is not known.
+    pub key: Option<Decision<'a>>,
+    /// The endpoint that the principal's requests take, as far as its functions tell.
+    pub endpoint: Option<&'a VpcEndpoint>,
+}
+
+impl Access<'_> {
+    /// The more closed of the two.
+    pub fn outcome(&self) -> Outcome {
+        self.key.as_ref().map_or(self.secret.outcome, |key| key.outcome.min(self.secret.outcome))
+    }
+
+    /// Whether the secret is open to the principal and its key is not: "Access to KMS is not allowed".
+    pub fn lacks_key(&self) -> bool {
+        self.secret.outcome != Outcome::Denied
+            && self.key.as_ref().is_some_and(|key| key.outcome == Outcome::Denied)
+    }
+}
+
+/// Somebody outside of the account whom a resource policy lets in, as far as this account is concerned.
+#[derive(Clone, Debug, Eq, Ord, PartialEq, PartialOrd)]
+pub struct Outsider {
+    /// A principal's ARN, an account, `*` or a service.
+    pub principal: String,
+    /// The statement, by its place.
+    pub statement: usize,
+}
+
+impl<'a> Account<'a> {
+    /// Prepares a snapshot.
+    pub fn new(snapshot: &'a Snapshot) -> Self {
+        let mut keys = HashMap::new();
+        for key in &snapshot.keys {
+            keys.insert(key.arn.as_str(), key);
+            keys.extend(key.known_as.iter().map(|name| (name.as_str(), key)));
+        }
+        let mut functions: HashMap<_, Vec<_>> = HashMap::new();
+        for function in &snapshot.functions {
+            functions.entry(function.role.as_str()).or_default().push(function);
+        }
+        let levels = |levels: &'a [crate::snapshot::PolicyLevel]| {
+            let level =
+                |level: &'a crate::snapshot::PolicyLevel| level.policies.iter().filter_map(named).collect();
+            // Without any policy the kind is turned off; AWS attaches FullAWSAccess everywhere else.
+            levels.iter().map(level).filter(|level: &Vec<_>| !level.is_empty()).collect()
+        };
+        let is_exempt = snapshot.is_management_account;
+        let mut account = Self {
+            snapshot,
+            keys,
+            principals: HashMap::new(),
+            service_control: if is_exempt { Vec::new() } else { levels(&snapshot.service_control_policies) },
+            resource_control: if is_exempt {
+                Vec::new()
+            } else {
+                levels(&snapshot.resource_control_policies)
+            },
+            functions,
+        };
+        account.principals =
+            snapshot.principals.iter().map(|it| (it.arn.as_str(), account.prepare(it))).collect();
+        account
+    }
+
+    fn prepare(&self, principal: &'a Principal) -> Prepared<'a> {
+        let managed = |arn: &'a String| {
+            let document = self.snapshot.managed_policies.get(arn)?;
+            Some(Named { name: arn, document })
+        };
+        let inline = principal.inline_policies.iter().filter_map(named);
+        let caller = Caller::from_arn(&principal.arn);
+        let endpoint = self.endpoint_of(&principal.arn);
+        Prepared {
+            identity: inline.chain(principal.attached_policies.iter().filter_map(managed)).collect(),
+            boundary: principal.permissions_boundary.as_ref().and_then(managed),
+            context: self.context_of(principal, &caller, endpoint),
+            caller,
+            endpoint,
+        }
+    }
+
+    /// What is known of every request of a principal.
+    fn context_of(&self, principal: &Principal, caller: &Caller, endpoint: Option<&VpcEndpoint>) -> Context {
+        let Snapshot { region, organization_id, taken_at, .. } = self.snapshot;
+        let mut context = Context::open();
+        context.set("aws:PrincipalArn", &principal.arn);
+        context.set("aws:PrincipalAccount", &caller.account);
+        context.set("aws:PrincipalIsAWSService", "false");
+        context.set("aws:SecureTransport", "true");
+        context.set("aws:RequestedRegion", region);
+        context.set("aws:CurrentTime", taken_at.unwrap_or_default().to_string());
+        if caller.kind == CallerKind::User {
+            context.set("aws:PrincipalType", "User");
+            context.set("aws:username", principal.arn.rsplit('/').next().unwrap_or_default());
+        } else {
+            context.set("aws:PrincipalType", "AssumedRole");
+        }
+        for (name, value) in &principal.tags {
+            context.set(&format!("aws:PrincipalTag/{name}"), value);
+        }
+        context.close("aws:PrincipalTag/");
+        match organization_id {
+            Some(id) => context.set("aws:PrincipalOrgID", id),
+            None if !self.is_missing("organizations:DescribeOrganization") => {
+                context.close("aws:PrincipalOrg");
+            }
+            None => {}
+        }
+        if let Some(endpoint) = endpoint {
+            context.set("aws:SourceVpce", &endpoint.vpc_endpoint_id);
+            context.set("aws:SourceVpc", &endpoint.vpc_id);
+        }
+        context
+    }
+
+    /// Whether something could not be collected for want of a permission, for any resource.
+    pub fn is_missing(&self, permission: &str) -> bool {
+        self.snapshot.not_collected.iter().any(|it| it.permission == permission)
+    }
+
+    /// The endpoint that a role's requests take: that of the one VPC in which all of its functions are.
+    fn endpoint_of(&self, role: &str) -> Option<&'a VpcEndpoint> {
+        let functions = self.functions.get(role)?;
+        let vpc = functions.first()?.vpc_id.as_deref()?;
+        if !functions.iter().all(|function| function.vpc_id.as_deref() == Some(vpc)) {
+            return None;
+        }
+        let mut endpoints = self.snapshot.vpc_endpoints.iter();
+        endpoints.find(|it| it.vpc_id == vpc && it.private_dns_enabled && it.state == "available")
+    }
+
+    /// The functions that run as a role.
+    pub fn functions_of(&self, role: &str) -> &[&'a Function] {
+        self.functions.get(role).map(Vec::as_slice).unwrap_or_default()
+    }
+
+    /// The rotation function of a secret, if it is in this account.
+    pub fn rotation_function(&self, secret: &Secret) -> Option<&'a Function> {
+        let arn = secret.rotation_lambda_arn.as_deref()?;
+        self.snapshot.functions.iter().find(|function| same_function(&function.function_arn, arn))
+    }
+
+    /// The secret's key; none for `aws/secretsmanager` and for a key that was not collected.
+    pub fn key_of(&self, secret: &Secret) -> Option<&'a Key> {
+        self.keys.get(secret.kms_key_id.as_deref()?).copied()
+    }
+
+    /// Whether a principal can read a secret's current version.
+    pub fn read(&self, secret: &'a Secret, principal: &Principal) -> Access<'a> {
+        self.may(secret, principal, READ, &[DECRYPT])
+    }
+
+    /// Whether a principal can do something to a secret that takes these permissions on its key.
+    ///
+    /// # Panics
+    ///
+    /// The principal is not of this snapshot.
+    pub fn may(
+        &self,
+        secret: &'a Secret,
+        principal: &Principal,
+        action: &str,
+        on_key: &[&str],
+    ) -> Access<'a> {
+        let prepared = &self.principals[principal.arn.as_str()];
+        let mut context = prepared.context.clone();
+        self.add_secret(&mut context, secret);
+        let mut policies = self.policies(prepared);
+        policies.resource =
+            secret.resource_policy.as_ref().map(|document| Named { name: "of the secret", document });
+        policies.endpoint = prepared.endpoint.and_then(|endpoint| {
+            let document = endpoint.policy.as_ref()?;
+            Some(Named { name: &endpoint.vpc_endpoint_id, document })
+        });
+        let account = &self.snapshot.account;
+        let request = Request {
+            caller: &prepared.caller,
+            action,
+            resource: &secret.arn,
+            resource_account: account,
+            context: &context,
+        };
+        let decision = evaluate(&request, &policies);
+        let key = if decision.outcome == Outcome::Denied {
+            None
+        } else {
+            on_key
+                .iter()
+                .filter_map(|action| self.may_use_key(secret, prepared, action))
+                .min_by_key(|it| it.outcome)
+        };
+        Access { secret: decision, key, endpoint: prepared.endpoint }
+    }
+
+    /// Whether a principal may use a secret's key, by a request of Secret Manager's in its name.
+    pub fn key_decision(
+        &self,
+        secret: &'a Secret,
+        principal: &Principal,
+        action: &str,
+    ) -> Option<Decision<'a>> {
+        self.may_use_key(secret, &self.principals[principal.arn.as_str()], action)
+    }
+
+    fn may_use_key(&self, secret: &'a Secret, prepared: &Prepared<'a>, action: &str) -> Option<Decision<'a>> {
+        let key = self.key_of(secret)?;
+        let document = key.policy.as_ref()?;
+        let mut policies = self.policies(prepared);
+        policies.resource = Some(Named { name: &key.arn, document });
+        policies.is_key_policy = true;
+        let mut context = prepared.context.clone();
+        context.set("kms:ViaService", format!("secretsmanager.{}.amazonaws.com", self.snapshot.region));
+        context.set("kms:CallerAccount", &prepared.caller.account);
+        context.set("kms:EncryptionContext:SecretARN", &secret.arn);
+        let keys = ["SecretARN", "SecretVersionId"].map(str::to_owned).to_vec();
+        context.set_many("kms:EncryptionContextKeys", keys);
+        context.set("aws:ViaAWSService", "true");
+        let owner = key.arn.split(':').nth(4).unwrap_or_default();
+        let request = Request {
+            caller: &prepared.caller,
+            action,
+            resource: &key.arn,
+            resource_account: owner,
+            context: &context,
+        };
+        Some(evaluate(&request, &policies))
+    }
+
+    fn policies(&self, prepared: &Prepared<'a>) -> Policies<'a> {
+        Policies {
+            service_control: self.service_control.clone(),
+            resource_control: self.resource_control.clone(),
+            identity: prepared.identity.clone(),
+            boundary: prepared.boundary,
+            ..Policies::default()
+        }
+    }
+
+    fn add_secret(&self, context: &mut Context, secret: &Secret) {
+        context.set("aws:ResourceAccount", &self.snapshot.account);
+        context.set("secretsmanager:VersionStage", "AWSCURRENT");
+        context.set("aws:ViaAWSService", "false");
+        if let Some(function) = &secret.rotation_lambda_arn {
+            context.set("secretsmanager:resource/AllowRotationLambdaArn", function);
+        }
+        for (name, value) in &secret.tags {
+            context.set(&format!("aws:ResourceTag/{name}"), value);
+            context.set(&format!("secretsmanager:ResourceTag/{name}"), value);
+        }
+        context.close("aws:ResourceTag/");
+        context.close("secretsmanager:ResourceTag/");
+    }
+
+    /// The policies of a principal, with their names.
+    pub fn identity_policies(&self, principal: &Principal) -> &[Named<'a>] {
+        &self.principals[principal.arn.as_str()].identity
+    }
+
+    /// Whom outside of the account the resource policy of a secret lets read it.
+    pub fn outsiders(&self, secret: &Secret) -> Vec<Outsider> {
+        secret
+            .resource_policy
+            .as_ref()
+            .map(|it| outsiders(it, READ, &self.snapshot.account))
+            .unwrap_or_default()
+    }
+
+    /// When the snapshot was taken, which is "now" for everything that is asked of it.
+    pub fn now(&self) -> Timestamp {
+        self.snapshot.taken_at.unwrap_or_default()
+    }
+}
+
+/// Whom outside of an account a resource policy allows an action.
+pub(crate) fn outsiders(policy: &Document, action: &str, account: &str) -> Vec<Outsider> {
+    let mut found = Vec::new();
+    for (index, statement) in policy.statements.iter().enumerate() {
+        if statement.effect == Effect::Deny || !crate::evaluate::concerns_action(statement, action) {
+            continue;
+        }
+        match &statement.principal {
+            Some(Scope::Only(listed)) => {
+                let ids = listed.0.iter().flat_map(|(kind, ids)| ids.iter().map(move |id| (kind, id)));
+                for (kind, id) in ids {
+                    let its_account = if kind == "AWS" { id.split(':').nth(4).unwrap_or(id) } else { "" };
+                    if its_account != account && !is_unique_id(id) {
+                        found.push(Outsider { principal: id.clone(), statement: index });
+                    }
+                }
+            }
+            Some(Scope::AllBut(_)) => found.push(Outsider { principal: "*".to_owned(), statement: index }),
+            None => {}
+        }
+    }
+    found.sort();
+    found.dedup();
+    found
+}
+
+/// Whether a principal is written as the unique id that is left of a deleted one.
+pub(crate) fn is_unique_id(id: &str) -> bool {
+    id.len() >= 16 && ["AROA", "AIDA", "AGPA", "ANPA"].iter().any(|prefix| id.starts_with(prefix))
+}
+
+/// Whether two ARNs are of one function, whatever version or alias they name.
+pub(crate) fn same_function(one: &str, other: &str) -> bool {
+    let plain = |arn: &str| arn.split(':').take(7).map(str::to_owned).collect::<Vec<_>>();
+    plain(one) == plain(other)
+}
+
+fn named(policy: &crate::snapshot::NamedPolicy) -> Option<Named<'_>> {
+    Some(Named { name: &policy.name, document: policy.document.as_ref()? })
+}
