@@ -59,14 +59,27 @@ pub fn check(id: &str) -> Option<&'static Check> {
     CHECKS.iter().copied().flatten().find(|check| check.id == id)
 }
 
-/// The section of a check in `docs/checks.md`.
-pub fn page(check: &Check) -> String {
+/// `docs/checks.md`: what is said of all checks, then a section for each.
+pub fn page() -> String {
+    const INTRODUCTION: &str = include_str!("checks/introduction.md");
+    let titles = ["Key", "Access", "Sharing", "Trail and alarms", "Network", "Rotation", "Content", "Use"];
+    let mut page = INTRODUCTION.to_owned();
+    for (title, checks) in titles.into_iter().zip(CHECKS) {
+        page += &format!("## {title}\n\n");
+        checks.iter().for_each(|check| page += &section(check));
+    }
+    page.trim_end().to_owned() + "\n"
+}
+
+fn section(check: &Check) -> String {
     let counterparts = match check.counterparts {
         [] => "none that we know of".to_owned(),
         some => some.join("; "),
     };
+    let needs: Vec<_> = check.needs.iter().map(|permission| format!("`{permission}`")).collect();
+    let needs = if needs.is_empty() { "nothing".to_owned() } else { needs.join(", ") };
     format!(
-        "### `{}`\n\n{} *({})*\n\n**Why.** {}\n\n**Fix.** {}\n\n**Elsewhere:** {counterparts}.\n\n",
+        "### `{}`\n\n{} *({})*\n\n**Why.** {}\n\n**Fix.** {}\n\n**Needs** {needs}.\n\n**Elsewhere:** {counterparts}.\n\n",
         check.id, check.title, check.severity, check.why, check.fix
     )
 }

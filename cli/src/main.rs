@@ -1,5 +1,6 @@
 //! The command `secretcache`.
 
+mod access;
 mod exit;
 mod generate;
 mod get;
@@ -30,6 +31,8 @@ enum Command {
     Recover(Box<rotation::Recover>),
     Adopt(Box<rotation::Adopt>),
     RevokePrevious(Box<rotation::RevokePrevious>),
+    Audit(Box<access::Audit>),
+    Access(Box<access::Access>),
     Generate(generate::Generate),
 }
 
@@ -43,6 +46,8 @@ fn main() -> Exit {
         Command::Recover(recover) => rotation::run(recover.run()),
         Command::Adopt(adopt) => rotation::run(adopt.run()),
         Command::RevokePrevious(revoke) => rotation::run(revoke.run()),
+        Command::Audit(audit) => rotation::run(audit.run()),
+        Command::Access(access) => rotation::run(access.run()),
     };
     result.unwrap_or_else(|failure| {
         // Standard error may be closed; there is nothing left to tell then.

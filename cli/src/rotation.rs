@@ -15,7 +15,7 @@ pub(crate) use adopt::Adopt;
 pub(crate) use recover::Recover;
 pub(crate) use revoke::RevokePrevious;
 pub(crate) use rotate::Rotate;
-pub(crate) use status::Status;
+pub(crate) use status::{Status, inspect};
 
 use crate::exit::{Exit, Failure};
 

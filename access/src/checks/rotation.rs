@@ -277,11 +277,14 @@ fn interval(_: &Audit<'_>, secret: &Secret, findings: &mut Findings<'_>) {
     }
 }
 
-fn window(_: &Audit<'_>, secret: &Secret, findings: &mut Findings<'_>) {
+fn window(audit: &Audit<'_>, secret: &Secret, findings: &mut Findings<'_>) {
     let rules = &secret.rotation_rules;
     let is_free = rules.duration.is_none()
         && !rules.schedule_expression.as_deref().is_some_and(|it| it.starts_with("cron"));
-    if secret.rotation_enabled && !is_rotated_elsewhere(secret) && is_free {
+    // Where two credentials are valid at a time, the hour does not matter.
+    let overlaps =
+        matches!(strategy_of(audit, secret), Some("alternating-users" | "dual-password" | "api-key"));
+    if secret.rotation_enabled && !is_rotated_elsewhere(secret) && is_free && !overlaps {
         findings.add(&secret.arn, "no Duration and no cron() schedule").run(with_schedule(secret));
     }
 }
@@ -302,12 +305,18 @@ fn pending(audit: &Audit<'_>, secret: &Secret, findings: &mut Findings<'_>) {
         .advise(format!("first see `{}`", command(&["secretcache", "status", &secret.name])));
 }
 
+/// The strategy, as the function's setting or its name tells.
+fn strategy_of<'a>(audit: &Audit<'a>, secret: &Secret) -> Option<&'a str> {
+    let set = audit.account.rotation_function(secret).and_then(|function| function.strategy.as_deref());
+    let arn = secret.rotation_lambda_arn.as_deref().unwrap_or_default();
+    set.or_else(|| arn.contains("SingleUser").then_some("single-user"))
+        .or_else(|| arn.contains("MultiUser").then_some("alternating-users"))
+}
+
 fn strategy(audit: &Audit<'_>, secret: &Secret, findings: &mut Findings<'_>) {
-    let Some(arn) = secret.rotation_lambda_arn.as_deref() else { return };
-    let function = audit.account.rotation_function(secret);
-    let set = function.and_then(|function| function.strategy.as_deref()).unwrap_or_default();
-    let is_single = arn.contains("SingleUser") || set == "single-user";
-    let is_alternating = arn.contains("MultiUser") || set == "alternating-users";
+    let strategy = strategy_of(audit, secret);
+    let is_single = strategy == Some("single-user");
+    let is_alternating = strategy == Some("alternating-users");
     let proxies = audit.snapshot.proxies.iter().filter(|proxy| proxy.secret_arns.contains(&secret.arn));
     let behind = proxies.map(|proxy| proxy.name.as_str()).next();
     if let (true, Some(proxy)) = (is_alternating, behind) {

@@ -351,7 +351,7 @@ fn name_suffix(_: &Audit<'_>, secret: &Secret, findings: &mut Findings<'_>) {
 
 const SERVICE: &str = "secretsmanager.amazonaws.com";
 
-fn invocations<'a>(function: &'a crate::snapshot::Function) -> impl Iterator<Item = &'a Statement> {
+fn invocations(function: &crate::snapshot::Function) -> impl Iterator<Item = &Statement> {
     let statements = function.policy.iter().flat_map(|policy| &policy.statements);
     statements.filter(|statement| {
         let services = statement.principal.iter().flat_map(|scope| scope.listed().0.get("Service")).flatten();

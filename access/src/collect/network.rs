@@ -63,6 +63,13 @@ impl Collector<'_> {
                 availability_zone: text(&subnet["availabilityZone"]),
             });
         }
+        // The subnets say it more surely than the function's own configuration.
+        for function in &mut self.snapshot.functions {
+            let of = |id: &String| self.snapshot.subnets.iter().find(|subnet| subnet.subnet_id == *id);
+            if let Some(subnet) = function.subnet_ids.iter().find_map(of) {
+                function.vpc_id = Some(subnet.vpc_id.clone());
+            }
+        }
     }
 
     async fn vpcs(&mut self) {

@@ -105,20 +105,7 @@ impl Status {
     }
 
     async fn inspect(&self, store: &AwsStore, id: &str) -> Result<Inspection, Failure> {
-        let now = Timestamp::now();
-        let details = store.details(id).await?;
-        // Of a deleted secret no value can be read.
-        if self.no_login || details.deleted.is_some() {
-            return Ok(Inspection::of_labels(&details, None, now)?);
-        }
-        match Work::prepare(store, id, &self.choosing, For::Mending).await {
-            Ok(work) => Ok(work.subject().inspect(&work.details, now).await?),
-            // That the secret is nothing that logs in anywhere is an answer as well.
-            Err(failure) if failure.exit == Exit::Failed => {
-                Ok(Inspection::of_labels(&details, Some(&failure.to_string()), now)?)
-            }
-            Err(failure) => Err(failure),
-        }
+        inspect_as(store, id, &self.choosing, self.no_login).await
     }
 
     /// `None` if no rotation is under way.
@@ -148,6 +135,33 @@ impl Status {
             }
             tokio::time::sleep(POLL.min(deadline - now)).await;
         }
+    }
+}
+
+/// How a secret stands, each labelled version tried once, with what the secret itself says of its resource.
+pub(crate) async fn inspect(store: &AwsStore, id: &str) -> Result<Inspection, Failure> {
+    inspect_as(store, id, &Choosing::default(), false).await
+}
+
+async fn inspect_as(
+    store: &AwsStore,
+    id: &str,
+    choosing: &Choosing,
+    no_login: bool,
+) -> Result<Inspection, Failure> {
+    let now = Timestamp::now();
+    let details = store.details(id).await?;
+    // Of a deleted secret no value can be read.
+    if no_login || details.deleted.is_some() {
+        return Ok(Inspection::of_labels(&details, None, now)?);
+    }
+    match Work::prepare(store, id, choosing, For::Mending).await {
+        Ok(work) => Ok(work.subject().inspect(&work.details, now).await?),
+        // That the secret is nothing that logs in anywhere is an answer as well.
+        Err(failure) if failure.exit == Exit::Failed => {
+            Ok(Inspection::of_labels(&details, Some(&failure.to_string()), now)?)
+        }
+        Err(failure) => Err(failure),
     }
 }
 

@@ -1,0 +1,111 @@
+//! `secretcache audit`: what is wrong with the access to secrets, and how to fix it.
+
+use clap::{Args, ValueEnum};
+use secretcache_access::audit::{Severity, audit};
+use secretcache_access::collect::Selection;
+
+use super::obtain::{Extras, Files};
+use super::{render, values};
+use crate::exit::{EXIT_STATUSES, Exit, Failure};
+use crate::service::Service;
+
+/// Check how secrets are protected: key, access, trail, network, rotation and use, with the command that fixes each finding
+///
+/// Reads only. What a missing permission keeps it from checking is listed. Reads no secret's value and logs in nowhere
+/// unless --login is given.
+#[derive(Args)]
+#[command(after_help = format!("{EXAMPLES}\n\n{EXIT_STATUSES}"))]
+pub(crate) struct Audit {
+    /// Names or ARNs of secrets
+    #[arg(value_name = "ID", required_unless_present_any = ["prefix", "all"])]
+    secret_ids: Vec<String>,
+
+    /// All secrets whose names start with this prefix
+    #[arg(long, value_name = "P", conflicts_with = "secret_ids")]
+    prefix: Option<String>,
+
+    /// All secrets of the account in this Region
+    #[arg(long, conflicts_with_all = ["secret_ids", "prefix"])]
+    all: bool,
+
+    /// How to print the result
+    #[arg(long, value_enum, default_value_t = Format::Text)]
+    format: Format,
+
+    /// Exit with status 4 if a finding is at least this severe: info, low, medium, high or critical
+    #[arg(long, value_name = "SEVERITY", default_value = "low")]
+    fail_on: Severity,
+
+    /// Show findings that are at least this severe
+    #[arg(long, value_name = "SEVERITY", default_value = "info")]
+    min_severity: Severity,
+
+    /// Read each value and log in with it: finds credentials that fail, missing fields, one credential in two secrets, and
+    /// values in variables of functions. Values stay in memory
+    #[arg(long, conflicts_with = "offline")]
+    login: bool,
+
+    /// Check where the service's name resolves on this machine: give it inside the VPC
+    #[arg(long, conflicts_with = "offline")]
+    from_inside: bool,
+
+    /// Regions in which replicas may be, separated by commas
+    #[arg(long, value_name = "REGIONS", value_delimiter = ',')]
+    allowed_regions: Vec<String>,
+
+    #[command(flatten)]
+    files: Files,
+
+    #[command(flatten)]
+    service: Service,
+}
+
+#[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]
+enum Format {
+    /// Lines for a person
+    Text,
+    /// One JSON document
+    Json,
+    /// SARIF 2.1.0, for code scanning
+    Sarif,
+    /// A page of its own, without scripts
+    Html,
+}
+
+impl Audit {
+    pub(crate) async fn run(&self) -> Result<Exit, Failure> {
+        let selection = match &self.prefix {
+            Some(prefix) => Selection::Prefix(prefix.clone()),
+            None if self.all => Selection::All,
+            None => Selection::Ids(self.secret_ids.clone()),
+        };
+        let extras = Extras { from_inside: self.from_inside, allowed_regions: self.allowed_regions.clone() };
+        let mut obtained = self.files.obtain(selection, extras, &self.service).await?;
+        if self.login {
+            values::add(&mut obtained, &self.service).await?;
+        } else if !self.files.is_offline() {
+            values::skip(&mut obtained.snapshot);
+        }
+        // Values end here.
+        obtained.variables.clear();
+        self.files.keep(&obtained.snapshot)?;
+        let mut report = audit(&obtained.snapshot);
+        let fails = report.worst().is_some_and(|worst| worst >= self.fail_on);
+        report.findings.retain(|finding| finding.severity >= self.min_severity);
+        let text = match self.format {
+            Format::Text => render::text(&report),
+            Format::Json => render::json(&report)?,
+            Format::Sarif => render::sarif(&report)?,
+            Format::Html => render::html(&report),
+        };
+        render::print(&text)?;
+        Ok(if fails { Exit::Attention } else { Exit::Done })
+    }
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  secretcache audit prod/checkout/db
+  secretcache audit --prefix prod/ --fail-on high
+  secretcache audit --all --format sarif > secrets.sarif
+  secretcache audit --all --save account.json && secretcache audit --all --offline account.json --format html > audit.html";

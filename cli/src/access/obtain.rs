@@ -1,0 +1,144 @@
+//! Where the snapshot comes from: a file, or AWS.
+
+use std::fs;
+use std::io::{self, IsTerminal, Write};
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+use jiff::Timestamp;
+use secretcache_access::Snapshot;
+use secretcache_access::collect::{Collected, Options, Selection, Variable, collect};
+
+use crate::exit::Failure;
+use crate::service::Service;
+
+/// A snapshot from a file, or to one.
+#[derive(Args, Debug)]
+#[command(next_help_heading = "Snapshot")]
+pub(crate) struct Files {
+    /// Read what --save wrote, and ask AWS nothing
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["save", "region", "profile", "endpoint_url"])]
+    offline: Option<PathBuf>,
+
+    /// Write what was collected, which has no secret values, as JSON
+    #[arg(long, value_name = "FILE")]
+    save: Option<PathBuf>,
+}
+
+/// What to collect, beside the secrets.
+#[derive(Debug, Default)]
+pub(crate) struct Extras {
+    pub(crate) from_inside: bool,
+    pub(crate) allowed_regions: Vec<String>,
+}
+
+/// A snapshot, and texts of functions' variables to compare values with.
+pub(crate) struct Obtained {
+    pub(crate) snapshot: Snapshot,
+    pub(crate) variables: Vec<Variable>,
+}
+
+impl Files {
+    pub(crate) fn is_offline(&self) -> bool {
+        self.offline.is_some()
+    }
+
+    /// The snapshot, restricted to the secrets that were asked for.
+    pub(crate) async fn obtain(
+        &self,
+        selection: Selection,
+        extras: Extras,
+        service: &Service,
+    ) -> Result<Obtained, Failure> {
+        if let Some(file) = &self.offline {
+            let mut snapshot = read(file)?;
+            select(&mut snapshot, &selection)?;
+            if !extras.allowed_regions.is_empty() {
+                snapshot.allowed_regions = extras.allowed_regions;
+            }
+            return Ok(Obtained { snapshot, variables: Vec::new() });
+        }
+        let options = service.options();
+        let config = options.sdk_config().await.map_err(failed)?;
+        let connector = options.http_connector().map_err(failed)?;
+        let options = Options {
+            selection,
+            now: Timestamp::now(),
+            from_inside: extras.from_inside,
+            allowed_regions: extras.allowed_regions,
+        };
+        let progress = Progress { is_terminal: io::stderr().is_terminal() };
+        let collected =
+            collect(&config, connector, &options, &|what, done, count| progress.show(what, done, count))
+                .await;
+        progress.clear();
+        let Collected { snapshot, variables } = collected.map_err(failed)?;
+        Ok(Obtained { snapshot, variables })
+    }
+
+    /// Writes the snapshot, if that was asked for.
+    pub(crate) fn keep(&self, snapshot: &Snapshot) -> Result<(), Failure> {
+        let Some(file) = &self.save else { return Ok(()) };
+        fs::write(file, snapshot.to_json()).map_err(|error| failed(format!("{}: {error}", file.display())))
+    }
+}
+
+fn failed(error: impl ToString) -> Failure {
+    Failure::from(Box::<dyn std::error::Error>::from(error.to_string()))
+}
+
+fn read(file: &Path) -> Result<Snapshot, Failure> {
+    let text = fs::read_to_string(file).map_err(|error| failed(format!("{}: {error}", file.display())))?;
+    Snapshot::parse(&text).map_err(|error| failed(format!("{}: {error}", file.display())))
+}
+
+/// Leaves the secrets that were asked for.
+fn select(snapshot: &mut Snapshot, selection: &Selection) -> Result<(), Failure> {
+    match selection {
+        Selection::All => {}
+        Selection::Prefix(prefix) => {
+            snapshot.secrets.retain(|secret| secret.name.starts_with(prefix.as_str()))
+        }
+        Selection::Ids(ids) => {
+            let is = |secret: &secretcache_access::snapshot::Secret, id: &str| {
+                secret.name == id
+                    || secret.arn == id
+                    || secret.arn.rsplit_once('-').is_some_and(|(partial, _)| partial == id)
+            };
+            if let Some(id) = ids.iter().find(|id| !snapshot.secrets.iter().any(|secret| is(secret, id))) {
+                return Err(failed(format!("{id}: not in the snapshot")));
+            }
+            snapshot.secrets.retain(|secret| ids.iter().any(|id| is(secret, id)));
+        }
+    }
+    Ok(())
+}
+
+/// One line on a terminal, written over; elsewhere a line per thousand secrets.
+struct Progress {
+    is_terminal: bool,
+}
+
+impl Progress {
+    fn show(&self, what: &str, done: usize, count: usize) {
+        let mut error = io::stderr().lock();
+        // Whoever closed standard error does not want to know.
+        let _ = if !self.is_terminal {
+            if done > 0 && done.is_multiple_of(1000) {
+                writeln!(error, "reading {what}: {done} of {count}")
+            } else {
+                Ok(())
+            }
+        } else if count > 0 {
+            write!(error, "\r\x1b[Kreading {what}: {done} of {count}").and_then(|()| error.flush())
+        } else {
+            write!(error, "\r\x1b[Kreading {what}").and_then(|()| error.flush())
+        };
+    }
+
+    fn clear(&self) {
+        if self.is_terminal {
+            let _ = write!(io::stderr().lock(), "\r\x1b[K");
+        }
+    }
+}

@@ -1,0 +1,237 @@
+//! `secretcache access`: who can read a secret, by which statement, and what keeps the others out.
+
+use clap::Args;
+use secretcache_access::Snapshot;
+use secretcache_access::collect::Selection;
+use secretcache_access::evaluate::{Decision, Outcome};
+use secretcache_access::reach::Account;
+use secretcache_access::snapshot::{Principal, Secret};
+use serde::Serialize;
+
+use super::obtain::{Extras, Files};
+use super::render;
+use crate::exit::{EXIT_STATUSES, Exit, Failure};
+use crate::service::Service;
+
+/// Show who can read a secret and by which statement; for a principal that cannot, which policy is missing
+///
+/// Looks at identity, resource, key and endpoint policies, permissions boundaries, and service and resource control policies
+/// where they can be read. What depends on the request, such as the address it comes from, is shown as a condition.
+#[derive(Args)]
+#[command(after_help = format!("{EXAMPLES}\n\n{EXIT_STATUSES}"))]
+pub(crate) struct Access {
+    /// The secret's name or ARN
+    #[arg(value_name = "ID")]
+    secret_id: String,
+
+    /// Role or user to ask about: its ARN, or its name; exit with status 4 if it cannot read the secret
+    #[arg(long, value_name = "ARN")]
+    principal: Option<String>,
+
+    /// Print the result as JSON
+    #[arg(long)]
+    json: bool,
+
+    #[command(flatten)]
+    files: Files,
+
+    #[command(flatten)]
+    service: Service,
+}
+
+/// How a principal stands to the secret.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct Answer {
+    principal: String,
+    /// `Allowed`, `Denied` or `Conditional`.
+    outcome: String,
+    secret: Side,
+    /// Of a secret under the default key, or one whose key policy cannot be read, nothing is known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    key: Option<Side>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    through_endpoint: Option<String>,
+}
+
+/// What one service decides.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct Side {
+    outcome: String,
+    because: Vec<String>,
+    missing: Vec<String>,
+    conditions: Vec<String>,
+}
+
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct Result_ {
+    name: String,
+    #[serde(rename = "ARN")]
+    arn: String,
+    principals: Vec<Answer>,
+    /// Principals of other accounts that the resource policy lets in.
+    other_accounts: Vec<String>,
+    not_collected: Vec<String>,
+}
+
+impl Access {
+    pub(crate) async fn run(&self) -> Result<Exit, Failure> {
+        let selection = Selection::Ids(vec![self.secret_id.clone()]);
+        let obtained = self.files.obtain(selection, Extras::default(), &self.service).await?;
+        let snapshot = &obtained.snapshot;
+        self.files.keep(snapshot)?;
+        let [secret] = snapshot.secrets.as_slice() else {
+            return Err(Failure::usage(format!("{} names more than one secret", self.secret_id)));
+        };
+        let account = Account::new(snapshot);
+        let (principals, exit) = match &self.principal {
+            Some(wanted) => {
+                let answer = answer(&account, secret, find(snapshot, wanted)?);
+                let exit = if answer.outcome == "Denied" { Exit::Attention } else { Exit::Done };
+                (vec![answer], exit)
+            }
+            None => {
+                let all = snapshot.principals.iter().map(|principal| answer(&account, secret, principal));
+                // Whom the key alone keeps out is worth knowing: that is mostly a mistake.
+                let is_open = |answer: &Answer| answer.secret.outcome != "Denied";
+                (all.filter(is_open).collect(), Exit::Done)
+            }
+        };
+        let result = Result_ {
+            name: secret.name.clone(),
+            arn: secret.arn.clone(),
+            principals,
+            other_accounts: account
+                .outsiders(secret)
+                .into_iter()
+                .map(|outsider| outsider.principal)
+                .collect(),
+            not_collected: missing(snapshot),
+        };
+        let text = if self.json {
+            serde_json::to_string_pretty(&result).map_err(std::io::Error::from)? + "\n"
+        } else {
+            lines(&result, self.principal.is_some())
+        };
+        render::print(&text)?;
+        Ok(exit)
+    }
+}
+
+/// What the answer may be wrong for want of.
+fn missing(snapshot: &Snapshot) -> Vec<String> {
+    const NEEDED: [&str; 8] = [
+        "iam:GetAccountAuthorizationDetails",
+        "secretsmanager:GetResourcePolicy",
+        "kms:DescribeKey",
+        "kms:GetKeyPolicy",
+        "organizations:DescribeOrganization",
+        "organizations:ListParents",
+        "organizations:ListPoliciesForTarget",
+        "organizations:DescribePolicy",
+    ];
+    let mut all: Vec<_> = snapshot.not_collected.iter().map(|it| it.permission.clone()).collect();
+    all.retain(|permission| NEEDED.contains(&permission.as_str()));
+    all.sort();
+    all.dedup();
+    all
+}
+
+fn find<'a>(snapshot: &'a Snapshot, wanted: &str) -> Result<&'a Principal, Failure> {
+    let is = |principal: &&Principal| {
+        principal.arn == wanted || principal.arn.rsplit_once('/').is_some_and(|(_, name)| name == wanted)
+    };
+    let mut found = snapshot.principals.iter().filter(is);
+    match (found.next(), found.next()) {
+        (Some(only), None) => Ok(only),
+        (Some(_), Some(_)) => Err(Failure::usage(format!("{wanted} is a role and a user; give the ARN"))),
+        (None, _) => Err(Failure::from(Box::<dyn std::error::Error>::from(format!(
+            "no role or user {wanted} in account {}",
+            snapshot.account
+        )))),
+    }
+}
+
+fn answer<'a>(account: &Account<'a>, secret: &'a Secret, principal: &Principal) -> Answer {
+    let access = account.read(secret, principal);
+    // Also where the secret is closed, the key is part of the answer: both may be missing.
+    let key = access
+        .key
+        .clone()
+        .or_else(|| account.key_decision(secret, principal, secretcache_access::reach::DECRYPT));
+    Answer {
+        principal: principal.arn.clone(),
+        outcome: format!("{:?}", access.outcome()),
+        through_endpoint: access.endpoint.map(|endpoint| endpoint.vpc_endpoint_id.clone()),
+        secret: side(&access.secret),
+        key: key.as_ref().map(side),
+    }
+}
+
+fn side(decision: &Decision<'_>) -> Side {
+    let conditions = decision.depends_on.iter().map(|cited| {
+        let conditions: Vec<_> = cited.statement.conditions.iter().map(ToString::to_string).collect();
+        let effect = if decision.outcome == Outcome::Denied { "" } else { " if " };
+        format!("{cited}{effect}{}", conditions.join(" and "))
+    });
+    Side {
+        outcome: format!("{:?}", decision.outcome),
+        because: decision.because.iter().map(ToString::to_string).collect(),
+        missing: decision.missing.iter().map(ToString::to_string).collect(),
+        conditions: conditions.collect(),
+    }
+}
+
+fn lines(result: &Result_, is_about_one: bool) -> String {
+    let mut text = String::new();
+    if !is_about_one {
+        let count = result.principals.iter().filter(|answer| answer.outcome != "Denied").count();
+        text += &format!("{}: {count} principals of the account can read it\n", result.name);
+    }
+    for answer in &result.principals {
+        let can = match answer.outcome.as_str() {
+            "Allowed" => "can read it",
+            "Conditional" => "can read it on conditions",
+            _ if is_about_one => "cannot read it",
+            _ => "is let in by the secret and kept out by its key",
+        };
+        text += &format!("{} {can}\n", answer.principal);
+        text += &side_lines("Secrets Manager", &answer.secret);
+        if let Some(key) = &answer.key {
+            text += &side_lines("KMS", key);
+        }
+        if let Some(endpoint) = &answer.through_endpoint {
+            text += &format!("  through the endpoint {endpoint}, as its functions run in that VPC\n");
+        }
+    }
+    for other in &result.other_accounts {
+        text += &format!("{other} is let in by the resource policy, if its own account allows it\n");
+    }
+    for permission in &result.not_collected {
+        text += &format!("not known: {permission} was refused, so the answer may be wrong\n");
+    }
+    text
+}
+
+fn side_lines(service: &str, side: &Side) -> String {
+    let mut text = String::new();
+    let verb = if side.outcome == "Denied" { "denied by" } else { "allowed by" };
+    for because in &side.because {
+        text += &format!("  {service}: {verb} {because}\n");
+    }
+    for missing in &side.missing {
+        text += &format!("  {service}: no {missing} allows it\n");
+    }
+    for condition in &side.conditions {
+        text += &format!("  {service}: depends on {condition}\n");
+    }
+    text
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  secretcache access prod/checkout/db
+  secretcache access prod/checkout/db --principal arn:aws:iam::111122223333:role/app
+  secretcache access prod/checkout/db --principal app --offline account.json --json";
