@@ -177,6 +177,10 @@ enum secretcache_result
      * A defect of this library. Please report it.
      */
     SECRETCACHE_INTERNAL = 121,
+    /**
+     * The process or the system has no thread, file descriptor or memory left. The message says which.
+     */
+    SECRETCACHE_RESOURCE_EXHAUSTED = 122,
 };
 #ifndef __cplusplus
 #if __STDC_VERSION__ >= 202311L
@@ -529,7 +533,7 @@ struct secretcache_str secretcache_version(void);
  * Sets how many threads the library has in this process, before the first secret is read: `workers` for requests and
  * timers, and at most `blocking` more, started when needed, for name look-ups, credential files and the functions of
  * sources; each 1 to 64. One and four unless set. Beside these there is one thread, "secretcache-events", once there
- * is something to call back. All of them block all signals, and inherit neither processor affinity nor priority.
+ * is something to call back. All of them block all signals; they inherit CPU affinity and scheduling.
  *
  * Fails with SECRETCACHE_INVALID_ARGUMENT if they run already.
  */

@@ -108,6 +108,8 @@ result_codes! {
         SECRETCACHE_SOURCE = 120 for Source,
         /// A defect of this library. Please report it.
         SECRETCACHE_INTERNAL = 121 for Internal,
+        /// The process or the system has no thread, file descriptor or memory left. The message says which.
+        SECRETCACHE_RESOURCE_EXHAUSTED = 122 for ResourceExhausted,
     }
 }
 

@@ -14,7 +14,7 @@ export! {
     /// Sets how many threads the library has in this process, before the first secret is read: `workers` for requests and
     /// timers, and at most `blocking` more, started when needed, for name look-ups, credential files and the functions of
     /// sources; each 1 to 64. One and four unless set. Beside these there is one thread, "secretcache-events", once there
-    /// is something to call back. All of them block all signals, and inherit neither processor affinity nor priority.
+    /// is something to call back. All of them block all signals; they inherit CPU affinity and scheduling.
     ///
     /// Fails with SECRETCACHE_INVALID_ARGUMENT if they run already.
     fn secretcache_set_threads(workers: Is<usize>, blocking: Is<usize>) -> Result() {

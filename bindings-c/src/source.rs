@@ -6,6 +6,7 @@ use std::mem::offset_of;
 use std::sync::Arc;
 use std::time::{Duration, UNIX_EPOCH};
 
+use secretcache::host::BlockingPool;
 use secretcache::{
     Batch, BoxFuture, Description, ErrorKind, Fetched, SecretSource, Selector, ServiceFault, Value,
 };
@@ -100,6 +101,8 @@ struct Table {
 pub(crate) struct HostSource {
     table: Arc<Table>,
     timeout: Duration,
+    /// A source that hangs holds up itself alone.
+    pool: Arc<BlockingPool>,
 }
 
 impl Source {
@@ -140,7 +143,7 @@ impl HostSource {
         let user_data = UserData::new(source.user_data, source.release);
         let Source { fetch, describe, fetch_batch, .. } = source;
         let table = Arc::new(Table { user_data, fetch, describe, fetch_batch });
-        Ok(Self { table, timeout: Duration::from_secs(5) })
+        Ok(Self { table, timeout: Duration::from_secs(5), pool: Arc::default() })
     }
 
     pub(crate) fn with_timeout(self, timeout: Option<Duration>) -> Self {
@@ -155,7 +158,7 @@ impl HostSource {
     ) -> Result<Reply, secretcache::Error> {
         let (answer, answered) = self.question(operation);
         let table = Arc::clone(&self.table);
-        tokio::task::spawn_blocking(move || call(&table, answer.into_raw()));
+        self.pool.run(move || call(&table, answer.into_raw()))?;
         reply(answered, Instant::now() + self.timeout).await
     }
 
@@ -212,14 +215,14 @@ impl SecretSource for HostSource {
             let (answers, answered): (Vec<_>, Vec<_>) =
                 ids.iter().map(|_| self.question("BatchGetSecretValue")).unzip();
             let table = Arc::clone(&self.table);
-            tokio::task::spawn_blocking(move || {
+            self.pool.run(move || {
                 let texts: Vec<Str> = asked.iter().map(|id| Str::of(id)).collect();
                 let answers: Vec<*mut Answer> = answers.into_iter().map(Answer::into_raw).collect();
                 // SAFETY: as above; there are as many answers as ids.
                 unsafe {
                     fetch_batch(table.user_data.pointer, texts.as_ptr(), answers.as_ptr(), texts.len());
                 }
-            });
+            })?;
             let (mut batch, deadline) = (Batch::default(), Instant::now() + self.timeout);
             for (id, answered) in ids.iter().zip(answered) {
                 match reply(answered, deadline).await {

@@ -26,6 +26,7 @@ export const ERROR_CODES = [
   'CLOSED',
   'SOURCE',
   'INTERNAL',
+  'RESOURCE_EXHAUSTED',
   'LOGIN_REJECTED',
 ] as const;
 
@@ -45,6 +46,7 @@ export const ERROR_CODES = [
  * | `WRONG_TYPE`, `NOT_JSON`, `FIELD_NOT_FOUND` | the secret is of another shape than was asked for |
  * | `CLOSED` | the cache has been closed |
  * | `SOURCE` | a client of the program's own failed in its own way: see `cause` |
+ * | `RESOURCE_EXHAUSTED` | the process has no thread, file descriptor or memory left: the message says which |
  * | `LOGIN_REJECTED` | no version of the secret logs in: see {@link LoginRejectedError} |
  * | `INTERNAL` | a defect of this package: please report it |
  */

@@ -1,7 +1,7 @@
 /** What can go wrong, in one class with a code for each kind. */
 import type { Failure } from './binding';
 /** The codes of {@link SecretCacheError}. New ones are only ever added. */
-export declare const ERROR_CODES: readonly ['INVALID_ARGUMENT', 'INVALID_CONFIGURATION', 'NO_REGION', 'NO_CREDENTIALS', 'INVALID_CREDENTIALS', 'ACCESS_DENIED', 'SECRET_NOT_FOUND', 'VERSION_NOT_FOUND', 'SECRET_DELETED', 'KEY_UNAVAILABLE', 'INVALID_REQUEST', 'THROTTLED', 'SERVICE_UNAVAILABLE', 'CONNECTION', 'TIMEOUT', 'INVALID_RESPONSE', 'WRONG_TYPE', 'NOT_JSON', 'FIELD_NOT_FOUND', 'CLOSED', 'SOURCE', 'INTERNAL', 'LOGIN_REJECTED'];
+export declare const ERROR_CODES: readonly ['INVALID_ARGUMENT', 'INVALID_CONFIGURATION', 'NO_REGION', 'NO_CREDENTIALS', 'INVALID_CREDENTIALS', 'ACCESS_DENIED', 'SECRET_NOT_FOUND', 'VERSION_NOT_FOUND', 'SECRET_DELETED', 'KEY_UNAVAILABLE', 'INVALID_REQUEST', 'THROTTLED', 'SERVICE_UNAVAILABLE', 'CONNECTION', 'TIMEOUT', 'INVALID_RESPONSE', 'WRONG_TYPE', 'NOT_JSON', 'FIELD_NOT_FOUND', 'CLOSED', 'SOURCE', 'INTERNAL', 'RESOURCE_EXHAUSTED', 'LOGIN_REJECTED'];
 /**
  * What kind of failure it was.
  *
@@ -18,6 +18,7 @@ export declare const ERROR_CODES: readonly ['INVALID_ARGUMENT', 'INVALID_CONFIGU
  * | `WRONG_TYPE`, `NOT_JSON`, `FIELD_NOT_FOUND` | the secret is of another shape than was asked for |
  * | `CLOSED` | the cache has been closed |
  * | `SOURCE` | a client of the program's own failed in its own way: see `cause` |
+ * | `RESOURCE_EXHAUSTED` | the process has no thread, file descriptor or memory left: the message says which |
  * | `LOGIN_REJECTED` | no version of the secret logs in: see {@link LoginRejectedError} |
  * | `INTERNAL` | a defect of this package: please report it |
  */

@@ -14,15 +14,16 @@ LATER = "2099-01-01T00:00:00Z"
 VERSION = "11111111-1111-4111-8111-111111111111"
 ARN = "arn:aws:secretsmanager:us-east-1:111122223333:secret:db-AbCdEf"
 
-Signature = tuple[str, str, str]
-"""Access key id, session token, Region."""
+Signature = tuple[str, str, str, str]
+"""Access key id, session token, Region, and the path of the endpoint that was asked."""
 
 
 class Recorder:
-    """Runs the server inside a `with` block, and keeps requests to Secrets Manager and their signatures."""
+    """Runs the server inside a `with` block; keeps requests to Secrets Manager, their signatures, and proxied hosts."""
 
     def __init__(self) -> None:
         self.signatures: list[Signature] = []
+        self.proxied: list[str] = []
         self.requests: list[tuple[str, dict[str, object]]] = []
         recorder = self
 
@@ -36,7 +37,12 @@ class Recorder:
                     recorder.requests.append((target.partition(".")[2], json.loads(body)))
                     return self.answer(secret(target.partition(".")[2]))
                 form = {name: values[0] for name, values in parse_qs(body.decode()).items()}
-                self.answer(assumed(form, signature(self)[0]), "text/xml")
+                caller, _, _, path = signature(self)
+                self.answer(assumed(form, caller, path), "text/xml")
+
+            def do_CONNECT(self) -> None:
+                recorder.proxied.append(self.path)
+                self.answer({}, status=502)
 
             def do_GET(self) -> None:
                 path = urlsplit(self.path).path
@@ -83,10 +89,11 @@ class Recorder:
 
 
 def signature(request: BaseHTTPRequestHandler) -> Signature:
-    """Read who signed a request."""
+    """Read who signed a request, and where it went."""
     found = re.search(r"Credential=([^/]+)/\d+/([^/]+)/", request.headers.get("Authorization", ""))
     token = request.headers.get("X-Amz-Security-Token", "")
-    return (found[1], token, found[2]) if found else ("nobody", token, "")
+    path = urlsplit(request.path).path.rstrip("/")
+    return (found[1], token, found[2], path) if found else ("nobody", token, "", path)
 
 
 def secret(operation: str) -> dict[str, object]:
@@ -102,9 +109,11 @@ def keys_for(name: str) -> dict[str, str]:
     return {"AccessKeyId": name, "SecretAccessKey": SECRET, "Token": f"{name}-token", "Expiration": LATER}
 
 
-def assumed(form: dict[str, str], caller: str) -> str:
-    """Answer as STS: the key id tells the role, who assumed it, and how."""
+def assumed(form: dict[str, str], caller: str, path: str) -> str:
+    """Answer as STS: the key id says the role, who assumed it, how, and where."""
     how = form.get("ExternalId") or form.get("WebIdentityToken") or "plain"
+    how += f"-{form['DurationSeconds']}" if "DurationSeconds" in form else ""
+    how += path.replace("/", "-")
     name = f"{form['RoleArn'].rpartition('/')[2]}-BY-{caller}-{how}"
     action = form["Action"]
     return f"""<{action}Response xmlns="https://sts.amazonaws.com/doc/2011-06-15/"><{action}Result>

@@ -15,7 +15,7 @@ import botocore.tokens
 import pytest
 
 from recorder import LATER, SECRET, Recorder, Signature
-from secretcache import SecretCache
+from secretcache import SecretCache, errors
 from support import eventually
 
 ROLE = "arn:aws:iam::111122223333:role"
@@ -39,6 +39,7 @@ class Source:
     options: dict[str, Any] = field(default_factory=dict)
     token: str = ""
     region: str = "us-east-1"
+    path: str = ""
 
 
 BASE = f"[base]\naws_access_key_id = BASE\n{KEYS}\n"
@@ -52,6 +53,12 @@ def sso_token(key: str) -> dict[str, str]:
 
 SSO_ROLE = "sso_account_id = 111122223333\nsso_role_name = reader\n"
 PROCESS = {"Version": 1, "AccessKeyId": "PROCESS", "SecretAccessKey": SECRET, "SessionToken": "process-token"}
+
+TWO_ACCOUNTS = f"[default]\naws_access_key_id = DEFAULT\n{KEYS}\n" + BASE
+SERVICES = (
+    "[profile base]\nservices = here\nendpoint_url = URL/profile\n"
+    "[services here]\nsecrets_manager =\n  endpoint_url = URL/section\n"
+)
 
 SOURCES = {
     "environment": Source("ENVIRONMENT", environment_keys("ENVIRONMENT")),
@@ -199,6 +206,147 @@ SOURCES = {
         {"AWS_EC2_METADATA_SERVICE_ENDPOINT": "URL", "AWS_EC2_METADATA_DISABLED": "false"},
         credentials=f"[default]\naws_access_key_id = DEFAULT\n{KEYS}\n",
     ),
+    "AWS_DEFAULT_PROFILE": Source("BASE", {"AWS_DEFAULT_PROFILE": "base"}, credentials=TWO_ACCOUNTS),
+    "AWS_DEFAULT_PROFILE before AWS_PROFILE": Source(
+        "BASE", {"AWS_DEFAULT_PROFILE": "base", "AWS_PROFILE": "default"}, credentials=TWO_ACCOUNTS
+    ),
+    "profile by option before AWS_DEFAULT_PROFILE": Source(
+        "BASE", {"AWS_DEFAULT_PROFILE": "default"}, credentials=TWO_ACCOUNTS, options={"profile_name": "base"}
+    ),
+    "Region of the profile by AWS_DEFAULT_PROFILE": Source(
+        "BASE",
+        {"AWS_DEFAULT_PROFILE": "base", "AWS_DEFAULT_REGION": ""},
+        "[profile base]\nregion = eu-west-3\n",
+        TWO_ACCOUNTS,
+        region="eu-west-3",
+    ),
+    "AWS_ENDPOINT_URL_SECRETS_MANAGER": Source(
+        "ENVIRONMENT",
+        {**environment_keys("ENVIRONMENT"), "AWS_ENDPOINT_URL_SECRETS_MANAGER": "URL/variable"},
+        path="/variable",
+    ),
+    "endpoint of a services section": Source(
+        "BASE", {"AWS_PROFILE": "base", "AWS_ENDPOINT_URL": ""}, SERVICES, BASE, path="/section"
+    ),
+    "AWS_ENDPOINT_URL before a services section": Source("BASE", {"AWS_PROFILE": "base"}, SERVICES, BASE),
+    "endpoint of the profile": Source(
+        "BASE",
+        {"AWS_PROFILE": "base", "AWS_ENDPOINT_URL": ""},
+        "[profile base]\nendpoint_url = URL/profile\n",
+        BASE,
+        path="/profile",
+    ),
+    "endpoint by option is that of Secrets Manager alone": Source(
+        "app-BY-ENVIRONMENT-plain",
+        environment_keys("ENVIRONMENT"),
+        options={"role_arn": f"{ROLE}/app", "endpoint_url": "URL/option"},
+        token="role-token",
+        path="/option",
+    ),
+    "endpoint of STS in a services section": Source(
+        "app-BY-BASE-plain-sts-section",
+        {"AWS_PROFILE": "app", "AWS_ENDPOINT_URL": ""},
+        f"[profile app]\nrole_arn = {ROLE}/app\nsource_profile = base\nservices = here\n"
+        "[services here]\nsecrets_manager =\n  endpoint_url = URL/section\n"
+        "sts =\n  endpoint_url = URL/sts-section\n",
+        BASE,
+        token="role-token",
+        path="/section",
+    ),
+    "keys of the credentials file before credential_process": Source(
+        "DEFAULT",
+        config="[default]\ncredential_process = cat HOME/process.json\n",
+        credentials=f"[default]\naws_access_key_id = DEFAULT\n{KEYS}\n",
+        files={"process.json": json.dumps(PROCESS)},
+    ),
+    "credential_process before keys of the config file": Source(
+        "PROCESS",
+        config=f"[default]\ncredential_process = cat HOME/process.json\naws_access_key_id = CONFIG\n{KEYS}\n",
+        files={"process.json": json.dumps(PROCESS)},
+        token="process-token",
+    ),
+    "credential_process with quotes and no shell": Source(
+        "PROCESS",
+        config="[default]\ncredential_process = cat 'HOME/$USER process.json'\n",
+        files={"$USER process.json": json.dumps(PROCESS)},
+        token="process-token",
+    ),
+    "role profile with the credentials of a process": Source(
+        "app-BY-PROCESS-plain",
+        {"AWS_PROFILE": "app"},
+        f"[profile app]\nrole_arn = {ROLE}/app\nsource_profile = helper\n"
+        "[profile helper]\ncredential_process = cat HOME/process.json\n",
+        files={"process.json": json.dumps(PROCESS)},
+        token="role-token",
+    ),
+    "role profile with single sign-on": Source(
+        "app-BY-SSO-portal-plain",
+        {"AWS_PROFILE": "app"},
+        f"[profile app]\nrole_arn = {ROLE}/app\nsource_profile = people\n"
+        f"[profile people]\nsso_start_url = {START}\nsso_region = us-east-1\n{SSO_ROLE}",
+        files=sso_token(START),
+        token="role-token",
+    ),
+    "role profile that is its own source": Source(
+        "app-BY-OWN-plain-1800",
+        {"AWS_PROFILE": "app"},
+        f"[profile app]\nrole_arn = {ROLE}/app\nsource_profile = app\nduration_seconds = 1800\n"
+        f"aws_access_key_id = OWN\n{KEYS}\n",
+        token="role-token",
+    ),
+    "role profile whose source has keys and a role": Source(
+        "app-BY-MIDDLE-plain",
+        {"AWS_PROFILE": "app"},
+        f"[profile app]\nrole_arn = {ROLE}/app\nsource_profile = middle\n"
+        f"[profile middle]\nrole_arn = {ROLE}/middle\nsource_profile = base\n"
+        f"aws_access_key_id = MIDDLE\n{KEYS}\n",
+        BASE,
+        token="role-token",
+    ),
+    "role profile before web identity by environment": Source(
+        "app-BY-BASE-plain",
+        {"AWS_PROFILE": "app", "AWS_WEB_IDENTITY_TOKEN_FILE": "HOME/token", "AWS_ROLE_ARN": f"{ROLE}/web"},
+        f"[profile app]\nrole_arn = {ROLE}/app\nsource_profile = base\n",
+        BASE,
+        files=TOKEN_FILES,
+        token="role-token",
+    ),
+    "web identity by environment before keys of the profile": Source(
+        "web-BY-nobody-web-token",
+        {"AWS_WEB_IDENTITY_TOKEN_FILE": "HOME/token", "AWS_ROLE_ARN": f"{ROLE}/web"},
+        credentials=TWO_ACCOUNTS,
+        files=TOKEN_FILES,
+        token="role-token",
+    ),
+    "keys of a profile by option before web identity by environment": Source(
+        "BASE",
+        {"AWS_WEB_IDENTITY_TOKEN_FILE": "HOME/token", "AWS_ROLE_ARN": f"{ROLE}/web"},
+        credentials=TWO_ACCOUNTS,
+        files=TOKEN_FILES,
+        options={"profile_name": "base"},
+    ),
+    "single sign-on before keys of the credentials file": Source(
+        "SSO-portal",
+        config=f"[default]\nsso_start_url = {START}\nsso_region = us-east-1\n{SSO_ROLE}",
+        credentials=TWO_ACCOUNTS,
+        files=sso_token(START),
+        token="sso-token",
+    ),
+    "keys of the profile before the container": Source(
+        "DEFAULT",
+        {"AWS_CONTAINER_CREDENTIALS_FULL_URI": "URL/container", "AWS_CONTAINER_AUTHORIZATION_TOKEN": "pass"},
+        credentials=TWO_ACCOUNTS,
+    ),
+    "container before instance metadata": Source(
+        "CONTAINER-pass",
+        {
+            "AWS_CONTAINER_CREDENTIALS_FULL_URI": "URL/container",
+            "AWS_CONTAINER_AUTHORIZATION_TOKEN": "pass",
+            "AWS_EC2_METADATA_SERVICE_ENDPOINT": "URL",
+            "AWS_EC2_METADATA_DISABLED": "false",
+        },
+        token="CONTAINER-pass-token",
+    ),
     "explicit": Source(
         "EXPLICIT",
         environment_keys("ENVIRONMENT"),
@@ -265,26 +413,38 @@ def signed(recorder: Recorder, monkeypatch: pytest.MonkeyPatch, transport: str, 
     return recorder.signatures[-1]
 
 
-@pytest.mark.parametrize("name", SOURCES)
-def test_credentials_are_those_that_botocore_finds(
-    recorder: Recorder, home: Path, monkeypatch: pytest.MonkeyPatch, name: str
-) -> None:
-    source = SOURCES[name]
+def set_up(source: Source, recorder: Recorder, home: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
+    """Write files, set variables, and give the options."""
 
     def filled_in(text: str) -> str:
-        return text.replace("HOME", str(home)).replace("URL", recorder.url)
+        return text.replace("HOME/", f"{home}/").replace("URL/", f"{recorder.url}/")
+
+    def value(text: str) -> str:
+        return recorder.url if text == "URL" else filled_in(text)
 
     texts = {".aws/config": source.config, ".aws/credentials": source.credentials, **source.files}
     for path, text in texts.items():
         (home / path).parent.mkdir(parents=True, exist_ok=True)
         (home / path).write_text(filled_in(text))
-    for variable, value in source.environment.items():
-        if value:
-            monkeypatch.setenv(variable, filled_in(value))
+    for variable, text in source.environment.items():
+        if text:
+            monkeypatch.setenv(variable, value(text))
         else:
             monkeypatch.delenv(variable)
-    seen = {each: signed(recorder, monkeypatch, each, **source.options) for each in ("botocore", "native")}
-    assert seen["botocore"] == (source.expected, source.token, source.region), "the test expects too much"
+    return {
+        name: value(option) if isinstance(option, str) else option for name, option in source.options.items()
+    }
+
+
+@pytest.mark.parametrize("name", SOURCES)
+def test_credentials_are_those_that_botocore_finds(
+    recorder: Recorder, home: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    source = SOURCES[name]
+    options = set_up(source, recorder, home, monkeypatch)
+    seen = {each: signed(recorder, monkeypatch, each, **options) for each in ("botocore", "native")}
+    expected = (source.expected, source.token, source.region, source.path)
+    assert seen["botocore"] == expected, "the test expects too much"
     assert seen["native"] == seen["botocore"]
 
 
@@ -341,3 +501,103 @@ def test_aws_region_goes_first_where_botocore_does_not_read_it(
         monkeypatch.setenv(variable, value)
     monkeypatch.setenv("AWS_REGION", "eu-central-2")
     assert signed(recorder, monkeypatch, "native")[2] == "eu-central-2"
+
+
+BROKEN = {
+    "profile by option that is not there": (Source("", options={"profile_name": "gone"}), "gone"),
+    "profile by AWS_PROFILE that is not there": (Source("", {"AWS_PROFILE": "gone"}), "gone"),
+    "profile by AWS_DEFAULT_PROFILE that is not there": (
+        Source("", {**environment_keys("ENVIRONMENT"), "AWS_DEFAULT_PROFILE": "gone"}),
+        "gone.*known profiles: base",
+    ),
+    "source profile that is not there": (
+        Source("", config=f"[default]\nrole_arn = {ROLE}/app\nsource_profile = gone\n"),
+        "gone",
+    ),
+    "source profile without credentials": (
+        Source(
+            "",
+            config=f"[default]\nrole_arn = {ROLE}/app\nsource_profile = bare\n[profile bare]\nregion = eu-west-1\n",
+        ),
+        "bare",
+    ),
+    "roles in a circle": (
+        Source(
+            "",
+            config=f"[default]\nrole_arn = {ROLE}/a\nsource_profile = other\n"
+            f"[profile other]\nrole_arn = {ROLE}/b\nsource_profile = default\n",
+        ),
+        "other|default",
+    ),
+    "role with two sources": (
+        Source(
+            "",
+            config=f"[default]\nrole_arn = {ROLE}/a\nsource_profile = base\ncredential_source = Environment\n",
+        ),
+        "both",
+    ),
+    "unknown credential_source": (
+        Source("", config=f"[default]\nrole_arn = {ROLE}/a\ncredential_source = Nowhere\n"),
+        "Nowhere",
+    ),
+    "key without its secret": (
+        Source("", {"AWS_ACCESS_KEY_ID": "ENVIRONMENT"}),
+        "AWS_SECRET_ACCESS_KEY|secret",
+    ),
+    "process that fails": (Source("", config="[default]\ncredential_process = ls HOME/nowhere\n"), "nowhere"),
+}
+
+
+@pytest.mark.parametrize("transport", ["native", "botocore"])
+@pytest.mark.parametrize("name", BROKEN)
+def test_what_is_broken_is_an_error_that_names_it_and_never_somebody_else(
+    recorder: Recorder, home: Path, monkeypatch: pytest.MonkeyPatch, transport: str, name: str
+) -> None:
+    source, text = BROKEN[name]
+    source.credentials = BASE
+    options = set_up(source, recorder, home, monkeypatch)
+    monkeypatch.setenv("SECRETCACHE_TRANSPORT", transport)
+    with pytest.raises(Exception, match=f"(?s){text if transport == 'native' else '.'}"):
+        SecretCache(**options).get_secret_string("db")
+    assert recorder.signatures == []
+
+
+@pytest.mark.parametrize("how", ["variable", "profile"])
+def test_configured_endpoints_are_ignored_where_that_is_asked_for(
+    recorder: Recorder, home: Path, monkeypatch: pytest.MonkeyPatch, how: str
+) -> None:
+    for variable, value in environment_keys("ENVIRONMENT").items():
+        monkeypatch.setenv(variable, value)
+    monkeypatch.setenv("HTTPS_PROXY", recorder.url)
+    monkeypatch.setenv("AWS_MAX_ATTEMPTS", "1")
+    if how == "variable":
+        monkeypatch.setenv("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS", "true")
+    else:
+        (home / ".aws/config").write_text("[default]\nignore_configured_endpoint_urls = true\n")
+    for transport in ("botocore", "native"):
+        recorder.proxied.clear()
+        monkeypatch.setenv("SECRETCACHE_TRANSPORT", transport)
+        with pytest.raises(Exception, match="."):
+            SecretCache(timeout=2).get_secret_string("db")
+        assert set(recorder.proxied) == {"secretsmanager.us-east-1.amazonaws.com:443"}, transport
+
+
+def test_a_credential_process_slower_than_a_read_is_waited_for_by_the_next(
+    recorder: Recorder, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (home / "process.json").write_text(json.dumps(PROCESS))
+    (home / "slow").write_text(f"#!/bin/sh\necho >> {home}/runs; sleep 2; cat {home}/process.json\n")
+    (home / "slow").chmod(0o755)
+    (home / ".aws/config").write_text(f"[default]\ncredential_process = {home}/slow\n")
+    monkeypatch.setenv("SECRETCACHE_TRANSPORT", "native")
+    with SecretCache(timeout=0.5) as cache:
+
+        def read() -> str:
+            try:
+                return str(cache.get_secret_string("db"))
+            except errors.SecretCacheError:
+                return "not yet"
+
+        assert read() == "not yet"
+        eventually(read, "value", within=15)
+    assert (home / "runs").read_text() == "\n"

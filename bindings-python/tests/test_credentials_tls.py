@@ -76,6 +76,32 @@ def test_aws_ca_bundle_is_trusted(here: None, folder: Path, monkeypatch: pytest.
 
 
 @both
+def test_the_bundle_of_the_profile_is_trusted(
+    here: None, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "config").write_text(f"[default]\nca_bundle = {folder}/ca.pem\n")
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "config"))
+    assert SecretCache().get_secret_string("db") == "value"
+
+
+@both
+def test_aws_ca_bundle_goes_before_that_of_the_profile(
+    here: None, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "config").write_text(f"[default]\nca_bundle = {folder}/another.pem\n")
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "config"))
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(folder / "another.pem"))
+    monkeypatch.setenv("AWS_CA_BUNDLE", str(folder / "ca.pem"))
+    assert SecretCache().get_secret_string("db") == "value"
+
+
+@both
+def test_requests_ca_bundle_is_trusted(here: None, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(folder / "ca.pem"))
+    assert SecretCache().get_secret_string("db") == "value"
+
+
+@both
 def test_the_option_goes_before_aws_ca_bundle(
     here: None, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -101,3 +127,22 @@ def test_an_unknown_authority_is_not_trusted(
 def test_a_useless_bundle_is_named(here: None, folder: Path, name: str, text: str) -> None:
     with pytest.raises(errors.ConfigurationError, match=f"{name}.*{text}"):
         SecretCache(ca_bundle=str(folder / name)).get_secret_string("db")
+
+
+@pytest.mark.parametrize("transport", ["native"])
+@pytest.mark.parametrize(
+    ("broken", "place"),
+    [
+        ("-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n", "certificate 2"),
+        ("-----BEGIN CERTIFICATE-----\n!!!!\n-----END CERTIFICATE-----\n", "certificate 2"),
+        ("-----BEGIN CERTIFICATE-----\nMIIB\n", "certificate 2"),
+    ],
+)
+def test_x2_a_broken_certificate_is_named_with_file_and_place(
+    here: None, folder: Path, tmp_path: Path, broken: str, place: str
+) -> None:
+    good = (folder / "ca.pem").read_text()
+    (tmp_path / "bundle.pem").write_text(good + broken)
+    line = good.count("\n") + 1
+    with pytest.raises(errors.ConfigurationError, match=rf"bundle\.pem.*{place} \(line {line}\)"):
+        SecretCache(ca_bundle=str(tmp_path / "bundle.pem")).get_secret_string("db")

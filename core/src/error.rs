@@ -227,6 +227,8 @@ error_kinds! {
     Source => "source", Later;
     /// A defect of this library. Please report it.
     Internal => "internal", Later;
+    /// The process or the system has no thread, file descriptor or memory left. The message says which.
+    ResourceExhausted => "resource_exhausted", Later;
 }
 
 impl ErrorKind {

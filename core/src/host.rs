@@ -13,8 +13,8 @@ pub use crate::event::Listener;
 pub use crate::id::OwnedSelector;
 #[cfg(feature = "aws")]
 pub use crate::native::{
-    Driver, LogLimiter, MOST_THREADS, Options, PerProcess, Started, SystemClock, Task, fresh_seed,
-    generation, later, service_error, set_threads, shutdown, spawn, spawn_thread, wait_for,
+    BlockingPool, Driver, LogLimiter, MOST_THREADS, Options, PerProcess, Started, SystemClock, Task,
+    fresh_seed, generation, later, service_error, set_threads, shutdown, spawn, spawn_thread, wait_for,
 };
 pub use crate::secret::Slot;
 pub use crate::time::{Coarse, Now};

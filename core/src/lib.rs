@@ -44,6 +44,7 @@ mod secret;
 mod source;
 mod sync;
 mod time;
+mod wiping;
 mod wire;
 
 pub use cache::backoff::Backoff;
@@ -62,4 +63,5 @@ pub use native::{Builder, Connect, ConnectError, Credentials, Get, Request, Secr
 pub use secret::{Fetched, Secret, Value};
 #[cfg(feature = "aws")]
 pub use source::{Batch, BoxFuture, SecretSource};
+pub use wiping::WipingAllocator;
 pub use wire::{Description, RotationRules};

@@ -42,7 +42,7 @@ impl AwsStore {
     ///
     /// [`ErrorKind::Misconfigured`], saying which setting is missing or wrong.
     pub async fn connect(options: &Options) -> Result<Self, Error> {
-        Ok(Self(Client::new(&options.sdk_config().await?)))
+        Ok(Self(options.client().await?))
     }
 
     /// With a client made elsewhere.

@@ -160,6 +160,12 @@ class InternalError(SecretCacheError):
     kind = "internal"
 
 
+class ResourceExhaustedError(SecretCacheError, OSError):
+    """The process or the system has no thread, file descriptor or memory left; the message says which."""
+
+    kind = "resource_exhausted"
+
+
 _CLASSES: dict[str, type[SecretCacheError]] = {
     cls.kind: cls
     for cls in (
@@ -185,6 +191,7 @@ _CLASSES: dict[str, type[SecretCacheError]] = {
         CacheClosedError,
         SourceError,
         InternalError,
+        ResourceExhaustedError,
     )
 }
 

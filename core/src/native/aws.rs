@@ -1,230 +1,37 @@
 //! AWS Secrets Manager as a source, through the AWS SDK.
 
-use std::env;
 use std::error::Error as StdError;
 use std::fmt;
-use std::path::{Path, PathBuf};
-use std::time::Duration;
 
-use aws_config::ecs::EcsCredentialsProvider;
-use aws_config::imds::credentials::ImdsCredentialsProvider;
-use aws_config::meta::credentials::CredentialsProviderChain;
-use aws_config::profile::ProfileFileCredentialsProvider;
-use aws_config::provider_config::ProviderConfig;
-use aws_config::retry::RetryConfig;
-use aws_config::sts::AssumeRoleProvider;
-use aws_config::timeout::TimeoutConfig;
-use aws_config::{BehaviorVersion, FrameworkMetadata, Region, SdkConfig};
-use aws_credential_types::provider::SharedCredentialsProvider;
 use aws_credential_types::provider::error::CredentialsError;
 use aws_sdk_secretsmanager::Client;
 use aws_sdk_secretsmanager::config::http::HttpResponse;
-use aws_sdk_secretsmanager::config::{Credentials as SdkCredentials, SharedHttpClient};
 use aws_sdk_secretsmanager::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_secretsmanager::operation::RequestId;
 use aws_sdk_secretsmanager::primitives::DateTime;
-use aws_smithy_http_client::proxy::ProxyConfig;
-use aws_smithy_http_client::tls::{self, TlsContext, TrustStore};
-use aws_smithy_http_client::{Builder as HttpBuilder, Connector, ConnectorBuilder};
-use aws_smithy_runtime_api::client::http::{HttpConnectorSettings, SharedHttpConnector};
-use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
 use zeroize::Zeroizing;
 
-use super::options::{Options, TIMEOUT};
+use super::options::Options;
+use super::runtime::exhausted;
 use crate::error::{Error, ErrorKind, ServiceFault};
 use crate::id::Selector;
 use crate::secret::{Fetched, Value};
 use crate::source::{Batch, BoxFuture, SecretSource};
 use crate::wire::Description;
 
-/// How long an idle connection is kept. A secrets client is idle most of the time, and middleboxes forget idle
-/// connections after a minute or so.
-const IDLE: Duration = Duration::from_secs(20);
+mod config;
+mod credential_process;
+mod credentials;
+mod http;
+mod profile;
 
 /// A client of the service.
 pub(super) struct AwsSource(Client);
 
 impl AwsSource {
     pub(super) async fn connect(options: &Options) -> Result<Self, Error> {
-        Ok(Self(Client::new(&options.sdk_config().await?)))
+        Ok(Self(options.client().await?))
     }
-}
-
-impl Options {
-    /// The AWS SDK's configuration that these options and the environment come to, for clients of other services or
-    /// operations: Region, endpoint, credentials, proxy, trusted certificates and timeouts are found as for the cache.
-    ///
-    /// ```no_run
-    /// # async fn example() -> Result<(), secretcache::Error> {
-    /// let config = secretcache::host::Options::default().sdk_config().await?;
-    /// println!("{:?}", config.region());
-    /// # Ok(())
-    /// # }
-    /// ```
-    ///
-    /// # Errors
-    ///
-    /// [`ErrorKind::NoRegion`] if no Region is configured, [`ErrorKind::InvalidConfiguration`] if the CA bundle or the
-    /// proxy cannot be used.
-    pub async fn sdk_config(&self) -> Result<SdkConfig, Error> {
-        let options = self;
-        options.validate()?;
-        let ca_bundle = read_ca_bundle(options)?;
-        let timeout = options.timeout.unwrap_or(TIMEOUT);
-        // One attempt must leave room for another within the whole.
-        let attempt = timeout.mul_f64(0.4);
-        let timeouts = TimeoutConfig::builder()
-            .connect_timeout(attempt.min(Duration::from_secs(1)))
-            .operation_attempt_timeout(attempt)
-            .operation_timeout(timeout)
-            .build();
-        let http_client = http_client(ca_bundle.as_deref(), proxy(options)?);
-        let mut loader = aws_config::defaults(BehaviorVersion::v2026_01_12())
-            .retry_config(RetryConfig::standard().with_max_attempts(3))
-            .timeout_config(timeouts)
-            .http_client(http_client.clone());
-        if let Ok(metadata) = FrameworkMetadata::new("secretcache", Some(env!("CARGO_PKG_VERSION"))) {
-            loader = loader.framework_metadata(metadata);
-        }
-        if let Some(region) = options.region.clone().or_else(legacy_region) {
-            loader = loader.region(Region::new(region));
-        }
-        if let Some(url) = &options.endpoint_url {
-            loader = loader.endpoint_url(url);
-        }
-        if let Some(profile) = &options.profile {
-            loader = loader.profile_name(profile);
-        }
-        if let Some(use_fips) = options.use_fips {
-            loader = loader.use_fips(use_fips);
-        }
-        if let Some(credentials) = &options.credentials {
-            let token = credentials.session_token.as_ref().map(|token| token.to_string());
-            let (id, key) = (credentials.access_key_id.clone(), credentials.secret_access_key.to_string());
-            loader =
-                loader.credentials_provider(SdkCredentials::new(id, key, token, None, "secretcache options"));
-        }
-        let mut config: SdkConfig = loader.load().await;
-        if let (Some(profile), None) = (&options.profile, &options.credentials) {
-            let credentials = credentials_of_profile(profile, &config, http_client);
-            config = config.into_builder().credentials_provider(credentials).build();
-        }
-        if config.region().is_none_or(|region| region.as_ref().is_empty()) {
-            return Err(Error::new(
-                ErrorKind::NoRegion,
-                "no AWS Region is configured: set AWS_REGION, give the profile a region, or pass one",
-            ));
-        }
-        if let Some(role_arn) = &options.role_arn {
-            let mut role =
-                AssumeRoleProvider::builder(role_arn).configure(&config).session_name("secretcache");
-            if let Some(external_id) = &options.external_id {
-                role = role.external_id(external_id);
-            }
-            let credentials = SharedCredentialsProvider::new(role.build().await);
-            config = config.into_builder().credentials_provider(credentials).build();
-        }
-        Ok(config)
-    }
-
-    /// What carries requests to services for which there is no client: over the proxy and by the trusted certificates
-    /// that these options and the environment come to, as for the cache. It knows nothing of Regions and signs nothing.
-    ///
-    /// # Errors
-    ///
-    /// [`ErrorKind::InvalidConfiguration`] if the CA bundle or the proxy cannot be used.
-    pub fn http_connector(&self) -> Result<SharedHttpConnector, Error> {
-        let trust = trust_store(read_ca_bundle(self)?.as_deref());
-        Ok(SharedHttpConnector::new(connector(&trust, &proxy(self)?, None, None)))
-    }
-}
-
-/// The credentials of a profile that the program named: as in boto3, they go before those of the environment, which
-/// this SDK would prefer. Where the profile has none, those of the container or the machine do.
-fn credentials_of_profile(
-    profile: &str,
-    config: &SdkConfig,
-    http_client: SharedHttpClient,
-) -> SharedCredentialsProvider {
-    let settings = ProviderConfig::without_region()
-        .with_region(config.region().cloned())
-        .with_use_fips(config.use_fips())
-        .with_http_client(http_client);
-    let of_profile =
-        ProfileFileCredentialsProvider::builder().configure(&settings).profile_name(profile).build();
-    let of_container = EcsCredentialsProvider::builder().configure(&settings).build();
-    let of_machine = ImdsCredentialsProvider::builder().configure(&settings).build();
-    let chain = CredentialsProviderChain::first_try("Profile", of_profile)
-        .or_else("Container", of_container)
-        .or_else("InstanceMetadata", of_machine);
-    SharedCredentialsProvider::new(chain)
-}
-
-/// The proxy of the options; otherwise that of `HTTPS_PROXY`, `HTTP_PROXY` and `NO_PROXY`.
-fn proxy(options: &Options) -> Result<ProxyConfig, Error> {
-    let Some(url) = &options.proxy_url else { return Ok(ProxyConfig::from_env()) };
-    ProxyConfig::all(url.as_str()).map_err(|error| {
-        Error::new(ErrorKind::InvalidConfiguration, format!("the proxy URL cannot be used: {error}"))
-    })
-}
-
-/// `AWS_DEFAULT_REGION`, which botocore and the AWS command line read and this SDK does not. `AWS_REGION` goes first.
-fn legacy_region() -> Option<String> {
-    let set = |name| env_var(name).filter(|value| !value.is_empty());
-    if set("AWS_REGION").is_some() { None } else { set("AWS_DEFAULT_REGION") }
-}
-
-/// The trusted certificates, if the options or `AWS_CA_BUNDLE` name others than the system's. This SDK does not read
-/// that variable; botocore and the AWS command line do.
-fn read_ca_bundle(options: &Options) -> Result<Option<Vec<u8>>, Error> {
-    let path = options.ca_bundle.clone().or_else(|| env_var("AWS_CA_BUNDLE").map(PathBuf::from));
-    let Some(path) = path.filter(|path| path != Path::new("")) else { return Ok(None) };
-    let invalid = |problem: String| {
-        let path = path.display();
-        Error::new(ErrorKind::InvalidConfiguration, format!("the CA bundle {path} {problem}"))
-    };
-    let bundle = std::fs::read(&path).map_err(|error| invalid(format!("cannot be read: {error}")))?;
-    let has_certificate = bundle.windows(27).any(|window| window == b"-----BEGIN CERTIFICATE-----");
-    if has_certificate { Ok(Some(bundle)) } else { Err(invalid("holds no PEM certificate".into())) }
-}
-
-#[expect(
-    clippy::disallowed_methods,
-    reason = "the AWS environment variables that the SDK itself does not read"
-)]
-fn env_var(name: &str) -> Option<String> {
-    env::var(name).ok()
-}
-
-fn trust_store(ca_bundle: Option<&[u8]>) -> TrustStore {
-    ca_bundle.map_or_else(TrustStore::default, |bundle| TrustStore::empty().with_pem_certificate(bundle))
-}
-
-fn http_client(ca_bundle: Option<&[u8]>, proxy: ProxyConfig) -> SharedHttpClient {
-    let trust = trust_store(ca_bundle);
-    HttpBuilder::new()
-        .pool_idle_timeout(IDLE)
-        .pool_max_idle_per_host(2)
-        .build_with_connector_fn(move |settings, components| connector(&trust, &proxy, settings, components))
-}
-
-fn connector(
-    trust: &TrustStore,
-    proxy: &ProxyConfig,
-    settings: Option<&HttpConnectorSettings>,
-    components: Option<&RuntimeComponents>,
-) -> Connector {
-    let provider = tls::Provider::Rustls(tls::rustls_provider::CryptoMode::AwsLc);
-    let mut connector = ConnectorBuilder::default().tls_provider(provider);
-    if let Ok(context) = TlsContext::builder().with_trust_store(trust.clone()).build() {
-        connector.set_tls_context(context);
-    }
-    connector.set_connector_settings(settings.cloned());
-    connector.set_proxy_config(Some(proxy.clone()));
-    if let Some(components) = components {
-        connector.set_sleep_impl(components.sleep_impl());
-    }
-    connector.build()
 }
 
 /// The version in an answer of `GetSecretValue`, or in an entry of `BatchGetSecretValue`: two types of the SDK with
@@ -338,6 +145,10 @@ where
         SdkError::DispatchFailure(dispatch) if dispatch.is_timeout() => {
             Error::new(ErrorKind::Timeout, format!("{operation}: no connection in time"))
         }
+        SdkError::DispatchFailure(_) if causes(&error).any(|cause| cause.is::<http::TooLarge>()) => {
+            let text = format!("{operation}: {}", root_cause(&error));
+            Error::new(ErrorKind::InvalidResponse, text)
+        }
         SdkError::ResponseError(context) => not_understood(operation, context.raw().status().as_u16()),
         _ => not_sent(operation, &error),
     }
@@ -363,8 +174,14 @@ fn not_sent(operation: &'static str, error: &(dyn StdError + 'static)) -> Error 
             Error::new(ErrorKind::NoCredentials, format!("{problem}: {text}"))
         }
         None => {
-            let text = format!("{operation}: the endpoint could not be reached: {reason}");
-            Error::new(ErrorKind::Connection, text)
+            let system = causes(error).filter_map(|cause| cause.downcast_ref::<std::io::Error>());
+            match system.filter_map(exhausted::resource).next() {
+                Some(text) => Error::new(ErrorKind::ResourceExhausted, format!("{operation}: {text}")),
+                None => Error::new(
+                    ErrorKind::Connection,
+                    format!("{operation}: cannot reach the endpoint: {reason}"),
+                ),
+            }
         }
     }
 }

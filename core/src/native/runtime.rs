@@ -3,8 +3,8 @@
 use std::cell::Cell;
 use std::future::Future;
 use std::io;
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, mpsc};
 use std::thread;
 use std::time::Duration;
 
@@ -32,14 +32,18 @@ impl Drop for Embedded {
     }
 }
 
-/// The runtime, started if need be.
+/// Returns the runtime, and starts it if necessary.
 ///
 /// # Errors
 ///
-/// [`ErrorKind::Internal`] if no thread could be started, [`ErrorKind::Closed`] after [`shutdown`].
+/// [`ErrorKind::ResourceExhausted`] if the system has no thread or descriptor left, [`ErrorKind::Closed`] after
+/// [`shutdown`].
 pub(crate) fn handle() -> Result<&'static Handle, Error> {
-    let embedded = RUNTIME.get_or_try_make(start).map_err(|error| {
-        Error::new(ErrorKind::Internal, format!("the background thread could not be started: {error}"))
+    let embedded = RUNTIME.get_or_try_make(start).map_err(|error| match exhausted::threads(&error) {
+        Some(text) => {
+            Error::new(ErrorKind::ResourceExhausted, format!("cannot start the background thread: {text}"))
+        }
+        None => Error::new(ErrorKind::Internal, format!("cannot start the background thread: {error}")),
     })?;
     let running = embedded.runtime.lock().is_ok_and(|runtime| runtime.is_some());
     if running {
@@ -58,7 +62,7 @@ pub(crate) fn is_own_thread() -> bool {
 ///
 /// # Errors
 ///
-/// [`ErrorKind::Internal`] if no thread could be started, [`ErrorKind::Closed`] after [`shutdown`].
+/// [`ErrorKind::ResourceExhausted`] if no thread can be started, [`ErrorKind::Closed`] after [`shutdown`].
 pub fn spawn<F>(work: F) -> Result<JoinHandle<F::Output>, Error>
 where
     F: Future<Output: Send> + Send + 'static,
@@ -67,8 +71,8 @@ where
 }
 
 /// Sets how many threads the background work of this process has: `workers` for requests and timers, and at most
-/// `blocking` more, started when needed, for name look-ups, credential files and blocking sources. One and four unless
-/// set.
+/// `blocking` more, started when needed, for host-name lookups and files. A [`BlockingPool`] has as many of its own.
+/// Default: one and four.
 ///
 /// # Errors
 ///
@@ -79,24 +83,23 @@ pub fn set_threads(workers: usize, blocking: usize) -> Result<(), Error> {
         return invalid(format!("{workers} and {blocking} threads: each number must be 1 to {MOST_THREADS}"));
     }
     if RUNTIME.get().is_some() {
-        return invalid("the threads run already; set their number before the first secret is read".into());
+        return invalid("the threads are already running; set their number before the first read".into());
     }
     WORKERS.store(workers, Ordering::Relaxed);
     BLOCKING.store(blocking, Ordering::Relaxed);
     Ok(())
 }
 
-/// The largest number that [`set_threads`] takes; more would be a mistake in units.
+/// The largest number that [`set_threads`] accepts; more is a mistake in units.
 pub const MOST_THREADS: usize = 64;
 
 static WORKERS: AtomicUsize = AtomicUsize::new(1);
 static BLOCKING: AtomicUsize = AtomicUsize::new(4);
 
-/// Ends the background work of this process, waiting at most `patience` for requests under way. Reads from memory
-/// go on working; whatever needs the network fails with [`ErrorKind::Closed`].
+/// Stops the background work of this process; waits at most `patience` for requests in progress. Reads from memory keep
+/// working; reads that need the network fail with [`ErrorKind::Closed`].
 ///
-/// For the end of a process whose host unloads code that background threads might still run. Ordinary programs need
-/// not call it.
+/// Needed only where the host unloads code that background threads might still run.
 pub fn shutdown(patience: Duration) {
     let runtime = RUNTIME.get().and_then(|embedded| embedded.runtime.lock().ok()?.take());
     if let Some(runtime) = runtime {
@@ -104,40 +107,91 @@ pub fn shutdown(patience: Duration) {
     }
 }
 
-/// Starts a thread that, like those of the runtime, takes no signals and forgets its parent's pinning and priority.
-/// For bindings that need one of their own.
+/// Starts a thread that, like those of the runtime, receives no signals. Its CPU affinity and scheduling are those of the
+/// thread that starts it: `taskset` and `chrt` hold for all of a program. For bindings that need a thread of their own.
 ///
 /// # Errors
 ///
-/// That the system has no thread to give.
+/// The system's, if it has no thread left.
 pub fn spawn_thread(name: &str, work: impl FnOnce() + Send + 'static) -> io::Result<()> {
     let _blocked = signals::block();
-    let work = move || {
-        scheduling::forget_inherited();
-        work();
-    };
     thread::Builder::new().name(name.to_owned()).spawn(work).map(drop)
 }
 
 thread_local!(static OWN_THREAD: Cell<bool> = const { Cell::new(false) });
 
 fn start() -> io::Result<Embedded> {
+    let workers = WORKERS.load(Ordering::Relaxed);
+    reserve_threads(workers)?;
     let _blocked = signals::block();
     let runtime = Builder::new_multi_thread()
-        .worker_threads(WORKERS.load(Ordering::Relaxed))
-        .max_blocking_threads(BLOCKING.load(Ordering::Relaxed))
+        .worker_threads(workers)
+        .max_blocking_threads(blocking_threads())
         .thread_name("secretcache")
-        .on_thread_start(|| {
-            OWN_THREAD.set(true);
-            scheduling::forget_inherited();
-        })
+        .on_thread_start(|| OWN_THREAD.set(true))
         .enable_all()
         .build()?;
     Ok(Embedded { handle: runtime.handle().clone(), runtime: Mutex::new(Some(runtime)) })
 }
 
-/// Our threads take no signal: a program's handlers run on the program's threads. Blocking them before a thread
-/// starts leaves no moment in which it could get one; threads started by our threads inherit the mask.
+/// The number of threads set for blocking work.
+pub(super) fn blocking_threads() -> usize {
+    BLOCKING.load(Ordering::Relaxed)
+}
+
+/// Sees whether the system has that many threads left: tokio panics where it has not.
+fn reserve_threads(count: usize) -> io::Result<()> {
+    let (hold, held) = mpsc::channel::<()>();
+    let held = Arc::new(Mutex::new(held));
+    let threads = (0..count).map(|_| {
+        let held = Arc::clone(&held);
+        let wait = move || drop(held.lock().map(|held| held.recv()));
+        spawn_joinable(wait)
+    });
+    let threads: io::Result<Vec<_>> = threads.collect();
+    drop(hold);
+    threads?.into_iter().for_each(|thread| drop(thread.join()));
+    Ok(())
+}
+
+fn spawn_joinable(work: impl FnOnce() + Send + 'static) -> io::Result<thread::JoinHandle<()>> {
+    let _blocked = signals::block();
+    thread::Builder::new().name("secretcache".to_owned()).spawn(work)
+}
+
+/// Which resource of the process or system an error says is used up, and what to do.
+pub(super) mod exhausted {
+    use std::io;
+
+    /// For a thread that could not be started.
+    pub(in crate::native) fn threads(error: &io::Error) -> Option<&'static str> {
+        match error.kind() {
+            io::ErrorKind::WouldBlock => Some(
+                "no threads left; raise the limit of processes (ulimit -u, or the container's pids limit)",
+            ),
+            _ => resource(error),
+        }
+    }
+
+    /// For anything else.
+    pub(in crate::native) fn resource(error: &io::Error) -> Option<&'static str> {
+        #[cfg(unix)]
+        match error.raw_os_error() {
+            Some(libc::EMFILE) => {
+                return Some(
+                    "no file descriptors left in this process; close some or raise the limit (ulimit -n)",
+                );
+            }
+            Some(libc::ENFILE) => return Some("no file descriptors left in this system; raise fs.file-max"),
+            Some(libc::ENOBUFS) => return Some("no memory left for network buffers"),
+            _ => {}
+        }
+        (error.kind() == io::ErrorKind::OutOfMemory).then_some("no memory left")
+    }
+}
+
+/// Our threads receive no signals: a program's handlers run on the program's threads. Signals are blocked before a thread
+/// starts, so that there is no moment in which it could receive one; threads started by our threads inherit the mask.
 #[cfg(unix)]
 mod signals {
     use std::mem::MaybeUninit;
@@ -166,27 +220,4 @@ mod signals {
 #[cfg(not(unix))]
 mod signals {
     pub(super) fn block() {}
-}
-
-/// A program that pins its threads to a core, or gives them real-time priority, does not mean ours.
-#[cfg(target_os = "linux")]
-mod scheduling {
-    pub(super) fn forget_inherited() {
-        // SAFETY: `sched_param` and `cpu_set_t` are plain data for which zero is valid; the pointers are valid for
-        // the calls. Failures (a sandbox that forbids it) leave things as inherited, which is harmless.
-        unsafe {
-            let parameters: libc::sched_param = std::mem::zeroed();
-            libc::sched_setscheduler(0, libc::SCHED_OTHER, &raw const parameters);
-            let mut cores: libc::cpu_set_t = std::mem::zeroed();
-            for core in 0..usize::try_from(libc::CPU_SETSIZE).unwrap_or(0) {
-                libc::CPU_SET(core, &mut cores);
-            }
-            libc::sched_setaffinity(0, size_of::<libc::cpu_set_t>(), &raw const cores);
-        }
-    }
-}
-
-#[cfg(not(target_os = "linux"))]
-mod scheduling {
-    pub(super) fn forget_inherited() {}
 }

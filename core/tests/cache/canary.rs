@@ -23,10 +23,10 @@ const WATCHED: &[&str] = &[
 /// Public names that have none.
 #[rustfmt::skip]
 const HARMLESS: &[&str] = &[
-    "AWSCURRENT", "AWSPENDING", "AWSPREVIOUS", "Backoff", "BoxFuture", "Coarse", "ErrorKind", "Listener",
+    "AWSCURRENT", "AWSPENDING", "AWSPREVIOUS", "Backoff", "BlockingPool", "BoxFuture", "Coarse", "ErrorKind", "Listener",
     "LogLimiter", "LoginStats", "MOST_THREADS", "Now", "Operation", "OwnedSelector",
     "PerProcess", "Retry", "RotationRules", "SecretSource", "Selector", "ServiceFault", "Slot",
-    "SystemClock", "Tried", "Watch", "Watches", "Task", "Driver", "fresh_seed", "generation", "later", "says_login_refused",
+    "SystemClock", "Tried", "Watch", "Watches", "WipingAllocator", "Task", "Driver", "fresh_seed", "generation", "later", "says_login_refused",
     "service_error",
     "set_threads", "shutdown", "spawn", "spawn_thread", "wait_for",
 ];

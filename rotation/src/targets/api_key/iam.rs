@@ -129,7 +129,7 @@ impl IamProvider {
         self.session
             .get_or_try_init(|| async {
                 let options = Options::default();
-                let (config, connector) = (options.sdk_config().await?, options.http_connector()?);
+                let (config, connector) = (options.sdk_config().await?, options.http_connector().await?);
                 let region = config.region().map(ToString::to_string).unwrap_or_default();
                 let usual = Endpoints::of(&region);
                 let iam =

@@ -1,0 +1,146 @@
+//! The SDK's configuration that options, environment and files add up to.
+
+use std::time::Duration;
+
+use aws_config::provider_config::ProviderConfig;
+use aws_config::retry::RetryConfig;
+use aws_config::sts::AssumeRoleProvider;
+use aws_config::timeout::TimeoutConfig;
+use aws_config::{BehaviorVersion, FrameworkMetadata, Region, SdkConfig};
+use aws_credential_types::provider::SharedCredentialsProvider;
+use aws_sdk_secretsmanager::Client;
+use aws_sdk_secretsmanager::config::{Builder, Credentials as SdkCredentials};
+use aws_smithy_http_client::tls::TrustStore;
+use aws_smithy_runtime_api::client::http::SharedHttpConnector;
+
+use super::credentials::{Finder, SESSION_NAME};
+use super::http;
+use super::profile::{Profiles, default_region};
+use crate::error::{Error, ErrorKind};
+use crate::native::Options;
+use crate::native::options::TIMEOUT;
+
+impl Options {
+    /// A client of Secrets Manager with these options, found as for the cache.
+    ///
+    /// ```no_run
+    /// # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+    /// let client = secretcache::host::Options::default().client().await?;
+    /// let secrets = client.list_secrets().send().await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// As [`Options::sdk_config`].
+    pub async fn client(&self) -> Result<Client, Error> {
+        self.validate()?;
+        let profiles = Profiles::load(self).await?;
+        let mut config = Builder::from(&self.config(&profiles).await?);
+        config.set_endpoint_url(self.endpoint_url.clone().or_else(|| profiles.endpoint_url()));
+        Ok(Client::from_conf(config.build()))
+    }
+
+    /// The AWS SDK's configuration that these options and the environment add up to, for clients of other services:
+    /// Region, credentials, proxy, trusted certificates and timeouts are found as for the cache. [`Options::endpoint_url`]
+    /// is the endpoint of Secrets Manager and is not part of it.
+    ///
+    /// ```no_run
+    /// # async fn example() -> Result<(), secretcache::Error> {
+    /// let config = secretcache::host::Options::default().sdk_config().await?;
+    /// println!("{:?}", config.region());
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::NoRegion`] if no Region is configured; [`ErrorKind::InvalidConfiguration`] if the profile does not
+    /// exist or is incomplete, or if the CA bundle or the proxy cannot be used.
+    pub async fn sdk_config(&self) -> Result<SdkConfig, Error> {
+        self.validate()?;
+        self.config(&Profiles::load(self).await?).await
+    }
+
+    /// Carries requests to services for which there is no client: over the proxy and with the trusted certificates that
+    /// these options and the environment name, as for the cache. It signs nothing.
+    ///
+    /// # Errors
+    ///
+    /// As [`Options::sdk_config`], apart from the Region.
+    pub async fn http_connector(&self) -> Result<SharedHttpConnector, Error> {
+        Ok(http::connector(&self.trust(&Profiles::load(self).await?)?, &http::proxy(self)?))
+    }
+
+    fn trust(&self, profiles: &Profiles) -> Result<TrustStore, Error> {
+        let ca_bundle = self.ca_bundle.clone().filter(|path| !path.as_os_str().is_empty());
+        http::trust_store(ca_bundle.or_else(|| profiles.ca_bundle()).as_deref())
+    }
+
+    async fn config(&self, profiles: &Profiles) -> Result<SdkConfig, Error> {
+        let timeout = self.timeout.unwrap_or(TIMEOUT);
+        // One attempt must leave room for another within the whole.
+        let attempt = timeout.mul_f64(0.4);
+        let timeouts = TimeoutConfig::builder()
+            .connect_timeout(attempt.min(Duration::from_secs(1)))
+            .operation_attempt_timeout(attempt)
+            .operation_timeout(timeout)
+            .build();
+        let http_client = http::client(self.trust(profiles)?, http::proxy(self)?);
+        let mut loader = aws_config::defaults(BehaviorVersion::v2026_01_12())
+            .retry_config(RetryConfig::standard().with_max_attempts(3))
+            .timeout_config(timeouts)
+            .http_client(http_client.clone())
+            .profile_files(profiles.files())
+            .profile_name(profiles.name())
+            .no_credentials();
+        if let Ok(metadata) = FrameworkMetadata::new("secretcache", Some(env!("CARGO_PKG_VERSION"))) {
+            loader = loader.framework_metadata(metadata);
+        }
+        if let Some(region) = self.region.clone().or_else(default_region) {
+            loader = loader.region(Region::new(region));
+        }
+        if let Some(use_fips) = self.use_fips {
+            loader = loader.use_fips(use_fips);
+        }
+        let config: SdkConfig = loader.load().await;
+        if config.region().is_none_or(|region| region.as_ref().is_empty()) {
+            return Err(Error::new(
+                ErrorKind::NoRegion,
+                "no AWS Region is configured: set AWS_REGION, give the profile a region, or pass one",
+            ));
+        }
+        let mut credentials = match &self.credentials {
+            Some(credentials) => {
+                let token = credentials.session_token.as_ref().map(|token| token.to_string());
+                let (id, key) = (&credentials.access_key_id, credentials.secret_access_key.as_str());
+                SharedCredentialsProvider::new(SdkCredentials::new(
+                    id,
+                    key,
+                    token,
+                    None,
+                    "secretcache options",
+                ))
+            }
+            None => {
+                let settings = ProviderConfig::without_region()
+                    .with_region(config.region().cloned())
+                    .with_use_fips(config.use_fips())
+                    .with_use_dual_stack(config.use_dual_stack())
+                    .with_http_client(http_client);
+                let is_explicit = self.profile.is_some();
+                Finder { profiles, is_explicit, config: &config, settings }.find().await?
+            }
+        };
+        if let Some(role_arn) = &self.role_arn {
+            let mut role =
+                AssumeRoleProvider::builder(role_arn).configure(&config).session_name(SESSION_NAME);
+            if let Some(external_id) = &self.external_id {
+                role = role.external_id(external_id);
+            }
+            credentials = SharedCredentialsProvider::new(role.build_from_provider(credentials).await);
+        }
+        Ok(config.into_builder().credentials_provider(credentials).build())
+    }
+}

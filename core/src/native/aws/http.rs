@@ -1,0 +1,227 @@
+//! How requests travel: proxy, trusted certificates, and answers of bounded size in memory that is wiped.
+
+use std::error::Error as StdError;
+use std::fmt::{self, Write as _};
+use std::path::Path;
+use std::time::Duration;
+
+use aws_sdk_secretsmanager::config::SharedHttpClient;
+use aws_sdk_secretsmanager::config::http::HttpRequest;
+use aws_smithy_http_client::proxy::ProxyConfig;
+use aws_smithy_http_client::tls::{self, TlsContext, TrustStore};
+use aws_smithy_http_client::{Builder as HttpBuilder, Connector, ConnectorBuilder};
+use aws_smithy_runtime_api::client::connector_metadata::ConnectorMetadata;
+use aws_smithy_runtime_api::client::http::{
+    HttpClient, HttpConnector, HttpConnectorFuture, HttpConnectorSettings, SharedHttpConnector,
+};
+use aws_smithy_runtime_api::client::result::ConnectorError;
+use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
+use aws_smithy_types::base64;
+use aws_smithy_types::body::SdkBody;
+use aws_smithy_types::byte_stream::ByteStream;
+use bytes::Bytes;
+use rustls::RootCertStore;
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject;
+use zeroize::Zeroizing;
+
+use super::profile::unreadable;
+use crate::error::{Error, ErrorKind};
+use crate::native::{Options, PerProcess};
+
+/// How long an idle connection is kept. A secrets client is idle most of the time, and middleboxes forget idle
+/// connections after a minute or so.
+const IDLE: Duration = Duration::from_secs(20);
+
+/// The largest answer for one secret. A secret has at most 65,536 bytes, which JSON escapes can make six times as long.
+const MOST_FOR_ONE: usize = 1 << 20;
+/// The largest answer for a batch of twenty.
+const MOST_FOR_BATCH: usize = 2 << 20;
+
+/// The proxy of the options; otherwise that of `HTTPS_PROXY`, `HTTP_PROXY` and `NO_PROXY`.
+pub(super) fn proxy(options: &Options) -> Result<ProxyConfig, Error> {
+    let Some(url) = &options.proxy_url else { return Ok(ProxyConfig::from_env()) };
+    ProxyConfig::all(url.as_str()).map_err(|error| {
+        Error::new(ErrorKind::InvalidConfiguration, format!("the proxy URL cannot be used: {error}"))
+    })
+}
+
+/// The certificates to trust: those of a file if there is one, else the system's.
+///
+/// # Errors
+///
+/// [`ErrorKind::InvalidConfiguration`] with the file, and the place of the first certificate that is broken: the SDK
+/// would panic at the first connection.
+pub(super) fn trust_store(ca_bundle: Option<&Path>) -> Result<TrustStore, Error> {
+    let Some(path) = ca_bundle else { return Ok(system_trust_store()) };
+    let invalid = |problem: String| {
+        let text = format!("the CA bundle {} {problem}", path.display());
+        Error::new(ErrorKind::InvalidConfiguration, text)
+    };
+    let bundle = std::fs::read(path).map_err(|error| unreadable("the CA bundle", path, &error))?;
+    let mut roots = RootCertStore::empty();
+    for (index, certificate) in CertificateDer::pem_slice_iter(&bundle).enumerate() {
+        let broken = |problem: String| {
+            let place = match line_of_certificate(&bundle, index) {
+                Some(line) => format!("certificate {} (line {line})", index + 1),
+                None => format!("the text after certificate {index}"),
+            };
+            invalid(format!("is broken: {place}: {problem}; fix or remove it"))
+        };
+        let certificate = certificate.map_err(|error| broken(error.to_string()))?;
+        roots.add(certificate).map_err(|error| broken(error.to_string()))?;
+    }
+    if roots.is_empty() {
+        return Err(invalid("holds no PEM certificate".into()));
+    }
+    Ok(TrustStore::empty().with_pem_certificate(bundle))
+}
+
+/// The certificates that the system trusts. The SDK's own way to them cannot be used: it keeps whatever it finds at first
+/// for ever, even if it found nothing because no file could be opened, and a fork in that moment hangs the child.
+fn system_trust_store() -> TrustStore {
+    static SYSTEM: PerProcess<TrustStore> = PerProcess::new();
+    let load = || {
+        let mut roots = RootCertStore::empty();
+        let mut bundle = String::new();
+        for certificate in rustls_native_certs::load_native_certs().certs {
+            let text = base64::encode(&certificate);
+            if roots.add(certificate).is_ok() {
+                let _ = writeln!(bundle, "-----BEGIN CERTIFICATE-----\n{text}\n-----END CERTIFICATE-----");
+            }
+        }
+        if roots.is_empty() { Err(()) } else { Ok(TrustStore::empty().with_pem_certificate(bundle)) }
+    };
+    // Without any, only plain HTTP works: TLS then says that the issuer is unknown.
+    SYSTEM.get_or_try_make(load).cloned().unwrap_or_else(|()| TrustStore::empty())
+}
+
+/// The line on which a certificate begins, counted from 1.
+fn line_of_certificate(bundle: &[u8], index: usize) -> Option<usize> {
+    let begins = |line: &[u8]| line.trim_ascii_start().starts_with(b"-----BEGIN CERTIFICATE-----");
+    let mut lines = bundle.split(|byte| *byte == b'\n').enumerate().filter(|(_, line)| begins(line));
+    lines.nth(index).map(|(line, _)| line + 1)
+}
+
+/// A client with a pool of connections of its own.
+pub(super) fn client(trust: TrustStore, proxy: ProxyConfig) -> SharedHttpClient {
+    let client =
+        HttpBuilder::new().pool_idle_timeout(IDLE).pool_max_idle_per_host(2).build_with_connector_fn(
+            move |settings, components| tls_connector(&trust, &proxy, settings, components),
+        );
+    SharedHttpClient::new(Bounded(client))
+}
+
+/// What carries single requests, without a pool.
+pub(super) fn connector(trust: &TrustStore, proxy: &ProxyConfig) -> SharedHttpConnector {
+    SharedHttpConnector::new(Bounded(SharedHttpConnector::new(tls_connector(trust, proxy, None, None))))
+}
+
+fn tls_connector(
+    trust: &TrustStore,
+    proxy: &ProxyConfig,
+    settings: Option<&HttpConnectorSettings>,
+    components: Option<&RuntimeComponents>,
+) -> Connector {
+    let provider = tls::Provider::Rustls(tls::rustls_provider::CryptoMode::AwsLc);
+    let mut connector = ConnectorBuilder::default().tls_provider(provider);
+    if let Ok(context) = TlsContext::builder().with_trust_store(trust.clone()).build() {
+        connector.set_tls_context(context);
+    }
+    connector.set_connector_settings(settings.cloned());
+    connector.set_proxy_config(Some(proxy.clone()));
+    if let Some(components) = components {
+        connector.set_sleep_impl(components.sleep_impl());
+    }
+    connector.build()
+}
+
+/// Reads whole answers, of bounded size, into memory that is wiped when the SDK has parsed them.
+#[derive(Debug)]
+struct Bounded<T>(T);
+
+impl HttpClient for Bounded<SharedHttpClient> {
+    fn http_connector(
+        &self,
+        settings: &HttpConnectorSettings,
+        components: &RuntimeComponents,
+    ) -> SharedHttpConnector {
+        SharedHttpConnector::new(Bounded(self.0.http_connector(settings, components)))
+    }
+
+    fn connector_metadata(&self) -> Option<ConnectorMetadata> {
+        self.0.connector_metadata()
+    }
+}
+
+impl HttpConnector for Bounded<SharedHttpConnector> {
+    fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
+        let is_batch = request.headers().get("x-amz-target") == Some("secretsmanager.BatchGetSecretValue");
+        let most = if is_batch { MOST_FOR_BATCH } else { MOST_FOR_ONE };
+        let response = self.0.call(request);
+        HttpConnectorFuture::new(async move {
+            let mut response = response.await?;
+            let body = std::mem::replace(response.body_mut(), SdkBody::taken());
+            *response.body_mut() = SdkBody::from(whole(body, most).await?);
+            Ok(response)
+        })
+    }
+}
+
+/// The whole of a body, in one piece of memory that is wiped.
+async fn whole(body: SdkBody, most: usize) -> Result<Bytes, ConnectorError> {
+    let too_large = || ConnectorError::other(TooLarge(most).into(), None);
+    let announced = body.content_length().and_then(|length| usize::try_from(length).ok());
+    if announced.is_some_and(|length| length > most) {
+        return Err(too_large());
+    }
+    let mut content = Zeroizing::new(Vec::with_capacity(announced.unwrap_or(4 << 10)));
+    let mut chunks = ByteStream::new(body);
+    while let Some(chunk) = chunks.try_next().await.map_err(|error| ConnectorError::io(error.into()))? {
+        let length = content.len() + chunk.len();
+        if length > most {
+            return Err(too_large());
+        }
+        if length > content.capacity() {
+            // A vector that grows by itself leaves its old memory as it was.
+            let mut larger = Zeroizing::new(Vec::with_capacity(length.next_power_of_two()));
+            larger.extend_from_slice(&content);
+            content = larger;
+        }
+        content.extend_from_slice(&chunk);
+    }
+    Ok(Bytes::from_owner(content))
+}
+
+/// An answer is larger than any secret.
+#[derive(Debug)]
+pub(super) struct TooLarge(usize);
+
+impl fmt::Display for TooLarge {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "the response is larger than {} bytes", self.0)
+    }
+}
+
+impl StdError for TooLarge {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_certificate_is_found_by_its_line() {
+        let bundle = b"# a\n-----BEGIN CERTIFICATE-----\nx\n-----END CERTIFICATE-----\n\n-----BEGIN CERTIFICATE-----\n";
+        assert_eq!(line_of_certificate(bundle, 0), Some(2));
+        assert_eq!(line_of_certificate(bundle, 1), Some(6));
+        assert_eq!(line_of_certificate(bundle, 2), None);
+    }
+
+    #[tokio::test]
+    async fn a_body_is_read_whole_up_to_the_limit() {
+        let body = |length: usize| SdkBody::from(vec![b'x'; length]);
+        assert_eq!(whole(body(10), 10).await.unwrap().len(), 10);
+        let error = whole(body(11), 10).await.unwrap_err();
+        assert!(std::error::Error::source(&error).unwrap().is::<TooLarge>());
+    }
+}

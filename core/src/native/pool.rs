@@ -1,0 +1,141 @@
+//! Threads for calls that block, apart from those of the runtime.
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::time::Duration;
+
+use super::process::PerProcess;
+use super::runtime::{blocking_threads, exhausted, spawn_thread};
+use crate::error::{Error, ErrorKind};
+
+/// Runs calls that may block, on at most as many threads as [`set_threads`](crate::host::set_threads) allows for blocking
+/// work. Threads start when needed and end when idle.
+///
+/// Each source has a pool of its own. One whose calls hang holds up itself, and neither the host-name lookups of the
+/// runtime nor another source.
+///
+/// ```
+/// let pool = secretcache::host::BlockingPool::default();
+/// let (sender, receiver) = std::sync::mpsc::channel();
+/// pool.run(move || sender.send(7).unwrap())?;
+/// assert_eq!(receiver.recv(), Ok(7));
+/// # Ok::<(), secretcache::Error>(())
+/// ```
+#[derive(Debug, Default)]
+pub struct BlockingPool(PerProcess<Arc<Shared>>);
+
+/// How long a thread waits for more work.
+const IDLE: Duration = Duration::from_secs(10);
+
+#[derive(Default)]
+struct Shared {
+    queue: Mutex<Queue>,
+    filled: Condvar,
+}
+
+#[derive(Default)]
+struct Queue {
+    tasks: VecDeque<Task>,
+    threads: usize,
+    idle: usize,
+}
+
+type Task = Box<dyn FnOnce() + Send>;
+
+impl BlockingPool {
+    /// Runs a call when a thread is free.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::ResourceExhausted`] if there is no thread and none can be started.
+    pub fn run(&self, task: impl FnOnce() + Send + 'static) -> Result<(), Error> {
+        let Ok(shared) = self.0.get_or_try_make(|| Ok::<_, std::convert::Infallible>(Arc::default()));
+        let mut queue = shared.lock();
+        queue.tasks.push_back(Box::new(task));
+        if queue.tasks.len() > queue.idle && queue.threads < blocking_threads() {
+            let worker = Arc::clone(shared);
+            match spawn_thread("secretcache", move || worker.work()) {
+                Ok(()) => queue.threads += 1,
+                Err(_) if queue.threads > 0 => {} // one of them will come to it
+                Err(error) => {
+                    queue.tasks.pop_back();
+                    let text = exhausted::threads(&error).map_or_else(|| error.to_string(), str::to_owned);
+                    let text = format!("cannot start a thread for the source: {text}");
+                    return Err(Error::new(ErrorKind::ResourceExhausted, text));
+                }
+            }
+        }
+        shared.filled.notify_one();
+        Ok(())
+    }
+}
+
+impl Shared {
+    fn lock(&self) -> std::sync::MutexGuard<'_, Queue> {
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn work(&self) {
+        let mut queue = self.lock();
+        loop {
+            if let Some(task) = queue.tasks.pop_front() {
+                drop(queue);
+                // A panic has been reported by its hook; the thread goes on with what others wait for.
+                let _ = std::panic::catch_unwind(std::panic::AssertUnwindSafe(task));
+                queue = self.lock();
+                continue;
+            }
+            queue.idle += 1;
+            let (woken, wait) = self.filled.wait_timeout(queue, IDLE).unwrap_or_else(PoisonError::into_inner);
+            queue = woken;
+            queue.idle -= 1;
+            if wait.timed_out() && queue.tasks.is_empty() {
+                queue.threads -= 1;
+                return;
+            }
+        }
+    }
+}
+
+impl std::fmt::Debug for Shared {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Shared")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc;
+
+    use super::*;
+
+    #[test]
+    fn calls_that_hang_leave_another_pool_alone() {
+        let (hung, free) = (BlockingPool::default(), BlockingPool::default());
+        let (hold, held) = mpsc::channel::<()>();
+        let held = Arc::new(Mutex::new(held));
+        for _ in 0..2 * blocking_threads() {
+            let held = Arc::clone(&held);
+            hung.run(move || drop(held.lock().map(|held| held.recv()))).unwrap();
+        }
+        let (done, is_done) = mpsc::channel();
+        free.run(move || done.send(()).unwrap()).unwrap();
+        is_done.recv().unwrap();
+        drop(hold);
+    }
+
+    #[test]
+    fn a_panic_ends_its_own_call_alone() {
+        let pool = BlockingPool::default();
+        let (done, is_done) = mpsc::channel();
+        for number in 0..10 {
+            let done = done.clone();
+            pool.run(move || {
+                done.send(number).unwrap();
+                assert!(number % 2 == 0, "a defect of the source");
+            })
+            .unwrap();
+        }
+        assert_eq!(is_done.iter().take(10).count(), 10);
+    }
+}
