@@ -39,3 +39,7 @@ pub mod watch;
 pub mod stats;
 
 pub mod callback;
+
+/// What is freed is wiped: secrets pass through the buffers of HTTP and TLS too.
+#[global_allocator]
+static ALLOCATOR: secretcache::WipingAllocator = secretcache::WipingAllocator;

@@ -16,6 +16,10 @@ mod value;
 
 use napi_derive::napi;
 
+/// What is freed is wiped: secrets pass through the buffers of HTTP and TLS too.
+#[global_allocator]
+static ALLOCATOR: secretcache::WipingAllocator = secretcache::WipingAllocator;
+
 /// The names of the core's error kinds, which the package's table of codes must cover.
 #[napi]
 pub fn error_kinds() -> Vec<String> {

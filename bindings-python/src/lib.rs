@@ -19,6 +19,10 @@ mod watch;
 
 use pyo3::prelude::*;
 
+/// What is freed is wiped: secrets pass through the buffers of HTTP and TLS too.
+#[global_allocator]
+static ALLOCATOR: secretcache::WipingAllocator = secretcache::WipingAllocator;
+
 /// The native half of the packages `secretcache` and `aws_secretsmanager_caching`.
 // A wheel for the stable ABI is only loaded by interpreters with the global lock, which guards `cache::Last`.
 #[pymodule(gil_used = true)]

@@ -14,6 +14,10 @@ mod settings;
 
 use function::Function;
 
+/// What is freed is wiped: secrets pass through the buffers of HTTP and TLS too.
+#[global_allocator]
+static ALLOCATOR: secretcache::WipingAllocator = secretcache::WipingAllocator;
+
 fn main() -> ExitCode {
     log::report_panics();
     // One event at a time is what Lambda sends, so one thread is enough, and the sooner ready.
