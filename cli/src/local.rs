@@ -144,28 +144,34 @@ fn say(line: &str) {
 /// Ctrl-C, and SIGTERM where that exists.
 struct Interrupts {
     #[cfg(unix)]
-    signals: [tokio::signal::unix::Signal; 2],
+    interrupted: tokio::sync::oneshot::Receiver<()>,
 }
 
 impl Interrupts {
     /// Takes the signals over from now on.
+    ///
+    /// tokio's own signals would be built into the libraries of this workspace as well, and bring them a pipe and a
+    /// handler for the whole process.
     fn new() -> io::Result<Self> {
         #[cfg(unix)]
         {
-            use tokio::signal::unix::{SignalKind, signal};
-            Ok(Self { signals: [signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?] })
+            use signal_hook::consts::{SIGINT, SIGTERM};
+            let mut signals = signal_hook::iterator::Signals::new([SIGINT, SIGTERM])?;
+            let (sender, interrupted) = tokio::sync::oneshot::channel();
+            let wait = move || {
+                signals.forever().next();
+                let _ = sender.send(());
+            };
+            std::thread::Builder::new().name("signals".to_owned()).spawn(wait)?;
+            Ok(Self { interrupted })
         }
         #[cfg(not(unix))]
         Ok(Self {})
     }
 
     #[cfg(unix)]
-    async fn wait(mut self) {
-        let [interrupt, terminate] = &mut self.signals;
-        tokio::select! {
-            _ = interrupt.recv() => {}
-            _ = terminate.recv() => {}
-        }
+    async fn wait(self) {
+        let _ = self.interrupted.await;
     }
 
     #[cfg(not(unix))]

@@ -14,6 +14,10 @@ use clap::{Parser, Subcommand};
 
 use exit::{EXIT_STATUSES, Exit, Failure};
 
+/// What is freed is wiped: secrets pass through the buffers of HTTP and TLS too.
+#[global_allocator]
+static ALLOCATOR: secretcache::WipingAllocator = secretcache::WipingAllocator;
+
 /// Read, rotate and recover secrets in AWS Secrets Manager, or run a Secrets Manager of your own
 #[derive(Parser)]
 #[command(name = "secretcache", version, after_help = EXIT_STATUSES, disable_help_subcommand = true)]

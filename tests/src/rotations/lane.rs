@@ -1,12 +1,12 @@
 //! A server, the secrets of its users, and rotations one after the other that go by way of relays.
 
+use std::io::{Read, Write};
 use std::path::Path;
-use std::process::Stdio;
+use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::Arc;
+use std::time::Duration;
 
 use secretcache_rotation::StrategyName;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::process::{Child, Command};
 use tokio::sync::mpsc;
 
 use super::message::Protocol;
@@ -106,13 +106,13 @@ impl Lane {
         kill: Option<(usize, Side)>,
         witness: &mut Witness,
     ) -> Result<(End, Vec<String>), String> {
-        let mut child = self.spawn(program, secret, strategy).await?;
+        let mut child = self.spawn(program, secret, strategy)?;
         let mut effects = Vec::new();
         let end = loop {
             let halt = tokio::select! {
                 status = child.wait() => {
                     let status = status.map_err(|error| error.to_string())?;
-                    break if status.success() { End::Succeeded } else { End::Failed(said(&mut child).await) };
+                    break if status.success() { End::Succeeded } else { End::Failed(child.said()) };
                 }
                 halt = self.halts.recv() => halt.ok_or("the relays are gone")?,
             };
@@ -122,7 +122,7 @@ impl Lane {
             witness.at(self, &halt).await?;
             if kill == Some((effects.len() - 1, halt.side)) {
                 // `SIGKILL`; and it is gone before anything else happens.
-                child.kill().await.map_err(|error| error.to_string())?;
+                child.kill().map_err(|error| error.to_string())?;
                 break End::Killed;
             }
             halt.pass();
@@ -130,24 +130,51 @@ impl Lane {
         Ok((end, effects))
     }
 
-    async fn spawn(&self, program: &Path, secret: &str, strategy: StrategyName) -> Result<Child, String> {
+    fn spawn(&self, program: &Path, secret: &str, strategy: StrategyName) -> Result<Rotation, String> {
         let mut command = Command::new(program);
-        command.args([&self.url, secret, strategy.name()]).env_clear().kill_on_drop(true);
+        command.args([&self.url, secret, strategy.name()]).env_clear();
         // Nobody's settings, and no service that hands out credentials.
         command.env("AWS_CONFIG_FILE", "/dev/null").env("AWS_SHARED_CREDENTIALS_FILE", "/dev/null");
         command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::piped());
-        let mut child = command.spawn().map_err(|error| format!("{}: {error}", program.display()))?;
+        let child = command.spawn().map_err(|error| format!("{}: {error}", program.display()))?;
+        let mut child = Rotation(child);
         let description = self.description().unwrap_or_default();
-        let mut input = child.stdin.take().ok_or("no standard input")?;
-        input.write_all(description.as_bytes()).await.map_err(|error| error.to_string())?;
+        let mut input = child.0.stdin.take().ok_or("no standard input")?;
+        input.write_all(description.as_bytes()).map_err(|error| error.to_string())?;
         Ok(child)
     }
 }
 
-async fn said(child: &mut Child) -> String {
-    let mut text = String::new();
-    if let Some(errors) = &mut child.stderr {
-        let _ = errors.read_to_string(&mut text).await;
+/// The process of a rotation, killed when it is dropped. It is waited for by its id: tokio's own processes come with a
+/// signal handler for the whole process, which the libraries built beside this must not have.
+struct Rotation(Child);
+
+impl Rotation {
+    async fn wait(&mut self) -> std::io::Result<ExitStatus> {
+        loop {
+            if let Some(status) = self.0.try_wait()? {
+                return Ok(status);
+            }
+            tokio::time::sleep(Duration::from_millis(2)).await;
+        }
     }
-    text.trim_end().to_owned()
+
+    fn kill(&mut self) -> std::io::Result<()> {
+        self.0.kill()?;
+        self.0.wait().map(drop)
+    }
+
+    fn said(&mut self) -> String {
+        let mut text = String::new();
+        if let Some(errors) = &mut self.0.stderr {
+            let _ = errors.read_to_string(&mut text);
+        }
+        text.trim_end().to_owned()
+    }
+}
+
+impl Drop for Rotation {
+    fn drop(&mut self) {
+        let _ = self.kill();
+    }
 }

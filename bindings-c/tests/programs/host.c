@@ -1,0 +1,338 @@
+/* The program around the library: daemons, other people's children, limits, and what is left in memory. Run with an
+ * endpoint: the library's own transport is what is tested. */
+#include <arpa/inet.h>
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <netinet/in.h>
+#include <pthread.h>
+#include <signal.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "check.h"
+#include "store.h"
+
+static secretcache_result get(const secretcache_cache *cache, secretcache_value *value, secretcache_error **error)
+{
+    return secretcache_get(cache, SECRETCACHE_STR("db"), NULL, value, error);
+}
+
+static secretcache_cache *cache_of_environment(void)
+{
+    secretcache_cache *cache = NULL;
+    OK(secretcache_new(NULL, &cache, &error));
+    return cache;
+}
+
+static void await_success(pid_t child)
+{
+    int status = -1;
+    CHECK(waitpid(child, &status, 0) == child);
+    CHECK(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+}
+
+enum { NUMBERS = 64 };
+
+/* Gives each free descriptor number up to a bound to a socket in which a byte waits. */
+static int take_numbers(int *sockets)
+{
+    int count = 0;
+    for (;;) {
+        int pair[2];
+        CHECK(socketpair(AF_UNIX, SOCK_STREAM, 0, pair) == 0);
+        for (int side = 0; side < 2; side++) {
+            CHECK(write(pair[1 - side], "x", 1) == 1);
+            CHECK(fcntl(pair[side], F_SETFL, O_NONBLOCK) == 0);
+            sockets[count++] = pair[side];
+        }
+        if (pair[1] >= NUMBERS) {
+            return count;
+        }
+    }
+}
+
+/* As a daemon does: read, fork, close what was inherited, open something else under the same numbers, and read. */
+static void a_daemon_reads_and_leaves_its_sockets_alone(void)
+{
+    secretcache_cache *cache = cache_of_environment();
+    secretcache_value *value = secretcache_value_new();
+    OK(get(cache, value, &error));
+    for (int reused = 0; reused < 2; reused++) {
+        pid_t child = fork();
+        CHECK(child >= 0);
+        if (child == 0) {
+            alarm(60);
+            for (int number = 3; number < 1024; number++) {
+                close(number);
+            }
+            int sockets[NUMBERS * 2], count = reused ? take_numbers(sockets) : 0;
+            for (int round = 0; round < 3; round++) {
+                OK(secretcache_refresh(cache, SECRETCACHE_STR("db"), NULL, value, &error));
+            }
+            /* A signal is what tokio's pipe would be read for. */
+            signal(SIGUSR1, SIG_IGN);
+            CHECK(raise(SIGUSR1) == 0);
+            OK(secretcache_refresh(cache, SECRETCACHE_STR("db"), NULL, value, &error));
+            secretcache_shutdown(5000);
+            for (int number = 0; number < count; number++) {
+                char byte = 0;
+                CHECK(read(sockets[number], &byte, 1) == 1 && byte == 'x');
+                CHECK(read(sockets[number], &byte, 1) == -1 && errno == EAGAIN);
+            }
+            _exit(0);
+        }
+        await_success(child);
+    }
+    OK(secretcache_refresh(cache, SECRETCACHE_STR("db"), NULL, value, &error));
+    secretcache_value_free(value);
+    secretcache_free(cache);
+}
+
+static int reaped;
+
+static void reap_all(int signal)
+{
+    (void)signal;
+    int before = errno;
+    while (waitpid(-1, NULL, WNOHANG) > 0) {
+        reaped++;
+    }
+    errno = before;
+}
+
+/* Credentials come from a program, and the host has its own mind about children. */
+static void credentials_of(void (*handler)(int))
+{
+    struct sigaction action = {0}, after = {0};
+    action.sa_handler = handler;
+    action.sa_flags = SA_RESTART | (handler == SIG_IGN ? SA_NOCLDWAIT : 0);
+    CHECK(sigaction(SIGCHLD, &action, NULL) == 0);
+    secretcache_cache *cache = cache_of_environment();
+    secretcache_value *value = secretcache_value_new();
+    OK(get(cache, value, &error));
+    CHECK(sigaction(SIGCHLD, NULL, &after) == 0);
+    CHECK(after.sa_handler == handler && (after.sa_flags & SA_SIGINFO) == 0);
+    /* None is left over. */
+    CHECK(waitpid(-1, NULL, WNOHANG) == -1 && errno == ECHILD);
+    secretcache_value_free(value);
+    secretcache_free(cache);
+}
+
+static void a_credential_process_works_where_children_are_ignored(void)
+{
+    credentials_of(SIG_IGN);
+}
+
+static void a_credential_process_works_where_children_are_reaped(void)
+{
+    credentials_of(reap_all);
+}
+
+static void a_credential_process_works_where_nobody_minds(void)
+{
+    credentials_of(SIG_DFL);
+}
+
+/* More calls than there are threads for them, which never return in time. */
+static pthread_mutex_t hang = PTHREAD_MUTEX_INITIALIZER;
+
+static void hanging_fetch(void *user_data, secretcache_str id, const secretcache_version_selector *version,
+                          secretcache_answer *answer)
+{
+    (void)user_data;
+    (void)id;
+    (void)version;
+    pthread_mutex_lock(&hang);
+    pthread_mutex_unlock(&hang);
+    secretcache_answer_fail(answer, SECRETCACHE_TIMEOUT, SECRETCACHE_STR("late"));
+}
+
+static void *read_and_fail(void *argument)
+{
+    static int number;
+    char id[16];
+    snprintf(id, sizeof id, "s%d", __atomic_fetch_add(&number, 1, __ATOMIC_RELAXED));
+    secretcache_value *value = secretcache_value_new();
+    secretcache_str name = {id, strlen(id)};
+    FAILS(SECRETCACHE_TIMEOUT, secretcache_get(argument, name, NULL, value, &error));
+    secretcache_value_free(value);
+    return NULL;
+}
+
+/* The endpoint is named by a host name, so looking that up takes a thread that may block. */
+static void a_source_that_hangs_holds_up_itself_alone(void)
+{
+    enum { CALLS = 8 };
+    secretcache_source source = {.size = sizeof source, .fetch = hanging_fetch};
+    secretcache_config *config = secretcache_config_new();
+    OK(secretcache_config_set_source(config, &source, &error));
+    OK(secretcache_config_set_timeout(config, 1500, &error));
+    secretcache_cache *hanging = NULL;
+    OK(secretcache_new(config, &hanging, &error));
+    secretcache_config_free(config);
+    pthread_mutex_lock(&hang);
+    pthread_t threads[CALLS];
+    for (int number = 0; number < CALLS; number++) {
+        CHECK(pthread_create(&threads[number], NULL, read_and_fail, hanging) == 0);
+    }
+    usleep(300000); /* until they hang; if not yet, the test is easier */
+    secretcache_cache *cache = cache_of_environment();
+    secretcache_value *value = secretcache_value_new();
+    OK(get(cache, value, &error));
+    for (int number = 0; number < CALLS; number++) {
+        pthread_join(threads[number], NULL);
+    }
+    pthread_mutex_unlock(&hang);
+    secretcache_value_free(value);
+    secretcache_free(cache);
+    secretcache_free(hanging);
+}
+
+static int says(const secretcache_error *error, const char *word)
+{
+    secretcache_str message = secretcache_error_message(error);
+    return memmem(message.data, message.length, word, strlen(word)) != NULL;
+}
+
+static void a_shortage_is_named(secretcache_cache *cache, const char *word)
+{
+    secretcache_value *value = secretcache_value_new();
+    secretcache_error *error = NULL;
+    secretcache_result result = get(cache, value, &error);
+    if (result != SECRETCACHE_RESOURCE_EXHAUSTED || !says(error, word)) {
+        fprintf(stderr, "%s: %s\n", secretcache_result_name(result).data, secretcache_error_message(error).data);
+        exit(1);
+    }
+    secretcache_error_free(error);
+    secretcache_value_free(value);
+}
+
+static void a_lack_of_threads_is_named(void)
+{
+    /* Nobody limits root. */
+    CHECK(geteuid() != 0 || setuid(65534) == 0);
+    struct rlimit none = {0, 0};
+    CHECK(setrlimit(RLIMIT_NPROC, &none) == 0);
+    secretcache_cache *cache = cache_of_environment();
+    a_shortage_is_named(cache, "threads");
+    secretcache_free(cache);
+}
+
+static void a_lack_of_descriptors_is_named_and_passes(void)
+{
+    secretcache_cache *cache = cache_of_environment();
+    int taken[256], count = 0, number;
+    struct rlimit few = {128, 128};
+    CHECK(setrlimit(RLIMIT_NOFILE, &few) == 0);
+    while ((number = dup(0)) >= 0) {
+        taken[count++] = number;
+    }
+    a_shortage_is_named(cache, "descriptors");
+    /* With some for the runtime, and none for a connection. */
+    for (int some = 0; some < 3; some++) {
+        close(taken[--count]);
+    }
+    secretcache_value *value = secretcache_value_new();
+    secretcache_error *error = NULL;
+    if (secretcache_refresh(cache, SECRETCACHE_STR("db"), NULL, value, &error) != SECRETCACHE_OK) {
+        fprintf(stderr, "%s\n", secretcache_error_message(error).data);
+        CHECK(says(error, "descriptors"));
+        secretcache_error_free(error);
+    }
+    while (count > 0) {
+        close(taken[--count]);
+    }
+    OK(secretcache_refresh(cache, SECRETCACHE_STR("db"), NULL, value, &error));
+    secretcache_value_free(value);
+    secretcache_free(cache);
+}
+
+/* How often a text occurs in this process's memory. It is given with each byte raised by one, so as not to be found here. */
+static int occurrences(const char *raised)
+{
+    enum { WINDOW = 1 << 16 };
+    static unsigned char window[WINDOW];
+    size_t length = strlen(raised);
+    FILE *maps = fopen("/proc/self/maps", "r");
+    int memory = open("/proc/self/mem", O_RDONLY), found = 0;
+    CHECK(maps != NULL && memory >= 0);
+    char line[512];
+    while (fgets(line, sizeof line, maps)) {
+        unsigned long start, end;
+        char mode[8];
+        CHECK(sscanf(line, "%lx-%lx %7s", &start, &end, mode) == 3);
+        if (mode[0] != 'r' || mode[1] != 'w') {
+            continue;
+        }
+        for (unsigned long at = start; at < end; at += WINDOW / 2) {
+            if ((unsigned char *)at < window + WINDOW && (unsigned char *)at + WINDOW > window) {
+                continue;
+            }
+            ssize_t size = pread(memory, window, end - at < WINDOW ? end - at : WINDOW, (off_t)at);
+            for (ssize_t place = 0; place + (ssize_t)length <= size && place < WINDOW / 2; place++) {
+                size_t same = 0;
+                while (same < length && window[place + same] + 1 == (unsigned char)raised[same]) {
+                    same++;
+                }
+                found += same == length;
+            }
+        }
+    }
+    memset(window, 0, sizeof window);
+    close(memory);
+    fclose(maps);
+    return found;
+}
+
+static void next_line(void)
+{
+    char line[16];
+    CHECK(fgets(line, sizeof line, stdin) != NULL);
+}
+
+/* The endpoint's secret is {"password": OLD}, and NEW after the first line of standard input. */
+static void nothing_is_left_in_memory(void)
+{
+    const char *old = getenv("OLD"), *new = getenv("NEW");
+    CHECK(old != NULL && new != NULL);
+    secretcache_cache *cache = cache_of_environment();
+    secretcache_value *value = secretcache_value_new();
+    secretcache_str text;
+    for (int round = 0; round < 2; round++) {
+        OK(secretcache_refresh(cache, SECRETCACHE_STR("db"), NULL, value, &error));
+        OK(secretcache_get_string(cache, SECRETCACHE_STR("db"), NULL, value, &text, &error));
+        OK(secretcache_get_field(cache, SECRETCACHE_STR("db"), NULL, SECRETCACHE_STR("password"), value, &text,
+                                 &error));
+        CHECK(occurrences(round ? new : old) > 0); /* The search finds what is there. */
+        if (round == 0) {
+            puts("read");
+            fflush(stdout);
+            next_line();
+        }
+    }
+    secretcache_value_free(value);
+    secretcache_close(cache);
+    secretcache_free(cache);
+    secretcache_shutdown(5000);
+    printf("%d %d\n", occurrences(old), occurrences(new));
+}
+
+int main(int argc, char **argv)
+{
+    const struct test tests[] = {
+        {"a_daemon_reads_and_leaves_its_sockets_alone", a_daemon_reads_and_leaves_its_sockets_alone},
+        {"a_credential_process_works_where_children_are_ignored",
+         a_credential_process_works_where_children_are_ignored},
+        {"a_credential_process_works_where_children_are_reaped", a_credential_process_works_where_children_are_reaped},
+        {"a_credential_process_works_where_nobody_minds", a_credential_process_works_where_nobody_minds},
+        {"a_source_that_hangs_holds_up_itself_alone", a_source_that_hangs_holds_up_itself_alone},
+        {"a_lack_of_threads_is_named", a_lack_of_threads_is_named},
+        {"a_lack_of_descriptors_is_named_and_passes", a_lack_of_descriptors_is_named_and_passes},
+        {"nothing_is_left_in_memory", nothing_is_left_in_memory},
+        {NULL, NULL},
+    };
+    return run_tests(tests, argc, argv);
+}
