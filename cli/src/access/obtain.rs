@@ -60,7 +60,7 @@ impl Files {
         }
         let options = service.options();
         let config = options.sdk_config().await.map_err(failed)?;
-        let connector = options.http_connector().map_err(failed)?;
+        let connector = options.http_connector().await.map_err(failed)?;
         let options = Options {
             selection,
             now: Timestamp::now(),
