@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 use crate::checks::{CHECKS, Check, Find};
-use crate::document::Effect;
+use crate::document::{Effect, Scope, Statement};
 use crate::evaluate::{Named, Outcome, concerns_action};
 use crate::pattern::matches;
 use crate::reach::{Account, READ};
@@ -253,7 +253,7 @@ impl<'a> Audit<'a> {
                 .listed()
                 .iter()
                 .any(|pattern| pattern.contains("${") || matches(pattern, &secret.arn));
-            let is_meant = matches!(resource, crate::document::Scope::Only(_)) == is_listed;
+            let is_meant = matches!(resource, Scope::Only(_)) == is_listed;
             if statement.effect == Effect::Deny || !is_meant || !concerns_action(statement, READ) {
                 continue;
             }
@@ -282,6 +282,12 @@ impl<'a> Audit<'a> {
         index.map(|index| self.readers[index].as_slice()).unwrap_or_default()
     }
 
+    /// Whether a policy of a principal allows everything.
+    pub(crate) fn is_administrator(&self, principal: &Principal) -> bool {
+        let policies = self.account.identity_policies(principal).iter();
+        policies.flat_map(|policy| &policy.document.statements).any(allows_everything)
+    }
+
     /// The permission without which a check cannot be made for one secret.
     fn missing_for(&self, check: &Check, secret: &'a Secret) -> Option<&'static str> {
         let key = secret.kms_key_id.as_deref().unwrap_or_default();
@@ -297,6 +303,15 @@ impl<'a> Audit<'a> {
     pub(crate) fn days_since(&self, time: Timestamp) -> i64 {
         (self.now.as_second() - time.as_second()).div_euclid(86400)
     }
+}
+
+/// Whether a statement allows every action on every resource.
+pub(crate) fn allows_everything(statement: &Statement) -> bool {
+    let has_all =
+        |scope: &Scope<Vec<String>>| matches!(scope, Scope::Only(all) if all.iter().any(|one| one == "*"));
+    statement.effect == Effect::Allow
+        && has_all(&statement.action)
+        && statement.resource.as_ref().is_some_and(has_all)
 }
 
 /// Collects findings for one check after another.

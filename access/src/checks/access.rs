@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use serde_json::{Value, json};
 
 use super::{Check, Find};
-use crate::audit::{Audit, Findings, Grant, Severity};
+use crate::audit::{Audit, Findings, Grant, Severity, allows_everything};
 use crate::document::{Scope, Statement};
 use crate::evaluate::{Outcome, concerns_action};
 use crate::fix::{command, detach, put_identity_policy};
@@ -166,10 +166,7 @@ impl Grant<'_> {
 
     /// Administrators are kept out by a secret's own policy, not by theirs: `sharing.open-to-account` is about that.
     fn is_administrator(&self) -> bool {
-        let (statement, is_star) = (self.statement(), |one: &String| one == "*");
-        let has_all =
-            |scope: &Scope<Vec<String>>| matches!(scope, Scope::Only(all) if all.iter().any(is_star));
-        has_all(&statement.action) && statement.resource.as_ref().is_some_and(has_all)
+        allows_everything(self.statement())
     }
 
     fn patterns(&self) -> &[String] {
@@ -347,11 +344,6 @@ fn is_rotator(audit: &Audit<'_>, principal: &Principal) -> bool {
     !functions.is_empty() && audit.snapshot.secrets.iter().any(rotates)
 }
 
-fn is_administrator(audit: &Audit<'_>, principal: &Principal) -> bool {
-    let held = |grant: &&Grant<'_>| grant.principals.iter().any(|it| it.arn == principal.arn);
-    audit.grants.iter().filter(held).any(Grant::is_administrator)
-}
-
 fn mentions(audit: &Audit<'_>, principal: &Principal, secret: &Secret, action: &str) -> bool {
     let own = audit.account.identity_policies(principal).iter().map(|policy| policy.document);
     let statements = own.chain(&secret.resource_policy).flat_map(|document| &document.statements);
@@ -361,7 +353,7 @@ fn mentions(audit: &Audit<'_>, principal: &Principal, secret: &Secret, action: &
 fn application_writes(audit: &Audit<'_>, secret: &Secret, findings: &mut Findings<'_>) {
     for reader in audit.readers(secret).iter().filter(|reader| reader.outcome != Outcome::Denied) {
         let principal = reader.principal;
-        if is_rotator(audit, principal) || is_administrator(audit, principal) {
+        if is_rotator(audit, principal) || audit.is_administrator(principal) {
             continue;
         }
         let can = |action: &&&str| {
@@ -482,7 +474,7 @@ fn master_readable(audit: &Audit<'_>, secret: &Secret, findings: &mut Findings<'
         return;
     }
     for reader in audit.readers(secret).iter().filter(|reader| reader.outcome != Outcome::Denied) {
-        if is_rotator(audit, reader.principal) || is_administrator(audit, reader.principal) {
+        if is_rotator(audit, reader.principal) || audit.is_administrator(reader.principal) {
             continue;
         }
         let run = deny(reader.principal, secret, &[READ, "secretsmanager:BatchGetSecretValue", DECRYPT][..2]);

@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use super::{Check, Find};
-use crate::audit::{Audit, Findings, Severity};
+use crate::audit::{Audit, Findings, Reader, Severity};
 use crate::document::{Document, Effect, Scope, Statement};
 use crate::evaluate::{Outcome, concerns_action};
 use crate::fix::{command, key_policy, put_key_policy, quote};
@@ -496,7 +496,9 @@ fn writer(audit: &Audit<'_>, secret: &Secret, findings: &mut Findings<'_>) {
 
 fn reader(audit: &Audit<'_>, secret: &Secret, findings: &mut Findings<'_>) {
     let rotation = audit.account.rotation_function(secret).map(|function| function.role.as_str());
-    for reader in audit.readers(secret).iter().filter(|reader| reader.lacks_key) {
+    // That the key keeps administrators out is as it should be.
+    let by_mistake = |reader: &&Reader<'_>| reader.lacks_key && !audit.is_administrator(reader.principal);
+    for reader in audit.readers(secret).iter().filter(by_mistake) {
         if rotation != Some(reader.principal.arn.as_str()) {
             let ask = command(&["secretcache", "access", &secret.name, "--principal", &reader.principal.arn]);
             let seen = "may read the secret, and may not use its key";

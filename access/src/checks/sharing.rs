@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use super::{Check, Find};
-use crate::audit::{Audit, Findings, Severity};
+use crate::audit::{Audit, Findings, Reader, Severity};
 use crate::document::{Effect, Scope, Statement};
 use crate::evaluate::{Outcome, concerns_action};
 use crate::fix::{command, drop_resource_statement, put_resource_policy};
@@ -250,17 +250,13 @@ fn open_to_account(audit: &Audit<'_>, secret: &Secret, findings: &mut Findings<'
     if secret.resource_policy.iter().flat_map(|policy| &policy.statements).any(denies) {
         return;
     }
-    let admits = |reader: &&crate::audit::Reader<'_>| reader.outcome != Outcome::Denied;
-    let all: Vec<_> =
-        audit.readers(secret).iter().filter(admits).map(|reader| reader.principal.arn.as_str()).collect();
-    let is_administrator = |arn: &&&str| {
-        let grants = audit.grants.iter().filter(|grant| grant.principals.iter().any(|it| it.arn == **arn));
-        grants.into_iter().any(|grant| {
-            let statement = &grant.policy.document.statements[grant.index];
-            statement.action.listed().iter().any(|action| action == "*")
-        })
+    let names = |test: &dyn Fn(&Reader<'_>) -> bool| {
+        let open =
+            audit.readers(secret).iter().filter(|reader| reader.outcome != Outcome::Denied && test(reader));
+        open.map(|reader| reader.principal.arn.as_str()).collect::<Vec<_>>()
     };
-    let named: Vec<_> = all.iter().filter(|arn| !is_administrator(arn)).copied().collect();
+    let all = names(&|_| true);
+    let named = names(&|reader| !audit.is_administrator(reader.principal));
     let seen = format!(
         "nothing denies reads to others; {} principals can read it, {} of them by a policy that allows everything",
         all.len(),
