@@ -18,6 +18,8 @@ pub mod evaluate;
 mod fix;
 pub mod pattern;
 pub mod reach;
+pub mod permissions;
+pub mod policy;
 pub mod snapshot;
 
 pub use document::{Document, Effect, Statement};

@@ -1,8 +1,8 @@
-//! `secretcache generate`: shell completions, man pages and the reference page, made from the command itself.
+//! `secretcache generate`: shell completions, man pages and generated pages, made from the command itself.
 
 use std::error::Error;
 use std::fs;
-use std::io;
+use std::io::{self, Write};
 use std::path::PathBuf;
 
 use clap::{Args, Command, CommandFactory, Subcommand};
@@ -33,6 +33,8 @@ enum What {
     },
     /// Print the reference of all commands, in Markdown
     Reference,
+    /// Print what each feature needs to be allowed, in Markdown
+    Permissions,
 }
 
 const EXAMPLES: &str = "\
@@ -51,6 +53,7 @@ impl Generate {
                 fs::create_dir_all(&folder)?;
                 clap_mangen::generate_to(command, folder)?;
             }
+            What::Permissions => write!(io::stdout().lock(), "{}", secretcache_access::permissions::page())?,
             What::Reference => reference(&mut command, &mut io::stdout().lock())?,
         }
         Ok(())

@@ -5,6 +5,7 @@ mod exit;
 mod generate;
 mod get;
 mod local;
+mod policy;
 mod rotation;
 mod service;
 
@@ -37,12 +38,14 @@ enum Command {
     RevokePrevious(Box<rotation::RevokePrevious>),
     Audit(Box<access::Audit>),
     Access(Box<access::Access>),
+    Policy(Box<policy::Policy>),
     Generate(generate::Generate),
 }
 
 fn main() -> Exit {
     let result = match Cli::parse().command {
         Command::Get(get) => get.run().map(|()| Exit::Done).map_err(Failure::from),
+        Command::Policy(policy) => policy.run(),
         Command::Generate(generate) => generate.run().map(|()| Exit::Done).map_err(Failure::from),
         Command::Local(local) => local.run().map(|()| Exit::Done).map_err(Failure::from),
         Command::Rotate(rotate) => rotation::run(rotate.run()),

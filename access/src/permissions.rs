@@ -1,0 +1,243 @@
+//! What each feature of secretcache needs to be allowed: one table, from which policies and the documentation are made.
+
+/// Something that a program or a person does with secrets.
+#[derive(Clone, Copy, Debug)]
+pub struct Feature {
+    /// Its id on the command line and in tests, such as `read`.
+    pub id: &'static str,
+    /// What it is, for people.
+    pub title: &'static str,
+    /// What it needs. The same grant may be listed by several features.
+    pub grants: &'static [Grant],
+}
+
+/// Actions that a feature needs on one kind of resource.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Grant {
+    /// Statement id.
+    pub sid: &'static str,
+    /// Actions, each with its service.
+    pub actions: &'static [&'static str],
+    /// On what.
+    pub on: On,
+}
+
+/// The kind of resource that a grant is for.
+#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
+pub enum On {
+    /// The secrets named.
+    Secrets,
+    /// The administrator's secrets named.
+    MasterSecrets,
+    /// The keys that encrypt the secrets, only by way of Secrets Manager and only for these secrets.
+    Keys,
+    /// The keys of the administrator's secrets, in the same way.
+    MasterKeys,
+    /// The IAM users named.
+    Users,
+    /// The rotation functions named.
+    Functions,
+    /// The log groups of the rotation functions.
+    Logs,
+    /// Actions that no resource can be named for.
+    Everything,
+}
+
+impl On {
+    /// In words, for the documentation.
+    pub fn words(self) -> &'static str {
+        match self {
+            Self::Secrets => "the secrets",
+            Self::MasterSecrets => "the administrator's secret",
+            Self::Keys => "their customer-managed key",
+            Self::MasterKeys => "the key of the administrator's secret",
+            Self::Users => "the IAM users",
+            Self::Functions => "the rotation function",
+            Self::Logs => "the function's log group",
+            Self::Everything => "`*` (no resource can be named)",
+        }
+    }
+}
+
+const GET: Grant = Grant { sid: "Read", actions: &["secretsmanager:GetSecretValue"], on: On::Secrets };
+const DESCRIBE: Grant =
+    Grant { sid: "Describe", actions: &["secretsmanager:DescribeSecret"], on: On::Secrets };
+const DECRYPT: Grant = Grant { sid: "Decrypt", actions: &["kms:Decrypt"], on: On::Keys };
+const VERSIONS: Grant =
+    Grant { sid: "ListVersions", actions: &["secretsmanager:ListSecretVersionIds"], on: On::Secrets };
+const LIST: Grant = Grant { sid: "List", actions: &["secretsmanager:ListSecrets"], on: On::Everything };
+const WRITE: Grant = Grant {
+    sid: "Rotate",
+    actions: &["secretsmanager:PutSecretValue", "secretsmanager:UpdateSecretVersionStage"],
+    on: On::Secrets,
+};
+const PASSWORD: Grant =
+    Grant { sid: "RandomPassword", actions: &["secretsmanager:GetRandomPassword"], on: On::Everything };
+const ENCRYPT: Grant = Grant { sid: "Encrypt", actions: &["kms:GenerateDataKey"], on: On::Keys };
+const MASTER: Grant =
+    Grant { sid: "ReadMaster", actions: &["secretsmanager:GetSecretValue"], on: On::MasterSecrets };
+const DECRYPT_MASTER: Grant = Grant { sid: "DecryptMaster", actions: &["kms:Decrypt"], on: On::MasterKeys };
+
+/// Every feature, in the order of the documentation.
+pub const FEATURES: &[Feature] = &[
+    Feature { id: "read", title: "Read a secret", grants: &[GET, DECRYPT] },
+    Feature {
+        id: "refresh",
+        title: "Refresh without decrypting, and notice rotations early",
+        grants: &[DESCRIBE],
+    },
+    Feature {
+        id: "connect",
+        title: "Connect during a rotation (`AWSPENDING` and `AWSPREVIOUS` too: no condition on `secretsmanager:VersionStage`)",
+        grants: &[GET, DESCRIBE, DECRYPT],
+    },
+    Feature {
+        id: "prefetch",
+        title: "Prefetch in batches",
+        grants: &[
+            Grant { sid: "Batch", actions: &["secretsmanager:BatchGetSecretValue"], on: On::Everything },
+            GET,
+            DECRYPT,
+        ],
+    },
+    Feature {
+        id: "rotate-single-user",
+        title: "Rotate: single user",
+        grants: &[DESCRIBE, GET, WRITE, PASSWORD, DECRYPT, ENCRYPT],
+    },
+    Feature {
+        id: "rotate-dual-password",
+        title: "Rotate: dual passwords",
+        grants: &[DESCRIBE, GET, WRITE, PASSWORD, DECRYPT, ENCRYPT],
+    },
+    Feature {
+        id: "rotate-alternating-users",
+        title: "Rotate: alternating users, or a single user changed by an administrator",
+        grants: &[DESCRIBE, GET, WRITE, PASSWORD, DECRYPT, ENCRYPT, MASTER, DECRYPT_MASTER],
+    },
+    Feature {
+        id: "rotate-api-key",
+        title: "Rotate: API keys of your own service",
+        grants: &[DESCRIBE, GET, WRITE, DECRYPT, ENCRYPT],
+    },
+    Feature {
+        id: "rotate-iam-key",
+        title: "Rotate: access keys of IAM users",
+        grants: &[
+            DESCRIBE,
+            GET,
+            WRITE,
+            DECRYPT,
+            ENCRYPT,
+            Grant {
+                sid: "AccessKeys",
+                actions: &[
+                    "iam:CreateAccessKey",
+                    "iam:DeleteAccessKey",
+                    "iam:ListAccessKeys",
+                    "iam:ListUserTags",
+                    "iam:TagUser",
+                    "iam:UntagUser",
+                ],
+                on: On::Users,
+            },
+        ],
+    },
+    Feature {
+        id: "function",
+        title: "Run as a Lambda function",
+        grants: &[Grant {
+            sid: "Logs",
+            actions: &["logs:CreateLogGroup", "logs:CreateLogStream", "logs:PutLogEvents"],
+            on: On::Logs,
+        }],
+    },
+    Feature {
+        id: "function-in-vpc",
+        title: "Run as a Lambda function in a VPC",
+        grants: &[Grant {
+            sid: "NetworkInterfaces",
+            actions: &[
+                "ec2:AssignPrivateIpAddresses",
+                "ec2:CreateNetworkInterface",
+                "ec2:DeleteNetworkInterface",
+                "ec2:DescribeNetworkInterfaces",
+                "ec2:DescribeSubnets",
+                "ec2:UnassignPrivateIpAddresses",
+            ],
+            on: On::Everything,
+        }],
+    },
+    Feature {
+        id: "schedule",
+        title: "Turn rotation by a function on, off, or start it",
+        grants: &[
+            Grant {
+                sid: "Schedule",
+                actions: &["secretsmanager:CancelRotateSecret", "secretsmanager:RotateSecret"],
+                on: On::Secrets,
+            },
+            Grant { sid: "InvokeFunction", actions: &["lambda:InvokeFunction"], on: On::Functions },
+        ],
+    },
+    Feature {
+        id: "status",
+        title: "`secretcache status`, and dry runs",
+        grants: &[DESCRIBE, VERSIONS, GET, DECRYPT],
+    },
+    Feature {
+        id: "recover",
+        title: "`secretcache recover`, `adopt` and `revoke-previous`",
+        grants: &[DESCRIBE, VERSIONS, GET, WRITE, DECRYPT, ENCRYPT, MASTER, DECRYPT_MASTER],
+    },
+    Feature { id: "by-prefix", title: "Commands with `--prefix`", grants: &[LIST] },
+];
+
+/// The feature with an id.
+///
+/// ```
+/// let read = secretcache_access::permissions::feature("read").unwrap();
+/// assert_eq!(read.grants[0].actions, ["secretsmanager:GetSecretValue"]);
+/// ```
+pub fn feature(id: &str) -> Option<&'static Feature> {
+    FEATURES.iter().find(|feature| feature.id == id)
+}
+
+/// The page of the documentation that lists what each feature needs, in Markdown.
+pub fn page() -> String {
+    let mut page = String::from(
+        "# Permissions\n\nWhat each feature needs, and no more. `secretcache policy` prints these as policies; this page is \
+         generated from the same table by `secretcache generate permissions`.\n\nThe key rows apply only to a \
+         customer-managed key: every principal of the account that may read a secret may use the default key \
+         `aws/secretsmanager` through it.\n",
+    );
+    for feature in FEATURES {
+        page += &format!("\n## {}\n\n| action | on |\n|---|---|\n", feature.title);
+        for grant in feature.grants {
+            let actions: Vec<_> = grant.actions.iter().map(|action| format!("`{action}`")).collect();
+            page += &format!("| {} | {} |\n", actions.join(", "), grant.on.words());
+        }
+    }
+    page
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::*;
+
+    #[test]
+    fn one_statement_id_means_one_grant() {
+        let mut known = BTreeMap::new();
+        for grant in FEATURES.iter().flat_map(|feature| feature.grants) {
+            assert_eq!(known.entry(grant.sid).or_insert(grant), &grant);
+        }
+    }
+
+    #[test]
+    fn no_action_is_a_wildcard() {
+        let actions = FEATURES.iter().flat_map(|feature| feature.grants).flat_map(|grant| grant.actions);
+        assert!(actions.into_iter().all(|action| action.contains(':') && !action.contains('*')));
+    }
+}

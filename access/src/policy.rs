@@ -1,0 +1,444 @@
+//! Least-privilege policies for given secrets and principals, made from the table in [`permissions`](crate::permissions).
+//!
+//! ```
+//! use secretcache_access::policy::{Kind, Scope};
+//!
+//! let scope = Scope {
+//!     secrets: vec!["prod/checkout/*".into()],
+//!     account: "111122223333".into(),
+//!     region: "eu-central-1".into(),
+//!     ..Scope::default()
+//! };
+//! let document = scope.policy(Kind::App, &["read", "refresh"])?;
+//! let statement = &document["Statement"][0];
+//! assert_eq!(statement["Action"], "secretsmanager:GetSecretValue");
+//! assert_eq!(statement["Resource"], "arn:aws:secretsmanager:eu-central-1:111122223333:secret:prod/checkout/*");
+//! # Ok::<(), secretcache_access::policy::ScopeError>(())
+//! ```
+
+mod compare;
+mod render;
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde_json::{Map, Value, json};
+
+use crate::permissions::{FEATURES, Grant, On, feature};
+
+pub use compare::{Difference, compare};
+pub use render::{Format, render};
+
+/// Whom or what a policy is for.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[non_exhaustive]
+pub enum Kind {
+    /// The role of an application that reads secrets.
+    App,
+    /// The execution role of a rotation function.
+    Rotation,
+    /// A job that rotates what is due by `secretcache rotate --due`, in CI, cron or Kubernetes.
+    Ci,
+    /// A person who looks after rotations.
+    Operator,
+    /// The policy of the KMS key that encrypts the secrets.
+    Kms,
+    /// The resource policy of a secret.
+    Resource,
+    /// The policy of a VPC endpoint for Secrets Manager.
+    Endpoint,
+}
+
+impl Kind {
+    /// All of them, in the order of the command's help.
+    pub const ALL: [Self; 7] =
+        [Self::App, Self::Rotation, Self::Ci, Self::Operator, Self::Kms, Self::Resource, Self::Endpoint];
+
+    /// Its name on the command line.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::App => "app",
+            Self::Rotation => "rotation",
+            Self::Ci => "ci",
+            Self::Operator => "operator",
+            Self::Kms => "kms",
+            Self::Resource => "resource",
+            Self::Endpoint => "endpoint",
+        }
+    }
+
+    /// The features that such a policy is for, if none are named.
+    pub fn default_features(self) -> &'static [&'static str] {
+        match self {
+            Self::App | Self::Endpoint | Self::Resource | Self::Kms => &["read", "refresh"],
+            Self::Rotation => &["rotate-single-user", "function"],
+            Self::Ci => &["rotate-single-user", "status"],
+            Self::Operator => &["rotate-single-user", "status", "recover", "schedule", "by-prefix"],
+        }
+    }
+}
+
+impl FromStr for Kind {
+    type Err = ScopeError;
+
+    fn from_str(text: &str) -> Result<Self, ScopeError> {
+        let names = Self::ALL.map(Self::name).join(", ");
+        Self::ALL
+            .into_iter()
+            .find(|kind| kind.name() == text)
+            .ok_or_else(|| ScopeError(format!("unknown kind of policy {text:?}; use one of {names}")))
+    }
+}
+
+/// What a policy is about.
+#[derive(Clone, Debug, Default)]
+pub struct Scope {
+    /// Names, ARNs, or paths such as `prod/checkout/*`.
+    pub secrets: Vec<String>,
+    /// The same for administrators' secrets.
+    pub master_secrets: Vec<String>,
+    /// ARNs of the customer-managed keys of the secrets. Empty: the default key, which needs no statement.
+    pub keys: Vec<String>,
+    /// ARNs of the keys of the administrators' secrets.
+    pub master_keys: Vec<String>,
+    /// ARNs of those who read: for key, resource and endpoint policies.
+    pub readers: Vec<String>,
+    /// ARNs of those who rotate: for key, resource and endpoint policies.
+    pub rotators: Vec<String>,
+    /// ARNs of those who administer the key.
+    pub administrators: Vec<String>,
+    /// Names or ARNs of the IAM users whose keys rotate.
+    pub users: Vec<String>,
+    /// Names or ARNs of rotation functions.
+    pub functions: Vec<String>,
+    /// VPC endpoints that requests must come through: `vpce-…`.
+    pub endpoints: Vec<String>,
+    /// Account of names that are no ARNs: 12 digits.
+    pub account: String,
+    /// Region of names that are no ARNs.
+    pub region: String,
+    /// `aws`, `aws-cn` or `aws-us-gov`; empty is `aws`.
+    pub partition: String,
+}
+
+/// Why no policy can be made.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct ScopeError(String);
+
+impl fmt::Display for ScopeError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for ScopeError {}
+
+fn wrong<T>(text: impl Into<String>) -> Result<T, ScopeError> {
+    Err(ScopeError(text.into()))
+}
+
+impl Scope {
+    /// Makes a policy document.
+    ///
+    /// # Errors
+    ///
+    /// A feature is unknown, or something that the policy needs is not given; the error names it.
+    pub fn policy(&self, kind: Kind, features: &[&str]) -> Result<Value, ScopeError> {
+        let statements = match kind {
+            Kind::App | Kind::Rotation | Kind::Ci | Kind::Operator => self.identity(features)?,
+            Kind::Kms => self.key_policy()?,
+            Kind::Resource => self.resource_policy()?,
+            Kind::Endpoint => self.endpoint_policy()?,
+        };
+        Ok(json!({ "Version": "2012-10-17", "Statement": statements }))
+    }
+
+    /// The grants of features, each action once, in the order of the table.
+    fn grants(features: &[&str]) -> Result<Vec<Grant>, ScopeError> {
+        let mut grants: Vec<Grant> = Vec::new();
+        for id in features {
+            let Some(found) = feature(id) else {
+                let known: Vec<_> = FEATURES.iter().map(|feature| feature.id).collect();
+                return wrong(format!("unknown feature {id:?}; use {}", known.join(", ")));
+            };
+            for grant in found.grants {
+                if !grants.contains(grant) {
+                    grants.push(*grant);
+                }
+            }
+        }
+        Ok(grants)
+    }
+
+    fn identity(&self, features: &[&str]) -> Result<Vec<Value>, ScopeError> {
+        let mut statements = Vec::new();
+        for grant in Self::grants(features)? {
+            let resources = self.resources(grant.on)?;
+            if resources.is_empty() {
+                continue;
+            }
+            let mut statement = Map::new();
+            statement.insert("Sid".into(), grant.sid.into());
+            statement.insert("Effect".into(), "Allow".into());
+            statement.insert("Action".into(), one_or_many(grant.actions.iter().map(|it| (*it).into())));
+            statement.insert("Resource".into(), one_or_many(resources));
+            let of_secrets = match grant.on {
+                On::Keys => Some(self.secret_arns()?),
+                On::MasterKeys => Some(self.master_arns()?),
+                _ => None,
+            };
+            if let Some(secrets) = of_secrets {
+                statement.insert("Condition".into(), self.through_secrets_manager(secrets)?);
+            }
+            statements.push(Value::Object(statement));
+        }
+        Ok(statements)
+    }
+
+    fn resources(&self, on: On) -> Result<Vec<String>, ScopeError> {
+        let arns = |given: &[String], service: &str, prefix: &str, what: &str| {
+            if given.is_empty() {
+                return wrong(format!("name {what}"));
+            }
+            given.iter().map(|it| self.arn(it, service, prefix)).collect()
+        };
+        match on {
+            On::Secrets => self.secret_arns(),
+            On::MasterSecrets => self.master_arns(),
+            On::Keys => Ok(self.keys.clone()),
+            On::MasterKeys => Ok(self.master_keys.clone()),
+            On::Users => arns(&self.users, "iam", "user/", "the IAM users whose keys rotate (--user)"),
+            On::Functions => arns(
+                &self.functions,
+                "lambda",
+                "function:",
+                "the rotation function (--function), whose invocation RotateSecret checks",
+            ),
+            On::Logs => {
+                let functions = arns(
+                    &self.functions,
+                    "lambda",
+                    "function:",
+                    "the rotation function (--function), for its log group",
+                )?;
+                let group = |function: &String| {
+                    let name = function.rsplit(':').next().unwrap_or(function);
+                    self.arn(&format!("/aws/lambda/{name}:*"), "logs", "log-group:")
+                };
+                functions.iter().map(group).collect()
+            }
+            On::Everything => Ok(vec!["*".into()]),
+        }
+    }
+
+    fn secret_arns(&self) -> Result<Vec<String>, ScopeError> {
+        if self.secrets.is_empty() {
+            return wrong("name the secrets: names, ARNs, or paths such as prod/checkout/*");
+        }
+        self.secrets.iter().map(|secret| self.secret_arn(secret)).collect()
+    }
+
+    fn master_arns(&self) -> Result<Vec<String>, ScopeError> {
+        if self.master_secrets.is_empty() {
+            return wrong("name the administrator's secret (--master-secret)");
+        }
+        self.master_secrets.iter().map(|secret| self.secret_arn(secret)).collect()
+    }
+
+    /// The ARN, or the narrowest pattern for it: six `?` for the random characters, since `-*` also matches secrets whose
+    /// names go on. Source: AWS Secrets Manager User Guide, "Permissions policy examples", wildcards.
+    fn secret_arn(&self, secret: &str) -> Result<String, ScopeError> {
+        if secret == "*" {
+            return wrong(
+                "\"*\" is every secret of the account; name secrets or a path such as prod/checkout/*",
+            );
+        }
+        if secret.starts_with("arn:") {
+            return Ok(secret.into());
+        }
+        if secret.contains('*') && !secret.ends_with("/*") || secret.matches('*').count() > 1 {
+            return wrong(format!(
+                "{secret:?} also matches secrets whose names go on differently; name a path such as prod/checkout/*"
+            ));
+        }
+        let suffix = if secret.ends_with('*') { "" } else { "-??????" };
+        self.arn(&format!("{secret}{suffix}"), "secretsmanager", "secret:")
+    }
+
+    fn arn(&self, name: &str, service: &str, prefix: &str) -> Result<String, ScopeError> {
+        if name.starts_with("arn:") {
+            return Ok(name.into());
+        }
+        let is_account = self.account.len() == 12 && self.account.bytes().all(|it| it.is_ascii_digit());
+        if !is_account {
+            return wrong(format!("{name} is not an ARN: give the account (--account, 12 digits)"));
+        }
+        let region = if service == "iam" { "" } else { self.region.as_str() };
+        if region.is_empty() && service != "iam" {
+            return wrong(format!("{name} is not an ARN: give the Region (--region)"));
+        }
+        let partition = self.partition();
+        Ok(format!("arn:{partition}:{service}:{region}:{}:{prefix}{name}", self.account))
+    }
+
+    fn partition(&self) -> &str {
+        if self.partition.is_empty() { "aws" } else { &self.partition }
+    }
+
+    /// A key is used through Secrets Manager in the secrets' Regions, and for these secrets only. Source: AWS Secrets Manager
+    /// User Guide, "Secret encryption and decryption".
+    fn through_secrets_manager(&self, secrets: Vec<String>) -> Result<Value, ScopeError> {
+        let mut services: Vec<_> = secrets
+            .iter()
+            .filter_map(|arn| arn.split(':').nth(3))
+            .map(|region| format!("secretsmanager.{region}.{}", self.domain()))
+            .collect();
+        services.sort();
+        services.dedup();
+        Ok(json!({
+            "StringEquals": { "kms:ViaService": one_or_many(services) },
+            "StringLike": { "kms:EncryptionContext:SecretARN": one_or_many(secrets) },
+        }))
+    }
+
+    fn domain(&self) -> &'static str {
+        if self.partition() == "aws-cn" { "amazonaws.com.cn" } else { "amazonaws.com" }
+    }
+
+    fn key_policy(&self) -> Result<Vec<Value>, ScopeError> {
+        let condition = self.through_secrets_manager(self.secret_arns()?)?;
+        let mut administrators = self.administrators.clone();
+        if administrators.is_empty() {
+            administrators.push(self.arn("root", "iam", "")?);
+        }
+        let mut statements = vec![json!({
+            "Sid": "Administer",
+            "Effect": "Allow",
+            "Principal": { "AWS": one_or_many(administrators) },
+            "Action": [
+                "kms:CancelKeyDeletion", "kms:CreateAlias", "kms:DeleteAlias", "kms:DescribeKey", "kms:DisableKey",
+                "kms:EnableKey", "kms:EnableKeyRotation", "kms:GetKeyPolicy", "kms:GetKeyRotationStatus",
+                "kms:ListResourceTags", "kms:PutKeyPolicy", "kms:ScheduleKeyDeletion", "kms:TagResource",
+                "kms:UntagResource", "kms:UpdateAlias", "kms:UpdateKeyDescription",
+            ],
+            "Resource": "*", // in a key policy, this key
+        })];
+        for (sid, principals, actions) in [
+            ("Read", &self.readers, json!("kms:Decrypt")),
+            ("Rotate", &self.rotators, json!(["kms:Decrypt", "kms:GenerateDataKey"])),
+        ] {
+            if !principals.is_empty() {
+                statements.push(json!({
+                    "Sid": sid,
+                    "Effect": "Allow",
+                    "Principal": { "AWS": one_or_many(principals.iter().cloned()) },
+                    "Action": actions,
+                    "Resource": "*",
+                    "Condition": condition,
+                }));
+            }
+        }
+        if statements.len() == 1 {
+            return wrong("name who uses the key: --reader or --rotator, ARNs of roles or users");
+        }
+        Ok(statements)
+    }
+
+    /// Nobody but those named may read the value, or, where rotators are named, write it, whatever their identity policies
+    /// say; with endpoints, only through those.
+    fn resource_policy(&self) -> Result<Vec<Value>, ScopeError> {
+        let all: Vec<_> = self.readers.iter().chain(&self.rotators).cloned().collect();
+        if all.is_empty() {
+            return wrong("name who may read the secret: --reader or --rotator, ARNs of roles or users");
+        }
+        let nobody_but = |sid: &str, principals: &[String], actions: Value| {
+            json!({
+                "Sid": sid,
+                "Effect": "Deny",
+                "Principal": "*",
+                "Action": actions,
+                "Resource": "*", // in a resource policy, this secret
+                "Condition": { "StringNotEquals": { "aws:PrincipalArn": one_or_many(principals.to_vec()) } },
+            })
+        };
+        let mut statements =
+            vec![nobody_but("NobodyElseReads", &all, json!("secretsmanager:GetSecretValue"))];
+        if !self.rotators.is_empty() {
+            let actions = json!(["secretsmanager:PutSecretValue", "secretsmanager:UpdateSecretVersionStage"]);
+            statements.push(nobody_but("NobodyElseWrites", &self.rotators, actions));
+        }
+        if !self.endpoints.is_empty() {
+            statements.push(json!({
+                "Sid": "OnlyThroughTheEndpoint",
+                "Effect": "Deny",
+                "Principal": "*",
+                "Action": "secretsmanager:GetSecretValue",
+                "Resource": "*",
+                "Condition": {
+                    "StringNotEquals": { "aws:SourceVpce": one_or_many(self.endpoints.clone()) },
+                    "Bool": { "aws:PrincipalIsAWSService": "false" },
+                },
+            }));
+        }
+        // Principals of other accounts need to be allowed here as well.
+        let foreign: Vec<_> = all
+            .iter()
+            .filter(|arn| !self.account.is_empty() && arn.split(':').nth(4) != Some(self.account.as_str()))
+            .cloned()
+            .collect();
+        if !foreign.is_empty() {
+            statements.push(json!({
+                "Sid": "OtherAccounts",
+                "Effect": "Allow",
+                "Principal": { "AWS": one_or_many(foreign) },
+                "Action": ["secretsmanager:DescribeSecret", "secretsmanager:GetSecretValue"],
+                "Resource": "*",
+            }));
+        }
+        Ok(statements)
+    }
+
+    fn endpoint_policy(&self) -> Result<Vec<Value>, ScopeError> {
+        let secrets = self.secret_arns()?;
+        if self.readers.is_empty() && self.rotators.is_empty() {
+            return wrong("name who uses the endpoint: --reader or --rotator, ARNs of roles or users");
+        }
+        let mut statements = Vec::new();
+        for (sid, principals, features) in [
+            ("Read", &self.readers, &["read", "refresh"][..]),
+            ("Rotate", &self.rotators, &["rotate-single-user"][..]),
+        ] {
+            if principals.is_empty() {
+                continue;
+            }
+            let grants = Self::grants(features)?;
+            let actions_on = |on: On| {
+                grants.iter().filter(move |grant| grant.on == on).flat_map(|grant| grant.actions).copied()
+            };
+            let mut add = |sid: String, actions: Vec<&str>, resources: Vec<String>| {
+                if !actions.is_empty() {
+                    statements.push(json!({
+                        "Sid": sid,
+                        "Effect": "Allow",
+                        "Principal": "*", // an endpoint's policy names roles by condition
+                        "Action": one_or_many(actions.into_iter().map(str::to_owned)),
+                        "Resource": one_or_many(resources),
+                        "Condition": { "ArnEquals": { "aws:PrincipalArn": one_or_many(principals.iter().cloned()) } },
+                    }));
+                }
+            };
+            let mut arns = secrets.clone();
+            if sid == "Rotate" && !self.master_secrets.is_empty() {
+                arns.extend(self.master_arns()?);
+            }
+            add(sid.to_owned(), actions_on(On::Secrets).collect(), arns);
+            add(format!("{sid}Passwords"), actions_on(On::Everything).collect(), vec!["*".into()]);
+        }
+        Ok(statements)
+    }
+}
+
+fn one_or_many(values: impl IntoIterator<Item = String>) -> Value {
+    let mut values: Vec<Value> = values.into_iter().map(Value::from).collect();
+    if values.len() == 1 { values.remove(0) } else { Value::Array(values) }
+}
