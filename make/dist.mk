@@ -4,8 +4,9 @@ docs: $(MDBOOK) ## Build the book: target/book/index.html
 	$(MDBOOK) build docs
 	cargo test --quiet $(LOCKED) --package secretcache-tests --test documentation
 
-reference: ## Generate docs/command-reference.md again
+reference: ## Generate the command reference and the page of permissions again
 	cargo run --quiet --package secretcache-cli -- generate reference > docs/command-reference.md
+	cargo run --quiet --package secretcache-cli -- generate permissions > docs/permissions.md
 
 wheel: $(VENV)/build/.stamp ## Build the Python wheel: dist/*.whl
 	rm -f dist/*.whl

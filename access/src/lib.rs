@@ -17,9 +17,9 @@ pub mod document;
 pub mod evaluate;
 mod fix;
 pub mod pattern;
-pub mod reach;
 pub mod permissions;
 pub mod policy;
+pub mod reach;
 pub mod snapshot;
 
 pub use document::{Document, Effect, Statement};

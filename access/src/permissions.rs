@@ -39,14 +39,17 @@ pub enum On {
     Functions,
     /// The log groups of the rotation functions.
     Logs,
+    /// Resources of one kind in the account and Region, as `service:resource`.
+    InAccount(&'static str, &'static str),
     /// Actions that no resource can be named for.
     Everything,
 }
 
 impl On {
     /// In words, for the documentation.
-    pub fn words(self) -> &'static str {
-        match self {
+    pub fn words(self) -> String {
+        let words = match self {
+            Self::InAccount(service, resource) => return format!("`{service}` `{resource}` of the account"),
             Self::Secrets => "the secrets",
             Self::MasterSecrets => "the administrator's secret",
             Self::Keys => "their customer-managed key",
@@ -55,7 +58,8 @@ impl On {
             Self::Functions => "the rotation function",
             Self::Logs => "the function's log group",
             Self::Everything => "`*` (no resource can be named)",
-        }
+        };
+        words.to_owned()
     }
 }
 
@@ -77,6 +81,15 @@ const ENCRYPT: Grant = Grant { sid: "Encrypt", actions: &["kms:GenerateDataKey"]
 const MASTER: Grant =
     Grant { sid: "ReadMaster", actions: &["secretsmanager:GetSecretValue"], on: On::MasterSecrets };
 const DECRYPT_MASTER: Grant = Grant { sid: "DecryptMaster", actions: &["kms:Decrypt"], on: On::MasterKeys };
+
+const fn in_account(
+    sid: &'static str,
+    service: &'static str,
+    resource: &'static str,
+    actions: &'static [&'static str],
+) -> Grant {
+    Grant { sid, actions, on: On::InAccount(service, resource) }
+}
 
 /// Every feature, in the order of the documentation.
 pub const FEATURES: &[Feature] = &[
@@ -190,6 +203,61 @@ pub const FEATURES: &[Feature] = &[
         title: "`secretcache recover`, `adopt` and `revoke-previous`",
         grants: &[DESCRIBE, VERSIONS, GET, WRITE, DECRYPT, ENCRYPT, MASTER, DECRYPT_MASTER],
     },
+    Feature {
+        id: "audit",
+        title: "`secretcache audit` and `secretcache access`",
+        grants: &[
+            Grant {
+                sid: "AuditSecrets",
+                actions: &[
+                    "secretsmanager:DescribeSecret",
+                    "secretsmanager:GetResourcePolicy",
+                    "secretsmanager:ListSecretVersionIds",
+                ],
+                on: On::Secrets,
+            },
+            in_account(
+                "AuditKeys",
+                "kms",
+                "key/*",
+                &["kms:DescribeKey", "kms:GetKeyPolicy", "kms:GetKeyRotationStatus"],
+            ),
+            in_account("AuditFunctions", "lambda", "function:*", &["lambda:GetPolicy"]),
+            in_account(
+                "AuditTrails",
+                "cloudtrail",
+                "trail/*",
+                &["cloudtrail:GetEventSelectors", "cloudtrail:GetTrailStatus"],
+            ),
+            in_account("AuditRules", "events", "rule/*", &["events:ListRules", "events:ListTargetsByRule"]),
+            in_account("AuditFilters", "logs", "log-group:*", &["logs:DescribeMetricFilters"]),
+            in_account("AuditAlarms", "cloudwatch", "alarm:*", &["cloudwatch:DescribeAlarms"]),
+            in_account("AuditInstances", "rds", "db:*", &["rds:DescribeDBInstances"]),
+            in_account("AuditClusters", "rds", "cluster:*", &["rds:DescribeDBClusters"]),
+            in_account("AuditProxies", "rds", "db-proxy:*", &["rds:DescribeDBProxies"]),
+            Grant {
+                sid: "AuditAccount",
+                actions: &[
+                    "cloudtrail:DescribeTrails",
+                    "ec2:DescribeSecurityGroups",
+                    "ec2:DescribeSubnets",
+                    "ec2:DescribeVpcAttribute",
+                    "ec2:DescribeVpcEndpoints",
+                    "ecs:DescribeTaskDefinition",
+                    "ecs:ListTaskDefinitions",
+                    "iam:GetAccountAuthorizationDetails",
+                    "lambda:ListFunctions",
+                    "organizations:DescribeOrganization",
+                    "organizations:DescribePolicy",
+                    "organizations:ListParents",
+                    "organizations:ListPoliciesForTarget",
+                    "secretsmanager:ListSecrets",
+                    "sts:GetCallerIdentity",
+                ],
+                on: On::Everything,
+            },
+        ],
+    },
     Feature { id: "by-prefix", title: "Commands with `--prefix`", grants: &[LIST] },
 ];
 
@@ -233,6 +301,15 @@ mod tests {
         for grant in FEATURES.iter().flat_map(|feature| feature.grants) {
             assert_eq!(known.entry(grant.sid).or_insert(grant), &grant);
         }
+    }
+
+    #[cfg(feature = "collect")]
+    #[test]
+    fn an_audit_may_make_the_calls_of_the_collector_and_no_others() {
+        use std::collections::BTreeSet;
+        let granted: BTreeSet<_> =
+            feature("audit").unwrap().grants.iter().flat_map(|grant| grant.actions).copied().collect();
+        assert_eq!(granted, BTreeSet::from_iter(crate::collect::CALLS.iter().copied()));
     }
 
     #[test]

@@ -73,7 +73,7 @@ impl Kind {
             Self::App | Self::Endpoint | Self::Resource | Self::Kms => &["read", "refresh"],
             Self::Rotation => &["rotate-single-user", "function"],
             Self::Ci => &["rotate-single-user", "status"],
-            Self::Operator => &["rotate-single-user", "status", "recover", "schedule", "by-prefix"],
+            Self::Operator => &["rotate-single-user", "status", "recover", "schedule", "by-prefix", "audit"],
         }
     }
 }
@@ -227,6 +227,7 @@ impl Scope {
                 };
                 functions.iter().map(group).collect()
             }
+            On::InAccount(service, resource) => Ok(vec![self.arn(resource, service, "")?]),
             On::Everything => Ok(vec!["*".into()]),
         }
     }

@@ -21,6 +21,11 @@ def test_the_command_reference_is_what_the_command_says(desk):
     assert desk.run("generate", "reference").out == page.read_text(), "run `make reference`"
 
 
+def test_the_page_of_permissions_is_what_policies_are_made_from(desk):
+    page = ROOT / "docs" / "permissions.md"
+    assert desk.run("generate", "permissions").out == page.read_text(), "run `make reference`"
+
+
 @pytest.mark.parametrize("command", COMMANDS)
 def test_every_command_is_explained(desk, command):
     assert f"secretcache {command}" in (ROOT / "docs" / "command-line.md").read_text()
