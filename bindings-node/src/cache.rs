@@ -15,7 +15,7 @@ use crate::errors::{Failure, Thrown, thrown};
 use crate::outbox::{Message, Outbox, Receiver, SharedOutbox};
 use crate::plan::{self, NativePlan};
 use crate::registry::{self, Slot};
-use crate::settings::{Settings, span};
+use crate::settings::{Settings, milliseconds, span};
 use crate::stats::Stats;
 use crate::value::Version;
 
@@ -156,6 +156,13 @@ impl NativeCache {
         let hit =
             self.slot.core.get(&id).selector(selector(stage.as_deref(), version_id.as_deref())).peek()?;
         Some(Version::new(hit.to_secret(), changes))
+    }
+
+    /// Milliseconds since the value that is held was last confirmed; null if none is held.
+    #[napi(catch_unwind)]
+    pub fn age_ms(&self, id: String, stage: Option<String>, version_id: Option<String>) -> Option<f64> {
+        let age = self.slot.core.age(&id, selector(stage.as_deref(), version_id.as_deref()))?;
+        Some(milliseconds(age))
     }
 
     /// Notes hits that were answered in JavaScript.

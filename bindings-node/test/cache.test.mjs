@@ -325,7 +325,7 @@ describe('options', () => {
     refused({ regionName: 'x' }, /did you mean region/);
     refused({ surprise: 1 }, /the options are refreshIntervalMs/);
     refused({ client: {} }, /send/);
-    refused({ client: { send() {} }, region: 'x' }, /region: these belong to the client/);
+    refused({ client: { send() {} }, region: 'x' }, /region: cannot be combined with client/);
     refused({ logger: {} }, /logger/);
     refused({ credentials: async () => ({}) }, /accessKeyId/);
     assert.throws(() => new SecretCache({ refreshIntervalMs: 'x' }), TypeError);

@@ -6,6 +6,7 @@ import { createServer } from 'node:http';
 import { describe, it } from 'node:test';
 
 import { SecretCache } from 'secretcache';
+import { Agent } from 'undici';
 import { createFetch } from 'secretcache/fetch';
 
 import { Endpoint, settle } from './support.mjs';
@@ -77,5 +78,41 @@ describe('createFetch', () => {
     await endpoint.create('plain', 'first');
     const send = createFetch(cache, 'plain', (headers, secret) => headers.set('authorization', `Bearer ${secret.secretString}`));
     assert.equal((await send(server.url)).status, 200);
+  });
+
+  it('N6: a refused answer’s body does not hold the connection, and a permanent refusal costs one more request', async (t) => {
+    const { endpoint, cache } = await world(t);
+    await endpoint.put('key', JSON.stringify({ apiKey: 'other' }));
+    await cache.refreshSecretNow('key');
+    let requests = 0;
+    const server = createServer((_, response) => {
+      requests += 1;
+      response.writeHead(401).end('x'.repeat(300_000));
+    }).listen(0, '127.0.0.1');
+    await once(server, 'listening');
+    t.after(() => server.close());
+    const agent = new Agent({ connections: 1 });
+    t.after(() => agent.destroy());
+    const send = createFetch(cache, 'key', (headers, secret) => headers.set('authorization', secret.get('apiKey')), {
+      fetch: (request) => fetch(request, { dispatcher: agent }),
+    });
+    const begun = performance.now();
+    const response = await send(`http://127.0.0.1:${server.address().port}/`);
+    assert.equal(response.status, 401);
+    assert.equal((await response.text()).length, 300_000);
+    assert.equal(requests, 2);
+    assert.ok(performance.now() - begun < 3000);
+    const again = await send(`http://127.0.0.1:${server.address().port}/`);
+    assert.equal(again.status, 401);
+    await again.text();
+    assert.equal(requests, 3, 'the refusal is remembered');
+  });
+
+  it('N11: a fetch that is installed later is the one that is called', async (t) => {
+    const { send } = await world(t);
+    const { fetch } = globalThis;
+    t.after(() => (globalThis.fetch = fetch));
+    globalThis.fetch = async () => new Response('stubbed');
+    assert.equal(await (await send('https://payments.example/')).text(), 'stubbed');
   });
 });

@@ -22,6 +22,8 @@ export declare class NativeCache {
   prefetch(number: number, ids: Array<string>): Begun
   /** The last-known value: never waits, never asks anybody. */
   peek(id: string, stage?: string | undefined | null, versionId?: string | undefined | null): Version | null
+  /** Milliseconds since the value that is held was last confirmed; null if none is held. */
+  ageMs(id: string, stage?: string | undefined | null, versionId?: string | undefined | null): number | null
   /** Notes hits that were answered in JavaScript. */
   noteHits(id: string, stage: string | undefined | null, versionId: string | undefined | null, count: number): void
   /** Forgets a secret with all its versions. */

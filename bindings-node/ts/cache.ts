@@ -1,23 +1,30 @@
 /** The cache as programs use it. */
 
 import { EventEmitter } from 'node:events';
+import { isPromise } from 'node:util/types';
 
 import type { Told } from './binding';
 import { type ConnectOptions, connect } from './connect';
 import { codeOf, SecretCacheError, type SecretCacheErrorCode } from './errors';
 import { type Entry, Reader } from './reader';
-import { type Logger, readOptions, type SecretCacheOptions } from './settings';
+import { checkOptions, describe, type Hints } from './options';
+import { type Logger, readDuration, readOptions, type SecretCacheOptions } from './settings';
 import type { Credential, SecretValue } from './value';
 import { orAborted } from './waiting';
 
-/** Which version to read, and until when. */
+/** Which version to read, how old it may be, and until when to wait. */
 export interface GetOptions {
   /** The staging label of the version; otherwise the cache's `versionStage`. */
-  versionStage?: string;
+  versionStage?: string | undefined;
   /** The id of the version, whatever its labels. */
-  versionId?: string;
+  versionId?: string | undefined;
+  /**
+   * How old the value may be, in milliseconds since it was last confirmed. An older one is refreshed first, and the read
+   * fails if that does. 0 asks the service. Default: the cache's `refreshIntervalMs`, kept in the background.
+   */
+  maxAgeMs?: number | undefined;
   /** Ends the wait with the signal's reason. The request itself goes on for others who wait for it. */
-  signal?: AbortSignal;
+  signal?: AbortSignal | undefined;
 }
 
 /** A refresh brought another version than the one held. */
@@ -114,15 +121,15 @@ export interface SecretStatus {
   /** The id it was asked for with. */
   secretId: string;
   /** The staging label it was asked for with. */
-  versionStage?: string;
+  versionStage?: string | undefined;
   /** The version held, if one is. */
-  versionId?: string;
+  versionId?: string | undefined;
   /** Milliseconds since it was last confirmed. */
-  ageMs?: number;
+  ageMs?: number | undefined;
   /** Milliseconds until the next refresh is due; 0 if it is due now. */
-  nextRefreshMs?: number;
+  nextRefreshMs?: number | undefined;
   /** Why the last fetch failed, if it did. */
-  lastError?: SecretCacheErrorCode;
+  lastError?: SecretCacheErrorCode | undefined;
   /** Consecutive failures. */
   failures: number;
 }
@@ -151,6 +158,8 @@ export interface Watch {
 export class SecretCache extends EventEmitter<SecretCacheEvents> {
   readonly #reader: Reader;
   readonly #logger: Logger | null | undefined;
+  /** The staging labels that the program asks for, whose new versions it hears of. */
+  readonly #stages: Set<string>;
 
   /** @throws {TypeError | SecretCacheError} Naming the option that makes no sense, and what was probably meant. */
   constructor(options?: SecretCacheOptions) {
@@ -159,6 +168,7 @@ export class SecretCache extends EventEmitter<SecretCacheEvents> {
     this.setMaxListeners(0);
     const read = readOptions(options);
     this.#logger = read.logger;
+    this.#stages = new Set([read.versionStage]);
     const self = new WeakRef(this);
     this.#reader = new Reader(read, (event) => {
       const cache = self.deref();
@@ -215,6 +225,49 @@ export class SecretCache extends EventEmitter<SecretCacheEvents> {
   }
 
   /**
+   * Reads one field of a secret that is a JSON object: `cache.getSecretField('prod/checkout/db', 'password')`. The secret
+   * is parsed once for each version, so that this is about as fast as reading the string.
+   *
+   * The value is as JSON has it: a string, number, boolean or null; an object or array is frozen, as all callers share it.
+   *
+   * ```js
+   * const password = await cache.getSecretField('prod/checkout/db', 'password');
+   * ```
+   *
+   * @throws As {@link getSecretJson}; `FIELD_NOT_FOUND` if the secret has no such field, with the names of those it has.
+   */
+  getSecretField<T = any>(id: string, field: string, options?: GetOptions): Promise<T> {
+    if (options === undefined) {
+      const found = this.#reader.hit(id)?.fields?.get(field);
+      if (found !== undefined) return found as Promise<T>;
+    }
+    return this.#read(id, options).then((entry) => fieldOf(id, entry, field) as Promise<T>);
+  }
+
+  /**
+   * Reads several secrets: those that are not cached are fetched twenty in a call (with a client of your own, one by one).
+   * Gives their values by the ids asked for, in that order: a string, or a buffer for a binary secret.
+   *
+   * ```js
+   * const secrets = await cache.getSecrets(['prod/checkout/db', 'prod/payments/key']);
+   * const key = secrets.get('prod/payments/key');
+   * ```
+   *
+   * @throws As {@link getSecretString}, with the first error, if one of them cannot be read. To go on without it, call
+   * {@link prefetch}, which gives the errors, and read the others.
+   */
+  async getSecrets(ids: Iterable<string>, options: Pick<GetOptions, 'signal'> = {}): Promise<Map<string, string | Buffer>> {
+    checkOptions('getSecrets', options, ['signal'], HINTS);
+    const list = idsOf('getSecrets', ids);
+    const { signal } = options;
+    signal?.throwIfAborted();
+    const missing = list.filter((id) => this.#reader.hit(id) === undefined);
+    if (missing.length > 1) await orAborted(this.#reader.prefetch(missing), signal);
+    const values = await Promise.all(list.map((id) => this.#read(id, { signal })));
+    return new Map(list.map((id, index) => [id, valueOf((values[index] as Entry).value) as string | Buffer]));
+  }
+
+  /**
    * Reads a whole version: value, ARN, name, version id, staging labels, creation date.
    *
    * ```js
@@ -234,7 +287,7 @@ export class SecretCache extends EventEmitter<SecretCacheEvents> {
   peek(id: string): string | Buffer | undefined {
     checkId(id);
     const value = this.#reader.peek(id);
-    return value === undefined ? undefined : (value.secretString ?? value.secretBinary);
+    return value === undefined ? undefined : valueOf(value);
   }
 
   /**
@@ -259,10 +312,7 @@ export class SecretCache extends EventEmitter<SecretCacheEvents> {
    * @throws {TypeError} If it is given one string; {@link SecretCacheError} `CLOSED` once the cache is closed.
    */
   async prefetch(ids: Iterable<string>): Promise<Map<string, SecretCacheError>> {
-    if (typeof ids === 'string') throw new TypeError('prefetch takes several secret ids, such as an array; this is one string');
-    const list = [...ids];
-    list.forEach(checkId);
-    return this.#reader.prefetch(list);
+    return this.#reader.prefetch(idsOf('prefetch', ids));
   }
 
   /** Forgets a secret with all its versions: the next read fetches it. */
@@ -317,6 +367,7 @@ export class SecretCache extends EventEmitter<SecretCacheEvents> {
    */
   watch(id: string): Watch {
     checkId(id);
+    this.#stages.add('AWSCURRENT');
     return this.#reader.native.watch(id);
   }
 
@@ -359,10 +410,14 @@ export class SecretCache extends EventEmitter<SecretCacheEvents> {
   #read(id: string, options: GetOptions = {}): Promise<Entry> {
     try {
       checkId(id);
-      const { versionStage, versionId, signal } = options;
+      checkOptions('a read', options, GET_OPTIONS, HINTS);
+      const { versionStage, versionId, maxAgeMs, signal } = options;
       checkSelector(versionStage, versionId);
+      if (maxAgeMs !== undefined) readDuration('maxAgeMs', maxAgeMs);
       signal?.throwIfAborted();
       const which = this.#reader.which(versionStage, versionId);
+      if (versionStage !== undefined) this.#stages.add(versionStage);
+      if (maxAgeMs !== undefined) return orAborted(this.#reader.readFresh(id, which, maxAgeMs), signal);
       const entry = this.#reader.hitVersion(id, which);
       return entry !== undefined ? Promise.resolve(entry) : orAborted(this.#reader.read(id, which), signal);
     } catch (error) {
@@ -373,9 +428,11 @@ export class SecretCache extends EventEmitter<SecretCacheEvents> {
   #told(event: Told): void {
     if (event.loud) this.#warn(event.text);
     const { kind, secretId, versionStage, oldVersionId, newVersionId, ageMs = 0, failure } = event;
-    const error = failure === undefined ? undefined : this.#reader.error(failure);
-    if (kind === 'newVersion') this.#emit('newVersion', { secretId, versionStage, oldVersionId, newVersionId });
-    else if (kind === 'stale') this.#emit('stale', { secretId, ageMs, error });
+    const error = failure === undefined ? undefined : this.#reader.error(failure, secretId);
+    if (kind === 'newVersion') {
+      // `connect` reads other labels too; that they move is no news to the program.
+      if (versionStage === undefined || this.#stages.has(versionStage)) this.#emit('newVersion', { secretId, versionStage, oldVersionId, newVersionId });
+    } else if (kind === 'stale') this.#emit('stale', { secretId, ageMs, error });
     else if (kind === 'refreshError' && error !== undefined) this.#emit('refreshError', { secretId, error });
     else if (versionStage !== undefined && newVersionId !== undefined) {
       this.#emit('otherVersion', { secretId, versionStage, versionId: newVersionId });
@@ -387,7 +444,7 @@ export class SecretCache extends EventEmitter<SecretCacheEvents> {
     for (const listener of this.rawListeners(name)) {
       try {
         const result: unknown = Reflect.apply(listener, this, [Object.freeze(event)]);
-        if (result instanceof Promise) result.catch((error: unknown) => this.#warnOf(name, error));
+        if (isPromise(result)) result.then(undefined, (error: unknown) => this.#warnOf(name, error));
       } catch (error) {
         this.#warnOf(name, error);
       }
@@ -408,8 +465,38 @@ export class SecretCache extends EventEmitter<SecretCacheEvents> {
 const owners = new WeakMap<Reader, SecretCache>();
 
 function checkId(id: unknown): void {
-  if (typeof id !== 'string') throw new TypeError(`a secret id must be a string (the secret's name or ARN), not ${typeof id}`);
+  if (typeof id === 'string') return;
+  const isCommand = typeof id === 'object' && id !== null && 'SecretId' in id;
+  const hint = isCommand ? '; pass the value of SecretId, as in getSecretString("prod/db")' : '';
+  throw new TypeError(`a secret id must be a string (the secret's name or ARN), not ${describe(id)}${hint}`);
 }
+
+function idsOf(where: string, ids: Iterable<string>): string[] {
+  if (typeof ids === 'string' || typeof ids?.[Symbol.iterator] !== 'function') {
+    throw new TypeError(`${where} takes several secret ids, such as an array, not ${typeof ids === 'string' ? 'one string' : describe(ids)}`);
+  }
+  const list = [...ids];
+  list.forEach(checkId);
+  return list;
+}
+
+const GET_OPTIONS = ['versionStage', 'versionId', 'maxAgeMs', 'signal'] as const;
+
+/** What the SDK and Powertools call these things, or have instead. */
+const HINTS: Hints = {
+  maxage: 'did you mean maxAgeMs? It is in milliseconds, where Powertools counts seconds',
+  forcefetch: 'to ask the service, pass maxAgeMs: 0',
+  transform: 'for JSON call getSecretJson or getSecretField, for bytes getSecretBinary',
+  throwontransformerror: 'getSecretJson throws if the secret is not JSON',
+  sdkoptions: 'pass versionStage or versionId here, and a client of your own to the constructor',
+  secretid: 'the secret id is the first argument',
+  stage: 'did you mean versionStage?',
+  versionlabel: 'did you mean versionStage?',
+  version: 'did you mean versionId?',
+  abortsignal: 'did you mean signal?',
+  timeout: 'pass a signal, such as AbortSignal.timeout(500)',
+  timeoutms: 'pass a signal, such as AbortSignal.timeout(500)',
+};
 
 function checkSelector(versionStage: unknown, versionId: unknown): void {
   for (const [name, value] of Object.entries({ versionStage, versionId })) {
@@ -424,18 +511,35 @@ function checkSelector(versionStage: unknown, versionId: unknown): void {
 
 function stringOf(entry: Entry): string {
   const string = entry.value.secretString;
-  if (string === undefined) throw wrongType(entry, 'no string; ask for the binary value');
+  if (string === undefined) throw wrongType(entry, 'bytes, not a string; call getSecretBinary');
   return string;
 }
 
 function binaryOf(entry: Entry): Buffer {
   const binary = entry.value.secretBinary;
-  if (binary === undefined) throw wrongType(entry, 'a string, not binary; ask for the string value');
+  if (binary === undefined) throw wrongType(entry, 'a string, not bytes; call getSecretString');
   return binary;
 }
 
+function valueOf(value: SecretValue): string | Buffer | undefined {
+  return value.secretString ?? value.secretBinary;
+}
+
+function fieldOf(id: string, entry: Entry, field: string): Promise<unknown> {
+  if (typeof field !== 'string') throw new TypeError(`a field is named by a string, not ${describe(field)}`);
+  jsonOf(id, stringOf(entry));
+  const { fields } = entry;
+  if (fields === undefined) throw new SecretCacheError('NOT_JSON', `the value of secret ${JSON.stringify(id)} is not a JSON object`, { secretId: id });
+  const value = fields.get(field);
+  if (value === undefined) {
+    const text = `secret ${JSON.stringify(id)} has no field ${JSON.stringify(field)}; it has ${[...fields.keys()].join(', ') || 'none'}`;
+    throw new SecretCacheError('FIELD_NOT_FOUND', text, { secretId: id });
+  }
+  return value;
+}
+
 function wrongType(entry: Entry, problem: string): SecretCacheError {
-  return new SecretCacheError('WRONG_TYPE', `secret ${JSON.stringify(entry.id)} holds ${problem}`);
+  return new SecretCacheError('WRONG_TYPE', `secret ${JSON.stringify(entry.id)} holds ${problem}`, { secretId: entry.id });
 }
 
 function jsonOf(id: string, string: string): unknown {
@@ -443,6 +547,6 @@ function jsonOf(id: string, string: string): unknown {
     return JSON.parse(string);
   } catch {
     // The parser's own text may quote the value.
-    throw new SecretCacheError('NOT_JSON', `the value of secret ${JSON.stringify(id)} is not JSON`);
+    throw new SecretCacheError('NOT_JSON', `the value of secret ${JSON.stringify(id)} is not JSON`, { secretId: id });
   }
 }

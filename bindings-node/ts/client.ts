@@ -1,4 +1,6 @@
-/** Asks a client of the program's own, as the core wishes. */
+/** Asks the client that the program supplied, as the core wishes. */
+
+import { isDate, isUint8Array } from 'node:util/types';
 
 import type { Ask, ClientDescription, ClientFailure, ClientValue } from './binding';
 import type { CommandSender } from './settings';
@@ -47,9 +49,9 @@ function readValue(answer: Readonly<Record<string, unknown>>): ClientValue {
   if (typeof answer.ARN === 'string') value.arn = answer.ARN;
   if (typeof answer.Name === 'string') value.name = answer.Name;
   if (typeof answer.VersionId === 'string') value.versionId = answer.VersionId;
-  if (answer.CreatedDate instanceof Date) value.createdMs = answer.CreatedDate.getTime();
+  if (isDate(answer.CreatedDate)) value.createdMs = answer.CreatedDate.getTime();
   if (typeof answer.SecretString === 'string') value.string = answer.SecretString;
-  if (answer.SecretBinary instanceof Uint8Array) value.binary = Buffer.from(answer.SecretBinary);
+  if (isUint8Array(answer.SecretBinary)) value.binary = Buffer.from(answer.SecretBinary);
   return value;
 }
 

@@ -2,6 +2,7 @@
 
 import { errorThrown, kindOf, LoginRejectedError, SecretCacheError } from './errors';
 import type { Reader } from './reader';
+import { checkOptions, type Hints } from './options';
 import { readDuration } from './settings';
 import { Credential, SecretValue } from './value';
 import { orAborted, sleep } from './waiting';
@@ -12,25 +13,43 @@ export type ConnectStage = 'AWSCURRENT' | 'AWSPENDING' | 'AWSPREVIOUS';
 /** How to connect. */
 export interface ConnectOptions {
   /** How long to go on trying, in milliseconds. Default: 30 000. */
-  timeoutMs?: number;
+  timeoutMs?: number | undefined;
   /** The same as `timeoutMs`. */
-  timeout?: number;
+  timeout?: number | undefined;
   /** Tells an error that means "this login is refused" from all others. Default: {@link isRejectedLogin}. */
-  rejected?: (error: unknown) => boolean;
+  rejected?: ((error: unknown) => boolean) | undefined;
   /** The staging labels to try, in this order. Default: all three, as their type lists them. */
-  stages?: readonly ConnectStage[];
+  stages?: readonly ConnectStage[] | undefined;
   /** Whether the secret may be a plain string, such as an API key, rather than a JSON object. Default: false. */
-  plain?: boolean;
+  plain?: boolean | undefined;
+  /** @internal Whether to give up rather than wait and try all labels again. */
+  once?: boolean | undefined;
   /** Ends the attempt with the signal's reason. A login under way is not interrupted. */
-  signal?: AbortSignal;
+  signal?: AbortSignal | undefined;
 }
 
+const OPTIONS = ['timeoutMs', 'rejected', 'stages', 'plain', 'signal', 'timeout', 'once'] as const;
+
+/** What other libraries call these things. */
+const HINTS: Hints = {
+  connecttimeoutms: 'did you mean timeoutMs?',
+  logintimeout: 'did you mean timeoutMs? It is in milliseconds',
+  versionstage: 'did you mean stages, such as ["AWSCURRENT"]?',
+  versionstages: 'did you mean stages?',
+  abortsignal: 'did you mean signal?',
+  isrejected: 'did you mean rejected?',
+};
+
 const STAGES: readonly ConnectStage[] = ['AWSCURRENT', 'AWSPENDING', 'AWSPREVIOUS'];
+
+/** The core waits no longer than this for a fetch that is under way. */
+const A_MOMENT_MS = 10;
 
 type LogIn<T> = (credential: Credential, signal: AbortSignal) => T | PromiseLike<T>;
 
 /** Connects with the first credential that `login` accepts. */
 export async function connect<T>(reader: Reader, secretId: string, login: LogIn<T>, options: ConnectOptions): Promise<T> {
+  checkOptions('connect', options, OPTIONS, HINTS);
   const { rejected = isRejectedLogin, stages = STAGES, plain = false, signal } = options;
   const timeoutMs = readDuration('timeoutMs', options.timeoutMs ?? options.timeout ?? 30_000);
   const plan = planOf(reader, secretId, stages, timeoutMs);
@@ -39,7 +58,7 @@ export async function connect<T>(reader: Reader, secretId: string, login: LogIn<
     signal?.throwIfAborted();
     const step = plan.next();
     const stage = step.stage as ConnectStage;
-    if (step.what === 'stop') break;
+    if (step.what === 'stop' || (options.once === true && (step.waitMs ?? 0) > A_MOMENT_MS)) break;
     if (step.what === 'wait') {
       await sleep(step.waitMs ?? 0, signal);
     } else if (step.what === 'try' && step.version !== undefined) {
@@ -104,6 +123,7 @@ function planOf(reader: Reader, secretId: string, stages: readonly string[], tim
 
 type Plan = ReturnType<typeof planOf>;
 
+/** Why no version logged in. */
 function failure(reader: Reader, plan: Plan, secretId: string, last: { error: unknown } | undefined): unknown {
   const tried = plan.tried();
   if (tried.length > 0 && last !== undefined) {
@@ -113,8 +133,15 @@ function failure(reader: Reader, plan: Plan, secretId: string, last: { error: un
     return new LoginRejectedError(text, refused, last.error);
   }
   if (last !== undefined) return last.error;
+  const held = reader.native.peek(secretId, 'AWSCURRENT');
+  if (held?.versionId !== undefined) {
+    // It was there to be tried, and was not: the resource has refused it lately.
+    const { versionId } = held;
+    const text = `every version of ${named(secretId)} was refused before (AWSCURRENT ${versionId}), and none could be tried again in time`;
+    return new LoginRejectedError(text, [{ versionStage: 'AWSCURRENT', versionId, times: 0 }], undefined);
+  }
   const reason = plan.lastError();
-  if (reason !== null) return reader.error(reason);
+  if (reason !== null) return reader.error(reason, secretId);
   return new SecretCacheError('TIMEOUT', `no version of ${named(secretId)} could be tried in time`, { retryable: true });
 }
 

@@ -35,20 +35,20 @@ export const ERROR_CODES = [
  *
  * | code | what it means |
  * |---|---|
- * | `INVALID_ARGUMENT` | an argument is wrong: mend the call |
- * | `INVALID_CONFIGURATION`, `NO_REGION` | a setting is wrong or missing: mend the set-up |
+ * | `INVALID_ARGUMENT` | an argument is wrong: fix the call |
+ * | `INVALID_CONFIGURATION`, `NO_REGION` | a setting is wrong or missing: fix the configuration |
  * | `NO_CREDENTIALS`, `INVALID_CREDENTIALS` | AWS credentials were not found, have expired or are not accepted |
  * | `ACCESS_DENIED` | the caller may not read this secret, or may not use its KMS key |
  * | `SECRET_NOT_FOUND`, `VERSION_NOT_FOUND`, `SECRET_DELETED` | there is no such secret, no such version of it, or it is marked for deletion |
  * | `KEY_UNAVAILABLE` | the KMS key is disabled or pending deletion |
  * | `THROTTLED`, `SERVICE_UNAVAILABLE`, `CONNECTION`, `TIMEOUT` | the service could not answer for now |
- * | `INVALID_REQUEST`, `INVALID_RESPONSE` | the service refused the request for another reason, or gave an odd answer |
+ * | `INVALID_REQUEST`, `INVALID_RESPONSE` | the service refused the request for another reason, or gave an unexpected answer |
  * | `WRONG_TYPE`, `NOT_JSON`, `FIELD_NOT_FOUND` | the secret is of another shape than was asked for |
  * | `CLOSED` | the cache has been closed |
- * | `SOURCE` | a client of the program's own failed in its own way: see `cause` |
+ * | `SOURCE` | the client you supplied failed: see `cause` |
  * | `RESOURCE_EXHAUSTED` | the process has no thread, file descriptor or memory left: the message says which |
  * | `LOGIN_REJECTED` | no version of the secret logs in: see {@link LoginRejectedError} |
- * | `INTERNAL` | a defect of this package: please report it |
+ * | `INTERNAL` | a bug in this package: please report it |
  */
 export type SecretCacheErrorCode = (typeof ERROR_CODES)[number];
 
@@ -68,6 +68,8 @@ export class SecretCacheError extends Error {
   readonly retryable: boolean;
   /** The service's own error code, such as `ResourceNotFoundException`, where it answered. */
   readonly serviceCode?: string;
+  /** The id of the secret it is about, where it is about one. */
+  readonly secretId?: string;
   /** Status and request id of the service's answer; empty where it did not answer. */
   readonly $metadata: ResponseMetadata;
 
@@ -77,6 +79,7 @@ export class SecretCacheError extends Error {
     this.code = code;
     this.retryable = options.retryable ?? false;
     if (options.serviceCode !== undefined) this.serviceCode = options.serviceCode;
+    if (options.secretId !== undefined) this.secretId = options.secretId;
     this.$metadata = options.metadata ?? {};
   }
 
@@ -91,6 +94,7 @@ export interface ErrorDetails {
   cause?: unknown;
   retryable?: boolean;
   serviceCode?: string;
+  secretId?: string | undefined;
   metadata?: ResponseMetadata;
 }
 
@@ -100,7 +104,7 @@ export interface RejectedVersion {
   readonly versionStage: string;
   /** Its id. */
   readonly versionId: string;
-  /** How often. */
+  /** How often in this attempt; 0 if an earlier one was refused with it, and it was too soon to try again. */
   readonly times: number;
 }
 
@@ -111,7 +115,7 @@ export class LoginRejectedError extends SecretCacheError {
 
   /** @internal */
   constructor(message: string, tried: readonly RejectedVersion[], cause: unknown) {
-    super('LOGIN_REJECTED', message, { cause, retryable: true });
+    super('LOGIN_REJECTED', message, cause === undefined ? { retryable: true } : { cause, retryable: true });
     this.tried = tried;
   }
 
@@ -131,24 +135,27 @@ export function kindOf(error: unknown): string | undefined {
   return error instanceof SecretCacheError ? error.code.toLowerCase() : undefined;
 }
 
-/** The error for a failure that the core reports. `hostErrors` holds those of a client of the program's own. */
-export function errorFrom(failure: Failure, hostErrors?: ReadonlyMap<number, unknown>): SecretCacheError {
+/** The error for a failure that the core reports. `hostErrors` holds those of the client that the program supplied. */
+export function errorFrom(failure: Failure, hostErrors: ReadonlyMap<number, unknown>, secretId?: string): SecretCacheError {
   const metadata: ResponseMetadata = {};
   if (failure.httpStatus !== undefined) metadata.httpStatusCode = failure.httpStatus;
   if (failure.requestId !== undefined) metadata.requestId = failure.requestId;
-  const details: ErrorDetails = { retryable: failure.retryable, metadata };
+  const details: ErrorDetails = { retryable: failure.retryable, metadata, secretId };
   if (failure.serviceCode !== undefined) details.serviceCode = failure.serviceCode;
-  if (failure.hostError !== undefined && hostErrors?.has(failure.hostError)) {
+  if (failure.hostError !== undefined && hostErrors.has(failure.hostError)) {
     details.cause = hostErrors.get(failure.hostError);
   } else if (failure.cause !== undefined) {
     details.cause = new Error(failure.cause);
   }
-  return new SecretCacheError(codeOf(failure.kind), failure.message, details);
+  const isNamed = secretId === undefined || failure.message.includes(secretId);
+  const message = isNamed ? failure.message : `secret ${JSON.stringify(secretId)}: ${failure.message}`;
+  return new SecretCacheError(codeOf(failure.kind), message, details);
 }
 
 /** What the extension module throws has the kind for its code. */
 export function errorThrown(error: unknown): unknown {
-  const kind = (error as { code?: unknown } | undefined)?.code;
-  const isOurs = error instanceof Error && typeof kind === 'string' && kind === kind.toLowerCase();
-  return isOurs ? new SecretCacheError(codeOf(kind), error.message) : error;
+  // By its shape: under Jest, the module's errors are of another realm's class.
+  const { code: kind, message } = (error ?? {}) as { code?: unknown; message?: unknown };
+  const isOurs = typeof kind === 'string' && kind === kind.toLowerCase() && typeof message === 'string';
+  return isOurs ? new SecretCacheError(codeOf(kind), message) : error;
 }

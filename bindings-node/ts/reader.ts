@@ -20,6 +20,7 @@ export class Entry {
   readonly string: Promise<string> | undefined;
   /** The hits that the core has not been told of. */
   hits = 0;
+  #fields: ReadonlyMap<string, Promise<unknown>> | undefined | null;
 
   constructor(
     readonly id: string,
@@ -30,6 +31,29 @@ export class Entry {
     this.value = new SecretValue(version);
     this.string = version.string === undefined ? undefined : Promise.resolve(version.string);
   }
+
+  /** The fields of a JSON object, parsed once and resolved as the string is; undefined for any other secret. */
+  get fields(): ReadonlyMap<string, Promise<unknown>> | undefined {
+    if (this.#fields === undefined) this.#fields = fieldsOf(this.value.secretString) ?? null;
+    return this.#fields ?? undefined;
+  }
+}
+
+function fieldsOf(secretString: string | undefined): ReadonlyMap<string, Promise<unknown>> | undefined {
+  let parsed: unknown;
+  try {
+    parsed = JSON.parse(secretString ?? '');
+  } catch {
+    return undefined;
+  }
+  if (typeof parsed !== 'object' || parsed === null || Array.isArray(parsed)) return undefined;
+  return new Map(Object.entries(parsed).map(([name, value]) => [name, Promise.resolve(frozen(value))]));
+}
+
+function frozen(value: unknown): unknown {
+  if (typeof value !== 'object' || value === null) return value;
+  Object.values(value).forEach(frozen);
+  return Object.freeze(value);
 }
 
 /** Which version is asked for: by stage or by id. */
@@ -116,7 +140,7 @@ export class Reader {
     const now = coarseNow();
     const begun = this.native.read(number, id, which.stage, which.versionId);
     if (begun.version !== undefined) return Promise.resolve(this.#keep(id, which, begun.version, now));
-    const reading = this.#end(number, begun).then((delivery) =>
+    const reading = this.#end(number, begun, id).then((delivery) =>
       this.#keep(id, which, delivery.version as Version, coarseNow()),
     );
     this.#pending.set(key, reading);
@@ -127,18 +151,27 @@ export class Reader {
     return reading;
   }
 
+  /** A version that was confirmed no longer ago than that; an older one is refreshed first. */
+  async readFresh(id: string, which: Which, maxAgeMs: number): Promise<Entry> {
+    this.#check();
+    const ageMs = this.native.ageMs(id, which.stage, which.versionId);
+    // The value of a version id never changes.
+    if (ageMs !== null && ageMs >= maxAgeMs && which.versionId === undefined) await this.refresh(id, which.stage);
+    return this.read(id, which);
+  }
+
   /** Fetches a version now, whatever its age. */
   async refresh(id: string, stage: string | undefined): Promise<void> {
     this.#check();
     const number = nextNumber();
-    await this.#end(number, this.native.refresh(number, id, stage ?? this.#current.stage));
+    await this.#end(number, this.native.refresh(number, id, stage ?? this.#current.stage), id);
   }
 
   /** What a plan wants by 'refresh'. */
   async look(id: string, stage: string): Promise<void> {
     this.#check();
     const number = nextNumber();
-    await this.#end(number, this.native.look(number, id, stage));
+    await this.#end(number, this.native.look(number, id, stage), id);
   }
 
   /** Fetches secrets before they are read; gives the errors of those that could not be had. */
@@ -146,7 +179,7 @@ export class Reader {
     this.#check();
     const number = nextNumber();
     const { unfetched } = await this.#end(number, this.native.prefetch(number, ids));
-    return new Map((unfetched ?? []).map((each) => [each.secretId, errorFrom(each.failure, this.#hostErrors)]));
+    return new Map((unfetched ?? []).map((each) => [each.secretId, this.error(each.failure, each.secretId)]));
   }
 
   /** The last-known value, if there is one. */
@@ -186,8 +219,8 @@ export class Reader {
   }
 
   /** The error for a failure that the core reports. */
-  error(failure: NonNullable<Delivery['failure']>): SecretCacheError {
-    return errorFrom(failure, this.#hostErrors);
+  error(failure: NonNullable<Delivery['failure']>, secretId?: string): SecretCacheError {
+    return errorFrom(failure, this.#hostErrors, secretId);
   }
 
   #check(): void {
@@ -226,9 +259,9 @@ export class Reader {
     this.#others.clear();
   }
 
-  async #end(number: number, begun: Begun): Promise<Delivery> {
+  async #end(number: number, begun: Begun, secretId?: string): Promise<Delivery> {
     const delivery = begun.failure === undefined ? await endOf(number) : { number, failure: begun.failure };
-    if (delivery.failure !== undefined) throw this.error(delivery.failure);
+    if (delivery.failure !== undefined) throw this.error(delivery.failure, secretId);
     return delivery;
   }
 

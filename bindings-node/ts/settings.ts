@@ -1,12 +1,13 @@
 /** The settings of a cache: what they are, and what is wrong with them. */
 
 import type { Settings } from './binding';
+import { describe, type Hints, unknownOption } from './options';
 
 /** Credentials to use as they are. */
 export interface StaticCredentials {
   accessKeyId: string;
   secretAccessKey: string;
-  sessionToken?: string;
+  sessionToken?: string | undefined;
 }
 
 /** Anything that sends commands as the AWS SDK's `SecretsManagerClient` does. */
@@ -27,45 +28,45 @@ export interface CacheOptions {
    * How long a value counts as fresh; each is refreshed at a random moment between half of this and all of it. 0 asks the
    * service on every read. Default: 300 000 (five minutes).
    */
-  refreshIntervalMs?: number;
+  refreshIntervalMs?: number | undefined;
   /** The refresh intervals of single secrets, by the id they are asked for with. */
-  refreshIntervalsMs?: Readonly<Record<string, number>>;
+  refreshIntervalsMs?: Readonly<Record<string, number>> | undefined;
   /** How long a read waits for the service when a last-known value exists. Default: 2000. */
-  maxWaitMs?: number;
+  maxWaitMs?: number | undefined;
   /** How long after its last confirmation a value may still be served while it cannot be refreshed. Default: for ever. */
-  maxStaleMs?: number;
+  maxStaleMs?: number | undefined;
   /** How many secrets are kept. Default: 1024. */
-  maxSize?: number;
+  maxSize?: number | undefined;
   /** Whether the last-known value is also served once the service denies it to this caller. Default: true. */
-  staleOnDenied?: boolean;
+  staleOnDenied?: boolean | undefined;
   /** The staging label that is read when a call names none. Default: `AWSCURRENT`. */
-  versionStage?: string;
+  versionStage?: string | undefined;
   /** Where warnings go. Default: Node's own warnings (`process.emitWarning`). `null`: nowhere. */
-  logger?: Logger | null;
+  logger?: Logger | null | undefined;
 }
 
 /** How the service is reached. What is not given is found as the AWS command line finds it. */
 export interface ConnectionOptions {
   /** The AWS Region; otherwise `AWS_REGION`, `AWS_DEFAULT_REGION` or the profile's. */
-  region?: string;
+  region?: string | undefined;
   /** The service's endpoint; otherwise `AWS_ENDPOINT_URL_SECRETS_MANAGER`, `AWS_ENDPOINT_URL` or the Region's own. */
-  endpoint?: string;
+  endpoint?: string | undefined;
   /** The profile in the AWS configuration files. */
-  profile?: string;
+  profile?: string | undefined;
   /** Credentials to use as they are. */
-  credentials?: StaticCredentials;
+  credentials?: StaticCredentials | undefined;
   /** A role to assume with the credentials found, for instance in the account that owns the secrets. */
-  roleArn?: string;
+  roleArn?: string | undefined;
   /** The external id that the role's trust policy asks for. */
-  externalId?: string;
+  externalId?: string | undefined;
   /** An HTTP proxy; otherwise `HTTPS_PROXY` and its like. */
-  proxyUrl?: string;
+  proxyUrl?: string | undefined;
   /** A file of PEM certificates to trust instead of the system's; otherwise `AWS_CA_BUNDLE`. */
-  caBundle?: string;
+  caBundle?: string | undefined;
   /** Whether to use the FIPS endpoint. */
-  useFips?: boolean;
+  useFips?: boolean | undefined;
   /** How long one operation may take with all its retries. Default: 5000. */
-  timeoutMs?: number;
+  timeoutMs?: number | undefined;
 }
 
 /** Settings of a `SecretCache`. */
@@ -74,7 +75,7 @@ export interface SecretCacheOptions extends CacheOptions, ConnectionOptions {
    * A `SecretsManagerClient` of the AWS SDK for JavaScript v3 (anything with its method `send`), which is then the only
    * thing that talks to the service. Without one, secrets are fetched natively.
    */
-  client?: CommandSender;
+  client?: CommandSender | undefined;
 }
 
 /** What the options come to. */
@@ -122,16 +123,30 @@ const CONNECTION: Readonly<Record<string, Kind>> = {
 const KINDS: Readonly<Record<string, Kind>> = { ...CACHE, ...CONNECTION };
 
 /** What other libraries call these things. */
-const OTHER_NAMES: Readonly<Record<string, string>> = {
-  ttl: 'refreshIntervalMs',
-  maxage: 'refreshIntervalMs',
-  cacheexpiry: 'refreshIntervalMs',
-  regionname: 'region',
-  endpointurl: 'endpoint',
-  max: 'maxSize',
-  cachesize: 'maxSize',
-  maxcachesize: 'maxSize',
-  awssdkv3client: 'client',
+const HINTS: Hints = {
+  ...Object.fromEntries(
+    Object.entries({
+      ttl: 'refreshIntervalMs',
+      cachettl: 'refreshIntervalMs',
+      cacheitemttl: 'refreshIntervalMs',
+      secretrefreshinterval: 'refreshIntervalMs',
+      cacheexpiry: 'refreshIntervalMs',
+      regionname: 'region',
+      endpointurl: 'endpoint',
+      max: 'maxSize',
+      cachesize: 'maxSize',
+      maxcachesize: 'maxSize',
+      awssdkv3client: 'client',
+      secretsmanagerclient: 'client',
+      usefipsendpoint: 'useFips',
+      requesttimeout: 'timeoutMs',
+      defaultversionstage: 'versionStage',
+      secretversionstage: 'versionStage',
+    }).map(([name, ours]) => [name, `did you mean ${ours}?`]),
+  ),
+  maxage: 'did you mean refreshIntervalMs? It is in milliseconds, where Powertools counts seconds',
+  clientconfig: 'write its settings here (region, endpoint, credentials, …), or pass a client',
+  usedualstackendpoint: 'pass the endpoint, or a client',
 };
 
 /** Reads the options of a cache. */
@@ -142,7 +157,7 @@ export function readOptions(options: SecretCacheOptions = {}): ReadOptions {
   const settings: Record<string, unknown> = {};
   for (const [name, value] of Object.entries(options)) {
     const kind = KINDS[name];
-    if (kind === undefined) throw new TypeError(unknownOption(name));
+    if (kind === undefined) throw new TypeError(unknownOption('SecretCache', name, Object.keys(KINDS), HINTS));
     if (value === undefined) continue;
     check(name, kind, value);
     if (kind !== 'other' && name !== 'versionStage') settings[name] = value;
@@ -213,7 +228,7 @@ function checkClient(options: SecretCacheOptions): void {
   }
   const given = Object.keys(CONNECTION).filter((name) => options[name as keyof SecretCacheOptions] !== undefined);
   if (given.length > 0) {
-    throw new TypeError(`${given.join(', ')}: these belong to the client that was passed; set them there`);
+    throw new TypeError(`${given.join(', ')} cannot be combined with client; configure the client instead`);
   }
 }
 
@@ -242,18 +257,4 @@ function readCredentials(credentials: StaticCredentials): Partial<Settings> {
     );
   }
   return { accessKeyId, secretAccessKey, ...(sessionToken === undefined ? {} : { sessionToken }) };
-}
-
-function unknownOption(name: string): string {
-  const plain = name.toLowerCase().replaceAll(/[_-]/g, '');
-  const names = Object.keys(KINDS);
-  const close = names.find((known) => [plain, `${plain}ms`].includes(known.toLowerCase())) ?? OTHER_NAMES[plain];
-  const advice = close === undefined ? `the options are ${names.join(', ')}` : `did you mean ${close}?`;
-  return `${name} is no option of SecretCache; ${advice}`;
-}
-
-/** A value in an error: what it is, and itself where it is short and certainly no secret. */
-function describe(value: unknown): string {
-  if (value === null || value === undefined || typeof value === 'number' || typeof value === 'boolean') return String(value);
-  return typeof value === 'string' && value === '' ? 'an empty string' : `a ${typeof value}`;
 }

@@ -1,4 +1,4 @@
-/** Asks a client of the program's own, as the core wishes. */
+/** Asks the client that the program supplied, as the core wishes. */
 import type { Ask, ClientDescription, ClientFailure, ClientValue } from './binding';
 import type { CommandSender } from './settings';
 /** `GetSecretValue`. Whatever goes wrong is thrown. */

@@ -6,17 +6,17 @@ export type ConnectStage = 'AWSCURRENT' | 'AWSPENDING' | 'AWSPREVIOUS';
 /** How to connect. */
 export interface ConnectOptions {
     /** How long to go on trying, in milliseconds. Default: 30 000. */
-    timeoutMs?: number;
+    timeoutMs?: number | undefined;
     /** The same as `timeoutMs`. */
-    timeout?: number;
+    timeout?: number | undefined;
     /** Tells an error that means "this login is refused" from all others. Default: {@link isRejectedLogin}. */
-    rejected?: (error: unknown) => boolean;
+    rejected?: ((error: unknown) => boolean) | undefined;
     /** The staging labels to try, in this order. Default: all three, as their type lists them. */
-    stages?: readonly ConnectStage[];
+    stages?: readonly ConnectStage[] | undefined;
     /** Whether the secret may be a plain string, such as an API key, rather than a JSON object. Default: false. */
-    plain?: boolean;
+    plain?: boolean | undefined;
     /** Ends the attempt with the signal's reason. A login under way is not interrupted. */
-    signal?: AbortSignal;
+    signal?: AbortSignal | undefined;
 }
 type LogIn<T> = (credential: Credential, signal: AbortSignal) => T | PromiseLike<T>;
 /** Connects with the first credential that `login` accepts. */

@@ -7,20 +7,20 @@ export declare const ERROR_CODES: readonly ['INVALID_ARGUMENT', 'INVALID_CONFIGU
  *
  * | code | what it means |
  * |---|---|
- * | `INVALID_ARGUMENT` | an argument is wrong: mend the call |
- * | `INVALID_CONFIGURATION`, `NO_REGION` | a setting is wrong or missing: mend the set-up |
+ * | `INVALID_ARGUMENT` | an argument is wrong: fix the call |
+ * | `INVALID_CONFIGURATION`, `NO_REGION` | a setting is wrong or missing: fix the configuration |
  * | `NO_CREDENTIALS`, `INVALID_CREDENTIALS` | AWS credentials were not found, have expired or are not accepted |
  * | `ACCESS_DENIED` | the caller may not read this secret, or may not use its KMS key |
  * | `SECRET_NOT_FOUND`, `VERSION_NOT_FOUND`, `SECRET_DELETED` | there is no such secret, no such version of it, or it is marked for deletion |
  * | `KEY_UNAVAILABLE` | the KMS key is disabled or pending deletion |
  * | `THROTTLED`, `SERVICE_UNAVAILABLE`, `CONNECTION`, `TIMEOUT` | the service could not answer for now |
- * | `INVALID_REQUEST`, `INVALID_RESPONSE` | the service refused the request for another reason, or gave an odd answer |
+ * | `INVALID_REQUEST`, `INVALID_RESPONSE` | the service refused the request for another reason, or gave an unexpected answer |
  * | `WRONG_TYPE`, `NOT_JSON`, `FIELD_NOT_FOUND` | the secret is of another shape than was asked for |
  * | `CLOSED` | the cache has been closed |
- * | `SOURCE` | a client of the program's own failed in its own way: see `cause` |
+ * | `SOURCE` | the client you supplied failed: see `cause` |
  * | `RESOURCE_EXHAUSTED` | the process has no thread, file descriptor or memory left: the message says which |
  * | `LOGIN_REJECTED` | no version of the secret logs in: see {@link LoginRejectedError} |
- * | `INTERNAL` | a defect of this package: please report it |
+ * | `INTERNAL` | a bug in this package: please report it |
  */
 export type SecretCacheErrorCode = (typeof ERROR_CODES)[number];
 /** What the service answered, in the form of the AWS SDK for JavaScript. */
@@ -38,6 +38,8 @@ export declare class SecretCacheError extends Error {
     readonly retryable: boolean;
     /** The service's own error code, such as `ResourceNotFoundException`, where it answered. */
     readonly serviceCode?: string;
+    /** The id of the secret it is about, where it is about one. */
+    readonly secretId?: string;
     /** Status and request id of the service's answer; empty where it did not answer. */
     readonly $metadata: ResponseMetadata;
 }
@@ -47,7 +49,7 @@ export interface RejectedVersion {
     readonly versionStage: string;
     /** Its id. */
     readonly versionId: string;
-    /** How often. */
+    /** How often in this attempt; 0 if an earlier one was refused with it, and it was too soon to try again. */
     readonly times: number;
 }
 /** No version of the secret logs in. The resource's last answer is its `cause`. */
@@ -59,7 +61,7 @@ export declare class LoginRejectedError extends SecretCacheError {
 export declare function codeOf(kind: string): SecretCacheErrorCode;
 /** The kind of a code, as the core names it; undefined for any other error. */
 export declare function kindOf(error: unknown): string | undefined;
-/** The error for a failure that the core reports. `hostErrors` holds those of a client of the program's own. */
-export declare function errorFrom(failure: Failure, hostErrors?: ReadonlyMap<number, unknown>): SecretCacheError;
+/** The error for a failure that the core reports. `hostErrors` holds those of the client that the program supplied. */
+export declare function errorFrom(failure: Failure, hostErrors: ReadonlyMap<number, unknown>, secretId?: string): SecretCacheError;
 /** What the extension module throws has the kind for its code. */
 export declare function errorThrown(error: unknown): unknown;

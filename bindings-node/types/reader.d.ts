@@ -9,6 +9,7 @@ import type { ReadOptions } from './settings';
 import { SecretValue } from './value';
 /** A version that may be handed out again. */
 export declare class Entry {
+    #private;
     readonly id: string;
     readonly which: Which;
     readonly until: number;
@@ -18,6 +19,8 @@ export declare class Entry {
     /** The hits that the core has not been told of. */
     hits: number;
     constructor(id: string, which: Which, version: Version, until: number);
+    /** The fields of a JSON object, parsed once and resolved as the string is; undefined for any other secret. */
+    get fields(): ReadonlyMap<string, Promise<unknown>> | undefined;
 }
 /** Which version is asked for: by stage or by id. */
 export interface Which {
@@ -37,6 +40,8 @@ export declare class Reader {
     which(stage: string | undefined, versionId: string | undefined): Which;
     /** A version, whatever it takes. Many who ask for one wait together. */
     read(id: string, which: Which): Promise<Entry>;
+    /** A version that was confirmed no longer ago than that; an older one is refreshed first. */
+    readFresh(id: string, which: Which, maxAgeMs: number): Promise<Entry>;
     /** Fetches a version now, whatever its age. */
     refresh(id: string, stage: string | undefined): Promise<void>;
     /** What a plan wants by 'refresh'. */
@@ -50,5 +55,5 @@ export declare class Reader {
     /** Tells the core of the hits that were answered here. */
     flush(): void;
     /** The error for a failure that the core reports. */
-    error(failure: NonNullable<Delivery['failure']>): SecretCacheError;
+    error(failure: NonNullable<Delivery['failure']>, secretId?: string): SecretCacheError;
 }

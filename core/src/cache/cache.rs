@@ -393,6 +393,13 @@ impl Cache {
         }
     }
 
+    /// How long ago the value that is held was last confirmed. `None`: none is held.
+    pub fn age(&self, id: &str, selector: Selector<'_>, now: Now) -> Option<Duration> {
+        let state = self.0.lock();
+        let record = state.by_name.get(id).and_then(|record_id| state.records.get(record_id))?;
+        record.line(selector)?.age(&now)
+    }
+
     /// Whether a connection that was made with this version should be replaced when it is not in use: another version
     /// is current, or the resource has refused this one and takes another. For pools, at each check-in.
     pub fn is_outdated(&self, id: &str, version_id: &str) -> bool {

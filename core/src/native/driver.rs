@@ -34,6 +34,9 @@ pub trait Driver: sealed::Sealed {
     /// the last value at hand.
     fn hit_again(&self, secret: &Secret) -> bool;
 
+    /// How long ago the value that is held was last confirmed: see [`Cache::age`].
+    fn age(&self, id: &str, selector: Selector<'_>) -> Option<Duration>;
+
     /// Notes hits that a binding answered on its own side: see [`Cache::note_hits`].
     fn note_hits(&self, id: &str, selector: Selector<'_>, count: u64);
 
@@ -95,6 +98,10 @@ impl Driver for SecretCache {
     #[inline]
     fn hit_again(&self, secret: &Secret) -> bool {
         self.0.made().is_some_and(|inner| inner.cache.hit_again(secret, SystemClock::coarse()))
+    }
+
+    fn age(&self, id: &str, selector: Selector<'_>) -> Option<Duration> {
+        self.0.made()?.cache.age(id, selector, SystemClock::now())
     }
 
     fn note_hits(&self, id: &str, selector: Selector<'_>, count: u64) {
