@@ -1,8 +1,8 @@
 /** Reads, versions, errors, options: the package over its own transport, against a real endpoint. */
 
 import assert from 'node:assert/strict';
-import { inspect } from 'node:util';
 import { after, before, describe, it } from 'node:test';
+import { inspect } from 'node:util';
 
 import * as imported from 'secretcache';
 import { ERROR_CODES, SecretCache, SecretCacheError } from 'secretcache';
@@ -31,7 +31,10 @@ describe('SecretCache', () => {
   it('is one module, however it is loaded', () => {
     const required = require('secretcache');
     assert.equal(required.SecretCache, imported.SecretCache);
-    const names = (all) => Object.keys(all).filter((name) => !['default', 'module.exports', '__esModule'].includes(name)).sort();
+    const names = (all) =>
+      Object.keys(all)
+        .filter((name) => !['default', 'module.exports', '__esModule'].includes(name))
+        .sort();
     assert.deepEqual(names(required), names(imported));
   });
 
@@ -262,7 +265,9 @@ describe('SecretCache', () => {
       seen.push(await cache.getSecretBinary('text').catch((error) => error));
       await cache.connect('db', (credential) => seen.push(credential));
       for (const each of seen) {
-        const shown = inspect(each, { depth: 9, showHidden: true }) + JSON.stringify(each, (key, value) => (typeof value === 'bigint' ? `${value}` : value));
+        const shown =
+          inspect(each, { depth: 9, showHidden: true }) +
+          JSON.stringify(each, (_key, value) => (typeof value === 'bigint' ? `${value}` : value));
         assert.doesNotMatch(shown, /canary/);
       }
     }));
@@ -294,17 +299,23 @@ describe('errors', () => {
   it('have a code for every kind of the core', () => {
     const kinds = require('../lib/native.js').native.errorKinds();
     const ours = ERROR_CODES.filter((code) => code !== 'LOGIN_REJECTED');
-    assert.deepEqual(kinds.map((kind) => kind.toUpperCase()), ours);
+    assert.deepEqual(
+      kinds.map((kind) => kind.toUpperCase()),
+      ours,
+    );
   });
 });
 
 describe('options', () => {
   const refused = (options, ...words) => {
     for (const word of words) {
-      assert.throws(() => new SecretCache(options), (error) => {
-        assert.match(error.message, word);
-        return true;
-      });
+      assert.throws(
+        () => new SecretCache(options),
+        (error) => {
+          assert.match(error.message, word);
+          return true;
+        },
+      );
     }
   };
 
@@ -332,7 +343,10 @@ describe('options', () => {
   });
 
   it('are refused by the core with a code', () => {
-    assert.throws(() => new SecretCache({ endpoint: 'localhost' }), { code: 'INVALID_CONFIGURATION', name: 'SecretCacheError' });
+    assert.throws(() => new SecretCache({ endpoint: 'localhost' }), {
+      code: 'INVALID_CONFIGURATION',
+      name: 'SecretCacheError',
+    });
     assert.throws(() => new SecretCache({ maxStaleMs: 1000 }), { code: 'INVALID_CONFIGURATION' });
   });
 

@@ -36,7 +36,10 @@ describe('client', () => {
   it('may know nothing but GetSecretValue, and refreshes all the same', async (t) => {
     const mock = mockClient(SecretsManagerClient);
     t.after(() => mock.restore());
-    mock.on(GetSecretValueCommand).resolvesOnce({ SecretString: 'one', VersionId: 'v1' }).resolves({ SecretString: 'two', VersionId: 'v2' });
+    mock
+      .on(GetSecretValueCommand)
+      .resolvesOnce({ SecretString: 'one', VersionId: 'v1' })
+      .resolves({ SecretString: 'two', VersionId: 'v2' });
     const cache = cacheOf(t, new SecretsManagerClient({ region: 'us-east-1' }), { refreshIntervalMs: 100 });
     assert.equal(await cache.getSecretString('db'), 'one');
     await eventually(async () => (await cache.getSecretString('db')) === 'two');
@@ -58,7 +61,11 @@ describe('client', () => {
 
   it('may throw whatever it likes', async (t) => {
     for (const thrown of [new TypeError('odd'), 'a string', undefined, null]) {
-      const cache = cacheOf(t, { send: () => { throw thrown; } });
+      const cache = cacheOf(t, {
+        send: () => {
+          throw thrown;
+        },
+      });
       const error = await cache.getSecretString('db').catch((error) => error);
       assert.equal(error.code, 'SOURCE');
       assert.equal(error.cause, thrown);
@@ -95,6 +102,9 @@ describe('client', () => {
     await eventually(async () => (await cache.getSecretString('db')) === 'two');
     const failed = await cache.prefetch(['db', 'missing']);
     assert.deepEqual([...failed.keys()], ['missing']);
-    await assert.rejects(cache.getSecretString('missing'), { code: 'SECRET_NOT_FOUND', serviceCode: 'ResourceNotFoundException' });
+    await assert.rejects(cache.getSecretString('missing'), {
+      code: 'SECRET_NOT_FOUND',
+      serviceCode: 'ResourceNotFoundException',
+    });
   });
 });

@@ -90,7 +90,10 @@ describe('the documentation', () => {
       assert.deepEqual([status, stderr], [0, '']);
       return stdout;
     };
-    assert.match(await example('read.mjs', 'prod/checkout/db'), /^999 reads from memory, calls to the service: {"GetSecretValue":1}\n$/);
+    assert.match(
+      await example('read.mjs', 'prod/checkout/db'),
+      /^999 reads from memory, calls to the service: {"GetSecretValue":1}\n$/,
+    );
     assert.equal(await example('pool.mjs', 'prod/checkout/db', server.host, server.port, 'checkout'), 'connected as app\n');
     const handled = await program(`import { handler } from './examples/lambda.mjs';\nconsole.log((await handler()).body);`);
     assert.equal(handled, 'hello, app\n');

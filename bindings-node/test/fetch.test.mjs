@@ -6,8 +6,8 @@ import { createServer } from 'node:http';
 import { describe, it } from 'node:test';
 
 import { SecretCache } from 'secretcache';
-import { Agent } from 'undici';
 import { createFetch } from 'secretcache/fetch';
+import { Agent } from 'undici';
 
 import { Endpoint, settle } from './support.mjs';
 
@@ -32,9 +32,14 @@ describe('createFetch', () => {
     await endpoint.create('key', JSON.stringify({ apiKey: 'first' }));
     const cache = new SecretCache(endpoint.options);
     t.after(() => cache.close());
-    const send = createFetch(cache, 'key', (headers, secret) => headers.set('authorization', `Bearer ${secret.get('apiKey')}`), {
-      timeoutMs: 1000,
-    });
+    const send = createFetch(
+      cache,
+      'key',
+      (headers, secret) => headers.set('authorization', `Bearer ${secret.get('apiKey')}`),
+      {
+        timeoutMs: 1000,
+      },
+    );
     return { endpoint, cache, send, server: await service(t) };
   };
 
@@ -76,7 +81,9 @@ describe('createFetch', () => {
   it('takes a secret that is the key itself', async (t) => {
     const { endpoint, cache, server } = await world(t);
     await endpoint.create('plain', 'first');
-    const send = createFetch(cache, 'plain', (headers, secret) => headers.set('authorization', `Bearer ${secret.secretString}`));
+    const send = createFetch(cache, 'plain', (headers, secret) =>
+      headers.set('authorization', `Bearer ${secret.secretString}`),
+    );
     assert.equal((await send(server.url)).status, 200);
   });
 

@@ -87,7 +87,12 @@ describe('a log shows no password', () => {
   let redis;
   let cache;
   before(async () => {
-    [endpoint, postgres, mariadb, redis] = await Promise.all([Endpoint.start(), database('postgres-15'), database('mariadb'), database('redis')]);
+    [endpoint, postgres, mariadb, redis] = await Promise.all([
+      Endpoint.start(),
+      database('postgres-15'),
+      database('mariadb'),
+      database('redis'),
+    ]);
     cache = new SecretCache({ ...endpoint.options, credentials: { accessKeyId: 'AKIDEXAMPLE', secretAccessKey: CANARY } });
     const admin = new pg.Client(postgres);
     await admin.connect();
@@ -99,7 +104,11 @@ describe('a log shows no password', () => {
     await root.query(`create user logged identified by '${CANARY}'`);
     await root.query('grant all on *.* to logged');
     await root.end();
-    const client = (await import('redis')).createClient({ username: redis.user, password: redis.password, socket: { host: redis.host, port: redis.port } });
+    const client = (await import('redis')).createClient({
+      username: redis.user,
+      password: redis.password,
+      socket: { host: redis.host, port: redis.port },
+    });
     await client.connect();
     await client.sendCommand(['ACL', 'SETUSER', 'logged', 'on', `>${CANARY}`, '~*', '+@all']);
     await client.close();
@@ -112,21 +121,34 @@ describe('a log shows no password', () => {
     await Promise.all([postgres, mariadb, redis, endpoint].map((each) => each?.close()));
   });
   const place = ({ host, port, database }) => ({ host, port, ...(database === undefined ? {} : { database }) });
-  const refusal = (promise) => promise.then(() => assert.fail('it was refused'), (error) => error);
+  const refusal = (promise) =>
+    promise.then(
+      () => assert.fail('it was refused'),
+      (error) => error,
+    );
 
   it('S4: of the cache, its values, credentials, errors and events', async () => {
     const events = [];
-    for (const name of ['newVersion', 'stale', 'refreshError', 'otherVersion', 'fallbackLogin']) cache.on(name, (event) => events.push(event));
+    for (const name of ['newVersion', 'stale', 'refreshError', 'otherVersion', 'fallbackLogin'])
+      cache.on(name, (event) => events.push(event));
     assertHidden('a value', await cache.getSecretValue('logged'));
     assertHidden('a binary value', await cache.getSecretValue('binary'));
     assertHidden('a credential', await cache.connect('logged', (credential) => credential));
     assertHidden('NOT_JSON', await refusal(cache.getSecretJson('binary')));
-    assertHidden('a refusal', await refusal(cache.connect('logged', () => Promise.reject(Object.assign(new Error('no'), { code: '28P01' })), { timeoutMs: 1000 })));
+    assertHidden(
+      'a refusal',
+      await refusal(
+        cache.connect('logged', () => Promise.reject(Object.assign(new Error('no'), { code: '28P01' })), { timeoutMs: 1000 }),
+      ),
+    );
     await refusal(cache.getSecretString('missing'));
     assertHidden('the cache', cache);
     assertHidden('its statistics', cache.stats());
     assertHidden('its events', events);
-    assertHidden('a fetch', createFetch(cache, 'logged', () => {}));
+    assertHidden(
+      'a fetch',
+      createFetch(cache, 'logged', () => {}),
+    );
   });
 
   it('S4: of a pg pool, its options, clients and errors', async (t) => {
@@ -151,7 +173,9 @@ describe('a log shows no password', () => {
     t.after(() => refused.end());
     assertHidden('a refused login', await refusal(refused.query('select 1')));
     assertHidden('its pool', refused);
-    const byUrl = createPool(cache, 'logged', { connectionString: `postgres://${postgres.host}:${postgres.port}/${postgres.database}` });
+    const byUrl = createPool(cache, 'logged', {
+      connectionString: `postgres://${postgres.host}:${postgres.port}/${postgres.database}`,
+    });
     t.after(() => byUrl.end());
     await byUrl.query('select 1');
     assertHidden('a pool with a URL', byUrl);
@@ -215,7 +239,10 @@ describe('a log shows no password', () => {
     await pool.get('key');
     assertHidden('a pool', pool);
     await pool.execute((client) => assertHidden('a client of a pool', client));
-    const refused = createClient(cache, 'refused', { socket: { ...settings.socket, reconnectStrategy: false }, connectTimeoutMs: 1000 });
+    const refused = createClient(cache, 'refused', {
+      socket: { ...settings.socket, reconnectStrategy: false },
+      connectTimeoutMs: 1000,
+    });
     refused.on('error', (error) => errors.push(error));
     assertHidden('a refused login', await refusal(refused.connect()));
     assertHidden('errors', errors);

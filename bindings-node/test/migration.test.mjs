@@ -46,15 +46,25 @@ describe('migration', () => {
   }
 
   it('N4: connect and createFetch refuse what they do not know', async () => {
-    const refused = (options, message) => assert.rejects(cache.connect('db', () => {}, options), { name: 'TypeError', message });
+    const refused = (options, message) =>
+      assert.rejects(
+        cache.connect('db', () => {}, options),
+        { name: 'TypeError', message },
+      );
     await refused({ connectTimeoutMs: 1 }, /did you mean timeoutMs\?/);
     await refused({ rejcted: () => true }, /did you mean rejected\?/);
     await refused({ VersionStage: 'AWSCURRENT' }, /did you mean stages/);
-    assert.throws(() => createFetch(cache, 'db', () => {}, { rejectedStatus: [401] }), { name: 'TypeError', message: /did you mean rejectedStatuses\?/ });
+    assert.throws(() => createFetch(cache, 'db', () => {}, { rejectedStatus: [401] }), {
+      name: 'TypeError',
+      message: /did you mean rejectedStatuses\?/,
+    });
   });
 
   it('N4: a command of the SDK instead of an id says so', async () => {
-    await assert.rejects(cache.getSecretString({ SecretId: 'db' }), { name: 'TypeError', message: /pass the value of SecretId/ });
+    await assert.rejects(cache.getSecretString({ SecretId: 'db' }), {
+      name: 'TypeError',
+      message: /pass the value of SecretId/,
+    });
   });
 
   it('N12: the constructor knows other names', () => {
@@ -68,12 +78,19 @@ describe('migration', () => {
       refreshInterval: 'refreshIntervalMs',
       maxSizes: 'maxSize',
     })) {
-      assert.throws(() => new SecretCache({ [name]: 1 }), { name: 'TypeError', message: new RegExp(`did you mean ${meant}\\?`) });
+      assert.throws(() => new SecretCache({ [name]: 1 }), {
+        name: 'TypeError',
+        message: new RegExp(`did you mean ${meant}\\?`),
+      });
     }
   });
 
   it('N12: an error names the secret, in its text and as a property', async () => {
-    await assert.rejects(cache.getSecretString('missing'), { code: 'SECRET_NOT_FOUND', secretId: 'missing', message: /^secret "missing": / });
+    await assert.rejects(cache.getSecretString('missing'), {
+      code: 'SECRET_NOT_FOUND',
+      secretId: 'missing',
+      message: /^secret "missing": /,
+    });
     await assert.rejects(cache.getSecretJson('text'), { code: 'NOT_JSON', secretId: 'text', message: /"text"/ });
     const [[, error]] = await cache.prefetch(['gone']);
     assert.equal(error.secretId, 'gone');
@@ -91,7 +108,10 @@ describe('migration', () => {
     const told = [];
     own.on('newVersion', (event) => told.push(event.versionStage));
     const refusal = Object.assign(new Error('no'), { code: '28P01' });
-    await assert.rejects(own.connect('moves', () => Promise.reject(refusal), { timeoutMs: 500 }), { code: 'LOGIN_REJECTED' });
+    await assert.rejects(
+      own.connect('moves', () => Promise.reject(refusal), { timeoutMs: 500 }),
+      { code: 'LOGIN_REJECTED' },
+    );
     await endpoint.put('moves', JSON.stringify({ username: 'a', password: '3' }));
     await own.connect('moves', () => 'in', { timeoutMs: 2000 }).catch(() => {});
     await eventually(async () => (await own.getSecretString('moves')).includes('3') && told.includes('AWSCURRENT'));
@@ -162,7 +182,10 @@ describe('migration', () => {
     assert.equal(await own.getSecretString('aging', { maxAgeMs: 0 }), 'two');
     await endpoint.fault({ secret_id: 'aging', effect: 'deny' });
     await assert.rejects(own.getSecretString('aging', { maxAgeMs: 0 }), { code: 'ACCESS_DENIED' });
-    await assert.rejects(own.getSecretString('aging', { maxAgeMs: '1h' }), { name: 'TypeError', message: /maxAgeMs must be a number of milliseconds/ });
+    await assert.rejects(own.getSecretString('aging', { maxAgeMs: '1h' }), {
+      name: 'TypeError',
+      message: /maxAgeMs must be a number of milliseconds/,
+    });
     await endpoint.mend();
     await own.close();
   });

@@ -19,7 +19,12 @@ for (const [name, kind] of Object.entries({ MariaDB: 'mariadb', MySQL: 'mysql' }
     let admin;
     before(async () => {
       [endpoint, server] = await Promise.all([Endpoint.start(), database(kind)]);
-      admin = await mysql.createConnection({ host: server.host, port: server.port, user: server.user, password: server.password });
+      admin = await mysql.createConnection({
+        host: server.host,
+        port: server.port,
+        user: server.user,
+        password: server.password,
+      });
     });
     after(async () => {
       await admin?.end();
@@ -125,7 +130,9 @@ for (const [name, kind] of Object.entries({ MariaDB: 'mariadb', MySQL: 'mysql' }
       const cache = await world(t, 'my_deutsch');
       await admin.query(`set global lc_messages = 'de_DE'`);
       t.after(() => admin.query(`set global lc_messages = 'en_US'`));
-      const refusal = await mysql.createConnection({ ...place(), user: 'my_deutsch', password: 'falsch' }).catch((error) => error);
+      const refusal = await mysql
+        .createConnection({ ...place(), user: 'my_deutsch', password: 'falsch' })
+        .catch((error) => error);
       assert.match(refusal.message, /Zugriffsberechtigung/);
       assert.ok(isRejectedLogin(refusal));
       const pool = createPool(cache, 'my_deutsch', place());

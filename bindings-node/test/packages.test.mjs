@@ -10,7 +10,15 @@ import { it } from 'node:test';
 import { PACKAGE } from './support.mjs';
 
 const { napi, version } = JSON.parse(readFileSync(join(PACKAGE, 'package.json'), 'utf8'));
-const PLATFORMS = ['linux-x64-gnu', 'linux-arm64-gnu', 'linux-x64-musl', 'linux-arm64-musl', 'darwin-x64', 'darwin-arm64', 'win32-x64-msvc'];
+const PLATFORMS = [
+  'linux-x64-gnu',
+  'linux-arm64-gnu',
+  'linux-x64-musl',
+  'linux-arm64-musl',
+  'darwin-x64',
+  'darwin-arm64',
+  'win32-x64-msvc',
+];
 
 /** Packs a release from this platform's module, with something in the places of the others'. */
 function release(t, without = undefined) {

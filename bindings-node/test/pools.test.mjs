@@ -38,7 +38,8 @@ describe('pools', () => {
     await cache?.close();
     await Promise.all([postgres, mariadb, endpoint].map((each) => each?.close()));
   });
-  const url = (server, login = '', query = '') => `${server === postgres ? 'postgres' : 'mysql'}://${login}${server.host}:${server.port}/shop${query}`;
+  const url = (server, login = '', query = '') =>
+    `${server === postgres ? 'postgres' : 'mysql'}://${login}${server.host}:${server.port}/shop${query}`;
   const inPostgres = (query) => `postgres://somebody@${postgres.host}:${postgres.port}/${postgres.database}${query}`;
 
   it('N3: a URL with a password is refused, in every form', () => {
@@ -54,7 +55,10 @@ describe('pools', () => {
     refused(() => createClientPool(cache, 'db', { url: 'redis://:pw@h:6379' }));
     refused(() => createCluster(cache, 'db', { rootNodes: [{ url: 'redis://:pw@h:6379' }] }));
     refused(() => createPool(cache, 'db', { password: 'pw' }));
-    assert.throws(() => createPool(cache, 'db', url(postgres)), { name: 'TypeError', message: /connectionString names the server/ });
+    assert.throws(() => createPool(cache, 'db', url(postgres)), {
+      name: 'TypeError',
+      message: /connectionString names the server/,
+    });
   });
 
   it('N3: host and database are of the URL, user and password of the secret', async (t) => {
@@ -79,7 +83,12 @@ describe('pools', () => {
     t.after(() => pool.end());
     const [, second] = await Promise.all([pool.query('select pg_sleep(1.8)'), pool.query('select 2 as n')]);
     assert.deepEqual(second.rows, [{ n: 2 }]);
-    const mysqlPool = createMysqlPool(cache, 'db', { host: mariadb.host, port: mariadb.port, connectionLimit: 1, connectTimeoutMs: 1000 });
+    const mysqlPool = createMysqlPool(cache, 'db', {
+      host: mariadb.host,
+      port: mariadb.port,
+      connectionLimit: 1,
+      connectTimeoutMs: 1000,
+    });
     t.after(() => mysqlPool.end());
     const [, [[row]]] = await Promise.all([mysqlPool.query('select sleep(1.8)'), mysqlPool.query('select 2 as n')]);
     assert.equal(row.n, 2);

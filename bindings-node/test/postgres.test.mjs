@@ -172,7 +172,8 @@ describe('PostgreSQL', () => {
     });
     await admin.query(`alter system set lc_messages = 'de_DE.UTF-8'`);
     await admin.query('select pg_reload_conf()');
-    const refusal = () => new pg.Client({ ...place(), user: 'app_deutsch', password: 'falsch' }).connect().catch((error) => error);
+    const refusal = () =>
+      new pg.Client({ ...place(), user: 'app_deutsch', password: 'falsch' }).connect().catch((error) => error);
     await eventually(async () => /fehlgeschlagen/.test((await refusal()).message));
     assert.ok(isRejectedLogin(await refusal()));
     const pool = createPool(cache, 'app_deutsch', { ...place(), maxUses: 1 });

@@ -1,12 +1,10 @@
 /** Processes, threads, bundles: what a cache does to the program around it. */
 
 import assert from 'node:assert/strict';
-import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { createInterface } from 'node:readline';
 import { after, before, describe, it } from 'node:test';
 import { Worker } from 'node:worker_threads';
 
@@ -22,7 +20,10 @@ describe('a process', () => {
   });
   after(() => endpoint.close());
 
-  const script = (text) => run(['--unhandled-rejections=strict', '-e', `const { SecretCache } = require('secretcache');\n${text}`], { env: endpoint.environment });
+  const script = (text) =>
+    run(['--unhandled-rejections=strict', '-e', `const { SecretCache } = require('secretcache');\n${text}`], {
+      env: endpoint.environment,
+    });
 
   it('ends at once with a warm cache and a refresh under way', async () => {
     await endpoint.fault({ operations: ['DescribeSecret'], secret_id: 'slow', effect: 'hang' });
@@ -89,7 +90,9 @@ describe('a process', () => {
   it('may be a cluster of forks', async () => {
     const folder = mkdtempSync(join(tmpdir(), 'secretcache-'));
     const file = join(folder, 'cluster.cjs');
-    writeFileSync(file, `
+    writeFileSync(
+      file,
+      `
       const cluster = require('node:cluster');
       const { SecretCache } = require('${PACKAGE}');
       const cache = new SecretCache();
@@ -100,7 +103,8 @@ describe('a process', () => {
           cluster.on('message', (_, message) => (good += message === value));
           cluster.on('exit', (_, status) => { if ((ended += 1) === 3) console.log(good, status); });
         } else process.send(value, () => process.disconnect());
-      });`);
+      });`,
+    );
     const { stdout, stderr, status } = await run([file], { env: endpoint.environment });
     rmSync(folder, { recursive: true });
     assert.deepEqual([status, stderr, stdout], [0, '', '3 0\n']);
@@ -111,7 +115,15 @@ describe('a process', () => {
     const source = join(PACKAGE, 'test', 'handler.fixture.mjs');
     for (const external of [[], ['secretcache']]) {
       const outfile = join(folder, `handler-${external.length}.cjs`);
-      buildSync({ entryPoints: [source], bundle: true, platform: 'node', outfile, external, loader: { '.node': 'copy' }, logLevel: 'error' });
+      buildSync({
+        entryPoints: [source],
+        bundle: true,
+        platform: 'node',
+        outfile,
+        external,
+        loader: { '.node': 'copy' },
+        logLevel: 'error',
+      });
       const options = { env: { ...endpoint.environment, NODE_PATH: join(PACKAGE, 'node_modules') }, cwd: PACKAGE };
       if (external.length > 0) {
         // A bundle that keeps the package apart is shipped with node_modules beside it.
@@ -130,14 +142,28 @@ describe('a process', () => {
 
   it('on a platform without a build says what to do', () => {
     const { load } = require('../lib/native.js');
-    assert.throws(() => load('aix', 'ppc64'), { code: 'SECRETCACHE_NO_BUILD', message: /no build for aix-ppc64; there are builds for linux-x64, .*Rust/s });
-    assert.throws(() => load('win32', 'x64'), { code: 'SECRETCACHE_NO_BUILD', message: /could not be loaded:\n- Cannot find module .*--omit=optional/s });
+    assert.throws(() => load('aix', 'ppc64'), {
+      code: 'SECRETCACHE_NO_BUILD',
+      message: /no build for aix-ppc64; there are builds for linux-x64, .*Rust/s,
+    });
+    assert.throws(() => load('win32', 'x64'), {
+      code: 'SECRETCACHE_NO_BUILD',
+      message: /could not be loaded:\n- Cannot find module .*--omit=optional/s,
+    });
   });
 
   it('finds a build for each platform that the package names', () => {
     const { napi, version } = JSON.parse(readFileSync(join(PACKAGE, 'package.json'), 'utf8'));
     const loader = readFileSync(join(PACKAGE, 'ts', 'native.ts'), 'utf8');
-    const names = { 'x86_64-unknown-linux-gnu': 'linux-x64-gnu', 'aarch64-unknown-linux-gnu': 'linux-arm64-gnu', 'x86_64-unknown-linux-musl': 'linux-x64-musl', 'aarch64-unknown-linux-musl': 'linux-arm64-musl', 'x86_64-apple-darwin': 'darwin-x64', 'aarch64-apple-darwin': 'darwin-arm64', 'x86_64-pc-windows-msvc': 'win32-x64-msvc' };
+    const names = {
+      'x86_64-unknown-linux-gnu': 'linux-x64-gnu',
+      'aarch64-unknown-linux-gnu': 'linux-arm64-gnu',
+      'x86_64-unknown-linux-musl': 'linux-x64-musl',
+      'aarch64-unknown-linux-musl': 'linux-arm64-musl',
+      'x86_64-apple-darwin': 'darwin-x64',
+      'aarch64-apple-darwin': 'darwin-arm64',
+      'x86_64-pc-windows-msvc': 'win32-x64-msvc',
+    };
     assert.deepEqual(Object.keys(names), napi.targets);
     for (const name of Object.values(names)) {
       assert.ok(loader.includes(`require('../secretcache.${name}.node')`), name);
@@ -155,21 +181,30 @@ describe('worker threads', () => {
   });
   after(() => endpoint.close());
 
-  const worker = (text, data) => new Worker(`
+  const worker = (text, data) =>
+    new Worker(
+      `
     const { parentPort, workerData } = require('node:worker_threads');
     const { SecretCache } = require(${JSON.stringify(PACKAGE)});
-    ${text}`, { eval: true, workerData: data });
+    ${text}`,
+      { eval: true, workerData: data },
+    );
 
   it('share one cache, and each hears of a new version', async () => {
     const { SecretCache } = require('secretcache');
     const cache = new SecretCache(endpoint.options);
     assert.equal(await cache.getSecretString('db'), 'one');
     const { logger, ...options } = endpoint.options;
-    const others = Array.from({ length: 3 }, () => worker(`
+    const others = Array.from({ length: 3 }, () =>
+      worker(
+        `
       const cache = new SecretCache(workerData);
       cache.on('newVersion', async () => { parentPort.postMessage(await cache.getSecretString('db')); await cache.close(); });
       cache.getSecretString('db').then((value) => parentPort.postMessage([value, cache.stats().apiCalls]));
-      parentPort.on('message', () => process.exit());`, options));
+      parentPort.on('message', () => process.exit());`,
+        options,
+      ),
+    );
     for (const [[value, calls]] of await Promise.all(others.map((each) => once(each, 'message')))) {
       assert.equal(value, 'one');
       assert.deepEqual(calls, { GetSecretValue: 1 });
@@ -186,7 +221,8 @@ describe('worker threads', () => {
   it('can be made and ended a hundred times, in the middle of reads', async () => {
     const { logger, ...options } = endpoint.options;
     for (let turn = 0; turn < 100; turn += 1) {
-      const each = worker(`
+      const each = worker(
+        `
         const cache = new SecretCache({ ...workerData, maxSize: 1 + ${turn} % 7 });
         (async () => {
           for (;;) {
@@ -195,7 +231,9 @@ describe('worker threads', () => {
           }
         })();
         cache.prefetch(['db', 'x', 'y', 'z']).catch(() => {});
-        cache.refreshSecretNow('db').then(() => parentPort.postMessage('ready'));`, options);
+        cache.refreshSecretNow('db').then(() => parentPort.postMessage('ready'));`,
+        options,
+      );
       if (turn % 2 === 0) await once(each, 'message');
       await each.terminate();
     }

@@ -35,7 +35,20 @@ describe('in a realm of its own', () => {
   after(() => endpoint?.close());
 
   it('N10: every error is of the one class, with its code', async () => {
-    const globals = { process, Buffer, setTimeout, setInterval, clearTimeout, clearInterval, setImmediate, performance, AbortController, AbortSignal, WeakRef, URL };
+    const globals = {
+      process,
+      Buffer,
+      setTimeout,
+      setInterval,
+      clearTimeout,
+      clearInterval,
+      setImmediate,
+      performance,
+      AbortController,
+      AbortSignal,
+      WeakRef,
+      URL,
+    };
     const { SecretCache, SecretCacheError } = loadIn(vm.createContext(globals));
     const refused = (make, code) =>
       assert.throws(make, (error) => {
@@ -45,15 +58,36 @@ describe('in a realm of its own', () => {
       });
     refused(() => new SecretCache({ endpoint: 'localhost' }), 'INVALID_CONFIGURATION');
     const cache = new SecretCache(endpoint.options);
-    await assert.rejects(cache.connect('text', () => {}, { stages: ['NONE'] }), (error) => error instanceof SecretCacheError && error.code === 'INVALID_ARGUMENT');
-    await assert.rejects(cache.getSecretString('missing'), (error) => error instanceof SecretCacheError && error.code === 'SECRET_NOT_FOUND');
+    await assert.rejects(
+      cache.connect('text', () => {}, { stages: ['NONE'] }),
+      (error) => error instanceof SecretCacheError && error.code === 'INVALID_ARGUMENT',
+    );
+    await assert.rejects(
+      cache.getSecretString('missing'),
+      (error) => error instanceof SecretCacheError && error.code === 'SECRET_NOT_FOUND',
+    );
     await cache.close();
   });
 
   it('N10: a client’s bytes and dates are taken, whatever realm they are of', async () => {
-    const context = vm.createContext({ process, Buffer, setTimeout, setInterval, clearTimeout, clearInterval, performance, AbortController, WeakRef });
+    const context = vm.createContext({
+      process,
+      Buffer,
+      setTimeout,
+      setInterval,
+      clearTimeout,
+      clearInterval,
+      performance,
+      AbortController,
+      WeakRef,
+    });
     const { SecretCache } = loadIn(context);
-    const send = async () => ({ SecretBinary: new Uint8Array([1, 2]), CreatedDate: new Date(0), VersionId: 'v', VersionStages: ['AWSCURRENT'] });
+    const send = async () => ({
+      SecretBinary: new Uint8Array([1, 2]),
+      CreatedDate: new Date(0),
+      VersionId: 'v',
+      VersionStages: ['AWSCURRENT'],
+    });
     const cache = new SecretCache({ client: { send }, logger: null });
     assert.deepEqual([...(await cache.getSecretBinary('bytes'))], [1, 2]);
     assert.equal((await cache.getSecretValue('bytes')).createdDate.getTime(), 0);

@@ -114,7 +114,10 @@ describe('Redis', () => {
           if (turn % 50 === 25) await admin.sendCommand(['CLIENT', 'KILL', 'USER', `pool_${name}_clone`]).catch(() => {});
         },
       );
-      assert.deepEqual(failures.filter((error) => !isCut(error)), []);
+      assert.deepEqual(
+        failures.filter((error) => !isCut(error)),
+        [],
+      );
       await eventually(async () => (await pool.sendCommand(['ACL', 'WHOAMI'])) === last.username);
       t.diagnostic(`${(await refused()) - before} logins were refused`);
     });
@@ -127,7 +130,10 @@ describe('Redis', () => {
     await pool.connect();
     t.after(() => pool.close());
     const look = async () => {
-      const each = () => pool.execute(async (client) => `${await client.sendCommand(['CLIENT', 'ID'])} ${await client.sendCommand(['ACL', 'WHOAMI'])}`);
+      const each = () =>
+        pool.execute(
+          async (client) => `${await client.sendCommand(['CLIENT', 'ID'])} ${await client.sendCommand(['ACL', 'WHOAMI'])}`,
+        );
       return (await Promise.all([each(), each(), each()])).sort();
     };
     const before = await look();
@@ -137,14 +143,20 @@ describe('Redis', () => {
     await cache.refreshSecretNow(id);
     assert.equal(await busy, null, 'what was under way ended as it would have');
     await eventually(async () => (await look()).every((each) => each.endsWith(' calm_clone')));
-    assert.deepEqual((await look()).map((each) => each.split(' ')[0]), before.map((each) => each.split(' ')[0]));
+    assert.deepEqual(
+      (await look()).map((each) => each.split(' ')[0]),
+      before.map((each) => each.split(' ')[0]),
+    );
     assert.equal(await refused(), refusedBefore);
   });
 
   it('fails with the refusal where no version logs in', async (t) => {
     const { id, cache } = await world(t, 'locked');
     await setPassword('locked', 'another');
-    const pool = createClientPool(cache, id, { socket: { ...place().socket, reconnectStrategy: false }, connectTimeoutMs: 300 });
+    const pool = createClientPool(cache, id, {
+      socket: { ...place().socket, reconnectStrategy: false },
+      connectTimeoutMs: 300,
+    });
     pool.on('error', () => {});
     await assert.rejects(pool.connect(), { code: 'LOGIN_REJECTED' });
   });
@@ -185,7 +197,8 @@ describe('a Redis cluster', () => {
     const whoAmI = () => lasting.sendCommand(undefined, false, ['ACL', 'WHOAMI']);
     let last;
     const failures = await through(
-      async () => (last = (await rotations(() => rotateAlternatingUsers(endpoint, 'cluster', setPassword, BETWEEN_STEPS_MS))).at(-1)),
+      async () =>
+        (last = (await rotations(() => rotateAlternatingUsers(endpoint, 'cluster', setPassword, BETWEEN_STEPS_MS))).at(-1)),
       async () => {
         await lasting.set('key', 'value');
         const cluster = await make();
@@ -203,7 +216,10 @@ async function clusterNode() {
   const folder = mkdtempSync(join(tmpdir(), 'secretcache-'));
   const [port, bus] = [await freePort(), await freePort()];
   const options = { port, bind: '127.0.0.1', dir: folder, save: '', 'cluster-enabled': 'yes', 'cluster-port': bus };
-  const child = spawn('redis-server', Object.entries(options).flatMap(([name, value]) => [`--${name}`, String(value)]));
+  const child = spawn(
+    'redis-server',
+    Object.entries(options).flatMap(([name, value]) => [`--${name}`, String(value)]),
+  );
   for await (const line of createInterface({ input: child.stdout })) if (line.includes('Ready to accept')) break;
   const close = async () => {
     const ended = once(child, 'exit');

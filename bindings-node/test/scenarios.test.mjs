@@ -3,8 +3,8 @@
 import assert from 'node:assert/strict';
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { setTimeout as pause } from 'node:timers/promises';
 import { describe, it } from 'node:test';
+import { setTimeout as pause } from 'node:timers/promises';
 
 import { LoginRejectedError, SecretCache } from 'secretcache';
 
@@ -83,8 +83,9 @@ class Store {
     this.answers = held ? new Promise((resolve) => (this.release = resolve)) : Promise.resolve();
   }
 
-  async send({ constructor, input }) {
-    const operation = constructor.name.replace('Command', '');
+  async send(command) {
+    const { input } = command;
+    const operation = command.constructor.name.replace('Command', '');
     const held = await this.#called(operation, input.SecretId);
     const head = held.arn === undefined ? {} : { ARN: held.arn };
     if (operation === 'DescribeSecret') {
@@ -92,9 +93,11 @@ class Store {
       return { ...head, VersionIdsToStages: Object.fromEntries(versions.map((version) => [version, labels(held, version)])) };
     }
     const versionId = input.VersionId ?? held.stages[input.VersionStage];
-    const missing = () => serviceError('ResourceNotFoundException', "Secrets Manager can't find the specified secret value for staging label: it");
+    const missing = () =>
+      serviceError('ResourceNotFoundException', "Secrets Manager can't find the specified secret value for staging label: it");
     if (versionId === undefined || versionId === null) throw missing();
-    if (this.fault?.of?.some((label) => labels(held, versionId).includes(label))) throw serviceError(this.fault.code, this.fault.message);
+    if (this.fault?.of?.some((label) => labels(held, versionId).includes(label)))
+      throw serviceError(this.fault.code, this.fault.message);
     if (!Object.hasOwn(held.versions, versionId)) throw missing();
     const value = plain(held.versions[versionId]);
     const kind = typeof value === 'string' ? { SecretString: value } : { SecretBinary: value };
@@ -124,7 +127,9 @@ class Store {
       throw new ResourceError('the network is down');
     }
     const accepted = this.resource.accepts ?? [];
-    const taken = Object.values(this.held).flatMap(({ versions }) => accepted.filter((id) => Object.hasOwn(versions, id)).map((id) => JSON.parse(plain(versions[id]))));
+    const taken = Object.values(this.held).flatMap(({ versions }) =>
+      accepted.filter((id) => Object.hasOwn(versions, id)).map((id) => JSON.parse(plain(versions[id]))),
+    );
     const fits = ({ username, password }) => username === credential.username && password === credential.password;
     if (!taken.some(fits)) {
       this.logins.push(`${name} refused`);
@@ -162,12 +167,14 @@ class World {
   verbs = {
     read: async ({ read, stage, version_id, readers = 1, value, error }) => {
       const options = { ...(stage && { versionStage: stage }), ...(version_id && { versionId: version_id }) };
-      const one = () => this.cache.getSecretValue(read, options).then(
-        (got) => ({ value: got.secretString ?? got.secretBinary }),
-        (error) => ({ error: kind(error) }),
-      );
+      const one = () =>
+        this.cache.getSecretValue(read, options).then(
+          (got) => ({ value: got.secretString ?? got.secretBinary }),
+          (error) => ({ error: kind(error) }),
+        );
       const expected = error === undefined ? { value: plain(value) } : { error };
-      for (const got of await Promise.all(Array.from({ length: readers }, one))) assert.deepEqual(comparable(got), comparable(expected));
+      for (const got of await Promise.all(Array.from({ length: readers }, one)))
+        assert.deepEqual(comparable(got), comparable(expected));
     },
     refresh: async ({ refresh, error }) => {
       const got = await this.cache.refreshSecretNow(refresh).then(() => undefined, kind);
@@ -176,14 +183,20 @@ class World {
     peek: ({ peek, value }) => assert.deepEqual(this.cache.peek(peek), value === undefined ? undefined : plain(value)),
     connect: async ({ connect, stages, timeout, connected, error, tried }) => {
       const options = { ...(stages && { stages }), ...(timeout && { timeoutMs: timeout * this.scale }) };
-      const ended = await this.cache.connect(connect, (credential) => this.store.logIn(credential), options).then(
-        (connection) => ({ connection }),
-        (error) => ({ error }),
-      );
+      const ended = await this.cache
+        .connect(connect, (credential) => this.store.logIn(credential), options)
+        .then(
+          (connection) => ({ connection }),
+          (error) => ({ error }),
+        );
       if (ended.error instanceof LoginRejectedError) assert.ok(ended.error.cause instanceof Refused);
       const got = ended.error instanceof ResourceError ? 'resource' : ended.error && kind(ended.error);
       assert.deepEqual({ connected: ended.connection, error: got }, { connected, error });
-      if (tried !== undefined) assert.deepEqual(ended.error.tried.map((each) => `${each.versionStage} ${each.versionId}`), tried);
+      if (tried !== undefined)
+        assert.deepEqual(
+          ended.error.tried.map((each) => `${each.versionStage} ${each.versionId}`),
+          tried,
+        );
     },
     resource: ({ resource }) => {
       onlyHas(resource, ['accepts', 'fails']);
@@ -266,7 +279,14 @@ describe('scenarios', () => {
 
   it('fail on a step that is not understood', async () => {
     const world = new World({ store: {} });
-    const odd = [{ raed: 'db' }, { read: 'db', valeu: 'x' }, { peek: 'db', error: 'x' }, { close: true, after: 1 }, { resource: { accept: [] } }, { read: 'db', peek: 'db' }];
+    const odd = [
+      { raed: 'db' },
+      { read: 'db', valeu: 'x' },
+      { peek: 'db', error: 'x' },
+      { close: true, after: 1 },
+      { resource: { accept: [] } },
+      { read: 'db', peek: 'db' },
+    ];
     for (const step of odd) await assert.rejects(world.step(step), assert.AssertionError);
     await world.end();
   });

@@ -6,8 +6,8 @@ import { isPromise } from 'node:util/types';
 import type { Told } from './binding';
 import { type ConnectOptions, connect } from './connect';
 import { codeOf, SecretCacheError, type SecretCacheErrorCode } from './errors';
-import { type Entry, Reader } from './reader';
 import { checkOptions, describe, type Hints } from './options';
+import { type Entry, Reader } from './reader';
 import { type Logger, readDuration, readOptions, type SecretCacheOptions } from './settings';
 import type { Credential, SecretValue } from './value';
 import { orAborted } from './waiting';
@@ -264,7 +264,7 @@ export class SecretCache extends EventEmitter<SecretCacheEvents> {
     const missing = list.filter((id) => this.#reader.hit(id) === undefined);
     if (missing.length > 1) await orAborted(this.#reader.prefetch(missing), signal);
     const values = await Promise.all(list.map((id) => this.#read(id, { signal })));
-    return new Map(list.map((id, index) => [id, valueOf((values[index] as Entry).value) as string | Buffer]));
+    return new Map(list.map((id, index) => [id, contentOf((values[index] as Entry).value) as string | Buffer]));
   }
 
   /**
@@ -287,7 +287,7 @@ export class SecretCache extends EventEmitter<SecretCacheEvents> {
   peek(id: string): string | Buffer | undefined {
     checkId(id);
     const value = this.#reader.peek(id);
-    return value === undefined ? undefined : valueOf(value);
+    return value === undefined ? undefined : contentOf(value);
   }
 
   /**
@@ -431,7 +431,8 @@ export class SecretCache extends EventEmitter<SecretCacheEvents> {
     const error = failure === undefined ? undefined : this.#reader.error(failure, secretId);
     if (kind === 'newVersion') {
       // `connect` reads other labels too; that they move is no news to the program.
-      if (versionStage === undefined || this.#stages.has(versionStage)) this.#emit('newVersion', { secretId, versionStage, oldVersionId, newVersionId });
+      if (versionStage === undefined || this.#stages.has(versionStage))
+        this.#emit('newVersion', { secretId, versionStage, oldVersionId, newVersionId });
     } else if (kind === 'stale') this.#emit('stale', { secretId, ageMs, error });
     else if (kind === 'refreshError' && error !== undefined) this.#emit('refreshError', { secretId, error });
     else if (versionStage !== undefined && newVersionId !== undefined) {
@@ -473,7 +474,9 @@ function checkId(id: unknown): void {
 
 function idsOf(where: string, ids: Iterable<string>): string[] {
   if (typeof ids === 'string' || typeof ids?.[Symbol.iterator] !== 'function') {
-    throw new TypeError(`${where} takes several secret ids, such as an array, not ${typeof ids === 'string' ? 'one string' : describe(ids)}`);
+    throw new TypeError(
+      `${where} takes several secret ids, such as an array, not ${typeof ids === 'string' ? 'one string' : describe(ids)}`,
+    );
   }
   const list = [...ids];
   list.forEach(checkId);
@@ -521,7 +524,7 @@ function binaryOf(entry: Entry): Buffer {
   return binary;
 }
 
-function valueOf(value: SecretValue): string | Buffer | undefined {
+function contentOf(value: SecretValue): string | Buffer | undefined {
   return value.secretString ?? value.secretBinary;
 }
 
@@ -529,7 +532,8 @@ function fieldOf(id: string, entry: Entry, field: string): Promise<unknown> {
   if (typeof field !== 'string') throw new TypeError(`a field is named by a string, not ${describe(field)}`);
   jsonOf(id, stringOf(entry));
   const { fields } = entry;
-  if (fields === undefined) throw new SecretCacheError('NOT_JSON', `the value of secret ${JSON.stringify(id)} is not a JSON object`, { secretId: id });
+  if (fields === undefined)
+    throw new SecretCacheError('NOT_JSON', `the value of secret ${JSON.stringify(id)} is not a JSON object`, { secretId: id });
   const value = fields.get(field);
   if (value === undefined) {
     const text = `secret ${JSON.stringify(id)} has no field ${JSON.stringify(field)}; it has ${[...fields.keys()].join(', ') || 'none'}`;

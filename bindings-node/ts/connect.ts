@@ -1,8 +1,8 @@
 /** Stays connected while a secret rotates: the driver of the core's plan. */
 
 import { errorThrown, kindOf, LoginRejectedError, SecretCacheError } from './errors';
-import type { Reader } from './reader';
 import { checkOptions, type Hints } from './options';
+import type { Reader } from './reader';
 import { readDuration } from './settings';
 import { Credential, SecretValue } from './value';
 import { orAborted, sleep } from './waiting';
@@ -64,7 +64,10 @@ export async function connect<T>(reader: Reader, secretId: string, login: LogIn<
     } else if (step.what === 'try' && step.version !== undefined) {
       const credential = new Credential(new SecretValue(step.version), stage);
       if (!plain && !credential.isObject) {
-        throw new SecretCacheError('NOT_JSON', `the value of ${named(secretId)} is not a JSON object with user name and password`);
+        throw new SecretCacheError(
+          'NOT_JSON',
+          `the value of ${named(secretId)} is not a JSON object with user name and password`,
+        );
       }
       try {
         const connection = await within(plan.remainingMs(), login, credential);
@@ -81,7 +84,8 @@ export async function connect<T>(reader: Reader, secretId: string, login: LogIn<
         last = { error };
       }
     } else {
-      const reading = step.what === 'read' ? reader.read(secretId, reader.which(stage, undefined)) : reader.look(secretId, stage);
+      const reading =
+        step.what === 'read' ? reader.read(secretId, reader.which(stage, undefined)) : reader.look(secretId, stage);
       await orAborted(
         reading.then(
           () => plan.read(stage),

@@ -39,7 +39,13 @@ export function createFetch(
 ): typeof fetch {
   checkOptions('createFetch', options, ['fetch', 'rejectedStatuses', 'timeoutMs', 'stages']);
   const { fetch: given, rejectedStatuses = [401], timeoutMs = 5000, stages } = options;
-  const connecting = { timeoutMs, stages, plain: true, once: true, rejected: (error: unknown): boolean => error instanceof Refused };
+  const connecting = {
+    timeoutMs,
+    stages,
+    plain: true,
+    once: true,
+    rejected: (error: unknown): boolean => error instanceof Refused,
+  };
 
   return async (input, init) => {
     const send = given ?? globalThis.fetch;
@@ -62,7 +68,9 @@ export function createFetch(
         if (last !== undefined) return last;
         // The version is known to be refused, and there is no other: the service says so again.
         const current = new Credential(await cache.getSecretValue(secretId), 'AWSCURRENT');
-        return await attempt(current).catch((error: unknown) => (error instanceof Refused && last !== undefined ? last : Promise.reject(error)));
+        return await attempt(current).catch((error: unknown) =>
+          error instanceof Refused && last !== undefined ? last : Promise.reject(error),
+        );
       }
       throw error;
     }

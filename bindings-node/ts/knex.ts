@@ -3,7 +3,15 @@
 import { type Knex, knex as makeKnex } from 'knex';
 
 import type { SecretCache } from './index';
-import { concealPassword, type Login, type PoolingOptions, PoolSecret, urlWithoutLogin, withLogin, withoutLogin } from './pooling';
+import {
+  concealPassword,
+  type Login,
+  type PoolingOptions,
+  PoolSecret,
+  urlWithoutLogin,
+  withLogin,
+  withoutLogin,
+} from './pooling';
 
 /** A configuration of knex; user name and password of its `connection` come from the secret. */
 export interface RotatingKnexConfig extends Omit<Knex.Config, 'connection'>, PoolingOptions {

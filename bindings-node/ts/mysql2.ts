@@ -62,7 +62,10 @@ export function createCallbackPool(cache: SecretCache, secretId: string, options
   const plain = pool.getConnection.bind(pool);
   pool.getConnection = (callback: Callback): void => {
     // A free connection is logged in already. Without room, the pool's own queue is where to wait.
-    if (free.size > 0 || pool._closed || !hasRoom()) return plain(callback);
+    if (free.size > 0 || pool._closed || !hasRoom()) {
+      plain(callback);
+      return;
+    }
     const open = (login: Login, signal: AbortSignal): Promise<driver.PoolConnection> =>
       new Promise((resolve, reject) => {
         if (!hasRoom()) return reject(NO_ROOM);

@@ -56,7 +56,11 @@ class RotatingPool extends Pool {
     const { connectTimeoutMs, ...settings } = withoutLogin(config, secretId, ['connectionString']);
     let next: Login | undefined;
     const versions = new WeakMap<object, string | undefined>();
-    const Client = rotating(settings.Client, (client, login) => versions.set(client, login.versionId), () => next);
+    const Client = rotating(
+      settings.Client,
+      (client, login) => versions.set(client, login.versionId),
+      () => next,
+    );
     super({ ...settings, Client } as driver.PoolConfig);
     this.#versions = versions;
     this.#useNext = (login) => {

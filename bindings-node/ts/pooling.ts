@@ -1,6 +1,13 @@
 /** What connection pools have in common: each new connection is one attempt of the plan, and old ones retire. */
 
-import { type Credential, isRejectedLogin, type NewVersionEvent, type SecretCache, SecretCacheError, type Watch } from './index';
+import {
+  type Credential,
+  isRejectedLogin,
+  type NewVersionEvent,
+  type SecretCache,
+  SecretCacheError,
+  type Watch,
+} from './index';
 
 /** User name and password of one version. */
 export interface Login {

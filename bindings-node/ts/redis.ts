@@ -2,8 +2,8 @@
 
 import {
   createClient as makeClient,
-  createClientPool as makePool,
   createCluster as makeCluster,
+  createClientPool as makePool,
   type RedisClientOptions,
   type RedisClusterOptions,
   type RedisPoolOptions,
@@ -155,7 +155,9 @@ export function createCluster(cache: SecretCache, secretId: string, options: Rot
   return cluster;
 }
 
-function providing(credentials: () => Promise<Pick<Login, 'username' | 'password'>>): Pick<RedisClientOptions, 'credentialsProvider'> {
+function providing(
+  credentials: () => Promise<Pick<Login, 'username' | 'password'>>,
+): Pick<RedisClientOptions, 'credentialsProvider'> {
   return { credentialsProvider: { type: 'async-credentials-provider', credentials } };
 }
 

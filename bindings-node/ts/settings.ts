@@ -167,7 +167,8 @@ export function readOptions(options: SecretCacheOptions = {}): ReadOptions {
   if (refreshIntervalsMs !== undefined) settings.refreshIntervalsMs = intervals(refreshIntervalsMs);
   if (credentials !== undefined) Object.assign(settings, readCredentials(credentials));
   checkLogger(options.logger);
-  if (client === undefined) settings.sharedAs = JSON.stringify(settings, Object.keys({ ...settings, ...refreshIntervalsMs }).sort());
+  if (client === undefined)
+    settings.sharedAs = JSON.stringify(settings, Object.keys({ ...settings, ...refreshIntervalsMs }).sort());
   return {
     settings: settings as Settings,
     client,

@@ -43,7 +43,7 @@ function onAbort(signal: AbortSignal, abort: () => void): () => void {
     const aborts = new Set<() => void>();
     all = aborts;
     waiting.set(signal, aborts);
-    signal.addEventListener('abort', () => aborts.forEach((each) => each()), { once: true });
+    signal.addEventListener('abort', () => aborts.forEach((each) => void each()), { once: true });
   }
   all.add(abort);
   return () => waiting.get(signal)?.delete(abort);

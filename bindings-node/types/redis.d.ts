@@ -1,5 +1,5 @@
 /** Redis clients that stay connected while their password rotates, for the package `redis`. */
-import { createClient as makeClient, createClientPool as makePool, createCluster as makeCluster, type RedisClientOptions, type RedisClusterOptions, type RedisPoolOptions } from 'redis';
+import { createClient as makeClient, createCluster as makeCluster, createClientPool as makePool, type RedisClientOptions, type RedisClusterOptions, type RedisPoolOptions } from 'redis';
 import type { SecretCache } from './index';
 import { type PoolingOptions } from './pooling';
 /** Settings of a client: those of `redis`, without user name and password, which come from the secret. */

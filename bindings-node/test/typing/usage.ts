@@ -25,7 +25,9 @@ export async function use(): Promise<void> {
   cache.on('refreshError', ({ error }) => console.log(error.code === 'THROTTLED', error.$metadata.requestId));
   // @ts-expect-error No such event.
   cache.on('error', () => {});
-  const connection: { user: string } = await cache.connect('db', async ({ username }) => ({ user: username ?? '' }), { timeout: 5 });
+  const connection: { user: string } = await cache.connect('db', async ({ username }) => ({ user: username ?? '' }), {
+    timeout: 5,
+  });
   try {
     await cache.refreshSecretNow('db');
   } catch (error) {
