@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 use secretcache_local::{
-    DEFAULT_HOST, DEFAULT_PORT, FunctionVariable, Log, Options, Place, RotationOptions, Server, StandIn, Tls,
+    DEFAULT_HOST, DEFAULT_PORT, FunctionVariable, Log, Options, RotationOptions, Scope, Server, StandIn, Tls,
 };
 
 /// Run an AWS Secrets Manager endpoint on this machine, for development and tests
@@ -113,7 +113,7 @@ impl Local {
             data: self.data,
             control: self.control,
             tls: self.tls_cert.zip(self.tls_key).map(|(certificate, key)| Tls { certificate, key }),
-            defaults: Place::new(self.account, self.region),
+            defaults: Scope::new(self.account, self.region),
             log: self.verbose.then(|| Log::new(say)),
             rotation: self.rotation.options(),
         };

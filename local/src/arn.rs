@@ -4,17 +4,17 @@ use std::fmt;
 
 use rand::{Rng, RngExt};
 
-/// Where a secret lives: an account and a region.
+/// An account and a region: where a name means a secret.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Place {
+pub struct Scope {
     /// Twelve digits.
     pub account: String,
     /// A region code such as `us-east-1`.
     pub region: String,
 }
 
-impl Place {
-    /// The place of this account and region.
+impl Scope {
+    /// The scope of this account and region.
     pub fn new(account: impl Into<String>, region: impl Into<String>) -> Self {
         Self { account: account.into(), region: region.into() }
     }
@@ -31,7 +31,7 @@ impl Place {
 }
 
 /// The ARN up to the secret's name.
-impl fmt::Display for Place {
+impl fmt::Display for Scope {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { account, region } = self;
         write!(f, "arn:{}:secretsmanager:{region}:{account}:secret:", partition(region))
@@ -44,9 +44,9 @@ pub(crate) enum SecretRef<'a> {
     /// The friendly name, in the caller's own account and region.
     Name(&'a str),
     /// An ARN with its random suffix.
-    Arn { place: Place, resource: &'a str },
+    Arn { scope: Scope, resource: &'a str },
     /// An ARN without its suffix, ending in the name.
-    PartialArn { place: Place, name: &'a str },
+    PartialArn { scope: Scope, name: &'a str },
 }
 
 impl<'a> SecretRef<'a> {
@@ -66,10 +66,10 @@ impl<'a> SecretRef<'a> {
         if !known || !is_name(resource) {
             return None;
         }
-        let place = Place::new(account, region);
+        let scope = Scope::new(account, region);
         Some(match has_suffix(resource) {
-            true => Self::Arn { place, resource },
-            false => Self::PartialArn { place, name: resource },
+            true => Self::Arn { scope, resource },
+            false => Self::PartialArn { scope, name: resource },
         })
     }
 }
@@ -106,15 +106,15 @@ mod tests {
 
     #[test]
     fn the_three_ways_to_name_a_secret() {
-        let place = Place::new("123456789012", "eu-west-1");
+        let scope = Scope::new("123456789012", "eu-west-1");
         assert_eq!(SecretRef::parse("prod/db"), Some(SecretRef::Name("prod/db")));
-        let full = format!("{place}prod/db-AbCdE1");
+        let full = format!("{scope}prod/db-AbCdE1");
         assert_eq!(
             SecretRef::parse(&full),
-            Some(SecretRef::Arn { place: place.clone(), resource: "prod/db-AbCdE1" })
+            Some(SecretRef::Arn { scope: scope.clone(), resource: "prod/db-AbCdE1" })
         );
-        let partial = format!("{place}prod/db");
-        assert_eq!(SecretRef::parse(&partial), Some(SecretRef::PartialArn { place, name: "prod/db" }));
+        let partial = format!("{scope}prod/db");
+        assert_eq!(SecretRef::parse(&partial), Some(SecretRef::PartialArn { scope, name: "prod/db" }));
     }
 
     #[test]
@@ -134,7 +134,7 @@ mod tests {
 
     #[test]
     fn the_partition_follows_the_region() {
-        assert!(Place::new("1", "cn-north-1").to_string().starts_with("arn:aws-cn:"));
-        assert!(Place::new("1", "us-gov-west-1").to_string().starts_with("arn:aws-us-gov:"));
+        assert!(Scope::new("1", "cn-north-1").to_string().starts_with("arn:aws-cn:"));
+        assert!(Scope::new("1", "us-gov-west-1").to_string().starts_with("arn:aws-us-gov:"));
     }
 }

@@ -8,7 +8,7 @@ use rand::rngs::{StdRng, SysRng};
 use serde::Deserialize;
 use tokio::sync::Notify;
 
-use crate::arn::Place;
+use crate::arn::Scope;
 use crate::clock::Clock;
 use crate::error::{ErrorCode, ServiceError};
 use crate::events::{Event, Events};
@@ -27,7 +27,7 @@ pub(crate) struct Engine {
     state: Mutex<State>,
     trouble: Mutex<Trouble>,
     clock: Clock,
-    defaults: Place,
+    defaults: Scope,
     functions: Functions,
     is_durable: bool,
     /// What happened to rotations.
@@ -117,14 +117,14 @@ impl Engine {
 
     /// What a caller without permission is told.
     pub(crate) fn denied(&self, envelope: &Envelope<'_>, body: &[u8]) -> ServiceError {
-        let (operation, place) = (envelope.operation().unwrap_or("?"), envelope.place(&self.defaults));
+        let (operation, scope) = (envelope.operation().unwrap_or("?"), envelope.scope(&self.defaults));
         let resource = secret_id(body).unwrap_or_else(|| "*".to_owned());
         ServiceError::new(
             ErrorCode::AccessDenied,
             format!(
                 "User: arn:aws:iam::{}:user/local is not authorized to perform: secretsmanager:{operation} on \
                  resource: {resource} because no identity-based policy allows the secretsmanager:{operation} action",
-                place.account
+                scope.account
             ),
         )
     }
@@ -137,23 +137,23 @@ impl Engine {
         stale: Option<f64>,
     ) -> Result<Reply, ServiceError> {
         let operation = envelope.operation()?;
-        let place = envelope.place(&self.defaults);
+        let scope = envelope.scope(&self.defaults);
         match stale {
-            None => self.execute(place, operation, body),
-            Some(seconds) => self.execute_as_of(seconds, place, operation, body),
+            None => self.execute(scope, operation, body),
+            Some(seconds) => self.execute_as_of(seconds, scope, operation, body),
         }
         .map(Reply::ok)
     }
 
-    /// Runs an operation for a caller in `place`, and gives the body of the answer.
+    /// Runs an operation for a caller in `scope`, and gives the body of the answer.
     pub(crate) fn execute(
         &self,
-        place: Place,
+        scope: Scope,
         operation: &str,
         body: &[u8],
     ) -> Result<Vec<u8>, ServiceError> {
-        let asker = place.clone();
-        let answer = self.commit(place, |store, call| {
+        let asker = scope.clone();
+        let answer = self.commit(scope, |store, call| {
             let outcome = execute(store, call, operation, body)?;
             Ok((outcome.body, outcome.changes, outcome.events))
         });
@@ -169,7 +169,7 @@ impl Engine {
     fn execute_as_of(
         &self,
         seconds: f64,
-        place: Place,
+        scope: Scope,
         operation: &str,
         body: &[u8],
     ) -> Result<Vec<u8>, ServiceError> {
@@ -177,23 +177,23 @@ impl Engine {
         let (now, functions) = (self.clock.now(), self.functions);
         let past = store.as_of(now.plus_millis(-(seconds * 1000.0) as i64));
         // What a read of the past would note (the access) is not of the present.
-        Ok(execute(&past, &mut Call { now, place, random, functions }, operation, body)?.body)
+        Ok(execute(&past, &mut Call { now, scope, random, functions }, operation, body)?.body)
     }
 
     /// Takes one secret from a state to the next, if it is there.
     pub(crate) fn change_secret(
         &self,
-        place: Place,
+        scope: Scope,
         arn: &str,
         change: impl FnOnce(&mut Secret, Timestamp) -> Option<Event>,
     ) -> Result<(), ServiceError> {
-        self.commit(place.clone(), |store, call| {
-            let Some(mut secret) = store.by_arn(&place, arn).map(|secret| secret.as_ref().clone()) else {
+        self.commit(scope.clone(), |store, call| {
+            let Some(mut secret) = store.by_arn(&scope, arn).map(|secret| secret.as_ref().clone()) else {
                 return Ok(((), Vec::new(), Vec::new()));
             };
             let events: Vec<_> = change(&mut secret, call.now).into_iter().collect();
-            let has_changed = store.by_arn(&place, arn).is_some_and(|before| **before != secret);
-            let change = has_changed.then(|| Change::Put(place, Arc::new(secret)));
+            let has_changed = store.by_arn(&scope, arn).is_some_and(|before| **before != secret);
+            let change = has_changed.then(|| Change::Put(scope, Arc::new(secret)));
             Ok(((), Vec::from_iter(change), events))
         })
     }
@@ -206,12 +206,12 @@ impl Engine {
     /// Decides about changes, keeps them and makes them, as one step.
     fn commit<T>(
         &self,
-        place: Place,
+        scope: Scope,
         decide: impl FnOnce(&Store, &mut Call<'_>) -> Result<(T, Vec<Change>, Vec<Event>), ServiceError>,
     ) -> Result<T, ServiceError> {
         let State { store, random, journal } = &mut *self.state();
         let (now, functions) = (self.clock.now(), self.functions);
-        let (answer, changes, events) = decide(store, &mut Call { now, place, random, functions })?;
+        let (answer, changes, events) = decide(store, &mut Call { now, scope, random, functions })?;
         if let (Some(journal), false) = (journal, changes.is_empty()) {
             // Kept first, applied second, acknowledged last.
             journal.append(&changes).map_err(|error| {
@@ -234,15 +234,15 @@ impl Engine {
     }
 
     /// Makes an unfinished rotation that barred another one due at once: "That rotation will be reattempted."
-    fn reattempt(&self, place: Place, body: &[u8]) {
+    fn reattempt(&self, scope: Scope, body: &[u8]) {
         let id = secret_id(body).unwrap_or_default();
         let found = self.look(|store, now| {
-            let (place, secret) = store.find_live(&place, &id, now).ok()?;
-            Some((place, secret.arn.clone()))
+            let (scope, secret) = store.find_live(&scope, &id, now).ok()?;
+            Some((scope, secret.arn.clone()))
         });
-        let Some((place, arn)) = found else { return };
+        let Some((scope, arn)) = found else { return };
         // Whoever asked is answered already; if this cannot be kept, the retry comes when it would have come.
-        let _ = self.change_secret(place, &arn, |secret, now| {
+        let _ = self.change_secret(scope, &arn, |secret, now| {
             progress::hasten(secret, now);
             None
         });
@@ -297,10 +297,10 @@ fn resume(store: &mut Store, now: Timestamp) {
     let interrupted =
         store.all().filter(|(_, secret)| secret.rotation.as_ref().is_some_and(|r| r.underway.is_some()));
     let resumed: Vec<_> = interrupted
-        .map(|(place, secret)| {
+        .map(|(scope, secret)| {
             let mut secret = secret.clone();
             progress::hasten(&mut secret, now);
-            Change::Put(place.clone(), Arc::new(secret))
+            Change::Put(scope.clone(), Arc::new(secret))
         })
         .collect();
     resumed.into_iter().for_each(|change| store.apply(change, now));

@@ -15,7 +15,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
-use crate::arn::Place;
+use crate::arn::Scope;
 use crate::secret::Secret;
 use crate::store::{Change, Store};
 use crate::time::Timestamp;
@@ -90,8 +90,8 @@ impl Journal {
         let mut fresh = create_private(&beside)?;
         let mut journal = Self { file: fresh.try_clone()?, length: 0, written: HashSet::new() };
         fresh.write_all(HEADER)?;
-        for (place, secret) in store.all() {
-            let change = Change::Put(place.clone(), Arc::new(secret.clone()));
+        for (scope, secret) in store.all() {
+            let change = Change::Put(scope.clone(), Arc::new(secret.clone()));
             fresh.write_all(&journal.line(std::slice::from_ref(&change))?)?;
             journal.note(&change);
         }
@@ -126,9 +126,9 @@ impl Journal {
 
     fn record<'a>(&self, change: &'a Change) -> Record<&'a Secret, Written<'a>> {
         match change {
-            Change::Put(place, secret) => Record::Put {
-                account: place.account.clone(),
-                region: place.region.clone(),
+            Change::Put(scope, secret) => Record::Put {
+                account: scope.account.clone(),
+                region: scope.region.clone(),
                 secret: secret.as_ref(),
                 values: secret
                     .versions
@@ -137,9 +137,9 @@ impl Journal {
                     .filter_map(|version| Some((version.id.clone(), Written::new(version.value.as_ref()?)?)))
                     .collect(),
             },
-            Change::Remove(place, arn) => Record::Remove {
-                account: place.account.clone(),
-                region: place.region.clone(),
+            Change::Remove(scope, arn) => Record::Remove {
+                account: scope.account.clone(),
+                region: scope.region.clone(),
                 arn: arn.clone(),
             },
         }
@@ -190,17 +190,17 @@ fn replay(text: &[u8], store: &mut Store, now: Timestamp) -> Result<(), DataErro
 /// The change a record stands for. Values written by an earlier record are taken from the store.
 fn restored(record: Record<Secret, Stored>, store: &Store) -> Change {
     match record {
-        Record::Remove { account, region, arn } => Change::Remove(Place { account, region }, arn),
+        Record::Remove { account, region, arn } => Change::Remove(Scope { account, region }, arn),
         Record::Put { account, region, mut secret, mut values } => {
-            let place = Place { account, region };
-            let known = store.by_arn(&place, &secret.arn);
+            let scope = Scope { account, region };
+            let known = store.by_arn(&scope, &secret.arn);
             for version in &mut secret.versions {
                 version.value = match values.remove(&version.id) {
                     Some(Stored::Text(SecretText(value)) | Stored::Binary(SecretBlob(value))) => Some(value),
                     None => known.and_then(|known| known.version(&version.id)?.value.clone()),
                 };
             }
-            Change::Put(place, Arc::new(secret))
+            Change::Put(scope, Arc::new(secret))
         }
     }
 }
@@ -209,7 +209,7 @@ fn drop_expired(store: &mut Store, now: Timestamp) {
     let gone: Vec<_> = store
         .all()
         .filter(|(_, secret)| secret.is_gone(now))
-        .map(|(place, secret)| Change::Remove(place.clone(), secret.arn.clone()))
+        .map(|(scope, secret)| Change::Remove(scope.clone(), secret.arn.clone()))
         .collect();
     gone.into_iter().for_each(|change| store.apply(change, now));
 }
@@ -300,8 +300,8 @@ mod tests {
     /// Runs an operation on a store with a journal, as the engine does.
     fn run(store: &mut Store, journal: &mut Journal, random: &mut StdRng, operation: &str, body: &str) {
         let now = Timestamp::from_secs(1_700_000_000);
-        let place = Place::new("123456789012", "eu-west-1");
-        let mut call = Call { now, place, random, functions: Functions::default() };
+        let scope = Scope::new("123456789012", "eu-west-1");
+        let mut call = Call { now, scope, random, functions: Functions::default() };
         if let Ok(outcome) = execute(store, &mut call, operation, body.as_bytes()) {
             journal.append(&outcome.changes).unwrap();
             outcome.changes.into_iter().for_each(|change| store.apply(change, now));

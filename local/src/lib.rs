@@ -26,7 +26,7 @@ mod tls;
 mod validate;
 mod value;
 
-pub use arn::Place;
+pub use arn::Scope;
 pub use engine::Calls;
 pub use error::{ErrorCode, ServiceError};
 pub use events::{Event, EventName};

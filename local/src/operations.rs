@@ -22,7 +22,7 @@ use secretcache_rotation::from_function;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::arn::Place;
+use crate::arn::Scope;
 use crate::error::{ErrorCode, ServiceError};
 use crate::events::Event;
 use crate::store::{Change, Store};
@@ -33,7 +33,7 @@ pub struct Call<'a> {
     /// When it happens.
     pub now: Timestamp,
     /// Who calls: names without an ARN mean this account and region.
-    pub place: Place,
+    pub scope: Scope,
     /// For ARN suffixes and passwords.
     pub random: &'a mut dyn Rng,
     /// Which rotation functions can be invoked.

@@ -5,7 +5,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use crate::arn::Place;
+use crate::arn::Scope;
 use crate::journal::DataError;
 use crate::rotation::options::RotationOptions;
 
@@ -31,7 +31,7 @@ pub struct Options {
     /// Certificate and key to serve HTTPS with; `None` serves HTTP.
     pub tls: Option<Tls>,
     /// Account and region of callers that do not say theirs.
-    pub defaults: Place,
+    pub defaults: Scope,
     /// Gets one line per request, and one per event of a rotation.
     pub log: Option<Log>,
     /// Who rotates, and which servers may be touched.
@@ -76,7 +76,7 @@ impl Default for Options {
             data: None,
             control: false,
             tls: None,
-            defaults: Place::new("123456789012", "us-east-1"),
+            defaults: Scope::new("123456789012", "us-east-1"),
             log: None,
             rotation: RotationOptions::default(),
         }

@@ -1,6 +1,6 @@
 //! The JSON 1.1 protocol around an operation: which one is meant, who calls, what an answer looks like.
 
-use crate::arn::Place;
+use crate::arn::Scope;
 use crate::error::{ErrorCode, ServiceError};
 
 /// The parts of an HTTP request that matter.
@@ -43,18 +43,18 @@ impl<'a> Envelope<'a> {
 
     /// Where the caller is: the region of the credential scope, and the account if the access key id is
     /// twelve digits, which no real one is. Whatever is missing comes from `defaults`.
-    pub(crate) fn place(&self, defaults: &Place) -> Place {
-        let scope = self
+    pub(crate) fn scope(&self, defaults: &Scope) -> Scope {
+        let credential_scope = self
             .authorization
             .and_then(|value| value.split_once("Credential="))
             .map(|(_, rest)| rest.split([',', ' ']).next().unwrap_or_default());
-        let mut parts = scope.unwrap_or_default().split('/');
+        let mut parts = credential_scope.unwrap_or_default().split('/');
         let (key, _date, region) = (parts.next().unwrap_or_default(), parts.next(), parts.next());
         let is_account = key.len() == 12 && key.bytes().all(|b| b.is_ascii_digit());
         let is_region = |region: &&str| {
             !region.is_empty() && region.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-')
         };
-        Place {
+        Scope {
             account: if is_account { key.to_owned() } else { defaults.account.clone() },
             region: region.filter(is_region).unwrap_or(&defaults.region).to_owned(),
         }
@@ -85,22 +85,22 @@ mod tests {
     const SIGNED: &str = "AWS4-HMAC-SHA256 Credential=AKIDEXAMPLE/20261123/eu-central-1/secretsmanager/aws4_request, \
                           SignedHeaders=host, Signature=00";
 
-    fn place(authorization: Option<&str>) -> Place {
-        let defaults = Place::new("123456789012", "us-east-1");
-        Envelope { authorization, ..Envelope::default() }.place(&defaults)
+    fn scope(authorization: Option<&str>) -> Scope {
+        let defaults = Scope::new("123456789012", "us-east-1");
+        Envelope { authorization, ..Envelope::default() }.scope(&defaults)
     }
 
     #[test]
     fn region_and_account_come_from_the_credential_scope() {
-        assert_eq!(place(Some(SIGNED)), Place::new("123456789012", "eu-central-1"));
+        assert_eq!(scope(Some(SIGNED)), Scope::new("123456789012", "eu-central-1"));
         let numbered = SIGNED.replace("AKIDEXAMPLE", "000011112222");
-        assert_eq!(place(Some(&numbered)), Place::new("000011112222", "eu-central-1"));
+        assert_eq!(scope(Some(&numbered)), Scope::new("000011112222", "eu-central-1"));
     }
 
     #[test]
     fn unsigned_or_odd_requests_get_the_defaults() {
         for odd in [None, Some(""), Some("Bearer x"), Some("Credential="), Some("Credential=a/b/../d")] {
-            assert_eq!(place(odd), Place::new("123456789012", "us-east-1"), "{odd:?}");
+            assert_eq!(scope(odd), Scope::new("123456789012", "us-east-1"), "{odd:?}");
         }
     }
 

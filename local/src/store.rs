@@ -6,7 +6,7 @@
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::Arc;
 
-use crate::arn::{Place, SecretRef};
+use crate::arn::{Scope, SecretRef};
 use crate::error::{ErrorCode, ServiceError};
 use crate::secret::Secret;
 use crate::time::Timestamp;
@@ -14,7 +14,7 @@ use crate::time::Timestamp;
 /// The secrets of every account and region.
 #[derive(Clone, Debug, Default)]
 pub struct Store {
-    vaults: BTreeMap<Place, Vault>,
+    vaults: BTreeMap<Scope, Vault>,
     history: VecDeque<Past>,
     keep_history: bool,
 }
@@ -24,9 +24,9 @@ pub struct Store {
 #[non_exhaustive]
 pub enum Change {
     /// The secret is now this, whether or not it existed.
-    Put(Place, Arc<Secret>),
+    Put(Scope, Arc<Secret>),
     /// The secret with this ARN is gone.
-    Remove(Place, String),
+    Remove(Scope, String),
 }
 
 #[derive(Clone, Debug, Default)]
@@ -48,46 +48,46 @@ impl Store {
         Self { keep_history, ..Self::default() }
     }
 
-    /// The secret a request means, seen by a caller in `place`.
+    /// The secret a request means, seen by a caller in `scope`.
     pub(crate) fn find(
         &self,
-        place: &Place,
+        scope: &Scope,
         id: &str,
         now: Timestamp,
-    ) -> Result<(Place, &Arc<Secret>), ServiceError> {
+    ) -> Result<(Scope, &Arc<Secret>), ServiceError> {
         let reference = SecretRef::parse(id).ok_or_else(invalid_name)?;
-        let (place, secret) = match reference {
-            SecretRef::Name(name) => (place.clone(), self.by_name(place, name)),
-            SecretRef::PartialArn { place: at, name } => {
+        let (scope, secret) = match reference {
+            SecretRef::Name(name) => (scope.clone(), self.by_name(scope, name)),
+            SecretRef::PartialArn { scope: at, name } => {
                 let secret = self.by_name(&at, name);
                 (at, secret)
             }
-            SecretRef::Arn { place: at, .. } => {
+            SecretRef::Arn { scope: at, .. } => {
                 let secret = self.by_arn(&at, id);
                 (at, secret)
             }
         };
         let secret = secret.filter(|secret| !secret.is_gone(now)).ok_or_else(ServiceError::not_found)?;
-        Ok((place, secret))
+        Ok((scope, secret))
     }
 
     /// The same, refusing a secret marked for deletion.
     pub(crate) fn find_live(
         &self,
-        place: &Place,
+        scope: &Scope,
         id: &str,
         now: Timestamp,
-    ) -> Result<(Place, &Arc<Secret>), ServiceError> {
-        let (place, secret) = self.find(place, id, now)?;
+    ) -> Result<(Scope, &Arc<Secret>), ServiceError> {
+        let (scope, secret) = self.find(scope, id, now)?;
         if secret.is_deleted() {
             return Err(ServiceError::marked_for_deletion());
         }
-        Ok((place, secret))
+        Ok((scope, secret))
     }
 
     /// Every secret of one account and region whose time is not over.
-    pub fn secrets(&self, place: &Place, now: Timestamp) -> impl Iterator<Item = &Secret> {
-        let vault = self.vaults.get(place);
+    pub fn secrets(&self, scope: &Scope, now: Timestamp) -> impl Iterator<Item = &Secret> {
+        let vault = self.vaults.get(scope);
         vault
             .into_iter()
             .flat_map(|vault| vault.secrets.values())
@@ -95,11 +95,11 @@ impl Store {
             .filter(move |s| !s.is_gone(now))
     }
 
-    /// Every secret with its place, deleted ones included.
-    pub fn all(&self) -> impl Iterator<Item = (&Place, &Secret)> {
+    /// Every secret with its scope, deleted ones included.
+    pub fn all(&self) -> impl Iterator<Item = (&Scope, &Secret)> {
         self.vaults
             .iter()
-            .flat_map(|(place, vault)| vault.secrets.values().map(move |secret| (place, secret.as_ref())))
+            .flat_map(|(scope, vault)| vault.secrets.values().map(move |secret| (scope, secret.as_ref())))
     }
 
     /// Makes a change.
@@ -124,35 +124,35 @@ impl Store {
     }
 
     /// The secret with this ARN, whatever its state.
-    pub(crate) fn by_arn(&self, place: &Place, arn: &str) -> Option<&Arc<Secret>> {
-        self.vaults.get(place)?.secrets.get(arn)
+    pub(crate) fn by_arn(&self, scope: &Scope, arn: &str) -> Option<&Arc<Secret>> {
+        self.vaults.get(scope)?.secrets.get(arn)
     }
 
-    fn by_name(&self, place: &Place, name: &str) -> Option<&Arc<Secret>> {
-        let vault = self.vaults.get(place)?;
+    fn by_name(&self, scope: &Scope, name: &str) -> Option<&Arc<Secret>> {
+        let vault = self.vaults.get(scope)?;
         vault.secrets.get(vault.arns.get(name)?)
     }
 
     /// Makes a change and gives back the one that would undo it.
     fn swap(&mut self, change: Change) -> Option<Change> {
         match change {
-            Change::Put(place, secret) => {
-                let vault = self.vaults.entry(place.clone()).or_default();
+            Change::Put(scope, secret) => {
+                let vault = self.vaults.entry(scope.clone()).or_default();
                 vault.arns.insert(secret.name.clone(), secret.arn.clone());
                 let arn = secret.arn.clone();
                 Some(match vault.secrets.insert(arn.clone(), secret) {
-                    Some(old) => Change::Put(place, old),
-                    None => Change::Remove(place, arn),
+                    Some(old) => Change::Put(scope, old),
+                    None => Change::Remove(scope, arn),
                 })
             }
-            Change::Remove(place, arn) => {
-                let vault = self.vaults.get_mut(&place)?;
+            Change::Remove(scope, arn) => {
+                let vault = self.vaults.get_mut(&scope)?;
                 let old = vault.secrets.remove(&arn)?;
                 // A new secret may have taken the name meanwhile.
                 if vault.arns.get(&old.name) == Some(&arn) {
                     vault.arns.remove(&old.name);
                 }
-                Some(Change::Put(place, old))
+                Some(Change::Put(scope, old))
             }
         }
     }

@@ -3,7 +3,7 @@
 mod world;
 
 use secretcache_local::ErrorCode::*;
-use secretcache_local::Place;
+use secretcache_local::Scope;
 use serde_json::json;
 use world::{World, refused};
 
@@ -154,7 +154,7 @@ fn what_is_no_secret_id() {
 fn accounts_and_regions_are_apart_but_reachable_by_arn() {
     let mut w = World::new();
     let (here, _) = w.create("db", "here");
-    w.place = Place::new("210987654321", "cn-north-1");
+    w.scope = Scope::new("210987654321", "cn-north-1");
     refused(w.call("GetSecretValue", json!({"SecretId": "db"})), ResourceNotFound, NOT_FOUND);
     let (there, _) = w.create("db", "there");
     assert!(there.starts_with("arn:aws-cn:secretsmanager:cn-north-1:210987654321:secret:db-"), "{there}");
@@ -162,7 +162,7 @@ fn accounts_and_regions_are_apart_but_reachable_by_arn() {
     assert_eq!(w.get(&here).unwrap(), "here");
     assert_eq!(w.call("ListSecrets", json!({})).unwrap()["SecretList"].as_array().unwrap().len(), 1);
     w.put(&here, "changed from there", None);
-    w.place = Place::new("123456789012", "us-east-1");
+    w.scope = Scope::new("123456789012", "us-east-1");
     assert_eq!(w.get("db").unwrap(), "changed from there");
 }
 
@@ -176,7 +176,7 @@ fn the_store_can_be_seen_as_it_was() {
     w.call("DeleteSecret", json!({"SecretId": "db", "ForceDeleteWithoutRecovery": true})).unwrap();
     let value = |at: i64| {
         let past = w.store.as_of(w.now.plus_millis(at * 1000));
-        let secret = past.secrets(&w.place, w.now).next()?;
+        let secret = past.secrets(&w.scope, w.now).next()?;
         Some(secret.labelled("AWSCURRENT")?.value.as_ref()?.as_text()?.to_owned())
     };
     assert_eq!(value(0), None);

@@ -103,7 +103,7 @@ fn run(w: &mut World, request: &Request) -> Option<world::Answer> {
 
 /// What must hold of every secret, whatever happened.
 fn check(w: &World, values: &mut HashMap<(String, String), String>) {
-    for secret in w.store.secrets(&w.place, w.now) {
+    for secret in w.store.secrets(&w.scope, w.now) {
         let holders =
             |label: &str| secret.versions.iter().filter(|version| version.labels.contains(label)).count();
         for label in LABELS {

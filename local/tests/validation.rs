@@ -114,7 +114,7 @@ fn errors_never_quote_the_request() {
         canary.to_owned(),
     ] {
         let mut call =
-            Call { now: w.now, place: w.place.clone(), random: &mut random, functions: Functions::default() };
+            Call { now: w.now, scope: w.scope.clone(), random: &mut random, functions: Functions::default() };
         let error = execute(&w.store, &mut call, "PutSecretValue", body.as_bytes()).unwrap_err();
         assert_eq!(error.code(), Serialization, "{error}");
         assert!(!error.to_string().contains("canary"), "{error}");
@@ -241,7 +241,7 @@ fn nothing_public_shows_a_value() {
     w.create("text", "canary");
     w.sdk("CreateSecret", json!({"Name": "binary", "SecretBinary": "Y2FuYXJ5"})).unwrap();
     let mut call =
-        Call { now: w.now, place: w.place.clone(), random: &mut random, functions: Functions::default() };
+        Call { now: w.now, scope: w.scope.clone(), random: &mut random, functions: Functions::default() };
     let mut shown = format!("{:?}", w.store);
     for name in ["text", "binary"] {
         let body = format!(r#"{{"SecretId":"{name}"}}"#);

@@ -305,13 +305,13 @@ fn access_is_noted_by_the_day() {
 fn a_reserved_version_is_described_but_not_listed_or_read_until_it_has_a_value() {
     let mut w = World::new();
     let (_, v1) = w.create("db", "one");
-    let mut secret = w.store.secrets(&w.place, w.now).next().unwrap().clone();
+    let mut secret = w.store.secrets(&w.scope, w.now).next().unwrap().clone();
     let mut reserved = secret.versions[0].clone();
     reserved.id = token(50);
     reserved.value = None;
     reserved.labels = BTreeSet::from(["AWSPENDING".to_owned()]);
     secret.versions.push(reserved);
-    w.store.apply(Change::Put(w.place.clone(), Arc::new(secret)), w.now);
+    w.store.apply(Change::Put(w.scope.clone(), Arc::new(secret)), w.now);
 
     assert_eq!(w.labels("db"), json!({&v1: ["AWSCURRENT"], token(50): ["AWSPENDING"]}));
     let listed =

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::list::{choose, sort_key};
 use super::read::{ValueEntry, note_access};
 use super::{Call, Done, Operation};
-use crate::arn::Place;
+use crate::arn::Scope;
 use crate::error::ServiceError;
 use crate::filter::Filter;
 use crate::labels::CURRENT;
@@ -73,8 +73,8 @@ impl Operation for BatchGetSecretValue {
 fn by_id(store: &Store, call: &Call<'_>, ids: Vec<String>) -> Done<Batch> {
     let mut done = Done::reading(Batch::default());
     for id in ids {
-        match store.find_live(&call.place, &id, call.now) {
-            Ok((place, secret)) => add(&mut done, call, place, secret, id),
+        match store.find_live(&call.scope, &id, call.now) {
+            Ok((scope, secret)) => add(&mut done, call, scope, secret, id),
             Err(error) => fail(&mut done, id, &error),
         }
     }
@@ -96,17 +96,17 @@ fn by_filter(
     let (page, next_token) = page(found.into_iter(), token, most.map_or(20, |most| most as usize), false)?;
     let mut done = Done::reading(Batch { next_token, ..Batch::default() });
     for secret in page {
-        add(&mut done, call, call.place.clone(), secret, secret.arn.clone());
+        add(&mut done, call, call.scope.clone(), secret, secret.arn.clone());
     }
     Ok(done)
 }
 
-fn add(done: &mut Done<Batch>, call: &Call<'_>, place: Place, secret: &Secret, id: String) {
+fn add(done: &mut Done<Batch>, call: &Call<'_>, scope: Scope, secret: &Secret, id: String) {
     let version = secret.labelled(CURRENT);
     match version.and_then(|version| ValueEntry::new(secret, version)) {
         Some(entry) => {
             done.output.secret_values.push(entry);
-            let change = version.and_then(|version| note_access(place, secret, &version.id, call.now));
+            let change = version.and_then(|version| note_access(scope, secret, &version.id, call.now));
             // The same secret asked for twice is one change: both start from what is stored.
             done.changes.extend(change.filter(|change: &Change| !done.changes.contains(change)));
         }

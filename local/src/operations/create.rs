@@ -69,14 +69,14 @@ impl Operation for CreateSecret {
         }
 
         let mut changes = Vec::new();
-        // A name is a reference in the caller's own place; an expired secret still in the store makes way.
-        match store.find(&call.place, &name, call.now) {
+        // A name is a reference in the caller's own scope; an expired secret still in the store makes way.
+        match store.find(&call.scope, &name, call.now) {
             Ok((_, existing)) => return repeated(existing, token, value).map(Done::reading),
             Err(_) => changes.extend(
                 store
                     .all()
-                    .filter(|(place, secret)| **place == call.place && secret.name == name)
-                    .map(|(place, secret)| Change::Remove(place.clone(), secret.arn.clone())),
+                    .filter(|(scope, secret)| **scope == call.scope && secret.name == name)
+                    .map(|(scope, secret)| Change::Remove(scope.clone(), secret.arn.clone())),
             ),
         }
         let version = value.map(|value| Version {
@@ -87,7 +87,7 @@ impl Operation for CreateSecret {
             accessed: None,
         });
         let secret = Secret {
-            arn: call.place.new_arn(&name, call.random),
+            arn: call.scope.new_arn(&name, call.random),
             name,
             description: self.description.filter(|text| !text.is_empty()),
             kms_key_id: self.kms_key_id.filter(|key| !key.is_empty()),
@@ -106,7 +106,7 @@ impl Operation for CreateSecret {
             name: secret.name.clone(),
             version_id: secret.versions.first().map(|version| version.id.clone()),
         };
-        changes.push(Change::Put(call.place.clone(), Arc::new(secret)));
+        changes.push(Change::Put(call.scope.clone(), Arc::new(secret)));
         Ok(Done::with(output, changes))
     }
 }

@@ -50,25 +50,25 @@ impl Operation for DeleteSecret {
 }
 
 fn schedule(store: &Store, call: &Call<'_>, id: &str, days: i64) -> Result<Done<Deleted>, ServiceError> {
-    let (place, secret) = store.find_live(&call.place, id, call.now)?;
+    let (scope, secret) = store.find_live(&call.scope, id, call.now)?;
     let mut secret = secret.as_ref().clone();
     let deletion_date = call.now.plus_days(days);
     secret.deletion = Some(deletion_date);
     let output = Deleted { arn: secret.arn.clone(), name: secret.name.clone(), deletion_date };
-    Ok(Done::changing(output, Change::Put(place, Arc::new(secret))))
+    Ok(Done::changing(output, Change::Put(scope, Arc::new(secret))))
 }
 
 /// "If you forcibly delete an already deleted or nonexistent secret, the operation does not return
 /// ResourceNotFoundException" (API reference, ForceDeleteWithoutRecovery).
 fn delete_now(store: &Store, call: &mut Call<'_>, id: String) -> Result<Done<Deleted>, ServiceError> {
-    match store.find(&call.place, &id, call.now) {
-        Ok((place, secret)) => {
+    match store.find(&call.scope, &id, call.now) {
+        Ok((scope, secret)) => {
             let output =
                 Deleted { arn: secret.arn.clone(), name: secret.name.clone(), deletion_date: call.now };
-            Ok(Done::changing(output, Change::Remove(place, secret.arn.clone())))
+            Ok(Done::changing(output, Change::Remove(scope, secret.arn.clone())))
         }
         Err(error) if error.code() == ErrorCode::ResourceNotFound => {
-            let arn = if id.starts_with("arn:") { id.clone() } else { call.place.new_arn(&id, call.random) };
+            let arn = if id.starts_with("arn:") { id.clone() } else { call.scope.new_arn(&id, call.random) };
             Ok(Done::reading(Deleted { arn, name: id, deletion_date: call.now }))
         }
         Err(error) => Err(error),
@@ -86,14 +86,14 @@ impl Operation for RestoreSecret {
 
     fn run(self, store: &Store, call: &mut Call<'_>) -> Result<Done<ArnAndName>, ServiceError> {
         Constraints::default().secret_id(self.secret_id.as_ref()).check()?;
-        let (place, secret) = store.find(&call.place, &self.secret_id.unwrap_or_default(), call.now)?;
+        let (scope, secret) = store.find(&call.scope, &self.secret_id.unwrap_or_default(), call.now)?;
         let output = ArnAndName { arn: secret.arn.clone(), name: secret.name.clone() };
         if !secret.is_deleted() {
             return Ok(Done::reading(output));
         }
         let mut secret = secret.as_ref().clone();
         secret.deletion = None;
-        Ok(Done::changing(output, Change::Put(place, Arc::new(secret))))
+        Ok(Done::changing(output, Change::Put(scope, Arc::new(secret))))
     }
 }
 

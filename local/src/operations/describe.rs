@@ -92,7 +92,7 @@ impl Operation for DescribeSecret {
 
     fn run(self, store: &Store, call: &mut Call<'_>) -> Result<Done<Description>, ServiceError> {
         Constraints::default().secret_id(self.secret_id.as_ref()).check()?;
-        let (_, secret) = store.find(&call.place, &self.secret_id.unwrap_or_default(), call.now)?;
+        let (_, secret) = store.find(&call.scope, &self.secret_id.unwrap_or_default(), call.now)?;
         Ok(Done::reading(Description::new(secret, Labels::Described)))
     }
 }

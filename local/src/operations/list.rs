@@ -68,7 +68,7 @@ pub(super) fn choose<'a>(
     include_deleted: bool,
 ) -> impl Iterator<Item = &'a Secret> {
     store
-        .secrets(&call.place, call.now)
+        .secrets(&call.scope, call.now)
         .filter(move |secret| include_deleted || !secret.is_deleted())
         .filter(move |secret| filters.iter().all(|filter| filter.passes(secret)))
 }

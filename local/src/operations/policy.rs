@@ -82,7 +82,7 @@ impl Operation for GetResourcePolicy {
 
     fn run(self, store: &Store, call: &mut Call<'_>) -> Result<Done<Answer>, ServiceError> {
         named(self.secret_id.as_ref(), self.policy_name.as_deref()).check()?;
-        let (_, secret) = store.find_live(&call.place, &self.secret_id.unwrap_or_default(), call.now)?;
+        let (_, secret) = store.find_live(&call.scope, &self.secret_id.unwrap_or_default(), call.now)?;
         if self.policy_name.is_some_and(|name| name != DEFAULT) {
             return Err(ServiceError::new(
                 ErrorCode::ResourceNotFound,
@@ -125,7 +125,7 @@ impl Operation for ListResourcePolicies {
             // There is at most one policy, so no page ever has a next one.
             return Err(ServiceError::new(ErrorCode::InvalidNextToken, "The NextToken value is invalid."));
         }
-        let (_, secret) = store.find_live(&call.place, &self.secret_id.unwrap_or_default(), call.now)?;
+        let (_, secret) = store.find_live(&call.scope, &self.secret_id.unwrap_or_default(), call.now)?;
         let resource_policies = secret.policy.iter().map(|_| Summary { policy_name: DEFAULT }).collect();
         Ok(Done::reading(Listing { resource_policies }))
     }
@@ -159,7 +159,7 @@ impl Operation for ValidateResourcePolicy {
         let constraints = Constraints::default().length("secretId", self.secret_id.as_deref(), 1, 2048);
         document(constraints, self.resource_policy.as_deref()).check()?;
         if let Some(id) = &self.secret_id {
-            store.find_live(&call.place, id, call.now)?;
+            store.find_live(&call.scope, id, call.now)?;
         }
         let text = self.resource_policy.as_deref().unwrap_or_default();
         if let Some(fault) = policy::fault(text) {
@@ -193,9 +193,9 @@ fn change(
     id: Option<String>,
     policy: Option<String>,
 ) -> Result<Done<Answer>, ServiceError> {
-    let (place, secret) = store.find_live(&call.place, &id.unwrap_or_default(), call.now)?;
+    let (scope, secret) = store.find_live(&call.scope, &id.unwrap_or_default(), call.now)?;
     let secret = Secret { policy, changed: call.now, ..secret.as_ref().clone() };
-    Ok(Done::changing(Answer::about(&secret), Change::Put(place, Arc::new(secret))))
+    Ok(Done::changing(Answer::about(&secret), Change::Put(scope, Arc::new(secret))))
 }
 
 fn named(id: Option<&String>, policy_name: Option<&str>) -> Constraints {

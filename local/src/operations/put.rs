@@ -57,7 +57,7 @@ impl Operation for PutSecretValue {
                 "You must provide either SecretString or SecretBinary.",
             ));
         };
-        let (place, secret) = store.find_live(&call.place, &self.secret_id.unwrap_or_default(), call.now)?;
+        let (scope, secret) = store.find_live(&call.scope, &self.secret_id.unwrap_or_default(), call.now)?;
         let stages = self.version_stages.unwrap_or_else(|| vec![CURRENT.to_owned()]);
 
         let (changed, event) = add_version(secret, &token, value, &stages, call.now)?.unzip();
@@ -68,7 +68,7 @@ impl Operation for PutSecretValue {
             version_stages: secret.version(&token).map(|version| version.labels.clone()).unwrap_or_default(),
             version_id: token,
         };
-        let changes = changed.map(|secret| Change::Put(place, Arc::new(secret)));
+        let changes = changed.map(|secret| Change::Put(scope, Arc::new(secret)));
         Ok(Done::with(output, Vec::from_iter(changes)).telling(event.flatten()))
     }
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use super::{Call, Done, Operation};
-use crate::arn::Place;
+use crate::arn::Scope;
 use crate::error::ServiceError;
 use crate::labels::CURRENT;
 use crate::secret::{Secret, Version};
@@ -50,10 +50,10 @@ impl Operation for GetSecretValue {
             .length("versionId", id, 32, 64)
             .length("versionStage", stage, 1, 256)
             .check()?;
-        let (place, secret) = store.find_live(&call.place, &self.secret_id.unwrap_or_default(), call.now)?;
+        let (scope, secret) = store.find_live(&call.scope, &self.secret_id.unwrap_or_default(), call.now)?;
         let version = select(secret, id, stage)?;
         let output = ValueEntry::new(secret, version).ok_or_else(|| missing(id, stage))?;
-        let change = note_access(place, secret, &version.id, call.now);
+        let change = note_access(scope, secret, &version.id, call.now);
         Ok(Done::with(output, Vec::from_iter(change)))
     }
 }
@@ -100,7 +100,7 @@ fn missing(id: Option<&str>, stage: Option<&str>) -> ServiceError {
 }
 
 /// Notes the day of the access on the secret and the version, if that is news.
-pub(super) fn note_access(place: Place, secret: &Secret, version: &str, now: Timestamp) -> Option<Change> {
+pub(super) fn note_access(scope: Scope, secret: &Secret, version: &str, now: Timestamp) -> Option<Change> {
     let day = Some(now.day());
     let known =
         secret.accessed == day && secret.version(version).is_some_and(|version| version.accessed == day);
@@ -112,7 +112,7 @@ pub(super) fn note_access(place: Place, secret: &Secret, version: &str, now: Tim
     for version in secret.versions.iter_mut().filter(|v| v.id == version) {
         version.accessed = day;
     }
-    Some(Change::Put(place, Arc::new(secret)))
+    Some(Change::Put(scope, Arc::new(secret)))
 }
 
 fn text<S: serde::Serializer>(value: &Option<SecretValue>, serializer: S) -> Result<S::Ok, S::Error> {

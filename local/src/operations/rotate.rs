@@ -41,7 +41,7 @@ impl Operation for RotateSecret {
         self.check()?;
         let token = client_request_token(self.client_request_token.take())?;
         let id = self.secret_id.take().unwrap_or_default();
-        let (place, secret) = store.find_live(&call.place, &id, call.now)?;
+        let (scope, secret) = store.find_live(&call.scope, &id, call.now)?;
         let known = secret.rotation.as_ref();
         if known.is_some_and(|rotation| rotation.last_token.as_ref() == Some(&token)) {
             return Ok(Done::reading(Rotated::new(secret, Some(token))));
@@ -63,7 +63,7 @@ impl Operation for RotateSecret {
             }
             secret.rotation = Some(rotation);
             let output = Rotated::new(&secret, None);
-            return Ok(Done::changing(output, Change::Put(place, Arc::new(secret))));
+            return Ok(Done::changing(output, Change::Put(scope, Arc::new(secret))));
         }
         // The label was taken from the version by hand, else the call would have been refused.
         let abandoned = progress::abandon(&mut secret, "AWSPENDING was taken from the version", call.now);
@@ -71,7 +71,7 @@ impl Operation for RotateSecret {
         let started = progress::begin(&mut secret, &token, purpose, call.now);
         crate::labels::check_quota(&secret.versions)?;
         let output = Rotated::new(&secret, Some(token));
-        let done = Done::changing(output, Change::Put(place, Arc::new(secret)));
+        let done = Done::changing(output, Change::Put(scope, Arc::new(secret)));
         Ok(done.telling(abandoned.into_iter().chain([started])))
     }
 }
@@ -161,7 +161,7 @@ impl Operation for CancelRotateSecret {
     fn run(self, store: &Store, call: &mut Call<'_>) -> Result<Done<Rotated>, ServiceError> {
         Constraints::default().secret_id(self.secret_id.as_ref()).check()?;
         let id = self.secret_id.unwrap_or_default();
-        let (place, secret) = store.find_live(&call.place, &id, call.now)?;
+        let (scope, secret) = store.find_live(&call.scope, &id, call.now)?;
         if secret.rotation.is_none() {
             return Err(no_function());
         }
@@ -169,7 +169,7 @@ impl Operation for CancelRotateSecret {
         let version = progress::cancel(&mut secret);
         secret.changed = call.now;
         let output = Rotated::new(&secret, version);
-        Ok(Done::changing(output, Change::Put(place, Arc::new(secret))))
+        Ok(Done::changing(output, Change::Put(scope, Arc::new(secret))))
     }
 }
 

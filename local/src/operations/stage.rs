@@ -33,8 +33,8 @@ impl Operation for UpdateSecretVersionStage {
             .length("moveToVersionId", to, 32, 64)
             .check()?;
         let label = self.version_stage.as_deref().unwrap_or_default();
-        let (place, secret) =
-            store.find_live(&call.place, self.secret_id.as_deref().unwrap_or_default(), call.now)?;
+        let (scope, secret) =
+            store.find_live(&call.scope, self.secret_id.as_deref().unwrap_or_default(), call.now)?;
         check(secret, label, from, to)?;
 
         let mut secret = secret.as_ref().clone();
@@ -47,7 +47,7 @@ impl Operation for UpdateSecretVersionStage {
         secret.changed = call.now;
         secret.drop_old_versions(call.now);
         let output = ArnAndName { arn: secret.arn.clone(), name: secret.name.clone() };
-        Ok(Done::changing(output, Change::Put(place, Arc::new(secret))))
+        Ok(Done::changing(output, Change::Put(scope, Arc::new(secret))))
     }
 }
 

@@ -27,7 +27,7 @@ impl Operation for TagResource {
             .check()?;
         let given = self.tags.unwrap_or_default();
         check_tags(&given)?;
-        let (place, secret) = store.find_live(&call.place, &self.secret_id.unwrap_or_default(), call.now)?;
+        let (scope, secret) = store.find_live(&call.scope, &self.secret_id.unwrap_or_default(), call.now)?;
         let mut secret = secret.as_ref().clone();
         let tags = secret.tags.get_or_insert_default();
         for tag in given {
@@ -38,7 +38,7 @@ impl Operation for TagResource {
         }
         check_count(tags.len())?;
         secret.changed = call.now;
-        Ok(Done::changing(Nothing {}, Change::Put(place, Arc::new(secret))))
+        Ok(Done::changing(Nothing {}, Change::Put(scope, Arc::new(secret))))
     }
 }
 
@@ -61,13 +61,13 @@ impl Operation for UntagResource {
         }
         constraints.check()?;
         let keys = self.tag_keys.unwrap_or_default();
-        let (place, secret) = store.find_live(&call.place, &self.secret_id.unwrap_or_default(), call.now)?;
+        let (scope, secret) = store.find_live(&call.scope, &self.secret_id.unwrap_or_default(), call.now)?;
         let mut secret = secret.as_ref().clone();
         if let Some(tags) = &mut secret.tags {
             tags.retain(|tag| !keys.contains(&tag.key));
         }
         secret.changed = call.now;
-        Ok(Done::changing(Nothing {}, Change::Put(place, Arc::new(secret))))
+        Ok(Done::changing(Nothing {}, Change::Put(scope, Arc::new(secret))))
     }
 }
 

@@ -46,7 +46,7 @@ impl Operation for UpdateSecret {
             .check()?;
         let token = client_request_token(self.client_request_token)?;
         let value = one_value(self.secret_string, self.secret_binary)?;
-        let (place, secret) = store.find_live(&call.place, &self.secret_id.unwrap_or_default(), call.now)?;
+        let (scope, secret) = store.find_live(&call.scope, &self.secret_id.unwrap_or_default(), call.now)?;
 
         let version_id = value.is_some().then(|| token.clone());
         let added = match value {
@@ -65,6 +65,6 @@ impl Operation for UpdateSecret {
         }
         secret.changed = call.now;
         let output = Updated { arn: secret.arn.clone(), name: secret.name.clone(), version_id };
-        Ok(Done::changing(output, Change::Put(place, Arc::new(secret))).telling(event))
+        Ok(Done::changing(output, Change::Put(scope, Arc::new(secret))).telling(event))
     }
 }

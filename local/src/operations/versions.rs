@@ -53,7 +53,7 @@ impl Operation for ListSecretVersionIds {
             .range("maxResults", self.max_results, 1, 100)
             .length("nextToken", self.next_token.as_deref(), 1, 4096)
             .check()?;
-        let (_, secret) = store.find(&call.place, &self.secret_id.unwrap_or_default(), call.now)?;
+        let (_, secret) = store.find(&call.scope, &self.secret_id.unwrap_or_default(), call.now)?;
         let deprecated = self.include_deprecated.unwrap_or_default();
         // A version a rotation has only reserved is not listed until it has a value.
         let mut listed: Vec<_> = secret

@@ -12,7 +12,7 @@ use uuid::Uuid;
 use super::functions::{Invocation, Invoker};
 use super::store::EngineStore;
 use super::{Purpose, Rotation, progress};
-use crate::arn::Place;
+use crate::arn::Scope;
 use crate::engine::Engine;
 use crate::error::ServiceError;
 use crate::events::Event;
@@ -57,7 +57,7 @@ pub(crate) async fn run(engine: Arc<Engine>, invoker: Arc<Invoker>) {
 /// A secret whose rotation is due.
 #[derive(Clone)]
 struct Job {
-    place: Place,
+    scope: Scope,
     arn: String,
 }
 
@@ -65,9 +65,9 @@ struct Job {
 fn due(store: &Store, now: Timestamp, is_running: impl Fn(&str) -> bool) -> (Vec<Job>, Duration) {
     let mut jobs = Vec::new();
     let mut next = now.plus_millis(LONGEST_SLEEP.as_millis() as i64);
-    for (place, secret) in store.all().filter(|(_, secret)| !is_running(&secret.arn)) {
+    for (scope, secret) in store.all().filter(|(_, secret)| !is_running(&secret.arn)) {
         match secret.rotation.as_ref().filter(|_| !secret.is_deleted()).and_then(due_at) {
-            Some(at) if at <= now => jobs.push(Job { place: place.clone(), arn: secret.arn.clone() }),
+            Some(at) if at <= now => jobs.push(Job { scope: scope.clone(), arn: secret.arn.clone() }),
             Some(at) => next = next.min(at),
             None => {}
         }
@@ -95,7 +95,7 @@ struct Work {
 /// Runs one attempt at a rotation.
 async fn attempt(engine: Arc<Engine>, invoker: Arc<Invoker>, job: Job) {
     let Some(work) = start(&engine, &job).await else { return };
-    let store = EngineStore { engine: Arc::clone(&engine), place: job.place.clone() };
+    let store = EngineStore { engine: Arc::clone(&engine), scope: job.scope.clone() };
     let outcome = steps(&engine, &invoker, &store, &job, &work).await;
     let end = move |secret: &mut Secret, now| match outcome {
         Ok(notes) => progress::completed(secret, &work.token, &notes, now),
@@ -115,7 +115,7 @@ async fn start(engine: &Arc<Engine>, job: &Job) -> Option<Work> {
     };
     keep(engine, job, begin).await?;
     engine.look(|store, _| {
-        let rotation = store.by_arn(&job.place, &job.arn)?.rotation.as_ref()?;
+        let rotation = store.by_arn(&job.scope, &job.arn)?.rotation.as_ref()?;
         let underway = rotation.underway.as_ref()?;
         let (token, purpose) = (underway.token.clone(), underway.purpose);
         Some(Work { function: rotation.function.clone()?, token, purpose })
@@ -156,7 +156,7 @@ async fn steps(
 
 fn is_underway(engine: &Engine, job: &Job, token: &str) -> bool {
     engine.look(|store, _| {
-        let secret = store.by_arn(&job.place, &job.arn).filter(|secret| !secret.is_deleted());
+        let secret = store.by_arn(&job.scope, &job.arn).filter(|secret| !secret.is_deleted());
         let rotation = secret.and_then(|secret| secret.rotation.as_ref());
         rotation
             .and_then(|rotation| rotation.underway.as_ref())
@@ -171,8 +171,8 @@ async fn keep(
     job: &Job,
     change: impl FnOnce(&mut Secret, Timestamp) -> Option<Event> + Send + 'static,
 ) -> Option<()> {
-    let (place, arn) = (job.place.clone(), job.arn.clone());
-    let run = move |engine: &Engine| engine.change_secret(place, &arn, change);
+    let (scope, arn) = (job.scope.clone(), job.arn.clone());
+    let run = move |engine: &Engine| engine.change_secret(scope, &arn, change);
     let kept: Result<(), ServiceError> = engine.run(run).await;
     if kept.is_err() {
         tokio::time::sleep(PAUSE).await;

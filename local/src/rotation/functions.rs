@@ -128,7 +128,7 @@ impl Invoker {
                     "RotationToken": rotation_token,
                 });
                 let event = Zeroizing::new(event.to_string());
-                lambda.invoke(arn, &store.place.region, event.as_bytes().to_vec()).await
+                lambda.invoke(arn, &store.scope.region, event.as_bytes().to_vec()).await
             }
         }
     }

@@ -92,7 +92,7 @@ impl FromStr for FunctionVariable {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let parts = text.split_once('=').and_then(|(place, value)| Some((place.rsplit_once(':')?, value)));
+        let parts = text.split_once('=').and_then(|(scope, value)| Some((scope.rsplit_once(':')?, value)));
         let ((function, name), value) = parts.ok_or("it is not of the form FUNCTION:VARIABLE=VALUE")?;
         if from_function(function).is_none() {
             return Err(format!("{function:?} is not the name of a function of AWS's templates"));

@@ -12,7 +12,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use zeroize::Zeroizing;
 
-use crate::arn::Place;
+use crate::arn::Scope;
 use crate::engine::Engine;
 use crate::error::{ErrorCode, ServiceError};
 use crate::time::Timestamp;
@@ -22,7 +22,7 @@ use crate::value::SecretText;
 #[derive(Clone)]
 pub(super) struct EngineStore {
     pub(super) engine: Arc<Engine>,
-    pub(super) place: Place,
+    pub(super) scope: Scope,
 }
 
 impl EngineStore {
@@ -31,8 +31,8 @@ impl EngineStore {
         operation: &'static str,
         parameters: Zeroizing<Vec<u8>>,
     ) -> Result<T, ServiceError> {
-        let place = self.place.clone();
-        let run = move |engine: &Engine| engine.execute(place, operation, &parameters);
+        let scope = self.scope.clone();
+        let run = move |engine: &Engine| engine.execute(scope, operation, &parameters);
         let answer = Zeroizing::new(self.engine.run(run).await?);
         serde_json::from_slice(&answer)
             .map_err(|_| ServiceError::new(ErrorCode::InternalServiceError, "The answer could not be read."))
@@ -223,7 +223,7 @@ impl SecretStore for EngineStore {
 
 impl fmt::Debug for EngineStore {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("EngineStore").field(&self.place).finish()
+        f.debug_tuple("EngineStore").field(&self.scope).finish()
     }
 }
 

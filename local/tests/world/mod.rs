@@ -5,7 +5,7 @@
 use rand::SeedableRng;
 use rand::rngs::StdRng;
 use secretcache_local::{
-    Call, ErrorCode, EventName, Functions, Place, ServiceError, Store, Timestamp, execute,
+    Call, ErrorCode, EventName, Functions, Scope, ServiceError, Store, Timestamp, execute,
 };
 use serde_json::{Value, json};
 
@@ -16,7 +16,7 @@ pub(crate) type Answer = Result<Value, ServiceError>;
 pub(crate) struct World {
     pub(crate) store: Store,
     pub(crate) now: Timestamp,
-    pub(crate) place: Place,
+    pub(crate) scope: Scope,
     /// What happened to rotations.
     pub(crate) events: Vec<EventName>,
     pub(crate) functions: Functions,
@@ -29,7 +29,7 @@ impl World {
         Self {
             store: Store::new(true),
             now: Timestamp::from_secs(1_700_000_000),
-            place: Place::new("123456789012", "us-east-1"),
+            scope: Scope::new("123456789012", "us-east-1"),
             random: StdRng::seed_from_u64(7),
             tokens: 0,
             events: Vec::new(),
@@ -39,8 +39,8 @@ impl World {
 
     /// Runs an operation and applies its changes, as the server does.
     pub(crate) fn call(&mut self, operation: &str, parameters: Value) -> Answer {
-        let (now, place) = (self.now, self.place.clone());
-        let mut call = Call { now, place, random: &mut self.random, functions: self.functions };
+        let (now, scope) = (self.now, self.scope.clone());
+        let mut call = Call { now, scope, random: &mut self.random, functions: self.functions };
         let outcome = execute(&self.store, &mut call, operation, parameters.to_string().as_bytes())?;
         for change in outcome.changes {
             self.store.apply(change, self.now);
