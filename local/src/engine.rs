@@ -25,7 +25,7 @@ use crate::time::Timestamp;
 /// Answers requests one at a time, so that every operation sees the whole effect of the one before.
 pub(crate) struct Engine {
     state: Mutex<State>,
-    trouble: Mutex<Trouble>,
+    fault_state: Mutex<FaultState>,
     clock: Clock,
     defaults: Scope,
     functions: Functions,
@@ -43,7 +43,7 @@ struct State {
 }
 
 #[derive(Default)]
-struct Trouble {
+struct FaultState {
     faults: Faults,
     calls: Calls,
 }
@@ -65,7 +65,7 @@ impl Engine {
         Ok(Self {
             is_durable: journal.is_some(),
             state: Mutex::new(State { store, random, journal }),
-            trouble: Mutex::default(),
+            fault_state: Mutex::default(),
             clock,
             defaults: options.defaults.clone(),
             functions,
@@ -102,13 +102,13 @@ impl Engine {
 
     /// What the faults in force make of a request.
     pub(crate) fn judge(&self, envelope: &Envelope<'_>, body: &[u8]) -> Verdict {
-        let mut trouble = self.trouble();
+        let mut state = self.fault_state();
         let Ok(operation) = envelope.operation() else { return Verdict::default() };
-        if trouble.faults.is_empty() {
+        if state.faults.is_empty() {
             return Verdict::default();
         }
         let id = secret_id(body);
-        let mut verdict = trouble.faults.judge(operation, id.as_deref());
+        let mut verdict = state.faults.judge(operation, id.as_deref());
         if matches!(verdict.effect, Some(Effect::Stale { .. })) && !is_read(operation) {
             verdict.effect = None;
         }
@@ -249,24 +249,24 @@ impl Engine {
     }
 
     pub(crate) fn add_fault(&self, fault: Fault) -> u64 {
-        self.trouble().faults.add(fault)
+        self.fault_state().faults.add(fault)
     }
 
     pub(crate) fn remove_faults(&self, id: Option<u64>) -> bool {
-        self.trouble().faults.remove(id)
+        self.fault_state().faults.remove(id)
     }
 
     pub(crate) fn faults_json(&self) -> serde_json::Value {
-        serde_json::json!({ "faults": self.trouble().faults.rules() })
+        serde_json::json!({ "faults": self.fault_state().faults.rules() })
     }
 
     /// Counts a call by its outcome.
     pub(crate) fn count(&self, envelope: &Envelope<'_>, outcome: &str) {
         let operation = envelope.operation().unwrap_or("?");
-        let mut trouble = self.trouble();
-        let outcomes = match trouble.calls.get_mut(operation) {
+        let mut state = self.fault_state();
+        let outcomes = match state.calls.get_mut(operation) {
             Some(outcomes) => outcomes,
-            None => trouble.calls.entry(operation.to_owned()).or_default(),
+            None => state.calls.entry(operation.to_owned()).or_default(),
         };
         match outcomes.get_mut(outcome) {
             Some(count) => *count += 1,
@@ -275,11 +275,11 @@ impl Engine {
     }
 
     pub(crate) fn calls(&self) -> Calls {
-        self.trouble().calls.clone()
+        self.fault_state().calls.clone()
     }
 
     pub(crate) fn forget_calls(&self) {
-        self.trouble().calls.clear();
+        self.fault_state().calls.clear();
     }
 
     /// Operations change nothing until they have succeeded, so the state of a panicked one is still whole.
@@ -287,8 +287,8 @@ impl Engine {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn trouble(&self) -> MutexGuard<'_, Trouble> {
-        self.trouble.lock().unwrap_or_else(PoisonError::into_inner)
+    fn fault_state(&self) -> MutexGuard<'_, FaultState> {
+        self.fault_state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
