@@ -89,11 +89,11 @@ impl Service {
             // Its answer is what gets lost.
             let _ = self.answer(&headers, body.clone(), None).await;
         }
-        self.spoil(effect, &headers, body, cutter).await
+        self.apply_fault(effect, &headers, body, cutter).await
     }
 
     /// Does to a request what a fault says.
-    async fn spoil(
+    async fn apply_fault(
         &self,
         effect: Effect,
         headers: &HeaderMap,
