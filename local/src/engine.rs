@@ -243,7 +243,7 @@ impl Engine {
         let Some((scope, arn)) = found else { return };
         // Whoever asked is answered already; if this cannot be kept, the retry comes when it would have come.
         let _ = self.change_secret(scope, &arn, |secret, now| {
-            progress::hasten(secret, now);
+            progress::expedite(secret, now);
             None
         });
     }
@@ -299,7 +299,7 @@ fn resume(store: &mut Store, now: Timestamp) {
     let resumed: Vec<_> = interrupted
         .map(|(scope, secret)| {
             let mut secret = secret.clone();
-            progress::hasten(&mut secret, now);
+            progress::expedite(&mut secret, now);
             Change::Put(scope.clone(), Arc::new(secret))
         })
         .collect();

@@ -97,7 +97,7 @@ pub(crate) fn failed(
 }
 
 /// Makes the rotation under way due now, with all its tries before it.
-pub(crate) fn hasten(secret: &mut Secret, now: Timestamp) {
+pub(crate) fn expedite(secret: &mut Secret, now: Timestamp) {
     let Some(rotation) = secret.rotation.as_mut().filter(|rotation| rotation.enabled) else { return };
     if let Some(underway) = &mut rotation.underway {
         (underway.due, underway.failures) = (Some(now), 0);
