@@ -9,37 +9,37 @@ use std::task::{Context, Poll};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 
-/// A TCP stream that ends in a reset once [`Cutter::cut`] was called.
+/// A TCP stream that ends in a reset once [`ConnectionKiller::kill`] was called.
 pub(crate) struct Connection {
     stream: TcpStream,
-    cutter: Cutter,
+    killer: ConnectionKiller,
 }
 
 /// Makes a connection end in a reset.
 #[derive(Clone, Default)]
-pub(crate) struct Cutter(Arc<AtomicBool>);
+pub(crate) struct ConnectionKiller(Arc<AtomicBool>);
 
-impl Cutter {
-    pub(crate) fn cut(&self) {
+impl ConnectionKiller {
+    pub(crate) fn kill(&self) {
         self.0.store(true, Ordering::Relaxed);
     }
 
-    fn is_cut(&self) -> bool {
+    fn is_killed(&self) -> bool {
         self.0.load(Ordering::Relaxed)
     }
 }
 
 impl Connection {
-    pub(crate) fn new(stream: TcpStream, cutter: Cutter) -> Self {
+    pub(crate) fn new(stream: TcpStream, killer: ConnectionKiller) -> Self {
         // Answers are single small writes; waiting for more would only add latency.
         let _ = stream.set_nodelay(true);
-        Self { stream, cutter }
+        Self { stream, killer }
     }
 }
 
 impl Drop for Connection {
     fn drop(&mut self) {
-        if self.cutter.is_cut() {
+        if self.killer.is_killed() {
             // Closing a socket that lingers for no time sends RST in place of FIN.
             let _ = self.stream.set_zero_linger();
         }
@@ -78,7 +78,7 @@ impl AsyncWrite for Connection {
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        if self.cutter.is_cut() {
+        if self.killer.is_killed() {
             // A polite end now would let the client see the connection closed rather than reset.
             return Poll::Ready(Ok(()));
         }

@@ -14,7 +14,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio_rustls::TlsAcceptor;
 
-use crate::connection::{Connection, Cutter};
+use crate::connection::{Connection, ConnectionKiller};
 use crate::engine::{Calls, Engine};
 use crate::events::Event;
 use crate::faults::Fault;
@@ -166,26 +166,26 @@ pub(crate) async fn stopped(stopping: &mut watch::Receiver<bool>) {
 }
 
 async fn accept(stream: TcpStream, tls: Option<TlsAcceptor>, service: Arc<Service>, watcher: Watcher) {
-    let cutter = Cutter::default();
-    let stream = Connection::new(stream, cutter.clone());
+    let killer = ConnectionKiller::default();
+    let stream = Connection::new(stream, killer.clone());
     match tls {
-        None => talk(stream, cutter, service, watcher).await,
+        None => talk(stream, killer, service, watcher).await,
         Some(tls) => {
             // A client that speaks no TLS, or distrusts the certificate, goes away by itself.
             if let Ok(Ok(stream)) = tokio::time::timeout(HANDSHAKE, tls.accept(stream)).await {
-                talk(stream, cutter, service, watcher).await;
+                talk(stream, killer, service, watcher).await;
             }
         }
     }
 }
 
-async fn talk<S>(stream: S, cutter: Cutter, service: Arc<Service>, watcher: Watcher)
+async fn talk<S>(stream: S, killer: ConnectionKiller, service: Arc<Service>, watcher: Watcher)
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
     let respond = service_fn(move |request| {
-        let (service, cutter) = (Arc::clone(&service), cutter.clone());
-        async move { service.respond(request, &cutter).await }
+        let (service, killer) = (Arc::clone(&service), killer.clone());
+        async move { service.respond(request, &killer).await }
     });
     // No timer: idle connections stay open, as clients with a pool of them like it.
     let connection = http1::Builder::new().serve_connection(TokioIo::new(stream), respond);

@@ -10,7 +10,7 @@ use hyper::{Method, Request, Response, StatusCode};
 use tokio::sync::watch;
 use uuid::Uuid;
 
-use crate::connection::Cutter;
+use crate::connection::ConnectionKiller;
 use crate::control;
 use crate::engine::Engine;
 use crate::error::{ErrorCode, ServiceError};
@@ -49,7 +49,7 @@ impl Service {
     pub(crate) async fn respond(
         &self,
         request: Request<Incoming>,
-        cutter: &Cutter,
+        killer: &ConnectionKiller,
     ) -> Result<Response<Full<Bytes>>, CutOff> {
         let (head, body) = request.into_parts();
         let Ok(body) = Limited::new(body, MOST_BYTES).collect().await else {
@@ -65,7 +65,7 @@ impl Service {
             return Ok(response(status, "application/json", format!("{answer}\n").into()));
         }
         match (head.method, path) {
-            (Method::POST, "/") => self.operation(head.headers, body, cutter).await,
+            (Method::POST, "/") => self.operation(head.headers, body, killer).await,
             (Method::GET, "/") => Ok(plain(StatusCode::OK, ABOUT)),
             _ => Ok(plain(StatusCode::NOT_FOUND, ABOUT)),
         }
@@ -75,7 +75,7 @@ impl Service {
         &self,
         headers: HeaderMap,
         body: Bytes,
-        cutter: &Cutter,
+        killer: &ConnectionKiller,
     ) -> Result<Response<Full<Bytes>>, CutOff> {
         let envelope = envelope(&headers);
         let verdict = self.engine.judge(&envelope, &body);
@@ -89,7 +89,7 @@ impl Service {
             // Its answer is what gets lost.
             let _ = self.answer(&headers, body.clone(), None).await;
         }
-        self.apply_fault(effect, &headers, body, cutter).await
+        self.apply_fault(effect, &headers, body, killer).await
     }
 
     /// Does to a request what a fault says.
@@ -98,7 +98,7 @@ impl Service {
         effect: Effect,
         headers: &HeaderMap,
         body: Bytes,
-        cutter: &Cutter,
+        killer: &ConnectionKiller,
     ) -> Result<Response<Full<Bytes>>, CutOff> {
         let envelope = &envelope(headers);
         match effect {
@@ -121,7 +121,7 @@ impl Service {
             }
             Effect::Reset => {
                 self.note(envelope, "reset");
-                cutter.cut();
+                killer.kill();
                 Err(CutOff)
             }
             Effect::Hang => {
