@@ -106,6 +106,7 @@ export class Endpoint {
   async control(method, path, body) {
     const response = await fetch(`${this.url}/_control/${path}`, {
       method,
+      headers: { 'content-type': 'application/json' },
       ...(body === undefined ? {} : { body: JSON.stringify(body) }),
     });
     const answer = await response.json();

@@ -24,6 +24,10 @@ pub(crate) struct Local {
     #[arg(long, default_value_t = DEFAULT_PORT)]
     port: u16,
 
+    /// Answer requests whose Host header is NAME, beside loopback names and addresses; repeat for several
+    #[arg(long, value_name = "NAME")]
+    accept_host: Vec<String>,
+
     /// Keep the secrets in FILE, in the clear, readable by its owner only; nothing acknowledged is lost
     #[arg(long, value_name = "FILE")]
     data: Option<PathBuf>,
@@ -111,6 +115,7 @@ impl Local {
             host: self.host,
             port: self.port,
             data: self.data,
+            accepted_hosts: self.accept_host,
             control: self.control,
             tls: self.tls_cert.zip(self.tls_key).map(|(certificate, key)| Tls { certificate, key }),
             defaults: Scope::new(self.account, self.region),
@@ -120,8 +125,13 @@ impl Local {
         let server = Server::bind(options).await?;
         let url = server.url();
         say(&format!("secretcache local listening on {url}"));
-        say(&format!("  export AWS_ENDPOINT_URL={url}   # and any AWS credentials and region"));
+        say(&format!(
+            "  export AWS_ENDPOINT_URL_SECRETS_MANAGER={url}   # and any AWS credentials and region"
+        ));
         say("  For development only: any credentials are accepted, nothing is encrypted. Ctrl-C stops it.");
+        if let Some(warning) = server.warning() {
+            say(&format!("  Warning: {warning}."));
+        }
         if !server.address().ip().is_loopback() {
             say("  Warning: whoever reaches this address can read and change every secret here.");
         }
@@ -194,7 +204,7 @@ const EXAMPLES: &str = "Examples:
   secretcache local --function SecretsManagerRDSPostgreSQLRotationSingleUser:PASSWORD_LENGTH=24
 
 In another terminal:
-  export AWS_ENDPOINT_URL=http://127.0.0.1:4584 AWS_DEFAULT_REGION=us-east-1
+  export AWS_ENDPOINT_URL_SECRETS_MANAGER=http://127.0.0.1:4584 AWS_DEFAULT_REGION=us-east-1
   export AWS_ACCESS_KEY_ID=any AWS_SECRET_ACCESS_KEY=any
   aws secretsmanager create-secret --name prod/checkout/db --secret-string '{\"password\":\"example\"}'
   aws secretsmanager get-secret-value --secret-id prod/checkout/db

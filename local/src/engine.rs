@@ -1,7 +1,7 @@
-//! The state behind the server: one store, its clock, its randomness, its data file, its troubles.
+//! The state behind the server: one store, its clock, its randomness, its data file, its faults.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard};
 
 use rand::SeedableRng;
 use rand::rngs::{StdRng, SysRng};
@@ -14,7 +14,7 @@ use crate::error::{ErrorCode, ServiceError};
 use crate::events::{Event, Events};
 use crate::faults::{Effect, Fault, Faults, Verdict};
 use crate::journal::Journal;
-use crate::operations::{Call, Functions, execute, is_read};
+use crate::operations::{Call, Functions, Outcome, execute, is_read};
 use crate::options::{Options, StartError};
 use crate::protocol::{Envelope, Reply};
 use crate::rotation::progress;
@@ -22,22 +22,26 @@ use crate::secret::Secret;
 use crate::store::{Change, Store};
 use crate::time::Timestamp;
 
-/// Answers requests one at a time, so that every operation sees the whole effect of the one before.
+/// Changes the store by one request at a time, so that each sees the whole effect of the one before. Requests that only
+/// read wait for nobody: neither for each other nor for a write that is on its way to the disk.
 pub(crate) struct Engine {
-    state: Mutex<State>,
+    store: RwLock<Store>,
+    /// Held from deciding about a change until it is applied.
+    writer: Mutex<Writer>,
     fault_state: Mutex<FaultState>,
     clock: Clock,
     defaults: Scope,
     functions: Functions,
     is_durable: bool,
+    /// What is wrong with the data file although it can be used.
+    pub(crate) warning: Option<String>,
     /// What happened to rotations.
     pub(crate) events: Events,
     /// Tells the one who runs rotations that something about them may have changed.
     pub(crate) rotations: Notify,
 }
 
-struct State {
-    store: Store,
+struct Writer {
     random: StdRng,
     journal: Option<Journal>,
 }
@@ -58,13 +62,15 @@ impl Engine {
         let open = |path| {
             Journal::open(path, &mut store, clock.now()).map_err(|source| StartError::data(path, source))
         };
-        let journal = options.data.as_deref().map(open).transpose()?;
+        let (journal, warning) = options.data.as_deref().map(open).transpose()?.unzip();
         resume(&mut store, clock.now());
         let random =
             StdRng::try_from_rng(&mut SysRng).map_err(|e| StartError::Random(std::io::Error::other(e)))?;
         Ok(Self {
             is_durable: journal.is_some(),
-            state: Mutex::new(State { store, random, journal }),
+            store: RwLock::new(store),
+            writer: Mutex::new(Writer { random, journal }),
+            warning: warning.flatten(),
             fault_state: Mutex::default(),
             clock,
             defaults: options.defaults.clone(),
@@ -115,6 +121,27 @@ impl Engine {
         verdict
     }
 
+    /// The function that a request would have invoked, if it is a RotateSecret.
+    pub(crate) fn function_to_invoke(&self, envelope: &Envelope<'_>, body: &[u8]) -> Option<String> {
+        #[derive(Deserialize)]
+        struct Parameters {
+            #[serde(rename = "SecretId")]
+            secret_id: String,
+            #[serde(rename = "RotationLambdaARN")]
+            function: Option<String>,
+        }
+        if envelope.operation().ok()? != "RotateSecret" {
+            return None;
+        }
+        let Parameters { secret_id, function } = serde_json::from_slice(body).ok()?;
+        function.filter(|function| !function.is_empty()).or_else(|| {
+            self.look(|store, now| {
+                let (_, secret) = store.find_live(&envelope.scope(&self.defaults), &secret_id, now).ok()?;
+                secret.rotation.as_ref()?.function.clone()
+            })
+        })
+    }
+
     /// What a caller without permission is told.
     pub(crate) fn denied(&self, envelope: &Envelope<'_>, body: &[u8]) -> ServiceError {
         let (operation, scope) = (envelope.operation().unwrap_or("?"), envelope.scope(&self.defaults));
@@ -145,6 +172,35 @@ impl Engine {
         .map(Reply::ok)
     }
 
+    /// The answer to a request that changes nothing; `None` if it is not such a request.
+    pub(crate) fn try_read(
+        &self,
+        envelope: &Envelope<'_>,
+        body: &[u8],
+    ) -> Option<Result<Reply, ServiceError>> {
+        let operation = envelope.operation().ok().filter(|operation| is_read(operation))?;
+        let answer = self.read(envelope.scope(&self.defaults), operation, body)?;
+        Some(answer.map(Reply::ok))
+    }
+
+    fn read(&self, scope: Scope, operation: &str, body: &[u8]) -> Option<Result<Vec<u8>, ServiceError>> {
+        match self.peek(scope, operation, body) {
+            // The first read of a day notes the day.
+            Ok(outcome) => outcome.changes.is_empty().then_some(Ok(outcome.body)),
+            Err(error) => Some(Err(error)),
+        }
+    }
+
+    /// What an operation would answer and change.
+    fn peek(&self, scope: Scope, operation: &str, body: &[u8]) -> Result<Outcome, ServiceError> {
+        // Only GetRandomPassword needs any.
+        let mut random = StdRng::try_from_rng(&mut SysRng).map_err(|error| {
+            ServiceError::new(ErrorCode::InternalServiceError, format!("There is no randomness: {error}"))
+        })?;
+        let (now, functions) = (self.clock.now(), self.functions);
+        execute(&self.store(), &mut Call { now, scope, random: &mut random, functions }, operation, body)
+    }
+
     /// Runs an operation for a caller in `scope`, and gives the body of the answer.
     pub(crate) fn execute(
         &self,
@@ -161,6 +217,10 @@ impl Engine {
             Err(error) if operation == "RotateSecret" && error.code() == ErrorCode::InvalidRequest => {
                 self.reattempt(asker, body);
             }
+            // A full disk keeps the day of a read from being noted, not the read from being answered.
+            Err(error) if is_read(operation) && error.code() == ErrorCode::InternalServiceError => {
+                return self.peek(asker, operation, body).map(|outcome| outcome.body);
+            }
             _ => {}
         }
         answer
@@ -173,11 +233,12 @@ impl Engine {
         operation: &str,
         body: &[u8],
     ) -> Result<Vec<u8>, ServiceError> {
-        let State { store, random, .. } = &mut *self.state();
+        let mut writer = self.writer();
         let (now, functions) = (self.clock.now(), self.functions);
-        let past = store.as_of(now.plus_millis(-(seconds * 1000.0) as i64));
+        let past = self.store().as_of(now.plus_millis(-(seconds * 1000.0) as i64));
         // What a read of the past would note (the access) is not of the present.
-        Ok(execute(&past, &mut Call { now, scope, random, functions }, operation, body)?.body)
+        Ok(execute(&past, &mut Call { now, scope, random: &mut writer.random, functions }, operation, body)?
+            .body)
     }
 
     /// Takes one secret from a state to the next, if it is there.
@@ -200,7 +261,7 @@ impl Engine {
 
     /// Looks at the store, which stands still meanwhile.
     pub(crate) fn look<T>(&self, look: impl FnOnce(&Store, Timestamp) -> T) -> T {
-        look(&self.state().store, self.clock.now())
+        look(&self.store(), self.clock.now())
     }
 
     /// Decides about changes, keeps them and makes them, as one step.
@@ -209,10 +270,10 @@ impl Engine {
         scope: Scope,
         decide: impl FnOnce(&Store, &mut Call<'_>) -> Result<(T, Vec<Change>, Vec<Event>), ServiceError>,
     ) -> Result<T, ServiceError> {
-        let State { store, random, journal } = &mut *self.state();
+        let Writer { random, journal } = &mut *self.writer();
         let (now, functions) = (self.clock.now(), self.functions);
-        let (answer, changes, events) = decide(store, &mut Call { now, scope, random, functions })?;
-        if let (Some(journal), false) = (journal, changes.is_empty()) {
+        let (answer, changes, events) = decide(&self.store(), &mut Call { now, scope, random, functions })?;
+        if let (Some(journal), false) = (&mut *journal, changes.is_empty()) {
             // Kept first, applied second, acknowledged last.
             journal.append(&changes).map_err(|error| {
                 ServiceError::new(
@@ -223,8 +284,10 @@ impl Engine {
         }
         let rotates = |change: &Change| matches!(change, Change::Put(_, secret) if secret.rotation.is_some());
         let concerns_rotations = changes.iter().any(rotates);
-        for change in changes {
-            store.apply(change, now);
+        self.apply(changes, now);
+        if let Some(journal) = journal.as_mut().filter(|journal| journal.is_compaction_due()) {
+            // Reads go on meanwhile. If it fails, the file stays as it is and grows until it succeeds.
+            let _ = journal.compact(&self.store());
         }
         events.into_iter().for_each(|event| self.events.record(event));
         if concerns_rotations {
@@ -282,9 +345,18 @@ impl Engine {
         self.fault_state().calls.clear();
     }
 
+    fn apply(&self, changes: Vec<Change>, now: Timestamp) {
+        let mut store = self.store.write().unwrap_or_else(PoisonError::into_inner);
+        changes.into_iter().for_each(|change| store.apply(change, now));
+    }
+
     /// Operations change nothing until they have succeeded, so the state of a panicked one is still whole.
-    fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    fn store(&self) -> RwLockReadGuard<'_, Store> {
+        self.store.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn writer(&self) -> MutexGuard<'_, Writer> {
+        self.writer.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn fault_state(&self) -> MutexGuard<'_, FaultState> {

@@ -135,6 +135,15 @@ impl ServiceError {
         Self::new(ErrorCode::ResourceNotFound, "Secrets Manager can't find the specified secret.")
     }
 
+    /// As the service words it.
+    pub(crate) fn cannot_invoke() -> Self {
+        Self::new(
+            ErrorCode::AccessDenied,
+            "Secrets Manager cannot invoke the specified Lambda function. Ensure that the function policy grants access to \
+             the principal secretsmanager.amazonaws.com.",
+        )
+    }
+
     /// `what` is `VersionId: …` or `staging label: …`.
     pub(crate) fn no_such_value(what: &str) -> Self {
         Self::new(

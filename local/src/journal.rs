@@ -2,11 +2,12 @@
 //!
 //! A line is on disk before its request is acknowledged, so nothing acknowledged is lost when the process is
 //! killed. A line cut short by a crash belongs to a request nobody was told of, and is dropped at the next
-//! start. Starting also rewrites the file with what is left, so that deleted values do not stay in it.
+//! start. The file is rewritten with what is left at every start and whenever it has doubled, so that it stays small and
+//! deleted values do not stay in it. If there is no room for that, the old file goes on being used.
 //!
 //! The file holds secret values in the clear; it is readable by its owner only.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
@@ -46,11 +47,18 @@ pub enum DataError {
 #[derive(Debug)]
 pub(crate) struct Journal {
     file: File,
+    /// Where it is, behind any symbolic link.
+    path: PathBuf,
+    /// It is rewritten once it is this long.
+    compact_at: u64,
     /// Up to here the file is whole; what a failed write left beyond is cut off.
     length: u64,
     /// Versions whose value is in the file. Values never change, so each is written once.
-    written: HashSet<(String, String)>,
+    written: Versions,
 }
+
+/// Version ids by ARN.
+type Versions = HashMap<String, HashSet<String>>;
 
 /// A line. Its record is written with borrowed values and read with owned ones.
 #[derive(Serialize, Deserialize)]
@@ -75,38 +83,77 @@ enum Stored {
 }
 
 impl Journal {
-    /// Opens or makes the file at `path` and applies what it holds to `store`.
-    pub(crate) fn open(path: &Path, store: &mut Store, now: Timestamp) -> Result<Self, DataError> {
+    /// Opens or makes the file at `path`, applies what it holds to `store`, and gives a warning if it could not be
+    /// rewritten.
+    pub(crate) fn open(
+        path: &Path,
+        store: &mut Store,
+        now: Timestamp,
+    ) -> Result<(Self, Option<String>), DataError> {
         let mut file = open_locked(path)?;
-        // Behind a symbolic link, it is the file itself that is replaced below.
-        let path = &fs::canonicalize(path)?;
+        let path = fs::canonicalize(path)?;
         let mut text = Zeroizing::new(Vec::new());
         file.read_to_end(&mut text)?;
-        replay(&text, store, now)?;
+        let whole = replay(&text, store, now)?;
+        let values = all_values(store);
         drop_expired(store, now);
 
-        // Rewritten beside the old file and put in its place, so that a crash leaves the one or the other.
-        let beside = beside(path);
-        let mut fresh = create_private(&beside)?;
-        let mut journal = Self { file: fresh.try_clone()?, length: 0, written: HashSet::new() };
-        fresh.write_all(HEADER)?;
+        let mut journal = Self { file, path, compact_at: 0, length: whole as u64, written: values };
+        let Err(error) = journal.compact(store) else { return Ok((journal, None)) };
+        if whole == 0 || !is_out_of_room(&error) {
+            return Err(error.into());
+        }
+        let warning = format!(
+            "the data file {} cannot be rewritten: {error}. All secrets in it can be read; changes fail while there is no \
+             room. Free {} KiB there and start again",
+            journal.path.display(),
+            journal.length.div_ceil(1024) + SPARE_KIB,
+        );
+        Ok((journal, Some(warning)))
+    }
+
+    /// Whether the file has grown enough to be rewritten.
+    pub(crate) fn is_compaction_due(&self) -> bool {
+        self.length >= self.compact_at
+    }
+
+    /// Rewrites the file with what `store` holds. If that fails, the old file stays in use.
+    pub(crate) fn compact(&mut self, store: &Store) -> io::Result<()> {
+        let beside = beside(&self.path);
+        let fresh = self.rewritten(&beside, store);
+        if fresh.is_err() {
+            let _ = fs::remove_file(&beside);
+            self.compact_at = (self.length * 2).max(SMALLEST_COMPACTED);
+        }
+        *self = fresh?;
+        Ok(())
+    }
+
+    /// Writes a new file beside the old one and puts it in its place, so that a crash leaves the one or the other.
+    fn rewritten(&self, beside: &Path, store: &Store) -> io::Result<Self> {
+        let mut file = create_private(beside)?;
+        file.write_all(HEADER)?;
+        let mut length = HEADER.len() as u64;
         for (scope, secret) in store.all() {
             let change = Change::Put(scope.clone(), Arc::new(secret.clone()));
-            fresh.write_all(&journal.line(std::slice::from_ref(&change))?)?;
-            journal.note(&change);
+            let line = line(&[change], &Versions::new())?;
+            file.write_all(&line)?;
+            length += line.len() as u64;
         }
-        fresh.sync_all()?;
-        fresh.try_lock().map_err(in_use)?;
-        fs::rename(&beside, path)?;
-        sync_directory(path)?;
-        journal.length = fresh.stream_position()?;
-        journal.file = fresh;
-        Ok(journal)
+        file.sync_all()?;
+        file.try_lock().map_err(|error| match error {
+            TryLockError::WouldBlock => io::ErrorKind::WouldBlock.into(),
+            TryLockError::Error(error) => error,
+        })?;
+        fs::rename(beside, &self.path)?;
+        sync_directory(&self.path)?;
+        let compact_at = (length * 2).max(SMALLEST_COMPACTED);
+        Ok(Self { file, path: self.path.clone(), compact_at, length, written: all_values(store) })
     }
 
     /// Writes the changes of one request; when this returns, they are on disk.
     pub(crate) fn append(&mut self, changes: &[Change]) -> io::Result<()> {
-        let line = self.line(changes)?;
+        let line = line(changes, &self.written)?;
         // Also repairs what an earlier failed write left behind.
         self.file.set_len(self.length)?;
         self.file.seek(SeekFrom::Start(self.length))?;
@@ -117,43 +164,50 @@ impl Journal {
         Ok(())
     }
 
-    fn line(&self, changes: &[Change]) -> io::Result<Zeroizing<Vec<u8>>> {
-        let records: Vec<_> = changes.iter().map(|change| self.record(change)).collect();
-        let mut line = Zeroizing::new(serde_json::to_vec(&records)?);
-        line.push(b'\n');
-        Ok(line)
-    }
-
-    fn record<'a>(&self, change: &'a Change) -> Record<&'a Secret, Written<'a>> {
-        match change {
-            Change::Put(scope, secret) => Record::Put {
-                account: scope.account.clone(),
-                region: scope.region.clone(),
-                secret: secret.as_ref(),
-                values: secret
-                    .versions
-                    .iter()
-                    .filter(|version| !self.written.contains(&(secret.arn.clone(), version.id.clone())))
-                    .filter_map(|version| Some((version.id.clone(), Written::new(version.value.as_ref()?)?)))
-                    .collect(),
-            },
-            Change::Remove(scope, arn) => Record::Remove {
-                account: scope.account.clone(),
-                region: scope.region.clone(),
-                arn: arn.clone(),
-            },
-        }
-    }
-
+    /// A version that is gone is forgotten here too: its id may come back with another value.
     fn note(&mut self, change: &Change) {
         match change {
-            Change::Put(_, secret) => {
-                let with_value = secret.versions.iter().filter(|version| version.value.is_some());
-                self.written.extend(with_value.map(|version| (secret.arn.clone(), version.id.clone())));
-            }
-            Change::Remove(_, arn) => self.written.retain(|(of, _)| of != arn),
+            Change::Put(_, secret) => drop(self.written.insert(secret.arn.clone(), with_value(secret))),
+            Change::Remove(_, arn) => drop(self.written.remove(arn)),
         }
     }
+}
+
+/// The line for the changes of one request, with the values that are not in `written`.
+fn line(changes: &[Change], written: &Versions) -> io::Result<Zeroizing<Vec<u8>>> {
+    let records: Vec<_> = changes.iter().map(|change| record(change, written)).collect();
+    let mut line = Zeroizing::new(serde_json::to_vec(&records)?);
+    line.push(b'\n');
+    Ok(line)
+}
+
+fn record<'a>(change: &'a Change, written: &Versions) -> Record<&'a Secret, Written<'a>> {
+    match change {
+        Change::Put(scope, secret) => Record::Put {
+            account: scope.account.clone(),
+            region: scope.region.clone(),
+            secret: secret.as_ref(),
+            values: secret
+                .versions
+                .iter()
+                .filter(|version| !written.get(&secret.arn).is_some_and(|ids| ids.contains(&version.id)))
+                .filter_map(|version| Some((version.id.clone(), Written::new(version.value.as_ref()?)?)))
+                .collect(),
+        },
+        Change::Remove(scope, arn) => {
+            Record::Remove { account: scope.account.clone(), region: scope.region.clone(), arn: arn.clone() }
+        }
+    }
+}
+
+/// Every version that has a value.
+fn all_values(store: &Store) -> Versions {
+    store.all().map(|(_, secret)| (secret.arn.clone(), with_value(secret))).collect()
+}
+
+fn with_value(secret: &Secret) -> HashSet<String> {
+    let versions = secret.versions.iter().filter(|version| version.value.is_some());
+    versions.map(|version| version.id.clone()).collect()
 }
 
 impl<'a> Written<'a> {
@@ -163,8 +217,8 @@ impl<'a> Written<'a> {
     }
 }
 
-/// Applies every whole line. Only the last may be cut short.
-fn replay(text: &[u8], store: &mut Store, now: Timestamp) -> Result<(), DataError> {
+/// Applies every whole line, and gives their length. Only the last may be cut short.
+fn replay(text: &[u8], store: &mut Store, now: Timestamp) -> Result<usize, DataError> {
     // Whatever follows the last newline was never acknowledged.
     let whole = text.iter().rposition(|byte| *byte == b'\n').map_or(0, |end| end + 1);
     for (i, line) in text[..whole].split_inclusive(|byte| *byte == b'\n').enumerate() {
@@ -184,7 +238,7 @@ fn replay(text: &[u8], store: &mut Store, now: Timestamp) -> Result<(), DataErro
     if whole == 0 && !HEADER.starts_with(text) {
         return Err(DataError::Damaged { line: 1 });
     }
-    Ok(())
+    Ok(whole)
 }
 
 /// The change a record stands for. Values written by an earlier record are taken from the store.
@@ -234,6 +288,12 @@ fn create_private(path: &Path) -> io::Result<File> {
         Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
         _ => private().write(true).create_new(true).open(path),
     }
+}
+
+/// Whether an error says that nothing more can be written where the file is.
+fn is_out_of_room(error: &io::Error) -> bool {
+    use io::ErrorKind::{FileTooLarge, QuotaExceeded, ReadOnlyFilesystem, StorageFull};
+    matches!(error.kind(), StorageFull | QuotaExceeded | FileTooLarge | ReadOnlyFilesystem)
 }
 
 fn beside(path: &Path) -> PathBuf {
@@ -287,6 +347,12 @@ fn sync_directory(_: &Path) -> io::Result<()> {
     Ok(())
 }
 
+/// Files below this size are not worth rewriting.
+const SMALLEST_COMPACTED: u64 = 1024 * 1024;
+
+/// What a start needs beyond a second copy of the file.
+const SPARE_KIB: u64 = 64;
+
 const HEADER: &[u8] = b"{\"secretcache_local\":1}\n";
 
 #[cfg(test)]
@@ -317,7 +383,8 @@ mod tests {
         let mut store = Store::default();
         for _ in 0..10 {
             let mut read = Store::default();
-            let mut journal = Journal::open(&path, &mut read, now).unwrap();
+            let (mut journal, warning) = Journal::open(&path, &mut read, now).unwrap();
+            assert_eq!(warning, None);
             assert!(read.all().eq(store.all()));
             store = read;
             for _ in 0..40 {

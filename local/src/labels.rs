@@ -48,6 +48,17 @@ pub(crate) fn attach_all<'a>(
     }
 }
 
+/// Attaches several labels to a version that was just stored. The version that `AWSCURRENT` leaves then loses `AWSPENDING`
+/// too, if it still has it from its own rotation (recorded from the service).
+pub(crate) fn store<'a>(versions: &mut [Version], id: &str, labels: impl Iterator<Item = &'a str> + Clone) {
+    let current = versions.iter().find(|version| version.labels.contains(CURRENT));
+    let loser = current.map(|version| version.id.clone()).filter(|loser| loser != id);
+    attach_all(versions, id, labels.clone());
+    if let Some(loser) = loser.filter(|_| labels.clone().any(|label| label == CURRENT)) {
+        detach(versions, &loser, PENDING);
+    }
+}
+
 /// Detaches `label` from the version `id`.
 pub(crate) fn detach(versions: &mut [Version], id: &str, label: &str) {
     for version in versions.iter_mut().filter(|version| version.id == id) {
@@ -80,6 +91,7 @@ mod tests {
             labels: labels.iter().map(|label| (*label).to_owned()).collect(),
             created: Timestamp::from_secs(0),
             accessed: None,
+            former_key: None,
         };
         labels.iter().enumerate().map(version).collect()
     }
@@ -114,6 +126,16 @@ mod tests {
         let mut list = versions(&[&[CURRENT, "blue"], &[]]);
         attach(&mut list, "v2", "blue");
         assert_eq!(shown(&list), [[CURRENT], ["blue"]]);
+    }
+
+    #[test]
+    fn what_was_current_and_pending_is_previous_alone_after_a_new_value() {
+        let mut list = versions(&[&[PREVIOUS], &[CURRENT, PENDING], &[]]);
+        store(&mut list, "v3", [CURRENT].into_iter());
+        assert_eq!(shown(&list), [vec![], vec![PREVIOUS], vec![CURRENT]]);
+        let mut list = versions(&[&[CURRENT, PENDING], &[]]);
+        store(&mut list, "v2", ["blue"].into_iter());
+        assert_eq!(shown(&list), [vec![CURRENT, PENDING], vec!["blue"]]);
     }
 
     #[test]

@@ -9,6 +9,7 @@ mod error;
 mod events;
 mod faults;
 mod filter;
+mod guard;
 mod journal;
 pub mod labels;
 mod operations;

@@ -26,6 +26,9 @@ pub struct Options {
     /// A file that keeps the secrets, in the clear and readable by its owner only; `None` keeps them in
     /// memory.
     pub data: Option<PathBuf>,
+    /// Names, beside loopback names and addresses and [`host`](Self::host), that a request's `Host` header may have. All
+    /// other requests are refused, so that no web page reaches the secrets by DNS rebinding.
+    pub accepted_hosts: Vec<String>,
     /// Whether HTTP requests under `/_control/` may make trouble and move the clock.
     pub control: bool,
     /// Certificate and key to serve HTTPS with; `None` serves HTTP.
@@ -74,6 +77,7 @@ impl Default for Options {
             host: DEFAULT_HOST.to_owned(),
             port: DEFAULT_PORT,
             data: None,
+            accepted_hosts: Vec::new(),
             control: false,
             tls: None,
             defaults: Scope::new("123456789012", "us-east-1"),

@@ -1,64 +1,107 @@
 //! Pages of a listing, and the tokens that join them.
 
+use std::cmp::Ordering;
+
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
 use crate::error::{ErrorCode, ServiceError};
+use crate::time::Timestamp;
 
-/// The page after `token` of `items`, each with a key that is unique and by which they are already sorted
-/// (downwards if `descending`), and the token of the page after it.
+/// What a listing is sorted by. It is unique, because it ends in an id.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Key<'a> {
+    first: First<'a>,
+    id: &'a str,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum First<'a> {
+    Date(i64),
+    Name(&'a str),
+}
+
+impl<'a> Key<'a> {
+    /// By a date; no date comes first.
+    pub(crate) fn date(date: Option<Timestamp>, id: &'a str) -> Self {
+        Self { first: First::Date(date.map_or(0, Timestamp::millis)), id }
+    }
+
+    /// By a name.
+    pub(crate) fn name(name: &'a str, id: &'a str) -> Self {
+        Self { first: First::Name(name), id }
+    }
+
+    fn token(self) -> String {
+        // NUL is in no name and no id.
+        let text = match self.first {
+            First::Date(millis) => format!("{DATE}{millis}\0{}", self.id),
+            First::Name(name) => format!("{NAME}{name}\0{}", self.id),
+        };
+        URL_SAFE_NO_PAD.encode(text)
+    }
+
+    fn parse(text: &'a str) -> Option<Self> {
+        let (first, id) = text.split_once('\0')?;
+        let first = match first.strip_prefix(DATE) {
+            Some(millis) => First::Date(millis.parse().ok()?),
+            None => First::Name(first.strip_prefix(NAME)?),
+        };
+        Some(Self { first, id })
+    }
+}
+
+/// The page after `token` of `items`, upwards or downwards by their keys, and the token of the page after it.
 ///
-/// The token holds the last key given out, so a page is right even when items came or went since.
-pub(crate) fn page<T>(
-    items: impl Iterator<Item = (String, T)>,
+/// The token holds the last key given out, so a page is right even when items came or went since. Only the page is
+/// sorted, so that listing many secrets costs one look at each.
+pub(crate) fn page<'a, T>(
+    items: impl Iterator<Item = (Key<'a>, T)>,
     token: Option<&str>,
     most: usize,
     descending: bool,
 ) -> Result<(Vec<T>, Option<String>), ServiceError> {
-    let after = token.map(decode).transpose()?;
-    let is_later = |key: &String| match &after {
-        None => true,
-        Some(after) if descending => key < after,
-        Some(after) => key > after,
+    let order = |a: &Key<'_>, b: &Key<'_>| -> Ordering { if descending { b.cmp(a) } else { a.cmp(b) } };
+    let invalid = || ServiceError::new(ErrorCode::InvalidNextToken, "The NextToken value is invalid.");
+    let text = match token {
+        Some(token) => {
+            let bytes = URL_SAFE_NO_PAD.decode(token).map_err(|_| invalid())?;
+            Some(String::from_utf8(bytes).map_err(|_| invalid())?)
+        }
+        None => None,
     };
-    let mut rest = items.filter(|(key, _)| is_later(key)).peekable();
-    let mut page = Vec::new();
-    let mut last = None;
-    while page.len() < most
-        && let Some((key, item)) = rest.next()
-    {
-        page.push(item);
-        last = Some(key);
+    let after = text.as_deref().map(|text| Key::parse(text).ok_or_else(invalid)).transpose()?;
+    let is_later = |key: &Key<'_>| after.as_ref().is_none_or(|after| order(after, key).is_lt());
+    let mut page: Vec<_> = items.filter(|(key, _)| is_later(key)).collect();
+    let has_more = page.len() > most;
+    if has_more {
+        page.select_nth_unstable_by(most, |(a, _), (b, _)| order(a, b));
+        page.truncate(most);
     }
-    let next = rest.peek().and(last).map(|key| URL_SAFE_NO_PAD.encode(format!("{PREFIX}{key}")));
-    Ok((page, next))
+    page.sort_unstable_by(|(a, _), (b, _)| order(a, b));
+    let next = page.last().filter(|_| has_more).map(|(key, _)| key.token());
+    Ok((page.into_iter().map(|(_, item)| item).collect(), next))
 }
 
-fn decode(token: &str) -> Result<String, ServiceError> {
-    let bytes = URL_SAFE_NO_PAD.decode(token).ok();
-    let text = bytes.and_then(|bytes| String::from_utf8(bytes).ok());
-    text.and_then(|text| text.strip_prefix(PREFIX).map(str::to_owned))
-        .ok_or_else(|| ServiceError::new(ErrorCode::InvalidNextToken, "The NextToken value is invalid."))
-}
-
-const PREFIX: &str = "after:";
+const DATE: &str = "date:";
+const NAME: &str = "name:";
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn items(keys: &[&str]) -> impl Iterator<Item = (String, String)> {
-        keys.iter().map(|key| ((*key).to_owned(), (*key).to_owned())).collect::<Vec<_>>().into_iter()
+    fn items<'a>(keys: &'a [&'a str]) -> impl Iterator<Item = (Key<'a>, &'a str)> {
+        keys.iter().map(|key| (Key::name(key, "id"), *key))
     }
 
     #[test]
     fn pages_join_without_gap_or_overlap_when_items_come_and_go() {
-        let (first, token) = page(items(&["a", "b", "c", "d"]), None, 2, false).unwrap();
+        let (first, token) = page(items(&["d", "a", "c", "b"]), None, 2, false).unwrap();
         assert_eq!(first, ["a", "b"]);
-        let (second, token) = page(items(&["a", "bb", "c", "d"]), token.as_deref(), 2, false).unwrap();
+        let (second, token) = page(items(&["a", "c", "bb", "d"]), token.as_deref(), 2, false).unwrap();
         assert_eq!(second, ["bb", "c"]);
         let (third, token) = page(items(&["d"]), token.as_deref(), 2, false).unwrap();
-        assert_eq!((third, token), (vec!["d".to_owned()], None));
+        assert_eq!((third, token), (vec!["d"], None));
     }
 
     #[test]
@@ -70,7 +113,18 @@ mod tests {
     fn downwards() {
         let (first, token) = page(items(&["c", "b", "a"]), None, 1, true).unwrap();
         assert_eq!(first, ["c"]);
-        assert_eq!(page(items(&["c", "b", "a"]), token.as_deref(), 9, true).unwrap().0, ["b", "a"]);
+        assert_eq!(page(items(&["a", "b", "c"]), token.as_deref(), 9, true).unwrap().0, ["b", "a"]);
+    }
+
+    #[test]
+    fn dates_sort_as_numbers_and_the_id_decides_between_equals() {
+        let keys =
+            [Key::date(Some(Timestamp::from_secs(10)), "b"), Key::date(Some(Timestamp::from_secs(9)), "z")];
+        let later = [Key::date(None, "x"), Key::date(Some(Timestamp::from_secs(10)), "a")];
+        let all = || keys.into_iter().chain(later).map(|key| (key, key.id));
+        let (first, token) = page(all(), None, 3, false).unwrap();
+        assert_eq!(first, ["x", "z", "a"]);
+        assert_eq!(page(all(), token.as_deref(), 3, false).unwrap().0, ["b"]);
     }
 
     #[test]

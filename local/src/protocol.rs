@@ -30,7 +30,8 @@ impl<'a> Envelope<'a> {
         let unknown = |message: String| ServiceError::new(ErrorCode::UnknownOperation, message);
         let content_type =
             self.content_type.and_then(|value| value.split(';').next()).unwrap_or_default().trim();
-        if !content_type.eq_ignore_ascii_case(CONTENT_TYPE) {
+        // The service answers requests of the protocol's older version alike.
+        if ![CONTENT_TYPE, CONTENT_TYPE_1_0].iter().any(|known| content_type.eq_ignore_ascii_case(known)) {
             return Err(unknown(format!("The content type must be {CONTENT_TYPE}, not {content_type:?}.")));
         }
         let target = self.target.ok_or_else(|| unknown("The header X-Amz-Target is missing.".to_owned()))?;
@@ -76,6 +77,8 @@ impl Reply {
 /// The content type of requests and answers.
 pub(crate) const CONTENT_TYPE: &str = "application/x-amz-json-1.1";
 
+const CONTENT_TYPE_1_0: &str = "application/x-amz-json-1.0";
+
 const TARGET_PREFIX: &str = "secretsmanager.";
 
 #[cfg(test)]
@@ -112,6 +115,8 @@ mod tests {
             authorization: None,
         };
         assert_eq!(good.operation().unwrap(), "GetSecretValue");
+        let older = Envelope { content_type: Some("application/x-amz-json-1.0"), ..good };
+        assert_eq!(older.operation().unwrap(), "GetSecretValue");
         for bad in [
             Envelope { target: None, ..good },
             Envelope { target: Some("ssm.GetParameter"), ..good },

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
+use crate::labels::{CURRENT, PENDING, PREVIOUS};
 use crate::rotation::Rotation;
 use crate::time::Timestamp;
 use crate::value::SecretValue;
@@ -64,6 +65,9 @@ pub struct Version {
     /// The day its value was last read.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub accessed: Option<Timestamp>,
+    /// The key it is encrypted with, where that is no longer the secret's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub former_key: Option<String>,
 }
 
 /// A key and a value attached to a secret.
@@ -86,6 +90,31 @@ impl Secret {
     /// The version this staging label is attached to.
     pub fn labelled(&self, label: &str) -> Option<&Version> {
         self.versions.iter().find(|version| version.labels.contains(label))
+    }
+
+    /// The key as ListSecretVersionIds names it.
+    pub(crate) fn key(&self) -> &str {
+        self.kms_key_id.as_deref().unwrap_or(DEFAULT_KEY)
+    }
+
+    /// Whether the account's `aws/secretsmanager` key encrypts it.
+    pub(crate) fn has_default_key(&self) -> bool {
+        self.kms_key_id.as_deref().is_none_or(|key| key.ends_with("alias/aws/secretsmanager"))
+    }
+
+    /// Gives it another key. "Secrets Manager re-encrypts versions that have the staging labels AWSCURRENT, AWSPENDING,
+    /// and AWSPREVIOUS" (API reference, UpdateSecret, KmsKeyId); all others keep the key they have.
+    pub(crate) fn set_key(&mut self, key: Option<String>) {
+        let old = self.key().to_owned();
+        self.kms_key_id = key;
+        let is_other = old != self.key();
+        for version in &mut self.versions {
+            if [CURRENT, PENDING, PREVIOUS].iter().any(|label| version.labels.contains(*label)) {
+                version.former_key = None;
+            } else if is_other && version.former_key.is_none() {
+                version.former_key = Some(old.clone());
+            }
+        }
     }
 
     /// Whether the secret is marked for deletion.
@@ -121,6 +150,9 @@ impl Secret {
         });
     }
 }
+
+/// What the service calls the account's `aws/secretsmanager` key.
+const DEFAULT_KEY: &str = "DefaultEncryptionKey";
 
 /// How many versions a secret has at most before deprecated ones go.
 const KEPT_VERSIONS: usize = 100;

@@ -68,13 +68,19 @@ impl Server {
         let invoker = Invoker::new(&options.rotation)?;
         let engine = Arc::new(Engine::new(&options, invoker.functions())?);
         let stop = watch::Sender::new(false);
-        let service = Service::new(engine, options.control, options.log, stop.clone());
-        Ok(Self { listener, address, tls, service: Arc::new(service), invoker: Arc::new(invoker), stop })
+        let invoker = Arc::new(invoker);
+        let service = Service::new(engine, Arc::clone(&invoker), &options, stop.clone());
+        Ok(Self { listener, address, tls, service: Arc::new(service), invoker, stop })
     }
 
     /// The address it listens on, with the port that was chosen if port 0 was asked for.
     pub fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// What is wrong although it can serve: a data file that cannot grow.
+    pub fn warning(&self) -> Option<&str> {
+        self.service.engine().warning.as_deref()
     }
 
     /// The endpoint URL to give to clients.

@@ -5,7 +5,9 @@ use std::sync::Arc;
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full, Limited};
 use hyper::body::Incoming;
-use hyper::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
+use hyper::header::{
+    AUTHORIZATION, CACHE_CONTROL, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, X_CONTENT_TYPE_OPTIONS,
+};
 use hyper::{Method, Request, Response, StatusCode};
 use tokio::sync::watch;
 use uuid::Uuid;
@@ -15,13 +17,17 @@ use crate::control;
 use crate::engine::Engine;
 use crate::error::{ErrorCode, ServiceError};
 use crate::faults::Effect;
-use crate::options::Log;
+use crate::guard::{self, Guard};
+use crate::options::{Log, Options};
 use crate::protocol::{self, Envelope, Reply};
+use crate::rotation::functions::Invoker;
 use crate::server::stopped;
 
 /// What every connection shares.
 pub(crate) struct Service {
     engine: Arc<Engine>,
+    invoker: Arc<Invoker>,
+    guard: Guard,
     has_control: bool,
     log: Option<Log>,
     stop: watch::Sender<bool>,
@@ -35,11 +41,18 @@ pub(crate) struct CutOff;
 impl Service {
     pub(crate) fn new(
         engine: Arc<Engine>,
-        has_control: bool,
-        log: Option<Log>,
+        invoker: Arc<Invoker>,
+        options: &Options,
         stop: watch::Sender<bool>,
     ) -> Self {
-        Self { engine, has_control, log, stop }
+        Self {
+            engine,
+            invoker,
+            guard: Guard::new(&options.host, &options.accepted_hosts),
+            has_control: options.control,
+            log: options.log.clone(),
+            stop,
+        }
     }
 
     pub(crate) fn engine(&self) -> &Arc<Engine> {
@@ -52,6 +65,9 @@ impl Service {
         killer: &ConnectionKiller,
     ) -> Result<Response<Full<Bytes>>, CutOff> {
         let (head, body) = request.into_parts();
+        if let Err(reason) = self.guard.check(&head.uri, &head.headers) {
+            return Ok(forbidden(&reason));
+        }
         let Ok(body) = Limited::new(body, MOST_BYTES).collect().await else {
             return Ok(plain(
                 StatusCode::PAYLOAD_TOO_LARGE,
@@ -61,12 +77,20 @@ impl Service {
         let body = body.to_bytes();
         let path = head.uri.path();
         if self.has_control && path.starts_with(control::PREFIX) {
+            if !guard::is_deliberate(&head.method, &head.headers) {
+                let error = format!(
+                    "Send control requests with Content-Type: application/json or with the header {}.",
+                    guard::CONTROL_HEADER
+                );
+                return Ok(json(StatusCode::UNSUPPORTED_MEDIA_TYPE, &serde_json::json!({ "error": error })));
+            }
             let (status, answer) = control::respond(&self.engine, &head.method, path, &body);
-            return Ok(response(status, "application/json", format!("{answer}\n").into()));
+            return Ok(json(status, &answer));
         }
         match (head.method, path) {
             (Method::POST, "/") => self.operation(head.headers, body, killer).await,
-            (Method::GET, "/") => Ok(plain(StatusCode::OK, ABOUT)),
+            // HEAD is what clients and health checks ask to see whether anybody is there.
+            (Method::GET | Method::HEAD, "/") => Ok(plain(StatusCode::OK, ABOUT)),
             _ => Ok(plain(StatusCode::NOT_FOUND, ABOUT)),
         }
     }
@@ -138,6 +162,16 @@ impl Service {
     }
 
     async fn answer(&self, headers: &HeaderMap, body: Bytes, stale: Option<f64>) -> Reply {
+        if stale.is_none()
+            && let Some(answer) = self.engine.try_read(&envelope(headers), &body)
+        {
+            return answer.unwrap_or_else(|error| Reply::error(&error));
+        }
+        if let Some(function) = self.engine.function_to_invoke(&envelope(headers), &body)
+            && let Err(error) = self.invoker.check(&function).await
+        {
+            return Reply::error(&error);
+        }
         let headers = headers.clone();
         let run = move |engine: &Engine| engine.answer(&envelope(&headers), &body, stale);
         self.engine.run(run).await.unwrap_or_else(|error| Reply::error(&error))
@@ -167,6 +201,15 @@ fn amazon(status: u16, body: Vec<u8>) -> Response<Full<Bytes>> {
     response(status, protocol::CONTENT_TYPE, body)
 }
 
+/// A refusal that SDKs and people can read.
+fn forbidden(reason: &str) -> Response<Full<Bytes>> {
+    json(StatusCode::FORBIDDEN, &serde_json::json!({ "__type": "AccessDeniedException", "Message": reason }))
+}
+
+fn json(status: StatusCode, body: &serde_json::Value) -> Response<Full<Bytes>> {
+    response(status, "application/json", format!("{body}\n").into())
+}
+
 /// A page for people.
 fn plain(status: StatusCode, text: &str) -> Response<Full<Bytes>> {
     response(status, "text/plain; charset=utf-8", text.into())
@@ -177,6 +220,9 @@ fn response(status: StatusCode, content_type: &'static str, body: Vec<u8>) -> Re
     *response.status_mut() = status;
     let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
+    headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    headers.insert("cross-origin-resource-policy", HeaderValue::from_static("same-origin"));
     if let Ok(id) = HeaderValue::from_str(&Uuid::new_v4().to_string()) {
         headers.insert("x-amzn-requestid", id);
     }
@@ -187,4 +233,4 @@ fn response(status: StatusCode, content_type: &'static str, body: Vec<u8>) -> Re
 const MOST_BYTES: usize = 1024 * 1024;
 
 const ABOUT: &str = "secretcache local: an AWS Secrets Manager endpoint for development. \
-                     Point AWS_ENDPOINT_URL here and use any AWS SDK or the aws command line.\n";
+                     Point AWS_ENDPOINT_URL_SECRETS_MANAGER here and use any AWS SDK or the aws command line.\n";

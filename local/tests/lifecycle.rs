@@ -5,7 +5,7 @@ mod world;
 use secretcache_local::ErrorCode::*;
 use secretcache_local::Scope;
 use serde_json::json;
-use world::{World, refused};
+use world::{World, refused, text};
 
 const MARKED: &str = "You can't perform this operation on the secret because it was marked for deletion.";
 const NOT_FOUND: &str = "Secrets Manager can't find the specified secret.";
@@ -153,7 +153,8 @@ fn what_is_no_secret_id() {
 #[test]
 fn accounts_and_regions_are_apart_but_reachable_by_arn() {
     let mut w = World::new();
-    let (here, _) = w.create("db", "here");
+    let made = json!({"Name": "db", "SecretString": "here", "KmsKeyId": "alias/shared"});
+    let here = text(&w.sdk("CreateSecret", made).unwrap()["ARN"]);
     w.scope = Scope::new("210987654321", "cn-north-1");
     refused(w.call("GetSecretValue", json!({"SecretId": "db"})), ResourceNotFound, NOT_FOUND);
     let (there, _) = w.create("db", "there");
@@ -164,6 +165,23 @@ fn accounts_and_regions_are_apart_but_reachable_by_arn() {
     w.put(&here, "changed from there", None);
     w.scope = Scope::new("123456789012", "us-east-1");
     assert_eq!(w.get("db").unwrap(), "changed from there");
+}
+
+#[test]
+fn l3_the_default_key_is_for_its_own_account() {
+    const REASON: &str = "You can't access a secret from a different AWS account if you encrypt the secret with the \
+                          default KMS service key.";
+    let mut w = World::new();
+    let (arn, _) = w.create("db", "one");
+    w.scope = Scope::new("210987654321", "us-east-1");
+    refused(w.call("GetSecretValue", json!({"SecretId": arn})), InvalidRequest, REASON);
+    refused(w.sdk("PutSecretValue", json!({"SecretId": arn, "SecretString": "x"})), InvalidRequest, REASON);
+    refused(w.sdk("UpdateSecret", json!({"SecretId": arn, "SecretString": "x"})), InvalidRequest, REASON);
+    let batch = w.call("BatchGetSecretValue", json!({"SecretIdList": [arn]})).unwrap();
+    assert_eq!(batch["Errors"][0]["Message"], REASON);
+    w.call("DescribeSecret", json!({"SecretId": arn})).unwrap();
+    w.scope = Scope::new("123456789012", "eu-west-1");
+    assert_eq!(w.get(&arn).unwrap(), "one");
 }
 
 #[test]

@@ -210,7 +210,7 @@ fn what_is_refused() {
     let rules = json!({"RotationRules": {"ScheduleExpression": "cron(5 * * * ? *)"}});
     refused(rotate(&mut w, rules), InvalidParameter, "cron(5 * * * ? *)");
     let other = json!({"RotationLambdaARN": "arn:aws:lambda:us-east-1:111122223333:function:mine"});
-    refused(rotate(&mut w, other.clone()), AccessDenied, "--lambda-endpoint");
+    refused(rotate(&mut w, other.clone()), AccessDenied, "the principal secretsmanager.amazonaws.com.");
     assert!(describe(&mut w).get("RotationEnabled").is_none(), "a refused call configures nothing");
     w.functions = Functions::Any;
     rotate(&mut w, other).unwrap();

@@ -48,7 +48,7 @@ impl Running {
     fn try_call(&self, operation: &str, parameters: &Value) -> std::io::Result<(u16, String)> {
         let body = parameters.to_string();
         self.send(&format!(
-            "POST / HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Type: application/x-amz-json-1.1\r\n\
+            "POST / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Type: application/x-amz-json-1.1\r\n\
              X-Amz-Target: secretsmanager.{operation}\r\nContent-Length: {}\r\n\r\n{body}",
             body.len()
         ))
@@ -107,9 +107,13 @@ fn keeping(path: &Path) -> Options {
 #[test]
 fn requests_that_are_not_for_it() {
     let server = Running::start(Options::default());
-    let (status, page) = server.send("GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").unwrap();
+    let (status, page) =
+        server.send("GET / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n").unwrap();
     assert!(status == 200 && page.contains("for development"));
-    assert_eq!(server.send("GET /nope HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").unwrap().0, 404);
+    assert_eq!(
+        server.send("GET /nope HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n").unwrap().0,
+        404
+    );
     let huge = "x".repeat(2 * 1024 * 1024);
     let oversize = server.try_call("CreateSecret", &json!({"Name": "a", "SecretString": huge}));
     // The answer comes before the request has been read, so it may be lost to the reset that follows.
@@ -123,7 +127,7 @@ fn without_control_there_is_no_control_path() {
     let server = runtime.block_on(Server::bind(Options { port: 0, ..Options::default() })).unwrap();
     let running = Running { address: server.address(), handle: server.handle(), runtime };
     running.runtime.spawn(server.serve());
-    let request = "GET /_control/calls HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n";
+    let request = "GET /_control/calls HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
     assert_eq!(running.send(request).unwrap().0, 404);
 }
 

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use secretcache_local::Change;
 use secretcache_local::ErrorCode::*;
 use serde_json::json;
-use world::{World, refused, token};
+use world::{World, refused, text, token};
 
 #[test]
 fn a_new_value_becomes_current_and_the_old_one_previous() {
@@ -334,4 +334,50 @@ fn a_reserved_version_is_described_but_not_listed_or_read_until_it_has_a_value()
     assert_eq!(w.call("GetSecretValue", pending).unwrap()["SecretString"], "two");
     w.call("UpdateSecretVersionStage", flip).unwrap();
     assert_eq!(w.get("db").unwrap(), "two");
+}
+
+#[test]
+fn l1_a_new_value_takes_awspending_from_the_version_that_was_current() {
+    let mut w = World::new();
+    let (_, v1) = w.create("db", "one");
+    let v2 = w.put("db", "two", Some(&["AWSPENDING"]));
+    let moved = json!({
+        "SecretId": "db", "VersionStage": "AWSCURRENT", "MoveToVersionId": v2, "RemoveFromVersionId": v1,
+    });
+    w.call("UpdateSecretVersionStage", moved).unwrap();
+    assert_eq!(w.labels("db")[&v2], json!(["AWSCURRENT", "AWSPENDING"]));
+    let v3 = w.put("db", "three", None);
+    assert_eq!(w.labels("db"), json!({v2: ["AWSPREVIOUS"], v3: ["AWSCURRENT"]}));
+    let rotate = json!({
+        "SecretId": "db", "RotationLambdaARN": "SecretsManagerRDSMySQLRotationSingleUser",
+        "RotationRules": {"AutomaticallyAfterDays": 1},
+    });
+    w.sdk("RotateSecret", rotate).unwrap();
+}
+
+#[test]
+fn l5_a_version_with_a_label_of_its_own_keeps_its_key() {
+    let mut w = World::new();
+    let (_, v1) = w.create("db", "one");
+    let keep = json!({"SecretId": "db", "VersionStage": "kept", "MoveToVersionId": v1});
+    w.call("UpdateSecretVersionStage", keep).unwrap();
+    let v2 = w.put("db", "two", None);
+    let v3 = w.put("db", "three", None);
+    w.sdk("UpdateSecret", json!({"SecretId": "db", "KmsKeyId": "alias/new"})).unwrap();
+    let listed = w.call("ListSecretVersionIds", json!({"SecretId": "db"})).unwrap();
+    let keys: std::collections::BTreeMap<_, _> = listed["Versions"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|version| (text(&version["VersionId"]), text(&version["KmsKeyIds"][0])))
+        .collect();
+    assert_eq!(
+        (keys[&v1].as_str(), keys[&v2].as_str(), keys[&v3].as_str()),
+        ("DefaultEncryptionKey", "alias/new", "alias/new")
+    );
+    w.sdk("UpdateSecret", json!({"SecretId": "db", "KmsKeyId": "alias/newer"})).unwrap();
+    let listed = w.call("ListSecretVersionIds", json!({"SecretId": "db"})).unwrap();
+    assert!(
+        listed.to_string().contains("DefaultEncryptionKey") && !listed.to_string().contains("alias/new\"")
+    );
 }

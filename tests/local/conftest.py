@@ -67,7 +67,8 @@ class Endpoint:
     def control(self, method: str, path: str, **body):
         """Sends a control request; gives the answer, or status and answer of a refusal."""
         data = json.dumps(body).encode() if body else None
-        request = urllib.request.Request(f"{self.url}/_control/{path}", data, method=method)
+        headers = {"Content-Type": "application/json"}
+        request = urllib.request.Request(f"{self.url}/_control/{path}", data, headers, method=method)
         try:
             with urllib.request.urlopen(request, timeout=10) as answer:
                 return json.load(answer)

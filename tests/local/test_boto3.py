@@ -100,7 +100,7 @@ def test_paginators(client, name):
 
 
 def test_regions_and_accounts(endpoint, name):
-    here = endpoint.client().create_secret(Name=name, SecretString="here")["ARN"]
+    here = endpoint.client().create_secret(Name=name, SecretString="here", KmsKeyId="alias/shared")["ARN"]
     there = endpoint.client(region="eu-west-1", key="000011112222")
     with pytest.raises(there.exceptions.ResourceNotFoundException):
         there.get_secret_value(SecretId=name)

@@ -81,7 +81,7 @@ def test_the_start_lines(run):
     while len(endpoint.output) < 3 and time.monotonic() < deadline:
         time.sleep(0.01)
     text = "\n".join(endpoint.output)
-    assert f"AWS_ENDPOINT_URL={endpoint.url}" in text
+    assert f"AWS_ENDPOINT_URL_SECRETS_MANAGER={endpoint.url}" in text
     assert "development" in text
     endpoint.client().list_secrets()
     time.sleep(0.1)

@@ -129,3 +129,50 @@ def test_a_second_process_is_refused(run, tmp_path):
     )
     assert done.returncode == 1
     assert "in use by another process" in done.stderr
+
+
+def test_l6_the_file_stays_small_while_it_runs(run, tmp_path):
+    data = tmp_path / "data"
+    endpoint = run("--data", str(data))
+    client = endpoint.client()
+    client.create_secret(Name="db", SecretString="start")
+    # 3 MB of changes to a secret of a few bytes.
+    for n in range(60):
+        client.create_secret(Name=f"big{n}", SecretString="x" * 50_000)
+        client.delete_secret(SecretId=f"big{n}", ForceDeleteWithoutRecovery=True)
+    client.put_secret_value(SecretId="db", SecretString="last")
+    assert data.stat().st_size < 1_200_000
+    assert stat.S_IMODE(data.stat().st_mode) == 0o600
+    endpoint.kill()
+    client = run("--data", str(data)).client()
+    assert [secret["Name"] for secret in client.list_secrets()["SecretList"]] == ["db"]
+    assert client.get_secret_value(SecretId="db")["SecretString"] == "last"
+
+
+def test_l6_it_starts_on_a_full_disk_and_says_what_to_free(run, tmp_path):
+    data = tmp_path / "data"
+    endpoint = run("--data", str(data))
+    client = endpoint.client()
+    for n in range(4):
+        client.create_secret(Name=f"s{n}", SecretString=str(n) * 60_000)
+    client.put_secret_value(SecretId="s0", SecretString="new" * 10_000)
+    endpoint.kill()
+    before = data.read_bytes()
+
+    def limit():
+        resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))
+
+    endpoint = run("--data", str(data), preexec_fn=limit, restore_signals=False)
+    client = endpoint.client()
+    assert client.get_secret_value(SecretId="s3")["SecretString"] == "3" * 60_000
+    with pytest.raises(client.exceptions.InternalServiceError, match="data file cannot be written"):
+        client.put_secret_value(SecretId="s1", SecretString="lost")
+    assert client.get_secret_value(SecretId="s1")["SecretString"] == "1" * 60_000
+    warning = next(line for line in endpoint.output if "Warning: the data file" in line)
+    assert str(data) in warning and "Free" in warning and "KiB" in warning
+    endpoint.kill()
+    assert data.read_bytes() == before, "nothing is lost, and nothing is left half-written"
+    assert not list(tmp_path.glob("*.new"))
+    client = run("--data", str(data)).client()
+    assert client.get_secret_value(SecretId="s0")["SecretString"] == "new" * 10_000
+    client.put_secret_value(SecretId="s1", SecretString="kept")

@@ -386,8 +386,12 @@ def test_functions_nobody_can_invoke_are_refused(client, run):
         rotate(other)
     error = caught.value.response["Error"]
     assert error["Code"] == "AccessDeniedException"
-    assert error["Message"].startswith("Secrets Manager cannot invoke the specified Lambda function.")
-    assert "--lambda-endpoint" in error["Message"]
+    assert error["Message"] == (
+        "Secrets Manager cannot invoke the specified Lambda function. Ensure that the function policy grants access to "
+        "the principal secretsmanager.amazonaws.com."
+    )
+    after = other.describe_secret(SecretId="db")
+    assert "RotationEnabled" not in after and list(after["VersionIdsToStages"].values()) == [["AWSCURRENT"]]
 
 
 @pytest.mark.parametrize(
@@ -405,9 +409,14 @@ def test_mistakes_are_told_at_the_start(arguments, status, reason):
     assert done.returncode == status and reason in done.stderr
 
 
-def test_an_endpoint_that_does_not_answer_is_told(run):
+def test_l2_an_endpoint_where_nobody_listens_is_refused_and_nothing_is_stored(run):
     endpoint = run("--control", "--lambda-endpoint", "http://127.0.0.1:1")
     client = endpoint.client()
     client.create_secret(Name="db", SecretString="first")
-    rotate(client)
-    assert "127.0.0.1:1 could not be asked" in endpoint.wait_for_event("RotationFailed")["message"]
+    before = client.describe_secret(SecretId="db")
+    with pytest.raises(client.exceptions.ClientError, match="cannot invoke the specified Lambda function") as caught:
+        rotate(client)
+    assert caught.value.response["Error"]["Code"] == "AccessDeniedException"
+    after = client.describe_secret(SecretId="db")
+    assert {**before, "ResponseMetadata": 0} == {**after, "ResponseMetadata": 0}
+    assert endpoint.events() == []

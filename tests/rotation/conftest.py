@@ -205,7 +205,8 @@ class Desk:
     def control(self, method: str, path: str, **body: object) -> dict:
         """Asks the service for trouble, or for another time of day."""
         url = f"{self.endpoint.url}/_control/{path}"
-        request = urllib.request.Request(url, json.dumps(body).encode(), method=method)
+        headers = {"Content-Type": "application/json"}
+        request = urllib.request.Request(url, json.dumps(body).encode(), headers, method=method)
         with urllib.request.urlopen(request) as answer:
             return json.load(answer)
 

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::list::{choose, sort_key};
-use super::read::{ValueEntry, note_access};
+use super::read::{ValueEntry, check_key_access, note_access};
 use super::{Call, Done, Operation};
 use crate::arn::Scope;
 use crate::error::ServiceError;
@@ -73,7 +73,8 @@ impl Operation for BatchGetSecretValue {
 fn by_id(store: &Store, call: &Call<'_>, ids: Vec<String>) -> Done<Batch> {
     let mut done = Done::reading(Batch::default());
     for id in ids {
-        match store.find_live(&call.scope, &id, call.now) {
+        let found = store.find_live(&call.scope, &id, call.now);
+        match found.and_then(|found| check_key_access(call, &found.0, found.1).map(|()| found)) {
             Ok((scope, secret)) => add(&mut done, call, scope, secret, id),
             Err(error) => fail(&mut done, id, &error),
         }
@@ -89,11 +90,8 @@ fn by_filter(
     token: Option<&str>,
 ) -> Result<Done<Batch>, ServiceError> {
     Filter::check(filters)?;
-    let mut found: Vec<_> = choose(store, call, filters, false)
-        .map(|secret| (sort_key(secret, "created-date"), secret))
-        .collect();
-    found.sort_by(|(a, _), (b, _)| a.cmp(b));
-    let (page, next_token) = page(found.into_iter(), token, most.map_or(20, |most| most as usize), false)?;
+    let found = choose(store, call, filters, false).map(|secret| (sort_key(secret, "created-date"), secret));
+    let (page, next_token) = page(found, token, most.map_or(20, |most| most as usize), false)?;
     let mut done = Done::reading(Batch { next_token, ..Batch::default() });
     for secret in page {
         add(&mut done, call, call.scope.clone(), secret, secret.arn.clone());

@@ -85,6 +85,7 @@ impl Operation for CreateSecret {
             labels: BTreeSet::from([CURRENT.to_owned()]),
             created: call.now,
             accessed: None,
+            former_key: None,
         });
         let secret = Secret {
             arn: call.scope.new_arn(&name, call.random),

@@ -6,10 +6,9 @@ use super::describe::Description;
 use super::{Call, Done, Operation};
 use crate::error::ServiceError;
 use crate::filter::Filter;
-use crate::paging::page;
+use crate::paging::{Key, page};
 use crate::secret::Secret;
 use crate::store::Store;
-use crate::time::Timestamp;
 use crate::validate::Constraints;
 
 #[derive(Deserialize)]
@@ -47,12 +46,10 @@ impl Operation for ListSecrets {
         let include_deleted = self.include_planned_deletion.unwrap_or_default();
         let descending = sort_order == Some("desc");
 
-        let mut found: Vec<_> = choose(store, call, &filters, include_deleted)
-            .map(|secret| (sort_key(secret, sort_by.unwrap_or("created-date")), secret))
-            .collect();
-        found.sort_by(|(a, _), (b, _)| if descending { b.cmp(a) } else { a.cmp(b) });
+        let found = choose(store, call, &filters, include_deleted)
+            .map(|secret| (sort_key(secret, sort_by.unwrap_or("created-date")), secret));
         let most = self.max_results.map_or(100, |most| most as usize);
-        let (secrets, next_token) = page(found.into_iter(), self.next_token.as_deref(), most, descending)?;
+        let (secrets, next_token) = page(found, self.next_token.as_deref(), most, descending)?;
         Ok(Done::reading(Listing {
             secret_list: secrets.into_iter().map(Description::listed).collect(),
             next_token,
@@ -73,15 +70,12 @@ pub(super) fn choose<'a>(
         .filter(move |secret| filters.iter().all(|filter| filter.passes(secret)))
 }
 
-/// A key that sorts as asked and is unique, because it ends in the ARN.
-pub(super) fn sort_key(secret: &Secret, by: &str) -> String {
-    let date = |date: Option<Timestamp>| format!("{:020}", date.map_or(0, Timestamp::millis));
-    let first = match by {
-        "name" => secret.name.clone(),
-        "last-accessed-date" => date(secret.accessed),
-        "last-changed-date" => date(Some(secret.changed)),
-        _ => date(Some(secret.created)),
-    };
-    // NUL sorts before every character a name may have.
-    format!("{first}\0{}", secret.arn)
+/// A key that sorts as asked.
+pub(super) fn sort_key<'a>(secret: &'a Secret, by: &str) -> Key<'a> {
+    match by {
+        "name" => Key::name(&secret.name, &secret.arn),
+        "last-accessed-date" => Key::date(secret.accessed, &secret.arn),
+        "last-changed-date" => Key::date(Some(secret.changed), &secret.arn),
+        _ => Key::date(Some(secret.created), &secret.arn),
+    }
 }

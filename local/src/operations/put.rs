@@ -6,6 +6,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use super::create::token_in_use;
+use super::read::check_key_access;
 use super::{Call, Done, Operation};
 use crate::error::ServiceError;
 use crate::events::Event;
@@ -58,6 +59,7 @@ impl Operation for PutSecretValue {
             ));
         };
         let (scope, secret) = store.find_live(&call.scope, &self.secret_id.unwrap_or_default(), call.now)?;
+        check_key_access(call, &scope, secret)?;
         let stages = self.version_stages.unwrap_or_else(|| vec![CURRENT.to_owned()]);
 
         let (changed, event) = add_version(secret, &token, value, &stages, call.now)?.unzip();
@@ -99,10 +101,11 @@ pub(super) fn add_version(
             labels: BTreeSet::new(),
             created: now,
             accessed: None,
+            former_key: None,
         }),
     }
     let first = is_first.then_some(CURRENT);
-    labels::attach_all(&mut secret.versions, token, stages.iter().map(String::as_str).chain(first));
+    labels::store(&mut secret.versions, token, stages.iter().map(String::as_str).chain(first));
     labels::check_quota(&secret.versions)?;
     let event = progress::value_stored(&mut secret, token, now);
     secret.changed = now;

@@ -51,6 +51,7 @@ impl Operation for GetSecretValue {
             .length("versionStage", stage, 1, 256)
             .check()?;
         let (scope, secret) = store.find_live(&call.scope, &self.secret_id.unwrap_or_default(), call.now)?;
+        check_key_access(call, &scope, secret)?;
         let version = select(secret, id, stage)?;
         let output = ValueEntry::new(secret, version).ok_or_else(|| missing(id, stage))?;
         let change = note_access(scope, secret, &version.id, call.now);
@@ -97,6 +98,18 @@ fn missing(id: Option<&str>, stage: Option<&str>) -> ServiceError {
         Some(id) => ServiceError::no_such_value(&format!("VersionId: {id}")),
         None => ServiceError::no_such_value(&format!("staging label: {}", stage.unwrap_or(CURRENT))),
     }
+}
+
+/// Refuses callers of other accounts where the default key encrypts: it lets only its own account decrypt (message as the
+/// service answers).
+pub(super) fn check_key_access(call: &Call<'_>, scope: &Scope, secret: &Secret) -> Result<(), ServiceError> {
+    if call.scope.account == scope.account || !secret.has_default_key() {
+        return Ok(());
+    }
+    Err(ServiceError::invalid_request(
+        "You can't access a secret from a different AWS account if you encrypt the secret with the default KMS service \
+         key.",
+    ))
 }
 
 /// Notes the day of the access on the secret and the version, if that is news.

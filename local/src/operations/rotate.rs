@@ -117,13 +117,7 @@ impl RotateSecret {
         }
         match &rotation.function {
             Some(function) if call.functions.can_invoke(function) => Ok(rotation),
-            Some(_) => Err(ServiceError::new(
-                ErrorCode::AccessDenied,
-                "Secrets Manager cannot invoke the specified Lambda function. secretcache local itself does what AWS's \
-                 rotation functions for PostgreSQL, MariaDB, MySQL and ElastiCache do, by their names (such as \
-                 SecretsManagerRDSPostgreSQLRotationSingleUser); to invoke any other function, start it with \
-                 --lambda-endpoint URL.",
-            )),
+            Some(_) => Err(ServiceError::cannot_invoke()),
             None if rotation.external_metadata.is_some() || rotation.external_role.is_some() => Ok(rotation),
             None => Err(no_function()),
         }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use super::put::add_version;
+use super::read::check_key_access;
 use super::{Call, Done, Operation};
 use crate::error::ServiceError;
 use crate::labels::CURRENT;
@@ -48,17 +49,19 @@ impl Operation for UpdateSecret {
         let value = one_value(self.secret_string, self.secret_binary)?;
         let (scope, secret) = store.find_live(&call.scope, &self.secret_id.unwrap_or_default(), call.now)?;
 
+        if value.is_some() {
+            check_key_access(call, &scope, secret)?;
+        }
         let version_id = value.is_some().then(|| token.clone());
         let added = match value {
             Some(value) => add_version(secret, &token, value, &[CURRENT.to_owned()], call.now)?,
             None => None,
         };
         let (mut secret, event) = added.unwrap_or_else(|| (secret.as_ref().clone(), None));
-        for (field, given) in [
-            (&mut secret.description, self.description),
-            (&mut secret.kms_key_id, self.kms_key_id),
-            (&mut secret.kind, self.r#type),
-        ] {
+        if let Some(key) = self.kms_key_id {
+            secret.set_key((!key.is_empty()).then_some(key));
+        }
+        for (field, given) in [(&mut secret.description, self.description), (&mut secret.kind, self.r#type)] {
             if let Some(given) = given {
                 *field = (!given.is_empty()).then_some(given);
             }

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Call, Done, Operation};
 use crate::error::ServiceError;
-use crate::paging::page;
+use crate::paging::{Key, page};
 use crate::secret::{Secret, Version};
 use crate::store::Store;
 use crate::time::Timestamp;
@@ -56,15 +56,13 @@ impl Operation for ListSecretVersionIds {
         let (_, secret) = store.find(&call.scope, &self.secret_id.unwrap_or_default(), call.now)?;
         let deprecated = self.include_deprecated.unwrap_or_default();
         // A version a rotation has only reserved is not listed until it has a value.
-        let mut listed: Vec<_> = secret
+        let listed = secret
             .versions
             .iter()
             .filter(|version| version.value.is_some() && (deprecated || !version.labels.is_empty()))
-            .map(|version| (format!("{:020}\0{}", version.created.millis(), version.id), version))
-            .collect();
-        listed.sort_by(|(a, _), (b, _)| a.cmp(b));
+            .map(|version| (Key::date(Some(version.created), &version.id), version));
         let most = self.max_results.map_or(100, |most| most as usize);
-        let (versions, next_token) = page(listed.into_iter(), self.next_token.as_deref(), most, false)?;
+        let (versions, next_token) = page(listed, self.next_token.as_deref(), most, false)?;
         Ok(Done::reading(Listing {
             versions: versions.into_iter().map(|version| Entry::new(secret, version)).collect(),
             next_token,
@@ -81,7 +79,7 @@ impl Entry {
             version_stages: version.labels.clone(),
             last_accessed_date: version.accessed,
             created_date: version.created,
-            kms_key_ids: [secret.kms_key_id.clone().unwrap_or_else(|| "DefaultEncryptionKey".to_owned())],
+            kms_key_ids: [version.former_key.clone().unwrap_or_else(|| secret.key().to_owned())],
         }
     }
 }

@@ -17,6 +17,7 @@ use super::lambda::Lambda;
 use super::options::{FunctionVariable, RotationOptions};
 use super::route::LocalRoute;
 use super::store::EngineStore;
+use crate::error::ServiceError;
 use crate::operations::Functions;
 use crate::options::StartError;
 
@@ -67,6 +68,15 @@ impl Invoker {
     /// Which functions there are.
     pub(crate) fn functions(&self) -> Functions {
         if self.lambda.is_some() { Functions::Any } else { Functions::BuiltIn }
+    }
+
+    /// Refuses a function that cannot be invoked, before anything is stored.
+    pub(crate) async fn check(&self, function: &str) -> Result<(), ServiceError> {
+        match &self.lambda {
+            _ if from_function(function).is_some() => Ok(()),
+            Some(lambda) if lambda.is_reachable().await => Ok(()),
+            _ => Err(ServiceError::cannot_invoke()),
+        }
     }
 
     /// Makes a function ready, and gives what had to be guessed for that.

@@ -50,6 +50,13 @@ impl Lambda {
         }
     }
 
+    /// Whether anybody listens there.
+    pub(super) async fn is_reachable(&self) -> bool {
+        let (host, port) = &self.address;
+        let connecting = TcpStream::connect((host.as_str(), *port));
+        matches!(tokio::time::timeout(CONNECT_TIMEOUT, connecting).await, Ok(Ok(_)))
+    }
+
     fn request(&self, function: &str, region: &str, event: Vec<u8>) -> Result<Request<Full<Bytes>>, String> {
         let (name, qualifier) = name_and_qualifier(function);
         let is_plain = |text: &str| text.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_$.".contains(&b));
@@ -129,6 +136,7 @@ fn name_and_qualifier(function: &str) -> (&str, Option<&str>) {
 
 /// "The maximum timeout of a function is 900 seconds" (Lambda quotas).
 const TIMEOUT: Duration = Duration::from_secs(900);
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
 /// The largest answer of a synchronous invocation.
 const MOST_BYTES: usize = 6 * 1024 * 1024;
 

@@ -28,6 +28,7 @@ pub(crate) fn begin(secret: &mut Secret, token: &str, purpose: Purpose, now: Tim
             labels: BTreeSet::new(),
             created: now,
             accessed: None,
+            former_key: None,
         });
     }
     labels::attach(&mut secret.versions, token, PENDING);
