@@ -20,9 +20,12 @@ lint-python: servers $(VENV)/lint/.stamp build ## ruff, mypy, and the stubs agai
 	cd bindings-python && MYPYPATH=python ../$(VENV)/lint/bin/mypy --strict tests/typing
 
 # The npm package's types are generated and committed.
-lint-node: node-tools build ## TypeScript, and that the committed types are the generated ones
+lint-node: node-tools build ## biome, the types as programs see them, publint and attw on the package
+	cd $(NODE) && npx biome check --error-on-warnings
 	cd $(NODE) && node tools/types.mjs && npx tsc && npx tsc -p test/typing
-	git diff --exit-code -- $(NODE)/types $(NODE)/ts/binding.d.ts
+	git diff --exit-code -- $(NODE)/types $(NODE)/ts/binding.ts
+	cd $(NODE) && tools/stage ../target/node-lint && npx publint --strict ../target/node-lint
+	cd $(NODE) && npx attw --quiet --pack ../target/node-lint
 
 lint-workflows: $(VENV)/lint/.stamp ## The workflows: pinned actions, least rights, no injection
 	$(VENV)/lint/bin/zizmor --quiet --offline --min-severity low .github

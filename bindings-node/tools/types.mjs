@@ -1,4 +1,4 @@
-/** Writes `ts/binding.d.ts` from what the last build of the crate has left: its types, as the compiler saw them. */
+/** Writes `ts/binding.ts` from what the last build of the crate has left: its types, as the compiler saw them. */
 
 import { writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
@@ -13,4 +13,4 @@ if (!dts.includes('class NativeCache')) {
   console.error('types.mjs: the crate has left no types; touch bindings-node/src/lib.rs and run `make build`');
   process.exit(1);
 }
-writeFileSync(join(HOME, 'ts', 'binding.d.ts'), dts);
+writeFileSync(join(HOME, 'ts', 'binding.ts'), dts);

@@ -16,10 +16,19 @@ new SecretCache({ refreshInterval: 1 });
 // @ts-expect-error A unit that is not a number of milliseconds.
 new SecretCache({ refreshIntervalMs: '5m' });
 
+// What may be undefined is taken as if it were not there, also under exactOptionalPropertyTypes.
+const perhaps: { region?: string | undefined; versionStage?: string; ms?: number } = {};
+new SecretCache({ region: perhaps.region, refreshIntervalMs: perhaps.ms, logger: undefined });
+createPool(cache, 'db', { connectTimeoutMs: perhaps.ms });
+createFetch(cache, 'key', () => {}, { timeoutMs: perhaps.ms, fetch: undefined });
+
 export async function use(): Promise<void> {
   const string: string = await cache.getSecretString('db', { versionStage: 'AWSPENDING', signal: AbortSignal.timeout(1) });
   const { port } = await cache.getSecretJson<{ port: number }>('db');
   const value: SecretValue = await cache.getSecretValue('db', { versionId: 'v1' });
+  await cache.getSecretString('db', { versionStage: perhaps.versionStage, maxAgeMs: perhaps.ms, signal: undefined });
+  const port2: number = await cache.getSecretField<number>('db', 'port', { maxAgeMs: 0 });
+  const many: Map<string, string | Buffer> = await cache.getSecrets(['db', 'key']);
   const peeked: string | Buffer | undefined = cache.peek('db');
   cache.on('newVersion', ({ secretId, newVersionId }) => console.log(secretId.length, newVersionId));
   cache.on('refreshError', ({ error }) => console.log(error.code === 'THROTTLED', error.$metadata.requestId));
@@ -39,6 +48,6 @@ export async function use(): Promise<void> {
   await createClient(cache, 'redis').connect();
   await createKnex(cache, 'db', { client: 'pg', connection: { host: 'h' } }).raw('select 1');
   await createFetch(cache, 'key', (headers, secret) => headers.set('x-key', String(secret.get('key'))))('https://x.example');
-  console.log(string, port, value.createdDate?.getTime(), peeked, connection.user);
+  console.log(port2, many.size, string, port, value.createdDate?.getTime(), peeked, connection.user);
   await cache[Symbol.asyncDispose]();
 }

@@ -1,0 +1,11 @@
+/** The package for bundlers (condition `module`): the very module that `require` gives, in a form that they follow. */
+
+export {
+  Credential,
+  ERROR_CODES,
+  isRejectedLogin,
+  LoginRejectedError,
+  SecretCache,
+  SecretCacheError,
+  SecretValue,
+} from './lib/index.js';

@@ -1,0 +1,256 @@
+/** A cache as one environment uses it. */
+export declare class NativeCache {
+    /** Starts nothing. `deliver` is called with whatever comes later; `has_client`: it is also asked for the secrets. */
+    constructor(settings: Settings, hasClient: boolean, deliver: (delivery: Delivery) => void);
+    /**
+     * The count of changes, as memory that is shared with the core. Where that is not allowed, it is a mere copy: see
+     * `touch`.
+     */
+    get changes(): Uint32Array;
+    /** Raises the count, to find out whether the memory is shared. */
+    touch(): void;
+    /** Begins a read. If it is not answered at once, the end is delivered under `number`. */
+    read(number: number, id: string, stage?: string | undefined | null, versionId?: string | undefined | null): Begun;
+    /** Begins a forced refresh. Its end is delivered under `number`. */
+    refresh(number: number, id: string, stage?: string | undefined | null): Begun;
+    /** Begins what a plan wants by 'refresh'. Its end is delivered under `number`. */
+    look(number: number, id: string, stage: string): Begun;
+    /** Begins to fetch secrets before they are read. The end is delivered under `number`. */
+    prefetch(number: number, ids: Array<string>): Begun;
+    /** The last-known value: never waits, never asks anybody. */
+    peek(id: string, stage?: string | undefined | null, versionId?: string | undefined | null): Version | null;
+    /** Milliseconds since the value that is held was last confirmed; null if none is held. */
+    ageMs(id: string, stage?: string | undefined | null, versionId?: string | undefined | null): number | null;
+    /** Notes hits that were answered in JavaScript. */
+    noteHits(id: string, stage: string | undefined | null, versionId: string | undefined | null, count: number): void;
+    /** Forgets a secret with all its versions. */
+    invalidate(id: string): void;
+    /** What the cache has done so far and holds now. */
+    stats(): Stats;
+    /** Whether a connection that was made with this version should be replaced when it is not in use. */
+    isOutdated(id: string, versionId: string): boolean;
+    /** Has a secret count as in use until the result is closed. */
+    watch(id: string): NativeWatch;
+    /** A plan to connect with. */
+    plan(id: string, stages: Array<string>, timeoutMs: number): NativePlan;
+    /** This environment is done with the cache; where no other uses it, it is closed. */
+    close(): void;
+    /** The program's client has answered with a value. */
+    answerValue(number: number, value: ClientValue): void;
+    /** The program's client has answered with a description. */
+    answerDescription(number: number, description: ClientDescription): void;
+    /** The program's client has failed. */
+    answerFailure(number: number, failure: ClientFailure): void;
+}
+/** One attempt to connect with a credential that may be rotating. */
+export declare class NativePlan {
+    /** What to do next. */
+    next(): Step;
+    /** How long the plan may still take. */
+    remainingMs(): number;
+    /** A staging label has been read or fetched, or why it could not be: the kind and the text of the failure. */
+    read(versionStage: string, kind?: string | undefined | null, message?: string | undefined | null): void;
+    /** The resource took the version that was tried. */
+    accepted(): void;
+    /** The resource refused the version that was tried. */
+    rejected(): void;
+    /** The versions refused so far. */
+    tried(): Array<Tried>;
+    /** Why no version could be read, if that is how it ended. */
+    lastError(): Failure | null;
+}
+/** While it is open, its secret counts as in use. */
+export declare class NativeWatch {
+    /** From now on only reads count. */
+    close(): void;
+}
+/** A call that the program's client is to make. */
+export interface Ask {
+    /** `GetSecretValue` or `DescribeSecret`. */
+    operation: string;
+    secretId: string;
+    versionStage?: string;
+    versionId?: string;
+}
+/** How a read begins: one of these, or neither, which is when its end is delivered later. */
+export interface Begun {
+    version?: Version;
+    failure?: Failure;
+}
+/** What a client's `DescribeSecret` answered. */
+export interface ClientDescription {
+    arn?: string;
+    versionIds: Array<string>;
+    /** The labels of each, in the same order. */
+    versionStages: Array<Array<string>>;
+}
+/** How a client failed. */
+export interface ClientFailure {
+    /** `GetSecretValue` or `DescribeSecret`. */
+    operation: string;
+    /** The service's error code, if it was the service that answered. */
+    code?: string;
+    /** The core's kind, if the failure has one of its own. */
+    kind?: string;
+    message: string;
+    httpStatus?: number;
+    requestId?: string;
+    /** The number under which the package keeps the error itself. */
+    hostError?: number;
+}
+/** What a client's `GetSecretValue` answered. */
+export interface ClientValue {
+    arn?: string;
+    name?: string;
+    versionId?: string;
+    versionStages: Array<string>;
+    createdMs?: number;
+    string?: string;
+    binary?: Buffer;
+}
+/** What the package's function is called with: one of these. */
+export interface Delivery {
+    /** The number that the package gave to what has ended. */
+    number: number;
+    /** The version that was waited for. */
+    version?: Version;
+    /** Why it could not be had. */
+    failure?: Failure;
+    /** The secrets that could not be prefetched. */
+    unfetched?: Array<Unfetched>;
+    /** Something worth knowing. */
+    event?: Told;
+    /** A question for the program's client. */
+    ask?: Ask;
+}
+/** The names of the core's error kinds, which the package's table of codes must cover. */
+export declare function errorKinds(): Array<string>;
+/** Why something failed. */
+export interface Failure {
+    /** The core's name of the kind. */
+    kind: string;
+    /** What is wrong and what to do. */
+    message: string;
+    /** Whether asking again can help. */
+    retryable: boolean;
+    /** The service's error code, where it answered. */
+    serviceCode?: string;
+    /** The HTTP status of its answer. */
+    httpStatus?: number;
+    /** The request id to quote to AWS support. */
+    requestId?: string;
+    /** The number of the client's own error, where a client of the program's failed. */
+    hostError?: number;
+    /** The text of the cause, if there is one. */
+    cause?: string;
+}
+/** What resources said to logins. */
+export interface LoginStats {
+    accepted: number;
+    withOtherVersion: number;
+    rejected: number;
+}
+/** One cached version of a secret. */
+export interface SecretStatus {
+    secretId: string;
+    versionStage?: string;
+    versionId?: string;
+    ageMs?: number;
+    nextRefreshMs?: number;
+    lastError?: string;
+    failures: number;
+}
+/** Settings of a cache. The package has checked their types; times are milliseconds of at least 0. */
+export interface Settings {
+    refreshIntervalMs?: number;
+    refreshIntervalsMs?: Record<string, number>;
+    maxWaitMs?: number;
+    maxStaleMs?: number;
+    maxSize?: number;
+    staleOnDenied?: boolean;
+    region?: string;
+    endpoint?: string;
+    profile?: string;
+    accessKeyId?: string;
+    secretAccessKey?: string;
+    sessionToken?: string;
+    roleArn?: string;
+    externalId?: string;
+    proxyUrl?: string;
+    caBundle?: string;
+    useFips?: boolean;
+    timeoutMs?: number;
+    /** What all settings come to: caches of one text are one cache for all threads. None: a cache of its own. */
+    sharedAs?: string;
+}
+/** What a cache has done so far in this process, and holds now. */
+export interface Stats {
+    hits: number;
+    missesAbsent: number;
+    missesExpired: number;
+    staleServed: number;
+    coalesced: number;
+    refreshes: number;
+    rotationsObserved: number;
+    evictions: number;
+    apiCalls: Record<string, number>;
+    failures: Record<string, number>;
+    logins: LoginStats;
+    secrets: Array<SecretStatus>;
+}
+/** What to do next. */
+export interface Step {
+    what: 'try' | 'read' | 'refresh' | 'wait' | 'stop';
+    /** The staging label to try, read or refresh. */
+    stage?: string;
+    /** The version to log in with. */
+    version?: Version;
+    /** How long to wait. */
+    waitMs?: number;
+}
+/** Something worth knowing happened to a cached secret. */
+export interface Told {
+    kind: 'newVersion' | 'stale' | 'refreshError' | 'otherVersion';
+    /** Whether it is worth a warning: one for each secret and minute is. */
+    loud: boolean;
+    /** One line, fit for a log. */
+    text: string;
+    secretId: string;
+    versionStage?: string;
+    oldVersionId?: string;
+    newVersionId?: string;
+    /** Since the value was last confirmed. */
+    ageMs?: number;
+    failure?: Failure;
+}
+/** A version that was refused. */
+export interface Tried {
+    versionStage: string;
+    versionId: string;
+    /** How often. */
+    times: number;
+    /** The same for people. */
+    text: string;
+}
+/** A secret that could not be prefetched, and why. */
+export interface Unfetched {
+    secretId: string;
+    failure: Failure;
+}
+/** The version of this module, which must be that of the package. */
+export declare function version(): string;
+/** One version: its value and what the service says about it. */
+export interface Version {
+    arn?: string;
+    name?: string;
+    versionId?: string;
+    versionStages: Array<string>;
+    /** When it was created, since the Unix epoch. */
+    createdMs?: number;
+    string?: string;
+    binary?: Buffer;
+    /** How long it may be handed out again without asking, unless the count of changes moves. */
+    servableMs: number;
+    /** The count of changes for which this is right. */
+    changes: number;
+}
