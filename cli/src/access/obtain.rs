@@ -59,7 +59,10 @@ impl Files {
             return Ok(Obtained { snapshot, variables: Vec::new() });
         }
         let options = service.options();
-        let config = options.sdk_config().await.map_err(failed)?;
+        let mut config = options.sdk_config().await.map_err(failed)?;
+        if let Some(url) = &options.endpoint_url {
+            config = config.into_builder().endpoint_url(url).build(); // of every service that is asked
+        }
         let connector = options.http_connector().await.map_err(failed)?;
         let options = Options {
             selection,

@@ -5,7 +5,7 @@ use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::Duration;
 
 use super::process::PerProcess;
-use super::runtime::{blocking_threads, exhausted, spawn_thread};
+use super::runtime::{blocking_threads, exhausted, mark_own_thread, spawn_thread};
 use crate::error::{Error, ErrorKind};
 
 /// Runs calls that may block, on at most as many threads as [`set_threads`](crate::host::set_threads) allows for blocking
@@ -76,6 +76,8 @@ impl Shared {
     }
 
     fn work(&self) {
+        // A source that waits for its own cache would wait for itself.
+        mark_own_thread();
         let mut queue = self.lock();
         loop {
             if let Some(task) = queue.tasks.pop_front() {

@@ -53,9 +53,14 @@ pub(crate) fn handle() -> Result<&'static Handle, Error> {
     }
 }
 
-/// Whether this is one of the runtime's own threads, which must not wait for the runtime.
+/// Whether this is one of our own threads, which must not wait for the runtime.
 pub(crate) fn is_own_thread() -> bool {
     OWN_THREAD.get()
+}
+
+/// Says that this is one of our own threads.
+pub(super) fn mark_own_thread() {
+    OWN_THREAD.set(true);
 }
 
 /// Runs a future on the cache's own runtime, whatever the caller runs on. For bindings that complete something later.
@@ -128,7 +133,7 @@ fn start() -> io::Result<Embedded> {
         .worker_threads(workers)
         .max_blocking_threads(blocking_threads())
         .thread_name("secretcache")
-        .on_thread_start(|| OWN_THREAD.set(true))
+        .on_thread_start(mark_own_thread)
         .enable_all()
         .build()?;
     Ok(Embedded { handle: runtime.handle().clone(), runtime: Mutex::new(Some(runtime)) })
