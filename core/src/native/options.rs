@@ -8,8 +8,8 @@ use zeroize::Zeroizing;
 
 use crate::error::{Error, ErrorKind};
 
-/// Where the service is and who asks. Whatever is not given is found as the AWS command line finds it: environment,
-/// profile, container or instance role.
+/// Where the service is, and the credentials to use. What is not set is found as botocore and the AWS command line find
+/// it: environment, profile, container or instance role.
 ///
 /// ```
 /// use secretcache::host::Options;
@@ -23,25 +23,28 @@ use crate::error::{Error, ErrorKind};
 #[derive(Clone, Debug, Default)]
 #[non_exhaustive]
 pub struct Options {
-    /// The AWS Region; otherwise `AWS_REGION`, `AWS_DEFAULT_REGION` or the profile's.
+    /// The AWS Region. Default: `AWS_REGION`, `AWS_DEFAULT_REGION`, the profile's, the machine's.
     pub region: Option<String>,
-    /// The service endpoint; otherwise `AWS_ENDPOINT_URL_SECRETS_MANAGER`, `AWS_ENDPOINT_URL` or the Region's own.
+    /// The endpoint of Secrets Manager. Default: `AWS_ENDPOINT_URL_SECRETS_MANAGER`, `AWS_ENDPOINT_URL`, the profile's
+    /// `[services]` section or `endpoint_url`, the Region's own.
     pub endpoint_url: Option<String>,
-    /// The profile; otherwise `AWS_PROFILE` or `default`.
+    /// The profile. Default: `AWS_DEFAULT_PROFILE`, `AWS_PROFILE`, `default`. One that is set here has priority over
+    /// access keys in the environment.
     pub profile: Option<String>,
-    /// Credentials to use as they are.
+    /// An access key to use.
     pub credentials: Option<Credentials>,
     /// A role to assume with the credentials found, for instance in the account that owns the secrets.
     pub role_arn: Option<String>,
     /// The external id that the role's trust policy asks for.
     pub external_id: Option<String>,
-    /// An HTTP proxy; otherwise `HTTPS_PROXY`, `HTTP_PROXY` and `NO_PROXY`.
+    /// An HTTP proxy. Default: `HTTPS_PROXY`, `HTTP_PROXY` and `NO_PROXY`.
     pub proxy_url: Option<String>,
-    /// A file of PEM certificates to trust instead of the system's; otherwise `AWS_CA_BUNDLE`.
+    /// A file of PEM certificates to trust instead of the system's. Default: `AWS_CA_BUNDLE`, the profile's `ca_bundle`,
+    /// `REQUESTS_CA_BUNDLE`.
     pub ca_bundle: Option<PathBuf>,
-    /// Whether to use the FIPS endpoint; otherwise `AWS_USE_FIPS_ENDPOINT`.
+    /// Whether to use the FIPS endpoint. Default: `AWS_USE_FIPS_ENDPOINT`, the profile's `use_fips_endpoint`.
     pub use_fips: Option<bool>,
-    /// How long one operation may take with all its retries. Default: 5 s.
+    /// The time limit of one operation with all its retries. Default: 5 s.
     pub timeout: Option<Duration>,
 }
 
@@ -49,7 +52,7 @@ pub struct Options {
 pub(super) const TIMEOUT: Duration = Duration::from_secs(5);
 
 impl Options {
-    /// Checks what can be checked without asking anybody.
+    /// Checks what can be checked offline.
     ///
     /// # Errors
     ///
@@ -73,10 +76,10 @@ impl Options {
             ));
         }
         if self.external_id.is_some() && self.role_arn.is_none() {
-            return invalid("an external id belongs to a role; pass its ARN too".into());
+            return invalid("external_id is set without a role; set its ARN too".into());
         }
         if self.timeout.is_some_and(|timeout| timeout.is_zero()) {
-            return invalid("a timeout of 0 leaves no time for any call".into());
+            return invalid("the timeout is 0; set the seconds that one operation may take".into());
         }
         Ok(())
     }

@@ -1,8 +1,8 @@
 //! Which process this is, and state that must not outlive a fork.
 //!
-//! A forked child inherits memory but no threads: locks may be held for ever, sockets are shared with the parent,
-//! random generators repeat each other. So the child touches none of it. The fork handler only counts; the next
-//! call in the child finds that its state belongs to another generation, makes new state, and leaks the old.
+//! A forked child inherits memory but no threads: locks may be held for ever, sockets are shared with the parent, and
+//! random generators repeat each other. So the child uses none of it, not even to close it. The fork handler only counts;
+//! the next call in the child sees that its state belongs to another generation, makes new state, and leaks the old.
 
 use std::hash::{BuildHasher, RandomState};
 use std::ptr;
@@ -13,13 +13,13 @@ use crate::sync::atomic::AtomicPtr;
 static GENERATION: AtomicU64 = AtomicU64::new(0);
 static WATCHING: AtomicBool = AtomicBool::new(false);
 
-/// How many forks lie between this process and the one that loaded the library.
+/// The number of forks between the process that loaded the library and this one.
 #[inline]
 pub fn generation() -> u64 {
     GENERATION.load(Ordering::Relaxed)
 }
 
-/// Has forks counted from now on. Cheap to call again.
+/// Counts forks from now on. Cheap to call again.
 fn watch_forks() {
     if !WATCHING.swap(true, Ordering::Relaxed) {
         #[cfg(unix)]
@@ -46,7 +46,7 @@ pub fn fresh_seed() -> u64 {
     RandomState::new().hash_one((std::process::id(), now.boot, now.wall))
 }
 
-/// A value that belongs to one process: made on first use, and made anew in a forked child.
+/// A value that belongs to one process: made on first use, and made again in a forked child.
 ///
 /// ```
 /// use secretcache::host::PerProcess;
@@ -84,8 +84,8 @@ impl<T> PerProcess<T> {
         (owned.generation == generation()).then_some(&owned.value)
     }
 
-    /// This process's value, made by `make` if there is none. Several threads may make one at the same time; all
-    /// get the one that was first. There is no lock for a fork to freeze.
+    /// Returns this process's value; `make` makes it if there is none. Several threads may make one at the same time; all
+    /// get the first. There is no lock that a fork could freeze.
     ///
     /// # Errors
     ///
