@@ -16,6 +16,7 @@ use crate::error::{Error, ErrorKind};
 /// | `max_stale` | none | an outage of the service should not become one of the program |
 /// | `max_size` | 1024 secrets | as the official libraries |
 /// | `stale_on_denied` | true | a mistaken policy should be an alarm, not an outage |
+/// | `lock_memory` | false | locked memory is limited, and dumps serve diagnosis |
 ///
 /// ```
 /// use std::time::Duration;
@@ -45,6 +46,13 @@ pub struct Config {
     pub stale_on_denied: bool,
     /// The waits after failures.
     pub backoff: Backoff,
+    /// Whether the memory of values is kept out of swap (`mlock`) and, on Linux, out of core dumps (`MADV_DONTDUMP`).
+    ///
+    /// Each value costs two system calls when it is fetched and two when it goes, and at least the page it lies in of the
+    /// limit of locked memory (`ulimit -l`, often 8 MiB); values that find no room under it are not cached and fail with
+    /// [`ErrorKind::ResourceExhausted`]. Copies in transit, those that the program makes, and parsed fields are not
+    /// locked. Unix only.
+    pub lock_memory: bool,
 }
 
 /// The longest time to live taken: ten years. Longer ones are mistaken units.
@@ -60,6 +68,7 @@ impl Default for Config {
             max_size: 1024,
             stale_on_denied: true,
             backoff: Backoff::default(),
+            lock_memory: false,
         }
     }
 }

@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, SystemTime};
 
 use serde::de::DeserializeOwned;
-use zeroize::Zeroizing;
+use zeroize::{Zeroize, Zeroizing};
 
 use crate::cache::validity::Serving;
 use crate::error::{Error, ErrorKind};
@@ -42,6 +42,16 @@ pub(crate) struct Version {
     fetched: Fetched,
     /// What this was before its labels changed: bindings go on with what they made of that.
     before: Option<Secret>,
+}
+
+impl Drop for Version {
+    fn drop(&mut self) {
+        // Wiped, then unlocked, then freed: pages that are freed may be somebody else's already.
+        if let Some(lock) = self.fetched.lock.take() {
+            self.fetched.value.wipe();
+            drop(lock);
+        }
+    }
 }
 
 /// A place where a binding keeps its own rendering of a version, such as the Python `str` it made.
@@ -298,6 +308,14 @@ pub struct Fetched {
     pub value: Value,
     /// A rendering that the binding has already made.
     pub slot: Option<Slot>,
+    /// Keeps the value out of swap and core dumps.
+    pub(crate) lock: Option<Box<dyn MemoryLock>>,
+}
+
+/// Memory of a value that is kept out of swap and core dumps until this is dropped.
+pub(crate) trait MemoryLock: Send + Sync {
+    /// The same for a copy of the value.
+    fn of_copy(&self, bytes: &[u8]) -> Option<Box<dyn MemoryLock>>;
 }
 
 impl Fetched {
@@ -327,13 +345,15 @@ impl Fetched {
     }
 
     fn copy(&self) -> Self {
+        let value = self.value.copy();
         Self {
+            lock: self.lock.as_ref().and_then(|lock| lock.of_copy(value.bytes())),
             arn: self.arn.clone(),
             name: self.name.clone(),
             version_id: self.version_id.clone(),
             version_stages: self.version_stages.clone(),
             created_date: self.created_date,
-            value: self.value.copy(),
+            value,
             slot: None,
         }
     }
@@ -366,6 +386,22 @@ pub enum Value {
 }
 
 impl Value {
+    fn bytes(&self) -> &[u8] {
+        match self {
+            Self::String(string) => string.as_bytes(),
+            Self::Binary(binary) => binary,
+            Self::Absent => &[],
+        }
+    }
+
+    fn wipe(&mut self) {
+        match self {
+            Self::String(string) => string.zeroize(),
+            Self::Binary(binary) => binary.zeroize(),
+            Self::Absent => {}
+        }
+    }
+
     fn copy(&self) -> Self {
         match self {
             Self::String(string) => Self::String(string.clone()),

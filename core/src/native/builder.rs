@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::locked;
 use super::options::{Credentials, Options, TIMEOUT};
 use super::secret_cache::SecretCache;
 use super::transport::Transport;
@@ -74,6 +75,12 @@ impl Builder {
     /// The waits after failures.
     pub fn backoff(mut self, backoff: Backoff) -> Self {
         self.config.backoff = backoff;
+        self
+    }
+
+    /// Whether values are kept out of swap and core dumps; see [`Config::lock_memory`] for what it costs.
+    pub fn lock_memory(mut self, lock_memory: bool) -> Self {
+        self.config.lock_memory = lock_memory;
         self
     }
 
@@ -164,6 +171,9 @@ impl Builder {
     pub fn build(self) -> Result<SecretCache, Error> {
         self.config.validate()?;
         self.options.validate()?;
+        if self.config.lock_memory {
+            locked::check()?;
+        }
         let transport = match self.source {
             Some(source) => Transport::Source(source, self.options.timeout.unwrap_or(TIMEOUT)),
             None => Transport::Aws(Arc::new(self.options)),

@@ -7,6 +7,7 @@ use tokio::sync::Notify;
 
 use super::aws::AwsSource;
 use super::clock::SystemClock;
+use super::locked::LockingSource;
 use super::transport::Transport;
 use super::{fetch, refresher, runtime};
 use crate::cache::cache::{Cache, Lookup};
@@ -113,6 +114,7 @@ impl Inner {
             Transport::Source(source, _) => Arc::clone(source),
             Transport::Aws(options) => Arc::new(AwsSource::connect(options).await?),
         };
+        let new = if self.cache.config().lock_memory { Arc::new(LockingSource(new)) } else { new };
         *source = Some(Arc::clone(&new));
         Ok(new)
     }

@@ -12,6 +12,7 @@ mod handle;
 mod inner;
 mod later;
 mod listeners;
+mod locked;
 mod log;
 mod options;
 mod pool;
