@@ -1,5 +1,6 @@
 //! What a strategy may ask of the engine while a step runs.
 
+use std::str::FromStr;
 use std::time::Duration;
 
 use secretcache::{AWSPREVIOUS, Selector};
@@ -11,6 +12,7 @@ use crate::engine::Engine;
 use crate::error::{Error, ErrorKind};
 use crate::event::Event;
 use crate::password::PasswordPolicy;
+use crate::resource::Resource;
 use crate::store::{SecretState, SecretStore, Version};
 use crate::target::{Guard, Lock, Target};
 
@@ -22,6 +24,9 @@ pub struct Settings {
     pub password: PasswordPolicy,
     /// The secret with the administrator's credential, in place of the secret's own `masterarn`.
     pub master_secret: Option<String>,
+    /// Where the administrator logs in, in place of what the master secret says. A master secret that RDS manages names
+    /// no host, and the application's secret must not decide it.
+    pub master_host: Option<MasterHost>,
     /// The two users that take turns, if declared. Without it the other user is the one of `AWSPREVIOUS`, or is named
     /// by the suffix `_clone`.
     pub users: Option<[String; 2]>,
@@ -39,6 +44,7 @@ impl Default for Settings {
         Self {
             password: PasswordPolicy::default(),
             master_secret: None,
+            master_host: None,
             users: None,
             test_attempts: 6,
             pause: Duration::from_millis(250),
@@ -162,7 +168,8 @@ impl Context<'_> {
     ///
     /// # Errors
     ///
-    /// Those of the store, and [`ErrorKind::Misconfigured`] if the master secret is for another resource.
+    /// Those of the store, and [`ErrorKind::Misconfigured`] if the master secret is for another resource, or does not
+    /// say where the administrator logs in.
     pub async fn admin(&self, user: &Document) -> Result<Option<Document>, Error> {
         administrator(self.engine.store, self.settings(), user).await
     }
@@ -237,6 +244,10 @@ impl Context<'_> {
 }
 
 /// The administrator's credential for the resource that `user` is for, if the settings or the user's secret name one.
+///
+/// Where the administrator logs in, and whether it is encrypted, comes from the master secret and the operator alone.
+/// Whoever may write the application's secret could otherwise have the administrator's password sent to a server of
+/// their own. The application's secret may only ask for TLS.
 pub(crate) async fn administrator(
     store: &dyn SecretStore,
     settings: &Settings,
@@ -246,26 +257,94 @@ pub(crate) async fn administrator(
     let Some(master) = settings.master_secret.as_deref().or(named.as_deref().map(String::as_str)) else {
         return Ok(None);
     };
+    let misconfigured = |text: String| Error::new(ErrorKind::Misconfigured, text);
     let Some(version) = store.get(master, Selector::CURRENT).await? else {
-        return Err(Error::new(ErrorKind::Misconfigured, "the master secret has no AWSCURRENT value"));
+        return Err(misconfigured("the master secret has no AWSCURRENT value".to_owned()));
     };
     let mut admin = version.document;
-    let names_host = admin.field("host").is_some();
-    if names_host && !admin.is_same_resource(user) {
-        return Err(Error::new(
-            ErrorKind::Misconfigured,
-            "the master secret is for another resource: its host, port or engine differs",
+    if let Some(server) = &settings.master_host {
+        admin = admin.with("host", &server.host)?;
+        if let Some(port) = server.port {
+            admin = admin.with("port", &port.to_string())?;
+        }
+    }
+    let lacks = |field: &str, sent: &str| {
+        misconfigured(format!(
+            "the master secret has no {field:?}, and the application's secret must not decide {sent} the administrator's \
+             password is sent: add {field:?} to the master secret {master:?}, or name the server with --master-host \
+             (a rotation function: SECRETCACHE_MASTER_HOST)"
+        ))
+    };
+    if let (Some(_), None) = (user.field("host"), admin.field("host")) {
+        return Err(lacks("host", "where"));
+    }
+    if !admin.is_same_resource(user) {
+        return Err(misconfigured(
+            "the master secret is for another resource: its host, port or engine differs from the application's"
+                .to_owned(),
         ));
     }
-    // A secret that the database service manages itself holds a user name and a password, and nothing else.
-    for field in ["host", "port", "ssl", "sslrootcert"] {
-        if let (None, Some(value)) = (admin.field(field), user.field(field)) {
-            admin = admin.with(field, &value)?;
+    if admin.field("port").is_none() {
+        // Without a port of its own it is the usual one of the engine, which then must be the master secret's own.
+        let engine = admin.field("engine").and_then(|engine| Resource::from_engine(&engine));
+        let usual = |port: &str| engine.is_some_and(|engine| engine.usual_port().to_string() == port.trim());
+        let is_decided = user.field("port").is_none_or(|port| usual(&port))
+            && (engine.is_some() || user.field("engine").is_none());
+        if !is_decided {
+            return Err(lacks("port", "to which port"));
         }
+    }
+    if user.field("ssl").is_some_and(|ssl| ssl.eq_ignore_ascii_case("true")) {
+        admin = admin.with("ssl", "true")?;
     }
     // Privileges and owned objects are those of the user's database.
     match user.field("dbname") {
         Some(dbname) => admin.with("dbname", &dbname).map(Some),
         None => Ok(Some(admin)),
+    }
+}
+
+/// The server at which an administrator logs in, written `HOST` or `HOST:PORT`.
+///
+/// ```
+/// use secretcache_rotation::MasterHost;
+///
+/// let server: MasterHost = "checkout.abc123.eu-central-1.rds.amazonaws.com:5433".parse()?;
+/// assert_eq!(server.port, Some(5433));
+/// assert_eq!("[::1]".parse::<MasterHost>()?.host, "::1");
+/// assert!("db:0".parse::<MasterHost>().is_err());
+/// # Ok::<(), String>(())
+/// ```
+#[derive(Clone, Debug, Eq, PartialEq)]
+#[non_exhaustive]
+pub struct MasterHost {
+    /// A name or an address.
+    pub host: String,
+    /// The port; without it, the master secret's own, or the usual one.
+    pub port: Option<u16>,
+}
+
+impl FromStr for MasterHost {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let wrong = || format!("{text:?} is not of the form HOST or HOST:PORT");
+        let text_and_port = match text.strip_prefix('[') {
+            Some(rest) => {
+                let (host, port) = rest.split_once(']').ok_or_else(wrong)?;
+                (host, (!port.is_empty()).then_some(port.strip_prefix(':').unwrap_or("")))
+            }
+            None => match text.split_once(':') {
+                Some((host, port)) => (host, Some(port)),
+                None => (text, None),
+            },
+        };
+        let (host, port) = text_and_port;
+        let port =
+            port.map(|port| port.parse().ok().filter(|port| *port > 0).ok_or_else(wrong)).transpose()?;
+        if host.is_empty() || host.contains(char::is_whitespace) {
+            return Err(wrong());
+        }
+        Ok(Self { host: host.to_owned(), port })
     }
 }

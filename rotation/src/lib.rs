@@ -37,7 +37,7 @@ mod token;
 
 #[cfg(feature = "aws")]
 pub use aws::AwsStore;
-pub use context::{Context, Pair, Settings};
+pub use context::{Context, MasterHost, Pair, Settings};
 pub use contract::Driver;
 pub use details::{Details, Rules};
 pub use diagnosis::{Diagnosis, Finding, Requirements};

@@ -71,6 +71,15 @@ impl Resource {
         ENGINES.iter().find(|(name, _)| name.eq_ignore_ascii_case(engine)).map(|(_, resource)| *resource)
     }
 
+    /// The port where such a server listens unless told otherwise.
+    pub fn usual_port(self) -> u16 {
+        match self {
+            Self::Postgres => 5432,
+            Self::MySql => 3306,
+            Self::Redis => 6379,
+        }
+    }
+
     /// The resource a secret is for, and a warning if that had to be guessed.
     ///
     /// The secret's own `engine` counts first, then what the operator said, then the name of the rotation function,

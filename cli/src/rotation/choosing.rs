@@ -4,7 +4,9 @@ use std::fs;
 
 use clap::{ArgAction, Args};
 use secretcache_rotation::operate::{Entry, PasswordRules};
-use secretcache_rotation::{PasswordPolicy, Resource, RotationOptions, Settings, StrategyName, Verification};
+use secretcache_rotation::{
+    MasterHost, PasswordPolicy, Resource, RotationOptions, Settings, StrategyName, Verification,
+};
 
 use crate::exit::Failure;
 
@@ -23,6 +25,10 @@ pub(crate) struct Choosing {
     /// Secret with the administrator's credential [default: the one that "masterarn" names]
     #[arg(long, value_name = "ID")]
     master_secret: Option<String>,
+
+    /// Server where the administrator logs in [default: the master secret's "host" and "port"]
+    #[arg(long, value_name = "HOST[:PORT]")]
+    master_host: Option<MasterHost>,
 
     /// The two users that take turns [default: that of AWSPREVIOUS, or the suffix _clone]
     #[arg(long, value_name = "A,B", value_parser = users)]
@@ -107,6 +113,7 @@ impl Choosing {
         settings.password = PasswordPolicy::from_variables(|name| rules.variable(name))
             .map_err(|error| Failure::usage(error.to_string()))?;
         settings.master_secret.clone_from(&self.master_secret);
+        settings.master_host.clone_from(&self.master_host);
         settings.users.clone_from(&self.users);
         Ok(settings)
     }
@@ -128,6 +135,7 @@ impl Choosing {
             strategy: entry.strategy.as_deref().map(strategy).transpose().map_err(of)?,
             engine: entry.engine.as_deref().map(engine).transpose().map_err(of)?,
             master_secret: entry.master_secret.clone(),
+            master_host: entry.master_host.as_deref().map(str::parse).transpose().map_err(of)?,
             users: entry.users.clone(),
             ca_file: entry.ca_file.clone(),
             no_tls: entry.tls == Some(false),

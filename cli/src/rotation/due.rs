@@ -27,7 +27,7 @@ pub(crate) struct Due {
         value_name = "FILE",
         requires = "due",
         conflicts_with_all = [
-            "secret_id", "resume", "revert", "clients", "strategy", "engine", "master_secret", "users", "ca_file",
+            "secret_id", "resume", "revert", "clients", "strategy", "engine", "master_secret", "master_host", "users", "ca_file",
             "no_tls", "provider", "statements", "password_length", "exclude_characters", "exclude_numbers",
             "exclude_punctuation", "exclude_uppercase", "exclude_lowercase", "require_each_included_type",
         ]

@@ -68,6 +68,8 @@ pub struct Entry {
     pub engine: Option<String>,
     /// The secret with the administrator's credential.
     pub master_secret: Option<String>,
+    /// The server where the administrator logs in, as `HOST` or `HOST:PORT`; without it, the master secret names it.
+    pub master_host: Option<String>,
     /// The two users that take turns.
     pub users: Option<[String; 2]>,
     /// A file of PEM certificates to trust.
@@ -168,7 +170,7 @@ impl Inventory {
             if entry.schedule.is_none() {
                 or!(entry, defaults, schedule, duration);
             }
-            or!(entry, defaults, strategy, engine, master_secret, users, provider, statements);
+            or!(entry, defaults, strategy, engine, master_secret, master_host, users, provider, statements);
             if entry.ca_file.is_none() && entry.tls.is_none() {
                 or!(entry, defaults, ca_file, tls);
             }

@@ -58,6 +58,11 @@ pub(crate) fn settings(environment: &impl Environment) -> Result<Settings, Error
     let mut settings = Settings::default();
     settings.password = PasswordPolicy::from_variables(|name| environment.variable(name))?;
     settings.master_secret = environment.given("SECRETCACHE_MASTER_SECRET");
+    if let Some(server) = environment.given("SECRETCACHE_MASTER_HOST") {
+        let server =
+            server.trim().parse().map_err(|_| wrong("SECRETCACHE_MASTER_HOST", "HOST or HOST:PORT"))?;
+        settings.master_host = Some(server);
+    }
     if let Some(users) = environment.given("SECRETCACHE_USERS") {
         let names: Vec<_> = users.split(',').map(|name| name.trim().to_owned()).collect();
         let pair =
