@@ -145,6 +145,10 @@ impl Engine<'_> {
                 }
                 Err(error)
             }
+            // The resource never will take it, and the user in use was not touched.
+            Err(error) if error.kind() == ErrorKind::Rejected && !pair.is_copy() => {
+                Err(self.release(cx, error).await)
+            }
             outcome => outcome.map(|()| StepOutcome::Done),
         }
     }

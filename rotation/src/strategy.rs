@@ -6,6 +6,7 @@ use secretcache::Selector;
 use zeroize::Zeroizing;
 
 use crate::context::{Context, Pair};
+use crate::diagnosis::Requirements;
 use crate::document::Document;
 use crate::error::{Error, ErrorKind};
 use crate::store::{BoxFuture, Version};
@@ -91,6 +92,43 @@ pub struct Restored {
     pub is_lost: bool,
     /// Keeps other drivers away until the labels tell them.
     pub guard: Option<Guard>,
+}
+
+/// Before a new value is stored: what the dry run would find in the way ends the rotation here, with nothing changed and
+/// no `AWSPENDING` left. `login` must have been proven, or be the user's own.
+async fn check_obstacles(target: &dyn Target, requirements: Requirements<'_>) -> Result<(), Error> {
+    let findings = match target.diagnose(requirements).await {
+        Ok(diagnosis) => diagnosis.findings,
+        // An older password may be the one that works, and the next step looks for it.
+        Err(error) if matches!(error.kind(), ErrorKind::Unavailable | ErrorKind::Refused) => return Ok(()),
+        Err(error) => return Err(error),
+    };
+    if findings.is_empty() {
+        return Ok(());
+    }
+    let told: Vec<_> = findings
+        .iter()
+        .map(|finding| match &finding.mend {
+            Some(mend) => format!("{} (fix: {mend})", finding.problem),
+            None => finding.problem.clone(),
+        })
+        .collect();
+    Err(Error::new(ErrorKind::Denied, told.join("; ")))
+}
+
+/// The same where one user's password changes: by an administrator, if one is named and the user's own credential works.
+async fn check_own_obstacles(
+    cx: &Context<'_>,
+    target: &dyn Target,
+    current: &Document,
+    keeps_former: bool,
+) -> Result<(), Error> {
+    let admin = cx.admin(current).await?;
+    if admin.is_some() && target.probe(current).await? == Probe::Refused {
+        return Ok(());
+    }
+    let login = admin.as_ref().unwrap_or(current);
+    check_obstacles(target, Requirements { keeps_former, ..Requirements::new(login, current) }).await
 }
 
 /// Tries the new credential until it is accepted or has been refused often enough.

@@ -121,8 +121,11 @@ impl RotationContext<'_> {
                 let keeps_former = self.strategy == StrategyName::DualPassword;
                 let admin = self.admin(&current).await?;
                 let login = admin.as_ref().unwrap_or(&current);
-                let requirements = Requirements { login, user: &current, other: None, keeps_former };
-                target.diagnose(requirements).await.map(|seen| adoption.findings.extend(seen.findings))
+                let requirements = Requirements { keeps_former, ..Requirements::new(login, &current) };
+                target.diagnose(requirements).await.map(|seen| {
+                    adoption.findings.extend(seen.findings);
+                    adoption.notes.extend(seen.warnings);
+                })
             }
         };
         if let Err(error) = outcome {
@@ -192,8 +195,10 @@ impl RotationContext<'_> {
         let other = current.with("username", &name)?;
         adoption.other_user = Some(name.to_string());
         let requirements =
-            Requirements { login: &admin, user: current, other: Some(&other), keeps_former: false };
-        adoption.findings.extend(target.diagnose(requirements).await?.findings);
+            Requirements { other: Some(&other), tries_login: true, ..Requirements::new(&admin, current) };
+        let seen = target.diagnose(requirements).await?;
+        adoption.findings.extend(seen.findings);
+        adoption.notes.extend(seen.warnings);
         if !adoption.findings.is_empty() {
             return Ok(());
         }

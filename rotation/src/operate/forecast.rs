@@ -78,8 +78,9 @@ impl RotationContext<'_> {
             findings: Vec::new(),
             warnings: Vec::new(),
         };
-        let admin = look.administrator().await?;
+        // The application's credential first. The administrator, who looks and changes nothing, can tell why it is refused.
         let may_log_in = look.current_logs_in().await?;
+        let admin = look.administrator().await?;
         let login = admin.as_ref().or(may_log_in.then_some(&current.document));
         let mut situation = Situation {
             is_key: matches!(self.backend, Backend::Provider(_)),
@@ -90,7 +91,7 @@ impl RotationContext<'_> {
         let mut server = String::new();
         if let (Backend::Target(target), Some(login)) = (self.backend, login) {
             let requirements =
-                Requirements { login, user: &current.document, other: None, keeps_former: true };
+                Requirements { keeps_former: true, ..Requirements::new(login, &current.document) };
             let seen = look.diagnose(target, requirements).await?;
             situation.has_accounts = target.accounts().is_some();
             situation.dual_passwords = seen.dual_passwords;
@@ -230,7 +231,7 @@ impl Look<'_> {
         let keeps_former = strategy == StrategyName::DualPassword;
         if strategy != StrategyName::AlternatingUsers {
             let found = self
-                .diagnose(target, Requirements { login, user: current, other: None, keeps_former })
+                .diagnose(target, Requirements { keeps_former, ..Requirements::new(login, current) })
                 .await?;
             self.findings.extend(found.findings);
             self.warnings.extend(found.warnings);
@@ -246,7 +247,12 @@ impl Look<'_> {
             return Ok(());
         };
         let other = current.with("username", user)?;
-        let requirements = Requirements { login: admin, user: current, other: Some(&other), keeps_former };
+        let requirements = Requirements {
+            other: Some(&other),
+            keeps_former,
+            tries_login: true,
+            ..Requirements::new(admin, current)
+        };
         let found = self.diagnose(target, requirements).await?;
         // Who may not look users up cannot tell whose the other one is either.
         let may_look = found.findings.is_empty();

@@ -5,8 +5,9 @@
 
 use zeroize::Zeroizing;
 
-use super::{Strategy, Wanted, check_identity, test_login};
+use super::{Strategy, Wanted, check_identity, check_obstacles, test_login};
 use crate::context::{Context, Pair};
+use crate::diagnosis::Requirements;
 use crate::document::Document;
 use crate::error::{Error, ErrorKind};
 use crate::store::{BoxFuture, Version};
@@ -55,6 +56,21 @@ impl<'a> AlternatingUsers<'a> {
             _ => error,
         })?;
         Ok((admin, guard))
+    }
+
+    /// Why the second user is refused although it has just got its password. What the resource has against it will not
+    /// pass, and the user in use was not touched: so the new version is rejected.
+    async fn explain(&self, admin: &Document, pair: &Pair, error: Error) -> Error {
+        let (current, pending) = (&pair.current.document, &pair.pending.document);
+        let requirements =
+            Requirements { other: Some(pending), tries_login: true, ..Requirements::new(admin, current) };
+        match self.target.diagnose(requirements).await {
+            Ok(found) if error.kind() == ErrorKind::Refused && !found.findings.is_empty() => {
+                let told: Vec<_> = found.findings.into_iter().map(|finding| finding.problem).collect();
+                Error::new(ErrorKind::Rejected, told.join("; "))
+            }
+            _ => error,
+        }
     }
 
     /// Refuses to touch a user that is not known to be this secret's.
@@ -143,8 +159,18 @@ impl Strategy for AlternatingUsers<'_> {
             let password = cx.random_password().await?;
             let document = current.document.with("username", &user)?.with("password", &password)?;
             self.target.accepts(&document)?;
-            // Before the value is stored, not after: a stored version with the wrong user can only be given up.
+            // Before the value is stored, not after: a stored version with the wrong user can only be given up. And
+            // before an administrator logs in on the secret's word, its credential must prove to be of this resource.
             let admin = self.admin(cx, &current.document).await?;
+            if self.target.probe(&current.document).await? == Probe::Refused {
+                return Err(Error::new(
+                    ErrorKind::Refused,
+                    "the resource refuses AWSCURRENT; find the version that logs in with: secretcache recover",
+                ));
+            }
+            let requirements =
+                Requirements { other: Some(&document), ..Requirements::new(&admin, &current.document) };
+            check_obstacles(self.target, requirements).await?;
             self.check_ours(cx, &admin, &document).await?;
             Ok(document)
         })
@@ -188,12 +214,15 @@ impl Strategy for AlternatingUsers<'_> {
             if !pair.pending.document.is_same_resource(&pair.current.document) {
                 return Err(Error::new(ErrorKind::Rejected, "the new version names another resource"));
             }
-            test_login(cx, self.target, pair).await?;
+            let login = test_login(cx, self.target, pair).await;
             // A dry run of the service tests a copy of the current version.
             if pair.pending.document.username()? == pair.current.document.username()? {
-                return Ok(());
+                return login;
             }
             let admin = self.admin(cx, &pair.current.document).await?;
+            if let Err(error) = login {
+                return Err(self.explain(&admin, pair, error).await);
+            }
             check_privileges(self.accounts()?, &admin, pair).await
         })
     }

@@ -1,6 +1,6 @@
 //! One user with two passwords: the new one is added beside the current one, and there is no window.
 
-use super::{Strategy, Wanted, check_identity, find_login, test_login};
+use super::{Strategy, Wanted, check_identity, check_own_obstacles, find_login, test_login};
 use crate::context::{Context, Pair};
 use crate::document::Document;
 use crate::error::{Error, ErrorKind};
@@ -33,6 +33,7 @@ impl Strategy for DualPassword<'_> {
             }
             let document = current.document.with("password", &cx.random_password().await?)?;
             self.target.accepts(&document)?;
+            check_own_obstacles(cx, self.target, &current.document, true).await?;
             Ok(document)
         })
     }

@@ -4,12 +4,14 @@
 //! Nothing can avoid that with one password per user; what can be done is to keep the time short, to roll forward from
 //! wherever a rotation was killed, and to put the current password back when the new one proves unusable.
 
-use super::{Restored, Strategy, Wanted, check_identity, find_login, test_login};
+use super::{
+    Restored, Strategy, Wanted, check_identity, check_own_obstacles, find_login, find_older_login, test_login,
+};
 use crate::context::{Context, Pair};
 use crate::document::Document;
 use crate::error::{Error, ErrorKind};
 use crate::store::{BoxFuture, Version};
-use crate::target::{Applied, Change, Guard, Target};
+use crate::target::{Applied, Change, Guard, Probe, Target};
 
 /// One user, whose password changes in place, by the user itself or by an administrator.
 #[derive(Clone, Copy, Debug)]
@@ -31,6 +33,7 @@ impl Strategy for SingleUser<'_> {
         Box::pin(async move {
             let document = current.document.with("password", &cx.random_password().await?)?;
             self.target.accepts(&document)?;
+            check_own_obstacles(cx, self.target, &current.document, false).await?;
             Ok(document)
         })
     }
@@ -67,16 +70,15 @@ impl Strategy for SingleUser<'_> {
     /// change itself does, since it goes where writes go.
     fn restore<'a>(&'a self, cx: &'a Context<'a>, pair: &'a Pair) -> BoxFuture<'a, Result<Restored, Error>> {
         Box::pin(async move {
-            let admin = cx.admin(&pair.current.document).await?;
-            // By the new password if it works; by the current one, which then never stopped working and leaves the new
-            // version as good as before; or by the administrator, where neither does.
-            let logins = [
-                (Some(&pair.pending.document), true),
-                (Some(&pair.current.document), false),
-                (admin.as_ref(), true),
-            ];
+            if check_identity(pair, Wanted::SameUser).is_err() {
+                // The new version is for somebody else, so nothing was given to the current version's user.
+                let is_lost = self.target.probe(&pair.current.document).await? == Probe::Refused;
+                return Ok(Restored { gives_up: true, is_lost, guard: None });
+            }
+            // By the new password if it works; or by the current one, which then never stopped working and leaves the
+            // new version as good as before.
+            let logins = [(&pair.pending.document, true), (&pair.current.document, false)];
             for (login, gives_up) in logins {
-                let Some(login) = login else { continue };
                 let guard = match cx.lock(self.target, login).await {
                     Err(error) if error.kind() == ErrorKind::Refused => continue,
                     guard => guard?,
@@ -88,7 +90,20 @@ impl Strategy for SingleUser<'_> {
                     return Ok(Restored { gives_up, guard, is_lost: false });
                 }
             }
-            Ok(Restored { is_lost: true, ..Restored::default() })
+            // An administrator acts only on the word of a credential that works: whoever can write the secret could
+            // otherwise name any user and have its password changed.
+            let (current, lost) = (&pair.current.document, Restored { is_lost: true, ..Restored::default() });
+            let older = match find_older_login(cx, self.target, pair).await {
+                Err(error) if error.kind() == ErrorKind::Refused => return Ok(lost),
+                older => older?,
+            };
+            let guard = cx.lock(self.target, &older).await?;
+            let login = cx.admin(current).await?.unwrap_or(older);
+            let change = Change { login: &login, credential: current, keep: None };
+            match self.target.apply(change).await? {
+                Applied::Done => Ok(Restored { gives_up: true, guard, is_lost: false }),
+                Applied::LoginRefused => Ok(lost),
+            }
         })
     }
 

@@ -1,16 +1,15 @@
 //! PostgreSQL, from version 10.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::time::Duration;
 
 use postgres_protocol::escape::{escape_identifier, escape_literal};
-use postgres_protocol::password::scram_sha_256;
-use tokio_postgres::config::SslMode;
+use postgres_protocol::password::{md5, scram_sha_256};
 use tokio_postgres::error::SqlState;
-use tokio_postgres::{Client, Config, NoTls};
-use tokio_postgres_rustls::MakeRustlsConnect;
+use tokio_postgres::{Client, Config};
+use zeroize::Zeroizing;
 
 use super::kept::Kept;
-use super::tls::Trust;
 use super::{CONNECT_TIMEOUT, Link, Route, STATEMENT_TIMEOUT, Tls, check_credential, within};
 use crate::diagnosis::{Diagnosis, Requirements};
 use crate::document::Document;
@@ -20,7 +19,16 @@ use crate::target::{Accounts, Applied, Change, Guard, Lock, Probe, Target};
 
 mod accounts;
 mod diagnosis;
+mod missing;
 mod ownership;
+mod pooler;
+mod session;
+mod settings;
+
+use session::{
+    Encryption, begin, begin_and_ask_for_encryption, change, commit, connect, fault, is_accepted_but_full,
+    is_refusal,
+};
 
 /// PostgreSQL.
 ///
@@ -30,6 +38,19 @@ mod ownership;
 pub struct Postgres {
     link: Link,
     kept: Kept<Client>,
+    held: Held,
+}
+
+/// The session that holds a rotation's lock, for a user that may have no second one, and the credential it was opened
+/// with.
+type Held = Arc<Mutex<Option<(Zeroizing<String>, Weak<Client>)>>>;
+
+/// What became of a login.
+enum Login {
+    Open(Client),
+    Refused,
+    /// The server took the password, and has too many sessions of this user already.
+    Full,
 }
 
 /// The longest name that PostgreSQL keeps whole.
@@ -38,7 +59,7 @@ const LONGEST_NAME: usize = 63;
 impl Postgres {
     /// A target whose servers are trusted as `tls` says.
     pub fn new(tls: Tls) -> Self {
-        Self { link: Link::new(tls), kept: Kept::default() }
+        Self { link: Link::new(tls), kept: Kept::default(), held: Held::default() }
     }
 
     /// The same, reaching its servers by another route.
@@ -47,8 +68,12 @@ impl Postgres {
         Self { link: Link { route, ..self.link }, ..self }
     }
 
-    /// Logs in; `None` if the server refuses the credential.
-    pub(super) async fn login(&self, document: &Document) -> Result<Option<Client>, Error> {
+    /// Logs in, and tells what the server says where it does not even ask for the password.
+    async fn try_login_telling(
+        &self,
+        document: &Document,
+        answer: &mut Option<String>,
+    ) -> Result<Login, Error> {
         let host = document.require("host")?;
         let mut config = Config::new();
         config
@@ -62,26 +87,121 @@ impl Postgres {
             for address in &server.addresses {
                 config.host(&**host).hostaddr(address.ip()).port(address.port());
             }
-            match connect(config, server.trust).await {
-                Ok(client) => Ok(Some(client)),
-                Err(error) if is_refusal(&error) => Ok(None),
-                Err(error) => Err(fault("log in", error)),
+            // A session that was closed a moment ago may still count.
+            for pause in [50, 100, 200, 0] {
+                match connect(config.clone(), server.trust.clone()).await {
+                    Ok(client) => return Ok(Login::Open(client)),
+                    Err(error) if is_refusal(&error) => {
+                        let is_unasked = error.code() == Some(&SqlState::INVALID_AUTHORIZATION_SPECIFICATION);
+                        *answer =
+                            error.as_db_error().filter(|_| is_unasked).map(|says| says.message().to_owned());
+                        return Ok(Login::Refused);
+                    }
+                    Err(error) if is_accepted_but_full(&error) && pause > 0 => {
+                        tokio::time::sleep(Duration::from_millis(pause)).await;
+                    }
+                    Err(error) if is_accepted_but_full(&error) => return Ok(Login::Full),
+                    Err(error) => return Err(fault("log in", error)),
+                }
             }
+            Ok(Login::Full)
         })
         .await
     }
 
-    /// An administrator's session: the one kept, if it is still good, or a new one; `None` if the server refuses the
-    /// credential.
+    /// What the server says of a user that it does not let in from here, whatever the password; `None` if it asks for one.
+    async fn why_refused(&self, document: &Document) -> Result<Option<String>, Error> {
+        let mut answer = None;
+        drop(self.try_login_telling(document, &mut answer).await?);
+        Ok(answer)
+    }
+
+    async fn try_login(&self, document: &Document) -> Result<Login, Error> {
+        self.try_login_telling(document, &mut None).await
+    }
+
+    /// Logs in and begins a transaction; `None` if the server refuses the credential.
+    async fn login(&self, document: &Document) -> Result<Option<Client>, Error> {
+        match self.try_login(document).await? {
+            Login::Open(client) => {
+                begin(&client).await?;
+                Ok(Some(client))
+            }
+            Login::Refused => Ok(None),
+            Login::Full => Err(full(document)),
+        }
+    }
+
+    /// A session for an operator's own statements, which bring their own transactions: outside of them, too, nothing but
+    /// the system catalog is found by an unqualified name.
+    pub(super) async fn login_for_statements(&self, document: &Document) -> Result<Option<Client>, Error> {
+        match self.try_login(document).await? {
+            Login::Open(client) => {
+                session::run(&client, "pin the search path", "SET search_path TO pg_catalog, pg_temp")
+                    .await?;
+                Ok(Some(client))
+            }
+            Login::Refused => Ok(None),
+            Login::Full => Err(full(document)),
+        }
+    }
+
+    /// An administrator's session in a transaction: the one kept, if it is still good, or a new one; `None` if the server
+    /// refuses the credential.
     async fn open(&self, admin: &Document) -> Result<Option<Client>, Error> {
         if let Some(client) = self.kept.take(admin)
-            && within(CONNECT_TIMEOUT, "a sign of life", async { Ok(client.batch_execute("").await) })
-                .await
-                .is_ok_and(|answer| answer.is_ok())
+            && within(CONNECT_TIMEOUT, "a sign of life", begin(&client)).await.is_ok()
         {
             return Ok(Some(client));
         }
         self.login(admin).await
+    }
+
+    /// Commits, and keeps an administrator's session for the next question.
+    async fn keep(&self, admin: &Document, client: Client) -> Result<(), Error> {
+        commit(&client).await?;
+        self.kept.put(admin, client);
+        Ok(())
+    }
+
+    /// The session that holds the lock, if it was opened with this credential and is still open.
+    fn held(&self, login: &Document) -> Option<Arc<Client>> {
+        let held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
+        let (opened_with, client) = held.as_ref()?;
+        client.upgrade().filter(|client| *opened_with.as_str() == *login.text() && !client.is_closed())
+    }
+
+    /// The statement that gives a role a password, as the server is set to store it: the password itself would be in the
+    /// server's log, its statistics and its history.
+    fn statement(change: Change<'_>, encryption: Encryption, is_own: bool) -> Result<String, Error> {
+        let (name, password) = (change.credential.username()?, change.credential.password()?);
+        let verifier = Zeroizing::new(match encryption {
+            Encryption::Scram => scram_sha_256(password.as_bytes()),
+            Encryption::Md5 => md5(password.as_bytes(), &name),
+        });
+        let (user, verifier) = (escape_identifier(&name), escape_literal(&verifier));
+        // A user may change its own password, but not whether it may log in.
+        let attributes = if is_own { "" } else { "LOGIN " };
+        Ok(format!("ALTER ROLE {user} WITH {attributes}PASSWORD {verifier}"))
+    }
+
+    async fn apply_own(&self, wanted: Change<'_>) -> Result<Applied, Error> {
+        const WHAT: &str = "change the password";
+        let client = match self.try_login(wanted.login).await? {
+            Login::Open(client) => client,
+            Login::Refused => return Ok(Applied::LoginRefused),
+            // The one session that this user may have is the one that holds the lock. The server has just taken the
+            // password again. Its transaction goes on, and the lock ends with the change.
+            Login::Full => {
+                let held = self.held(wanted.login).ok_or_else(|| full(wanted.login))?;
+                let encryption = session::encryption(&held).await?;
+                change(&held, WHAT, &Self::statement(wanted, encryption, true)?).await?;
+                return Ok(Applied::Done);
+            }
+        };
+        let encryption = begin_and_ask_for_encryption(&client).await?;
+        change(&client, WHAT, &Self::statement(wanted, encryption, true)?).await?;
+        Ok(Applied::Done)
     }
 
     /// A session with a credential that must work.
@@ -100,27 +220,22 @@ impl Target for Postgres {
 
     fn probe<'a>(&'a self, credential: &'a Document) -> BoxFuture<'a, Result<Probe, Error>> {
         Box::pin(async move {
-            Ok(if self.login(credential).await?.is_some() { Probe::Accepted } else { Probe::Refused })
+            Ok(match self.try_login(credential).await? {
+                Login::Open(_) | Login::Full => Probe::Accepted,
+                Login::Refused => Probe::Refused,
+            })
         })
     }
 
-    fn apply<'a>(&'a self, change: Change<'a>) -> BoxFuture<'a, Result<Applied, Error>> {
+    fn apply<'a>(&'a self, wanted: Change<'a>) -> BoxFuture<'a, Result<Applied, Error>> {
         Box::pin(async move {
-            let name = change.credential.username()?;
-            let is_own = *change.login.username()? == *name;
-            let login =
-                if is_own { self.login(change.login).await? } else { self.open(change.login).await? };
-            let Some(client) = login else { return Ok(Applied::LoginRefused) };
-            // A verifier, made here: the password itself would be in the server's log, its statistics and its history.
-            let verifier = scram_sha_256(change.credential.password()?.as_bytes());
-            let (user, verifier) = (escape_identifier(&name), escape_literal(&verifier));
-            // A user may change its own password, but not whether it may log in.
-            let attributes = if is_own { "" } else { "LOGIN " };
-            let statement = format!("ALTER ROLE {user} WITH {attributes}PASSWORD {verifier}");
-            run(&client, "change the password", &statement).await?;
-            if !is_own {
-                self.kept.put(change.login, client);
+            if *wanted.login.username()? == *wanted.credential.username()? {
+                return self.apply_own(wanted).await;
             }
+            let Some(client) = self.open(wanted.login).await? else { return Ok(Applied::LoginRefused) };
+            let encryption = session::encryption(&client).await?;
+            change(&client, "change the password", &Self::statement(wanted, encryption, false)?).await?;
+            self.kept.put(wanted.login, client);
             Ok(Applied::Done)
         })
     }
@@ -128,12 +243,21 @@ impl Target for Postgres {
     fn lock<'a>(&'a self, login: &'a Document, name: &'a str) -> BoxFuture<'a, Result<Lock, Error>> {
         Box::pin(async move {
             let Some(client) = self.login(login).await? else { return Ok(Lock::LoginRefused) };
-            run(&client, "wait for the lock", "SET lock_timeout = '5s'").await?;
-            let key = format!("SELECT pg_advisory_lock(hashtextextended({}, 0))", escape_literal(name));
+            let key = format!(
+                "SET LOCAL lock_timeout = '5s'; SET LOCAL idle_in_transaction_session_timeout = 0; \
+                 SELECT pg_catalog.pg_advisory_xact_lock(pg_catalog.hashtextextended({}, 0))",
+                escape_literal(name)
+            );
             match within(STATEMENT_TIMEOUT, "the lock", async { Ok(client.batch_execute(&key).await) })
                 .await?
             {
-                Ok(()) => Ok(Lock::Held(Guard::new(client))),
+                Ok(()) => {
+                    let client = Arc::new(client);
+                    let opened_with = Zeroizing::new(login.text().to_owned());
+                    *self.held.lock().unwrap_or_else(PoisonError::into_inner) =
+                        Some((opened_with, Arc::downgrade(&client)));
+                    Ok(Lock::Held(Guard::new(client)))
+                }
                 Err(error) if error.code() == Some(&SqlState::LOCK_NOT_AVAILABLE) => Ok(Lock::Busy),
                 Err(error) => Err(fault("take the lock", error)),
             }
@@ -149,55 +273,12 @@ impl Target for Postgres {
     }
 }
 
-async fn connect(mut config: Config, trust: Option<Trust>) -> Result<Client, tokio_postgres::Error> {
-    match trust {
-        None => {
-            let (client, connection) = config.ssl_mode(SslMode::Disable).connect(NoTls).await?;
-            tokio::spawn(connection);
-            Ok(client)
-        }
-        Some(trust) => {
-            let tls = MakeRustlsConnect::new((*trust.config).clone());
-            let (client, connection) = config.ssl_mode(SslMode::Require).connect(tls).await?;
-            tokio::spawn(connection);
-            Ok(client)
-        }
-    }
-}
-
-/// Runs statements; several are one transaction.
-async fn run(client: &Client, what: &str, statements: &str) -> Result<(), Error> {
-    within(STATEMENT_TIMEOUT, what, async {
-        client.batch_execute(statements).await.map_err(|error| fault(what, error))
-    })
-    .await
-}
-
-/// Whether the server answered and does not let the user in.
-fn is_refusal(error: &tokio_postgres::Error) -> bool {
-    let refusals = [SqlState::INVALID_PASSWORD, SqlState::INVALID_AUTHORIZATION_SPECIFICATION];
-    error.code().is_some_and(|code| refusals.contains(code))
-}
-
-/// What the server or the way to it has against a statement. The server's message is about the statement's objects and
-/// does not quote it; its detail and context may, and stay here.
-fn fault(what: &str, error: tokio_postgres::Error) -> Error {
-    let Some(answer) = error.as_db_error() else {
-        // The chain of causes holds addresses and certificates, nothing of the statement.
-        return Error::new(ErrorKind::Unavailable, format!("could not {what} at PostgreSQL"))
-            .with_source(error);
-    };
-    let kind = match answer.code() {
-        code if *code == SqlState::INSUFFICIENT_PRIVILEGE => ErrorKind::Denied,
-        code if *code == SqlState::INVALID_PARAMETER_VALUE => ErrorKind::Rejected,
-        code if *code == SqlState::SYNTAX_ERROR => {
-            return Error::new(
-                ErrorKind::Unsupported,
-                format!("PostgreSQL does not understand how to {what}"),
-            );
-        }
-        _ => ErrorKind::Unavailable,
-    };
-    let (message, code) = (answer.message(), answer.code().code());
-    Error::new(kind, format!("could not {what}: PostgreSQL says {message:?} ({code})"))
+/// Every session that the user may have is in use.
+fn full(document: &Document) -> Error {
+    let user =
+        document.field("username").map_or_else(|| "the user".to_owned(), |name| format!("{:?}", *name));
+    Error::new(
+        ErrorKind::Unavailable,
+        format!("PostgreSQL lets {user} have no further session; raise its CONNECTION LIMIT, or close one"),
+    )
 }

@@ -141,7 +141,7 @@ impl Statements {
     ) -> Result<Option<()>, Error> {
         match &self.driver {
             Driver::Postgres(postgres) => {
-                let Some(client) = postgres.login(login).await? else { return Ok(None) };
+                let Some(client) = postgres.login_for_statements(login).await? else { return Ok(None) };
                 within(STATEMENT_TIMEOUT, what, async {
                     let statements: Vec<_> = statements.iter().map(|text| text.as_str()).collect();
                     client

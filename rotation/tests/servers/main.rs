@@ -10,5 +10,6 @@ mod redis;
 mod redis_kept;
 mod statements;
 mod support;
+mod trust;
 mod users;
 mod wire;

@@ -151,6 +151,14 @@ async fn a_refused_grant_never_leads_to_a_user_that_may_do_less() {
     let store = Store::new(first, Some(secret(&database.address, "limited", "limited", "")));
     let target = MySql::new(Tls::off());
     let strategy = AlternatingUsers { target: &target };
+    let error = store.rotate(&strategy, &Settings::default()).await.unwrap_err();
+    assert!(error.kind() == ErrorKind::Denied && store.value(AWSPENDING).is_none(), "{error}");
+    // Found before anything is stored; and the same if the right goes away afterwards.
+    let grant = "INSERT, SELECT ON audit.l";
+    root.query_drop(format!("GRANT {grant} TO limited@'%' WITH GRANT OPTION")).await.unwrap();
+    store.steps(&strategy, &Settings::default(), &[Step::CreateSecret]).await.unwrap();
+    root.query_drop(format!("REVOKE {grant} FROM limited@'%'")).await.unwrap();
+    root.query_drop("REVOKE GRANT OPTION ON audit.l FROM limited@'%'").await.unwrap();
     for _ in 0..3 {
         let error = store.rotate(&strategy, &Settings::default()).await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Denied, "{error}");

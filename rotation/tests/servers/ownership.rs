@@ -111,7 +111,7 @@ async fn rights_in_another_database(database: &Database, root: &Client) {
     there.batch_execute("CREATE TABLE audit (id int); GRANT INSERT ON audit TO wide_clone").await.unwrap();
     let error = store.rotate(&strategy, &Settings::default()).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Underprivileged);
-    assert!(error.message().contains("INSERT ON audit (in database wide_two)"), "{error}");
+    assert!(error.message().contains("INSERT ON public.audit (in database wide_two)"), "{error}");
     there.batch_execute("GRANT INSERT ON audit TO wide").await.unwrap();
     store.rotate(&strategy, &Settings::default()).await.unwrap();
     assert_eq!(*store.value(AWSCURRENT).unwrap().username().unwrap(), "wide");

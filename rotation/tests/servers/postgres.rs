@@ -179,7 +179,7 @@ async fn a_right_that_cannot_be_copied_stops_the_flip() {
     root.batch_execute("CREATE TABLE audit (id int); GRANT INSERT ON audit TO app_clone").await.unwrap();
     let error = store.rotate(&strategy, &Settings::default()).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Underprivileged);
-    assert!(error.message().contains("INSERT ON audit"), "{error}");
+    assert!(error.message().contains("INSERT ON public.audit"), "{error}");
     assert_eq!(*store.value(AWSCURRENT).unwrap().username().unwrap(), "app_clone");
     root.batch_execute("GRANT INSERT ON audit TO app").await.unwrap();
     store.rotate(&strategy, &Settings::default()).await.unwrap();

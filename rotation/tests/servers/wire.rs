@@ -11,10 +11,10 @@ use tokio::net::{TcpListener, TcpStream};
 use crate::support::{Address, Kind, ServerTls, Store, secret, start, trust};
 
 /// Everything that clients sent.
-type Seen = Arc<Mutex<Vec<u8>>>;
+pub(crate) type Seen = Arc<Mutex<Vec<u8>>>;
 
 /// A server's address by way of somebody who reads along.
-async fn overheard(address: &Address) -> (Address, Seen) {
+pub(crate) async fn overheard(address: &Address) -> (Address, Seen) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let (seen, server) = (Seen::default(), address.port);
     let through = Address { port: listener.local_addr().unwrap().port(), ..address.clone() };
@@ -40,7 +40,7 @@ async fn overheard(address: &Address) -> (Address, Seen) {
     (through, seen)
 }
 
-fn contains(seen: &Seen, text: &str) -> bool {
+pub(crate) fn contains(seen: &Seen, text: &str) -> bool {
     seen.lock().unwrap().windows(text.len()).any(|window| window == text.as_bytes())
 }
 

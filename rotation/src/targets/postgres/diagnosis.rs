@@ -1,78 +1,237 @@
 //! What a PostgreSQL server would object to, asked beforehand.
 
 use postgres_protocol::escape::escape_identifier;
+use tokio_postgres::{Client, Row};
 
-use super::Postgres;
-use super::accounts::query;
+use super::pooler::is_pooled;
+use super::session::{Encryption, encryption, query, text};
+use super::{LONGEST_NAME, Postgres};
 use crate::diagnosis::{Diagnosis, Finding, Requirements};
+use crate::document::Document;
 use crate::error::{Error, ErrorKind};
 
 /// Who asks, and about whom. Without a row the user does not exist.
 const LOOK: &str = "
-SELECT current_setting('server_version'), current_setting('server_version_num')::int, pg_is_in_recovery(),
-    quote_ident(me.rolname), me.rolsuper, me.rolcreaterole,
+SELECT pg_catalog.current_setting('server_version'), pg_catalog.current_setting('server_version_num')::int,
+    pg_catalog.pg_is_in_recovery(), pg_catalog.quote_ident(me.rolname), me.rolsuper, me.rolcreaterole,
     u.rolsuper OR u.rolreplication OR u.rolbypassrls, u.rolsuper,
-    pg_has_role(me.oid, u.oid, 'MEMBER WITH ADMIN OPTION'),
-    CASE WHEN u.rolvaliduntil < now() THEN u.rolvaliduntil::text END
-FROM pg_roles me, pg_roles u WHERE me.rolname = session_user AND u.rolname = $1";
+    pg_catalog.pg_has_role(me.oid, u.oid, 'MEMBER WITH ADMIN OPTION'),
+    CASE WHEN u.rolvaliduntil < pg_catalog.now() THEN u.rolvaliduntil::text END,
+    (SELECT s.setting = 'on' AND s.source NOT IN ('user', 'database user') FROM pg_catalog.pg_settings s
+        WHERE s.name = 'default_transaction_read_only'),
+    u.rolconnlimit, (SELECT pg_catalog.count(*) FROM pg_catalog.pg_stat_activity a WHERE a.usesysid = u.oid
+        AND a.pid <> pg_catalog.pg_backend_pid()), me.rolname = u.rolname, u.rolcreatedb, me.rolcreatedb
+FROM pg_catalog.pg_roles me, pg_catalog.pg_roles u WHERE me.rolname = session_user AND u.rolname = $1";
+
+/// Settings of the user that only a superuser may give to another.
+const PRIVILEGED_SETTINGS: &str = "SELECT DISTINCT p.name FROM pg_catalog.pg_db_role_setting g
+    JOIN pg_catalog.pg_roles r ON r.oid = g.setrole, pg_catalog.unnest(g.setconfig) s, pg_catalog.pg_settings p
+    WHERE r.rolname = $1 AND p.name = pg_catalog.split_part(s, '=', 1) AND p.context = 'superuser'
+    AND NOT EXISTS (SELECT 1 FROM pg_catalog.pg_db_role_setting h JOIN pg_catalog.pg_roles o ON o.oid = h.setrole
+        WHERE o.rolname = $2 AND h.setdatabase = g.setdatabase AND s = ANY (h.setconfig)) ORDER BY 1";
+
+/// Policies that hold for the first role by its name and not for the second. The member of a role is held to its policies
+/// as well; what is compared with `current_user` inside an expression nobody can tell.
+const POLICIES: &str = "SELECT pg_catalog.quote_ident(p.polname) || ' ON ' || p.polrelid::regclass::text
+    FROM pg_catalog.pg_policy p WHERE pg_catalog.pg_get_expr(p.polqual, p.polrelid) ~ '(current_user|session_user|CURRENT_USER|SESSION_USER)'
+    OR pg_catalog.pg_get_expr(p.polwithcheck, p.polrelid) ~ '(current_user|session_user|CURRENT_USER|SESSION_USER)'
+    ORDER BY 1 LIMIT 5";
+
+/// Whom a role acts as, if it has said so itself.
+const ACTS_AS_WHOM: &str = "SELECT pg_catalog.substr(c, 6) FROM pg_catalog.pg_db_role_setting s
+    JOIN pg_catalog.pg_roles r ON r.oid = s.setrole, pg_catalog.unnest(s.setconfig) c
+    WHERE s.setdatabase = 0 AND r.rolname = $1 AND c LIKE 'role=%'";
 
 impl Postgres {
     pub(super) async fn look(&self, requirements: Requirements<'_>) -> Result<Diagnosis, Error> {
         let client = self.session(requirements.login).await?;
         let user = requirements.user.username()?;
-        let rows = query(&client, LOOK, &[&user.as_str()]).await?;
+        let rows = query(&client, LOOK, &[text(&user.as_str())]).await?;
         let Some(row) = rows.first() else {
             let text = format!("PostgreSQL has no user {:?}; the secret is for another server", *user);
             return Err(Error::new(ErrorKind::Misconfigured, text));
         };
-        let number: i32 = row.get(1);
-        let (asks, named): (String, _) = (row.get(3), escape_identifier(&user));
-        let (is_super, may_create): (bool, bool) = (row.get(4), row.get(5));
-        let mut findings = Vec::new();
-        if row.get(2) {
-            let problem =
-                "the host is a standby, where no password can be changed; let the secret name the primary";
-            findings.push(Finding::new(problem));
+        let mut found =
+            Diagnosis { server: format!("PostgreSQL {}", row.get::<_, String>(0)), ..Diagnosis::default() };
+        of_server(&client, &mut found, row, &user).await?;
+        if requirements.is_own() {
+            of_sessions(&mut found, row, &user);
+        } else {
+            of_administrator(&client, &mut found, row, &requirements).await?;
         }
-        if let Some(until) = row.get::<_, Option<String>>(9) {
-            let problem = format!("the password of {named} has expired ({until}); every login is refused");
-            findings
-                .push(Finding::new(problem).mended_by(format!("ALTER ROLE {named} VALID UNTIL 'infinity';")));
-        }
-        if !requirements.is_own() && !is_super {
-            if row.get(7) {
-                findings.push(Finding::new(format!(
-                    "{named} is a superuser, whom only a superuser may change; {asks} is none"
-                )));
-            } else if requirements.other.is_some() && row.get(6) {
-                findings.push(Finding::new(format!(
-                    "{named} has attributes (REPLICATION or BYPASSRLS) that {asks} may not give to a second user"
-                )));
-            }
-            if !may_create {
-                let problem = format!("{asks} may neither make nor change users");
-                findings.push(Finding::new(problem).mended_by(format!("ALTER ROLE {asks} CREATEROLE;")));
-            }
-            // Since version 16 the right to make users is no longer the right to change or grant each of them.
-            if number >= 160_000 {
-                let mut roles = vec![(user, row.get::<_, bool>(8))];
-                if let Some(other) = requirements.other {
-                    let other = other.username()?;
-                    if let Some(row) = query(&client, LOOK, &[&other.as_str()]).await?.first() {
-                        roles.push((other, row.get(8)));
-                    }
-                }
-                for (role, _) in roles.iter().filter(|(_, has_admin)| !has_admin) {
-                    let role = escape_identifier(role);
-                    let problem =
-                        format!("{asks} has no ADMIN option on {role}, without which it may not change it");
-                    findings.push(
-                        Finding::new(problem).mended_by(format!("GRANT {role} TO {asks} WITH ADMIN OPTION;")),
-                    );
-                }
+        if let Some(other) = requirements.other {
+            of_second_user(&client, &mut found, &user, &other.username()?).await?;
+            if requirements.tries_login {
+                self.of_way_in(&mut found, other).await?;
             }
         }
-        let version: String = row.get(0);
-        Ok(Diagnosis { server: format!("PostgreSQL {version}"), findings, ..Diagnosis::default() })
+        if !requirements.is_own() {
+            self.keep(requirements.login, client).await?;
+        }
+        Ok(found)
     }
+
+    /// Whether the second user is let in at all. A server decides that before it asks for the password, and whether or not
+    /// the user exists.
+    async fn of_way_in(&self, found: &mut Diagnosis, other: &Document) -> Result<(), Error> {
+        let attempt = other.with("password", "not the password, but a question of the dry run")?;
+        if let Some(answer) = self.why_refused(&attempt).await? {
+            found.findings.push(Finding::new(format!(
+                "the server does not let {} in from here: PostgreSQL says {answer:?}; add it to pg_hba.conf as the user in use is",
+                escape_identifier(&other.username()?)
+            )));
+        }
+        Ok(())
+    }
+}
+
+async fn of_server(client: &Client, found: &mut Diagnosis, row: &Row, user: &str) -> Result<(), Error> {
+    let named = escape_identifier(user);
+    if row.get(2) {
+        let problem =
+            "the host is a standby, where no password can be changed; let the secret name the primary";
+        found.findings.push(Finding::new(problem));
+    } else if row.get(10) {
+        let problem = "the server's transactions are read-only (default_transaction_read_only), so no password can be changed";
+        found.findings.push(Finding::new(problem));
+    }
+    if let Some(until) = row.get::<_, Option<String>>(9) {
+        let problem = format!("the password of {named} has expired ({until}); every login is refused");
+        let mend = format!("ALTER ROLE {named} VALID UNTIL 'infinity';");
+        found.findings.push(Finding::new(problem).mended_by(mend));
+    }
+    if encryption(client).await? == Encryption::Md5 {
+        found.warnings.push(
+            "the server stores passwords as MD5 (password_encryption), and so does this rotation; to move to SCRAM, make \
+             sure that every client's driver knows it, set password_encryption = 'scram-sha-256', and rotate"
+                .to_owned(),
+        );
+    }
+    if is_pooled(client).await? {
+        found.server += ", behind a connection pooler";
+        found.warnings.push(
+            "the host is a connection pooler: it must look passwords up at the server (PgBouncer: auth_query), or it \
+             refuses the new one; naming the server itself in the secret avoids that"
+                .to_owned(),
+        );
+    }
+    Ok(())
+}
+
+/// A user that changes its own password needs a session beside those of the application.
+fn of_sessions(found: &mut Diagnosis, row: &Row, user: &str) {
+    let (limit, open): (i32, i64) = (row.get(11), row.get(12));
+    if limit >= 0 && open >= i64::from(limit) {
+        let named = escape_identifier(user);
+        found.findings.push(
+            Finding::new(format!(
+                "{named} may have {limit} sessions and has {open} open, so the rotation cannot log in"
+            ))
+            .mended_by(format!("ALTER ROLE {named} CONNECTION LIMIT {};", open + 1)),
+        );
+    }
+}
+
+async fn of_administrator(
+    client: &Client,
+    found: &mut Diagnosis,
+    row: &Row,
+    requirements: &Requirements<'_>,
+) -> Result<(), Error> {
+    let user = requirements.user.username()?;
+    let (asks, named): (String, _) = (row.get(3), escape_identifier(&user));
+    let (number, is_super, may_create): (i32, bool, bool) = (row.get(1), row.get(4), row.get(5));
+    if is_super {
+        return Ok(());
+    }
+    if row.get(7) {
+        found.findings.push(Finding::new(format!(
+            "{named} is a superuser, whom only a superuser may change; {asks} is none"
+        )));
+    } else if requirements.other.is_some() && row.get(6) {
+        found.findings.push(Finding::new(format!(
+            "{named} has attributes (REPLICATION or BYPASSRLS) that {asks} may not give to a second user"
+        )));
+    } else if requirements.other.is_some() && row.get(14) && !row.get::<_, bool>(15) {
+        found.findings.push(
+            Finding::new(format!("{named} has CREATEDB, which {asks} may not give to a second user"))
+                .mended_by(format!("ALTER ROLE {asks} CREATEDB;")),
+        );
+    }
+    if !may_create {
+        let problem = format!("{asks} may neither make nor change users");
+        found.findings.push(Finding::new(problem).mended_by(format!("ALTER ROLE {asks} CREATEROLE;")));
+    }
+    let other = requirements.other.map(Document::username).transpose()?;
+    // Since version 16 the right to make users is no longer the right to change or grant each of them.
+    if number >= 160_000 {
+        let mut roles = vec![(user.clone(), row.get::<_, bool>(8))];
+        if let Some(other) = &other
+            && let Some(row) = query(client, LOOK, &[text(&other.as_str())]).await?.first()
+        {
+            roles.push((other.clone(), row.get(8)));
+        }
+        for (role, _) in roles.iter().filter(|(_, has_admin)| !has_admin) {
+            let role = escape_identifier(role);
+            let problem = format!("{asks} has no ADMIN option on {role}, without which it may not change it");
+            found
+                .findings
+                .push(Finding::new(problem).mended_by(format!("GRANT {role} TO {asks} WITH ADMIN OPTION;")));
+        }
+    }
+    if let Some(other) = other {
+        let (user, other) = (user.as_str(), other.as_str());
+        let rows = query(client, PRIVILEGED_SETTINGS, &[text(&user), text(&other)]).await?;
+        let names: Vec<String> = rows.iter().map(|row| row.get(0)).collect();
+        if !names.is_empty() {
+            found.findings.push(Finding::new(format!(
+                "{named} has settings that only a superuser may give to a second user: {}",
+                names.join(", ")
+            )));
+        }
+    }
+    Ok(())
+}
+
+async fn of_second_user(
+    client: &Client,
+    found: &mut Diagnosis,
+    user: &str,
+    other: &str,
+) -> Result<(), Error> {
+    if other.len() > LONGEST_NAME {
+        found.findings.push(Finding::new(format!(
+            "the second user's name {other:?} is longer than {LONGEST_NAME} bytes; name two users with --users"
+        )));
+    }
+    let whom = async |role: &str| -> Result<Option<String>, Error> {
+        let rows = query(client, ACTS_AS_WHOM, &[text(&role)]).await?;
+        Ok(rows.first().map(|row| row.get(0)))
+    };
+    // By its own settings a role may act as any that it belongs to. Ours let the second act as the first, or as whom the
+    // first acts as; what somebody else has said stays theirs to decide.
+    let (theirs, ours) = (whom(other).await?, whom(user).await?);
+    if let Some(theirs) = &theirs
+        && theirs != user
+        && Some(theirs) != ours.as_ref()
+        && ours.as_deref() != Some(other)
+    {
+        let named = escape_identifier(other);
+        found.findings.push(
+            Finding::new(format!(
+                "{named} acts as {theirs:?} from the beginning of every session, and the user in use does not"
+            ))
+            .mended_by(format!("ALTER ROLE {named} RESET role;")),
+        );
+    }
+    let rows = query(client, POLICIES, &[]).await?;
+    if !rows.is_empty() {
+        let names: Vec<String> = rows.iter().map(|row| row.get(0)).collect();
+        found.warnings.push(format!(
+            "row-level security depends on the user's name: {}; the second user acts as the first, but session_user is \
+             its own name, and so is current_user after SET ROLE NONE or DISCARD ALL",
+            names.join(", ")
+        ));
+    }
+    Ok(())
 }

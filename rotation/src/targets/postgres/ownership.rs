@@ -8,36 +8,41 @@
 
 use std::fmt::Write;
 
-use postgres_protocol::escape::{escape_identifier, escape_literal};
+use postgres_protocol::escape::escape_identifier;
 use tokio_postgres::Client;
 
-use super::accounts::{Owner, owner, query};
-use super::{Postgres, run};
+use super::Postgres;
+use super::accounts::{Owner, owner};
+use super::session::{begin, commit, flag, query, run, text};
+use super::settings::acting_role;
 use crate::document::Document;
 use crate::error::{Error, ErrorKind};
 
 /// The databases in which there is something of a role, beside the one that the session is in. This catalog is the same
 /// in all of them.
-const PLACES: &str = "SELECT DISTINCT d.datname FROM pg_shdepend s JOIN pg_roles r ON r.oid = s.refobjid \
-     JOIN pg_database d ON d.oid = s.dbid WHERE s.refclassid = 'pg_authid'::regclass AND r.rolname = $1 \
-     AND strpos($2, s.deptype::text) > 0 AND d.datname <> current_database() ORDER BY 1";
+const PLACES: &str = "SELECT DISTINCT d.datname FROM pg_catalog.pg_shdepend s JOIN pg_catalog.pg_roles r ON r.oid = s.refobjid \
+     JOIN pg_catalog.pg_database d ON d.oid = s.dbid WHERE s.refclassid = 'pg_catalog.pg_authid'::regclass AND r.rolname = $1 \
+     AND pg_catalog.strpos($2, s.deptype::text) > 0 AND d.datname <> pg_catalog.current_database() ORDER BY 1";
 
 /// Everything of whatever kind that a role owns in the database that the session is in, and, if the second parameter
 /// says so, what belongs to no database.
-const OWNED: &str = "SELECT pg_describe_object(s.classid, s.objid, s.objsubid) FROM pg_shdepend s \
-     JOIN pg_roles r ON r.oid = s.refobjid LEFT JOIN pg_database d ON d.oid = s.dbid \
-     WHERE s.refclassid = 'pg_authid'::regclass AND r.rolname = $1 AND s.deptype = 'o' \
-     AND (d.datname = current_database() OR $2 AND s.dbid = 0) ORDER BY 1 LIMIT 200";
+const OWNED: &str = "SELECT pg_catalog.pg_describe_object(s.classid, s.objid, s.objsubid) FROM pg_catalog.pg_shdepend s \
+     JOIN pg_catalog.pg_roles r ON r.oid = s.refobjid LEFT JOIN pg_catalog.pg_database d ON d.oid = s.dbid \
+     WHERE s.refclassid = 'pg_catalog.pg_authid'::regclass AND r.rolname = $1 AND s.deptype = 'o' \
+     AND (d.datname = pg_catalog.current_database() OR $2 AND s.dbid = 0) ORDER BY 1 LIMIT 200";
 
-/// Whether a role acts as another from the beginning of every session.
-pub(super) const ACTS_AS: &str = "SELECT 1 FROM pg_db_role_setting s JOIN pg_roles r ON r.oid = s.setrole \
-     WHERE s.setdatabase = 0 AND r.rolname = $1 AND 'role=' || $2 = ANY (s.setconfig)";
+/// Whether a role acts as another from the beginning of every session: as that one, or as whom that one acts as itself.
+pub(super) const ACTS_AS: &str = "SELECT 1 FROM pg_catalog.pg_db_role_setting s \
+     JOIN pg_catalog.pg_roles r ON r.oid = s.setrole, pg_catalog.unnest(s.setconfig) c \
+     WHERE s.setdatabase = 0 AND r.rolname = $1 AND (c = 'role=' || $2 OR c LIKE 'role=%' AND EXISTS \
+     (SELECT 1 FROM pg_catalog.pg_db_role_setting o JOIN pg_catalog.pg_roles u ON u.oid = o.setrole \
+     WHERE o.setdatabase = 0 AND u.rolname = $2 AND c = ANY (o.setconfig)))";
 
 /// Who asks, and whether it belongs to a role by its own doing or, before version 16, by anybody's.
-const ASKS: &str = "SELECT u.rolsuper, current_setting('server_version_num')::int, EXISTS (SELECT 1 \
-     FROM pg_auth_members m JOIN pg_roles r ON r.oid = m.roleid WHERE r.rolname = $1 AND m.member = u.oid \
-     AND (m.grantor = u.oid OR current_setting('server_version_num')::int < 160000)) \
-     FROM pg_roles u WHERE u.rolname = current_user";
+const ASKS: &str = "SELECT u.rolsuper, pg_catalog.current_setting('server_version_num')::int, EXISTS (SELECT 1 \
+     FROM pg_catalog.pg_auth_members m JOIN pg_catalog.pg_roles r ON r.oid = m.roleid WHERE r.rolname = $1 AND m.member = u.oid \
+     AND (m.grantor = u.oid OR pg_catalog.current_setting('server_version_num')::int < 160000)) \
+     FROM pg_catalog.pg_roles u WHERE u.rolname = current_user";
 
 /// What a dependency on a role stands for, as `pg_shdepend` has it.
 const OWNS: &str = "o";
@@ -70,9 +75,10 @@ impl Postgres {
     ) -> Result<(), Error> {
         let client = self.session(admin).await?;
         let (owner, member) = owner_and_member(&client, reference, candidate).await?;
-        let act = format!("ALTER ROLE {} SET role TO {}", escape_identifier(&member), escape_literal(&owner));
+        let act = acting_role(&client, &owner, &member).await?;
         run(&client, "let the second user act as the first", &act).await?;
-        self.reassign(admin, client, &owner, &member).await.map(drop)
+        let client = self.reassign(admin, client, &owner, &member).await?;
+        commit(&client).await
     }
 
     /// Before the owner has its turn again: gives it what the member made as itself, if the member is to act as the
@@ -84,7 +90,7 @@ impl Postgres {
         owner: &str,
         member: &str,
     ) -> Result<Client, Error> {
-        if query(&client, ACTS_AS, &[&member, &owner]).await?.is_empty() {
+        if query(&client, ACTS_AS, &[text(&member), text(&owner)]).await?.is_empty() {
             return Ok(client);
         }
         self.reassign(admin, client, owner, member).await
@@ -100,9 +106,14 @@ impl Postgres {
         let places = places(&client, member, OWNS).await?;
         if !owned(&client, member, true).await?.is_empty() {
             reassign_here(&client, owner, member).await?;
+            // Not to hold on to every object while the other databases are visited.
+            commit(&client).await?;
+            begin(&client).await?;
         }
         for database in places {
-            reassign_here(&self.session_in(admin, &database).await?, owner, member).await?;
+            let there = self.session_in(admin, &database).await?;
+            reassign_here(&there, owner, member).await?;
+            commit(&there).await?;
         }
         Ok(client)
     }
@@ -119,7 +130,7 @@ impl Postgres {
         let mut found = Vec::new();
         for database in places(client, first, OWNS_OR_MAY).await? {
             let client = self.session_in(admin, &database).await?;
-            let rows = query(&client, question, &[&first, &second]).await?;
+            let rows = query(&client, question, &[text(&first), text(&second)]).await?;
             found.extend(rows.iter().map(|row| (row.get(0), database.clone())));
         }
         Ok(found)
@@ -137,14 +148,14 @@ impl Postgres {
     }
 }
 
-/// One transaction in one database.
+/// Changes owners in one database.
 async fn reassign_here(client: &Client, owner: &str, member: &str) -> Result<(), Error> {
-    let rows = query(client, ASKS, &[&member]).await?;
+    let rows = query(client, ASKS, &[text(&member)]).await?;
     let row = rows.first().ok_or_else(|| Error::new(ErrorKind::Unavailable, "PostgreSQL gave no answer"))?;
     let (is_super, version, is_member): (bool, i32, bool) = (row.get(0), row.get(1), row.get(2));
     let (owner, member) = (escape_identifier(owner), escape_identifier(member));
     // Behind a long transaction, waiting would hold up everybody else.
-    let mut statements = "BEGIN; SET LOCAL lock_timeout = '5s';".to_owned();
+    let mut statements = "SET LOCAL lock_timeout = '5s';".to_owned();
     // Who makes users is none of them, and gives away only what is its own. For as long as this takes, it is the member,
     // which is the owner.
     let (options, grantor) = if version < 160_000 {
@@ -160,17 +171,16 @@ async fn reassign_here(client: &Client, owner: &str, member: &str) -> Result<(),
     if joins {
         let _ = write!(statements, "REVOKE {member} FROM CURRENT_USER{grantor};");
     }
-    statements.push_str("COMMIT");
     run(client, "change the ownership", &statements).await
 }
 
 async fn places(client: &Client, role: &str, kinds: &str) -> Result<Vec<String>, Error> {
-    let rows = query(client, PLACES, &[&role, &kinds]).await?;
+    let rows = query(client, PLACES, &[text(&role), text(&kinds)]).await?;
     Ok(rows.iter().map(|row| row.get(0)).collect())
 }
 
 async fn owned(client: &Client, role: &str, shared: bool) -> Result<Vec<String>, Error> {
-    let rows = query(client, OWNED, &[&role, &shared]).await?;
+    let rows = query(client, OWNED, &[text(&role), flag(&shared)]).await?;
     Ok(rows.iter().map(|row| row.get(0)).collect())
 }
 

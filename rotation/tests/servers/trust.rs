@@ -1,0 +1,351 @@
+//! Who may decide what: where an administrator logs in, over what, and whose objects its sessions find.
+
+use jiff::Timestamp;
+use mysql_async::prelude::Queryable;
+use secretcache_rotation::operate::{Backend, RecoveryMethod, RotationContext};
+use secretcache_rotation::targets::{MySql, Postgres, Redis, Statements, Tls};
+use secretcache_rotation::*;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+
+use crate::postgres::{admin, session, session_in};
+use crate::support::{Address, Database, Kind, ServerTls, Store, secret, start, trust};
+use crate::wire::{Seen, contains, overheard};
+
+const TOML: &str =
+    "protocol = \"postgres\"\napply = [\"ALTER ROLE {user:identifier} PASSWORD {password:literal}\"]\n";
+
+fn target(kind: Kind, tls: Tls) -> Box<dyn Target> {
+    match kind {
+        Kind::MariaDb | Kind::MySql => Box::new(MySql::new(tls)),
+        Kind::Redis => Box::new(Redis::new(tls)),
+        _ => Box::new(Postgres::new(tls)),
+    }
+}
+
+/// A name and a password that are nowhere else in what is sent.
+const KEEPER: (&str, &str) = ("thekeeper", "the-keepers-own-password");
+
+/// A server with the user `app` and an administrator of its own, and the administrator's address.
+async fn server(kind: Kind, tls: ServerTls) -> (Database, Address) {
+    let database = start(kind, tls);
+    let (user, password) = KEEPER;
+    let statements = match kind {
+        Kind::MariaDb | Kind::MySql => vec![
+            "CREATE USER app@'%' IDENTIFIED BY 'first'".to_owned(),
+            format!("CREATE USER {user}@'%' IDENTIFIED BY '{password}'"),
+            format!("GRANT ALL ON *.* TO {user}@'%' WITH GRANT OPTION"),
+        ],
+        Kind::Redis => vec![
+            "ACL SETUSER app on >first ~app* +@all -@admin".to_owned(),
+            format!("ACL SETUSER {user} on >{password} ~* &* +@all"),
+        ],
+        _ => vec![
+            "CREATE ROLE app LOGIN PASSWORD 'first'".to_owned(),
+            format!("CREATE ROLE {user} SUPERUSER LOGIN PASSWORD '{password}'"),
+        ],
+    };
+    for statement in statements {
+        run(&database.address, kind, &statement).await;
+    }
+    let keeper = Address { user, password: password.to_owned(), ..database.address.clone() };
+    (database, keeper)
+}
+
+/// The administrator's secret with a name and a password alone, as RDS manages them.
+fn bare() -> Document {
+    let (user, password) = KEEPER;
+    Document::parse(&format!(r#"{{"username":"{user}","password":"{password}"}}"#)).unwrap()
+}
+
+/// Runs something as the administrator.
+async fn run(address: &Address, kind: Kind, statement: &str) {
+    match kind {
+        Kind::MariaDb | Kind::MySql => {
+            let mut client = crate::mariadb::session(&admin(address)).await.unwrap();
+            client.query_drop(statement).await.unwrap();
+        }
+        Kind::Redis => {
+            let mut client = TcpStream::connect((address.host.as_str(), address.port)).await.unwrap();
+            let commands = format!("AUTH {} {}\r\n{statement}\r\nQUIT\r\n", address.user, address.password);
+            client.write_all(commands.as_bytes()).await.unwrap();
+            let mut answer = String::new();
+            client.read_to_string(&mut answer).await.unwrap();
+            assert_eq!(answer, "+OK\r\n+OK\r\n+OK\r\n");
+        }
+        _ => session(&admin(address)).await.unwrap().batch_execute(statement).await.unwrap(),
+    }
+}
+
+fn context<'a>(
+    store: &'a Store,
+    settings: &'a Settings,
+    strategy: StrategyName,
+    target: &'a dyn Target,
+) -> RotationContext<'a> {
+    let backend = Backend::Target(target);
+    RotationContext { store, pause: store, settings, secret_id: "s", strategy, backend }
+}
+
+/// Everything that anybody may run on a secret. What comes of it is not asked here.
+async fn everything(store: &Store, settings: &Settings, strategy: StrategyName, target: &dyn Target) {
+    let cx = context(store, settings, strategy, target);
+    let mut details = Details::default();
+    details.name = "s".into();
+    details.state = store.describe("s").await.unwrap();
+    drop(cx.forecast(Some(strategy), None).await);
+    drop(cx.forecast(None, None).await);
+    drop(cx.inspect(&details, Timestamp::UNIX_EPOCH).await);
+    drop(store.rotate(cx.backend.strategy(strategy).as_ref(), settings).await);
+    drop(store.steps(cx.backend.strategy(strategy).as_ref(), settings, &[Step::SetSecret]).await);
+    drop(store.runner(cx.backend.strategy(strategy).as_ref(), settings).revert("s").await);
+    for method in [RecoveryMethod::LabelsFollow, RecoveryMethod::Administrator] {
+        if let Ok(found) = cx.search(method).await {
+            drop(cx.carry_out(&found, &Unobserved).await);
+        }
+    }
+    if let Ok(adoption) = cx.look_at_adoption(&details, true).await {
+        drop(cx.adopt(&details, &adoption).await);
+    }
+    drop(cx.revoke_previous().await);
+}
+
+fn strategies(kind: Kind) -> Vec<StrategyName> {
+    match kind {
+        Kind::Redis => vec![StrategyName::SingleUser, StrategyName::DualPassword],
+        Kind::Postgres15 | Kind::Postgres16 | Kind::Postgres18 => {
+            vec![StrategyName::SingleUser, StrategyName::AlternatingUsers]
+        }
+        _ => vec![StrategyName::SingleUser, StrategyName::AlternatingUsers, StrategyName::DualPassword],
+    }
+}
+
+fn was_told(seen: &Seen) -> bool {
+    // A salted answer to a challenge hides the password, never the name.
+    contains(seen, KEEPER.0) || contains(seen, KEEPER.1)
+}
+
+/// The application's secret names a listener of the attacker's, who passes everything on, so that the application's own
+/// credential is as good there as at the server.
+#[tokio::test]
+async fn no_administrator_goes_where_the_applications_secret_points() {
+    for kind in [Kind::Postgres15, Kind::MariaDb, Kind::MySql, Kind::Redis] {
+        let (_database, keeper) = server(kind, ServerTls::Off).await;
+        for strategy in strategies(kind) {
+            for (password, way) in [("first", "its credential works"), ("wrong", "it does not")] {
+                let (theirs, seen) = overheard(&keeper).await;
+                let more = r#","masterarn":"master","ssl":false"#;
+                let store = Store::new(secret(&theirs, "app", password, more), Some(bare()));
+                let (target, settings) = (target(kind, Tls::off()), Settings::default());
+                everything(&store, &settings, strategy, target.as_ref()).await;
+                assert!(contains(&seen, "app"), "{kind:?} {strategy:?}: the listener is asked");
+                assert!(!was_told(&seen), "{kind:?} {strategy:?}, {way}");
+                let cx = context(&store, &settings, strategy, target.as_ref());
+                let rotated = store.rotate(cx.backend.strategy(strategy).as_ref(), &settings).await;
+                let error = rotated.unwrap_err();
+                let is_told = password == "wrong"
+                    || error.message().contains("\"host\"") && error.message().contains("--master-host");
+                assert!(is_told, "{kind:?} {strategy:?}: {error}");
+            }
+        }
+    }
+}
+
+/// The same with a port of the attacker's on the administrator's own host.
+#[tokio::test]
+async fn no_administrator_goes_to_the_port_that_the_applications_secret_names() {
+    let (database, keeper) = server(Kind::Postgres15, ServerTls::Off).await;
+    let (theirs, seen) = overheard(&keeper).await;
+    let master = bare().with("engine", "postgres").unwrap().with("host", "127.0.0.1").unwrap();
+    let app = |address| secret(address, "app", "first", r#","masterarn":"master""#);
+    let store = Store::new(app(&theirs), Some(master.clone()));
+    let (target, settings) = (Postgres::new(Tls::off()), Settings::default());
+    everything(&store, &settings, StrategyName::AlternatingUsers, &target).await;
+    assert!(!was_told(&seen));
+    let error = store.rotate(&AlternatingUsers { target: &target }, &settings).await.unwrap_err();
+    assert!(error.message().contains("\"port\""), "{error}");
+
+    // The operator's word is good enough.
+    let mut settings = Settings::default();
+    settings.master_host = Some(format!("127.0.0.1:{}", database.address.port).parse().unwrap());
+    let store = Store::new(app(&database.address), Some(master.with("host", "elsewhere.example").unwrap()));
+    store.rotate(&AlternatingUsers { target: &target }, &settings).await.unwrap();
+}
+
+/// The operator's TLS holds for administrators, whatever the application's secret says.
+#[tokio::test]
+async fn the_applications_secret_cannot_take_tls_from_an_administrator() {
+    for kind in [Kind::Postgres15, Kind::MariaDb] {
+        let (database, _) = server(kind, ServerTls::On).await;
+        let (theirs, seen) = overheard(&database.address).await;
+        let master = secret(&theirs, KEEPER.0, KEEPER.1, "");
+        let app = secret(&theirs, "app", "first", r#","masterarn":"master","ssl":"false""#);
+        let store = Store::new(app, Some(master));
+        let (target, settings) = (target(kind, trust(&database.address)), Settings::default());
+        for strategy in strategies(kind) {
+            everything(&store, &settings, strategy, target.as_ref()).await;
+        }
+        assert!(contains(&seen, "app"), "{kind:?}: the application's own login is its own affair");
+        assert!(!was_told(&seen), "{kind:?}");
+    }
+}
+
+/// It may ask for TLS where the master secret does not.
+#[tokio::test]
+async fn the_applications_secret_can_ask_for_tls() {
+    let (database, _) = server(Kind::Postgres15, ServerTls::On).await;
+    let (theirs, seen) = overheard(&database.address).await;
+    let master = secret(&theirs, KEEPER.0, KEEPER.1, r#","ssl":false"#);
+    let app = secret(&theirs, "app", "first", r#","masterarn":"master","ssl":true"#);
+    let target = Postgres::new(trust(&database.address));
+    let store = Store::new(app, Some(master));
+    store.rotate(&AlternatingUsers { target: &target }, &Settings::default()).await.unwrap();
+    assert!(!was_told(&seen));
+}
+
+/// An operator's own statements as well.
+#[tokio::test]
+async fn statements_run_where_the_administrator_belongs() {
+    let (_database, keeper) = server(Kind::Postgres15, ServerTls::Off).await;
+    let (theirs, seen) = overheard(&keeper).await;
+    let store = Store::new(secret(&theirs, "app", "first", r#","masterarn":"master""#), Some(bare()));
+    let target = Statements::from_toml(TOML, Tls::off()).unwrap();
+    everything(&store, &Settings::default(), StrategyName::SingleUser, &target).await;
+    assert!(contains(&seen, "app") && !was_told(&seen));
+}
+
+/// Whoever can write the secret names somebody else in it, while a rotation is under way.
+#[tokio::test]
+async fn no_administrator_changes_a_user_whose_credential_was_never_proven() {
+    let (database, _) = server(Kind::Postgres15, ServerTls::Off).await;
+    let root = session(&admin(&database.address)).await.unwrap();
+    root.batch_execute("CREATE ROLE victim SUPERUSER LOGIN PASSWORD 'theirs'").await.unwrap();
+    let (target, settings) = (Postgres::new(Tls::off()), Settings::default());
+    let victim = secret(&database.address, "victim", "chosen", r#","masterarn":"master""#);
+    for strategy in strategies(Kind::Postgres15) {
+        for first in ["app", "victim"] {
+            let start = victim.with("username", first).unwrap();
+            let store = Store::new(start, Some(admin(&database.address)));
+            let strategy = Backend::Target(&target).strategy(strategy);
+            drop(store.steps(strategy.as_ref(), &settings, &[Step::CreateSecret]).await);
+            store.store_by_hand(victim.clone());
+            drop(store.resume(strategy.as_ref(), &settings).await);
+            drop(store.runner(strategy.as_ref(), &settings).revert("s").await);
+            drop(store.rotate(strategy.as_ref(), &settings).await);
+            assert!(session(&victim).await.is_err(), "{strategy:?} {first}");
+        }
+    }
+    assert!(session(&victim.with("password", "theirs").unwrap()).await.is_ok());
+}
+
+/// What the application's user may make in its database, and what a session that finds it would do.
+const OVERLOADS: &str = "
+CREATE FUNCTION public.gain() RETURNS void LANGUAGE plpgsql SET search_path TO pg_catalog AS $$ BEGIN
+    IF pg_catalog.current_setting('is_superuser') = 'on' THEN EXECUTE 'ALTER ROLE app SUPERUSER'; END IF;
+    IF session_user::text <> 'app' AND session_user::text <> 'app_clone' THEN
+        EXECUTE 'CREATE ROLE trapped'; END IF;
+    EXCEPTION WHEN duplicate_object OR insufficient_privilege THEN NULL; END $$;
+CREATE FUNCTION public.trap(name, text) RETURNS bool LANGUAGE plpgsql AS $$ BEGIN PERFORM public.gain(); RETURN true; END $$;
+CREATE FUNCTION public.trap(name, name) RETURNS bool LANGUAGE plpgsql AS $$ BEGIN PERFORM public.gain(); RETURN true; END $$;
+CREATE FUNCTION public.trap(text, text) RETURNS bool LANGUAGE plpgsql AS $$ BEGIN PERFORM public.gain(); RETURN true; END $$;
+CREATE FUNCTION public.trap(oid, oid) RETURNS bool LANGUAGE plpgsql AS $$ BEGIN PERFORM public.gain(); RETURN true; END $$;
+CREATE FUNCTION public.trap(\"char\", \"char\") RETURNS bool LANGUAGE plpgsql AS $$ BEGIN PERFORM public.gain(); RETURN true; END $$;
+CREATE OPERATOR public.= (LEFTARG = name, RIGHTARG = text, FUNCTION = public.trap);
+CREATE OPERATOR public.= (LEFTARG = name, RIGHTARG = name, FUNCTION = public.trap);
+CREATE OPERATOR public.= (LEFTARG = text, RIGHTARG = text, FUNCTION = public.trap);
+CREATE OPERATOR public.= (LEFTARG = oid, RIGHTARG = oid, FUNCTION = public.trap);
+CREATE OPERATOR public.= (LEFTARG = \"char\", RIGHTARG = \"char\", FUNCTION = public.trap);
+CREATE OPERATOR public.!~ (LEFTARG = name, RIGHTARG = text, FUNCTION = public.trap);
+CREATE OPERATOR public.!~ (LEFTARG = name, RIGHTARG = name, FUNCTION = public.trap);
+CREATE OPERATOR public.<> (LEFTARG = oid, RIGHTARG = oid, FUNCTION = public.trap);
+CREATE OPERATOR public.<> (LEFTARG = name, RIGHTARG = name, FUNCTION = public.trap);
+CREATE FUNCTION public.strpos(text, name) RETURNS int LANGUAGE plpgsql AS $$ BEGIN PERFORM public.gain(); RETURN 1; END $$;
+CREATE FUNCTION public.quote_ident(name) RETURNS text LANGUAGE plpgsql AS $$ BEGIN PERFORM public.gain(); RETURN $1::text; END $$;
+CREATE FUNCTION public.pg_has_role(oid, oid, text) RETURNS bool LANGUAGE plpgsql AS $$ BEGIN PERFORM public.gain(); RETURN true; END $$;
+CREATE FUNCTION public.pg_has_role(name, name, text) RETURNS bool LANGUAGE plpgsql AS $$ BEGIN PERFORM public.gain(); RETURN true; END $$;
+CREATE FUNCTION public.shobj_description(oid, text) RETURNS text LANGUAGE plpgsql AS $$ BEGIN PERFORM public.gain(); RETURN NULL; END $$;
+CREATE FUNCTION public.hashtextextended(text, int) RETURNS bigint LANGUAGE plpgsql AS $$ BEGIN PERFORM public.gain(); RETURN 1; END $$;
+CREATE FUNCTION public.pg_describe_object(oid, oid, int) RETURNS text LANGUAGE plpgsql AS $$ BEGIN PERFORM public.gain(); RETURN 'x'; END $$;
+CREATE FUNCTION public.has_table_privilege(oid, oid, name) RETURNS bool LANGUAGE plpgsql AS $$ BEGIN PERFORM public.gain(); RETURN true; END $$;
+CREATE TABLE public.pg_roles (rolname name, oid oid); CREATE TABLE public.pg_db_role_setting (setrole oid);
+ALTER ROLE app SET search_path TO public, pg_catalog";
+
+/// An application's user that may make objects, with traps in two databases, each of which comes first by the settings of
+/// the database.
+async fn trapped(kind: Kind, admin_is_super: bool) -> (Database, tokio_postgres::Client, Store) {
+    let database = start(kind, ServerTls::Off);
+    let root = session(&admin(&database.address)).await.unwrap();
+    for statement in [
+        "CREATE ROLE app LOGIN PASSWORD 'first'",
+        "CREATE ROLE keeper LOGIN CREATEROLE PASSWORD 'admin'",
+        "CREATE DATABASE app_one OWNER app",
+        "CREATE DATABASE app_two OWNER app",
+    ] {
+        root.batch_execute(statement).await.unwrap();
+    }
+    if kind != Kind::Postgres15 {
+        root.batch_execute("GRANT app TO keeper WITH ADMIN OPTION").await.unwrap();
+    }
+    let app = secret(&database.address, "app", "first", r#","dbname":"app_one","masterarn":"master""#);
+    for name in ["app_one", "app_two"] {
+        let client = session_in(&app, name).await.unwrap();
+        client.batch_execute(OVERLOADS).await.unwrap();
+        let ours = format!("ALTER DATABASE {name} SET search_path TO public, pg_catalog");
+        client.batch_execute(&ours).await.unwrap();
+        client.batch_execute("CREATE TABLE public.mine (id int)").await.unwrap();
+    }
+    let master = if admin_is_super {
+        admin(&database.address)
+    } else {
+        secret(&database.address, "keeper", "admin", "")
+    };
+    (database, root, Store::new(app, Some(master)))
+}
+
+async fn nothing_of_the_users_runs(kind: Kind) {
+    for admin_is_super in [true, false] {
+        let (_database, root, store) = trapped(kind, admin_is_super).await;
+        let (target, settings) = (Postgres::new(Tls::off()), Settings::default());
+        let cx = context(&store, &settings, StrategyName::AlternatingUsers, &target);
+        let forecast = cx.forecast(Some(StrategyName::AlternatingUsers), None).await.unwrap();
+        assert!(forecast.findings.is_empty(), "{:?}", forecast.findings);
+        for round in 0..2 {
+            // Something that is the second user's own, so that the administrator visits both databases.
+            store.rotate(&AlternatingUsers { target: &target }, &settings).await.unwrap();
+            let current = store.value(secretcache::AWSCURRENT).unwrap();
+            for name in ["app_one", "app_two"] {
+                let client = session_in(&current, name).await.unwrap();
+                let made = format!(
+                    "SET ROLE NONE; CREATE SCHEMA made_{round}; CREATE TABLE made_{round}.t (id int)"
+                );
+                client.batch_execute(&made).await.unwrap();
+            }
+        }
+        for strategy in strategies(kind) {
+            everything(&store, &settings, strategy, &target).await;
+        }
+        let gained = "SELECT count(*) FROM pg_roles WHERE rolname = 'trapped' OR rolname LIKE 'app%' AND (rolsuper OR rolcreaterole)";
+        let gained: i64 = root.query_one(gained, &[]).await.unwrap().get(0);
+        assert_eq!(gained, 0, "{kind:?}, superuser: {admin_is_super}");
+    }
+}
+
+#[tokio::test]
+async fn no_session_of_an_administrator_finds_what_a_user_made_at_postgres_15() {
+    nothing_of_the_users_runs(Kind::Postgres15).await;
+}
+
+#[tokio::test]
+async fn no_session_of_an_administrator_finds_what_a_user_made_at_postgres_18() {
+    nothing_of_the_users_runs(Kind::Postgres18).await;
+}
+
+/// The traps are good: a session without the pinned path falls into them.
+#[tokio::test]
+async fn a_session_that_finds_what_a_user_made_is_lost() {
+    let (database, root, _store) = trapped(Kind::Postgres15, true).await;
+    let careless = session_in(&admin(&database.address), "app_one").await.unwrap();
+    careless.batch_execute("SELECT 1 FROM pg_catalog.pg_roles WHERE rolname = 'app'::text").await.unwrap();
+    let gained = "SELECT rolsuper FROM pg_roles WHERE rolname = 'app'";
+    assert!(root.query_one(gained, &[]).await.unwrap().get::<_, bool>(0));
+}
