@@ -15,15 +15,12 @@ pub struct Requirements<'a> {
     pub other: Option<&'a Document>,
     /// Whether the former password is to stay valid beside the new one.
     pub keeps_former: bool,
-    /// Whether a login of the other user may be tried with a password that is wrong on purpose, to see whether it is let
-    /// in at all.
-    pub tries_login: bool,
 }
 
 impl<'a> Requirements<'a> {
     /// A change of the user's password, by `login`, that ends the former one.
     pub fn new(login: &'a Document, user: &'a Document) -> Self {
-        Self { login, user, other: None, keeps_former: false, tries_login: false }
+        Self { login, user, other: None, keeps_former: false }
     }
 
     /// Whether the user changes its own password.

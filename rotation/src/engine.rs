@@ -164,7 +164,10 @@ impl Engine<'_> {
         }
         let _guard = self.strategy.guard(cx, &pair).await?;
         // Steps may arrive out of order, and much may have happened since testSecret.
-        self.strategy.test(cx, &pair).await?;
+        match self.strategy.test(cx, &pair).await {
+            Err(error) if error.kind() == ErrorKind::Rejected => return Err(self.release(cx, error).await),
+            outcome => outcome?,
+        }
         let flip = StageMove { stage: AWSCURRENT, from: Some(&pair.current.id), to: Some(cx.token()) };
         match self.store.move_stage(cx.secret_id(), flip).await? {
             Moved::Done => self.drop_pending(cx.event).await?,

@@ -194,8 +194,7 @@ impl RotationContext<'_> {
         let name = other_user(declared, current, previous.as_ref())?;
         let other = current.with("username", &name)?;
         adoption.other_user = Some(name.to_string());
-        let requirements =
-            Requirements { other: Some(&other), tries_login: true, ..Requirements::new(&admin, current) };
+        let requirements = Requirements { other: Some(&other), ..Requirements::new(&admin, current) };
         let seen = target.diagnose(requirements).await?;
         adoption.findings.extend(seen.findings);
         adoption.notes.extend(seen.warnings);

@@ -247,12 +247,8 @@ impl Look<'_> {
             return Ok(());
         };
         let other = current.with("username", user)?;
-        let requirements = Requirements {
-            other: Some(&other),
-            keeps_former,
-            tries_login: true,
-            ..Requirements::new(admin, current)
-        };
+        let requirements =
+            Requirements { other: Some(&other), keeps_former, ..Requirements::new(admin, current) };
         let found = self.diagnose(target, requirements).await?;
         // Who may not look users up cannot tell whose the other one is either.
         let may_look = found.findings.is_empty();

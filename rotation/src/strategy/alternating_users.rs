@@ -62,8 +62,7 @@ impl<'a> AlternatingUsers<'a> {
     /// pass, and the user in use was not touched: so the new version is rejected.
     async fn explain(&self, admin: &Document, pair: &Pair, error: Error) -> Error {
         let (current, pending) = (&pair.current.document, &pair.pending.document);
-        let requirements =
-            Requirements { other: Some(pending), tries_login: true, ..Requirements::new(admin, current) };
+        let requirements = Requirements { other: Some(pending), ..Requirements::new(admin, current) };
         match self.target.diagnose(requirements).await {
             Ok(found) if error.kind() == ErrorKind::Refused && !found.findings.is_empty() => {
                 let told: Vec<_> = found.findings.into_iter().map(|finding| finding.problem).collect();

@@ -19,12 +19,14 @@ use crate::target::{Accounts, Applied, Change, Guard, Lock, Probe, Target};
 
 mod accounts;
 mod diagnosis;
+mod greeting;
 mod missing;
 mod ownership;
 mod pooler;
 mod session;
 mod settings;
 
+use greeting::{Greeting, greet};
 use session::{
     Encryption, begin, begin_and_ask_for_encryption, change, commit, connect, fault, is_accepted_but_full,
     is_refusal,
@@ -68,12 +70,8 @@ impl Postgres {
         Self { link: Link { route, ..self.link }, ..self }
     }
 
-    /// Logs in, and tells what the server says where it does not even ask for the password.
-    async fn try_login_telling(
-        &self,
-        document: &Document,
-        answer: &mut Option<String>,
-    ) -> Result<Login, Error> {
+    /// Logs in.
+    async fn try_login(&self, document: &Document) -> Result<Login, Error> {
         let host = document.require("host")?;
         let mut config = Config::new();
         config
@@ -91,12 +89,7 @@ impl Postgres {
             for pause in [50, 100, 200, 0] {
                 match connect(config.clone(), server.trust.clone()).await {
                     Ok(client) => return Ok(Login::Open(client)),
-                    Err(error) if is_refusal(&error) => {
-                        let is_unasked = error.code() == Some(&SqlState::INVALID_AUTHORIZATION_SPECIFICATION);
-                        *answer =
-                            error.as_db_error().filter(|_| is_unasked).map(|says| says.message().to_owned());
-                        return Ok(Login::Refused);
-                    }
+                    Err(error) if is_refusal(&error) => return Ok(Login::Refused),
                     Err(error) if is_accepted_but_full(&error) && pause > 0 => {
                         tokio::time::sleep(Duration::from_millis(pause)).await;
                     }
@@ -109,15 +102,26 @@ impl Postgres {
         .await
     }
 
-    /// What the server says of a user that it does not let in from here, whatever the password; `None` if it asks for one.
-    async fn why_refused(&self, document: &Document) -> Result<Option<String>, Error> {
-        let mut answer = None;
-        drop(self.try_login_telling(document, &mut answer).await?);
-        Ok(answer)
+    /// What the server says to a user before it knows the password.
+    async fn greet(&self, document: &Document) -> Result<Greeting, Error> {
+        let (host, user) = (document.require("host")?, document.username()?);
+        let database = document.field("dbname");
+        let database = database.as_ref().map_or("postgres", |name| name);
+        within(CONNECT_TIMEOUT, "the login", async {
+            let server = self.link.server(document, 5432).await?;
+            greet(&server.addresses, &host, server.trust.as_ref(), &user, database).await
+        })
+        .await
     }
 
-    async fn try_login(&self, document: &Document) -> Result<Login, Error> {
-        self.try_login_telling(document, &mut None).await
+    /// How a user's next password is to be stored: as the server is set, but never so that a server which asks for SCRAM
+    /// cannot check it.
+    async fn storing(&self, document: &Document, set: Encryption) -> Result<Encryption, Error> {
+        Ok(match set {
+            Encryption::Scram => Encryption::Scram,
+            Encryption::Md5 if self.greet(document).await? == Greeting::Scram => Encryption::Scram,
+            Encryption::Md5 => Encryption::Md5,
+        })
     }
 
     /// Logs in and begins a transaction; `None` if the server refuses the credential.
@@ -194,12 +198,13 @@ impl Postgres {
             // password again. Its transaction goes on, and the lock ends with the change.
             Login::Full => {
                 let held = self.held(wanted.login).ok_or_else(|| full(wanted.login))?;
-                let encryption = session::encryption(&held).await?;
+                let encryption = self.storing(wanted.credential, session::encryption(&held).await?).await?;
                 change(&held, WHAT, &Self::statement(wanted, encryption, true)?).await?;
                 return Ok(Applied::Done);
             }
         };
         let encryption = begin_and_ask_for_encryption(&client).await?;
+        let encryption = self.storing(wanted.credential, encryption).await?;
         change(&client, WHAT, &Self::statement(wanted, encryption, true)?).await?;
         Ok(Applied::Done)
     }
@@ -233,7 +238,7 @@ impl Target for Postgres {
                 return self.apply_own(wanted).await;
             }
             let Some(client) = self.open(wanted.login).await? else { return Ok(Applied::LoginRefused) };
-            let encryption = session::encryption(&client).await?;
+            let encryption = self.storing(wanted.credential, session::encryption(&client).await?).await?;
             change(&client, "change the password", &Self::statement(wanted, encryption, false)?).await?;
             self.kept.put(wanted.login, client);
             Ok(Applied::Done)

@@ -103,6 +103,46 @@ async fn a_rotation_can_be_taken_back_and_then_begins_afresh() {
     assert!(session(&store.value(AWSCURRENT).unwrap()).await.is_ok());
 }
 
+/// Clients may know nothing newer. A server that asks for SCRAM could not check such a password.
+#[tokio::test]
+async fn passwords_are_stored_as_the_server_is_set() {
+    for kind in [Kind::Postgres15, Kind::Postgres18] {
+        let (database, root) = server(kind).await;
+        let stored = async |user: &str| -> String {
+            let stored = "SELECT left(rolpassword, 3) FROM pg_authid WHERE rolname = $1";
+            root.query_one(stored, &[&user]).await.unwrap().get(0)
+        };
+        let rotate = async |strategy: StrategyName| {
+            let first = secret(&database.address, "app", "first", r#","masterarn":"master""#);
+            root.batch_execute("ALTER ROLE app PASSWORD 'first'").await.unwrap();
+            let store = Store::new(first, Some(admin(&database.address)));
+            let target = Postgres::new(Tls::off());
+            let strategy = operate::Backend::Target(&target).strategy(strategy);
+            store.rotate(strategy.as_ref(), &Settings::default()).await.unwrap();
+        };
+        root.batch_execute("ALTER SYSTEM SET password_encryption TO md5").await.unwrap();
+        root.batch_execute(
+            "SELECT pg_reload_conf(), pg_sleep(0.5); SET password_encryption TO 'scram-sha-256'",
+        )
+        .await
+        .unwrap();
+        rotate(StrategyName::SingleUser).await;
+        assert_eq!(stored("app").await, "SCR", "{kind:?}: the server asks for SCRAM");
+        let rules = "DO $$ DECLARE f text := current_setting('hba_file'); BEGIN \
+             EXECUTE format('COPY (SELECT ''host all all all md5'') TO %L', f); END $$";
+        root.batch_execute(rules).await.unwrap();
+        root.batch_execute("SELECT pg_reload_conf(), pg_sleep(0.5); SET password_encryption TO md5")
+            .await
+            .unwrap();
+        for (strategy, user) in
+            [(StrategyName::SingleUser, "app"), (StrategyName::AlternatingUsers, "app_clone")]
+        {
+            rotate(strategy).await;
+            assert_eq!(stored(user).await, "md5", "{kind:?}");
+        }
+    }
+}
+
 async fn alternates(kind: Kind) {
     let (database, root) = server(kind).await;
     let first = secret(&database.address, "app", "first", r#","masterarn":"master""#);

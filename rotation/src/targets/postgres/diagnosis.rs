@@ -3,6 +3,7 @@
 use postgres_protocol::escape::escape_identifier;
 use tokio_postgres::{Client, Row};
 
+use super::greeting::Greeting;
 use super::pooler::is_pooled;
 use super::session::{Encryption, encryption, query, text};
 use super::{LONGEST_NAME, Postgres};
@@ -54,6 +55,13 @@ impl Postgres {
         let mut found =
             Diagnosis { server: format!("PostgreSQL {}", row.get::<_, String>(0)), ..Diagnosis::default() };
         of_server(&client, &mut found, row, &user).await?;
+        if self.storing(requirements.user, encryption(&client).await?).await? == Encryption::Md5 {
+            found.warnings.push(
+                "the server stores passwords as MD5 (password_encryption), and so does this rotation; to move to SCRAM, make \
+                 sure that every client's driver knows it, set password_encryption = 'scram-sha-256', and rotate"
+                    .to_owned(),
+            );
+        }
         if requirements.is_own() {
             of_sessions(&mut found, row, &user);
         } else {
@@ -61,9 +69,7 @@ impl Postgres {
         }
         if let Some(other) = requirements.other {
             of_second_user(&client, &mut found, &user, &other.username()?).await?;
-            if requirements.tries_login {
-                self.of_way_in(&mut found, other).await?;
-            }
+            self.of_way_in(&mut found, other).await?;
         }
         if !requirements.is_own() {
             self.keep(requirements.login, client).await?;
@@ -74,8 +80,7 @@ impl Postgres {
     /// Whether the second user is let in at all. A server decides that before it asks for the password, and whether or not
     /// the user exists.
     async fn of_way_in(&self, found: &mut Diagnosis, other: &Document) -> Result<(), Error> {
-        let attempt = other.with("password", "not the password, but a question of the dry run")?;
-        if let Some(answer) = self.why_refused(&attempt).await? {
+        if let Greeting::NotFromHere(answer) = self.greet(other).await? {
             found.findings.push(Finding::new(format!(
                 "the server does not let {} in from here: PostgreSQL says {answer:?}; add it to pg_hba.conf as the user in use is",
                 escape_identifier(&other.username()?)
@@ -99,13 +104,6 @@ async fn of_server(client: &Client, found: &mut Diagnosis, row: &Row, user: &str
         let problem = format!("the password of {named} has expired ({until}); every login is refused");
         let mend = format!("ALTER ROLE {named} VALID UNTIL 'infinity';");
         found.findings.push(Finding::new(problem).mended_by(mend));
-    }
-    if encryption(client).await? == Encryption::Md5 {
-        found.warnings.push(
-            "the server stores passwords as MD5 (password_encryption), and so does this rotation; to move to SCRAM, make \
-             sure that every client's driver knows it, set password_encryption = 'scram-sha-256', and rotate"
-                .to_owned(),
-        );
     }
     if is_pooled(client).await? {
         found.server += ", behind a connection pooler";

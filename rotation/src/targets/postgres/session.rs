@@ -124,10 +124,11 @@ pub(super) async fn change(client: &Client, what: &str, statement: &str) -> Resu
     run(client, "end the transaction", "ROLLBACK").await?;
     begin(client).await?;
     let rows = query(client, READ_ONLY_BY, &[]).await?;
+    run(client, "end the transaction", "ROLLBACK").await?;
     if !rows.first().is_some_and(|row| row.get(0)) {
         return Err(fault(what, error));
     }
-    run(client, what, &format!("SET TRANSACTION READ WRITE; {statement}")).await?;
+    run(client, what, &format!("{} {statement}", BEGIN.replace("BEGIN;", "BEGIN READ WRITE;"))).await?;
     commit(client).await
 }
 
