@@ -7,6 +7,7 @@
 mod folder;
 mod mariadb;
 mod mysql;
+mod pgbouncer;
 mod postgres;
 mod process;
 mod redis;
@@ -19,6 +20,7 @@ use std::path::PathBuf;
 use serde::Serialize;
 
 use folder::Folder;
+pub use pgbouncer::Pooler;
 use process::Process;
 
 /// Which server.

@@ -315,3 +315,41 @@ async fn a_password_that_the_server_rejects_is_given_up_for_another() {
     assert_ne!(store.runner(&strategy, &settings).rotate("s").await.unwrap().token, token);
     assert_eq!(target.probe(&store.value(AWSCURRENT).unwrap()).await.unwrap(), Probe::Accepted);
 }
+
+/// Somebody stores a value by hand that does not log in. With one user the version before still does, and theirs takes
+/// it as well; with two, an administrator must not act on the word of a credential that fails.
+#[tokio::test]
+async fn a_wrong_value_stored_by_hand_is_healed() {
+    let (database, root, admin) = postgres(Kind::Postgres15).await;
+    let target = Postgres::new(Tls::off());
+    let settings = Settings::default();
+    for master in [None, Some(admin)] {
+        let more = if master.is_some() { r#","masterarn":"master""# } else { "" };
+        let first = secret(&database.address, "app", "first", more);
+        let store = Store::new(first.clone(), master.clone());
+        let single = SingleUser { target: &target };
+        store.rotate(&single, &settings).await.unwrap();
+        store.store_by_hand(first.with("password", "wrong").unwrap());
+        store.rotate(&single, &settings).await.unwrap();
+        let current = store.value(AWSCURRENT).unwrap();
+        assert_eq!(target.probe(&current).await.unwrap(), Probe::Accepted);
+        if master.is_some() {
+            let alternating = AlternatingUsers { target: &target };
+            store.store_by_hand(first.with("password", "wrong").unwrap());
+            let error = store.rotate(&alternating, &settings).await.unwrap_err();
+            assert!(
+                error.message().contains("secretcache recover") && store.value(AWSPENDING).is_none(),
+                "{error}"
+            );
+        } else {
+            root.batch_execute("ALTER ROLE app PASSWORD 'first'").await.unwrap();
+        }
+    }
+    let (database, _root) = crate::mariadb::server().await;
+    let first = secret(&database.address, "app", "first", "");
+    let (target, store) = (MySql::new(Tls::off()), Store::new(first.clone(), None));
+    store.rotate(&SingleUser { target: &target }, &settings).await.unwrap();
+    store.store_by_hand(first.with("password", "wrong").unwrap());
+    store.rotate(&SingleUser { target: &target }, &settings).await.unwrap();
+    assert_eq!(target.probe(&store.value(AWSCURRENT).unwrap()).await.unwrap(), Probe::Accepted);
+}

@@ -10,12 +10,16 @@ mod shared {
 use std::sync::Mutex;
 use std::time::{Duration, SystemTime};
 
+use mysql_async::prelude::Queryable;
 use secretcache::{AWSCURRENT, AWSPENDING, AWSPREVIOUS, Selector};
+use secretcache_rotation::operate::{Backend, RotationContext};
 use secretcache_rotation::targets::Tls;
 use secretcache_rotation::*;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
 use zeroize::Zeroizing;
 
-pub(crate) use self::shared::databases::{Address, Database, Kind, Tls as ServerTls};
+pub(crate) use self::shared::databases::{Address, Database, Kind, Pooler, Tls as ServerTls};
 pub(crate) use self::shared::provider::KeyProvider;
 
 /// Starts a server.
@@ -38,6 +42,41 @@ pub(crate) fn secret(address: &Address, user: &str, password: &str, more: &str) 
         r#"{{"host":"{host}","port":{port},"username":"{user}","password":"{password}"{more}}}"#
     ))
     .unwrap()
+}
+
+/// Runs something as the administrator.
+pub(crate) async fn run(address: &Address, kind: Kind, statement: &str) {
+    match kind {
+        Kind::MariaDb | Kind::MySql => {
+            let mut client = crate::mariadb::session(&crate::mariadb::admin(address)).await.unwrap();
+            client.query_drop(statement).await.unwrap();
+        }
+        Kind::Redis => {
+            let mut client = TcpStream::connect((address.host.as_str(), address.port)).await.unwrap();
+            let commands = format!("AUTH {} {}\r\n{statement}\r\nQUIT\r\n", address.user, address.password);
+            client.write_all(commands.as_bytes()).await.unwrap();
+            let mut answer = String::new();
+            client.read_to_string(&mut answer).await.unwrap();
+            assert_eq!(answer, "+OK\r\n+OK\r\n+OK\r\n");
+        }
+        _ => crate::postgres::session(&crate::postgres::admin(address))
+            .await
+            .unwrap()
+            .batch_execute(statement)
+            .await
+            .unwrap(),
+    }
+}
+
+/// A secret with its strategy and its resource, for the commands of operators.
+pub(crate) fn context<'a>(
+    store: &'a Store,
+    settings: &'a Settings,
+    strategy: StrategyName,
+    target: &'a dyn Target,
+) -> RotationContext<'a> {
+    let backend = Backend::Target(target);
+    RotationContext { store, pause: store, settings, secret_id: "s", strategy, backend }
 }
 
 /// One secret, with the rules of the service, and a master secret beside it.
@@ -74,7 +113,10 @@ impl Store {
     /// Stores a value as a person does: a new version that becomes current at once.
     pub(crate) fn store_by_hand(&self, value: Document) {
         let mut versions = self.versions.lock().unwrap();
-        versions.iter_mut().for_each(|(_, _, labels)| labels.retain(|label| *label != AWSCURRENT));
+        for (_, _, labels) in versions.iter_mut() {
+            labels.retain(|label| *label != AWSPREVIOUS);
+            labels.iter_mut().filter(|label| **label == AWSCURRENT).for_each(|label| *label = AWSPREVIOUS);
+        }
         let id = format!("by-hand-{}", versions.len());
         versions.push((id, value, vec![AWSCURRENT]));
     }

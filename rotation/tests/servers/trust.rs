@@ -1,15 +1,12 @@
 //! Who may decide what: where an administrator logs in, over what, and whose objects its sessions find.
 
 use jiff::Timestamp;
-use mysql_async::prelude::Queryable;
-use secretcache_rotation::operate::{Backend, RecoveryMethod, RotationContext};
+use secretcache_rotation::operate::{Backend, RecoveryMethod};
 use secretcache_rotation::targets::{MySql, Postgres, Redis, Statements, Tls};
 use secretcache_rotation::*;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
 
 use crate::postgres::{admin, session, session_in};
-use crate::support::{Address, Database, Kind, ServerTls, Store, secret, start, trust};
+use crate::support::{Address, Database, Kind, ServerTls, Store, context, run, secret, start, trust};
 use crate::wire::{Seen, contains, overheard};
 
 const TOML: &str =
@@ -56,35 +53,6 @@ async fn server(kind: Kind, tls: ServerTls) -> (Database, Address) {
 fn bare() -> Document {
     let (user, password) = KEEPER;
     Document::parse(&format!(r#"{{"username":"{user}","password":"{password}"}}"#)).unwrap()
-}
-
-/// Runs something as the administrator.
-async fn run(address: &Address, kind: Kind, statement: &str) {
-    match kind {
-        Kind::MariaDb | Kind::MySql => {
-            let mut client = crate::mariadb::session(&admin(address)).await.unwrap();
-            client.query_drop(statement).await.unwrap();
-        }
-        Kind::Redis => {
-            let mut client = TcpStream::connect((address.host.as_str(), address.port)).await.unwrap();
-            let commands = format!("AUTH {} {}\r\n{statement}\r\nQUIT\r\n", address.user, address.password);
-            client.write_all(commands.as_bytes()).await.unwrap();
-            let mut answer = String::new();
-            client.read_to_string(&mut answer).await.unwrap();
-            assert_eq!(answer, "+OK\r\n+OK\r\n+OK\r\n");
-        }
-        _ => session(&admin(address)).await.unwrap().batch_execute(statement).await.unwrap(),
-    }
-}
-
-fn context<'a>(
-    store: &'a Store,
-    settings: &'a Settings,
-    strategy: StrategyName,
-    target: &'a dyn Target,
-) -> RotationContext<'a> {
-    let backend = Backend::Target(target);
-    RotationContext { store, pause: store, settings, secret_id: "s", strategy, backend }
 }
 
 /// Everything that anybody may run on a secret. What comes of it is not asked here.

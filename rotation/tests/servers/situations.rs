@@ -1,0 +1,232 @@
+//! The dry run is the truth: situations on real servers, what the dry run says of each, and what a rotation then does.
+//!
+//! A row of the table is data. "Nothing is in the way" must be followed by success, an obstacle by a refusal that changes
+//! nothing and leaves no `AWSPENDING`. `docs/dry-run.md` shows the same rows, and a test compares the two.
+
+mod postgres;
+
+use std::fmt::Write;
+
+use secretcache::{AWSCURRENT, AWSPENDING};
+use secretcache_rotation::targets::{MySql, Postgres, Redis, Tls};
+use secretcache_rotation::*;
+
+use crate::support::{Address, Kind, Pooler, ServerTls, Store, context, run, secret, start};
+
+/// One situation. In statements, `APP` is the application's user, `CLONE` the second one, and `KEEPER` an administrator
+/// without every right.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Situation {
+    /// What it is, as the page says it.
+    pub(crate) what: &'static str,
+    pub(crate) strategy: StrategyName,
+    pub(crate) administrator: Administrator,
+    /// Run as the superuser, before; the user exists.
+    pub(crate) prepare: &'static [&'static str],
+    /// Run afterwards, where something of the server's own was changed.
+    pub(crate) undo: &'static [&'static str],
+    pub(crate) expected: Expected,
+    /// Words in a warning of the dry run.
+    pub(crate) warns: Option<&'static str>,
+    /// How the server is reached.
+    pub(crate) way: Way,
+    /// On which servers; all of the resource if empty.
+    pub(crate) only: &'static [Kind],
+}
+
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Administrator {
+    None,
+    /// Who may do everything.
+    Super,
+    /// `KEEPER`, which `prepare` makes.
+    Keeper,
+}
+
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Expected {
+    /// Nothing is in the way, and the rotation succeeds.
+    Succeeds,
+    /// The dry run says this, and the rotation is refused for good.
+    Refused(&'static str),
+    /// The dry run says this, and the rotation is refused for now.
+    RefusedForNow(&'static str),
+}
+
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Way {
+    Direct,
+    /// By a pooler in transaction mode, with so many sessions at the server.
+    Pooled(u32),
+}
+
+/// What most rows have.
+pub(crate) const USUAL: Situation = Situation {
+    what: "",
+    strategy: StrategyName::SingleUser,
+    administrator: Administrator::None,
+    prepare: &[],
+    undo: &[],
+    expected: Expected::Succeeds,
+    warns: None,
+    way: Way::Direct,
+    only: &[],
+};
+
+/// A resource: how its users are made, and what must not change when a rotation is refused.
+pub(crate) struct Resource {
+    pub(crate) name: &'static str,
+    pub(crate) make_user: &'static str,
+    pub(crate) rows: &'static [Situation],
+}
+
+fn target(kind: Kind) -> Box<dyn Target> {
+    match kind {
+        Kind::MariaDb | Kind::MySql => Box::new(MySql::new(Tls::off())),
+        Kind::Redis => Box::new(Redis::new(Tls::off())),
+        _ => Box::new(Postgres::new(Tls::off())),
+    }
+}
+
+/// Everything about users that a server keeps, as one text.
+async fn snapshot(address: &Address, kind: Kind) -> String {
+    match kind {
+        Kind::Postgres15 | Kind::Postgres16 | Kind::Postgres18 => postgres::snapshot(address).await,
+        _ => String::new(),
+    }
+}
+
+/// Tries every row at a server.
+pub(crate) async fn all(kind: Kind, resource: &Resource) {
+    let database = start(kind, ServerTls::Off);
+    let mut problems = String::new();
+    let rows = resource.rows.iter().filter(|row| row.only.is_empty() || row.only.contains(&kind));
+    for (number, row) in rows.enumerate() {
+        let names = [
+            ("CLONE", format!("u{number}_clone")),
+            ("APP", format!("u{number}")),
+            ("KEEPER", format!("k{number}")),
+        ];
+        let named = |statement: &str| {
+            names.iter().fold(statement.to_owned(), |text, (name, is)| text.replace(name, is))
+        };
+        for statement in [resource.make_user].iter().chain(row.prepare) {
+            run(&database.address, kind, &named(statement)).await;
+        }
+        let pooler = match row.way {
+            Way::Direct => None,
+            Way::Pooled(sessions) => Some(Pooler::start(&database.address, sessions).unwrap()),
+        };
+        let address = pooler.as_ref().map_or(&database.address, |pooler| &pooler.address);
+        let told = one(address, &database.address, kind, row, &names[1].1, &names[2].1).await;
+        if let Err(problem) = told {
+            let _ = writeln!(problems, "{kind:?}, {}: {problem}", row.what);
+        }
+        drop(pooler);
+        for statement in row.undo {
+            run(&database.address, kind, &named(statement)).await;
+        }
+    }
+    assert!(problems.is_empty(), "{problems}");
+}
+
+async fn one(
+    address: &Address,
+    server: &Address,
+    kind: Kind,
+    row: &Situation,
+    app: &str,
+    keeper: &str,
+) -> Result<(), String> {
+    let master = match row.administrator {
+        Administrator::None => None,
+        Administrator::Super => Some(secret(address, address.user, &address.password, "")),
+        Administrator::Keeper => Some(secret(address, keeper, "keeper", "")),
+    };
+    let more = if master.is_some() { r#","masterarn":"master""# } else { "" };
+    let store = Store::new(secret(address, app, "first", more), master);
+    let (target, mut settings) = (target(kind), Settings::default());
+    settings.test_attempts = 2;
+    let cx = context(&store, &settings, row.strategy, target.as_ref());
+    let forecast =
+        cx.forecast(Some(row.strategy), None).await.map_err(|error| format!("forecast: {error}"))?;
+    let found: Vec<_> = forecast.findings.iter().map(|finding| finding.problem.as_str()).collect();
+    if let Some(words) = row.warns
+        && !forecast.warnings.iter().any(|warning| warning.contains(words))
+    {
+        return Err(format!("no warning of {words:?}: {:?}", forecast.warnings));
+    }
+    let before = snapshot(server, kind).await;
+    let strategy = cx.backend.strategy(row.strategy);
+    let outcome = store.runner(strategy.as_ref(), &settings).rotate("s").await;
+    let words = match row.expected {
+        Expected::Succeeds if !found.is_empty() => return Err(format!("the dry run found {found:?}")),
+        Expected::Succeeds => {
+            outcome.map_err(|error| format!("nothing was in the way, and then: {error}"))?;
+            let current = store.value(AWSCURRENT).ok_or("no AWSCURRENT")?;
+            return match target.probe(&current).await {
+                Ok(Probe::Accepted) if store.value(AWSPENDING).is_none() => Ok(()),
+                answer => Err(format!("after success: {answer:?}")),
+            };
+        }
+        Expected::Refused(words) | Expected::RefusedForNow(words) => words,
+    };
+    if !found.iter().any(|problem| problem.contains(words)) {
+        return Err(format!("the dry run found {found:?}"));
+    }
+    let Err(error) = outcome else { return Err("an obstacle was told, and the rotation succeeded".into()) };
+    let for_now = matches!(row.expected, Expected::RefusedForNow(_));
+    if error.kind().is_worth_retrying() != for_now {
+        return Err(format!("refused for now or for good: {error:?}"));
+    }
+    if store.value(AWSPENDING).is_some() && !for_now {
+        return Err(format!("AWSPENDING is left: {error}"));
+    }
+    if before != snapshot(server, kind).await {
+        return Err(format!("refused, and yet something changed: {error}"));
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn what_the_dry_run_says_of_postgres_15_comes_true() {
+    all(Kind::Postgres15, &postgres::RESOURCE).await;
+}
+
+#[tokio::test]
+async fn what_the_dry_run_says_of_postgres_16_comes_true() {
+    all(Kind::Postgres16, &postgres::RESOURCE).await;
+}
+
+#[tokio::test]
+async fn what_the_dry_run_says_of_postgres_18_comes_true() {
+    all(Kind::Postgres18, &postgres::RESOURCE).await;
+}
+
+/// The table of the page.
+#[test]
+fn the_page_shows_the_same_rows() {
+    let page = include_str!("../../../docs/dry-run.md");
+    let mut wanted = String::new();
+    for resource in [&postgres::RESOURCE] {
+        let _ = writeln!(
+            wanted,
+            "## {}\n\n| situation | strategy | dry run | rotation |\n|---|---|---|---|",
+            resource.name
+        );
+        for row in resource.rows {
+            let (says, does) = match row.expected {
+                Expected::Succeeds => ("nothing is in the way".to_owned(), "succeeds"),
+                Expected::Refused(words) => (format!("\"… {words} …\""), "refused; nothing changes"),
+                Expected::RefusedForNow(words) => (format!("\"… {words} …\""), "not yet; nothing changes"),
+            };
+            let warning = row.warns.map_or_else(String::new, |words| format!("; warns: \"… {words} …\""));
+            let _ = writeln!(wanted, "| {} | {} | {says}{warning} | {does} |", row.what, row.strategy.name());
+        }
+        wanted.push('\n');
+    }
+    assert!(
+        page.ends_with(wanted.trim_end()) || page.contains(wanted.trim_end()),
+        "docs/dry-run.md must hold:\n{wanted}"
+    );
+}

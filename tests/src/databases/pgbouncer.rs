@@ -1,0 +1,48 @@
+//! PgBouncer in front of a PostgreSQL server, pooling by transactions.
+
+use std::net::TcpStream;
+
+use super::folder::Folder;
+use super::process::{Process, command, find};
+use super::{Address, free_port};
+
+/// A running pooler.
+#[derive(Debug)]
+pub struct Pooler {
+    /// Where it is: as the server's address, by way of the pooler.
+    pub address: Address,
+    // Stopped before its folder is removed.
+    _process: Process,
+    _folder: Folder,
+}
+
+impl Pooler {
+    /// Starts one that looks passwords up at the server, with at most so many sessions there per user and database.
+    ///
+    /// # Errors
+    ///
+    /// What is missing and how to install it, or what the pooler said.
+    pub fn start(server: &Address, sessions: u32) -> Result<Self, String> {
+        let pgbouncer = find(&["/usr/sbin/pgbouncer"], "install it with: apt-get install pgbouncer")?;
+        let folder = Folder::new("pgbouncer")?;
+        let address = Address { port: free_port()?, ..server.clone() };
+        let Address { host, user, password, .. } = server;
+        let users = folder.write("users.txt", &format!("\"{user}\" \"{password}\"\n"))?;
+        let settings = format!(
+            "[databases]\n* = host={host} port={}\n[pgbouncer]\nlisten_addr = {host}\nlisten_port = {}\n\
+             unix_socket_dir =\nauth_type = scram-sha-256\nauth_file = {}\nauth_user = {user}\n\
+             auth_query = SELECT usename, passwd FROM pg_catalog.pg_shadow WHERE usename = $1\n\
+             pool_mode = transaction\ndefault_pool_size = {sessions}\nlogfile =\n",
+            server.port,
+            address.port,
+            users.display()
+        );
+        let settings = folder.write("pgbouncer.ini", &settings)?;
+        let mut pooler = command(&pgbouncer, &folder);
+        pooler.arg(settings);
+        let mut process = Process::start(pooler, libc::SIGTERM, &folder)?;
+        let port = address.port;
+        process.until_ready(|| TcpStream::connect((host.as_str(), port)).is_ok())?;
+        Ok(Self { address, _process: process, _folder: folder })
+    }
+}
