@@ -19,6 +19,14 @@ impl Scope {
         Self { account: account.into(), region: region.into() }
     }
 
+    /// The scope that an ARN names.
+    pub(crate) fn of_arn(arn: &str) -> Option<Self> {
+        match SecretRef::parse(arn)? {
+            SecretRef::Arn { scope, .. } | SecretRef::PartialArn { scope, .. } => Some(scope),
+            SecretRef::Name(_) => None,
+        }
+    }
+
     /// A new ARN for `name`: the service appends a hyphen and six random characters, so that a secret made
     /// again under an old name is not covered by policies written for the old one
     /// (AWS user guide, "What's in a Secrets Manager secret?").

@@ -17,6 +17,7 @@ use crate::journal::Journal;
 use crate::operations::{Call, Functions, Outcome, execute, is_read};
 use crate::options::{Options, StartError};
 use crate::protocol::{Envelope, Reply};
+use crate::replication;
 use crate::rotation::progress;
 use crate::secret::Secret;
 use crate::store::{Change, Store};
@@ -254,8 +255,9 @@ impl Engine {
             };
             let events: Vec<_> = change(&mut secret, call.now).into_iter().collect();
             let has_changed = store.by_arn(&scope, arn).is_some_and(|before| **before != secret);
-            let change = has_changed.then(|| Change::Put(scope, Arc::new(secret)));
-            Ok(((), Vec::from_iter(change), events))
+            let mut changes = Vec::from_iter(has_changed.then(|| Change::Put(scope, Arc::new(secret))));
+            replication::follow(store, &mut changes);
+            Ok(((), changes, events))
         })
     }
 

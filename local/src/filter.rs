@@ -68,8 +68,9 @@ fn matches(key: &str, value: &str, secret: &Secret) -> bool {
         "description" => secret.description.as_deref().is_some_and(|text| has_words(text, value)),
         "tag-key" => tags.iter().any(|tag| tag.key.starts_with(value)),
         "tag-value" => tags.iter().any(|tag| tag.value.starts_with(value)),
-        // Nothing is replicated or owned by another service here, so these have nothing to match.
-        "primary-region" | "owning-service" => false,
+        "primary-region" => secret.primary_region().is_some_and(|region| region.starts_with(value)),
+        // Nothing is owned by another service here.
+        "owning-service" => false,
         "all" => {
             let tags = tags.iter().flat_map(|tag| [tag.key.as_str(), tag.value.as_str()]);
             let mut attributes =

@@ -9,6 +9,7 @@ mod password;
 mod policy;
 mod put;
 mod read;
+mod replicate;
 mod rotate;
 mod stage;
 mod tag;
@@ -25,6 +26,7 @@ use serde::de::DeserializeOwned;
 use crate::arn::Scope;
 use crate::error::{ErrorCode, ServiceError};
 use crate::events::Event;
+use crate::replication;
 use crate::store::{Change, Store};
 use crate::time::Timestamp;
 
@@ -77,13 +79,17 @@ impl fmt::Debug for Outcome {
 
 /// Runs the operation `name` (`GetSecretValue`, …) with the JSON parameters in `body`.
 pub fn execute(store: &Store, call: &mut Call<'_>, name: &str, body: &[u8]) -> Result<Outcome, ServiceError> {
-    match name {
+    let mut outcome = match name {
+        "AssociateCrossAccountReplica" => run::<replicate::AssociateCrossAccountReplica>(store, call, body),
         "BatchGetSecretValue" => run::<batch::BatchGetSecretValue>(store, call, body),
         "CancelRotateSecret" => run::<rotate::CancelRotateSecret>(store, call, body),
         "CreateSecret" => run::<create::CreateSecret>(store, call, body),
         "DeleteResourcePolicy" => run::<policy::DeleteResourcePolicy>(store, call, body),
         "DeleteSecret" => run::<delete::DeleteSecret>(store, call, body),
         "DescribeSecret" => run::<describe::DescribeSecret>(store, call, body),
+        "DisassociateCrossAccountReplica" => {
+            run::<replicate::DisassociateCrossAccountReplica>(store, call, body)
+        }
         "GetRandomPassword" => run::<password::GetRandomPassword>(store, call, body),
         "GetResourcePolicy" => run::<policy::GetResourcePolicy>(store, call, body),
         "GetSecretValue" => run::<read::GetSecretValue>(store, call, body),
@@ -92,22 +98,24 @@ pub fn execute(store: &Store, call: &mut Call<'_>, name: &str, body: &[u8]) -> R
         "ListSecrets" => run::<list::ListSecrets>(store, call, body),
         "PutResourcePolicy" => run::<policy::PutResourcePolicy>(store, call, body),
         "PutSecretValue" => run::<put::PutSecretValue>(store, call, body),
+        "RemoveRegionsFromReplication" => run::<replicate::RemoveRegionsFromReplication>(store, call, body),
+        "ReplicateSecretToRegions" => run::<replicate::ReplicateSecretToRegions>(store, call, body),
         "RestoreSecret" => run::<delete::RestoreSecret>(store, call, body),
         "RotateSecret" => run::<rotate::RotateSecret>(store, call, body),
+        "StopReplicationToReplica" => run::<replicate::StopReplicationToReplica>(store, call, body),
         "TagResource" => run::<tag::TagResource>(store, call, body),
         "UntagResource" => run::<tag::UntagResource>(store, call, body),
         "UpdateSecret" => run::<update::UpdateSecret>(store, call, body),
         "UpdateSecretVersionStage" => run::<stage::UpdateSecretVersionStage>(store, call, body),
         "ValidateResourcePolicy" => run::<policy::ValidateResourcePolicy>(store, call, body),
-        _ if NOT_OFFERED.contains(&name) => Err(ServiceError::new(
-            ErrorCode::UnsupportedOperation,
-            format!("Secrets Manager has the operation {name}, but secretcache local does not offer it."),
-        )),
         _ => Err(ServiceError::new(
             ErrorCode::UnknownOperation,
             format!("Secrets Manager has no operation called {name:?}."),
         )),
-    }
+    }?;
+    replication::check(store, name, &outcome.changes)?;
+    replication::follow(store, &mut outcome.changes);
+    Ok(outcome)
 }
 
 /// Whether an operation only reads, so that a fault may make it read the past.
@@ -192,12 +200,3 @@ fn parse<O: DeserializeOwned>(body: &[u8]) -> Result<O, ServiceError> {
     reader.end().map_err(|_| failed("The request goes on after its JSON object.".to_owned()))?;
     Ok(request)
 }
-
-/// Operations of the service model that are not offered here.
-const NOT_OFFERED: &[&str] = &[
-    "AssociateCrossAccountReplica",
-    "DisassociateCrossAccountReplica",
-    "RemoveRegionsFromReplication",
-    "ReplicateSecretToRegions",
-    "StopReplicationToReplica",
-];

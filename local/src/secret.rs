@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 
 use crate::labels::{CURRENT, PENDING, PREVIOUS};
+use crate::replication::{CrossAccountReplica, Primary, Replica};
 use crate::rotation::Rotation;
 use crate::time::Timestamp;
 use crate::value::SecretValue;
@@ -45,6 +46,15 @@ pub struct Secret {
     /// How it rotates; `None` until rotation was first configured.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub rotation: Option<Rotation>,
+    /// Its replicas in other regions.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub replicas: Vec<Replica>,
+    /// Its replica in another account.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cross_account: Option<CrossAccountReplica>,
+    /// Its primary, if it is a replica.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub primary: Option<Primary>,
     /// Oldest first.
     pub versions: Vec<Version>,
 }

@@ -131,19 +131,23 @@ fn errors_never_quote_the_request() {
 }
 
 #[test]
-fn operations_that_are_not_offered_say_so() {
+fn operations_that_do_not_exist_say_so() {
     let mut w = World::new();
-    refused(
-        w.call("ReplicateSecretToRegions", json!({})),
-        UnsupportedOperation,
-        "secretcache local does not offer it",
-    );
     refused(w.call("GetSecret", json!({})), UnknownOperation, "no operation called \"GetSecret\"");
-    refused(
-        w.sdk("CreateSecret", json!({"Name": "a", "AddReplicaRegions": [{"Region": "eu-west-1"}]})),
-        UnsupportedOperation,
-        "does not replicate",
-    );
+}
+
+#[test]
+fn replicas_have_the_versions_and_labels_of_their_primary() {
+    let mut w = World::new();
+    w.create("db", "one");
+    let to = json!({"SecretId": "db", "AddReplicaRegions": [{"Region": "eu-west-1"}]});
+    let answer = w.call("ReplicateSecretToRegions", to).unwrap();
+    assert_eq!(answer["ReplicationStatus"][0]["Status"], "InSync");
+    w.put("db", "two", Some(&["AWSPENDING"]));
+    w.scope.region = "eu-west-1".to_owned();
+    let pending = json!({"SecretId": "db", "VersionStage": "AWSPENDING"});
+    assert_eq!(w.call("GetSecretValue", pending).unwrap()["SecretString"], "two");
+    assert_eq!(w.get("db").unwrap(), "one");
 }
 
 #[test]

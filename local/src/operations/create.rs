@@ -5,11 +5,13 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+use super::replicate::{ReplicaRegion, Status, add_regions, check_regions, statuses};
 use super::tag::check_tags;
 use super::{Call, Done, Operation};
-use crate::arn::is_name;
+use crate::arn::{Scope, is_name};
 use crate::error::{ErrorCode, ServiceError};
 use crate::labels::CURRENT;
+use crate::replication::{Primary, ReplicationStatus};
 use crate::secret::{Secret, Tag, Version};
 use crate::store::{Change, Store, invalid_name};
 use crate::validate::{Constraints, client_request_token, one_value};
@@ -25,7 +27,8 @@ pub(super) struct CreateSecret {
     secret_binary: Option<SecretBlob>,
     secret_string: Option<SecretText>,
     tags: Option<Vec<Tag>>,
-    add_replica_regions: Option<Vec<serde_json::Value>>,
+    add_replica_regions: Option<Vec<ReplicaRegion>>,
+    force_overwrite_replica_secret: Option<bool>,
     #[serde(rename = "CrossAccountPrimaryARN")]
     cross_account_primary_arn: Option<String>,
     r#type: Option<String>,
@@ -39,6 +42,8 @@ pub(super) struct Created {
     name: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     version_id: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    replication_status: Option<Vec<Status>>,
 }
 
 impl Operation for CreateSecret {
@@ -59,14 +64,17 @@ impl Operation for CreateSecret {
         let token = client_request_token(self.client_request_token)?;
         let value = one_value(self.secret_string, self.secret_binary)?;
         check_tags(self.tags.as_deref().unwrap_or_default())?;
-        if self.add_replica_regions.is_some_and(|regions| !regions.is_empty())
-            || self.cross_account_primary_arn.is_some()
-        {
-            return Err(ServiceError::new(
-                ErrorCode::UnsupportedOperation,
-                "secretcache local does not replicate secrets: leave out AddReplicaRegions and CrossAccountPrimaryARN.",
-            ));
-        }
+        let regions = self.add_replica_regions.unwrap_or_default();
+        check_regions(Constraints::default(), &regions).check()?;
+        let primary = match self.cross_account_primary_arn {
+            Some(arn) => Some(cross_account_primary(
+                call,
+                arn,
+                value.is_some() || !regions.is_empty(),
+                self.kms_key_id.as_deref(),
+            )?),
+            None => None,
+        };
 
         let mut changes = Vec::new();
         // A name is a reference in the caller's own scope; an expired secret still in the store makes way.
@@ -87,7 +95,7 @@ impl Operation for CreateSecret {
             accessed: None,
             former_key: None,
         });
-        let secret = Secret {
+        let mut secret = Secret {
             arn: call.scope.new_arn(&name, call.random),
             name,
             description: self.description.filter(|text| !text.is_empty()),
@@ -100,16 +108,52 @@ impl Operation for CreateSecret {
             accessed: None,
             deletion: None,
             rotation: None,
+            replicas: Vec::new(),
+            cross_account: None,
+            primary,
             versions: Vec::from_iter(version),
         };
+        let force = self.force_overwrite_replica_secret.unwrap_or_default();
+        changes.extend(add_regions(store, call, &call.scope, &mut secret, regions, force)?);
         let output = Created {
             arn: secret.arn.clone(),
             name: secret.name.clone(),
             version_id: secret.versions.first().map(|version| version.id.clone()),
+            replication_status: statuses(store, &call.scope, &secret),
         };
         changes.push(Change::Put(call.scope.clone(), Arc::new(secret)));
         Ok(Done::with(output, changes))
     }
+}
+
+/// The primary in another account that a new secret is to follow: "in the same Amazon Web Services Region", and both
+/// with a key that is not the default (API reference, CrossAccountPrimaryARN).
+fn cross_account_primary(
+    call: &Call<'_>,
+    arn: String,
+    has_more: bool,
+    key: Option<&str>,
+) -> Result<Primary, ServiceError> {
+    let scope = Scope::of_arn(&arn).ok_or_else(|| {
+        ServiceError::invalid_parameter("CrossAccountPrimaryARN is not the ARN of a secret.")
+    })?;
+    if scope.region != call.scope.region || scope.account == call.scope.account {
+        return Err(ServiceError::invalid_parameter(
+            "The primary secret must be in another account and in the same Region as its cross-account replica.",
+        ));
+    }
+    if has_more {
+        return Err(ServiceError::invalid_parameter(
+            "A cross-account replica gets its value from its primary: leave out SecretString, SecretBinary and \
+             AddReplicaRegions.",
+        ));
+    }
+    if key.is_none_or(|key| key.is_empty() || key.ends_with("alias/aws/secretsmanager")) {
+        return Err(ServiceError::invalid_parameter(
+            "A cross-account replica must be encrypted with a customer managed KMS key: give KmsKeyId.",
+        ));
+    }
+    Ok(Primary { arn, region: scope.region, cross_account: Some(ReplicationStatus::Pending) })
 }
 
 /// The name is taken. That is fine only if this very request made the secret, which its token tells.
@@ -128,7 +172,8 @@ fn repeated(existing: &Secret, token: String, value: Option<SecretValue>) -> Res
     if version.value != value {
         return Err(token_in_use(existing, &token));
     }
-    Ok(Created { arn: existing.arn.clone(), name: existing.name.clone(), version_id: Some(token) })
+    let (arn, name) = (existing.arn.clone(), existing.name.clone());
+    Ok(Created { arn, name, version_id: Some(token), replication_status: None })
 }
 
 /// A token was used again with another value: versions never change.

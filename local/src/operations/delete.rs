@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{ArnAndName, Call, Done, Operation};
 use crate::error::{ErrorCode, ServiceError};
+use crate::replication::check_deletable;
 use crate::store::{Change, Store};
 use crate::time::Timestamp;
 use crate::validate::Constraints;
@@ -51,6 +52,7 @@ impl Operation for DeleteSecret {
 
 fn schedule(store: &Store, call: &Call<'_>, id: &str, days: i64) -> Result<Done<Deleted>, ServiceError> {
     let (scope, secret) = store.find_live(&call.scope, id, call.now)?;
+    check_deletable(secret, id)?;
     let mut secret = secret.as_ref().clone();
     let deletion_date = call.now.plus_days(days);
     secret.deletion = Some(deletion_date);
@@ -63,6 +65,7 @@ fn schedule(store: &Store, call: &Call<'_>, id: &str, days: i64) -> Result<Done<
 fn delete_now(store: &Store, call: &mut Call<'_>, id: String) -> Result<Done<Deleted>, ServiceError> {
     match store.find(&call.scope, &id, call.now) {
         Ok((scope, secret)) => {
+            check_deletable(secret, &id)?;
             let output =
                 Deleted { arn: secret.arn.clone(), name: secret.name.clone(), deletion_date: call.now };
             Ok(Done::changing(output, Change::Remove(scope, secret.arn.clone())))

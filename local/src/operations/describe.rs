@@ -4,8 +4,11 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
+use super::replicate::{Status, statuses};
 use super::{Call, Done, Operation};
+use crate::arn::Scope;
 use crate::error::ServiceError;
+use crate::replication::{CrossAccountReplica, ReplicationStatus};
 use crate::rotation::{Rotation, RotationRules};
 use crate::secret::{Secret, Tag};
 use crate::store::Store;
@@ -44,6 +47,56 @@ pub(super) struct Description {
     #[serde(flatten)]
     labels: Option<Labels>,
     created_date: Timestamp,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    primary_region: Option<String>,
+    #[serde(flatten)]
+    replication: Option<Replication>,
+}
+
+/// What DescribeSecret alone shows of replication.
+#[derive(Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct Replication {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    replication_status: Option<Vec<Status>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cross_account_primary: Option<CrossAccountPrimary>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cross_account_replicas: Option<[CrossAccountReplicaEntry; 1]>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct CrossAccountPrimary {
+    #[serde(rename = "PrimarySecretARN")]
+    arn: String,
+    replication_status: ReplicationStatus,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct CrossAccountReplicaEntry {
+    #[serde(rename = "ReplicaSecretARN")]
+    arn: String,
+    #[serde(rename = "ReplicationRoleARN", skip_serializing_if = "Option::is_none")]
+    role: Option<String>,
+    replication_status: ReplicationStatus,
+}
+
+impl Replication {
+    fn of(store: &Store, scope: &Scope, secret: &Secret) -> Self {
+        let primary = secret.primary.as_ref();
+        let primary = primary.and_then(|primary| Some((primary.arn.clone(), primary.cross_account?)));
+        let replica = secret.cross_account.clone();
+        Self {
+            replication_status: statuses(store, scope, secret),
+            cross_account_primary: primary
+                .map(|(arn, replication_status)| CrossAccountPrimary { arn, replication_status }),
+            cross_account_replicas: replica.map(|CrossAccountReplica { arn, role, status }| {
+                [CrossAccountReplicaEntry { arn, role, replication_status: status }]
+            }),
+        }
+    }
 }
 
 /// What is shown of a rotation that was ever configured. While it is off, its dates are not.
@@ -92,8 +145,10 @@ impl Operation for DescribeSecret {
 
     fn run(self, store: &Store, call: &mut Call<'_>) -> Result<Done<Description>, ServiceError> {
         Constraints::default().secret_id(self.secret_id.as_ref()).check()?;
-        let (_, secret) = store.find(&call.scope, &self.secret_id.unwrap_or_default(), call.now)?;
-        Ok(Done::reading(Description::new(secret, Labels::Described)))
+        let (scope, secret) = store.find(&call.scope, &self.secret_id.unwrap_or_default(), call.now)?;
+        let mut description = Description::new(secret, Labels::Described);
+        description.replication = Some(Replication::of(store, &scope, secret));
+        Ok(Done::reading(description))
     }
 }
 
@@ -119,6 +174,8 @@ impl Description {
             tags: secret.tags.clone(),
             labels: secret.labels_by_version().map(owned).map(labels),
             created_date: secret.created,
+            primary_region: secret.primary_region().map(str::to_owned),
+            replication: None,
         }
     }
 }

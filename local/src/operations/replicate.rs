@@ -1,0 +1,378 @@
+//! ReplicateSecretToRegions, RemoveRegionsFromReplication, StopReplicationToReplica, and the two operations on the
+//! replica in another account.
+
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use super::{Call, Done, Operation};
+use crate::arn::Scope;
+use crate::error::{ErrorCode, ServiceError};
+use crate::replication::{CrossAccountReplica, Replica, ReplicationStatus, replica_arn};
+use crate::secret::Secret;
+use crate::store::{Change, Store};
+use crate::time::Timestamp;
+use crate::validate::Constraints;
+
+/// A region to replicate to, as requests write it.
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub(super) struct ReplicaRegion {
+    region: Option<String>,
+    kms_key_id: Option<String>,
+}
+
+/// A replica as answers list it.
+#[derive(Serialize)]
+#[serde(rename_all = "PascalCase")]
+pub(super) struct Status {
+    region: String,
+    kms_key_id: String,
+    status: ReplicationStatus,
+    status_message: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    last_accessed_date: Option<Timestamp>,
+}
+
+/// The ARN of the primary and what became of its replicas.
+#[derive(Serialize)]
+#[serde(rename_all = "PascalCase")]
+pub(super) struct Replicated {
+    #[serde(rename = "ARN")]
+    arn: String,
+    replication_status: Vec<Status>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub(super) struct ReplicateSecretToRegions {
+    secret_id: Option<String>,
+    add_replica_regions: Option<Vec<ReplicaRegion>>,
+    force_overwrite_replica_secret: Option<bool>,
+}
+
+impl Operation for ReplicateSecretToRegions {
+    type Output = Replicated;
+
+    fn run(self, store: &Store, call: &mut Call<'_>) -> Result<Done<Replicated>, ServiceError> {
+        let regions = self.add_replica_regions;
+        let constraints = Constraints::default()
+            .secret_id(self.secret_id.as_ref())
+            .required("addReplicaRegions", regions.as_ref())
+            .count("addReplicaRegions", regions.as_ref().map(Vec::len), 1, usize::MAX);
+        check_regions(constraints, regions.as_deref().unwrap_or_default()).check()?;
+        let id = self.secret_id.unwrap_or_default();
+        let (scope, secret) = store.find_live(&call.scope, &id, call.now)?;
+        refuse_replica(secret)?;
+        let mut secret = secret.as_ref().clone();
+        let force = self.force_overwrite_replica_secret.unwrap_or_default();
+        let mut changes = add_regions(store, call, &scope, &mut secret, regions.unwrap_or_default(), force)?;
+        let output = Replicated {
+            arn: secret.arn.clone(),
+            replication_status: statuses(store, &scope, &secret).unwrap_or_default(),
+        };
+        changes.push(Change::Put(scope, Arc::new(secret)));
+        Ok(Done::with(output, changes))
+    }
+}
+
+/// Checks the regions of a request as the service model does.
+pub(super) fn check_regions(mut constraints: Constraints, regions: &[ReplicaRegion]) -> Constraints {
+    for (i, replica) in regions.iter().enumerate() {
+        let at = |what: &str| format!("addReplicaRegions.{}.member.{what}", i + 1);
+        let region = replica.region.as_deref();
+        constraints = constraints.length(&at("region"), region, 1, 128).length(
+            &at("kmsKeyId"),
+            replica.kms_key_id.as_deref(),
+            0,
+            2048,
+        );
+        if let Some(region) = region {
+            constraints = constraints.pattern(&at("region"), region, is_region(region), r"^([a-z]+-)+\d+$");
+        }
+    }
+    constraints
+}
+
+/// Notes new replicas on a primary, and gives what has to go for them: secrets of the same name.
+pub(super) fn add_regions(
+    store: &Store,
+    call: &Call<'_>,
+    scope: &Scope,
+    secret: &mut Secret,
+    regions: Vec<ReplicaRegion>,
+    force: bool,
+) -> Result<Vec<Change>, ServiceError> {
+    let mut gone = Vec::new();
+    for ReplicaRegion { region, kms_key_id } in regions {
+        let region = region.unwrap_or_default();
+        let known = secret.replicas.iter().any(|known| known.region == region && known.failure.is_none());
+        if region == scope.region || region.is_empty() {
+            return Err(ServiceError::invalid_parameter("Invalid replica region."));
+        }
+        if known {
+            return Err(ServiceError::invalid_parameter(format!(
+                "The secret is already replicated to region {region}."
+            )));
+        }
+        let mut replica =
+            Replica { region, kms_key_id: kms_key_id.filter(|key| !key.is_empty()), failure: None };
+        let there = replica.scope(scope);
+        if let Ok((_, taken)) = store.find(&there, &secret.name, call.now) {
+            if force {
+                gone.push(Change::Remove(there, taken.arn.clone()));
+            } else {
+                replica.failure = Some(format!(
+                    "Replication failed: Secret name {} already exists in region {}.",
+                    secret.name, replica.region
+                ));
+            }
+        }
+        secret.replicas.retain(|known| known.region != replica.region);
+        secret.replicas.push(replica);
+        secret.changed = call.now;
+    }
+    Ok(gone)
+}
+
+/// The replicas of a secret; `None` if it has none.
+pub(super) fn statuses(store: &Store, scope: &Scope, secret: &Secret) -> Option<Vec<Status>> {
+    let status = |replica: &Replica| {
+        let to = replica.scope(scope);
+        let there = store.by_arn(&to, &replica_arn(&secret.arn, scope, &to));
+        Status {
+            region: replica.region.clone(),
+            kms_key_id: replica.kms_key_id.clone().unwrap_or_else(|| "alias/aws/secretsmanager".to_owned()),
+            status: if replica.failure.is_some() {
+                ReplicationStatus::Failed
+            } else {
+                ReplicationStatus::InSync
+            },
+            status_message: replica.failure.clone().unwrap_or_else(|| "Replication succeeded".to_owned()),
+            last_accessed_date: there.filter(|_| replica.failure.is_none()).and_then(|there| there.accessed),
+        }
+    };
+    (!secret.replicas.is_empty()).then(|| secret.replicas.iter().map(status).collect())
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub(super) struct RemoveRegionsFromReplication {
+    secret_id: Option<String>,
+    remove_replica_regions: Option<Vec<String>>,
+}
+
+impl Operation for RemoveRegionsFromReplication {
+    type Output = Replicated;
+
+    fn run(self, store: &Store, call: &mut Call<'_>) -> Result<Done<Replicated>, ServiceError> {
+        let regions = self.remove_replica_regions;
+        Constraints::default()
+            .secret_id(self.secret_id.as_ref())
+            .required("removeReplicaRegions", regions.as_ref())
+            .count("removeReplicaRegions", regions.as_ref().map(Vec::len), 1, usize::MAX)
+            .check()?;
+        let regions = regions.unwrap_or_default();
+        let (scope, secret) = store.find_live(&call.scope, &self.secret_id.unwrap_or_default(), call.now)?;
+        refuse_replica(secret)?;
+        let mut secret = secret.as_ref().clone();
+        let (gone, kept) = secret.replicas.into_iter().partition(|replica| regions.contains(&replica.region));
+        (secret.replicas, secret.changed) = (kept, call.now);
+        let gone: Vec<Replica> = gone;
+        let mut changes: Vec<_> = gone
+            .into_iter()
+            .filter(|replica| replica.failure.is_none())
+            .map(|replica| replica.scope(&scope))
+            .map(|to| Change::Remove(to.clone(), replica_arn(&secret.arn, &scope, &to)))
+            .collect();
+        let output = Replicated {
+            arn: secret.arn.clone(),
+            replication_status: statuses(store, &scope, &secret).unwrap_or_default(),
+        };
+        changes.push(Change::Put(scope, Arc::new(secret)));
+        Ok(Done::with(output, changes))
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub(super) struct StopReplicationToReplica {
+    secret_id: Option<String>,
+}
+
+#[derive(Serialize)]
+pub(super) struct Promoted {
+    #[serde(rename = "ARN")]
+    arn: String,
+}
+
+impl Operation for StopReplicationToReplica {
+    type Output = Promoted;
+
+    fn run(self, store: &Store, call: &mut Call<'_>) -> Result<Done<Promoted>, ServiceError> {
+        Constraints::default().secret_id(self.secret_id.as_ref()).check()?;
+        let (scope, secret) = store.find_live(&call.scope, &self.secret_id.unwrap_or_default(), call.now)?;
+        let Some(primary) = &secret.primary else {
+            return Err(ServiceError::invalid_request(
+                "You can only stop replication to a replica secret: this secret is not a replica.",
+            ));
+        };
+        let mut changes = Vec::new();
+        let origin = Scope::of_arn(&primary.arn)
+            .and_then(|from| Some((store.by_arn(&from, &primary.arn)?.as_ref().clone(), from)));
+        if let Some((mut origin, from)) = origin {
+            origin
+                .replicas
+                .retain(|replica| primary.cross_account.is_some() || replica.region != scope.region);
+            if let Some(there) = origin.cross_account.as_mut().filter(|there| there.arn == secret.arn) {
+                there.status = ReplicationStatus::Detached;
+            }
+            changes.push(Change::Put(from, Arc::new(origin)));
+        }
+        let secret = Secret { primary: None, changed: call.now, ..secret.as_ref().clone() };
+        let output = Promoted { arn: secret.arn.clone() };
+        changes.push(Change::Put(scope, Arc::new(secret)));
+        Ok(Done::with(output, changes))
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub(super) struct AssociateCrossAccountReplica {
+    secret_id: Option<String>,
+    #[serde(rename = "CrossAccountReplicaARN")]
+    replica_arn: Option<String>,
+    replica_restriction: Option<String>,
+    #[serde(rename = "ReplicationRoleARN")]
+    role: Option<String>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "PascalCase")]
+pub(super) struct Association {
+    #[serde(rename = "ARN")]
+    arn: String,
+    #[serde(rename = "CrossAccountReplicaARN")]
+    replica_arn: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    replication_status: Option<ReplicationStatus>,
+}
+
+impl Operation for AssociateCrossAccountReplica {
+    type Output = Association;
+
+    fn run(self, store: &Store, call: &mut Call<'_>) -> Result<Done<Association>, ServiceError> {
+        Constraints::default()
+            .secret_id(self.secret_id.as_ref())
+            .required("crossAccountReplicaARN", self.replica_arn.as_ref())
+            .length("crossAccountReplicaARN", self.replica_arn.as_deref(), 20, 2048)
+            .length("replicationRoleARN", self.role.as_deref(), 20, 2048)
+            .one_of("replicaRestriction", self.replica_restriction.as_deref(), &["SameOrg", "NoRestriction"])
+            .check()?;
+        let arn = self.replica_arn.unwrap_or_default();
+        let (scope, primary) = store.find_live(&call.scope, &self.secret_id.unwrap_or_default(), call.now)?;
+        let invalid = |message: &str| Err(ServiceError::invalid_request(message));
+        refuse_replica(primary)?;
+        if scope.account != call.scope.account {
+            return invalid(
+                "You must call AssociateCrossAccountReplica from the account that owns the primary secret.",
+            );
+        }
+        if primary.has_default_key() {
+            return invalid(
+                "A secret with a cross-account replica must be encrypted with a customer managed KMS key.",
+            );
+        }
+        if primary.cross_account.as_ref().is_some_and(|known| known.arn != arn) {
+            return Err(ServiceError::new(
+                ErrorCode::LimitExceeded,
+                "A primary secret can have at most one cross-account replica.",
+            ));
+        }
+        let (to, replica) = store.find_live(&call.scope, &arn, call.now)?;
+        if to.region != scope.region || to.account == scope.account {
+            return invalid(
+                "The replica must be in another account and in the same Region as the primary secret.",
+            );
+        }
+        let mut replica = replica.as_ref().clone();
+        match &mut replica.primary {
+            Some(known) if known.cross_account.is_some() && known.arn == primary.arn => {
+                known.cross_account = Some(ReplicationStatus::InSync);
+            }
+            _ => {
+                return invalid(
+                    "The secret was not created as a cross-account replica of this primary secret.",
+                );
+            }
+        }
+        let mut primary = primary.as_ref().clone();
+        let status = ReplicationStatus::InSync;
+        primary.cross_account = Some(CrossAccountReplica { arn: arn.clone(), role: self.role, status });
+        primary.changed = call.now;
+        let output =
+            Association { arn: primary.arn.clone(), replica_arn: arn, replication_status: Some(status) };
+        // The replica first: it follows the primary from here on.
+        let changes = vec![Change::Put(to, Arc::new(replica)), Change::Put(scope, Arc::new(primary))];
+        Ok(Done::with(output, changes))
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub(super) struct DisassociateCrossAccountReplica {
+    secret_id: Option<String>,
+    #[serde(rename = "CrossAccountReplicaARN")]
+    replica_arn: Option<String>,
+}
+
+impl Operation for DisassociateCrossAccountReplica {
+    type Output = Association;
+
+    fn run(self, store: &Store, call: &mut Call<'_>) -> Result<Done<Association>, ServiceError> {
+        Constraints::default()
+            .secret_id(self.secret_id.as_ref())
+            .required("crossAccountReplicaARN", self.replica_arn.as_ref())
+            .length("crossAccountReplicaARN", self.replica_arn.as_deref(), 20, 2048)
+            .check()?;
+        let arn = self.replica_arn.unwrap_or_default();
+        let (scope, primary) = store.find_live(&call.scope, &self.secret_id.unwrap_or_default(), call.now)?;
+        let mut primary = primary.as_ref().clone();
+        if primary.cross_account.take_if(|known| known.arn == arn).is_none() {
+            return Err(ServiceError::invalid_request(
+                "The secret is not the primary of this cross-account replica.",
+            ));
+        }
+        primary.changed = call.now;
+        let replica = Scope::of_arn(&arn)
+            .and_then(|to| Some((store.by_arn(&to, &arn)?.as_ref().clone(), to)))
+            .filter(|(replica, _)| replica.primary.is_some());
+        let mut changes = Vec::new();
+        if let Some((mut replica, to)) = replica {
+            if let Some(known) = &mut replica.primary {
+                known.cross_account = Some(ReplicationStatus::Detached);
+            }
+            changes.push(Change::Put(to, Arc::new(replica)));
+        }
+        let output = Association { arn: primary.arn.clone(), replica_arn: arn, replication_status: None };
+        changes.push(Change::Put(scope, Arc::new(primary)));
+        Ok(Done::with(output, changes))
+    }
+}
+
+fn refuse_replica(secret: &Secret) -> Result<(), ServiceError> {
+    match secret.primary {
+        None => Ok(()),
+        Some(_) => Err(crate::replication::not_permitted()),
+    }
+}
+
+fn is_region(region: &str) -> bool {
+    let mut parts: Vec<_> = region.split('-').collect();
+    let number = parts.pop().unwrap_or_default();
+    let is_word = |part: &&str| !part.is_empty() && part.bytes().all(|b| b.is_ascii_lowercase());
+    !parts.is_empty()
+        && parts.iter().all(is_word)
+        && !number.is_empty()
+        && number.bytes().all(|b| b.is_ascii_digit())
+}

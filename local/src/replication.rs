@@ -1,0 +1,208 @@
+//! Replicas: copies of a secret in other regions, and one in another account, that follow every change of it.
+//!
+//! A replica is a secret of its own in the store. Whatever changes a primary also gives the changes of its replicas, so
+//! both happen in one step: here a replica is never behind.
+
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use crate::arn::Scope;
+use crate::error::ServiceError;
+use crate::secret::{Secret, Version};
+use crate::store::{Change, Store};
+
+/// A replica in another region, as its primary knows it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct Replica {
+    /// Its region.
+    pub region: String,
+    /// The key chosen for it there; `None` means that account's `aws/secretsmanager` key.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub kms_key_id: Option<String>,
+    /// Why there is no replica.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub failure: Option<String>,
+}
+
+/// The replica in another account, as its primary knows it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct CrossAccountReplica {
+    /// Its ARN.
+    pub arn: String,
+    /// The role that replication would assume; kept, not used.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub role: Option<String>,
+    /// Whether it follows; not once the replica's account stopped that.
+    pub status: ReplicationStatus,
+}
+
+/// The primary, as its replica knows it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct Primary {
+    /// The ARN of the primary.
+    pub arn: String,
+    /// The region where the secret originated.
+    pub region: String,
+    /// For a replica in another account: whether it follows.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cross_account: Option<ReplicationStatus>,
+}
+
+/// How far a replica has come (service model, `StatusType`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub enum ReplicationStatus {
+    /// It has what its primary has.
+    InSync,
+    /// There is none.
+    Failed,
+    /// It waits to be associated.
+    Pending,
+    /// It was separated from its primary.
+    Detached,
+}
+
+impl Replica {
+    /// Where the replica of a secret in `scope` is.
+    pub(crate) fn scope(&self, scope: &Scope) -> Scope {
+        Scope::new(&scope.account, &self.region)
+    }
+}
+
+impl Secret {
+    /// The region of the primary, if the secret has replicas or is one.
+    pub(crate) fn primary_region(&self) -> Option<&str> {
+        let own = || (!self.replicas.is_empty()).then(|| self.arn.split(':').nth(3).unwrap_or_default());
+        self.primary.as_ref().map(|primary| primary.region.as_str()).or_else(own)
+    }
+}
+
+/// The ARN of the replica in `to` of the secret in `from`: the same but for the region.
+pub(crate) fn replica_arn(arn: &str, from: &Scope, to: &Scope) -> String {
+    arn.strip_prefix(&from.to_string()).map_or_else(|| arn.to_owned(), |name| format!("{to}{name}"))
+}
+
+/// Adds what the replicas of changed secrets become.
+pub(crate) fn follow(store: &Store, changes: &mut Vec<Change>) {
+    let mut more = Vec::new();
+    for change in changes.iter() {
+        let Change::Put(scope, secret) = change else { continue };
+        let here = secret.replicas.iter().filter(|replica| replica.failure.is_none());
+        more.extend(here.filter_map(|replica| in_region(store, scope, secret, replica)));
+        let there = secret.cross_account.as_ref().filter(|there| there.status == ReplicationStatus::InSync);
+        more.extend(there.and_then(|there| in_account(store, changes, secret, &there.arn)));
+    }
+    changes.extend(more);
+}
+
+/// The service "replicates the encrypted secret data and metadata such as tags and resource policies" (user guide,
+/// "Replicate secrets across Regions"). How it rotates is the primary's affair.
+fn in_region(store: &Store, scope: &Scope, primary: &Secret, replica: &Replica) -> Option<Change> {
+    let to = replica.scope(scope);
+    let arn = replica_arn(&primary.arn, scope, &to);
+    let known = store.by_arn(&to, &arn);
+    let secret = Secret {
+        kms_key_id: replica.kms_key_id.clone(),
+        created: known.map_or(primary.changed, |known| known.created),
+        accessed: known.and_then(|known| known.accessed),
+        rotation: None,
+        replicas: Vec::new(),
+        cross_account: None,
+        primary: Some(Primary {
+            arn: primary.arn.clone(),
+            region: scope.region.clone(),
+            cross_account: None,
+        }),
+        versions: versions(primary, known),
+        arn,
+        ..primary.clone()
+    };
+    known.is_none_or(|known| **known != secret).then(|| Change::Put(to, Arc::new(secret)))
+}
+
+/// The values and their labels alone: name, key, policy and tags are those of the other account.
+fn in_account(store: &Store, changes: &[Change], primary: &Secret, arn: &str) -> Option<Change> {
+    let to = Scope::of_arn(arn)?;
+    let changed = changes.iter().find_map(|change| match change {
+        Change::Put(_, secret) if secret.arn == arn => Some(secret),
+        _ => None,
+    });
+    let known = changed.or_else(|| store.by_arn(&to, arn))?;
+    let secret = Secret {
+        versions: versions(primary, Some(known)),
+        changed: primary.changed,
+        ..known.as_ref().clone()
+    };
+    (**known != secret).then(|| Change::Put(to, Arc::new(secret)))
+}
+
+/// The primary's versions, each with the day it was last read at the replica.
+fn versions(primary: &Secret, known: Option<&Arc<Secret>>) -> Vec<Version> {
+    let with_value = primary.versions.iter().filter(|version| version.value.is_some());
+    with_value
+        .map(|version| Version {
+            accessed: known.and_then(|known| known.version(&version.id)?.accessed),
+            former_key: None,
+            ..version.clone()
+        })
+        .collect()
+}
+
+/// Refuses changes of replicas by any operation but those that only note a read or concern replication itself.
+pub(crate) fn check(store: &Store, operation: &str, changes: &[Change]) -> Result<(), ServiceError> {
+    if ALLOWED.contains(&operation) {
+        return Ok(());
+    }
+    let primary_of = |scope, arn| store.by_arn(scope, arn).and_then(|secret| secret.primary.as_ref());
+    for change in changes {
+        let (scope, arn, deletes) = match change {
+            Change::Put(scope, secret) => (scope, &secret.arn, secret.deletion.is_some()),
+            Change::Remove(scope, arn) => (scope, arn, true),
+        };
+        let Some(primary) = primary_of(scope, arn) else { continue };
+        // One in another account that does not follow anybody may go.
+        let is_loose = primary.cross_account.is_some_and(|status| status != ReplicationStatus::InSync);
+        if !(deletes && is_loose) {
+            return Err(not_permitted());
+        }
+    }
+    Ok(())
+}
+
+/// Refuses to delete a secret that has replicas.
+pub(crate) fn check_deletable(secret: &Secret, id: &str) -> Result<(), ServiceError> {
+    if !secret.replicas.is_empty() {
+        let regions: Vec<_> = secret.replicas.iter().map(|replica| replica.region.as_str()).collect();
+        return Err(ServiceError::invalid_parameter(format!(
+            "You can't delete secret {id} that still has replica regions [{}]",
+            regions.join(",")
+        )));
+    }
+    if secret.cross_account.as_ref().is_some_and(|there| there.status == ReplicationStatus::InSync) {
+        return Err(ServiceError::invalid_request(
+            "You can't delete a secret that still has a cross-account replica. Call DisassociateCrossAccountReplica first.",
+        ));
+    }
+    Ok(())
+}
+
+/// What a replica's caller is told (found by moto's authors with the service).
+pub(crate) fn not_permitted() -> ServiceError {
+    ServiceError::invalid_parameter(
+        "Operation not permitted on a replica secret. Call must be made in primary secret's region.",
+    )
+}
+
+const ALLOWED: &[&str] = &[
+    "AssociateCrossAccountReplica",
+    "BatchGetSecretValue",
+    "DisassociateCrossAccountReplica",
+    "GetSecretValue",
+    "RemoveRegionsFromReplication",
+    "ReplicateSecretToRegions",
+    "StopReplicationToReplica",
+];
