@@ -6,7 +6,8 @@ use std::path::PathBuf;
 
 use clap::Args;
 use secretcache_local::{
-    DEFAULT_HOST, DEFAULT_PORT, FunctionVariable, Log, Options, RotationOptions, Scope, Server, StandIn, Tls,
+    DEFAULT_HOST, DEFAULT_PORT, Extension, FunctionVariable, Log, Options, RotationOptions, Scope, Server,
+    StandIn, Tls,
 };
 
 /// Run an AWS Secrets Manager endpoint on this machine, for development and tests
@@ -28,13 +29,26 @@ pub(crate) struct Local {
     #[arg(long, value_name = "NAME")]
     accept_host: Vec<String>,
 
+    /// Start with the secrets in FILE, JSON or TOML: see local/README.md
+    #[arg(long, value_name = "FILE")]
+    seed: Option<PathBuf>,
+
+    /// Serve what AWS's Parameters and Secrets Lambda extension does, on this port
+    #[arg(long, value_name = "PORT", num_args = 0..=1, default_missing_value = "2773")]
+    extension: Option<u16>,
+
+    /// Token that requests to the extension must have [default: any]
+    #[arg(long, value_name = "TOKEN", requires = "extension")]
+    extension_token: Option<String>,
+
     /// Keep the secrets in FILE, in the clear, readable by its owner only; nothing acknowledged is lost
     #[arg(long, value_name = "FILE")]
     data: Option<PathBuf>,
 
-    /// Account of callers whose access key id is not itself an account number
-    #[arg(long, value_name = "ID", default_value = "123456789012", value_parser = account)]
-    account: String,
+    /// Account of callers whose access key id is not itself an account number [default: 123456789012, and 000000000000 on
+    /// port 4566, as LocalStack has it]
+    #[arg(long, value_name = "ID", value_parser = account)]
+    account: Option<String>,
 
     /// Region of callers that send unsigned requests
     #[arg(long, default_value = "us-east-1")]
@@ -111,14 +125,17 @@ impl Local {
     async fn serve(self) -> Result<(), Box<dyn Error>> {
         // Before the start line, so that whoever reads it may stop the server at once.
         let interrupted = Interrupts::new()?;
+        let account = self.account.unwrap_or_else(|| default_account(self.port).to_owned());
         let options = Options {
             host: self.host,
             port: self.port,
             data: self.data,
+            seed: self.seed,
+            extension: self.extension.map(|port| Extension { port, token: self.extension_token }),
             accepted_hosts: self.accept_host,
             control: self.control,
             tls: self.tls_cert.zip(self.tls_key).map(|(certificate, key)| Tls { certificate, key }),
-            defaults: Scope::new(self.account, self.region),
+            defaults: Scope::new(account, self.region),
             log: self.verbose.then(|| Log::new(say)),
             rotation: self.rotation.options(),
         };
@@ -129,6 +146,9 @@ impl Local {
             "  export AWS_ENDPOINT_URL_SECRETS_MANAGER={url}   # and any AWS credentials and region"
         ));
         say("  For development only: any credentials are accepted, nothing is encrypted. Ctrl-C stops it.");
+        if let Some(url) = server.extension_url() {
+            say(&format!("  The Lambda extension's paths are at {url}"));
+        }
         if let Some(warning) = server.warning() {
             say(&format!("  Warning: {warning}."));
         }
@@ -188,6 +208,11 @@ impl Interrupts {
     async fn wait(self) {
         let _ = tokio::signal::ctrl_c().await;
     }
+}
+
+/// LocalStack's account on LocalStack's port.
+fn default_account(port: u16) -> &'static str {
+    if port == 4566 { "000000000000" } else { "123456789012" }
 }
 
 fn account(text: &str) -> Result<String, &'static str> {

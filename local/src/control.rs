@@ -1,5 +1,7 @@
 //! The control path: HTTP requests under `/_control/` that make trouble and move the clock.
 
+use std::time::Duration;
+
 use hyper::{Method, StatusCode};
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -12,7 +14,12 @@ use crate::time::Timestamp;
 pub(crate) const PREFIX: &str = "/_control/";
 
 /// Answers a control request: a status and JSON.
-pub(crate) fn respond(engine: &Engine, method: &Method, path: &str, body: &[u8]) -> (StatusCode, Value) {
+pub(crate) async fn respond(
+    engine: &Engine,
+    method: &Method,
+    path: &str,
+    body: &[u8],
+) -> (StatusCode, Value) {
     let parts: Vec<&str> = path.strip_prefix(PREFIX).unwrap_or_default().split('/').collect();
     let answer = match (method.as_str(), parts.as_slice()) {
         ("POST", ["faults"]) => read::<Fault>(body).map(|fault| json!({ "id": engine.add_fault(fault) })),
@@ -21,6 +28,17 @@ pub(crate) fn respond(engine: &Engine, method: &Method, path: &str, body: &[u8])
         ("DELETE", ["faults", id]) => match id.parse() {
             Ok(id) if engine.remove_faults(Some(id)) => Ok(json!({ "removed": true })),
             _ => return (StatusCode::NOT_FOUND, json!({ "error": format!("there is no fault {id:?}") })),
+        },
+        ("POST", ["reset"]) => engine.reset().map(|()| json!({})).map_err(|error| error.message().to_owned()),
+        ("GET", ["secrets"]) => Ok(engine.secrets_json()),
+        ("GET", ["export"]) => Ok(serde_json::from_slice(&engine.export()).unwrap_or_default()),
+        ("POST", ["next_rotation"]) => match read::<NextRotation>(body) {
+            Ok(NextRotation { secret_id, timeout_seconds }) => {
+                let patience =
+                    Duration::try_from_secs_f64(timeout_seconds).unwrap_or(Duration::from_secs(60));
+                engine.next_rotation(&secret_id, patience).await.map(|event| json!(event))
+            }
+            Err(error) => Err(error),
         },
         ("POST", ["clock"]) => read::<Move>(body).and_then(|by| by.apply(engine)).map(|()| clock(engine)),
         ("GET", ["clock"]) => Ok(clock(engine)),
@@ -47,10 +65,24 @@ pub(crate) fn respond(engine: &Engine, method: &Method, path: &str, body: &[u8])
     }
 }
 
+/// Which secret's next rotation is to take place.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct NextRotation {
+    secret_id: String,
+    #[serde(default = "minute")]
+    timeout_seconds: f64,
+}
+
+fn minute() -> f64 {
+    60.0
+}
+
 /// How the clock is to move: by so much, or to a moment.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Move {
+    freeze: Option<bool>,
     advance_seconds: Option<f64>,
     at: Option<Timestamp>,
 }
@@ -60,15 +92,22 @@ impl Move {
         let millis = match (self.advance_seconds, self.at) {
             (Some(seconds), None) if seconds.is_finite() => (seconds * 1000.0) as i64,
             (None, Some(at)) => at.millis() - engine.now().millis(),
-            _ => return Err("give advance_seconds (a number) or at (epoch seconds)".to_owned()),
+            (None, None) if self.freeze.is_some() => 0,
+            _ => {
+                return Err("give advance_seconds (a number), at (epoch seconds) or freeze (true or false)"
+                    .to_owned());
+            }
         };
+        if let Some(freeze) = self.freeze {
+            engine.freeze_clock(freeze);
+        }
         engine.move_clock(millis);
         Ok(())
     }
 }
 
 fn clock(engine: &Engine) -> Value {
-    json!({ "now": engine.now() })
+    json!({ "now": engine.now(), "frozen": engine.is_clock_frozen() })
 }
 
 fn read<'a, T: Deserialize<'a>>(body: &'a [u8]) -> Result<T, String> {
@@ -79,7 +118,11 @@ const REQUESTS: &[&str] = &[
     "POST /_control/faults {operations, secret_id, after, times, delay_ms, effect, applied}",
     "GET /_control/faults",
     "DELETE /_control/faults[/ID]",
-    "POST /_control/clock {advance_seconds} or {at}",
+    "POST /_control/clock {advance_seconds} or {at}, {freeze}",
+    "POST /_control/next_rotation {secret_id, timeout_seconds}",
+    "POST /_control/reset",
+    "GET /_control/secrets",
+    "GET /_control/export",
     "GET /_control/clock",
     "GET /_control/calls",
     "DELETE /_control/calls",

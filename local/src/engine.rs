@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard};
+use std::time::Duration;
 
 use rand::SeedableRng;
 use rand::rngs::{StdRng, SysRng};
@@ -20,6 +21,7 @@ use crate::protocol::{Envelope, Reply};
 use crate::replication;
 use crate::rotation::progress;
 use crate::secret::Secret;
+use crate::seed;
 use crate::store::{Change, Store};
 use crate::time::Timestamp;
 
@@ -36,6 +38,8 @@ pub(crate) struct Engine {
     is_durable: bool,
     /// What is wrong with the data file although it can be used.
     pub(crate) warning: Option<String>,
+    /// What it holds at the start and after a reset.
+    seed: Vec<Change>,
     /// What happened to rotations.
     pub(crate) events: Events,
     /// Tells the one who runs rotations that something about them may have changed.
@@ -64,6 +68,18 @@ impl Engine {
             Journal::open(path, &mut store, clock.now()).map_err(|source| StartError::data(path, source))
         };
         let (journal, warning) = options.data.as_deref().map(open).transpose()?.unzip();
+        let seed = match &options.seed {
+            Some(path) => seed::load(path, &options.defaults, clock.now())
+                .map_err(|reason| StartError::Seed { path: path.clone(), reason })?,
+            None => Vec::new(),
+        };
+        // What a data file already has is left as it is.
+        let is_new = |change: &&Change| match change {
+            Change::Put(scope, secret) => store.find(scope, &secret.name, clock.now()).is_err(),
+            Change::Remove(..) => false,
+        };
+        let missing: Vec<_> = seed.iter().filter(is_new).cloned().collect();
+        missing.into_iter().for_each(|change| store.apply(change, clock.now()));
         resume(&mut store, clock.now());
         let random =
             StdRng::try_from_rng(&mut SysRng).map_err(|e| StartError::Random(std::io::Error::other(e)))?;
@@ -74,6 +90,7 @@ impl Engine {
             warning: warning.flatten(),
             fault_state: Mutex::default(),
             clock,
+            seed,
             defaults: options.defaults.clone(),
             functions,
             events: Events::new(options.log.clone()),
@@ -105,6 +122,98 @@ impl Engine {
     pub(crate) fn move_clock(&self, millis: i64) {
         self.clock.advance(millis);
         self.rotations.notify_waiters();
+    }
+
+    /// Stops the clock, or lets it run on.
+    pub(crate) fn freeze_clock(&self, frozen: bool) {
+        self.clock.freeze(frozen);
+        self.rotations.notify_waiters();
+    }
+
+    pub(crate) fn is_clock_frozen(&self) -> bool {
+        self.clock.is_frozen()
+    }
+
+    /// The account and region of a caller.
+    pub(crate) fn scope_of(&self, envelope: &Envelope<'_>) -> Scope {
+        envelope.scope(&self.defaults)
+    }
+
+    /// Makes everything as it was at the first start: the seed's secrets, no faults, no counts, no events, the system's
+    /// time.
+    pub(crate) fn reset(&self) -> Result<(), ServiceError> {
+        let mut writer = self.writer();
+        *self.fault_state() = FaultState::default();
+        self.events.forget();
+        self.clock.reset();
+        let now = self.clock.now();
+        {
+            let mut store = self.store.write().unwrap_or_else(PoisonError::into_inner);
+            store.clear();
+            self.seed.iter().for_each(|change| store.apply(change.clone(), now));
+        }
+        self.rotations.notify_waiters();
+        let Some(journal) = &mut writer.journal else { return Ok(()) };
+        journal.compact(&self.store()).map_err(|error| {
+            ServiceError::new(
+                ErrorCode::InternalServiceError,
+                format!("The data file cannot be written: {error}"),
+            )
+        })
+    }
+
+    /// All secrets without their values.
+    pub(crate) fn secrets_json(&self) -> serde_json::Value {
+        self.look(|store, now| {
+            let present = store.all().filter(|(_, secret)| !secret.is_gone(now));
+            let secrets: Vec<_> = present
+                .map(|(scope, secret)| {
+                    let mut shown = serde_json::to_value(secret).unwrap_or_default();
+                    shown["account"] = scope.account.as_str().into();
+                    shown["region"] = scope.region.as_str().into();
+                    shown
+                })
+                .collect();
+            serde_json::json!({ "secrets": secrets })
+        })
+    }
+
+    /// A seed file of what there is, values included.
+    pub(crate) fn export(&self) -> Vec<u8> {
+        self.look(seed::export)
+    }
+
+    /// Moves the clock to the next rotation of a secret, which makes it due, and gives what happened to it.
+    pub(crate) async fn next_rotation(&self, id: &str, patience: Duration) -> Result<Event, String> {
+        let before = self.events.total();
+        let (arn, due) = self.look(|store, now| {
+            let (_, secret) =
+                store.find_live(&self.defaults, id, now).map_err(|error| error.message().to_owned())?;
+            let rotation = secret.rotation.as_ref().filter(|rotation| rotation.enabled);
+            let due = rotation.and_then(|rotation| match &rotation.underway {
+                Some(underway) => underway.due,
+                None => rotation.next.map(|window| window.opens),
+            });
+            due.map(|due| (secret.arn.clone(), due))
+                .ok_or_else(|| format!("no rotation of {id:?} is scheduled"))
+        })?;
+        self.move_clock((due.millis() - self.now().millis()).max(0));
+        let ended = || {
+            let new = self.events.since(before).into_iter();
+            new.filter(|event| event.secret_arn == arn).find(|event| event.event.is_end())
+        };
+        let waiting = async {
+            loop {
+                if let Some(event) = ended() {
+                    return event;
+                }
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        };
+        let patience_ms = patience.as_millis();
+        tokio::time::timeout(patience, waiting)
+            .await
+            .map_err(|_| format!("the rotation of {id:?} did not end within {patience_ms} ms"))
     }
 
     /// What the faults in force make of a request.

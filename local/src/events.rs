@@ -5,6 +5,7 @@
 
 use std::collections::VecDeque;
 use std::fmt;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use serde::Serialize;
@@ -58,6 +59,13 @@ pub enum EventName {
     TestRotationFailed,
 }
 
+impl EventName {
+    /// Whether nothing more comes of this attempt.
+    pub(crate) fn is_end(self) -> bool {
+        !matches!(self, Self::RotationStarted | Self::TestRotationStarted)
+    }
+}
+
 impl Event {
     pub(crate) fn new(event: EventName, secret: &Secret, version_id: &str, time: Timestamp) -> Self {
         Self {
@@ -100,12 +108,14 @@ impl fmt::Display for Event {
 #[derive(Debug, Default)]
 pub(crate) struct Events {
     latest: Mutex<VecDeque<Event>>,
+    /// How many there ever were.
+    total: AtomicU64,
     log: Option<Log>,
 }
 
 impl Events {
     pub(crate) fn new(log: Option<Log>) -> Self {
-        Self { latest: Mutex::default(), log }
+        Self { log, ..Self::default() }
     }
 
     pub(crate) fn record(&self, event: Event) {
@@ -114,6 +124,7 @@ impl Events {
         }
         let mut latest = self.latest();
         latest.push_back(event);
+        self.total.fetch_add(1, Ordering::Relaxed);
         while latest.len() > KEPT {
             latest.pop_front();
         }
@@ -122,6 +133,19 @@ impl Events {
     /// Oldest first.
     pub(crate) fn all(&self) -> Vec<Event> {
         self.latest().iter().cloned().collect()
+    }
+
+    /// How many there ever were.
+    pub(crate) fn total(&self) -> u64 {
+        let _held = self.latest();
+        self.total.load(Ordering::Relaxed)
+    }
+
+    /// Those after the first `total`, oldest first.
+    pub(crate) fn since(&self, total: u64) -> Vec<Event> {
+        let latest = self.latest();
+        let new = self.total.load(Ordering::Relaxed).saturating_sub(total) as usize;
+        latest.iter().skip(latest.len().saturating_sub(new)).cloned().collect()
     }
 
     pub(crate) fn forget(&self) {

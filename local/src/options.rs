@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::arn::Scope;
+use crate::extension::Extension;
 use crate::journal::DataError;
 use crate::rotation::options::RotationOptions;
 
@@ -26,6 +27,10 @@ pub struct Options {
     /// A file that keeps the secrets, in the clear and readable by its owner only; `None` keeps them in
     /// memory.
     pub data: Option<PathBuf>,
+    /// A file of secrets to start with, JSON or TOML.
+    pub seed: Option<PathBuf>,
+    /// Serves what AWS's Parameters and Secrets Lambda extension does, on a port of its own.
+    pub extension: Option<Extension>,
     /// Names, beside loopback names and addresses and [`host`](Self::host), that a request's `Host` header may have. All
     /// other requests are refused, so that no web page reaches the secrets by DNS rebinding.
     pub accepted_hosts: Vec<String>,
@@ -77,6 +82,8 @@ impl Default for Options {
             host: DEFAULT_HOST.to_owned(),
             port: DEFAULT_PORT,
             data: None,
+            seed: None,
+            extension: None,
             accepted_hosts: Vec::new(),
             control: false,
             tls: None,
@@ -119,6 +126,14 @@ pub enum StartError {
         /// Why not.
         source: DataError,
     },
+    /// The seed file cannot be used.
+    #[error("cannot use the seed file {}: {reason}", path.display())]
+    Seed {
+        /// The file asked for.
+        path: PathBuf,
+        /// Why not.
+        reason: String,
+    },
     /// Certificate or key cannot be used.
     #[error("cannot use {} for TLS: {reason}", path.display())]
     Tls {
@@ -149,8 +164,8 @@ pub enum StartError {
 }
 
 impl StartError {
-    pub(crate) fn bind(options: &Options, source: io::Error) -> Self {
-        let (host, port) = (options.host.clone(), options.port);
+    pub(crate) fn bind(host: &str, port: u16, source: io::Error) -> Self {
+        let host = host.to_owned();
         match source.kind() {
             io::ErrorKind::AddrInUse => Self::PortInUse { host, port },
             _ => Self::Bind { host, port, source },

@@ -20,6 +20,8 @@ pub(crate) struct Reply {
     pub(crate) status: u16,
     /// JSON, except for a plain page for people.
     pub(crate) body: Vec<u8>,
+    /// Its content type.
+    pub(crate) content_type: &'static str,
     /// The error's type, for logs and counts.
     pub(crate) error: Option<&'static str>,
 }
@@ -40,6 +42,17 @@ impl<'a> Envelope<'a> {
                 "The target {target:?} is not of Secrets Manager: it must start with {TARGET_PREFIX}"
             ))
         })
+    }
+
+    /// The service that the request was signed for, as endpoints are named: `secretsmanager`, `sts`, `s3`.
+    pub(crate) fn service(&self) -> Option<&'a str> {
+        let (_, scope) = self.authorization?.split_once("Credential=")?;
+        scope.split([',', ' ']).next()?.split('/').nth(3).filter(|service| !service.is_empty())
+    }
+
+    pub(crate) fn has_content_type(&self, wanted: &str) -> bool {
+        let given = self.content_type.and_then(|value| value.split(';').next()).unwrap_or_default();
+        given.trim().eq_ignore_ascii_case(wanted)
     }
 
     /// Where the caller is: the region of the credential scope, and the account if the access key id is
@@ -65,12 +78,12 @@ impl<'a> Envelope<'a> {
 impl Reply {
     /// A good answer.
     pub(crate) fn ok(body: Vec<u8>) -> Self {
-        Self { status: 200, body, error: None }
+        Self { status: 200, body, content_type: CONTENT_TYPE, error: None }
     }
 
     /// A bad one.
     pub(crate) fn error(error: &ServiceError) -> Self {
-        Self { status: error.code().status(), body: error.body(), error: Some(error.code().name()) }
+        Self { status: error.code().status(), error: Some(error.code().name()), ..Self::ok(error.body()) }
     }
 }
 
@@ -79,7 +92,7 @@ pub(crate) const CONTENT_TYPE: &str = "application/x-amz-json-1.1";
 
 const CONTENT_TYPE_1_0: &str = "application/x-amz-json-1.0";
 
-const TARGET_PREFIX: &str = "secretsmanager.";
+pub(crate) const TARGET_PREFIX: &str = "secretsmanager.";
 
 #[cfg(test)]
 mod tests {

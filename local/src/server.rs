@@ -16,6 +16,7 @@ use tokio_rustls::TlsAcceptor;
 
 use crate::connection::{Connection, ConnectionKiller};
 use crate::engine::{Calls, Engine};
+use crate::error::ServiceError;
 use crate::events::Event;
 use crate::faults::Fault;
 use crate::options::{Options, StartError};
@@ -41,6 +42,7 @@ use crate::tls;
 pub struct Server {
     listener: TcpListener,
     address: SocketAddr,
+    extension: Option<(TcpListener, SocketAddr)>,
     tls: Option<TlsAcceptor>,
     service: Arc<Service>,
     invoker: Arc<Invoker>,
@@ -61,21 +63,27 @@ impl Server {
     /// The address is in use, not permitted or not one of this machine's; a file cannot be used.
     pub async fn bind(options: Options) -> Result<Self, StartError> {
         let tls = options.tls.as_ref().map(tls::acceptor).transpose()?;
-        let listener = TcpListener::bind((options.host.as_str(), options.port))
-            .await
-            .map_err(|source| StartError::bind(&options, source))?;
-        let address = listener.local_addr().map_err(|source| StartError::bind(&options, source))?;
+        let (listener, address) = listen(&options.host, options.port).await?;
+        let extension = match &options.extension {
+            Some(extension) => Some(listen(&options.host, extension.port).await?),
+            None => None,
+        };
         let invoker = Invoker::new(&options.rotation)?;
         let engine = Arc::new(Engine::new(&options, invoker.functions())?);
         let stop = watch::Sender::new(false);
         let invoker = Arc::new(invoker);
         let service = Service::new(engine, Arc::clone(&invoker), &options, stop.clone());
-        Ok(Self { listener, address, tls, service: Arc::new(service), invoker, stop })
+        Ok(Self { listener, address, extension, tls, service: Arc::new(service), invoker, stop })
     }
 
     /// The address it listens on, with the port that was chosen if port 0 was asked for.
     pub fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// The URL that functions find the extension at.
+    pub fn extension_url(&self) -> Option<String> {
+        self.extension.as_ref().map(|(_, address)| format!("http://{address}"))
     }
 
     /// What is wrong although it can serve: a data file that cannot grow.
@@ -104,19 +112,22 @@ impl Server {
         let graceful = GracefulShutdown::new();
         let mut stopping = self.stop.subscribe();
         loop {
-            let stream = tokio::select! {
-                accepted = self.listener.accept() => match accepted {
-                    Ok((stream, _)) => stream,
-                    Err(error) if is_passing(&error) => {
-                        // Out of descriptors: clients wait in the backlog until some are free.
-                        tokio::time::sleep(Duration::from_millis(50)).await;
-                        continue;
-                    }
-                    Err(error) => return Err(error),
-                },
+            // Functions speak plain HTTP to the extension.
+            let (accepted, tls) = tokio::select! {
+                accepted = self.listener.accept() => (accepted, self.tls.clone()),
+                accepted = accept_extension(self.extension.as_ref()) => (accepted, None),
                 () = stopped(&mut stopping) => break,
             };
-            tokio::spawn(accept(stream, self.tls.clone(), Arc::clone(&self.service), graceful.watcher()));
+            let stream = match accepted {
+                Ok((stream, _)) => stream,
+                Err(error) if is_passing(&error) => {
+                    // Out of descriptors: clients wait in the backlog until some are free.
+                    tokio::time::sleep(Duration::from_millis(50)).await;
+                    continue;
+                }
+                Err(error) => return Err(error),
+            };
+            tokio::spawn(accept(stream, tls, Arc::clone(&self.service), graceful.watcher()));
         }
         drop(self.listener);
         // A request still running after this is abandoned, as it would be by any crash.
@@ -155,6 +166,19 @@ impl Handle {
         self.service.engine().move_clock(by.as_millis().try_into().unwrap_or(i64::MAX));
     }
 
+    /// Stops the clock, or lets it run on from where it is.
+    pub fn freeze(&self, frozen: bool) {
+        self.service.engine().freeze_clock(frozen);
+    }
+
+    /// Makes everything as it was at the first start: the seed's secrets, no faults, counts or events, the system's time.
+    ///
+    /// # Errors
+    /// The data file cannot be written.
+    pub fn reset(&self) -> Result<(), ServiceError> {
+        self.service.engine().reset()
+    }
+
     /// What happened to rotations, oldest first; the latest thousand events.
     pub fn events(&self) -> Vec<Event> {
         self.service.engine().events.all()
@@ -163,6 +187,23 @@ impl Handle {
     /// How often each operation was called, by outcome.
     pub fn calls(&self) -> Calls {
         self.service.engine().calls()
+    }
+}
+
+async fn listen(host: &str, port: u16) -> Result<(TcpListener, SocketAddr), StartError> {
+    let failed = |source| StartError::bind(host, port, source);
+    let listener = TcpListener::bind((host, port)).await.map_err(failed)?;
+    let address = listener.local_addr().map_err(failed)?;
+    Ok((listener, address))
+}
+
+/// The next connection to the extension; none ever, if there is no extension.
+async fn accept_extension(
+    extension: Option<&(TcpListener, SocketAddr)>,
+) -> io::Result<(TcpStream, SocketAddr)> {
+    match extension {
+        Some((listener, _)) => listener.accept().await,
+        None => std::future::pending().await,
     }
 }
 

@@ -16,10 +16,12 @@ use crate::connection::ConnectionKiller;
 use crate::control;
 use crate::engine::Engine;
 use crate::error::{ErrorCode, ServiceError};
+use crate::extension::{self, Extension};
 use crate::faults::Effect;
 use crate::guard::{self, Guard};
+use crate::neighbours;
 use crate::options::{Log, Options};
-use crate::protocol::{self, Envelope, Reply};
+use crate::protocol::{Envelope, Reply};
 use crate::rotation::functions::Invoker;
 use crate::server::stopped;
 
@@ -29,6 +31,7 @@ pub(crate) struct Service {
     invoker: Arc<Invoker>,
     guard: Guard,
     has_control: bool,
+    extension: Option<Extension>,
     log: Option<Log>,
     stop: watch::Sender<bool>,
 }
@@ -50,6 +53,7 @@ impl Service {
             invoker,
             guard: Guard::new(&options.host, &options.accepted_hosts),
             has_control: options.control,
+            extension: options.extension.clone(),
             log: options.log.clone(),
             stop,
         }
@@ -84,8 +88,22 @@ impl Service {
                 );
                 return Ok(json(StatusCode::UNSUPPORTED_MEDIA_TYPE, &serde_json::json!({ "error": error })));
             }
-            let (status, answer) = control::respond(&self.engine, &head.method, path, &body);
+            let (status, answer) = control::respond(&self.engine, &head.method, path, &body).await;
             return Ok(json(status, &answer));
+        }
+        if let Some(extension) = self.extension.as_ref().filter(|_| extension::serves(path)) {
+            let token = head.headers.get(extension::TOKEN_HEADER).and_then(|token| token.to_str().ok());
+            let (is_get, query) = (head.method == Method::GET, head.uri.query().unwrap_or_default());
+            let extension::Answer(status, body) =
+                extension::answer(&self.engine, extension, is_get, path, query, token);
+            let status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+            return Ok(response(status, "application/json", body));
+        }
+        if let Some(answer) = localstack(path) {
+            return Ok(json(StatusCode::OK, &answer));
+        }
+        if let Some(reply) = neighbours::answer(&self.engine, &envelope(&head.headers), path, &body) {
+            return Ok(amazon(reply));
         }
         match (head.method, path) {
             (Method::POST, "/") => self.operation(head.headers, body, killer).await,
@@ -137,11 +155,11 @@ impl Service {
             Effect::Error { r#type, message, status } => {
                 self.note(envelope, &r#type);
                 let body = serde_json::json!({ "__type": r#type, "Message": message }).to_string();
-                Ok(amazon(status, body.into()))
+                Ok(amazon(Reply { status, ..Reply::ok(body.into()) }))
             }
             Effect::Malformed => {
                 self.note(envelope, "malformed");
-                Ok(amazon(200, b"{\"ARN\": \"arn:aws:secretsma".to_vec()))
+                Ok(amazon(Reply::ok(b"{\"ARN\": \"arn:aws:secretsma".to_vec())))
             }
             Effect::Reset => {
                 self.note(envelope, "reset");
@@ -158,7 +176,7 @@ impl Service {
 
     fn reply(&self, envelope: &Envelope<'_>, reply: Reply) -> Response<Full<Bytes>> {
         self.note(envelope, reply.error.unwrap_or("ok"));
-        amazon(reply.status, reply.body)
+        amazon(reply)
     }
 
     async fn answer(&self, headers: &HeaderMap, body: Bytes, stale: Option<f64>) -> Reply {
@@ -195,10 +213,27 @@ fn envelope(headers: &HeaderMap) -> Envelope<'_> {
     }
 }
 
-/// An answer of the JSON 1.1 protocol.
-fn amazon(status: u16, body: Vec<u8>) -> Response<Full<Bytes>> {
-    let status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-    response(status, protocol::CONTENT_TYPE, body)
+/// An answer to an SDK.
+fn amazon(reply: Reply) -> Response<Full<Bytes>> {
+    let status = StatusCode::from_u16(reply.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    response(status, reply.content_type, reply.body)
+}
+
+/// What test harnesses ask LocalStack before they start.
+fn localstack(path: &str) -> Option<serde_json::Value> {
+    match path.trim_end_matches('/') {
+        "/_localstack/health" => Some(serde_json::json!({
+            "services": { "secretsmanager": "running", "sts": "running", "ssm": "running" },
+            "edition": "secretcache-local",
+            "version": env!("CARGO_PKG_VERSION"),
+        })),
+        "/_localstack/init" => Some(serde_json::json!({
+            "completed": { "BOOT": true, "START": true, "READY": true, "SHUTDOWN": false },
+            "scripts": [],
+        })),
+        "/_localstack/init/ready" => Some(serde_json::json!({ "completed": true, "scripts": [] })),
+        _ => None,
+    }
 }
 
 /// A refusal that SDKs and people can read.

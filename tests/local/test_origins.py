@@ -56,18 +56,28 @@ def test_s3_a_page_of_another_origin_is_refused(send):
     ):
         status, text = send("POST", "/", "{}", **AMAZON, **headers)
         assert status == 403 and "another origin" in json.loads(text)["Message"]
-    status, _ = send("POST", "/", "{}", **AMAZON, Origin=f"http://127.0.0.1:{send.port}", Sec_Fetch_Site="same-origin")
+    status, _ = send(
+        "POST", "/", "{}", **AMAZON, Origin=f"http://127.0.0.1:{send.port}", Sec_Fetch_Site="same-origin"
+    )
     assert status == 200
 
 
 def test_s3_no_form_and_no_simple_request_reaches_the_control_path(send):
     fault = json.dumps({"effect": "throttle"})
-    for kind in ("text/plain", "application/x-www-form-urlencoded", "multipart/form-data", "text/plain;application/json"):
+    for kind in (
+        "text/plain",
+        "application/x-www-form-urlencoded",
+        "multipart/form-data",
+        "text/plain;application/json",
+    ):
         status, text = send("POST", "/_control/faults", fault, Content_Type=kind)
         assert status == 415 and "Content-Type: application/json" in text
     assert json.loads(send("GET", "/_control/faults")[1]) == {"faults": []}
     assert send("POST", "/_control/faults", fault, Content_Type="application/json; charset=utf-8")[0] == 200
-    assert send("POST", "/_control/faults", fault, Content_Type="text/plain", X_Secretcache_Control="1")[0] == 200
+    assert (
+        send("POST", "/_control/faults", fault, Content_Type="text/plain", X_Secretcache_Control="1")[0]
+        == 200
+    )
     assert send("DELETE", "/_control/faults")[0] == 200
 
 

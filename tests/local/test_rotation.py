@@ -414,7 +414,9 @@ def test_l2_an_endpoint_where_nobody_listens_is_refused_and_nothing_is_stored(ru
     client = endpoint.client()
     client.create_secret(Name="db", SecretString="first")
     before = client.describe_secret(SecretId="db")
-    with pytest.raises(client.exceptions.ClientError, match="cannot invoke the specified Lambda function") as caught:
+    with pytest.raises(
+        client.exceptions.ClientError, match="cannot invoke the specified Lambda function"
+    ) as caught:
         rotate(client)
     assert caught.value.response["Error"]["Code"] == "AccessDeniedException"
     after = client.describe_secret(SecretId="db")

@@ -1,0 +1,261 @@
+"""In place of LocalStack and of the Lambda extension, and with secrets from a file."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import urllib.error
+import urllib.request
+
+import boto3
+import botocore.exceptions
+import pytest
+from botocore.config import Config
+from conftest import ROOT, binary
+
+ADVICE = "AWS_ENDPOINT_URL_SECRETS_MANAGER"
+
+
+def other(endpoint, service: str, **settings):
+    """A client of another service, sent here as AWS_ENDPOINT_URL does it."""
+    config = Config(retries={"total_max_attempts": 1}, **settings)
+    given = {"aws_access_key_id": "local", "aws_secret_access_key": "local", "region_name": "us-east-1"}
+    return boto3.client(service, endpoint_url=endpoint.url, config=config, **given)
+
+
+def fetch(url: str, **headers: str):
+    request = urllib.request.Request(url, headers=headers)
+    try:
+        with urllib.request.urlopen(request, timeout=10) as answer:
+            return answer.status, answer.read().decode()
+    except urllib.error.HTTPError as error:
+        with error:
+            return error.code, error.read().decode()
+
+
+def test_test_harnesses_find_what_they_ask_localstack(endpoint):
+    status, text = fetch(f"{endpoint.url}/_localstack/health")
+    assert status == 200 and json.loads(text)["services"]["secretsmanager"] == "running"
+    assert json.loads(fetch(f"{endpoint.url}/_localstack/init")[1])["completed"]["READY"] is True
+    assert json.loads(fetch(f"{endpoint.url}/_localstack/init/ready")[1])["completed"] is True
+
+
+def test_get_caller_identity(endpoint):
+    identity = other(endpoint, "sts").get_caller_identity()
+    assert identity["Account"] == "123456789012" and identity["Arn"] == "arn:aws:iam::123456789012:user/local"
+
+
+@pytest.mark.parametrize(
+    ("service", "call", "parameters"),
+    [
+        ("dynamodb", "list_tables", {}),  # JSON 1.0
+        ("kms", "list_keys", {}),  # JSON 1.1
+        ("sqs", "list_queues", {}),
+        ("iam", "list_users", {}),  # Query
+        ("sns", "list_topics", {}),
+        ("sts", "get_session_token", {}),
+        ("ec2", "describe_instances", {}),
+        ("s3", "list_buckets", {}),  # REST and XML
+        ("s3", "get_object", {"Bucket": "a", "Key": "b"}),
+        ("lambda", "list_functions", {}),  # REST and JSON
+    ],
+)
+def test_calls_for_other_services_say_which_variable_to_set(endpoint, service, call, parameters):
+    client = other(endpoint, service, **({"s3": {"addressing_style": "path"}} if service == "s3" else {}))
+    with pytest.raises(botocore.exceptions.ClientError, match=ADVICE) as caught:
+        getattr(client, call)(**parameters)
+    assert caught.value.response["Error"]["Code"]
+
+
+def test_parameters_that_refer_to_secrets(endpoint, client, name):
+    made = client.create_secret(Name=name, SecretString="one")
+    ssm = other(endpoint, "ssm")
+    wanted = f"/aws/reference/secretsmanager/{name}"
+    parameter = ssm.get_parameter(Name=wanted, WithDecryption=True)["Parameter"]
+    assert (parameter["Value"], parameter["Type"], parameter["ARN"]) == ("one", "SecureString", made["ARN"])
+    assert json.loads(parameter["SourceResult"])["VersionId"] == made["VersionId"]
+    answer = ssm.get_parameters(Names=[wanted, "/other"], WithDecryption=True)
+    assert [found["Value"] for found in answer["Parameters"]] == ["one"] and answer["InvalidParameters"] == [
+        "/other"
+    ]
+    with pytest.raises(ssm.exceptions.ClientError, match="WithDecryption flag must be True"):
+        ssm.get_parameter(Name=wanted)
+    for missing in ("/aws/reference/secretsmanager/nope", "/other"):
+        with pytest.raises(ssm.exceptions.ParameterNotFound):
+            ssm.get_parameter(Name=missing, WithDecryption=True)
+    with pytest.raises(ssm.exceptions.ClientError, match=ADVICE):
+        ssm.put_parameter(Name="/other", Value="x", Type="String")
+
+
+def test_the_extension(run):
+    endpoint = run("--extension", "0", "--extension-token", "token")
+    client = endpoint.client()
+    made = client.create_secret(Name="prod/db", SecretString="one")
+    client.put_secret_value(SecretId="prod/db", SecretString="two")
+    line = next(line for line in endpoint.output if "extension" in line)
+    url, right = line.rsplit(" ", 1)[1], {"X-Aws-Parameters-Secrets-Token": "token"}
+
+    status, text = fetch(f"{url}/secretsmanager/get?secretId=prod%2Fdb", **right)
+    body = json.loads(text)
+    assert status == 200 and body["SecretString"] == "two" and body["ARN"] == made["ARN"]
+    assert body["CreatedDate"].endswith("Z") and body["SecretBinary"] is None
+    status, text = fetch(f"{url}/secretsmanager/get?secretId=prod/db&versionStage=AWSPREVIOUS", **right)
+    assert json.loads(text)["SecretString"] == "one"
+    status, text = fetch(f"{url}/secretsmanager/get?secretId=prod/db&versionId={made['VersionId']}", **right)
+    assert json.loads(text)["SecretString"] == "one"
+    reference = f"{url}/systemsmanager/parameters/get?name=%2Faws%2Freference%2Fsecretsmanager%2Fprod%2Fdb"
+    assert json.loads(fetch(f"{reference}&withDecryption=true", **right)[1])["Parameter"]["Value"] == "two"
+
+    assert fetch(f"{url}/secretsmanager/get?secretId=prod/db") == (403, "Bad Token")
+    wrong = {"X-Aws-Parameters-Secrets-Token": "wrong"}
+    assert fetch(f"{url}/secretsmanager/get?secretId=prod/db", **wrong) == (403, "Bad Token")
+    assert fetch(f"{url}/secretsmanager/get", **right) == (400, "missing parameter secretId")
+    assert fetch(f"{url}/secretsmanager/get?secretId=a&secret=b", **right) == (
+        400,
+        "unknown parameter: secret",
+    )
+    status, text = fetch(f"{url}/secretsmanager/get?secretId=nope", **right)
+    assert status == 400 and json.loads(text)["__type"] == "ResourceNotFoundException"
+    assert fetch(f"{url}/secretsmanager/get?secretId=prod/db", **right, Host="attacker.example")[0] == 403
+
+
+SEED = """
+[[secrets]]
+name = "prod/db"
+arn_suffix = "AbCdEf"
+json = { username = "app", password = "seeded" }
+tags = { team = "checkout" }
+
+[[secrets]]
+name = "key"
+region = "eu-west-1"
+versions = [
+  { string = "old", stages = ["AWSPREVIOUS"] },
+  { string = "new", stages = ["AWSCURRENT"], id = "11111111-1111-4111-8111-111111111111" },
+]
+"""
+
+
+@pytest.fixture
+def seed(tmp_path):
+    """A seed file."""
+    (tmp_path / "seed.toml").write_text(SEED)
+    return str(tmp_path / "seed.toml")
+
+
+def test_seed_reset_and_export(run, seed, tmp_path):
+    endpoint = run("--control", "--seed", seed)
+    client = endpoint.client()
+    arn = "arn:aws:secretsmanager:us-east-1:123456789012:secret:prod/db-AbCdEf"
+    assert json.loads(client.get_secret_value(SecretId=arn)["SecretString"])["password"] == "seeded"
+    there = endpoint.client(region="eu-west-1")
+    assert there.get_secret_value(SecretId="key", VersionStage="AWSPREVIOUS")["SecretString"] == "old"
+    client.put_secret_value(SecretId="prod/db", SecretString="canary-2")
+    client.create_secret(Name="more", SecretString="x")
+
+    listed = endpoint.control("GET", "secrets")
+    assert sorted(secret["name"] for secret in listed["secrets"]) == ["key", "more", "prod/db"]
+    assert "seeded" not in json.dumps(listed) and "canary-2" not in json.dumps(listed)
+    (tmp_path / "export.json").write_text(json.dumps(endpoint.control("GET", "export")))
+    copy = run("--seed", str(tmp_path / "export.json")).client()
+    assert copy.get_secret_value(SecretId=arn)["SecretString"] == "canary-2"
+    assert copy.get_secret_value(SecretId="more")["SecretString"] == "x"
+
+    endpoint.control("POST", "faults", effect="throttle")
+    endpoint.control("POST", "clock", advance_seconds=1000)
+    assert endpoint.control("POST", "reset") == {}
+    assert json.loads(client.get_secret_value(SecretId=arn)["SecretString"])["password"] == "seeded"
+    assert [secret["Name"] for secret in client.list_secrets()["SecretList"]] == ["prod/db"]
+
+
+def test_a_data_file_keeps_what_it_has_of_the_seed(run, seed, tmp_path):
+    arguments = ["--control", "--seed", seed, "--data", str(tmp_path / "data")]
+    endpoint = run(*arguments)
+    endpoint.client().put_secret_value(SecretId="prod/db", SecretString="kept")
+    endpoint.stop()
+    endpoint = run(*arguments)
+    assert endpoint.client().get_secret_value(SecretId="prod/db")["SecretString"] == "kept"
+    assert endpoint.control("POST", "reset") == {}
+    endpoint.kill()
+    endpoint = run(*arguments)
+    assert "seeded" in endpoint.client().get_secret_value(SecretId="prod/db")["SecretString"]
+
+
+def test_mistakes_in_a_seed_are_told_without_values(tmp_path):
+    (tmp_path / "seed.json").write_text('{"secrets": [{"name": "a", "strin": "canary"}]}')
+    command = [binary(), "local", "--port", "0", "--seed", str(tmp_path / "seed.json")]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=10)
+    assert done.returncode == 1 and "seed.json" in done.stderr and "strin" in done.stderr
+    assert "canary" not in done.stderr
+
+
+def test_a_frozen_clock_and_the_next_rotation(run):
+    endpoint = run("--control")
+    client = endpoint.client()
+    frozen = endpoint.control("POST", "clock", freeze=True, at=1_900_000_000)
+    assert frozen["frozen"] and frozen["now"] == 1_900_000_000
+    assert endpoint.control("GET", "clock")["now"] == 1_900_000_000
+    client.create_secret(
+        Name="db", SecretString='{"username":"a","password":"b","host":"127.0.0.1","port":1}'
+    )
+    assert endpoint.control("POST", "next_rotation", secret_id="db")[0] == 400
+    client.rotate_secret(
+        SecretId="db",
+        RotationLambdaARN="SecretsManagerRDSPostgreSQLRotationSingleUser",
+        RotationRules={"AutomaticallyAfterDays": 30},
+    )
+    endpoint.wait_for_event("RotationFailed")
+    event = endpoint.control("POST", "next_rotation", secret_id="db")
+    assert event["event"] == "RotationFailed" and event["time"] == 1_900_000_002
+    assert endpoint.control("POST", "clock", freeze=False)["frozen"] is False
+
+
+PLUGIN_TEST = """
+import boto3, pytest
+
+@pytest.fixture(scope="session")
+def secretcache_local_options():
+    return ["--seed", {seed!r}]
+
+@pytest.mark.parametrize("round", [1, 2])
+def test_each_test_starts_anew(secretcache_local, round):
+    client = boto3.client("secretsmanager")
+    assert "seeded" in client.get_secret_value(SecretId="prod/db")["SecretString"]
+    client.put_secret_value(SecretId="prod/db", SecretString="canary-2")
+    assert [secret["name"] for secret in secretcache_local.secrets() if secret["region"] == "us-east-1"] == ["prod/db"]
+
+def test_faults_and_the_clock(secretcache_local):
+    client = boto3.client("secretsmanager")
+    number = secretcache_local.fault("deny", operations=["GetSecretValue"])
+    with pytest.raises(client.exceptions.ClientError, match="not authorized"):
+        client.get_secret_value(SecretId="prod/db")
+    secretcache_local.clear_faults(number)
+    secretcache_local.freeze(1_900_000_000)
+    secretcache_local.advance(5)
+    assert secretcache_local.now() == 1_900_000_005
+    secretcache_local.unfreeze()
+    assert secretcache_local.calls()["GetSecretValue"] == {{"AccessDeniedException": 1}}
+    with pytest.raises(Exception, match="no rotation"):
+        secretcache_local.next_rotation("prod/db")
+"""
+
+
+def test_the_pytest_plugin(seed, tmp_path):
+    (tmp_path / "test_mine.py").write_text(PLUGIN_TEST.format(seed=seed))
+    command = [
+        sys.executable,
+        "-m",
+        "pytest",
+        "-q",
+        "-p",
+        "secretcache.testing",
+        "-p",
+        "no:cacheprovider",
+        ".",
+    ]
+    paths = str(ROOT / "bindings-python" / "python")
+    environment = {**os.environ, "SECRETCACHE_BIN": binary(), "PYTHONPATH": paths}
+    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0 and "3 passed" in done.stdout, done.stdout + done.stderr
