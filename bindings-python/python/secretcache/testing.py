@@ -1,0 +1,222 @@
+"""A Secrets Manager of your own in tests: `secretcache local` as a pytest fixture, or as a context manager.
+
+With secretcache installed, pytest knows the fixture without an import::
+
+    def test_the_service_starts(secretcache_local):
+        client = boto3.client("secretsmanager")  # the environment names endpoint, region and credentials
+        client.create_secret(Name="prod/db", SecretString="one")
+        secretcache_local.fault("throttle", operations=["GetSecretValue"], times=2)
+        ...
+
+One process serves a whole session; every test gets it emptied, or with the secrets of `secretcache_local_options`::
+
+    @pytest.fixture(scope="session")
+    def secretcache_local_options():
+        return ["--seed", "tests/secrets.toml", "--db-plaintext"]
+
+The command `secretcache` must be on the `PATH`, or named by the variable `SECRETCACHE_BIN`.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import threading
+import urllib.error
+import urllib.request
+from collections import deque
+from collections.abc import Iterator, Sequence
+from types import TracebackType
+from typing import TYPE_CHECKING, Any
+
+try:
+    import pytest
+except ImportError:  # the endpoint alone needs no pytest
+    if not TYPE_CHECKING:
+        pytest = None
+
+__all__ = ["LocalEndpoint", "LocalEndpointError"]
+
+
+class LocalEndpointError(Exception):
+    """`secretcache local` did not start, or refused a request. The message says why."""
+
+
+class LocalEndpoint:
+    """A running `secretcache local --control`, with its control requests as methods.
+
+    It listens on a free port of the loopback address and is stopped by `close`, at the end of a `with` block or with
+    this process. `options` are those of the command, such as `["--seed", "secrets.toml"]`.
+    """
+
+    url: str
+    """The endpoint to give to clients."""
+
+    def __init__(self, options: Sequence[str] = (), *, command: str | None = None) -> None:
+        command = command or os.environ.get("SECRETCACHE_BIN") or shutil.which("secretcache")
+        if command is None:
+            raise LocalEndpointError(
+                "the command secretcache was not found: install it, or name it by the variable SECRETCACHE_BIN"
+            )
+        self._process = subprocess.Popen(
+            [command, "local", "--port", "0", "--control", *options],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        assert self._process.stdout is not None
+        first = self._process.stdout.readline().strip()
+        if "listening on" not in first:
+            rest = self._process.communicate()[0]
+            raise LocalEndpointError(f"secretcache local did not start: {first} {rest}".strip())
+        self.url = first.rsplit(" ", 1)[1]
+        self._output: deque[str] = deque([first], maxlen=1000)
+        threading.Thread(target=self._drain, daemon=True).start()
+
+    def _drain(self) -> None:
+        assert self._process.stdout is not None
+        for line in self._process.stdout:
+            self._output.append(line.rstrip("\n"))
+
+    def __enter__(self) -> LocalEndpoint:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        return f"<LocalEndpoint {self.url}>"
+
+    def close(self) -> None:
+        """Stop the process. Closing twice is fine."""
+        if self._process.poll() is None:
+            self._process.terminate()
+            try:
+                self._process.wait(10)
+            except subprocess.TimeoutExpired:
+                self._process.kill()
+                self._process.wait()
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """The variables by which AWS SDKs and the `aws` command find it, with credentials that mean nothing."""
+        return {
+            "AWS_ENDPOINT_URL_SECRETS_MANAGER": self.url,
+            "AWS_ACCESS_KEY_ID": "local",
+            "AWS_SECRET_ACCESS_KEY": "local",
+            "AWS_REGION": "us-east-1",
+            "AWS_DEFAULT_REGION": "us-east-1",
+        }
+
+    @property
+    def output(self) -> list[str]:
+        """The latest thousand lines that it printed; with the option `--verbose`, one per request."""
+        return list(self._output)
+
+    def reset(self) -> None:
+        """Make everything as it was at the start: the seed's secrets, no faults, counts or events, the real time."""
+        self._control("POST", "reset", {})
+
+    def fault(self, effect: object = None, **rule: object) -> int:
+        """Put a fault in force and return the number to remove it by.
+
+        `effect` is `"throttle"`, `"deny"`, `"reset"`, `"hang"`, `"malformed"`, `{"error": {"type": …}}` or
+        `{"stale": {"seconds": …}}`; `rule` may have `operations`, `secret_id`, `after`, `times`, `delay_ms` and
+        `applied`.
+        """
+        body = rule if effect is None else {**rule, "effect": effect}
+        number: int = self._control("POST", "faults", body)["id"]
+        return number
+
+    def clear_faults(self, number: int | None = None) -> None:
+        """Remove one fault, or all."""
+        self._control("DELETE", "faults" if number is None else f"faults/{number}")
+
+    def advance(self, seconds: float) -> None:
+        """Move its clock forwards."""
+        self._control("POST", "clock", {"advance_seconds": seconds})
+
+    def freeze(self, at: float | None = None) -> None:
+        """Stop its clock, now or at this moment (seconds since the epoch). `advance` still moves it."""
+        self._control("POST", "clock", {"freeze": True} | ({} if at is None else {"at": at}))
+
+    def unfreeze(self) -> None:
+        """Let its clock run on from where it is."""
+        self._control("POST", "clock", {"freeze": False})
+
+    def now(self) -> float:
+        """The time by its clock, in seconds since the epoch."""
+        now: float = self._control("GET", "clock")["now"]
+        return now
+
+    def next_rotation(self, secret_id: str, timeout: float = 60) -> dict[str, Any]:
+        """Move its clock to the secret's next rotation, wait until that has ended, and return the event of its end.
+
+        The event's `event` is `RotationSucceeded`, `RotationFailed` or `RotationAbandoned`.
+        """
+        body = {"secret_id": secret_id, "timeout_seconds": timeout}
+        event: dict[str, Any] = self._control("POST", "next_rotation", body, timeout + 5)
+        return event
+
+    def events(self) -> list[dict[str, Any]]:
+        """What happened to rotations, oldest first."""
+        events: list[dict[str, Any]] = self._control("GET", "events")["events"]
+        return events
+
+    def secrets(self) -> list[dict[str, Any]]:
+        """Every secret with its versions and labels, without their values."""
+        secrets: list[dict[str, Any]] = self._control("GET", "secrets")["secrets"]
+        return secrets
+
+    def calls(self) -> dict[str, dict[str, int]]:
+        """How often each operation was called, by outcome."""
+        calls: dict[str, dict[str, int]] = self._control("GET", "calls")
+        return calls
+
+    def _control(
+        self, method: str, path: str, body: dict[str, Any] | None = None, timeout: float = 10
+    ) -> dict[str, Any]:
+        data = None if body is None else json.dumps(body).encode()
+        headers = {"Content-Type": "application/json"}
+        request = urllib.request.Request(f"{self.url}/_control/{path}", data, headers, method=method)
+        # Never through a proxy: it is on this machine.
+        opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+        try:
+            with opener.open(request, timeout=timeout) as answer:
+                parsed: dict[str, Any] = json.load(answer)
+                return parsed
+        except urllib.error.HTTPError as error:
+            with error:
+                reason = json.load(error).get("error", error.reason)
+            raise LocalEndpointError(str(reason)) from None
+
+
+if pytest is not None:
+
+    @pytest.fixture(scope="session")
+    def secretcache_local_options() -> list[str]:
+        """Options of `secretcache local`; override it to give some."""
+        return []
+
+    @pytest.fixture(scope="session")
+    def secretcache_local_session(secretcache_local_options: list[str]) -> Iterator[LocalEndpoint]:
+        """The process behind `secretcache_local`, as it is after whatever tests did with it."""
+        with LocalEndpoint(secretcache_local_options) as endpoint:
+            yield endpoint
+
+    @pytest.fixture
+    def secretcache_local(
+        secretcache_local_session: LocalEndpoint, monkeypatch: pytest.MonkeyPatch
+    ) -> LocalEndpoint:
+        """A Secrets Manager as it was at the start, which the environment leads AWS SDKs to."""
+        secretcache_local_session.reset()
+        for name, value in secretcache_local_session.environment.items():
+            monkeypatch.setenv(name, value)
+        for name in ("AWS_PROFILE", "AWS_SESSION_TOKEN", "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS"):
+            monkeypatch.delenv(name, raising=False)
+        return secretcache_local_session
