@@ -72,9 +72,14 @@ pub(crate) fn drop_resource_statement(secret: &Secret, policy: &Document, index:
     put_resource_policy(secret, &rest)
 }
 
+/// The last part of a key's ARN, which every call takes.
+pub(crate) fn key_id(arn: &str) -> &str {
+    arn.rsplit('/').next().unwrap_or(arn)
+}
+
 /// Changes a key's policy.
 pub(crate) fn put_key_policy(key: &str, document: &Value) -> String {
-    let words = ["aws", "kms", "put-key-policy", "--key-id", key, "--policy-name", "default"];
+    let words = ["aws", "kms", "put-key-policy", "--key-id", key_id(key), "--policy-name", "default"];
     format!("{} --policy {}", command(&words), quote(&document.to_string()))
 }
 

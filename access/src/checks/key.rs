@@ -6,7 +6,7 @@ use super::{Check, Find};
 use crate::audit::{Audit, Findings, Reader, Severity};
 use crate::document::{Document, Effect, Scope, Statement};
 use crate::evaluate::{Outcome, concerns_action};
-use crate::fix::{command, key_policy, put_key_policy, quote};
+use crate::fix::{command, key_id, key_policy, put_key_policy, quote};
 use crate::pattern::{matches, matches_arn};
 use crate::reach::{DECRYPT, GENERATE};
 use crate::snapshot::{Key, Secret};
@@ -224,11 +224,11 @@ fn state(audit: &Audit<'_>, secret: &Secret, findings: &mut Findings<'_>) {
         "PendingDeletion" | "PendingReplicaDeletion" => {
             let date = key.deletion_date.map(|date| format!(", to be deleted on {date}")).unwrap_or_default();
             let finding = findings.add(&key.arn, format!("{}{date}", key.key_state));
-            finding.run(command(&["aws", "kms", "cancel-key-deletion", "--key-id", &key.arn]));
-            finding.run(command(&["aws", "kms", "enable-key", "--key-id", &key.arn]));
+            finding.run(command(&["aws", "kms", "cancel-key-deletion", "--key-id", key_id(&key.arn)]));
+            finding.run(command(&["aws", "kms", "enable-key", "--key-id", key_id(&key.arn)]));
         }
         "Disabled" => {
-            let run = command(&["aws", "kms", "enable-key", "--key-id", &key.arn]);
+            let run = command(&["aws", "kms", "enable-key", "--key-id", key_id(&key.arn)]);
             findings.add(&key.arn, "Disabled").run(run);
         }
         other => {
@@ -249,7 +249,7 @@ fn spec(audit: &Audit<'_>, secret: &Secret, findings: &mut Findings<'_>) {
 fn rotation(audit: &Audit<'_>, secret: &Secret, findings: &mut Findings<'_>) {
     let Some(key) = customer_key(audit, secret) else { return };
     if key.rotation_enabled == Some(false) && matches!(key.origin.as_str(), "" | "AWS_KMS") {
-        let run = command(&["aws", "kms", "enable-key-rotation", "--key-id", &key.arn]);
+        let run = command(&["aws", "kms", "enable-key-rotation", "--key-id", key_id(&key.arn)]);
         findings.add(&key.arn, "automatic key rotation is off").run(run);
     }
 }

@@ -70,6 +70,7 @@ pub(super) const CHECKS: &[Check] = &[
             "AWS Config secretsmanager-scheduled-rotation-success-check",
             "steampipe secretsmanager_secret_rotated_as_scheduled",
             "stave CTL.SECRETS.ROTATION.STALE",
+            "stave CTL.SECRETS.ALARM.ROTATION.APPROACHING (an alarm before the date)",
         ],
         find: Find::Secret(overdue),
     },

@@ -1,0 +1,162 @@
+"""moto, the command, and a relay between them that counts calls and refuses some."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import threading
+import urllib.error
+import urllib.parse
+import urllib.request
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+sys.path[:0] = [str(ROOT / "tests" / "tools"), str(Path(__file__).parent)]
+from accounts import REGION, Account, bad, good  # noqa: E402
+from moto_endpoint import moto_endpoint  # noqa: E402
+
+COMMAND = ROOT / "target" / "debug" / "secretcache"
+
+
+@pytest.fixture(scope="session")
+def moto() -> Iterator[str]:
+    with moto_endpoint() as url:
+        yield url
+
+
+@pytest.fixture
+def empty(moto: str) -> str:
+    """moto with nothing in it."""
+    urllib.request.urlopen(urllib.request.Request(f"{moto}/moto-api/reset", method="POST"), timeout=30).close()
+    return moto
+
+
+@pytest.fixture
+def good_account(empty: str) -> Account:
+    return good(empty)
+
+
+@pytest.fixture
+def bad_account(empty: str) -> Account:
+    return bad(empty)
+
+
+@dataclass
+class Ran:
+    status: int
+    out: str
+    err: str
+
+    def json(self) -> Any:
+        return json.loads(self.out)
+
+
+def environment(url: str) -> dict[str, str]:
+    return {
+        **os.environ,
+        "AWS_ENDPOINT_URL": url,
+        "AWS_REGION": REGION,
+        "AWS_DEFAULT_REGION": REGION,
+        "AWS_ACCESS_KEY_ID": "AKIAIOSFODNN7EXAMPLE",
+        "AWS_SECRET_ACCESS_KEY": "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY",
+        "PATH": f"{Path(sys.executable).parent}:{COMMAND.parent}:{os.environ['PATH']}",
+        "AWS_PAGER": "",
+    }
+
+
+def secretcache(url: str, *arguments: str) -> Ran:
+    """Runs the command against an endpoint."""
+    command = [str(COMMAND), *arguments]
+    done = subprocess.run(command, env=environment(url), capture_output=True, text=True, timeout=120, check=False)
+    return Ran(done.returncode, done.stdout, done.stderr)
+
+
+def audit(url: str, *arguments: str) -> dict[str, Any]:
+    """The findings of all secrets."""
+    ran = secretcache(url, "audit", "--all", "--format", "json", *arguments)
+    assert ran.status in (0, 4), ran.err
+    return ran.json()
+
+
+def shell(url: str, command: str) -> None:
+    """Runs a command as it is printed."""
+    done = subprocess.run(
+        ["bash", "-euc", command], env=environment(url), capture_output=True, text=True, timeout=120, check=False
+    )
+    assert done.returncode == 0, f"{command}\n{done.stdout}{done.stderr}"
+
+
+@dataclass
+class Relay:
+    url: str
+    calls: Counter[str] = field(default_factory=Counter)
+    refused: set[str] = field(default_factory=set)
+
+
+def called(handler: BaseHTTPRequestHandler, body: bytes) -> str:
+    """What a request asks for: the action, in any of the protocols."""
+    if target := handler.headers.get("X-Amz-Target"):
+        return target.rsplit(".", 1)[1]
+    if action := urllib.parse.parse_qs(body.decode()).get("Action"):
+        return action[0]
+    return "GetPolicy" if handler.path.endswith("/policy") else "ListFunctions"
+
+
+@pytest.fixture
+def relay(moto: str) -> Iterator[Callable[..., Relay]]:
+    """Makes an endpoint that counts the calls and refuses those that are named."""
+    servers = []
+
+    def make(*refused: str) -> Relay:
+        made = Relay("", refused=set(refused))
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_POST(self) -> None:
+                body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+                name = called(self, body)
+                made.calls[name] += 1
+                if name in made.refused:
+                    self.answer(400, {"Content-Type": "application/json"}, b'{"__type": "AccessDeniedException", "message": "no"}')
+                    return
+                headers = {k: v for k, v in self.headers.items() if k.lower() not in ("host", "content-length", "connection")}
+                method = self.command
+                request = urllib.request.Request(moto + self.path, body if method == "POST" else None, headers, method=method)
+                try:
+                    with urllib.request.urlopen(request, timeout=60) as answer:
+                        self.answer(answer.status, dict(answer.headers), answer.read())
+                except urllib.error.HTTPError as error:
+                    self.answer(error.code, dict(error.headers), error.read())
+
+            do_GET = do_POST
+
+            def answer(self, status: int, headers: dict[str, str], body: bytes) -> None:
+                self.send_response(status)
+                for name, value in headers.items():
+                    if name.lower() not in ("content-length", "transfer-encoding", "connection", "date", "server"):
+                        self.send_header(name, value)
+                self.send_header("Content-Length", str(len(body)))
+                self.end_headers()
+                self.wfile.write(body)
+
+            def log_message(self, *_: Any) -> None:
+                pass
+
+        server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        servers.append(server)
+        made.url = f"http://127.0.0.1:{server.server_address[1]}"
+        return made
+
+    yield make
+    for server in servers:
+        server.shutdown()
+        server.server_close()

@@ -1,0 +1,71 @@
+"""`secretcache access`: who can read a secret, and which link is missing."""
+
+from __future__ import annotations
+
+from accounts import NAME, Account, allow, policy
+from conftest import secretcache
+
+
+def ask(account: Account, *arguments: str) -> dict:
+    ran = secretcache(account.url, "access", NAME, "--json", *arguments)
+    return {"status": ran.status, **ran.json()}
+
+
+def test_readers_are_named_with_the_statement_that_lets_them_in(good_account: Account) -> None:
+    answer = ask(good_account)
+    assert answer["status"] == 0
+    assert [it["Principal"].rsplit("/", 1)[1] for it in answer["Principals"]] == ["app", "rotation"]
+    assert answer["Principals"][0]["Secret"]["Because"] == ["identity policy own, statement 1"]
+    assert answer["Principals"][0]["Key"]["Because"][0].startswith("key policy arn:aws:kms:")
+    text = secretcache(good_account.url, "access", NAME).out
+    assert text.startswith(f"{NAME}: 2 principals of the account can read it\n")
+
+
+def test_access_to_kms_is_not_allowed_and_why(good_account: Account) -> None:
+    """The identity policy and the secret let it in; neither key policy nor identity policy allows kms:Decrypt."""
+    account = good_account
+    arn = account.role("late", allow("secretsmanager:GetSecretValue", account.ids["secret"]))
+    account.client("secretsmanager").delete_resource_policy(SecretId=account.ids["secret"])
+    answer = ask(account, "--principal", arn)
+    assert answer["status"] == 4
+    late = answer["Principals"][0]
+    assert (late["Outcome"], late["Secret"]["Outcome"], late["Key"]["Missing"]) == ("Denied", "Allowed", ["key policy", "identity policy"])
+    text = secretcache(account.url, "access", NAME, "--principal", "late").out
+    assert "KMS: no key policy allows it" in text
+
+
+def test_the_statement_that_denies_is_named(good_account: Account) -> None:
+    good_account.role("late", allow("secretsmanager:*", "*"))
+    answer = ask(good_account, "--principal", "late")
+    assert answer["status"] == 4
+    assert answer["Principals"][0]["Secret"]["Because"] == ["resource policy of the secret, statement 1"]
+
+
+def test_a_boundary_is_a_missing_link(good_account: Account) -> None:
+    iam = good_account.client("iam")
+    boundary = iam.create_policy(PolicyName="boundary", PolicyDocument=policy(allow("s3:*", "*")))["Policy"]["Arn"]
+    iam.put_role_permissions_boundary(RoleName="app", PermissionsBoundary=boundary)
+    answer = ask(good_account, "--principal", "app")
+    assert answer["Principals"][0]["Secret"]["Missing"] == ["permissions boundary"]
+
+
+def test_what_depends_on_the_request_is_a_condition(good_account: Account) -> None:
+    condition = {"IpAddress": {"aws:SourceIp": "203.0.113.0/24"}}
+    statement = allow("secretsmanager:GetSecretValue", good_account.ids["secret"], Condition=condition)
+    good_account.client("iam").put_role_policy(RoleName="app", PolicyName="own", PolicyDocument=policy(statement))
+    text = secretcache(good_account.url, "access", NAME, "--principal", "app").out
+    assert "role/app can read it on conditions" in text
+    assert "depends on identity policy own, statement 1 if IpAddress aws:SourceIp 203.0.113.0/24" in text
+
+
+def test_a_service_control_policy_keeps_the_account_out(good_account: Account) -> None:
+    organizations = good_account.client("organizations")
+    organizations.create_organization(FeatureSet="ALL")
+    # The management account is bound by none; as a member it would be. moto's only account manages the organization.
+    answer = ask(good_account)
+    assert len(answer["Principals"]) == 2 and answer["NotCollected"] == []
+
+
+def test_a_principal_that_is_not_there_is_an_error(good_account: Account) -> None:
+    ran = secretcache(good_account.url, "access", NAME, "--principal", "nobody")
+    assert ran.status == 1 and "no role or user nobody in account 123456789012" in ran.err
