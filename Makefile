@@ -31,7 +31,7 @@ test: ## Run all tests
 	@$(STEP) 3/10 "testing the Rust crates" $(MAKE) test-rust
 	@$(STEP) 4/10 "testing the Python packages" $(MAKE) test-python
 	@$(STEP) 5/10 "running the drop-in's contract against AWS's own library" $(MAKE) test-official
-	@$(STEP) 6/10 "testing the local endpoint and the command line" $(MAKE) test-local
+	@$(STEP) 6/10 "testing the local endpoint and the command line" $(MAKE) test-local test-access
 	@$(STEP) 7/10 "testing the rotation commands and the rotation function" $(MAKE) test-rotation test-lambda
 	@$(STEP) 8/10 "testing programs that stay connected through rotations" $(MAKE) test-connected
 	@$(STEP) 9/10 "testing the npm package" $(MAKE) test-node

@@ -2,7 +2,7 @@
 # Each target builds and installs what it needs; CONTRIBUTING.md says where a new test goes.
 PYTEST := $(VENV)/tests/bin/pytest -q
 
-.PHONY: test-rust test-schedules test-kill test-python test-official test-local test-rotation test-lambda test-connected
+.PHONY: test-rust test-schedules test-kill test-python test-official test-local test-access test-rotation test-lambda test-connected
 test-rust: ## The Rust crates: units, properties, scenarios, model checker, kill matrix, thread schedules
 	cargo test --workspace $(LOCKED)
 	$(MAKE) test-schedules
@@ -32,6 +32,9 @@ test-official: venv-official ## The drop-in's contract, against AWS's own librar
 
 test-local: venv-tests venv-databases servers build ## The local endpoint and the command line
 	$(PYTEST) tests/local
+
+test-access: venv-tests build ## The commands that audit access, on accounts in moto
+	$(PYTEST) tests/access
 
 test-rotation: venv-tests venv-databases servers build ## The commands that rotate and recover, on real servers
 	$(PYTEST) tests/rotation
@@ -78,4 +81,5 @@ figures:
 	@status=0; $(VENV)/bench/bin/python tests/bench/bench.py --official $(VENV)/official/bin/python || status=$$?; \
 		$(VENV)/connected/bin/python tests/bench/connected.py | tee target/bench/connected.md || status=$$?; \
 		$(VENV)/connected/bin/python tests/bench/node_connected.py | tee target/bench/node-connected.md || status=$$?; \
+		tests/bench/access.py | tee target/bench/access.md || status=$$?; \
 		exit $$status

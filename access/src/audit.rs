@@ -135,6 +135,8 @@ pub(crate) struct Audit<'a> {
     /// One list per secret.
     readers: Vec<Vec<Reader<'a>>>,
     pub(crate) grants: Vec<Grant<'a>>,
+    /// Roles of rotation functions.
+    rotators: HashSet<&'a str>,
     denied: HashSet<(&'a str, &'a str)>,
 }
 
@@ -209,8 +211,17 @@ impl<'a> Audit<'a> {
             .iter()
             .map(|it| (it.permission.as_str(), it.resource.as_deref().unwrap_or_default()))
             .collect();
-        let mut audit =
-            Self { now: account.now(), account, snapshot, readers: Vec::new(), grants: Vec::new(), denied };
+        let mut audit = Self {
+            now: account.now(),
+            account,
+            snapshot,
+            readers: Vec::new(),
+            grants: Vec::new(),
+            rotators: HashSet::new(),
+            denied,
+        };
+        let functions = snapshot.secrets.iter().filter_map(|secret| audit.account.rotation_function(secret));
+        audit.rotators = functions.map(|function| function.role.as_str()).collect();
         audit.find_readers();
         audit
     }
@@ -219,8 +230,9 @@ impl<'a> Audit<'a> {
         let account = &self.account;
         let mut readers: Vec<Vec<Reader<'a>>> = Vec::new();
         for secret in &self.snapshot.secrets {
-            let access =
-                self.snapshot.principals.iter().map(|principal| (principal, account.read(secret, principal)));
+            let near =
+                self.snapshot.principals.iter().filter(|principal| account.could_read(secret, principal));
+            let access = near.map(|principal| (principal, account.read(secret, principal)));
             let open = access.filter(|(_, access)| access.secret.outcome != Outcome::Denied);
             readers.push(
                 open.map(|(principal, access)| Reader {
@@ -283,6 +295,11 @@ impl<'a> Audit<'a> {
     pub(crate) fn readers(&self, secret: &Secret) -> &[Reader<'a>] {
         let index = self.snapshot.secrets.iter().position(|it| std::ptr::eq(it, secret));
         index.map(|index| self.readers[index].as_slice()).unwrap_or_default()
+    }
+
+    /// Whether a principal is the role of a rotation function.
+    pub(crate) fn is_rotator(&self, principal: &Principal) -> bool {
+        self.rotators.contains(principal.arn.as_str())
     }
 
     /// Whether a policy of a principal allows everything.

@@ -5,8 +5,11 @@ use std::collections::HashMap;
 use jiff::Timestamp;
 
 use crate::condition::Context;
-use crate::document::{Document, Effect, Scope};
-use crate::evaluate::{Caller, CallerKind, Decision, Named, Outcome, Policies, Request, evaluate};
+use crate::document::{Document, Effect, Scope, Statement};
+use crate::evaluate::{
+    Caller, CallerKind, Decision, Named, Outcome, Policies, Request, concerns_action, evaluate,
+};
+use crate::pattern::matches;
 use crate::snapshot::{Function, Key, Principal, Secret, Snapshot, VpcEndpoint};
 
 /// Reads a value.
@@ -46,6 +49,7 @@ pub struct Account<'a> {
     service_control: Vec<Vec<Named<'a>>>,
     resource_control: Vec<Vec<Named<'a>>>,
     functions: HashMap<&'a str, Vec<&'a Function>>,
+    functions_by_arn: HashMap<&'a str, &'a Function>,
 }
 
 #[derive(Debug)]
@@ -55,6 +59,8 @@ struct Prepared<'a> {
     boundary: Option<Named<'a>>,
     context: Context,
     endpoint: Option<&'a VpcEndpoint>,
+    /// Statements of its own that allow reads of some secret.
+    reads: Vec<&'a Statement>,
 }
 
 /// How a principal stands to a secret.
@@ -120,6 +126,11 @@ impl<'a> Account<'a> {
                 levels(&snapshot.resource_control_policies)
             },
             functions,
+            functions_by_arn: snapshot
+                .functions
+                .iter()
+                .map(|it| (unqualified(&it.function_arn), it))
+                .collect(),
         };
         account.principals =
             snapshot.principals.iter().map(|it| (it.arn.as_str(), account.prepare(it))).collect();
@@ -134,8 +145,11 @@ impl<'a> Account<'a> {
         let inline = principal.inline_policies.iter().filter_map(named);
         let caller = Caller::from_arn(&principal.arn);
         let endpoint = self.endpoint_of(&principal.arn);
+        let identity: Vec<_> = inline.chain(principal.attached_policies.iter().filter_map(managed)).collect();
+        let statements = identity.iter().flat_map(|policy| &policy.document.statements);
         Prepared {
-            identity: inline.chain(principal.attached_policies.iter().filter_map(managed)).collect(),
+            reads: statements.filter(|it| it.effect == Effect::Allow && concerns_action(it, READ)).collect(),
+            identity,
             boundary: principal.permissions_boundary.as_ref().and_then(managed),
             context: self.context_of(principal, &caller, endpoint),
             caller,
@@ -200,13 +214,28 @@ impl<'a> Account<'a> {
 
     /// The rotation function of a secret, if it is in this account.
     pub fn rotation_function(&self, secret: &Secret) -> Option<&'a Function> {
-        let arn = secret.rotation_lambda_arn.as_deref()?;
-        self.snapshot.functions.iter().find(|function| same_function(&function.function_arn, arn))
+        self.functions_by_arn.get(unqualified(secret.rotation_lambda_arn.as_deref()?)).copied()
     }
 
     /// The secret's key; none for `aws/secretsmanager` and for a key that was not collected.
     pub fn key_of(&self, secret: &Secret) -> Option<&'a Key> {
         self.keys.get(secret.kms_key_id.as_deref()?).copied()
+    }
+
+    /// Whether any statement could let a principal read a secret, before conditions and whatever denies. Most pairs of an
+    /// account end here.
+    pub(crate) fn could_read(&self, secret: &Secret, principal: &Principal) -> bool {
+        let own = &self.principals[principal.arn.as_str()].reads;
+        let reaches = |statement: &&Statement| match &statement.resource {
+            Some(Scope::Only(patterns)) => {
+                patterns.iter().any(|pattern| pattern.contains("${") || matches(pattern, &secret.arn))
+            }
+            _ => true,
+        };
+        let shares =
+            |statement: &Statement| statement.effect == Effect::Allow && concerns_action(statement, READ);
+        own.iter().any(|it| reaches(it))
+            || secret.resource_policy.iter().flat_map(|policy| &policy.statements).any(shares)
     }
 
     /// Whether a principal can read a secret's current version.
@@ -339,7 +368,7 @@ impl<'a> Account<'a> {
 pub(crate) fn outsiders(policy: &Document, action: &str, account: &str) -> Vec<Outsider> {
     let mut found = Vec::new();
     for (index, statement) in policy.statements.iter().enumerate() {
-        if statement.effect == Effect::Deny || !crate::evaluate::concerns_action(statement, action) {
+        if statement.effect == Effect::Deny || !concerns_action(statement, action) {
             continue;
         }
         match &statement.principal {
@@ -368,8 +397,13 @@ pub(crate) fn is_unique_id(id: &str) -> bool {
 
 /// Whether two ARNs are of one function, whatever version or alias they name.
 pub(crate) fn same_function(one: &str, other: &str) -> bool {
-    let plain = |arn: &str| arn.split(':').take(7).map(str::to_owned).collect::<Vec<_>>();
-    plain(one) == plain(other)
+    unqualified(one) == unqualified(other)
+}
+
+/// A function's ARN without version or alias.
+fn unqualified(arn: &str) -> &str {
+    const PARTS: usize = 7;
+    arn.match_indices(':').nth(PARTS - 1).map_or(arn, |(end, _)| &arn[..end])
 }
 
 fn named(policy: &crate::snapshot::NamedPolicy) -> Option<Named<'_>> {

@@ -1,7 +1,6 @@
 //! What holds for all policies: a deny never grants, and widening never takes away.
 
 use proptest::prelude::*;
-use proptest::test_runner::{Config, RngSeed};
 use secretcache_access::Document;
 use secretcache_access::condition::Context;
 use secretcache_access::evaluate::{Caller, Decision, Named, Outcome, Policies, Request, evaluate};
@@ -9,11 +8,6 @@ use serde_json::{Value, json};
 
 const ACCOUNT: &str = "111122223333";
 const SECRET: &str = "arn:aws:secretsmanager:eu-central-1:111122223333:secret:prod/checkout/db-AbCdEf";
-
-/// The seed is fixed, so that a run of the tests is the same everywhere.
-fn config() -> Config {
-    Config { cases: 300, rng_seed: RngSeed::Fixed(15), failure_persistence: None, ..Config::default() }
-}
 
 fn action() -> impl Strategy<Value = Value> {
     prop_oneof![
@@ -148,8 +142,6 @@ fn is_allow(statement: &Value) -> bool {
 }
 
 proptest! {
-    #![proptest_config(config())]
-
     #[test]
     fn adding_a_deny_never_grants(world in world(), deny in statement(false), with in statement(true)) {
         let before = world.outcome();

@@ -252,7 +252,7 @@ fn each(audit: &Audit<'_>, findings: &mut Findings<'_>, seen: impl Fn(&Grant<'_>
     // What a rotation role writes by is another check's: narrowing it to reads would end its rotations.
     let is_rotation = |grant: &Grant<'_>| {
         concerns_action(grant.statement(), "secretsmanager:PutSecretValue")
-            && grant.principals.iter().all(|principal| is_rotator(audit, principal))
+            && grant.principals.iter().all(|principal| audit.is_rotator(principal))
     };
     for grant in audit.grants.iter().filter(|grant| !grant.is_administrator() && !is_rotation(grant)) {
         let Some(seen) = seen(grant) else { continue };
@@ -339,16 +339,6 @@ fn rotation_role<'a>(audit: &Audit<'a>, secret: &Secret) -> Option<&'a Principal
     audit.snapshot.principals.iter().find(|principal| principal.arn == function.role)
 }
 
-/// Whether a principal is the role of any rotation function, or holds everything.
-fn is_rotator(audit: &Audit<'_>, principal: &Principal) -> bool {
-    let functions = audit.account.functions_of(&principal.arn);
-    let rotates = |secret: &Secret| {
-        let arn = secret.rotation_lambda_arn.as_deref();
-        arn.is_some_and(|arn| functions.iter().any(|it| crate::reach::same_function(&it.function_arn, arn)))
-    };
-    !functions.is_empty() && audit.snapshot.secrets.iter().any(rotates)
-}
-
 fn mentions(audit: &Audit<'_>, principal: &Principal, secret: &Secret, action: &str) -> bool {
     let own = audit.account.identity_policies(principal).iter().map(|policy| policy.document);
     let statements = own.chain(&secret.resource_policy).flat_map(|document| &document.statements);
@@ -358,7 +348,7 @@ fn mentions(audit: &Audit<'_>, principal: &Principal, secret: &Secret, action: &
 fn application_writes(audit: &Audit<'_>, secret: &Secret, findings: &mut Findings<'_>) {
     for reader in audit.readers(secret).iter().filter(|reader| reader.outcome != Outcome::Denied) {
         let principal = reader.principal;
-        if is_rotator(audit, principal) || audit.is_administrator(principal) {
+        if audit.is_rotator(principal) || audit.is_administrator(principal) {
             continue;
         }
         let can = |action: &&&str| {
@@ -479,7 +469,7 @@ fn master_readable(audit: &Audit<'_>, secret: &Secret, findings: &mut Findings<'
         return;
     }
     for reader in audit.readers(secret).iter().filter(|reader| reader.outcome != Outcome::Denied) {
-        if is_rotator(audit, reader.principal) || audit.is_administrator(reader.principal) {
+        if audit.is_rotator(reader.principal) || audit.is_administrator(reader.principal) {
             continue;
         }
         let run = deny(reader.principal, secret, &[READ, "secretsmanager:BatchGetSecretValue", DECRYPT][..2]);

@@ -114,13 +114,21 @@ fn fields(_: &Audit<'_>, secret: &Secret, findings: &mut Findings<'_>) {
 }
 
 fn shared(audit: &Audit<'_>, secret: &Secret, findings: &mut Findings<'_>) {
-    let print =
-        |secret: &Secret| secret.content.as_ref().and_then(|content| content.credential_fingerprint.clone());
-    let Some(own) = print(secret) else { return };
-    let is_same = |it: &&Secret| it.arn != secret.arn && print(it).as_ref() == Some(&own);
-    for other in audit.snapshot.secrets.iter().filter(is_same) {
-        findings
-            .add(&secret.arn, format!("{} has the same user on the same host", other.name))
-            .advise("keep one secret per user of a database");
+    fn print(secret: &Secret) -> Option<&str> {
+        secret.content.as_ref()?.credential_fingerprint.as_deref()
     }
+    let Some(own) = print(secret) else { return };
+    let is_same = |it: &&Secret| it.arn != secret.arn && print(it) == Some(own);
+    let others: Vec<_> =
+        audit.snapshot.secrets.iter().filter(is_same).map(|other| other.name.as_str()).collect();
+    let names = match others.as_slice() {
+        [] => return,
+        [first, second, third, rest @ ..] if !rest.is_empty() => {
+            format!("{first}, {second}, {third} and {} more", rest.len())
+        }
+        few => few.join(", "),
+    };
+    findings
+        .add(&secret.arn, format!("same user on the same host as {names}"))
+        .advise("keep one secret per user of a database");
 }
