@@ -31,3 +31,9 @@ pub fn error_kinds() -> Vec<String> {
 pub fn version() -> String {
     env!("CARGO_PKG_VERSION").to_owned()
 }
+
+/// Whether the text of an error means that user name or password are refused, in any language that servers speak.
+#[napi]
+pub fn says_login_refused(message: String) -> bool {
+    secretcache::says_login_refused(&message)
+}

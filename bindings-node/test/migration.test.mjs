@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 
-import { SecretCache } from 'secretcache';
+import { isRejectedLogin, SecretCache } from 'secretcache';
 import { createFetch } from 'secretcache/fetch';
 
 import { Endpoint, eventually } from './support.mjs';
@@ -188,5 +188,36 @@ describe('migration', () => {
     });
     await endpoint.mend();
     await own.close();
+  });
+});
+
+describe('isRejectedLogin', () => {
+  const refusals = {
+    'PgBouncer’s': Object.assign(new Error('SASL authentication failed'), { code: '08P01' }),
+    'RDS Proxy’s': new Error('The password that was provided for the role app is wrong.'),
+    'RDS Proxy’s, for another user': new Error(
+      'This RDS proxy has no credentials for the role app_clone. Check the credentials.',
+    ),
+    'a driver’s that is the cause': new Error('cannot connect', { cause: Object.assign(new Error('no'), { code: '28P01' }) }),
+    'Sequelize’s': Object.assign(new Error('no'), { parent: Object.assign(new Error('no'), { errno: 1045 }) }),
+    'Redis’s': new Error('WRONGPASS invalid username-password pair or user is disabled.'),
+    'an HTTP client’s': Object.assign(new Error('no'), { response: { status: 401 } }),
+  };
+  for (const [whose, error] of Object.entries(refusals)) {
+    it(`N2: knows a refusal of ${whose}`, () => assert.ok(isRejectedLogin(error)));
+  }
+
+  it('N2: takes nothing else for one', () => {
+    const circle = new Error('circle');
+    circle.cause = circle;
+    for (const error of [
+      circle,
+      new Error('database "shop" does not exist'),
+      Object.assign(new Error('no'), { code: '08P01' }),
+      undefined,
+      'WRONGPASS',
+    ]) {
+      assert.ok(!isRejectedLogin(error));
+    }
   });
 });

@@ -1,6 +1,7 @@
 /** Stays connected while a secret rotates: the driver of the core's plan. */
 
 import { errorThrown, kindOf, LoginRejectedError, SecretCacheError } from './errors';
+import { native } from './native';
 import { checkOptions, type Hints } from './options';
 import type { Reader } from './reader';
 import { readDuration } from './settings';
@@ -156,17 +157,34 @@ function named(secretId: string): string {
 /** PostgreSQL: invalid password, invalid authorization specification. MySQL and MariaDB: access denied. */
 const CODES: ReadonlySet<unknown> = new Set(['28P01', '28000', 'ER_ACCESS_DENIED_ERROR', 1045]);
 
-/** Redis: user name or password is wrong. */
-const TEXTS = ['WRONGPASS', 'invalid username-password pair'];
+/** Where an error keeps the one that it stands for, in the libraries on top of drivers. */
+const CAUSES = ['cause', 'parent', 'original', 'previousErrors'] as const;
+
+/** Longer chains of causes are not followed. */
+const MOST_CAUSES = 8;
 
 /**
  * Tells an error that means "this login is refused" from all others, for the drivers in common use: pg, postgres.js,
- * mysql2, mariadb, redis, ioredis, and HTTP clients by their status 401.
+ * mysql2, mariadb, redis, ioredis, and HTTP clients by their status 401; also through PgBouncer and RDS Proxy, and where
+ * another library has wrapped the driver's error (`cause`, `parent`).
+ *
+ * ```js
+ * import { isRejectedLogin } from 'secretcache';
+ *
+ * isRejectedLogin(Object.assign(new Error('Access denied'), { errno: 1045 })); // true
+ * ```
  */
 export function isRejectedLogin(error: unknown): boolean {
-  if (typeof error !== 'object' || error === null) return false;
+  return isRefusal(error, MOST_CAUSES);
+}
+
+function isRefusal(error: unknown, depth: number): boolean {
+  if (typeof error !== 'object' || error === null || depth === 0) return false;
   const { code, errno, message, status, statusCode, response } = error as Readonly<Record<string, any>>;
   if (CODES.has(code) || CODES.has(errno)) return true;
   if ([status, statusCode, response?.status, response?.statusCode].includes(401)) return true;
-  return typeof message === 'string' && TEXTS.some((text) => message.includes(text));
+  if (typeof message === 'string' && native.saysLoginRefused(message)) return true;
+  return CAUSES.some((name) =>
+    [(error as Readonly<Record<string, unknown>>)[name]].flat().some((each) => isRefusal(each, depth - 1)),
+  );
 }

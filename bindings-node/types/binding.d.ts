@@ -150,6 +150,8 @@ export interface LoginStats {
     withOtherVersion: number;
     rejected: number;
 }
+/** Whether the text of an error means that user name or password are refused, in any language that servers speak. */
+export declare function saysLoginRefused(message: string): boolean;
 /** One cached version of a secret. */
 export interface SecretStatus {
     secretId: string;

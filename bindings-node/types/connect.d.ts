@@ -23,7 +23,14 @@ type LogIn<T> = (credential: Credential, signal: AbortSignal) => T | PromiseLike
 export declare function connect<T>(reader: Reader, secretId: string, login: LogIn<T>, options: ConnectOptions): Promise<T>;
 /**
  * Tells an error that means "this login is refused" from all others, for the drivers in common use: pg, postgres.js,
- * mysql2, mariadb, redis, ioredis, and HTTP clients by their status 401.
+ * mysql2, mariadb, redis, ioredis, and HTTP clients by their status 401; also through PgBouncer and RDS Proxy, and where
+ * another library has wrapped the driver's error (`cause`, `parent`).
+ *
+ * ```js
+ * import { isRejectedLogin } from 'secretcache';
+ *
+ * isRejectedLogin(Object.assign(new Error('Access denied'), { errno: 1045 })); // true
+ * ```
  */
 export declare function isRejectedLogin(error: unknown): boolean;
 export {};
