@@ -47,7 +47,8 @@ interface Internals {
 
 const Pool = driver.Pool as unknown as new (config: driver.PoolConfig) => driver.Pool & Internals;
 
-class RotatingPool extends Pool {
+/** @internal */
+export class RotatingPool extends Pool {
   readonly #secret: PoolSecret;
   readonly #versions: WeakMap<object, string | undefined>;
   readonly #useNext: (login: Login) => void;

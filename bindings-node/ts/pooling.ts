@@ -47,7 +47,8 @@ export function withoutLogin<T extends object>(settings: T, secretId: string, ur
     throw new TypeError(`pass an object of settings, not a ${typeof settings}; ${urls[0] ?? 'host'} names the server`);
   }
   const { user: _user, username: _username, password, ...rest } = settings as Record<string, unknown>;
-  if (password !== undefined) throw new TypeError(`remove password: user name and password come from ${named(secretId)}`);
+  // biome-ignore lint/suspicious/noDoubleEquals: null is what libraries pass on where nothing was given.
+  if (password != undefined) throw new TypeError(`remove password: user name and password come from ${named(secretId)}`);
   for (const name of urls) {
     if (typeof rest[name] === 'string') rest[name] = urlWithoutLogin(name, rest[name], secretId);
   }

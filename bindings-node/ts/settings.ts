@@ -12,7 +12,7 @@ export interface StaticCredentials {
 
 /** Anything that sends commands as the AWS SDK's `SecretsManagerClient` does. */
 export interface CommandSender {
-  // biome-ignore lint: the SDK's own signature is generic over its commands, which are not ours to name.
+  /** The SDK's own signature is generic over its commands. */
   send(command: any): Promise<any>;
 }
 

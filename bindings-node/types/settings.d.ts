@@ -8,6 +8,7 @@ export interface StaticCredentials {
 }
 /** Anything that sends commands as the AWS SDK's `SecretsManagerClient` does. */
 export interface CommandSender {
+    /** The SDK's own signature is generic over its commands. */
     send(command: any): Promise<any>;
 }
 /** Where warnings go: `console`, or any logger with this method. They never hold a value. */

@@ -1,0 +1,243 @@
+/** Redis clients of the package `ioredis`, and with them BullMQ, that stay connected while their password rotates. */
+
+import * as driver from 'ioredis';
+
+import type { SecretCache } from './index';
+import {
+  conceal,
+  isRejectedLogin,
+  type Login,
+  type PoolingOptions,
+  PoolSecret,
+  urlWithoutLogin,
+  withoutLogin,
+} from './pooling';
+
+/** Settings of a client: those of `ioredis`, without user name and password, which come from the secret. */
+export type RotatingRedisOptions = Omit<driver.RedisOptions, 'username' | 'password'> &
+  PoolingOptions & {
+    /** The URL of the server, in place of host, port and database. */
+    url?: string | undefined;
+  };
+
+/** The class `Redis` of `ioredis`, 5 or 6. */
+export type RedisClass = typeof driver.Redis;
+
+/**
+ * Makes a client of `ioredis` that logs in with user name and password of one version of a secret: the one that works, also
+ * during a rotation, whenever it connects. Once a new version is current, it logs in again on the connection it has.
+ * What it duplicates (`duplicate()`, which BullMQ calls for its blocking connections) does the same.
+ *
+ * Each login is tried on a connection of its own first, so that commands that wait do not fail with it.
+ *
+ * ```js
+ * import { Queue, Worker } from 'bullmq';
+ * import { SecretCache } from 'secretcache';
+ * import { createRedis } from 'secretcache/ioredis';
+ *
+ * const connection = createRedis(new SecretCache(), 'prod/jobs/redis', { host: 'redis.internal', maxRetriesPerRequest: null });
+ * const queue = new Queue('mail', { connection });
+ * const worker = new Worker('mail', async (job) => send(job.data), { connection });
+ * ```
+ *
+ * @param Redis - The class to use; by default that of the installed `ioredis`.
+ * @throws {TypeError} If the settings or the URL hold a password.
+ */
+export function createRedis(
+  cache: SecretCache,
+  secretId: string,
+  options: RotatingRedisOptions = {},
+  Redis: RedisClass = driver.Redis,
+): driver.Redis {
+  const { connectTimeoutMs, url, ...settings } = withoutLogin(options, secretId);
+  const Rotating = rotating(Redis, new Logins(cache, secretId, { connectTimeoutMs }));
+  return url === undefined ? new Rotating(settings) : new Rotating(urlWithoutLogin('url', url, secretId), settings);
+}
+
+/** A client as `ioredis` has it inside. */
+interface Client {
+  status: string;
+  manuallyClosing?: boolean;
+  condition: { auth?: unknown; subscriber?: unknown } | null | undefined;
+  options: driver.RedisOptions;
+  auth(...login: string[]): Promise<unknown>;
+  once(event: 'end', listener: () => void): unknown;
+  disconnect(): void;
+  setStatus(status: string): void;
+  flushQueue(error: Error): void;
+  silentEmit(event: string, error: unknown): void;
+}
+
+function rotating(Redis: RedisClass, logins: Logins): RedisClass {
+  const Base = Redis as unknown as new (...all: any[]) => any;
+  /** How each client waits for a login: with its own options, and once at a time. */
+  const connecting = new WeakMap<object, Promise<void>>();
+
+  class Rotating extends Base {
+    connect(callback?: (error?: Error | null) => void): Promise<void> {
+      // Commands that come before the first connection look at it.
+      this.condition ??= {
+        select: this.options.db,
+        subscriber: false,
+        protocol: this.options.protocol,
+        replyMapping: 'legacy',
+        handshake: false,
+      };
+      const begun = connecting.get(this) ?? this.logIn().finally(() => connecting.delete(this));
+      connecting.set(this, begun);
+      if (callback !== undefined) begun.then(() => callback(null), callback);
+      return begun;
+    }
+
+    duplicate(override?: object): unknown {
+      return new Rotating({ ...this.options, ...override });
+    }
+
+    sendCommand(command: { name: string; args: unknown[]; reject(error: unknown): unknown }, ...more: unknown[]): unknown {
+      if (command.name === 'auth' || command.name === 'hello') {
+        const { reject } = command;
+        command.reject = (error) => {
+          // The driver notes the command in its error, arguments and all.
+          const { command } = (error ?? {}) as { command?: { args: unknown[] } };
+          if (command !== undefined) command.args = ['(hidden)'];
+          if (!isRejectedLogin(error) || this.status !== 'connect') return reject.call(this, error);
+          // The password changed in the very moment. What waits goes to the next connection, rather than fail with this one.
+          this.connectionEpoch += 1;
+          this.disconnect(true);
+        };
+      }
+      return super.sendCommand(command, ...more);
+    }
+
+    private async logIn(): Promise<void> {
+      const client = this as unknown as Client;
+      let login: Login | undefined;
+      for (let attempt = 1; ; attempt += 1) {
+        try {
+          login = await logins.find(client.options, Base);
+          break;
+        } catch (error) {
+          client.flushQueue(error as Error);
+          client.silentEmit('error', error);
+          const delay = client.options.retryStrategy?.(attempt);
+          if (typeof delay !== 'number') {
+            client.setStatus('end');
+            throw error;
+          }
+          await new Promise((resolve) => setTimeout(resolve, delay));
+        }
+        if (client.manuallyClosing || client.status === 'end') break;
+      }
+      if (login === undefined || client.manuallyClosing || client.status === 'end') {
+        client.setStatus('end');
+        throw new Error('Connection is closed.');
+      }
+      await this.connectWith(login);
+    }
+
+    private connectWith(login: Login): Promise<void> {
+      const client = this as unknown as Client;
+      const { options } = client;
+      logins.add(client, login);
+      try {
+        // Read before the call returns.
+        conceal(options, 'username', login.username);
+        conceal(options, 'password', login.password);
+        return super.connect();
+      } finally {
+        delete options.username;
+        delete options.password;
+        if (client.condition) conceal(client.condition, 'auth', client.condition.auth);
+      }
+    }
+  }
+
+  return Rotating as unknown as RedisClass;
+}
+
+/** The login that works, and the clients that have it. */
+class Logins {
+  readonly #cache: SecretCache;
+  readonly #id: string;
+  readonly #options: PoolingOptions;
+  readonly #clients = new Map<Client, string | undefined>();
+  readonly #trials = new Map<string | undefined, Promise<void>>();
+  #open: PoolSecret | undefined;
+  #where: [driver.RedisOptions, new (options: object) => any] | undefined;
+
+  constructor(cache: SecretCache, id: string, options: PoolingOptions) {
+    this.#cache = cache;
+    this.#id = id;
+    this.#options = options;
+  }
+
+  /** The login that works, tried on a connection of its own. */
+  find(options: driver.RedisOptions, Redis: new (options: object) => any): Promise<Login> {
+    this.#where = [options, Redis];
+    return this.#secret.connect(async (login) => {
+      const { versionId } = login;
+      // One trial for all who want it at the moment.
+      const trial =
+        this.#trials.get(versionId) ?? tryLogin(options, Redis, login).finally(() => this.#trials.delete(versionId));
+      this.#trials.set(versionId, trial);
+      await trial;
+      return login;
+    });
+  }
+
+  add(client: Client, login: Login): void {
+    if (!this.#clients.has(client)) client.once('end', () => this.#remove(client));
+    this.#clients.set(client, login.versionId);
+  }
+
+  get #secret(): PoolSecret {
+    this.#open ??= new PoolSecret(this.#cache, this.#id, this.#options, () => void this.#renew());
+    return this.#open;
+  }
+
+  #remove(client: Client): void {
+    this.#clients.delete(client);
+    if (this.#clients.size > 0) return;
+    this.#open?.close();
+    this.#open = undefined;
+  }
+
+  /** Has live connections log in again. Where none works now they stay as they are, and the next connection says so. */
+  async #renew(): Promise<void> {
+    if (this.#where === undefined) return;
+    const login = await this.find(...this.#where).catch(() => undefined);
+    if (login === undefined) return;
+    for (const [client, versionId] of this.#clients) {
+      if (versionId === login.versionId || client.status !== 'ready' || client.condition?.subscriber) continue;
+      this.#clients.set(client, login.versionId);
+      client.auth(login.username, login.password).catch(() => {});
+    }
+  }
+}
+
+async function tryLogin(options: driver.RedisOptions, Redis: new (options: object) => any, login: Login): Promise<void> {
+  const { username, password } = login;
+  const own = {
+    lazyConnect: true,
+    retryStrategy: null,
+    enableReadyCheck: false,
+    maxRetriesPerRequest: 0,
+    autoResubscribe: false,
+  };
+  const client = new Redis({ ...options, ...own, username, password });
+  let refusal: unknown;
+  client.on('error', (error: unknown) => {
+    refusal ??= error;
+  });
+  try {
+    await client.connect();
+    await client.ping();
+  } catch (error) {
+    const reason = (refusal ?? error) as { command?: unknown };
+    // The driver notes the command in its error, arguments and all.
+    delete reason.command;
+    throw reason;
+  } finally {
+    client.disconnect();
+  }
+}

@@ -1,0 +1,46 @@
+/** A module of NestJS that provides one `SecretCache` for the whole application. */
+
+import { SecretCache, type SecretCacheOptions } from './index';
+
+/** What `imports` of a NestJS module takes. */
+export interface SecretCacheDynamicModule {
+  module: typeof SecretCacheModule;
+  global: boolean;
+  providers: object[];
+  exports: unknown[];
+}
+
+/**
+ * Provides a `SecretCache` for injection, and closes it when the application shuts down (`enableShutdownHooks`, `close`).
+ *
+ * ```js
+ * import { Module } from '@nestjs/common';
+ * import { SecretCache } from 'secretcache';
+ * import { SecretCacheModule } from 'secretcache/nestjs';
+ * import { createPool } from 'secretcache/pg';
+ *
+ * const pool = {
+ *   provide: 'POOL',
+ *   inject: [SecretCache],
+ *   useFactory: (cache) => createPool(cache, 'prod/checkout/db', { host: 'db.internal', database: 'checkout' }),
+ * };
+ *
+ * class AppModule {}
+ * Module({ imports: [SecretCacheModule.forRoot({ region: 'eu-central-1' })], providers: [pool] })(AppModule);
+ * ```
+ */
+// biome-ignore lint/complexity/noStaticOnlyClass: NestJS names modules by their classes.
+export class SecretCacheModule {
+  /** The module with a cache of these options; it is global, so that one import in the root module is enough. */
+  static forRoot(options?: SecretCacheOptions): SecretCacheDynamicModule {
+    const cache = { provide: SecretCache, useFactory: () => new SecretCache(options) };
+    const closing = {
+      provide: CLOSING,
+      inject: [SecretCache],
+      useFactory: (cache: SecretCache) => ({ onApplicationShutdown: () => cache.close() }),
+    };
+    return { module: SecretCacheModule, global: true, providers: [cache, closing], exports: [SecretCache] };
+  }
+}
+
+const CLOSING = Symbol('SecretCache is closed at shutdown');

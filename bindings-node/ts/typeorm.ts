@@ -1,0 +1,43 @@
+/** TypeORM data sources that stay connected while their password rotates. */
+
+import type { SecretCache } from './index';
+import type { PoolingOptions } from './pooling';
+
+/**
+ * Makes what TypeORM takes as `driver`, for PostgreSQL (with `pg`) and for MySQL and MariaDB (with `mysql2`): every new
+ * connection takes user name and password from one version of a secret, the one that works, also during a rotation.
+ * Leave out `username` and `password`.
+ *
+ * ```js
+ * import { SecretCache } from 'secretcache';
+ * import { driver } from 'secretcache/typeorm';
+ * import { DataSource } from 'typeorm';
+ *
+ * const source = new DataSource({
+ *   type: 'postgres',
+ *   host: 'db.internal',
+ *   database: 'checkout',
+ *   driver: driver(new SecretCache(), 'prod/checkout/db'),
+ * });
+ * ```
+ */
+export function driver(cache: SecretCache, secretId: string, options: PoolingOptions = {}): object {
+  return {
+    /** Loaded when TypeORM makes its pool. */
+    get Pool(): unknown {
+      const { RotatingPool } = require('./pg') as typeof import('./pg');
+      return class extends RotatingPool {
+        constructor(config: object) {
+          super(cache, secretId, { ...config, ...options });
+        }
+      };
+    },
+    get defaults(): unknown {
+      return (require('pg') as typeof import('pg')).defaults;
+    },
+    createPool(config: object): unknown {
+      const { createCallbackPool } = require('./mysql2') as typeof import('./mysql2');
+      return createCallbackPool(cache, secretId, { ...config, ...options });
+    },
+  };
+}

@@ -1,0 +1,23 @@
+/** Sequelize 6 instances that stay connected while their password rotates. */
+import type { SecretCache } from './index';
+import { type PoolingOptions } from './pooling';
+/**
+ * Makes what Sequelize takes as `dialectModule`, for the dialects `postgres` (with `pg`) and `mysql` (with `mysql2`, also
+ * for MariaDB): every new connection takes user name and password from one version of a secret, the one that works, also
+ * during a rotation. Connections of older versions are not used again once a new one is current. Leave out user name and
+ * password.
+ *
+ * ```js
+ * import { Sequelize } from 'sequelize';
+ * import { SecretCache } from 'secretcache';
+ * import { dialectModule } from 'secretcache/sequelize';
+ *
+ * const sequelize = new Sequelize({
+ *   dialect: 'postgres',
+ *   host: 'db.internal',
+ *   database: 'checkout',
+ *   dialectModule: dialectModule(new SecretCache(), 'prod/checkout/db'),
+ * });
+ * ```
+ */
+export declare function dialectModule(cache: SecretCache, secretId: string, options?: PoolingOptions): object;
