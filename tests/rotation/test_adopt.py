@@ -42,7 +42,7 @@ def test_the_second_user_is_marked_and_rotation_goes_on(desk, server, kind):
         assert server.run(owner) == "adopted_clone"
         asked = desk.run("adopt", name, "--change-ownership", "--json")
         assert asked.status == 0, asked.err
-        assert asked.json["Actions"][0]["ChangeOwnership"]["objects"] == ["table adopted_made"]
+        assert asked.json["Actions"][0]["ChangeOwnership"]["objects"] == ["table public.adopted_made"]
         assert server.run(owner) == "adopted"
     for _ in range(2):
         rotated = desk.run("rotate", name, "--strategy", "alternating-users")
@@ -74,7 +74,7 @@ def test_ownership_is_changed_in_every_database_of_the_server(desk, server, kind
         for database in ("spread_one", "spread_two")
         for what in ("function s.f()", "schema s", "table s.t")
     ]
-    assert objects == ["table spread_made", "type spread_kind", *elsewhere]
+    assert objects == ["table public.spread_made", "type public.spread_kind", *elsewhere]
     assert (
         server.run("SELECT tableowner FROM pg_tables WHERE tablename = 't'", database="spread_two")
         == "spread_clone"
