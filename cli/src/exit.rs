@@ -11,13 +11,13 @@ use secretcache_rotation::ErrorKind;
 pub(crate) enum Exit {
     /// Done, or there was nothing to do.
     Done = 0,
-    /// Failed; running it again helps only after something was mended.
+    /// Failed; running it again helps only after something was fixed.
     Failed = 1,
     /// Wrong usage. The argument parser ends with the same number.
     Usage = 2,
     /// Not yet: a rotation is still under way, or something failed that may pass by itself.
     NotYet = 3,
-    /// Looked at, and something is to be mended.
+    /// Checked, and something needs action.
     Attention = 4,
     /// Of several secrets, some failed.
     Partly = 5,
@@ -48,12 +48,28 @@ impl Termination for Exit {
 #[derive(Debug)]
 pub(crate) struct Failure {
     pub(crate) exit: Exit,
+    /// What kind of failure it is, if the engine knows.
+    pub(crate) kind: Option<ErrorKind>,
+    /// A command that leads out.
+    pub(crate) advice: Option<String>,
     message: String,
 }
 
 impl Failure {
     pub(crate) fn usage(message: impl Into<String>) -> Self {
-        Self { exit: Exit::Usage, message: message.into() }
+        Self { exit: Exit::Usage, ..Self::new(message) }
+    }
+
+    pub(crate) fn new(message: impl Into<String>) -> Self {
+        Self { exit: Exit::Failed, kind: None, advice: None, message: message.into() }
+    }
+
+    /// The same failure as a mistake in an option, in a file or in the secret itself, before which nothing was begun.
+    pub(crate) fn before_anything(self) -> Self {
+        match self.kind {
+            Some(ErrorKind::Misconfigured) => Self { exit: Exit::Usage, ..self },
+            _ => self,
+        }
     }
 }
 
@@ -65,19 +81,19 @@ impl fmt::Display for Failure {
 
 impl From<Box<dyn Error>> for Failure {
     fn from(error: Box<dyn Error>) -> Self {
-        Self { exit: Exit::Failed, message: error.to_string() }
+        Self::new(error.to_string())
     }
 }
 
 impl From<std::io::Error> for Failure {
     fn from(error: std::io::Error) -> Self {
-        Self { exit: Exit::Failed, message: error.to_string() }
+        Self::new(error.to_string())
     }
 }
 
 impl From<secretcache_rotation::Error> for Failure {
     fn from(error: secretcache_rotation::Error) -> Self {
-        Self { exit: exit_of(&error), message: in_full(&error) }
+        Self { exit: exit_of(&error), kind: Some(error.kind()), ..Self::new(in_full(&error)) }
     }
 }
 

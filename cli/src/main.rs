@@ -43,7 +43,16 @@ enum Command {
 }
 
 fn main() -> Exit {
-    let result = match Cli::parse().command {
+    let asked = rotation::Asked::of_process();
+    let cli = Cli::try_parse().unwrap_or_else(|error| {
+        if error.use_stderr() && asked.wants_json() {
+            let text = error.to_string();
+            let first = text.lines().next().unwrap_or_default().trim_start_matches("error: ");
+            fail(&asked, &Failure::usage(first));
+        }
+        error.exit()
+    });
+    let result = match cli.command {
         Command::Get(get) => get.run().map(|()| Exit::Done).map_err(Failure::from),
         Command::Policy(policy) => policy.run(),
         Command::Generate(generate) => generate.run().map(|()| Exit::Done).map_err(Failure::from),
@@ -58,7 +67,19 @@ fn main() -> Exit {
     };
     result.unwrap_or_else(|failure| {
         // Standard error may be closed; there is nothing left to tell then.
-        let _ = writeln!(io::stderr().lock(), "secretcache: {failure}");
+        let mut err = io::stderr().lock();
+        let _ = writeln!(err, "secretcache: {failure}");
+        if let Some(next) = asked.after(&failure) {
+            let _ = writeln!(err, "  run: {next}");
+        }
+        if asked.wants_json() {
+            fail(&asked, &failure);
+        }
         failure.exit
     })
+}
+
+/// Prints a failure for programs.
+fn fail(asked: &rotation::Asked, failure: &Failure) {
+    let _ = writeln!(io::stdout().lock(), "{:#}", asked.json(failure));
 }

@@ -4,6 +4,7 @@ mod adopt;
 mod choosing;
 mod due;
 mod many;
+mod next;
 mod recover;
 mod report;
 mod revoke;
@@ -12,6 +13,7 @@ mod status;
 mod work;
 
 pub(crate) use adopt::Adopt;
+pub(crate) use next::Asked;
 pub(crate) use recover::Recover;
 pub(crate) use revoke::RevokePrevious;
 pub(crate) use rotate::Rotate;

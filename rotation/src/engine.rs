@@ -194,7 +194,13 @@ impl Engine<'_> {
             "a newer version became current since this rotation began; start a new rotation",
         );
         // The resource may have the new password already, and then not the one that is current now.
-        let _restored = self.strategy.restore(cx, &pair).await?;
+        let restored = self.strategy.restore(cx, &pair).await?;
+        if restored.only_new_works {
+            return Err(Error::new(
+                ErrorKind::Refused,
+                "the resource refuses AWSCURRENT, which was stored while this rotation was under way, and accepts AWSPENDING",
+            ));
+        }
         // The service takes the label away itself when a value is stored by hand; where it did not, the label would bar
         // every later rotation.
         self.drop_pending(cx.event).await?;

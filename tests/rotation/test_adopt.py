@@ -145,4 +145,6 @@ def test_all_that_begin_alike(desk, server):
     desk.store("all/three", "no json")
     done = desk.run("adopt", "--prefix", f"{desk.prefix}/all", "--dry-run", "--json")
     assert done.status == 5 and "three" in done.err
-    assert [bool(each["Findings"]) for each in done.json] == [False, True]
+    by_name = {each["SecretId"].rsplit("/", 1)[1]: each for each in done.json}
+    assert not by_name["one"]["Findings"] and by_name["two"]["Findings"]
+    assert "not a JSON object" in by_name["three"]["error"]["message"]

@@ -168,7 +168,7 @@ impl Password {
     }
 }
 
-fn read(file: &str) -> Result<String, Failure> {
+pub(super) fn read(file: &str) -> Result<String, Failure> {
     fs::read_to_string(file).map_err(|error| Failure::usage(format!("{file} cannot be read: {error}")))
 }
 

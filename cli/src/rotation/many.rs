@@ -3,6 +3,7 @@
 use secretcache_rotation::AwsStore;
 use serde::Serialize;
 
+use super::next::Asked;
 use super::report::{note, print};
 use crate::exit::{Exit, Failure};
 
@@ -15,16 +16,20 @@ pub(crate) async fn each<T: Serialize>(
     one: impl AsyncFn(&str) -> Result<(Exit, String, T), Failure>,
 ) -> Result<Exit, Failure> {
     let (mut all, mut text, mut worst) = (Vec::new(), String::new(), Exit::Done);
+    let asked = Asked::of_process();
     for name in store.names(prefix).await? {
         match one(&name).await {
             Ok((exit, lines, result)) => {
                 worst = worst.worse(exit);
                 text += &lines;
-                all.push(result);
+                all.push(serde_json::to_value(result).map_err(std::io::Error::from)?);
             }
             Err(failure) => {
                 worst = worst.worse(Exit::Partly);
                 note(&format!("{name}: {failure}"));
+                let mut result = asked.json(&failure);
+                result["SecretId"] = name.into();
+                all.push(result);
             }
         }
     }

@@ -5,6 +5,7 @@ use secretcache_rotation::operate::{Login, Recovery, RecoveryMethod, RecoveryPla
 use serde::Serialize;
 
 use super::choosing::Choosing;
+use super::next::{Asked, quoted};
 use super::report::{Steps, note, print};
 use super::work::{For, Work, connect};
 use crate::exit::{EXIT_STATUSES, Exit, Failure};
@@ -55,6 +56,9 @@ struct Recovered {
     is_done: bool,
     #[serde(flatten)]
     recovery: Recovery,
+    /// Why there is no way back.
+    #[serde(rename = "error", skip_serializing_if = "Option::is_none")]
+    error: Option<serde_json::Value>,
 }
 
 impl Recover {
@@ -92,12 +96,29 @@ impl Recover {
         if is_done && needed {
             text += "Done: AWSCURRENT logs in.\n";
         }
-        print(self.json, &Recovered { secret_id: id.to_owned(), is_done, recovery }, &text)?;
+        let asked = Asked::of_process();
+        let mut error = None;
+        if !can {
+            let mut failure = Failure::new(recovery.sentence.clone());
+            failure.advice = self.last_resort(&work).await;
+            if let Some(next) = asked.after(&failure) {
+                text += &format!("  run: {next}\n");
+            }
+            error = Some(asked.json(&failure)["error"].take());
+        }
+        print(self.json, &Recovered { secret_id: id.to_owned(), is_done, recovery, error }, &text)?;
         Ok(match (needed, is_done) {
             (false, _) | (true, true) => Exit::Done,
             (true, false) if can => Exit::Attention,
             (true, false) => Exit::Failed,
         })
+    }
+
+    /// The command for when no version logs in: an administrator, if one is known, can still do it.
+    async fn last_resort(&self, work: &Work) -> Option<String> {
+        let is_known = work.subject().knows_administrator().await;
+        let command = format!("secretcache recover {} --administrator", quoted(&self.secret_id));
+        (is_known && !self.administrator).then_some(command)
     }
 }
 

@@ -23,13 +23,13 @@ pub(crate) fn note(line: &str) {
     let _ = writeln!(io::stderr().lock(), "{line}");
 }
 
-/// What stands in the way, each with the statement that mends it.
+/// What stands in the way, each with the statement that fixes it.
 pub(crate) fn findings(findings: &[Finding]) -> String {
     let mut text = String::new();
     for finding in findings {
         text += &format!("  - {}\n", finding.problem);
         if let Some(mend) = &finding.mend {
-            text += &format!("    mend it with: {mend}\n");
+            text += &format!("    fix it with: {mend}\n");
         }
     }
     text

@@ -2,11 +2,12 @@
 
 use clap::{Args, ValueEnum};
 use secretcache_rotation::operate::{Clients, Forecast};
-use secretcache_rotation::{AwsStore, Rotation};
+use secretcache_rotation::{AwsStore, Described, Rotation, StrategyName};
 use serde::Serialize;
 
 use super::choosing::Choosing;
 use super::due::Due;
+use super::next::Asked;
 use super::report::{Steps, findings, note, print};
 use super::work::{For, Work, connect};
 use crate::exit::{EXIT_STATUSES, Exit, Failure};
@@ -20,8 +21,12 @@ use crate::service::Service;
 #[command(after_help = format!("{EXAMPLES}\n\n{EXIT_STATUSES}"))]
 pub(crate) struct Rotate {
     /// The secret's name or ARN
-    #[arg(value_name = "ID", required_unless_present = "config")]
+    #[arg(value_name = "ID", required_unless_present_any = ["config", "check"])]
     secret_id: Option<String>,
+
+    /// Check a file for --provider or --statements, and rotate nothing
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["secret_id", "config"])]
+    check: Option<String>,
 
     /// Change nothing: tell what would happen, what stands in the way, and which strategy fits
     #[arg(long)]
@@ -65,6 +70,9 @@ enum HowClients {
 
 impl Rotate {
     pub(crate) async fn run(&self) -> Result<Exit, Failure> {
+        if let Some(file) = &self.check {
+            return check(file, self.json);
+        }
         let Some(id) = self.secret_id.as_deref() else {
             return self.due.run(&self.service, self.dry_run, self.json).await;
         };
@@ -106,10 +114,22 @@ impl Rotate {
             HowClients::Pooled => Clients::Pooled,
             HowClients::FixedUser => Clients::FixedUser,
         });
-        let forecast = work.subject().forecast(chosen, clients).await?;
+        let mut forecast = work.subject().forecast(chosen, clients).await?;
+        Asked::of_process().complete_fixes(&mut forecast.findings);
         print(self.json, &forecast, &lines(id, &forecast))?;
         Ok(if forecast.findings.is_empty() { Exit::Done } else { Exit::Attention })
     }
+}
+
+/// Reads a description as a rotation would.
+fn check(file: &str, json: bool) -> Result<Exit, Failure> {
+    let text = super::choosing::read(file)?;
+    let described = Described::check(&text).map_err(|error| Failure::usage(format!("{file}: {error}")))?;
+    let option = if described.kind == "provider" { "--provider" } else { "--statements" };
+    let strategy = described.strategy.map_or("single-user", StrategyName::name);
+    let lines = format!("{file}: no mistake found; use it with: --strategy {strategy} {option} {file}");
+    print(json, &serde_json::json!({ "File": file, "Option": option, "Strategy": strategy }), &lines)?;
+    Ok(Exit::Done)
 }
 
 /// A rotation that came to its end.
@@ -186,5 +206,6 @@ Examples:
   secretcache rotate prod/checkout/db --strategy single-user
   secretcache rotate prod/checkout/db --strategy alternating-users --master-secret prod/checkout/admin
   secretcache rotate prod/mail/key --strategy api-key --provider mail.toml
+  secretcache rotate --check mail.toml
   secretcache rotate prod/checkout/db --strategy single-user --resume
   secretcache rotate --config secrets.toml --due --concurrency 4 --stop-after 3";

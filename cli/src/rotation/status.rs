@@ -10,6 +10,7 @@ use serde::Serialize;
 
 use super::choosing::Choosing;
 use super::many::each;
+use super::next::Asked;
 use super::report::{note, print};
 use super::work::{For, Work, connect};
 use crate::exit::{EXIT_STATUSES, Exit, Failure};
@@ -65,6 +66,9 @@ struct Report {
     /// How the rotation ended that was waited for.
     #[serde(skip_serializing_if = "Option::is_none")]
     outcome: Option<Outcome>,
+    /// Why the status is that of a failure.
+    #[serde(rename = "error", skip_serializing_if = "Option::is_none")]
+    error: Option<serde_json::Value>,
 }
 
 impl Status {
@@ -92,20 +96,34 @@ impl Status {
                 Outcome::Pending => "The rotation is still pending.\n",
             };
         }
-        print(self.json, &Report { inspection, outcome }, &text)?;
+        let error = (exit == Exit::Failed).then(|| {
+            let message = match outcome {
+                Some(_) => "the rotation failed".to_owned(),
+                None => inspection.verdict.sentence.clone(),
+            };
+            Asked::of_process().json(&Failure::new(message))
+        });
+        let error = error.map(|mut object| object["error"].take());
+        print(self.json, &Report { inspection, outcome, error }, &text)?;
         Ok(exit)
     }
 
     async fn many(&self, store: &AwsStore, prefix: &str) -> Result<Exit, Failure> {
         each(store, prefix, self.json, async |name| {
             let inspection = self.inspect(store, name).await?;
-            Ok((exit(&inspection), lines(&inspection), Report { inspection, outcome: None }))
+            Ok((exit(&inspection), lines(&inspection), Report { inspection, outcome: None, error: None }))
         })
         .await
     }
 
     async fn inspect(&self, store: &AwsStore, id: &str) -> Result<Inspection, Failure> {
-        inspect_as(store, id, &self.choosing, self.no_login).await
+        let mut inspection = inspect_as(store, id, &self.choosing, self.no_login).await?;
+        if let Some(remedy) =
+            inspection.verdict.remedy.as_mut().filter(|remedy| remedy.starts_with("secretcache "))
+        {
+            *remedy = Asked::of_process().complete(remedy);
+        }
+        Ok(inspection)
     }
 
     /// `None` if no rotation is under way.
@@ -150,6 +168,9 @@ async fn inspect_as(
     no_login: bool,
 ) -> Result<Inspection, Failure> {
     let now = Timestamp::now();
+    // A mistake in an option is none of the secret's.
+    choosing.settings()?;
+    choosing.options()?.check().map_err(|error| Failure::from(error).before_anything())?;
     let details = store.details(id).await?;
     // Of a deleted secret no value can be read.
     if no_login || details.deleted.is_some() {
@@ -158,7 +179,7 @@ async fn inspect_as(
     match Work::prepare(store, id, choosing, For::Mending).await {
         Ok(work) => Ok(work.subject().inspect(&work.details, now).await?),
         // That the secret is nothing that logs in anywhere is an answer as well.
-        Err(failure) if failure.exit == Exit::Failed => {
+        Err(failure) if matches!(failure.exit, Exit::Failed | Exit::Usage) => {
             Ok(Inspection::of_labels(&details, Some(&failure.to_string()), now)?)
         }
         Err(failure) => Err(failure),

@@ -40,6 +40,7 @@ impl Work {
     ) -> Result<Self, Failure> {
         let settings = choosing.settings()?;
         let mut options = choosing.options()?;
+        options.check().map_err(|error| Failure::from(error).before_anything())?;
         if options.provider.is_some() && options.strategy.is_some_and(|name| name != StrategyName::ApiKey) {
             return Err(Failure::usage("a provider of keys goes with --strategy api-key"));
         }
@@ -70,7 +71,8 @@ impl Work {
                 other
             }
         };
-        let (rotator, mut warnings) = Rotator::new(&document, &options)?;
+        let (rotator, mut warnings) =
+            Rotator::new(&document, &options).map_err(|error| Failure::from(error).before_anything())?;
         if let (Some(true), Some(function)) = (details.state.rotation_enabled, &details.function) {
             let name = function.rsplit(':').next().unwrap_or(function);
             warnings.push(format!(

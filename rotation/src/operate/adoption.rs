@@ -103,9 +103,8 @@ impl RotationContext<'_> {
         match target.probe(&current).await {
             Ok(Probe::Accepted) => {}
             Ok(Probe::Refused) => {
-                let problem =
-                    format!("the resource refuses AWSCURRENT; run: secretcache recover {}", details.name);
-                adoption.findings.push(Finding::new(problem));
+                let fix = format!("secretcache recover {}", details.name);
+                adoption.findings.push(Finding::new("the resource refuses AWSCURRENT").mended_by(fix));
                 return Ok(adoption);
             }
             Err(error) => {

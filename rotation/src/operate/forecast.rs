@@ -165,8 +165,8 @@ impl Look<'_> {
         match self.subject.probe(&self.current.document).await {
             Ok(Probe::Accepted) => return Ok(true),
             Ok(Probe::Refused) => {
-                let problem = "the resource refuses AWSCURRENT; find the version that logs in with: secretcache recover";
-                self.findings.push(Finding::new(format!("{problem} {}", self.subject.secret_id)));
+                let fix = format!("secretcache recover {}", self.subject.secret_id);
+                self.findings.push(Finding::new("the resource refuses AWSCURRENT").mended_by(fix));
             }
             Err(error) => self.findings.push(Finding::new(error.message())),
         }
@@ -269,10 +269,14 @@ impl Look<'_> {
             previous.and_then(|previous| previous.field("username")).is_some_and(|name| *name == user);
         if is_foreign && !is_known {
             let current = current.username()?;
-            self.findings.push(Finding::new(format!(
-                "the user {user:?} exists and was not made for this secret; if it is the secret's, say so with --users {},{user}",
-                *current
-            )));
+            let problem = format!(
+                "the user {user:?} exists and was not made for this secret; declare it if it is the secret's"
+            );
+            let fix = format!(
+                "secretcache rotate {} --strategy alternating-users --users {},{user}",
+                self.subject.secret_id, *current
+            );
+            self.findings.push(Finding::new(problem).mended_by(fix));
         }
         Ok(())
     }

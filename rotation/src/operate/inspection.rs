@@ -193,16 +193,21 @@ fn judge(details: &Details, versions: &[VersionReport], now: Timestamp) -> Verdi
     }
     let (resume, revert) =
         (format!("secretcache rotate {id} --resume"), format!("secretcache rotate {id} --revert"));
-    let either = format!("{resume} (or --revert to give it up)");
     if let Some(pending) = pending {
         let (sentence, remedy) = match &pending.login {
             Login::Accepted => {
                 ("a rotation is under way: AWSPENDING logs in as well and may become current", resume)
             }
-            Login::NoValue => ("a rotation has begun, but its AWSPENDING version has no value yet", either),
+            Login::NoValue => (
+                "a rotation has begun, but its AWSPENDING version has no value yet; finish it, or give it up with --revert",
+                resume,
+            ),
             Login::Unusable(_) => ("a rotation is stuck: its AWSPENDING version is no credential", revert),
-            Login::NotTried => ("a rotation is under way", either),
-            _ => ("a rotation is under way or has failed: the resource does not take AWSPENDING", either),
+            Login::NotTried => ("a rotation is under way; finish it, or give it up with --revert", resume),
+            _ => (
+                "a rotation is under way or has failed: the resource does not take AWSPENDING; finish it, or give it up with --revert",
+                resume,
+            ),
         };
         return mended(Health::Rotating, format!("{works}; {sentence}"), remedy);
     }
@@ -234,7 +239,7 @@ fn refused(id: &str, whom: &str, pending: Option<&VersionReport>, versions: &[Ve
         }
         None => (
             "no labelled version logs in; one without a label may".to_owned(),
-            format!("secretcache recover {id} --dry-run"),
+            format!("secretcache recover {id}"),
         ),
     };
     Verdict {

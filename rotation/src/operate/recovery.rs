@@ -9,6 +9,7 @@ use secretcache::{AWSCURRENT, AWSPENDING, AWSPREVIOUS};
 use serde::Serialize;
 use zeroize::Zeroizing;
 
+use crate::diagnosis::{Finding, Requirements};
 use crate::document::Document;
 use crate::error::{Error, ErrorKind};
 use crate::observer::Observer;
@@ -121,6 +122,14 @@ impl RotationContext<'_> {
         Ok(Recovery { versions: search.reports, plan, lacks, sentence, state })
     }
 
+    /// Whether an administrator's secret is named and can be read.
+    pub async fn knows_administrator(&self) -> bool {
+        match (self.backend, self.current().await) {
+            (Backend::Target(_), Ok(current)) => matches!(self.admin(&current.document).await, Ok(Some(_))),
+            _ => false,
+        }
+    }
+
     /// Does what [`RotationContext::search`] said, and proves that `AWSCURRENT` logs in afterwards.
     ///
     /// # Errors
@@ -157,13 +166,29 @@ impl RotationContext<'_> {
                 self.give_current(&admin, &recovery.state).await?;
             }
         }
-        match self.probe(&self.current().await?.document).await? {
+        let current = self.current().await?.document;
+        match self.probe(&current).await? {
             Probe::Accepted => Ok(()),
-            Probe::Refused => Err(Error::new(
-                ErrorKind::Refused,
-                "AWSCURRENT is refused even so; somebody else changes the secret or the resource at the same time",
-            )),
+            Probe::Refused => Err(self.why_refused(&current).await),
         }
+    }
+
+    /// Why the right password does not let a user in: it has expired, say.
+    async fn why_refused(&self, current: &Document) -> Error {
+        if let (Backend::Target(target), Ok(Some(admin))) = (self.backend, self.admin(current).await) {
+            let requirements =
+                Requirements { login: &admin, user: current, other: None, keeps_former: false };
+            if let Ok(diagnosis) = target.diagnose(requirements).await
+                && let Some(Finding { problem, mend }) = diagnosis.findings.into_iter().next()
+            {
+                let fix = mend.map(|mend| format!("; fix it with: {mend}")).unwrap_or_default();
+                let text =
+                    format!("the resource refuses AWSCURRENT although it has its password: {problem}{fix}");
+                return Error::new(ErrorKind::Misconfigured, text);
+            }
+        }
+        let text = "AWSCURRENT is refused even so; somebody else changes the secret or the resource at the same time";
+        Error::new(ErrorKind::Refused, text)
     }
 
     /// Every version that may be the one: labelled ones by their use, then the others, newest first.

@@ -1,0 +1,196 @@
+//! The command that comes next: what the output advises can be run as it is printed.
+
+use std::env;
+
+use secretcache_rotation::{ErrorKind, Finding};
+use serde_json::json;
+
+use crate::exit::{Exit, Failure};
+
+/// Options that belong to one command, with whether a value follows. All others say how a secret is reached and rotated,
+/// and so go with every command on it.
+const OF_ONE_COMMAND: [(&str, bool); 17] = [
+    ("dry-run", false),
+    ("resume", false),
+    ("revert", false),
+    ("json", false),
+    ("wait", false),
+    ("no-login", false),
+    ("keep-current", false),
+    ("administrator", false),
+    ("change-ownership", false),
+    ("due", false),
+    ("clients", true),
+    ("version-id", true),
+    ("timeout", true),
+    ("attempts", true),
+    ("prefix", true),
+    ("check", true),
+    ("config", true),
+];
+
+/// Options of all commands that take no value.
+const FLAGS: [&str; 5] =
+    ["no-tls", "exclude-numbers", "exclude-punctuation", "exclude-uppercase", "exclude-lowercase"];
+
+/// What was asked for on the command line.
+#[derive(Debug)]
+pub(crate) struct Asked {
+    words: Vec<String>,
+}
+
+impl Asked {
+    /// The command line of this process.
+    pub(crate) fn of_process() -> Self {
+        Self { words: env::args().collect() }
+    }
+
+    /// Whether the result is to be JSON.
+    pub(crate) fn wants_json(&self) -> bool {
+        self.words.iter().any(|word| word == "--json")
+    }
+
+    /// A command with the options that this one was given, as far as they belong to it.
+    pub(crate) fn complete(&self, command: &str) -> String {
+        let mut words = Vec::new();
+        for (name, text) in self.options() {
+            let is_own = OF_ONE_COMMAND.iter().any(|(own, _)| *own == name);
+            if !is_own && !command.contains(&format!(" --{name} ")) {
+                words.push(text);
+            }
+        }
+        if words.is_empty() { command.to_owned() } else { format!("{command} {}", words.join(" ")) }
+    }
+
+    /// This command once more.
+    fn again(&self) -> String {
+        let words: Vec<_> = self.words.iter().skip(1).map(|word| quoted(word)).collect();
+        format!("secretcache {}", words.join(" "))
+    }
+
+    /// The first word that is no option and belongs to none: the secret.
+    fn secret(&self) -> Option<&str> {
+        let mut words = self.words.iter().skip(2);
+        while let Some(word) = words.next() {
+            match word.strip_prefix("--") {
+                None => return Some(word),
+                Some(name) if takes_value(name) => drop(words.next()),
+                Some(_) => {}
+            }
+        }
+        None
+    }
+
+    /// Every option by name, with its value as a shell takes it.
+    fn options(&self) -> Vec<(&str, String)> {
+        let mut options = Vec::new();
+        let mut words = self.words.iter().skip(2);
+        while let Some(word) = words.next() {
+            let Some(name) = word.strip_prefix("--") else { continue };
+            match name.split_once('=') {
+                Some((name, _)) => options.push((name, quoted(word))),
+                None if takes_value(name) => {
+                    let value = words.next().map(|value| quoted(value)).unwrap_or_default();
+                    options.push((name, format!("{word} {value}")));
+                }
+                None => options.push((name, word.clone())),
+            }
+        }
+        options
+    }
+
+    /// What to run after a failure, if there is something to run.
+    pub(crate) fn after(&self, failure: &Failure) -> Option<String> {
+        if let Some(advice) = &failure.advice {
+            return Some(self.complete(advice));
+        }
+        let id = quoted(self.secret()?);
+        let command = self.words.get(1)?;
+        Some(match failure.kind? {
+            ErrorKind::Conflict | ErrorKind::Unavailable | ErrorKind::Abandoned => self.again(),
+            ErrorKind::Refused if command != "recover" => self.complete(&format!("secretcache recover {id}")),
+            ErrorKind::Denied
+            | ErrorKind::Underprivileged
+            | ErrorKind::NotOurs
+            | ErrorKind::Rejected
+            | ErrorKind::Unsupported
+                if command == "rotate" && !self.words.iter().any(|word| word == "--dry-run") =>
+            {
+                self.complete(&format!("secretcache rotate {id} --dry-run"))
+            }
+            _ => return None,
+        })
+    }
+
+    /// Makes commands of ours among the fixes complete.
+    pub(crate) fn complete_fixes(&self, findings: &mut [Finding]) {
+        for fix in findings.iter_mut().filter_map(|finding| finding.mend.as_mut()) {
+            if fix.starts_with("secretcache ") {
+                *fix = self.complete(fix);
+            }
+        }
+    }
+
+    /// A failure as `--json` prints it.
+    pub(crate) fn json(&self, failure: &Failure) -> serde_json::Value {
+        let mut error = json!({ "status": failure.exit as u8, "message": failure.to_string() });
+        if let Some(kind) = failure.kind {
+            error["kind"] = format!("{kind:?}").into();
+        } else if failure.exit == Exit::Usage {
+            error["kind"] = "Usage".into();
+        }
+        if let Some(next) = self.after(failure) {
+            error["run"] = next.into();
+        }
+        json!({ "error": error })
+    }
+}
+
+fn takes_value(name: &str) -> bool {
+    match OF_ONE_COMMAND.iter().find(|(own, _)| *own == name) {
+        _ if name.contains('=') => false,
+        Some((_, takes_value)) => *takes_value,
+        None => !FLAGS.contains(&name),
+    }
+}
+
+/// A word as a shell takes it.
+pub(crate) fn quoted(word: &str) -> String {
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || "-_./:=,@%+".contains(c);
+    if !word.is_empty() && word.chars().all(is_plain) {
+        word.to_owned()
+    } else {
+        format!("'{}'", word.replace('\'', r"'\''"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn asked(line: &str) -> Asked {
+        Asked { words: line.split(' ').map(str::to_owned).collect() }
+    }
+
+    #[test]
+    fn an_advised_command_reaches_the_secret_as_this_one_did() {
+        let asked =
+            asked("secretcache rotate --no-tls --ca-file=a.pem --strategy single-user db --json --resume");
+        assert_eq!(asked.secret(), Some("db"));
+        assert_eq!(
+            asked.complete("secretcache recover db"),
+            "secretcache recover db --no-tls --ca-file=a.pem --strategy single-user"
+        );
+        assert_eq!(
+            asked.complete("secretcache rotate db --strategy dual-password --dry-run"),
+            "secretcache rotate db --strategy dual-password --dry-run --no-tls --ca-file=a.pem"
+        );
+    }
+
+    #[test]
+    fn words_are_quoted_for_a_shell() {
+        assert_eq!(quoted("prod/db"), "prod/db");
+        assert_eq!(quoted("it's $x"), r"'it'\''s $x'");
+        assert_eq!(quoted(""), "''");
+    }
+}
