@@ -3,6 +3,7 @@
 use std::error::Error;
 use std::io::{self, Write};
 use std::path::PathBuf;
+use std::str::FromStr;
 
 use clap::Args;
 use secretcache_local::{
@@ -98,9 +99,30 @@ struct Rotations {
     #[arg(long, value_name = "URL")]
     lambda_endpoint: Option<String>,
 
-    /// Set a variable of the environment of a function of AWS's templates, such as EXCLUDE_CHARACTERS or PASSWORD_LENGTH
-    #[arg(long, value_name = "NAME:VARIABLE=VALUE")]
-    function: Vec<FunctionVariable>,
+    /// Set a variable of the environment of a function of AWS's templates, such as PASSWORD_LENGTH; or add a function
+    /// that a file describes, by statements or by HTTP
+    #[arg(long, value_name = "NAME:VARIABLE=VALUE|NAME=FILE")]
+    function: Vec<FunctionOption>,
+}
+
+/// What is said of a function.
+#[derive(Clone, Debug)]
+enum FunctionOption {
+    Variable(FunctionVariable),
+    Described(String, PathBuf),
+}
+
+impl FromStr for FunctionOption {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text.split_once('=') {
+            Some((name, file)) if !name.contains(':') && !name.is_empty() && !file.is_empty() => {
+                Ok(Self::Described(name.to_owned(), file.into()))
+            }
+            _ => text.parse().map(Self::Variable),
+        }
+    }
 }
 
 impl Rotations {
@@ -111,7 +133,12 @@ impl Rotations {
         options.authorities = self.db_ca_file;
         options.is_plaintext_on_loopback = self.db_plaintext;
         options.lambda_endpoint = self.lambda_endpoint;
-        options.variables = self.function;
+        for function in self.function {
+            match function {
+                FunctionOption::Variable(variable) => options.variables.push(variable),
+                FunctionOption::Described(name, file) => drop(options.described.insert(name, file)),
+            }
+        }
         options
     }
 }
@@ -227,6 +254,7 @@ const EXAMPLES: &str = "Examples:
   secretcache local --tls-cert cert.pem --tls-key key.pem --control
   secretcache local --map-host db.example:5432=127.0.0.1:5432 --db-plaintext --verbose
   secretcache local --function SecretsManagerRDSPostgreSQLRotationSingleUser:PASSWORD_LENGTH=24
+  secretcache local --function rotate-mail-keys=mail.toml
 
 In another terminal:
   export AWS_ENDPOINT_URL_SECRETS_MANAGER=http://127.0.0.1:4584 AWS_DEFAULT_REGION=us-east-1

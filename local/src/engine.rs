@@ -307,7 +307,7 @@ impl Engine {
         let mut random = StdRng::try_from_rng(&mut SysRng).map_err(|error| {
             ServiceError::new(ErrorCode::InternalServiceError, format!("There is no randomness: {error}"))
         })?;
-        let (now, functions) = (self.clock.now(), self.functions);
+        let (now, functions) = (self.clock.now(), self.functions.clone());
         execute(&self.store(), &mut Call { now, scope, random: &mut random, functions }, operation, body)
     }
 
@@ -344,7 +344,7 @@ impl Engine {
         body: &[u8],
     ) -> Result<Vec<u8>, ServiceError> {
         let mut writer = self.writer();
-        let (now, functions) = (self.clock.now(), self.functions);
+        let (now, functions) = (self.clock.now(), self.functions.clone());
         let past = self.store().as_of(now.plus_millis(-(seconds * 1000.0) as i64));
         // What a read of the past would note (the access) is not of the present.
         Ok(execute(&past, &mut Call { now, scope, random: &mut writer.random, functions }, operation, body)?
@@ -382,7 +382,7 @@ impl Engine {
         decide: impl FnOnce(&Store, &mut Call<'_>) -> Result<(T, Vec<Change>, Vec<Event>), ServiceError>,
     ) -> Result<T, ServiceError> {
         let Writer { random, journal } = &mut *self.writer();
-        let (now, functions) = (self.clock.now(), self.functions);
+        let (now, functions) = (self.clock.now(), self.functions.clone());
         let (answer, changes, events) = decide(&self.store(), &mut Call { now, scope, random, functions })?;
         if let (Some(journal), false) = (&mut *journal, changes.is_empty()) {
             // Kept first, applied second, acknowledged last.

@@ -18,6 +18,9 @@ mod versions;
 
 use std::fmt;
 
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
 use rand::Rng;
 use secretcache_rotation::from_function;
 use serde::Serialize;
@@ -43,20 +46,32 @@ pub struct Call<'a> {
 }
 
 /// Which rotation functions can be invoked.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Functions {
     /// Those of AWS's own templates, whose work is done here.
     #[default]
     BuiltIn,
+    /// Those, and the ones with these names, which files describe.
+    Described(Arc<BTreeSet<String>>),
     /// Any: there is an endpoint that runs Lambda functions.
     Any,
 }
 
 impl Functions {
-    pub(crate) fn can_invoke(self, function: &str) -> bool {
-        self == Self::Any || from_function(function).is_some()
+    pub(crate) fn can_invoke(&self, function: &str) -> bool {
+        match self {
+            Self::Any => true,
+            Self::Described(names) if names.contains(name_of(function)) => true,
+            _ => from_function(function).is_some(),
+        }
     }
+}
+
+/// The name in a function's ARN.
+pub(crate) fn name_of(function: &str) -> &str {
+    let mut parts = function.split(':');
+    parts.find(|part| *part == "function").and_then(|_| parts.next()).unwrap_or(function)
 }
 
 /// What an operation gives back.

@@ -51,7 +51,7 @@ pub use password::PasswordPolicy;
 pub use pause::RealPause;
 pub use resource::{Resource, StrategyName, from_function};
 #[cfg(all(feature = "postgres", feature = "mysql", feature = "redis", feature = "http"))]
-pub use rotator::{RotationOptions, Rotator, Verification};
+pub use rotator::{Described, RotationOptions, Rotator, Verification};
 pub use runner::{Rotation, Runner};
 pub use schedule::{Schedule, Window};
 pub use store::{

@@ -12,7 +12,7 @@ use crate::strategy::Strategy;
 use crate::target::{Provider, Target};
 #[cfg(feature = "iam")]
 use crate::targets::IamProvider;
-use crate::targets::{HttpProvider, MySql, Postgres, Redis, Route, Statements, SystemRoute, Tls};
+use crate::targets::{HttpProvider, HttpTarget, MySql, Postgres, Redis, Route, Statements, SystemRoute, Tls};
 
 /// What an operator may choose about a rotation. What is not chosen is told by the secret, the name of its rotation
 /// function, or its port.
@@ -49,6 +49,25 @@ impl RotationOptions {
             () if takes_turns => StrategyName::AlternatingUsers,
             () => StrategyName::SingleUser,
         })
+    }
+}
+
+impl RotationOptions {
+    /// Checks what can be checked without a secret: certificate authorities, and the descriptions of a provider or of
+    /// statements.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Misconfigured`], with the mistake.
+    pub fn check(&self) -> Result<(), Error> {
+        let tls = self.verification.tls()?;
+        if let Some(description) = &self.provider {
+            provider(description, tls.clone(), Arc::new(SystemRoute))?;
+        }
+        if let Some(description) = &self.statements {
+            described_target(description, tls)?;
+        }
+        Ok(())
     }
 }
 
@@ -123,13 +142,17 @@ impl Rotator {
                 let text = "the strategy api-key needs a provider: \"iam\", or a description in TOML";
                 return Err(Error::new(ErrorKind::Misconfigured, text));
             };
-            let part = Part::Provider(provider(description, tls)?);
+            let route = options.route.clone().unwrap_or_else(|| Arc::new(SystemRoute));
+            let part = Part::Provider(provider(description, tls, route)?);
             return Ok((Self { name, part }, Vec::new()));
         }
         let route = options.route.clone().unwrap_or_else(|| Arc::new(SystemRoute));
         if let Some(statements) = &options.statements {
-            let part = Part::Target(Box::new(Statements::from_toml(statements, tls)?.via(route)));
-            return Ok((Self { name, part }, Vec::new()));
+            let target: Box<dyn Target> = match protocol(statements).as_deref() {
+                Some("http") => Box::new(HttpTarget::from_toml(statements, tls)?.via(route)),
+                _ => Box::new(Statements::from_toml(statements, tls)?.via(route)),
+            };
+            return Ok((Self { name, part: Part::Target(target) }, Vec::new()));
         }
         let (resource, warning) = Resource::of(secret, options.resource, options.function.as_deref())?;
         let target: Box<dyn Target> = match resource {
@@ -167,8 +190,84 @@ impl Rotator {
     }
 }
 
+/// What a file describes: a provider of keys, or a target by statements.
+///
+/// ```
+/// use secretcache_rotation::{Described, StrategyName};
+///
+/// let text = r#"
+///     protocol = "postgres"
+///     apply = ["ALTER ROLE {username:identifier} PASSWORD {password:scram}"]
+/// "#;
+/// let described = Described::check(text)?;
+/// assert_eq!((described.kind, described.strategy), ("statements", None));
+/// assert!(Described::check("protocol = \"oracle\"").is_err());
+/// # Ok::<(), secretcache_rotation::Error>(())
+/// ```
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[non_exhaustive]
+pub struct Described {
+    /// `provider` or `statements`.
+    pub kind: &'static str,
+    /// The strategy that the description names, or the only one there is.
+    pub strategy: Option<StrategyName>,
+}
+
+impl Described {
+    /// Reads a description as a rotation would, without a secret.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Misconfigured`], with the mistake and where it is.
+    pub fn check(text: &str) -> Result<Self, Error> {
+        #[derive(Deserialize)]
+        struct Head {
+            protocol: Option<String>,
+            strategy: Option<String>,
+        }
+        let head = toml::from_str::<Head>(text).ok();
+        if head.as_ref().is_none_or(|head| head.protocol.is_none()) {
+            provider(text, Tls::off(), Arc::new(SystemRoute))?;
+            return Ok(Self { kind: "provider", strategy: Some(StrategyName::ApiKey) });
+        }
+        described_target(text, Tls::off())?;
+        let strategy = head.and_then(|head| head.strategy).and_then(|name| StrategyName::from_name(&name));
+        Ok(Self { kind: "statements", strategy })
+    }
+
+    /// The options that a description stands for.
+    pub fn options(self, text: &str) -> RotationOptions {
+        let mut options = RotationOptions { strategy: self.strategy, ..RotationOptions::default() };
+        match self.kind {
+            "provider" => options.provider = Some(text.to_owned()),
+            _ => {
+                options.strategy = self.strategy.or(Some(StrategyName::SingleUser));
+                options.statements = Some(text.to_owned());
+            }
+        }
+        options
+    }
+}
+
+/// The protocol of a description of a target.
+fn protocol(description: &str) -> Option<String> {
+    #[derive(Deserialize)]
+    struct Head {
+        protocol: Option<String>,
+    }
+    toml::from_str::<Head>(description).ok().and_then(|head| head.protocol)
+}
+
+/// Reads the description of a target.
+fn described_target(description: &str, tls: Tls) -> Result<(), Error> {
+    match protocol(description).as_deref() {
+        Some("http") => HttpTarget::from_toml(description, tls).map(drop),
+        _ => Statements::from_toml(description, tls).map(drop),
+    }
+}
+
 /// The provider of a description, or the one that needs none.
-fn provider(description: &str, tls: Tls) -> Result<Box<dyn Provider>, Error> {
+fn provider(description: &str, tls: Tls, route: Arc<dyn Route>) -> Result<Box<dyn Provider>, Error> {
     #[derive(Deserialize)]
     struct Kind {
         kind: Option<String>,
@@ -184,6 +283,6 @@ fn provider(description: &str, tls: Tls) -> Result<Box<dyn Provider>, Error> {
             let text = "this program was built without the provider \"iam\"";
             return Err(Error::new(ErrorKind::Unsupported, text));
         }
-        _ => Box::new(HttpProvider::from_toml(description, tls)?),
+        _ => Box::new(HttpProvider::from_toml(description, tls)?.via(route)),
     })
 }

@@ -90,6 +90,8 @@ pub struct Restored {
     pub gives_up: bool,
     /// Whether the resource took neither value, so that nothing could be made to work.
     pub is_lost: bool,
+    /// Whether the resource refuses the current value and accepts the new one, which must then keep its label.
+    pub only_new_works: bool,
     /// Keeps other drivers away until the labels tell them.
     pub guard: Option<Guard>,
 }
@@ -133,6 +135,9 @@ async fn check_own_obstacles(
 
 /// Tries the new credential until it is accepted or has been refused often enough.
 async fn test_login(cx: &Context<'_>, target: &dyn Target, pair: &Pair) -> Result<(), Error> {
+    if !pair.is_copy() {
+        target.verify(&pair.pending.document)?;
+    }
     let mut attempt = 0;
     loop {
         if target.probe(&pair.pending.document).await? == Probe::Accepted {

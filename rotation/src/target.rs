@@ -32,6 +32,25 @@ pub trait Target: Debug + Send + Sync {
     /// [`ErrorKind::Misconfigured`](crate::ErrorKind::Misconfigured), without quoting the value.
     fn accepts(&self, credential: &Document) -> Result<(), Error>;
 
+    /// A new value with the fields that are made of others, such as a connection URL.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Misconfigured`](crate::ErrorKind::Misconfigured) if a field to make one of is missing.
+    fn derive(&self, credential: Document) -> Result<Document, Error> {
+        Ok(credential)
+    }
+
+    /// Whether the fields of a new value that are made of others match them.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Rejected`](crate::ErrorKind::Rejected), naming the field.
+    fn verify(&self, credential: &Document) -> Result<(), Error> {
+        let _ = credential;
+        Ok(())
+    }
+
     /// Logs in and out.
     fn probe<'a>(&'a self, credential: &'a Document) -> BoxFuture<'a, Result<Probe, Error>>;
 
@@ -232,6 +251,16 @@ pub trait Provider: Debug + Send + Sync {
 
     /// Ends a key. One that does not exist is none to complain about.
     fn revoke<'a>(&'a self, login: &'a Document, key_id: &'a str) -> BoxFuture<'a, Result<(), Error>>;
+
+    /// Whether a new value is whole, beyond the key itself: fields that are made of others match them.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Rejected`](crate::ErrorKind::Rejected), naming the field.
+    fn verify(&self, credential: &Document) -> Result<(), Error> {
+        let _ = credential;
+        Ok(())
+    }
 
     /// The id of the key in a document.
     ///

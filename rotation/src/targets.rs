@@ -5,6 +5,10 @@
 
 #[cfg(feature = "http")]
 mod api_key;
+#[cfg(feature = "http")]
+mod derived;
+#[cfg(feature = "http")]
+mod http_target;
 #[cfg(any(feature = "postgres", feature = "mysql"))]
 mod kept;
 #[cfg(feature = "mysql")]
@@ -16,12 +20,16 @@ mod redis;
 mod route;
 #[cfg(all(feature = "postgres", feature = "mysql", feature = "http"))]
 mod statements;
+#[cfg(feature = "http")]
+mod template;
 mod tls;
 
 #[cfg(feature = "http")]
 pub use api_key::HttpProvider;
 #[cfg(feature = "iam")]
 pub use api_key::IamProvider;
+#[cfg(feature = "http")]
+pub use http_target::HttpTarget;
 #[cfg(feature = "mysql")]
 pub use mysql::MySql;
 #[cfg(feature = "postgres")]

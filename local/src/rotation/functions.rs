@@ -2,13 +2,13 @@
 
 use std::collections::BTreeMap;
 use std::error::Error as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use secretcache_rotation::targets::Tls;
 use secretcache_rotation::{
-    Driver, Engine, Error, Event, PasswordPolicy, RealPause, RotationToken, Rotator, SecretStore, Selector,
-    Settings, Step, Verification, from_function,
+    Described, Driver, Engine, Error, Event, PasswordPolicy, RealPause, RotationToken, Rotator, SecretStore,
+    Selector, Settings, Step, Verification, from_function,
 };
 use serde_json::json;
 use zeroize::Zeroizing;
@@ -18,7 +18,7 @@ use super::options::{FunctionVariable, RotationOptions};
 use super::route::LocalRoute;
 use super::store::EngineStore;
 use crate::error::ServiceError;
-use crate::operations::Functions;
+use crate::operations::{Functions, name_of};
 use crate::options::StartError;
 
 /// Every rotation function that can be invoked.
@@ -26,6 +26,8 @@ pub(crate) struct Invoker {
     choice: secretcache_rotation::RotationOptions,
     /// Where nothing was said of a function.
     usual: Settings,
+    /// Functions that files describe, by name.
+    described: BTreeMap<String, secretcache_rotation::RotationOptions>,
     /// By the function's name.
     settings: BTreeMap<String, Settings>,
     lambda: Option<Lambda>,
@@ -58,6 +60,7 @@ impl Invoker {
         choice.route = Some(Arc::new(LocalRoute::new(options)));
         Ok(Self {
             choice,
+            described: described(&options.described)?,
             usual: Settings::default(),
             settings: settings(&options.variables)?,
             lambda: options.lambda_endpoint.as_deref().map(Lambda::new).transpose()?,
@@ -67,13 +70,19 @@ impl Invoker {
 
     /// Which functions there are.
     pub(crate) fn functions(&self) -> Functions {
-        if self.lambda.is_some() { Functions::Any } else { Functions::BuiltIn }
+        match (&self.lambda, self.described.is_empty()) {
+            (Some(_), _) => Functions::Any,
+            (None, true) => Functions::BuiltIn,
+            (None, false) => Functions::Described(Arc::new(self.described.keys().cloned().collect())),
+        }
     }
 
     /// Refuses a function that cannot be invoked, before anything is stored.
     pub(crate) async fn check(&self, function: &str) -> Result<(), ServiceError> {
         match &self.lambda {
-            _ if from_function(function).is_some() => Ok(()),
+            _ if from_function(function).is_some() || self.described.contains_key(name_of(function)) => {
+                Ok(())
+            }
             Some(lambda) if lambda.is_reachable().await => Ok(()),
             _ => Err(ServiceError::cannot_invoke()),
         }
@@ -86,7 +95,8 @@ impl Invoker {
         secret_arn: &str,
         store: &EngineStore,
     ) -> Result<(Function<'a>, Vec<String>), String> {
-        if from_function(arn).is_none() {
+        let described = self.described.get(name_of(arn));
+        if described.is_none() && from_function(arn).is_none() {
             let lambda = self
                 .lambda
                 .as_ref()
@@ -97,6 +107,11 @@ impl Invoker {
         let current = current.ok_or("the secret has no AWSCURRENT value")?;
         let mut choice = self.choice.clone();
         choice.function = Some(arn.to_owned());
+        if let Some(described) = described {
+            choice.strategy = described.strategy;
+            choice.provider.clone_from(&described.provider);
+            choice.statements.clone_from(&described.statements);
+        }
         let made = Rotator::new(&current.document, &choice).map_err(|error| self.tell(&error))?;
         let (rotator, notes) = made;
         let name = arn.rsplit(':').find(|part| from_function(part).is_some()).unwrap_or(arn);
@@ -182,6 +197,21 @@ fn settings(variables: &[FunctionVariable]) -> Result<BTreeMap<String, Settings>
         all.insert(function.clone(), settings);
     }
     Ok(all)
+}
+
+fn described(
+    files: &BTreeMap<String, PathBuf>,
+) -> Result<BTreeMap<String, secretcache_rotation::RotationOptions>, StartError> {
+    let read = |(function, path): (&String, &PathBuf)| {
+        let wrong = |reason: String| StartError::Function {
+            function: function.clone(),
+            reason: format!("{}: {reason}", path.display()),
+        };
+        let text = std::fs::read_to_string(path).map_err(|error| wrong(error.to_string()))?;
+        let described = Described::check(&text).map_err(|error| wrong(error.message().to_owned()))?;
+        Ok((function.clone(), described.options(&text)))
+    };
+    files.iter().map(read).collect()
 }
 
 fn authorities(path: &Path) -> Result<String, StartError> {

@@ -1,6 +1,6 @@
 //! What the operator decides about rotations.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::path::PathBuf;
 use std::str::FromStr;
@@ -35,6 +35,8 @@ pub struct RotationOptions {
     pub is_plaintext_on_loopback: bool,
     /// What the environments of AWS's functions hold.
     pub variables: Vec<FunctionVariable>,
+    /// Functions that files describe: by name, a TOML file of a target by statements or of a provider of keys.
+    pub described: BTreeMap<String, PathBuf>,
 }
 
 /// A variable in the environment of a function of AWS's templates, which says what passwords look like.

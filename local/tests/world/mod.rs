@@ -40,7 +40,7 @@ impl World {
     /// Runs an operation and applies its changes, as the server does.
     pub(crate) fn call(&mut self, operation: &str, parameters: Value) -> Answer {
         let (now, scope) = (self.now, self.scope.clone());
-        let mut call = Call { now, scope, random: &mut self.random, functions: self.functions };
+        let mut call = Call { now, scope, random: &mut self.random, functions: self.functions.clone() };
         let outcome = execute(&self.store, &mut call, operation, parameters.to_string().as_bytes())?;
         for change in outcome.changes {
             self.store.apply(change, self.now);

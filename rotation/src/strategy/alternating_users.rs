@@ -5,7 +5,7 @@
 
 use zeroize::Zeroizing;
 
-use super::{Strategy, Wanted, check_identity, check_obstacles, test_login};
+use super::{Restored, Strategy, Wanted, check_identity, check_obstacles, test_login};
 use crate::context::{Context, Pair};
 use crate::diagnosis::Requirements;
 use crate::document::Document;
@@ -157,6 +157,7 @@ impl Strategy for AlternatingUsers<'_> {
             let user = other_user(users, &current.document, previous)?;
             let password = cx.random_password().await?;
             let document = current.document.with("username", &user)?.with("password", &password)?;
+            let document = self.target.derive(document)?;
             self.target.accepts(&document)?;
             // Before the value is stored, not after: a stored version with the wrong user can only be given up. And
             // before an administrator logs in on the secret's word, its credential must prove to be of this resource.
@@ -223,6 +224,15 @@ impl Strategy for AlternatingUsers<'_> {
                 return Err(self.explain(&admin, pair, error).await);
             }
             check_privileges(self.accounts()?, &admin, pair).await
+        })
+    }
+
+    /// Nothing was broken. But a current value that somebody stored by hand meanwhile may be one that is refused.
+    fn restore<'a>(&'a self, _: &'a Context<'a>, pair: &'a Pair) -> BoxFuture<'a, Result<Restored, Error>> {
+        Box::pin(async move {
+            let only_new_works = self.target.probe(&pair.current.document).await? == Probe::Refused
+                && self.target.probe(&pair.pending.document).await? == Probe::Accepted;
+            Ok(Restored { only_new_works, ..Restored::default() })
         })
     }
 

@@ -149,6 +149,9 @@ impl Strategy for ApiKey<'_> {
     fn test<'a>(&'a self, cx: &'a Context<'a>, pair: &'a Pair) -> BoxFuture<'a, Result<(), Error>> {
         Box::pin(async move {
             check_not_void(pair)?;
+            if !pair.is_copy() {
+                self.provider.verify(&pair.pending.document)?;
+            }
             let mut attempt = 0;
             while self.provider.probe(&pair.pending.document).await? == Probe::Refused {
                 if !cx.wait(&mut attempt).await {

@@ -31,7 +31,8 @@ impl Strategy for DualPassword<'_> {
                     "this resource knows one password per user; choose single-user or alternating-users",
                 ));
             }
-            let document = current.document.with("password", &cx.random_password().await?)?;
+            let document =
+                self.target.derive(current.document.with("password", &cx.random_password().await?)?)?;
             self.target.accepts(&document)?;
             check_own_obstacles(cx, self.target, &current.document, true).await?;
             Ok(document)

@@ -31,7 +31,8 @@ impl Strategy for SingleUser<'_> {
         current: &'a Version,
     ) -> BoxFuture<'a, Result<Document, Error>> {
         Box::pin(async move {
-            let document = current.document.with("password", &cx.random_password().await?)?;
+            let document =
+                self.target.derive(current.document.with("password", &cx.random_password().await?)?)?;
             self.target.accepts(&document)?;
             check_own_obstacles(cx, self.target, &current.document, false).await?;
             Ok(document)
@@ -73,7 +74,7 @@ impl Strategy for SingleUser<'_> {
             if check_identity(pair, Wanted::SameUser).is_err() {
                 // The new version is for somebody else, so nothing was given to the current version's user.
                 let is_lost = self.target.probe(&pair.current.document).await? == Probe::Refused;
-                return Ok(Restored { gives_up: true, is_lost, guard: None });
+                return Ok(Restored { gives_up: true, is_lost, ..Restored::default() });
             }
             // By the new password if it works; or by the current one, which then never stopped working and leaves the
             // new version as good as before.
@@ -87,7 +88,7 @@ impl Strategy for SingleUser<'_> {
                 // A copy of the current value, which just logged in.
                 let is_proven = pair.is_copy() && login.text() == pair.current.document.text();
                 if is_proven || self.target.apply(change).await? == Applied::Done {
-                    return Ok(Restored { gives_up, guard, is_lost: false });
+                    return Ok(Restored { gives_up, guard, ..Restored::default() });
                 }
             }
             // An administrator acts only on the word of a credential that works: whoever can write the secret could
@@ -101,7 +102,7 @@ impl Strategy for SingleUser<'_> {
             let login = cx.admin(current).await?.unwrap_or(older);
             let change = Change { login: &login, credential: current, keep: None };
             match self.target.apply(change).await? {
-                Applied::Done => Ok(Restored { gives_up: true, guard, is_lost: false }),
+                Applied::Done => Ok(Restored { gives_up: true, guard, ..Restored::default() }),
                 Applied::LoginRefused => Ok(lost),
             }
         })

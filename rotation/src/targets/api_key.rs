@@ -1,31 +1,35 @@
 //! Keys of any service that issues them over HTTP, described instead of programmed.
 
-use std::collections::BTreeMap;
+use std::sync::Arc;
 
-use serde::Deserialize;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use serde_json::Value;
+use zeroize::Zeroizing;
 
-use super::Tls;
+use super::template::{Escape, fill};
+use super::{Route, Tls};
 use crate::document::Document;
 use crate::error::{Error, ErrorKind};
 use crate::store::BoxFuture;
 use crate::target::{Key, Probe, Provider};
 
-mod http;
+pub(super) mod description;
+pub(super) mod http;
 #[cfg(feature = "iam")]
 mod iam;
-mod template;
 
 #[cfg(feature = "iam")]
 pub use iam::IamProvider;
 
+use description::{Auth, Body, Description, Next, Request};
 use http::{Answer, Client};
-use template::{Escape, fill};
 
 /// A provider of keys described in TOML.
 ///
-/// Requests are templates: `{name}` is a field of the secret, `{tag}` the name for a new key and `{id}` the key to
-/// revoke, each escaped for where it stands. Answers are read by JSON pointers.
+/// Requests are templates: `{name}` is a field of the secret, `{tag}` the name for a new key, `{id}` the key to revoke and
+/// `{token}` what the credential was exchanged for, each escaped for where it stands. Answers are read by JSON pointers.
+/// `docs/targets-by-http.md` describes every field.
 ///
 /// ```
 /// use secretcache_rotation::targets::{HttpProvider, Tls};
@@ -69,61 +73,6 @@ pub struct HttpProvider {
     client: Client,
 }
 
-#[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Description {
-    prefix: String,
-    #[serde(default = "default_key_id")]
-    key_id: String,
-    create: Create,
-    list: List,
-    test: Request,
-    revoke: Request,
-}
-
-fn default_key_id() -> String {
-    "key_id".to_owned()
-}
-
-/// One request, as a template.
-#[derive(Clone, Debug, Deserialize)]
-struct Request {
-    #[serde(default)]
-    method: Method,
-    url: String,
-    #[serde(default)]
-    headers: BTreeMap<String, String>,
-    body: Option<String>,
-}
-
-#[derive(Clone, Copy, Debug, Default, Deserialize)]
-#[serde(rename_all = "UPPERCASE")]
-enum Method {
-    #[default]
-    Get,
-    Post,
-    Put,
-    Patch,
-    Delete,
-}
-
-#[derive(Clone, Debug, Deserialize)]
-struct Create {
-    #[serde(flatten)]
-    request: Request,
-    limit_status: Option<u16>,
-    fields: BTreeMap<String, String>,
-}
-
-#[derive(Clone, Debug, Deserialize)]
-struct List {
-    #[serde(flatten)]
-    request: Request,
-    items: String,
-    id: String,
-    name: String,
-}
-
 impl HttpProvider {
     /// A provider from its description.
     ///
@@ -131,21 +80,40 @@ impl HttpProvider {
     ///
     /// [`ErrorKind::Misconfigured`], with the reason.
     pub fn from_toml(description: &str, tls: Tls) -> Result<Self, Error> {
-        let wrong =
-            |what: &str| Error::new(ErrorKind::Misconfigured, format!("the provider's description {what}"));
-        let description: Description = toml::from_str(description)
-            .map_err(|error| wrong(&format!("is not understood: {}", error.message())))?;
-        if description.prefix.is_empty() {
-            // Else every key of the account would be taken for ours, and revoked.
-            return Err(wrong("needs a prefix for the names of our keys"));
-        }
-        if !description.create.fields.contains_key(&description.key_id) {
-            return Err(wrong("does not say where the new key's id is in the answer"));
-        }
+        let description = Description::parse(description)?;
         Ok(Self { description, client: Client::new(tls) })
     }
 
+    /// The same, reaching its service by another route.
+    #[must_use]
+    pub fn via(self, route: Arc<dyn Route>) -> Self {
+        Self { client: self.client.via(route), ..self }
+    }
+
     async fn send(
+        &self,
+        request: &Request,
+        document: &Document,
+        more: &[(&str, &str)],
+    ) -> Result<Answer, Error> {
+        let token = match &self.description.token {
+            Some(exchange) if self.description.wants_token(request) => {
+                let answer = self.send_once(&exchange.request(), document, &[]).await?;
+                if matches!(answer.status, 400 | 401 | 403) {
+                    return Ok(answer.refused());
+                }
+                let json = answer.succeeded("exchange the credential for a token")?.json()?;
+                Some(text(&json, &exchange.field).ok_or_else(|| lacks("to the exchange", &exchange.field))?)
+            }
+            _ => None,
+        };
+        let token = token.map(Zeroizing::new);
+        let mut more = more.to_vec();
+        more.extend(token.as_deref().map(|token| ("token", token.as_str())));
+        self.send_once(request, document, &more).await
+    }
+
+    async fn send_once(
         &self,
         request: &Request,
         document: &Document,
@@ -155,13 +123,122 @@ impl HttpProvider {
             Some((_, value)) => Ok((*value).to_owned().into()),
             None => document.require(name),
         };
-        let url = fill(&request.url, Escape::Url, &value)?;
-        let body = request.body.as_deref().map(|body| fill(body, Escape::Json, &value)).transpose()?;
-        let mut headers = Vec::new();
-        for (name, template) in &request.headers {
-            headers.push((name.as_str(), fill(template, Escape::Header, &value)?));
+        exchange(&self.client, request, self.description.auth(request), &value).await
+    }
+
+    /// The keys of one page, and the request for the next.
+    async fn page(
+        &self,
+        request: &Request,
+        login: &Document,
+        number: u32,
+        keys: &mut Vec<Key>,
+    ) -> Result<Option<Request>, Error> {
+        let list = &self.description.list;
+        let answer =
+            self.send(request, login, &[("page", &number.to_string())]).await?.succeeded("list the keys")?;
+        let link = answer.next_link.clone();
+        let json = answer.json()?;
+        let items = json.pointer(&list.items).and_then(Value::as_array);
+        let items = items.ok_or_else(|| lacks("to the list of keys", &list.items))?;
+        for item in items {
+            let name = text(item, &list.name).unwrap_or_default();
+            let Some(tag) = name.strip_prefix(&self.description.prefix) else { continue };
+            let id = text(item, &list.id).ok_or_else(|| lacks("to the list of keys", &list.id))?;
+            keys.push(Key { id, tag: Some(tag.to_owned()) });
         }
-        self.client.send(request.method, &url, &headers, body).await
+        let next = match &list.next {
+            None => None,
+            Some(Next::Page(_)) => return Ok((!items.is_empty()).then(|| request.clone())),
+            Some(Next::Link) => link,
+            Some(Next::Pointer(pointer)) => text(&json, pointer).filter(|next| !next.is_empty()),
+        };
+        let Some(next) = next else { return Ok(None) };
+        let url = match &list.next_url {
+            Some(template) => {
+                let value = |name: &str| match name {
+                    "next" => Ok(next.clone().into()),
+                    _ => login.require(name),
+                };
+                fill(template, Escape::Url, &value)?.to_string()
+            }
+            None => same_origin(&request.url, &next)?,
+        };
+        Ok(Some(Request { url, ..request.clone() }))
+    }
+}
+
+/// Fills a request in, sends it and gives the answer.
+pub(super) async fn exchange(
+    client: &Client,
+    request: &Request,
+    auth: Option<&Auth>,
+    value: &impl Fn(&str) -> Result<Zeroizing<String>, Error>,
+) -> Result<Answer, Error> {
+    let url = fill(&request.url, Escape::Url, value)?;
+    let mut headers = Vec::new();
+    for (name, template) in &request.headers {
+        headers.push((name.as_str(), fill(template, Escape::Header, value)?));
+    }
+    match auth {
+        Some(Auth::Bearer(token)) => {
+            let token = fill(token, Escape::Header, value)?;
+            headers.push(("authorization", format!("Bearer {}", *token).into()));
+        }
+        Some(Auth::Basic([user, password])) => {
+            let both = [fill(user, Escape::Text, value)?, fill(password, Escape::Text, value)?];
+            let both = Zeroizing::new(format!("{}:{}", *both[0], *both[1]));
+            headers.push(("authorization", format!("Basic {}", STANDARD.encode(both.as_bytes())).into()));
+        }
+        Some(Auth::None) | None => {}
+    }
+    let body = match &request.body {
+        None => None,
+        Some(Body::Text(body)) => Some(fill(body, Escape::Json, value)?),
+        Some(Body::Form(fields)) => {
+            headers.push(("content-type", "application/x-www-form-urlencoded".to_owned().into()));
+            let mut body = Zeroizing::new(String::with_capacity(4096));
+            for (name, template) in fields {
+                let (name, value) = (fill(name, Escape::Url, value)?, fill_whole(template, value)?);
+                if !body.is_empty() {
+                    body.push('&');
+                }
+                body.push_str(&name);
+                body.push('=');
+                body.push_str(&value);
+            }
+            Some(body)
+        }
+    };
+    client.send(request.method, &url, &headers, body).await
+}
+
+/// No account has more keys than this many pages of them.
+const MOST_PAGES: u32 = 1000;
+
+/// A value of a form, escaped as a whole.
+fn fill_whole(
+    template: &str,
+    value: &impl Fn(&str) -> Result<Zeroizing<String>, Error>,
+) -> Result<Zeroizing<String>, Error> {
+    let text = fill(template, Escape::Text, value)?;
+    fill("{text}", Escape::Url, &|_| Ok(text.clone()))
+}
+
+/// A URL that a provider names, which must be its own: the key goes where the description says and nowhere else.
+fn same_origin(asked: &str, next: &str) -> Result<String, Error> {
+    let origin = |url: &str| {
+        let (scheme, rest) = url.split_once("://")?;
+        Some(format!("{scheme}://{}", rest.split(['/', '?']).next()?))
+    };
+    let own = origin(asked).unwrap_or_default();
+    match origin(next) {
+        Some(other) if other.eq_ignore_ascii_case(&own) => Ok(next.to_owned()),
+        None if next.starts_with('/') => Ok(format!("{own}{next}")),
+        _ => Err(Error::new(
+            ErrorKind::Unavailable,
+            "the provider names a next page at another address; set next_url in [list]",
+        )),
     }
 }
 
@@ -170,7 +247,7 @@ impl Provider for HttpProvider {
         Box::pin(async move {
             let create = &self.description.create;
             let name = format!("{}{tag}", self.description.prefix);
-            let answer = self.send(&create.request, current, &[("tag", &name)]).await?;
+            let answer = self.send(&create.request(), current, &[("tag", &name)]).await?;
             if create.limit_status == Some(answer.status) {
                 return Err(Error::new(ErrorKind::LimitReached, "the provider allows no further key"));
             }
@@ -180,21 +257,28 @@ impl Provider for HttpProvider {
                 let value = text(&json, pointer).ok_or_else(|| lacks("to a new key", pointer))?;
                 document = document.with(field, &value)?;
             }
-            Ok(document)
+            self.description.derived.fill_in(&document)
         })
     }
 
     fn list<'a>(&'a self, login: &'a Document) -> BoxFuture<'a, Result<Vec<Key>, Error>> {
         Box::pin(async move {
-            let list = &self.description.list;
-            let json = self.send(&list.request, login, &[]).await?.succeeded("list the keys")?.json()?;
-            let items = json.pointer(&list.items).and_then(Value::as_array);
             let mut keys = Vec::new();
-            for item in items.ok_or_else(|| lacks("to the list of keys", &list.items))? {
-                let name = text(item, &list.name).unwrap_or_default();
-                let Some(tag) = name.strip_prefix(&self.description.prefix) else { continue };
-                let id = text(item, &list.id).ok_or_else(|| lacks("to the list of keys", &list.id))?;
-                keys.push(Key { id, tag: Some(tag.to_owned()) });
+            let mut number = match self.description.list.next {
+                Some(Next::Page(first)) => first,
+                _ => 0,
+            };
+            let mut next = Some(self.description.list.request());
+            let last = number + MOST_PAGES;
+            while let Some(request) = next {
+                if number >= last {
+                    return Err(Error::new(
+                        ErrorKind::Unavailable,
+                        "the provider's list of keys does not end",
+                    ));
+                }
+                next = self.page(&request, login, number, &mut keys).await?;
+                number += 1;
             }
             Ok(keys)
         })
@@ -202,9 +286,10 @@ impl Provider for HttpProvider {
 
     fn probe<'a>(&'a self, credential: &'a Document) -> BoxFuture<'a, Result<Probe, Error>> {
         Box::pin(async move {
-            let answer = self.send(&self.description.test, credential, &[]).await?;
+            let test = &self.description.test;
+            let answer = self.send(&test.request(), credential, &[]).await?;
             match answer.status {
-                401 | 403 => Ok(Probe::Refused),
+                status if test.refused_status.contains(&status) => Ok(Probe::Refused),
                 _ => answer.succeeded("test a key").map(|_| Probe::Accepted),
             }
         })
@@ -212,7 +297,7 @@ impl Provider for HttpProvider {
 
     fn revoke<'a>(&'a self, login: &'a Document, key_id: &'a str) -> BoxFuture<'a, Result<(), Error>> {
         Box::pin(async move {
-            let answer = self.send(&self.description.revoke, login, &[("id", key_id)]).await?;
+            let answer = self.send(&self.description.revoke.request(), login, &[("id", key_id)]).await?;
             match answer.status {
                 404 | 410 => Ok(()),
                 _ => answer.succeeded("revoke a key").map(drop),
@@ -220,16 +305,21 @@ impl Provider for HttpProvider {
         })
     }
 
+    fn verify(&self, credential: &Document) -> Result<(), Error> {
+        self.description.derived.verify(credential)
+    }
+
     fn key_id(&self, credential: &Document) -> Result<String, Error> {
         credential.require(&self.description.key_id).map(|id| id.to_string())
     }
 }
 
-/// A string or number in an answer.
-fn text(json: &Value, pointer: &str) -> Option<String> {
+/// A string or number in an answer, or a list of strings with commas between.
+pub(super) fn text(json: &Value, pointer: &str) -> Option<String> {
     match json.pointer(pointer)? {
         Value::String(text) => Some(text.clone()),
         Value::Number(number) => Some(number.to_string()),
+        Value::Array(items) => Some(items.iter().map(Value::as_str).collect::<Option<Vec<_>>>()?.join(",")),
         _ => None,
     }
 }

@@ -108,6 +108,27 @@ impl MySql {
         .await
     }
 
+    /// What decides how a password is changed. Where it will be sent in the clear, the session's logging is off afterwards.
+    async fn conditions(
+        &self,
+        connection: &mut Conn,
+        dialect: Dialect,
+        login: &Document,
+    ) -> Result<Conditions, Error> {
+        let mut conditions = Conditions {
+            wants_clear: wants_clear(connection, dialect).await?,
+            is_private: self.is_private(login).await?,
+            is_logged: false,
+        };
+        if conditions.wants_clear
+            && run(connection, "turn logging off", "SET SESSION sql_log_off = 1").await.is_err()
+        {
+            let logs = "SELECT CAST(@@GLOBAL.general_log AS SIGNED)";
+            conditions.is_logged = rows::<i64>(connection, logs).await? != [0];
+        }
+        Ok(conditions)
+    }
+
     /// Whether statements to a server stay between it and us: inside TLS, or on this host.
     async fn is_private(&self, document: &Document) -> Result<bool, Error> {
         let Server { addresses, trust } = self.link.server(document, 3306).await?;
@@ -178,10 +199,7 @@ impl Target for MySql {
                 })?
             };
             let account = made(&mut connection, account, is_own).await?;
-            let conditions = Conditions {
-                wants_clear: wants_clear(&mut connection, dialect).await?,
-                is_private: self.is_private(change.login).await?,
-            };
+            let conditions = self.conditions(&mut connection, dialect, change.login).await?;
             let keep = change.keep.map(Document::password).transpose()?;
             let (new, keep) = (change.credential.password()?, keep.as_deref().map(String::as_str));
             let mut has_changed = false;
@@ -251,7 +269,7 @@ pub(super) fn hash(password: &str) -> String {
     format!("*{}", hex(&Sha1::digest(Sha1::digest(password.as_bytes()))).to_uppercase())
 }
 
-fn hex(bytes: &[u8]) -> String {
+pub(super) fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 

@@ -8,15 +8,21 @@ use serde::Deserialize;
 use tokio_postgres::error::SqlState;
 use zeroize::Zeroizing;
 
+use super::api_key::description::place;
+use super::derived::Derived;
 use super::{MySql, Postgres, Route, STATEMENT_TIMEOUT, Tls, check_credential, within};
 use crate::document::Document;
 use crate::error::{Error, ErrorKind};
+use crate::resource::StrategyName;
 use crate::store::BoxFuture;
-use crate::target::{Applied, Change, Probe, Target};
+use crate::target::{Accounts, Applied, Change, Probe, Target};
 
+mod accounts;
+mod quiet;
 mod template;
 
-use template::{Template, Values};
+use accounts::AccountTemplates;
+use template::{Scope, Template, Values};
 
 /// A target whose statements the operator writes.
 ///
@@ -27,10 +33,12 @@ use template::{Template, Values};
 /// | type | what stands in the statement | protocol |
 /// |---|---|---|
 /// | `identifier` | a quoted name | both |
-/// | `literal` | a quoted string: of a password, the password itself, which the server may log | both |
+/// | `literal` | a quoted string: of a password, the password itself; sent only where the server does not log it | both |
 /// | `scram` | the password's SCRAM-SHA-256 verifier, as a string | `postgres` |
 /// | `md5` | the password's MD5 hash as PostgreSQL stores it, as a string | `postgres` |
 /// | `native` | the password's hash as `mysql_native_password` stores it, as a string | `mysql` |
+/// | `sha256` | the password's SHA-256 in hexadecimal, as a string | both |
+/// | `redshift` | the password's salted SHA-256 as Amazon Redshift stores it, as a string | `postgres` |
 ///
 /// `{login.field:type}` is of the credential that is logged in, and in `keep` `{keep.field:type}` of the one that must
 /// stay valid. Statements must do no harm when they are run again. With `postgres` those of one list are one
@@ -42,7 +50,7 @@ use template::{Template, Values};
 /// let redshift = Statements::from_toml(
 ///     r#"
 ///     protocol = "postgres"
-///     apply = ["ALTER USER {username:identifier} PASSWORD {password:md5}"]
+///     apply = ["ALTER USER {username:identifier} PASSWORD {password:redshift}"]
 ///     probe = ["SELECT 1"]             # after logging in, where that alone proves too little
 ///     "#,
 ///     Tls::system()?,
@@ -62,6 +70,8 @@ pub struct Statements {
     probe: Vec<Template>,
     apply: Vec<Template>,
     keep: Vec<Template>,
+    accounts: Option<AccountTemplates>,
+    derived: Derived,
 }
 
 #[derive(Clone, Debug)]
@@ -82,11 +92,16 @@ enum Protocol {
 #[serde(deny_unknown_fields)]
 struct Description {
     protocol: Protocol,
+    /// The strategy where nobody chooses one.
+    strategy: Option<String>,
     #[serde(default)]
     probe: Vec<String>,
     apply: Vec<String>,
     #[serde(default)]
     keep: Vec<String>,
+    accounts: Option<accounts::Description>,
+    #[serde(default)]
+    derived: Derived,
 }
 
 /// No server takes longer user names.
@@ -98,23 +113,35 @@ impl Statements {
     /// # Errors
     ///
     /// [`ErrorKind::Misconfigured`], with the statement and what is wrong with it.
-    pub fn from_toml(description: &str, tls: Tls) -> Result<Self, Error> {
+    pub fn from_toml(text: &str, tls: Tls) -> Result<Self, Error> {
         let wrong = |what: &str| {
             Error::new(ErrorKind::Misconfigured, format!("the description of the statements {what}"))
         };
-        let description: Description = toml::from_str(description)
-            .map_err(|error| wrong(&format!("is not understood: {}", error.message())))?;
+        let description: Description = toml::from_str(text)
+            .map_err(|error| wrong(&format!("is not understood: {}", place(text, &error))))?;
         if description.apply.is_empty() {
             return Err(wrong("has none in \"apply\", which is to change the password"));
         }
-        let templates = |texts: &[String], may_keep| {
-            let parse = |text: &String| Template::parse(text, description.protocol, may_keep);
+        if let Some(strategy) = &description.strategy
+            && StrategyName::from_name(strategy).is_none_or(|name| name == StrategyName::ApiKey)
+        {
+            return Err(wrong(
+                "names a strategy that is none of single-user, alternating-users and dual-password",
+            ));
+        }
+        let templates = |texts: &[String], scope| {
+            let parse = |text: &String| Template::parse(text, description.protocol, scope);
             texts.iter().map(parse).collect::<Result<Vec<_>, _>>()
         };
         Ok(Self {
-            probe: templates(&description.probe, false)?,
-            apply: templates(&description.apply, false)?,
-            keep: templates(&description.keep, true)?,
+            probe: templates(&description.probe, Scope::Change)?,
+            apply: templates(&description.apply, Scope::Change)?,
+            keep: templates(&description.keep, Scope::Keep)?,
+            accounts: description
+                .accounts
+                .map(|accounts| accounts.parse(description.protocol))
+                .transpose()?,
+            derived: description.derived,
             driver: match description.protocol {
                 Protocol::Postgres => Driver::Postgres(Postgres::new(tls)),
                 Protocol::MySql => Driver::MySql(MySql::new(tls)),
@@ -139,9 +166,23 @@ impl Statements {
         what: &str,
         statements: &[Zeroizing<String>],
     ) -> Result<Option<()>, Error> {
+        self.run_quietly(login, what, statements, false).await
+    }
+
+    /// The same; statements that show a password are kept out of the server's log, or not sent.
+    async fn run_quietly(
+        &self,
+        login: &Document,
+        what: &str,
+        statements: &[Zeroizing<String>],
+        shows_password: bool,
+    ) -> Result<Option<()>, Error> {
         match &self.driver {
             Driver::Postgres(postgres) => {
                 let Some(client) = postgres.login_for_statements(login).await? else { return Ok(None) };
+                if shows_password {
+                    quiet::at_postgres(&client).await?;
+                }
                 within(STATEMENT_TIMEOUT, what, async {
                     let statements: Vec<_> = statements.iter().map(|text| text.as_str()).collect();
                     client
@@ -153,6 +194,9 @@ impl Statements {
             }
             Driver::MySql(mysql) => {
                 let Some(mut connection) = mysql.login(login).await? else { return Ok(None) };
+                if shows_password {
+                    quiet::at_mysql(&mut connection).await?;
+                }
                 within(STATEMENT_TIMEOUT, what, async {
                     for statement in statements {
                         let done = connection.query_drop(statement.as_str()).await;
@@ -176,16 +220,28 @@ impl Target for Statements {
     fn accepts(&self, credential: &Document) -> Result<(), Error> {
         check_credential(credential, LONGEST_NAME)?;
         credential.require("host")?;
-        let values = Values { credential, login: credential, keep: Some(credential) };
+        let values = Values { keep: Some(credential), ..Values::of(credential, credential) };
         for template in [&self.probe, &self.apply, &self.keep].into_iter().flatten() {
             template.fill(&values)?;
         }
         Ok(())
     }
 
+    fn derive(&self, credential: Document) -> Result<Document, Error> {
+        self.derived.fill_in(&credential)
+    }
+
+    fn verify(&self, credential: &Document) -> Result<(), Error> {
+        self.derived.verify(credential)
+    }
+
+    fn accounts(&self) -> Option<&dyn Accounts> {
+        self.accounts.is_some().then_some(self)
+    }
+
     fn probe<'a>(&'a self, credential: &'a Document) -> BoxFuture<'a, Result<Probe, Error>> {
         Box::pin(async move {
-            let values = Values { credential, login: credential, keep: None };
+            let values = Values::of(credential, credential);
             let statements = fill(&self.probe, &values)?;
             let answer = self.run(credential, "test the credential", &statements).await?;
             Ok(if answer.is_some() { Probe::Accepted } else { Probe::Refused })
@@ -196,8 +252,9 @@ impl Target for Statements {
         Box::pin(async move {
             let Change { login, credential, keep } = change;
             let templates = if keep.is_some() { &self.keep } else { &self.apply };
-            let statements = fill(templates, &Values { credential, login, keep })?;
-            let answer = self.run(login, "change the password", &statements).await?;
+            let statements = fill(templates, &Values { keep, ..Values::of(credential, login) })?;
+            let is_shown = templates.iter().any(Template::shows_password);
+            let answer = self.run_quietly(login, "change the password", &statements, is_shown).await?;
             Ok(if answer.is_some() { Applied::Done } else { Applied::LoginRefused })
         })
     }

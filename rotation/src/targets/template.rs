@@ -7,6 +7,8 @@ use crate::error::{Error, ErrorKind};
 /// Where a value is put, and so how it is escaped.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum Escape {
+    /// Nothing is escaped: no grammar is around it.
+    Text,
     Url,
     Json,
     Header,
@@ -38,8 +40,18 @@ pub(super) fn fill(
     Ok(filled)
 }
 
+/// The names in a template.
+pub(super) fn names(template: &str) -> impl Iterator<Item = &str> {
+    template
+        .split('{')
+        .skip(1)
+        .filter_map(|part| part.split_once('}'))
+        .map(|(name, _)| name)
+        .filter(|name| is_name(name))
+}
+
 fn is_name(text: &str) -> bool {
-    !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
+    !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'.'))
 }
 
 fn append(filled: &mut Zeroizing<String>, value: &str, escape: Escape) -> Result<(), Error> {
@@ -63,7 +75,7 @@ fn append(filled: &mut Zeroizing<String>, value: &str, escape: Escape) -> Result
                 "a value for a header holds a control character, which would begin a header of its own",
             ));
         }
-        Escape::Header => filled.push_str(value),
+        Escape::Header | Escape::Text => filled.push_str(value),
     }
     Ok(())
 }

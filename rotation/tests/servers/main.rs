@@ -11,6 +11,7 @@ mod redis_kept;
 mod situations;
 mod statements;
 mod support;
+mod survival;
 mod survives;
 mod trust;
 mod users;

@@ -90,7 +90,7 @@ async fn r4_a_password_keeps_its_kind_and_other_methods_stay() {
             if strategy_name == StrategyName::DualPassword {
                 assert!(problem.contains("by a second password"), "{problem}");
                 let error = store.rotate(strategy, &Settings::default()).await.unwrap_err();
-                assert_eq!(error.kind(), ErrorKind::Unsupported);
+                assert_eq!(error.kind(), ErrorKind::Denied);
                 continue;
             }
             assert_eq!(problem, "", "{methods} {name}");
@@ -120,7 +120,7 @@ async fn r4_methods_that_cannot_be_kept_are_refused_by_name_before_anything_chan
     let (problem, _) = problems(&store, &target, StrategyName::SingleUser).await;
     assert!(problem.contains("several kinds (ed25519, mysql_native_password)"), "{problem}");
     let error = store.rotate(&SingleUser { target: &target }, &Settings::default()).await.unwrap_err();
-    assert_eq!(error.kind(), ErrorKind::Unsupported);
+    assert_eq!(error.kind(), ErrorKind::Denied);
     assert_eq!(made(&mut root, "app").await, before);
 }
 
@@ -136,7 +136,7 @@ async fn r5_two_passwords_work_beside_a_password_history() {
     let (problem, mends) = problems(&by_admin, &target, StrategyName::DualPassword).await;
     assert!(problem.contains("password history") && problem.contains("single-user"), "{problem}");
     let error = by_admin.rotate(&strategy, &Settings::default()).await.unwrap_err();
-    assert_eq!(error.kind(), ErrorKind::Unsupported, "{error}");
+    assert_eq!(error.kind(), ErrorKind::Denied, "{error}");
     for mend in mends {
         root.query_drop(mend).await.unwrap();
     }
@@ -184,7 +184,7 @@ async fn r6_a_user_with_two_accounts_is_refused_by_whoever_can_see_both() {
             );
             let error =
                 store.rotate(&SingleUser { target: &target }, &Settings::default()).await.unwrap_err();
-            assert_eq!(error.kind(), ErrorKind::Misconfigured, "{kind:?}: {error}");
+            assert_eq!(error.kind(), ErrorKind::Denied, "{kind:?}: {error}");
             assert_eq!(target.probe(&store.value(AWSCURRENT).unwrap()).await.unwrap(), Probe::Accepted);
         }
         root.query_drop("DROP USER app@'10.%'").await.unwrap();
@@ -225,11 +225,20 @@ async fn r9_a_server_that_checks_passwords_gets_one_and_its_logs_do_not() {
         }
         root.query_drop("ALTER USER app@'%' IDENTIFIED BY 'First-password-1'").await.unwrap();
     }
+    // Who cannot turn the log off does not send a password to it.
+    let own = store(&database, false);
+    let (problem, _) = problems(&own, &target, StrategyName::SingleUser).await;
+    assert!(problem.contains("general log"), "{problem}");
+    let error = own.rotate(&SingleUser { target: &target }, &Settings::default()).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Denied, "{error}");
+    root.query_drop("SET GLOBAL general_log = OFF").await.unwrap();
+    rotates(&store(&database, false), &target, &SingleUser { target: &target }).await;
+    root.query_drop("ALTER USER app@'%' IDENTIFIED BY 'First-password-1'").await.unwrap();
     let store = store(&database, true);
     let (problem, _) = problems(&store, &target, StrategyName::DualPassword).await;
     assert!(problem.contains("strict_password_validation") && problem.contains("single-user"), "{problem}");
     let error = store.rotate(&DualPassword { target: &target }, &Settings::default()).await.unwrap_err();
-    assert_eq!(error.kind(), ErrorKind::Unsupported);
+    assert_eq!(error.kind(), ErrorKind::Denied);
 }
 
 /// Limits and rights that a server has: each is found beforehand.
@@ -267,7 +276,7 @@ async fn r10_what_a_server_would_refuse_is_found_beforehand() {
     let (problem, _) = problems(&store, &target, StrategyName::AlternatingUsers).await;
     assert!(problem.contains("32 characters"), "{problem}");
     let error = store.rotate(&AlternatingUsers { target: &target }, &Settings::default()).await.unwrap_err();
-    assert_eq!(error.kind(), ErrorKind::Rejected, "{error}");
+    assert_eq!(error.kind(), ErrorKind::Denied, "{error}");
     assert!(store.value(AWSPENDING).is_none());
 
     for (setting, is_exempt) in [("read_only", true), ("super_read_only", false)] {

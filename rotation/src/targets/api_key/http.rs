@@ -16,10 +16,10 @@ use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 use zeroize::Zeroizing;
 
-use super::Method;
+use super::description::Method;
 use crate::document::Document;
 use crate::error::{Error, ErrorKind};
-use crate::targets::{Tls, within};
+use crate::targets::{Route, SystemRoute, Tls, within};
 
 /// How long a provider may take.
 pub(super) const TIMEOUT: Duration = Duration::from_secs(15);
@@ -29,22 +29,30 @@ pub(super) const MOST_BYTES: usize = 1 << 20;
 /// Sends requests, each over a connection of its own, and follows no redirection: the key goes where the description
 /// says and nowhere else.
 #[derive(Clone, Debug)]
-pub(super) struct Client {
+pub(in crate::targets) struct Client {
     tls: Tls,
+    route: Arc<dyn Route>,
 }
 
 /// What came back.
-pub(super) struct Answer {
-    pub(super) status: u16,
+pub(in crate::targets) struct Answer {
+    pub(in crate::targets) status: u16,
+    /// The URL of the next page, by the header `Link`.
+    pub(super) next_link: Option<String>,
     body: Zeroizing<Vec<u8>>,
 }
 
 impl Client {
-    pub(super) fn new(tls: Tls) -> Self {
-        Self { tls }
+    pub(in crate::targets) fn new(tls: Tls) -> Self {
+        Self { tls, route: Arc::new(SystemRoute) }
     }
 
-    pub(super) async fn send(
+    /// The same, reaching its servers by another route.
+    pub(in crate::targets) fn via(self, route: Arc<dyn Route>) -> Self {
+        Self { route, ..self }
+    }
+
+    pub(in crate::targets) async fn send(
         &self,
         method: Method,
         url: &str,
@@ -59,7 +67,11 @@ impl Client {
             Some("http") => false,
             _ => return Err(wrong("address is neither https nor http")),
         };
-        let tls = self.tls.trust(&Document::parse("{}")?, &[]).map(|trust| Arc::clone(&trust.config));
+        let port = uri.port_u16().unwrap_or(if is_tls { 443 } else { 80 });
+        // A URL of https means it, also on this host.
+        let wanted = Document::parse(if is_tls { r#"{"ssl":true}"# } else { "{}" })?;
+        let addresses = within(TIMEOUT, "the name of the provider", self.route.addresses(host, port)).await?;
+        let tls = self.tls.trust(&wanted, &addresses).map(|trust| Arc::clone(&trust.config));
         if !is_tls && tls.is_some() {
             return Err(wrong("address is not https, and a key must not travel in the clear"));
         }
@@ -82,8 +94,7 @@ impl Client {
         let request = request.body(Full::new(body)).map_err(|_| wrong("request cannot be made"))?;
 
         within(TIMEOUT, "the provider's answer", async {
-            let port = uri.port_u16().unwrap_or(if is_tls { 443 } else { 80 });
-            let stream = TcpStream::connect((host, port)).await.map_err(lost)?;
+            let stream = TcpStream::connect(addresses.as_slice()).await.map_err(lost)?;
             match tls.filter(|_| is_tls) {
                 None => exchange(stream, request).await,
                 Some(config) => {
@@ -106,11 +117,19 @@ async fn exchange(
     tokio::spawn(connection);
     let answer = sender.send_request(request).await.map_err(lost)?;
     let status = answer.status().as_u16();
+    let links = answer.headers().get_all("link").iter().filter_map(|link| link.to_str().ok());
+    let next_link = links.flat_map(|links| links.split(',')).find_map(next);
     let body = Limited::new(answer.into_body(), MOST_BYTES).collect().await.map_err(|error| {
         Error::new(ErrorKind::Unavailable, "the provider's answer broke off or is too long")
             .with_source(error)
     })?;
-    Ok(Answer { status, body: Zeroizing::new(body.to_bytes().to_vec()) })
+    Ok(Answer { status, next_link, body: Zeroizing::new(body.to_bytes().to_vec()) })
+}
+
+/// The URL of a link to the next page.
+fn next(link: &str) -> Option<String> {
+    let (url, rest) = link.trim().strip_prefix('<')?.split_once('>')?;
+    rest.split(';').any(|part| matches!(part.trim(), "rel=\"next\"" | "rel=next")).then(|| url.to_owned())
 }
 
 fn lost(error: impl std::error::Error + Send + Sync + 'static) -> Error {
@@ -118,8 +137,18 @@ fn lost(error: impl std::error::Error + Send + Sync + 'static) -> Error {
 }
 
 impl Answer {
+    /// The same, as an answer to a credential that is not accepted.
+    pub(super) fn refused(self) -> Self {
+        Self { status: 401, ..self }
+    }
+
+    /// Whether the answer holds a text.
+    pub(in crate::targets) fn says(&self, text: &str) -> bool {
+        self.body.windows(text.len().max(1)).any(|part| part == text.as_bytes())
+    }
+
     /// Refuses an answer that is no success. What the provider says about it is not shown, for it may quote a key.
-    pub(super) fn succeeded(self, what: &str) -> Result<Self, Error> {
+    pub(in crate::targets) fn succeeded(self, what: &str) -> Result<Self, Error> {
         let kind = match self.status {
             200..300 => return Ok(self),
             401 | 403 => ErrorKind::Refused,
@@ -128,7 +157,7 @@ impl Answer {
         Err(Error::new(kind, format!("the provider answered {} when asked to {what}", self.status)))
     }
 
-    pub(super) fn json(&self) -> Result<Value, Error> {
+    pub(in crate::targets) fn json(&self) -> Result<Value, Error> {
         serde_json::from_slice(&self.body)
             .map_err(|_| Error::new(ErrorKind::Unavailable, "the provider's answer is not JSON"))
     }

@@ -3,9 +3,9 @@
 use mysql_async::Conn;
 
 use super::accounts::check_length;
-use super::dialect::{Account, Conditions, Dialect, has_history};
+use super::dialect::{Account, Dialect, has_history};
 use super::grants::Grant;
-use super::{MySql, account, made, own_account, quoted, rows, wants_clear};
+use super::{MySql, account, made, own_account, quoted, rows};
 use crate::diagnosis::{Diagnosis, Finding, Requirements};
 use crate::error::{Error, ErrorKind};
 
@@ -72,10 +72,7 @@ impl MySql {
         }
         if let Some(name) = used {
             let account = made(connection, name, requirements.is_own()).await?;
-            let conditions = Conditions {
-                wants_clear: wants_clear(connection, dialect).await?,
-                is_private: self.is_private(requirements.login).await?,
-            };
+            let conditions = self.conditions(connection, dialect, requirements.login).await?;
             let keep = requirements.keeps_former.then_some("");
             if let Err(error) = dialect.change_password(&account, "", keep, conditions) {
                 findings.push(Finding::new(error.message()));

@@ -48,6 +48,8 @@ pub(super) struct Conditions {
     pub(super) wants_clear: bool,
     /// Nobody on the way can read a statement: TLS, or a server on this host.
     pub(super) is_private: bool,
+    /// The general log is on and cannot be turned off for the session.
+    pub(super) is_logged: bool,
 }
 
 impl Dialect {
@@ -220,11 +222,16 @@ fn in_the_clear(
             "the password itself may only be sent inside TLS; turn TLS on, or SET GLOBAL strict_password_validation = OFF",
         );
     }
+    if conditions.is_logged {
+        return unsupported(
+            "the password itself would be in its general log, which only a user with SUPER can turn off for a session; turn \
+             general_log off, or SET GLOBAL strict_password_validation = OFF",
+        );
+    }
     let (password, name) = (string(new), &account.name);
     let whose = if account.is_own { String::new() } else { format!("FOR {name} ") };
-    let mut statements: Vec<_> = ["SET SESSION sql_log_off = 1", "SET SESSION slow_query_log = 0"]
-        .map(|text| Statement { text: text.to_owned().into(), may_be_denied: true })
-        .into();
+    let slow = "SET SESSION slow_query_log = 0".to_owned();
+    let mut statements = vec![Statement { text: slow.into(), may_be_denied: true }];
     let set = Zeroizing::new(format!("SET PASSWORD {whose}= PASSWORD({})", *password));
     statements.push(Statement { text: set, may_be_denied: false });
     if !account.is_own {
@@ -488,15 +495,15 @@ mod tests {
         let native = "CREATE USER `app`@`%` IDENTIFIED BY PASSWORD '*00'";
         let server = Dialect::of("10.11.14-MariaDB").unwrap();
         let said = |is_own, keep, is_private| {
-            let conditions = Conditions { wants_clear: true, is_private };
+            let conditions = Conditions { wants_clear: true, is_private, is_logged: false };
             let statements = server.change_password(&account(is_own, native), "n'e", keep, conditions);
             statements
                 .map(|all| all.iter().map(|statement| statement.text.to_string()).collect::<Vec<_>>())
                 .map_err(|error| error.message().to_owned())
         };
-        assert_eq!(said(true, None, true).unwrap()[2..], ["SET PASSWORD = PASSWORD('n''e')"]);
+        assert_eq!(said(true, None, true).unwrap()[1..], ["SET PASSWORD = PASSWORD('n''e')"]);
         assert_eq!(
-            said(false, None, true).unwrap()[2..],
+            said(false, None, true).unwrap()[1..],
             ["SET PASSWORD FOR `app`@`%` = PASSWORD('n''e')", "ALTER USER `app`@`%` ACCOUNT UNLOCK"]
         );
         assert!(said(true, None, false).unwrap_err().contains("TLS"));

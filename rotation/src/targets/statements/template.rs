@@ -2,6 +2,7 @@
 
 use postgres_protocol::escape::{escape_identifier, escape_literal};
 use postgres_protocol::password::{md5, scram_sha_256};
+use sha2::{Digest, Sha256};
 use zeroize::Zeroizing;
 
 use super::super::mysql;
@@ -35,6 +36,19 @@ enum Of {
     Credential,
     Login,
     Keep,
+    Reference,
+    Mark,
+}
+
+/// What a statement is for, and so whose fields it may name.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Scope {
+    /// A change of password, or a test.
+    Change,
+    /// A change that keeps another password.
+    Keep,
+    /// The management of two users.
+    Accounts,
 }
 
 /// How a parameter is quoted.
@@ -45,6 +59,8 @@ enum Kind {
     Scram,
     Md5,
     Native,
+    Sha256,
+    Redshift,
 }
 
 /// What parameters stand for.
@@ -53,11 +69,19 @@ pub(super) struct Values<'a> {
     pub(super) credential: &'a Document,
     pub(super) login: &'a Document,
     pub(super) keep: Option<&'a Document>,
+    pub(super) reference: Option<&'a Document>,
+    pub(super) mark: &'a str,
+}
+
+impl<'a> Values<'a> {
+    pub(super) fn of(credential: &'a Document, login: &'a Document) -> Self {
+        Self { credential, login, keep: None, reference: None, mark: "" }
+    }
 }
 
 impl Template {
     /// Reads a statement, refusing whatever makes it uncertain where a parameter lands.
-    pub(super) fn parse(text: &str, protocol: Protocol, may_keep: bool) -> Result<Self, Error> {
+    pub(super) fn parse(text: &str, protocol: Protocol, scope: Scope) -> Result<Self, Error> {
         let wrong =
             |what: &str| Error::new(ErrorKind::Misconfigured, format!("the statement {text:?} {what}"));
         // With these, what is inside of quotes depends on the server's version and settings.
@@ -87,8 +111,7 @@ impl Template {
                 (None, '}') => return Err(wrong("has a } without a {")),
                 (None, '{') => {
                     let (inside, after) = rest.split_once('}').ok_or_else(|| wrong("has a { without a }"))?;
-                    let parameter =
-                        Parameter::parse(inside, protocol, may_keep).map_err(|what| wrong(&what))?;
+                    let parameter = Parameter::parse(inside, protocol, scope).map_err(|what| wrong(&what))?;
                     let joins =
                         |c: Option<char>| c.is_some_and(|c| c.is_alphanumeric() || "_'\"`{}".contains(c));
                     let before =
@@ -114,6 +137,13 @@ impl Template {
         Ok(Self { protocol, pieces })
     }
 
+    /// Whether a password stands in the statement as it is.
+    pub(super) fn shows_password(&self) -> bool {
+        let shows =
+            |piece: &Piece| matches!(piece, Piece::Parameter(parameter) if parameter.is_clear_password());
+        self.pieces.iter().any(shows)
+    }
+
     /// The statement with its parameters, to be sent.
     pub(super) fn fill(&self, values: &Values<'_>) -> Result<Zeroizing<String>, Error> {
         // Large enough at once: a growing string would leave copies behind in freed memory.
@@ -131,7 +161,7 @@ impl Template {
 }
 
 impl Parameter {
-    fn parse(text: &str, protocol: Protocol, may_keep: bool) -> Result<Self, String> {
+    fn parse(text: &str, protocol: Protocol, scope: Scope) -> Result<Self, String> {
         let untyped =
             || format!("has the parameter {{{text}}} without a type, such as {{username:identifier}}");
         let (name, kind) = text.split_once(':').ok_or_else(untyped)?;
@@ -141,17 +171,21 @@ impl Parameter {
             ("scram", Protocol::Postgres) => Kind::Scram,
             ("md5", Protocol::Postgres) => Kind::Md5,
             ("native", Protocol::MySql) => Kind::Native,
+            ("sha256", _) => Kind::Sha256,
+            ("redshift", Protocol::Postgres) => Kind::Redshift,
             _ => {
-                let more = if protocol == Protocol::Postgres { "scram, md5" } else { "native" };
+                let more = if protocol == Protocol::Postgres { "scram, md5, redshift" } else { "native" };
                 return Err(format!(
-                    "has the parameter {{{text}}}, whose type may be identifier, literal, {more}"
+                    "has the parameter {{{text}}}, whose type may be identifier, literal, sha256, {more}"
                 ));
             }
         };
         let (of, field) = match name.split_once('.') {
+            None if name == "mark" && scope == Scope::Accounts => (Of::Mark, name),
             None => (Of::Credential, name),
             Some(("login", field)) => (Of::Login, field),
-            Some(("keep", field)) if may_keep => (Of::Keep, field),
+            Some(("keep", field)) if scope == Scope::Keep => (Of::Keep, field),
+            Some(("reference", field)) if scope == Scope::Accounts => (Of::Reference, field),
             Some(_) => return Err(format!("has the parameter {{{text}}}, which names nobody's field here")),
         };
         if field.is_empty() {
@@ -166,8 +200,13 @@ impl Parameter {
             Of::Credential => values.credential,
             Of::Login => values.login,
             Of::Keep => values.keep.unwrap_or(values.credential),
+            Of::Reference => values.reference.unwrap_or(values.credential),
+            Of::Mark => values.credential,
         };
-        let value = document.require(&self.field)?;
+        let value = match self.of {
+            Of::Mark => Zeroizing::new(values.mark.to_owned()),
+            _ => document.require(&self.field)?,
+        };
         if value.contains('\0') {
             return Err(self.rejected("holds a zero byte"));
         }
@@ -183,12 +222,33 @@ impl Parameter {
             (Kind::Scram, _) => escape_literal(&scram_sha_256(value.as_bytes())),
             (Kind::Md5, _) => escape_literal(&md5(value.as_bytes(), &document.username()?)),
             (Kind::Native, _) => format!("'{}'", mysql::hash(&value)),
+            (Kind::Sha256, _) => format!("'{}'", mysql::hex(&Sha256::digest(value.as_bytes()))),
+            (Kind::Redshift, _) => {
+                let salt = salt()?;
+                let digest = Sha256::new().chain_update(value.as_bytes()).chain_update(&salt).finalize();
+                format!("'sha256|{}|{salt}'", mysql::hex(&digest))
+            }
         }))
+    }
+
+    /// Whether a password stands in the statement as it is.
+    fn is_clear_password(&self) -> bool {
+        matches!(self.kind, Kind::Literal) && self.field == "password"
     }
 
     fn rejected(&self, why: &str) -> Error {
         Error::new(ErrorKind::Rejected, format!("the secret's {:?} {why}", self.field))
     }
+}
+
+/// Something that no two hashes have in common.
+fn salt() -> Result<String, Error> {
+    let mut bytes = [0; 16];
+    let random = rustls::crypto::aws_lc_rs::default_provider().secure_random;
+    random
+        .fill(&mut bytes)
+        .map_err(|_| Error::new(ErrorKind::Unavailable, "the system gives no random numbers"))?;
+    Ok(mysql::hex(&bytes))
 }
 
 #[cfg(test)]
@@ -197,8 +257,14 @@ mod tests {
 
     fn filled(text: &str, protocol: Protocol, json: &str) -> Result<String, Error> {
         let credential = Document::parse(json).unwrap();
-        let values = Values { credential: &credential, login: &credential, keep: Some(&credential) };
-        Template::parse(text, protocol, true)?.fill(&values).map(|text| text.to_string())
+        let values = Values {
+            credential: &credential,
+            login: &credential,
+            keep: Some(&credential),
+            reference: None,
+            mark: "",
+        };
+        Template::parse(text, protocol, Scope::Keep)?.fill(&values).map(|text| text.to_string())
     }
 
     const NASTY: &str = r#"{"username": "a\"b`c'd", "password": "p'; DROP TABLE x; --"}"#;
@@ -216,6 +282,10 @@ mod tests {
         );
         let scram = filled("X {password:scram}", Protocol::Postgres, NASTY).unwrap();
         assert!(scram.starts_with("X 'SCRAM-SHA-256$4096:") && scram.ends_with('\''), "{scram}");
+        let redshift = filled("X {password:redshift}", Protocol::Postgres, NASTY).unwrap();
+        assert!(redshift.starts_with("X 'sha256|") && redshift.len() == "X 'sha256||'".len() + 64 + 32);
+        let sha256 = filled("X {password:sha256}", Protocol::MySql, r#"{"password":"abc"}"#).unwrap();
+        assert!(sha256.starts_with("X 'ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad'"));
         let native = filled("X {password:native}@'%'", Protocol::MySql, NASTY);
         assert_eq!(native.unwrap().len(), "X ''@'%'".len() + 41);
     }
@@ -249,8 +319,8 @@ mod tests {
             assert!(error.message().contains(why), "{text}: {error}");
             assert_eq!(error.kind(), ErrorKind::Misconfigured);
         }
-        assert!(Template::parse("X {keep.password:literal}", Protocol::Postgres, false).is_err());
-        assert!(Template::parse("X {keep.password:literal}", Protocol::Postgres, true).is_ok());
+        assert!(Template::parse("X {keep.password:literal}", Protocol::Postgres, Scope::Change).is_err());
+        assert!(Template::parse("X {keep.password:literal}", Protocol::Postgres, Scope::Keep).is_ok());
     }
 
     #[test]

@@ -1,0 +1,95 @@
+//! Fields of a secret that are made of others: a header for Basic authentication, a connection URL.
+//!
+//! Programs use them instead of the fields they are made of, so they change with every rotation, and a test that did not
+//! look at them would prove nothing.
+
+use std::collections::BTreeMap;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use serde::Deserialize;
+use zeroize::Zeroizing;
+
+use super::template::{Escape, fill};
+use crate::document::Document;
+use crate::error::{Error, ErrorKind};
+
+/// The derived fields of a description, by name.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(transparent)]
+pub(super) struct Derived(BTreeMap<String, Form>);
+
+/// How a field is made.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum Form {
+    /// The text as it is.
+    Text(String),
+    /// A URL, with each value percent-encoded.
+    Url(String),
+    /// The text in Base64.
+    Base64(String),
+}
+
+impl Derived {
+    /// The document with every derived field as its other fields make it.
+    pub(super) fn fill_in(&self, document: &Document) -> Result<Document, Error> {
+        let mut filled = document.clone();
+        for (name, form) in &self.0 {
+            let value = |name: &str| document.require(name);
+            let text = match form {
+                Form::Text(template) => fill(template, Escape::Text, &value)?,
+                Form::Url(template) => fill(template, Escape::Url, &value)?,
+                Form::Base64(template) => {
+                    Zeroizing::new(STANDARD.encode(fill(template, Escape::Text, &value)?.as_bytes()))
+                }
+            };
+            filled = filled.with(name, &text)?;
+        }
+        Ok(filled)
+    }
+
+    /// Refuses a document whose derived fields are not what its other fields make.
+    pub(super) fn verify(&self, document: &Document) -> Result<(), Error> {
+        let filled = self.fill_in(document)?;
+        for name in self.0.keys() {
+            if filled.field(name) != document.field(name) {
+                return Err(Error::new(
+                    ErrorKind::Rejected,
+                    format!("the new version's {name:?} does not match the fields it is made of"),
+                ));
+            }
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn fields_are_made_of_others_and_must_match_them() {
+        let derived: Derived = toml::from_str(
+            r#"
+            basic = { base64 = "{username}:{password}" }
+            url = { url = "postgres://{username}:{password}@{host}/shop" }
+            label = { text = "{username} at {host}" }
+            "#,
+        )
+        .unwrap();
+        let secret = Document::parse(
+            r#"{"host":"db","username":"app","password":"p@ss/word","basic":"old","url":"","n":1}"#,
+        )
+        .unwrap();
+        assert_eq!(derived.verify(&secret).unwrap_err().kind(), ErrorKind::Rejected);
+        let filled = derived.fill_in(&secret).unwrap();
+        assert_eq!(
+            filled.text(),
+            r#"{"host":"db","username":"app","password":"p@ss/word","basic":"YXBwOnBAc3Mvd29yZA==","url":"postgres://app:p%40ss%2Fword@db/shop","n":1, "label": "app at db"}"#
+        );
+        derived.verify(&filled).unwrap();
+        let missing = Document::parse(r#"{"username":"app"}"#).unwrap();
+        assert!(derived.fill_in(&missing).is_err());
+    }
+}

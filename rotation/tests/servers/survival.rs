@@ -1,0 +1,187 @@
+//! Everything about a user survives its rotations: the rows of the server's own tables, all columns, before and after.
+
+use std::collections::BTreeMap;
+
+use mysql_async::Conn;
+use mysql_async::prelude::Queryable;
+use secretcache_rotation::targets::{MySql, Tls};
+use secretcache_rotation::*;
+
+use crate::mariadb::{admin, session};
+use crate::support::{Database, Kind, ServerTls, Store, secret, start};
+
+/// The tables that hold something about a user, and the column with its name.
+const MARIADB: [(&str, &str); 6] = [
+    ("global_priv", "User"),
+    ("db", "User"),
+    ("tables_priv", "User"),
+    ("columns_priv", "User"),
+    ("procs_priv", "User"),
+    ("roles_mapping", "User"),
+];
+const MYSQL: [(&str, &str); 8] = [
+    ("user", "User"),
+    ("db", "User"),
+    ("tables_priv", "User"),
+    ("columns_priv", "User"),
+    ("procs_priv", "User"),
+    ("global_grants", "USER"),
+    ("role_edges", "TO_USER"),
+    ("default_roles", "USER"),
+];
+
+/// What a rotation is there to change, or what says who granted something and when.
+const EXPECTED: [&str; 5] =
+    ["authentication_string", "password_last_changed", "Password", "Grantor", "Timestamp"];
+
+/// Every row about a user, column by column, without what is expected to differ.
+async fn rows_about(root: &mut Conn, kind: Kind, user: &str) -> BTreeMap<String, Vec<String>> {
+    let tables = if kind == Kind::MariaDb { &MARIADB[..] } else { &MYSQL[..] };
+    let mut all = BTreeMap::new();
+    for (table, name) in tables {
+        let columns: Vec<String> = root
+            .exec(
+                "SELECT COLUMN_NAME FROM information_schema.COLUMNS WHERE TABLE_SCHEMA = 'mysql' AND TABLE_NAME = ?",
+                (table,),
+            )
+            .await
+            .unwrap();
+        assert!(columns.len() > 1, "{table}");
+        let shown = columns.iter().filter(|column| !EXPECTED.contains(&column.as_str()));
+        let shown: Vec<_> = shown
+            .map(|column| match (*table, column.as_str()) {
+                // The same as a document.
+                ("global_priv", "Priv") => {
+                    "JSON_REMOVE(Priv, '$.authentication_string', '$.password_last_changed', '$.auth_or', '$.account_locked')"
+                        .to_owned()
+                }
+                // Ours is the mark; what others keep there stays. A second password is part of the change.
+                ("user", "User_attributes") => {
+                    "JSON_REMOVE(COALESCE(User_attributes, '{\"metadata\": {}}'), '$.metadata.secretcache', '$.additional_password')"
+                        .to_owned()
+                }
+                (_, column) => format!("`{column}`"),
+            })
+            .collect();
+        let columns: Vec<_> =
+            shown.iter().map(|column| format!("COALESCE(CAST({column} AS CHAR), 'NULL')")).collect();
+        // The mark of users at MariaDB is a role.
+        let but = if *table == "roles_mapping" { " AND Role NOT LIKE 'secretcache%'" } else { "" };
+        let question = format!(
+            "SELECT CONCAT_WS(' | ', {}) FROM mysql.{table} WHERE {name} = '{user}'{but}",
+            columns.join(", ")
+        );
+        let rows: Vec<String> =
+            root.query(&question).await.unwrap_or_else(|error| panic!("{question}: {error}"));
+        let mut rows: Vec<_> =
+            rows.iter().map(|row| in_order(row).replace(&format!("{user} "), "it ")).collect();
+        rows.sort();
+        all.insert((*table).to_owned(), rows);
+    }
+    all
+}
+
+/// A row whose last column may be a document: its fields in their order, without those that say nothing.
+fn in_order(row: &str) -> String {
+    let Some((before, document)) = row.rsplit_once(" | ") else { return row.to_owned() };
+    let Ok(fields) = serde_json::from_str::<BTreeMap<String, serde_json::Value>>(document) else {
+        return row.to_owned();
+    };
+    let says = |value: &serde_json::Value| *value != 0 && *value != "";
+    let fields: Vec<_> = fields.into_iter().filter(|(_, value)| says(value)).collect();
+    format!("{before} | {fields:?}")
+}
+
+async fn server(kind: Kind) -> (Database, Conn) {
+    let database = start(kind, ServerTls::Off);
+    let mut root = session(&admin(&database.address)).await.unwrap();
+    let options = "REQUIRE NONE WITH MAX_QUERIES_PER_HOUR 1000 MAX_USER_CONNECTIONS 9";
+    let own = match kind {
+        Kind::MariaDb => vec![
+            format!("CREATE USER app@'%' IDENTIFIED BY 'first' {options} PASSWORD EXPIRE INTERVAL 90 DAY"),
+            "CREATE ROLE reader".into(),
+            "GRANT SELECT ON audit.* TO reader".into(),
+            "GRANT reader TO app@'%' WITH ADMIN OPTION".into(),
+            "SET DEFAULT ROLE reader FOR app@'%'".into(),
+            "GRANT PROCESS, BINLOG MONITOR ON *.* TO app@'%'".into(),
+        ],
+        _ => vec![
+            format!(
+                "CREATE USER app@'%' IDENTIFIED BY 'first' {options} PASSWORD EXPIRE INTERVAL 90 DAY \
+                 FAILED_LOGIN_ATTEMPTS 7 PASSWORD_LOCK_TIME 2 ATTRIBUTE '{{\"team\": \"shop\"}}'"
+            ),
+            "CREATE ROLE reader".into(),
+            "GRANT SELECT ON audit.* TO reader".into(),
+            "GRANT reader TO app@'%' WITH ADMIN OPTION".into(),
+            "SET DEFAULT ROLE reader TO app@'%'".into(),
+            "GRANT PROCESS, BACKUP_ADMIN ON *.* TO app@'%'".into(),
+        ],
+    };
+    let common = [
+        "CREATE DATABASE shop",
+        "CREATE DATABASE audit",
+        "CREATE TABLE audit.l (id int, who int)",
+        "CREATE PROCEDURE shop.tidy() SELECT 1",
+    ];
+    let grants = [
+        "GRANT ALL ON shop.* TO app@'%'",
+        "GRANT INSERT (id), UPDATE (id, who) ON audit.l TO app@'%' WITH GRANT OPTION",
+        "GRANT EXECUTE ON PROCEDURE shop.tidy TO app@'%'",
+    ];
+    let own = own.iter().map(String::as_str);
+    for statement in common.into_iter().chain(own).chain(grants) {
+        root.query_drop(statement).await.unwrap_or_else(|error| panic!("{statement}: {error}"));
+    }
+    (database, root)
+}
+
+#[tokio::test]
+async fn every_row_about_a_user_is_as_before_but_for_its_password() {
+    for kind in [Kind::MariaDb, Kind::MySql] {
+        let (database, mut root) = server(kind).await;
+        let target = MySql::new(Tls::off());
+        let before = rows_about(&mut root, kind, "app").await;
+        assert!(before.values().filter(|rows| !rows.is_empty()).count() >= 5, "{kind:?}: {before:#?}");
+        for strategy in [&SingleUser { target: &target } as &dyn Strategy, &DualPassword { target: &target }]
+        {
+            let first = secret(&database.address, "app", "first", r#","masterarn":"master""#);
+            let store = Store::new(first, Some(admin(&database.address)));
+            for _ in 0..2 {
+                store.rotate(strategy, &Settings::default()).await.unwrap();
+                let after = rows_about(&mut root, kind, "app").await;
+                assert_eq!(after, before, "{kind:?} by {}", strategy.name());
+            }
+            root.query_drop("ALTER USER app@'%' IDENTIFIED BY 'first'").await.unwrap();
+        }
+    }
+}
+
+#[tokio::test]
+async fn every_row_about_the_second_user_is_as_that_about_the_first() {
+    for kind in [Kind::MariaDb, Kind::MySql] {
+        let (database, mut root) = server(kind).await;
+        let target = MySql::new(Tls::off());
+        let before = rows_about(&mut root, kind, "app").await;
+        let first = secret(&database.address, "app", "first", r#","masterarn":"master""#);
+        let store = Store::new(first, Some(admin(&database.address)));
+        for _ in 0..2 {
+            store.rotate(&AlternatingUsers { target: &target }, &Settings::default()).await.unwrap();
+            assert_eq!(rows_about(&mut root, kind, "app").await, before, "{kind:?}");
+            let mut second = rows_about(&mut root, kind, "app_clone").await;
+            if kind == Kind::MySql {
+                // A user's own attributes are not the other's.
+                let own = |rows: &mut BTreeMap<String, Vec<String>>| {
+                    for row in rows.get_mut("user").unwrap() {
+                        *row = row.replace(r#""team": String("shop")"#, "");
+                    }
+                };
+                let mut first = before.clone();
+                own(&mut first);
+                own(&mut second);
+                assert_eq!(second, first);
+            } else {
+                assert_eq!(second, before);
+            }
+        }
+    }
+}
