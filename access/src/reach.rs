@@ -234,7 +234,7 @@ impl<'a> Account<'a> {
         };
         let shares =
             |statement: &Statement| statement.effect == Effect::Allow && concerns_action(statement, READ);
-        own.iter().any(|it| reaches(it))
+        own.iter().copied().any(|it| reaches(&it))
             || secret.resource_policy.iter().flat_map(|policy| &policy.statements).any(shares)
     }
 

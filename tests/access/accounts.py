@@ -82,7 +82,9 @@ class Account:
         for attribute in ("EnableDnsSupport", "EnableDnsHostnames"):
             ec2.modify_vpc_attribute(VpcId=vpc, **{attribute: {"Value": True}})
         subnets = [
-            ec2.create_subnet(VpcId=vpc, CidrBlock=f"10.0.{place}.0/24", AvailabilityZone=f"{REGION}{zone}")["Subnet"]["SubnetId"]
+            ec2.create_subnet(VpcId=vpc, CidrBlock=f"10.0.{place}.0/24", AvailabilityZone=f"{REGION}{zone}")[
+                "Subnet"
+            ]["SubnetId"]
             for place, zone in enumerate("ab")
         ]
         groups = {
@@ -92,7 +94,14 @@ class Account:
         return {"vpc": vpc, "subnets": subnets, **groups}
 
     def open_https(self, network: dict[str, Any]) -> None:
-        pair = [{"IpProtocol": "tcp", "FromPort": 443, "ToPort": 443, "UserIdGroupPairs": [{"GroupId": network["functions"]}]}]
+        pair = [
+            {
+                "IpProtocol": "tcp",
+                "FromPort": 443,
+                "ToPort": 443,
+                "UserIdGroupPairs": [{"GroupId": network["functions"]}],
+            }
+        ]
         self.client("ec2").authorize_security_group_ingress(GroupId=network["endpoint"], IpPermissions=pair)
 
     def endpoint(self, network: dict[str, Any], policy_text: str, **options: Any) -> str:
@@ -110,9 +119,13 @@ class Account:
         )["VpcEndpoint"]["VpcEndpointId"]
 
     def trail(self, *selectors: dict[str, Any], multi_region: bool = True, logging: bool = True) -> str:
-        self.client("s3").create_bucket(Bucket="trail", CreateBucketConfiguration={"LocationConstraint": REGION})
+        self.client("s3").create_bucket(
+            Bucket="trail", CreateBucketConfiguration={"LocationConstraint": REGION}
+        )
         trail = self.client("cloudtrail")
-        arn = trail.create_trail(Name="events", S3BucketName="trail", IsMultiRegionTrail=multi_region)["TrailARN"]
+        arn = trail.create_trail(Name="events", S3BucketName="trail", IsMultiRegionTrail=multi_region)[
+            "TrailARN"
+        ]
         if logging:
             trail.start_logging(Name=arn)
         if selectors:
@@ -127,7 +140,9 @@ class Account:
         events = self.client("events")
         pattern = json.dumps({"source": ["aws.secretsmanager"], "detail": detail})
         events.put_rule(Name=name, State=state or usual, EventPattern=pattern)
-        events.put_targets(Rule=name, Targets=[{"Id": "sns", "Arn": f"arn:aws:sns:{REGION}:{ACCOUNT}:secrets"}])
+        events.put_targets(
+            Rule=name, Targets=[{"Id": "sns", "Arn": f"arn:aws:sns:{REGION}:{ACCOUNT}:secrets"}]
+        )
 
 
 NETWORK_EVENTS = {
@@ -155,7 +170,10 @@ OWN_ENDPOINT = policy(
 
 
 def administer() -> dict[str, Any]:
-    actions = [f"kms:{verb}*" for verb in ("Describe", "Enable", "List", "Put", "Update", "Disable", "Get", "Schedule", "Cancel")]
+    actions = [
+        f"kms:{verb}*"
+        for verb in ("Describe", "Enable", "List", "Put", "Update", "Disable", "Get", "Schedule", "Cancel")
+    ]
     return allow(actions, "*", Principal={"AWS": f"arn:aws:iam::{ACCOUNT}:root"})
 
 
@@ -164,7 +182,9 @@ def through_secrets_manager(principal: Any, pattern: str) -> dict[str, Any]:
         "StringEquals": {"kms:ViaService": SERVICE, "kms:CallerAccount": ACCOUNT},
         "StringLike": {"kms:EncryptionContext:SecretARN": pattern},
     }
-    return allow(["kms:Decrypt", "kms:GenerateDataKey"], "*", Principal={"AWS": principal}, Condition=condition)
+    return allow(
+        ["kms:Decrypt", "kms:GenerateDataKey"], "*", Principal={"AWS": principal}, Condition=condition
+    )
 
 
 def good(url: str) -> Account:
@@ -173,11 +193,19 @@ def good(url: str) -> Account:
     secrets = account.client("secretsmanager")
     network = account.network()
     account.open_https(network)
-    account.ids.update(endpoint=account.endpoint(network, OWN_ENDPOINT), vpc=network["vpc"], groups=network["endpoint"])
+    account.ids.update(
+        endpoint=account.endpoint(network, OWN_ENDPOINT), vpc=network["vpc"], groups=network["endpoint"]
+    )
     app, rotation = account.role("app"), account.role("rotation")
     pattern = f"arn:aws:secretsmanager:{REGION}:{ACCOUNT}:secret:{NAME}-??????"
     key = account.key(administer(), through_secrets_manager([app, rotation], pattern))
-    value = {"engine": "postgres", "host": "db.internal", "username": "app", "password": "correct-horse", "ssl": True}
+    value = {
+        "engine": "postgres",
+        "host": "db.internal",
+        "username": "app",
+        "password": "correct-horse",
+        "ssl": True,
+    }
     secret = secrets.create_secret(
         Name=NAME, KmsKeyId=key, SecretString=json.dumps(value), Tags=[{"Key": "owner", "Value": "checkout"}]
     )["ARN"]
@@ -186,7 +214,9 @@ def good(url: str) -> Account:
     iam.put_role_policy(
         RoleName="app",
         PolicyName="own",
-        PolicyDocument=policy(allow(["secretsmanager:GetSecretValue", "secretsmanager:DescribeSecret"], secret)),
+        PolicyDocument=policy(
+            allow(["secretsmanager:GetSecretValue", "secretsmanager:DescribeSecret"], secret)
+        ),
     )
     rotates = ["DescribeSecret", "GetSecretValue", "PutSecretValue", "UpdateSecretVersionStage"]
     iam.put_role_policy(
@@ -234,7 +264,9 @@ def bad(url: str) -> Account:
     root = {"AWS": f"arn:aws:iam::{ACCOUNT}:root"}
 
     def secret(name: str, **options: Any) -> str:
-        return secrets.create_secret(Name=name, SecretString=json.dumps({"username": "app", "password": "x"}), **options)["ARN"]
+        return secrets.create_secret(
+            Name=name, SecretString=json.dumps({"username": "app", "password": "x"}), **options
+        )["ARN"]
 
     pattern = f"arn:aws:secretsmanager:{REGION}:{ACCOUNT}:secret:*"
     first = secret("prod/checkout/db")
@@ -249,7 +281,10 @@ def bad(url: str) -> Account:
         "secretsmanager:GetSecretValue",
         "*",
         Principal="*",
-        Condition={"StringEquals": {"aws:PrincipalOrgID": "o-a1b2c3d4e5"}, "StringLike": {"aws:PrincipalArn": "*"}},
+        Condition={
+            "StringEquals": {"aws:PrincipalOrgID": "o-a1b2c3d4e5"},
+            "StringLike": {"aws:PrincipalArn": "*"},
+        },
     )
     secrets.put_resource_policy(SecretId=second, ResourcePolicy=policy(organization))
     disabled = account.key(administer(), through_secrets_manager(root["AWS"], pattern))
@@ -286,7 +321,9 @@ def bad(url: str) -> Account:
     iam.create_group(GroupName="readers")
     iam.put_group_policy(GroupName="readers", PolicyName="all", PolicyDocument=policy(allow(read, pattern)))
     iam.add_user_to_group(GroupName="readers", UserName="alice")
-    managed = iam.create_policy(PolicyName="managed", PolicyDocument=policy(allow([read, "s3:GetObject"], "*")))["Policy"]["Arn"]
+    managed = iam.create_policy(
+        PolicyName="managed", PolicyDocument=policy(allow([read, "s3:GetObject"], "*"))
+    )["Policy"]["Arn"]
     iam.attach_role_policy(RoleName=account.role("managed").rsplit("/", 1)[1], PolicyArn=managed)
     for place in range(4):
         account.role(f"reader{place}", allow(read, first))
@@ -309,7 +346,9 @@ def bad(url: str) -> Account:
     )
     lacking = account.role("lacking", allow("secretsmanager:PutSecretValue", second))
 
-    def rotate(arn: str, name: str, role: str, days: int, permission: dict[str, str] | None, **placement: Any) -> str:
+    def rotate(
+        arn: str, name: str, role: str, days: int, permission: dict[str, str] | None, **placement: Any
+    ) -> str:
         function = account.function(name, role, **placement)
         if permission is not None:
             account.client("lambda").add_permission(
@@ -320,11 +359,20 @@ def bad(url: str) -> Account:
                 **permission,
             )
         rules = {"AutomaticallyAfterDays": days}
-        secrets.rotate_secret(SecretId=arn, RotationLambdaARN=function, RotationRules=rules, RotateImmediately=False)
+        secrets.rotate_secret(
+            SecretId=arn, RotationLambdaARN=function, RotationRules=rules, RotateImmediately=False
+        )
         return function
 
     rotate(first, "rotate-SingleUser", wide, 365, {}, VpcConfig=vpc)
-    rotate(second, "rotate-lacking", lacking, 30, None, VpcConfig={"SubnetIds": [far], "SecurityGroupIds": [group]})
+    rotate(
+        second,
+        "rotate-lacking",
+        lacking,
+        30,
+        None,
+        VpcConfig={"SubnetIds": [far], "SecurityGroupIds": [group]},
+    )
     gone = rotate(shared, "rotate-gone", account.role("gone"), 30, {"SourceAccount": ACCOUNT})
     account.client("lambda").delete_function(FunctionName=gone)
 

@@ -36,7 +36,9 @@ def moto() -> Iterator[str]:
 @pytest.fixture
 def empty(moto: str) -> str:
     """moto with nothing in it."""
-    urllib.request.urlopen(urllib.request.Request(f"{moto}/moto-api/reset", method="POST"), timeout=30).close()
+    urllib.request.urlopen(
+        urllib.request.Request(f"{moto}/moto-api/reset", method="POST"), timeout=30
+    ).close()
     return moto
 
 
@@ -76,7 +78,9 @@ def environment(url: str) -> dict[str, str]:
 def secretcache(url: str, *arguments: str) -> Ran:
     """Runs the command against an endpoint."""
     command = [str(COMMAND), *arguments]
-    done = subprocess.run(command, env=environment(url), capture_output=True, text=True, timeout=120, check=False)
+    done = subprocess.run(
+        command, env=environment(url), capture_output=True, text=True, timeout=120, check=False
+    )
     return Ran(done.returncode, done.stdout, done.stderr)
 
 
@@ -90,7 +94,12 @@ def audit(url: str, *arguments: str) -> dict[str, Any]:
 def shell(url: str, command: str) -> None:
     """Runs a command as it is printed."""
     done = subprocess.run(
-        ["bash", "-euc", command], env=environment(url), capture_output=True, text=True, timeout=120, check=False
+        ["bash", "-euc", command],
+        env=environment(url),
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
     )
     assert done.returncode == 0, f"{command}\n{done.stdout}{done.stderr}"
 
@@ -125,11 +134,21 @@ def relay(moto: str) -> Iterator[Callable[..., Relay]]:
                 name = called(self, body)
                 made.calls[name] += 1
                 if name in made.refused:
-                    self.answer(400, {"Content-Type": "application/json"}, b'{"__type": "AccessDeniedException", "message": "no"}')
+                    self.answer(
+                        400,
+                        {"Content-Type": "application/json"},
+                        b'{"__type": "AccessDeniedException", "message": "no"}',
+                    )
                     return
-                headers = {k: v for k, v in self.headers.items() if k.lower() not in ("host", "content-length", "connection")}
+                headers = {
+                    k: v
+                    for k, v in self.headers.items()
+                    if k.lower() not in ("host", "content-length", "connection")
+                }
                 method = self.command
-                request = urllib.request.Request(moto + self.path, body if method == "POST" else None, headers, method=method)
+                request = urllib.request.Request(
+                    moto + self.path, body if method == "POST" else None, headers, method=method
+                )
                 try:
                     with urllib.request.urlopen(request, timeout=60) as answer:
                         self.answer(answer.status, dict(answer.headers), answer.read())
@@ -141,7 +160,13 @@ def relay(moto: str) -> Iterator[Callable[..., Relay]]:
             def answer(self, status: int, headers: dict[str, str], body: bytes) -> None:
                 self.send_response(status)
                 for name, value in headers.items():
-                    if name.lower() not in ("content-length", "transfer-encoding", "connection", "date", "server"):
+                    if name.lower() not in (
+                        "content-length",
+                        "transfer-encoding",
+                        "connection",
+                        "date",
+                        "server",
+                    ):
                         self.send_header(name, value)
                 self.send_header("Content-Length", str(len(body)))
                 self.end_headers()

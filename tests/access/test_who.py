@@ -29,7 +29,11 @@ def test_access_to_kms_is_not_allowed_and_why(good_account: Account) -> None:
     answer = ask(account, "--principal", arn)
     assert answer["status"] == 4
     late = answer["Principals"][0]
-    assert (late["Outcome"], late["Secret"]["Outcome"], late["Key"]["Missing"]) == ("Denied", "Allowed", ["key policy", "identity policy"])
+    assert (late["Outcome"], late["Secret"]["Outcome"], late["Key"]["Missing"]) == (
+        "Denied",
+        "Allowed",
+        ["key policy", "identity policy"],
+    )
     text = secretcache(account.url, "access", NAME, "--principal", "late").out
     assert "KMS: no key policy allows it" in text
 
@@ -43,7 +47,9 @@ def test_the_statement_that_denies_is_named(good_account: Account) -> None:
 
 def test_a_boundary_is_a_missing_link(good_account: Account) -> None:
     iam = good_account.client("iam")
-    boundary = iam.create_policy(PolicyName="boundary", PolicyDocument=policy(allow("s3:*", "*")))["Policy"]["Arn"]
+    boundary = iam.create_policy(PolicyName="boundary", PolicyDocument=policy(allow("s3:*", "*")))["Policy"][
+        "Arn"
+    ]
     iam.put_role_permissions_boundary(RoleName="app", PermissionsBoundary=boundary)
     answer = ask(good_account, "--principal", "app")
     assert answer["Principals"][0]["Secret"]["Missing"] == ["permissions boundary"]
@@ -52,7 +58,9 @@ def test_a_boundary_is_a_missing_link(good_account: Account) -> None:
 def test_what_depends_on_the_request_is_a_condition(good_account: Account) -> None:
     condition = {"IpAddress": {"aws:SourceIp": "203.0.113.0/24"}}
     statement = allow("secretsmanager:GetSecretValue", good_account.ids["secret"], Condition=condition)
-    good_account.client("iam").put_role_policy(RoleName="app", PolicyName="own", PolicyDocument=policy(statement))
+    good_account.client("iam").put_role_policy(
+        RoleName="app", PolicyName="own", PolicyDocument=policy(statement)
+    )
     text = secretcache(good_account.url, "access", NAME, "--principal", "app").out
     assert "role/app can read it on conditions" in text
     assert "depends on identity policy own, statement 1 if IpAddress aws:SourceIp 203.0.113.0/24" in text

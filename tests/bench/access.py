@@ -27,13 +27,22 @@ def account() -> dict:
     arn = f"arn:aws:secretsmanager:{REGION}:{ACCOUNT}:secret:"
     names = [f"prod/team{place % 50}/db{place}" for place in range(SECRETS)]
     roles = [f"arn:aws:iam::{ACCOUNT}:role/role{place}" for place in range(ROLES)]
-    good["Secrets"] = [{**secret, "Name": name, "ARN": f"{arn}{name}-AbCdEf", "ResourcePolicy": None, "Content": None} for name in names]
+    good["Secrets"] = [
+        {**secret, "Name": name, "ARN": f"{arn}{name}-AbCdEf", "ResourcePolicy": None, "Content": None}
+        for name in names
+    ]
     key["Policy"]["Statement"][1]["Principal"] = {"AWS": roles}
-    key["Policy"]["Statement"][1]["Condition"]["StringLike"] = {"kms:EncryptionContext:SecretARN": f"{arn}prod/*"}
+    key["Policy"]["Statement"][1]["Condition"]["StringLike"] = {
+        "kms:EncryptionContext:SecretARN": f"{arn}prod/*"
+    }
 
     def policy(place: int) -> list[dict]:
         own = [f"{arn}{name}-??????" for name in names[place * 5 : place * 5 + 5]]
-        read = {"Effect": "Allow", "Action": ["secretsmanager:GetSecretValue", "secretsmanager:DescribeSecret"], "Resource": own}
+        read = {
+            "Effect": "Allow",
+            "Action": ["secretsmanager:GetSecretValue", "secretsmanager:DescribeSecret"],
+            "Resource": own,
+        }
         rest = [
             {"Effect": "Allow", "Action": [f"{service}:Get*", f"{service}:List*"], "Resource": "*"}
             for service in ("s3", "sqs", "sns", "dynamodb", "logs", "ec2", "cloudwatch", "ecs")
@@ -43,7 +52,10 @@ def account() -> dict:
 
     statements = {role: policy(place) for place, role in enumerate(roles)}
     good["Principals"] += [
-        {"Arn": role, "InlinePolicies": [{"Name": "own", "Document": {"Version": "2012-10-17", "Statement": own}}]}
+        {
+            "Arn": role,
+            "InlinePolicies": [{"Name": "own", "Document": {"Version": "2012-10-17", "Statement": own}}],
+        }
         for role, own in statements.items()
     ]
     return good
@@ -56,11 +68,19 @@ def main() -> int:
         begin = time.perf_counter()
         with open(os.devnull, "w") as nowhere:
             command = [COMMAND, "audit", "--all", "--offline", snapshot, "--format", "json"]
-            child = os.posix_spawn(COMMAND, list(map(str, command)), os.environ, file_actions=[(os.POSIX_SPAWN_DUP2, nowhere.fileno(), 1)])
+            child = os.posix_spawn(
+                COMMAND,
+                list(map(str, command)),
+                os.environ,
+                file_actions=[(os.POSIX_SPAWN_DUP2, nowhere.fileno(), 1)],
+            )
             _, status, used = os.wait4(child, 0)
         took = time.perf_counter() - begin
     megabytes = used.ru_maxrss / 1024
-    print(f"| audit of {SECRETS:,} secrets and {ROLES} roles | {took:.2f} s, {megabytes:.0f} MB | at most {MOST_SECONDS:g} s, {MOST_MB} MB |")
+    figures = f"{took:.2f} s, {megabytes:.0f} MB"
+    print(
+        f"| audit of {SECRETS:,} secrets and {ROLES} roles | {figures} | at most {MOST_SECONDS:g} s, {MOST_MB} MB |"
+    )
     found = os.waitstatus_to_exitcode(status)
     assert found == 4, f"exit status {found}"
     return int(took > MOST_SECONDS or megabytes > MOST_MB)
