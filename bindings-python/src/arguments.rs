@@ -7,6 +7,8 @@ use pyo3::prelude::*;
 use pyo3::types::{PyAnyMethods, PyString};
 use secretcache::Selector;
 
+use crate::call::call_method;
+
 /// A secret id. Anything but a `str` is a mistake worth naming.
 pub(crate) fn secret_id<'a>(id: &'a Bound<'_, PyAny>) -> PyResult<&'a str> {
     match id.cast::<PyString>() {
@@ -55,7 +57,7 @@ impl Span {
     /// Reads a keyword argument.
     pub(crate) fn read(value: &Bound<'_, PyAny>, name: &str) -> PyResult<Self> {
         let seconds = if value.hasattr("total_seconds")? {
-            value.call_method0("total_seconds")?.extract::<f64>()?
+            call_method(value, "total_seconds", ())?.extract::<f64>()?
         } else if value.cast::<PyString>().is_ok() {
             return Err(not_a_duration(value, name));
         } else {

@@ -9,6 +9,7 @@ use secretcache::host::Driver as _;
 use secretcache::host::{Forced, Lookup, PerProcess, Started, SystemClock, Watches};
 use secretcache::{Error, ErrorKind, Hit, SecretCache};
 
+use crate::call::call_method;
 use crate::engine::{Engine, Setup, ended, listen};
 use crate::errors::to_exception;
 use crate::events::Inbox;
@@ -144,7 +145,7 @@ impl Cache {
             Engine::Native(cache) => cache.watch(id),
             Engine::Host { watches, driver, .. } => {
                 let watch = watches.add(id);
-                driver.bind(py).call_method0("wake")?;
+                call_method(driver.bind(py), "wake", ())?;
                 watch
             }
         }))
@@ -236,7 +237,7 @@ impl Cache {
                 }
             }
             Engine::Host { driver, .. } => {
-                return driver.bind(py).call_method1("prefetch", (ids,))?.cast_into().map_err(Into::into);
+                return call_method(driver.bind(py), "prefetch", (ids,))?.cast_into().map_err(Into::into);
             }
         }
         bury(py);
@@ -261,7 +262,7 @@ impl Cache {
                 ended(py, start(cache, id, selector)).map(drop)
             }
             Engine::Host { driver, .. } => {
-                driver.bind(py).call_method1("refresh", (id, selector.as_stage(), is_for_plan)).map(drop)
+                call_method(driver.bind(py), "refresh", (id, selector.as_stage(), is_for_plan)).map(drop)
             }
         }
     }
@@ -415,7 +416,7 @@ impl Cache {
         if let Engine::Host { driver, hooked: true, .. } = &setup.engine {
             let name = if part == Part::String { "SecretString" } else { "SecretBinary" };
             let arguments = (id, selector.as_stage(), selector.as_version_id(), name);
-            return driver.bind(py).call_method1("read_through_hook", arguments).map(Some);
+            return call_method(driver.bind(py), "read_through_hook", arguments).map(Some);
         }
         match setup.read(py, id, selector)? {
             Some(secret) => setup.part_of(py, &secret, part),

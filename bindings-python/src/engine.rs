@@ -8,6 +8,7 @@ use secretcache::host::Driver as _;
 use secretcache::host::{Outcome, PerProcess, Started, SystemClock, Task, Watches};
 use secretcache::{Error, ErrorKind, Hit, Secret, SecretCache, Selector};
 
+use crate::call::{attach, call, call_method};
 use crate::errors::to_exception;
 use crate::events::Inbox;
 use crate::late::bury;
@@ -76,7 +77,7 @@ impl Setup {
         let result = match &self.engine {
             Engine::Host { driver, .. } => {
                 let arguments = (id, selector.as_stage(), selector.as_version_id());
-                let value = driver.bind(py).call_method1("read", arguments)?;
+                let value = call_method(driver.bind(py), "read", arguments)?;
                 return Ok(value.extract::<Option<PyRef<'_, SecretValue>>>()?.map(|value| value.0.clone()));
             }
             Engine::Native(cache) => read_native(py, cache, id, selector)?,
@@ -167,9 +168,8 @@ pub(crate) fn listen(cache: &SecretCache, inbox: &Arc<Inbox>, dispatch: Option<P
         listener(event);
         let (dispatch, inbox) = (Arc::clone(&dispatch), Arc::clone(&inbox));
         secretcache::host::later(move || {
-            // None: the interpreter is ending.
-            Python::try_attach(|py| {
-                let sent = inbox.take(py).and_then(|events| dispatch.call1(py, (events,)));
+            attach(|py| {
+                let sent = inbox.take(py).and_then(|events| call(dispatch.bind(py), (events,)));
                 if let Err(error) = sent {
                     error.write_unraisable(py, None);
                 }

@@ -4,17 +4,18 @@ use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use secretcache::{Error, ErrorKind};
 
+use crate::call::call;
 use crate::late::Late;
 
 /// The exception to raise for an error: a host's own one, or the class that stands for its kind.
 pub(crate) fn to_exception(py: Python<'_>, error: &Error) -> PyErr {
     let made = match error.host::<Late>() {
-        Some(exception) => maker(py, "fresh").and_then(|fresh| fresh.call1((exception.get(py),))),
+        Some(exception) => maker(py, "fresh").and_then(|fresh| call(&fresh, (exception.get(py),))),
         None => maker(py, "from_core").and_then(|from_core| {
             let fault = error.fault().map(|fault| {
                 (&fault.code, &fault.message, fault.operation, fault.status, fault.request_id.as_deref())
             });
-            from_core.call1((error.kind().name(), error.message(), fault))
+            call(&from_core, (error.kind().name(), error.message(), fault))
         }),
     };
     made.map_or_else(|error| error, PyErr::from_value)
@@ -28,9 +29,9 @@ pub(crate) fn from_exception(exception: &Bound<'_, PyAny>) -> Error {
         let text = exception.str().map_or_else(|_| kind.name().to_owned(), |text| text.to_string());
         return Error::new(kind, text).with_host(Box::new(Late::new(exception.clone())));
     }
-    let (kind, message) = match maker(exception.py(), "classify")
-        .and_then(|classify| classify.call1((exception,))?.extract::<(Option<String>, String, Option<u16>)>())
-    {
+    let (kind, message) = match maker(exception.py(), "classify").and_then(|classify| {
+        call(&classify, (exception,))?.extract::<(Option<String>, String, Option<u16>)>()
+    }) {
         Ok((Some(code), message, status)) => (ErrorKind::from_service(&code, &message, status), message),
         Ok((None, message, _)) => (ErrorKind::Source, message),
         Err(_) => (ErrorKind::Source, "the client raised an exception".to_owned()),

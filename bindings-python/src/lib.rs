@@ -4,6 +4,7 @@
 
 mod arguments;
 mod cache;
+mod call;
 mod engine;
 mod errors;
 mod events;
@@ -45,6 +46,7 @@ mod _core {
     /// Ends the background work of this process, waiting at most `patience` seconds for requests under way.
     #[pyfunction]
     fn shutdown(py: Python<'_>, patience: f64) {
+        crate::call::end();
         // With the lock released: a background thread may be waiting for it.
         py.detach(|| secretcache::host::shutdown(Duration::from_secs_f64(patience)));
     }

@@ -11,6 +11,7 @@ use pyo3::types::{PyBytes, PyDict, PyString};
 use secretcache::host::{Answer, Operation, Outcome, SystemClock, Waiter};
 use secretcache::{Description, Error, ErrorKind, Fetched, Value};
 
+use crate::call::call;
 use crate::errors;
 use crate::late::{Late, bury};
 use crate::rendering::Rendering;
@@ -259,7 +260,7 @@ struct Callback(Late);
 impl Wake for Callback {
     fn wake(self: Arc<Self>) {
         // Flights of host caches end in a Python thread, which is attached already. None: the interpreter is ending.
-        let called = Python::try_attach(|py| self.0.get(py).call0().map(drop));
+        let called = Python::try_attach(|py| call(&self.0.get(py), ()).map(drop));
         if let Some(Err(error)) = called {
             Python::attach(|py| error.write_unraisable(py, None));
         }
