@@ -27,15 +27,20 @@ class SecretCacheError(Exception):
     def __str__(self) -> str:
         return str(self.args[0]) if self.args else ""
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickle and copy as what it is, also where its class was made on the way, of ours and one of botocore's."""
+        ours = next(cls for cls in type(self).__mro__ if "_botocore_name" not in vars(cls))
+        return _restore, (ours, vars(type(self)).get("_botocore_name"), self.args, self.__dict__)
+
 
 class InvalidArgumentError(SecretCacheError, ValueError):
-    """An argument is wrong: mend the call."""
+    """An argument is wrong. Fix the call."""
 
     kind = "invalid_argument"
 
 
 class ConfigurationError(SecretCacheError, ValueError):
-    """A setting is wrong or missing: mend the set-up."""
+    """A setting is wrong or missing. Fix the configuration."""
 
     kind = "invalid_configuration"
 
@@ -101,13 +106,13 @@ class ThrottledError(SecretCacheError):
 
 
 class ServiceUnavailableError(SecretCacheError):
-    """The service had a failure of its own."""
+    """The service failed."""
 
     kind = "service_unavailable"
 
 
 class EndpointConnectionError(SecretCacheError, ConnectionError):
-    """The endpoint could not be reached: DNS, connection refused or reset, TLS."""
+    """The endpoint is unreachable: DNS, connection refused or reset, TLS."""
 
     kind = "connection"
 
@@ -119,7 +124,7 @@ class RequestTimeoutError(SecretCacheError, TimeoutError):
 
 
 class InvalidResponseError(SecretCacheError):
-    """The answer could not be understood."""
+    """The response is not what the service sends."""
 
     kind = "invalid_response"
 
@@ -149,13 +154,13 @@ class CacheClosedError(SecretCacheError):
 
 
 class SourceError(SecretCacheError):
-    """A client supplied by the program failed in its own way."""
+    """The client that the program passed failed."""
 
     kind = "source"
 
 
 class InternalError(SecretCacheError):
-    """A defect of this package. Please report it."""
+    """A bug in this package. Please report it."""
 
     kind = "internal"
 
@@ -239,9 +244,21 @@ def _with_botocore(ours: type[SecretCacheError], name: str) -> type[SecretCacheE
             return ours
         theirs = getattr(exceptions, name)
         _combined[key] = type(
-            ours.__name__, (ours, theirs), {"__module__": __name__, "__doc__": ours.__doc__}
+            ours.__name__,
+            (ours, theirs),
+            {"__module__": __name__, "__doc__": ours.__doc__, "_botocore_name": name},
         )
     return _combined[key]
+
+
+def _restore(
+    ours: type[SecretCacheError], botocore_name: str | None, args: tuple[Any, ...], state: dict[str, Any]
+) -> SecretCacheError:
+    cls = ours if botocore_name is None else _with_botocore(ours, botocore_name)
+    error = cls.__new__(cls, *args)
+    error.args = args
+    error.__dict__.update(state)
+    return error
 
 
 def classify(exception: BaseException) -> tuple[str | None, str, int | None]:
