@@ -1,0 +1,148 @@
+"""Decorators that pass a secret to a function on every call.
+
+No variable of a frame here holds what is secret: tools show them in the traceback of whatever the function raises.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from functools import partial, wraps
+from inspect import iscoroutinefunction, unwrap
+from typing import Any, Protocol, TypeVar, overload
+
+Result = TypeVar("Result")
+CallArguments = tuple[tuple[Any, ...], dict[str, Any]]
+
+
+class StringCache(Protocol):
+    """What a decorator needs of a cache."""
+
+    def get_secret_string(self, secret_id: str) -> str | None:
+        """Return the secret's string, or None when it has none."""
+
+
+class InjectSecretString:
+    """Inserts the secret's string as the first argument, after ``self`` or ``cls`` of a method.
+
+    The secret is read on every call, so the function always has the current one. A coroutine function stays
+    one, and its event loop is not kept waiting (asyncio only).
+
+    >>> @InjectSecretString("prod/api-key", cache)  # doctest: +SKIP
+    ... def call_api(api_key, path): ...
+    >>> call_api("/orders")  # doctest: +SKIP
+    """
+
+    def __init__(self, secret_id: str, cache: StringCache) -> None:
+        self.cache = cache
+        self.secret_id = secret_id
+
+    def __call__(self, func: Callable[..., Result]) -> Callable[..., Result]:
+        """Return `func` with the secret's string (None for a binary secret) passed to it."""
+
+        def arguments(
+            get: Callable[[], str | None], args: tuple[Any, ...], kwargs: dict[str, Any]
+        ) -> CallArguments:
+            split = 1 if args and _is_receiver(args[0], func) else 0
+            return (*args[:split], get(), *args[split:]), kwargs
+
+        return _wrap(self, func, arguments)
+
+
+class InjectKeywordedSecretString:
+    """Passes values of a JSON secret as keyword arguments.
+
+    ``name="key"`` gives the argument `name` the value of "key". An argument that the caller passes by keyword
+    itself is left to the caller.
+
+    >>> @InjectKeywordedSecretString("prod/checkout/db", cache, user="username")  # doctest: +SKIP
+    ... def connect(host, user): ...
+    >>> connect("localhost")  # doctest: +SKIP
+    """
+
+    @overload
+    def __init__(self, secret_id: str, cache: StringCache, /, **kwargs: str) -> None: ...
+    @overload
+    def __init__(self, /, secret_id: str, *, cache: StringCache, **kwargs: str) -> None: ...
+    def __init__(self, /, *args: Any, **kwargs: Any) -> None:
+        # What is given by position leaves its name free for an argument to inject.
+        names = ("secret_id", "cache")
+        if len(args) > 2 or any(name not in kwargs for name in names[len(args) :]):
+            raise TypeError("InjectKeywordedSecretString takes secret_id, cache and arguments to inject")
+        self.secret_id, self.cache = (*args, *(kwargs.pop(name) for name in names[len(args) :]))
+        self.kwarg_map: dict[str, str] = kwargs
+
+    def __call__(self, func: Callable[..., Result]) -> Callable[..., Result]:
+        """Return `func` with the values passed to it.
+
+        Calling it raises `RuntimeError` when the secret is no JSON object or lacks a key.
+        """
+
+        def arguments(
+            get: Callable[[], str | None], args: tuple[Any, ...], kwargs: dict[str, Any]
+        ) -> CallArguments:
+            injected, problem = _picked(
+                get(), {n: key for n, key in self.kwarg_map.items() if n not in kwargs}
+            )
+            if problem is not None:
+                raise RuntimeError(problem)
+            return args, kwargs | injected
+
+        return _wrap(self, func, arguments)
+
+
+def _wrap(decorator: Any, func: Any, arguments: Callable[..., CallArguments]) -> Callable[..., Any]:
+    """Return `func` called with `arguments(get, args, kwargs)`, where `get` reads the secret, for every call."""
+    if isinstance(func, (classmethod, staticmethod)):
+        return type(func)(decorator(func.__func__))  # type: ignore[return-value]
+
+    def read() -> str | None:
+        return decorator.cache.get_secret_string(secret_id=decorator.secret_id)
+
+    def bound(get: Callable[[], str | None], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        return partial(func, *(made := arguments(get, args, kwargs))[0], **made[1])
+
+    @wraps(func)
+    def call(*args: Any, **kwargs: Any) -> Any:
+        return bound(read, args, kwargs)()
+
+    @wraps(func)
+    async def call_async(*args: Any, **kwargs: Any) -> Any:
+        from asyncio import to_thread
+
+        return await (await to_thread(bound, read, args, kwargs))()
+
+    return call_async if iscoroutinefunction(func) else call
+
+
+def _is_receiver(first: Any, func: Any) -> bool:
+    """Tell whether `first` is the instance or class that the method `func` was called on.
+
+    It is when a class of `first` holds `func` itself, under its own or its mangled name: by the qualified
+    name it was defined with, or beneath further decorators. Sharing a method's name is not enough.
+    """
+    name = getattr(func, "__name__", None)
+    if name is None:
+        return False
+    for cls in (*type(first).__mro__, *(first.__mro__ if isinstance(first, type) else ())):
+        held = vars(cls).get(name, vars(cls).get(f"_{cls.__name__.lstrip('_')}{name}"))
+        defined_here = (func.__module__, func.__qualname__) == (cls.__module__, f"{cls.__qualname__}.{name}")
+        if held is not None and (defined_here or unwrap(getattr(held, "__func__", held)) is unwrap(func)):
+            return not isinstance(held, staticmethod)
+    return False
+
+
+def _picked(secret: str | None, keys: dict[str, str]) -> tuple[dict[str, Any], str | None]:
+    """Return the values of keys of a JSON object, by argument, or what is wrong. Raises nothing."""
+    if secret is None:
+        return {}, "Cached secret has no string value, so it cannot be read as JSON"
+    try:
+        fields = json.loads(secret)
+    except ValueError:
+        return {}, "Cached secret is not valid JSON"
+    if not isinstance(fields, dict):
+        return {}, "Cached secret is not a JSON object"
+    for key in keys.values():
+        if key not in fields:
+            return {}, f"Cached secret does not contain key {key}"
+    return {name: fields[key] for name, key in keys.items()}, None
