@@ -39,9 +39,9 @@ impl Cache {
         Self { setup: OnceLock::new(), last: Last::new() }
     }
 
-    /// The secret binary, as bytes, of the version with a staging label, by default the current one.
+    /// Return the secret binary, as bytes, of the version with a staging label, by default the current one.
     #[pyo3(signature = (secret_id, version_stage=None))]
-    fn get_secret_binary<'py>(
+    fn _get_lenient_binary<'py>(
         &self,
         py: Python<'py>,
         secret_id: &Bound<'py, PyAny>,
@@ -62,7 +62,7 @@ impl Cache {
         self.part(py, secret_id, version_stage, version_id, Part::String)
     }
 
-    /// The secret binary, as bytes, of the version with a staging label, by default the current one, or of a version id.
+    /// Return the secret binary, as bytes, of the version with a staging label (by default the current one) or a version id.
     #[pyo3(signature = (secret_id, version_stage=None, *, version_id=None))]
     fn _get_secret_binary<'py>(
         &self,
@@ -92,7 +92,7 @@ impl Cache {
         Ok(setup.read(py, id, selector)?.map(SecretValue))
     }
 
-    /// The last-known value, or None: never waits, never asks anybody.
+    /// Return the last known value, or None: never waits, never asks the service.
     #[pyo3(signature = (secret_id, version_stage=None, *, version_id=None))]
     fn peek(
         &self,
@@ -112,8 +112,8 @@ impl Cache {
         Ok(hit.map(|hit| SecretValue(hit.to_secret())))
     }
 
-    /// Whether a connection made with this version should be replaced when it is not in use: another version is
-    /// current, or the resource has refused this one and takes another. For pools, at each check-in.
+    /// Return whether a connection made with this version should be replaced once it is idle, because another version is
+    /// current or the resource refuses this one. For pools, at each check-in.
     fn is_outdated(&self, secret_id: &Bound<'_, PyAny>, version_id: &str) -> PyResult<bool> {
         let id = arguments::secret_id(secret_id)?;
         Ok(match &self.setup()?.engine {
@@ -122,7 +122,7 @@ impl Cache {
         })
     }
 
-    /// Forgets a secret with all its versions: the next read fetches it.
+    /// Forget a secret with all its versions: the next read fetches it.
     fn invalidate(&self, py: Python<'_>, secret_id: &Bound<'_, PyAny>) -> PyResult<()> {
         let id = arguments::secret_id(secret_id)?;
         match &self.setup()?.engine {
@@ -133,12 +133,12 @@ impl Cache {
                 }
             }
         }
-        self.last.clear();
+        self.last.clear(py);
         bury(py);
         Ok(())
     }
 
-    /// Has a secret count as in use until the watch is closed or collected: it is kept fresh without being read.
+    /// Keep a secret fresh, read or not, until the watch is closed or collected.
     fn watch(&self, py: Python<'_>, secret_id: &Bound<'_, PyAny>) -> PyResult<Watch> {
         let id = arguments::secret_id(secret_id)?;
         Ok(Watch::new(match &self.setup()?.engine {
@@ -157,7 +157,7 @@ impl Cache {
             // Made if need be, so that it is closed for good.
             Engine::Host { .. } => self.host_cache(py)?.close(),
         }
-        self.last.clear();
+        self.last.clear(py);
         bury(py);
         Ok(())
     }

@@ -1,53 +1,74 @@
-//! The one method that is called all the time, without the wrapping that the others get.
+//! The methods that are called all the time, without the wrapping that the others get.
 //!
 //! A read from memory takes about as long as two look-ups in a `dict`; argument parsing and the bookkeeping of a
-//! generated wrapper would double that. So `get_secret_string` is a plain C function: if it is called with one
-//! `str` and the value is at hand, it answers; in every other case it calls `_read_string`, which is an ordinary
-//! method and says all that there is to say about its arguments.
+//! generated wrapper would double that. So `get_secret_string` and `get_secret_field` are plain C functions: called with
+//! nothing but `str` arguments while the value is in memory, they answer. In every other case they call `_read_string`
+//! or `_read_field`, which are ordinary methods.
 
 use std::cell::UnsafeCell;
 use std::ffi::CStr;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::ptr;
 
+use pyo3::exceptions::PyTypeError;
 use pyo3::ffi;
 use pyo3::prelude::*;
-use pyo3::types::{PyDict, PyString, PyTuple};
+use pyo3::types::{PyBool, PyDict, PyFloat, PyInt, PyString, PyTuple};
 use secretcache::{Secret, Selector};
 
 use crate::cache::Cache;
+use crate::call::call_method;
 use crate::engine::{Engine, Setup};
+use crate::rendering::Rendering;
 
 struct Method(UnsafeCell<ffi::PyMethodDef>);
 
 // SAFETY: Python reads method definitions and never writes them.
 unsafe impl Sync for Method {}
 
-const fn method(name: &'static CStr, doc: &'static CStr) -> Method {
+const fn method(name: &'static CStr, doc: &'static CStr, call: Fast) -> Method {
     Method(UnsafeCell::new(ffi::PyMethodDef {
         ml_name: name.as_ptr(),
-        ml_meth: ffi::PyMethodDefPointer { PyCFunctionFastWithKeywords: get_secret_string },
+        ml_meth: ffi::PyMethodDefPointer { PyCFunctionFastWithKeywords: call },
         ml_flags: ffi::METH_FASTCALL | ffi::METH_KEYWORDS,
         ml_doc: doc.as_ptr(),
     }))
 }
 
+type Fast = unsafe extern "C" fn(
+    *mut ffi::PyObject,
+    *const *mut ffi::PyObject,
+    ffi::Py_ssize_t,
+    *mut ffi::PyObject,
+) -> *mut ffi::PyObject;
+
 static DROP_IN: Method = method(
     c"get_secret_string",
     c"get_secret_string($self, /, secret_id, version_stage=None)\n--\n\n\
-      The secret string of the version with a staging label, by default the current one.",
+      Return the secret string of the version with a staging label, by default the current one.",
+    get_secret_string,
 );
 
-static FULL: Method = method(
-    c"_get_secret_string",
-    c"_get_secret_string($self, /, secret_id, version_stage=None, *, version_id=None)\n--\n\n\
-      The secret string of the version with a staging label, by default the current one, or of one version id.",
+static STRING: Method = method(
+    c"get_secret_string",
+    c"get_secret_string($self, /, secret_id, version_stage=None, *, version_id=None)\n--\n\n\
+      Return the secret string of the version with a staging label (by default the current one) or a version id.",
+    get_secret_string,
+);
+
+static FIELD: Method = method(
+    c"get_secret_field",
+    c"get_secret_field($self, /, secret_id, field, version_stage=None, *, version_id=None)\n--\n\n\
+      Return one field of a secret whose string is a JSON object, such as \"password\".",
+    get_secret_field,
 );
 
 /// Adds the methods to the class.
 pub(crate) fn install(module: &Bound<'_, PyModule>) -> PyResult<()> {
     let class = module.py().get_type::<Cache>();
-    for (name, method) in [("get_secret_string", &DROP_IN), ("_get_secret_string", &FULL)] {
+    let methods =
+        [("_get_lenient_string", &DROP_IN), ("_get_secret_string", &STRING), ("_get_secret_field", &FIELD)];
+    for (name, method) in methods {
         // SAFETY: the class is a live type, and the definition lives for ever.
         let method = unsafe {
             let method = ffi::PyDescr_NewMethod(class.as_type_ptr(), method.0.get());
@@ -64,22 +85,56 @@ unsafe extern "C" fn get_secret_string(
     count: ffi::Py_ssize_t,
     keywords: *mut ffi::PyObject,
 ) -> *mut ffi::PyObject {
+    // SAFETY: the arguments are as Python passes them.
+    unsafe {
+        answer(slf, arguments, count, keywords, "_read_string", |cache, [id]| cache.string_at_hand(&id))
+    }
+}
+
+unsafe extern "C" fn get_secret_field(
+    slf: *mut ffi::PyObject,
+    arguments: *const *mut ffi::PyObject,
+    count: ffi::Py_ssize_t,
+    keywords: *mut ffi::PyObject,
+) -> *mut ffi::PyObject {
+    // SAFETY: the arguments are as Python passes them.
+    unsafe {
+        answer(slf, arguments, count, keywords, "_read_field", |cache, [id, field]| {
+            cache.field_at_hand(&id, &field)
+        })
+    }
+}
+
+/// The answer of a method, from memory if there are `N` positional arguments, otherwise from the `slow` one.
+///
+/// # Safety
+///
+/// `slf` must be a [`Cache`], and the rest the arguments of a vectorcall.
+#[inline]
+unsafe fn answer<const N: usize>(
+    slf: *mut ffi::PyObject,
+    arguments: *const *mut ffi::PyObject,
+    count: ffi::Py_ssize_t,
+    keywords: *mut ffi::PyObject,
+    slow: &str,
+    at_hand: impl FnOnce(&Cache, [Borrowed<'_, '_, PyAny>; N]) -> Option<*mut ffi::PyObject>,
+) -> *mut ffi::PyObject {
     // A panic must not cross into Python: it counts as "not at hand".
     let answer = catch_unwind(AssertUnwindSafe(|| {
         // SAFETY: Python calls its methods attached.
         let py = unsafe { Python::assume_attached() };
         // SAFETY: the method descriptor has checked that `slf` is of the class it was made for.
         let cache = unsafe { Borrowed::from_ptr(py, slf).cast_unchecked::<Cache>() };
-        if count == 1 && keywords.is_null() {
-            // SAFETY: there is one argument, borrowed from the caller.
-            let id = unsafe { Borrowed::from_ptr(py, *arguments) };
-            if let Some(string) = cache.get().string_at_hand(&id) {
-                return string;
+        if count.unsigned_abs() == N && keywords.is_null() {
+            // SAFETY: there are so many arguments, borrowed from the caller.
+            let given = std::array::from_fn(|place| unsafe { Borrowed::from_ptr(py, *arguments.add(place)) });
+            if let Some(found) = at_hand(cache.get(), given) {
+                return found;
             }
         }
         // SAFETY: the arguments are as Python passes them.
-        match unsafe { call_in_full(&cache, arguments, count, keywords) } {
-            Ok(string) => string.into_ptr(),
+        match unsafe { call_in_full(&cache, slow, arguments, count, keywords) } {
+            Ok(found) => found.into_ptr(),
             Err(error) => {
                 error.restore(py);
                 ptr::null_mut()
@@ -99,6 +154,7 @@ unsafe extern "C" fn get_secret_string(
 #[cold]
 unsafe fn call_in_full<'py>(
     cache: &Bound<'py, Cache>,
+    slow: &str,
     arguments: *const *mut ffi::PyObject,
     count: ffi::Py_ssize_t,
     keywords: *mut ffi::PyObject,
@@ -115,23 +171,62 @@ unsafe fn call_in_full<'py>(
             named.set_item(name, argument(count + place))?;
         }
     }
-    cache.getattr("_read_string")?.call(positional, Some(&named))
+    let result = cache.getattr(slow)?.call(positional, Some(&named));
+    result.map_err(|error| {
+        if !error.is_instance_of::<PyTypeError>(py) || named.is_empty() {
+            return error;
+        }
+        // Perhaps a keyword of another library's: the error then says what to write here.
+        let explained = call_method(cache.as_any(), "_explain", (slow, error.value(py), &named));
+        explained.map_or_else(|error| error, PyErr::from_value)
+    })
 }
 
 impl Cache {
     /// A new reference to the secret string, if it is in memory and fresh, and the id is an ordinary `str`.
     #[inline]
     fn string_at_hand(&self, id: &Bound<'_, PyAny>) -> Option<*mut ffi::PyObject> {
+        // SAFETY: the tag of a secret is the address of the string object in its slot (`rendering`).
+        self.at_hand(id, |secret| unsafe { new_reference(secret.tag() as *mut ffi::PyObject) })
+    }
+
+    /// A new reference to a field of the secret, if that is in memory and fresh, its fields have been parsed, the id and
+    /// the field's name are ordinary `str`, and the field is of a type that cannot be changed.
+    #[inline]
+    fn field_at_hand(&self, id: &Bound<'_, PyAny>, field: &Bound<'_, PyAny>) -> Option<*mut ffi::PyObject> {
+        let field = field.cast_exact::<PyString>().ok()?;
+        self.at_hand(id, |secret| {
+            let fields = secret.filled_slot()?.downcast_ref::<Rendering>()?.fields(id.py())?;
+            // SAFETY: both are alive, and `fields` is a `dict` (`Rendering::keep_fields`).
+            let value = unsafe { ffi::PyDict_GetItemWithError(fields.as_ptr(), field.as_ptr()) };
+            // SAFETY: null or borrowed from `fields`.
+            let value = unsafe { Borrowed::from_ptr_or_opt(id.py(), value) }?;
+            let is_constant = value.is_none()
+                || value.is_exact_instance_of::<PyString>()
+                || value.is_exact_instance_of::<PyInt>()
+                || value.is_exact_instance_of::<PyFloat>()
+                || value.is_exact_instance_of::<PyBool>();
+            // SAFETY: `fields` keeps the value while the reference is taken.
+            is_constant.then(|| unsafe { new_reference(value.as_ptr()) })?
+        })
+    }
+
+    /// What `part` finds in the current version of a secret, if that is in memory and fresh.
+    #[inline]
+    fn at_hand(
+        &self,
+        id: &Bound<'_, PyAny>,
+        part: impl Fn(&Secret) -> Option<*mut ffi::PyObject>,
+    ) -> Option<*mut ffi::PyObject> {
         let Setup { engine, default_stage, .. } = self.setup.get()?;
-        if let Some(string) = self.last.hit(id, engine) {
-            return Some(string);
+        if let Some(found) = self.last.hit(id, engine, &part) {
+            return Some(found);
         }
         let name = id.cast_exact::<PyString>().ok()?.to_str().ok()?;
         let hit = engine.hit(name, Selector::stage(default_stage))?;
-        // SAFETY: the hit keeps the secret, and so the object behind its tag, while this lives.
-        let string = unsafe { new_reference(&hit) }?;
+        let found = part(&hit)?;
         self.last.note(id, &hit);
-        Some(string)
+        Some(found)
     }
 }
 
@@ -160,15 +255,18 @@ impl Last {
     }
 
     #[inline]
-    fn hit(&self, id: &Bound<'_, PyAny>, engine: &Engine) -> Option<*mut ffi::PyObject> {
+    fn hit(
+        &self,
+        id: &Bound<'_, PyAny>,
+        engine: &Engine,
+        part: impl Fn(&Secret) -> Option<*mut ffi::PyObject>,
+    ) -> Option<*mut ffi::PyObject> {
         // SAFETY: see the type; no Python code runs while the reference lives.
         let last = unsafe { &*self.0.get() };
         if last.id.as_ref()?.as_ptr() != id.as_ptr() {
             return None;
         }
-        let secret = last.secret.as_ref().filter(|secret| engine.hit_again(secret))?;
-        // SAFETY: `last` keeps the secret while the reference is taken.
-        unsafe { new_reference(secret) }
+        part(last.secret.as_ref().filter(|secret| engine.hit_again(secret))?)
     }
 
     #[inline]
@@ -184,32 +282,33 @@ impl Last {
 
     #[cold]
     fn remember(&self, id: &Bound<'_, PyAny>, secret: &Secret) {
-        let (id, candidate) = (Some(id.clone().unbind()), id.as_ptr() as usize);
-        self.replace(LastHit { id, secret: Some(secret.clone()), candidate });
+        let (held, candidate) = (Some(id.clone().unbind()), id.as_ptr() as usize);
+        self.replace(id.py(), LastHit { id: held, secret: Some(secret.clone()), candidate });
     }
 
     /// Forgets it.
-    pub(crate) fn clear(&self) {
-        self.replace(LastHit::default());
+    pub(crate) fn clear(&self, py: Python<'_>) {
+        self.replace(py, LastHit::default());
     }
 
-    fn replace(&self, new: LastHit) {
+    fn replace(&self, py: Python<'_>, new: LastHit) {
         // SAFETY: see the type. What is dropped afterwards runs no Python code: an exact `str`, and a secret whose
         // own objects are given back later (`late`).
-        drop(std::mem::replace(unsafe { &mut *self.0.get() }, new));
+        let old = std::mem::replace(unsafe { &mut *self.0.get() }, new);
+        // Bound, since a plain C function does not count as attached, and pyo3 would put off giving the id back.
+        drop(old.id.map(|id| id.into_bound(py)));
     }
 }
 
 /// # Safety
 ///
-/// The secret must stay alive during the call, and the interpreter be attached.
+/// The object must be null or alive during the call, and the interpreter attached.
 #[inline]
-unsafe fn new_reference(secret: &Secret) -> Option<*mut ffi::PyObject> {
-    let string = secret.tag() as *mut ffi::PyObject;
-    if string.is_null() {
+unsafe fn new_reference(object: *mut ffi::PyObject) -> Option<*mut ffi::PyObject> {
+    if object.is_null() {
         return None;
     }
-    // SAFETY: the tag of a secret is the address of the string object in its slot (`rendering`).
-    unsafe { ffi::Py_IncRef(string) };
-    Some(string)
+    // SAFETY: as the caller promises.
+    unsafe { ffi::Py_IncRef(object) };
+    Some(object)
 }

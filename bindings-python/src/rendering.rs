@@ -1,7 +1,9 @@
 //! What a cached version looks like in Python: made once, handed out again and again.
 
+use std::sync::OnceLock;
+
 use pyo3::prelude::*;
-use pyo3::types::{PyBytes, PyString};
+use pyo3::types::{PyBytes, PyDict, PyString};
 use secretcache::{Secret, Value};
 
 use crate::late::Late;
@@ -12,6 +14,8 @@ pub(crate) struct Rendering {
     binary: Option<Late>,
     /// What the host's client answered, as the driver stored it.
     stored: Option<Late>,
+    /// The fields of a JSON object, as a `dict`: parsed once, by whoever asks for one first.
+    fields: OnceLock<Late>,
 }
 
 impl Rendering {
@@ -21,7 +25,8 @@ impl Rendering {
         binary: Option<Bound<'_, PyAny>>,
         stored: Bound<'_, PyAny>,
     ) -> Self {
-        Self { string: string.map(Late::new), binary: binary.map(Late::new), stored: Some(Late::new(stored)) }
+        let [string, binary, stored] = [string, binary, Some(stored)].map(|object| object.map(Late::new));
+        Self { string, binary, stored, fields: OnceLock::new() }
     }
 
     fn of_native(py: Python<'_>, secret: &Secret) -> Self {
@@ -31,7 +36,7 @@ impl Rendering {
             Value::Binary(bytes) => binary = Some(Late::new(PyBytes::new(py, bytes).into_any())),
             _ => {}
         }
-        Self { string, binary, stored: None }
+        Self { string, binary, stored: None, fields: OnceLock::new() }
     }
 
     /// The rendering of a version, made if need be.
@@ -51,6 +56,17 @@ impl Rendering {
             Part::Stored => &self.stored,
         };
         object.as_ref().map(|object| object.get(py))
+    }
+
+    /// The fields, if they have been parsed.
+    #[inline]
+    pub(crate) fn fields<'py>(&self, py: Python<'py>) -> Option<Bound<'py, PyAny>> {
+        self.fields.get().map(|fields| fields.get(py))
+    }
+
+    /// Keeps the fields for as long as the version lives.
+    pub(crate) fn keep_fields(&self, fields: Bound<'_, PyDict>) {
+        let _ = self.fields.set(Late::new(fields.into_any()));
     }
 }
 

@@ -1,6 +1,7 @@
 //! One version of a secret, whole.
 
 use pyo3::prelude::*;
+use pyo3::types::PyDict;
 use secretcache::Secret;
 
 use crate::rendering::{Part, Rendering};
@@ -57,6 +58,18 @@ impl SecretValue {
     #[getter]
     fn _stored<'py>(&self, py: Python<'py>) -> Option<Bound<'py, PyAny>> {
         Rendering::of(py, &self.0)?.get(py, Part::Stored)
+    }
+
+    /// The fields of a JSON object, parsed once: a ``dict`` that nobody may change, or None if nobody has parsed them.
+    #[getter]
+    fn _fields<'py>(&self, py: Python<'py>) -> Option<Bound<'py, PyAny>> {
+        Rendering::of(py, &self.0)?.fields(py)
+    }
+
+    fn _keep_fields(&self, py: Python<'_>, fields: Bound<'_, PyDict>) {
+        if let Some(rendering) = Rendering::of(py, &self.0) {
+            rendering.keep_fields(fields);
+        }
     }
 
     fn __repr__(&self) -> String {
