@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import time
+import traceback
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from typing import Any
@@ -130,3 +131,40 @@ def half_rotated(secret: Secret) -> None:
     by_hand = ByHand(secret, "single-user")
     _, pending = by_hand.create()
     by_hand.set(pending)
+
+
+def shown(error: BaseException) -> str:
+    """Render an error as tools do that show the local variables of every frame."""
+    return "".join(traceback.TracebackException.from_exception(error, capture_locals=True).format())
+
+
+def seen_in(thing: Any, depth: int = 6) -> Iterator[str]:
+    """Give what a program may log of an object: its text, and its attributes as far as they are ours."""
+    yield repr(thing)
+    if depth == 0:
+        return
+    ours = type(thing).__module__.startswith("secretcache") or hasattr(type(thing), "secretcache_stamp")
+    parts = [*vars(thing).items()] if ours and hasattr(thing, "__dict__") else []
+    parts += [(str(n), each) for n, each in enumerate(thing)] if isinstance(thing, (list, tuple)) else []
+    parts += list(thing.items()) if isinstance(thing, dict) else []
+    parts += [("", cell.cell_contents) for cell in getattr(thing, "__closure__", None) or ()]
+    for name, part in parts:
+        yield name
+        yield from seen_in(part, depth - 1)
+
+
+def test_s4_no_traceback_and_no_object_shows_a_password(client: Any, database: Database) -> None:
+    secret = Secret(client, database, f"shown/{database.kind}")
+    password = secret.current()[1]["password"]
+    rejections: list[Callable[[BaseException], bool] | None] = [None, lambda error: False]
+    for rejected in rejections:
+        options = {"login_timeout": 0.5} | ({} if rejected is None else {"rejected": rejected})
+        with Programs(secret.secret_id, database, of=is_direct, **options) as programs:
+            programs.operate()
+            objects = {each.name: " ".join(seen_in(each._operation)) for each in programs}
+            assert {name for name, text in objects.items() if password in text} == set()
+            with changed(database):
+                errors = ended({each.name: each.start() for each in programs})
+        failed = {name: error for name, error in errors.items() if error is not None}
+        assert {name for name, error in failed.items() if password in shown(error)} == set()
+        database.set_password(USERS[0], password)

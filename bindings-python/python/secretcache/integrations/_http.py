@@ -27,6 +27,19 @@ class Refused(Exception):
         self.response = response
 
 
+class Sent:
+    """The header that sends a key, and the version it is of. ``repr`` does not show the key."""
+
+    __slots__ = ("header", "version_id")
+
+    def __init__(self, header: str, version_id: str) -> None:
+        self.header = header
+        self.version_id = version_id
+
+    def __repr__(self) -> str:
+        return f"<the key of version {self.version_id!r}>"
+
+
 class Key:
     """An API key that may be rotating, and the header it goes into."""
 
@@ -48,7 +61,7 @@ class Key:
         self._header = header
         self._scheme = scheme
 
-    def first(self) -> Generator[Any, Any, tuple[str, str]]:
+    def first(self) -> Generator[Any, Any, Sent]:
         """Find the header to try first, and the version it is of."""
         return steps.first(self.login.plan(), self.login.secret_id, self._read)
 
@@ -56,17 +69,19 @@ class Key:
         """Plan one request; what is logged in with is the header, and the version it is of."""
         return steps.connect(self.login.plan(), self.login.secret_id, _is_refused, self._read)
 
-    def put_into(self, request: Any, key: tuple[str, str]) -> None:
+    def put_into(self, request: Any, key: Sent) -> None:
         """Set the header of a request."""
-        request.headers[self._header] = key[0]
+        request.headers[self._header] = key.header
 
-    def _read(self, secret_id: str, value: SecretValue, stage: str) -> tuple[str, str]:
-        key: Any = value.secret_string or ""
-        if self._field is not None:
-            key = steps.fields(secret_id, value).get(self._field)
-            if not isinstance(key, str):
-                raise FieldNotFoundError(f"secret {secret_id!r} has no text in a field {self._field!r}")
-        return (key if self._scheme is None else f"{self._scheme} {key}"), value.version_id or ""
+    def _read(self, secret_id: str, value: SecretValue, stage: str) -> Sent:
+        if self._field is None:
+            return self._sent(value.secret_string or "", value)
+        if not isinstance(steps.fields(secret_id, value).get(self._field), str):
+            raise FieldNotFoundError(f"secret {secret_id!r} has no text in a field {self._field!r}")
+        return self._sent(steps.fields(secret_id, value)[self._field], value)
+
+    def _sent(self, key: str, value: SecretValue) -> Sent:
+        return Sent(key if self._scheme is None else f"{self._scheme} {key}", value.version_id or "")
 
 
 def _is_unauthorized(response: Any) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from secretcache import _steps as steps
-from secretcache._cache import STAGES, attempt
+from secretcache._cache import STAGES
 from secretcache._credential import Credential, is_rejected_login
 
 TYPE_CHECKING = False
@@ -11,13 +11,13 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
     from typing import Any
 
-    from secretcache._cache import BaseCache
     from secretcache._core import Plan
 
 LOGIN_TIMEOUT = 30.0
 """Seconds."""
 OPTIONS = ("stages", "login_timeout", "endpoint_from_secret", "rejected")
 """What each integration takes for itself; everything else is for the driver."""
+_OF_THE_SECRET = ("user", "username", "password", "passwd")
 _NEEDS_SYNCHRONOUS = "this is not asynchronous, so it needs a SecretCache, not an AsyncSecretCache"
 
 
@@ -26,7 +26,7 @@ class Login:
 
     def __init__(
         self,
-        cache: BaseCache,
+        cache: Any,
         secret_id: str,
         *,
         stages: Iterable[str] = STAGES,
@@ -44,8 +44,13 @@ class Login:
         self._watch = cache.watch(secret_id)
 
     @classmethod
-    def taking(cls, cache: BaseCache, secret_id: str, options: dict[str, Any]) -> Login:
+    def taking(cls, cache: Any, secret_id: str, options: dict[str, Any]) -> Login:
         """Take this class's options out of keyword arguments; the others are for a driver."""
+        given = [name for name in _OF_THE_SECRET if options.get(name) is not None]
+        if given:
+            raise TypeError(
+                f"{', '.join(given)}: user name and password come from the secret; leave this out"
+            )
         return cls(cache, secret_id, **{name: options.pop(name) for name in OPTIONS if name in options})
 
     def plan(self) -> Plan:
@@ -67,29 +72,27 @@ class Login:
             return await fn(credential), credential.version_id or ""
 
         plan = self.plan()
-        todo = steps.connect(plan, self.secret_id, self.rejected, steps.credential)
-        step, result = steps.advance(todo, None)
-        while step is not None:
+
+        async def take(step: tuple[str, Any]) -> Any:
             if step[0] == steps.LOG_IN:
-                sent: Any = await attempt(with_version, step[1], plan)
-            else:
-                sent = await self.take_step(step)
-            step, result = steps.advance(todo, sent)
-        return result
+                return await attempt(with_version, step[1], plan)
+            return await self.take_step(step)
+
+        todo = steps.connect(plan, self.secret_id, self.rejected, steps.credential)
+        return await steps.drive_async(todo, take)
 
     def connect_awaiting(
         self, fn: Callable[[Credential], Any], await_: Callable[[Any], Any]
     ) -> tuple[Any, str]:
         """Log in as `connect` does, where `fn` is plain and awaits by a function of its host (greenlets)."""
-        todo = steps.connect(self.plan(), self.secret_id, self.rejected, steps.credential)
-        step, result = steps.advance(todo, None)
-        while step is not None:
+
+        def take(step: tuple[str, Any]) -> Any:
             if step[0] == steps.LOG_IN:
-                sent: Any = attempt(_with_version(fn), step[1])
-            else:
-                sent = await_(self.take_step(step))
-            step, result = steps.advance(todo, sent)
-        return result
+                return steps.attempt(_with_version(fn), step[1])
+            return await_(self.take_step(step))
+
+        todo = steps.connect(self.plan(), self.secret_id, self.rejected, steps.credential)
+        return steps.drive(todo, take)
 
     def first(self) -> Credential:
         """Give what a login would be tried with first."""
@@ -101,17 +104,14 @@ class Login:
     async def first_async(self) -> Credential:
         """Give the same. The cache may be of either kind."""
         todo = steps.first(self.plan(), self.secret_id, steps.credential)
-        step, credential = steps.advance(todo, None)
-        while step is not None:
-            step, credential = steps.advance(todo, await self.take_step(step))
-        return credential
+        return await steps.drive_async(todo, self.take_step)
 
     async def take_step(self, step: tuple[str, Any]) -> Exception | None:
         """Take any step but a login, without holding up the loop."""
         import asyncio
 
         if self.is_asynchronous:
-            result: Any = await self.cache._take_step(self.secret_id, *step)  # type: ignore[misc]
+            result: Any = await self.cache._take_step(self.secret_id, *step)
         elif step[0] == steps.SLEEP:
             await asyncio.sleep(step[1])
             result = None
@@ -135,8 +135,8 @@ class Login:
         interval = self.cache._interval(self.secret_id)
         if seconds and 0 < seconds < interval:
             self.cache._dispatcher.warn(
-                f"connections with secret {self.secret_id!r} live for {seconds:g} s ({setting}), but the cache looks "
-                f"for a new version only every {interval:g} s: set a refresh_interval of at most {seconds:g} s"
+                f"connections with secret {self.secret_id!r} live for {seconds:g} s ({setting}), but the cache "
+                f"refreshes only every {interval:g} s: set a refresh_interval of at most {seconds:g} s"
             )
 
 

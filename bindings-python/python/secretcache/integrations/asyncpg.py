@@ -22,6 +22,15 @@ _DEFAULT_LIFETIME = 300.0
 """Seconds: asyncpg's own default."""
 
 
+def _check_dsn(dsn: str | None) -> None:
+    """Refuse a URL with a password, which would not be used."""
+    from urllib.parse import parse_qs, urlsplit
+
+    url = urlsplit(dsn or "")
+    if url.password or "password" in parse_qs(url.query):
+        raise TypeError("dsn holds a password, but user name and password come from the secret: leave it out")
+
+
 async def connect(
     cache: BaseCache,
     secret_id: str,
@@ -29,6 +38,7 @@ async def connect(
     **kwargs: Any,
 ) -> asyncpg.Connection[Any]:
     """Connect as `asyncpg.connect` does, with user name and password from a secret, also while it rotates."""
+    _check_dsn(dsn)
     login = Login.taking(cache, secret_id, kwargs)
     connection, _ = await login.connect_async(
         lambda credential: asyncpg.connect(dsn, **(kwargs | login.arguments(credential)))
@@ -49,6 +59,7 @@ def create_pool(
 
     The cache may be of either kind.
     """
+    _check_dsn(dsn)
     login = Login.taking(cache, secret_id, kwargs)
     lifetime = kwargs.get("max_inactive_connection_lifetime", _DEFAULT_LIFETIME)
     login.check_lifetime(lifetime, "max_inactive_connection_lifetime")

@@ -18,6 +18,14 @@ if TYPE_CHECKING:
     from secretcache._cache import BaseCache
 
 
+def check_conninfo(conninfo: str) -> None:
+    """Refuse a connection string with a password, which would not be used."""
+    if psycopg.conninfo.conninfo_to_dict(conninfo).get("password"):
+        raise TypeError(
+            "conninfo holds a password, but user name and password come from the secret: leave it out"
+        )
+
+
 def connect(
     cache: BaseCache,
     secret_id: str,
@@ -25,6 +33,7 @@ def connect(
     **kwargs: Any,
 ) -> psycopg.Connection[Any]:
     """Connect as `psycopg.connect` does, with user name and password from a secret, also while it rotates."""
+    check_conninfo(conninfo)
     login = Login.taking(cache, secret_id, kwargs)
     connection, _ = login.connect(
         lambda credential: psycopg.connect(conninfo, **(kwargs | login.arguments(credential, "dbname")))
@@ -39,6 +48,7 @@ async def connect_async(
     **kwargs: Any,
 ) -> psycopg.AsyncConnection[Any]:
     """Connect as `psycopg.AsyncConnection.connect` does. The cache may be of either kind."""
+    check_conninfo(conninfo)
     login = Login.taking(cache, secret_id, kwargs)
     connection, _ = await login.connect_async(
         lambda credential: psycopg.AsyncConnection.connect(

@@ -10,6 +10,7 @@ import psycopg
 import psycopg_pool
 
 from ._login import Login, Turnover
+from .psycopg import check_conninfo
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -40,6 +41,8 @@ class _LoggingIn:
         connection_class: type[Any] | None = None,
         **kwargs: Any,
     ) -> None:
+        if isinstance(conninfo, str):
+            check_conninfo(conninfo)
         login = Login.taking(cache, secret_id, kwargs)
         login.check_lifetime(kwargs.get("max_lifetime", DEFAULT_LIFETIME), "max_lifetime")
         self._turnover = Turnover(login)

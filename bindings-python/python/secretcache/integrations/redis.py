@@ -97,6 +97,8 @@ def async_connection_class(
 
 
 def _prepare(connection: Any, login: Login, credential: Credential) -> None:
+    if getattr(connection, "password", None):
+        raise TypeError("password: user name and password come from the secret; leave them out of the URL")
     connection.credential_provider = _Fixed(credential)
     if login.endpoint_from_secret:
         connection.host = credential.host or connection.host
@@ -115,13 +117,13 @@ def _retirement(login: Login, base: type[Any]) -> dict[str, Any]:
 
 class _Fixed(redis.CredentialProvider):
     def __init__(self, credential: Credential) -> None:
-        self._pair = _pair(credential)
+        self._credential = credential
 
     def get_credentials(self) -> tuple[str] | tuple[str, str]:
-        return self._pair
+        return _pair(self._credential)
 
     async def get_credentials_async(self) -> tuple[str] | tuple[str, str]:
-        return self._pair
+        return _pair(self._credential)
 
 
 def _pair(credential: Credential) -> tuple[str] | tuple[str, str]:

@@ -11,7 +11,7 @@ import requests.auth
 
 from secretcache._credential import LoginRejectedError
 
-from ._http import Key, Refused
+from ._http import Key, Refused, Sent
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -59,13 +59,13 @@ class ApiKeyAuth(requests.auth.AuthBase):
         return request
 
     def _try_others(
-        self, response: requests.Response, key: tuple[str, str], position: int | None, kwargs: dict[str, Any]
+        self, response: requests.Response, key: Sent, position: int | None, kwargs: dict[str, Any]
     ) -> requests.Response:
         last = response
 
-        def send(other: tuple[str, str]) -> requests.Response:
+        def send(other: Sent) -> requests.Response:
             nonlocal last
-            if other[1] == key[1] and last is response:
+            if other.version_id == key.version_id and last is response:
                 raise Refused(response)  # by what was sent already
             last.content  # noqa: B018  (the connection is free again once everything is read)
             last.close()
