@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import copy
 import os
+import weakref
 
 from secretcache import _core
-from secretcache._cache import BaseCache
+from secretcache._cache import PlainCache, Recipe
+from secretcache._transport import OwnClient
 from secretcache.errors import from_core
 
 from .config import SecretCacheConfig, check
@@ -25,14 +27,14 @@ _OPTIONS = {
 }
 
 
-class SecretCache(BaseCache):
+class SecretCache(PlainCache):
     """Secrets from memory, for programs written for AWS's caching library.
 
     A `client` (boto3's, or any object with ``describe_secret`` and ``get_secret_value``) is used as it is,
     with the calls AWS's library makes. Without one, secrets are fetched natively, and boto3 is not needed.
 
-    What cannot be had is None where it is None there: a stage that no version carries, the string of a binary
-    secret. Failures are the client's own exceptions.
+    A read returns None where AWS's library returns None: for a stage that no version has, and for the string of a
+    binary secret. Failures are the client's own exceptions.
     """
 
     __version__: ClassVar[str] = _core.__version__
@@ -41,23 +43,48 @@ class SecretCache(BaseCache):
         # A copy, so that later changes of the one passed in do nothing; the hook is used as given.
         self._config = copy.copy(config) if config is not None else SecretCacheConfig()
         check(self._config)
-        self._recipe = ((self._config, client), {})
+        self._recipe = Recipe((self._config, client), {})
+        self._items: dict[str, CachedSecret] = {}
         hook = self._config.secret_cache_hook
         if client is None and hook is None:
             _require_region()
         settings = {ours: getattr(self._config, theirs) for theirs, ours in _OPTIONS.items()}
         self._start(settings, client, hook, stage=self._config.default_version_stage, lenient=True)
 
+    get_secret_string = _core.Cache._get_lenient_string
+    get_secret_binary = _core.Cache._get_lenient_binary
+
     def _get_cached_secret(self, secret_id: str) -> CachedSecret:
-        return CachedSecret(self, secret_id)
+        if len(self._items) >= self._config.max_cache_size:
+            self._items.clear()
+        return self._items.setdefault(secret_id, CachedSecret(self, secret_id))
+
+    @property
+    def _client(self) -> Any:
+        """The client, as programs reach for it that look behind AWS's library; made now if the cache needs none."""
+        if self._given_client is not None:
+            return self._given_client
+        if self._own is None:
+            self._own = OwnClient({})
+        return self._own.get()
+
+    _own: OwnClient | None = None
 
 
 class CachedSecret:
     """One secret of a cache, as programs reach for it that look behind AWS's library."""
 
     def __init__(self, cache: SecretCache, secret_id: str) -> None:
-        self._cache = cache
+        self._cache_of = weakref.ref(cache)
         self._secret_id = secret_id
+        self._last_told: datetime | None = None
+
+    @property
+    def _cache(self) -> SecretCache:
+        cache = self._cache_of()
+        if cache is None:
+            raise ReferenceError("the cache of this secret is gone")
+        return cache
 
     def get_secret_value(self, version_stage: str | None = None) -> dict[str, Any] | None:
         """Read the whole response of GetSecretValue; the caller may change it."""
@@ -87,12 +114,16 @@ class CachedSecret:
     def _next_refresh_time(self) -> datetime:
         from datetime import datetime, timedelta, timezone
 
-        stage = self._cache._config.default_version_stage
-        now = datetime.now(timezone.utc)
-        for status in self._cache.stats()["secrets"]:
+        cache = self._cache
+        stage = cache._config.default_version_stage
+        due = datetime.now(timezone.utc)
+        for status in cache.stats()["secrets"]:
             if (status["secret_id"], status["version_stage"]) == (self._secret_id, stage):
-                return now + timedelta(seconds=status["next_refresh_seconds"] or 0)
-        return now
+                due += timedelta(seconds=status["next_refresh_seconds"] or 0)
+        # The same time, until it is another by more than it takes to ask.
+        if self._last_told is None or abs(due - self._last_told) > timedelta(seconds=1):
+            self._last_told = due
+        return self._last_told
 
 
 def _require_region() -> None:

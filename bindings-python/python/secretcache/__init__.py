@@ -3,7 +3,7 @@
 >>> from secretcache import SecretCache
 >>> cache = SecretCache(region_name="us-east-1")
 
-then ``cache.get_secret_string("prod/checkout/db")`` wherever the secret is needed.
+then ``cache.get_secret_string("prod/checkout/db")`` wherever you need the secret.
 """
 
 from . import _doctor, errors
@@ -16,11 +16,14 @@ from .errors import SecretCacheError
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from ._aio import AsyncSecretCache
+    from ._decorators import InjectKeywordedSecretString, InjectSecretString
 
 __all__ = [
     "AsyncSecretCache",
     "Credential",
     "Event",
+    "InjectKeywordedSecretString",
+    "InjectSecretString",
     "LoginRejectedError",
     "NewVersion",
     "OtherVersion",
@@ -34,15 +37,24 @@ __all__ = [
     "errors",
 ]
 
+_LAZY = {
+    "AsyncSecretCache": "_aio",
+    "InjectKeywordedSecretString": "_decorators",
+    "InjectSecretString": "_decorators",
+}
+"""What is loaded when first asked for, and from where: asyncio alone takes longer to import than all the rest."""
+
 
 def __getattr__(name: str) -> object:
-    """Load the asyncio face when first asked for: asyncio takes longer to import than all the rest."""
-    if name == "AsyncSecretCache":
-        from ._aio import AsyncSecretCache
+    if name in _LAZY:
+        from importlib import import_module
 
-        globals()[name] = AsyncSecretCache
-        return AsyncSecretCache
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        globals()[name] = found = getattr(import_module(f"{__name__}.{_LAZY[name]}"), name)
+        return found
+    from ._migration import MODULE, hint
+
+    text = "" if name.startswith("_") else hint(name, MODULE, __all__)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}{text}")
 
 
 _problem = _doctor.quick_warning()

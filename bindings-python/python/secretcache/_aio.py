@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import contextvars
+import functools
 import os
+import sys
+import threading
 import weakref
 
 from . import _steps as steps
-from ._cache import STAGES, BaseCache, SecretCache
-from ._credential import is_rejected_login
+from ._cache import STAGES, Configured, checked
+from ._credential import forget_locals, is_rejected_login
+from ._migration import explained
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -19,63 +24,80 @@ if TYPE_CHECKING:
 
     from typing_extensions import Self
 
+    from ._cache import BaseCache
     from ._core import Flight, Plan, SecretValue, Ticket
     from ._credential import Credential
+    from ._transport import GivenClient, OwnClient
 
 
-class AsyncSecretCache(SecretCache):
+@explained
+class AsyncSecretCache(Configured):
     """`SecretCache` for asyncio: the same settings and the same names, awaited.
 
-    A value in memory is answered without giving up control. Any number of tasks that ask for one secret cause one
+    A cached value is returned without giving up control. Any number of tasks that ask for one secret cause one
     request, and cancelling one of them cancels none of the others. A `client` may be an ordinary one, which is
     called in threads, or one whose methods are coroutines (aiobotocore's).
     """
 
-    def _start(self, settings: dict[str, Any], client: Any, hook: Any, *, stage: str, lenient: bool) -> None:
-        super()._start(settings, client, hook, stage=stage, lenient=lenient)
-        if not isinstance(self._driver, AsyncDriver):
+    def _start(self, *args: Any, **kwargs: Any) -> None:
+        super()._start(*args, **kwargs)
+        if self._driver is None:
             self._driver = AsyncDriver(self)
 
-    def _make_driver(self, client: Any, hook: Any, *, inline: bool, lenient: bool) -> AsyncDriver:
-        return AsyncDriver(self, client, inline=inline, lenient=lenient)
+    def _make_driver(
+        self, reach: GivenClient | OwnClient, hook: Any, *, inline: bool, lenient: bool
+    ) -> AsyncDriver:
+        return AsyncDriver(self, reach, inline=inline, lenient=lenient)
 
-    async def get_secret_string(  # type: ignore[override]
+    async def get_secret_string(
         self, secret_id: str, version_stage: str | None = None, *, version_id: str | None = None
     ) -> str:
-        """Read the secret string of the version with a staging label, by default the current one, or of an id."""
+        """Return the secret string of the version with a staging label (by default the current one) or an id."""
         value = self._at_hand(secret_id, version_stage, version_id)
         if value is None:
             value = await self._driver.read(secret_id, version_stage, version_id)
         return self._part_of(value, False)
 
-    async def get_secret_binary(  # type: ignore[override]
+    async def get_secret_binary(
         self, secret_id: str, version_stage: str | None = None, *, version_id: str | None = None
     ) -> bytes:
-        """Read the secret binary of the version with a staging label, by default the current one, or of an id."""
+        """Return the secret binary of the version with a staging label (by default the current one) or an id."""
         return self._part_of(await self._read(secret_id, version_stage, version_id), True)
 
-    async def get_secret_value(  # type: ignore[override]
+    async def get_secret_value(
         self, secret_id: str, version_stage: str | None = None, *, version_id: str | None = None
     ) -> SecretValue:
-        """Read a whole version: value, ARN, name, version id, staging labels, creation date."""
+        """Return a whole version: value, ARN, name, version id, staging labels, creation date."""
         return await self._read(secret_id, version_stage, version_id)
 
     async def get_secret_json(
         self, secret_id: str, version_stage: str | None = None, *, version_id: str | None = None
     ) -> Any:
-        """Read a secret string and parse it as JSON. The result is the caller's own."""
-        string = await self.get_secret_string(secret_id, version_stage, version_id=version_id)
-        return self._parse(secret_id, string)
+        """Return the secret string parsed as JSON. The result is the caller's own."""
+        value = await self._read(secret_id, version_stage, version_id)
+        return checked(secret_id, self._parse(secret_id, self._part_of(value, False)))
 
     async def get_secret_field(
         self, secret_id: str, field: str, version_stage: str | None = None, *, version_id: str | None = None
     ) -> Any:
-        """Read one field of a secret whose string is a JSON object, such as ``password``."""
-        fields = await self.get_secret_json(secret_id, version_stage, version_id=version_id)
-        return self._pick(secret_id, fields, field)
+        """Return one field of a secret whose string is a JSON object, such as ``password``."""
+        value = await self._read(secret_id, version_stage, version_id)
+        return steps.pick(secret_id, value, field)
 
-    async def refresh_secret_now(self, secret_id: str) -> bool:  # type: ignore[override]
-        """Fetch the secret now, whatever its age, and tell whether that worked."""
+    async def get_secrets(
+        self, secret_ids: Iterable[str], version_stage: str | None = None
+    ) -> dict[str, str]:
+        """Return the secret strings of several secrets, by id: what is not cached is fetched twenty in a call.
+
+        The first failure is raised; `prefetch` returns all of them.
+        """
+        ids = self._check_ids(secret_ids)
+        if version_stage is None:
+            await self.prefetch(ids)
+        return {each: await self.get_secret_string(each, version_stage) for each in ids}
+
+    async def refresh_secret_now(self, secret_id: str) -> bool:
+        """Fetch the secret now, whatever its age; return whether that worked."""
         self._check_id(secret_id)
         try:
             await self._driver.refresh_now(secret_id)
@@ -83,8 +105,8 @@ class AsyncSecretCache(SecretCache):
             return False
         return True
 
-    async def prefetch(self, secret_ids: Iterable[str]) -> dict[str, BaseException]:  # type: ignore[override]
-        """Fetch secrets before they are read, twenty in a call; give the exceptions of those it could not have."""
+    async def prefetch(self, secret_ids: Iterable[str]) -> dict[str, BaseException]:
+        """Fetch secrets before they are read, twenty in a call; return the exceptions of those that failed."""
         return await self._driver.prefetch_now(self._check_ids(secret_ids))
 
     async def connect(
@@ -101,30 +123,24 @@ class AsyncSecretCache(SecretCache):
         `fn` may be a coroutine function; it is cancelled when the time is up.
         """
         plan = self._plan(secret_id, list(stages), timeout)
-        todo = steps.connect(plan, secret_id, rejected or is_rejected_login, steps.credential)
-        step, connection = steps.advance(todo, None)
-        while step is not None:
-            what, which = step
-            sent: Any
-            if what == steps.LOG_IN:
-                sent = await attempt(fn, which, plan)
-            else:
-                sent = await self._take_step(secret_id, what, which)
-            step, connection = steps.advance(todo, sent)
-        return connection
 
-    async def credential(  # type: ignore[override]
+        async def take(step: tuple[str, Any]) -> Any:
+            if step[0] == steps.LOG_IN:
+                return await attempt(fn, step[1], plan)
+            return await self._take_step(secret_id, *step)
+
+        todo = steps.connect(plan, secret_id, rejected or is_rejected_login, steps.credential)
+        return await steps.drive_async(todo, take)
+
+    async def credential(
         self, secret_id: str, *, timeout: float | timedelta = 30, stages: Iterable[str] = STAGES
     ) -> Credential:
-        """Give what `connect` would log in with first, as `SecretCache.credential` does."""
+        """Return the credential `connect` would try first, as `SecretCache.credential` does."""
         plan = self._plan(secret_id, list(stages), timeout)
         todo = steps.first(plan, secret_id, steps.credential)
-        step, credential = steps.advance(todo, None)
-        while step is not None:
-            step, credential = steps.advance(todo, await self._take_step(secret_id, *step))
-        return credential
+        return await steps.drive_async(todo, lambda step: self._take_step(secret_id, *step))
 
-    async def _take_step(self, secret_id: str, what: str, which: Any) -> Exception | None:  # type: ignore[override]
+    async def _take_step(self, secret_id: str, what: str, which: Any) -> Exception | None:
         try:
             if what == steps.SLEEP:
                 await asyncio.sleep(which)
@@ -136,9 +152,9 @@ class AsyncSecretCache(SecretCache):
             return error
         return None
 
-    async def close(self) -> None:  # type: ignore[override]
+    async def close(self) -> None:
         """Forget every value, end the background work, and refuse further reads."""
-        super().close()
+        self._end()
 
     async def __aenter__(self) -> Self:
         return self
@@ -152,32 +168,61 @@ class AsyncSecretCache(SecretCache):
     def __enter__(self) -> Self:
         raise TypeError("use `async with`, not `with`")
 
+    def __exit__(self, kind: object, error: object, traceback: object) -> None: ...
+
     async def _read(self, secret_id: str, stage: str | None, version_id: str | None) -> SecretValue:
         value = self._at_hand(secret_id, stage, version_id)
         return value if value is not None else await self._driver.read(secret_id, stage, version_id)
 
 
 async def attempt(fn: Callable[[Any], Any], credential: Any, plan: Plan) -> tuple[Any, Exception | None]:
-    """Log in; give the connection or the exception, as `_steps.LOG_IN` wants it."""
+    """Log in; return the connection or the exception, as `_steps.LOG_IN` wants it."""
+    outer = sys.exc_info()[1]
     try:
         made = fn(credential)
         if hasattr(made, "__await__"):
             made = await asyncio.wait_for(made, plan.remaining)
         return made, None
     except Exception as error:
+        forget_locals(error, outer)
         timed_out = isinstance(error, (TimeoutError, asyncio.TimeoutError)) and plan.remaining <= 0
         return None, steps.HANGS if timed_out else error
+
+
+async def in_thread(function: Callable[..., Any], *arguments: Any, **keywords: Any) -> Any:
+    """Call a function in a thread of the loop's executor, or, once the main thread has ended, in one of its own."""
+    loop = asyncio.get_running_loop()
+    call = functools.partial(contextvars.copy_context().run, function, *arguments, **keywords)
+    try:
+        future = loop.run_in_executor(None, call)
+    except RuntimeError:  # the executor takes no more work
+        future = loop.create_future()
+        threading.Thread(target=_fulfil, args=(loop, future, call), daemon=True).start()
+    return await future
+
+
+def _fulfil(loop: asyncio.AbstractEventLoop, future: asyncio.Future[Any], call: Callable[[], Any]) -> None:
+    try:
+        finish, outcome = future.set_result, call()
+    except BaseException as error:
+        finish, outcome = future.set_exception, error
+    loop.call_soon_threadsafe(lambda: None if future.done() else finish(outcome))
 
 
 class AsyncDriver:
     """Takes the steps of reads in asyncio; with a client, asks it."""
 
     def __init__(
-        self, cache: BaseCache, client: Any = None, *, inline: bool = False, lenient: bool = False
+        self,
+        cache: BaseCache,
+        reach: GivenClient | OwnClient | None = None,
+        *,
+        inline: bool = False,
+        lenient: bool = False,
     ) -> None:
         self._cache = weakref.ref(cache)
-        self._client = client
-        self._too_long = steps.too_long(client)
+        self._reach = reach
+        self._too_long = steps.too_long(None if reach is None else reach.get())
         self._inline = inline
         self._lenient = lenient
         self._tell: Callable[[list[Any]], None] = lambda events: None
@@ -201,15 +246,15 @@ class AsyncDriver:
     ) -> None:
         """Ask now, whatever the age. Raises why it could not be had."""
         cache = self._alive()
-        if self._client is None:
+        if self._reach is None:
             await asyncio.to_thread(cache._refresh, secret_id, stage, is_for_plan)
         else:
             await self._take(steps.refresh(cache, secret_id, stage, is_for_plan=is_for_plan))
 
     async def prefetch_now(self, ids: list[str]) -> dict[str, BaseException]:
         """Fetch each secret; the exceptions of those that could not be had, by id."""
-        if self._client is None:
-            return await asyncio.to_thread(self._alive()._prefetch, ids)
+        if self._reach is None:
+            return await in_thread(self._alive()._prefetch, ids)
         results = await asyncio.gather(*(self.read(each, None, None) for each in ids), return_exceptions=True)
         return {
             each: result
@@ -232,36 +277,34 @@ class AsyncDriver:
     async def _run(self, ticket: Ticket) -> None:
         try:
             asking = steps.ask(ticket, None, reading=False, too_long=self._too_long)
-            call, _ = steps.advance(asking, None)
-            while call is not None:
-                method, arguments = call
-                call, _ = steps.advance(asking, await self._call(method, arguments))
+            await steps.drive_async(asking, self._call)
         except Exception as exception:
-            ticket.fail(exception)
+            # Whoever waits gets a copy without a traceback; its frames may hold a value.
+            ticket.fail(exception.with_traceback(None))
         finally:
             # Does nothing after an answer. After a cancellation, whoever waits asks anew.
             ticket.abandon()
         self._keep_fresh()
         self._tell_all()
 
-    async def _call(self, method: str, arguments: dict[str, str]) -> Any:
+    async def _call(self, call: tuple[str, dict[str, str]]) -> Any:
+        assert self._reach is not None
         # A coroutine method only makes its coroutine in the thread; an ordinary one does its work there.
-        response = await asyncio.to_thread(getattr(self._client, method), **arguments)
+        response = await in_thread(getattr(self._reach.get(), call[0]), **call[1])
         return await response if hasattr(response, "__await__") else response
 
     async def _take(self, todo: Generator[steps._Step, Any, Any]) -> Any:
-        step, result = steps.advance(todo, None)
-        while step is not None:
-            what, which, patience = step
-            sent = None
-            if what == steps.WAIT:
-                sent = await _wait(which, patience)
-            else:
-                # A fetch is a task of its own: cancelling a reader must not cancel what others wait for.
-                self._spawn(self._run(which))
-            step, result = steps.advance(todo, sent)
+        result = await steps.drive_async(todo, self._take_step)
         self._tell_all()
         return result
+
+    async def _take_step(self, step: steps._Step) -> bool | None:
+        what, which, patience = step
+        if what == steps.WAIT:
+            return await _wait(which, patience)
+        # A fetch is a task of its own: cancelling a reader must not cancel what others wait for.
+        self._spawn(self._run(which))
+        return None
 
     def _spawn(self, work: Any) -> None:
         task = asyncio.get_running_loop().create_task(work)
@@ -291,7 +334,7 @@ class AsyncDriver:
 
     def _tell_all(self) -> None:
         cache = self._cache()
-        if self._client is not None and cache is not None and (events := cache._take_events()):
+        if self._reach is not None and cache is not None and (events := cache._take_events()):
             self._tell(events)
 
     def _alive(self) -> BaseCache:

@@ -5,8 +5,9 @@ from __future__ import annotations
 from . import _core
 from ._credential import is_rejected_login
 from ._events import Dispatcher
-from ._transport import botocore_client, reason_for_botocore
-from .errors import FieldNotFoundError, NotJsonError, SecretCacheError
+from ._migration import METHODS, explained, hint, keyword_error
+from ._transport import GivenClient, OwnClient, reason_for_botocore
+from .errors import NotJsonError, SecretCacheError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -26,43 +27,140 @@ STAGES = ("AWSCURRENT", "AWSPENDING", "AWSPREVIOUS")
 """The staging labels that `connect` tries, in this order."""
 
 
+@explained
 class BaseCache(_core.Cache):
-    """What `secretcache.SecretCache` and the drop-in for AWS's library have in common."""
+    """What every cache has: settings, statistics, listeners, copies."""
 
     _driver: Any = None
+    _given_client: Any = None
+    """The client that the program passed, if it did."""
+    _uses_botocore = False
     _dispatcher: Dispatcher
-    _client: Any = None
-    _settings: dict[str, Any]
-    _recipe: tuple[Any, ...]
-    """What `__init__` was called with, for pickling."""
+    _recipe: Recipe
+    """What `__init__` was called with, for copies and pickles."""
+    _intervals: tuple[float, dict[str, float | timedelta]]
 
-    def _start(self, settings: dict[str, Any], client: Any, hook: Any, *, stage: str, lenient: bool) -> None:
+    def _start(
+        self,
+        settings: dict[str, Any],
+        client: Any,
+        hook: Any,
+        *,
+        stage: str,
+        lenient: bool,
+        session: Any = None,
+        config: Any = None,
+    ) -> None:
         self._dispatcher = Dispatcher()
-        self._settings = settings
+        every = _seconds(settings.get("refresh_interval", 0))
+        self._intervals = every, dict(settings.get("refresh_intervals") or {})
         relay = self._dispatcher.relay()
-        if client is None and (hook is not None or reason_for_botocore() is not None):
+        self._given_client = client
+        own = client is None and (
             # A hook wants to see botocore's responses.
-            client = botocore_client(settings, _core.__version__)
-        self._client = client
-        if client is None:
+            any(each is not None for each in (hook, session, config)) or reason_for_botocore() is not None
+        )
+        if client is None and not own:
             self._setup(settings, default_stage=stage, lenient=lenient, dispatch=relay)
             _shut_down_at_exit()
             return
-        every_time = not _seconds(settings.get("refresh_interval", 1))
-        self._driver = self._make_driver(client, hook, inline=every_time, lenient=lenient)
+        self._uses_botocore = True
+        reach = OwnClient(settings, session, config) if own else GivenClient(client)
+        every_time = settings.get("refresh_interval") is not None and not every
+        self._driver = self._make_driver(reach, hook, inline=every_time, lenient=lenient)
         self._driver.set_dispatch(relay)
         hooked = hook is not None
         self._setup(settings, default_stage=stage, lenient=lenient, driver=self._driver, hooked=hooked)
 
-    def _make_driver(self, client: Any, hook: Any, *, inline: bool, lenient: bool) -> Any:
+    def _make_driver(self, reach: GivenClient | OwnClient, hook: Any, *, inline: bool, lenient: bool) -> Any:
+        raise NotImplementedError
+
+    def stats(self) -> dict[str, Any]:
+        """Return what the cache has done so far in this process, as counts, and what it holds now."""
+        return self._stats()
+
+    def on_new_version(self, listener: Callable[[NewVersion], object]) -> None:
+        """Call `listener` whenever a refresh brings another version than the cached one.
+
+        Listeners run on a background thread and should be quick. What they raise is logged.
+        """
+        self._dispatcher.listen("new_version", listener)
+
+    def on_stale(self, listener: Callable[[Stale], object]) -> None:
+        """Call `listener` when readers begin to get a value that could not be refreshed in time."""
+        self._dispatcher.listen("stale", listener)
+
+    def on_error(self, listener: Callable[[RefreshError], object]) -> None:
+        """Call `listener` whenever a fetch or refresh fails."""
+        self._dispatcher.listen("error", listener)
+
+    def on_other_version(self, listener: Callable[[OtherVersion], object]) -> None:
+        """Call `listener` when `connect` logs in with another version than the current one, at most once a minute."""
+        self._dispatcher.listen("other_version", listener)
+
+    def _end(self) -> None:
+        if self._driver is not None:
+            self._driver.close()
+        self._close()
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickle the settings, never a value: the copy fetches for itself."""
+        if self._given_client is not None:
+            _check_pickles(self._given_client)
+        return _rebuild, (type(self), self._recipe.arguments, self._recipe.keywords)
+
+    def __copy__(self) -> Self:
+        """Make a cache of the same settings, and around the same client if there is one."""
+        return _rebuild(type(self), self._recipe.arguments, self._recipe.keywords)  # type: ignore[return-value]
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Self:
+        return self.__copy__()
+
+    def _interval(self, secret_id: str) -> float:
+        """Return the seconds that a value of this secret counts as fresh."""
+        every, single = self._intervals
+        return _seconds(single.get(secret_id, every))
+
+    @staticmethod
+    def _check_id(secret_id: Any) -> None:
+        if not isinstance(secret_id, str):
+            kind = type(secret_id).__name__
+            raise TypeError(f"secret_id must be a str (the secret's name or ARN), not {kind}")
+
+    def _check_ids(self, secret_ids: Iterable[str]) -> list[str]:
+        if isinstance(secret_ids, str):
+            raise TypeError("secret_ids must be several ids, such as a list; this is a single str")
+        ids = list(secret_ids)
+        for each in ids:
+            self._check_id(each)
+        return ids
+
+    def _explain(self, method: str, error: TypeError, keywords: dict[str, Any]) -> Exception:
+        """Make the error for a call of one of the extension module's methods with a keyword that it does not take."""
+        return keyword_error(_SIGNATURES[method], error, keywords)
+
+    if not TYPE_CHECKING:
+
+        def __getattr__(self, name: str) -> Any:
+            """Say what a method of another library is called here."""
+            known = [each for each in dir(type(self)) if not each.startswith("_")]
+            text = "" if name.startswith("_") else hint(name, METHODS, known)
+            raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}{text}")
+
+
+@explained
+class PlainCache(BaseCache):
+    """What is not awaited: `secretcache.SecretCache` and the drop-in for AWS's library have it in common."""
+
+    def _make_driver(self, reach: GivenClient | OwnClient, hook: Any, *, inline: bool, lenient: bool) -> Any:
         from ._host import HostDriver
 
-        return HostDriver(self, client, hook, inline=inline, lenient=lenient)
+        return HostDriver(self, reach, hook, inline=inline, lenient=lenient)
 
     def refresh_secret_now(self, secret_id: str) -> bool:
-        """Fetch the secret now, whatever its age, and tell whether that worked.
+        """Fetch the secret now, whatever its age; return whether that worked.
 
-        If it did not, the last-known value goes on being served; `stats` and the log tell why.
+        If it did not, the last known value is still served; see `stats` and the log for the reason.
         """
         self._check_id(secret_id)
         try:
@@ -72,9 +170,9 @@ class BaseCache(_core.Cache):
         return True
 
     def prefetch(self, secret_ids: Iterable[str]) -> dict[str, BaseException]:
-        """Fetch secrets before they are read, twenty in a call; give the exceptions of those it could not have.
+        """Fetch secrets before they are read, twenty in a call; return the exceptions of those that failed.
 
-        What is cached and not due is left alone. With a client of the program's own, they are read one by one.
+        What is cached and not due is left alone. With a client of your own, secrets are read one by one.
         """
         return self._prefetch(self._check_ids(secret_ids))
 
@@ -87,14 +185,15 @@ class BaseCache(_core.Cache):
         rejected: Callable[[BaseException], bool] | None = None,
         stages: Iterable[str] = STAGES,
     ) -> Any:
-        """Connect to the resource that a secret is the credential of, also while it rotates; give what `fn` gives.
+        """Connect to the database (or other resource) that the secret authenticates to, even during a rotation.
 
-        `fn` gets a `Credential`, whose user name and password are of one version. The cached current version is tried
-        first. If `fn` raises an error that `rejected` takes for a refused login (by default what the drivers in common
-        use raise), the version is fetched anew, then ``AWSPENDING`` is tried, which is the one that works while a
-        rotation is between its steps, then ``AWSPREVIOUS``, and after a wait all over again, for `timeout` seconds.
-        Any other error passes through untouched. What was taken and refused is remembered for all callers, so that a
-        rotation costs one refused login, not one for each connection. `stages` limits which versions are tried.
+        `fn` gets a `Credential`, whose user name and password belong to one version; `connect` returns what `fn`
+        returns. The cached current version is tried first. If `fn` raises an error that means a refused login
+        (`rejected` decides; by default the common drivers' errors do), `connect` fetches the version again, then tries
+        ``AWSPENDING``, which is the one that works in the middle of a rotation, then ``AWSPREVIOUS``, and after a pause
+        starts over, for up to `timeout` seconds. Any other error is raised as it is. Accepted and refused versions are
+        remembered for all callers, so a rotation costs one refused login, not one for each connection. `stages` limits
+        which versions are tried.
         """
         from . import _steps as steps
 
@@ -105,9 +204,9 @@ class BaseCache(_core.Cache):
     def credential(
         self, secret_id: str, *, timeout: float | timedelta = 30, stages: Iterable[str] = STAGES
     ) -> Credential:
-        """Give what `connect` would log in with first: for clients that log in where `connect` cannot see it.
+        """Return the credential `connect` would try first, for clients that log in on their own.
 
-        It is the current version, unless `connect` has found that refused.
+        It is the current version, unless `connect` has seen that refused.
         """
         from . import _steps as steps
 
@@ -119,16 +218,12 @@ class BaseCache(_core.Cache):
     ) -> Any:
         from . import _steps as steps
 
-        step, result = steps.advance(todo, None)
-        while step is not None:
-            what, which = step
-            sent: Any
-            if what == steps.LOG_IN and fn is not None:
-                sent = attempt(fn, which)
-            else:
-                sent = self._take_step(secret_id, what, which)
-            step, result = steps.advance(todo, sent)
-        return result
+        def take(step: tuple[str, Any]) -> Any:
+            if step[0] == steps.LOG_IN and fn is not None:
+                return steps.attempt(fn, step[1])
+            return self._take_step(secret_id, *step)
+
+        return steps.drive(todo, take)
 
     def _take_step(self, secret_id: str, what: str, which: Any) -> Exception | None:
         import time
@@ -146,68 +241,9 @@ class BaseCache(_core.Cache):
             return error
         return None
 
-    def stats(self) -> dict[str, Any]:
-        """Count what the cache has done so far in this process, and list what it holds now."""
-        return self._stats()
-
-    def on_new_version(self, listener: Callable[[NewVersion], object]) -> None:
-        """Have `listener` called whenever a refresh brings another version than the one held.
-
-        Listeners run on a background thread and should be quick. What they raise is logged.
-        """
-        self._dispatcher.listen("new_version", listener)
-
-    def on_stale(self, listener: Callable[[Stale], object]) -> None:
-        """Have `listener` called when readers begin to get a value past its freshness."""
-        self._dispatcher.listen("stale", listener)
-
-    def on_error(self, listener: Callable[[RefreshError], object]) -> None:
-        """Have `listener` called whenever a fetch or refresh fails."""
-        self._dispatcher.listen("error", listener)
-
-    def on_other_version(self, listener: Callable[[OtherVersion], object]) -> None:
-        """Have `listener` called when `connect` succeeds with another version than the current one, once a minute."""
-        self._dispatcher.listen("other_version", listener)
-
     def close(self) -> None:
         """Forget every value, end the background work, and refuse further reads."""
-        if self._driver is not None:
-            self._driver.close()
-        self._close()
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        """Pickle the settings, never a value: the copy fetches for itself."""
-        arguments, keywords = self._recipe
-        for client in (*arguments, *keywords.values()):
-            if client is not None and client is self._client:
-                _check_pickles(client)
-        return _rebuild, (type(self), *self._recipe)
-
-    def __copy__(self) -> Self:
-        """Make a cache of the same settings, and around the same client if there is one."""
-        return _rebuild(type(self), *self._recipe)  # type: ignore[return-value]
-
-    def __deepcopy__(self, memo: dict[int, Any]) -> Self:
-        return self.__copy__()
-
-    def _interval(self, secret_id: str) -> float:
-        """Give the seconds that a value of this secret counts as fresh."""
-        single = (self._settings.get("refresh_intervals") or {}).get(secret_id)
-        return _seconds(self._settings.get("refresh_interval", 0) if single is None else single)
-
-    @staticmethod
-    def _check_id(secret_id: Any) -> None:
-        if not isinstance(secret_id, str):
-            kind = type(secret_id).__name__
-            raise TypeError(f"secret_id must be a str (the secret's name or ARN), not {kind}")
-
-    def _check_ids(self, secret_ids: Iterable[str]) -> list[str]:
-        if isinstance(secret_ids, str):
-            raise TypeError("prefetch takes several secret ids, such as a list; this is a single str")
-        ids = list(secret_ids)
-        for each in ids:
-            self._check_id(each)
-        return ids
+        self._end()
 
     def __enter__(self) -> Self:
         return self
@@ -219,39 +255,16 @@ class BaseCache(_core.Cache):
         return False
 
 
-class SecretCache(BaseCache):
-    """Secrets from memory, kept fresh in the background.
-
-    >>> from secretcache import SecretCache
-    >>> cache = SecretCache(region_name="eu-central-1", refresh_interval=60)
-    >>> cache.peek("prod/checkout/db") is None  # nothing is fetched before it is asked for
-    True
-
-    Nothing is started before the first read. Any number of threads that ask for one secret cause one request;
-    while a value is in use it is refreshed beside its readers; when the service cannot be reached, the
-    last-known value goes on being served.
-
-    Durations are seconds or ``timedelta``. Settings of the cache:
-
-    - `refresh_interval`: how long a value counts as fresh; 0 asks the service on every read.
-      `refresh_intervals` gives single secrets their own, by id.
-    - `max_wait`: how long a reader waits for the service when a last-known value exists.
-    - `max_stale`: how long after its last confirmation a value may still be served; None for ever.
-    - `stale_on_denied`: whether that also holds once the service says that this caller may not have it.
-    - `max_size`: how many secrets are kept.
-    - `version_stage`: the staging label read when a call names none.
-
-    How the service is reached: `region_name`, `endpoint_url`, `profile_name`, `aws_access_key_id` with
-    `aws_secret_access_key` and `aws_session_token`, `role_arn` with `external_id` (a role to assume),
-    `proxy_url`, `ca_bundle` (a file of PEM certificates), `use_fips`, `timeout`. What is not given is found as
-    boto3 finds it. Or pass a `client`, boto3's or any object with its methods ``describe_secret`` and
-    ``get_secret_value``, which is then used as it is.
-    """
+@explained
+class Configured(BaseCache):
+    """The settings of `SecretCache` and `AsyncSecretCache`."""
 
     def __init__(
         self,
         *,
         client: Any = None,
+        session: Any = None,
+        config: Any = None,
         region_name: str | None = None,
         endpoint_url: str | None = None,
         profile_name: str | None = None,
@@ -287,8 +300,11 @@ class SecretCache(BaseCache):
             "timeout": timeout,
         }
         given = [name for name, value in connection.items() if value is not None]
+        given += [name for name, value in (("session", session), ("config", config)) if value is not None]
         if client is not None and given:
-            raise TypeError(f"{', '.join(given)}: these belong to the client that was passed; set them there")
+            raise TypeError(
+                f"{', '.join(given)}: cannot be combined with client; configure the client instead"
+            )
         behaviour = {
             "refresh_interval": refresh_interval,
             "refresh_intervals": None if refresh_intervals is None else dict(refresh_intervals),
@@ -297,17 +313,66 @@ class SecretCache(BaseCache):
             "max_size": max_size,
             "stale_on_denied": stale_on_denied,
         }
-        self._recipe = ((), connection | behaviour | {"client": client, "version_stage": version_stage})
-        self._start(connection | behaviour, client, None, stage=version_stage, lenient=False)
+        own = {"client": client, "session": session, "config": config, "version_stage": version_stage}
+        self._recipe = Recipe((), connection | behaviour | own)
+        reach = {"session": session, "config": config}
+        self._start(connection | behaviour, client, None, stage=version_stage, lenient=False, **reach)
 
-    # The same methods as the drop-in's, with one more argument.
+    @staticmethod
+    def _parse(secret_id: str, string: str) -> Any:
+        # Only this frame holds the string, and it is gone when the error is raised: tools show variables in tracebacks.
+        import json
+
+        try:
+            return json.loads(string)
+        except ValueError as error:
+            return _NotJson(getattr(error, "lineno", 1), getattr(error, "colno", 1))
+
+    def __repr__(self) -> str:
+        driver = "botocore" if self._uses_botocore else "the native client"
+        if self._given_client is not None:
+            driver = "the given client"
+        return f"<secretcache.{type(self).__name__} with {driver}>"
+
+
+@explained
+class SecretCache(Configured, PlainCache):
+    """Secrets from memory, kept fresh in the background.
+
+    >>> from secretcache import SecretCache
+    >>> cache = SecretCache(region_name="eu-central-1", refresh_interval=60)
+    >>> cache.peek("prod/checkout/db") is None  # nothing is fetched before it is asked for
+    True
+
+    Nothing starts before the first read. Any number of threads that ask for one secret cause one request; a value in
+    use is refreshed in the background; if Secrets Manager is unreachable, the cache keeps serving the last known value.
+
+    Durations are seconds or ``timedelta``. Settings of the cache:
+
+    - `refresh_interval`: how long a value counts as fresh; 0 asks the service on every read.
+      `refresh_intervals` sets it for single secrets, by id.
+    - `max_wait`: how long a reader waits for the service if there is a last known value.
+    - `max_stale`: how long after its last successful refresh a value may still be served; None means for ever.
+    - `stale_on_denied`: whether the last known value is still served once the service denies access to the secret.
+    - `max_size`: how many secrets are kept.
+    - `version_stage`: the staging label to read if a call names none.
+
+    How to reach the service: `region_name`, `endpoint_url`, `profile_name`, `aws_access_key_id` with
+    `aws_secret_access_key` and `aws_session_token`, `role_arn` with `external_id` (a role to assume),
+    `proxy_url`, `ca_bundle` (a file of PEM certificates), `use_fips`, `timeout`. What you leave out is found as boto3
+    finds it. Or pass a `session` of boto3 or botocore, with a botocore `config` if you like: the cache then makes its
+    client from it, again in each forked process. Or pass a `client`, boto3's or any object with the methods
+    ``describe_secret`` and ``get_secret_value``, which is used as it is.
+    """
+
     get_secret_string = _core.Cache._get_secret_string
+    get_secret_field = _core.Cache._get_secret_field
     get_secret_binary = _core.Cache._get_secret_binary
 
     def get_secret_value(
         self, secret_id: str, version_stage: str | None = None, *, version_id: str | None = None
     ) -> SecretValue:
-        """Read a whole version: value, ARN, name, version id, staging labels, creation date."""
+        """Return a whole version: value, ARN, name, version id, staging labels, creation date."""
         value = self._get_value(secret_id, version_stage, version_id=version_id)
         if value is None:
             raise SecretCacheError(f"secret {secret_id!r} has no such version")
@@ -316,47 +381,67 @@ class SecretCache(BaseCache):
     def get_secret_json(
         self, secret_id: str, version_stage: str | None = None, *, version_id: str | None = None
     ) -> Any:
-        """Read a secret string and parse it as JSON. The result is the caller's own."""
-        return self._parse(secret_id, self.get_secret_string(secret_id, version_stage, version_id=version_id))
-
-    @staticmethod
-    def _parse(secret_id: str, string: str) -> Any:
-        import json
-
-        try:
-            return json.loads(string)
-        except ValueError as error:
-            place = f"line {getattr(error, 'lineno', 1)} column {getattr(error, 'colno', 1)}"
-        raise NotJsonError(f"the value of secret {secret_id!r} is not JSON ({place})")
-
-    def get_secret_field(
-        self, secret_id: str, field: str, version_stage: str | None = None, *, version_id: str | None = None
-    ) -> Any:
-        """Read one field of a secret whose string is a JSON object, such as ``password``."""
-        return self._pick(
-            secret_id, self.get_secret_json(secret_id, version_stage, version_id=version_id), field
+        """Return the secret string parsed as JSON. The result is the caller's own."""
+        if version_stage is None and version_id is None:
+            return checked(secret_id, self._parse(secret_id, self.get_secret_string(secret_id)))
+        return checked(
+            secret_id,
+            self._parse(secret_id, self.get_secret_string(secret_id, version_stage, version_id=version_id)),
         )
 
-    @staticmethod
-    def _pick(secret_id: str, fields: Any, field: str) -> Any:
-        if not isinstance(fields, dict):
-            raise NotJsonError(f"the value of secret {secret_id!r} is JSON, but not an object with fields")
-        if field not in fields:
-            known = ", ".join(map(str, fields)) or "none"
-            raise FieldNotFoundError(f"secret {secret_id!r} has no field {field!r}; its fields are {known}")
-        return fields[field]
+    def get_secrets(self, secret_ids: Iterable[str], version_stage: str | None = None) -> dict[str, str]:
+        """Return the secret strings of several secrets, by id: what is not cached is fetched twenty in a call.
+
+        The first failure is raised; `prefetch` returns all of them.
+        """
+        ids = self._check_ids(secret_ids)
+        if version_stage is None:
+            self.prefetch(ids)
+        return {each: self.get_secret_string(each, version_stage) for each in ids}
+
+    def _read_field(
+        self, secret_id: str, field: str, version_stage: str | None = None, *, version_id: str | None = None
+    ) -> Any:
+        # What `get_secret_field` calls unless the field is in memory.
+        from . import _steps as steps
+
+        return steps.pick(
+            secret_id, self.get_secret_value(secret_id, version_stage, version_id=version_id), field
+        )
+
+
+class Recipe:
+    """The arguments of a cache. Some are secret, so that they are not shown."""
+
+    __slots__ = ("arguments", "keywords")
+
+    def __init__(self, arguments: tuple[Any, ...], keywords: dict[str, Any]) -> None:
+        self.arguments = arguments
+        self.keywords = keywords
 
     def __repr__(self) -> str:
-        driver = "a client of the program's" if self._client is not None else "the native client"
-        return f"<secretcache.{type(self).__name__} with {driver}>"
+        return "<the cache's arguments>"
 
 
-def attempt(fn: Callable[[Any], Any], credential: Any) -> tuple[Any, Exception | None]:
-    """Log in; give the connection or the exception, as `_steps.LOG_IN` wants it."""
-    try:
-        return fn(credential), None
-    except Exception as error:
-        return None, error
+class _NotJson:
+    def __init__(self, line: int, column: int) -> None:
+        self.place = f"line {line} column {column}"
+
+
+def checked(secret_id: str, parsed: Any) -> Any:
+    """Return what was parsed; raise if it is no JSON."""
+    if isinstance(parsed, _NotJson):
+        raise NotJsonError(f"the value of secret {secret_id!r} is not JSON ({parsed.place})")
+    return parsed
+
+
+def _read_string(
+    self: Any, secret_id: str, version_stage: str | None = None, *, version_id: str | None = None
+) -> None: ...
+
+
+_SIGNATURES: dict[str, Any] = {"_read_string": _read_string, "_read_field": SecretCache._read_field}
+"""Methods of the extension module, as Python would declare them."""
 
 
 def _rebuild(cls: type[BaseCache], arguments: tuple[Any, ...], keywords: dict[str, Any]) -> BaseCache:

@@ -56,17 +56,51 @@ class Credential:
         return self._fields.get("engine")
 
     def __getitem__(self, field: str) -> Any:
-        return self._fields[field]
+        return own(self._fields[field])
 
     def get(self, field: str, default: Any = None) -> Any:
         """Give any field, or `default` where it is missing."""
-        return self._fields.get(field, default)
+        return own(self._fields.get(field, default))
 
     def __repr__(self) -> str:
         return (
             f"Credential(version_id={self.version_id!r}, version_stage={self.version_stage!r}, "
             f"fields={sorted(self._fields)!r}, values=<redacted>)"
         )
+
+
+def forget_locals(error: BaseException, outer: BaseException | None = None) -> None:
+    """Clear the local variables in the traceback of an error: a driver's frames hold the password.
+
+    Tools that show tracebacks with local variables (rich, Sentry, ``pytest --showlocals``) then have none to show, and
+    an error that a program keeps does not keep the password in memory. `outer` is the exception that was being handled
+    before; it stays as it is.
+    """
+    found: list[BaseException | None] = [error]
+    for each in found:
+        if each is None or each is outer:
+            continue
+        step = each.__traceback__
+        while step is not None:
+            try:
+                step.tb_frame.clear()
+            except RuntimeError:  # still running: one of ours, which holds nothing secret
+                pass
+            step = step.tb_next
+        found += [
+            other
+            for other in (each.__cause__, each.__context__, *getattr(each, "exceptions", ()))
+            if not any(other is known for known in found)
+        ]
+
+
+def own(value: Any) -> Any:
+    """Return a copy of what can be changed: all credentials of a version share its fields."""
+    if not isinstance(value, (dict, list)):
+        return value
+    import copy
+
+    return copy.deepcopy(value)
 
 
 class LoginRejectedError(SecretCacheError):

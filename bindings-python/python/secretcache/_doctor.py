@@ -1,7 +1,7 @@
-"""Which implementation serves the import name `aws_secretsmanager_caching`, and how to mend it.
+"""Which implementation serves the import name `aws_secretsmanager_caching`, and how to fix it.
 
 AWS's distribution and this one both install a package of that name. pip lets the later overwrite the files of the
-earlier, and removing either removes files of both. So the state on disk is looked at, not what pip believes.
+earlier, and removing either removes files of both. So this looks at the files, not at what pip believes.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ _PACKAGE = os.path.join(
     os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "aws_secretsmanager_caching"
 )
 _FILES = ("__init__.py", "secret_cache.py", "config.py", "decorators.py")
-_MEND = "pip uninstall --yes aws-secretsmanager-caching; pip install --force-reinstall --no-deps secretcache"
+_FIX = "pip uninstall --yes aws-secretsmanager-caching; pip install --force-reinstall --no-deps secretcache"
 
 
 def state() -> _State:
@@ -39,7 +39,7 @@ def quick_warning() -> str | None:
     what = "is gone" if is_ours is None else "is that of AWS's library, which was installed later"
     return (
         f"the package aws_secretsmanager_caching that came with secretcache {what}; `import secretcache` works, the "
-        f"drop-in does not. `python -m secretcache doctor` says more. To mend it: {_MEND}"
+        f"drop-in does not. Run `python -m secretcache doctor` for details. To fix it: {_FIX}"
     )
 
 
@@ -60,7 +60,7 @@ def report() -> tuple[list[str], bool]:
         }[found]
     )
     if found != "ours":
-        lines.append(f"to have the drop-in:       {_MEND}")
+        lines.append(f"to have the drop-in:       {_FIX}")
     if found in ("theirs", "mixed"):
         lines.append(
             "to have AWS's library:     pip install --force-reinstall --no-deps aws-secretsmanager-caching"
@@ -85,8 +85,38 @@ def _claimants() -> list[str]:
 
 
 def _is_ours(path: str) -> bool | None:
+    # An image may hold compiled files only, beside where the sources were.
+    for name, most in ((path, 2048), (f"{path}c", -1)):
+        try:
+            with open(name, "rb") as file:
+                return b"secretcache" in file.read(most)
+        except OSError:
+            pass
+    return None
+
+
+def _why_not_importable(problem: str) -> str | None:
+    if not os.path.isdir(os.path.dirname(os.path.abspath(__file__))):
+        return (
+            "secretcache cannot be imported from a zip file, since its extension module has to be a file: unpack the "
+            "archive, or build it with a tool that unpacks itself, such as shiv"
+        )
+    if "subinterpreter" in problem:
+        return (
+            "secretcache works in the main interpreter only, not in subinterpreters: use threads or processes"
+        )
+    return None
+
+
+def _check_extension() -> None:
     try:
-        with open(path, "rb") as file:
-            return b"secretcache" in file.read(2048)
-    except OSError:
-        return None
+        from . import _core  # noqa: F401
+    except ImportError as error:
+        reason = _why_not_importable(str(error))
+        if reason is None:
+            raise
+        raise ImportError(reason) from error
+
+
+# Imported before everything else of the package, so that a reason is given first.
+_check_extension()

@@ -19,16 +19,19 @@ if TYPE_CHECKING:
     from typing import Any
 
     from ._core import Cache, Flight, SecretValue, Ticket
+    from ._transport import GivenClient, OwnClient
 
 
 class HostDriver:
     """Asks a client on behalf of one cache, in the program's threads."""
 
-    def __init__(self, cache: Cache, client: Any, hook: Any, *, inline: bool, lenient: bool) -> None:
+    def __init__(
+        self, cache: Cache, reach: GivenClient | OwnClient, hook: Any, *, inline: bool, lenient: bool
+    ) -> None:
         self._cache = weakref.ref(cache)  # the cache holds the driver
-        self._client = client
+        self._reach = reach
         self._hook = hook
-        self._too_long = steps.too_long(client)
+        self._too_long = steps.too_long(reach.get())
         self._inline = inline
         self._lenient = lenient
         self._refresher: Refresher | None = None
@@ -57,7 +60,7 @@ class HostDriver:
         self._take(steps.refresh(self._alive(), secret_id, stage, is_for_plan=is_for_plan))
 
     def prefetch(self, ids: list[str]) -> dict[str, BaseException]:
-        """Read each secret; the exceptions of those that could not be had, by id."""
+        """Read each secret; the exceptions of those that failed, by id."""
         failed: dict[str, BaseException] = {}
         for secret_id in ids:
             try:
@@ -69,13 +72,12 @@ class HostDriver:
     def run(self, ticket: Ticket, *, reading: bool = False) -> None:
         """Ask the client and end the ticket, whatever happens. `reading`: for a reader in this thread."""
         try:
+            client = self._reach.get()
             asking = steps.ask(ticket, self._hook, reading=reading, too_long=self._too_long)
-            call, _ = steps.advance(asking, None)
-            while call is not None:
-                method, arguments = call
-                call, _ = steps.advance(asking, getattr(self._client, method)(**arguments))
+            steps.drive(asking, lambda call: getattr(client, call[0])(**call[1]))
         except Exception as exception:
-            ticket.fail(exception)
+            # Whoever waits gets a copy without a traceback; its frames may hold a value.
+            ticket.fail(exception.with_traceback(None))
         finally:
             # Does nothing after an answer. After KeyboardInterrupt and its like, whoever waits asks anew.
             ticket.abandon()
@@ -106,17 +108,17 @@ class HostDriver:
             self._refresher.stop()
 
     def _take(self, todo: Generator[steps._Step, Any, Any], *, reading: bool = False) -> Any:
-        step, result = steps.advance(todo, None)
-        while step is not None:
+        def take(step: steps._Step) -> bool | None:
             what, which, patience = step
-            sent = None
             if what == steps.WAIT:
-                sent = _wait(which, patience)
-            elif what == steps.RUN:
+                return _wait(which, patience)
+            if what == steps.RUN:
                 self.run(which, reading=reading)
             else:
                 self._running().submit(which)
-            step, result = steps.advance(todo, sent)
+            return None
+
+        result = steps.drive(todo, take)
         self.tell()
         return result
 

@@ -6,10 +6,11 @@ came of it; `advance` goes from one step to the next.
 
 from __future__ import annotations
 
+import sys
 import time
 
-from ._credential import Credential, LoginRejectedError, said
-from .errors import NotJsonError, RequestTimeoutError
+from ._credential import Credential, LoginRejectedError, forget_locals, own, said
+from .errors import FieldNotFoundError, NotJsonError, RequestTimeoutError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -223,22 +224,67 @@ def first(
 
 def credential(secret_id: str, value: SecretValue, stage: str) -> Credential:
     """Read a version as user name and password."""
-    return Credential(fields(secret_id, value), value.version_id, stage)
+    wanted = "; a login needs a JSON object with user name and password"
+    return Credential(fields(secret_id, value, wanted), value.version_id, stage)
 
 
-def fields(secret_id: str, value: SecretValue) -> dict[str, Any]:
-    """Read a version's string as a JSON object."""
+def fields(secret_id: str, value: SecretValue, wanted: str = "") -> dict[str, Any]:
+    """Return the fields of a version whose string is a JSON object: parsed once, so nobody may change them."""
+    if value._fields is None:
+        # No variable of this frame ever holds what is secret: tools show them beside a traceback.
+        why = _parse_fields(value)
+        if why is not None:
+            raise NotJsonError(f"the value of secret {secret_id!r} is {why}{wanted}")
+    return value._fields  # type: ignore[return-value]
+
+
+def _parse_fields(value: SecretValue) -> str | None:
+    """Parse the fields; say what is wrong if there are none."""
     import json
 
     try:
         parsed = json.loads(value.secret_string or "")
-    except ValueError:
-        parsed = None
+    except ValueError as error:
+        place = f"line {getattr(error, 'lineno', 1)} column {getattr(error, 'colno', 1)}"
+        return f"not JSON ({place})"
     if not isinstance(parsed, dict):
-        raise NotJsonError(
-            f"the value of secret {secret_id!r} is not a JSON object with user name and password"
-        )
-    return parsed
+        return "JSON, but not an object with fields"
+    value._keep_fields(parsed)
+    return None
+
+
+def pick(secret_id: str, value: SecretValue, field: str) -> Any:
+    """Return one field, the caller's own."""
+    if field not in fields(secret_id, value):
+        known = ", ".join(map(str, fields(secret_id, value))) or "none"
+        raise FieldNotFoundError(f"secret {secret_id!r} has no field {field!r}; its fields are {known}")
+    return own(fields(secret_id, value)[field])
+
+
+def drive(steps: Generator[Any, Any, Any], take: Callable[[Any], Any]) -> Any:
+    """Take step after step; return the result."""
+    step, result = advance(steps, None)
+    while step is not None:
+        step, result = advance(steps, take(step))
+    return result
+
+
+async def drive_async(steps: Generator[Any, Any, Any], take: Callable[[Any], Any]) -> Any:
+    """Take step after step by a coroutine function; return the result."""
+    step, result = advance(steps, None)
+    while step is not None:
+        step, result = advance(steps, await take(step))
+    return result
+
+
+def attempt(fn: Callable[[Any], Any], credential: Any) -> tuple[Any, Exception | None]:
+    """Log in; return the connection or the exception, as `LOG_IN` wants it."""
+    outer = sys.exc_info()[1]
+    try:
+        return fn(credential), None
+    except Exception as error:
+        forget_locals(error, outer)
+        return None, error
 
 
 def through_hook(hook: Any, value: SecretValue | None) -> Any:

@@ -1,7 +1,8 @@
 """Which transport serves a cache that was given no client: the native one, or botocore's.
 
 Tests that mock AWS inside botocore, and servers whose sockets and threads are patched for cooperation, only work if
-the requests go through botocore. A cache notices both and then makes a botocore client, as AWS's own library does.
+the requests go through botocore. A cache notices both when it is made, and then makes a botocore client as AWS's own
+library does.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 import os
 import sys
 
+from . import _core
 from .errors import ConfigurationError
 
 TYPE_CHECKING = False
@@ -37,33 +39,109 @@ def reason_for_botocore() -> str | None:
     patcher = sys.modules.get("eventlet.patcher")
     if patcher is not None and patcher.is_monkey_patched("socket"):
         return "eventlet has patched this process, and native waiting would block its hub"
+    return _reason_in_tests()
+
+
+_PATCHED = (
+    ("botocore.client", "BaseClient._make_api_call"),
+    ("botocore.session", "get_session"),
+    ("botocore.session", "Session.create_client"),
+    ("botocore.httpsession", "URLLib3Session.send"),
+    ("boto3", "client"),
+)
+"""What tests replace so that no request leaves the process."""
+
+
+def _reason_in_tests() -> str | None:
+    for module, path in _PATCHED:
+        if _is_replaced(module, path):
+            return f"{module}.{path} has been replaced, as tests do that let no request out"
+    socket = sys.modules.get("socket")
+    if socket is not None and "pytest_socket" in sys.modules and socket.socket.__module__ == "pytest_socket":
+        return "pytest-socket allows no connections"
     return None
 
 
-def botocore_client(connection: dict[str, Any], version: str) -> Any:
-    """Make the client that the options describe. What they leave open is found as botocore finds it."""
+def _is_replaced(module: str, path: str) -> bool:
+    """Tell whether a function is not the one its module defines. Tracing wraps the original, and is none of this."""
+    found: Any = sys.modules.get(module)
+    for name in path.split("."):
+        found = getattr(found, name, None)
+    if found is None:
+        return False
+    return getattr(found, "__module__", None) != module or hasattr(found, "mock")
+
+
+class GivenClient:
+    """A client that the program passed."""
+
+    __slots__ = ("_client",)
+
+    def __init__(self, client: Any) -> None:
+        self._client = client
+
+    def get(self) -> Any:
+        """Return it."""
+        return self._client
+
+
+class OwnClient:
+    """A botocore client of the cache's own: made anew in a forked child, which must not share its connections."""
+
+    __slots__ = ("_client", "_config", "_pid", "_session", "_settings")
+
+    def __init__(self, settings: dict[str, Any], session: Any = None, config: Any = None) -> None:
+        self._settings = settings
+        self._session = session
+        self._config = config
+        self._make()
+
+    def __repr__(self) -> str:
+        return "<a botocore client of the cache's own>"
+
+    def get(self) -> Any:
+        """Return this process's client."""
+        if self._pid != os.getpid():
+            self._make()
+        return self._client
+
+    def _make(self) -> None:
+        self._client = botocore_client(self._settings, _core.__version__, self._session, self._config)
+        self._pid = os.getpid()
+
+
+def botocore_client(settings: dict[str, Any], version: str, session: Any = None, config: Any = None) -> Any:
+    """Make the client that the settings describe. What they leave open is found as botocore finds it."""
     try:
         from botocore import session as sessions
         from botocore.config import Config
     except ImportError as error:
         raise ConfigurationError(f"the botocore transport needs botocore: {error}") from error
 
-    def option(name: str) -> Any:
-        return connection.get(name)
-
-    timeout = option("timeout")
+    connection = dict(settings)
+    option = connection.get
+    timeout: Any = option("timeout")
     seconds = timeout.total_seconds() if hasattr(timeout, "total_seconds") else timeout
-    config: dict[str, Any] = {"user_agent_extra": f"secretcache/{version}"}
+    options: dict[str, Any] = {"user_agent_extra": f"secretcache/{version}"}
     if seconds is not None:
-        config |= {"connect_timeout": seconds, "read_timeout": seconds}
+        options |= {"connect_timeout": seconds, "read_timeout": seconds}
     if option("proxy_url") is not None:
-        config["proxies"] = {"http": option("proxy_url"), "https": option("proxy_url")}
+        options["proxies"] = {"http": option("proxy_url"), "https": option("proxy_url")}
     if option("use_fips") is not None:
-        config["use_fips_endpoint"] = option("use_fips")
-    session = sessions.Session(profile=option("profile_name"))
+        options["use_fips_endpoint"] = option("use_fips")
+    made = Config(**options)
+    if session is None:
+        session = sessions.get_session()
+        if option("profile_name") is not None:
+            session.set_config_variable("profile", option("profile_name"))
+    elif option("profile_name") is not None:
+        raise TypeError("profile_name cannot be combined with session; set it there")
+    create = getattr(session, "create_client", None) or session.client
+    if "boto3" in sys.modules and _is_replaced("boto3", "client"):
+        create = sys.modules["boto3"].client
     if option("role_arn") is not None:
-        _assume_role(session, connection)
-    return session.create_client(
+        _assume_role(getattr(session, "_session", session), connection)
+    return create(
         "secretsmanager",
         region_name=option("region_name"),
         endpoint_url=option("endpoint_url"),
@@ -71,7 +149,7 @@ def botocore_client(connection: dict[str, Any], version: str) -> Any:
         aws_secret_access_key=option("aws_secret_access_key"),
         aws_session_token=option("aws_session_token"),
         verify=option("ca_bundle"),
-        config=Config(**config),
+        config=made if config is None else made.merge(config),
     )
 
 
