@@ -112,7 +112,7 @@ def test_only_the_stages_that_are_asked_for_are_tried(world: World) -> None:
 def test_a_secret_that_is_no_credential_is_named(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     answer: Callable[..., dict[str, Any]] = lambda **_: {"SecretString": "hunter2-canary"}  # noqa: E731
     monkeypatch.setattr(world, "get_secret_value", answer)
-    with pytest.raises(SecretCacheError, match="not a JSON object") as caught:
+    with pytest.raises(SecretCacheError, match="a login needs a JSON object") as caught:
         SecretCache(client=world).connect("db", world.log_in)
     assert "canary" not in str(caught.value)
 
