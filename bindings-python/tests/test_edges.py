@@ -559,3 +559,14 @@ threading.Thread(target=later).start()
 def test_the_two_kinds_of_cache_are_siblings() -> None:
     assert not issubclass(AsyncSecretCache, SecretCache)
     assert not issubclass(dropin.SecretCache, SecretCache)
+
+
+def test_p8_the_page_about_testing_is_true() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "testing.md").read_text()
+    names: dict[str, Any] = {}
+    for snippet in re.findall(r"```python\n(.*?)```", page, re.DOTALL):
+        if "SECRETCACHE_TRANSPORT" not in snippet:
+            exec(snippet, names)
+    assert names["cache"].get_secret_string("api_key") == "test-key"
+    for module, path in secretcache._transport._PATCHED:
+        assert f"{module}.{path}" in page or path in page

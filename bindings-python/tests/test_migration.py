@@ -76,10 +76,10 @@ def test_a_process_that_eventlet_has_patched_gets_botocore(
 ) -> None:
     for name in [name for name in sys.modules if name.split(".")[0] == "moto"]:
         monkeypatch.delitem(sys.modules, name)
-    assert SecretCache()._client is None
+    assert not SecretCache()._uses_botocore
     patcher = types.SimpleNamespace(is_monkey_patched=lambda module: module == "socket")
     monkeypatch.setitem(sys.modules, "eventlet.patcher", patcher)
-    assert SecretCache()._client is not None
+    assert SecretCache()._uses_botocore
 
 
 @pytest.mark.parametrize("cls", [SecretCache, AsyncSecretCache, dropin.SecretCache])
@@ -125,12 +125,12 @@ def test_copies_have_the_settings_and_fetch_for_themselves(
     endpoint: Endpoint, secret_id: str, cls: type[Any], copied: Any
 ) -> None:
     cache = cls(**SETTINGS)
-    SecretCache.get_secret_string(cache, secret_id)
+    cache._get_value(secret_id)
     twin = copied(cache)
     assert type(twin) is cls and twin is not cache
-    assert twin._recipe == cache._recipe
+    assert twin._recipe.keywords == cache._recipe.keywords
     assert twin.peek(secret_id) is None
-    assert SecretCache.get_secret_string(twin, secret_id) == CANARY
+    assert twin._get_value(secret_id).secret_string == CANARY
     assert endpoint.requests()["GetSecretValue"] == 2
 
 
@@ -166,5 +166,5 @@ def test_a_copy_shares_the_client(service: Service, cls: type[Any], copied: Any)
     cache = cls(client=service)
     assert cache.get_secret_string("db") == "value-1"
     twin = copied(cache)
-    assert twin._client is service
+    assert twin._given_client is service
     assert twin.get_secret_string("db") == "value-1"

@@ -158,8 +158,9 @@ def test_s4_no_traceback_and_no_object_shows_a_password(client: Any, database: D
     password = secret.current()[1]["password"]
     rejections: list[Callable[[BaseException], bool] | None] = [None, lambda error: False]
     for rejected in rejections:
-        options = {"login_timeout": 0.5} | ({} if rejected is None else {"rejected": rejected})
+        options = {"login_timeout": 2.0} | ({} if rejected is None else {"rejected": rejected})
         with Programs(secret.secret_id, database, of=is_direct, **options) as programs:
+            programs.read()
             programs.operate()
             objects = {each.name: " ".join(seen_in(each._operation)) for each in programs}
             assert {name for name, text in objects.items() if password in text} == set()

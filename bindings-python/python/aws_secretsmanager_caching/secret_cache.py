@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 import os
-import weakref
 
 from secretcache import _core
 from secretcache._cache import PlainCache, Recipe
@@ -44,7 +43,7 @@ class SecretCache(PlainCache):
         self._config = copy.copy(config) if config is not None else SecretCacheConfig()
         check(self._config)
         self._recipe = Recipe((self._config, client), {})
-        self._items: dict[str, CachedSecret] = {}
+        self._refresh_times: dict[str, datetime] = {}
         hook = self._config.secret_cache_hook
         if client is None and hook is None:
             _require_region()
@@ -55,9 +54,7 @@ class SecretCache(PlainCache):
     get_secret_binary = _core.Cache._get_lenient_binary
 
     def _get_cached_secret(self, secret_id: str) -> CachedSecret:
-        if len(self._items) >= self._config.max_cache_size:
-            self._items.clear()
-        return self._items.setdefault(secret_id, CachedSecret(self, secret_id))
+        return CachedSecret(self, secret_id)
 
     @property
     def _client(self) -> Any:
@@ -75,16 +72,8 @@ class CachedSecret:
     """One secret of a cache, as programs reach for it that look behind AWS's library."""
 
     def __init__(self, cache: SecretCache, secret_id: str) -> None:
-        self._cache_of = weakref.ref(cache)
+        self._cache = cache
         self._secret_id = secret_id
-        self._last_told: datetime | None = None
-
-    @property
-    def _cache(self) -> SecretCache:
-        cache = self._cache_of()
-        if cache is None:
-            raise ReferenceError("the cache of this secret is gone")
-        return cache
 
     def get_secret_value(self, version_stage: str | None = None) -> dict[str, Any] | None:
         """Read the whole response of GetSecretValue; the caller may change it."""
@@ -121,9 +110,13 @@ class CachedSecret:
             if (status["secret_id"], status["version_stage"]) == (self._secret_id, stage):
                 due += timedelta(seconds=status["next_refresh_seconds"] or 0)
         # The same time, until it is another by more than it takes to ask.
-        if self._last_told is None or abs(due - self._last_told) > timedelta(seconds=1):
-            self._last_told = due
-        return self._last_told
+        known = cache._refresh_times.get(self._secret_id)
+        if known is not None and abs(due - known) <= timedelta(seconds=1):
+            return known
+        if len(cache._refresh_times) >= cache._config.max_cache_size:
+            cache._refresh_times.clear()
+        cache._refresh_times[self._secret_id] = due
+        return due
 
 
 def _require_region() -> None:

@@ -11,7 +11,7 @@ import threading
 import weakref
 
 from . import _steps as steps
-from ._cache import STAGES, Configured, checked
+from ._cache import STAGES, Configured, checked, parse
 from ._credential import forget_locals, is_rejected_login
 from ._migration import explained
 
@@ -75,7 +75,7 @@ class AsyncSecretCache(Configured):
     ) -> Any:
         """Return the secret string parsed as JSON. The result is the caller's own."""
         value = await self._read(secret_id, version_stage, version_id)
-        return checked(secret_id, self._parse(secret_id, self._part_of(value, False)))
+        return checked(secret_id, parse(self._part_of(value, False)))
 
     async def get_secret_field(
         self, secret_id: str, field: str, version_stage: str | None = None, *, version_id: str | None = None

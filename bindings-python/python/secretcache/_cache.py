@@ -318,16 +318,6 @@ class Configured(BaseCache):
         reach = {"session": session, "config": config}
         self._start(connection | behaviour, client, None, stage=version_stage, lenient=False, **reach)
 
-    @staticmethod
-    def _parse(secret_id: str, string: str) -> Any:
-        # Only this frame holds the string, and it is gone when the error is raised: tools show variables in tracebacks.
-        import json
-
-        try:
-            return json.loads(string)
-        except ValueError as error:
-            return _NotJson(getattr(error, "lineno", 1), getattr(error, "colno", 1))
-
     def __repr__(self) -> str:
         driver = "botocore" if self._uses_botocore else "the native client"
         if self._given_client is not None:
@@ -382,11 +372,11 @@ class SecretCache(Configured, PlainCache):
         self, secret_id: str, version_stage: str | None = None, *, version_id: str | None = None
     ) -> Any:
         """Return the secret string parsed as JSON. The result is the caller's own."""
+        # No variable of this frame holds the string: tools show variables beside a traceback.
         if version_stage is None and version_id is None:
-            return checked(secret_id, self._parse(secret_id, self.get_secret_string(secret_id)))
+            return checked(secret_id, parse(self.get_secret_string(secret_id)))
         return checked(
-            secret_id,
-            self._parse(secret_id, self.get_secret_string(secret_id, version_stage, version_id=version_id)),
+            secret_id, parse(self.get_secret_string(secret_id, version_stage, version_id=version_id))
         )
 
     def get_secrets(self, secret_ids: Iterable[str], version_stage: str | None = None) -> dict[str, str]:
@@ -426,6 +416,31 @@ class Recipe:
 class _NotJson:
     def __init__(self, line: int, column: int) -> None:
         self.place = f"line {line} column {column}"
+
+
+_scan: Any = None
+
+
+def parse(string: str) -> Any:
+    """Parse JSON; what is none gives a `_NotJson`."""
+    global _scan
+    try:
+        if _scan is None:
+            from json import JSONDecoder
+
+            _scan = JSONDecoder().scan_once  # type: ignore[attr-defined]
+        parsed, end = _scan(string, 0)
+        if end == len(string):
+            return parsed
+    except (StopIteration, ValueError):
+        pass
+    # White space around it, or no JSON: this takes the first, and says of the other where it is wrong.
+    import json
+
+    try:
+        return json.loads(string)
+    except ValueError as error:
+        return _NotJson(getattr(error, "lineno", 1), getattr(error, "colno", 1))
 
 
 def checked(secret_id: str, parsed: Any) -> Any:

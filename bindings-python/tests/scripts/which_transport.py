@@ -13,5 +13,5 @@ elif sys.argv[1:] == ["moto"]:
 from aws_secretsmanager_caching import SecretCache as DropIn
 from secretcache import AsyncSecretCache, SecretCache
 
-made = [cls()._client for cls in (SecretCache, AsyncSecretCache, DropIn)]
-print(*("native" if client is None else type(client).__module__.split(".")[0] for client in made))
+made = [cls() for cls in (SecretCache, AsyncSecretCache, DropIn)]
+print(*("botocore" if cache._uses_botocore else "native" for cache in made))
