@@ -11,13 +11,14 @@ lint-docs:
 lint-dependencies: $(DENY) ## Licences and banned crates
 	$(DENY) --log-level error check bans licenses
 
-lint-python: servers $(VENV)/lint/.stamp build ## ruff, mypy, and the stubs against the extension module
+lint-python: servers $(VENV)/lint/.stamp build ## ruff, mypy, pyright, and the stubs against the extension module
 	$(VENV)/lint/bin/ruff check .
 	$(VENV)/lint/bin/ruff format --check .
 	cd bindings-python && MYPYPATH=python ../$(VENV)/lint/bin/python -m mypy.stubtest --mypy-config-file pyproject.toml \
 		--allowlist ../tests/stubtest-allowlist.txt secretcache aws_secretsmanager_caching
 	cd bindings-python && MYPYPATH=python ../$(VENV)/lint/bin/mypy -p secretcache -p aws_secretsmanager_caching
 	cd bindings-python && MYPYPATH=python ../$(VENV)/lint/bin/mypy --strict tests/typing
+	$(VENV)/lint/bin/pyright --pythonpath $(VENV)/lint/bin/python bindings-python/tests/typing
 
 # The npm package's types are generated and committed.
 lint-node: node-tools build ## biome, the types as programs see them, publint and attw on the package
