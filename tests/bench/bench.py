@@ -91,6 +91,24 @@ def hits(endpoint: Endpoint, official: str) -> list[Figure]:
     return figures
 
 
+def fields(endpoint: Endpoint, official: str) -> list[Figure]:
+    """Fields and JSON of a cached secret in Python, and many secrets at once."""
+    say("fields, JSON and 10,000 secrets in Python")
+    found = run_json(sys.executable, "fields.py")
+    figures = []
+    for size in ("136 bytes", "3.6 KB"):
+        for what, other, limit in (("field", "string", 3.0), ("json", "loads", 1.5)):
+            mine, beside = found[size][what], found[size][other]
+            name = f"Python get_secret_{what}, {size}: against {other}"
+            detail = f"{nano(mine)}, {other} {nano(beside)}"
+            figures.append(Figure(name, mine / beside, limit, detail=detail))
+    mine, beside = found["random"], found["random dict"]
+    detail = f"{nano(mine)}, dict.get {nano(beside)}"
+    figures.append(Figure("Python, 10,000 secrets in random order", mine / beside, 2.5, detail=detail))
+    figures.append(Figure("bytes for each of 10,000 secrets beyond the value", found["bytes"], 1024))
+    return figures
+
+
 def cold(endpoint: Endpoint, official: str) -> list[Figure]:
     """A process from its start to its first secret."""
     return start_up("import and first secret", official)
@@ -209,6 +227,7 @@ def wheel(endpoint: Endpoint, official: str) -> list[Figure]:
 
 PARTS = {
     "hits": hits,
+    "fields": fields,
     "cold": cold,
     "https": cold_https,
     "crowd": crowd,

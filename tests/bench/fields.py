@@ -1,0 +1,79 @@
+"""Times fields and JSON of a cached secret, and what 10,000 secrets take; prints what it found as JSON."""
+
+from __future__ import annotations
+
+import json
+import random
+import resource
+import timeit
+from collections import deque
+from typing import Any
+
+from secretcache import SecretCache
+
+SECRETS = 10_000
+SIZES = {"136 bytes": 2, "3.6 KB": 100}
+
+
+class Client:
+    """Answers at once."""
+
+    def __init__(self, values: dict[str, str]) -> None:
+        self._values = values
+
+    def describe_secret(self, SecretId: str) -> dict[str, Any]:
+        return {"VersionIdsToStages": {f"version-of-{SecretId}": ["AWSCURRENT"]}}
+
+    def get_secret_value(self, SecretId: str, VersionId: str) -> dict[str, Any]:
+        return {"SecretString": self._values[SecretId], "VersionId": VersionId, "Name": SecretId}
+
+
+def document(fields: int) -> str:
+    """Make a secret with so many fields beside its password."""
+    return json.dumps(
+        {"password": "p" * 20} | {f"field-{n:03}": f"value of field {n:03}" for n in range(fields)}
+    )
+
+
+def peak() -> int:
+    """Bytes."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+
+
+def best(statement: str, names: dict[str, Any], number: int) -> float:
+    """Seconds."""
+    return min(timeit.repeat(statement, globals=names, number=number, repeat=15)) / number
+
+
+def main() -> None:
+    found: dict[str, Any] = {}
+    for size, fields in SIZES.items():
+        cache = SecretCache(client=Client({"db": document(fields)}), refresh_interval=3600)
+        names = {"c": cache, "text": cache.get_secret_string("db"), "loads": json.loads}
+        cache.get_secret_field("db", "password")
+        found[size] = {
+            "string": best('c.get_secret_string("db")', names, 20_000),
+            "field": best('c.get_secret_field("db", "password")', names, 20_000),
+            "json": best('c.get_secret_json("db")', names, 2_000),
+            "loads": best("loads(text)", names, 2_000),
+        }
+    values = {f"secret/{number}": f"value {number}" for number in range(SECRETS)}
+    held = dict(values)
+    cache = SecretCache(client=Client(values), refresh_interval=3600, max_size=SECRETS + 1)
+    cache.get_secret_string("secret/0")
+    before = peak()
+    for name in values:
+        cache.get_secret_string(name)
+    found["bytes"] = (peak() - before) / SECRETS
+    order = list(values)
+    random.Random(1).shuffle(order)
+    for what, read in (("random", cache.get_secret_string), ("random dict", held.get)):
+        found[what] = best(
+            "deque(map(read, order), maxlen=0)", {"deque": deque, "read": read, "order": order}, 5
+        )
+        found[what] /= SECRETS
+    print(json.dumps(found))
+
+
+if __name__ == "__main__":
+    main()
