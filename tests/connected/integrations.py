@@ -20,6 +20,7 @@ OF: dict[str, tuple[str, ...]] = {
         "psycopg_pool",
         "psycopg_pool_async",
         "psycopg2",
+        "psycopg2_pool",
         "asyncpg",
         "asyncpg_pool",
         "sqlalchemy_psycopg",
@@ -119,6 +120,20 @@ def _psycopg2(cache: Any, secret: str, where: dict[str, Any], options: dict[str,
     import psycopg2
 
     return _dbapi(psycopg2.connect, cache, secret, where | options | {"dbname": "postgres"})
+
+
+def _psycopg2_pool(cache: Any, secret: str, where: dict[str, Any], options: dict[str, Any]) -> Operation:
+    from secretcache.integrations.psycopg2_pool import ThreadedConnectionPool
+
+    def operate() -> None:
+        pool = ThreadedConnectionPool(cache, secret, 1, 2, dbname="postgres", **where, **options)
+        connection = pool.getconn()
+        with connection.cursor() as cursor:
+            cursor.execute(ASK)
+        pool.putconn(connection)
+        pool.closeall()
+
+    return operate
 
 
 def _asyncpg(cache: Any, secret: str, where: dict[str, Any], options: dict[str, Any]) -> AsyncOperation:

@@ -95,6 +95,28 @@ class PsycopgAsyncPool(AsyncPool):
         self.loop.run(self._pool.close())
 
 
+class Psycopg2Pool(Pool):
+    def make(self, cache: Any, secret_id: str, where: dict[str, Any]) -> None:
+        from secretcache.integrations.psycopg2_pool import ThreadedConnectionPool
+
+        self._pool = ThreadedConnectionPool(cache, secret_id, 1, 1, dbname="postgres", **where)
+        self.close = self._pool.closeall
+
+    @contextmanager
+    def taken(self) -> Iterator[Ask]:
+        connection = self._pool.getconn()
+
+        def ask(statement: str) -> Any:
+            with connection, connection.cursor() as cursor:
+                cursor.execute(statement)
+                return cursor.fetchone()[0]
+
+        try:
+            yield ask
+        finally:
+            self._pool.putconn(connection)
+
+
 class AsyncpgPool(AsyncPool):
     async def make_async(self, cache: Any, secret_id: str, where: dict[str, Any]) -> None:
         from secretcache.integrations.asyncpg import create_pool

@@ -4,6 +4,7 @@ Each module here belongs to one library, and imports no other:
 
 - `sqlalchemy`: engines, synchronous and for asyncio
 - `psycopg`: connections of psycopg 3; `psycopg_pool`: its pools
+- `psycopg2_pool`: pools of psycopg2
 - `asyncpg`: connections and pools
 - `dbapi`: PyMySQL, mysqlclient, mysql-connector-python, psycopg2 and their like
 - `redis`: redis-py, synchronous and for asyncio
