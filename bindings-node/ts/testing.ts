@@ -1,0 +1,223 @@
+/** A Secrets Manager of your own in tests: `secretcache local`, for node:test, Vitest and Jest. */
+
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { createInterface } from 'node:readline';
+
+/** How a test's endpoint is started. */
+export interface LocalOptions {
+  /** Options of the command, such as `['--seed', 'test/secrets.toml']`. */
+  args?: readonly string[] | undefined;
+  /** The command; the variable `SECRETCACHE_BIN` or `secretcache` on the `PATH` if left out. */
+  command?: string | undefined;
+}
+
+/** The hooks of a test runner: `before` and `after` of node:test are `beforeAll` and `afterAll` of Vitest and Jest. */
+export interface TestHooks {
+  before: (run: () => Promise<void>) => unknown;
+  beforeEach: (run: () => Promise<void>) => unknown;
+  after: (run: () => Promise<void>) => unknown;
+}
+
+/** A fault: which requests it hits, and what happens to them. */
+export interface Fault {
+  effect?:
+    | 'throttle'
+    | 'deny'
+    | 'reset'
+    | 'hang'
+    | 'malformed'
+    | { error: { type: string; message?: string; status?: number } }
+    | { stale: { seconds: number } }
+    | undefined;
+  /** The operations it hits, such as `GetSecretValue`; all if left out. */
+  operations?: readonly string[] | undefined;
+  /** The `SecretId` it hits, as requests write it. */
+  secret_id?: string | undefined;
+  /** How many requests pass first. */
+  after?: number | undefined;
+  /** How many it hits. */
+  times?: number | undefined;
+  /** How long an answer is held back. */
+  delay_ms?: number | undefined;
+  /** Whether the operation takes effect and only its answer is lost. */
+  applied?: boolean | undefined;
+}
+
+/** What happened to a rotation. */
+export interface RotationEvent {
+  time: number;
+  event: string;
+  secret_arn: string;
+  secret_name: string;
+  version_id: string;
+  step?: string;
+  message?: string;
+  retry_at?: number;
+}
+
+/** A running `secretcache local --control`, with its control requests as methods. */
+export class LocalEndpoint {
+  #child: ChildProcess;
+
+  private constructor(
+    child: ChildProcess,
+    /** The endpoint to give to clients. */
+    readonly url: string,
+  ) {
+    this.#child = child;
+  }
+
+  /**
+   * Starts one on a free port of the loopback address.
+   *
+   * @throws {Error} If the command is missing or does not start.
+   */
+  static async start({ args = [], command }: LocalOptions = {}): Promise<LocalEndpoint> {
+    const program = command ?? process.env.SECRETCACHE_BIN ?? 'secretcache';
+    const child = spawn(program, ['local', '--port', '0', '--control', ...args], {
+      stdio: ['ignore', 'pipe', 'inherit'],
+    });
+    const failed = once(child, 'error').then(([error]) => {
+      throw new Error(
+        `${program} cannot be started (${(error as Error).message}): install the command, or name it by the variable SECRETCACHE_BIN`,
+      );
+    });
+    const ended = once(child, 'exit').then(([status]) => {
+      throw new Error(`secretcache local ended with status ${status} before it was ready`);
+    });
+    const lines = createInterface({ input: child.stdout });
+    const first = await Promise.race([once(lines, 'line'), failed, ended]);
+    for (const promise of [failed, ended]) promise.catch(() => undefined);
+    child.unref();
+    return new LocalEndpoint(child, String(first[0]).split(' ').at(-1) ?? '');
+  }
+
+  /** The variables by which AWS SDKs find it, with credentials that mean nothing. */
+  get environment(): Record<string, string> {
+    return {
+      AWS_ENDPOINT_URL_SECRETS_MANAGER: this.url,
+      AWS_ACCESS_KEY_ID: 'local',
+      AWS_SECRET_ACCESS_KEY: 'local',
+      AWS_REGION: 'us-east-1',
+      AWS_DEFAULT_REGION: 'us-east-1',
+    };
+  }
+
+  /** Stops it. */
+  async close(): Promise<void> {
+    const child = this.#child;
+    if (child.exitCode !== null || child.signalCode !== null) return;
+    const ended = once(child, 'exit');
+    child.kill();
+    await ended;
+  }
+
+  /** Makes everything as it was at the start: the seed's secrets, no faults, counts or events, the real time. */
+  async reset(): Promise<void> {
+    await this.#control('POST', 'reset', {});
+  }
+
+  /** Puts a fault in force, and gives the number to remove it by. */
+  async fault(fault: Fault): Promise<number> {
+    return ((await this.#control('POST', 'faults', fault)) as { id: number }).id;
+  }
+
+  /** Removes one fault, or all. */
+  async clearFaults(id?: number): Promise<void> {
+    await this.#control('DELETE', id === undefined ? 'faults' : `faults/${id}`);
+  }
+
+  /** Moves its clock forwards. */
+  async advance(seconds: number): Promise<void> {
+    await this.#control('POST', 'clock', { advance_seconds: seconds });
+  }
+
+  /** Stops its clock, now or at this moment. */
+  async freeze(at?: Date): Promise<void> {
+    await this.#control('POST', 'clock', { freeze: true, ...(at && { at: at.getTime() / 1000 }) });
+  }
+
+  /** Lets its clock run on from where it is. */
+  async unfreeze(): Promise<void> {
+    await this.#control('POST', 'clock', { freeze: false });
+  }
+
+  /** Moves its clock to a secret's next rotation, waits until that has ended, and gives the event of its end. */
+  async nextRotation(secretId: string, timeoutMs = 60_000): Promise<RotationEvent> {
+    const body = { secret_id: secretId, timeout_seconds: timeoutMs / 1000 };
+    return (await this.#control('POST', 'next_rotation', body)) as RotationEvent;
+  }
+
+  /** What happened to rotations, oldest first. */
+  async events(): Promise<RotationEvent[]> {
+    return ((await this.#control('GET', 'events')) as { events: RotationEvent[] }).events;
+  }
+
+  /** Every secret with its versions and labels, without their values. */
+  async secrets(): Promise<Array<Record<string, unknown>>> {
+    return ((await this.#control('GET', 'secrets')) as { secrets: Array<Record<string, unknown>> }).secrets;
+  }
+
+  /** How often each operation was called, by outcome. */
+  async calls(): Promise<Record<string, Record<string, number>>> {
+    return (await this.#control('GET', 'calls')) as Record<string, Record<string, number>>;
+  }
+
+  async #control(method: string, path: string, body?: unknown): Promise<unknown> {
+    const response = await fetch(`${this.url}/_control/${path}`, {
+      method,
+      headers: { 'content-type': 'application/json' },
+      ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+    });
+    const answer = (await response.json()) as { error?: string };
+    if (!response.ok) throw new Error(answer.error ?? `status ${response.status}`);
+    return answer;
+  }
+}
+
+/**
+ * One endpoint for the tests of a file: started before them, as it was at the start before each, stopped after them. The
+ * environment leads AWS SDKs to it meanwhile.
+ *
+ * ```js
+ * import { after, before, beforeEach, test } from 'node:test'; // Vitest, Jest: { before: beforeAll, beforeEach, after: afterAll }
+ * import { secretcacheLocal } from 'secretcache/testing';
+ *
+ * const local = secretcacheLocal({ before, beforeEach, after }, { args: ['--seed', 'test/secrets.toml'] });
+ *
+ * test('a throttled read is tried again', async () => {
+ *   await local().fault({ effect: 'throttle', times: 1 });
+ *   // … clients find it by the environment …
+ * });
+ * ```
+ *
+ * @returns A function that gives the endpoint, once it has started.
+ */
+export function secretcacheLocal(hooks: TestHooks, options: LocalOptions = {}): () => LocalEndpoint {
+  let endpoint: LocalEndpoint | undefined;
+  const outside = new Map<string, string | undefined>();
+  const set = (name: string, value: string | undefined) => {
+    if (value === undefined) delete process.env[name];
+    else process.env[name] = value;
+  };
+  hooks.before(async () => {
+    endpoint = await LocalEndpoint.start(options);
+    const gone = { AWS_PROFILE: undefined, AWS_SESSION_TOKEN: undefined };
+    for (const [name, value] of Object.entries({ ...gone, ...endpoint.environment })) {
+      outside.set(name, process.env[name]);
+      set(name, value);
+    }
+  });
+  hooks.beforeEach(async () => {
+    await endpoint?.reset();
+  });
+  hooks.after(async () => {
+    for (const [name, value] of outside) set(name, value);
+    await endpoint?.close();
+  });
+  return () => {
+    if (endpoint === undefined) throw new Error('the endpoint has not started yet: use it inside a test or a hook');
+    return endpoint;
+  };
+}

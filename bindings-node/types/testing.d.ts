@@ -1,0 +1,107 @@
+/** A Secrets Manager of your own in tests: `secretcache local`, for node:test, Vitest and Jest. */
+/** How a test's endpoint is started. */
+export interface LocalOptions {
+    /** Options of the command, such as `['--seed', 'test/secrets.toml']`. */
+    args?: readonly string[] | undefined;
+    /** The command; the variable `SECRETCACHE_BIN` or `secretcache` on the `PATH` if left out. */
+    command?: string | undefined;
+}
+/** The hooks of a test runner: `before` and `after` of node:test are `beforeAll` and `afterAll` of Vitest and Jest. */
+export interface TestHooks {
+    before: (run: () => Promise<void>) => unknown;
+    beforeEach: (run: () => Promise<void>) => unknown;
+    after: (run: () => Promise<void>) => unknown;
+}
+/** A fault: which requests it hits, and what happens to them. */
+export interface Fault {
+    effect?: 'throttle' | 'deny' | 'reset' | 'hang' | 'malformed' | {
+        error: {
+            type: string;
+            message?: string;
+            status?: number;
+        };
+    } | {
+        stale: {
+            seconds: number;
+        };
+    } | undefined;
+    /** The operations it hits, such as `GetSecretValue`; all if left out. */
+    operations?: readonly string[] | undefined;
+    /** The `SecretId` it hits, as requests write it. */
+    secret_id?: string | undefined;
+    /** How many requests pass first. */
+    after?: number | undefined;
+    /** How many it hits. */
+    times?: number | undefined;
+    /** How long an answer is held back. */
+    delay_ms?: number | undefined;
+    /** Whether the operation takes effect and only its answer is lost. */
+    applied?: boolean | undefined;
+}
+/** What happened to a rotation. */
+export interface RotationEvent {
+    time: number;
+    event: string;
+    secret_arn: string;
+    secret_name: string;
+    version_id: string;
+    step?: string;
+    message?: string;
+    retry_at?: number;
+}
+/** A running `secretcache local --control`, with its control requests as methods. */
+export declare class LocalEndpoint {
+    #private;
+    /** The endpoint to give to clients. */
+    readonly url: string;
+    private constructor();
+    /**
+     * Starts one on a free port of the loopback address.
+     *
+     * @throws {Error} If the command is missing or does not start.
+     */
+    static start({ args, command }?: LocalOptions): Promise<LocalEndpoint>;
+    /** The variables by which AWS SDKs find it, with credentials that mean nothing. */
+    get environment(): Record<string, string>;
+    /** Stops it. */
+    close(): Promise<void>;
+    /** Makes everything as it was at the start: the seed's secrets, no faults, counts or events, the real time. */
+    reset(): Promise<void>;
+    /** Puts a fault in force, and gives the number to remove it by. */
+    fault(fault: Fault): Promise<number>;
+    /** Removes one fault, or all. */
+    clearFaults(id?: number): Promise<void>;
+    /** Moves its clock forwards. */
+    advance(seconds: number): Promise<void>;
+    /** Stops its clock, now or at this moment. */
+    freeze(at?: Date): Promise<void>;
+    /** Lets its clock run on from where it is. */
+    unfreeze(): Promise<void>;
+    /** Moves its clock to a secret's next rotation, waits until that has ended, and gives the event of its end. */
+    nextRotation(secretId: string, timeoutMs?: number): Promise<RotationEvent>;
+    /** What happened to rotations, oldest first. */
+    events(): Promise<RotationEvent[]>;
+    /** Every secret with its versions and labels, without their values. */
+    secrets(): Promise<Array<Record<string, unknown>>>;
+    /** How often each operation was called, by outcome. */
+    calls(): Promise<Record<string, Record<string, number>>>;
+}
+/**
+ * One endpoint for the tests of a file: started before them, as it was at the start before each, stopped after them. The
+ * environment leads AWS SDKs to it meanwhile.
+ *
+ * ```js
+ * import { after, before, beforeEach, test } from 'node:test'; // Vitest, Jest: { before: beforeAll, beforeEach, after: afterAll }
+ * import { secretcacheLocal } from 'secretcache/testing';
+ *
+ * const local = secretcacheLocal({ before, beforeEach, after }, { args: ['--seed', 'test/secrets.toml'] });
+ *
+ * test('a throttled read is tried again', async () => {
+ *   await local().fault({ effect: 'throttle', times: 1 });
+ *   // … clients find it by the environment …
+ * });
+ * ```
+ *
+ * @returns A function that gives the endpoint, once it has started.
+ */
+export declare function secretcacheLocal(hooks: TestHooks, options?: LocalOptions): () => LocalEndpoint;
