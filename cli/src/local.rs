@@ -7,8 +7,8 @@ use std::str::FromStr;
 
 use clap::Args;
 use secretcache_local::{
-    DEFAULT_HOST, DEFAULT_PORT, Extension, FunctionVariable, Log, Options, RotationOptions, Scope, Server,
-    StandIn, Tls,
+    DEFAULT_HOST, DEFAULT_PORT, Extension, FunctionStrategy, FunctionVariable, Log, Options, RotationOptions,
+    Scope, Server, StandIn, Tls,
 };
 
 /// Run an AWS Secrets Manager endpoint on this machine, for development and tests
@@ -67,9 +67,13 @@ pub(crate) struct Local {
     #[arg(long)]
     control: bool,
 
-    /// Print one line per request, operation and outcome, and per event of a rotation; no values
+    /// Print one line per request (whose, what, which secret, outcome, why not found) and per event of a rotation; no values
     #[arg(long, short)]
     verbose: bool,
+
+    /// Write the lines of --verbose as text, or as a JSON object each
+    #[arg(long, value_name = "FORMAT", default_value = "text", value_parser = ["text", "json"])]
+    log_format: String,
 
     #[command(flatten)]
     rotation: Rotations,
@@ -100,8 +104,8 @@ struct Rotations {
     lambda_endpoint: Option<String>,
 
     /// Set a variable of the environment of a function of AWS's templates, such as PASSWORD_LENGTH; or add a function
-    /// that a file describes, by statements or by HTTP
-    #[arg(long, value_name = "NAME:VARIABLE=VALUE|NAME=FILE")]
+    /// that rotates by a strategy (single-user, alternating-users, dual-password), or that a file describes
+    #[arg(long, value_name = "NAME:VARIABLE=VALUE|NAME=STRATEGY|NAME=FILE")]
     function: Vec<FunctionOption>,
 }
 
@@ -109,6 +113,7 @@ struct Rotations {
 #[derive(Clone, Debug)]
 enum FunctionOption {
     Variable(FunctionVariable),
+    Strategy(FunctionStrategy),
     Described(String, PathBuf),
 }
 
@@ -116,6 +121,9 @@ impl FromStr for FunctionOption {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
+        if let Ok(strategy) = text.parse() {
+            return Ok(Self::Strategy(strategy));
+        }
         match text.split_once('=') {
             Some((name, file)) if !name.contains(':') && !name.is_empty() && !file.is_empty() => {
                 Ok(Self::Described(name.to_owned(), file.into()))
@@ -136,6 +144,7 @@ impl Rotations {
         for function in self.function {
             match function {
                 FunctionOption::Variable(variable) => options.variables.push(variable),
+                FunctionOption::Strategy(strategy) => options.strategies.push(strategy),
                 FunctionOption::Described(name, file) => drop(options.described.insert(name, file)),
             }
         }
@@ -163,7 +172,9 @@ impl Local {
             control: self.control,
             tls: self.tls_cert.zip(self.tls_key).map(|(certificate, key)| Tls { certificate, key }),
             defaults: Scope::new(account, self.region),
-            log: self.verbose.then(|| Log::new(say)),
+            log: self
+                .verbose
+                .then(|| if self.log_format == "json" { Log::new(say).json() } else { Log::new(say) }),
             rotation: self.rotation.options(),
         };
         let server = Server::bind(options).await?;

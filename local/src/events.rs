@@ -120,7 +120,8 @@ impl Events {
 
     pub(crate) fn record(&self, event: Event) {
         if let Some(log) = &self.log {
-            log.line(&event.to_string());
+            let json = || serde_json::to_string(&event).unwrap_or_default();
+            log.line(&if log.is_json() { json() } else { event.to_string() });
         }
         let mut latest = self.latest();
         latest.push_back(event);

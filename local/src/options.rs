@@ -55,18 +55,32 @@ pub struct Tls {
     pub key: PathBuf,
 }
 
-/// Where request lines go: operation and outcome, nothing of what requests and answers contain.
+/// Where lines about requests and rotations go: time, account, region, operation, secret and outcome, and why something was
+/// not found; never a value.
 #[derive(Clone)]
-pub struct Log(Arc<dyn Fn(&str) + Send + Sync>);
+pub struct Log {
+    write: Arc<dyn Fn(&str) + Send + Sync>,
+    is_json: bool,
+}
 
 impl Log {
     /// Gives every line to `write`.
     pub fn new(write: impl Fn(&str) + Send + Sync + 'static) -> Self {
-        Self(Arc::new(write))
+        Self { write: Arc::new(write), is_json: false }
+    }
+
+    /// The same, with each line a JSON object.
+    #[must_use]
+    pub fn json(self) -> Self {
+        Self { is_json: true, ..self }
+    }
+
+    pub(crate) fn is_json(&self) -> bool {
+        self.is_json
     }
 
     pub(crate) fn line(&self, line: &str) {
-        (self.0)(line);
+        (self.write)(line);
     }
 }
 

@@ -22,6 +22,7 @@ use crate::guard::{self, Guard};
 use crate::neighbours;
 use crate::options::{Log, Options};
 use crate::protocol::{Envelope, Reply};
+use crate::requests::{self, RequestLine, Subject};
 use crate::rotation::functions::Invoker;
 use crate::server::stopped;
 
@@ -125,7 +126,8 @@ impl Service {
             tokio::time::sleep(verdict.delay).await;
         }
         let Some(effect) = verdict.effect else {
-            return Ok(self.reply(&envelope, self.answer(&headers, body, None).await));
+            let reply = self.answer(&headers, body.clone(), None).await;
+            return Ok(self.reply(&envelope, &body, reply));
         };
         if verdict.applied {
             // Its answer is what gets lost.
@@ -145,37 +147,41 @@ impl Service {
         let envelope = &envelope(headers);
         match effect {
             Effect::Stale { seconds } => {
-                Ok(self.reply(envelope, self.answer(headers, body, Some(seconds)).await))
+                let reply = self.answer(headers, body.clone(), Some(seconds)).await;
+                Ok(self.reply(envelope, &body, reply))
             }
             Effect::Throttle => {
                 let throttled = ServiceError::new(ErrorCode::Throttling, "Rate exceeded");
-                Ok(self.reply(envelope, Reply::error(&throttled)))
+                Ok(self.reply(envelope, &body, Reply::error(&throttled)))
             }
-            Effect::Deny => Ok(self.reply(envelope, Reply::error(&self.engine.denied(envelope, &body)))),
+            Effect::Deny => {
+                let denied = Reply::error(&self.engine.denied(envelope, &body));
+                Ok(self.reply(envelope, &body, denied))
+            }
             Effect::Error { r#type, message, status } => {
-                self.note(envelope, &r#type);
+                self.note(envelope, &body, &r#type);
                 let body = serde_json::json!({ "__type": r#type, "Message": message }).to_string();
                 Ok(amazon(Reply { status, ..Reply::ok(body.into()) }))
             }
             Effect::Malformed => {
-                self.note(envelope, "malformed");
+                self.note(envelope, &body, "malformed");
                 Ok(amazon(Reply::ok(b"{\"ARN\": \"arn:aws:secretsma".to_vec())))
             }
             Effect::Reset => {
-                self.note(envelope, "reset");
+                self.note(envelope, &body, "reset");
                 killer.kill();
                 Err(CutOff)
             }
             Effect::Hang => {
-                self.note(envelope, "hang");
+                self.note(envelope, &body, "hang");
                 stopped(&mut self.stop.subscribe()).await;
                 Err(CutOff)
             }
         }
     }
 
-    fn reply(&self, envelope: &Envelope<'_>, reply: Reply) -> Response<Full<Bytes>> {
-        self.note(envelope, reply.error.unwrap_or("ok"));
+    fn reply(&self, envelope: &Envelope<'_>, body: &[u8], reply: Reply) -> Response<Full<Bytes>> {
+        self.note(envelope, body, reply.error.unwrap_or("ok"));
         amazon(reply)
     }
 
@@ -195,11 +201,25 @@ impl Service {
         self.engine.run(run).await.unwrap_or_else(|error| Reply::error(&error))
     }
 
-    /// Counts a request and logs a line about it: operation and outcome, nothing of what it contains.
-    fn note(&self, envelope: &Envelope<'_>, outcome: &str) {
+    /// Counts a request and logs a line about it.
+    fn note(&self, envelope: &Envelope<'_>, body: &[u8], outcome: &str) {
         self.engine.count(envelope, outcome);
         if let Some(log) = &self.log {
-            log.line(&format!("{} {outcome}", envelope.operation().unwrap_or("?")));
+            let scope = self.engine.scope_of(envelope);
+            let subject = Subject::of(body);
+            let is_missing = outcome == ErrorCode::ResourceNotFound.name();
+            let why = is_missing
+                .then(|| self.engine.look(|store, now| requests::why_missing(store, &scope, &subject, now)));
+            let line = RequestLine {
+                time: self.engine.now(),
+                account: &scope.account,
+                region: &scope.region,
+                operation: envelope.operation().unwrap_or("?"),
+                subject,
+                outcome,
+                why: why.flatten(),
+            };
+            log.line(&if log.is_json() { line.json() } else { line.text() });
         }
     }
 }

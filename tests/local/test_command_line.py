@@ -110,15 +110,41 @@ def test_verbose_names_operations_and_never_values(run, name):
     endpoint.stop()
     time.sleep(0.1)
     text = "\n".join(endpoint.output)
-    assert [line.split()[0] for line in endpoint.output[-5:]] == [
+    assert [line.split()[3] for line in endpoint.output[-5:]] == [
         "CreateSecret",
         "PutSecretValue",
         "GetSecretValue",
         "GetRandomPassword",
         "GetSecretValue",
     ]
-    assert endpoint.output[-1] == "GetSecretValue ResourceNotFoundException"
+    when, *rest = endpoint.output[-1].split()
+    assert when.endswith("Z")
+    assert rest == ["123456789012", "us-east-1", "GetSecretValue", "nope", "ResourceNotFoundException"]
     assert "canary" not in text and "Y2FuYXJ5" not in text and password not in text
+
+
+def test_verbose_says_why_something_was_not_found(run):
+    endpoint = run("--verbose", "--log-format", "json")
+    client = endpoint.client()
+    arn = client.create_secret(Name="db", SecretString="canary")["ARN"]
+
+    def missed(client, **wanted):
+        with pytest.raises(client.exceptions.ResourceNotFoundException):
+            client.get_secret_value(**wanted)
+        deadline = time.monotonic() + 5
+        while "ResourceNotFound" not in endpoint.output[-1] and time.monotonic() < deadline:
+            time.sleep(0.01)
+        return json.loads(endpoint.output.pop())
+
+    line = missed(endpoint.client(region="eu-west-1"), SecretId="db")
+    assert (line["account"], line["region"], line["secret_id"]) == ("123456789012", "eu-west-1", "db")
+    assert line["why"] == "there is one in the region us-east-1, not in eu-west-1"
+    assert "account 123456789012" in missed(endpoint.client(key="000011112222"), SecretId="db")["why"]
+    assert arn in missed(client, SecretId=arn[:-6] + "xxxxxx")["why"]
+    line = missed(client, SecretId="db", VersionStage="AWSPENDING")
+    assert line["why"] == "the secret has AWSCURRENT" and line["version_stage"] == "AWSPENDING"
+    assert "why" not in missed(client, SecretId="nope")
+    assert "canary" not in "".join(endpoint.output)
 
 
 def test_a_port_in_use_is_said_plainly(endpoint):

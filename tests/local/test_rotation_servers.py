@@ -75,7 +75,7 @@ def test_the_commands_of_the_article(local, servers, tmp_path):
     environment = {
         "PATH": os.path.dirname(find_aws()) + os.pathsep + os.environ["PATH"],
         "HOME": str(tmp_path),
-        "AWS_ENDPOINT_URL": endpoint.url,
+        "AWS_ENDPOINT_URL_SECRETS_MANAGER": endpoint.url,
         "AWS_ACCESS_KEY_ID": "any",
         "AWS_SECRET_ACCESS_KEY": "any",
         "AWS_DEFAULT_REGION": REGION,
@@ -101,6 +101,26 @@ def test_the_commands_of_the_article(local, servers, tmp_path):
     _, newer = current(client, "prod/checkout/db")
     assert newer != password and database.logs_in("app", newer)
     nothing_secret(endpoint, "REPLACE_ME", password, newer)
+
+
+def test_a_function_of_ones_own_name_and_the_next_rotation_without_sleeping(local, servers):
+    database = servers("postgres-16")
+    database.admin("create role mine login password 'one'")
+    endpoint, client = local("--db-plaintext", "--function", "my-rotator=single-user")
+    client.create_secret(Name="mine", SecretString=database.secret("mine", "one"))
+    function = "arn:aws:lambda:us-east-1:123456789012:function:"
+    with pytest.raises(client.exceptions.ClientError, match="cannot invoke"):
+        client.rotate_secret(SecretId="mine", RotationLambdaARN=function + "another")
+    rules = {"ScheduleExpression": "rate(30 days)"}
+    client.rotate_secret(SecretId="mine", RotationLambdaARN=function + "my-rotator", RotationRules=rules)
+    endpoint.wait_for_event("RotationSucceeded")
+    _, password = current(client, "mine")
+    assert password != "one" and database.logs_in("mine", password)
+    event = endpoint.control("POST", "next_rotation", secret_id="mine")
+    assert event["event"] == "RotationSucceeded"
+    _, newer = current(client, "mine")
+    assert newer != password and database.logs_in("mine", newer)
+    nothing_secret(endpoint, password, newer)
 
 
 @pytest.mark.parametrize("kind", ["postgres-15", "postgres-16", "postgres-18"])

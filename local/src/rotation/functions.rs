@@ -60,7 +60,7 @@ impl Invoker {
         choice.route = Some(Arc::new(LocalRoute::new(options)));
         Ok(Self {
             choice,
-            described: described(&options.described)?,
+            described: described(options)?,
             usual: Settings::default(),
             settings: settings(&options.variables)?,
             lambda: options.lambda_endpoint.as_deref().map(Lambda::new).transpose()?,
@@ -199,8 +199,9 @@ fn settings(variables: &[FunctionVariable]) -> Result<BTreeMap<String, Settings>
     Ok(all)
 }
 
+/// Functions of names of their own: those that files describe, and those of which only the strategy is said.
 fn described(
-    files: &BTreeMap<String, PathBuf>,
+    options: &RotationOptions,
 ) -> Result<BTreeMap<String, secretcache_rotation::RotationOptions>, StartError> {
     let read = |(function, path): (&String, &PathBuf)| {
         let wrong = |reason: String| StartError::Function {
@@ -211,7 +212,12 @@ fn described(
         let described = Described::check(&text).map_err(|error| wrong(error.message().to_owned()))?;
         Ok((function.clone(), described.options(&text)))
     };
-    files.iter().map(read).collect()
+    let by_strategy = options.strategies.iter().map(|own| {
+        let mut choice = secretcache_rotation::RotationOptions::default();
+        choice.strategy = Some(own.strategy);
+        Ok((own.function.clone(), choice))
+    });
+    options.described.iter().map(read).chain(by_strategy).collect()
 }
 
 fn authorities(path: &Path) -> Result<String, StartError> {

@@ -5,7 +5,7 @@ use std::fmt;
 use std::path::PathBuf;
 use std::str::FromStr;
 
-use secretcache_rotation::{PasswordPolicy, from_function};
+use secretcache_rotation::{PasswordPolicy, StrategyName, from_function};
 
 /// Who rotates, and which servers may be touched.
 ///
@@ -33,6 +33,8 @@ pub struct RotationOptions {
     pub authorities: Option<PathBuf>,
     /// Whether servers at loopback addresses are spoken to without TLS, unless the secret says `"ssl": true`.
     pub is_plaintext_on_loopback: bool,
+    /// Functions of other names whose work is done here.
+    pub strategies: Vec<FunctionStrategy>,
     /// What the environments of AWS's functions hold.
     pub variables: Vec<FunctionVariable>,
     /// Functions that files describe: by name, a TOML file of a target by statements or of a provider of keys.
@@ -59,6 +61,42 @@ pub struct FunctionVariable {
     pub name: String,
     /// Its value.
     pub value: String,
+}
+
+/// A function of any name, and the strategy by which its work is done here. What kind of server it is for, the secret's
+/// `engine` says.
+///
+/// ```
+/// use secretcache_local::FunctionStrategy;
+///
+/// let mine: FunctionStrategy = "my-rotator=single-user".parse()?;
+/// assert_eq!(mine.function, "my-rotator");
+/// assert!("my-rotator=my-strategy".parse::<FunctionStrategy>().is_err());
+/// # Ok::<(), String>(())
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct FunctionStrategy {
+    /// The function's name, the last part of its ARN.
+    pub function: String,
+    /// How it rotates.
+    pub strategy: StrategyName,
+}
+
+/// `FUNCTION=STRATEGY`.
+impl FromStr for FunctionStrategy {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let (function, strategy) = text.split_once('=').ok_or("it is not of the form FUNCTION=STRATEGY")?;
+        if function.is_empty() || !function.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_".contains(&b)) {
+            return Err(format!("{function:?} is not the name of a function"));
+        }
+        let strategy = StrategyName::from_name(strategy).filter(|strategy| *strategy != StrategyName::ApiKey);
+        let strategy =
+            strategy.ok_or("the strategy must be single-user, alternating-users or dual-password")?;
+        Ok(Self { function: function.to_owned(), strategy })
+    }
 }
 
 /// A server that is spoken to in place of the one that secrets name. Its certificate must be for that other one.
