@@ -108,3 +108,35 @@ describe('client', () => {
     });
   });
 });
+
+it('N1: a deleted secret is not served for ever where stale values are not wanted', async (t) => {
+  let isDeleted = false;
+  const send = async (command) => {
+    if (command.constructor.name === 'DescribeSecretCommand') {
+      return { ARN: 'arn', VersionIdsToStages: { v1: ['AWSCURRENT'] }, ...(isDeleted ? { DeletedDate: new Date() } : {}) };
+    }
+    if (!isDeleted) return { ARN: 'arn', VersionId: 'v1', VersionStages: ['AWSCURRENT'], SecretString: 'value' };
+    const message = "You can't perform this operation on the secret because it was marked for deletion.";
+    throw Object.assign(new Error(message), {
+      name: 'InvalidRequestException',
+      $fault: 'client',
+      $metadata: { httpStatusCode: 400 },
+    });
+  };
+  const cache = new SecretCache({
+    client: { send },
+    staleOnDenied: false,
+    refreshIntervalMs: 20,
+    maxWaitMs: 500,
+    logger: null,
+  });
+  t.after(() => cache.close());
+  assert.equal(await cache.getSecretString('id'), 'value');
+  isDeleted = true;
+  await eventually(() =>
+    cache.getSecretString('id').then(
+      () => false,
+      (error) => error.code === 'SECRET_DELETED',
+    ),
+  );
+});

@@ -55,3 +55,16 @@ it('a release is a package for each platform, and one that installs with this pl
 it('no release is made with a platform’s module missing', (t) => {
   assert.throws(() => release(t, 'darwin-arm64'), /secretcache\.darwin-arm64\.node/);
 });
+
+it('N15: a build is found where Cargo has put it', (t) => {
+  const [target, folder] = [mkdtempSync(join(tmpdir(), 'secretcache-')), mkdtempSync(join(tmpdir(), 'secretcache-'))];
+  t.after(() => [target, folder].forEach((each) => void rmSync(each, { recursive: true })));
+  mkdirSync(join(target, 'debug'));
+  for (const name of ['libsecretcache_node.so', 'libsecretcache_node.dylib', 'secretcache_node.dll']) {
+    writeFileSync(join(target, 'debug', name), 'built elsewhere');
+  }
+  const env = { ...process.env, CARGO_TARGET_DIR: target };
+  execFileSync(process.execPath, [join(PACKAGE, 'tools', 'place.mjs'), 'debug', folder], { env });
+  const [placed] = readdirSync(folder);
+  assert.equal(readFileSync(join(folder, placed), 'utf8'), 'built elsewhere');
+});

@@ -11,13 +11,14 @@ import { fileURLToPath } from 'node:url';
 export const require = createRequire(import.meta.url);
 export const PACKAGE = dirname(dirname(fileURLToPath(import.meta.url)));
 export const ROOT = dirname(PACKAGE);
+const TARGET = process.env.CARGO_TARGET_DIR ?? join(ROOT, 'target');
 
 /** Tests see long times pass in short ones. */
 require('../lib/settings.js').limits.shortestIntervalMs = 0;
 
 /** Starts a program of this repository that says where it is in its first line; stopped when the tests end. */
 export async function start(program, args, stop = (child) => child.kill()) {
-  const child = spawn(join(ROOT, 'target', 'debug', program), args, { stdio: ['pipe', 'pipe', 'inherit'] });
+  const child = spawn(join(TARGET, 'debug', program), args, { stdio: ['pipe', 'pipe', 'inherit'] });
   child.on('error', (error) => {
     throw new Error(`${program} cannot be started (cargo build makes it): ${error.message}`);
   });

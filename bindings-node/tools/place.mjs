@@ -1,5 +1,6 @@
 /** Puts the built extension module where the package looks for it: `place.mjs debug|release [FOLDER]`. */
 
+import { execFileSync } from 'node:child_process';
 import { copyFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -15,5 +16,15 @@ function platform() {
   return `${platform}-${arch}-${report.getReport().header.glibcVersionRuntime === undefined ? 'musl' : 'gnu'}`;
 }
 
+/** Cargo's target folder, wherever it is. */
+function target() {
+  const output = execFileSync('cargo', ['metadata', '--no-deps', '--format-version', '1'], {
+    cwd: HOME,
+    encoding: 'utf8',
+    maxBuffer: 2 ** 26,
+  });
+  return JSON.parse(output).target_directory;
+}
+
 const [profile = 'debug', folder = HOME] = process.argv.slice(2);
-copyFileSync(join(HOME, '..', 'target', profile, BUILT[process.platform]), join(folder, `secretcache.${platform()}.node`));
+copyFileSync(join(target(), profile, BUILT[process.platform]), join(folder, `secretcache.${platform()}.node`));

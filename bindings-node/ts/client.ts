@@ -58,10 +58,14 @@ function readValue(answer: Readonly<Record<string, unknown>>): ClientValue {
 /** `DescribeSecret`. Whatever goes wrong is thrown. */
 export async function describeSecret(client: CommandSender, ask: Ask): Promise<ClientDescription> {
   const answer: unknown = await client.send(new (commands().DescribeSecretCommand)({ SecretId: ask.secretId }));
-  const { ARN, VersionIdsToStages } = (answer ?? {}) as Readonly<Record<string, unknown>>;
+  const { ARN, DeletedDate, VersionIdsToStages } = (answer ?? {}) as Readonly<Record<string, unknown>>;
   if (typeof VersionIdsToStages !== 'object' || VersionIdsToStages === null) {
     // A double that only knows GetSecretValue. As where DescribeSecret is denied, refreshes then fetch.
     throw new OddAnswer('the client does not describe secrets', 'access_denied');
+  }
+  if (DeletedDate !== undefined) {
+    // It is still described, but no version of it can be read any more: asking for one says so.
+    return { versionIds: [], versionStages: [] };
   }
   const described: ClientDescription = {
     versionIds: Object.keys(VersionIdsToStages),

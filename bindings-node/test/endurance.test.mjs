@@ -1,0 +1,87 @@
+/** Many reads leave no memory behind, and a process ends with its own status, whatever was under way. */
+
+import assert from 'node:assert/strict';
+import { after, before, describe, it } from 'node:test';
+
+import { Endpoint, run } from './support.mjs';
+
+/** How often each program starts and ends; 200 to look for what is rare. */
+const ROUNDS = Number(process.env.SECRETCACHE_ROUNDS ?? 5);
+
+describe('memory', () => {
+  const CACHE = `
+    const { SecretCache } = require('secretcache');
+    const value = JSON.stringify({ username: 'app', password: 'x'.repeat(2000) });
+    const send = async (command) => ({ ARN: 'arn:' + command.input.SecretId, VersionId: 'v1', VersionStages: ['AWSCURRENT'], SecretString: value });
+    const cache = new SecretCache({ client: { send }, logger: null, maxSize: 50 });
+    const settled = async () => {
+      for (let turn = 0; turn < 5; turn += 1) { gc(); await new Promise((resolve) => setTimeout(resolve, 20)); }
+      return process.memoryUsage().rss;
+    };`;
+  const growth = async (work) => {
+    const text = `${CACHE}
+      (async () => {
+        const work = async (rounds) => { for (let each = 0; each < rounds; each += 1) { ${work} } };
+        await work(20_000);
+        const before = await settled();
+        await work(60_000);
+        console.log((await settled()) - before);
+        process.exit();
+      })();`;
+    const { stdout, stderr, status } = await run(['--expose-gc', '-e', text]);
+    assert.deepEqual([status, stderr], [0, '']);
+    return Number(stdout) / 1024 / 1024;
+  };
+
+  for (const [what, work] of Object.entries({
+    'ids that are built for each call': `await cache.getSecretString(['a', 'pi', each % 20].join(''));`,
+    'fields of secrets': `await cache.getSecretField('db', 'password');`,
+    'JSON of secrets': `await cache.getSecretJson('db');`,
+    evictions: `await cache.getSecretString('id-' + (each % 300));`,
+    'reads with one signal': `await cache.getSecretString('db', { signal: (globalThis.signal ??= new AbortController().signal) });`,
+    connects: `if (each % 20 === 0) await cache.connect('db', () => 1);`,
+  })) {
+    it(`is flat with ${what}`, async () => {
+      const grown = await growth(work);
+      assert.ok(grown < 12, `${grown.toFixed(1)} MiB more after 60,000 more`);
+    });
+  }
+});
+
+describe('a process', () => {
+  let endpoint;
+  before(async () => {
+    endpoint = await Endpoint.start();
+    await endpoint.create('text', 'value');
+  });
+  after(() => endpoint?.close());
+
+  const native = `const cache = new SecretCache();`;
+  const client = `const cache = new SecretCache({ client: { send: async () => ({ SecretString: 'value', VersionId: 'v', VersionStages: ['AWSCURRENT'] }) } });`;
+  const ENDS = {
+    'that reads ends with 0': [0, `cache.getSecretString('text')`],
+    'that fails ends with its own status': [3, `cache.getSecretString('text').then(() => process.exit(3))`],
+    'that throws ends with 1': [1, `cache.getSecretString('text').then(() => { throw new Error('mine') })`],
+    'that ends with a read under way ends with its own status': [4, `cache.getSecretString('text'); process.exit(4)`],
+    'that ends with a listener and a closed cache ends with 0': [
+      0,
+      `cache.on('newVersion', () => {}); cache.watch('text'); cache.getSecretString('text').then(() => cache.refreshSecretNow('text')).then(() => cache.close())`,
+    ],
+    'whose listener throws ends with 0': [
+      0,
+      `cache.on('refreshError', () => { throw new Error('mine'); }); cache.refreshSecretNow('missing').catch(() => {})`,
+    ],
+  };
+  for (const [transport, make] of Object.entries({ 'its own transport': native, 'a client': client })) {
+    for (const [what, [expected, work]] of Object.entries(ENDS)) {
+      it(`${what}, with ${transport}`, async () => {
+        for (let round = 0; round < ROUNDS; round += 1) {
+          const { status, signal } = await run(['-e', `const { SecretCache } = require('secretcache');\n${make}\n${work}`], {
+            env: endpoint.environment,
+          });
+          assert.deepEqual([status, signal], [expected, null], `round ${round}`);
+        }
+      });
+    }
+  }
+});
