@@ -29,8 +29,8 @@ use super::profile::unreadable;
 use crate::error::{Error, ErrorKind};
 use crate::native::{Options, PerProcess};
 
-/// How long an idle connection is kept. A secrets client is idle most of the time, and middleboxes forget idle
-/// connections after a minute or so.
+/// How long an idle connection is kept. A secrets client is idle most of the time, middleboxes forget idle connections
+/// after a minute or so, and the connection's buffer holds what it received last.
 const IDLE: Duration = Duration::from_secs(20);
 
 /// The largest answer for one secret. A secret has at most 65,536 bytes, which JSON escapes can make six times as long.
@@ -105,10 +105,9 @@ fn line_of_certificate(bundle: &[u8], index: usize) -> Option<usize> {
 
 /// A client with a pool of connections of its own.
 pub(super) fn client(trust: TrustStore, proxy: ProxyConfig) -> SharedHttpClient {
-    let client =
-        HttpBuilder::new().pool_idle_timeout(IDLE).pool_max_idle_per_host(2).build_with_connector_fn(
-            move |settings, components| tls_connector(&trust, &proxy, settings, components),
-        );
+    let client = HttpBuilder::new().build_with_connector_fn(move |settings, components| {
+        tls_connector(&trust, &proxy, settings, components)
+    });
     SharedHttpClient::new(Bounded(client))
 }
 
@@ -125,6 +124,8 @@ fn tls_connector(
 ) -> Connector {
     let provider = tls::Provider::Rustls(tls::rustls_provider::CryptoMode::AwsLc);
     let mut connector = ConnectorBuilder::default().tls_provider(provider);
+    // Set here, for the client's builder does not pass its own on to connectors that a function makes.
+    connector.set_pool_idle_timeout(Some(Some(IDLE)));
     if let Ok(context) = TlsContext::builder().with_trust_store(trust.clone()).build() {
         connector.set_tls_context(context);
     }
