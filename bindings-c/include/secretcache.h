@@ -675,6 +675,17 @@ secretcache_result secretcache_config_set_stale_on_denied(struct secretcache_con
                                                           struct secretcache_error **error_out);
 
 /**
+ * Whether the memory of values is kept out of swap (`mlock`) and, on Linux, out of core dumps. Each value costs four
+ * system calls and at least the page it lies in of the limit of locked memory (`ulimit -l`); a value that finds no
+ * room is not cached, and reading it fails with SECRETCACHE_RESOURCE_EXHAUSTED. Copies of the program's own are not
+ * locked. Default: no.
+ */
+SECRETCACHE_API
+secretcache_result secretcache_config_set_lock_memory(struct secretcache_config *config,
+                                                      bool lock,
+                                                      struct secretcache_error **error_out);
+
+/**
  * The waits after failures: the first, by how much each is longer than the one before (a finite number of at least
  * 1), and the longest. Each is shortened at random.
  */

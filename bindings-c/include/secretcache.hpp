@@ -68,6 +68,7 @@ public:
     }
     Config &max_size(std::size_t secrets) { return set(secretcache_config_set_max_size, secrets); }
     Config &stale_on_denied(bool serve) { return set(secretcache_config_set_stale_on_denied, serve); }
+    Config &lock_memory(bool lock) { return set(secretcache_config_set_lock_memory, lock); }
     Config &backoff(std::chrono::milliseconds base, double growth, std::chrono::milliseconds max)
     {
         return set(secretcache_config_set_backoff, detail::milliseconds(base), growth, detail::milliseconds(max));

@@ -110,6 +110,14 @@ export! {
         config.set(|config| config.stale_on_denied = serve)
     }
 
+    /// Whether the memory of values is kept out of swap (`mlock`) and, on Linux, out of core dumps. Each value costs four
+    /// system calls and at least the page it lies in of the limit of locked memory (`ulimit -l`); a value that finds no
+    /// room is not cached, and reading it fails with SECRETCACHE_RESOURCE_EXHAUSTED. Copies of the program's own are not
+    /// locked. Default: no.
+    fn secretcache_config_set_lock_memory(config: Mut<Config>, lock: Is<bool>) -> Result() {
+        config.set(|config| config.lock_memory = lock)
+    }
+
     /// The waits after failures: the first, by how much each is longer than the one before (a finite number of at least
     /// 1), and the longest. Each is shortened at random.
     fn secretcache_config_set_backoff(

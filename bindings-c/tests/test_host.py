@@ -59,6 +59,14 @@ def test_c7_a_shortage_is_named(program: Path, secret: Endpoint, shortage: str) 
     run(program, f"a_lack_of_{shortage}", timeout=LONGEST)
 
 
+@pytest.mark.parametrize(
+    "test", ["locked_values_stay_out_of_swap_and_dumps", "memory_that_cannot_be_locked_is_an_error"]
+)
+def test_s6_memory_is_locked(program: Path, secret: Endpoint, test: str) -> None:
+    program.parent.chmod(0o755)
+    run(program, test, timeout=LONGEST)
+
+
 def test_s6_nothing_is_left_in_memory(program: Path, secret: Endpoint) -> None:
     """After replacing and closing, neither password is found in memory."""
     client = secret.client()

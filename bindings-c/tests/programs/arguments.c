@@ -167,6 +167,7 @@ static void null_is_an_error(void)
     NULLS(secretcache_config_set_max_stale(NULL, 1, &error));
     NULLS(secretcache_config_set_max_size(NULL, 1, &error));
     NULLS(secretcache_config_set_stale_on_denied(NULL, true, &error));
+    NULLS(secretcache_config_set_lock_memory(NULL, true, &error));
     NULLS(secretcache_config_set_backoff(NULL, 1, 2, 3, &error));
     NULLS(secretcache_config_set_region(NULL, ID, &error));
     NULLS(secretcache_config_set_region(config, NOTHING, &error));

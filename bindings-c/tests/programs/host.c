@@ -287,6 +287,55 @@ static int occurrences(const char *raised)
     return found;
 }
 
+/* Whether the mapping of an address has a flag, such as `lo` (locked) or `dd` (left out of core dumps). */
+static int has_flag(const void *address, const char *flag)
+{
+    FILE *maps = fopen("/proc/self/smaps", "r");
+    CHECK(maps != NULL);
+    char line[1024];
+    int holds = 0, found = -1;
+    while (found < 0 && fgets(line, sizeof line, maps)) {
+        unsigned long start, end;
+        if (sscanf(line, "%lx-%lx ", &start, &end) == 2) {
+            holds = start <= (unsigned long)address && (unsigned long)address < end;
+        } else if (holds && strncmp(line, "VmFlags:", 8) == 0) {
+            found = strstr(line, flag) != NULL;
+        }
+    }
+    fclose(maps);
+    return found;
+}
+
+static void locked_values_stay_out_of_swap_and_dumps(void)
+{
+    for (int lock = 0; lock < 2; lock++) {
+        secretcache_config *config = secretcache_config_new();
+        OK(secretcache_config_set_lock_memory(config, lock, &error));
+        secretcache_cache *cache = NULL;
+        OK(secretcache_new(config, &cache, &error));
+        secretcache_config_free(config);
+        secretcache_value *value = secretcache_value_new();
+        secretcache_str text;
+        OK(secretcache_get_string(cache, SECRETCACHE_STR("db"), NULL, value, &text, &error));
+        CHECK(has_flag(text.data, " lo") == lock && has_flag(text.data, " dd") == lock);
+        secretcache_value_free(value);
+        secretcache_free(cache);
+    }
+}
+
+static void memory_that_cannot_be_locked_is_an_error(void)
+{
+    /* Nobody limits root. */
+    CHECK(geteuid() != 0 || setuid(65534) == 0);
+    struct rlimit none = {0, 0};
+    CHECK(setrlimit(RLIMIT_MEMLOCK, &none) == 0);
+    secretcache_config *config = secretcache_config_new();
+    OK(secretcache_config_set_lock_memory(config, 1, &error));
+    secretcache_cache *cache = NULL;
+    FAILS(SECRETCACHE_INVALID_CONFIGURATION, secretcache_new(config, &cache, &error));
+    secretcache_config_free(config);
+}
+
 static void next_line(void)
 {
     char line[16];
@@ -331,6 +380,8 @@ int main(int argc, char **argv)
         {"a_source_that_hangs_holds_up_itself_alone", a_source_that_hangs_holds_up_itself_alone},
         {"a_lack_of_threads_is_named", a_lack_of_threads_is_named},
         {"a_lack_of_descriptors_is_named_and_passes", a_lack_of_descriptors_is_named_and_passes},
+        {"locked_values_stay_out_of_swap_and_dumps", locked_values_stay_out_of_swap_and_dumps},
+        {"memory_that_cannot_be_locked_is_an_error", memory_that_cannot_be_locked_is_an_error},
         {"nothing_is_left_in_memory", nothing_is_left_in_memory},
         {NULL, NULL},
     };
