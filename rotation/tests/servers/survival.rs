@@ -41,7 +41,7 @@ async fn rows_about(root: &mut Conn, kind: Kind, user: &str) -> BTreeMap<String,
     for (table, name) in tables {
         let columns: Vec<String> = root
             .exec(
-                "SELECT COLUMN_NAME FROM information_schema.COLUMNS WHERE TABLE_SCHEMA = 'mysql' AND TABLE_NAME = ?",
+                "SELECT COLUMN_NAME FROM information_schema.COLUMNS WHERE TABLE_SCHEMA = 'mysql' AND TABLE_NAME = ? ORDER BY ORDINAL_POSITION",
                 (table,),
             )
             .await
@@ -73,23 +73,25 @@ async fn rows_about(root: &mut Conn, kind: Kind, user: &str) -> BTreeMap<String,
         );
         let rows: Vec<String> =
             root.query(&question).await.unwrap_or_else(|error| panic!("{question}: {error}"));
-        let mut rows: Vec<_> =
-            rows.iter().map(|row| in_order(row).replace(&format!("{user} "), "it ")).collect();
+        let mut rows: Vec<_> = rows.iter().map(|row| in_order(row, user)).collect();
         rows.sort();
         all.insert((*table).to_owned(), rows);
     }
     all
 }
 
-/// A row whose last column may be a document: its fields in their order, without those that say nothing.
-fn in_order(row: &str) -> String {
-    let Some((before, document)) = row.rsplit_once(" | ") else { return row.to_owned() };
-    let Ok(fields) = serde_json::from_str::<BTreeMap<String, serde_json::Value>>(document) else {
-        return row.to_owned();
-    };
+/// A row with the user's name left out; the fields of a document in their order, without those that say nothing.
+fn in_order(row: &str, user: &str) -> String {
     let says = |value: &serde_json::Value| *value != 0 && *value != "";
-    let fields: Vec<_> = fields.into_iter().filter(|(_, value)| says(value)).collect();
-    format!("{before} | {fields:?}")
+    let column = |column: &str| match serde_json::from_str::<BTreeMap<String, serde_json::Value>>(column) {
+        _ if column == user => "it".to_owned(),
+        Ok(fields) => {
+            let fields: Vec<_> = fields.into_iter().filter(|(_, value)| says(value)).collect();
+            format!("{fields:?}")
+        }
+        Err(_) => column.to_owned(),
+    };
+    row.split(" | ").map(column).collect::<Vec<_>>().join(" | ")
 }
 
 async fn server(kind: Kind) -> (Database, Conn) {
