@@ -22,7 +22,11 @@ from loopback import Server
 from programs import Loop
 from sqlalchemy import Engine
 
-DOCUMENTS = (ROOT / "README.md", ROOT / "bindings-python" / "README.md", *sorted((ROOT / "docs").rglob("*.md")))
+DOCUMENTS = (
+    ROOT / "README.md",
+    ROOT / "bindings-python" / "README.md",
+    *sorted((ROOT / "docs").rglob("*.md")),
+)
 USER, PASSWORD = "documented", "hunter2"
 PRELUDE = """
 import psycopg
