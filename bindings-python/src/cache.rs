@@ -377,7 +377,7 @@ impl Cache {
     fn _due<'py>(&self, py: Python<'py>) -> PyResult<(Bound<'py, PyList>, Option<f64>)> {
         let cache = self.host_cache(py)?;
         let due = cache.due(SystemClock::now());
-        let tickets = due.tickets.into_iter().map(|ticket| Ticket::new(ticket, cache.clone()));
+        let tickets = due.permits.into_iter().map(|ticket| Ticket::new(ticket, cache.clone()));
         let tickets = tickets.map(|ticket| Bound::new(py, ticket)).collect::<PyResult<Vec<_>>>()?;
         bury(py);
         Ok((PyList::new(py, tickets)?, due.next.map(|next| next.as_secs_f64())))

@@ -21,21 +21,21 @@ use crate::value::SecretValue;
 /// ``abandon``.
 #[pyclass(frozen, module = "secretcache")]
 pub(crate) struct Ticket {
-    ticket: Mutex<Option<secretcache::host::Ticket>>,
+    ticket: Mutex<Option<secretcache::host::FetchPermit>>,
     cache: secretcache::host::Cache,
 }
 
 impl Ticket {
-    pub(crate) fn new(ticket: secretcache::host::Ticket, cache: secretcache::host::Cache) -> Self {
+    pub(crate) fn new(ticket: secretcache::host::FetchPermit, cache: secretcache::host::Cache) -> Self {
         Self { ticket: Mutex::new(Some(ticket)), cache }
     }
 
-    fn look<R>(&self, look: impl FnOnce(&secretcache::host::Ticket) -> R) -> PyResult<R> {
+    fn look<R>(&self, look: impl FnOnce(&secretcache::host::FetchPermit) -> R) -> PyResult<R> {
         let ticket = self.ticket.lock().unwrap_or_else(PoisonError::into_inner);
         ticket.as_ref().map(look).ok_or_else(|| PyRuntimeError::new_err("this ticket has been used"))
     }
 
-    fn take(&self) -> Option<secretcache::host::Ticket> {
+    fn take(&self) -> Option<secretcache::host::FetchPermit> {
         self.ticket.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 

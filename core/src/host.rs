@@ -5,7 +5,7 @@
 
 pub use crate::cache::cache::{Cache, Due, Forced, Lookup};
 pub use crate::cache::flight::{Outcome, Waiter};
-pub use crate::cache::permit::Ticket;
+pub use crate::cache::permit::FetchPermit;
 pub use crate::cache::stats::Operation;
 pub use crate::cache::watch::Watches;
 pub use crate::connect::attempt::{Next, Plan};

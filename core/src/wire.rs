@@ -4,7 +4,7 @@ use std::time::SystemTime;
 
 use crate::secret::{Fetched, Slot};
 
-/// A successful answer to a [`Ticket`](crate::host::Ticket).
+/// A successful answer to a [`FetchPermit`](crate::host::FetchPermit).
 #[derive(Debug)]
 #[must_use]
 pub struct Answer {

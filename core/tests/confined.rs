@@ -32,12 +32,12 @@ fn values_are_replaced_without_membarrier() {
     let cache = Cache::new(Config::default(), 7).unwrap();
     let mut now = Now::default().plus(Duration::from_secs(1));
     let fill = |version: &str, now: Now| {
-        let (Lookup::Lead(ticket, _) | Lookup::HitDue(_, ticket)) =
+        let (Lookup::Lead(permit, _) | Lookup::HitDue(_, permit)) =
             cache.lookup("db", Selector::CURRENT, now)
         else {
             panic!("nobody leads")
         };
-        ticket.complete(Ok(Answer::value(Fetched::string(version, version))), now);
+        permit.complete(Ok(Answer::value(Fetched::string(version, version))), now);
     };
     fill("v0", now);
     refuse_membarrier();

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use secretcache::host::{Answer, Cache, Forced, Lookup, Next, Now, Outcome, Plan, Ticket, Waiter};
+use secretcache::host::{Answer, Cache, FetchPermit, Forced, Lookup, Next, Now, Outcome, Plan, Waiter};
 use secretcache::{
     Config, Credential, Description, Error, ErrorKind, Event, Fetched, Secret, Selector, ServiceFault,
 };
@@ -60,7 +60,7 @@ struct World {
     fault: Option<Fault>,
     is_held: bool,
     /// Requests that the service has not answered.
-    waiting: Vec<Ticket>,
+    waiting: Vec<FetchPermit>,
     calls: Vec<String>,
     resource: Resource,
     logins: Vec<String>,
@@ -157,8 +157,8 @@ impl World {
             self.fault = None;
         } else if let Some(is_held) = step.hold {
             self.is_held = is_held;
-            for ticket in std::mem::take(&mut self.waiting) {
-                self.have_done(ticket);
+            for permit in std::mem::take(&mut self.waiting) {
+                self.have_done(permit);
             }
         } else if let Some(seconds) = step.pass {
             self.pass(Duration::from_secs(seconds));
@@ -204,23 +204,23 @@ impl World {
 
     /// So many readers at the same moment.
     fn read(&mut self, id: &str, selector: Selector<'_>, readers: usize) -> Vec<Got> {
-        let (mut got, mut waiters, mut tickets) = (Vec::new(), Vec::new(), Vec::new());
+        let (mut got, mut waiters, mut permits) = (Vec::new(), Vec::new(), Vec::new());
         for _ in 0..readers {
             match self.cache.lookup(id, selector, self.now) {
                 Lookup::Hit(hit) => got.push(Ok(value(&hit))),
-                Lookup::HitDue(hit, ticket) => {
+                Lookup::HitDue(hit, permit) => {
                     got.push(Ok(value(&hit)));
-                    tickets.push(ticket);
+                    permits.push(permit);
                 }
-                Lookup::Lead(ticket, waiter) => {
-                    tickets.push(ticket);
+                Lookup::Lead(permit, waiter) => {
+                    permits.push(permit);
                     waiters.push(waiter);
                 }
                 Lookup::Follow(waiter) => waiters.push(waiter),
                 Lookup::Failed(error) => got.push(Err(error)),
             }
         }
-        tickets.into_iter().for_each(|ticket| self.have_done(ticket));
+        permits.into_iter().for_each(|permit| self.have_done(permit));
         got.extend(waiters.iter().map(|waiter| self.wait(id, selector, waiter)).collect::<Vec<_>>());
         got
     }
@@ -242,8 +242,8 @@ impl World {
     ) -> Result<(), Error> {
         let mark = self.cache.mark();
         match how(&self.cache, id, selector, mark, self.now) {
-            Forced::Lead(ticket, waiter) => {
-                self.have_done(ticket);
+            Forced::Lead(permit, waiter) => {
+                self.have_done(permit);
                 match waiter.outcome() {
                     Some(Outcome::Value(_)) => Ok(()),
                     Some(Outcome::Failed { error, .. }) => Err(error),
@@ -333,7 +333,7 @@ impl World {
         loop {
             self.catch_up();
             let due = self.cache.due(self.now);
-            due.tickets.into_iter().for_each(|ticket| self.have_done(ticket));
+            due.permits.into_iter().for_each(|permit| self.have_done(permit));
             if left.is_zero() {
                 return;
             }
@@ -344,19 +344,19 @@ impl World {
         }
     }
 
-    fn have_done(&mut self, ticket: Ticket) {
+    fn have_done(&mut self, permit: FetchPermit) {
         if self.is_held {
-            self.waiting.push(ticket);
+            self.waiting.push(permit);
         } else {
-            let result = self.ask(&ticket);
-            ticket.complete(result, self.now);
+            let result = self.ask(&permit);
+            permit.complete(result, self.now);
         }
     }
 
     /// The calls that the native driver makes.
-    fn ask(&mut self, ticket: &Ticket) -> Result<Answer, Error> {
-        let (id, selector) = (ticket.id(), ticket.selector());
-        let known = ticket.known().and_then(Secret::version_id).filter(|_| ticket.may_describe());
+    fn ask(&mut self, permit: &FetchPermit) -> Result<Answer, Error> {
+        let (id, selector) = (permit.id(), permit.selector());
+        let known = permit.known().and_then(Secret::version_id).filter(|_| permit.may_describe());
         let Some(known) = known else { return self.fetch(id, selector).map(Answer::value) };
         match self.describe(id) {
             Ok(description) => {

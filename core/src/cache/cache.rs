@@ -1,7 +1,7 @@
 //! The cache as a pure state machine: no I/O, no clock, no runtime, no waiting.
 //!
 //! A driver asks [`Cache::lookup`], does what the answer says, and hands the result of a fetch to
-//! [`Ticket::complete`]. The native driver lives in this crate; bindings bring drivers for their hosts' clients.
+//! [`FetchPermit::complete`]. The native driver lives in this crate; bindings bring drivers for their hosts' clients.
 //!
 //! One lock guards everything but the hits. It is never held while a source is asked, a listener is called or
 //! anyone waits, so it is only ever held for the microseconds of bookkeeping.
@@ -14,7 +14,7 @@ use papaya::LocalGuard;
 
 use crate::cache::flight::Waiter;
 use crate::cache::hit::Hit;
-use crate::cache::permit::Ticket;
+use crate::cache::permit::FetchPermit;
 use crate::cache::policy::{Decision, decide};
 use crate::cache::shared::{Purpose, Shared};
 use crate::cache::state::{Line, Record, RecordId, State};
@@ -39,8 +39,8 @@ use crate::time::{Coarse, Now};
 ///
 /// let cache = Cache::new(Config::default(), 7)?;
 /// let now = Now::default().plus(Duration::from_secs(1));
-/// let Lookup::Lead(ticket, _) = cache.lookup("prod/db", Selector::CURRENT, now) else { unreachable!() };
-/// ticket.complete(Ok(Answer::value(Fetched::string("v-1", "hunter2"))), now);
+/// let Lookup::Lead(permit, _) = cache.lookup("prod/db", Selector::CURRENT, now) else { unreachable!() };
+/// permit.complete(Ok(Answer::value(Fetched::string("v-1", "hunter2"))), now);
 /// assert_eq!(cache.hit("prod/db", Selector::CURRENT, now.coarse).unwrap().string()?, "hunter2");
 /// # Ok::<(), secretcache::Error>(())
 /// ```
@@ -53,9 +53,9 @@ pub enum Lookup<'a> {
     /// Here is the value.
     Hit(Hit<'a>),
     /// Here is the value; its refresh is due, and this reader was chosen to have it done, beside its own business.
-    HitDue(Hit<'a>, Ticket),
+    HitDue(Hit<'a>, FetchPermit),
     /// Nothing to serve at once: this reader was chosen to have it fetched, and may wait like the others.
-    Lead(Ticket, Waiter),
+    Lead(FetchPermit, Waiter),
     /// Nothing to serve at once: another reader already has it fetched.
     Follow(Waiter),
     /// It cannot be had for now.
@@ -66,7 +66,7 @@ pub enum Lookup<'a> {
 #[derive(Debug)]
 pub enum Forced {
     /// Have it fetched, and wait for it.
-    Lead(Ticket, Waiter),
+    Lead(FetchPermit, Waiter),
     /// A fetch that began after the refresh was asked for is under way: wait for it.
     Follow(Waiter),
     /// A fetch that began earlier is under way. Wait for its end, then ask again.
@@ -79,7 +79,7 @@ pub enum Forced {
 #[derive(Debug)]
 pub struct Due {
     /// Secrets in use whose refresh is due.
-    pub tickets: Vec<Ticket>,
+    pub permits: Vec<FetchPermit>,
     /// When to look again; `None` if nothing is cached.
     pub next: Option<Duration>,
 }
@@ -212,8 +212,8 @@ impl Cache {
                 Lookup::Hit(shared.serve(secret, span, Freshness::Fresh, now))
             }
             (Decision::ServeAndRefresh { span }, Some(secret)) => {
-                let ticket = shared.lead(state, record_id, place, now, Purpose::Refresh);
-                Lookup::HitDue(shared.serve(secret, span, Freshness::Fresh, now), ticket)
+                let permit = shared.lead(state, record_id, place, now, Purpose::Refresh);
+                Lookup::HitDue(shared.serve(secret, span, Freshness::Fresh, now), permit)
             }
             (Decision::ServeLastKnown { span }, Some(secret)) => {
                 shared.tell_stale(record, place, now, events);
@@ -221,8 +221,8 @@ impl Cache {
             }
             (Decision::ServeLastKnownAndRefresh { span }, Some(secret)) => {
                 shared.tell_stale(record, place, now, events);
-                let ticket = shared.lead(state, record_id, place, now, Purpose::Refresh);
-                Lookup::HitDue(shared.serve(secret, span, Freshness::Stale, now), ticket)
+                let permit = shared.lead(state, record_id, place, now, Purpose::Refresh);
+                Lookup::HitDue(shared.serve(secret, span, Freshness::Stale, now), permit)
             }
             (Decision::Await { fallback }, _) => {
                 let counters = &mut state.counters;
@@ -236,9 +236,9 @@ impl Cache {
                     counters.coalesced += 1;
                     return Lookup::Follow(Waiter::new(Arc::clone(flight), patience));
                 }
-                let ticket = shared.lead(state, record_id, place, now, Purpose::Read);
-                let waiter = Waiter::new(Arc::clone(ticket.flight()), patience);
-                Lookup::Lead(ticket, waiter)
+                let permit = shared.lead(state, record_id, place, now, Purpose::Read);
+                let waiter = Waiter::new(Arc::clone(permit.flight()), patience);
+                Lookup::Lead(permit, waiter)
             }
             (_, _) => match &record.lines[place].failure {
                 Some(failure) => Lookup::Failed(failure.error.clone()),
@@ -323,9 +323,9 @@ impl Cache {
             let waiter = Waiter::new(Arc::clone(flight), None);
             return if flight.started > mark { Forced::Follow(waiter) } else { Forced::Behind(waiter) };
         }
-        let ticket = self.0.lead(state, record_id, place, &now, purpose);
-        let waiter = ticket.waiter();
-        Forced::Lead(ticket, waiter)
+        let permit = self.0.lead(state, record_id, place, &now, purpose);
+        let waiter = permit.waiter();
+        Forced::Lead(permit, waiter)
     }
 
     /// What the refresher has to do now: the secrets read since their last refresh, or watched, and due for the next.
@@ -336,7 +336,7 @@ impl Cache {
         let mut due = Vec::new();
         let mut next: Option<Duration> = None;
         if state.closed {
-            return Due { tickets: Vec::new(), next: None };
+            return Due { permits: Vec::new(), next: None };
         }
         // With an interval of zero every read asks: nothing is refreshed beside them.
         for (record_id, record) in state.records.iter().filter(|(_, record)| !record.ttl.is_zero()) {
@@ -355,7 +355,7 @@ impl Cache {
             }
         }
         let lead = |(record_id, place)| self.0.lead(state, record_id, place, &now, Purpose::Refresh);
-        Due { tickets: due.into_iter().map(lead).collect(), next }
+        Due { permits: due.into_iter().map(lead).collect(), next }
     }
 
     /// Begins to fetch a secret's current version before anybody reads it. `None`: it is cached and not due. It does
@@ -384,9 +384,9 @@ impl Cache {
                 None,
                 _,
             ) => {
-                let ticket = self.0.lead(state, record_id, place, &now, Purpose::Refresh);
-                let waiter = ticket.waiter();
-                Some(Lookup::Lead(ticket, waiter))
+                let permit = self.0.lead(state, record_id, place, &now, Purpose::Refresh);
+                let waiter = permit.waiter();
+                Some(Lookup::Lead(permit, waiter))
             }
             (Decision::Fail, _, Some(failure)) => Some(Lookup::Failed(failure.error.clone())),
             _ => None,

@@ -1,7 +1,7 @@
 //! Single flight: one request for any number of readers who want the same thing at the same time.
 //!
-//! The reader who comes first leads and holds the [`Ticket`](crate::host::Ticket); all others follow and hold a
-//! [`Waiter`]. A flight ends exactly once: with an outcome that every waiter gets, or abandoned (its ticket was
+//! The reader who comes first leads and holds the [`FetchPermit`](crate::host::FetchPermit); all others follow and hold a
+//! [`Waiter`]. A flight ends exactly once: with an outcome that every waiter gets, or abandoned (its permit was
 //! dropped, by a panic or a cancelled task), which wakes the waiters so that one of them leads anew. Nothing here
 //! blocks: waiting is the driver's business, with whatever its host waits with.
 
@@ -91,10 +91,10 @@ impl Flight {
 ///
 /// let cache = Cache::new(Config::default(), 7)?;
 /// let now = Now::default();
-/// let Lookup::Lead(ticket, first) = cache.lookup("prod/db", Selector::CURRENT, now) else { unreachable!() };
+/// let Lookup::Lead(permit, first) = cache.lookup("prod/db", Selector::CURRENT, now) else { unreachable!() };
 /// let Lookup::Follow(second) = cache.lookup("prod/db", Selector::CURRENT, now) else { unreachable!() };
 /// assert!(second.outcome().is_none());
-/// ticket.complete(Ok(Answer::value(Fetched::string("v-1", "hunter2"))), now);
+/// permit.complete(Ok(Answer::value(Fetched::string("v-1", "hunter2"))), now);
 /// for waiter in [first, second] {
 ///     let secret = waiter.outcome().and_then(|outcome| outcome.for_reader()).unwrap()?;
 ///     assert_eq!(secret.string()?, "hunter2");

@@ -22,8 +22,8 @@ const DENIED_FOR_LONG: Duration = Duration::from_secs(7 * 86_400);
 
 /// One request to the source, on behalf of every reader who wants the same thing.
 ///
-/// Ask the source for [`Ticket::id`] and [`Ticket::selector`], and [`complete`](Ticket::complete) the ticket with
-/// what it says. A ticket that is dropped uncompleted wakes those who wait, and one of them leads anew; so complete
+/// Ask the source for [`FetchPermit::id`] and [`FetchPermit::selector`], and [`complete`](FetchPermit::complete) the permit with
+/// what it says. A permit that is dropped uncompleted wakes those who wait, and one of them leads anew; so complete
 /// it in every case, errors and cancellation included.
 ///
 /// ```
@@ -33,16 +33,16 @@ const DENIED_FOR_LONG: Duration = Duration::from_secs(7 * 86_400);
 ///
 /// let cache = Cache::new(Config::default(), 7)?;
 /// let now = Now::default().plus(Duration::from_secs(1));
-/// if let Lookup::Lead(ticket, _) = cache.lookup("prod/db", Selector::CURRENT, now) {
-///     assert_eq!(ticket.id(), "prod/db");
-///     ticket.complete(Err(Error::new(ErrorKind::Throttled, "slow down")), now);
+/// if let Lookup::Lead(permit, _) = cache.lookup("prod/db", Selector::CURRENT, now) {
+///     assert_eq!(permit.id(), "prod/db");
+///     permit.complete(Err(Error::new(ErrorKind::Throttled, "slow down")), now);
 /// }
 /// // Until the backoff ends, readers get the failure and the source is left alone.
 /// assert!(matches!(cache.lookup("prod/db", Selector::CURRENT, now), Lookup::Failed(_)));
 /// # Ok::<(), Error>(())
 /// ```
 #[must_use]
-pub struct Ticket {
+pub struct FetchPermit {
     shared: Arc<Shared>,
     record: RecordId,
     id: Arc<str>,
@@ -58,7 +58,7 @@ pub struct Ticket {
     purpose: Purpose,
 }
 
-impl Ticket {
+impl FetchPermit {
     pub(crate) fn new(
         shared: &Arc<Shared>,
         record_id: RecordId,
@@ -68,7 +68,7 @@ impl Ticket {
         now: &Now,
         purpose: Purpose,
     ) -> Self {
-        let mut ticket = Self {
+        let mut permit = Self {
             shared: Arc::clone(shared),
             record: record_id,
             id: Arc::from(""),
@@ -82,21 +82,21 @@ impl Ticket {
             purpose,
         };
         if let Some(record) = record {
-            ticket.id = Arc::clone(record.name());
-            ticket.description = record.fresh_description(now).filter(|_| purpose != Purpose::Force);
-            ticket.may_describe =
+            permit.id = Arc::clone(record.name());
+            permit.description = record.fresh_description(now).filter(|_| purpose != Purpose::Force);
+            permit.may_describe =
                 record.describe_denied_until.is_none_or(|until| now.until(&until).is_zero());
             if purpose != Purpose::Force {
-                ticket.siblings = record.secrets().cloned().collect();
+                permit.siblings = record.secrets().cloned().collect();
             }
             let line = &mut record.lines[place];
             line.flight = Some(flight);
             line.overdue = false;
-            ticket.selector = line.selector.clone();
-            ticket.known.clone_from(&line.secret);
-            ticket.confirmed = line.confirmed;
+            permit.selector = line.selector.clone();
+            permit.known.clone_from(&line.secret);
+            permit.confirmed = line.confirmed;
         }
-        ticket
+        permit
     }
 
     /// The id to ask for: the one this secret was first asked for with.
@@ -222,7 +222,7 @@ impl Ticket {
             Some((record, place))
         });
         let Some((record, place)) = found else {
-            // Evicted or forgotten meanwhile: only this ticket still knows the value.
+            // Evicted or forgotten meanwhile: only this permit still knows the value.
             let (age, denied) = (now.since(&self.confirmed), error.kind().is_denial());
             let may_serve = !gone && policy::may_fall_back(age, denied, &shared.config);
             let last_known = self.known.clone().filter(|_| may_serve);
@@ -419,7 +419,7 @@ fn confirm(line: &mut Line, secret: Secret, refresh_after: Duration, now: &Now) 
     line.secret = Some(secret);
 }
 
-impl Drop for Ticket {
+impl Drop for FetchPermit {
     fn drop(&mut self) {
         // After `complete` the flight has ended and the line no longer points to it: both are then no-ops.
         if let Some(record) = self.shared.lock().records.get_mut(&self.record)
@@ -431,9 +431,9 @@ impl Drop for Ticket {
     }
 }
 
-impl fmt::Debug for Ticket {
+impl fmt::Debug for FetchPermit {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Ticket")
+        f.debug_struct("FetchPermit")
             .field("id", &self.id)
             .field("selector", &self.selector)
             .finish_non_exhaustive()

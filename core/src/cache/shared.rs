@@ -1,11 +1,11 @@
-//! What a cache and its tickets share, and the bookkeeping that both do under its lock.
+//! What a cache and its permits share, and the bookkeeping that both do under its lock.
 
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use crate::cache::changes::Changes;
 use crate::cache::hit::Hit;
-use crate::cache::permit::Ticket;
+use crate::cache::permit::FetchPermit;
 use crate::cache::state::{Line, Record, RecordId, State};
 use crate::cache::stats::Hits;
 use crate::cache::validity::Freshness;
@@ -30,7 +30,7 @@ pub(crate) struct Shared {
     pub(crate) number: u32,
 }
 
-/// Why a ticket was given.
+/// Why a permit was given.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Purpose {
     /// A reader waits for it.
@@ -71,10 +71,10 @@ impl Shared {
         place: usize,
         now: &Now,
         purpose: Purpose,
-    ) -> Ticket {
+    ) -> FetchPermit {
         let flight = state.start_flight();
         let record = state.records.get_mut(&record_id);
-        Ticket::new(self, record_id, record, place, flight, now, purpose)
+        FetchPermit::new(self, record_id, record, place, flight, now, purpose)
     }
 
     /// Hands a value out and lets further readers have it for `span` without a look.

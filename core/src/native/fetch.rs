@@ -1,4 +1,4 @@
-//! How a ticket is completed with a source: which calls are made, and in which order.
+//! How a permit is completed with a source: which calls are made, and in which order.
 
 use std::future::{Future, poll_fn};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -7,30 +7,30 @@ use std::task::Poll;
 use std::time::Duration;
 
 use crate::cache::cache::Cache;
-use crate::cache::permit::Ticket;
+use crate::cache::permit::FetchPermit;
 use crate::cache::stats::Operation;
 use crate::error::{Error, ErrorKind};
 use crate::source::SecretSource;
 use crate::time::Now;
 use crate::wire::Answer;
 
-/// Asks the source on behalf of a ticket.
+/// Asks the source on behalf of a permit.
 ///
 /// A first read is one `GetSecretValue`. A refresh asks `DescribeSecret` whether the version moved, which needs no
 /// decryption and has the larger quota, and fetches only if it did. Where `DescribeSecret` is denied, a refresh
 /// fetches each time.
 pub(super) async fn answer(
-    ticket: &Ticket,
+    permit: &FetchPermit,
     source: &dyn SecretSource,
     cache: &Cache,
 ) -> Result<Answer, Error> {
-    let (id, selector) = (ticket.id(), ticket.selector());
+    let (id, selector) = (permit.id(), permit.selector());
     let fetch = async || {
         cache.count_call(Operation::GetSecretValue);
         source.fetch(id, selector).await
     };
-    let known_version = ticket.known().and_then(|known| known.version_id());
-    let Some(known_version) = known_version.filter(|_| ticket.may_describe()) else {
+    let known_version = permit.known().and_then(|known| known.version_id());
+    let Some(known_version) = known_version.filter(|_| permit.may_describe()) else {
         return fetch().await.map(Answer::value);
     };
     cache.count_call(Operation::DescribeSecret);

@@ -13,7 +13,7 @@ use super::{fetch, refresher, runtime};
 use crate::cache::cache::{Cache, Lookup};
 use crate::cache::flight::Waiter;
 use crate::cache::hit::Hit;
-use crate::cache::permit::Ticket;
+use crate::cache::permit::FetchPermit;
 use crate::error::Error;
 use crate::id::Selector;
 use crate::source::SecretSource;
@@ -56,12 +56,12 @@ impl Inner {
     pub(super) fn start(self: &Arc<Self>, id: &str, selector: Selector<'_>) -> Started<'_> {
         match self.cache.lookup(id, selector, SystemClock::now()) {
             Lookup::Hit(hit) => Started::Ready(Ok(hit)),
-            Lookup::HitDue(hit, ticket) => {
-                self.spawn(ticket);
+            Lookup::HitDue(hit, permit) => {
+                self.spawn(permit);
                 Started::Ready(Ok(hit))
             }
-            Lookup::Lead(ticket, waiter) => {
-                self.spawn(ticket);
+            Lookup::Lead(permit, waiter) => {
+                self.spawn(permit);
                 Started::Wait(waiter)
             }
             Lookup::Follow(waiter) => Started::Wait(waiter),
@@ -69,39 +69,39 @@ impl Inner {
         }
     }
 
-    /// Has a ticket completed on the runtime, whoever else goes away.
-    pub(super) fn spawn(self: &Arc<Self>, ticket: Ticket) {
+    /// Has a permit completed on the runtime, whoever else goes away.
+    pub(super) fn spawn(self: &Arc<Self>, permit: FetchPermit) {
         match runtime::handle() {
             Ok(handle) => {
                 let inner = Arc::clone(self);
-                handle.spawn(async move { inner.run(ticket).await });
+                handle.spawn(async move { inner.run(permit).await });
                 if !self.refreshing.swap(true, Ordering::AcqRel) {
                     handle.spawn(refresher::keep_fresh(Arc::downgrade(self)));
                 }
             }
-            Err(error) => ticket.complete(Err(error), SystemClock::now()),
+            Err(error) => permit.complete(Err(error), SystemClock::now()),
         }
     }
 
-    pub(super) async fn run(self: Arc<Self>, ticket: Ticket) {
+    pub(super) async fn run(self: Arc<Self>, permit: FetchPermit) {
         let mut thaws = 0;
         loop {
             let start = SystemClock::now();
-            let result = fetch::caught(self.ask(&ticket, thaws > 0)).await;
+            let result = fetch::caught(self.ask(&permit, thaws > 0)).await;
             let end = SystemClock::now();
             if fetch::stood_still(&start, &end, self.transport.timeout()) && thaws < fetch::MOST_THAWS {
                 thaws += 1;
                 continue;
             }
-            ticket.complete(result, end);
+            permit.complete(result, end);
             break;
         }
         self.news.notify_one();
     }
 
-    async fn ask(&self, ticket: &Ticket, anew: bool) -> Result<Answer, Error> {
+    async fn ask(&self, permit: &FetchPermit, anew: bool) -> Result<Answer, Error> {
         let source = self.source(anew).await?;
-        fetch::answer(ticket, source.as_ref(), &self.cache).await
+        fetch::answer(permit, source.as_ref(), &self.cache).await
     }
 
     /// The source, connected if need be; `anew` drops its old connections.

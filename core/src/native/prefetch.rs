@@ -13,7 +13,7 @@ use super::inner::Inner;
 use super::process::PerProcess;
 use crate::cache::cache::Lookup;
 use crate::cache::flight::Outcome;
-use crate::cache::permit::Ticket;
+use crate::cache::permit::FetchPermit;
 use crate::cache::stats::Operation;
 use crate::error::{Error, ErrorKind};
 use crate::source::Batch;
@@ -32,11 +32,11 @@ static NEXT_BATCH: PerProcess<Mutex<Instant>> = PerProcess::new();
 impl Inner {
     /// Fetches the secrets that are not cached or due, and tells which could not be had.
     pub(super) async fn prefetch(self: Arc<Self>, ids: Vec<String>) -> Vec<(String, Error)> {
-        let (mut tickets, mut waiting, mut failed) = (Vec::new(), Vec::new(), Vec::new());
+        let (mut permits, mut waiting, mut failed) = (Vec::new(), Vec::new(), Vec::new());
         for id in ids {
             match self.cache.prefetch(&id, SystemClock::now()) {
-                Some(Lookup::Lead(ticket, waiter)) => {
-                    tickets.push(ticket);
+                Some(Lookup::Lead(permit, waiter)) => {
+                    permits.push(permit);
                     waiting.push((id, waiter));
                 }
                 Some(Lookup::Follow(waiter)) => waiting.push((id, waiter)),
@@ -44,9 +44,9 @@ impl Inner {
                 _ => {}
             }
         }
-        let mut tickets = tickets.into_iter();
+        let mut permits = permits.into_iter();
         loop {
-            let batch: Vec<_> = tickets.by_ref().take(Batch::MOST).collect();
+            let batch: Vec<_> = permits.by_ref().take(Batch::MOST).collect();
             if batch.is_empty() {
                 break;
             }
@@ -60,28 +60,28 @@ impl Inner {
         failed
     }
 
-    async fn fetch_batch(self: &Arc<Self>, tickets: Vec<Ticket>) {
+    async fn fetch_batch(self: &Arc<Self>, permits: Vec<FetchPermit>) {
         let now = SystemClock::now().boot.as_secs();
-        let alone = tickets.len() < 2 || now < self.no_batch_until.load(Ordering::Relaxed);
-        let answer = if alone { None } else { self.ask_batch(&tickets).await };
+        let alone = permits.len() < 2 || now < self.no_batch_until.load(Ordering::Relaxed);
+        let answer = if alone { None } else { self.ask_batch(&permits).await };
         let Some(mut batch) = answer else {
-            return tickets.into_iter().for_each(|ticket| self.spawn(ticket));
+            return permits.into_iter().for_each(|permit| self.spawn(permit));
         };
         let now = SystemClock::now();
-        for ticket in tickets {
-            match batch.take(ticket.id()) {
-                Some(result) => ticket.complete(result.map(Answer::value), now),
-                None => self.spawn(ticket),
+        for permit in permits {
+            match batch.take(permit.id()) {
+                Some(result) => permit.complete(result.map(Answer::value), now),
+                None => self.spawn(permit),
             }
         }
         self.news.notify_one();
     }
 
     /// `None`: the batch was not answered, whatever the reason; the secrets are then fetched one by one.
-    async fn ask_batch(&self, tickets: &[Ticket]) -> Option<Batch> {
+    async fn ask_batch(&self, permits: &[FetchPermit]) -> Option<Batch> {
         let source = self.source(false).await.ok()?;
         pace().await;
-        let ids: Vec<&str> = tickets.iter().map(Ticket::id).collect();
+        let ids: Vec<&str> = permits.iter().map(FetchPermit::id).collect();
         self.cache.count_call(Operation::BatchGetSecretValue);
         match fetch::caught(source.fetch_batch(&ids)).await {
             Ok(batch) => Some(batch),

@@ -19,11 +19,11 @@ pub(super) async fn keep_fresh(cache: Weak<Inner>) {
     loop {
         let Some(inner) = cache.upgrade() else { return };
         let due = inner.cache.due(SystemClock::now());
-        for ticket in due.tickets {
+        for permit in due.permits {
             let (inner, slots) = (Arc::clone(&inner), Arc::clone(&slots));
             tokio::spawn(async move {
                 let _slot = slots.acquire_owned().await;
-                inner.run(ticket).await;
+                inner.run(permit).await;
             });
         }
         if inner.cache.is_closed() {

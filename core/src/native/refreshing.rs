@@ -21,8 +21,8 @@ impl Inner {
         let mark = self.cache.mark();
         loop {
             let (waiter, is_ours) = match how(&self.cache, id, selector, mark, SystemClock::now()) {
-                Forced::Lead(ticket, waiter) => {
-                    self.spawn(ticket);
+                Forced::Lead(permit, waiter) => {
+                    self.spawn(permit);
                     (waiter, true)
                 }
                 Forced::Follow(waiter) => (waiter, true),

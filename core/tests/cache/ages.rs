@@ -19,13 +19,13 @@ fn a_due_value_is_served_and_exactly_one_reader_has_it_refreshed() {
     let mut time = Timeline::new();
     time.fill("db", "v1", "one");
     time.pass(TTL);
-    let Read::Due(value, ticket) = time.read("db") else { panic!("nobody was chosen") };
+    let Read::Due(value, permit) = time.read("db") else { panic!("nobody was chosen") };
     assert_eq!(value, "one");
     for _ in 0..1_000 {
         assert!(matches!(time.read("db"), Read::Hit(value) if value == "one"));
         time.pass_for(Duration::from_millis(5));
     }
-    ticket.complete(answer("v2", "two"), time.now);
+    permit.complete(answer("v2", "two"), time.now);
     assert!(matches!(time.read("db"), Read::Hit(value) if value == "two"));
 }
 
@@ -34,11 +34,11 @@ fn the_reader_of_a_value_past_its_grace_waits_but_only_for_max_wait() {
     let mut time = Timeline::with(|config| config.max_wait = Duration::from_millis(700));
     time.fill("db", "v1", "one");
     time.pass(OLD);
-    let Read::Lead(ticket, waiter) = time.read("db") else { panic!("nobody was chosen") };
+    let Read::Lead(permit, waiter) = time.read("db") else { panic!("nobody was chosen") };
     assert_eq!(waiter.patience(), Some(Duration::from_millis(700)));
     let Read::Follow(follower) = time.read("db") else { panic!("two requests for one secret") };
     assert_eq!(follower.patience(), Some(Duration::from_millis(700)));
-    ticket.complete(answer("v2", "two"), time.now);
+    permit.complete(answer("v2", "two"), time.now);
     assert_eq!(outcome(&follower), Some(Ok("two".to_owned())));
 }
 
@@ -47,15 +47,15 @@ fn once_one_reader_has_waited_in_vain_the_others_get_the_last_known_value_at_onc
     let mut time = Timeline::new();
     time.fill("db", "v1", "one");
     time.pass(OLD);
-    let Read::Lead(ticket, waiter) = time.read("db") else { panic!("nobody was chosen") };
+    let Read::Lead(permit, waiter) = time.read("db") else { panic!("nobody was chosen") };
     time.pass(2);
-    let secret = time.cache.give_up("db", ticket.selector(), &waiter, time.now).unwrap();
+    let secret = time.cache.give_up("db", permit.selector(), &waiter, time.now).unwrap();
     assert_eq!(secret.string().unwrap(), "one");
     assert_eq!(time.told(), ["stale"]);
     assert!(matches!(time.read("db"), Read::Hit(value) if value == "one"));
     time.pass(60);
     assert!(matches!(time.read("db"), Read::Hit(value) if value == "one"), "one wait per request is enough");
-    ticket.complete(answer("v2", "two"), time.now);
+    permit.complete(answer("v2", "two"), time.now);
     assert!(matches!(time.read("db"), Read::Hit(value) if value == "two"));
     assert_eq!(time.told(), ["new_version v1 v2"]);
 }
@@ -65,13 +65,13 @@ fn readers_who_never_stop_reading_do_not_wait_for_a_slow_refresh_beyond_the_grac
     let mut time = Timeline::new();
     time.fill("db", "v1", "one");
     time.pass(TTL);
-    let Read::Due(_, ticket) = time.read("db") else { panic!("nobody was chosen") };
+    let Read::Due(_, permit) = time.read("db") else { panic!("nobody was chosen") };
     for _ in 0..300 {
         time.pass_for(Duration::from_millis(100));
         assert!(matches!(time.read("db"), Read::Hit(_)), "a reader was made to wait");
     }
     assert_eq!(time.told(), ["stale"]);
-    drop(ticket);
+    drop(permit);
 }
 
 #[test]
@@ -79,16 +79,16 @@ fn after_max_stale_there_is_the_error_and_no_value() {
     let mut time = Timeline::with(|config| config.max_stale = Some(Duration::from_secs(200)));
     time.fill("db", "v1", "one");
     time.pass(199);
-    let Read::Lead(ticket, _) = time.read("db") else { panic!("nobody was chosen") };
-    ticket.complete(failure(ErrorKind::Connection), time.now);
+    let Read::Lead(permit, _) = time.read("db") else { panic!("nobody was chosen") };
+    permit.complete(failure(ErrorKind::Connection), time.now);
     assert!(matches!(time.read("db"), Read::Hit(value) if value == "one"));
     time.pass(1);
     assert!(!matches!(time.read("db"), Read::Hit(_) | Read::Due(..)), "served past max_stale");
     assert!(time.cache.peek("db", secretcache::Selector::CURRENT, time.now).is_none());
     time.pass(60);
-    let Read::Lead(ticket, waiter) = time.read("db") else { panic!("nobody was chosen") };
+    let Read::Lead(permit, waiter) = time.read("db") else { panic!("nobody was chosen") };
     assert_eq!(waiter.patience(), None, "there is nothing to fall back on");
-    ticket.complete(failure(ErrorKind::Connection), time.now);
+    permit.complete(failure(ErrorKind::Connection), time.now);
     assert_eq!(outcome(&waiter), Some(Err(ErrorKind::Connection)));
     assert!(matches!(time.read("db"), Read::Failed(ErrorKind::Connection)));
 }
@@ -112,8 +112,8 @@ fn an_interval_of_zero_asks_on_every_read() {
     let mut time = Timeline::with(|config| config.ttl = Duration::ZERO);
     time.fill("db", "v1", "one");
     for version in ["v2", "v3", "v4"] {
-        let Read::Lead(ticket, waiter) = time.read("db") else { panic!("served without asking") };
-        ticket.complete(answer(version, version), time.now);
+        let Read::Lead(permit, waiter) = time.read("db") else { panic!("served without asking") };
+        permit.complete(answer(version, version), time.now);
         assert_eq!(outcome(&waiter), Some(Ok(version.to_owned())));
         time.pass_for(Duration::from_millis(1));
     }
@@ -140,14 +140,14 @@ fn a_secret_in_use_is_refreshed_by_the_refresher_alone_and_an_idle_one_is_left_a
     time.fill("used", "v1", "one");
     time.fill("idle", "v1", "one");
     time.pass(TTL);
-    for ticket in time.cache.due(time.now).tickets {
+    for permit in time.cache.due(time.now).permits {
         // Both were read once, by whoever asked for them first.
-        ticket.complete(answer("v1", "one"), time.now);
+        permit.complete(answer("v1", "one"), time.now);
     }
     assert!(matches!(time.read("used"), Read::Hit(_)));
     time.pass(TTL);
     let due = time.cache.due(time.now);
-    let ids: Vec<_> = due.tickets.iter().map(secretcache::host::Ticket::id).collect();
+    let ids: Vec<_> = due.permits.iter().map(secretcache::host::FetchPermit::id).collect();
     assert_eq!(ids, ["used"]);
 }
 
@@ -156,8 +156,8 @@ fn a_secret_read_once_a_day_is_not_served_a_day_old() {
     let mut time = Timeline::new();
     time.fill("db", "v1", "one");
     time.pass(86_400);
-    let Read::Lead(ticket, waiter) = time.read("db") else { panic!("served a day old") };
-    ticket.complete(answer("v2", "two"), time.now);
+    let Read::Lead(permit, waiter) = time.read("db") else { panic!("served a day old") };
+    permit.complete(answer("v2", "two"), time.now);
     assert_eq!(outcome(&waiter), Some(Ok("two".to_owned())));
 }
 
@@ -170,9 +170,9 @@ fn secrets_in_use_cost_about_one_and_a_third_requests_per_interval() {
     let (mut requests, hours) = (0, 6);
     let end = time.now.plus(Duration::from_secs(hours * 3_600));
     while !time.now.until(&end).is_zero() {
-        for ticket in time.cache.due(time.now).tickets {
+        for permit in time.cache.due(time.now).permits {
             requests += 1;
-            ticket.complete(Ok(secretcache::host::Answer::unchanged()), time.now);
+            permit.complete(Ok(secretcache::host::Answer::unchanged()), time.now);
         }
         for id in 0..10 {
             assert!(

@@ -22,8 +22,8 @@ fn whichever_id_comes_first_all_three_end_in_one_entry() {
     for order in [[ARN, "prod/db", PARTIAL], [PARTIAL, ARN, "prod/db"], ["prod/db", PARTIAL, ARN]] {
         let time = Timeline::new();
         for id in order {
-            if let Read::Lead(ticket, waiter) = time.read(id) {
-                ticket.complete(answer_of(ARN, "v1", "one"), time.now);
+            if let Read::Lead(permit, waiter) = time.read(id) {
+                permit.complete(answer_of(ARN, "v1", "one"), time.now);
                 assert_eq!(outcome(&waiter), Some(Ok("one".to_owned())));
             }
         }

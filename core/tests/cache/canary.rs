@@ -17,7 +17,7 @@ const WATCHED: &[&str] = &[
     "Answer", "Batch", "Builder", "Cache", "Config", "Connect", "ConnectError", "Credential",
     "Credentials", "Description", "Due", "Error", "Event", "Fetched", "Forced", "Get", "Hit",
     "Lookup", "Next", "Options", "Outcome", "Plan", "Request", "Secret", "SecretCache",
-    "SecretStatus", "Started", "Stats", "Ticket", "Value", "Waiter",
+    "SecretStatus", "Started", "Stats", "FetchPermit", "Value", "Waiter",
 ];
 
 /// Public names that have none.
@@ -147,10 +147,10 @@ fn what_a_cache_gives_out_shows_no_value() {
 
     let lookup = cache.lookup("db", Selector::CURRENT, now);
     cage.debug("Lookup::Lead", &lookup);
-    let Lookup::Lead(ticket, waiter) = lookup else { panic!("nobody leads") };
+    let Lookup::Lead(permit, waiter) = lookup else { panic!("nobody leads") };
     cage.debug("Lookup::Follow", &cache.lookup("db", Selector::CURRENT, now));
-    cage.debug("Ticket", &ticket);
-    ticket.complete(Ok(Answer::value(fetched())), now);
+    cage.debug("FetchPermit", &permit);
+    permit.complete(Ok(Answer::value(fetched())), now);
     cage.debug("Waiter", &waiter);
     cage.debug("Outcome", &waiter.outcome());
     cage.debug("Lookup::Hit", &cache.lookup("db", Selector::CURRENT, now));
@@ -161,19 +161,19 @@ fn what_a_cache_gives_out_shows_no_value() {
     let late = now.plus(Duration::from_secs(300));
     let lookup = cache.lookup("db", Selector::CURRENT, late);
     cage.debug("Lookup::HitDue", &lookup);
-    let Lookup::HitDue(_, ticket) = lookup else { panic!("nobody was chosen") };
-    cage.debug("Ticket with a known version", &ticket);
-    cage.debug("Ticket::known", &ticket.known());
-    ticket.complete(Err(Error::new(ErrorKind::Throttled, "slow down")), late);
+    let Lookup::HitDue(_, permit) = lookup else { panic!("nobody was chosen") };
+    cage.debug("FetchPermit with a known version", &permit);
+    cage.debug("FetchPermit::known", &permit.known());
+    permit.complete(Err(Error::new(ErrorKind::Throttled, "slow down")), late);
     let late = late.plus(Duration::from_secs(300));
     cage.debug("Due", &cache.due(late));
     let forced = cache.force("db", Selector::CURRENT, cache.mark(), late);
     cage.debug("Forced", &forced);
-    let Forced::Lead(ticket, waiter) = forced else { panic!("nobody leads") };
+    let Forced::Lead(permit, waiter) = forced else { panic!("nobody leads") };
     let fault = ServiceFault::new("GetSecretValue", "AccessDeniedException", "not yours");
     let denied =
         Error::new(ErrorKind::AccessDenied, "not yours").with_fault(fault).with_host(Box::new(CANARY));
-    ticket.complete(Err(denied), late);
+    permit.complete(Err(denied), late);
     let Some(outcome @ Outcome::Failed { .. }) = waiter.outcome() else { panic!("no failure") };
     cage.debug("Outcome::Failed", &outcome);
     cage.debug("Lookup::Failed", &cache.lookup("db", Selector::CURRENT, late));
@@ -195,8 +195,8 @@ fn credentials_and_plans_show_no_value() {
     let mut cage = Cage::default();
     let now = Now::default().plus(Duration::from_secs(1_000));
     let cache = Cache::new(Config::default(), 7).unwrap();
-    let Lookup::Lead(ticket, _) = cache.lookup("db", Selector::CURRENT, now) else { panic!("nobody leads") };
-    ticket.complete(Ok(Answer::value(fetched())), now);
+    let Lookup::Lead(permit, _) = cache.lookup("db", Selector::CURRENT, now) else { panic!("nobody leads") };
+    permit.complete(Ok(Answer::value(fetched())), now);
     let mut plan = Plan::new(&cache, "db", &Plan::ALL_STAGES, Duration::from_secs(30), now);
     cage.debug("Plan", &plan);
     let next = plan.next(now);

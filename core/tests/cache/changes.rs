@@ -12,11 +12,11 @@ fn start() -> Now {
 }
 
 fn put(cache: &Cache, id: &str, version: &str, now: Now) {
-    let secretcache::host::Forced::Lead(ticket, _) = cache.force(id, Selector::CURRENT, cache.mark(), now)
+    let secretcache::host::Forced::Lead(permit, _) = cache.force(id, Selector::CURRENT, cache.mark(), now)
     else {
         panic!("somebody else leads");
     };
-    ticket.complete(Ok(Answer::value(Fetched::string(version, version))), now);
+    permit.complete(Ok(Answer::value(Fetched::string(version, version))), now);
 }
 
 fn counted(config: Config) -> (Cache, Arc<AtomicU32>) {
@@ -54,8 +54,8 @@ fn a_denial_that_ends_serving_is_counted() {
     put(&cache, "db", "v-1", now);
     let before = counter.load(Ordering::Acquire);
     let later = now.plus(Duration::from_secs(290));
-    let Lookup::HitDue(_, ticket) = cache.lookup("db", Selector::CURRENT, later) else { panic!("not due") };
-    ticket.complete(Err(Error::new(ErrorKind::AccessDenied, "no")), later);
+    let Lookup::HitDue(_, permit) = cache.lookup("db", Selector::CURRENT, later) else { panic!("not due") };
+    permit.complete(Err(Error::new(ErrorKind::AccessDenied, "no")), later);
     assert!(counter.load(Ordering::Acquire) > before);
 }
 
@@ -81,12 +81,12 @@ fn hits_of_a_binding_count_and_keep_a_secret_in_use() {
     let now = start();
     assert!(matches!(cache.prefetch("db", now), Some(Lookup::Lead(..))));
     cache.invalidate("db");
-    let Some(Lookup::Lead(ticket, _)) = cache.prefetch("db", now) else { panic!("somebody else leads") };
-    ticket.complete(Ok(Answer::value(Fetched::string("v-1", "v-1"))), now);
+    let Some(Lookup::Lead(permit, _)) = cache.prefetch("db", now) else { panic!("somebody else leads") };
+    permit.complete(Ok(Answer::value(Fetched::string("v-1", "v-1"))), now);
     let later = now.plus(Duration::from_secs(301));
-    assert!(cache.due(later).tickets.is_empty(), "nobody has read it");
+    assert!(cache.due(later).permits.is_empty(), "nobody has read it");
     cache.note_hits("db", Selector::CURRENT, 5);
-    assert_eq!(cache.due(later).tickets.len(), 1);
+    assert_eq!(cache.due(later).permits.len(), 1);
     assert_eq!(cache.stats(later).hits, 5);
 }
 

@@ -33,8 +33,8 @@ fn a_clock_set_back_by_a_day_neither_stops_refreshes_nor_causes_one() {
     set_wall(&mut time.now, -86_400);
     assert!(matches!(time.read("db"), Read::Hit(_)));
     time.pass(TTL);
-    let Read::Due(_, ticket) = time.read("db") else { panic!("no refresh for a day") };
-    ticket.complete(answer("v1", "one"), time.now);
+    let Read::Due(_, permit) = time.read("db") else { panic!("no refresh for a day") };
+    permit.complete(answer("v1", "one"), time.now);
     assert!(matches!(time.read("db"), Read::Hit(_)));
 }
 
@@ -43,8 +43,8 @@ fn a_clock_set_forward_by_a_day_costs_one_refresh() {
     let mut time = Timeline::new();
     time.fill("db", "v1", "one");
     set_wall(&mut time.now, 86_400);
-    let Read::Lead(ticket, _) = time.read("db") else { panic!("the doubt was not looked into") };
-    ticket.complete(answer("v1", "one"), time.now);
+    let Read::Lead(permit, _) = time.read("db") else { panic!("the doubt was not looked into") };
+    permit.complete(answer("v1", "one"), time.now);
     for _ in 0..TTL / 2 - 1 {
         time.pass(1);
         assert!(matches!(time.read("db"), Read::Hit(_)));
@@ -56,8 +56,8 @@ fn a_clock_set_forward_and_back_again_serves_nothing_longer_than_it_should() {
     let mut time = Timeline::new();
     time.fill("db", "v1", "one");
     set_wall(&mut time.now, 86_400);
-    let Read::Lead(ticket, _) = time.read("db") else { panic!("the doubt was not looked into") };
-    ticket.complete(answer("v1", "one"), time.now);
+    let Read::Lead(permit, _) = time.read("db") else { panic!("the doubt was not looked into") };
+    permit.complete(answer("v1", "one"), time.now);
     set_wall(&mut time.now, -86_400);
     time.pass(TTL);
     assert!(matches!(time.read("db"), Read::Due(..)), "no refresh for a day");
@@ -70,8 +70,8 @@ fn after_a_suspension_nothing_old_is_served_as_fresh() {
         time.fill("db", "v1", "one");
         sleep(&mut time.now, 3_600);
         assert!(time.cache.hit("db", Selector::CURRENT, time.now.coarse).is_none());
-        let Read::Lead(ticket, waiter) = time.read("db") else { panic!("served as fresh") };
-        ticket.complete(answer("v2", "two"), time.now);
+        let Read::Lead(permit, waiter) = time.read("db") else { panic!("served as fresh") };
+        permit.complete(answer("v2", "two"), time.now);
         assert_eq!(outcome(&waiter), Some(Ok("two".to_owned())));
     }
 }
@@ -89,10 +89,10 @@ fn a_reader_back_from_a_suspension_with_a_request_in_flight_waits_for_it() {
     let mut time = Timeline::new();
     time.fill("db", "v1", "one");
     time.pass(TTL);
-    let Read::Due(_, ticket) = time.read("db") else { panic!("nobody was chosen") };
+    let Read::Due(_, permit) = time.read("db") else { panic!("nobody was chosen") };
     suspend(&mut time.now, 3_600);
     let Read::Follow(waiter) = time.read("db") else { panic!("served as if no time had passed") };
-    ticket.complete(answer("v2", "two"), time.now);
+    permit.complete(answer("v2", "two"), time.now);
     assert_eq!(outcome(&waiter), Some(Ok("two".to_owned())));
 }
 
@@ -101,9 +101,9 @@ fn a_suspension_counts_towards_max_stale() {
     let mut time = Timeline::with(|config| config.max_stale = Some(Duration::from_secs(1_000)));
     time.fill("db", "v1", "one");
     suspend(&mut time.now, 1_000);
-    let Read::Lead(ticket, waiter) = time.read("db") else { panic!("served past max_stale") };
+    let Read::Lead(permit, waiter) = time.read("db") else { panic!("served past max_stale") };
     assert_eq!(waiter.patience(), None);
-    ticket.complete(failure(ErrorKind::Connection), time.now);
+    permit.complete(failure(ErrorKind::Connection), time.now);
     assert_eq!(outcome(&waiter), Some(Err(ErrorKind::Connection)));
 }
 
@@ -122,7 +122,7 @@ fn a_backoff_ends_on_time_whichever_clock_is_set() {
 fn the_refresher_sees_suspended_time_too() {
     let mut time = Timeline::new();
     time.fill("db", "v1", "one");
-    assert!(time.cache.due(time.now).tickets.is_empty());
+    assert!(time.cache.due(time.now).permits.is_empty());
     suspend(&mut time.now, OLD);
-    assert_eq!(time.cache.due(time.now).tickets.len(), 1);
+    assert_eq!(time.cache.due(time.now).permits.len(), 1);
 }

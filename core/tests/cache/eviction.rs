@@ -41,9 +41,9 @@ fn a_secret_nobody_reads_again_goes_first() {
 #[test]
 fn a_request_whose_secret_was_evicted_meanwhile_still_answers_its_readers() {
     let time = Timeline::with(|config| config.max_size = 1);
-    let Read::Lead(ticket, waiter) = time.read("a") else { panic!("nobody leads") };
+    let Read::Lead(permit, waiter) = time.read("a") else { panic!("nobody leads") };
     time.fill("b", "v1", "value of b");
-    ticket.complete(answer("v1", "value of a"), time.now);
+    permit.complete(answer("v1", "value of a"), time.now);
     assert_eq!(outcome(&waiter), Some(Ok("value of a".to_owned())));
     assert!(matches!(time.read("b"), Read::Hit(value) if value == "value of b"));
     assert_eq!(time.cache.stats(time.now).secrets.len(), 1);
@@ -87,9 +87,9 @@ fn read_through(time: &Timeline, id: &str) -> String {
     loop {
         let waiter = match time.cache.lookup(id, Selector::CURRENT, time.now) {
             Lookup::Hit(hit) => return hit.string().unwrap().to_owned(),
-            Lookup::Lead(ticket, waiter) => {
-                let value = ticket.id().to_owned();
-                ticket.complete(Ok(Answer::value(Fetched::string("v1", &value))), time.now);
+            Lookup::Lead(permit, waiter) => {
+                let value = permit.id().to_owned();
+                permit.complete(Ok(Answer::value(Fetched::string("v1", &value))), time.now);
                 waiter
             }
             Lookup::Follow(waiter) => waiter,

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, SystemTime};
 
-use secretcache::host::{Answer, Cache, Lookup, Next, Plan, Ticket};
+use secretcache::host::{Answer, Cache, FetchPermit, Lookup, Next, Plan};
 use secretcache::{AWSCURRENT, AWSPENDING, Description, Fetched, Selector};
 
 use crate::timeline::{Read, TTL, Timeline, answer};
@@ -14,8 +14,8 @@ fn described(versions: &[(&str, &str)]) -> Description {
     description
 }
 
-fn confirm(time: &Timeline, ticket: Ticket, description: Description) {
-    ticket.complete(Ok(Answer::unchanged().with_description(description)), time.now);
+fn confirm(time: &Timeline, permit: FetchPermit, description: Description) {
+    permit.complete(Ok(Answer::unchanged().with_description(description)), time.now);
 }
 
 fn next_refresh(cache: &Cache, time: &Timeline) -> Duration {
@@ -32,9 +32,9 @@ fn next_refresh(cache: &Cache, time: &Timeline) -> Duration {
 /// Reads, as somebody does all the time, and has done what is due.
 fn refresh(time: &Timeline, description: impl Fn() -> Description) -> usize {
     let _hit = time.cache.peek("db", Selector::CURRENT, time.now);
-    let due = time.cache.due(time.now).tickets;
+    let due = time.cache.due(time.now).permits;
     let count = due.len();
-    due.into_iter().for_each(|ticket| confirm(time, ticket, description()));
+    due.into_iter().for_each(|permit| confirm(time, permit, description()));
     count
 }
 
@@ -84,10 +84,10 @@ fn after_a_refused_login_the_end_of_the_rotation_is_noticed_within_seconds() {
         time.pass(1);
         assert!(second < 10, "not noticed");
         let _hit = time.cache.peek("db", Selector::CURRENT, time.now);
-        let due = time.cache.due(time.now).tickets.pop();
-        if let Some(ticket) = due {
+        let due = time.cache.due(time.now).permits.pop();
+        if let Some(permit) = due {
             let value = Answer::value(Fetched::string("v2", r#"{"password": "two"}"#));
-            ticket.complete(Ok(value.with_description(described(&[("v2", AWSCURRENT)]))), time.now);
+            permit.complete(Ok(value.with_description(described(&[("v2", AWSCURRENT)]))), time.now);
             break;
         }
     }
@@ -104,7 +104,7 @@ fn a_login_is_a_use() {
     let Next::Try(secret, _) = plan.next(time.now) else { panic!("nothing to try") };
     plan.accepted(&secret);
     time.pass(TTL);
-    assert_eq!(time.cache.due(time.now).tickets.len(), 1);
+    assert_eq!(time.cache.due(time.now).permits.len(), 1);
 }
 
 #[test]
@@ -113,9 +113,9 @@ fn a_label_that_a_description_no_longer_shows_is_dropped_without_a_call() {
     time.fill("db", "v1", "one");
     time.lead_version("db", Selector::stage(AWSPENDING)).complete(answer("v2", "two"), time.now);
     time.pass(TTL);
-    let Read::Due(_, ticket) = time.read("db") else { panic!("nobody was chosen") };
-    confirm(&time, ticket, described(&[("v1", AWSCURRENT)]));
-    assert!(time.cache.due(time.now).tickets.is_empty());
+    let Read::Due(_, permit) = time.read("db") else { panic!("nobody was chosen") };
+    confirm(&time, permit, described(&[("v1", AWSCURRENT)]));
+    assert!(time.cache.due(time.now).permits.is_empty());
     assert!(matches!(time.cache.lookup("db", Selector::stage(AWSPENDING), time.now), Lookup::Lead(..)));
     assert!(matches!(time.read("db"), Read::Hit(value) if value == "one"));
 }

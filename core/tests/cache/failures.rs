@@ -58,10 +58,10 @@ fn readers_of_a_value_in_use_never_see_an_outage() {
     for _ in 0..7_200 {
         match time.read("db") {
             Read::Hit(value) => assert_eq!(value, "one"),
-            Read::Due(value, ticket) => {
+            Read::Due(value, permit) => {
                 assert_eq!(value, "one");
                 requests += 1;
-                ticket.complete(failure(ErrorKind::ServiceUnavailable), time.now);
+                permit.complete(failure(ErrorKind::ServiceUnavailable), time.now);
             }
             other => panic!("a reader was made to wait: {other:?}"),
         }
@@ -79,8 +79,8 @@ fn who_comes_back_during_an_outage_waits_for_the_next_try_and_gets_the_last_know
     time.fill("db", "v1", "one");
     for _ in 0..3 {
         time.pass(3_600);
-        let Read::Lead(ticket, waiter) = time.read("db") else { panic!("nobody was chosen") };
-        ticket.complete(failure(ErrorKind::ServiceUnavailable), time.now);
+        let Read::Lead(permit, waiter) = time.read("db") else { panic!("nobody was chosen") };
+        permit.complete(failure(ErrorKind::ServiceUnavailable), time.now);
         assert_eq!(outcome(&waiter), Some(Ok("one".to_owned())));
     }
 }
@@ -90,8 +90,8 @@ fn throttling_is_transient_the_value_in_use_goes_on_being_served() {
     let mut time = Timeline::new();
     time.fill("db", "v1", "one");
     time.pass(TTL);
-    let Read::Due(_, ticket) = time.read("db") else { panic!("nobody was chosen") };
-    ticket.complete(failure(ErrorKind::Throttled), time.now);
+    let Read::Due(_, permit) = time.read("db") else { panic!("nobody was chosen") };
+    permit.complete(failure(ErrorKind::Throttled), time.now);
     assert!(matches!(time.read("db"), Read::Hit(value) if value == "one"));
     assert_eq!(time.told(), ["error throttled"], "within the grace the value is not stale yet");
 }
@@ -101,9 +101,9 @@ fn a_rotation_whose_new_value_cannot_be_had_leaves_the_old_one_in_service() {
     let mut time = Timeline::new();
     time.fill("db", "v1", "one");
     time.pass(OLD);
-    let Read::Lead(ticket, waiter) = time.read("db") else { panic!("nobody was chosen") };
+    let Read::Lead(permit, waiter) = time.read("db") else { panic!("nobody was chosen") };
     // The driver learned of v2 from DescribeSecret, and could not decrypt it.
-    ticket.complete(failure(ErrorKind::KeyUnavailable), time.now);
+    permit.complete(failure(ErrorKind::KeyUnavailable), time.now);
     assert_eq!(outcome(&waiter), Some(Ok("one".to_owned())));
     assert!(matches!(time.read("db"), Read::Hit(value) if value == "one"));
     assert_eq!(time.told(), ["error key_unavailable", "stale"]);
@@ -115,12 +115,12 @@ fn a_denied_secret_is_still_served_with_an_error_event_at_once() {
         let mut time = Timeline::new();
         time.fill("db", "v1", "one");
         time.pass(TTL);
-        let Read::Due(_, ticket) = time.read("db") else { panic!("nobody was chosen") };
-        ticket.complete(failure(kind), time.now);
+        let Read::Due(_, permit) = time.read("db") else { panic!("nobody was chosen") };
+        permit.complete(failure(kind), time.now);
         assert_eq!(time.told(), [format!("error {}", kind.name())]);
         time.pass(OLD);
-        let Read::Lead(ticket, waiter) = time.read("db") else { panic!("nobody was chosen") };
-        ticket.complete(failure(kind), time.now);
+        let Read::Lead(permit, waiter) = time.read("db") else { panic!("nobody was chosen") };
+        permit.complete(failure(kind), time.now);
         assert_eq!(outcome(&waiter), Some(Ok("one".to_owned())));
     }
 }
@@ -130,12 +130,12 @@ fn without_stale_on_denied_a_denial_ends_the_service_at_once_and_other_failures_
     let mut time = Timeline::with(|config| config.stale_on_denied = false);
     time.fill("db", "v1", "one");
     time.pass(OLD);
-    let Read::Lead(ticket, waiter) = time.read("db") else { panic!("nobody was chosen") };
-    ticket.complete(failure(ErrorKind::Timeout), time.now);
+    let Read::Lead(permit, waiter) = time.read("db") else { panic!("nobody was chosen") };
+    permit.complete(failure(ErrorKind::Timeout), time.now);
     assert_eq!(outcome(&waiter), Some(Ok("one".to_owned())));
     time.pass(OLD);
-    let Read::Lead(ticket, waiter) = time.read("db") else { panic!("nobody was chosen") };
-    ticket.complete(failure(ErrorKind::AccessDenied), time.now);
+    let Read::Lead(permit, waiter) = time.read("db") else { panic!("nobody was chosen") };
+    permit.complete(failure(ErrorKind::AccessDenied), time.now);
     assert_eq!(outcome(&waiter), Some(Err(ErrorKind::AccessDenied)));
     assert!(matches!(time.read("db"), Read::Failed(ErrorKind::AccessDenied)));
     assert!(time.cache.peek("db", Selector::CURRENT, time.now).is_none());
@@ -146,9 +146,9 @@ fn a_denial_of_a_secret_forgotten_meanwhile_does_not_bring_its_value_back() {
     let mut time = Timeline::with(|config| config.stale_on_denied = false);
     time.fill("db", "v1", "one");
     time.pass(OLD);
-    let Read::Lead(ticket, waiter) = time.read("db") else { panic!("nobody was chosen") };
+    let Read::Lead(permit, waiter) = time.read("db") else { panic!("nobody was chosen") };
     time.cache.invalidate("db");
-    ticket.complete(failure(ErrorKind::AccessDenied), time.now);
+    permit.complete(failure(ErrorKind::AccessDenied), time.now);
     assert_eq!(outcome(&waiter), Some(Err(ErrorKind::AccessDenied)));
 }
 
@@ -160,9 +160,9 @@ fn a_failure_after_max_stale_does_not_bring_an_evicted_value_back() {
     });
     time.fill("db", "v1", "one");
     time.pass(300);
-    let Read::Lead(ticket, waiter) = time.read("db") else { panic!("nobody was chosen") };
+    let Read::Lead(permit, waiter) = time.read("db") else { panic!("nobody was chosen") };
     time.fill("other", "v1", "other");
-    ticket.complete(failure(ErrorKind::Timeout), time.now);
+    permit.complete(failure(ErrorKind::Timeout), time.now);
     assert_eq!(outcome(&waiter), Some(Err(ErrorKind::Timeout)));
 }
 
@@ -172,8 +172,8 @@ fn once_the_awspending_label_is_gone_its_value_is_too() {
     let pending = Selector::stage(AWSPENDING);
     time.lead_version("db", pending).complete(answer("v2", "two"), time.now);
     time.pass(OLD);
-    let Read::Lead(ticket, waiter) = time.read_version("db", pending) else { panic!("nobody was chosen") };
-    ticket.complete(failure(ErrorKind::VersionNotFound), time.now);
+    let Read::Lead(permit, waiter) = time.read_version("db", pending) else { panic!("nobody was chosen") };
+    permit.complete(failure(ErrorKind::VersionNotFound), time.now);
     assert_eq!(outcome(&waiter), Some(Err(ErrorKind::VersionNotFound)));
     assert!(matches!(time.read_version("db", pending), Read::Failed(ErrorKind::VersionNotFound)));
 }
@@ -181,8 +181,8 @@ fn once_the_awspending_label_is_gone_its_value_is_too() {
 #[test]
 fn a_source_that_confirms_what_nobody_holds_is_told_as_a_defect() {
     let time = Timeline::new();
-    let Read::Lead(ticket, waiter) = time.read("db") else { panic!("nobody leads") };
-    ticket.complete(Ok(secretcache::host::Answer::unchanged()), time.now);
+    let Read::Lead(permit, waiter) = time.read("db") else { panic!("nobody leads") };
+    permit.complete(Ok(secretcache::host::Answer::unchanged()), time.now);
     assert_eq!(outcome(&waiter), Some(Err(ErrorKind::Internal)));
 }
 

@@ -25,19 +25,19 @@ impl Wake for Woken {
 #[test]
 fn ten_thousand_first_reads_make_one_request() {
     let time = Timeline::new();
-    let (mut tickets, mut waiters) = (Vec::new(), Vec::new());
+    let (mut permits, mut waiters) = (Vec::new(), Vec::new());
     for _ in 0..10_000 {
         match time.read("db") {
-            Read::Lead(ticket, waiter) => {
-                tickets.push(ticket);
+            Read::Lead(permit, waiter) => {
+                permits.push(permit);
                 waiters.push(waiter);
             }
             Read::Follow(waiter) => waiters.push(waiter),
             other => panic!("{other:?}"),
         }
     }
-    assert_eq!((tickets.len(), waiters.len()), (1, 10_000));
-    tickets.remove(0).complete(answer("v1", "one"), time.now);
+    assert_eq!((permits.len(), waiters.len()), (1, 10_000));
+    permits.remove(0).complete(answer("v1", "one"), time.now);
     assert!(waiters.iter().all(|waiter| outcome(waiter) == Some(Ok("one".to_owned()))));
     assert_eq!(time.cache.stats(time.now).coalesced, 9_999);
 }
@@ -45,28 +45,28 @@ fn ten_thousand_first_reads_make_one_request() {
 #[test]
 fn threads_that_read_at_the_same_moment_make_one_request() {
     let time = Timeline::new();
-    let (barrier, tickets) = (Barrier::new(16), Mutex::new(Vec::new()));
+    let (barrier, permits) = (Barrier::new(16), Mutex::new(Vec::new()));
     thread::scope(|scope| {
         for _ in 0..16 {
             scope.spawn(|| {
                 barrier.wait();
                 for _ in 0..625 {
-                    if let Read::Lead(ticket, _) = time.read("db") {
-                        tickets.lock().unwrap().push(ticket);
+                    if let Read::Lead(permit, _) = time.read("db") {
+                        permits.lock().unwrap().push(permit);
                     }
                 }
             });
         }
     });
-    assert_eq!(tickets.into_inner().unwrap().len(), 1);
+    assert_eq!(permits.into_inner().unwrap().len(), 1);
 }
 
 #[test]
 fn readers_who_wait_all_fail_when_the_request_does_and_later_ones_without_a_request() {
     let time = Timeline::new();
-    let ticket = time.lead("db");
+    let permit = time.lead("db");
     let Read::Follow(follower) = time.read("db") else { panic!("two requests for one secret") };
-    ticket.complete(failure(ErrorKind::SecretNotFound), time.now);
+    permit.complete(failure(ErrorKind::SecretNotFound), time.now);
     assert_eq!(outcome(&follower), Some(Err(ErrorKind::SecretNotFound)));
     for _ in 0..100 {
         assert!(matches!(time.read("db"), Read::Failed(ErrorKind::SecretNotFound)));
@@ -76,19 +76,19 @@ fn readers_who_wait_all_fail_when_the_request_does_and_later_ones_without_a_requ
 #[test]
 fn when_the_leader_goes_away_a_follower_leads() {
     let time = Timeline::new();
-    let ticket = time.lead("db");
+    let permit = time.lead("db");
     let Read::Follow(mut first) = time.read("db") else { panic!("two requests for one secret") };
     let Read::Follow(second) = time.read("db") else { panic!("two requests for one secret") };
     let woken = Arc::<Woken>::default();
     let waker = Waker::from(Arc::clone(&woken));
     assert!(Pin::new(&mut first).poll(&mut Context::from_waker(&waker)).is_pending());
-    drop(ticket);
+    drop(permit);
     assert_eq!(woken.0.load(Ordering::SeqCst), 1);
     assert!(is_abandoned(&first) && is_abandoned(&second));
 
-    let Read::Lead(ticket, waiter) = time.read("db") else { panic!("nobody leads") };
+    let Read::Lead(permit, waiter) = time.read("db") else { panic!("nobody leads") };
     let Read::Follow(again) = time.read("db") else { panic!("two requests for one secret") };
-    ticket.complete(answer("v1", "one"), time.now);
+    permit.complete(answer("v1", "one"), time.now);
     assert_eq!(outcome(&waiter), Some(Ok("one".to_owned())));
     assert_eq!(outcome(&again), Some(Ok("one".to_owned())));
     assert_eq!(time.told(), Vec::<String>::new(), "an abandoned request is no failure");
@@ -99,8 +99,8 @@ fn when_a_due_refresh_goes_away_the_next_reader_has_it_done() {
     let mut time = Timeline::new();
     time.fill("db", "v1", "one");
     time.pass(TTL);
-    let Read::Due(_, ticket) = time.read("db") else { panic!("nobody was chosen") };
-    drop(ticket);
+    let Read::Due(_, permit) = time.read("db") else { panic!("nobody was chosen") };
+    drop(permit);
     time.pass(1);
     assert!(matches!(time.read("db"), Read::Due(..)), "the value would never be refreshed again");
 }
@@ -108,10 +108,10 @@ fn when_a_due_refresh_goes_away_the_next_reader_has_it_done() {
 #[test]
 fn a_leader_that_panics_leaves_nothing_behind() {
     let time = Timeline::new();
-    let ticket = time.lead("db");
+    let permit = time.lead("db");
     let Read::Follow(follower) = time.read("db") else { panic!("two requests for one secret") };
     let unwound = catch_unwind(AssertUnwindSafe(move || {
-        let _ticket = ticket;
+        let _ticket = permit;
         std::panic::resume_unwind(Box::new("the source broke"));
     }));
     assert!(unwound.is_err());
@@ -123,10 +123,10 @@ fn a_leader_that_panics_leaves_nothing_behind() {
 #[test]
 fn a_listener_that_panics_does_not_spoil_the_cache() {
     let time = Timeline::new();
-    let ticket = time.lead("db");
+    let permit = time.lead("db");
     let Read::Follow(follower) = time.read("db") else { panic!("two requests for one secret") };
     time.cache.listen(Arc::new(|_| std::panic::resume_unwind(Box::new("the listener broke"))));
-    let unwound = catch_unwind(AssertUnwindSafe(|| ticket.complete(failure(ErrorKind::Throttled), time.now)));
+    let unwound = catch_unwind(AssertUnwindSafe(|| permit.complete(failure(ErrorKind::Throttled), time.now)));
     assert!(unwound.is_err(), "a panic is the program's to see");
     assert_eq!(outcome(&follower), Some(Err(ErrorKind::Throttled)));
     assert!(matches!(time.read("db"), Read::Failed(ErrorKind::Throttled)));
@@ -135,7 +135,7 @@ fn a_listener_that_panics_does_not_spoil_the_cache() {
 #[test]
 fn a_reader_that_stops_waiting_disturbs_nobody_and_is_not_woken() {
     let time = Timeline::new();
-    let ticket = time.lead("db");
+    let permit = time.lead("db");
     let mut woken = Vec::new();
     let mut waiters = Vec::new();
     for _ in 0..3 {
@@ -147,7 +147,7 @@ fn a_reader_that_stops_waiting_disturbs_nobody_and_is_not_woken() {
         waiters.push(waiter);
     }
     drop(waiters.remove(1));
-    ticket.complete(answer("v1", "one"), time.now);
+    permit.complete(answer("v1", "one"), time.now);
     let counts: Vec<_> = woken.iter().map(|count| count.0.load(Ordering::SeqCst)).collect();
     assert_eq!(counts, [1, 0, 1]);
     assert!(waiters.iter().all(|waiter| outcome(waiter) == Some(Ok("one".to_owned()))));
@@ -156,13 +156,13 @@ fn a_reader_that_stops_waiting_disturbs_nobody_and_is_not_woken() {
 #[test]
 fn a_waiter_that_moves_between_tasks_is_woken_where_it_is_now() {
     let time = Timeline::new();
-    let Read::Lead(ticket, mut waiter) = time.read("db") else { panic!("nobody leads") };
+    let Read::Lead(permit, mut waiter) = time.read("db") else { panic!("nobody leads") };
     let tasks = [Arc::<Woken>::default(), Arc::<Woken>::default()];
     for task in &tasks {
         let waker = Waker::from(Arc::clone(task));
         assert!(Pin::new(&mut waiter).poll(&mut Context::from_waker(&waker)).is_pending());
     }
-    ticket.complete(answer("v1", "one"), time.now);
+    permit.complete(answer("v1", "one"), time.now);
     let counts: Vec<_> = tasks.iter().map(|task| task.0.load(Ordering::SeqCst)).collect();
     assert_eq!(counts, [0, 1]);
     let waker = Waker::noop();
@@ -175,9 +175,9 @@ fn patience_that_ends_as_the_answer_arrives_gives_the_answer_and_raises_no_alarm
     let mut time = Timeline::new();
     time.fill("db", "v1", "one");
     time.pass(OLD);
-    let Read::Lead(ticket, waiter) = time.read("db") else { panic!("nobody was chosen") };
+    let Read::Lead(permit, waiter) = time.read("db") else { panic!("nobody was chosen") };
     time.pass(2);
-    ticket.complete(answer("v2", "two"), time.now);
+    permit.complete(answer("v2", "two"), time.now);
     time.told();
     let secret = time.cache.give_up("db", Selector::CURRENT, &waiter, time.now).unwrap();
     assert_eq!(secret.string().unwrap(), "two");

@@ -18,10 +18,10 @@ fn a_forced_refresh_of_a_fresh_value_brings_the_newest() {
 fn a_forced_refresh_asks_for_the_value_itself_and_takes_nobodys_word_for_it() {
     let time = Timeline::new();
     time.fill("db", "v1", "one");
-    let ticket = time.force("db");
-    assert!(ticket.known().is_none());
-    assert!(ticket.held("v1").is_none());
-    assert!(ticket.description().is_none());
+    let permit = time.force("db");
+    assert!(permit.known().is_none());
+    assert!(permit.held("v1").is_none());
+    assert!(permit.description().is_none());
 }
 
 #[test]
@@ -46,13 +46,13 @@ fn a_forced_refresh_does_not_take_the_answer_of_a_request_that_began_before() {
     };
     older.complete(answer("v1", "one"), time.now);
     assert_eq!(outcome(&waiter), Some(Ok("one".to_owned())));
-    let Forced::Lead(ticket, _) = time.cache.force("db", Selector::CURRENT, mark, time.now) else {
+    let Forced::Lead(permit, _) = time.cache.force("db", Selector::CURRENT, mark, time.now) else {
         panic!("nobody leads");
     };
     let Forced::Follow(follower) = time.cache.force("db", Selector::CURRENT, mark, time.now) else {
         panic!("two requests for one refresh");
     };
-    ticket.complete(answer("v2", "two"), time.now);
+    permit.complete(answer("v2", "two"), time.now);
     assert_eq!(outcome(&follower), Some(Ok("two".to_owned())));
 }
 
@@ -62,18 +62,18 @@ fn a_thousand_forced_refreshes_at_once_make_two_requests_at_most() {
     time.fill("db", "v1", "one");
     let marks: Vec<u64> = (0..1_000).map(|_| time.cache.mark()).collect();
     let mut requests = 0;
-    let mut ticket = None;
+    let mut permit = None;
     for mark in &marks {
         match time.cache.force("db", Selector::CURRENT, *mark, time.now) {
             Forced::Lead(lead, _) => {
                 requests += 1;
-                ticket = Some(lead);
+                permit = Some(lead);
             }
             Forced::Follow(_) => {}
             other => panic!("{other:?}"),
         }
     }
-    ticket.unwrap().complete(answer("v2", "two"), time.now);
+    permit.unwrap().complete(answer("v2", "two"), time.now);
     assert_eq!(requests, 1);
 }
 
@@ -81,22 +81,22 @@ fn a_thousand_forced_refreshes_at_once_make_two_requests_at_most() {
 fn readers_go_on_being_served_while_a_forced_refresh_runs() {
     let time = Timeline::new();
     time.fill("db", "v1", "one");
-    let ticket = time.force("db");
+    let permit = time.force("db");
     for _ in 0..10 {
         assert!(matches!(time.read("db"), Read::Hit(value) if value == "one"));
     }
-    ticket.complete(answer("v2", "two"), time.now);
+    permit.complete(answer("v2", "two"), time.now);
 }
 
 #[test]
 fn a_failed_forced_refresh_is_told_and_the_value_goes_on_being_served() {
     let time = Timeline::new();
     time.fill("db", "v1", "one");
-    let Forced::Lead(ticket, waiter) = time.cache.force("db", Selector::CURRENT, time.cache.mark(), time.now)
+    let Forced::Lead(permit, waiter) = time.cache.force("db", Selector::CURRENT, time.cache.mark(), time.now)
     else {
         panic!("nobody leads")
     };
-    ticket.complete(failure(ErrorKind::Throttled), time.now);
+    permit.complete(failure(ErrorKind::Throttled), time.now);
     let Some(secretcache::host::Outcome::Failed { error, last_known }) = waiter.outcome() else {
         panic!("no failure")
     };

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use secretcache::host::{Answer, Cache, Forced, Lookup, Next, Plan, Ticket};
+use secretcache::host::{Answer, Cache, FetchPermit, Forced, Lookup, Next, Plan};
 use secretcache::{AWSCURRENT, AWSPENDING, AWSPREVIOUS, Description, Error, ErrorKind, Fetched, Selector};
 
 use crate::timeline::Timeline;
@@ -98,22 +98,22 @@ impl World {
         }
     }
 
-    /// What a driver does with a ticket.
-    fn answer(&mut self, ticket: &Ticket) -> Result<Answer, Error> {
-        let stage = ticket.selector().as_stage().unwrap().to_owned();
+    /// What a driver does with a permit.
+    fn answer(&mut self, permit: &FetchPermit) -> Result<Answer, Error> {
+        let stage = permit.selector().as_stage().unwrap().to_owned();
         let by_stage = move |world: &Self| world.version(&stage).map(|version| version.to_string());
-        let known = ticket.known().and_then(|known| known.version_id()).map(str::to_owned);
+        let known = permit.known().and_then(|known| known.version_id()).map(str::to_owned);
         match self.source {
             Source::GetSecretValueAlone => {
-                let denied = known.is_some() && ticket.may_describe();
+                let denied = known.is_some() && permit.may_describe();
                 let answer = Answer::value(self.fetch(by_stage)?);
                 Ok(if denied { answer.describe_denied() } else { answer })
             }
             Source::Native if known.is_none() => Ok(Answer::value(self.fetch(by_stage)?)),
             Source::Native | Source::Supplied => {
-                let fresh = ticket.description().filter(|_| self.source == Source::Supplied).cloned();
+                let fresh = permit.description().filter(|_| self.source == Source::Supplied).cloned();
                 let described = if fresh.is_none() { Some(self.describe()) } else { None };
-                let stage = ticket.selector().as_stage().unwrap();
+                let stage = permit.selector().as_stage().unwrap();
                 let labels = fresh.as_deref().or(described.as_ref()).unwrap();
                 let wanted = labels.version_with_stage(stage).map(str::to_owned);
                 let answer = if wanted.is_some() && wanted == known {
@@ -131,10 +131,10 @@ impl World {
         }
     }
 
-    fn complete(&mut self, ticket: Ticket) -> Option<Error> {
-        let answer = self.answer(&ticket);
-        let waiter = ticket.waiter();
-        ticket.complete(answer, self.time.now);
+    fn complete(&mut self, permit: FetchPermit) -> Option<Error> {
+        let answer = self.answer(&permit);
+        let waiter = permit.waiter();
+        permit.complete(answer, self.time.now);
         waiter.outcome().unwrap().for_reader().unwrap().err()
     }
 
@@ -155,7 +155,7 @@ impl World {
                 }
                 Next::Read(stage) => {
                     let error = match cache.lookup("db", Selector::stage(stage), self.time.now) {
-                        Lookup::Lead(ticket, _) => self.complete(ticket),
+                        Lookup::Lead(permit, _) => self.complete(permit),
                         Lookup::Failed(error) => Some(error),
                         other => panic!("{other:?}"),
                     };
@@ -163,8 +163,8 @@ impl World {
                 }
                 Next::Refresh(stage) => {
                     let looked = cache.look("db", Selector::stage(stage), cache.mark(), self.time.now);
-                    let Forced::Lead(ticket, _) = looked else { panic!("{looked:?}") };
-                    let error = self.complete(ticket);
+                    let Forced::Lead(permit, _) = looked else { panic!("{looked:?}") };
+                    let error = self.complete(permit);
                     plan.read(stage, error, self.time.now);
                 }
                 Next::Wait(span) => self.time.pass_for(span),
@@ -176,8 +176,8 @@ impl World {
     /// What the refresher does while nobody connects.
     fn refresh(&mut self, cache: &Cache) {
         let _hit = cache.peek("db", Selector::CURRENT, self.time.now);
-        for ticket in cache.due(self.time.now).tickets {
-            self.complete(ticket);
+        for permit in cache.due(self.time.now).permits {
+            self.complete(permit);
         }
     }
 }

@@ -25,7 +25,7 @@ fn peeking_neither_waits_nor_asks() {
 
 /// How many refreshes the refresher would start now.
 fn refreshes(time: &Timeline) -> usize {
-    time.cache.due(time.now).tickets.len()
+    time.cache.due(time.now).permits.len()
 }
 
 #[test]
@@ -40,16 +40,16 @@ fn a_watched_secret_is_kept_fresh_without_being_read() {
     let mut refreshed = Vec::new();
     for _ in 0..3 {
         time.pass(OLD);
-        for ticket in time.cache.due(time.now).tickets {
-            refreshed.push(ticket.id().to_owned());
-            ticket.complete(answer("v1", "one"), time.now);
+        for permit in time.cache.due(time.now).permits {
+            refreshed.push(permit.id().to_owned());
+            permit.complete(answer("v1", "one"), time.now);
         }
     }
     refreshed.sort();
     assert_eq!(refreshed, ["unread", "watched", "watched", "watched"]);
     drop(watch);
     time.pass(OLD);
-    assert_eq!(time.cache.due(time.now).tickets.len(), 1, "a clone still watches");
+    assert_eq!(time.cache.due(time.now).permits.len(), 1, "a clone still watches");
     drop(again);
     assert_eq!(refreshes(&time), 0, "nobody watches any more");
 }
@@ -96,9 +96,9 @@ fn a_forgotten_secret_is_fetched_anew() {
 #[test]
 fn a_request_under_way_when_its_secret_is_forgotten_answers_its_readers_and_is_not_kept() {
     let time = Timeline::new();
-    let Read::Lead(ticket, waiter) = time.read("db") else { panic!("nobody leads") };
+    let Read::Lead(permit, waiter) = time.read("db") else { panic!("nobody leads") };
     time.cache.invalidate("db");
-    ticket.complete(answer("v1", "one"), time.now);
+    permit.complete(answer("v1", "one"), time.now);
     assert_eq!(outcome(&waiter), Some(Ok("one".to_owned())));
     assert!(matches!(time.read("db"), Read::Lead(..)), "the answer from before was kept");
 }
@@ -115,7 +115,7 @@ fn forgetting_a_secret_ends_its_backoff() {
 fn a_closed_cache_serves_nothing_and_says_why() {
     let time = Timeline::new();
     time.fill("db", "v1", "one");
-    let Read::Lead(ticket, waiter) = time.read("other") else { panic!("nobody leads") };
+    let Read::Lead(permit, waiter) = time.read("other") else { panic!("nobody leads") };
     let held = time.cache.hit("db", Selector::CURRENT, time.now.coarse).unwrap().to_secret();
     time.cache.close();
     time.cache.close();
@@ -123,10 +123,10 @@ fn a_closed_cache_serves_nothing_and_says_why() {
     assert!(matches!(time.read("db"), Read::Failed(ErrorKind::Closed)));
     assert!(time.cache.peek("db", Selector::CURRENT, time.now).is_none());
     assert!(!time.cache.hit_again(&held, time.now.coarse));
-    assert!(time.cache.due(time.now).tickets.is_empty());
+    assert!(time.cache.due(time.now).permits.is_empty());
     let forced = time.cache.force("db", Selector::CURRENT, time.cache.mark(), time.now);
     assert!(matches!(forced, Forced::Failed(error) if error.kind() == ErrorKind::Closed));
-    ticket.complete(answer("v1", "late"), time.now);
+    permit.complete(answer("v1", "late"), time.now);
     assert_eq!(outcome(&waiter), Some(Ok("late".to_owned())), "who waits is answered");
     assert!(matches!(time.read("other"), Read::Failed(ErrorKind::Closed)));
     assert_eq!(held.string().unwrap(), "one", "what the program keeps, it keeps");
@@ -160,9 +160,9 @@ fn a_version_whose_labels_changed_keeps_what_a_binding_made_of_it() {
     time.lead("db").complete(Ok(secretcache::host::Answer::value(fetched)), time.now);
     for labels in [["AWSCURRENT"], ["AWSCURRENT"]] {
         time.pass(TTL);
-        let Read::Due(_, ticket) = time.read("db") else { panic!("nobody was chosen") };
+        let Read::Due(_, permit) = time.read("db") else { panic!("nobody was chosen") };
         let description = described(&[("v1", labels[0])]);
-        ticket.complete(Ok(secretcache::host::Answer::unchanged().with_description(description)), time.now);
+        permit.complete(Ok(secretcache::host::Answer::unchanged().with_description(description)), time.now);
         let hit = time.cache.hit("db", Selector::CURRENT, time.now.coarse).unwrap();
         assert_eq!(hit.version_stages(), labels);
         assert_eq!(hit.filled_slot().unwrap().downcast_ref(), Some(&"made of v1"));

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use proptest::prelude::*;
-use secretcache::host::{Answer, Cache, Forced, Lookup, Now, Outcome, Ticket};
+use secretcache::host::{Answer, Cache, FetchPermit, Forced, Lookup, Now, Outcome};
 use secretcache::{Config, Error, ErrorKind, Fetched, Selector};
 
 const IDS: [&str; 3] = ["a", "b", "c"];
@@ -44,7 +44,7 @@ enum End {
 
 /// A request under way.
 struct Request {
-    ticket: Ticket,
+    permit: FetchPermit,
     line: Line,
     /// The version the source had when the request began.
     version: u64,
@@ -86,10 +86,10 @@ impl World {
             Step::Force(line) => self.force(line)?,
             Step::End { which, how } => self.end(which, how)?,
             Step::Refresher => {
-                for ticket in self.cache.due(self.now).tickets {
-                    let line = line_of(&ticket);
+                for permit in self.cache.due(self.now).permits {
+                    let line = line_of(&permit);
                     prop_assert!(self.model.held.contains_key(&line), "a refresh of nothing");
-                    self.begin(line, ticket)?;
+                    self.begin(line, permit)?;
                 }
             }
             Step::Rotate(line) => *self.model.versions.entry(line).or_default() += 1,
@@ -122,20 +122,20 @@ impl World {
                 let old = self.visible_age(line) >= TTL + GRACE;
                 prop_assert!(!old || in_flight || failed.is_some(), "an old value served without a doubt");
             }
-            Lookup::HitDue(hit, ticket) => {
+            Lookup::HitDue(hit, permit) => {
                 self.served(line, hit.string().unwrap())?;
                 let old = self.age(line) >= TTL + GRACE;
                 prop_assert!(!old || failed.is_some(), "an old value served while it is refreshed aside");
-                self.begin(line, ticket)?;
+                self.begin(line, permit)?;
             }
-            Lookup::Lead(ticket, waiter) => {
+            Lookup::Lead(permit, waiter) => {
                 let usable = self.model.held.contains_key(&line) && self.age(line) < MAX_STALE;
                 prop_assert_eq!(
                     waiter.patience().is_some(),
                     usable,
                     "patience without a value to fall back on"
                 );
-                self.begin(line, ticket)?;
+                self.begin(line, permit)?;
             }
             Lookup::Follow(_) => prop_assert!(in_flight, "follows nobody"),
             Lookup::Failed(error) => prop_assert_eq!(Some(error.kind()), failed, "a failure out of nothing"),
@@ -159,9 +159,9 @@ impl World {
         let forced = self.cache.force(IDS[line.0], selector(line), mark, self.now);
         self.model.failed.retain(|other, _| other.0 != line.0);
         match forced {
-            Forced::Lead(ticket, waiter) => {
-                prop_assert!(ticket.known().is_none() && waiter.patience().is_none());
-                self.begin(line, ticket)?;
+            Forced::Lead(permit, waiter) => {
+                prop_assert!(permit.known().is_none() && waiter.patience().is_none());
+                self.begin(line, permit)?;
             }
             Forced::Behind(_) => prop_assert!(self.in_flight(line)),
             Forced::Follow(_) => prop_assert!(false, "joined a request from before"),
@@ -170,11 +170,11 @@ impl World {
         Ok(())
     }
 
-    fn begin(&mut self, line: Line, ticket: Ticket) -> Result<(), TestCaseError> {
+    fn begin(&mut self, line: Line, permit: FetchPermit) -> Result<(), TestCaseError> {
         prop_assert!(!self.in_flight(line), "two requests for one version of a secret");
-        prop_assert_eq!(line_of(&ticket), line);
+        prop_assert_eq!(line_of(&permit), line);
         let version = self.version(line);
-        self.model.requests.push(Request { ticket, line, version, alive: true });
+        self.model.requests.push(Request { permit, line, version, alive: true });
         Ok(())
     }
 
@@ -182,18 +182,18 @@ impl World {
         if self.model.requests.is_empty() {
             return Ok(());
         }
-        let Request { ticket, line, version, alive } =
+        let Request { permit, line, version, alive } =
             self.model.requests.swap_remove(which % self.model.requests.len());
-        let waiter = ticket.waiter();
+        let waiter = permit.waiter();
         let value = value(line, version);
-        let known = ticket.known().and_then(|known| known.version_id().map(str::to_owned));
+        let known = permit.known().and_then(|known| known.version_id().map(str::to_owned));
         match how {
             End::Drop => {
-                drop(ticket);
+                drop(permit);
                 prop_assert!(matches!(waiter.outcome(), Some(Outcome::Abandoned)));
             }
             End::Fail(kind) => {
-                ticket.complete(Err(Error::new(kind, "as scripted")), self.now);
+                permit.complete(Err(Error::new(kind, "as scripted")), self.now);
                 let Some(Outcome::Failed { error, last_known }) = waiter.outcome() else {
                     return Err(TestCaseError::fail("a failure got lost"));
                 };
@@ -218,7 +218,7 @@ impl World {
                 } else {
                     Answer::value(Fetched::string(&format!("v{version}"), &value))
                 };
-                ticket.complete(Ok(answer), self.now);
+                permit.complete(Ok(answer), self.now);
                 let Some(Outcome::Value(secret)) = waiter.outcome() else {
                     return Err(TestCaseError::fail("an answer got lost"));
                 };
@@ -269,9 +269,9 @@ fn selector(line: Line) -> Selector<'static> {
     Selector::stage(STAGES[line.1])
 }
 
-fn line_of(ticket: &Ticket) -> Line {
+fn line_of(permit: &FetchPermit) -> Line {
     let place = |names: &[&str], name: &str| names.iter().position(|it| *it == name).unwrap();
-    (place(&IDS, ticket.id()), place(&STAGES, ticket.selector().as_stage().unwrap()))
+    (place(&IDS, permit.id()), place(&STAGES, permit.selector().as_stage().unwrap()))
 }
 
 fn value(line: Line, version: u64) -> String {

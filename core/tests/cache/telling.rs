@@ -15,12 +15,12 @@ fn statistics_add_up() {
         time.read("db");
     }
     time.pass(OLD);
-    let Read::Lead(ticket, _) = time.read("db") else { panic!("nobody was chosen") };
+    let Read::Lead(permit, _) = time.read("db") else { panic!("nobody was chosen") };
     time.read("db");
-    ticket.complete(answer("v2", "two"), time.now);
+    permit.complete(answer("v2", "two"), time.now);
     time.pass(OLD);
-    let Read::Lead(ticket, _) = time.read("db") else { panic!("nobody was chosen") };
-    ticket.complete(failure(ErrorKind::Throttled), time.now);
+    let Read::Lead(permit, _) = time.read("db") else { panic!("nobody was chosen") };
+    permit.complete(failure(ErrorKind::Throttled), time.now);
     time.read("db");
     time.cache.count_call(Operation::DescribeSecret);
     time.cache.count_call(Operation::DescribeSecret);
@@ -96,8 +96,8 @@ fn every_spell_of_staleness_is_told_once_and_its_end_begins_a_new_one() {
     for _ in 0..2 {
         time.pass(OLD);
         for _ in 0..5 {
-            let Read::Lead(ticket, _) = time.read("db") else { panic!("nobody was chosen") };
-            ticket.complete(failure(ErrorKind::Connection), time.now);
+            let Read::Lead(permit, _) = time.read("db") else { panic!("nobody was chosen") };
+            permit.complete(failure(ErrorKind::Connection), time.now);
             for _ in 0..5 {
                 assert!(matches!(time.read("db"), Read::Hit(_)));
             }
@@ -115,13 +115,13 @@ fn a_spell_is_told_even_if_a_reader_lost_patience_just_before() {
     let mut time = Timeline::new();
     time.fill("db", "v1", "one");
     time.pass(OLD);
-    let Read::Lead(ticket, waiter) = time.read("db") else { panic!("nobody was chosen") };
-    ticket.complete(answer("v1", "one"), time.now);
+    let Read::Lead(permit, waiter) = time.read("db") else { panic!("nobody was chosen") };
+    permit.complete(answer("v1", "one"), time.now);
     time.cache.give_up("db", Selector::CURRENT, &waiter, time.now);
     time.told();
     time.pass(OLD);
-    let Read::Lead(ticket, _) = time.read("db") else { panic!("nobody was chosen") };
-    ticket.complete(failure(ErrorKind::Connection), time.now);
+    let Read::Lead(permit, _) = time.read("db") else { panic!("nobody was chosen") };
+    permit.complete(failure(ErrorKind::Connection), time.now);
     assert_eq!(time.told(), ["error connection", "stale"]);
 }
 

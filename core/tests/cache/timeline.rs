@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use secretcache::host::{Answer, Cache, Forced, Lookup, Now, Outcome, Ticket, Waiter, Watches};
+use secretcache::host::{Answer, Cache, FetchPermit, Forced, Lookup, Now, Outcome, Waiter, Watches};
 use secretcache::{Config, Description, Error, ErrorKind, Event, Fetched, Selector};
 
 pub(crate) const TTL: u64 = 100;
@@ -21,8 +21,8 @@ pub(crate) struct Timeline {
 #[derive(Debug)]
 pub(crate) enum Read {
     Hit(String),
-    Due(String, Ticket),
-    Lead(Ticket, Waiter),
+    Due(String, FetchPermit),
+    Lead(FetchPermit, Waiter),
     Follow(Waiter),
     Failed(ErrorKind),
 }
@@ -75,21 +75,21 @@ impl Timeline {
         let text = |hit: &secretcache::Hit<'_>| hit.string().expect("a string").to_owned();
         match self.cache.lookup(id, selector, self.now) {
             Lookup::Hit(hit) => Read::Hit(text(&hit)),
-            Lookup::HitDue(hit, ticket) => Read::Due(text(&hit), ticket),
-            Lookup::Lead(ticket, waiter) => Read::Lead(ticket, waiter),
+            Lookup::HitDue(hit, permit) => Read::Due(text(&hit), permit),
+            Lookup::Lead(permit, waiter) => Read::Lead(permit, waiter),
             Lookup::Follow(waiter) => Read::Follow(waiter),
             Lookup::Failed(error) => Read::Failed(error.kind()),
         }
     }
 
-    /// The ticket of a reader that has nothing to serve.
-    pub(crate) fn lead(&self, id: &str) -> Ticket {
+    /// The permit of a reader that has nothing to serve.
+    pub(crate) fn lead(&self, id: &str) -> FetchPermit {
         self.lead_version(id, Selector::CURRENT)
     }
 
-    pub(crate) fn lead_version(&self, id: &str, selector: Selector<'_>) -> Ticket {
+    pub(crate) fn lead_version(&self, id: &str, selector: Selector<'_>) -> FetchPermit {
         match self.read_version(id, selector) {
-            Read::Lead(ticket, _) => ticket,
+            Read::Lead(permit, _) => permit,
             other => panic!("expected to lead, got {other:?}"),
         }
     }
@@ -99,9 +99,9 @@ impl Timeline {
         self.lead(id).complete(answer(version, value), self.now);
     }
 
-    pub(crate) fn force(&self, id: &str) -> Ticket {
+    pub(crate) fn force(&self, id: &str) -> FetchPermit {
         match self.cache.force(id, Selector::CURRENT, self.cache.mark(), self.now) {
-            Forced::Lead(ticket, _) => ticket,
+            Forced::Lead(permit, _) => permit,
             other => panic!("expected to lead, got {other:?}"),
         }
     }

@@ -40,14 +40,14 @@ fn one_description_confirms_every_version_that_kept_its_label() {
     time.lead_version("db", pending).complete(answer(ID_2, "two"), time.now);
     time.lead_version("db", previous).complete(answer("v0", "zero"), time.now);
     time.pass(TTL);
-    let Read::Due(_, ticket) = time.read("db") else { panic!("nobody was chosen") };
+    let Read::Due(_, permit) = time.read("db") else { panic!("nobody was chosen") };
     let description = described(&[(ID_1, "AWSCURRENT"), (ID_2, AWSPENDING), ("v1", AWSPREVIOUS)]);
-    ticket.complete(Ok(Answer::unchanged().with_description(description)), time.now);
+    permit.complete(Ok(Answer::unchanged().with_description(description)), time.now);
 
     assert!(matches!(time.read_version("db", pending), Read::Hit(value) if value == "two"));
     // Known to have moved: not fresh any more, whatever its age.
-    let Read::Due(_, ticket) = time.read_version("db", previous) else { panic!("served as fresh") };
-    ticket.complete(answer("v1", "moved"), time.now);
+    let Read::Due(_, permit) = time.read_version("db", previous) else { panic!("served as fresh") };
+    permit.complete(answer("v1", "moved"), time.now);
     assert!(matches!(time.read_version("db", previous), Read::Hit(value) if value == "moved"));
 }
 
@@ -72,16 +72,16 @@ fn a_confirmed_version_shows_the_labels_it_has_now() {
         hit.version_stages().to_vec()
     };
     // By its own refresh, and by that of another version.
-    let Read::Due(_, ticket) = time.read("db") else { panic!("nobody was chosen") };
-    ticket.complete(Ok(Answer::unchanged().with_description(description())), time.now);
+    let Read::Due(_, permit) = time.read("db") else { panic!("nobody was chosen") };
+    permit.complete(Ok(Answer::unchanged().with_description(description())), time.now);
     assert_eq!(labels(&time), ["AWSCURRENT", "blue"]);
 
     time.force("db").complete(with_stages(&["AWSCURRENT"]), time.now);
     time.pass(TTL);
-    let Read::Due(_, ticket) = time.read_version("db", Selector::stage(AWSPENDING)) else {
+    let Read::Due(_, permit) = time.read_version("db", Selector::stage(AWSPENDING)) else {
         panic!("nobody was chosen")
     };
-    ticket.complete(Ok(Answer::unchanged().with_description(description())), time.now);
+    permit.complete(Ok(Answer::unchanged().with_description(description())), time.now);
     assert_eq!(labels(&time), ["AWSCURRENT", "blue"]);
 }
 
@@ -90,9 +90,9 @@ fn a_version_held_for_another_label_is_offered_instead_of_being_fetched_again() 
     let time = Timeline::new();
     let pending = Selector::stage(AWSPENDING);
     time.lead_version("db", pending).complete(answer(ID_2, "two"), time.now);
-    let ticket = time.lead("db");
-    assert_eq!(ticket.held(ID_2).unwrap().string().unwrap(), "two");
-    assert!(ticket.held(ID_1).is_none());
+    let permit = time.lead("db");
+    assert_eq!(permit.held(ID_2).unwrap().string().unwrap(), "two");
+    assert!(permit.held(ID_1).is_none());
 }
 
 #[test]
@@ -102,9 +102,9 @@ fn a_description_that_is_still_fresh_is_offered_for_other_versions() {
     let first = Ok(Answer::value(Fetched::string(ID_1, "one")).with_description(description));
     time.lead("db").complete(first, time.now);
     time.pass(TTL / 2 - 1);
-    let ticket = time.lead_version("db", Selector::stage(AWSPENDING));
-    assert_eq!(ticket.description().unwrap().version_with_stage(AWSPENDING), Some(ID_2));
-    drop(ticket);
+    let permit = time.lead_version("db", Selector::stage(AWSPENDING));
+    assert_eq!(permit.description().unwrap().version_with_stage(AWSPENDING), Some(ID_2));
+    drop(permit);
     time.pass(TTL);
     assert!(time.lead_version("db", Selector::stage(AWSPENDING)).description().is_none());
 }
@@ -112,28 +112,28 @@ fn a_description_that_is_still_fresh_is_offered_for_other_versions() {
 #[test]
 fn a_denied_description_is_asked_for_once_an_hour_at_most() {
     let mut time = Timeline::new();
-    let ticket = time.lead("db");
-    assert!(ticket.may_describe());
+    let permit = time.lead("db");
+    assert!(permit.may_describe());
     let value = Answer::value(Fetched::string(ID_1, "one"));
-    ticket.complete(Ok(value.describe_denied()), time.now);
+    permit.complete(Ok(value.describe_denied()), time.now);
     let mut asked = 0;
     for _ in 0..40 {
         time.pass(TTL);
-        let Read::Due(_, ticket) = time.read("db") else { panic!("nobody was chosen") };
-        let denied = ticket.may_describe();
+        let Read::Due(_, permit) = time.read("db") else { panic!("nobody was chosen") };
+        let denied = permit.may_describe();
         asked += u32::from(denied);
         time.cache.count_call(Operation::GetSecretValue);
         let value = Answer::value(Fetched::string(ID_1, "one"));
-        ticket.complete(Ok(if denied { value.describe_denied() } else { value }), time.now);
+        permit.complete(Ok(if denied { value.describe_denied() } else { value }), time.now);
     }
     assert_eq!(asked, 1, "40 refreshes in {:?}", Duration::from_secs(40 * TTL));
     for _ in 0..7 * 86_400 / TTL {
         time.pass(TTL);
-        let Read::Due(_, ticket) = time.read("db") else { panic!("nobody was chosen") };
-        let denied = ticket.may_describe();
+        let Read::Due(_, permit) = time.read("db") else { panic!("nobody was chosen") };
+        let denied = permit.may_describe();
         asked += u32::from(denied);
         let value = Answer::value(Fetched::string(ID_1, "one"));
-        ticket.complete(Ok(if denied { value.describe_denied() } else { value }), time.now);
+        permit.complete(Ok(if denied { value.describe_denied() } else { value }), time.now);
     }
     assert!(asked < 8, "and ever more rarely: {asked} times in a week");
 }

@@ -32,9 +32,9 @@ fn when_the_leader_goes_away_one_follower_leads() {
             .map(|_| {
                 let abandoned = Arc::clone(&abandoned);
                 world.start(move |world| {
-                    world.read_through("db", |ticket| {
+                    world.read_through("db", |permit| {
                         if abandoned.fetch_add(1, SeqCst) > 0 {
-                            ticket.complete(Ok(world.ask()), world.now);
+                            permit.complete(Ok(world.ask()), world.now);
                         } // else it is dropped, as by a panic
                     })
                 })
@@ -54,7 +54,7 @@ fn a_reader_that_stops_waiting_keeps_no_other_from_its_answer() {
                 let mut waiter = pin!(waiter);
                 let polled = waiter.as_mut().poll(&mut Context::from_waker(Waker::noop()));
                 assert!(matches!(polled, Poll::Pending | Poll::Ready(_)));
-            } // else its ticket is dropped, or it has its answer
+            } // else its permit is dropped, or it has its answer
         });
         let readers: Vec<_> = (0..3).map(|_| world.start(|world| world.read("db"))).collect();
         assert_eq!(ended(readers), [Ok(1); 3]);
@@ -71,9 +71,9 @@ fn a_failure_is_everyones_and_asked_for_once() {
             .map(|_| {
                 let asked = Arc::clone(&asked);
                 world.start(move |world| {
-                    world.read_through("db", |ticket| {
+                    world.read_through("db", |permit| {
                         asked.fetch_add(1, SeqCst);
-                        ticket.complete(failure(), world.now);
+                        permit.complete(failure(), world.now);
                     })
                 })
             })
@@ -194,7 +194,7 @@ fn watches_made_and_ended_at_the_same_time_are_all_known() {
             world.later(TTL).read(id).expect("a value");
         }
         let due = world.later(TTL * 2);
-        due.cache.due(due.now).tickets.into_iter().for_each(|ticket| ticket.complete(Ok(due.ask()), due.now));
+        due.cache.due(due.now).permits.into_iter().for_each(|permit| permit.complete(Ok(due.ask()), due.now));
         let makers: Vec<_> = ["one", "two"]
             .map(|id| {
                 let watches = watches.clone();
@@ -202,13 +202,13 @@ fn watches_made_and_ended_at_the_same_time_are_all_known() {
             })
             .into();
         let passing = due.start(move |_| drop(watches.add("three")));
-        let looking = due.start(|world| world.cache.due(world.now).tickets.len());
+        let looking = due.start(|world| world.cache.due(world.now).permits.len());
         let _kept = ended(makers);
         ended([passing]);
         ended([looking]);
         let later = due.later(TTL);
-        let tickets = later.cache.due(later.now).tickets;
-        let mut ids: Vec<_> = tickets.iter().map(|ticket| ticket.id().to_owned()).collect();
+        let permits = later.cache.due(later.now).permits;
+        let mut ids: Vec<_> = permits.iter().map(|permit| permit.id().to_owned()).collect();
         ids.sort_unstable();
         assert_eq!(ids, ["one", "two"]);
     });

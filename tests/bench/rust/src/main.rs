@@ -75,16 +75,16 @@ fn calls_a_day(secrets: usize) -> Result<f64, Failure> {
     let mut calls = 0_usize;
     for second in 1..=86_400 {
         let now = Now::default().plus(Duration::from_secs(second));
-        let mut tickets = cache.due(now).tickets;
+        let mut permits = cache.due(now).permits;
         for id in &ids {
             match cache.lookup(id, Selector::CURRENT, now) {
-                Lookup::HitDue(_, ticket) | Lookup::Lead(ticket, _) => tickets.push(ticket),
+                Lookup::HitDue(_, permit) | Lookup::Lead(permit, _) => permits.push(permit),
                 _ => {}
             }
         }
-        for ticket in tickets {
+        for permit in permits {
             calls += 1;
-            ticket.complete(Ok(Answer::value(Fetched::string("version", "value"))), now);
+            permit.complete(Ok(Answer::value(Fetched::string("version", "value"))), now);
         }
     }
     Ok(calls as f64 / secrets as f64)

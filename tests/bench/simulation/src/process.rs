@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use fastrand::Rng;
-use secretcache::host::{Answer, Cache, Now, Ticket, Watches};
+use secretcache::host::{Answer, Cache, Now, FetchPermit, Watches};
 use secretcache::{Config, Error, ErrorKind, Fetched, Selector};
 
 use crate::world::{MONTH, Secret, version_id, wall};
@@ -52,37 +52,37 @@ pub fn ours(secrets: &[Secret], access: Access, ttl: Duration, start: f64, seed:
     let _in_use: Vec<_> = names.iter().map(|name| watches.add(name)).collect();
     let mut at = start;
     for name in &names {
-        let secretcache::host::Lookup::Lead(ticket, _) = cache.lookup(name, Selector::CURRENT, now(at)) else {
+        let secretcache::host::Lookup::Lead(permit, _) = cache.lookup(name, Selector::CURRENT, now(at)) else {
             panic!("nothing is cached yet");
         };
-        answer(ticket, secrets, access, at, &mut month);
+        answer(permit, secrets, access, at, &mut month);
     }
     // As the native refresher sleeps.
     let least = (ttl / 256).clamp(Duration::from_millis(5), Duration::from_secs(1));
     while at < MONTH {
         let due = cache.due(now(at));
         let wait = due.next.map_or(least, |next| next.clamp(least, Duration::from_secs(60)));
-        if due.tickets.is_empty() {
+        if due.permits.is_empty() {
             at += wait.as_secs_f64();
         }
-        for ticket in due.tickets {
-            answer(ticket, secrets, access, at, &mut month);
+        for permit in due.permits {
+            answer(permit, secrets, access, at, &mut month);
         }
     }
     month
 }
 
-fn answer(ticket: Ticket, secrets: &[Secret], access: Access, at: f64, month: &mut Month) {
-    let number: usize = ticket.id().parse().expect("a number");
+fn answer(permit: FetchPermit, secrets: &[Secret], access: Access, at: f64, month: &mut Month) {
+    let number: usize = permit.id().parse().expect("a number");
     let secret = &secrets[number];
-    let known = ticket.known().and_then(|known| known.version_id()).map(str::to_owned);
+    let known = permit.known().and_then(|known| known.version_id()).map(str::to_owned);
     let fetched = |month: &mut Month| {
         let version = secret.version(at);
         month.calls[number] += 1;
         month.see(number, at, version);
         Answer::value(Fetched::string(&version_id(version), "value"))
     };
-    let result = match known.filter(|_| ticket.may_describe()) {
+    let result = match known.filter(|_| permit.may_describe()) {
         None => fetched(month),
         Some(known) => {
             month.calls[number] += 1;
@@ -97,7 +97,7 @@ fn answer(ticket: Ticket, secrets: &[Secret], access: Access, at: f64, month: &m
             }
         }
     };
-    ticket.complete(Ok(result), now(at));
+    permit.complete(Ok(result), now(at));
 }
 
 fn now(at: f64) -> Now {

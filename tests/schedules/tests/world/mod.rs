@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use secretcache::host::{Answer, Cache, Forced, Lookup, Now, Ticket, Watches};
+use secretcache::host::{Answer, Cache, Forced, Lookup, Now, FetchPermit, Watches};
 use secretcache::{Config, Error, ErrorKind, Fetched, Selector};
 use shuttle::future::block_on;
 use shuttle::sync::atomic::{AtomicUsize, Ordering::SeqCst};
@@ -67,21 +67,21 @@ impl World {
 
     /// Reads the secret as a driver does, with a source that answers.
     pub fn read(&self, id: &str) -> Result<usize, ErrorKind> {
-        self.read_through(id, |ticket| ticket.complete(Ok(self.ask()), self.now))
+        self.read_through(id, |permit| permit.complete(Ok(self.ask()), self.now))
     }
 
-    pub fn read_through(&self, id: &str, mut fetch: impl FnMut(Ticket)) -> Result<usize, ErrorKind> {
+    pub fn read_through(&self, id: &str, mut fetch: impl FnMut(FetchPermit)) -> Result<usize, ErrorKind> {
         loop {
             let waiter = match self.cache.lookup(id, Selector::CURRENT, self.now) {
                 Lookup::Hit(hit) => return number(&hit),
-                Lookup::HitDue(hit, ticket) => {
+                Lookup::HitDue(hit, permit) => {
                     let value = number(&hit);
                     drop(hit);
-                    fetch(ticket);
+                    fetch(permit);
                     return value;
                 }
-                Lookup::Lead(ticket, waiter) => {
-                    fetch(ticket);
+                Lookup::Lead(permit, waiter) => {
+                    fetch(permit);
                     waiter
                 }
                 Lookup::Follow(waiter) => waiter,
@@ -98,8 +98,8 @@ impl World {
         let mark = self.cache.mark();
         loop {
             let waiter = match self.cache.force(id, Selector::CURRENT, mark, self.now) {
-                Forced::Lead(ticket, waiter) => {
-                    ticket.complete(Ok(self.ask()), self.now);
+                Forced::Lead(permit, waiter) => {
+                    permit.complete(Ok(self.ask()), self.now);
                     waiter
                 }
                 Forced::Follow(waiter) => waiter,
