@@ -284,7 +284,7 @@ impl Cache {
             Engine::Native(cache) => match cache.start(id, selector) {
                 Started::Ready(Ok(hit)) => Lookup::Hit(hit),
                 Started::Ready(Err(error)) => Lookup::Failed(error),
-                Started::Wait(waiter) => Lookup::Follow(waiter),
+                Started::Wait(waiter) => Lookup::Follower(waiter),
             },
             Engine::Host { .. } => self.host_cache(py)?.lookup(id, selector, SystemClock::now()),
         };
@@ -293,10 +293,10 @@ impl Cache {
         let tuple = match lookup {
             Lookup::Hit(hit) => ("hit", value(hit)).into_pyobject(py)?.into_any(),
             Lookup::HitDue(hit, due) => ("due", value(hit), ticket(due)?).into_pyobject(py)?.into_any(),
-            Lookup::Lead(lead, waiter) => {
+            Lookup::Leader(lead, waiter) => {
                 ("lead", ticket(lead)?, Flight::new(waiter)).into_pyobject(py)?.into_any()
             }
-            Lookup::Follow(waiter) => ("follow", Flight::new(waiter)).into_pyobject(py)?.into_any(),
+            Lookup::Follower(waiter) => ("follow", Flight::new(waiter)).into_pyobject(py)?.into_any(),
             Lookup::Failed(error) if setup.lenient && error.kind() == ErrorKind::VersionNotFound => {
                 ("hit", py.None()).into_pyobject(py)?.into_any()
             }
@@ -364,11 +364,17 @@ impl Cache {
         let cache = self.host_cache(py)?;
         let ask = if is_for_plan { secretcache::host::Cache::look } else { secretcache::host::Cache::force };
         match ask(cache, id, self.setup()?.selector(stage, None), mark, SystemClock::now()) {
-            Forced::Lead(ticket, waiter) => ("lead", Ticket::new(ticket, cache.clone()), Flight::new(waiter))
-                .into_pyobject(py)
-                .map(Bound::into_any),
-            Forced::Follow(waiter) => ("follow", Flight::new(waiter)).into_pyobject(py).map(Bound::into_any),
-            Forced::Behind(waiter) => ("behind", Flight::new(waiter)).into_pyobject(py).map(Bound::into_any),
+            Forced::Leader(ticket, waiter) => {
+                ("lead", Ticket::new(ticket, cache.clone()), Flight::new(waiter))
+                    .into_pyobject(py)
+                    .map(Bound::into_any)
+            }
+            Forced::Follower(waiter) => {
+                ("follow", Flight::new(waiter)).into_pyobject(py).map(Bound::into_any)
+            }
+            Forced::Superseded(waiter) => {
+                ("behind", Flight::new(waiter)).into_pyobject(py).map(Bound::into_any)
+            }
             Forced::Failed(error) => Err(to_exception(py, &error)),
         }
     }

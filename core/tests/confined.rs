@@ -32,7 +32,7 @@ fn values_are_replaced_without_membarrier() {
     let cache = Cache::new(Config::default(), 7).unwrap();
     let mut now = Now::default().plus(Duration::from_secs(1));
     let fill = |version: &str, now: Now| {
-        let (Lookup::Lead(permit, _) | Lookup::HitDue(_, permit)) =
+        let (Lookup::Leader(permit, _) | Lookup::HitDue(_, permit)) =
             cache.lookup("db", Selector::CURRENT, now)
         else {
             panic!("nobody leads")

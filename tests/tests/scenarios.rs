@@ -212,11 +212,11 @@ impl World {
                     got.push(Ok(value(&hit)));
                     permits.push(permit);
                 }
-                Lookup::Lead(permit, waiter) => {
+                Lookup::Leader(permit, waiter) => {
                     permits.push(permit);
                     waiters.push(waiter);
                 }
-                Lookup::Follow(waiter) => waiters.push(waiter),
+                Lookup::Follower(waiter) => waiters.push(waiter),
                 Lookup::Failed(error) => got.push(Err(error)),
             }
         }
@@ -242,7 +242,7 @@ impl World {
     ) -> Result<(), Error> {
         let mark = self.cache.mark();
         match how(&self.cache, id, selector, mark, self.now) {
-            Forced::Lead(permit, waiter) => {
+            Forced::Leader(permit, waiter) => {
                 self.have_done(permit);
                 match waiter.outcome() {
                     Some(Outcome::Value(_)) => Ok(()),

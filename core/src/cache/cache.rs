@@ -39,7 +39,7 @@ use crate::time::{Coarse, Now};
 ///
 /// let cache = Cache::new(Config::default(), 7)?;
 /// let now = Now::default().plus(Duration::from_secs(1));
-/// let Lookup::Lead(permit, _) = cache.lookup("prod/db", Selector::CURRENT, now) else { unreachable!() };
+/// let Lookup::Leader(permit, _) = cache.lookup("prod/db", Selector::CURRENT, now) else { unreachable!() };
 /// permit.complete(Ok(Answer::value(Fetched::string("v-1", "hunter2"))), now);
 /// assert_eq!(cache.hit("prod/db", Selector::CURRENT, now.coarse).unwrap().string()?, "hunter2");
 /// # Ok::<(), secretcache::Error>(())
@@ -55,9 +55,9 @@ pub enum Lookup<'a> {
     /// Here is the value; its refresh is due, and this reader was chosen to have it done, beside its own business.
     HitDue(Hit<'a>, FetchPermit),
     /// Nothing to serve at once: this reader was chosen to have it fetched, and may wait like the others.
-    Lead(FetchPermit, Waiter),
+    Leader(FetchPermit, Waiter),
     /// Nothing to serve at once: another reader already has it fetched.
-    Follow(Waiter),
+    Follower(Waiter),
     /// It cannot be had for now.
     Failed(Error),
 }
@@ -66,11 +66,11 @@ pub enum Lookup<'a> {
 #[derive(Debug)]
 pub enum Forced {
     /// Have it fetched, and wait for it.
-    Lead(FetchPermit, Waiter),
+    Leader(FetchPermit, Waiter),
     /// A fetch that began after the refresh was asked for is under way: wait for it.
-    Follow(Waiter),
+    Follower(Waiter),
     /// A fetch that began earlier is under way. Wait for its end, then ask again.
-    Behind(Waiter),
+    Superseded(Waiter),
     /// It cannot be had.
     Failed(Error),
 }
@@ -234,11 +234,11 @@ impl Cache {
                 let patience = fallback.then_some(shared.config.max_wait);
                 if let Some(flight) = &record.lines[place].flight {
                     counters.coalesced += 1;
-                    return Lookup::Follow(Waiter::new(Arc::clone(flight), patience));
+                    return Lookup::Follower(Waiter::new(Arc::clone(flight), patience));
                 }
                 let permit = shared.lead(state, record_id, place, now, Purpose::Read);
                 let waiter = Waiter::new(Arc::clone(permit.flight()), patience);
-                Lookup::Lead(permit, waiter)
+                Lookup::Leader(permit, waiter)
             }
             (_, _) => match &record.lines[place].failure {
                 Some(failure) => Lookup::Failed(failure.error.clone()),
@@ -321,11 +321,11 @@ impl Cache {
         }
         if let Some(flight) = &record.lines[place].flight {
             let waiter = Waiter::new(Arc::clone(flight), None);
-            return if flight.started > mark { Forced::Follow(waiter) } else { Forced::Behind(waiter) };
+            return if flight.started > mark { Forced::Follower(waiter) } else { Forced::Superseded(waiter) };
         }
         let permit = self.0.lead(state, record_id, place, &now, purpose);
         let waiter = permit.waiter();
-        Forced::Lead(permit, waiter)
+        Forced::Leader(permit, waiter)
     }
 
     /// What the refresher has to do now: the secrets read since their last refresh, or watched, and due for the next.
@@ -375,7 +375,7 @@ impl Cache {
         let decision = decide(&line.facts(record.ttl, &now), &self.0.config);
         match (decision, &line.flight, &line.failure) {
             (Decision::Await { .. } | Decision::ServeAndRefresh { .. }, Some(flight), _) => {
-                Some(Lookup::Follow(Waiter::new(Arc::clone(flight), None)))
+                Some(Lookup::Follower(Waiter::new(Arc::clone(flight), None)))
             }
             (
                 Decision::Await { .. }
@@ -386,7 +386,7 @@ impl Cache {
             ) => {
                 let permit = self.0.lead(state, record_id, place, &now, Purpose::Refresh);
                 let waiter = permit.waiter();
-                Some(Lookup::Lead(permit, waiter))
+                Some(Lookup::Leader(permit, waiter))
             }
             (Decision::Fail, _, Some(failure)) => Some(Lookup::Failed(failure.error.clone())),
             _ => None,

@@ -91,8 +91,8 @@ impl Flight {
 ///
 /// let cache = Cache::new(Config::default(), 7)?;
 /// let now = Now::default();
-/// let Lookup::Lead(permit, first) = cache.lookup("prod/db", Selector::CURRENT, now) else { unreachable!() };
-/// let Lookup::Follow(second) = cache.lookup("prod/db", Selector::CURRENT, now) else { unreachable!() };
+/// let Lookup::Leader(permit, first) = cache.lookup("prod/db", Selector::CURRENT, now) else { unreachable!() };
+/// let Lookup::Follower(second) = cache.lookup("prod/db", Selector::CURRENT, now) else { unreachable!() };
 /// assert!(second.outcome().is_none());
 /// permit.complete(Ok(Answer::value(Fetched::string("v-1", "hunter2"))), now);
 /// for waiter in [first, second] {

@@ -33,7 +33,7 @@ const DENIED_FOR_LONG: Duration = Duration::from_secs(7 * 86_400);
 ///
 /// let cache = Cache::new(Config::default(), 7)?;
 /// let now = Now::default().plus(Duration::from_secs(1));
-/// if let Lookup::Lead(permit, _) = cache.lookup("prod/db", Selector::CURRENT, now) {
+/// if let Lookup::Leader(permit, _) = cache.lookup("prod/db", Selector::CURRENT, now) {
 ///     assert_eq!(permit.id(), "prod/db");
 ///     permit.complete(Err(Error::new(ErrorKind::Throttled, "slow down")), now);
 /// }

@@ -45,7 +45,7 @@ const A_MOMENT: Duration = Duration::from_millis(10);
 /// let now = Now::default().plus(Duration::from_secs(1));
 /// let mut plan = Plan::new(&cache, "prod/db", &Plan::ALL_STAGES, Duration::from_secs(30), now);
 /// assert!(matches!(plan.next(now), Next::Read("AWSCURRENT")));
-/// # let Lookup::Lead(permit, _) = cache.lookup("prod/db", Selector::CURRENT, now) else { unreachable!() };
+/// # let Lookup::Leader(permit, _) = cache.lookup("prod/db", Selector::CURRENT, now) else { unreachable!() };
 /// # permit.complete(Ok(Answer::value(Fetched::string("v-1", "{}"))), now);
 /// plan.read("AWSCURRENT", None, now); // the driver has read it into the cache
 /// let Next::Try(secret, _) = plan.next(now) else { unreachable!() };

@@ -60,11 +60,11 @@ impl Inner {
                 self.spawn(permit);
                 Started::Ready(Ok(hit))
             }
-            Lookup::Lead(permit, waiter) => {
+            Lookup::Leader(permit, waiter) => {
                 self.spawn(permit);
                 Started::Wait(waiter)
             }
-            Lookup::Follow(waiter) => Started::Wait(waiter),
+            Lookup::Follower(waiter) => Started::Wait(waiter),
             Lookup::Failed(error) => Started::Ready(Err(error)),
         }
     }

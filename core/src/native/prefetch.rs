@@ -35,11 +35,11 @@ impl Inner {
         let (mut permits, mut waiting, mut failed) = (Vec::new(), Vec::new(), Vec::new());
         for id in ids {
             match self.cache.prefetch(&id, SystemClock::now()) {
-                Some(Lookup::Lead(permit, waiter)) => {
+                Some(Lookup::Leader(permit, waiter)) => {
                     permits.push(permit);
                     waiting.push((id, waiter));
                 }
-                Some(Lookup::Follow(waiter)) => waiting.push((id, waiter)),
+                Some(Lookup::Follower(waiter)) => waiting.push((id, waiter)),
                 Some(Lookup::Failed(error)) => failed.push((id, error)),
                 _ => {}
             }

@@ -21,12 +21,12 @@ impl Inner {
         let mark = self.cache.mark();
         loop {
             let (waiter, is_ours) = match how(&self.cache, id, selector, mark, SystemClock::now()) {
-                Forced::Lead(permit, waiter) => {
+                Forced::Leader(permit, waiter) => {
                     self.spawn(permit);
                     (waiter, true)
                 }
-                Forced::Follow(waiter) => (waiter, true),
-                Forced::Behind(waiter) => (waiter, false),
+                Forced::Follower(waiter) => (waiter, true),
+                Forced::Superseded(waiter) => (waiter, false),
                 Forced::Failed(error) => return Err(error),
             };
             match waiter.await {

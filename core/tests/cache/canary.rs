@@ -146,9 +146,9 @@ fn what_a_cache_gives_out_shows_no_value() {
     cache.listen(Arc::new(move |event| inbox.lock().unwrap().push(event.clone())));
 
     let lookup = cache.lookup("db", Selector::CURRENT, now);
-    cage.debug("Lookup::Lead", &lookup);
-    let Lookup::Lead(permit, waiter) = lookup else { panic!("nobody leads") };
-    cage.debug("Lookup::Follow", &cache.lookup("db", Selector::CURRENT, now));
+    cage.debug("Lookup::Leader", &lookup);
+    let Lookup::Leader(permit, waiter) = lookup else { panic!("nobody leads") };
+    cage.debug("Lookup::Follower", &cache.lookup("db", Selector::CURRENT, now));
     cage.debug("FetchPermit", &permit);
     permit.complete(Ok(Answer::value(fetched())), now);
     cage.debug("Waiter", &waiter);
@@ -169,7 +169,7 @@ fn what_a_cache_gives_out_shows_no_value() {
     cage.debug("Due", &cache.due(late));
     let forced = cache.force("db", Selector::CURRENT, cache.mark(), late);
     cage.debug("Forced", &forced);
-    let Forced::Lead(permit, waiter) = forced else { panic!("nobody leads") };
+    let Forced::Leader(permit, waiter) = forced else { panic!("nobody leads") };
     let fault = ServiceFault::new("GetSecretValue", "AccessDeniedException", "not yours");
     let denied =
         Error::new(ErrorKind::AccessDenied, "not yours").with_fault(fault).with_host(Box::new(CANARY));
@@ -195,7 +195,9 @@ fn credentials_and_plans_show_no_value() {
     let mut cage = Cage::default();
     let now = Now::default().plus(Duration::from_secs(1_000));
     let cache = Cache::new(Config::default(), 7).unwrap();
-    let Lookup::Lead(permit, _) = cache.lookup("db", Selector::CURRENT, now) else { panic!("nobody leads") };
+    let Lookup::Leader(permit, _) = cache.lookup("db", Selector::CURRENT, now) else {
+        panic!("nobody leads")
+    };
     permit.complete(Ok(Answer::value(fetched())), now);
     let mut plan = Plan::new(&cache, "db", &Plan::ALL_STAGES, Duration::from_secs(30), now);
     cage.debug("Plan", &plan);

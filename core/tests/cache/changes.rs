@@ -12,7 +12,7 @@ fn start() -> Now {
 }
 
 fn put(cache: &Cache, id: &str, version: &str, now: Now) {
-    let secretcache::host::Forced::Lead(permit, _) = cache.force(id, Selector::CURRENT, cache.mark(), now)
+    let secretcache::host::Forced::Leader(permit, _) = cache.force(id, Selector::CURRENT, cache.mark(), now)
     else {
         panic!("somebody else leads");
     };
@@ -79,9 +79,9 @@ fn a_value_tells_how_long_it_may_be_handed_out_again() {
 fn hits_of_a_binding_count_and_keep_a_secret_in_use() {
     let (cache, _counter) = counted(Config::default());
     let now = start();
-    assert!(matches!(cache.prefetch("db", now), Some(Lookup::Lead(..))));
+    assert!(matches!(cache.prefetch("db", now), Some(Lookup::Leader(..))));
     cache.invalidate("db");
-    let Some(Lookup::Lead(permit, _)) = cache.prefetch("db", now) else { panic!("somebody else leads") };
+    let Some(Lookup::Leader(permit, _)) = cache.prefetch("db", now) else { panic!("somebody else leads") };
     permit.complete(Ok(Answer::value(Fetched::string("v-1", "v-1"))), now);
     let later = now.plus(Duration::from_secs(301));
     assert!(cache.due(later).permits.is_empty(), "nobody has read it");

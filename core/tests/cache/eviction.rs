@@ -87,12 +87,12 @@ fn read_through(time: &Timeline, id: &str) -> String {
     loop {
         let waiter = match time.cache.lookup(id, Selector::CURRENT, time.now) {
             Lookup::Hit(hit) => return hit.string().unwrap().to_owned(),
-            Lookup::Lead(permit, waiter) => {
+            Lookup::Leader(permit, waiter) => {
                 let value = permit.id().to_owned();
                 permit.complete(Ok(Answer::value(Fetched::string("v1", &value))), time.now);
                 waiter
             }
-            Lookup::Follow(waiter) => waiter,
+            Lookup::Follower(waiter) => waiter,
             other => panic!("{other:?}"),
         };
         let outcome = loop {

@@ -116,6 +116,6 @@ fn a_label_that_a_description_no_longer_shows_is_dropped_without_a_call() {
     let Read::Due(_, permit) = time.read("db") else { panic!("nobody was chosen") };
     confirm(&time, permit, described(&[("v1", AWSCURRENT)]));
     assert!(time.cache.due(time.now).permits.is_empty());
-    assert!(matches!(time.cache.lookup("db", Selector::stage(AWSPENDING), time.now), Lookup::Lead(..)));
+    assert!(matches!(time.cache.lookup("db", Selector::stage(AWSPENDING), time.now), Lookup::Leader(..)));
     assert!(matches!(time.read("db"), Read::Hit(value) if value == "one"));
 }

@@ -41,15 +41,15 @@ fn a_forced_refresh_does_not_take_the_answer_of_a_request_that_began_before() {
     let time = Timeline::new();
     let older = time.lead("db");
     let mark = time.cache.mark();
-    let Forced::Behind(waiter) = time.cache.force("db", Selector::CURRENT, mark, time.now) else {
+    let Forced::Superseded(waiter) = time.cache.force("db", Selector::CURRENT, mark, time.now) else {
         panic!("joined a request that may have read the value from before");
     };
     older.complete(answer("v1", "one"), time.now);
     assert_eq!(outcome(&waiter), Some(Ok("one".to_owned())));
-    let Forced::Lead(permit, _) = time.cache.force("db", Selector::CURRENT, mark, time.now) else {
+    let Forced::Leader(permit, _) = time.cache.force("db", Selector::CURRENT, mark, time.now) else {
         panic!("nobody leads");
     };
-    let Forced::Follow(follower) = time.cache.force("db", Selector::CURRENT, mark, time.now) else {
+    let Forced::Follower(follower) = time.cache.force("db", Selector::CURRENT, mark, time.now) else {
         panic!("two requests for one refresh");
     };
     permit.complete(answer("v2", "two"), time.now);
@@ -65,11 +65,11 @@ fn a_thousand_forced_refreshes_at_once_make_two_requests_at_most() {
     let mut permit = None;
     for mark in &marks {
         match time.cache.force("db", Selector::CURRENT, *mark, time.now) {
-            Forced::Lead(lead, _) => {
+            Forced::Leader(lead, _) => {
                 requests += 1;
                 permit = Some(lead);
             }
-            Forced::Follow(_) => {}
+            Forced::Follower(_) => {}
             other => panic!("{other:?}"),
         }
     }
@@ -92,7 +92,8 @@ fn readers_go_on_being_served_while_a_forced_refresh_runs() {
 fn a_failed_forced_refresh_is_told_and_the_value_goes_on_being_served() {
     let time = Timeline::new();
     time.fill("db", "v1", "one");
-    let Forced::Lead(permit, waiter) = time.cache.force("db", Selector::CURRENT, time.cache.mark(), time.now)
+    let Forced::Leader(permit, waiter) =
+        time.cache.force("db", Selector::CURRENT, time.cache.mark(), time.now)
     else {
         panic!("nobody leads")
     };

@@ -155,7 +155,7 @@ impl World {
                 }
                 Next::Read(stage) => {
                     let error = match cache.lookup("db", Selector::stage(stage), self.time.now) {
-                        Lookup::Lead(permit, _) => self.complete(permit),
+                        Lookup::Leader(permit, _) => self.complete(permit),
                         Lookup::Failed(error) => Some(error),
                         other => panic!("{other:?}"),
                     };
@@ -163,7 +163,7 @@ impl World {
                 }
                 Next::Refresh(stage) => {
                     let looked = cache.look("db", Selector::stage(stage), cache.mark(), self.time.now);
-                    let Forced::Lead(permit, _) = looked else { panic!("{looked:?}") };
+                    let Forced::Leader(permit, _) = looked else { panic!("{looked:?}") };
                     let error = self.complete(permit);
                     plan.read(stage, error, self.time.now);
                 }

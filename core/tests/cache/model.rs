@@ -128,7 +128,7 @@ impl World {
                 prop_assert!(!old || failed.is_some(), "an old value served while it is refreshed aside");
                 self.begin(line, permit)?;
             }
-            Lookup::Lead(permit, waiter) => {
+            Lookup::Leader(permit, waiter) => {
                 let usable = self.model.held.contains_key(&line) && self.age(line) < MAX_STALE;
                 prop_assert_eq!(
                     waiter.patience().is_some(),
@@ -137,7 +137,7 @@ impl World {
                 );
                 self.begin(line, permit)?;
             }
-            Lookup::Follow(_) => prop_assert!(in_flight, "follows nobody"),
+            Lookup::Follower(_) => prop_assert!(in_flight, "follows nobody"),
             Lookup::Failed(error) => prop_assert_eq!(Some(error.kind()), failed, "a failure out of nothing"),
         }
         Ok(())
@@ -159,12 +159,12 @@ impl World {
         let forced = self.cache.force(IDS[line.0], selector(line), mark, self.now);
         self.model.failed.retain(|other, _| other.0 != line.0);
         match forced {
-            Forced::Lead(permit, waiter) => {
+            Forced::Leader(permit, waiter) => {
                 prop_assert!(permit.known().is_none() && waiter.patience().is_none());
                 self.begin(line, permit)?;
             }
-            Forced::Behind(_) => prop_assert!(self.in_flight(line)),
-            Forced::Follow(_) => prop_assert!(false, "joined a request from before"),
+            Forced::Superseded(_) => prop_assert!(self.in_flight(line)),
+            Forced::Follower(_) => prop_assert!(false, "joined a request from before"),
             Forced::Failed(error) => prop_assert!(false, "{}", error),
         }
         Ok(())

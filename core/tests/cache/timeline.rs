@@ -76,8 +76,8 @@ impl Timeline {
         match self.cache.lookup(id, selector, self.now) {
             Lookup::Hit(hit) => Read::Hit(text(&hit)),
             Lookup::HitDue(hit, permit) => Read::Due(text(&hit), permit),
-            Lookup::Lead(permit, waiter) => Read::Lead(permit, waiter),
-            Lookup::Follow(waiter) => Read::Follow(waiter),
+            Lookup::Leader(permit, waiter) => Read::Lead(permit, waiter),
+            Lookup::Follower(waiter) => Read::Follow(waiter),
             Lookup::Failed(error) => Read::Failed(error.kind()),
         }
     }
@@ -101,7 +101,7 @@ impl Timeline {
 
     pub(crate) fn force(&self, id: &str) -> FetchPermit {
         match self.cache.force(id, Selector::CURRENT, self.cache.mark(), self.now) {
-            Forced::Lead(permit, _) => permit,
+            Forced::Leader(permit, _) => permit,
             other => panic!("expected to lead, got {other:?}"),
         }
     }

@@ -50,7 +50,7 @@ fn a_reader_that_stops_waiting_keeps_no_other_from_its_answer() {
     in_all_orders(|| {
         let world = World::new();
         let impatient = world.start(|world| {
-            if let Lookup::Follow(waiter) = world.cache.lookup("db", Selector::CURRENT, world.now) {
+            if let Lookup::Follower(waiter) = world.cache.lookup("db", Selector::CURRENT, world.now) {
                 let mut waiter = pin!(waiter);
                 let polled = waiter.as_mut().poll(&mut Context::from_waker(Waker::noop()));
                 assert!(matches!(polled, Poll::Pending | Poll::Ready(_)));

@@ -78,7 +78,7 @@ fn calls_a_day(secrets: usize) -> Result<f64, Failure> {
         let mut permits = cache.due(now).permits;
         for id in &ids {
             match cache.lookup(id, Selector::CURRENT, now) {
-                Lookup::HitDue(_, permit) | Lookup::Lead(permit, _) => permits.push(permit),
+                Lookup::HitDue(_, permit) | Lookup::Leader(permit, _) => permits.push(permit),
                 _ => {}
             }
         }

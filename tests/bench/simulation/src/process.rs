@@ -52,7 +52,7 @@ pub fn ours(secrets: &[Secret], access: Access, ttl: Duration, start: f64, seed:
     let _in_use: Vec<_> = names.iter().map(|name| watches.add(name)).collect();
     let mut at = start;
     for name in &names {
-        let secretcache::host::Lookup::Lead(permit, _) = cache.lookup(name, Selector::CURRENT, now(at)) else {
+        let secretcache::host::Lookup::Leader(permit, _) = cache.lookup(name, Selector::CURRENT, now(at)) else {
             panic!("nothing is cached yet");
         };
         answer(permit, secrets, access, at, &mut month);

@@ -80,11 +80,11 @@ impl World {
                     fetch(permit);
                     return value;
                 }
-                Lookup::Lead(permit, waiter) => {
+                Lookup::Leader(permit, waiter) => {
                     fetch(permit);
                     waiter
                 }
-                Lookup::Follow(waiter) => waiter,
+                Lookup::Follower(waiter) => waiter,
                 Lookup::Failed(error) => return Err(error.kind()),
             };
             if let Some(outcome) = block_on(waiter).for_reader() {
@@ -98,12 +98,12 @@ impl World {
         let mark = self.cache.mark();
         loop {
             let waiter = match self.cache.force(id, Selector::CURRENT, mark, self.now) {
-                Forced::Lead(permit, waiter) => {
+                Forced::Leader(permit, waiter) => {
                     permit.complete(Ok(self.ask()), self.now);
                     waiter
                 }
-                Forced::Follow(waiter) => waiter,
-                Forced::Behind(waiter) => {
+                Forced::Follower(waiter) => waiter,
+                Forced::Superseded(waiter) => {
                     block_on(waiter);
                     continue;
                 }
