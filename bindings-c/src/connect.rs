@@ -5,7 +5,7 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use secretcache::ConnectError;
-use secretcache::host::Plan;
+use secretcache::host::ConnectAttempt;
 use zeroize::Zeroizing;
 
 use crate::cache::{Cache, texts};
@@ -109,8 +109,11 @@ fn connect(
 }
 
 fn known_stage(name: &str) -> Result<&'static str, Error> {
-    Plan::ALL_STAGES.into_iter().find(|stage| *stage == name).ok_or_else(|| {
-        Error::invalid(format!("stages must be among {}; {name:?} is not", Plan::ALL_STAGES.join(", ")))
+    ConnectAttempt::ALL_STAGES.into_iter().find(|stage| *stage == name).ok_or_else(|| {
+        Error::invalid(format!(
+            "stages must be among {}; {name:?} is not",
+            ConnectAttempt::ALL_STAGES.join(", ")
+        ))
     })
 }
 
@@ -131,7 +134,7 @@ export! {
         on_login: Call<OnLogin>,
         user_data: Is<*mut c_void>,
     ) -> Result() {
-        connect(cache, secret_id, &Plan::ALL_STAGES, timeout_ms, on_login, user_data)
+        connect(cache, secret_id, &ConnectAttempt::ALL_STAGES, timeout_ms, on_login, user_data)
     }
 
     /// As `secretcache_connect`, with the staging labels to try, in this order: any of AWSCURRENT, AWSPENDING and

@@ -198,8 +198,8 @@ impl NativeCache {
     /// A plan to connect with.
     #[napi(catch_unwind)]
     pub fn plan(&self, id: String, stages: Vec<String>, timeout_ms: f64) -> Result<NativePlan, Thrown> {
-        let plan =
-            plan::stages(&stages).and_then(|stages| self.slot.core.plan(&id, &stages, span(timeout_ms)));
+        let plan = plan::stages(&stages)
+            .and_then(|stages| self.slot.core.connect_attempt(&id, &stages, span(timeout_ms)));
         plan.map(NativePlan::new).map_err(|error| thrown(&error))
     }
 

@@ -1,7 +1,7 @@
 //! The plan of a connection, for the package's driver.
 
 use napi_derive::napi;
-use secretcache::host::{Next, SystemClock};
+use secretcache::host::{Action, SystemClock};
 use secretcache::{Error, Secret};
 
 use crate::errors::{Failure, kind_named};
@@ -11,7 +11,7 @@ use crate::value::Version;
 /// One attempt to connect with a credential that may be rotating.
 #[napi]
 pub struct NativePlan {
-    plan: secretcache::host::Plan,
+    plan: secretcache::host::ConnectAttempt,
     /// What is being tried.
     trying: Option<(Secret, &'static str)>,
 }
@@ -41,7 +41,7 @@ pub struct Tried {
 }
 
 impl NativePlan {
-    pub(crate) fn new(plan: secretcache::host::Plan) -> Self {
+    pub(crate) fn new(plan: secretcache::host::ConnectAttempt) -> Self {
         Self { plan, trying: None }
     }
 }
@@ -52,7 +52,7 @@ pub(crate) fn stages(names: &[String]) -> Result<Vec<&'static str>, Error> {
 }
 
 fn stage(name: &str) -> Result<&'static str, Error> {
-    let known = secretcache::host::Plan::ALL_STAGES;
+    let known = secretcache::host::ConnectAttempt::ALL_STAGES;
     known.into_iter().find(|stage| *stage == name).ok_or_else(|| {
         let text = format!("stages must be among {}; {name:?} is not", known.join(", "));
         Error::new(secretcache::ErrorKind::InvalidArgument, text)
@@ -72,15 +72,15 @@ impl NativePlan {
             wait_ms: None,
         };
         match next {
-            Next::Try(secret, stage) => {
+            Action::Try(secret, stage) => {
                 self.trying = Some((secret.clone(), stage));
                 // Tried once and not kept, whatever changes meanwhile.
                 Step { version: Some(Version::new(secret, 0)), ..step("try", Some(stage)) }
             }
-            Next::Read(stage) => step("read", Some(stage)),
-            Next::Refresh(stage) => step("refresh", Some(stage)),
-            Next::Wait(span) => Step { wait_ms: Some(milliseconds(span)), ..step("wait", None) },
-            Next::Stop => step("stop", None),
+            Action::Read(stage) => step("read", Some(stage)),
+            Action::Refresh(stage) => step("refresh", Some(stage)),
+            Action::Wait(span) => Step { wait_ms: Some(milliseconds(span)), ..step("wait", None) },
+            Action::Stop => step("stop", None),
         }
     }
 
@@ -117,7 +117,7 @@ impl NativePlan {
     /// The versions refused so far.
     #[napi]
     pub fn tried(&self) -> Vec<Tried> {
-        let tried = |tried: &secretcache::Tried| Tried {
+        let tried = |tried: &secretcache::RejectedVersion| Tried {
             version_stage: tried.version_stage.to_owned(),
             version_id: tried.version_id.clone(),
             times: tried.times,

@@ -339,11 +339,15 @@ impl Cache {
         let timeout = arguments::Span::read(timeout, "timeout")?.0;
         let plan = match &self.setup()?.engine {
             Engine::Native(cache) => {
-                cache.plan(id, &stages, timeout).map_err(|error| to_exception(py, &error))?
+                cache.connect_attempt(id, &stages, timeout).map_err(|error| to_exception(py, &error))?
             }
-            Engine::Host { .. } => {
-                secretcache::host::Plan::new(self.host_cache(py)?, id, &stages, timeout, SystemClock::now())
-            }
+            Engine::Host { .. } => secretcache::host::ConnectAttempt::new(
+                self.host_cache(py)?,
+                id,
+                &stages,
+                timeout,
+                SystemClock::now(),
+            ),
         };
         Ok(Plan::new(plan))
     }

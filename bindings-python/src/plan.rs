@@ -4,7 +4,7 @@ use std::sync::{Mutex, PoisonError};
 
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
-use secretcache::host::{Next, SystemClock};
+use secretcache::host::{Action, SystemClock};
 
 use crate::errors;
 use crate::late::bury;
@@ -12,14 +12,14 @@ use crate::value::SecretValue;
 
 /// One attempt to connect with a credential that may be rotating.
 #[pyclass(frozen, module = "secretcache")]
-pub(crate) struct Plan(Mutex<secretcache::host::Plan>);
+pub(crate) struct Plan(Mutex<secretcache::host::ConnectAttempt>);
 
 impl Plan {
-    pub(crate) fn new(plan: secretcache::host::Plan) -> Self {
+    pub(crate) fn new(plan: secretcache::host::ConnectAttempt) -> Self {
         Self(Mutex::new(plan))
     }
 
-    fn with<R>(&self, look: impl FnOnce(&mut secretcache::host::Plan) -> R) -> R {
+    fn with<R>(&self, look: impl FnOnce(&mut secretcache::host::ConnectAttempt) -> R) -> R {
         look(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }
@@ -30,7 +30,7 @@ pub(crate) fn stages(names: &[String]) -> PyResult<Vec<&'static str>> {
 }
 
 fn stage(name: &str) -> PyResult<&'static str> {
-    let known = secretcache::host::Plan::ALL_STAGES;
+    let known = secretcache::host::ConnectAttempt::ALL_STAGES;
     known.into_iter().find(|stage| *stage == name).ok_or_else(|| {
         PyValueError::new_err(format!("stages must be among {}; {name:?} is not", known.join(", ")))
     })
@@ -44,13 +44,13 @@ impl Plan {
         let next = self.with(|plan| plan.next(SystemClock::now()));
         bury(py);
         match next {
-            Next::Try(secret, stage) => {
+            Action::Try(secret, stage) => {
                 ("try", SecretValue(secret), stage).into_pyobject(py).map(Bound::into_any)
             }
-            Next::Read(stage) => ("read", stage).into_pyobject(py).map(Bound::into_any),
-            Next::Refresh(stage) => ("refresh", stage).into_pyobject(py).map(Bound::into_any),
-            Next::Wait(span) => ("wait", span.as_secs_f64()).into_pyobject(py).map(Bound::into_any),
-            Next::Stop => ("stop",).into_pyobject(py).map(Bound::into_any),
+            Action::Read(stage) => ("read", stage).into_pyobject(py).map(Bound::into_any),
+            Action::Refresh(stage) => ("refresh", stage).into_pyobject(py).map(Bound::into_any),
+            Action::Wait(span) => ("wait", span.as_secs_f64()).into_pyobject(py).map(Bound::into_any),
+            Action::Stop => ("stop",).into_pyobject(py).map(Bound::into_any),
         }
     }
 

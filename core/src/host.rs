@@ -8,7 +8,7 @@ pub use crate::cache::flight::{Outcome, Waiter};
 pub use crate::cache::permit::FetchPermit;
 pub use crate::cache::stats::Operation;
 pub use crate::cache::watch::Watches;
-pub use crate::connect::attempt::{Next, Plan};
+pub use crate::connect::attempt::{Action, ConnectAttempt};
 pub use crate::event::Listener;
 pub use crate::id::OwnedSelector;
 #[cfg(feature = "aws")]

@@ -52,7 +52,7 @@ pub use cache::hit::Hit;
 pub use cache::stats::{LoginStats, SecretStatus, Stats};
 pub use cache::watch::Watch;
 pub use config::Config;
-pub use connect::attempt::Tried;
+pub use connect::attempt::RejectedVersion;
 pub use connect::credential::Credential;
 pub use connect::refusal::says_login_refused;
 pub use error::{Error, ErrorKind, Retry, ServiceFault};

@@ -5,7 +5,9 @@ use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use secretcache::host::{Answer, Cache, FetchPermit, Forced, Lookup, Next, Now, Outcome, Plan, Waiter};
+use secretcache::host::{
+    Action, Answer, Cache, ConnectAttempt, FetchPermit, Forced, Lookup, Now, Outcome, Waiter,
+};
 use secretcache::{
     Config, Credential, Description, Error, ErrorKind, Event, Fetched, Secret, Selector, ServiceFault,
 };
@@ -255,44 +257,44 @@ impl World {
         }
     }
 
-    /// Follows the plan of one connection: the label and version it was made with, or the kind of its failure; and the
+    /// Follows the attempt of one connection: the label and version it was made with, or the kind of its failure; and the
     /// versions that were refused.
     fn connect(&mut self, id: &str, step: &Step) -> (Result<String, String>, Vec<String>) {
         let is_wanted =
             |stage: &&str| step.stages.as_ref().is_none_or(|stages| stages.iter().any(|each| each == stage));
-        let stages: Vec<_> = Plan::ALL_STAGES.into_iter().filter(is_wanted).collect();
+        let stages: Vec<_> = ConnectAttempt::ALL_STAGES.into_iter().filter(is_wanted).collect();
         let timeout = Duration::from_secs(step.timeout.unwrap_or(30));
-        let mut plan = Plan::new(&self.cache, id, &stages, timeout, self.now);
+        let mut attempt = ConnectAttempt::new(&self.cache, id, &stages, timeout, self.now);
         loop {
-            match plan.next(self.now) {
-                Next::Try(secret, stage) => {
+            match attempt.next(self.now) {
+                Action::Try(secret, stage) => {
                     let credential = match Credential::new(secret, stage) {
                         Ok(credential) => credential,
                         Err(error) => return (Err(kind(error)), Vec::new()),
                     };
                     match self.log_in(&credential) {
                         Ok(()) => {
-                            plan.accepted(credential.secret());
+                            attempt.accepted(credential.secret());
                             return (Ok(named(&credential)), Vec::new());
                         }
-                        Err(Turned::Refused) => plan.rejected(credential.secret(), stage, self.now),
+                        Err(Turned::Refused) => attempt.rejected(credential.secret(), stage, self.now),
                         Err(Turned::Failed) => return (Err("resource".to_owned()), Vec::new()),
                     }
                 }
-                Next::Read(stage) => {
+                Action::Read(stage) => {
                     let got = self.read(id, Selector::stage(stage), 1).remove(0);
-                    plan.read(stage, got.err(), self.now);
+                    attempt.read(stage, got.err(), self.now);
                 }
-                Next::Refresh(stage) => {
+                Action::Refresh(stage) => {
                     let got = self.ask_now(id, Selector::stage(stage), Cache::look);
-                    plan.read(stage, got.err(), self.now);
+                    attempt.read(stage, got.err(), self.now);
                 }
-                Next::Wait(span) => self.pass(span),
-                Next::Stop => break,
+                Action::Wait(span) => self.pass(span),
+                Action::Stop => break,
             }
         }
-        let tried: Vec<_> = plan.tried().iter().map(ToString::to_string).collect();
-        let error = match plan.last_error() {
+        let tried: Vec<_> = attempt.tried().iter().map(ToString::to_string).collect();
+        let error = match attempt.last_error() {
             Some(error) if tried.is_empty() => error.kind().name(),
             _ => "login_rejected",
         };

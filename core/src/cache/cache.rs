@@ -299,7 +299,7 @@ impl Cache {
         self.ask_now(id, selector, mark, now, Purpose::Force)
     }
 
-    /// As [`Cache::force`], for a login that was refused ([`Next::Refresh`](crate::host::Next::Refresh)): a version that still
+    /// As [`Cache::force`], for a login that was refused ([`Action::Refresh`](crate::host::Action::Refresh)): a version that still
     /// carries its label is not fetched again, and nothing else of the secret is put in doubt.
     pub fn look(&self, id: &str, selector: Selector<'_>, mark: u64, now: Now) -> Forced {
         self.ask_now(id, selector, mark, now, Purpose::Look)

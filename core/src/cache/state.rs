@@ -10,7 +10,7 @@ use crate::cache::schedule::{Budget, Foresight};
 use crate::cache::stats::LoginStats;
 use crate::cache::watch::Watches;
 use crate::config::Config;
-use crate::connect::history::Logins;
+use crate::connect::history::LoginHistory;
 use crate::error::Error;
 use crate::id::{OwnedSelector, Selector};
 use crate::secret::Secret;
@@ -58,7 +58,7 @@ pub(crate) struct Record {
     pub(crate) describe_denied_until: Option<Now>,
     /// In succession.
     pub(crate) describe_denials: u32,
-    pub(crate) logins: Logins,
+    pub(crate) logins: LoginHistory,
     pub(crate) foresight: Foresight,
 }
 
@@ -133,7 +133,7 @@ impl State {
             described: None,
             describe_denied_until: None,
             describe_denials: 0,
-            logins: Logins::default(),
+            logins: LoginHistory::default(),
             foresight: Foresight::default(),
         };
         self.records.insert(record_id, record);

@@ -65,7 +65,7 @@ pub struct Stats {
     pub api_calls: BTreeMap<&'static str, u64>,
     /// Failed fetches, by [`ErrorKind::name`].
     pub failures: BTreeMap<&'static str, u64>,
-    /// Logins by [`Plan`](crate::host::Plan)s.
+    /// LoginHistory by [`ConnectAttempt`](crate::host::ConnectAttempt)s.
     pub logins: LoginStats,
     /// What is cached now.
     pub secrets: Vec<SecretStatus>,
@@ -75,11 +75,11 @@ pub struct Stats {
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 #[non_exhaustive]
 pub struct LoginStats {
-    /// Logins taken.
+    /// LoginHistory taken.
     pub accepted: u64,
     /// Those among them with another version than the current one.
     pub with_other_version: u64,
-    /// Logins refused. A rotation costs one, and one more for each that was under way at that moment.
+    /// LoginHistory refused. A rotation costs one, and one more for each that was under way at that moment.
     pub rejected: u64,
 }
 

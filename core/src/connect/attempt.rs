@@ -1,16 +1,16 @@
-//! The plan by which a program stays connected while its secret rotates.
+//! The attempt by which a program stays connected while its secret rotates.
 //!
 //! A rotation changes the password at the resource before it moves `AWSCURRENT` (single user), or makes the current
 //! version name another user (alternating users). Either way there are moments when the cached version does not log in
-//! and another one does. The plan finds it: the cached current version; the one that is current by now, if it is another;
+//! and another one does. The attempt finds it: the cached current version; the one that is current by now, if it is another;
 //! then `AWSPENDING`, which is the one that works while a single-user rotation is between its steps; then `AWSPREVIOUS`;
 //! then a wait, and again, until its deadline.
 //!
 //! Labels asked for one after the other may miss a rotation that ends in between: the first answer is from before, and the
-//! second finds no label any more. So the plan has the secret described, which tells all labels of one moment, and fetches
+//! second finds no label any more. So the attempt has the secret described, which tells all labels of one moment, and fetches
 //! what it has not got. Where that is denied, `AWSPENDING` is asked for before `AWSCURRENT`, which cannot miss it either.
 //!
-//! It decides only. A driver reads, logs in and waits, and tells the plan what came of it.
+//! It decides only. A driver reads, logs in and waits, and tells the attempt what came of it.
 
 use std::fmt;
 use std::sync::Arc;
@@ -19,7 +19,7 @@ use std::time::Duration;
 use crate::cache::cache::Cache;
 use crate::cache::shared::Shared;
 use crate::cache::state::{Described, Line, Record};
-use crate::connect::history::Logins;
+use crate::connect::history::LoginHistory;
 use crate::error::{Error, ErrorKind, Retry};
 use crate::event::Event;
 use crate::id::{AWSCURRENT, AWSPENDING, AWSPREVIOUS, Selector};
@@ -38,21 +38,21 @@ const A_MOMENT: Duration = Duration::from_millis(10);
 ///
 /// ```
 /// use std::time::Duration;
-/// use secretcache::host::{Answer, Cache, Lookup, Next, Now, Plan};
+/// use secretcache::host::{Answer, Cache, Lookup, Action, Now, ConnectAttempt};
 /// use secretcache::{Config, Fetched, Selector};
 ///
 /// let cache = Cache::new(Config::default(), 7)?;
 /// let now = Now::default().plus(Duration::from_secs(1));
-/// let mut plan = Plan::new(&cache, "prod/db", &Plan::ALL_STAGES, Duration::from_secs(30), now);
-/// assert!(matches!(plan.next(now), Next::Read("AWSCURRENT")));
+/// let mut attempt = ConnectAttempt::new(&cache, "prod/db", &ConnectAttempt::ALL_STAGES, Duration::from_secs(30), now);
+/// assert!(matches!(attempt.next(now), Action::Read("AWSCURRENT")));
 /// # let Lookup::Leader(permit, _) = cache.lookup("prod/db", Selector::CURRENT, now) else { unreachable!() };
 /// # permit.complete(Ok(Answer::value(Fetched::string("v-1", "{}"))), now);
-/// plan.read("AWSCURRENT", None, now); // the driver has read it into the cache
-/// let Next::Try(secret, _) = plan.next(now) else { unreachable!() };
-/// plan.accepted(&secret);
+/// attempt.read("AWSCURRENT", None, now); // the driver has read it into the cache
+/// let Action::Try(secret, _) = attempt.next(now) else { unreachable!() };
+/// attempt.accepted(&secret);
 /// # Ok::<(), secretcache::Error>(())
 /// ```
-pub struct Plan {
+pub struct ConnectAttempt {
     shared: Arc<Shared>,
     id: Box<str>,
     stages: Vec<&'static str>,
@@ -63,23 +63,23 @@ pub struct Plan {
     done: Vec<bool>,
     /// The staging label of the version that is being tried, and since when.
     trying: (&'static str, Now),
-    tried: Vec<Tried>,
+    tried: Vec<RejectedVersion>,
     last_error: Option<Error>,
 }
 
 /// A version that was tried, and refused.
 #[derive(Clone, Debug, Eq, PartialEq)]
 #[non_exhaustive]
-pub struct Tried {
+pub struct RejectedVersion {
     /// Its staging label.
     pub version_stage: &'static str,
     /// Its id.
     pub version_id: String,
-    /// How often, by this plan.
+    /// How often, by this attempt.
     pub times: u32,
 }
 
-impl fmt::Display for Tried {
+impl fmt::Display for RejectedVersion {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} {}", self.version_stage, self.version_id)?;
         if self.times > 1 {
@@ -91,12 +91,12 @@ impl fmt::Display for Tried {
 
 /// What a driver has to do next.
 #[derive(Debug)]
-pub enum Next {
-    /// Log in with this version, found by this staging label, and report to [`Plan::accepted`] or [`Plan::rejected`].
+pub enum Action {
+    /// Log in with this version, found by this staging label, and report to [`ConnectAttempt::accepted`] or [`ConnectAttempt::rejected`].
     Try(Secret, &'static str),
-    /// Read this staging label through the cache, and report to [`Plan::read`].
+    /// Read this staging label through the cache, and report to [`ConnectAttempt::read`].
     Read(&'static str),
-    /// Ask for this staging label now ([`Cache::look`]), and report to [`Plan::read`].
+    /// Ask for this staging label now ([`Cache::look`]), and report to [`ConnectAttempt::read`].
     Refresh(&'static str),
     /// Nothing is left to try for now: wait.
     Wait(Duration),
@@ -104,12 +104,12 @@ pub enum Next {
     Stop,
 }
 
-impl Plan {
+impl ConnectAttempt {
     /// The staging labels that are tried, in this order. Permission to read the later ones is not needed: a denied label
     /// is left out and asked for again after an hour.
     pub const ALL_STAGES: [&'static str; 3] = [AWSCURRENT, AWSPENDING, AWSPREVIOUS];
 
-    /// A plan that ends after `timeout`.
+    /// A attempt that ends after `timeout`.
     pub fn new(cache: &Cache, id: &str, stages: &[&'static str], timeout: Duration, now: Now) -> Self {
         Self {
             shared: Arc::clone(&cache.0),
@@ -126,28 +126,28 @@ impl Plan {
     }
 
     /// What to do next.
-    pub fn next(&mut self, now: Now) -> Next {
+    pub fn next(&mut self, now: Now) -> Action {
         let next = self.decide(now);
-        if let Next::Try(_, stage) = next {
+        if let Action::Try(_, stage) = next {
             self.trying = (stage, now);
         }
         next
     }
 
-    /// How long the plan may still take. A login that hangs should be given up then.
+    /// How long the attempt may still take. A login that hangs should be given up then.
     pub fn remaining(&self, now: Now) -> Duration {
         now.until(&self.deadline)
     }
 
-    fn decide(&mut self, now: Now) -> Next {
+    fn decide(&mut self, now: Now) -> Action {
         if now.until(&self.deadline).is_zero() {
-            return Next::Stop;
+            return Action::Stop;
         }
         let shared = Arc::clone(&self.shared);
         let mut guard = shared.lock();
         let state = &mut *guard;
         let record_id = state.record_for(&self.id, &shared.config);
-        let Some(record) = state.records.get_mut(&record_id) else { return Next::Stop };
+        let Some(record) = state.records.get_mut(&record_id) else { return Action::Stop };
         let mut rest = LONGEST_WAIT;
         let mut rested = None;
         let mut holds_any = false;
@@ -164,18 +164,18 @@ impl Plan {
                         // A login is a use: the refresher is to keep it fresh.
                         secret.version().serving.touch();
                     }
-                    return Next::Try(secret.clone(), stage);
+                    return Action::Try(secret.clone(), stage);
                 }
                 let left = logins.rest(version_id, &now);
                 rest = rest.min(left);
                 if left.is_zero() && rested.is_none() {
-                    rested = Some(Next::Try(secret.clone(), stage));
+                    rested = Some(Action::Try(secret.clone(), stage));
                 }
             }
             let is_under_way = line.is_some_and(|line| line.flight.is_some());
             if is_under_way && now.since(&self.begun) < shared.config.max_wait {
                 // Somebody is fetching it: the next label, or a version known to be refused, is no better.
-                return Next::Wait(A_MOMENT);
+                return Action::Wait(A_MOMENT);
             }
             if stage == AWSCURRENT
                 && let Some(next) = self.pending_first(record, now)
@@ -192,7 +192,7 @@ impl Plan {
             if place == 0
                 && let Some((secret, stage)) = accepted_among(&record.lines, &self.stages, logins)
             {
-                return Next::Try(secret, stage);
+                return Action::Try(secret, stage);
             }
         }
         if let Some(again) = rested {
@@ -203,7 +203,7 @@ impl Plan {
         let hopeless = |error: &Error| error.retry() == Retry::Never || error.kind().is_denial();
         if !holds_any && self.tried.is_empty() && self.last_error.as_ref().is_some_and(hopeless) {
             // There is nothing to log in with, and waiting will not bring it.
-            return Next::Stop;
+            return Action::Stop;
         }
         self.rounds = self.rounds.saturating_add(1);
         let wait = FIRST_WAIT.saturating_mul(1 << self.rounds.min(6)).min(LONGEST_WAIT).min(rest);
@@ -212,12 +212,12 @@ impl Plan {
             let until_look = record.logins.until_refresh(AWSCURRENT, &now);
             wait = if until_look.is_zero() { wait } else { wait.min(until_look) };
         }
-        Next::Wait(wait.max(Duration::from_millis(1)).min(now.until(&self.deadline)))
+        Action::Wait(wait.max(Duration::from_millis(1)).min(now.until(&self.deadline)))
     }
 
     /// Where the labels of one moment are not to be had: `AWSPENDING`, to be asked for and tried before the refused
     /// current version is asked for anew.
-    fn pending_first(&mut self, record: &mut Record, now: Now) -> Option<Next> {
+    fn pending_first(&mut self, record: &mut Record, now: Now) -> Option<Action> {
         let place = |stage| self.stages.iter().position(|&each| each == stage);
         let (current, pending) = (place(AWSCURRENT)?, place(AWSPENDING)?);
         let is_denied = record.describe_denied_until.is_some_and(|until| !now.until(&until).is_zero());
@@ -229,7 +229,7 @@ impl Plan {
         }
         let secret = record.line(Selector::stage(AWSPENDING))?.secret.clone()?;
         let is_rejected = record.logins.is_rejected(secret.version_id().unwrap_or_default());
-        (!is_rejected).then_some(Next::Try(secret, AWSPENDING))
+        (!is_rejected).then_some(Action::Try(secret, AWSPENDING))
     }
 
     /// The driver has read or fetched a staging label. `error`: why it could not.
@@ -297,12 +297,16 @@ impl Plan {
         self.shared.lock().counters.logins.rejected += 1;
         match self.tried.iter_mut().find(|tried| tried.version_id == version_id) {
             Some(tried) => tried.times += 1,
-            None => self.tried.push(Tried { version_stage, version_id: version_id.to_owned(), times: 1 }),
+            None => self.tried.push(RejectedVersion {
+                version_stage,
+                version_id: version_id.to_owned(),
+                times: 1,
+            }),
         }
     }
 
     /// The versions that were refused so far, each once.
-    pub fn tried(&self) -> &[Tried] {
+    pub fn tried(&self) -> &[RejectedVersion] {
         &self.tried
     }
 
@@ -322,7 +326,7 @@ impl Plan {
 
 /// The question to ask about a staging label whose version is not held, or does not log in. `None`: an answer would tell
 /// nothing that is not known, or it was asked for within the last second.
-fn ask(record: &mut Record, stage: &'static str, now: Now) -> Option<Next> {
+fn ask(record: &mut Record, stage: &'static str, now: Now) -> Option<Action> {
     let line = record.line(Selector::stage(stage));
     let held = line.and_then(|line| line.secret.as_ref());
     let is_recent = |learned: &Now| record.logins.is_recent(learned, now);
@@ -334,19 +338,19 @@ fn ask(record: &mut Record, stage: &'static str, now: Now) -> Option<Next> {
             return None;
         }
     } else if stage == AWSCURRENT && held.is_none() && line.is_none_or(|line| line.failure.is_none()) {
-        return Some(Next::Read(stage));
+        return Some(Action::Read(stage));
     } else if held.is_some() && line.is_some_and(|line| is_recent(&line.confirmed)) {
         // What was confirmed a moment ago counts as asked for now: else the next round could ask within the same second.
         record.logins.note_refresh(stage, now);
     }
-    record.logins.may_refresh(stage, now).then_some(Next::Refresh(stage))
+    record.logins.may_refresh(stage, now).then_some(Action::Refresh(stage))
 }
 
 /// The version that the resource took last, if it is held under one of the stages.
 fn accepted_among(
     lines: &[Line],
     stages: &[&'static str],
-    logins: &Logins,
+    logins: &LoginHistory,
 ) -> Option<(Secret, &'static str)> {
     stages.iter().find_map(|&stage| {
         let line = lines.iter().find(|line| line.selector.as_selector() == Selector::stage(stage))?;
@@ -358,8 +362,11 @@ fn accepted_among(
     })
 }
 
-impl fmt::Debug for Plan {
+impl fmt::Debug for ConnectAttempt {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Plan").field("id", &self.id).field("tried", &self.tried).finish_non_exhaustive()
+        f.debug_struct("ConnectAttempt")
+            .field("id", &self.id)
+            .field("tried", &self.tried)
+            .finish_non_exhaustive()
     }
 }

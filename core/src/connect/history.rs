@@ -10,7 +10,7 @@ use crate::time::Now;
 /// How long a rejected version is left alone, at first; doubled with each rejection.
 const FIRST_REST: Duration = Duration::from_secs(1);
 const LONGEST_REST: Duration = Duration::from_secs(30);
-/// The plan's own forced refreshes: at most so often for each staging label.
+/// The attempt's own forced refreshes: at most so often for each staging label.
 const REFRESH_EVERY: Duration = Duration::from_secs(1);
 /// Changes at the resource that lift that limit once each: so many at once, and another after each such time.
 const CHANGES_AT_ONCE: u32 = 3;
@@ -25,7 +25,7 @@ const MOST: usize = 16;
 
 /// One secret's memory.
 #[derive(Default)]
-pub(crate) struct Logins {
+pub(crate) struct LoginHistory {
     accepted: Option<Box<str>>,
     rejected: Vec<Rejected>,
     refreshed: Vec<(Box<str>, Now)>,
@@ -44,7 +44,7 @@ struct Rejected {
     rest_until: Now,
 }
 
-impl Logins {
+impl LoginHistory {
     /// The resource took this version.
     pub(crate) fn accept(&mut self, version_id: &str) {
         self.rejected.retain(|rejected| &*rejected.version_id != version_id);
@@ -118,7 +118,7 @@ impl Logins {
         rejected.map_or(Duration::ZERO, |rejected| now.until(&rejected.rest_until))
     }
 
-    /// Whether the plan may force a refresh of this label now; if so, it is noted.
+    /// Whether the attempt may force a refresh of this label now; if so, it is noted.
     pub(crate) fn may_refresh(&mut self, stage: &str, now: Now) -> bool {
         if self.denied.iter().any(|(label, until)| &**label == stage && !now.until(until).is_zero()) {
             return false;
@@ -131,7 +131,7 @@ impl Logins {
         true
     }
 
-    /// How long until the plan may refresh this label again.
+    /// How long until the attempt may refresh this label again.
     pub(crate) fn until_refresh(&self, stage: &str, now: &Now) -> Duration {
         let last = self.refreshed.iter().find(|(label, _)| &**label == stage);
         last.map_or(Duration::ZERO, |(_, last)| REFRESH_EVERY.saturating_sub(now.since(last)))
@@ -160,7 +160,7 @@ mod tests {
 
     #[test]
     fn a_rejected_version_rests_longer_each_time_until_it_is_accepted() {
-        let mut logins = Logins::default();
+        let mut logins = LoginHistory::default();
         logins.reject("v-1", at(0));
         assert_eq!(logins.rest("v-1", &at(0)), Duration::from_secs(1));
         logins.reject("v-1", at(1));
@@ -176,7 +176,7 @@ mod tests {
 
     #[test]
     fn a_login_with_another_version_is_news_once_a_minute() {
-        let mut logins = Logins::default();
+        let mut logins = LoginHistory::default();
         let news = [0, 1, 59, 60, 61].map(|second| logins.is_news("v-1", at(second)));
         assert_eq!(news, [true, false, false, true, false]);
         assert!(logins.is_news("v-2", at(62)));
@@ -184,7 +184,7 @@ mod tests {
 
     #[test]
     fn a_change_at_the_resource_lifts_the_limit_but_not_for_a_resource_that_wavers() {
-        let mut logins = Logins::default();
+        let mut logins = LoginHistory::default();
         let mut refreshes = 0;
         for _ in 0..100 {
             logins.accept("v-1");
@@ -200,7 +200,7 @@ mod tests {
 
     #[test]
     fn forced_refreshes_are_limited_for_each_label() {
-        let mut logins = Logins::default();
+        let mut logins = LoginHistory::default();
         assert!(logins.may_refresh("AWSCURRENT", at(10)));
         assert!(!logins.may_refresh("AWSCURRENT", at(10)));
         assert!(logins.may_refresh("AWSPENDING", at(10)));

@@ -1,4 +1,4 @@
-//! Staying connected while a secret rotates: the driver of a [`Plan`].
+//! Staying connected while a secret rotates: the driver of a [`ConnectAttempt`].
 
 use std::error::Error as StdError;
 use std::fmt;
@@ -13,7 +13,7 @@ use super::request::Request;
 use super::runtime;
 use super::wait::{forbid_own_thread, wait_for};
 use crate::cache::cache::Cache;
-use crate::connect::attempt::{Next, Plan, Tried};
+use crate::connect::attempt::{Action, ConnectAttempt, RejectedVersion};
 use crate::connect::credential::Credential;
 use crate::error::{Error, ErrorKind};
 use crate::id::Selector;
@@ -31,7 +31,7 @@ pub struct Connect<'a> {
 
 impl<'a> Connect<'a> {
     pub(super) fn new(cache: &'a Handle, id: &'a str) -> Self {
-        Self { cache, id, timeout: Duration::from_secs(30), stages: &Plan::ALL_STAGES }
+        Self { cache, id, timeout: Duration::from_secs(30), stages: &ConnectAttempt::ALL_STAGES }
     }
 
     /// How long to go on trying; 30 s unless set.
@@ -40,7 +40,7 @@ impl<'a> Connect<'a> {
         self
     }
 
-    /// The staging labels to try, in this order; [`Plan::ALL_STAGES`] unless set.
+    /// The staging labels to try, in this order; [`ConnectAttempt::ALL_STAGES`] unless set.
     pub fn stages(mut self, stages: &'a [&'static str]) -> Self {
         self.stages = stages;
         self
@@ -58,43 +58,43 @@ impl<'a> Connect<'a> {
         is_rejected: impl Fn(&E) -> bool,
     ) -> Result<C, ConnectError<E>> {
         let Self { cache, id, timeout, stages } = self;
-        let mut plan = {
+        let mut attempt = {
             let inner = cache.inner().map_err(ConnectError::Secret)?;
-            Plan::new(&inner.cache, id, stages, timeout, SystemClock::now())
+            ConnectAttempt::new(&inner.cache, id, stages, timeout, SystemClock::now())
         };
         let (mut last, mut hung) = (None, None);
         loop {
-            match plan.next(SystemClock::now()) {
-                Next::Try(secret, stage) => {
+            match attempt.next(SystemClock::now()) {
+                Action::Try(secret, stage) => {
                     let credential = Credential::new(secret, stage).map_err(ConnectError::Secret)?;
-                    let remaining = plan.remaining(SystemClock::now());
+                    let remaining = attempt.remaining(SystemClock::now());
                     match within(remaining, connect(&credential)).await {
                         Some(Ok(connection)) => {
-                            plan.accepted(credential.secret());
+                            attempt.accepted(credential.secret());
                             return Ok(connection);
                         }
                         Some(Err(error)) if is_rejected(&error) => {
-                            plan.rejected(credential.secret(), stage, SystemClock::now());
+                            attempt.rejected(credential.secret(), stage, SystemClock::now());
                             last = Some(error);
                         }
                         Some(Err(error)) => return Err(ConnectError::Resource(error)),
                         None => hung = credential.version_id().map(str::to_owned),
                     }
                 }
-                Next::Read(stage) => {
+                Action::Read(stage) => {
                     let result = Request::new(cache, id).stage(stage).await;
-                    plan.read(stage, result.err(), SystemClock::now());
+                    attempt.read(stage, result.err(), SystemClock::now());
                 }
-                Next::Refresh(stage) => {
+                Action::Refresh(stage) => {
                     let result = look(cache, id, stage).await;
-                    plan.read(stage, result.err(), SystemClock::now());
+                    attempt.read(stage, result.err(), SystemClock::now());
                 }
-                Next::Wait(span) => sleep(span).await,
-                Next::Stop => break,
+                Action::Wait(span) => sleep(span).await,
+                Action::Stop => break,
             }
         }
-        let tried = plan.tried().to_vec();
-        Err(match (last, plan.last_error()) {
+        let tried = attempt.tried().to_vec();
+        Err(match (last, attempt.last_error()) {
             (Some(last), _) => ConnectError::Rejected { last, tried },
             (None, Some(error)) => ConnectError::Secret(error.clone()),
             (None, None) => {
@@ -128,7 +128,7 @@ impl<'a> Connect<'a> {
     }
 }
 
-/// Does what a plan wants by [`Next::Refresh`].
+/// Does what a attempt wants by [`Action::Refresh`].
 async fn look(cache: &Handle, id: &str, stage: &str) -> Result<Secret, Error> {
     cache.start_asking(id, Selector::stage(stage), Cache::look)?.await
 }
@@ -165,7 +165,7 @@ pub enum ConnectError<E> {
         /// What the resource said last.
         last: E,
         /// The versions it refused, in order.
-        tried: Vec<Tried>,
+        tried: Vec<RejectedVersion>,
     },
     /// The secret could not be had, or is not a JSON object.
     Secret(Error),

@@ -11,7 +11,7 @@ use super::task::Task;
 use crate::cache::cache::Cache;
 use crate::cache::flight::Waiter;
 use crate::cache::hit::Hit;
-use crate::connect::attempt::Plan;
+use crate::connect::attempt::ConnectAttempt;
 use crate::error::Error;
 use crate::id::Selector;
 use crate::secret::Secret;
@@ -62,7 +62,7 @@ pub trait Driver: sealed::Sealed {
     /// [`ErrorKind::Closed`](crate::ErrorKind::Closed) if the cache is closed.
     fn start_refresh(&self, id: &str, selector: Selector<'_>) -> Result<Task<Secret>, Error>;
 
-    /// Begins what a [`Plan`] wants by [`Next::Refresh`](crate::host::Next::Refresh).
+    /// Begins what a [`ConnectAttempt`] wants by [`Action::Refresh`](crate::host::Action::Refresh).
     ///
     /// # Errors
     ///
@@ -76,12 +76,17 @@ pub trait Driver: sealed::Sealed {
     /// As [`SecretCache::prefetch`].
     fn start_prefetch(&self, ids: Vec<String>) -> Result<Task<Vec<(String, Error)>>, Error>;
 
-    /// The plan behind [`SecretCache::connect`].
+    /// The attempt behind [`SecretCache::connect`].
     ///
     /// # Errors
     ///
     /// [`ErrorKind::Closed`](crate::ErrorKind::Closed) if the cache is closed.
-    fn plan(&self, id: &str, stages: &[&'static str], timeout: Duration) -> Result<Plan, Error>;
+    fn connect_attempt(
+        &self,
+        id: &str,
+        stages: &[&'static str],
+        timeout: Duration,
+    ) -> Result<ConnectAttempt, Error>;
 }
 
 mod sealed {
@@ -135,7 +140,12 @@ impl Driver for SecretCache {
         self.0.start_prefetch(ids)
     }
 
-    fn plan(&self, id: &str, stages: &[&'static str], timeout: Duration) -> Result<Plan, Error> {
-        Ok(Plan::new(&self.0.inner()?.cache, id, stages, timeout, SystemClock::now()))
+    fn connect_attempt(
+        &self,
+        id: &str,
+        stages: &[&'static str],
+        timeout: Duration,
+    ) -> Result<ConnectAttempt, Error> {
+        Ok(ConnectAttempt::new(&self.0.inner()?.cache, id, stages, timeout, SystemClock::now()))
     }
 }

@@ -16,7 +16,7 @@ const CANARY: &str = "hunter2-canary";
 const WATCHED: &[&str] = &[
     "Answer", "Batch", "Builder", "Cache", "Config", "Connect", "ConnectError", "Credential",
     "Credentials", "Description", "Due", "Error", "Event", "Fetched", "Forced", "Get", "Hit",
-    "Lookup", "Next", "Options", "Outcome", "Plan", "Request", "Secret", "SecretCache",
+    "Lookup", "Action", "Options", "Outcome", "ConnectAttempt", "Request", "Secret", "SecretCache",
     "SecretStatus", "Started", "Stats", "FetchPermit", "Value", "Waiter",
 ];
 
@@ -26,7 +26,7 @@ const HARMLESS: &[&str] = &[
     "AWSCURRENT", "AWSPENDING", "AWSPREVIOUS", "Backoff", "BlockingPool", "BoxFuture", "Coarse", "ErrorKind", "Listener",
     "LogLimiter", "LoginStats", "MOST_THREADS", "Now", "Operation", "OwnedSelector",
     "PerProcess", "Retry", "RotationRules", "SecretSource", "Selector", "ServiceFault", "Slot",
-    "SystemClock", "Tried", "Watch", "Watches", "WipingAllocator", "Task", "Driver", "fresh_seed", "generation", "later", "says_login_refused",
+    "SystemClock", "RejectedVersion", "Watch", "Watches", "WipingAllocator", "Task", "Driver", "fresh_seed", "generation", "later", "says_login_refused",
     "service_error",
     "set_threads", "shutdown", "spawn", "spawn_thread", "wait_for",
 ];
@@ -190,7 +190,7 @@ fn what_a_cache_gives_out_shows_no_value() {
 #[test]
 fn credentials_and_plans_show_no_value() {
     use secretcache::Credential;
-    use secretcache::host::{Next, Plan};
+    use secretcache::host::{Action, ConnectAttempt};
 
     let mut cage = Cage::default();
     let now = Now::default().plus(Duration::from_secs(1_000));
@@ -199,17 +199,18 @@ fn credentials_and_plans_show_no_value() {
         panic!("nobody leads")
     };
     permit.complete(Ok(Answer::value(fetched())), now);
-    let mut plan = Plan::new(&cache, "db", &Plan::ALL_STAGES, Duration::from_secs(30), now);
-    cage.debug("Plan", &plan);
-    let next = plan.next(now);
-    cage.debug("Next", &next);
-    let Next::Try(secret, stage) = next else { panic!("nothing to try") };
+    let mut attempt =
+        ConnectAttempt::new(&cache, "db", &ConnectAttempt::ALL_STAGES, Duration::from_secs(30), now);
+    cage.debug("ConnectAttempt", &attempt);
+    let next = attempt.next(now);
+    cage.debug("Action", &next);
+    let Action::Try(secret, stage) = next else { panic!("nothing to try") };
     let credential = Credential::new(secret.clone(), stage).unwrap();
     assert_eq!(credential.password(), Some(CANARY));
     cage.debug("Credential", &credential);
-    plan.rejected(&secret, stage, now);
-    cage.debug("Plan after a refusal", &plan);
-    cage.debug("Tried", &plan.tried());
+    attempt.rejected(&secret, stage, now);
+    cage.debug("ConnectAttempt after a refusal", &attempt);
+    cage.debug("RejectedVersion", &attempt.tried());
     let error = Credential::new(Secret::from(Fetched::string("v1", CANARY)), stage).unwrap_err();
     cage.debug("Credential's error", &error);
     cage.check();

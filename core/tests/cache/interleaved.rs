@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use secretcache::host::{Answer, Cache, FetchPermit, Forced, Lookup, Next, Plan};
+use secretcache::host::{Action, Answer, Cache, ConnectAttempt, FetchPermit, Forced, Lookup};
 use secretcache::{AWSCURRENT, AWSPENDING, AWSPREVIOUS, Description, Error, ErrorKind, Fetched, Selector};
 
 use crate::timeline::Timeline;
@@ -140,35 +140,41 @@ impl World {
 
     fn connect(&mut self, cache: &Cache) {
         let begun = self.time.now;
-        let mut plan = Plan::new(cache, "db", &Plan::ALL_STAGES, Duration::from_secs(30), self.time.now);
+        let mut attempt = ConnectAttempt::new(
+            cache,
+            "db",
+            &ConnectAttempt::ALL_STAGES,
+            Duration::from_secs(30),
+            self.time.now,
+        );
         loop {
-            match plan.next(self.time.now) {
-                Next::Try(secret, stage) => {
+            match attempt.next(self.time.now) {
+                Action::Try(secret, stage) => {
                     self.event();
                     if secret.version_id() == Some(&*self.password.to_string()) {
-                        plan.accepted(&secret);
+                        attempt.accepted(&secret);
                         self.waited = self.waited.max(self.time.now.since(&begun));
                         return;
                     }
                     self.refused += 1;
-                    plan.rejected(&secret, stage, self.time.now);
+                    attempt.rejected(&secret, stage, self.time.now);
                 }
-                Next::Read(stage) => {
+                Action::Read(stage) => {
                     let error = match cache.lookup("db", Selector::stage(stage), self.time.now) {
                         Lookup::Leader(permit, _) => self.complete(permit),
                         Lookup::Failed(error) => Some(error),
                         other => panic!("{other:?}"),
                     };
-                    plan.read(stage, error, self.time.now);
+                    attempt.read(stage, error, self.time.now);
                 }
-                Next::Refresh(stage) => {
+                Action::Refresh(stage) => {
                     let looked = cache.look("db", Selector::stage(stage), cache.mark(), self.time.now);
                     let Forced::Leader(permit, _) = looked else { panic!("{looked:?}") };
                     let error = self.complete(permit);
-                    plan.read(stage, error, self.time.now);
+                    attempt.read(stage, error, self.time.now);
                 }
-                Next::Wait(span) => self.time.pass_for(span),
-                Next::Stop => panic!("gave up, with {:?} refused", plan.tried()),
+                Action::Wait(span) => self.time.pass_for(span),
+                Action::Stop => panic!("gave up, with {:?} refused", attempt.tried()),
             }
         }
     }
