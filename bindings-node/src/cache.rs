@@ -134,7 +134,7 @@ impl NativeCache {
     pub fn look(&self, number: u32, id: String, stage: String) -> Begun {
         let (core, outbox) = (self.slot.core.clone(), Arc::clone(&self.outbox));
         self.begin(async move {
-            let looked = match core.start_look(&id, Selector::stage(&stage)) {
+            let looked = match core.start_recheck(&id, Selector::stage(&stage)) {
                 Ok(task) => task.await,
                 Err(error) => Err(error),
             };

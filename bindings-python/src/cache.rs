@@ -258,7 +258,7 @@ impl Cache {
         let selector = arguments::selector(version_stage, None, &setup.default_stage)?;
         match &setup.engine {
             Engine::Native(cache) => {
-                let start = if is_for_plan { SecretCache::start_look } else { SecretCache::start_refresh };
+                let start = if is_for_plan { SecretCache::start_recheck } else { SecretCache::start_refresh };
                 ended(py, start(cache, id, selector)).map(drop)
             }
             Engine::Host { driver, .. } => {
@@ -366,7 +366,8 @@ impl Cache {
         is_for_plan: bool,
     ) -> PyResult<Bound<'py, PyAny>> {
         let cache = self.host_cache(py)?;
-        let ask = if is_for_plan { secretcache::host::Cache::look } else { secretcache::host::Cache::force };
+        let ask =
+            if is_for_plan { secretcache::host::Cache::recheck } else { secretcache::host::Cache::force };
         match ask(cache, id, self.setup()?.selector(stage, None), mark, SystemClock::now()) {
             Forced::Leader(ticket, waiter) => {
                 ("lead", Ticket::new(ticket, cache.clone()), Flight::new(waiter))

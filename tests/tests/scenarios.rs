@@ -286,7 +286,7 @@ impl World {
                     attempt.read(stage, got.err(), self.now);
                 }
                 Action::Refresh(stage) => {
-                    let got = self.ask_now(id, Selector::stage(stage), Cache::look);
+                    let got = self.ask_now(id, Selector::stage(stage), Cache::recheck);
                     attempt.read(stage, got.err(), self.now);
                 }
                 Action::Wait(span) => self.pass(span),

@@ -301,8 +301,8 @@ impl Cache {
 
     /// As [`Cache::force`], for a login that was refused ([`Action::Refresh`](crate::host::Action::Refresh)): a version that still
     /// carries its label is not fetched again, and nothing else of the secret is put in doubt.
-    pub fn look(&self, id: &str, selector: Selector<'_>, mark: u64, now: Now) -> Forced {
-        self.ask_now(id, selector, mark, now, Purpose::Look)
+    pub fn recheck(&self, id: &str, selector: Selector<'_>, mark: u64, now: Now) -> Forced {
+        self.ask_now(id, selector, mark, now, Purpose::Recheck)
     }
 
     fn ask_now(&self, id: &str, selector: Selector<'_>, mark: u64, now: Now, purpose: Purpose) -> Forced {

@@ -196,7 +196,7 @@ impl FetchPermit {
         match self.purpose {
             Purpose::Refresh => secret.version().serving.clear_used(),
             // Whoever waited for it is about to read it.
-            Purpose::Read | Purpose::Force | Purpose::Look => secret.version().serving.note_use(),
+            Purpose::Read | Purpose::Force | Purpose::Recheck => secret.version().serving.note_use(),
         }
         self.shared.publish(&names, line);
         self.confirm_siblings(record, description.as_deref(), refresh_after, now);
@@ -206,7 +206,7 @@ impl FetchPermit {
     fn fail(&mut self, state: &mut State, error: Error, now: &Now, events: &mut Vec<Event>) -> Outcome {
         *state.counters.failures.entry(error.kind().name()).or_default() += 1;
         // That a label besides the current one is not there, or not for this caller, is what a login looks to find out.
-        let is_answer = self.purpose == Purpose::Look
+        let is_answer = self.purpose == Purpose::Recheck
             && self.selector() != Selector::CURRENT
             && matches!(error.kind(), ErrorKind::VersionNotFound | ErrorKind::AccessDenied);
         if !is_answer {

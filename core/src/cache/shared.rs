@@ -40,7 +40,7 @@ pub(crate) enum Purpose {
     /// Somebody asked for it to be done now.
     Force,
     /// A login with what is held was refused.
-    Look,
+    Recheck,
 }
 
 impl Shared {

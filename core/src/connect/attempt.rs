@@ -96,7 +96,7 @@ pub enum Action {
     Try(Secret, &'static str),
     /// Read this staging label through the cache, and report to [`ConnectAttempt::read`].
     Read(&'static str),
-    /// Ask for this staging label now ([`Cache::look`]), and report to [`ConnectAttempt::read`].
+    /// Ask for this staging label now ([`Cache::recheck`]), and report to [`ConnectAttempt::read`].
     Refresh(&'static str),
     /// Nothing is left to try for now: wait.
     Wait(Duration),

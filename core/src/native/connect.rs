@@ -86,7 +86,7 @@ impl<'a> Connect<'a> {
                     attempt.read(stage, result.err(), SystemClock::now());
                 }
                 Action::Refresh(stage) => {
-                    let result = look(cache, id, stage).await;
+                    let result = recheck(cache, id, stage).await;
                     attempt.read(stage, result.err(), SystemClock::now());
                 }
                 Action::Wait(span) => sleep(span).await,
@@ -129,8 +129,8 @@ impl<'a> Connect<'a> {
 }
 
 /// Does what a attempt wants by [`Action::Refresh`].
-async fn look(cache: &Handle, id: &str, stage: &str) -> Result<Secret, Error> {
-    cache.start_asking(id, Selector::stage(stage), Cache::look)?.await
+async fn recheck(cache: &Handle, id: &str, stage: &str) -> Result<Secret, Error> {
+    cache.start_asking(id, Selector::stage(stage), Cache::recheck)?.await
 }
 
 /// What a future gives, unless it takes longer than `span`.

@@ -67,7 +67,7 @@ pub trait Driver: sealed::Sealed {
     /// # Errors
     ///
     /// [`ErrorKind::Closed`](crate::ErrorKind::Closed) if the cache is closed.
-    fn start_look(&self, id: &str, selector: Selector<'_>) -> Result<Task<Secret>, Error>;
+    fn start_recheck(&self, id: &str, selector: Selector<'_>) -> Result<Task<Secret>, Error>;
 
     /// Begins a prefetch.
     ///
@@ -132,8 +132,8 @@ impl Driver for SecretCache {
         self.0.start_asking(id, selector, Cache::force)
     }
 
-    fn start_look(&self, id: &str, selector: Selector<'_>) -> Result<Task<Secret>, Error> {
-        self.0.start_asking(id, selector, Cache::look)
+    fn start_recheck(&self, id: &str, selector: Selector<'_>) -> Result<Task<Secret>, Error> {
+        self.0.start_asking(id, selector, Cache::recheck)
     }
 
     fn start_prefetch(&self, ids: Vec<String>) -> Result<Task<Vec<(String, Error)>>, Error> {

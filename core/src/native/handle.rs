@@ -30,7 +30,7 @@ pub(super) struct Handle {
     closed: AtomicBool,
 }
 
-/// [`Cache::force`] or [`Cache::look`].
+/// [`Cache::force`] or [`Cache::recheck`].
 pub(super) type Asking = fn(&Cache, &str, Selector<'_>, u64, Now) -> Forced;
 
 impl Handle {

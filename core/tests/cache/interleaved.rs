@@ -168,7 +168,7 @@ impl World {
                     attempt.read(stage, error, self.time.now);
                 }
                 Action::Refresh(stage) => {
-                    let looked = cache.look("db", Selector::stage(stage), cache.mark(), self.time.now);
+                    let looked = cache.recheck("db", Selector::stage(stage), cache.mark(), self.time.now);
                     let Forced::Leader(permit, _) = looked else { panic!("{looked:?}") };
                     let error = self.complete(permit);
                     attempt.read(stage, error, self.time.now);
