@@ -33,12 +33,12 @@ DEFECTS = [
     Defect(
         "a waiter looks for the outcome, and leaves its waker only later: it sleeps for ever",
         "cache/flight.rs",
-        "            State::Running(wakers) => {\n                let place",
+        "            State::Running(wakers) => {\n                let index",
         "            State::Running(_) => {\n"
         "                drop(state);\n"
         "                let mut state = flight.lock();\n"
         "                let State::Running(wakers) = &mut *state else { return Poll::Pending };\n"
-        "                let place",
+        "                let index",
         "first_reads_at_once_make_one_request",
     ),
     Defect(

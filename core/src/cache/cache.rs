@@ -17,7 +17,7 @@ use crate::cache::hit::Hit;
 use crate::cache::permit::FetchPermit;
 use crate::cache::policy::{Decision, decide};
 use crate::cache::shared::{Purpose, Shared};
-use crate::cache::state::{Line, Record, RecordId, State};
+use crate::cache::state::{EntryId, SecretEntry, State, VersionEntry};
 use crate::cache::stats::{Operation, SecretStatus, Stats};
 use crate::cache::validity::Freshness;
 use crate::cache::watch::Watches;
@@ -194,53 +194,55 @@ impl Cache {
         if state.closed {
             return Lookup::Failed(closed());
         }
-        let (record_id, place) = shared.place_of(state, id, selector);
-        let Some(record) = state.records.get_mut(&record_id) else { return Lookup::Failed(closed()) };
-        let facts = record.lines[place].facts(record.ttl, now);
-        let secret = record.lines[place].secret.clone();
-        let decision = decide(&facts, &shared.config);
+        let (entry_id, index) = shared.index_of(state, id, selector);
+        let Some(entry) = state.entries.get_mut(&entry_id) else { return Lookup::Failed(closed()) };
+        let snapshot = entry.versions[index].snapshot(entry.ttl, now);
+        let secret = entry.versions[index].secret.clone();
+        let decision = decide(&snapshot, &shared.config);
         match decision {
             Decision::Await { .. } | Decision::Fail => {}
             // Nobody looks again before the backoff ends.
-            Decision::Serve { span } | Decision::ServeLastKnown { span } if facts.backing_off.is_some() => {
-                record.lines[place].served = now.plus(span);
+            Decision::Serve { span } | Decision::ServeLastKnown { span }
+                if snapshot.backing_off.is_some() =>
+            {
+                entry.versions[index].served = now.plus(span);
             }
-            _ => record.lines[place].served = *now,
+            _ => entry.versions[index].served = *now,
         }
         match (decision, secret) {
             (Decision::Serve { span }, Some(secret)) => {
                 Lookup::Hit(shared.serve(secret, span, Freshness::Fresh, now))
             }
             (Decision::ServeAndRefresh { span }, Some(secret)) => {
-                let permit = shared.lead(state, record_id, place, now, Purpose::Refresh);
+                let permit = shared.lead(state, entry_id, index, now, Purpose::Refresh);
                 Lookup::HitDue(shared.serve(secret, span, Freshness::Fresh, now), permit)
             }
             (Decision::ServeLastKnown { span }, Some(secret)) => {
-                shared.tell_stale(record, place, now, events);
+                shared.tell_stale(entry, index, now, events);
                 Lookup::Hit(shared.serve(secret, span, Freshness::Stale, now))
             }
             (Decision::ServeLastKnownAndRefresh { span }, Some(secret)) => {
-                shared.tell_stale(record, place, now, events);
-                let permit = shared.lead(state, record_id, place, now, Purpose::Refresh);
+                shared.tell_stale(entry, index, now, events);
+                let permit = shared.lead(state, entry_id, index, now, Purpose::Refresh);
                 Lookup::HitDue(shared.serve(secret, span, Freshness::Stale, now), permit)
             }
             (Decision::Await { fallback }, _) => {
                 let counters = &mut state.counters;
-                *(if facts.age.is_some() {
+                *(if snapshot.age.is_some() {
                     &mut counters.misses_expired
                 } else {
                     &mut counters.misses_absent
                 }) += 1;
                 let patience = fallback.then_some(shared.config.max_wait);
-                if let Some(flight) = &record.lines[place].flight {
+                if let Some(flight) = &entry.versions[index].flight {
                     counters.coalesced += 1;
                     return Lookup::Follower(Waiter::new(Arc::clone(flight), patience));
                 }
-                let permit = shared.lead(state, record_id, place, now, Purpose::Read);
+                let permit = shared.lead(state, entry_id, index, now, Purpose::Read);
                 let waiter = Waiter::new(Arc::clone(permit.flight()), patience);
                 Lookup::Leader(permit, waiter)
             }
-            (_, _) => match &record.lines[place].failure {
+            (_, _) => match &entry.versions[index].failure {
                 Some(failure) => Lookup::Failed(failure.error.clone()),
                 None => Lookup::Failed(Error::new(ErrorKind::Internal, "a decision without its grounds")),
             },
@@ -254,8 +256,8 @@ impl Cache {
             return Some(hit);
         }
         let state = self.0.lock();
-        let record = state.records.get(state.by_name.get(id)?)?;
-        let secret = record.line(selector)?.last_known(&self.0.config, &now)?;
+        let entry = state.entries.get(state.by_name.get(id)?)?;
+        let secret = entry.version(selector)?.last_known(&self.0.config, &now)?;
         self.0.hits.count(secret.version().serving.touch());
         Some(Hit::owned(secret))
     }
@@ -266,20 +268,21 @@ impl Cache {
         let mut events = Vec::new();
         let secret = {
             let mut state = self.0.lock();
-            let record_id = *state.by_name.get(id)?;
-            let record = state.records.get_mut(&record_id)?;
-            let place = record.lines.iter().position(|line| line.selector.as_selector() == selector)?;
-            let line = &mut record.lines[place];
-            if line.flight.as_ref().is_some_and(|flight| flight.started == waiter.started()) {
-                line.overdue = true;
+            let entry_id = *state.by_name.get(id)?;
+            let entry = state.entries.get_mut(&entry_id)?;
+            let index =
+                entry.versions.iter().position(|version| version.selector.as_selector() == selector)?;
+            let version = &mut entry.versions[index];
+            if version.flight.as_ref().is_some_and(|flight| flight.started == waiter.started()) {
+                version.overdue = true;
             }
-            let secret = line.last_known(&self.0.config, &now)?;
+            let secret = version.last_known(&self.0.config, &now)?;
             // The answer may have come just as patience ended: then this is it.
-            if line.answered >= waiter.started() {
+            if version.answered >= waiter.started() {
                 self.0.hits.count(Freshness::Fresh);
             } else {
                 self.0.hits.count(Freshness::Stale);
-                self.0.tell_stale(record, place, &now, &mut events);
+                self.0.tell_stale(entry, index, &now, &mut events);
             }
             secret
         };
@@ -314,16 +317,16 @@ impl Cache {
         if state.closed {
             return Forced::Failed(closed());
         }
-        let (record_id, place) = self.0.place_of(state, id, selector);
-        let Some(record) = state.records.get_mut(&record_id) else { return Forced::Failed(closed()) };
+        let (entry_id, index) = self.0.index_of(state, id, selector);
+        let Some(entry) = state.entries.get_mut(&entry_id) else { return Forced::Failed(closed()) };
         if purpose == Purpose::Force {
-            self.0.doubt(record);
+            self.0.doubt(entry);
         }
-        if let Some(flight) = &record.lines[place].flight {
+        if let Some(flight) = &entry.versions[index].flight {
             let waiter = Waiter::new(Arc::clone(flight), None);
             return if flight.started > mark { Forced::Follower(waiter) } else { Forced::Superseded(waiter) };
         }
-        let permit = self.0.lead(state, record_id, place, &now, purpose);
+        let permit = self.0.lead(state, entry_id, index, &now, purpose);
         let waiter = permit.waiter();
         Forced::Leader(permit, waiter)
     }
@@ -339,22 +342,24 @@ impl Cache {
             return Due { permits: Vec::new(), next: None };
         }
         // With an interval of zero every read asks: nothing is refreshed beside them.
-        for (record_id, record) in state.records.iter().filter(|(_, record)| !record.ttl.is_zero()) {
-            let is_watched = record.is_among(&watched);
-            for (place, line) in record.lines.iter().enumerate() {
-                let (Some(wait), None, Some(secret)) = (line.due_in(&now), &line.flight, &line.secret) else {
+        for (entry_id, entry) in state.entries.iter().filter(|(_, entry)| !entry.ttl.is_zero()) {
+            let is_watched = entry.is_among(&watched);
+            for (index, version) in entry.versions.iter().enumerate() {
+                let (Some(wait), None, Some(secret)) =
+                    (version.due_in(&now), &version.flight, &version.secret)
+                else {
                     continue;
                 };
                 if !wait.is_zero() {
                     next = Some(next.map_or(wait, |next| next.min(wait)));
                 } else if secret.version().serving.is_used()
-                    || is_watched && line.selector.as_selector() == Selector::CURRENT
+                    || is_watched && version.selector.as_selector() == Selector::CURRENT
                 {
-                    due.push((*record_id, place));
+                    due.push((*entry_id, index));
                 }
             }
         }
-        let lead = |(record_id, place)| self.0.lead(state, record_id, place, &now, Purpose::Refresh);
+        let lead = |(entry_id, index)| self.0.lead(state, entry_id, index, &now, Purpose::Refresh);
         Due { permits: due.into_iter().map(lead).collect(), next }
     }
 
@@ -369,11 +374,11 @@ impl Cache {
         if state.closed {
             return Some(Lookup::Failed(closed()));
         }
-        let (record_id, place) = self.0.place_of(state, id, Selector::CURRENT);
-        let record = state.records.get(&record_id)?;
-        let line = &record.lines[place];
-        let decision = decide(&line.facts(record.ttl, &now), &self.0.config);
-        match (decision, &line.flight, &line.failure) {
+        let (entry_id, index) = self.0.index_of(state, id, Selector::CURRENT);
+        let entry = state.entries.get(&entry_id)?;
+        let version = &entry.versions[index];
+        let decision = decide(&version.snapshot(entry.ttl, &now), &self.0.config);
+        match (decision, &version.flight, &version.failure) {
             (Decision::Await { .. } | Decision::ServeAndRefresh { .. }, Some(flight), _) => {
                 Some(Lookup::Follower(Waiter::new(Arc::clone(flight), None)))
             }
@@ -384,7 +389,7 @@ impl Cache {
                 None,
                 _,
             ) => {
-                let permit = self.0.lead(state, record_id, place, &now, Purpose::Refresh);
+                let permit = self.0.lead(state, entry_id, index, &now, Purpose::Refresh);
                 let waiter = permit.waiter();
                 Some(Lookup::Leader(permit, waiter))
             }
@@ -404,15 +409,15 @@ impl Cache {
     /// is current, or the resource has refused this one and takes another. For pools, at each check-in.
     pub fn is_outdated(&self, id: &str, version_id: &str) -> bool {
         let state = self.0.lock();
-        let record = state.by_name.get(id).and_then(|record_id| state.records.get(record_id));
-        record.and_then(Record::login_version).is_some_and(|preferred| preferred != version_id)
+        let entry = state.by_name.get(id).and_then(|entry_id| state.entries.get(entry_id));
+        entry.and_then(SecretEntry::login_version).is_some_and(|preferred| preferred != version_id)
     }
 
     /// Forgets a secret with all its versions. Requests under way still answer those who wait, but are not kept.
     pub fn invalidate(&self, id: &str) {
         let mut state = self.0.lock();
-        if let Some(record) = state.by_name.get(id).copied().and_then(|record_id| state.remove(record_id)) {
-            self.0.unpublish(&record);
+        if let Some(entry) = state.by_name.get(id).copied().and_then(|entry_id| state.remove(entry_id)) {
+            self.0.unpublish(&entry);
         }
     }
 
@@ -420,9 +425,9 @@ impl Cache {
     pub fn close(&self) {
         let mut state = self.0.lock();
         state.closed = true;
-        let records: Vec<RecordId> = state.records.keys().copied().collect();
-        for record in records.into_iter().filter_map(|record_id| state.remove(record_id)) {
-            self.0.unpublish(&record);
+        let entries: Vec<EntryId> = state.entries.keys().copied().collect();
+        for entry in entries.into_iter().filter_map(|entry_id| state.remove(entry_id)) {
+            self.0.unpublish(&entry);
         }
     }
 
@@ -437,9 +442,9 @@ impl Cache {
         let (hits, stale_served) = self.0.hits.totals();
         let counters = &state.counters;
         let mut secrets: Vec<_> = state
-            .records
+            .entries
             .values()
-            .flat_map(|record| record.lines.iter().map(|line| status(record, line, &now)))
+            .flat_map(|entry| entry.versions.iter().map(|version| status(entry, version, &now)))
             .collect();
         secrets.sort_by(|a, b| a.secret_id.cmp(&b.secret_id));
         Stats {
@@ -472,15 +477,15 @@ impl Cache {
 /// The next cache's number; zero is nobody's.
 static NUMBERS: std::sync::atomic::AtomicU32 = std::sync::atomic::AtomicU32::new(1);
 
-fn status(record: &Record, line: &Line, now: &Now) -> SecretStatus {
+fn status(entry: &SecretEntry, version: &VersionEntry, now: &Now) -> SecretStatus {
     SecretStatus {
-        secret_id: record.name().to_string(),
-        version_stage: line.selector.as_selector().as_stage().map(str::to_owned),
-        version_id: line.secret.as_ref().and_then(Secret::version_id).map(str::to_owned),
-        age: line.age(now),
-        next_refresh_in: line.due_in(now),
-        last_error: line.failure.as_ref().map(|failure| failure.error.kind()),
-        failures: line.failure.as_ref().map_or(0, |failure| failure.count),
+        secret_id: entry.name().to_string(),
+        version_stage: version.selector.as_selector().as_stage().map(str::to_owned),
+        version_id: version.secret.as_ref().and_then(Secret::version_id).map(str::to_owned),
+        age: version.age(now),
+        next_refresh_in: version.due_in(now),
+        last_error: version.failure.as_ref().map(|failure| failure.error.kind()),
+        failures: version.failure.as_ref().map_or(0, |failure| failure.count),
     }
 }
 

@@ -103,13 +103,13 @@ impl Flight {
 /// ```
 pub struct Waiter {
     flight: Arc<Flight>,
-    place: Option<usize>,
+    index: Option<usize>,
     patience: Option<Duration>,
 }
 
 impl Waiter {
     pub(crate) fn new(flight: Arc<Flight>, patience: Option<Duration>) -> Self {
-        Self { flight, place: None, patience }
+        Self { flight, index: None, patience }
     }
 
     /// How long to wait before the last-known value is good enough. `None`: there is none, so wait for the end.
@@ -140,11 +140,11 @@ impl Future for Waiter {
         match &mut *state {
             State::Ended(outcome) => Poll::Ready(outcome.clone()),
             State::Running(wakers) => {
-                let place = *self.place.get_or_insert_with(|| {
+                let index = *self.index.get_or_insert_with(|| {
                     wakers.push(None);
                     wakers.len() - 1
                 });
-                match &mut wakers[place] {
+                match &mut wakers[index] {
                     Some(waker) => waker.clone_from(context.waker()),
                     empty => *empty = Some(context.waker().clone()),
                 }
@@ -157,8 +157,8 @@ impl Future for Waiter {
 impl Drop for Waiter {
     fn drop(&mut self) {
         // A reader that stopped waiting (cancelled, out of patience) must not be woken.
-        if let (Some(place), State::Running(wakers)) = (self.place, &mut *self.flight.lock()) {
-            wakers[place] = None;
+        if let (Some(index), State::Running(wakers)) = (self.index, &mut *self.flight.lock()) {
+            wakers[index] = None;
         }
     }
 }

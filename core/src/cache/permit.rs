@@ -7,7 +7,7 @@ use std::time::Duration;
 use crate::cache::flight::{Flight, Outcome, Waiter};
 use crate::cache::policy::{self, Decision, decide};
 use crate::cache::shared::{Purpose, Shared};
-use crate::cache::state::{Described, Failure, Line, Record, RecordId, State};
+use crate::cache::state::{Described, EntryId, Failure, SecretEntry, State, VersionEntry};
 use crate::cache::validity::Freshness;
 use crate::error::{Error, ErrorKind};
 use crate::event::Event;
@@ -44,7 +44,7 @@ const DENIED_FOR_LONG: Duration = Duration::from_secs(7 * 86_400);
 #[must_use]
 pub struct FetchPermit {
     shared: Arc<Shared>,
-    record: RecordId,
+    entry: EntryId,
     id: Arc<str>,
     selector: OwnedSelector,
     flight: Arc<Flight>,
@@ -61,16 +61,16 @@ pub struct FetchPermit {
 impl FetchPermit {
     pub(crate) fn new(
         shared: &Arc<Shared>,
-        record_id: RecordId,
-        record: Option<&mut Record>,
-        place: usize,
+        entry_id: EntryId,
+        entry: Option<&mut SecretEntry>,
+        index: usize,
         flight: Arc<Flight>,
         now: &Now,
         purpose: Purpose,
     ) -> Self {
         let mut permit = Self {
             shared: Arc::clone(shared),
-            record: record_id,
+            entry: entry_id,
             id: Arc::from(""),
             selector: Selector::CURRENT.into(),
             flight: Arc::clone(&flight),
@@ -81,20 +81,19 @@ impl FetchPermit {
             siblings: Vec::new(),
             purpose,
         };
-        if let Some(record) = record {
-            permit.id = Arc::clone(record.name());
-            permit.description = record.fresh_description(now).filter(|_| purpose != Purpose::Force);
-            permit.may_describe =
-                record.describe_denied_until.is_none_or(|until| now.until(&until).is_zero());
+        if let Some(entry) = entry {
+            permit.id = Arc::clone(entry.name());
+            permit.description = entry.fresh_description(now).filter(|_| purpose != Purpose::Force);
+            permit.may_describe = entry.describe_denied_until.is_none_or(|until| now.until(&until).is_zero());
             if purpose != Purpose::Force {
-                permit.siblings = record.secrets().cloned().collect();
+                permit.siblings = entry.secrets().cloned().collect();
             }
-            let line = &mut record.lines[place];
-            line.flight = Some(flight);
-            line.overdue = false;
-            permit.selector = line.selector.clone();
-            permit.known.clone_from(&line.secret);
-            permit.confirmed = line.confirmed;
+            let version = &mut entry.versions[index];
+            version.flight = Some(flight);
+            version.overdue = false;
+            permit.selector = version.selector.clone();
+            permit.known.clone_from(&version.secret);
+            permit.confirmed = version.confirmed;
         }
         permit
     }
@@ -159,7 +158,7 @@ impl FetchPermit {
     fn succeed(&mut self, state: &mut State, answer: Answer, now: &Now, events: &mut Vec<Event>) -> Outcome {
         let Answer { value, description, describe_denied } = answer;
         self.renew_description(state, description, describe_denied, now);
-        let description = state.records.get(&self.record).and_then(|record| record.described.as_ref());
+        let description = state.entries.get(&self.entry).and_then(|entry| entry.described.as_ref());
         let description = description.map(|described| Arc::clone(&described.description));
         let Some(secret) = self.secret_from(value, description.as_deref()) else {
             // "Unchanged" with nothing held: the source broke its contract.
@@ -169,17 +168,17 @@ impl FetchPermit {
         state.counters.refreshes += u64::from(self.known.is_some());
         self.reveal_aliases(state, &secret);
         let draw = state.random.f64();
-        let Some(record) = state.records.get_mut(&self.record) else { return Outcome::Value(secret) };
-        let names = record.names.clone();
+        let Some(entry) = state.entries.get_mut(&self.entry) else { return Outcome::Value(secret) };
+        let names = entry.names.clone();
         let refresh_after = if self.selector() == Selector::CURRENT {
             let current = secret.version_id();
-            record.foresight.refresh_after(current, record.ttl, draw, now, &mut state.budget)
+            entry.foresight.refresh_after(current, entry.ttl, draw, now, &mut state.budget)
         } else {
-            policy::refresh_after(record.ttl, draw)
+            policy::refresh_after(entry.ttl, draw)
         };
-        let Some(line) = self.line_of(record) else { return Outcome::Value(secret) };
-        line.flight = None;
-        if let Some(old) = line.secret.take().filter(|old| old.as_ptr() != secret.as_ptr()) {
+        let Some(version) = self.version_of(entry) else { return Outcome::Value(secret) };
+        version.flight = None;
+        if let Some(old) = version.secret.take().filter(|old| old.as_ptr() != secret.as_ptr()) {
             self.shared.retire(&old);
             if old.version_id() != secret.version_id() {
                 state.counters.rotations_observed += 1;
@@ -191,15 +190,15 @@ impl FetchPermit {
                 });
             }
         }
-        confirm(line, secret.clone(), refresh_after, now);
-        line.answered = self.flight.started;
+        confirm(version, secret.clone(), refresh_after, now);
+        version.answered = self.flight.started;
         match self.purpose {
             Purpose::Refresh => secret.version().serving.clear_used(),
             // Whoever waited for it is about to read it.
             Purpose::Read | Purpose::Force | Purpose::Recheck => secret.version().serving.note_use(),
         }
-        self.shared.publish(&names, line);
-        self.confirm_siblings(record, description.as_deref(), refresh_after, now);
+        self.shared.publish(&names, version);
+        self.confirm_siblings(entry, description.as_deref(), refresh_after, now);
         Outcome::Value(secret)
     }
 
@@ -216,42 +215,42 @@ impl FetchPermit {
         let shared = Arc::clone(&self.shared);
         // A label that has moved away leaves nothing behind that could stand in for it. AWSCURRENT cannot go.
         let gone = error.kind() == ErrorKind::VersionNotFound && self.selector() != Selector::CURRENT;
-        let record = state.records.get_mut(&self.record);
-        let found = record.and_then(|record| {
-            let place = record.lines.iter().position(|line| self.flies_for(line))?;
-            Some((record, place))
+        let entry = state.entries.get_mut(&self.entry);
+        let found = entry.and_then(|entry| {
+            let index = entry.versions.iter().position(|version| self.flies_for(version))?;
+            Some((entry, index))
         });
-        let Some((record, place)) = found else {
+        let Some((entry, index)) = found else {
             // Evicted or forgotten meanwhile: only this permit still knows the value.
             let (age, denied) = (now.since(&self.confirmed), error.kind().is_denial());
             let may_serve = !gone && policy::may_fall_back(age, denied, &shared.config);
             let last_known = self.known.clone().filter(|_| may_serve);
             return Outcome::Failed { error, last_known };
         };
-        let ttl = record.ttl;
-        let line = &mut record.lines[place];
-        line.flight = None;
-        let count = line.failure.as_ref().map_or(0, |failure| failure.count);
+        let ttl = entry.ttl;
+        let version = &mut entry.versions[index];
+        version.flight = None;
+        let count = version.failure.as_ref().map_or(0, |failure| failure.count);
         let cap = Some(ttl).filter(|ttl| !ttl.is_zero());
         let retry_at = now.plus(shared.config.backoff.jittered(count, cap, draw));
-        line.failure = Some(Failure { error: error.clone(), count: count.saturating_add(1), retry_at });
+        version.failure = Some(Failure { error: error.clone(), count: count.saturating_add(1), retry_at });
 
-        let last_known = line.last_known(&shared.config, now).filter(|_| !gone);
+        let last_known = version.last_known(&shared.config, now).filter(|_| !gone);
         let Some(secret) = last_known else {
-            shared.unpublish_line(&record.names, &record.lines[place]);
-            record.lines[place].secret = None;
+            shared.unpublish_version(&entry.names, &entry.versions[index]);
+            entry.versions[index].secret = None;
             return Outcome::Failed { error, last_known: None };
         };
-        let facts = line.facts(ttl, now);
-        match decide(&facts, &shared.config) {
+        let snapshot = version.snapshot(ttl, now);
+        match decide(&snapshot, &shared.config) {
             Decision::Serve { span } => {
-                line.served = now.plus(span);
+                version.served = now.plus(span);
                 secret.version().serving.serve_until(now.coarse.plus(span), Freshness::Fresh);
             }
             Decision::ServeLastKnown { span } => {
-                line.served = now.plus(span);
+                version.served = now.plus(span);
                 secret.version().serving.serve_until(now.coarse.plus(span), Freshness::Stale);
-                shared.tell_stale(record, place, now, events);
+                shared.tell_stale(entry, index, now, events);
             }
             _ => shared.retire(&secret),
         }
@@ -280,22 +279,21 @@ impl FetchPermit {
         now: &Now,
     ) {
         let draw = state.random.f64();
-        let Some(record) = state.records.get_mut(&self.record) else { return };
+        let Some(entry) = state.entries.get_mut(&self.entry) else { return };
         if denied {
-            let span = DENIED_FOR.saturating_mul(1 << record.describe_denials.min(10)).min(DENIED_FOR_LONG);
-            record.describe_denials = record.describe_denials.saturating_add(1);
-            record.describe_denied_until = Some(now.plus(span));
+            let span = DENIED_FOR.saturating_mul(1 << entry.describe_denials.min(10)).min(DENIED_FOR_LONG);
+            entry.describe_denials = entry.describe_denials.saturating_add(1);
+            entry.describe_denied_until = Some(now.plus(span));
         }
         if let Some(description) = description {
-            let refresh_after = policy::refresh_after(record.ttl, draw);
-            record.describe_denials = 0;
-            record.foresight.observe(&description, now);
-            record.described =
-                Some(Described { description: Arc::new(description), at: *now, refresh_after });
+            let refresh_after = policy::refresh_after(entry.ttl, draw);
+            entry.describe_denials = 0;
+            entry.foresight.observe(&description, now);
+            entry.described = Some(Described { description: Arc::new(description), at: *now, refresh_after });
         }
     }
 
-    /// Lets the secret's other ids share its record, now that its ARN is known.
+    /// Lets the secret's other ids share its entry, now that its ARN is known.
     fn reveal_aliases(&mut self, state: &mut State, secret: &Secret) {
         let Some(arn) = secret.arn() else { return };
         let aliases = aliases(&self.id, arn);
@@ -305,7 +303,7 @@ impl FetchPermit {
         for alias in aliases {
             match state.by_name.get(alias.as_str()).copied() {
                 None => self.add_name(state, alias.into()),
-                Some(other) if other != self.record => self.join(state, other),
+                Some(other) if other != self.entry => self.join(state, other),
                 Some(_) => {}
             }
         }
@@ -313,12 +311,12 @@ impl FetchPermit {
 
     /// A secret deleted and made anew keeps its name and gets another ARN; the old one is nobody's now.
     fn drop_names_of_another_arn(&self, state: &mut State, arn: &str) {
-        let Some(record) = state.records.get_mut(&self.record) else { return };
+        let Some(entry) = state.entries.get_mut(&self.entry) else { return };
         let is_outdated =
             |name: &Arc<str>| name.starts_with("arn:") && !arn.starts_with(&**name) && *name != self.id;
-        let outdated: Vec<_> = record.names.extract_if(.., |name| is_outdated(name)).collect();
-        for line in &record.lines {
-            self.shared.unpublish_line(&outdated, line);
+        let outdated: Vec<_> = entry.names.extract_if(.., |name| is_outdated(name)).collect();
+        for version in &entry.versions {
+            self.shared.unpublish_version(&outdated, version);
         }
         for name in outdated {
             state.by_name.remove(&name);
@@ -326,33 +324,33 @@ impl FetchPermit {
     }
 
     fn add_name(&self, state: &mut State, name: Arc<str>) {
-        let Some(record) = state.records.get_mut(&self.record) else { return };
-        record.names.push(Arc::clone(&name));
-        for line in &record.lines {
-            self.shared.publish(std::slice::from_ref(&name), line);
+        let Some(entry) = state.entries.get_mut(&self.entry) else { return };
+        entry.names.push(Arc::clone(&name));
+        for version in &entry.versions {
+            self.shared.publish(std::slice::from_ref(&name), version);
         }
-        state.by_name.insert(name, self.record);
+        state.by_name.insert(name, self.entry);
     }
 
     /// The secret turns out to be cached under another id already: the two become one, there.
-    fn join(&mut self, state: &mut State, other: RecordId) {
-        let Some(mut mine) = state.remove(self.record) else { return };
+    fn join(&mut self, state: &mut State, other: EntryId) {
+        let Some(mut mine) = state.remove(self.entry) else { return };
         self.shared.unpublish(&mine);
-        self.record = other;
-        let Some(place) = mine.lines.iter().position(|line| self.flies_for(line)) else { return };
-        let line = mine.lines.swap_remove(place);
-        let Some(record) = state.records.get_mut(&other) else { return };
-        match record.line_mut(self.selector.as_selector()) {
+        self.entry = other;
+        let Some(index) = mine.versions.iter().position(|version| self.flies_for(version)) else { return };
+        let version = mine.versions.swap_remove(index);
+        let Some(entry) = state.entries.get_mut(&other) else { return };
+        match entry.version_mut(self.selector.as_selector()) {
             // A request that began later knows better, and one under way will know soon: this answer is then only
             // for those who wait for it.
             Some(existing) if existing.flight.is_some() || existing.answered > self.flight.started => {}
             Some(existing) => existing.flight = Some(Arc::clone(&self.flight)),
-            None => record.lines.push(line),
+            None => entry.versions.push(version),
         }
         for name in mine.names {
-            record.names.push(Arc::clone(&name));
-            for line in &record.lines {
-                self.shared.publish(std::slice::from_ref(&name), line);
+            entry.names.push(Arc::clone(&name));
+            for version in &entry.versions {
+                self.shared.publish(std::slice::from_ref(&name), version);
             }
             state.by_name.insert(name, other);
         }
@@ -361,15 +359,18 @@ impl FetchPermit {
     /// One description confirms every version of the secret that still carries its label.
     fn confirm_siblings(
         &self,
-        record: &mut Record,
+        entry: &mut SecretEntry,
         description: Option<&Description>,
         refresh_after: Duration,
         now: &Now,
     ) {
-        let described_now = record.described.as_ref().is_some_and(|described| described.at == *now);
+        let described_now = entry.described.as_ref().is_some_and(|described| described.at == *now);
         let Some(description) = description.filter(|_| described_now) else { return };
-        for line in record.lines.iter_mut().filter(|line| line.flight.is_none() && !self.is_for(line)) {
-            let (Some(secret), Some(stage)) = (line.secret.clone(), line.selector.as_selector().as_stage())
+        for version in
+            entry.versions.iter_mut().filter(|version| version.flight.is_none() && !self.is_for(version))
+        {
+            let (Some(secret), Some(stage)) =
+                (version.secret.clone(), version.selector.as_selector().as_stage())
             else {
                 continue;
             };
@@ -377,55 +378,56 @@ impl FetchPermit {
             if let Some(stages) = labelled.and_then(|version_id| description.stages_of(version_id)) {
                 let relabelled = secret.relabelled(stages);
                 let is_another = relabelled.as_ptr() != secret.as_ptr();
-                confirm(line, relabelled, refresh_after, now);
+                confirm(version, relabelled, refresh_after, now);
                 if is_another {
                     self.shared.retire(&secret);
-                    self.shared.publish(&record.names, line);
+                    self.shared.publish(&entry.names, version);
                 }
             } else if stage != AWSCURRENT && description.version_with_stage(stage).is_none() {
                 // No version carries the label any more, as `AWSPENDING` after each rotation: nothing to ask for.
-                self.shared.unpublish_line(&record.names, line);
-                line.secret = None;
+                self.shared.unpublish_version(&entry.names, version);
+                version.secret = None;
             } else {
                 // Known to have moved: due at the next look, and served until then as any due value.
-                line.refresh_after = Duration::ZERO;
+                version.refresh_after = Duration::ZERO;
                 self.shared.retire(&secret);
             }
         }
     }
 
-    fn line_of<'a>(&self, record: &'a mut Record) -> Option<&'a mut Line> {
-        record.lines.iter_mut().find(|line| self.flies_for(line))
+    fn version_of<'a>(&self, entry: &'a mut SecretEntry) -> Option<&'a mut VersionEntry> {
+        entry.versions.iter_mut().find(|version| self.flies_for(version))
     }
 
-    fn is_for(&self, line: &Line) -> bool {
-        line.selector == self.selector
+    fn is_for(&self, version: &VersionEntry) -> bool {
+        version.selector == self.selector
     }
 
-    /// Whether the line still waits for this very request; not after it was invalidated or evicted and made anew.
-    fn flies_for(&self, line: &Line) -> bool {
-        self.is_for(line) && line.flight.as_ref().is_some_and(|flight| Arc::ptr_eq(flight, &self.flight))
+    /// Whether the version still waits for this very request; not after it was invalidated or evicted and made anew.
+    fn flies_for(&self, version: &VersionEntry) -> bool {
+        self.is_for(version)
+            && version.flight.as_ref().is_some_and(|flight| Arc::ptr_eq(flight, &self.flight))
     }
 }
 
 /// Notes that a value is right as of now, and lets hits have it until its next refresh.
-fn confirm(line: &mut Line, secret: Secret, refresh_after: Duration, now: &Now) {
+fn confirm(version: &mut VersionEntry, secret: Secret, refresh_after: Duration, now: &Now) {
     secret.version().serving.serve_until(now.coarse.plus(refresh_after), Freshness::Fresh);
-    line.confirmed = *now;
-    line.refresh_after = refresh_after;
-    line.failure = None;
-    line.overdue = false;
-    line.stale_told = false;
-    line.secret = Some(secret);
+    version.confirmed = *now;
+    version.refresh_after = refresh_after;
+    version.failure = None;
+    version.overdue = false;
+    version.stale_told = false;
+    version.secret = Some(secret);
 }
 
 impl Drop for FetchPermit {
     fn drop(&mut self) {
-        // After `complete` the flight has ended and the line no longer points to it: both are then no-ops.
-        if let Some(record) = self.shared.lock().records.get_mut(&self.record)
-            && let Some(line) = self.line_of(record)
+        // After `complete` the flight has ended and the version no longer points to it: both are then no-ops.
+        if let Some(entry) = self.shared.lock().entries.get_mut(&self.entry)
+            && let Some(version) = self.version_of(entry)
         {
-            line.flight = None;
+            version.flight = None;
         }
         self.flight.end(Outcome::Abandoned);
     }

@@ -6,7 +6,7 @@ use crate::config::Config;
 
 /// What is known about one cached version when a reader comes by.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Facts {
+pub(crate) struct EntrySnapshot {
     /// Since the value was last confirmed, by the clock that says most. `None`: nothing is cached.
     pub(crate) age: Option<Duration>,
     /// The refresh time drawn for this value, counted from its confirmation.
@@ -52,23 +52,23 @@ pub(crate) enum Decision {
 }
 
 /// The four ages of a value (docs/design.md, "Freshness").
-pub(crate) fn decide(facts: &Facts, config: &Config) -> Decision {
-    let usable = facts.age.filter(|age| may_fall_back(*age, facts.denied, config));
+pub(crate) fn decide(snapshot: &EntrySnapshot, config: &Config) -> Decision {
+    let usable = snapshot.age.filter(|age| may_fall_back(*age, snapshot.denied, config));
     let Some(age) = usable else {
-        return if facts.backing_off.is_some() {
+        return if snapshot.backing_off.is_some() {
             Decision::Fail
         } else {
             Decision::Await { fallback: false }
         };
     };
     let until_max_stale = config.max_stale.map_or(Duration::MAX, |max_stale| max_stale.saturating_sub(age));
-    let fresh_for = facts.refresh_after.saturating_sub(age);
+    let fresh_for = snapshot.refresh_after.saturating_sub(age);
     if !fresh_for.is_zero() {
         return Decision::Serve { span: fresh_for.min(until_max_stale) };
     }
-    let limit = facts.ttl.saturating_add(config.grace(facts.ttl));
+    let limit = snapshot.ttl.saturating_add(config.grace(snapshot.ttl));
     let left = limit.saturating_sub(age);
-    if let Some(wait) = facts.backing_off {
+    if let Some(wait) = snapshot.backing_off {
         let span = wait.min(until_max_stale);
         // Within ttl + grace the value is not stale yet: its refresh merely failed once.
         return if left.is_zero() {
@@ -78,12 +78,14 @@ pub(crate) fn decide(facts: &Facts, config: &Config) -> Decision {
         };
     }
     let look = LOOK.min(until_max_stale);
-    match (left.is_zero(), facts.in_flight) {
+    match (left.is_zero(), snapshot.in_flight) {
         (false, false) => Decision::ServeAndRefresh { span: look.min(left) },
         (false, true) => Decision::Serve { span: look.min(left) },
-        (true, true) if facts.overdue || facts.unread_for <= GAP => Decision::ServeLastKnown { span: look },
+        (true, true) if snapshot.overdue || snapshot.unread_for <= GAP => {
+            Decision::ServeLastKnown { span: look }
+        }
         // Who reads all through an outage does not wait for the next try either.
-        (true, false) if facts.failing && facts.unread_for <= GAP && !facts.ttl.is_zero() => {
+        (true, false) if snapshot.failing && snapshot.unread_for <= GAP && !snapshot.ttl.is_zero() => {
             Decision::ServeLastKnownAndRefresh { span: look }
         }
         (true, _) => Decision::Await { fallback: true },
@@ -111,8 +113,8 @@ mod tests {
 
     const TTL: Duration = Duration::from_secs(300);
 
-    fn facts(age: u64) -> Facts {
-        Facts {
+    fn snapshot(age: u64) -> EntrySnapshot {
+        EntrySnapshot {
             age: Some(Duration::from_secs(age)),
             refresh_after: Duration::from_secs(200),
             ttl: TTL,
@@ -128,34 +130,34 @@ mod tests {
     #[test]
     fn the_four_ages() {
         let config = Config::default();
-        assert_eq!(decide(&facts(199), &config), Decision::Serve { span: Duration::from_secs(1) });
+        assert_eq!(decide(&snapshot(199), &config), Decision::Serve { span: Duration::from_secs(1) });
         // grace is a tenth of the ttl: 30 s
-        assert_eq!(decide(&facts(200), &config), Decision::ServeAndRefresh { span: LOOK });
-        assert_eq!(decide(&facts(330), &config), Decision::Await { fallback: true });
+        assert_eq!(decide(&snapshot(200), &config), Decision::ServeAndRefresh { span: LOOK });
+        assert_eq!(decide(&snapshot(330), &config), Decision::Await { fallback: true });
         let config = Config { max_stale: Some(Duration::from_secs(400)), ..Config::default() };
-        assert_eq!(decide(&facts(400), &config), Decision::Await { fallback: false });
+        assert_eq!(decide(&snapshot(400), &config), Decision::Await { fallback: false });
     }
 
     #[test]
     fn one_refresh_serves_all_readers() {
-        let under_way = Facts { in_flight: true, ..facts(250) };
+        let under_way = EntrySnapshot { in_flight: true, ..snapshot(250) };
         assert_eq!(decide(&under_way, &Config::default()), Decision::Serve { span: LOOK });
     }
 
     #[test]
     fn a_slow_refresh_keeps_nobody_waiting_who_reads_all_the_time() {
-        let slow = Facts { in_flight: true, unread_for: LOOK, ..facts(1_000) };
+        let slow = EntrySnapshot { in_flight: true, unread_for: LOOK, ..snapshot(1_000) };
         assert_eq!(decide(&slow, &Config::default()), Decision::ServeLastKnown { span: LOOK });
-        let after_sleep = Facts { unread_for: Duration::from_secs(3), ..slow };
+        let after_sleep = EntrySnapshot { unread_for: Duration::from_secs(3), ..slow };
         assert_eq!(decide(&after_sleep, &Config::default()), Decision::Await { fallback: true });
     }
 
     #[test]
     fn an_outage_is_waited_for_once_then_served_at_once() {
         let config = Config::default();
-        let overdue = Facts { in_flight: true, overdue: true, ..facts(1_000) };
+        let overdue = EntrySnapshot { in_flight: true, overdue: true, ..snapshot(1_000) };
         assert!(matches!(decide(&overdue, &config), Decision::ServeLastKnown { .. }));
-        let backing_off = Facts { backing_off: Some(Duration::from_secs(7)), ..facts(1_000) };
+        let backing_off = EntrySnapshot { backing_off: Some(Duration::from_secs(7)), ..snapshot(1_000) };
         let served = Decision::ServeLastKnown { span: Duration::from_secs(7) };
         assert_eq!(decide(&backing_off, &config), served);
     }
@@ -163,17 +165,18 @@ mod tests {
     #[test]
     fn a_try_in_an_outage_keeps_nobody_waiting_who_reads_all_the_time() {
         let config = Config::default();
-        let read_until_now = Facts { failing: true, unread_for: Duration::ZERO, ..facts(1_000) };
+        let read_until_now = EntrySnapshot { failing: true, unread_for: Duration::ZERO, ..snapshot(1_000) };
         assert_eq!(decide(&read_until_now, &config), Decision::ServeLastKnownAndRefresh { span: LOOK });
-        let come_back = Facts { unread_for: Duration::from_secs(60), ..read_until_now };
+        let come_back = EntrySnapshot { unread_for: Duration::from_secs(60), ..read_until_now };
         assert_eq!(decide(&come_back, &config), Decision::Await { fallback: true });
-        let every_time = Facts { ttl: Duration::ZERO, ..read_until_now };
+        let every_time = EntrySnapshot { ttl: Duration::ZERO, ..read_until_now };
         assert_eq!(decide(&every_time, &config), Decision::Await { fallback: true });
     }
 
     #[test]
     fn a_denial_may_end_serving() {
-        let denied = Facts { denied: true, backing_off: Some(Duration::from_secs(7)), ..facts(1_000) };
+        let denied =
+            EntrySnapshot { denied: true, backing_off: Some(Duration::from_secs(7)), ..snapshot(1_000) };
         assert!(matches!(decide(&denied, &Config::default()), Decision::ServeLastKnown { .. }));
         let strict = Config { stale_on_denied: false, ..Config::default() };
         assert_eq!(decide(&denied, &strict), Decision::Fail);
@@ -181,8 +184,8 @@ mod tests {
 
     #[test]
     fn a_ttl_of_zero_asks_every_time() {
-        let facts = Facts { ttl: Duration::ZERO, refresh_after: Duration::ZERO, ..facts(0) };
-        assert_eq!(decide(&facts, &Config::default()), Decision::Await { fallback: true });
+        let snapshot = EntrySnapshot { ttl: Duration::ZERO, refresh_after: Duration::ZERO, ..snapshot(0) };
+        assert_eq!(decide(&snapshot, &Config::default()), Decision::Await { fallback: true });
     }
 
     proptest! {
@@ -193,11 +196,11 @@ mod tests {
         ) {
             let max_stale = Duration::from_secs(max_stale);
             let config = Config { max_stale: Some(max_stale), ..Config::default() };
-            let facts = Facts {
+            let snapshot = EntrySnapshot {
                 refresh_after: Duration::from_secs(after), backing_off: wait.map(Duration::from_secs),
-                unread_for: Duration::from_secs(unread_for), in_flight, overdue, denied, failing, ..facts(age)
+                unread_for: Duration::from_secs(unread_for), in_flight, overdue, denied, failing, ..snapshot(age)
             };
-            let span = match decide(&facts, &config) {
+            let span = match decide(&snapshot, &config) {
                 Decision::Serve { span } | Decision::ServeAndRefresh { span }
                 | Decision::ServeLastKnown { span } | Decision::ServeLastKnownAndRefresh { span } => span,
                 Decision::Await { fallback } => {

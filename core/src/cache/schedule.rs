@@ -276,8 +276,8 @@ impl Foresight {
         let fewest = (early / widest).ceil().max(1.0);
         let late = late.min(fewest * widest).max(early);
         // From one short time to the next, one look is enough if that of the former was late.
-        let place = if length < CLOSE && fewest > 1.0 { 1.0 - 0.2 * view.draw } else { view.draw };
-        let first = early + (late - early) * place;
+        let index = if length < CLOSE && fewest > 1.0 { 1.0 - 0.2 * view.draw } else { view.draw };
+        let first = early + (late - early) * index;
         let looks = if saved > KEPT && first / (fewest + 1.0) > 0.4 { fewest + 1.0 } else { fewest };
         if looks <= 1.0 { first } else { (first / looks * (0.95 + 0.1 * view.draw)).min(widest) }
     }

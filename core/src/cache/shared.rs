@@ -6,7 +6,7 @@ use std::time::Duration;
 use crate::cache::changes::Changes;
 use crate::cache::hit::Hit;
 use crate::cache::permit::FetchPermit;
-use crate::cache::state::{Line, Record, RecordId, State};
+use crate::cache::state::{EntryId, SecretEntry, State, VersionEntry};
 use crate::cache::stats::Hits;
 use crate::cache::validity::Freshness;
 use crate::cache::watch::Watches;
@@ -19,7 +19,7 @@ use crate::time::Now;
 
 pub(crate) struct Shared {
     pub(crate) config: Config,
-    /// What hits read. Its values also hang on the lines of the state; see `serving` for how they are taken back.
+    /// What hits read. Its values also hang on the versions of the state; see `serving` for how they are taken back.
     pub(crate) map: papaya::HashMap<Key, Secret, foldhash::fast::RandomState>,
     pub(crate) hits: Hits,
     pub(crate) state: Mutex<State>,
@@ -49,32 +49,32 @@ impl Shared {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The line of a secret and selector, made if there is none, and room for it.
-    pub(crate) fn place_of(&self, state: &mut State, id: &str, selector: Selector<'_>) -> (RecordId, usize) {
-        let record_id = state.record_for(id, &self.config);
-        while let Some(evicted) = state.evict(self.config.max_size, record_id, &self.watches) {
+    /// The entry of a secret's version, made if there is none, and room for it.
+    pub(crate) fn index_of(&self, state: &mut State, id: &str, selector: Selector<'_>) -> (EntryId, usize) {
+        let entry_id = state.entry_for(id, &self.config);
+        while let Some(evicted) = state.evict(self.config.max_size, entry_id, &self.watches) {
             self.unpublish(&evicted);
         }
-        let Some(record) = state.records.get_mut(&record_id) else { return (record_id, 0) };
-        let (place, out) = record.place_of(selector);
-        if let Some(line) = out {
-            self.unpublish_line(&record.names, &line);
+        let Some(entry) = state.entries.get_mut(&entry_id) else { return (entry_id, 0) };
+        let (index, out) = entry.index_of(selector);
+        if let Some(version) = out {
+            self.unpublish_version(&entry.names, &version);
         }
-        (record_id, place)
+        (entry_id, index)
     }
 
-    /// Starts a request for a line.
+    /// Starts a request for a version.
     pub(crate) fn lead(
         self: &Arc<Self>,
         state: &mut State,
-        record_id: RecordId,
-        place: usize,
+        entry_id: EntryId,
+        index: usize,
         now: &Now,
         purpose: Purpose,
     ) -> FetchPermit {
         let flight = state.start_flight();
-        let record = state.records.get_mut(&record_id);
-        FetchPermit::new(self, record_id, record, place, flight, now, purpose)
+        let entry = state.entries.get_mut(&entry_id);
+        FetchPermit::new(self, entry_id, entry, index, flight, now, purpose)
     }
 
     /// Hands a value out and lets further readers have it for `span` without a look.
@@ -86,29 +86,29 @@ impl Shared {
         Hit::owned(secret)
     }
 
-    /// Puts a line's value where hits find it, under every name of the secret.
-    pub(crate) fn publish(&self, names: &[Arc<str>], line: &Line) {
-        let Some(secret) = &line.secret else { return };
+    /// Puts a version's value where hits find it, under every name of the secret.
+    pub(crate) fn publish(&self, names: &[Arc<str>], version: &VersionEntry) {
+        let Some(secret) = &version.secret else { return };
         secret.version().serving.belong_to(self.number);
         let guard = self.map.guard();
         for name in names {
-            self.map.insert(Key::new(name, line.selector.as_selector()), secret.clone(), &guard);
+            self.map.insert(Key::new(name, version.selector.as_selector()), secret.clone(), &guard);
         }
     }
 
-    pub(crate) fn unpublish(&self, record: &Record) {
-        for line in &record.lines {
-            self.unpublish_line(&record.names, line);
+    pub(crate) fn unpublish(&self, entry: &SecretEntry) {
+        for version in &entry.versions {
+            self.unpublish_version(&entry.names, version);
         }
     }
 
-    pub(crate) fn unpublish_line(&self, names: &[Arc<str>], line: &Line) {
-        if let Some(secret) = &line.secret {
+    pub(crate) fn unpublish_version(&self, names: &[Arc<str>], version: &VersionEntry) {
+        if let Some(secret) = &version.secret {
             self.retire(secret);
         }
         let guard = self.map.guard();
         for name in names {
-            self.map.remove(&KeyRef { id: name, selector: line.selector.as_selector() }, &guard);
+            self.map.remove(&KeyRef { id: name, selector: version.selector.as_selector() }, &guard);
         }
     }
 
@@ -119,28 +119,34 @@ impl Shared {
     }
 
     /// Forgets what is known about a secret and its failures: every version is due at its next read.
-    pub(crate) fn doubt(&self, record: &mut Record) {
-        record.described = None;
-        record.describe_denied_until = None;
-        record.describe_denials = 0;
-        for line in &mut record.lines {
-            line.failure = None;
-            line.refresh_after = Duration::ZERO;
-            if let Some(secret) = &line.secret {
+    pub(crate) fn doubt(&self, entry: &mut SecretEntry) {
+        entry.described = None;
+        entry.describe_denied_until = None;
+        entry.describe_denials = 0;
+        for version in &mut entry.versions {
+            version.failure = None;
+            version.refresh_after = Duration::ZERO;
+            if let Some(secret) = &version.secret {
                 self.retire(secret);
             }
         }
     }
 
-    /// Notes that a line is served past its freshness, once per spell.
-    pub(crate) fn tell_stale(&self, record: &mut Record, place: usize, now: &Now, events: &mut Vec<Event>) {
-        let secret_id = Arc::clone(record.name());
-        let line = &mut record.lines[place];
-        if !std::mem::replace(&mut line.stale_told, true) {
+    /// Notes that a version is served past its freshness, once per spell.
+    pub(crate) fn tell_stale(
+        &self,
+        entry: &mut SecretEntry,
+        index: usize,
+        now: &Now,
+        events: &mut Vec<Event>,
+    ) {
+        let secret_id = Arc::clone(entry.name());
+        let version = &mut entry.versions[index];
+        if !std::mem::replace(&mut version.stale_told, true) {
             events.push(Event::Stale {
                 secret_id,
-                age: line.age(now).unwrap_or_default(),
-                error: line.failure.as_ref().map(|failure| failure.error.clone()),
+                age: version.age(now).unwrap_or_default(),
+                error: version.failure.as_ref().map(|failure| failure.error.clone()),
             });
         }
     }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::cache::flight::Flight;
-use crate::cache::policy::{self, Facts};
+use crate::cache::policy::{self, EntrySnapshot};
 use crate::cache::schedule::{Budget, Foresight};
 use crate::cache::stats::LoginStats;
 use crate::cache::watch::Watches;
@@ -18,11 +18,11 @@ use crate::time::Now;
 use crate::wire::Description;
 
 /// How many versions of one secret are kept, as in the official libraries.
-const MOST_LINES: usize = 10;
+const MOST_VERSIONS: usize = 10;
 
 pub(crate) struct State {
-    pub(crate) records: HashMap<RecordId, Record>,
-    pub(crate) by_name: HashMap<Arc<str>, RecordId>,
+    pub(crate) entries: HashMap<EntryId, SecretEntry>,
+    pub(crate) by_name: HashMap<Arc<str>, EntryId>,
     pub(crate) random: fastrand::Rng,
     pub(crate) closed: bool,
     pub(crate) counters: Counters,
@@ -30,10 +30,10 @@ pub(crate) struct State {
     pub(crate) budget: Budget,
     order: Sieve,
     flights_started: u64,
-    records_made: RecordId,
+    entries_made: EntryId,
 }
 
-pub(crate) type RecordId = u64;
+pub(crate) type EntryId = u64;
 
 #[derive(Default)]
 pub(crate) struct Counters {
@@ -49,11 +49,11 @@ pub(crate) struct Counters {
 }
 
 /// One secret, under every id it is known by.
-pub(crate) struct Record {
+pub(crate) struct SecretEntry {
     /// The first is the one it was first asked for with, and the one a source is asked with.
     pub(crate) names: Vec<Arc<str>>,
     pub(crate) ttl: Duration,
-    pub(crate) lines: Vec<Line>,
+    pub(crate) versions: Vec<VersionEntry>,
     pub(crate) described: Option<Described>,
     pub(crate) describe_denied_until: Option<Now>,
     /// In succession.
@@ -70,7 +70,7 @@ pub(crate) struct Described {
 }
 
 /// One version asked for: by stage or by id.
-pub(crate) struct Line {
+pub(crate) struct VersionEntry {
     pub(crate) selector: OwnedSelector,
     pub(crate) secret: Option<Secret>,
     pub(crate) confirmed: Now,
@@ -96,7 +96,7 @@ pub(crate) struct Failure {
 impl State {
     pub(crate) fn new(seed: u64) -> Self {
         Self {
-            records: HashMap::new(),
+            entries: HashMap::new(),
             by_name: HashMap::new(),
             random: fastrand::Rng::with_seed(seed),
             closed: false,
@@ -104,7 +104,7 @@ impl State {
             budget: Budget::default(),
             order: Sieve::default(),
             flights_started: 0,
-            records_made: 0,
+            entries_made: 0,
         }
     }
 
@@ -118,40 +118,40 @@ impl State {
         Flight::new(self.flights_started)
     }
 
-    /// The record of a secret, made if there is none.
-    pub(crate) fn record_for(&mut self, id: &str, config: &Config) -> RecordId {
-        if let Some(record) = self.by_name.get(id) {
-            return *record;
+    /// The entry of a secret, made if there is none.
+    pub(crate) fn entry_for(&mut self, id: &str, config: &Config) -> EntryId {
+        if let Some(entry) = self.by_name.get(id) {
+            return *entry;
         }
-        self.records_made += 1;
-        let record_id = self.records_made;
+        self.entries_made += 1;
+        let entry_id = self.entries_made;
         let name: Arc<str> = id.into();
-        let record = Record {
+        let entry = SecretEntry {
             names: vec![Arc::clone(&name)],
             ttl: config.ttl_for(id),
-            lines: Vec::new(),
+            versions: Vec::new(),
             described: None,
             describe_denied_until: None,
             describe_denials: 0,
             logins: LoginHistory::default(),
             foresight: Foresight::default(),
         };
-        self.records.insert(record_id, record);
-        self.by_name.insert(name, record_id);
-        self.order.push(record_id);
-        record_id
+        self.entries.insert(entry_id, entry);
+        self.by_name.insert(name, entry_id);
+        self.order.push(entry_id);
+        entry_id
     }
 
-    /// Takes out a record that has to go to keep within `max_size`, if one has. `keep` stays, and so do those that are
+    /// Takes out an entry that has to go to keep within `max_size`, if one has. `keep` stays, and so do those that are
     /// watched as long as there are others.
-    pub(crate) fn evict(&mut self, max_size: usize, keep: RecordId, watches: &Watches) -> Option<Record> {
-        if self.records.len() <= max_size {
+    pub(crate) fn evict(&mut self, max_size: usize, keep: EntryId, watches: &Watches) -> Option<SecretEntry> {
+        if self.entries.len() <= max_size {
             return None;
         }
-        let (records, watched) = (&self.records, watches.current());
+        let (entries, watched) = (&self.entries, watches.current());
         let victim = self.order.victim(keep, |id| {
-            // Every line must be asked, since asking clears the mark.
-            records[&id].secrets().fold(records[&id].is_among(&watched), |visited, secret| {
+            // Every version must be asked, since asking clears the mark.
+            entries[&id].secrets().fold(entries[&id].is_among(&watched), |visited, secret| {
                 secret.version().serving.take_visited() | visited
             })
         })?;
@@ -159,17 +159,17 @@ impl State {
         self.remove(victim)
     }
 
-    pub(crate) fn remove(&mut self, id: RecordId) -> Option<Record> {
-        let record = self.records.remove(&id)?;
-        for name in &record.names {
+    pub(crate) fn remove(&mut self, id: EntryId) -> Option<SecretEntry> {
+        let entry = self.entries.remove(&id)?;
+        for name in &entry.names {
             self.by_name.remove(name);
         }
         self.order.remove(id);
-        Some(record)
+        Some(entry)
     }
 }
 
-impl Record {
+impl SecretEntry {
     pub(crate) fn name(&self) -> &Arc<str> {
         &self.names[0]
     }
@@ -179,49 +179,54 @@ impl Record {
         !ids.is_empty() && self.names.iter().any(|name| ids.contains(name))
     }
 
-    pub(crate) fn line(&self, selector: Selector<'_>) -> Option<&Line> {
-        self.lines.iter().find(|line| line.selector.as_selector() == selector)
+    pub(crate) fn version(&self, selector: Selector<'_>) -> Option<&VersionEntry> {
+        self.versions.iter().find(|version| version.selector.as_selector() == selector)
     }
 
-    pub(crate) fn line_mut(&mut self, selector: Selector<'_>) -> Option<&mut Line> {
-        self.lines.iter_mut().find(|line| line.selector.as_selector() == selector)
+    pub(crate) fn version_mut(&mut self, selector: Selector<'_>) -> Option<&mut VersionEntry> {
+        self.versions.iter_mut().find(|version| version.selector.as_selector() == selector)
     }
 
-    /// The place of a line, made if there is none, and the line that had to go for it.
-    pub(crate) fn place_of(&mut self, selector: Selector<'_>) -> (usize, Option<Line>) {
-        if let Some(place) = self.lines.iter().position(|line| line.selector.as_selector() == selector) {
-            return (place, None);
+    /// The index of a version, made if there is none, and the version that had to go for it.
+    pub(crate) fn index_of(&mut self, selector: Selector<'_>) -> (usize, Option<VersionEntry>) {
+        if let Some(index) =
+            self.versions.iter().position(|version| version.selector.as_selector() == selector)
+        {
+            return (index, None);
         }
-        let full = self.lines.len() >= MOST_LINES;
-        let oldest = |line: &Line| line.flight.is_none() && line.selector.as_selector() != Selector::CURRENT;
-        let out = if full { self.lines.iter().position(oldest) } else { None };
-        let out = out.map(|place| self.lines.remove(place));
-        self.lines.push(Line::new(selector.into()));
-        (self.lines.len() - 1, out)
+        let full = self.versions.len() >= MOST_VERSIONS;
+        let oldest = |version: &VersionEntry| {
+            version.flight.is_none() && version.selector.as_selector() != Selector::CURRENT
+        };
+        let out = if full { self.versions.iter().position(oldest) } else { None };
+        let out = out.map(|index| self.versions.remove(index));
+        self.versions.push(VersionEntry::new(selector.into()));
+        (self.versions.len() - 1, out)
     }
 
     /// The version that a login would try first and may count on: the current one unless it was refused, then the one
     /// that the resource took last.
     pub(crate) fn login_version(&self) -> Option<&str> {
-        let current = self.line(Selector::CURRENT)?.secret.as_ref()?.version_id()?;
+        let current = self.version(Selector::CURRENT)?.secret.as_ref()?.version_id()?;
         if self.logins.is_rejected(current) { self.logins.accepted() } else { Some(current) }
     }
 
     /// The resource has refused a version. If that is the current one, another is about to take its place: the
     /// refresher looks for it soon, and goes on looking.
     pub(crate) fn expect_change(&mut self, version_id: &str, now: &Now) {
-        let Some(line) = self.lines.iter_mut().find(|line| line.selector.as_selector() == Selector::CURRENT)
+        let Some(version) =
+            self.versions.iter_mut().find(|version| version.selector.as_selector() == Selector::CURRENT)
         else {
             return;
         };
-        if line.secret.as_ref().and_then(Secret::version_id) == Some(version_id) {
-            let soon = now.since(&line.confirmed).saturating_add(self.foresight.refused(version_id, now));
-            line.refresh_after = line.refresh_after.min(soon);
+        if version.secret.as_ref().and_then(Secret::version_id) == Some(version_id) {
+            let soon = now.since(&version.confirmed).saturating_add(self.foresight.refused(version_id, now));
+            version.refresh_after = version.refresh_after.min(soon);
         }
     }
 
     pub(crate) fn secrets(&self) -> impl Iterator<Item = &Secret> {
-        self.lines.iter().filter_map(|line| line.secret.as_ref())
+        self.versions.iter().filter_map(|version| version.secret.as_ref())
     }
 
     /// The last description, if it is fresh enough to be believed without asking again.
@@ -231,7 +236,7 @@ impl Record {
     }
 }
 
-impl Line {
+impl VersionEntry {
     fn new(selector: OwnedSelector) -> Self {
         Self {
             selector,
@@ -247,8 +252,8 @@ impl Line {
         }
     }
 
-    pub(crate) fn facts(&self, ttl: Duration, now: &Now) -> Facts {
-        Facts {
+    pub(crate) fn snapshot(&self, ttl: Duration, now: &Now) -> EntrySnapshot {
+        EntrySnapshot {
             age: self.age(now),
             refresh_after: self.refresh_after,
             ttl,
@@ -280,7 +285,7 @@ impl Line {
         policy::may_fall_back(age, self.denied(), config).then(|| self.secret.clone()).flatten()
     }
 
-    /// Until the refresher must look at this line: at its refresh time, or when its backoff ends.
+    /// Until the refresher must look at this version: at its refresh time, or when its backoff ends.
     pub(crate) fn due_in(&self, now: &Now) -> Option<Duration> {
         let age = self.age(now)?;
         let fresh = self.refresh_after.saturating_sub(age);
@@ -293,26 +298,26 @@ impl Line {
 #[derive(Default)]
 struct Sieve {
     /// Oldest first.
-    queue: Vec<RecordId>,
+    queue: Vec<EntryId>,
     hand: usize,
 }
 
 impl Sieve {
-    fn push(&mut self, id: RecordId) {
+    fn push(&mut self, id: EntryId) {
         self.queue.push(id);
     }
 
-    fn remove(&mut self, id: RecordId) {
-        if let Some(place) = self.queue.iter().position(|entry| *entry == id) {
-            self.queue.remove(place);
-            if place < self.hand {
+    fn remove(&mut self, id: EntryId) {
+        if let Some(index) = self.queue.iter().position(|entry| *entry == id) {
+            self.queue.remove(index);
+            if index < self.hand {
                 self.hand -= 1;
             }
         }
     }
 
     /// The next entry that was not visited since the hand last came by, sparing `keep`.
-    fn victim(&mut self, keep: RecordId, mut take_visited: impl FnMut(RecordId) -> bool) -> Option<RecordId> {
+    fn victim(&mut self, keep: EntryId, mut take_visited: impl FnMut(EntryId) -> bool) -> Option<EntryId> {
         // After one round every mark is clear; the second finds a victim unless `keep` is alone.
         for _ in 0..self.queue.len() * 2 {
             if self.hand >= self.queue.len() {

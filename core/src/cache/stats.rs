@@ -130,13 +130,13 @@ impl Hits {
 
     #[inline]
     pub(crate) fn add(&self, freshness: Freshness, count: u64) {
-        let place = stripe::of_this_thread();
-        let stripe = &self.0[place];
+        let index = stripe::of_this_thread();
+        let stripe = &self.0[index];
         let counter = match freshness {
             Freshness::Fresh => &stripe.fresh,
             Freshness::Stale => &stripe.stale,
         };
-        if place == SHARED {
+        if index == SHARED {
             counter.fetch_add(count, Relaxed);
         } else {
             // Nobody else writes this stripe while this thread lives.

@@ -18,7 +18,7 @@ use std::time::Duration;
 
 use crate::cache::cache::Cache;
 use crate::cache::shared::Shared;
-use crate::cache::state::{Described, Line, Record};
+use crate::cache::state::{Described, SecretEntry, VersionEntry};
 use crate::connect::history::LoginHistory;
 use crate::error::{Error, ErrorKind, Retry};
 use crate::event::Event;
@@ -146,18 +146,21 @@ impl ConnectAttempt {
         let shared = Arc::clone(&self.shared);
         let mut guard = shared.lock();
         let state = &mut *guard;
-        let record_id = state.record_for(&self.id, &shared.config);
-        let Some(record) = state.records.get_mut(&record_id) else { return Action::Stop };
+        let entry_id = state.entry_for(&self.id, &shared.config);
+        let Some(entry) = state.entries.get_mut(&entry_id) else { return Action::Stop };
         let mut rest = LONGEST_WAIT;
         let mut rested = None;
         let mut holds_any = false;
-        for place in 0..self.stages.len() {
-            let stage = self.stages[place];
-            let line = record.lines.iter().find(|line| line.selector.as_selector() == Selector::stage(stage));
-            let held = line.and_then(|line| line.secret.clone());
+        for index in 0..self.stages.len() {
+            let stage = self.stages[index];
+            let version = entry
+                .versions
+                .iter()
+                .find(|version| version.selector.as_selector() == Selector::stage(stage));
+            let held = version.and_then(|version| version.secret.clone());
             if let Some(secret) = &held {
                 holds_any = true;
-                let logins = &record.logins;
+                let logins = &entry.logins;
                 let version_id = secret.version_id().unwrap_or_default();
                 if !logins.is_rejected(version_id) {
                     if stage == AWSCURRENT {
@@ -172,25 +175,25 @@ impl ConnectAttempt {
                     rested = Some(Action::Try(secret.clone(), stage));
                 }
             }
-            let is_under_way = line.is_some_and(|line| line.flight.is_some());
+            let is_under_way = version.is_some_and(|version| version.flight.is_some());
             if is_under_way && now.since(&self.begun) < shared.config.max_wait {
                 // Somebody is fetching it: the next label, or a version known to be refused, is no better.
                 return Action::Wait(A_MOMENT);
             }
             if stage == AWSCURRENT
-                && let Some(next) = self.pending_first(record, now)
+                && let Some(next) = self.pending_first(entry, now)
             {
                 return next;
             }
-            if !std::mem::replace(&mut self.done[place], true)
-                && let Some(next) = ask(record, stage, now)
+            if !std::mem::replace(&mut self.done[index], true)
+                && let Some(next) = ask(entry, stage, now)
             {
                 return next;
             }
-            let logins = &record.logins;
+            let logins = &entry.logins;
             // The current version does not log in. What the resource took last does, wherever its label is by now.
-            if place == 0
-                && let Some((secret, stage)) = accepted_among(&record.lines, &self.stages, logins)
+            if index == 0
+                && let Some((secret, stage)) = accepted_among(&entry.versions, &self.stages, logins)
             {
                 return Action::Try(secret, stage);
             }
@@ -209,7 +212,7 @@ impl ConnectAttempt {
         let wait = FIRST_WAIT.saturating_mul(1 << self.rounds.min(6)).min(LONGEST_WAIT).min(rest);
         let mut wait = wait.mul_f64(0.5 + 0.5 * draw);
         if self.rounds <= IMPATIENT {
-            let until_look = record.logins.until_refresh(AWSCURRENT, &now);
+            let until_look = entry.logins.until_refresh(AWSCURRENT, &now);
             wait = if until_look.is_zero() { wait } else { wait.min(until_look) };
         }
         Action::Wait(wait.max(Duration::from_millis(1)).min(now.until(&self.deadline)))
@@ -217,18 +220,18 @@ impl ConnectAttempt {
 
     /// Where the labels of one moment are not to be had: `AWSPENDING`, to be asked for and tried before the refused
     /// current version is asked for anew.
-    fn pending_first(&mut self, record: &mut Record, now: Now) -> Option<Action> {
-        let place = |stage| self.stages.iter().position(|&each| each == stage);
-        let (current, pending) = (place(AWSCURRENT)?, place(AWSPENDING)?);
-        let is_denied = record.describe_denied_until.is_some_and(|until| !now.until(&until).is_zero());
-        if !is_denied || self.done[current] || record.line(Selector::CURRENT)?.secret.is_none() {
+    fn pending_first(&mut self, entry: &mut SecretEntry, now: Now) -> Option<Action> {
+        let index = |stage| self.stages.iter().position(|&each| each == stage);
+        let (current, pending) = (index(AWSCURRENT)?, index(AWSPENDING)?);
+        let is_denied = entry.describe_denied_until.is_some_and(|until| !now.until(&until).is_zero());
+        if !is_denied || self.done[current] || entry.version(Selector::CURRENT)?.secret.is_none() {
             return None;
         }
         if !std::mem::replace(&mut self.done[pending], true) {
-            return ask(record, AWSPENDING, now);
+            return ask(entry, AWSPENDING, now);
         }
-        let secret = record.line(Selector::stage(AWSPENDING))?.secret.clone()?;
-        let is_rejected = record.logins.is_rejected(secret.version_id().unwrap_or_default());
+        let secret = entry.version(Selector::stage(AWSPENDING))?.secret.clone()?;
+        let is_rejected = entry.logins.is_rejected(secret.version_id().unwrap_or_default());
         (!is_rejected).then_some(Action::Try(secret, AWSPENDING))
     }
 
@@ -238,10 +241,10 @@ impl ConnectAttempt {
         if error.kind() == ErrorKind::VersionNotFound {
             let labelled = |described: &Described| described.description.version_with_stage(stage).is_some();
             let mut has_moved = false;
-            self.with_record(|record| {
-                has_moved = record.described.as_ref().is_some_and(labelled);
+            self.with_entry(|entry| {
+                has_moved = entry.described.as_ref().is_some_and(labelled);
                 if has_moved {
-                    record.logins.note_change(now);
+                    entry.logins.note_change(now);
                 }
             });
             if has_moved {
@@ -254,7 +257,7 @@ impl ConnectAttempt {
             self.done.fill(true);
         }
         if error.kind() == ErrorKind::AccessDenied && stage != AWSCURRENT {
-            self.with_record(|record| record.logins.deny(stage, now));
+            self.with_entry(|entry| entry.logins.deny(stage, now));
         }
         if stage == AWSCURRENT || self.last_error.is_none() {
             self.last_error = Some(error);
@@ -268,10 +271,10 @@ impl ConnectAttempt {
         let (version_stage, now) = self.trying;
         let is_other = version_stage != AWSCURRENT;
         let mut is_news = false;
-        self.with_record(|record| {
-            record.logins.accept(version_id);
-            record.foresight.taken(version_id);
-            is_news = is_other && record.logins.is_news(version_id, now);
+        self.with_entry(|entry| {
+            entry.logins.accept(version_id);
+            entry.foresight.taken(version_id);
+            is_news = is_other && entry.logins.is_news(version_id, now);
         });
         let mut state = self.shared.lock();
         let logins = &mut state.counters.logins;
@@ -290,9 +293,9 @@ impl ConnectAttempt {
     /// The resource refused this version.
     pub fn rejected(&mut self, secret: &Secret, version_stage: &'static str, now: Now) {
         let version_id = secret.version_id().unwrap_or_default();
-        self.with_record(|record| {
-            record.logins.reject(version_id, now);
-            record.expect_change(version_id, &now);
+        self.with_entry(|entry| {
+            entry.logins.reject(version_id, now);
+            entry.expect_change(version_id, &now);
         });
         self.shared.lock().counters.logins.rejected += 1;
         match self.tried.iter_mut().find(|tried| tried.version_id == version_id) {
@@ -315,46 +318,48 @@ impl ConnectAttempt {
         self.last_error.as_ref()
     }
 
-    fn with_record(&self, change: impl FnOnce(&mut Record)) {
+    fn with_entry(&self, change: impl FnOnce(&mut SecretEntry)) {
         let mut state = self.shared.lock();
-        let record = state.by_name.get(&*self.id).copied().and_then(|id| state.records.get_mut(&id));
-        if let Some(record) = record {
-            change(record);
+        let entry = state.by_name.get(&*self.id).copied().and_then(|id| state.entries.get_mut(&id));
+        if let Some(entry) = entry {
+            change(entry);
         }
     }
 }
 
 /// The question to ask about a staging label whose version is not held, or does not log in. `None`: an answer would tell
 /// nothing that is not known, or it was asked for within the last second.
-fn ask(record: &mut Record, stage: &'static str, now: Now) -> Option<Action> {
-    let line = record.line(Selector::stage(stage));
-    let held = line.and_then(|line| line.secret.as_ref());
-    let is_recent = |learned: &Now| record.logins.is_recent(learned, now);
-    let told = record.described.as_ref().filter(|told| stage != AWSCURRENT && is_recent(&told.at));
+fn ask(entry: &mut SecretEntry, stage: &'static str, now: Now) -> Option<Action> {
+    let version = entry.version(Selector::stage(stage));
+    let held = version.and_then(|version| version.secret.as_ref());
+    let is_recent = |learned: &Now| entry.logins.is_recent(learned, now);
+    let told = entry.described.as_ref().filter(|told| stage != AWSCURRENT && is_recent(&told.at));
     if let Some(told) = told {
         let version_id = told.description.version_with_stage(stage)?;
-        let is_held = record.secrets().any(|secret| secret.version_id() == Some(version_id));
-        if is_held || !record.logins.rest(version_id, &now).is_zero() {
+        let is_held = entry.secrets().any(|secret| secret.version_id() == Some(version_id));
+        if is_held || !entry.logins.rest(version_id, &now).is_zero() {
             return None;
         }
-    } else if stage == AWSCURRENT && held.is_none() && line.is_none_or(|line| line.failure.is_none()) {
+    } else if stage == AWSCURRENT && held.is_none() && version.is_none_or(|version| version.failure.is_none())
+    {
         return Some(Action::Read(stage));
-    } else if held.is_some() && line.is_some_and(|line| is_recent(&line.confirmed)) {
+    } else if held.is_some() && version.is_some_and(|version| is_recent(&version.confirmed)) {
         // What was confirmed a moment ago counts as asked for now: else the next round could ask within the same second.
-        record.logins.note_refresh(stage, now);
+        entry.logins.note_refresh(stage, now);
     }
-    record.logins.may_refresh(stage, now).then_some(Action::Refresh(stage))
+    entry.logins.may_refresh(stage, now).then_some(Action::Refresh(stage))
 }
 
 /// The version that the resource took last, if it is held under one of the stages.
 fn accepted_among(
-    lines: &[Line],
+    versions: &[VersionEntry],
     stages: &[&'static str],
     logins: &LoginHistory,
 ) -> Option<(Secret, &'static str)> {
     stages.iter().find_map(|&stage| {
-        let line = lines.iter().find(|line| line.selector.as_selector() == Selector::stage(stage))?;
-        let secret = line
+        let version =
+            versions.iter().find(|version| version.selector.as_selector() == Selector::stage(stage))?;
+        let secret = version
             .secret
             .as_ref()
             .filter(|secret| secret.version_id().is_some_and(|id| logins.is_accepted(id)))?;
