@@ -11,7 +11,7 @@ use std::time::{Duration, SystemTime};
 use serde::de::DeserializeOwned;
 use zeroize::{Zeroize, Zeroizing};
 
-use crate::cache::validity::Serving;
+use crate::cache::validity::Validity;
 use crate::error::{Error, ErrorKind};
 use crate::time::Coarse;
 
@@ -36,7 +36,7 @@ pub struct Secret(Arc<Version>);
 // What a hit reads comes first, to lie in the cache line of the reference counts.
 #[repr(C)]
 pub(crate) struct Version {
-    pub(crate) serving: Serving,
+    pub(crate) validity: Validity,
     tag: AtomicUsize,
     slot: OnceLock<Slot>,
     fetched: Fetched,
@@ -163,7 +163,7 @@ impl Secret {
     /// How long this version may be handed out again without asking the cache, unless it changes meanwhile (see
     /// [`Cache::count_changes_in`](crate::host::Cache::count_changes_in)). Zero: every reader has to ask.
     pub fn servable_for(&self, now: Coarse) -> Duration {
-        self.0.serving.servable_for(now)
+        self.0.validity.servable_for(now)
     }
 
     /// The binding's own rendering of this version, made by `make` on first use.
@@ -235,8 +235,8 @@ impl Secret {
     }
 
     fn with(fetched: Fetched, slot: OnceLock<Slot>, before: Option<Self>) -> Self {
-        let (serving, tag) = (Serving::default(), AtomicUsize::new(0));
-        Self(Arc::new(Version { serving, tag, slot, fetched, before }))
+        let (validity, tag) = (Validity::default(), AtomicUsize::new(0));
+        Self(Arc::new(Version { validity, tag, slot, fetched, before }))
     }
 
     /// Whether a source sent this very version once more: same id, labels and bytes.

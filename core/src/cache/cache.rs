@@ -124,7 +124,7 @@ impl Cache {
     pub fn hit(&self, id: &str, selector: Selector<'_>, now: Coarse) -> Option<Hit<'_>> {
         let guard: LocalGuard<'_> = self.0.map.guard();
         let secret = self.0.map.get(&KeyRef { id, selector }, &guard)?;
-        let freshness = secret.version().serving.read(now)?;
+        let freshness = secret.version().validity.read(now)?;
         self.0.hits.count(freshness);
         let version = secret.as_ptr();
         // SAFETY: read from the map under this guard; the map's own clone is only dropped by the collector, once
@@ -136,8 +136,8 @@ impl Cache {
     /// as a hit.
     #[inline]
     pub fn hit_again(&self, secret: &Secret, now: Coarse) -> bool {
-        let serving = &secret.version().serving;
-        let freshness = if serving.belongs_to(self.0.number) { serving.read(now) } else { None };
+        let validity = &secret.version().validity;
+        let freshness = if validity.belongs_to(self.0.number) { validity.read(now) } else { None };
         if let Some(freshness) = freshness {
             self.0.hits.count(freshness);
         }
@@ -159,7 +159,7 @@ impl Cache {
         let guard = self.0.map.guard();
         let secret = self.0.map.get(&KeyRef { id, selector }, &guard);
         // It may have been evicted since; the hits were hits all the same.
-        let freshness = secret.map_or(Freshness::Fresh, |secret| secret.version().serving.touch());
+        let freshness = secret.map_or(Freshness::Fresh, |secret| secret.version().validity.mark_used());
         self.0.hits.add(freshness, count);
     }
 
@@ -258,7 +258,7 @@ impl Cache {
         let state = self.0.lock();
         let entry = state.entries.get(state.by_name.get(id)?)?;
         let secret = entry.version(selector)?.last_known(&self.0.config, &now)?;
-        self.0.hits.count(secret.version().serving.touch());
+        self.0.hits.count(secret.version().validity.mark_used());
         Some(Hit::owned(secret))
     }
 
@@ -286,7 +286,7 @@ impl Cache {
             }
             secret
         };
-        secret.version().serving.touch();
+        secret.version().validity.mark_used();
         self.0.tell(&events);
         Some(secret)
     }
@@ -320,7 +320,7 @@ impl Cache {
         let (entry_id, index) = self.0.index_of(state, id, selector);
         let Some(entry) = state.entries.get_mut(&entry_id) else { return Forced::Failed(closed()) };
         if purpose == Purpose::Force {
-            self.0.doubt(entry);
+            self.0.invalidate_all(entry);
         }
         if let Some(flight) = &entry.versions[index].flight {
             let waiter = Waiter::new(Arc::clone(flight), None);
@@ -352,7 +352,7 @@ impl Cache {
                 };
                 if !wait.is_zero() {
                     next = Some(next.map_or(wait, |next| next.min(wait)));
-                } else if secret.version().serving.is_used()
+                } else if secret.version().validity.is_used()
                     || is_watched && version.selector.as_selector() == Selector::CURRENT
                 {
                     due.push((*entry_id, index));

@@ -179,7 +179,7 @@ impl FetchPermit {
         let Some(version) = self.version_of(entry) else { return Outcome::Value(secret) };
         version.flight = None;
         if let Some(old) = version.secret.take().filter(|old| old.as_ptr() != secret.as_ptr()) {
-            self.shared.retire(&old);
+            self.shared.invalidate(&old);
             if old.version_id() != secret.version_id() {
                 state.counters.rotations_observed += 1;
                 events.push(Event::NewVersion {
@@ -193,9 +193,9 @@ impl FetchPermit {
         confirm(version, secret.clone(), refresh_after, now);
         version.answered = self.flight.started;
         match self.purpose {
-            Purpose::Refresh => secret.version().serving.clear_used(),
+            Purpose::Refresh => secret.version().validity.clear_used(),
             // Whoever waited for it is about to read it.
-            Purpose::Read | Purpose::Force | Purpose::Recheck => secret.version().serving.note_use(),
+            Purpose::Read | Purpose::Force | Purpose::Recheck => secret.version().validity.note_use(),
         }
         self.shared.publish(&names, version);
         self.confirm_siblings(entry, description.as_deref(), refresh_after, now);
@@ -245,14 +245,14 @@ impl FetchPermit {
         match decide(&snapshot, &shared.config) {
             Decision::Serve { span } => {
                 version.served = now.plus(span);
-                secret.version().serving.serve_until(now.coarse.plus(span), Freshness::Fresh);
+                secret.version().validity.serve_until(now.coarse.plus(span), Freshness::Fresh);
             }
             Decision::ServeLastKnown { span } => {
                 version.served = now.plus(span);
-                secret.version().serving.serve_until(now.coarse.plus(span), Freshness::Stale);
+                secret.version().validity.serve_until(now.coarse.plus(span), Freshness::Stale);
                 shared.tell_stale(entry, index, now, events);
             }
-            _ => shared.retire(&secret),
+            _ => shared.invalidate(&secret),
         }
         Outcome::Failed { error, last_known: Some(secret) }
     }
@@ -380,7 +380,7 @@ impl FetchPermit {
                 let is_another = relabelled.as_ptr() != secret.as_ptr();
                 confirm(version, relabelled, refresh_after, now);
                 if is_another {
-                    self.shared.retire(&secret);
+                    self.shared.invalidate(&secret);
                     self.shared.publish(&entry.names, version);
                 }
             } else if stage != AWSCURRENT && description.version_with_stage(stage).is_none() {
@@ -390,7 +390,7 @@ impl FetchPermit {
             } else {
                 // Known to have moved: due at the next look, and served until then as any due value.
                 version.refresh_after = Duration::ZERO;
-                self.shared.retire(&secret);
+                self.shared.invalidate(&secret);
             }
         }
     }
@@ -412,7 +412,7 @@ impl FetchPermit {
 
 /// Notes that a value is right as of now, and lets hits have it until its next refresh.
 fn confirm(version: &mut VersionEntry, secret: Secret, refresh_after: Duration, now: &Now) {
-    secret.version().serving.serve_until(now.coarse.plus(refresh_after), Freshness::Fresh);
+    secret.version().validity.serve_until(now.coarse.plus(refresh_after), Freshness::Fresh);
     version.confirmed = *now;
     version.refresh_after = refresh_after;
     version.failure = None;

@@ -79,9 +79,9 @@ impl Shared {
 
     /// Hands a value out and lets further readers have it for `span` without a look.
     pub(crate) fn serve(&self, secret: Secret, span: Duration, freshness: Freshness, now: &Now) -> Hit<'_> {
-        let serving = &secret.version().serving;
-        serving.serve_until(now.coarse.plus(span), freshness);
-        serving.touch();
+        let validity = &secret.version().validity;
+        validity.serve_until(now.coarse.plus(span), freshness);
+        validity.mark_used();
         self.hits.count(freshness);
         Hit::owned(secret)
     }
@@ -89,7 +89,7 @@ impl Shared {
     /// Puts a version's value where hits find it, under every name of the secret.
     pub(crate) fn publish(&self, names: &[Arc<str>], version: &VersionEntry) {
         let Some(secret) = &version.secret else { return };
-        secret.version().serving.belong_to(self.number);
+        secret.version().validity.belong_to(self.number);
         let guard = self.map.guard();
         for name in names {
             self.map.insert(Key::new(name, version.selector.as_selector()), secret.clone(), &guard);
@@ -104,7 +104,7 @@ impl Shared {
 
     pub(crate) fn unpublish_version(&self, names: &[Arc<str>], version: &VersionEntry) {
         if let Some(secret) = &version.secret {
-            self.retire(secret);
+            self.invalidate(secret);
         }
         let guard = self.map.guard();
         for name in names {
@@ -113,13 +113,13 @@ impl Shared {
     }
 
     /// From now on every reader looks again before it is handed out.
-    pub(crate) fn retire(&self, secret: &Secret) {
-        secret.version().serving.retire();
+    pub(crate) fn invalidate(&self, secret: &Secret) {
+        secret.version().validity.invalidate();
         self.changes.bump();
     }
 
     /// Forgets what is known about a secret and its failures: every version is due at its next read.
-    pub(crate) fn doubt(&self, entry: &mut SecretEntry) {
+    pub(crate) fn invalidate_all(&self, entry: &mut SecretEntry) {
         entry.described = None;
         entry.describe_denied_until = None;
         entry.describe_denials = 0;
@@ -127,7 +127,7 @@ impl Shared {
             version.failure = None;
             version.refresh_after = Duration::ZERO;
             if let Some(secret) = &version.secret {
-                self.retire(secret);
+                self.invalidate(secret);
             }
         }
     }

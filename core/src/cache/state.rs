@@ -152,7 +152,7 @@ impl State {
         let victim = self.order.victim(keep, |id| {
             // Every version must be asked, since asking clears the mark.
             entries[&id].secrets().fold(entries[&id].is_among(&watched), |visited, secret| {
-                secret.version().serving.take_visited() | visited
+                secret.version().validity.take_visited() | visited
             })
         })?;
         self.counters.evictions += 1;

@@ -11,7 +11,7 @@ use crate::time::Coarse;
 /// deadline moves into the past. A hit therefore needs no lock: it compares two numbers and sets a bit if it is
 /// clear. All orderings are relaxed; a reader that sees a deadline a moment late serves what was right a moment ago.
 #[derive(Default)]
-pub(crate) struct Serving {
+pub(crate) struct Validity {
     until_monotonic: AtomicU64,
     until_wall: AtomicU64,
     /// The number of the cache that serves the version.
@@ -26,19 +26,19 @@ const VISITED: u8 = 2;
 /// Past its freshness, served for want of better.
 const STALE: u8 = 4;
 
-impl Serving {
+impl Validity {
     /// Whether the version may be handed out now, and if so whether as a stale one. Marks it as read.
     #[inline]
     pub(crate) fn read(&self, now: Coarse) -> Option<Freshness> {
         if now.monotonic >= self.until_monotonic.load(Relaxed) || now.wall >= self.until_wall.load(Relaxed) {
             return None;
         }
-        Some(self.touch())
+        Some(self.mark_used())
     }
 
     /// Marks the version as read. Writes only if a bit is clear, so that readers share the cache line.
     #[inline]
-    pub(crate) fn touch(&self) -> Freshness {
+    pub(crate) fn mark_used(&self) -> Freshness {
         let marks = self.marks.load(Relaxed);
         if marks & (USED | VISITED) != USED | VISITED {
             self.marks.fetch_or(USED | VISITED, Relaxed);
@@ -72,7 +72,7 @@ impl Serving {
     }
 
     /// From now on every reader looks again.
-    pub(crate) fn retire(&self) {
+    pub(crate) fn invalidate(&self) {
         self.until_monotonic.store(0, Relaxed);
     }
 

@@ -165,7 +165,7 @@ impl ConnectAttempt {
                 if !logins.is_rejected(version_id) {
                     if stage == AWSCURRENT {
                         // A login is a use: the refresher is to keep it fresh.
-                        secret.version().serving.touch();
+                        secret.version().validity.mark_used();
                     }
                     return Action::Try(secret.clone(), stage);
                 }
