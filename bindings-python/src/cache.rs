@@ -6,7 +6,7 @@ use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList, PyTuple};
 use secretcache::host::Driver as _;
-use secretcache::host::{Forced, Lookup, PerProcess, Started, SystemClock, Watches};
+use secretcache::host::{Forced, Lookup, PerProcess, ReadState, SystemClock, Watches};
 use secretcache::{Error, ErrorKind, Hit, SecretCache};
 
 use crate::call::call_method;
@@ -282,9 +282,9 @@ impl Cache {
         let selector = setup.selector(stage, version_id);
         let lookup = match &setup.engine {
             Engine::Native(cache) => match cache.start(id, selector) {
-                Started::Ready(Ok(hit)) => Lookup::Hit(hit),
-                Started::Ready(Err(error)) => Lookup::Failed(error),
-                Started::Wait(waiter) => Lookup::Follower(waiter),
+                ReadState::Ready(Ok(hit)) => Lookup::Hit(hit),
+                ReadState::Ready(Err(error)) => Lookup::Failed(error),
+                ReadState::Wait(waiter) => Lookup::Follower(waiter),
             },
             Engine::Host { .. } => self.host_cache(py)?.lookup(id, selector, SystemClock::now()),
         };

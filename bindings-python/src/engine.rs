@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use pyo3::prelude::*;
 use secretcache::host::Driver as _;
-use secretcache::host::{Outcome, PerProcess, Started, SystemClock, Task, Watches};
+use secretcache::host::{Outcome, PerProcess, ReadState, SystemClock, Task, Watches};
 use secretcache::{Error, ErrorKind, Hit, Secret, SecretCache, Selector};
 
 use crate::call::{attach, call, call_method};
@@ -118,8 +118,8 @@ fn read_native(
 ) -> PyResult<Result<Secret, Error>> {
     loop {
         let mut waiter = match cache.start(id, selector) {
-            Started::Ready(result) => return Ok(result.map(|hit| hit.to_secret())),
-            Started::Wait(waiter) => waiter,
+            ReadState::Ready(result) => return Ok(result.map(|hit| hit.to_secret())),
+            ReadState::Wait(waiter) => waiter,
         };
         if let Some(patience) = waiter.patience() {
             let until = SystemClock::now().plus(patience);

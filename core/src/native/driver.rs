@@ -5,7 +5,7 @@ use std::sync::atomic::AtomicU32;
 use std::time::Duration;
 
 use super::clock::SystemClock;
-use super::inner::Started;
+use super::inner::ReadState;
 use super::secret_cache::SecretCache;
 use super::task::Task;
 use crate::cache::cache::Cache;
@@ -50,7 +50,7 @@ pub trait Driver: sealed::Sealed {
 
     /// Begins a read: answers it, or sees to it that it is being fetched. When the wait is over, pass the outcome to
     /// [`Outcome::for_reader`](crate::host::Outcome::for_reader); when patience is, see [`Driver::give_up`].
-    fn start(&self, id: &str, selector: Selector<'_>) -> Started<'_>;
+    fn start(&self, id: &str, selector: Selector<'_>) -> ReadState<'_>;
 
     /// What a reader gets that has waited for [`Waiter::patience`]: the last-known value.
     fn give_up(&self, id: &str, selector: Selector<'_>, waiter: &Waiter) -> Option<Secret>;
@@ -120,7 +120,7 @@ impl Driver for SecretCache {
         Ok(())
     }
 
-    fn start(&self, id: &str, selector: Selector<'_>) -> Started<'_> {
+    fn start(&self, id: &str, selector: Selector<'_>) -> ReadState<'_> {
         self.0.start(id, selector)
     }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::clock::SystemClock;
-use super::inner::{Inner, Started};
+use super::inner::{Inner, ReadState};
 use super::listeners::Listeners;
 use super::log;
 use super::process::{PerProcess, fresh_seed};
@@ -95,10 +95,10 @@ impl Handle {
         self.made()?.cache.peek(id, selector, SystemClock::now())
     }
 
-    pub(super) fn start(&self, id: &str, selector: Selector<'_>) -> Started<'_> {
+    pub(super) fn start(&self, id: &str, selector: Selector<'_>) -> ReadState<'_> {
         match self.inner() {
             Ok(inner) => inner.start(id, selector),
-            Err(error) => Started::Ready(Err(error)),
+            Err(error) => ReadState::Ready(Err(error)),
         }
     }
 

@@ -33,7 +33,7 @@ pub(super) struct Inner {
 
 /// How a read begins: see [`Driver::start`](super::Driver::start).
 #[derive(Debug)]
-pub enum Started<'a> {
+pub enum ReadState<'a> {
     /// It is answered.
     Ready(Result<Hit<'a>, Error>),
     /// The answer is being fetched.
@@ -53,19 +53,19 @@ impl Inner {
     }
 
     /// Begins a read: answers it, or sees to it that it is being fetched.
-    pub(super) fn start(self: &Arc<Self>, id: &str, selector: Selector<'_>) -> Started<'_> {
+    pub(super) fn start(self: &Arc<Self>, id: &str, selector: Selector<'_>) -> ReadState<'_> {
         match self.cache.lookup(id, selector, SystemClock::now()) {
-            Lookup::Hit(hit) => Started::Ready(Ok(hit)),
+            Lookup::Hit(hit) => ReadState::Ready(Ok(hit)),
             Lookup::HitDue(hit, permit) => {
                 self.spawn(permit);
-                Started::Ready(Ok(hit))
+                ReadState::Ready(Ok(hit))
             }
             Lookup::Leader(permit, waiter) => {
                 self.spawn(permit);
-                Started::Wait(waiter)
+                ReadState::Wait(waiter)
             }
-            Lookup::Follower(waiter) => Started::Wait(waiter),
-            Lookup::Failed(error) => Started::Ready(Err(error)),
+            Lookup::Follower(waiter) => ReadState::Wait(waiter),
+            Lookup::Failed(error) => ReadState::Ready(Err(error)),
         }
     }
 

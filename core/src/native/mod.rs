@@ -32,7 +32,7 @@ pub use builder::Builder;
 pub use clock::SystemClock;
 pub use connect::{Connect, ConnectError};
 pub use driver::Driver;
-pub use inner::Started;
+pub use inner::ReadState;
 pub use later::later;
 pub use log::LogLimiter;
 pub use options::{Credentials, Options};

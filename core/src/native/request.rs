@@ -8,7 +8,7 @@ use std::time::Duration;
 use tokio::task::JoinHandle;
 
 use super::handle::Handle;
-use super::inner::Started;
+use super::inner::ReadState;
 use super::runtime;
 use super::task::Task;
 use super::wait::{forbid_own_thread, stopped, wait_for};
@@ -103,8 +103,8 @@ impl<'a> Request<'a> {
     fn wait_for_source(self) -> Result<Hit<'a>, Error> {
         loop {
             let mut waiter = match self.cache.start(self.id, self.selector) {
-                Started::Ready(result) => return result,
-                Started::Wait(waiter) => waiter,
+                ReadState::Ready(result) => return result,
+                ReadState::Wait(waiter) => waiter,
             };
             forbid_own_thread()?;
             let patience = waiter.patience();
@@ -147,8 +147,8 @@ impl Future for Get<'_> {
         loop {
             let Some((waiter, timer)) = &mut self.waiting else {
                 match cache.start(id, selector) {
-                    Started::Ready(result) => return Poll::Ready(result.map(|hit| hit.to_secret())),
-                    Started::Wait(waiter) => {
+                    ReadState::Ready(result) => return Poll::Ready(result.map(|hit| hit.to_secret())),
+                    ReadState::Wait(waiter) => {
                         let timer = waiter.patience().and_then(Timer::start);
                         self.waiting = Some((waiter, timer));
                         continue;

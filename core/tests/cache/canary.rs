@@ -17,7 +17,7 @@ const WATCHED: &[&str] = &[
     "Answer", "Batch", "Builder", "Cache", "Config", "Connect", "ConnectError", "Credential",
     "Credentials", "Description", "Due", "Error", "Event", "Fetched", "Forced", "Get", "Hit",
     "Lookup", "Action", "Options", "Outcome", "ConnectAttempt", "Request", "Secret", "SecretCache",
-    "SecretStatus", "Started", "Stats", "FetchPermit", "Value", "Waiter",
+    "SecretStatus", "ReadState", "Stats", "FetchPermit", "Value", "Waiter",
 ];
 
 /// Public names that have none.
@@ -259,12 +259,12 @@ fn reads_of_the_native_driver_show_no_value() {
 
     let mut cage = Cage::default();
     let cache = SecretCache::builder().source(Store).build().unwrap();
-    cage.debug("Started::Wait", &cache.start("db", Selector::CURRENT));
+    cage.debug("ReadState::Wait", &cache.start("db", Selector::CURRENT));
     let mut get = cache.get("db").into_future();
     cage.debug("Get", &get);
     let secret = wait_for(&mut get, None).unwrap().unwrap();
     cage.debug("Get, ended", &get);
-    cage.debug("Started::Ready", &cache.start("db", Selector::CURRENT));
+    cage.debug("ReadState::Ready", &cache.start("db", Selector::CURRENT));
     cage.debug("Request", &cache.get("db"));
     cage.debug("SecretCache", &cache);
     cage.debug("Secret", &secret);

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use secretcache::host::Driver as _;
-use secretcache::host::Started;
+use secretcache::host::ReadState;
 use secretcache::{ErrorKind, Event, Selector};
 
 use crate::script::{LONG, Script, events, read, read_async, runtime, until};
@@ -41,8 +41,8 @@ fn no_reader_of_a_secret_in_use_is_delayed_by_its_refresh_however_slow() {
     let (mut reads_during, mut value) = (0, String::new());
     until("the new value arrives", || {
         match cache.start("db", Selector::CURRENT) {
-            Started::Ready(hit) => hit.unwrap().string().unwrap().clone_into(&mut value),
-            Started::Wait(_) => panic!("a reader was made to wait"),
+            ReadState::Ready(hit) => hit.unwrap().string().unwrap().clone_into(&mut value),
+            ReadState::Wait(_) => panic!("a reader was made to wait"),
         }
         reads_during += usize::from(script.calls().len() > 1);
         if reads_during == 300 {
