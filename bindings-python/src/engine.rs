@@ -100,7 +100,7 @@ impl Setup {
         let object = Rendering::of(py, secret).and_then(|rendering| rendering.get(py, part));
         if let (Part::String, Some(string)) = (part, &object) {
             // The slot keeps the object for as long as the secret lives.
-            secret.set_tag(string.as_ptr() as usize);
+            secret.set_host_data(string.as_ptr() as usize);
         }
         if object.is_none() && !self.lenient {
             let error = if part == Part::String { secret.string().err() } else { secret.binary().err() };

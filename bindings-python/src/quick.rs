@@ -187,7 +187,7 @@ impl Cache {
     #[inline]
     fn string_at_hand(&self, id: &Bound<'_, PyAny>) -> Option<*mut ffi::PyObject> {
         // SAFETY: the tag of a secret is the address of the string object in its slot (`rendering`).
-        self.at_hand(id, |secret| unsafe { new_reference(secret.tag() as *mut ffi::PyObject) })
+        self.at_hand(id, |secret| unsafe { new_reference(secret.host_data() as *mut ffi::PyObject) })
     }
 
     /// A new reference to a field of the secret, if that is in memory and fresh, its fields have been parsed, the id and

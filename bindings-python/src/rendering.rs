@@ -42,9 +42,9 @@ impl Rendering {
     /// The rendering of a version, made if need be.
     #[inline]
     pub(crate) fn of<'a>(py: Python<'_>, secret: &'a Secret) -> Option<&'a Self> {
-        match secret.filled_slot() {
+        match secret.filled_extension() {
             Some(slot) => slot.downcast_ref(),
-            None => secret.slot(|| Box::new(Self::of_native(py, secret))).downcast_ref(),
+            None => secret.extension(|| Box::new(Self::of_native(py, secret))).downcast_ref(),
         }
     }
 

@@ -87,7 +87,7 @@ impl Ticket {
     /// What was stored with a description that is still fresh, or None.
     #[getter]
     fn description<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyAny>>> {
-        self.look(|ticket| Some(ticket.description()?.slot.as_ref()?.downcast_ref::<Late>()?.get(py)))
+        self.look(|ticket| Some(ticket.description()?.extension.as_ref()?.downcast_ref::<Late>()?.get(py)))
     }
 
     /// Counts a call to the service.
@@ -175,7 +175,7 @@ fn fetched(response: &Bound<'_, PyAny>, stored: Bound<'_, PyAny>) -> Fetched {
         (None, Some(bytes)) => Value::Binary(bytes.to_vec().into()),
         (None, None) => Value::Absent,
     };
-    fetched.slot = Some(Box::new(Rendering::of_host(string, binary, stored)));
+    fetched.extension = Some(Box::new(Rendering::of_host(string, binary, stored)));
     fetched
 }
 
@@ -200,7 +200,7 @@ fn with_description(
             description.rotation_rules.duration = text("Duration");
         }
     }
-    description.slot = described.map(|described| Box::new(Late::new(described)) as _);
+    description.extension = described.map(|described| Box::new(Late::new(described)) as _);
     answer.with_description(description)
 }
 

@@ -16,6 +16,6 @@ pub use crate::native::{
     BlockingPool, Driver, LogLimiter, MOST_THREADS, Options, PerProcess, ReadState, SystemClock, Task,
     fresh_seed, generation, later, service_error, set_threads, shutdown, spawn, spawn_thread, wait_for,
 };
-pub use crate::secret::Slot;
+pub use crate::secret::Extension;
 pub use crate::time::{Coarse, Now};
 pub use crate::wire::Answer;

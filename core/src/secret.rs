@@ -37,8 +37,8 @@ pub struct Secret(Arc<Version>);
 #[repr(C)]
 pub(crate) struct Version {
     pub(crate) validity: Validity,
-    tag: AtomicUsize,
-    slot: OnceLock<Slot>,
+    host_data: AtomicUsize,
+    extension: OnceLock<Extension>,
     fetched: Fetched,
     /// What this was before its labels changed: bindings go on with what they made of that.
     before: Option<Secret>,
@@ -58,7 +58,7 @@ impl Drop for Version {
 ///
 /// It may be dropped at any moment and on any thread, also while the cache holds its lock: its `Drop` must not
 /// call into the cache or run foreign code.
-pub type Slot = Box<dyn Any + Send + Sync>;
+pub type Extension = Box<dyn Any + Send + Sync>;
 
 impl Secret {
     /// The full ARN, where the source told it.
@@ -167,31 +167,31 @@ impl Secret {
     }
 
     /// The binding's own rendering of this version, made by `make` on first use.
-    pub fn slot(&self, make: impl FnOnce() -> Slot) -> &(dyn Any + Send + Sync) {
-        self.slot_place().get_or_init(make).as_ref()
+    pub fn extension(&self, make: impl FnOnce() -> Extension) -> &(dyn Any + Send + Sync) {
+        self.extension_cell().get_or_init(make).as_ref()
     }
 
     /// The binding's own rendering, if it has been made.
     #[inline]
-    pub fn filled_slot(&self) -> Option<&(dyn Any + Send + Sync)> {
-        self.slot_place().get().map(|slot| &**slot)
+    pub fn filled_extension(&self) -> Option<&(dyn Any + Send + Sync)> {
+        self.extension_cell().get().map(|extension| &**extension)
     }
 
     #[inline]
-    fn slot_place(&self) -> &OnceLock<Slot> {
-        self.0.before.as_ref().map_or(&self.0.slot, |before| &before.0.slot)
+    fn extension_cell(&self) -> &OnceLock<Extension> {
+        self.0.before.as_ref().map_or(&self.0.extension, |before| &before.0.extension)
     }
 
-    /// A number of the binding's own, zero until set: usually the address of something in the slot, to save a hit
+    /// A number of the binding's own, zero until set: usually the address of something in the extension, to save a hit
     /// the way there.
     #[inline]
-    pub fn tag(&self) -> usize {
-        self.0.tag.load(Ordering::Acquire)
+    pub fn host_data(&self) -> usize {
+        self.0.host_data.load(Ordering::Acquire)
     }
 
-    /// Sets the number that [`Secret::tag`] gives.
-    pub fn set_tag(&self, tag: usize) {
-        self.0.tag.store(tag, Ordering::Release);
+    /// Sets the number that [`Secret::host_data`] gives.
+    pub fn set_host_data(&self, host_data: usize) {
+        self.0.host_data.store(host_data, Ordering::Release);
     }
 
     /// Whether both are the same copy of the same version in memory.
@@ -234,9 +234,9 @@ impl Secret {
         Self::with(fetched, OnceLock::new(), Some(before))
     }
 
-    fn with(fetched: Fetched, slot: OnceLock<Slot>, before: Option<Self>) -> Self {
-        let (validity, tag) = (Validity::default(), AtomicUsize::new(0));
-        Self(Arc::new(Version { validity, tag, slot, fetched, before }))
+    fn with(fetched: Fetched, extension: OnceLock<Extension>, before: Option<Self>) -> Self {
+        let (validity, host_data) = (Validity::default(), AtomicUsize::new(0));
+        Self(Arc::new(Version { validity, host_data, extension, fetched, before }))
     }
 
     /// Whether a source sent this very version once more: same id, labels and bytes.
@@ -260,8 +260,8 @@ impl Secret {
 
 impl From<Fetched> for Secret {
     fn from(mut fetched: Fetched) -> Self {
-        let slot = fetched.slot.take().map_or_else(OnceLock::new, OnceLock::from);
-        Self::with(fetched, slot, None)
+        let extension = fetched.extension.take().map_or_else(OnceLock::new, OnceLock::from);
+        Self::with(fetched, extension, None)
     }
 }
 
@@ -307,7 +307,7 @@ pub struct Fetched {
     /// The value.
     pub value: Value,
     /// A rendering that the binding has already made.
-    pub slot: Option<Slot>,
+    pub extension: Option<Extension>,
     /// Keeps the value out of swap and core dumps.
     pub(crate) lock: Option<Box<dyn MemoryLock>>,
 }
@@ -354,7 +354,7 @@ impl Fetched {
             version_stages: self.version_stages.clone(),
             created_date: self.created_date,
             value,
-            slot: None,
+            extension: None,
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use std::time::SystemTime;
 
-use crate::secret::{Fetched, Slot};
+use crate::secret::{Extension, Fetched};
 
 /// A successful answer to a [`FetchPermit`](crate::host::FetchPermit).
 #[derive(Debug)]
@@ -62,7 +62,7 @@ pub struct Description {
     /// When it is to be rotated.
     pub rotation_rules: RotationRules,
     /// The binding's own rendering of the answer.
-    pub slot: Option<Slot>,
+    pub extension: Option<Extension>,
 }
 
 /// When a secret is to be rotated, in the words of the service (API reference, `RotationRulesType`).

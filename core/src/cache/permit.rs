@@ -266,7 +266,7 @@ impl FetchPermit {
         };
         match &self.known {
             // Keeping the old one keeps what bindings have made of it.
-            Some(known) if fetched.slot.is_none() && known.is_same_as(&fetched) => Some(known.clone()),
+            Some(known) if fetched.extension.is_none() && known.is_same_as(&fetched) => Some(known.clone()),
             _ => Some(Secret::from(fetched)),
         }
     }

@@ -25,7 +25,7 @@ const WATCHED: &[&str] = &[
 const HARMLESS: &[&str] = &[
     "AWSCURRENT", "AWSPENDING", "AWSPREVIOUS", "Backoff", "BlockingPool", "BoxFuture", "Coarse", "ErrorKind", "Listener",
     "LogLimiter", "LoginStats", "MOST_THREADS", "Now", "Operation", "OwnedSelector",
-    "PerProcess", "Retry", "RotationRules", "SecretSource", "Selector", "ServiceFault", "Slot",
+    "PerProcess", "Retry", "RotationRules", "SecretSource", "Selector", "ServiceFault", "Extension",
     "SystemClock", "RejectedVersion", "Watch", "Watches", "WipingAllocator", "Task", "Driver", "fresh_seed", "generation", "later", "says_login_refused",
     "service_error",
     "set_threads", "shutdown", "spawn", "spawn_thread", "wait_for",
@@ -81,7 +81,7 @@ fn fetched() -> Fetched {
     let mut fetched = Fetched::string("v1", &format!(r#"{{"password":"{CANARY}","port":1}}"#));
     fetched.arn = Some("arn:aws:secretsmanager:us-east-1:111122223333:secret:db-AbCdEf".to_owned());
     fetched.name = Some("db".to_owned());
-    fetched.slot = Some(Box::new(CANARY));
+    fetched.extension = Some(Box::new(CANARY));
     fetched
 }
 
@@ -90,7 +90,7 @@ fn values_show_everything_but_their_bytes() {
     let mut cage = Cage::default();
     cage.debug("Fetched", &fetched());
     let mut description = secretcache::Description::default();
-    description.slot = Some(Box::new(CANARY));
+    description.extension = Some(Box::new(CANARY));
     cage.debug("Description", &description);
     #[cfg(feature = "aws")]
     {
@@ -101,7 +101,7 @@ fn values_show_everything_but_their_bytes() {
     cage.debug("Answer", &Answer::value(fetched()));
     cage.debug("binary Fetched", &Fetched::binary("v1", CANARY.as_bytes()));
     for secret in [Secret::from(fetched()), Secret::from(Fetched::binary("v1", CANARY.as_bytes()))] {
-        secret.set_tag(7);
+        secret.set_host_data(7);
         cage.debug("Secret", &secret);
         cage.debug("Value", secret.value());
         let shown = format!("{secret:?}");

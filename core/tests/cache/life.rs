@@ -137,18 +137,18 @@ fn a_closed_cache_serves_nothing_and_says_why() {
 fn the_same_version_keeps_what_a_binding_made_of_it() {
     let mut time = Timeline::new();
     let made = AtomicUsize::new(0);
-    let slot = |time: &Timeline| {
+    let extension = |time: &Timeline| {
         let hit = time.cache.peek("db", Selector::CURRENT, time.now).unwrap();
-        let slot = hit.slot(|| Box::new(made.fetch_add(1, Ordering::SeqCst)));
-        *slot.downcast_ref::<usize>().unwrap()
+        let extension = hit.extension(|| Box::new(made.fetch_add(1, Ordering::SeqCst)));
+        *extension.downcast_ref::<usize>().unwrap()
     };
     time.fill("db", "v1", "one");
-    assert_eq!((slot(&time), slot(&time)), (0, 0));
+    assert_eq!((extension(&time), extension(&time)), (0, 0));
     time.pass(TTL);
     time.force("db").complete(answer("v1", "one"), time.now);
-    assert_eq!(slot(&time), 0, "a confirmed version is the same object");
+    assert_eq!(extension(&time), 0, "a confirmed version is the same object");
     time.force("db").complete(answer("v2", "two"), time.now);
-    assert_eq!(slot(&time), 1);
+    assert_eq!(extension(&time), 1);
 }
 
 #[test]
@@ -156,7 +156,7 @@ fn a_version_whose_labels_changed_keeps_what_a_binding_made_of_it() {
     let mut time = Timeline::new();
     let mut fetched = Fetched::string("v1", "one");
     fetched.version_stages = vec!["AWSCURRENT".to_owned(), "AWSPENDING".to_owned()];
-    fetched.slot = Some(Box::new("made of v1"));
+    fetched.extension = Some(Box::new("made of v1"));
     time.lead("db").complete(Ok(secretcache::host::Answer::value(fetched)), time.now);
     for labels in [["AWSCURRENT"], ["AWSCURRENT"]] {
         time.pass(TTL);
@@ -165,22 +165,22 @@ fn a_version_whose_labels_changed_keeps_what_a_binding_made_of_it() {
         permit.complete(Ok(secretcache::host::Answer::unchanged().with_description(description)), time.now);
         let hit = time.cache.hit("db", Selector::CURRENT, time.now.coarse).unwrap();
         assert_eq!(hit.version_stages(), labels);
-        assert_eq!(hit.filled_slot().unwrap().downcast_ref(), Some(&"made of v1"));
+        assert_eq!(hit.filled_extension().unwrap().downcast_ref(), Some(&"made of v1"));
     }
 }
 
 #[test]
 fn threads_that_fill_a_slot_at_the_same_time_agree_on_one() {
     let secret = Secret::from(Fetched::string("v1", "one"));
-    assert!(secret.filled_slot().is_none());
+    assert!(secret.filled_extension().is_none());
     let made = AtomicUsize::new(0);
     std::thread::scope(|scope| {
         for _ in 0..8 {
-            scope.spawn(|| secret.slot(|| Box::new(made.fetch_add(1, Ordering::SeqCst))).is::<usize>());
+            scope.spawn(|| secret.extension(|| Box::new(made.fetch_add(1, Ordering::SeqCst))).is::<usize>());
         }
     });
     assert_eq!(made.load(Ordering::SeqCst), 1);
-    assert!(secret.filled_slot().is_some());
+    assert!(secret.filled_extension().is_some());
 }
 
 #[test]
@@ -188,11 +188,11 @@ fn a_tag_belongs_to_one_version() {
     let time = Timeline::new();
     time.fill("db", "v1", "one");
     let first = time.cache.hit("db", Selector::CURRENT, time.now.coarse).unwrap().to_secret();
-    assert_eq!(first.tag(), 0);
-    first.set_tag(42);
-    assert_eq!(time.cache.hit("db", Selector::CURRENT, time.now.coarse).unwrap().tag(), 42);
+    assert_eq!(first.host_data(), 0);
+    first.set_host_data(42);
+    assert_eq!(time.cache.hit("db", Selector::CURRENT, time.now.coarse).unwrap().host_data(), 42);
     time.force("db").complete(answer("v2", "two"), time.now);
-    assert_eq!(time.cache.hit("db", Selector::CURRENT, time.now.coarse).unwrap().tag(), 0);
+    assert_eq!(time.cache.hit("db", Selector::CURRENT, time.now.coarse).unwrap().host_data(), 0);
 }
 
 #[test]

@@ -134,7 +134,7 @@ pub(crate) fn answer(version: &str, value: &str) -> Result<Answer, Error> {
     Ok(Answer::value(Fetched::string(version, value)))
 }
 
-/// Something in a slot that tells when it is dropped, and with it the version.
+/// Something in a extension that tells when it is dropped, and with it the version.
 struct Tracked(Arc<AtomicUsize>);
 
 impl Drop for Tracked {
@@ -146,7 +146,7 @@ impl Drop for Tracked {
 /// As [`answer`], with a version that counts up when it leaves the memory.
 pub(crate) fn tracked(version: &str, dropped: &Arc<AtomicUsize>) -> Result<Answer, Error> {
     let mut fetched = Fetched::string(version, version);
-    fetched.slot = Some(Box::new(Tracked(Arc::clone(dropped))));
+    fetched.extension = Some(Box::new(Tracked(Arc::clone(dropped))));
     Ok(Answer::value(fetched))
 }
 
