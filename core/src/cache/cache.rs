@@ -183,7 +183,7 @@ impl Cache {
         }
         let mut events = Vec::new();
         let lookup = self.decide(id, selector, &now, &mut events);
-        self.0.tell(&events);
+        self.0.notify(&events);
         lookup
     }
 
@@ -218,11 +218,11 @@ impl Cache {
                 Lookup::HitDue(shared.serve(secret, span, Freshness::Fresh, now), permit)
             }
             (Decision::ServeLastKnown { span }, Some(secret)) => {
-                shared.tell_stale(entry, index, now, events);
+                shared.notify_stale(entry, index, now, events);
                 Lookup::Hit(shared.serve(secret, span, Freshness::Stale, now))
             }
             (Decision::ServeLastKnownAndRefresh { span }, Some(secret)) => {
-                shared.tell_stale(entry, index, now, events);
+                shared.notify_stale(entry, index, now, events);
                 let permit = shared.lead(state, entry_id, index, now, Purpose::Refresh);
                 Lookup::HitDue(shared.serve(secret, span, Freshness::Stale, now), permit)
             }
@@ -282,12 +282,12 @@ impl Cache {
                 self.0.hits.count(Freshness::Fresh);
             } else {
                 self.0.hits.count(Freshness::Stale);
-                self.0.tell_stale(entry, index, &now, &mut events);
+                self.0.notify_stale(entry, index, &now, &mut events);
             }
             secret
         };
         secret.version().validity.mark_used();
-        self.0.tell(&events);
+        self.0.notify(&events);
         Some(secret)
     }
 

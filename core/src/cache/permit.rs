@@ -148,7 +148,7 @@ impl FetchPermit {
             }
         };
         self.flight.end(outcome);
-        self.shared.tell(&events);
+        self.shared.notify(&events);
     }
 
     pub(crate) fn flight(&self) -> &Arc<Flight> {
@@ -250,7 +250,7 @@ impl FetchPermit {
             Decision::ServeLastKnown { span } => {
                 version.served = now.plus(span);
                 secret.version().validity.serve_until(now.coarse.plus(span), Freshness::Stale);
-                shared.tell_stale(entry, index, now, events);
+                shared.notify_stale(entry, index, now, events);
             }
             _ => shared.invalidate(&secret),
         }
@@ -417,7 +417,7 @@ fn confirm(version: &mut VersionEntry, secret: Secret, refresh_after: Duration, 
     version.refresh_after = refresh_after;
     version.failure = None;
     version.overdue = false;
-    version.stale_told = false;
+    version.stale_notified = false;
     version.secret = Some(secret);
 }
 

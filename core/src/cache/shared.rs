@@ -133,7 +133,7 @@ impl Shared {
     }
 
     /// Notes that a version is served past its freshness, once per spell.
-    pub(crate) fn tell_stale(
+    pub(crate) fn notify_stale(
         &self,
         entry: &mut SecretEntry,
         index: usize,
@@ -142,7 +142,7 @@ impl Shared {
     ) {
         let secret_id = Arc::clone(entry.name());
         let version = &mut entry.versions[index];
-        if !std::mem::replace(&mut version.stale_told, true) {
+        if !std::mem::replace(&mut version.stale_notified, true) {
             events.push(Event::Stale {
                 secret_id,
                 age: version.age(now).unwrap_or_default(),
@@ -152,7 +152,7 @@ impl Shared {
     }
 
     /// Tells the listeners. Must be called without the lock.
-    pub(crate) fn tell(&self, events: &[Event]) {
+    pub(crate) fn notify(&self, events: &[Event]) {
         if events.is_empty() {
             return;
         }

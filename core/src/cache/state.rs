@@ -84,7 +84,7 @@ pub(crate) struct VersionEntry {
     /// When readers were last served, or could be without a look, while a flight was under way or after it failed.
     pub(crate) served: Now,
     /// The current spell of staleness has been told.
-    pub(crate) stale_told: bool,
+    pub(crate) stale_notified: bool,
 }
 
 pub(crate) struct Failure {
@@ -248,7 +248,7 @@ impl VersionEntry {
             answered: 0,
             overdue: false,
             served: Now::default(),
-            stale_told: false,
+            stale_notified: false,
         }
     }
 

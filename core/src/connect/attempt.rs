@@ -270,19 +270,19 @@ impl ConnectAttempt {
         let version_id = secret.version_id().unwrap_or_default();
         let (version_stage, now) = self.trying;
         let is_other = version_stage != AWSCURRENT;
-        let mut is_news = false;
+        let mut should_notify = false;
         self.with_entry(|entry| {
             entry.logins.accept(version_id);
             entry.foresight.taken(version_id);
-            is_news = is_other && entry.logins.is_news(version_id, now);
+            should_notify = is_other && entry.logins.should_notify(version_id, now);
         });
         let mut state = self.shared.lock();
         let logins = &mut state.counters.logins;
         logins.accepted += 1;
         logins.with_other_version += u64::from(is_other);
         drop(state);
-        if is_news {
-            self.shared.tell(&[Event::OtherVersion {
+        if should_notify {
+            self.shared.notify(&[Event::OtherVersion {
                 secret_id: self.id.as_ref().into(),
                 version_stage,
                 version_id: version_id.to_owned(),

@@ -52,13 +52,13 @@ impl LoginHistory {
     }
 
     /// Whether a login with a version that is not the current one is news. It is none after that.
-    pub(crate) fn is_news(&mut self, version_id: &str, now: Now) -> bool {
+    pub(crate) fn should_notify(&mut self, version_id: &str, now: Now) -> bool {
         let is_told = |(told, at): &(Box<str>, Now)| &**told == version_id && now.since(at) < TELL_EVERY;
-        let is_news = !self.told.as_ref().is_some_and(is_told);
-        if is_news {
+        let should_notify = !self.told.as_ref().is_some_and(is_told);
+        if should_notify {
             self.told = Some((version_id.into(), now));
         }
-        is_news
+        should_notify
     }
 
     /// The resource refused this version.
@@ -177,9 +177,9 @@ mod tests {
     #[test]
     fn a_login_with_another_version_is_news_once_a_minute() {
         let mut logins = LoginHistory::default();
-        let news = [0, 1, 59, 60, 61].map(|second| logins.is_news("v-1", at(second)));
-        assert_eq!(news, [true, false, false, true, false]);
-        assert!(logins.is_news("v-2", at(62)));
+        let wake = [0, 1, 59, 60, 61].map(|second| logins.should_notify("v-1", at(second)));
+        assert_eq!(wake, [true, false, false, true, false]);
+        assert!(logins.should_notify("v-2", at(62)));
     }
 
     #[test]

@@ -69,7 +69,7 @@ impl Handle {
             let cache = Cache::with_watches(self.config.clone(), fresh_seed(), self.watches.clone())?;
             let listeners = Arc::clone(&self.listeners);
             cache.listen(log::tracing_listener());
-            cache.listen(Arc::new(move |event| listeners.tell(event)));
+            cache.listen(Arc::new(move |event| listeners.notify(event)));
             Ok::<_, Error>(Arc::new(Inner::new(cache, self.transport.clone())))
         })?;
         if self.closed.load(Ordering::Acquire) {
@@ -82,7 +82,7 @@ impl Handle {
         self.closed.store(true, Ordering::Release);
         if let Some(inner) = self.made() {
             inner.cache.close();
-            inner.news.notify_one();
+            inner.wake.notify_one();
         }
     }
 

@@ -23,7 +23,7 @@ use crate::wire::Answer;
 pub(super) struct Inner {
     pub(super) cache: Cache,
     /// Something was completed, so the refresher's next look may have to come sooner.
-    pub(super) news: Arc<Notify>,
+    pub(super) wake: Arc<Notify>,
     transport: Transport,
     source: tokio::sync::Mutex<Option<Arc<dyn SecretSource>>>,
     refreshing: AtomicBool,
@@ -44,7 +44,7 @@ impl Inner {
     pub(super) fn new(cache: Cache, transport: Transport) -> Self {
         Self {
             cache,
-            news: Arc::default(),
+            wake: Arc::default(),
             transport,
             source: tokio::sync::Mutex::default(),
             refreshing: AtomicBool::new(false),
@@ -96,7 +96,7 @@ impl Inner {
             permit.complete(result, end);
             break;
         }
-        self.news.notify_one();
+        self.wake.notify_one();
     }
 
     async fn ask(&self, permit: &FetchPermit, anew: bool) -> Result<Answer, Error> {

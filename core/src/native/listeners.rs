@@ -26,7 +26,7 @@ impl Listeners {
         }
     }
 
-    pub(super) fn tell(&self, event: &Event) {
+    pub(super) fn notify(&self, event: &Event) {
         let mut place = self;
         while let Some(node) = place.0.get() {
             (node.listener)(event);

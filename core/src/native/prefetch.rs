@@ -74,7 +74,7 @@ impl Inner {
                 None => self.spawn(permit),
             }
         }
-        self.news.notify_one();
+        self.wake.notify_one();
     }
 
     /// `None`: the batch was not answered, whatever the reason; the secrets are then fetched one by one.

@@ -32,9 +32,9 @@ pub(super) async fn keep_fresh(cache: Weak<Inner>) {
         // Secrets that come due within a moment of each other share one look.
         let moment = granularity(inner.cache.config().ttl);
         let wait = due.next.unwrap_or(LONGEST_SLEEP).clamp(moment, LONGEST_SLEEP.max(moment));
-        let news = Arc::clone(&inner.news);
+        let wake = Arc::clone(&inner.wake);
         drop(inner);
-        if tokio::time::timeout(wait, news.notified()).await.is_ok() {
+        if tokio::time::timeout(wait, wake.notified()).await.is_ok() {
             tokio::time::sleep(moment).await;
         }
     }

@@ -107,7 +107,7 @@ impl SecretCache {
     pub fn watch(&self, id: &str) -> Watch {
         let watch = self.0.watches.add(id);
         if let Some(inner) = self.0.made() {
-            inner.news.notify_one();
+            inner.wake.notify_one();
         }
         watch
     }
