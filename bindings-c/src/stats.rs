@@ -54,7 +54,7 @@ impl Stats {
             (C::SECRETCACHE_COUNTER_ROTATIONS_OBSERVED, self.0.rotations_observed),
             (C::SECRETCACHE_COUNTER_EVICTIONS, self.0.evictions),
             (C::SECRETCACHE_COUNTER_LOGINS_ACCEPTED, self.0.logins.accepted),
-            (C::SECRETCACHE_COUNTER_LOGINS_WITH_OTHER_VERSION, self.0.logins.with_other_version),
+            (C::SECRETCACHE_COUNTER_LOGINS_WITH_OTHER_VERSION, self.0.logins.fallback_logins),
             (C::SECRETCACHE_COUNTER_LOGINS_REFUSED, self.0.logins.rejected),
         ];
         counters.iter().find(|(counter, _)| *counter as u32 == number).map_or(0, |(_, count)| *count)

@@ -53,7 +53,7 @@ impl Told {
                 "refreshError".clone_into(&mut told.kind);
                 told.failure = Some(Failure::from(error));
             }
-            Event::OtherVersion { version_stage, version_id, .. } => {
+            Event::FallbackLogin { version_stage, version_id, .. } => {
                 "otherVersion".clone_into(&mut told.kind);
                 told.version_stage = Some((*version_stage).to_owned());
                 told.new_version_id = Some(version_id.clone());

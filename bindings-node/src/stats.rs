@@ -27,7 +27,7 @@ pub struct Stats {
 #[napi(object, object_from_js = false)]
 pub struct LoginStats {
     pub accepted: f64,
-    pub with_other_version: f64,
+    pub fallback_logins: f64,
     pub rejected: f64,
 }
 
@@ -68,7 +68,7 @@ impl From<secretcache::Stats> for Stats {
             failures: stats.failures.into_iter().map(named).collect(),
             logins: LoginStats {
                 accepted: count(stats.logins.accepted),
-                with_other_version: count(stats.logins.with_other_version),
+                fallback_logins: count(stats.logins.fallback_logins),
                 rejected: count(stats.logins.rejected),
             },
             secrets: stats.secrets.into_iter().map(Into::into).collect(),

@@ -18,7 +18,7 @@ pub(crate) fn to_dict<'py>(py: Python<'py>, stats: &Stats) -> PyResult<Bound<'py
     dict.set_item("failures", &stats.failures)?;
     let logins = PyDict::new(py);
     logins.set_item("accepted", stats.logins.accepted)?;
-    logins.set_item("with_other_version", stats.logins.with_other_version)?;
+    logins.set_item("fallback_logins", stats.logins.fallback_logins)?;
     logins.set_item("rejected", stats.logins.rejected)?;
     dict.set_item("logins", logins)?;
     let secrets = PyList::empty(py);

@@ -51,7 +51,7 @@ pub enum Event {
     /// A login succeeded with another version than the current one, as it does while a rotation is between its steps.
     /// If it goes on, the current version is broken. Told with the first such login, and then once a minute as long as
     /// there are any; [`Stats::logins`](crate::Stats::logins) counts all of them.
-    OtherVersion {
+    FallbackLogin {
         /// The id the secret is asked for with.
         secret_id: Arc<str>,
         /// The staging label of the version that logged in.
@@ -68,7 +68,7 @@ impl Event {
             Self::NewVersion { secret_id, .. }
             | Self::Stale { secret_id, .. }
             | Self::Error { secret_id, .. }
-            | Self::OtherVersion { secret_id, .. } => secret_id,
+            | Self::FallbackLogin { secret_id, .. } => secret_id,
         }
     }
 }
@@ -92,7 +92,7 @@ impl fmt::Display for Event {
             Self::Error { secret_id, error } => {
                 write!(f, "secret {secret_id:?} could not be fetched: {error}")
             }
-            Self::OtherVersion { secret_id, version_stage, version_id } => {
+            Self::FallbackLogin { secret_id, version_stage, version_id } => {
                 write!(
                     f,
                     "connected with the {version_stage} version {version_id} of secret {secret_id:?}; outside a \

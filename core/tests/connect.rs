@@ -264,7 +264,7 @@ fn logins_are_counted_and_the_first_with_another_version_is_told() {
     let told = Arc::new(Mutex::new(Vec::new()));
     let sink = Arc::clone(&told);
     cache.on_event(move |event| {
-        if let Event::OtherVersion { .. } = event {
+        if let Event::FallbackLogin { .. } = event {
             sink.lock().unwrap().push(event.to_string());
         }
     });
@@ -276,7 +276,7 @@ fn logins_are_counted_and_the_first_with_another_version_is_told() {
     });
     (0..3).for_each(|_| connect());
     let logins = cache.stats().logins;
-    assert_eq!((logins.accepted, logins.with_other_version, logins.rejected), (4, 3, 1));
+    assert_eq!((logins.accepted, logins.fallback_logins, logins.rejected), (4, 3, 1));
     let told = told.lock().unwrap();
     assert!(told.len() == 1 && told[0].contains("AWSPENDING version v-1"), "{told:?}");
 }

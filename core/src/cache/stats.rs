@@ -78,7 +78,7 @@ pub struct LoginStats {
     /// LoginHistory taken.
     pub accepted: u64,
     /// Those among them with another version than the current one.
-    pub with_other_version: u64,
+    pub fallback_logins: u64,
     /// LoginHistory refused. A rotation costs one, and one more for each that was under way at that moment.
     pub rejected: u64,
 }

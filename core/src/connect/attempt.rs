@@ -265,7 +265,7 @@ impl ConnectAttempt {
     }
 
     /// The resource took this version. A login with anything but `AWSCURRENT` is counted, and told of now and then
-    /// ([`Event::OtherVersion`]): if it goes on, the current version is broken.
+    /// ([`Event::FallbackLogin`]): if it goes on, the current version is broken.
     pub fn accepted(&mut self, secret: &Secret) {
         let version_id = secret.version_id().unwrap_or_default();
         let (version_stage, now) = self.trying;
@@ -279,10 +279,10 @@ impl ConnectAttempt {
         let mut state = self.shared.lock();
         let logins = &mut state.counters.logins;
         logins.accepted += 1;
-        logins.with_other_version += u64::from(is_other);
+        logins.fallback_logins += u64::from(is_other);
         drop(state);
         if should_notify {
-            self.shared.notify(&[Event::OtherVersion {
+            self.shared.notify(&[Event::FallbackLogin {
                 secret_id: self.id.as_ref().into(),
                 version_stage,
                 version_id: version_id.to_owned(),
