@@ -68,7 +68,7 @@ export! {
         secretcache::host::spawn(async move {
             let result = cache.get(&id).selector(version.as_selector()).await;
             if let Ok(done) = arm.await {
-                secretcache::host::later(move || done.tell(result));
+                secretcache::host::run_on_event_thread(move || done.tell(result));
             }
         })?;
         // Only now can nothing fail any more: from here on the function is called, whatever happens.

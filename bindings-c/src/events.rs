@@ -71,7 +71,7 @@ impl Listener {
     pub(crate) fn tell(self: &Arc<Self>, event: &Event) {
         if self.wants(event) {
             let (listener, event) = (Arc::clone(self), event.clone());
-            secretcache::host::later(move || listener.call(event));
+            secretcache::host::run_on_event_thread(move || listener.call(event));
         }
     }
 

@@ -167,7 +167,7 @@ pub(crate) fn listen(cache: &SecretCache, inbox: &Arc<Inbox>, dispatch: Option<P
     cache.on_event(move |event| {
         listener(event);
         let (dispatch, inbox) = (Arc::clone(&dispatch), Arc::clone(&inbox));
-        secretcache::host::later(move || {
+        secretcache::host::run_on_event_thread(move || {
             attach(|py| {
                 let sent = inbox.take(py).and_then(|events| call(dispatch.bind(py), (events,)));
                 if let Err(error) = sent {

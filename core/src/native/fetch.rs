@@ -63,12 +63,12 @@ pub(super) async fn caught<T>(asking: impl Future<Output = Result<T, Error>>) ->
 }
 
 /// How often one request is made anew because the process stood still while it was under way.
-pub(super) const MOST_THAWS: usize = 3;
+pub(super) const MOST_RESUMES: usize = 3;
 
 /// Whether the process must have stood still during a request: it took longer than its timeouts allow.
 ///
 /// After a stop, a suspension or the restore of a snapshot, an answer may be from before. It is neither believed nor
 /// counted as a failure; the request is made anew, over new connections.
-pub(super) fn stood_still(start: &Now, end: &Now, timeout: Duration) -> bool {
+pub(super) fn was_suspended(start: &Now, end: &Now, timeout: Duration) -> bool {
     end.since(start) > timeout * 2 + Duration::from_secs(5)
 }

@@ -84,13 +84,13 @@ impl Inner {
     }
 
     pub(super) async fn run(self: Arc<Self>, permit: FetchPermit) {
-        let mut thaws = 0;
+        let mut resumes = 0;
         loop {
             let start = SystemClock::now();
-            let result = fetch::caught(self.ask(&permit, thaws > 0)).await;
+            let result = fetch::caught(self.ask(&permit, resumes > 0)).await;
             let end = SystemClock::now();
-            if fetch::stood_still(&start, &end, self.transport.timeout()) && thaws < fetch::MOST_THAWS {
-                thaws += 1;
+            if fetch::was_suspended(&start, &end, self.transport.timeout()) && resumes < fetch::MOST_RESUMES {
+                resumes += 1;
                 continue;
             }
             permit.complete(result, end);

@@ -26,7 +26,7 @@ const HARMLESS: &[&str] = &[
     "AWSCURRENT", "AWSPENDING", "AWSPREVIOUS", "Backoff", "BlockingPool", "BoxFuture", "Coarse", "ErrorKind", "Listener",
     "LogLimiter", "LoginStats", "MOST_THREADS", "Now", "Operation", "OwnedSelector",
     "PerProcess", "Retry", "RotationRules", "SecretSource", "Selector", "ServiceFault", "Extension",
-    "SystemClock", "RejectedVersion", "Watch", "Watches", "WipingAllocator", "Task", "Driver", "fresh_seed", "generation", "later", "says_login_refused",
+    "SystemClock", "RejectedVersion", "Watch", "Watches", "WipingAllocator", "Task", "Driver", "fresh_seed", "generation", "run_on_event_thread", "says_login_refused",
     "service_error",
     "set_threads", "shutdown", "spawn", "spawn_thread", "wait_for",
 ];

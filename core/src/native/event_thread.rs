@@ -14,7 +14,7 @@ type Task = Box<dyn FnOnce() + Send>;
 ///
 /// For bindings that hand events to programs: neither the runtime, which must go on, nor a reader, who may be far away
 /// or hold locks, should run a program's callbacks. If no thread can be started the task is dropped.
-pub fn later(task: impl FnOnce() + Send + 'static) {
+pub fn run_on_event_thread(task: impl FnOnce() + Send + 'static) {
     let sender = THREAD.get_or_try_make(|| {
         let (sender, receiver): (_, Receiver<Task>) = channel();
         let run = move || receiver.into_iter().for_each(|task| task());
