@@ -401,8 +401,8 @@ impl Cache {
     /// How long ago the value that is held was last confirmed. `None`: none is held.
     pub fn age(&self, id: &str, selector: Selector<'_>, now: Now) -> Option<Duration> {
         let state = self.0.lock();
-        let record = state.by_name.get(id).and_then(|record_id| state.records.get(record_id))?;
-        record.line(selector)?.age(&now)
+        let entry = state.by_name.get(id).and_then(|entry_id| state.entries.get(entry_id))?;
+        entry.version(selector)?.age(&now)
     }
 
     /// Whether a connection that was made with this version should be replaced when it is not in use: another version
