@@ -4,8 +4,8 @@ use std::ffi::c_void;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use secretcache::ConnectError;
-use secretcache::host::ConnectAttempt;
+use secretcache::{ConnectError, Stage};
+
 use zeroize::Zeroizing;
 
 use crate::cache::{Cache, texts};
@@ -78,7 +78,7 @@ enum Refusal {
 fn connect(
     cache: &Cache,
     secret_id: &str,
-    stages: &[&'static str],
+    stages: &[Stage],
     timeout_ms: u64,
     on_login: OnLogin,
     user_data: *mut c_void,
@@ -99,21 +99,8 @@ fn connect(
     };
     connecting.wait(log_in, |refusal| matches!(refusal, Refusal::Refused)).map_err(|error| match error {
         ConnectError::Secret(error) => error.into(),
-        ConnectError::Rejected { tried, .. } => {
-            let tried: Vec<_> = tried.iter().map(ToString::to_string).collect();
-            let text = format!("every version of the secret was refused ({})", tried.join(", "));
-            Error::new(ResultCode::SECRETCACHE_LOGIN_REJECTED, text)
-        }
+        ConnectError::Rejected { text, .. } => Error::new(ResultCode::SECRETCACHE_LOGIN_REJECTED, text),
         _ => Error::new(ResultCode::SECRETCACHE_LOGIN_FAILED, "the login function gave up"),
-    })
-}
-
-fn known_stage(name: &str) -> Result<&'static str, Error> {
-    ConnectAttempt::ALL_STAGES.into_iter().find(|stage| *stage == name).ok_or_else(|| {
-        Error::invalid(format!(
-            "stages must be among {}; {name:?} is not",
-            ConnectAttempt::ALL_STAGES.join(", ")
-        ))
     })
 }
 
@@ -134,7 +121,7 @@ export! {
         on_login: Call<OnLogin>,
         user_data: Is<*mut c_void>,
     ) -> Result() {
-        connect(cache, secret_id, &ConnectAttempt::ALL_STAGES, timeout_ms, on_login, user_data)
+        connect(cache, secret_id, &Stage::ALL, timeout_ms, on_login, user_data)
     }
 
     /// As `secretcache_connect`, with the staging labels to try, in this order: any of AWSCURRENT, AWSPENDING and
@@ -150,7 +137,7 @@ export! {
     ) -> Result() {
         // SAFETY: the header asks for so many texts, which stay as they are during the call.
         let stages = unsafe { texts(stages, stage_count, "stages") }?;
-        let stages = stages.into_iter().map(known_stage).collect::<Result<Vec<_>, _>>()?;
+        let stages = stages.into_iter().map(str::parse).collect::<Result<Vec<Stage>, secretcache::Error>>()?;
         connect(cache, secret_id, &stages, timeout_ms, on_login, user_data)
     }
 

@@ -55,7 +55,7 @@ impl Told {
             }
             Event::FallbackLogin { version_stage, version_id, .. } => {
                 "otherVersion".clone_into(&mut told.kind);
-                told.version_stage = Some((*version_stage).to_owned());
+                told.version_stage = Some(version_stage.to_string());
                 told.new_version_id = Some(version_id.clone());
             }
             _ => {}

@@ -2,7 +2,7 @@
 
 use napi_derive::napi;
 use secretcache::host::{Action, SystemClock};
-use secretcache::{Error, Secret};
+use secretcache::{Error, Secret, Stage};
 
 use crate::errors::{Failure, kind_named};
 use crate::settings::milliseconds;
@@ -13,7 +13,7 @@ use crate::value::Version;
 pub struct NativePlan {
     plan: secretcache::host::ConnectAttempt,
     /// What is being tried.
-    trying: Option<(Secret, &'static str)>,
+    trying: Option<(Secret, Stage)>,
 }
 
 /// What to do next.
@@ -47,16 +47,8 @@ impl NativePlan {
 }
 
 /// The staging labels of a plan, from their names.
-pub(crate) fn stages(names: &[String]) -> Result<Vec<&'static str>, Error> {
-    names.iter().map(|name| stage(name)).collect()
-}
-
-fn stage(name: &str) -> Result<&'static str, Error> {
-    let known = secretcache::host::ConnectAttempt::ALL_STAGES;
-    known.into_iter().find(|stage| *stage == name).ok_or_else(|| {
-        let text = format!("stages must be among {}; {name:?} is not", known.join(", "));
-        Error::new(secretcache::ErrorKind::InvalidArgument, text)
-    })
+pub(crate) fn stages(names: &[String]) -> Result<Vec<Stage>, Error> {
+    names.iter().map(|name| name.parse()).collect()
 }
 
 #[napi]
@@ -65,9 +57,9 @@ impl NativePlan {
     #[napi(catch_unwind)]
     pub fn next(&mut self) -> Step {
         let next = self.plan.next(SystemClock::now());
-        let step = |what: &str, stage: Option<&str>| Step {
+        let step = |what: &str, stage: Option<Stage>| Step {
             what: what.to_owned(),
-            stage: stage.map(str::to_owned),
+            stage: stage.map(|stage| stage.to_string()),
             version: None,
             wait_ms: None,
         };
@@ -93,7 +85,7 @@ impl NativePlan {
     /// A staging label has been read or fetched, or why it could not be: the kind and the text of the failure.
     #[napi(catch_unwind)]
     pub fn read(&mut self, version_stage: String, kind: Option<String>, message: Option<String>) {
-        let Ok(stage) = stage(&version_stage) else { return };
+        let Ok(stage) = version_stage.parse() else { return };
         let error = kind.map(|kind| Error::new(kind_named(&kind), message.unwrap_or_default()));
         self.plan.read(stage, error, SystemClock::now());
     }
@@ -118,7 +110,7 @@ impl NativePlan {
     #[napi]
     pub fn tried(&self) -> Vec<Tried> {
         let tried = |tried: &secretcache::RejectedVersion| Tried {
-            version_stage: tried.version_stage.to_owned(),
+            version_stage: tried.version_stage.to_string(),
             version_id: tried.version_id.clone(),
             times: tried.times,
             text: tried.to_string(),

@@ -76,7 +76,7 @@ fn to_tuple<'py>(py: Python<'py>, event: &Event, loud: bool) -> PyResult<Bound<'
             ("error", loud, text, (&**secret_id, exception(error))).into_pyobject(py).map(Bound::into_any)
         }
         Event::FallbackLogin { secret_id, version_stage, version_id, .. } => {
-            ("other_version", loud, text, (&**secret_id, version_stage, version_id))
+            ("other_version", loud, text, (&**secret_id, version_stage.as_str(), version_id))
                 .into_pyobject(py)
                 .map(Bound::into_any)
         }

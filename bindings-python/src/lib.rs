@@ -54,7 +54,7 @@ mod _core {
     /// Tells whether an error's message says that user name or password are refused, in any language that servers speak.
     #[pyfunction]
     fn says_login_refused(message: &str) -> bool {
-        secretcache::says_login_refused(message)
+        secretcache::login_refused(None, message)
     }
 
     #[pymodule_init]

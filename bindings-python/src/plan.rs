@@ -5,6 +5,7 @@ use std::sync::{Mutex, PoisonError};
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use secretcache::host::{Action, SystemClock};
+use secretcache::{Error, Stage};
 
 use crate::errors;
 use crate::late::bury;
@@ -25,15 +26,12 @@ impl Plan {
 }
 
 /// The staging labels of a plan, from their names.
-pub(crate) fn stages(names: &[String]) -> PyResult<Vec<&'static str>> {
+pub(crate) fn stages(names: &[String]) -> PyResult<Vec<Stage>> {
     names.iter().map(|name| stage(name)).collect()
 }
 
-fn stage(name: &str) -> PyResult<&'static str> {
-    let known = secretcache::host::ConnectAttempt::ALL_STAGES;
-    known.into_iter().find(|stage| *stage == name).ok_or_else(|| {
-        PyValueError::new_err(format!("stages must be among {}; {name:?} is not", known.join(", ")))
-    })
+fn stage(name: &str) -> PyResult<Stage> {
+    name.parse().map_err(|error: Error| PyValueError::new_err(error.message().to_owned()))
 }
 
 #[pymethods]
@@ -45,10 +43,10 @@ impl Plan {
         bury(py);
         match next {
             Action::Try(secret, stage) => {
-                ("try", SecretValue(secret), stage).into_pyobject(py).map(Bound::into_any)
+                ("try", SecretValue(secret), stage.as_str()).into_pyobject(py).map(Bound::into_any)
             }
-            Action::Read(stage) => ("read", stage).into_pyobject(py).map(Bound::into_any),
-            Action::Refresh(stage) => ("refresh", stage).into_pyobject(py).map(Bound::into_any),
+            Action::Read(stage) => ("read", stage.as_str()).into_pyobject(py).map(Bound::into_any),
+            Action::Refresh(stage) => ("refresh", stage.as_str()).into_pyobject(py).map(Bound::into_any),
             Action::Wait(span) => ("wait", span.as_secs_f64()).into_pyobject(py).map(Bound::into_any),
             Action::Stop => ("stop",).into_pyobject(py).map(Bound::into_any),
         }
@@ -84,7 +82,10 @@ impl Plan {
     #[getter]
     fn tried(&self) -> Vec<(&'static str, String)> {
         self.with(|plan| {
-            plan.tried().iter().map(|tried| (tried.version_stage, tried.version_id.clone())).collect()
+            plan.tried()
+                .iter()
+                .map(|tried| (tried.version_stage.as_str(), tried.version_id.clone()))
+                .collect()
         })
     }
 

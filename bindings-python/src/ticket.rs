@@ -8,7 +8,7 @@ use std::task::{Context, Wake, Waker};
 use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyString};
-use secretcache::host::{Answer, Operation, Outcome, SystemClock, Waiter};
+use secretcache::host::{Answer, DescribeAnswer, Operation, Outcome, SystemClock, Waiter};
 use secretcache::{Description, Error, ErrorKind, Fetched, Value};
 
 use crate::call::call;
@@ -186,20 +186,19 @@ fn with_description(
     described: Option<Bound<'_, PyAny>>,
 ) -> Answer {
     let Some(versions) = versions else { return answer };
-    let mut description = Description::default();
+    let text = |of: &Bound<'_, PyAny>, name: &str| field(of, name)?.extract().ok();
     let date = |name: &str| field(response, name)?.extract().ok();
-    description.arn = field(response, "ARN").and_then(|arn| arn.extract().ok());
-    description.versions = versions;
-    description.last_rotated_date = date("LastRotatedDate");
-    let is_rotated = field(response, "RotationEnabled").and_then(|is_on| is_on.extract().ok());
-    if is_rotated != Some(false) {
-        description.next_rotation_date = date("NextRotationDate");
-        if let Some(rules) = field(response, "RotationRules") {
-            let text = |name: &str| field(&rules, name)?.extract().ok();
-            description.rotation_rules.schedule_expression = text("ScheduleExpression");
-            description.rotation_rules.duration = text("Duration");
-        }
-    }
+    let rules = field(response, "RotationRules");
+    let mut description = Description::from_service(DescribeAnswer {
+        arn: text(response, "ARN"),
+        versions,
+        is_deleted: field(response, "DeletedDate").is_some(),
+        rotation_enabled: field(response, "RotationEnabled").and_then(|is_on| is_on.extract().ok()),
+        next_rotation_date: date("NextRotationDate"),
+        last_rotated_date: date("LastRotatedDate"),
+        schedule_expression: rules.as_ref().and_then(|rules| text(rules, "ScheduleExpression")),
+        duration: rules.as_ref().and_then(|rules| text(rules, "Duration")),
+    });
     description.extension = described.map(|described| Box::new(Late::new(described)) as _);
     answer.with_description(description)
 }

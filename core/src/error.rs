@@ -61,7 +61,7 @@ impl Error {
         self.0.kind
     }
 
-    /// Whether asking again can help.
+    /// Whether the caller may do better by asking again soon. The cache itself tries again in any case.
     pub fn retry(&self) -> Retry {
         self.0.kind.retry()
     }
@@ -172,7 +172,7 @@ macro_rules! error_kinds {
                 }
             }
 
-            /// Whether asking again can help.
+            /// Whether the caller may do better by asking again soon.
             pub fn retry(self) -> Retry {
                 match self {
                     $(Self::$kind => Retry::$retry,)*
@@ -183,28 +183,28 @@ macro_rules! error_kinds {
 }
 
 error_kinds! {
-    /// An argument is wrong: an empty secret id, a negative duration. Mend the call.
+    /// An argument is wrong: an empty secret id, a negative duration. Fix the call.
     InvalidArgument => "invalid_argument", Never;
-    /// The configuration is wrong or incomplete. Mend the set-up.
+    /// The configuration is wrong or incomplete. Fix the configuration.
     InvalidConfiguration => "invalid_configuration", Never;
     /// No AWS Region is configured. Set `AWS_REGION` or pass one.
     NoRegion => "no_region", Never;
     /// No AWS credentials were found by any of the usual sources.
-    NoCredentials => "no_credentials", Later;
+    NoCredentials => "no_credentials", Never;
     /// The credentials have expired or the service does not accept them.
-    InvalidCredentials => "invalid_credentials", Later;
+    InvalidCredentials => "invalid_credentials", Never;
     /// The caller may not read this secret, or may not use its KMS key.
-    AccessDenied => "access_denied", Later;
+    AccessDenied => "access_denied", Never;
     /// There is no such secret in this account and Region.
-    SecretNotFound => "secret_not_found", Later;
+    SecretNotFound => "secret_not_found", Never;
     /// The secret exists; the version stage or version id asked for does not.
-    VersionNotFound => "version_not_found", Later;
+    VersionNotFound => "version_not_found", Never;
     /// The secret is marked for deletion.
-    SecretDeleted => "secret_deleted", Later;
+    SecretDeleted => "secret_deleted", Never;
     /// The KMS key is disabled, pending deletion or otherwise unable to decrypt.
-    KeyUnavailable => "key_unavailable", Later;
+    KeyUnavailable => "key_unavailable", Never;
     /// The service refused the request for another reason.
-    InvalidRequest => "invalid_request", Later;
+    InvalidRequest => "invalid_request", Never;
     /// Too many requests for now.
     Throttled => "throttled", Later;
     /// The service had a failure of its own (HTTP 5xx).
@@ -226,7 +226,7 @@ error_kinds! {
     /// A source supplied by the host program failed in its own way.
     Source => "source", Later;
     /// A defect of this library. Please report it.
-    Internal => "internal", Later;
+    Internal => "internal", Never;
     /// The process or the system has no thread, file descriptor or memory left. The message says which.
     ResourceExhausted => "resource_exhausted", Later;
 }
@@ -287,19 +287,33 @@ impl ErrorKind {
         )
     }
 
+    /// No answer of the service could change it: the call or the configuration is wrong, or the cache is closed.
+    pub(crate) fn is_final(self) -> bool {
+        matches!(
+            self,
+            Self::InvalidArgument
+                | Self::InvalidConfiguration
+                | Self::NoRegion
+                | Self::WrongType
+                | Self::NotJson
+                | Self::FieldNotFound
+                | Self::Closed
+        )
+    }
+
     /// The service did not answer: what else it is asked will fare alike.
     pub(crate) fn is_outage(self) -> bool {
         matches!(self, Self::Throttled | Self::ServiceUnavailable | Self::Connection | Self::Timeout)
     }
 }
 
-/// Whether asking again can help.
+/// Whether the caller may do better by asking again soon. The cache itself tries again in either case.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 #[non_exhaustive]
 pub enum Retry {
-    /// No: the call or the set-up must be mended first.
+    /// No: somebody has to fix the call, the configuration, a permission or the secret first.
     Never,
-    /// Yes, later: the cache itself backs off and tries again.
+    /// Yes: the service was busy or unreachable.
     Later,
 }
 
@@ -313,6 +327,22 @@ mod tests {
         names.sort_unstable();
         names.dedup();
         assert_eq!(names.len(), ErrorKind::ALL.len());
+    }
+
+    #[test]
+    fn test_n13_asking_again_soon_helps_only_where_the_service_was_busy_or_unreachable() {
+        let kinds = ErrorKind::ALL.iter().filter(|kind| kind.retry() == Retry::Later);
+        let names: Vec<_> = kinds.map(|kind| kind.name()).collect();
+        let expected = [
+            "throttled",
+            "service_unavailable",
+            "connection",
+            "timeout",
+            "invalid_response",
+            "source",
+            "resource_exhausted",
+        ];
+        assert_eq!(names, expected);
     }
 
     #[test]

@@ -4,7 +4,8 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::error::Error;
+use crate::error::{Error, ErrorKind};
+use crate::id::Stage;
 
 /// Something worth knowing happened to a cached secret. Events never hold a value.
 ///
@@ -55,7 +56,7 @@ pub enum Event {
         /// The id the secret is asked for with.
         secret_id: Arc<str>,
         /// The staging label of the version that logged in.
-        version_stage: &'static str,
+        version_stage: Stage,
         /// Its id.
         version_id: String,
     },
@@ -73,6 +74,18 @@ impl Event {
     }
 }
 
+impl Event {
+    /// Whether a log should have it as a warning: failures and stale values, and logins with another version than the
+    /// current one. Not that a version is new, nor that the program has closed its own cache.
+    pub fn should_warn(&self) -> bool {
+        match self {
+            Self::NewVersion { .. } => false,
+            Self::Error { error, .. } => error.kind() != ErrorKind::Closed,
+            Self::Stale { .. } | Self::FallbackLogin { .. } => true,
+        }
+    }
+}
+
 /// One line, fit for a log.
 impl fmt::Display for Event {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -83,11 +96,14 @@ impl fmt::Display for Event {
             }
             Self::Stale { secret_id, age, error: Some(error) } => {
                 let age = age.as_secs();
-                write!(f, "secret {secret_id:?} is served {age} s after its last confirmation: {error}")
+                write!(f, "serving secret {secret_id:?} {age} s past its last successful refresh: {error}")
             }
             Self::Stale { secret_id, age, error: None } => {
                 let age = age.as_secs();
-                write!(f, "secret {secret_id:?} is served {age} s after its last confirmation: no answer yet")
+                write!(
+                    f,
+                    "serving secret {secret_id:?} {age} s past its last successful refresh: no response yet"
+                )
             }
             Self::Error { secret_id, error } => {
                 write!(f, "secret {secret_id:?} could not be fetched: {error}")

@@ -8,14 +8,15 @@ pub use crate::cache::flight::{Outcome, Waiter};
 pub use crate::cache::permit::FetchPermit;
 pub use crate::cache::stats::Operation;
 pub use crate::cache::watch::Watches;
-pub use crate::connect::attempt::{Action, ConnectAttempt};
+pub use crate::connect::attempt::{Action, ConnectAttempt, ConnectFailure};
 pub use crate::event::Listener;
 pub use crate::id::OwnedSelector;
 #[cfg(feature = "aws")]
 pub use crate::native::{
     BlockingPool, Driver, LogLimiter, MOST_THREADS, Options, PerProcess, ReadState, SystemClock, Task,
-    fresh_seed, generation, run_on_event_thread, service_error, set_threads, shutdown, spawn, spawn_thread, wait_for,
+    fresh_seed, generation, run_on_event_thread, service_error, set_threads, shutdown, spawn, spawn_thread,
+    wait_for,
 };
 pub use crate::secret::Extension;
 pub use crate::time::{Coarse, Now};
-pub use crate::wire::Answer;
+pub use crate::wire::{Answer, DescribeAnswer};

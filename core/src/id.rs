@@ -16,6 +16,61 @@ pub const AWSPENDING: &str = "AWSPENDING";
 /// The staging label of the version that was current before.
 pub const AWSPREVIOUS: &str = "AWSPREVIOUS";
 
+/// A staging label that the service itself moves.
+///
+/// ```
+/// use secretcache::Stage;
+///
+/// assert_eq!("AWSPENDING".parse::<Stage>()?, Stage::Pending);
+/// assert_eq!(Stage::Current.to_string(), "AWSCURRENT");
+/// assert!("AWSCURENT".parse::<Stage>().is_err());
+/// # Ok::<(), secretcache::Error>(())
+/// ```
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+#[non_exhaustive]
+pub enum Stage {
+    /// `AWSCURRENT`
+    Current,
+    /// `AWSPENDING`
+    Pending,
+    /// `AWSPREVIOUS`
+    Previous,
+}
+
+impl Stage {
+    /// All of them, in the order in which a login tries them.
+    pub const ALL: [Self; 3] = [Self::Current, Self::Pending, Self::Previous];
+
+    /// The label.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Current => AWSCURRENT,
+            Self::Pending => AWSPENDING,
+            Self::Previous => AWSPREVIOUS,
+        }
+    }
+}
+
+impl fmt::Display for Stage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl std::str::FromStr for Stage {
+    type Err = Error;
+
+    /// # Errors
+    ///
+    /// [`ErrorKind::InvalidArgument`] if it is none of the three.
+    fn from_str(label: &str) -> Result<Self, Error> {
+        Self::ALL.into_iter().find(|stage| stage.as_str() == label).ok_or_else(|| {
+            let known = Self::ALL.map(Self::as_str).join(", ");
+            Error::new(ErrorKind::InvalidArgument, format!("stages must be among {known}; {label:?} is not"))
+        })
+    }
+}
+
 /// The longest `SecretId` the service takes (API reference, `GetSecretValue`).
 const LONGEST_ID: usize = 2048;
 /// The longest staging label and the longest version id (API reference, `GetSecretValue`).
@@ -39,6 +94,12 @@ pub(crate) enum Which<S> {
     Current,
     Stage(S),
     VersionId(S),
+}
+
+impl From<Stage> for Selector<'static> {
+    fn from(stage: Stage) -> Self {
+        Selector::stage(stage.as_str())
+    }
 }
 
 impl<'a> Selector<'a> {
@@ -152,6 +213,17 @@ pub(crate) fn validate_secret_id(id: &str) -> Result<(), Error> {
         )));
     }
     Ok(())
+}
+
+/// Whether an ARN of the service's is not of the secret that was asked for by this id: another name, Region or account. What
+/// does not look like such an ARN (a test's double) says nothing.
+pub(crate) fn is_of_another_secret(id: &str, arn: &str) -> bool {
+    let is_arn = |text: &str| text.starts_with("arn:") && text.split(':').nth(2) == Some("secretsmanager");
+    let Some(partial) = without_suffix(arn).filter(|partial| is_arn(partial)) else { return false };
+    if is_arn(id) {
+        return id != arn && id != partial && without_suffix(id) != Some(partial);
+    }
+    partial.splitn(7, ':').nth(6) != Some(id)
 }
 
 /// The other ids under which the secret `id` is known, once a source has told its ARN: the ARN, and the ARN without

@@ -54,10 +54,10 @@ pub use cache::watch::Watch;
 pub use config::Config;
 pub use connect::attempt::RejectedVersion;
 pub use connect::credential::Credential;
-pub use connect::refusal::says_login_refused;
+pub use connect::refusal::login_refused;
 pub use error::{Error, ErrorKind, Retry, ServiceFault};
 pub use event::Event;
-pub use id::{AWSCURRENT, AWSPENDING, AWSPREVIOUS, Selector};
+pub use id::{AWSCURRENT, AWSPENDING, AWSPREVIOUS, Selector, Stage};
 #[cfg(feature = "aws")]
 pub use native::{Builder, Connect, ConnectError, Credentials, Get, Request, SecretCache};
 pub use secret::{Fetched, Secret, Value};

@@ -1,8 +1,10 @@
-//! What a source answers.
+//! What answers of the service mean.
 
 use std::time::SystemTime;
 
-use crate::secret::{Extension, Fetched};
+use crate::error::{Error, ErrorKind};
+use crate::id::is_of_another_secret;
+use crate::secret::{Extension, Fetched, Value};
 
 /// A successful answer to a [`FetchPermit`](crate::host::FetchPermit).
 #[derive(Debug)]
@@ -30,12 +32,52 @@ impl Answer {
         self
     }
 
+    /// The answer, if it may be believed: it has a value where one was asked for, and is about the secret with this id.
+    ///
+    /// A secret that was deleted and made again has the same name and another ARN, and is the same secret to its readers.
+    pub(crate) fn checked(self, id: &str) -> Result<Self, Error> {
+        let arns = [
+            self.value.as_ref().and_then(|value| value.arn.as_deref()),
+            self.description.as_ref().and_then(|description| description.arn.as_deref()),
+        ];
+        if let Some(arn) = arns.into_iter().flatten().find(|arn| is_of_another_secret(id, arn)) {
+            let text = format!("asked for secret {id:?}, the service answered for {arn:?}");
+            return Err(Error::new(ErrorKind::InvalidResponse, text));
+        }
+        if self.value.as_ref().is_some_and(|value| matches!(value.value, Value::Absent)) {
+            let text = format!("the answer for secret {id:?} has neither SecretString nor SecretBinary");
+            return Err(Error::new(ErrorKind::InvalidResponse, text));
+        }
+        Ok(self)
+    }
+
     /// The same answer, with the remark that `DescribeSecret` was denied: it is not tried again for an hour, since
     /// denied calls raise alarms.
     pub fn describe_denied(mut self) -> Self {
         self.describe_denied = true;
         self
     }
+}
+
+/// The fields of a `DescribeSecret` answer, as the service names them, for [`Description::from_service`].
+#[derive(Clone, Debug, Default)]
+pub struct DescribeAnswer {
+    /// `ARN`
+    pub arn: Option<String>,
+    /// `VersionIdsToStages`
+    pub versions: Vec<(String, Vec<String>)>,
+    /// Whether there is a `DeletedDate`.
+    pub is_deleted: bool,
+    /// `RotationEnabled`; the service leaves it out where rotation was never configured.
+    pub rotation_enabled: Option<bool>,
+    /// `NextRotationDate`
+    pub next_rotation_date: Option<SystemTime>,
+    /// `LastRotatedDate`
+    pub last_rotated_date: Option<SystemTime>,
+    /// `RotationRules.ScheduleExpression`
+    pub schedule_expression: Option<String>,
+    /// `RotationRules.Duration`
+    pub duration: Option<String>,
 }
 
 /// What `DescribeSecret` says about a secret.
@@ -79,6 +121,25 @@ pub struct RotationRules {
 }
 
 impl Description {
+    /// What an answer means. A secret that is marked for deletion is still described, but no version of it can be read:
+    /// it has none here, so that the refresh asks for the value and is told. A rotation that is switched off keeps its
+    /// dates and rules, which then mean nothing.
+    pub fn from_service(answer: DescribeAnswer) -> Self {
+        let is_rotated = answer.rotation_enabled != Some(false);
+        let rules = RotationRules {
+            schedule_expression: answer.schedule_expression.filter(|_| is_rotated),
+            duration: answer.duration.filter(|_| is_rotated),
+        };
+        Self {
+            arn: answer.arn,
+            versions: if answer.is_deleted { Vec::new() } else { answer.versions },
+            next_rotation_date: answer.next_rotation_date.filter(|_| is_rotated),
+            last_rotated_date: answer.last_rotated_date,
+            rotation_rules: rules,
+            extension: None,
+        }
+    }
+
     /// The version that carries a staging label.
     pub fn version_with_stage(&self, stage: &str) -> Option<&str> {
         let carries = |stages: &[String]| stages.iter().any(|label| label == stage);

@@ -196,12 +196,32 @@ fn a_login_that_is_truly_wrong_fails_in_time_and_without_hammering() {
         .connect("db")
         .timeout(Duration::from_millis(900))
         .wait(|credential| world.log_in(credential), is_rejected);
-    let Err(ConnectError::Rejected { last: Refused::Login, tried }) = result else { panic!("{result:?}") };
+    let Err(ConnectError::Rejected { last: Some(Refused::Login), tried, .. }) = result else {
+        panic!("{result:?}")
+    };
     assert_eq!(tried[0].to_string(), "AWSCURRENT v-0");
     world.with(|world| {
         assert!(world.logins <= 5, "{world:?}");
         assert!(world.calls <= 3, "{world:?}");
     });
+}
+
+#[test]
+fn test_n7_who_connects_after_the_refusals_is_told_what_was_refused() {
+    let world = Shared::new("v-0");
+    world.with(|world| world.password = "changed behind our back".into());
+    let cache = world.cache();
+    let connect = || {
+        let connect = cache.connect("db").timeout(Duration::from_millis(200));
+        connect.wait(|credential| world.log_in(credential), is_rejected).unwrap_err()
+    };
+    connect();
+    for _ in 0..2 {
+        let error = connect();
+        let ConnectError::Rejected { last: None, tried, text } = &error else { panic!("{error:?}") };
+        assert_eq!((tried.len(), tried[0].times), (1, 0));
+        assert_eq!(text, "every version of secret \"db\" was refused (AWSCURRENT v-0, refused before)");
+    }
 }
 
 #[test]

@@ -9,7 +9,7 @@ use secretcache::host::{
     Action, Answer, Cache, ConnectAttempt, FetchPermit, Forced, Lookup, Now, Outcome, Waiter,
 };
 use secretcache::{
-    Config, Credential, Description, Error, ErrorKind, Event, Fetched, Secret, Selector, ServiceFault,
+    Config, Credential, Description, Error, ErrorKind, Event, Fetched, Secret, Selector, ServiceFault, Stage,
 };
 use secretcache_tests::scenario::{self, AtMost, Fault, Held, Resource, Scenario, Step, Value};
 use serde_json::{Map, Value as Json};
@@ -260,15 +260,16 @@ impl World {
     /// Follows the attempt of one connection: the label and version it was made with, or the kind of its failure; and the
     /// versions that were refused.
     fn connect(&mut self, id: &str, step: &Step) -> (Result<String, String>, Vec<String>) {
-        let is_wanted =
-            |stage: &&str| step.stages.as_ref().is_none_or(|stages| stages.iter().any(|each| each == stage));
-        let stages: Vec<_> = ConnectAttempt::ALL_STAGES.into_iter().filter(is_wanted).collect();
+        let is_wanted = |stage: &Stage| {
+            step.stages.as_ref().is_none_or(|stages| stages.iter().any(|each| each == stage.as_str()))
+        };
+        let stages: Vec<_> = Stage::ALL.into_iter().filter(is_wanted).collect();
         let timeout = Duration::from_secs(step.timeout.unwrap_or(30));
         let mut attempt = ConnectAttempt::new(&self.cache, id, &stages, timeout, self.now);
         loop {
             match attempt.next(self.now) {
                 Action::Try(secret, stage) => {
-                    let credential = match Credential::new(secret, stage) {
+                    let credential = match Credential::new(secret, stage.as_str()) {
                         Ok(credential) => credential,
                         Err(error) => return (Err(kind(error)), Vec::new()),
                     };
@@ -282,11 +283,11 @@ impl World {
                     }
                 }
                 Action::Read(stage) => {
-                    let got = self.read(id, Selector::stage(stage), 1).remove(0);
+                    let got = self.read(id, stage.into(), 1).remove(0);
                     attempt.read(stage, got.err(), self.now);
                 }
                 Action::Refresh(stage) => {
-                    let got = self.ask_now(id, Selector::stage(stage), Cache::recheck);
+                    let got = self.ask_now(id, stage.into(), Cache::recheck);
                     attempt.read(stage, got.err(), self.now);
                 }
                 Action::Wait(span) => self.pass(span),

@@ -141,6 +141,7 @@ impl FetchPermit {
         let mut events = Vec::new();
         let outcome = {
             let shared = Arc::clone(&self.shared);
+            let result = result.and_then(|answer| answer.checked(&self.id));
             let mut state = shared.lock();
             match result {
                 Ok(answer) => self.succeed(&mut state, answer, &now, &mut events),

@@ -20,9 +20,9 @@ use crate::cache::cache::Cache;
 use crate::cache::shared::Shared;
 use crate::cache::state::{Described, SecretEntry, VersionEntry};
 use crate::connect::history::LoginHistory;
-use crate::error::{Error, ErrorKind, Retry};
+use crate::error::{Error, ErrorKind};
 use crate::event::Event;
-use crate::id::{AWSCURRENT, AWSPENDING, AWSPREVIOUS, Selector};
+use crate::id::{Selector, Stage};
 use crate::secret::Secret;
 use crate::time::Now;
 
@@ -38,16 +38,16 @@ const A_MOMENT: Duration = Duration::from_millis(10);
 ///
 /// ```
 /// use std::time::Duration;
-/// use secretcache::host::{Answer, Cache, Lookup, Action, Now, ConnectAttempt};
-/// use secretcache::{Config, Fetched, Selector};
+/// use secretcache::host::{Action, Answer, Cache, ConnectAttempt, Lookup, Now};
+/// use secretcache::{Config, Fetched, Selector, Stage};
 ///
 /// let cache = Cache::new(Config::default(), 7)?;
 /// let now = Now::default().plus(Duration::from_secs(1));
-/// let mut attempt = ConnectAttempt::new(&cache, "prod/db", &ConnectAttempt::ALL_STAGES, Duration::from_secs(30), now);
-/// assert!(matches!(attempt.next(now), Action::Read("AWSCURRENT")));
+/// let mut attempt = ConnectAttempt::new(&cache, "prod/db", &Stage::ALL, Duration::from_secs(30), now);
+/// assert!(matches!(attempt.next(now), Action::Read(Stage::Current)));
 /// # let Lookup::Leader(permit, _) = cache.lookup("prod/db", Selector::CURRENT, now) else { unreachable!() };
 /// # permit.complete(Ok(Answer::value(Fetched::string("v-1", "{}"))), now);
-/// attempt.read("AWSCURRENT", None, now); // the driver has read it into the cache
+/// attempt.read(Stage::Current, None, now); // the driver has read it into the cache
 /// let Action::Try(secret, _) = attempt.next(now) else { unreachable!() };
 /// attempt.accepted(&secret);
 /// # Ok::<(), secretcache::Error>(())
@@ -55,14 +55,14 @@ const A_MOMENT: Duration = Duration::from_millis(10);
 pub struct ConnectAttempt {
     shared: Arc<Shared>,
     id: Box<str>,
-    stages: Vec<&'static str>,
+    stages: Vec<Stage>,
     begun: Now,
     deadline: Now,
     rounds: u32,
     /// Which stages this round has asked the source for.
     done: Vec<bool>,
-    /// The staging label of the version that is being tried, and since when.
-    trying: (&'static str, Now),
+    /// The staging label of the version that is being tried, its id, and since when.
+    trying: Option<(Stage, String, Now)>,
     tried: Vec<RejectedVersion>,
     last_error: Option<Error>,
 }
@@ -72,32 +72,53 @@ pub struct ConnectAttempt {
 #[non_exhaustive]
 pub struct RejectedVersion {
     /// Its staging label.
-    pub version_stage: &'static str,
+    pub version_stage: Stage,
     /// Its id.
     pub version_id: String,
-    /// How often, by this attempt.
+    /// How often, by this attempt; zero if it was refused before, and left alone this time.
     pub times: u32,
 }
 
 impl fmt::Display for RejectedVersion {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} {}", self.version_stage, self.version_id)?;
-        if self.times > 1 {
-            write!(f, ", {} times", self.times)?;
+        match self.times {
+            0 => f.write_str(", refused before"),
+            1 => Ok(()),
+            times => write!(f, ", {times} times"),
         }
-        Ok(())
     }
+}
+
+/// Why no connection was made.
+#[derive(Clone, Debug)]
+pub enum ConnectFailure {
+    /// The resource refused every version that could be tried.
+    Rejected {
+        /// The same for people: the secret and what was tried, without what the resource said.
+        text: String,
+        /// The versions it refused, in order.
+        tried: Vec<RejectedVersion>,
+    },
+    /// The secret could not be read, or a login did not finish.
+    Secret(Error),
+}
+
+/// One sentence on the versions that were refused.
+pub(crate) fn rejection(secret_id: &str, tried: &[RejectedVersion]) -> String {
+    let tried: Vec<_> = tried.iter().map(ToString::to_string).collect();
+    format!("every version of secret {secret_id:?} was refused ({})", tried.join("; "))
 }
 
 /// What a driver has to do next.
 #[derive(Debug)]
 pub enum Action {
     /// Log in with this version, found by this staging label, and report to [`ConnectAttempt::accepted`] or [`ConnectAttempt::rejected`].
-    Try(Secret, &'static str),
+    Try(Secret, Stage),
     /// Read this staging label through the cache, and report to [`ConnectAttempt::read`].
-    Read(&'static str),
+    Read(Stage),
     /// Ask for this staging label now ([`Cache::recheck`]), and report to [`ConnectAttempt::read`].
-    Refresh(&'static str),
+    Refresh(Stage),
     /// Nothing is left to try for now: wait.
     Wait(Duration),
     /// The time is up.
@@ -105,12 +126,8 @@ pub enum Action {
 }
 
 impl ConnectAttempt {
-    /// The staging labels that are tried, in this order. Permission to read the later ones is not needed: a denied label
-    /// is left out and asked for again after an hour.
-    pub const ALL_STAGES: [&'static str; 3] = [AWSCURRENT, AWSPENDING, AWSPREVIOUS];
-
     /// A attempt that ends after `timeout`.
-    pub fn new(cache: &Cache, id: &str, stages: &[&'static str], timeout: Duration, now: Now) -> Self {
+    pub fn new(cache: &Cache, id: &str, stages: &[Stage], timeout: Duration, now: Now) -> Self {
         Self {
             shared: Arc::clone(&cache.0),
             id: id.into(),
@@ -119,7 +136,7 @@ impl ConnectAttempt {
             deadline: now.plus(timeout),
             rounds: 0,
             done: vec![false; stages.len()],
-            trying: (AWSCURRENT, now),
+            trying: None,
             tried: Vec::new(),
             last_error: None,
         }
@@ -128,8 +145,8 @@ impl ConnectAttempt {
     /// What to do next.
     pub fn next(&mut self, now: Now) -> Action {
         let next = self.decide(now);
-        if let Action::Try(_, stage) = next {
-            self.trying = (stage, now);
+        if let Action::Try(secret, stage) = &next {
+            self.trying = Some((*stage, secret.version_id().unwrap_or_default().to_owned(), now));
         }
         next
     }
@@ -153,17 +170,15 @@ impl ConnectAttempt {
         let mut holds_any = false;
         for index in 0..self.stages.len() {
             let stage = self.stages[index];
-            let version = entry
-                .versions
-                .iter()
-                .find(|version| version.selector.as_selector() == Selector::stage(stage));
+            let version =
+                entry.versions.iter().find(|version| version.selector.as_selector() == Selector::from(stage));
             let held = version.and_then(|version| version.secret.clone());
             if let Some(secret) = &held {
                 holds_any = true;
                 let logins = &entry.logins;
                 let version_id = secret.version_id().unwrap_or_default();
                 if !logins.is_rejected(version_id) {
-                    if stage == AWSCURRENT {
+                    if stage == Stage::Current {
                         // A login is a use: the refresher is to keep it fresh.
                         secret.version().validity.mark_used();
                     }
@@ -180,7 +195,7 @@ impl ConnectAttempt {
                 // Somebody is fetching it: the next label, or a version known to be refused, is no better.
                 return Action::Wait(A_MOMENT);
             }
-            if stage == AWSCURRENT
+            if stage == Stage::Current
                 && let Some(next) = self.pending_first(entry, now)
             {
                 return next;
@@ -203,7 +218,7 @@ impl ConnectAttempt {
         }
         let draw = state.random.f64();
         self.done.fill(false);
-        let hopeless = |error: &Error| error.retry() == Retry::Never || error.kind().is_denial();
+        let hopeless = |error: &Error| error.kind().is_final() || error.kind().is_denial();
         if !holds_any && self.tried.is_empty() && self.last_error.as_ref().is_some_and(hopeless) {
             // There is nothing to log in with, and waiting will not bring it.
             return Action::Stop;
@@ -212,7 +227,7 @@ impl ConnectAttempt {
         let wait = FIRST_WAIT.saturating_mul(1 << self.rounds.min(6)).min(LONGEST_WAIT).min(rest);
         let mut wait = wait.mul_f64(0.5 + 0.5 * draw);
         if self.rounds <= IMPATIENT {
-            let until_look = entry.logins.until_refresh(AWSCURRENT, &now);
+            let until_look = entry.logins.until_refresh(Stage::Current, &now);
             wait = if until_look.is_zero() { wait } else { wait.min(until_look) };
         }
         Action::Wait(wait.max(Duration::from_millis(1)).min(now.until(&self.deadline)))
@@ -222,24 +237,25 @@ impl ConnectAttempt {
     /// current version is asked for anew.
     fn pending_first(&mut self, entry: &mut SecretEntry, now: Now) -> Option<Action> {
         let index = |stage| self.stages.iter().position(|&each| each == stage);
-        let (current, pending) = (index(AWSCURRENT)?, index(AWSPENDING)?);
+        let (current, pending) = (index(Stage::Current)?, index(Stage::Pending)?);
         let is_denied = entry.describe_denied_until.is_some_and(|until| !now.until(&until).is_zero());
         if !is_denied || self.done[current] || entry.version(Selector::CURRENT)?.secret.is_none() {
             return None;
         }
         if !std::mem::replace(&mut self.done[pending], true) {
-            return ask(entry, AWSPENDING, now);
+            return ask(entry, Stage::Pending, now);
         }
-        let secret = entry.version(Selector::stage(AWSPENDING))?.secret.clone()?;
+        let secret = entry.version(Stage::Pending.into())?.secret.clone()?;
         let is_rejected = entry.logins.is_rejected(secret.version_id().unwrap_or_default());
-        (!is_rejected).then_some(Action::Try(secret, AWSPENDING))
+        (!is_rejected).then_some(Action::Try(secret, Stage::Pending))
     }
 
     /// The driver has read or fetched a staging label. `error`: why it could not.
-    pub fn read(&mut self, stage: &'static str, error: Option<Error>, now: Now) {
+    pub fn read(&mut self, stage: Stage, error: Option<Error>, now: Now) {
         let Some(error) = error else { return };
         if error.kind() == ErrorKind::VersionNotFound {
-            let labelled = |described: &Described| described.description.version_with_stage(stage).is_some();
+            let labelled =
+                |described: &Described| described.description.version_with_stage(stage.as_str()).is_some();
             let mut has_moved = false;
             self.with_entry(|entry| {
                 has_moved = entry.described.as_ref().is_some_and(labelled);
@@ -252,14 +268,14 @@ impl ConnectAttempt {
                 self.done.fill(false);
             }
         }
-        if stage == AWSCURRENT && error.kind().is_outage() {
+        if stage == Stage::Current && error.kind().is_outage() {
             // The service does not answer, and would not for other labels.
             self.done.fill(true);
         }
-        if error.kind() == ErrorKind::AccessDenied && stage != AWSCURRENT {
+        if error.kind() == ErrorKind::AccessDenied && stage != Stage::Current {
             self.with_entry(|entry| entry.logins.deny(stage, now));
         }
-        if stage == AWSCURRENT || self.last_error.is_none() {
+        if stage == Stage::Current || self.last_error.is_none() {
             self.last_error = Some(error);
         }
     }
@@ -268,8 +284,8 @@ impl ConnectAttempt {
     /// ([`Event::FallbackLogin`]): if it goes on, the current version is broken.
     pub fn accepted(&mut self, secret: &Secret) {
         let version_id = secret.version_id().unwrap_or_default();
-        let (version_stage, now) = self.trying;
-        let is_other = version_stage != AWSCURRENT;
+        let Some((version_stage, _, now)) = self.trying.take() else { return };
+        let is_other = version_stage != Stage::Current;
         let mut should_notify = false;
         self.with_entry(|entry| {
             entry.logins.accept(version_id);
@@ -291,8 +307,9 @@ impl ConnectAttempt {
     }
 
     /// The resource refused this version.
-    pub fn rejected(&mut self, secret: &Secret, version_stage: &'static str, now: Now) {
+    pub fn rejected(&mut self, secret: &Secret, version_stage: Stage, now: Now) {
         let version_id = secret.version_id().unwrap_or_default();
+        self.trying = None;
         self.with_entry(|entry| {
             entry.logins.reject(version_id, now);
             entry.expect_change(version_id, &now);
@@ -308,9 +325,42 @@ impl ConnectAttempt {
         }
     }
 
-    /// The versions that were refused so far, each once.
-    pub fn tried(&self) -> &[RejectedVersion] {
-        &self.tried
+    /// The versions that were refused so far, each once. If this attempt tried none: those that it left alone because the
+    /// resource had refused them before.
+    pub fn tried(&self) -> Vec<RejectedVersion> {
+        if !self.tried.is_empty() {
+            return self.tried.clone();
+        }
+        let mut before = Vec::new();
+        self.with_entry(|entry| {
+            for &stage in &self.stages {
+                let held = entry.version(stage.into()).and_then(|version| version.secret.as_ref());
+                let Some(version_id) = held.and_then(Secret::version_id) else { continue };
+                if entry.logins.is_rejected(version_id) {
+                    let version_id = version_id.to_owned();
+                    before.push(RejectedVersion { version_stage: stage, version_id, times: 0 });
+                }
+            }
+        });
+        before
+    }
+
+    /// How the attempt failed, after [`Action::Stop`] or when its time is up: what every language raises.
+    pub fn failure(&self) -> ConnectFailure {
+        let secret_id = &*self.id;
+        if let Some((_, version_id, _)) = &self.trying {
+            let text =
+                format!("the login with version {version_id} of secret {secret_id:?} did not finish in time");
+            return ConnectFailure::Secret(Error::new(ErrorKind::Timeout, text));
+        }
+        let tried = self.tried();
+        if !tried.is_empty() {
+            return ConnectFailure::Rejected { text: rejection(secret_id, &tried), tried };
+        }
+        ConnectFailure::Secret(self.last_error.clone().unwrap_or_else(|| {
+            let text = format!("no version of secret {secret_id:?} could be tried in time");
+            Error::new(ErrorKind::Timeout, text)
+        }))
     }
 
     /// Why no version could be read, if that is how it ended.
@@ -329,18 +379,20 @@ impl ConnectAttempt {
 
 /// The question to ask about a staging label whose version is not held, or does not log in. `None`: an answer would tell
 /// nothing that is not known, or it was asked for within the last second.
-fn ask(entry: &mut SecretEntry, stage: &'static str, now: Now) -> Option<Action> {
-    let version = entry.version(Selector::stage(stage));
+fn ask(entry: &mut SecretEntry, stage: Stage, now: Now) -> Option<Action> {
+    let version = entry.version(Selector::from(stage));
     let held = version.and_then(|version| version.secret.as_ref());
     let is_recent = |learned: &Now| entry.logins.is_recent(learned, now);
-    let told = entry.described.as_ref().filter(|told| stage != AWSCURRENT && is_recent(&told.at));
+    let told = entry.described.as_ref().filter(|told| stage != Stage::Current && is_recent(&told.at));
     if let Some(told) = told {
-        let version_id = told.description.version_with_stage(stage)?;
+        let version_id = told.description.version_with_stage(stage.as_str())?;
         let is_held = entry.secrets().any(|secret| secret.version_id() == Some(version_id));
         if is_held || !entry.logins.rest(version_id, &now).is_zero() {
             return None;
         }
-    } else if stage == AWSCURRENT && held.is_none() && version.is_none_or(|version| version.failure.is_none())
+    } else if stage == Stage::Current
+        && held.is_none()
+        && version.is_none_or(|version| version.failure.is_none())
     {
         return Some(Action::Read(stage));
     } else if held.is_some() && version.is_some_and(|version| is_recent(&version.confirmed)) {
@@ -353,12 +405,12 @@ fn ask(entry: &mut SecretEntry, stage: &'static str, now: Now) -> Option<Action>
 /// The version that the resource took last, if it is held under one of the stages.
 fn accepted_among(
     versions: &[VersionEntry],
-    stages: &[&'static str],
+    stages: &[Stage],
     logins: &LoginHistory,
-) -> Option<(Secret, &'static str)> {
+) -> Option<(Secret, Stage)> {
     stages.iter().find_map(|&stage| {
         let version =
-            versions.iter().find(|version| version.selector.as_selector() == Selector::stage(stage))?;
+            versions.iter().find(|version| version.selector.as_selector() == Selector::from(stage))?;
         let secret = version
             .secret
             .as_ref()

@@ -5,6 +5,7 @@
 
 use std::time::Duration;
 
+use crate::id::Stage;
 use crate::time::Now;
 
 /// How long a rejected version is left alone, at first; doubled with each rejection.
@@ -28,8 +29,8 @@ const MOST: usize = 16;
 pub(crate) struct LoginHistory {
     accepted: Option<Box<str>>,
     rejected: Vec<Rejected>,
-    refreshed: Vec<(Box<str>, Now)>,
-    denied: Vec<(Box<str>, Now)>,
+    refreshed: Vec<(Stage, Now)>,
+    denied: Vec<(Stage, Now)>,
     /// The version other than the current one that was told of last, and when.
     told: Option<(Box<str>, Now)>,
     /// When the resource was last seen to refuse what it had taken.
@@ -119,11 +120,11 @@ impl LoginHistory {
     }
 
     /// Whether the attempt may force a refresh of this label now; if so, it is noted.
-    pub(crate) fn may_refresh(&mut self, stage: &str, now: Now) -> bool {
-        if self.denied.iter().any(|(label, until)| &**label == stage && !now.until(until).is_zero()) {
+    pub(crate) fn may_refresh(&mut self, stage: Stage, now: Now) -> bool {
+        if self.denied.iter().any(|(label, until)| *label == stage && !now.until(until).is_zero()) {
             return false;
         }
-        let last = self.refreshed.iter().find(|(label, _)| &**label == stage);
+        let last = self.refreshed.iter().find(|(label, _)| *label == stage);
         if last.is_some_and(|(_, last)| now.since(last) < REFRESH_EVERY) {
             return false;
         }
@@ -132,21 +133,21 @@ impl LoginHistory {
     }
 
     /// How long until the attempt may refresh this label again.
-    pub(crate) fn until_refresh(&self, stage: &str, now: &Now) -> Duration {
-        let last = self.refreshed.iter().find(|(label, _)| &**label == stage);
+    pub(crate) fn until_refresh(&self, stage: Stage, now: &Now) -> Duration {
+        let last = self.refreshed.iter().find(|(label, _)| *label == stage);
         last.map_or(Duration::ZERO, |(_, last)| REFRESH_EVERY.saturating_sub(now.since(last)))
     }
 
     /// This label counts as refreshed now.
-    pub(crate) fn note_refresh(&mut self, stage: &str, now: Now) {
-        self.refreshed.retain(|(label, _)| &**label != stage);
-        self.refreshed.push((stage.into(), now));
+    pub(crate) fn note_refresh(&mut self, stage: Stage, now: Now) {
+        self.refreshed.retain(|(label, _)| *label != stage);
+        self.refreshed.push((stage, now));
     }
 
     /// The caller may not read this label.
-    pub(crate) fn deny(&mut self, stage: &str, now: Now) {
-        self.denied.retain(|(label, _)| &**label != stage);
-        self.denied.push((stage.into(), now.plus(DENIED_FOR)));
+    pub(crate) fn deny(&mut self, stage: Stage, now: Now) {
+        self.denied.retain(|(label, _)| *label != stage);
+        self.denied.push((stage, now.plus(DENIED_FOR)));
     }
 }
 
@@ -189,24 +190,24 @@ mod tests {
         for _ in 0..100 {
             logins.accept("v-1");
             logins.reject("v-1", at(10));
-            refreshes += u32::from(logins.may_refresh("AWSPENDING", at(10)));
+            refreshes += u32::from(logins.may_refresh(Stage::Pending, at(10)));
         }
         assert_eq!(refreshes, CHANGES_AT_ONCE);
         assert!(logins.is_recent(&at(10), at(10)) && !logins.is_recent(&at(9), at(10)));
         logins.accept("v-1");
         logins.reject("v-1", at(13));
-        assert!(logins.may_refresh("AWSPENDING", at(13)));
+        assert!(logins.may_refresh(Stage::Pending, at(13)));
     }
 
     #[test]
     fn forced_refreshes_are_limited_for_each_label() {
         let mut logins = LoginHistory::default();
-        assert!(logins.may_refresh("AWSCURRENT", at(10)));
-        assert!(!logins.may_refresh("AWSCURRENT", at(10)));
-        assert!(logins.may_refresh("AWSPENDING", at(10)));
-        assert!(logins.may_refresh("AWSCURRENT", at(11)));
-        logins.deny("AWSPENDING", at(11));
-        assert!(!logins.may_refresh("AWSPENDING", at(3600)));
-        assert!(logins.may_refresh("AWSPENDING", at(3700)));
+        assert!(logins.may_refresh(Stage::Current, at(10)));
+        assert!(!logins.may_refresh(Stage::Current, at(10)));
+        assert!(logins.may_refresh(Stage::Pending, at(10)));
+        assert!(logins.may_refresh(Stage::Current, at(11)));
+        logins.deny(Stage::Pending, at(11));
+        assert!(!logins.may_refresh(Stage::Pending, at(3600)));
+        assert!(logins.may_refresh(Stage::Pending, at(3700)));
     }
 }

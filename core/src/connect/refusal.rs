@@ -1,4 +1,4 @@
-//! What servers say when they refuse a login, for drivers that hand on nothing but the text.
+//! Which errors mean that a resource refuses a login: the one place for every language.
 
 /// The sentences of PostgreSQL's translations, in the order of their catalogues: C, de, es, fr, it, ja, ka, ko, ru, sv,
 /// uk, `zh_CN`, `zh_TW`. Of each only what does not depend on the user's name. (PgBouncer says the first of them, too.)
@@ -30,19 +30,61 @@ const MYSQL: &str = "Access denied for user";
 /// Redis, which speaks English only. Drivers leave out the code, or the sentence.
 const REDIS: [&str; 2] = ["WRONGPASS", "invalid username-password pair"];
 
-/// Whether an error's message says that user name or password are refused.
+/// Codes that mean it whatever the text: PostgreSQL's SQLSTATEs for a wrong password and for an invalid authorization
+/// specification; MySQL's and MariaDB's `ER_ACCESS_DENIED_ERROR` and `ER_ACCESS_DENIED_NO_PASSWORD_ERROR`; Redis's; HTTP's.
+const CODES: [&str; 8] = [
+    "28P01",
+    "28000",
+    "1045",
+    "1698",
+    "ER_ACCESS_DENIED_ERROR",
+    "ER_ACCESS_DENIED_NO_PASSWORD_ERROR",
+    "WRONGPASS",
+    "401",
+];
+/// PostgreSQL's code for a violated protocol. Poolers and proxies give it for whatever they do not like, refused logins
+/// among it, so the text decides.
+const PROTOCOL_VIOLATION: &str = "08P01";
+
+/// Whether a driver's error means that the resource refuses user name or password.
 ///
-/// For drivers that give no code: libpq, and with it psycopg and psycopg2, has none for a failed connection, and speaks
-/// the language that the server's `lc_messages` asks for. Where a driver gives a code (SQLSTATE 28P01 or 28000, MySQL's
-/// 1045), look at that instead.
+/// `code` is what the driver gives as such: an SQLSTATE, a number or name of MySQL's, Redis's first word, an HTTP status.
+/// Where there is one, it decides, so that another failure's text is never taken for a refusal; but poolers say `08P01`,
+/// and some drivers have no code at all. Then the text is asked: libpq, and with it psycopg and psycopg2, hands on nothing
+/// else for a failed connection, in the language of the server's `lc_messages`.
 ///
 /// ```
-/// use secretcache::says_login_refused;
+/// use secretcache::login_refused;
 ///
-/// assert!(says_login_refused(r#"FATAL:  password authentication failed for user "app""#));
-/// assert!(says_login_refused("FATAL:  Passwort-Authentifizierung für Benutzer »app« fehlgeschlagen"));
-/// assert!(!says_login_refused(r#"FATAL:  database "shop" does not exist"#));
+/// assert!(login_refused(Some("28P01"), ""));
+/// assert!(login_refused(None, r#"FATAL:  password authentication failed for user "app""#));
+/// assert!(login_refused(Some("08P01"), "SASL authentication failed"));
+/// assert!(!login_refused(Some("08P01"), "no more connections allowed"));
+/// assert!(!login_refused(Some("3D000"), r#"database "password authentication failed" does not exist"#));
 /// ```
-pub fn says_login_refused(message: &str) -> bool {
-    POSTGRES.iter().chain(&PROXIES).chain([&MYSQL]).chain(&REDIS).any(|sentence| message.contains(sentence))
+pub fn login_refused(code: Option<&str>, text: &str) -> bool {
+    match code.filter(|code| !code.is_empty()) {
+        Some(code) if code != PROTOCOL_VIOLATION => CODES.contains(&code),
+        _ => POSTGRES.iter().chain(&PROXIES).chain([&MYSQL]).chain(&REDIS).any(|said| text.contains(said)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn test_n2_a_pooler_or_proxy_that_refuses_a_login_is_understood() {
+        for text in [
+            "SASL authentication failed",
+            "The password that was provided for the role app is wrong.",
+            "This RDS proxy has no credentials for the role app. Check the credentials for this role and try again.",
+            r#"password authentication failed for user "app""#,
+        ] {
+            assert!(login_refused(Some("08P01"), text), "{text}");
+            assert!(login_refused(None, text), "{text}");
+        }
+        assert!(!login_refused(Some("08P01"), "invalid message format"));
+        assert!(!login_refused(Some("57P03"), "SASL authentication failed"), "a code of its own decides");
+    }
 }

@@ -17,7 +17,7 @@ use crate::error::{Error, ErrorKind, ServiceFault};
 use crate::id::Selector;
 use crate::secret::{Fetched, Value};
 use crate::source::{Batch, BoxFuture, SecretSource};
-use crate::wire::Description;
+use crate::wire::{DescribeAnswer, Description};
 
 mod config;
 mod credential_process;
@@ -59,19 +59,17 @@ impl SecretSource for AwsSource {
         Box::pin(async move {
             let call = self.0.describe_secret().secret_id(id).send();
             let answer = call.await.map_err(|error| service_error("DescribeSecret", error))?;
-            let mut description = Description { arn: answer.arn, ..Description::default() };
-            description.last_rotated_date = answer.last_rotated_date.and_then(system_time);
-            if answer.rotation_enabled != Some(false) {
-                description.next_rotation_date = answer.next_rotation_date.and_then(system_time);
-                if let Some(rules) = answer.rotation_rules {
-                    description.rotation_rules.schedule_expression = rules.schedule_expression;
-                    description.rotation_rules.duration = rules.duration;
-                }
-            }
-            if answer.deleted_date.is_none() {
-                description.versions = answer.version_ids_to_stages.unwrap_or_default().into_iter().collect();
-            } // else it is still described, but no version of it can be read any more: asking for one will say so
-            Ok(description)
+            let rules = answer.rotation_rules;
+            Ok(Description::from_service(DescribeAnswer {
+                arn: answer.arn,
+                versions: answer.version_ids_to_stages.unwrap_or_default().into_iter().collect(),
+                is_deleted: answer.deleted_date.is_some(),
+                rotation_enabled: answer.rotation_enabled,
+                next_rotation_date: answer.next_rotation_date.and_then(system_time),
+                last_rotated_date: answer.last_rotated_date.and_then(system_time),
+                schedule_expression: rules.as_ref().and_then(|rules| rules.schedule_expression.clone()),
+                duration: rules.and_then(|rules| rules.duration),
+            }))
         })
     }
 

@@ -13,10 +13,10 @@ use super::request::Request;
 use super::runtime;
 use super::wait::{forbid_own_thread, wait_for};
 use crate::cache::cache::Cache;
-use crate::connect::attempt::{Action, ConnectAttempt, RejectedVersion};
+use crate::connect::attempt::{Action, ConnectAttempt, ConnectFailure, RejectedVersion};
 use crate::connect::credential::Credential;
 use crate::error::{Error, ErrorKind};
-use crate::id::Selector;
+use crate::id::{Selector, Stage};
 use crate::secret::Secret;
 
 /// A connection to be made with a credential that may be rotating: see [`SecretCache::connect`](super::SecretCache::connect).
@@ -26,12 +26,12 @@ pub struct Connect<'a> {
     cache: &'a Handle,
     id: &'a str,
     timeout: Duration,
-    stages: &'a [&'static str],
+    stages: &'a [Stage],
 }
 
 impl<'a> Connect<'a> {
     pub(super) fn new(cache: &'a Handle, id: &'a str) -> Self {
-        Self { cache, id, timeout: Duration::from_secs(30), stages: &ConnectAttempt::ALL_STAGES }
+        Self { cache, id, timeout: Duration::from_secs(30), stages: &Stage::ALL }
     }
 
     /// How long to go on trying; 30 s unless set.
@@ -40,8 +40,8 @@ impl<'a> Connect<'a> {
         self
     }
 
-    /// The staging labels to try, in this order; [`ConnectAttempt::ALL_STAGES`] unless set.
-    pub fn stages(mut self, stages: &'a [&'static str]) -> Self {
+    /// The staging labels to try, in this order; [`Stage::ALL`] unless set.
+    pub fn stages(mut self, stages: &'a [Stage]) -> Self {
         self.stages = stages;
         self
     }
@@ -62,11 +62,11 @@ impl<'a> Connect<'a> {
             let inner = cache.inner().map_err(ConnectError::Secret)?;
             ConnectAttempt::new(&inner.cache, id, stages, timeout, SystemClock::now())
         };
-        let (mut last, mut hung) = (None, None);
+        let mut last = None;
         loop {
             match attempt.next(SystemClock::now()) {
                 Action::Try(secret, stage) => {
-                    let credential = Credential::new(secret, stage).map_err(ConnectError::Secret)?;
+                    let credential = Credential::new(secret, stage.as_str()).map_err(ConnectError::Secret)?;
                     let remaining = attempt.remaining(SystemClock::now());
                     match within(remaining, connect(&credential)).await {
                         Some(Ok(connection)) => {
@@ -78,11 +78,11 @@ impl<'a> Connect<'a> {
                             last = Some(error);
                         }
                         Some(Err(error)) => return Err(ConnectError::Resource(error)),
-                        None => hung = credential.version_id().map(str::to_owned),
+                        None => break, // it hangs, and the time is up
                     }
                 }
                 Action::Read(stage) => {
-                    let result = Request::new(cache, id).stage(stage).await;
+                    let result = Request::new(cache, id).selector(stage.into()).await;
                     attempt.read(stage, result.err(), SystemClock::now());
                 }
                 Action::Refresh(stage) => {
@@ -93,19 +93,9 @@ impl<'a> Connect<'a> {
                 Action::Stop => break,
             }
         }
-        let tried = attempt.tried().to_vec();
-        Err(match (last, attempt.last_error()) {
-            (Some(last), _) => ConnectError::Rejected { last, tried },
-            (None, Some(error)) => ConnectError::Secret(error.clone()),
-            (None, None) => {
-                let text = match hung {
-                    Some(version_id) => format!(
-                        "the login with version {version_id} of secret {id:?} had not ended within {timeout:?}"
-                    ),
-                    None => format!("no version of secret {id:?} could be tried within {timeout:?}"),
-                };
-                ConnectError::Secret(Error::new(ErrorKind::Timeout, text))
-            }
+        Err(match attempt.failure() {
+            ConnectFailure::Rejected { tried, text } => ConnectError::Rejected { last, tried, text },
+            ConnectFailure::Secret(error) => ConnectError::Secret(error),
         })
     }
 
@@ -129,8 +119,8 @@ impl<'a> Connect<'a> {
 }
 
 /// Does what a attempt wants by [`Action::Refresh`].
-async fn recheck(cache: &Handle, id: &str, stage: &str) -> Result<Secret, Error> {
-    cache.start_asking(id, Selector::stage(stage), Cache::recheck)?.await
+async fn recheck(cache: &Handle, id: &str, stage: Stage) -> Result<Secret, Error> {
+    cache.start_asking(id, Selector::from(stage), Cache::recheck)?.await
 }
 
 /// What a future gives, unless it takes longer than `span`.
@@ -162,10 +152,12 @@ async fn sleep(span: Duration) {
 pub enum ConnectError<E> {
     /// No version logs in.
     Rejected {
-        /// What the resource said last.
-        last: E,
+        /// What the resource said last; `None` if every version had been refused before, and was left alone.
+        last: Option<E>,
         /// The versions it refused, in order.
         tried: Vec<RejectedVersion>,
+        /// The secret and what was tried, for people.
+        text: String,
     },
     /// The secret could not be had, or is not a JSON object.
     Secret(Error),
@@ -176,10 +168,8 @@ pub enum ConnectError<E> {
 impl<E: fmt::Display> fmt::Display for ConnectError<E> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Rejected { last, tried } => {
-                let tried: Vec<_> = tried.iter().map(ToString::to_string).collect();
-                write!(f, "every version of the secret was refused ({}): {last}", tried.join(", "))
-            }
+            Self::Rejected { last: Some(last), text, .. } => write!(f, "{text}: {last}"),
+            Self::Rejected { last: None, text, .. } => f.write_str(text),
             Self::Secret(error) => error.fmt(f),
             Self::Resource(error) => error.fmt(f),
         }
@@ -189,7 +179,7 @@ impl<E: fmt::Display> fmt::Display for ConnectError<E> {
 impl<E: StdError + 'static> StdError for ConnectError<E> {
     fn source(&self) -> Option<&(dyn StdError + 'static)> {
         match self {
-            Self::Rejected { last, .. } => Some(last),
+            Self::Rejected { last, .. } => last.as_ref().map(|last| last as &(dyn StdError + 'static)),
             Self::Secret(error) => Some(error),
             Self::Resource(error) => Some(error),
         }

@@ -13,7 +13,7 @@ use crate::cache::flight::Waiter;
 use crate::cache::hit::Hit;
 use crate::connect::attempt::ConnectAttempt;
 use crate::error::Error;
-use crate::id::Selector;
+use crate::id::{Selector, Stage};
 use crate::secret::Secret;
 
 /// What bindings do with a [`SecretCache`] and programs need not: they wait in their own way, and keep values on their own
@@ -81,12 +81,8 @@ pub trait Driver: sealed::Sealed {
     /// # Errors
     ///
     /// [`ErrorKind::Closed`](crate::ErrorKind::Closed) if the cache is closed.
-    fn connect_attempt(
-        &self,
-        id: &str,
-        stages: &[&'static str],
-        timeout: Duration,
-    ) -> Result<ConnectAttempt, Error>;
+    fn connect_attempt(&self, id: &str, stages: &[Stage], timeout: Duration)
+    -> Result<ConnectAttempt, Error>;
 }
 
 mod sealed {
@@ -143,7 +139,7 @@ impl Driver for SecretCache {
     fn connect_attempt(
         &self,
         id: &str,
-        stages: &[&'static str],
+        stages: &[Stage],
         timeout: Duration,
     ) -> Result<ConnectAttempt, Error> {
         Ok(ConnectAttempt::new(&self.0.inner()?.cache, id, stages, timeout, SystemClock::now()))

@@ -32,9 +32,9 @@ pub struct LogLimiter {
 }
 
 impl LogLimiter {
-    /// Whether this event is worth a warning now. A new version never is: it is news, not a misfortune.
+    /// Whether this event is worth a warning now: see [`Event::should_warn`].
     pub fn admits(&self, event: &Event, now: Now) -> bool {
-        if matches!(event, Event::NewVersion { .. }) {
+        if !event.should_warn() {
             return false;
         }
         let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);

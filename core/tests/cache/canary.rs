@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use secretcache::host::Driver as _;
 use secretcache::host::{Answer, Cache, Forced, Lookup, Now, Outcome, OwnedSelector};
-use secretcache::{Config, Error, ErrorKind, Event, Fetched, Secret, Selector, ServiceFault};
+use secretcache::{Config, Error, ErrorKind, Event, Fetched, Secret, Selector, ServiceFault, Stage};
 
 /// Looked for in every output.
 const CANARY: &str = "hunter2-canary";
@@ -26,7 +26,7 @@ const HARMLESS: &[&str] = &[
     "AWSCURRENT", "AWSPENDING", "AWSPREVIOUS", "Backoff", "BlockingPool", "BoxFuture", "Coarse", "ErrorKind", "Listener",
     "LogLimiter", "LoginStats", "MOST_THREADS", "Now", "Operation", "OwnedSelector",
     "PerProcess", "Retry", "RotationRules", "SecretSource", "Selector", "ServiceFault", "Extension",
-    "SystemClock", "RejectedVersion", "Watch", "Watches", "WipingAllocator", "Task", "Driver", "fresh_seed", "generation", "run_on_event_thread", "says_login_refused",
+    "SystemClock", "RejectedVersion", "Watch", "Watches", "WipingAllocator", "ConnectFailure", "DescribeAnswer", "Stage", "Task", "Driver", "fresh_seed", "generation", "run_on_event_thread", "login_refused",
     "service_error",
     "set_threads", "shutdown", "spawn", "spawn_thread", "wait_for",
 ];
@@ -199,19 +199,18 @@ fn credentials_and_plans_show_no_value() {
         panic!("nobody leads")
     };
     permit.complete(Ok(Answer::value(fetched())), now);
-    let mut attempt =
-        ConnectAttempt::new(&cache, "db", &ConnectAttempt::ALL_STAGES, Duration::from_secs(30), now);
+    let mut attempt = ConnectAttempt::new(&cache, "db", &Stage::ALL, Duration::from_secs(30), now);
     cage.debug("ConnectAttempt", &attempt);
     let next = attempt.next(now);
     cage.debug("Action", &next);
     let Action::Try(secret, stage) = next else { panic!("nothing to try") };
-    let credential = Credential::new(secret.clone(), stage).unwrap();
+    let credential = Credential::new(secret.clone(), stage.as_str()).unwrap();
     assert_eq!(credential.password(), Some(CANARY));
     cage.debug("Credential", &credential);
     attempt.rejected(&secret, stage, now);
     cage.debug("ConnectAttempt after a refusal", &attempt);
     cage.debug("RejectedVersion", &attempt.tried());
-    let error = Credential::new(Secret::from(Fetched::string("v1", CANARY)), stage).unwrap_err();
+    let error = Credential::new(Secret::from(Fetched::string("v1", CANARY)), stage.as_str()).unwrap_err();
     cage.debug("Credential's error", &error);
     cage.check();
 }

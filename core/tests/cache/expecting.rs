@@ -3,7 +3,7 @@
 use std::time::{Duration, SystemTime};
 
 use secretcache::host::{Action, Answer, Cache, ConnectAttempt, FetchPermit, Lookup};
-use secretcache::{AWSCURRENT, AWSPENDING, Description, Fetched, Selector};
+use secretcache::{AWSCURRENT, AWSPENDING, Description, Fetched, Selector, Stage};
 
 use crate::timeline::{Read, TTL, Timeline, answer};
 
@@ -70,7 +70,8 @@ fn after_a_refused_login_the_end_of_the_rotation_is_noticed_within_seconds() {
     let mut time = Timeline::new();
     time.fill("db", "v1", r#"{"password": "one"}"#);
     time.pass(10);
-    let mut plan = ConnectAttempt::new(&time.cache, "db", &[AWSCURRENT], Duration::from_secs(30), time.now);
+    let mut plan =
+        ConnectAttempt::new(&time.cache, "db", &[Stage::Current], Duration::from_secs(30), time.now);
     let Action::Try(secret, stage) = plan.next(time.now) else { panic!("nothing to try") };
     plan.rejected(&secret, stage, time.now);
     assert_eq!(next_refresh(&time.cache, &time), Duration::from_secs(2));
@@ -100,7 +101,8 @@ fn a_login_is_a_use() {
     time.fill("db", "v1", r#"{"password": "one"}"#);
     time.pass(TTL);
     refresh(&time, || described(&[("v1", AWSCURRENT)]));
-    let mut plan = ConnectAttempt::new(&time.cache, "db", &[AWSCURRENT], Duration::from_secs(30), time.now);
+    let mut plan =
+        ConnectAttempt::new(&time.cache, "db", &[Stage::Current], Duration::from_secs(30), time.now);
     let Action::Try(secret, _) = plan.next(time.now) else { panic!("nothing to try") };
     plan.accepted(&secret);
     time.pass(TTL);

@@ -2,9 +2,10 @@
 
 use std::time::Duration;
 
-use secretcache::{AWSPENDING, Backoff, ErrorKind, Selector};
+use secretcache::host::Answer;
+use secretcache::{AWSPENDING, Backoff, ErrorKind, Fetched, Selector};
 
-use crate::timeline::{OLD, Read, TTL, Timeline, answer, failure, outcome};
+use crate::timeline::{OLD, Read, TTL, Timeline, answer, answer_of, failure, outcome};
 
 /// As short a first wait as there can be: 0.5 s to 1 s.
 const AFTER_BACKOFF: u64 = 1;
@@ -182,7 +183,7 @@ fn once_the_awspending_label_is_gone_its_value_is_too() {
 fn a_source_that_confirms_what_nobody_holds_is_told_as_a_defect() {
     let time = Timeline::new();
     let Read::Lead(permit, waiter) = time.read("db") else { panic!("nobody leads") };
-    permit.complete(Ok(secretcache::host::Answer::unchanged()), time.now);
+    permit.complete(Ok(Answer::unchanged()), time.now);
     assert_eq!(outcome(&waiter), Some(Err(ErrorKind::Internal)));
 }
 
@@ -193,5 +194,42 @@ fn a_backoff_of_zero_asks_again_at_the_next_read() {
     let time = Timeline::with(|config| config.backoff = backoff);
     for _ in 0..3 {
         time.lead("db").complete(failure(ErrorKind::Connection), time.now);
+    }
+}
+
+#[test]
+fn test_x1_an_answer_without_a_value_or_for_another_secret_is_not_believed() {
+    const ARN: &str = "arn:aws:secretsmanager:us-east-1:111122223333:secret";
+    let of = |name: &str| answer_of(&format!("{ARN}:{name}"), "v2", "two");
+    let empty = || Ok(Answer::value(Fetched::default()));
+    for (id, odd) in [
+        ("db", empty()),
+        ("db", of("other-AbCdEf")),
+        ("db", of("db2-AbCdEf")),
+        ("arn:aws:secretsmanager:us-east-1:111122223333:secret:db-AbCdEf", of("other-AbCdEf")),
+    ] {
+        let mut time = Timeline::new();
+        time.fill(id, "v1", "one");
+        time.pass(OLD);
+        let Read::Lead(permit, waiter) = time.read(id) else { panic!("nobody leads") };
+        permit.complete(odd, time.now);
+        assert_eq!(outcome(&waiter), Some(Ok("one".to_owned())), "{id}: the last-known value goes on");
+        assert!(time.told().iter().any(|told| told.contains("answer")), "{:?}", time.told());
+    }
+    let time = Timeline::new();
+    let Read::Lead(permit, waiter) = time.read("db") else { panic!("nobody leads") };
+    permit.complete(of("other-AbCdEf"), time.now);
+    assert_eq!(outcome(&waiter), Some(Err(ErrorKind::InvalidResponse)));
+}
+
+#[test]
+fn test_x1_a_secret_that_was_deleted_and_made_again_is_the_same_to_its_readers() {
+    const ARN: &str = "arn:aws:secretsmanager:us-east-1:111122223333:secret:db";
+    for id in ["db".to_owned(), format!("{ARN}-AbCdEf"), ARN.to_owned()] {
+        let mut time = Timeline::new();
+        time.lead(&id).complete(answer_of(&format!("{ARN}-AbCdEf"), "v1", "one"), time.now);
+        time.pass(OLD);
+        time.lead(&id).complete(answer_of(&format!("{ARN}-GhIjKl"), "v2", "two"), time.now);
+        assert!(matches!(time.read(&id), Read::Hit(value) if value == "two"), "{id}");
     }
 }

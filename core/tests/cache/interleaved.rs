@@ -3,7 +3,9 @@
 use std::time::Duration;
 
 use secretcache::host::{Action, Answer, Cache, ConnectAttempt, FetchPermit, Forced, Lookup};
-use secretcache::{AWSCURRENT, AWSPENDING, AWSPREVIOUS, Description, Error, ErrorKind, Fetched, Selector};
+use secretcache::{
+    AWSCURRENT, AWSPENDING, AWSPREVIOUS, Description, Error, ErrorKind, Fetched, Selector, Stage,
+};
 
 use crate::timeline::Timeline;
 
@@ -140,13 +142,8 @@ impl World {
 
     fn connect(&mut self, cache: &Cache) {
         let begun = self.time.now;
-        let mut attempt = ConnectAttempt::new(
-            cache,
-            "db",
-            &ConnectAttempt::ALL_STAGES,
-            Duration::from_secs(30),
-            self.time.now,
-        );
+        let mut attempt =
+            ConnectAttempt::new(cache, "db", &Stage::ALL, Duration::from_secs(30), self.time.now);
         loop {
             match attempt.next(self.time.now) {
                 Action::Try(secret, stage) => {
@@ -160,7 +157,7 @@ impl World {
                     attempt.rejected(&secret, stage, self.time.now);
                 }
                 Action::Read(stage) => {
-                    let error = match cache.lookup("db", Selector::stage(stage), self.time.now) {
+                    let error = match cache.lookup("db", stage.into(), self.time.now) {
                         Lookup::Leader(permit, _) => self.complete(permit),
                         Lookup::Failed(error) => Some(error),
                         other => panic!("{other:?}"),
@@ -168,7 +165,7 @@ impl World {
                     attempt.read(stage, error, self.time.now);
                 }
                 Action::Refresh(stage) => {
-                    let looked = cache.recheck("db", Selector::stage(stage), cache.mark(), self.time.now);
+                    let looked = cache.recheck("db", stage.into(), cache.mark(), self.time.now);
                     let Forced::Leader(permit, _) = looked else { panic!("{looked:?}") };
                     let error = self.complete(permit);
                     attempt.read(stage, error, self.time.now);
