@@ -13,7 +13,7 @@ pub use crate::event::Listener;
 pub use crate::id::OwnedSelector;
 #[cfg(feature = "aws")]
 pub use crate::native::{
-    BlockingPool, Driver, LogLimiter, MOST_THREADS, Options, PerProcess, ReadState, SystemClock, Task,
+    BlockingPool, Driver, Get, LogLimiter, MOST_THREADS, Options, PerProcess, ReadState, SystemClock, Task,
     fresh_seed, generation, run_on_event_thread, service_error, set_threads, shutdown, spawn, spawn_thread,
     wait_for,
 };

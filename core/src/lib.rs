@@ -59,7 +59,7 @@ pub use error::{Error, ErrorKind, Retry, ServiceFault};
 pub use event::Event;
 pub use id::{AWSCURRENT, AWSPENDING, AWSPREVIOUS, Selector, Stage};
 #[cfg(feature = "aws")]
-pub use native::{Builder, Connect, ConnectError, Credentials, Get, Request, SecretCache};
+pub use native::{Builder, Connect, ConnectError, Credentials, Request, SecretCache};
 pub use secret::{Fetched, Secret, Value};
 #[cfg(feature = "aws")]
 pub use source::{Batch, BoxFuture, SecretSource};

@@ -141,7 +141,8 @@ impl FetchPermit {
         let mut events = Vec::new();
         let outcome = {
             let shared = Arc::clone(&self.shared);
-            let result = result.and_then(|answer| answer.checked(&self.id));
+            let result =
+                result.and_then(|answer| answer.checked(&self.id, self.known.as_ref().and_then(Secret::arn)));
             let mut state = shared.lock();
             match result {
                 Ok(answer) => self.succeed(&mut state, answer, &now, &mut events),

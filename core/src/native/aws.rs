@@ -17,7 +17,7 @@ use crate::error::{Error, ErrorKind, ServiceFault};
 use crate::id::Selector;
 use crate::secret::{Fetched, Value};
 use crate::source::{Batch, BoxFuture, SecretSource};
-use crate::wire::{DescribeAnswer, Description};
+use crate::wire::{DescribeAnswer, Description, check_arn};
 
 mod config;
 mod credential_process;
@@ -59,6 +59,7 @@ impl SecretSource for AwsSource {
         Box::pin(async move {
             let call = self.0.describe_secret().secret_id(id).send();
             let answer = call.await.map_err(|error| service_error("DescribeSecret", error))?;
+            check_arn(id, answer.arn.as_deref())?;
             let rules = answer.rotation_rules;
             Ok(Description::from_service(DescribeAnswer {
                 arn: answer.arn,
@@ -83,6 +84,7 @@ impl SecretSource for AwsSource {
                 .set_version_stage(selector.as_stage().map(str::to_owned))
                 .set_version_id(selector.as_version_id().map(str::to_owned));
             let answer = call.send().await.map_err(|error| service_error("GetSecretValue", error))?;
+            check_arn(id, answer.arn.as_deref())?;
             Ok(fetched!(answer))
         })
     }
