@@ -41,7 +41,9 @@ impl Answer {
             check_arn(known_arn, value.and_then(|value| value.arn.as_deref()))?;
             check_arn(known_arn, self.description.as_ref().and_then(|described| described.arn.as_deref()))?;
         }
-        if value.is_some_and(|value| matches!(value.value, Value::Absent)) {
+        // A binding that hands back its host's own response knows what to make of one without a value.
+        let is_empty = |value: &Fetched| matches!(value.value, Value::Absent) && value.extension.is_none();
+        if value.is_some_and(is_empty) {
             let text = format!("the response for secret {id:?} has neither SecretString nor SecretBinary");
             return Err(Error::new(ErrorKind::InvalidResponse, text));
         }
