@@ -35,5 +35,5 @@ pub fn version() -> String {
 /// Whether the text of an error means that user name or password are refused, in any language that servers speak.
 #[napi]
 pub fn says_login_refused(message: String) -> bool {
-    secretcache::says_login_refused(&message)
+    secretcache::login_refused(None, &message)
 }
