@@ -104,7 +104,7 @@ static void failures_say_what_the_service_said(void)
     CHECK(is(secretcache_error_operation(error), "GetSecretValue"));
     CHECK(is(secretcache_error_request_id(error), "request-1"));
     CHECK(secretcache_error_http_status(error) == 400);
-    CHECK(secretcache_error_is_transient(error));
+    CHECK(!secretcache_error_is_transient(error));
     secretcache_error_free(error);
     CHECK(is(secretcache_result_name(SECRETCACHE_SECRET_NOT_FOUND), "SECRETCACHE_SECRET_NOT_FOUND"));
     CHECK(is(secretcache_result_name(12345), "unknown"));
