@@ -196,7 +196,7 @@ impl Cache {
     fn field_at_hand(&self, id: &Bound<'_, PyAny>, field: &Bound<'_, PyAny>) -> Option<*mut ffi::PyObject> {
         let field = field.cast_exact::<PyString>().ok()?;
         self.at_hand(id, |secret| {
-            let fields = secret.filled_slot()?.downcast_ref::<Rendering>()?.fields(id.py())?;
+            let fields = secret.filled_extension()?.downcast_ref::<Rendering>()?.fields(id.py())?;
             // SAFETY: both are alive, and `fields` is a `dict` (`Rendering::keep_fields`).
             let value = unsafe { ffi::PyDict_GetItemWithError(fields.as_ptr(), field.as_ptr()) };
             // SAFETY: null or borrowed from `fields`.
