@@ -3,6 +3,7 @@
 //! A row of the table is data. "Nothing is in the way" must be followed by success, an obstacle by a refusal that changes
 //! nothing and leaves no `AWSPENDING`. `docs/dry-run.md` shows the same rows, and a test compares the two.
 
+mod mysql;
 mod postgres;
 
 use std::fmt::Write;
@@ -203,12 +204,22 @@ async fn what_the_dry_run_says_of_postgres_18_comes_true() {
     all(Kind::Postgres18, &postgres::RESOURCE).await;
 }
 
+#[tokio::test]
+async fn what_the_dry_run_says_of_mariadb_comes_true() {
+    all(Kind::MariaDb, &mysql::RESOURCE).await;
+}
+
+#[tokio::test]
+async fn what_the_dry_run_says_of_mysql_comes_true() {
+    all(Kind::MySql, &mysql::RESOURCE).await;
+}
+
 /// The table of the page.
 #[test]
 fn the_page_shows_the_same_rows() {
     let page = include_str!("../../../docs/dry-run.md");
     let mut wanted = String::new();
-    for resource in [&postgres::RESOURCE] {
+    for resource in [&postgres::RESOURCE, &mysql::RESOURCE] {
         let _ = writeln!(
             wanted,
             "## {}\n\n| situation | strategy | dry run | rotation |\n|---|---|---|---|",

@@ -1,0 +1,157 @@
+//! Situations at MariaDB and MySQL.
+
+use secretcache_rotation::StrategyName::{AlternatingUsers, DualPassword};
+
+use super::Administrator::{Keeper, Super};
+use super::Expected::{Refused, RefusedForNow};
+use super::{Resource, Situation, USUAL};
+use crate::support::Kind;
+
+const KEEPER: &str = "CREATE USER KEEPER@'%' IDENTIFIED BY 'keeper'";
+const MARIADB: &[Kind] = &[Kind::MariaDb];
+const MYSQL: &[Kind] = &[Kind::MySql];
+const SOCKET: &str = "CREATE OR REPLACE USER APP@'%' IDENTIFIED VIA unix_socket OR mysql_native_password USING PASSWORD('first')";
+const CHECKS: &str = "INSTALL SONAME 'simple_password_check'";
+const NO_CHECKS: &str = "UNINSTALL SONAME 'simple_password_check'";
+
+pub(crate) const RESOURCE: Resource = Resource {
+    name: "MariaDB and MySQL",
+    make_user: "CREATE USER APP@'%' IDENTIFIED BY 'first'",
+    rows: &[
+        Situation { what: "an ordinary user", warns: Some("accounts at other hosts"), ..USUAL },
+        Situation { what: "an ordinary user, an administrator", administrator: Super, ..USUAL },
+        Situation {
+            what: "an ordinary user, an administrator",
+            strategy: AlternatingUsers,
+            administrator: Super,
+            ..USUAL
+        },
+        Situation {
+            what: "an ordinary user, an administrator",
+            strategy: DualPassword,
+            administrator: Super,
+            ..USUAL
+        },
+        Situation {
+            what: "an ordinary user",
+            strategy: DualPassword,
+            expected: Refused("may not give itself a second password"),
+            ..USUAL
+        },
+        Situation {
+            what: "no administrator",
+            strategy: AlternatingUsers,
+            expected: Refused("alternating users need an administrator"),
+            ..USUAL
+        },
+        Situation {
+            what: "an administrator without CREATE USER",
+            strategy: AlternatingUsers,
+            administrator: Keeper,
+            prepare: &[KEEPER],
+            expected: Refused("may neither make nor change users"),
+            ..USUAL
+        },
+        Situation {
+            what: "an administrator that may not look users up",
+            administrator: Keeper,
+            prepare: &[KEEPER, "GRANT CREATE USER ON *.* TO KEEPER@'%'"],
+            expected: Refused("may not look users up"),
+            ..USUAL
+        },
+        Situation {
+            what: "the user has accounts at two hosts",
+            administrator: Super,
+            prepare: &["CREATE USER APP@'10.%' IDENTIFIED BY 'first'"],
+            expected: Refused("several accounts"),
+            ..USUAL
+        },
+        Situation {
+            what: "a user of the second name that somebody else made",
+            strategy: AlternatingUsers,
+            administrator: Super,
+            prepare: &["CREATE USER CLONE@'%' IDENTIFIED BY 'theirs'"],
+            expected: Refused("was not made for this secret"),
+            ..USUAL
+        },
+        Situation {
+            what: "a locked account",
+            administrator: Super,
+            prepare: &["ALTER USER APP@'%' ACCOUNT LOCK"],
+            expected: RefusedForNow("refuses AWSCURRENT"),
+            ..USUAL
+        },
+        Situation {
+            what: "MariaDB: the user also logs in by `unix_socket`",
+            prepare: &[SOCKET],
+            only: MARIADB,
+            ..USUAL
+        },
+        Situation {
+            what: "MariaDB: the user also logs in by `unix_socket`",
+            strategy: DualPassword,
+            administrator: Super,
+            prepare: &[SOCKET],
+            expected: Refused("by a second password"),
+            only: MARIADB,
+            ..USUAL
+        },
+        Situation {
+            what: "MariaDB: a password plugin and `strict_password_validation`",
+            administrator: Super,
+            prepare: &[CHECKS],
+            undo: &[NO_CHECKS],
+            warns: Some("refuses hashes"),
+            only: MARIADB,
+            ..USUAL
+        },
+        Situation {
+            what: "MariaDB: a password plugin and `strict_password_validation`",
+            strategy: DualPassword,
+            administrator: Super,
+            prepare: &[CHECKS],
+            undo: &[NO_CHECKS],
+            expected: Refused("strict_password_validation"),
+            only: MARIADB,
+            ..USUAL
+        },
+        Situation {
+            what: "MySQL: a password history",
+            administrator: Super,
+            prepare: &["ALTER USER APP@'%' PASSWORD HISTORY 5"],
+            only: MYSQL,
+            ..USUAL
+        },
+        Situation {
+            what: "MySQL: a password history",
+            strategy: DualPassword,
+            administrator: Super,
+            prepare: &["ALTER USER APP@'%' PASSWORD HISTORY 5"],
+            expected: Refused("a password history is kept"),
+            only: MYSQL,
+            ..USUAL
+        },
+        Situation {
+            what: "MySQL: the user has SYSTEM_USER, the administrator has not",
+            administrator: Keeper,
+            prepare: &[
+                KEEPER,
+                "GRANT CREATE USER ON *.* TO KEEPER@'%'",
+                "GRANT SELECT ON mysql.* TO KEEPER@'%'",
+                "GRANT SYSTEM_USER ON *.* TO APP@'%'",
+            ],
+            expected: Refused("has SYSTEM_USER"),
+            only: MYSQL,
+            ..USUAL
+        },
+        Situation {
+            what: "MySQL: a server that takes no writes (`super_read_only`)",
+            administrator: Super,
+            prepare: &["SET GLOBAL super_read_only = ON"],
+            undo: &["SET GLOBAL super_read_only = OFF", "SET GLOBAL read_only = OFF"],
+            expected: Refused("read-only"),
+            only: MYSQL,
+            ..USUAL
+        },
+    ],
+};
