@@ -121,8 +121,11 @@ def act(database: Database, url: str, secret_id: str, *, interval: float, offici
 
 def _name_administrator(asm: Any, database: Database, secret_id: str) -> None:
     """Keep the administrator's credential as a secret, and name it in the program's."""
-    master = asm.create_secret(Name="prod/checkout/admin", SecretString=json.dumps(database.administrator))
     current = json.loads(asm.get_secret_value(SecretId=secret_id)["SecretString"])
+    # Where the administrator logs in is for its own secret to say.
+    server = {field: current[field] for field in ("engine", "host", "port") if field in current}
+    administrator = json.dumps(server | database.administrator)
+    master = asm.create_secret(Name="prod/checkout/admin", SecretString=administrator)
     value = json.dumps(current | {"masterarn": master["ARN"]})
     asm.put_secret_value(SecretId=secret_id, SecretString=value)
 

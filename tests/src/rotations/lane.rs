@@ -57,7 +57,10 @@ impl Lane {
     async fn with_administrator(self) -> Result<Self, String> {
         let lane = self;
         if let Some((user, password)) = lane.resource.administrator() {
-            let value = format!(r#"{{"username":"{user}","password":"{password}"}}"#);
+            let port = lane.port;
+            let value = format!(
+                r#"{{"host":"127.0.0.1","port":{port},"username":"{user}","password":"{password}"}}"#
+            );
             lane.secrets.create(&lane.administrator(), &value).await?;
         }
         Ok(lane)

@@ -93,7 +93,8 @@ fn effect_of_sql(sql: &[u8]) -> Option<String> {
     let (first, second) = (words.next()?.to_ascii_uppercase(), words.next().unwrap_or_default());
     match first.as_str() {
         "SELECT" | "SHOW" | "WITH" => None,
-        "SET" if second == "lock_timeout" => None,
+        // The first statements of every transaction; what one changes has a message of its own.
+        "BEGIN" if second == "SET" => None,
         "GRANT" | "REVOKE" => Some(first),
         _ => Some(format!("{first} {second}")),
     }
@@ -142,7 +143,7 @@ mod tests {
     fn questions_pass_and_whatever_is_not_known_to_be_one_is_an_effect() {
         for (sql, effect) in [
             ("SELECT 1\0", None),
-            ("SET lock_timeout = '5s'\0", None),
+            ("BEGIN; SET LOCAL search_path TO pg_catalog, pg_temp;\0", None),
             ("ALTER ROLE \"app\" WITH PASSWORD 'canary'\0", Some("ALTER ROLE")),
             ("BEGIN;GRANT a TO b;COMMIT\0", Some("BEGIN GRANT")),
             ("VACUUM\0", Some("VACUUM ")),
