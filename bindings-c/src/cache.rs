@@ -139,8 +139,15 @@ export! {
         field: Text,
         value: Mut<Value>,
     ) -> Result(string_out: Str) {
-        let secret = cache.0.get(secret_id).selector(selector(version)?).wait()?.to_secret();
-        value.fill_field(secret, field)?;
+        if version.is_some() || !value.is_current(&cache.0, secret_id.as_bytes()) {
+            let hit = cache.0.get(secret_id).selector(selector(version)?).wait()?;
+            hit.field(field)?; // on failure the value holds what it held before
+            match version {
+                None => value.fill_with_current(secret_id.as_bytes(), hit.to_secret()),
+                Some(_) => value.fill(hit.to_secret()),
+            }
+        }
+        value.show_field(field)?;
         value.string()
     }
 

@@ -20,12 +20,10 @@ pub struct Value {
     secret: Option<Secret>,
     /// The id whose current version this was when a read filled the value; empty if it was filled otherwise.
     current_of: Vec<u8>,
-    /// A field of the secret's JSON, ending in a NUL, which then is the value's string.
-    field: Option<Field>,
+    /// Whether a field of the secret's JSON is the value's string, and which.
+    is_field: bool,
+    field: String,
 }
-
-#[derive(Clone)]
-struct Field(Zeroizing<Vec<u8>>);
 
 impl Value {
     pub(crate) fn new(secret: Secret) -> Self {
@@ -41,13 +39,13 @@ impl Value {
     /// From now on the value is the whole secret.
     #[inline]
     pub(crate) fn drop_field(&mut self) {
-        self.field = None;
+        self.is_field = false;
     }
 
     pub(crate) fn fill(&mut self, secret: Secret) {
         self.current_of.clear();
         self.secret = Some(secret);
-        self.field = None;
+        self.is_field = false;
     }
 
     /// As [`Value::fill`], with the current version of a secret.
@@ -56,10 +54,14 @@ impl Value {
         self.current_of.extend_from_slice(id);
     }
 
-    pub(crate) fn fill_field(&mut self, secret: Secret, field: &str) -> Result<(), Error> {
-        let field = Field::of(&secret, field)?;
-        self.fill(secret);
-        self.field = Some(field);
+    /// From now on the value is a field of the secret that it holds.
+    pub(crate) fn show_field(&mut self, field: &str) -> Result<(), Error> {
+        self.secret()?.field(field)?;
+        self.is_field = true;
+        if self.field != field {
+            self.field.clear();
+            self.field.push_str(field);
+        }
         Ok(())
     }
 
@@ -70,32 +72,23 @@ impl Value {
 
     #[inline]
     pub(crate) fn string(&self) -> Result<Str, Error> {
-        match &self.field {
-            Some(field) => Ok(Str::of_terminated(&field.0)),
-            None => Ok(Str::of(self.secret()?.string()?)),
+        let secret = self.secret()?;
+        if self.is_field {
+            Ok(Str::of_terminated(secret.field_with_nul(&self.field)?.as_bytes()))
+        } else {
+            Ok(Str::of(secret.string()?))
         }
     }
 
     #[inline]
     pub(crate) fn binary(&self) -> Result<Bytes, Error> {
-        match &self.field {
-            Some(_) => {
-                Err(Error::new(ResultCode::SECRETCACHE_WRONG_TYPE, "the value is a field, which is a string"))
-            }
-            None => Ok(Bytes::of(self.secret()?.binary()?)),
+        if self.is_field {
+            return Err(Error::new(
+                ResultCode::SECRETCACHE_WRONG_TYPE,
+                "the value is a field, which is a string",
+            ));
         }
-    }
-}
-
-impl Field {
-    fn of(secret: &Secret, field: &str) -> Result<Self, Error> {
-        Ok(Self(terminated(&secret.field(field)?)))
-    }
-}
-
-impl std::fmt::Debug for Field {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("Field(redacted)")
+        Ok(Bytes::of(self.secret()?.binary()?))
     }
 }
 
@@ -150,8 +143,8 @@ export! {
     /// Fails with SECRETCACHE_NOT_JSON or SECRETCACHE_FIELD_NOT_FOUND.
     fn secretcache_value_field(value: Ref<Value>, field: Text) -> Result(value_out: *mut Value) {
         let secret = value.secret()?;
-        let mut part = Value::default();
-        part.fill_field(secret.clone(), field)?;
+        let mut part = Value::new(secret.clone());
+        part.show_field(field)?;
         Ok(Box::into_raw(Box::new(part)))
     }
 

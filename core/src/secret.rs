@@ -26,7 +26,7 @@ use crate::time::Coarse;
 /// let mut fetched = Fetched::string("v-1", r#"{"username":"app","password":"hunter2"}"#);
 /// fetched.version_stages = vec!["AWSCURRENT".into()];
 /// let secret = Secret::from(fetched);
-/// assert_eq!(secret.field("username")?.as_str(), "app");
+/// assert_eq!(secret.field("username")?, "app");
 /// assert!(!format!("{secret:?}").contains("hunter2"));
 /// # Ok::<(), secretcache::Error>(())
 /// ```
@@ -40,6 +40,7 @@ pub(crate) struct Version {
     host_data: AtomicUsize,
     extension: OnceLock<Extension>,
     fetched: Fetched,
+    fields: OnceLock<Fields>,
     /// What this was before its labels changed: bindings go on with what they made of that.
     before: Option<Secret>,
 }
@@ -53,6 +54,9 @@ impl Drop for Version {
         }
     }
 }
+
+/// The fields of a secret whose string is a JSON object, each with its text and a NUL.
+type Fields = Box<[(Box<str>, Zeroizing<String>)]>;
 
 /// A place where a binding keeps its own rendering of a version, such as the Python `str` it made.
 ///
@@ -133,26 +137,54 @@ impl Secret {
     }
 
     /// One field of a secret whose string is a JSON object, such as `password`. A number or boolean is given as its
-    /// JSON text.
+    /// JSON text. The fields are parsed once for each version, at the first such call, and wiped with it.
     ///
     /// # Errors
     ///
     /// As [`Secret::json`], and [`ErrorKind::FieldNotFound`] if there is no such field.
-    pub fn field(&self, field: &str) -> Result<Zeroizing<String>, Error> {
-        let object: serde_json::Map<String, serde_json::Value> = self.json()?;
-        match object.get(field) {
-            Some(serde_json::Value::String(string)) => Ok(Zeroizing::new(string.clone())),
-            Some(other) => Ok(Zeroizing::new(other.to_string())),
-            None => {
-                let known: Vec<_> = object.keys().map(String::as_str).collect();
-                let text = format!(
-                    "{} has no field {field:?}; its fields are {}",
-                    Shown(self),
-                    if known.is_empty() { "none".to_owned() } else { known.join(", ") }
-                );
-                Err(Error::new(ErrorKind::FieldNotFound, text))
-            }
+    pub fn field(&self, field: &str) -> Result<&str, Error> {
+        self.field_with_nul(field).map(|text| &text[..text.len() - 1])
+    }
+
+    /// As [`Secret::field`], followed by a NUL, for C.
+    ///
+    /// # Errors
+    ///
+    /// As [`Secret::field`].
+    pub fn field_with_nul(&self, field: &str) -> Result<&str, Error> {
+        let fields = self.fields()?;
+        match fields.iter().find(|(name, _)| **name == *field) {
+            Some((_, text)) => Ok(text),
+            None => self.field_not_found(field, fields),
         }
+    }
+
+    fn fields(&self) -> Result<&Fields, Error> {
+        if let Some(fields) = self.0.fields.get() {
+            return Ok(fields);
+        }
+        let object: serde_json::Map<String, serde_json::Value> = self.json()?;
+        let fields = object.into_iter().map(|(name, value)| {
+            let text = match value {
+                serde_json::Value::String(string) => Zeroizing::new(string),
+                other => Zeroizing::new(other.to_string()),
+            };
+            // Made in one piece, so that no half of it is left behind.
+            let mut terminated = Zeroizing::new(String::with_capacity(text.len() + 1));
+            terminated.push_str(&text);
+            terminated.push('\0');
+            (name.into(), terminated)
+        });
+        let fields = fields.collect();
+        Ok(self.0.fields.get_or_init(|| fields))
+    }
+
+    #[cold]
+    fn field_not_found<T>(&self, field: &str, fields: &Fields) -> Result<T, Error> {
+        let known: Vec<_> = fields.iter().map(|(name, _)| &**name).collect();
+        let known = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
+        let text = format!("{} has no field {field:?}; its fields are {known}", Shown(self));
+        Err(Error::new(ErrorKind::FieldNotFound, text))
     }
 
     /// The value as it is, for conversion into another language.
@@ -236,7 +268,8 @@ impl Secret {
 
     fn with(fetched: Fetched, extension: OnceLock<Extension>, before: Option<Self>) -> Self {
         let (validity, host_data) = (Validity::default(), AtomicUsize::new(0));
-        Self(Arc::new(Version { validity, host_data, extension, fetched, before }))
+        let fields = OnceLock::new();
+        Self(Arc::new(Version { validity, host_data, extension, fetched, fields, before }))
     }
 
     /// Whether a source sent this very version once more: same id, labels and bytes.
@@ -444,7 +477,7 @@ mod tests {
         let error = secret.field("password").unwrap_err();
         assert_eq!(error.kind(), ErrorKind::FieldNotFound);
         assert!(error.message().contains("username, port"), "{error}");
-        assert_eq!(secret.field("port").unwrap().as_str(), "5432");
+        assert_eq!(secret.field("port").unwrap(), "5432");
     }
 
     #[test]
