@@ -57,7 +57,7 @@ impl Get {
 
     fn print(&self, secret: &Hit<'_>, out: &mut impl Write) -> Result<(), Box<dyn Error>> {
         if let Some(field) = &self.field {
-            writeln!(out, "{}", secret.field(field)?.as_str())?;
+            writeln!(out, "{}", secret.field(field)?)?;
         } else if self.json {
             writeln!(out, "{:#}", whole(secret))?;
         } else if let Value::Binary(binary) = secret.value() {
