@@ -45,7 +45,7 @@ impl World {
     }
 
     /// The same world, some time later.
-    pub fn run_on_event_thread(&self, span: Duration) -> Self {
+    pub fn later(&self, span: Duration) -> Self {
         Self { now: self.now.plus(span), ..self.clone() }
     }
 
