@@ -48,6 +48,7 @@ IMPORTS = {
     "django.postgresql.base": {"django", "psycopg"},
     "httpx": {"httpx"},
     "psycopg": {"psycopg"},
+    "psycopg2_pool": {"psycopg2"},
     "psycopg_pool": {"psycopg", "psycopg_pool"},
     "redis": {"redis"},
     "requests": {"requests"},

@@ -78,8 +78,8 @@ class Endpoint:
         self._log.close()
 
     def _requests(self) -> Counter[str]:
-        """Read the log, which has a line for each request, its operation first."""
-        return Counter(line.split()[0] for line in self._logged().splitlines() if line[:1].isupper())
+        """Read the log, which has a line for each request: when, account, Region, operation and more."""
+        return Counter(line.split()[3] for line in self._logged().splitlines() if line[:1].isdigit())
 
     def _logged(self) -> str:
         return Path(self._log.name).read_text()
