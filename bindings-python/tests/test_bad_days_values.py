@@ -25,7 +25,7 @@ both = pytest.mark.parametrize("transport", TRANSPORTS)
 @pytest.fixture(scope="module")
 def running() -> Iterator[Trouble]:
     """Run an endpoint for this file."""
-    with Trouble() as trouble:
+    with Trouble("--accept-host", "endpoint.invalid") as trouble:
         yield trouble
 
 
