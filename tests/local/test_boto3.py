@@ -195,7 +195,6 @@ JSON = {"Content_Type": "application/x-amz-json-1.1", "X_Amz_Target": "secretsma
         (b"{}", JSON, "ValidationException"),
         (b"{}", {**JSON, "Content_Type": "application/json"}, "UnknownOperationException"),
         (b"{}", {**JSON, "X_Amz_Target": "secretsmanager.Nope"}, "UnknownOperationException"),
-        (b"{}", {**JSON, "X_Amz_Target": "ssm.GetParameter"}, "UnknownOperationException"),
         (b"{}", {"Content_Type": JSON["Content_Type"]}, "UnknownOperationException"),
         (b'{"SecretId": "nope-' + str(uuid.uuid4()).encode() + b'"}', JSON, "ResourceNotFoundException"),
     ],
