@@ -75,7 +75,7 @@ describe('client', () => {
       await assert.rejects(cache.getSecretString('db'), { code: 'INVALID_RESPONSE' });
     }
     const cache = cacheOf(t, { send: async () => ({ VersionId: 'v1' }) });
-    await assert.rejects(cache.getSecretString('db'), { code: 'WRONG_TYPE' });
+    await assert.rejects(cache.getSecretString('db'), { code: 'INVALID_RESPONSE' });
   });
 
   it('is called on its own thread, and once for many readers', async (t) => {
