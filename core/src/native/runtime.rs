@@ -76,7 +76,7 @@ where
 }
 
 /// Sets how many threads the background work of this process has: `workers` for requests and timers, and at most
-/// `blocking` more, started when needed, for host-name lookups and files. A [`BlockingPool`] has as many of its own.
+/// `blocking` more, started when needed, for host-name lookups and files. A [`BlockingPool`](super::BlockingPool) has as many of its own.
 /// Default: one and four.
 ///
 /// # Errors

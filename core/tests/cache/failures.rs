@@ -189,8 +189,7 @@ fn a_source_that_confirms_what_nobody_holds_is_told_as_a_defect() {
 
 #[test]
 fn a_backoff_of_zero_asks_again_at_the_next_read() {
-    let mut backoff = Backoff::default();
-    backoff.base = Duration::ZERO;
+    let backoff = Backoff { base: Duration::ZERO, ..Backoff::default() };
     let time = Timeline::with(|config| config.backoff = backoff);
     for _ in 0..3 {
         time.lead("db").complete(failure(ErrorKind::Connection), time.now);
