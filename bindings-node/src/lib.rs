@@ -32,8 +32,8 @@ pub fn version() -> String {
     env!("CARGO_PKG_VERSION").to_owned()
 }
 
-/// Whether the text of an error means that user name or password are refused, in any language that servers speak.
+/// Whether an error means that user name or password are refused: by its code if it has one, else by its text.
 #[napi]
-pub fn says_login_refused(message: String) -> bool {
-    secretcache::login_refused(None, &message)
+pub fn says_login_refused(message: String, code: Option<String>) -> bool {
+    secretcache::login_refused(code.as_deref(), &message)
 }

@@ -154,9 +154,6 @@ function named(secretId: string): string {
   return `secret ${JSON.stringify(secretId)}`;
 }
 
-/** PostgreSQL: invalid password, invalid authorization specification. MySQL and MariaDB: access denied. */
-const CODES: ReadonlySet<unknown> = new Set(['28P01', '28000', 'ER_ACCESS_DENIED_ERROR', 1045]);
-
 /** Where an error keeps the one that it stands for, in the libraries on top of drivers. */
 const CAUSES = ['cause', 'parent', 'original', 'previousErrors'] as const;
 
@@ -181,9 +178,11 @@ export function isRejectedLogin(error: unknown): boolean {
 function isRefusal(error: unknown, depth: number): boolean {
   if (typeof error !== 'object' || error === null || depth === 0) return false;
   const { code, errno, message, status, statusCode, response } = error as Readonly<Record<string, any>>;
-  if (CODES.has(code) || CODES.has(errno)) return true;
   if ([status, statusCode, response?.status, response?.statusCode].includes(401)) return true;
-  if (typeof message === 'string' && native.saysLoginRefused(message)) return true;
+  // MySQL's number; the system's own are negative.
+  const given: unknown = typeof errno === 'number' && errno > 0 ? errno : code;
+  const text = typeof message === 'string' ? message : '';
+  if (native.saysLoginRefused(text, ['string', 'number'].includes(typeof given) ? String(given) : undefined)) return true;
   return CAUSES.some((name) =>
     [(error as Readonly<Record<string, unknown>>)[name]].flat().some((each) => isRefusal(each, depth - 1)),
   );

@@ -150,8 +150,8 @@ export interface LoginStats {
     withOtherVersion: number;
     rejected: number;
 }
-/** Whether the text of an error means that user name or password are refused, in any language that servers speak. */
-export declare function saysLoginRefused(message: string): boolean;
+/** Whether an error means that user name or password are refused: by its code if it has one, else by its text. */
+export declare function saysLoginRefused(message: string, code?: string | undefined | null): boolean;
 /** One cached version of a secret. */
 export interface SecretStatus {
     secretId: string;

@@ -51,10 +51,11 @@ mod _core {
         py.detach(|| secretcache::host::shutdown(Duration::from_secs_f64(patience)));
     }
 
-    /// Tells whether an error's message says that user name or password are refused, in any language that servers speak.
+    /// Whether an error means that user name or password are refused: by its code if it has one, else by its text.
     #[pyfunction]
-    fn says_login_refused(message: &str) -> bool {
-        secretcache::login_refused(None, message)
+    #[pyo3(signature = (message, code=None))]
+    fn says_login_refused(message: &str, code: Option<&str>) -> bool {
+        secretcache::login_refused(code, message)
     }
 
     #[pymodule_init]

@@ -112,14 +112,6 @@ class LoginRejectedError(SecretCacheError):
     """The versions refused, in order: staging label and version id."""
 
 
-_SQLSTATES = ("28P01", "28000")
-"""PostgreSQL: invalid password, invalid authorization specification."""
-_PROTOCOL_VIOLATION = "08P01"
-"""PostgreSQL: what PgBouncer says to whatever it does not like."""
-_ACCESS_DENIED = 1045
-"""MySQL and MariaDB: ER_ACCESS_DENIED_ERROR."""
-
-
 def is_rejected_login(error: BaseException) -> bool:
     """Tell an error that means "this login is refused" from all others, for the drivers in common use.
 
@@ -127,17 +119,15 @@ def is_rejected_login(error: BaseException) -> bool:
     is imported.
     """
     try:
-        state = getattr(error, "sqlstate", None) or getattr(error, "pgcode", None)
-        if state is not None and state != _PROTOCOL_VIOLATION:
-            return state in _SQLSTATES
-        if error.args and error.args[0] == _ACCESS_DENIED:
-            return True
         response = getattr(error, "response", None)
         if getattr(response, "status_code", None) == 401:
             return True
+        code = getattr(error, "sqlstate", None) or getattr(error, "pgcode", None)
+        if code is None and error.args and isinstance(error.args[0], int):
+            code = error.args[0]  # MySQL's number
     except Exception:
         return False  # an error that cannot be looked at is none of a driver's
-    return _core.says_login_refused(said(error))
+    return _core.says_login_refused(said(error), None if code is None else str(code))
 
 
 def said(error: BaseException | None) -> str:
