@@ -126,7 +126,7 @@ void reads()
 
     auto missing = cache.get("none");
     CHECK(!missing && missing.error().code() == SECRETCACHE_SECRET_NOT_FOUND);
-    CHECK(missing.error().message() == "there is no such secret" && missing.error().is_transient());
+    CHECK(missing.error().message() == "there is no such secret" && !missing.error().is_transient());
     CHECK(missing.error().service_code().empty() && missing.error().http_status() == 0);
     CHECK(missing.error().operation().empty() && missing.error().request_id().empty());
     CHECK(cache.get("db", Version::stage("AWSPENDING")).error().code() == SECRETCACHE_SECRET_NOT_FOUND);
