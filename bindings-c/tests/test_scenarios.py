@@ -147,7 +147,7 @@ class World:
         if "tried" in step:
             named = re.search(r"\((.*)\)$", text)
             assert named
-            assert named.group(1).split(", ") == step["tried"]
+            assert named.group(1).split("; ") == step["tried"]
 
     def do_invalidate(self, step: dict[str, Any]) -> None:
         self.say(f"invalidate\t{step['invalidate']}")
