@@ -1,8 +1,8 @@
 //! Which errors mean that a resource refuses a login: the one place for every language.
 
 /// The sentences of PostgreSQL's translations, in the order of their catalogues: C, de, es, fr, it, ja, ka, ko, ru, sv,
-/// uk, `zh_CN`, `zh_TW`. Of each only what does not depend on the user's name. (PgBouncer says the first of them, too.)
-const POSTGRES: [&str; 13] = [
+/// uk, `zh_CN` (twice: its releases differ), `zh_TW`. Of each only what does not depend on the user's name. (PgBouncer says the first of them, too.)
+const POSTGRES: [&str; 14] = [
     "password authentication failed",
     "Passwort-Authentifizierung für Benutzer",
     "la autentificación password falló para el usuario",
@@ -15,6 +15,7 @@ const POSTGRES: [&str; 13] = [
     "Lösenordsautentisering misslyckades för användare",
     "не пройшов автентифікацію за допомогою пароля",
     "的密码认证失败",
+    "Password 认证失败",
     "密碼驗證使用者",
 ];
 /// What stands before PostgreSQL: PgBouncer, then RDS Proxy
