@@ -1,4 +1,4 @@
-"""Targets that files describe: every example of the documentation, run against a server that behaves as its vendor says."""
+"""Targets that files describe: every example of the documentation, run against a server that behaves as documented."""
 
 from __future__ import annotations
 
@@ -12,9 +12,10 @@ from urllib.parse import parse_qs, quote, urlsplit
 
 import pytest
 from conftest import FIRST, ROOT, Desk, Server
-from endpoint import Endpoint
 from loopback import Handler
 from loopback import Server as Loopback
+
+from endpoint import Endpoint
 
 
 def example(page: str, name: str) -> str:
@@ -213,7 +214,9 @@ def test_a_warehouse_by_statements_with_a_url_made_of_its_fields(
         assert done.status == 0, done.err
         value = desk.value(name)
         place = f"{value['host']}:{value['port']}"
-        assert value["url"] == f"postgres://warehouse:{quote(value['password'], safe='-._~')}@{place}/warehouse"
+        assert (
+            value["url"] == f"postgres://warehouse:{quote(value['password'], safe='-._~')}@{place}/warehouse"
+        )
         assert server.logs_in("warehouse", value["password"])
     desk.pend(name, password="another-1-Password")
     done = desk.run("rotate", name, "--strategy", "single-user", "--statements", file)
@@ -268,7 +271,10 @@ def test_a_password_is_never_sent_to_a_log(
 
 
 def test_a_mistake_in_a_file_is_named_with_its_line(desk: Desk, tmp_path: Path) -> None:
-    acme, turns = example("targets-by-http.md", "acme.toml"), example("targets-by-statements.md", "turns.toml")
+    acme, turns = (
+        example("targets-by-http.md", "acme.toml"),
+        example("targets-by-statements.md", "turns.toml"),
+    )
     for text, why in [
         (acme.replace("limit_status", "limit_staus"), "line 10: unknown field `limit_staus`"),
         (acme.replace('key_id = "/data/id", ', ""), "new key's id"),
@@ -310,8 +316,8 @@ def test_the_local_endpoint_runs_a_file_as_a_function(
         assert server.logs_in("functional", value["password"])
         value = json.loads(client.get_secret_value(SecretId="key")["SecretString"])
         assert value["key"] in {secret for _, secret in acme.keys.values()}
+        unknown = "arn:aws:lambda:us-east-1:123456789012:function:another"
         with pytest.raises(client.exceptions.ClientError):
-            unknown = "arn:aws:lambda:us-east-1:123456789012:function:another"
             client.rotate_secret(SecretId="db", RotationLambdaARN=unknown, RotationRules=RULES)
 
 

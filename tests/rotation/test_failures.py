@@ -1,4 +1,4 @@
-"""How commands fail: the documented status, an object for programs, and a next command that leads out as it is printed."""
+"""How commands fail: the documented status, an object for programs, and a next command that leads out as printed."""
 
 from __future__ import annotations
 

@@ -175,7 +175,9 @@ def test_two_users_take_turns(desk: Desk, rabbit: Rabbit, file: str) -> None:
     assert [rule["vhost"] for rule in rabbit.has("turn_clone")[2]] == ["/"]
 
 
-def test_a_secret_never_chooses_where_the_administrator_logs_in(desk: Desk, file: str, tmp_path: Path) -> None:
+def test_a_secret_never_chooses_where_the_administrator_logs_in(
+    desk: Desk, file: str, tmp_path: Path
+) -> None:
     text = Path(file).read_text().replace("http://127.0.0.1", "http://{host}", 2)
     bad = tmp_path / "bad.toml"
     bad.write_text(text)

@@ -1,7 +1,8 @@
 //! Which errors mean that a resource refuses a login: the one place for every language.
 
 /// The sentences of PostgreSQL's translations, in the order of their catalogues: C, de, es, fr, it, ja, ka, ko, ru, sv,
-/// uk, `zh_CN` (twice: its releases differ), `zh_TW`. Of each only what does not depend on the user's name. (PgBouncer says the first of them, too.)
+/// uk, `zh_CN` (twice: its releases differ), `zh_TW`. Of each only what does not depend on the user's name. (PgBouncer says
+/// the first of them, too.)
 const POSTGRES: [&str; 14] = [
     "password authentication failed",
     "Passwort-Authentifizierung für Benutzer",
