@@ -96,7 +96,7 @@ def test_a_version_that_became_current_without_ever_working_does_not_matter(
     with Programs(secret.secret_id, database) as programs:
         programs.operate()
         for each in programs:
-            assert each.logins["with_other_version"] > 0, each.name
+            assert each.logins["fallback_logins"] > 0, each.name
 
 
 def test_a_replica_that_lags_behind_is_logged_in_to_until_it_has_caught_up_and_after(
@@ -111,7 +111,7 @@ def test_a_replica_that_lags_behind_is_logged_in_to_until_it_has_caught_up_and_a
             ByHand(secret, "single-user").rotate(0)
             late.operate()
             for each in late:
-                assert each.logins["with_other_version"] > 0, each.name
+                assert each.logins["fallback_logins"] > 0, each.name
             programs.operate()
             replica.resume()
             replica.catch_up()
