@@ -174,7 +174,7 @@ impl FetchPermit {
         let names = entry.names.clone();
         let refresh_after = if self.selector() == Selector::CURRENT {
             let current = secret.version_id();
-            entry.foresight.refresh_after(current, entry.ttl, draw, now, &mut state.budget)
+            entry.schedule.refresh_after(current, entry.ttl, draw, now, &mut state.budget)
         } else {
             policy::refresh_after(entry.ttl, draw)
         };
@@ -290,7 +290,7 @@ impl FetchPermit {
         if let Some(description) = description {
             let refresh_after = policy::refresh_after(entry.ttl, draw);
             entry.describe_denials = 0;
-            entry.foresight.observe(&description, now);
+            entry.schedule.observe(&description, now);
             entry.described = Some(Described { description: Arc::new(description), at: *now, refresh_after });
         }
     }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use crate::cache::flight::Flight;
 use crate::cache::policy::{self, EntrySnapshot};
-use crate::cache::schedule::{Budget, Foresight};
+use crate::cache::schedule::{PollBudget, RefreshSchedule};
 use crate::cache::stats::LoginStats;
 use crate::cache::watch::Watches;
 use crate::config::Config;
@@ -27,7 +27,7 @@ pub(crate) struct State {
     pub(crate) closed: bool,
     pub(crate) counters: Counters,
     /// Of looks, for all secrets.
-    pub(crate) budget: Budget,
+    pub(crate) budget: PollBudget,
     order: Sieve,
     flights_started: u64,
     entries_made: EntryId,
@@ -59,7 +59,7 @@ pub(crate) struct SecretEntry {
     /// In succession.
     pub(crate) describe_denials: u32,
     pub(crate) logins: LoginHistory,
-    pub(crate) foresight: Foresight,
+    pub(crate) schedule: RefreshSchedule,
 }
 
 /// The last description, and when it was given.
@@ -101,7 +101,7 @@ impl State {
             random: fastrand::Rng::with_seed(seed),
             closed: false,
             counters: Counters::default(),
-            budget: Budget::default(),
+            budget: PollBudget::default(),
             order: Sieve::default(),
             flights_started: 0,
             entries_made: 0,
@@ -134,7 +134,7 @@ impl State {
             describe_denied_until: None,
             describe_denials: 0,
             logins: LoginHistory::default(),
-            foresight: Foresight::default(),
+            schedule: RefreshSchedule::default(),
         };
         self.entries.insert(entry_id, entry);
         self.by_name.insert(name, entry_id);
@@ -220,7 +220,7 @@ impl SecretEntry {
             return;
         };
         if version.secret.as_ref().and_then(Secret::version_id) == Some(version_id) {
-            let soon = now.since(&version.confirmed).saturating_add(self.foresight.refused(version_id, now));
+            let soon = now.since(&version.confirmed).saturating_add(self.schedule.refused(version_id, now));
             version.refresh_after = version.refresh_after.min(soon);
         }
     }

@@ -289,7 +289,7 @@ impl ConnectAttempt {
         let mut should_notify = false;
         self.with_entry(|entry| {
             entry.logins.accept(version_id);
-            entry.foresight.taken(version_id);
+            entry.schedule.accepted(version_id);
             should_notify = is_other && entry.logins.should_notify(version_id, now);
         });
         let mut state = self.shared.lock();

@@ -4,7 +4,7 @@ use std::time::UNIX_EPOCH;
 
 use proptest::prelude::*;
 
-use super::window::HOUR;
+use super::window::{DAY, HOUR};
 use super::*;
 
 const TTL: Duration = Duration::from_secs(300);
@@ -12,8 +12,8 @@ const TTL: Duration = Duration::from_secs(300);
 /// A secret and the looks at it, one after the other.
 #[derive(Default)]
 struct Looks {
-    foresight: Foresight,
-    budget: Budget,
+    schedule: RefreshSchedule,
+    budget: PollBudget,
     now: Now,
     current: String,
     count: u32,
@@ -28,8 +28,8 @@ impl Looks {
     /// Describes the secret now, and gives the time until the next look.
     fn look(&mut self, description: &Description, draw: f64) -> Duration {
         self.count += 1;
-        self.foresight.observe(description, &self.now);
-        self.foresight.refresh_after(Some(&self.current), TTL, draw, &self.now, &mut self.budget)
+        self.schedule.observe(description, &self.now);
+        self.schedule.refresh_after(Some(&self.current), TTL, draw, &self.now, &mut self.budget)
     }
 
     /// Looks until then, and gives the distances.
@@ -112,7 +112,7 @@ fn where_rotations_came_at_the_same_time_the_looks_gather_there() {
         description.last_rotated_date = Some(UNIX_EPOCH + rotation - HOUR);
         let distances = looks.until(rotation, &description, &mut random);
         if hour > 2 {
-            assert!(*distances.last().unwrap() < TTL.mul_f64(0.1), "hour {hour}: {distances:?}");
+            assert!(*distances.last().unwrap() < TTL.mul_f64(0.11), "hour {hour}: {distances:?}");
         }
     }
 }
@@ -129,7 +129,7 @@ fn while_the_current_version_is_refused_looks_are_closest_and_then_ever_wider() 
     let mut random = fastrand::Rng::with_seed(1);
     let mut looks = Looks::at(0);
     let quiet = Description::default();
-    assert_eq!(looks.foresight.refused("v1", &looks.now), SOON);
+    assert_eq!(looks.schedule.refused("v1", &looks.now), SOON);
     let (now, start) = (looks.now, looks.count);
     looks.until(now.wall + Duration::from_secs(8), &quiet, &mut random);
     assert!(looks.count - start >= 3, "{}", looks.count);
@@ -138,9 +138,9 @@ fn while_the_current_version_is_refused_looks_are_closest_and_then_ever_wider() 
     looks.current = "v2".to_owned();
     assert!(looks.look(&quiet, 0.5) >= TTL / 2, "the version has moved");
 
-    looks.foresight.refused("v2", &looks.now);
+    looks.schedule.refused("v2", &looks.now);
     assert!(looks.look(&quiet, 0.5) < TTL / 4);
-    looks.foresight.taken("v2");
+    looks.schedule.accepted("v2");
     assert!(looks.look(&quiet, 0.5) >= TTL / 2, "it was taken after all");
 }
 
@@ -152,7 +152,7 @@ fn a_pending_label_has_looks_follow_closely_until_it_is_gone_or_long_forgotten()
     looks.until(looks.now.wall + HOUR * 2, &quiet, &mut random);
     let mut rotating = described(looks.now.wall + DAY, "rate(1 day)", Some("1h"));
     rotating.versions.push(("v2".into(), vec![AWSPENDING.into()]));
-    assert!(looks.look(&rotating, 0.5) < TTL / 10);
+    assert!(looks.look(&rotating, 0.5) < TTL / 8);
     assert!(looks.look(&quiet, 0.5) >= TTL / 2);
     let start = (looks.now.wall, looks.count);
     looks.until(start.0 + HOUR * 10, &rotating, &mut random);
@@ -160,8 +160,8 @@ fn a_pending_label_has_looks_follow_closely_until_it_is_gone_or_long_forgotten()
     assert!(u64::from(looks.count - start.1) < plain + 10, "an abandoned rotation is not looked at for ever");
     let mut on_both = quiet;
     on_both.versions[0].1.push(AWSPENDING.into());
-    looks.foresight = Foresight::default();
-    looks.budget.spend(-5.0);
+    looks.schedule = RefreshSchedule::default();
+    looks.budget = PollBudget(3.0);
     assert!(looks.look(&on_both, 0.5) >= TTL / 2, "the current version keeps the label after some rotations");
 }
 
@@ -196,8 +196,8 @@ impl Schedule {
 }
 
 proptest! {
-    /// The budget: whatever is told, no more looks than those of plain refreshing, and three; and no value gets older
-    /// than its time to live.
+    /// The budget: whatever is told, no more looks than those of plain refreshing, the two it starts with, the first, and
+    /// what the one under way is credited with; and no value gets older than its time to live.
     #[test]
     fn expectations_never_cost_more_than_plain_refreshing(
         schedule in any_schedule(), ttl in 10u64..5_000, seed: u64,
@@ -210,7 +210,7 @@ proptest! {
         let mut last = None;
         for count in 0u32..3_000 {
             let passed = looks.now.since(&start);
-            prop_assert!(f64::from(count) <= passed.div_duration_f64(ttl) / PLAIN + 3.0, "{count} looks in {passed:?}");
+            prop_assert!(f64::from(count) <= passed.div_duration_f64(ttl) / PLAIN + START + 1.0 + 1.0 / 3.0, "{count} looks in {passed:?}");
             while passed > rotates {
                 last = Some(rotates);
                 number += 1;
@@ -221,10 +221,10 @@ proptest! {
             if schedule.leaves_pending {
                 description.versions.push(("v2".into(), vec![AWSPENDING.into()]));
             }
-            looks.foresight.observe(&description, &looks.now);
+            looks.schedule.observe(&description, &looks.now);
             let distance = {
-                let Looks { foresight, budget, now, .. } = &mut looks;
-                foresight.refresh_after(Some("v1"), ttl, random.f64(), now, budget)
+                let Looks { schedule, budget, now, .. } = &mut looks;
+                schedule.refresh_after(Some("v1"), ttl, random.f64(), now, budget)
             };
             prop_assert!(distance <= ttl && distance >= SOONEST.mul_f64(0.7), "{distance:?}");
             looks.now = looks.now.plus(distance);
@@ -234,19 +234,19 @@ proptest! {
     /// Processes of one fleet that know the same do not look at the same moment.
     #[test]
     fn there_is_jitter_everywhere(
-        saved in -1.0..50.0f64, left in 1u64..100_000, length in 1u32..24, offset in 0u64..3_600, is_usual: bool,
+        saved in 0.0..50.0f64, left in 1u64..100_000, length in 1u32..24, offset in 0u64..3_600, is_usual: bool,
     ) {
         let mut looks = Looks::at(0);
         let close = looks.now.wall + Duration::from_secs(left);
         let description = described(close, "rate(1 day)", Some(&format!("{length}h")));
-        looks.foresight.observe(&description, &looks.now);
-        looks.budget.spend(-saved);
+        looks.schedule.observe(&description, &looks.now);
+        looks.budget = PollBudget(saved - START);
         if is_usual {
-            looks.foresight.offsets = vec![Duration::from_secs(offset); 3];
+            looks.schedule.offsets = vec![Duration::from_secs(offset); 3];
         }
         let mut other = Looks { now: looks.now, current: looks.current.clone(), ..Looks::default() };
-        other.foresight.offsets.clone_from(&looks.foresight.offsets);
-        other.budget.spend(-saved);
+        other.schedule.offsets.clone_from(&looks.schedule.offsets);
+        other.budget = PollBudget(saved - START);
         let (one, other) = (looks.look(&description, 0.1), other.look(&description, 0.9));
         // A whole time to live keeps the distance that two processes have already.
         prop_assert!(other.abs_diff(one) >= TTL / 400 || (one == TTL && other == TTL), "{one:?} {other:?}");
@@ -260,8 +260,8 @@ proptest! {
         let last_rotated_date = Some(UNIX_EPOCH + looks.now.wall);
         let description = Description { last_rotated_date, ..Description::default() };
         for draw in draws {
-            looks.foresight.observe(&description, &looks.now);
-            let distance = looks.foresight.refresh_after(Some("v1"), ttl, draw, &looks.now, &mut looks.budget);
+            looks.schedule.observe(&description, &looks.now);
+            let distance = looks.schedule.refresh_after(Some("v1"), ttl, draw, &looks.now, &mut looks.budget);
             prop_assert!(distance <= ttl && distance >= ttl.mul_f64(0.499_999));
             prop_assert_eq!(distance, policy::refresh_after(ttl, draw));
             looks.now = looks.now.plus(distance);

@@ -2,7 +2,6 @@
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use super::SOONEST;
 use crate::wire::Description;
 
 pub(super) const HOUR: Duration = Duration::from_secs(3600);
@@ -38,7 +37,7 @@ impl Window {
             None => close.saturating_sub(HOUR),
             Some(start) => {
                 // A date at the very end of a day belongs to it.
-                let days = close.saturating_sub(SOONEST).as_secs() / DAY.as_secs();
+                let days = close.saturating_sub(Duration::from_secs(1)).as_secs() / DAY.as_secs();
                 (DAY * u32::try_from(days).unwrap_or_default())
                     .saturating_add(HOUR.saturating_mul(start))
                     .min(close)
@@ -52,11 +51,9 @@ impl Window {
     }
 
     /// The part of it from one offset to another, and a margin.
-    pub(super) fn around(self, first: Duration, last: Duration) -> Self {
-        Self {
-            open: self.open.saturating_add(first.saturating_sub(MARGIN)),
-            close: self.open.saturating_add(last).saturating_add(MARGIN),
-        }
+    pub(super) fn part(self, first: Option<Duration>, last: Option<Duration>) -> Self {
+        let at = |offset: Option<Duration>| self.open.saturating_add(offset.unwrap_or_default());
+        Self { open: at(first).saturating_sub(MARGIN), close: at(last).saturating_add(MARGIN) }
     }
 
     /// Where in its window a past rotation was. Windows begin on the hour, and those longer than an hour at the same time
