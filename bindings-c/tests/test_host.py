@@ -26,7 +26,7 @@ def program(installed: Installed, tmp_path_factory: pytest.TempPathFactory) -> P
 def secret(endpoint: Endpoint) -> Endpoint:
     """Store the secret that the programs read."""
     client = endpoint.client()
-    if not client.list_secrets()["SecretList"]:
+    if "db" not in (each["Name"] for each in client.list_secrets()["SecretList"]):
         client.create_secret(Name="db", SecretString='{"username":"app"}')
     return endpoint
 
