@@ -1,0 +1,223 @@
+"""Every error that the service documents, operation by operation, and how this endpoint comes to answer it.
+
+`python tests/local/errors.py` prints docs/local-errors.md; a test holds page, model and endpoint together.
+"""
+
+from __future__ import annotations
+
+import json
+
+from service_model import MODEL
+
+POLICY = json.dumps({"Statement": {"Effect": "Deny", "Principal": "*", "Action": "*", "Resource": "*"}})
+PUBLIC = POLICY.replace("Deny", "Allow")
+TOKEN = "11111111-1111-4111-8111-111111111111"
+ARN = "arn:aws:secretsmanager:us-east-1:210987654321:secret:theirs-AbCdEf"
+VALUES = {"SecretString": "x", "SecretBinary": b"x"}
+
+# What an operation needs beside a secret, so that the secret alone is at fault.
+REST: dict[str, dict] = {
+    "AssociateCrossAccountReplica": {"CrossAccountReplicaARN": ARN},
+    "DisassociateCrossAccountReplica": {"CrossAccountReplicaARN": ARN},
+    "PutResourcePolicy": {"ResourcePolicy": POLICY},
+    "PutSecretValue": {"SecretString": "x"},
+    "RemoveRegionsFromReplication": {"RemoveReplicaRegions": ["eu-west-1"]},
+    "ReplicateSecretToRegions": {"AddReplicaRegions": [{"Region": "eu-west-1"}]},
+    "TagResource": {"Tags": [{"Key": "a", "Value": "b"}]},
+    "UntagResource": {"TagKeys": ["a"]},
+    "UpdateSecret": {"Description": "x"},
+    "UpdateSecretVersionStage": {"VersionStage": "blue", "MoveToVersionId": TOKEN},
+    "ValidateResourcePolicy": {"ResourcePolicy": POLICY},
+}
+
+# Requests that bring an error about: how, in words, and the parameters. The secrets are those of `test_errors.world`.
+BY_REQUEST: dict[tuple[str, str], tuple[str, dict]] = {
+    ("AssociateCrossAccountReplica", "InvalidRequestException"): (
+        "the primary secret has the default key",
+        {"SecretId": "db", "CrossAccountReplicaARN": ARN},
+    ),
+    ("AssociateCrossAccountReplica", "LimitExceededException"): (
+        "the primary secret has a cross-account replica",
+        {"SecretId": "primary", "CrossAccountReplicaARN": ARN},
+    ),
+    ("BatchGetSecretValue", "InvalidNextTokenException"): (
+        "a `NextToken` that no answer had",
+        {"Filters": [{"Key": "name", "Values": ["db"]}], "NextToken": "other"},
+    ),
+    ("BatchGetSecretValue", "InvalidParameterException"): ("neither `SecretIdList` nor `Filters`", {}),
+    ("CreateSecret", "InvalidParameterException"): (
+        "both `SecretString` and `SecretBinary`",
+        {"Name": "new", **VALUES},
+    ),
+    ("CreateSecret", "InvalidRequestException"): (
+        "the name is that of a secret marked for deletion",
+        {"Name": "deleted", "SecretString": "x"},
+    ),
+    ("CreateSecret", "ResourceExistsException"): ("the name is taken", {"Name": "db", "SecretString": "x"}),
+    ("DeleteResourcePolicy", "InvalidParameterException"): (
+        "a `PolicyName` other than `default`",
+        {"SecretId": "db", "PolicyName": "other"},
+    ),
+    ("DeleteSecret", "InvalidParameterException"): (
+        "both `RecoveryWindowInDays` and `ForceDeleteWithoutRecovery`",
+        {"SecretId": "db", "RecoveryWindowInDays": 7, "ForceDeleteWithoutRecovery": True},
+    ),
+    ("DisassociateCrossAccountReplica", "InvalidRequestException"): (
+        "the secret has no such replica",
+        {"SecretId": "db", "CrossAccountReplicaARN": ARN},
+    ),
+    ("GetRandomPassword", "InvalidParameterException"): (
+        "every kind of character is excluded",
+        {
+            "ExcludeLowercase": True,
+            "ExcludeUppercase": True,
+            "ExcludeNumbers": True,
+            "ExcludePunctuation": True,
+        },
+    ),
+    ("ListResourcePolicies", "InvalidNextTokenException"): (
+        "a `NextToken` that no answer had",
+        {"SecretId": "db", "NextToken": "other"},
+    ),
+    ("ListSecretVersionIds", "InvalidNextTokenException"): (
+        "a `NextToken` that no answer had",
+        {"SecretId": "db", "NextToken": "other"},
+    ),
+    ("ListSecrets", "InvalidNextTokenException"): (
+        "a `NextToken` that no answer had",
+        {"NextToken": "other"},
+    ),
+    ("ListSecrets", "InvalidParameterException"): (
+        "a filter without a key",
+        {"Filters": [{"Values": ["x"]}]},
+    ),
+    ("PutResourcePolicy", "InvalidParameterException"): (
+        "a `PolicyName` other than `default`",
+        {"SecretId": "db", "ResourcePolicy": POLICY, "PolicyName": "other"},
+    ),
+    ("PutResourcePolicy", "MalformedPolicyDocumentException"): (
+        "the policy is no policy",
+        {"SecretId": "db", "ResourcePolicy": "{}"},
+    ),
+    ("PutResourcePolicy", "PublicPolicyException"): (
+        "the policy allows everybody, with `BlockPublicPolicy`",
+        {"SecretId": "db", "ResourcePolicy": PUBLIC, "BlockPublicPolicy": True},
+    ),
+    ("PutSecretValue", "InvalidParameterException"): (
+        "both `SecretString` and `SecretBinary`",
+        {"SecretId": "db", **VALUES},
+    ),
+    ("PutSecretValue", "LimitExceededException"): (
+        "a twenty-first staging label",
+        {"SecretId": "full", "SecretString": "x", "VersionStages": ["another"]},
+    ),
+    ("PutSecretValue", "ResourceExistsException"): (
+        "the token of a version that has another value",
+        {"SecretId": "db", "SecretString": "other", "ClientRequestToken": TOKEN},
+    ),
+    ("ReplicateSecretToRegions", "InvalidParameterException"): (
+        "the region of the secret itself",
+        {"SecretId": "db", "AddReplicaRegions": [{"Region": "us-east-1"}]},
+    ),
+    ("RotateSecret", "InvalidParameterException"): (
+        "a schedule that makes no sense",
+        {"SecretId": "db", "RotationRules": {"ScheduleExpression": "rate(1 hour)"}},
+    ),
+    ("StopReplicationToReplica", "InvalidRequestException"): ("the secret is no replica", {"SecretId": "db"}),
+    ("TagResource", "InvalidParameterException"): (
+        "one key twice",
+        {"SecretId": "db", "Tags": [{"Key": "a", "Value": "1"}, {"Key": "a", "Value": "2"}]},
+    ),
+    ("UpdateSecret", "InvalidParameterException"): (
+        "both `SecretString` and `SecretBinary`",
+        {"SecretId": "db", **VALUES},
+    ),
+    ("UpdateSecret", "LimitExceededException"): (
+        "a twenty-first staging label: `AWSPREVIOUS`",
+        {"SecretId": "full", "SecretString": "x"},
+    ),
+    ("UpdateSecret", "ResourceExistsException"): (
+        "the token of a version that has another value",
+        {"SecretId": "db", "SecretString": "other", "ClientRequestToken": TOKEN},
+    ),
+    ("UpdateSecretVersionStage", "InvalidParameterException"): (
+        "neither `MoveToVersionId` nor `RemoveFromVersionId`",
+        {"SecretId": "db", "VersionStage": "blue"},
+    ),
+    ("UpdateSecretVersionStage", "LimitExceededException"): (
+        "a twenty-first staging label",
+        {"SecretId": "full", "VersionStage": "another", "MoveToVersionId": TOKEN},
+    ),
+    ("ValidateResourcePolicy", "MalformedPolicyDocumentException"): (
+        "the policy is no policy",
+        {"ResourcePolicy": "{}"},
+    ),
+}
+
+# Errors that nothing about a secret brings about here, and why. A fault answers them.
+BY_FAULT: dict[str, str] = {
+    "DecryptionFailure": "KMS keys are names here, which never fail",
+    "EncryptionFailure": "KMS keys are names here, which never fail",
+    "InternalServiceError": "the service's own trouble; here, a data file that cannot be written",
+    "InvalidParameterException": "what the model forbids is a `ValidationException`; no other wrong parameter is known",
+    "InvalidRequestException": "no state of a secret is known to stand in its way",
+    "LimitExceededException": "secrets are not counted",
+    "MalformedPolicyDocumentException": "the operation takes no policy",
+    "PreconditionNotMetException": "no condition is documented",
+    "ResourceNotFoundException": "the request names no secret of its own; what a batch does not find is in `Errors`",
+}
+
+
+def pairs() -> list[tuple[str, str]]:
+    """Every operation with every error that the model documents."""
+    return [
+        (operation, shape.name)
+        for operation in sorted(MODEL.operation_names)
+        for shape in sorted(MODEL.operation_model(operation).error_shapes, key=lambda shape: shape.name)
+    ]
+
+
+def request(operation: str, error: str) -> tuple[str, dict] | None:
+    """How a request brings an error about: in words, and the parameters. None if only a fault does."""
+    takes_secret = "SecretId" in MODEL.operation_model(operation).input_shape.members
+    if (operation, error) in BY_REQUEST:
+        return BY_REQUEST[operation, error]
+    rest = REST.get(operation, {})
+    if error == "ResourceNotFoundException" and takes_secret:
+        return "no such secret", {**rest, "SecretId": "no-such"}
+    deleted_is_fine = operation in ("RestoreSecret", "DescribeSecret", "ListSecretVersionIds")
+    if error == "InvalidRequestException" and takes_secret and not deleted_is_fine:
+        return "the secret is marked for deletion", {**rest, "SecretId": "deleted"}
+    return None
+
+
+def page() -> str:
+    """The page docs/local-errors.md."""
+    lines = [
+        "# Errors of the local endpoint",
+        "",
+        "Every error that the service's own model documents, as botocore ships it, and how a test comes to see it",
+        "from `secretcache local`. Where nothing about a secret brings an error about, a fault does, on an endpoint",
+        "with `--control`:",
+        "",
+        "```json",
+        '{"operations": ["GetSecretValue"], "effect": {"error": {"type": "DecryptionFailure", "status": 400}}}',
+        "```",
+        "",
+        "Beside these, every operation can answer `AccessDeniedException` and `ThrottlingException` (by the faults",
+        "`deny` and `throttle`; the first also where the service itself does), `ValidationException` for what the",
+        "model forbids, `SerializationException` for a body that is not JSON or has a member of the wrong type, and",
+        "`UnknownOperationException`.",
+        "",
+        "| operation | error | how |",
+        "|---|---|---|",
+    ]
+    for operation, error in pairs():
+        found = request(operation, error)
+        how = found[0] if found else f"by a fault: {BY_FAULT[error]}"
+        lines.append(f"| {operation} | {error} | {how} |")
+    return "\n".join(lines) + "\n"
+
+
+if __name__ == "__main__":
+    print(page(), end="")
