@@ -28,8 +28,9 @@ lint-node: node-tools build ## biome, the types as programs see them, publint an
 	cd $(NODE) && tools/stage ../target/node-lint && npx publint --strict ../target/node-lint
 	cd $(NODE) && npx attw --quiet --pack ../target/node-lint
 
-lint-workflows: $(VENV)/lint/.stamp ## The workflows: pinned actions, least rights, no injection
+lint-workflows: $(VENV)/lint/.stamp ## Workflows and the action: pinned actions, least rights, no injection; the Dockerfile
 	$(VENV)/lint/bin/zizmor --quiet --offline --min-severity low .github
+	$(VENV)/lint/bin/hadolint local/Dockerfile
 
 lint-commits: ## Subjects of new commits: `area: what changes`, at most 72 characters
 	tests/tools/commit-subjects
