@@ -49,13 +49,13 @@ test-connected: venv-connected venv-databases servers build ## Python programs t
 .PHONY: test-node test-node-versions test-c test-races-c fuzz-c
 NODE_LINES := 22 24 26
 NODE_TESTS = node --test --test-timeout=120000
-test-node: node-tools servers c-tools target/node/26/.stamp build ## The npm package
+test-node: node-tools servers c-tools target/node/26/.stamp target/local-node/.stamp build ## The npm package
 	$(MAKE) lint-node
 	cd $(NODE) && node tools/place.mjs debug
 	cd $(NODE) && $(NODE_TESTS) $$(ls test/*.test.mjs)
 	cd $(NODE) && PATH=$(CURDIR)/target/node/26/node_modules/node/bin:$$PATH $(NODE_TESTS) test/smoke.test.mjs
 
-test-node-versions: node-tools servers c-tools $(NODE_LINES:%=target/node/%/.stamp) build ## All npm tests on every line of Node
+test-node-versions: node-tools servers c-tools $(NODE_LINES:%=target/node/%/.stamp) target/local-node/.stamp build ## All npm tests on every line of Node
 	cd $(NODE) && node tools/place.mjs debug && npx tsc
 	cd $(NODE) && for line in $(NODE_LINES); do \
 		PATH=$(CURDIR)/target/node/$$line/node_modules/node/bin:$$PATH $(NODE_TESTS) $$(ls test/*.test.mjs); done

@@ -1,12 +1,18 @@
 # What the other targets install, all under target/ but for system packages.
 .PHONY: servers c-tools node-tools venv-tests venv-official venv-databases venv-bench venv-connected test-tools
-test-tools: servers c-tools node-tools venv-tests venv-official venv-databases venv-connected $(CBINDGEN)
+test-tools: servers c-tools node-tools target/local-node/.stamp venv-tests venv-official venv-databases venv-connected $(CBINDGEN)
 
 servers: ; @tests/tools/servers
 c-tools: ; @tests/tools/c-tools
 node-tools: $(NODE)/node_modules/.stamp
 $(NODE)/node_modules/.stamp: $(NODE)/package.json
 	cd $(NODE) && npm install --ignore-scripts --no-audit --no-fund --loglevel=error
+	touch $@
+
+# The test runners that the fixtures are tried with, and what checks the accessibility of the local endpoint's page.
+target/local-node/.stamp: tests/local/node/package.json
+	mkdir -p $(@D) && cp $< $(@D)/
+	cd $(@D) && npm install --ignore-scripts --no-audit --no-fund --loglevel=error
 	touch $@
 
 # The newest release of a line of Node, as npm has it: about 60 MB.
