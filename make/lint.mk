@@ -23,6 +23,7 @@ lint-python: servers $(VENV)/lint/.stamp build ## ruff, mypy, pyright, and the s
 # The npm package's types are generated and committed.
 lint-node: node-tools build ## biome, the types as programs see them, publint and attw on the package
 	cd $(NODE) && npx biome check --error-on-warnings
+	cd local && ../$(NODE)/node_modules/.bin/biome check --error-on-warnings
 	cd $(NODE) && node tools/types.mjs && npx tsc && npx tsc -p test/typing
 	git diff --exit-code -- $(NODE)/types $(NODE)/ts/binding.ts
 	cd $(NODE) && tools/stage ../target/node-lint && npx publint --strict ../target/node-lint

@@ -30,7 +30,7 @@ OFFICIAL_TESTS := bindings-python/tests/test_defects.py $(wildcard bindings-pyth
 test-official: venv-official ## The drop-in's contract, against AWS's own library
 	env SECRETCACHE_ORACLE=official $(VENV)/official/bin/pytest -q $(OFFICIAL_TESTS)
 
-test-local: venv-tests venv-databases servers build ## The local endpoint and the command line
+test-local: venv-tests venv-databases servers browser target/local-node/.stamp build ## The local endpoint and the command line
 	$(PYTEST) tests/local
 
 test-access: venv-tests build ## The commands that audit access, on accounts in moto

@@ -1,9 +1,10 @@
 # What the other targets install, all under target/ but for system packages.
-.PHONY: servers c-tools node-tools venv-tests venv-official venv-databases venv-bench venv-connected test-tools
-test-tools: servers c-tools node-tools target/local-node/.stamp venv-tests venv-official venv-databases venv-connected $(CBINDGEN)
+.PHONY: servers c-tools node-tools venv-tests venv-official venv-databases venv-bench venv-connected browser test-tools
+test-tools: servers c-tools node-tools browser target/local-node/.stamp venv-tests venv-official venv-databases venv-connected $(CBINDGEN)
 
 servers: ; @tests/tools/servers
 c-tools: ; @tests/tools/c-tools
+browser: ; @tests/tools/browser
 node-tools: $(NODE)/node_modules/.stamp
 $(NODE)/node_modules/.stamp: $(NODE)/package.json
 	cd $(NODE) && npm install --ignore-scripts --no-audit --no-fund --loglevel=error

@@ -183,6 +183,7 @@ impl Local {
         say(&format!(
             "  export AWS_ENDPOINT_URL_SECRETS_MANAGER={url}   # and any AWS credentials and region"
         ));
+        say("  Open it in a browser to see what goes on.");
         say("  For development only: any credentials are accepted, nothing is encrypted. Ctrl-C stops it.");
         if let Some(url) = server.extension_url() {
             say(&format!("  The Lambda extension's paths are at {url}"));

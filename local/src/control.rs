@@ -40,8 +40,10 @@ pub(crate) async fn respond(
             }
             Err(error) => Err(error),
         },
-        ("POST", ["clock"]) => read::<Move>(body).and_then(|by| by.apply(engine)).map(|()| clock(engine)),
-        ("GET", ["clock"]) => Ok(clock(engine)),
+        ("POST", ["clock"]) => {
+            read::<Move>(body).and_then(|by| by.apply(engine)).map(|()| engine.clock_json())
+        }
+        ("GET", ["clock"]) => Ok(engine.clock_json()),
         ("GET", ["calls"]) => Ok(json!(engine.calls())),
         ("GET", ["events"]) => Ok(json!({ "events": engine.events.all() })),
         ("DELETE", ["events"]) => {
@@ -104,10 +106,6 @@ impl Move {
         engine.move_clock(millis);
         Ok(())
     }
-}
-
-fn clock(engine: &Engine) -> Value {
-    json!({ "now": engine.now(), "frozen": engine.is_clock_frozen() })
 }
 
 fn read<'a, T: Deserialize<'a>>(body: &'a [u8]) -> Result<T, String> {

@@ -23,6 +23,7 @@ use crate::rotation::progress;
 use crate::secret::Secret;
 use crate::seed;
 use crate::store::{Change, Store};
+use crate::story::{self, Entry, Story};
 use crate::time::Timestamp;
 
 /// Changes the store by one request at a time, so that each sees the whole effect of the one before. Requests that only
@@ -42,6 +43,8 @@ pub(crate) struct Engine {
     seed: Vec<Change>,
     /// What happened to rotations.
     pub(crate) events: Events,
+    /// What the page shows of the past.
+    pub(crate) story: Story,
     /// Tells the one who runs rotations that something about them may have changed.
     pub(crate) rotations: Notify,
 }
@@ -94,6 +97,7 @@ impl Engine {
             defaults: options.defaults.clone(),
             functions,
             events: Events::new(options.log.clone()),
+            story: Story::default(),
             rotations: Notify::new(),
         })
     }
@@ -122,16 +126,14 @@ impl Engine {
     pub(crate) fn move_clock(&self, millis: i64) {
         self.clock.advance(millis);
         self.rotations.notify_waiters();
+        self.story.now("clock", || self.clock_json());
     }
 
     /// Stops the clock, or lets it run on.
     pub(crate) fn freeze_clock(&self, frozen: bool) {
         self.clock.freeze(frozen);
         self.rotations.notify_waiters();
-    }
-
-    pub(crate) fn is_clock_frozen(&self) -> bool {
-        self.clock.is_frozen()
+        self.story.now("clock", || self.clock_json());
     }
 
     /// The account and region of a caller.
@@ -153,6 +155,7 @@ impl Engine {
             self.seed.iter().for_each(|change| store.apply(change.clone(), now));
         }
         self.rotations.notify_waiters();
+        self.story.forget();
         let Some(journal) = &mut writer.journal else { return Ok(()) };
         journal.compact(&self.store()).map_err(|error| {
             ServiceError::new(
@@ -166,16 +169,13 @@ impl Engine {
     pub(crate) fn secrets_json(&self) -> serde_json::Value {
         self.look(|store, now| {
             let present = store.all().filter(|(_, secret)| !secret.is_gone(now));
-            let secrets: Vec<_> = present
-                .map(|(scope, secret)| {
-                    let mut shown = serde_json::to_value(secret).unwrap_or_default();
-                    shown["account"] = scope.account.as_str().into();
-                    shown["region"] = scope.region.as_str().into();
-                    shown
-                })
-                .collect();
+            let secrets: Vec<_> = present.map(|(scope, secret)| story::shown(scope, secret)).collect();
             serde_json::json!({ "secrets": secrets })
         })
+    }
+
+    pub(crate) fn clock_json(&self) -> serde_json::Value {
+        serde_json::json!({ "now": self.now(), "frozen": self.clock.is_frozen() })
     }
 
     /// A seed file of what there is, values included.
@@ -225,6 +225,7 @@ impl Engine {
         }
         let id = secret_id(body);
         let mut verdict = state.faults.judge(operation, id.as_deref());
+        self.story.now("faults", || serde_json::json!({ "faults": state.faults.rules() }));
         if matches!(verdict.effect, Some(Effect::Stale { .. })) && !is_read(operation) {
             verdict.effect = None;
         }
@@ -400,7 +401,10 @@ impl Engine {
             // Reads go on meanwhile. If it fails, the file stays as it is and grows until it succeeds.
             let _ = journal.compact(&self.store());
         }
-        events.into_iter().for_each(|event| self.events.record(event));
+        for event in events {
+            self.story.rotation(&Entry::Event(&event));
+            self.events.record(event);
+        }
         if concerns_rotations {
             self.rotations.notify_waiters();
         }
@@ -423,11 +427,15 @@ impl Engine {
     }
 
     pub(crate) fn add_fault(&self, fault: Fault) -> u64 {
-        self.fault_state().faults.add(fault)
+        let id = self.fault_state().faults.add(fault);
+        self.story.now("faults", || self.faults_json());
+        id
     }
 
     pub(crate) fn remove_faults(&self, id: Option<u64>) -> bool {
-        self.fault_state().faults.remove(id)
+        let was_there = self.fault_state().faults.remove(id);
+        self.story.now("faults", || self.faults_json());
+        was_there
     }
 
     pub(crate) fn faults_json(&self) -> serde_json::Value {
@@ -456,9 +464,30 @@ impl Engine {
         self.fault_state().calls.clear();
     }
 
+    /// Makes changes, and tells of them.
     fn apply(&self, changes: Vec<Change>, now: Timestamp) {
-        let mut store = self.store.write().unwrap_or_else(PoisonError::into_inner);
-        changes.into_iter().for_each(|change| store.apply(change, now));
+        let before: Vec<_> = {
+            let mut store = self.store.write().unwrap_or_else(PoisonError::into_inner);
+            let swap = |change: &Change| {
+                let before = match change {
+                    Change::Put(scope, secret) => store.by_arn(scope, &secret.arn).cloned(),
+                    Change::Remove(..) => None,
+                };
+                store.apply(change.clone(), now);
+                before
+            };
+            changes.iter().map(swap).collect()
+        };
+        for (change, before) in changes.iter().zip(before) {
+            match change {
+                Change::Put(scope, secret) => {
+                    let moves = story::moves(before.as_deref(), secret, now);
+                    moves.into_iter().for_each(|moved| self.story.rotation(&Entry::Moved(moved)));
+                    self.story.now("secret", || story::shown(scope, secret));
+                }
+                Change::Remove(_, arn) => self.story.now("removed", || serde_json::json!({ "arn": arn })),
+            }
+        }
     }
 
     /// Operations change nothing until they have succeeded, so the state of a panicked one is still whole.

@@ -79,6 +79,15 @@ pub(crate) fn is_deliberate(method: &Method, headers: &HeaderMap) -> bool {
     method != Method::POST || is_json || headers.contains_key(CONTROL_HEADER)
 }
 
+/// Refuses a request that no script of the page that this endpoint serves has sent. Browsers name the origin of every POST,
+/// [`Guard::check`] has refused all others than this one, and only a script can set the header.
+pub(crate) fn check_own_page(headers: &HeaderMap) -> Result<(), String> {
+    let is_own = headers.contains_key(ORIGIN) && headers.contains_key(CONTROL_HEADER);
+    is_own.then_some(()).ok_or_else(|| {
+        format!("Only the page at / is shown values here, with the headers Origin and {CONTROL_HEADER}.")
+    })
+}
+
 fn bare(host: &str) -> &str {
     host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host)
 }

@@ -3,11 +3,12 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use http_body_util::{BodyExt, Full, Limited};
+use http_body_util::{BodyExt, Either, Full, Limited};
 use hyper::body::Incoming;
 use hyper::header::{
     AUTHORIZATION, CACHE_CONTROL, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, X_CONTENT_TYPE_OPTIONS,
 };
+use hyper::http::request::Parts;
 use hyper::{Method, Request, Response, StatusCode};
 use tokio::sync::watch;
 use uuid::Uuid;
@@ -21,6 +22,7 @@ use crate::faults::Effect;
 use crate::guard::{self, Guard};
 use crate::neighbours;
 use crate::options::{Log, Options};
+use crate::page::{self, Feed};
 use crate::protocol::{Envelope, Reply};
 use crate::requests::{self, RequestLine, Subject};
 use crate::rotation::functions::Invoker;
@@ -68,11 +70,25 @@ impl Service {
         &self,
         request: Request<Incoming>,
         killer: &ConnectionKiller,
-    ) -> Result<Response<Full<Bytes>>, CutOff> {
+    ) -> Result<Response<Either<Full<Bytes>, Feed>>, CutOff> {
         let (head, body) = request.into_parts();
         if let Err(reason) = self.guard.check(&head.uri, &head.headers) {
-            return Ok(forbidden(&reason));
+            return Ok(forbidden(&reason).map(Either::Left));
         }
+        if head.method == Method::GET && head.uri.path() == page::FEED {
+            let feed = page::feed(Arc::clone(&self.engine), self.has_control, self.stop.subscribe());
+            return Ok(response_with("text/event-stream", Either::Right(feed)));
+        }
+        Ok(self.whole(head, body, killer).await?.map(Either::Left))
+    }
+
+    /// The answer to a request that has one all at once.
+    async fn whole(
+        &self,
+        head: Parts,
+        body: Incoming,
+        killer: &ConnectionKiller,
+    ) -> Result<Response<Full<Bytes>>, CutOff> {
         let Ok(body) = Limited::new(body, MOST_BYTES).collect().await else {
             return Ok(plain(
                 StatusCode::PAYLOAD_TOO_LARGE,
@@ -102,6 +118,9 @@ impl Service {
         }
         if let Some(answer) = localstack(path) {
             return Ok(json(StatusCode::OK, &answer));
+        }
+        if let Some(answer) = page::respond(&self.engine, &head.method, path, &head.headers, &body) {
+            return Ok(answer);
         }
         if let Some(reply) = neighbours::answer(&self.engine, &envelope(&head.headers), path, &body) {
             return Ok(amazon(reply));
@@ -204,21 +223,22 @@ impl Service {
     /// Counts a request and logs a line about it.
     fn note(&self, envelope: &Envelope<'_>, body: &[u8], outcome: &str) {
         self.engine.count(envelope, outcome);
+        let scope = self.engine.scope_of(envelope);
+        let subject = Subject::of(body);
+        let is_missing = outcome == ErrorCode::ResourceNotFound.name();
+        let why = is_missing
+            .then(|| self.engine.look(|store, now| requests::why_missing(store, &scope, &subject, now)));
+        let line = RequestLine {
+            time: self.engine.now(),
+            account: &scope.account,
+            region: &scope.region,
+            operation: envelope.operation().unwrap_or("?"),
+            subject,
+            outcome,
+            why: why.flatten(),
+        };
+        self.engine.story.request(&line);
         if let Some(log) = &self.log {
-            let scope = self.engine.scope_of(envelope);
-            let subject = Subject::of(body);
-            let is_missing = outcome == ErrorCode::ResourceNotFound.name();
-            let why = is_missing
-                .then(|| self.engine.look(|store, now| requests::why_missing(store, &scope, &subject, now)));
-            let line = RequestLine {
-                time: self.engine.now(),
-                account: &scope.account,
-                region: &scope.region,
-                operation: envelope.operation().unwrap_or("?"),
-                subject,
-                outcome,
-                why: why.flatten(),
-            };
             log.line(&if log.is_json() { line.json() } else { line.text() });
         }
     }
@@ -261,7 +281,7 @@ fn forbidden(reason: &str) -> Response<Full<Bytes>> {
     json(StatusCode::FORBIDDEN, &serde_json::json!({ "__type": "AccessDeniedException", "Message": reason }))
 }
 
-fn json(status: StatusCode, body: &serde_json::Value) -> Response<Full<Bytes>> {
+pub(crate) fn json(status: StatusCode, body: &serde_json::Value) -> Response<Full<Bytes>> {
     response(status, "application/json", format!("{body}\n").into())
 }
 
@@ -270,9 +290,18 @@ fn plain(status: StatusCode, text: &str) -> Response<Full<Bytes>> {
     response(status, "text/plain; charset=utf-8", text.into())
 }
 
-fn response(status: StatusCode, content_type: &'static str, body: Vec<u8>) -> Response<Full<Bytes>> {
-    let mut response = Response::new(Full::new(Bytes::from(body)));
+pub(crate) fn response(
+    status: StatusCode,
+    content_type: &'static str,
+    body: Vec<u8>,
+) -> Response<Full<Bytes>> {
+    let mut response = response_with(content_type, Full::new(Bytes::from(body)));
     *response.status_mut() = status;
+    response
+}
+
+fn response_with<B>(content_type: &'static str, body: B) -> Response<B> {
+    let mut response = Response::new(body);
     let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
     headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
@@ -288,4 +317,5 @@ fn response(status: StatusCode, content_type: &'static str, body: Vec<u8>) -> Re
 const MOST_BYTES: usize = 1024 * 1024;
 
 const ABOUT: &str = "secretcache local: an AWS Secrets Manager endpoint for development. \
-                     Point AWS_ENDPOINT_URL_SECRETS_MANAGER here and use any AWS SDK or the aws command line.\n";
+                     Point AWS_ENDPOINT_URL_SECRETS_MANAGER here and use any AWS SDK or the aws command line. \
+                     Open this address in a browser to see what goes on.\n";

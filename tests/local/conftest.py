@@ -103,8 +103,9 @@ class Endpoint:
 
 def start(*arguments: str, **settings) -> Endpoint:
     """Starts the command and waits for its start line; settings are those of Popen."""
+    port = [] if "--port" in arguments else ["--port", "0"]
     process = subprocess.Popen(
-        [binary(), "local", "--port", "0", *arguments],
+        [binary(), "local", *port, *arguments],
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,

@@ -78,7 +78,7 @@ def test_binary_from_a_file(aws, name, tmp_path):
 def test_the_start_lines(run):
     endpoint = run()
     deadline = time.monotonic() + 5
-    while len(endpoint.output) < 3 and time.monotonic() < deadline:
+    while len(endpoint.output) < 4 and time.monotonic() < deadline:
         time.sleep(0.01)
     text = "\n".join(endpoint.output)
     assert f"AWS_ENDPOINT_URL_SECRETS_MANAGER={endpoint.url}" in text

@@ -18,6 +18,7 @@ use crate::error::ServiceError;
 use crate::events::Event;
 use crate::secret::Secret;
 use crate::store::Store;
+use crate::story::{Entry, StepState};
 use crate::time::Timestamp;
 
 /// Runs rotations until it is dropped. Each secret has one at a time.
@@ -149,7 +150,15 @@ async fn steps(
             token: &work.token,
             rotation_token: &rotation_token,
         };
-        invoker.run(&function, invocation, store).await.map_err(|why| (*step, why))?;
+        let tell = |state| {
+            let (time, step) = (engine.now(), step.name());
+            let (secret_arn, version_id) = (job.arn.as_str(), work.token.as_str());
+            engine.story.rotation(&Entry::Step { time, secret_arn, version_id, step, state });
+        };
+        tell(StepState::Started);
+        let done = invoker.run(&function, invocation, store).await;
+        tell(if done.is_ok() { StepState::Done } else { StepState::Failed });
+        done.map_err(|why| (*step, why))?;
     }
     Ok(notes.join("; "))
 }
