@@ -1,14 +1,15 @@
 //! `secretcache local`: the endpoint in a terminal.
 
 use std::error::Error;
+use std::fs;
 use std::io::{self, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
-use clap::Args;
+use clap::{Args, Subcommand};
 use secretcache_local::{
     DEFAULT_HOST, DEFAULT_PORT, Extension, FunctionStrategy, FunctionVariable, Log, Options, RotationOptions,
-    Scope, Server, StandIn, Tls,
+    Scope, Server, StandIn, Tls, export_data, export_running,
 };
 
 /// Run an AWS Secrets Manager endpoint on this machine, for development and tests
@@ -16,8 +17,55 @@ use secretcache_local::{
 /// It accepts any credentials and encrypts nothing: never put production secrets in it. Without --data it
 /// forgets everything when it stops.
 #[derive(Args)]
-#[command(after_help = EXAMPLES)]
+#[command(after_help = EXAMPLES, args_conflicts_with_subcommands = true, disable_help_subcommand = true)]
 pub(crate) struct Local {
+    #[command(subcommand)]
+    task: Option<Task>,
+
+    #[command(flatten)]
+    endpoint: Endpoint,
+}
+
+/// What there is to do with an endpoint beside running it.
+#[derive(Subcommand)]
+enum Task {
+    Export(Export),
+}
+
+/// Write what an endpoint holds as a file for --seed, in JSON; it holds the values in the clear
+#[derive(Args)]
+struct Export {
+    /// URL of the running endpoint, which must have been started with --control
+    #[arg(long, value_name = "URL", default_value = "http://127.0.0.1:4584")]
+    endpoint_url: String,
+
+    /// Export this data file instead, whether or not an endpoint has it open
+    #[arg(long, value_name = "FILE", conflicts_with = "endpoint_url")]
+    data: Option<PathBuf>,
+
+    /// Write to FILE, readable by its owner only [default: standard output]
+    #[arg(long, short, value_name = "FILE")]
+    output: Option<PathBuf>,
+}
+
+impl Export {
+    async fn run(self) -> Result<(), Box<dyn Error>> {
+        let seed = match &self.data {
+            Some(path) => export_data(path)?,
+            None => export_running(&self.endpoint_url).await?,
+        };
+        match &self.output {
+            Some(path) => write_private(path, &seed)
+                .map_err(|error| format!("{} cannot be written: {error}", path.display()))?,
+            None => io::stdout().lock().write_all(&seed)?,
+        }
+        Ok(())
+    }
+}
+
+/// How an endpoint is run.
+#[derive(Args)]
+struct Endpoint {
     /// Address to listen on; anything but a loopback address lets others read the secrets
     #[arg(long, default_value = DEFAULT_HOST)]
     host: String,
@@ -155,9 +203,14 @@ impl Rotations {
 impl Local {
     pub(crate) fn run(self) -> Result<(), Box<dyn Error>> {
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
-        runtime.block_on(self.serve())
+        match self.task {
+            Some(Task::Export(export)) => runtime.block_on(export.run()),
+            None => runtime.block_on(self.endpoint.serve()),
+        }
     }
+}
 
+impl Endpoint {
     async fn serve(self) -> Result<(), Box<dyn Error>> {
         // Before the start line, so that whoever reads it may stop the server at once.
         let interrupted = Interrupts::new()?;
@@ -208,6 +261,18 @@ impl Local {
 fn say(line: &str) {
     let mut out = io::stdout().lock();
     let _ = writeln!(out, "{line}").and_then(|()| out.flush());
+}
+
+/// Writes a file that only its owner can read, also if it was there before.
+fn write_private(path: &Path, content: &[u8]) -> io::Result<()> {
+    let mut options = fs::OpenOptions::new();
+    options.write(true).create(true).truncate(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    let mut file = options.open(path)?;
+    #[cfg(unix)]
+    file.set_permissions(std::os::unix::fs::PermissionsExt::from_mode(0o600))?;
+    file.write_all(content)
 }
 
 /// Ctrl-C, and SIGTERM where that exists.
@@ -267,6 +332,7 @@ const EXAMPLES: &str = "Examples:
   secretcache local --map-host db.example:5432=127.0.0.1:5432 --db-plaintext --verbose
   secretcache local --function SecretsManagerRDSPostgreSQLRotationSingleUser:PASSWORD_LENGTH=24
   secretcache local --function rotate-mail-keys=mail.toml
+  secretcache local export --output tests/secrets.json
 
 In another terminal:
   export AWS_ENDPOINT_URL_SECRETS_MANAGER=http://127.0.0.1:4584 AWS_DEFAULT_REGION=us-east-1

@@ -173,6 +173,14 @@ impl Journal {
     }
 }
 
+/// Applies what the file at `path` holds to `store`, and leaves the file alone; another process may have it open.
+pub(crate) fn read(path: &Path, store: &mut Store, now: Timestamp) -> Result<(), DataError> {
+    let text = Zeroizing::new(fs::read(path)?);
+    replay(&text, store, now)?;
+    drop_expired(store, now);
+    Ok(())
+}
+
 /// The line for the changes of one request, with the values that are not in `written`.
 fn line(changes: &[Change], written: &Versions) -> io::Result<Zeroizing<Vec<u8>>> {
     let records: Vec<_> = changes.iter().map(|change| record(change, written)).collect();
