@@ -527,3 +527,6 @@ fn secret_id(body: &[u8]) -> Option<String> {
     }
     serde_json::from_slice::<Parameters>(body).ok()?.secret_id
 }
+
+#[cfg(test)]
+mod tests;
