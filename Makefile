@@ -42,7 +42,7 @@ lint: ## Check format, lints, docs, licences, types and commit subjects
 	@$(STEP) 2/5 "checking licences and banned crates" $(MAKE) lint-dependencies
 	@$(STEP) 3/5 "checking Python code and types" $(MAKE) lint-python
 	@$(STEP) 4/5 "checking TypeScript code and types" $(MAKE) lint-node
-	@$(STEP) 5/5 "checking workflows and commit subjects" $(MAKE) lint-workflows lint-commits
+	@$(STEP) 5/5 "checking workflows, versions and commit subjects" $(MAKE) lint-workflows lint-version lint-commits
 
 bench: ## Measure the documented figures beside AWS's libraries (an hour or more)
 	@$(STEP) 1/4 "building everything that ships (a few minutes)" $(MAKE) wheel cli node lambda

@@ -1,5 +1,9 @@
 ##@ What ships
 .PHONY: docs reference wheel node cli lambda install-c header-c
+.PHONY: version
+version: ## Check that all packages have one version, or set it: make version V=0.2.0
+	@packaging/version.py $(V)
+
 docs: $(MDBOOK) ## Build the book: target/book/index.html
 	$(MDBOOK) build docs
 	cargo test --quiet $(LOCKED) --package secretcache-tests --test documentation

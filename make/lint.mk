@@ -1,5 +1,5 @@
 ##@ One language's checks
-.PHONY: lint-rust lint-docs lint-dependencies lint-python lint-node lint-workflows lint-commits
+.PHONY: lint-rust lint-docs lint-dependencies lint-python lint-node lint-workflows lint-commits lint-version
 lint-rust: lint-docs ## Format, clippy, and rustdoc with and without default features
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets $(LOCKED) -- -D warnings
@@ -35,3 +35,6 @@ lint-workflows: $(VENV)/lint/.stamp ## Workflows and the action: pinned actions,
 
 lint-commits: ## Subjects of new commits: `area: what changes`, at most 72 characters
 	tests/tools/commit-subjects
+
+lint-version: ## All packages have one version
+	@packaging/version.py > /dev/null

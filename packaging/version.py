@@ -1,0 +1,127 @@
+#!/usr/bin/env python3
+"""One version across all packages.
+
+packaging/version.py                  checks that they agree, and prints it
+packaging/version.py 0.2.0            sets it everywhere, and opens its section of the changelog
+packaging/version.py --tag v0.2.0     checks too that a tag names it and the changelog has its section
+packaging/version.py --notes          prints that section
+"""
+
+from __future__ import annotations
+
+import datetime
+import re
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+VERSION = re.compile(r"(\d+)\.(\d+)\.(\d+)(?:-(alpha|beta|rc)\.(\d+))?")
+
+LOCK = r'(name = "secretcache(?:-(?:access|c|cli|local|node|python|rotation|tests))?"\nversion = ")()(")'
+PLACES = [
+    # A file, what stands around the version there, and how it is written there.
+    ("Cargo.toml", r'(\[workspace\.package\]\nversion = ")()(")', "cargo"),
+    ("Cargo.toml", r'(\nsecretcache[a-z-]* = \{ path = "[a-z]+", version = ")()(")', "cargo"),
+    ("bindings-c/cbindgen.toml", r'(#define SECRETCACHE_VERSION ")()(")', "cargo"),
+    ("bindings-c/cbindgen.toml", r"(#define SECRETCACHE_VERSION_MAJOR )()(\n)", "major"),
+    ("bindings-c/cbindgen.toml", r"(#define SECRETCACHE_VERSION_MINOR )()(\n)", "minor"),
+    ("bindings-c/cbindgen.toml", r"(#define SECRETCACHE_VERSION_PATCH )()(\n)", "patch"),
+    ("bindings-c/include/secretcache.h", r'(#define SECRETCACHE_VERSION ")()(")', "cargo"),
+    ("bindings-c/include/secretcache.h", r"(#define SECRETCACHE_VERSION_MAJOR )()(\n)", "major"),
+    ("bindings-c/include/secretcache.h", r"(#define SECRETCACHE_VERSION_MINOR )()(\n)", "minor"),
+    ("bindings-c/include/secretcache.h", r"(#define SECRETCACHE_VERSION_PATCH )()(\n)", "patch"),
+    ("bindings-node/package.json", r'(\n  "version": ")()(")', "cargo"),
+] + [
+    (f"{folder}Cargo.lock", LOCK, "cargo")
+    for folder in ("", "bindings-c/fuzz/", "tests/bench/rust/", "tests/bench/simulation/")
+]
+
+
+def main() -> None:
+    match sys.argv[1:]:
+        case []:
+            print(check())
+        case ["--notes"]:
+            print(notes(check()))
+        case ["--tag", tag]:
+            version = check()
+            if tag != f"v{version}":
+                raise SystemExit(
+                    f"the tag is {tag}, and the packages are {version}: make version V={tag.removeprefix('v')}"
+                )
+            notes(version)
+        case [version] if VERSION.fullmatch(version):
+            set_everywhere(version)
+            print(check())
+        case _:
+            raise SystemExit(__doc__)
+
+
+def spellings(version: str) -> dict[str, str]:
+    """How a version is written in each kind of file."""
+    major, minor, patch, phase, number = VERSION.fullmatch(version).groups()
+    python = f"{major}.{minor}.{patch}"
+    if phase:
+        python += {"alpha": "a", "beta": "b", "rc": "rc"}[phase] + number
+    return {"cargo": version, "python": python, "major": major, "minor": minor, "patch": patch}
+
+
+def places() -> list[tuple[Path, re.Pattern[str], str]]:
+    """The files, what a version looks like there with its neighbours, and its spelling."""
+    version = r"([0-9A-Za-z.+-]+)"
+    return [
+        (ROOT / file, re.compile(around.replace("()", version)), spelling)
+        for file, around, spelling in PLACES
+    ]
+
+
+def check() -> str:
+    """The version that all packages have."""
+    first = re.search(r'\[workspace\.package\]\nversion = "([^"]+)"', (ROOT / "Cargo.toml").read_text())
+    version = first.group(1)
+    if not VERSION.fullmatch(version):
+        raise SystemExit(f"Cargo.toml: {version!r} is no version such as 0.2.0 or 0.2.0-rc.1")
+    wrong = []
+    for file, pattern, spelling in places():
+        expected = spellings(version)[spelling]
+        matches = list(pattern.finditer(file.read_text()))
+        if not matches:
+            wrong.append(f"{file.relative_to(ROOT)}: no version where {pattern.pattern!r} looks for it")
+        for match in matches:
+            if match.group(2) != expected:
+                line = file.read_text()[: match.start(2)].count("\n") + 1
+                wrong.append(f"{file.relative_to(ROOT)}:{line}: {match.group(2)}, not {expected}")
+    if wrong:
+        raise SystemExit("\n".join([*wrong, f"set one version everywhere: make version V={version}"]))
+    return version
+
+
+def set_everywhere(version: str) -> None:
+    """Writes a version into all files, and gives what is unreleased in the changelog its number."""
+    old = re.search(r'\[workspace\.package\]\nversion = "([^"]+)"', (ROOT / "Cargo.toml").read_text()).group(
+        1
+    )
+    for file, pattern, spelling in places():
+        new = spellings(version)[spelling]
+        file.write_text(pattern.sub(lambda match, new=new: match[1] + new + match[3], file.read_text()))
+    changelog = ROOT / "CHANGELOG.md"
+    text = changelog.read_text()
+    if f"\n## {version}" not in text:
+        today = datetime.date.today().isoformat()
+        changelog.write_text(
+            text.replace("\n## Unreleased\n", f"\n## Unreleased\n\n## {version} ({today})\n", 1)
+        )
+    print(f"{old} -> {version}; look at CHANGELOG.md, then commit and tag v{version}")
+
+
+def notes(version: str) -> str:
+    """The changelog's section of a version."""
+    text = (ROOT / "CHANGELOG.md").read_text()
+    section = re.search(rf"\n## {re.escape(version)}\b[^\n]*\n(.*?)(?=\n## |\Z)", text, re.DOTALL)
+    if not section or not section.group(1).strip():
+        raise SystemExit(f"CHANGELOG.md has no section {version}: make version V={version} opens it")
+    return section.group(1).strip()
+
+
+if __name__ == "__main__":
+    main()
