@@ -1,6 +1,11 @@
 ##@ What ships
 .PHONY: docs reference wheel node cli lambda install-c header-c
-.PHONY: version
+.PHONY: version npm-cli deb rpm
+# Output that does not depend on the folder.
+REPRODUCIBLE := packaging/reproducible
+BUILD_TOOLS := PATH=$(CURDIR)/$(VENV)/build/bin:$$PATH
+HOST := $(shell rustc -vV | sed -n 's/^host: //p')
+
 version: ## Check that all packages have one version, or set it: make version V=0.2.0
 	@packaging/version.py $(V)
 
@@ -11,6 +16,9 @@ docs: $(MDBOOK) ## Build the book: target/book/index.html
 reference: ## Generate the command reference and the page of permissions again
 	cargo run --quiet --package secretcache-cli -- generate reference > docs/command-reference.md
 	cargo run --quiet --package secretcache-cli -- generate permissions > docs/permissions.md
+
+# What is inside an artefact and under which licences, beside the manifest of the package, which takes it along.
+notices = $(BUILD_TOOLS) $(REPRODUCIBLE) python packaging/inventory.py $(1) $(2) --target $(HOST) $(3)
 
 wheel: $(VENV)/build/.stamp ## Build the Python wheel: dist/*.whl
 	rm -f dist/*.whl
@@ -23,6 +31,22 @@ node: node-tools ## Build the npm package: dist/*.tgz
 
 cli: ## Build the command: target/release/secretcache
 	cargo build --release --package secretcache-cli $(LOCKED)
+
+# The command as others install it. COMMAND=FILE packs a binary that is there already.
+COMMAND ?= target/release/secretcache
+CLI_PLATFORM := $(shell uname -s | tr A-Z a-z)-$(if $(findstring aarch64,$(HOST)),arm64,x64)
+CLI_STAGE := target/cli-stage
+dist/cli/notices: $(VENV)/build/.stamp Cargo.lock
+	$(call notices,secretcache-cli,$@)
+	@touch $@
+
+npm-cli: dist/cli/notices $(if $(filter target/release/secretcache,$(COMMAND)),cli) ## Pack the npm packages of the command: dist/cli/*.tgz
+	NOTICES=dist/cli/notices cli/npm/pack dist/cli $(CLI_PLATFORM) $(COMMAND)
+
+deb rpm: dist/cli/notices $(if $(filter target/release/secretcache,$(COMMAND)),cli) ## Pack the command for Debian's or Red Hat's kind: dist/cli/
+	packaging/stage-cli $(COMMAND) dist/cli/notices $(CLI_STAGE)
+	STAGE=$(CURDIR)/$(CLI_STAGE) VERSION=$$(packaging/version.py) ARCHITECTURE=$(if $(findstring aarch64,$(HOST)),arm64,amd64) $(BUILD_TOOLS) \
+		$(REPRODUCIBLE) nfpm package --config packaging/nfpm.yaml --packager $@ --target dist/cli/
 
 # For another architecture, name the target and its linker:
 #     rustup target add aarch64-unknown-linux-gnu && apt-get install gcc-aarch64-linux-gnu libc6-dev-arm64-cross

@@ -30,6 +30,9 @@ PLACES = [
     ("bindings-c/include/secretcache.h", r"(#define SECRETCACHE_VERSION_MAJOR )()(\n)", "major"),
     ("bindings-c/include/secretcache.h", r"(#define SECRETCACHE_VERSION_MINOR )()(\n)", "minor"),
     ("bindings-c/include/secretcache.h", r"(#define SECRETCACHE_VERSION_PATCH )()(\n)", "patch"),
+    ("bindings-python/pyproject.toml", r'(\ncli = \["secretcache-cli==)()(")', "python"),
+    ("cli/npm/package.json", r'(\n  "version": ")()(")', "cargo"),
+    ("cli/npm/package.json", r'("secretcache-cli-[a-z0-9-]+": ")()(")', "cargo"),
     ("bindings-node/package.json", r'(\n  "version": ")()(")', "cargo"),
 ] + [
     (f"{folder}Cargo.lock", LOCK, "cargo")

@@ -1,0 +1,170 @@
+#!/usr/bin/env python3
+"""What is inside an artefact: inventory.py PACKAGE FOLDER [--target TRIPLE] [OPTION OF CARGO ...]
+
+Writes into FOLDER, for the crate PACKAGE built with these options (such as --no-default-features --features lambda):
+
+    sbom.cdx.json             the crates that are linked in, as CycloneDX 1.6, with licences and checksums
+    THIRD-PARTY-NOTICES.txt   their licence texts, taken from the crates themselves
+
+Both come out the same from the same sources. It needs no network: cargo has the sources.
+"""
+
+from __future__ import annotations
+
+import datetime
+import json
+import os
+import re
+import subprocess
+import sys
+import uuid
+from pathlib import Path
+
+from cyclonedx.contrib.license.factories import LicenseFactory
+from cyclonedx.model import ExternalReference, ExternalReferenceType, HashAlgorithm, HashType, XsUri
+from cyclonedx.model.bom import Bom
+from cyclonedx.model.component import Component, ComponentType
+from cyclonedx.output.json import JsonV1Dot6
+from cyclonedx.schema import SchemaVersion
+from cyclonedx.validation.json import JsonStrictValidator
+from packageurl import PackageURL
+
+ROOT = Path(__file__).resolve().parents[1]
+TEXTS = re.compile(r"(licen[cs]e|copying|notice|copyright|unlicense)", re.IGNORECASE)
+RULE = "=" * 100
+MIT = (Path(__file__).parent / "MIT.txt").read_text()
+
+
+def main() -> None:
+    if len(sys.argv) < 3:
+        raise SystemExit(__doc__)
+    package, folder, options = sys.argv[1], Path(sys.argv[2]), sys.argv[3:]
+    linked = linked_crates(package, options)
+    ours = next(crate for crate in linked if crate["name"] == package)
+    others = [crate for crate in linked if crate["source"]]
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "sbom.cdx.json").write_text(sbom(ours, [crate for crate in linked if crate is not ours]))
+    (folder / "THIRD-PARTY-NOTICES.txt").write_text(notices(ours, others))
+    print(f"{folder}: {len(others)} third-party crates in {package}")
+
+
+def cargo(*arguments: str) -> str:
+    done = subprocess.run(
+        ["cargo", *arguments, "--locked"], cwd=ROOT, stdout=subprocess.PIPE, text=True, check=True
+    )
+    return done.stdout
+
+
+def linked_crates(package: str, options: list[str]) -> list[dict]:
+    """The crates whose code is in the artefact, as `cargo metadata` describes them, in order of name and version."""
+    features = [
+        "--package",
+        package,
+        "--edges",
+        "normal,no-proc-macro",
+        "--prefix",
+        "none",
+        "--format",
+        "{p}",
+    ]
+    names = {tuple(line.split()[:2]) for line in cargo("tree", *features, *options).splitlines() if line}
+    crates = json.loads(cargo("metadata", "--format-version", "1"))["packages"]
+    linked = [crate for crate in crates if (crate["name"], f"v{crate['version']}") in names]
+    if len(linked) != len(names):
+        raise SystemExit(
+            f"{package}: cargo tree names {len(names)} crates, cargo metadata {len(linked)} of them"
+        )
+    return sorted(linked, key=lambda crate: (crate["name"], crate["version"]))
+
+
+def sbom(ours: dict, parts: list[dict]) -> str:
+    """CycloneDX, valid by its schema."""
+    locked = re.compile(r'name = "(.+)"\nversion = "(.+)"\nsource = .+\nchecksum = "(.+)"')
+    checksums = {
+        (name, version): sum for name, version, sum in locked.findall((ROOT / "Cargo.lock").read_text())
+    }
+    root = component(ours, None, ComponentType.LIBRARY)
+    bom = Bom(
+        components=[component(part, checksums.get((part["name"], part["version"]))) for part in parts],
+        serial_number=uuid.uuid5(
+            uuid.NAMESPACE_URL, f"{ours['repository']}#{ours['name']}@{ours['version']}"
+        ),
+    )
+    bom.metadata.component = root
+    bom.metadata.timestamp = datetime.datetime.fromtimestamp(
+        int(os.environ.get("SOURCE_DATE_EPOCH", "315532800")), datetime.timezone.utc
+    )
+    bom.register_dependency(root, bom.components)
+    text = JsonV1Dot6(bom).output_as_string(indent=2) + "\n"
+    problem = JsonStrictValidator(SchemaVersion.V1_6).validate_str(text)
+    if problem:
+        raise SystemExit(f"{ours['name']}: not valid CycloneDX: {problem}")
+    return text
+
+
+def component(crate: dict, checksum: str | None, kind: ComponentType = ComponentType.LIBRARY) -> Component:
+    name, version = crate["name"], crate["version"]
+    purl = PackageURL("cargo", None, name, version)
+    links = [
+        (crate["repository"], ExternalReferenceType.VCS),
+        (crate["homepage"], ExternalReferenceType.WEBSITE),
+    ]
+    return Component(
+        type=kind,
+        name=name,
+        version=version,
+        bom_ref=str(purl),
+        purl=purl,
+        description=crate["description"] and " ".join(crate["description"].split()),
+        licenses=[LicenseFactory().make_from_string(expression(crate))],
+        hashes=[HashType(alg=HashAlgorithm.SHA_256, content=checksum)] if checksum else [],
+        external_references=[ExternalReference(type=kind, url=XsUri(url)) for url, kind in links if url],
+    )
+
+
+def expression(crate: dict) -> str:
+    """The licence, as SPDX writes it; older crates have a slash for "or"."""
+    return (crate["license"] or "NOASSERTION").replace("/", " OR ").replace("  ", " ")
+
+
+def notices(ours: dict, others: list[dict]) -> str:
+    """Every crate with its licence, then every text once with the crates it is for."""
+    texts: dict[str, list[str]] = {}
+    for crate in others:
+        for text in licence_texts(crate):
+            texts.setdefault(text, []).append(f"{crate['name']} {crate['version']}")
+    width = max(len(f"{crate['name']} {crate['version']}") for crate in others)
+    lines = [
+        f"What {ours['name']} {ours['version']} contains of others, and under which licences. It contains the Rust",
+        "standard library too (MIT OR Apache-2.0, copyright The Rust Project Contributors; https://www.rust-lang.org).",
+        "",
+        *(f"{crate['name'] + ' ' + crate['version']:{width}}  {expression(crate)}" for crate in others),
+    ]
+    for text, crates in sorted(texts.items(), key=lambda item: item[1]):
+        lines += ["", RULE, *crates, RULE, "", text]
+    return "\n".join(lines) + "\n"
+
+
+def licence_texts(crate: dict) -> list[str]:
+    """The texts in a crate's package. Some crates leave theirs out: then the licence's own words, with its authors."""
+    folder = Path(crate["manifest_path"]).parent
+    files = [file for file in folder.rglob("*") if TEXTS.search(file.name) and file.is_file()]
+    texts = []
+    for file in sorted(files):
+        text = file.read_text(errors="replace")
+        if file.suffix.lower() in ("", ".md", ".txt", ".apache2", ".mit") or "-" in file.name:
+            texts.append("\n".join(line.rstrip() for line in text.splitlines()).strip("\n"))
+    if texts:
+        return list(dict.fromkeys(texts))
+    if "Apache-2.0" in expression(crate):
+        return [(ROOT / "LICENSE").read_text().strip("\n")]
+    if "MIT" in expression(crate):
+        authors = ", ".join(re.sub(r"\s*<.*>", "", author) for author in crate["authors"])
+        return [MIT.replace("AUTHORS", authors or f"the authors of {crate['name']}").strip("\n")]
+    raise SystemExit(
+        f"{crate['name']} {crate['version']} ({expression(crate)}) has no licence text in its package"
+    )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,161 @@
+"""The command as pip and npm install it. What the README says of a laptop is run as printed: from `pip install` in an
+empty virtual environment to a rotated database.
+
+SECRETCACHE_CLI_WHEEL names the wheel to install, which `make release-check` does; without it the command under test is
+packed into one here.
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import zipfile
+from pathlib import Path
+
+import pytest
+from conftest import ROOT, binary
+
+# What ends with the shell, and, where that runs as root, which PostgreSQL refuses, a user that has no rights.
+AROUND = r"""
+set -euo pipefail
+finish() { kill %1 || true; pg_ctl --pgdata=pg --mode=immediate stop > /dev/null || true; wait || true; }
+trap finish EXIT
+if [ "$(id -u)" = 0 ]; then
+    unprivileged() { setpriv --reuid=65534 --regid=65534 --clear-groups env HOME="$PWD" "$@"; }
+    initdb() { unprivileged initdb "$@"; }
+    pg_ctl() { unprivileged pg_ctl "$@"; }
+    touch log && chown 65534:65534 . log
+fi
+"""
+# What the reader is told after the last line.
+AFTER = r"""
+! PGPASSWORD=first psql -h 127.0.0.1 -p 5433 -U app postgres -c 'select 1'
+"""
+
+
+def printed() -> list[str]:
+    """The commands of the README's section."""
+    section = (ROOT / "README.md").read_text().split("## On a laptop")[1].split("\n## ")[0]
+    block = re.search(r"```console\n(.*?)```", section, re.DOTALL)
+    assert block
+    lines = block[1].splitlines()
+    assert all(line.startswith("$ ") for line in lines)
+    return [line.removeprefix("$ ") for line in lines]
+
+
+def pack(command: str, folder: Path) -> Path:
+    """A wheel with this command, as `maturin` makes it."""
+    version = subprocess.run(
+        [ROOT / "packaging/version.py"], capture_output=True, text=True, check=True
+    ).stdout.strip()
+    name, info = f"secretcache_cli-{version}", f"secretcache_cli-{version}.dist-info"
+    tag = "py3-none-" + ("linux_x86_64" if os.uname().machine == "x86_64" else "any")
+    wheel = folder / f"{name}-{tag}.whl"
+    files = {
+        f"{info}/METADATA": f"Metadata-Version: 2.1\nName: secretcache-cli\nVersion: {version}\n",
+        f"{info}/WHEEL": f"Wheel-Version: 1.0\nGenerator: test\nRoot-Is-Purelib: false\nTag: {tag}\n",
+    }
+    script = zipfile.ZipInfo(f"{name}.data/scripts/secretcache")
+    script.external_attr = 0o100755 << 16
+    with zipfile.ZipFile(wheel, "w") as archive:
+        archive.writestr(script, Path(command).read_bytes())
+        for path, text in files.items():
+            archive.writestr(path, text)
+        archive.writestr(
+            f"{info}/RECORD", "".join(f"{path},,\n" for path in [script.filename, *files, f"{info}/RECORD"])
+        )
+    return wheel
+
+
+@pytest.fixture
+def home():
+    """A folder that a user without rights may enter too."""
+    folder = Path(tempfile.mkdtemp(prefix="laptop-"))
+    folder.chmod(0o755)
+    yield folder
+    shutil.rmtree(folder)
+
+
+def free_port() -> int:
+    with socket.socket() as one:
+        one.bind(("127.0.0.1", 0))
+        return one.getsockname()[1]
+
+
+def test_ten_lines_from_pip_install_to_a_rotated_postgresql(home: Path) -> None:
+    lines = printed()
+    assert len(lines) == 10 and lines[0].startswith("pip install secretcache-cli ")
+    packages = home / "packages"
+    packages.mkdir()
+    wheel = os.environ.get("SECRETCACHE_CLI_WHEEL")
+    wheel = shutil.copy(wheel, packages) if wheel else pack(binary(), packages)
+    environment = home / "venv"
+    subprocess.run([sys.executable, "-m", "venv", environment], check=True)
+
+    script = AROUND + "\n".join(lines) + AFTER
+    # The ports are whatever is free here.
+    postgres, endpoint = free_port(), free_port()
+    script = script.replace("5433", str(postgres)).replace("4584", str(endpoint))
+    script = script.replace("secretcache local ", f"secretcache local --port {endpoint} ")
+    work = home / "work"
+    work.mkdir()
+    done = subprocess.run(
+        ["bash", "-c", script],
+        cwd=work,
+        env={
+            # No command, no setting and no module of this repository.
+            **{
+                name: value for name, value in os.environ.items() if name.startswith("PIP_") or name == "LANG"
+            },
+            "PATH": f"{environment}/bin:/usr/bin:/bin",
+            "HOME": str(work),
+            "VIRTUAL_ENV": str(environment),
+            "PIP_CACHE_DIR": os.environ.get("PIP_CACHE_DIR", str(Path.home() / ".cache" / "pip")),
+            "PIP_FIND_LINKS": f"{packages} {os.environ.get('PIP_FIND_LINKS', '')}",
+        },
+        capture_output=True,
+        text=True,
+        timeout=600,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "(1 row)" in done.stdout, "the new password logs in"
+    assert "password authentication failed" in done.stderr, "the old one does not"
+
+
+def test_the_npm_package_runs_the_command_and_passes_signals_on(home: Path) -> None:
+    machine = {"x86_64": "x64", "aarch64": "arm64"}.get(platform.machine(), platform.machine())
+    packed = home / "packed"
+    pack_npm = [ROOT / "cli/npm/pack", packed, f"{sys.platform}-{machine}", binary()]
+    subprocess.run(pack_npm, check=True, stdout=subprocess.DEVNULL)
+    (home / "package.json").write_text('{"private": true}')
+    install = [
+        "npm",
+        "install",
+        "--silent",
+        "--offline",
+        "--no-audit",
+        "--no-fund",
+        "--ignore-scripts",
+        *packed.iterdir(),
+    ]
+    subprocess.run(install, cwd=home, check=True)
+    command = home / "node_modules/.bin/secretcache"
+
+    assert subprocess.run([command, "--version"], capture_output=True, check=True).stdout.startswith(
+        b"secretcache "
+    )
+    assert subprocess.run([command, "get"], capture_output=True).returncode == 2, (
+        "it ends as the command ends"
+    )
+    with subprocess.Popen([command, "local", "--port", "0"], stdout=subprocess.PIPE, text=True) as local:
+        assert "listening on" in local.stdout.readline()
+        local.send_signal(signal.SIGTERM)
+        local.stdout.read()  # to its end, which is when the command itself has ended
+        assert local.wait(30) == 0
