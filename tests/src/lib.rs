@@ -3,6 +3,7 @@
 pub mod databases;
 #[cfg(doctest)]
 mod documentation;
+pub mod parsers;
 pub mod provider;
 pub mod rotations;
 pub mod scenario;

@@ -15,7 +15,10 @@ const ARROWS: [(&str, &[&str]); 9] = [
     ("secretcache-python", &["secretcache"]),
     ("secretcache-node", &["secretcache"]),
     ("secretcache-c", &["secretcache"]),
-    ("secretcache-tests", &["secretcache", "secretcache-rotation", "secretcache-local"]),
+    (
+        "secretcache-tests",
+        &["secretcache", "secretcache-rotation", "secretcache-local", "secretcache-access"],
+    ),
 ];
 
 /// Longer files are about more than one thing.
