@@ -190,3 +190,34 @@ fn begins_a_path(line: &str, mark: &str) -> bool {
         })
     })
 }
+
+/// The inventory that a review reads; what it promises is held here.
+#[test]
+fn unsafe_code_is_listed_and_grows_no_more() {
+    const PAGE: &str = "docs/security/unsafe.md";
+    let page = fs::read_to_string(root().join(PAGE)).expect(PAGE);
+    let mut lines: BTreeMap<String, usize> = BTreeMap::new();
+    for (file, text) in texts().filter(|(file, _)| file.ends_with(".rs") && file.contains("/src/")) {
+        let count = text.lines().filter(|line| says_unsafe(line)).count();
+        let (package, _) = file.split_once('/').expect("a folder");
+        let limit = page.lines().find_map(|line| line.strip_prefix(&format!("| `{package}` | ")));
+        let Some(limit) = limit else { continue };
+        assert!(
+            count == 0 || page.contains(&format!("`{file}`")),
+            "{file} has unsafe code: list it in {PAGE}"
+        );
+        let lines = lines.entry(package.to_owned()).or_default();
+        *lines += count;
+        let limit: usize = limit.trim_end_matches(" |").parse().expect("a number of lines");
+        assert!(*lines <= limit, "{package} says `unsafe` in more than {limit} lines: {PAGE}");
+    }
+    assert_eq!(lines.len(), 8, "the crates that ship, and no others: {lines:?}");
+    names_tests(PAGE, 12);
+}
+
+/// In code, rather than in a comment or in the middle of a text.
+fn says_unsafe(line: &str) -> bool {
+    let code = line.split("//").next().unwrap_or_default();
+    code.split(|sign: char| !sign.is_alphanumeric() && sign != '_' && sign != '-')
+        .any(|word| word == "unsafe")
+}
