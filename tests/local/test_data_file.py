@@ -176,3 +176,86 @@ def test_l6_it_starts_on_a_full_disk_and_says_what_to_free(run, tmp_path):
     client = run("--data", str(data)).client()
     assert client.get_secret_value(SecretId="s0")["SecretString"] == "new" * 10_000
     client.put_secret_value(SecretId="s1", SecretString="kept")
+
+
+def test_l6_killed_while_it_rewrites_the_file_nothing_is_lost(run, tmp_path):
+    """Values so large that the file is rewritten every few writes; killed at any moment, in the middle of that too."""
+    data = tmp_path / "data"
+    chance = random.Random(6)
+    kept: dict[str, str] = {}
+    rewritten = 0
+    for round in range(3):
+        endpoint = run("--data", str(data))
+        client = endpoint.client()
+        for name, value in kept.items():
+            assert client.get_secret_value(SecretId=name)["SecretString"] == value, f"round {round}"
+        started = data.stat().st_ino
+
+        def write(client=client, round=round, kept=kept):
+            for number in range(1_000_000):
+                name, value = f"s{number % 4}", f"{round} {number} ".ljust(60_000, "x")
+                try:
+                    client.delete_secret(SecretId="passing", ForceDeleteWithoutRecovery=True)
+                    client.create_secret(Name="passing", SecretString="y" * 60_000)
+                    if name in kept:
+                        client.put_secret_value(SecretId=name, SecretString=value)
+                    else:
+                        client.create_secret(Name=name, SecretString=value)
+                except (botocore.exceptions.BotoCoreError, client.exceptions.ResourceExistsException):
+                    return
+                kept[name] = value
+
+        writer = threading.Thread(target=write)
+        writer.start()
+        # By then it has been rewritten at least once; the next time is never far.
+        deadline = time.monotonic() + 30
+        while data.stat().st_ino == started:
+            assert time.monotonic() < deadline, "it is rewritten while it runs"
+        rewritten += 1
+        time.sleep(chance.uniform(0, 0.3))
+        endpoint.kill()
+        writer.join()
+        # What was under way when it was killed may have happened all the same.
+        endpoint = run("--data", str(data))
+        client = endpoint.client()
+        for name in list(kept):
+            value = client.get_secret_value(SecretId=name)["SecretString"]
+            if value != kept[name]:
+                assert [int(part) for part in value.split()[:2]] > [
+                    int(part) for part in kept[name].split()[:2]
+                ]
+                kept[name] = value
+        names = {secret["Name"] for secret in client.list_secrets()["SecretList"]}
+        assert names - set(kept) <= {"passing", *(f"s{number}" for number in range(4))}
+        kept |= {name: client.get_secret_value(SecretId=name)["SecretString"] for name in names - {"passing"}}
+        assert endpoint.stop() == 0
+    assert rewritten == 3 and len(kept) == 4
+
+
+def test_l6_a_disk_too_full_to_rewrite_the_file_keeps_the_old_one_in_use(run, tmp_path):
+    data = tmp_path / "data"
+
+    def limit():
+        resource.setrlimit(resource.RLIMIT_FSIZE, (1_500_000, 1_500_000))
+
+    endpoint = run("--data", str(data), preexec_fn=limit, restore_signals=False)
+    client = endpoint.client()
+
+    def create(number: int) -> None:
+        client.create_secret(Name=f"s{number}", SecretString=f"{number} ".ljust(60_000, "x"))
+
+    # More than 1.5 MB of values that are all still there: no rewriting can make the file fit.
+    acknowledged = 15
+    for number in range(acknowledged):
+        create(number)
+    with pytest.raises(client.exceptions.InternalServiceError, match="data file cannot be written"):  # noqa: PT012
+        for number in range(acknowledged, 40):
+            create(number)
+            acknowledged = number + 1
+    for number in range(acknowledged):
+        assert client.get_secret_value(SecretId=f"s{number}")["SecretString"].startswith(f"{number} ")
+    endpoint.kill()
+    assert not list(tmp_path.glob("*.new"))
+    client = run("--data", str(data)).client()
+    assert len(client.list_secrets(MaxResults=100)["SecretList"]) == acknowledged
+    client.create_secret(Name="room-again", SecretString="x")
