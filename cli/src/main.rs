@@ -30,7 +30,7 @@ struct Cli {
 #[derive(Subcommand)]
 enum Command {
     Get(get::Get),
-    Local(local::Local),
+    Local(Box<local::Local>),
     Rotate(Box<rotation::Rotate>),
     Status(Box<rotation::Status>),
     Recover(Box<rotation::Recover>),
