@@ -3,19 +3,20 @@
 use std::collections::HashMap;
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use napi::bindgen_prelude::Buffer;
 use napi_derive::napi;
-use secretcache::host::OwnedSelector;
+use secretcache::host::{DescribeAnswer, OwnedSelector};
 use secretcache::{
     BoxFuture, Description, Error, ErrorKind, Fetched, SecretSource, Selector, ServiceFault, Value,
 };
 use tokio::sync::oneshot;
 use tokio::time::timeout;
 
+use crate::delivery::{Message, Question, SharedSender};
 use crate::errors::{HostError, kind_named};
-use crate::outbox::{Message, Question, SharedOutbox};
+use crate::settings::span;
 
 /// A client that is not done by then is given up on, and the request counts as failed. The AWS SDK for JavaScript has
 /// no limit of its own unless it is told.
@@ -24,7 +25,7 @@ const LIMIT: Duration = Duration::from_secs(10);
 /// The questions that are under way.
 #[derive(Clone)]
 pub(crate) struct Client {
-    outbox: SharedOutbox,
+    sender: SharedSender,
     waiting: Arc<Mutex<Waiting>>,
 }
 
@@ -41,8 +42,8 @@ pub(crate) enum Reply {
 }
 
 impl Client {
-    pub(crate) fn new(outbox: SharedOutbox) -> Self {
-        Self { outbox, waiting: Arc::default() }
+    pub(crate) fn new(sender: SharedSender) -> Self {
+        Self { sender, waiting: Arc::default() }
     }
 
     /// An answer has come. One to a question that was given up on is dropped.
@@ -53,17 +54,17 @@ impl Client {
     }
 
     async fn ask(&self, secret_id: &str, selector: Option<Selector<'_>>) -> Result<Reply, Error> {
-        let (sender, receiver) = oneshot::channel();
+        let (answer, receiver) = oneshot::channel();
         let number = {
             let mut waiting = self.lock();
             waiting.last = waiting.last.wrapping_add(1);
             let number = waiting.last;
-            waiting.answers.insert(number, sender);
+            waiting.answers.insert(number, answer);
             number
         };
         let _forget = Forget { client: self, number };
         let (secret_id, selector) = (secret_id.to_owned(), selector.map(OwnedSelector::from));
-        self.outbox.send(Message::Ask(Question { number, secret_id, selector }));
+        self.sender.send(Message::Ask(Question { number, secret_id, selector }));
         match timeout(LIMIT, receiver).await {
             Ok(Ok(answer)) => answer,
             Ok(Err(_)) => {
@@ -161,14 +162,31 @@ pub struct ClientDescription {
     pub version_ids: Vec<String>,
     /// The labels of each, in the same order.
     pub version_stages: Vec<Vec<String>>,
+    /// Whether there is a `DeletedDate`.
+    pub is_deleted: bool,
+    pub rotation_enabled: Option<bool>,
+    /// Dates are since the Unix epoch.
+    pub next_rotation_ms: Option<f64>,
+    pub last_rotated_ms: Option<f64>,
+    /// Of `RotationRules`.
+    pub schedule_expression: Option<String>,
+    /// Of `RotationRules`.
+    pub duration: Option<String>,
 }
 
 impl From<ClientDescription> for Description {
     fn from(described: ClientDescription) -> Self {
-        let mut description = Self::default();
-        description.arn = described.arn;
-        description.versions = described.version_ids.into_iter().zip(described.version_stages).collect();
-        description
+        let date = |since_epoch: f64| SystemTime::UNIX_EPOCH.checked_add(span(since_epoch));
+        Self::from_service(DescribeAnswer {
+            arn: described.arn,
+            versions: described.version_ids.into_iter().zip(described.version_stages).collect(),
+            is_deleted: described.is_deleted,
+            rotation_enabled: described.rotation_enabled,
+            next_rotation_date: described.next_rotation_ms.and_then(date),
+            last_rotated_date: described.last_rotated_ms.and_then(date),
+            schedule_expression: described.schedule_expression,
+            duration: described.duration,
+        })
     }
 }
 

@@ -1,7 +1,7 @@
 //! Errors of the core as the package gets them, to make its own of.
 
 use napi_derive::napi;
-use secretcache::{Error, ErrorKind, Retry};
+use secretcache::{Error, ErrorKind};
 
 /// Why something failed.
 #[napi(object, object_from_js = false)]
@@ -10,8 +10,6 @@ pub struct Failure {
     pub kind: String,
     /// What is wrong and what to do.
     pub message: String,
-    /// Whether asking again can help.
-    pub retryable: bool,
     /// The service's error code, where it answered.
     pub service_code: Option<String>,
     /// The HTTP status of its answer.
@@ -37,7 +35,6 @@ impl From<&Error> for Failure {
         Self {
             kind: error.kind().name().to_owned(),
             message,
-            retryable: error.retry() == Retry::Later,
             service_code: fault.map(|fault| fault.code.clone()),
             http_status: fault.and_then(|fault| fault.status),
             request_id: fault.and_then(|fault| fault.request_id.clone()),

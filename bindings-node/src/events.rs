@@ -6,13 +6,13 @@ use secretcache::Event;
 use crate::errors::Failure;
 use crate::settings::milliseconds;
 
-/// Something worth knowing happened to a cached secret.
+/// Something that happened to a cached secret.
 #[napi(object, object_from_js = false)]
-pub struct Told {
-    #[napi(ts_type = "'newVersion' | 'stale' | 'refreshError' | 'otherVersion'")]
+pub struct CacheEvent {
+    #[napi(ts_type = "'newVersion' | 'stale' | 'refreshError' | 'fallbackLogin'")]
     pub kind: String,
-    /// Whether it is worth a warning: one for each secret and minute is.
-    pub loud: bool,
+    /// Whether to warn of it: at most once a minute for each secret.
+    pub should_warn: bool,
     /// One line, fit for a log.
     pub text: String,
     pub secret_id: String,
@@ -24,11 +24,11 @@ pub struct Told {
     pub failure: Option<Failure>,
 }
 
-impl Told {
-    pub(crate) fn new(event: &Event, loud: bool) -> Self {
-        let mut told = Self {
+impl CacheEvent {
+    pub(crate) fn new(event: &Event, should_warn: bool) -> Self {
+        let mut result = Self {
             kind: String::new(),
-            loud,
+            should_warn,
             text: event.to_string(),
             secret_id: event.secret_id().to_owned(),
             version_stage: None,
@@ -39,27 +39,27 @@ impl Told {
         };
         match event {
             Event::NewVersion { version_stage, old_version_id, new_version_id, .. } => {
-                "newVersion".clone_into(&mut told.kind);
-                told.version_stage.clone_from(version_stage);
-                told.old_version_id.clone_from(old_version_id);
-                told.new_version_id.clone_from(new_version_id);
+                "newVersion".clone_into(&mut result.kind);
+                result.version_stage.clone_from(version_stage);
+                result.old_version_id.clone_from(old_version_id);
+                result.new_version_id.clone_from(new_version_id);
             }
             Event::Stale { age, error, .. } => {
-                "stale".clone_into(&mut told.kind);
-                told.age_ms = Some(milliseconds(*age));
-                told.failure = error.as_ref().map(Failure::from);
+                "stale".clone_into(&mut result.kind);
+                result.age_ms = Some(milliseconds(*age));
+                result.failure = error.as_ref().map(Failure::from);
             }
             Event::Error { error, .. } => {
-                "refreshError".clone_into(&mut told.kind);
-                told.failure = Some(Failure::from(error));
+                "refreshError".clone_into(&mut result.kind);
+                result.failure = Some(Failure::from(error));
             }
             Event::FallbackLogin { version_stage, version_id, .. } => {
-                "otherVersion".clone_into(&mut told.kind);
-                told.version_stage = Some(version_stage.to_string());
-                told.new_version_id = Some(version_id.clone());
+                "fallbackLogin".clone_into(&mut result.kind);
+                result.version_stage = Some(version_stage.to_string());
+                result.new_version_id = Some(version_id.clone());
             }
             _ => {}
         }
-        told
+        result
     }
 }

@@ -3,14 +3,15 @@
 //! Everything here is private to the package, whose TypeScript gives it its public face. JavaScript values belong to
 //! one environment (the main thread or a worker) and never go into the core.
 
+mod attempt;
 mod cache;
+mod changes;
 mod client;
+mod delivery;
 mod errors;
 mod events;
-mod outbox;
-mod plan;
-mod registry;
 mod settings;
+mod shared;
 mod stats;
 mod value;
 
@@ -24,6 +25,14 @@ static ALLOCATOR: secretcache::WipingAllocator = secretcache::WipingAllocator;
 #[napi]
 pub fn error_kinds() -> Vec<String> {
     secretcache::ErrorKind::ALL.iter().map(|kind| kind.name().to_owned()).collect()
+}
+
+/// Those among them that the caller may do better with by asking again soon.
+#[napi]
+pub fn retryable_kinds() -> Vec<String> {
+    let retryable =
+        secretcache::ErrorKind::ALL.iter().filter(|kind| kind.retry() == secretcache::Retry::Later);
+    retryable.map(|kind| kind.name().to_owned()).collect()
 }
 
 /// The version of this module, which must be that of the package.

@@ -8,6 +8,7 @@ use napi_derive::napi;
 use secretcache::Secret;
 use secretcache::host::SystemClock;
 
+use crate::changes::Changes;
 use crate::settings::milliseconds;
 
 /// One version: its value and what the service says about it.
@@ -23,9 +24,11 @@ pub struct Version {
     pub string: Option<Text>,
     #[napi(ts_type = "Buffer")]
     pub binary: Option<Bytes>,
-    /// How long it may be handed out again without asking, unless the count of changes moves.
+    /// How long it may be handed out again without asking, unless its counter of changes moves.
     pub servable_ms: f64,
-    /// The count of changes for which this is right.
+    /// Which counter of changes is this version's.
+    pub slot: u32,
+    /// The count for which this is right.
     pub changes: u32,
 }
 
@@ -36,8 +39,19 @@ pub struct Text(Secret);
 pub struct Bytes(Secret);
 
 impl Version {
-    /// `changes` must have been read before the version was.
-    pub(crate) fn new(secret: Secret, changes: u32) -> Self {
+    pub(crate) fn new(secret: Secret, changes: &Changes) -> Self {
+        // Before the time below: see `count_changes_in`.
+        let (slot, changes) = changes.of(&secret);
+        Self {
+            servable_ms: milliseconds(secret.servable_for(SystemClock::coarse())),
+            slot,
+            changes,
+            ..Self::once(secret)
+        }
+    }
+
+    /// To be used once and not kept.
+    pub(crate) fn once(secret: Secret) -> Self {
         let age = |date: SystemTime| date.duration_since(SystemTime::UNIX_EPOCH).ok();
         Self {
             arn: secret.arn().map(str::to_owned),
@@ -47,8 +61,9 @@ impl Version {
             created_ms: secret.created_date().and_then(age).map(milliseconds),
             string: secret.string().is_ok().then(|| Text(secret.clone())),
             binary: secret.binary().is_ok().then(|| Bytes(secret.clone())),
-            servable_ms: milliseconds(secret.servable_for(SystemClock::coarse())),
-            changes,
+            servable_ms: 0.0,
+            slot: 0,
+            changes: 0,
         }
     }
 }

@@ -3,7 +3,7 @@
 import { EventEmitter } from 'node:events';
 import { isPromise } from 'node:util/types';
 
-import type { Told } from './binding';
+import type { CacheEvent } from './binding';
 import { type ConnectOptions, connect } from './connect';
 import { codeOf, SecretCacheError, type SecretCacheErrorCode } from './errors';
 import { checkOptions, describe, type Hints } from './options';
@@ -39,7 +39,7 @@ export interface NewVersionEvent {
   readonly newVersionId: string | undefined;
 }
 
-/** Reads get a value past its freshness, because it cannot be refreshed. Told once per spell. */
+/** Reads get a value past its freshness, because it cannot be refreshed. Emitted once per spell. */
 export interface StaleEvent {
   /** The id the secret is asked for with. */
   readonly secretId: string;
@@ -59,9 +59,9 @@ export interface RefreshErrorEvent {
 
 /**
  * A login succeeded with another version than the current one, as it does while a rotation is between its steps. If it
- * goes on, the current version is broken. Told with the first such login, and then once a minute while there are any.
+ * goes on, the current version is broken. Emitted with the first such login, and then once a minute while there are any.
  */
-export interface OtherVersionEvent {
+export interface FallbackLoginEvent {
   /** The id the secret is asked for with. */
   readonly secretId: string;
   /** The staging label of the version that logged in. */
@@ -70,12 +70,12 @@ export interface OtherVersionEvent {
   readonly versionId: string;
 }
 
-/** What a cache tells, by the name of the event. None is named `error`, which would end a process that does not listen. */
+/** The events of a cache, by name. None is named `error`, which would end a process that does not listen. */
 export interface SecretCacheEvents {
   newVersion: [NewVersionEvent];
   stale: [StaleEvent];
   refreshError: [RefreshErrorEvent];
-  otherVersion: [OtherVersionEvent];
+  fallbackLogin: [FallbackLoginEvent];
 }
 
 /** What a cache has done so far in this process, and holds now. Threads that share it share the counts. */
@@ -111,7 +111,7 @@ export interface LoginStats {
   /** Logins taken. */
   accepted: number;
   /** Those among them with another version than the current one. */
-  withOtherVersion: number;
+  fallbackLogins: number;
   /** Logins refused. A rotation costs one, and one more for each that was under way at that moment. */
   rejected: number;
 }
@@ -172,7 +172,7 @@ export class SecretCache extends EventEmitter<SecretCacheEvents> {
     const self = new WeakRef(this);
     this.#reader = new Reader(read, (event) => {
       const cache = self.deref();
-      if (cache !== undefined) cache.#told(event);
+      if (cache !== undefined) cache.#onEvent(event);
     });
     // Whoever watches a cache's readers keeps the cache.
     owners.set(this.#reader, this);
@@ -425,8 +425,8 @@ export class SecretCache extends EventEmitter<SecretCacheEvents> {
     }
   }
 
-  #told(event: Told): void {
-    if (event.loud) this.#warn(event.text);
+  #onEvent(event: CacheEvent): void {
+    if (event.shouldWarn) this.#warn(event.text);
     const { kind, secretId, versionStage, oldVersionId, newVersionId, ageMs = 0, failure } = event;
     const error = failure === undefined ? undefined : this.#reader.error(failure, secretId);
     if (kind === 'newVersion') {
@@ -436,7 +436,7 @@ export class SecretCache extends EventEmitter<SecretCacheEvents> {
     } else if (kind === 'stale') this.#emit('stale', { secretId, ageMs, error });
     else if (kind === 'refreshError' && error !== undefined) this.#emit('refreshError', { secretId, error });
     else if (versionStage !== undefined && newVersionId !== undefined) {
-      this.#emit('otherVersion', { secretId, versionStage, versionId: newVersionId });
+      this.#emit('fallbackLogin', { secretId, versionStage, versionId: newVersionId });
     }
   }
 

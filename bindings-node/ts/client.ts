@@ -58,24 +58,33 @@ function readValue(answer: Readonly<Record<string, unknown>>): ClientValue {
 /** `DescribeSecret`. Whatever goes wrong is thrown. */
 export async function describeSecret(client: CommandSender, ask: Ask): Promise<ClientDescription> {
   const answer: unknown = await client.send(new (commands().DescribeSecretCommand)({ SecretId: ask.secretId }));
-  const { ARN, DeletedDate, VersionIdsToStages } = (answer ?? {}) as Readonly<Record<string, unknown>>;
+  const described = (answer ?? {}) as Readonly<Record<string, unknown>>;
+  const { VersionIdsToStages } = described;
   if (typeof VersionIdsToStages !== 'object' || VersionIdsToStages === null) {
     // A double that only knows GetSecretValue. As where DescribeSecret is denied, refreshes then fetch.
     throw new OddAnswer('the client does not describe secrets', 'access_denied');
   }
-  if (DeletedDate !== undefined) {
-    // It is still described, but no version of it can be read any more: asking for one says so.
-    return { versionIds: [], versionStages: [] };
-  }
-  const described: ClientDescription = {
-    versionIds: Object.keys(VersionIdsToStages),
-    versionStages: Object.values(VersionIdsToStages).map(texts),
-  };
-  if (typeof ARN === 'string') described.arn = ARN;
-  return described;
+  return readDescription(described, VersionIdsToStages);
 }
 
-/** What the core is told of a client's failure. */
+/** What the answer says; what it means, the core knows. */
+function readDescription(answer: Readonly<Record<string, unknown>>, versions: object): ClientDescription {
+  const description: ClientDescription = {
+    versionIds: Object.keys(versions),
+    versionStages: Object.values(versions).map(texts),
+    isDeleted: answer.DeletedDate !== undefined,
+  };
+  const rules = (answer.RotationRules ?? {}) as Readonly<Record<string, unknown>>;
+  if (typeof answer.ARN === 'string') description.arn = answer.ARN;
+  if (typeof answer.RotationEnabled === 'boolean') description.rotationEnabled = answer.RotationEnabled;
+  if (isDate(answer.NextRotationDate)) description.nextRotationMs = answer.NextRotationDate.getTime();
+  if (isDate(answer.LastRotatedDate)) description.lastRotatedMs = answer.LastRotatedDate.getTime();
+  if (typeof rules.ScheduleExpression === 'string') description.scheduleExpression = rules.ScheduleExpression;
+  if (typeof rules.Duration === 'string') description.duration = rules.Duration;
+  return description;
+}
+
+/** A client's failure, for the core. */
 export function failureOf(error: unknown, operation: string): ClientFailure {
   if (error instanceof OddAnswer) return { operation, kind: error.kind, message: error.message };
   const { name, message, code, $fault, $metadata } = (error ?? {}) as Readonly<Record<string, any>>;

@@ -1,5 +1,6 @@
-/** Stays connected while a secret rotates: the driver of the core's plan. */
+/** Stays connected while a secret rotates: the driver of the core's attempts. */
 
+import type { Failure, NativeAttempt } from './binding';
 import { errorThrown, kindOf, LoginRejectedError, SecretCacheError } from './errors';
 import { native } from './native';
 import { checkOptions, type Hints } from './options';
@@ -53,11 +54,11 @@ export async function connect<T>(reader: Reader, secretId: string, login: LogIn<
   checkOptions('connect', options, OPTIONS, HINTS);
   const { rejected = isRejectedLogin, stages = STAGES, plain = false, signal } = options;
   const timeoutMs = readDuration('timeoutMs', options.timeoutMs ?? options.timeout ?? 30_000);
-  const plan = planOf(reader, secretId, stages, timeoutMs);
+  const attempt = attemptOf(reader, secretId, stages, timeoutMs);
   let last: { error: unknown } | undefined;
   for (;;) {
     signal?.throwIfAborted();
-    const step = plan.next();
+    const step = attempt.next();
     const stage = step.stage as ConnectStage;
     if (step.what === 'stop' || (options.once === true && (step.waitMs ?? 0) > A_MOMENT_MS)) break;
     if (step.what === 'wait') {
@@ -71,44 +72,40 @@ export async function connect<T>(reader: Reader, secretId: string, login: LogIn<
         );
       }
       try {
-        const connection = await within(plan.remainingMs(), login, credential);
-        plan.accepted();
+        const connection = await within(attempt.remainingMs(), login, credential);
+        attempt.accepted();
         return connection;
       } catch (error) {
-        if (error === HANGS) {
-          const hanging = `the login with version ${credential.versionId} of ${named(secretId)} had not ended in time`;
-          last ??= { error: new SecretCacheError('TIMEOUT', hanging, { retryable: true }) };
-          break;
-        }
+        if (error === HANGS) break;
         if (!rejected(error)) throw error;
-        plan.rejected();
+        attempt.rejected();
         last = { error };
       }
     } else {
       const reading =
-        step.what === 'read' ? reader.read(secretId, reader.which(stage, undefined)) : reader.look(secretId, stage);
+        step.what === 'read' ? reader.read(secretId, reader.which(stage, undefined)) : reader.recheck(secretId, stage);
       await orAborted(
         reading.then(
-          () => plan.read(stage),
-          (error: Error) => plan.read(stage, kindOf(error) ?? 'source', error.message),
+          () => attempt.read(stage),
+          (error: Error) => attempt.read(stage, kindOf(error) ?? 'source', error.message, reader.keepError(error)),
         ),
         signal,
       );
     }
   }
-  throw failure(reader, plan, secretId, last);
+  throw failureOf(reader, attempt, secretId, last);
 }
 
-const HANGS = Symbol('the login has not ended');
+const HANGS = Symbol('the login has not finished');
 
-/** What a login comes to, unless it takes longer. */
+/** The result of a login, unless it takes longer. */
 async function within<T>(milliseconds: number, login: LogIn<T>, credential: Credential): Promise<T> {
   const controller = new AbortController();
   let timer: NodeJS.Timeout | undefined;
   const hanging = new Promise<never>((_, reject) => {
     timer = setTimeout(() => {
       reject(HANGS);
-      controller.abort(new SecretCacheError('TIMEOUT', 'the login took too long', { retryable: true }));
+      controller.abort(new SecretCacheError('TIMEOUT', 'the login took too long'));
     }, milliseconds);
   });
   try {
@@ -118,36 +115,25 @@ async function within<T>(milliseconds: number, login: LogIn<T>, credential: Cred
   }
 }
 
-function planOf(reader: Reader, secretId: string, stages: readonly string[], timeoutMs: number) {
+function attemptOf(reader: Reader, secretId: string, stages: readonly string[], timeoutMs: number): NativeAttempt {
   try {
-    return reader.native.plan(secretId, [...stages], timeoutMs);
+    return reader.native.connectAttempt(secretId, [...stages], timeoutMs);
   } catch (error) {
     throw errorThrown(error);
   }
 }
 
-type Plan = ReturnType<typeof planOf>;
-
 /** Why no version logged in. */
-function failure(reader: Reader, plan: Plan, secretId: string, last: { error: unknown } | undefined): unknown {
-  const tried = plan.tried();
-  if (tried.length > 0 && last !== undefined) {
-    const list = tried.map((each) => each.text).join('; ');
-    const text = `every version of ${named(secretId)} was refused (${list}): ${(last.error as Error)?.message ?? last.error}`;
-    const refused = tried.map(({ versionStage, versionId, times }) => ({ versionStage, versionId, times }));
-    return new LoginRejectedError(text, refused, last.error);
-  }
-  if (last !== undefined) return last.error;
-  const held = reader.native.peek(secretId, 'AWSCURRENT');
-  if (held?.versionId !== undefined) {
-    // It was there to be tried, and was not: the resource has refused it lately.
-    const { versionId } = held;
-    const text = `every version of ${named(secretId)} was refused before (AWSCURRENT ${versionId}), and none could be tried again in time`;
-    return new LoginRejectedError(text, [{ versionStage: 'AWSCURRENT', versionId, times: 0 }], undefined);
-  }
-  const reason = plan.lastError();
-  if (reason !== null) return reader.error(reason, secretId);
-  return new SecretCacheError('TIMEOUT', `no version of ${named(secretId)} could be tried in time`, { retryable: true });
+function failureOf(
+  reader: Reader,
+  attempt: NativeAttempt,
+  secretId: string,
+  last: { error: unknown } | undefined,
+): SecretCacheError {
+  const { rejected, failure } = attempt.failure();
+  if (rejected === undefined) return reader.error(failure as Failure, secretId);
+  const said = last === undefined ? '' : `: ${(last.error as Error)?.message ?? last.error}`;
+  return new LoginRejectedError(`${rejected.message}${said}`, rejected.tried, secretId, last?.error);
 }
 
 function named(secretId: string): string {

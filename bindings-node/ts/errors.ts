@@ -1,6 +1,7 @@
 /** What can go wrong, in one class with a code for each kind. */
 
 import type { Failure } from './binding';
+import { native } from './native';
 
 /** The codes of {@link SecretCacheError}. New ones are only ever added. */
 export const ERROR_CODES = [
@@ -64,7 +65,7 @@ export interface ResponseMetadata {
 export class SecretCacheError extends Error {
   /** What kind of failure it was. */
   readonly code: SecretCacheErrorCode;
-  /** Whether asking again can help. */
+  /** Whether the caller may do better by asking again soon. The cache itself tries again in any case. */
   readonly retryable: boolean;
   /** The service's own error code, such as `ResourceNotFoundException`, where it answered. */
   readonly serviceCode?: string;
@@ -77,7 +78,7 @@ export class SecretCacheError extends Error {
   constructor(code: SecretCacheErrorCode, message: string, options: ErrorDetails = {}) {
     super(message, 'cause' in options ? { cause: options.cause } : undefined);
     this.code = code;
-    this.retryable = options.retryable ?? false;
+    this.retryable = RETRYABLE.has(code);
     if (options.serviceCode !== undefined) this.serviceCode = options.serviceCode;
     if (options.secretId !== undefined) this.secretId = options.secretId;
     this.$metadata = options.metadata ?? {};
@@ -92,7 +93,6 @@ export class SecretCacheError extends Error {
 /** @internal */
 export interface ErrorDetails {
   cause?: unknown;
-  retryable?: boolean;
   serviceCode?: string;
   secretId?: string | undefined;
   metadata?: ResponseMetadata;
@@ -114,8 +114,8 @@ export class LoginRejectedError extends SecretCacheError {
   readonly tried: readonly RejectedVersion[];
 
   /** @internal */
-  constructor(message: string, tried: readonly RejectedVersion[], cause: unknown) {
-    super('LOGIN_REJECTED', message, cause === undefined ? { retryable: true } : { cause, retryable: true });
+  constructor(message: string, tried: readonly RejectedVersion[], secretId: string, cause: unknown) {
+    super('LOGIN_REJECTED', message, cause === undefined ? { secretId } : { secretId, cause });
     this.tried = tried;
   }
 
@@ -123,6 +123,9 @@ export class LoginRejectedError extends SecretCacheError {
     Object.defineProperty(this.prototype, 'name', { value: 'LoginRejectedError', configurable: true, writable: true });
   }
 }
+
+/** The codes of failures that may be over soon: the core's, and a refused login, as a rotation under way ends. */
+const RETRYABLE: ReadonlySet<string> = new Set([...native.retryableKinds().map(codeOf), 'LOGIN_REJECTED']);
 
 /** The code of a kind of the core's. */
 export function codeOf(kind: string): SecretCacheErrorCode {
@@ -140,7 +143,7 @@ export function errorFrom(failure: Failure, hostErrors: ReadonlyMap<number, unkn
   const metadata: ResponseMetadata = {};
   if (failure.httpStatus !== undefined) metadata.httpStatusCode = failure.httpStatus;
   if (failure.requestId !== undefined) metadata.requestId = failure.requestId;
-  const details: ErrorDetails = { retryable: failure.retryable, metadata, secretId };
+  const details: ErrorDetails = { metadata, secretId };
   if (failure.serviceCode !== undefined) details.serviceCode = failure.serviceCode;
   if (failure.hostError !== undefined && hostErrors.has(failure.hostError)) {
     details.cause = hostErrors.get(failure.hostError);

@@ -5,10 +5,10 @@
  */
 
 export {
+  type FallbackLoginEvent,
   type GetOptions,
   type LoginStats,
   type NewVersionEvent,
-  type OtherVersionEvent,
   type RefreshErrorEvent,
   SecretCache,
   type SecretCacheEvents,

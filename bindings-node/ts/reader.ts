@@ -1,10 +1,10 @@
 /**
  * Reads of one cache in one thread. A hit is answered here, from a map of JavaScript values, without a call into the
- * core: for as long as the core allowed, and only while its count of changes, which is read from shared memory, stands
- * still. The core is told of such hits now and then, so that they count and keep the secret in use.
+ * core: for as long as the core allowed, and only while the value's counter of changes, which is read from shared memory,
+ * stands still. The core learns of such hits now and then, so that they count and keep the secret in use.
  */
 
-import type { Ask, Begun, Delivery, NativeCache, Told, Version } from './binding';
+import type { Ask, Begun, CacheEvent, Delivery, NativeCache, Version } from './binding';
 import { describeSecret, failureOf, getSecretValue } from './client';
 import { clockSteps, coarseNow } from './clock';
 import { errorFrom, errorThrown, SecretCacheError } from './errors';
@@ -18,8 +18,11 @@ export class Entry {
   readonly value: SecretValue;
   /** The secret string, resolved once for all who await it. */
   readonly string: Promise<string> | undefined;
-  /** The hits that the core has not been told of. */
+  /** The hits that the core does not know of yet. */
   hits = 0;
+  /** The value's counter of changes, and its count for which the value is right. */
+  readonly slot: number;
+  readonly changes: number;
   #fields: ReadonlyMap<string, Promise<unknown>> | undefined | null;
 
   constructor(
@@ -29,6 +32,8 @@ export class Entry {
     readonly until: number,
   ) {
     this.value = new SecretValue(version);
+    this.slot = version.slot;
+    this.changes = version.changes;
     this.string = version.string === undefined ? undefined : Promise.resolve(version.string);
   }
 
@@ -65,11 +70,14 @@ export interface Which {
 /** More errors of a client's own are not kept. */
 const MOST_HOST_ERRORS = 256;
 
+/** With fewer values, those that have changed are left where they are until they are read again. */
+const FEW_ENTRIES = 64;
+
 export class Reader {
   readonly native: NativeCache;
   readonly #current: Which;
   readonly #client: CommandSender | undefined;
-  readonly #tell: (event: Told) => void;
+  readonly #onEvent: (event: CacheEvent) => void;
   readonly #flushAfterMs: number;
   /** Versions of the default stage by secret id, which hits look at first, and all others. */
   readonly #entries = new Map<string, Entry>();
@@ -77,17 +85,18 @@ export class Reader {
   readonly #pending = new Map<string, Promise<Entry>>();
   readonly #hostErrors = new Map<number, unknown>();
   #hostErrorsMade = 0;
-  /** The core's count of changes, and its value for which the maps are right. */
+  /** The core's counters of changes. */
   readonly #changes: Uint32Array;
-  #seen: number;
+  /** With more values than that, those that have changed are dropped. */
+  #sweepAt = FEW_ENTRIES;
   #steps = clockSteps();
   #hitEntries: Entry[] = [];
   closed = false;
 
-  constructor(options: ReadOptions, tell: (event: Told) => void) {
+  constructor(options: ReadOptions, onEvent: (event: CacheEvent) => void) {
     this.#current = { stage: options.versionStage, versionId: undefined };
     this.#client = options.client;
-    this.#tell = tell;
+    this.#onEvent = onEvent;
     this.#flushAfterMs = Math.max(options.shortestIntervalMs / 4, 1);
     const self = new WeakRef(this);
     // The core must not keep the cache from being collected.
@@ -96,7 +105,7 @@ export class Reader {
       if (delivery.ask === undefined && delivery.event === undefined) deliver(delivery);
       else if (reader === undefined) return;
       else if (delivery.ask !== undefined) void reader.#ask(delivery.number, delivery.ask);
-      else if (delivery.event !== undefined) reader.#hear(delivery.event);
+      else if (delivery.event !== undefined) reader.#notify(delivery.event);
     };
     try {
       this.native = new native.NativeCache(options.settings, options.client !== undefined, receive);
@@ -104,7 +113,6 @@ export class Reader {
       throw errorThrown(error);
     }
     this.#changes = this.native.changes;
-    this.#seen = Number.NaN;
     const before = this.#changes[0];
     this.native.touch();
     // Where memory cannot be shared, nothing is known to be right, and every read asks the core.
@@ -167,14 +175,14 @@ export class Reader {
     await this.#end(number, this.native.refresh(number, id, stage ?? this.#current.stage), id);
   }
 
-  /** What a plan wants by 'refresh'. */
-  async look(id: string, stage: string): Promise<void> {
+  /** What an attempt to connect asks for by 'refresh'. */
+  async recheck(id: string, stage: string): Promise<void> {
     this.#check();
     const number = nextNumber();
-    await this.#end(number, this.native.look(number, id, stage), id);
+    await this.#end(number, this.native.recheck(number, id, stage), id);
   }
 
-  /** Fetches secrets before they are read; gives the errors of those that could not be had. */
+  /** Fetches secrets before they are read; gives the errors of those that could not be fetched. */
   async prefetch(ids: string[]): Promise<Map<string, SecretCacheError>> {
     this.#check();
     const number = nextNumber();
@@ -208,8 +216,9 @@ export class Reader {
     this.#forget();
   }
 
-  /** Tells the core of the hits that were answered here. */
+  /** Reports the hits that were answered here to the core. */
   flush(): void {
+    this.#sweep();
     const entries = this.#hitEntries;
     this.#hitEntries = [];
     for (const entry of entries) {
@@ -220,7 +229,8 @@ export class Reader {
 
   /** The error for a failure that the core reports. */
   error(failure: NonNullable<Delivery['failure']>, secretId?: string): SecretCacheError {
-    return errorFrom(failure, this.#hostErrors, secretId);
+    const own = failure.hostError === undefined ? undefined : this.#hostErrors.get(failure.hostError);
+    return own instanceof SecretCacheError ? own : errorFrom(failure, this.#hostErrors, secretId);
   }
 
   #check(): void {
@@ -228,10 +238,15 @@ export class Reader {
   }
 
   #isGood(entry: Entry): boolean {
-    if (this.#changes[0] !== this.#seen || coarseNow() >= entry.until || clockSteps() !== this.#steps) return false;
+    if (this.#hasChanged(entry) || coarseNow() >= entry.until || clockSteps() !== this.#steps) return false;
     entry.hits += 1;
     if (entry.hits === 1) this.#noteHit(entry);
     return true;
+  }
+
+  /** Where memory cannot be shared, there is no counter, and every value counts as changed. */
+  #hasChanged(entry: Entry): boolean {
+    return this.#changes[entry.slot] !== entry.changes;
   }
 
   #noteHit(entry: Entry): void {
@@ -242,16 +257,24 @@ export class Reader {
 
   #keep(id: string, which: Which, version: Version, now: number): Entry {
     const entry = new Entry(id, which, version, now + version.servableMs);
-    if (version.changes !== this.#seen || clockSteps() !== this.#steps) {
+    if (clockSteps() !== this.#steps) {
       this.#forget();
-      this.#seen = version.changes;
       this.#steps = clockSteps();
     }
     if (version.servableMs > 0) {
       if (which === this.#current) this.#entries.set(id, entry);
       else this.#others.set(keyOf(id, which), entry);
+      if (this.#entries.size + this.#others.size > this.#sweepAt) this.#sweep();
     }
     return entry;
+  }
+
+  /** Drops values that have changed, so that those nobody reads any more do not stay in memory. */
+  #sweep(): void {
+    for (const map of [this.#entries, this.#others]) {
+      for (const [key, entry] of map) if (this.#hasChanged(entry)) map.delete(key);
+    }
+    this.#sweepAt = Math.max(FEW_ENTRIES, 2 * (this.#entries.size + this.#others.size));
   }
 
   #forget(): void {
@@ -265,10 +288,10 @@ export class Reader {
     return delivery;
   }
 
-  #hear(event: Told): void {
-    // Whatever a listener reads, it is not what it is being told has changed.
-    this.#forget();
-    this.#tell(event);
+  #notify(event: CacheEvent): void {
+    // What was replaced does not wait for the next read.
+    this.#sweep();
+    this.#onEvent(event);
   }
 
   async #ask(number: number, ask: Ask): Promise<void> {
@@ -277,11 +300,12 @@ export class Reader {
       if (ask.operation === 'DescribeSecret') this.native.answerDescription(number, await describeSecret(client, ask));
       else this.native.answerValue(number, await getSecretValue(client, ask));
     } catch (error) {
-      this.native.answerFailure(number, { ...failureOf(error, ask.operation), hostError: this.#keepHostError(error) });
+      this.native.answerFailure(number, { ...failureOf(error, ask.operation), hostError: this.keepError(error) });
     }
   }
 
-  #keepHostError(error: unknown): number {
+  /** Keeps an error of this side under a number that the core gives back. */
+  keepError(error: unknown): number {
     this.#hostErrorsMade += 1;
     this.#hostErrors.set(this.#hostErrorsMade, error);
     this.#hostErrors.delete(this.#hostErrorsMade - MOST_HOST_ERRORS);

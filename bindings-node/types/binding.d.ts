@@ -1,21 +1,39 @@
+/** One attempt to connect with a credential that may be rotating. */
+export declare class NativeAttempt {
+    /** What to do next. */
+    next(): Step;
+    /** How long the attempt may still take. */
+    remainingMs(): number;
+    /**
+     * A staging label has been read or fetched, or why it could not be: the kind and the text of the failure, and the
+     * number under which the package keeps it.
+     */
+    read(versionStage: string, kind?: string | undefined | null, message?: string | undefined | null, hostError?: number | undefined | null): void;
+    /** The resource took the version that was tried. */
+    accepted(): void;
+    /** The resource refused the version that was tried. */
+    rejected(): void;
+    /** How the attempt failed. */
+    failure(): AttemptFailure;
+}
 /** A cache as one environment uses it. */
 export declare class NativeCache {
     /** Starts nothing. `deliver` is called with whatever comes later; `has_client`: it is also asked for the secrets. */
     constructor(settings: Settings, hasClient: boolean, deliver: (delivery: Delivery) => void);
     /**
-     * The count of changes, as memory that is shared with the core. Where that is not allowed, it is a mere copy: see
-     * `touch`.
+     * The counters of changes, as memory that is shared with the core. Where that is not allowed, it is a mere copy:
+     * see `touch`.
      */
     get changes(): Uint32Array;
-    /** Raises the count, to find out whether the memory is shared. */
+    /** Raises the first counter, to find out whether the memory is shared. */
     touch(): void;
-    /** Begins a read. If it is not answered at once, the end is delivered under `number`. */
+    /** Begins a read. If it is not answered at once, the result is delivered under `number`. */
     read(number: number, id: string, stage?: string | undefined | null, versionId?: string | undefined | null): Begun;
-    /** Begins a forced refresh. Its end is delivered under `number`. */
+    /** Begins a forced refresh. Its result is delivered under `number`. */
     refresh(number: number, id: string, stage?: string | undefined | null): Begun;
-    /** Begins what a plan wants by 'refresh'. Its end is delivered under `number`. */
-    look(number: number, id: string, stage: string): Begun;
-    /** Begins to fetch secrets before they are read. The end is delivered under `number`. */
+    /** Begins what an attempt to connect asks for by 'refresh'. Its result is delivered under `number`. */
+    recheck(number: number, id: string, stage: string): Begun;
+    /** Begins to fetch secrets before they are read. The result is delivered under `number`. */
     prefetch(number: number, ids: Array<string>): Begun;
     /** The last-known value: never waits, never asks anybody. */
     peek(id: string, stage?: string | undefined | null, versionId?: string | undefined | null): Version | null;
@@ -31,8 +49,8 @@ export declare class NativeCache {
     isOutdated(id: string, versionId: string): boolean;
     /** Has a secret count as in use until the result is closed. */
     watch(id: string): NativeWatch;
-    /** A plan to connect with. */
-    plan(id: string, stages: Array<string>, timeoutMs: number): NativePlan;
+    /** An attempt to connect. */
+    connectAttempt(id: string, stages: Array<string>, timeoutMs: number): NativeAttempt;
     /** This environment is done with the cache; where no other uses it, it is closed. */
     close(): void;
     /** The program's client has answered with a value. */
@@ -41,23 +59,6 @@ export declare class NativeCache {
     answerDescription(number: number, description: ClientDescription): void;
     /** The program's client has failed. */
     answerFailure(number: number, failure: ClientFailure): void;
-}
-/** One attempt to connect with a credential that may be rotating. */
-export declare class NativePlan {
-    /** What to do next. */
-    next(): Step;
-    /** How long the plan may still take. */
-    remainingMs(): number;
-    /** A staging label has been read or fetched, or why it could not be: the kind and the text of the failure. */
-    read(versionStage: string, kind?: string | undefined | null, message?: string | undefined | null): void;
-    /** The resource took the version that was tried. */
-    accepted(): void;
-    /** The resource refused the version that was tried. */
-    rejected(): void;
-    /** The versions refused so far. */
-    tried(): Array<Tried>;
-    /** Why no version could be read, if that is how it ended. */
-    lastError(): Failure | null;
 }
 /** While it is open, its secret counts as in use. */
 export declare class NativeWatch {
@@ -72,9 +73,31 @@ export interface Ask {
     versionStage?: string;
     versionId?: string;
 }
-/** How a read begins: one of these, or neither, which is when its end is delivered later. */
+/** How an attempt failed: one of the two. */
+export interface AttemptFailure {
+    /** The resource refused every version. */
+    rejected?: Rejection;
+    /** The secret could not be read, or a login did not finish. */
+    failure?: Failure;
+}
+/** How a read begins: one of these, or neither, which is when its result is delivered later. */
 export interface Begun {
     version?: Version;
+    failure?: Failure;
+}
+/** Something that happened to a cached secret. */
+export interface CacheEvent {
+    kind: 'newVersion' | 'stale' | 'refreshError' | 'fallbackLogin';
+    /** Whether to warn of it: at most once a minute for each secret. */
+    shouldWarn: boolean;
+    /** One line, fit for a log. */
+    text: string;
+    secretId: string;
+    versionStage?: string;
+    oldVersionId?: string;
+    newVersionId?: string;
+    /** Since the value was last confirmed. */
+    ageMs?: number;
     failure?: Failure;
 }
 /** What a client's `DescribeSecret` answered. */
@@ -83,6 +106,16 @@ export interface ClientDescription {
     versionIds: Array<string>;
     /** The labels of each, in the same order. */
     versionStages: Array<Array<string>>;
+    /** Whether there is a `DeletedDate`. */
+    isDeleted: boolean;
+    rotationEnabled?: boolean;
+    /** Dates are since the Unix epoch. */
+    nextRotationMs?: number;
+    lastRotatedMs?: number;
+    /** Of `RotationRules`. */
+    scheduleExpression?: string;
+    /** Of `RotationRules`. */
+    duration?: string;
 }
 /** How a client failed. */
 export interface ClientFailure {
@@ -118,8 +151,8 @@ export interface Delivery {
     failure?: Failure;
     /** The secrets that could not be prefetched. */
     unfetched?: Array<Unfetched>;
-    /** Something worth knowing. */
-    event?: Told;
+    /** Something that happened to a cached secret. */
+    event?: CacheEvent;
     /** A question for the program's client. */
     ask?: Ask;
 }
@@ -131,8 +164,6 @@ export interface Failure {
     kind: string;
     /** What is wrong and what to do. */
     message: string;
-    /** Whether asking again can help. */
-    retryable: boolean;
     /** The service's error code, where it answered. */
     serviceCode?: string;
     /** The HTTP status of its answer. */
@@ -147,9 +178,24 @@ export interface Failure {
 /** What resources said to logins. */
 export interface LoginStats {
     accepted: number;
-    withOtherVersion: number;
+    fallbackLogins: number;
     rejected: number;
 }
+/** A version that was refused. */
+export interface RejectedVersion {
+    versionStage: string;
+    versionId: string;
+    /** How often. */
+    times: number;
+}
+/** What the resource refused. */
+export interface Rejection {
+    /** The secret and its versions, for people. */
+    message: string;
+    tried: Array<RejectedVersion>;
+}
+/** Those among them that the caller may do better with by asking again soon. */
+export declare function retryableKinds(): Array<string>;
 /** Whether an error means that user name or password are refused: by its code if it has one, else by its text. */
 export declare function saysLoginRefused(message: string, code?: string | undefined | null): boolean;
 /** One cached version of a secret. */
@@ -210,30 +256,6 @@ export interface Step {
     /** How long to wait. */
     waitMs?: number;
 }
-/** Something worth knowing happened to a cached secret. */
-export interface Told {
-    kind: 'newVersion' | 'stale' | 'refreshError' | 'otherVersion';
-    /** Whether it is worth a warning: one for each secret and minute is. */
-    loud: boolean;
-    /** One line, fit for a log. */
-    text: string;
-    secretId: string;
-    versionStage?: string;
-    oldVersionId?: string;
-    newVersionId?: string;
-    /** Since the value was last confirmed. */
-    ageMs?: number;
-    failure?: Failure;
-}
-/** A version that was refused. */
-export interface Tried {
-    versionStage: string;
-    versionId: string;
-    /** How often. */
-    times: number;
-    /** The same for people. */
-    text: string;
-}
 /** A secret that could not be prefetched, and why. */
 export interface Unfetched {
     secretId: string;
@@ -251,8 +273,10 @@ export interface Version {
     createdMs?: number;
     string?: string;
     binary?: Buffer;
-    /** How long it may be handed out again without asking, unless the count of changes moves. */
+    /** How long it may be handed out again without asking, unless its counter of changes moves. */
     servableMs: number;
-    /** The count of changes for which this is right. */
+    /** Which counter of changes is this version's. */
+    slot: number;
+    /** The count for which this is right. */
     changes: number;
 }

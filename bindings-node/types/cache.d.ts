@@ -29,7 +29,7 @@ export interface NewVersionEvent {
     /** The version held from now on. */
     readonly newVersionId: string | undefined;
 }
-/** Reads get a value past its freshness, because it cannot be refreshed. Told once per spell. */
+/** Reads get a value past its freshness, because it cannot be refreshed. Emitted once per spell. */
 export interface StaleEvent {
     /** The id the secret is asked for with. */
     readonly secretId: string;
@@ -47,9 +47,9 @@ export interface RefreshErrorEvent {
 }
 /**
  * A login succeeded with another version than the current one, as it does while a rotation is between its steps. If it
- * goes on, the current version is broken. Told with the first such login, and then once a minute while there are any.
+ * goes on, the current version is broken. Emitted with the first such login, and then once a minute while there are any.
  */
-export interface OtherVersionEvent {
+export interface FallbackLoginEvent {
     /** The id the secret is asked for with. */
     readonly secretId: string;
     /** The staging label of the version that logged in. */
@@ -57,12 +57,12 @@ export interface OtherVersionEvent {
     /** Its id. */
     readonly versionId: string;
 }
-/** What a cache tells, by the name of the event. None is named `error`, which would end a process that does not listen. */
+/** The events of a cache, by name. None is named `error`, which would end a process that does not listen. */
 export interface SecretCacheEvents {
     newVersion: [NewVersionEvent];
     stale: [StaleEvent];
     refreshError: [RefreshErrorEvent];
-    otherVersion: [OtherVersionEvent];
+    fallbackLogin: [FallbackLoginEvent];
 }
 /** What a cache has done so far in this process, and holds now. Threads that share it share the counts. */
 export interface Stats {
@@ -96,7 +96,7 @@ export interface LoginStats {
     /** Logins taken. */
     accepted: number;
     /** Those among them with another version than the current one. */
-    withOtherVersion: number;
+    fallbackLogins: number;
     /** Logins refused. A rotation costs one, and one more for each that was under way at that moment. */
     rejected: number;
 }

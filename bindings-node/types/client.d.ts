@@ -5,5 +5,5 @@ import type { CommandSender } from './settings';
 export declare function getSecretValue(client: CommandSender, ask: Ask): Promise<ClientValue>;
 /** `DescribeSecret`. Whatever goes wrong is thrown. */
 export declare function describeSecret(client: CommandSender, ask: Ask): Promise<ClientDescription>;
-/** What the core is told of a client's failure. */
+/** A client's failure, for the core. */
 export declare function failureOf(error: unknown, operation: string): ClientFailure;

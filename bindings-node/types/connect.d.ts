@@ -1,4 +1,4 @@
-/** Stays connected while a secret rotates: the driver of the core's plan. */
+/** Stays connected while a secret rotates: the driver of the core's attempts. */
 import type { Reader } from './reader';
 import { Credential } from './value';
 /** A staging label that `connect` tries. */

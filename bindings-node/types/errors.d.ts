@@ -34,7 +34,7 @@ export interface ResponseMetadata {
 export declare class SecretCacheError extends Error {
     /** What kind of failure it was. */
     readonly code: SecretCacheErrorCode;
-    /** Whether asking again can help. */
+    /** Whether the caller may do better by asking again soon. The cache itself tries again in any case. */
     readonly retryable: boolean;
     /** The service's own error code, such as `ResourceNotFoundException`, where it answered. */
     readonly serviceCode?: string;

@@ -198,6 +198,14 @@ impl Secret {
         self.0.validity.servable_for(now)
     }
 
+    /// Which of so many counters of changes is raised for this version: see
+    /// [`Cache::count_changes_in`](crate::host::Cache::count_changes_in).
+    pub fn change_slot(&self, slots: usize) -> usize {
+        // Versions are allocated side by side: the product spreads them over all slots.
+        let product = (self.as_ptr().addr() >> 4).wrapping_mul(0x9E37_79B1);
+        (product >> (usize::BITS / 2)) % slots.max(1)
+    }
+
     /// The binding's own rendering of this version, made by `make` on first use.
     pub fn extension(&self, make: impl FnOnce() -> Extension) -> &(dyn Any + Send + Sync) {
         self.extension_cell().get_or_init(make).as_ref()

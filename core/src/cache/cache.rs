@@ -163,14 +163,15 @@ impl Cache {
         self.0.hits.add(freshness, count);
     }
 
-    /// Has a counter of the binding's own raised whenever a value handed out before must no longer be handed out
-    /// without a look: it was replaced, forgotten, evicted, or the cache was closed. What merely comes due is told by
-    /// [`Secret::servable_for`].
+    /// Has one of the binding's own counters raised whenever a value handed out before must no longer be handed out
+    /// without a look: it was replaced, forgotten, evicted, or the cache was closed. Which one,
+    /// [`Secret::change_slot`] says: the more there are, the fewer other values seem to have changed with it. What
+    /// merely comes due is told by [`Secret::servable_for`].
     ///
-    /// A binding that keeps values on its own side reads the counter before it asks for a value and again before it
-    /// hands that value out. The counter is forgotten once its last [`Arc`] is gone.
-    pub fn count_changes_in(&self, counter: &Arc<AtomicU32>) {
-        self.0.changes.count_in(counter);
+    /// A binding that keeps values on its own side reads a value's counter, then its [`Secret::servable_for`], and the
+    /// counter again before it hands that value out. The counters are forgotten once their last [`Arc`] is gone.
+    pub fn count_changes_in(&self, counters: &Arc<[AtomicU32]>) {
+        self.0.changes.count_in(counters);
     }
 
     /// One read: what the reader gets, or what it has to do.

@@ -2,26 +2,28 @@
 
 use std::sync::{Arc, PoisonError, Weak};
 
+use crate::secret::Secret;
 use crate::sync::Mutex;
 use crate::sync::atomic::{AtomicU32, Ordering};
 
 /// The counters of all who want to know. They are only looked at when something changes, never by a hit.
 #[derive(Default)]
-pub(crate) struct Changes(Mutex<Vec<Weak<AtomicU32>>>);
+pub(crate) struct Changes(Mutex<Vec<Weak<[AtomicU32]>>>);
 
 impl Changes {
-    pub(crate) fn count_in(&self, counter: &Arc<AtomicU32>) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).push(Arc::downgrade(counter));
+    pub(crate) fn count_in(&self, counters: &Arc<[AtomicU32]>) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).push(Arc::downgrade(counters));
     }
 
-    /// Something that was handed out before must not be handed out again without a look.
-    pub(crate) fn bump(&self) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).retain(|counter| {
+    /// This version must not be handed out again without a look.
+    pub(crate) fn bump(&self, secret: &Secret) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).retain(|counters| {
+            let Some(counters) = counters.upgrade() else { return false };
             // Released after the value's own deadline was moved: whoever sees the count sees that too.
-            counter.upgrade().is_some_and(|counter| {
+            if let Some(counter) = counters.get(secret.change_slot(counters.len())) {
                 counter.fetch_add(1, Ordering::Release);
-                true
-            })
+            }
+            true
         });
     }
 }

@@ -115,7 +115,7 @@ impl Shared {
     /// From now on every reader looks again before it is handed out.
     pub(crate) fn invalidate(&self, secret: &Secret) {
         secret.version().validity.invalidate();
-        self.changes.bump();
+        self.changes.bump(secret);
     }
 
     /// Forgets what is known about a secret and its failures: every version is due at its next read.

@@ -40,13 +40,13 @@ pub trait Driver: sealed::Sealed {
     /// Notes hits that a binding answered on its own side: see [`Cache::note_hits`].
     fn note_hits(&self, id: &str, selector: Selector<'_>, count: u64);
 
-    /// Has a counter of the binding's own raised whenever a value handed out before must not be handed out again
-    /// without a look: see [`Cache::count_changes_in`]. It counts in this process only.
+    /// Has one of the binding's own counters raised whenever a value handed out before must not be handed out again
+    /// without a look: see [`Cache::count_changes_in`]. They count in this process only.
     ///
     /// # Errors
     ///
     /// [`ErrorKind::Closed`](crate::ErrorKind::Closed) if the cache is closed.
-    fn count_changes_in(&self, counter: &Arc<AtomicU32>) -> Result<(), Error>;
+    fn count_changes_in(&self, counters: &Arc<[AtomicU32]>) -> Result<(), Error>;
 
     /// Begins a read: answers it, or sees to it that it is being fetched. When the wait is over, pass the outcome to
     /// [`Outcome::for_reader`](crate::host::Outcome::for_reader); when patience is, see [`Driver::give_up`].
@@ -111,8 +111,8 @@ impl Driver for SecretCache {
         }
     }
 
-    fn count_changes_in(&self, counter: &Arc<AtomicU32>) -> Result<(), Error> {
-        self.0.inner()?.cache.count_changes_in(counter);
+    fn count_changes_in(&self, counters: &Arc<[AtomicU32]>) -> Result<(), Error> {
+        self.0.inner()?.cache.count_changes_in(counters);
         Ok(())
     }
 

@@ -9,24 +9,24 @@ use napi_derive::napi;
 use secretcache::host::OwnedSelector;
 use secretcache::{Error, Event, Secret};
 
-use crate::cache::Changes;
+use crate::changes::Changes;
 use crate::errors::Failure;
-use crate::events::Told;
+use crate::events::CacheEvent;
 use crate::value::Version;
 
 /// Calls one function of one environment, from any thread. It does not keep the process alive: whoever waits for an
 /// answer sees to that on the JavaScript side.
-pub(crate) struct Outbox(ThreadsafeFunction<Message, (), FnArgs<(Delivery,)>, Status, false, true>);
+pub(crate) struct Sender(ThreadsafeFunction<Message, (), FnArgs<(Delivery,)>, Status, false, true>);
 
 pub(crate) type Receiver<'env> = Function<'env, FnArgs<(Delivery,)>, ()>;
 
 /// What is sent.
 pub(crate) enum Message {
-    /// A read or a forced refresh has ended.
+    /// The result of a read or a forced refresh.
     Version(u32, Result<Secret, Error>),
-    /// A prefetch has ended.
+    /// The result of a prefetch.
     Prefetched(u32, Result<Vec<(String, Error)>, Error>),
-    /// Something worth knowing happened; whether it is worth a warning.
+    /// Something happened to a cached secret; whether to warn of it.
     Event(Event, bool),
     /// The program's client is to be asked.
     Ask(Question),
@@ -39,7 +39,7 @@ pub(crate) struct Question {
     pub(crate) selector: Option<OwnedSelector>,
 }
 
-impl Outbox {
+impl Sender {
     pub(crate) fn new(receiver: &Receiver<'_>, changes: Changes) -> napi::Result<Self> {
         let function = receiver
             .build_threadsafe_function::<Message>()
@@ -67,8 +67,8 @@ pub struct Delivery {
     pub failure: Option<Failure>,
     /// The secrets that could not be prefetched.
     pub unfetched: Option<Vec<Unfetched>>,
-    /// Something worth knowing.
-    pub event: Option<Told>,
+    /// Something that happened to a cached secret.
+    pub event: Option<CacheEvent>,
     /// A question for the program's client.
     pub ask: Option<Ask>,
 }
@@ -97,7 +97,7 @@ impl Delivery {
             Message::Version(number, result) => {
                 delivery.number = number;
                 match result {
-                    Ok(secret) => delivery.version = Some(Version::new(secret, changes.count())),
+                    Ok(secret) => delivery.version = Some(Version::new(secret, changes)),
                     Err(error) => delivery.failure = Some(Failure::from(&error)),
                 }
             }
@@ -110,7 +110,7 @@ impl Delivery {
                     Err(error) => delivery.failure = Some(Failure::from(&error)),
                 }
             }
-            Message::Event(event, loud) => delivery.event = Some(Told::new(&event, loud)),
+            Message::Event(event, should_warn) => delivery.event = Some(CacheEvent::new(&event, should_warn)),
             Message::Ask(question) => {
                 delivery.number = question.number;
                 delivery.ask = Some(question.into());
@@ -139,4 +139,4 @@ impl From<Question> for Ask {
 }
 
 /// Shared by all who send.
-pub(crate) type SharedOutbox = Arc<Outbox>;
+pub(crate) type SharedSender = Arc<Sender>;

@@ -10,10 +10,10 @@ use secretcache::host::{LogLimiter, SystemClock};
 use secretcache::{Error, ErrorKind, Event, SecretCache};
 use zeroize::Zeroizing;
 
-use crate::outbox::{Message, Outbox, SharedOutbox};
+use crate::delivery::{Message, Sender, SharedSender};
 
 /// A cache, and everyone in this process who uses it.
-pub(crate) struct Slot {
+pub(crate) struct SharedCache {
     pub(crate) core: SecretCache,
     settings: Option<Zeroizing<String>>,
     users: Mutex<Vec<User>>,
@@ -22,54 +22,54 @@ pub(crate) struct Slot {
 
 struct User {
     environment: usize,
-    outbox: Weak<Outbox>,
+    sender: Weak<Sender>,
 }
 
-static SLOTS: Mutex<Vec<Weak<Slot>>> = Mutex::new(Vec::new());
+static CACHES: Mutex<Vec<Weak<SharedCache>>> = Mutex::new(Vec::new());
 
 /// The cache of these settings that this environment does not use yet, made by `make` if there is none.
 pub(crate) fn join(
     settings: Option<Zeroizing<String>>,
     environment: usize,
-    outbox: &SharedOutbox,
+    sender: &SharedSender,
     make: impl FnOnce() -> Result<SecretCache, Error>,
-) -> Result<Arc<Slot>, Error> {
-    let user = User { environment, outbox: Arc::downgrade(outbox) };
-    let mut slots = lock(&SLOTS);
-    slots.retain(|slot| slot.strong_count() > 0);
-    let is_same = |slot: &Slot| slot.settings.is_some() && slot.settings == settings;
-    let found = slots.iter().filter_map(Weak::upgrade).filter(|slot| is_same(slot)).find(|slot| {
-        let users = lock(&slot.users);
+) -> Result<Arc<SharedCache>, Error> {
+    let user = User { environment, sender: Arc::downgrade(sender) };
+    let mut caches = lock(&CACHES);
+    caches.retain(|cache| cache.strong_count() > 0);
+    let is_same = |cache: &SharedCache| cache.settings.is_some() && cache.settings == settings;
+    let found = caches.iter().filter_map(Weak::upgrade).filter(|cache| is_same(cache)).find(|cache| {
+        let users = lock(&cache.users);
         // With no users left it is being closed.
         !users.is_empty() && users.iter().all(|user| user.environment != environment)
     });
-    if let Some(slot) = found {
-        lock(&slot.users).push(user);
-        return Ok(slot);
+    if let Some(cache) = found {
+        lock(&cache.users).push(user);
+        return Ok(cache);
     }
-    let slot = Arc::new(Slot {
+    let cache = Arc::new(SharedCache {
         core: make()?,
         settings,
         users: Mutex::new(vec![user]),
         limiter: LogLimiter::default(),
     });
-    let weak = Arc::downgrade(&slot);
-    slot.core.on_event(move |event| {
-        if let Some(slot) = weak.upgrade() {
-            slot.tell(event);
+    let weak = Arc::downgrade(&cache);
+    cache.core.on_event(move |event| {
+        if let Some(cache) = weak.upgrade() {
+            cache.notify(event);
         }
     });
-    slots.push(Arc::downgrade(&slot));
-    Ok(slot)
+    caches.push(Arc::downgrade(&cache));
+    Ok(cache)
 }
 
-impl Slot {
+impl SharedCache {
     /// This user is done with it. The last one closes it.
-    pub(crate) fn leave(&self, outbox: &SharedOutbox) {
-        let _one_at_a_time = lock(&SLOTS);
+    pub(crate) fn leave(&self, sender: &SharedSender) {
+        let _one_at_a_time = lock(&CACHES);
         let mut users = lock(&self.users);
         let before = users.len();
-        users.retain(|user| !std::ptr::eq(user.outbox.as_ptr(), Arc::as_ptr(outbox)));
+        users.retain(|user| !std::ptr::eq(user.sender.as_ptr(), Arc::as_ptr(sender)));
         let is_last = before > 0 && users.is_empty();
         drop(users);
         if is_last {
@@ -77,13 +77,13 @@ impl Slot {
         }
     }
 
-    fn tell(&self, event: &Event) {
-        // It is no news to anybody that the program has closed the cache.
+    fn notify(&self, event: &Event) {
+        // The program closed the cache itself.
         let is_ordinary = matches!(event, Event::Error { error, .. } if error.kind() == ErrorKind::Closed);
-        let loud = !is_ordinary && self.limiter.admits(event, SystemClock::now());
-        let outboxes: Vec<_> = lock(&self.users).iter().filter_map(|user| user.outbox.upgrade()).collect();
-        for outbox in outboxes {
-            outbox.send(Message::Event(event.clone(), loud));
+        let should_warn = !is_ordinary && self.limiter.admits(event, SystemClock::now());
+        let senderes: Vec<_> = lock(&self.users).iter().filter_map(|user| user.sender.upgrade()).collect();
+        for sender in senderes {
+            sender.send(Message::Event(event.clone(), should_warn));
         }
     }
 }
