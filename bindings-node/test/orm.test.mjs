@@ -3,6 +3,8 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 
+import { MikroORM } from '@mikro-orm/postgresql';
+import { PrismaMariaDb } from '@prisma/adapter-mariadb';
 import { PrismaPg } from '@prisma/adapter-pg';
 import { drizzle } from 'drizzle-orm/node-postgres';
 import { Kysely, MysqlDialect, PostgresDialect, sql } from 'kysely';
@@ -10,8 +12,10 @@ import mysql from 'mysql2/promise';
 import pg from 'pg';
 import PgBoss from 'pg-boss';
 import { SecretCache } from 'secretcache';
+import { createPool as createMariadbPool } from 'secretcache/mariadb';
 import { createPool as createMysqlPool } from 'secretcache/mysql2';
 import { createPool } from 'secretcache/pg';
+import { createSql } from 'secretcache/postgres';
 import { dialectModule } from 'secretcache/sequelize';
 import { driver } from 'secretcache/typeorm';
 import { QueryTypes, Sequelize } from 'sequelize';
@@ -61,6 +65,18 @@ describe('on PostgreSQL', () => {
       const query = { sql: 'select current_user::text as name', args: [], argTypes: [] };
       return [async () => (await adapter.queryRaw(query)).rows[0][0], () => pool.end()];
     },
+    MikroORM: async (cache, id, place) => {
+      const pool = createPool(cache, id, { ...place, max: 2, maxUses: 5 });
+      const driverOptions = new PostgresDialect({ pool });
+      const orm = await MikroORM.init({ dbName: place.database, driverOptions, discovery: { warnWhenNoEntities: false } });
+      const query = () => orm.em.getConnection().execute('select current_user as name');
+      return [async () => (await query())[0].name, () => orm.close()];
+    },
+    'postgres.js': async (cache, id, place) => {
+      // Its connections live for so many seconds.
+      const sql = createSql(cache, id, { ...place, max: 4, max_lifetime: 0.1 });
+      return [async () => (await sql`select current_user as name`)[0].name, () => sql.end()];
+    },
     Drizzle: async (cache, id, place) => {
       const pool = createPool(cache, id, { ...place, max: 2, maxUses: 5 });
       const db = drizzle({ client: pool });
@@ -76,7 +92,7 @@ describe('on PostgreSQL', () => {
   for (const [strategy, rotate] of Object.entries(STRATEGIES)) {
     for (const [program, make] of Object.entries(PROGRAMS)) {
       it(`${program} works through ${strategy}-user rotations without a failure`, async (t) => {
-        const id = `${program}_${strategy}`.toLowerCase();
+        const id = `${program}_${strategy}`.toLowerCase().replace('.', '');
         await setPassword(id, 'first');
         await endpoint.create(id, JSON.stringify({ username: id, password: 'first' }));
         const cache = new SecretCache({ ...endpoint.options, ...quick });
@@ -135,67 +151,102 @@ describe('on PostgreSQL', () => {
   });
 });
 
-describe('on MariaDB', () => {
-  let endpoint;
-  let server;
-  let admin;
-  before(async () => {
-    [endpoint, server] = await Promise.all([Endpoint.start(), database('mariadb')]);
-    const { host, port, user, password } = server;
-    admin = await mysql.createConnection({ host, port, user, password });
-    await admin.query('create database shop');
-  });
-  after(async () => {
-    await admin?.end();
-    await server?.close();
-    await endpoint?.close();
-  });
-
-  const setPassword = async (user, password) => {
-    await admin.query(`create user if not exists ${user}@'%'`);
-    await admin.query(`grant all on *.* to ${user}@'%'`);
-    await admin.query(`alter user ${user}@'%' identified by '${password}'`);
-  };
-
-  const PROGRAMS = {
-    TypeORM: async (cache, id, place) => {
-      const source = new DataSource({ type: 'mariadb', ...place, driver: driver(cache, id), poolSize: 2 });
-      await source.initialize();
-      return [async () => (await source.query('select current_user() as name'))[0].name, () => source.destroy()];
-    },
-    Sequelize: async (cache, id, place) => {
-      const settings = { dialect: 'mysql', ...place, logging: false, pool: { max: 2, maxUses: 5 } };
-      const sequelize = new Sequelize({ ...settings, dialectModule: dialectModule(cache, id) });
-      const query = () => sequelize.query('select current_user() as name', { type: QueryTypes.SELECT });
-      return [async () => (await query())[0].name, () => sequelize.close()];
-    },
-    Kysely: async (cache, id, place) => {
-      const { pool } = createMysqlPool(cache, id, { ...place, connectionLimit: 2 });
-      const db = new Kysely({ dialect: new MysqlDialect({ pool }) });
-      return [async () => (await sql`select current_user() as name`.execute(db)).rows[0].name, () => db.destroy()];
-    },
-  };
-
-  for (const [strategy, rotate] of Object.entries(STRATEGIES)) {
-    for (const [program, make] of Object.entries(PROGRAMS)) {
-      it(`${program} works through ${strategy}-user rotations without a failure`, async (t) => {
-        const id = `${program}_${strategy}`.toLowerCase();
-        await setPassword(id, 'first');
-        await endpoint.create(id, JSON.stringify({ username: id, password: 'first' }));
-        const cache = new SecretCache({ ...endpoint.options, ...quick });
-        t.after(() => cache.close());
-        const [whoAmI, end] = await make(cache, id, { host: server.host, port: server.port, database: 'shop' });
-        t.after(end);
-        let last;
-        const failures = await through(
-          async () => {
-            last = (await rotations(() => rotate(endpoint, id, setPassword, BETWEEN_STEPS_MS))).at(-1);
-          },
-          async () => assert.match(await whoAmI(), new RegExp(`^${id}`)),
-        );
-        assert.deepEqual(failures, []);
-        await eventually(async () => (await whoAmI()) === `${last.username}@%`);
-      });
+/** Programs on MySQL and MariaDB; each makes what runs a query that gives the user's name, and ends it. */
+const ON_MYSQL = {
+  TypeORM: async (cache, id, place) => {
+    const source = new DataSource({ type: 'mariadb', ...place, driver: driver(cache, id), poolSize: 2 });
+    await source.initialize();
+    return [async () => (await source.query('select current_user() as name'))[0].name, () => source.destroy()];
+  },
+  Sequelize: async (cache, id, place) => {
+    const settings = { dialect: 'mysql', ...place, logging: false, pool: { max: 2, maxUses: 5 } };
+    const sequelize = new Sequelize({ ...settings, dialectModule: dialectModule(cache, id) });
+    const query = () => sequelize.query('select current_user() as name', { type: QueryTypes.SELECT });
+    return [async () => (await query())[0].name, () => sequelize.close()];
+  },
+  Kysely: async (cache, id, place) => {
+    const { pool } = createMysqlPool(cache, id, { ...place, connectionLimit: 2 });
+    const db = new Kysely({ dialect: new MysqlDialect({ pool }) });
+    return [async () => (await sql`select current_user() as name`.execute(db)).rows[0].name, () => db.destroy()];
+  },
+  mysql2: async (cache, id, place) => {
+    const pool = createMysqlPool(cache, id, { ...place, connectionLimit: 2 });
+    const whoAmI = async (connection) => (await connection.query('select current_user() as name'))[0][0].name;
+    return [withConnection(pool, whoAmI), () => pool.end()];
+  },
+  mariadb: async (cache, id, place) => {
+    const pool = createMariadbPool(cache, id, { ...place, allowPublicKeyRetrieval: true, connectionLimit: 2 });
+    const whoAmI = async (connection) => (await connection.query('select current_user() as name'))[0].name;
+    return [withConnection(pool, whoAmI), () => pool.end()];
+  },
+  Prisma: async (cache, id, place) => {
+    const pool = createMariadbPool(cache, id, { ...place, connectionLimit: 2 });
+    const adapter = await new PrismaMariaDb(pool).connect();
+    const query = { sql: 'select current_user() as name', args: [], argTypes: [] };
+    return [async () => (await adapter.queryRaw(query)).rows[0][0], () => pool.end()];
+  },
+};
+/** Works with a connection of a pool, and destroys every fifth, so that the pool logs in all the time. */
+function withConnection(pool, work) {
+  let uses = 0;
+  return async () => {
+    const connection = await pool.getConnection();
+    try {
+      return await work(connection);
+    } finally {
+      uses += 1;
+      if (uses % 5 === 0) connection.destroy();
+      else connection.release();
     }
-  }
-});
+  };
+}
+
+const SERVERS = { mariadb: ['TypeORM', 'Sequelize', 'Kysely', 'mariadb', 'Prisma'], mysql: ['mysql2', 'mariadb'] };
+
+for (const [kind, programs] of Object.entries(SERVERS)) {
+  describe(`on ${kind}`, () => {
+    let endpoint;
+    let server;
+    let admin;
+    before(async () => {
+      [endpoint, server] = await Promise.all([Endpoint.start(), database(kind)]);
+      const { host, port, user, password } = server;
+      admin = await mysql.createConnection({ host, port, user, password });
+      await admin.query('create database shop');
+    });
+    after(async () => {
+      await admin?.end();
+      await server?.close();
+      await endpoint?.close();
+    });
+
+    const setPassword = async (user, password) => {
+      await admin.query(`create user if not exists ${user}@'%'`);
+      await admin.query(`grant all on *.* to ${user}@'%'`);
+      await admin.query(`alter user ${user}@'%' identified by '${password}'`);
+    };
+
+    for (const [strategy, rotate] of Object.entries(STRATEGIES)) {
+      for (const program of programs) {
+        it(`${program} works through ${strategy}-user rotations without a failure`, async (t) => {
+          const id = `${program}_${strategy}`.toLowerCase().replace('.', '');
+          await setPassword(id, 'first');
+          await endpoint.create(id, JSON.stringify({ username: id, password: 'first' }));
+          const cache = new SecretCache({ ...endpoint.options, ...quick });
+          t.after(() => cache.close());
+          const [whoAmI, end] = await ON_MYSQL[program](cache, id, { host: server.host, port: server.port, database: 'shop' });
+          t.after(end);
+          let last;
+          const failures = await through(
+            async () => {
+              last = (await rotations(() => rotate(endpoint, id, setPassword, BETWEEN_STEPS_MS))).at(-1);
+            },
+            async () => assert.match(await whoAmI(), new RegExp(`^${id}`)),
+          );
+          assert.deepEqual(failures, []);
+          await eventually(async () => (await whoAmI()) === `${last.username}@%`);
+        });
+      }
+    }
+  });
+}

@@ -1,0 +1,115 @@
+/** MySQL and MariaDB pools that stay connected while their password rotates, for the package `mariadb`. */
+
+import { connect as connectTo, type Socket } from 'node:net';
+
+import type * as driver from 'mariadb';
+
+import { Handover } from './handover';
+import type { SecretCache } from './index';
+import { conceal, isRejectedLogin, type PoolingOptions, PoolSecret, withoutLogin } from './pooling';
+
+/** Settings of a pool: those of `mariadb`, without user name and password, which come from the secret. */
+export type RotatingPoolConfig = Omit<driver.PoolConfig, 'user' | 'password'> & PoolingOptions;
+
+/**
+ * Makes a pool of `mariadb` whose every new connection takes user name and password from one version of a secret: the one
+ * that works, also during a rotation. Once a new version is current, connections of older versions close as soon as they
+ * are free. Everything else (host, port, database, TLS) is yours. Prisma's `PrismaMariaDb` takes it.
+ *
+ * ```js
+ * import { SecretCache } from 'secretcache';
+ * import { createPool } from 'secretcache/mariadb';
+ *
+ * const pool = createPool(new SecretCache(), 'prod/checkout/db', { host: 'db.internal', database: 'checkout' });
+ * const rows = await pool.query('select now()');
+ * ```
+ *
+ * @throws {TypeError} If the settings hold a password.
+ */
+export function createPool(cache: SecretCache, secretId: string, config: RotatingPoolConfig = {}): driver.Pool {
+  const mariadb = require('mariadb') as typeof driver;
+  const { connectTimeoutMs, ...settings } = withoutLogin(config, secretId);
+  const { stream: ownStream, socketPath, ...rest } = settings;
+  const free = new Set<Connection>();
+  const versions = new WeakMap<object, string | undefined>();
+  const isOld = (connection: Connection): boolean => secret.isOld(versions.get(connection.opts));
+  const secret = new PoolSecret(cache, secretId, { connectTimeoutMs }, () => {
+    for (const connection of free) if (isOld(connection)) retire(connection);
+  });
+
+  function retire(connection: Connection): void {
+    free.delete(connection);
+    connection.forceEnd(null, nothing, nothing);
+  }
+
+  // The pool makes one connection at a time.
+  let handover: Handover | undefined;
+
+  /** Called by the driver on the settings of each connection, before it reads user name and password from them. */
+  function stream(this: ConnectionSettings, callback: (error: unknown, socket?: Socket) => void): void {
+    handover ??= new Handover(secret);
+    handover.login().then(
+      (login) => {
+        versions.set(this, login.versionId);
+        this.user = login.username;
+        conceal(this, 'password', login.password);
+        if (typeof ownStream === 'function') Reflect.apply(ownStream, this, [callback]);
+        else
+          callback(null, (socketPath === undefined ? connectTo(this.port, this.host) : connectTo(socketPath)).setNoDelay(true));
+      },
+      (error) => {
+        handover = undefined;
+        callback(error);
+      },
+    );
+  }
+
+  const pool = mariadb.createPool({ ...rest, stream } as unknown as driver.PoolConfig) as driver.Pool & Events;
+  pool.on('connection', () => {
+    handover?.accepted();
+    handover = undefined;
+  });
+  pool.on('error', (error: Error) => {
+    if (isRejectedLogin(error)) handover?.refused(error);
+  });
+  pool.on('acquire', (connection: Connection) => {
+    free.delete(connection);
+    if (Object.hasOwn(connection, 'isValid')) return;
+    const isValid = connection.isValid.bind(connection);
+    // Asked when a connection is given back or wanted: the pool ends one that is given back and not valid.
+    connection.isValid = () => {
+      if (!isOld(connection)) return isValid();
+      if (free.has(connection)) retire(connection);
+      return false;
+    };
+  });
+  pool.on('release', (connection: Connection) => free.add(connection));
+
+  const end = pool.end.bind(pool);
+  pool.end = async () => {
+    secret.close();
+    handover?.abandoned(new Error('the pool has ended'));
+    await end();
+  };
+  return pool;
+}
+
+function nothing(): void {}
+
+/** The settings of one connection, which the driver copies for each. */
+interface ConnectionSettings {
+  user: string;
+  port: number;
+  host: string;
+}
+
+/** A connection as the pool has it inside. */
+interface Connection {
+  opts: ConnectionSettings;
+  isValid(): boolean;
+  forceEnd(parameters: null, resolve: () => void, reject: () => void): void;
+}
+
+interface Events {
+  on(event: string, listener: (each: any) => void): unknown;
+}

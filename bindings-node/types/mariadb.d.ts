@@ -1,0 +1,22 @@
+/** MySQL and MariaDB pools that stay connected while their password rotates, for the package `mariadb`. */
+import type * as driver from 'mariadb';
+import type { SecretCache } from './index';
+import { type PoolingOptions } from './pooling';
+/** Settings of a pool: those of `mariadb`, without user name and password, which come from the secret. */
+export type RotatingPoolConfig = Omit<driver.PoolConfig, 'user' | 'password'> & PoolingOptions;
+/**
+ * Makes a pool of `mariadb` whose every new connection takes user name and password from one version of a secret: the one
+ * that works, also during a rotation. Once a new version is current, connections of older versions close as soon as they
+ * are free. Everything else (host, port, database, TLS) is yours. Prisma's `PrismaMariaDb` takes it.
+ *
+ * ```js
+ * import { SecretCache } from 'secretcache';
+ * import { createPool } from 'secretcache/mariadb';
+ *
+ * const pool = createPool(new SecretCache(), 'prod/checkout/db', { host: 'db.internal', database: 'checkout' });
+ * const rows = await pool.query('select now()');
+ * ```
+ *
+ * @throws {TypeError} If the settings hold a password.
+ */
+export declare function createPool(cache: SecretCache, secretId: string, config?: RotatingPoolConfig): driver.Pool;

@@ -1,0 +1,25 @@
+/** Clients of the package `postgres` (postgres.js) that stay connected while their password rotates. */
+import type postgres = require('postgres');
+import type { SecretCache } from './index';
+import { type PoolingOptions } from './pooling';
+/** Settings of a client: those of `postgres`, without user name and password, which come from the secret. */
+export type RotatingSqlOptions = Omit<postgres.Options<Record<string, postgres.PostgresType>>, 'user' | 'username' | 'pass' | 'password' | 'socket'> & PoolingOptions & {
+    /** The URL of the server, in place of host, port and database. */
+    url?: string | undefined;
+};
+/**
+ * Makes what `postgres()` makes, a function for tagged queries with a pool behind it. Each new connection takes user name
+ * and password from one version of a secret: the one that works, also during a rotation. Connections stay open for
+ * `max_lifetime`, as the driver closes them. Host, port, database and TLS are yours; one host can be given.
+ *
+ * ```js
+ * import { SecretCache } from 'secretcache';
+ * import { createSql } from 'secretcache/postgres';
+ *
+ * const sql = createSql(new SecretCache(), 'prod/checkout/db', { host: 'db.internal', database: 'checkout' });
+ * const rows = await sql`select now()`;
+ * ```
+ *
+ * @throws {TypeError} If the settings or the URL hold a password, or several hosts.
+ */
+export declare function createSql(cache: SecretCache, secretId: string, options?: RotatingSqlOptions): postgres.Sql;
