@@ -6,8 +6,8 @@ servers: ; @tests/tools/servers
 c-tools: ; @tests/tools/c-tools
 browser: ; @tests/tools/browser
 node-tools: $(NODE)/node_modules/.stamp
-$(NODE)/node_modules/.stamp: $(NODE)/package.json
-	cd $(NODE) && npm install --ignore-scripts --no-audit --no-fund --loglevel=error
+$(NODE)/node_modules/.stamp: $(NODE)/package-lock.json
+	cd $(NODE) && npm ci --ignore-scripts --no-audit --no-fund --loglevel=error
 	touch $@
 
 # The test runners that the fixtures are tried with, and what checks the accessibility of the local endpoint's page.
