@@ -29,7 +29,7 @@ def node(endpoint: Endpoint, official: str = "") -> list[Figure]:
     os.environ["AWS_REGION"] = endpoint.environment[
         "AWS_DEFAULT_REGION"
     ]  # the SDK for JavaScript knows no other
-    return [*hits(home), *cold(home), *crowd(home, endpoint)]
+    return [*hits(home), *evictions(home), *cold(home), *crowd(home, endpoint)]
 
 
 def install() -> Path:
@@ -68,6 +68,14 @@ def hits(home: Path) -> list[Figure]:
             detail=f"{nano(mine)}, theirs {nano(other)}",
         ),
     ]
+
+
+def evictions(home: Path) -> list[Figure]:
+    """Compare reads of which one in a hundred is of a new secret, with and without an eviction."""
+    rounds = json.loads(run(home, "evictions.mjs"))
+    value, mine, other = ratio(rounds["with evictions"], rounds["without"])
+    detail = f"{nano(mine)} a read, without {nano(other)}"
+    return [Figure("Node, one eviction in a hundred reads: against none", value, 1.5, detail=detail)]
 
 
 def cold(home: Path) -> list[Figure]:
