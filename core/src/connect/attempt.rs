@@ -348,7 +348,10 @@ impl ConnectAttempt {
     /// How the attempt failed, after [`Action::Stop`] or when its time is up: what every language raises.
     pub fn failure(&self) -> ConnectFailure {
         let secret_id = &*self.id;
-        if let Some((_, version_id, _)) = &self.trying {
+        // A version that had been refused and was being tried again when the time was up is refused all the same.
+        if let Some((_, version_id, _)) = &self.trying
+            && !self.was_refused(version_id)
+        {
             let text =
                 format!("the login with version {version_id} of secret {secret_id:?} did not finish in time");
             return ConnectFailure::Secret(Error::new(ErrorKind::Timeout, text));
@@ -361,6 +364,12 @@ impl ConnectAttempt {
             let text = format!("no version of secret {secret_id:?} could be tried in time");
             Error::new(ErrorKind::Timeout, text)
         }))
+    }
+
+    fn was_refused(&self, version_id: &str) -> bool {
+        let mut was_refused = false;
+        self.with_entry(|entry| was_refused = entry.logins.is_rejected(version_id));
+        was_refused
     }
 
     /// Why no version could be read, if that is how it ended.

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, SystemTime};
 
-use secretcache::host::{Action, Answer, Cache, ConnectAttempt, FetchPermit, Lookup};
+use secretcache::host::{Action, Answer, Cache, ConnectAttempt, ConnectFailure, FetchPermit, Lookup};
 use secretcache::{AWSCURRENT, AWSPENDING, Description, Fetched, Selector, Stage};
 
 use crate::timeline::{Read, TTL, Timeline, answer};
@@ -93,6 +93,27 @@ fn after_a_refused_login_the_end_of_the_rotation_is_noticed_within_seconds() {
         }
     }
     assert!(next_refresh(&time.cache, &time) >= Duration::from_secs(TTL / 2));
+}
+
+#[test]
+fn n7_a_login_that_the_deadline_cuts_short_after_a_refusal_is_a_refusal() {
+    let mut time = Timeline::new();
+    time.fill("db", "v1", r#"{"password": "one"}"#);
+    let mut attempt =
+        ConnectAttempt::new(&time.cache, "db", &[Stage::Current], Duration::from_secs(600), time.now);
+    let Action::Try(secret, stage) = attempt.next(time.now) else { panic!("nothing to try") };
+    assert!(matches!(attempt.failure(), ConnectFailure::Secret(_)), "it has not finished");
+    attempt.rejected(&secret, stage, time.now);
+    loop {
+        match attempt.next(time.now) {
+            Action::Try(..) => break,
+            Action::Read(stage) | Action::Refresh(stage) => attempt.read(stage, None, time.now),
+            Action::Wait(_) => time.pass(1),
+            Action::Stop => panic!("not tried again"),
+        }
+    }
+    let ConnectFailure::Rejected { tried, .. } = attempt.failure() else { panic!("no refusal") };
+    assert_eq!(tried.iter().map(|tried| tried.times).collect::<Vec<_>>(), [1]);
 }
 
 #[test]
