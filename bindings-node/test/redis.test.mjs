@@ -1,14 +1,7 @@
 /** Redis: clients, pools and a cluster, against real servers while passwords rotate. */
 
 import assert from 'node:assert/strict';
-import { spawn } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
-import { once } from 'node:events';
-import { mkdtempSync, rmSync } from 'node:fs';
-import { createServer } from 'node:net';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { createInterface } from 'node:readline';
 import { after, before, describe, it } from 'node:test';
 
 import { createClient as makeRedis } from 'redis';
@@ -16,6 +9,7 @@ import { isRejectedLogin, SecretCache } from 'secretcache';
 import { createClient, createClientPool, createCluster } from 'secretcache/redis';
 
 import { BETWEEN_STEPS_MS, database, quick, rotations, through } from './connected.mjs';
+import { redisServer } from './redis.mjs';
 import { rotateAlternatingUsers, rotateSingleUser } from './rotation.mjs';
 import { Endpoint, eventually } from './support.mjs';
 
@@ -167,7 +161,7 @@ describe('a Redis cluster', () => {
   let node;
   let admin;
   before(async () => {
-    [endpoint, node] = await Promise.all([Endpoint.start(), clusterNode()]);
+    [endpoint, node] = await Promise.all([Endpoint.start(), redisServer({ cluster: true })]);
     admin = makeRedis({ socket: node.socket });
     await admin.connect();
     await admin.sendCommand(['CLUSTER', 'ADDSLOTSRANGE', '0', '16383']);
@@ -210,31 +204,3 @@ describe('a Redis cluster', () => {
     await eventually(async () => (await whoAmI()) === last.username);
   });
 });
-
-/** A server that is a cluster by itself. */
-async function clusterNode() {
-  const folder = mkdtempSync(join(tmpdir(), 'secretcache-'));
-  const [port, bus] = [await freePort(), await freePort()];
-  const options = { port, bind: '127.0.0.1', dir: folder, save: '', 'cluster-enabled': 'yes', 'cluster-port': bus };
-  const child = spawn(
-    'redis-server',
-    Object.entries(options).flatMap(([name, value]) => [`--${name}`, String(value)]),
-  );
-  for await (const line of createInterface({ input: child.stdout })) if (line.includes('Ready to accept')) break;
-  const close = async () => {
-    const ended = once(child, 'exit');
-    child.kill();
-    await ended;
-    rmSync(folder, { recursive: true });
-  };
-  return { socket: { host: '127.0.0.1', port }, close };
-}
-
-async function freePort() {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const { port } = server.address();
-  server.close();
-  await once(server, 'close');
-  return port;
-}

@@ -54,6 +54,62 @@ export function createRedis(
   return url === undefined ? new Rotating(settings) : new Rotating(urlWithoutLogin('url', url, secretId), settings);
 }
 
+/** Settings of a cluster: those of `ioredis`, without user name and password, which come from the secret. */
+export type RotatingClusterOptions = Omit<driver.ClusterOptions, 'redisOptions'> &
+  PoolingOptions & {
+    redisOptions?: Omit<NonNullable<driver.ClusterOptions['redisOptions']>, 'username' | 'password'> | undefined;
+  };
+
+/**
+ * Makes a cluster of `ioredis`, each of whose connections logs in as those of {@link createRedis} do, with `duplicate()`.
+ * Sentinels need no function of their own: pass `sentinels` and `name` to {@link createRedis}.
+ *
+ * ```js
+ * const cluster = createCluster(new SecretCache(), 'prod/cache/redis', [{ host: 'redis.internal', port: 6379 }]);
+ * ```
+ *
+ * @param nodes - Where to find the cluster, without user name and password.
+ * @param Redis - The class to use; by default that of the installed `ioredis`.
+ * @throws {TypeError} If the settings or a node's URL hold a password.
+ */
+export function createCluster(
+  cache: SecretCache,
+  secretId: string,
+  nodes: readonly driver.ClusterNode[],
+  options: RotatingClusterOptions = {},
+  Redis: RedisClass = driver.Redis,
+): driver.Cluster {
+  const { connectTimeoutMs, redisOptions = {}, lazyConnect = false, ...settings } = options;
+  const places = nodes.map((node) => {
+    if (typeof node === 'string') return urlWithoutLogin('a node', node, secretId);
+    return typeof node === 'object' ? withoutLogin(node, secretId) : node;
+  });
+  const own = { ...settings, redisOptions: withoutLogin(redisOptions, secretId), lazyConnect: true };
+  const cluster = new Redis.Cluster(places, own as driver.ClusterOptions);
+  const Rotating = rotating(Redis, new Logins(cache, secretId, { connectTimeoutMs }));
+  const { connectionPool } = cluster as unknown as { connectionPool: NodePool };
+  const create = connectionPool.createRedisFromOptions.bind(connectionPool);
+  // What the pool makes connects to nothing yet: only its settings are used.
+  connectionPool.createRedisFromOptions = (...all) => {
+    const client = new Rotating(create(...all).options);
+    connectionPool.hooks?.onCreate?.(client, ...all.slice(1));
+    return client;
+  };
+  cluster.duplicate = (others = [], override = {}) => {
+    const all = { ...options, ...override } as RotatingClusterOptions;
+    return createCluster(cache, secretId, others.length > 0 ? others : nodes, all, Redis);
+  };
+  // Whoever waits for it calls `connect` or a command; an error is an event.
+  if (!lazyConnect) cluster.connect().catch(() => {});
+  return cluster;
+}
+
+/** What a cluster makes its connections with. */
+interface NodePool {
+  createRedisFromOptions(node: object, ...more: unknown[]): driver.Redis;
+  hooks?: { onCreate?(client: driver.Redis, ...more: unknown[]): void };
+}
+
 /** A client as `ioredis` has it inside. */
 interface Client {
   status: string;
@@ -139,14 +195,11 @@ function rotating(Redis: RedisClass, logins: Logins): RedisClass {
       const client = this as unknown as Client;
       const { options } = client;
       logins.add(client, login);
+      // Read before the call returns, and later by a cluster's subscriber, which logs in as one of the nodes' clients.
+      concealLogin(options, login);
       try {
-        // Read before the call returns.
-        conceal(options, 'username', login.username);
-        conceal(options, 'password', login.password);
         return super.connect();
       } finally {
-        delete options.username;
-        delete options.password;
         if (client.condition) conceal(client.condition, 'auth', client.condition.auth);
       }
     }
@@ -210,9 +263,15 @@ class Logins {
     for (const [client, versionId] of this.#clients) {
       if (versionId === login.versionId || client.status !== 'ready' || client.condition?.subscriber) continue;
       this.#clients.set(client, login.versionId);
+      concealLogin(client.options, login);
       client.auth(login.username, login.password).catch(() => {});
     }
   }
+}
+
+function concealLogin(options: driver.RedisOptions, login: Login): void {
+  conceal(options, 'username', login.username);
+  conceal(options, 'password', login.password);
 }
 
 async function tryLogin(options: driver.RedisOptions, Redis: new (options: object) => any, login: Login): Promise<void> {

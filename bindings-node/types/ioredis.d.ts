@@ -30,3 +30,20 @@ export type RedisClass = typeof driver.Redis;
  * @throws {TypeError} If the settings or the URL hold a password.
  */
 export declare function createRedis(cache: SecretCache, secretId: string, options?: RotatingRedisOptions, Redis?: RedisClass): driver.Redis;
+/** Settings of a cluster: those of `ioredis`, without user name and password, which come from the secret. */
+export type RotatingClusterOptions = Omit<driver.ClusterOptions, 'redisOptions'> & PoolingOptions & {
+    redisOptions?: Omit<NonNullable<driver.ClusterOptions['redisOptions']>, 'username' | 'password'> | undefined;
+};
+/**
+ * Makes a cluster of `ioredis`, each of whose connections logs in as those of {@link createRedis} do, with `duplicate()`.
+ * Sentinels need no function of their own: pass `sentinels` and `name` to {@link createRedis}.
+ *
+ * ```js
+ * const cluster = createCluster(new SecretCache(), 'prod/cache/redis', [{ host: 'redis.internal', port: 6379 }]);
+ * ```
+ *
+ * @param nodes - Where to find the cluster, without user name and password.
+ * @param Redis - The class to use; by default that of the installed `ioredis`.
+ * @throws {TypeError} If the settings or a node's URL hold a password.
+ */
+export declare function createCluster(cache: SecretCache, secretId: string, nodes: readonly driver.ClusterNode[], options?: RotatingClusterOptions, Redis?: RedisClass): driver.Cluster;
