@@ -1,4 +1,4 @@
-/** What the README shows, and the examples: run as they are written, with addresses of servers that run here. */
+/** What the READMEs, the book's pages for Node and the examples show: run as they are written, with addresses of servers that run here. */
 
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
@@ -10,14 +10,15 @@ import { after, before, describe, it } from 'node:test';
 import pg from 'pg';
 
 import { database } from './connected.mjs';
-import { Endpoint, PACKAGE, run } from './support.mjs';
+import { Endpoint, PACKAGE, ROOT, run } from './support.mjs';
 
-const README = readFileSync(join(PACKAGE, 'README.md'), 'utf8');
+/** The JavaScript blocks of a document. */
+const blocksOf = (path) => [...readFileSync(join(ROOT, path), 'utf8').matchAll(/```js\n(.*?)```/gs)].map((match) => match[1]);
 
-/** The one JavaScript block of the README that holds this. */
-function block(holds) {
-  const found = [...README.matchAll(/```js\n(.*?)```/gs)].map((match) => match[1]).filter((text) => text.includes(holds));
-  assert.equal(found.length, 1, `one block holds ${holds}`);
+/** The one JavaScript block that holds this, of the package's README or another document. */
+function block(holds, path = 'bindings-node/README.md') {
+  const found = blocksOf(path).filter((text) => text.includes(holds));
+  assert.equal(found.length, 1, `one block of ${path} holds ${holds}`);
   return found[0];
 }
 
@@ -82,6 +83,60 @@ describe('the documentation', () => {
     const text = block('createFetch').replace('https://payments.example', `http://127.0.0.1:${payments.address().port}`);
     const stdout = await program(`${CACHE}const body = 'charge';\n${text}\nconsole.log(await response.text());`);
     assert.equal(stdout, 'Bearer k-1 /v1/charges\n');
+  });
+
+  for (const path of ['README.md', 'docs/getting-started/node.md']) {
+    it(`reads and has a pool in ${path}`, async () => {
+      const read = block('getSecretJson', path);
+      const text = addressed(block('secretcache/pg', path).replace('// also mysql2, redis, knex, fetch', ''));
+      const query = text.includes('rows') ? '' : "const { rows } = await pool.query('select now()');";
+      const stdout = await program(`${read}\n${text}\n${query}\nconsole.log(rows.length);\nawait pool.end();`);
+      assert.equal(stdout, '1\n');
+    });
+  }
+
+  it('connects any driver in docs/getting-started/node.md', async () => {
+    const driver = `const mariadb = { createConnection: async (settings) => settings };\n`;
+    const text = block('mariadb.createConnection', 'docs/getting-started/node.md');
+    const stdout = await program(`${CACHE}${driver}${text}\nconsole.log(connection.user);`);
+    assert.equal(stdout, 'app\n');
+  });
+
+  it('connects the programs of docs/staying-connected.md', async () => {
+    const page = 'docs/staying-connected.md';
+    const select = 'select current_user as name';
+    const typeorm = `await source.initialize();\nconsole.log((await source.query('${select}'))[0].name);\nawait source.destroy();`;
+    const sequelize = `console.log((await sequelize.query('${select}'))[0][0].name);\nawait sequelize.close();`;
+    const postgres = `console.log(rows.length);\nawait sql.end();`;
+    for (const [holds, more, expected] of [
+      ['secretcache/typeorm', typeorm, 'app\n'],
+      ['secretcache/sequelize', sequelize, 'app\n'],
+      ['secretcache/postgres', postgres, '1\n'],
+    ]) {
+      const text = addressed(block(holds, page));
+      const quiet = text.replace("dialect: 'postgres',", "dialect: 'postgres', logging: false,");
+      assert.equal(await program(`${CACHE}${quiet}\n${more}`), expected);
+    }
+    const imports = `
+      import { MikroORM } from '@mikro-orm/postgresql';
+      import { drizzle } from 'drizzle-orm/node-postgres';
+      import { Kysely, PostgresDialect } from 'kysely';
+      import { PrismaPg } from '@prisma/adapter-pg';
+      import PgBoss from 'pg-boss';
+      class PrismaClient { constructor(options) { Object.assign(this, options); } }
+      const entities = [new (await import('@mikro-orm/core')).EntitySchema({ name: 'Thing', properties: { id: { type: 'number', primary: true } } })];`;
+    const orms = addressed(block('new PrismaPg', page));
+    const checks = `
+      console.log((await db.execute('${select}')).rows[0].name, (await orm.em.getConnection().execute('${select}'))[0].name);
+      console.log(typeof kysely.selectFrom, typeof boss.send, typeof (await prisma.adapter.connect()).queryRaw);
+      await orm.close();`;
+    assert.equal(await program(`${imports}\n${CACHE}${orms}\n${checks}`), 'app app\nfunction function function\n');
+  });
+
+  it('has a block for each program in docs/staying-connected.md, whose imports are entries of the package', () => {
+    const { exports } = JSON.parse(readFileSync(join(PACKAGE, 'package.json'), 'utf8'));
+    const text = ['docs/staying-connected.md', 'README.md', 'bindings-node/README.md'].flatMap(blocksOf).join('');
+    for (const [, entry] of text.matchAll(/'secretcache\/([a-z0-9]+)'/g)) assert.ok(exports[`./${entry}`], entry);
   });
 
   it('has examples', async () => {
