@@ -81,6 +81,6 @@ figures:
 	@status=0; $(VENV)/bench/bin/python tests/bench/bench.py --official $(VENV)/official/bin/python || status=$$?; \
 		$(VENV)/connected/bin/python tests/bench/connected.py | tee target/bench/connected.md || status=$$?; \
 		$(VENV)/connected/bin/python tests/bench/node_connected.py | tee target/bench/node-connected.md || status=$$?; \
-		tests/bench/node_rotations | tee target/bench/node-rotations.txt || status=$$?; \
+		tests/bench/node_endurance | tee target/bench/node-endurance.txt || status=$$?; \
 		tests/bench/access.py | tee target/bench/access.md || status=$$?; \
 		exit $$status
