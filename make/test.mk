@@ -46,7 +46,7 @@ test-connected: venv-connected venv-databases servers build ## Python programs t
 	$(VENV)/connected/bin/pytest -q tests/connected
 
 # With a debug build, on this machine's Node, and a short one on the newest line.
-.PHONY: test-node test-node-versions test-c test-races-c fuzz-c
+.PHONY: test-node test-node-runtimes test-node-versions test-c test-races-c fuzz-c
 NODE_LINES := 22 24 26
 NODE_TESTS = node --test --test-timeout=120000
 test-node: node-tools servers c-tools target/node/26/.stamp target/local-node/.stamp build ## The npm package
@@ -54,6 +54,9 @@ test-node: node-tools servers c-tools target/node/26/.stamp target/local-node/.s
 	cd $(NODE) && node tools/place.mjs debug
 	cd $(NODE) && $(NODE_TESTS) $$(ls test/*.test.mjs)
 	cd $(NODE) && PATH=$(CURDIR)/target/node/26/node_modules/node/bin:$$PATH $(NODE_TESTS) test/smoke.test.mjs
+
+test-node-runtimes: node-tools build target/runtimes/.stamp ## The npm package under Bun and Deno, and in bundles of webpack and Vite
+	$(NODE)/tools/runtimes target/runtimes
 
 test-node-versions: node-tools servers c-tools $(NODE_LINES:%=target/node/%/.stamp) target/local-node/.stamp build ## All npm tests on every line of Node
 	cd $(NODE) && node tools/place.mjs debug && npx tsc

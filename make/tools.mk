@@ -16,6 +16,12 @@ target/local-node/.stamp: tests/local/node/package.json
 	cd $(@D) && npm install --ignore-scripts --no-audit --no-fund --loglevel=error
 	touch $@
 
+# Bun, Deno, webpack and Vite, as npm has them: about 300 MB.
+target/runtimes/.stamp: $(NODE)/test/runtimes.json
+	mkdir -p $(@D) && cp $< $(@D)/package.json
+	cd $(@D) && npm install --ignore-scripts --no-audit --no-fund --loglevel=error
+	touch $@
+
 # The newest release of a line of Node, as npm has it: about 60 MB.
 target/node/%/.stamp:
 	mkdir -p $(@D) && echo '{"private": true}' > $(@D)/package.json
