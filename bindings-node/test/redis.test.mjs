@@ -149,7 +149,7 @@ describe('Redis', () => {
     await setPassword('locked', 'another');
     const pool = createClientPool(cache, id, {
       socket: { ...place().socket, reconnectStrategy: false },
-      connectTimeoutMs: 300,
+      connectTimeoutMs: 2000,
     });
     pool.on('error', () => {});
     await assert.rejects(pool.connect(), { code: 'LOGIN_REJECTED' });
