@@ -34,6 +34,7 @@ PLACES = [
     ("cli/npm/package.json", r'(\n  "version": ")()(")', "cargo"),
     ("cli/npm/package.json", r'("secretcache-cli-[a-z0-9-]+": ")()(")', "cargo"),
     ("bindings-node/package.json", r'(\n  "version": ")()(")', "cargo"),
+    ("bindings-node/package-lock.json", r'("name": "secretcache",\n +"version": ")()(")', "cargo"),
 ] + [
     (f"{folder}Cargo.lock", LOCK, "cargo")
     for folder in ("", "bindings-c/fuzz/", "tests/bench/rust/", "tests/bench/simulation/")
