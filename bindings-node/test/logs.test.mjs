@@ -9,9 +9,12 @@ import pg from 'pg';
 import pino from 'pino';
 import { SecretCache } from 'secretcache';
 import { createFetch } from 'secretcache/fetch';
+import { createCluster, createRedis } from 'secretcache/ioredis';
 import { createKnex } from 'secretcache/knex';
+import { createPool as createMariadbPool } from 'secretcache/mariadb';
 import { createPool as createMysqlPool } from 'secretcache/mysql2';
 import { createPool } from 'secretcache/pg';
+import { createSql } from 'secretcache/postgres';
 import { createClient, createClientPool } from 'secretcache/redis';
 
 import { database } from './connected.mjs';
@@ -197,6 +200,57 @@ describe('a log shows no password', () => {
     t.after(() => refused.end());
     assertHidden('a refused login', await refusal(refused.query('select 1')));
     assertHidden('its pool', refused);
+  });
+
+  it('S4: of a mariadb pool, its connections and errors', async (t) => {
+    const pool = createMariadbPool(cache, 'logged', { ...place(mariadb), connectionLimit: 2 });
+    t.after(() => pool.end());
+    const seen = [];
+    for (const name of ['connection', 'acquire', 'release', 'error']) pool.on(name, (each) => seen.push(each));
+    const connection = await pool.getConnection();
+    assertHidden('a connection', connection);
+    assertHidden('a failed query', await refusal(connection.query('select nothing from nowhere')));
+    await connection.release();
+    assertHidden('the pool', pool);
+    assertHidden('what its events give', seen);
+    const quick = { connectTimeoutMs: 1000, acquireTimeout: 1500, initializationTimeout: 1000 };
+    const refused = createMariadbPool(cache, 'refused', { ...place(mariadb), ...quick });
+    refused.on('error', (error) => seen.push(error));
+    t.after(() => refused.end());
+    assertHidden('a refused login', await refusal(refused.query('select 1')));
+    assertHidden('its pool', refused);
+    assertHidden('its errors', seen);
+  });
+
+  it('S4: of postgres.js, its options and errors', async (t) => {
+    const sql = createSql(cache, 'logged', place(postgres));
+    t.after(() => sql.end());
+    assertHidden('a result', await sql`select 1`);
+    assertHidden('a failed query', await refusal(sql`select nothing from nowhere`));
+    assertHidden('sql', sql);
+    assertHidden('its options', sql.options);
+    const refused = createSql(cache, 'refused', { ...place(postgres), connectTimeoutMs: 1000 });
+    t.after(() => refused.end());
+    assertHidden('a refused login', await refusal(refused`select 1`));
+    assertHidden('refused', refused);
+  });
+
+  it('S4: of ioredis, its clients and clusters', async (t) => {
+    const { host, port } = redis;
+    const client = createRedis(cache, 'logged', { host, port });
+    t.after(() => client.disconnect());
+    await client.ping();
+    assertHidden('a client', client);
+    assertHidden('its options', client.options);
+    assertHidden('a failed command', await refusal(client.call('NOTHING')));
+    const cluster = createCluster(cache, 'logged', [{ host, port }], { lazyConnect: true });
+    t.after(() => cluster.disconnect());
+    const errors = [];
+    cluster.on('error', (error) => errors.push(error));
+    // The server is in no cluster: its node logs in, and says so.
+    errors.push(await refusal(cluster.connect()));
+    assertHidden('a cluster', cluster);
+    assertHidden('its errors', errors);
   });
 
   it('S4: of knex, its settings and connections', async (t) => {
