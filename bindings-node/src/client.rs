@@ -19,7 +19,7 @@ use crate::errors::{HostError, kind_named};
 use crate::settings::span;
 
 /// A client that is not done by then is given up on, and the request counts as failed. The AWS SDK for JavaScript has
-/// no limit of its own unless it is told.
+/// no limit unless one is set.
 const LIMIT: Duration = Duration::from_secs(10);
 
 /// The questions that are under way.

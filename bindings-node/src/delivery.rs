@@ -63,7 +63,7 @@ pub struct Delivery {
     pub number: u32,
     /// The version that was waited for.
     pub version: Option<Version>,
-    /// Why it could not be had.
+    /// Why it could not be fetched.
     pub failure: Option<Failure>,
     /// The secrets that could not be prefetched.
     pub unfetched: Option<Vec<Unfetched>>,

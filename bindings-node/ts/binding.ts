@@ -160,7 +160,7 @@ export interface Delivery {
   number: number
   /** The version that was waited for. */
   version?: Version
-  /** Why it could not be had. */
+  /** Why it could not be fetched. */
   failure?: Failure
   /** The secrets that could not be prefetched. */
   unfetched?: Array<Unfetched>

@@ -23,7 +23,7 @@ export interface GetOptions {
    * fails if that does. 0 asks the service. Default: the cache's `refreshIntervalMs`, kept in the background.
    */
   maxAgeMs?: number | undefined;
-  /** Ends the wait with the signal's reason. The request itself goes on for others who wait for it. */
+  /** Ends the wait with the signal's reason. The request itself continues for others who wait for it. */
   signal?: AbortSignal | undefined;
 }
 
@@ -59,7 +59,7 @@ export interface RefreshErrorEvent {
 
 /**
  * A login succeeded with another version than the current one, as it does while a rotation is between its steps. If it
- * goes on, the current version is broken. Emitted with the first such login, and then once a minute while there are any.
+ * continues, the current version is broken. Emitted with the first such login, and then once a minute while there are any.
  */
 export interface FallbackLoginEvent {
   /** The id the secret is asked for with. */
@@ -151,7 +151,7 @@ export interface Watch {
  * ```
  *
  * Nothing is started before the first read. Any number of reads of one secret cause one request; while a value is in
- * use it is refreshed beside its readers; when the service cannot be reached, the last-known value goes on being served.
+ * use it is refreshed beside its readers; if the service is unreachable, you keep the last known value.
  * Background work never keeps the process alive. Without a `client`, caches of the same settings in different worker
  * threads are one cache.
  */
@@ -293,7 +293,7 @@ export class SecretCache extends EventEmitter<SecretCacheEvents> {
   /**
    * Fetches the secret's current version now, whatever its age, and forgets earlier failures.
    *
-   * @throws {SecretCacheError} If that does not work; the last-known value then goes on being served.
+   * @throws {SecretCacheError} If that fails; reads then keep getting the last known value.
    */
   async refreshSecretNow(id: string): Promise<void> {
     checkId(id);
@@ -333,7 +333,7 @@ export class SecretCache extends EventEmitter<SecretCacheEvents> {
    * ```
    *
    * The cached current version is tried first. If `login` throws an error that `options.rejected` takes for a refused
-   * login, the version is fetched anew, then `AWSPENDING` is tried, which is the one that works while a rotation is
+   * login, the version is fetched again, then `AWSPENDING` is tried, which is the one that works while a rotation is
    * between its steps, then `AWSPREVIOUS`, and after a wait all over again. Any other error passes through untouched.
    * What was taken and refused is remembered for all callers, so that a rotation costs one refused login, not one for
    * each connection.
@@ -341,7 +341,7 @@ export class SecretCache extends EventEmitter<SecretCacheEvents> {
    * A login that has not ended when the time is up is given up: `login` gets a signal that is then aborted.
    *
    * @throws {LoginRejectedError} If no version logs in before the time is up; what `login` throws otherwise; as
-   * {@link getSecretString} where no version can be had, and `NOT_JSON` for a secret without fields unless
+   * {@link getSecretString} where no version can be read, and `NOT_JSON` for a secret without fields unless
    * `options.plain`.
    */
   async connect<T>(

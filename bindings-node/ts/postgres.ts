@@ -136,7 +136,7 @@ const CANCEL_REQUEST = 80877102;
 /** No message before the end of a login is longer. */
 const LONGEST_MESSAGE = 2 ** 16;
 
-/** What comes of a connection's login. */
+/** Learns how a connection's login went. */
 interface Observer {
   /** Delivers a message that the driver may answer with the password. */
   use(deliver: () => void): void;

@@ -26,12 +26,12 @@ type Cluster = ReturnType<typeof makeCluster>;
 
 /**
  * Makes a client of `redis` that logs in with user name and password of one version of a secret: the one that works, also
- * while it rotates, at its first connection and whenever it reconnects. When a new version is current, it logs in anew on
+ * while it rotates, at its first connection and whenever it reconnects. When a new version is current, it logs in again on
  * the connection it has.
  *
  * Each login is tried on a connection of its own first, for `redis` sends commands that wait on the heels of a login and
  * fails them (`NOAUTH`) if it is refused. Should the password change in that very moment, `redis` tells listeners of the
- * client's `error` event, and connects anew.
+ * client's `error` event, and reconnects.
  *
  * ```js
  * import { SecretCache } from 'secretcache';
@@ -52,7 +52,7 @@ export function createClient(cache: SecretCache, secretId: string, options: Rota
 
 /**
  * Makes a pool of `redis` whose every new connection logs in with user name and password of one version of a secret: the
- * one that works, also while it rotates. When a new version is current, each connection logs in anew before it is next
+ * one that works, also while it rotates. When a new version is current, each connection logs in again before it is next
  * used; none is closed, and no command waits for it.
  *
  * ```js
@@ -79,7 +79,7 @@ export function createClientPool(
   const { execute, close, destroy } = inner;
   inner.execute = function <T>(this: Pool, work: (client: any) => T) {
     return execute.call(this, async (client: any) => {
-      // What waits in a client while it connects anew fails with it if its login is refused. Here it waits outside.
+      // What waits in a client while it reconnects fails with it if its login is refused. Here it waits outside.
       if (!client.isReady) await settled(client);
       login.renew(client);
       return work(client);
@@ -207,7 +207,7 @@ class WorkingLogin {
     return { ...options, ...providing(() => this.#find()) } as RedisClientOptions;
   }
 
-  /** Has a live connection log in anew, if that was not done with this version yet. Commands follow on its heels. */
+  /** Makes a live connection log in again, if that was not done with this version yet. Commands follow on its heels. */
   renew(client: Pick<Client, 'isReady' | 'sendCommand'>): void {
     const login = this.#last;
     if (!this.#hasChanged || login === undefined || !client.isReady) return;

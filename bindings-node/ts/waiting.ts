@@ -49,7 +49,7 @@ function onAbort(signal: AbortSignal, abort: () => void): () => void {
   return () => waiting.get(signal)?.delete(abort);
 }
 
-/** The same end, unless the signal is aborted first: what was begun goes on for others who wait for it. */
+/** The same end, unless the signal is aborted first: what was begun continues for others who wait for it. */
 export function orAborted<T>(promise: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
   if (signal === undefined) return promise;
   return new Promise((resolve, reject) => {

@@ -13,12 +13,12 @@ type Pool = ReturnType<typeof makePool>;
 type Cluster = ReturnType<typeof makeCluster>;
 /**
  * Makes a client of `redis` that logs in with user name and password of one version of a secret: the one that works, also
- * while it rotates, at its first connection and whenever it reconnects. When a new version is current, it logs in anew on
+ * while it rotates, at its first connection and whenever it reconnects. When a new version is current, it logs in again on
  * the connection it has.
  *
  * Each login is tried on a connection of its own first, for `redis` sends commands that wait on the heels of a login and
  * fails them (`NOAUTH`) if it is refused. Should the password change in that very moment, `redis` tells listeners of the
- * client's `error` event, and connects anew.
+ * client's `error` event, and reconnects.
  *
  * ```js
  * import { SecretCache } from 'secretcache';
@@ -32,7 +32,7 @@ type Cluster = ReturnType<typeof makeCluster>;
 export declare function createClient(cache: SecretCache, secretId: string, options?: RotatingClientOptions): Client;
 /**
  * Makes a pool of `redis` whose every new connection logs in with user name and password of one version of a secret: the
- * one that works, also while it rotates. When a new version is current, each connection logs in anew before it is next
+ * one that works, also while it rotates. When a new version is current, each connection logs in again before it is next
  * used; none is closed, and no command waits for it.
  *
  * ```js

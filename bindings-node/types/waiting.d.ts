@@ -6,7 +6,7 @@ export declare function nextNumber(): number;
 export declare function endOf(number: number): Promise<Delivery>;
 /** Something that began here has ended. */
 export declare function deliver(delivery: Delivery): void;
-/** The same end, unless the signal is aborted first: what was begun goes on for others who wait for it. */
+/** The same end, unless the signal is aborted first: what was begun continues for others who wait for it. */
 export declare function orAborted<T>(promise: Promise<T>, signal: AbortSignal | undefined): Promise<T>;
 /** Waits so long. A program waits for it, so it keeps the process alive. */
 export declare function sleep(milliseconds: number, signal: AbortSignal | undefined): Promise<void>;
