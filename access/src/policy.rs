@@ -26,7 +26,7 @@ use serde_json::{Map, Value, json};
 
 use crate::permissions::{FEATURES, Grant, On, feature};
 
-pub use compare::{Difference, compare};
+pub use compare::{Difference, compare, compare_shared};
 pub use render::{Format, render};
 
 /// Whom or what a policy is for.

@@ -1,7 +1,7 @@
 //! The commands that look at who can read a secret: arguments in, text and exit status out.
 
 mod audit;
-mod obtain;
+pub(crate) mod obtain;
 mod render;
 mod values;
 mod who;

@@ -54,7 +54,7 @@ fn main() -> Exit {
     });
     let result = match cli.command {
         Command::Get(get) => get.run().map(|()| Exit::Done).map_err(Failure::from),
-        Command::Policy(policy) => policy.run(),
+        Command::Policy(policy) => rotation::run(policy.run()),
         Command::Generate(generate) => generate.run().map(|()| Exit::Done).map_err(Failure::from),
         Command::Local(local) => local.run().map(|()| Exit::Done).map_err(Failure::from),
         Command::Rotate(rotate) => rotation::run(rotate.run()),

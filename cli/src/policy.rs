@@ -4,17 +4,21 @@ use std::io::{self, Write};
 use std::path::PathBuf;
 
 use clap::Args;
-use secretcache_access::evaluate::{Caller, Named};
-use secretcache_access::policy::{Format, Kind, Scope, compare, render};
+use secretcache_access::collect::Selection;
+use secretcache_access::evaluate::Caller;
+use secretcache_access::policy::{Difference, Format, Kind, Scope, compare, compare_shared, render};
+use secretcache_access::reach::Account;
 use secretcache_access::{Document, Snapshot};
 
+use crate::access::obtain::{Extras, Files};
 use crate::exit::{Exit, Failure};
+use crate::service::Service;
 
 /// Print the least-privilege policy for an application, a rotation, a key, a secret or an endpoint
 ///
 /// Kinds: app (the role of an application), rotation (the role of a rotation function), ci (a job that runs `secretcache rotate
 /// --due`), operator (a person), kms (a key policy), resource (a secret's resource policy), endpoint (a VPC endpoint's policy).
-/// No statement names `*` where a narrower resource exists. Nothing is sent to AWS.
+/// No statement names `*` where a narrower resource exists. Asks AWS nothing, unless --check is to compare with an account.
 #[derive(Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Policy {
@@ -70,10 +74,6 @@ pub(crate) struct Policy {
     #[arg(long, value_name = "ID", default_value = "")]
     account: String,
 
-    /// Region of secrets that are not given as ARNs
-    #[arg(long, value_name = "REGION", default_value = "")]
-    region: String,
-
     /// aws, aws-cn or aws-us-gov
     #[arg(long, value_name = "PARTITION", default_value = "aws")]
     partition: String,
@@ -86,13 +86,17 @@ pub(crate) struct Policy {
     #[arg(long, value_name = "NAME", default_value = "secretcache")]
     name: String,
 
-    /// Compare with what is attached to this role or user in the snapshot, and print the differences; exit status 4 if any
-    #[arg(long, value_name = "ARN", requires = "offline")]
+    /// Compare with what is attached to this role, user, key, secret or VPC endpoint (its ARN, or its id), and print the
+    /// differences; exit status 4 if there are any
+    #[arg(long, value_name = "ARN")]
     check: Option<String>,
 
-    /// Snapshot to compare with, written by `secretcache audit --save FILE`
-    #[arg(long, value_name = "FILE")]
+    /// Compare with a snapshot, written by `secretcache audit --save FILE`, and ask AWS nothing
+    #[arg(long, value_name = "FILE", requires = "check", conflicts_with_all = ["profile", "endpoint_url"])]
     offline: Option<PathBuf>,
+
+    #[command(flatten)]
+    service: Service,
 }
 
 const EXAMPLES: &str = "\
@@ -101,11 +105,11 @@ Examples:
   secretcache policy rotation --secret prod/checkout/db --function rotate-checkout --feature rotate-alternating-users \\
       --master-secret prod/admin --account 111122223333 --region eu-central-1 --format terraform
   secretcache policy kms --secret 'prod/checkout/*' --reader arn:aws:iam::111122223333:role/checkout --account …
-  secretcache policy app --secret 'prod/checkout/*' --account … --offline account.json \\
-      --check arn:aws:iam::111122223333:role/checkout";
+  secretcache policy app --secret 'prod/checkout/*' --account … --region … --check arn:aws:iam::111122223333:role/checkout
+  secretcache policy resource --secret prod/checkout/db --reader … --check prod/checkout/db --offline account.json";
 
 impl Policy {
-    pub(crate) fn run(self) -> Result<Exit, Failure> {
+    pub(crate) async fn run(self) -> Result<Exit, Failure> {
         let scope = Scope {
             secrets: self.secrets,
             master_secrets: self.master_secrets,
@@ -118,7 +122,7 @@ impl Policy {
             functions: self.functions,
             endpoints: self.endpoints,
             account: self.account,
-            region: self.region,
+            region: self.service.region().unwrap_or_default().to_owned(),
             partition: self.partition,
         };
         let features: Vec<&str> = if self.features.is_empty() {
@@ -128,43 +132,70 @@ impl Policy {
         };
         let document =
             scope.policy(self.kind, &features).map_err(|error| Failure::usage(error.to_string()))?;
-        let mut out = io::stdout().lock();
-        let (Some(arn), Some(file)) = (self.check, self.offline) else {
-            out.write_all(render(&document, self.kind, self.format, &self.name).as_bytes())?;
+        let Some(attached_to) = self.check else {
+            let text = render(&document, self.kind, self.format, &self.name);
+            io::stdout().lock().write_all(text.as_bytes())?;
             return Ok(Exit::Done);
         };
-        let text = std::fs::read_to_string(&file)
-            .map_err(|error| Failure::usage(format!("{}: {error}", file.display())))?;
-        let snapshot =
-            Snapshot::parse(&text).map_err(|error| Failure::usage(format!("{}: {error}", file.display())))?;
-        let attached = attached(&snapshot, &arn)?;
+        let selection = match self.kind {
+            Kind::Resource => Selection::Ids(vec![attached_to.clone()]),
+            // Keys are found by the secrets that they encrypt.
+            _ if scope.secrets.iter().any(|secret| secret.contains('*')) => Selection::All,
+            _ => Selection::Ids(scope.secrets.clone()),
+        };
+        // What the snapshot in a file has, it has of all its secrets.
+        let selection = if self.offline.is_some() { Selection::All } else { selection };
+        let files = Files::offline(self.offline);
+        let snapshot = files.obtain(selection, Extras::default(), &self.service).await?.snapshot;
         let wanted = Document::from_json(document).map_err(|error| Failure::usage(error.to_string()))?;
-        let differences = compare(&wanted, &attached, &Caller::from_arn(&arn));
+        let differences = differences(self.kind, &scope, &wanted, &snapshot, &attached_to)?;
+        let mut out = io::stdout().lock();
         for difference in &differences {
             writeln!(out, "{difference}")?;
         }
         if differences.is_empty() {
-            writeln!(out, "{arn}: what is attached is what is needed")?;
+            writeln!(out, "{attached_to}: what is attached is what is needed")?;
             return Ok(Exit::Done);
         }
         Ok(Exit::Attention)
     }
 }
 
-/// The policies of a role or user, by name.
-fn attached<'a>(snapshot: &'a Snapshot, arn: &str) -> Result<Vec<Named<'a>>, Failure> {
-    let Some(principal) = snapshot.principals.iter().find(|principal| principal.arn == arn) else {
-        return Err(Failure::usage(format!(
-            "{arn} is not in the snapshot; collect it again, or check the ARN"
-        )));
+fn differences(
+    kind: Kind,
+    scope: &Scope,
+    wanted: &Document,
+    snapshot: &Snapshot,
+    id: &str,
+) -> Result<Vec<Difference>, Failure> {
+    let unknown = |permission: &str| {
+        let missing = snapshot.not_collected.iter().find(|it| it.permission == permission);
+        Failure::usage(match missing {
+            Some(missing) => format!("{id} cannot be compared: {permission} was refused ({})", missing.error),
+            None => format!("{id} is not there; check the ARN or the id"),
+        })
     };
-    let inline = principal
-        .inline_policies
-        .iter()
-        .filter_map(|policy| Some(Named { name: &policy.name, document: policy.document.as_ref()? }));
-    let managed = principal
-        .attached_policies
-        .iter()
-        .filter_map(|arn| Some(Named { name: arn, document: snapshot.managed_policies.get(arn)? }));
-    Ok(inline.chain(managed).collect())
+    let attached = match kind {
+        Kind::Kms => {
+            let key = snapshot.keys.iter().find(|key| key.arn == id || key.arn.ends_with(&format!("/{id}")));
+            key.and_then(|key| key.policy.as_ref()).ok_or_else(|| unknown("kms:GetKeyPolicy"))?
+        }
+        Kind::Resource => {
+            let secret = snapshot.secrets.iter().find(|secret| secret.arn == id || secret.name == id);
+            let secret = secret.ok_or_else(|| unknown("secretsmanager:DescribeSecret"))?;
+            return Ok(compare_shared(kind, wanted, secret.resource_policy.as_ref(), scope));
+        }
+        Kind::Endpoint => {
+            let endpoint = snapshot.vpc_endpoints.iter().find(|endpoint| endpoint.vpc_endpoint_id == id);
+            let endpoint = endpoint.ok_or_else(|| unknown("ec2:DescribeVpcEndpoints"))?;
+            return Ok(compare_shared(kind, wanted, endpoint.policy.as_ref(), scope));
+        }
+        _ => {
+            let principal = snapshot.principals.iter().find(|principal| principal.arn == id);
+            let principal = principal.ok_or_else(|| unknown("iam:GetAccountAuthorizationDetails"))?;
+            let account = Account::new(snapshot);
+            return Ok(compare(wanted, account.identity_policies(principal), &Caller::from_arn(id)));
+        }
+    };
+    Ok(compare_shared(kind, wanted, Some(attached), scope))
 }

@@ -21,6 +21,11 @@ pub(crate) struct Service {
 }
 
 impl Service {
+    /// The Region, if it was given.
+    pub(crate) fn region(&self) -> Option<&str> {
+        self.region.as_deref()
+    }
+
     pub(crate) fn options(&self) -> Options {
         let mut options = Options::default();
         options.region.clone_from(&self.region);

