@@ -16,6 +16,7 @@ use crate::document::Document;
 use crate::snapshot::{FORMAT, NotCollected, Snapshot};
 
 mod client;
+mod history;
 mod identity;
 mod network;
 mod secrets;
@@ -43,6 +44,7 @@ pub const CALLS: &[&str] = &[
     "cloudtrail:DescribeTrails",
     "cloudtrail:GetTrailStatus",
     "cloudtrail:GetEventSelectors",
+    "cloudtrail:LookupEvents",
     "events:ListRules",
     "events:ListTargetsByRule",
     "logs:DescribeMetricFilters",
@@ -78,6 +80,8 @@ pub struct Options {
     pub selection: Selection,
     /// The present time.
     pub now: Timestamp,
+    /// How many days of CloudTrail's event history to look through, 1 to 90; none is not at all.
+    pub look_back: Option<u32>,
     /// Whether to try where the name of the service resolves.
     pub from_inside: bool,
     /// Regions in which secrets may be.
@@ -183,6 +187,9 @@ impl Collector<'_> {
         self.report("tasks and databases");
         self.tasks().await;
         self.databases().await;
+        if let Some(days) = options.look_back {
+            self.version_reads(options.now, days).await;
+        }
         if options.from_inside {
             self.resolve();
         }
@@ -294,7 +301,7 @@ impl Collector<'_> {
                 self.snapshot.resolved_addresses =
                     addresses.map(|address| address.ip().to_string()).collect();
             }
-            Err(error) => self.note("dns:resolve", Some(&host), error.to_string()),
+            Err(error) => self.note("dns:resolve", None, format!("{host}: {error}")),
         }
     }
 }

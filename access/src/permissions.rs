@@ -168,18 +168,26 @@ pub const FEATURES: &[Feature] = &[
     Feature {
         id: "function-in-vpc",
         title: "Run as a Lambda function in a VPC",
-        grants: &[Grant {
-            sid: "NetworkInterfaces",
-            actions: &[
-                "ec2:AssignPrivateIpAddresses",
-                "ec2:CreateNetworkInterface",
-                "ec2:DeleteNetworkInterface",
-                "ec2:DescribeNetworkInterfaces",
-                "ec2:DescribeSubnets",
-                "ec2:UnassignPrivateIpAddresses",
-            ],
-            on: On::Everything,
-        }],
+        // Lambda cannot create functions for a role that may delete only some interfaces. Source: AWS Lambda Developer Guide,
+        // "Giving Lambda functions access to resources in an Amazon VPC", required permissions.
+        grants: &[
+            in_account(
+                "NetworkInterfaces",
+                "ec2",
+                "*/*",
+                &[
+                    "ec2:AssignPrivateIpAddresses",
+                    "ec2:CreateNetworkInterface",
+                    "ec2:DeleteNetworkInterface",
+                    "ec2:UnassignPrivateIpAddresses",
+                ],
+            ),
+            Grant {
+                sid: "SeeNetwork",
+                actions: &["ec2:DescribeNetworkInterfaces", "ec2:DescribeSubnets"],
+                on: On::Everything,
+            },
+        ],
     },
     Feature {
         id: "schedule",
@@ -239,6 +247,7 @@ pub const FEATURES: &[Feature] = &[
                 sid: "AuditAccount",
                 actions: &[
                     "cloudtrail:DescribeTrails",
+                    "cloudtrail:LookupEvents",
                     "ec2:DescribeSecurityGroups",
                     "ec2:DescribeSubnets",
                     "ec2:DescribeVpcAttribute",

@@ -50,6 +50,7 @@ pub struct Account<'a> {
     resource_control: Vec<Vec<Named<'a>>>,
     functions: HashMap<&'a str, Vec<&'a Function>>,
     functions_by_arn: HashMap<&'a str, &'a Function>,
+    session: Vec<Named<'a>>,
 }
 
 #[derive(Debug)]
@@ -131,10 +132,18 @@ impl<'a> Account<'a> {
                 .iter()
                 .map(|it| (unqualified(&it.function_arn), it))
                 .collect(),
+            session: Vec::new(),
         };
         account.principals =
             snapshot.principals.iter().map(|it| (it.arn.as_str(), account.prepare(it))).collect();
         account
+    }
+
+    /// Asks for sessions made with these policies, as `sts:AssumeRole` takes them: they restrict whatever the principal may do.
+    #[must_use]
+    pub fn with_session_policies(mut self, policies: Vec<Named<'a>>) -> Self {
+        self.session = policies;
+        self
     }
 
     fn prepare(&self, principal: &'a Principal) -> Prepared<'a> {
@@ -321,6 +330,7 @@ impl<'a> Account<'a> {
 
     fn policies(&self, prepared: &Prepared<'a>) -> Policies<'a> {
         Policies {
+            session: (!self.session.is_empty()).then(|| self.session.clone()),
             service_control: self.service_control.clone(),
             resource_control: self.resource_control.clone(),
             identity: prepared.identity.clone(),

@@ -12,6 +12,8 @@ use serde_json::Value;
 
 use crate::document::Document;
 
+pub use network::{SecurityGroup, SecurityRule, Subnet, Vpc, VpcEndpoint};
+
 /// The format that this version writes. It reads this one and older ones.
 pub const FORMAT: u32 = 1;
 
@@ -23,6 +25,8 @@ macro_rules! record {
         pub struct $name { $($(#[$field_meta])* pub $field: $type,)* }
     };
 }
+
+mod network;
 
 record! {
     /// An account in one Region, as far as it concerns secrets.
@@ -84,6 +88,10 @@ record! {
         databases: Vec<Database>,
         /// RDS proxies.
         proxies: Vec<Proxy>,
+        /// Reads of versions other than the current one, if CloudTrail's event history was looked through.
+        version_reads: Vec<VersionRead>,
+        /// How far back it was.
+        reads_since: Option<Timestamp>,
         /// Where the name of the service resolved on the machine that collected, if it was asked to try.
         resolved_addresses: Vec<String>,
         /// Regions that secrets may be in, if the operator named them.
@@ -357,86 +365,6 @@ record! {
 }
 
 record! {
-    /// A VPC.
-    Vpc {
-        /// Its id.
-        vpc_id: String,
-        /// Whether the resolver answers.
-        enable_dns_support: Option<bool>,
-        /// Whether names are given to addresses; private DNS of endpoints needs it.
-        enable_dns_hostnames: Option<bool>,
-    }
-}
-
-record! {
-    /// A VPC endpoint.
-    VpcEndpoint {
-        /// Its id.
-        vpc_endpoint_id: String,
-        /// Its VPC.
-        vpc_id: String,
-        /// `com.amazonaws.<Region>.secretsmanager`.
-        service_name: String,
-        /// `available` …
-        state: String,
-        /// Whether the usual name of the service resolves to it.
-        private_dns_enabled: bool,
-        /// Its policy.
-        policy: Option<Document>,
-        /// Its security groups.
-        security_groups: Vec<String>,
-        /// Its subnets.
-        subnet_ids: Vec<String>,
-    }
-}
-
-record! {
-    /// A security group.
-    SecurityGroup {
-        /// Its id.
-        group_id: String,
-        /// Its VPC.
-        vpc_id: String,
-        /// What may come in.
-        ingress: Vec<SecurityRule>,
-        /// What may go out.
-        egress: Vec<SecurityRule>,
-    }
-}
-
-record! {
-    /// A rule of a security group.
-    SecurityRule {
-        /// `tcp`, or `-1` for all.
-        ip_protocol: String,
-        /// First port; none is all.
-        from_port: Option<i64>,
-        /// Last port.
-        to_port: Option<i64>,
-        /// Address ranges, IPv4 and IPv6.
-        cidrs: Vec<String>,
-        /// Groups.
-        groups: Vec<String>,
-        /// Prefix lists.
-        prefix_lists: Vec<String>,
-    }
-}
-
-record! {
-    /// A subnet.
-    Subnet {
-        /// Its id.
-        subnet_id: String,
-        /// Its VPC.
-        vpc_id: String,
-        /// Its range.
-        cidr_block: String,
-        /// Its zone.
-        availability_zone: String,
-    }
-}
-
-record! {
     /// A Lambda function.
     Function {
         /// Its ARN.
@@ -499,6 +427,25 @@ record! {
         name: String,
         /// The secrets it logs in with.
         secret_arns: Vec<String>,
+    }
+}
+
+record! {
+    /// Reads of a secret by a label other than `AWSCURRENT`, or by a version id.
+    VersionRead {
+        /// The secret.
+        #[serde(rename = "SecretARN")]
+        secret_arn: String,
+        /// The role or user that read.
+        principal: String,
+        /// The label that was asked for.
+        version_stage: Option<String>,
+        /// The version that was asked for.
+        version_id: Option<String>,
+        /// How often.
+        count: u64,
+        /// The last time.
+        last_read: Option<Timestamp>,
     }
 }
 

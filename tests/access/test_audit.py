@@ -5,9 +5,12 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
-from accounts import NAME, Account
-from conftest import Relay, audit, secretcache, shell
+import boto3
+from accounts import NAME, REGION, Account
+from botocore.parsers import create_parser
+from conftest import ROOT, Relay, audit, mend, secretcache
 
 # What moto cannot have: times of the past, replicas, network activity, managed rotation. Snapshots test those.
 FAULTS = [
@@ -36,6 +39,7 @@ FAULTS = [
     "key.policy-public",
     "key.reader",
     "key.rotation",
+    "key.shared-closed",
     "key.shared-default",
     "key.state",
     "key.via-service",
@@ -83,19 +87,30 @@ NOT_IN_MOTO = {
 }
 
 
+# Findings that take a decision: they have no command.
+BY_HAND = {
+    "access.sprawl",
+    "key.reader",
+    "key.shared-default",
+    "rotation.function-missing",
+    "rotation.strategy",
+    "sharing.blast-radius",
+    "sharing.name-suffix",
+    "usage.injected",
+}
+
+
 def ids(report: dict) -> set[str]:
     return {finding["Check"] for finding in report["Findings"]}
-
-
-def apart(finding: dict) -> str:
-    """What makes the fixes of two findings about one resource independent of each other."""
-    return finding["Check"] if finding["Check"].startswith(("alarm.", "network.dns", "usage.")) else ""
 
 
 def test_nothing_is_found_where_all_is_well(good_account: Account) -> None:
     report = audit(good_account.url)
     assert report["Findings"] == []
-    assert {missing["Permission"] for missing in report["NotChecked"]} == {"secretsmanager:GetSecretValue"}
+    assert {missing["Permission"] for missing in report["NotChecked"]} == {
+        "secretsmanager:GetSecretValue",
+        "cloudtrail:LookupEvents",
+    }
     assert secretcache(good_account.url, "audit", NAME).status == 0
 
 
@@ -106,38 +121,9 @@ def test_every_fault_is_found(bad_account: Account) -> None:
 
 
 def test_each_fix_run_as_printed_makes_its_finding_go(bad_account: Account) -> None:
-    url = bad_account.url
-    key = lambda finding: (finding["Check"], finding["Secret"], finding["Resource"], finding["Seen"])  # noqa: E731
     fixed: set[str] = set()
-    for _ in range(20):
-        findings = [
-            finding
-            for finding in audit(url)["Findings"]
-            if finding["Run"] and finding["Check"] not in NOT_IN_MOTO
-        ]
-        # Two findings about one thing each print all of it without their own fault: one at a time.
-        todo = {(finding["Resource"], apart(finding)): finding for finding in reversed(findings)}.values()
-        if not todo:
-            break
-        for finding in todo:
-            for command in finding["Run"]:
-                shell(url, command)
-        left = {key(finding) for finding in audit(url)["Findings"]}
-        stays = [finding for finding in todo if key(finding) in left]
-        assert not stays, stays
-        fixed |= {finding["Check"] for finding in todo}
-    assert not todo, "each round of fixes finds something else"
-    by_hand = {
-        "key.reader",
-        "key.shared-default",
-        "rotation.function-missing",
-        "rotation.strategy",
-        "sharing.blast-radius",
-        "sharing.name-suffix",
-        "usage.injected",
-        "access.sprawl",
-    }
-    assert set(FAULTS) - fixed - by_hand - set(NOT_IN_MOTO) == set()
+    mend(bad_account.url, audit, NOT_IN_MOTO, fixed)
+    assert set(FAULTS) - fixed - BY_HAND - set(NOT_IN_MOTO) == set()
 
 
 def test_only_reading_calls_are_made(
@@ -187,6 +173,103 @@ def test_a_saved_snapshot_says_the_same_and_holds_no_value(bad_account: Account,
     assert "not-a-secret" not in saved.read_text()
     one = secretcache("http://127.0.0.1:9", "audit", NAME, "--offline", str(saved), "--format", "json").json()
     assert one["Secrets"] == 1
+
+
+def lookup(*events: dict[str, Any], token: str | None = None) -> str:
+    """An answer of LookupEvents, which moto lacks, as the service model has it: botocore reads every part of it."""
+    listed = [
+        {
+            "EventId": f"00000000-0000-4000-8000-{place:012}",
+            "EventName": "GetSecretValue",
+            "ReadOnly": "true",
+            "EventTime": 1_772_000_000 + place,
+            "EventSource": "secretsmanager.amazonaws.com",
+            "Username": "session",
+            "Resources": [],
+            "CloudTrailEvent": json.dumps(event),
+        }
+        for place, event in enumerate(events)
+    ]
+    answer: dict[str, Any] = {"Events": listed} | ({"NextToken": token} if token else {})
+    shape = boto3.session.Session().client("cloudtrail", region_name=REGION).meta.service_model
+    shape = shape.operation_model("LookupEvents").output_shape
+    response = {"body": json.dumps(answer).encode(), "headers": {}, "status_code": 200}
+    parsed = create_parser("json").parse(response, shape)
+    assert [set(event) for event in parsed["Events"]] == [set(event) for event in listed]
+    return json.dumps(answer)
+
+
+def read(secret: str, role: str, **others: Any) -> dict[str, Any]:
+    """A record of CloudTrail, of a role's session."""
+    name = role.rsplit("/", 1)[1]
+    return {
+        "eventVersion": "1.11",
+        "eventSource": "secretsmanager.amazonaws.com",
+        "eventName": "GetSecretValue",
+        "readOnly": True,
+        "managementEvent": True,
+        "eventCategory": "Management",
+        "userIdentity": {
+            "type": "AssumedRole",
+            "arn": f"arn:aws:sts::123456789012:assumed-role/{name}/session",
+            "sessionContext": {"sessionIssuer": {"type": "Role", "arn": role, "userName": name}},
+        },
+        "requestParameters": {"secretId": secret, **others.pop("asked", {})},
+        "responseElements": None,
+        **others,
+    }
+
+
+def test_who_reads_old_versions_is_found_in_the_event_history(
+    good_account: Account, relay: Callable[..., Relay], tmp_path: Path
+) -> None:
+    app, rotation, secret = (good_account.ids[name] for name in ("app", "rotation", "secret"))
+    previous, pending = {"versionStage": "AWSPREVIOUS"}, {"versionStage": "AWSPENDING"}
+    first = [
+        read(NAME, app, asked=previous),
+        read(secret, rotation, asked=pending),  # its own work
+        read(NAME, app, asked=previous, errorCode="AccessDenied"),
+        read(NAME, app),
+        read("somebody/else", app, asked=previous),
+    ]
+    made = relay()
+    made.recorded["LookupEvents"] = [lookup(*first, token="more"), lookup(read(secret, app, asked=previous))]
+    saved = tmp_path / "account.json"
+    arguments = ["audit", NAME, "--format", "json", "--look-back", "7", "--save", str(saved)]
+    report = secretcache(made.url, *arguments).json()
+    (finding,) = report["Findings"]
+    assert (finding["Check"], finding["Resource"]) == ("usage.stage-readers", app)
+    assert finding["Seen"].startswith("read AWSPREVIOUS 2 times since ")
+    assert made.calls["LookupEvents"] == 2 and not made.recorded["LookupEvents"]
+    assert "LookupEvents" not in json.dumps(report["NotChecked"])
+    offline = secretcache("http://127.0.0.1:9", "audit", NAME, "--offline", str(saved), "--format", "json")
+    assert offline.json() == report
+
+
+def test_only_the_checks_that_are_asked_for_are_made(bad_account: Account) -> None:
+    found = ids(audit(bad_account.url, "--only", "trail,alarm,key.state"))
+    assert {check.split(".")[0] for check in found} == {"trail", "alarm", "key"}
+    assert {check for check in found if check.startswith("key.")} == {"key.state"}
+    ran = secretcache(bad_account.url, "audit", "--all", "--only", "keys")
+    assert ran.status == 2 and "no check is called keys" in ran.err
+
+
+def test_from_inside_tells_where_the_name_resolves_or_that_it_does_not(good_account: Account) -> None:
+    report = audit(good_account.url, "--from-inside")
+    missing = {it["Permission"] for it in report["NotChecked"]}
+    found = ids(report)
+    # This machine is in no VPC: the name has public addresses here, or none.
+    assert (found == {"network.resolves-publicly"}) != ("dns:resolve" in missing)
+    assert found <= {"network.resolves-publicly"}
+
+
+def test_the_commands_that_moto_cannot_show_are_listed_in_the_documentation() -> None:
+    page = (ROOT / "docs" / "checks.md").read_text()
+    for check, reason in NOT_IN_MOTO.items():
+        assert f"| `{check}` | moto {reason} |" in page
+    assert page.count("| moto ") == len(NOT_IN_MOTO)
+    for check in BY_HAND:
+        assert f"`{check}`" in page.split("## Key")[0]
 
 
 def test_values_that_login_reads_stay_in_memory(good_account: Account, tmp_path: Path) -> None:

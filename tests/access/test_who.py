@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from accounts import NAME, Account, allow, policy
 from conftest import secretcache
 
@@ -53,6 +55,22 @@ def test_a_boundary_is_a_missing_link(good_account: Account) -> None:
     iam.put_role_permissions_boundary(RoleName="app", PermissionsBoundary=boundary)
     answer = ask(good_account, "--principal", "app")
     assert answer["Principals"][0]["Secret"]["Missing"] == ["permissions boundary"]
+
+
+def test_a_session_policy_that_is_given_is_a_missing_link(good_account: Account, tmp_path: Path) -> None:
+    file = tmp_path / "session.json"
+    file.write_text(policy(allow("s3:*", "*")))
+    answer = ask(good_account, "--principal", "app", "--session-policy", str(file))
+    assert (answer["status"], answer["Principals"][0]["Secret"]["Missing"]) == (4, ["session policy"])
+    file.write_text(policy(allow("secretsmanager:GetSecretValue", "*")))
+    answer = ask(good_account, "--principal", "app", "--session-policy", str(file))
+    assert answer["Principals"][0]["Key"]["Missing"] == ["session policy"]
+    file.write_text(policy(allow(["secretsmanager:GetSecretValue", "kms:Decrypt"], "*")))
+    answer = ask(good_account, "--principal", "app", "--session-policy", str(file))
+    assert (answer["status"], answer["Principals"][0]["Outcome"]) == (0, "Allowed")
+    file.write_text("{")
+    ran = secretcache(good_account.url, "access", NAME, "--principal", "app", "--session-policy", str(file))
+    assert ran.status == 2 and "session.json" in ran.err
 
 
 def test_what_depends_on_the_request_is_a_condition(good_account: Account) -> None:

@@ -93,7 +93,8 @@ pub(super) const CHECKS: &[Check] = &[
         title: "A principal that reads the secret can also change it",
         why: "An application that is taken over can replace its own credential, or open the secret to others. Rotation \
               belongs to a role of its own.",
-        fix: "Take the writing actions away; leave GetSecretValue and DescribeSecret.",
+        fix: "Take the writing actions away; leave GetSecretValue and DescribeSecret. Whoever repairs rotations by hand is not \
+              meant: tag that role secretcache:role=operator.",
         needs: ROTATION,
         counterparts: &["stave CTL.SECRETS.POLICY.READWRITE", "policy_sentry permissions management"],
         find: Find::Secret(application_writes),
@@ -348,7 +349,8 @@ fn mentions(audit: &Audit<'_>, principal: &Principal, secret: &Secret, action: &
 fn application_writes(audit: &Audit<'_>, secret: &Secret, findings: &mut Findings<'_>) {
     for reader in audit.readers(secret).iter().filter(|reader| reader.outcome != Outcome::Denied) {
         let principal = reader.principal;
-        if audit.is_rotator(principal) || audit.is_administrator(principal) {
+        let is_operator = principal.tags.get("secretcache:role").is_some_and(|role| role == "operator");
+        if is_operator || audit.is_rotator(principal) || audit.is_administrator(principal) {
             continue;
         }
         let can = |action: &&&str| {

@@ -5,7 +5,7 @@ use serde_json::json;
 use super::{Check, Find};
 use crate::audit::{Audit, Findings, Reader, Severity};
 use crate::document::{Document, Effect, Scope, Statement};
-use crate::evaluate::{Outcome, concerns_action};
+use crate::evaluate::{Link, Outcome, concerns_action};
 use crate::fix::{command, key_id, key_policy, put_key_policy, quote};
 use crate::pattern::{matches, matches_arn};
 use crate::reach::{DECRYPT, GENERATE};
@@ -179,6 +179,17 @@ pub(super) const CHECKS: &[Check] = &[
         needs: &["secretsmanager:GetResourcePolicy"],
         counterparts: &["stave CTL.SECRETS.CROSSACCOUNT.NOKMS"],
         find: Find::Secret(shared_default),
+    },
+    Check {
+        id: "key.shared-closed",
+        severity: Severity::High,
+        title: "The secret is shared with another account and its key is not",
+        why: "Principals of another account need kms:Decrypt in the key policy as well as in their own policies; without it \
+              their reads fail with \"Access to KMS is not allowed\".",
+        fix: "Allow kms:Decrypt through Secrets Manager to the same principals in the key policy, or take them from the secret's.",
+        needs: &["secretsmanager:GetResourcePolicy", "kms:GetKeyPolicy"],
+        counterparts: &[],
+        find: Find::Secret(shared_closed),
     },
     Check {
         id: "key.replica-default",
@@ -488,7 +499,15 @@ fn writer(audit: &Audit<'_>, secret: &Secret, findings: &mut Findings<'_>) {
         let statement = json!({"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": [DECRYPT, GENERATE],
             "Resource": audit.account.key_of(secret).map(|key| key.arn.clone()),
             "Condition": {"StringEquals": {"kms:ViaService": service(audit)}}}]});
-        let run = crate::fix::put_identity_policy(&role.arn, "secretcache-rotation-key", &statement);
+        let mut run = crate::fix::put_identity_policy(&role.arn, "secretcache-rotation-key", &statement);
+        let key = customer_key(audit, secret).and_then(|key| Some((key, key.policy.as_ref()?)));
+        // A key policy that does not leave it to the account has to name the role itself.
+        if let (true, Some((key, document))) = (decision.missing.contains(&Link::KeyPolicy), key) {
+            let mut named = statement["Statement"][0].clone();
+            named["Principal"] = json!({"AWS": role.arn});
+            named["Resource"] = json!("*");
+            run = vec![put_key_policy(&key.arn, &with(document, named))];
+        }
         let finding = findings.add(&role.arn, format!("{action} on the key is {reason}"));
         finding.run = run;
     }
@@ -516,6 +535,38 @@ fn shared_default(audit: &Audit<'_>, secret: &Secret, findings: &mut Findings<'_
     findings.add(&secret.arn, format!("shared with {} under aws/secretsmanager", names.join(", "))).advise(
         "move the secret to a customer managed key (see key.default) and name the account in its policy",
     );
+}
+
+fn shared_closed(audit: &Audit<'_>, secret: &Secret, findings: &mut Findings<'_>) {
+    let Some(key) = customer_key(audit, secret) else { return };
+    let Some(document) = &key.policy else { return };
+    let is_let_in = |outsider: &String| {
+        let account = outsider.split(':').nth(4).unwrap_or(outsider);
+        let names = |id: &String| {
+            id == "*" || id == outsider || id == account || id.ends_with(&format!("::{account}:root"))
+        };
+        allows(audit, secret, DECRYPT).any(|(_, _, _, statement)| match &statement.principal {
+            Some(Scope::Only(listed)) => listed.0.values().flatten().any(names),
+            other => other.is_some(),
+        })
+    };
+    let outsiders = audit.account.outsiders(secret).into_iter().map(|outsider| outsider.principal);
+    let is_account = |id: &String| id.contains(":iam:") || id.len() == 12;
+    let kept_out: Vec<_> = outsiders.filter(|id| is_account(id) && !is_let_in(id)).collect();
+    if kept_out.is_empty() {
+        return;
+    }
+    let statement = json!({"Sid": "OtherAccounts", "Effect": "Allow", "Principal": {"AWS": kept_out}, "Action": DECRYPT,
+        "Resource": "*", "Condition": {"StringEquals": {"kms:ViaService": service(audit), SECRET_ARN: secret.arn}}});
+    findings
+        .add(&key.arn, format!("no statement allows kms:Decrypt to {}", kept_out.join(", ")))
+        .run(put_key_policy(&key.arn, &with(document, statement)));
+}
+
+/// A policy with one statement more.
+fn with(document: &Document, statement: serde_json::Value) -> serde_json::Value {
+    let last = document.statements.len().saturating_sub(1);
+    document.with_statements(last, vec![document.statement_json(last).clone(), statement])
 }
 
 fn replica_default(_: &Audit<'_>, secret: &Secret, findings: &mut Findings<'_>) {

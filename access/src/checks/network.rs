@@ -124,7 +124,7 @@ pub(super) const CHECKS: &[Check] = &[
         title: "From here the service resolves to public addresses",
         why: "The audit was asked to look from inside (--from-inside), and requests from here do not take the endpoint.",
         fix: "Check private DNS, the VPC's DNS attributes, and the resolver that this machine uses.",
-        needs: &[],
+        needs: &["dns:resolve"],
         counterparts: &[],
         find: Find::Account(resolves),
     },

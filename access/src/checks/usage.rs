@@ -60,6 +60,17 @@ pub(super) const CHECKS: &[Check] = &[
         find: Find::Secret(injected),
     },
     Check {
+        id: "usage.stage-readers",
+        severity: Severity::Medium,
+        title: "Somebody reads AWSPREVIOUS or AWSPENDING long after the rotation",
+        why: "The previous credential stops working at the next rotation at the latest, and a pending one may not work yet. \
+              A program that reads either outside of a rotation is pinned to it by mistake, or somebody collects old values.",
+        fix: "Have it read AWSCURRENT. Reads in the hour after a rotation are left out: connecting through a rotation takes them.",
+        needs: &["cloudtrail:LookupEvents"],
+        counterparts: &[],
+        find: Find::Secret(stage_readers),
+    },
+    Check {
         id: "usage.untagged",
         severity: Severity::Info,
         title: "The secret has no tags",
@@ -159,6 +170,31 @@ fn not_since(audit: &Audit<'_>, secret: &Secret, findings: &mut Findings<'_>) {
     if audit.days_since(rotated) > 1 && read.as_second() + 86400 <= rotated.as_second() {
         let seen = format!("last read on {}, rotated on {rotated}", read.strftime("%F"));
         findings.add(&secret.arn, seen).advise("restart its consumers, or have them read through a cache");
+    }
+}
+
+fn stage_readers(audit: &Audit<'_>, secret: &Secret, findings: &mut Findings<'_>) {
+    const HOUR: i64 = 3600;
+    let rotation = audit.account.rotation_function(secret).map(|function| function.role.as_str());
+    let reads = audit.snapshot.version_reads.iter().filter(|read| read.secret_arn == secret.arn);
+    for read in reads.filter(|read| Some(read.principal.as_str()) != rotation) {
+        // A version id means the label that the version has now.
+        let labels = secret.versions.iter().find(|it| Some(&it.version_id) == read.version_id.as_ref());
+        let labels = labels.map(|version| version.version_stages.as_slice()).unwrap_or_default();
+        let label = ["AWSPREVIOUS", "AWSPENDING"].into_iter().find(|label| {
+            read.version_stage.as_deref() == Some(*label) || labels.iter().any(|stage| stage == label)
+        });
+        let is_current = labels.iter().any(|stage| stage == "AWSCURRENT");
+        let is_late = match (read.last_read, secret.last_rotated_date) {
+            (Some(last), Some(rotated)) => last.as_second() > rotated.as_second() + HOUR,
+            // Without a rotation, nobody had a reason to.
+            _ => true,
+        };
+        let Some(label) = label.filter(|_| is_late && !is_current) else { continue };
+        let last = read.last_read.map(|last| format!(", last on {last}")).unwrap_or_default();
+        let since = audit.snapshot.reads_since.map(|since| format!(" since {}", since.strftime("%F")));
+        let seen = format!("read {label} {} times{}{last}", read.count, since.unwrap_or_default());
+        findings.add(&read.principal, seen).advise(format!("have it read AWSCURRENT of {}", secret.name));
     }
 }
 

@@ -56,9 +56,12 @@ const SERVICES: [Service; 13] = [
     service("ecs", "ECS", "AmazonEC2ContainerServiceV20141113"),
 ];
 
-/// Calls with a low quota, and the time between two of them.
-const PACED: [&str; 2] = ["secretsmanager:GetResourcePolicy", "secretsmanager:ListSecretVersionIds"];
-const PACE: Duration = Duration::from_millis(25);
+/// Calls with a low quota, and the time between two of them: the quotas are 50, 50 and 2 a second.
+const PACED: [(&str, Duration); 3] = [
+    ("secretsmanager:GetResourcePolicy", Duration::from_millis(25)),
+    ("secretsmanager:ListSecretVersionIds", Duration::from_millis(25)),
+    ("cloudtrail:LookupEvents", Duration::from_millis(500)),
+];
 
 /// Why a call failed, in the service's own words.
 #[derive(Debug)]
@@ -197,12 +200,12 @@ impl Client {
     }
 
     async fn pace(&self, name: &str) {
-        if PACED.contains(&name) {
+        if let Some((_, pace)) = PACED.iter().find(|(paced, _)| *paced == name) {
             let at = {
                 let mut paced = self.paced.lock().unwrap_or_else(PoisonError::into_inner);
                 let next = paced.entry(name.to_owned()).or_insert_with(Instant::now);
                 let at = (*next).max(Instant::now());
-                *next = at + PACE;
+                *next = at + *pace;
                 at
             };
             sleep_until(at).await;

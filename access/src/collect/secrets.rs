@@ -138,7 +138,13 @@ impl Collector<'_> {
         let mut keys: BTreeMap<String, Key> = BTreeMap::new();
         for name in names {
             let answer = self.client.json("kms", "DescribeKey", &json!({"KeyId": name})).await;
-            let Some(answer) = self.noted("kms:DescribeKey", Some(&name), answer) else { continue };
+            let Some(answer) = self.noted("kms:DescribeKey", Some(&name), answer) else {
+                // Its ARN is not known, so nothing else is asked of it either.
+                for permission in ["kms:GetKeyPolicy", "kms:GetKeyRotationStatus"] {
+                    self.note(permission, Some(&name), "not asked without kms:DescribeKey".to_owned());
+                }
+                continue;
+            };
             let answer = &answer["KeyMetadata"];
             let arn = text(&answer["Arn"]);
             if let Some(known) = keys.get_mut(&arn) {

@@ -2,7 +2,9 @@
 
 use clap::{Args, ValueEnum};
 use secretcache_access::audit::{Severity, audit};
+use secretcache_access::checks::CHECKS;
 use secretcache_access::collect::Selection;
+use secretcache_access::snapshot::NotCollected;
 
 use super::obtain::{Extras, Files};
 use super::{render, values};
@@ -40,10 +42,19 @@ pub(crate) struct Audit {
     #[arg(long, value_name = "SEVERITY", default_value = "info")]
     min_severity: Severity,
 
+    /// Make these checks only: ids such as key.default, or subjects such as key, access, trail or network
+    #[arg(long, value_name = "CHECKS", value_delimiter = ',')]
+    only: Vec<String>,
+
     /// Read each value and log in with it: finds credentials that fail, missing fields, one credential in two secrets, and
     /// values in variables of functions. Values stay in memory
     #[arg(long, conflicts_with = "offline")]
     login: bool,
+
+    /// Look through this many days of CloudTrail's event history, 1 to 90: finds who reads AWSPREVIOUS or AWSPENDING. The
+    /// service answers a hundred reads a second
+    #[arg(long, value_name = "DAYS", value_parser = clap::value_parser!(u32).range(1..=90), conflicts_with = "offline")]
+    look_back: Option<u32>,
 
     /// Check where the service's name resolves on this machine: give it inside the VPC
     #[arg(long, conflicts_with = "offline")]
@@ -74,22 +85,42 @@ enum Format {
 
 impl Audit {
     pub(crate) async fn run(&self) -> Result<Exit, Failure> {
+        let is_known = |only: &&String| CHECKS.iter().copied().flatten().any(|check| is_of(only, check.id));
+        if let Some(unknown) = self.only.iter().find(|only| !is_known(only)) {
+            return Err(Failure::usage(format!("no check is called {unknown}; docs/checks.md lists them")));
+        }
         let selection = match &self.prefix {
             Some(prefix) => Selection::Prefix(prefix.clone()),
             None if self.all => Selection::All,
             None => Selection::Ids(self.secret_ids.clone()),
         };
-        let extras = Extras { from_inside: self.from_inside, allowed_regions: self.allowed_regions.clone() };
+        let extras = Extras {
+            look_back: self.look_back,
+            from_inside: self.from_inside,
+            allowed_regions: self.allowed_regions.clone(),
+        };
         let mut obtained = self.files.obtain(selection, extras, &self.service).await?;
         if self.login {
             values::add(&mut obtained, &self.service).await?;
         } else if !self.files.is_offline() {
             values::skip(&mut obtained.snapshot);
         }
+        if self.look_back.is_none() && !self.files.is_offline() {
+            obtained.snapshot.not_collected.push(NotCollected {
+                permission: "cloudtrail:LookupEvents".to_owned(),
+                resource: None,
+                error: "not read without --look-back".to_owned(),
+            });
+        }
         // Values end here.
         obtained.variables.clear();
         self.files.keep(&obtained.snapshot)?;
         let mut report = audit(&obtained.snapshot);
+        if !self.only.is_empty() {
+            let is_asked_for = |id: &str| self.only.iter().any(|only| is_of(only, id));
+            report.findings.retain(|finding| is_asked_for(finding.check));
+            report.not_checked.retain(|missing| is_asked_for(missing.check));
+        }
         let fails = report.worst().is_some_and(|worst| worst >= self.fail_on);
         report.findings.retain(|finding| finding.severity >= self.min_severity);
         let text = match self.format {
@@ -103,9 +134,15 @@ impl Audit {
     }
 }
 
+/// Whether a check is meant by its id, or by what stands before the dot.
+fn is_of(only: &str, id: &str) -> bool {
+    id == only || id.split_once('.').is_some_and(|(subject, _)| subject == only)
+}
+
 const EXAMPLES: &str = "\
 Examples:
   secretcache audit prod/checkout/db
   secretcache audit --prefix prod/ --fail-on high
+  secretcache audit --prefix prod/ --only trail,alarm
   secretcache audit --all --format sarif > secrets.sarif
   secretcache audit --all --save account.json && secretcache audit --all --offline account.json --format html > audit.html";

@@ -28,6 +28,7 @@ pub(crate) struct Files {
 /// What to collect, beside the secrets.
 #[derive(Debug, Default)]
 pub(crate) struct Extras {
+    pub(crate) look_back: Option<u32>,
     pub(crate) from_inside: bool,
     pub(crate) allowed_regions: Vec<String>,
 }
@@ -39,6 +40,11 @@ pub(crate) struct Obtained {
 }
 
 impl Files {
+    /// The snapshot in a file, or a new one.
+    pub(crate) fn offline(offline: Option<PathBuf>) -> Self {
+        Self { offline, save: None }
+    }
+
     pub(crate) fn is_offline(&self) -> bool {
         self.offline.is_some()
     }
@@ -67,6 +73,7 @@ impl Files {
         let options = Options {
             selection,
             now: Timestamp::now(),
+            look_back: extras.look_back,
             from_inside: extras.from_inside,
             allowed_regions: extras.allowed_regions,
         };

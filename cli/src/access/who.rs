@@ -1,11 +1,13 @@
 //! `secretcache access`: who can read a secret, by which statement, and what keeps the others out.
 
+use std::path::PathBuf;
+
 use clap::Args;
-use secretcache_access::Snapshot;
 use secretcache_access::collect::Selection;
-use secretcache_access::evaluate::{Decision, Outcome};
+use secretcache_access::evaluate::{Decision, Named, Outcome};
 use secretcache_access::reach::Account;
 use secretcache_access::snapshot::{Principal, Secret};
+use secretcache_access::{Document, Snapshot};
 use serde::Serialize;
 
 use super::obtain::{Extras, Files};
@@ -15,7 +17,7 @@ use crate::service::Service;
 
 /// Show who can read a secret and by which statement; for a principal that cannot, which policy is missing
 ///
-/// Looks at identity, resource, key and endpoint policies, permissions boundaries, and service and resource control policies
+/// Looks at identity, resource, key and endpoint policies, permissions boundaries, session policies that are given, and service and resource control policies
 /// where they can be read. What depends on the request, such as the address it comes from, is shown as a condition.
 #[derive(Args)]
 #[command(after_help = format!("{EXAMPLES}\n\n{EXIT_STATUSES}"))]
@@ -27,6 +29,10 @@ pub(crate) struct Access {
     /// Role or user to ask about: its ARN, or its name; exit with status 4 if it cannot read the secret
     #[arg(long, value_name = "ARN")]
     principal: Option<String>,
+
+    /// Policy that the principal's session is made with, as `aws sts assume-role` takes it: a file of JSON; may be repeated
+    #[arg(long = "session-policy", value_name = "FILE", requires = "principal")]
+    session_policies: Vec<PathBuf>,
 
     /// Print the result as JSON
     #[arg(long)]
@@ -85,7 +91,9 @@ impl Access {
         let [secret] = snapshot.secrets.as_slice() else {
             return Err(Failure::usage(format!("{} names more than one secret", self.secret_id)));
         };
-        let account = Account::new(snapshot);
+        let session = self.session_policies.iter().map(document).collect::<Result<Vec<_>, _>>()?;
+        let named = session.iter().map(|(name, document)| Named { name, document }).collect();
+        let account = Account::new(snapshot).with_session_policies(named);
         let (principals, exit) = match &self.principal {
             Some(wanted) => {
                 let answer = answer(&account, secret, find(snapshot, wanted)?);
@@ -118,6 +126,14 @@ impl Access {
         render::print(&text)?;
         Ok(exit)
     }
+}
+
+/// A policy, called as its file is.
+fn document(file: &PathBuf) -> Result<(String, Document), Failure> {
+    let name = file.display().to_string();
+    let text = std::fs::read_to_string(file).map_err(|error| Failure::usage(format!("{name}: {error}")))?;
+    let document = Document::parse(&text).map_err(|error| Failure::usage(format!("{name}: {error}")))?;
+    Ok((name, document))
 }
 
 /// What the answer may be wrong for want of.
@@ -234,4 +250,5 @@ const EXAMPLES: &str = "\
 Examples:
   secretcache access prod/checkout/db
   secretcache access prod/checkout/db --principal arn:aws:iam::111122223333:role/app
+  secretcache access prod/checkout/db --principal app --session-policy session.json
   secretcache access prod/checkout/db --principal app --offline account.json --json";
