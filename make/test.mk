@@ -33,7 +33,7 @@ test-official: venv-official ## The drop-in's contract, against AWS's own librar
 test-local: venv-tests venv-databases servers browser target/local-node/.stamp build ## The local endpoint and the command line
 	$(PYTEST) tests/local
 
-test-access: venv-tests build ## The commands that audit access, on accounts in moto
+test-access: venv-tests venv-deploy build ## The commands that audit access, on accounts in moto
 	$(PYTEST) tests/access
 
 test-rotation: venv-tests venv-databases servers build ## The commands that rotate and recover, on real servers

@@ -1,6 +1,6 @@
 # What the other targets install, all under target/ but for system packages.
-.PHONY: servers c-tools node-tools venv-tests venv-official venv-databases venv-bench venv-connected browser test-tools
-test-tools: servers c-tools node-tools browser target/local-node/.stamp venv-tests venv-official venv-databases venv-connected $(CBINDGEN)
+.PHONY: servers c-tools node-tools venv-tests venv-official venv-databases venv-deploy venv-bench venv-connected browser test-tools
+test-tools: servers c-tools node-tools browser target/local-node/.stamp venv-tests venv-official venv-databases venv-deploy venv-connected $(CBINDGEN)
 
 servers: ; @tests/tools/servers
 c-tools: ; @tests/tools/c-tools
@@ -32,6 +32,7 @@ target/node/%/.stamp:
 venv-tests: $(VENV)/tests/.stamp ; @:
 venv-official: $(VENV)/official/.stamp ; @:
 venv-databases: $(VENV)/databases/.stamp ; @:
+venv-deploy: $(VENV)/deploy/.stamp ; @:
 venv-connected: $(VENV)/connected/.stamp ; @:
 venv-bench: $(VENV)/bench/.stamp
 	$(VENV)/bench/bin/pip install --quiet --no-deps --force-reinstall dist/*.whl
