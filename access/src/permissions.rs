@@ -41,6 +41,8 @@ pub enum On {
     Logs,
     /// Resources of one kind in the account and Region, as `service:resource`.
     InAccount(&'static str, &'static str),
+    /// Accounts, organizational units, roots and policies of the organization, whose ARNs name its management account.
+    Organization,
     /// Actions that no resource can be named for.
     Everything,
 }
@@ -57,6 +59,7 @@ impl On {
             Self::Users => "the IAM users",
             Self::Functions => "the rotation function",
             Self::Logs => "the function's log group",
+            Self::Organization => "the organization",
             Self::Everything => "`*` (no resource can be named)",
         };
         words.to_owned()
@@ -230,6 +233,16 @@ pub const FEATURES: &[Feature] = &[
                 "key/*",
                 &["kms:DescribeKey", "kms:GetKeyPolicy", "kms:GetKeyRotationStatus"],
             ),
+            in_account("AuditVpcs", "ec2", "vpc/*", &["ec2:DescribeVpcAttribute"]),
+            Grant {
+                sid: "AuditOrganization",
+                actions: &[
+                    "organizations:DescribePolicy",
+                    "organizations:ListParents",
+                    "organizations:ListPoliciesForTarget",
+                ],
+                on: On::Organization,
+            },
             in_account("AuditFunctions", "lambda", "function:*", &["lambda:GetPolicy"]),
             in_account(
                 "AuditTrails",
@@ -250,16 +263,12 @@ pub const FEATURES: &[Feature] = &[
                     "cloudtrail:LookupEvents",
                     "ec2:DescribeSecurityGroups",
                     "ec2:DescribeSubnets",
-                    "ec2:DescribeVpcAttribute",
                     "ec2:DescribeVpcEndpoints",
                     "ecs:DescribeTaskDefinition",
                     "ecs:ListTaskDefinitions",
                     "iam:GetAccountAuthorizationDetails",
                     "lambda:ListFunctions",
                     "organizations:DescribeOrganization",
-                    "organizations:DescribePolicy",
-                    "organizations:ListParents",
-                    "organizations:ListPoliciesForTarget",
                     "secretsmanager:ListSecrets",
                     "sts:GetCallerIdentity",
                 ],

@@ -228,6 +228,10 @@ impl Scope {
                 functions.iter().map(group).collect()
             }
             On::InAccount(service, resource) => Ok(vec![self.arn(resource, service, "")?]),
+            On::Organization => {
+                let arn = |kind: &str| format!("arn:{}:organizations::*:{kind}/*", self.partition());
+                Ok(["account", "ou", "policy", "root"].map(arn).to_vec())
+            }
             On::Everything => Ok(vec!["*".into()]),
         }
     }
