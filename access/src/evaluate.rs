@@ -366,9 +366,13 @@ impl<'a> Way<'a> {
         self
     }
 
-    /// The more open of two; of two closed ones the other, which asks for the usual policies.
+    /// The more open of two; of two closed ones the other, which asks for the usual policies, unless this one is open but for
+    /// what restricts the caller.
     fn or(self, other: Self) -> Self {
-        if self.truth > other.truth || self.truth == other.truth && self.truth != Truth::No {
+        let restricts = |link: &Link| matches!(link, Link::Boundary | Link::Session);
+        let is_restricted = !self.missing.is_empty() && self.missing.iter().all(restricts);
+        if self.truth > other.truth || self.truth == other.truth && (self.truth != Truth::No || is_restricted)
+        {
             self
         } else {
             other
