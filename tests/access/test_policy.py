@@ -211,7 +211,7 @@ def test_check_compares_with_the_policy_of_a_key(good_account: Account) -> None:
     account = good_account
     kms, key = account.client("kms"), account.ids["key"]
     readers = ["--reader", account.ids["app"], "--rotator", account.ids["rotation"]]
-    wanted = documents.printed("kms", "--secret", account.ids["secret"], *readers)
+    wanted = documents.printed("kms", "--secret", account.ids["secret"], *PLACE, *readers)
     kms.put_key_policy(KeyId=key.rsplit("/", 1)[1], PolicyName="default", Policy=wanted)
     assert check(account, "kms", key, *readers)[0] == 0
     wide = json.loads(wanted)

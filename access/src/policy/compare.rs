@@ -81,6 +81,10 @@ const ACTIONS: &[&str] = &[
     "kms:ScheduleKeyDeletion",
 ];
 
+/// Of these, what no resource can be named for.
+const WITHOUT_RESOURCE: &[&str] =
+    &["secretsmanager:BatchGetSecretValue", "secretsmanager:GetRandomPassword", "secretsmanager:ListSecrets"];
+
 /// Compares what is needed with what is attached to a principal.
 ///
 /// Each action is tried on one example of every resource that the wanted policy names, and on a secret and a key that it
@@ -151,7 +155,9 @@ pub fn compare_shared(
                     let account = if kind == Kind::Endpoint { &caller.account } else { owner };
                     decided(caller, action, example, account, &context, &policies)
                 };
-                for action in actions_on(example) {
+                // What names no resource is not a matter of a secret's policy.
+                let is_its = |action: &&str| kind != Kind::Resource || !WITHOUT_RESOURCE.contains(action);
+                for action in actions_on(example).filter(is_its) {
                     found.add(
                         action,
                         label,
@@ -206,7 +212,10 @@ fn contexts(wanted: &Document, resource: &str, caller: &Caller) -> [Context; 2] 
 
 /// Differences so far, each with its actions.
 #[derive(Default)]
-struct Found(BTreeMap<(bool, bool, Option<String>, String, Option<String>), BTreeSet<&'static str>>);
+struct Found(BTreeMap<Kept, BTreeSet<&'static str>>);
+
+/// Everything of a difference but the actions: the flags, the principal, the resource, the statement.
+type Kept = (bool, bool, Option<String>, String, Option<String>);
 
 impl Found {
     fn add(

@@ -1,6 +1,6 @@
 //! `secretcache access`: who can read a secret, by which statement, and what keeps the others out.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::Args;
 use secretcache_access::collect::Selection;
@@ -91,7 +91,8 @@ impl Access {
         let [secret] = snapshot.secrets.as_slice() else {
             return Err(Failure::usage(format!("{} names more than one secret", self.secret_id)));
         };
-        let session = self.session_policies.iter().map(document).collect::<Result<Vec<_>, _>>()?;
+        let session =
+            self.session_policies.iter().map(|file| document(file)).collect::<Result<Vec<_>, _>>()?;
         let named = session.iter().map(|(name, document)| Named { name, document }).collect();
         let account = Account::new(snapshot).with_session_policies(named);
         let (principals, exit) = match &self.principal {
@@ -129,7 +130,7 @@ impl Access {
 }
 
 /// A policy, called as its file is.
-fn document(file: &PathBuf) -> Result<(String, Document), Failure> {
+fn document(file: &Path) -> Result<(String, Document), Failure> {
     let name = file.display().to_string();
     let text = std::fs::read_to_string(file).map_err(|error| Failure::usage(format!("{name}: {error}")))?;
     let document = Document::parse(&text).map_err(|error| Failure::usage(format!("{name}: {error}")))?;
