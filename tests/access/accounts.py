@@ -305,7 +305,9 @@ def bad(url: str) -> Account:
     secrets.put_resource_policy(SecretId=shared, ResourcePolicy=policy(share))
     no_context = through_secrets_manager(root["AWS"], pattern)
     del no_context["Condition"]["StringLike"]
-    secret("prod/nocontext/db", KmsKeyId=account.key(administer(), no_context))
+    closed = secret("prod/nocontext/db", KmsKeyId=account.key(administer(), no_context))
+    one = allow("secretsmanager:GetSecretValue", "*", Principal={"AWS": others[:1]})
+    secrets.put_resource_policy(SecretId=closed, ResourcePolicy=policy(one))
     secret("prod/master", Tags=[{"Key": "secretcache:role", "Value": "master"}])
 
     read = "secretsmanager:GetSecretValue"
