@@ -51,8 +51,8 @@ DEFECTS = [
     Defect(
         "the counter of changes is raised before the value is taken back",
         "cache/shared.rs",
-        "        secret.version().validity.invalidate();\n        self.changes.bump();\n",
-        "        self.changes.bump();\n        secret.version().validity.invalidate();\n",
+        "        secret.version().validity.invalidate();\n        self.changes.bump(secret);\n",
+        "        self.changes.bump(secret);\n        secret.version().validity.invalidate();\n",
         "whoever_looks_at_the_counter_of_changes_hands_nothing_out_that_was_taken_back",
     ),
     Defect(
