@@ -145,8 +145,9 @@ impl Engine<'_> {
                 }
                 Err(error)
             }
-            // The resource never will take it, and the user in use was not touched.
+            // It is to be given up whatever it is that the resource has now.
             Err(error) if error.kind() == ErrorKind::Rejected && !pair.is_copy() => {
+                drop(self.strategy.restore(cx, &pair).await?);
                 Err(self.release(cx, error).await)
             }
             outcome => outcome.map(|()| StepOutcome::Done),

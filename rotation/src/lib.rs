@@ -8,6 +8,7 @@
 mod aws;
 mod context;
 mod contract;
+mod dependent;
 mod details;
 mod diagnosis;
 mod document;
@@ -19,6 +20,7 @@ pub mod operate;
 mod password;
 #[cfg(any(feature = "aws", feature = "tls"))]
 mod pause;
+mod percent;
 mod resource;
 #[cfg(all(feature = "postgres", feature = "mysql", feature = "redis", feature = "http"))]
 mod rotator;

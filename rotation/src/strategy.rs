@@ -6,6 +6,7 @@ use secretcache::Selector;
 use zeroize::Zeroizing;
 
 use crate::context::{Context, Pair};
+use crate::dependent;
 use crate::diagnosis::Requirements;
 use crate::document::Document;
 use crate::error::{Error, ErrorKind};
@@ -133,11 +134,27 @@ async fn check_own_obstacles(
     check_obstacles(target, Requirements { keeps_former, ..Requirements::new(login, current) }).await
 }
 
+/// A new value as it is stored: with the fields made anew that are made of others. Before it is, for a stored value can
+/// never be mended.
+pub(crate) fn complete(target: &dyn Target, current: &Document, next: Document) -> Result<Document, Error> {
+    let next = dependent::follow(current, target.derive(next)?)?;
+    target.accepts(&next)?;
+    Ok(next)
+}
+
+/// Refuses a new value with a field that is not what the credential makes it: programs may log in by that one. Before
+/// the resource is changed, and once more when the new value is tested.
+fn check_fields(target: &dyn Target, pair: &Pair) -> Result<(), Error> {
+    if pair.is_copy() {
+        return Ok(());
+    }
+    target.verify(&pair.pending.document)?;
+    dependent::verify(&pair.current.document, &pair.pending.document)
+}
+
 /// Tries the new credential until it is accepted or has been refused often enough.
 async fn test_login(cx: &Context<'_>, target: &dyn Target, pair: &Pair) -> Result<(), Error> {
-    if !pair.is_copy() {
-        target.verify(&pair.pending.document)?;
-    }
+    check_fields(target, pair)?;
     let mut attempt = 0;
     loop {
         if target.probe(&pair.pending.document).await? == Probe::Accepted {

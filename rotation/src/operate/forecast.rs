@@ -3,6 +3,7 @@
 use secretcache::{AWSCURRENT, AWSPREVIOUS};
 use serde::Serialize;
 
+use crate::dependent;
 use crate::diagnosis::{Diagnosis, Finding, Requirements};
 use crate::document::Document;
 use crate::error::{Error, ErrorKind};
@@ -13,6 +14,7 @@ use crate::resource::StrategyName;
 use crate::runner::{Rotation, Runner};
 use crate::store::{SecretState, Version};
 use crate::strategy::alternating_users::{mark, other_user};
+use crate::strategy::complete;
 use crate::target::{Probe, Target, UserStatus};
 
 /// What a rotation would do.
@@ -294,7 +296,8 @@ impl Look<'_> {
         let made = async {
             let password = self.subject.store.random_password(policy).await?;
             policy.check(&password)?;
-            target.accepts(&self.current.document.with("password", &password)?)
+            let next = self.current.document.with("password", &password)?;
+            complete(target, &self.current.document, next).map(drop)
         };
         match made.await {
             Ok(()) => Ok(()),
@@ -333,7 +336,13 @@ fn steps(
         (false, StrategyName::ApiKey) => format!(
             "revoke the keys that no version in use holds, let the provider make a key, and store it as version {token} (AWSPENDING)"
         ),
-        (false, _) => format!("store a new password for {user} as version {token} (AWSPENDING)"),
+        (false, _) => {
+            let more = match &dependent::names(current, user)[..] {
+                [] => String::new(),
+                names => format!(" and {} made anew", names.join(", ")),
+            };
+            format!("store a new password for {user}{more} as version {token} (AWSPENDING)")
+        }
     };
     let set = match strategy {
         StrategyName::SingleUser => {

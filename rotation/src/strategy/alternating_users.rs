@@ -5,7 +5,9 @@
 
 use zeroize::Zeroizing;
 
-use super::{Restored, Strategy, Wanted, check_identity, check_obstacles, test_login};
+use super::{
+    Restored, Strategy, Wanted, check_fields, check_identity, check_obstacles, complete, test_login,
+};
 use crate::context::{Context, Pair};
 use crate::diagnosis::Requirements;
 use crate::document::Document;
@@ -157,8 +159,7 @@ impl Strategy for AlternatingUsers<'_> {
             let user = other_user(users, &current.document, previous)?;
             let password = cx.random_password().await?;
             let document = current.document.with("username", &user)?.with("password", &password)?;
-            let document = self.target.derive(document)?;
-            self.target.accepts(&document)?;
+            let document = complete(self.target, &current.document, document)?;
             // Before the value is stored, not after: a stored version with the wrong user can only be given up. And
             // before an administrator logs in on the secret's word, its credential must prove to be of this resource.
             let admin = self.admin(cx, &current.document).await?;
@@ -183,6 +184,7 @@ impl Strategy for AlternatingUsers<'_> {
             if !pending.is_same_resource(current) {
                 return Err(Error::new(ErrorKind::Rejected, "the new version names another resource"));
             }
+            check_fields(self.target, pair)?;
             if self.target.probe(current).await? == Probe::Refused {
                 // Somebody may have made the previous version current while this one was being set. If the new one
                 // works, making it current is the way out, and there is nothing left to set.

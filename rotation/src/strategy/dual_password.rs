@@ -1,6 +1,8 @@
 //! One user with two passwords: the new one is added beside the current one, and there is no window.
 
-use super::{Strategy, Wanted, check_identity, check_own_obstacles, find_login, test_login};
+use super::{
+    Strategy, Wanted, check_fields, check_identity, check_own_obstacles, complete, find_login, test_login,
+};
 use crate::context::{Context, Pair};
 use crate::document::Document;
 use crate::error::{Error, ErrorKind};
@@ -31,9 +33,11 @@ impl Strategy for DualPassword<'_> {
                     "this resource knows one password per user; choose single-user or alternating-users",
                 ));
             }
-            let document =
-                self.target.derive(current.document.with("password", &cx.random_password().await?)?)?;
-            self.target.accepts(&document)?;
+            let document = complete(
+                self.target,
+                &current.document,
+                current.document.with("password", &cx.random_password().await?)?,
+            )?;
             check_own_obstacles(cx, self.target, &current.document, true).await?;
             Ok(document)
         })
@@ -42,6 +46,7 @@ impl Strategy for DualPassword<'_> {
     fn set<'a>(&'a self, cx: &'a Context<'a>, pair: &'a Pair) -> BoxFuture<'a, Result<(), Error>> {
         Box::pin(async move {
             check_identity(pair, Wanted::SameUser)?;
+            check_fields(self.target, pair)?;
             let (current, pending) = (&pair.current.document, &pair.pending.document);
             // Any password of the user's will do to log in: the change makes the current one valid as well, also where
             // it had stopped being so. That the new one works already is no reason to skip it.

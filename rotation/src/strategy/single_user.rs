@@ -5,7 +5,8 @@
 //! wherever a rotation was killed, and to put the current password back when the new one proves unusable.
 
 use super::{
-    Restored, Strategy, Wanted, check_identity, check_own_obstacles, find_login, find_older_login, test_login,
+    Restored, Strategy, Wanted, check_fields, check_identity, check_own_obstacles, complete, find_login,
+    find_older_login, test_login,
 };
 use crate::context::{Context, Pair};
 use crate::document::Document;
@@ -31,9 +32,11 @@ impl Strategy for SingleUser<'_> {
         current: &'a Version,
     ) -> BoxFuture<'a, Result<Document, Error>> {
         Box::pin(async move {
-            let document =
-                self.target.derive(current.document.with("password", &cx.random_password().await?)?)?;
-            self.target.accepts(&document)?;
+            let document = complete(
+                self.target,
+                &current.document,
+                current.document.with("password", &cx.random_password().await?)?,
+            )?;
             check_own_obstacles(cx, self.target, &current.document, false).await?;
             Ok(document)
         })
@@ -42,6 +45,7 @@ impl Strategy for SingleUser<'_> {
     fn set<'a>(&'a self, cx: &'a Context<'a>, pair: &'a Pair) -> BoxFuture<'a, Result<(), Error>> {
         Box::pin(async move {
             check_identity(pair, Wanted::SameUser)?;
+            check_fields(self.target, pair)?;
             let (login, is_new, _guard) = find_login(cx, self.target, pair).await?;
             if is_new {
                 return Ok(());

@@ -3,6 +3,7 @@
 use zeroize::Zeroizing;
 
 use crate::error::{Error, ErrorKind};
+use crate::percent;
 
 /// Where a value is put, and so how it is escaped.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -56,15 +57,7 @@ fn is_name(text: &str) -> bool {
 
 fn append(filled: &mut Zeroizing<String>, value: &str, escape: Escape) -> Result<(), Error> {
     match escape {
-        Escape::Url => {
-            for byte in value.bytes() {
-                match byte {
-                    b'-' | b'.' | b'_' | b'~' => filled.push(byte.into()),
-                    _ if byte.is_ascii_alphanumeric() => filled.push(byte.into()),
-                    _ => filled.push_str(&format!("%{byte:02X}")),
-                }
-            }
-        }
+        Escape::Url => percent::encode(value, filled),
         Escape::Json => {
             let json = Zeroizing::new(serde_json::Value::from(value).to_string());
             filled.push_str(&json[1..json.len() - 1]);

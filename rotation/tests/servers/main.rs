@@ -2,6 +2,7 @@
 
 mod api_key;
 mod defects;
+mod dependent;
 mod mariadb;
 mod mysql;
 mod ownership;
