@@ -73,6 +73,17 @@ pub trait Target: Debug + Send + Sync {
         Box::pin(async { Ok(Diagnosis::default()) })
     }
 
+    /// The accounts that share the user's name, if there are several: each has a password of its own, of which a secret
+    /// holds one. `None` if `login` may not see that.
+    fn namesakes<'a>(
+        &'a self,
+        login: &'a Document,
+        user: &'a Document,
+    ) -> BoxFuture<'a, Result<Option<Vec<String>>, Error>> {
+        let _ = (login, user);
+        Box::pin(async { Ok(Some(Vec::new())) })
+    }
+
     /// The management of users and their privileges, for alternating users.
     fn accounts(&self) -> Option<&dyn Accounts> {
         None

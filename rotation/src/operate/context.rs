@@ -197,6 +197,17 @@ impl RotationContext<'_> {
         administrator(self.store, self.settings, user).await
     }
 
+    /// The accounts that share the name of a user that logs in, if there are several. Where it may not see that itself,
+    /// an administrator can, if one is named. That nobody can tell is nothing to tell.
+    pub(crate) async fn namesakes(&self, user: &Document) -> Vec<String> {
+        let Backend::Target(target) = self.backend else { return Vec::new() };
+        if let Ok(Some(seen)) = target.namesakes(user, user).await {
+            return seen;
+        }
+        let Ok(Some(admin)) = self.admin(user).await else { return Vec::new() };
+        target.namesakes(&admin, user).await.ok().flatten().unwrap_or_default()
+    }
+
     /// The target; a provider of keys has no users.
     pub(crate) fn target(&self) -> Result<&dyn Target, Error> {
         match self.backend {

@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use crate::details::Details;
 use crate::error::Error;
-use crate::operate::context::{Login, RotationContext, VersionReport};
+use crate::operate::context::{Content, Login, RotationContext, VersionReport};
 use crate::store::{SecretState, VersionState};
 
 /// How a secret stands.
@@ -29,6 +29,10 @@ pub struct Inspection {
     pub next_rotation: Option<String>,
     /// The labelled versions, `AWSCURRENT` first.
     pub versions: Vec<VersionReport>,
+    /// The accounts that share the name of the user in use, if there are several (MariaDB and MySQL): each has a password
+    /// of its own.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub namesakes: Vec<String>,
     /// What to make of it.
     pub verdict: Verdict,
 }
@@ -95,13 +99,18 @@ impl RotationContext<'_> {
     pub async fn inspect(&self, details: &Details, now: Timestamp) -> Result<Inspection, Error> {
         let mut versions: Vec<_> = details.state.versions.iter().collect();
         versions.sort_by_key(|version| rank(version));
-        let mut reports = Vec::new();
+        let (mut reports, mut namesakes) = (Vec::new(), Vec::new());
         for version in versions {
             let content = self.read(&version.id).await?;
             let login = self.login(&content).await;
+            if let (Content::Value(value), Login::Accepted, true) =
+                (&content, &login, version.has(AWSCURRENT))
+            {
+                namesakes = self.namesakes(&value.document).await;
+            }
             reports.push(self.report(version, &content, login));
         }
-        Inspection::new(details, reports, now)
+        Inspection::new(details, reports, namesakes, now)
     }
 }
 
@@ -122,10 +131,15 @@ impl Inspection {
             holder: None,
             login: login.clone(),
         };
-        Self::new(details, versions.iter().map(report).collect(), now)
+        Self::new(details, versions.iter().map(report).collect(), Vec::new(), now)
     }
 
-    fn new(details: &Details, versions: Vec<VersionReport>, now: Timestamp) -> Result<Self, Error> {
+    fn new(
+        details: &Details,
+        versions: Vec<VersionReport>,
+        namesakes: Vec<String>,
+        now: Timestamp,
+    ) -> Result<Self, Error> {
         let text = |time: Option<Timestamp>| time.map(|time| time.to_string());
         Ok(Self {
             arn: details.state.arn.clone(),
@@ -134,8 +148,9 @@ impl Inspection {
             schedule: details.rules.schedule()?.map(|schedule| schedule.to_string()),
             last_rotated: text(details.rotated),
             next_rotation: text(details.next_rotation),
-            verdict: judge(details, &versions, now),
+            verdict: judge(details, &versions, &namesakes, now),
             versions,
+            namesakes,
         })
     }
 }
@@ -149,7 +164,7 @@ fn rank(version: &VersionState) -> usize {
 }
 
 /// What to make of the labels and the logins.
-fn judge(details: &Details, versions: &[VersionReport], now: Timestamp) -> Verdict {
+fn judge(details: &Details, versions: &[VersionReport], namesakes: &[String], now: Timestamp) -> Verdict {
     let id = &details.name;
     let verdict = |health, sentence: String| Verdict { health, sentence, remedy: None };
     let mended =
@@ -191,6 +206,9 @@ fn judge(details: &Details, versions: &[VersionReport], now: Timestamp) -> Verdi
         Login::Refused => return refused(id, whom, pending, versions),
         Login::Accepted | Login::NotTried => {}
     }
+    if !namesakes.is_empty() {
+        return verdict(Health::Ailing, format!("{works}, and {}", of_namesakes(namesakes)));
+    }
     let (resume, revert) =
         (format!("secretcache rotate {id} --resume"), format!("secretcache rotate {id} --revert"));
     if let Some(pending) = pending {
@@ -224,6 +242,15 @@ fn judge(details: &Details, versions: &[VersionReport], now: Timestamp) -> Verdi
         return verdict(Health::Unknown, "the labels are in order, and nobody tried to log in".into());
     }
     verdict(Health::Good, format!("{works}, and no rotation is under way"))
+}
+
+/// That several accounts share one name, as a part of a sentence.
+pub(super) fn of_namesakes(accounts: &[String]) -> String {
+    format!(
+        "the server has several accounts of that name ({}), each with a password of its own, of which the secret holds one: \
+         drop all but one",
+        accounts.join(", ")
+    )
 }
 
 /// `AWSCURRENT` is refused: what still works decides what to do.
@@ -267,7 +294,7 @@ mod tests {
     fn judged(versions: &[VersionReport], change: impl Fn(&mut Details)) -> Verdict {
         let mut details = Details { name: "db".into(), ..Details::default() };
         change(&mut details);
-        judge(&details, versions, "2026-11-23T00:00:00Z".parse().unwrap())
+        judge(&details, versions, &[], "2026-11-23T00:00:00Z".parse().unwrap())
     }
 
     #[test]

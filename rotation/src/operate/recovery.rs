@@ -14,6 +14,7 @@ use crate::document::Document;
 use crate::error::{Error, ErrorKind};
 use crate::observer::Observer;
 use crate::operate::context::{Backend, Content, Login, RotationContext, VersionReport};
+use crate::operate::inspection::of_namesakes;
 use crate::resource::StrategyName;
 use crate::runner::Runner;
 use crate::store::{Moved, SecretState, StageMove, Version, VersionState};
@@ -45,6 +46,9 @@ pub struct Recovery {
     /// What the user of the version that is to become current lacks of what the one before may do, where an
     /// administrator can tell.
     pub lacks: Vec<String>,
+    /// The accounts that share the name of the user that logs in, if there are several.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub namesakes: Vec<String>,
     /// What to do, in a sentence.
     pub sentence: String,
     #[serde(skip)]
@@ -88,6 +92,7 @@ impl RotationContext<'_> {
                 break;
             }
             let Some(document) = search.tries(&version).await? else { continue };
+            search.accepted = Some(document.clone());
             let lacks = search.lacks(&document).await;
             if lacks.is_empty() {
                 found = Some((version, lacks));
@@ -113,13 +118,20 @@ impl RotationContext<'_> {
             None => RecoveryPlan::NoWay,
         };
         let mut sentence = sentence(&plan, &search.reports, &state);
+        let namesakes = match &search.accepted {
+            Some(document) => self.namesakes(document).await,
+            None => Vec::new(),
+        };
+        if !namesakes.is_empty() {
+            sentence += &format!("; {}", of_namesakes(&namesakes));
+        }
         if !lacks.is_empty() {
             sentence += &format!(
                 "; its user lacks {}, so grant it that before the next rotation, or run again with --administrator",
                 lacks.join(", ")
             );
         }
-        Ok(Recovery { versions: search.reports, plan, lacks, sentence, state })
+        Ok(Recovery { versions: search.reports, plan, lacks, namesakes, sentence, state })
     }
 
     /// Whether an administrator's secret is named and can be read.
@@ -297,6 +309,8 @@ struct Search<'a> {
     unlabelled: usize,
     reports: Vec<VersionReport>,
     created: Vec<(String, Option<std::time::SystemTime>)>,
+    /// The last credential that was let in.
+    accepted: Option<Document>,
 }
 
 struct Reference {
@@ -336,6 +350,7 @@ impl<'a> Search<'a> {
             unlabelled: 0,
             reports: Vec::new(),
             created: Vec::new(),
+            accepted: None,
         })
     }
 

@@ -268,6 +268,25 @@ impl Target for MySql {
         Box::pin(self.look(requirements))
     }
 
+    fn namesakes<'a>(
+        &'a self,
+        login: &'a Document,
+        user: &'a Document,
+    ) -> BoxFuture<'a, Result<Option<Vec<String>>, Error>> {
+        Box::pin(async move {
+            let Some((mut connection, dialect)) = self.login_pinned(login).await? else { return Ok(None) };
+            let user = user.username()?;
+            let hosts = rows::<String>(&mut connection, &dialect.hosts_of(&literal(&user))).await;
+            drop(connection.disconnect().await);
+            match hosts {
+                Ok(hosts) if hosts.len() > 1 => Ok(Some(named(&user, &hosts))),
+                Ok(_) => Ok(Some(Vec::new())),
+                Err(error) if error.kind() == ErrorKind::Denied => Ok(None),
+                Err(error) => Err(error),
+            }
+        })
+    }
+
     fn accounts(&self) -> Option<&dyn Accounts> {
         Some(self)
     }
@@ -331,8 +350,13 @@ async fn account(connection: &mut Conn, dialect: Dialect, user: &str) -> Result<
     }
 }
 
+/// The accounts of a user at several hosts.
+fn named(user: &str, hosts: &[String]) -> Vec<String> {
+    hosts.iter().map(|host| format!("{}@{}", quoted(user), quoted(host))).collect()
+}
+
 fn several(user: &str, hosts: &[String]) -> Error {
-    let accounts: Vec<_> = hosts.iter().map(|host| format!("{}@{}", quoted(user), quoted(host))).collect();
+    let accounts = named(user, hosts);
     Error::new(
         ErrorKind::Misconfigured,
         format!(

@@ -5,6 +5,7 @@ mod defects;
 mod dependent;
 mod mariadb;
 mod mysql;
+mod namesakes;
 mod ownership;
 mod postgres;
 mod redis;
