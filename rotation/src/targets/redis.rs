@@ -101,7 +101,7 @@ impl Target for Redis {
             words.extend(rules.iter().map(String::as_str));
             // The master comes last: until then its former password works, so that a repeated run sets the rest.
             let mut servers = Vec::new();
-            for replica in self.replicas(&mut session, change.login).await? {
+            for replica in self.replicas(&mut session, change.login).await?.unwrap_or_default() {
                 match self.login_at(&replica, &[change.login, change.credential]).await? {
                     Ok(at_replica) => servers.push(at_replica),
                     Err(problem) => return Err(Error::new(ErrorKind::Denied, problem)),
@@ -178,7 +178,11 @@ impl Target for Redis {
                     }
                 }
                 match self.replicas(&mut session, requirements.login).await {
-                    Ok(replicas) => {
+                    Ok(None) => warnings.push(format!(
+                        "the user {:?} may not ask for replicas, at which the former password would stay: ACL SETUSER {} +role",
+                        *asks, *asks
+                    )),
+                    Ok(Some(replicas)) => {
                         for replica in replicas {
                             let problem = self.at_replica(&replica, requirements.login).await?;
                             findings.extend(problem.map(Finding::new));
@@ -194,15 +198,22 @@ impl Target for Redis {
 }
 
 impl Redis {
-    /// The replicas of a server, as credentials' documents: the same user elsewhere.
+    /// The replicas of a server, as credentials' documents: the same user elsewhere. `None` if the user may not ask.
     ///
     /// # Errors
     ///
     /// [`ErrorKind::Misconfigured`] if the server is a replica itself.
-    async fn replicas(&self, session: &mut Session, login: &Document) -> Result<Vec<Document>, Error> {
-        let answer = within(STATEMENT_TIMEOUT, "a question", command(session, &["ROLE"])).await?;
-        // Who may not ask is told in the dry run.
-        let Ok(role) = answer else { return Ok(Vec::new()) };
+    async fn replicas(
+        &self,
+        session: &mut Session,
+        login: &Document,
+    ) -> Result<Option<Vec<Document>>, Error> {
+        let role = match within(STATEMENT_TIMEOUT, "a question", command(session, &["ROLE"])).await? {
+            Ok(role) => role,
+            Err(answer) if answer.starts_with("NOPERM") => return Ok(None),
+            // Hosted servers hide it, together with their replicas.
+            Err(_) => return Ok(Some(Vec::new())),
+        };
         let place = |host: &Answer, port: &Answer| Some(format!("{}:{}", host.text()?, port.text()?));
         match role.list() {
             [kind, host, port, ..] if matches!(kind.text(), Some("slave")) => {
@@ -220,9 +231,9 @@ impl Redis {
                     }
                     _ => Err(Error::new(ErrorKind::Unavailable, "the server does not answer as Redis does")),
                 };
-                replicas.list().iter().map(document).collect()
+                replicas.list().iter().map(document).collect::<Result<_, _>>().map(Some)
             }
-            _ => Ok(Vec::new()),
+            _ => Ok(Some(Vec::new())),
         }
     }
 

@@ -15,6 +15,7 @@ mod statements;
 mod support;
 mod survival;
 mod survives;
+mod survives_redis;
 mod trust;
 mod users;
 mod wire;

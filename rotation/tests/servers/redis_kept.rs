@@ -13,8 +13,8 @@ use secretcache_rotation::*;
 use crate::support::Store;
 
 /// A Redis with a configuration of its own, which is stopped when dropped.
-struct Server {
-    port: u16,
+pub(crate) struct Server {
+    pub(crate) port: u16,
     folder: PathBuf,
     arguments: Vec<String>,
     process: Child,
@@ -22,7 +22,7 @@ struct Server {
 
 impl Server {
     /// Starts one with the lines of a configuration file, or without a file and with options instead.
-    async fn start(name: &str, lines: &[&str], arguments: &[&str]) -> Self {
+    pub(crate) async fn start(name: &str, lines: &[&str], arguments: &[&str]) -> Self {
         let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         let port = listener.local_addr().unwrap().port();
         drop(listener);
@@ -38,6 +38,8 @@ impl Server {
         all.extend(
             ["--bind", "127.0.0.1", "--port", &port_text, "--dir", &dir, "--save", ""].map(str::to_owned),
         );
+        // Where users are kept in a file of their own, there is one with the administrator.
+        fs::write(folder.join("users.acl"), "user default on >rootpw ~* &* +@all\n").unwrap();
         all.extend(arguments.iter().map(|argument| (*argument).to_owned()));
         let process = Self::spawn(&all);
         let mut server = Self { port, folder, arguments: all, process };
@@ -58,7 +60,7 @@ impl Server {
         }
     }
 
-    async fn restart(&mut self) {
+    pub(crate) async fn restart(&mut self) {
         self.stop();
         self.process = Self::spawn(&self.arguments);
         self.until_ready().await;
@@ -69,7 +71,7 @@ impl Server {
         let _ = self.process.wait();
     }
 
-    fn secret(&self, user: &str, password: &str) -> Document {
+    pub(crate) fn secret(&self, user: &str, password: &str) -> Document {
         let port = self.port;
         let text =
             format!(r#"{{"host":"127.0.0.1","port":{port},"username":"{user}","password":"{password}"}}"#);
@@ -77,7 +79,7 @@ impl Server {
     }
 
     /// Says something to the server as `default`, by its own client, and gives the answer.
-    fn say(&self, words: &[&str]) -> String {
+    pub(crate) fn say(&self, words: &[&str]) -> String {
         let mut client = Command::new("redis-cli");
         client.args(["-p", &self.port.to_string(), "--no-auth-warning", "--user", "default"]).args(words);
         let output = client.env("REDISCLI_AUTH", "rootpw").output().unwrap();

@@ -5,6 +5,7 @@
 
 mod mysql;
 mod postgres;
+mod redis;
 
 use std::fmt::Write;
 
@@ -27,6 +28,8 @@ pub(crate) struct Situation {
     /// Run afterwards, where something of the server's own was changed.
     pub(crate) undo: &'static [&'static str],
     pub(crate) expected: Expected,
+    /// Further fields of the secret.
+    pub(crate) fields: &'static str,
     /// Words in a warning of the dry run.
     pub(crate) warns: Option<&'static str>,
     /// How the server is reached.
@@ -59,6 +62,14 @@ pub(crate) enum Way {
     Direct,
     /// By a pooler in transaction mode, with so many sessions at the server.
     Pooled(u32),
+    /// Redis with these lines in its configuration file.
+    File(&'static [&'static str]),
+    /// Redis without such a file.
+    Fileless,
+    /// Redis with a replica, which has these lines in its configuration file.
+    WithReplica(&'static [&'static str]),
+    /// Such a replica itself.
+    AtReplica(&'static [&'static str]),
 }
 
 /// What most rows have.
@@ -69,6 +80,7 @@ pub(crate) const USUAL: Situation = Situation {
     prepare: &[],
     undo: &[],
     expected: Expected::Succeeds,
+    fields: "",
     warns: None,
     way: Way::Direct,
     only: &[],
@@ -93,7 +105,8 @@ fn target(kind: Kind) -> Box<dyn Target> {
 async fn snapshot(address: &Address, kind: Kind) -> String {
     match kind {
         Kind::Postgres15 | Kind::Postgres16 | Kind::Postgres18 => postgres::snapshot(address).await,
-        _ => String::new(),
+        Kind::MariaDb | Kind::MySql => mysql::snapshot(address, kind).await,
+        Kind::Redis => redis::snapshot(address).await,
     }
 }
 
@@ -117,6 +130,7 @@ pub(crate) async fn all(kind: Kind, resource: &Resource) {
         let pooler = match row.way {
             Way::Direct => None,
             Way::Pooled(sessions) => Some(Pooler::start(&database.address, sessions).unwrap()),
+            other => unreachable!("{other:?} is a way to Redis"),
         };
         let address = pooler.as_ref().map_or(&database.address, |pooler| &pooler.address);
         let told = one(address, &database.address, kind, row, &names[1].1, &names[2].1).await;
@@ -145,10 +159,13 @@ async fn one(
         Administrator::Keeper => Some(secret(address, keeper, "keeper", "")),
     };
     let more = if master.is_some() { r#","masterarn":"master""# } else { "" };
-    let store = Store::new(secret(address, app, "first", more), master);
+    let fields = format!("{more}{}", row.fields.replace("APP", app));
+    let store = Store::new(secret(address, app, "first", &fields), master);
     let (target, mut settings) = (target(kind), Settings::default());
     settings.test_attempts = 2;
     let cx = context(&store, &settings, row.strategy, target.as_ref());
+    let before = snapshot(server, kind).await;
+    assert!(before.contains(app), "the snapshot shows the user: {before}");
     let forecast =
         cx.forecast(Some(row.strategy), None).await.map_err(|error| format!("forecast: {error}"))?;
     let found: Vec<_> = forecast.findings.iter().map(|finding| finding.problem.as_str()).collect();
@@ -157,7 +174,9 @@ async fn one(
     {
         return Err(format!("no warning of {words:?}: {:?}", forecast.warnings));
     }
-    let before = snapshot(server, kind).await;
+    if before != snapshot(server, kind).await {
+        return Err("the dry run changed something".into());
+    }
     let strategy = cx.backend.strategy(row.strategy);
     let outcome = store.runner(strategy.as_ref(), &settings).rotate("s").await;
     let words = match row.expected {
@@ -214,12 +233,17 @@ async fn what_the_dry_run_says_of_mysql_comes_true() {
     all(Kind::MySql, &mysql::RESOURCE).await;
 }
 
+#[tokio::test]
+async fn what_the_dry_run_says_of_redis_comes_true() {
+    redis::all().await;
+}
+
 /// The table of the page.
 #[test]
 fn the_page_shows_the_same_rows() {
     let page = include_str!("../../../docs/dry-run.md");
     let mut wanted = String::new();
-    for resource in [&postgres::RESOURCE, &mysql::RESOURCE] {
+    for resource in [&postgres::RESOURCE, &mysql::RESOURCE, &redis::RESOURCE] {
         let _ = writeln!(
             wanted,
             "## {}\n\n| situation | strategy | dry run | rotation |\n|---|---|---|---|",

@@ -39,14 +39,7 @@ async fn rows_about(root: &mut Conn, kind: Kind, user: &str) -> BTreeMap<String,
     let tables = if kind == Kind::MariaDb { &MARIADB[..] } else { &MYSQL[..] };
     let mut all = BTreeMap::new();
     for (table, name) in tables {
-        let columns: Vec<String> = root
-            .exec(
-                "SELECT COLUMN_NAME FROM information_schema.COLUMNS WHERE TABLE_SCHEMA = 'mysql' AND TABLE_NAME = ? ORDER BY ORDINAL_POSITION",
-                (table,),
-            )
-            .await
-            .unwrap();
-        assert!(columns.len() > 1, "{table}");
+        let columns = columns(root, table).await;
         let shown = columns.iter().filter(|column| !EXPECTED.contains(&column.as_str()));
         let shown: Vec<_> = shown
             .map(|column| match (*table, column.as_str()) {
@@ -78,6 +71,37 @@ async fn rows_about(root: &mut Conn, kind: Kind, user: &str) -> BTreeMap<String,
         all.insert((*table).to_owned(), rows);
     }
     all
+}
+
+/// Every row of these tables, all columns, as one text.
+pub(crate) async fn every_row(root: &mut Conn, kind: Kind) -> String {
+    let tables = if kind == Kind::MariaDb { &MARIADB[..] } else { &MYSQL[..] };
+    let mut text = String::new();
+    for (table, _) in tables {
+        let columns = columns(root, table).await;
+        let shown: Vec<_> =
+            columns.iter().map(|column| format!("COALESCE(CAST(`{column}` AS CHAR), 'NULL')")).collect();
+        let question = format!(
+            "SELECT CONCAT_WS(' | ', {}) AS row_text FROM mysql.{table} ORDER BY 1",
+            shown.join(", ")
+        );
+        let rows: Vec<String> =
+            root.query(&question).await.unwrap_or_else(|error| panic!("{question}: {error}"));
+        text += &format!("{table}:\n{}\n", rows.join("\n"));
+    }
+    text
+}
+
+async fn columns(root: &mut Conn, table: &str) -> Vec<String> {
+    let columns: Vec<String> = root
+        .exec(
+            "SELECT COLUMN_NAME FROM information_schema.COLUMNS WHERE TABLE_SCHEMA = 'mysql' AND TABLE_NAME = ? ORDER BY ORDINAL_POSITION",
+            (table,),
+        )
+        .await
+        .unwrap();
+    assert!(columns.len() > 1, "{table}");
+    columns
 }
 
 /// A row with the user's name left out; the fields of a document in their order, without those that say nothing.

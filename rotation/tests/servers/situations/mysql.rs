@@ -5,12 +5,21 @@ use secretcache_rotation::StrategyName::{AlternatingUsers, DualPassword};
 use super::Administrator::{Keeper, Super};
 use super::Expected::{Refused, RefusedForNow};
 use super::{Resource, Situation, USUAL};
-use crate::support::Kind;
+use crate::mariadb::{admin, session};
+use crate::support::{Address, Kind};
+use crate::survival::every_row;
+
+/// Every row of the tables that hold something about users, all columns.
+pub(super) async fn snapshot(address: &Address, kind: Kind) -> String {
+    every_row(&mut session(&admin(address)).await.unwrap(), kind).await
+}
 
 const KEEPER: &str = "CREATE USER KEEPER@'%' IDENTIFIED BY 'keeper'";
 const MARIADB: &[Kind] = &[Kind::MariaDb];
 const MYSQL: &[Kind] = &[Kind::MySql];
 const SOCKET: &str = "CREATE OR REPLACE USER APP@'%' IDENTIFIED VIA unix_socket OR mysql_native_password USING PASSWORD('first')";
+const ED25519_PLUGIN: &str = "INSTALL PLUGIN IF NOT EXISTS ed25519 SONAME 'auth_ed25519'";
+const ED25519: &str = "CREATE OR REPLACE USER APP@'%' IDENTIFIED VIA ed25519 USING PASSWORD('first')";
 const CHECKS: &str = "INSTALL SONAME 'simple_password_check'";
 const NO_CHECKS: &str = "UNINSTALL SONAME 'simple_password_check'";
 
@@ -79,6 +88,47 @@ pub(crate) const RESOURCE: Resource = Resource {
             administrator: Super,
             prepare: &["ALTER USER APP@'%' ACCOUNT LOCK"],
             expected: RefusedForNow("refuses AWSCURRENT"),
+            ..USUAL
+        },
+        Situation {
+            what: "MAX_USER_CONNECTIONS 1",
+            prepare: &["ALTER USER APP@'%' WITH MAX_USER_CONNECTIONS 1"],
+            expected: Refused("may have one connection at a time"),
+            ..USUAL
+        },
+        Situation {
+            what: "MAX_USER_CONNECTIONS 1",
+            administrator: Super,
+            strategy: AlternatingUsers,
+            prepare: &["ALTER USER APP@'%' WITH MAX_USER_CONNECTIONS 1"],
+            ..USUAL
+        },
+        Situation {
+            what: "an administrator that may not grant what the user has",
+            strategy: AlternatingUsers,
+            administrator: Keeper,
+            prepare: &[
+                KEEPER,
+                "GRANT CREATE USER ON *.* TO KEEPER@'%'",
+                "GRANT SELECT ON mysql.* TO KEEPER@'%'",
+                "GRANT PROCESS ON *.* TO APP@'%'",
+            ],
+            expected: Refused("may not grant PROCESS"),
+            ..USUAL
+        },
+        Situation {
+            what: "MariaDB: the user logs in by `ed25519`",
+            prepare: &[ED25519_PLUGIN, ED25519],
+            only: MARIADB,
+            ..USUAL
+        },
+        Situation {
+            what: "MariaDB: the user logs in by `ed25519`",
+            strategy: DualPassword,
+            administrator: Super,
+            prepare: &[ED25519_PLUGIN, ED25519],
+            expected: Refused("by ed25519"),
+            only: MARIADB,
             ..USUAL
         },
         Situation {

@@ -253,6 +253,17 @@ pub(crate) const RESOURCE: Resource = Resource {
             ..USUAL
         },
         Situation {
+            what: "a connection URL in the secret",
+            fields: r#","url":"postgres://APP:first@127.0.0.1/postgres""#,
+            ..USUAL
+        },
+        Situation {
+            what: "a field that holds the password in a form of its own",
+            fields: r#","ado":"Server=db;Uid=APP;Pwd=first""#,
+            expected: Refused("in a form that is not understood"),
+            ..USUAL
+        },
+        Situation {
             what: "two passwords",
             strategy: DualPassword,
             expected: Refused("one password per user"),
