@@ -1,6 +1,6 @@
 ##@ What ships
 .PHONY: docs reference wheel node cli lambda install-c header-c
-.PHONY: version npm-cli deb rpm
+.PHONY: version sdist npm-cli deb rpm
 # Output that does not depend on the folder.
 REPRODUCIBLE := packaging/reproducible
 BUILD_TOOLS := PATH=$(CURDIR)/$(VENV)/build/bin:$$PATH
@@ -21,8 +21,14 @@ reference: ## Generate the command reference and the page of permissions again
 notices = $(BUILD_TOOLS) $(REPRODUCIBLE) python packaging/inventory.py $(1) $(2) --target $(HOST) $(3)
 
 wheel: $(VENV)/build/.stamp ## Build the Python wheel: dist/*.whl
+	$(call notices,secretcache-python,bindings-python/notices)
 	rm -f dist/*.whl
 	$(VENV)/build/bin/maturin build --release $(LOCKED) --out dist --manifest-path bindings-python/Cargo.toml
+
+sdist: $(VENV)/build/.stamp ## Pack the sources of the Python package: dist/*.tar.gz
+	$(call notices,secretcache-python,bindings-python/notices)
+	rm -f dist/*.tar.gz
+	$(BUILD_TOOLS) $(REPRODUCIBLE) maturin sdist --out dist --manifest-path bindings-python/Cargo.toml
 
 node: node-tools ## Build the npm package: dist/*.tgz
 	cargo build --release --package secretcache-node $(LOCKED)
@@ -55,11 +61,12 @@ deb rpm: dist/cli/notices $(if $(filter target/release/secretcache,$(COMMAND)),c
 # CA=FILE adds the certificate authorities of the databases, such as RDS's global-bundle.pem.
 LAMBDA_TARGET ?=
 LAMBDA_ARCHITECTURE = $(or $(firstword $(subst -, ,$(LAMBDA_TARGET))),$(shell uname -m))
-lambda: ## Build the rotation function for AWS Lambda: dist/secretcache-rotation-*.zip
+lambda: $(VENV)/build/.stamp ## Build the rotation function for AWS Lambda: dist/secretcache-rotation-*.zip
+	$(call notices,secretcache-rotation,target/notices/lambda,--no-default-features --features lambda)
 	cargo build --release $(LOCKED) --package secretcache-rotation --bin bootstrap --no-default-features \
 		--features lambda $(if $(LAMBDA_TARGET),--target $(LAMBDA_TARGET))
 	@tests/tools/pack_function.py target/$(if $(LAMBDA_TARGET),$(LAMBDA_TARGET)/)release/bootstrap \
-		dist/secretcache-rotation-$(LAMBDA_ARCHITECTURE).zip $(CA)
+		dist/secretcache-rotation-$(LAMBDA_ARCHITECTURE).zip --notices target/notices/lambda $(CA)
 
 PREFIX ?= /usr/local
 install-c: ## Install the C and C++ library: make install-c PREFIX=/usr/local

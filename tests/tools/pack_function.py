@@ -1,14 +1,14 @@
 #!/usr/bin/env python3
-"""Packs the rotation function for AWS Lambda: pack_function.py BINARY PACKAGE.zip [CA.pem]
+"""Packs the rotation function for AWS Lambda: pack_function.py BINARY PACKAGE.zip [--notices FOLDER] [CA.pem]
 
-The package holds the executable `bootstrap` and, if given, `ca.pem`, the certificate authorities of the databases. It
-comes out the same, byte for byte, from the same files.
+The package holds the executable `bootstrap`, the files of FOLDER (what is inside, and its licences) and, if given,
+`ca.pem`, the certificate authorities of the databases. It comes out the same, byte for byte, from the same files.
 """
 
 from __future__ import annotations
 
+import argparse
 import re
-import sys
 import zipfile
 from pathlib import Path
 
@@ -17,20 +17,26 @@ NEWEST_GLIBC = 34
 
 
 def main() -> None:
-    if len(sys.argv) not in (3, 4):
-        raise SystemExit(__doc__)
-    binary, package = Path(sys.argv[1]).read_bytes(), Path(sys.argv[2])
+    arguments = argparse.ArgumentParser(usage=__doc__)
+    arguments.add_argument("binary", type=Path)
+    arguments.add_argument("package", type=Path)
+    arguments.add_argument("ca", type=Path, nargs="?")
+    arguments.add_argument("--notices", type=Path)
+    given = arguments.parse_intermixed_args()
+    binary, package = given.binary.read_bytes(), given.package
     needed = max((int(minor) for minor in re.findall(rb"\0GLIBC_2\.(\d+)\0", binary)), default=0)
     if needed > NEWEST_GLIBC:
         raise SystemExit(
-            f"{sys.argv[1]} needs glibc 2.{needed}, and provided.al2023 has 2.{NEWEST_GLIBC}: build it on an older "
+            f"{given.binary} needs glibc 2.{needed}, and provided.al2023 has 2.{NEWEST_GLIBC}: build it on an older "
             "system or with `cargo lambda build`"
         )
     package.parent.mkdir(parents=True, exist_ok=True)
     with zipfile.ZipFile(package, "w", zipfile.ZIP_DEFLATED, compresslevel=9) as archive:
         add(archive, "bootstrap", binary, 0o755)
-        if len(sys.argv) == 4:
-            add(archive, "ca.pem", Path(sys.argv[3]).read_bytes(), 0o644)
+        for file in sorted(given.notices.iterdir()) if given.notices else ():
+            add(archive, file.name, file.read_bytes(), 0o644)
+        if given.ca:
+            add(archive, "ca.pem", given.ca.read_bytes(), 0o644)
     size = package.stat().st_size
     print(f"{package}: {size / 1e6:.2f} MB, bootstrap {len(binary) / 1e6:.2f} MB, glibc 2.{needed}")
 
