@@ -3,9 +3,12 @@
 import { SecretsManagerClient } from '@aws-sdk/client-secrets-manager';
 import { LoginRejectedError, SecretCache, SecretCacheError, type SecretCacheOptions, type SecretValue } from 'secretcache';
 import { createFetch } from 'secretcache/fetch';
+import { createCluster, createRedis } from 'secretcache/ioredis';
 import { createKnex } from 'secretcache/knex';
+import { createPool as createMariadbPool } from 'secretcache/mariadb';
 import { createPool as createMysqlPool } from 'secretcache/mysql2';
 import { createPool } from 'secretcache/pg';
+import { createSql } from 'secretcache/postgres';
 import { createClient } from 'secretcache/redis';
 
 const options: SecretCacheOptions = { region: 'eu-central-1', refreshIntervalMs: 60_000, logger: console };
@@ -31,6 +34,7 @@ export async function use(): Promise<void> {
   const many: Map<string, string | Buffer> = await cache.getSecrets(['db', 'key']);
   const peeked: string | Buffer | undefined = cache.peek('db');
   cache.on('newVersion', ({ secretId, newVersionId }) => console.log(secretId.length, newVersionId));
+  cache.on('fallbackLogin', ({ versionStage }) => console.log(versionStage, cache.stats().logins.fallbackLogins));
   cache.on('refreshError', ({ error }) => console.log(error.code === 'THROTTLED', error.$metadata.requestId));
   // @ts-expect-error No such event.
   cache.on('error', () => {});
@@ -45,6 +49,12 @@ export async function use(): Promise<void> {
   }
   await createPool(cache, 'db', { host: 'h', max: 3 }).query<{ n: number }>('select 1');
   await createMysqlPool(cache, 'db', { host: 'h' }).query('select 1');
+  await createMariadbPool(cache, 'db', { host: 'h', connectionLimit: 2, connectTimeoutMs: perhaps.ms }).query('select 1');
+  const [row] = await createSql(cache, 'db', { host: 'h', max: 3, url: undefined })<{ n: number }[]>`select 1 as n`;
+  await createRedis(cache, 'redis', { sentinels: [{ host: 'h', port: 26379 }], name: 'primary' }).get(String(row?.n));
+  await createCluster(cache, 'redis', [{ host: 'h' }], { redisOptions: { keyPrefix: 'k' } }).get('key');
+  // @ts-expect-error The password is the secret's.
+  createSql(cache, 'db', { host: 'h', password: 'x' });
   await createClient(cache, 'redis').connect();
   await createKnex(cache, 'db', { client: 'pg', connection: { host: 'h' } }).raw('select 1');
   await createFetch(cache, 'key', (headers, secret) => headers.set('x-key', String(secret.get('key'))))('https://x.example');
