@@ -48,7 +48,7 @@ bench: ## Measure the documented figures beside AWS's libraries (an hour or more
 	@$(STEP) 1/4 "building everything that ships (a few minutes)" $(MAKE) wheel cli node lambda
 	@$(STEP) 2/4 "building what only the measurements need" $(MAKE) build install-c PREFIX=target/c/release
 	@$(STEP) 3/4 "installing AWS's own libraries, the drivers and the servers" \
-		$(MAKE) servers venv-official venv-bench venv-databases venv-connected
+		$(MAKE) servers venv-tests venv-official venv-bench venv-databases venv-connected
 	@$(STEP) 4/4 "measuring (an hour or more)" $(MAKE) figures
 
 fuzz: fuzz-c ## Search for inputs that break the parsers and the C interface (FUZZ_SECONDS=60)

@@ -86,4 +86,5 @@ figures:
 		$(VENV)/connected/bin/python tests/bench/node_connected.py | tee target/bench/node-connected.md || status=$$?; \
 		tests/bench/node_endurance | tee target/bench/node-endurance.txt || status=$$?; \
 		tests/bench/access.py | tee target/bench/access.md || status=$$?; \
+		$(VENV)/tests/bin/python tests/bench/local.py | tee target/bench/local.md || status=$$?; \
 		exit $$status
