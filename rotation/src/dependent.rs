@@ -238,7 +238,8 @@ impl Turn {
             _ => (String::new(), value),
         };
         let pair = |user: &str, password: &str| Zeroizing::new(format!("{user}:{password}"));
-        let engine = if code.ends_with('=') || code.len() % 4 == 0 { STANDARD } else { STANDARD_NO_PAD };
+        let engine =
+            if code.ends_with('=') || code.len().is_multiple_of(4) { STANDARD } else { STANDARD_NO_PAD };
         let decoded = Zeroizing::new(engine.decode(code).ok()?);
         if *decoded != pair(&self.user, &self.password).as_bytes() {
             return None;
