@@ -25,7 +25,7 @@ NOISE = 1.02
 OFFICIAL = "both permissions"
 TOLD = ("schedule told", "schedule told, one secret")
 USUAL = 0.15
-"""Staleness p99 after rotations at a usual time, in terms of AWS's library's, within these calls in terms of its calls."""
+"""Staleness p99 after rotations at a usual time, in terms of AWS's library's; and calls, in terms of its calls."""
 CALLS = 1.05
 HABITS = {
     "regular": ("at a usual time", "come at a usual time within their window, give or take a minute"),
