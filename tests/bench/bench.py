@@ -9,6 +9,8 @@ import platform
 import subprocess
 import sys
 import tempfile
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -20,7 +22,9 @@ sys.path.insert(0, str(HERE.parent / "tools"))
 import library  # noqa: E402
 from c_interface import c_interface  # noqa: E402
 from function import function  # noqa: E402
+from measuring import Part, measure_all, program  # noqa: E402
 from node_figures import node  # noqa: E402
+from overload import overload  # noqa: E402
 from simulation import simulation  # noqa: E402
 
 import rotation  # noqa: E402
@@ -37,19 +41,34 @@ def main() -> None:
     arguments = argparse.ArgumentParser(description=__doc__)
     arguments.add_argument("--official", required=True, help="a Python that has AWS's own library")
     arguments.add_argument("--profile", default="release", help="which build of `secretcache local` to run")
-    arguments.add_argument("--only", nargs="*", default=list(PARTS), choices=PARTS)
+    arguments.add_argument("--only", nargs="*", default=[*PARTS, *PROGRAMS], choices=[*PARTS, *PROGRAMS])
     given = arguments.parse_args()
+    output = ROOT / "target" / "bench"
+    about = {
+        "Python": platform.python_version(),
+        "processors": str(os.cpu_count()),
+        "system": platform.platform(),
+    }
     with Endpoint(given.profile) as endpoint:
         os.environ.update(endpoint.environment)
         fill()
-        figures = [figure for part in given.only for figure in PARTS[part](endpoint, given.official)]
-    cpus = os.cpu_count()
-    about = {"Python": platform.python_version(), "processors": str(cpus), "system": platform.platform()}
-    write(figures, ROOT / "target" / "bench", about)
-    print(table(figures))
-    print("\nwritten to target/bench/figures.json and figures.md")
-    if not all(figure.reached for figure in figures):
-        raise SystemExit("not every figure was reached")
+        parts = {
+            name: Part(partial(PARTS[name], endpoint, given.official), NEEDS.get(name, {}))
+            for name in PARTS
+            if name in given.only
+        }
+        for name, (environment, script) in PROGRAMS.items():
+            if name in given.only:
+                python = (
+                    [str(ROOT / "target" / "venv" / environment / "bin" / "python")] if environment else []
+                )
+                command = (*python, str(HERE / script))
+                parts[name] = Part(program(command, output / f"{name}.md"), NEEDS.get(name, {}))
+        outcome = measure_all(parts, ROOT, lambda figures: write(figures, output, about), say)
+    print(table(outcome.figures))
+    print("\nwritten to target/bench")
+    if verdict := outcome.verdict():
+        raise SystemExit(verdict)
 
 
 def fill(count: int = 1000) -> None:
@@ -225,7 +244,30 @@ def wheel(endpoint: Endpoint, official: str) -> list[Figure]:
     return [Figure("wheel", path.stat().st_size / 1e6, 6, unit="MB", detail=path.name)]
 
 
-PARTS = {
+WHEEL = {"dist/*.whl": "make wheel"}
+NEEDS = {
+    "interpreters": WHEEL,
+    "wheel": WHEEL,
+    "node": {"dist/secretcache-*.tgz": "make node"},
+    "c": {"target/c/release/lib/libsecretcache.so": "make install-c PREFIX=target/c/release"},
+    "function": {"target/release/bootstrap": "make lambda"},
+    "access": {"target/release/secretcache": "make cli"},
+    "local": {"target/venv/tests/bin/python": "make venv-tests"},
+    "connected": {"target/venv/connected/bin/python": "make venv-connected"},
+    "node-connected": {"target/venv/connected/bin/python": "make venv-connected"},
+}
+"""What parts need beside what all of them do, with the command that makes it."""
+
+PROGRAMS = {
+    "connected": ("connected", "connected.py"),
+    "node-connected": ("connected", "node_connected.py"),
+    "node-endurance": ("", "node_endurance"),
+    "access": ("", "access.py"),
+    "local": ("tests", "local.py"),
+}
+"""Parts that are programs of their own, with a table of their own: virtual environment and file."""
+
+PARTS: dict[str, Callable[[Endpoint, str], list[Figure]]] = {
     "hits": hits,
     "fields": fields,
     "cold": cold,
@@ -234,6 +276,7 @@ PARTS = {
     "prefetch": library.prefetch,
     "readers": library.readers,
     "interpreters": library.interpreters,
+    "overload": overload,
     "rust": rust,
     "wheel": wheel,
     "node": node,

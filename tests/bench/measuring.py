@@ -1,0 +1,83 @@
+"""Measures part after part: what one of them lacks or breaks costs none of the others."""
+
+from __future__ import annotations
+
+import subprocess
+import time
+import traceback
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from figures import Figure
+
+
+@dataclass(frozen=True)
+class Part:
+    """One part of the figures."""
+
+    measure: Callable[[], list[Figure]]
+    needs: dict[str, str] = field(default_factory=dict)
+    """Files by a pattern below the root, each with the command that makes them."""
+
+    def lacks(self, root: Path) -> list[str]:
+        """Say what is missing, each with the command that makes it."""
+        return [
+            f"{pattern} (make it with: {command})"
+            for pattern, command in self.needs.items()
+            if not any(root.glob(pattern))
+        ]
+
+
+@dataclass
+class Outcome:
+    """What came of all parts."""
+
+    figures: list[Figure] = field(default_factory=list)
+    unmeasured: dict[str, str] = field(default_factory=dict)
+    """The reason, by part."""
+
+    def verdict(self) -> str:
+        """Name what was not reached; nothing if all was."""
+        missed = [f"missed: {each.what}" for each in self.figures if not each.reached]
+        return "\n".join(
+            missed + [f"not measured: {name}: {reason}" for name, reason in self.unmeasured.items()]
+        )
+
+
+def measure_all(
+    parts: dict[str, Part], root: Path, keep: Callable[[list[Figure]], None], say: Callable[[str], None]
+) -> Outcome:
+    """Say what is missing, then measure part by part. `keep` gets all figures so far after each."""
+    outcome = Outcome()
+    for name, part in parts.items():
+        if lacks := part.lacks(root):
+            outcome.unmeasured[name] = f"{', '.join(lacks)} is missing"
+            say(f"{name} cannot be measured: {outcome.unmeasured[name]}")
+    begin = time.monotonic()
+    able = [name for name in parts if name not in outcome.unmeasured]
+    for place, name in enumerate(able):
+        minutes = (time.monotonic() - begin) / 60
+        say(f"[{place + 1} of {len(able)}, {minutes:.0f} min so far] {name}")
+        try:
+            outcome.figures += parts[name].measure()
+        except (Exception, SystemExit) as error:
+            traceback.print_exc()
+            outcome.unmeasured[name] = f"{type(error).__name__}: {error}"
+        keep(outcome.figures)
+    return outcome
+
+
+def program(command: Iterable[str], output: Path) -> Callable[[], list[Figure]]:
+    """Make a part of a program that writes a table of its own and fails where it falls short."""
+
+    def measure() -> list[Figure]:
+        output.parent.mkdir(parents=True, exist_ok=True)
+        ended = subprocess.run(list(command), stdout=subprocess.PIPE, text=True, check=False)
+        output.write_text(ended.stdout)
+        print(ended.stdout, flush=True)
+        if ended.returncode:
+            raise RuntimeError(f"{output.name} has what was not reached (exit status {ended.returncode})")
+        return []
+
+    return measure
