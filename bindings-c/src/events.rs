@@ -107,7 +107,7 @@ impl Listener {
                 // SAFETY: as above; the error lives until it returns.
                 unsafe { call(user_data, Str::of(&secret_id), age, error) };
             }
-            (Callback::Error(Some(call)), Event::Error { secret_id, error }) => {
+            (Callback::Error(Some(call)), Event::Error { secret_id, error, .. }) => {
                 // SAFETY: as above.
                 unsafe { call(user_data, Str::of(&secret_id), &raw const *Box::new(Error::from(error))) };
             }

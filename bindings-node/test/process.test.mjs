@@ -79,7 +79,8 @@ describe('a process', () => {
   });
 
   it('warns once through Node’s own warnings, or through a logger', async () => {
-    const read = `.getSecretString('missing').catch(() => {})`;
+    // What a reader gets as an error is no warning beside.
+    const read = `.refreshSecretNow('missing').catch(() => {})`;
     const plain = await script(`const c = new SecretCache(); c${read}.then(() => c${read})`);
     assert.equal(plain.stderr.match(/SecretCacheWarning: secret "missing" could not be fetched/g).length, 1);
     const logged = await script(`const c = new SecretCache({ logger: { warn: (text) => console.log(text) } }); c${read}`);

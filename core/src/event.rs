@@ -48,6 +48,8 @@ pub enum Event {
         secret_id: Arc<str>,
         /// The failure.
         error: Error,
+        /// Whoever asked gets it as well, because there is no last-known value: not worth a warning beside.
+        is_told: bool,
     },
     /// A login succeeded with another version than the current one, as it does while a rotation is between its steps.
     /// If it goes on, the current version is broken. Told with the first such login, and then once a minute as long as
@@ -76,11 +78,11 @@ impl Event {
 
 impl Event {
     /// Whether a log should have it as a warning: failures and stale values, and logins with another version than the
-    /// current one. Not that a version is new, nor that the program has closed its own cache.
+    /// current one. Not that a version is new, that the program has closed its own cache, nor what a caller is told.
     pub fn should_warn(&self) -> bool {
         match self {
             Self::NewVersion { .. } => false,
-            Self::Error { error, .. } => error.kind() != ErrorKind::Closed,
+            Self::Error { error, is_told, .. } => !is_told && error.kind() != ErrorKind::Closed,
             Self::Stale { .. } | Self::FallbackLogin { .. } => true,
         }
     }
@@ -105,7 +107,7 @@ impl fmt::Display for Event {
                     "serving secret {secret_id:?} {age} s past its last successful refresh: no response yet"
                 )
             }
-            Self::Error { secret_id, error } => {
+            Self::Error { secret_id, error, .. } => {
                 write!(f, "secret {secret_id:?} could not be fetched: {error}")
             }
             Self::FallbackLogin { secret_id, version_stage, version_id } => {

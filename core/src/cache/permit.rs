@@ -211,7 +211,9 @@ impl FetchPermit {
             && self.selector() != Selector::CURRENT
             && matches!(error.kind(), ErrorKind::VersionNotFound | ErrorKind::AccessDenied);
         if !is_answer {
-            events.push(Event::Error { secret_id: Arc::clone(&self.id), error: error.clone() });
+            // Nothing was held: a reader, or who prefetches, gets the error.
+            let is_told = self.known.is_none() && matches!(self.purpose, Purpose::Read | Purpose::Refresh);
+            events.push(Event::Error { secret_id: Arc::clone(&self.id), error: error.clone(), is_told });
         }
         let draw = state.random.f64();
         let shared = Arc::clone(&self.shared);

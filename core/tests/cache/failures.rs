@@ -229,3 +229,18 @@ fn test_x1_a_secret_that_was_deleted_and_made_again_is_the_same_to_its_readers()
         assert!(matches!(time.read(&id), Read::Hit(value) if value == "two"), "{id}");
     }
 }
+
+#[test]
+fn p10_a_failure_that_the_caller_is_told_deserves_no_warning_beside() {
+    let mut time = Timeline::new();
+    let warnings = std::sync::Arc::new(std::sync::Mutex::new(Vec::new()));
+    let inbox = std::sync::Arc::clone(&warnings);
+    time.cache.listen(std::sync::Arc::new(move |event| inbox.lock().unwrap().push(event.should_warn())));
+    time.lead("db").complete(failure(ErrorKind::SecretNotFound), time.now);
+    assert_eq!(*warnings.lock().unwrap(), [false], "its reader has the error");
+    time.pass(AFTER_BACKOFF);
+    time.fill("db", "v1", "one");
+    time.pass(OLD);
+    time.lead("db").complete(failure(ErrorKind::AccessDenied), time.now);
+    assert!(warnings.lock().unwrap()[1], "its reader gets the last-known value");
+}
