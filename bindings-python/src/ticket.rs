@@ -132,6 +132,14 @@ impl Ticket {
         self.complete(py, Ok(answer));
     }
 
+    /// Raises if a response is larger than any secret's.
+    fn check_size(&self, py: Python<'_>, response: &Bound<'_, PyAny>) -> PyResult<()> {
+        let length = |name: &str| field(response, name)?.len().ok();
+        let size = length("SecretString").or_else(|| length("SecretBinary")).unwrap_or(0);
+        let checked = self.look(|ticket| secretcache::host::check_size(ticket.id(), size))?;
+        checked.map_err(|error| errors::to_exception(py, &error))
+    }
+
     /// The client failed.
     fn fail(&self, py: Python<'_>, exception: &Bound<'_, PyAny>) {
         self.complete(py, Err(errors::from_exception(exception)));

@@ -10,8 +10,12 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
+from aws_secretsmanager_caching import SecretCache as DropIn
+from aws_secretsmanager_caching import SecretCacheConfig
+from aws_secretsmanager_caching.cache import SecretCacheHook
 from recorder import ARN, VERSION
 from secretcache import SecretCache, errors
+from support import Service
 
 MEGABYTE = 1 << 20
 HUGE = 400 * MEGABYTE
@@ -119,3 +123,39 @@ def test_s5_a_batch_of_twenty_of_the_largest_is_read(server: Server) -> None:
         cache.prefetch(names)
         server.answer = lambda operation: pytest.fail("asked again")
         assert {cache.get_secret_string(name) for name in names} == {value}
+
+
+@pytest.mark.parametrize("value", ["x" * (MEGABYTE + 1), b"x" * (MEGABYTE + 1)])
+def test_s5_a_client_of_the_programs_own_is_believed_no_larger_an_answer(
+    service: Service, value: str | bytes
+) -> None:
+    service.put("db", "v1", "value")
+    with SecretCache(client=service) as cache:
+        assert cache.get_secret_string("db") == "value"
+        service.put("db", "v2", value)
+        service.put("another", "v1", value)
+        with pytest.raises(errors.InvalidResponseError, match="more than the 1048576 of any secret"):
+            cache.get_secret_value("another")
+        assert not cache.refresh_secret_now("db")
+        assert cache.get_secret_string("db") == "value"
+        service.put("db", "v3", "x" * MEGABYTE)
+        assert cache.refresh_secret_now("db")
+
+
+def test_s5_a_hook_never_sees_such_an_answer(service: Service) -> None:
+    class Hook(SecretCacheHook):
+        seen = 0
+
+        def put(self, obj: object) -> object:
+            self.seen = max(self.seen, len(str(obj)))
+            return obj
+
+        def get(self, cached_obj: object) -> object:
+            return cached_obj
+
+    hook = Hook()
+    service.put("db", "v1", "x" * (MEGABYTE + 1))
+    cache = DropIn(config=SecretCacheConfig(secret_cache_hook=hook), client=service)
+    with pytest.raises(errors.InvalidResponseError, match="more than the 1048576 of any secret"):
+        cache.get_secret_string("db")
+    assert hook.seen < MEGABYTE

@@ -19,4 +19,4 @@ pub use crate::native::{
 };
 pub use crate::secret::Extension;
 pub use crate::time::{Coarse, Now};
-pub use crate::wire::{Answer, DescribeAnswer};
+pub use crate::wire::{Answer, DescribeAnswer, check_size};

@@ -427,7 +427,7 @@ pub enum Value {
 }
 
 impl Value {
-    fn bytes(&self) -> &[u8] {
+    pub(crate) fn bytes(&self) -> &[u8] {
         match self {
             Self::String(string) => string.as_bytes(),
             Self::Binary(binary) => binary,

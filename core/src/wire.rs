@@ -6,6 +6,9 @@ use crate::error::{Error, ErrorKind};
 use crate::id::is_of_another_secret;
 use crate::secret::{Extension, Fetched, Value};
 
+/// The largest answer for one secret, in bytes. A secret has at most 65,536, which JSON escapes can make six times as long.
+pub(crate) const LARGEST_ANSWER: usize = 1 << 20;
+
 /// A successful answer to a [`FetchPermit`](crate::host::FetchPermit).
 #[derive(Debug)]
 #[must_use]
@@ -41,6 +44,7 @@ impl Answer {
             check_arn(known_arn, value.and_then(|value| value.arn.as_deref()))?;
             check_arn(known_arn, self.description.as_ref().and_then(|described| described.arn.as_deref()))?;
         }
+        check_size(id, value.map_or(0, |value| value.value.bytes().len()))?;
         // A binding that hands back its host's own response knows what to make of one without a value.
         let is_empty = |value: &Fetched| matches!(value.value, Value::Absent) && value.extension.is_none();
         if value.is_some_and(is_empty) {
@@ -56,6 +60,21 @@ impl Answer {
         self.describe_denied = true;
         self
     }
+}
+
+/// Whether a source's answer of so many bytes may be one secret's. For bindings that keep values in a form of their own.
+///
+/// # Errors
+///
+/// [`ErrorKind::InvalidResponse`] above 1 MiB.
+pub fn check_size(id: &str, size: usize) -> Result<(), Error> {
+    if size <= LARGEST_ANSWER {
+        return Ok(());
+    }
+    let text = format!(
+        "the response for secret {id:?} has {size} bytes, more than the {LARGEST_ANSWER} of any secret"
+    );
+    Err(Error::new(ErrorKind::InvalidResponse, text))
 }
 
 /// Whether a response is about the secret that was asked for by this id.

@@ -124,6 +124,7 @@ def ask(
     value = yield from _call("get_secret_value", {"SecretId": ticket.id, "VersionId": wanted}, too_long)
     if hook is None:
         return ticket.succeed(value, value, wanted, *news)
+    ticket.check_size(value)
     # What the hook made of the value is kept, and nothing else of it: it may be there to encrypt it.
     public = {name: value[name] for name in _PUBLIC if name in value} if isinstance(value, dict) else {}
     return ticket.succeed(public, [described, _through_put(hook, value), reading], wanted, *news)

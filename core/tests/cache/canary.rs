@@ -23,7 +23,7 @@ const WATCHED: &[&str] = &[
 /// Public names that have none.
 #[rustfmt::skip]
 const HARMLESS: &[&str] = &[
-    "AWSCURRENT", "AWSPENDING", "AWSPREVIOUS", "Backoff", "BlockingPool", "BoxFuture", "Coarse", "ErrorKind", "Listener",
+    "AWSCURRENT", "AWSPENDING", "AWSPREVIOUS", "Backoff", "BlockingPool", "BoxFuture", "Brake", "brake_of", "check_size", "Coarse", "ErrorKind", "Listener",
     "LogLimiter", "LoginStats", "MOST_THREADS", "Now", "Operation", "OwnedSelector",
     "PerProcess", "Retry", "RotationRules", "SecretSource", "Selector", "ServiceFault", "Extension",
     "SystemClock", "RejectedVersion", "Watch", "Watches", "WipingAllocator", "ConnectFailure", "DescribeAnswer", "Stage", "Task", "Driver", "fresh_seed", "generation", "run_on_event_thread", "login_refused",

@@ -231,6 +231,21 @@ fn test_x1_a_secret_that_was_deleted_and_made_again_is_the_same_to_its_readers()
 }
 
 #[test]
+fn s5_an_answer_larger_than_any_secret_is_refused_and_the_last_known_value_stays() {
+    let mut time = Timeline::new();
+    let (largest, too_large) = ("x".repeat(1 << 20), "x".repeat((1 << 20) + 1));
+    time.fill("db", "v1", "one");
+    time.pass(OLD);
+    time.lead("db").complete(answer("v2", &too_large), time.now);
+    assert!(time.told().contains(&"error invalid_response".to_owned()));
+    assert!(matches!(time.read("db"), Read::Hit(value) if value == "one"));
+    time.lead("new").complete(answer("v1", &too_large), time.now);
+    assert!(matches!(time.read("new"), Read::Failed(ErrorKind::InvalidResponse)));
+    time.fill("large", "v1", &largest);
+    assert!(matches!(time.read("large"), Read::Hit(value) if value == largest));
+}
+
+#[test]
 fn p10_a_failure_that_the_caller_is_told_deserves_no_warning_beside() {
     let mut time = Timeline::new();
     let warnings = std::sync::Arc::new(std::sync::Mutex::new(Vec::new()));

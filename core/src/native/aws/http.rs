@@ -29,14 +29,13 @@ use super::profile::unreadable;
 use crate::error::{Error, ErrorKind};
 use crate::native::{Options, PerProcess};
 
+use crate::wire::LARGEST_ANSWER;
 /// How long an idle connection is kept. A secrets client is idle most of the time, middleboxes forget idle connections
 /// after a minute or so, and the connection's buffer holds what it received last.
 const IDLE: Duration = Duration::from_secs(20);
 
-/// The largest answer for one secret. A secret has at most 65,536 bytes, which JSON escapes can make six times as long.
-const MOST_FOR_ONE: usize = 1 << 20;
 /// The largest answer for a batch of twenty.
-const MOST_FOR_BATCH: usize = 2 << 20;
+const MOST_FOR_BATCH: usize = 2 * LARGEST_ANSWER;
 
 /// The proxy of the options; otherwise that of `HTTPS_PROXY`, `HTTP_PROXY` and `NO_PROXY`.
 pub(super) fn proxy(options: &Options) -> Result<ProxyConfig, Error> {
@@ -158,7 +157,8 @@ impl HttpClient for Bounded<SharedHttpClient> {
 impl HttpConnector for Bounded<SharedHttpConnector> {
     fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
         let is_batch = request.headers().get("x-amz-target") == Some("secretsmanager.BatchGetSecretValue");
-        let most = if is_batch { MOST_FOR_BATCH } else { MOST_FOR_ONE };
+        let most = if is_batch { MOST_FOR_BATCH } else { LARGEST_ANSWER };
+        let _ = MISSED.try_with(Cell::take);
         let response = self.0.call(request);
         HttpConnectorFuture::new(async move {
             let mut response = response.await?;
