@@ -26,13 +26,33 @@ mod http;
 mod profile;
 
 /// A client of the service.
-pub(super) struct AwsSource(Client);
+pub(super) struct AwsSource {
+    client: Client,
+    /// Its URL.
+    pub(super) endpoint: String,
+}
 
 impl AwsSource {
     pub(super) async fn connect(options: &Options) -> Result<Self, Error> {
-        Ok(Self(options.client().await?))
+        let (client, endpoint) = options.client_and_endpoint().await?;
+        Ok(Self { client, endpoint })
+    }
+
+    /// Makes a call; `operation` is the API's name of it.
+    async fn ask<T, E>(
+        &self,
+        operation: &'static str,
+        call: impl Future<Output = Sent<T, E>>,
+    ) -> Result<T, Error>
+    where
+        E: ProvideErrorMetadata + RequestId + StdError + Send + Sync + 'static,
+    {
+        let (answer, missed) = http::watched(call).await;
+        answer.map_err(|error| meaning(operation, error, &self.endpoint, missed))
     }
 }
+
+type Sent<T, E> = Result<T, SdkError<E, HttpResponse>>;
 
 /// The version in an answer of `GetSecretValue`, or in an entry of `BatchGetSecretValue`: two types of the SDK with
 /// the same fields.
@@ -57,8 +77,8 @@ macro_rules! fetched {
 impl SecretSource for AwsSource {
     fn describe<'a>(&'a self, id: &'a str) -> BoxFuture<'a, Result<Description, Error>> {
         Box::pin(async move {
-            let call = self.0.describe_secret().secret_id(id).send();
-            let answer = call.await.map_err(|error| service_error("DescribeSecret", error))?;
+            let call = self.client.describe_secret().secret_id(id).send();
+            let answer = self.ask("DescribeSecret", call).await?;
             check_arn(id, answer.arn.as_deref())?;
             let rules = answer.rotation_rules;
             Ok(Description::from_service(DescribeAnswer {
@@ -78,12 +98,12 @@ impl SecretSource for AwsSource {
         Box::pin(async move {
             // The stage is always sent, AWSCURRENT too: policies may be conditioned on it.
             let call = self
-                .0
+                .client
                 .get_secret_value()
                 .secret_id(id)
                 .set_version_stage(selector.as_stage().map(str::to_owned))
                 .set_version_id(selector.as_version_id().map(str::to_owned));
-            let answer = call.send().await.map_err(|error| service_error("GetSecretValue", error))?;
+            let answer = self.ask("GetSecretValue", call.send()).await?;
             check_arn(id, answer.arn.as_deref())?;
             Ok(fetched!(answer))
         })
@@ -93,8 +113,8 @@ impl SecretSource for AwsSource {
         const OPERATION: &str = "BatchGetSecretValue";
         Box::pin(async move {
             let ids = ids.iter().map(|id| (*id).to_owned()).collect();
-            let call = self.0.batch_get_secret_value().set_secret_id_list(Some(ids)).send();
-            let answer = call.await.map_err(|error| service_error(OPERATION, error))?;
+            let call = self.client.batch_get_secret_value().set_secret_id_list(Some(ids)).send();
+            let answer = self.ask(OPERATION, call).await?;
             let found =
                 answer.secret_values.unwrap_or_default().into_iter().map(|entry| fetched!(entry)).collect();
             let mut batch = Batch { found, failed: Vec::new() };
@@ -121,6 +141,21 @@ pub fn service_error<E>(operation: &'static str, error: SdkError<E, HttpResponse
 where
     E: ProvideErrorMetadata + RequestId + StdError + Send + Sync + 'static,
 {
+    meaning(operation, error, "", None)
+}
+
+/// As [`service_error`], with the endpoint's URL where it is known, and why the last attempt got no answer.
+fn meaning<E>(
+    operation: &'static str,
+    error: SdkError<E, HttpResponse>,
+    endpoint: &str,
+    missed: Option<String>,
+) -> Error
+where
+    E: ProvideErrorMetadata + RequestId + StdError + Send + Sync + 'static,
+{
+    let endpoint =
+        if endpoint.is_empty() { "the endpoint".to_owned() } else { format!("the endpoint {endpoint}") };
     match &error {
         SdkError::ServiceError(context) => {
             let status = context.raw().status().as_u16();
@@ -139,19 +174,25 @@ where
             let text = format!("{operation}: the request could not be made: {}", root_cause(&error));
             Error::new(ErrorKind::InvalidConfiguration, text)
         }
-        SdkError::TimeoutError(_) => {
-            Error::new(ErrorKind::Timeout, format!("{operation}: no answer in time"))
-        }
+        SdkError::TimeoutError(_) => match missed {
+            Some(reason) => unreachable_endpoint(operation, &endpoint, &reason),
+            None => Error::new(ErrorKind::Timeout, format!("{operation}: no answer from {endpoint} in time")),
+        },
         SdkError::DispatchFailure(dispatch) if dispatch.is_timeout() => {
-            Error::new(ErrorKind::Timeout, format!("{operation}: no connection in time"))
+            let text = format!("{operation}: no connection to {endpoint} in time");
+            Error::new(ErrorKind::Timeout, text)
         }
         SdkError::DispatchFailure(_) if causes(&error).any(|cause| cause.is::<http::TooLarge>()) => {
             let text = format!("{operation}: {}", root_cause(&error));
             Error::new(ErrorKind::InvalidResponse, text)
         }
         SdkError::ResponseError(context) => not_understood(operation, context.raw().status().as_u16()),
-        _ => not_sent(operation, &error),
+        _ => not_sent(operation, &endpoint, &error),
     }
+}
+
+fn unreachable_endpoint(operation: &str, endpoint: &str, reason: &str) -> Error {
+    Error::new(ErrorKind::Connection, format!("{operation}: cannot reach {endpoint}: {reason}"))
 }
 
 /// An answer that is none of the protocol's. The SDK takes a broken body of a success for an error without a code.
@@ -161,7 +202,7 @@ fn not_understood(operation: &str, status: u16) -> Error {
 }
 
 /// A request that never got an answer: no credentials, or no connection.
-fn not_sent(operation: &'static str, error: &(dyn StdError + 'static)) -> Error {
+fn not_sent(operation: &'static str, endpoint: &str, error: &(dyn StdError + 'static)) -> Error {
     let credentials = causes(error).find_map(|cause| cause.downcast_ref::<CredentialsError>());
     let reason = root_cause(error);
     match credentials {
@@ -177,10 +218,7 @@ fn not_sent(operation: &'static str, error: &(dyn StdError + 'static)) -> Error 
             let system = causes(error).filter_map(|cause| cause.downcast_ref::<std::io::Error>());
             match system.filter_map(exhausted::resource).next() {
                 Some(text) => Error::new(ErrorKind::ResourceExhausted, format!("{operation}: {text}")),
-                None => Error::new(
-                    ErrorKind::Connection,
-                    format!("{operation}: cannot reach the endpoint: {reason}"),
-                ),
+                None => unreachable_endpoint(operation, endpoint, &reason),
             }
         }
     }

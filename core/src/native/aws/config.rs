@@ -9,6 +9,7 @@ use aws_config::timeout::TimeoutConfig;
 use aws_config::{BehaviorVersion, FrameworkMetadata, Region, SdkConfig};
 use aws_credential_types::provider::SharedCredentialsProvider;
 use aws_sdk_secretsmanager::Client;
+use aws_sdk_secretsmanager::config::endpoint::{DefaultResolver, Params, ResolveEndpoint};
 use aws_sdk_secretsmanager::config::{Builder, Credentials as SdkCredentials};
 use aws_smithy_http_client::tls::TrustStore;
 use aws_smithy_runtime_api::client::http::SharedHttpConnector;
@@ -35,11 +36,29 @@ impl Options {
     ///
     /// As [`Options::sdk_config`].
     pub async fn client(&self) -> Result<Client, Error> {
+        Ok(self.client_and_endpoint().await?.0)
+    }
+
+    /// The client, and the URL that it asks.
+    pub(super) async fn client_and_endpoint(&self) -> Result<(Client, String), Error> {
         self.validate()?;
         let profiles = Profiles::load(self).await?;
-        let mut config = Builder::from(&self.config(&profiles).await?);
-        config.set_endpoint_url(self.endpoint_url.clone().or_else(|| profiles.endpoint_url()));
-        Ok(Client::from_conf(config.build()))
+        let settings = self.config(&profiles).await?;
+        let url = self.endpoint_url.clone().or_else(|| profiles.endpoint_url());
+        let mut config = Builder::from(&settings);
+        config.set_endpoint_url(url.clone());
+        let place = Params::builder()
+            .set_region(settings.region().map(ToString::to_string))
+            .set_use_fips(settings.use_fips())
+            .set_use_dual_stack(settings.use_dual_stack())
+            .set_endpoint(url)
+            .build();
+        let endpoint = match place {
+            Ok(place) => DefaultResolver::new().resolve_endpoint(&place).await.ok(),
+            Err(_) => None,
+        };
+        let endpoint = endpoint.map_or_else(String::new, |endpoint| endpoint.url().to_owned());
+        Ok((Client::from_conf(config.build()), endpoint))
     }
 
     /// The AWS SDK's configuration that these options and the environment add up to, for clients of other services:

@@ -1,5 +1,6 @@
 //! How requests travel: proxy, trusted certificates, and answers of bounded size in memory that is wiped.
 
+use std::cell::Cell;
 use std::error::Error as StdError;
 use std::fmt::{self, Write as _};
 use std::path::Path;
@@ -28,8 +29,8 @@ use zeroize::Zeroizing;
 use super::profile::unreadable;
 use crate::error::{Error, ErrorKind};
 use crate::native::{Options, PerProcess};
-
 use crate::wire::LARGEST_ANSWER;
+
 /// How long an idle connection is kept. A secrets client is idle most of the time, middleboxes forget idle connections
 /// after a minute or so, and the connection's buffer holds what it received last.
 const IDLE: Duration = Duration::from_secs(20);
@@ -161,11 +162,33 @@ impl HttpConnector for Bounded<SharedHttpConnector> {
         let _ = MISSED.try_with(Cell::take);
         let response = self.0.call(request);
         HttpConnectorFuture::new(async move {
-            let mut response = response.await?;
+            let mut response = response.await.inspect_err(note_missed)?;
             let body = std::mem::replace(response.body_mut(), SdkBody::taken());
             *response.body_mut() = SdkBody::from(whole(body, most).await?);
             Ok(response)
         })
+    }
+}
+
+tokio::task_local! {
+    /// Why the last attempt of a call got no answer.
+    static MISSED: Cell<Option<String>>;
+}
+
+/// Makes a call, and tells why its last attempt got no answer, if that is known: the SDK says of a call that ran out of
+/// time between two attempts only that it did.
+pub(super) async fn watched<T>(call: impl Future<Output = T>) -> (T, Option<String>) {
+    MISSED
+        .scope(Cell::default(), async {
+            let answer = call.await;
+            (answer, MISSED.with(Cell::take))
+        })
+        .await
+}
+
+fn note_missed(error: &ConnectorError) {
+    if !error.is_timeout() {
+        let _ = MISSED.try_with(|missed| missed.set(Some(super::root_cause(error))));
     }
 }
 
