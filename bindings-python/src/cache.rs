@@ -172,9 +172,10 @@ impl Cache {
         stats::to_dict(py, &stats)
     }
 
-    /// Makes the engine. `driver` is None for the native one; `dispatch` is called with lists of events.
+    /// Makes the engine. `driver` is None for the native one; `endpoint` is the URL that its client asks, if known;
+    /// `dispatch` is called with lists of events.
     #[expect(clippy::too_many_arguments, reason = "keyword arguments of a Python method")]
-    #[pyo3(signature = (settings, *, default_stage, lenient, driver=None, hooked=false, dispatch=None))]
+    #[pyo3(signature = (settings, *, default_stage, lenient, driver=None, endpoint=None, hooked=false, dispatch=None))]
     fn _setup(
         &self,
         py: Python<'_>,
@@ -186,12 +187,13 @@ impl Cache {
         dispatch: Option<Py<PyAny>>,
     ) -> PyResult<()> {
         let settings = Settings::read(settings)?;
+        endpoint: Option<String>,
         let inbox = Arc::new(Inbox::new(lenient));
         let engine = match driver {
             Some(driver) => {
                 settings.config.validate().map_err(|error| to_exception(py, &error))?;
                 let (cache, watches) = (PerProcess::new(), Watches::default());
-                Engine::Host { cache, config: settings.config, watches, driver, hooked }
+                Engine::Host { cache, config: settings.config, watches, driver, endpoint, hooked }
             }
             None => {
                 let builder = SecretCache::builder().config(settings.config).options(settings.options);
@@ -437,7 +439,7 @@ impl Cache {
 
     fn host_cache(&self, py: Python<'_>) -> PyResult<&secretcache::host::Cache> {
         let Setup { engine, inbox, .. } = self.setup()?;
-        let Engine::Host { cache, config, watches, .. } = engine else {
+        let Engine::Host { cache, config, watches, endpoint, .. } = engine else {
             return Err(PyRuntimeError::new_err("this cache has the native driver"));
         };
         cache
@@ -450,3 +452,6 @@ impl Cache {
             .map_err(|error: Error| to_exception(py, &error))
     }
 }
+                if let Some(endpoint) = endpoint {
+                    cache.share_brake(&secretcache::host::brake_of(endpoint));
+                }

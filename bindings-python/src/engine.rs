@@ -34,6 +34,8 @@ pub(crate) enum Engine {
         config: secretcache::Config,
         watches: Watches,
         driver: Py<PyAny>,
+        /// The URL that the client asks, if it tells.
+        endpoint: Option<String>,
         hooked: bool,
     },
 }

@@ -33,7 +33,12 @@ pub(crate) fn from_exception(exception: &Bound<'_, PyAny>) -> Error {
         call(&classify, (exception,))?.extract::<(Option<String>, String, Option<u16>)>()
     }) {
         Ok((Some(code), message, status)) => (ErrorKind::from_service(&code, &message, status), message),
-        Ok((None, message, _)) => (ErrorKind::Source, message),
+        Ok((None, message, _)) => {
+            let kind = maker(exception.py(), "unanswered")
+                .and_then(|unanswered| call(&unanswered, (exception,))?.extract::<Option<String>>());
+            let kind = kind.ok().flatten().as_deref().and_then(ErrorKind::from_name);
+            (kind.unwrap_or(ErrorKind::Source), message)
+        }
         Err(_) => (ErrorKind::Source, "the client raised an exception".to_owned()),
     };
     Error::new(kind, message).with_host(Box::new(Late::new(exception.clone())))

@@ -3,6 +3,7 @@
 //! **Outside the promise of semantic versioning.** The packages of this repository are released together, and this module
 //! changes with their needs. Programs use what stands at the root of the crate.
 
+pub use crate::cache::brake::Brake;
 pub use crate::cache::cache::{Cache, Due, Forced, Lookup};
 pub use crate::cache::flight::{Outcome, Waiter};
 pub use crate::cache::permit::FetchPermit;
@@ -14,8 +15,8 @@ pub use crate::id::OwnedSelector;
 #[cfg(feature = "aws")]
 pub use crate::native::{
     BlockingPool, Driver, Get, LogLimiter, MOST_THREADS, Options, PerProcess, ReadState, SystemClock, Task,
-    fresh_seed, generation, run_on_event_thread, service_error, set_threads, shutdown, spawn, spawn_thread,
-    wait_for,
+    brake_of, fresh_seed, generation, run_on_event_thread, service_error, set_threads, shutdown, spawn,
+    spawn_thread, wait_for,
 };
 pub use crate::secret::Extension;
 pub use crate::time::{Coarse, Now};

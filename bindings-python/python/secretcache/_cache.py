@@ -70,7 +70,8 @@ class BaseCache(_core.Cache):
         self._driver = self._make_driver(reach, hook, inline=every_time, lenient=lenient)
         self._driver.set_dispatch(relay)
         hooked = hook is not None
-        self._setup(settings, default_stage=stage, lenient=lenient, driver=self._driver, hooked=hooked)
+        how = {"driver": self._driver, "endpoint": reach.endpoint(), "hooked": hooked}
+        self._setup(settings, default_stage=stage, lenient=lenient, **how)
 
     def _make_driver(self, reach: GivenClient | OwnClient, hook: Any, *, inline: bool, lenient: bool) -> Any:
         raise NotImplementedError

@@ -107,6 +107,7 @@ class Cache:
 @final
 class Watch:
     """A secret that counts as in use until this is closed or collected."""
+        endpoint: str | None = None,
 
     @property
     def secret_id(self) -> str: ...

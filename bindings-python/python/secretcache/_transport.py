@@ -84,6 +84,15 @@ class GivenClient:
         """Return it."""
         return self._client
 
+    def endpoint(self) -> str | None:
+        """Return the URL that it asks, if it tells: caches with one endpoint slow down together."""
+        return _endpoint(self._client)
+
+
+def _endpoint(client: Any) -> str | None:
+    url = getattr(getattr(client, "meta", None), "endpoint_url", None)
+    return url if isinstance(url, str) else None
+
 
 class OwnClient:
     """A botocore client of the cache's own: made anew in a forked child, which must not share its connections."""
@@ -104,6 +113,10 @@ class OwnClient:
         if self._pid != os.getpid():
             self._make()
         return self._client
+
+    def endpoint(self) -> str | None:
+        """Return the URL that it asks."""
+        return _endpoint(self._client)
 
     def _make(self) -> None:
         self._client = botocore_client(self._settings, _core.__version__, self._session, self._config)

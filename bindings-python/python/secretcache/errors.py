@@ -261,6 +261,26 @@ def _restore(
     return error
 
 
+_UNANSWERED = {
+    "EndpointConnectionError": "connection",
+    "ConnectionClosedError": "connection",
+    "ProxyConnectionError": "connection",
+    "SSLError": "connection",
+    "ConnectTimeoutError": "timeout",
+    "ReadTimeoutError": "timeout",
+}
+"""botocore's exceptions that stand for a service out of reach, and their kinds."""
+
+
+def unanswered(exception: BaseException) -> str | None:
+    """Give the kind of an exception that says that the service did not answer."""
+    names = (cls.__name__ for cls in type(exception).__mro__ if cls.__module__.startswith("botocore"))
+    found = next((_UNANSWERED[name] for name in names if name in _UNANSWERED), None)
+    if found is None and isinstance(exception, TimeoutError):
+        return "timeout"
+    return "connection" if found is None and isinstance(exception, ConnectionError) else found
+
+
 def classify(exception: BaseException) -> tuple[str | None, str, int | None]:
     """What the core wants to know of a client's exception: service code, message, HTTP status."""
     response = getattr(exception, "response", None)

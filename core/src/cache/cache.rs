@@ -12,10 +12,11 @@ use std::time::Duration;
 
 use papaya::LocalGuard;
 
+use crate::cache::brake::Brake;
 use crate::cache::flight::Waiter;
 use crate::cache::hit::Hit;
 use crate::cache::permit::FetchPermit;
-use crate::cache::policy::{Decision, decide};
+use crate::cache::policy::{self, Decision, EntrySnapshot, decide};
 use crate::cache::shared::{Purpose, Shared};
 use crate::cache::state::{EntryId, SecretEntry, State, VersionEntry};
 use crate::cache::stats::{Operation, SecretStatus, Stats};
@@ -196,8 +197,11 @@ impl Cache {
             return Lookup::Failed(closed());
         }
         let (entry_id, index) = shared.index_of(state, id, selector);
+        let (held_back, why) = (state.pacer.held_back(now).is_some(), state.pacer.error());
         let Some(entry) = state.entries.get_mut(&entry_id) else { return Lookup::Failed(closed()) };
         let snapshot = entry.versions[index].snapshot(entry.ttl, now);
+        // With an interval of zero every read asks.
+        let snapshot = EntrySnapshot { held_back: held_back && !entry.ttl.is_zero(), ..snapshot };
         let secret = entry.versions[index].secret.clone();
         let decision = decide(&snapshot, &shared.config);
         match decision {
@@ -219,11 +223,11 @@ impl Cache {
                 Lookup::HitDue(shared.serve(secret, span, Freshness::Fresh, now), permit)
             }
             (Decision::ServeLastKnown { span }, Some(secret)) => {
-                shared.notify_stale(entry, index, now, events);
+                shared.notify_stale(entry, index, now, why, events);
                 Lookup::Hit(shared.serve(secret, span, Freshness::Stale, now))
             }
             (Decision::ServeLastKnownAndRefresh { span }, Some(secret)) => {
-                shared.notify_stale(entry, index, now, events);
+                shared.notify_stale(entry, index, now, why, events);
                 let permit = shared.lead(state, entry_id, index, now, Purpose::Refresh);
                 Lookup::HitDue(shared.serve(secret, span, Freshness::Stale, now), permit)
             }
@@ -269,7 +273,7 @@ impl Cache {
         let mut events = Vec::new();
         let secret = {
             let mut state = self.0.lock();
-            let entry_id = *state.by_name.get(id)?;
+            let (entry_id, why) = (*state.by_name.get(id)?, state.pacer.error());
             let entry = state.entries.get_mut(&entry_id)?;
             let index =
                 entry.versions.iter().position(|version| version.selector.as_selector() == selector)?;
@@ -283,7 +287,7 @@ impl Cache {
                 self.0.hits.count(Freshness::Fresh);
             } else {
                 self.0.hits.count(Freshness::Stale);
-                self.0.notify_stale(entry, index, &now, &mut events);
+                self.0.notify_stale(entry, index, &now, why, &mut events);
             }
             secret
         };
@@ -338,7 +342,7 @@ impl Cache {
         let mut guard = self.0.lock();
         let state = &mut *guard;
         let mut due = Vec::new();
-        let mut next: Option<Duration> = None;
+        let (mut next, mut usual): (Option<Duration>, f64) = (None, 0.0);
         if state.closed {
             return Due { permits: Vec::new(), next: None };
         }
@@ -346,22 +350,37 @@ impl Cache {
         for (entry_id, entry) in state.entries.iter().filter(|(_, entry)| !entry.ttl.is_zero()) {
             let is_watched = entry.is_among(&watched);
             for (index, version) in entry.versions.iter().enumerate() {
-                let (Some(wait), None, Some(secret)) =
-                    (version.due_in(&now), &version.flight, &version.secret)
-                else {
+                let (Some(wait), Some(secret)) = (version.due_in(&now), &version.secret) else { continue };
+                let is_in_use = secret.version().validity.is_used()
+                    || is_watched && version.selector.as_selector() == Selector::CURRENT;
+                if is_in_use {
+                    usual += (policy::USUALLY * entry.ttl.as_secs_f64()).recip();
+                }
+                if version.flight.is_some() {
                     continue;
-                };
+                }
                 if !wait.is_zero() {
                     next = Some(next.map_or(wait, |next| next.min(wait)));
-                } else if secret.version().validity.is_used()
-                    || is_watched && version.selector.as_selector() == Selector::CURRENT
-                {
-                    due.push((*entry_id, index));
+                } else if is_in_use {
+                    due.push((now.since(&version.confirmed), *entry_id, index));
                 }
             }
         }
-        let lead = |(entry_id, index)| self.0.lead(state, entry_id, index, &now, Purpose::Refresh);
-        Due { permits: due.into_iter().map(lead).collect(), next }
+        state.pacer.expect(usual);
+        if due.is_empty() {
+            state.pacer.note_nothing_due();
+        }
+        // Where not all may go, those go first that have waited longest.
+        due.sort_unstable_by(|a, b| b.cmp(a));
+        let mut permits = Vec::new();
+        for (_, entry_id, index) in due {
+            if let Some(wait) = state.pacer.held_back(&now) {
+                next = Some(next.map_or(wait, |next| next.min(wait)));
+                break;
+            }
+            permits.push(self.0.lead(state, entry_id, index, &now, Purpose::Refresh));
+        }
+        Due { permits, next }
     }
 
     /// Begins to fetch a secret's current version before anybody reads it. `None`: it is cached and not due. It does
@@ -406,12 +425,18 @@ impl Cache {
         entry.version(selector)?.age(&now)
     }
 
+    /// Whether a value must be fetched anew for a reader who wants none that was confirmed so long ago or longer. Not if
+    /// none is held, since a read then fetches it in any case, nor for a version id, whose value never changes.
+    pub fn is_older(&self, id: &str, selector: Selector<'_>, max_age: Duration, now: Now) -> bool {
+        selector.as_stage().is_some() && self.age(id, selector, now).is_some_and(|age| age >= max_age)
+    }
+
     /// Whether a connection that was made with this version should be replaced when it is not in use: another version
     /// is current, or the resource has refused this one and takes another. For pools, at each check-in.
     pub fn is_outdated(&self, id: &str, version_id: &str) -> bool {
         let state = self.0.lock();
         let entry = state.by_name.get(id).and_then(|entry_id| state.entries.get(entry_id));
-        entry.and_then(SecretEntry::login_version).is_some_and(|preferred| preferred != version_id)
+        entry.and_then(|entry| entry.login_version()).is_some_and(|preferred| preferred != version_id)
     }
 
     /// Forgets a secret with all its versions. Requests under way still answer those who wait, but are not kept.
@@ -462,6 +487,12 @@ impl Cache {
             logins: counters.logins,
             secrets,
         }
+    }
+
+    /// Has this cache's refreshes slowed down together with those of other caches that ask the same endpoint: see
+    /// [`Brake`]. Until then it has a brake of its own.
+    pub fn share_brake(&self, brake: &Brake) {
+        self.0.lock().pacer.share(brake);
     }
 
     /// Counts a call to the service.

@@ -1,6 +1,7 @@
 //! The cache as a pure state machine: no I/O, no clock, no runtime, no waiting.
 
 pub(crate) mod backoff;
+pub(crate) mod brake;
 #[expect(clippy::module_inception, reason = "the type `Cache`, beside what it is made of")]
 pub(crate) mod cache;
 pub(crate) mod changes;

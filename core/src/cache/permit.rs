@@ -48,6 +48,7 @@ pub struct FetchPermit {
     id: Arc<str>,
     selector: OwnedSelector,
     flight: Arc<Flight>,
+    begun: Now,
     known: Option<Secret>,
     /// When `known` was last confirmed.
     confirmed: Now,
@@ -74,6 +75,7 @@ impl FetchPermit {
             id: Arc::from(""),
             selector: Selector::CURRENT.into(),
             flight: Arc::clone(&flight),
+            begun: *now,
             known: None,
             confirmed: Now::default(),
             description: None,
@@ -159,6 +161,7 @@ impl FetchPermit {
 
     fn succeed(&mut self, state: &mut State, answer: Answer, now: &Now, events: &mut Vec<Event>) -> Outcome {
         let Answer { value, description, describe_denied } = answer;
+        state.pacer.ease(&self.begun, now);
         self.renew_description(state, description, describe_denied, now);
         let description = state.entries.get(&self.entry).and_then(|entry| entry.described.as_ref());
         let description = description.map(|described| Arc::clone(&described.description));
@@ -217,6 +220,15 @@ impl FetchPermit {
         }
         let draw = state.random.f64();
         let shared = Arc::clone(&self.shared);
+        let ttl = state.entries.get(&self.entry).map_or(shared.config.ttl, |entry| entry.ttl);
+        let pause =
+            |failures| shared.config.backoff.jittered(failures, Some(ttl).filter(|ttl| !ttl.is_zero()), draw);
+        if error.kind().is_outage() {
+            state.pacer.strike(&self.begun, now, &error, pause);
+        } else if error.kind().is_denial() || error.fault().is_some() {
+            state.pacer.ease(&self.begun, now);
+        }
+        let why = state.pacer.error();
         // A label that has moved away leaves nothing behind that could stand in for it. AWSCURRENT cannot go.
         let gone = error.kind() == ErrorKind::VersionNotFound && self.selector() != Selector::CURRENT;
         let entry = state.entries.get_mut(&self.entry);
@@ -231,12 +243,10 @@ impl FetchPermit {
             let last_known = self.known.clone().filter(|_| may_serve);
             return Outcome::Failed { error, last_known };
         };
-        let ttl = entry.ttl;
         let version = &mut entry.versions[index];
         version.flight = None;
         let count = version.failure.as_ref().map_or(0, |failure| failure.count);
-        let cap = Some(ttl).filter(|ttl| !ttl.is_zero());
-        let retry_at = now.plus(shared.config.backoff.jittered(count, cap, draw));
+        let retry_at = now.plus(pause(count));
         version.failure = Some(Failure { error: error.clone(), count: count.saturating_add(1), retry_at });
 
         let last_known = version.last_known(&shared.config, now).filter(|_| !gone);
@@ -254,7 +264,7 @@ impl FetchPermit {
             Decision::ServeLastKnown { span } => {
                 version.served = now.plus(span);
                 secret.version().validity.serve_until(now.coarse.plus(span), Freshness::Stale);
-                shared.notify_stale(entry, index, now, events);
+                shared.notify_stale(entry, index, now, why, events);
             }
             _ => shared.invalidate(&secret),
         }

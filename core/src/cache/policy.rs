@@ -23,6 +23,8 @@ pub(crate) struct EntrySnapshot {
     pub(crate) in_flight: bool,
     /// A reader has already waited out its patience on the request under way.
     pub(crate) overdue: bool,
+    /// The endpoint fails or throttles, and it is not this refresh's turn.
+    pub(crate) held_back: bool,
     /// Since readers were last served, or could be without a look, while the request was under way or the last one's
     /// failure asked for patience; see [`LOOK`].
     pub(crate) unread_for: Duration,
@@ -79,11 +81,12 @@ pub(crate) fn decide(snapshot: &EntrySnapshot, config: &Config) -> Decision {
     }
     let look = LOOK.min(until_max_stale);
     match (left.is_zero(), snapshot.in_flight) {
-        (false, false) => Decision::ServeAndRefresh { span: look.min(left) },
-        (false, true) => Decision::Serve { span: look.min(left) },
+        (false, false) if !snapshot.held_back => Decision::ServeAndRefresh { span: look.min(left) },
+        (false, _) => Decision::Serve { span: look.min(left) },
         (true, true) if snapshot.overdue || snapshot.unread_for <= GAP => {
             Decision::ServeLastKnown { span: look }
         }
+        (true, false) if snapshot.held_back => Decision::ServeLastKnown { span: look },
         // Who reads all through an outage does not wait for the next try either.
         (true, false) if snapshot.failing && snapshot.unread_for <= GAP && !snapshot.ttl.is_zero() => {
             Decision::ServeLastKnownAndRefresh { span: look }
@@ -98,6 +101,9 @@ pub(crate) fn may_fall_back(age: Duration, denied: bool, config: &Config) -> boo
     let revoked = denied && !config.stale_on_denied;
     !too_old && !revoked
 }
+
+/// What [`refresh_after`] is on average, in times to live.
+pub(crate) const USUALLY: f64 = 0.75;
 
 /// The refresh time of a value: between half its time to live and all of it, by `draw` in [0, 1), so that a fleet
 /// started together does not refresh together.
@@ -123,6 +129,7 @@ mod tests {
             failing: false,
             in_flight: false,
             overdue: false,
+            held_back: false,
             unread_for: Duration::from_secs(60),
         }
     }
@@ -174,6 +181,17 @@ mod tests {
     }
 
     #[test]
+    fn x3_while_the_endpoint_is_spared_readers_get_what_there_is_at_once() {
+        let config = Config::default();
+        let due = EntrySnapshot { held_back: true, ..snapshot(250) };
+        assert_eq!(decide(&due, &config), Decision::Serve { span: LOOK });
+        let stale = EntrySnapshot { held_back: true, ..snapshot(1_000) };
+        assert_eq!(decide(&stale, &config), Decision::ServeLastKnown { span: LOOK });
+        let nothing = EntrySnapshot { held_back: true, age: None, ..snapshot(0) };
+        assert_eq!(decide(&nothing, &config), Decision::Await { fallback: false });
+    }
+
+    #[test]
     fn a_denial_may_end_serving() {
         let denied =
             EntrySnapshot { denied: true, backing_off: Some(Duration::from_secs(7)), ..snapshot(1_000) };
@@ -192,13 +210,15 @@ mod tests {
         #[test]
         fn nothing_is_served_beyond_max_stale(
             age in 0u64..10_000, after in 0u64..300, max_stale in 1u64..10_000, wait in prop::option::of(0u64..100),
-            in_flight: bool, overdue: bool, denied: bool, failing: bool, unread_for in 0u64..10,
+            in_flight: bool, overdue: bool, denied: bool, failing: bool, held_back: bool,
+            unread_for in 0u64..10,
         ) {
             let max_stale = Duration::from_secs(max_stale);
             let config = Config { max_stale: Some(max_stale), ..Config::default() };
             let snapshot = EntrySnapshot {
                 refresh_after: Duration::from_secs(after), backing_off: wait.map(Duration::from_secs),
-                unread_for: Duration::from_secs(unread_for), in_flight, overdue, denied, failing, ..snapshot(age)
+                unread_for: Duration::from_secs(unread_for), in_flight, overdue, denied, failing, held_back,
+                ..snapshot(age)
             };
             let span = match decide(&snapshot, &config) {
                 Decision::Serve { span } | Decision::ServeAndRefresh { span }

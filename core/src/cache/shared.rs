@@ -11,6 +11,7 @@ use crate::cache::stats::Hits;
 use crate::cache::validity::Freshness;
 use crate::cache::watch::Watches;
 use crate::config::Config;
+use crate::error::Error;
 use crate::event::{Event, Listener};
 use crate::id::{Key, KeyRef, Selector};
 use crate::secret::Secret;
@@ -73,7 +74,8 @@ impl Shared {
         purpose: Purpose,
     ) -> FetchPermit {
         let flight = state.start_flight();
-        let entry = state.entries.get_mut(&entry_id);
+        state.pacer.note_request(now, &mut state.random);
+        let entry = state.entries.get_mut(&entry_id).map(Box::as_mut);
         FetchPermit::new(self, entry_id, entry, index, flight, now, purpose)
     }
 
@@ -132,12 +134,13 @@ impl Shared {
         }
     }
 
-    /// Notes that a version is served past its freshness, once per spell.
+    /// Notes that a version is served past its freshness, once per spell. `brake` is why its refresh is held back.
     pub(crate) fn notify_stale(
         &self,
         entry: &mut SecretEntry,
         index: usize,
         now: &Now,
+        brake: Option<Error>,
         events: &mut Vec<Event>,
     ) {
         let secret_id = Arc::clone(entry.name());
@@ -146,7 +149,7 @@ impl Shared {
             events.push(Event::Stale {
                 secret_id,
                 age: version.age(now).unwrap_or_default(),
-                error: version.failure.as_ref().map(|failure| failure.error.clone()),
+                error: version.failure.as_ref().map(|failure| failure.error.clone()).or(brake),
             });
         }
     }

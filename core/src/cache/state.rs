@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::cache::brake::Pacer;
 use crate::cache::flight::Flight;
 use crate::cache::policy::{self, EntrySnapshot};
 use crate::cache::schedule::{PollBudget, RefreshSchedule};
@@ -21,13 +22,16 @@ use crate::wire::Description;
 const MOST_VERSIONS: usize = 10;
 
 pub(crate) struct State {
-    pub(crate) entries: HashMap<EntryId, SecretEntry>,
+    /// Boxed, for a table has room to spare, and twice as much while it grows.
+    pub(crate) entries: HashMap<EntryId, Box<SecretEntry>>,
     pub(crate) by_name: HashMap<Arc<str>, EntryId>,
     pub(crate) random: fastrand::Rng,
     pub(crate) closed: bool,
     pub(crate) counters: Counters,
     /// Of looks, for all secrets.
     pub(crate) budget: PollBudget,
+    /// Of refreshes, while the endpoint fails or throttles.
+    pub(crate) pacer: Pacer,
     order: Sieve,
     flights_started: u64,
     entries_made: EntryId,
@@ -102,6 +106,7 @@ impl State {
             closed: false,
             counters: Counters::default(),
             budget: PollBudget::default(),
+            pacer: Pacer::default(),
             order: Sieve::default(),
             flights_started: 0,
             entries_made: 0,
@@ -136,7 +141,7 @@ impl State {
             logins: LoginHistory::default(),
             schedule: RefreshSchedule::default(),
         };
-        self.entries.insert(entry_id, entry);
+        self.entries.insert(entry_id, Box::new(entry));
         self.by_name.insert(name, entry_id);
         self.order.push(entry_id);
         entry_id
@@ -165,7 +170,7 @@ impl State {
             self.by_name.remove(name);
         }
         self.order.remove(id);
-        Some(entry)
+        Some(*entry)
     }
 }
 
@@ -200,6 +205,8 @@ impl SecretEntry {
         };
         let out = if full { self.versions.iter().position(oldest) } else { None };
         let out = out.map(|index| self.versions.remove(index));
+        // Most secrets have one version; a vector would begin with room for four.
+        self.versions.reserve_exact(1);
         self.versions.push(VersionEntry::new(selector.into()));
         (self.versions.len() - 1, out)
     }
@@ -262,6 +269,7 @@ impl VersionEntry {
             failing: self.failure.is_some(),
             in_flight: self.flight.is_some(),
             overdue: self.overdue,
+            held_back: false,
             unread_for: now.since(&self.served),
         }
     }

@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use tokio::sync::Notify;
 
 use super::aws::AwsSource;
+use super::brakes::brake_of;
 use super::clock::SystemClock;
 use super::locked::LockingSource;
 use super::transport::Transport;
@@ -112,7 +113,11 @@ impl Inner {
         }
         let new: Arc<dyn SecretSource> = match &self.transport {
             Transport::Source(source, _) => Arc::clone(source),
-            Transport::Aws(options) => Arc::new(AwsSource::connect(options).await?),
+            Transport::Aws(options) => {
+                let source = AwsSource::connect(options).await?;
+                self.cache.share_brake(&brake_of(&source.endpoint));
+                Arc::new(source)
+            }
         };
         let new = if self.cache.config().lock_memory { Arc::new(LockingSource(new)) } else { new };
         *source = Some(Arc::clone(&new));

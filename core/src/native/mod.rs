@@ -3,6 +3,7 @@
 //! Nothing here starts before the first secret is asked for, and everything is made anew in a forked child.
 
 mod aws;
+mod brakes;
 mod builder;
 mod clock;
 mod connect;
@@ -28,6 +29,7 @@ mod transport;
 mod wait;
 
 pub use aws::service_error;
+pub use brakes::brake_of;
 pub use builder::Builder;
 pub use clock::SystemClock;
 pub use connect::{Connect, ConnectError};

@@ -13,6 +13,7 @@ mod forced;
 mod interleaved;
 mod life;
 mod model;
+mod overload;
 mod telling;
 mod timeline;
 mod versions;

@@ -58,6 +58,8 @@ struct Model {
     versions: HashMap<Line, u64>,
     /// What the cache must hold: the version of the last answer, and when it was given.
     held: HashMap<Line, (u64, Now)>,
+    /// The endpoint has failed or throttled: other refreshes may be held back, for a while.
+    has_seen_outage: bool,
     /// Lines whose last request failed.
     failed: HashMap<Line, ErrorKind>,
     requests: Vec<Request>,
@@ -120,7 +122,8 @@ impl World {
             Lookup::Hit(hit) => {
                 self.served(line, hit.string().unwrap())?;
                 let old = self.visible_age(line) >= TTL + GRACE;
-                prop_assert!(!old || in_flight || failed.is_some(), "an old value served without a doubt");
+                let doubt = in_flight || failed.is_some() || self.model.has_seen_outage;
+                prop_assert!(!old || doubt, "an old value served without a doubt");
             }
             Lookup::HitDue(hit, permit) => {
                 self.served(line, hit.string().unwrap())?;
@@ -194,6 +197,7 @@ impl World {
             }
             End::Fail(kind) => {
                 permit.complete(Err(Error::new(kind, "as scripted")), self.now);
+                self.model.has_seen_outage |= matches!(kind, ErrorKind::Throttled | ErrorKind::Timeout);
                 let Some(Outcome::Failed { error, last_known }) = waiter.outcome() else {
                     return Err(TestCaseError::fail("a failure got lost"));
                 };
