@@ -1,10 +1,12 @@
 //! Fetching many secrets before they are read, in as few calls as the service allows.
 
+use std::convert::Infallible;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use tokio::sync::Mutex;
+use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep_until};
 
 use super::clock::SystemClock;
@@ -22,6 +24,9 @@ use crate::wire::Answer;
 /// Batches have a quota of 100 calls a second for the whole account and Region, against 10,000 for single reads: one
 /// process must not use it up.
 const PACE: Duration = Duration::from_millis(1000 / 30);
+
+/// How many batches go at once before the pace begins: a program that starts has its secrets at once.
+const BURST: u32 = 10;
 
 /// How long a refused `BatchGetSecretValue` is left alone.
 const DENIED_FOR: Duration = Duration::from_secs(3600);
@@ -45,13 +50,21 @@ impl Inner {
             }
         }
         let mut permits = permits.into_iter();
-        loop {
-            let batch: Vec<_> = permits.by_ref().take(Batch::MOST).collect();
-            if batch.is_empty() {
-                break;
-            }
-            self.fetch_batch(batch).await;
+        let mut next =
+            || Some(permits.by_ref().take(Batch::MOST).collect()).filter(|batch: &Vec<_>| !batch.is_empty());
+        // The first finds out whether batches are allowed: denied calls raise alarms.
+        if let Some(first) = next() {
+            self.fetch_batch(first).await;
         }
+        let mut asking = JoinSet::new();
+        while let Some(batch) = next() {
+            if asking.len() >= BURST as usize {
+                asking.join_next().await;
+            }
+            let inner = Arc::clone(&self);
+            asking.spawn(async move { inner.fetch_batch(batch).await });
+        }
+        while asking.join_next().await.is_some() {}
         for (id, waiter) in waiting {
             if let Outcome::Failed { error, last_known: None } = waiter.await {
                 failed.push((id, error));
@@ -98,8 +111,35 @@ impl Inner {
 }
 
 async fn pace() {
-    let Ok(next) = NEXT_BATCH.get_or_try_make(|| Ok::<_, ()>(Mutex::new(Instant::now()))) else { return };
-    let mut next = next.lock().await;
-    sleep_until(*next).await;
-    *next = Instant::now() + PACE;
+    let now = Instant::now();
+    let Ok(next) = NEXT_BATCH.get_or_try_make(|| Ok::<_, Infallible>(Mutex::new(burst_before(now))));
+    let turn = take_turn(&mut *next.lock().await, now);
+    sleep_until(turn).await;
+}
+
+/// When the next batch may go, one pace after the last; what was not used before counts for one burst.
+fn take_turn(next: &mut Instant, now: Instant) -> Instant {
+    let turn = (*next).max(burst_before(now));
+    *next = turn + PACE;
+    turn
+}
+
+fn burst_before(now: Instant) -> Instant {
+    now.checked_sub(PACE * (BURST - 1)).unwrap_or(now)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn two_hundred_secrets_go_at_once_and_the_rest_at_the_pace() {
+        let now = Instant::now() + Duration::from_secs(3600);
+        let mut next = burst_before(now);
+        let mut turns = (0..14).map(|_| take_turn(&mut next, now));
+        assert!(turns.by_ref().take(BURST as usize).all(|turn| turn <= now), "ten batches of twenty");
+        assert!(turns.eq((1..=4).map(|place| now + PACE * place)));
+        let later = now + Duration::from_secs(60);
+        assert!(take_turn(&mut next, later) < later, "a burst is there again");
+    }
 }
