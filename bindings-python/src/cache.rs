@@ -7,7 +7,7 @@ use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList, PyTuple};
 use secretcache::host::Driver as _;
 use secretcache::host::{Forced, Lookup, PerProcess, ReadState, SystemClock, Watches};
-use secretcache::{Error, ErrorKind, Hit, SecretCache};
+use secretcache::{Error, ErrorKind, Hit, SecretCache, Selector};
 
 use crate::call::call_method;
 use crate::engine::{Engine, Setup, ended, listen};
@@ -47,45 +47,49 @@ impl Cache {
         secret_id: &Bound<'py, PyAny>,
         version_stage: Option<&Bound<'py, PyAny>>,
     ) -> PyResult<Option<Bound<'py, PyAny>>> {
-        self.part(py, secret_id, version_stage, None, Part::Binary)
+        self.part(py, secret_id, version_stage, None, None, Part::Binary)
     }
 
     /// The secret string, whatever it takes: see `quick` for the methods in front of this one.
-    #[pyo3(signature = (secret_id, version_stage=None, *, version_id=None))]
+    #[pyo3(signature = (secret_id, version_stage=None, *, version_id=None, max_age=None))]
     fn _read_string<'py>(
         &self,
         py: Python<'py>,
         secret_id: &Bound<'py, PyAny>,
         version_stage: Option<&Bound<'py, PyAny>>,
         version_id: Option<&Bound<'py, PyAny>>,
+        max_age: Option<&Bound<'py, PyAny>>,
     ) -> PyResult<Option<Bound<'py, PyAny>>> {
-        self.part(py, secret_id, version_stage, version_id, Part::String)
+        self.part(py, secret_id, version_stage, version_id, max_age, Part::String)
     }
 
     /// Return the secret binary, as bytes, of the version with a staging label (by default the current one) or a version id.
-    #[pyo3(signature = (secret_id, version_stage=None, *, version_id=None))]
+    #[pyo3(signature = (secret_id, version_stage=None, *, version_id=None, max_age=None))]
     fn _get_secret_binary<'py>(
         &self,
         py: Python<'py>,
         secret_id: &Bound<'py, PyAny>,
         version_stage: Option<&Bound<'py, PyAny>>,
         version_id: Option<&Bound<'py, PyAny>>,
+        max_age: Option<&Bound<'py, PyAny>>,
     ) -> PyResult<Option<Bound<'py, PyAny>>> {
-        self.part(py, secret_id, version_stage, version_id, Part::Binary)
+        self.part(py, secret_id, version_stage, version_id, max_age, Part::Binary)
     }
 
     /// The whole version: value, ARN, name, version id, staging labels, creation date.
-    #[pyo3(signature = (secret_id, version_stage=None, *, version_id=None))]
+    #[pyo3(signature = (secret_id, version_stage=None, *, version_id=None, max_age=None))]
     fn _get_value(
         &self,
         py: Python<'_>,
         secret_id: &Bound<'_, PyAny>,
         version_stage: Option<&Bound<'_, PyAny>>,
         version_id: Option<&Bound<'_, PyAny>>,
+        max_age: Option<&Bound<'_, PyAny>>,
     ) -> PyResult<Option<SecretValue>> {
         let setup = self.setup()?;
         let id = arguments::secret_id(secret_id)?;
         let selector = arguments::selector(version_stage, version_id, &setup.default_stage)?;
+        self.renew(py, id, selector, max_age)?;
         if let Some(hit) = setup.engine.hit(id, selector) {
             return Ok(Some(SecretValue(hit.to_secret())));
         }
@@ -183,11 +187,11 @@ impl Cache {
         default_stage: String,
         lenient: bool,
         driver: Option<Py<PyAny>>,
+        endpoint: Option<String>,
         hooked: bool,
         dispatch: Option<Py<PyAny>>,
     ) -> PyResult<()> {
         let settings = Settings::read(settings)?;
-        endpoint: Option<String>,
         let inbox = Arc::new(Inbox::new(lenient));
         let engine = match driver {
             Some(driver) => {
@@ -255,18 +259,24 @@ impl Cache {
         version_stage: Option<&Bound<'_, PyAny>>,
         is_for_plan: bool,
     ) -> PyResult<()> {
+        let id = arguments::secret_id(secret_id)?;
+        let selector = arguments::selector(version_stage, None, &self.setup()?.default_stage)?;
+        self.refresh(py, id, selector, is_for_plan)
+    }
+
+    /// Whether a reader who wants a value of less than this age must have it fetched first.
+    fn _is_older(
+        &self,
+        secret_id: &Bound<'_, PyAny>,
+        version_stage: Option<&Bound<'_, PyAny>>,
+        version_id: Option<&Bound<'_, PyAny>>,
+        max_age: &Bound<'_, PyAny>,
+    ) -> PyResult<bool> {
         let setup = self.setup()?;
         let id = arguments::secret_id(secret_id)?;
-        let selector = arguments::selector(version_stage, None, &setup.default_stage)?;
-        match &setup.engine {
-            Engine::Native(cache) => {
-                let start = if is_for_plan { SecretCache::start_recheck } else { SecretCache::start_refresh };
-                ended(py, start(cache, id, selector)).map(drop)
-            }
-            Engine::Host { driver, .. } => {
-                call_method(driver.bind(py), "refresh", (id, selector.as_stage(), is_for_plan)).map(drop)
-            }
-        }
+        let selector = arguments::selector(version_stage, version_id, &setup.default_stage)?;
+        let max_age = arguments::Span::read(max_age, "max_age")?.0;
+        Ok(setup.engine.is_older(id, selector, max_age))
     }
 
     // What follows is for drivers written in Python.
@@ -418,11 +428,13 @@ impl Cache {
         secret_id: &Bound<'py, PyAny>,
         version_stage: Option<&Bound<'py, PyAny>>,
         version_id: Option<&Bound<'py, PyAny>>,
+        max_age: Option<&Bound<'py, PyAny>>,
         part: Part,
     ) -> PyResult<Option<Bound<'py, PyAny>>> {
         let setup = self.setup()?;
         let id = arguments::secret_id(secret_id)?;
         let selector = arguments::selector(version_stage, version_id, &setup.default_stage)?;
+        self.renew(py, id, selector, max_age)?;
         if let Some(hit) = setup.engine.hit(id, selector) {
             return setup.part_of(py, &hit, part);
         }
@@ -437,6 +449,36 @@ impl Cache {
         }
     }
 
+    /// Fetches a version now, or as a plan wants it.
+    fn refresh(&self, py: Python<'_>, id: &str, selector: Selector<'_>, is_for_plan: bool) -> PyResult<()> {
+        match &self.setup()?.engine {
+            Engine::Native(cache) => {
+                let start = if is_for_plan { SecretCache::start_recheck } else { SecretCache::start_refresh };
+                ended(py, start(cache, id, selector)).map(drop)
+            }
+            Engine::Host { driver, .. } => {
+                call_method(driver.bind(py), "refresh", (id, selector.as_stage(), is_for_plan)).map(drop)
+            }
+        }
+    }
+
+    /// Fetches a version that is older than its reader wants it.
+    fn renew(
+        &self,
+        py: Python<'_>,
+        id: &str,
+        selector: Selector<'_>,
+        max_age: Option<&Bound<'_, PyAny>>,
+    ) -> PyResult<()> {
+        let Some(max_age) = max_age else { return Ok(()) };
+        let max_age = arguments::Span::read(max_age, "max_age")?.0;
+        if self.setup()?.engine.is_older(id, selector, max_age) {
+            self.refresh(py, id, selector, false)
+        } else {
+            Ok(())
+        }
+    }
+
     fn host_cache(&self, py: Python<'_>) -> PyResult<&secretcache::host::Cache> {
         let Setup { engine, inbox, .. } = self.setup()?;
         let Engine::Host { cache, config, watches, endpoint, .. } = engine else {
@@ -447,11 +489,11 @@ impl Cache {
                 let (seed, watches) = (secretcache::host::fresh_seed(), watches.clone());
                 let cache = secretcache::host::Cache::with_watches(config.clone(), seed, watches)?;
                 cache.listen(inbox.listener());
+                if let Some(endpoint) = endpoint {
+                    cache.share_brake(&secretcache::host::brake_of(endpoint));
+                }
                 Ok(cache)
             })
             .map_err(|error: Error| to_exception(py, &error))
     }
 }
-                if let Some(endpoint) = endpoint {
-                    cache.share_brake(&secretcache::host::brake_of(endpoint));
-                }

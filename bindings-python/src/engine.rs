@@ -50,6 +50,15 @@ impl Engine {
         }
     }
 
+    pub(crate) fn is_older(&self, id: &str, selector: Selector<'_>, max_age: Duration) -> bool {
+        match self {
+            Self::Native(cache) => cache.is_older(id, selector, max_age),
+            Self::Host { cache, .. } => {
+                cache.get().is_some_and(|cache| cache.is_older(id, selector, max_age, SystemClock::now()))
+            }
+        }
+    }
+
     #[inline]
     pub(crate) fn hit_again(&self, secret: &Secret) -> bool {
         match self {

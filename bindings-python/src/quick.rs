@@ -51,14 +51,15 @@ static DROP_IN: Method = method(
 
 static STRING: Method = method(
     c"get_secret_string",
-    c"get_secret_string($self, /, secret_id, version_stage=None, *, version_id=None)\n--\n\n\
-      Return the secret string of the version with a staging label (by default the current one) or a version id.",
+    c"get_secret_string($self, /, secret_id, version_stage=None, *, version_id=None, max_age=None)\n--\n\n\
+      Return the secret string of the version with a staging label (by default the current one) or a version id.\n\n\
+      A value that was last confirmed `max_age` seconds ago or longer is fetched first, and the read fails if that does.",
     get_secret_string,
 );
 
 static FIELD: Method = method(
     c"get_secret_field",
-    c"get_secret_field($self, /, secret_id, field, version_stage=None, *, version_id=None)\n--\n\n\
+    c"get_secret_field($self, /, secret_id, field, version_stage=None, *, version_id=None, max_age=None)\n--\n\n\
       Return one field of a secret whose string is a JSON object, such as \"password\".",
     get_secret_field,
 );
@@ -173,10 +174,10 @@ unsafe fn call_in_full<'py>(
     }
     let result = cache.getattr(slow)?.call(positional, Some(&named));
     result.map_err(|error| {
-        if !error.is_instance_of::<PyTypeError>(py) || named.is_empty() {
+        if !error.is_instance_of::<PyTypeError>(py) {
             return error;
         }
-        // Perhaps a keyword of another library's: the error then says what to write here.
+        // It names the method that the program called and, for a keyword of another library's, what to write here.
         let explained = call_method(cache.as_any(), "_explain", (slow, error.value(py), &named));
         explained.map_or_else(|error| error, PyErr::from_value)
     })

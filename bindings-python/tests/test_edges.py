@@ -422,29 +422,15 @@ def test_p9_the_next_refresh_time_stands_still(service: Service) -> None:
     assert secret._next_refresh_time == cache._get_cached_secret("db")._next_refresh_time
 
 
-def test_p10_messages_name_what_the_program_wrote(service: Service) -> None:
-    cache = SecretCache(client=service)
-    assert "Return the secret string" in (SecretCache.get_secret_string.__doc__ or "")
-    assert cache.get_secret_string.__name__ == "get_secret_string"
-    text = str(raised(lambda: cache.get_secret_string(id="db")))  # type: ignore[call-arg]
-    assert text.startswith("get_secret_string() has no keyword argument 'id'")
-
-
 MIGRATION: dict[str, tuple[Callable[[Any], Any], str]] = {
     "boto3's id": (lambda c: c.get_secret_string(SecretId="db"), "did you mean secret_id?"),
     "boto3's stage": (
         lambda c: c.get_secret_json("db", VersionStage="AWSCURRENT"),
         "did you mean version_stage?",
     ),
-    "Powertools' age": (
-        lambda c: c.get_secret_string("db", max_age=5),
-        "did you mean refresh_interval= of the cache",
-    ),
-    "Powertools' force": (
-        lambda c: c.get_secret_value("db", force_fetch=True),
-        "did you mean refresh_secret_now",
-    ),
-    "its spelling in JavaScript": (lambda c: c.get_secret_value("db", forceFetch=True), "refresh_secret_now"),
+    "Powertools' force": (lambda c: c.get_secret_value("db", force_fetch=True), "did you mean max_age=0?"),
+    "its spelling in JavaScript": (lambda c: c.get_secret_value("db", forceFetch=True), "max_age=0"),
+    "JavaScript's age": (lambda c: c.get_secret_string("db", maxAge=5), "did you mean max_age?"),
     "Powertools' transform": (
         lambda c: c.get_secret_string("db", transform="json"),
         "get_secret_json() for JSON",

@@ -50,42 +50,74 @@ class AsyncSecretCache(Configured):
         return AsyncDriver(self, reach, inline=inline, lenient=lenient)
 
     async def get_secret_string(
-        self, secret_id: str, version_stage: str | None = None, *, version_id: str | None = None
+        self,
+        secret_id: str,
+        version_stage: str | None = None,
+        *,
+        version_id: str | None = None,
+        max_age: float | timedelta | None = None,
     ) -> str:
         """Return the secret string of the version with a staging label (by default the current one) or an id."""
+        if max_age is not None:
+            await self._renew(secret_id, version_stage, version_id, max_age)
         value = self._at_hand(secret_id, version_stage, version_id)
         if value is None:
             value = await self._driver.read(secret_id, version_stage, version_id)
         return self._part_of(value, False)
 
     async def get_secret_binary(
-        self, secret_id: str, version_stage: str | None = None, *, version_id: str | None = None
+        self,
+        secret_id: str,
+        version_stage: str | None = None,
+        *,
+        version_id: str | None = None,
+        max_age: float | timedelta | None = None,
     ) -> bytes:
         """Return the secret binary of the version with a staging label (by default the current one) or an id."""
-        return self._part_of(await self._read(secret_id, version_stage, version_id), True)
+        return self._part_of(await self._read(secret_id, version_stage, version_id, max_age), True)
 
     async def get_secret_value(
-        self, secret_id: str, version_stage: str | None = None, *, version_id: str | None = None
+        self,
+        secret_id: str,
+        version_stage: str | None = None,
+        *,
+        version_id: str | None = None,
+        max_age: float | timedelta | None = None,
     ) -> SecretValue:
         """Return a whole version: value, ARN, name, version id, staging labels, creation date."""
-        return await self._read(secret_id, version_stage, version_id)
+        return await self._read(secret_id, version_stage, version_id, max_age)
 
     async def get_secret_json(
-        self, secret_id: str, version_stage: str | None = None, *, version_id: str | None = None
+        self,
+        secret_id: str,
+        version_stage: str | None = None,
+        *,
+        version_id: str | None = None,
+        max_age: float | timedelta | None = None,
     ) -> Any:
         """Return the secret string parsed as JSON. The result is the caller's own."""
-        value = await self._read(secret_id, version_stage, version_id)
+        value = await self._read(secret_id, version_stage, version_id, max_age)
         return checked(secret_id, parse(self._part_of(value, False)))
 
     async def get_secret_field(
-        self, secret_id: str, field: str, version_stage: str | None = None, *, version_id: str | None = None
+        self,
+        secret_id: str,
+        field: str,
+        version_stage: str | None = None,
+        *,
+        version_id: str | None = None,
+        max_age: float | timedelta | None = None,
     ) -> Any:
         """Return one field of a secret whose string is a JSON object, such as ``password``."""
-        value = await self._read(secret_id, version_stage, version_id)
+        value = await self._read(secret_id, version_stage, version_id, max_age)
         return steps.pick(secret_id, value, field)
 
     async def get_secrets(
-        self, secret_ids: Iterable[str], version_stage: str | None = None
+        self,
+        secret_ids: Iterable[str],
+        version_stage: str | None = None,
+        *,
+        max_age: float | timedelta | None = None,
     ) -> dict[str, str]:
         """Return the secret strings of several secrets, by id: what is not cached is fetched twenty in a call.
 
@@ -94,7 +126,7 @@ class AsyncSecretCache(Configured):
         ids = self._check_ids(secret_ids)
         if version_stage is None:
             await self.prefetch(ids)
-        return {each: await self.get_secret_string(each, version_stage) for each in ids}
+        return {each: await self.get_secret_string(each, version_stage, max_age=max_age) for each in ids}
 
     async def refresh_secret_now(self, secret_id: str) -> bool:
         """Fetch the secret now, whatever its age; return whether that worked."""
@@ -170,7 +202,21 @@ class AsyncSecretCache(Configured):
 
     def __exit__(self, kind: object, error: object, traceback: object) -> None: ...
 
-    async def _read(self, secret_id: str, stage: str | None, version_id: str | None) -> SecretValue:
+    async def _renew(
+        self, secret_id: str, stage: str | None, version_id: str | None, max_age: float | timedelta
+    ) -> None:
+        if self._is_older(secret_id, stage, version_id, max_age):
+            await self._driver.refresh_now(secret_id, stage)
+
+    async def _read(
+        self,
+        secret_id: str,
+        stage: str | None,
+        version_id: str | None,
+        max_age: float | timedelta | None,
+    ) -> SecretValue:
+        if max_age is not None:
+            await self._renew(secret_id, stage, version_id, max_age)
         value = self._at_hand(secret_id, stage, version_id)
         return value if value is not None else await self._driver.read(secret_id, stage, version_id)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from . import _core
 from ._credential import is_rejected_login
 from ._events import Dispatcher
-from ._migration import METHODS, explained, hint, keyword_error
+from ._migration import METHODS, explained, hint, keyword_error, public_name
 from ._transport import GivenClient, OwnClient, reason_for_botocore
 from .errors import NotJsonError, SecretCacheError
 
@@ -137,8 +137,13 @@ class BaseCache(_core.Cache):
         return ids
 
     def _explain(self, method: str, error: TypeError, keywords: dict[str, Any]) -> Exception:
-        """Make the error for a call of one of the extension module's methods with a keyword that it does not take."""
-        return keyword_error(_SIGNATURES[method], error, keywords)
+        """Make the error for a wrong call of one of the extension module's methods: by the name that was called."""
+        explained = keyword_error(_SIGNATURES[method], error, keywords)
+        text = str(explained)
+        private = f"{method}()"
+        if private not in text:
+            return explained
+        return TypeError(public_name(method) + text[text.index(private) + len(method) :])
 
     if not TYPE_CHECKING:
 
@@ -358,29 +363,54 @@ class SecretCache(Configured, PlainCache):
 
     get_secret_string = _core.Cache._get_secret_string
     get_secret_field = _core.Cache._get_secret_field
-    get_secret_binary = _core.Cache._get_secret_binary
+
+    def get_secret_binary(
+        self,
+        secret_id: str,
+        version_stage: str | None = None,
+        *,
+        version_id: str | None = None,
+        max_age: float | timedelta | None = None,
+    ) -> bytes:
+        """Return the secret binary of the version with a staging label (by default the current one) or an id."""
+        return self._get_secret_binary(secret_id, version_stage, version_id=version_id, max_age=max_age)
 
     def get_secret_value(
-        self, secret_id: str, version_stage: str | None = None, *, version_id: str | None = None
+        self,
+        secret_id: str,
+        version_stage: str | None = None,
+        *,
+        version_id: str | None = None,
+        max_age: float | timedelta | None = None,
     ) -> SecretValue:
         """Return a whole version: value, ARN, name, version id, staging labels, creation date."""
-        value = self._get_value(secret_id, version_stage, version_id=version_id)
+        value = self._get_value(secret_id, version_stage, version_id=version_id, max_age=max_age)
         if value is None:
             raise SecretCacheError(f"secret {secret_id!r} has no such version")
         return value
 
     def get_secret_json(
-        self, secret_id: str, version_stage: str | None = None, *, version_id: str | None = None
+        self,
+        secret_id: str,
+        version_stage: str | None = None,
+        *,
+        version_id: str | None = None,
+        max_age: float | timedelta | None = None,
     ) -> Any:
         """Return the secret string parsed as JSON. The result is the caller's own."""
         # No variable of this frame holds the string: tools show variables beside a traceback.
-        if version_stage is None and version_id is None:
+        if version_stage is None and version_id is None and max_age is None:
             return checked(secret_id, parse(self.get_secret_string(secret_id)))
-        return checked(
-            secret_id, parse(self.get_secret_string(secret_id, version_stage, version_id=version_id))
-        )
+        which: Any = {"version_id": version_id, "max_age": max_age}
+        return checked(secret_id, parse(self.get_secret_string(secret_id, version_stage, **which)))
 
-    def get_secrets(self, secret_ids: Iterable[str], version_stage: str | None = None) -> dict[str, str]:
+    def get_secrets(
+        self,
+        secret_ids: Iterable[str],
+        version_stage: str | None = None,
+        *,
+        max_age: float | timedelta | None = None,
+    ) -> dict[str, str]:
         """Return the secret strings of several secrets, by id: what is not cached is fetched twenty in a call.
 
         The first failure is raised; `prefetch` returns all of them.
@@ -388,17 +418,22 @@ class SecretCache(Configured, PlainCache):
         ids = self._check_ids(secret_ids)
         if version_stage is None:
             self.prefetch(ids)
-        return {each: self.get_secret_string(each, version_stage) for each in ids}
+        return {each: self.get_secret_string(each, version_stage, max_age=max_age) for each in ids}
 
     def _read_field(
-        self, secret_id: str, field: str, version_stage: str | None = None, *, version_id: str | None = None
+        self,
+        secret_id: str,
+        field: str,
+        version_stage: str | None = None,
+        *,
+        version_id: str | None = None,
+        max_age: float | timedelta | None = None,
     ) -> Any:
         # What `get_secret_field` calls unless the field is in memory.
         from . import _steps as steps
 
-        return steps.pick(
-            secret_id, self.get_secret_value(secret_id, version_stage, version_id=version_id), field
-        )
+        which: Any = {"version_id": version_id, "max_age": max_age}
+        return steps.pick(secret_id, self.get_secret_value(secret_id, version_stage, **which), field)
 
 
 class Recipe:
@@ -452,7 +487,12 @@ def checked(secret_id: str, parsed: Any) -> Any:
 
 
 def _read_string(
-    self: Any, secret_id: str, version_stage: str | None = None, *, version_id: str | None = None
+    self: Any,
+    secret_id: str,
+    version_stage: str | None = None,
+    *,
+    version_id: str | None = None,
+    max_age: float | timedelta | None = None,
 ) -> None: ...
 
 

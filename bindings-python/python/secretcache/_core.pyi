@@ -52,19 +52,45 @@ class Cache:
     def _get_lenient_string(self, secret_id: str, version_stage: str | None = None) -> str | None: ...
     def _get_lenient_binary(self, secret_id: str, version_stage: str | None = None) -> bytes | None: ...
     def _get_secret_string(
-        self, secret_id: str, version_stage: str | None = None, *, version_id: str | None = None
+        self,
+        secret_id: str,
+        version_stage: str | None = None,
+        *,
+        version_id: str | None = None,
+        max_age: float | timedelta | None = None,
     ) -> str: ...
     def _get_secret_field(
-        self, secret_id: str, field: str, version_stage: str | None = None, *, version_id: str | None = None
+        self,
+        secret_id: str,
+        field: str,
+        version_stage: str | None = None,
+        *,
+        version_id: str | None = None,
+        max_age: float | timedelta | None = None,
     ) -> Any: ...
     def _get_secret_binary(
-        self, secret_id: str, version_stage: str | None = None, *, version_id: str | None = None
+        self,
+        secret_id: str,
+        version_stage: str | None = None,
+        *,
+        version_id: str | None = None,
+        max_age: float | timedelta | None = None,
     ) -> bytes: ...
     def _read_string(
-        self, secret_id: str, version_stage: str | None = None, *, version_id: str | None = None
+        self,
+        secret_id: str,
+        version_stage: str | None = None,
+        *,
+        version_id: str | None = None,
+        max_age: float | timedelta | None = None,
     ) -> str | None: ...
     def _get_value(
-        self, secret_id: str, version_stage: str | None = None, *, version_id: str | None = None
+        self,
+        secret_id: str,
+        version_stage: str | None = None,
+        *,
+        version_id: str | None = None,
+        max_age: float | timedelta | None = None,
     ) -> SecretValue | None: ...
     def peek(
         self, secret_id: str, version_stage: str | None = None, *, version_id: str | None = None
@@ -81,6 +107,7 @@ class Cache:
         default_stage: str,
         lenient: bool,
         driver: Any = None,
+        endpoint: str | None = None,
         hooked: bool = False,
         dispatch: Callable[[list[Any]], None] | None = None,
     ) -> None: ...
@@ -92,6 +119,13 @@ class Cache:
     def _refresh(
         self, secret_id: str, version_stage: str | None = None, is_for_plan: bool = False
     ) -> None: ...
+    def _is_older(
+        self,
+        secret_id: str,
+        version_stage: str | None,
+        version_id: str | None,
+        max_age: float | timedelta,
+    ) -> bool: ...
     def _lookup(self, id: str, stage: str | None, version_id: str | None) -> tuple[Any, ...]: ...
     def _give_up(
         self, id: str, stage: str | None, version_id: str | None, flight: Flight
@@ -107,7 +141,6 @@ class Cache:
 @final
 class Watch:
     """A secret that counts as in use until this is closed or collected."""
-        endpoint: str | None = None,
 
     @property
     def secret_id(self) -> str: ...
@@ -160,6 +193,7 @@ class Ticket:
         description: Any = None,
     ) -> None: ...
     def confirm(self, response: Any, versions: list[tuple[str, list[str]]], described: Any) -> None: ...
+    def check_size(self, response: Any) -> None: ...
     def fail(self, exception: BaseException) -> None: ...
     def fail_version_not_found(self) -> None: ...
     def abandon(self) -> None: ...
@@ -172,4 +206,3 @@ class Flight:
     def patience(self) -> float | None: ...
     def on_done(self, callback: Callable[[], object]) -> bool: ...
     def outcome(self) -> tuple[Any, ...] | None: ...
-    def check_size(self, response: Any) -> None: ...

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     _Class = TypeVar("_Class", bound=type)
 
 _FRESHER = "refresh_interval= of the cache (refresh_intervals= for single secrets)"
-_FORCED = "refresh_secret_now(secret_id) before the read"
+_FORCED = "max_age=0"
 _PARSED = "get_secret_json() for JSON, get_secret_binary() for binary secrets"
 
 KEYWORDS = {
@@ -96,10 +96,15 @@ def keyword_error(method: Any, error: Exception, keywords: Iterable[str]) -> Exc
     unknown = [name for name in keywords if name not in known]
     if not unknown or not isinstance(error, TypeError):
         return error
-    name = method.__name__.replace("_read_", "get_secret_").replace("__init__", "SecretCache")
+    name = public_name(method.__name__)
     return TypeError(
         f"{name}() has no keyword argument {unknown[0]!r}{hint(unknown[0], KEYWORDS, set(known) - {'self'})}"
     )
+
+
+def public_name(method: str) -> str:
+    """Give the name under which a program calls a method."""
+    return method.replace("_read_", "get_secret_").replace("__init__", "SecretCache")
 
 
 _IS_COROUTINE = 0x80

@@ -37,6 +37,9 @@ pub trait Driver: sealed::Sealed {
     /// How long ago the value that is held was last confirmed: see [`Cache::age`].
     fn age(&self, id: &str, selector: Selector<'_>) -> Option<Duration>;
 
+    /// Whether a reader who wants a value of less than this age must have it fetched first: see [`Cache::is_older`].
+    fn is_older(&self, id: &str, selector: Selector<'_>, max_age: Duration) -> bool;
+
     /// Notes hits that a binding answered on its own side: see [`Cache::note_hits`].
     fn note_hits(&self, id: &str, selector: Selector<'_>, count: u64);
 
@@ -103,6 +106,10 @@ impl Driver for SecretCache {
 
     fn age(&self, id: &str, selector: Selector<'_>) -> Option<Duration> {
         self.0.made()?.cache.age(id, selector, SystemClock::now())
+    }
+
+    fn is_older(&self, id: &str, selector: Selector<'_>, max_age: Duration) -> bool {
+        self.0.is_older(id, selector, max_age)
     }
 
     fn note_hits(&self, id: &str, selector: Selector<'_>, count: u64) {

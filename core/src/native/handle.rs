@@ -3,6 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use super::clock::SystemClock;
 use super::inner::{Inner, ReadState};
@@ -93,6 +94,10 @@ impl Handle {
 
     pub(super) fn peek(&self, id: &str, selector: Selector<'_>) -> Option<Hit<'_>> {
         self.made()?.cache.peek(id, selector, SystemClock::now())
+    }
+
+    pub(super) fn is_older(&self, id: &str, selector: Selector<'_>, max_age: Duration) -> bool {
+        self.made().is_some_and(|inner| inner.cache.is_older(id, selector, max_age, SystemClock::now()))
     }
 
     pub(super) fn start(&self, id: &str, selector: Selector<'_>) -> ReadState<'_> {

@@ -34,11 +34,12 @@ pub struct Request<'a> {
     cache: &'a Handle,
     id: &'a str,
     selector: Selector<'a>,
+    max_age: Option<Duration>,
 }
 
 impl<'a> Request<'a> {
     pub(super) fn new(cache: &'a Handle, id: &'a str) -> Self {
-        Self { cache, id, selector: Selector::CURRENT }
+        Self { cache, id, selector: Selector::CURRENT, max_age: None }
     }
 
     /// The version with this staging label instead of `AWSCURRENT`.
@@ -57,6 +58,19 @@ impl<'a> Request<'a> {
         self
     }
 
+    /// A value that was confirmed less than so long ago. An older one is fetched first, and the read fails if that does.
+    ///
+    /// ```no_run
+    /// # use std::time::Duration;
+    /// # let cache = secretcache::SecretCache::default();
+    /// let secret = cache.get("prod/checkout/db").max_age(Duration::from_secs(5)).wait()?;
+    /// # Ok::<(), secretcache::Error>(())
+    /// ```
+    pub fn max_age(mut self, max_age: Duration) -> Self {
+        self.max_age = Some(max_age);
+        self
+    }
+
     /// Runs the read on this thread: from memory at once, otherwise it waits for the source.
     ///
     /// # Errors
@@ -65,8 +79,8 @@ impl<'a> Request<'a> {
     #[inline(always)]
     pub fn wait(self) -> Result<Hit<'a>, Error> {
         match self.cache.hit(self.id, self.selector) {
-            Some(hit) => Ok(hit),
-            None => self.wait_for_source(),
+            Some(hit) if self.max_age.is_none() => Ok(hit),
+            _ => self.wait_for_source(),
         }
     }
 
@@ -95,12 +109,19 @@ impl<'a> Request<'a> {
         wait_for(&mut task, None).unwrap_or_else(|| Err(stopped()))
     }
 
+    fn is_too_old(self) -> bool {
+        self.max_age.is_some_and(|max_age| self.cache.is_older(self.id, self.selector, max_age))
+    }
+
     fn start_refresh(self) -> Result<Task<Secret>, Error> {
         self.cache.start_asking(self.id, self.selector, Cache::force)
     }
 
     #[cold]
     fn wait_for_source(self) -> Result<Hit<'a>, Error> {
+        if self.is_too_old() {
+            self.refresh_wait()?;
+        }
         loop {
             let mut waiter = match self.cache.start(self.id, self.selector) {
                 ReadState::Ready(result) => return result,
@@ -127,7 +148,8 @@ impl<'a> IntoFuture for Request<'a> {
     type IntoFuture = Get<'a>;
 
     fn into_future(self) -> Get<'a> {
-        Get { request: self, waiting: None }
+        let renewing = self.is_too_old().then(|| self.start_refresh());
+        Get { request: self, renewing, waiting: None }
     }
 }
 
@@ -136,6 +158,7 @@ impl<'a> IntoFuture for Request<'a> {
 #[must_use = "futures do nothing until they are awaited"]
 pub struct Get<'a> {
     request: Request<'a>,
+    renewing: Option<Result<Task<Secret>, Error>>,
     waiting: Option<(Waiter, Option<Timer>)>,
 }
 
@@ -143,7 +166,18 @@ impl Future for Get<'_> {
     type Output = Result<Secret, Error>;
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
-        let Request { cache, id, selector } = self.request;
+        let Request { cache, id, selector, .. } = self.request;
+        match self.renewing.take() {
+            None => {}
+            Some(Err(error)) => return Poll::Ready(Err(error)),
+            Some(Ok(mut task)) => match Pin::new(&mut task).poll(context) {
+                Poll::Ready(renewed) => return Poll::Ready(renewed),
+                Poll::Pending => {
+                    self.renewing = Some(Ok(task));
+                    return Poll::Pending;
+                }
+            },
+        }
         loop {
             let Some((waiter, timer)) = &mut self.waiting else {
                 match cache.start(id, selector) {

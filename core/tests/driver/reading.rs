@@ -222,3 +222,21 @@ fn wrong_arguments_are_told_before_anything_starts() {
     assert_eq!(kind(cache.refresh_wait("")), ErrorKind::InvalidArgument);
     assert_eq!(script.calls(), [""; 0]);
 }
+
+#[test]
+fn a_read_may_say_how_old_its_value_may_be() {
+    let script = Script::new();
+    let cache = script.cache();
+    let younger_than = |seconds| cache.get("db").max_age(std::time::Duration::from_secs(seconds));
+    assert_eq!(younger_than(0).wait().unwrap().string().unwrap(), "value-1");
+    assert_eq!(script.calls().len(), 1, "what is fetched at once is as young as can be");
+    script.rotate();
+    assert_eq!(younger_than(60).wait().unwrap().string().unwrap(), "value-1");
+    assert_eq!(younger_than(0).wait().unwrap().string().unwrap(), "value-2");
+    script.rotate();
+    assert_eq!(runtime().block_on(younger_than(60).into_future()).unwrap().string().unwrap(), "value-2");
+    assert_eq!(runtime().block_on(younger_than(0).into_future()).unwrap().string().unwrap(), "value-3");
+    script.fail(ErrorKind::Connection);
+    assert_eq!(younger_than(0).wait().unwrap_err().kind(), ErrorKind::Connection);
+    assert_eq!(read(&cache).as_deref(), Ok("value-3"), "others go on");
+}
