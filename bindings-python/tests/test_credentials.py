@@ -74,7 +74,7 @@ def set_up(source: Source, recorder: Recorder, home: Path, monkeypatch: pytest.M
 
 
 @pytest.mark.parametrize("name", SOURCES)
-def test_credentials_are_those_that_botocore_finds(
+def test_p1_credentials_are_those_that_botocore_finds(
     recorder: Recorder, home: Path, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
     source = SOURCES[name]
@@ -180,6 +180,10 @@ BROKEN = {
     "key without its secret": (
         Source("", {"AWS_ACCESS_KEY_ID": "ENVIRONMENT"}),
         "AWS_SECRET_ACCESS_KEY|secret",
+    ),
+    "instance metadata switched off": (
+        Source("", {"AWS_EC2_METADATA_SERVICE_ENDPOINT": "URL", "AWS_EC2_METADATA_DISABLED": "true"}),
+        "no AWS credentials were found",
     ),
     "process that fails": (Source("", config="[default]\ncredential_process = ls HOME/nowhere\n"), "nowhere"),
 }

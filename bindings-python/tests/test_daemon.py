@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import socket
+import subprocess
+import sys
 
 import pytest
 
@@ -50,3 +52,29 @@ def reads_as_daemon(cache: SecretCache, name: str) -> bool:
         if cache.get_secret_string(name) != "value" or not cache.refresh_secret_now(name):
             return False
     return all(each.recv(2) == b"x" for each in sockets)
+
+
+PINNED = """
+import os
+from secretcache import SecretCache
+
+(cpu, *_) = os.sched_getaffinity(0)
+os.sched_setaffinity(0, {cpu})
+os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))
+cache = SecretCache(endpoint_url="http://127.0.0.1:1", timeout=0.2)
+assert not cache.refresh_secret_now("db")
+threads = [int(name) for name in os.listdir("/proc/self/task")]
+assert len(threads) > 1, "the cache has threads of its own"
+for thread in threads:
+    assert os.sched_getaffinity(thread) == {cpu}, thread
+    assert os.sched_getscheduler(thread) == os.SCHED_IDLE, thread
+"""
+
+
+def test_x4_background_threads_stay_where_the_program_was_put() -> None:
+    path = os.pathsep.join(each for each in sys.path if each)
+    environment = {**os.environ, "PYTHONPATH": path}
+    done = subprocess.run(
+        [sys.executable, "-c", PINNED], env=environment, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr

@@ -28,7 +28,7 @@ fn refuse_membarrier() {
 }
 
 #[test]
-fn values_are_replaced_without_membarrier() {
+fn s7_values_are_replaced_without_membarrier() {
     let cache = Cache::new(Config::default(), 7).unwrap();
     let mut now = Now::default().plus(Duration::from_secs(1));
     let fill = |version: &str, now: Now| {

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use secretcache::host::{Forced, Lookup, Watches};
+use secretcache::host::{Answer, Forced, Lookup, Watches};
 use secretcache::{ErrorKind, Fetched, Secret, Selector};
 
 use crate::timeline::{OLD, Read, TTL, Timeline, answer, answer_of, described, failure, outcome, tracked};
@@ -228,4 +228,24 @@ fn a_value_in_hand_outlives_its_replacement() {
     time.force("db").complete(answer("v2", "two"), time.now);
     time.cache.invalidate("db");
     assert_eq!(hit.string().unwrap(), "one");
+}
+
+#[test]
+fn s8_a_slot_whose_drop_panics_takes_no_value_from_a_reader() {
+    struct Defect;
+    impl Drop for Defect {
+        fn drop(&mut self) {
+            assert!(std::thread::panicking(), "a defect of the binding");
+        }
+    }
+    let time = Timeline::new();
+    let mut fetched = Fetched::string("v1", "one");
+    fetched.extension = Some(Box::new(Defect));
+    time.lead("db").complete(Ok(Answer::value(fetched)), time.now);
+    let hit = time.cache.hit("db", Selector::CURRENT, time.now.coarse).unwrap();
+    let replace = || time.force("db").complete(answer("v2", "two"), time.now);
+    let _ = std::panic::catch_unwind(std::panic::AssertUnwindSafe(replace));
+    assert_eq!(hit.string().unwrap(), "one", "the reader still holds it");
+    let _ = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| drop(hit)));
+    assert!(matches!(time.read("db"), Read::Hit(value) if value == "two"));
 }

@@ -1,10 +1,11 @@
 //! How it ends: closed, dropped, with requests under way.
 
+use std::process::Command;
 use std::thread;
 use std::time::Duration;
 
 use secretcache::host::Driver as _;
-use secretcache::{ErrorKind, Selector};
+use secretcache::{Credentials, ErrorKind, SecretCache, Selector};
 
 use crate::script::{LONG, Script, events, read, runtime, until};
 
@@ -107,4 +108,63 @@ fn a_forgotten_secret_is_fetched_again() {
     cache.invalidate("db");
     assert!(cache.peek("db").is_none());
     assert_eq!(read(&cache).as_deref(), Ok("value-2"));
+}
+
+/// What a program leaves under way when it ends.
+const ENDS: [&str; 5] =
+    ["a read that waits", "a read that failed", "refreshes", "a prefetch", "requests to AWS"];
+const VARIABLE: &str = "SECRETCACHE_TEST_ENDS";
+
+#[test]
+fn p3_a_program_ends_two_hundred_times_with_its_own_status() {
+    if let Ok(what) = std::env::var(VARIABLE) {
+        end_with(&what);
+    }
+    for round in 0..200 {
+        let what = ENDS[round % ENDS.len()];
+        let program = std::env::current_exe().unwrap();
+        let this = "ending::p3_a_program_ends_two_hundred_times_with_its_own_status";
+        let ended = Command::new(program).args(["--exact", this, "--nocapture"]).env(VARIABLE, what).output();
+        let ended = ended.unwrap();
+        let problems = String::from_utf8_lossy(&ended.stderr);
+        assert_eq!(ended.status.code(), Some(3), "{what}, round {round}: {problems}");
+        assert!(!problems.contains("panicked"), "{what}, round {round}: {problems}");
+    }
+}
+
+fn end_with(what: &str) -> ! {
+    let script = Script::new();
+    let cache = script.cache_with(|builder| builder.refresh_interval(Duration::from_millis(20)));
+    match what {
+        "a read that waits" => {
+            script.hold();
+            let reading = cache.clone();
+            thread::spawn(move || read(&reading));
+            script.until_calls(1);
+        }
+        "a read that failed" => {
+            script.fail(ErrorKind::Connection);
+            read(&cache).unwrap_err();
+        }
+        "refreshes" => {
+            read(&cache).unwrap();
+            script.until_calls(2);
+        }
+        "a prefetch" => {
+            script.answer_batches_without("");
+            script.hold();
+            let prefetching = cache.clone();
+            thread::spawn(move || drop(prefetching.prefetch_wait((0..100).map(|number| number.to_string()))));
+            script.until_calls(1);
+        }
+        _ => {
+            let mut options = secretcache::host::Options::default();
+            options.endpoint_url = Some("http://127.0.0.1:1".into());
+            options.region = Some("us-east-1".into());
+            options.credentials = Some(Credentials::new("test", "test", None));
+            let cache = SecretCache::builder().options(options).build().unwrap();
+            thread::spawn(move || drop(cache.get("db").wait()));
+        }
+    }
+    std::process::exit(3);
 }
