@@ -99,11 +99,11 @@ impl Pacer {
         }
     }
 
-    /// A request that began at `begun` found the endpoint failing or throttling. `pause` tells how long it should be
+    /// A request that began at `begun`, counted from boot, found the endpoint failing or throttling. `pause` tells how long it should be
     /// left alone after so many failures before.
     pub(crate) fn strike(
         &mut self,
-        begun: &Now,
+        begun: Duration,
         now: &Now,
         error: &Error,
         pause: impl FnOnce(u32) -> Duration,
@@ -122,8 +122,8 @@ impl Pacer {
         level.turn(now);
     }
 
-    /// A request that began at `begun` was answered, whatever the answer.
-    pub(crate) fn ease(&mut self, begun: &Now, now: &Now) {
+    /// A request that began at `begun`, counted from boot, was answered, whatever the answer.
+    pub(crate) fn ease(&mut self, begun: Duration, now: &Now) {
         let mut level = self.brake.lock();
         if level.struck.is_none() || !level.is_news(begun) {
             return;
@@ -176,8 +176,8 @@ impl Pacer {
 
 impl Level {
     /// Whether a request that began then tells more than those before the last failure.
-    fn is_news(&self, begun: &Now) -> bool {
-        self.struck.is_none_or(|struck| begun.boot > struck.boot)
+    fn is_news(&self, begun: Duration) -> bool {
+        self.struck.is_none_or(|struck| begun > struck.boot)
     }
 
     fn turn(&mut self, now: &Now) {

@@ -48,7 +48,8 @@ pub struct FetchPermit {
     id: Arc<str>,
     selector: OwnedSelector,
     flight: Arc<Flight>,
-    begun: Now,
+    /// When, counted from boot.
+    begun: Duration,
     known: Option<Secret>,
     /// When `known` was last confirmed.
     confirmed: Now,
@@ -75,7 +76,7 @@ impl FetchPermit {
             id: Arc::from(""),
             selector: Selector::CURRENT.into(),
             flight: Arc::clone(&flight),
-            begun: *now,
+            begun: now.boot,
             known: None,
             confirmed: Now::default(),
             description: None,
@@ -161,7 +162,7 @@ impl FetchPermit {
 
     fn succeed(&mut self, state: &mut State, answer: Answer, now: &Now, events: &mut Vec<Event>) -> Outcome {
         let Answer { value, description, describe_denied } = answer;
-        state.pacer.ease(&self.begun, now);
+        state.pacer.ease(self.begun, now);
         self.renew_description(state, description, describe_denied, now);
         let description = state.entries.get(&self.entry).and_then(|entry| entry.described.as_ref());
         let description = description.map(|described| Arc::clone(&described.description));
@@ -224,9 +225,9 @@ impl FetchPermit {
         let pause =
             |failures| shared.config.backoff.jittered(failures, Some(ttl).filter(|ttl| !ttl.is_zero()), draw);
         if error.kind().is_outage() {
-            state.pacer.strike(&self.begun, now, &error, pause);
+            state.pacer.strike(self.begun, now, &error, pause);
         } else if error.kind().is_denial() || error.fault().is_some() {
-            state.pacer.ease(&self.begun, now);
+            state.pacer.ease(self.begun, now);
         }
         let why = state.pacer.error();
         // A label that has moved away leaves nothing behind that could stand in for it. AWSCURRENT cannot go.
