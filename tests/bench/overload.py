@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import subprocess
 import sys
 import threading
@@ -82,7 +83,7 @@ def measure(profile: str, processes: int, secrets: int, interval: float) -> list
         for number in range(secrets):
             client.create_secret(Name=f"overload/{number}", SecretString="value")
         command = [sys.executable, str(HERE / "overload_process.py"), str(secrets), str(interval)]
-        environment = endpoint.environment
+        environment = os.environ | endpoint.environment
         fleet = [
             subprocess.Popen(
                 command, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
