@@ -177,7 +177,7 @@ impl ConnectAttempt {
                 holds_any = true;
                 let logins = &entry.logins;
                 let version_id = secret.version_id().unwrap_or_default();
-                if !logins.is_rejected(version_id) {
+                if !logins.is_rejected_as(version_id, stage) {
                     if stage == Stage::Current {
                         // A login is a use: the refresher is to keep it fresh.
                         secret.version().validity.mark_used();
@@ -311,7 +311,7 @@ impl ConnectAttempt {
         let version_id = secret.version_id().unwrap_or_default();
         self.trying = None;
         self.with_entry(|entry| {
-            entry.logins.reject(version_id, now);
+            entry.logins.reject(version_id, version_stage, now);
             entry.expect_change(version_id, &now);
         });
         self.shared.lock().counters.logins.rejected += 1;

@@ -41,6 +41,8 @@ pub(crate) struct LoginHistory {
 
 struct Rejected {
     version_id: Box<str>,
+    /// The staging label it had then.
+    stage: Stage,
     count: u32,
     rest_until: Now,
 }
@@ -63,7 +65,7 @@ impl LoginHistory {
     }
 
     /// The resource refused this version.
-    pub(crate) fn reject(&mut self, version_id: &str, now: Now) {
+    pub(crate) fn reject(&mut self, version_id: &str, stage: Stage, now: Now) {
         if self.is_accepted(version_id) {
             self.accepted = None;
             self.note_change(now);
@@ -73,6 +75,7 @@ impl LoginHistory {
         let rest = FIRST_REST.saturating_mul(1 << count.min(10)).min(LONGEST_REST);
         self.rejected.push(Rejected {
             version_id: version_id.into(),
+            stage,
             count: count.saturating_add(1),
             rest_until: now.plus(rest),
         });
@@ -93,6 +96,16 @@ impl LoginHistory {
     /// Whether the resource refused this version, and has not taken it since.
     pub(crate) fn is_rejected(&self, version_id: &str) -> bool {
         self.rejected.iter().any(|rejected| &*rejected.version_id == version_id)
+    }
+
+    /// Whether it did so under this label. A version that was tried as `AWSPENDING` before its password was set is worth
+    /// another login once it is current.
+    pub(crate) fn is_rejected_as(&self, version_id: &str, stage: Stage) -> bool {
+        let is_it = |rejected: &Rejected| {
+            &*rejected.version_id == version_id
+                && (stage != Stage::Current || rejected.stage == Stage::Current)
+        };
+        self.rejected.iter().any(is_it)
     }
 
     /// The resource refuses what it took, or a label has moved: what is known of the labels is from before. A resource that
@@ -162,16 +175,16 @@ mod tests {
     #[test]
     fn a_rejected_version_rests_longer_each_time_until_it_is_accepted() {
         let mut logins = LoginHistory::default();
-        logins.reject("v-1", at(0));
+        logins.reject("v-1", Stage::Current, at(0));
         assert_eq!(logins.rest("v-1", &at(0)), Duration::from_secs(1));
-        logins.reject("v-1", at(1));
+        logins.reject("v-1", Stage::Current, at(1));
         assert_eq!(logins.rest("v-1", &at(1)), Duration::from_secs(2));
-        (2..20).for_each(|second| logins.reject("v-1", at(second)));
+        (2..20).for_each(|second| logins.reject("v-1", Stage::Current, at(second)));
         assert_eq!(logins.rest("v-1", &at(19)), LONGEST_REST);
         logins.accept("v-1");
         assert_eq!(logins.rest("v-1", &at(19)), Duration::ZERO);
         assert!(logins.is_accepted("v-1"));
-        logins.reject("v-1", at(20));
+        logins.reject("v-1", Stage::Current, at(20));
         assert!(!logins.is_accepted("v-1"));
     }
 
@@ -189,13 +202,13 @@ mod tests {
         let mut refreshes = 0;
         for _ in 0..100 {
             logins.accept("v-1");
-            logins.reject("v-1", at(10));
+            logins.reject("v-1", Stage::Current, at(10));
             refreshes += u32::from(logins.may_refresh(Stage::Pending, at(10)));
         }
         assert_eq!(refreshes, CHANGES_AT_ONCE);
         assert!(logins.is_recent(&at(10), at(10)) && !logins.is_recent(&at(9), at(10)));
         logins.accept("v-1");
-        logins.reject("v-1", at(13));
+        logins.reject("v-1", Stage::Current, at(13));
         assert!(logins.may_refresh(Stage::Pending, at(13)));
     }
 

@@ -117,6 +117,24 @@ fn n7_a_login_that_the_deadline_cuts_short_after_a_refusal_is_a_refusal() {
 }
 
 #[test]
+fn a_version_that_was_refused_before_its_password_was_set_is_tried_again_once_it_is_current() {
+    let mut time = Timeline::new();
+    time.fill("db", "v1", r#"{"password": "one"}"#);
+    time.lead_version("db", Selector::stage(AWSPENDING)).complete(answer("v2", "{}"), time.now);
+    let attempt = |time: &Timeline| {
+        ConnectAttempt::new(&time.cache, "db", &[Stage::Current], Duration::from_secs(600), time.now)
+    };
+    let pending = time.cache.peek("db", Selector::stage(AWSPENDING), time.now).unwrap().to_secret();
+    attempt(&time).rejected(&pending, Stage::Pending, time.now);
+    time.force("db").complete(answer("v2", r#"{"password": "two"}"#), time.now);
+    let mut next = attempt(&time);
+    let Action::Try(secret, Stage::Current) = next.next(time.now) else { panic!("not tried") };
+    assert_eq!(secret.version_id(), Some("v2"));
+    next.rejected(&secret, Stage::Current, time.now);
+    assert!(!matches!(attempt(&time).next(time.now), Action::Try(..)), "once is enough");
+}
+
+#[test]
 fn a_login_is_a_use() {
     let mut time = Timeline::new();
     time.fill("db", "v1", r#"{"password": "one"}"#);
