@@ -1,5 +1,5 @@
 ##@ What ships
-.PHONY: docs reference wheel node cli lambda install-c header-c
+.PHONY: docs reference wheel node cli lambda install-c uninstall-c dist-c header-c
 .PHONY: version sdist npm-cli deb rpm
 # Output that does not depend on the folder.
 REPRODUCIBLE := packaging/reproducible
@@ -69,9 +69,17 @@ lambda: $(VENV)/build/.stamp ## Build the rotation function for AWS Lambda: dist
 		dist/secretcache-rotation-$(LAMBDA_ARCHITECTURE).zip --notices target/notices/lambda $(CA)
 
 PREFIX ?= /usr/local
-install-c: ## Install the C and C++ library: make install-c PREFIX=/usr/local
+install-c: ## Install the C and C++ library: make install-c PREFIX=/usr/local [LIBDIR=…] [DESTDIR=…]
 	cargo build --release --package secretcache-c $(LOCKED)
 	bindings-c/install target/release $(abspath $(PREFIX))
+
+uninstall-c: ## Remove what install-c has installed, with the same PREFIX and DESTDIR
+	bindings-c/uninstall $(abspath $(PREFIX))
+
+dist-c: $(VENV)/build/.stamp ## Build the C and C++ library as a tarball: dist/secretcache-c-*.tar.gz
+	$(call notices,secretcache-c,target/notices/c)
+	$(REPRODUCIBLE) cargo build --release --package secretcache-c $(LOCKED)
+	NOTICES=target/notices/c bindings-c/dist target/release dist
 
 header-c: $(CBINDGEN) ## Generate secretcache.h again
 	bindings-c/header $(CBINDGEN) bindings-c/include/secretcache.h

@@ -42,7 +42,7 @@ static int was_refused(const PGconn *connection)
 }
 
 /* Tries one version of the credential. Of libpq's failures, only a refused login asks for another version. */
-static uint32_t log_in(void *user_data, const secretcache_credential *credential)
+static secretcache_login log_in(void *user_data, const secretcache_credential *credential)
 {
     struct target *target = user_data;
     secretcache_str user = secretcache_credential_username(credential);

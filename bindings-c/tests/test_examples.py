@@ -8,6 +8,7 @@ import threading
 import time
 import uuid
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -24,24 +25,6 @@ ROTATIONS = 3
 @pytest.fixture(scope="module")
 def client(endpoint: Endpoint) -> Any:
     return boto3.client("secretsmanager")
-
-
-@pytest.fixture(scope="module")
-def postgres() -> Iterator[dict[str, Any]]:
-    """Start a PostgreSQL that has refused a wrong password, and says so in German."""
-    program = ROOT / "target" / "debug" / "secretcache-databases"
-    server = subprocess.Popen(
-        [program, "postgres-15"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-    )
-    assert server.stdout
-    assert server.stdin
-    line = server.stdout.readline()
-    assert line, "PostgreSQL did not start"
-    described = json.loads(line)
-    speak_german(described)
-    yield described
-    server.stdin.close()
-    server.wait()
 
 
 def sql(server: dict[str, Any], command: str, **options: Any) -> None:
@@ -72,8 +55,113 @@ def speak_german(server: dict[str, Any]) -> None:
         assert time.monotonic() < deadline, refused.value.stderr
 
 
-def credential(password: str) -> str:
-    return json.dumps({"username": "app", "password": password})
+@contextmanager
+def started(kind: str) -> Iterator[dict[str, Any]]:
+    """Start a server, which has refused a wrong password."""
+    program = ROOT / "target" / "debug" / "secretcache-databases"
+    server = subprocess.Popen([program, kind], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    assert server.stdout
+    assert server.stdin
+    line = server.stdout.readline()
+    assert line, f"{kind} did not start"
+    try:
+        yield json.loads(line)
+    finally:
+        server.stdin.close()
+        server.wait()
+
+
+class Postgres:
+    """PostgreSQL, which says that a login is refused in German."""
+
+    kind, flags = "postgres-15", ("-I/usr/include/postgresql", "-lpq")
+    query = "select current_user"
+
+    def __init__(self, server: dict[str, Any]) -> None:
+        self.server = server
+        speak_german(server)
+
+    def create(self, user: str, password: str) -> None:
+        sql(self.server, f"CREATE ROLE {user} LOGIN PASSWORD '{password}';")
+
+    def change(self, user: str, password: str) -> None:
+        sql(self.server, f"ALTER ROLE {user} PASSWORD '{password}';")
+
+    def place(self) -> list[str]:
+        return [self.server["host"], str(self.server["port"]), self.server["database"]]
+
+
+class MariaDb:
+    """MariaDB, by its own connector."""
+
+    kind, flags = "mariadb", ("-I/usr/include/mariadb", "-lmariadb")
+    query = "select substring_index(current_user(), '@', 1)"
+
+    def __init__(self, server: dict[str, Any]) -> None:
+        self.server = server
+
+    def run(self, statement: str) -> None:
+        target = [
+            f"--host={self.server['host']}",
+            f"--port={self.server['port']}",
+            f"--user={self.server['user']}",
+        ]
+        subprocess.run(
+            ["mariadb", "--no-defaults", "--protocol=tcp", *target],
+            input=statement,
+            text=True,
+            check=True,
+            env={"MYSQL_PWD": self.server["password"], "PATH": "/usr/bin:/bin"},
+        )
+
+    def create(self, user: str, password: str) -> None:
+        self.run(f"CREATE USER '{user}'@'%' IDENTIFIED BY '{password}'; GRANT SELECT ON *.* TO '{user}'@'%';")
+
+    def change(self, user: str, password: str) -> None:
+        self.run(f"ALTER USER '{user}'@'%' IDENTIFIED BY '{password}';")
+
+    def place(self) -> list[str]:
+        return [self.server["host"], str(self.server["port"]), "mysql"]
+
+
+class Redis:
+    """Redis, by hiredis."""
+
+    kind, flags = "redis", ("-lhiredis",)
+    query = "ACL WHOAMI"
+
+    def __init__(self, server: dict[str, Any]) -> None:
+        self.server = server
+
+    def change(self, user: str, password: str) -> None:
+        target = ["-h", self.server["host"], "-p", str(self.server["port"]), "--user", self.server["user"]]
+        done = subprocess.run(
+            ["redis-cli", *target],
+            input=f"ACL SETUSER {user} on resetpass >{password} ~* +@all\n",
+            text=True,
+            check=True,
+            capture_output=True,
+            env={"REDISCLI_AUTH": self.server["password"], "PATH": "/usr/bin:/bin"},
+        )
+        assert done.stdout == "OK\n", done
+
+    create = change
+
+    def place(self) -> list[str]:
+        return [self.server["host"], str(self.server["port"])]
+
+
+EXAMPLE_OF = {Postgres: "postgres", MariaDb: "mariadb", Redis: "redis"}
+
+
+@pytest.fixture(scope="module", params=EXAMPLE_OF, ids=EXAMPLE_OF.values())
+def database(request: pytest.FixtureRequest) -> Iterator[Any]:
+    with started(request.param.kind) as server:
+        yield request.param(server)
+
+
+def credential(password: str, user: str = "app") -> str:
+    return json.dumps({"username": user, "password": password})
 
 
 def test_get(installed: Installed, client: Any, tmp_path: Path) -> None:
@@ -86,16 +174,22 @@ def test_get(installed: Installed, client: Any, tmp_path: Path) -> None:
     assert "can't find the specified secret" in done.stderr
 
 
-def test_libpq_stays_connected_through_rotations(
-    installed: Installed, client: Any, postgres: dict[str, Any], tmp_path: Path
+@pytest.mark.parametrize("strategy", ["single", "alternating"])
+def test_a_driver_stays_connected_through_rotations(
+    installed: Installed, client: Any, database: Any, strategy: str, tmp_path: Path
 ) -> None:
-    flags = ["-I/usr/include/postgresql", "-lpq"]
-    program = installed.compile(tmp_path / "postgres", [EXAMPLES / "postgres.c"], *flags)
-    sql(postgres, "CREATE ROLE app LOGIN PASSWORD 'password-0';")
-    client.create_secret(Name="example/db", SecretString=credential("password-0"))
-    command = [program, "example/db", postgres["host"], str(postgres["port"]), postgres["database"]]
-    example = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-    stdin, stdout = example.stdin, example.stdout
+    """User and password come from one version, so it does not matter which of the two changes."""
+    example = EXAMPLE_OF[type(database)]
+    program = installed.compile(tmp_path / example, [EXAMPLES / f"{example}.c"], *database.flags)
+    users = [f"{strategy}_app"] * 2 if strategy == "single" else [f"{strategy}_app", f"{strategy}_clone"]
+    for user in dict.fromkeys(users):
+        database.create(user, "password-0")
+    secret = f"example/{example}/{strategy}"
+    client.create_secret(Name=secret, SecretString=credential("password-0", users[0]))
+    process = subprocess.Popen(
+        [program, secret, *database.place()], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
+    stdin, stdout = process.stdin, process.stdout
     assert stdin
     assert stdout
     answers: list[str] = []
@@ -105,7 +199,7 @@ def test_libpq_stays_connected_through_rotations(
 
     def ask() -> None:
         while rotating.is_set():
-            stdin.write("select current_user\n")
+            stdin.write(f"{database.query}\n")
             stdin.flush()
             answers.append(stdout.readline())
             wanted.release()
@@ -120,20 +214,20 @@ def test_libpq_stays_connected_through_rotations(
     try:
         await_connections()
         for number in range(1, ROTATIONS + 1):
-            password, token = f"password-{number}", str(uuid.uuid4())
-            old = client.describe_secret(SecretId="example/db")["VersionIdsToStages"]
+            user, password, token = users[number % 2], f"password-{number}", str(uuid.uuid4())
+            old = client.describe_secret(SecretId=secret)["VersionIdsToStages"]
             (current,) = [version for version, stages in old.items() if "AWSCURRENT" in stages]
             client.put_secret_value(
-                SecretId="example/db",
+                SecretId=secret,
                 ClientRequestToken=token,
-                SecretString=credential(password),
+                SecretString=credential(password, user),
                 VersionStages=["AWSPENDING"],
             )
             await_connections()
-            sql(postgres, f"ALTER ROLE app PASSWORD '{password}';")
-            await_connections()  # Only the pending version logs in.
+            database.change(user, password)
+            await_connections()  # With a single user only the pending version logs in.
             client.update_secret_version_stage(
-                SecretId="example/db",
+                SecretId=secret,
                 VersionStage="AWSCURRENT",
                 MoveToVersionId=token,
                 RemoveFromVersionId=current,
@@ -144,12 +238,16 @@ def test_libpq_stays_connected_through_rotations(
     finally:
         rotating.clear()
         asking.join()
-    rest, _ = example.communicate(timeout=120)
-    assert set(answers) == {"app\n"}, "a connection failed"
+    rest, _ = process.communicate(timeout=120)
+    assert set(answers) <= {f"{user}\n" for user in users}, "a connection failed"
     assert len(answers) >= 20 * (3 * ROTATIONS + 1)
     refused, _ = rest.split()
-    # One tells of a rotation; one more is allowed where the machine is slow.
-    assert ROTATIONS <= int(refused) <= 2 * ROTATIONS, rest
+    if strategy == "single":
+        # One tells of a rotation; one more is allowed where the machine is slow.
+        assert ROTATIONS <= int(refused) <= 2 * ROTATIONS, rest
+    else:
+        # The user of the version before logs in until its own turn comes.
+        assert int(refused) <= ROTATIONS, rest
 
 
 def test_cpp_watcher(installed: Installed, client: Any, tmp_path: Path) -> None:

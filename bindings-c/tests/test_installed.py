@@ -8,7 +8,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from conftest import CPP, HERE, WARNINGS, C, Installed, run
+from conftest import CPP, HERE, ROOT, WARNINGS, C, Installed, run
 
 from endpoint import Endpoint
 
@@ -40,24 +40,125 @@ def test_pkg_config(installed: Installed, tmp_path: Path, package: str, source: 
     assert run(program, env=environment).strip() == version(installed)
 
 
-def test_cmake(installed: Installed, tmp_path: Path) -> None:
+def test_c5_a_program_is_linked_statically_by_pkg_config(
+    installed: Installed, endpoint: Endpoint, tmp_path: Path
+) -> None:
+    """As one writes it; it needs no other file, and reads."""
+    flags = pkg_config(installed, "--static", "--cflags", "--libs", "secretcache")
+    program = tmp_path / "get"
+    run("gcc", "-static", ROOT / "bindings-c" / "examples" / "get.c", *flags, "-o", program)
+    assert "There is no dynamic section" in run("readelf", "-d", program)
+    endpoint.client().create_secret(Name="static/db", SecretString='{"username":"app"}')
+    assert run(program, "static/db", timeout=300) == "app\n"
+
+
+def test_cmake_and_c5_its_static_target(installed: Installed, tmp_path: Path) -> None:
     run("cmake", "-S", CONSUMER, "-B", tmp_path, f"-DCMAKE_PREFIX_PATH={installed.prefix}")
     run("cmake", "--build", tmp_path)
-    for program in ("c_shared", "c_static", "cpp_shared"):
+    for program in ("c_shared", "c_static", "c_whole", "cpp_shared", "cpp_static"):
         assert run(tmp_path / program).strip() == version(installed)
-    assert "libsecretcache" not in run("readelf", "-d", tmp_path / "c_static")
+    for program in ("c_static", "cpp_static"):
+        assert "libsecretcache" not in run("readelf", "-d", tmp_path / program)
+    assert "There is no dynamic section" in run("readelf", "-d", tmp_path / "c_whole")
 
 
-@pytest.mark.parametrize("wanted", ["0.0", "0.2", "1.0", "0.1.99"])
-def test_cmake_refuses_other_versions(installed: Installed, tmp_path: Path, wanted: str) -> None:
-    (tmp_path / "CMakeLists.txt").write_text(
-        "cmake_minimum_required(VERSION 3.16)\nproject(consumer C)\n"
+def find_package(installed: Installed, folder: Path, wanted: str) -> subprocess.CompletedProcess[str]:
+    (folder / "CMakeLists.txt").write_text(
+        "cmake_minimum_required(VERSION 3.19)\nproject(consumer C)\n"
         f"find_package(secretcache {wanted} REQUIRED CONFIG)\n"
     )
-    command = ["cmake", "-S", tmp_path, "-B", tmp_path / "build", f"-DCMAKE_PREFIX_PATH={installed.prefix}"]
-    refused = subprocess.run(command, capture_output=True, text=True)
+    command = ["cmake", "-S", folder, "-B", folder / "build", f"-DCMAKE_PREFIX_PATH={installed.prefix}"]
+    return subprocess.run(command, capture_output=True, text=True)
+
+
+@pytest.mark.parametrize("wanted", ["0.1...0.2", "0.1...<0.2", "0.1.0...0.1.0", "0.0...1.0", "0.1"])
+def test_c10_cmake_finds_versions_in_a_range(installed: Installed, tmp_path: Path, wanted: str) -> None:
+    found = find_package(installed, tmp_path, wanted)
+    assert found.returncode == 0, found.stderr
+
+
+@pytest.mark.parametrize(
+    "wanted", ["0.0", "0.2", "1.0", "0.1.99", "0.0...0.0.9", "0.2...1.0", "0.0...<0.1.0", "0.1.1...0.2"]
+)
+def test_cmake_refuses_other_versions(installed: Installed, tmp_path: Path, wanted: str) -> None:
+    refused = find_package(installed, tmp_path, wanted)
     assert refused.returncode
     assert "compatible with requested version" in refused.stderr
+
+
+def files(folder: Path) -> set[str]:
+    return {str(path.relative_to(folder)) for path in folder.rglob("*") if not path.is_dir()}
+
+
+@pytest.mark.parametrize("libdir", ["lib64", "lib/x86_64-linux-gnu", "/usr/lib/multi", "/opt/libraries"])
+def test_c10_it_is_installed_where_it_is_told_and_uninstalled(tmp_path: Path, libdir: str) -> None:
+    """Under DESTDIR, with LIBDIR as given, and with nothing left of it afterwards."""
+    build = ROOT / "target" / "debug"
+    environment = os.environ | {"DESTDIR": str(tmp_path), "LIBDIR": libdir}
+    (tmp_path / "usr" / "include").mkdir(parents=True)
+    (tmp_path / "usr" / "include" / "other.h").touch()
+    run(ROOT / "bindings-c" / "install", build, "/usr", env=environment)
+    libraries = (libdir if libdir.startswith("/") else f"/usr/{libdir}").lstrip("/")
+    there = files(tmp_path)
+    assert f"{libraries}/libsecretcache.so" in there
+    assert f"{libraries}/cmake/secretcache/secretcacheConfig.cmake" in there
+    assert "usr/share/doc/secretcache/LICENSE" in there
+    assert "usr/include/secretcache/types.hpp" in there
+    pc = (tmp_path / libraries / "pkgconfig" / "secretcache.pc").read_text()
+    assert "prefix=/usr\n" in pc
+    paths = {"PKG_CONFIG_LIBDIR": str(tmp_path / libraries / "pkgconfig")}
+    flags = run("pkg-config", "--variable=libdir", "secretcache", env=os.environ | paths)
+    assert flags.strip() == f"/{libraries}"
+    (tmp_path / "CMakeLists.txt").write_text(
+        "cmake_minimum_required(VERSION 3.16)\nproject(consumer C)\n"
+        "find_package(secretcache REQUIRED CONFIG)\n"
+        "get_target_property(there secretcache::secretcache IMPORTED_LOCATION)\n"
+        "if(NOT EXISTS ${there})\nmessage(FATAL_ERROR ${there})\nendif()\n"
+    )
+    cmake = tmp_path / libraries / "cmake" / "secretcache"
+    if (
+        libdir != "/opt/libraries"
+    ):  # the headers of which are where they were said to be, and not below DESTDIR
+        run("cmake", "-S", tmp_path, "-B", tmp_path / "build", f"-Dsecretcache_DIR={cmake}")
+    run("rm", "-rf", tmp_path / "build", tmp_path / "CMakeLists.txt")
+    run(ROOT / "bindings-c" / "uninstall", "/usr", env=environment)
+    assert files(tmp_path) == {"usr/include/other.h"}
+    assert not (tmp_path / libraries).exists()
+    again = subprocess.run(
+        [ROOT / "bindings-c" / "uninstall", "/usr"], env=environment, capture_output=True, text=True
+    )
+    assert again.returncode
+    assert "nothing is installed under" in again.stderr
+
+
+def test_the_tarball_works_where_it_is_unpacked(installed: Installed, tmp_path: Path) -> None:
+    """It holds the installed tree, the licences included, and is found by pkg-config and CMake."""
+    notices = tmp_path / "notices" / "THIRD-PARTY-NOTICES.txt"
+    notices.parent.mkdir()
+    notices.write_text("what others ask to be told\n")
+    small = tmp_path / "build"
+    small.mkdir()
+    for name in ("libsecretcache_c.a", "libsecretcache_c.so"):
+        run("strip", "--strip-debug", ROOT / "target" / "debug" / name, "-o", small / name)
+    environment = os.environ | {"NOTICES": str(notices.parent)}
+    made = [
+        Path(run(ROOT / "bindings-c" / "dist", small, tmp_path / folder, env=environment).strip())
+        for folder in ("one", "two")
+    ]
+    assert made[0].read_bytes() == made[1].read_bytes(), "the same build gives another tarball"
+    run("sha256sum", "--check", f"{made[0].name}.sha256", cwd=made[0].parent)
+    elsewhere = tmp_path / "else where"
+    elsewhere.mkdir()
+    run("tar", "--extract", "--file", made[0], "--directory", elsewhere)
+    (tree,) = elsewhere.iterdir()
+    assert (tree / "share" / "doc" / "secretcache" / notices.name).read_text() == notices.read_text()
+    flat = tmp_path / "flat"
+    tree.rename(flat)  # a place without a blank: pkg-config's output is split at those
+    environment = os.environ | {"PKG_CONFIG_PATH": str(flat / "lib" / "pkgconfig")}
+    flags = run("pkg-config", "--cflags", "--libs", "secretcache-static", env=environment).split()
+    run(*C, CONSUMER / "main.c", *flags, "-o", tmp_path / "consumer")
+    assert run(tmp_path / "consumer").strip() == version(installed)
+    run("cmake", "-S", CONSUMER, "-B", tmp_path / "cmake", f"-DCMAKE_PREFIX_PATH={flat}")
 
 
 def test_the_shared_library_has_its_name_and_stays_loaded(installed: Installed) -> None:
