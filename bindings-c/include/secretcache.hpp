@@ -14,9 +14,10 @@
  * }
  * @endcode
  *
- * Functions that can fail give a `Result<T>`: `std::expected<T, Error>` where the standard library has it, and a class
- * with the same members before. Nothing here throws except `Result::value` without a value, memory running out, and
- * whatever the program's own functions throw out of `Cache::connect`. With `-fno-exceptions` these abort.
+ * Functions that can fail give a `Result<T>`, which has the members of `std::expected<T, Error>` that C++17 can have.
+ * It is the same in every standard of C++, so objects compiled for different ones may be linked into one program.
+ * Nothing here throws except `Result::value` without a value, memory running out, and whatever the program's own
+ * functions throw out of `Cache::connect`. With `-fno-exceptions` these abort.
  *
  * Owners can be moved and not copied; one that was moved from may only be destroyed or assigned to. Threads, forks and
  * lifetimes are as secretcache.h says.
@@ -24,206 +25,10 @@
 #ifndef SECRETCACHE_HPP
 #define SECRETCACHE_HPP
 
-#include <secretcache/types.hpp>
+#include <secretcache/config.hpp>
 
 namespace secretcache {
-
-/** A refresh brought another version than the one held. */
-struct NewVersion {
-    std::string_view secret_id;
-    std::string_view version_stage;
-    std::string_view old_version_id;
-    std::string_view new_version_id;
-};
-
-/** Readers get a value past its freshness. */
-struct Stale {
-    std::string_view secret_id;
-    std::chrono::milliseconds age;
-    /** Why, if the source has answered. */
-    std::optional<ErrorView> error;
-};
-
-/** Settings; see the functions `secretcache_config_...`. A setting that is refused makes `Cache::create` fail. */
-class Config {
-public:
-    Config() : owned_(secretcache_config_new()) {}
-
-    Config &refresh_interval(std::chrono::milliseconds interval)
-    {
-        return set(secretcache_config_set_refresh_interval, detail::milliseconds(interval));
-    }
-    Config &refresh_interval_of(std::string_view secret_id, std::chrono::milliseconds interval)
-    {
-        return set(secretcache_config_set_refresh_interval_of, detail::text(secret_id),
-                   detail::milliseconds(interval));
-    }
-    Config &max_wait(std::chrono::milliseconds wait)
-    {
-        return set(secretcache_config_set_max_wait, detail::milliseconds(wait));
-    }
-    Config &max_stale(std::chrono::milliseconds stale)
-    {
-        return set(secretcache_config_set_max_stale, detail::milliseconds(stale));
-    }
-    Config &max_size(std::size_t secrets) { return set(secretcache_config_set_max_size, secrets); }
-    Config &stale_on_denied(bool serve) { return set(secretcache_config_set_stale_on_denied, serve); }
-    Config &lock_memory(bool lock) { return set(secretcache_config_set_lock_memory, lock); }
-    Config &backoff(std::chrono::milliseconds base, double growth, std::chrono::milliseconds max)
-    {
-        return set(secretcache_config_set_backoff, detail::milliseconds(base), growth, detail::milliseconds(max));
-    }
-    Config &region(std::string_view region) { return set(secretcache_config_set_region, detail::text(region)); }
-    Config &endpoint_url(std::string_view url) { return set(secretcache_config_set_endpoint_url, detail::text(url)); }
-    Config &profile(std::string_view profile) { return set(secretcache_config_set_profile, detail::text(profile)); }
-    Config &credentials(std::string_view access_key_id, std::string_view secret_access_key,
-                        std::optional<std::string_view> session_token = std::nullopt)
-    {
-        return set(secretcache_config_set_credentials, detail::text(access_key_id), detail::text(secret_access_key),
-                   optional(session_token));
-    }
-    Config &role(std::string_view role_arn, std::optional<std::string_view> external_id = std::nullopt)
-    {
-        return set(secretcache_config_set_role, detail::text(role_arn), optional(external_id));
-    }
-    Config &proxy_url(std::string_view url) { return set(secretcache_config_set_proxy_url, detail::text(url)); }
-    Config &ca_bundle(std::string_view path) { return set(secretcache_config_set_ca_bundle, detail::text(path)); }
-    Config &use_fips(bool use_fips) { return set(secretcache_config_set_use_fips, use_fips); }
-    Config &timeout(std::chrono::milliseconds timeout)
-    {
-        return set(secretcache_config_set_timeout, detail::milliseconds(timeout));
-    }
-
-    /** A source of the program's own instead of AWS Secrets Manager. */
-    Config &source(std::unique_ptr<Source> source)
-    {
-        secretcache_source table{sizeof table, source.get(), fetch, describe, detail::release<Source>, nullptr};
-        return keep(std::move(source), [&](auto *error) {
-            return secretcache_config_set_source(owned_.get(), &table, error);
-        });
-    }
-
-    /** Has a function told of new versions. The functions run as `secretcache_config_on_new_version` says; if one throws,
-     *  the program ends. */
-    Config &on_new_version(std::function<void(const NewVersion &)> tell)
-    {
-        using Function = decltype(tell);
-        return listen(std::move(tell), secretcache_config_on_new_version,
-                      [](void *function, secretcache_str id, secretcache_str stage, secretcache_str old_version,
-                         secretcache_str new_version) noexcept {
-                          (*static_cast<Function *>(function))({detail::view(id), detail::view(stage),
-                                                                detail::view(old_version), detail::view(new_version)});
-                      });
-    }
-    /** Has a function told when values are served past their freshness. */
-    Config &on_stale(std::function<void(const Stale &)> tell)
-    {
-        using Function = decltype(tell);
-        return listen(std::move(tell), secretcache_config_on_stale,
-                      [](void *function, secretcache_str id, std::uint64_t age, const secretcache_error *error) noexcept {
-                          Stale stale{detail::view(id), std::chrono::milliseconds(age), std::nullopt};
-                          if (error) {
-                              stale.error.emplace(error);
-                          }
-                          (*static_cast<Function *>(function))(stale);
-                      });
-    }
-    /** Has a function told of failed fetches and refreshes: with the secret's id, and why. */
-    Config &on_error(std::function<void(std::string_view, ErrorView)> tell)
-    {
-        using Function = decltype(tell);
-        return listen(std::move(tell), secretcache_config_on_error,
-                      [](void *function, secretcache_str id, const secretcache_error *error) noexcept {
-                          (*static_cast<Function *>(function))(detail::view(id), ErrorView(error));
-                      });
-    }
-    /** Has a function write a log: with SECRETCACHE_LOG_INFO or SECRETCACHE_LOG_WARNING, and a line. */
-    Config &on_log(std::function<void(std::uint32_t, std::string_view)> tell)
-    {
-        using Function = decltype(tell);
-        return listen(std::move(tell), secretcache_config_on_log,
-                      [](void *function, std::uint32_t level, secretcache_str text) noexcept {
-                          (*static_cast<Function *>(function))(level, detail::view(text));
-                      });
-    }
-
-    secretcache_config *get() const noexcept { return owned_.get(); }
-
-private:
-    friend class Cache;
-
-    static secretcache_str optional(std::optional<std::string_view> text) noexcept
-    {
-        return text ? detail::text(*text) : secretcache_str_of_length(nullptr, 0);
-    }
-
-    /** Keeps the first refusal for `Cache::create`. */
-    void note(Result<void> result)
-    {
-        if (!result && !refused_) {
-            refused_.emplace(std::move(result).error());
-        }
-    }
-
-    template <class Setter, class... Arguments>
-    Config &set(Setter setter, Arguments... arguments)
-    {
-        note(detail::done([&](auto *error) { return setter(owned_.get(), arguments..., error); }));
-        return *this;
-    }
-
-    /** Gives an object away, if the call takes it. */
-    template <class T, class Call>
-    Config &keep(std::unique_ptr<T> object, Call &&call)
-    {
-        auto result = detail::done(call);
-        if (result) {
-            static_cast<void>(object.release());
-        }
-        note(std::move(result));
-        return *this;
-    }
-
-    template <class Function, class Setter, class Callback>
-    Config &listen(Function tell, Setter setter, Callback callback)
-    {
-        auto function = std::make_unique<Function>(std::move(tell));
-        void *user_data = function.get();
-        return keep(std::move(function), [&](auto *error) {
-            return setter(owned_.get(), callback, user_data, detail::release<Function>, error);
-        });
-    }
-
-    template <class Ask>
-    static void asked(Ask &&ask) noexcept
-    {
-#if defined(__cpp_exceptions)
-        try {
-            ask();
-        } catch (...) {
-            // The answer has gone with it, and so has failed.
-        }
-#else
-        ask();
-#endif
-    }
-
-    static void fetch(void *source, secretcache_str id, const secretcache_version_selector *version,
-                      secretcache_answer *answer) noexcept
-    {
-        asked([&] {
-            static_cast<Source *>(source)->fetch(detail::view(id), Version(*version), Answer(answer));
-        });
-    }
-
-    static void describe(void *source, secretcache_str id, secretcache_answer *answer) noexcept
-    {
-        asked([&] { static_cast<Source *>(source)->describe(detail::view(id), Answer(answer)); });
-    }
-
-    detail::Owner<secretcache_config, secretcache_config_free> owned_;
-    std::optional<Error> refused_;
-};
+inline namespace SECRETCACHE_INLINE_NAMESPACE {
 
 /** User name, password and whatever else is in one version of a secret; lives until the login function returns. */
 class Credential {
@@ -256,6 +61,23 @@ private:
     const secretcache_credential *credential_;
 };
 
+/** What is known of one version of a secret. */
+struct SecretStatus {
+    /** As it was asked for. */
+    std::string_view id;
+    /** The staging label it was asked for with; empty if it was asked for by version id. */
+    std::string_view stage;
+    /** The version held; empty if none is. */
+    std::string_view version_id;
+    /** Since it was last confirmed. */
+    std::optional<std::chrono::milliseconds> age;
+    std::optional<std::chrono::milliseconds> next_refresh;
+    /** Why the last fetch failed; SECRETCACHE_OK if it did not. */
+    secretcache_result last_error = SECRETCACHE_OK;
+    /** How many fetches in a row have failed. */
+    std::uint32_t failures = 0;
+};
+
 /** What a cache had done at one moment, and held then. */
 class Stats {
 public:
@@ -273,14 +95,56 @@ public:
     {
         return secretcache_stats_failures(owned_.get(), result);
     }
-    /** For what each secret is, use the functions `secretcache_stats_secret_...`. */
     std::size_t secret_count() const noexcept { return secretcache_stats_secret_count(owned_.get()); }
+    /** One of the secrets; its texts live as long as the statistics. */
+    SecretStatus secret(std::size_t index) const noexcept
+    {
+        const secretcache_stats *stats = owned_.get();
+        SecretStatus status;
+        status.id = detail::view(secretcache_stats_secret_id(stats, index));
+        status.stage = detail::view(secretcache_stats_secret_stage(stats, index));
+        status.version_id = detail::view(secretcache_stats_secret_version_id(stats, index));
+        status.age = span(secretcache_stats_secret_age_ms(stats, index));
+        status.next_refresh = span(secretcache_stats_secret_next_refresh_ms(stats, index));
+        status.last_error = secretcache_stats_secret_last_error(stats, index);
+        status.failures = secretcache_stats_secret_failures(stats, index);
+        return status;
+    }
 
     const secretcache_stats *get() const noexcept { return owned_.get(); }
 
 private:
+    static std::optional<std::chrono::milliseconds> span(std::int64_t milliseconds) noexcept
+    {
+        return milliseconds < 0 ? std::nullopt : std::optional(std::chrono::milliseconds(milliseconds));
+    }
+
     detail::Owner<secretcache_stats, secretcache_stats_free> owned_;
 };
+
+/** The version of the library that runs; SECRETCACHE_VERSION is that of the headers. */
+inline std::string_view version() noexcept
+{
+    return detail::view(secretcache_version());
+}
+
+/** The name of a result, such as "SECRETCACHE_THROTTLED". */
+inline std::string_view result_name(secretcache_result result) noexcept
+{
+    return detail::view(secretcache_result_name(result));
+}
+
+/** How many threads the library has; see `secretcache_set_threads`. */
+inline Result<void> set_threads(std::size_t workers, std::size_t blocking)
+{
+    return detail::done([&](auto *error) { return secretcache_set_threads(workers, blocking, error); });
+}
+
+/** Ends the background work of this process; see `secretcache_shutdown`. */
+inline void shutdown(std::chrono::milliseconds timeout) noexcept
+{
+    secretcache_shutdown(detail::milliseconds(timeout));
+}
 
 /** As long as it is there, its secret counts as in use; see `secretcache_watch_new`. */
 class Watch {
@@ -367,10 +231,7 @@ public:
     /** Fetches secrets before they are read; gives those that could not be had. */
     Result<std::vector<std::pair<std::string, Error>>> prefetch(const std::vector<std::string_view> &secret_ids) const
     {
-        std::vector<secretcache_str> ids;
-        for (std::string_view id : secret_ids) {
-            ids.push_back(detail::text(id));
-        }
+        const auto ids = detail::texts(secret_ids);
         std::vector<std::pair<std::string, Error>> failed;
         auto note = [](void *list, secretcache_str id, const secretcache_error *error) noexcept {
             static_cast<decltype(failed) *>(list)->emplace_back(detail::view(id), Error(ErrorView(error)));
@@ -386,11 +247,9 @@ public:
     Result<void> get_async(std::string_view secret_id, std::function<void(Result<Value>)> on_done,
                            const Version &version = {}) const
     {
-        using Function = decltype(on_done);
-        auto function = std::make_unique<Function>(std::move(on_done));
+        auto function = std::make_unique<OnDone>(std::move(on_done));
         auto result = detail::done([&](auto *error) {
-            return secretcache_get_async(get(), detail::text(secret_id), version.get(), async_done, function.get(),
-                                         error);
+            return secretcache_get_async(get(), detail::text(secret_id), version.get(), tell, function.get(), error);
         });
         if (result) {
             static_cast<void>(function.release());
@@ -399,32 +258,42 @@ public:
     }
     /**
      * Connects, also while the secret rotates. `log_in(const Credential &)` is called on this thread and gives a
-     * `secretcache_login`; what it throws is thrown from here.
+     * `secretcache_login`; what it throws is thrown from here. `stages`, unless empty, are the staging labels to try, in
+     * this order.
      */
     template <class LogIn>
     Result<void> connect(std::string_view secret_id, LogIn &&log_in,
-                         std::chrono::milliseconds timeout = std::chrono::seconds(30)) const
+                         std::chrono::milliseconds timeout = std::chrono::seconds(30),
+                         const std::vector<std::string_view> &stages = {}) const
     {
+        static_assert(
+            std::is_same_v<std::invoke_result_t<LogIn &, const Credential &>, secretcache_login>,
+            "log_in must return a secretcache_login: SECRETCACHE_LOGIN_ACCEPTED is 0, so that a bool or an int "
+            "would say the opposite of what it means");
         struct Attempt {
             LogIn &log_in;
             std::exception_ptr thrown;
         } attempt{log_in, nullptr};
         auto call = [](void *user_data, const secretcache_credential *credential) noexcept -> std::uint32_t {
-            auto &attempt = *static_cast<Attempt *>(user_data);
+            auto &running = *static_cast<Attempt *>(user_data);
 #if defined(__cpp_exceptions)
             try {
-                return attempt.log_in(Credential(credential));
+                return running.log_in(Credential(credential));
             } catch (...) {
-                attempt.thrown = std::current_exception();
+                running.thrown = std::current_exception();
                 return SECRETCACHE_LOGIN_ERROR;
             }
 #else
-            return attempt.log_in(Credential(credential));
+            return running.log_in(Credential(credential));
 #endif
         };
+        const auto texts = detail::texts(stages);
         auto result = detail::done([&](auto *error) {
-            return secretcache_connect(get(), detail::text(secret_id), detail::milliseconds(timeout), call, &attempt,
-                                       error);
+            const auto id = detail::text(secret_id);
+            const auto patience = detail::milliseconds(timeout);
+            return texts.empty() ? secretcache_connect(get(), id, patience, call, &attempt, error)
+                                 : secretcache_connect_stages(get(), id, texts.data(), texts.size(), patience, call,
+                                                              &attempt, error);
         });
         if (attempt.thrown) {
             std::rethrow_exception(attempt.thrown);
@@ -446,8 +315,7 @@ public:
     /** Forgets a secret with all its versions. */
     Result<void> invalidate(std::string_view secret_id) const
     {
-        return detail::done(
-            [&](auto *error) { return secretcache_invalidate(get(), detail::text(secret_id), error); });
+        return detail::done([&](auto *error) { return secretcache_invalidate(get(), detail::text(secret_id), error); });
     }
     /** What the cache has done, and holds now. */
     Result<Stats> stats() const
@@ -473,22 +341,24 @@ private:
         return Result<Value>(std::move(value));
     }
 
-    static void async_done(void *user_data, const secretcache_value *value, const secretcache_error *error) noexcept
+    using OnDone = std::function<void(Result<Value>)>;
+
+    static void tell(void *user_data, const secretcache_value *value, const secretcache_error *error) noexcept
     {
-        using Function = std::function<void(Result<Value>)>;
-        std::unique_ptr<Function> function(static_cast<Function *>(user_data));
+        std::unique_ptr<OnDone> function(static_cast<OnDone *>(user_data));
         if (error) {
             (*function)(Unexpected(Error(ErrorView(error))));
             return;
         }
         (*function)(detail::made<secretcache_value *>(
-            [&](auto *out, auto *error) { return secretcache_value_clone(value, out, error); },
+            [&](auto *out, auto *failure) { return secretcache_value_clone(value, out, failure); },
             [](secretcache_value *clone) { return Value(clone); }));
     }
 
     detail::Owner<secretcache_cache, secretcache_free> owned_;
 };
 
+} // namespace SECRETCACHE_INLINE_NAMESPACE
 } // namespace secretcache
 
 #endif

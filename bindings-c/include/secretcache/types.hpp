@@ -1,6 +1,6 @@
 /**
  * @file
- * Errors, results, values and sources: what secretcache.hpp, which includes this, is made of.
+ * Errors, results and values: what the other headers, which include this, are made of.
  */
 #ifndef SECRETCACHE_TYPES_HPP
 #define SECRETCACHE_TYPES_HPP
@@ -16,17 +16,31 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <type_traits>
 #include <utility>
 #include <variant>
 #include <vector>
 
-#if defined(__has_include) && __cplusplus > 202002L
-#if __has_include(<expected>)
+#if __has_include(<version>)
+#include <version>
+#endif
+#if defined(__cpp_lib_expected)
 #include <expected>
 #endif
+
+/* What a program is linked from may be compiled for different standards of C++: every type here is the same in all of
+ * them. Where it cannot be (releases before 1.0, exceptions switched off) its name is another one to the linker. */
+#if defined(__cpp_exceptions)
+#define SECRETCACHE_INLINE_NAMESPACE_(major, minor) v##major##_##minor
+#else
+#define SECRETCACHE_INLINE_NAMESPACE_(major, minor) v##major##_##minor##_noexcept
 #endif
+#define SECRETCACHE_INLINE_NAMESPACE_OF(major, minor) SECRETCACHE_INLINE_NAMESPACE_(major, minor)
+#define SECRETCACHE_INLINE_NAMESPACE                                                                                   \
+    SECRETCACHE_INLINE_NAMESPACE_OF(SECRETCACHE_VERSION_MAJOR, SECRETCACHE_VERSION_MINOR)
 
 namespace secretcache {
+inline namespace SECRETCACHE_INLINE_NAMESPACE {
 
 /** Why something failed, borrowed from its owner. It never holds a secret. */
 class ErrorView {
@@ -71,14 +85,6 @@ private:
     std::unique_ptr<secretcache_error, Free> owned_;
 };
 
-#if defined(__cpp_lib_expected)
-
-template <class T>
-using Result = std::expected<T, Error>;
-using Unexpected = std::unexpected<Error>;
-
-#else
-
 /** A failure on its way into a Result. */
 class Unexpected {
 public:
@@ -99,10 +105,17 @@ private:
     std::string message_;
 };
 
-/** A value, or why there is none; the part of `std::expected` that C++17 can have. */
+/**
+ * A value, or why there is none: `std::expected<T, Error>` in short, for every standard from C++17 on. It is not that
+ * class where the standard library has it, since objects compiled for both must mean the same by it; `to_expected`
+ * makes one.
+ */
 template <class T>
 class [[nodiscard]] Result {
 public:
+    using value_type = T;
+    using error_type = Error;
+
     Result(T value) : content_(std::in_place_index<0>, std::move(value)) {}
     Result(Unexpected failure) noexcept : content_(std::in_place_index<1>, std::move(failure.error())) {}
 
@@ -120,6 +133,18 @@ public:
     T &value() & { return check(), **this; }
     const T &value() const & { return check(), **this; }
     T &&value() && { return check(), *std::move(*this); }
+
+    /** The value, or another where there is none. */
+    template <class U>
+    T value_or(U &&otherwise) const &
+    {
+        return has_value() ? **this : static_cast<T>(std::forward<U>(otherwise));
+    }
+    template <class U>
+    T value_or(U &&otherwise) &&
+    {
+        return has_value() ? *std::move(*this) : static_cast<T>(std::forward<U>(otherwise));
+    }
 
     /** The failure; there must be one. */
     Error &error() & noexcept { return *std::get_if<1>(&content_); }
@@ -145,6 +170,9 @@ private:
 template <>
 class [[nodiscard]] Result<void> {
 public:
+    using value_type = void;
+    using error_type = Error;
+
     Result() noexcept = default;
     Result(Unexpected failure) noexcept : error_(std::move(failure.error())) {}
 
@@ -172,6 +200,22 @@ private:
     std::optional<Error> error_;
 };
 
+#if defined(__cpp_lib_expected)
+
+/** The same as the standard library has it. */
+template <class T>
+std::expected<T, Error> to_expected(Result<T> result)
+{
+    if (!result) {
+        return std::unexpected<Error>(std::move(result).error());
+    }
+    if constexpr (std::is_void_v<T>) {
+        return {};
+    } else {
+        return *std::move(result);
+    }
+}
+
 #endif
 
 /** The bytes of a secret binary, borrowed from a Value. */
@@ -191,6 +235,21 @@ inline secretcache_str text(std::string_view text) noexcept
 {
     // A view of nothing is an empty text, and not the absence of one.
     return secretcache_str_of_length(text.data() ? text.data() : "", text.size());
+}
+
+inline secretcache_str text(std::optional<std::string_view> optional) noexcept
+{
+    return optional ? text(*optional) : secretcache_str_of_length(nullptr, 0);
+}
+
+inline std::vector<secretcache_str> texts(const std::vector<std::string_view> &views)
+{
+    std::vector<secretcache_str> texts;
+    texts.reserve(views.size());
+    for (std::string_view view : views) {
+        texts.push_back(text(view));
+    }
+    return texts;
 }
 
 inline std::string_view view(secretcache_str text) noexcept
@@ -343,69 +402,7 @@ private:
     detail::Owner<secretcache_value, secretcache_value_free> owned_;
 };
 
-/** Where a source's answer goes; see `secretcache_answer`. One that is destroyed without an end has failed. */
-class Answer {
-public:
-    explicit Answer(secretcache_answer *owned) noexcept : owned_(owned) {}
-
-    Result<void> arn(std::string_view arn) { return set(secretcache_answer_set_arn, arn); }
-    Result<void> name(std::string_view name) { return set(secretcache_answer_set_name, name); }
-    Result<void> version_id(std::string_view id) { return set(secretcache_answer_set_version_id, id); }
-    Result<void> add_stage(std::string_view stage) { return set(secretcache_answer_add_stage, stage); }
-    Result<void> string(std::string_view string) { return set(secretcache_answer_set_string, string); }
-    Result<void> binary(const std::uint8_t *data, std::size_t length)
-    {
-        return detail::done([&](auto *error) {
-            return secretcache_answer_set_binary(owned_.get(), secretcache_bytes{data, length}, error);
-        });
-    }
-    /** A version and a label that it carries, in answer to `describe`. */
-    Result<void> add_version_stage(std::string_view version_id, std::string_view stage)
-    {
-        return detail::done([&](auto *error) {
-            return secretcache_answer_add_version_stage(owned_.get(), detail::text(version_id), detail::text(stage),
-                                                        error);
-        });
-    }
-
-    /** Ends it with what was set. */
-    void succeed() noexcept { secretcache_answer_succeed(owned_.release()); }
-    /** Ends it with a failure such as SECRETCACHE_CONNECTION. */
-    void fail(secretcache_result result, std::string_view message) noexcept
-    {
-        secretcache_answer_fail(owned_.release(), result, detail::text(message));
-    }
-
-private:
-    using Setter = secretcache_result (*)(secretcache_answer *, secretcache_str, secretcache_error **);
-
-    Result<void> set(Setter setter, std::string_view text)
-    {
-        return detail::done([&](auto *error) { return setter(owned_.get(), detail::text(text), error); });
-    }
-
-    static void abandon(secretcache_answer *answer) noexcept
-    {
-        secretcache_answer_fail(answer, SECRETCACHE_SOURCE,
-                                SECRETCACHE_STR("the program's own source has given no answer"));
-    }
-
-    detail::Owner<secretcache_answer, abandon> owned_;
-};
-
-/** A secret store of the program's own; see `secretcache_source` for threads and duties. What throws has not answered. */
-class Source {
-public:
-    virtual ~Source() = default;
-    /** Asks for a version with its value. The texts live until this returns. */
-    virtual void fetch(std::string_view secret_id, const Version &version, Answer answer) = 0;
-    /** Asks which versions there are. Unless overridden, refreshes fetch. */
-    virtual void describe(std::string_view, Answer answer)
-    {
-        answer.fail(SECRETCACHE_ACCESS_DENIED, "this source describes nothing");
-    }
-};
-
+} // namespace SECRETCACHE_INLINE_NAMESPACE
 } // namespace secretcache
 
 #endif

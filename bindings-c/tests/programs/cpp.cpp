@@ -65,6 +65,32 @@ private:
     Store &store_;
 };
 
+// The same, several at a time.
+class BatchStoreSource : public secretcache::BatchSource {
+public:
+    explicit BatchStoreSource(std::shared_ptr<Store> store) : single_(std::move(store)) {}
+
+    void fetch(std::string_view id, const Version &version, Answer answer) override
+    {
+        single_.fetch(id, version, std::move(answer));
+    }
+    void fetch_batch(const std::vector<std::string_view> &ids, std::vector<Answer> answers) override
+    {
+        CHECK(ids.size() == answers.size());
+        for (std::size_t index = 0; index < ids.size(); index++) {
+            if (ids[index] == "denied") {
+                answers[index].fail_as_service("AccessDeniedException", "not yours", 400, "request-1");
+                continue;
+            }
+            CHECK(answers[index].created(std::chrono::system_clock::time_point(std::chrono::seconds(7))));
+            single_.fetch(ids[index], Version::stage("AWSCURRENT"), std::move(answers[index]));
+        }
+    }
+
+private:
+    StoreSource single_;
+};
+
 Config settings(const std::shared_ptr<Store> &store)
 {
     Config config;
@@ -131,6 +157,7 @@ void reads()
     CHECK(missing.error().operation().empty() && missing.error().request_id().empty());
     CHECK(cache.get("db", Version::stage("AWSPENDING")).error().code() == SECRETCACHE_SECRET_NOT_FOUND);
     CHECK(cache.get("db", Version::id("short")).error().code() == SECRETCACHE_INVALID_ARGUMENT);
+    CHECK(cache.get_string("none", value).value_or("nothing") == "nothing");
     CHECK(cache.get({}).error().code() == SECRETCACHE_INVALID_ARGUMENT);
     CHECK(cache.get("lost").error().code() == SECRETCACHE_SOURCE);
 
@@ -150,6 +177,45 @@ void reads()
     CHECK(stats->failures(SECRETCACHE_SECRET_NOT_FOUND) > 0 && stats->secret_count() > 1);
     cache.close();
     CHECK(cache.get("db").error().code() == SECRETCACHE_CLOSED);
+}
+
+void c10_several_are_read_at_once()
+{
+    const auto shared = std::make_shared<Store>();
+    shared->current["one"] = {"v1", "1"};
+    shared->current["two"] = {"v2", "2"};
+    Config config;
+    config.source(std::make_unique<BatchStoreSource>(shared)).max_wait(60s).timeout(60s);
+    auto cache = Cache::create(config);
+    CHECK(cache);
+    auto failed = cache->prefetch({"one", "two", "denied"});
+    CHECK(failed && failed->size() == 1 && (*failed)[0].first == "denied");
+    const Error &error = (*failed)[0].second;
+    CHECK(error.code() == SECRETCACHE_ACCESS_DENIED && error.service_code() == "AccessDeniedException");
+    CHECK(error.http_status() == 400 && error.request_id() == "request-1" &&
+          error.operation() == "BatchGetSecretValue");
+    Value value;
+    CHECK(cache->peek("two", value) && *value.string() == "2");
+    CHECK(value.created() && value.created()->time_since_epoch() == 7s);
+
+    auto stats = cache->stats();
+    CHECK(stats);
+    int held = 0;
+    for (std::size_t index = 0; index < stats->secret_count(); index++) {
+        const auto secret = stats->secret(index);
+        held += secret.version_id.empty() ? 0 : 1;
+        if (secret.id == "one") {
+            CHECK(secret.stage == "AWSCURRENT" && secret.version_id == "v1" && secret.failures == 0);
+            CHECK(secret.age && secret.next_refresh && secret.last_error == SECRETCACHE_OK);
+        } else if (secret.id == "denied") {
+            CHECK(!secret.age && secret.last_error == SECRETCACHE_ACCESS_DENIED && secret.failures == 1);
+        }
+    }
+    CHECK(held == 2);
+    CHECK(secretcache::version() == SECRETCACHE_VERSION);
+    CHECK(secretcache::result_name(SECRETCACHE_THROTTLED) == "SECRETCACHE_THROTTLED");
+    CHECK(!secretcache::set_threads(0, 0));
+    secretcache::shutdown(60s);
 }
 
 void settings_are_checked_at_the_end()
@@ -219,7 +285,8 @@ void logins()
 {
     const auto shared = std::make_shared<Store>();
     Store &store = *shared;
-    store.current["db"] = {"v1", R"({"username":"app","password":"hunter2","host":"h","port":1,"dbname":"d","engine":"e"})"};
+    store.current["db"] = {"v1",
+                           R"({"username":"app","password":"hunter2","host":"h","port":1,"dbname":"d","engine":"e"})"};
     auto cache = Cache::create(settings(shared));
     CHECK(cache);
     int logins = 0;
@@ -231,6 +298,8 @@ void logins()
         return SECRETCACHE_LOGIN_ACCEPTED;
     };
     CHECK(cache->connect("db", log_in) && logins == 1);
+    CHECK(cache->connect("db", log_in, 30s, {"AWSCURRENT"}) && logins == 2);
+    CHECK(cache->connect("db", log_in, 30s, {"LATEST"}).error().code() == SECRETCACHE_INVALID_ARGUMENT);
     CHECK(cache->watch("db") && !cache->is_outdated("db", "v1"));
     auto failed = cache->connect("db", [](const Credential &) { return SECRETCACHE_LOGIN_ERROR; });
     CHECK(!failed && failed.error().code() == SECRETCACHE_LOGIN_FAILED);
@@ -262,6 +331,7 @@ int main(int argc, char **argv)
     const struct test tests[] = {
         {"reads", reads},
         {"settings_are_checked_at_the_end", settings_are_checked_at_the_end},
+        {"c10_several_are_read_at_once", c10_several_are_read_at_once},
         {"callbacks", callbacks},
         {"logins", logins},
         {nullptr, nullptr},
