@@ -118,7 +118,7 @@ fn n7_a_login_that_the_deadline_cuts_short_after_a_refusal_is_a_refusal() {
 
 #[test]
 fn a_version_that_was_refused_before_its_password_was_set_is_tried_again_once_it_is_current() {
-    let mut time = Timeline::new();
+    let time = Timeline::new();
     time.fill("db", "v1", r#"{"password": "one"}"#);
     time.lead_version("db", Selector::stage(AWSPENDING)).complete(answer("v2", "{}"), time.now);
     let attempt = |time: &Timeline| {
