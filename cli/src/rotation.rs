@@ -1,16 +1,16 @@
 //! The commands that rotate secrets, and those that mend what rotations left: arguments in, text and exit status out.
 
 mod adopt;
-mod choosing;
+mod arguments;
+mod batch;
 mod due;
-mod many;
 mod next;
+mod prepared;
 mod recover;
 mod report;
 mod revoke;
 mod rotate;
 mod status;
-mod work;
 
 pub(crate) use adopt::Adopt;
 pub(crate) use next::Asked;

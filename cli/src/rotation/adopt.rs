@@ -5,10 +5,10 @@ use secretcache_rotation::AwsStore;
 use secretcache_rotation::operate::Adoption;
 use serde::Serialize;
 
-use super::choosing::Choosing;
-use super::many::each;
+use super::arguments::RotationArgs;
+use super::batch::each;
+use super::prepared::{Intent, Prepared, connect};
 use super::report::{findings, print};
-use super::work::{For, Work, connect};
 use crate::exit::{EXIT_STATUSES, Exit, Failure};
 use crate::service::Service;
 
@@ -40,7 +40,7 @@ pub(crate) struct Adopt {
     json: bool,
 
     #[command(flatten)]
-    choosing: Choosing,
+    arguments: RotationArgs,
 
     #[command(flatten)]
     service: Service,
@@ -71,12 +71,12 @@ impl Adopt {
     }
 
     async fn adopt(&self, store: &AwsStore, id: &str) -> Result<Adopted, Failure> {
-        let work = Work::prepare(store, id, &self.choosing, For::Mending).await?;
-        let subject = work.subject();
-        let adoption = subject.look_at_adoption(&work.details, self.change_ownership).await?;
+        let prepared = Prepared::prepare(store, id, &self.arguments, Intent::Mending).await?;
+        let subject = prepared.subject();
+        let adoption = subject.look_at_adoption(&prepared.details, self.change_ownership).await?;
         let is_done = !self.dry_run && adoption.findings.is_empty();
         if is_done {
-            subject.adopt(&work.details, &adoption).await?;
+            subject.adopt(&prepared.details, &adoption).await?;
         }
         Ok(Adopted { secret_id: id.to_owned(), is_done, adoption })
     }

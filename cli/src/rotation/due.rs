@@ -10,10 +10,10 @@ use secretcache_rotation::operate::{Entry, Inventory};
 use serde::Serialize;
 use tokio::task::JoinSet;
 
-use super::choosing::Choosing;
+use super::arguments::RotationArgs;
+use super::prepared::{Intent, Prepared, connect};
 use super::report::{Steps, note, print};
 use super::rotate::Rotated;
-use super::work::{For, Work, connect};
 use crate::exit::{Exit, Failure};
 use crate::service::Service;
 
@@ -97,10 +97,10 @@ impl Due {
         let mut jobs = VecDeque::new();
         for entry in inventory.entries {
             // A mistake in the last entry is told before the first secret rotates.
-            let choosing = Choosing::from_entry(&entry).map_err(|failure| wrong(&failure))?;
-            choosing.settings().map_err(|failure| wrong(&format!("{}: {failure}", entry.id)))?;
-            choosing.options().map_err(|failure| wrong(&format!("{}: {failure}", entry.id)))?;
-            jobs.push_back(Job { place: jobs.len(), entry, choosing });
+            let arguments = RotationArgs::from_entry(&entry).map_err(|failure| wrong(&failure))?;
+            arguments.settings().map_err(|failure| wrong(&format!("{}: {failure}", entry.id)))?;
+            arguments.options().map_err(|failure| wrong(&format!("{}: {failure}", entry.id)))?;
+            jobs.push_back(Job { place: jobs.len(), entry, arguments });
         }
         let store = connect(service).await?;
         let now = Timestamp::now();
@@ -142,7 +142,7 @@ impl Due {
 struct Job {
     place: usize,
     entry: Entry,
-    choosing: Choosing,
+    arguments: RotationArgs,
 }
 
 impl Job {
@@ -160,11 +160,11 @@ impl Job {
             let outcome = if due.is_now() { Outcome::Due } else { Outcome::NotDue };
             return Ok(Line::new(id.to_owned(), outcome, reason));
         }
-        let work = Work::prepare(store, id, &self.choosing, For::Rotation).await?;
-        work.warnings.iter().for_each(|warning| note(&format!("{id}: {warning}")));
-        let strategy = work.rotator.strategy();
-        let rotation = work.runner(strategy.as_ref()).rotate_observed(id, &Steps { id }).await?;
-        let rotated = Rotated::new(&work, "rotated", Some(rotation));
+        let prepared = Prepared::prepare(store, id, &self.arguments, Intent::Rotation).await?;
+        prepared.warnings.iter().for_each(|warning| note(&format!("{id}: {warning}")));
+        let strategy = prepared.rotator.strategy();
+        let rotation = prepared.runner(strategy.as_ref()).rotate_observed(id, &Steps { id }).await?;
+        let rotated = Rotated::new(&prepared, "rotated", Some(rotation));
         Ok(Line { rotation: Some(rotated), ..Line::new(id.to_owned(), Outcome::Rotated, reason) })
     }
 }

@@ -4,10 +4,10 @@ use clap::Args;
 use secretcache_rotation::operate::{Login, Recovery, RecoveryMethod, RecoveryPlan};
 use serde::Serialize;
 
-use super::choosing::Choosing;
+use super::arguments::RotationArgs;
 use super::next::{Asked, quoted};
+use super::prepared::{Intent, Prepared, connect};
 use super::report::{Steps, note, print};
-use super::work::{For, Work, connect};
 use crate::exit::{EXIT_STATUSES, Exit, Failure};
 use crate::service::Service;
 
@@ -43,7 +43,7 @@ pub(crate) struct Recover {
     json: bool,
 
     #[command(flatten)]
-    choosing: Choosing,
+    arguments: RotationArgs,
 
     #[command(flatten)]
     service: Service,
@@ -65,20 +65,20 @@ impl Recover {
     pub(crate) async fn run(&self) -> Result<Exit, Failure> {
         let store = connect(&self.service).await?;
         let id = self.secret_id.as_str();
-        let mut work = Work::prepare(&store, id, &self.choosing, For::Mending).await?;
-        work.settings.recovery_attempts = self.attempts;
-        work.warnings.iter().for_each(|warning| note(&format!("{id}: {warning}")));
+        let mut prepared = Prepared::prepare(&store, id, &self.arguments, Intent::Mending).await?;
+        prepared.settings.recovery_attempts = self.attempts;
+        prepared.warnings.iter().for_each(|warning| note(&format!("{id}: {warning}")));
         let method = match () {
             () if self.administrator => RecoveryMethod::Administrator,
             () if self.keep_current => RecoveryMethod::ResourceFollows,
             () => RecoveryMethod::LabelsFollow,
         };
-        let recovery = work.subject().search(method).await?;
+        let recovery = prepared.subject().search(method).await?;
         let can = recovery.plan != RecoveryPlan::NoWay;
         let is_done = can && !self.dry_run;
         if is_done {
             note(&format!("{id}: {}", recovery.sentence));
-            work.subject().carry_out(&recovery, &Steps { id }).await?;
+            prepared.subject().carry_out(&recovery, &Steps { id }).await?;
         }
         let needed = recovery.plan != RecoveryPlan::None;
         let mut text = format!("{id}: {}\n", recovery.sentence);
@@ -100,7 +100,7 @@ impl Recover {
         let mut error = None;
         if !can {
             let mut failure = Failure::new(recovery.sentence.clone());
-            failure.advice = self.last_resort(&work).await;
+            failure.advice = self.last_resort(&prepared).await;
             if let Some(next) = asked.after(&failure) {
                 text += &format!("  run: {next}\n");
             }
@@ -115,8 +115,8 @@ impl Recover {
     }
 
     /// The command for when no version logs in: an administrator, if one is known, can still do it.
-    async fn last_resort(&self, work: &Work) -> Option<String> {
-        let is_known = work.subject().knows_administrator().await;
+    async fn last_resort(&self, prepared: &Prepared) -> Option<String> {
+        let is_known = prepared.subject().knows_administrator().await;
         let command = format!("secretcache recover {} --administrator", quoted(&self.secret_id));
         (is_known && !self.administrator).then_some(command)
     }

@@ -4,9 +4,9 @@ use clap::Args;
 use secretcache_rotation::operate::{Revocation, RevocationResult};
 use serde::Serialize;
 
-use super::choosing::Choosing;
+use super::arguments::RotationArgs;
+use super::prepared::{Intent, Prepared, connect};
 use super::report::print;
-use super::work::{For, Work, connect};
 use crate::exit::{EXIT_STATUSES, Exit, Failure};
 use crate::service::Service;
 
@@ -26,7 +26,7 @@ pub(crate) struct RevokePrevious {
     json: bool,
 
     #[command(flatten)]
-    choosing: Choosing,
+    arguments: RotationArgs,
 
     #[command(flatten)]
     service: Service,
@@ -44,8 +44,8 @@ struct Revoked {
 impl RevokePrevious {
     pub(crate) async fn run(&self) -> Result<Exit, Failure> {
         let store = connect(&self.service).await?;
-        let work = Work::prepare(&store, &self.secret_id, &self.choosing, For::Mending).await?;
-        let revocation = work.subject().revoke_previous().await?;
+        let prepared = Prepared::prepare(&store, &self.secret_id, &self.arguments, Intent::Mending).await?;
+        let revocation = prepared.subject().revoke_previous().await?;
         let whose = revocation.holder.as_deref().unwrap_or("the former credential");
         let how = match revocation.result {
             RevocationResult::Before => "had ended before",

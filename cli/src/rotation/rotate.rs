@@ -5,11 +5,11 @@ use secretcache_rotation::operate::{Clients, Forecast};
 use secretcache_rotation::{AwsStore, Described, Rotation, StrategyName};
 use serde::Serialize;
 
-use super::choosing::Choosing;
+use super::arguments::RotationArgs;
 use super::due::Due;
 use super::next::Asked;
+use super::prepared::{Intent, Prepared, connect};
 use super::report::{Steps, findings, note, print};
-use super::work::{For, Work, connect};
 use crate::exit::{EXIT_STATUSES, Exit, Failure};
 use crate::service::Service;
 
@@ -52,7 +52,7 @@ pub(crate) struct Rotate {
     due: Due,
 
     #[command(flatten)]
-    choosing: Choosing,
+    arguments: RotationArgs,
 
     #[command(flatten)]
     service: Service,
@@ -80,17 +80,17 @@ impl Rotate {
         if self.dry_run {
             return self.look_ahead(&store, id).await;
         }
-        let work = Work::prepare(&store, id, &self.choosing, For::Rotation).await;
-        let work = match work {
+        let prepared = Prepared::prepare(&store, id, &self.arguments, Intent::Rotation).await;
+        let prepared = match prepared {
             // What is under way can be given up or finished by any strategy that fits the versions.
-            Err(_) if (self.resume || self.revert) && self.choosing.strategy.is_none() => {
-                Work::prepare(&store, id, &self.choosing, For::Mending).await?
+            Err(_) if (self.resume || self.revert) && self.arguments.strategy.is_none() => {
+                Prepared::prepare(&store, id, &self.arguments, Intent::Mending).await?
             }
-            work => work?,
+            prepared => prepared?,
         };
-        work.warnings.iter().for_each(|warning| note(&format!("{id}: {warning}")));
-        let strategy = work.rotator.strategy();
-        let runner = work.runner(strategy.as_ref());
+        prepared.warnings.iter().for_each(|warning| note(&format!("{id}: {warning}")));
+        let strategy = prepared.rotator.strategy();
+        let runner = prepared.runner(strategy.as_ref());
         let watch = Steps { id };
         let (outcome, rotation) = if self.revert {
             ("reverted", runner.revert(id).await?)
@@ -99,22 +99,22 @@ impl Rotate {
         } else {
             ("rotated", Some(runner.rotate_observed(id, &watch).await?))
         };
-        let done = Rotated::new(&work, outcome, rotation);
+        let done = Rotated::new(&prepared, outcome, rotation);
         print(self.json, &done, &done.sentence())?;
         Ok(Exit::Done)
     }
 
     async fn look_ahead(&self, store: &AwsStore, id: &str) -> Result<Exit, Failure> {
-        let work = Work::prepare(store, id, &self.choosing, For::Mending).await?;
-        work.warnings.iter().for_each(|warning| note(&format!("{id}: {warning}")));
-        let by_function = work.details.function.as_deref().and_then(secretcache_rotation::from_function);
-        let chosen = self.choosing.strategy.or(by_function.map(|(_, strategy)| strategy));
+        let prepared = Prepared::prepare(store, id, &self.arguments, Intent::Mending).await?;
+        prepared.warnings.iter().for_each(|warning| note(&format!("{id}: {warning}")));
+        let by_function = prepared.details.function.as_deref().and_then(secretcache_rotation::from_function);
+        let chosen = self.arguments.strategy.or(by_function.map(|(_, strategy)| strategy));
         let clients = self.clients.map(|clients| match clients {
             HowClients::Retrying => Clients::Retrying,
             HowClients::Pooled => Clients::Pooled,
             HowClients::FixedUser => Clients::FixedUser,
         });
-        let mut forecast = work.subject().forecast(chosen, clients).await?;
+        let mut forecast = prepared.subject().forecast(chosen, clients).await?;
         Asked::of_process().complete_fixes(&mut forecast.findings);
         print(self.json, &forecast, &lines(id, &forecast))?;
         Ok(if forecast.findings.is_empty() { Exit::Done } else { Exit::Attention })
@@ -123,7 +123,7 @@ impl Rotate {
 
 /// Reads a description as a rotation would.
 fn check(file: &str, json: bool) -> Result<Exit, Failure> {
-    let text = super::choosing::read(file)?;
+    let text = super::arguments::read(file)?;
     let described = Described::check(&text).map_err(|error| Failure::usage(format!("{file}: {error}")))?;
     let option = if described.kind == "provider" { "--provider" } else { "--statements" };
     let strategy = described.strategy.map_or("single-user", StrategyName::name);
@@ -148,17 +148,17 @@ pub(super) struct Rotated {
 }
 
 impl Rotated {
-    pub(super) fn new(work: &Work, outcome: &'static str, rotation: Option<Rotation>) -> Self {
+    pub(super) fn new(prepared: &Prepared, outcome: &'static str, rotation: Option<Rotation>) -> Self {
         let outcome = if rotation.is_some() { outcome } else { "nothing to do" };
         Self {
-            secret_id: work.id.clone(),
-            arn: work.details.state.arn.clone(),
+            secret_id: prepared.id.clone(),
+            arn: prepared.details.state.arn.clone(),
             outcome,
-            strategy: work.rotator.strategy_name().name(),
+            strategy: prepared.rotator.strategy_name().name(),
             is_resumed: rotation.as_ref().is_some_and(|rotation| rotation.is_resumed),
             version_id: rotation.as_ref().map(|rotation| rotation.token.clone()),
             previous_version_id: rotation.map(|rotation| rotation.current),
-            warnings: work.warnings.clone(),
+            warnings: prepared.warnings.clone(),
         }
     }
 

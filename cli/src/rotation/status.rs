@@ -8,11 +8,11 @@ use secretcache_rotation::operate::{Health, Inspection, Login, Outcome};
 use secretcache_rotation::{AwsStore, SecretStore};
 use serde::Serialize;
 
-use super::choosing::Choosing;
-use super::many::each;
+use super::arguments::RotationArgs;
+use super::batch::each;
 use super::next::Asked;
+use super::prepared::{Intent, Prepared, connect};
 use super::report::{note, print};
-use super::work::{For, Work, connect};
 use crate::exit::{EXIT_STATUSES, Exit, Failure};
 use crate::service::Service;
 
@@ -52,7 +52,7 @@ pub(crate) struct Status {
     json: bool,
 
     #[command(flatten)]
-    choosing: Choosing,
+    arguments: RotationArgs,
 
     #[command(flatten)]
     service: Service,
@@ -117,7 +117,7 @@ impl Status {
     }
 
     async fn inspect(&self, store: &AwsStore, id: &str) -> Result<Inspection, Failure> {
-        let mut inspection = inspect_as(store, id, &self.choosing, self.no_login).await?;
+        let mut inspection = inspect_as(store, id, &self.arguments, self.no_login).await?;
         if let Some(remedy) =
             inspection.verdict.remedy.as_mut().filter(|remedy| remedy.starts_with("secretcache "))
         {
@@ -158,26 +158,26 @@ impl Status {
 
 /// How a secret stands, each labelled version tried once, with what the secret itself says of its resource.
 pub(crate) async fn inspect(store: &AwsStore, id: &str) -> Result<Inspection, Failure> {
-    inspect_as(store, id, &Choosing::default(), false).await
+    inspect_as(store, id, &RotationArgs::default(), false).await
 }
 
 async fn inspect_as(
     store: &AwsStore,
     id: &str,
-    choosing: &Choosing,
+    arguments: &RotationArgs,
     no_login: bool,
 ) -> Result<Inspection, Failure> {
     let now = Timestamp::now();
     // A mistake in an option is none of the secret's.
-    choosing.settings()?;
-    choosing.options()?.check().map_err(|error| Failure::from(error).before_anything())?;
+    arguments.settings()?;
+    arguments.options()?.check().map_err(|error| Failure::from(error).before_anything())?;
     let details = store.details(id).await?;
     // Of a deleted secret no value can be read.
     if no_login || details.deleted.is_some() {
         return Ok(Inspection::of_labels(&details, None, now)?);
     }
-    match Work::prepare(store, id, choosing, For::Mending).await {
-        Ok(work) => Ok(work.subject().inspect(&work.details, now).await?),
+    match Prepared::prepare(store, id, arguments, Intent::Mending).await {
+        Ok(prepared) => Ok(prepared.subject().inspect(&prepared.details, now).await?),
         // That the secret is nothing that logs in anywhere is an answer as well.
         Err(failure) if matches!(failure.exit, Exit::Failed | Exit::Usage) => {
             Ok(Inspection::of_labels(&details, Some(&failure.to_string()), now)?)

@@ -13,7 +13,7 @@ use crate::exit::Failure;
 /// How a secret is rotated.
 #[derive(Args, Clone, Debug, Default)]
 #[command(next_help_heading = "Rotation")]
-pub(crate) struct Choosing {
+pub(crate) struct RotationArgs {
     /// single-user, alternating-users, dual-password or api-key [default: as the rotation function's name tells]
     #[arg(long, value_name = "STRATEGY", value_parser = strategy)]
     pub(crate) strategy: Option<StrategyName>,
@@ -87,7 +87,7 @@ struct Password {
     require_each_included_type: Option<bool>,
 }
 
-impl Choosing {
+impl RotationArgs {
     /// What the engine needs to know beside the secret.
     pub(crate) fn options(&self) -> Result<RotationOptions, Failure> {
         let mut options = RotationOptions::default();

@@ -7,13 +7,13 @@ use secretcache_rotation::{
     StrategyName,
 };
 
-use super::choosing::Choosing;
+use super::arguments::RotationArgs;
 use crate::exit::Failure;
 use crate::service::Service;
 
 /// A secret, its strategy on its resource, and what was decided about it.
 #[derive(Debug)]
-pub(crate) struct Work {
+pub(crate) struct Prepared {
     pub(crate) store: AwsStore,
     pub(crate) id: String,
     pub(crate) details: Details,
@@ -24,48 +24,48 @@ pub(crate) struct Work {
 
 /// What is to be done with it.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(crate) enum For {
+pub(crate) enum Intent {
     /// Rotating it: the current value must be a credential, and the strategy be chosen.
     Rotation,
     /// Looking at it or mending it: any version may tell what it is for, and the strategy be guessed.
     Mending,
 }
 
-impl Work {
+impl Prepared {
     pub(crate) async fn prepare(
         store: &AwsStore,
         id: &str,
-        choosing: &Choosing,
-        purpose: For,
+        arguments: &RotationArgs,
+        purpose: Intent,
     ) -> Result<Self, Failure> {
-        let settings = choosing.settings()?;
-        let mut options = choosing.options()?;
+        let settings = arguments.settings()?;
+        let mut options = arguments.options()?;
         options.check().map_err(|error| Failure::from(error).before_anything())?;
         if options.provider.is_some() && options.strategy.is_some_and(|name| name != StrategyName::ApiKey) {
             return Err(Failure::usage("a provider of keys goes with --strategy api-key"));
         }
         let details = store.details(id).await?;
         options.function.clone_from(&details.function);
-        if let Some(deleted) = details.deleted.filter(|_| purpose == For::Rotation) {
+        if let Some(deleted) = details.deleted.filter(|_| purpose == Intent::Rotation) {
             let text = format!("the secret was deleted on {deleted}; restore it before it is rotated");
             return Err(Error::new(ErrorKind::NotStaged, text).into());
         }
         let current = read(store, id, AWSCURRENT).await;
         let document = match (purpose, current) {
-            (For::Rotation, Ok(None)) => {
+            (Intent::Rotation, Ok(None)) => {
                 let text = "the secret has no AWSCURRENT version; store a first value before rotating it";
                 return Err(Error::new(ErrorKind::NotStaged, text).into());
             }
-            (For::Rotation, current) => current?.unwrap_or(empty()?),
-            (For::Mending, Ok(Some(current))) => {
+            (Intent::Rotation, current) => current?.unwrap_or(empty()?),
+            (Intent::Mending, Ok(Some(current))) => {
                 let previous = read(store, id, AWSPREVIOUS).await.ok().flatten();
                 options.strategy = Some(options.strategy_or_guess(&current, previous.as_ref()));
                 current
             }
-            (For::Mending, Err(error)) if error.kind() != ErrorKind::Misconfigured => {
+            (Intent::Mending, Err(error)) if error.kind() != ErrorKind::Misconfigured => {
                 return Err(error.into());
             }
-            (For::Mending, _) => {
+            (Intent::Mending, _) => {
                 let other = any_value(store, id).await?.unwrap_or(empty()?);
                 options.strategy = Some(options.strategy_or_guess(&other, None));
                 other
