@@ -41,8 +41,8 @@ pub(crate) struct LoginHistory {
 
 struct Rejected {
     version_id: Box<str>,
-    /// The staging label it had then.
-    stage: Stage,
+    /// It never worked, and was not yet current: its password may not have been set.
+    too_early: bool,
     count: u32,
     rest_until: Now,
 }
@@ -66,16 +66,18 @@ impl LoginHistory {
 
     /// The resource refused this version.
     pub(crate) fn reject(&mut self, version_id: &str, stage: Stage, now: Now) {
-        if self.is_accepted(version_id) {
+        let worked = self.is_accepted(version_id);
+        if worked {
             self.accepted = None;
             self.note_change(now);
         }
         let known = self.rejected.iter().position(|rejected| &*rejected.version_id == version_id);
-        let count = known.map_or(0, |place| self.rejected.remove(place).count);
+        let known = known.map(|place| self.rejected.remove(place));
+        let (count, too_early) = known.map_or((0, !worked), |known| (known.count, known.too_early));
         let rest = FIRST_REST.saturating_mul(1 << count.min(10)).min(LONGEST_REST);
         self.rejected.push(Rejected {
             version_id: version_id.into(),
-            stage,
+            too_early: too_early && stage != Stage::Current,
             count: count.saturating_add(1),
             rest_until: now.plus(rest),
         });
@@ -98,14 +100,11 @@ impl LoginHistory {
         self.rejected.iter().any(|rejected| &*rejected.version_id == version_id)
     }
 
-    /// Whether it did so under this label. A version that was tried as `AWSPENDING` before its password was set is worth
-    /// another login once it is current.
+    /// Whether that speaks against trying it under this label. A version that was tried as `AWSPENDING` before its password
+    /// was set is worth another login once it is current.
     pub(crate) fn is_rejected_as(&self, version_id: &str, stage: Stage) -> bool {
-        let is_it = |rejected: &Rejected| {
-            &*rejected.version_id == version_id
-                && (stage != Stage::Current || rejected.stage == Stage::Current)
-        };
-        self.rejected.iter().any(is_it)
+        let counts = |rejected: &Rejected| stage != Stage::Current || !rejected.too_early;
+        self.rejected.iter().any(|rejected| &*rejected.version_id == version_id && counts(rejected))
     }
 
     /// The resource refuses what it took, or a label has moved: what is known of the labels is from before. A resource that
