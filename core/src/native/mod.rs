@@ -34,7 +34,7 @@ pub use builder::Builder;
 pub use clock::SystemClock;
 pub use connect::{Connect, ConnectError};
 pub use driver::Driver;
-pub use event_thread::run_on_event_thread;
+pub use event_thread::{end_event_thread, run_on_event_thread};
 pub use inner::ReadState;
 pub use log::LogLimiter;
 pub use options::{Credentials, Options};
