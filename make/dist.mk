@@ -82,4 +82,4 @@ dist-c: $(VENV)/build/.stamp ## Build the C and C++ library as a tarball: dist/s
 	NOTICES=target/notices/c bindings-c/dist target/release dist
 
 header-c: $(CBINDGEN) ## Generate secretcache.h again
-	bindings-c/header $(CBINDGEN) bindings-c/include/secretcache.h
+	bindings-c/header $(CBINDGEN) bindings-c/include

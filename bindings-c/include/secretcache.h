@@ -40,10 +40,19 @@
 #define SECRETCACHE_H
 
 
+
+#ifndef SECRETCACHE_FFI
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
+#endif
+
+/* The names of the enumerations are those of integer types in C before C23, and enumerations in C++: as intended. */
+#if defined(__GNUC__) && !defined(__cplusplus) && !defined(SECRETCACHE_FFI)
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wc++-compat"
+#endif
 
 /** The version of this header; `secretcache_version` tells that of the library. */
 #define SECRETCACHE_VERSION "0.1.0"
@@ -89,6 +98,10 @@ enum secretcache_result
      * The login function gave up: the resource failed in another way than by refusing the login.
      */
     SECRETCACHE_LOGIN_FAILED = 5,
+    /**
+     * The program cancelled the read.
+     */
+    SECRETCACHE_CANCELLED = 6,
     /**
      * An argument is wrong: an empty secret id, an unknown number. Mend the call.
      */
@@ -252,7 +265,37 @@ typedef uint32_t secretcache_counter;
 #endif // __cplusplus
 
 /**
- * What a login came to.
+ * Which event it is.
+ */
+enum secretcache_event_kind
+#if defined(__cplusplus) || __STDC_VERSION__ >= 202311L
+  : uint32_t
+#endif // defined(__cplusplus) || __STDC_VERSION__ >= 202311L
+ {
+    /**
+     * A refresh brought another version than the one held.
+     */
+    SECRETCACHE_EVENT_NEW_VERSION = 1,
+    /**
+     * Readers get a value past its freshness, because it cannot be refreshed; told once per spell.
+     */
+    SECRETCACHE_EVENT_STALE = 2,
+    /**
+     * A fetch or refresh failed.
+     */
+    SECRETCACHE_EVENT_ERROR = 3,
+};
+#ifndef __cplusplus
+#if __STDC_VERSION__ >= 202311L
+typedef enum secretcache_event_kind secretcache_event_kind;
+#else
+typedef uint32_t secretcache_event_kind;
+#endif // __STDC_VERSION__ >= 202311L
+#endif // __cplusplus
+
+/**
+ * What a login came to. The one that succeeded is 0, as in most of C: a function that returns a `bool` or a count of what
+ * worked says the opposite of what it means. C++ does not compile such a function; C may not even warn.
  */
 enum secretcache_login
 #if defined(__cplusplus) || __STDC_VERSION__ >= 202311L
@@ -332,6 +375,11 @@ typedef struct secretcache_credential secretcache_credential;
  * may look at it until it returns.
  */
 typedef struct secretcache_error secretcache_error;
+
+/**
+ * A read under way, which can be cancelled. One thread may use it at a time.
+ */
+typedef struct secretcache_read secretcache_read;
 
 /**
  * What a cache had done at one moment, and held then. It does not change, so any thread may look at it.
@@ -454,6 +502,50 @@ typedef struct secretcache_source {
 } secretcache_source;
 
 /**
+ * What a source is asked: see `secretcache_ffi_source`. Its texts live until the function returns.
+ */
+typedef struct secretcache_request {
+    /**
+     * The secret.
+     */
+    struct secretcache_str secret_id;
+    /**
+     * Which version of it; of no meaning to `describe`.
+     */
+    struct secretcache_version_selector version;
+} secretcache_request;
+
+/**
+ * Asks the store for a version with its value, or which versions there are.
+ */
+typedef void (*secretcache_ffi_fetch_function)(void *user_data,
+                                               const struct secretcache_request *request,
+                                               struct secretcache_answer *answer);
+
+/**
+ * A source for hosts whose functions take no structures by value. The functions run on threads of this library: hosts that
+ * can be called on their own threads only cannot have one. Otherwise as `secretcache_source`.
+ */
+typedef struct secretcache_ffi_source {
+    /**
+     * Passed to every function.
+     */
+    void *user_data;
+    /**
+     * Must not be NULL.
+     */
+    secretcache_ffi_fetch_function fetch;
+    /**
+     * NULL where the store has nothing of the kind: refreshes then fetch.
+     */
+    secretcache_ffi_fetch_function describe;
+    /**
+     * Called once when nothing will be called any more, on whichever thread let go last. May be NULL.
+     */
+    secretcache_release release;
+} secretcache_ffi_source;
+
+/**
  * A refresh brought another version than the one held. Ids and label are none where they are not known.
  */
 typedef void (*secretcache_on_new_version)(void *user_data,
@@ -485,6 +577,53 @@ typedef void (*secretcache_on_error)(void *user_data,
 typedef void (*secretcache_on_log)(void *user_data, uint32_t level, struct secretcache_str text);
 
 /**
+ * Any event. What it holds lives until the function that is told of it returns; what does not belong to its kind is none.
+ */
+typedef struct secretcache_event {
+    /**
+     * `sizeof(secretcache_event)` in the library, by which programs tell what there is.
+     */
+    size_t size;
+    /**
+     * Which event it is.
+     */
+    secretcache_event_kind kind;
+    /**
+     * The secret, by the id that it is asked for with.
+     */
+    struct secretcache_str secret_id;
+    /**
+     * Of a new version: the staging label that moved.
+     */
+    struct secretcache_str version_stage;
+    /**
+     * Of a new version: the one held before.
+     */
+    struct secretcache_str old_version_id;
+    /**
+     * Of a new version: the one held now.
+     */
+    struct secretcache_str new_version_id;
+    /**
+     * Of stale values: milliseconds since the last confirmation.
+     */
+    uint64_t age_ms;
+    /**
+     * Of failures, and of stale values if the source has answered: why.
+     */
+    const struct secretcache_error *error;
+    /**
+     * What happened, as a line of a log, ending in a NUL.
+     */
+    struct secretcache_str text;
+} secretcache_event;
+
+/**
+ * Something happened.
+ */
+typedef void (*secretcache_on_event)(void *user_data, const struct secretcache_event *event);
+
+/**
  * Bytes with their number, owned by somebody else.
  */
 typedef struct secretcache_bytes {
@@ -513,10 +652,12 @@ typedef void (*secretcache_on_done)(void *user_data,
                                     const struct secretcache_error *error);
 
 /**
- * Logs in with one version of the credential, and gives one of the numbers of `secretcache_login`; any other counts as
- * SECRETCACHE_LOGIN_ERROR. The credential and its texts live until the function returns.
+ * Logs in with one version of the credential, and gives one of the numbers of `secretcache_login`, by name: never a `bool`,
+ * of which `true` would be SECRETCACHE_LOGIN_REFUSED. Any other number counts as SECRETCACHE_LOGIN_ERROR. The credential
+ * and its texts live until the function returns.
  */
-typedef uint32_t (*secretcache_on_login)(void *user_data, const struct secretcache_credential *credential);
+typedef secretcache_login (*secretcache_on_login)(void *user_data,
+                                                  const struct secretcache_credential *credential);
 
 #ifdef __cplusplus
 extern "C" {
@@ -543,9 +684,11 @@ secretcache_result secretcache_set_threads(size_t workers,
                                            struct secretcache_error **error_out);
 
 /**
- * Ends the background work of this process, waiting at most `timeout_ms` for requests under way. Reads from memory
- * go on working; whatever needs the source fails with SECRETCACHE_CLOSED from then on. Only programs need it that
- * must have no thread left when they end, such as under a leak checker.
+ * Ends the background work of this process, waiting at most `timeout_ms` for requests and callbacks under way. Reads
+ * from memory go on working; whatever needs the source fails with SECRETCACHE_CLOSED from then on. Reads of
+ * `secretcache_get_async` that are under way are told so. Once this returns before its time is over no callback runs
+ * any more, nor will one, except those of `release`. A callback may call it, and is then not waited for. Only programs
+ * need it that must have no thread left when they end, such as under a leak checker.
  */
 SECRETCACHE_API
 void secretcache_shutdown(uint64_t timeout_ms);
@@ -785,9 +928,18 @@ secretcache_result secretcache_config_set_source(struct secretcache_config *conf
                                                  struct secretcache_error **error_out);
 
 /**
+ * As `secretcache_config_set_source`, for hosts whose functions take no structures by value. See
+ * `secretcache_source` for what a source must do.
+ */
+SECRETCACHE_API
+secretcache_result secretcache_ffi_config_set_source(struct secretcache_config *config,
+                                                     const struct secretcache_ffi_source *source,
+                                                     struct secretcache_error **error_out);
+
+/**
  * Has a function told of new versions.
  *
- * This and the next three may be called several times. The functions run on the thread "secretcache-events", one at a
+ * This and the next four may be called several times. The functions run on the thread "secretcache-events", one at a
  * time and in order, with all signals blocked. They may call this library, but must not wait for another callback,
  * must not call `longjmp` out of themselves, and must not throw. What they are passed lives until they return.
  *
@@ -830,6 +982,16 @@ secretcache_result secretcache_config_on_log(struct secretcache_config *config,
                                              void *user_data,
                                              secretcache_release release,
                                              struct secretcache_error **error_out);
+
+/**
+ * Has a function told of every event, as a structure: see `secretcache_config_on_new_version`.
+ */
+SECRETCACHE_API
+secretcache_result secretcache_config_on_event(struct secretcache_config *config,
+                                               secretcache_on_event on_event,
+                                               void *user_data,
+                                               secretcache_release release,
+                                               struct secretcache_error **error_out);
 
 /**
  * The secret's full ARN, for either question.
@@ -965,6 +1127,21 @@ secretcache_result secretcache_get(const struct secretcache_cache *cache,
                                    const struct secretcache_version_selector *version,
                                    struct secretcache_value *value,
                                    struct secretcache_error **error_out);
+
+/**
+ * As `secretcache_get`, for at most `timeout_ms`: whoever reads has a deadline of its own. 0 gives what is in memory.
+ * The request goes on, and the next read has its answer.
+ *
+ * Fails with SECRETCACHE_TIMEOUT if neither the source nor the last-known value has answered by then. Without it a
+ * read takes no longer than the timeout of the settings.
+ */
+SECRETCACHE_API
+secretcache_result secretcache_get_within(const struct secretcache_cache *cache,
+                                          struct secretcache_str secret_id,
+                                          const struct secretcache_version_selector *version,
+                                          uint64_t timeout_ms,
+                                          struct secretcache_value *value,
+                                          struct secretcache_error **error_out);
 
 /**
  * As `secretcache_get`, and gives the secret string. It is not followed by a NUL, and lives until the value is filled
@@ -1150,8 +1327,8 @@ SECRETCACHE_API int64_t secretcache_value_created_ms(const struct secretcache_va
 /**
  * Reads as `secretcache_get` does, without waiting: `on_done` is called exactly once if this gives SECRETCACHE_OK, and
  * never otherwise. It runs on the thread "secretcache-events", never inside this call, under the rules of
- * `secretcache_config_on_new_version`; only while the library is shut down may it run on the thread that does so. The
- * read goes on if the cache is freed meanwhile, or fails with SECRETCACHE_CLOSED.
+ * `secretcache_config_on_new_version`; only while the library is shut down may it run on another thread. The read goes
+ * on if the cache is freed meanwhile, or fails with SECRETCACHE_CLOSED.
  */
 SECRETCACHE_API
 secretcache_result secretcache_get_async(const struct secretcache_cache *cache,
@@ -1160,6 +1337,32 @@ secretcache_result secretcache_get_async(const struct secretcache_cache *cache,
                                          secretcache_on_done on_done,
                                          void *user_data,
                                          struct secretcache_error **error_out);
+
+/**
+ * As `secretcache_get_async`, for a read that can be cancelled, and that has a deadline if `timeout_ms` is not 0:
+ * `on_done` is then told SECRETCACHE_TIMEOUT. To be freed with `secretcache_read_free`, also once it is done.
+ */
+SECRETCACHE_API
+secretcache_result secretcache_read_start(const struct secretcache_cache *cache,
+                                          struct secretcache_str secret_id,
+                                          const struct secretcache_version_selector *version,
+                                          uint64_t timeout_ms,
+                                          secretcache_on_done on_done,
+                                          void *user_data,
+                                          struct secretcache_read **read_out,
+                                          struct secretcache_error **error_out);
+
+/**
+ * Has `on_done` told SECRETCACHE_CANCELLED soon, unless the read is done or about to be. The request that it waited
+ * for goes on: others may wait for it too.
+ */
+SECRETCACHE_API
+void secretcache_read_cancel(struct secretcache_read *read);
+
+/**
+ * Frees the handle of a read, which goes on if it is not done. NULL is nothing to free.
+ */
+SECRETCACHE_API void secretcache_read_free(struct secretcache_read *read);
 
 /**
  * Connects to the resource that a secret is the credential of, also while it rotates.
@@ -1359,9 +1562,385 @@ SECRETCACHE_API
 uint32_t secretcache_stats_secret_failures(const struct secretcache_stats *stats,
                                            size_t index);
 
+/**
+ * As `secretcache_version`. This and the functions `secretcache_ffi_...` that follow do what their namesakes do, for
+ * hosts that cannot pass structures by value: texts are passed as `char *` that end in a NUL, and NULL is none.
+ */
+SECRETCACHE_API
+const char *secretcache_ffi_version(void);
+
+/**
+ * As `secretcache_result_name`.
+ */
+SECRETCACHE_API const char *secretcache_ffi_result_name(uint32_t result);
+
+/**
+ * As `secretcache_error_message`; NULL for NULL.
+ */
+SECRETCACHE_API const char *secretcache_ffi_error_message(const struct secretcache_error *error);
+
+/**
+ * As `secretcache_error_service_code`; NULL where there is none, as of the next two.
+ */
+SECRETCACHE_API const char *secretcache_ffi_error_service_code(const struct secretcache_error *error);
+
+/**
+ * As `secretcache_error_operation`.
+ */
+SECRETCACHE_API const char *secretcache_ffi_error_operation(const struct secretcache_error *error);
+
+/**
+ * As `secretcache_error_request_id`.
+ */
+SECRETCACHE_API const char *secretcache_ffi_error_request_id(const struct secretcache_error *error);
+
+/**
+ * As `secretcache_config_set_refresh_interval_of`.
+ */
+SECRETCACHE_API
+secretcache_result secretcache_ffi_config_set_refresh_interval_of(struct secretcache_config *config,
+                                                                  const char *secret_id,
+                                                                  uint64_t interval_ms,
+                                                                  struct secretcache_error **error_out);
+
+/**
+ * As `secretcache_config_set_region`.
+ */
+SECRETCACHE_API
+secretcache_result secretcache_ffi_config_set_region(struct secretcache_config *config,
+                                                     const char *region,
+                                                     struct secretcache_error **error_out);
+
+/**
+ * As `secretcache_config_set_endpoint_url`.
+ */
+SECRETCACHE_API
+secretcache_result secretcache_ffi_config_set_endpoint_url(struct secretcache_config *config,
+                                                           const char *url,
+                                                           struct secretcache_error **error_out);
+
+/**
+ * As `secretcache_config_set_profile`.
+ */
+SECRETCACHE_API
+secretcache_result secretcache_ffi_config_set_profile(struct secretcache_config *config,
+                                                      const char *profile,
+                                                      struct secretcache_error **error_out);
+
+/**
+ * As `secretcache_config_set_credentials`; `session_token` may be NULL.
+ */
+SECRETCACHE_API
+secretcache_result secretcache_ffi_config_set_credentials(struct secretcache_config *config,
+                                                          const char *access_key_id,
+                                                          const char *secret_access_key,
+                                                          const char *session_token,
+                                                          struct secretcache_error **error_out);
+
+/**
+ * As `secretcache_config_set_role`; `external_id` may be NULL.
+ */
+SECRETCACHE_API
+secretcache_result secretcache_ffi_config_set_role(struct secretcache_config *config,
+                                                   const char *role_arn,
+                                                   const char *external_id,
+                                                   struct secretcache_error **error_out);
+
+/**
+ * As `secretcache_config_set_proxy_url`.
+ */
+SECRETCACHE_API
+secretcache_result secretcache_ffi_config_set_proxy_url(struct secretcache_config *config,
+                                                        const char *url,
+                                                        struct secretcache_error **error_out);
+
+/**
+ * As `secretcache_config_set_ca_bundle`.
+ */
+SECRETCACHE_API
+secretcache_result secretcache_ffi_config_set_ca_bundle(struct secretcache_config *config,
+                                                        const char *path,
+                                                        struct secretcache_error **error_out);
+
+/**
+ * As `secretcache_answer_set_arn`.
+ */
+SECRETCACHE_API
+secretcache_result secretcache_ffi_answer_set_arn(struct secretcache_answer *answer,
+                                                  const char *arn,
+                                                  struct secretcache_error **error_out);
+
+/**
+ * As `secretcache_answer_set_name`.
+ */
+SECRETCACHE_API
+secretcache_result secretcache_ffi_answer_set_name(struct secretcache_answer *answer,
+                                                   const char *name,
+                                                   struct secretcache_error **error_out);
+
+/**
+ * As `secretcache_answer_set_version_id`.
+ */
+SECRETCACHE_API
+secretcache_result secretcache_ffi_answer_set_version_id(struct secretcache_answer *answer,
+                                                         const char *version_id,
+                                                         struct secretcache_error **error_out);
+
+/**
+ * As `secretcache_answer_add_stage`.
+ */
+SECRETCACHE_API
+secretcache_result secretcache_ffi_answer_add_stage(struct secretcache_answer *answer,
+                                                    const char *stage,
+                                                    struct secretcache_error **error_out);
+
+/**
+ * As `secretcache_answer_set_string`.
+ */
+SECRETCACHE_API
+secretcache_result secretcache_ffi_answer_set_string(struct secretcache_answer *answer,
+                                                     const char *string,
+                                                     struct secretcache_error **error_out);
+
+/**
+ * As `secretcache_answer_add_version_stage`.
+ */
+SECRETCACHE_API
+secretcache_result secretcache_ffi_answer_add_version_stage(struct secretcache_answer *answer,
+                                                            const char *version_id,
+                                                            const char *stage,
+                                                            struct secretcache_error **error_out);
+
+/**
+ * As `secretcache_answer_fail`.
+ */
+SECRETCACHE_API
+void secretcache_ffi_answer_fail(struct secretcache_answer *answer,
+                                 uint32_t result,
+                                 const char *message);
+
+/**
+ * As `secretcache_get`.
+ */
+SECRETCACHE_API
+secretcache_result secretcache_ffi_get(const struct secretcache_cache *cache,
+                                       const char *secret_id,
+                                       const struct secretcache_version_selector *version,
+                                       struct secretcache_value *value,
+                                       struct secretcache_error **error_out);
+
+/**
+ * As `secretcache_get_within`.
+ */
+SECRETCACHE_API
+secretcache_result secretcache_ffi_get_within(const struct secretcache_cache *cache,
+                                              const char *secret_id,
+                                              const struct secretcache_version_selector *version,
+                                              uint64_t timeout_ms,
+                                              struct secretcache_value *value,
+                                              struct secretcache_error **error_out);
+
+/**
+ * As `secretcache_get_string`.
+ */
+SECRETCACHE_API
+secretcache_result secretcache_ffi_get_string(const struct secretcache_cache *cache,
+                                              const char *secret_id,
+                                              const struct secretcache_version_selector *version,
+                                              struct secretcache_value *value,
+                                              struct secretcache_str *string_out,
+                                              struct secretcache_error **error_out);
+
+/**
+ * As `secretcache_get_binary`.
+ */
+SECRETCACHE_API
+secretcache_result secretcache_ffi_get_binary(const struct secretcache_cache *cache,
+                                              const char *secret_id,
+                                              const struct secretcache_version_selector *version,
+                                              struct secretcache_value *value,
+                                              struct secretcache_bytes *binary_out,
+                                              struct secretcache_error **error_out);
+
+/**
+ * As `secretcache_get_field`.
+ */
+SECRETCACHE_API
+secretcache_result secretcache_ffi_get_field(const struct secretcache_cache *cache,
+                                             const char *secret_id,
+                                             const struct secretcache_version_selector *version,
+                                             const char *field,
+                                             struct secretcache_value *value,
+                                             struct secretcache_str *string_out,
+                                             struct secretcache_error **error_out);
+
+/**
+ * As `secretcache_peek`.
+ */
+SECRETCACHE_API
+secretcache_result secretcache_ffi_peek(const struct secretcache_cache *cache,
+                                        const char *secret_id,
+                                        const struct secretcache_version_selector *version,
+                                        struct secretcache_value *value,
+                                        struct secretcache_error **error_out);
+
+/**
+ * As `secretcache_refresh`.
+ */
+SECRETCACHE_API
+secretcache_result secretcache_ffi_refresh(const struct secretcache_cache *cache,
+                                           const char *secret_id,
+                                           const struct secretcache_version_selector *version,
+                                           struct secretcache_value *value,
+                                           struct secretcache_error **error_out);
+
+/**
+ * As `secretcache_invalidate`.
+ */
+SECRETCACHE_API
+secretcache_result secretcache_ffi_invalidate(const struct secretcache_cache *cache,
+                                              const char *secret_id,
+                                              struct secretcache_error **error_out);
+
+/**
+ * As `secretcache_value_field`.
+ */
+SECRETCACHE_API
+secretcache_result secretcache_ffi_value_field(const struct secretcache_value *value,
+                                               const char *field,
+                                               struct secretcache_value **value_out,
+                                               struct secretcache_error **error_out);
+
+/**
+ * As `secretcache_get_async`. The function runs on a thread of this library: not for hosts that can be called on their
+ * own threads only.
+ */
+SECRETCACHE_API
+secretcache_result secretcache_ffi_get_async(const struct secretcache_cache *cache,
+                                             const char *secret_id,
+                                             const struct secretcache_version_selector *version,
+                                             secretcache_on_done on_done,
+                                             void *user_data,
+                                             struct secretcache_error **error_out);
+
+/**
+ * As `secretcache_read_start`; the same of its function.
+ */
+SECRETCACHE_API
+secretcache_result secretcache_ffi_read_start(const struct secretcache_cache *cache,
+                                              const char *secret_id,
+                                              const struct secretcache_version_selector *version,
+                                              uint64_t timeout_ms,
+                                              secretcache_on_done on_done,
+                                              void *user_data,
+                                              struct secretcache_read **read_out,
+                                              struct secretcache_error **error_out);
+
+/**
+ * As `secretcache_connect`, which calls on the thread that calls it: any host can be called so.
+ */
+SECRETCACHE_API
+secretcache_result secretcache_ffi_connect(const struct secretcache_cache *cache,
+                                           const char *secret_id,
+                                           uint64_t timeout_ms,
+                                           secretcache_on_login on_login,
+                                           void *user_data,
+                                           struct secretcache_error **error_out);
+
+/**
+ * As `secretcache_credential_field`, for "username" and "password" too; NULL if there is none.
+ */
+SECRETCACHE_API
+const char *secretcache_ffi_credential_field(const struct secretcache_credential *credential,
+                                             const char *field);
+
+/**
+ * As `secretcache_watch_new`.
+ */
+SECRETCACHE_API
+secretcache_result secretcache_ffi_watch_new(const struct secretcache_cache *cache,
+                                             const char *secret_id,
+                                             struct secretcache_watch **watch_out,
+                                             struct secretcache_error **error_out);
+
+/**
+ * As `secretcache_is_outdated`.
+ */
+SECRETCACHE_API
+bool secretcache_ffi_is_outdated(const struct secretcache_cache *cache,
+                                 const char *secret_id,
+                                 const char *version_id);
+
+/**
+ * As `secretcache_stats_api_calls`.
+ */
+SECRETCACHE_API
+uint64_t secretcache_ffi_stats_api_calls(const struct secretcache_stats *stats,
+                                         const char *operation);
+
+/**
+ * As `secretcache_answer_set_binary`.
+ */
+SECRETCACHE_API
+secretcache_result secretcache_ffi_answer_set_binary(struct secretcache_answer *answer,
+                                                     const uint8_t *data,
+                                                     size_t length,
+                                                     struct secretcache_error **error_out);
+
+/**
+ * As `secretcache_value_arn`: `text_out` is given it, or no text. So are the next ones.
+ */
+SECRETCACHE_API
+secretcache_result secretcache_ffi_value_arn(const struct secretcache_value *value,
+                                             struct secretcache_str *text_out,
+                                             struct secretcache_error **error_out);
+
+/**
+ * As `secretcache_value_name`.
+ */
+SECRETCACHE_API
+secretcache_result secretcache_ffi_value_name(const struct secretcache_value *value,
+                                              struct secretcache_str *text_out,
+                                              struct secretcache_error **error_out);
+
+/**
+ * As `secretcache_value_version_id`.
+ */
+SECRETCACHE_API
+secretcache_result secretcache_ffi_value_version_id(const struct secretcache_value *value,
+                                                    struct secretcache_str *text_out,
+                                                    struct secretcache_error **error_out);
+
+/**
+ * As `secretcache_value_stage`.
+ */
+SECRETCACHE_API
+secretcache_result secretcache_ffi_value_stage(const struct secretcache_value *value,
+                                               size_t index,
+                                               struct secretcache_str *text_out,
+                                               struct secretcache_error **error_out);
+
+/**
+ * As `secretcache_credential_version_id`.
+ */
+SECRETCACHE_API
+secretcache_result secretcache_ffi_credential_version_id(const struct secretcache_credential *credential,
+                                                         struct secretcache_str *text_out,
+                                                         struct secretcache_error **error_out);
+
+/**
+ * As `secretcache_credential_version_stage`.
+ */
+SECRETCACHE_API
+secretcache_result secretcache_ffi_credential_version_stage(const struct secretcache_credential *credential,
+                                                            struct secretcache_str *text_out,
+                                                            struct secretcache_error **error_out);
+
 #ifdef __cplusplus
 }  // extern "C"
 #endif  // __cplusplus
+
+#ifndef SECRETCACHE_FFI
 
 /** A text made from a string literal. */
 #define SECRETCACHE_STR(literal) secretcache_str_of_length("" literal, sizeof(literal) - 1)
@@ -1398,5 +1977,11 @@ static inline secretcache_version_selector secretcache_version_id(secretcache_st
     selector.version_id = version_id;
     return selector;
 }
+
+#if defined(__GNUC__) && !defined(__cplusplus)
+#pragma GCC diagnostic pop
+#endif
+
+#endif /* SECRETCACHE_FFI */
 
 #endif /* SECRETCACHE_H */

@@ -155,6 +155,18 @@ private:
     detail::Owner<secretcache_watch, secretcache_watch_free> owned_;
 };
 
+/** A read under way. Destroyed, it goes on. */
+class Read {
+public:
+    explicit Read(secretcache_read *owned) noexcept : owned_(owned) {}
+
+    /** Has its function told SECRETCACHE_CANCELLED soon, unless the read is done. */
+    void cancel() noexcept { secretcache_read_cancel(owned_.get()); }
+
+private:
+    detail::Owner<secretcache_read, secretcache_read_free> owned_;
+};
+
 /** A cache of secrets; any number of threads may use it. See the functions of secretcache.h for what each does. */
 class Cache {
 public:
@@ -181,6 +193,15 @@ public:
     {
         return detail::done([&](auto *error) {
             return secretcache_get(get(), detail::text(secret_id), version.get(), value.get(), error);
+        });
+    }
+    /** As `get`, for at most `timeout`; without it a read takes no longer than the timeout of the settings. */
+    Result<void> get_within(std::string_view secret_id, std::chrono::milliseconds timeout, Value &value,
+                            const Version &version = {}) const
+    {
+        return detail::done([&](auto *error) {
+            return secretcache_get_within(get(), detail::text(secret_id), version.get(), detail::milliseconds(timeout),
+                                          value.get(), error);
         });
     }
     /** The secret string, valid until the value is filled again, cleared or destroyed. */
@@ -256,6 +277,22 @@ public:
         }
         return result;
     }
+    /** The same with a deadline, unless `timeout` is 0, and with a handle by which it can be cancelled. */
+    Result<Read> start(std::string_view secret_id, std::function<void(Result<Value>)> on_done,
+                       std::chrono::milliseconds timeout = {}, const Version &version = {}) const
+    {
+        auto function = std::make_unique<OnDone>(std::move(on_done));
+        auto result = detail::made<secretcache_read *>(
+            [&](auto *out, auto *error) {
+                return secretcache_read_start(get(), detail::text(secret_id), version.get(),
+                                              detail::milliseconds(timeout), tell, function.get(), out, error);
+            },
+            [](secretcache_read *read) { return Read(read); });
+        if (result) {
+            static_cast<void>(function.release());
+        }
+        return result;
+    }
     /**
      * Connects, also while the secret rotates. `log_in(const Credential &)` is called on this thread and gives a
      * `secretcache_login`; what it throws is thrown from here. `stages`, unless empty, are the staging labels to try, in
@@ -274,7 +311,7 @@ public:
             LogIn &log_in;
             std::exception_ptr thrown;
         } attempt{log_in, nullptr};
-        auto call = [](void *user_data, const secretcache_credential *credential) noexcept -> std::uint32_t {
+        auto call = [](void *user_data, const secretcache_credential *credential) noexcept -> secretcache_login {
             auto &running = *static_cast<Attempt *>(user_data);
 #if defined(__cpp_exceptions)
             try {

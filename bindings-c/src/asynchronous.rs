@@ -1,19 +1,31 @@
 //! Reads that tell when they are done.
 
 use std::ffi::c_void;
+use std::future::{Future, poll_fn};
+use std::pin::Pin;
 use std::ptr;
+use std::task::Poll;
+use std::time::Duration;
 
+use secretcache::ErrorKind;
 use secretcache::host::OwnedSelector;
-use secretcache::{ErrorKind, Secret};
+use tokio::sync::oneshot;
 
+use crate::arguments::selector;
 use crate::cache::Cache;
-use crate::error::Error;
-use crate::text::{VersionSelector, selector};
+use crate::error::{Error, ResultCode};
+use crate::text::VersionSelector;
 use crate::value::Value;
 
 /// A read is done. Exactly one of `value` and `error` is not NULL; they live until the function returns.
 pub type OnDone =
     Option<unsafe extern "C" fn(user_data: *mut c_void, value: *const Value, error: *const Error)>;
+
+/// A read under way, which can be cancelled. One thread may use it at a time.
+#[derive(Debug)]
+pub struct Read {
+    cancel: Option<oneshot::Sender<()>>,
+}
 
 /// The duty to tell a program that its read is done, in every case.
 struct Done {
@@ -26,14 +38,14 @@ struct Done {
 unsafe impl Send for Done {}
 
 impl Done {
-    fn tell(mut self, result: Result<Secret, secretcache::Error>) {
+    fn tell(mut self, result: Result<Value, Error>) {
         self.is_told = true;
         self.call(result);
     }
 
-    fn call(&self, result: Result<Secret, secretcache::Error>) {
+    fn call(&self, result: Result<Value, Error>) {
         let Some(on_done) = self.on_done else { return };
-        match result.map(Value::new).map_err(Error::from) {
+        match result {
             // SAFETY: the program gave the function for this one call.
             Ok(value) => unsafe { on_done(self.user_data, &raw const value, ptr::null()) },
             // SAFETY: as above.
@@ -45,16 +57,75 @@ impl Done {
 impl Drop for Done {
     fn drop(&mut self) {
         if !self.is_told {
-            self.call(Err(secretcache::Error::new(ErrorKind::Closed, "the process is shutting down")));
+            let error = secretcache::Error::new(ErrorKind::Closed, "the process is shutting down");
+            self.call(Err(error.into()));
         }
     }
+}
+
+/// Starts a read; `timeout_ms` is 0 for no deadline of its own.
+fn start(
+    cache: &Cache,
+    secret_id: &str,
+    version: Option<&VersionSelector>,
+    timeout_ms: u64,
+    on_done: OnDone,
+    user_data: *mut c_void,
+) -> Result<Read, Error> {
+    let (cache, id) = (cache.core().clone(), secret_id.to_owned());
+    let version = OwnedSelector::from(selector(version)?);
+    let deadline = if timeout_ms == 0 { Duration::MAX } else { Duration::from_millis(timeout_ms) };
+    let (armed, arm) = oneshot::channel::<Done>();
+    let (cancel, cancelled) = oneshot::channel();
+    secretcache::host::spawn(async move {
+        let reading = cache.get(&id).selector(version.as_selector());
+        let limited = async {
+            match tokio::time::timeout(deadline, reading).await {
+                Ok(result) => result.map(Value::new).map_err(Error::from),
+                Err(_) => Err(Error::timed_out(timeout_ms)),
+            }
+        };
+        let result = unless_cancelled(limited, cancelled).await;
+        if let Ok(done) = arm.await {
+            secretcache::host::run_on_event_thread(move || done.tell(result));
+        }
+    })?;
+    // Only now can nothing fail any more: from here on the function is called, whatever happens.
+    drop(armed.send(Done { on_done, user_data, is_told: false }));
+    Ok(Read { cancel: Some(cancel) })
+}
+
+/// What a read gives, or that it was cancelled before. A handle that was freed cancels nothing.
+async fn unless_cancelled(
+    reading: impl Future<Output = Result<Value, Error>>,
+    mut cancelled: oneshot::Receiver<()>,
+) -> Result<Value, Error> {
+    let mut reading = Box::pin(reading);
+    let mut can_be_cancelled = true;
+    poll_fn(move |context| {
+        if let Poll::Ready(result) = reading.as_mut().poll(context) {
+            return Poll::Ready(result);
+        }
+        match can_be_cancelled.then(|| Pin::new(&mut cancelled).poll(context)) {
+            Some(Poll::Ready(Ok(()))) => {
+                let code = ResultCode::SECRETCACHE_CANCELLED;
+                Poll::Ready(Err(Error::new(code, "the program cancelled the read")))
+            }
+            Some(Poll::Ready(Err(_))) => {
+                can_be_cancelled = false;
+                Poll::Pending
+            }
+            _ => Poll::Pending,
+        }
+    })
+    .await
 }
 
 export! {
     /// Reads as `secretcache_get` does, without waiting: `on_done` is called exactly once if this gives SECRETCACHE_OK, and
     /// never otherwise. It runs on the thread "secretcache-events", never inside this call, under the rules of
-    /// `secretcache_config_on_new_version`; only while the library is shut down may it run on the thread that does so. The
-    /// read goes on if the cache is freed meanwhile, or fails with SECRETCACHE_CLOSED.
+    /// `secretcache_config_on_new_version`; only while the library is shut down may it run on another thread. The read goes
+    /// on if the cache is freed meanwhile, or fails with SECRETCACHE_CLOSED.
     fn secretcache_get_async(
         cache: Ref<Cache>,
         secret_id: Text,
@@ -62,17 +133,34 @@ export! {
         on_done: Call<OnDone>,
         user_data: Is<*mut c_void>,
     ) -> Result() {
-        let (cache, id) = (cache.core().clone(), secret_id.to_owned());
-        let version = OwnedSelector::from(selector(version)?);
-        let (armed, arm) = tokio::sync::oneshot::channel::<Done>();
-        secretcache::host::spawn(async move {
-            let result = cache.get(&id).selector(version.as_selector()).await;
-            if let Ok(done) = arm.await {
-                secretcache::host::run_on_event_thread(move || done.tell(result));
-            }
-        })?;
-        // Only now can nothing fail any more: from here on the function is called, whatever happens.
-        drop(armed.send(Done { on_done, user_data, is_told: false }));
-        Ok(())
+        start(cache, secret_id, version, 0, on_done, user_data).map(drop)
+    }
+
+    /// As `secretcache_get_async`, for a read that can be cancelled, and that has a deadline if `timeout_ms` is not 0:
+    /// `on_done` is then told SECRETCACHE_TIMEOUT. To be freed with `secretcache_read_free`, also once it is done.
+    fn secretcache_read_start(
+        cache: Ref<Cache>,
+        secret_id: Text,
+        version: Opt<VersionSelector>,
+        timeout_ms: Is<u64>,
+        on_done: Call<OnDone>,
+        user_data: Is<*mut c_void>,
+    ) -> Result(read_out: *mut Read) {
+        let read = start(cache, secret_id, version, timeout_ms, on_done, user_data)?;
+        Ok(Box::into_raw(Box::new(read)))
+    }
+
+    /// Has `on_done` told SECRETCACHE_CANCELLED soon, unless the read is done or about to be. The request that it waited
+    /// for goes on: others may wait for it too.
+    fn secretcache_read_cancel(read: Mut<Read>) {
+        if let Some(cancel) = read.cancel.take() {
+            // Nobody is there to take it if the read is done.
+            let _done = cancel.send(());
+        }
+    }
+
+    /// Frees the handle of a read, which goes on if it is not done. NULL is nothing to free.
+    fn secretcache_read_free(read: Own<Read>) {
+        drop(read);
     }
 }

@@ -1,13 +1,16 @@
 //! The cache, and what is read from it.
 
 use std::ffi::c_void;
-use std::slice;
+use std::future::IntoFuture;
+use std::time::Duration;
 
+use secretcache::host::wait_for;
 use secretcache::{Secret, SecretCache};
 
+use crate::arguments::{Id, selector, texts};
 use crate::config::Config;
 use crate::error::{Error, ResultCode};
-use crate::text::{Bytes, Id, Str, VersionSelector, selector};
+use crate::text::{Bytes, Str, VersionSelector};
 use crate::value::Value;
 
 /// A cache of secrets. Any number of threads may use it at the same time. Nothing is started and nobody is asked until the
@@ -98,6 +101,32 @@ export! {
         value: Mut<Value>,
     ) -> Result() {
         cache.read(secret_id, version, value, |_| Ok(()))
+    }
+
+    /// As `secretcache_get`, for at most `timeout_ms`: whoever reads has a deadline of its own. 0 gives what is in memory.
+    /// The request goes on, and the next read has its answer.
+    ///
+    /// Fails with SECRETCACHE_TIMEOUT if neither the source nor the last-known value has answered by then. Without it a
+    /// read takes no longer than the timeout of the settings.
+    fn secretcache_get_within(
+        cache: Ref<Cache>,
+        secret_id: Id,
+        version: Opt<VersionSelector>,
+        timeout_ms: Is<u64>,
+        value: Mut<Value>,
+    ) -> Result() {
+        if version.is_none() && value.is_current(&cache.0, secret_id.bytes()) {
+            value.drop_field();
+            return Ok(());
+        }
+        let mut reading = cache.0.get(secret_id.text()?).selector(selector(version)?).into_future();
+        let secret = wait_for(&mut reading, Duration::from_millis(timeout_ms))
+            .ok_or_else(|| Error::timed_out(timeout_ms))??;
+        match version {
+            None => value.fill_with_current(secret_id.bytes(), secret),
+            Some(_) => value.fill(secret),
+        }
+        Ok(())
     }
 
     /// As `secretcache_get`, and gives the secret string. It is not followed by a NUL, and lives until the value is filled
@@ -216,26 +245,4 @@ export! {
         cache.0.invalidate(secret_id);
         Ok(())
     }
-}
-
-/// An array of texts.
-///
-/// # Safety
-///
-/// There are `count` texts at `data`, each as [`Str::to_text`] asks.
-pub(crate) unsafe fn texts<'a>(data: *const Str, count: usize, name: &str) -> Result<Vec<&'a str>, Error> {
-    if count == 0 {
-        return Ok(Vec::new());
-    }
-    if data.is_null() {
-        return Err(Error::null(name));
-    }
-    if count > isize::MAX.unsigned_abs() / size_of::<Str>() {
-        return Err(Error::invalid(format!("{count} texts in {name} are more than memory can hold")));
-    }
-    // SAFETY: by contract.
-    let texts = unsafe { slice::from_raw_parts(data, count) };
-    // SAFETY: by contract.
-    let text = |text: &Str| unsafe { text.to_text(name) }?.ok_or_else(|| Error::null(name));
-    texts.iter().map(text).collect()
 }

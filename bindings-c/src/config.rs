@@ -9,8 +9,8 @@ use secretcache::{Credentials, SecretCache};
 
 use crate::callback::{Release, UserData};
 use crate::error::Error;
-use crate::events::{Callback, Listener, OnError, OnLog, OnNewVersion, OnStale};
-use crate::source::{HostSource, Source};
+use crate::events::{Callback, Listener, OnError, OnEvent, OnLog, OnNewVersion, OnStale};
+use crate::source::{FfiSource, HostSource, Source};
 
 /// Settings, with which any number of caches may be made. One thread may use it at a time.
 #[derive(Clone, Debug, Default)]
@@ -204,9 +204,16 @@ export! {
         Ok(())
     }
 
+    /// As `secretcache_config_set_source`, for hosts whose functions take no structures by value. See
+    /// `secretcache_source` for what a source must do.
+    fn secretcache_ffi_config_set_source(config: Mut<Config>, source: Ref<FfiSource>) -> Result() {
+        config.source = Some(HostSource::with_pointers(source)?);
+        Ok(())
+    }
+
     /// Has a function told of new versions.
     ///
-    /// This and the next three may be called several times. The functions run on the thread "secretcache-events", one at a
+    /// This and the next four may be called several times. The functions run on the thread "secretcache-events", one at a
     /// time and in order, with all signals blocked. They may call this library, but must not wait for another callback,
     /// must not call `longjmp` out of themselves, and must not throw. What they are passed lives until they return.
     ///
@@ -252,6 +259,16 @@ export! {
         release: Is<Release>,
     ) -> Result() {
         config.listen(Callback::Log(on_log), user_data, release);
+        Ok(())
+    }
+    /// Has a function told of every event, as a structure: see `secretcache_config_on_new_version`.
+    fn secretcache_config_on_event(
+        config: Mut<Config>,
+        on_event: Call<OnEvent>,
+        user_data: Is<*mut c_void>,
+        release: Is<Release>,
+    ) -> Result() {
+        config.listen(Callback::Any(on_event), user_data, release);
         Ok(())
     }
 }

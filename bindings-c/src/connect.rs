@@ -8,12 +8,14 @@ use secretcache::{ConnectError, Stage};
 
 use zeroize::Zeroizing;
 
-use crate::cache::{Cache, texts};
+use crate::arguments::texts;
+use crate::cache::Cache;
 use crate::error::{Error, ResultCode};
 use crate::text::Str;
 use crate::value::terminated;
 
-/// What a login came to.
+/// What a login came to. The one that succeeded is 0, as in most of C: a function that returns a `bool` or a count of what
+/// worked says the opposite of what it means. C++ does not compile such a function; C may not even warn.
 #[repr(u32)]
 #[derive(Clone, Copy, Debug)]
 #[expect(non_camel_case_types, reason = "their names in C")]
@@ -26,9 +28,14 @@ pub enum Login {
     SECRETCACHE_LOGIN_ERROR = 2,
 }
 
-/// Logs in with one version of the credential, and gives one of the numbers of `secretcache_login`; any other counts as
-/// SECRETCACHE_LOGIN_ERROR. The credential and its texts live until the function returns.
-pub type OnLogin = Option<unsafe extern "C" fn(user_data: *mut c_void, credential: *const Credential) -> u32>;
+/// Logs in with one version of the credential, and gives one of the numbers of `secretcache_login`, by name: never a `bool`,
+/// of which `true` would be SECRETCACHE_LOGIN_REFUSED. Any other number counts as SECRETCACHE_LOGIN_ERROR. The credential
+/// and its texts live until the function returns.
+pub type OnLogin =
+    Option<unsafe extern "C" fn(user_data: *mut c_void, credential: *const Credential) -> LoginNumber>;
+
+/// A `secretcache_login`, which a program may get wrong.
+pub type LoginNumber = u32;
 
 /// User name, password and whatever else is in one version of a secret: they belong together, since a rotation may change
 /// the user name too. It lives until the login function returns.

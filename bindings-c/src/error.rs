@@ -62,6 +62,8 @@ result_codes! {
         SECRETCACHE_LOGIN_REJECTED = 4,
         /// The login function gave up: the resource failed in another way than by refusing the login.
         SECRETCACHE_LOGIN_FAILED = 5,
+        /// The program cancelled the read.
+        SECRETCACHE_CANCELLED = 6,
     }
     kinds {
         /// An argument is wrong: an empty secret id, an unknown number. Mend the call.
@@ -150,6 +152,13 @@ impl Error {
     #[cold]
     pub(crate) fn invalid(message: impl Into<Cow<'static, str>>) -> Self {
         Self::new(ResultCode::SECRETCACHE_INVALID_ARGUMENT, message)
+    }
+
+    /// The deadline of a single read has passed.
+    #[cold]
+    pub(crate) fn timed_out(timeout_ms: u64) -> Self {
+        let text = format!("no answer came within the {timeout_ms} ms that this read may take");
+        secretcache::Error::new(ErrorKind::Timeout, text).into()
     }
 
     #[cold]
@@ -270,7 +279,7 @@ mod tests {
     #[test]
     fn codes_of_the_first_release_keep_their_numbers() {
         // Add to this list; never change it.
-        let numbers = [0, 1, 2, 3, 4, 5];
+        let numbers = [0, 1, 2, 3, 4, 5, 6];
         assert!(numbers.iter().all(|number| ResultCode::name(*number) != "unknown\0"));
         assert_eq!(ResultCode::SECRETCACHE_INVALID_ARGUMENT as u32, 100);
         assert_eq!(ResultCode::SECRETCACHE_INTERNAL as u32, 121);

@@ -3,7 +3,7 @@
 use std::ffi::c_void;
 use std::sync::Arc;
 
-use secretcache::Event;
+use secretcache::Event as CoreEvent;
 use secretcache::host::{LogLimiter, PerProcess, SystemClock};
 
 use crate::callback::UserData;
@@ -33,6 +33,49 @@ pub type OnError = Option<unsafe extern "C" fn(user_data: *mut c_void, secret_id
 /// most once a minute for each secret. `text` ends in a NUL.
 pub type OnLog = Option<unsafe extern "C" fn(user_data: *mut c_void, level: u32, text: Str)>;
 
+/// Which event it is.
+#[repr(u32)]
+#[derive(Clone, Copy, Debug)]
+#[expect(non_camel_case_types, reason = "their names in C")]
+pub enum EventKind {
+    /// A refresh brought another version than the one held.
+    SECRETCACHE_EVENT_NEW_VERSION = 1,
+    /// Readers get a value past its freshness, because it cannot be refreshed; told once per spell.
+    SECRETCACHE_EVENT_STALE = 2,
+    /// A fetch or refresh failed.
+    SECRETCACHE_EVENT_ERROR = 3,
+}
+
+/// A `secretcache_event_kind`, of which later versions may know more.
+pub type EventNumber = u32;
+
+/// Any event. What it holds lives until the function that is told of it returns; what does not belong to its kind is none.
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+pub struct Event {
+    /// `sizeof(secretcache_event)` in the library, by which programs tell what there is.
+    pub size: usize,
+    /// Which event it is.
+    pub kind: EventNumber,
+    /// The secret, by the id that it is asked for with.
+    pub secret_id: Str,
+    /// Of a new version: the staging label that moved.
+    pub version_stage: Str,
+    /// Of a new version: the one held before.
+    pub old_version_id: Str,
+    /// Of a new version: the one held now.
+    pub new_version_id: Str,
+    /// Of stale values: milliseconds since the last confirmation.
+    pub age_ms: u64,
+    /// Of failures, and of stale values if the source has answered: why.
+    pub error: *const Error,
+    /// What happened, as a line of a log, ending in a NUL.
+    pub text: Str,
+}
+
+/// Something happened.
+pub type OnEvent = Option<unsafe extern "C" fn(user_data: *mut c_void, event: *const Event)>;
+
 /// How much a line of the log matters.
 #[repr(u32)]
 #[derive(Clone, Copy, Debug)]
@@ -59,6 +102,7 @@ pub(crate) enum Callback {
     Stale(OnStale),
     Error(OnError),
     Log(OnLog),
+    Any(OnEvent),
 }
 
 impl Listener {
@@ -68,18 +112,19 @@ impl Listener {
 
     /// Passes an event on to the events thread: the thread that noticed it may be a reader that holds locks of the
     /// program's.
-    pub(crate) fn tell(self: &Arc<Self>, event: &Event) {
+    pub(crate) fn tell(self: &Arc<Self>, event: &CoreEvent) {
         if self.wants(event) {
             let (listener, event) = (Arc::clone(self), event.clone());
             secretcache::host::run_on_event_thread(move || listener.call(event));
         }
     }
 
-    fn wants(&self, event: &Event) -> bool {
+    fn wants(&self, event: &CoreEvent) -> bool {
         match (self.callback, event) {
-            (Callback::NewVersion(_) | Callback::Log(_), Event::NewVersion { .. })
-            | (Callback::Stale(_), Event::Stale { .. })
-            | (Callback::Error(_), Event::Error { .. }) => true,
+            (Callback::NewVersion(_) | Callback::Log(_), CoreEvent::NewVersion { .. })
+            | (Callback::Stale(_), CoreEvent::Stale { .. })
+            | (Callback::Error(_), CoreEvent::Error { .. })
+            | (Callback::Any(_), _) => true,
             (Callback::Log(_), _) => {
                 let limiter = self.limiter.get_or_try_make(|| Ok::<_, ()>(LogLimiter::default()));
                 limiter.is_ok_and(|limiter| limiter.admits(event, SystemClock::now()))
@@ -88,39 +133,84 @@ impl Listener {
         }
     }
 
-    fn call(&self, event: Event) {
+    fn call(&self, event: CoreEvent) {
         let user_data = self.user_data.pointer;
         match (self.callback, event) {
             (
                 Callback::NewVersion(Some(call)),
-                Event::NewVersion { secret_id, version_stage, old_version_id, new_version_id },
+                CoreEvent::NewVersion { secret_id, version_stage, old_version_id, new_version_id },
             ) => {
                 let [stage, old, new] = [&version_stage, &old_version_id, &new_version_id]
                     .map(|text| Str::of_option(text.as_deref()));
                 // SAFETY: the program gave the function for this; the texts live until it returns.
                 unsafe { call(user_data, Str::of(&secret_id), stage, old, new) };
             }
-            (Callback::Stale(Some(call)), Event::Stale { secret_id, age, error }) => {
+            (Callback::Stale(Some(call)), CoreEvent::Stale { secret_id, age, error }) => {
                 let age = u64::try_from(age.as_millis()).unwrap_or(u64::MAX);
                 let error = error.map(Error::from);
                 let error = error.as_ref().map_or(std::ptr::null(), std::ptr::from_ref);
                 // SAFETY: as above; the error lives until it returns.
                 unsafe { call(user_data, Str::of(&secret_id), age, error) };
             }
-            (Callback::Error(Some(call)), Event::Error { secret_id, error, .. }) => {
+            (Callback::Error(Some(call)), CoreEvent::Error { secret_id, error, .. }) => {
                 // SAFETY: as above.
                 unsafe { call(user_data, Str::of(&secret_id), &raw const *Box::new(Error::from(error))) };
             }
             (Callback::Log(Some(call)), event) => {
                 let level = match event {
-                    Event::NewVersion { .. } => LogLevel::SECRETCACHE_LOG_INFO,
+                    CoreEvent::NewVersion { .. } => LogLevel::SECRETCACHE_LOG_INFO,
                     _ => LogLevel::SECRETCACHE_LOG_WARNING,
                 };
                 let text = format!("{event}\0");
                 // SAFETY: as above.
                 unsafe { call(user_data, level as u32, Str::of_terminated(text.as_bytes())) };
             }
+            (Callback::Any(Some(call)), event) => with_event(&event, |event| {
+                // SAFETY: as above.
+                unsafe { call(user_data, event) };
+            }),
             _ => {}
         }
     }
+}
+
+/// Shows an event as C has it.
+fn with_event(event: &CoreEvent, show: impl FnOnce(&Event)) {
+    let text = format!("{event}\0");
+    let mut shown = Event {
+        size: size_of::<Event>(),
+        kind: 0,
+        secret_id: Str::NONE,
+        version_stage: Str::NONE,
+        old_version_id: Str::NONE,
+        new_version_id: Str::NONE,
+        age_ms: 0,
+        error: std::ptr::null(),
+        text: Str::of_terminated(text.as_bytes()),
+    };
+    let failure;
+    match event {
+        CoreEvent::NewVersion { secret_id, version_stage, old_version_id, new_version_id } => {
+            shown.kind = EventKind::SECRETCACHE_EVENT_NEW_VERSION as u32;
+            shown.secret_id = Str::of(secret_id);
+            shown.version_stage = Str::of_option(version_stage.as_deref());
+            shown.old_version_id = Str::of_option(old_version_id.as_deref());
+            shown.new_version_id = Str::of_option(new_version_id.as_deref());
+        }
+        CoreEvent::Stale { secret_id, age, error } => {
+            shown.kind = EventKind::SECRETCACHE_EVENT_STALE as u32;
+            shown.secret_id = Str::of(secret_id);
+            shown.age_ms = u64::try_from(age.as_millis()).unwrap_or(u64::MAX);
+            failure = error.clone().map(Error::from);
+            shown.error = failure.as_ref().map_or(std::ptr::null(), std::ptr::from_ref);
+        }
+        CoreEvent::Error { secret_id, error, .. } => {
+            shown.kind = EventKind::SECRETCACHE_EVENT_ERROR as u32;
+            shown.secret_id = Str::of(secret_id);
+            failure = Some(Error::from(error.clone()));
+            shown.error = failure.as_ref().map_or(std::ptr::null(), std::ptr::from_ref);
+        }
+        _ => return,
+    }
+    show(&shown);
 }

@@ -88,6 +88,61 @@ macro_rules! export {
     };
 }
 
+/// Exports a function that calls another with the same arguments, but for structures: hosts that cannot pass those by value
+/// pass texts that end in a NUL, and get texts as such or in a place of theirs. NULL stays what it is to the other function.
+///
+/// ```text
+/// forward! {
+///     /// Another function's own, for texts that end in a NUL.
+///     fn secretcache_ffi_invalidate(cache: Same<*const Cache>, secret_id: Chars, error_out: …)
+///         -> Same<ResultCode> = cache::secretcache_invalidate;
+/// }
+/// ```
+macro_rules! forward {
+    ($(
+        $(#[$meta:meta])*
+        fn $name:ident($($argument:ident: $kind:ident $(<$type:ty>)?),* $(,)?)
+            -> $result:ident $(<$result_type:ty>)? = $target:path;
+    )*) => { $(
+        $(#[$meta])*
+        #[unsafe(no_mangle)]
+        #[expect(clippy::missing_safety_doc, reason = "the header says what a caller must see to")]
+        #[allow(clippy::too_many_arguments, reason = "the other function has as many")]
+        pub unsafe extern "C" fn $name(
+            $($argument: forward_type!($kind $(<$type>)?)),*
+        ) -> forward_type!($result $(<$result_type>)?) {
+            // SAFETY: what the other function asks for is asked for here too; texts end in a NUL, or are NULL.
+            unsafe { forward_result!($target($(forward_argument!($argument, $kind)),*), $result) }
+        }
+    )* };
+}
+
+/// The C type of a parameter or result that is passed on.
+macro_rules! forward_type {
+    (Same<$type:ty>) => { $type };
+    (Chars) => { *const std::ffi::c_char };
+}
+
+/// What the other function is passed.
+macro_rules! forward_argument {
+    ($argument:ident, Same) => {
+        $argument
+    };
+    ($argument:ident, Chars) => {
+        $crate::arguments::chars($argument)
+    };
+}
+
+/// What the other function gave, of texts their first byte.
+macro_rules! forward_result {
+    ($call:expr, Same) => {
+        $call
+    };
+    ($call:expr, Chars) => {
+        $call.data
+    };
+}
+
 /// The C type of a parameter, by its kind.
 ///
 /// | kind | in C | in the body |
@@ -97,7 +152,7 @@ macro_rules! export {
 /// | `Opt<T>` | `const T *` or NULL | `Option<&T>` |
 /// | `Own<T>` | `T *`, taken over, or NULL | `Option<Box<T>>` |
 /// | `Text` | `secretcache_str` in UTF-8 | `&str` |
-/// | `Id` | the same | an [`Id`](crate::text::Id), checked when its text is asked for |
+/// | `Id` | the same | an [`Id`](crate::arguments::Id), checked when its text is asked for |
 /// | `OptText` | the same, or with NULL for data | `Option<&str>` |
 /// | `Raw` | `secretcache_bytes` | `&[u8]` |
 /// | `Call<F>` | a function, not NULL; `F` is an `Option` of it | `F` |
@@ -135,20 +190,20 @@ macro_rules! from_c {
     };
     ($argument:ident, Text) => {
         // SAFETY: the header asks for so many bytes as the text says it has, unchanged during the call.
-        unsafe { $argument.to_text(stringify!($argument)) }
+        unsafe { $crate::arguments::text($argument, stringify!($argument)) }
             .and_then(|text| text.ok_or_else(|| $crate::error::Error::null(stringify!($argument))))
     };
     ($argument:ident, Id) => {
         // SAFETY: as above.
-        unsafe { $argument.to_id(stringify!($argument)) }
+        unsafe { $crate::arguments::id($argument, stringify!($argument)) }
     };
     ($argument:ident, OptText) => {
         // SAFETY: as above.
-        unsafe { $argument.to_text(stringify!($argument)) }
+        unsafe { $crate::arguments::text($argument, stringify!($argument)) }
     };
     ($argument:ident, Raw) => {
         // SAFETY: as above.
-        unsafe { $argument.to_slice(stringify!($argument)) }
+        unsafe { $crate::arguments::bytes($argument, stringify!($argument)) }
     };
     ($argument:ident, Call<$type:ty>) => {
         $argument.map(Some).ok_or_else(|| $crate::error::Error::null(stringify!($argument)))

@@ -13,6 +13,8 @@
 #[macro_use]
 mod export;
 
+mod arguments;
+
 // In the order of the header.
 pub mod process;
 
@@ -39,6 +41,8 @@ pub mod watch;
 pub mod stats;
 
 pub mod callback;
+
+pub mod ffi;
 
 /// What is freed is wiped: secrets pass through the buffers of HTTP and TLS too.
 #[global_allocator]

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use secretcache::host::{self, SystemClock};
+
 use crate::text::Str;
 
 export! {
@@ -18,13 +20,17 @@ export! {
     ///
     /// Fails with SECRETCACHE_INVALID_ARGUMENT if they run already.
     fn secretcache_set_threads(workers: Is<usize>, blocking: Is<usize>) -> Result() {
-        Ok(secretcache::host::set_threads(workers, blocking)?)
+        Ok(host::set_threads(workers, blocking)?)
     }
 
-    /// Ends the background work of this process, waiting at most `timeout_ms` for requests under way. Reads from memory
-    /// go on working; whatever needs the source fails with SECRETCACHE_CLOSED from then on. Only programs need it that
-    /// must have no thread left when they end, such as under a leak checker.
+    /// Ends the background work of this process, waiting at most `timeout_ms` for requests and callbacks under way. Reads
+    /// from memory go on working; whatever needs the source fails with SECRETCACHE_CLOSED from then on. Reads of
+    /// `secretcache_get_async` that are under way are told so. Once this returns before its time is over no callback runs
+    /// any more, nor will one, except those of `release`. A callback may call it, and is then not waited for. Only programs
+    /// need it that must have no thread left when they end, such as under a leak checker.
     fn secretcache_shutdown(timeout_ms: Is<u64>) {
-        secretcache::host::shutdown(Duration::from_millis(timeout_ms));
+        let (patience, start) = (Duration::from_millis(timeout_ms), SystemClock::now());
+        host::shutdown(patience);
+        host::end_event_thread(patience.saturating_sub(SystemClock::now().since(&start)));
     }
 }

@@ -14,6 +14,7 @@ use tokio::sync::oneshot;
 use tokio::time::Instant;
 use zeroize::Zeroizing;
 
+use crate::arguments::lossy;
 use crate::callback::{Release, UserData};
 use crate::error::{Error, ResultCode};
 use crate::text::{Str, VersionSelector};
@@ -70,6 +71,35 @@ pub struct Source {
     pub fetch_batch: FetchBatch,
 }
 
+/// What a source is asked: see `secretcache_ffi_source`. Its texts live until the function returns.
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+pub struct Request {
+    /// The secret.
+    pub secret_id: Str,
+    /// Which version of it; of no meaning to `describe`.
+    pub version: VersionSelector,
+}
+
+/// Asks the store for a version with its value, or which versions there are.
+pub type FfiFetch =
+    Option<unsafe extern "C" fn(user_data: *mut c_void, request: *const Request, answer: *mut Answer)>;
+
+/// A source for hosts whose functions take no structures by value. The functions run on threads of this library: hosts that
+/// can be called on their own threads only cannot have one. Otherwise as `secretcache_source`.
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+pub struct FfiSource {
+    /// Passed to every function.
+    pub user_data: *mut c_void,
+    /// Must not be NULL.
+    pub fetch: FfiFetch,
+    /// NULL where the store has nothing of the kind: refreshes then fetch.
+    pub describe: FfiFetch,
+    /// Called once when nothing will be called any more, on whichever thread let go last. May be NULL.
+    pub release: Release,
+}
+
 /// Where a source's answer goes. One thread may use it at a time.
 #[derive(Debug)]
 pub struct Answer {
@@ -91,9 +121,56 @@ type Answered = oneshot::Receiver<Result<Reply, secretcache::Error>>;
 #[derive(Debug)]
 struct Table {
     user_data: UserData,
-    fetch: Fetch,
-    describe: Describe,
+    functions: Functions,
     fetch_batch: FetchBatch,
+}
+
+/// How the program's functions take what they are asked.
+#[derive(Clone, Copy, Debug)]
+enum Functions {
+    ByValue { fetch: Fetch, describe: Describe },
+    ByPointer { fetch: FfiFetch, describe: FfiFetch },
+}
+
+impl Table {
+    fn describes(&self) -> bool {
+        match self.functions {
+            Functions::ByValue { describe, .. } => describe.is_some(),
+            Functions::ByPointer { describe, .. } => describe.is_some(),
+        }
+    }
+
+    fn describe(&self, secret_id: Str, answer: *mut Answer) {
+        let user_data = self.user_data.pointer;
+        match self.functions {
+            Functions::ByValue { describe: Some(describe), .. } => {
+                // SAFETY: the program gave the function for this; the id lives until it returns.
+                unsafe { describe(user_data, secret_id, answer) };
+            }
+            Functions::ByPointer { describe: Some(describe), .. } => {
+                let request = Request { secret_id, version: VersionSelector::of(Selector::CURRENT) };
+                // SAFETY: as above.
+                unsafe { describe(user_data, &raw const request, answer) };
+            }
+            _ => {}
+        }
+    }
+
+    fn fetch(&self, secret_id: Str, version: VersionSelector, answer: *mut Answer) {
+        let user_data = self.user_data.pointer;
+        match self.functions {
+            Functions::ByValue { fetch: Some(fetch), .. } => {
+                // SAFETY: as above; the selector's texts live until it returns.
+                unsafe { fetch(user_data, secret_id, &raw const version, answer) };
+            }
+            Functions::ByPointer { fetch: Some(fetch), .. } => {
+                let request = Request { secret_id, version };
+                // SAFETY: as above.
+                unsafe { fetch(user_data, &raw const request, answer) };
+            }
+            _ => {}
+        }
+    }
 }
 
 /// A source as the core asks it.
@@ -140,10 +217,22 @@ impl HostSource {
         if source.fetch.is_none() {
             return Err(Error::null("source->fetch"));
         }
-        let user_data = UserData::new(source.user_data, source.release);
-        let Source { fetch, describe, fetch_batch, .. } = source;
-        let table = Arc::new(Table { user_data, fetch, describe, fetch_batch });
-        Ok(Self { table, timeout: Duration::from_secs(5), pool: Arc::default() })
+        let Source { user_data, fetch, describe, release, fetch_batch, .. } = source;
+        let functions = Functions::ByValue { fetch, describe };
+        Ok(Self::of(Table { user_data: UserData::new(user_data, release), functions, fetch_batch }))
+    }
+
+    pub(crate) fn with_pointers(source: &FfiSource) -> Result<Self, Error> {
+        let FfiSource { user_data, fetch, describe, release } = *source;
+        if fetch.is_none() {
+            return Err(Error::null("source->fetch"));
+        }
+        let functions = Functions::ByPointer { fetch, describe };
+        Ok(Self::of(Table { user_data: UserData::new(user_data, release), functions, fetch_batch: None }))
+    }
+
+    fn of(table: Table) -> Self {
+        Self { table: Arc::new(table), timeout: Duration::from_secs(5), pool: Arc::default() }
     }
 
     pub(crate) fn with_timeout(self, timeout: Option<Duration>) -> Self {
@@ -172,18 +261,13 @@ impl HostSource {
 impl SecretSource for HostSource {
     fn describe<'a>(&'a self, id: &'a str) -> BoxFuture<'a, Result<Description, secretcache::Error>> {
         Box::pin(async move {
-            let Some(describe) = self.table.describe else {
+            if !self.table.describes() {
                 // The core's word for "fetch instead, and do not ask again soon".
-                return Err(failure(
-                    ErrorKind::AccessDenied,
-                    "the program's own source has no describe function",
-                ));
-            };
+                let text = "the program's own source has no describe function";
+                return Err(failure(ErrorKind::AccessDenied, text));
+            }
             let id = id.to_owned();
-            let call = move |table: &Table, answer| {
-                // SAFETY: the program gave the function for this; the id lives until it returns.
-                unsafe { describe(table.user_data.pointer, Str::of(&id), answer) };
-            };
+            let call = move |table: &Table, answer| table.describe(Str::of(&id), answer);
             Ok(self.ask("DescribeSecret", call).await?.description)
         })
     }
@@ -196,10 +280,7 @@ impl SecretSource for HostSource {
         Box::pin(async move {
             let (id, selector) = (id.to_owned(), secretcache::host::OwnedSelector::from(selector));
             let call = move |table: &Table, answer| {
-                let version = VersionSelector::of(selector.as_selector());
-                let Some(fetch) = table.fetch else { return };
-                // SAFETY: as above; the selector's texts live until it returns.
-                unsafe { fetch(table.user_data.pointer, Str::of(&id), &raw const version, answer) };
+                table.fetch(Str::of(&id), VersionSelector::of(selector.as_selector()), answer);
             };
             Ok(self.ask("GetSecretValue", call).await?.fetched)
         })
@@ -341,7 +422,8 @@ export! {
     fn secretcache_answer_fail(answer: Own<Answer>, result: Is<u32>, message: Is<Str>) {
         if let Some(answer) = answer {
             let kind = ResultCode::kind(result).unwrap_or(ErrorKind::Source);
-            let text = lossy(message);
+            // SAFETY: the header asks for a text that is there and stays as it is during the call.
+            let text = unsafe { lossy(message) };
             let text = if text.is_empty() { "the program's own source failed" } else { &text };
             answer.end(Err(failure(kind, text)));
         }
@@ -358,7 +440,8 @@ export! {
         request_id: Is<Str>,
     ) {
         if let Some(answer) = answer {
-            let (code, message, request_id) = (lossy(code), lossy(message), lossy(request_id));
+            // SAFETY: as above, for each.
+            let (code, message, request_id) = unsafe { (lossy(code), lossy(message), lossy(request_id)) };
             let status = (http_status != 0).then_some(http_status);
             let kind = ErrorKind::from_service(&code, &message, status);
             let mut fault = ServiceFault::new(answer.operation, code, message.clone());
@@ -367,13 +450,4 @@ export! {
             answer.end(Err(failure(kind, &message).with_fault(fault)));
         }
     }
-}
-
-/// A text of an error, which is no place to fail again.
-fn lossy(text: Str) -> String {
-    let length = if isize::try_from(text.length).is_ok() { text.length } else { 0 };
-    let bytes = crate::text::Bytes { data: text.data.cast(), length };
-    // SAFETY: the header asks for texts that are there and stay as they are during the call.
-    let bytes = unsafe { bytes.to_slice("text") }.unwrap_or_default();
-    String::from_utf8_lossy(bytes).into_owned()
 }

@@ -129,6 +129,15 @@ public:
                           (*static_cast<Function *>(function))(detail::view(id), ErrorView(error));
                       });
     }
+    /** Has a function told of every event; see `secretcache_event`. */
+    Config &on_event(std::function<void(const secretcache_event &)> tell)
+    {
+        using Function = decltype(tell);
+        return listen(std::move(tell), secretcache_config_on_event,
+                      [](void *function, const secretcache_event *event) noexcept {
+                          (*static_cast<Function *>(function))(*event);
+                      });
+    }
     /** Has a function write a log: with SECRETCACHE_LOG_INFO or SECRETCACHE_LOG_WARNING, and a line. */
     Config &on_log(std::function<void(std::uint32_t, std::string_view)> tell)
     {
