@@ -38,11 +38,12 @@ test: ## Run all tests
 	@$(STEP) 10/10 "testing the C and C++ interface" $(MAKE) test-c
 
 lint: ## Check format, lints, docs, licences, types and commit subjects
-	@$(STEP) 1/5 "checking Rust code" $(MAKE) lint-rust
-	@$(STEP) 2/5 "checking licences and banned crates" $(MAKE) lint-dependencies
-	@$(STEP) 3/5 "checking Python code and types" $(MAKE) lint-python
-	@$(STEP) 4/5 "checking TypeScript code and types" $(MAKE) lint-node
-	@$(STEP) 5/5 "checking workflows, versions and commit subjects" $(MAKE) lint-workflows lint-version lint-commits
+	@$(STEP) 1/6 "checking Rust code" $(MAKE) lint-rust
+	@$(STEP) 2/6 "checking licences and banned crates" $(MAKE) lint-dependencies
+	@$(STEP) 3/6 "checking Python code and types" $(MAKE) lint-python
+	@$(STEP) 4/6 "checking TypeScript code and types" $(MAKE) lint-node
+	@$(STEP) 5/6 "checking C and C++ code" $(MAKE) lint-c
+	@$(STEP) 6/6 "checking workflows, versions and commit subjects" $(MAKE) lint-workflows lint-version lint-commits
 
 bench: ## Measure the documented figures beside AWS's libraries (an hour or more)
 	@$(STEP) 1/4 "building everything that ships (a few minutes)" $(MAKE) wheel cli node lambda

@@ -1,5 +1,5 @@
 ##@ One language's checks
-.PHONY: lint-rust lint-docs lint-dependencies lint-python lint-node lint-workflows lint-commits lint-version
+.PHONY: lint-rust lint-docs lint-dependencies lint-python lint-node lint-c lint-workflows lint-commits lint-version
 lint-rust: lint-docs ## Format, clippy, and rustdoc with and without default features
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets $(LOCKED) -- -D warnings
@@ -28,6 +28,9 @@ lint-node: node-tools build ## biome, the types as programs see them, publint an
 	git diff --exit-code -- $(NODE)/types $(NODE)/ts/binding.ts
 	cd $(NODE) && tools/stage ../target/node-lint && npx publint --strict ../target/node-lint
 	cd $(NODE) && npx attw --quiet --pack ../target/node-lint
+
+lint-c: c-tools servers $(VENV)/lint/.stamp ## clang-format, and clang-tidy on headers and examples
+	bindings-c/lint $(VENV)/lint/bin
 
 lint-workflows: $(VENV)/lint/.stamp ## Workflows and the action: pinned actions, least rights, no injection; the Dockerfile
 	$(VENV)/lint/bin/zizmor --quiet --offline --min-severity low .github

@@ -46,10 +46,10 @@ int main(int argc, char **argv)
     secretcache_error *error = NULL;
     secretcache_str secret;
 
-    int failed = secretcache_config_set_source(config, &source, &error) != SECRETCACHE_OK ||
-                 secretcache_new(config, &cache, &error) != SECRETCACHE_OK ||
-                 secretcache_get_string(cache, secretcache_str_of(argv[2]), NULL, value, &secret, &error) !=
-                     SECRETCACHE_OK;
+    int failed =
+        secretcache_config_set_source(config, &source, &error) != SECRETCACHE_OK ||
+        secretcache_new(config, &cache, &error) != SECRETCACHE_OK ||
+        secretcache_get_string(cache, secretcache_str_of(argv[2]), NULL, value, &secret, &error) != SECRETCACHE_OK;
     if (failed) {
         fprintf(stderr, "%s\n", secretcache_error_message(error).data);
         secretcache_error_free(error);

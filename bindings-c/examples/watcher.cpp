@@ -14,9 +14,8 @@ int main(int argc, char **argv)
     }
     secretcache::Config config;
     config.refresh_interval(std::chrono::milliseconds(200));
-    config.on_new_version([](const secretcache::NewVersion &event) {
-        std::cout << event.secret_id << " has rotated" << std::endl;
-    });
+    config.on_new_version(
+        [](const secretcache::NewVersion &event) { std::cout << event.secret_id << " has rotated" << std::endl; });
     auto cache = secretcache::Cache::create(config);
     if (!cache) {
         std::cerr << cache.error().message() << '\n';
