@@ -21,6 +21,10 @@ sys.path.insert(0, str(ROOT / "tests" / "tools"))
 from endpoint import Endpoint  # noqa: E402
 
 WARNINGS = ["-Wall", "-Wextra", "-Wpedantic", "-Werror"]
+STRICT = [*WARNINGS, "-Wshadow", "-Wconversion", "-Wsign-conversion", "-Wundef", "-Wcast-qual", "-Wunused"]
+"""What users' projects ask of the headers that they include."""
+STRICT_C = [*STRICT, "-Wc++-compat", "-Wstrict-prototypes", "-Wmissing-prototypes"]
+STRICT_CPP = [*STRICT, "-Wold-style-cast", "-Wnon-virtual-dtor", "-Woverloaded-virtual", "-Wextra-semi"]
 C, CPP = ["gcc", "-std=gnu11", "-D_GNU_SOURCE"], ["g++", "-std=c++17"]
 SANITIZERS = ["-fsanitize=address,undefined", "-fno-sanitize-recover=all"]
 
@@ -64,7 +68,7 @@ def installed() -> Installed:
     build = ROOT / "target" / "debug"
     if not (build / "libsecretcache_c.so").exists():
         pytest.fail("the library is missing: cargo build -p secretcache-c", pytrace=False)
-    for tool in ("gcc", "g++", "valgrind", "cmake", "pkg-config", "nm", "readelf"):
+    for tool in ("gcc", "g++", "valgrind", "cmake", "pkg-config", "nm", "readelf", "luajit", "ruby"):
         if not shutil.which(tool):
             pytest.fail(f"{tool} is missing; `make test-c` installs it", pytrace=False)
     return Installed(ROOT / "target" / "c" / "debug", build)

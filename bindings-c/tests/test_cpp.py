@@ -24,17 +24,7 @@ def objects(installed: Installed, folder: Path, *flags: str) -> list[Path]:
     for name, standard in (("older", "c++17"), ("newer", "c++23")):
         output = folder / f"{name}.o"
         include = f"-I{installed.prefix}/include"
-        run(
-            "g++",
-            f"-std={standard}",
-            *WARNINGS,
-            *flags,
-            include,
-            "-c",
-            CONSUMER / f"{name}.cpp",
-            "-o",
-            output,
-        )
+        run("g++", f"-std={standard}", *WARNINGS, *flags, include, "-c", CONSUMER / f"{name}.cpp", "-o", output)
         made.append(output)
     return made
 
@@ -79,3 +69,37 @@ def test_c4_a_login_function_that_gives_something_else_does_not_compile(
     assert "log_in must return a secretcache_login" in refused.stderr
     program.write_text(LOGIN.format(answer="SECRETCACHE_LOGIN_ACCEPTED"))
     run(*command)
+
+
+@pytest.mark.parametrize("result", ["bool", "int", "void", "uint32_t"])
+def test_c4_nor_does_a_function_of_another_type_for_the_c_interface(
+    installed: Installed, tmp_path: Path, result: str
+) -> None:
+    text = (
+        "#include <secretcache.h>\n"
+        "{result} log_in(void *, const secretcache_credential *);\n"
+        "secretcache_on_login function = log_in;\n"
+    )
+    program = tmp_path / "login.cpp"
+    command = [*CPP, "-fsyntax-only", f"-I{installed.prefix}/include", program]
+    program.write_text(text.format(result=result))
+    refused = subprocess.run(command, capture_output=True, text=True)
+    assert refused.returncode
+    assert "invalid conversion" in refused.stderr
+    program.write_text(text.format(result="secretcache_login"))
+    run(*command)
+
+
+def test_c4_c_warns_of_a_bool_and_the_header_names_the_trap(installed: Installed, tmp_path: Path) -> None:
+    program = tmp_path / "login.c"
+    program.write_text(
+        "#include <secretcache.h>\n"
+        "bool log_in(void *user_data, const secretcache_credential *credential);\n"
+        "secretcache_on_login function = log_in;\n"
+    )
+    command = ["gcc", "-std=c11", "-Werror", "-fsyntax-only", f"-I{installed.prefix}/include", program]
+    refused = subprocess.run(command, capture_output=True, text=True)
+    assert refused.returncode
+    assert "incompatible-pointer-types" in refused.stderr
+    header = (installed.prefix / "include" / "secretcache.h").read_text()
+    assert "never a `bool`" in header

@@ -36,7 +36,7 @@ static void on_done(void *user_data, const secretcache_value *value, const secre
     CHECK(0);
 }
 
-static uint32_t on_login(void *user_data, const secretcache_credential *credential)
+static secretcache_login on_login(void *user_data, const secretcache_credential *credential)
 {
     (void)user_data, (void)credential;
     return SECRETCACHE_LOGIN_ERROR;
@@ -68,6 +68,8 @@ static void null_gives_nothing(void)
     secretcache_answer_succeed(NULL);
     secretcache_answer_fail(NULL, SECRETCACHE_TIMEOUT, NOTHING);
     secretcache_answer_fail_as_service(NULL, NOTHING, NOTHING, 0, NOTHING);
+    secretcache_read_cancel(NULL);
+    secretcache_read_free(NULL);
     secretcache_watch_free(NULL);
     CHECK(!secretcache_is_outdated(NULL, ID, ID));
     secretcache_stats_free(NULL);
@@ -94,6 +96,70 @@ static void null_gives_nothing(void)
     CHECK(is(secretcache_version(), SECRETCACHE_VERSION));
     CHECK(is(secretcache_result_name(SECRETCACHE_OK), "SECRETCACHE_OK"));
     secretcache_shutdown(0); /* Nothing runs. */
+}
+
+/* The same of the variants for foreign function interfaces, which pass their arguments on. */
+static void c9_null_is_found_by_the_pointer_variants(void)
+{
+    CHECK(secretcache_ffi_version() != NULL);
+    CHECK(secretcache_ffi_result_name(0) != NULL);
+    CHECK(secretcache_ffi_error_message(NULL) == NULL);
+    CHECK(secretcache_ffi_error_service_code(NULL) == NULL);
+    CHECK(secretcache_ffi_error_operation(NULL) == NULL);
+    CHECK(secretcache_ffi_error_request_id(NULL) == NULL);
+    secretcache_ffi_answer_fail(NULL, 0, NULL);
+    CHECK(secretcache_ffi_credential_field(NULL, NULL) == NULL);
+    CHECK(!secretcache_ffi_is_outdated(NULL, NULL, NULL));
+    CHECK(!secretcache_ffi_stats_api_calls(NULL, NULL));
+    NULLS(secretcache_ffi_config_set_refresh_interval_of(NULL, NULL, 0, &error));
+    NULLS(secretcache_ffi_config_set_region(NULL, NULL, &error));
+    NULLS(secretcache_ffi_config_set_endpoint_url(NULL, NULL, &error));
+    NULLS(secretcache_ffi_config_set_profile(NULL, NULL, &error));
+    NULLS(secretcache_ffi_config_set_credentials(NULL, NULL, NULL, NULL, &error));
+    NULLS(secretcache_ffi_config_set_role(NULL, NULL, NULL, &error));
+    NULLS(secretcache_ffi_config_set_proxy_url(NULL, NULL, &error));
+    NULLS(secretcache_ffi_config_set_ca_bundle(NULL, NULL, &error));
+    NULLS(secretcache_ffi_answer_set_arn(NULL, NULL, &error));
+    NULLS(secretcache_ffi_answer_set_name(NULL, NULL, &error));
+    NULLS(secretcache_ffi_answer_set_version_id(NULL, NULL, &error));
+    NULLS(secretcache_ffi_answer_add_stage(NULL, NULL, &error));
+    NULLS(secretcache_ffi_answer_set_string(NULL, NULL, &error));
+    NULLS(secretcache_ffi_answer_add_version_stage(NULL, NULL, NULL, &error));
+    NULLS(secretcache_ffi_get(NULL, NULL, NULL, NULL, &error));
+    NULLS(secretcache_ffi_get_within(NULL, NULL, NULL, 0, NULL, &error));
+    NULLS(secretcache_ffi_get_string(NULL, NULL, NULL, NULL, NULL, &error));
+    NULLS(secretcache_ffi_get_binary(NULL, NULL, NULL, NULL, NULL, &error));
+    NULLS(secretcache_ffi_get_field(NULL, NULL, NULL, NULL, NULL, NULL, &error));
+    NULLS(secretcache_ffi_peek(NULL, NULL, NULL, NULL, &error));
+    NULLS(secretcache_ffi_refresh(NULL, NULL, NULL, NULL, &error));
+    NULLS(secretcache_ffi_invalidate(NULL, NULL, &error));
+    NULLS(secretcache_ffi_value_field(NULL, NULL, NULL, &error));
+    NULLS(secretcache_ffi_get_async(NULL, NULL, NULL, NULL, NULL, &error));
+    NULLS(secretcache_ffi_read_start(NULL, NULL, NULL, 0, NULL, NULL, NULL, &error));
+    NULLS(secretcache_ffi_connect(NULL, NULL, 0, NULL, NULL, &error));
+    NULLS(secretcache_ffi_watch_new(NULL, NULL, NULL, &error));
+    NULLS(secretcache_ffi_answer_set_binary(NULL, NULL, 0, &error));
+    NULLS(secretcache_ffi_value_arn(NULL, NULL, &error));
+    NULLS(secretcache_ffi_value_name(NULL, NULL, &error));
+    NULLS(secretcache_ffi_value_version_id(NULL, NULL, &error));
+    NULLS(secretcache_ffi_value_stage(NULL, 0, NULL, &error));
+    NULLS(secretcache_ffi_credential_version_id(NULL, NULL, &error));
+    NULLS(secretcache_ffi_credential_version_stage(NULL, NULL, &error));
+    NULLS(secretcache_ffi_config_set_source(NULL, NULL, &error));
+
+    secretcache_cache *cache = cache_with(store_new(), NULL);
+    secretcache_value *value = secretcache_value_new();
+    secretcache_config *config = secretcache_config_new();
+    secretcache_ffi_source source = {NULL, NULL, NULL, NULL};
+    NULLS(secretcache_ffi_config_set_source(config, &source, &error));
+    NULLS(secretcache_ffi_get(cache, NULL, NULL, value, &error));
+    NULLS(secretcache_ffi_get_field(cache, "db", NULL, NULL, value, NULL, &error));
+    FAILS(SECRETCACHE_INVALID_TEXT, secretcache_ffi_get(cache, "\xff", NULL, value, &error));
+    FAILS(SECRETCACHE_INVALID_ARGUMENT, secretcache_ffi_get(cache, "", NULL, value, &error));
+    FAILS(SECRETCACHE_SECRET_NOT_FOUND, secretcache_ffi_get(cache, "db", NULL, value, &error));
+    secretcache_config_free(config);
+    secretcache_value_free(value);
+    secretcache_free(cache);
 }
 
 /* All others say so, one argument after the other. */
@@ -137,6 +203,16 @@ static void null_is_an_error(void)
     NULLS(secretcache_prefetch(cache, &NOTHING, 1, NULL, NULL, &error));
     NULLS(secretcache_invalidate(NULL, ID, &error));
     NULLS(secretcache_invalidate(cache, NOTHING, &error));
+    NULLS(secretcache_get_within(NULL, ID, NULL, 0, value, &error));
+    NULLS(secretcache_get_within(cache, NOTHING, NULL, 0, value, &error));
+    NULLS(secretcache_get_within(cache, ID, NULL, 0, NULL, &error));
+    secretcache_read *read = NULL;
+    NULLS(secretcache_read_start(NULL, ID, NULL, 0, on_done, NULL, &read, &error));
+    NULLS(secretcache_read_start(cache, NOTHING, NULL, 0, on_done, NULL, &read, &error));
+    NULLS(secretcache_read_start(cache, ID, NULL, 0, NULL, NULL, &read, &error));
+    NULLS(secretcache_read_start(cache, ID, NULL, 0, on_done, NULL, NULL, &error));
+    NULLS(secretcache_config_on_event(NULL, NULL, NULL, NULL, &error));
+    NULLS(secretcache_config_on_event(config, NULL, NULL, NULL, &error));
     NULLS(secretcache_get_async(NULL, ID, NULL, on_done, NULL, &error));
     NULLS(secretcache_get_async(cache, NOTHING, NULL, on_done, NULL, &error));
     NULLS(secretcache_connect(NULL, ID, 0, on_login, NULL, &error));
@@ -288,6 +364,7 @@ int main(int argc, char **argv)
 {
     const struct test tests[] = {
         {"null_gives_nothing", null_gives_nothing},
+        {"c9_null_is_found_by_the_pointer_variants", c9_null_is_found_by_the_pointer_variants},
         {"null_is_an_error", null_is_an_error},
         {"texts_are_checked", texts_are_checked},
         {"settings_are_checked", settings_are_checked},

@@ -8,12 +8,12 @@
 #include <string.h>
 
 /* Ends the program, and so the test, if something does not hold. */
-#define CHECK(condition)                                                                           \
-    do {                                                                                           \
-        if (!(condition)) {                                                                        \
-            fprintf(stderr, "%s:%d: %s does not hold\n", __FILE__, __LINE__, #condition);          \
-            exit(1);                                                                               \
-        }                                                                                          \
+#define CHECK(condition)                                                                                               \
+    do {                                                                                                               \
+        if (!(condition)) {                                                                                            \
+            fprintf(stderr, "%s:%d: %s does not hold\n", __FILE__, __LINE__, #condition);                              \
+            exit(1);                                                                                                   \
+        }                                                                                                              \
     } while (0)
 
 /* For helgrind, which sees the locks of POSIX threads and not those within the library: what a thread did before it
@@ -22,11 +22,11 @@
 #include <valgrind/helgrind.h>
 #define TO_LIBRARY() ANNOTATE_HAPPENS_BEFORE(&secretcache_new)
 #define FROM_LIBRARY() ANNOTATE_HAPPENS_AFTER(&secretcache_new)
-#define ACROSS(call)                                                                               \
-    do {                                                                                           \
-        TO_LIBRARY();                                                                              \
-        call;                                                                                      \
-        FROM_LIBRARY();                                                                            \
+#define ACROSS(call)                                                                                                   \
+    do {                                                                                                               \
+        TO_LIBRARY();                                                                                                  \
+        call;                                                                                                          \
+        FROM_LIBRARY();                                                                                                \
     } while (0)
 #define secretcache_free(cache) ACROSS(secretcache_free(cache))
 #define secretcache_config_free(config) ACROSS(secretcache_config_free(config))
@@ -40,35 +40,33 @@
 #endif
 
 /* As CHECK, for a call that must work. `error` is a variable for it. */
-#define OK(call)                                                                                   \
-    do {                                                                                           \
-        secretcache_error *error = NULL;                                                           \
-        TO_LIBRARY();                                                                              \
-        secretcache_result result_of_call = (call);                                                \
-        FROM_LIBRARY();                                                                            \
-        if (result_of_call != SECRETCACHE_OK) {                                                    \
-            fprintf(stderr, "%s:%d: %s: %s\n", __FILE__, __LINE__, #call,                          \
-                    secretcache_error_message(error).data);                                        \
-            exit(1);                                                                               \
-        }                                                                                          \
-        CHECK(error == NULL);                                                                      \
+#define OK(call)                                                                                                       \
+    do {                                                                                                               \
+        secretcache_error *error = NULL;                                                                               \
+        TO_LIBRARY();                                                                                                  \
+        secretcache_result result_of_call = (call);                                                                    \
+        FROM_LIBRARY();                                                                                                \
+        if (result_of_call != SECRETCACHE_OK) {                                                                        \
+            fprintf(stderr, "%s:%d: %s: %s\n", __FILE__, __LINE__, #call, secretcache_error_message(error).data);      \
+            exit(1);                                                                                                   \
+        }                                                                                                              \
+        CHECK(error == NULL);                                                                                          \
     } while (0)
 
 /* As CHECK, for a call that must fail with a result, and say why. */
-#define FAILS(result, call)                                                                        \
-    do {                                                                                           \
-        secretcache_error *error = NULL;                                                           \
-        TO_LIBRARY();                                                                              \
-        secretcache_result got = (call);                                                           \
-        FROM_LIBRARY();                                                                            \
-        if (got != (result)) {                                                                     \
-            fprintf(stderr, "%s:%d: %s gave %s\n", __FILE__, __LINE__, #call,                      \
-                    secretcache_result_name(got).data);                                            \
-            exit(1);                                                                               \
-        }                                                                                          \
-        CHECK(error != NULL && secretcache_error_code(error) == got);                              \
-        CHECK(secretcache_error_message(error).length > 0);                                        \
-        secretcache_error_free(error);                                                             \
+#define FAILS(result, call)                                                                                            \
+    do {                                                                                                               \
+        secretcache_error *error = NULL;                                                                               \
+        TO_LIBRARY();                                                                                                  \
+        secretcache_result got = (call);                                                                               \
+        FROM_LIBRARY();                                                                                                \
+        if (got != (result)) {                                                                                         \
+            fprintf(stderr, "%s:%d: %s gave %s\n", __FILE__, __LINE__, #call, secretcache_result_name(got).data);      \
+            exit(1);                                                                                                   \
+        }                                                                                                              \
+        CHECK(error != NULL && secretcache_error_code(error) == got);                                                  \
+        CHECK(secretcache_error_message(error).length > 0);                                                            \
+        secretcache_error_free(error);                                                                                 \
     } while (0)
 
 static inline int is(secretcache_str text, const char *expected)

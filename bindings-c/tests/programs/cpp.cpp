@@ -218,6 +218,33 @@ void c10_several_are_read_at_once()
     secretcache::shutdown(60s);
 }
 
+void c10_reads_have_deadlines_and_are_cancelled()
+{
+    const auto shared = std::make_shared<Store>();
+    Store &store = *shared;
+    store.current["db"] = {"v1", "one"};
+    auto cache = Cache::create(settings(shared));
+    CHECK(cache);
+    Value value;
+    store.lock.lock(); // nobody is answered
+    CHECK(cache->get_within("db", 1ms, value).error().code() == SECRETCACHE_TIMEOUT);
+    Mailbox<Result<Value>> done;
+    CHECK(cache->start("db", [&](Result<Value> result) { done.put(std::move(result)); }, 1ms));
+    CHECK(done.take().error().code() == SECRETCACHE_TIMEOUT);
+    auto read = cache->start("db", [&](Result<Value> result) { done.put(std::move(result)); });
+    CHECK(read);
+    read->cancel();
+    auto cancelled = done.take();
+    CHECK(cancelled.error().code() == SECRETCACHE_CANCELLED && !cancelled.error().is_transient());
+    read->cancel();
+    CHECK(cache->start("db", [&](Result<Value> result) { done.put(std::move(result)); })); // and its handle is gone
+    store.lock.unlock();
+    CHECK(*done.take()->string() == "one");
+    CHECK(cache->get_within("db", 60s, value) && *value.string() == "one");
+    CHECK(cache->get_within("db", 0ms, value)); // in memory
+    CHECK(store.asked == 1);
+}
+
 void settings_are_checked_at_the_end()
 {
     const auto shared = std::make_shared<Store>();
@@ -261,6 +288,13 @@ void callbacks()
         errors.put(std::string(id) + " " + std::string(error.message()));
     });
     config.on_stale([](const secretcache::Stale &stale) { CHECK(stale.error); });
+    Mailbox<std::string> events;
+    config.on_event([&](const secretcache_event &event) {
+        CHECK(event.size == sizeof event && event.text.data[event.text.length] == '\0');
+        if (event.kind == SECRETCACHE_EVENT_NEW_VERSION) {
+            events.put(std::string(event.new_version_id.data, event.new_version_id.length));
+        }
+    });
     auto cache = Cache::create(config);
     CHECK(cache && cache->get("db"));
     store.lock.lock();
@@ -268,6 +302,7 @@ void callbacks()
     store.lock.unlock();
     CHECK(cache->refresh("db"));
     CHECK(news.take() == "db v1 v2 AWSCURRENT");
+    CHECK(events.take() == "v2");
     CHECK(log.take() == "secret \"db\" has a new version: v2");
     CHECK(!cache->get("none"));
     CHECK(errors.take() == "none there is no such secret");
@@ -332,6 +367,7 @@ int main(int argc, char **argv)
         {"reads", reads},
         {"settings_are_checked_at_the_end", settings_are_checked_at_the_end},
         {"c10_several_are_read_at_once", c10_several_are_read_at_once},
+        {"c10_reads_have_deadlines_and_are_cancelled", c10_reads_have_deadlines_and_are_cancelled},
         {"callbacks", callbacks},
         {"logins", logins},
         {nullptr, nullptr},

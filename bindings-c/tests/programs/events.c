@@ -230,8 +230,7 @@ static void asynchronous_reads_call_once(void)
     CHECK(store_calls(store) == 1);
     OK(secretcache_get_async(cache, SECRETCACHE_STR("none"), NULL, on_done, &told, &error));
     await(&told, 3);
-    FAILS(SECRETCACHE_NULL_ARGUMENT,
-          secretcache_get_async(cache, SECRETCACHE_STR("db"), NULL, NULL, &told, &error));
+    FAILS(SECRETCACHE_NULL_ARGUMENT, secretcache_get_async(cache, SECRETCACHE_STR("db"), NULL, NULL, &told, &error));
     FAILS(SECRETCACHE_INVALID_TEXT,
           secretcache_get_async(cache, SECRETCACHE_STR("\377"), NULL, on_done, &told, &error));
     secretcache_free(cache);
@@ -282,7 +281,7 @@ struct resource {
     char stages[256];
 };
 
-static uint32_t log_in(void *user_data, const secretcache_credential *credential)
+static secretcache_login log_in(void *user_data, const secretcache_credential *credential)
 {
     struct resource *resource = user_data;
     resource->logins++;
@@ -386,8 +385,7 @@ static void fetch_waits(void *user_data, secretcache_str id, const secretcache_v
     FROM_LIBRARY();
     (void)id, (void)version;
     secretcache_value *value = secretcache_value_new();
-    FAILS(SECRETCACHE_INVALID_ARGUMENT,
-          secretcache_refresh(other, SECRETCACHE_STR("db"), NULL, value, &error));
+    FAILS(SECRETCACHE_INVALID_ARGUMENT, secretcache_refresh(other, SECRETCACHE_STR("db"), NULL, value, &error));
     secretcache_value_free(value);
     tell(user_data, "asked", secretcache_str_of(""), secretcache_str_of(""));
     secretcache_answer_fail(answer, 4711, SECRETCACHE_STR("my own reason"));

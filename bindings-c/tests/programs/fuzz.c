@@ -24,8 +24,8 @@ static unsigned draw(struct bytes *bytes, unsigned limit)
 
 static secretcache_str any_text(struct bytes *bytes)
 {
-    static const char *const TEXTS[] = {"db",         "none",       "AWSCURRENT", "AWSPENDING", "password", "",
-                                        "\377\376",   "d\nb",       "username",   "\303\251",   "port",     "x"};
+    static const char *const TEXTS[] = {"db",       "none", "AWSCURRENT", "AWSPENDING", "password", "",
+                                        "\377\376", "d\nb", "username",   "\303\251",   "port",     "x"};
     static char large[4096];
     switch (draw(bytes, 8)) {
     case 0:
@@ -41,7 +41,7 @@ static secretcache_str any_text(struct bytes *bytes)
     }
 }
 
-static uint32_t log_in(void *user_data, const secretcache_credential *credential)
+static secretcache_login log_in(void *user_data, const secretcache_credential *credential)
 {
     struct bytes *bytes = user_data;
     secretcache_credential_field(credential, any_text(bytes));
@@ -68,26 +68,66 @@ static void step(struct bytes *bytes, secretcache_cache **cache, secretcache_con
     uint64_t number = (uint64_t)draw(bytes, 256) << draw(bytes, 57);
     secretcache_result result = SECRETCACHE_OK;
     switch (draw(bytes, 24)) {
-    case 0: result = secretcache_get(*cache, id, selector, place, &error); break;
-    case 1: result = secretcache_get_string(*cache, id, selector, place, &text, &error); break;
-    case 2: result = secretcache_get_binary(*cache, id, selector, place, &binary, &error); break;
-    case 3: result = secretcache_get_field(*cache, id, selector, other, place, &text, &error); break;
-    case 4: result = secretcache_peek(*cache, id, selector, place, &error); break;
-    case 5: result = secretcache_refresh(*cache, id, selector, place, &error); break;
-    case 6: result = secretcache_prefetch(*cache, ids, draw(bytes, 3), NULL, NULL, &error); break;
-    case 7: result = secretcache_invalidate(*cache, id, &error); break;
-    case 8: result = secretcache_connect(*cache, id, 1 + draw(bytes, 50), log_in, bytes, &error); break;
-    case 9: result = secretcache_connect_stages(*cache, id, ids, draw(bytes, 3), 1 + draw(bytes, 9), log_in, bytes, &error); break;
-    case 10: result = secretcache_value_string(place, &text, &error); break;
-    case 11: result = secretcache_value_binary(place, &binary, &error); break;
-    case 12: result = secretcache_value_field(place, other, &made, &error); break;
-    case 13: result = secretcache_value_clone(place, &made, &error); break;
-    case 14: result = secretcache_config_set_refresh_interval(config, number, &error); break;
-    case 15: result = secretcache_config_set_max_stale(config, number, &error); break;
-    case 16: result = secretcache_config_set_max_size(config, (size_t)number, &error); break;
-    case 17: result = secretcache_config_set_backoff(config, number, (double)number / 3, number, &error); break;
-    case 18: result = secretcache_config_set_endpoint_url(config, other, &error); break;
-    case 19: result = secretcache_watch_new(*cache, id, &watch, &error); break;
+    case 0:
+        result = secretcache_get(*cache, id, selector, place, &error);
+        break;
+    case 1:
+        result = secretcache_get_string(*cache, id, selector, place, &text, &error);
+        break;
+    case 2:
+        result = secretcache_get_binary(*cache, id, selector, place, &binary, &error);
+        break;
+    case 3:
+        result = secretcache_get_field(*cache, id, selector, other, place, &text, &error);
+        break;
+    case 4:
+        result = secretcache_peek(*cache, id, selector, place, &error);
+        break;
+    case 5:
+        result = secretcache_refresh(*cache, id, selector, place, &error);
+        break;
+    case 6:
+        result = secretcache_prefetch(*cache, ids, draw(bytes, 3), NULL, NULL, &error);
+        break;
+    case 7:
+        result = secretcache_invalidate(*cache, id, &error);
+        break;
+    case 8:
+        result = secretcache_connect(*cache, id, 1 + draw(bytes, 50), log_in, bytes, &error);
+        break;
+    case 9:
+        result = secretcache_connect_stages(*cache, id, ids, draw(bytes, 3), 1 + draw(bytes, 9), log_in, bytes, &error);
+        break;
+    case 10:
+        result = secretcache_value_string(place, &text, &error);
+        break;
+    case 11:
+        result = secretcache_value_binary(place, &binary, &error);
+        break;
+    case 12:
+        result = secretcache_value_field(place, other, &made, &error);
+        break;
+    case 13:
+        result = secretcache_value_clone(place, &made, &error);
+        break;
+    case 14:
+        result = secretcache_config_set_refresh_interval(config, number, &error);
+        break;
+    case 15:
+        result = secretcache_config_set_max_stale(config, number, &error);
+        break;
+    case 16:
+        result = secretcache_config_set_max_size(config, (size_t)number, &error);
+        break;
+    case 17:
+        result = secretcache_config_set_backoff(config, number, (double)number / 3, number, &error);
+        break;
+    case 18:
+        result = secretcache_config_set_endpoint_url(config, other, &error);
+        break;
+    case 19:
+        result = secretcache_watch_new(*cache, id, &watch, &error);
+        break;
     case 20:
         result = secretcache_stats_new(*cache, &stats, &error);
         secretcache_stats_count(stats, draw(bytes, 256));
@@ -98,7 +138,9 @@ static void step(struct bytes *bytes, secretcache_cache **cache, secretcache_con
         store_label(*store, "db", draw(bytes, 2) ? "AWSCURRENT" : "AWSPENDING", draw(bytes, 4) ? "v1" : "v2");
         store_fail(*store, draw(bytes, 3) ? NULL : "ThrottlingException", "slow down", "");
         break;
-    case 22: secretcache_value_clear(place); break;
+    case 22:
+        secretcache_value_clear(place);
+        break;
     case 23:
         secretcache_free(*cache);
         *store = store_new();

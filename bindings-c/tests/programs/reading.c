@@ -69,7 +69,8 @@ static void stages_and_version_ids(void)
     secretcache_cache *cache = cache_with(filled(), NULL);
     secretcache_value *value = secretcache_value_new();
     secretcache_version_selector pending = secretcache_stage(SECRETCACHE_STR("AWSPENDING"));
-    secretcache_version_selector second = secretcache_version_id(SECRETCACHE_STR("22222222-2222-2222-2222-222222222222"));
+    secretcache_version_selector second =
+        secretcache_version_id(SECRETCACHE_STR("22222222-2222-2222-2222-222222222222"));
     secretcache_version_selector nothing = secretcache_stage(secretcache_str_of(NULL));
     secretcache_version_selector gone = secretcache_stage(SECRETCACHE_STR("AWSPREVIOUS"));
 

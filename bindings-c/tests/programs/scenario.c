@@ -170,10 +170,9 @@ static void *read_one(void *argument)
 {
     struct read *read = argument;
     secretcache_value *value = secretcache_value_new();
-    secretcache_version_selector version = *read->field[3]
-                                               ? secretcache_version_id(secretcache_str_of(read->field[3]))
-                                               : secretcache_stage(secretcache_str_of(
-                                                     *read->field[2] ? read->field[2] : NULL));
+    secretcache_version_selector version =
+        *read->field[3] ? secretcache_version_id(secretcache_str_of(read->field[3]))
+                        : secretcache_stage(secretcache_str_of(*read->field[2] ? read->field[2] : NULL));
     describe(read->text, secretcache_get(cache, secretcache_str_of(read->field[1]), &version, value, NULL), value);
     secretcache_value_free(value);
     return NULL;
@@ -196,7 +195,7 @@ static void read_at_once(char **field)
     }
 }
 
-static uint32_t log_in(void *user_data, const secretcache_credential *credential)
+static secretcache_login log_in(void *user_data, const secretcache_credential *credential)
 {
     char name[256], given[512];
     catch_up();

@@ -5,18 +5,18 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define CHECK(condition)                                                                           \
-    do {                                                                                           \
-        if (!(condition)) {                                                                        \
-            fprintf(stderr, "%s:%d: %s does not hold\n", __FILE__, __LINE__, #condition);          \
-            exit(1);                                                                               \
-        }                                                                                          \
+#define CHECK(condition)                                                                                               \
+    do {                                                                                                               \
+        if (!(condition)) {                                                                                            \
+            fprintf(stderr, "%s:%d: %s does not hold\n", __FILE__, __LINE__, #condition);                              \
+            exit(1);                                                                                                   \
+        }                                                                                                              \
     } while (0)
 
 /* The function of a name, with the type that the header declares. */
-#define LOAD(name)                                                                                 \
-    __typeof__(name) *load_##name;                                                                 \
-    *(void **)&load_##name = dlsym(library, #name);                                                \
+#define LOAD(name)                                                                                                     \
+    __typeof__(name) *load_##name;                                                                                     \
+    *(void **)&load_##name = dlsym(library, #name);                                                                    \
     CHECK(load_##name != NULL)
 
 static void use(void *library, const char *endpoint)
