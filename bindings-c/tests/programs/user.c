@@ -41,6 +41,8 @@ int main(int argc, char **argv)
 {
     static struct news news = {PTHREAD_MUTEX_INITIALIZER, PTHREAD_COND_INITIALIZER, 0};
     secretcache_config *config = secretcache_config_new();
+    OK(secretcache_config_set_timeout(config, 60000, &error)); /* checkers make it slow */
+    OK(secretcache_config_set_max_wait(config, 60000, &error));
     OK(secretcache_config_on_new_version(config, on_new_version, &news, NULL, &error));
     secretcache_cache *cache = NULL;
     OK(secretcache_new(config, &cache, &error));
