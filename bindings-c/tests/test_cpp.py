@@ -24,7 +24,17 @@ def objects(installed: Installed, folder: Path, *flags: str) -> list[Path]:
     for name, standard in (("older", "c++17"), ("newer", "c++23")):
         output = folder / f"{name}.o"
         include = f"-I{installed.prefix}/include"
-        run("g++", f"-std={standard}", *WARNINGS, *flags, include, "-c", CONSUMER / f"{name}.cpp", "-o", output)
+        run(
+            "g++",
+            f"-std={standard}",
+            *WARNINGS,
+            *flags,
+            include,
+            "-c",
+            CONSUMER / f"{name}.cpp",
+            "-o",
+            output,
+        )
         made.append(output)
     return made
 

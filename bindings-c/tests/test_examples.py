@@ -101,7 +101,11 @@ class MariaDb:
         self.server = server
 
     def run(self, statement: str) -> None:
-        target = [f"--host={self.server['host']}", f"--port={self.server['port']}", f"--user={self.server['user']}"]
+        target = [
+            f"--host={self.server['host']}",
+            f"--port={self.server['port']}",
+            f"--user={self.server['user']}",
+        ]
         subprocess.run(
             ["mariadb", "--no-defaults", "--protocol=tcp", *target],
             input=statement,

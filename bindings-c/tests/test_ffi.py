@@ -39,11 +39,15 @@ def test_c9_pointer_variants_pass_no_structure_by_value(installed: Installed) ->
     """Neither does any callback of theirs, nor the one function that is told of every event."""
     text = declarations(installed)
     functions = re.findall(r"^[^\n(]*\bsecretcache_ffi_\w+\(.*?\);", text, re.MULTILINE | re.DOTALL)
-    callbacks = re.findall(r"typedef \w+ \(\*secretcache_(?:ffi_\w+|on_event|on_login|on_done)\)\(.*?\);", text, re.DOTALL)
+    callbacks = re.findall(
+        r"typedef \w+ \(\*secretcache_(?:ffi_\w+|on_event|on_login|on_done)\)\(.*?\);", text, re.DOTALL
+    )
     assert len(functions) > 40
     assert len(callbacks) == 4
     for declaration in functions + callbacks:
-        assert not re.search(r"\bsecretcache_(str|bytes|version_selector)\b(?!\s*\*)", declaration), declaration
+        assert not re.search(r"\bsecretcache_(str|bytes|version_selector)\b(?!\s*\*)", declaration), (
+            declaration
+        )
 
 
 def test_c9_declarations_need_no_preprocessor(installed: Installed) -> None:

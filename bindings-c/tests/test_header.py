@@ -41,7 +41,9 @@ def test_c10_it_is_c_without_a_warning(installed: Installed, tmp_path: Path, sta
 
 @pytest.mark.parametrize("exceptions", ["-fexceptions", "-fno-exceptions"])
 @pytest.mark.parametrize("standard", CPP_STANDARDS)
-def test_c10_it_is_cpp_without_a_warning(installed: Installed, tmp_path: Path, standard: str, exceptions: str) -> None:
+def test_c10_it_is_cpp_without_a_warning(
+    installed: Installed, tmp_path: Path, standard: str, exceptions: str
+) -> None:
     compiler = ["g++", f"-std={standard}", exceptions, *STRICT_CPP]
     source = HERE / "programs" / "cpp.cpp"
     program = installed.compile(tmp_path / "program", [source], compiler=compiler)

@@ -116,7 +116,9 @@ def test_c10_it_is_installed_where_it_is_told_and_uninstalled(tmp_path: Path, li
         "if(NOT EXISTS ${there})\nmessage(FATAL_ERROR ${there})\nendif()\n"
     )
     cmake = tmp_path / libraries / "cmake" / "secretcache"
-    if libdir != "/opt/libraries":  # the headers of which are where they were said to be, and not below DESTDIR
+    if (
+        libdir != "/opt/libraries"
+    ):  # the headers of which are where they were said to be, and not below DESTDIR
         run("cmake", "-S", tmp_path, "-B", tmp_path / "build", f"-Dsecretcache_DIR={cmake}")
     run("rm", "-rf", tmp_path / "build", tmp_path / "CMakeLists.txt")
     run(ROOT / "bindings-c" / "uninstall", "/usr", env=environment)
