@@ -133,13 +133,14 @@ def test_c10_it_is_installed_where_it_is_told_and_uninstalled(tmp_path: Path, li
 
 def test_the_tarball_works_where_it_is_unpacked(installed: Installed, tmp_path: Path) -> None:
     """It holds the installed tree, the licences included, and is found by pkg-config and CMake."""
-    notices = tmp_path / "THIRD-PARTY-NOTICES.txt"
+    notices = tmp_path / "notices" / "THIRD-PARTY-NOTICES.txt"
+    notices.parent.mkdir()
     notices.write_text("what others ask to be told\n")
     small = tmp_path / "build"
     small.mkdir()
     for name in ("libsecretcache_c.a", "libsecretcache_c.so"):
         run("strip", "--strip-debug", ROOT / "target" / "debug" / name, "-o", small / name)
-    environment = os.environ | {"NOTICES": str(notices)}
+    environment = os.environ | {"NOTICES": str(notices.parent)}
     made = [
         Path(run(ROOT / "bindings-c" / "dist", small, tmp_path / folder, env=environment).strip())
         for folder in ("one", "two")
