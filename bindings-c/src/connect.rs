@@ -53,6 +53,14 @@ impl Credential {
         Self { core: core.clone(), texts: Mutex::default() }
     }
 
+    pub(crate) fn version_id(&self) -> Str {
+        Str::of_option(self.core.version_id())
+    }
+
+    pub(crate) fn version_stage(&self) -> Str {
+        Str::of(self.core.version_stage())
+    }
+
     fn text(&self, name: &str) -> Str {
         let mut texts = self.texts.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some((_, text)) = texts.iter().find(|(known, _)| &**known == name) {
@@ -186,12 +194,12 @@ export! {
 
     /// The id of the version that the credential is from, without a NUL behind it; none where the source does not tell it.
     fn secretcache_credential_version_id(credential: Ref<Credential>) -> Str = Str::NONE => {
-        Str::of_option(credential.core.version_id())
+        credential.version_id()
     }
 
     /// The staging label by which that version was found, without a NUL behind it. A login with anything but AWSCURRENT
     /// should be noticed: if it goes on, the current version is broken.
     fn secretcache_credential_version_stage(credential: Ref<Credential>) -> Str = Str::NONE => {
-        Str::of(credential.core.version_stage())
+        credential.version_stage()
     }
 }

@@ -129,7 +129,7 @@ macro_rules! forward_argument {
         $argument
     };
     ($argument:ident, Chars) => {
-        $crate::arguments::chars($argument)
+        $crate::arguments::chars((!$argument.is_null()).then(|| std::ffi::CStr::from_ptr($argument)))
     };
 }
 
@@ -154,6 +154,7 @@ macro_rules! forward_result {
 /// | `Text` | `secretcache_str` in UTF-8 | `&str` |
 /// | `Id` | the same | an [`Id`](crate::arguments::Id), checked when its text is asked for |
 /// | `OptText` | the same, or with NULL for data | `Option<&str>` |
+/// | `Lossy` | the same, in any encoding | a `String`, empty if there is none |
 /// | `Raw` | `secretcache_bytes` | `&[u8]` |
 /// | `Call<F>` | a function, not NULL; `F` is an `Option` of it | `F` |
 /// | `Is<T>` | a plain value | `T` |
@@ -165,6 +166,7 @@ macro_rules! c_type {
     (Text) => { $crate::text::Str };
     (Id) => { $crate::text::Str };
     (OptText) => { $crate::text::Str };
+    (Lossy) => { $crate::text::Str };
     (Raw) => { $crate::text::Bytes };
     (Call<$type:ty>) => { $type };
     (Is<$type:ty>) => { $type };
@@ -173,15 +175,14 @@ macro_rules! c_type {
 /// A parameter checked and made fit for Rust.
 macro_rules! from_c {
     ($argument:ident, Ref<$type:ty>) => {
-        // SAFETY: the header asks for a pointer that this library gave and that is still valid; NULL is refused.
-        unsafe { $argument.as_ref() }.ok_or_else(|| $crate::error::Error::null(stringify!($argument)))
+        from_c!($argument, Opt<$type>).and_then(|there| not_null!(there, $argument))
     };
     ($argument:ident, Mut<$type:ty>) => {
-        // SAFETY: as above, and that no other thread uses it at the same time.
-        unsafe { $argument.as_mut() }.ok_or_else(|| $crate::error::Error::null(stringify!($argument)))
+        // SAFETY: as below, and that no other thread uses it at the same time.
+        not_null!(unsafe { $argument.as_mut() }, $argument)
     };
     ($argument:ident, Opt<$type:ty>) => {
-        // SAFETY: as above; NULL is none.
+        // SAFETY: the header asks for a pointer that this library gave and that is still valid; NULL is none.
         Ok::<_, $crate::error::Error>(unsafe { $argument.as_ref() })
     };
     ($argument:ident, Own<$type:ty>) => {
@@ -189,27 +190,41 @@ macro_rules! from_c {
         Ok::<_, $crate::error::Error>((!$argument.is_null()).then(|| unsafe { Box::from_raw($argument) }))
     };
     ($argument:ident, Text) => {
-        // SAFETY: the header asks for so many bytes as the text says it has, unchanged during the call.
-        unsafe { $crate::arguments::text($argument, stringify!($argument)) }
-            .and_then(|text| text.ok_or_else(|| $crate::error::Error::null(stringify!($argument))))
+        from_c!($argument, OptText).and_then(|text| not_null!(text, $argument))
     };
     ($argument:ident, Id) => {
-        // SAFETY: as above.
-        unsafe { $crate::arguments::id($argument, stringify!($argument)) }
+        bytes_of!($argument)
+            .and_then(|bytes| not_null!(bytes, $argument))
+            .map(|bytes| $crate::arguments::Id::new(bytes, stringify!($argument)))
     };
     ($argument:ident, OptText) => {
-        // SAFETY: as above.
-        unsafe { $crate::arguments::text($argument, stringify!($argument)) }
+        bytes_of!($argument).and_then(|bytes| $crate::arguments::text(bytes, stringify!($argument)))
+    };
+    ($argument:ident, Lossy) => {
+        Ok::<_, $crate::error::Error>($crate::arguments::lossy(bytes_of!($argument)))
     };
     ($argument:ident, Raw) => {
-        // SAFETY: as above.
-        unsafe { $crate::arguments::bytes($argument, stringify!($argument)) }
+        bytes_of!($argument).map(Option::unwrap_or_default)
     };
     ($argument:ident, Call<$type:ty>) => {
-        $argument.map(Some).ok_or_else(|| $crate::error::Error::null(stringify!($argument)))
+        not_null!($argument.map(Some), $argument)
     };
     ($argument:ident, Is<$type:ty>) => {
         Ok::<_, $crate::error::Error>($argument)
+    };
+}
+
+/// The bytes of a `secretcache_str` or `secretcache_bytes`; `None` for NULL.
+macro_rules! bytes_of {
+    ($argument:ident) => {
+        // SAFETY: the header asks for so many bytes as there are said to be, unchanged during the call.
+        unsafe { $crate::arguments::items($argument.bytes(), $argument.length, stringify!($argument)) }
+    };
+}
+
+macro_rules! not_null {
+    ($there:expr, $argument:ident) => {
+        $there.ok_or_else(|| $crate::error::Error::null(stringify!($argument)))
     };
 }
 

@@ -4,6 +4,7 @@
 
 use std::ffi::c_void;
 
+use crate::arguments::items;
 use crate::asynchronous::{OnDone, Read, secretcache_get_async, secretcache_read_start};
 use crate::cache::{
     Cache, secretcache_get, secretcache_get_binary, secretcache_get_field, secretcache_get_string,
@@ -14,10 +15,7 @@ use crate::config::{
     secretcache_config_set_endpoint_url, secretcache_config_set_profile, secretcache_config_set_proxy_url,
     secretcache_config_set_refresh_interval_of, secretcache_config_set_region, secretcache_config_set_role,
 };
-use crate::connect::{
-    Credential, OnLogin, secretcache_connect, secretcache_credential_field,
-    secretcache_credential_version_id, secretcache_credential_version_stage,
-};
+use crate::connect::{Credential, OnLogin, secretcache_connect, secretcache_credential_field};
 use crate::error::{
     Error, ResultCode, secretcache_error_message, secretcache_error_operation, secretcache_error_request_id,
     secretcache_error_service_code, secretcache_result_name,
@@ -25,15 +23,12 @@ use crate::error::{
 use crate::process::secretcache_version;
 use crate::source::{
     Answer, secretcache_answer_add_stage, secretcache_answer_add_version_stage, secretcache_answer_fail,
-    secretcache_answer_set_arn, secretcache_answer_set_binary, secretcache_answer_set_name,
-    secretcache_answer_set_string, secretcache_answer_set_version_id,
+    secretcache_answer_set_arn, secretcache_answer_set_name, secretcache_answer_set_string,
+    secretcache_answer_set_version_id,
 };
 use crate::stats::{Stats, secretcache_stats_api_calls};
 use crate::text::{Bytes, Str, VersionSelector};
-use crate::value::{
-    Value, secretcache_value_arn, secretcache_value_field, secretcache_value_name, secretcache_value_stage,
-    secretcache_value_version_id,
-};
+use crate::value::{Value, secretcache_value_field};
 use crate::watch::{Watch, secretcache_is_outdated, secretcache_watch_new};
 
 forward! {
@@ -313,48 +308,38 @@ export! {
         data: Is<*const u8>,
         length: Is<usize>,
     ) -> Result() {
-        let mut error = std::ptr::null_mut();
-        // SAFETY: the answer is there, and the header asks for so many bytes.
-        match unsafe { secretcache_answer_set_binary(answer, Bytes { data, length }, &raw mut error) } {
-            ResultCode::SECRETCACHE_OK => Ok(()),
-            // SAFETY: it was made just now, for the caller.
-            _ => Err(*unsafe { Box::from_raw(error) }),
-        }
+        // SAFETY: the header asks for so many bytes, unchanged during the call.
+        answer.set_binary(unsafe { items(data, length, "data") }?.unwrap_or_default());
+        Ok(())
     }
 
     /// As `secretcache_value_arn`: `text_out` is given it, or no text. So are the next ones.
     fn secretcache_ffi_value_arn(value: Ref<Value>) -> Result(text_out: Str) {
-        // SAFETY: the value is there.
-        Ok(unsafe { secretcache_value_arn(value) })
+        Ok(value.arn())
     }
 
     /// As `secretcache_value_name`.
     fn secretcache_ffi_value_name(value: Ref<Value>) -> Result(text_out: Str) {
-        // SAFETY: as above.
-        Ok(unsafe { secretcache_value_name(value) })
+        Ok(value.name())
     }
 
     /// As `secretcache_value_version_id`.
     fn secretcache_ffi_value_version_id(value: Ref<Value>) -> Result(text_out: Str) {
-        // SAFETY: as above.
-        Ok(unsafe { secretcache_value_version_id(value) })
+        Ok(value.version_id())
     }
 
     /// As `secretcache_value_stage`.
     fn secretcache_ffi_value_stage(value: Ref<Value>, index: Is<usize>) -> Result(text_out: Str) {
-        // SAFETY: as above.
-        Ok(unsafe { secretcache_value_stage(value, index) })
+        Ok(value.stage(index))
     }
 
     /// As `secretcache_credential_version_id`.
     fn secretcache_ffi_credential_version_id(credential: Ref<Credential>) -> Result(text_out: Str) {
-        // SAFETY: the credential is there.
-        Ok(unsafe { secretcache_credential_version_id(credential) })
+        Ok(credential.version_id())
     }
 
     /// As `secretcache_credential_version_stage`.
     fn secretcache_ffi_credential_version_stage(credential: Ref<Credential>) -> Result(text_out: Str) {
-        // SAFETY: as above.
-        Ok(unsafe { secretcache_credential_version_stage(credential) })
+        Ok(credential.version_stage())
     }
 }

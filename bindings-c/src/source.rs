@@ -14,7 +14,6 @@ use tokio::sync::oneshot;
 use tokio::time::Instant;
 use zeroize::Zeroizing;
 
-use crate::arguments::lossy;
 use crate::callback::{Release, UserData};
 use crate::error::{Error, ResultCode};
 use crate::text::{Str, VersionSelector};
@@ -344,6 +343,10 @@ impl Answer {
         Box::into_raw(Box::new(self))
     }
 
+    pub(crate) fn set_binary(&mut self, binary: &[u8]) {
+        self.content.fetched.value = Value::Binary(Zeroizing::new(binary.to_vec()));
+    }
+
     fn end(self, result: Result<(), secretcache::Error>) {
         // Nobody is there to take it if it comes too late.
         let _late = self.reply.send(result.map(|()| self.content));
@@ -395,7 +398,7 @@ export! {
 
     /// The secret binary, in answer to `fetch` or `fetch_batch`. It is copied; the copy is wiped in time.
     fn secretcache_answer_set_binary(answer: Mut<Answer>, binary: Raw) -> Result() {
-        answer.content.fetched.value = Value::Binary(Zeroizing::new(binary.to_vec()));
+        answer.set_binary(binary);
         Ok(())
     }
 
@@ -419,12 +422,10 @@ export! {
     /// Ends an answer with a failure: one of the results from 100 on, such as SECRETCACHE_CONNECTION; others count as
     /// SECRETCACHE_SOURCE. `message` says what is wrong and what to do; it must not hold a secret. The answer is gone
     /// afterwards. NULL is nothing to end.
-    fn secretcache_answer_fail(answer: Own<Answer>, result: Is<u32>, message: Is<Str>) {
+    fn secretcache_answer_fail(answer: Own<Answer>, result: Is<u32>, message: Lossy) {
         if let Some(answer) = answer {
             let kind = ResultCode::kind(result).unwrap_or(ErrorKind::Source);
-            // SAFETY: the header asks for a text that is there and stays as it is during the call.
-            let text = unsafe { lossy(message) };
-            let text = if text.is_empty() { "the program's own source failed" } else { &text };
+            let text = if message.is_empty() { "the program's own source failed" } else { &message };
             answer.end(Err(failure(kind, text)));
         }
     }
@@ -434,14 +435,12 @@ export! {
     /// gone afterwards. NULL is nothing to end.
     fn secretcache_answer_fail_as_service(
         answer: Own<Answer>,
-        code: Is<Str>,
-        message: Is<Str>,
+        code: Lossy,
+        message: Lossy,
         http_status: Is<u16>,
-        request_id: Is<Str>,
+        request_id: Lossy,
     ) {
         if let Some(answer) = answer {
-            // SAFETY: as above, for each.
-            let (code, message, request_id) = unsafe { (lossy(code), lossy(message), lossy(request_id)) };
             let status = (http_status != 0).then_some(http_status);
             let kind = ErrorKind::from_service(&code, &message, status);
             let mut fault = ServiceFault::new(answer.operation, code, message.clone());

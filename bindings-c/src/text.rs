@@ -51,6 +51,11 @@ impl Str {
         text.map_or(Self::NONE, Self::of)
     }
 
+    /// Where its bytes are.
+    pub(crate) fn bytes(self) -> *const u8 {
+        self.data.cast()
+    }
+
     /// Text that ends in a NUL, which is not counted.
     pub(crate) fn of_terminated(text: &[u8]) -> Self {
         Self { data: text.as_ptr().cast(), length: text.len().saturating_sub(1) }
@@ -60,6 +65,11 @@ impl Str {
 impl Bytes {
     pub(crate) fn of(bytes: &[u8]) -> Self {
         Self { data: bytes.as_ptr(), length: bytes.len() }
+    }
+
+    /// Where they are.
+    pub(crate) fn bytes(self) -> *const u8 {
+        self.data
     }
 }
 

@@ -92,6 +92,26 @@ impl Value {
     }
 }
 
+/// Texts about the version that it holds; none if it is empty.
+impl Value {
+    pub(crate) fn arn(&self) -> Str {
+        Str::of_option(self.secret.as_ref().and_then(Secret::arn))
+    }
+
+    pub(crate) fn name(&self) -> Str {
+        Str::of_option(self.secret.as_ref().and_then(Secret::name))
+    }
+
+    pub(crate) fn version_id(&self) -> Str {
+        Str::of_option(self.secret.as_ref().and_then(Secret::version_id))
+    }
+
+    pub(crate) fn stage(&self, index: usize) -> Str {
+        let stages = self.secret.as_ref().map(Secret::version_stages);
+        Str::of_option(stages.and_then(|stages| stages.get(index)).map(String::as_str))
+    }
+}
+
 /// A copy that ends in a NUL; made in one piece, so that no half of it is left behind.
 pub(crate) fn terminated(text: &str) -> Zeroizing<Vec<u8>> {
     let mut bytes = Zeroizing::new(Vec::with_capacity(text.len().saturating_add(1)));
@@ -151,17 +171,17 @@ export! {
     /// The full ARN of the secret; none where the source does not tell it. It lives until the value is filled again,
     /// cleared or freed; so do the other texts below.
     fn secretcache_value_arn(value: Ref<Value>) -> Str = Str::NONE => {
-        Str::of_option(value.secret()?.arn())
+        value.arn()
     }
 
     /// The friendly name of the secret; none where the source does not tell it.
     fn secretcache_value_name(value: Ref<Value>) -> Str = Str::NONE => {
-        Str::of_option(value.secret()?.name())
+        value.name()
     }
 
     /// The version id; none where the source does not tell it. A version's value never changes.
     fn secretcache_value_version_id(value: Ref<Value>) -> Str = Str::NONE => {
-        Str::of_option(value.secret()?.version_id())
+        value.version_id()
     }
 
     /// How many staging labels were attached to this version when it was last confirmed.
@@ -171,7 +191,7 @@ export! {
 
     /// One of the staging labels; none beyond the last.
     fn secretcache_value_stage(value: Ref<Value>, index: Is<usize>) -> Str = Str::NONE => {
-        Str::of_option(value.secret()?.version_stages().get(index).map(String::as_str))
+        value.stage(index)
     }
 
     /// When this version was created, in milliseconds since 1970 (UTC); -1 where the source does not tell it.
