@@ -7,6 +7,7 @@ import mysql from 'mysql2/promise';
 import pg from 'pg';
 import { SecretCache } from 'secretcache';
 import { createKnex } from 'secretcache/knex';
+import { createPool as createMariadbPool } from 'secretcache/mariadb';
 import { createPool as createMysqlPool } from 'secretcache/mysql2';
 import { createPool } from 'secretcache/pg';
 import { createClient, createClientPool, createCluster } from 'secretcache/redis';
@@ -122,5 +123,27 @@ describe('pools', () => {
     for (let turn = 0; turn < 2; turn += 1) await assert.rejects(pool.query('select 1'), { code: 'TIMEOUT' });
     await eventually(() => pool.totalCount === 0);
     await pool.end();
+  });
+
+  it('a driver that gives up before there is a login is not troubled by it later', async (t) => {
+    let answer;
+    const answered = new Promise((resolve) => {
+      answer = resolve;
+    });
+    const value = JSON.stringify({ username: 'app x', password: 'pä:ss@/?' });
+    const send = async ({ input }) => {
+      await answered;
+      return { ARN: `arn:${input.SecretId}`, VersionId: 'v1', VersionStages: ['AWSCURRENT'], SecretString: value };
+    };
+    const slow = new SecretCache({ client: { send }, logger: null });
+    t.after(() => slow.close());
+    const { host, port } = mariadb;
+    const waits = { connectTimeout: 100, acquireTimeout: 300, initializationTimeout: 300 };
+    const pool = createMariadbPool(slow, 'db', { host, port, database: 'shop', ...waits });
+    t.after(() => pool.end());
+    pool.on('error', () => {});
+    await assert.rejects(pool.query('select 1 as one'), { code: /TIMEOUT/ });
+    answer();
+    await eventually(() => pool.query('select 1 as one').then(([row]) => row.one === 1, () => false));
   });
 });

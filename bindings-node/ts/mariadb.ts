@@ -47,19 +47,26 @@ export function createPool(cache: SecretCache, secretId: string, config: Rotatin
 
   /** Called by the driver on the settings of each connection, before it reads user name and password from them. */
   function stream(this: ConnectionSettings, callback: (error: unknown, socket?: Socket) => void): void {
+    // By then the driver may have given up on this connection, and its callback fails; the next one gets the same login.
+    const give = (error: unknown, socket?: Socket): void => {
+      try {
+        callback(error, socket);
+      } catch {
+        socket?.destroy();
+      }
+    };
     handover ??= new Handover(secret);
     handover.login().then(
       (login) => {
         versions.set(this, login.versionId);
         this.user = login.username;
         conceal(this, 'password', login.password);
-        if (typeof ownStream === 'function') Reflect.apply(ownStream, this, [callback]);
-        else
-          callback(null, (socketPath === undefined ? connectTo(this.port, this.host) : connectTo(socketPath)).setNoDelay(true));
+        if (typeof ownStream === 'function') Reflect.apply(ownStream, this, [give]);
+        else give(null, (socketPath === undefined ? connectTo(this.port, this.host) : connectTo(socketPath)).setNoDelay(true));
       },
       (error) => {
         handover = undefined;
-        callback(error);
+        give(error);
       },
     );
   }
