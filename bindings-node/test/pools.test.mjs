@@ -144,6 +144,11 @@ describe('pools', () => {
     pool.on('error', () => {});
     await assert.rejects(pool.query('select 1 as one'), { code: /TIMEOUT/ });
     answer();
-    await eventually(() => pool.query('select 1 as one').then(([row]) => row.one === 1, () => false));
+    await eventually(() =>
+      pool.query('select 1 as one').then(
+        ([row]) => row.one === 1,
+        () => false,
+      ),
+    );
   });
 });
