@@ -1,4 +1,5 @@
 //! Programs stay connected while their secret rotates: a scripted store and a scripted database, real threads.
+#![cfg(feature = "aws")]
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};

@@ -192,7 +192,7 @@ impl Brake {
     }
 
     /// As an address, to find out whether two are one.
-    #[cfg(test)]
+    #[cfg(all(test, feature = "aws"))]
     pub(crate) fn is(&self, other: &Self) -> bool {
         Arc::ptr_eq(&self.0, &other.0)
     }

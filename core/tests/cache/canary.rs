@@ -4,6 +4,7 @@ use std::fmt::Debug;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+#[cfg(feature = "aws")]
 use secretcache::host::Driver as _;
 use secretcache::host::{Answer, Cache, Forced, Lookup, Now, Outcome, OwnedSelector};
 use secretcache::{Config, Error, ErrorKind, Event, Fetched, Secret, Selector, ServiceFault, Stage};
