@@ -55,6 +55,7 @@ impl Default for Settings {
 
 /// The version in use and the one being rotated in.
 #[derive(Debug)]
+#[non_exhaustive]
 pub struct Pair {
     /// The `AWSCURRENT` version.
     pub current: Version,

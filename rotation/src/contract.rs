@@ -8,6 +8,7 @@ use crate::store::SecretState;
 
 /// Who drives the rotation.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[non_exhaustive]
 pub enum Driver {
     /// Secrets Manager, which labels an empty version `AWSPENDING` before createSecret, and only while rotation is on.
     Service,

@@ -35,6 +35,7 @@ pub struct Details {
 
 /// A schedule as the service keeps it: `AutomaticallyAfterDays`, or an expression.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
+#[non_exhaustive]
 pub struct Rules {
     /// `AutomaticallyAfterDays`.
     pub days: Option<i64>,

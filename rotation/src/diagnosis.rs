@@ -24,6 +24,7 @@ impl<'a> Requirements<'a> {
     }
 
     /// Whether the user changes its own password.
+    #[cfg(any(feature = "postgres", feature = "mysql", feature = "redis"))]
     pub(crate) fn is_own(&self) -> bool {
         let name = |document: &Document| document.field("username");
         self.other.is_none() && name(self.login) == name(self.user)
@@ -32,6 +33,7 @@ impl<'a> Requirements<'a> {
 
 /// What a resource tells of itself, and what has to be mended there.
 #[derive(Clone, Debug, Default)]
+#[non_exhaustive]
 pub struct Diagnosis {
     /// What the server is, such as `PostgreSQL 16.2`; empty if it does not say.
     pub server: String,
@@ -46,6 +48,7 @@ pub struct Diagnosis {
 /// One thing that stands in the way of a rotation.
 #[derive(Clone, Debug, Eq, PartialEq, Serialize)]
 #[serde(rename_all = "PascalCase")]
+#[non_exhaustive]
 pub struct Finding {
     /// What is wrong, in one sentence.
     pub problem: String,

@@ -3,6 +3,10 @@
 //! [`Engine`] runs the steps `createSecret`, `setSecret`, `testSecret` and `finishSecret` over two ports: a
 //! [`SecretStore`], and the [`Target`] or [`Provider`] whose credential rotates. A [`Strategy`] says how the credential
 //! changes. Nothing here reads a clock or draws random numbers: passwords come from the store, waiting from [`Pause`].
+//!
+//! Types that may grow are `#[non_exhaustive]`. Two kinds are not, on purpose: what whoever implements a port makes or takes
+//! apart ([`SecretState`], [`Change`]), and answers of which a program must decide about each ([`operate::Health`],
+//! [`StepOutcome`]). Something new there is for everybody to look at, in a release that says so.
 
 #[cfg(feature = "aws")]
 mod aws;

@@ -73,6 +73,7 @@ impl RotationOptions {
 
 /// Whether and by whose word servers are trusted.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
+#[non_exhaustive]
 pub enum Verification {
     /// Encrypted, verified by the authorities that this system trusts.
     #[default]

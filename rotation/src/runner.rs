@@ -32,6 +32,7 @@ pub struct Runner<'a> {
 
 /// A rotation as a runner finds it.
 #[derive(Clone, Debug, Eq, PartialEq)]
+#[non_exhaustive]
 pub struct Rotation {
     /// The id of the version being rotated in.
     pub token: String,

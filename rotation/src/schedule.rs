@@ -43,6 +43,7 @@ enum Rule {
 
 /// The time in which a rotation may take place.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[non_exhaustive]
 pub struct Window {
     /// Its first moment.
     pub opens: Timestamp,

@@ -133,6 +133,7 @@ pub struct Pending<'a> {
 
 /// What became of a value to be stored.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[non_exhaustive]
 pub enum Put {
     /// It is stored, now or by the same call before.
     Stored,
@@ -165,6 +166,7 @@ impl StageMove<'_> {
 
 /// What became of a label to be moved.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[non_exhaustive]
 pub enum Moved {
     /// It is where it should be.
     Done,

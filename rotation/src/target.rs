@@ -174,6 +174,7 @@ pub trait Accounts: Debug + Send + Sync {
 
 /// Whether a login succeeded.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[non_exhaustive]
 pub enum Probe {
     /// The resource accepts the credential.
     Accepted,
@@ -195,6 +196,7 @@ pub struct Change<'a> {
 
 /// What became of a change of password.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[non_exhaustive]
 pub enum Applied {
     /// The user has the password.
     Done,
@@ -204,6 +206,7 @@ pub enum Applied {
 
 /// Who a user is to us.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[non_exhaustive]
 pub enum UserStatus {
     /// There is no such user.
     Absent,
@@ -215,6 +218,7 @@ pub enum UserStatus {
 
 /// The answer to [`Target::lock`].
 #[derive(Debug)]
+#[non_exhaustive]
 pub enum Lock {
     /// The lock is held until the guard is dropped.
     Held(Guard),

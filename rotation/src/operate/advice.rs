@@ -24,6 +24,7 @@ pub struct Situation {
 
 /// How clients connect.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[non_exhaustive]
 pub enum Clients {
     /// They read the secret again when a login is refused, and try `AWSPENDING` as well, as this project's do.
     Retrying,
@@ -36,6 +37,7 @@ pub enum Clients {
 /// A recommended strategy.
 #[derive(Clone, Debug, Serialize)]
 #[serde(rename_all = "PascalCase")]
+#[non_exhaustive]
 pub struct Recommendation {
     /// The strategy.
     #[serde(serialize_with = "by_name")]

@@ -32,6 +32,7 @@ pub struct RotationContext<'a> {
 
 /// Who lets a credential in.
 #[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
 pub enum Backend<'a> {
     /// A resource with users and passwords.
     Target(&'a dyn Target),

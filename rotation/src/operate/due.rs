@@ -256,6 +256,7 @@ impl Entry {
 
 /// Whether a secret is to be rotated now.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[non_exhaustive]
 pub enum Due {
     /// A rotation is under way, to be gone on with.
     UnderWay,

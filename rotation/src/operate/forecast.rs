@@ -48,6 +48,7 @@ pub struct Forecast {
 /// What one step would do.
 #[derive(Clone, Debug, Serialize)]
 #[serde(rename_all = "PascalCase")]
+#[non_exhaustive]
 pub struct StepForecast {
     /// The step's name.
     pub step: &'static str,

@@ -40,6 +40,7 @@ pub struct Inspection {
 /// What to make of a secret.
 #[derive(Clone, Debug, Eq, PartialEq, Serialize)]
 #[serde(rename_all = "PascalCase")]
+#[non_exhaustive]
 pub struct Verdict {
     /// In one word.
     pub health: Health,

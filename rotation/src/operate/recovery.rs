@@ -23,6 +23,7 @@ use crate::target::{Applied, Change, Guard, Lock, Probe, Target};
 
 /// How to bring labels and resource back in line.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+#[non_exhaustive]
 pub enum RecoveryMethod {
     /// The version that logs in becomes current; nothing changes at the resource.
     #[default]
