@@ -10,6 +10,7 @@ STEP := tests/tools/step
 LOCKED := $(if $(CI),--locked)
 NODE := bindings-node
 DENY := target/tools/bin/cargo-deny
+HACK := target/tools/bin/cargo-hack
 CBINDGEN := target/tools/bin/cbindgen
 MDBOOK := target/tools/bin/mdbook
 

@@ -1,12 +1,18 @@
 ##@ One language's checks
-.PHONY: lint-rust lint-docs lint-dependencies lint-python lint-node lint-c lint-workflows lint-commits lint-version
-lint-rust: lint-docs ## Format, clippy, and rustdoc with and without default features
+.PHONY: lint-rust lint-docs lint-features lint-dependencies lint-python lint-node lint-c lint-workflows lint-commits lint-version
+lint-rust: lint-docs lint-features ## Format, clippy, and rustdoc with and without default features
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets $(LOCKED) -- -D warnings
 
 lint-docs:
 	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --quiet $(LOCKED)
 	RUSTDOCFLAGS="-D warnings" cargo doc --package secretcache --no-default-features --no-deps --quiet $(LOCKED)
+
+# Each alone, and none, and all; the tests of the core without its driver.
+lint-features: $(HACK) ## Every feature compiles alone
+	PATH=$(CURDIR)/target/tools/bin:$$PATH RUSTFLAGS="-D warnings" cargo hack check --each-feature $(LOCKED) --target-dir target/features \
+		--package secretcache --package secretcache-rotation --package secretcache-access
+	RUSTFLAGS="-D warnings" cargo check --package secretcache --no-default-features --all-targets $(LOCKED) --target-dir target/features
 
 lint-dependencies: $(DENY) ## Licences and banned crates
 	$(DENY) --log-level error check bans licenses
