@@ -58,20 +58,16 @@ pub(crate) fn answer(
     if !is_get {
         return plain(405, "Not allowed");
     }
-    let mut parameters = Vec::new();
-    for pair in query.split('&').filter(|pair| !pair.is_empty()) {
-        let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
-        parameters.push((decoded(name), decoded(value)));
-    }
+    let parameters: Vec<_> = form_urlencoded::parse(query.as_bytes()).collect();
     let known: &[&str] = if path == SECRETS {
         &["secretId", "versionId", "versionStage", "refreshNow"]
     } else {
         &["name", "version", "label", "withDecryption"]
     };
-    if let Some((name, _)) = parameters.iter().find(|(name, _)| !known.contains(&name.as_str())) {
+    if let Some((name, _)) = parameters.iter().find(|(name, _)| !known.contains(&&**name)) {
         return plain(400, &format!("unknown parameter: {name}"));
     }
-    let of = |name: &str| parameters.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str());
+    let of = |name: &str| parameters.iter().find(|(known, _)| known == name).map(|(_, value)| &**value);
     if path == SECRETS { secret(engine, &of) } else { parameter(engine, &of) }
 }
 
@@ -122,30 +118,6 @@ fn date(seconds: &Value) -> Value {
     jiff::Timestamp::from_millisecond(millis).map_or(Value::Null, |at| at.to_string().into())
 }
 
-/// A part of a query with its percent signs and plus signs decoded.
-fn decoded(text: &str) -> String {
-    let mut bytes = Vec::with_capacity(text.len());
-    let mut rest = text.bytes();
-    while let Some(byte) = rest.next() {
-        let hex = |byte: u8| char::from(byte).to_digit(16);
-        match byte {
-            b'+' => bytes.push(b' '),
-            b'%' => {
-                let mut ahead = rest.clone();
-                let digits = (ahead.next().and_then(hex), ahead.next().and_then(hex));
-                if let (Some(high), Some(low)) = digits {
-                    bytes.push((high * 16 + low) as u8);
-                    rest = ahead;
-                } else {
-                    bytes.push(byte);
-                }
-            }
-            _ => bytes.push(byte),
-        }
-    }
-    String::from_utf8_lossy(&bytes).into_owned()
-}
-
 const SECRETS: &str = "/secretsmanager/get";
 const PARAMETERS: &str = "/systemsmanager/parameters/get";
 
@@ -154,16 +126,3 @@ pub(crate) const TOKEN_HEADER: &str = "x-aws-parameters-secrets-token";
 
 /// Where functions expect the extension.
 pub const DEFAULT_EXTENSION_PORT: u16 = 2773;
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn queries_are_decoded() {
-        assert_eq!(decoded("prod%2Fcheckout%2fdb"), "prod/checkout/db");
-        assert_eq!(decoded("a+b%20c"), "a b c");
-        assert_eq!(decoded("100%"), "100%");
-        assert_eq!(decoded("%zz%4"), "%zz%4");
-    }
-}

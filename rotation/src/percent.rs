@@ -1,36 +1,21 @@
 //! Percent-encoding, as values stand in URLs.
 
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 use zeroize::Zeroizing;
 
-/// Appends a value with every byte encoded that could mean something in a URL.
+/// Every byte that could mean something in a URL.
+const RESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+
+/// Appends a value with what is reserved encoded.
 pub(crate) fn encode(value: &str, into: &mut String) {
-    for byte in value.bytes() {
-        match byte {
-            b'-' | b'.' | b'_' | b'~' => into.push(byte.into()),
-            _ if byte.is_ascii_alphanumeric() => into.push(byte.into()),
-            _ => into.push_str(&format!("%{byte:02X}")),
-        }
-    }
+    into.extend(utf8_percent_encode(value, RESERVED));
 }
 
 /// A text with what is encoded in it decoded; a percent sign that encodes nothing stands for itself.
 pub(crate) fn decode(text: &str) -> Zeroizing<String> {
+    // As long as it can get: a vector that grows leaves what it held before in memory.
     let mut bytes = Zeroizing::new(Vec::with_capacity(text.len()));
-    let mut rest = text.as_bytes();
-    while let [first, after @ ..] = rest {
-        let encoded = after.get(..2).filter(|_| *first == b'%');
-        let encoded = encoded.and_then(|digits| std::str::from_utf8(digits).ok());
-        match encoded.and_then(|digits| u8::from_str_radix(digits, 16).ok()) {
-            Some(byte) => {
-                bytes.push(byte);
-                rest = &after[2..];
-            }
-            None => {
-                bytes.push(*first);
-                rest = after;
-            }
-        }
-    }
+    bytes.extend(percent_decode_str(text));
     Zeroizing::new(String::from_utf8_lossy(&bytes).into_owned())
 }
 
@@ -47,6 +32,6 @@ mod tests {
             assert_eq!(*decode(&text), value);
         }
         assert_eq!(*decode("100%"), "100%");
-        assert_eq!(*decode("%zz%4"), "%zz%4");
+        assert_eq!(*decode("%zz%4%+f"), "%zz%4%+f");
     }
 }

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use percent_encoding::percent_decode_str;
 use serde_json::{Value, json};
 
 use super::secrets::tags;
@@ -164,10 +165,8 @@ impl Collector<'_> {
 
 /// IAM writes policies percent-encoded; some endpoints do not.
 fn decode(text: &str) -> String {
-    if !text.contains('%') || text.trim_start().starts_with('{') {
+    if text.trim_start().starts_with('{') {
         return text.to_owned();
     }
-    // A form would have + for a space, which a policy has for itself.
-    let form = format!("p={}", text.replace('+', "%2B"));
-    form_urlencoded::parse(form.as_bytes()).next().map(|(_, value)| value.into_owned()).unwrap_or_default()
+    percent_decode_str(text).decode_utf8_lossy().into_owned()
 }
