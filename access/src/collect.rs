@@ -13,6 +13,7 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use crate::document::Document;
+use crate::service;
 use crate::snapshot::{FORMAT, NotCollected, Snapshot};
 
 mod client;
@@ -293,9 +294,7 @@ impl Collector<'_> {
 
     fn resolve(&mut self) {
         use std::net::ToSocketAddrs;
-        let suffix =
-            if self.snapshot.region.starts_with("cn-") { "amazonaws.com.cn" } else { "amazonaws.com" };
-        let host = format!("secretsmanager.{}.{suffix}", self.snapshot.region);
+        let host = service::host(&self.snapshot.region);
         match (host.as_str(), 443).to_socket_addrs() {
             Ok(addresses) => {
                 self.snapshot.resolved_addresses =

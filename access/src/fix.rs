@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::document::Document;
+use crate::service;
 use crate::snapshot::Secret;
 
 /// A word for a POSIX shell.
@@ -94,7 +95,7 @@ pub(crate) fn key_policy(partition: &str, account: &str, region: &str) -> Value 
         {"Sid": "ThroughSecretsManager", "Effect": "Allow",
          "Principal": {"AWS": format!("arn:{partition}:iam::{account}:root")},
          "Action": ["kms:Decrypt", "kms:GenerateDataKey", "kms:DescribeKey"], "Resource": "*",
-         "Condition": {"StringEquals": {"kms:ViaService": format!("secretsmanager.{region}.amazonaws.com"),
+         "Condition": {"StringEquals": {"kms:ViaService": service::host(region),
                                         "kms:CallerAccount": account},
                        "StringLike": {"kms:EncryptionContext:SecretARN":
                            format!("arn:{partition}:secretsmanager:{region}:{account}:secret:*")}}}]})

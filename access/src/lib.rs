@@ -20,6 +20,7 @@ pub mod pattern;
 pub mod permissions;
 pub mod policy;
 pub mod reach;
+mod service;
 pub mod snapshot;
 
 pub use document::{Document, Effect, Statement};

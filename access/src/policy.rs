@@ -25,6 +25,7 @@ use std::str::FromStr;
 use serde_json::{Map, Value, json};
 
 use crate::permissions::{FEATURES, Grant, On, feature};
+use crate::service;
 
 pub use compare::{Difference, compare, compare_shared};
 pub use render::{Format, render};
@@ -293,21 +294,14 @@ impl Scope {
     /// A key is used through Secrets Manager in the secrets' Regions, and for these secrets only. Source: AWS Secrets Manager
     /// User Guide, "Secret encryption and decryption".
     fn through_secrets_manager(&self, secrets: Vec<String>) -> Result<Value, ScopeError> {
-        let mut services: Vec<_> = secrets
-            .iter()
-            .filter_map(|arn| arn.split(':').nth(3))
-            .map(|region| format!("secretsmanager.{region}.{}", self.domain()))
-            .collect();
+        let mut services: Vec<_> =
+            secrets.iter().filter_map(|arn| arn.split(':').nth(3)).map(service::host).collect();
         services.sort();
         services.dedup();
         Ok(json!({
             "StringEquals": { "kms:ViaService": one_or_many(services) },
             "StringLike": { "kms:EncryptionContext:SecretARN": one_or_many(secrets) },
         }))
-    }
-
-    fn domain(&self) -> &'static str {
-        if self.partition() == "aws-cn" { "amazonaws.com.cn" } else { "amazonaws.com" }
     }
 
     fn key_policy(&self) -> Result<Vec<Value>, ScopeError> {

@@ -6,10 +6,9 @@ use jiff::Timestamp;
 
 use crate::condition::Context;
 use crate::document::{Document, Effect, Scope, Statement};
-use crate::evaluate::{
-    Caller, CallerKind, Decision, Named, Outcome, Policies, Request, concerns_action, evaluate,
-};
+use crate::evaluate::{Caller, Decision, Named, Outcome, Policies, Request, concerns_action, evaluate};
 use crate::pattern::matches;
+use crate::service;
 use crate::snapshot::{Function, Key, Principal, Secret, Snapshot, VpcEndpoint};
 
 /// Reads a value.
@@ -168,20 +167,11 @@ impl<'a> Account<'a> {
 
     /// What is known of every request of a principal.
     fn context_of(&self, principal: &Principal, caller: &Caller, endpoint: Option<&VpcEndpoint>) -> Context {
-        let Snapshot { region, organization_id, taken_at, .. } = self.snapshot;
-        let mut context = Context::open();
-        context.set("aws:PrincipalArn", &principal.arn);
-        context.set("aws:PrincipalAccount", &caller.account);
-        context.set("aws:PrincipalIsAWSService", "false");
-        context.set("aws:SecureTransport", "true");
-        context.set("aws:RequestedRegion", region);
+        let Snapshot { account, region, organization_id, taken_at, .. } = self.snapshot;
+        // Secrets of this Region and account; a key's own account is set where the key is known.
+        let secrets = format!("arn::secretsmanager:{region}:{account}:");
+        let mut context = service::context(caller, &secrets, account);
         context.set("aws:CurrentTime", taken_at.unwrap_or_default().to_string());
-        if caller.kind == CallerKind::User {
-            context.set("aws:PrincipalType", "User");
-            context.set("aws:username", principal.arn.rsplit('/').next().unwrap_or_default());
-        } else {
-            context.set("aws:PrincipalType", "AssumedRole");
-        }
         for (name, value) in &principal.tags {
             context.set(&format!("aws:PrincipalTag/{name}"), value);
         }
@@ -213,7 +203,7 @@ impl<'a> Account<'a> {
             return None;
         }
         let mut endpoints = self.snapshot.vpc_endpoints.iter();
-        endpoints.find(|it| it.vpc_id == vpc && it.private_dns_enabled && it.state == "available")
+        endpoints.find(|it| it.vpc_id == vpc && it.private_dns_enabled && it.is_available())
     }
 
     /// The functions that run as a role.
@@ -311,13 +301,9 @@ impl<'a> Account<'a> {
         policies.resource = Some(Named { name: &key.arn, document });
         policies.is_key_policy = true;
         let mut context = prepared.context.clone();
-        context.set("kms:ViaService", format!("secretsmanager.{}.amazonaws.com", self.snapshot.region));
-        context.set("kms:CallerAccount", &prepared.caller.account);
-        context.set("kms:EncryptionContext:SecretARN", &secret.arn);
-        let keys = ["SecretARN", "SecretVersionId"].map(str::to_owned).to_vec();
-        context.set_many("kms:EncryptionContextKeys", keys);
-        context.set("aws:ViaAWSService", "true");
         let owner = key.arn.split(':').nth(4).unwrap_or_default();
+        context.set("aws:ResourceAccount", owner);
+        service::use_key(&mut context, &prepared.caller, &self.snapshot.region, Some(&secret.arn));
         let request = Request {
             caller: &prepared.caller,
             action,
@@ -340,7 +326,6 @@ impl<'a> Account<'a> {
     }
 
     fn add_secret(&self, context: &mut Context, secret: &Secret) {
-        context.set("aws:ResourceAccount", &self.snapshot.account);
         context.set("secretsmanager:VersionStage", "AWSCURRENT");
         context.set("aws:ViaAWSService", "false");
         if let Some(function) = &secret.rotation_lambda_arn {

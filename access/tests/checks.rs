@@ -90,6 +90,48 @@ fn every_check_finds_its_fault_and_no_other() {
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
+/// An endpoint in each state of the service's: what is found, and whether commands fix it.
+#[test]
+fn an_endpoint_counts_by_its_state() {
+    for (state, expected, has_commands) in [
+        ("", None, false),
+        ("available", None, false),
+        ("Available", None, false),
+        ("pending", Some("network.endpoint-state"), false),
+        ("pendingAcceptance", Some("network.endpoint-state"), false),
+        ("partial", Some("network.endpoint-state"), false),
+        ("rejected", Some("network.endpoint-state"), true),
+        ("failed", Some("network.endpoint-state"), true),
+        ("expired", Some("network.endpoint-state"), true),
+        ("deleting", Some("network.no-endpoint"), true),
+        ("deleted", Some("network.no-endpoint"), true),
+    ] {
+        let mut json = good();
+        json["VpcEndpoints"][0]["State"] = json!(state);
+        if !matches!(state, "" | "available" | "Available" | "pending" | "pendingAcceptance" | "partial") {
+            // Whatever else is wrong with it does not matter any more.
+            json["VpcEndpoints"][0]["PrivateDnsEnabled"] = json!(false);
+            json["VpcEndpoints"][0]["Policy"] = Value::Null;
+        }
+        let report = report(json);
+        let found: Vec<_> = report.findings.iter().map(|finding| finding.check).collect();
+        assert_eq!(found, expected.into_iter().collect::<Vec<_>>(), "{state}");
+        let commands = report.findings.iter().any(|finding| !finding.run.is_empty());
+        assert_eq!(commands, has_commands, "{state}");
+    }
+}
+
+#[test]
+fn a_new_endpoint_beside_a_deleted_one_is_the_one_that_counts() {
+    let mut json = good();
+    let mut deleted = json["VpcEndpoints"][0].clone();
+    deleted["VpcEndpointId"] = json!("vpce-0dead");
+    deleted["State"] = json!("deleted");
+    deleted["SecurityGroups"] = json!([]);
+    json["VpcEndpoints"].as_array_mut().unwrap().insert(0, deleted);
+    assert_eq!(found(&report(json)), BTreeSet::new());
+}
+
 #[test]
 fn every_fault_is_of_a_check() {
     let ids: BTreeSet<_> = checks().map(|check| format!("{}.json", check.id)).collect();

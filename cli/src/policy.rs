@@ -186,7 +186,8 @@ fn differences(
             return Ok(compare_shared(kind, wanted, secret.resource_policy.as_ref(), scope));
         }
         Kind::Endpoint => {
-            let endpoint = snapshot.vpc_endpoints.iter().find(|endpoint| endpoint.vpc_endpoint_id == id);
+            let mut endpoints = snapshot.vpc_endpoints.iter().filter(|endpoint| !endpoint.is_gone());
+            let endpoint = endpoints.find(|endpoint| endpoint.vpc_endpoint_id == id);
             let endpoint = endpoint.ok_or_else(|| unknown("ec2:DescribeVpcEndpoints"))?;
             return Ok(compare_shared(kind, wanted, endpoint.policy.as_ref(), scope));
         }

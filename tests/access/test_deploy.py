@@ -460,7 +460,7 @@ LAST: list[tuple[str, Spoil, set[str]]] = [
         lambda account, stack: account.client("ec2").delete_vpc_endpoints(
             VpcEndpointIds=[stack.ids["Endpoint"]]
         ),
-        {"network.endpoint-state"},
+        {"network.no-endpoint"},
     ),
     ("Key", lambda account, stack: account.client("kms").disable_key(KeyId=stack.ids["Key"]), {"key.state"}),
     (

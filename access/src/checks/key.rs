@@ -9,6 +9,7 @@ use crate::evaluate::{Link, Outcome, concerns_action};
 use crate::fix::{command, key_id, key_policy, put_key_policy, quote};
 use crate::pattern::{matches, matches_arn};
 use crate::reach::{DECRYPT, GENERATE};
+use crate::service;
 use crate::snapshot::{Key, Secret};
 
 const DESCRIBE: &[&str] = &["kms:DescribeKey"];
@@ -355,10 +356,6 @@ fn broad(audit: &Audit<'_>, secret: &Secret, findings: &mut Findings<'_>) {
     }
 }
 
-fn service(audit: &Audit<'_>) -> String {
-    format!("secretsmanager.{}.amazonaws.com", audit.snapshot.region)
-}
-
 fn via_service(audit: &Audit<'_>, secret: &Secret, findings: &mut Findings<'_>) {
     for (key, document, index, statement) in allows(audit, secret, DECRYPT) {
         if condition(statement, "kms:ViaService").is_some() {
@@ -369,7 +366,7 @@ fn via_service(audit: &Audit<'_>, secret: &Secret, findings: &mut Findings<'_>) 
         let mut via = json.clone();
         via["Sid"] = json!("ThroughSecretsManager");
         via["Action"] = json!([DECRYPT, GENERATE, "kms:DescribeKey"]);
-        via["Condition"]["StringEquals"]["kms:ViaService"] = json!(service(audit));
+        via["Condition"]["StringEquals"]["kms:ViaService"] = json!(service::host(&audit.snapshot.region));
         let mut rest = json.clone();
         rest["Action"] = without_use(statement);
         let mut statements = vec![via];
@@ -401,7 +398,7 @@ fn without_use(statement: &Statement) -> serde_json::Value {
 }
 
 fn via_mismatch(audit: &Audit<'_>, secret: &Secret, findings: &mut Findings<'_>) {
-    let right = service(audit);
+    let right = service::host(&audit.snapshot.region);
     for (key, document, index, statement) in allows(audit, secret, DECRYPT) {
         let Some(values) = condition(statement, "kms:ViaService") else { continue };
         if values.iter().any(|value| matches(value, &right)) {
@@ -498,7 +495,7 @@ fn writer(audit: &Audit<'_>, secret: &Secret, findings: &mut Findings<'_>) {
         let reason = because.unwrap_or_else(|| format!("not allowed by the {}", missing.join(" or the ")));
         let statement = json!({"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": [DECRYPT, GENERATE],
             "Resource": audit.account.key_of(secret).map(|key| key.arn.clone()),
-            "Condition": {"StringEquals": {"kms:ViaService": service(audit)}}}]});
+            "Condition": {"StringEquals": {"kms:ViaService": service::host(&audit.snapshot.region)}}}]});
         let mut run = crate::fix::put_identity_policy(&role.arn, "secretcache-rotation-key", &statement);
         let key = customer_key(audit, secret).and_then(|key| Some((key, key.policy.as_ref()?)));
         // A key policy that does not leave it to the account has to name the role itself.
@@ -557,7 +554,7 @@ fn shared_closed(audit: &Audit<'_>, secret: &Secret, findings: &mut Findings<'_>
         return;
     }
     let statement = json!({"Sid": "OtherAccounts", "Effect": "Allow", "Principal": {"AWS": kept_out}, "Action": DECRYPT,
-        "Resource": "*", "Condition": {"StringEquals": {"kms:ViaService": service(audit), SECRET_ARN: secret.arn}}});
+        "Resource": "*", "Condition": {"StringEquals": {"kms:ViaService": service::host(&audit.snapshot.region), SECRET_ARN: secret.arn}}});
     findings
         .add(&key.arn, format!("no statement allows kms:Decrypt to {}", kept_out.join(", ")))
         .run(put_key_policy(&key.arn, &with(document, statement)));

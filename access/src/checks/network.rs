@@ -11,6 +11,7 @@ use crate::document::{Effect, Scope};
 use crate::evaluate::concerns_action;
 use crate::fix::{command, quote};
 use crate::reach::READ;
+use crate::service;
 use crate::snapshot::{Function, SecurityGroup, SecurityRule, Subnet, VpcEndpoint};
 
 const ENDPOINTS: &[&str] = &["ec2:DescribeVpcEndpoints"];
@@ -40,8 +41,9 @@ pub(super) const CHECKS: &[Check] = &[
         id: "network.endpoint-state",
         severity: Severity::Medium,
         title: "The endpoint is not available",
-        why: "An endpoint that waits for acceptance, failed or was rejected carries nothing.",
-        fix: "Accept the connection or create the endpoint again.",
+        why: "An endpoint that waits for acceptance, failed, expired or was rejected carries nothing. One that is deleted counts \
+              as none.",
+        fix: "Accept the connection, or delete the endpoint and create it again.",
         needs: ENDPOINTS,
         counterparts: &[],
         find: Find::Account(state),
@@ -130,10 +132,6 @@ pub(super) const CHECKS: &[Check] = &[
     },
 ];
 
-fn service(audit: &Audit<'_>) -> String {
-    format!("com.amazonaws.{}.secretsmanager", audit.snapshot.region)
-}
-
 /// Functions in a VPC that read or rotate a secret.
 fn readers<'a>(audit: &Audit<'a>) -> Vec<&'a Function> {
     let mut roles = BTreeSet::new();
@@ -151,31 +149,47 @@ fn readers<'a>(audit: &Audit<'a>) -> Vec<&'a Function> {
     functions.filter(|function| roles.contains(function.role.as_str()) || rotates(function)).collect()
 }
 
+/// Those that are there; one that is deleted is listed for a while.
+fn present<'a>(audit: &Audit<'a>) -> impl Iterator<Item = &'a VpcEndpoint> {
+    audit.snapshot.vpc_endpoints.iter().filter(|endpoint| !endpoint.is_gone())
+}
+
+/// Those whose settings matter: of a failed one nothing can be changed.
+fn endpoints<'a>(audit: &Audit<'a>) -> impl Iterator<Item = &'a VpcEndpoint> {
+    present(audit).filter(|endpoint| !endpoint.has_failed())
+}
+
 fn endpoint_in<'a>(audit: &Audit<'a>, vpc: &str) -> Option<&'a VpcEndpoint> {
-    audit.snapshot.vpc_endpoints.iter().find(|endpoint| endpoint.vpc_id == vpc)
+    endpoints(audit).filter(|endpoint| endpoint.vpc_id == vpc).max_by_key(|endpoint| endpoint.is_available())
 }
 
 fn no_endpoint(audit: &Audit<'_>, findings: &mut Findings<'_>) {
     let functions = readers(audit);
     let vpcs: BTreeSet<_> = functions.iter().filter_map(|function| function.vpc_id.as_deref()).collect();
-    for vpc in vpcs.into_iter().filter(|vpc| endpoint_in(audit, vpc).is_none()) {
+    // One that failed is a finding of its own.
+    for vpc in vpcs.into_iter().filter(|vpc| present(audit).all(|endpoint| endpoint.vpc_id != *vpc)) {
         let inside: Vec<_> = functions.iter().filter(|it| it.vpc_id.as_deref() == Some(vpc)).collect();
-        let subnets: BTreeSet<_> =
-            inside.iter().flat_map(|function| &function.subnet_ids).map(String::as_str).collect();
-        let groups: BTreeSet<_> =
-            inside.iter().flat_map(|it| &it.security_group_ids).map(String::as_str).collect();
-        let mut words =
-            vec!["aws", "ec2", "create-vpc-endpoint", "--vpc-endpoint-type", "Interface", "--vpc-id", vpc];
-        let service = service(audit);
-        words.extend(["--private-dns-enabled", "--service-name", &service, "--subnet-ids"]);
-        words.extend(subnets);
-        words.push("--security-group-ids");
-        words.extend(groups);
-        let run = format!("{} --policy-document {}", command(&words), quote(&own_policy(audit)));
+        let all = |of: fn(&Function) -> &Vec<String>| {
+            let every: BTreeSet<_> = inside.iter().flat_map(|function| of(function)).cloned().collect();
+            every.into_iter().collect::<Vec<_>>()
+        };
+        let (subnets, groups) = (all(|it| &it.subnet_ids), all(|it| &it.security_group_ids));
+        let run = create(audit, vpc, &subnets, &groups);
         let names: Vec<_> =
             inside.iter().map(|it| it.function_arn.rsplit(':').next().unwrap_or_default()).collect();
         findings.add(vpc, format!("no endpoint; {} run there", names.join(", "))).run(run);
     }
+}
+
+fn create(audit: &Audit<'_>, vpc: &str, subnets: &[String], groups: &[String]) -> String {
+    let service = service::of_endpoints(&audit.snapshot.region);
+    let mut words =
+        vec!["aws", "ec2", "create-vpc-endpoint", "--vpc-endpoint-type", "Interface", "--vpc-id", vpc];
+    words.extend(["--private-dns-enabled", "--service-name", &service, "--subnet-ids"]);
+    words.extend(subnets.iter().map(String::as_str));
+    words.push("--security-group-ids");
+    words.extend(groups.iter().map(String::as_str));
+    format!("{} --policy-document {}", command(&words), quote(&own_policy(audit)))
 }
 
 /// An endpoint policy for the account's own principals and secrets.
@@ -188,10 +202,23 @@ fn own_policy(audit: &Audit<'_>) -> String {
 }
 
 fn state(audit: &Audit<'_>, findings: &mut Findings<'_>) {
-    for endpoint in &audit.snapshot.vpc_endpoints {
-        if !endpoint.state.is_empty() && !endpoint.state.eq_ignore_ascii_case("available") {
-            findings.add(&endpoint.vpc_endpoint_id, &endpoint.state).advise("accept it or create it again");
-        }
+    for endpoint in present(audit).filter(|endpoint| !endpoint.is_available()) {
+        let finding = findings.add(&endpoint.vpc_endpoint_id, format!("its state is {}", endpoint.state));
+        match endpoint.state.to_ascii_lowercase().as_str() {
+            "pending" => finding.advise("wait a few minutes, then audit again"),
+            "pendingacceptance" => finding.advise("accept the connection on the service's side"),
+            "partial" => finding.advise("look at its network interfaces: some of them failed"),
+            _ => {
+                let delete =
+                    ["aws", "ec2", "delete-vpc-endpoints", "--vpc-endpoint-ids", &endpoint.vpc_endpoint_id];
+                finding.run(command(&delete)).run(create(
+                    audit,
+                    &endpoint.vpc_id,
+                    &endpoint.subnet_ids,
+                    &endpoint.security_groups,
+                ))
+            }
+        };
     }
 }
 
@@ -201,7 +228,7 @@ fn modify(endpoint: &VpcEndpoint, words: &[&str]) -> String {
 }
 
 fn private_dns(audit: &Audit<'_>, findings: &mut Findings<'_>) {
-    for endpoint in audit.snapshot.vpc_endpoints.iter().filter(|endpoint| !endpoint.private_dns_enabled) {
+    for endpoint in endpoints(audit).filter(|endpoint| !endpoint.private_dns_enabled) {
         let run = modify(endpoint, &["--private-dns-enabled"]);
         findings.add(&endpoint.vpc_endpoint_id, "PrivateDnsEnabled is false").run(run);
     }
@@ -231,7 +258,7 @@ fn dns_attributes(audit: &Audit<'_>, findings: &mut Findings<'_>) {
 }
 
 fn endpoint_policy(audit: &Audit<'_>, findings: &mut Findings<'_>) {
-    for endpoint in &audit.snapshot.vpc_endpoints {
+    for endpoint in endpoints(audit) {
         let is_open = endpoint.policy.as_ref().is_none_or(|policy| {
             policy.statements.iter().any(|statement| {
                 let for_all = statement.principal.as_ref().is_none_or(|scope| match scope {
@@ -255,7 +282,7 @@ fn endpoint_policy(audit: &Audit<'_>, findings: &mut Findings<'_>) {
 }
 
 fn endpoint_trust(audit: &Audit<'_>, findings: &mut Findings<'_>) {
-    for endpoint in &audit.snapshot.vpc_endpoints {
+    for endpoint in endpoints(audit) {
         let Some(policy) = &endpoint.policy else { continue };
         for outsider in crate::reach::outsiders(policy, READ, &audit.snapshot.account) {
             if outsider.principal == "*" {
@@ -352,7 +379,7 @@ fn security_group(audit: &Audit<'_>, findings: &mut Findings<'_>) {
 }
 
 fn open_group(audit: &Audit<'_>, findings: &mut Findings<'_>) {
-    for endpoint in &audit.snapshot.vpc_endpoints {
+    for endpoint in endpoints(audit) {
         for group in groups(audit, &endpoint.security_groups) {
             for rule in group.ingress.iter().filter(|rule| concerns_https(rule)) {
                 for cidr in rule.cidrs.iter().filter(|cidr| cidr.ends_with("/0")) {
@@ -381,7 +408,7 @@ fn open_group(audit: &Audit<'_>, findings: &mut Findings<'_>) {
 }
 
 fn zones(audit: &Audit<'_>, findings: &mut Findings<'_>) {
-    for endpoint in &audit.snapshot.vpc_endpoints {
+    for endpoint in endpoints(audit) {
         let zones: BTreeSet<_> = subnets(audit, &endpoint.subnet_ids)
             .iter()
             .map(|subnet| subnet.availability_zone.as_str())

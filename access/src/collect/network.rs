@@ -5,14 +5,14 @@ use std::collections::BTreeSet;
 use serde_json::Value;
 
 use super::{Collector, list, text, truth};
+use crate::service;
 use crate::snapshot::{SecurityGroup, SecurityRule, Subnet, Vpc, VpcEndpoint};
 
 const TOKEN: [&str; 2] = ["NextToken", "nextToken"];
 
 impl Collector<'_> {
     pub(super) async fn endpoints(&mut self) {
-        let china = if self.snapshot.region.starts_with("cn-") { "cn." } else { "" };
-        let service = format!("{china}com.amazonaws.{}.secretsmanager", self.snapshot.region);
+        let service = service::of_endpoints(&self.snapshot.region);
         let filter = [("Filter.1.Name", "service-name"), ("Filter.1.Value.1", service.as_str())];
         let found = self.query_pages("ec2", "DescribeVpcEndpoints", &filter, "vpcEndpointSet", TOKEN).await;
         // An endpoint that has no filter by service gives all.

@@ -9,6 +9,7 @@ use crate::condition::Context;
 use crate::document::{Document, Scope};
 use crate::evaluate::{Caller, Named, Outcome, Policies, Request, evaluate};
 use crate::policy::{Kind, Scope as Wanted};
+use crate::service;
 
 /// Something that attached policies allow and the wanted one does not, or the other way round.
 #[derive(Clone, Debug, Eq, PartialEq, Serialize)]
@@ -193,20 +194,15 @@ fn actions_on(resource: &str) -> impl Iterator<Item = &'static str> {
     ACTIONS.iter().copied().filter(move |action| action.starts_with(&service))
 }
 
-/// A request of which nothing is known, and one as Secrets Manager makes it for a secret of the wanted policy.
+/// A request of which nothing is known but what every request has, and one as Secrets Manager makes it for a secret of the wanted policy.
 fn contexts(wanted: &Document, resource: &str, caller: &Caller) -> [Context; 2] {
-    let mut unknown = Context::open();
-    unknown.set("aws:PrincipalArn", &caller.arn);
-    unknown.set("aws:PrincipalAccount", &caller.account);
-    unknown.set("aws:PrincipalIsAWSService", "false");
+    let unknown = service::context(caller, resource, &caller.account);
     let mut usual = unknown.clone();
     let region = resource.split(':').nth(3).unwrap_or_default();
-    usual.set("kms:ViaService", format!("secretsmanager.{region}.amazonaws.com"));
     let conditions = wanted.statements.iter().flat_map(|statement| &statement.conditions);
     let mut arns = conditions.filter(|it| it.key.eq_ignore_ascii_case("kms:EncryptionContext:SecretARN"));
-    if let Some(arn) = arns.next().and_then(|condition| condition.values.first()) {
-        usual.set("kms:EncryptionContext:SecretARN", example_of(arn));
-    }
+    let arn = arns.next().and_then(|condition| condition.values.first()).map(|arn| example_of(arn));
+    service::use_key(&mut usual, caller, region, arn.as_deref());
     [unknown, usual]
 }
 
@@ -401,5 +397,52 @@ mod tests {
         let found = shared(Kind::Endpoint, None);
         assert!(found.iter().any(|line| line.ends_with("by principals of other accounts")), "{found:#?}");
         assert!(found.iter().all(|line| line.starts_with("too wide: ")), "{found:#?}");
+    }
+
+    /// What the services always set is no condition: it holds, or it does not.
+    #[test]
+    fn keys_that_every_request_has_are_known() {
+        let [usual, foreign] = ["111122223333", "999999999999"].map(|account| {
+            let own = r#"{"Version":"2012-10-17","Statement":[{"Sid":"Own","Effect":"Allow","Principal":"*",
+                "Action":"secretsmanager:*","Resource":"*","Condition":{"StringEquals":{
+                "aws:PrincipalAccount":"111122223333","aws:ResourceAccount":"ACCOUNT","aws:RequestedRegion":"eu-central-1",
+                "aws:PrincipalType":"AssumedRole"},"Bool":{"aws:SecureTransport":"true"}}}]}"#;
+            shared(Kind::Endpoint, Some(&own.replace("ACCOUNT", account)))
+        });
+        assert!(usual.iter().all(|line| line.starts_with("too wide: secretsmanager")), "{usual:#?}");
+        assert!(!usual.iter().any(|line| line.ends_with("other accounts")), "{usual:#?}");
+        assert!(foreign.iter().all(|line| line.starts_with("missing: secretsmanager")), "{foreign:#?}");
+        assert!(!foreign.is_empty());
+    }
+
+    #[test]
+    fn a_secret_of_another_account_is_that_accounts() {
+        let scope = |account: &str| {
+            let arn = format!("arn:aws:secretsmanager:eu-central-1:{account}:secret:shared/db-AbCdEf");
+            Wanted { secrets: vec![arn], ..Wanted::default() }
+        };
+        let wanted = scope("444455556666").policy(Kind::App, &["read"]).unwrap();
+        let wanted = Document::from_json(wanted).unwrap();
+        let caller = Caller::from_arn("arn:aws:iam::111122223333:role/app");
+        for (owner, expected) in [("444455556666", 0), ("111122223333", 1)] {
+            let mut attached = wanted.json.clone();
+            attached["Statement"][0]["Condition"] =
+                serde_json::json!({"StringEquals": {"aws:ResourceAccount": owner}});
+            let attached = Document::from_json(attached).unwrap();
+            let found = compare(&wanted, &[Named { name: "app", document: &attached }], &caller);
+            assert_eq!(found.len(), expected, "{found:#?}");
+        }
+    }
+
+    /// Which organization a secret's account is in cannot be known from here.
+    #[test]
+    fn what_cannot_be_known_stays_a_condition() {
+        let own = r#"{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":"*","Action":"*","Resource":"*",
+            "Condition":{"StringEquals":{"aws:ResourceOrgID":"o-a1b2c3d4e5"}}}]}"#;
+        let found = shared(Kind::Endpoint, Some(own));
+        assert!(
+            found.iter().any(|line| line.starts_with("missing: allowed on conditions only")),
+            "{found:#?}"
+        );
     }
 }

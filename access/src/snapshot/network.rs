@@ -25,7 +25,7 @@ record! {
         vpc_id: String,
         /// `com.amazonaws.<Region>.secretsmanager`.
         service_name: String,
-        /// `available` …
+        /// `available`, `pending`, `pendingacceptance`, `deleting`, `deleted`, `rejected`, `failed`, `expired`, `partial`.
         state: String,
         /// Whether the usual name of the service resolves to it.
         private_dns_enabled: bool,
@@ -35,6 +35,28 @@ record! {
         security_groups: Vec<String>,
         /// Its subnets.
         subnet_ids: Vec<String>,
+    }
+}
+
+impl VpcEndpoint {
+    /// Whether requests pass. A snapshot written by hand may not say, and means it.
+    pub fn is_available(&self) -> bool {
+        self.is("available") || self.state.is_empty()
+    }
+
+    /// Whether it is listed for an hour or so, but there no more.
+    pub fn is_gone(&self) -> bool {
+        self.is("deleting") || self.is("deleted")
+    }
+
+    /// Whether nothing but another endpoint helps.
+    pub fn has_failed(&self) -> bool {
+        ["rejected", "failed", "expired"].iter().any(|state| self.is(state))
+    }
+
+    /// States as <https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_VpcEndpoint.html> has them; their case differs.
+    fn is(&self, state: &str) -> bool {
+        self.state.eq_ignore_ascii_case(state)
     }
 }
 
