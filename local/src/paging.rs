@@ -51,6 +51,37 @@ impl<'a> Key<'a> {
     }
 }
 
+/// What a token of a listing by date points behind.
+pub(crate) fn date_of(token: &str) -> Result<(Timestamp, String), ServiceError> {
+    let text = decode(token)?;
+    match Key::parse(&text).ok_or_else(invalid)? {
+        Key { first: First::Date(millis), id } => Ok((Timestamp::from_millis(millis), id.to_owned())),
+        _ => Err(invalid()),
+    }
+}
+
+fn decode(token: &str) -> Result<String, ServiceError> {
+    let bytes = URL_SAFE_NO_PAD.decode(token).map_err(|_| invalid())?;
+    String::from_utf8(bytes).map_err(|_| invalid())
+}
+
+fn invalid() -> ServiceError {
+    ServiceError::new(ErrorCode::InvalidNextToken, "The NextToken value is invalid.")
+}
+
+/// The first page of `items` that come in their order, and the token of the page after it. It looks at no more of them
+/// than it gives, and one.
+pub(crate) fn first_page<'a, T>(
+    items: impl Iterator<Item = (Key<'a>, T)>,
+    most: usize,
+) -> (Vec<T>, Option<String>) {
+    let mut page: Vec<_> = items.take(most + 1).collect();
+    let has_more = page.len() > most;
+    page.truncate(most);
+    let next = page.last().filter(|_| has_more).map(|(key, _)| key.token());
+    (page.into_iter().map(|(_, item)| item).collect(), next)
+}
+
 /// The page after `token` of `items`, upwards or downwards by their keys, and the token of the page after it.
 ///
 /// The token holds the last key given out, so a page is right even when items came or went since. Only the page is
@@ -62,14 +93,7 @@ pub(crate) fn page<'a, T>(
     descending: bool,
 ) -> Result<(Vec<T>, Option<String>), ServiceError> {
     let order = |a: &Key<'_>, b: &Key<'_>| -> Ordering { if descending { b.cmp(a) } else { a.cmp(b) } };
-    let invalid = || ServiceError::new(ErrorCode::InvalidNextToken, "The NextToken value is invalid.");
-    let text = match token {
-        Some(token) => {
-            let bytes = URL_SAFE_NO_PAD.decode(token).map_err(|_| invalid())?;
-            Some(String::from_utf8(bytes).map_err(|_| invalid())?)
-        }
-        None => None,
-    };
+    let text = token.map(decode).transpose()?;
     let after = text.as_deref().map(|text| Key::parse(text).ok_or_else(invalid)).transpose()?;
     let is_later = |key: &Key<'_>| after.as_ref().is_none_or(|after| order(after, key).is_lt());
     let mut page: Vec<_> = items.filter(|(key, _)| is_later(key)).collect();

@@ -2,14 +2,13 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::list::{choose, sort_key};
+use super::list::by_creation;
 use super::read::{ValueEntry, check_key_access, note_access};
 use super::{Call, Done, Operation};
 use crate::arn::Scope;
 use crate::error::ServiceError;
 use crate::filter::Filter;
 use crate::labels::CURRENT;
-use crate::paging::page;
 use crate::secret::Secret;
 use crate::store::{Change, Store};
 use crate::validate::Constraints;
@@ -90,8 +89,10 @@ fn by_filter(
     token: Option<&str>,
 ) -> Result<Done<Batch>, ServiceError> {
     Filter::check(filters)?;
-    let found = choose(store, call, filters, false).map(|secret| (sort_key(secret, "created-date"), secret));
-    let (page, next_token) = page(found, token, most.map_or(20, |most| most as usize), false)?;
+    let passes =
+        |secret: &&Secret| !secret.is_deleted() && filters.iter().all(|filter| filter.passes(secret));
+    let most = most.map_or(20, |most| most as usize);
+    let (page, next_token) = by_creation(store, call, passes, token, most, false)?;
     let mut done = Done::reading(Batch { next_token, ..Batch::default() });
     for secret in page {
         add(&mut done, call, call.scope.clone(), secret, secret.arn.clone());

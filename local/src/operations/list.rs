@@ -1,4 +1,4 @@
-//! ListSecrets, and the choice by filters BatchGetSecretValue shares.
+//! ListSecrets, and the order that BatchGetSecretValue shares.
 
 use serde::{Deserialize, Serialize};
 
@@ -6,7 +6,7 @@ use super::describe::Description;
 use super::{Call, Done, Operation};
 use crate::error::ServiceError;
 use crate::filter::Filter;
-use crate::paging::{Key, page};
+use crate::paging::{Key, date_of, first_page, page};
 use crate::secret::Secret;
 use crate::store::Store;
 use crate::validate::Constraints;
@@ -44,12 +44,18 @@ impl Operation for ListSecrets {
         let filters = self.filters.unwrap_or_default();
         Filter::check(&filters)?;
         let include_deleted = self.include_planned_deletion.unwrap_or_default();
+        let passes = |secret: &&Secret| {
+            (include_deleted || !secret.is_deleted()) && filters.iter().all(|filter| filter.passes(secret))
+        };
         let descending = sort_order == Some("desc");
-
-        let found = choose(store, call, &filters, include_deleted)
-            .map(|secret| (sort_key(secret, sort_by.unwrap_or("created-date")), secret));
-        let most = self.max_results.map_or(100, |most| most as usize);
-        let (secrets, next_token) = page(found, self.next_token.as_deref(), most, descending)?;
+        let (most, token) = (self.max_results.map_or(100, |most| most as usize), self.next_token.as_deref());
+        let (secrets, next_token) = match sort_by {
+            None | Some("created-date") => by_creation(store, call, passes, token, most, descending)?,
+            Some(by) => {
+                let found = store.secrets(&call.scope, call.now).filter(passes);
+                page(found.map(|secret| (sort_key(secret, by), secret)), token, most, descending)?
+            }
+        };
         Ok(Done::reading(Listing {
             secret_list: secrets.into_iter().map(Description::listed).collect(),
             next_token,
@@ -57,25 +63,25 @@ impl Operation for ListSecrets {
     }
 }
 
-/// The secrets of the caller's account and region that pass every filter.
-pub(super) fn choose<'a>(
+/// A page of the caller's secrets that pass, by creation.
+pub(super) fn by_creation<'a>(
     store: &'a Store,
     call: &Call<'_>,
-    filters: &'a [Filter],
-    include_deleted: bool,
-) -> impl Iterator<Item = &'a Secret> {
-    store
-        .secrets(&call.scope, call.now)
-        .filter(move |secret| include_deleted || !secret.is_deleted())
-        .filter(move |secret| filters.iter().all(|filter| filter.passes(secret)))
+    passes: impl Fn(&&'a Secret) -> bool,
+    token: Option<&str>,
+    most: usize,
+    descending: bool,
+) -> Result<(Vec<&'a Secret>, Option<String>), ServiceError> {
+    let after = token.map(date_of).transpose()?;
+    let found = store.by_creation(&call.scope, call.now, after, descending).filter(passes);
+    Ok(first_page(found.map(|secret| (Key::date(Some(secret.created), &secret.arn), secret)), most))
 }
 
-/// A key that sorts as asked.
-pub(super) fn sort_key<'a>(secret: &'a Secret, by: &str) -> Key<'a> {
+/// A key that sorts as asked, if not by creation.
+fn sort_key<'a>(secret: &'a Secret, by: &str) -> Key<'a> {
     match by {
         "name" => Key::name(&secret.name, &secret.arn),
         "last-accessed-date" => Key::date(secret.accessed, &secret.arn),
-        "last-changed-date" => Key::date(Some(secret.changed), &secret.arn),
-        _ => Key::date(Some(secret.created), &secret.arn),
+        _ => Key::date(Some(secret.changed), &secret.arn),
     }
 }
