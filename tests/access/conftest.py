@@ -12,6 +12,7 @@ import urllib.parse
 import urllib.request
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -22,6 +23,7 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(ROOT / "tests" / "tools"), str(Path(__file__).parent)]
 from accounts import REGION, Account, bad, good  # noqa: E402
+from aws_server import aws_command  # noqa: E402
 from moto_endpoint import moto_endpoint  # noqa: E402
 
 COMMAND = ROOT / "target" / "debug" / "secretcache"
@@ -31,6 +33,15 @@ COMMAND = ROOT / "target" / "debug" / "secretcache"
 def moto() -> Iterator[str]:
     with moto_endpoint() as url:
         yield url
+
+
+@pytest.fixture(scope="session", autouse=True)
+def aws(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """The `aws` command of what is printed: half a minute of the tests was its start."""
+    folder = tmp_path_factory.mktemp("aws")
+    with aws_command(folder), pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PATH", f"{folder}:{os.environ['PATH']}")
+        yield
 
 
 @pytest.fixture
@@ -70,7 +81,7 @@ def environment(url: str) -> dict[str, str]:
         "AWS_DEFAULT_REGION": REGION,
         "AWS_ACCESS_KEY_ID": "AKIAIOSFODNN7EXAMPLE",
         "AWS_SECRET_ACCESS_KEY": "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY",
-        "PATH": f"{Path(sys.executable).parent}:{COMMAND.parent}:{os.environ['PATH']}",
+        "PATH": f"{os.environ['PATH']}:{COMMAND.parent}",
         "AWS_PAGER": "",
     }
 
@@ -127,9 +138,8 @@ def mend(
         todo = {(finding["Resource"], apart(finding)): finding for finding in reversed(findings)}.values()
         if not todo:
             return every
-        for finding in todo:
-            for command in finding["Run"]:
-                shell(url, command)
+        with ThreadPoolExecutor(2) as pool:  # each is mostly the start of the aws command
+            list(pool.map(lambda finding: [shell(url, command) for command in finding["Run"]], todo))
         left = {key(finding) for finding in look(url)["Findings"]}
         stays = [finding for finding in todo if key(finding) in left]
         assert not stays, stays
