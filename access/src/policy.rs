@@ -17,6 +17,7 @@
 //! ```
 
 mod compare;
+mod given;
 mod render;
 
 use std::fmt;
@@ -145,6 +146,7 @@ impl Scope {
     ///
     /// A feature is unknown, or something that the policy needs is not given; the error names it.
     pub fn policy(&self, kind: Kind, features: &[&str]) -> Result<Value, ScopeError> {
+        self.check()?;
         let statements = match kind {
             Kind::App | Kind::Rotation | Kind::Ci | Kind::Operator => self.identity(features)?,
             Kind::Kms => self.key_policy()?,
@@ -254,18 +256,8 @@ impl Scope {
     /// The ARN, or the narrowest pattern for it: six `?` for the random characters, since `-*` also matches secrets whose
     /// names go on. Source: AWS Secrets Manager User Guide, "Permissions policy examples", wildcards.
     fn secret_arn(&self, secret: &str) -> Result<String, ScopeError> {
-        if secret == "*" {
-            return wrong(
-                "\"*\" is every secret of the account; name secrets or a path such as prod/checkout/*",
-            );
-        }
         if secret.starts_with("arn:") {
             return Ok(secret.into());
-        }
-        if secret.contains('*') && !secret.ends_with("/*") || secret.matches('*').count() > 1 {
-            return wrong(format!(
-                "{secret:?} also matches secrets whose names go on differently; name a path such as prod/checkout/*"
-            ));
         }
         let suffix = if secret.ends_with('*') { "" } else { "-??????" };
         self.arn(&format!("{secret}{suffix}"), "secretsmanager", "secret:")

@@ -478,7 +478,7 @@ impl Snapshot {
     ///
     /// # Errors
     ///
-    /// It is not such JSON, or of a newer format.
+    /// It is not such JSON, names no account or Region, or is of a newer format.
     pub fn parse(text: &str) -> Result<Self, SnapshotError> {
         let snapshot: Self =
             serde_json::from_str(text).map_err(|error| SnapshotError(format!("not a snapshot: {error}")))?;
@@ -487,6 +487,9 @@ impl Snapshot {
                 "the snapshot has format {}, this version reads formats up to {FORMAT}; use a newer secretcache",
                 snapshot.format
             )));
+        }
+        if snapshot.account.is_empty() || snapshot.region.is_empty() {
+            return Err(SnapshotError("not a snapshot: it has no Account or no Region".to_owned()));
         }
         Ok(snapshot)
     }
@@ -525,7 +528,7 @@ mod tests {
 
     #[test]
     fn what_is_written_is_read_again() {
-        let text = r#"{"Format": 1, "Account": "111122223333", "TakenAt": "2026-03-01T12:00:00Z",
+        let text = r#"{"Format": 1, "Account": "111122223333", "Region": "eu-central-1", "TakenAt": "2026-03-01T12:00:00Z",
             "Secrets": [{"ARN": "arn:aws:secretsmanager:eu-central-1:111122223333:secret:a-AbCdEf", "Name": "a",
                 "RotationLambdaARN": "arn:aws:lambda:eu-central-1:111122223333:function:f",
                 "ResourcePolicy": {"Version": "2012-10-17", "Statement": [{"Sid": null, "Effect": "Deny",
@@ -540,5 +543,15 @@ mod tests {
     #[test]
     fn a_newer_format_is_refused() {
         assert!(Snapshot::parse(r#"{"Format": 99}"#).unwrap_err().to_string().contains("99"));
+    }
+
+    #[test]
+    fn something_else_in_json_is_not_taken_for_an_account_without_secrets() {
+        for text in ["{}", "[]", r#"{"Account": "111122223333"}"#, r#"{"Secrets": []}"#] {
+            assert!(
+                Snapshot::parse(text).unwrap_err().to_string().contains("no Account or no Region"),
+                "{text}"
+            );
+        }
     }
 }

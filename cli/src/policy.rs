@@ -83,7 +83,7 @@ pub(crate) struct Policy {
     format: Format,
 
     /// Name of the resource in Terraform and CloudFormation
-    #[arg(long, value_name = "NAME", default_value = "secretcache")]
+    #[arg(long, value_name = "NAME", default_value = "secretcache", value_parser = resource_name)]
     name: String,
 
     /// Compare with what is attached to this role, user, key, secret or VPC endpoint (its ARN, or its id), and print the
@@ -107,6 +107,16 @@ Examples:
   secretcache policy kms --secret 'prod/checkout/*' --reader arn:aws:iam::111122223333:role/checkout --account …
   secretcache policy app --secret 'prod/checkout/*' --account … --region … --check arn:aws:iam::111122223333:role/checkout
   secretcache policy resource --secret prod/checkout/db --reader … --check prod/checkout/db --offline account.json";
+
+/// A name that Terraform and CloudFormation both take.
+fn resource_name(text: &str) -> Result<String, String> {
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
+    if text.starts_with(|c: char| c.is_ascii_alphabetic()) && text.chars().all(is_plain) {
+        Ok(text.to_owned())
+    } else {
+        Err("begin with a letter; letters, digits, - and _ may follow".to_owned())
+    }
+}
 
 impl Policy {
     pub(crate) async fn run(self) -> Result<Exit, Failure> {

@@ -15,6 +15,7 @@ mod status;
 pub(crate) use adopt::Adopt;
 pub(crate) use next::Asked;
 pub(crate) use recover::Recover;
+pub(crate) use report::note;
 pub(crate) use revoke::RevokePrevious;
 pub(crate) use rotate::Rotate;
 pub(crate) use status::{Status, inspect};

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 from accounts import NAME, Account, allow, policy
-from conftest import secretcache
+from conftest import Relay, secretcache
 
 
 def ask(account: Account, *arguments: str) -> dict:
@@ -95,3 +96,16 @@ def test_a_service_control_policy_keeps_the_account_out(good_account: Account) -
 def test_a_principal_that_is_not_there_is_an_error(good_account: Account) -> None:
     ran = secretcache(good_account.url, "access", NAME, "--principal", "nobody")
     assert ran.status == 1 and "no role or user nobody in account 123456789012" in ran.err
+
+
+def test_an_answer_that_may_be_wrong_says_what_it_lacks(
+    good_account: Account, relay: Callable[..., Relay]
+) -> None:
+    """Without the functions nobody knows whose requests an endpoint's policy restricts."""
+    ran = secretcache(relay("ListFunctions", "DescribeVpcEndpoints").url, "access", NAME)
+    assert ran.status == 0
+    for permission in ("lambda:ListFunctions", "ec2:DescribeVpcEndpoints"):
+        assert f"not known: {permission} was refused, so the answer may be wrong\n" in ran.out
+    lesser = relay("GetAccountAuthorizationDetails").url
+    ran = secretcache(lesser, "access", NAME, "--principal", "app")
+    assert ran.status == 1 and "iam:GetAccountAuthorizationDetails was refused" in ran.err, ran.err

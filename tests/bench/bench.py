@@ -252,6 +252,10 @@ NEEDS = {
     "c": {"target/c/release/lib/libsecretcache.so": "make install-c PREFIX=target/c/release"},
     "function": {"target/release/bootstrap": "make lambda"},
     "access": {"target/release/secretcache": "make cli"},
+    "audit-calls": {
+        "target/release/secretcache": "make cli",
+        "target/venv/tests/bin/python": "make venv-tests",
+    },
     "local": {"target/venv/tests/bin/python": "make venv-tests"},
     "connected": {"target/venv/connected/bin/python": "make venv-connected"},
     "node-connected": {"target/venv/connected/bin/python": "make venv-connected"},
@@ -263,6 +267,7 @@ PROGRAMS = {
     "node-connected": ("connected", "node_connected.py"),
     "node-endurance": ("", "node_endurance"),
     "access": ("", "access.py"),
+    "audit-calls": ("tests", "audit_calls.py"),
     "local": ("tests", "local.py"),
 }
 """Parts that are programs of their own, with a table of their own: virtual environment and file."""

@@ -1,6 +1,7 @@
 //! Signed requests in the protocols that AWS's services speak: JSON 1.1, Query and REST.
 
 use std::collections::BTreeMap;
+use std::error::Error;
 use std::fmt;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
@@ -56,8 +57,9 @@ const SERVICES: [Service; 13] = [
     service("ecs", "ECS", "AmazonEC2ContainerServiceV20141113"),
 ];
 
-/// Calls with a low quota, and the time between two of them: the quotas are 50, 50 and 2 a second.
-const PACED: [(&str, Duration); 3] = [
+/// Calls with a low quota, and the time between two of them: the quotas are 100, 50, 50 and 2 a second.
+const PACED: [(&str, Duration); 4] = [
+    ("secretsmanager:ListSecrets", Duration::from_millis(12)),
     ("secretsmanager:GetResourcePolicy", Duration::from_millis(25)),
     ("secretsmanager:ListSecretVersionIds", Duration::from_millis(25)),
     ("cloudtrail:LookupEvents", Duration::from_millis(500)),
@@ -222,7 +224,9 @@ impl Client {
     ) -> Result<String, Fault> {
         let (base, region) = self.place(service);
         let url = format!("{}/{path}", base.trim_end_matches('/'));
-        let unreachable = |error: &dyn fmt::Display| Fault::of(format!("{url} cannot be reached: {error}"));
+        let unreachable = |error: &(dyn Error + 'static)| {
+            Fault::of(format!("{url} cannot be reached: {}", innermost(error)))
+        };
         let credentials = self.credentials.provide_credentials().await;
         let identity = credentials.map_err(|error| Fault::of(format!("no AWS credentials: {error}")))?.into();
         let parameters = v4::SigningParams::builder()
@@ -251,7 +255,7 @@ impl Client {
             let body = Limited::new(answer.into_body(), MOST_BYTES)
                 .collect()
                 .await
-                .map_err(|error| unreachable(&error))?;
+                .map_err(|error| unreachable(&*error))?;
             let text = String::from_utf8(body.to_bytes().to_vec()).map_err(|error| unreachable(&error))?;
             Ok((status, kind, text))
         });
@@ -282,6 +286,11 @@ fn find(name: &str) -> Result<&'static Service, Fault> {
         .iter()
         .find(|service| service.name == name)
         .ok_or_else(|| Fault::of(format!("unknown service {name}")))
+}
+
+/// Why a connection failed: what the layers above say of it is "io error".
+fn innermost<'a>(error: &'a (dyn Error + 'static)) -> &'a (dyn Error + 'static) {
+    std::iter::successors(Some(error), |&error| error.source()).last().unwrap_or(error)
 }
 
 /// What an answer that is none says, in JSON or XML.

@@ -182,6 +182,10 @@ async fn details(client: Arc<Client>, index: usize, id: String) -> Details {
     let body = json!({"SecretId": id});
     let ask = |action: &'static str| client.json("secretsmanager", action, &body);
     let description = ask("DescribeSecret").await;
+    if description.as_ref().is_err_and(|fault| fault.code == "ResourceNotFoundException") {
+        let none = || Ok(Value::Null);
+        return Details { index, description, policy: none(), versions: none() };
+    }
     let policy = ask("GetResourcePolicy").await;
     let body = json!({"SecretId": id, "MaxResults": 100});
     let versions = client.json("secretsmanager", "ListSecretVersionIds", &body).await;

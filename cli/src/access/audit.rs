@@ -9,6 +9,7 @@ use secretcache_access::snapshot::NotCollected;
 use super::obtain::{Extras, Files};
 use super::{render, values};
 use crate::exit::{EXIT_STATUSES, Exit, Failure};
+use crate::rotation::note;
 use crate::service::Service;
 
 /// Check how secrets are protected: key, access, trail, network, rotation and use, with the command that fixes each finding
@@ -100,6 +101,9 @@ impl Audit {
             allowed_regions: self.allowed_regions.clone(),
         };
         let mut obtained = self.files.obtain(selection, extras, &self.service).await?;
+        if let (Some(prefix), true) = (&self.prefix, obtained.snapshot.secrets.is_empty()) {
+            note(&format!("no secret's name begins with {prefix:?}"));
+        }
         if self.login {
             values::add(&mut obtained, &self.service).await?;
         } else if !self.files.is_offline() {

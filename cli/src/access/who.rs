@@ -139,8 +139,10 @@ fn document(file: &Path) -> Result<(String, Document), Failure> {
 
 /// What the answer may be wrong for want of.
 fn missing(snapshot: &Snapshot) -> Vec<String> {
-    const NEEDED: [&str; 8] = [
+    const NEEDED: [&str; 10] = [
         "iam:GetAccountAuthorizationDetails",
+        "lambda:ListFunctions", // which endpoint a role's requests take
+        "ec2:DescribeVpcEndpoints",
         "secretsmanager:GetResourcePolicy",
         "kms:DescribeKey",
         "kms:GetKeyPolicy",
@@ -164,10 +166,16 @@ fn find<'a>(snapshot: &'a Snapshot, wanted: &str) -> Result<&'a Principal, Failu
     match (found.next(), found.next()) {
         (Some(only), None) => Ok(only),
         (Some(_), Some(_)) => Err(Failure::usage(format!("{wanted} is a role and a user; give the ARN"))),
-        (None, _) => Err(Failure::from(Box::<dyn std::error::Error>::from(format!(
-            "no role or user {wanted} in account {}",
-            snapshot.account
-        )))),
+        (None, _) => {
+            let mut refused = snapshot.not_collected.iter();
+            let why = match refused.find(|it| it.permission == "iam:GetAccountAuthorizationDetails") {
+                Some(it) => {
+                    format!("roles and users are not known: {} was refused ({})", it.permission, it.error)
+                }
+                None => format!("no role or user {wanted} in account {}", snapshot.account),
+            };
+            Err(Failure::from(Box::<dyn std::error::Error>::from(why)))
+        }
     }
 }
 
