@@ -1,6 +1,6 @@
 ##@ What ships
 .PHONY: docs reference wheel node cli lambda install-c uninstall-c dist-c header-c
-.PHONY: version sdist npm-cli deb rpm
+.PHONY: version sdist wheel-cli npm-cli deb rpm
 # Output that does not depend on the folder.
 REPRODUCIBLE := packaging/reproducible
 BUILD_TOOLS := PATH=$(CURDIR)/$(VENV)/build/bin:$$PATH
@@ -45,6 +45,11 @@ CLI_STAGE := target/cli-stage
 dist/cli/notices: $(VENV)/build/.stamp Cargo.lock
 	$(call notices,secretcache-cli,$@)
 	@touch $@
+
+wheel-cli: dist/cli/notices ## Build the Python wheel of the command: dist/cli/*.whl
+	rm -rf dist/cli/*.whl cli/notices
+	cp -R dist/cli/notices cli/notices
+	$(BUILD_TOOLS) $(REPRODUCIBLE) maturin build --release $(LOCKED) --out dist/cli --manifest-path cli/Cargo.toml
 
 npm-cli: dist/cli/notices $(if $(filter target/release/secretcache,$(COMMAND)),cli) ## Pack the npm packages of the command: dist/cli/*.tgz
 	NOTICES=dist/cli/notices cli/npm/pack dist/cli $(CLI_PLATFORM) $(COMMAND)

@@ -1,7 +1,7 @@
 """The command as pip and npm install it. What the README says of a laptop is run as printed: from `pip install` in an
 empty virtual environment to a rotated database.
 
-SECRETCACHE_CLI_WHEEL names the wheel to install, which `make release-check` does; without it the command under test is
+SECRETCACHE_CLI_WHEEL names the wheel to install, such as that of `make wheel-cli`; without it the command under test is
 packed into one here.
 """
 
@@ -15,6 +15,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tarfile
 import tempfile
 import zipfile
 from pathlib import Path
@@ -159,3 +160,41 @@ def test_the_npm_package_runs_the_command_and_passes_signals_on(home: Path) -> N
         local.send_signal(signal.SIGTERM)
         local.stdout.read()  # to its end, which is when the command itself has ended
         assert local.wait(30) == 0
+
+
+TARGETS = {
+    "x86_64-unknown-linux-musl": "linux-x64",
+    "aarch64-unknown-linux-musl": "linux-arm64",
+    "x86_64-apple-darwin": "darwin-x64",
+    "aarch64-apple-darwin": "darwin-arm64",
+    "x86_64-pc-windows-msvc": "win32-x64",
+}
+
+
+def test_a_release_is_packed_for_npm_from_its_archives_and_never_without_a_platform(tmp_path: Path) -> None:
+    archives = []
+    for target in TARGETS:
+        (content := tmp_path / "secretcache").mkdir(exist_ok=True)
+        program = content / ("secretcache.exe" if "windows" in target else "secretcache")
+        for file in (program, content / "THIRD-PARTY-NOTICES.txt", content / "sbom.cdx.json"):
+            file.write_text(target)
+        archives.append(shutil.make_archive(f"{tmp_path}/v1-{target}", "gztar", tmp_path, "secretcache"))
+        shutil.rmtree(content)
+
+    def pack_release(output: str, *archives: str) -> int:
+        command = [ROOT / "cli/npm/pack-release", tmp_path / output, *archives]
+        return subprocess.run(command, capture_output=True).returncode
+
+    assert pack_release("lacking", *archives[:-1]) != 0
+    assert pack_release("unknown", archives[0].replace("linux", "plan9")) != 0
+    assert pack_release("out", *archives) == 0
+    packed = sorted(path.name for path in (tmp_path / "out").iterdir())
+    version = packed[0].removeprefix("secretcache-cli-").removesuffix(".tgz")
+    assert packed == sorted(
+        f"secretcache-cli-{name}{version}.tgz" for name in ["", *(f"{p}-" for p in TARGETS.values())]
+    )
+    for target, system in TARGETS.items():
+        with tarfile.open(tmp_path / "out" / f"secretcache-cli-{system}-{version}.tgz") as package:
+            program = "secretcache.exe" if "windows" in target else "secretcache"
+            for name in (program, "THIRD-PARTY-NOTICES.txt", "sbom.cdx.json"):
+                assert package.extractfile(f"package/{name}").read().decode() == target
