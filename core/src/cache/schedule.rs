@@ -165,7 +165,7 @@ impl RefreshSchedule {
         };
         let usual = self.offsets.iter().copied().max_by_key(|time| near(*time).count());
         let known = self.offsets.len();
-        let enough = |time: &Duration| near(*time).count() >= known.clamp(2, 3).max(known * 2 / 5);
+        let enough = |time: &Duration| near(*time).count() >= known.clamp(2, 3).max((known * 2).div_ceil(5));
         usual.filter(enough).map_or(window, |time| window.part(near(time).min(), near(time).max()))
     }
 }
