@@ -1,7 +1,8 @@
 //! Counters that readers can write without meeting each other.
 
+use std::cell::Cell;
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
 use std::time::Duration;
 
 use crossbeam_utils::CachePadded;
@@ -65,7 +66,7 @@ pub struct Stats {
     pub api_calls: BTreeMap<&'static str, u64>,
     /// Failed fetches, by [`ErrorKind::name`].
     pub failures: BTreeMap<&'static str, u64>,
-    /// LoginHistory by [`ConnectAttempt`](crate::host::ConnectAttempt)s.
+    /// Logins by [`ConnectAttempt`](crate::host::ConnectAttempt)s.
     pub logins: LoginStats,
     /// What is cached now.
     pub secrets: Vec<SecretStatus>,
@@ -75,11 +76,11 @@ pub struct Stats {
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 #[non_exhaustive]
 pub struct LoginStats {
-    /// LoginHistory taken.
+    /// Logins taken.
     pub accepted: u64,
     /// Those among them with another version than the current one.
     pub fallback_logins: u64,
-    /// LoginHistory refused. A rotation costs one, and one more for each that was under way at that moment.
+    /// Logins refused. A rotation costs one, and one more for each that was under way at that moment.
     pub rejected: u64,
 }
 
@@ -103,12 +104,10 @@ pub struct SecretStatus {
     pub failures: u32,
 }
 
-/// Counters of hits. Each thread has a stripe of its own as far as stripes go, and so counts without the price of an
-/// atomic addition; the threads beyond share the last.
+/// Counters of hits, in stripes: threads share one only where there are more of them than stripes.
 pub(crate) struct Hits([CachePadded<Stripe>; STRIPES]);
 
 const STRIPES: usize = 64;
-const SHARED: usize = STRIPES - 1;
 
 #[derive(Default)]
 struct Stripe {
@@ -130,18 +129,12 @@ impl Hits {
 
     #[inline]
     pub(crate) fn add(&self, freshness: Freshness, count: u64) {
-        let index = stripe::of_this_thread();
-        let stripe = &self.0[index];
+        let stripe = &self.0[stripe_of_this_thread() % STRIPES];
         let counter = match freshness {
             Freshness::Fresh => &stripe.fresh,
             Freshness::Stale => &stripe.stale,
         };
-        if index == SHARED {
-            counter.fetch_add(count, Relaxed);
-        } else {
-            // Nobody else writes this stripe while this thread lives.
-            counter.store(counter.load(Relaxed).wrapping_add(count), Relaxed);
-        }
+        counter.fetch_add(count, Relaxed);
     }
 
     /// All hits, and the stale ones among them.
@@ -153,65 +146,18 @@ impl Hits {
     }
 }
 
-/// Which stripe belongs to which thread.
-mod stripe {
-    use std::cell::Cell;
-    use std::sync::Mutex;
-
-    use super::SHARED;
-
-    const UNASSIGNED: usize = usize::MAX;
-
-    thread_local! {
-        // Without a destructor, so that reading it is one instruction.
-        static MINE: Cell<usize> = const { Cell::new(UNASSIGNED) };
-        static LEASE: Lease = const { Lease };
+#[inline]
+fn stripe_of_this_thread() -> usize {
+    const NONE: usize = usize::MAX;
+    static NEXT: AtomicUsize = AtomicUsize::new(0);
+    thread_local!(static MINE: Cell<usize> = const { Cell::new(NONE) });
+    let mine = MINE.get();
+    if mine != NONE {
+        return mine;
     }
-
-    #[inline]
-    pub(super) fn of_this_thread() -> usize {
-        let mine = MINE.get();
-        // Compared with the number of stripes, so that no bounds check is left.
-        if mine <= SHARED { mine } else { assign() }
-    }
-
-    /// The stripes that no thread has.
-    static FREE: Mutex<Free> = Mutex::new(Free { next: 0, returned: Vec::new() });
-
-    struct Free {
-        next: usize,
-        returned: Vec<usize>,
-    }
-
-    #[cold]
-    fn assign() -> usize {
-        // In a forked child another thread may hold this lock for ever; and a thread at its very end has no lease
-        // any more. Both then share.
-        let lent = LEASE.try_with(|_| ()).is_ok();
-        let stripe = match FREE.try_lock() {
-            Ok(mut free) if lent => free.returned.pop().unwrap_or_else(|| {
-                free.next = (free.next + 1).min(SHARED + 1);
-                free.next - 1
-            }),
-            _ => SHARED,
-        };
-        MINE.set(stripe);
-        stripe
-    }
-
-    /// Gives a thread's stripe back when the thread ends.
-    struct Lease;
-
-    impl Drop for Lease {
-        fn drop(&mut self) {
-            let stripe = MINE.replace(SHARED);
-            if stripe < SHARED
-                && let Ok(mut free) = FREE.lock()
-            {
-                free.returned.push(stripe);
-            }
-        }
-    }
+    let mine = NEXT.fetch_add(1, Relaxed) % STRIPES;
+    MINE.set(mine);
+    mine
 }
 
 #[cfg(test)]
