@@ -12,7 +12,7 @@ use crate::late::Late;
 pub(crate) struct Rendering {
     string: Option<Late>,
     binary: Option<Late>,
-    /// What the host's client answered, as the driver stored it.
+    /// What a hook has made of the answer of the host's client.
     stored: Option<Late>,
     /// The fields of a JSON object, as a `dict`: parsed once, by whoever asks for one first.
     fields: OnceLock<Late>,
@@ -23,9 +23,9 @@ impl Rendering {
     pub(crate) fn of_host(
         string: Option<Bound<'_, PyAny>>,
         binary: Option<Bound<'_, PyAny>>,
-        stored: Bound<'_, PyAny>,
+        stored: Option<Bound<'_, PyAny>>,
     ) -> Self {
-        let [string, binary, stored] = [string, binary, Some(stored)].map(|object| object.map(Late::new));
+        let [string, binary, stored] = [string, binary, stored].map(|object| object.map(Late::new));
         Self { string, binary, stored, fields: OnceLock::new() }
     }
 

@@ -17,6 +17,9 @@ use crate::late::{Late, bury};
 use crate::rendering::Rendering;
 use crate::value::SecretValue;
 
+/// Ids of versions, each with its labels.
+type Versions = Vec<(String, Vec<String>)>;
+
 /// The right and the duty to ask the client once for everyone. End it with ``succeed``, ``confirm``, ``fail`` or
 /// ``abandon``.
 #[pyclass(frozen, module = "secretcache")]
@@ -87,7 +90,14 @@ impl Ticket {
     /// What was stored with a description that is still fresh, or None.
     #[getter]
     fn description<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyAny>>> {
-        self.look(|ticket| Some(ticket.description()?.extension.as_ref()?.downcast_ref::<Late>()?.get(py)))
+        self.look(|ticket| Some(ticket.description()?.extension()?.downcast_ref::<Late>()?.get(py)))
+    }
+
+    /// The versions of a description that is still fresh, each with its labels, or None.
+    #[getter]
+    fn versions(&self) -> PyResult<Option<Versions>> {
+        let owned = |(id, labels): (&str, &[String])| (id.to_owned(), labels.to_vec());
+        self.look(|ticket| Some(ticket.description()?.versions().map(owned).collect()))
     }
 
     /// Counts a call to the service.
@@ -98,19 +108,20 @@ impl Ticket {
         });
     }
 
-    /// The client answered with a value. `response` is read for what the service says about it; `stored` is kept.
+    /// The client answered with a value. `response` is read for what the service says about it; `stored` is what a hook
+    /// has made of it.
     ///
     /// `version_id` is the one asked for; a double's response need not repeat it. `description` is the response of
-    /// ``describe_secret`` if that was called on the way, and `described` what is kept of it.
+    /// ``describe_secret`` if that was called on the way, and `described` what a hook has made of that.
     #[pyo3(signature = (response, stored, version_id, versions=None, described=None, description=None))]
     #[expect(clippy::too_many_arguments, reason = "a call from Python")]
     fn succeed(
         &self,
         py: Python<'_>,
         response: &Bound<'_, PyAny>,
-        stored: Bound<'_, PyAny>,
+        stored: Option<Bound<'_, PyAny>>,
         version_id: String,
-        versions: Option<Vec<(String, Vec<String>)>>,
+        versions: Option<Versions>,
         described: Option<Bound<'_, PyAny>>,
         description: Option<&Bound<'_, PyAny>>,
     ) {
@@ -125,10 +136,10 @@ impl Ticket {
         &self,
         py: Python<'_>,
         response: &Bound<'_, PyAny>,
-        versions: Vec<(String, Vec<String>)>,
-        described: Bound<'_, PyAny>,
+        versions: Versions,
+        described: Option<Bound<'_, PyAny>>,
     ) {
-        let answer = with_description(Answer::unchanged(), response, Some(versions), Some(described));
+        let answer = with_description(Answer::unchanged(), response, Some(versions), described);
         self.complete(py, Ok(answer));
     }
 
@@ -165,7 +176,7 @@ fn field<'py>(response: &Bound<'py, PyAny>, name: &str) -> Option<Bound<'py, PyA
 }
 
 /// The fields of a response that the core keeps. A response of an odd shape (a test's double) simply has fewer.
-fn fetched(response: &Bound<'_, PyAny>, stored: Bound<'_, PyAny>) -> Fetched {
+fn fetched(response: &Bound<'_, PyAny>, stored: Option<Bound<'_, PyAny>>) -> Fetched {
     let field = |name: &str| field(response, name);
     let text = |name: &str| field(name)?.extract::<String>().ok();
     let (string, binary) = (field("SecretString"), field("SecretBinary"));
@@ -190,7 +201,7 @@ fn fetched(response: &Bound<'_, PyAny>, stored: Bound<'_, PyAny>) -> Fetched {
 fn with_description(
     answer: Answer,
     response: &Bound<'_, PyAny>,
-    versions: Option<Vec<(String, Vec<String>)>>,
+    versions: Option<Versions>,
     described: Option<Bound<'_, PyAny>>,
 ) -> Answer {
     let Some(versions) = versions else { return answer };

@@ -12,6 +12,7 @@ pub use crate::cache::watch::Watches;
 pub use crate::connect::attempt::{Action, ConnectAttempt, ConnectFailure};
 pub use crate::event::Listener;
 pub use crate::id::OwnedSelector;
+pub use crate::labels::VersionLabels;
 #[cfg(feature = "aws")]
 pub use crate::native::{
     BlockingPool, Driver, Get, LogLimiter, MOST_THREADS, Options, PerProcess, ReadState, SystemClock, Task,
@@ -19,5 +20,5 @@ pub use crate::native::{
     shutdown, spawn, spawn_thread, wait_for,
 };
 pub use crate::secret::Extension;
-pub use crate::time::{Coarse, Now};
+pub use crate::time::{Coarse, Moment, Now};
 pub use crate::wire::{Answer, DescribeAnswer, check_size};

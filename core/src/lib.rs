@@ -35,8 +35,10 @@ mod config;
 mod connect;
 mod error;
 mod event;
+mod fetched;
 pub mod host;
 mod id;
+mod labels;
 #[cfg(feature = "aws")]
 mod native;
 mod secret;
@@ -57,10 +59,11 @@ pub use connect::credential::Credential;
 pub use connect::refusal::login_refused;
 pub use error::{Error, ErrorKind, Retry, ServiceFault};
 pub use event::Event;
+pub use fetched::{Fetched, Value};
 pub use id::{AWSCURRENT, AWSPENDING, AWSPREVIOUS, Selector, Stage};
 #[cfg(feature = "aws")]
 pub use native::{Builder, Connect, ConnectError, Credentials, Request, SecretCache};
-pub use secret::{Fetched, Secret, Value};
+pub use secret::Secret;
 #[cfg(feature = "aws")]
 pub use source::{Batch, BoxFuture, SecretSource};
 pub use wiping::WipingAllocator;

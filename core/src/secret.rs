@@ -9,10 +9,12 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, SystemTime};
 
 use serde::de::DeserializeOwned;
-use zeroize::{Zeroize, Zeroizing};
+use zeroize::Zeroizing;
 
 use crate::cache::validity::Validity;
 use crate::error::{Error, ErrorKind};
+use crate::fetched::{Fetched, MemoryLock, Value};
+use crate::labels::{Labels, shared};
 use crate::time::Coarse;
 
 /// One version of a secret: its value and what the service says about it.
@@ -38,18 +40,30 @@ pub struct Secret(Arc<Version>);
 pub(crate) struct Version {
     pub(crate) validity: Validity,
     host_data: AtomicUsize,
+    value: Value,
     extension: OnceLock<Extension>,
-    fetched: Fetched,
     fields: OnceLock<Fields>,
+    about: About,
+    lock: Option<Box<dyn MemoryLock>>,
     /// What this was before its labels changed: bindings go on with what they made of that.
     before: Option<Secret>,
+}
+
+/// What the service says about a version.
+#[derive(Clone)]
+struct About {
+    arn: Option<Arc<str>>,
+    name: Option<Arc<str>>,
+    version_id: Option<Arc<str>>,
+    labels: Labels,
+    created_date: Option<SystemTime>,
 }
 
 impl Drop for Version {
     fn drop(&mut self) {
         // Wiped, then unlocked, then freed: pages that are freed may be somebody else's already.
-        if let Some(lock) = self.fetched.lock.take() {
-            self.fetched.value.wipe();
+        if let Some(lock) = self.lock.take() {
+            self.value.wipe();
             drop(lock);
         }
     }
@@ -67,27 +81,27 @@ pub type Extension = Box<dyn Any + Send + Sync>;
 impl Secret {
     /// The full ARN, where the source told it.
     pub fn arn(&self) -> Option<&str> {
-        self.0.fetched.arn.as_deref()
+        self.0.about.arn.as_deref()
     }
 
     /// The friendly name, where the source told it.
     pub fn name(&self) -> Option<&str> {
-        self.0.fetched.name.as_deref()
+        self.0.about.name.as_deref()
     }
 
     /// The version id, where the source told it. A version's value never changes.
     pub fn version_id(&self) -> Option<&str> {
-        self.0.fetched.version_id.as_deref()
+        self.0.about.version_id.as_deref()
     }
 
     /// The staging labels that were attached to this version when it was last confirmed.
     pub fn version_stages(&self) -> &[String] {
-        &self.0.fetched.version_stages
+        &self.0.about.labels
     }
 
     /// When this version was created, where the source told it.
     pub fn created_date(&self) -> Option<SystemTime> {
-        self.0.fetched.created_date
+        self.0.about.created_date
     }
 
     /// The secret string.
@@ -97,7 +111,7 @@ impl Secret {
     /// [`ErrorKind::WrongType`] if this version holds binary.
     #[inline]
     pub fn string(&self) -> Result<&str, Error> {
-        match &self.0.fetched.value {
+        match &self.0.value {
             Value::String(string) => Ok(string),
             Value::Binary(_) => self.wrong_type("binary, not a string; ask for the binary value"),
             Value::Absent => self.wrong_type("no string"),
@@ -111,7 +125,7 @@ impl Secret {
     /// [`ErrorKind::WrongType`] if this version holds a string.
     #[inline]
     pub fn binary(&self) -> Result<&[u8], Error> {
-        match &self.0.fetched.value {
+        match &self.0.value {
             Value::Binary(binary) => Ok(binary),
             Value::String(_) => self.wrong_type("a string, not binary; ask for the string value"),
             Value::Absent => self.wrong_type("no binary"),
@@ -189,7 +203,7 @@ impl Secret {
 
     /// The value as it is, for conversion into another language.
     pub fn value(&self) -> &Value {
-        &self.0.fetched.value
+        &self.0.value
     }
 
     /// How long this version may be handed out again without asking the cache, unless it changes meanwhile (see
@@ -269,23 +283,52 @@ impl Secret {
         if version_stages == self.version_stages() {
             return self.clone();
         }
-        let fetched = Fetched { version_stages: version_stages.to_vec(), ..self.0.fetched.copy() };
-        let before = self.0.before.clone().unwrap_or_else(|| self.clone());
-        Self::with(fetched, OnceLock::new(), Some(before))
+        let old = &*self.0;
+        let value = old.value.copy();
+        let lock = old.lock.as_ref().and_then(|lock| lock.of_copy(value.bytes()));
+        let about = About { labels: version_stages.to_vec().into(), ..old.about.clone() };
+        let before = old.before.clone().unwrap_or_else(|| self.clone());
+        Self::with(value, lock, OnceLock::new(), about, Some(before))
     }
 
-    fn with(fetched: Fetched, extension: OnceLock<Extension>, before: Option<Self>) -> Self {
-        let (validity, host_data) = (Validity::default(), AtomicUsize::new(0));
-        let fields = OnceLock::new();
-        Self(Arc::new(Version { validity, host_data, extension, fetched, fields, before }))
+    /// The version that a source has sent. Texts that are in memory already are shared.
+    pub(crate) fn new(fetched: Fetched, kept: &[&Arc<str>]) -> Self {
+        let shared = |text: Option<String>| Some(shared(&text?, kept));
+        let about = About {
+            arn: shared(fetched.arn),
+            name: shared(fetched.name),
+            version_id: shared(fetched.version_id),
+            labels: fetched.version_stages.into(),
+            created_date: fetched.created_date,
+        };
+        let extension = fetched.extension.map_or_else(OnceLock::new, OnceLock::from);
+        Self::with(fetched.value, fetched.lock, extension, about, None)
+    }
+
+    fn with(
+        value: Value,
+        lock: Option<Box<dyn MemoryLock>>,
+        extension: OnceLock<Extension>,
+        about: About,
+        before: Option<Self>,
+    ) -> Self {
+        let (validity, host_data, fields) = Default::default();
+        Self(Arc::new(Version { validity, host_data, value, extension, fields, about, lock, before }))
+    }
+
+    pub(crate) fn shared_arn(&self) -> Option<&Arc<str>> {
+        self.0.about.arn.as_ref()
+    }
+
+    pub(crate) fn shared_version_id(&self) -> Option<&Arc<str>> {
+        self.0.about.version_id.as_ref()
     }
 
     /// Whether a source sent this very version once more: same id, labels and bytes.
     pub(crate) fn is_same_as(&self, other: &Fetched) -> bool {
-        let mine = &self.0.fetched;
-        mine.version_id == other.version_id
-            && mine.version_stages == other.version_stages
-            && match (&mine.value, &other.value) {
+        self.version_id() == other.version_id.as_deref()
+            && *self.version_stages() == *other.version_stages
+            && match (self.value(), &other.value) {
                 (Value::String(mine), Value::String(other)) => mine == other,
                 (Value::Binary(mine), Value::Binary(other)) => mine == other,
                 (Value::Absent, Value::Absent) => true,
@@ -300,9 +343,8 @@ impl Secret {
 }
 
 impl From<Fetched> for Secret {
-    fn from(mut fetched: Fetched) -> Self {
-        let extension = fetched.extension.take().map_or_else(OnceLock::new, OnceLock::from);
-        Self::with(fetched, extension, None)
+    fn from(fetched: Fetched) -> Self {
+        Self::new(fetched, &[])
     }
 }
 
@@ -311,8 +353,7 @@ struct Shown<'a>(&'a Secret);
 
 impl fmt::Display for Shown<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let fetched = &self.0.0.fetched;
-        match fetched.name.as_deref().or(fetched.arn.as_deref()) {
+        match self.0.name().or_else(|| self.0.arn()) {
             Some(name) => write!(f, "secret {name:?}"),
             None => f.write_str("the secret"),
         }
@@ -321,144 +362,14 @@ impl fmt::Display for Shown<'_> {
 
 impl fmt::Debug for Secret {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.fetched.fmt(f)
-    }
-}
-
-impl fmt::Debug for Version {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.fetched.fmt(f)
-    }
-}
-
-/// One version of a secret as a source delivers it: owned, and not yet shared with anyone.
-#[derive(Default)]
-#[non_exhaustive]
-pub struct Fetched {
-    /// The full ARN.
-    pub arn: Option<String>,
-    /// The friendly name.
-    pub name: Option<String>,
-    /// The version id.
-    pub version_id: Option<String>,
-    /// The staging labels attached to this version.
-    pub version_stages: Vec<String>,
-    /// When this version was created.
-    pub created_date: Option<SystemTime>,
-    /// The value.
-    pub value: Value,
-    /// A rendering that the binding has already made.
-    pub extension: Option<Extension>,
-    /// Keeps the value out of swap and core dumps.
-    pub(crate) lock: Option<Box<dyn MemoryLock>>,
-}
-
-/// Memory of a value that is kept out of swap and core dumps until this is dropped.
-pub(crate) trait MemoryLock: Send + Sync {
-    /// The same for a copy of the value.
-    fn of_copy(&self, bytes: &[u8]) -> Option<Box<dyn MemoryLock>>;
-}
-
-impl Fetched {
-    /// A string version.
-    pub fn string(version_id: &str, string: &str) -> Self {
-        Self {
-            version_id: Some(version_id.to_owned()),
-            value: Value::String(Zeroizing::new(string.to_owned())),
-            ..Self::default()
-        }
-    }
-
-    /// A binary version.
-    pub fn binary(version_id: &str, binary: &[u8]) -> Self {
-        Self {
-            version_id: Some(version_id.to_owned()),
-            value: Value::Binary(Zeroizing::new(binary.to_vec())),
-            ..Self::default()
-        }
-    }
-
-    /// Sets the creation date from seconds since the Unix epoch, as the service writes it. Values that no clock can
-    /// show are left out.
-    pub fn created_at_epoch(&mut self, seconds: f64) {
-        self.created_date =
-            Duration::try_from_secs_f64(seconds).ok().and_then(|age| SystemTime::UNIX_EPOCH.checked_add(age));
-    }
-
-    fn copy(&self) -> Self {
-        let value = self.value.copy();
-        Self {
-            lock: self.lock.as_ref().and_then(|lock| lock.of_copy(value.bytes())),
-            arn: self.arn.clone(),
-            name: self.name.clone(),
-            version_id: self.version_id.clone(),
-            version_stages: self.version_stages.clone(),
-            created_date: self.created_date,
-            value,
-            extension: None,
-        }
-    }
-}
-
-impl fmt::Debug for Fetched {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Secret")
-            .field("arn", &self.arn)
-            .field("name", &self.name)
-            .field("version_id", &self.version_id)
-            .field("version_stages", &self.version_stages)
-            .field("created_date", &self.created_date)
-            .field("value", &self.value)
+            .field("arn", &self.arn())
+            .field("name", &self.name())
+            .field("version_id", &self.version_id())
+            .field("version_stages", &self.version_stages())
+            .field("created_date", &self.created_date())
+            .field("value", self.value())
             .finish_non_exhaustive()
-    }
-}
-
-/// A secret's bytes. They are wiped when dropped, and `Debug` never shows them.
-#[derive(Default)]
-#[non_exhaustive]
-pub enum Value {
-    /// `SecretString`.
-    String(Zeroizing<String>),
-    /// `SecretBinary`, decoded.
-    Binary(Zeroizing<Vec<u8>>),
-    /// Neither: an answer without a value.
-    #[default]
-    Absent,
-}
-
-impl Value {
-    pub(crate) fn bytes(&self) -> &[u8] {
-        match self {
-            Self::String(string) => string.as_bytes(),
-            Self::Binary(binary) => binary,
-            Self::Absent => &[],
-        }
-    }
-
-    fn wipe(&mut self) {
-        match self {
-            Self::String(string) => string.zeroize(),
-            Self::Binary(binary) => binary.zeroize(),
-            Self::Absent => {}
-        }
-    }
-
-    fn copy(&self) -> Self {
-        match self {
-            Self::String(string) => Self::String(string.clone()),
-            Self::Binary(binary) => Self::Binary(binary.clone()),
-            Self::Absent => Self::Absent,
-        }
-    }
-}
-
-impl fmt::Debug for Value {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::String(_) => "String(redacted)",
-            Self::Binary(_) => "Binary(redacted)",
-            Self::Absent => "Absent",
-        })
     }
 }
 

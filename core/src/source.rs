@@ -5,8 +5,8 @@ use std::future::Future;
 use std::pin::Pin;
 
 use crate::error::Error;
+use crate::fetched::Fetched;
 use crate::id::Selector;
-use crate::secret::Fetched;
 use crate::wire::Description;
 use crate::{ErrorKind, id};
 
@@ -81,7 +81,9 @@ impl Batch {
         }
         let is_for = |fetched: &Fetched| {
             let (name, arn) = (fetched.name.as_deref(), fetched.arn.as_deref());
-            name == Some(id) || arn == Some(id) || arn.is_some_and(|arn| !id::aliases(id, arn).is_empty())
+            name == Some(id)
+                || arn == Some(id)
+                || arn.is_some_and(|arn| id::aliases(id, arn).next().is_some())
         };
         self.found.iter().position(is_for).map(|place| Ok(self.found.swap_remove(place)))
     }

@@ -25,7 +25,29 @@ pub struct Coarse {
     pub wall: u64,
 }
 
+/// A moment to be remembered, without what only hits look at. In nanoseconds.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct Moment {
+    boot: u64,
+    wall: u64,
+}
+
+impl From<&Now> for Moment {
+    fn from(now: &Now) -> Self {
+        now.moment()
+    }
+}
+
+fn nanoseconds(span: Duration) -> u64 {
+    u64::try_from(span.as_nanos()).unwrap_or(u64::MAX)
+}
+
 impl Now {
+    /// This moment, to be remembered.
+    pub fn moment(&self) -> Moment {
+        Moment { boot: nanoseconds(self.boot), wall: nanoseconds(self.wall) }
+    }
+
     /// The time that has passed since an earlier moment, by the clock that says most.
     ///
     /// ```
@@ -36,10 +58,11 @@ impl Now {
     /// let restored = Now { boot: Duration::from_secs(6), wall: Duration::from_secs(9_000), ..Now::default() };
     /// assert_eq!(restored.since(&start), Duration::from_secs(8_000));
     /// ```
-    pub fn since(&self, earlier: &Now) -> Duration {
-        let boot = self.boot.saturating_sub(earlier.boot);
-        let wall = self.wall.saturating_sub(earlier.wall);
-        boot.max(wall)
+    pub fn since(&self, earlier: impl Into<Moment>) -> Duration {
+        let (now, earlier) = (self.moment(), earlier.into());
+        let boot = now.boot.saturating_sub(earlier.boot);
+        let wall = now.wall.saturating_sub(earlier.wall);
+        Duration::from_nanos(boot.max(wall))
     }
 
     /// This moment, later by `span` on every clock.
@@ -53,10 +76,11 @@ impl Now {
     }
 
     /// How long until `later`, by the clock that gets there first; zero if one of them is there.
-    pub fn until(&self, later: &Now) -> Duration {
-        let boot = later.boot.saturating_sub(self.boot);
-        let wall = later.wall.saturating_sub(self.wall);
-        boot.min(wall)
+    pub fn until(&self, later: impl Into<Moment>) -> Duration {
+        let (now, later) = (self.moment(), later.into());
+        let boot = later.boot.saturating_sub(now.boot);
+        let wall = later.wall.saturating_sub(now.wall);
+        Duration::from_nanos(boot.min(wall))
     }
 }
 
@@ -64,7 +88,7 @@ impl Coarse {
     /// This moment, later by `span`.
     #[must_use]
     pub fn plus(self, span: Duration) -> Coarse {
-        let span = u64::try_from(span.as_nanos()).unwrap_or(u64::MAX);
+        let span = nanoseconds(span);
         Coarse { monotonic: self.monotonic.saturating_add(span), wall: self.wall.saturating_add(span) }
     }
 }

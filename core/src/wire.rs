@@ -3,8 +3,9 @@
 use std::time::SystemTime;
 
 use crate::error::{Error, ErrorKind};
+use crate::fetched::{Fetched, Value};
 use crate::id::is_of_another_secret;
-use crate::secret::{Extension, Fetched, Value};
+use crate::secret::Extension;
 
 /// The largest answer for one secret, in bytes. A secret has at most 65,536, which JSON escapes can make six times as long.
 pub(crate) const LARGEST_ANSWER: usize = 1 << 20;

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import json
 import random
 import resource
@@ -15,17 +16,30 @@ SECRETS = 10_000
 SIZES = {"136 bytes": 2, "3.6 KB": 100}
 
 
+ARN = "arn:aws:secretsmanager:eu-central-1:123456789012:secret:{}-AbCdEf"
+CREATED = datetime.datetime.now(datetime.timezone.utc)
+
+
 class Client:
-    """Answers at once."""
+    """Answers at once, with all that the service tells."""
 
     def __init__(self, values: dict[str, str]) -> None:
         self._values = values
 
     def describe_secret(self, SecretId: str) -> dict[str, Any]:
-        return {"VersionIdsToStages": {f"version-of-{SecretId}": ["AWSCURRENT"]}}
+        labels = {f"{len(SecretId):08}-1d5a-4b0c-8f5e-0123456789ab": ["AWSCURRENT"]}
+        return {"ARN": ARN.format(SecretId), "Name": SecretId, "VersionIdsToStages": labels}
 
     def get_secret_value(self, SecretId: str, VersionId: str) -> dict[str, Any]:
-        return {"SecretString": self._values[SecretId], "VersionId": VersionId, "Name": SecretId}
+        return {
+            "ARN": ARN.format(SecretId),
+            "Name": SecretId,
+            "VersionId": VersionId,
+            "SecretString": self._values[SecretId],
+            "VersionStages": ["AWSCURRENT"],
+            "CreatedDate": CREATED,
+            "ResponseMetadata": {"RequestId": VersionId, "HTTPStatusCode": 200, "HTTPHeaders": {}},
+        }
 
 
 def document(fields: int) -> str:

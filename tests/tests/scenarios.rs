@@ -326,7 +326,7 @@ impl World {
     /// Lets happen what was to happen by now.
     fn catch_up(&mut self) {
         let now = self.now;
-        for (_, step) in self.later.extract_if(.., |(at, _)| now.until(at).is_zero()).collect::<Vec<_>>() {
+        for (_, step) in self.later.extract_if(.., |(at, _)| now.until(&*at).is_zero()).collect::<Vec<_>>() {
             self.step(&step).expect("a change");
         }
     }

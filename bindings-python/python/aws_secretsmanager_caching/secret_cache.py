@@ -7,6 +7,7 @@ import os
 
 from secretcache import _core
 from secretcache._cache import PlainCache, Recipe
+from secretcache._steps import response_of
 from secretcache._transport import OwnClient
 from secretcache.errors import from_core
 
@@ -82,18 +83,7 @@ class CachedSecret:
             stage = version_stage or cache._config.default_version_stage
             return copy.deepcopy(cache._driver.response(self._secret_id, stage, None))
         value = cache._get_value(self._secret_id, version_stage)
-        if value is None:
-            return None
-        response = {
-            "ARN": value.arn,
-            "Name": value.name,
-            "VersionId": value.version_id,
-            "SecretString": value.secret_string,
-            "SecretBinary": value.secret_binary,
-            "VersionStages": list(value.version_stages),
-            "CreatedDate": value.created_date,
-        }
-        return {name: part for name, part in response.items() if part is not None}
+        return None if value is None else response_of(value)
 
     def refresh_secret_now(self) -> bool:
         """Fetch the secret now, whatever its age, and tell whether that worked."""

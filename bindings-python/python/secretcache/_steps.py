@@ -96,16 +96,18 @@ def ask(
     `reading`: a reader waits for it, who then need not show the description to the hook once more.
     `too_long`: see `too_long`.
     """
-    described, wanted = ticket.description, ticket.version_id
-    response, versions = None, []
-    if described is not None:
-        versions = _versions(_through_get(hook, described))
+    # Only what a hook has made of a description is kept; otherwise the core knows what is worth knowing of it.
+    described, versions, wanted = ticket.description, ticket.versions, ticket.version_id
+    response = None
+    if versions is not None:
+        if hook is not None:
+            versions = _versions(hook.get(described))
         wanted = wanted or _labelled(versions, ticket.stage)
-    if wanted is None or described is None:
+    if wanted is None or versions is None:
         ticket.count("DescribeSecret")
         response = yield from _call("describe_secret", {"SecretId": ticket.id}, too_long)
-        described = _through_put(hook, response)
-        versions = _versions(_through_get(hook, described))
+        described = None if hook is None else hook.put(response)
+        versions = _versions(response if hook is None else hook.get(described))
         wanted = ticket.version_id or _labelled(versions, ticket.stage)
     if wanted is None:
         return ticket.fail_version_not_found()
@@ -119,15 +121,15 @@ def ask(
     news = (versions, described, response) if response is not None else ()
     held = ticket.held(wanted)
     if held is not None and hook is None and not is_deleted:
-        return ticket.succeed(held._stored, held._stored, wanted, *news)
+        return ticket.succeed(response_of(held), None, wanted, *news)
     ticket.count("GetSecretValue")
     value = yield from _call("get_secret_value", {"SecretId": ticket.id, "VersionId": wanted}, too_long)
     if hook is None:
-        return ticket.succeed(value, value, wanted, *news)
+        return ticket.succeed(value, None, wanted, *news)
     ticket.check_size(value)
     # What the hook made of the value is kept, and nothing else of it: it may be there to encrypt it.
     public = {name: value[name] for name in _PUBLIC if name in value} if isinstance(value, dict) else {}
-    return ticket.succeed(public, [described, _through_put(hook, value), reading], wanted, *news)
+    return ticket.succeed(public, [described, hook.put(value), reading], wanted, *news)
 
 
 def too_long(client: Any) -> float:
@@ -291,12 +293,26 @@ def attempt(fn: Callable[[Any], Any], credential: Any) -> tuple[Any, Exception |
 def through_hook(hook: Any, value: SecretValue | None) -> Any:
     """Give the whole response that a version was made of, as the hook shows it if there is one."""
     if value is None or hook is None:
-        return None if value is None else value._stored
+        return None if value is None else response_of(value)
     described, stored, has_been_read = value._stored
     if not has_been_read:
         hook.get(described)
     value._stored[2] = False
     return hook.get(stored)
+
+
+def response_of(value: SecretValue) -> dict[str, Any]:
+    """Give a version in the form of an answer to GetSecretValue."""
+    response = {
+        "ARN": value.arn,
+        "Name": value.name,
+        "VersionId": value.version_id,
+        "SecretString": value.secret_string,
+        "SecretBinary": value.secret_binary,
+        "VersionStages": list(value.version_stages) or None,
+        "CreatedDate": value.created_date,
+    }
+    return {name: part for name, part in response.items() if part is not None}
 
 
 def advance(steps: Generator[Any, Any, Any], sent: Any) -> tuple[Any, Any]:
@@ -313,14 +329,6 @@ def advance(steps: Generator[Any, Any, Any], sent: Any) -> tuple[Any, Any]:
 
 
 _PUBLIC = ("ARN", "Name", "VersionId", "VersionStages", "CreatedDate")
-
-
-def _through_put(hook: Any, response: Any) -> Any:
-    return response if hook is None else hook.put(response)
-
-
-def _through_get(hook: Any, stored: Any) -> Any:
-    return stored if hook is None else hook.get(stored)
 
 
 def _versions(described: Any) -> list[tuple[str, list[str]]]:

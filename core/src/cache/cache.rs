@@ -15,9 +15,9 @@ use papaya::LocalGuard;
 use crate::cache::brake::Brake;
 use crate::cache::flight::Waiter;
 use crate::cache::hit::Hit;
-use crate::cache::permit::FetchPermit;
+use crate::cache::permit::{FetchPermit, Purpose};
 use crate::cache::policy::{self, Decision, EntrySnapshot, decide};
-use crate::cache::shared::{Purpose, Shared};
+use crate::cache::shared::Shared;
 use crate::cache::state::{EntryId, SecretEntry, State, VersionEntry};
 use crate::cache::stats::{Operation, SecretStatus, Stats};
 use crate::cache::validity::Freshness;
@@ -199,9 +199,10 @@ impl Cache {
         let (entry_id, index) = shared.index_of(state, id, selector);
         let (held_back, why) = (state.pacer.held_back(now).is_some(), state.pacer.error());
         let Some(entry) = state.entries.get_mut(&entry_id) else { return Lookup::Failed(closed()) };
-        let snapshot = entry.versions[index].snapshot(entry.ttl, now);
+        let ttl = shared.config.ttl_for(&entry.name);
+        let snapshot = entry.versions[index].snapshot(ttl, now);
         // With an interval of zero every read asks.
-        let snapshot = EntrySnapshot { held_back: held_back && !entry.ttl.is_zero(), ..snapshot };
+        let snapshot = EntrySnapshot { held_back: held_back && !ttl.is_zero(), ..snapshot };
         let secret = entry.versions[index].secret.clone();
         let decision = decide(&snapshot, &shared.config);
         match decision {
@@ -210,16 +211,16 @@ impl Cache {
             Decision::Serve { span } | Decision::ServeLastKnown { span }
                 if snapshot.backing_off.is_some() =>
             {
-                entry.versions[index].served = now.plus(span);
+                entry.versions[index].served = now.plus(span).moment();
             }
-            _ => entry.versions[index].served = *now,
+            _ => entry.versions[index].served = now.moment(),
         }
         match (decision, secret) {
             (Decision::Serve { span }, Some(secret)) => {
                 Lookup::Hit(shared.serve(secret, span, Freshness::Fresh, now))
             }
             (Decision::ServeAndRefresh { span }, Some(secret)) => {
-                let permit = shared.lead(state, entry_id, index, now, Purpose::Refresh);
+                let permit = FetchPermit::lead(shared, state, entry_id, index, now, Purpose::Refresh);
                 Lookup::HitDue(shared.serve(secret, span, Freshness::Fresh, now), permit)
             }
             (Decision::ServeLastKnown { span }, Some(secret)) => {
@@ -228,7 +229,7 @@ impl Cache {
             }
             (Decision::ServeLastKnownAndRefresh { span }, Some(secret)) => {
                 shared.notify_stale(entry, index, now, why, events);
-                let permit = shared.lead(state, entry_id, index, now, Purpose::Refresh);
+                let permit = FetchPermit::lead(shared, state, entry_id, index, now, Purpose::Refresh);
                 Lookup::HitDue(shared.serve(secret, span, Freshness::Stale, now), permit)
             }
             (Decision::Await { fallback }, _) => {
@@ -243,7 +244,7 @@ impl Cache {
                     counters.coalesced += 1;
                     return Lookup::Follower(Waiter::new(Arc::clone(flight), patience));
                 }
-                let permit = shared.lead(state, entry_id, index, now, Purpose::Read);
+                let permit = FetchPermit::lead(shared, state, entry_id, index, now, Purpose::Read);
                 let waiter = Waiter::new(Arc::clone(permit.flight()), patience);
                 Lookup::Leader(permit, waiter)
             }
@@ -261,7 +262,7 @@ impl Cache {
             return Some(hit);
         }
         let state = self.0.lock();
-        let entry = state.entries.get(state.by_name.get(id)?)?;
+        let entry = state.entry(id)?;
         let secret = entry.version(selector)?.last_known(&self.0.config, &now)?;
         self.0.hits.count(secret.version().validity.mark_used());
         Some(Hit::owned(secret))
@@ -273,8 +274,8 @@ impl Cache {
         let mut events = Vec::new();
         let secret = {
             let mut state = self.0.lock();
-            let (entry_id, why) = (*state.by_name.get(id)?, state.pacer.error());
-            let entry = state.entries.get_mut(&entry_id)?;
+            let why = state.pacer.error();
+            let entry = state.entry_mut(id)?;
             let index =
                 entry.versions.iter().position(|version| version.selector.as_selector() == selector)?;
             let version = &mut entry.versions[index];
@@ -331,7 +332,7 @@ impl Cache {
             let waiter = Waiter::new(Arc::clone(flight), None);
             return if flight.started > mark { Forced::Follower(waiter) } else { Forced::Superseded(waiter) };
         }
-        let permit = self.0.lead(state, entry_id, index, &now, purpose);
+        let permit = FetchPermit::lead(&self.0, state, entry_id, index, &now, purpose);
         let waiter = permit.waiter();
         Forced::Leader(permit, waiter)
     }
@@ -346,15 +347,18 @@ impl Cache {
         if state.closed {
             return Due { permits: Vec::new(), next: None };
         }
-        // With an interval of zero every read asks: nothing is refreshed beside them.
-        for (entry_id, entry) in state.entries.iter().filter(|(_, entry)| !entry.ttl.is_zero()) {
+        for (entry_id, entry) in &state.entries {
+            let ttl = self.0.config.ttl_for(&entry.name);
+            if ttl.is_zero() {
+                continue; // every read asks: nothing is refreshed beside them
+            }
             let is_watched = entry.is_among(&watched);
             for (index, version) in entry.versions.iter().enumerate() {
                 let (Some(wait), Some(secret)) = (version.due_in(&now), &version.secret) else { continue };
                 let is_in_use = secret.version().validity.is_used()
                     || is_watched && version.selector.as_selector() == Selector::CURRENT;
                 if is_in_use {
-                    usual += (policy::USUALLY * entry.ttl.as_secs_f64()).recip();
+                    usual += (policy::USUALLY * ttl.as_secs_f64()).recip();
                 }
                 if version.flight.is_some() {
                     continue;
@@ -362,7 +366,7 @@ impl Cache {
                 if !wait.is_zero() {
                     next = Some(next.map_or(wait, |next| next.min(wait)));
                 } else if is_in_use {
-                    due.push((now.since(&version.confirmed), *entry_id, index));
+                    due.push((now.since(version.confirmed), *entry_id, index));
                 }
             }
         }
@@ -378,7 +382,7 @@ impl Cache {
                 next = Some(next.map_or(wait, |next| next.min(wait)));
                 break;
             }
-            permits.push(self.0.lead(state, entry_id, index, &now, Purpose::Refresh));
+            permits.push(FetchPermit::lead(&self.0, state, entry_id, index, &now, Purpose::Refresh));
         }
         Due { permits, next }
     }
@@ -397,7 +401,8 @@ impl Cache {
         let (entry_id, index) = self.0.index_of(state, id, Selector::CURRENT);
         let entry = state.entries.get(&entry_id)?;
         let version = &entry.versions[index];
-        let decision = decide(&version.snapshot(entry.ttl, &now), &self.0.config);
+        let ttl = self.0.config.ttl_for(&entry.name);
+        let decision = decide(&version.snapshot(ttl, &now), &self.0.config);
         match (decision, &version.flight, &version.failure) {
             (Decision::Await { .. } | Decision::ServeAndRefresh { .. }, Some(flight), _) => {
                 Some(Lookup::Follower(Waiter::new(Arc::clone(flight), None)))
@@ -409,7 +414,7 @@ impl Cache {
                 None,
                 _,
             ) => {
-                let permit = self.0.lead(state, entry_id, index, &now, Purpose::Refresh);
+                let permit = FetchPermit::lead(&self.0, state, entry_id, index, &now, Purpose::Refresh);
                 let waiter = permit.waiter();
                 Some(Lookup::Leader(permit, waiter))
             }
@@ -421,8 +426,7 @@ impl Cache {
     /// How long ago the value that is held was last confirmed. `None`: none is held.
     pub fn age(&self, id: &str, selector: Selector<'_>, now: Now) -> Option<Duration> {
         let state = self.0.lock();
-        let entry = state.by_name.get(id).and_then(|entry_id| state.entries.get(entry_id))?;
-        entry.version(selector)?.age(&now)
+        state.entry(id)?.version(selector)?.age(&now)
     }
 
     /// Whether a value must be fetched anew for a reader who wants none that was confirmed so long ago or longer. Not if
@@ -435,14 +439,13 @@ impl Cache {
     /// is current, or the resource has refused this one and takes another. For pools, at each check-in.
     pub fn is_outdated(&self, id: &str, version_id: &str) -> bool {
         let state = self.0.lock();
-        let entry = state.by_name.get(id).and_then(|entry_id| state.entries.get(entry_id));
-        entry.and_then(|entry| entry.login_version()).is_some_and(|preferred| preferred != version_id)
+        state.entry(id).and_then(SecretEntry::login_version).is_some_and(|preferred| preferred != version_id)
     }
 
     /// Forgets a secret with all its versions. Requests under way still answer those who wait, but are not kept.
     pub fn invalidate(&self, id: &str) {
         let mut state = self.0.lock();
-        if let Some(entry) = state.by_name.get(id).copied().and_then(|entry_id| state.remove(entry_id)) {
+        if let Some(entry) = state.find(id).and_then(|entry_id| state.remove(entry_id)) {
             self.0.unpublish(&entry);
         }
     }
@@ -511,7 +514,7 @@ static NUMBERS: std::sync::atomic::AtomicU32 = std::sync::atomic::AtomicU32::new
 
 fn status(entry: &SecretEntry, version: &VersionEntry, now: &Now) -> SecretStatus {
     SecretStatus {
-        secret_id: entry.name().to_string(),
+        secret_id: entry.name.to_string(),
         version_stage: version.selector.as_selector().as_stage().map(str::to_owned),
         version_id: version.secret.as_ref().and_then(Secret::version_id).map(str::to_owned),
         age: version.age(now),

@@ -6,14 +6,17 @@ use std::time::Duration;
 
 use crate::cache::flight::{Flight, Outcome, Waiter};
 use crate::cache::policy::{self, Decision, decide};
-use crate::cache::shared::{Purpose, Shared};
-use crate::cache::state::{Described, EntryId, Failure, SecretEntry, State, VersionEntry};
+use crate::cache::schedule::RefreshSchedule;
+use crate::cache::shared::Shared;
+use crate::cache::state::{DescribeDenied, Described, EntryId, Failure, SecretEntry, State, VersionEntry};
 use crate::cache::validity::Freshness;
 use crate::error::{Error, ErrorKind};
 use crate::event::Event;
+use crate::fetched::Fetched;
 use crate::id::{AWSCURRENT, OwnedSelector, Selector, aliases};
-use crate::secret::{Fetched, Secret};
-use crate::time::Now;
+use crate::labels::VersionLabels;
+use crate::secret::Secret;
+use crate::time::{Moment, Now};
 use crate::wire::{Answer, Description};
 
 /// How long a denied `DescribeSecret` is left alone at first, and at most: denied calls raise alarms, and cost.
@@ -52,24 +55,39 @@ pub struct FetchPermit {
     begun: Duration,
     known: Option<Secret>,
     /// When `known` was last confirmed.
-    confirmed: Now,
-    description: Option<Arc<Description>>,
+    confirmed: Moment,
+    description: Option<Arc<VersionLabels>>,
     may_describe: bool,
     /// The other versions of this secret that are held.
     siblings: Vec<Secret>,
     purpose: Purpose,
 }
 
+/// Why a permit was given.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Purpose {
+    /// A reader waits for it.
+    Read,
+    /// It is due; nobody waits.
+    Refresh,
+    /// Somebody asked for it to be done now.
+    Force,
+    /// A login with what is held was refused.
+    Recheck,
+}
+
 impl FetchPermit {
-    pub(crate) fn new(
+    /// Starts a request for a version.
+    pub(crate) fn lead(
         shared: &Arc<Shared>,
+        state: &mut State,
         entry_id: EntryId,
-        entry: Option<&mut SecretEntry>,
         index: usize,
-        flight: Arc<Flight>,
         now: &Now,
         purpose: Purpose,
     ) -> Self {
+        let flight = state.start_flight();
+        state.pacer.note_request(now, &mut state.random);
         let mut permit = Self {
             shared: Arc::clone(shared),
             entry: entry_id,
@@ -78,16 +96,16 @@ impl FetchPermit {
             flight: Arc::clone(&flight),
             begun: now.boot,
             known: None,
-            confirmed: Now::default(),
+            confirmed: Moment::default(),
             description: None,
             may_describe: true,
             siblings: Vec::new(),
             purpose,
         };
-        if let Some(entry) = entry {
-            permit.id = Arc::clone(entry.name());
+        if let Some(entry) = state.entries.get_mut(&entry_id) {
+            permit.id = Arc::clone(&entry.name);
             permit.description = entry.fresh_description(now).filter(|_| purpose != Purpose::Force);
-            permit.may_describe = entry.describe_denied_until.is_none_or(|until| now.until(&until).is_zero());
+            permit.may_describe = !entry.is_describe_denied(now);
             if purpose != Purpose::Force {
                 permit.siblings = entry.secrets().cloned().collect();
             }
@@ -123,10 +141,10 @@ impl FetchPermit {
         self.siblings.iter().find(|secret| secret.version_id() == Some(version_id))
     }
 
-    /// A description of the secret that is still fresh: it need not be asked for again.
-    pub fn description(&self) -> Option<&Arc<Description>> {
+    /// The labels of a description that is still fresh: it need not be asked for again.
+    pub fn description(&self) -> Option<&VersionLabels> {
         // A due refresh is there to renew exactly that knowledge.
-        self.description.as_ref().filter(|_| self.known.is_none())
+        self.description.as_deref().filter(|_| self.known.is_none())
     }
 
     /// Whether `DescribeSecret` may be tried; no for an hour after it was denied.
@@ -156,6 +174,10 @@ impl FetchPermit {
         self.shared.notify(&events);
     }
 
+    fn ttl(&self) -> Duration {
+        self.shared.config.ttl_for(&self.id)
+    }
+
     pub(crate) fn flight(&self) -> &Arc<Flight> {
         &self.flight
     }
@@ -164,9 +186,10 @@ impl FetchPermit {
         let Answer { value, description, describe_denied } = answer;
         state.pacer.ease(self.begun, now);
         self.renew_description(state, description, describe_denied, now);
-        let description = state.entries.get(&self.entry).and_then(|entry| entry.described.as_ref());
-        let description = description.map(|described| Arc::clone(&described.description));
-        let Some(secret) = self.secret_from(value, description.as_deref()) else {
+        let entry = state.entries.get(&self.entry).map(Box::as_ref);
+        let described = entry.and_then(|entry| entry.described.as_ref());
+        let labels = described.map(|described| Arc::clone(&described.labels));
+        let Some(secret) = self.secret_from(value, entry, labels.as_deref()) else {
             // "Unchanged" with nothing held: the source broke its contract.
             let error = Error::new(ErrorKind::Internal, "a source confirmed a version that nobody holds");
             return self.fail(state, error, now, events);
@@ -175,12 +198,11 @@ impl FetchPermit {
         self.reveal_aliases(state, &secret);
         let draw = state.random.f64();
         let Some(entry) = state.entries.get_mut(&self.entry) else { return Outcome::Value(secret) };
-        let names = entry.names.clone();
-        let refresh_after = if self.selector() == Selector::CURRENT {
-            let current = secret.version_id();
-            entry.schedule.refresh_after(current, entry.ttl, draw, now, &mut state.budget)
-        } else {
-            policy::refresh_after(entry.ttl, draw)
+        let ttl = self.ttl();
+        let schedule = entry.schedule.as_mut().filter(|_| self.selector() == Selector::CURRENT);
+        let refresh_after = match schedule {
+            Some(known) => known.refresh_after(secret.version_id(), ttl, draw, now, &mut state.budget),
+            None => policy::refresh_after(ttl, draw),
         };
         let Some(version) = self.version_of(entry) else { return Outcome::Value(secret) };
         version.flight = None;
@@ -203,8 +225,10 @@ impl FetchPermit {
             // Whoever waited for it is about to read it.
             Purpose::Read | Purpose::Force | Purpose::Recheck => secret.version().validity.note_use(),
         }
-        self.shared.publish(&names, version);
-        self.confirm_siblings(entry, description.as_deref(), refresh_after, now);
+        if let Some(version) = entry.version(self.selector()) {
+            self.shared.publish(entry.names(), version);
+        }
+        self.confirm_siblings(entry, labels.as_deref(), refresh_after, now);
         Outcome::Value(secret)
     }
 
@@ -221,7 +245,7 @@ impl FetchPermit {
         }
         let draw = state.random.f64();
         let shared = Arc::clone(&self.shared);
-        let ttl = state.entries.get(&self.entry).map_or(shared.config.ttl, |entry| entry.ttl);
+        let ttl = self.ttl();
         let pause =
             |failures| shared.config.backoff.jittered(failures, Some(ttl).filter(|ttl| !ttl.is_zero()), draw);
         if error.kind().is_outage() {
@@ -239,7 +263,7 @@ impl FetchPermit {
         });
         let Some((entry, index)) = found else {
             // Evicted or forgotten meanwhile: only this permit still knows the value.
-            let (age, denied) = (now.since(&self.confirmed), error.kind().is_denial());
+            let (age, denied) = (now.since(self.confirmed), error.kind().is_denial());
             let may_serve = !gone && policy::may_fall_back(age, denied, &shared.config);
             let last_known = self.known.clone().filter(|_| may_serve);
             return Outcome::Failed { error, last_known };
@@ -247,23 +271,24 @@ impl FetchPermit {
         let version = &mut entry.versions[index];
         version.flight = None;
         let count = version.failure.as_ref().map_or(0, |failure| failure.count);
-        let retry_at = now.plus(pause(count));
-        version.failure = Some(Failure { error: error.clone(), count: count.saturating_add(1), retry_at });
+        let retry_at = now.plus(pause(count)).moment();
+        let count = count.saturating_add(1);
+        version.failure = Some(Box::new(Failure { error: error.clone(), count, retry_at }));
 
         let last_known = version.last_known(&shared.config, now).filter(|_| !gone);
         let Some(secret) = last_known else {
-            shared.unpublish_version(&entry.names, &entry.versions[index]);
+            shared.unpublish_version(entry.names(), &entry.versions[index]);
             entry.versions[index].secret = None;
             return Outcome::Failed { error, last_known: None };
         };
         let snapshot = version.snapshot(ttl, now);
         match decide(&snapshot, &shared.config) {
             Decision::Serve { span } => {
-                version.served = now.plus(span);
+                version.served = now.plus(span).moment();
                 secret.version().validity.serve_until(now.coarse.plus(span), Freshness::Fresh);
             }
             Decision::ServeLastKnown { span } => {
-                version.served = now.plus(span);
+                version.served = now.plus(span).moment();
                 secret.version().validity.serve_until(now.coarse.plus(span), Freshness::Stale);
                 shared.notify_stale(entry, index, now, why, events);
             }
@@ -273,16 +298,26 @@ impl FetchPermit {
     }
 
     /// The version that the answer stands for; the one held, if it is the same.
-    fn secret_from(&self, value: Option<Fetched>, description: Option<&Description>) -> Option<Secret> {
+    fn secret_from(
+        &self,
+        value: Option<Fetched>,
+        entry: Option<&SecretEntry>,
+        labels: Option<&VersionLabels>,
+    ) -> Option<Secret> {
         let Some(fetched) = value else {
             let known = self.known.clone()?;
-            let stages = known.version_id().and_then(|id| description?.stages_of(id));
+            let stages = known.version_id().and_then(|id| labels?.stages_of(id));
             return Some(stages.map_or_else(|| known.clone(), |stages| known.relabelled(stages)));
         };
         match &self.known {
             // Keeping the old one keeps what bindings have made of it.
             Some(known) if fetched.extension.is_none() && known.is_same_as(&fetched) => Some(known.clone()),
-            _ => Some(Secret::from(fetched)),
+            _ => {
+                let arn = entry.and_then(|entry| entry.arn.as_ref());
+                let ids = labels.into_iter().flat_map(VersionLabels::ids);
+                let kept: Vec<_> = [&self.id].into_iter().chain(arn).chain(ids).collect();
+                Some(Secret::new(fetched, &kept))
+            }
         }
     }
 
@@ -296,31 +331,40 @@ impl FetchPermit {
         let draw = state.random.f64();
         let Some(entry) = state.entries.get_mut(&self.entry) else { return };
         if denied {
-            let span = DENIED_FOR.saturating_mul(1 << entry.describe_denials.min(10)).min(DENIED_FOR_LONG);
-            entry.describe_denials = entry.describe_denials.saturating_add(1);
-            entry.describe_denied_until = Some(now.plus(span));
+            let before = entry.describe_denied.as_ref().map_or(0, |denied| denied.count);
+            let span = DENIED_FOR.saturating_mul(1 << before.min(10)).min(DENIED_FOR_LONG);
+            let (until, count) = (now.plus(span).moment(), before.saturating_add(1));
+            entry.describe_denied = Some(Box::new(DescribeDenied { until, count }));
         }
         if let Some(description) = description {
-            let refresh_after = policy::refresh_after(entry.ttl, draw);
-            entry.describe_denials = 0;
-            entry.schedule.observe(&description, now);
-            entry.described = Some(Described { description: Arc::new(description), at: *now, refresh_after });
+            let refresh_after = policy::refresh_after(self.ttl(), draw);
+            entry.describe_denied = None;
+            if entry.schedule.is_some() || RefreshSchedule::is_told_by(&description) {
+                entry.schedule.get_or_insert_default().observe(&description, now);
+            }
+            let held: Vec<_> = entry.secrets().filter_map(Secret::shared_version_id).collect();
+            let labels = Arc::new(VersionLabels::of(description, &held));
+            entry.described = Some(Described { labels, at: now.moment(), refresh_after });
         }
     }
 
     /// Lets the secret's other ids share its entry, now that its ARN is known.
     fn reveal_aliases(&mut self, state: &mut State, secret: &Secret) {
-        let Some(arn) = secret.arn() else { return };
-        let aliases = aliases(&self.id, arn);
-        if !aliases.is_empty() {
-            self.drop_names_of_another_arn(state, arn);
+        let Some(arn) = secret.shared_arn() else { return };
+        let id = Arc::clone(&self.id);
+        if aliases(&id, arn).next().is_none() {
+            return;
         }
-        for alias in aliases {
-            match state.by_name.get(alias.as_str()).copied() {
-                None => self.add_name(state, alias.into()),
-                Some(other) if other != self.entry => self.join(state, other),
-                Some(_) => {}
+        self.drop_names_of_another_arn(state, arn);
+        for alias in aliases(&id, arn) {
+            if let Some(other) = state.find(alias).filter(|other| *other != self.entry) {
+                self.join(state, other);
             }
+        }
+        if let Some(entry) = state.entries.get_mut(&self.entry) {
+            entry.arn = Some(Arc::clone(arn));
+            let name = Arc::clone(&entry.name);
+            aliases(&name, arn).last().into_iter().for_each(|alias| state.index(self.entry, alias));
         }
     }
 
@@ -328,23 +372,13 @@ impl FetchPermit {
     fn drop_names_of_another_arn(&self, state: &mut State, arn: &str) {
         let Some(entry) = state.entries.get_mut(&self.entry) else { return };
         let is_outdated =
-            |name: &Arc<str>| name.starts_with("arn:") && !arn.starts_with(&**name) && *name != self.id;
-        let outdated: Vec<_> = entry.names.extract_if(.., |name| is_outdated(name)).collect();
+            |name: &str| name.starts_with("arn:") && !arn.starts_with(name) && *name != *self.id;
+        let names: Vec<_> = entry.other_names.extract_if(.., |name| is_outdated(name)).collect();
         for version in &entry.versions {
-            self.shared.unpublish_version(&outdated, version);
+            self.shared.unpublish_version(names.iter(), version);
         }
-        for name in outdated {
-            state.by_name.remove(&name);
-        }
-    }
-
-    fn add_name(&self, state: &mut State, name: Arc<str>) {
-        let Some(entry) = state.entries.get_mut(&self.entry) else { return };
-        entry.names.push(Arc::clone(&name));
-        for version in &entry.versions {
-            self.shared.publish(std::slice::from_ref(&name), version);
-        }
-        state.by_name.insert(name, self.entry);
+        let old = entry.arn.take_if(|old| is_outdated(old));
+        names.iter().chain(&old).for_each(|name| state.unindex(name));
     }
 
     /// The secret turns out to be cached under another id already: the two become one, there.
@@ -362,25 +396,24 @@ impl FetchPermit {
             Some(existing) => existing.flight = Some(Arc::clone(&self.flight)),
             None => entry.versions.push(version),
         }
-        for name in mine.names {
-            entry.names.push(Arc::clone(&name));
-            for version in &entry.versions {
-                self.shared.publish(std::slice::from_ref(&name), version);
-            }
-            state.by_name.insert(name, other);
+        let names: Vec<_> = mine.names().cloned().collect();
+        for name in &names {
+            self.shared.add_name(entry, Arc::clone(name));
         }
+        names.iter().for_each(|name| state.index(other, name));
     }
 
     /// One description confirms every version of the secret that still carries its label.
     fn confirm_siblings(
         &self,
         entry: &mut SecretEntry,
-        description: Option<&Description>,
+        labels: Option<&VersionLabels>,
         refresh_after: Duration,
         now: &Now,
     ) {
-        let described_now = entry.described.as_ref().is_some_and(|described| described.at == *now);
-        let Some(description) = description.filter(|_| described_now) else { return };
+        let described_now = entry.described.as_ref().is_some_and(|described| described.at == now.moment());
+        let Some(labels) = labels.filter(|_| described_now) else { return };
+        let names: Vec<_> = entry.names().cloned().collect();
         for version in
             entry.versions.iter_mut().filter(|version| version.flight.is_none() && !self.is_for(version))
         {
@@ -389,18 +422,18 @@ impl FetchPermit {
             else {
                 continue;
             };
-            let labelled = description.version_with_stage(stage).filter(|id| secret.version_id() == Some(id));
-            if let Some(stages) = labelled.and_then(|version_id| description.stages_of(version_id)) {
+            let labelled = labels.version_with_stage(stage).filter(|id| secret.version_id() == Some(id));
+            if let Some(stages) = labelled.and_then(|version_id| labels.stages_of(version_id)) {
                 let relabelled = secret.relabelled(stages);
                 let is_another = relabelled.as_ptr() != secret.as_ptr();
                 confirm(version, relabelled, refresh_after, now);
                 if is_another {
                     self.shared.invalidate(&secret);
-                    self.shared.publish(&entry.names, version);
+                    self.shared.publish(names.iter(), version);
                 }
-            } else if stage != AWSCURRENT && description.version_with_stage(stage).is_none() {
+            } else if stage != AWSCURRENT && labels.version_with_stage(stage).is_none() {
                 // No version carries the label any more, as `AWSPENDING` after each rotation: nothing to ask for.
-                self.shared.unpublish_version(&entry.names, version);
+                self.shared.unpublish_version(names.iter(), version);
                 version.secret = None;
             } else {
                 // Known to have moved: due at the next look, and served until then as any due value.
@@ -428,7 +461,7 @@ impl FetchPermit {
 /// Notes that a value is right as of now, and lets hits have it until its next refresh.
 fn confirm(version: &mut VersionEntry, secret: Secret, refresh_after: Duration, now: &Now) {
     secret.version().validity.serve_until(now.coarse.plus(refresh_after), Freshness::Fresh);
-    version.confirmed = *now;
+    version.confirmed = now.moment();
     version.refresh_after = refresh_after;
     version.failure = None;
     version.overdue = false;

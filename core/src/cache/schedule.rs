@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use crate::cache::policy;
 use crate::id::{AWSCURRENT, AWSPENDING};
-use crate::time::Now;
+use crate::time::{Moment, Now};
 use crate::wire::Description;
 
 mod window;
@@ -53,19 +53,26 @@ pub(crate) struct RefreshSchedule {
     offsets: Vec<Duration>,
     under_way: Option<UnderWay>,
     /// The last refresh, if the budget knows of it, and how far from it the next one was planned, in TTLs.
-    planned: Option<(Now, f64)>,
+    planned: Option<(Moment, f64)>,
 }
 
 /// A rotation between its first step and its last.
 struct UnderWay {
     /// The version that is current until then.
     current: Box<str>,
-    since: Now,
+    since: Moment,
     /// The current version does not log in. Otherwise another one is labelled `AWSPENDING`.
     refused: bool,
 }
 
 impl RefreshSchedule {
+    /// Whether a description says anything about rotations.
+    pub(crate) fn is_told_by(description: &Description) -> bool {
+        description.next_rotation_date.is_some()
+            || description.last_rotated_date.is_some()
+            || description.version_with_stage(AWSPENDING).is_some()
+    }
+
     /// Takes in what the service says.
     pub(crate) fn observe(&mut self, description: &Description, now: &Now) {
         self.window = Window::of(description);
@@ -101,7 +108,7 @@ impl RefreshSchedule {
     }
 
     fn begin(&mut self, current: &str, refused: bool, now: &Now) {
-        self.under_way = Some(UnderWay { current: current.into(), since: *now, refused });
+        self.under_way = Some(UnderWay { current: current.into(), since: now.moment(), refused });
     }
 
     /// The refresh time of the current version, confirmed just now: at most its TTL; with nothing to expect, that of plain
@@ -117,7 +124,7 @@ impl RefreshSchedule {
         self.under_way.take_if(|known| Some(&*known.current) != current);
         if let Some((at, planned)) = self.planned.take() {
             // A program refreshed by itself. Time without readers, when nobody refreshes, saves nothing.
-            budget.0 -= (planned - now.since(&at).div_duration_f64(ttl)).max(0.0) / PLAIN;
+            budget.0 -= (planned - now.since(at).div_duration_f64(ttl)).max(0.0) / PLAIN;
         }
         let plain = policy::refresh_after(ttl, draw);
         if ttl < SHORTEST_TTL || (self.window.is_none() && self.under_way.is_none()) {
@@ -127,7 +134,7 @@ impl RefreshSchedule {
         let mut planned = self.expected(&view).unwrap_or(plain.div_duration_f64(ttl));
         if let Some(known) = &self.under_way {
             // A rotation that takes long may have been abandoned: the distances grow with it.
-            let urgent = (now.since(&known.since) / 4).mul_f64(0.75 + 0.5 * draw);
+            let urgent = (now.since(known.since) / 4).mul_f64(0.75 + 0.5 * draw);
             let closest = if known.refused { SOON } else { ttl.mul_f64(CLOSE) };
             planned = view.length(urgent.max(closest)).min(planned);
             if known.refused {
@@ -137,7 +144,7 @@ impl RefreshSchedule {
         }
         let paid = planned.max(PLAIN * (1.0 - view.saved) * (1.0 + 0.1 * draw)).min(1.0);
         budget.0 += paid / PLAIN - 1.0;
-        self.planned = Some((*now, paid));
+        self.planned = Some((now.moment(), paid));
         view.span(paid)
     }
 

@@ -5,7 +5,6 @@ use std::time::Duration;
 
 use crate::cache::changes::Changes;
 use crate::cache::hit::Hit;
-use crate::cache::permit::FetchPermit;
 use crate::cache::state::{EntryId, SecretEntry, State, VersionEntry};
 use crate::cache::stats::Hits;
 use crate::cache::validity::Freshness;
@@ -31,19 +30,6 @@ pub(crate) struct Shared {
     pub(crate) number: u32,
 }
 
-/// Why a permit was given.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(crate) enum Purpose {
-    /// A reader waits for it.
-    Read,
-    /// It is due; nobody waits.
-    Refresh,
-    /// Somebody asked for it to be done now.
-    Force,
-    /// A login with what is held was refused.
-    Recheck,
-}
-
 impl Shared {
     pub(crate) fn lock(&self) -> MutexGuard<'_, State> {
         // A panic under the lock would be a defect of ours; readers are still better served than poisoned.
@@ -52,31 +38,19 @@ impl Shared {
 
     /// The entry of a secret's version, made if there is none, and room for it.
     pub(crate) fn index_of(&self, state: &mut State, id: &str, selector: Selector<'_>) -> (EntryId, usize) {
-        let entry_id = state.entry_for(id, &self.config);
+        let entry_id = state.entry_for(id);
         while let Some(evicted) = state.evict(self.config.max_size, entry_id, &self.watches) {
             self.unpublish(&evicted);
         }
         let Some(entry) = state.entries.get_mut(&entry_id) else { return (entry_id, 0) };
         let (index, out) = entry.index_of(selector);
         if let Some(version) = out {
-            self.unpublish_version(&entry.names, &version);
+            self.unpublish_version(entry.names(), &version);
+        }
+        if !entry.names().any(|name| **name == *id) {
+            self.add_name(entry, id.into());
         }
         (entry_id, index)
-    }
-
-    /// Starts a request for a version.
-    pub(crate) fn lead(
-        self: &Arc<Self>,
-        state: &mut State,
-        entry_id: EntryId,
-        index: usize,
-        now: &Now,
-        purpose: Purpose,
-    ) -> FetchPermit {
-        let flight = state.start_flight();
-        state.pacer.note_request(now, &mut state.random);
-        let entry = state.entries.get_mut(&entry_id).map(Box::as_mut);
-        FetchPermit::new(self, entry_id, entry, index, flight, now, purpose)
     }
 
     /// Hands a value out and lets further readers have it for `span` without a look.
@@ -89,7 +63,7 @@ impl Shared {
     }
 
     /// Puts a version's value where hits find it, under every name of the secret.
-    pub(crate) fn publish(&self, names: &[Arc<str>], version: &VersionEntry) {
+    pub(crate) fn publish<'a>(&self, names: impl Iterator<Item = &'a Arc<str>>, version: &VersionEntry) {
         let Some(secret) = &version.secret else { return };
         secret.version().validity.belong_to(self.number);
         let guard = self.map.guard();
@@ -98,13 +72,25 @@ impl Shared {
         }
     }
 
+    /// Has hits by another id of the secret find it as well.
+    pub(crate) fn add_name(&self, entry: &mut SecretEntry, name: Arc<str>) {
+        for version in &entry.versions {
+            self.publish(std::iter::once(&name), version);
+        }
+        entry.other_names.push(name);
+    }
+
     pub(crate) fn unpublish(&self, entry: &SecretEntry) {
         for version in &entry.versions {
-            self.unpublish_version(&entry.names, version);
+            self.unpublish_version(entry.names(), version);
         }
     }
 
-    pub(crate) fn unpublish_version(&self, names: &[Arc<str>], version: &VersionEntry) {
+    pub(crate) fn unpublish_version<'a>(
+        &self,
+        names: impl Iterator<Item = &'a Arc<str>>,
+        version: &VersionEntry,
+    ) {
         if let Some(secret) = &version.secret {
             self.invalidate(secret);
         }
@@ -123,8 +109,7 @@ impl Shared {
     /// Forgets what is known about a secret and its failures: every version is due at its next read.
     pub(crate) fn invalidate_all(&self, entry: &mut SecretEntry) {
         entry.described = None;
-        entry.describe_denied_until = None;
-        entry.describe_denials = 0;
+        entry.describe_denied = None;
         for version in &mut entry.versions {
             version.failure = None;
             version.refresh_after = Duration::ZERO;
@@ -143,7 +128,7 @@ impl Shared {
         brake: Option<Error>,
         events: &mut Vec<Event>,
     ) {
-        let secret_id = Arc::clone(entry.name());
+        let secret_id = Arc::clone(&entry.name);
         let version = &mut entry.versions[index];
         if !std::mem::replace(&mut version.stale_notified, true) {
             events.push(Event::Stale {

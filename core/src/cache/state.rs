@@ -1,6 +1,7 @@
 //! What is known about each secret: everything that is not looked at by a hit. Lives behind the cache's one lock.
 
 use std::collections::{BTreeMap, HashMap};
+use std::hash::BuildHasher;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,10 +14,10 @@ use crate::cache::watch::Watches;
 use crate::config::Config;
 use crate::connect::history::LoginHistory;
 use crate::error::Error;
-use crate::id::{OwnedSelector, Selector};
+use crate::id::{OwnedSelector, Selector, aliases, without_suffix};
+use crate::labels::VersionLabels;
 use crate::secret::Secret;
-use crate::time::Now;
-use crate::wire::Description;
+use crate::time::{Moment, Now};
 
 /// How many versions of one secret are kept, as in the official libraries.
 const MOST_VERSIONS: usize = 10;
@@ -24,7 +25,9 @@ const MOST_VERSIONS: usize = 10;
 pub(crate) struct State {
     /// Boxed, for a table has room to spare, and twice as much while it grows.
     pub(crate) entries: HashMap<EntryId, Box<SecretEntry>>,
-    pub(crate) by_name: HashMap<Arc<str>, EntryId>,
+    /// By the hash of each id they were asked for with, and of one from which their other ids follow. The ids
+    /// themselves are with the entry, each once.
+    by_name: HashMap<u64, EntryId>,
     pub(crate) random: fastrand::Rng,
     pub(crate) closed: bool,
     pub(crate) counters: Counters,
@@ -52,24 +55,32 @@ pub(crate) struct Counters {
     pub(crate) logins: LoginStats,
 }
 
-/// One secret, under every id it is known by.
+/// One secret, under every id it is known by. There may be many: what few of them need is in boxes.
 pub(crate) struct SecretEntry {
-    /// The first is the one it was first asked for with, and the one a source is asked with.
-    pub(crate) names: Vec<Arc<str>>,
-    pub(crate) ttl: Duration,
+    /// The id it was first asked for with, and the one a source is asked with.
+    pub(crate) name: Arc<str>,
+    /// The other ids it was asked for with.
+    pub(crate) other_names: Vec<Arc<str>>,
+    /// What it is known by besides.
+    pub(crate) arn: Option<Arc<str>>,
     pub(crate) versions: Vec<VersionEntry>,
     pub(crate) described: Option<Described>,
-    pub(crate) describe_denied_until: Option<Now>,
+    pub(crate) describe_denied: Option<Box<DescribeDenied>>,
+    logins: Option<Box<LoginHistory>>,
+    /// If anything is known of its rotations.
+    pub(crate) schedule: Option<Box<RefreshSchedule>>,
+}
+
+pub(crate) struct DescribeDenied {
+    pub(crate) until: Moment,
     /// In succession.
-    pub(crate) describe_denials: u32,
-    pub(crate) logins: LoginHistory,
-    pub(crate) schedule: RefreshSchedule,
+    pub(crate) count: u32,
 }
 
 /// The last description, and when it was given.
 pub(crate) struct Described {
-    pub(crate) description: Arc<Description>,
-    pub(crate) at: Now,
+    pub(crate) labels: Arc<VersionLabels>,
+    pub(crate) at: Moment,
     pub(crate) refresh_after: Duration,
 }
 
@@ -77,16 +88,16 @@ pub(crate) struct Described {
 pub(crate) struct VersionEntry {
     pub(crate) selector: OwnedSelector,
     pub(crate) secret: Option<Secret>,
-    pub(crate) confirmed: Now,
+    pub(crate) confirmed: Moment,
     pub(crate) refresh_after: Duration,
-    pub(crate) failure: Option<Failure>,
+    pub(crate) failure: Option<Box<Failure>>,
     pub(crate) flight: Option<Arc<Flight>>,
     /// Which flight brought or confirmed the value, in the order they started.
     pub(crate) answered: u64,
     /// A reader has waited out its patience on the flight.
     pub(crate) overdue: bool,
     /// When readers were last served, or could be without a look, while a flight was under way or after it failed.
-    pub(crate) served: Now,
+    pub(crate) served: Moment,
     /// The current spell of staleness has been told.
     pub(crate) stale_notified: bool,
 }
@@ -94,7 +105,7 @@ pub(crate) struct VersionEntry {
 pub(crate) struct Failure {
     pub(crate) error: Error,
     pub(crate) count: u32,
-    pub(crate) retry_at: Now,
+    pub(crate) retry_at: Moment,
 }
 
 impl State {
@@ -123,26 +134,55 @@ impl State {
         Flight::new(self.flights_started)
     }
 
+    /// The entry of a secret, by any id it is known by.
+    pub(crate) fn find(&self, id: &str) -> Option<EntryId> {
+        [Some(id), without_suffix(id)].into_iter().flatten().find_map(|key| {
+            let entry_id = *self.by_name.get(&self.hash(key))?;
+            self.entries.get(&entry_id)?.is_known_as(id).then_some(entry_id)
+        })
+    }
+
+    pub(crate) fn entry(&self, id: &str) -> Option<&SecretEntry> {
+        self.entries.get(&self.find(id)?).map(Box::as_ref)
+    }
+
+    pub(crate) fn entry_mut(&mut self, id: &str) -> Option<&mut SecretEntry> {
+        let entry_id = self.find(id)?;
+        self.entries.get_mut(&entry_id).map(Box::as_mut)
+    }
+
+    /// Has an entry found by one of the ids it is known by.
+    pub(crate) fn index(&mut self, entry_id: EntryId, id: &str) {
+        self.by_name.insert(self.hash(id), entry_id);
+    }
+
+    pub(crate) fn unindex(&mut self, id: &str) {
+        self.by_name.remove(&self.hash(id));
+    }
+
+    fn hash(&self, id: &str) -> u64 {
+        self.by_name.hasher().hash_one(id)
+    }
+
     /// The entry of a secret, made if there is none.
-    pub(crate) fn entry_for(&mut self, id: &str, config: &Config) -> EntryId {
-        if let Some(entry) = self.by_name.get(id) {
-            return *entry;
+    pub(crate) fn entry_for(&mut self, id: &str) -> EntryId {
+        if let Some(entry) = self.find(id) {
+            return entry;
         }
         self.entries_made += 1;
         let entry_id = self.entries_made;
-        let name: Arc<str> = id.into();
         let entry = SecretEntry {
-            names: vec![Arc::clone(&name)],
-            ttl: config.ttl_for(id),
+            name: id.into(),
+            other_names: Vec::new(),
+            arn: None,
             versions: Vec::new(),
             described: None,
-            describe_denied_until: None,
-            describe_denials: 0,
-            logins: LoginHistory::default(),
-            schedule: RefreshSchedule::default(),
+            describe_denied: None,
+            logins: None,
+            schedule: None,
         };
         self.entries.insert(entry_id, Box::new(entry));
-        self.by_name.insert(name, entry_id);
+        self.index(entry_id, id);
         self.order.push(entry_id);
         entry_id
     }
@@ -166,22 +206,42 @@ impl State {
 
     pub(crate) fn remove(&mut self, id: EntryId) -> Option<SecretEntry> {
         let entry = self.entries.remove(&id)?;
-        for name in &entry.names {
-            self.by_name.remove(name);
-        }
+        entry.names().map(|name| &**name).chain(entry.aliases().last()).for_each(|id| self.unindex(id));
         self.order.remove(id);
         Some(*entry)
     }
 }
 
 impl SecretEntry {
-    pub(crate) fn name(&self) -> &Arc<str> {
-        &self.names[0]
+    /// The ids it was asked for with.
+    pub(crate) fn names(&self) -> impl Iterator<Item = &Arc<str>> {
+        std::iter::once(&self.name).chain(&self.other_names)
+    }
+
+    /// What it is known by since its ARN is. All of it follows from the last.
+    pub(crate) fn aliases(&self) -> impl Iterator<Item = &str> {
+        self.arn.iter().flat_map(|arn| aliases(&self.name, arn))
+    }
+
+    pub(crate) fn is_known_as(&self, id: &str) -> bool {
+        self.names().any(|name| **name == *id) || self.aliases().any(|alias| alias == id)
     }
 
     /// Whether it is known by one of these ids.
     pub(crate) fn is_among(&self, ids: &[Arc<str>]) -> bool {
-        !ids.is_empty() && self.names.iter().any(|name| ids.contains(name))
+        ids.iter().any(|id| self.is_known_as(id))
+    }
+
+    pub(crate) fn logins(&self) -> &LoginHistory {
+        self.logins.as_deref().unwrap_or(LoginHistory::NONE)
+    }
+
+    pub(crate) fn logins_mut(&mut self) -> &mut LoginHistory {
+        self.logins.get_or_insert_default()
+    }
+
+    pub(crate) fn is_describe_denied(&self, now: &Now) -> bool {
+        self.describe_denied.as_ref().is_some_and(|denied| !now.until(denied.until).is_zero())
     }
 
     pub(crate) fn version(&self, selector: Selector<'_>) -> Option<&VersionEntry> {
@@ -215,7 +275,7 @@ impl SecretEntry {
     /// that the resource took last.
     pub(crate) fn login_version(&self) -> Option<&str> {
         let current = self.version(Selector::CURRENT)?.secret.as_ref()?.version_id()?;
-        if self.logins.is_rejected(current) { self.logins.accepted() } else { Some(current) }
+        if self.logins().is_rejected(current) { self.logins().accepted() } else { Some(current) }
     }
 
     /// The resource has refused a version. If that is the current one, another is about to take its place: the
@@ -227,7 +287,8 @@ impl SecretEntry {
             return;
         };
         if version.secret.as_ref().and_then(Secret::version_id) == Some(version_id) {
-            let soon = now.since(&version.confirmed).saturating_add(self.schedule.refused(version_id, now));
+            let soon = self.schedule.get_or_insert_default().refused(version_id, now);
+            let soon = now.since(version.confirmed).saturating_add(soon);
             version.refresh_after = version.refresh_after.min(soon);
         }
     }
@@ -237,9 +298,9 @@ impl SecretEntry {
     }
 
     /// The last description, if it is fresh enough to be believed without asking again.
-    pub(crate) fn fresh_description(&self, now: &Now) -> Option<Arc<Description>> {
+    pub(crate) fn fresh_description(&self, now: &Now) -> Option<Arc<VersionLabels>> {
         let described = self.described.as_ref()?;
-        (now.since(&described.at) < described.refresh_after).then(|| Arc::clone(&described.description))
+        (now.since(described.at) < described.refresh_after).then(|| Arc::clone(&described.labels))
     }
 }
 
@@ -248,13 +309,13 @@ impl VersionEntry {
         Self {
             selector,
             secret: None,
-            confirmed: Now::default(),
+            confirmed: Moment::default(),
             refresh_after: Duration::ZERO,
             failure: None,
             flight: None,
             answered: 0,
             overdue: false,
-            served: Now::default(),
+            served: Moment::default(),
             stale_notified: false,
         }
     }
@@ -270,17 +331,17 @@ impl VersionEntry {
             in_flight: self.flight.is_some(),
             overdue: self.overdue,
             held_back: false,
-            unread_for: now.since(&self.served),
+            unread_for: now.since(self.served),
         }
     }
 
     pub(crate) fn age(&self, now: &Now) -> Option<Duration> {
-        self.secret.as_ref().map(|_| now.since(&self.confirmed))
+        self.secret.as_ref().map(|_| now.since(self.confirmed))
     }
 
     pub(crate) fn backing_off(&self, now: &Now) -> Option<Duration> {
         let failure = self.failure.as_ref()?;
-        Some(now.until(&failure.retry_at)).filter(|wait| !wait.is_zero())
+        Some(now.until(failure.retry_at)).filter(|wait| !wait.is_zero())
     }
 
     fn denied(&self) -> bool {

@@ -18,13 +18,13 @@ use std::time::Duration;
 
 use crate::cache::cache::Cache;
 use crate::cache::shared::Shared;
-use crate::cache::state::{Described, SecretEntry, VersionEntry};
+use crate::cache::state::{SecretEntry, VersionEntry};
 use crate::connect::history::LoginHistory;
 use crate::error::{Error, ErrorKind};
 use crate::event::Event;
 use crate::id::{Selector, Stage};
 use crate::secret::Secret;
-use crate::time::Now;
+use crate::time::{Moment, Now};
 
 /// The first wait after a round without success; later ones are longer.
 const FIRST_WAIT: Duration = Duration::from_millis(100);
@@ -163,7 +163,7 @@ impl ConnectAttempt {
         let shared = Arc::clone(&self.shared);
         let mut guard = shared.lock();
         let state = &mut *guard;
-        let entry_id = state.entry_for(&self.id, &shared.config);
+        let entry_id = state.entry_for(&self.id);
         let Some(entry) = state.entries.get_mut(&entry_id) else { return Action::Stop };
         let mut rest = LONGEST_WAIT;
         let mut rested = None;
@@ -175,7 +175,7 @@ impl ConnectAttempt {
             let held = version.and_then(|version| version.secret.clone());
             if let Some(secret) = &held {
                 holds_any = true;
-                let logins = &entry.logins;
+                let logins = entry.logins();
                 let version_id = secret.version_id().unwrap_or_default();
                 if !logins.is_rejected_as(version_id, stage) {
                     if stage == Stage::Current {
@@ -205,7 +205,7 @@ impl ConnectAttempt {
             {
                 return next;
             }
-            let logins = &entry.logins;
+            let logins = entry.logins();
             // The current version does not log in. What the resource took last does, wherever its label is by now.
             if index == 0
                 && let Some((secret, stage)) = accepted_among(&entry.versions, &self.stages, logins)
@@ -227,7 +227,7 @@ impl ConnectAttempt {
         let wait = FIRST_WAIT.saturating_mul(1 << self.rounds.min(6)).min(LONGEST_WAIT).min(rest);
         let mut wait = wait.mul_f64(0.5 + 0.5 * draw);
         if self.rounds <= IMPATIENT {
-            let until_look = entry.logins.until_refresh(Stage::Current, &now);
+            let until_look = entry.logins().until_refresh(Stage::Current, &now);
             wait = if until_look.is_zero() { wait } else { wait.min(until_look) };
         }
         Action::Wait(wait.max(Duration::from_millis(1)).min(now.until(&self.deadline)))
@@ -238,15 +238,17 @@ impl ConnectAttempt {
     fn pending_first(&mut self, entry: &mut SecretEntry, now: Now) -> Option<Action> {
         let index = |stage| self.stages.iter().position(|&each| each == stage);
         let (current, pending) = (index(Stage::Current)?, index(Stage::Pending)?);
-        let is_denied = entry.describe_denied_until.is_some_and(|until| !now.until(&until).is_zero());
-        if !is_denied || self.done[current] || entry.version(Selector::CURRENT)?.secret.is_none() {
+        if !entry.is_describe_denied(&now)
+            || self.done[current]
+            || entry.version(Selector::CURRENT)?.secret.is_none()
+        {
             return None;
         }
         if !std::mem::replace(&mut self.done[pending], true) {
             return ask(entry, Stage::Pending, now);
         }
         let secret = entry.version(Stage::Pending.into())?.secret.clone()?;
-        let is_rejected = entry.logins.is_rejected(secret.version_id().unwrap_or_default());
+        let is_rejected = entry.logins().is_rejected(secret.version_id().unwrap_or_default());
         (!is_rejected).then_some(Action::Try(secret, Stage::Pending))
     }
 
@@ -254,13 +256,12 @@ impl ConnectAttempt {
     pub fn read(&mut self, stage: Stage, error: Option<Error>, now: Now) {
         let Some(error) = error else { return };
         if error.kind() == ErrorKind::VersionNotFound {
-            let labelled =
-                |described: &Described| described.description.version_with_stage(stage.as_str()).is_some();
             let mut has_moved = false;
             self.with_entry(|entry| {
-                has_moved = entry.described.as_ref().is_some_and(labelled);
+                let labels = entry.described.as_ref().map(|described| &described.labels);
+                has_moved = labels.is_some_and(|labels| labels.version_with_stage(stage.as_str()).is_some());
                 if has_moved {
-                    entry.logins.note_change(now);
+                    entry.logins_mut().note_change(now);
                 }
             });
             if has_moved {
@@ -273,7 +274,7 @@ impl ConnectAttempt {
             self.done.fill(true);
         }
         if error.kind() == ErrorKind::AccessDenied && stage != Stage::Current {
-            self.with_entry(|entry| entry.logins.deny(stage, now));
+            self.with_entry(|entry| entry.logins_mut().deny(stage, now));
         }
         if stage == Stage::Current || self.last_error.is_none() {
             self.last_error = Some(error);
@@ -288,9 +289,11 @@ impl ConnectAttempt {
         let is_other = version_stage != Stage::Current;
         let mut should_notify = false;
         self.with_entry(|entry| {
-            entry.logins.accept(version_id);
-            entry.schedule.accepted(version_id);
-            should_notify = is_other && entry.logins.should_notify(version_id, now);
+            entry.logins_mut().accept(version_id);
+            if let Some(schedule) = &mut entry.schedule {
+                schedule.accepted(version_id);
+            }
+            should_notify = is_other && entry.logins_mut().should_notify(version_id, now);
         });
         let mut state = self.shared.lock();
         let logins = &mut state.counters.logins;
@@ -311,7 +314,7 @@ impl ConnectAttempt {
         let version_id = secret.version_id().unwrap_or_default();
         self.trying = None;
         self.with_entry(|entry| {
-            entry.logins.reject(version_id, version_stage, now);
+            entry.logins_mut().reject(version_id, version_stage, now);
             entry.expect_change(version_id, &now);
         });
         self.shared.lock().counters.logins.rejected += 1;
@@ -336,7 +339,7 @@ impl ConnectAttempt {
             for &stage in &self.stages {
                 let held = entry.version(stage.into()).and_then(|version| version.secret.as_ref());
                 let Some(version_id) = held.and_then(Secret::version_id) else { continue };
-                if entry.logins.is_rejected(version_id) {
+                if entry.logins().is_rejected(version_id) {
                     let version_id = version_id.to_owned();
                     before.push(RejectedVersion { version_stage: stage, version_id, times: 0 });
                 }
@@ -368,7 +371,7 @@ impl ConnectAttempt {
 
     fn was_refused(&self, version_id: &str) -> bool {
         let mut was_refused = false;
-        self.with_entry(|entry| was_refused = entry.logins.is_rejected(version_id));
+        self.with_entry(|entry| was_refused = entry.logins().is_rejected(version_id));
         was_refused
     }
 
@@ -379,8 +382,7 @@ impl ConnectAttempt {
 
     fn with_entry(&self, change: impl FnOnce(&mut SecretEntry)) {
         let mut state = self.shared.lock();
-        let entry = state.by_name.get(&*self.id).copied().and_then(|id| state.entries.get_mut(&id));
-        if let Some(entry) = entry {
+        if let Some(entry) = state.entry_mut(&self.id) {
             change(entry);
         }
     }
@@ -391,12 +393,12 @@ impl ConnectAttempt {
 fn ask(entry: &mut SecretEntry, stage: Stage, now: Now) -> Option<Action> {
     let version = entry.version(Selector::from(stage));
     let held = version.and_then(|version| version.secret.as_ref());
-    let is_recent = |learned: &Now| entry.logins.is_recent(learned, now);
-    let told = entry.described.as_ref().filter(|told| stage != Stage::Current && is_recent(&told.at));
+    let is_recent = |learned: Moment| entry.logins().is_recent(learned, now);
+    let told = entry.described.as_ref().filter(|told| stage != Stage::Current && is_recent(told.at));
     if let Some(told) = told {
-        let version_id = told.description.version_with_stage(stage.as_str())?;
+        let version_id = told.labels.version_with_stage(stage.as_str())?;
         let is_held = entry.secrets().any(|secret| secret.version_id() == Some(version_id));
-        if is_held || !entry.logins.rest(version_id, &now).is_zero() {
+        if is_held || !entry.logins().rest(version_id, &now).is_zero() {
             return None;
         }
     } else if stage == Stage::Current
@@ -404,11 +406,11 @@ fn ask(entry: &mut SecretEntry, stage: Stage, now: Now) -> Option<Action> {
         && version.is_none_or(|version| version.failure.is_none())
     {
         return Some(Action::Read(stage));
-    } else if held.is_some() && version.is_some_and(|version| is_recent(&version.confirmed)) {
+    } else if held.is_some() && version.is_some_and(|version| is_recent(version.confirmed)) {
         // What was confirmed a moment ago counts as asked for now: else the next round could ask within the same second.
-        entry.logins.note_refresh(stage, now);
+        entry.logins_mut().note_refresh(stage, now);
     }
-    entry.logins.may_refresh(stage, now).then_some(Action::Refresh(stage))
+    entry.logins_mut().may_refresh(stage, now).then_some(Action::Refresh(stage))
 }
 
 /// The version that the resource took last, if it is held under one of the stages.

@@ -6,7 +6,7 @@
 use std::time::Duration;
 
 use crate::id::Stage;
-use crate::time::Now;
+use crate::time::{Moment, Now};
 
 /// How long a rejected version is left alone, at first; doubled with each rejection.
 const FIRST_REST: Duration = Duration::from_secs(1);
@@ -36,7 +36,7 @@ pub(crate) struct LoginHistory {
     /// When the resource was last seen to refuse what it had taken.
     changed: Option<Now>,
     /// When the limit of changes is forgotten.
-    changes_until: Now,
+    changes_until: Option<Now>,
 }
 
 struct Rejected {
@@ -48,6 +48,17 @@ struct Rejected {
 }
 
 impl LoginHistory {
+    /// That of a secret nobody has logged in with.
+    pub(crate) const NONE: &Self = &Self {
+        accepted: None,
+        rejected: Vec::new(),
+        refreshed: Vec::new(),
+        denied: Vec::new(),
+        told: None,
+        changed: None,
+        changes_until: None,
+    };
+
     /// The resource took this version.
     pub(crate) fn accept(&mut self, version_id: &str) {
         self.rejected.retain(|rejected| &*rejected.version_id != version_id);
@@ -110,17 +121,17 @@ impl LoginHistory {
     /// The resource refuses what it took, or a label has moved: what is known of the labels is from before. A resource that
     /// takes and refuses by turns (replicas that lag behind) must not lift the limit each time.
     pub(crate) fn note_change(&mut self, now: Now) {
-        let until = if now.until(&self.changes_until).is_zero() { now } else { self.changes_until };
-        let until = until.plus(ANOTHER_CHANGE_AFTER);
+        let limited_until = self.changes_until.filter(|until| !now.until(until).is_zero());
+        let until = limited_until.unwrap_or(now).plus(ANOTHER_CHANGE_AFTER);
         if now.until(&until) <= ANOTHER_CHANGE_AFTER * CHANGES_AT_ONCE {
-            self.changes_until = until;
+            self.changes_until = Some(until);
             self.changed = Some(now);
             self.refreshed.clear();
         }
     }
 
     /// Whether what was learned at this time is too recent to be asked again.
-    pub(crate) fn is_recent(&self, learned: &Now, now: Now) -> bool {
+    pub(crate) fn is_recent(&self, learned: Moment, now: Now) -> bool {
         let is_from_before = self.changed.is_some_and(|changed| now.since(&changed) < now.since(learned));
         now.since(learned) < REFRESH_EVERY && !is_from_before
     }
@@ -205,7 +216,7 @@ mod tests {
             refreshes += u32::from(logins.may_refresh(Stage::Pending, at(10)));
         }
         assert_eq!(refreshes, CHANGES_AT_ONCE);
-        assert!(logins.is_recent(&at(10), at(10)) && !logins.is_recent(&at(9), at(10)));
+        assert!(logins.is_recent(at(10).moment(), at(10)) && !logins.is_recent(at(9).moment(), at(10)));
         logins.accept("v-1");
         logins.reject("v-1", Stage::Current, at(13));
         assert!(logins.may_refresh(Stage::Pending, at(13)));

@@ -14,8 +14,8 @@ use zeroize::Zeroizing;
 use super::options::Options;
 use super::runtime::exhausted;
 use crate::error::{Error, ErrorKind, ServiceFault};
+use crate::fetched::{Fetched, Value};
 use crate::id::Selector;
-use crate::secret::{Fetched, Value};
 use crate::source::{Batch, BoxFuture, SecretSource};
 use crate::wire::{DescribeAnswer, Description, check_arn};
 

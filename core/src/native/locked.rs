@@ -7,8 +7,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use super::process::{PerProcess, generation};
 use super::runtime::exhausted;
 use crate::error::{Error, ErrorKind};
+use crate::fetched::{Fetched, MemoryLock, Value};
 use crate::id::Selector;
-use crate::secret::{Fetched, MemoryLock, Value};
 use crate::source::{Batch, BoxFuture, SecretSource};
 use crate::wire::Description;
 

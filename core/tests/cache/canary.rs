@@ -25,10 +25,10 @@ const WATCHED: &[&str] = &[
 #[rustfmt::skip]
 const HARMLESS: &[&str] = &[
     "AWSCURRENT", "AWSPENDING", "AWSPREVIOUS", "Backoff", "BlockingPool", "BoxFuture", "Brake", "brake_of", "check_size", "Coarse", "ErrorKind", "Listener",
-    "LogLimiter", "LoginStats", "MOST_THREADS", "Now", "Operation", "OwnedSelector",
+    "LogLimiter", "LoginStats", "Moment", "MOST_THREADS", "Now", "Operation", "OwnedSelector",
     "PerProcess", "Retry", "RotationRules", "SecretSource", "Selector", "ServiceFault", "Extension",
     "SystemClock", "RejectedVersion", "Watch", "Watches", "WipingAllocator", "ConnectFailure", "DescribeAnswer", "Stage", "Task", "Driver", "fresh_seed", "generation", "run_on_event_thread", "end_event_thread", "login_refused",
-    "service_error",
+    "service_error", "VersionLabels",
     "set_threads", "shutdown", "spawn", "spawn_thread", "wait_for",
 ];
 

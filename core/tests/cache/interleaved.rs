@@ -113,11 +113,14 @@ impl World {
             }
             Source::Native if known.is_none() => Ok(Answer::value(self.fetch(by_stage)?)),
             Source::Native | Source::Supplied => {
-                let fresh = permit.description().filter(|_| self.source == Source::Supplied).cloned();
+                let fresh = permit.description().filter(|_| self.source == Source::Supplied);
                 let described = if fresh.is_none() { Some(self.describe()) } else { None };
                 let stage = permit.selector().as_stage().unwrap();
-                let labels = fresh.as_deref().or(described.as_ref()).unwrap();
-                let wanted = labels.version_with_stage(stage).map(str::to_owned);
+                let wanted = match (fresh, &described) {
+                    (Some(labels), _) => labels.version_with_stage(stage),
+                    (None, described) => described.as_ref().unwrap().version_with_stage(stage),
+                };
+                let wanted = wanted.map(str::to_owned);
                 let answer = if wanted.is_some() && wanted == known {
                     Answer::unchanged()
                 } else if self.source == Source::Native {
