@@ -80,6 +80,11 @@ impl Pacer {
         self.rate = if self.is_on { self.rate.max(rate) } else { rate };
     }
 
+    #[cfg(test)]
+    pub(crate) fn shares_with(&self, other: &Self) -> bool {
+        self.brake.is(&other.brake)
+    }
+
     /// How long the next refresh has to wait. `None`: it may go.
     pub(crate) fn held_back(&mut self, now: &Now) -> Option<Duration> {
         self.look();

@@ -124,3 +124,43 @@ impl Inner {
         Ok(new)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Config;
+    use crate::error::ErrorKind;
+    use crate::fetched::Fetched;
+    use crate::source::BoxFuture;
+    use crate::wire::Description;
+    use std::time::Duration;
+
+    #[derive(Debug)]
+    struct Own;
+
+    impl SecretSource for Own {
+        fn describe<'a>(&'a self, _: &'a str) -> BoxFuture<'a, Result<Description, Error>> {
+            Box::pin(async { Err(Error::new(ErrorKind::AccessDenied, "no descriptions here")) })
+        }
+
+        fn fetch<'a>(&'a self, _: &'a str, _: Selector<'a>) -> BoxFuture<'a, Result<Fetched, Error>> {
+            Box::pin(async { Ok(Fetched::string("v-1", "value")) })
+        }
+    }
+
+    /// Nobody can tell what a program's own source asks: see "What does an outage cost?" in the design notes.
+    #[tokio::test]
+    async fn caches_over_a_source_of_the_programs_own_have_a_brake_each() {
+        let source: Arc<dyn SecretSource> = Arc::new(Own);
+        let inners = [7, 8].map(|seed| {
+            let transport = Transport::Source(Arc::clone(&source), Duration::from_secs(1));
+            Inner::new(Cache::new(Config::default(), seed).unwrap(), transport)
+        });
+        for inner in &inners {
+            inner.source(false).await.unwrap();
+        }
+        let [one, another] = inners.each_ref().map(|inner| inner.cache.0.lock());
+        assert!(!one.pacer.shares_with(&another.pacer));
+        assert!(one.pacer.shares_with(&one.pacer));
+    }
+}
