@@ -31,6 +31,10 @@ const PROXIES: [&str; 3] = [
 const MYSQL: &str = "Access denied for user";
 /// Redis, which speaks English only. Drivers leave out the code, or the sentence.
 const REDIS: [&str; 2] = ["WRONGPASS", "invalid username-password pair"];
+/// RabbitMQ, in English only.
+const RABBITMQ: &str = "ACCESS_REFUSED - Login was refused";
+/// RabbitMQ's code, which also stands for what a user who is logged in may not do, so the text decides.
+const ACCESS_REFUSED: &str = "403";
 
 /// Codes that mean it whatever the text: PostgreSQL's SQLSTATEs for a wrong password and for an invalid authorization
 /// specification; MySQL's and MariaDB's `ER_ACCESS_DENIED_ERROR` and `ER_ACCESS_DENIED_NO_PASSWORD_ERROR`; Redis's; HTTP's.
@@ -50,7 +54,8 @@ const PROTOCOL_VIOLATION: &str = "08P01";
 
 /// Whether a driver's error means that the resource refuses user name or password.
 ///
-/// `code` is what the driver gives as such: an SQLSTATE, a number or name of MySQL's, Redis's first word, an HTTP status.
+/// `code` is what the driver gives as such: an SQLSTATE, a number or name of MySQL's, Redis's first word, RabbitMQ's reply
+/// code, an HTTP status.
 /// Where there is one, it decides, so that another failure's text is never taken for a refusal; but poolers say `08P01`,
 /// and some drivers have no code at all. Then the text is asked: libpq, and with it psycopg and psycopg2, hands on nothing
 /// else for a failed connection, in the language of the server's `lc_messages`.
@@ -66,14 +71,29 @@ const PROTOCOL_VIOLATION: &str = "08P01";
 /// ```
 pub fn login_refused(code: Option<&str>, text: &str) -> bool {
     match code.filter(|code| !code.is_empty()) {
+        Some(ACCESS_REFUSED) => text.contains(RABBITMQ),
         Some(code) if code != PROTOCOL_VIOLATION => CODES.contains(&code),
-        _ => POSTGRES.iter().chain(&PROXIES).chain([&MYSQL]).chain(&REDIS).any(|said| text.contains(said)),
+        _ => POSTGRES
+            .iter()
+            .chain(&PROXIES)
+            .chain([&MYSQL, &RABBITMQ])
+            .chain(&REDIS)
+            .any(|said| text.contains(said)),
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn rabbitmq_refusing_a_login_is_told_from_rabbitmq_refusing_a_queue() {
+        let login =
+            "(403) ACCESS_REFUSED - Login was refused using authentication mechanism PLAIN. For details see";
+        assert!(login_refused(None, login) && login_refused(Some("403"), login));
+        let queue = "(403) ACCESS_REFUSED - read access to queue 'mail' in vhost '/' refused for user 'app'";
+        assert!(!login_refused(None, queue) && !login_refused(Some("403"), queue));
+    }
 
     #[test]
     fn test_n2_a_pooler_or_proxy_that_refuses_a_login_is_understood() {
