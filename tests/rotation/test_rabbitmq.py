@@ -2,101 +2,18 @@
 
 from __future__ import annotations
 
-import base64
-import json
-import os
-import shutil
-import socket
-import subprocess
-import time
-import urllib.error
-import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import quote
 
 import pytest
 from conftest import FIRST, Desk
+from rabbitmq import Rabbit
 from test_described import described, example
 
-INSTALL = "install it with: apt-get install rabbitmq-server"
 
-
-def free_port() -> int:
-    """A port that nobody listens at."""
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return listener.getsockname()[1]
-
-
-class Rabbit:
-    """A broker with its management interface, and the administrator's way in."""
-
-    def __init__(self, folder: Path) -> None:
-        server = Path("/usr/lib/rabbitmq/bin/rabbitmq-server")
-        assert server.exists(), f"the tests start a real RabbitMQ; {INSTALL}"
-        self.port, epmd = free_port(), free_port()
-        (folder / "mnesia").mkdir()
-        (folder / "log").mkdir()
-        (folder / "rabbitmq.conf").write_text(
-            f"listeners.tcp.1 = 127.0.0.1:{free_port()}\nmanagement.tcp.ip = 127.0.0.1\n"
-            f"management.tcp.port = {self.port}\ndefault_user = admin\ndefault_pass = admin-1-Password\n"
-        )
-        (folder / "plugins").write_text("[rabbitmq_management].\n")
-        environment = {
-            "PATH": os.environ["PATH"],
-            "HOME": str(folder),
-            "ERL_EPMD_PORT": str(epmd),
-            "ERL_EPMD_ADDRESS": "127.0.0.1",
-            "RABBITMQ_NODENAME": f"test{self.port}@localhost",
-            "RABBITMQ_MNESIA_BASE": str(folder / "mnesia"),
-            "RABBITMQ_LOG_BASE": str(folder / "log"),
-            "RABBITMQ_CONFIG_FILE": str(folder / "rabbitmq.conf"),
-            "RABBITMQ_ENABLED_PLUGINS_FILE": str(folder / "plugins"),
-            "RABBITMQ_DIST_PORT": str(free_port()),
-            "RABBITMQ_PID_FILE": str(folder / "pid"),
-        }
-        self.pid = folder / "pid"
-        log = (folder / "out").open("w")
-        # Started here, or the broker would start one that outlives it.
-        names = shutil.which("epmd")
-        assert names, INSTALL
-        self.names = subprocess.Popen([names, "-port", str(epmd), "-address", "127.0.0.1"], stdout=log)
-        self.process = subprocess.Popen([server], env=environment, stdout=log, stderr=log)
-        deadline = time.monotonic() + 90
-        while self.status("admin", "admin-1-Password") != 200:
-            assert time.monotonic() < deadline, (folder / "out").read_text()
-            time.sleep(0.2)
-        assert self.status("admin", "wrong") == 401, "a wrong password is refused"
-
-    def close(self) -> None:
-        """Stop it, by the ids of its processes."""
-        if self.pid.exists():
-            os.kill(int(self.pid.read_text()), 15)
-        self.process.wait(60)
-        self.names.terminate()
-        self.names.wait(10)
-
-    def request(self, method: str, path: str, body: object = None, user: str = "admin:admin-1-Password"):
-        """Ask the interface, and give the status and the answer."""
-        request = urllib.request.Request(
-            f"http://127.0.0.1:{self.port}/api/{path}",
-            None if body is None else json.dumps(body).encode(),
-            {"Authorization": "Basic " + base64.b64encode(user.encode()).decode()},
-            method=method,
-        )
-        try:
-            with urllib.request.urlopen(request, timeout=10) as answer:
-                return answer.status, json.loads(answer.read() or "null")
-        except urllib.error.HTTPError as error:
-            return error.code, error.read().decode()
-
-    def status(self, user: str, password: str) -> int:
-        """The answer to a login, 0 while nobody listens."""
-        try:
-            return self.request("GET", "whoami", user=f"{user}:{password}")[0]
-        except (ConnectionError, urllib.error.URLError):
-            return 0
+class Users(Rabbit):
+    """A broker whose users the tests look at."""
 
     def logs_in(self, value: dict) -> bool:
         """Whether a user gets in, with or without a tag."""
@@ -126,22 +43,22 @@ class Rabbit:
 
 
 @pytest.fixture(scope="module")
-def rabbit(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rabbit]:
+def rabbit(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Users]:
     """One broker for all tests."""
-    rabbit = Rabbit(tmp_path_factory.mktemp("rabbit"))
+    rabbit = Users(tmp_path_factory.mktemp("rabbit"))
     yield rabbit
     rabbit.close()
 
 
 @pytest.fixture
-def file(rabbit: Rabbit, tmp_path: Path) -> str:
+def file(rabbit: Users, tmp_path: Path) -> str:
     """The example, for this broker."""
     text = example("targets-by-http.md", "rabbitmq.toml")
     return described(text, tmp_path, shop=f"127.0.0.1:{rabbit.port}")
 
 
 @pytest.mark.parametrize("tags", ["", "management,policymaker"])
-def test_one_user(desk: Desk, rabbit: Rabbit, file: str, tags: str) -> None:
+def test_one_user(desk: Desk, rabbit: Users, file: str, tags: str) -> None:
     name = f"single{len(tags)}"
     rabbit.user(name, tags)
     master = desk.store("master", {"username": "admin", "password": "admin-1-Password"})
@@ -155,7 +72,7 @@ def test_one_user(desk: Desk, rabbit: Rabbit, file: str, tags: str) -> None:
         assert rabbit.has(name) == before, "tags, limits and permissions stay"
 
 
-def test_two_users_take_turns(desk: Desk, rabbit: Rabbit, file: str) -> None:
+def test_two_users_take_turns(desk: Desk, rabbit: Users, file: str) -> None:
     rabbit.user("turn", "management")
     master = desk.store("master", {"username": "admin", "password": "admin-1-Password"})
     secret = desk.store("db", {"username": "turn", "password": FIRST, "masterarn": master})
