@@ -9,6 +9,7 @@ from typing import Any
 
 import boto3
 import pytest
+from brokers import SERVERS
 from databases import DATABASES, Database
 
 from endpoint import Endpoint
@@ -38,7 +39,7 @@ def client(environment: None) -> Any:
 def databases() -> Iterator[Callable[[str], Any]]:
     """Provide servers by name, each started when it is first asked for."""
     with ExitStack() as stack:
-        yield cache(lambda name: stack.enter_context(DATABASES[name]()))
+        yield cache(lambda name: stack.enter_context(SERVERS[name]()))
 
 
 @pytest.fixture(params=DATABASES)

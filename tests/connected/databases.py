@@ -32,6 +32,8 @@ class Database:
     kind: str
     engine: str
     """As secrets name it."""
+    how_to_rotate: tuple[str, ...] = ("--no-tls",)
+    """What `secretcache rotate` has to be told."""
 
     def __init__(self) -> None:
         program = ROOT / "target" / "debug" / "secretcache-databases"
@@ -287,13 +289,17 @@ class Redis(Database):
 
     def __init__(self) -> None:
         super().__init__()
-        self._client = redis.Redis(
-            username=self._admin, password=self._admin_password, decode_responses=True, **self.settings
-        )
+        self._client = self._administrator_of(self.port)
+
+    def _administrator_of(self, port: int) -> Any:
+        who = {"username": self._admin, "password": self._admin_password}
+        return redis.Redis(host=self.host, port=port, decode_responses=True, **who)
 
     def set_password(self, user: str, password: str, *, also: str | None = None) -> None:
         passwords = [f">{each}" for each in (password, also) if each is not None]
-        self._client.execute_command("ACL", "SETUSER", user, "on", "resetpass", *passwords, "~*", "+@all")
+        self._client.execute_command(
+            "ACL", "SETUSER", user, "on", "resetpass", *passwords, "~*", "&*", "+@all"
+        )
 
     def create_user(self, user: str) -> None:
         self.set_password(user, "not yet")

@@ -5,6 +5,7 @@ Each is imported only in the process that uses it. An operation that leaves some
 
 from __future__ import annotations
 
+import importlib
 import itertools
 from collections.abc import Awaitable, Callable
 from typing import Any
@@ -28,6 +29,12 @@ OF: dict[str, tuple[str, ...]] = {
         "sqlalchemy_asyncpg",
         "django_postgresql",
         "django_postgresql_pool",
+        "peewee_psycopg2",
+        "peewee_pool",
+        "tortoise_asyncpg",
+        "tortoise_psycopg",
+        "sqlmodel",
+        "dj_database_url",
     ),
     "mariadb": (
         "pymysql",
@@ -36,8 +43,12 @@ OF: dict[str, tuple[str, ...]] = {
         "sqlalchemy_pymysql",
         "sqlalchemy_aiomysql",
         "django_mysql",
+        "peewee_pymysql",
     ),
-    "redis": ("redis", "redis_async"),
+    "redis": ("redis", "redis_async", "kombu_redis"),
+    "rabbitmq": ("pika", "aio_pika", "aio_pika_robust", "kombu_amqp"),
+    "redis-cluster": ("cluster", "cluster_async"),
+    "redis-sentinel": ("sentinel", "sentinel_async"),
 }
 ASYNCHRONOUS = frozenset(
     (
@@ -48,15 +59,25 @@ ASYNCHRONOUS = frozenset(
         "sqlalchemy_asyncpg",
         "sqlalchemy_aiomysql",
         "redis_async",
+        "tortoise_asyncpg",
+        "tortoise_psycopg",
+        "aio_pika",
+        "aio_pika_robust",
+        "cluster_async",
+        "sentinel_async",
     )
 )
+MODULES = (__name__, "orms", "messaging")
+"""Where the operations are."""
 
 
 def make(
     name: str, cache: Any, secret: str, host: str, port: int, **options: Any
 ) -> Operation | AsyncOperation:
     """Make the operation of an integration, which gets these options."""
-    return globals()[f"_{name}"](cache, secret, {"host": host, "port": port}, options)
+    modules = map(importlib.import_module, MODULES)
+    kind = next(vars(module)[f"_{name}"] for module in modules if f"_{name}" in vars(module))
+    return kind(cache, secret, {"host": host, "port": port}, options)
 
 
 ASK = "SELECT current_user"
@@ -275,13 +296,6 @@ def django(
     backend: str, cache: Any, secret: str, where: dict[str, Any], name: str, **more: Any
 ) -> Callable[[], Any]:
     """Make a database of Django's; gives a function that gives its connection of this thread."""
-    from django import setup
-    from django.conf import settings
-    from django.db.utils import ConnectionHandler
-
-    if not settings.configured:
-        settings.configure()
-        setup()
     database = {
         "ENGINE": f"secretcache.integrations.django.{backend}",
         "NAME": name,
@@ -289,9 +303,21 @@ def django(
         "PORT": str(where["port"]),
         "OPTIONS": {"secret_id": secret, "secret_cache": cache} | more.pop("OPTIONS", {}),
     }
+    return django_connection(database | more)
+
+
+def django_connection(database: dict[str, Any]) -> Callable[[], Any]:
+    """Make a database of Django's of its settings; gives the same."""
+    from django import setup
+    from django.conf import settings
+    from django.db.utils import ConnectionHandler
+
+    if not settings.configured:
+        settings.configure()
+        setup()
     # Django keeps one pool for each alias.
     alias = f"database-{next(_numbers)}"
-    connections = ConnectionHandler({"default": {}, alias: database | more})
+    connections = ConnectionHandler({"default": {}, alias: database})
     return lambda: connections[alias]
 
 

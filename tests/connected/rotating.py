@@ -20,6 +20,9 @@ STRATEGIES = {
     "postgres": ("single-user", "alternating-users"),
     "mariadb": ("single-user", "alternating-users", "dual-password"),
     "redis": ("single-user", "dual-password"),
+    "rabbitmq": ("single-user", "alternating-users"),
+    "redis-cluster": ("single-user", "dual-password"),
+    "redis-sentinel": ("single-user", "dual-password"),
 }
 """What each server can."""
 
@@ -123,7 +126,7 @@ class ByEngine:
         self._endpoint = endpoint
         self._command: list[str | Path] = [
             ROOT / "target" / endpoint.profile / "secretcache",
-            *("rotate", secret.secret_id, "--strategy", strategy, "--no-tls"),
+            *("rotate", secret.secret_id, "--strategy", strategy, *secret.database.how_to_rotate),
         ]
         if strategy == "alternating-users":
             self._command += ["--users", ",".join(USERS)]

@@ -17,10 +17,12 @@ from typing import Any
 
 import boto3
 import pytest
+from celery import Celery
 from databases import ROOT, Postgres
 from loopback import Server
 from programs import Loop
 from sqlalchemy import Engine
+from tortoise.context import TortoiseContext
 
 DOCUMENTS = (
     ROOT / "README.md",
@@ -62,7 +64,7 @@ class Api(BaseHTTPRequestHandler):
 def places(databases: Callable[[str], Any]) -> Iterator[dict[tuple[str, int | None], int]]:
     """Provide the ports of what the examples connect to, each with the user that the secrets name."""
     ports = {}
-    for name in ("postgres", "mariadb", "redis"):
+    for name in ("postgres", "mariadb", "redis", "rabbitmq", "redis-cluster", "redis-sentinel"):
         database = databases(name)
         database.create_user(USER)
         database.set_password(USER, PASSWORD)
@@ -76,6 +78,9 @@ def places(databases: Callable[[str], Any]) -> Iterator[dict[tuple[str, int | No
         ("db.example", ports["postgres"]): ports["postgres"],
         ("db.example", 3306): ports["mariadb"],
         ("cache.example", 6379): ports["redis"],
+        ("cluster.example", 6379): ports["redis-cluster"],
+        ("sentinel.example", 26379): ports["redis-sentinel"],
+        ("rabbit.example", 5672): ports["rabbitmq"],
         ("api.example", 80): api.server_address[1],
     }
     api.close()
@@ -87,7 +92,8 @@ def world(
 ) -> Iterator[None]:
     """Let the examples find their secrets and servers."""
     user = {"username": USER, "password": PASSWORD, "host": "db.example", "dbname": "shop"}
-    secrets = {"prod/checkout/db": user, "prod/redis": user, "prod/payments": {"api_key": PASSWORD}}
+    secrets = dict.fromkeys(("prod/checkout/db", "prod/redis", "prod/rabbit"), user)
+    secrets["prod/payments"] = {"api_key": PASSWORD}
     clients = [client, boto3.client("secretsmanager", region_name="eu-central-1")]
     for each in clients:
         for name, value in secrets.items():
@@ -117,12 +123,18 @@ def world(
 def test_an_example_runs_as_it_is_written(world: None, example: str) -> None:
     names: dict[str, Any] = {}
     exec(PRELUDE, names)
-    code = compile(example, "example", "exec", flags=ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
+    flags = ast.PyCF_ALLOW_TOP_LEVEL_AWAIT
+    code = compile(example, "example", "exec", flags=flags, dont_inherit=True)
     result = eval(code, names)
     if result is not None:
         Loop().run(result)
     if isinstance(engine := names.get("engine"), Engine):
         engine.connect().close()
+    if "TORTOISE_ORM" in names:
+        Loop().run(_ask_tortoise(names["TORTOISE_ORM"]["connections"]))
+    if isinstance(app := names.get("app"), Celery):
+        app.connection().connect()
+        app.backend.client.ping()
     if "DATABASES" in names:
         from django import setup
         from django.conf import settings
@@ -135,10 +147,18 @@ def test_an_example_runs_as_it_is_written(world: None, example: str) -> None:
             cursor.execute("SELECT 1")
 
 
+async def _ask_tortoise(connections: dict[str, Any]) -> None:
+    async with TortoiseContext() as context:
+        await context.init({"connections": connections, "apps": {"shop": {"models": [__name__]}}})
+        await context.connections.get("default").execute_query("SELECT 1")
+        await context.close_connections()
+
+
 def test_every_integration_has_an_example() -> None:
     text = "".join(document.read_text() for document in DOCUMENTS)
     folder = Path(ROOT / "bindings-python/python/secretcache/integrations")
-    modules = [path.stem for path in folder.glob("[a-z]*.py")] + ["django.postgresql", "django.mysql"]
+    modules = [path.stem for path in folder.glob("[a-z]*.py")]
+    modules += ["django.postgresql", "django.mysql", "tortoise.asyncpg", "tortoise.psycopg"]
     assert [module for module in modules if f"{module}" not in text] == []
     for module in folder.glob("[a-z]*.py"):
         assert f"from secretcache.integrations.{module.stem} import" in text, module.stem

@@ -21,24 +21,35 @@ from secretcache.integrations.psycopg import connect
 
 DRIVERS = {
     "MySQLdb",
+    "aio_pika",
     "aiomysql",
     "asyncpg",
+    "celery",
     "django",
     "httpx",
+    "kombu",
     "mysql",
+    "peewee",
+    "pika",
     "psycopg",
     "psycopg2",
     "psycopg_pool",
+    "pydantic_settings",
     "pymysql",
     "redis",
     "requests",
     "sqlalchemy",
+    "tortoise",
 }
+IF_THERE = {"celery": {"django"}, "peewee": {"psycopg", "psycopg2", "pymysql"}}
+"""What libraries import by themselves if it is installed."""
 IMPORTS = {
     "": set(),
     "_http": set(),
     "_login": set(),
+    "aio_pika": {"aio_pika"},
     "asyncpg": {"asyncpg"},
+    "celery": {"celery", "kombu", *IF_THERE["celery"]},
     "dbapi": set(),
     "django": set(),
     "django._login": {"django"},
@@ -47,12 +58,20 @@ IMPORTS = {
     "django.postgresql": set(),
     "django.postgresql.base": {"django", "psycopg"},
     "httpx": {"httpx"},
+    "kombu": {"kombu"},
+    "peewee": {"peewee", *IF_THERE["peewee"]},
+    "pika": {"pika"},
     "psycopg": {"psycopg"},
     "psycopg2_pool": {"psycopg2"},
     "psycopg_pool": {"psycopg", "psycopg_pool"},
+    "pydantic_settings": {"pydantic_settings"},
     "redis": {"redis"},
     "requests": {"requests"},
     "sqlalchemy": {"sqlalchemy"},
+    "tortoise": set(),
+    "tortoise._login": set(),
+    "tortoise.asyncpg": {"asyncpg", "tortoise"},
+    "tortoise.psycopg": {"psycopg", "psycopg_pool", "tortoise"},
 }
 """Every module, and the drivers that are imported with it."""
 

@@ -22,7 +22,7 @@ REFUSALS = "password authentication failed|Access denied for user|invalid userna
 
 def is_patient(name: str) -> bool:
     """Tell a pool that connects in the background, and goes on trying when that fails."""
-    return name in ("psycopg_pool", "psycopg_pool_async", "django_postgresql_pool")
+    return name in ("psycopg_pool", "psycopg_pool_async", "django_postgresql_pool", "tortoise_psycopg")
 
 
 def is_direct(name: str) -> bool:

@@ -7,7 +7,12 @@ Each module here belongs to one library, and imports no other:
 - `psycopg2_pool`: pools of psycopg2
 - `asyncpg`: connections and pools
 - `dbapi`: PyMySQL, mysqlclient, mysql-connector-python, psycopg2 and their like
-- `redis`: redis-py, synchronous and for asyncio
+- `redis`: redis-py, synchronous and for asyncio: single servers, clusters, sentinels
+- `kombu`, `celery`: brokers and result backends at RabbitMQ and Redis
+- `pika`, `aio_pika`: RabbitMQ
+- `peewee`: databases and pools
+- `tortoise.asyncpg`, `tortoise.psycopg`: Tortoise's backends, to be named as ``engine``
+- `pydantic_settings`: the fields of a secret as settings
 - `django.postgresql`, `django.mysql`: database backends, to be named as ``ENGINE``
 - `requests`, `httpx`: API keys
 

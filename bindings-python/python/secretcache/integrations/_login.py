@@ -18,6 +18,7 @@ LOGIN_TIMEOUT = 30.0
 OPTIONS = ("stages", "login_timeout", "endpoint_from_secret", "rejected")
 """What each integration takes for itself; everything else is for the driver."""
 _OF_THE_SECRET = ("user", "username", "password", "passwd")
+NOT_YOURS = "user name and password come from the secret; leave this out"
 _NEEDS_SYNCHRONOUS = "this is not asynchronous, so it needs a SecretCache, not an AsyncSecretCache"
 
 
@@ -48,9 +49,7 @@ class Login:
         """Take this class's options out of keyword arguments; the others are for a driver."""
         given = [name for name in _OF_THE_SECRET if options.get(name) is not None]
         if given:
-            raise TypeError(
-                f"{', '.join(given)}: user name and password come from the secret; leave this out"
-            )
+            raise TypeError(f"{', '.join(given)}: {NOT_YOURS}")
         return cls(cache, secret_id, **{name: options.pop(name) for name in OPTIONS if name in options})
 
     def plan(self) -> Plan:

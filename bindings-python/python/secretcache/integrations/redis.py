@@ -3,6 +3,7 @@
 >>> logging_in = connection_class(cache, "prod/checkout/redis")  # doctest: +SKIP
 >>> pool = redis.ConnectionPool(connection_class=logging_in, host="cache.example")  # doctest: +SKIP
 >>> client = redis.Redis(connection_pool=pool)  # doctest: +SKIP
+>>> client = cluster(cache, "prod/checkout/redis", "redis://cache.example")  # doctest: +SKIP
 
 Where both passwords work while one is rotated in (the dual-password strategy), a `CredentialProvider` will do:
 
@@ -15,7 +16,7 @@ from __future__ import annotations
 import redis
 import redis.asyncio
 
-from ._login import Login
+from ._login import NOT_YOURS, Login
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -52,9 +53,13 @@ def connection_class(
 ) -> type[Any]:
     """Make a class of connections that log in with a secret, also while it rotates.
 
-    `base` is redis-py's class to start from, such as ``redis.SSLConnection``.
+    `base` is redis-py's class to start from, such as ``redis.SSLConnection`` or ``SentinelManagedConnection``.
     """
-    login = Login.taking(cache, secret_id, options)
+    return logging_in_class(Login.taking(cache, secret_id, options), base)
+
+
+def logging_in_class(login: Login, base: type[Any]) -> type[Any]:
+    """Make a class of connections that log in with a secret, for what makes its own pools."""
     # redis-py retries what it takes for a broken connection, refused logins included; this is what it repeats.
     method = "connect_check_health" if hasattr(base, "connect_check_health") else "connect"
 
@@ -79,7 +84,35 @@ def async_connection_class(
     **options: Any,
 ) -> type[Any]:
     """Make the same for ``redis.asyncio``. The cache may be of either kind."""
-    login = Login.taking(cache, secret_id, options)
+    return _async_class(Login.taking(cache, secret_id, options), base)
+
+
+def cluster(cache: BaseCache, secret_id: str, url: str, **kwargs: Any) -> redis.RedisCluster:
+    """Make a client of a cluster whose nodes are logged in to with a secret, also while it rotates.
+
+    `kwargs` are those of ``redis.RedisCluster.from_url``.
+    """
+    login = Login.taking(cache, secret_id, kwargs)
+
+    class Pool(redis.ConnectionPool):
+        def __init__(self, connection_class: type[Any] = redis.Connection, **kwargs: Any) -> None:
+            super().__init__(connection_class=logging_in_class(login, connection_class), **kwargs)
+
+    return redis.RedisCluster.from_url(url, connection_pool_class=Pool, **kwargs)
+
+
+def async_cluster(cache: BaseCache, secret_id: str, url: str, **kwargs: Any) -> redis.asyncio.RedisCluster:
+    """Make the same for ``redis.asyncio``. The cache may be of either kind."""
+    login = Login.taking(cache, secret_id, kwargs)
+    client = redis.asyncio.RedisCluster.from_url(url, **kwargs)
+    settings = client.connection_kwargs
+    settings["connection_class"] = _async_class(login, settings["connection_class"])
+    for node in client.nodes_manager.startup_nodes.values():
+        node.connection_class = settings["connection_class"]
+    return client
+
+
+def _async_class(login: Login, base: type[Any]) -> type[Any]:
     method = "connect_check_health" if hasattr(base, "connect_check_health") else "connect"
 
     async def connect(self: Any, **kwargs: Any) -> None:
@@ -98,7 +131,7 @@ def async_connection_class(
 
 def _prepare(connection: Any, login: Login, credential: Credential) -> None:
     if getattr(connection, "password", None):
-        raise TypeError("password: user name and password come from the secret; leave them out of the URL")
+        raise TypeError(f"password: {NOT_YOURS}")
     connection.credential_provider = _Fixed(credential)
     if login.endpoint_from_secret:
         connection.host = credential.host or connection.host

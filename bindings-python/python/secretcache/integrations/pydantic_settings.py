@@ -1,0 +1,36 @@
+"""pydantic-settings: the fields of a secret as settings.
+
+>>> class Settings(BaseSettings):  # doctest: +SKIP
+...     api_key: SecretStr
+...     @classmethod
+...     def settings_customise_sources(cls, settings_cls, init_settings, **others):
+...         return init_settings, SecretSource(settings_cls, cache, "prod/payments")
+"""
+
+from __future__ import annotations
+
+from pydantic_settings import InitSettingsSource
+
+from secretcache import _steps as steps
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from pydantic_settings import BaseSettings
+
+    from secretcache import SecretCache
+
+
+class SecretSource(InitSettingsSource):
+    """The fields of the current version of a secret that is a JSON object.
+
+    Settings hold what was current when they were made: make them anew to see a rotation, which costs no call while the
+    secret is in memory. What logs in with a password should take it by another integration.
+    """
+
+    def __init__(self, settings_cls: type[BaseSettings], cache: SecretCache, secret_id: str) -> None:
+        self._secret_id = secret_id
+        value = cache.get_secret_value(secret_id)
+        super().__init__(settings_cls, dict(steps.fields(secret_id, value)))
+
+    def __repr__(self) -> str:
+        return f"SecretSource(secret_id={self._secret_id!r})"

@@ -1,0 +1,232 @@
+"""More real servers: a broker, and Redis as a cluster and behind a sentinel."""
+
+from __future__ import annotations
+
+import socket
+import subprocess
+import tempfile
+import time
+import uuid
+from collections.abc import Callable
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import redis
+from databases import DATABASES, ROOT, USERS, Database
+from databases import Redis as RedisServer
+from rabbitmq import Rabbit, free_port
+from redis.sentinel import Sentinel
+
+
+class RabbitMq(Database):
+    """RabbitMQ, which counts in its log."""
+
+    kind = engine = "rabbitmq"
+
+    def __init__(self) -> None:
+        self._folder = tempfile.TemporaryDirectory(prefix="secretcache-rabbitmq-")
+        self._rabbit = Rabbit(Path(self._folder.name))
+        self.host, self.port = "127.0.0.1", self._rabbit.amqp_port
+        for user in USERS:
+            self.create_user(user)
+        example = (
+            (ROOT / "docs" / "targets-by-http.md").read_text().split("# rabbitmq.toml\n")[1].split("```")[0]
+        )
+        statements = Path(self._folder.name) / "rabbitmq.toml"
+        interface = f"http://127.0.0.1:{self._rabbit.port}"
+        statements.write_text(example.replace("https://rabbit.shop.example", interface))
+        self.how_to_rotate = ("--no-tls", "--statements", str(statements))
+
+    def __exit__(self, *_: Any) -> None:
+        self._rabbit.close()
+        self._folder.cleanup()
+
+    def set_password(self, user: str, password: str, *, also: str | None = None) -> None:
+        assert also is None, "RabbitMQ has one password per user"
+        status, answer = self._rabbit.request("PUT", f"users/{user}", {"password": password, "tags": ""})
+        assert status in (201, 204), answer
+
+    def create_user(self, user: str) -> None:
+        self.set_password(user, "not yet")
+        everything = {"configure": ".*", "write": ".*", "read": ".*"}
+        self._rabbit.request("PUT", f"permissions/%2F/{user}", everything)
+
+    def log_in(self, user: str, password: str) -> None:
+        _, answer = self._rabbit.request("GET", "whoami", user=f"{user}:{password}")
+        assert "Not management user" in str(answer), answer
+
+    def refused(self) -> int:
+        # The log is written with delay: what follows on a mark in it has not happened yet.
+        mark = uuid.uuid4().hex
+        self._rabbit.status(mark, "nobody")
+        until(lambda: mark in self._rabbit.log.read_text())
+        return self._rabbit.log.read_text().count("PLAIN login refused")
+
+    def sessions(self, user: str) -> int:
+        return len(self._connections(user))
+
+    def end_sessions(self, user: str) -> None:
+        for connection in self._connections(user):
+            self._rabbit.request(
+                "DELETE", f"connections/{connection.replace(' ', '%20').replace('>', '%3E')}"
+            )
+
+    def _connections(self, user: str) -> list[str]:
+        _, connections = self._rabbit.request("GET", f"connections/username/{user}")
+        return [each["name"] for each in connections if "name" in each]
+
+    @property
+    def administrator(self) -> dict[str, str]:
+        return {"username": "admin", "password": "admin-1-Password"}
+
+
+class Nodes(RedisServer):
+    """Several servers of Redis, each with the same users. Subclasses say what makes them one."""
+
+    options: tuple[str, ...] = ()
+
+    def __init__(self) -> None:
+        self.host, self._admin, self._admin_password = "127.0.0.1", "admin", "admin-1-Password"
+        self._stack = ExitStack()
+        self._folder = Path(
+            self._stack.enter_context(tempfile.TemporaryDirectory(prefix="secretcache-redis-"))
+        )
+        self.ports = [self._start(*self.options) for _ in range(3)]
+        self.nodes = [self._administrator_of(port) for port in self.ports]
+        self.port, self._client = self.ports[0], self.nodes[0]
+        for user in USERS:
+            self.create_user(user)
+
+    def _start(self, *options: str) -> int:
+        """Start a server, and wait until it answers."""
+        port = free_port()
+        folder = self._folder / str(port)
+        folder.mkdir()
+        who = f"user {self._admin} on >{self._admin_password} ~* &* +@all\n"
+        (folder / "users.acl").write_text(f"user default off\n{who}")
+        own = [
+            f"{port}",
+            "--bind",
+            self.host,
+            "--save",
+            "",
+            "--dir",
+            str(folder),
+            "--aclfile",
+            f"{folder}/users.acl",
+        ]
+        return self._serve(port, ["redis-server", "--port", *own, *options], folder)
+
+    def _serve(self, port: int, command: list[str], folder: Path) -> int:
+        process = subprocess.Popen(command, stdout=(folder / "out").open("w"), stderr=subprocess.STDOUT)
+        self._stack.callback(lambda: (process.terminate(), process.wait()))
+        until(lambda: _listens((self.host, port)) or process.poll() is not None)
+        assert process.poll() is None, (folder / "out").read_text()
+        return port
+
+    def __exit__(self, *_: Any) -> None:
+        self._stack.close()
+
+    def set_password(self, user: str, password: str, *, also: str | None = None) -> None:
+        for node in self.nodes:
+            self._client = node
+            super().set_password(user, password, also=also)
+
+    def log_in(self, user: str, password: str) -> None:
+        for port in self.ports:
+            with redis.Redis(host=self.host, port=port, username=user, password=password) as client:
+                client.ping()
+
+    def refused(self) -> int:
+        infos = [node.info("errorstats") for node in self.nodes]
+        return sum(int(info.get("errorstat_WRONGPASS", {}).get("count", 0)) for info in infos)
+
+
+class Cluster(Nodes):
+    """A cluster of three."""
+
+    kind = engine = "redis-cluster"
+    options = ("--cluster-enabled", "yes", "--cluster-node-timeout", "2000")
+
+    def __init__(self) -> None:
+        self._buses = dict[int, int]()
+        super().__init__()
+        bounds = (0, 5461, 10923, 16384)
+        for epoch, (node, first, end) in enumerate(zip(self.nodes, bounds, bounds[1:], strict=False), 1):
+            node.execute_command("CLUSTER", "SET-CONFIG-EPOCH", epoch)
+            node.execute_command("CLUSTER", "ADDSLOTSRANGE", first, end - 1)
+            for port, bus in self._buses.items():
+                node.execute_command("CLUSTER", "MEET", self.host, port, bus)
+        until(lambda: all(node.cluster("info")["cluster_state"] == "ok" for node in self.nodes))
+        until(lambda: all(len(node.cluster("nodes")) == 3 for node in self.nodes))
+
+    def _start(self, *options: str) -> int:
+        bus = free_port()
+        port = super()._start(*options, "--cluster-port", str(bus))
+        self._buses[port] = bus
+        return port
+
+
+class Sentinels(Nodes):
+    """A server, two replicas and a sentinel, which is where the programs begin."""
+
+    kind = engine = "redis-sentinel"
+
+    def __init__(self) -> None:
+        super().__init__()
+        for node in self.nodes:
+            node.config_set("repl-diskless-sync-delay", 0)
+            node.config_set("masteruser", self._admin)
+            node.config_set("masterauth", self._admin_password)
+        for node in self.nodes[1:]:
+            node.replicaof(self.host, self.port)
+        until(lambda: self.nodes[0].info("replication")["connected_slaves"] == 2)
+        port = free_port()
+        folder = self._folder / str(port)
+        folder.mkdir()
+        lines = (
+            f"port {port}",
+            f"bind {self.host}",
+            f"sentinel monitor shop {self.host} {self.port} 1",
+            f"sentinel auth-user shop {self._admin}",
+            f"sentinel auth-pass shop {self._admin_password}",
+            "sentinel down-after-milliseconds shop 60000",
+        )
+        (folder / "sentinel.conf").write_text("\n".join(lines))
+        self._serve(port, ["redis-server", str(folder / "sentinel.conf"), "--sentinel"], folder)
+        self.sentinel = Sentinel([(self.host, port)])
+        # Otherwise it looks every ten seconds.
+        self.sentinel.sentinels[0].execute_command("SENTINEL", "DEBUG", "info-period", 100)
+        self.port = port
+        until(lambda: len(self.sentinel.discover_slaves("shop")) == 2)
+
+    def fail_over(self) -> None:
+        """Have another server take over, and wait for it."""
+        former = self.sentinel.discover_master("shop")
+        until(self._begins)
+        until(lambda: self.sentinel.discover_master("shop") != former)
+
+    def _begins(self) -> bool:
+        try:
+            return bool(self.sentinel.sentinels[0].sentinel_failover("shop"))
+        except redis.ResponseError as error:
+            assert "NOGOODSLAVE" in str(error), error  # it has not heard of one yet
+            return False
+
+
+def _listens(address: tuple[str, int]) -> bool:
+    with socket.socket() as client:
+        return client.connect_ex(address) == 0
+
+
+def until(what: Callable[[], object]) -> None:
+    """Wait for something to become true."""
+    deadline = time.monotonic() + 60
+    while not what():
+        assert time.monotonic() < deadline, "it does not come true"
+        time.sleep(0.02)
+
+
+SERVERS: dict[str, type[Database]] = DATABASES | {each.kind: each for each in (RabbitMq, Cluster, Sentinels)}
+"""All that rotations are tried at."""

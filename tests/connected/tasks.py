@@ -1,0 +1,27 @@
+"""A Celery app for the tests, and its worker: `celery -A tasks worker`. Environment variables say which."""
+
+from __future__ import annotations
+
+import os
+
+from celery import Celery
+
+from secretcache import SecretCache
+from secretcache.integrations.celery import stay_connected
+
+app = Celery("tasks", broker=os.environ["BROKER_URL"], backend=os.environ["BACKEND_URL"])
+app.conf.update(
+    broker_connection_retry_on_startup=False,
+    broker_pool_limit=0,  # each message by a connection of its own
+    task_default_queue=os.environ["QUEUE"],
+    worker_prefetch_multiplier=1,
+)
+stay_connected(app, SecretCache(), broker=os.environ["BROKER_SECRET"], backend=os.environ["BACKEND_SECRET"])
+
+
+@app.task
+def double(number: int) -> int:
+    """Note each time that it runs."""
+    with open(os.environ["NOTES"], "a") as notes:
+        print(number, file=notes)
+    return 2 * number
