@@ -73,6 +73,11 @@ lambda: $(VENV)/build/.stamp ## Build the rotation function for AWS Lambda: dist
 	@tests/tools/pack_function.py target/$(if $(LAMBDA_TARGET),$(LAMBDA_TARGET)/)release/bootstrap \
 		dist/secretcache-rotation-$(LAMBDA_ARCHITECTURE).zip --notices target/notices/lambda $(CA)
 
+CRATES := secretcache secretcache-rotation secretcache-access secretcache-local secretcache-cli
+.PHONY: crates
+crates: ## Pack the crates and compile each from its package, as the registry will
+	cargo package $(LOCKED) $(CRATES:%=--package %)
+
 PREFIX ?= /usr/local
 install-c: ## Install the C and C++ library: make install-c PREFIX=/usr/local [LIBDIR=…] [DESTDIR=…]
 	cargo build --release --package secretcache-c $(LOCKED)
