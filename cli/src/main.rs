@@ -1,6 +1,8 @@
 //! The command `secretcache`.
 
 mod access;
+#[cfg(test)]
+mod documented;
 mod exit;
 mod generate;
 mod get;

@@ -62,6 +62,33 @@ fn links_between_documents_lead_somewhere() {
     assert!(broken.is_empty(), "links that lead nowhere:\n{}", broken.join("\n"));
 }
 
+/// Whatever `make …` a document names is a target.
+#[test]
+fn every_make_target_that_is_named_exists() {
+    let mut makefiles = read("Makefile");
+    for part in fs::read_dir(root().join("make")).unwrap() {
+        makefiles += &fs::read_to_string(part.unwrap().path()).unwrap();
+    }
+    let rules =
+        makefiles.lines().filter(|line| !line.starts_with(['\t', ' ', '#', '.'])).filter_map(|line| {
+            let (targets, rest) = line.split_once(':')?;
+            (!rest.starts_with('=')).then_some(targets)
+        });
+    let targets: BTreeSet<&str> = rules.flat_map(str::split_whitespace).collect();
+    let mut named = 0;
+    for file in documents() {
+        let text = fs::read_to_string(&file).unwrap();
+        for rest in text.split("`make ").skip(1).chain(text.split("$ make ").skip(1)) {
+            let words = rest.split(['`', '\n', '#']).next().unwrap_or_default().split_whitespace();
+            for word in words.take_while(|word| word.starts_with(|first: char| first.is_ascii_lowercase())) {
+                assert!(targets.contains(word), "{}: make {word}", file.display());
+                named += 1;
+            }
+        }
+    }
+    assert!(named > 50, "only {named} are found");
+}
+
 /// All Markdown files of the project, as git tracks them.
 fn documents() -> Vec<PathBuf> {
     let listed =

@@ -1,0 +1,95 @@
+//! What documents show of the command is what the command understands.
+
+use std::path::{Path, PathBuf};
+use std::{fs, mem};
+
+use clap::error::ErrorKind::{DisplayHelp, DisplayVersion, MissingRequiredArgument};
+use clap::{Command, CommandFactory};
+
+use crate::Cli;
+
+/// Every Markdown page of the repository that users read.
+fn pages() -> Vec<PathBuf> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let mut folders = vec![root.join("docs")];
+    let mut found = vec![root.join("README.md")];
+    for entry in fs::read_dir(&root).unwrap() {
+        found.push(entry.unwrap().path().join("README.md"));
+    }
+    found.retain(|page| page.exists());
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            match path.extension().is_some_and(|kind| kind == "md") {
+                true => found.push(path),
+                false if path.is_dir() => folders.push(path),
+                false => {}
+            }
+        }
+    }
+    found
+}
+
+/// The commands in the console blocks of a page, those of several lines joined.
+fn shown(text: &str) -> Vec<String> {
+    let (mut found, mut within, mut line) = (vec![], false, String::new());
+    for next in text.lines().map(str::trim) {
+        if next.starts_with("```") {
+            within = next.trim_start_matches('`') == "console";
+        } else if within && (!line.is_empty() || next.starts_with("$ ")) {
+            line += next.trim_start_matches("$ ").trim_end_matches('\\');
+            if !next.ends_with('\\') {
+                found.push(mem::take(&mut line));
+            }
+        }
+    }
+    found
+}
+
+/// The examples in the help of a command and of those below it.
+fn examples(command: &Command) -> Vec<String> {
+    let help = command.get_after_help().map(ToString::to_string).unwrap_or_default();
+    let lines = help.replace("\\\n", " ");
+    let own = lines.lines().map(str::trim).filter(|line| line.starts_with("secretcache ")).map(str::to_owned);
+    own.chain(command.get_subcommands().flat_map(examples)).collect()
+}
+
+/// What is wrong with a command line, if it is one of ours.
+fn complaint(line: &str) -> Option<String> {
+    let words = shlex::split(line).unwrap_or_else(|| panic!("quotes do not match: {line}"));
+    let ours = words.iter().position(|word| word == "secretcache")?;
+    let before = &words[..ours];
+    if !before.iter().all(|word| word.contains('=') || ["sudo", "npx"].contains(&word.as_str())) {
+        return None;
+    }
+    let ends =
+        |word: &String| [">", "&", "|", "&&", ";", "2>"].contains(&word.as_str()) || word.starts_with('#');
+    let words: Vec<_> = words[ours..].iter().take_while(|word| !ends(word)).collect();
+    let attempt = |words: &mut dyn Iterator<Item = &String>, is_whole: bool| match Cli::command()
+        .try_get_matches_from(words)
+    {
+        Ok(_) => Ok(()),
+        Err(error) if [DisplayHelp, DisplayVersion].contains(&error.kind()) => Ok(()),
+        Err(error) if !is_whole && error.kind() == MissingRequiredArgument => Ok(()),
+        Err(error) => Err(error.to_string().lines().next().unwrap_or_default().to_owned()),
+    };
+    // `…` stands for a value, or for arguments that are shown elsewhere.
+    let is_whole = !line.contains('…');
+    let as_value = attempt(&mut words.iter().copied(), is_whole);
+    let as_rest = || attempt(&mut words.iter().copied().filter(|word| *word != "…"), is_whole);
+    let wrong = as_value.or_else(|wrong| if is_whole { Err(wrong) } else { as_rest() }).err()?;
+    Some(format!("{line}\n    {wrong}"))
+}
+
+#[test]
+fn every_command_that_is_shown_is_understood() {
+    let pages = pages();
+    let of_pages = pages.iter().flat_map(|page| shown(&fs::read_to_string(page).unwrap()));
+    let mut command = Cli::command();
+    command.build();
+    let all: Vec<_> =
+        of_pages.chain(examples(&command)).filter(|line| line.contains("secretcache ")).collect();
+    assert!(all.len() > 60, "only {} are found", all.len());
+    let wrong: Vec<_> = all.iter().filter_map(|line| complaint(line)).collect();
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
