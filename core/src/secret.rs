@@ -44,6 +44,11 @@ pub(crate) struct Version {
     extension: OnceLock<Extension>,
     fields: OnceLock<Fields>,
     about: About,
+    rare: Option<Box<Rare>>,
+}
+
+/// What few versions have.
+struct Rare {
     lock: Option<Box<dyn MemoryLock>>,
     /// What this was before its labels changed: bindings go on with what they made of that.
     before: Option<Secret>,
@@ -62,7 +67,7 @@ struct About {
 impl Drop for Version {
     fn drop(&mut self) {
         // Wiped, then unlocked, then freed: pages that are freed may be somebody else's already.
-        if let Some(lock) = self.lock.take() {
+        if let Some(lock) = self.rare.as_mut().and_then(|rare| rare.lock.take()) {
             self.value.wipe();
             drop(lock);
         }
@@ -233,7 +238,12 @@ impl Secret {
 
     #[inline]
     fn extension_cell(&self) -> &OnceLock<Extension> {
-        self.0.before.as_ref().map_or(&self.0.extension, |before| &before.0.extension)
+        self.before().map_or(&self.0.extension, |before| &before.0.extension)
+    }
+
+    #[inline]
+    fn before(&self) -> Option<&Self> {
+        self.0.rare.as_ref()?.before.as_ref()
     }
 
     /// A number of the binding's own, zero until set: usually the address of something in the extension, to save a hit
@@ -285,9 +295,9 @@ impl Secret {
         }
         let old = &*self.0;
         let value = old.value.copy();
-        let lock = old.lock.as_ref().and_then(|lock| lock.of_copy(value.bytes()));
+        let lock = old.rare.as_ref().and_then(|rare| rare.lock.as_ref()?.of_copy(value.bytes()));
         let about = About { labels: version_stages.to_vec().into(), ..old.about.clone() };
-        let before = old.before.clone().unwrap_or_else(|| self.clone());
+        let before = self.before().unwrap_or(self).clone();
         Self::with(value, lock, OnceLock::new(), about, Some(before))
     }
 
@@ -313,7 +323,9 @@ impl Secret {
         before: Option<Self>,
     ) -> Self {
         let (validity, host_data, fields) = Default::default();
-        Self(Arc::new(Version { validity, host_data, value, extension, fields, about, lock, before }))
+        let is_rare = lock.is_some() || before.is_some();
+        let rare = is_rare.then(|| Box::new(Rare { lock, before }));
+        Self(Arc::new(Version { validity, host_data, value, extension, fields, about, rare }))
     }
 
     pub(crate) fn shared_arn(&self) -> Option<&Arc<str>> {

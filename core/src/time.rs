@@ -38,6 +38,22 @@ impl From<&Now> for Moment {
     }
 }
 
+/// A [`Duration`] to be remembered, in half the room.
+#[derive(Clone, Copy, Default)]
+pub(crate) struct Span(u64);
+
+impl From<Duration> for Span {
+    fn from(span: Duration) -> Self {
+        Self(nanoseconds(span))
+    }
+}
+
+impl From<Span> for Duration {
+    fn from(span: Span) -> Self {
+        Self::from_nanos(span.0)
+    }
+}
+
 fn nanoseconds(span: Duration) -> u64 {
     u64::try_from(span.as_nanos()).unwrap_or(u64::MAX)
 }

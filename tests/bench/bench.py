@@ -124,7 +124,8 @@ def fields(endpoint: Endpoint, official: str) -> list[Figure]:
     mine, beside = found["random"], found["random dict"]
     detail = f"{nano(mine)}, dict.get {nano(beside)}"
     figures.append(Figure("Python, 10,000 secrets in random order", mine / beside, 2.5, detail=detail))
-    figures.append(Figure("bytes for each of 10,000 secrets beyond the value", found["bytes"], 1024))
+    what = "10,000 secrets in Python: memory for each"
+    figures.append(Figure(what, found["bytes"], 1024, unit="bytes", detail="with ARN, description and value"))
     return figures
 
 

@@ -16,7 +16,7 @@ use crate::fetched::Fetched;
 use crate::id::{AWSCURRENT, OwnedSelector, Selector, aliases};
 use crate::labels::VersionLabels;
 use crate::secret::Secret;
-use crate::time::{Moment, Now};
+use crate::time::{Moment, Now, Span};
 use crate::wire::{Answer, Description};
 
 /// How long a denied `DescribeSecret` is left alone at first, and at most: denied calls raise alarms, and cost.
@@ -337,7 +337,7 @@ impl FetchPermit {
             entry.describe_denied = Some(Box::new(DescribeDenied { until, count }));
         }
         if let Some(description) = description {
-            let refresh_after = policy::refresh_after(self.ttl(), draw);
+            let refresh_after = policy::refresh_after(self.ttl(), draw).into();
             entry.describe_denied = None;
             if entry.schedule.is_some() || RefreshSchedule::is_told_by(&description) {
                 entry.schedule.get_or_insert_default().observe(&description, now);
@@ -437,7 +437,7 @@ impl FetchPermit {
                 version.secret = None;
             } else {
                 // Known to have moved: due at the next look, and served until then as any due value.
-                version.refresh_after = Duration::ZERO;
+                version.refresh_after = Span::default();
                 self.shared.invalidate(&secret);
             }
         }
@@ -462,7 +462,7 @@ impl FetchPermit {
 fn confirm(version: &mut VersionEntry, secret: Secret, refresh_after: Duration, now: &Now) {
     secret.version().validity.serve_until(now.coarse.plus(refresh_after), Freshness::Fresh);
     version.confirmed = now.moment();
-    version.refresh_after = refresh_after;
+    version.refresh_after = refresh_after.into();
     version.failure = None;
     version.overdue = false;
     version.stale_notified = false;

@@ -15,7 +15,7 @@ use crate::event::{Event, Listener};
 use crate::id::{Key, KeyRef, Selector};
 use crate::secret::Secret;
 use crate::sync::{Mutex, MutexGuard};
-use crate::time::Now;
+use crate::time::{Now, Span};
 
 pub(crate) struct Shared {
     pub(crate) config: Config,
@@ -112,7 +112,7 @@ impl Shared {
         entry.describe_denied = None;
         for version in &mut entry.versions {
             version.failure = None;
-            version.refresh_after = Duration::ZERO;
+            version.refresh_after = Span::default();
             if let Some(secret) = &version.secret {
                 self.invalidate(secret);
             }

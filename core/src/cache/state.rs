@@ -17,7 +17,7 @@ use crate::error::Error;
 use crate::id::{OwnedSelector, Selector, aliases, without_suffix};
 use crate::labels::VersionLabels;
 use crate::secret::Secret;
-use crate::time::{Moment, Now};
+use crate::time::{Moment, Now, Span};
 
 /// How many versions of one secret are kept, as in the official libraries.
 const MOST_VERSIONS: usize = 10;
@@ -81,7 +81,7 @@ pub(crate) struct DescribeDenied {
 pub(crate) struct Described {
     pub(crate) labels: Arc<VersionLabels>,
     pub(crate) at: Moment,
-    pub(crate) refresh_after: Duration,
+    pub(crate) refresh_after: Span,
 }
 
 /// One version asked for: by stage or by id.
@@ -89,7 +89,7 @@ pub(crate) struct VersionEntry {
     pub(crate) selector: OwnedSelector,
     pub(crate) secret: Option<Secret>,
     pub(crate) confirmed: Moment,
-    pub(crate) refresh_after: Duration,
+    pub(crate) refresh_after: Span,
     pub(crate) failure: Option<Box<Failure>>,
     pub(crate) flight: Option<Arc<Flight>>,
     /// Which flight brought or confirmed the value, in the order they started.
@@ -289,7 +289,7 @@ impl SecretEntry {
         if version.secret.as_ref().and_then(Secret::version_id) == Some(version_id) {
             let soon = self.schedule.get_or_insert_default().refused(version_id, now);
             let soon = now.since(version.confirmed).saturating_add(soon);
-            version.refresh_after = version.refresh_after.min(soon);
+            version.refresh_after = soon.min(version.refresh_after.into()).into();
         }
     }
 
@@ -300,7 +300,8 @@ impl SecretEntry {
     /// The last description, if it is fresh enough to be believed without asking again.
     pub(crate) fn fresh_description(&self, now: &Now) -> Option<Arc<VersionLabels>> {
         let described = self.described.as_ref()?;
-        (now.since(described.at) < described.refresh_after).then(|| Arc::clone(&described.labels))
+        (now.since(described.at) < Duration::from(described.refresh_after))
+            .then(|| Arc::clone(&described.labels))
     }
 }
 
@@ -310,7 +311,7 @@ impl VersionEntry {
             selector,
             secret: None,
             confirmed: Moment::default(),
-            refresh_after: Duration::ZERO,
+            refresh_after: Span::default(),
             failure: None,
             flight: None,
             answered: 0,
@@ -323,7 +324,7 @@ impl VersionEntry {
     pub(crate) fn snapshot(&self, ttl: Duration, now: &Now) -> EntrySnapshot {
         EntrySnapshot {
             age: self.age(now),
-            refresh_after: self.refresh_after,
+            refresh_after: self.refresh_after.into(),
             ttl,
             backing_off: self.backing_off(now),
             denied: self.denied(),
@@ -357,7 +358,7 @@ impl VersionEntry {
     /// Until the refresher must look at this version: at its refresh time, or when its backoff ends.
     pub(crate) fn due_in(&self, now: &Now) -> Option<Duration> {
         let age = self.age(now)?;
-        let fresh = self.refresh_after.saturating_sub(age);
+        let fresh = Duration::from(self.refresh_after).saturating_sub(age);
         Some(self.backing_off(now).unwrap_or(fresh))
     }
 }
