@@ -100,7 +100,7 @@ struct Endpoint {
     account: Option<String>,
 
     /// Region of callers that send unsigned requests
-    #[arg(long, default_value = "us-east-1")]
+    #[arg(long, default_value = "us-east-1", value_parser = region)]
     region: String,
 
     /// Serve HTTPS with this certificate, a PEM file
@@ -322,6 +322,12 @@ fn default_account(port: u16) -> &'static str {
 fn account(text: &str) -> Result<String, &'static str> {
     let is_account = text.len() == 12 && text.bytes().all(|b| b.is_ascii_digit());
     if is_account { Ok(text.to_owned()) } else { Err("an account has twelve digits") }
+}
+
+fn region(text: &str) -> Result<String, &'static str> {
+    let is_of_names = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-';
+    let is_region = !text.is_empty() && text.bytes().all(is_of_names);
+    if is_region { Ok(text.to_owned()) } else { Err("a Region is named as eu-central-1 is") }
 }
 
 const EXAMPLES: &str = "Examples:

@@ -94,16 +94,8 @@ struct SeedRotation {
 /// What is wrong, and with which secret; never a value.
 pub(crate) fn load(path: &Path, defaults: &Scope, now: Timestamp) -> Result<Vec<Change>, String> {
     let text = zeroize::Zeroizing::new(std::fs::read_to_string(path).map_err(|error| error.to_string())?);
-    let seed: Seed = if path.extension().is_some_and(|extension| extension == "toml") {
-        // The parser's own message quotes the line, which may hold a value.
-        toml::from_str(&text).map_err(|error| {
-            let line = error.span().map_or(0, |span| text[..span.start.min(text.len())].lines().count());
-            format!("line {line}: {}", unquoted(error.message()))
-        })?
-    } else {
-        serde_json::from_str(&text)
-            .map_err(|error| format!("line {}: {}", error.line(), unquoted(&error.to_string())))?
-    };
+    let is_toml = path.extension().is_some_and(|extension| extension == "toml");
+    let seed = if is_toml { of_toml(&text) } else { of_json(&text) }?;
     let mut seen = BTreeSet::new();
     let mut changes = Vec::new();
     for secret in seed.secrets {
@@ -120,12 +112,42 @@ pub(crate) fn load(path: &Path, defaults: &Scope, now: Timestamp) -> Result<Vec<
     Ok(changes)
 }
 
-/// A parser's message, if it names a member; all others may quote a value.
-fn unquoted(message: &str) -> &str {
+fn of_json(text: &str) -> Result<Seed, String> {
+    // serde would also read a structure from a list of its members.
+    if !text.trim_start().starts_with('{') {
+        return Err(NO_SEED.to_owned());
+    }
+    serde_path_to_error::deserialize(&mut serde_json::Deserializer::from_str(text)).map_err(|error| {
+        let (path, error) = (error.path().to_string(), error.into_inner());
+        format!("line {}: {}", error.line(), without_values(&path, &error.to_string()))
+    })
+}
+
+fn of_toml(text: &str) -> Result<Seed, String> {
+    let line_at = |begin: usize| text[..begin.min(text.len())].matches('\n').count() + 1;
+    let reader = toml::Deserializer::parse(text).map_err(|error| {
+        let line = error.span().map_or(1, |span| line_at(span.start));
+        format!("line {line}: {NO_SEED}")
+    })?;
+    serde_path_to_error::deserialize(reader).map_err(|error| {
+        let (path, error) = (error.path().to_string(), error.into_inner());
+        let line = error.span().map(|span| format!("line {}: ", line_at(span.start))).unwrap_or_default();
+        line + &without_values(&path, error.message())
+    })
+}
+
+/// What is wrong where. A parser's own message may quote a value, unless it names a member.
+fn without_values(path: &str, message: &str) -> String {
     let names =
         ["unknown field", "missing field", "duplicate field"].iter().any(|kind| message.starts_with(kind));
-    if names { message } else { "this is not a seed of secrets" }
+    match path {
+        _ if names => message.to_owned(),
+        "." | "?" => NO_SEED.to_owned(),
+        path => format!("{path} has a member of the wrong type"),
+    }
 }
+
+const NO_SEED: &str = "this is not a seed of secrets";
 
 /// A seed that makes what a store holds, as JSON. It holds the values in the clear.
 pub(crate) fn export(store: &Store, now: Timestamp) -> Vec<u8> {

@@ -183,11 +183,31 @@ def test_a_data_file_keeps_what_it_has_of_the_seed(run, seed, tmp_path):
     assert "seeded" in endpoint.client().get_secret_value(SecretId="prod/db")["SecretString"]
 
 
-def test_mistakes_in_a_seed_are_told_without_values(tmp_path):
-    (tmp_path / "seed.json").write_text('{"secrets": [{"name": "a", "strin": "canary"}]}')
-    command = [binary(), "local", "--port", "0", "--seed", str(tmp_path / "seed.json")]
+@pytest.mark.parametrize(
+    ("name", "text", "told"),
+    [
+        ("seed.json", '{"secrets": [{"name": "a", "strin": "canary"}]}', "line 1: unknown field `strin`"),
+        (
+            "seed.json",
+            '{"secrets": [{"name": "a", "string": ["canary"]}]}',
+            "secrets[0] has a member of the wrong",
+        ),
+        ("seed.json", '["canary"]', "this is not a seed of secrets"),
+        ("seed.json", "canary", "this is not a seed of secrets"),
+        (
+            "seed.toml",
+            '[[secrets]]\nname = "a"\n\nstring = ["canary"]',
+            "secrets[0] has a member of the wrong",
+        ),
+        ("seed.toml", '[[secrets]]\nname = "a"\nstrin = "canary"', "unknown field `strin`"),
+        ("seed.toml", '[[secrets]]\nname = "canary', "line 2: this is not a seed of secrets"),
+    ],
+)
+def test_mistakes_in_a_seed_are_told_without_values(tmp_path, name, text, told):
+    (file := tmp_path / name).write_text(text)
+    command = [binary(), "local", "--port", "0", "--seed", str(file)]
     done = subprocess.run(command, capture_output=True, text=True, timeout=10)
-    assert done.returncode == 1 and "seed.json" in done.stderr and "strin" in done.stderr
+    assert done.returncode == 1 and name in done.stderr and told in done.stderr, done.stderr
     assert "canary" not in done.stderr
 
 
