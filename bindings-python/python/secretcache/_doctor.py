@@ -67,7 +67,14 @@ def report() -> tuple[list[str], bool]:
         )
     reason = reason_for_botocore()
     lines.append(f"transport of a cache without a client: {'botocore: ' + reason if reason else 'native'}")
-    for name in ("AWS_REGION", "AWS_DEFAULT_REGION", "AWS_PROFILE", "AWS_ENDPOINT_URL", "AWS_CA_BUNDLE"):
+    for name in (
+        "AWS_REGION",
+        "AWS_DEFAULT_REGION",
+        "AWS_PROFILE",
+        "AWS_ENDPOINT_URL_SECRETS_MANAGER",
+        "AWS_ENDPOINT_URL",
+        "AWS_CA_BUNDLE",
+    ):
         if os.environ.get(name):
             lines.append(f"  {name}={os.environ[name]}")
     return lines, found == "ours"
