@@ -180,6 +180,17 @@ def test_a_saved_snapshot_says_the_same_and_holds_no_value(bad_account: Account,
     assert one["Secrets"] == 1
 
 
+def test_somebody_elses_snapshot_cannot_write_over_the_terminal(tmp_path: Path) -> None:
+    secret = {"Name": "a\x1b[2Jb\r", "ARN": f"arn:aws:secretsmanager:{REGION}:123456789012:secret:a-AbCdEf"}
+    (file := tmp_path / "account.json").write_text(
+        json.dumps({"Account": "123456789012", "Region": REGION, "Secrets": [secret]})
+    )
+    for command in (["audit", "--all"], ["access", secret["ARN"]]):
+        ran = secretcache("http://127.0.0.1:9", *command, "--offline", str(file))
+        assert "a\ufffd[2Jb" in ran.out and not {"\x1b", "\r"} & set(ran.out)
+    assert ran.out.endswith(": 0 principals of the account can read it\n")
+
+
 # moto has the secret rotate when the test begins.
 LONG_AFTER = int(time.time()) + 2 * 3600
 

@@ -52,9 +52,9 @@ fn check_secret(secret: &str) -> Result<(), ScopeError> {
             "{secret:?} also matches secrets whose names go on differently; name a path such as prod/checkout/*"
         ));
     }
-    let is_of_names = |it: u8| it.is_ascii_alphanumeric() || b"/_+=.@-*?".contains(&it);
+    let is_of_names = |it: u8| it.is_ascii_alphanumeric() || b"/_+=.@!-*?".contains(&it);
     if name.is_empty() || name.len() > MOST || !name.bytes().all(is_of_names) {
-        return wrong(format!("{secret:?} is no secret's name: letters, digits and /_+=.@- are"));
+        return wrong(format!("{secret:?} is no secret's name: letters, digits and /_+=.@!- are"));
     }
     let suffix = name.rsplit_once('-').map(|(_, suffix)| suffix).unwrap_or_default();
     if secret.starts_with("arn:") && star.is_none() && suffix.len() != SUFFIX {
@@ -96,7 +96,9 @@ mod tests {
     #[test]
     fn secrets_are_names_paths_or_whole_arns() {
         let arn = |name: &str| format!("{ARN}{name}");
-        for right in ["a", "prod/db", "prod/*", "prod/${aws:PrincipalTag/team}/*", "a+b=c.d@e_f"] {
+        for right in
+            ["a", "prod/db", "prod/*", "prod/${aws:PrincipalTag/team}/*", "a+b=c.d@e_f", "rds!cluster-1"]
+        {
             assert_eq!(check_secret(right), Ok(()));
         }
         for right in ["prod/db-AbCdEf", "prod/db-??????", "prod/*"] {

@@ -10,7 +10,11 @@ use serde_json::{Value, json};
 const PAGE: &str = "https://github.com/secretcache/secretcache/blob/main/docs/checks.md";
 
 /// Prints a result. Whoever stopped reading has seen enough.
+///
+/// A snapshot may come from somebody else: nothing in it gets to write over a terminal.
 pub(super) fn print(text: &str) -> io::Result<()> {
+    let is_harmless = |c: char| !c.is_control() || c == '\n';
+    let text: String = text.chars().map(|c| if is_harmless(c) { c } else { '\u{fffd}' }).collect();
     let mut out = io::stdout().lock();
     match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
@@ -45,7 +49,9 @@ pub(super) fn text(report: &Report) -> String {
         .map(|severity| format!("{} {severity}", count(severity)))
         .collect();
     let counts = if counts.is_empty() { "no findings".to_owned() } else { counts.join(", ") };
-    text + &format!("{} secrets in account {}, {}: {counts}\n", report.secrets, report.account, report.region)
+    let secrets = if report.secrets == 1 { "secret" } else { "secrets" };
+    let place = format!("account {}, {}", report.account, report.region);
+    text + &format!("{} {secrets} in {place}: {counts}\n", report.secrets)
 }
 
 fn subject(finding: &Finding) -> String {

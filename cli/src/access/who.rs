@@ -213,7 +213,8 @@ fn lines(result: &Result_, is_about_one: bool) -> String {
     let mut text = String::new();
     if !is_about_one {
         let count = result.principals.iter().filter(|answer| answer.outcome != "Denied").count();
-        text += &format!("{}: {count} principals of the account can read it\n", result.name);
+        let principals = if count == 1 { "principal" } else { "principals" };
+        text += &format!("{}: {count} {principals} of the account can read it\n", result.name);
     }
     for answer in &result.principals {
         let can = match answer.outcome.as_str() {
