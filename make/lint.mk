@@ -38,9 +38,12 @@ lint-node: node-tools build ## biome, the types as programs see them, publint an
 lint-c: c-tools servers $(VENV)/lint/.stamp ## clang-format, and clang-tidy on headers and examples
 	bindings-c/lint $(VENV)/lint/bin
 
-lint-workflows: $(VENV)/lint/.stamp ## Workflows and the action: pinned actions, least rights, no injection; the Dockerfile
+lint-workflows: $(VENV)/lint/.stamp ## Workflows and the action: schemas, pinned actions, least rights, no injection; the container files
 	$(VENV)/lint/bin/zizmor --quiet --offline --min-severity low .github
 	$(VENV)/lint/bin/hadolint local/Dockerfile
+	$(VENV)/lint/bin/check-jsonschema --builtin-schema vendor.compose-spec local/compose.yaml
+	$(VENV)/lint/bin/check-jsonschema --builtin-schema vendor.github-actions .github/actions/*/action.yml
+	$(VENV)/lint/bin/check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/*.yml
 
 lint-commits: ## Subjects of new commits: `area: what changes`, at most 72 characters
 	tests/tools/commit-subjects
