@@ -1,6 +1,6 @@
 ##@ One language's checks
-.PHONY: lint-rust lint-docs lint-features lint-dependencies lint-python lint-node lint-c lint-workflows lint-commits lint-version
-lint-rust: lint-docs lint-features ## Format, clippy, and rustdoc with and without default features
+.PHONY: lint-rust lint-docs lint-features lint-interfaces lint-dependencies lint-python lint-node lint-c lint-workflows lint-commits lint-version
+lint-rust: lint-docs lint-features lint-interfaces ## Format, clippy, and rustdoc with and without default features
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets $(LOCKED) -- -D warnings
 
@@ -13,6 +13,9 @@ lint-features: $(HACK) ## Every feature compiles alone
 	PATH=$(CURDIR)/target/tools/bin:$$PATH RUSTFLAGS="-D warnings" cargo hack check --each-feature $(LOCKED) --target-dir target/features \
 		--package secretcache --package secretcache-rotation --package secretcache-access
 	RUSTFLAGS="-D warnings" cargo check --package secretcache --no-default-features --all-targets $(LOCKED) --target-dir target/features
+
+lint-interfaces: ## Types of other crates in the public interface are those that are listed
+	RUSTFLAGS="-D warnings" tests/tools/foreign-types secretcache
 
 lint-dependencies: $(DENY) ## Licences and banned crates
 	$(DENY) --log-level error check bans licenses
