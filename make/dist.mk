@@ -20,10 +20,14 @@ reference: ## Generate the command reference and the page of permissions again
 # What is inside an artefact and under which licences, beside the manifest of the package, which takes it along.
 notices = $(BUILD_TOOLS) $(REPRODUCIBLE) python packaging/inventory.py $(1) $(2) --target $(HOST) $(3)
 
+# On Linux with glibc zig links, against the symbols of glibc 2.17, so that the wheel runs on every system since 2012.
+PORTABLE := $(if $(findstring linux-gnu,$(HOST)),--zig --compatibility manylinux_2_17)
 wheel: $(VENV)/build/.stamp ## Build the Python wheel: dist/*.whl
 	$(call notices,secretcache-python,bindings-python/notices)
 	rm -f dist/*.whl
-	$(VENV)/build/bin/maturin build --release $(LOCKED) --out dist --manifest-path bindings-python/Cargo.toml
+	$(BUILD_TOOLS) $(REPRODUCIBLE) maturin build --release $(LOCKED) --target $(HOST) $(PORTABLE) --out dist \
+		--manifest-path bindings-python/Cargo.toml
+	$(if $(PORTABLE),$(BUILD_TOOLS) auditwheel show dist/*.whl | grep manylinux_2_17 > /dev/null)
 
 sdist: $(VENV)/build/.stamp ## Pack the sources of the Python package: dist/*.tar.gz
 	$(call notices,secretcache-python,bindings-python/notices)
