@@ -24,7 +24,7 @@ impl<'a> Requirements<'a> {
     }
 
     /// Whether the user changes its own password.
-    #[cfg(any(feature = "postgres", feature = "mysql", feature = "redis"))]
+    #[cfg(any(feature = "postgres", feature = "mysql", feature = "redis", feature = "ldap"))]
     pub(crate) fn is_own(&self) -> bool {
         let name = |document: &Document| document.field("username");
         self.other.is_none() && name(self.login) == name(self.user)

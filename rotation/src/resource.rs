@@ -13,6 +13,10 @@ pub enum Resource {
     MySql,
     /// Redis and Valkey.
     Redis,
+    /// Directories that speak LDAP, such as OpenLDAP.
+    Ldap,
+    /// Active Directory.
+    ActiveDirectory,
 }
 
 /// The strategies by name.
@@ -49,8 +53,8 @@ impl StrategyName {
     }
 }
 
-/// The values of `engine` that are understood, as AWS's functions spell them.
-const ENGINES: [(&str, Resource); 7] = [
+/// The values of `engine` that are understood, as AWS's functions spell them where they know them.
+const ENGINES: [(&str, Resource); 9] = [
     ("postgres", Resource::Postgres),
     ("aurora-postgresql", Resource::Postgres),
     ("mysql", Resource::MySql),
@@ -58,6 +62,8 @@ const ENGINES: [(&str, Resource); 7] = [
     ("mariadb", Resource::MySql),
     ("redis", Resource::Redis),
     ("valkey", Resource::Redis),
+    ("ldap", Resource::Ldap),
+    ("active-directory", Resource::ActiveDirectory),
 ];
 
 impl Resource {
@@ -77,6 +83,7 @@ impl Resource {
             Self::Postgres => 5432,
             Self::MySql => 3306,
             Self::Redis => 6379,
+            Self::Ldap | Self::ActiveDirectory => 636,
         }
     }
 

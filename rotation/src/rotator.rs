@@ -12,6 +12,8 @@ use crate::strategy::Strategy;
 use crate::target::{Provider, Target};
 #[cfg(feature = "iam")]
 use crate::targets::IamProvider;
+#[cfg(feature = "ldap")]
+use crate::targets::Ldap;
 use crate::targets::{HttpProvider, HttpTarget, MySql, Postgres, Redis, Route, Statements, SystemRoute, Tls};
 
 /// What an operator may choose about a rotation. What is not chosen is told by the secret, the name of its rotation
@@ -151,6 +153,7 @@ impl Rotator {
         if let Some(statements) = &options.statements {
             let target: Box<dyn Target> = match protocol(statements).as_deref() {
                 Some("http") => Box::new(HttpTarget::from_toml(statements, tls)?.via(route)),
+                Some("ldap" | "active-directory") => directory(of_directory(statements)?, tls, route)?,
                 _ => Box::new(Statements::from_toml(statements, tls)?.via(route)),
             };
             return Ok((Self { name, part: Part::Target(target) }, Vec::new()));
@@ -160,6 +163,7 @@ impl Rotator {
             Resource::Postgres => Box::new(Postgres::new(tls).via(route)),
             Resource::MySql => Box::new(MySql::new(tls).via(route)),
             Resource::Redis => Box::new(Redis::new(tls).via(route)),
+            Resource::Ldap | Resource::ActiveDirectory => directory(resource, tls, route)?,
         };
         Ok((Self { name, part: Part::Target(target) }, warning.into_iter().collect()))
     }
@@ -263,8 +267,42 @@ fn protocol(description: &str) -> Option<String> {
 fn described_target(description: &str, tls: Tls) -> Result<(), Error> {
     match protocol(description).as_deref() {
         Some("http") => HttpTarget::from_toml(description, tls).map(drop),
+        Some("ldap" | "active-directory") => of_directory(description).map(drop),
         _ => Statements::from_toml(description, tls).map(drop),
     }
+}
+
+/// Which kind of directory a description names. There is nothing else to describe.
+fn of_directory(description: &str) -> Result<Resource, Error> {
+    #[derive(Deserialize)]
+    #[serde(deny_unknown_fields)]
+    struct Directory {
+        protocol: String,
+        strategy: Option<String>,
+    }
+    let wrong =
+        |what: &str| Error::new(ErrorKind::Misconfigured, format!("the description of the directory {what}"));
+    let Directory { protocol, strategy } = toml::from_str(description)
+        .map_err(|_| wrong("has fields beside \"protocol\" and \"strategy\", or one of them is no text"))?;
+    if strategy.is_some_and(|name| name != StrategyName::SingleUser.name()) {
+        return Err(wrong("names a strategy that is not single-user"));
+    }
+    Resource::from_engine(&protocol).ok_or_else(|| wrong("names no directory"))
+}
+
+/// The target of a directory.
+#[cfg(feature = "ldap")]
+fn directory(kind: Resource, tls: Tls, route: Arc<dyn Route>) -> Result<Box<dyn Target>, Error> {
+    let target = match kind {
+        Resource::ActiveDirectory => Ldap::active_directory(tls),
+        _ => Ldap::new(tls),
+    };
+    Ok(Box::new(target.via(route)))
+}
+
+#[cfg(not(feature = "ldap"))]
+fn directory(_: Resource, _: Tls, _: Arc<dyn Route>) -> Result<Box<dyn Target>, Error> {
+    Err(Error::new(ErrorKind::Unsupported, "this program was built without directories (LDAP)"))
 }
 
 /// The provider of a description, or the one that needs none.

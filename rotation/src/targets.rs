@@ -11,6 +11,8 @@ mod derived;
 mod http_target;
 #[cfg(any(feature = "postgres", feature = "mysql"))]
 mod kept;
+#[cfg(feature = "ldap")]
+mod ldap;
 #[cfg(feature = "mysql")]
 mod mysql;
 #[cfg(feature = "postgres")]
@@ -30,6 +32,8 @@ pub use api_key::HttpProvider;
 pub use api_key::IamProvider;
 #[cfg(feature = "http")]
 pub use http_target::HttpTarget;
+#[cfg(feature = "ldap")]
+pub use ldap::Ldap;
 #[cfg(feature = "mysql")]
 pub use mysql::MySql;
 #[cfg(feature = "postgres")]

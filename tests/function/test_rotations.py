@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import subprocess
 import time
 from pathlib import Path
 
@@ -170,3 +171,21 @@ def test_an_emulator_whose_deadline_is_long_past_ends_no_step(house, postgres):
         # What cargo-lambda names: ten minutes after the beginning of all time.
         function.invoke(house.service.event(secret, token, step), seconds=600 - time.time())
     assert house.labels(secret)["AWSCURRENT"] == token
+
+
+def test_an_account_of_a_directory(house, databases):
+    directory = databases("ldap")
+    dn = "uid=function,ou=services,dc=example,dc=com"
+    client = ["-x", "-H", f"ldap://{directory.host}:{directory.port}"]
+    kinds = "objectClass: account\nobjectClass: simpleSecurityObject\nuid: function"
+    entry = f"dn: {dn}\n{kinds}\nuserPassword: {FIRST}\n"
+    as_administrator = ["-D", directory.user, "-w", directory.password]
+    subprocess.run(
+        ["ldapadd", *client, *as_administrator], input=entry, text=True, check=True, capture_output=True
+    )
+    secret = house.create("account", directory.secret(dn, FIRST, engine="ldap"))
+    house.service.rotate(house.function(SECRETCACHE_STRATEGY="single-user", **PLAIN), secret)
+    for stage, status in [("AWSCURRENT", 0), ("AWSPREVIOUS", 49)]:
+        password = house.value(secret, stage)["password"]
+        done = subprocess.run(["ldapwhoami", *client, "-D", dn, "-w", password], capture_output=True)
+        assert done.returncode == status, done.stderr

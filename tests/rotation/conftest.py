@@ -25,6 +25,7 @@ SERVERS = ROOT / "target" / "debug" / "secretcache-databases"
 
 
 MYSQL = {"mariadb", "mysql"}
+SUFFIX = "dc=example,dc=com"
 
 
 @dataclass
@@ -54,6 +55,10 @@ class Server:
 
     def logs_in(self, user: str, password: str) -> bool:
         """Whether the server takes a password, asked by its own client."""
+        if self.engine == "ldap":
+            done = self._ldap("ldapwhoami", by=(user, password), fails=True)
+            assert done.returncode in {0, 49}, done.stderr
+            return done.returncode == 0
         question = "PING" if self.engine == "redis" else "SELECT 1"
         done = self._client(question, user, password)
         text = done.stdout + done.stderr
@@ -64,6 +69,11 @@ class Server:
 
     def user(self, name: str, **more: object) -> dict:
         """Makes an application's user, and gives the fields of its secret."""
+        if self.engine == "ldap":
+            kinds = "objectClass: account\nobjectClass: simpleSecurityObject"
+            dn = f"uid={name},ou=services,{SUFFIX}"
+            self._ldap("ldapadd", text=f"dn: {dn}\n{kinds}\nuid: {name}\nuserPassword: {FIRST}\n")
+            return self.secret(dn, FIRST, **more)
         if self.engine == "postgres":
             self.run(f"CREATE ROLE {name} LOGIN PASSWORD '{FIRST}'")
         elif self.engine in MYSQL:
@@ -74,7 +84,9 @@ class Server:
 
     def change(self, user: str, password: str) -> None:
         """Changes a password behind the secret's back."""
-        if self.engine == "postgres":
+        if self.engine == "ldap":
+            self._ldap("ldappasswd", "-s", password, user)
+        elif self.engine == "postgres":
             self.run(f"ALTER ROLE {user} PASSWORD '{password}'")
         elif self.engine in MYSQL:
             self.run(f"ALTER USER {user}@'%' IDENTIFIED BY '{password}'")
@@ -90,6 +102,16 @@ class Server:
         address = self.address
         fields = {"engine": self.engine, "host": address["host"], "port": address["port"]}
         return fields | {"username": user, "password": password, **more}
+
+    def _ldap(
+        self, program: str, *more: str, by: tuple[str, str] | None = None, text: str = "", fails: bool = False
+    ) -> subprocess.CompletedProcess[str]:
+        user, password = by or (self.address["user"], self.address["password"])
+        url = f"ldap://{self.address['host']}:{self.address['port']}"
+        command = [program, "-x", "-H", url, "-D", user, "-w", password, *more]
+        done = subprocess.run(command, input=text, capture_output=True, text=True, timeout=60)
+        assert fails or done.returncode == 0, done.stderr
+        return done
 
     def _client(
         self, statement: str, user: str, password: str, database: str | None = None
@@ -114,7 +136,7 @@ class Server:
 
 @pytest.fixture(scope="session")
 def server() -> Iterator[Callable[[str], Server]]:
-    """Servers by kind, one of each for all tests: postgres-15, postgres-16, postgres-18, mariadb, mysql, redis."""
+    """Servers by kind, one of each for all: postgres-15, postgres-16, postgres-18, mariadb, mysql, redis, ldap."""
     started: dict[str, Server] = {}
 
     def server(kind: str) -> Server:
@@ -227,8 +249,8 @@ class Desk:
                 try:
                     value = self.client.get_secret_value(SecretId=name, VersionId=version["VersionId"])
                     fields = json.loads(value.get("SecretString", "null"))
-                except (ValueError, self.client.exceptions.InvalidRequestException):
-                    continue  # it is no JSON, or the secret was deleted
+                except (ValueError, self.client.exceptions.ClientError):
+                    continue  # it is no JSON, or the secret cannot be read now
                 for wanted in ("password", "key"):
                     if isinstance(fields, dict) and len(str(fields.get(wanted, ""))) > 8:
                         yield fields[wanted]

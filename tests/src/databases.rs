@@ -5,6 +5,7 @@
 //! everybody in proves nothing.
 
 mod folder;
+mod ldap;
 mod mariadb;
 mod mysql;
 mod pgbouncer;
@@ -38,12 +39,21 @@ pub enum Kind {
     MySql,
     /// Redis, from Debian.
     Redis,
+    /// OpenLDAP, from Debian.
+    Ldap,
 }
 
 impl Kind {
     /// All there are.
-    pub const ALL: [Self; 6] =
-        [Self::Postgres15, Self::Postgres16, Self::Postgres18, Self::MariaDb, Self::MySql, Self::Redis];
+    pub const ALL: [Self; 7] = [
+        Self::Postgres15,
+        Self::Postgres16,
+        Self::Postgres18,
+        Self::MariaDb,
+        Self::MySql,
+        Self::Redis,
+        Self::Ldap,
+    ];
 
     /// The name on the command line.
     pub fn name(self) -> &'static str {
@@ -54,16 +64,20 @@ impl Kind {
             Self::MariaDb => "mariadb",
             Self::MySql => "mysql",
             Self::Redis => "redis",
+            Self::Ldap => "ldap",
         }
     }
 }
+
+/// Under what everything in a directory is.
+pub const LDAP_SUFFIX: &str = "dc=example,dc=com";
 
 /// Whether the server offers TLS, with a certificate of an authority made for it.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Tls {
     /// No TLS.
     Off,
-    /// TLS; Redis then takes nothing else.
+    /// TLS; Redis and OpenLDAP then take nothing else.
     On,
 }
 
@@ -121,14 +135,14 @@ impl Database {
             kind: kind.name(),
             host: Ipv4Addr::LOCALHOST.to_string(),
             port: free_port()?,
-            user: if matches!(kind, Kind::MariaDb | Kind::MySql | Kind::Redis) {
-                "admin"
-            } else {
-                "postgres"
+            user: match kind {
+                Kind::MariaDb | Kind::MySql | Kind::Redis => "admin",
+                Kind::Ldap => "cn=admin,dc=example,dc=com",
+                _ => "postgres",
             },
             password: random_password(),
             database: match kind {
-                Kind::Redis => None,
+                Kind::Redis | Kind::Ldap => None,
                 Kind::MariaDb | Kind::MySql => Some("mysql"),
                 _ => Some("postgres"),
             },
@@ -138,12 +152,14 @@ impl Database {
             Kind::MariaDb => mariadb::start(&folder, &address),
             Kind::MySql => mysql::start(&folder, &address),
             Kind::Redis => redis::start(&folder, &address),
+            Kind::Ldap => ldap::start(&folder, &address),
             _ => postgres::start(kind, &folder, &address),
         }?;
         let logs_in = |password: &str| match kind {
             Kind::MariaDb => mariadb::logs_in(&address, password),
             Kind::MySql => mysql::logs_in(&address, password),
             Kind::Redis => redis::logs_in(&address, password),
+            Kind::Ldap => ldap::logs_in(&address, password),
             _ => postgres::logs_in(kind, &address, password),
         };
         process.until_ready(|| logs_in(&address.password).unwrap_or(false))?;

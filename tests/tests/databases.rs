@@ -54,8 +54,13 @@ fn redis_refuses_a_wrong_password() {
 }
 
 #[test]
+fn openldap_refuses_a_wrong_password() {
+    starts_and_stops(Kind::Ldap, Tls::Off);
+}
+
+#[test]
 fn debians_servers_speak_tls_with_an_authority_of_its_own() {
-    for kind in [Kind::Postgres15, Kind::MariaDb, Kind::MySql, Kind::Redis] {
+    for kind in [Kind::Postgres15, Kind::MariaDb, Kind::MySql, Kind::Redis, Kind::Ldap] {
         starts_and_stops(kind, Tls::On);
     }
     for kind in [Kind::Postgres16, Kind::Postgres18] {

@@ -3,6 +3,7 @@
 mod api_key;
 mod defects;
 mod dependent;
+mod ldap;
 mod mariadb;
 mod mysql;
 mod namesakes;

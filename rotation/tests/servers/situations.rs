@@ -107,6 +107,7 @@ async fn snapshot(address: &Address, kind: Kind) -> String {
         Kind::Postgres15 | Kind::Postgres16 | Kind::Postgres18 => postgres::snapshot(address).await,
         Kind::MariaDb | Kind::MySql => mysql::snapshot(address, kind).await,
         Kind::Redis => redis::snapshot(address).await,
+        Kind::Ldap => unreachable!("a directory does not tell beforehand what it will refuse"),
     }
 }
 

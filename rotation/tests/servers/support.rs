@@ -59,6 +59,7 @@ pub(crate) async fn run(address: &Address, kind: Kind, statement: &str) {
             client.read_to_string(&mut answer).await.unwrap();
             assert_eq!(answer, "+OK\r\n+OK\r\n+OK\r\n");
         }
+        Kind::Ldap => crate::ldap::modify(address, statement),
         _ => crate::postgres::session(&crate::postgres::admin(address))
             .await
             .unwrap()

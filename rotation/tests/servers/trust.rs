@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 use secretcache_rotation::operate::{Backend, RecoveryMethod};
-use secretcache_rotation::targets::{MySql, Postgres, Redis, Statements, Tls};
+use secretcache_rotation::targets::{Ldap, MySql, Postgres, Redis, Statements, Tls};
 use secretcache_rotation::*;
 
 use crate::postgres::{admin, session, session_in};
@@ -16,6 +16,7 @@ fn target(kind: Kind, tls: Tls) -> Box<dyn Target> {
     match kind {
         Kind::MariaDb | Kind::MySql => Box::new(MySql::new(tls)),
         Kind::Redis => Box::new(Redis::new(tls)),
+        Kind::Ldap => Box::new(Ldap::new(tls)),
         _ => Box::new(Postgres::new(tls)),
     }
 }

@@ -32,6 +32,14 @@ impl Folder {
         self.0.join(name)
     }
 
+    /// A folder in this one.
+    pub(super) fn folder(&self, name: &str) -> Result<PathBuf, String> {
+        let path = self.join(name);
+        fs::create_dir(&path).map_err(|error| format!("{}: {error}", path.display()))?;
+        self.give(&path)?;
+        Ok(path)
+    }
+
     /// Writes a file that only the server's user can read.
     pub(super) fn write(&self, name: &str, text: &str) -> Result<PathBuf, String> {
         let path = self.join(name);

@@ -99,7 +99,7 @@ pub(crate) fn rotation_options(
     }
     if let Some(engine) = environment.given("SECRETCACHE_ENGINE") {
         let resource = Resource::from_engine(engine.trim());
-        let accepted = "an engine such as postgres, mysql, mariadb or redis";
+        let accepted = "an engine such as postgres, mysql, mariadb, redis or ldap";
         options.resource = Some(resource.ok_or_else(|| wrong("SECRETCACHE_ENGINE", accepted))?);
     }
     options.verification = verification(environment)?;

@@ -1,0 +1,143 @@
+//! A connection to a directory, encrypted here: `ldap3` would bring TLS of its own, and other features of `rustls` for
+//! the whole program.
+
+use std::io;
+
+use ldap3::{LdapConnAsync, LdapConnSettings, LdapError, StdStream};
+use rustls::pki_types::ServerName;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
+
+use super::super::Link;
+use super::super::tls::Trust;
+use crate::document::Document;
+use crate::error::{Error, ErrorKind};
+
+/// A connection; dropping it ends it.
+pub(super) type Session = ldap3::Ldap;
+
+/// Where directories listen for TLS from the first byte.
+const USUAL_PORT: u16 = 636;
+
+/// Connects to the server that a document names. With `"starttls": true` in it, TLS is asked for first, as at port 389;
+/// otherwise it begins at once.
+pub(super) async fn open(link: &Link, document: &Document) -> Result<Session, Error> {
+    let host = document.require("host")?;
+    let server = link.server(document, USUAL_PORT).await?;
+    let mut stream = TcpStream::connect(server.addresses.as_slice()).await.map_err(unreachable)?;
+    let (socket, url) = match server.trust {
+        None => (StdStream::Tcp(stream.into_std().map_err(unreachable)?), "ldap://directory"),
+        Some(Trust { config, .. }) => {
+            let name = ServerName::try_from(host.to_string()).map_err(|error| {
+                Error::new(ErrorKind::Misconfigured, "the secret's \"host\" is no host name")
+                    .with_source(error)
+            })?;
+            if document.field("starttls").is_some_and(|says| says.eq_ignore_ascii_case("true")) {
+                start_tls(&mut stream).await?;
+            }
+            let stream = TlsConnector::from(config).connect(name, stream).await.map_err(unreachable)?;
+            (through(stream)?, "ldapi:///")
+        }
+    };
+    let settings = LdapConnSettings::new().set_std_stream(socket);
+    let (connection, session) = LdapConnAsync::with_settings(settings, url).await.map_err(lost)?;
+    // Ends with the session. What becomes of it is told to whoever waits for an answer.
+    tokio::spawn(async move { drop(connection.drive().await) });
+    Ok(session)
+}
+
+/// A socket of this process whose other end is the encrypted connection.
+#[cfg(unix)]
+fn through(mut stream: TlsStream<TcpStream>) -> Result<StdStream, Error> {
+    let (ours, theirs) = std::os::unix::net::UnixStream::pair().map_err(unreachable)?;
+    ours.set_nonblocking(true).map_err(unreachable)?;
+    let mut ours = tokio::net::UnixStream::from_std(ours).map_err(unreachable)?;
+    tokio::spawn(async move { drop(tokio::io::copy_bidirectional(&mut ours, &mut stream).await) });
+    Ok(StdStream::Unix(theirs))
+}
+
+#[cfg(not(unix))]
+fn through(_: TlsStream<TcpStream>) -> Result<StdStream, Error> {
+    let text = "directories are reached over TLS from Unix systems only";
+    Err(Error::new(ErrorKind::Unsupported, text))
+}
+
+/// Asks for TLS (RFC 4511, 4.14), and reads no byte beyond the answer.
+async fn start_tls(stream: &mut TcpStream) -> Result<(), Error> {
+    const REQUEST: &[u8] = b"\x30\x1d\x02\x01\x01\x77\x18\x80\x161.3.6.1.4.1.1466.20037";
+    stream.write_all(REQUEST).await.map_err(unreachable)?;
+    let mut answer = vec![0; 2];
+    stream.read_exact(&mut answer).await.map_err(unreachable)?;
+    let longer = answer[1].checked_sub(0x80).map_or(0, usize::from).min(2);
+    answer.resize(2 + longer, 0);
+    stream.read_exact(&mut answer[2..]).await.map_err(unreachable)?;
+    let length = if longer == 0 {
+        usize::from(answer[1])
+    } else {
+        answer[2..].iter().fold(0, |length, byte| (length << 8) | usize::from(*byte))
+    };
+    let begin = answer.len();
+    answer.resize(begin + length, 0);
+    stream.read_exact(&mut answer[begin..]).await.map_err(unreachable)?;
+    match result_of(&answer) {
+        Some(0) => Ok(()),
+        Some(code) => {
+            let text = format!("the directory does not begin TLS: it answers {code}");
+            Err(Error::new(ErrorKind::Misconfigured, text))
+        }
+        None => Err(Error::new(ErrorKind::Unavailable, "the server does not answer as a directory does")),
+    }
+}
+
+/// The result in an answer: a message's second part, of which it is the first.
+fn result_of(message: &[u8]) -> Option<u8> {
+    let (0x30, message, _) = element(message)? else { return None };
+    let (0x02, _, rest) = element(message)? else { return None };
+    let (0x78, answer, _) = element(rest)? else { return None };
+    match element(answer)? {
+        (0x0a, [code], _) => Some(*code),
+        _ => None,
+    }
+}
+
+/// The first element of some BER: its tag, what is in it, and what follows.
+fn element(bytes: &[u8]) -> Option<(u8, &[u8], &[u8])> {
+    let (tag, rest) = bytes.split_first()?;
+    let (first, rest) = rest.split_first()?;
+    let (length, rest) = match first.checked_sub(0x80) {
+        None => (usize::from(*first), rest),
+        Some(n @ 1..=2) => {
+            let (length, rest) = rest.split_at_checked(n.into())?;
+            (length.iter().fold(0, |length, byte| (length << 8) | usize::from(*byte)), rest)
+        }
+        Some(_) => return None,
+    };
+    let (inside, rest) = rest.split_at_checked(length)?;
+    Some((*tag, inside, rest))
+}
+
+fn unreachable(error: io::Error) -> Error {
+    Error::new(ErrorKind::Unavailable, "could not reach the directory").with_source(error)
+}
+
+/// An answer that never came. By its text alone: the driver's error may hold what was to be sent.
+pub(super) fn lost(error: LdapError) -> Error {
+    let cause = io::Error::other(error.to_string());
+    Error::new(ErrorKind::Unavailable, "the directory did not answer").with_source(cause)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_answer_is_read_to_its_result_and_no_further() {
+        assert_eq!(result_of(b"\x30\x0c\x02\x01\x01\x78\x07\x0a\x01\x00\x04\x00\x04\x00"), Some(0));
+        assert_eq!(result_of(b"\x30\x81\x0c\x02\x01\x01\x78\x07\x0a\x01\x34\x04\x00\x04\x00"), Some(52));
+        for wrong in [&b"HTTP/1.1 400"[..], b"\x30\x0c\x02\x01\x01\x78", b"\x30\x84\xff\xff\xff\xff", b""] {
+            assert_eq!(result_of(wrong), None);
+        }
+    }
+}
