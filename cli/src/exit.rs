@@ -52,6 +52,8 @@ pub(crate) struct Failure {
     pub(crate) kind: Option<ErrorKind>,
     /// A command that leads out.
     pub(crate) advice: Option<String>,
+    /// Whether Secrets Manager failed or refused, rather than the resource.
+    pub(crate) is_of_service: bool,
     message: String,
 }
 
@@ -61,7 +63,12 @@ impl Failure {
     }
 
     pub(crate) fn new(message: impl Into<String>) -> Self {
-        Self { exit: Exit::Failed, kind: None, advice: None, message: message.into() }
+        Self { exit: Exit::Failed, kind: None, advice: None, is_of_service: false, message: message.into() }
+    }
+
+    /// The same failure with a command that leads out.
+    pub(crate) fn mended_by(self, command: impl Into<String>) -> Self {
+        Self { advice: Some(command.into()), ..self }
     }
 
     /// The same failure as a mistake in an option, in a file or in the secret itself, before which nothing was begun.
@@ -93,7 +100,12 @@ impl From<std::io::Error> for Failure {
 
 impl From<secretcache_rotation::Error> for Failure {
     fn from(error: secretcache_rotation::Error) -> Self {
-        Self { exit: exit_of(&error), kind: Some(error.kind()), ..Self::new(in_full(&error)) }
+        Self {
+            exit: exit_of(&error),
+            kind: Some(error.kind()),
+            is_of_service: error.is_of_service(),
+            ..Self::new(in_full(&error))
+        }
     }
 }
 

@@ -70,7 +70,7 @@ fn main() -> Exit {
     result.unwrap_or_else(|failure| {
         // Standard error may be closed; there is nothing left to tell then.
         let mut err = io::stderr().lock();
-        let _ = writeln!(err, "secretcache: {failure}");
+        let _ = writeln!(err, "secretcache: {}", asked.told(&failure));
         if let Some(next) = asked.after(&failure) {
             let _ = writeln!(err, "  run: {next}");
         }

@@ -242,6 +242,6 @@ impl From<secretcache::Error> for Error {
             | Cause::InvalidResponse => ErrorKind::Unavailable,
             _ => ErrorKind::Misconfigured,
         };
-        Self::new(kind, error.to_string())
+        Self::new(kind, error.to_string()).of_service()
     }
 }

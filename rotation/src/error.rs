@@ -17,12 +17,13 @@ pub struct Error {
     kind: ErrorKind,
     message: String,
     source: Option<Box<dyn StdError + Send + Sync>>,
+    is_of_service: bool,
 }
 
 impl Error {
     /// An error of the given kind. `message` says what is wrong and what to do, and never holds a secret.
     pub fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
-        Self { kind, message: message.into(), source: None }
+        Self { kind, message: message.into(), source: None, is_of_service: false }
     }
 
     /// The same error with its cause attached. The cause's text must be free of secrets.
@@ -38,6 +39,17 @@ impl Error {
         self.message.push_str("; ");
         self.message.push_str(addition);
         self
+    }
+
+    /// The same error as one of Secrets Manager.
+    #[cfg(feature = "aws")]
+    pub(crate) fn of_service(self) -> Self {
+        Self { is_of_service: true, ..self }
+    }
+
+    /// Whether Secrets Manager failed or refused, rather than the resource.
+    pub fn is_of_service(&self) -> bool {
+        self.is_of_service
     }
 
     /// What kind of failure this is.

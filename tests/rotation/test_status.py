@@ -35,7 +35,8 @@ def test_each_trouble_has_its_sentence_and_its_remedy(desk, server):
     assert stranded.status == 4 and f"secretcache recover {name}" in stranded.out
     away = desk.store("away", server.secret("a", "b") | {"port": 1})
     lost = desk.run("status", away, "--json")
-    assert lost.status == 1 and lost.json["Verdict"]["Health"] == "Unknown"
+    assert lost.status == 3 and lost.json["Verdict"]["Health"] == "Unknown"
+    assert lost.json["error"]["kind"] == "Unavailable" and lost.json["error"]["run"]
     desk.client.delete_secret(SecretId=name)
     gone = desk.run("status", name)
     assert gone.status == 4 and "restore-secret" in gone.out

@@ -7,6 +7,7 @@ use serde::Serialize;
 
 use super::arguments::RotationArgs;
 use super::batch::each;
+use super::next::Asked;
 use super::prepared::{Intent, Prepared, connect};
 use super::report::{findings, print};
 use crate::exit::{EXIT_STATUSES, Exit, Failure};
@@ -73,7 +74,8 @@ impl Adopt {
     async fn adopt(&self, store: &AwsStore, id: &str) -> Result<Adopted, Failure> {
         let prepared = Prepared::prepare(store, id, &self.arguments, Intent::Mending).await?;
         let subject = prepared.subject();
-        let adoption = subject.look_at_adoption(&prepared.details, self.change_ownership).await?;
+        let mut adoption = subject.look_at_adoption(&prepared.details, self.change_ownership).await?;
+        Asked::of_process().complete_fixes(&mut adoption.findings);
         let is_done = !self.dry_run && adoption.findings.is_empty();
         if is_done {
             subject.adopt(&prepared.details, &adoption).await?;

@@ -50,8 +50,11 @@ impl Asked {
         self.words.iter().any(|word| word == "--json")
     }
 
-    /// A command with the options that this one was given, as far as they belong to it.
+    /// A command of ours with the options that this one was given, as far as they belong to it.
     pub(crate) fn complete(&self, command: &str) -> String {
+        if !command.starts_with("secretcache ") {
+            return command.to_owned();
+        }
         let mut words = Vec::new();
         for (name, text) in self.options() {
             let is_own = OF_ONE_COMMAND.iter().any(|(own, _)| *own == name);
@@ -108,6 +111,8 @@ impl Asked {
         let command = self.words.get(1)?;
         Some(match failure.kind? {
             ErrorKind::Conflict | ErrorKind::Unavailable | ErrorKind::Abandoned => self.again(),
+            // What the service refuses here, it refuses to every other command.
+            ErrorKind::Denied if failure.is_of_service => return None,
             ErrorKind::Refused if command != "recover" => self.complete(&format!("secretcache recover {id}")),
             ErrorKind::Denied
             | ErrorKind::Underprivileged
@@ -125,15 +130,23 @@ impl Asked {
     /// Makes commands of ours among the fixes complete.
     pub(crate) fn complete_fixes(&self, findings: &mut [Finding]) {
         for fix in findings.iter_mut().filter_map(|finding| finding.mend.as_mut()) {
-            if fix.starts_with("secretcache ") {
-                *fix = self.complete(fix);
-            }
+            *fix = self.complete(fix);
+        }
+    }
+
+    /// A failure in words, with the secret that it is about.
+    pub(crate) fn told(&self, failure: &Failure) -> String {
+        let text = failure.to_string();
+        let is_about_secret = failure.kind.is_some() && failure.exit != Exit::Usage;
+        match self.secret().filter(|id| is_about_secret && !text.contains(id)) {
+            Some(id) => format!("{id}: {text}"),
+            None => text,
         }
     }
 
     /// A failure as `--json` prints it.
     pub(crate) fn json(&self, failure: &Failure) -> serde_json::Value {
-        let mut error = json!({ "status": failure.exit as u8, "message": failure.to_string() });
+        let mut error = json!({ "status": failure.exit as u8, "message": self.told(failure) });
         if let Some(kind) = failure.kind {
             error["kind"] = format!("{kind:?}").into();
         } else if failure.exit == Exit::Usage {

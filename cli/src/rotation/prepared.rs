@@ -8,6 +8,7 @@ use secretcache_rotation::{
 };
 
 use super::arguments::RotationArgs;
+use super::next::quoted;
 use crate::exit::Failure;
 use crate::service::Service;
 
@@ -46,17 +47,14 @@ impl Prepared {
         }
         let details = store.details(id).await?;
         options.function.clone_from(&details.function);
-        if let Some(deleted) = details.deleted.filter(|_| purpose == Intent::Rotation) {
-            let text = format!("the secret was deleted on {deleted}; restore it before it is rotated");
-            return Err(Error::new(ErrorKind::NotStaged, text).into());
+        if let Some(deleted) = details.deleted {
+            let text =
+                format!("the secret is to be deleted on {deleted} and cannot be read; restore it first");
+            return Err(Failure::from(Error::new(ErrorKind::NotStaged, text)).mended_by(restoring(id)));
         }
         let current = read(store, id, AWSCURRENT).await;
         let document = match (purpose, current) {
-            (Intent::Rotation, Ok(None)) => {
-                let text = "the secret has no AWSCURRENT version; store a first value before rotating it";
-                return Err(Error::new(ErrorKind::NotStaged, text).into());
-            }
-            (Intent::Rotation, current) => current?.unwrap_or(empty()?),
+            (Intent::Rotation, current) => current?.ok_or_else(nothing_stored)?,
             (Intent::Mending, Ok(Some(current))) => {
                 let previous = read(store, id, AWSPREVIOUS).await.ok().flatten();
                 options.strategy = Some(options.strategy_or_guess(&current, previous.as_ref()));
@@ -65,8 +63,12 @@ impl Prepared {
             (Intent::Mending, Err(error)) if error.kind() != ErrorKind::Misconfigured => {
                 return Err(error.into());
             }
-            (Intent::Mending, _) => {
-                let other = any_value(store, id).await?.unwrap_or(empty()?);
+            (Intent::Mending, current) => {
+                let other = match (any_value(store, id).await?, current) {
+                    (Some(other), _) => other,
+                    (None, Err(unusable)) => return Err(unusable.into()),
+                    (None, Ok(_)) => return Err(nothing_stored().into()),
+                };
                 options.strategy = Some(options.strategy_or_guess(&other, None));
                 other
             }
@@ -116,6 +118,11 @@ async fn read(store: &AwsStore, id: &str, stage: &str) -> Result<Option<Document
     Ok(store.get(id, Selector::stage(stage)).await?.map(|version| version.document))
 }
 
+/// The command that takes a deletion back.
+pub(crate) fn restoring(id: &str) -> String {
+    format!("aws secretsmanager restore-secret --secret-id {}", quoted(id))
+}
+
 /// A value that can be read, where the current one cannot.
 async fn any_value(store: &AwsStore, id: &str) -> Result<Option<Document>, Error> {
     for stage in [AWSPREVIOUS, AWSPENDING] {
@@ -131,6 +138,7 @@ async fn any_value(store: &AwsStore, id: &str) -> Result<Option<Document>, Error
     Ok(None)
 }
 
-fn empty() -> Result<Document, Error> {
-    Document::parse("{}")
+fn nothing_stored() -> Error {
+    let text = "the secret has no AWSCURRENT version; store a first value before rotating it";
+    Error::new(ErrorKind::NotStaged, text)
 }

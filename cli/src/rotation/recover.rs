@@ -98,6 +98,10 @@ impl Recover {
         }
         let asked = Asked::of_process();
         let mut error = None;
+        if can && needed && !is_done {
+            let command = format!("secretcache recover {}{}", quoted(id), self.method());
+            text += &format!("  run: {}\n", asked.complete(&command));
+        }
         if !can {
             let mut failure = Failure::new(recovery.sentence.clone());
             failure.advice = self.last_resort(&prepared).await;
@@ -112,6 +116,15 @@ impl Recover {
             (true, false) if can => Exit::Attention,
             (true, false) => Exit::Failed,
         })
+    }
+
+    /// The options that say what follows what.
+    fn method(&self) -> &'static str {
+        match () {
+            () if self.administrator => " --administrator",
+            () if self.keep_current => " --keep-current",
+            () => "",
+        }
     }
 
     /// The command for when no version logs in: an administrator, if one is known, can still do it.

@@ -1,10 +1,12 @@
 //! `secretcache revoke-previous`: after a leak.
 
 use clap::Args;
+use secretcache_rotation::ErrorKind;
 use secretcache_rotation::operate::{Revocation, RevocationResult};
 use serde::Serialize;
 
 use super::arguments::RotationArgs;
+use super::next::quoted;
 use super::prepared::{Intent, Prepared, connect};
 use super::report::print;
 use crate::exit::{EXIT_STATUSES, Exit, Failure};
@@ -45,7 +47,12 @@ impl RevokePrevious {
     pub(crate) async fn run(&self) -> Result<Exit, Failure> {
         let store = connect(&self.service).await?;
         let prepared = Prepared::prepare(&store, &self.secret_id, &self.arguments, Intent::Mending).await?;
-        let revocation = prepared.subject().revoke_previous().await?;
+        let revocation = prepared.subject().revoke_previous().await.map_err(|error| {
+            let is_under_way = error.kind() == ErrorKind::Conflict;
+            let failure = Failure::from(error);
+            let resume = || format!("secretcache rotate {} --resume", quoted(&self.secret_id));
+            if is_under_way { failure.mended_by(resume()) } else { failure }
+        })?;
         let whose = revocation.holder.as_deref().unwrap_or("the former credential");
         let how = match revocation.result {
             RevocationResult::Before => "had ended before",

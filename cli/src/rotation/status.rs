@@ -5,7 +5,7 @@ use std::time::Duration;
 use clap::Args;
 use jiff::Timestamp;
 use secretcache_rotation::operate::{Health, Inspection, Login, Outcome};
-use secretcache_rotation::{AwsStore, SecretStore};
+use secretcache_rotation::{AwsStore, Error, ErrorKind, SecretStore};
 use serde::Serialize;
 
 use super::arguments::RotationArgs;
@@ -96,14 +96,20 @@ impl Status {
                 Outcome::Pending => "The rotation is still pending.\n",
             };
         }
-        let error = (exit == Exit::Failed).then(|| {
-            let message = match outcome {
-                Some(_) => "the rotation failed".to_owned(),
-                None => inspection.verdict.sentence.clone(),
-            };
-            Asked::of_process().json(&Failure::new(message))
-        });
-        let error = error.map(|mut object| object["error"].take());
+        let sentence = inspection.verdict.sentence.as_str();
+        let failure = match (outcome, exit) {
+            (Some(Outcome::Failed), _) => Some(Failure::new("the rotation failed")),
+            (None, Exit::Failed) => Some(Failure::new(sentence)),
+            (None, Exit::NotYet) if inspection.verdict.health == Health::Unknown => {
+                Some(Error::new(ErrorKind::Unavailable, sentence).into())
+            }
+            _ => None,
+        };
+        let asked = Asked::of_process();
+        if let Some(next) = failure.as_ref().and_then(|failure| asked.after(failure)) {
+            text += &format!("  run: {next}\n");
+        }
+        let error = failure.map(|failure| asked.json(&failure)["error"].take());
         print(self.json, &Report { inspection, outcome, error }, &text)?;
         Ok(exit)
     }
@@ -179,7 +185,10 @@ async fn inspect_as(
     match Prepared::prepare(store, id, arguments, Intent::Mending).await {
         Ok(prepared) => Ok(prepared.subject().inspect(&prepared.details, now).await?),
         // That the secret is nothing that logs in anywhere is an answer as well.
-        Err(failure) if matches!(failure.exit, Exit::Failed | Exit::Usage) => {
+        Err(failure)
+            if !failure.is_of_service
+                && matches!(failure.kind, Some(ErrorKind::Misconfigured | ErrorKind::NotStaged)) =>
+        {
             Ok(Inspection::of_labels(&details, Some(&failure.to_string()), now)?)
         }
         Err(failure) => Err(failure),
@@ -204,7 +213,14 @@ fn exit(inspection: &Inspection) -> Exit {
         Health::Ailing | Health::Broken => Exit::Attention,
         Health::Unknown => {
             let nobody_tried = inspection.versions.iter().all(|version| version.login == Login::NotTried);
-            if nobody_tried { Exit::Done } else { Exit::Failed }
+            let is_unreachable = |login: &Login| matches!(login, Login::Unreachable(_));
+            match () {
+                () if nobody_tried => Exit::Done,
+                () if inspection.versions.iter().any(|version| is_unreachable(&version.login)) => {
+                    Exit::NotYet
+                }
+                () => Exit::Failed,
+            }
         }
     }
 }

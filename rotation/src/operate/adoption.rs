@@ -253,9 +253,11 @@ fn check_schema(current: &Document, details: &Details, adoption: &mut Adoption) 
         adoption.findings.push(Finding::new(problem));
     }
     if details.under_way().is_some() {
-        adoption
-            .findings
-            .push(Finding::new("a rotation is under way; let it end first, or resume or revert it"));
+        let resume = format!("secretcache rotate {} --resume", details.name);
+        adoption.findings.push(
+            Finding::new("a rotation is under way; let it end first, or resume or revert it")
+                .mended_by(resume),
+        );
     }
     if let Some(function) = &adoption.function {
         let name = function.rsplit(':').next().unwrap_or(function);

@@ -104,11 +104,20 @@ impl RotationContext<'_> {
         let recommendation = recommend(situation);
         let strategy = strategy.unwrap_or(recommendation.strategy);
         look.subject.strategy = strategy;
-        if strategy == StrategyName::DualPassword && login.is_some() && !situation.dual_passwords {
-            look.findings.push(Finding::new(format!(
-                "{} knows one password per user; choose another strategy",
-                if server.is_empty() { "this resource" } else { &server }
-            )));
+        let whose = if server.is_empty() { "this resource" } else { &server };
+        let problem = match strategy {
+            StrategyName::DualPassword if !situation.dual_passwords => {
+                Some(format!("{whose} knows one password per user; choose another strategy"))
+            }
+            StrategyName::AlternatingUsers if !situation.has_accounts => {
+                Some("users of this resource cannot alternate; choose another strategy".to_owned())
+            }
+            _ => None,
+        };
+        if let Some(problem) = problem.filter(|_| login.is_some()) {
+            let other = recommendation.strategy.name();
+            let fix = format!("secretcache rotate {} --strategy {other}", self.secret_id);
+            look.findings.push(Finding::new(problem).mended_by(fix));
         }
         let user = look.next_user().await?;
         if let (Backend::Target(target), Some(login)) = (self.backend, login) {
@@ -241,12 +250,10 @@ impl Look<'_> {
             return Ok(());
         }
         let (Some(admin), Some(accounts), Some(user)) = (admin, target.accounts(), user) else {
-            self.findings.push(Finding::new(match target.accounts() {
-                None => "users of this resource cannot alternate; choose another strategy",
-                Some(_) => {
-                    "alternating users need an administrator: name its secret with --master-secret or in the field \"masterarn\""
-                }
-            }));
+            if target.accounts().is_some() {
+                let problem = "alternating users need an administrator: name its secret with --master-secret or in the field \"masterarn\"";
+                self.findings.push(Finding::new(problem));
+            }
             return Ok(());
         };
         let other = current.with("username", user)?;

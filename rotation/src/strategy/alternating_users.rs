@@ -105,6 +105,9 @@ impl<'a> AlternatingUsers<'a> {
     }
 }
 
+const CURRENT_REFUSED: &str =
+    "the resource refuses AWSCURRENT; find the version that logs in with: secretcache recover";
+
 /// What marks a user as made for a secret.
 pub(crate) fn mark(secret_arn: &str) -> String {
     format!("secretcache {secret_arn}")
@@ -164,10 +167,7 @@ impl Strategy for AlternatingUsers<'_> {
             // before an administrator logs in on the secret's word, its credential must prove to be of this resource.
             let admin = self.admin(cx, &current.document).await?;
             if self.target.probe(&current.document).await? == Probe::Refused {
-                return Err(Error::new(
-                    ErrorKind::Refused,
-                    "the resource refuses AWSCURRENT; find the version that logs in with: secretcache recover",
-                ));
+                return Err(Error::new(ErrorKind::Refused, CURRENT_REFUSED));
             }
             let requirements =
                 Requirements { other: Some(&document), ..Requirements::new(&admin, &current.document) };
@@ -192,7 +192,7 @@ impl Strategy for AlternatingUsers<'_> {
                     return Ok(());
                 }
                 // Before an administrator acts on the secret's word, its credential must prove to be of this resource.
-                return Err(Error::new(ErrorKind::Refused, "the resource refuses the current credential"));
+                return Err(Error::new(ErrorKind::Refused, CURRENT_REFUSED));
             }
             check_identity(pair, Wanted::OtherUser)?;
             let (admin, _guard) = self.lock(cx, current).await?;
