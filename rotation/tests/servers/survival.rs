@@ -11,20 +11,22 @@ use crate::mariadb::{admin, session};
 use crate::support::{Database, Kind, ServerTls, Store, secret, start};
 
 /// The tables that hold something about a user, and the column with its name.
-const MARIADB: [(&str, &str); 6] = [
+const MARIADB: [(&str, &str); 7] = [
     ("global_priv", "User"),
     ("db", "User"),
     ("tables_priv", "User"),
     ("columns_priv", "User"),
     ("procs_priv", "User"),
+    ("proxies_priv", "User"),
     ("roles_mapping", "User"),
 ];
-const MYSQL: [(&str, &str); 8] = [
+const MYSQL: [(&str, &str); 9] = [
     ("user", "User"),
     ("db", "User"),
     ("tables_priv", "User"),
     ("columns_priv", "User"),
     ("procs_priv", "User"),
+    ("proxies_priv", "User"),
     ("global_grants", "USER"),
     ("role_edges", "TO_USER"),
     ("default_roles", "USER"),
@@ -148,11 +150,16 @@ async fn server(kind: Kind) -> (Database, Conn) {
         "CREATE DATABASE audit",
         "CREATE TABLE audit.l (id int, who int)",
         "CREATE PROCEDURE shop.tidy() SELECT 1",
+        "CREATE USER billing@'%' IDENTIFIED BY 'theirs'",
+        // Who may stand in for everybody may say who else may.
+        "INSERT INTO mysql.proxies_priv (Host, User, Proxied_host, Proxied_user, With_grant) VALUES ('%', 'admin', '', '', 1)",
+        "FLUSH PRIVILEGES",
     ];
     let grants = [
         "GRANT ALL ON shop.* TO app@'%'",
         "GRANT INSERT (id), UPDATE (id, who) ON audit.l TO app@'%' WITH GRANT OPTION",
         "GRANT EXECUTE ON PROCEDURE shop.tidy TO app@'%'",
+        "GRANT PROXY ON billing@'%' TO app@'%' WITH GRANT OPTION",
     ];
     let own = own.iter().map(String::as_str);
     for statement in common.into_iter().chain(own).chain(grants) {
@@ -167,7 +174,7 @@ async fn every_row_about_a_user_is_as_before_but_for_its_password() {
         let (database, mut root) = server(kind).await;
         let target = MySql::new(Tls::off());
         let before = rows_about(&mut root, kind, "app").await;
-        assert!(before.values().filter(|rows| !rows.is_empty()).count() >= 5, "{kind:?}: {before:#?}");
+        assert!(before.values().filter(|rows| !rows.is_empty()).count() >= 6, "{kind:?}: {before:#?}");
         for strategy in [&SingleUser { target: &target } as &dyn Strategy, &DualPassword { target: &target }]
         {
             let first = secret(&database.address, "app", "first", r#","masterarn":"master""#);

@@ -20,6 +20,9 @@ UNION ALL SELECT 'setting ' || coalesce(d.datname, '*') || ' ' || s.setrole::reg
     FROM pg_db_role_setting s LEFT JOIN pg_database d ON d.oid = s.setdatabase, unnest(s.setconfig) c WHERE s.setrole <> 0
 UNION ALL SELECT 'comment ' || objoid::regrole || ' ' || description FROM pg_shdescription
     WHERE classoid = 'pg_authid'::regclass
+UNION ALL SELECT 'depend ' || coalesce(d.datname, '*') || ' ' || s.classid::regclass || ' ' || s.objid || ' ' || s.objsubid
+    || ' ' || s.refobjid::regrole || ' ' || s.deptype::text FROM pg_shdepend s LEFT JOIN pg_database d ON d.oid = s.dbid
+    WHERE s.refclassid = 'pg_authid'::regclass
 UNION ALL SELECT 'label ' || to_jsonb(l)::text FROM pg_shseclabel l
 UNION ALL SELECT 'database ' || datname || ' ' || datdba::regrole || ' ' || coalesce(datacl::text, '') FROM pg_database
 UNION ALL SELECT 'default acl ' || defaclrole::regrole || ' ' || defaclobjtype::text || ' ' || defaclacl::text FROM pg_default_acl
@@ -130,6 +133,10 @@ async fn alternating_users(kind: Kind) {
     let made = rows(&root).await;
     let (gone, new) = differences(&with_both, &made);
     assert!(gone.is_empty());
+    let (depend, new): (Vec<_>, Vec<_>) = new.into_iter().partition(|row| row.starts_with("depend "));
+    let whose: Vec<_> =
+        depend.iter().map(|row| row.split(' ').skip(5).collect::<Vec<_>>().join(" ")).collect();
+    assert_eq!(whose, ["app o", "reader a"], "owned by the one, open to the other");
     assert_eq!(
         new,
         ["object shop.made app {app=arwdDxt/app,reader=r/app}".to_owned()].map(|row| {

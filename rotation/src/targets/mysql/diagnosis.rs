@@ -236,7 +236,12 @@ async fn grants(connection: &mut Conn, account: &str) -> Result<Vec<Grant>, Erro
 
 /// Whether the grants together give a privilege on an object.
 fn covers<'a>(grants: impl IntoIterator<Item = &'a Grant>, privilege: &str, object: &str) -> bool {
-    let privileges = grants.into_iter().filter_map(Grant::privilege);
+    let mut privileges = grants.into_iter().filter_map(Grant::privilege);
+    // Whom one may stand in for is no part of anything else; nobody's name is everybody's.
+    if privilege == PROXY {
+        let is_anybody = |on: &str| on.starts_with("''@") || on.starts_with("``@");
+        return privileges.any(|(name, on)| name == PROXY && (on == object || is_anybody(on)));
+    }
     let held: Vec<_> = privileges.filter(|(_, on)| contains(on, object)).map(|(name, _)| name).collect();
     held.contains(&ALL)
         || held.contains(&privilege)
@@ -247,6 +252,7 @@ fn covers<'a>(grants: impl IntoIterator<Item = &'a Grant>, privilege: &str, obje
 }
 
 const ALL: &str = "ALL PRIVILEGES";
+const PROXY: &str = "PROXY";
 const OF_A_DATABASE: [&str; 18] = [
     "SELECT",
     "INSERT",
@@ -291,5 +297,11 @@ mod tests {
         assert!(!shop[0].is_grantable());
         let each = held(&format!("GRANT {} ON *.* TO `a`@`%`", OF_A_DATABASE.join(", ")));
         assert!(covers(&each, ALL, "`shop`.*") && !covers(&each[1..], ALL, "`shop`.*"));
+        let whom = "`billing`@`%`";
+        assert!(!covers(&all, PROXY, whom));
+        for (line, does) in [("``@``", true), ("''@'%'", true), (whom, true), ("`audit`@`%`", false)] {
+            let proxy = held(&format!("GRANT PROXY ON {line} TO `a`@`%` WITH GRANT OPTION"));
+            assert!(covers(&proxy, PROXY, whom) == does && proxy[0].is_grantable(), "{line}");
+        }
     }
 }
