@@ -3,10 +3,11 @@
 
 use mysql_async::prelude::Queryable;
 use secretcache::{AWSCURRENT, AWSPENDING};
+use secretcache_rotation::operate::RecoveryMethod;
 use secretcache_rotation::targets::{MySql, Postgres, Tls};
 use secretcache_rotation::*;
 
-use crate::support::{Address, Database, Kind, ServerTls, Store, secret, start};
+use crate::support::{Address, Database, Kind, ServerTls, Store, context, secret, start};
 
 const POSTGRES: [Kind; 3] = [Kind::Postgres15, Kind::Postgres16, Kind::Postgres18];
 
@@ -352,4 +353,55 @@ async fn a_wrong_value_stored_by_hand_is_healed() {
     store.store_by_hand(first.with("password", "wrong").unwrap());
     store.rotate(&SingleUser { target: &target }, &settings).await.unwrap();
     assert_eq!(target.probe(&store.value(AWSCURRENT).unwrap()).await.unwrap(), Probe::Accepted);
+}
+
+/// The same in the middle of a rotation: setSecret is the first to see it. With one user, the rotation is given up, and what
+/// was stored is made to work.
+async fn a_wrong_value_in_the_middle(target: &dyn Target, first: &Document, admin: &Document) {
+    let settings = Settings::default();
+    let wrong = first.with("password", "wrong").unwrap();
+    let single = SingleUser { target };
+    let store = Store::new(first.clone(), Some(admin.clone()));
+    for master in [None, Some("master".to_owned())] {
+        let mut settings = Settings::default();
+        settings.master_secret = master;
+        store.rotate(&single, &settings).await.unwrap();
+        store.steps(&single, &settings, &[Step::CreateSecret]).await.unwrap();
+        store.store_by_hand(wrong.clone());
+        let error = store.resume(&single, &settings).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Abandoned, "{error}");
+        assert!(store.value(AWSPENDING).is_none());
+        assert_eq!(target.probe(&store.value(AWSCURRENT).unwrap()).await.unwrap(), Probe::Accepted);
+    }
+    store.rotate(&single, &settings).await.unwrap();
+    // With two users, the new one becomes current once it is set; before, nothing is proof enough for an administrator.
+    let current = store.value(AWSCURRENT).unwrap().with("masterarn", "master").unwrap();
+    let alternating = AlternatingUsers { target };
+    for (steps, heals) in [(&[Step::CreateSecret][..], false), (&[Step::CreateSecret, Step::SetSecret], true)]
+    {
+        let store = Store::new(current.clone(), Some(admin.clone()));
+        store.steps(&alternating, &settings, steps).await.unwrap();
+        store.store_by_hand(wrong.with("masterarn", "master").unwrap());
+        let resumed = store.resume(&alternating, &settings).await;
+        assert_eq!(resumed.is_ok(), heals, "{resumed:?}");
+        if !heals {
+            let error = store.rotate(&alternating, &settings).await.unwrap_err();
+            assert!(error.message().contains("secretcache recover"), "{error}");
+            let cx = context(&store, &settings, StrategyName::AlternatingUsers, target);
+            let recovery = cx.search(RecoveryMethod::LabelsFollow).await.unwrap();
+            cx.carry_out(&recovery, &Unobserved).await.unwrap();
+        }
+        assert_eq!(target.probe(&store.value(AWSCURRENT).unwrap()).await.unwrap(), Probe::Accepted);
+    }
+}
+
+#[tokio::test]
+async fn a_wrong_value_stored_by_hand_in_the_middle_is_healed() {
+    let (database, _root, admin) = postgres(Kind::Postgres15).await;
+    let first = secret(&database.address, "app", "first", "");
+    a_wrong_value_in_the_middle(&Postgres::new(Tls::off()), &first, &admin).await;
+    let (database, _root) = crate::mariadb::server().await;
+    let (first, admin) =
+        (secret(&database.address, "app", "first", ""), crate::mariadb::admin(&database.address));
+    a_wrong_value_in_the_middle(&MySql::new(Tls::off()), &first, &admin).await;
 }
