@@ -52,6 +52,11 @@ fn changes(state: &State, model: &Model) -> Vec<(String, State)> {
     act("the master secret is brought up to date", &|next| {
         next.world.admin_secret = next.world.primary.users[ADMIN].passwords[0];
     });
+    act("the pooler ends the session of a driver that is gone", &|next| {
+        if next.world.lock == Some(POOLER) {
+            next.world.lock = None;
+        }
+    });
     if world.budget == 0 {
         return actions;
     }
@@ -67,6 +72,12 @@ fn changes(state: &State, model: &Model) -> Vec<(String, State)> {
     for d in 0..2 {
         let Some(driver) = &state.drivers[d] else { continue };
         disturb(["crash of driver 0", "crash of driver 1"][d], &|next| crash(next, d));
+        if world.lock == Some(d as u8) {
+            disturb("a driver crashes, and the pooler in front keeps its session", &|next| {
+                crash(next, d);
+                next.world.lock = Some(POOLER);
+            });
+        }
         if let (Task::Step { token, step: due }, true) = (driver.task, driver.log.is_empty()) {
             for step in (0..4).filter(|step| *step != due) {
                 disturb("a step comes out of turn, or twice", &|next| {
@@ -108,6 +119,8 @@ fn changes(state: &State, model: &Model) -> Vec<(String, State)> {
             next.world.replica = Some(next.world.primary.clone());
         }
     });
+    // More moments than these tell nothing new of what follows, and take minutes.
+    let is_between_steps = state.drivers.iter().flatten().all(|driver| driver.log.is_empty());
     if let Some(current) = world.labelled(CUR) {
         let Ver { user, secret, .. } = world.versions[current];
         disturb("somebody stores the current value as a new version", &|next| put(next, user, secret, true));
@@ -115,9 +128,7 @@ fn changes(state: &State, model: &Model) -> Vec<(String, State)> {
         disturb("somebody stores the current value, and AWSPENDING stays", &|next| {
             put(next, user, secret, false)
         });
-        if state.drivers.iter().flatten().all(|driver| driver.log.is_empty())
-            && world.kind == Kind::Alternating
-        {
+        if is_between_steps && world.kind == Kind::Alternating {
             disturb("the application's user gets one more grant", &|next| {
                 next.world.required |= 2;
                 next.world.primary.users[user as usize].grants |= 2;
@@ -140,8 +151,18 @@ fn changes(state: &State, model: &Model) -> Vec<(String, State)> {
                 next.world.primary.users[next.world.versions[previous].user as usize].grants;
             next.world.promise = false;
         });
+        let Ver { user, secret, .. } = world.versions[previous];
+        if world.kind == Kind::Alternating && secret != 0 && is_between_steps {
+            disturb("somebody stores the previous value as a new version", &|next| {
+                put(next, user, secret, true);
+                next.world.required = next.world.primary.users[user as usize].grants;
+            });
+        }
     }
     if world.kind == Kind::Alternating {
+        if is_between_steps {
+            disturb("the master secret names another server", &|next| next.world.admin_secret = ELSEWHERE);
+        }
         disturb("the administrator's password changes", &|next| {
             let password = next.world.mint(2, 0);
             next.world.primary.users[ADMIN].passwords = [password, 0];

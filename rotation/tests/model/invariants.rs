@@ -105,6 +105,11 @@ impl Model {
         if world.labelled(CUR).is_some_and(|current| world.versions[current].user == VOID) {
             return Err("I4: a version became current that is void".into());
         }
+        if world.astray {
+            return Err(
+                "I8: an administrator logged in at a server that the master secret does not name".into()
+            );
+        }
         let is_held = |secret: u8| world.versions.iter().any(|v| v.labels != 0 && v.secret == secret);
         let orphans = world.primary.keys.iter().filter(|key| !is_held(key.secret)).count();
         if orphans > 1 && !world.excused {

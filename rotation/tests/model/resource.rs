@@ -16,6 +16,7 @@ fn login(inner: &mut Inner, (user, secret): (u8, u8), at_primary: bool) -> bool 
     let resource = world.replica.as_ref().filter(|_| !at_primary).unwrap_or(&world.primary);
     let is_accepted = resource.authenticates(world.kind, user, secret);
     inner.refused_logins += usize::from(!is_accepted);
+    inner.world.astray |= (user, secret) == (ADMIN as u8, ELSEWHERE);
     is_accepted
 }
 

@@ -29,6 +29,12 @@ pub(crate) const USERS: [&str; 4] = ["app", "app_clone", "billing", "admin"];
 /// In the place of the user: the value is a copy that must never become current.
 pub(crate) const VOID: u8 = 5;
 
+/// In the place of the administrator's password: the master secret names another server.
+pub(crate) const ELSEWHERE: u8 = 98;
+
+/// Who holds the lock of a driver that is gone, whose session a pooler keeps open for a while.
+pub(crate) const POOLER: u8 = 2;
+
 /// A version: whose credential, which secret (0 while it has no value), which labels.
 #[derive(Clone, Copy, Debug, Default, Eq, Hash, PartialEq)]
 pub(crate) struct Ver {
@@ -86,6 +92,8 @@ pub(crate) struct World {
     pub(crate) tampered: bool,
     /// A flip promised that the previous credential goes on working.
     pub(crate) promise: bool,
+    /// An administrator's credential was used at a server that it is not for.
+    pub(crate) astray: bool,
     /// Rotations begun.
     pub(crate) begun: u8,
     /// What the environment may still do.
@@ -118,6 +126,7 @@ impl World {
             excused: false,
             tampered: false,
             promise: false,
+            astray: false,
             begun: 0,
             budget,
         }
@@ -241,9 +250,12 @@ pub(crate) fn labelled(versions: &[Ver], label: u8) -> Option<usize> {
 pub(crate) fn document(kind: Kind, user: u8, secret: u8) -> Document {
     static CACHE: OnceLock<Vec<Document>> = OnceLock::new();
     let all = CACHE.get_or_init(|| {
-        let text = |user: usize, secret| match user {
+        let text = |user: usize, secret: u8| match user {
             5 => format!(r#"{{"key_id":"{secret:02}","key":"canary-{secret:02}","secretcache:void":"1"}}"#),
             4 => format!(r#"{{"key_id":"{secret:02}","key":"canary-{secret:02}"}}"#),
+            3 if secret == ELSEWHERE => {
+                format!(r#"{{"host":"elsewhere","username":"admin","password":"canary-{secret:02}"}}"#)
+            }
             3 => format!(r#"{{"host":"db","username":"admin","password":"canary-{secret:02}"}}"#),
             _ => format!(
                 r#"{{"host":"db","username":"{}","password":"canary-{secret:02}","masterarn":"m"}}"#,
