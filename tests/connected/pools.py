@@ -279,6 +279,29 @@ class RedisAsyncPool(AsyncPool):
         self.loop.run(self._pool.disconnect())
 
 
+class PeeweePool(Pool):
+    def make(self, cache: Any, secret_id: str, where: dict[str, Any]) -> None:
+        from playhouse.pool import PooledPostgresqlDatabase
+
+        from secretcache.integrations.peewee import stay_connected
+
+        self._database = PooledPostgresqlDatabase("postgres", max_connections=1, **where)
+        stay_connected(self._database, cache, secret_id)
+        self.close = self._database.close_all
+
+    @contextmanager
+    def taken(self) -> Iterator[Ask]:
+        with self._database.connection_context():
+            connection = self._database.connection()
+
+            def ask(statement: str) -> Any:
+                with connection.cursor() as cursor:
+                    cursor.execute(statement)
+                    return cursor.fetchone()[0]
+
+            yield ask
+
+
 POOLS: list[type[Pool]] = [
     PsycopgPool,
     PsycopgAsyncPool,
@@ -291,6 +314,7 @@ POOLS: list[type[Pool]] = [
     DjangoConnection,
     DjangoMySqlConnection,
     DjangoPool,
+    PeeweePool,
     RedisPool,
     RedisAsyncPool,
 ]
