@@ -92,6 +92,13 @@ impl Pacer {
         (self.is_on && !wait.is_zero()).then_some(wait)
     }
 
+    /// Whether readers leave the next refresh to the refresher, which takes first what has waited longest. They do unless
+    /// it is late.
+    pub(crate) fn holds_readers_back(&mut self, now: &Now) -> bool {
+        self.look();
+        self.is_on && !now.until(&self.next.plus(CREDIT)).is_zero()
+    }
+
     /// A request goes out.
     pub(crate) fn note_request(&mut self, now: &Now, random: &mut fastrand::Rng) {
         self.look();

@@ -197,12 +197,15 @@ impl Cache {
             return Lookup::Failed(closed());
         }
         let (entry_id, index) = shared.index_of(state, id, selector);
-        let (held_back, why) = (state.pacer.held_back(now).is_some(), state.pacer.error());
+        let (held_back, why) = (state.pacer.holds_readers_back(now), state.pacer.error());
         let Some(entry) = state.entries.get_mut(&entry_id) else { return Lookup::Failed(closed()) };
         let ttl = shared.config.ttl_for(&entry.name);
         let snapshot = entry.versions[index].snapshot(ttl, now);
         // With an interval of zero every read asks.
-        let snapshot = EntrySnapshot { held_back: held_back && !ttl.is_zero(), ..snapshot };
+        let held_back = held_back && !ttl.is_zero();
+        // If the refresher is late, a reader starts the refresh; whoever has read until now does not wait for it.
+        let failing = snapshot.failing || why.is_some();
+        let snapshot = EntrySnapshot { held_back, failing, ..snapshot };
         let secret = entry.versions[index].secret.clone();
         let decision = decide(&snapshot, &shared.config);
         match decision {

@@ -17,7 +17,7 @@ pub(crate) struct EntrySnapshot {
     pub(crate) backing_off: Option<Duration>,
     /// The last failure, if unanswered by a success, was a denial rather than a failure to ask.
     pub(crate) denied: bool,
-    /// The last try failed, whether its backoff is over or not.
+    /// The last try failed, whether its backoff is over or not; or the endpoint fails or throttles.
     pub(crate) failing: bool,
     /// A request is under way.
     pub(crate) in_flight: bool,

@@ -73,7 +73,11 @@ impl Fleet {
         }
         self.ticks += 1;
         for cache in &self.caches {
-            self.calls.extend(cache.due(now).permits);
+            // Now the refresher comes first, now a reader.
+            let refresher_is_first = self.ticks.is_multiple_of(3);
+            if refresher_is_first {
+                self.calls.extend(cache.due(now).permits);
+            }
             // Each secret is read once a second.
             for id in self.ids.iter().skip(self.ticks % TICKS_A_SECOND).step_by(TICKS_A_SECOND) {
                 match cache.lookup(id, Selector::CURRENT, now) {
@@ -86,6 +90,9 @@ impl Fleet {
                     Lookup::Follower(_) => self.waits += 1,
                     Lookup::Failed(error) => panic!("a reader got {error}"),
                 }
+            }
+            if !refresher_is_first {
+                self.calls.extend(cache.due(now).permits);
             }
         }
         count
@@ -207,6 +214,22 @@ fn x3_who_asks_for_a_refresh_or_for_what_is_not_cached_is_not_held_back() {
         matches!(cache.lookup("s3", Selector::CURRENT, now), Lookup::Hit(_)),
         "there is a value to serve"
     );
+}
+
+#[test]
+fn x3_a_reader_starts_what_the_refresher_leaves_undone_and_does_not_wait_for_it() {
+    let fleet = Fleet::new(1, 20, 100);
+    let (cache, mut now) = (&fleet.caches[0], fleet.now.plus(Duration::from_secs(120)));
+    cache.due(now).permits.pop().unwrap().complete(failure(ErrorKind::Throttled), now.plus(TICK));
+    for _ in 0..60 * TICKS_A_SECOND {
+        now = now.plus(TICK);
+        match cache.lookup("s1", Selector::CURRENT, now) {
+            Lookup::Hit(_) => {}
+            Lookup::HitDue(..) => return,
+            other => panic!("a reader waits, or gets nothing: {other:?}"),
+        }
+    }
+    panic!("nobody starts it");
 }
 
 #[test]
