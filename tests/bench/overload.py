@@ -134,13 +134,15 @@ def figures(
     )
     p99 = late[int(len(late) * 0.99)]
     waited = sum(report["waited"] for report in reports)
+    still = sum(report["stood_still"] for report in reports)
+    pauses = f"both troubles together; {still} times a process did not run for two seconds"
     what = f"{processes} processes x {secrets} secrets, {name}"
     rates = f"{seen.during:.0f} a second, before {seen.before:.0f}"
     peaks = f"{seen.peak:.0f} a second over {STRETCH} s, before {seen.before:.0f}"
     return [
         Figure(f"{what}: calls against before", seen.during / seen.before, 1, detail=rates),
         Figure(f"{what}: peak at recovery against before", seen.peak / seen.before, 2, detail=peaks),
-        Figure(f"{what}: reads that waited", waited, 0, unit="", detail="both troubles together"),
+        Figure(f"{what}: reads that waited", waited, 0, unit="", detail=pauses),
         Figure(
             f"{what}: 99 of 100 secrets fresh again, in intervals",
             p99 / interval,
