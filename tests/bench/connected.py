@@ -49,7 +49,7 @@ def main(integrations: dict[str, tuple[str, ...]] = OF, program: tuple[str, ...]
     arguments.add_argument("--rotations", type=int, default=20, help="in either way")
     arguments.add_argument("--long-gap", type=float, default=60, help="seconds, of one more rotation")
     arguments.add_argument("--pause", type=float, default=0, help="seconds between two connects of a worker")
-    arguments.add_argument("--only", nargs="*", default=list(STRATEGIES), choices=STRATEGIES)
+    arguments.add_argument("--only", nargs="*", default=list(DATABASES), choices=DATABASES)
     arguments.add_argument("--integrations", nargs="*", help="these alone, of those that a server has")
     given = arguments.parse_args()
     head = ["server", "strategy", "rotated", "integration", *COLUMNS]
