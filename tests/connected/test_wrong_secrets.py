@@ -86,10 +86,12 @@ def test_only_the_stages_asked_for_are_tried(client: Any, database: Database) ->
         programs.read()
         programs.operate()
         half_rotated(secret)
-        accepted = {each.name: each.logins["accepted"] for each in programs}
-        errors = ended({each.name: each.start() for each in programs if is_direct(each.name)})
+        # A pool may still be filling itself from before.
+        direct = [each for each in programs if is_direct(each.name)]
+        accepted = {each.name: each.logins["accepted"] for each in direct}
+        errors = ended({each.name: each.start() for each in direct})
         assert {name for name, error in errors.items() if not isinstance(error, LoginRejectedError)} == set()
-        assert {each.name: each.logins["accepted"] for each in programs} == accepted
+        assert {each.name: each.logins["accepted"] for each in direct} == accepted
     with Programs(secret.secret_id, database, stages=["AWSPENDING"]) as programs:
         programs.operate()
         assert all(each.logins["rejected"] == 0 for each in programs)
