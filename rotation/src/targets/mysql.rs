@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use mysql_async::prelude::{FromRow, Queryable};
 use mysql_async::{Conn, DriverError, OptsBuilder, SslOpts};
@@ -94,6 +95,13 @@ impl MySql {
                 .tcp_port(port)
                 .ssl_opts(ssl);
             let mut answer = Conn::new(options.clone()).await;
+            for pause in PAUSES {
+                if !has_too_many_sessions(&answer) {
+                    break;
+                }
+                tokio::time::sleep(Duration::from_millis(pause)).await;
+                answer = Conn::new(options.clone()).await;
+            }
             // The driver cuts a zero off the end of ed25519's question, so one login in 256 is refused though the password
             // is right. Only MariaDB asks so; elsewhere a second refusal might lock the account.
             let is_refused =
@@ -161,6 +169,14 @@ impl MySql {
             Error::new(ErrorKind::Unavailable, "the server refuses the administrator's credential")
         })
     }
+}
+
+/// A session that has ended counts until the server has noticed, and a user may be allowed only one.
+const PAUSES: [u64; 4] = [100, 200, 400, 800]; // milliseconds
+
+fn has_too_many_sessions(answer: &Result<Conn, mysql_async::Error>) -> bool {
+    let Err(mysql_async::Error::Server(error)) = answer else { return false };
+    error.code == 1203 || error.code == 1226 && error.message.contains("max_user_connections")
 }
 
 /// The first byte of the server's request to log in by another method.
