@@ -153,9 +153,11 @@ class Cluster(Nodes):
         self._buses = dict[int, int]()
         super().__init__()
         bounds = (0, 5461, 10923, 16384)
+        # A node takes an epoch only while it knows no other.
         for epoch, (node, first, end) in enumerate(zip(self.nodes, bounds, bounds[1:], strict=False), 1):
             node.execute_command("CLUSTER", "SET-CONFIG-EPOCH", epoch)
             node.execute_command("CLUSTER", "ADDSLOTSRANGE", first, end - 1)
+        for node in self.nodes:
             for port, bus in self._buses.items():
                 node.execute_command("CLUSTER", "MEET", self.host, port, bus)
         until(lambda: all(node.cluster("info")["cluster_state"] == "ok" for node in self.nodes))

@@ -97,14 +97,17 @@ def _cluster_async(cache: Any, secret: str, where: dict[str, Any], options: dict
 
 
 def _sentinel(cache: Any, secret: str, where: dict[str, Any], options: dict[str, Any]) -> Any:
+    from redis.backoff import ExponentialBackoff
+    from redis.retry import Retry
     from redis.sentinel import Sentinel, SentinelManagedConnection
 
     from secretcache.integrations.redis import connection_class
 
     logging_in = connection_class(cache, secret, SentinelManagedConnection, **options)
     sentinel = Sentinel([(where["host"], where["port"])])
-    client = sentinel.master_for("shop", connection_class=logging_in)
-    replica = sentinel.slave_for("shop", connection_class=logging_in)
+    retry = Retry(ExponentialBackoff(cap=0.5, base=0.05), 8)
+    client = sentinel.master_for("shop", connection_class=logging_in, retry=retry)
+    replica = sentinel.slave_for("shop", connection_class=logging_in, retry=retry)
 
     def operate() -> None:
         client.set("key", "value")
@@ -116,15 +119,18 @@ def _sentinel(cache: Any, secret: str, where: dict[str, Any], options: dict[str,
 
 
 def _sentinel_async(cache: Any, secret: str, where: dict[str, Any], options: dict[str, Any]) -> Any:
+    from redis.asyncio.retry import Retry
     from redis.asyncio.sentinel import Sentinel, SentinelManagedConnection
+    from redis.backoff import ExponentialBackoff
 
     from secretcache.integrations.redis import async_connection_class
 
     logging_in = async_connection_class(cache, secret, SentinelManagedConnection, **options)
     sentinel = Sentinel([(where["host"], where["port"])])
+    retry = Retry(ExponentialBackoff(cap=0.5, base=0.05), 8)
 
     async def operate() -> None:
-        async with sentinel.master_for("shop", connection_class=logging_in) as client:
+        async with sentinel.master_for("shop", connection_class=logging_in, retry=retry) as client:
             await client.set("key", "value")
 
     return operate

@@ -138,3 +138,13 @@ def ended(futures: dict[str, Future[None]]) -> dict[str, BaseException | None]:
     wait(futures.values(), PATIENCE)
     assert all(future.done() for future in futures.values()), "some hang"
     return {name: future.exception() for name, future in futures.items()}
+
+
+def is_patient(name: str) -> bool:
+    """Tell a pool that connects in the background, and goes on trying when that fails."""
+    return name in ("psycopg_pool", "psycopg_pool_async", "django_postgresql_pool", "tortoise_psycopg")
+
+
+def is_direct(name: str) -> bool:
+    """Tell an integration whose user gets the error of each login."""
+    return not is_patient(name)

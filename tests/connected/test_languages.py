@@ -10,7 +10,7 @@ from typing import Any
 import psycopg
 import pytest
 from databases import USERS, Database, Replica
-from programs import Programs, ended
+from programs import Programs, ended, is_direct
 from rotating import ByHand, Secret
 
 from secretcache import LoginRejectedError, SecretCache
@@ -69,7 +69,7 @@ def test_what_it_says_is_in_the_error(client: Any, postgres: Database, german: R
     postgres.set_password(USERS[0], "changed behind our back")
     german.catch_up()
     with Programs(
-        secret.secret_id, german, of=lambda name: "pool" not in name, login_timeout=0.9
+        secret.secret_id, german, of=lambda name: "pool" not in name and is_direct(name), login_timeout=0.9
     ) as programs:
         programs.read()
         for name, error in ended(programs.start()).items():

@@ -11,23 +11,13 @@ from typing import Any
 
 import pytest
 from databases import USERS, Database
-from programs import Programs, ended
+from programs import Programs, ended, is_direct, is_patient
 from rotating import ByHand, Secret
 
 from secretcache import LoginRejectedError
 
 REFUSALS = "password authentication failed|Access denied for user|invalid username-password pair"
 """What the servers say, in their drivers' words."""
-
-
-def is_patient(name: str) -> bool:
-    """Tell a pool that connects in the background, and goes on trying when that fails."""
-    return name in ("psycopg_pool", "psycopg_pool_async", "django_postgresql_pool", "tortoise_psycopg")
-
-
-def is_direct(name: str) -> bool:
-    """Tell an integration whose user gets the error of each login."""
-    return not is_patient(name)
 
 
 @contextmanager
