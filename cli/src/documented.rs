@@ -1,33 +1,20 @@
 //! What documents show of the command is what the command understands.
 
-use std::path::{Path, PathBuf};
-use std::{fs, mem};
+use std::path::Path;
+use std::{fs, mem, process};
 
 use clap::error::ErrorKind::{DisplayHelp, DisplayVersion, MissingRequiredArgument};
 use clap::{Command, CommandFactory};
 
 use crate::Cli;
 
-/// Every Markdown page of the repository that users read.
-fn pages() -> Vec<PathBuf> {
+/// The text of every Markdown file that git tracks.
+fn pages() -> Vec<String> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
-    let mut folders = vec![root.join("docs")];
-    let mut found = vec![root.join("README.md")];
-    for entry in fs::read_dir(&root).unwrap() {
-        found.push(entry.unwrap().path().join("README.md"));
-    }
-    found.retain(|page| page.exists());
-    while let Some(folder) = folders.pop() {
-        for entry in fs::read_dir(folder).unwrap() {
-            let path = entry.unwrap().path();
-            match path.extension().is_some_and(|kind| kind == "md") {
-                true => found.push(path),
-                false if path.is_dir() => folders.push(path),
-                false => {}
-            }
-        }
-    }
-    found
+    let listed = process::Command::new("git").args(["ls-files", "*.md"]).current_dir(&root).output().unwrap();
+    assert!(listed.status.success(), "git ls-files");
+    let names = String::from_utf8(listed.stdout).unwrap();
+    names.lines().map(|name| fs::read_to_string(root.join(name)).unwrap()).collect()
 }
 
 /// The commands in the console blocks of a page, those of several lines joined.
@@ -84,7 +71,7 @@ fn complaint(line: &str) -> Option<String> {
 #[test]
 fn every_command_that_is_shown_is_understood() {
     let pages = pages();
-    let of_pages = pages.iter().flat_map(|page| shown(&fs::read_to_string(page).unwrap()));
+    let of_pages = pages.iter().flat_map(|text| shown(text));
     let mut command = Cli::command();
     command.build();
     let all: Vec<_> =
