@@ -13,9 +13,10 @@ docs: $(MDBOOK) ## Build the book: target/book/index.html
 	$(MDBOOK) build docs
 	cargo test --quiet $(LOCKED) --package secretcache-tests --test documentation
 
-reference: ## Generate the command reference and the page of permissions again
+reference: ## Generate the pages that are written from the code: commands, permissions, unsafe places
 	cargo run --quiet --package secretcache-cli -- generate reference > docs/command-reference.md
 	cargo run --quiet --package secretcache-cli -- generate permissions > docs/permissions.md
+	tests/tools/unsafe-code
 
 # What is inside an artefact and under which licences, beside the manifest of the package, which takes it along.
 notices = $(BUILD_TOOLS) $(REPRODUCIBLE) python packaging/inventory.py $(1) $(2) --target $(HOST) $(3)

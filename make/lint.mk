@@ -1,7 +1,8 @@
 ##@ One language's checks
 .PHONY: lint-rust lint-docs lint-features lint-interfaces lint-dependencies lint-python lint-node lint-c lint-workflows lint-commits lint-version
-lint-rust: lint-docs lint-features lint-interfaces ## Format, clippy, and rustdoc with and without default features
+lint-rust: lint-docs lint-features lint-interfaces ## Format, clippy, unsafe places, and rustdoc with and without default features
 	cargo fmt --all --check
+	tests/tools/unsafe-code --check
 	cargo clippy --workspace --all-targets $(LOCKED) -- -D warnings
 
 lint-docs:
