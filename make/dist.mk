@@ -23,22 +23,27 @@ notices = $(BUILD_TOOLS) $(REPRODUCIBLE) python packaging/inventory.py $(1) $(2)
 
 # On Linux with glibc zig links, against the symbols of glibc 2.17, so that the wheel runs on every system since 2012.
 PORTABLE := $(if $(findstring linux-gnu,$(HOST)),--zig --compatibility manylinux_2_17)
+COMPLETE := packaging/complete
 wheel: $(VENV)/build/.stamp ## Build the Python wheel: dist/*.whl
 	$(call notices,secretcache-python,bindings-python/notices)
 	rm -f dist/*.whl
 	$(BUILD_TOOLS) $(REPRODUCIBLE) maturin build --release $(LOCKED) --target $(HOST) $(PORTABLE) --out dist \
 		--manifest-path bindings-python/Cargo.toml
 	$(if $(PORTABLE),$(BUILD_TOOLS) auditwheel show dist/*.whl | grep manylinux_2_17 > /dev/null)
+	$(COMPLETE) dist/*.whl
 
 sdist: $(VENV)/build/.stamp ## Pack the sources of the Python package: dist/*.tar.gz
 	$(call notices,secretcache-python,bindings-python/notices)
-	rm -f dist/*.tar.gz
+	rm -f dist/secretcache-[0-9]*.tar.gz
 	$(BUILD_TOOLS) $(REPRODUCIBLE) maturin sdist --out dist --manifest-path bindings-python/Cargo.toml
+	$(COMPLETE) dist/secretcache-[0-9]*.tar.gz
 
-node: node-tools ## Build the npm package: dist/*.tgz
-	cargo build --release --package secretcache-node $(LOCKED)
+node: node-tools $(VENV)/build/.stamp ## Build the npm package: dist/*.tgz
+	$(call notices,secretcache-node,target/notices/node)
+	$(REPRODUCIBLE) cargo build --release --package secretcache-node $(LOCKED)
 	cd $(NODE) && npx tsc
-	$(NODE)/tools/pack
+	NOTICES=$(CURDIR)/target/notices/node $(NODE)/tools/pack
+	$(COMPLETE) dist/secretcache-[0-9]*.tgz
 
 cli: ## Build the command: target/release/secretcache
 	cargo build --release --package secretcache-cli $(LOCKED)
@@ -77,6 +82,7 @@ lambda: $(VENV)/build/.stamp ## Build the rotation function for AWS Lambda: dist
 		--features lambda $(if $(LAMBDA_TARGET),--target $(LAMBDA_TARGET))
 	@tests/tools/pack_function.py target/$(if $(LAMBDA_TARGET),$(LAMBDA_TARGET)/)release/bootstrap \
 		dist/secretcache-rotation-$(LAMBDA_ARCHITECTURE).zip --notices target/notices/lambda $(CA)
+	$(COMPLETE) dist/secretcache-rotation-$(LAMBDA_ARCHITECTURE).zip
 
 CRATES := secretcache secretcache-rotation secretcache-access secretcache-local secretcache-cli
 .PHONY: crates
@@ -95,6 +101,7 @@ dist-c: $(VENV)/build/.stamp ## Build the C and C++ library as a tarball: dist/s
 	$(call notices,secretcache-c,target/notices/c)
 	$(REPRODUCIBLE) cargo build --release --package secretcache-c $(LOCKED)
 	NOTICES=target/notices/c bindings-c/dist target/release dist
+	$(COMPLETE) dist/secretcache-c-*.tar.gz
 
 header-c: $(CBINDGEN) ## Generate secretcache.h again
 	bindings-c/header $(CBINDGEN) bindings-c/include

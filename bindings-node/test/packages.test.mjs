@@ -19,6 +19,7 @@ const PLATFORMS = [
   'darwin-arm64',
   'win32-x64-msvc',
 ];
+const NOTICES = ['THIRD-PARTY-NOTICES.txt', 'sbom.cdx.json'];
 
 /** Packs a release from this platform's module, with something in the places of the others'. */
 function release(t, without = undefined) {
@@ -31,6 +32,9 @@ function release(t, without = undefined) {
     // Without what a debugger wants, which is most of it.
     if (readdirSync(PACKAGE).includes(name)) execFileSync('strip', ['-o', join(artifacts, name), join(PACKAGE, name)]);
     else writeFileSync(join(artifacts, name), 'of another platform');
+    const notices = join(artifacts, 'notices', platform);
+    mkdirSync(notices, { recursive: true });
+    for (const notice of NOTICES) writeFileSync(join(notices, notice), platform);
   }
   execFileSync(join(PACKAGE, 'tools', 'release'), [artifacts, output], { stdio: 'pipe' });
   return output;
@@ -44,6 +48,12 @@ it('a release is a package for each platform, and one that installs with this pl
   const root = join(output, `secretcache-${version}.tgz`);
   const list = (tarball) => execFileSync('tar', ['tzf', tarball], { encoding: 'utf8' });
   assert.doesNotMatch(list(root), /\.node$/m);
+  for (const platform of PLATFORMS) {
+    const tarball = join(output, `secretcache-${platform}-${version}.tgz`);
+    for (const notice of NOTICES)
+      assert.equal(execFileSync('tar', ['xzOf', tarball, `package/${notice}`], { encoding: 'utf8' }), platform);
+    assert.match(list(tarball), /^package\/LICENSE$/m);
+  }
   const manifest = JSON.parse(execFileSync('tar', ['xzOf', root, 'package/package.json'], { encoding: 'utf8' }));
   const optional = Object.fromEntries(PLATFORMS.map((platform) => [`secretcache-${platform}`, version]));
   assert.deepEqual(manifest.optionalDependencies, optional);

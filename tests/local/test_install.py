@@ -198,3 +198,24 @@ def test_a_release_is_packed_for_npm_from_its_archives_and_never_without_a_platf
             program = "secretcache.exe" if "windows" in target else "secretcache"
             for name in (program, "THIRD-PARTY-NOTICES.txt", "sbom.cdx.json"):
                 assert package.extractfile(f"package/{name}").read().decode() == target
+
+
+def test_an_artefact_without_notices_or_with_the_sbom_of_another_version_is_found_out(tmp_path: Path) -> None:
+    version = subprocess.run(
+        [ROOT / "packaging/version.py"], capture_output=True, text=True, check=True
+    ).stdout.strip()
+    sbom = '{"metadata": {"component": {"version": "%s"}}}'
+    files = {"LICENSE": "", "THIRD-PARTY-NOTICES.txt": "", "sbom.cdx.json": sbom % version}
+
+    def said_of(files: dict[str, str]) -> str:
+        wheel = tmp_path / "package.whl"
+        with zipfile.ZipFile(wheel, "w") as archive:
+            for name, text in files.items():
+                archive.writestr(f"package.dist-info/licenses/{name}", text)
+        done = subprocess.run([ROOT / "packaging/complete", wheel], capture_output=True, text=True)
+        assert (done.returncode == 0) == (done.stderr == "")
+        return done.stderr
+
+    assert said_of(files) == ""
+    assert "notices are missing" in said_of({name: files[name] for name in ("LICENSE", "sbom.cdx.json")})
+    assert "its SBOM is of 0.0.1" in said_of(files | {"sbom.cdx.json": sbom % "0.0.1"})
