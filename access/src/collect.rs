@@ -4,6 +4,7 @@
 //! `ListSecretVersionIds`; the last two are kept under 40 a second each, for their quota is 50. [`CALLS`] lists every call
 //! that is ever made.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
@@ -23,6 +24,7 @@ mod network;
 mod secrets;
 mod usage;
 mod watch;
+mod workloads;
 mod xml;
 
 use client::{Client, Fault};
@@ -50,6 +52,7 @@ pub const CALLS: &[&str] = &[
     "events:ListTargetsByRule",
     "logs:DescribeMetricFilters",
     "cloudwatch:DescribeAlarms",
+    "ec2:DescribeInstances",
     "ec2:DescribeVpcEndpoints",
     "ec2:DescribeVpcAttribute",
     "ec2:DescribeSecurityGroups",
@@ -58,6 +61,9 @@ pub const CALLS: &[&str] = &[
     "lambda:GetPolicy",
     "ecs:ListTaskDefinitions",
     "ecs:DescribeTaskDefinition",
+    "ecs:ListClusters",
+    "ecs:ListServices",
+    "ecs:DescribeServices",
     "rds:DescribeDBInstances",
     "rds:DescribeDBClusters",
     "rds:DescribeDBProxies",
@@ -146,6 +152,7 @@ pub async fn collect(
             ..Snapshot::default()
         },
         variables: Vec::new(),
+        instance_profiles: BTreeMap::new(),
         progress,
     };
     collector.all(options).await?;
@@ -159,6 +166,8 @@ struct Collector<'a> {
     client: Arc<Client>,
     snapshot: Snapshot,
     variables: Vec<Variable>,
+    /// The role of each instance profile, by ARN.
+    instance_profiles: BTreeMap<String, String>,
     progress: &'a (dyn Fn(&str, usize, usize) + Sync),
 }
 
@@ -183,10 +192,13 @@ impl Collector<'_> {
         self.alarms().await;
         self.report("functions");
         self.functions().await;
+        self.report("tasks, services and instances");
+        let mut definitions = self.tasks().await;
+        self.services(&mut definitions).await;
+        self.instances().await;
         self.report("VPC endpoints");
         self.endpoints().await;
-        self.report("tasks and databases");
-        self.tasks().await;
+        self.report("databases");
         self.databases().await;
         if let Some(days) = options.look_back {
             self.version_reads(options.now, days).await;

@@ -12,7 +12,7 @@ use serde_json::Value;
 
 use crate::document::Document;
 
-pub use network::{SecurityGroup, SecurityRule, Subnet, Vpc, VpcEndpoint};
+pub use network::{SecurityGroup, SecurityRule, Subnet, Vpc, VpcEndpoint, Workload};
 
 /// The format that this version writes. It reads this one and older ones.
 pub const FORMAT: u32 = 1;
@@ -76,10 +76,12 @@ record! {
         vpcs: Vec<Vpc>,
         /// VPC endpoints for Secrets Manager.
         vpc_endpoints: Vec<VpcEndpoint>,
-        /// Security groups of endpoints and functions.
+        /// Security groups of endpoints, functions and workloads.
         security_groups: Vec<SecurityGroup>,
-        /// Subnets of endpoints and functions.
+        /// Subnets of endpoints, functions and workloads.
         subnets: Vec<Subnet>,
+        /// ECS services and EC2 instances that run in a subnet with a role of their own.
+        workloads: Vec<Workload>,
         /// Lambda functions.
         functions: Vec<Function>,
         /// ECS task definitions that inject secrets (newest active revision of each family).

@@ -90,6 +90,66 @@ fn every_check_finds_its_fault_and_no_other() {
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
+/// Where programs run is no matter: the rule that is missing is the same.
+#[test]
+fn services_and_instances_need_a_way_to_the_endpoint_as_functions_do() {
+    let seen = |edit: fn(&mut Value)| -> Vec<(String, String)> {
+        let mut json = good();
+        let workload = &mut json["Workloads"][0];
+        workload["SecurityGroupIds"] = json!(["sg-app"]);
+        let group = json!({"GroupId": "sg-app", "VpcId": "vpc-1", "Egress": [{"IpProtocol": "tcp", "FromPort": 443,
+            "ToPort": 443, "Groups": ["sg-endpoint"]}]});
+        json["SecurityGroups"].as_array_mut().unwrap().push(group);
+        edit(&mut json);
+        let findings = report(json).findings.into_iter();
+        findings.map(|finding| (finding.check.to_owned(), finding.seen)).collect()
+    };
+    let found = |text: &str| vec![("network.security-group".to_owned(), text.to_owned())];
+    assert_eq!(seen(|_| ()), found("no rule of sg-endpoint lets service/shop/checkout in on port 443"));
+    let instance = |json: &mut Value| {
+        let arn = "arn:aws:ec2:eu-central-1:111122223333:instance/i-0a1b2c3d";
+        json["Workloads"][0]["Arn"] = json!(arn);
+        json["SecurityGroups"][0]["Ingress"][0]["Groups"] = json!(["sg-function", "sg-app"]);
+        json["SecurityGroups"][2]["Egress"] = json!([]);
+    };
+    assert_eq!(seen(instance), found("no rule of sg-app lets instance/i-0a1b2c3d out on port 443"));
+    // Nobody asks where a program runs that reads no secret.
+    assert_eq!(
+        seen(|json| json["Workloads"][0]["Roles"] = json!(["arn:aws:iam::111122223333:role/none"])),
+        []
+    );
+    let elsewhere = |json: &mut Value| json["Workloads"][0]["VpcId"] = json!("vpc-2");
+    assert_eq!(
+        seen(elsewhere),
+        [("network.no-endpoint".to_owned(), "no endpoint; service/shop/checkout run there".to_owned())]
+    );
+}
+
+/// Who may not list services still hears of functions.
+#[test]
+fn what_narrows_a_check_does_not_stop_it() {
+    let mut json = good();
+    json["SecurityGroups"][0]["Ingress"] = json!([]);
+    json["NotCollected"] = json!([{"Permission": "ecs:ListClusters", "Error": "AccessDenied"}]);
+    let narrowed = report(json.clone());
+    assert_eq!(found(&narrowed), BTreeSet::from(["network.security-group".to_owned()]));
+    let named = |report: &Report, permission: &str| {
+        report
+            .not_checked
+            .iter()
+            .any(|it| it.check == "network.security-group" && it.permission == permission)
+    };
+    assert!(named(&narrowed, "ecs:ListClusters"));
+
+    json["NotCollected"]
+        .as_array_mut()
+        .unwrap()
+        .push(json!({"Permission": "ec2:DescribeSecurityGroups", "Error": "AccessDenied"}));
+    let stopped = report(json);
+    assert_eq!(found(&stopped), BTreeSet::new());
+    assert!(named(&stopped, "ec2:DescribeSecurityGroups"));
+}
+
 /// An endpoint in each state of the service's: what is found, and whether commands fix it.
 #[test]
 fn an_endpoint_counts_by_its_state() {

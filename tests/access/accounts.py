@@ -93,6 +93,37 @@ class Account:
         }
         return {"vpc": vpc, "subnets": subnets, **groups}
 
+    def service(self, name: str, role: str, subnets: list[str], group: str) -> str:
+        """A service at Fargate whose task has a role."""
+        ecs = self.client("ecs")
+        ecs.create_cluster(clusterName="shop")
+        ecs.register_task_definition(
+            family=name, taskRoleArn=role, containerDefinitions=[{"name": "app", "image": "app", "memory": 64}]
+        )
+        return ecs.create_service(
+            cluster="shop",
+            serviceName=name,
+            taskDefinition=name,
+            desiredCount=1,
+            launchType="FARGATE",
+            networkConfiguration={"awsvpcConfiguration": {"subnets": subnets, "securityGroups": [group]}},
+        )["service"]["serviceArn"]
+
+    def instance(self, name: str, role: str, subnet: str, group: str) -> str:
+        """An instance with a role, under a profile of another name."""
+        iam, ec2 = self.client("iam"), self.client("ec2")
+        profile = {"InstanceProfileName": f"{name}-profile"}
+        iam.create_instance_profile(**profile)
+        iam.add_role_to_instance_profile(RoleName=role.rsplit("/", 1)[1], **profile)
+        return ec2.run_instances(
+            ImageId=ec2.describe_images()["Images"][0]["ImageId"],
+            MinCount=1,
+            MaxCount=1,
+            SubnetId=subnet,
+            SecurityGroupIds=[group],
+            IamInstanceProfile={"Name": f"{name}-profile"},
+        )["Instances"][0]["InstanceId"]
+
     def open_https(self, network: dict[str, Any]) -> None:
         pair = [
             {
@@ -237,6 +268,8 @@ def good(url: str) -> Account:
     secrets.put_resource_policy(SecretId=secret, ResourcePolicy=policy(deny))
     vpc = {"SubnetIds": network["subnets"], "SecurityGroupIds": [network["functions"]]}
     function = account.function("rotate-MultiUser", rotation, VpcConfig=vpc)
+    account.service("checkout", app, network["subnets"], network["functions"])
+    account.instance("worker", app, network["subnets"][0], network["functions"])
     account.client("lambda").add_permission(
         FunctionName=function,
         StatementId="SecretsManagerRotation",
@@ -338,6 +371,10 @@ def bad(url: str) -> Account:
     options = {"PrivateDnsEnabled": False, "SubnetIds": network["subnets"][:1]}
     account.endpoint(network, policy(full, trusted), **options)
     vpc = {"SubnetIds": network["subnets"], "SecurityGroupIds": [network["functions"]]}
+    for name, start in (("service", account.service), ("instance", account.instance)):
+        own = ec2.create_security_group(GroupName=name, Description=name, VpcId=network["vpc"])["GroupId"]
+        where = network["subnets"] if name == "service" else network["subnets"][0]
+        account.ids[name] = start(name, f"arn:aws:iam::{ACCOUNT}:role/star", where, own)
     other = ec2.create_vpc(CidrBlock="10.1.0.0/16")["Vpc"]["VpcId"]
     far = ec2.create_subnet(VpcId=other, CidrBlock="10.1.0.0/24")["Subnet"]["SubnetId"]
     group = ec2.create_security_group(GroupName="far", Description="far", VpcId=other)["GroupId"]

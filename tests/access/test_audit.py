@@ -12,6 +12,7 @@ import boto3
 from accounts import NAME, REGION, Account
 from botocore.parsers import create_parser
 from conftest import ROOT, Relay, audit, mend, secretcache
+from sarif_pydantic import Sarif
 
 # What moto cannot have: times of the past, replicas, network activity, managed rotation. Snapshots test those.
 FAULTS = [
@@ -119,6 +120,12 @@ def test_every_fault_is_found(bad_account: Account) -> None:
     report = audit(bad_account.url)
     assert set(FAULTS) - ids(report) == set()
     assert secretcache(bad_account.url, "audit", "--all", "--fail-on", "critical").status == 4
+
+
+def test_services_and_instances_are_asked_for_their_way_to_the_endpoint(bad_account: Account) -> None:
+    seen = [it["Seen"] for it in audit(bad_account.url)["Findings"] if it["Check"] == "network.security-group"]
+    for name in ("service/shop/service", f"instance/{bad_account.ids['instance']}", "rotate-SingleUser"):
+        assert [text for text in seen if f"lets {name} in on port 443" in text], name
 
 
 def test_each_fix_run_as_printed_makes_its_finding_go(bad_account: Account) -> None:
@@ -331,6 +338,9 @@ def test_formats(bad_account: Account, tmp_path: Path) -> None:
         ).out
 
     sarif = json.loads(printed("sarif"))
+    # A field that SARIF does not have is lost on the way.
+    understood = Sarif.model_validate(sarif).model_dump(mode="json", by_alias=True, exclude_unset=True)
+    assert {**understood, "$schema": sarif["$schema"]} == sarif
     run = sarif["runs"][0]
     rules = [rule["id"] for rule in run["tool"]["driver"]["rules"]]
     assert sarif["version"] == "2.1.0" and {result["level"] for result in run["results"]} == {

@@ -15,10 +15,23 @@ use crate::service;
 use crate::snapshot::{Function, SecurityGroup, SecurityRule, Subnet, VpcEndpoint};
 
 const ENDPOINTS: &[&str] = &["ec2:DescribeVpcEndpoints"];
-const PLACES: &[&str] = &["ec2:DescribeVpcEndpoints", "lambda:ListFunctions"];
+const PLACES: &[&str] = &[
+    "ec2:DescribeVpcEndpoints",
+    "lambda:ListFunctions",
+    "ecs:ListClusters",
+    "ecs:ListServices",
+    "ecs:DescribeServices",
+    "ecs:DescribeTaskDefinition",
+    "ec2:DescribeInstances",
+];
 const GROUPS: &[&str] = &[
     "ec2:DescribeVpcEndpoints",
     "lambda:ListFunctions",
+    "ecs:ListClusters",
+    "ecs:ListServices",
+    "ecs:DescribeServices",
+    "ecs:DescribeTaskDefinition",
+    "ec2:DescribeInstances",
     "ec2:DescribeSecurityGroups",
     "ec2:DescribeSubnets",
 ];
@@ -93,9 +106,9 @@ pub(super) const CHECKS: &[Check] = &[
     Check {
         id: "network.security-group",
         severity: Severity::High,
-        title: "The endpoint's security groups do not let a function in",
+        title: "The endpoint's security groups do not let a reader in",
         why: "Port 443 is closed between them: every read and every rotation step times out.",
-        fix: "Allow TCP 443 from the function's security group, and to the endpoint from there.",
+        fix: "Allow TCP 443 from the reader's security group, and to the endpoint from there.",
         needs: GROUPS,
         counterparts: &[],
         find: Find::Account(security_group),
@@ -113,7 +126,7 @@ pub(super) const CHECKS: &[Check] = &[
     Check {
         id: "network.zones",
         severity: Severity::Low,
-        title: "The endpoint is in one zone, or not in those of a function",
+        title: "The endpoint is in one zone, or not in those of a reader",
         why: "When the zone fails, so does every read; and traffic between zones is charged for.",
         fix: "Add a subnet of each zone in which readers run.",
         needs: GROUPS,
@@ -132,21 +145,47 @@ pub(super) const CHECKS: &[Check] = &[
     },
 ];
 
-/// Functions in a VPC that read or rotate a secret.
-fn readers<'a>(audit: &Audit<'a>) -> Vec<&'a Function> {
+/// What reads or rotates a secret from a VPC: a function, a service or an instance.
+struct Reader<'a> {
+    arn: &'a str,
+    vpc_id: &'a str,
+    subnet_ids: &'a [String],
+    security_group_ids: &'a [String],
+}
+
+impl Reader<'_> {
+    /// Without Region and account: `rotate-orders`, `service/shop/checkout`, `instance/i-0a1b2c3d`.
+    fn name(&self) -> &str {
+        self.arn.rsplit(':').next().unwrap_or_default()
+    }
+}
+
+fn readers<'a>(audit: &Audit<'a>) -> Vec<Reader<'a>> {
+    let snapshot = audit.snapshot;
     let mut roles = BTreeSet::new();
-    for secret in &audit.snapshot.secrets {
+    for secret in &snapshot.secrets {
         let open =
             audit.readers(secret).iter().filter(|reader| reader.outcome != crate::evaluate::Outcome::Denied);
         roles.extend(open.map(|reader| reader.principal.arn.as_str()));
     }
-    let rotates = |function: &Function| {
-        let mut arns =
-            audit.snapshot.secrets.iter().filter_map(|secret| secret.rotation_lambda_arn.as_deref());
+    let rotates = |function: &&Function| {
+        let mut arns = snapshot.secrets.iter().filter_map(|secret| secret.rotation_lambda_arn.as_deref());
         arns.any(|arn| crate::reach::same_function(arn, &function.function_arn))
     };
-    let functions = audit.snapshot.functions.iter().filter(|function| function.vpc_id.is_some());
-    functions.filter(|function| roles.contains(function.role.as_str()) || rotates(function)).collect()
+    let functions = snapshot.functions.iter();
+    let functions = functions
+        .filter(|it| roles.contains(it.role.as_str()) || rotates(it))
+        .map(|it| (&it.function_arn, &it.vpc_id, &it.subnet_ids, &it.security_group_ids));
+    let workloads = snapshot.workloads.iter();
+    let workloads = workloads
+        .filter(|it| it.roles.iter().any(|role| roles.contains(role.as_str())))
+        .map(|it| (&it.arn, &it.vpc_id, &it.subnet_ids, &it.security_group_ids));
+    functions
+        .chain(workloads)
+        .filter_map(|(arn, vpc_id, subnet_ids, security_group_ids)| {
+            Some(Reader { arn, vpc_id: vpc_id.as_deref()?, subnet_ids, security_group_ids })
+        })
+        .collect()
 }
 
 /// Those that are there; one that is deleted is listed for a while.
@@ -164,19 +203,16 @@ fn endpoint_in<'a>(audit: &Audit<'a>, vpc: &str) -> Option<&'a VpcEndpoint> {
 }
 
 fn no_endpoint(audit: &Audit<'_>, findings: &mut Findings<'_>) {
-    let functions = readers(audit);
-    let vpcs: BTreeSet<_> = functions.iter().filter_map(|function| function.vpc_id.as_deref()).collect();
+    let readers = readers(audit);
+    let vpcs: BTreeSet<_> = readers.iter().map(|reader| reader.vpc_id).collect();
     // One that failed is a finding of its own.
     for vpc in vpcs.into_iter().filter(|vpc| present(audit).all(|endpoint| endpoint.vpc_id != *vpc)) {
-        let inside: Vec<_> = functions.iter().filter(|it| it.vpc_id.as_deref() == Some(vpc)).collect();
-        let all = |of: fn(&Function) -> &Vec<String>| {
-            let every: BTreeSet<_> = inside.iter().flat_map(|function| of(function)).cloned().collect();
-            every.into_iter().collect::<Vec<_>>()
-        };
-        let (subnets, groups) = (all(|it| &it.subnet_ids), all(|it| &it.security_group_ids));
-        let run = create(audit, vpc, &subnets, &groups);
-        let names: Vec<_> =
-            inside.iter().map(|it| it.function_arn.rsplit(':').next().unwrap_or_default()).collect();
+        let inside: Vec<_> = readers.iter().filter(|reader| reader.vpc_id == vpc).collect();
+        let subnets: BTreeSet<_> = inside.iter().flat_map(|reader| reader.subnet_ids).cloned().collect();
+        let groups: BTreeSet<_> =
+            inside.iter().flat_map(|reader| reader.security_group_ids).cloned().collect();
+        let run = create(audit, vpc, &Vec::from_iter(subnets), &Vec::from_iter(groups));
+        let names: Vec<_> = inside.iter().map(|reader| reader.name()).collect();
         findings.add(vpc, format!("no endpoint; {} run there", names.join(", "))).run(run);
     }
 }
@@ -343,27 +379,23 @@ fn lets_through<'a>(
 }
 
 fn security_group(audit: &Audit<'_>, findings: &mut Findings<'_>) {
-    for function in readers(audit) {
-        let Some(endpoint) = function.vpc_id.as_deref().and_then(|vpc| endpoint_in(audit, vpc)) else {
-            continue;
-        };
+    // Many instances can have the same groups: one rule lets all of them through.
+    let mut asked = BTreeSet::new();
+    for reader in readers(audit) {
+        let Some(endpoint) = endpoint_in(audit, reader.vpc_id) else { continue };
         let (its, ours) =
-            (groups(audit, &endpoint.security_groups), groups(audit, &function.security_group_ids));
-        if its.is_empty() || ours.is_empty() {
+            (groups(audit, &endpoint.security_groups), groups(audit, reader.security_group_ids));
+        if its.is_empty() || ours.is_empty() || !asked.insert((reader.vpc_id, reader.security_group_ids)) {
             continue;
         }
-        let places = [subnets(audit, &function.subnet_ids), subnets(audit, &endpoint.subnet_ids)];
-        let name = function.function_arn.rsplit(':').next().unwrap_or_default();
+        let places = [subnets(audit, reader.subnet_ids), subnets(audit, &endpoint.subnet_ids)];
+        let name = reader.name();
         let rule = |kind: &str, group: &str, other: &str| {
             let permission =
                 format!("IpProtocol=tcp,FromPort=443,ToPort=443,UserIdGroupPairs=[{{GroupId={other}}}]");
             command(&["aws", "ec2", kind, "--group-id", group, "--ip-permissions", &permission])
         };
-        if !lets_through(
-            its.iter().flat_map(|group| &group.ingress),
-            &function.security_group_ids,
-            &places[0],
-        ) {
+        if !lets_through(its.iter().flat_map(|group| &group.ingress), reader.security_group_ids, &places[0]) {
             let run = rule("authorize-security-group-ingress", &its[0].group_id, &ours[0].group_id);
             let seen =
                 format!("no rule of {} lets {name} in on port 443", endpoint.security_groups.join(", "));
@@ -372,8 +404,8 @@ fn security_group(audit: &Audit<'_>, findings: &mut Findings<'_>) {
         if !lets_through(ours.iter().flat_map(|group| &group.egress), &endpoint.security_groups, &places[1]) {
             let run = rule("authorize-security-group-egress", &ours[0].group_id, &its[0].group_id);
             let seen =
-                format!("no rule of {} lets {name} out on port 443", function.security_group_ids.join(", "));
-            findings.add(&function.function_arn, seen).run(run);
+                format!("no rule of {} lets {name} out on port 443", reader.security_group_ids.join(", "));
+            findings.add(reader.arn, seen).run(run);
         }
     }
 }
@@ -413,9 +445,8 @@ fn zones(audit: &Audit<'_>, findings: &mut Findings<'_>) {
             .iter()
             .map(|subnet| subnet.availability_zone.as_str())
             .collect();
-        let inside =
-            readers(audit).into_iter().filter(|function| function.vpc_id.as_ref() == Some(&endpoint.vpc_id));
-        let used: Vec<_> = inside.flat_map(|function| subnets(audit, &function.subnet_ids)).collect();
+        let inside = readers(audit).into_iter().filter(|reader| reader.vpc_id == endpoint.vpc_id);
+        let used: Vec<_> = inside.flat_map(|reader| subnets(audit, reader.subnet_ids)).collect();
         let missing: BTreeSet<_> = used
             .iter()
             .map(|it| it.availability_zone.as_str())
@@ -427,7 +458,7 @@ fn zones(audit: &Audit<'_>, findings: &mut Findings<'_>) {
             findings
                 .add(
                     &endpoint.vpc_endpoint_id,
-                    format!("functions run in {}, where it has no subnet", names.join(", ")),
+                    format!("readers run in {}, where it has no subnet", names.join(", ")),
                 )
                 .run(modify(endpoint, &["--add-subnet-ids", &subnet.subnet_id]));
         } else if zones.len() == 1 {

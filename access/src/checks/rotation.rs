@@ -137,7 +137,12 @@ pub(super) const CHECKS: &[Check] = &[
               are refused. Alternating users behind an RDS proxy fail when the proxy does not know the second user.",
         fix: "Alternate two users, or let clients connect through secretcache; behind a proxy, rotate with two passwords of one \
               user, or register both users' secrets.",
-        needs: &["lambda:ListFunctions", "rds:DescribeDBProxies", "ecs:ListTaskDefinitions"],
+        needs: &[
+            "lambda:ListFunctions",
+            "rds:DescribeDBProxies",
+            "ecs:ListTaskDefinitions",
+            "ecs:DescribeTaskDefinition",
+        ],
         counterparts: &["stave CTL.SECRETS.ROTATION.SINGLEUSER.PROD"],
         find: Find::Secret(strategy),
     },

@@ -55,7 +55,7 @@ pub(super) const CHECKS: &[Check] = &[
         why: "ECS resolves secrets: when a task starts, and a Lambda variable is set when the function is deployed. After a \
               rotation they go on with the old value until they are restarted or deployed again.",
         fix: "Read the secret in the program, or start it with something that restarts it when the secret changes.",
-        needs: &["ecs:ListTaskDefinitions", "lambda:ListFunctions"],
+        needs: &["ecs:ListTaskDefinitions", "ecs:DescribeTaskDefinition", "lambda:ListFunctions"],
         counterparts: &[],
         find: Find::Secret(injected),
     },
@@ -86,7 +86,7 @@ pub(super) const CHECKS: &[Check] = &[
         title: "A secret that waits to be deleted is still named by a consumer",
         why: "It cannot be read any more: what starts next fails.",
         fix: "Restore the secret, move its consumers, then delete it.",
-        needs: &["secretsmanager:ListSecrets", "ecs:ListTaskDefinitions"],
+        needs: &["secretsmanager:ListSecrets", "ecs:ListTaskDefinitions", "ecs:DescribeTaskDefinition"],
         counterparts: &["stave CTL.SECRETS.GHOST.DELETION.REFERENCED"],
         find: Find::Secret(deleted_in_use),
     },

@@ -38,6 +38,9 @@ impl Collector<'_> {
             let mut principal = self.principal(role, "RolePolicyList");
             let trust = decode(&text(&role["AssumeRolePolicyDocument"]));
             principal.trust_policy = Document::parse(&trust).ok();
+            for profile in list(&role["InstanceProfileList"]) {
+                self.instance_profiles.insert(text(&profile["Arn"]), principal.arn.clone());
+            }
             principals.push(principal);
         }
         for user in all("UserDetailList") {

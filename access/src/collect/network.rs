@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use super::{Collector, list, text, truth};
 use crate::service;
-use crate::snapshot::{SecurityGroup, SecurityRule, Subnet, Vpc, VpcEndpoint};
+use crate::snapshot::{SecurityGroup, SecurityRule, Snapshot, Subnet, Vpc, VpcEndpoint};
 
 const TOKEN: [&str; 2] = ["NextToken", "nextToken"];
 
@@ -36,15 +36,18 @@ impl Collector<'_> {
         self.vpcs().await;
         let endpoints = self.snapshot.vpc_endpoints.iter();
         let functions = self.snapshot.functions.iter();
+        let workloads = self.snapshot.workloads.iter();
         let groups: BTreeSet<_> = endpoints
             .clone()
             .flat_map(|endpoint| &endpoint.security_groups)
             .chain(functions.clone().flat_map(|function| &function.security_group_ids))
+            .chain(workloads.clone().flat_map(|workload| &workload.security_group_ids))
             .cloned()
             .collect();
         let subnets: BTreeSet<_> = endpoints
             .flat_map(|endpoint| &endpoint.subnet_ids)
             .chain(functions.flat_map(|function| &function.subnet_ids))
+            .chain(workloads.flat_map(|workload| &workload.subnet_ids))
             .cloned()
             .collect();
         for group in self.by_id("DescribeSecurityGroups", "group-id", &groups, "securityGroupInfo").await {
@@ -63,11 +66,13 @@ impl Collector<'_> {
                 availability_zone: text(&subnet["availabilityZone"]),
             });
         }
-        // The subnets say it more surely than the function's own configuration.
-        for function in &mut self.snapshot.functions {
-            let of = |id: &String| self.snapshot.subnets.iter().find(|subnet| subnet.subnet_id == *id);
-            if let Some(subnet) = function.subnet_ids.iter().find_map(of) {
-                function.vpc_id = Some(subnet.vpc_id.clone());
+        // The subnets say it more surely than the function's own configuration; services have no other way.
+        let Snapshot { functions, workloads, subnets, .. } = &mut self.snapshot;
+        let functions = functions.iter_mut().map(|it| (&mut it.vpc_id, &it.subnet_ids));
+        let workloads = workloads.iter_mut().map(|it| (&mut it.vpc_id, &it.subnet_ids));
+        for (vpc_id, ids) in functions.chain(workloads) {
+            if let Some(subnet) = subnets.iter().find(|subnet| ids.contains(&subnet.subnet_id)) {
+                *vpc_id = Some(subnet.vpc_id.clone());
             }
         }
     }

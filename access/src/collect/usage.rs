@@ -1,12 +1,10 @@
-//! Functions, tasks, databases and proxies: who uses secrets, and what for.
+//! Functions, databases and proxies: who uses secrets, and what for.
 
-use std::collections::BTreeMap;
-
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use super::{Collector, Variable, list, text, texts, truth};
 use crate::reach::same_function;
-use crate::snapshot::{Database, Function, Proxy, TaskDefinition};
+use crate::snapshot::{Database, Function, Proxy};
 
 /// Shorter texts are no secrets but could equal a field of one.
 const SHORTEST: usize = 8;
@@ -68,42 +66,6 @@ impl Collector<'_> {
             strategy: answer["Environment"]["Variables"]["SECRETCACHE_STRATEGY"].as_str().map(str::to_owned),
             policy: None,
         });
-    }
-
-    pub(super) async fn tasks(&mut self) {
-        let body = json!({"status": "ACTIVE", "sort": "DESC"});
-        let arns = self
-            .pages("ecs", "ListTaskDefinitions", body, "taskDefinitionArns", ["nextToken", "nextToken"])
-            .await;
-        let mut newest: BTreeMap<String, (u64, String)> = BTreeMap::new();
-        for arn in arns.iter().map(text) {
-            let Some((family, revision)) = arn.rsplit_once(':') else { continue };
-            let revision = revision.parse().unwrap_or_default();
-            let known = newest.entry(family.to_owned()).or_default();
-            if revision >= known.0 {
-                *known = (revision, arn);
-            }
-        }
-        for (_, arn) in newest.into_values() {
-            let answer =
-                self.client.json("ecs", "DescribeTaskDefinition", &json!({"taskDefinition": arn})).await;
-            let Some(answer) = self.noted("ecs:DescribeTaskDefinition", Some(&arn), answer) else { continue };
-            let task = &answer["taskDefinition"];
-            let containers = task["containerDefinitions"].as_array().into_iter().flatten();
-            let options = |container: &Value| {
-                let log = container["logConfiguration"]["secretOptions"].as_array().cloned();
-                container["secrets"].as_array().cloned().into_iter().chain(log).flatten().collect::<Vec<_>>()
-            };
-            let secrets: Vec<_> = containers.flat_map(options).map(|it| text(&it["valueFrom"])).collect();
-            if !secrets.is_empty() {
-                self.snapshot.task_definitions.push(TaskDefinition {
-                    task_definition_arn: arn,
-                    task_role_arn: task["taskRoleArn"].as_str().map(str::to_owned),
-                    execution_role_arn: task["executionRoleArn"].as_str().map(str::to_owned),
-                    secrets,
-                });
-            }
-        }
     }
 
     pub(super) async fn databases(&mut self) {

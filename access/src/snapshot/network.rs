@@ -1,4 +1,4 @@
-//! VPCs, their endpoints, security groups and subnets.
+//! VPCs, their endpoints, security groups and subnets, and what runs in them.
 
 use serde::{Deserialize, Serialize};
 
@@ -103,5 +103,21 @@ record! {
         cidr_block: String,
         /// Its zone.
         availability_zone: String,
+    }
+}
+
+record! {
+    /// An ECS service or an EC2 instance. Lambda functions have [a record of their own](super::Function).
+    Workload {
+        /// Its ARN; of instances with the same role, subnet and security groups that of the first.
+        arn: String,
+        /// The roles whose requests leave from its network.
+        roles: Vec<String>,
+        /// Its subnets.
+        subnet_ids: Vec<String>,
+        /// Its security groups.
+        security_group_ids: Vec<String>,
+        /// Its VPC.
+        vpc_id: Option<String>,
     }
 }
