@@ -23,11 +23,13 @@ enum Request {
     Days(i64),
 }
 
-const NAMES: [&str; 2] = ["a", "b"];
+const NAMES: [&str; 5] = ["a", "b", "c", "d", "e"];
+/// So few that most requests meet the same secret.
+const FEW: usize = 2;
 const LABELS: [&str; 4] = ["AWSCURRENT", "AWSPENDING", "AWSPREVIOUS", "blue"];
 
-fn request() -> impl Strategy<Value = Request> {
-    let (name, label, token, value) = (0..NAMES.len(), 0..LABELS.len(), 1..7_u64, 0..3_u8);
+fn request(names: usize) -> impl Strategy<Value = Request> {
+    let (name, label, token, value) = (0..names, 0..LABELS.len(), 1..7_u64, 0..3_u8);
     prop_oneof![
         2 => (name.clone(), token.clone(), proptest::option::of(value.clone()))
             .prop_map(|(name, token, value)| Request::Create { name, token, value }),
@@ -130,11 +132,27 @@ fn shown(w: &World) -> Vec<Value> {
     w.store.all().map(|(_, secret)| serde_json::to_value(secret).unwrap()).collect()
 }
 
+/// The ARNs of all pages, two secrets on each.
+fn listed(w: &mut World, mut question: Value) -> Vec<String> {
+    question["MaxResults"] = json!(2);
+    let mut all = Vec::new();
+    loop {
+        let page = w.call("ListSecrets", question.clone()).unwrap();
+        let secrets = page["SecretList"].as_array().unwrap();
+        assert!(secrets.len() <= 2);
+        all.extend(secrets.iter().map(|secret| secret["ARN"].as_str().unwrap().to_owned()));
+        match &page["NextToken"] {
+            Value::Null => return all,
+            token => question["NextToken"] = token.clone(),
+        }
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(400))]
 
     #[test]
-    fn invariants_hold(requests in vec(request(), 1..60)) {
+    fn invariants_hold(requests in vec(request(FEW), 1..60)) {
         let mut w = World::new();
         let mut values = HashMap::new();
         for request in &requests {
@@ -147,7 +165,7 @@ proptest! {
     }
 
     #[test]
-    fn putting_again_changes_nothing(requests in vec(request(), 1..40)) {
+    fn putting_again_changes_nothing(requests in vec(request(FEW), 1..40)) {
         let mut w = World::new();
         for request in &requests {
             let answer = run(&mut w, request);
@@ -161,7 +179,7 @@ proptest! {
     }
 
     #[test]
-    fn the_past_can_be_seen(requests in vec(request(), 1..30)) {
+    fn the_past_can_be_seen(requests in vec(request(FEW), 1..30)) {
         let mut w = World::new();
         let mut past = Vec::new();
         for request in &requests {
@@ -174,6 +192,36 @@ proptest! {
             let store = w.store.as_of(then);
             let seen: Vec<_> = store.all().map(|(_, secret)| serde_json::to_value(secret).unwrap()).collect();
             prop_assert_eq!(seen, expected);
+        }
+    }
+
+    /// The index by creation and the sorting of a page against sorting everything.
+    #[test]
+    fn pages_together_are_the_list_in_its_order(requests in vec(request(NAMES.len()), 1..40)) {
+        let mut w = World::new();
+        for request in &requests {
+            run(&mut w, request);
+        }
+        for deleted in [false, true] {
+            let secrets: Vec<_> = w.store.secrets(&w.scope, w.now).filter(|it| deleted || !it.is_deleted()).cloned().collect();
+            for by in ["created-date", "last-changed-date", "last-accessed-date", "name"] {
+                let mut expected: Vec<_> = secrets.iter().map(|secret| {
+                    let (date, name) = match by {
+                        "name" => (None, secret.name.as_str()),
+                        "created-date" => (Some(secret.created), ""),
+                        "last-changed-date" => (Some(secret.changed), ""),
+                        _ => (secret.accessed, ""),
+                    };
+                    (date, name, secret.arn.clone())
+                }).collect();
+                expected.sort();
+                for order in ["asc", "desc"] {
+                    let question = json!({"SortBy": by, "SortOrder": order, "IncludePlannedDeletion": deleted});
+                    let arns: Vec<_> = expected.iter().map(|(_, _, arn)| arn.clone()).collect();
+                    prop_assert_eq!(listed(&mut w, question), arns, "{} {}", by, order);
+                    expected.reverse();
+                }
+            }
         }
     }
 }
