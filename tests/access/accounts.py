@@ -98,7 +98,9 @@ class Account:
         ecs = self.client("ecs")
         ecs.create_cluster(clusterName="shop")
         ecs.register_task_definition(
-            family=name, taskRoleArn=role, containerDefinitions=[{"name": "app", "image": "app", "memory": 64}]
+            family=name,
+            taskRoleArn=role,
+            containerDefinitions=[{"name": "app", "image": "app", "memory": 64}],
         )
         return ecs.create_service(
             cluster="shop",

@@ -123,7 +123,9 @@ def test_every_fault_is_found(bad_account: Account) -> None:
 
 
 def test_services_and_instances_are_asked_for_their_way_to_the_endpoint(bad_account: Account) -> None:
-    seen = [it["Seen"] for it in audit(bad_account.url)["Findings"] if it["Check"] == "network.security-group"]
+    seen = [
+        it["Seen"] for it in audit(bad_account.url)["Findings"] if it["Check"] == "network.security-group"
+    ]
     for name in ("service/shop/service", f"instance/{bad_account.ids['instance']}", "rotate-SingleUser"):
         assert [text for text in seen if f"lets {name} in on port 443" in text], name
 
