@@ -1,4 +1,4 @@
-//! The commands that rotate secrets, and those that mend what rotations left: arguments in, text and exit status out.
+//! The commands that rotate and repair secrets: arguments in, text and exit status out.
 
 mod adopt;
 mod arguments;
@@ -10,6 +10,7 @@ mod recover;
 mod report;
 mod revoke;
 mod rotate;
+mod rotated;
 mod status;
 
 pub(crate) use adopt::Adopt;

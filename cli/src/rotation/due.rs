@@ -13,7 +13,7 @@ use tokio::task::JoinSet;
 use super::arguments::RotationArgs;
 use super::prepared::{Intent, Prepared, connect};
 use super::report::{Steps, note, print};
-use super::rotate::Rotated;
+use super::rotated::Rotated;
 use crate::exit::{Exit, Failure};
 use crate::service::Service;
 
@@ -21,7 +21,7 @@ use crate::service::Service;
 #[derive(Args)]
 #[command(next_help_heading = "Many secrets")]
 pub(crate) struct Due {
-    /// File that lists secrets and their schedules, in TOML
+    /// TOML file that lists secrets and their schedules
     #[arg(
         long,
         value_name = "FILE",
@@ -34,20 +34,20 @@ pub(crate) struct Due {
     )]
     config: Option<PathBuf>,
 
-    /// Rotate every listed secret whose schedule has come, and go on with rotations that stopped half-way
+    /// Rotate every listed secret whose schedule is due, and finish interrupted rotations
     #[arg(long, requires = "config", conflicts_with = "secret_id")]
     due: bool,
 
-    /// How many secrets at a time [default: what the file says, or 1]
+    /// How many secrets to rotate at the same time [default: as the file says, or 1]
     #[arg(long, value_name = "N", requires = "config", conflicts_with = "secret_id", value_parser = clap::value_parser!(u16).range(1..))]
     concurrency: Option<u16>,
 
-    /// Begin no further secret after this many failures [default: what the file says, or never]
+    /// Start no more rotations after this many failures [default: as the file says, or no limit]
     #[arg(long, value_name = "N", requires = "config", conflicts_with = "secret_id", value_parser = clap::value_parser!(u16).range(1..))]
     stop_after: Option<u16>,
 }
 
-/// What became of one listed secret.
+/// The outcome for one listed secret.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "PascalCase")]
 struct Line {

@@ -2,21 +2,21 @@
 
 use clap::{Args, ValueEnum};
 use secretcache_rotation::operate::{Clients, Forecast};
-use secretcache_rotation::{AwsStore, Described, Rotation, StrategyName};
-use serde::Serialize;
+use secretcache_rotation::{AwsStore, Described, StrategyName};
 
 use super::arguments::RotationArgs;
 use super::due::Due;
 use super::next::Asked;
 use super::prepared::{Intent, Prepared, connect};
 use super::report::{Steps, findings, note, print};
+use super::rotated::Rotated;
 use crate::exit::{EXIT_STATUSES, Exit, Failure};
 use crate::service::Service;
 
 /// Rotate a secret, or every listed secret that is due
 ///
-/// The four steps of a rotation are run here, without a rotation function. Killed at any moment, it goes on where it was
-/// when run again; two that run at once work on one rotation together.
+/// Runs the four steps of a rotation itself, without a rotation function. If it is interrupted at any moment, run it again
+/// to continue. Two that run at once work on the same rotation.
 #[derive(Args)]
 #[command(after_help = format!("{EXAMPLES}\n\n{EXIT_STATUSES}"))]
 pub(crate) struct Rotate {
@@ -24,23 +24,23 @@ pub(crate) struct Rotate {
     #[arg(value_name = "ID", required_unless_present_any = ["config", "check"])]
     secret_id: Option<String>,
 
-    /// Check a file for --provider or --statements, and rotate nothing
+    /// Check a file for --provider or --statements; rotate nothing
     #[arg(long, value_name = "FILE", conflicts_with_all = ["secret_id", "config"])]
     check: Option<String>,
 
-    /// Change nothing: tell what would happen, what stands in the way, and which strategy fits
+    /// Change nothing: show what would happen, what prevents it, and which strategy fits
     #[arg(long)]
     dry_run: bool,
 
-    /// How clients connect, for the recommendation of --dry-run
+    /// How clients connect; --dry-run uses it to recommend a strategy
     #[arg(long, value_name = "HOW", requires = "dry_run")]
     clients: Option<HowClients>,
 
-    /// Go on with a rotation that stopped half-way, and begin none
+    /// Resume an interrupted rotation; do not start a new one
     #[arg(long, conflicts_with_all = ["revert", "dry_run"])]
     resume: bool,
 
-    /// Give up the rotation under way: AWSCURRENT works again, AWSPENDING is taken away
+    /// Undo the rotation in progress: the AWSCURRENT password works again, AWSPENDING is removed
     #[arg(long, conflicts_with = "dry_run")]
     revert: bool,
 
@@ -60,11 +60,11 @@ pub(crate) struct Rotate {
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
 enum HowClients {
-    /// They read the secret again when a login is refused
+    /// Clients read the secret again when a login is refused
     Retrying,
-    /// They keep a pool, whose new connections use a password read earlier
+    /// Clients have a connection pool that logs in with a password read earlier
     Pooled,
-    /// They or a proxy know the user's name by themselves
+    /// The user's name is configured in the clients or in a proxy
     FixedUser,
 }
 
@@ -130,52 +130,6 @@ fn check(file: &str, json: bool) -> Result<Exit, Failure> {
     let lines = format!("{file}: no mistake found; use it with: --strategy {strategy} {option} {file}");
     print(json, &serde_json::json!({ "File": file, "Option": option, "Strategy": strategy }), &lines)?;
     Ok(Exit::Done)
-}
-
-/// A rotation that came to its end.
-#[derive(Debug, Serialize)]
-#[serde(rename_all = "PascalCase")]
-pub(super) struct Rotated {
-    pub(super) secret_id: String,
-    #[serde(rename = "ARN")]
-    arn: String,
-    outcome: &'static str,
-    strategy: &'static str,
-    version_id: Option<String>,
-    previous_version_id: Option<String>,
-    is_resumed: bool,
-    warnings: Vec<String>,
-}
-
-impl Rotated {
-    pub(super) fn new(prepared: &Prepared, outcome: &'static str, rotation: Option<Rotation>) -> Self {
-        let outcome = if rotation.is_some() { outcome } else { "nothing to do" };
-        Self {
-            secret_id: prepared.id.clone(),
-            arn: prepared.details.state.arn.clone(),
-            outcome,
-            strategy: prepared.rotator.strategy_name().name(),
-            is_resumed: rotation.as_ref().is_some_and(|rotation| rotation.is_resumed),
-            version_id: rotation.as_ref().map(|rotation| rotation.token.clone()),
-            previous_version_id: rotation.map(|rotation| rotation.current),
-            warnings: prepared.warnings.clone(),
-        }
-    }
-
-    pub(super) fn sentence(&self) -> String {
-        let Self { secret_id, outcome, strategy, .. } = self;
-        match (&self.version_id, &self.previous_version_id) {
-            (Some(new), Some(old)) if *outcome == "reverted" => {
-                format!("{secret_id}: reverted; version {new} was given up, and AWSCURRENT is still {old}")
-            }
-            (Some(new), Some(old)) => {
-                format!(
-                    "{secret_id}: rotated by {strategy}; AWSCURRENT is version {new}, AWSPREVIOUS is {old}"
-                )
-            }
-            _ => format!("{secret_id}: no rotation is under way; nothing to do"),
-        }
-    }
 }
 
 fn lines(id: &str, forecast: &Forecast) -> String {
