@@ -14,7 +14,7 @@ use secretcache_rotation::{Error, Schedule};
 use serde::{Deserialize, Serialize};
 
 use crate::error::ServiceError;
-use crate::secret::Tag;
+use crate::tag::Tag;
 use crate::time::Timestamp;
 use crate::validate::Constraints;
 

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::labels::{CURRENT, PENDING, PREVIOUS};
 use crate::replication::{CrossAccountReplica, Primary, Replica};
 use crate::rotation::Rotation;
+use crate::tag::Tag;
 use crate::time::Timestamp;
 use crate::value::SecretValue;
 
@@ -78,17 +79,6 @@ pub struct Version {
     /// The key it is encrypted with, where that is no longer the secret's.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub former_key: Option<String>,
-}
-
-/// A key and a value attached to a secret.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Tag {
-    /// Case-sensitive, unique within the secret.
-    #[serde(rename = "Key")]
-    pub key: String,
-    /// May be empty.
-    #[serde(rename = "Value", default)]
-    pub value: String,
 }
 
 impl Secret {

@@ -13,8 +13,9 @@ use crate::arn::{Scope, is_name};
 use crate::labels::CURRENT;
 use crate::policy;
 use crate::rotation::{Rotation, RotationRules};
-use crate::secret::{Secret, Tag, Version};
+use crate::secret::{Secret, Version};
 use crate::store::{Change, Store};
+use crate::tag::Tag;
 use crate::time::Timestamp;
 use crate::value::{Encoded, SecretBlob, SecretText, SecretValue};
 

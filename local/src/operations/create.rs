@@ -12,8 +12,9 @@ use crate::arn::{Scope, is_name};
 use crate::error::{ErrorCode, ServiceError};
 use crate::labels::CURRENT;
 use crate::replication::{Primary, ReplicationStatus};
-use crate::secret::{Secret, Tag, Version};
+use crate::secret::{Secret, Version};
 use crate::store::{Change, Store, invalid_name};
+use crate::tag::Tag;
 use crate::validate::{Constraints, client_request_token, one_value};
 use crate::value::{SecretBlob, SecretText, SecretValue};
 

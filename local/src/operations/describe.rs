@@ -10,8 +10,9 @@ use crate::arn::Scope;
 use crate::error::ServiceError;
 use crate::replication::{CrossAccountReplica, ReplicationStatus};
 use crate::rotation::{Rotation, RotationRules};
-use crate::secret::{Secret, Tag};
+use crate::secret::Secret;
 use crate::store::Store;
+use crate::tag::Tag;
 use crate::time::Timestamp;
 use crate::validate::Constraints;
 

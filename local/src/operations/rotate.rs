@@ -7,8 +7,9 @@ use serde::{Deserialize, Serialize};
 use super::{Call, Done, Operation};
 use crate::error::{ErrorCode, ServiceError};
 use crate::rotation::{Purpose, Rotation, RotationRules, progress};
-use crate::secret::{Secret, Tag};
+use crate::secret::Secret;
 use crate::store::{Change, Store};
+use crate::tag::Tag;
 use crate::validate::{Constraints, client_request_token};
 
 #[derive(Deserialize)]

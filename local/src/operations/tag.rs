@@ -6,8 +6,8 @@ use serde::Deserialize;
 
 use super::{Call, Done, Nothing, Operation};
 use crate::error::{ErrorCode, ServiceError};
-use crate::secret::Tag;
 use crate::store::{Change, Store};
+use crate::tag::Tag;
 use crate::validate::Constraints;
 
 #[derive(Deserialize)]
