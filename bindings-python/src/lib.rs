@@ -8,6 +8,7 @@ mod call;
 mod engine;
 mod errors;
 mod events;
+mod last;
 mod late;
 mod plan;
 mod quick;

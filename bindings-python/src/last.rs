@@ -1,0 +1,81 @@
+//! The last hit of a cache, remembered by the id object that it was read with.
+
+use std::cell::UnsafeCell;
+
+use pyo3::ffi;
+use pyo3::prelude::*;
+use secretcache::Secret;
+
+use crate::engine::Engine;
+
+/// The secret of the last hit, and the id object it was read with. A program that reads one secret again and again
+/// usually passes the same `str` object, and then not even its bytes need be compared.
+pub(crate) struct Last(UnsafeCell<LastHit>);
+
+#[derive(Default)]
+struct LastHit {
+    /// An exact `str`, kept alive so that its address means it.
+    id: Option<Py<PyAny>>,
+    secret: Option<Secret>,
+    /// The id object of the hit before this one: an id seen twice running is worth remembering.
+    candidate: usize,
+}
+
+// SAFETY: only touched with the global interpreter lock held, which the module declares to need, and never across
+// a call that could run Python code.
+unsafe impl Send for Last {}
+// SAFETY: as above.
+unsafe impl Sync for Last {}
+
+impl Last {
+    pub(crate) fn new() -> Self {
+        Self(UnsafeCell::default())
+    }
+
+    /// What `part` finds in the remembered secret, if the id object is the same and the secret may still be served.
+    #[inline]
+    pub(crate) fn hit(
+        &self,
+        id: &Bound<'_, PyAny>,
+        engine: &Engine,
+        part: impl Fn(&Secret) -> Option<*mut ffi::PyObject>,
+    ) -> Option<*mut ffi::PyObject> {
+        // SAFETY: see the type; no Python code runs while the reference lives.
+        let last = unsafe { &*self.0.get() };
+        if last.id.as_ref()?.as_ptr() != id.as_ptr() {
+            return None;
+        }
+        part(last.secret.as_ref().filter(|secret| engine.hit_again(secret))?)
+    }
+
+    /// Notes a hit, and remembers it if the one before had the same id object.
+    #[inline]
+    pub(crate) fn note(&self, id: &Bound<'_, PyAny>, secret: &Secret) {
+        // SAFETY: see the type.
+        let last = unsafe { &mut *self.0.get() };
+        if last.candidate != id.as_ptr() as usize {
+            last.candidate = id.as_ptr() as usize;
+        } else {
+            self.remember(id, secret);
+        }
+    }
+
+    #[cold]
+    fn remember(&self, id: &Bound<'_, PyAny>, secret: &Secret) {
+        let (held, candidate) = (Some(id.clone().unbind()), id.as_ptr() as usize);
+        self.replace(id.py(), LastHit { id: held, secret: Some(secret.clone()), candidate });
+    }
+
+    /// Forgets it.
+    pub(crate) fn clear(&self, py: Python<'_>) {
+        self.replace(py, LastHit::default());
+    }
+
+    fn replace(&self, py: Python<'_>, new: LastHit) {
+        // SAFETY: see the type. What is dropped afterwards runs no Python code: an exact `str`, and a secret whose
+        // own objects are given back later (`late`).
+        let old = std::mem::replace(unsafe { &mut *self.0.get() }, new);
+        // Bound, since a plain C function does not count as attached, and pyo3 would put off giving the id back.
+        drop(old.id.map(|id| id.into_bound(py)));
+    }
+}
