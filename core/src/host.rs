@@ -4,7 +4,8 @@
 //! changes with their needs. Programs use what stands at the root of the crate.
 
 pub use crate::cache::brake::Brake;
-pub use crate::cache::cache::{Cache, Due, Forced, Lookup};
+pub use crate::cache::cache::{Cache, Forced, Lookup};
+pub use crate::cache::due::Due;
 pub use crate::cache::flight::{Outcome, Waiter};
 pub use crate::cache::permit::FetchPermit;
 pub use crate::cache::stats::Operation;

@@ -5,6 +5,7 @@ pub(crate) mod brake;
 #[expect(clippy::module_inception, reason = "the type `Cache`, beside what it is made of")]
 pub(crate) mod cache;
 pub(crate) mod changes;
+pub(crate) mod due;
 pub(crate) mod flight;
 pub(crate) mod hit;
 pub(crate) mod permit;
