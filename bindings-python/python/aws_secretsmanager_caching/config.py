@@ -34,8 +34,8 @@ if TYPE_CHECKING:
 class SecretCacheConfig:
     """The options of a `SecretCache`, each a keyword argument and an attribute.
 
-    A cache takes a copy of these values when it is made; the hook is used as given, never copied.
-    An option that does not exist, or a value no cache could work with, is refused here.
+    A cache copies these values when it is created; the hook itself is not copied.
+    An option that does not exist, or a value that cannot work, is an error here.
     """
 
     OPTION_DEFAULTS: ClassVar[dict[str, Any]] = {

@@ -28,7 +28,7 @@ _OPTIONS = {
 
 
 class SecretCache(PlainCache):
-    """Secrets from memory, for programs written for AWS's caching library.
+    """A cache for programs written for AWS's caching library.
 
     A `client` (boto3's, or any object with ``describe_secret`` and ``get_secret_value``) is used as it is,
     with the calls AWS's library makes. Without one, secrets are fetched natively, and boto3 is not needed.
@@ -59,7 +59,7 @@ class SecretCache(PlainCache):
 
     @property
     def _client(self) -> Any:
-        """The client, as programs reach for it that look behind AWS's library; made now if the cache needs none."""
+        """The client, for programs that use this private attribute of AWS's library; made on demand."""
         if self._given_client is not None:
             return self._given_client
         if self._own is None:
@@ -70,7 +70,7 @@ class SecretCache(PlainCache):
 
 
 class CachedSecret:
-    """One secret of a cache, as programs reach for it that look behind AWS's library."""
+    """One secret of a cache, for programs that use this private class of AWS's library."""
 
     def __init__(self, cache: SecretCache, secret_id: str) -> None:
         self._cache = cache
@@ -86,7 +86,7 @@ class CachedSecret:
         return None if value is None else response_of(value)
 
     def refresh_secret_now(self) -> bool:
-        """Fetch the secret now, whatever its age, and tell whether that worked."""
+        """Fetch the secret now, whatever its age, and return whether that worked."""
         return self._cache.refresh_secret_now(self._secret_id)
 
     @property

@@ -1,4 +1,4 @@
-"""Secrets from AWS Secrets Manager: read from memory, refreshed in the background, right through a rotation.
+"""A cache for AWS Secrets Manager: reads from memory, refreshes in the background, logins that survive rotations.
 
 >>> from secretcache import SecretCache
 >>> cache = SecretCache(region_name="us-east-1")

@@ -1,4 +1,4 @@
-"""``python -m secretcache doctor``: says which implementation answers, and what to do if it is the wrong one."""
+"""``python -m secretcache doctor``: prints which library is installed, and what to do if it is the wrong one."""
 
 from __future__ import annotations
 

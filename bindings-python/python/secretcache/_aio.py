@@ -1,4 +1,4 @@
-"""The cache for asyncio: the same names, awaited."""
+"""The cache for asyncio."""
 
 from __future__ import annotations
 
@@ -34,8 +34,8 @@ if TYPE_CHECKING:
 class AsyncSecretCache(Configured):
     """`SecretCache` for asyncio: the same settings and the same names, awaited.
 
-    A cached value is returned without giving up control. Any number of tasks that ask for one secret cause one
-    request, and cancelling one of them cancels none of the others. A `client` may be an ordinary one, which is
+    A cached value is returned without switching tasks. Any number of tasks that read one secret make one request, and
+    cancelling one of them does not cancel the others. A `client` may be an ordinary one, which is
     called in threads, or one whose methods are coroutines (aiobotocore's).
     """
 
@@ -95,7 +95,7 @@ class AsyncSecretCache(Configured):
         version_id: str | None = None,
         max_age: float | timedelta | None = None,
     ) -> Any:
-        """Return the secret string parsed as JSON. The result is the caller's own."""
+        """Return the secret string parsed as JSON. The caller may change the result."""
         value = await self._read(secret_id, version_stage, version_id, max_age)
         return checked(secret_id, parse(self._part_of(value, False)))
 
@@ -119,9 +119,9 @@ class AsyncSecretCache(Configured):
         *,
         max_age: float | timedelta | None = None,
     ) -> dict[str, str]:
-        """Return the secret strings of several secrets, by id: what is not cached is fetched twenty in a call.
+        """Return the secret strings of several secrets, by id. Those that are not cached are fetched twenty per call.
 
-        The first failure is raised; `prefetch` returns all of them.
+        The first failure is raised; `prefetch` returns all failures.
         """
         ids = self._check_ids(secret_ids)
         if version_stage is None:
@@ -138,7 +138,7 @@ class AsyncSecretCache(Configured):
         return True
 
     async def prefetch(self, secret_ids: Iterable[str]) -> dict[str, BaseException]:
-        """Fetch secrets before they are read, twenty in a call; return the exceptions of those that failed."""
+        """Fetch secrets before they are read, twenty per call; return the exceptions of those that failed."""
         return await self._driver.prefetch_now(self._check_ids(secret_ids))
 
     async def connect(

@@ -81,9 +81,9 @@ class BaseCache(_core.Cache):
         return self._stats()
 
     def on_new_version(self, listener: Callable[[NewVersion], object]) -> None:
-        """Call `listener` whenever a refresh brings another version than the cached one.
+        """Call `listener` whenever a refresh finds a new version.
 
-        Listeners run on a background thread and should be quick. What they raise is logged.
+        Listeners run on a background thread and should return quickly. Exceptions that they raise are logged.
         """
         self._dispatcher.listen("new_version", listener)
 
@@ -96,7 +96,7 @@ class BaseCache(_core.Cache):
         self._dispatcher.listen("error", listener)
 
     def on_other_version(self, listener: Callable[[OtherVersion], object]) -> None:
-        """Call `listener` when `connect` logs in with another version than the current one, at most once a minute."""
+        """Call `listener` when `connect` logs in with a version other than the current one, at most once a minute."""
         self._dispatcher.listen("other_version", listener)
 
     def _end(self) -> None:
@@ -176,9 +176,9 @@ class PlainCache(BaseCache):
         return True
 
     def prefetch(self, secret_ids: Iterable[str]) -> dict[str, BaseException]:
-        """Fetch secrets before they are read, twenty in a call; return the exceptions of those that failed.
+        """Fetch secrets before they are read, twenty per call; return the exceptions of those that failed.
 
-        What is cached and not due is left alone. With a client of your own, secrets are read one by one.
+        Secrets that are cached and not due are skipped. With a client that you pass, secrets are read one by one.
         """
         return self._prefetch(self._check_ids(secret_ids))
 
@@ -194,10 +194,10 @@ class PlainCache(BaseCache):
         """Connect to the database (or other resource) that the secret authenticates to, even during a rotation.
 
         `fn` gets a `Credential`, whose user name and password belong to one version; `connect` returns what `fn`
-        returns. The cached current version is tried first. If `fn` raises an error that means a refused login
-        (`rejected` decides; by default the common drivers' errors do), `connect` fetches the version again, then tries
-        ``AWSPENDING``, which is the one that works in the middle of a rotation, then ``AWSPREVIOUS``, and after a pause
-        starts over, for up to `timeout` seconds. Any other error is raised as it is. Accepted and refused versions are
+        returns. It tries the cached current version first. If `fn` raises an error that means a refused login
+        (`rejected` decides; the default knows the common drivers), it fetches the version again, then tries
+        ``AWSPENDING``, which works in the middle of a rotation, then ``AWSPREVIOUS``, then pauses and starts again, for
+        up to `timeout` seconds. Any other error is raised unchanged. Accepted and refused versions are
         remembered for all callers, so a rotation costs one refused login, not one for each connection. `stages` limits
         which versions are tried.
         """
@@ -212,7 +212,7 @@ class PlainCache(BaseCache):
     ) -> Credential:
         """Return the credential `connect` would try first, for clients that log in on their own.
 
-        It is the current version, unless `connect` has seen that refused.
+        It is the current version, unless `connect` has seen it refused.
         """
         from . import _steps as steps
 
@@ -333,14 +333,14 @@ class Configured(BaseCache):
 
 @explained
 class SecretCache(Configured, PlainCache):
-    """Secrets from memory, kept fresh in the background.
+    """A cache that returns secrets from memory and refreshes them in the background.
 
     >>> from secretcache import SecretCache
     >>> cache = SecretCache(region_name="eu-central-1", refresh_interval=60)
     >>> cache.peek("prod/checkout/db") is None  # nothing is fetched before it is asked for
     True
 
-    Nothing starts before the first read. Any number of threads that ask for one secret cause one request; a value in
+    Nothing starts before the first read. Any number of threads that read one secret make one request; a value in
     use is refreshed in the background; if Secrets Manager is unreachable, the cache keeps serving the last known value.
 
     Durations are seconds or ``timedelta``. Settings of the cache:
@@ -348,7 +348,7 @@ class SecretCache(Configured, PlainCache):
     - `refresh_interval`: how long a value counts as fresh; 0 asks the service on every read.
       `refresh_intervals` sets it for single secrets, by id.
     - `max_wait`: how long a reader waits for the service if there is a last known value.
-    - `max_stale`: how long after its last successful refresh a value may still be served; None means for ever.
+    - `max_stale`: how long after its last successful refresh a value may still be served; None means no limit.
     - `stale_on_denied`: whether the last known value is still served once the service denies access to the secret.
     - `max_size`: how many secrets are kept.
     - `version_stage`: the staging label to read if a call names none.
@@ -356,7 +356,7 @@ class SecretCache(Configured, PlainCache):
     How to reach the service: `region_name`, `endpoint_url`, `profile_name`, `aws_access_key_id` with
     `aws_secret_access_key` and `aws_session_token`, `role_arn` with `external_id` (a role to assume),
     `proxy_url`, `ca_bundle` (a file of PEM certificates), `use_fips`, `timeout`. What you leave out is found as boto3
-    finds it. Or pass a `session` of boto3 or botocore, with a botocore `config` if you like: the cache then makes its
+    does. Or pass a `session` of boto3 or botocore, with a botocore `config` if you like: the cache then makes its
     client from it, again in each forked process. Or pass a `client`, boto3's or any object with the methods
     ``describe_secret`` and ``get_secret_value``, which is used as it is.
     """
@@ -397,7 +397,7 @@ class SecretCache(Configured, PlainCache):
         version_id: str | None = None,
         max_age: float | timedelta | None = None,
     ) -> Any:
-        """Return the secret string parsed as JSON. The result is the caller's own."""
+        """Return the secret string parsed as JSON. The caller may change the result."""
         # No variable of this frame holds the string: tools show variables beside a traceback.
         if version_stage is None and version_id is None and max_age is None:
             return checked(secret_id, parse(self.get_secret_string(secret_id)))
@@ -411,9 +411,9 @@ class SecretCache(Configured, PlainCache):
         *,
         max_age: float | timedelta | None = None,
     ) -> dict[str, str]:
-        """Return the secret strings of several secrets, by id: what is not cached is fetched twenty in a call.
+        """Return the secret strings of several secrets, by id. Those that are not cached are fetched twenty per call.
 
-        The first failure is raised; `prefetch` returns all of them.
+        The first failure is raised; `prefetch` returns all failures.
         """
         ids = self._check_ids(secret_ids)
         if version_stage is None:

@@ -59,7 +59,7 @@ class Credential:
         return own(self._fields[field])
 
     def get(self, field: str, default: Any = None) -> Any:
-        """Give any field, or `default` where it is missing."""
+        """Return any field, or `default` if it is missing."""
         return own(self._fields.get(field, default))
 
     def __repr__(self) -> str:
@@ -104,7 +104,7 @@ def own(value: Any) -> Any:
 
 
 class LoginRejectedError(SecretCacheError):
-    """No version of the secret logs in. The resource's last answer is its ``__cause__``."""
+    """No version of the secret logs in. ``__cause__`` is the driver's last error."""
 
     kind = "login_rejected"
 
@@ -113,10 +113,10 @@ class LoginRejectedError(SecretCacheError):
 
 
 def is_rejected_login(error: BaseException) -> bool:
-    """Tell an error that means "this login is refused" from all others, for the drivers in common use.
+    """Return whether an error means that the login is refused; knows the common drivers.
 
-    Knows psycopg, psycopg2, asyncpg, PyMySQL, mysqlclient, redis and HTTP clients, by what their errors carry; none
-    is imported.
+    Recognises errors of psycopg, psycopg2, asyncpg, PyMySQL, mysqlclient, redis and HTTP clients, and imports none of
+    them.
     """
     try:
         response = getattr(error, "response", None)
@@ -131,7 +131,7 @@ def is_rejected_login(error: BaseException) -> bool:
 
 
 def said(error: BaseException | None) -> str:
-    """Give the text of an error, whoever wrote it and in whatever encoding."""
+    """Return the text of an error, in whatever encoding it is."""
     try:
         return str(error).encode(errors="replace").decode()
     except Exception:

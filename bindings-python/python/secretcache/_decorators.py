@@ -16,7 +16,7 @@ CallArguments = tuple[tuple[Any, ...], dict[str, Any]]
 
 
 class StringCache(Protocol):
-    """What a decorator needs of a cache."""
+    """The part of a cache that a decorator needs."""
 
     def get_secret_string(self, secret_id: str) -> str | None:
         """Return the secret's string, or None when it has none."""
@@ -26,7 +26,7 @@ class InjectSecretString:
     """Inserts the secret's string as the first argument, after ``self`` or ``cls`` of a method.
 
     The secret is read on every call, so the function always has the current one. A coroutine function stays
-    one, and its event loop is not kept waiting (asyncio only).
+    one, and does not block its event loop (asyncio only).
 
     >>> @InjectSecretString("prod/api-key", cache)  # doctest: +SKIP
     ... def call_api(api_key, path): ...
@@ -52,8 +52,8 @@ class InjectSecretString:
 class InjectKeywordedSecretString:
     """Passes values of a JSON secret as keyword arguments.
 
-    ``name="key"`` gives the argument `name` the value of "key". An argument that the caller passes by keyword
-    itself is left to the caller.
+    ``name="key"`` gives the argument `name` the value of "key". If the caller passes the
+    argument by keyword, the caller's value is used.
 
     >>> @InjectKeywordedSecretString("prod/checkout/db", cache, user="username")  # doctest: +SKIP
     ... def connect(host, user): ...
@@ -75,7 +75,7 @@ class InjectKeywordedSecretString:
     def __call__(self, func: Callable[..., Result]) -> Callable[..., Result]:
         """Return `func` with the values passed to it.
 
-        Calling it raises `RuntimeError` when the secret is no JSON object or lacks a key.
+        Calling it raises `RuntimeError` if the secret is not a JSON object or lacks a key.
         """
 
         def arguments(

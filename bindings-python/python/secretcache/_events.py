@@ -1,4 +1,4 @@
-"""What a cache tells the program without being asked: events, and warnings in the log."""
+"""Events of a cache, and its warnings in the log."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class NewVersion(Event):
 
 
 class Stale(Event):
-    """Readers get a value past its freshness, because it cannot be refreshed. Told once per spell."""
+    """Readers begin to get a value that could not be refreshed in time. Sent once per outage."""
 
     __slots__ = ("age_seconds", "error")
 
@@ -59,8 +59,8 @@ class RefreshError(Event):
 class OtherVersion(Event):
     """A login succeeded with another version than the current one, as it does while a rotation is between its steps.
 
-    If it goes on, the current version is broken. Told with the first such login,
-    and then once a minute while there are any; `stats` counts all of them.
+    If it continues, the current version does not work. Sent with the first such login, then at most once a minute;
+    `stats` counts all of them.
     """
 
     __slots__ = ("version_id", "version_stage")

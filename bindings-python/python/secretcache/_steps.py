@@ -176,7 +176,7 @@ def connect(
     rejected: Callable[[BaseException], bool],
     read: Callable[[str, SecretValue, str], Any],
 ) -> Generator[tuple[str, Any], Any, Any]:
-    """Connect to the resource that a secret is the credential of, also while it rotates.
+    """Connect to the resource that a secret is the credential of, even during a rotation.
 
     `read` makes of a version what is logged in with.
     """

@@ -28,7 +28,7 @@ class SecretCacheError(Exception):
         return str(self.args[0]) if self.args else ""
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """Pickle and copy as what it is, also where its class was made on the way, of ours and one of botocore's."""
+        """Pickle and copy the exception, also if its class was combined with one of botocore's at run time."""
         ours = next(cls for cls in type(self).__mro__ if "_botocore_name" not in vars(cls))
         return _restore, (ours, vars(type(self)).get("_botocore_name"), self.args, self.__dict__)
 
@@ -52,7 +52,7 @@ class NoRegionError(ConfigurationError):
 
 
 class NoCredentialsError(SecretCacheError):
-    """No AWS credentials were found by any of the usual sources."""
+    """No AWS credentials were found in any of the usual places."""
 
     kind = "no_credentials"
 
@@ -100,7 +100,7 @@ class InvalidRequestError(SecretCacheError):
 
 
 class ThrottledError(SecretCacheError):
-    """Too many requests for now."""
+    """Too many requests; retry later."""
 
     kind = "throttled"
 
@@ -118,7 +118,7 @@ class EndpointConnectionError(SecretCacheError, ConnectionError):
 
 
 class RequestTimeoutError(SecretCacheError, TimeoutError):
-    """No answer came in time."""
+    """The response did not arrive in time."""
 
     kind = "timeout"
 

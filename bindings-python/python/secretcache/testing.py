@@ -1,4 +1,4 @@
-"""A Secrets Manager of your own in tests: `secretcache local` as a pytest fixture, or as a context manager.
+"""`secretcache local`, a Secrets Manager endpoint for tests, as a pytest fixture or a context manager.
 
 With secretcache installed, pytest knows the fixture without an import::
 
@@ -8,7 +8,7 @@ With secretcache installed, pytest knows the fixture without an import::
         secretcache_local.fault("throttle", operations=["GetSecretValue"], times=2)
         ...
 
-One process serves a whole session; every test gets it emptied, or with the secrets of `secretcache_local_options`::
+One process serves a whole session. Each test gets it empty, or with the seed of `secretcache_local_options`::
 
     @pytest.fixture(scope="session")
     def secretcache_local_options():
@@ -104,7 +104,7 @@ class LocalEndpoint:
 
     @property
     def environment(self) -> dict[str, str]:
-        """The variables by which AWS SDKs and the `aws` command find it, with credentials that mean nothing."""
+        """The environment variables by which AWS SDKs and the `aws` command find it, with made-up credentials."""
         return {
             "AWS_ENDPOINT_URL_SECRETS_MANAGER": self.url,
             "AWS_ACCESS_KEY_ID": "local",
@@ -115,15 +115,15 @@ class LocalEndpoint:
 
     @property
     def output(self) -> list[str]:
-        """The latest thousand lines that it printed; with the option `--verbose`, one per request."""
+        """The last thousand lines that it printed; with the option `--verbose`, one per request."""
         return list(self._output)
 
     def reset(self) -> None:
-        """Make everything as it was at the start: the seed's secrets, no faults, counts or events, the real time."""
+        """Restore the state at the start: the seed's secrets, no faults, counts or events, the real time."""
         self._control("POST", "reset", {})
 
     def fault(self, effect: object = None, **rule: object) -> int:
-        """Put a fault in force and return the number to remove it by.
+        """Add a fault and return the number that `clear_faults` takes.
 
         `effect` is `"throttle"`, `"deny"`, `"reset"`, `"hang"`, `"malformed"`, `{"error": {"type": …}}` or
         `{"stale": {"seconds": …}}`; `rule` may have `operations`, `secret_id`, `after`, `times`, `delay_ms` and
@@ -142,11 +142,11 @@ class LocalEndpoint:
         self._control("POST", "clock", {"advance_seconds": seconds})
 
     def freeze(self, at: float | None = None) -> None:
-        """Stop its clock, now or at this moment (seconds since the epoch). `advance` still moves it."""
+        """Stop its clock, now or at a given time (seconds since the epoch). `advance` still moves it."""
         self._control("POST", "clock", {"freeze": True} | ({} if at is None else {"at": at}))
 
     def unfreeze(self) -> None:
-        """Let its clock run on from where it is."""
+        """Start its clock again."""
         self._control("POST", "clock", {"freeze": False})
 
     def now(self) -> float:
@@ -164,7 +164,7 @@ class LocalEndpoint:
         return event
 
     def events(self) -> list[dict[str, Any]]:
-        """What happened to rotations, oldest first."""
+        """Rotation events, oldest first."""
         events: list[dict[str, Any]] = self._control("GET", "events")["events"]
         return events
 

@@ -1,4 +1,4 @@
-"""The hook through which a program sees everything that the cache stores and hands out."""
+"""The hook that sees everything that the cache stores and returns."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
 
 class SecretCacheHook(metaclass=ABCMeta):
-    """Converts responses on their way into the cache and back, to encrypt them in memory for example.
+    """Converts responses on their way into and out of the cache, for example to encrypt them in memory.
 
     Both responses of the service pass through: that of DescribeSecret, with its ``VersionIdsToStages``, and
     that of GetSecretValue. A subclass that lacks one of the two methods cannot be instantiated. Any other
@@ -19,7 +19,7 @@ class SecretCacheHook(metaclass=ABCMeta):
 
     @abstractmethod
     def put(self, obj: Any) -> Any:
-        """Return what shall be stored for the response `obj`; any object will do, falsy ones too.
+        """Return the object to store for the response `obj`; it may be falsy.
 
         An exception raised here counts as a failed refresh: the last known value is served, if there is one.
         """

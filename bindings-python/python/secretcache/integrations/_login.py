@@ -101,7 +101,7 @@ class Login:
         return self.cache._take_steps(self.secret_id, todo)
 
     async def first_async(self) -> Credential:
-        """Give the same. The cache may be of either kind."""
+        """Give the same. The cache may be synchronous or asynchronous."""
         todo = steps.first(self.plan(), self.secret_id, steps.credential)
         return await steps.drive_async(todo, self.take_step)
 

@@ -27,9 +27,9 @@ if TYPE_CHECKING:
 async def connect(
     cache: BaseCache, secret_id: str, url: str | URL | None = None, **kwargs: Any
 ) -> AbstractConnection:
-    """Connect as `aio_pika.connect` does, with user name and password from a secret, also while it rotates.
+    """Connect as `aio_pika.connect` does, with user name and password from a secret, even during a rotation.
 
-    An open connection stays open through a rotation. The cache may be of either kind.
+    An open connection stays open through a rotation. The cache may be synchronous or asynchronous.
     """
     login = _login(cache, secret_id, url, kwargs)
 
@@ -43,7 +43,7 @@ async def connect(
 async def connect_robust(
     cache: BaseCache, secret_id: str, url: str | URL | None = None, **kwargs: Any
 ) -> AbstractRobustConnection:
-    """Connect as `aio_pika.connect_robust` does: whenever it connects again, it logs in with what works by then."""
+    """Connect as `aio_pika.connect_robust` does: when it reconnects, it logs in with the version that works then."""
     login = _login(cache, secret_id, url, kwargs)
 
     class LoggingIn(RobustConnection):

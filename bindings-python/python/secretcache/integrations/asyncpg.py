@@ -37,7 +37,7 @@ async def connect(
     dsn: str | None = None,
     **kwargs: Any,
 ) -> asyncpg.Connection[Any]:
-    """Connect as `asyncpg.connect` does, with user name and password from a secret, also while it rotates."""
+    """Connect as `asyncpg.connect` does, with user name and password from a secret, even during a rotation."""
     _check_dsn(dsn)
     login = Login.taking(cache, secret_id, kwargs)
     connection, _ = await login.connect_async(
@@ -55,9 +55,9 @@ def create_pool(
     reset: Callable[[Any], Any] | None = None,
     **kwargs: Any,
 ) -> asyncpg.Pool[Any]:
-    """Make a pool as `asyncpg.create_pool` does, whose connections log in with a secret, also while it rotates.
+    """Make a pool as `asyncpg.create_pool` does, whose connections log in with a secret, even during a rotation.
 
-    The cache may be of either kind.
+    The cache may be synchronous or asynchronous.
     """
     _check_dsn(dsn)
     login = Login.taking(cache, secret_id, kwargs)

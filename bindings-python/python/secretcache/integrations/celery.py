@@ -28,9 +28,10 @@ def stay_connected(
     backend: str | None = None,
     **options: Any,
 ) -> None:
-    """Have an app, its workers too, log in with secrets, also while they rotate.
+    """Make an app and its workers log in with secrets, even during a rotation.
 
-    `broker` and `backend` are the ids of their secrets; leave out what needs none. Their URLs hold no password.
+    `broker` and `backend` are the ids of their secrets; leave out one that needs no secret. Their URLs must
+    not contain a password.
     """
     if broker is not None:
         app.amqp.Connection = connection_class(cache, broker, app.amqp.Connection, **options)

@@ -1,10 +1,10 @@
-"""PyMySQL, mysqlclient, mysql-connector-python, psycopg2, and whatever else connects by a function of keywords.
+"""PyMySQL, mysqlclient, mysql-connector-python, psycopg2, and other drivers whose connect function takes keywords.
 
 >>> settings = {"host": "db.example", "database": "shop"}
 >>> connect = Connector(pymysql.connect, cache, "prod/checkout/db", **settings)  # doctest: +SKIP
 >>> with connect() as connection: ...  # doctest: +SKIP
 
-A `Connector` is also what pools take that want a function that connects, such as DBUtils'
+Pools that take a function that connects accept a `Connector`, such as DBUtils'
 ``PooledDB(creator=connect)``.
 """
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 class Connector:
-    """Connects by a driver's function, with user name and password from a secret, also while it rotates."""
+    """Connects with a driver's function, with user name and password from a secret, even during a rotation."""
 
     def __init__(
         self,
@@ -48,5 +48,5 @@ class Connector:
         return connection
 
     def is_outdated(self, connection: Any) -> bool:
-        """Tell whether a connection was made with a version that is replaced by now, for pools of one's own."""
+        """Return whether a connection was made with a version that has been replaced; for custom pools."""
         return self._login.is_outdated(self._versions.get(connection))

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 def connection_class(
     cache: BaseCache, secret_id: str, base: type[Any] = Connection, **options: Any
 ) -> type[Any]:
-    """Make a class of connections that log in with a secret, also while it rotates.
+    """Make a class of connections that log in with a secret, even during a rotation.
 
     An open connection stays open through a rotation. A broker that refuses every version raises `LoginRejectedError`.
     """

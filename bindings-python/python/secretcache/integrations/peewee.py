@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 def stay_connected(database: peewee.Database, cache: BaseCache, secret_id: str, **options: Any) -> None:
-    """Have a database log in with a secret, also while it rotates."""
+    """Make a database log in with a secret, even during a rotation."""
     login = Login.taking(cache, secret_id, options | database.connect_params)
     login.check_lifetime(getattr(database, "_stale_timeout", None), "stale_timeout")
     versions: WeakKeyDictionary[Any, str] = WeakKeyDictionary()

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 def connect(
     cache: BaseCache, secret_id: str, parameters: Parameters | None = None, **options: Any
 ) -> pika.BlockingConnection:
-    """Connect as `pika.BlockingConnection` does, with user name and password from a secret, also while it rotates.
+    """Connect as `pika.BlockingConnection` does, with user name and password from a secret, even during a rotation.
 
     An open connection stays open through a rotation.
     """

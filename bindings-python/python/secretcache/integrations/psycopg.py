@@ -32,7 +32,7 @@ def connect(
     conninfo: str = "",
     **kwargs: Any,
 ) -> psycopg.Connection[Any]:
-    """Connect as `psycopg.connect` does, with user name and password from a secret, also while it rotates."""
+    """Connect as `psycopg.connect` does, with user name and password from a secret, even during a rotation."""
     check_conninfo(conninfo)
     login = Login.taking(cache, secret_id, kwargs)
     connection, _ = login.connect(
@@ -47,7 +47,7 @@ async def connect_async(
     conninfo: str = "",
     **kwargs: Any,
 ) -> psycopg.AsyncConnection[Any]:
-    """Connect as `psycopg.AsyncConnection.connect` does. The cache may be of either kind."""
+    """Connect as `psycopg.AsyncConnection.connect` does. The cache may be synchronous or asynchronous."""
     check_conninfo(conninfo)
     login = Login.taking(cache, secret_id, kwargs)
     connection, _ = await login.connect_async(

@@ -81,7 +81,7 @@ class SimpleConnectionPool(_LoggingIn, psycopg2.pool.SimpleConnectionPool):
     """`psycopg2.pool.SimpleConnectionPool`, whose connections log in with a secret, even during a rotation.
 
     It takes what that takes, after the cache and the secret's id. A connection that was made with a replaced version is
-    closed when it is given back, and when it would be handed out.
+    closed when it is returned, and when it would be handed out.
     """
 
 

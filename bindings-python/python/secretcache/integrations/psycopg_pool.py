@@ -89,9 +89,9 @@ def _async_class(login: Login, turnover: Turnover, base: type[Any]) -> type[Any]
 
 
 class ConnectionPool(_LoggingIn, _Pool):
-    """`psycopg_pool.ConnectionPool`, whose connections log in with a secret, also while it rotates.
+    """`psycopg_pool.ConnectionPool`, whose connections log in with a secret, even during a rotation.
 
-    It takes what that takes, behind the cache and the secret's id.
+    It takes what that takes, after the cache and the secret's id.
     """
 
     _connection_class = psycopg.Connection
@@ -104,7 +104,7 @@ class ConnectionPool(_LoggingIn, _Pool):
 
 
 class AsyncConnectionPool(_LoggingIn, _AsyncPool):
-    """`psycopg_pool.AsyncConnectionPool`, as `ConnectionPool`. The cache may be of either kind."""
+    """`psycopg_pool.AsyncConnectionPool`, as `ConnectionPool`. The cache may be synchronous or asynchronous."""
 
     _connection_class = psycopg.AsyncConnection
 

@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 class SecretSource(InitSettingsSource):
     """The fields of the current version of a secret that is a JSON object.
 
-    Settings hold what was current when they were made: make them anew to see a rotation, which costs no call while the
-    secret is in memory. What logs in with a password should take it by another integration.
+    Settings keep the value that was current when you created them. Create them again to see a rotation; this makes no
+    call while the secret is in memory. For logins, use another integration.
     """
 
     def __init__(self, settings_cls: type[BaseSettings], cache: SecretCache, secret_id: str) -> None:

@@ -5,7 +5,7 @@
 >>> client = redis.Redis(connection_pool=pool)  # doctest: +SKIP
 >>> client = cluster(cache, "prod/checkout/redis", "redis://cache.example")  # doctest: +SKIP
 
-Where both passwords work while one is rotated in (the dual-password strategy), a `CredentialProvider` will do:
+If both passwords work during a rotation (the dual-password strategy), a `CredentialProvider` is enough:
 
 >>> provider = CredentialProvider(cache, "prod/checkout/redis")  # doctest: +SKIP
 >>> client = redis.Redis(host="cache.example", credential_provider=provider)  # doctest: +SKIP
@@ -51,7 +51,7 @@ def connection_class(
     base: type[Any] = redis.Connection,
     **options: Any,
 ) -> type[Any]:
-    """Make a class of connections that log in with a secret, also while it rotates.
+    """Make a class of connections that log in with a secret, even during a rotation.
 
     `base` is redis-py's class to start from, such as ``redis.SSLConnection`` or ``SentinelManagedConnection``.
     """
@@ -83,12 +83,12 @@ def async_connection_class(
     base: type[Any] = redis.asyncio.Connection,
     **options: Any,
 ) -> type[Any]:
-    """Make the same for ``redis.asyncio``. The cache may be of either kind."""
+    """Make the same for ``redis.asyncio``. The cache may be synchronous or asynchronous."""
     return _async_class(Login.taking(cache, secret_id, options), base)
 
 
 def cluster(cache: BaseCache, secret_id: str, url: str, **kwargs: Any) -> redis.RedisCluster:
-    """Make a client of a cluster whose nodes are logged in to with a secret, also while it rotates.
+    """Make a client of a cluster that logs in to each node with a secret, even during a rotation.
 
     `kwargs` are those of ``redis.RedisCluster.from_url``.
     """
@@ -102,7 +102,7 @@ def cluster(cache: BaseCache, secret_id: str, url: str, **kwargs: Any) -> redis.
 
 
 def async_cluster(cache: BaseCache, secret_id: str, url: str, **kwargs: Any) -> redis.asyncio.RedisCluster:
-    """Make the same for ``redis.asyncio``. The cache may be of either kind."""
+    """Make the same for ``redis.asyncio``. The cache may be synchronous or asynchronous."""
     login = Login.taking(cache, secret_id, kwargs)
     client = redis.asyncio.RedisCluster.from_url(url, **kwargs)
     settings = client.connection_kwargs

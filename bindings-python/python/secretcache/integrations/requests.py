@@ -21,12 +21,12 @@ if TYPE_CHECKING:
 
 
 class ApiKeyAuth(requests.auth.AuthBase):
-    """Sends an API key from a secret, and when it is refused (401), the one that replaces it.
+    """Sends an API key from a secret; if it is refused (401), sends the request again with the key that replaces it.
 
-    `field`: where the key is if the secret is a JSON object; None: the secret string is the key. `header` and `scheme`
-    say how it is sent: by default as ``Authorization: Bearer …``; with scheme None, the header is the key alone. If no
+    `field` names the field with the key; if it is None, the secret string is the key. `header` and `scheme` say how the
+    key is sent: by default as ``Authorization: Bearer …``; with scheme None, the header is the key alone. If no
     version is accepted, the caller gets the last response. A body that cannot be sent twice (a generator) is sent once.
-    `rejected` tells a response that refuses the key, where status 401 does not.
+    `rejected` says whether a response refuses the key, if status 401 does not.
     """
 
     def __init__(

@@ -30,9 +30,9 @@ def stay_connected(
     secret_id: str,
     **options: Any,
 ) -> None:
-    """Have an engine log in with a secret, also while it rotates.
+    """Make an engine log in with a secret, even during a rotation.
 
-    User name and password in the engine's URL do not matter. An asynchronous engine takes an `AsyncSecretCache`, or
+    User name and password in the engine's URL are ignored. An asynchronous engine takes an `AsyncSecretCache`, or
     a `SecretCache`, which then waits in threads.
     """
     login = Login.taking(cache, secret_id, options)

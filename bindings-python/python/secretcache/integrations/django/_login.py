@@ -71,7 +71,7 @@ class LoginMixin:
         return {name: value for name, value in parameters.items() if name not in _OURS}
 
     def log_in(self, parameters: dict[str, Any]) -> Any:
-        """Connect, also while the secret rotates."""
+        """Connect, even during a rotation."""
         connect = super().get_new_connection  # type: ignore[misc]
         connection, self._version = self.login.connect(
             lambda credential: connect(parameters | self.login.arguments(credential))

@@ -27,5 +27,5 @@ class DatabaseWrapper(LoginMixin, base.DatabaseWrapper):
     client_class = DatabaseClient
 
     def get_new_connection(self, conn_params: dict[str, Any]) -> Any:
-        """Connect, also while the secret rotates."""
+        """Connect, even during a rotation."""
         return self.log_in(conn_params)

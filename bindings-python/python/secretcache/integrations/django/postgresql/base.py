@@ -27,7 +27,7 @@ class DatabaseWrapper(LoginMixin, base.DatabaseWrapper):
     client_class = DatabaseClient
 
     def get_new_connection(self, conn_params: dict[str, Any]) -> Any:
-        """Connect, also while the secret rotates. A pool (``OPTIONS["pool"]``) connects by itself."""
+        """Connect, even during a rotation. A pool (``OPTIONS["pool"]``) connects by itself."""
         if getattr(self, "pool", None):
             return super().get_new_connection(conn_params)
         return self.log_in(conn_params)
