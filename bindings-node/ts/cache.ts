@@ -12,57 +12,57 @@ import { type Logger, readDuration, readOptions, type SecretCacheOptions } from 
 import type { Credential, SecretValue } from './value';
 import { orAborted } from './waiting';
 
-/** Which version to read, how old it may be, and until when to wait. */
+/** Which version to read, how old it may be, and how long to wait. */
 export interface GetOptions {
-  /** The staging label of the version; otherwise the cache's `versionStage`. */
+  /** The staging label of the version. Default: the cache's `versionStage`. */
   versionStage?: string | undefined;
   /** The id of the version, whatever its labels. */
   versionId?: string | undefined;
   /**
-   * How old the value may be, in milliseconds since it was last confirmed. An older one is refreshed first, and the read
-   * fails if that does. 0 asks the service. Default: the cache's `refreshIntervalMs`, kept in the background.
+   * How old the value may be, in milliseconds since its last successful refresh. An older value is refreshed first; if
+   * that fails, the read fails. 0 asks the service. Default: no limit; the cache refreshes in the background.
    */
   maxAgeMs?: number | undefined;
-  /** Ends the wait with the signal's reason. The request itself continues for others who wait for it. */
+  /** Ends the wait with the signal's reason. The request itself continues for other readers. */
   signal?: AbortSignal | undefined;
 }
 
-/** A refresh brought another version than the one held. */
+/** A refresh found a new version. */
 export interface NewVersionEvent {
-  /** The id the secret is asked for with. */
+  /** The id of the secret, as reads use it. */
   readonly secretId: string;
-  /** The staging label it is asked for with. */
+  /** The staging label that moved. */
   readonly versionStage: string | undefined;
-  /** The version held before. */
+  /** The version before. */
   readonly oldVersionId: string | undefined;
-  /** The version held from now on. */
+  /** The new version. */
   readonly newVersionId: string | undefined;
 }
 
-/** Reads get a value past its freshness, because it cannot be refreshed. Emitted once per spell. */
+/** Reads begin to get a value that could not be refreshed in time. Emitted once per outage. */
 export interface StaleEvent {
-  /** The id the secret is asked for with. */
+  /** The id of the secret, as reads use it. */
   readonly secretId: string;
-  /** Milliseconds since the value was last confirmed. */
+  /** Milliseconds since the last successful refresh. */
   readonly ageMs: number;
-  /** The failure, if there was one rather than a wait that took too long. */
+  /** The failure; undefined if the service has not responded yet. */
   readonly error: SecretCacheError | undefined;
 }
 
 /** A fetch or refresh failed. */
 export interface RefreshErrorEvent {
-  /** The id the secret is asked for with. */
+  /** The id of the secret, as reads use it. */
   readonly secretId: string;
   /** Why. */
   readonly error: SecretCacheError;
 }
 
 /**
- * A login succeeded with another version than the current one, as it does while a rotation is between its steps. If it
- * continues, the current version is broken. Emitted with the first such login, and then once a minute while there are any.
+ * A login succeeded with a version other than the current one, as happens in the middle of a rotation. If it continues,
+ * the current version does not work. Emitted with the first such login, then at most once a minute.
  */
 export interface FallbackLoginEvent {
-  /** The id the secret is asked for with. */
+  /** The id of the secret, as reads use it. */
   readonly secretId: string;
   /** The staging label of the version that logged in. */
   readonly versionStage: string;
@@ -70,7 +70,7 @@ export interface FallbackLoginEvent {
   readonly versionId: string;
 }
 
-/** The events of a cache, by name. None is named `error`, which would end a process that does not listen. */
+/** The events of a cache, by name. None is named `error`, because that would end a process without a listener. */
 export interface SecretCacheEvents {
   newVersion: [NewVersionEvent];
   stale: [StaleEvent];
@@ -78,53 +78,53 @@ export interface SecretCacheEvents {
   fallbackLogin: [FallbackLoginEvent];
 }
 
-/** What a cache has done so far in this process, and holds now. Threads that share it share the counts. */
+/** The statistics of a cache in this process. Threads that share the cache share the counts. */
 export interface Stats {
   /** Reads answered from memory, stale ones included. */
   hits: number;
   /** Reads that found nothing cached. */
   missesAbsent: number;
-  /** Reads that found a value past its freshness and had to wait for the service. */
+  /** Reads that found an expired value and waited for the service. */
   missesExpired: number;
-  /** Reads answered with a value past its freshness, because it could not be refreshed. */
+  /** Reads answered with the last known value, because it could not be refreshed in time. */
   staleServed: number;
   /** Reads that waited for a request another thread had started. Reads of one thread wait together, as one. */
   coalesced: number;
-  /** Refreshes that succeeded, whether or not they brought a new version. */
+  /** Refreshes that succeeded, with or without a new version. */
   refreshes: number;
-  /** New versions seen in place of old ones. */
+  /** New versions found by refreshes. */
   rotationsObserved: number;
-  /** Secrets dropped to keep within the size. */
+  /** Secrets evicted to make room. */
   evictions: number;
   /** Calls to the service, by operation. */
   apiCalls: Record<string, number>;
   /** Failed fetches, by error code. */
   failures: Partial<Record<SecretCacheErrorCode, number>>;
-  /** What resources said to logins of `connect` and of pools. */
+  /** The results of logins by `connect` and pools. */
   logins: LoginStats;
   /** What is cached now. */
   secrets: SecretStatus[];
 }
 
-/** What resources said to logins. */
+/** The results of logins. */
 export interface LoginStats {
-  /** Logins taken. */
+  /** Logins accepted. */
   accepted: number;
-  /** Those among them with another version than the current one. */
+  /** Accepted logins with a version other than the current one. */
   fallbackLogins: number;
-  /** Logins refused. A rotation costs one, and one more for each that was under way at that moment. */
+  /** Logins refused. A rotation costs one, and one more for each login in progress at that moment. */
   rejected: number;
 }
 
 /** One cached version of a secret. */
 export interface SecretStatus {
-  /** The id it was asked for with. */
+  /** The id, as reads use it. */
   secretId: string;
-  /** The staging label it was asked for with. */
+  /** The staging label, if reads use one. */
   versionStage?: string | undefined;
-  /** The version held, if one is. */
+  /** The id of the cached version, if there is one. */
   versionId?: string | undefined;
-  /** Milliseconds since it was last confirmed. */
+  /** Milliseconds since its last successful refresh. */
   ageMs?: number | undefined;
   /** Milliseconds until the next refresh is due; 0 if it is due now. */
   nextRefreshMs?: number | undefined;
@@ -134,14 +134,14 @@ export interface SecretStatus {
   failures: number;
 }
 
-/** While it is open, its secret counts as in use. */
+/** While it is open, the secret counts as in use and is refreshed. */
 export interface Watch {
-  /** From now on only reads count. */
+  /** Ends the watch. */
   close(): void;
 }
 
 /**
- * Secrets from memory, kept fresh in the background.
+ * A cache that returns secrets from memory and refreshes them in the background.
  *
  * ```js
  * import { SecretCache } from 'secretcache';
@@ -150,10 +150,9 @@ export interface Watch {
  * const { username, password } = await cache.getSecretJson('prod/checkout/db');
  * ```
  *
- * Nothing is started before the first read. Any number of reads of one secret cause one request; while a value is in
- * use it is refreshed beside its readers; if the service is unreachable, you keep the last known value.
- * Background work never keeps the process alive. Without a `client`, caches of the same settings in different worker
- * threads are one cache.
+ * Nothing starts before the first read. Any number of concurrent reads of one secret make one request. A value in use
+ * is refreshed in the background; if the service is unreachable, you keep the last known value. Background work never
+ * keeps the process alive. Without a `client`, caches with the same settings in different worker threads are one cache.
  */
 export class SecretCache extends EventEmitter<SecretCacheEvents> {
   readonly #reader: Reader;
@@ -161,7 +160,7 @@ export class SecretCache extends EventEmitter<SecretCacheEvents> {
   /** The staging labels that the program asks for, whose new versions it hears of. */
   readonly #stages: Set<string>;
 
-  /** @throws {TypeError | SecretCacheError} Naming the option that makes no sense, and what was probably meant. */
+  /** @throws {TypeError | SecretCacheError} If an option is wrong; the message names it and suggests the right one. */
   constructor(options?: SecretCacheOptions) {
     super();
     // Each pool listens; how many there are is the program's.
@@ -179,14 +178,14 @@ export class SecretCache extends EventEmitter<SecretCacheEvents> {
   }
 
   /**
-   * Reads the secret string: from memory, or after one request for all who wait.
+   * Reads the secret string, from memory or with one request for all concurrent reads.
    *
    * ```js
    * const key = await cache.getSecretString('prod/payments/key', { signal: AbortSignal.timeout(500) });
    * ```
    *
-   * @throws {SecretCacheError} If there is no value to serve, with the reason as its `code`; `WRONG_TYPE` for a binary
-   * secret. {@link TypeError} for arguments that make no sense, the signal's reason once that is aborted.
+   * @throws {SecretCacheError} If there is no value to serve; `code` says why. `WRONG_TYPE` for a binary secret. {@link
+   * TypeError} for wrong arguments; the signal's reason when it is aborted.
    */
   getSecretString(id: string, options?: GetOptions): Promise<string> {
     if (options === undefined) {
@@ -197,7 +196,7 @@ export class SecretCache extends EventEmitter<SecretCacheEvents> {
   }
 
   /**
-   * Reads the secret binary. The buffer is the caller's own.
+   * Reads the secret binary. The caller may change the buffer.
    *
    * ```js
    * const keystore = await cache.getSecretBinary('prod/checkout/keystore');
@@ -210,31 +209,32 @@ export class SecretCache extends EventEmitter<SecretCacheEvents> {
   }
 
   /**
-   * Reads a secret string and parses it as JSON. The result is the caller's own.
+   * Reads a secret string and parses it as JSON. The caller may change the result.
    *
-   * `T` is what the program expects; it is not checked.
+   * `T` is the type that the program expects; it is not checked.
    *
    * ```ts
    * const { username, password } = await cache.getSecretJson<{ username: string; password: string }>('prod/checkout/db');
    * ```
    *
-   * @throws As {@link getSecretString}; `NOT_JSON` for a string that is no JSON, which the error does not quote.
+   * @throws As {@link getSecretString}; `NOT_JSON` if the string is not JSON; the error does not quote it.
    */
   async getSecretJson<T = any>(id: string, options?: GetOptions): Promise<T> {
     return jsonOf(id, stringOf(await this.#read(id, options))) as T;
   }
 
   /**
-   * Reads one field of a secret that is a JSON object: `cache.getSecretField('prod/checkout/db', 'password')`. The secret
-   * is parsed once for each version, so that this is about as fast as reading the string.
+   * Reads one field of a secret that is a JSON object. The secret is parsed once for each version, so this is about as
+   * fast as reading the string.
    *
-   * The value is as JSON has it: a string, number, boolean or null; an object or array is frozen, as all callers share it.
+   * The value is a string, number, boolean or null, or a frozen object or array, because all callers share it.
    *
    * ```js
    * const password = await cache.getSecretField('prod/checkout/db', 'password');
    * ```
    *
-   * @throws As {@link getSecretJson}; `FIELD_NOT_FOUND` if the secret has no such field, with the names of those it has.
+   * @throws As {@link getSecretJson}; `FIELD_NOT_FOUND` if the secret has no such field; the error names the fields it
+   * has.
    */
   getSecretField<T = any>(id: string, field: string, options?: GetOptions): Promise<T> {
     if (options === undefined) {
@@ -245,16 +245,16 @@ export class SecretCache extends EventEmitter<SecretCacheEvents> {
   }
 
   /**
-   * Reads several secrets: those that are not cached are fetched twenty in a call (with a client of your own, one by one).
-   * Gives their values by the ids asked for, in that order: a string, or a buffer for a binary secret.
+   * Reads several secrets. Those that are not cached are fetched twenty per call (one by one with a client that you
+   * pass). Returns the values by id, in the order of `ids`: a string, or a buffer for a binary secret.
    *
    * ```js
    * const secrets = await cache.getSecrets(['prod/checkout/db', 'prod/payments/key']);
    * const key = secrets.get('prod/payments/key');
    * ```
    *
-   * @throws As {@link getSecretString}, with the first error, if one of them cannot be read. To go on without it, call
-   * {@link prefetch}, which gives the errors, and read the others.
+   * @throws As {@link getSecretString}, with the first error, if one of them cannot be read. To continue without it,
+   * call {@link prefetch}, which returns all errors, and read the others.
    */
   async getSecrets(ids: Iterable<string>, options: Pick<GetOptions, 'signal'> = {}): Promise<Map<string, string | Buffer>> {
     checkOptions('getSecrets', options, ['signal'], HINTS);
@@ -281,8 +281,8 @@ export class SecretCache extends EventEmitter<SecretCacheEvents> {
   }
 
   /**
-   * Gives the last-known value, a string or, for a binary secret, a buffer; undefined if there is none. Never waits and
-   * never asks anybody. It counts as a read, so the value is kept fresh.
+   * Returns the last known value: a string or, for a binary secret, a buffer; undefined if there is none. Never waits
+   * and makes no request. It counts as a read, so the value is kept fresh.
    */
   peek(id: string): string | Buffer | undefined {
     checkId(id);
@@ -301,15 +301,15 @@ export class SecretCache extends EventEmitter<SecretCacheEvents> {
   }
 
   /**
-   * Fetches secrets before they are read, twenty in a call (with a client of the program's own, one by one), and gives
-   * the errors of those it could not have. What is cached and not due is left alone.
+   * Fetches secrets before they are read, twenty per call (one by one with a client that you pass), and returns the
+   * errors of those that failed. Secrets that are cached and not due are skipped.
    *
    * ```js
    * const failed = await cache.prefetch(['prod/checkout/db', 'prod/payments/key']);
    * for (const [id, error] of failed) console.warn(id, error.code);
    * ```
    *
-   * @throws {TypeError} If it is given one string; {@link SecretCacheError} `CLOSED` once the cache is closed.
+   * @throws {TypeError} If you pass a single string; {@link SecretCacheError} `CLOSED` after the cache is closed.
    */
   async prefetch(ids: Iterable<string>): Promise<Map<string, SecretCacheError>> {
     return this.#reader.prefetch(idsOf('prefetch', ids));
@@ -322,7 +322,8 @@ export class SecretCache extends EventEmitter<SecretCacheEvents> {
   }
 
   /**
-   * Connects to the resource that a secret is the credential of, also while it rotates; gives what `login` gives.
+   * Connects to the database (or other server) that the secret is for, even during a rotation. Returns what `login`
+   * returns.
    *
    * ```js
    * const client = await cache.connect('prod/checkout/db', async ({ username, password, host }) => {
@@ -332,17 +333,16 @@ export class SecretCache extends EventEmitter<SecretCacheEvents> {
    * });
    * ```
    *
-   * The cached current version is tried first. If `login` throws an error that `options.rejected` takes for a refused
-   * login, the version is fetched again, then `AWSPENDING` is tried, which is the one that works while a rotation is
-   * between its steps, then `AWSPREVIOUS`, and after a wait all over again. Any other error passes through untouched.
-   * What was taken and refused is remembered for all callers, so that a rotation costs one refused login, not one for
-   * each connection.
+   * It tries the cached current version first. If `login` throws an error that means a refused login
+   * (`options.rejected` decides), it fetches the version again, then tries `AWSPENDING`, which works in the middle of a
+   * rotation, then `AWSPREVIOUS`, then pauses and starts again. Any other error is thrown unchanged. Accepted and
+   * refused versions are remembered for all callers, so a rotation costs one refused login, not one for each
+   * connection.
    *
-   * A login that has not ended when the time is up is given up: `login` gets a signal that is then aborted.
+   * When the time is up, a login in progress is abandoned: the signal that `login` gets is aborted.
    *
-   * @throws {LoginRejectedError} If no version logs in before the time is up; what `login` throws otherwise; as
-   * {@link getSecretString} where no version can be read, and `NOT_JSON` for a secret without fields unless
-   * `options.plain`.
+   * @throws {LoginRejectedError} If no version logs in before the time is up. Otherwise, what `login` throws; as {@link
+   * getSecretString} if no version can be read; `NOT_JSON` for a secret without fields unless `options.plain`.
    */
   async connect<T>(
     id: string,
@@ -355,8 +355,8 @@ export class SecretCache extends EventEmitter<SecretCacheEvents> {
   }
 
   /**
-   * Has a secret count as in use until the result is closed, as if it were read all the time: its current version is kept
-   * fresh once it has been read, and a new one is noticed. For pools, which read a credential only when they connect.
+   * Makes a secret count as in use until the result is closed, as if it were read all the time: after its first read it
+   * is kept fresh, and new versions are noticed. For pools, which read a credential only when they connect.
    *
    * ```js
    * const watch = cache.watch('prod/checkout/db');
@@ -372,7 +372,7 @@ export class SecretCache extends EventEmitter<SecretCacheEvents> {
   }
 
   /**
-   * Counts what the cache has done so far, and lists what it holds now. Never shows a value. Times are milliseconds.
+   * Returns counters and the list of cached secrets, without values. Times are milliseconds.
    *
    * ```js
    * const { hits, missesExpired, apiCalls } = cache.stats();
@@ -388,7 +388,10 @@ export class SecretCache extends EventEmitter<SecretCacheEvents> {
     return { ...stats, failures: Object.fromEntries(failures), secrets };
   }
 
-  /** Forgets every value, ends the background work, and refuses further reads. Other threads go on with theirs. */
+  /**
+   * Forgets every value, ends the background work, and refuses further reads. The caches of other threads are not
+   * affected.
+   */
   async close(): Promise<void> {
     this.#reader.close();
   }
@@ -399,8 +402,8 @@ export class SecretCache extends EventEmitter<SecretCacheEvents> {
   }
 
   /**
-   * Tells whether a connection that was made with this version should be replaced when it is not in use: another version
-   * is current, or the resource has refused this one and takes another. For pools.
+   * Whether to replace a connection made with this version when it is idle, because another version is current or this
+   * one was refused. For pools.
    */
   isOutdated(id: string, versionId: string): boolean {
     checkId(id);

@@ -32,7 +32,7 @@ export const ERROR_CODES = [
 ] as const;
 
 /**
- * What kind of failure it was.
+ * The kind of failure.
  *
  * | code | what it means |
  * |---|---|
@@ -42,9 +42,9 @@ export const ERROR_CODES = [
  * | `ACCESS_DENIED` | the caller may not read this secret, or may not use its KMS key |
  * | `SECRET_NOT_FOUND`, `VERSION_NOT_FOUND`, `SECRET_DELETED` | there is no such secret, no such version of it, or it is marked for deletion |
  * | `KEY_UNAVAILABLE` | the KMS key is disabled or pending deletion |
- * | `THROTTLED`, `SERVICE_UNAVAILABLE`, `CONNECTION`, `TIMEOUT` | the service could not answer for now |
- * | `INVALID_REQUEST`, `INVALID_RESPONSE` | the service refused the request for another reason, or gave an unexpected answer |
- * | `WRONG_TYPE`, `NOT_JSON`, `FIELD_NOT_FOUND` | the secret is of another shape than was asked for |
+ * | `THROTTLED`, `SERVICE_UNAVAILABLE`, `CONNECTION`, `TIMEOUT` | the service is unreachable, overloaded or too slow: retry later |
+ * | `INVALID_REQUEST`, `INVALID_RESPONSE` | the service refused the request for another reason, or sent an unexpected response |
+ * | `WRONG_TYPE`, `NOT_JSON`, `FIELD_NOT_FOUND` | the secret does not have the requested form |
  * | `CLOSED` | the cache has been closed |
  * | `SOURCE` | the client you supplied failed: see `cause` |
  * | `RESOURCE_EXHAUSTED` | the process has no thread, file descriptor or memory left: the message says which |
@@ -53,7 +53,7 @@ export const ERROR_CODES = [
  */
 export type SecretCacheErrorCode = (typeof ERROR_CODES)[number];
 
-/** What the service answered, in the form of the AWS SDK for JavaScript. */
+/** Metadata of the service's response, as in the AWS SDK for JavaScript. */
 export interface ResponseMetadata {
   /** The HTTP status. */
   httpStatusCode?: number;
@@ -61,17 +61,17 @@ export interface ResponseMetadata {
   requestId?: string;
 }
 
-/** Any failure of this package. Its text says what is wrong and what to do, and never holds a secret. */
+/** Any failure of this package. The message says what is wrong and what to do, and never contains a secret. */
 export class SecretCacheError extends Error {
-  /** What kind of failure it was. */
+  /** The kind of failure. */
   readonly code: SecretCacheErrorCode;
-  /** Whether the caller may do better by asking again soon. The cache itself tries again in any case. */
+  /** Whether a retry may help soon. The cache itself always retries. */
   readonly retryable: boolean;
-  /** The service's own error code, such as `ResourceNotFoundException`, where it answered. */
+  /** The service's error code, such as `ResourceNotFoundException`, if the service responded. */
   readonly serviceCode?: string;
-  /** The id of the secret it is about, where it is about one. */
+  /** The id of the secret, if the error is about one. */
   readonly secretId?: string;
-  /** Status and request id of the service's answer; empty where it did not answer. */
+  /** Status and request id of the service's response; empty if it did not respond. */
   readonly $metadata: ResponseMetadata;
 
   /** @internal */
@@ -98,17 +98,17 @@ export interface ErrorDetails {
   metadata?: ResponseMetadata;
 }
 
-/** A version that a resource refused. */
+/** A version whose login was refused. */
 export interface RejectedVersion {
-  /** The staging label by which it was found. */
+  /** Its staging label. */
   readonly versionStage: string;
   /** Its id. */
   readonly versionId: string;
-  /** How often in this attempt; 0 if an earlier one was refused with it, and it was too soon to try again. */
+  /** How often it was refused in this attempt; 0 if it was refused earlier and it is too soon to try again. */
   readonly times: number;
 }
 
-/** No version of the secret logs in. The resource's last answer is its `cause`. */
+/** No version of the secret logs in. `cause` is the driver's last error. */
 export class LoginRejectedError extends SecretCacheError {
   /** The versions that were refused, in order, each once. */
   readonly tried: readonly RejectedVersion[];

@@ -24,9 +24,9 @@ export type RotatingRedisOptions = Omit<driver.RedisOptions, 'username' | 'passw
 export type RedisClass = typeof driver.Redis;
 
 /**
- * Makes a client of `ioredis` that logs in with user name and password of one version of a secret: the one that works, also
- * during a rotation, whenever it connects. Once a new version is current, it logs in again on the connection it has.
- * What it duplicates (`duplicate()`, which BullMQ calls for its blocking connections) does the same.
+ * Makes a client of `ioredis` that logs in with user name and password of one version of a secret: one that works,
+ * even during a rotation, whenever it connects. Once a new version is current, it logs in again on the connection it
+ * has. What it duplicates (`duplicate()`, which BullMQ calls for its blocking connections) does the same.
  *
  * Each login is tried on a connection of its own first, so that commands that wait do not fail with it.
  *
@@ -41,7 +41,7 @@ export type RedisClass = typeof driver.Redis;
  * ```
  *
  * @param Redis - The class to use; by default that of the installed `ioredis`.
- * @throws {TypeError} If the settings or the URL hold a password.
+ * @throws {TypeError} If the settings or the URL contain a password.
  */
 export function createRedis(
   cache: SecretCache,
@@ -61,8 +61,8 @@ export type RotatingClusterOptions = Omit<driver.ClusterOptions, 'redisOptions'>
   };
 
 /**
- * Makes a cluster of `ioredis`, each of whose connections logs in as those of {@link createRedis} do, with `duplicate()`.
- * Sentinels need no function of their own: pass `sentinels` and `name` to {@link createRedis}.
+ * Makes a cluster of `ioredis`, each of whose connections logs in as those of {@link createRedis} do, with
+ * `duplicate()`. Sentinels need no function of their own: pass `sentinels` and `name` to {@link createRedis}.
  *
  * ```js
  * const cluster = createCluster(new SecretCache(), 'prod/cache/redis', [{ host: 'redis.internal', port: 6379 }]);

@@ -5,11 +5,11 @@ import { checkOptions } from './options';
 
 /** Which secrets a handler gets. */
 export interface SecretsOptions {
-  /** The cache, made once outside the handler. */
+  /** The cache; create it once, outside the handler. */
   cache: SecretCache;
   /** The id of the secret for each name under which the handler finds it. */
   fetchData: Readonly<Record<string, string>>;
-  /** Whether the values are put into the handler's `context`, too, and not only into `request.internal`. Default: true. */
+  /** Whether to also put the values into the handler's `context`, not only into `request.internal`. Default: true. */
   setToContext?: boolean | undefined;
 }
 
@@ -19,8 +19,8 @@ interface Request {
 }
 
 /**
- * Reads secrets before each invocation, from memory but for the first: a JSON object as its fields, any other secret as its
- * string or bytes. In place of `@middy/secrets-manager`, whose options `fetchData` and `setToContext` these are.
+ * Reads secrets before each invocation, from memory after the first one: a JSON object as its fields, any other secret
+ * as its string or bytes. Replaces `@middy/secrets-manager`, and has its options `fetchData` and `setToContext`.
  *
  * ```js
  * import middy from '@middy/core';

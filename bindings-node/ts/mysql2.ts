@@ -10,10 +10,10 @@ import { conceal, type Login, type PoolingOptions, PoolSecret, withoutLogin } fr
 export type RotatingPoolOptions = Omit<driver.PoolOptions, 'user' | 'password'> & PoolingOptions;
 
 /**
- * Makes a pool of `mysql2/promise` whose every new connection takes user name and password from one version of a secret:
- * the one that works, also during a rotation. Once a new version is current, connections of older versions close as soon
- * as they are free. Everything else (host, port, database, TLS, `uri`) is yours. The pool for callbacks is its property
- * `pool`.
+ * Makes a pool of `mysql2/promise` whose every new connection takes user name and password from one version of a
+ * secret: one that works, even during a rotation. Once a new version is current, connections of older versions close as
+ * soon as they are free. You give everything else (host, port, database, TLS, `uri`). Its property `pool` is the pool
+ * for callbacks.
  *
  * ```js
  * import { SecretCache } from 'secretcache';
@@ -23,7 +23,7 @@ export type RotatingPoolOptions = Omit<driver.PoolOptions, 'user' | 'password'> 
  * const [rows] = await pool.query('select now()');
  * ```
  *
- * @throws {TypeError} If the settings or the URL hold a password.
+ * @throws {TypeError} If the settings or the URL contain a password.
  */
 export function createPool(cache: SecretCache, secretId: string, options: RotatingPoolOptions = {}): promises.Pool {
   return createCallbackPool(cache, secretId, options).promise();

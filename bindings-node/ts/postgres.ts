@@ -22,9 +22,9 @@ export type RotatingSqlOptions = Omit<
   };
 
 /**
- * Makes what `postgres()` makes, a function for tagged queries with a pool behind it. Each new connection takes user name
- * and password from one version of a secret: the one that works, also during a rotation. Connections stay open for
- * `max_lifetime`, as the driver closes them. Host, port, database and TLS are yours; one host can be given.
+ * Makes what `postgres()` makes, a function for tagged queries with a pool behind it. Each new connection takes user
+ * name and password from one version of a secret: one that works, even during a rotation. Connections stay open for
+ * `max_lifetime`, as the driver closes them. You give one host, port, database and TLS.
  *
  * ```js
  * import { SecretCache } from 'secretcache';
@@ -34,7 +34,7 @@ export type RotatingSqlOptions = Omit<
  * const rows = await sql`select now()`;
  * ```
  *
- * @throws {TypeError} If the settings or the URL hold a password, or several hosts.
+ * @throws {TypeError} If the settings or the URL contain a password, or several hosts.
  */
 export function createSql(cache: SecretCache, secretId: string, options: RotatingSqlOptions = {}): postgres.Sql {
   const makeSql = require('postgres') as typeof postgres;
@@ -146,8 +146,8 @@ interface Observer {
 }
 
 /**
- * Puts the login into a connection and reads what the server answers. A refusal does not reach the driver: the connection
- * ends, and the driver makes another for the query that waits.
+ * Puts the login into a connection and reads what the server answers. A refusal does not reach the driver: the
+ * connection ends, and the driver makes another for the query that waits.
  */
 function observed(socket: Socket, login: Login, observer: Observer): Socket {
   const { write, emit } = socket;

@@ -25,9 +25,9 @@ type Pool = ReturnType<typeof makePool>;
 type Cluster = ReturnType<typeof makeCluster>;
 
 /**
- * Makes a client of `redis` that logs in with user name and password of one version of a secret: the one that works, also
- * while it rotates, at its first connection and whenever it reconnects. When a new version is current, it logs in again on
- * the connection it has.
+ * Makes a client of `redis` that logs in with user name and password of one version of a secret: one that works,
+ * even during a rotation, at its first connection and whenever it reconnects. When a new version is current, it logs in
+ * again on the connection it has.
  *
  * Each login is tried on a connection of its own first, for `redis` sends commands that wait on the heels of a login and
  * fails them (`NOAUTH`) if it is refused. Should the password change in that very moment, `redis` tells listeners of the
@@ -51,9 +51,9 @@ export function createClient(cache: SecretCache, secretId: string, options: Rota
 }
 
 /**
- * Makes a pool of `redis` whose every new connection logs in with user name and password of one version of a secret: the
- * one that works, also while it rotates. When a new version is current, each connection logs in again before it is next
- * used; none is closed, and no command waits for it.
+ * Makes a pool of `redis` whose every new connection logs in with user name and password of one version of a secret:
+ * one that works, even during a rotation. When a new version is current, each connection logs in again before it is
+ * next used; none is closed, and no command waits for it.
  *
  * ```js
  * import { SecretCache } from 'secretcache';
@@ -97,8 +97,8 @@ export function createClientPool(
 }
 
 /**
- * Makes a client of a Redis cluster, to whose nodes it logs in as {@link createClientPool} does. The rotation must change
- * the user on all nodes: `redis` asks for one login for all of them, and one node says whether it works.
+ * Makes a client of a Redis cluster, to whose nodes it logs in as {@link createClientPool} does. The rotation must
+ * change the user on all nodes: `redis` asks for one login for all of them, and one node says whether it works.
  *
  * ```js
  * import { SecretCache } from 'secretcache';

@@ -6,10 +6,10 @@ import type { SecretCache } from './index';
 import { concealPassword, type Login, type PoolingOptions, PoolSecret, withLogin, withoutLogin } from './pooling';
 
 /**
- * Makes what Sequelize takes as `dialectModule`, for the dialects `postgres` (with `pg`) and `mysql` (with `mysql2`, also
- * for MariaDB): every new connection takes user name and password from one version of a secret, the one that works, also
- * during a rotation. Connections of older versions are not used again once a new one is current. Leave out user name and
- * password.
+ * Returns the `dialectModule` option for Sequelize, for the dialects `postgres` (with `pg`) and `mysql` (with `mysql2`,
+ * also for MariaDB): every new connection takes user name and password from one version of a secret, one that works,
+ * even during a rotation. Connections of older versions are not used again once a new one is current. Leave out user
+ * name and password.
  *
  * ```js
  * import { Sequelize } from 'sequelize';
@@ -115,8 +115,8 @@ function mysqlConnection(secret: PoolSecret, config: object): EventEmitter {
 }
 
 /**
- * An object that stands for another one, which may change. `flaw` is the property by which Sequelize sees that a connection
- * is not to be used again: it is set once the connection's version is old.
+ * An object that stands for another one, which may change. `flaw` is the property by which Sequelize sees that a
+ * connection is not to be used again: it is set once the connection's version is old.
  */
 function switching<T extends object>(first: T, secret: PoolSecret, flaw: string, own: Readonly<Record<string, unknown>>) {
   let current = first;

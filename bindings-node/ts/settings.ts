@@ -3,49 +3,52 @@
 import type { Settings } from './binding';
 import { describe, type Hints, unknownOption } from './options';
 
-/** Credentials to use as they are. */
+/** AWS credentials. */
 export interface StaticCredentials {
   accessKeyId: string;
   secretAccessKey: string;
   sessionToken?: string | undefined;
 }
 
-/** Anything that sends commands as the AWS SDK's `SecretsManagerClient` does. */
+/** An object that sends commands like the AWS SDK's `SecretsManagerClient`. */
 export interface CommandSender {
   /** The SDK's own signature is generic over its commands. */
   send(command: any): Promise<any>;
 }
 
-/** Where warnings go: `console`, or any logger with this method. They never hold a value. */
+/** Where warnings go: `console`, or any logger with this method. Warnings never contain a value. */
 export interface Logger {
-  /** One line: a secret is served stale, cannot be fetched, or logged in with another version than the current one. */
+  /**
+   * One line: a value could not be refreshed in time, a fetch failed, or a login used a version other than the current
+   * one.
+   */
   warn(message: string): void;
 }
 
-/** How a cache behaves. All times are milliseconds, as their names say. */
+/** How a cache behaves. All times are in milliseconds. */
 export interface CacheOptions {
   /**
-   * How long a value counts as fresh; each is refreshed at a random moment between half of this and all of it. 0 asks the
-   * service on every read. Default: 300 000 (five minutes).
+   * How long a value counts as fresh; it is refreshed at a random moment in the second half. 0 asks the service on
+   * every read. Default: 300 000 (five minutes).
    */
   refreshIntervalMs?: number | undefined;
-  /** The refresh intervals of single secrets, by the id they are asked for with. */
+  /** The refresh intervals of single secrets, by the id that reads use. */
   refreshIntervalsMs?: Readonly<Record<string, number>> | undefined;
-  /** How long a read waits for the service when a last-known value exists. Default: 2000. */
+  /** How long a read waits for the service if there is a last known value. Default: 2000. */
   maxWaitMs?: number | undefined;
-  /** How long after its last confirmation a value may still be served while it cannot be refreshed. Default: for ever. */
+  /** How long the last known value is served while refreshes fail, counted from the last success. Default: no limit. */
   maxStaleMs?: number | undefined;
   /** How many secrets are kept. Default: 1024. */
   maxSize?: number | undefined;
-  /** Whether the last-known value is also served once the service denies it to this caller. Default: true. */
+  /** Whether the last known value is also served after the service denies access. Default: true. */
   staleOnDenied?: boolean | undefined;
-  /** The staging label that is read when a call names none. Default: `AWSCURRENT`. */
+  /** The staging label to read if a call names none. Default: `AWSCURRENT`. */
   versionStage?: string | undefined;
   /** Where warnings go. Default: Node's own warnings (`process.emitWarning`). `null`: nowhere. */
   logger?: Logger | null | undefined;
 }
 
-/** How the service is reached. What is not given is found as the AWS command line finds it. */
+/** How to reach the service. What you leave out is found as the AWS command line does. */
 export interface ConnectionOptions {
   /** The AWS Region; otherwise `AWS_REGION`, `AWS_DEFAULT_REGION` or the profile's. */
   region?: string | undefined;
@@ -53,13 +56,13 @@ export interface ConnectionOptions {
   endpoint?: string | undefined;
   /** The profile in the AWS configuration files. */
   profile?: string | undefined;
-  /** Credentials to use as they are. */
+  /** AWS credentials. */
   credentials?: StaticCredentials | undefined;
-  /** A role to assume with the credentials found, for instance in the account that owns the secrets. */
+  /** A role to assume with the credentials, for example in the account that owns the secrets. */
   roleArn?: string | undefined;
-  /** The external id that the role's trust policy asks for. */
+  /** The external id that the role's trust policy requires. */
   externalId?: string | undefined;
-  /** An HTTP proxy; otherwise `HTTPS_PROXY` and its like. */
+  /** An HTTP proxy; otherwise `HTTPS_PROXY`, `HTTP_PROXY` and `NO_PROXY`. */
   proxyUrl?: string | undefined;
   /** A file of PEM certificates to trust instead of the system's; otherwise `AWS_CA_BUNDLE`. */
   caBundle?: string | undefined;
@@ -72,8 +75,8 @@ export interface ConnectionOptions {
 /** Settings of a `SecretCache`. */
 export interface SecretCacheOptions extends CacheOptions, ConnectionOptions {
   /**
-   * A `SecretsManagerClient` of the AWS SDK for JavaScript v3 (anything with its method `send`), which is then the only
-   * thing that talks to the service. Without one, secrets are fetched natively.
+   * A `SecretsManagerClient` of the AWS SDK for JavaScript v3, or any object with its method `send`. All calls then go
+   * through it. Without one, secrets are fetched natively.
    */
   client?: CommandSender | undefined;
 }

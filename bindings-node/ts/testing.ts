@@ -1,10 +1,10 @@
-/** A Secrets Manager of your own in tests: `secretcache local`, for node:test, Vitest and Jest. */
+/** `secretcache local`, a Secrets Manager endpoint for tests, for node:test, Vitest and Jest. */
 
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { createInterface } from 'node:readline';
 
-/** How a test's endpoint is started. */
+/** How to start the endpoint. */
 export interface LocalOptions {
   /** Options of the command, such as `['--seed', 'test/secrets.toml']`. */
   args?: readonly string[] | undefined;
@@ -44,7 +44,7 @@ export interface Fault {
   applied?: boolean | undefined;
 }
 
-/** What happened to a rotation. */
+/** An event of a rotation. */
 export interface RotationEvent {
   time: number;
   event: string;
@@ -93,7 +93,7 @@ export class LocalEndpoint {
     return new LocalEndpoint(child, String(first[0]).split(' ').at(-1) ?? '');
   }
 
-  /** The variables by which AWS SDKs find it, with credentials that mean nothing. */
+  /** The environment variables by which AWS SDKs find it, with made-up credentials. */
   get environment(): Record<string, string> {
     return {
       AWS_ENDPOINT_URL_SECRETS_MANAGER: this.url,
@@ -113,12 +113,12 @@ export class LocalEndpoint {
     await ended;
   }
 
-  /** Makes everything as it was at the start: the seed's secrets, no faults, counts or events, the real time. */
+  /** Restores the state at the start: the seed's secrets, no faults, counts or events, the real time. */
   async reset(): Promise<void> {
     await this.#control('POST', 'reset', {});
   }
 
-  /** Puts a fault in force, and gives the number to remove it by. */
+  /** Adds a fault, and returns the number that `clearFaults` takes. */
   async fault(fault: Fault): Promise<number> {
     return ((await this.#control('POST', 'faults', fault)) as { id: number }).id;
   }
@@ -133,23 +133,23 @@ export class LocalEndpoint {
     await this.#control('POST', 'clock', { advance_seconds: seconds });
   }
 
-  /** Stops its clock, now or at this moment. */
+  /** Stops its clock, now or at a given time. */
   async freeze(at?: Date): Promise<void> {
     await this.#control('POST', 'clock', { freeze: true, ...(at && { at: at.getTime() / 1000 }) });
   }
 
-  /** Lets its clock run on from where it is. */
+  /** Starts its clock again. */
   async unfreeze(): Promise<void> {
     await this.#control('POST', 'clock', { freeze: false });
   }
 
-  /** Moves its clock to a secret's next rotation, waits until that has ended, and gives the event of its end. */
+  /** Moves its clock to a secret's next rotation, waits for its end, and returns the event that reports it. */
   async nextRotation(secretId: string, timeoutMs = 60_000): Promise<RotationEvent> {
     const body = { secret_id: secretId, timeout_seconds: timeoutMs / 1000 };
     return (await this.#control('POST', 'next_rotation', body)) as RotationEvent;
   }
 
-  /** What happened to rotations, oldest first. */
+  /** Rotation events, oldest first. */
   async events(): Promise<RotationEvent[]> {
     return ((await this.#control('GET', 'events')) as { events: RotationEvent[] }).events;
   }
@@ -177,8 +177,8 @@ export class LocalEndpoint {
 }
 
 /**
- * One endpoint for the tests of a file: started before them, as it was at the start before each, stopped after them. The
- * environment leads AWS SDKs to it meanwhile.
+ * One endpoint for the tests of a file: started before them, reset before each, stopped after them. Meanwhile,
+ * environment variables point AWS SDKs to it.
  *
  * ```js
  * import { after, before, beforeEach, test } from 'node:test'; // Vitest, Jest: { before: beforeAll, beforeEach, after: afterAll }
@@ -192,7 +192,7 @@ export class LocalEndpoint {
  * });
  * ```
  *
- * @returns A function that gives the endpoint, once it has started.
+ * @returns A function that returns the endpoint once it has started.
  */
 export function secretcacheLocal(hooks: TestHooks, options: LocalOptions = {}): () => LocalEndpoint {
   let endpoint: LocalEndpoint | undefined;

@@ -4,8 +4,8 @@ import type { SecretCache } from './index';
 import type { PoolingOptions } from './pooling';
 
 /**
- * Makes what TypeORM takes as `driver`, for PostgreSQL (with `pg`) and for MySQL and MariaDB (with `mysql2`): every new
- * connection takes user name and password from one version of a secret, the one that works, also during a rotation.
+ * Returns the `driver` option for TypeORM, for PostgreSQL (with `pg`) and for MySQL and MariaDB (with `mysql2`): every
+ * new connection takes user name and password from one version of a secret, one that works, even during a rotation.
  * Leave out `username` and `password`.
  *
  * ```js

@@ -16,7 +16,7 @@ export class SecretValue {
   readonly name: string | undefined;
   /** The version id. */
   readonly versionId: string | undefined;
-  /** The staging labels attached to this version when it was last confirmed. */
+  /** The staging labels of this version at the last successful refresh. */
   readonly versionStages: readonly string[];
   /** When this version was created. */
   readonly createdDate: Date | undefined;
@@ -40,7 +40,7 @@ export class SecretValue {
     return this.#string;
   }
 
-  /** The secret binary, a copy of the caller's own; undefined for a string secret. */
+  /** A copy of the secret binary; undefined for a string secret. */
   get secretBinary(): Buffer | undefined {
     return this.#binary === undefined ? undefined : Buffer.from(this.#binary);
   }
@@ -58,15 +58,15 @@ export class SecretValue {
 }
 
 /**
- * A secret as the credential of a resource, read from one version. User name and password are of one version: under alternating users they
- * change together.
+ * A credential, read from one version of a secret. User name and password belong together: with alternating users both
+ * change.
  *
  * Printing it shows the version and the names of the fields.
  */
 export class Credential {
   /** The id of the version it was read from. */
   readonly versionId: string | undefined;
-  /** The staging label by which that version was found. */
+  /** The staging label of that version. */
   readonly versionStage: string;
   readonly #value: SecretValue;
   readonly #fields: Readonly<Record<string, unknown>>;
@@ -115,7 +115,7 @@ export class Credential {
     return this.#text('engine');
   }
 
-  /** The secret string as it is: of a secret that is no JSON object, this is all there is. */
+  /** The whole secret string, for a secret that is not a JSON object. */
   get secretString(): string | undefined {
     return this.#value.secretString;
   }

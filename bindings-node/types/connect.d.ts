@@ -5,26 +5,26 @@ import { Credential } from './value';
 export type ConnectStage = 'AWSCURRENT' | 'AWSPENDING' | 'AWSPREVIOUS';
 /** How to connect. */
 export interface ConnectOptions {
-    /** How long to go on trying, in milliseconds. Default: 30 000. */
+    /** How long to try, in milliseconds. Default: 30 000. */
     timeoutMs?: number | undefined;
     /** The same as `timeoutMs`. */
     timeout?: number | undefined;
-    /** Tells an error that means "this login is refused" from all others. Default: {@link isRejectedLogin}. */
+    /** Whether an error means that the login is refused. Default: {@link isRejectedLogin}. */
     rejected?: ((error: unknown) => boolean) | undefined;
-    /** The staging labels to try, in this order. Default: all three, as their type lists them. */
+    /** The staging labels to try, in this order. Default: `AWSCURRENT`, `AWSPENDING`, `AWSPREVIOUS`. */
     stages?: readonly ConnectStage[] | undefined;
     /** Whether the secret may be a plain string, such as an API key, rather than a JSON object. Default: false. */
     plain?: boolean | undefined;
-    /** Ends the attempt with the signal's reason. A login under way is not interrupted. */
+    /** Ends the attempt with the signal's reason. A login in progress is not interrupted. */
     signal?: AbortSignal | undefined;
 }
 type LogIn<T> = (credential: Credential, signal: AbortSignal) => T | PromiseLike<T>;
 /** Connects with the first credential that `login` accepts. */
 export declare function connect<T>(reader: Reader, secretId: string, login: LogIn<T>, options: ConnectOptions): Promise<T>;
 /**
- * Tells an error that means "this login is refused" from all others, for the drivers in common use: pg, postgres.js,
- * mysql2, mariadb, redis, ioredis, and HTTP clients by their status 401; also through PgBouncer and RDS Proxy, and where
- * another library has wrapped the driver's error (`cause`, `parent`).
+ * Returns whether an error means that the login is refused. Knows pg, postgres.js, mysql2, mariadb, redis, ioredis, and
+ * HTTP status 401; also through PgBouncer and RDS Proxy, and if another library wraps the driver's error (`cause`,
+ * `parent`).
  *
  * ```js
  * import { isRejectedLogin } from 'secretcache';

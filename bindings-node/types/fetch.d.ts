@@ -1,19 +1,19 @@
 /** `fetch` with an API key that rotates. */
 import { type ConnectOptions, Credential, type SecretCache } from './index';
-/** How to call a service whose key is a secret. */
+/** Options of `createFetch`. */
 export interface SecretFetchOptions extends Pick<ConnectOptions, 'timeoutMs' | 'stages'> {
-    /** What makes the requests. Default: the global `fetch`, as it is when a request is made. */
+    /** The function that sends requests. Default: the global `fetch`, looked up at each request. */
     fetch?: typeof fetch | undefined;
-    /** The statuses by which the service says that it does not know the key. Default: 401. */
+    /** The statuses which mean that the service refuses the key. Default: 401. */
     rejectedStatuses?: readonly number[] | undefined;
 }
 /**
- * Makes a function like `fetch` whose requests carry an API key from a secret, and which survives the key's rotation: an
- * answer of status 401 makes it try the version that works now, as `connect` does.
+ * Returns a function like `fetch` that sends an API key from a secret and keeps working while the key rotates: after
+ * status 401 it sends the request again with the version that works, as `connect` does.
  *
- * `authorize` puts the key into the headers of one attempt; it gets the secret as a whole (`secretString`) and, if it is a
- * JSON object, its fields (`get`). If the service refuses every version, its last answer comes back, as from `fetch`. What
- * it refused is remembered: as long as there is no other version, each call makes one request.
+ * `authorize` sets the key in the headers of one request. It gets the secret (`secretString`) and, if that is a JSON
+ * object, its fields (`get`). If the service refuses every version, its last response is returned, as by `fetch`.
+ * Refused versions are remembered: until there is another version, each call makes one request.
  *
  * ```js
  * import { SecretCache } from 'secretcache';

@@ -1,5 +1,5 @@
 /**
- * Secrets from AWS Secrets Manager: read from memory, refreshed in the background, connected through a rotation.
+ * A cache for AWS Secrets Manager: reads from memory, refreshes in the background, logins that survive rotations.
  *
  * @packageDocumentation
  */

@@ -10,9 +10,9 @@ export type RotatingRedisOptions = Omit<driver.RedisOptions, 'username' | 'passw
 /** The class `Redis` of `ioredis`, 5 or 6. */
 export type RedisClass = typeof driver.Redis;
 /**
- * Makes a client of `ioredis` that logs in with user name and password of one version of a secret: the one that works, also
- * during a rotation, whenever it connects. Once a new version is current, it logs in again on the connection it has.
- * What it duplicates (`duplicate()`, which BullMQ calls for its blocking connections) does the same.
+ * Makes a client of `ioredis` that logs in with user name and password of one version of a secret: one that works,
+ * even during a rotation, whenever it connects. Once a new version is current, it logs in again on the connection it
+ * has. What it duplicates (`duplicate()`, which BullMQ calls for its blocking connections) does the same.
  *
  * Each login is tried on a connection of its own first, so that commands that wait do not fail with it.
  *
@@ -27,7 +27,7 @@ export type RedisClass = typeof driver.Redis;
  * ```
  *
  * @param Redis - The class to use; by default that of the installed `ioredis`.
- * @throws {TypeError} If the settings or the URL hold a password.
+ * @throws {TypeError} If the settings or the URL contain a password.
  */
 export declare function createRedis(cache: SecretCache, secretId: string, options?: RotatingRedisOptions, Redis?: RedisClass): driver.Redis;
 /** Settings of a cluster: those of `ioredis`, without user name and password, which come from the secret. */
@@ -35,8 +35,8 @@ export type RotatingClusterOptions = Omit<driver.ClusterOptions, 'redisOptions'>
     redisOptions?: Omit<NonNullable<driver.ClusterOptions['redisOptions']>, 'username' | 'password'> | undefined;
 };
 /**
- * Makes a cluster of `ioredis`, each of whose connections logs in as those of {@link createRedis} do, with `duplicate()`.
- * Sentinels need no function of their own: pass `sentinels` and `name` to {@link createRedis}.
+ * Makes a cluster of `ioredis`, each of whose connections logs in as those of {@link createRedis} do, with
+ * `duplicate()`. Sentinels need no function of their own: pass `sentinels` and `name` to {@link createRedis}.
  *
  * ```js
  * const cluster = createCluster(new SecretCache(), 'prod/cache/redis', [{ host: 'redis.internal', port: 6379 }]);

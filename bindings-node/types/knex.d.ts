@@ -8,9 +8,9 @@ export interface RotatingKnexConfig extends Omit<Knex.Config, 'connection'>, Poo
     connection?: string | Readonly<Record<string, unknown>> | undefined;
 }
 /**
- * Makes a knex instance whose every new connection takes user name and password from one version of a secret: the one that
- * works, also during a rotation. Once a new version is current, connections of older versions are not used again. Host,
- * port and database are yours.
+ * Makes a knex instance whose every new connection takes user name and password from one version of a secret: one that
+ * works, even during a rotation. Once a new version is current, connections of older versions are not used again. You
+ * give host, port and database.
  *
  * ```js
  * import { SecretCache } from 'secretcache';
@@ -22,6 +22,6 @@ export interface RotatingKnexConfig extends Omit<Knex.Config, 'connection'>, Poo
  * });
  * ```
  *
- * @throws {TypeError} If the settings or the URL hold a password.
+ * @throws {TypeError} If the settings or the URL contain a password.
  */
 export declare function createKnex(cache: SecretCache, secretId: string, config: RotatingKnexConfig): Knex;

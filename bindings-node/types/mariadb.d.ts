@@ -5,9 +5,9 @@ import { type PoolingOptions } from './pooling';
 /** Settings of a pool: those of `mariadb`, without user name and password, which come from the secret. */
 export type RotatingPoolConfig = Omit<driver.PoolConfig, 'user' | 'password'> & PoolingOptions;
 /**
- * Makes a pool of `mariadb` whose every new connection takes user name and password from one version of a secret: the one
- * that works, also during a rotation. Once a new version is current, connections of older versions close as soon as they
- * are free. Everything else (host, port, database, TLS) is yours. Prisma's `PrismaMariaDb` takes it.
+ * Makes a pool of `mariadb` whose every new connection takes user name and password from one version of a secret: one
+ * that works, even during a rotation. Once a new version is current, connections of older versions close as soon as
+ * they are free. You give everything else (host, port, database, TLS). Prisma's `PrismaMariaDb` takes it.
  *
  * ```js
  * import { SecretCache } from 'secretcache';
@@ -17,6 +17,6 @@ export type RotatingPoolConfig = Omit<driver.PoolConfig, 'user' | 'password'> & 
  * const rows = await pool.query('select now()');
  * ```
  *
- * @throws {TypeError} If the settings hold a password.
+ * @throws {TypeError} If the settings contain a password.
  */
 export declare function createPool(cache: SecretCache, secretId: string, config?: RotatingPoolConfig): driver.Pool;

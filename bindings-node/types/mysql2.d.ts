@@ -6,10 +6,10 @@ import { type PoolingOptions } from './pooling';
 /** Settings of a pool: those of `mysql2`, without user name and password, which come from the secret. */
 export type RotatingPoolOptions = Omit<driver.PoolOptions, 'user' | 'password'> & PoolingOptions;
 /**
- * Makes a pool of `mysql2/promise` whose every new connection takes user name and password from one version of a secret:
- * the one that works, also during a rotation. Once a new version is current, connections of older versions close as soon
- * as they are free. Everything else (host, port, database, TLS, `uri`) is yours. The pool for callbacks is its property
- * `pool`.
+ * Makes a pool of `mysql2/promise` whose every new connection takes user name and password from one version of a
+ * secret: one that works, even during a rotation. Once a new version is current, connections of older versions close as
+ * soon as they are free. You give everything else (host, port, database, TLS, `uri`). Its property `pool` is the pool
+ * for callbacks.
  *
  * ```js
  * import { SecretCache } from 'secretcache';
@@ -19,7 +19,7 @@ export type RotatingPoolOptions = Omit<driver.PoolOptions, 'user' | 'password'> 
  * const [rows] = await pool.query('select now()');
  * ```
  *
- * @throws {TypeError} If the settings or the URL hold a password.
+ * @throws {TypeError} If the settings or the URL contain a password.
  */
 export declare function createPool(cache: SecretCache, secretId: string, options?: RotatingPoolOptions): promises.Pool;
 /** The same pool for callbacks, as `mysql2` itself makes it. */

@@ -8,9 +8,9 @@ export type RotatingSqlOptions = Omit<postgres.Options<Record<string, postgres.P
     url?: string | undefined;
 };
 /**
- * Makes what `postgres()` makes, a function for tagged queries with a pool behind it. Each new connection takes user name
- * and password from one version of a secret: the one that works, also during a rotation. Connections stay open for
- * `max_lifetime`, as the driver closes them. Host, port, database and TLS are yours; one host can be given.
+ * Makes what `postgres()` makes, a function for tagged queries with a pool behind it. Each new connection takes user
+ * name and password from one version of a secret: one that works, even during a rotation. Connections stay open for
+ * `max_lifetime`, as the driver closes them. You give one host, port, database and TLS.
  *
  * ```js
  * import { SecretCache } from 'secretcache';
@@ -20,6 +20,6 @@ export type RotatingSqlOptions = Omit<postgres.Options<Record<string, postgres.P
  * const rows = await sql`select now()`;
  * ```
  *
- * @throws {TypeError} If the settings or the URL hold a password, or several hosts.
+ * @throws {TypeError} If the settings or the URL contain a password, or several hosts.
  */
 export declare function createSql(cache: SecretCache, secretId: string, options?: RotatingSqlOptions): postgres.Sql;

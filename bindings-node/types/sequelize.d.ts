@@ -2,10 +2,10 @@
 import type { SecretCache } from './index';
 import { type PoolingOptions } from './pooling';
 /**
- * Makes what Sequelize takes as `dialectModule`, for the dialects `postgres` (with `pg`) and `mysql` (with `mysql2`, also
- * for MariaDB): every new connection takes user name and password from one version of a secret, the one that works, also
- * during a rotation. Connections of older versions are not used again once a new one is current. Leave out user name and
- * password.
+ * Returns the `dialectModule` option for Sequelize, for the dialects `postgres` (with `pg`) and `mysql` (with `mysql2`,
+ * also for MariaDB): every new connection takes user name and password from one version of a secret, one that works,
+ * even during a rotation. Connections of older versions are not used again once a new one is current. Leave out user
+ * name and password.
  *
  * ```js
  * import { Sequelize } from 'sequelize';

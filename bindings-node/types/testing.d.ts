@@ -1,5 +1,5 @@
-/** A Secrets Manager of your own in tests: `secretcache local`, for node:test, Vitest and Jest. */
-/** How a test's endpoint is started. */
+/** `secretcache local`, a Secrets Manager endpoint for tests, for node:test, Vitest and Jest. */
+/** How to start the endpoint. */
 export interface LocalOptions {
     /** Options of the command, such as `['--seed', 'test/secrets.toml']`. */
     args?: readonly string[] | undefined;
@@ -38,7 +38,7 @@ export interface Fault {
     /** Whether the operation takes effect and only its answer is lost. */
     applied?: boolean | undefined;
 }
-/** What happened to a rotation. */
+/** An event of a rotation. */
 export interface RotationEvent {
     time: number;
     event: string;
@@ -61,25 +61,25 @@ export declare class LocalEndpoint {
      * @throws {Error} If the command is missing or does not start.
      */
     static start({ args, command }?: LocalOptions): Promise<LocalEndpoint>;
-    /** The variables by which AWS SDKs find it, with credentials that mean nothing. */
+    /** The environment variables by which AWS SDKs find it, with made-up credentials. */
     get environment(): Record<string, string>;
     /** Stops it. */
     close(): Promise<void>;
-    /** Makes everything as it was at the start: the seed's secrets, no faults, counts or events, the real time. */
+    /** Restores the state at the start: the seed's secrets, no faults, counts or events, the real time. */
     reset(): Promise<void>;
-    /** Puts a fault in force, and gives the number to remove it by. */
+    /** Adds a fault, and returns the number that `clearFaults` takes. */
     fault(fault: Fault): Promise<number>;
     /** Removes one fault, or all. */
     clearFaults(id?: number): Promise<void>;
     /** Moves its clock forwards. */
     advance(seconds: number): Promise<void>;
-    /** Stops its clock, now or at this moment. */
+    /** Stops its clock, now or at a given time. */
     freeze(at?: Date): Promise<void>;
-    /** Lets its clock run on from where it is. */
+    /** Starts its clock again. */
     unfreeze(): Promise<void>;
-    /** Moves its clock to a secret's next rotation, waits until that has ended, and gives the event of its end. */
+    /** Moves its clock to a secret's next rotation, waits for its end, and returns the event that reports it. */
     nextRotation(secretId: string, timeoutMs?: number): Promise<RotationEvent>;
-    /** What happened to rotations, oldest first. */
+    /** Rotation events, oldest first. */
     events(): Promise<RotationEvent[]>;
     /** Every secret with its versions and labels, without their values. */
     secrets(): Promise<Array<Record<string, unknown>>>;
@@ -87,8 +87,8 @@ export declare class LocalEndpoint {
     calls(): Promise<Record<string, Record<string, number>>>;
 }
 /**
- * One endpoint for the tests of a file: started before them, as it was at the start before each, stopped after them. The
- * environment leads AWS SDKs to it meanwhile.
+ * One endpoint for the tests of a file: started before them, reset before each, stopped after them. Meanwhile,
+ * environment variables point AWS SDKs to it.
  *
  * ```js
  * import { after, before, beforeEach, test } from 'node:test'; // Vitest, Jest: { before: beforeAll, beforeEach, after: afterAll }
@@ -102,6 +102,6 @@ export declare class LocalEndpoint {
  * });
  * ```
  *
- * @returns A function that gives the endpoint, once it has started.
+ * @returns A function that returns the endpoint once it has started.
  */
 export declare function secretcacheLocal(hooks: TestHooks, options?: LocalOptions): () => LocalEndpoint;

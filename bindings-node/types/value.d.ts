@@ -12,20 +12,20 @@ export declare class SecretValue {
     readonly name: string | undefined;
     /** The version id. */
     readonly versionId: string | undefined;
-    /** The staging labels attached to this version when it was last confirmed. */
+    /** The staging labels of this version at the last successful refresh. */
     readonly versionStages: readonly string[];
     /** When this version was created. */
     readonly createdDate: Date | undefined;
     /** The secret string; undefined for a binary secret. */
     get secretString(): string | undefined;
-    /** The secret binary, a copy of the caller's own; undefined for a string secret. */
+    /** A copy of the secret binary; undefined for a string secret. */
     get secretBinary(): Buffer | undefined;
     /** Everything but the value. */
     toJSON(): Record<string, unknown>;
 }
 /**
- * A secret as the credential of a resource, read from one version. User name and password are of one version: under alternating users they
- * change together.
+ * A credential, read from one version of a secret. User name and password belong together: with alternating users both
+ * change.
  *
  * Printing it shows the version and the names of the fields.
  */
@@ -33,7 +33,7 @@ export declare class Credential {
     #private;
     /** The id of the version it was read from. */
     readonly versionId: string | undefined;
-    /** The staging label by which that version was found. */
+    /** The staging label of that version. */
     readonly versionStage: string;
     /** The field `username`. */
     get username(): string | undefined;
@@ -47,7 +47,7 @@ export declare class Credential {
     get dbname(): string | undefined;
     /** The field `engine`. */
     get engine(): string | undefined;
-    /** The secret string as it is: of a secret that is no JSON object, this is all there is. */
+    /** The whole secret string, for a secret that is not a JSON object. */
     get secretString(): string | undefined;
     /** Any field of a secret that is a JSON object. */
     get(field: string): unknown;
