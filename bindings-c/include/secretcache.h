@@ -67,7 +67,7 @@
 #endif
 
 /**
- * What a function came to. Numbers keep their meaning for ever; new ones are added at the end of their range.
+ * The result of a function. Numbers never change their meaning; new ones are added at the end of their range.
  */
 enum secretcache_result
 #if defined(__cplusplus) || __STDC_VERSION__ >= 202311L
@@ -75,27 +75,27 @@ enum secretcache_result
 #endif // defined(__cplusplus) || __STDC_VERSION__ >= 202311L
  {
     /**
-     * It worked.
+     * Success.
      */
     SECRETCACHE_OK = 0,
     /**
-     * A pointer is NULL that must not be. Mend the call.
+     * A pointer is NULL that must not be. Fix the call.
      */
     SECRETCACHE_NULL_ARGUMENT = 1,
     /**
-     * A text is not UTF-8. Mend the call.
+     * A text is not UTF-8. Fix the call.
      */
     SECRETCACHE_INVALID_TEXT = 2,
     /**
-     * There is nothing in memory to peek at.
+     * The secret is not in memory.
      */
     SECRETCACHE_NOT_CACHED = 3,
     /**
-     * The resource refused every version of the secret that could be tried.
+     * The login was refused with every version of the secret that could be tried.
      */
     SECRETCACHE_LOGIN_REJECTED = 4,
     /**
-     * The login function gave up: the resource failed in another way than by refusing the login.
+     * The login function returned SECRETCACHE_LOGIN_ERROR: the login failed, but was not refused.
      */
     SECRETCACHE_LOGIN_FAILED = 5,
     /**
@@ -103,11 +103,11 @@ enum secretcache_result
      */
     SECRETCACHE_CANCELLED = 6,
     /**
-     * An argument is wrong: an empty secret id, an unknown number. Mend the call.
+     * An argument is wrong: an empty secret id, an unknown number. Fix the call.
      */
     SECRETCACHE_INVALID_ARGUMENT = 100,
     /**
-     * The configuration is wrong or incomplete. Mend the set-up.
+     * The configuration is wrong or incomplete. Fix the configuration.
      */
     SECRETCACHE_INVALID_CONFIGURATION = 101,
     /**
@@ -115,7 +115,7 @@ enum secretcache_result
      */
     SECRETCACHE_NO_REGION = 102,
     /**
-     * No AWS credentials were found by any of the usual sources.
+     * No AWS credentials were found in any of the usual places.
      */
     SECRETCACHE_NO_CREDENTIALS = 103,
     /**
@@ -147,23 +147,23 @@ enum secretcache_result
      */
     SECRETCACHE_INVALID_REQUEST = 110,
     /**
-     * Too many requests for now.
+     * Too many requests; retry later.
      */
     SECRETCACHE_THROTTLED = 111,
     /**
-     * The service had a failure of its own (HTTP 5xx).
+     * The service failed (HTTP 5xx).
      */
     SECRETCACHE_SERVICE_UNAVAILABLE = 112,
     /**
-     * The endpoint could not be reached: DNS, connection refused or reset, TLS.
+     * The endpoint is unreachable: DNS, connection refused or reset, TLS.
      */
     SECRETCACHE_CONNECTION = 113,
     /**
-     * No answer came in time.
+     * The response did not arrive in time.
      */
     SECRETCACHE_TIMEOUT = 114,
     /**
-     * The answer could not be understood.
+     * The response is not what the service sends.
      */
     SECRETCACHE_INVALID_RESPONSE = 115,
     /**
@@ -183,11 +183,11 @@ enum secretcache_result
      */
     SECRETCACHE_CLOSED = 119,
     /**
-     * A source supplied by the program failed in its own way.
+     * The source that the program supplied failed.
      */
     SECRETCACHE_SOURCE = 120,
     /**
-     * A defect of this library. Please report it.
+     * A bug in this library. Please report it.
      */
     SECRETCACHE_INTERNAL = 121,
     /**
@@ -220,39 +220,39 @@ enum secretcache_counter
      */
     SECRETCACHE_COUNTER_MISSES_ABSENT = 1,
     /**
-     * Reads that found a value past its freshness and had to wait for the source.
+     * Reads that found an expired value and waited for the source.
      */
     SECRETCACHE_COUNTER_MISSES_EXPIRED = 2,
     /**
-     * Reads answered with a value past its freshness, because it could not be refreshed.
+     * Reads answered with the last known value, because it could not be refreshed in time.
      */
     SECRETCACHE_COUNTER_STALE_SERVED = 3,
     /**
-     * Reads that waited for a request another reader had started.
+     * Reads that waited for another reader's request.
      */
     SECRETCACHE_COUNTER_COALESCED = 4,
     /**
-     * Refreshes that succeeded, whether or not they brought a new version.
+     * Refreshes that succeeded, with or without a new version.
      */
     SECRETCACHE_COUNTER_REFRESHES = 5,
     /**
-     * New versions seen in place of old ones.
+     * New versions found by refreshes.
      */
     SECRETCACHE_COUNTER_ROTATIONS_OBSERVED = 6,
     /**
-     * Secrets dropped to keep within the size.
+     * Secrets evicted to make room.
      */
     SECRETCACHE_COUNTER_EVICTIONS = 7,
     /**
-     * Logins of `secretcache_connect` that the resource took.
+     * Logins of `secretcache_connect` that were accepted.
      */
     SECRETCACHE_COUNTER_LOGINS_ACCEPTED = 8,
     /**
-     * Those among them with another version than the current one.
+     * Accepted logins with a version other than the current one.
      */
     SECRETCACHE_COUNTER_LOGINS_WITH_OTHER_VERSION = 9,
     /**
-     * Logins refused. A rotation costs one, and one more for each that was under way at that moment.
+     * Logins refused. A rotation costs one, and one more for each login in progress at that moment.
      */
     SECRETCACHE_COUNTER_LOGINS_REFUSED = 10,
 };
@@ -265,7 +265,7 @@ typedef uint32_t secretcache_counter;
 #endif // __cplusplus
 
 /**
- * Which event it is.
+ * The kind of an event.
  */
 enum secretcache_event_kind
 #if defined(__cplusplus) || __STDC_VERSION__ >= 202311L
@@ -273,11 +273,11 @@ enum secretcache_event_kind
 #endif // defined(__cplusplus) || __STDC_VERSION__ >= 202311L
  {
     /**
-     * A refresh brought another version than the one held.
+     * A refresh found a new version.
      */
     SECRETCACHE_EVENT_NEW_VERSION = 1,
     /**
-     * Readers get a value past its freshness, because it cannot be refreshed; told once per spell.
+     * Reads begin to get a value that could not be refreshed in time; sent once per outage.
      */
     SECRETCACHE_EVENT_STALE = 2,
     /**
@@ -294,8 +294,8 @@ typedef uint32_t secretcache_event_kind;
 #endif // __cplusplus
 
 /**
- * What a login came to. The one that succeeded is 0, as in most of C: a function that returns a `bool` or a count of what
- * worked says the opposite of what it means. C++ does not compile such a function; C may not even warn.
+ * The result of a login. Success is 0, as usual in C, so a function that returns a `bool` or a count would say the
+ * opposite of what it means. C++ does not compile such a function; C may not even warn.
  */
 enum secretcache_login
 #if defined(__cplusplus) || __STDC_VERSION__ >= 202311L
@@ -303,15 +303,15 @@ enum secretcache_login
 #endif // defined(__cplusplus) || __STDC_VERSION__ >= 202311L
  {
     /**
-     * The resource took it: `secretcache_connect` is done.
+     * The login was accepted: `secretcache_connect` is done.
      */
     SECRETCACHE_LOGIN_ACCEPTED = 0,
     /**
-     * The resource refused this user name or password, as against failing: another version is tried.
+     * The user name or password was refused: another version is tried.
      */
     SECRETCACHE_LOGIN_REFUSED = 1,
     /**
-     * The resource failed in another way: `secretcache_connect` ends with SECRETCACHE_LOGIN_FAILED.
+     * The login failed for another reason: `secretcache_connect` fails with SECRETCACHE_LOGIN_FAILED.
      */
     SECRETCACHE_LOGIN_ERROR = 2,
 };
@@ -324,7 +324,7 @@ typedef uint32_t secretcache_login;
 #endif // __cplusplus
 
 /**
- * How much a line of the log matters.
+ * The level of a log line.
  */
 enum secretcache_log_level
 #if defined(__cplusplus) || __STDC_VERSION__ >= 202311L
@@ -332,11 +332,11 @@ enum secretcache_log_level
 #endif // defined(__cplusplus) || __STDC_VERSION__ >= 202311L
  {
     /**
-     * News: a secret has a new version.
+     * A secret has a new version.
      */
     SECRETCACHE_LOG_INFO = 1,
     /**
-     * Something to be looked at.
+     * A problem.
      */
     SECRETCACHE_LOG_WARNING = 2,
 };
@@ -349,61 +349,61 @@ typedef uint32_t secretcache_log_level;
 #endif // __cplusplus
 
 /**
- * Where a source's answer goes. One thread may use it at a time.
+ * The answer of a source. One thread may use it at a time.
  */
 typedef struct secretcache_answer secretcache_answer;
 
 /**
- * A cache of secrets. Any number of threads may use it at the same time. Nothing is started and nobody is asked until the
- * first read; a forked child starts afresh with its first one.
+ * A cache of secrets. Any number of threads may use it at the same time. It starts no thread and sends no request
+ * before the first read; a forked child starts afresh with its own first read.
  */
 typedef struct secretcache_cache secretcache_cache;
 
 /**
- * Settings, with which any number of caches may be made. One thread may use it at a time.
+ * Settings for any number of caches. One thread may use it at a time.
  */
 typedef struct secretcache_config secretcache_config;
 
 /**
- * User name, password and whatever else is in one version of a secret: they belong together, since a rotation may change
- * the user name too. It lives until the login function returns.
+ * User name, password and the other fields of one version of a secret. They belong together, because a rotation may
+ * change the user name too. Valid until the login function returns.
  */
 typedef struct secretcache_credential secretcache_credential;
 
 /**
- * Why something failed. It never holds a secret. Free it with `secretcache_error_free`, unless a callback got it, which
- * may look at it until it returns.
+ * An error. It never contains a secret. Free it with `secretcache_error_free`, unless a callback got it; then it is
+ * valid until the callback returns.
  */
 typedef struct secretcache_error secretcache_error;
 
 /**
- * A read under way, which can be cancelled. One thread may use it at a time.
+ * A read in progress, which can be cancelled. One thread may use it at a time.
  */
 typedef struct secretcache_read secretcache_read;
 
 /**
- * What a cache had done at one moment, and held then. It does not change, so any thread may look at it.
+ * Statistics of a cache at one moment. They do not change, so any thread may read them.
  */
 typedef struct secretcache_stats secretcache_stats;
 
 /**
- * A place for one version of a secret, or for one field of it. It is empty until a function fills it, and may be filled
- * again and again; what it held is given back then. It keeps its version alive whatever becomes of the cache, and its
- * bytes are wiped once neither cache nor any value holds them. One thread may use it at a time.
+ * Holds one version of a secret, or one field of it. It is empty until a function fills it, and can be filled again
+ * and again. It keeps its version in memory even after the cache is freed; the bytes are wiped when neither the cache
+ * nor any value holds them. One thread may use it at a time.
  *
- * Reads are quickest with one value for each secret and thread: a value that holds what is asked for is not filled again
- * as long as the cache would fill it with the same.
+ * Reads are fastest with one value for each secret and thread: a value that already holds the requested version is not
+ * filled again.
  */
 typedef struct secretcache_value secretcache_value;
 
 /**
- * As long as it is there, its secret counts as in use.
+ * While a watch exists, its secret counts as in use.
  */
 typedef struct secretcache_watch secretcache_watch;
 
 /**
- * Text in UTF-8 with its length in bytes, owned by somebody else. It need not end in a NUL, unless the function that
- * gives it says so. `data` is NULL where there is no text.
+ * Borrowed text in UTF-8, with its length in bytes. It need not end in a NUL, unless the function that returns it says
+ * so. `data` is NULL if there is no text.
  */
 typedef struct secretcache_str {
     /**
@@ -411,15 +411,14 @@ typedef struct secretcache_str {
      */
     const char *data;
     /**
-     * How many bytes there are, a final NUL not counted.
+     * How many bytes there are, without a final NUL.
      */
     size_t length;
 } secretcache_str;
 
 /**
- * Which version of a secret: that with a staging label, or that with a version id; the other of the two has NULL for data.
- * With NULL for both, as with NULL for the selector itself, it is the version labelled AWSCURRENT; naming both is refused
- * with SECRETCACHE_INVALID_ARGUMENT.
+ * Selects a version of a secret by staging label or by version id; `data` of the other one is NULL. If both are NULL,
+ * or the selector is, it is the version labelled AWSCURRENT. Setting both fails with SECRETCACHE_INVALID_ARGUMENT.
  */
 typedef struct secretcache_version_selector {
     /**
@@ -433,7 +432,7 @@ typedef struct secretcache_version_selector {
 } secretcache_version_selector;
 
 /**
- * Asks the store for a version with its value. Texts live until the function returns.
+ * Fetches a version with its value from the store. Texts are valid until the function returns.
  */
 typedef void (*secretcache_fetch_function)(void *user_data,
                                            struct secretcache_str secret_id,
@@ -441,7 +440,7 @@ typedef void (*secretcache_fetch_function)(void *user_data,
                                            struct secretcache_answer *answer);
 
 /**
- * Asks the store which versions there are and which labels they carry, without values. Texts live until the function
+ * Asks the store for the versions of a secret and their labels, without values. Texts are valid until the function
  * returns.
  */
 typedef void (*secretcache_describe_function)(void *user_data,
@@ -449,14 +448,14 @@ typedef void (*secretcache_describe_function)(void *user_data,
                                               struct secretcache_answer *answer);
 
 /**
- * Frees user data, on whichever thread let go of it last.
+ * Frees user data. It may run on any thread.
  */
 typedef void (*secretcache_release)(void *user_data);
 
 /**
- * Asks the store for the current versions of several secrets in one go. `answers` has one answer for each of the `count`
- * ids, in their order, each of which must be ended as that of a single question; both arrays and the texts live until the
- * function returns, the answers until they are ended.
+ * Fetches the current versions of several secrets from the store. `answers` has one answer for each of the `count`
+ * ids, in the same order; each must be ended like the answer to a single request. Both arrays and the texts are valid
+ * until the function returns, the answers until they are ended.
  */
 typedef void (*secretcache_fetch_batch_function)(void *user_data,
                                                  const struct secretcache_str *secret_ids,
@@ -464,18 +463,18 @@ typedef void (*secretcache_fetch_batch_function)(void *user_data,
                                                  size_t count);
 
 /**
- * Where secrets come from, for programs that bring their own transport.
+ * A custom source of secrets, for programs with their own transport.
  *
  * The functions run on threads of this library ("secretcache"), several at a time, with all signals blocked. They may
- * block, and may answer before they return or later, from any thread; each answer must be ended exactly once, with
- * `secretcache_answer_succeed`, `secretcache_answer_fail` or `secretcache_answer_fail_as_service`. An answer that comes
- * after the timeout of the settings is thrown away. They must answer from the store each time, never from a cache of
- * their own; must not call functions of this library that wait; must not `longjmp` out of themselves, and must not throw.
- * In a forked child they are called with the same user data.
+ * block, and may answer before they return or later, from any thread. End each answer exactly once, with
+ * `secretcache_answer_succeed`, `secretcache_answer_fail` or `secretcache_answer_fail_as_service`. An answer that
+ * comes after the timeout of the settings is discarded. The functions must answer from the store each time, never from
+ * their own cache. They must not call functions of this library that wait, leave by `longjmp`, or throw. In a forked
+ * child they are called with the same user data.
  */
 typedef struct secretcache_source {
     /**
-     * `sizeof(secretcache_source)`, by which later versions tell what there is.
+     * `sizeof(secretcache_source)`, by which later versions know which fields there are.
      */
     size_t size;
     /**
@@ -487,22 +486,22 @@ typedef struct secretcache_source {
      */
     secretcache_fetch_function fetch;
     /**
-     * NULL where the store has nothing of the kind: refreshes then fetch.
+     * NULL if the store cannot do this; refreshes then fetch.
      */
     secretcache_describe_function describe;
     /**
-     * Called once when nothing will be called any more, on whichever thread let go last. May be NULL.
+     * Called once, on any thread, when no function will be called any more. May be NULL.
      */
     secretcache_release release;
     /**
-     * Called by `secretcache_prefetch`, for at most 20 secrets at a time. NULL where the store has nothing of the kind:
-     * those are then fetched one by one.
+     * Called by `secretcache_prefetch`, for at most 20 secrets at a time. NULL if the store cannot do this; secrets
+     * are then fetched one by one.
      */
     secretcache_fetch_batch_function fetch_batch;
 } secretcache_source;
 
 /**
- * What a source is asked: see `secretcache_ffi_source`. Its texts live until the function returns.
+ * A request to a source; see `secretcache_ffi_source`. Its texts are valid until the function returns.
  */
 typedef struct secretcache_request {
     /**
@@ -510,21 +509,21 @@ typedef struct secretcache_request {
      */
     struct secretcache_str secret_id;
     /**
-     * Which version of it; of no meaning to `describe`.
+     * Which version of it; ignored by `describe`.
      */
     struct secretcache_version_selector version;
 } secretcache_request;
 
 /**
- * Asks the store for a version with its value, or which versions there are.
+ * Fetches a version from the store, or asks for the secret's versions.
  */
 typedef void (*secretcache_ffi_fetch_function)(void *user_data,
                                                const struct secretcache_request *request,
                                                struct secretcache_answer *answer);
 
 /**
- * A source for hosts whose functions take no structures by value. The functions run on threads of this library: hosts that
- * can be called on their own threads only cannot have one. Otherwise as `secretcache_source`.
+ * Like `secretcache_source`, for languages whose functions cannot take structures by value. The functions run on
+ * threads of this library, so languages that can be called only on their own threads cannot have a source.
  */
 typedef struct secretcache_ffi_source {
     /**
@@ -536,17 +535,17 @@ typedef struct secretcache_ffi_source {
      */
     secretcache_ffi_fetch_function fetch;
     /**
-     * NULL where the store has nothing of the kind: refreshes then fetch.
+     * NULL if the store cannot do this; refreshes then fetch.
      */
     secretcache_ffi_fetch_function describe;
     /**
-     * Called once when nothing will be called any more, on whichever thread let go last. May be NULL.
+     * Called once, on any thread, when no function will be called any more. May be NULL.
      */
     secretcache_release release;
 } secretcache_ffi_source;
 
 /**
- * A refresh brought another version than the one held. Ids and label are none where they are not known.
+ * A refresh found a new version. Ids and label are empty if they are not known.
  */
 typedef void (*secretcache_on_new_version)(void *user_data,
                                            struct secretcache_str secret_id,
@@ -555,8 +554,8 @@ typedef void (*secretcache_on_new_version)(void *user_data,
                                            struct secretcache_str new_version_id);
 
 /**
- * Readers get a value past its freshness, because it cannot be refreshed; told once per spell. `age_ms` is the time
- * since it was last confirmed. `error` is NULL if the source has not answered yet.
+ * Reads begin to get a value that could not be refreshed in time; sent once per outage. `age_ms` is the time since its
+ * last successful refresh. `error` is NULL if the source has not responded yet.
  */
 typedef void (*secretcache_on_stale)(void *user_data,
                                      struct secretcache_str secret_id,
@@ -571,60 +570,60 @@ typedef void (*secretcache_on_error)(void *user_data,
                                      const struct secretcache_error *error);
 
 /**
- * A line for the program's log: SECRETCACHE_LOG_INFO for news, SECRETCACHE_LOG_WARNING for what should be looked at, at
- * most once a minute for each secret. `text` ends in a NUL.
+ * A line for the program's log: SECRETCACHE_LOG_INFO for a new version, SECRETCACHE_LOG_WARNING for a problem, at most
+ * once a minute for each secret. `text` ends in a NUL.
  */
 typedef void (*secretcache_on_log)(void *user_data, uint32_t level, struct secretcache_str text);
 
 /**
- * Any event. What it holds lives until the function that is told of it returns; what does not belong to its kind is none.
+ * Any event. Its fields are valid until the callback returns; fields that do not belong to its kind are empty.
  */
 typedef struct secretcache_event {
     /**
-     * `sizeof(secretcache_event)` in the library, by which programs tell what there is.
+     * `sizeof(secretcache_event)` in the library, by which programs know which fields there are.
      */
     size_t size;
     /**
-     * Which event it is.
+     * Which kind of event it is.
      */
     secretcache_event_kind kind;
     /**
-     * The secret, by the id that it is asked for with.
+     * The id of the secret, as reads use it.
      */
     struct secretcache_str secret_id;
     /**
-     * Of a new version: the staging label that moved.
+     * For a new version: the staging label that moved.
      */
     struct secretcache_str version_stage;
     /**
-     * Of a new version: the one held before.
+     * For a new version: the version before.
      */
     struct secretcache_str old_version_id;
     /**
-     * Of a new version: the one held now.
+     * For a new version: its id.
      */
     struct secretcache_str new_version_id;
     /**
-     * Of stale values: milliseconds since the last confirmation.
+     * For a stale value: milliseconds since its last successful refresh.
      */
     uint64_t age_ms;
     /**
-     * Of failures, and of stale values if the source has answered: why.
+     * For a failure, and for a stale value if the source has responded: the error.
      */
     const struct secretcache_error *error;
     /**
-     * What happened, as a line of a log, ending in a NUL.
+     * What happened, as a line for a log. Ends in a NUL.
      */
     struct secretcache_str text;
 } secretcache_event;
 
 /**
- * Something happened.
+ * Called with each event.
  */
 typedef void (*secretcache_on_event)(void *user_data, const struct secretcache_event *event);
 
 /**
- * Bytes with their number, owned by somebody else.
+ * Borrowed bytes.
  */
 typedef struct secretcache_bytes {
     /**
@@ -638,23 +637,24 @@ typedef struct secretcache_bytes {
 } secretcache_bytes;
 
 /**
- * Why one secret of several could not be had. `error` lives until the function returns.
+ * Called with each secret that could not be fetched, and the reason. `error` is valid until the function returns.
  */
 typedef void (*secretcache_on_failure)(void *user_data,
                                        struct secretcache_str secret_id,
                                        const struct secretcache_error *error);
 
 /**
- * A read is done. Exactly one of `value` and `error` is not NULL; they live until the function returns.
+ * Called when a read is done. Exactly one of `value` and `error` is not NULL; both are valid until the function
+ * returns.
  */
 typedef void (*secretcache_on_done)(void *user_data,
                                     const struct secretcache_value *value,
                                     const struct secretcache_error *error);
 
 /**
- * Logs in with one version of the credential, and gives one of the numbers of `secretcache_login`, by name: never a `bool`,
- * of which `true` would be SECRETCACHE_LOGIN_REFUSED. Any other number counts as SECRETCACHE_LOGIN_ERROR. The credential
- * and its texts live until the function returns.
+ * Logs in with one version of the credential and returns a `secretcache_login`, by name. Do not return a `bool`:
+ * `true` would be SECRETCACHE_LOGIN_REFUSED. Any other number counts as SECRETCACHE_LOGIN_ERROR. The credential and
+ * its texts are valid until the function returns.
  */
 typedef secretcache_login (*secretcache_on_login)(void *user_data,
                                                   const struct secretcache_credential *credential);
@@ -664,19 +664,19 @@ extern "C" {
 #endif // __cplusplus
 
 /**
- * The version of the library that runs, such as "0.1.0", ending in a NUL; the header's is SECRETCACHE_VERSION. It
- * lives for ever.
+ * The version of the library at run time, such as "0.1.0"; SECRETCACHE_VERSION is the header's. Ends in a NUL, and
+ * is always valid.
  */
 SECRETCACHE_API
 struct secretcache_str secretcache_version(void);
 
 /**
- * Sets how many threads the library has in this process, before the first secret is read: `workers` for requests and
- * timers, and at most `blocking` more, started when needed, for name look-ups, credential files and the functions of
- * sources; each 1 to 64. One and four unless set. Beside these there is one thread, "secretcache-events", once there
- * is something to call back. All of them block all signals; they inherit CPU affinity and scheduling.
+ * Sets how many threads the library has in this process; call it before the first read. `workers` handle requests
+ * and timers; up to `blocking` more, started on demand, handle name look-ups, credential files and the functions
+ * of sources. Each is 1 to 64; the defaults are 1 and 4. One more thread, "secretcache-events", starts when there
+ * is something to call back. All of them block all signals, and inherit CPU affinity and scheduling.
  *
- * Fails with SECRETCACHE_INVALID_ARGUMENT if they run already.
+ * Fails with SECRETCACHE_INVALID_ARGUMENT if the threads are already running.
  */
 SECRETCACHE_API
 secretcache_result secretcache_set_threads(size_t workers,
@@ -684,90 +684,89 @@ secretcache_result secretcache_set_threads(size_t workers,
                                            struct secretcache_error **error_out);
 
 /**
- * Ends the background work of this process, waiting at most `timeout_ms` for requests and callbacks under way. Reads
- * from memory go on working; whatever needs the source fails with SECRETCACHE_CLOSED from then on. Reads of
- * `secretcache_get_async` that are under way are told so. Once this returns before its time is over no callback runs
- * any more, nor will one, except those of `release`. A callback may call it, and is then not waited for. Only programs
- * need it that must have no thread left when they end, such as under a leak checker.
+ * Ends the background work of this process, and waits at most `timeout_ms` for requests and callbacks in progress.
+ * Reads from memory still work; from then on, anything that needs the source fails with SECRETCACHE_CLOSED,
+ * including asynchronous reads in progress. If this returns in time, no callback runs any more, except `release`.
+ * A callback may call it, and is then not waited for. Needed only by programs that must exit with no threads
+ * running, for example under a leak checker.
  */
 SECRETCACHE_API
 void secretcache_shutdown(uint64_t timeout_ms);
 
 /**
- * What kind of failure it is; SECRETCACHE_OK for NULL.
+ * The kind of error; SECRETCACHE_OK for NULL.
  */
 SECRETCACHE_API secretcache_result secretcache_error_code(const struct secretcache_error *error);
 
 /**
- * One line that says what is wrong and what to do, ending in a NUL. It lives as long as the error.
+ * One line that says what is wrong and what to do. Ends in a NUL, and is valid as long as the error.
  */
 SECRETCACHE_API struct secretcache_str secretcache_error_message(const struct secretcache_error *error);
 
 /**
- * Whether asking again later can help. The cache itself backs off and tries again.
+ * Whether a retry may help. The cache itself retries, with backoff.
  */
 SECRETCACHE_API bool secretcache_error_is_transient(const struct secretcache_error *error);
 
 /**
- * The service's own code for it, such as ResourceNotFoundException, ending in a NUL; none where it did not answer.
- * It lives as long as the error.
+ * The service's error code, such as ResourceNotFoundException; no text if the service did not respond. Ends in a
+ * NUL, and is valid as long as the error.
  */
 SECRETCACHE_API
 struct secretcache_str secretcache_error_service_code(const struct secretcache_error *error);
 
 /**
- * The operation of the service that failed, such as GetSecretValue, ending in a NUL; none where it did not answer.
- * It lives as long as the error.
+ * The operation that failed, such as GetSecretValue; no text if the service did not respond. Ends in a NUL, and is
+ * valid as long as the error.
  */
 SECRETCACHE_API
 struct secretcache_str secretcache_error_operation(const struct secretcache_error *error);
 
 /**
- * The request id to quote to AWS support, ending in a NUL; none where the service gave none. It lives as long as
- * the error.
+ * The request id to quote to AWS support; no text if there is none. Ends in a NUL, and is valid as long as the
+ * error.
  */
 SECRETCACHE_API
 struct secretcache_str secretcache_error_request_id(const struct secretcache_error *error);
 
 /**
- * The HTTP status of the answer; 0 where there was none.
+ * The HTTP status of the response; 0 if there was none.
  */
 SECRETCACHE_API uint16_t secretcache_error_http_status(const struct secretcache_error *error);
 
 /**
- * Another error that says the same, to be freed with `secretcache_error_free`; for callbacks that want to keep what they
- * are shown. NULL for NULL.
+ * Returns a copy of an error, for callbacks that keep it; free it with `secretcache_error_free`. NULL for NULL.
  */
 SECRETCACHE_API
 struct secretcache_error *secretcache_error_clone(const struct secretcache_error *error);
 
 /**
- * Frees an error. NULL is nothing to free.
+ * Frees an error. NULL is ignored.
  */
 SECRETCACHE_API void secretcache_error_free(struct secretcache_error *error);
 
 /**
- * The name of a result, such as "SECRETCACHE_THROTTLED", ending in a NUL; "unknown" for other numbers. It lives for
- * ever.
+ * The name of a result, such as "SECRETCACHE_THROTTLED"; "unknown" for other numbers. Ends in a NUL, and is always
+ * valid.
  */
 SECRETCACHE_API
 struct secretcache_str secretcache_result_name(uint32_t result);
 
 /**
- * Default settings, to be freed with `secretcache_config_free`. Each setter checks its own value and changes nothing
- * if it fails; how they fit together is checked by `secretcache_new`.
+ * Returns default settings; free them with `secretcache_config_free`. Each setter checks its own value and changes
+ * nothing if it fails; `secretcache_new` checks the combination.
  */
 SECRETCACHE_API
 struct secretcache_config *secretcache_config_new(void);
 
 /**
- * Frees settings. Caches made with them are not concerned. NULL is nothing to free.
+ * Frees settings. Caches made with them are not affected. NULL is ignored.
  */
 SECRETCACHE_API void secretcache_config_free(struct secretcache_config *config);
 
 /**
- * How long a value counts as fresh; each is refreshed between half of it and all of it. 0: every read asks the source
- * first. Default: 300,000 ms.
+ * How long a value counts as fresh; it is refreshed at a random moment in the second half. 0: every read asks the
+ * source. Default: 300,000 ms.
  */
 SECRETCACHE_API
 secretcache_result secretcache_config_set_refresh_interval(struct secretcache_config *config,
@@ -775,7 +774,7 @@ secretcache_result secretcache_config_set_refresh_interval(struct secretcache_co
                                                            struct secretcache_error **error_out);
 
 /**
- * The refresh interval of one secret, by the id it is asked for with.
+ * The refresh interval of one secret, by the id that reads use.
  */
 SECRETCACHE_API
 secretcache_result secretcache_config_set_refresh_interval_of(struct secretcache_config *config,
@@ -784,8 +783,7 @@ secretcache_result secretcache_config_set_refresh_interval_of(struct secretcache
                                                               struct secretcache_error **error_out);
 
 /**
- * How long a reader waits for a refresh of a value past its freshness before it gets the last-known one. Default:
- * 2,000 ms.
+ * How long a read waits for the source if there is a last known value. Default: 2,000 ms.
  */
 SECRETCACHE_API
 secretcache_result secretcache_config_set_max_wait(struct secretcache_config *config,
@@ -793,8 +791,8 @@ secretcache_result secretcache_config_set_max_wait(struct secretcache_config *co
                                                    struct secretcache_error **error_out);
 
 /**
- * How long after its last confirmation a value may still be served while it cannot be refreshed; at least the refresh
- * interval. Default: for as long as that lasts.
+ * How long the last known value is served while refreshes fail, counted from the last success; at least the
+ * refresh interval. Default: no limit.
  */
 SECRETCACHE_API
 secretcache_result secretcache_config_set_max_stale(struct secretcache_config *config,
@@ -802,7 +800,8 @@ secretcache_result secretcache_config_set_max_stale(struct secretcache_config *c
                                                     struct secretcache_error **error_out);
 
 /**
- * How many secrets are kept; at least 1. Each keeps the versions asked for, at most ten. Default: 1,024.
+ * How many secrets are kept; at least 1. Of each, the versions that were read are kept, at most ten. Default:
+ * 1,024.
  */
 SECRETCACHE_API
 secretcache_result secretcache_config_set_max_size(struct secretcache_config *config,
@@ -810,7 +809,7 @@ secretcache_result secretcache_config_set_max_size(struct secretcache_config *co
                                                    struct secretcache_error **error_out);
 
 /**
- * Whether the last-known value is also served once the service says that this caller may not have it. Default: yes.
+ * Whether the last known value is also served after the service denies access. Default: yes.
  */
 SECRETCACHE_API
 secretcache_result secretcache_config_set_stale_on_denied(struct secretcache_config *config,
@@ -818,10 +817,10 @@ secretcache_result secretcache_config_set_stale_on_denied(struct secretcache_con
                                                           struct secretcache_error **error_out);
 
 /**
- * Whether the memory of values is kept out of swap (`mlock`) and, on Linux, out of core dumps. Each value costs four
- * system calls and at least the page it lies in of the limit of locked memory (`ulimit -l`); a value that finds no
- * room is not cached, and reading it fails with SECRETCACHE_RESOURCE_EXHAUSTED. Copies of the program's own are not
- * locked. Default: no.
+ * Whether to keep the memory of values out of swap (`mlock`) and, on Linux, out of core dumps. Each value costs
+ * four system calls and at least one page of the limit of locked memory (`ulimit -l`). A value for which there is
+ * no room is not cached, and reading it fails with SECRETCACHE_RESOURCE_EXHAUSTED. Copies that the program makes
+ * are not locked. Default: no.
  */
 SECRETCACHE_API
 secretcache_result secretcache_config_set_lock_memory(struct secretcache_config *config,
@@ -829,8 +828,8 @@ secretcache_result secretcache_config_set_lock_memory(struct secretcache_config 
                                                       struct secretcache_error **error_out);
 
 /**
- * The waits after failures: the first, by how much each is longer than the one before (a finite number of at least
- * 1), and the longest. Each is shortened at random.
+ * The pauses after failures: the first one, the factor by which each is longer than the one before (finite, at
+ * least 1), and the longest one. Each is shortened at random.
  */
 SECRETCACHE_API
 secretcache_result secretcache_config_set_backoff(struct secretcache_config *config,
@@ -848,8 +847,8 @@ secretcache_result secretcache_config_set_region(struct secretcache_config *conf
                                                  struct secretcache_error **error_out);
 
 /**
- * The service endpoint, for instance that of `secretcache local` or of a VPC endpoint; otherwise
- * AWS_ENDPOINT_URL_SECRETS_MANAGER, AWS_ENDPOINT_URL or the Region's own.
+ * The service endpoint, such as that of `secretcache local` or of a VPC endpoint; otherwise
+ * AWS_ENDPOINT_URL_SECRETS_MANAGER, AWS_ENDPOINT_URL or the Region's endpoint.
  */
 SECRETCACHE_API
 secretcache_result secretcache_config_set_endpoint_url(struct secretcache_config *config,
@@ -865,8 +864,8 @@ secretcache_result secretcache_config_set_profile(struct secretcache_config *con
                                                   struct secretcache_error **error_out);
 
 /**
- * An access key to use as it is, with its session token if it is a temporary one; otherwise the environment, the
- * profile, the container or the machine is asked.
+ * An access key, with its session token if it is temporary; otherwise credentials come from the environment, the
+ * profile, the container or the instance.
  */
 SECRETCACHE_API
 secretcache_result secretcache_config_set_credentials(struct secretcache_config *config,
@@ -876,7 +875,7 @@ secretcache_result secretcache_config_set_credentials(struct secretcache_config 
                                                       struct secretcache_error **error_out);
 
 /**
- * A role to assume with the credentials found, and the external id that its trust policy asks for, if it does.
+ * A role to assume with the credentials, and the external id if its trust policy requires one.
  */
 SECRETCACHE_API
 secretcache_result secretcache_config_set_role(struct secretcache_config *config,
@@ -909,8 +908,8 @@ secretcache_result secretcache_config_set_use_fips(struct secretcache_config *co
                                                    struct secretcache_error **error_out);
 
 /**
- * How long one operation may take with all its retries, or one request to the program's own source; at least 1.
- * Default: 5,000 ms.
+ * How long one operation may take with all its retries, or one request to a custom source; at least 1. Default:
+ * 5,000 ms.
  */
 SECRETCACHE_API
 secretcache_result secretcache_config_set_timeout(struct secretcache_config *config,
@@ -918,9 +917,9 @@ secretcache_result secretcache_config_set_timeout(struct secretcache_config *con
                                                   struct secretcache_error **error_out);
 
 /**
- * A source of the program's own instead of AWS Secrets Manager. The structure is copied. Its user data are taken over
- * if this gives SECRETCACHE_OK: `release` is then called once the settings, every cache made with them, and every
- * answer that is still due are gone.
+ * A custom source instead of AWS Secrets Manager. The structure is copied. If this returns SECRETCACHE_OK, it
+ * takes over the user data: `release` is called once the settings, every cache made with them, and every pending
+ * answer are gone.
  */
 SECRETCACHE_API
 secretcache_result secretcache_config_set_source(struct secretcache_config *config,
@@ -928,8 +927,8 @@ secretcache_result secretcache_config_set_source(struct secretcache_config *conf
                                                  struct secretcache_error **error_out);
 
 /**
- * As `secretcache_config_set_source`, for hosts whose functions take no structures by value. See
- * `secretcache_source` for what a source must do.
+ * Like `secretcache_config_set_source`, for languages whose functions cannot take structures by value.
+ * `secretcache_source` says what a source must do.
  */
 SECRETCACHE_API
 secretcache_result secretcache_ffi_config_set_source(struct secretcache_config *config,
@@ -937,13 +936,13 @@ secretcache_result secretcache_ffi_config_set_source(struct secretcache_config *
                                                      struct secretcache_error **error_out);
 
 /**
- * Has a function told of new versions.
+ * Calls a function for each new version.
  *
- * This and the next four may be called several times. The functions run on the thread "secretcache-events", one at a
- * time and in order, with all signals blocked. They may call this library, but must not wait for another callback,
- * must not call `longjmp` out of themselves, and must not throw. What they are passed lives until they return.
+ * This and the next four may be called several times. The functions run on the thread "secretcache-events", one at
+ * a time and in order, with all signals blocked. They may call this library, but must not wait for another
+ * callback, leave by `longjmp`, or throw. Their arguments are valid until they return.
  *
- * `user_data` is taken over if this gives SECRETCACHE_OK: `release`, if it is not NULL, is called with it once the
+ * If this returns SECRETCACHE_OK, it takes over `user_data`: `release`, unless NULL, is called with it once the
  * settings and every cache made with them are gone and the function will not be called again.
  */
 SECRETCACHE_API
@@ -954,7 +953,8 @@ secretcache_result secretcache_config_on_new_version(struct secretcache_config *
                                                      struct secretcache_error **error_out);
 
 /**
- * Has a function told when values are served past their freshness: see `secretcache_config_on_new_version`.
+ * Calls a function when reads begin to get a value that could not be refreshed in time; see
+ * `secretcache_config_on_new_version`.
  */
 SECRETCACHE_API
 secretcache_result secretcache_config_on_stale(struct secretcache_config *config,
@@ -964,7 +964,7 @@ secretcache_result secretcache_config_on_stale(struct secretcache_config *config
                                                struct secretcache_error **error_out);
 
 /**
- * Has a function told of failed fetches and refreshes: see `secretcache_config_on_new_version`.
+ * Calls a function when a fetch or refresh fails; see `secretcache_config_on_new_version`.
  */
 SECRETCACHE_API
 secretcache_result secretcache_config_on_error(struct secretcache_config *config,
@@ -974,7 +974,7 @@ secretcache_result secretcache_config_on_error(struct secretcache_config *config
                                                struct secretcache_error **error_out);
 
 /**
- * Has a function write a log: see `secretcache_config_on_new_version`.
+ * Calls a function with each line for the log; see `secretcache_config_on_new_version`.
  */
 SECRETCACHE_API
 secretcache_result secretcache_config_on_log(struct secretcache_config *config,
@@ -984,7 +984,7 @@ secretcache_result secretcache_config_on_log(struct secretcache_config *config,
                                              struct secretcache_error **error_out);
 
 /**
- * Has a function told of every event, as a structure: see `secretcache_config_on_new_version`.
+ * Calls a function with every event, as a structure; see `secretcache_config_on_new_version`.
  */
 SECRETCACHE_API
 secretcache_result secretcache_config_on_event(struct secretcache_config *config,
@@ -994,7 +994,7 @@ secretcache_result secretcache_config_on_event(struct secretcache_config *config
                                                struct secretcache_error **error_out);
 
 /**
- * The secret's full ARN, for either question.
+ * Sets the secret's full ARN, for any request.
  */
 SECRETCACHE_API
 secretcache_result secretcache_answer_set_arn(struct secretcache_answer *answer,
@@ -1002,7 +1002,7 @@ secretcache_result secretcache_answer_set_arn(struct secretcache_answer *answer,
                                               struct secretcache_error **error_out);
 
 /**
- * The secret's friendly name, in answer to `fetch` or `fetch_batch`.
+ * Sets the secret's friendly name, for `fetch` or `fetch_batch`.
  */
 SECRETCACHE_API
 secretcache_result secretcache_answer_set_name(struct secretcache_answer *answer,
@@ -1010,8 +1010,8 @@ secretcache_result secretcache_answer_set_name(struct secretcache_answer *answer
                                                struct secretcache_error **error_out);
 
 /**
- * The version's id, in answer to `fetch` or `fetch_batch`. Without one, every refresh fetches, and `secretcache_connect` cannot tell
- * versions apart.
+ * Sets the version's id, for `fetch` or `fetch_batch`. Without one, every refresh fetches, and
+ * `secretcache_connect` cannot tell versions apart.
  */
 SECRETCACHE_API
 secretcache_result secretcache_answer_set_version_id(struct secretcache_answer *answer,
@@ -1019,7 +1019,7 @@ secretcache_result secretcache_answer_set_version_id(struct secretcache_answer *
                                                      struct secretcache_error **error_out);
 
 /**
- * One of the staging labels of the version, in answer to `fetch` or `fetch_batch`.
+ * Adds a staging label of the version, for `fetch` or `fetch_batch`.
  */
 SECRETCACHE_API
 secretcache_result secretcache_answer_add_stage(struct secretcache_answer *answer,
@@ -1027,7 +1027,7 @@ secretcache_result secretcache_answer_add_stage(struct secretcache_answer *answe
                                                 struct secretcache_error **error_out);
 
 /**
- * When the version was created, in milliseconds since 1970 (UTC), in answer to `fetch` or `fetch_batch`.
+ * Sets when the version was created, in milliseconds since 1970 (UTC), for `fetch` or `fetch_batch`.
  */
 SECRETCACHE_API
 secretcache_result secretcache_answer_set_created(struct secretcache_answer *answer,
@@ -1035,7 +1035,7 @@ secretcache_result secretcache_answer_set_created(struct secretcache_answer *ans
                                                   struct secretcache_error **error_out);
 
 /**
- * The secret string, in answer to `fetch` or `fetch_batch`. It is copied; the copy is wiped in time.
+ * Sets the secret string, for `fetch` or `fetch_batch`. It is copied; the copy is wiped when it is no longer used.
  */
 SECRETCACHE_API
 secretcache_result secretcache_answer_set_string(struct secretcache_answer *answer,
@@ -1043,7 +1043,7 @@ secretcache_result secretcache_answer_set_string(struct secretcache_answer *answ
                                                  struct secretcache_error **error_out);
 
 /**
- * The secret binary, in answer to `fetch` or `fetch_batch`. It is copied; the copy is wiped in time.
+ * Sets the secret binary, for `fetch` or `fetch_batch`. It is copied; the copy is wiped when it is no longer used.
  */
 SECRETCACHE_API
 secretcache_result secretcache_answer_set_binary(struct secretcache_answer *answer,
@@ -1051,7 +1051,7 @@ secretcache_result secretcache_answer_set_binary(struct secretcache_answer *answ
                                                  struct secretcache_error **error_out);
 
 /**
- * A version and one staging label that it carries, in answer to `describe`; to be called for each label of each.
+ * Adds a version and one of its staging labels, for `describe`. Call it for each label of each version.
  */
 SECRETCACHE_API
 secretcache_result secretcache_answer_add_version_stage(struct secretcache_answer *answer,
@@ -1060,14 +1060,14 @@ secretcache_result secretcache_answer_add_version_stage(struct secretcache_answe
                                                         struct secretcache_error **error_out);
 
 /**
- * Ends an answer, with what was set. The answer is gone afterwards. NULL is nothing to end.
+ * Ends an answer with what was set, and frees it. NULL is ignored.
  */
 SECRETCACHE_API void secretcache_answer_succeed(struct secretcache_answer *answer);
 
 /**
- * Ends an answer with a failure: one of the results from 100 on, such as SECRETCACHE_CONNECTION; others count as
- * SECRETCACHE_SOURCE. `message` says what is wrong and what to do; it must not hold a secret. The answer is gone
- * afterwards. NULL is nothing to end.
+ * Ends an answer with a failure, and frees it. `result` is one of the results from 100 on, such as
+ * SECRETCACHE_CONNECTION; others count as SECRETCACHE_SOURCE. `message` says what is wrong and what to do; it must
+ * not contain a secret. NULL is ignored.
  */
 SECRETCACHE_API
 void secretcache_answer_fail(struct secretcache_answer *answer,
@@ -1075,9 +1075,9 @@ void secretcache_answer_fail(struct secretcache_answer *answer,
                              struct secretcache_str message);
 
 /**
- * Ends an answer with a failure in the words of Secrets Manager: its error code, such as ResourceNotFoundException,
- * its message, the HTTP status (0 where there is none), and the request id (none where there is none). The answer is
- * gone afterwards. NULL is nothing to end.
+ * Ends an answer with an error of Secrets Manager, and frees it: the error code, such as
+ * ResourceNotFoundException, the message, the HTTP status (0 if there is none), and the request id (no text if
+ * there is none). NULL is ignored.
  */
 SECRETCACHE_API
 void secretcache_answer_fail_as_service(struct secretcache_answer *answer,
@@ -1087,10 +1087,10 @@ void secretcache_answer_fail_as_service(struct secretcache_answer *answer,
                                         struct secretcache_str request_id);
 
 /**
- * A cache, to be freed with `secretcache_free`. The settings are copied; NULL stands for the defaults. It starts no
- * thread and asks nobody.
+ * Returns a new cache; free it with `secretcache_free`. The settings are copied; NULL means the defaults. This
+ * starts no thread and sends no request.
  *
- * Fails with SECRETCACHE_INVALID_CONFIGURATION, naming the setting, if the settings make no sense together.
+ * Fails with SECRETCACHE_INVALID_CONFIGURATION if the settings contradict each other; the error names the setting.
  */
 SECRETCACHE_API
 secretcache_result secretcache_new(const struct secretcache_config *config,
@@ -1098,28 +1098,27 @@ secretcache_result secretcache_new(const struct secretcache_config *config,
                                    struct secretcache_error **error_out);
 
 /**
- * Frees a cache, which no other thread may be using any more. Refreshes that are under way end by themselves; values
- * that were filled stay as they are. Callbacks may still run, until their `release` was called. NULL is nothing to
- * free.
+ * Frees a cache. No other thread may be using it. Refreshes in progress end by themselves; filled values stay
+ * valid. Callbacks may still run until their `release` is called. NULL is ignored.
  */
 SECRETCACHE_API
 void secretcache_free(struct secretcache_cache *cache);
 
 /**
- * Forgets every value, ends the background work, and refuses further reads with SECRETCACHE_CLOSED. Other threads may
- * be using the cache.
+ * Forgets every value, ends the background work, and makes further reads fail with SECRETCACHE_CLOSED. Other
+ * threads may be using the cache.
  */
 SECRETCACHE_API
 void secretcache_close(const struct secretcache_cache *cache);
 
 /**
- * Fills a value with a version of a secret: from memory at once, or it waits for the source. `secret_id` is a name,
- * an ARN or a partial ARN; `version` may be NULL for the version labelled AWSCURRENT. On failure the value holds what
- * it held before.
+ * Fills a value with a version of a secret, from memory or by waiting for the source. `secret_id` is a name, an
+ * ARN or a partial ARN; NULL for `version` means the version labelled AWSCURRENT. On failure the value is not
+ * changed.
  *
- * A read from memory takes no lock, allocates nothing and copies no secret. Use one value for each secret and thread,
- * again and again: such a read counts no reference and writes nothing that other threads read, so threads do not slow
- * each other down.
+ * A read from memory takes no lock, allocates nothing and copies no secret. Keep one value for each secret and
+ * thread: reading the same secret into it again counts no reference and writes nothing that other threads read, so
+ * threads do not slow each other down.
  */
 SECRETCACHE_API
 secretcache_result secretcache_get(const struct secretcache_cache *cache,
@@ -1129,11 +1128,11 @@ secretcache_result secretcache_get(const struct secretcache_cache *cache,
                                    struct secretcache_error **error_out);
 
 /**
- * As `secretcache_get`, for at most `timeout_ms`: whoever reads has a deadline of its own. 0 gives what is in memory.
- * The request goes on, and the next read has its answer.
+ * Like `secretcache_get`, but waits for at most `timeout_ms`; 0 returns only what is in memory. After a timeout
+ * the request continues, and a later read gets its result.
  *
- * Fails with SECRETCACHE_TIMEOUT if neither the source nor the last-known value has answered by then. Without it a
- * read takes no longer than the timeout of the settings.
+ * Fails with SECRETCACHE_TIMEOUT if the source has not responded by then and there is no last known value. A plain
+ * `secretcache_get` takes no longer than the timeout of the settings.
  */
 SECRETCACHE_API
 secretcache_result secretcache_get_within(const struct secretcache_cache *cache,
@@ -1144,10 +1143,10 @@ secretcache_result secretcache_get_within(const struct secretcache_cache *cache,
                                           struct secretcache_error **error_out);
 
 /**
- * As `secretcache_get`, and gives the secret string. It is not followed by a NUL, and lives until the value is filled
- * again, cleared or freed.
+ * Like `secretcache_get`, and returns the secret string. It does not end in a NUL, and is valid until the value is
+ * filled again, cleared or freed.
  *
- * Fails with SECRETCACHE_WRONG_TYPE if the version holds binary.
+ * Fails with SECRETCACHE_WRONG_TYPE if the version holds binary data.
  */
 SECRETCACHE_API
 secretcache_result secretcache_get_string(const struct secretcache_cache *cache,
@@ -1158,7 +1157,8 @@ secretcache_result secretcache_get_string(const struct secretcache_cache *cache,
                                           struct secretcache_error **error_out);
 
 /**
- * As `secretcache_get`, and gives the secret binary. It lives until the value is filled again, cleared or freed.
+ * Like `secretcache_get`, and returns the secret binary. It is valid until the value is filled again, cleared or
+ * freed.
  *
  * Fails with SECRETCACHE_WRONG_TYPE if the version holds a string.
  */
@@ -1171,9 +1171,9 @@ secretcache_result secretcache_get_binary(const struct secretcache_cache *cache,
                                           struct secretcache_error **error_out);
 
 /**
- * As `secretcache_get`, for one field of a secret whose string is a JSON object, such as "password": the value's
- * string is then that field, and is given. A number or boolean is given as its JSON text. It is followed by a NUL
- * that is not counted, and lives until the value is filled again, cleared or freed.
+ * Like `secretcache_get`, and returns one field, such as "password", of a secret whose string is a JSON object.
+ * The field becomes the value's string. A number or boolean is returned as its JSON text. The text ends in a NUL
+ * that is not counted, and is valid until the value is filled again, cleared or freed.
  *
  * Fails with SECRETCACHE_NOT_JSON or SECRETCACHE_FIELD_NOT_FOUND.
  */
@@ -1187,12 +1187,12 @@ secretcache_result secretcache_get_field(const struct secretcache_cache *cache,
                                          struct secretcache_error **error_out);
 
 /**
- * Fills a value with the last-known version, fresh or not: it never waits for the source and does no I/O. For threads
- * that must not be held up; `secretcache_prefetch` and reads of other threads bring values in. A fresh version is
- * given without a lock; for any other it takes the cache's, which is held for bookkeeping of microseconds, and never
- * while anyone waits or is asked or called.
+ * Fills a value with the last known version, fresh or not. It never waits for the source and does no I/O, so
+ * threads that must not block can call it; `secretcache_prefetch` and reads of other threads load the values. A
+ * fresh version takes no lock. Any other takes the cache's lock, which is held for microseconds and never during a
+ * wait, a request or a callback.
  *
- * Fails with SECRETCACHE_NOT_CACHED if there is none.
+ * Fails with SECRETCACHE_NOT_CACHED if no version is known.
  */
 SECRETCACHE_API
 secretcache_result secretcache_peek(const struct secretcache_cache *cache,
@@ -1202,8 +1202,8 @@ secretcache_result secretcache_peek(const struct secretcache_cache *cache,
                                     struct secretcache_error **error_out);
 
 /**
- * Fetches a version now, whatever its age, clears its backoffs, and waits for it. The value is filled with it, unless
- * NULL is passed. If it fails, the last-known value goes on being served.
+ * Fetches a version now, whatever its age, clears its backoffs, and waits for it. Fills the value with it; NULL is
+ * allowed. If this fails, reads still get the last known value.
  */
 SECRETCACHE_API
 secretcache_result secretcache_refresh(const struct secretcache_cache *cache,
@@ -1213,9 +1213,9 @@ secretcache_result secretcache_refresh(const struct secretcache_cache *cache,
                                        struct secretcache_error **error_out);
 
 /**
- * Fetches secrets before they are read, twenty in a call, and waits for them. What is cached and not due is left
- * alone. `on_failure` is called on this thread with each that could not be had, unless it is NULL; those do not make
- * this function fail.
+ * Fetches secrets before they are read, twenty per call, and waits for them. Secrets that are cached and not due
+ * are skipped. `on_failure`, unless NULL, is called on this thread for each secret that could not be fetched; such
+ * failures do not make this function fail.
  */
 SECRETCACHE_API
 secretcache_result secretcache_prefetch(const struct secretcache_cache *cache,
@@ -1234,23 +1234,23 @@ secretcache_result secretcache_invalidate(const struct secretcache_cache *cache,
                                           struct secretcache_error **error_out);
 
 /**
- * An empty value, to be filled and at last freed with `secretcache_value_free`.
+ * Returns an empty value; free it with `secretcache_value_free`.
  */
 SECRETCACHE_API struct secretcache_value *secretcache_value_new(void);
 
 /**
- * Frees a value. NULL is nothing to free.
+ * Frees a value. NULL is ignored.
  */
 SECRETCACHE_API void secretcache_value_free(struct secretcache_value *value);
 
 /**
- * Empties a value, so that it keeps no secret in memory any longer.
+ * Empties a value, so that it no longer keeps a secret in memory.
  */
 SECRETCACHE_API void secretcache_value_clear(struct secretcache_value *value);
 
 /**
- * Another value that holds the same, to be freed with `secretcache_value_free`; for callbacks that want to keep what
- * they are shown. The bytes of a string or binary are shared, those of a field copied.
+ * Returns a copy of a value, for callbacks that keep it; free it with `secretcache_value_free`. The bytes of a
+ * string or binary are shared; those of a field are copied.
  */
 SECRETCACHE_API
 secretcache_result secretcache_value_clone(const struct secretcache_value *value,
@@ -1258,10 +1258,10 @@ secretcache_result secretcache_value_clone(const struct secretcache_value *value
                                            struct secretcache_error **error_out);
 
 /**
- * The secret string, or the field that the value was filled with. A field is followed by a NUL that is not counted;
- * a whole string is not. It lives until the value is filled again, cleared or freed.
+ * The secret string, or the field that the value was filled with. A field ends in a NUL that is not counted; a
+ * whole string does not. Valid until the value is filled again, cleared or freed.
  *
- * Fails with SECRETCACHE_WRONG_TYPE if the version holds binary.
+ * Fails with SECRETCACHE_WRONG_TYPE if the version holds binary data.
  */
 SECRETCACHE_API
 secretcache_result secretcache_value_string(const struct secretcache_value *value,
@@ -1269,7 +1269,7 @@ secretcache_result secretcache_value_string(const struct secretcache_value *valu
                                             struct secretcache_error **error_out);
 
 /**
- * The secret binary. It lives until the value is filled again, cleared or freed.
+ * The secret binary. Valid until the value is filled again, cleared or freed.
  *
  * Fails with SECRETCACHE_WRONG_TYPE if the version holds a string.
  */
@@ -1279,8 +1279,8 @@ secretcache_result secretcache_value_binary(const struct secretcache_value *valu
                                             struct secretcache_error **error_out);
 
 /**
- * A field of a secret whose string is a JSON object, as a value of its own, to be freed with
- * `secretcache_value_free`. A number or boolean is given as its JSON text.
+ * Returns one field of a secret whose string is a JSON object, as a new value; free it with
+ * `secretcache_value_free`. A number or boolean is returned as its JSON text.
  *
  * Fails with SECRETCACHE_NOT_JSON or SECRETCACHE_FIELD_NOT_FOUND.
  */
@@ -1291,44 +1291,44 @@ secretcache_result secretcache_value_field(const struct secretcache_value *value
                                            struct secretcache_error **error_out);
 
 /**
- * The full ARN of the secret; none where the source does not tell it. It lives until the value is filled again,
- * cleared or freed; so do the other texts below.
+ * The full ARN of the secret; no text if the source does not set it. Like the other texts below, it is valid until
+ * the value is filled again, cleared or freed.
  */
 SECRETCACHE_API
 struct secretcache_str secretcache_value_arn(const struct secretcache_value *value);
 
 /**
- * The friendly name of the secret; none where the source does not tell it.
+ * The friendly name of the secret; no text if the source does not set it.
  */
 SECRETCACHE_API struct secretcache_str secretcache_value_name(const struct secretcache_value *value);
 
 /**
- * The version id; none where the source does not tell it. A version's value never changes.
+ * The version id; no text if the source does not set it. A version's value never changes.
  */
 SECRETCACHE_API struct secretcache_str secretcache_value_version_id(const struct secretcache_value *value);
 
 /**
- * How many staging labels were attached to this version when it was last confirmed.
+ * How many staging labels this version had at the last successful refresh.
  */
 SECRETCACHE_API size_t secretcache_value_stage_count(const struct secretcache_value *value);
 
 /**
- * One of the staging labels; none beyond the last.
+ * One of the staging labels; no text beyond the last.
  */
 SECRETCACHE_API
 struct secretcache_str secretcache_value_stage(const struct secretcache_value *value,
                                                size_t index);
 
 /**
- * When this version was created, in milliseconds since 1970 (UTC); -1 where the source does not tell it.
+ * When this version was created, in milliseconds since 1970 (UTC); -1 if the source does not set it.
  */
 SECRETCACHE_API int64_t secretcache_value_created_ms(const struct secretcache_value *value);
 
 /**
- * Reads as `secretcache_get` does, without waiting: `on_done` is called exactly once if this gives SECRETCACHE_OK, and
- * never otherwise. It runs on the thread "secretcache-events", never inside this call, under the rules of
- * `secretcache_config_on_new_version`; only while the library is shut down may it run on another thread. The read goes
- * on if the cache is freed meanwhile, or fails with SECRETCACHE_CLOSED.
+ * Reads as `secretcache_get` does, without waiting. If this returns SECRETCACHE_OK, `on_done` is called exactly
+ * once, otherwise never. It runs on the thread "secretcache-events", never inside this call, under the rules of
+ * `secretcache_config_on_new_version`; only during a shutdown may it run on another thread. If the cache is freed
+ * meanwhile, the read continues or fails with SECRETCACHE_CLOSED.
  */
 SECRETCACHE_API
 secretcache_result secretcache_get_async(const struct secretcache_cache *cache,
@@ -1339,8 +1339,9 @@ secretcache_result secretcache_get_async(const struct secretcache_cache *cache,
                                          struct secretcache_error **error_out);
 
 /**
- * As `secretcache_get_async`, for a read that can be cancelled, and that has a deadline if `timeout_ms` is not 0:
- * `on_done` is then told SECRETCACHE_TIMEOUT. To be freed with `secretcache_read_free`, also once it is done.
+ * Like `secretcache_get_async`, for a read that can be cancelled. If `timeout_ms` is not 0, it is the read's
+ * deadline, after which `on_done` gets SECRETCACHE_TIMEOUT. Free the handle with `secretcache_read_free`, even
+ * after the read is done.
  */
 SECRETCACHE_API
 secretcache_result secretcache_read_start(const struct secretcache_cache *cache,
@@ -1353,27 +1354,27 @@ secretcache_result secretcache_read_start(const struct secretcache_cache *cache,
                                           struct secretcache_error **error_out);
 
 /**
- * Has `on_done` told SECRETCACHE_CANCELLED soon, unless the read is done or about to be. The request that it waited
- * for goes on: others may wait for it too.
+ * Cancels a read: `on_done` soon gets SECRETCACHE_CANCELLED, unless the read is done or about to be. The request
+ * itself continues, because other readers may wait for it.
  */
 SECRETCACHE_API
 void secretcache_read_cancel(struct secretcache_read *read);
 
 /**
- * Frees the handle of a read, which goes on if it is not done. NULL is nothing to free.
+ * Frees the handle of a read. A read that is not done continues. NULL is ignored.
  */
 SECRETCACHE_API void secretcache_read_free(struct secretcache_read *read);
 
 /**
- * Connects to the resource that a secret is the credential of, also while it rotates.
+ * Connects to the database (or other server) that a secret is for, even during a rotation.
  *
- * `on_login` is called on this thread with the cached current version first. If the resource refuses that login, the
- * version is fetched anew, then AWSPENDING is tried (the one that works while a rotation is between its steps), then
- * AWSPREVIOUS, and after a wait all over again, until `timeout_ms` is over (0: 30,000 ms). What the resource took and
- * refused is remembered for all callers, so that a rotation costs one refused login and not one for each connection.
+ * Calls `on_login` on this thread, with the cached current version first. If the login is refused, it fetches the
+ * version again, then tries AWSPENDING (which works in the middle of a rotation), then AWSPREVIOUS, then pauses
+ * and starts again, until `timeout_ms` have passed (0: 30,000 ms). Accepted and refused versions are remembered
+ * for all callers, so a rotation costs one refused login, not one for each connection.
  *
- * Fails with SECRETCACHE_LOGIN_REJECTED if no version logs in, with SECRETCACHE_LOGIN_FAILED if `on_login` gives
- * SECRETCACHE_LOGIN_ERROR, or with why the secret could not be had.
+ * Fails with SECRETCACHE_LOGIN_REJECTED if no version logs in, with SECRETCACHE_LOGIN_FAILED if `on_login` returns
+ * SECRETCACHE_LOGIN_ERROR, or with the reason why the secret could not be read.
  */
 SECRETCACHE_API
 secretcache_result secretcache_connect(const struct secretcache_cache *cache,
@@ -1384,7 +1385,7 @@ secretcache_result secretcache_connect(const struct secretcache_cache *cache,
                                        struct secretcache_error **error_out);
 
 /**
- * As `secretcache_connect`, with the staging labels to try, in this order: any of AWSCURRENT, AWSPENDING and
+ * Like `secretcache_connect`, with the staging labels to try, in this order: any of AWSCURRENT, AWSPENDING and
  * AWSPREVIOUS.
  */
 SECRETCACHE_API
@@ -1398,20 +1399,20 @@ secretcache_result secretcache_connect_stages(const struct secretcache_cache *ca
                                               struct secretcache_error **error_out);
 
 /**
- * The field "username"; none if there is none. Like all texts of a credential it is followed by a NUL that is not
- * counted, so it may be passed on as a C string if it holds no other NUL.
+ * The field "username"; no text if there is none. Like all texts of a credential it ends in a NUL that is not
+ * counted, so you can use it as a C string if it contains no other NUL.
  */
 SECRETCACHE_API
 struct secretcache_str secretcache_credential_username(const struct secretcache_credential *credential);
 
 /**
- * The field "password"; none if there is none.
+ * The field "password"; no text if there is none.
  */
 SECRETCACHE_API
 struct secretcache_str secretcache_credential_password(const struct secretcache_credential *credential);
 
 /**
- * The field "host"; none if there is none.
+ * The field "host"; no text if there is none.
  */
 SECRETCACHE_API
 struct secretcache_str secretcache_credential_host(const struct secretcache_credential *credential);
@@ -1422,42 +1423,42 @@ struct secretcache_str secretcache_credential_host(const struct secretcache_cred
 SECRETCACHE_API uint16_t secretcache_credential_port(const struct secretcache_credential *credential);
 
 /**
- * The field "dbname"; none if there is none.
+ * The field "dbname"; no text if there is none.
  */
 SECRETCACHE_API
 struct secretcache_str secretcache_credential_dbname(const struct secretcache_credential *credential);
 
 /**
- * The field "engine"; none if there is none.
+ * The field "engine"; no text if there is none.
  */
 SECRETCACHE_API
 struct secretcache_str secretcache_credential_engine(const struct secretcache_credential *credential);
 
 /**
- * Any field; none if there is none. A number or boolean is given as its JSON text.
+ * Any field; no text if there is none. A number or boolean is returned as its JSON text.
  */
 SECRETCACHE_API
 struct secretcache_str secretcache_credential_field(const struct secretcache_credential *credential,
                                                     struct secretcache_str field);
 
 /**
- * The id of the version that the credential is from, without a NUL behind it; none where the source does not tell it.
+ * The id of the credential's version, without a NUL; no text if the source does not set it.
  */
 SECRETCACHE_API
 struct secretcache_str secretcache_credential_version_id(const struct secretcache_credential *credential);
 
 /**
- * The staging label by which that version was found, without a NUL behind it. A login with anything but AWSCURRENT
- * should be noticed: if it goes on, the current version is broken.
+ * The staging label of that version, without a NUL. Watch for logins with a label other than AWSCURRENT: if they
+ * continue, the current version does not work.
  */
 SECRETCACHE_API
 struct secretcache_str secretcache_credential_version_stage(const struct secretcache_credential *credential);
 
 /**
- * Has a secret count as in use until the watch is freed with `secretcache_watch_free`: the refresher keeps it fresh
- * although nobody reads it, so that a new version is noticed, and eviction spares it. For pools whose connections
- * are open, and for callbacks that wait for a new version. Nothing is fetched on its account before the secret has
- * been read once. It may outlive the cache.
+ * Makes a secret count as in use until the watch is freed with `secretcache_watch_free`: it is refreshed without
+ * being read, so new versions are noticed, and it is not evicted. For pools with open connections, and for
+ * callbacks that wait for a new version. Refreshes start with the first read of the secret. The watch may outlive
+ * the cache.
  */
 SECRETCACHE_API
 secretcache_result secretcache_watch_new(const struct secretcache_cache *cache,
@@ -1466,13 +1467,13 @@ secretcache_result secretcache_watch_new(const struct secretcache_cache *cache,
                                          struct secretcache_error **error_out);
 
 /**
- * Frees a watch. NULL is nothing to free.
+ * Frees a watch. NULL is ignored.
  */
 SECRETCACHE_API void secretcache_watch_free(struct secretcache_watch *watch);
 
 /**
- * Whether a connection made with this version should be retired: see `secretcache_credential_version_id`. It asks
- * nobody, and says no of what it knows nothing of.
+ * Whether to close a connection made with this version when it is idle, because another version is current or this
+ * one was refused; see `secretcache_credential_version_id`. Sends no request; false if the secret is not cached.
  */
 SECRETCACHE_API
 bool secretcache_is_outdated(const struct secretcache_cache *cache,
@@ -1480,7 +1481,7 @@ bool secretcache_is_outdated(const struct secretcache_cache *cache,
                              struct secretcache_str version_id);
 
 /**
- * What the cache has done in this process and holds now, to be freed with `secretcache_stats_free`.
+ * Returns the statistics of a cache in this process; free them with `secretcache_stats_free`.
  */
 SECRETCACHE_API
 secretcache_result secretcache_stats_new(const struct secretcache_cache *cache,
@@ -1488,7 +1489,7 @@ secretcache_result secretcache_stats_new(const struct secretcache_cache *cache,
                                          struct secretcache_error **error_out);
 
 /**
- * Frees statistics. NULL is nothing to free.
+ * Frees statistics. NULL is ignored.
  */
 SECRETCACHE_API void secretcache_stats_free(struct secretcache_stats *stats);
 
@@ -1510,34 +1511,34 @@ uint64_t secretcache_stats_api_calls(const struct secretcache_stats *stats,
 SECRETCACHE_API uint64_t secretcache_stats_failures(const struct secretcache_stats *stats, uint32_t result);
 
 /**
- * How many versions of secrets are known, whether held or not yet to be had.
+ * How many versions of secrets there are, with or without a value.
  */
 SECRETCACHE_API size_t secretcache_stats_secret_count(const struct secretcache_stats *stats);
 
 /**
- * The id that the secret was asked for with; none beyond the last. It lives as long as the statistics; so do the
- * other texts below.
+ * The id of the secret, as reads use it; no text beyond the last. Like the other texts below, it is valid as long
+ * as the statistics.
  */
 SECRETCACHE_API
 struct secretcache_str secretcache_stats_secret_id(const struct secretcache_stats *stats,
                                                    size_t index);
 
 /**
- * The staging label that it was asked for with; none if it was asked for by version id.
+ * The staging label that reads use; no text if they use a version id.
  */
 SECRETCACHE_API
 struct secretcache_str secretcache_stats_secret_stage(const struct secretcache_stats *stats,
                                                       size_t index);
 
 /**
- * The version held; none if none is.
+ * The id of the cached version; no text if there is none.
  */
 SECRETCACHE_API
 struct secretcache_str secretcache_stats_secret_version_id(const struct secretcache_stats *stats,
                                                            size_t index);
 
 /**
- * Milliseconds since it was last confirmed; -1 if it never was.
+ * Milliseconds since the last successful refresh; -1 if there was none.
  */
 SECRETCACHE_API int64_t secretcache_stats_secret_age_ms(const struct secretcache_stats *stats, size_t index);
 
@@ -1549,7 +1550,7 @@ int64_t secretcache_stats_secret_next_refresh_ms(const struct secretcache_stats 
                                                  size_t index);
 
 /**
- * Why the last fetch failed; SECRETCACHE_OK if it did not.
+ * The error of the last fetch; SECRETCACHE_OK if it succeeded.
  */
 SECRETCACHE_API
 secretcache_result secretcache_stats_secret_last_error(const struct secretcache_stats *stats,
@@ -1563,39 +1564,39 @@ uint32_t secretcache_stats_secret_failures(const struct secretcache_stats *stats
                                            size_t index);
 
 /**
- * As `secretcache_version`. This and the functions `secretcache_ffi_...` that follow do what their namesakes do, for
- * hosts that cannot pass structures by value: texts are passed as `char *` that end in a NUL, and NULL is none.
+ * Like `secretcache_version`. The functions `secretcache_ffi_...` do the same as the functions without `ffi`, for
+ * languages that cannot pass structures by value: a text is a `char *` that ends in a NUL; NULL means no text.
  */
 SECRETCACHE_API
 const char *secretcache_ffi_version(void);
 
 /**
- * As `secretcache_result_name`.
+ * Like `secretcache_result_name`.
  */
 SECRETCACHE_API const char *secretcache_ffi_result_name(uint32_t result);
 
 /**
- * As `secretcache_error_message`; NULL for NULL.
+ * Like `secretcache_error_message`; NULL for NULL.
  */
 SECRETCACHE_API const char *secretcache_ffi_error_message(const struct secretcache_error *error);
 
 /**
- * As `secretcache_error_service_code`; NULL where there is none, as of the next two.
+ * Like `secretcache_error_service_code`; NULL if there is none. The same applies to the next two.
  */
 SECRETCACHE_API const char *secretcache_ffi_error_service_code(const struct secretcache_error *error);
 
 /**
- * As `secretcache_error_operation`.
+ * Like `secretcache_error_operation`.
  */
 SECRETCACHE_API const char *secretcache_ffi_error_operation(const struct secretcache_error *error);
 
 /**
- * As `secretcache_error_request_id`.
+ * Like `secretcache_error_request_id`.
  */
 SECRETCACHE_API const char *secretcache_ffi_error_request_id(const struct secretcache_error *error);
 
 /**
- * As `secretcache_config_set_refresh_interval_of`.
+ * Like `secretcache_config_set_refresh_interval_of`.
  */
 SECRETCACHE_API
 secretcache_result secretcache_ffi_config_set_refresh_interval_of(struct secretcache_config *config,
@@ -1604,7 +1605,7 @@ secretcache_result secretcache_ffi_config_set_refresh_interval_of(struct secretc
                                                                   struct secretcache_error **error_out);
 
 /**
- * As `secretcache_config_set_region`.
+ * Like `secretcache_config_set_region`.
  */
 SECRETCACHE_API
 secretcache_result secretcache_ffi_config_set_region(struct secretcache_config *config,
@@ -1612,7 +1613,7 @@ secretcache_result secretcache_ffi_config_set_region(struct secretcache_config *
                                                      struct secretcache_error **error_out);
 
 /**
- * As `secretcache_config_set_endpoint_url`.
+ * Like `secretcache_config_set_endpoint_url`.
  */
 SECRETCACHE_API
 secretcache_result secretcache_ffi_config_set_endpoint_url(struct secretcache_config *config,
@@ -1620,7 +1621,7 @@ secretcache_result secretcache_ffi_config_set_endpoint_url(struct secretcache_co
                                                            struct secretcache_error **error_out);
 
 /**
- * As `secretcache_config_set_profile`.
+ * Like `secretcache_config_set_profile`.
  */
 SECRETCACHE_API
 secretcache_result secretcache_ffi_config_set_profile(struct secretcache_config *config,
@@ -1628,7 +1629,7 @@ secretcache_result secretcache_ffi_config_set_profile(struct secretcache_config 
                                                       struct secretcache_error **error_out);
 
 /**
- * As `secretcache_config_set_credentials`; `session_token` may be NULL.
+ * Like `secretcache_config_set_credentials`; `session_token` may be NULL.
  */
 SECRETCACHE_API
 secretcache_result secretcache_ffi_config_set_credentials(struct secretcache_config *config,
@@ -1638,7 +1639,7 @@ secretcache_result secretcache_ffi_config_set_credentials(struct secretcache_con
                                                           struct secretcache_error **error_out);
 
 /**
- * As `secretcache_config_set_role`; `external_id` may be NULL.
+ * Like `secretcache_config_set_role`; `external_id` may be NULL.
  */
 SECRETCACHE_API
 secretcache_result secretcache_ffi_config_set_role(struct secretcache_config *config,
@@ -1647,7 +1648,7 @@ secretcache_result secretcache_ffi_config_set_role(struct secretcache_config *co
                                                    struct secretcache_error **error_out);
 
 /**
- * As `secretcache_config_set_proxy_url`.
+ * Like `secretcache_config_set_proxy_url`.
  */
 SECRETCACHE_API
 secretcache_result secretcache_ffi_config_set_proxy_url(struct secretcache_config *config,
@@ -1655,7 +1656,7 @@ secretcache_result secretcache_ffi_config_set_proxy_url(struct secretcache_confi
                                                         struct secretcache_error **error_out);
 
 /**
- * As `secretcache_config_set_ca_bundle`.
+ * Like `secretcache_config_set_ca_bundle`.
  */
 SECRETCACHE_API
 secretcache_result secretcache_ffi_config_set_ca_bundle(struct secretcache_config *config,
@@ -1663,7 +1664,7 @@ secretcache_result secretcache_ffi_config_set_ca_bundle(struct secretcache_confi
                                                         struct secretcache_error **error_out);
 
 /**
- * As `secretcache_answer_set_arn`.
+ * Like `secretcache_answer_set_arn`.
  */
 SECRETCACHE_API
 secretcache_result secretcache_ffi_answer_set_arn(struct secretcache_answer *answer,
@@ -1671,7 +1672,7 @@ secretcache_result secretcache_ffi_answer_set_arn(struct secretcache_answer *ans
                                                   struct secretcache_error **error_out);
 
 /**
- * As `secretcache_answer_set_name`.
+ * Like `secretcache_answer_set_name`.
  */
 SECRETCACHE_API
 secretcache_result secretcache_ffi_answer_set_name(struct secretcache_answer *answer,
@@ -1679,7 +1680,7 @@ secretcache_result secretcache_ffi_answer_set_name(struct secretcache_answer *an
                                                    struct secretcache_error **error_out);
 
 /**
- * As `secretcache_answer_set_version_id`.
+ * Like `secretcache_answer_set_version_id`.
  */
 SECRETCACHE_API
 secretcache_result secretcache_ffi_answer_set_version_id(struct secretcache_answer *answer,
@@ -1687,7 +1688,7 @@ secretcache_result secretcache_ffi_answer_set_version_id(struct secretcache_answ
                                                          struct secretcache_error **error_out);
 
 /**
- * As `secretcache_answer_add_stage`.
+ * Like `secretcache_answer_add_stage`.
  */
 SECRETCACHE_API
 secretcache_result secretcache_ffi_answer_add_stage(struct secretcache_answer *answer,
@@ -1695,7 +1696,7 @@ secretcache_result secretcache_ffi_answer_add_stage(struct secretcache_answer *a
                                                     struct secretcache_error **error_out);
 
 /**
- * As `secretcache_answer_set_string`.
+ * Like `secretcache_answer_set_string`.
  */
 SECRETCACHE_API
 secretcache_result secretcache_ffi_answer_set_string(struct secretcache_answer *answer,
@@ -1703,7 +1704,7 @@ secretcache_result secretcache_ffi_answer_set_string(struct secretcache_answer *
                                                      struct secretcache_error **error_out);
 
 /**
- * As `secretcache_answer_add_version_stage`.
+ * Like `secretcache_answer_add_version_stage`.
  */
 SECRETCACHE_API
 secretcache_result secretcache_ffi_answer_add_version_stage(struct secretcache_answer *answer,
@@ -1712,7 +1713,7 @@ secretcache_result secretcache_ffi_answer_add_version_stage(struct secretcache_a
                                                             struct secretcache_error **error_out);
 
 /**
- * As `secretcache_answer_fail`.
+ * Like `secretcache_answer_fail`.
  */
 SECRETCACHE_API
 void secretcache_ffi_answer_fail(struct secretcache_answer *answer,
@@ -1720,7 +1721,7 @@ void secretcache_ffi_answer_fail(struct secretcache_answer *answer,
                                  const char *message);
 
 /**
- * As `secretcache_get`.
+ * Like `secretcache_get`.
  */
 SECRETCACHE_API
 secretcache_result secretcache_ffi_get(const struct secretcache_cache *cache,
@@ -1730,7 +1731,7 @@ secretcache_result secretcache_ffi_get(const struct secretcache_cache *cache,
                                        struct secretcache_error **error_out);
 
 /**
- * As `secretcache_get_within`.
+ * Like `secretcache_get_within`.
  */
 SECRETCACHE_API
 secretcache_result secretcache_ffi_get_within(const struct secretcache_cache *cache,
@@ -1741,7 +1742,7 @@ secretcache_result secretcache_ffi_get_within(const struct secretcache_cache *ca
                                               struct secretcache_error **error_out);
 
 /**
- * As `secretcache_get_string`.
+ * Like `secretcache_get_string`.
  */
 SECRETCACHE_API
 secretcache_result secretcache_ffi_get_string(const struct secretcache_cache *cache,
@@ -1752,7 +1753,7 @@ secretcache_result secretcache_ffi_get_string(const struct secretcache_cache *ca
                                               struct secretcache_error **error_out);
 
 /**
- * As `secretcache_get_binary`.
+ * Like `secretcache_get_binary`.
  */
 SECRETCACHE_API
 secretcache_result secretcache_ffi_get_binary(const struct secretcache_cache *cache,
@@ -1763,7 +1764,7 @@ secretcache_result secretcache_ffi_get_binary(const struct secretcache_cache *ca
                                               struct secretcache_error **error_out);
 
 /**
- * As `secretcache_get_field`.
+ * Like `secretcache_get_field`.
  */
 SECRETCACHE_API
 secretcache_result secretcache_ffi_get_field(const struct secretcache_cache *cache,
@@ -1775,7 +1776,7 @@ secretcache_result secretcache_ffi_get_field(const struct secretcache_cache *cac
                                              struct secretcache_error **error_out);
 
 /**
- * As `secretcache_peek`.
+ * Like `secretcache_peek`.
  */
 SECRETCACHE_API
 secretcache_result secretcache_ffi_peek(const struct secretcache_cache *cache,
@@ -1785,7 +1786,7 @@ secretcache_result secretcache_ffi_peek(const struct secretcache_cache *cache,
                                         struct secretcache_error **error_out);
 
 /**
- * As `secretcache_refresh`.
+ * Like `secretcache_refresh`.
  */
 SECRETCACHE_API
 secretcache_result secretcache_ffi_refresh(const struct secretcache_cache *cache,
@@ -1795,7 +1796,7 @@ secretcache_result secretcache_ffi_refresh(const struct secretcache_cache *cache
                                            struct secretcache_error **error_out);
 
 /**
- * As `secretcache_invalidate`.
+ * Like `secretcache_invalidate`.
  */
 SECRETCACHE_API
 secretcache_result secretcache_ffi_invalidate(const struct secretcache_cache *cache,
@@ -1803,7 +1804,7 @@ secretcache_result secretcache_ffi_invalidate(const struct secretcache_cache *ca
                                               struct secretcache_error **error_out);
 
 /**
- * As `secretcache_value_field`.
+ * Like `secretcache_value_field`.
  */
 SECRETCACHE_API
 secretcache_result secretcache_ffi_value_field(const struct secretcache_value *value,
@@ -1812,8 +1813,8 @@ secretcache_result secretcache_ffi_value_field(const struct secretcache_value *v
                                                struct secretcache_error **error_out);
 
 /**
- * As `secretcache_get_async`. The function runs on a thread of this library: not for hosts that can be called on their
- * own threads only.
+ * Like `secretcache_get_async`. The callback runs on a thread of this library, so it does not work with languages
+ * that can be called only on their own threads.
  */
 SECRETCACHE_API
 secretcache_result secretcache_ffi_get_async(const struct secretcache_cache *cache,
@@ -1824,7 +1825,7 @@ secretcache_result secretcache_ffi_get_async(const struct secretcache_cache *cac
                                              struct secretcache_error **error_out);
 
 /**
- * As `secretcache_read_start`; the same of its function.
+ * Like `secretcache_read_start`; its callback also runs on a thread of this library.
  */
 SECRETCACHE_API
 secretcache_result secretcache_ffi_read_start(const struct secretcache_cache *cache,
@@ -1837,7 +1838,7 @@ secretcache_result secretcache_ffi_read_start(const struct secretcache_cache *ca
                                               struct secretcache_error **error_out);
 
 /**
- * As `secretcache_connect`, which calls on the thread that calls it: any host can be called so.
+ * Like `secretcache_connect`. It calls the login function on the calling thread, so it works with any language.
  */
 SECRETCACHE_API
 secretcache_result secretcache_ffi_connect(const struct secretcache_cache *cache,
@@ -1848,14 +1849,14 @@ secretcache_result secretcache_ffi_connect(const struct secretcache_cache *cache
                                            struct secretcache_error **error_out);
 
 /**
- * As `secretcache_credential_field`, for "username" and "password" too; NULL if there is none.
+ * Like `secretcache_credential_field`, for "username" and "password" too; NULL if there is none.
  */
 SECRETCACHE_API
 const char *secretcache_ffi_credential_field(const struct secretcache_credential *credential,
                                              const char *field);
 
 /**
- * As `secretcache_watch_new`.
+ * Like `secretcache_watch_new`.
  */
 SECRETCACHE_API
 secretcache_result secretcache_ffi_watch_new(const struct secretcache_cache *cache,
@@ -1864,7 +1865,7 @@ secretcache_result secretcache_ffi_watch_new(const struct secretcache_cache *cac
                                              struct secretcache_error **error_out);
 
 /**
- * As `secretcache_is_outdated`.
+ * Like `secretcache_is_outdated`.
  */
 SECRETCACHE_API
 bool secretcache_ffi_is_outdated(const struct secretcache_cache *cache,
@@ -1872,14 +1873,14 @@ bool secretcache_ffi_is_outdated(const struct secretcache_cache *cache,
                                  const char *version_id);
 
 /**
- * As `secretcache_stats_api_calls`.
+ * Like `secretcache_stats_api_calls`.
  */
 SECRETCACHE_API
 uint64_t secretcache_ffi_stats_api_calls(const struct secretcache_stats *stats,
                                          const char *operation);
 
 /**
- * As `secretcache_answer_set_binary`.
+ * Like `secretcache_answer_set_binary`.
  */
 SECRETCACHE_API
 secretcache_result secretcache_ffi_answer_set_binary(struct secretcache_answer *answer,
@@ -1888,7 +1889,7 @@ secretcache_result secretcache_ffi_answer_set_binary(struct secretcache_answer *
                                                      struct secretcache_error **error_out);
 
 /**
- * As `secretcache_value_arn`: `text_out` is given it, or no text. So are the next ones.
+ * Like `secretcache_value_arn`; writes the text, or no text, to `text_out`. The same applies to the next ones.
  */
 SECRETCACHE_API
 secretcache_result secretcache_ffi_value_arn(const struct secretcache_value *value,
@@ -1896,7 +1897,7 @@ secretcache_result secretcache_ffi_value_arn(const struct secretcache_value *val
                                              struct secretcache_error **error_out);
 
 /**
- * As `secretcache_value_name`.
+ * Like `secretcache_value_name`.
  */
 SECRETCACHE_API
 secretcache_result secretcache_ffi_value_name(const struct secretcache_value *value,
@@ -1904,7 +1905,7 @@ secretcache_result secretcache_ffi_value_name(const struct secretcache_value *va
                                               struct secretcache_error **error_out);
 
 /**
- * As `secretcache_value_version_id`.
+ * Like `secretcache_value_version_id`.
  */
 SECRETCACHE_API
 secretcache_result secretcache_ffi_value_version_id(const struct secretcache_value *value,
@@ -1912,7 +1913,7 @@ secretcache_result secretcache_ffi_value_version_id(const struct secretcache_val
                                                     struct secretcache_error **error_out);
 
 /**
- * As `secretcache_value_stage`.
+ * Like `secretcache_value_stage`.
  */
 SECRETCACHE_API
 secretcache_result secretcache_ffi_value_stage(const struct secretcache_value *value,
@@ -1921,7 +1922,7 @@ secretcache_result secretcache_ffi_value_stage(const struct secretcache_value *v
                                                struct secretcache_error **error_out);
 
 /**
- * As `secretcache_credential_version_id`.
+ * Like `secretcache_credential_version_id`.
  */
 SECRETCACHE_API
 secretcache_result secretcache_ffi_credential_version_id(const struct secretcache_credential *credential,
@@ -1929,7 +1930,7 @@ secretcache_result secretcache_ffi_credential_version_id(const struct secretcach
                                                          struct secretcache_error **error_out);
 
 /**
- * As `secretcache_credential_version_stage`.
+ * Like `secretcache_credential_version_stage`.
  */
 SECRETCACHE_API
 secretcache_result secretcache_ffi_credential_version_stage(const struct secretcache_credential *credential,

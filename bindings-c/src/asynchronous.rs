@@ -17,11 +17,12 @@ use crate::error::{Error, ResultCode};
 use crate::text::VersionSelector;
 use crate::value::Value;
 
-/// A read is done. Exactly one of `value` and `error` is not NULL; they live until the function returns.
+/// Called when a read is done. Exactly one of `value` and `error` is not NULL; both are valid until the function
+/// returns.
 pub type OnDone =
     Option<unsafe extern "C" fn(user_data: *mut c_void, value: *const Value, error: *const Error)>;
 
-/// A read under way, which can be cancelled. One thread may use it at a time.
+/// A read in progress, which can be cancelled. One thread may use it at a time.
 #[derive(Debug)]
 pub struct Read {
     cancel: Option<oneshot::Sender<()>>,
@@ -122,10 +123,10 @@ async fn unless_cancelled(
 }
 
 export! {
-    /// Reads as `secretcache_get` does, without waiting: `on_done` is called exactly once if this gives SECRETCACHE_OK, and
-    /// never otherwise. It runs on the thread "secretcache-events", never inside this call, under the rules of
-    /// `secretcache_config_on_new_version`; only while the library is shut down may it run on another thread. The read goes
-    /// on if the cache is freed meanwhile, or fails with SECRETCACHE_CLOSED.
+    /// Reads as `secretcache_get` does, without waiting. If this returns SECRETCACHE_OK, `on_done` is called exactly
+    /// once, otherwise never. It runs on the thread "secretcache-events", never inside this call, under the rules of
+    /// `secretcache_config_on_new_version`; only during a shutdown may it run on another thread. If the cache is freed
+    /// meanwhile, the read continues or fails with SECRETCACHE_CLOSED.
     fn secretcache_get_async(
         cache: Ref<Cache>,
         secret_id: Text,
@@ -136,8 +137,9 @@ export! {
         start(cache, secret_id, version, 0, on_done, user_data).map(drop)
     }
 
-    /// As `secretcache_get_async`, for a read that can be cancelled, and that has a deadline if `timeout_ms` is not 0:
-    /// `on_done` is then told SECRETCACHE_TIMEOUT. To be freed with `secretcache_read_free`, also once it is done.
+    /// Like `secretcache_get_async`, for a read that can be cancelled. If `timeout_ms` is not 0, it is the read's
+    /// deadline, after which `on_done` gets SECRETCACHE_TIMEOUT. Free the handle with `secretcache_read_free`, even
+    /// after the read is done.
     fn secretcache_read_start(
         cache: Ref<Cache>,
         secret_id: Text,
@@ -150,8 +152,8 @@ export! {
         Ok(Box::into_raw(Box::new(read)))
     }
 
-    /// Has `on_done` told SECRETCACHE_CANCELLED soon, unless the read is done or about to be. The request that it waited
-    /// for goes on: others may wait for it too.
+    /// Cancels a read: `on_done` soon gets SECRETCACHE_CANCELLED, unless the read is done or about to be. The request
+    /// itself continues, because other readers may wait for it.
     fn secretcache_read_cancel(read: Mut<Read>) {
         if let Some(cancel) = read.cancel.take() {
             // Nobody is there to take it if the read is done.
@@ -159,7 +161,7 @@ export! {
         }
     }
 
-    /// Frees the handle of a read, which goes on if it is not done. NULL is nothing to free.
+    /// Frees the handle of a read. A read that is not done continues. NULL is ignored.
     fn secretcache_read_free(read: Own<Read>) {
         drop(read);
     }

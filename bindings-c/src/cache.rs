@@ -13,8 +13,8 @@ use crate::error::{Error, ResultCode};
 use crate::text::{Bytes, Str, VersionSelector};
 use crate::value::Value;
 
-/// A cache of secrets. Any number of threads may use it at the same time. Nothing is started and nobody is asked until the
-/// first read; a forked child starts afresh with its first one.
+/// A cache of secrets. Any number of threads may use it at the same time. It starts no thread and sends no request
+/// before the first read; a forked child starts afresh with its own first read.
 #[derive(Debug)]
 pub struct Cache(SecretCache);
 
@@ -58,42 +58,41 @@ impl Cache {
     }
 }
 
-/// Why one secret of several could not be had. `error` lives until the function returns.
+/// Called with each secret that could not be fetched, and the reason. `error` is valid until the function returns.
 pub type OnFailure =
     Option<unsafe extern "C" fn(user_data: *mut c_void, secret_id: Str, error: *const Error)>;
 
 export! {
-    /// A cache, to be freed with `secretcache_free`. The settings are copied; NULL stands for the defaults. It starts no
-    /// thread and asks nobody.
+    /// Returns a new cache; free it with `secretcache_free`. The settings are copied; NULL means the defaults. This
+    /// starts no thread and sends no request.
     ///
-    /// Fails with SECRETCACHE_INVALID_CONFIGURATION, naming the setting, if the settings make no sense together.
+    /// Fails with SECRETCACHE_INVALID_CONFIGURATION if the settings contradict each other; the error names the setting.
     fn secretcache_new(config: Opt<Config>) -> Result(cache_out: *mut Cache) {
         let cache = config.map_or_else(|| Config::default().build(), Config::build)?;
         Ok(Box::into_raw(Box::new(Cache(cache))))
     }
 
-    /// Frees a cache, which no other thread may be using any more. Refreshes that are under way end by themselves; values
-    /// that were filled stay as they are. Callbacks may still run, until their `release` was called. NULL is nothing to
-    /// free.
+    /// Frees a cache. No other thread may be using it. Refreshes in progress end by themselves; filled values stay
+    /// valid. Callbacks may still run until their `release` is called. NULL is ignored.
     fn secretcache_free(cache: Own<Cache>) {
         if let Some(cache) = cache {
             cache.0.close();
         }
     }
 
-    /// Forgets every value, ends the background work, and refuses further reads with SECRETCACHE_CLOSED. Other threads may
-    /// be using the cache.
+    /// Forgets every value, ends the background work, and makes further reads fail with SECRETCACHE_CLOSED. Other
+    /// threads may be using the cache.
     fn secretcache_close(cache: Ref<Cache>) {
         cache.0.close();
     }
 
-    /// Fills a value with a version of a secret: from memory at once, or it waits for the source. `secret_id` is a name,
-    /// an ARN or a partial ARN; `version` may be NULL for the version labelled AWSCURRENT. On failure the value holds what
-    /// it held before.
+    /// Fills a value with a version of a secret, from memory or by waiting for the source. `secret_id` is a name, an
+    /// ARN or a partial ARN; NULL for `version` means the version labelled AWSCURRENT. On failure the value is not
+    /// changed.
     ///
-    /// A read from memory takes no lock, allocates nothing and copies no secret. Use one value for each secret and thread,
-    /// again and again: such a read counts no reference and writes nothing that other threads read, so threads do not slow
-    /// each other down.
+    /// A read from memory takes no lock, allocates nothing and copies no secret. Keep one value for each secret and
+    /// thread: reading the same secret into it again counts no reference and writes nothing that other threads read, so
+    /// threads do not slow each other down.
     fn secretcache_get(
         cache: Ref<Cache>,
         secret_id: Id,
@@ -103,11 +102,11 @@ export! {
         cache.read(secret_id, version, value, |_| Ok(()))
     }
 
-    /// As `secretcache_get`, for at most `timeout_ms`: whoever reads has a deadline of its own. 0 gives what is in memory.
-    /// The request goes on, and the next read has its answer.
+    /// Like `secretcache_get`, but waits for at most `timeout_ms`; 0 returns only what is in memory. After a timeout
+    /// the request continues, and a later read gets its result.
     ///
-    /// Fails with SECRETCACHE_TIMEOUT if neither the source nor the last-known value has answered by then. Without it a
-    /// read takes no longer than the timeout of the settings.
+    /// Fails with SECRETCACHE_TIMEOUT if the source has not responded by then and there is no last known value. A plain
+    /// `secretcache_get` takes no longer than the timeout of the settings.
     fn secretcache_get_within(
         cache: Ref<Cache>,
         secret_id: Id,
@@ -129,10 +128,10 @@ export! {
         Ok(())
     }
 
-    /// As `secretcache_get`, and gives the secret string. It is not followed by a NUL, and lives until the value is filled
-    /// again, cleared or freed.
+    /// Like `secretcache_get`, and returns the secret string. It does not end in a NUL, and is valid until the value is
+    /// filled again, cleared or freed.
     ///
-    /// Fails with SECRETCACHE_WRONG_TYPE if the version holds binary.
+    /// Fails with SECRETCACHE_WRONG_TYPE if the version holds binary data.
     fn secretcache_get_string(
         cache: Ref<Cache>,
         secret_id: Id,
@@ -143,7 +142,8 @@ export! {
         value.string()
     }
 
-    /// As `secretcache_get`, and gives the secret binary. It lives until the value is filled again, cleared or freed.
+    /// Like `secretcache_get`, and returns the secret binary. It is valid until the value is filled again, cleared or
+    /// freed.
     ///
     /// Fails with SECRETCACHE_WRONG_TYPE if the version holds a string.
     fn secretcache_get_binary(
@@ -156,9 +156,9 @@ export! {
         value.binary()
     }
 
-    /// As `secretcache_get`, for one field of a secret whose string is a JSON object, such as "password": the value's
-    /// string is then that field, and is given. A number or boolean is given as its JSON text. It is followed by a NUL
-    /// that is not counted, and lives until the value is filled again, cleared or freed.
+    /// Like `secretcache_get`, and returns one field, such as "password", of a secret whose string is a JSON object.
+    /// The field becomes the value's string. A number or boolean is returned as its JSON text. The text ends in a NUL
+    /// that is not counted, and is valid until the value is filled again, cleared or freed.
     ///
     /// Fails with SECRETCACHE_NOT_JSON or SECRETCACHE_FIELD_NOT_FOUND.
     fn secretcache_get_field(
@@ -180,12 +180,12 @@ export! {
         value.string()
     }
 
-    /// Fills a value with the last-known version, fresh or not: it never waits for the source and does no I/O. For threads
-    /// that must not be held up; `secretcache_prefetch` and reads of other threads bring values in. A fresh version is
-    /// given without a lock; for any other it takes the cache's, which is held for bookkeeping of microseconds, and never
-    /// while anyone waits or is asked or called.
+    /// Fills a value with the last known version, fresh or not. It never waits for the source and does no I/O, so
+    /// threads that must not block can call it; `secretcache_prefetch` and reads of other threads load the values. A
+    /// fresh version takes no lock. Any other takes the cache's lock, which is held for microseconds and never during a
+    /// wait, a request or a callback.
     ///
-    /// Fails with SECRETCACHE_NOT_CACHED if there is none.
+    /// Fails with SECRETCACHE_NOT_CACHED if no version is known.
     fn secretcache_peek(
         cache: Ref<Cache>,
         secret_id: Text,
@@ -202,8 +202,8 @@ export! {
         Ok(())
     }
 
-    /// Fetches a version now, whatever its age, clears its backoffs, and waits for it. The value is filled with it, unless
-    /// NULL is passed. If it fails, the last-known value goes on being served.
+    /// Fetches a version now, whatever its age, clears its backoffs, and waits for it. Fills the value with it; NULL is
+    /// allowed. If this fails, reads still get the last known value.
     fn secretcache_refresh(
         cache: Ref<Cache>,
         secret_id: Text,
@@ -218,9 +218,9 @@ export! {
         Ok(())
     }
 
-    /// Fetches secrets before they are read, twenty in a call, and waits for them. What is cached and not due is left
-    /// alone. `on_failure` is called on this thread with each that could not be had, unless it is NULL; those do not make
-    /// this function fail.
+    /// Fetches secrets before they are read, twenty per call, and waits for them. Secrets that are cached and not due
+    /// are skipped. `on_failure`, unless NULL, is called on this thread for each secret that could not be fetched; such
+    /// failures do not make this function fail.
     fn secretcache_prefetch(
         cache: Ref<Cache>,
         secret_ids: Is<*const Str>,

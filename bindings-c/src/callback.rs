@@ -2,7 +2,7 @@
 
 use std::ffi::c_void;
 
-/// Frees user data, on whichever thread let go of it last.
+/// Frees user data. It may run on any thread.
 pub type Release = Option<unsafe extern "C" fn(user_data: *mut c_void)>;
 
 /// A pointer of the program's, and how it is freed once nothing will be called with it any more.

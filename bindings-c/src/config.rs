@@ -12,7 +12,7 @@ use crate::error::Error;
 use crate::events::{Callback, Listener, OnError, OnEvent, OnLog, OnNewVersion, OnStale};
 use crate::source::{FfiSource, HostSource, Source};
 
-/// Settings, with which any number of caches may be made. One thread may use it at a time.
+/// Settings for any number of caches. One thread may use it at a time.
 #[derive(Clone, Debug, Default)]
 pub struct Config {
     cache: secretcache::Config,
@@ -59,24 +59,24 @@ impl Config {
 }
 
 export! {
-    /// Default settings, to be freed with `secretcache_config_free`. Each setter checks its own value and changes nothing
-    /// if it fails; how they fit together is checked by `secretcache_new`.
+    /// Returns default settings; free them with `secretcache_config_free`. Each setter checks its own value and changes
+    /// nothing if it fails; `secretcache_new` checks the combination.
     fn secretcache_config_new() -> *mut Config = std::ptr::null_mut() => {
         Box::into_raw(Box::default())
     }
 
-    /// Frees settings. Caches made with them are not concerned. NULL is nothing to free.
+    /// Frees settings. Caches made with them are not affected. NULL is ignored.
     fn secretcache_config_free(config: Own<Config>) {
         drop(config);
     }
 
-    /// How long a value counts as fresh; each is refreshed between half of it and all of it. 0: every read asks the source
-    /// first. Default: 300,000 ms.
+    /// How long a value counts as fresh; it is refreshed at a random moment in the second half. 0: every read asks the
+    /// source. Default: 300,000 ms.
     fn secretcache_config_set_refresh_interval(config: Mut<Config>, interval_ms: Is<u64>) -> Result() {
         config.set(|config| config.ttl = Duration::from_millis(interval_ms))
     }
 
-    /// The refresh interval of one secret, by the id it is asked for with.
+    /// The refresh interval of one secret, by the id that reads use.
     fn secretcache_config_set_refresh_interval_of(
         config: Mut<Config>,
         secret_id: Text,
@@ -87,39 +87,39 @@ export! {
         })
     }
 
-    /// How long a reader waits for a refresh of a value past its freshness before it gets the last-known one. Default:
-    /// 2,000 ms.
+    /// How long a read waits for the source if there is a last known value. Default: 2,000 ms.
     fn secretcache_config_set_max_wait(config: Mut<Config>, wait_ms: Is<u64>) -> Result() {
         config.set(|config| config.max_wait = Duration::from_millis(wait_ms))
     }
 
-    /// How long after its last confirmation a value may still be served while it cannot be refreshed; at least the refresh
-    /// interval. Default: for as long as that lasts.
+    /// How long the last known value is served while refreshes fail, counted from the last success; at least the
+    /// refresh interval. Default: no limit.
     fn secretcache_config_set_max_stale(config: Mut<Config>, stale_ms: Is<u64>) -> Result() {
         config.cache.max_stale = Some(Duration::from_millis(stale_ms)); // against the interval: checked at the end
         Ok(())
     }
 
-    /// How many secrets are kept; at least 1. Each keeps the versions asked for, at most ten. Default: 1,024.
+    /// How many secrets are kept; at least 1. Of each, the versions that were read are kept, at most ten. Default:
+    /// 1,024.
     fn secretcache_config_set_max_size(config: Mut<Config>, secrets: Is<usize>) -> Result() {
         config.set(|config| config.max_size = secrets)
     }
 
-    /// Whether the last-known value is also served once the service says that this caller may not have it. Default: yes.
+    /// Whether the last known value is also served after the service denies access. Default: yes.
     fn secretcache_config_set_stale_on_denied(config: Mut<Config>, serve: Is<bool>) -> Result() {
         config.set(|config| config.stale_on_denied = serve)
     }
 
-    /// Whether the memory of values is kept out of swap (`mlock`) and, on Linux, out of core dumps. Each value costs four
-    /// system calls and at least the page it lies in of the limit of locked memory (`ulimit -l`); a value that finds no
-    /// room is not cached, and reading it fails with SECRETCACHE_RESOURCE_EXHAUSTED. Copies of the program's own are not
-    /// locked. Default: no.
+    /// Whether to keep the memory of values out of swap (`mlock`) and, on Linux, out of core dumps. Each value costs
+    /// four system calls and at least one page of the limit of locked memory (`ulimit -l`). A value for which there is
+    /// no room is not cached, and reading it fails with SECRETCACHE_RESOURCE_EXHAUSTED. Copies that the program makes
+    /// are not locked. Default: no.
     fn secretcache_config_set_lock_memory(config: Mut<Config>, lock: Is<bool>) -> Result() {
         config.set(|config| config.lock_memory = lock)
     }
 
-    /// The waits after failures: the first, by how much each is longer than the one before (a finite number of at least
-    /// 1), and the longest. Each is shortened at random.
+    /// The pauses after failures: the first one, the factor by which each is longer than the one before (finite, at
+    /// least 1), and the longest one. Each is shortened at random.
     fn secretcache_config_set_backoff(
         config: Mut<Config>,
         base_ms: Is<u64>,
@@ -139,8 +139,8 @@ export! {
         config.set_option(|options| options.region = Some(region.to_owned()))
     }
 
-    /// The service endpoint, for instance that of `secretcache local` or of a VPC endpoint; otherwise
-    /// AWS_ENDPOINT_URL_SECRETS_MANAGER, AWS_ENDPOINT_URL or the Region's own.
+    /// The service endpoint, such as that of `secretcache local` or of a VPC endpoint; otherwise
+    /// AWS_ENDPOINT_URL_SECRETS_MANAGER, AWS_ENDPOINT_URL or the Region's endpoint.
     fn secretcache_config_set_endpoint_url(config: Mut<Config>, url: Text) -> Result() {
         config.set_option(|options| options.endpoint_url = Some(url.to_owned()))
     }
@@ -150,8 +150,8 @@ export! {
         config.set_option(|options| options.profile = Some(profile.to_owned()))
     }
 
-    /// An access key to use as it is, with its session token if it is a temporary one; otherwise the environment, the
-    /// profile, the container or the machine is asked.
+    /// An access key, with its session token if it is temporary; otherwise credentials come from the environment, the
+    /// profile, the container or the instance.
     fn secretcache_config_set_credentials(
         config: Mut<Config>,
         access_key_id: Text,
@@ -163,7 +163,7 @@ export! {
         Ok(())
     }
 
-    /// A role to assume with the credentials found, and the external id that its trust policy asks for, if it does.
+    /// A role to assume with the credentials, and the external id if its trust policy requires one.
     fn secretcache_config_set_role(config: Mut<Config>, role_arn: Text, external_id: OptText) -> Result() {
         config.set_option(|options| {
             options.role_arn = Some(role_arn.to_owned());
@@ -186,15 +186,15 @@ export! {
         config.set_option(|options| options.use_fips = Some(use_fips))
     }
 
-    /// How long one operation may take with all its retries, or one request to the program's own source; at least 1.
-    /// Default: 5,000 ms.
+    /// How long one operation may take with all its retries, or one request to a custom source; at least 1. Default:
+    /// 5,000 ms.
     fn secretcache_config_set_timeout(config: Mut<Config>, timeout_ms: Is<u64>) -> Result() {
         config.set_option(|options| options.timeout = Some(Duration::from_millis(timeout_ms)))
     }
 
-    /// A source of the program's own instead of AWS Secrets Manager. The structure is copied. Its user data are taken over
-    /// if this gives SECRETCACHE_OK: `release` is then called once the settings, every cache made with them, and every
-    /// answer that is still due are gone.
+    /// A custom source instead of AWS Secrets Manager. The structure is copied. If this returns SECRETCACHE_OK, it
+    /// takes over the user data: `release` is called once the settings, every cache made with them, and every pending
+    /// answer are gone.
     fn secretcache_config_set_source(config: Mut<Config>, source: Is<*const Source>) -> Result() {
         if source.is_null() {
             return Err(Error::null("source"));
@@ -204,20 +204,20 @@ export! {
         Ok(())
     }
 
-    /// As `secretcache_config_set_source`, for hosts whose functions take no structures by value. See
-    /// `secretcache_source` for what a source must do.
+    /// Like `secretcache_config_set_source`, for languages whose functions cannot take structures by value.
+    /// `secretcache_source` says what a source must do.
     fn secretcache_ffi_config_set_source(config: Mut<Config>, source: Ref<FfiSource>) -> Result() {
         config.source = Some(HostSource::with_pointers(source)?);
         Ok(())
     }
 
-    /// Has a function told of new versions.
+    /// Calls a function for each new version.
     ///
-    /// This and the next four may be called several times. The functions run on the thread "secretcache-events", one at a
-    /// time and in order, with all signals blocked. They may call this library, but must not wait for another callback,
-    /// must not call `longjmp` out of themselves, and must not throw. What they are passed lives until they return.
+    /// This and the next four may be called several times. The functions run on the thread "secretcache-events", one at
+    /// a time and in order, with all signals blocked. They may call this library, but must not wait for another
+    /// callback, leave by `longjmp`, or throw. Their arguments are valid until they return.
     ///
-    /// `user_data` is taken over if this gives SECRETCACHE_OK: `release`, if it is not NULL, is called with it once the
+    /// If this returns SECRETCACHE_OK, it takes over `user_data`: `release`, unless NULL, is called with it once the
     /// settings and every cache made with them are gone and the function will not be called again.
     fn secretcache_config_on_new_version(
         config: Mut<Config>,
@@ -229,7 +229,8 @@ export! {
         Ok(())
     }
 
-    /// Has a function told when values are served past their freshness: see `secretcache_config_on_new_version`.
+    /// Calls a function when reads begin to get a value that could not be refreshed in time; see
+    /// `secretcache_config_on_new_version`.
     fn secretcache_config_on_stale(
         config: Mut<Config>,
         on_stale: Call<OnStale>,
@@ -240,7 +241,7 @@ export! {
         Ok(())
     }
 
-    /// Has a function told of failed fetches and refreshes: see `secretcache_config_on_new_version`.
+    /// Calls a function when a fetch or refresh fails; see `secretcache_config_on_new_version`.
     fn secretcache_config_on_error(
         config: Mut<Config>,
         on_error: Call<OnError>,
@@ -251,7 +252,7 @@ export! {
         Ok(())
     }
 
-    /// Has a function write a log: see `secretcache_config_on_new_version`.
+    /// Calls a function with each line for the log; see `secretcache_config_on_new_version`.
     fn secretcache_config_on_log(
         config: Mut<Config>,
         on_log: Call<OnLog>,
@@ -261,7 +262,7 @@ export! {
         config.listen(Callback::Log(on_log), user_data, release);
         Ok(())
     }
-    /// Has a function told of every event, as a structure: see `secretcache_config_on_new_version`.
+    /// Calls a function with every event, as a structure; see `secretcache_config_on_new_version`.
     fn secretcache_config_on_event(
         config: Mut<Config>,
         on_event: Call<OnEvent>,

@@ -14,31 +14,31 @@ use crate::error::{Error, ResultCode};
 use crate::text::Str;
 use crate::value::terminated;
 
-/// What a login came to. The one that succeeded is 0, as in most of C: a function that returns a `bool` or a count of what
-/// worked says the opposite of what it means. C++ does not compile such a function; C may not even warn.
+/// The result of a login. Success is 0, as usual in C, so a function that returns a `bool` or a count would say the
+/// opposite of what it means. C++ does not compile such a function; C may not even warn.
 #[repr(u32)]
 #[derive(Clone, Copy, Debug)]
 #[expect(non_camel_case_types, reason = "their names in C")]
 pub enum Login {
-    /// The resource took it: `secretcache_connect` is done.
+    /// The login was accepted: `secretcache_connect` is done.
     SECRETCACHE_LOGIN_ACCEPTED = 0,
-    /// The resource refused this user name or password, as against failing: another version is tried.
+    /// The user name or password was refused: another version is tried.
     SECRETCACHE_LOGIN_REFUSED = 1,
-    /// The resource failed in another way: `secretcache_connect` ends with SECRETCACHE_LOGIN_FAILED.
+    /// The login failed for another reason: `secretcache_connect` fails with SECRETCACHE_LOGIN_FAILED.
     SECRETCACHE_LOGIN_ERROR = 2,
 }
 
-/// Logs in with one version of the credential, and gives one of the numbers of `secretcache_login`, by name: never a `bool`,
-/// of which `true` would be SECRETCACHE_LOGIN_REFUSED. Any other number counts as SECRETCACHE_LOGIN_ERROR. The credential
-/// and its texts live until the function returns.
+/// Logs in with one version of the credential and returns a `secretcache_login`, by name. Do not return a `bool`:
+/// `true` would be SECRETCACHE_LOGIN_REFUSED. Any other number counts as SECRETCACHE_LOGIN_ERROR. The credential and
+/// its texts are valid until the function returns.
 pub type OnLogin =
     Option<unsafe extern "C" fn(user_data: *mut c_void, credential: *const Credential) -> LoginNumber>;
 
 /// A `secretcache_login`, which a program may get wrong.
 pub type LoginNumber = u32;
 
-/// User name, password and whatever else is in one version of a secret: they belong together, since a rotation may change
-/// the user name too. It lives until the login function returns.
+/// User name, password and the other fields of one version of a secret. They belong together, because a rotation may
+/// change the user name too. Valid until the login function returns.
 pub struct Credential {
     core: secretcache::Credential,
     /// What was asked for, each ending in a NUL.
@@ -120,15 +120,15 @@ fn connect(
 }
 
 export! {
-    /// Connects to the resource that a secret is the credential of, also while it rotates.
+    /// Connects to the database (or other server) that a secret is for, even during a rotation.
     ///
-    /// `on_login` is called on this thread with the cached current version first. If the resource refuses that login, the
-    /// version is fetched anew, then AWSPENDING is tried (the one that works while a rotation is between its steps), then
-    /// AWSPREVIOUS, and after a wait all over again, until `timeout_ms` is over (0: 30,000 ms). What the resource took and
-    /// refused is remembered for all callers, so that a rotation costs one refused login and not one for each connection.
+    /// Calls `on_login` on this thread, with the cached current version first. If the login is refused, it fetches the
+    /// version again, then tries AWSPENDING (which works in the middle of a rotation), then AWSPREVIOUS, then pauses
+    /// and starts again, until `timeout_ms` have passed (0: 30,000 ms). Accepted and refused versions are remembered
+    /// for all callers, so a rotation costs one refused login, not one for each connection.
     ///
-    /// Fails with SECRETCACHE_LOGIN_REJECTED if no version logs in, with SECRETCACHE_LOGIN_FAILED if `on_login` gives
-    /// SECRETCACHE_LOGIN_ERROR, or with why the secret could not be had.
+    /// Fails with SECRETCACHE_LOGIN_REJECTED if no version logs in, with SECRETCACHE_LOGIN_FAILED if `on_login` returns
+    /// SECRETCACHE_LOGIN_ERROR, or with the reason why the secret could not be read.
     fn secretcache_connect(
         cache: Ref<Cache>,
         secret_id: Text,
@@ -139,7 +139,7 @@ export! {
         connect(cache, secret_id, &Stage::ALL, timeout_ms, on_login, user_data)
     }
 
-    /// As `secretcache_connect`, with the staging labels to try, in this order: any of AWSCURRENT, AWSPENDING and
+    /// Like `secretcache_connect`, with the staging labels to try, in this order: any of AWSCURRENT, AWSPENDING and
     /// AWSPREVIOUS.
     fn secretcache_connect_stages(
         cache: Ref<Cache>,
@@ -156,18 +156,18 @@ export! {
         connect(cache, secret_id, &stages, timeout_ms, on_login, user_data)
     }
 
-    /// The field "username"; none if there is none. Like all texts of a credential it is followed by a NUL that is not
-    /// counted, so it may be passed on as a C string if it holds no other NUL.
+    /// The field "username"; no text if there is none. Like all texts of a credential it ends in a NUL that is not
+    /// counted, so you can use it as a C string if it contains no other NUL.
     fn secretcache_credential_username(credential: Ref<Credential>) -> Str = Str::NONE => {
         credential.text("username")
     }
 
-    /// The field "password"; none if there is none.
+    /// The field "password"; no text if there is none.
     fn secretcache_credential_password(credential: Ref<Credential>) -> Str = Str::NONE => {
         credential.text("password")
     }
 
-    /// The field "host"; none if there is none.
+    /// The field "host"; no text if there is none.
     fn secretcache_credential_host(credential: Ref<Credential>) -> Str = Str::NONE => {
         credential.text("host")
     }
@@ -177,28 +177,28 @@ export! {
         credential.core.port().unwrap_or(0)
     }
 
-    /// The field "dbname"; none if there is none.
+    /// The field "dbname"; no text if there is none.
     fn secretcache_credential_dbname(credential: Ref<Credential>) -> Str = Str::NONE => {
         credential.text("dbname")
     }
 
-    /// The field "engine"; none if there is none.
+    /// The field "engine"; no text if there is none.
     fn secretcache_credential_engine(credential: Ref<Credential>) -> Str = Str::NONE => {
         credential.text("engine")
     }
 
-    /// Any field; none if there is none. A number or boolean is given as its JSON text.
+    /// Any field; no text if there is none. A number or boolean is returned as its JSON text.
     fn secretcache_credential_field(credential: Ref<Credential>, field: Text) -> Str = Str::NONE => {
         credential.text(field)
     }
 
-    /// The id of the version that the credential is from, without a NUL behind it; none where the source does not tell it.
+    /// The id of the credential's version, without a NUL; no text if the source does not set it.
     fn secretcache_credential_version_id(credential: Ref<Credential>) -> Str = Str::NONE => {
         credential.version_id()
     }
 
-    /// The staging label by which that version was found, without a NUL behind it. A login with anything but AWSCURRENT
-    /// should be noticed: if it goes on, the current version is broken.
+    /// The staging label of that version, without a NUL. Watch for logins with a label other than AWSCURRENT: if they
+    /// continue, the current version does not work.
     fn secretcache_credential_version_stage(credential: Ref<Credential>) -> Str = Str::NONE => {
         credential.version_stage()
     }

@@ -11,7 +11,7 @@ macro_rules! result_codes {
         ours { $($(#[$doc:meta])* $name:ident = $number:literal,)* }
         kinds { $($(#[$kind_doc:meta])* $kind_name:ident = $kind_number:literal for $kind:ident,)* }
     ) => {
-        /// What a function came to. Numbers keep their meaning for ever; new ones are added at the end of their range.
+        /// The result of a function. Numbers never change their meaning; new ones are added at the end of their range.
         #[repr(u32)]
         #[derive(Clone, Copy, Debug, Eq, PartialEq)]
         #[expect(non_camel_case_types, reason = "their names in C")]
@@ -50,29 +50,29 @@ macro_rules! result_codes {
 
 result_codes! {
     ours {
-        /// It worked.
+        /// Success.
         SECRETCACHE_OK = 0,
-        /// A pointer is NULL that must not be. Mend the call.
+        /// A pointer is NULL that must not be. Fix the call.
         SECRETCACHE_NULL_ARGUMENT = 1,
-        /// A text is not UTF-8. Mend the call.
+        /// A text is not UTF-8. Fix the call.
         SECRETCACHE_INVALID_TEXT = 2,
-        /// There is nothing in memory to peek at.
+        /// The secret is not in memory.
         SECRETCACHE_NOT_CACHED = 3,
-        /// The resource refused every version of the secret that could be tried.
+        /// The login was refused with every version of the secret that could be tried.
         SECRETCACHE_LOGIN_REJECTED = 4,
-        /// The login function gave up: the resource failed in another way than by refusing the login.
+        /// The login function returned SECRETCACHE_LOGIN_ERROR: the login failed, but was not refused.
         SECRETCACHE_LOGIN_FAILED = 5,
         /// The program cancelled the read.
         SECRETCACHE_CANCELLED = 6,
     }
     kinds {
-        /// An argument is wrong: an empty secret id, an unknown number. Mend the call.
+        /// An argument is wrong: an empty secret id, an unknown number. Fix the call.
         SECRETCACHE_INVALID_ARGUMENT = 100 for InvalidArgument,
-        /// The configuration is wrong or incomplete. Mend the set-up.
+        /// The configuration is wrong or incomplete. Fix the configuration.
         SECRETCACHE_INVALID_CONFIGURATION = 101 for InvalidConfiguration,
         /// No AWS Region is configured. Set AWS_REGION or pass one.
         SECRETCACHE_NO_REGION = 102 for NoRegion,
-        /// No AWS credentials were found by any of the usual sources.
+        /// No AWS credentials were found in any of the usual places.
         SECRETCACHE_NO_CREDENTIALS = 103 for NoCredentials,
         /// The credentials have expired or the service does not accept them.
         SECRETCACHE_INVALID_CREDENTIALS = 104 for InvalidCredentials,
@@ -88,15 +88,15 @@ result_codes! {
         SECRETCACHE_KEY_UNAVAILABLE = 109 for KeyUnavailable,
         /// The service refused the request for another reason.
         SECRETCACHE_INVALID_REQUEST = 110 for InvalidRequest,
-        /// Too many requests for now.
+        /// Too many requests; retry later.
         SECRETCACHE_THROTTLED = 111 for Throttled,
-        /// The service had a failure of its own (HTTP 5xx).
+        /// The service failed (HTTP 5xx).
         SECRETCACHE_SERVICE_UNAVAILABLE = 112 for ServiceUnavailable,
-        /// The endpoint could not be reached: DNS, connection refused or reset, TLS.
+        /// The endpoint is unreachable: DNS, connection refused or reset, TLS.
         SECRETCACHE_CONNECTION = 113 for Connection,
-        /// No answer came in time.
+        /// The response did not arrive in time.
         SECRETCACHE_TIMEOUT = 114 for Timeout,
-        /// The answer could not be understood.
+        /// The response is not what the service sends.
         SECRETCACHE_INVALID_RESPONSE = 115 for InvalidResponse,
         /// The secret holds no string (or no binary), but that was asked for.
         SECRETCACHE_WRONG_TYPE = 116 for WrongType,
@@ -106,17 +106,17 @@ result_codes! {
         SECRETCACHE_FIELD_NOT_FOUND = 118 for FieldNotFound,
         /// The cache has been closed.
         SECRETCACHE_CLOSED = 119 for Closed,
-        /// A source supplied by the program failed in its own way.
+        /// The source that the program supplied failed.
         SECRETCACHE_SOURCE = 120 for Source,
-        /// A defect of this library. Please report it.
+        /// A bug in this library. Please report it.
         SECRETCACHE_INTERNAL = 121 for Internal,
         /// The process or the system has no thread, file descriptor or memory left. The message says which.
         SECRETCACHE_RESOURCE_EXHAUSTED = 122 for ResourceExhausted,
     }
 }
 
-/// Why something failed. It never holds a secret. Free it with `secretcache_error_free`, unless a callback got it, which
-/// may look at it until it returns.
+/// An error. It never contains a secret. Free it with `secretcache_error_free`, unless a callback got it; then it is
+/// valid until the callback returns.
 #[derive(Clone, Debug)]
 pub struct Error {
     code: ResultCode,
@@ -198,17 +198,17 @@ fn terminated(mut text: String) -> String {
 }
 
 export! {
-    /// What kind of failure it is; SECRETCACHE_OK for NULL.
+    /// The kind of error; SECRETCACHE_OK for NULL.
     fn secretcache_error_code(error: Ref<Error>) -> ResultCode = ResultCode::SECRETCACHE_OK => {
         error.code
     }
 
-    /// One line that says what is wrong and what to do, ending in a NUL. It lives as long as the error.
+    /// One line that says what is wrong and what to do. Ends in a NUL, and is valid as long as the error.
     fn secretcache_error_message(error: Ref<Error>) -> Str = Str::NONE => {
         Str::of_terminated(error.message.as_bytes())
     }
 
-    /// Whether asking again later can help. The cache itself backs off and tries again.
+    /// Whether a retry may help. The cache itself retries, with backoff.
     fn secretcache_error_is_transient(error: Ref<Error>) -> bool = false => {
         match &error.core {
             Some(core) => core.retry() == Retry::Later,
@@ -216,43 +216,42 @@ export! {
         }
     }
 
-    /// The service's own code for it, such as ResourceNotFoundException, ending in a NUL; none where it did not answer.
-    /// It lives as long as the error.
+    /// The service's error code, such as ResourceNotFoundException; no text if the service did not respond. Ends in a
+    /// NUL, and is valid as long as the error.
     fn secretcache_error_service_code(error: Ref<Error>) -> Str = Str::NONE => {
         error.fault.as_ref().map_or(Str::NONE, |fault| Str::of_terminated(fault.code.as_bytes()))
     }
 
-    /// The operation of the service that failed, such as GetSecretValue, ending in a NUL; none where it did not answer.
-    /// It lives as long as the error.
+    /// The operation that failed, such as GetSecretValue; no text if the service did not respond. Ends in a NUL, and is
+    /// valid as long as the error.
     fn secretcache_error_operation(error: Ref<Error>) -> Str = Str::NONE => {
         error.fault.as_ref().map_or(Str::NONE, |fault| Str::of_terminated(fault.operation.as_bytes()))
     }
 
-    /// The request id to quote to AWS support, ending in a NUL; none where the service gave none. It lives as long as
-    /// the error.
+    /// The request id to quote to AWS support; no text if there is none. Ends in a NUL, and is valid as long as the
+    /// error.
     fn secretcache_error_request_id(error: Ref<Error>) -> Str = Str::NONE => {
         let request_id = error.fault.as_ref().and_then(|fault| fault.request_id.as_ref());
         request_id.map_or(Str::NONE, |request_id| Str::of_terminated(request_id.as_bytes()))
     }
 
-    /// The HTTP status of the answer; 0 where there was none.
+    /// The HTTP status of the response; 0 if there was none.
     fn secretcache_error_http_status(error: Ref<Error>) -> u16 = 0 => {
         error.core.as_ref().and_then(|core| core.fault()?.status).unwrap_or(0)
     }
 
-    /// Another error that says the same, to be freed with `secretcache_error_free`; for callbacks that want to keep what they
-    /// are shown. NULL for NULL.
+    /// Returns a copy of an error, for callbacks that keep it; free it with `secretcache_error_free`. NULL for NULL.
     fn secretcache_error_clone(error: Ref<Error>) -> *mut Error = std::ptr::null_mut() => {
         Box::into_raw(Box::new(error.clone()))
     }
 
-    /// Frees an error. NULL is nothing to free.
+    /// Frees an error. NULL is ignored.
     fn secretcache_error_free(error: Own<Error>) {
         drop(error);
     }
 
-    /// The name of a result, such as "SECRETCACHE_THROTTLED", ending in a NUL; "unknown" for other numbers. It lives for
-    /// ever.
+    /// The name of a result, such as "SECRETCACHE_THROTTLED"; "unknown" for other numbers. Ends in a NUL, and is always
+    /// valid.
     fn secretcache_result_name(result: Is<u32>) -> Str = Str::NONE => {
         Str::of_terminated(ResultCode::name(result).as_bytes())
     }

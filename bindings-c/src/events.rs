@@ -10,7 +10,7 @@ use crate::callback::UserData;
 use crate::error::Error;
 use crate::text::Str;
 
-/// A refresh brought another version than the one held. Ids and label are none where they are not known.
+/// A refresh found a new version. Ids and label are empty if they are not known.
 pub type OnNewVersion = Option<
     unsafe extern "C" fn(
         user_data: *mut c_void,
@@ -21,26 +21,26 @@ pub type OnNewVersion = Option<
     ),
 >;
 
-/// Readers get a value past its freshness, because it cannot be refreshed; told once per spell. `age_ms` is the time
-/// since it was last confirmed. `error` is NULL if the source has not answered yet.
+/// Reads begin to get a value that could not be refreshed in time; sent once per outage. `age_ms` is the time since its
+/// last successful refresh. `error` is NULL if the source has not responded yet.
 pub type OnStale =
     Option<unsafe extern "C" fn(user_data: *mut c_void, secret_id: Str, age_ms: u64, error: *const Error)>;
 
 /// A fetch or refresh failed.
 pub type OnError = Option<unsafe extern "C" fn(user_data: *mut c_void, secret_id: Str, error: *const Error)>;
 
-/// A line for the program's log: SECRETCACHE_LOG_INFO for news, SECRETCACHE_LOG_WARNING for what should be looked at, at
-/// most once a minute for each secret. `text` ends in a NUL.
+/// A line for the program's log: SECRETCACHE_LOG_INFO for a new version, SECRETCACHE_LOG_WARNING for a problem, at most
+/// once a minute for each secret. `text` ends in a NUL.
 pub type OnLog = Option<unsafe extern "C" fn(user_data: *mut c_void, level: u32, text: Str)>;
 
-/// Which event it is.
+/// The kind of an event.
 #[repr(u32)]
 #[derive(Clone, Copy, Debug)]
 #[expect(non_camel_case_types, reason = "their names in C")]
 pub enum EventKind {
-    /// A refresh brought another version than the one held.
+    /// A refresh found a new version.
     SECRETCACHE_EVENT_NEW_VERSION = 1,
-    /// Readers get a value past its freshness, because it cannot be refreshed; told once per spell.
+    /// Reads begin to get a value that could not be refreshed in time; sent once per outage.
     SECRETCACHE_EVENT_STALE = 2,
     /// A fetch or refresh failed.
     SECRETCACHE_EVENT_ERROR = 3,
@@ -49,41 +49,41 @@ pub enum EventKind {
 /// A `secretcache_event_kind`, of which later versions may know more.
 pub type EventNumber = u32;
 
-/// Any event. What it holds lives until the function that is told of it returns; what does not belong to its kind is none.
+/// Any event. Its fields are valid until the callback returns; fields that do not belong to its kind are empty.
 #[repr(C)]
 #[derive(Clone, Copy, Debug)]
 pub struct Event {
-    /// `sizeof(secretcache_event)` in the library, by which programs tell what there is.
+    /// `sizeof(secretcache_event)` in the library, by which programs know which fields there are.
     pub size: usize,
-    /// Which event it is.
+    /// Which kind of event it is.
     pub kind: EventNumber,
-    /// The secret, by the id that it is asked for with.
+    /// The id of the secret, as reads use it.
     pub secret_id: Str,
-    /// Of a new version: the staging label that moved.
+    /// For a new version: the staging label that moved.
     pub version_stage: Str,
-    /// Of a new version: the one held before.
+    /// For a new version: the version before.
     pub old_version_id: Str,
-    /// Of a new version: the one held now.
+    /// For a new version: its id.
     pub new_version_id: Str,
-    /// Of stale values: milliseconds since the last confirmation.
+    /// For a stale value: milliseconds since its last successful refresh.
     pub age_ms: u64,
-    /// Of failures, and of stale values if the source has answered: why.
+    /// For a failure, and for a stale value if the source has responded: the error.
     pub error: *const Error,
-    /// What happened, as a line of a log, ending in a NUL.
+    /// What happened, as a line for a log. Ends in a NUL.
     pub text: Str,
 }
 
-/// Something happened.
+/// Called with each event.
 pub type OnEvent = Option<unsafe extern "C" fn(user_data: *mut c_void, event: *const Event)>;
 
-/// How much a line of the log matters.
+/// The level of a log line.
 #[repr(u32)]
 #[derive(Clone, Copy, Debug)]
 #[expect(non_camel_case_types, reason = "their names in C")]
 pub enum LogLevel {
-    /// News: a secret has a new version.
+    /// A secret has a new version.
     SECRETCACHE_LOG_INFO = 1,
-    /// Something to be looked at.
+    /// A problem.
     SECRETCACHE_LOG_WARNING = 2,
 }
 

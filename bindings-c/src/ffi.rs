@@ -32,26 +32,26 @@ use crate::value::{Value, secretcache_value_field};
 use crate::watch::{Watch, secretcache_is_outdated, secretcache_watch_new};
 
 forward! {
-    /// As `secretcache_version`. This and the functions `secretcache_ffi_...` that follow do what their namesakes do, for
-    /// hosts that cannot pass structures by value: texts are passed as `char *` that end in a NUL, and NULL is none.
+    /// Like `secretcache_version`. The functions `secretcache_ffi_...` do the same as the functions without `ffi`, for
+    /// languages that cannot pass structures by value: a text is a `char *` that ends in a NUL; NULL means no text.
     fn secretcache_ffi_version() -> Chars = secretcache_version;
 
-    /// As `secretcache_result_name`.
+    /// Like `secretcache_result_name`.
     fn secretcache_ffi_result_name(result: Same<u32>) -> Chars = secretcache_result_name;
 
-    /// As `secretcache_error_message`; NULL for NULL.
+    /// Like `secretcache_error_message`; NULL for NULL.
     fn secretcache_ffi_error_message(error: Same<*const Error>) -> Chars = secretcache_error_message;
 
-    /// As `secretcache_error_service_code`; NULL where there is none, as of the next two.
+    /// Like `secretcache_error_service_code`; NULL if there is none. The same applies to the next two.
     fn secretcache_ffi_error_service_code(error: Same<*const Error>) -> Chars = secretcache_error_service_code;
 
-    /// As `secretcache_error_operation`.
+    /// Like `secretcache_error_operation`.
     fn secretcache_ffi_error_operation(error: Same<*const Error>) -> Chars = secretcache_error_operation;
 
-    /// As `secretcache_error_request_id`.
+    /// Like `secretcache_error_request_id`.
     fn secretcache_ffi_error_request_id(error: Same<*const Error>) -> Chars = secretcache_error_request_id;
 
-    /// As `secretcache_config_set_refresh_interval_of`.
+    /// Like `secretcache_config_set_refresh_interval_of`.
     fn secretcache_ffi_config_set_refresh_interval_of(
         config: Same<*mut Config>,
         secret_id: Chars,
@@ -59,28 +59,28 @@ forward! {
         error_out: Same<*mut *mut Error>,
     ) -> Same<ResultCode> = secretcache_config_set_refresh_interval_of;
 
-    /// As `secretcache_config_set_region`.
+    /// Like `secretcache_config_set_region`.
     fn secretcache_ffi_config_set_region(
         config: Same<*mut Config>,
         region: Chars,
         error_out: Same<*mut *mut Error>,
     ) -> Same<ResultCode> = secretcache_config_set_region;
 
-    /// As `secretcache_config_set_endpoint_url`.
+    /// Like `secretcache_config_set_endpoint_url`.
     fn secretcache_ffi_config_set_endpoint_url(
         config: Same<*mut Config>,
         url: Chars,
         error_out: Same<*mut *mut Error>,
     ) -> Same<ResultCode> = secretcache_config_set_endpoint_url;
 
-    /// As `secretcache_config_set_profile`.
+    /// Like `secretcache_config_set_profile`.
     fn secretcache_ffi_config_set_profile(
         config: Same<*mut Config>,
         profile: Chars,
         error_out: Same<*mut *mut Error>,
     ) -> Same<ResultCode> = secretcache_config_set_profile;
 
-    /// As `secretcache_config_set_credentials`; `session_token` may be NULL.
+    /// Like `secretcache_config_set_credentials`; `session_token` may be NULL.
     fn secretcache_ffi_config_set_credentials(
         config: Same<*mut Config>,
         access_key_id: Chars,
@@ -89,7 +89,7 @@ forward! {
         error_out: Same<*mut *mut Error>,
     ) -> Same<ResultCode> = secretcache_config_set_credentials;
 
-    /// As `secretcache_config_set_role`; `external_id` may be NULL.
+    /// Like `secretcache_config_set_role`; `external_id` may be NULL.
     fn secretcache_ffi_config_set_role(
         config: Same<*mut Config>,
         role_arn: Chars,
@@ -97,56 +97,56 @@ forward! {
         error_out: Same<*mut *mut Error>,
     ) -> Same<ResultCode> = secretcache_config_set_role;
 
-    /// As `secretcache_config_set_proxy_url`.
+    /// Like `secretcache_config_set_proxy_url`.
     fn secretcache_ffi_config_set_proxy_url(
         config: Same<*mut Config>,
         url: Chars,
         error_out: Same<*mut *mut Error>,
     ) -> Same<ResultCode> = secretcache_config_set_proxy_url;
 
-    /// As `secretcache_config_set_ca_bundle`.
+    /// Like `secretcache_config_set_ca_bundle`.
     fn secretcache_ffi_config_set_ca_bundle(
         config: Same<*mut Config>,
         path: Chars,
         error_out: Same<*mut *mut Error>,
     ) -> Same<ResultCode> = secretcache_config_set_ca_bundle;
 
-    /// As `secretcache_answer_set_arn`.
+    /// Like `secretcache_answer_set_arn`.
     fn secretcache_ffi_answer_set_arn(
         answer: Same<*mut Answer>,
         arn: Chars,
         error_out: Same<*mut *mut Error>,
     ) -> Same<ResultCode> = secretcache_answer_set_arn;
 
-    /// As `secretcache_answer_set_name`.
+    /// Like `secretcache_answer_set_name`.
     fn secretcache_ffi_answer_set_name(
         answer: Same<*mut Answer>,
         name: Chars,
         error_out: Same<*mut *mut Error>,
     ) -> Same<ResultCode> = secretcache_answer_set_name;
 
-    /// As `secretcache_answer_set_version_id`.
+    /// Like `secretcache_answer_set_version_id`.
     fn secretcache_ffi_answer_set_version_id(
         answer: Same<*mut Answer>,
         version_id: Chars,
         error_out: Same<*mut *mut Error>,
     ) -> Same<ResultCode> = secretcache_answer_set_version_id;
 
-    /// As `secretcache_answer_add_stage`.
+    /// Like `secretcache_answer_add_stage`.
     fn secretcache_ffi_answer_add_stage(
         answer: Same<*mut Answer>,
         stage: Chars,
         error_out: Same<*mut *mut Error>,
     ) -> Same<ResultCode> = secretcache_answer_add_stage;
 
-    /// As `secretcache_answer_set_string`.
+    /// Like `secretcache_answer_set_string`.
     fn secretcache_ffi_answer_set_string(
         answer: Same<*mut Answer>,
         string: Chars,
         error_out: Same<*mut *mut Error>,
     ) -> Same<ResultCode> = secretcache_answer_set_string;
 
-    /// As `secretcache_answer_add_version_stage`.
+    /// Like `secretcache_answer_add_version_stage`.
     fn secretcache_ffi_answer_add_version_stage(
         answer: Same<*mut Answer>,
         version_id: Chars,
@@ -154,14 +154,14 @@ forward! {
         error_out: Same<*mut *mut Error>,
     ) -> Same<ResultCode> = secretcache_answer_add_version_stage;
 
-    /// As `secretcache_answer_fail`.
+    /// Like `secretcache_answer_fail`.
     fn secretcache_ffi_answer_fail(
         answer: Same<*mut Answer>,
         result: Same<u32>,
         message: Chars,
     ) -> Same<()> = secretcache_answer_fail;
 
-    /// As `secretcache_get`.
+    /// Like `secretcache_get`.
     fn secretcache_ffi_get(
         cache: Same<*const Cache>,
         secret_id: Chars,
@@ -170,7 +170,7 @@ forward! {
         error_out: Same<*mut *mut Error>,
     ) -> Same<ResultCode> = secretcache_get;
 
-    /// As `secretcache_get_within`.
+    /// Like `secretcache_get_within`.
     fn secretcache_ffi_get_within(
         cache: Same<*const Cache>,
         secret_id: Chars,
@@ -180,7 +180,7 @@ forward! {
         error_out: Same<*mut *mut Error>,
     ) -> Same<ResultCode> = secretcache_get_within;
 
-    /// As `secretcache_get_string`.
+    /// Like `secretcache_get_string`.
     fn secretcache_ffi_get_string(
         cache: Same<*const Cache>,
         secret_id: Chars,
@@ -190,7 +190,7 @@ forward! {
         error_out: Same<*mut *mut Error>,
     ) -> Same<ResultCode> = secretcache_get_string;
 
-    /// As `secretcache_get_binary`.
+    /// Like `secretcache_get_binary`.
     fn secretcache_ffi_get_binary(
         cache: Same<*const Cache>,
         secret_id: Chars,
@@ -200,7 +200,7 @@ forward! {
         error_out: Same<*mut *mut Error>,
     ) -> Same<ResultCode> = secretcache_get_binary;
 
-    /// As `secretcache_get_field`.
+    /// Like `secretcache_get_field`.
     fn secretcache_ffi_get_field(
         cache: Same<*const Cache>,
         secret_id: Chars,
@@ -211,7 +211,7 @@ forward! {
         error_out: Same<*mut *mut Error>,
     ) -> Same<ResultCode> = secretcache_get_field;
 
-    /// As `secretcache_peek`.
+    /// Like `secretcache_peek`.
     fn secretcache_ffi_peek(
         cache: Same<*const Cache>,
         secret_id: Chars,
@@ -220,7 +220,7 @@ forward! {
         error_out: Same<*mut *mut Error>,
     ) -> Same<ResultCode> = secretcache_peek;
 
-    /// As `secretcache_refresh`.
+    /// Like `secretcache_refresh`.
     fn secretcache_ffi_refresh(
         cache: Same<*const Cache>,
         secret_id: Chars,
@@ -229,14 +229,14 @@ forward! {
         error_out: Same<*mut *mut Error>,
     ) -> Same<ResultCode> = secretcache_refresh;
 
-    /// As `secretcache_invalidate`.
+    /// Like `secretcache_invalidate`.
     fn secretcache_ffi_invalidate(
         cache: Same<*const Cache>,
         secret_id: Chars,
         error_out: Same<*mut *mut Error>,
     ) -> Same<ResultCode> = secretcache_invalidate;
 
-    /// As `secretcache_value_field`.
+    /// Like `secretcache_value_field`.
     fn secretcache_ffi_value_field(
         value: Same<*const Value>,
         field: Chars,
@@ -244,8 +244,8 @@ forward! {
         error_out: Same<*mut *mut Error>,
     ) -> Same<ResultCode> = secretcache_value_field;
 
-    /// As `secretcache_get_async`. The function runs on a thread of this library: not for hosts that can be called on their
-    /// own threads only.
+    /// Like `secretcache_get_async`. The callback runs on a thread of this library, so it does not work with languages
+    /// that can be called only on their own threads.
     fn secretcache_ffi_get_async(
         cache: Same<*const Cache>,
         secret_id: Chars,
@@ -255,7 +255,7 @@ forward! {
         error_out: Same<*mut *mut Error>,
     ) -> Same<ResultCode> = secretcache_get_async;
 
-    /// As `secretcache_read_start`; the same of its function.
+    /// Like `secretcache_read_start`; its callback also runs on a thread of this library.
     fn secretcache_ffi_read_start(
         cache: Same<*const Cache>,
         secret_id: Chars,
@@ -267,7 +267,7 @@ forward! {
         error_out: Same<*mut *mut Error>,
     ) -> Same<ResultCode> = secretcache_read_start;
 
-    /// As `secretcache_connect`, which calls on the thread that calls it: any host can be called so.
+    /// Like `secretcache_connect`. It calls the login function on the calling thread, so it works with any language.
     fn secretcache_ffi_connect(
         cache: Same<*const Cache>,
         secret_id: Chars,
@@ -277,11 +277,11 @@ forward! {
         error_out: Same<*mut *mut Error>,
     ) -> Same<ResultCode> = secretcache_connect;
 
-    /// As `secretcache_credential_field`, for "username" and "password" too; NULL if there is none.
+    /// Like `secretcache_credential_field`, for "username" and "password" too; NULL if there is none.
     fn secretcache_ffi_credential_field(credential: Same<*const Credential>, field: Chars) -> Chars
         = secretcache_credential_field;
 
-    /// As `secretcache_watch_new`.
+    /// Like `secretcache_watch_new`.
     fn secretcache_ffi_watch_new(
         cache: Same<*const Cache>,
         secret_id: Chars,
@@ -289,20 +289,20 @@ forward! {
         error_out: Same<*mut *mut Error>,
     ) -> Same<ResultCode> = secretcache_watch_new;
 
-    /// As `secretcache_is_outdated`.
+    /// Like `secretcache_is_outdated`.
     fn secretcache_ffi_is_outdated(
         cache: Same<*const Cache>,
         secret_id: Chars,
         version_id: Chars,
     ) -> Same<bool> = secretcache_is_outdated;
 
-    /// As `secretcache_stats_api_calls`.
+    /// Like `secretcache_stats_api_calls`.
     fn secretcache_ffi_stats_api_calls(stats: Same<*const Stats>, operation: Chars) -> Same<u64>
         = secretcache_stats_api_calls;
 }
 
 export! {
-    /// As `secretcache_answer_set_binary`.
+    /// Like `secretcache_answer_set_binary`.
     fn secretcache_ffi_answer_set_binary(
         answer: Mut<Answer>,
         data: Is<*const u8>,
@@ -313,32 +313,32 @@ export! {
         Ok(())
     }
 
-    /// As `secretcache_value_arn`: `text_out` is given it, or no text. So are the next ones.
+    /// Like `secretcache_value_arn`; writes the text, or no text, to `text_out`. The same applies to the next ones.
     fn secretcache_ffi_value_arn(value: Ref<Value>) -> Result(text_out: Str) {
         Ok(value.arn())
     }
 
-    /// As `secretcache_value_name`.
+    /// Like `secretcache_value_name`.
     fn secretcache_ffi_value_name(value: Ref<Value>) -> Result(text_out: Str) {
         Ok(value.name())
     }
 
-    /// As `secretcache_value_version_id`.
+    /// Like `secretcache_value_version_id`.
     fn secretcache_ffi_value_version_id(value: Ref<Value>) -> Result(text_out: Str) {
         Ok(value.version_id())
     }
 
-    /// As `secretcache_value_stage`.
+    /// Like `secretcache_value_stage`.
     fn secretcache_ffi_value_stage(value: Ref<Value>, index: Is<usize>) -> Result(text_out: Str) {
         Ok(value.stage(index))
     }
 
-    /// As `secretcache_credential_version_id`.
+    /// Like `secretcache_credential_version_id`.
     fn secretcache_ffi_credential_version_id(credential: Ref<Credential>) -> Result(text_out: Str) {
         Ok(credential.version_id())
     }
 
-    /// As `secretcache_credential_version_stage`.
+    /// Like `secretcache_credential_version_stage`.
     fn secretcache_ffi_credential_version_stage(credential: Ref<Credential>) -> Result(text_out: Str) {
         Ok(credential.version_stage())
     }

@@ -18,7 +18,7 @@ use crate::callback::{Release, UserData};
 use crate::error::{Error, ResultCode};
 use crate::text::{Str, VersionSelector};
 
-/// Asks the store for a version with its value. Texts live until the function returns.
+/// Fetches a version with its value from the store. Texts are valid until the function returns.
 pub type Fetch = Option<
     unsafe extern "C" fn(
         user_data: *mut c_void,
@@ -28,13 +28,13 @@ pub type Fetch = Option<
     ),
 >;
 
-/// Asks the store which versions there are and which labels they carry, without values. Texts live until the function
+/// Asks the store for the versions of a secret and their labels, without values. Texts are valid until the function
 /// returns.
 pub type Describe = Option<unsafe extern "C" fn(user_data: *mut c_void, secret_id: Str, answer: *mut Answer)>;
 
-/// Asks the store for the current versions of several secrets in one go. `answers` has one answer for each of the `count`
-/// ids, in their order, each of which must be ended as that of a single question; both arrays and the texts live until the
-/// function returns, the answers until they are ended.
+/// Fetches the current versions of several secrets from the store. `answers` has one answer for each of the `count`
+/// ids, in the same order; each must be ended like the answer to a single request. Both arrays and the texts are valid
+/// until the function returns, the answers until they are ended.
 pub type FetchBatch = Option<
     unsafe extern "C" fn(
         user_data: *mut c_void,
@@ -44,48 +44,48 @@ pub type FetchBatch = Option<
     ),
 >;
 
-/// Where secrets come from, for programs that bring their own transport.
+/// A custom source of secrets, for programs with their own transport.
 ///
 /// The functions run on threads of this library ("secretcache"), several at a time, with all signals blocked. They may
-/// block, and may answer before they return or later, from any thread; each answer must be ended exactly once, with
-/// `secretcache_answer_succeed`, `secretcache_answer_fail` or `secretcache_answer_fail_as_service`. An answer that comes
-/// after the timeout of the settings is thrown away. They must answer from the store each time, never from a cache of
-/// their own; must not call functions of this library that wait; must not `longjmp` out of themselves, and must not throw.
-/// In a forked child they are called with the same user data.
+/// block, and may answer before they return or later, from any thread. End each answer exactly once, with
+/// `secretcache_answer_succeed`, `secretcache_answer_fail` or `secretcache_answer_fail_as_service`. An answer that
+/// comes after the timeout of the settings is discarded. The functions must answer from the store each time, never from
+/// their own cache. They must not call functions of this library that wait, leave by `longjmp`, or throw. In a forked
+/// child they are called with the same user data.
 #[repr(C)]
 #[derive(Clone, Copy, Debug)]
 pub struct Source {
-    /// `sizeof(secretcache_source)`, by which later versions tell what there is.
+    /// `sizeof(secretcache_source)`, by which later versions know which fields there are.
     pub size: usize,
     /// Passed to every function.
     pub user_data: *mut c_void,
     /// Must not be NULL.
     pub fetch: Fetch,
-    /// NULL where the store has nothing of the kind: refreshes then fetch.
+    /// NULL if the store cannot do this; refreshes then fetch.
     pub describe: Describe,
-    /// Called once when nothing will be called any more, on whichever thread let go last. May be NULL.
+    /// Called once, on any thread, when no function will be called any more. May be NULL.
     pub release: Release,
-    /// Called by `secretcache_prefetch`, for at most 20 secrets at a time. NULL where the store has nothing of the kind:
-    /// those are then fetched one by one.
+    /// Called by `secretcache_prefetch`, for at most 20 secrets at a time. NULL if the store cannot do this; secrets
+    /// are then fetched one by one.
     pub fetch_batch: FetchBatch,
 }
 
-/// What a source is asked: see `secretcache_ffi_source`. Its texts live until the function returns.
+/// A request to a source; see `secretcache_ffi_source`. Its texts are valid until the function returns.
 #[repr(C)]
 #[derive(Clone, Copy, Debug)]
 pub struct Request {
     /// The secret.
     pub secret_id: Str,
-    /// Which version of it; of no meaning to `describe`.
+    /// Which version of it; ignored by `describe`.
     pub version: VersionSelector,
 }
 
-/// Asks the store for a version with its value, or which versions there are.
+/// Fetches a version from the store, or asks for the secret's versions.
 pub type FfiFetch =
     Option<unsafe extern "C" fn(user_data: *mut c_void, request: *const Request, answer: *mut Answer)>;
 
-/// A source for hosts whose functions take no structures by value. The functions run on threads of this library: hosts that
-/// can be called on their own threads only cannot have one. Otherwise as `secretcache_source`.
+/// Like `secretcache_source`, for languages whose functions cannot take structures by value. The functions run on
+/// threads of this library, so languages that can be called only on their own threads cannot have a source.
 #[repr(C)]
 #[derive(Clone, Copy, Debug)]
 pub struct FfiSource {
@@ -93,13 +93,13 @@ pub struct FfiSource {
     pub user_data: *mut c_void,
     /// Must not be NULL.
     pub fetch: FfiFetch,
-    /// NULL where the store has nothing of the kind: refreshes then fetch.
+    /// NULL if the store cannot do this; refreshes then fetch.
     pub describe: FfiFetch,
-    /// Called once when nothing will be called any more, on whichever thread let go last. May be NULL.
+    /// Called once, on any thread, when no function will be called any more. May be NULL.
     pub release: Release,
 }
 
-/// Where a source's answer goes. One thread may use it at a time.
+/// The answer of a source. One thread may use it at a time.
 #[derive(Debug)]
 pub struct Answer {
     reply: oneshot::Sender<Result<Reply, secretcache::Error>>,
@@ -358,51 +358,51 @@ fn failure(kind: ErrorKind, text: &str) -> secretcache::Error {
 }
 
 export! {
-    /// The secret's full ARN, for either question.
+    /// Sets the secret's full ARN, for any request.
     fn secretcache_answer_set_arn(answer: Mut<Answer>, arn: Text) -> Result() {
         answer.content.fetched.arn = Some(arn.to_owned());
         answer.content.description.arn = Some(arn.to_owned());
         Ok(())
     }
 
-    /// The secret's friendly name, in answer to `fetch` or `fetch_batch`.
+    /// Sets the secret's friendly name, for `fetch` or `fetch_batch`.
     fn secretcache_answer_set_name(answer: Mut<Answer>, name: Text) -> Result() {
         answer.content.fetched.name = Some(name.to_owned());
         Ok(())
     }
 
-    /// The version's id, in answer to `fetch` or `fetch_batch`. Without one, every refresh fetches, and `secretcache_connect` cannot tell
-    /// versions apart.
+    /// Sets the version's id, for `fetch` or `fetch_batch`. Without one, every refresh fetches, and
+    /// `secretcache_connect` cannot tell versions apart.
     fn secretcache_answer_set_version_id(answer: Mut<Answer>, version_id: Text) -> Result() {
         answer.content.fetched.version_id = Some(version_id.to_owned());
         Ok(())
     }
 
-    /// One of the staging labels of the version, in answer to `fetch` or `fetch_batch`.
+    /// Adds a staging label of the version, for `fetch` or `fetch_batch`.
     fn secretcache_answer_add_stage(answer: Mut<Answer>, stage: Text) -> Result() {
         answer.content.fetched.version_stages.push(stage.to_owned());
         Ok(())
     }
 
-    /// When the version was created, in milliseconds since 1970 (UTC), in answer to `fetch` or `fetch_batch`.
+    /// Sets when the version was created, in milliseconds since 1970 (UTC), for `fetch` or `fetch_batch`.
     fn secretcache_answer_set_created(answer: Mut<Answer>, created_ms: Is<u64>) -> Result() {
         answer.content.fetched.created_date = UNIX_EPOCH.checked_add(Duration::from_millis(created_ms));
         Ok(())
     }
 
-    /// The secret string, in answer to `fetch` or `fetch_batch`. It is copied; the copy is wiped in time.
+    /// Sets the secret string, for `fetch` or `fetch_batch`. It is copied; the copy is wiped when it is no longer used.
     fn secretcache_answer_set_string(answer: Mut<Answer>, string: Text) -> Result() {
         answer.content.fetched.value = Value::String(Zeroizing::new(string.to_owned()));
         Ok(())
     }
 
-    /// The secret binary, in answer to `fetch` or `fetch_batch`. It is copied; the copy is wiped in time.
+    /// Sets the secret binary, for `fetch` or `fetch_batch`. It is copied; the copy is wiped when it is no longer used.
     fn secretcache_answer_set_binary(answer: Mut<Answer>, binary: Raw) -> Result() {
         answer.set_binary(binary);
         Ok(())
     }
 
-    /// A version and one staging label that it carries, in answer to `describe`; to be called for each label of each.
+    /// Adds a version and one of its staging labels, for `describe`. Call it for each label of each version.
     fn secretcache_answer_add_version_stage(answer: Mut<Answer>, version_id: Text, stage: Text) -> Result() {
         let versions = &mut answer.content.description.versions;
         match versions.iter_mut().find(|(id, _)| id == version_id) {
@@ -412,16 +412,16 @@ export! {
         Ok(())
     }
 
-    /// Ends an answer, with what was set. The answer is gone afterwards. NULL is nothing to end.
+    /// Ends an answer with what was set, and frees it. NULL is ignored.
     fn secretcache_answer_succeed(answer: Own<Answer>) {
         if let Some(answer) = answer {
             answer.end(Ok(()));
         }
     }
 
-    /// Ends an answer with a failure: one of the results from 100 on, such as SECRETCACHE_CONNECTION; others count as
-    /// SECRETCACHE_SOURCE. `message` says what is wrong and what to do; it must not hold a secret. The answer is gone
-    /// afterwards. NULL is nothing to end.
+    /// Ends an answer with a failure, and frees it. `result` is one of the results from 100 on, such as
+    /// SECRETCACHE_CONNECTION; others count as SECRETCACHE_SOURCE. `message` says what is wrong and what to do; it must
+    /// not contain a secret. NULL is ignored.
     fn secretcache_answer_fail(answer: Own<Answer>, result: Is<u32>, message: Lossy) {
         if let Some(answer) = answer {
             let kind = ResultCode::kind(result).unwrap_or(ErrorKind::Source);
@@ -430,9 +430,9 @@ export! {
         }
     }
 
-    /// Ends an answer with a failure in the words of Secrets Manager: its error code, such as ResourceNotFoundException,
-    /// its message, the HTTP status (0 where there is none), and the request id (none where there is none). The answer is
-    /// gone afterwards. NULL is nothing to end.
+    /// Ends an answer with an error of Secrets Manager, and frees it: the error code, such as
+    /// ResourceNotFoundException, the message, the HTTP status (0 if there is none), and the request id (no text if
+    /// there is none). NULL is ignored.
     fn secretcache_answer_fail_as_service(
         answer: Own<Answer>,
         code: Lossy,

@@ -8,7 +8,7 @@ use crate::cache::Cache;
 use crate::error::ResultCode;
 use crate::text::Str;
 
-/// What a cache had done at one moment, and held then. It does not change, so any thread may look at it.
+/// Statistics of a cache at one moment. They do not change, so any thread may read them.
 #[derive(Debug)]
 pub struct Stats(secretcache::Stats);
 
@@ -21,23 +21,23 @@ pub enum Counter {
     SECRETCACHE_COUNTER_HITS = 0,
     /// Reads that found nothing cached.
     SECRETCACHE_COUNTER_MISSES_ABSENT = 1,
-    /// Reads that found a value past its freshness and had to wait for the source.
+    /// Reads that found an expired value and waited for the source.
     SECRETCACHE_COUNTER_MISSES_EXPIRED = 2,
-    /// Reads answered with a value past its freshness, because it could not be refreshed.
+    /// Reads answered with the last known value, because it could not be refreshed in time.
     SECRETCACHE_COUNTER_STALE_SERVED = 3,
-    /// Reads that waited for a request another reader had started.
+    /// Reads that waited for another reader's request.
     SECRETCACHE_COUNTER_COALESCED = 4,
-    /// Refreshes that succeeded, whether or not they brought a new version.
+    /// Refreshes that succeeded, with or without a new version.
     SECRETCACHE_COUNTER_REFRESHES = 5,
-    /// New versions seen in place of old ones.
+    /// New versions found by refreshes.
     SECRETCACHE_COUNTER_ROTATIONS_OBSERVED = 6,
-    /// Secrets dropped to keep within the size.
+    /// Secrets evicted to make room.
     SECRETCACHE_COUNTER_EVICTIONS = 7,
-    /// Logins of `secretcache_connect` that the resource took.
+    /// Logins of `secretcache_connect` that were accepted.
     SECRETCACHE_COUNTER_LOGINS_ACCEPTED = 8,
-    /// Those among them with another version than the current one.
+    /// Accepted logins with a version other than the current one.
     SECRETCACHE_COUNTER_LOGINS_WITH_OTHER_VERSION = 9,
-    /// Logins refused. A rotation costs one, and one more for each that was under way at that moment.
+    /// Logins refused. A rotation costs one, and one more for each login in progress at that moment.
     SECRETCACHE_COUNTER_LOGINS_REFUSED = 10,
 }
 
@@ -70,12 +70,12 @@ fn milliseconds(span: Option<Duration>) -> i64 {
 }
 
 export! {
-    /// What the cache has done in this process and holds now, to be freed with `secretcache_stats_free`.
+    /// Returns the statistics of a cache in this process; free them with `secretcache_stats_free`.
     fn secretcache_stats_new(cache: Ref<Cache>) -> Result(stats_out: *mut Stats) {
         Ok(Box::into_raw(Box::new(Stats(cache.core().stats()))))
     }
 
-    /// Frees statistics. NULL is nothing to free.
+    /// Frees statistics. NULL is ignored.
     fn secretcache_stats_free(stats: Own<Stats>) {
         drop(stats);
     }
@@ -96,28 +96,28 @@ export! {
         kind.and_then(|kind| stats.0.failures.get(kind.name()).copied()).unwrap_or(0)
     }
 
-    /// How many versions of secrets are known, whether held or not yet to be had.
+    /// How many versions of secrets there are, with or without a value.
     fn secretcache_stats_secret_count(stats: Ref<Stats>) -> usize = 0 => {
         stats.0.secrets.len()
     }
 
-    /// The id that the secret was asked for with; none beyond the last. It lives as long as the statistics; so do the
-    /// other texts below.
+    /// The id of the secret, as reads use it; no text beyond the last. Like the other texts below, it is valid as long
+    /// as the statistics.
     fn secretcache_stats_secret_id(stats: Ref<Stats>, index: Is<usize>) -> Str = Str::NONE => {
         Str::of_option(stats.secret(index).map(|secret| secret.secret_id.as_str()))
     }
 
-    /// The staging label that it was asked for with; none if it was asked for by version id.
+    /// The staging label that reads use; no text if they use a version id.
     fn secretcache_stats_secret_stage(stats: Ref<Stats>, index: Is<usize>) -> Str = Str::NONE => {
         Str::of_option(stats.secret(index).and_then(|secret| secret.version_stage.as_deref()))
     }
 
-    /// The version held; none if none is.
+    /// The id of the cached version; no text if there is none.
     fn secretcache_stats_secret_version_id(stats: Ref<Stats>, index: Is<usize>) -> Str = Str::NONE => {
         Str::of_option(stats.secret(index).and_then(|secret| secret.version_id.as_deref()))
     }
 
-    /// Milliseconds since it was last confirmed; -1 if it never was.
+    /// Milliseconds since the last successful refresh; -1 if there was none.
     fn secretcache_stats_secret_age_ms(stats: Ref<Stats>, index: Is<usize>) -> i64 = -1 => {
         milliseconds(stats.secret(index).and_then(|secret| secret.age))
     }
@@ -127,7 +127,7 @@ export! {
         milliseconds(stats.secret(index).and_then(|secret| secret.next_refresh_in))
     }
 
-    /// Why the last fetch failed; SECRETCACHE_OK if it did not.
+    /// The error of the last fetch; SECRETCACHE_OK if it succeeded.
     fn secretcache_stats_secret_last_error(
         stats: Ref<Stats>,
         index: Is<usize>,

@@ -5,18 +5,18 @@ use std::ptr;
 
 use secretcache::Selector;
 
-/// Text in UTF-8 with its length in bytes, owned by somebody else. It need not end in a NUL, unless the function that
-/// gives it says so. `data` is NULL where there is no text.
+/// Borrowed text in UTF-8, with its length in bytes. It need not end in a NUL, unless the function that returns it says
+/// so. `data` is NULL if there is no text.
 #[repr(C)]
 #[derive(Clone, Copy, Debug)]
 pub struct Str {
     /// The first byte, or NULL.
     pub data: *const c_char,
-    /// How many bytes there are, a final NUL not counted.
+    /// How many bytes there are, without a final NUL.
     pub length: usize,
 }
 
-/// Bytes with their number, owned by somebody else.
+/// Borrowed bytes.
 #[repr(C)]
 #[derive(Clone, Copy, Debug)]
 pub struct Bytes {
@@ -26,9 +26,8 @@ pub struct Bytes {
     pub length: usize,
 }
 
-/// Which version of a secret: that with a staging label, or that with a version id; the other of the two has NULL for data.
-/// With NULL for both, as with NULL for the selector itself, it is the version labelled AWSCURRENT; naming both is refused
-/// with SECRETCACHE_INVALID_ARGUMENT.
+/// Selects a version of a secret by staging label or by version id; `data` of the other one is NULL. If both are NULL,
+/// or the selector is, it is the version labelled AWSCURRENT. Setting both fails with SECRETCACHE_INVALID_ARGUMENT.
 #[repr(C)]
 #[derive(Clone, Copy, Debug)]
 pub struct VersionSelector {

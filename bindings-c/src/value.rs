@@ -9,12 +9,12 @@ use zeroize::Zeroizing;
 use crate::error::{Error, ResultCode};
 use crate::text::{Bytes, Str};
 
-/// A place for one version of a secret, or for one field of it. It is empty until a function fills it, and may be filled
-/// again and again; what it held is given back then. It keeps its version alive whatever becomes of the cache, and its
-/// bytes are wiped once neither cache nor any value holds them. One thread may use it at a time.
+/// Holds one version of a secret, or one field of it. It is empty until a function fills it, and can be filled again
+/// and again. It keeps its version in memory even after the cache is freed; the bytes are wiped when neither the cache
+/// nor any value holds them. One thread may use it at a time.
 ///
-/// Reads are quickest with one value for each secret and thread: a value that holds what is asked for is not filled again
-/// as long as the cache would fill it with the same.
+/// Reads are fastest with one value for each secret and thread: a value that already holds the requested version is not
+/// filled again.
 #[derive(Clone, Debug, Default)]
 pub struct Value {
     secret: Option<Secret>,
@@ -121,44 +121,44 @@ pub(crate) fn terminated(text: &str) -> Zeroizing<Vec<u8>> {
 }
 
 export! {
-    /// An empty value, to be filled and at last freed with `secretcache_value_free`.
+    /// Returns an empty value; free it with `secretcache_value_free`.
     fn secretcache_value_new() -> *mut Value = std::ptr::null_mut() => {
         Box::into_raw(Box::default())
     }
 
-    /// Frees a value. NULL is nothing to free.
+    /// Frees a value. NULL is ignored.
     fn secretcache_value_free(value: Own<Value>) {
         drop(value);
     }
 
-    /// Empties a value, so that it keeps no secret in memory any longer.
+    /// Empties a value, so that it no longer keeps a secret in memory.
     fn secretcache_value_clear(value: Mut<Value>) {
         *value = Value::default();
     }
 
-    /// Another value that holds the same, to be freed with `secretcache_value_free`; for callbacks that want to keep what
-    /// they are shown. The bytes of a string or binary are shared, those of a field copied.
+    /// Returns a copy of a value, for callbacks that keep it; free it with `secretcache_value_free`. The bytes of a
+    /// string or binary are shared; those of a field are copied.
     fn secretcache_value_clone(value: Ref<Value>) -> Result(value_out: *mut Value) {
         Ok(Box::into_raw(Box::new(value.clone())))
     }
 
-    /// The secret string, or the field that the value was filled with. A field is followed by a NUL that is not counted;
-    /// a whole string is not. It lives until the value is filled again, cleared or freed.
+    /// The secret string, or the field that the value was filled with. A field ends in a NUL that is not counted; a
+    /// whole string does not. Valid until the value is filled again, cleared or freed.
     ///
-    /// Fails with SECRETCACHE_WRONG_TYPE if the version holds binary.
+    /// Fails with SECRETCACHE_WRONG_TYPE if the version holds binary data.
     fn secretcache_value_string(value: Ref<Value>) -> Result(string_out: Str) {
         value.string()
     }
 
-    /// The secret binary. It lives until the value is filled again, cleared or freed.
+    /// The secret binary. Valid until the value is filled again, cleared or freed.
     ///
     /// Fails with SECRETCACHE_WRONG_TYPE if the version holds a string.
     fn secretcache_value_binary(value: Ref<Value>) -> Result(binary_out: Bytes) {
         value.binary()
     }
 
-    /// A field of a secret whose string is a JSON object, as a value of its own, to be freed with
-    /// `secretcache_value_free`. A number or boolean is given as its JSON text.
+    /// Returns one field of a secret whose string is a JSON object, as a new value; free it with
+    /// `secretcache_value_free`. A number or boolean is returned as its JSON text.
     ///
     /// Fails with SECRETCACHE_NOT_JSON or SECRETCACHE_FIELD_NOT_FOUND.
     fn secretcache_value_field(value: Ref<Value>, field: Text) -> Result(value_out: *mut Value) {
@@ -168,33 +168,33 @@ export! {
         Ok(Box::into_raw(Box::new(part)))
     }
 
-    /// The full ARN of the secret; none where the source does not tell it. It lives until the value is filled again,
-    /// cleared or freed; so do the other texts below.
+    /// The full ARN of the secret; no text if the source does not set it. Like the other texts below, it is valid until
+    /// the value is filled again, cleared or freed.
     fn secretcache_value_arn(value: Ref<Value>) -> Str = Str::NONE => {
         value.arn()
     }
 
-    /// The friendly name of the secret; none where the source does not tell it.
+    /// The friendly name of the secret; no text if the source does not set it.
     fn secretcache_value_name(value: Ref<Value>) -> Str = Str::NONE => {
         value.name()
     }
 
-    /// The version id; none where the source does not tell it. A version's value never changes.
+    /// The version id; no text if the source does not set it. A version's value never changes.
     fn secretcache_value_version_id(value: Ref<Value>) -> Str = Str::NONE => {
         value.version_id()
     }
 
-    /// How many staging labels were attached to this version when it was last confirmed.
+    /// How many staging labels this version had at the last successful refresh.
     fn secretcache_value_stage_count(value: Ref<Value>) -> usize = 0 => {
         value.secret()?.version_stages().len()
     }
 
-    /// One of the staging labels; none beyond the last.
+    /// One of the staging labels; no text beyond the last.
     fn secretcache_value_stage(value: Ref<Value>, index: Is<usize>) -> Str = Str::NONE => {
         value.stage(index)
     }
 
-    /// When this version was created, in milliseconds since 1970 (UTC); -1 where the source does not tell it.
+    /// When this version was created, in milliseconds since 1970 (UTC); -1 if the source does not set it.
     fn secretcache_value_created_ms(value: Ref<Value>) -> i64 = -1 => {
         let created = value.secret()?.created_date();
         let age = created.and_then(|date| date.duration_since(SystemTime::UNIX_EPOCH).ok());

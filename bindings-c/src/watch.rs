@@ -2,28 +2,28 @@
 
 use crate::cache::Cache;
 
-/// As long as it is there, its secret counts as in use.
+/// While a watch exists, its secret counts as in use.
 #[derive(Debug)]
 pub struct Watch {
     _core: secretcache::Watch,
 }
 
 export! {
-    /// Has a secret count as in use until the watch is freed with `secretcache_watch_free`: the refresher keeps it fresh
-    /// although nobody reads it, so that a new version is noticed, and eviction spares it. For pools whose connections
-    /// are open, and for callbacks that wait for a new version. Nothing is fetched on its account before the secret has
-    /// been read once. It may outlive the cache.
+    /// Makes a secret count as in use until the watch is freed with `secretcache_watch_free`: it is refreshed without
+    /// being read, so new versions are noticed, and it is not evicted. For pools with open connections, and for
+    /// callbacks that wait for a new version. Refreshes start with the first read of the secret. The watch may outlive
+    /// the cache.
     fn secretcache_watch_new(cache: Ref<Cache>, secret_id: Text) -> Result(watch_out: *mut Watch) {
         Ok(Box::into_raw(Box::new(Watch { _core: cache.core().watch(secret_id) })))
     }
 
-    /// Frees a watch. NULL is nothing to free.
+    /// Frees a watch. NULL is ignored.
     fn secretcache_watch_free(watch: Own<Watch>) {
         drop(watch);
     }
 
-    /// Whether a connection made with this version should be retired: see `secretcache_credential_version_id`. It asks
-    /// nobody, and says no of what it knows nothing of.
+    /// Whether to close a connection made with this version when it is idle, because another version is current or this
+    /// one was refused; see `secretcache_credential_version_id`. Sends no request; false if the secret is not cached.
     fn secretcache_is_outdated(cache: Ref<Cache>, secret_id: Text, version_id: Text) -> bool = false => {
         cache.core().is_outdated(secret_id, version_id)
     }

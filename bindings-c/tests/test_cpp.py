@@ -112,4 +112,4 @@ def test_c4_c_warns_of_a_bool_and_the_header_names_the_trap(installed: Installed
     assert refused.returncode
     assert "incompatible-pointer-types" in refused.stderr
     header = (installed.prefix / "include" / "secretcache.h").read_text()
-    assert "never a `bool`" in header
+    assert "Do not return a `bool`" in header
