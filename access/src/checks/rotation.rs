@@ -49,7 +49,7 @@ pub(super) const CHECKS: &[Check] = &[
         id: "rotation.never",
         severity: Severity::Medium,
         title: "Rotation is on and never succeeded",
-        why: "The first rotation shows whether function, network, permissions and database fit together. This one never did.",
+        why: "The first rotation shows whether function, network, permissions and database work together. This one never did.",
         fix: "Rotate by hand, and read the function's log for the step that fails.",
         needs: LIST,
         counterparts: &[
@@ -62,7 +62,7 @@ pub(super) const CHECKS: &[Check] = &[
         id: "rotation.overdue",
         severity: Severity::High,
         title: "The rotation is overdue",
-        why: "The service was to rotate by NextRotationDate and has not. It retries a failing rotation without telling anybody.",
+        why: "The service was to rotate by NextRotationDate and has not. It retries a failing rotation without a notice.",
         fix: "Rotate by hand, and read the function's log for the step that fails.",
         needs: LIST,
         counterparts: &[
@@ -110,8 +110,8 @@ pub(super) const CHECKS: &[Check] = &[
         id: "rotation.window",
         severity: Severity::Info,
         title: "Nothing limits the hours at which the secret rotates",
-        why: "Without Duration or a cron() schedule, the service rotates at any time of the day that it likes, in single-user \
-              rotations with refused logins for some seconds.",
+        why: "Without Duration or a cron() schedule, the service may rotate at any time of the day; a single-user rotation \
+              refuses logins for some seconds.",
         fix: "Give the schedule a cron() expression and a Duration.",
         needs: LIST,
         counterparts: &[],
@@ -121,7 +121,7 @@ pub(super) const CHECKS: &[Check] = &[
         id: "rotation.pending",
         severity: Severity::High,
         title: "A rotation stopped half-way",
-        why: "AWSPENDING is on another version than AWSCURRENT for more than an hour. RotateSecret now only retries that one, \
+        why: "AWSPENDING has been on another version than AWSCURRENT for more than an hour. RotateSecret now only retries that one, \
               and the database may already have the new password.",
         fix: "Ask `secretcache status`, then resume the rotation or recover the secret. Do not just remove AWSPENDING: if the \
               database has the new password, that loses it.",

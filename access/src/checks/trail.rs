@@ -113,7 +113,7 @@ pub(super) const CHECKS: &[Check] = &[
     Check {
         id: "alarm.rotation-failed",
         severity: Severity::Medium,
-        title: "Nothing tells of rotations that fail or are abandoned",
+        title: "There is no alarm for failed or abandoned rotations",
         why: "A failed rotation leaves the old credential in use, and an abandoned one may leave an application locked out.",
         fix: "Create an EventBridge rule for RotationFailed and RotationAbandoned with a target.",
         needs: ALARMS,
@@ -123,7 +123,7 @@ pub(super) const CHECKS: &[Check] = &[
     Check {
         id: "alarm.delete",
         severity: Severity::Low,
-        title: "Nothing tells of secrets that are deleted",
+        title: "There is no alarm for deleted secrets",
         why: "Within the recovery window a deletion can be undone, if somebody notices.",
         fix: "Create an EventBridge rule for DeleteSecret with a target.",
         needs: ALARMS,
@@ -133,7 +133,7 @@ pub(super) const CHECKS: &[Check] = &[
     Check {
         id: "alarm.policy-change",
         severity: Severity::Low,
-        title: "Nothing tells of changed resource policies",
+        title: "There is no alarm for changed resource policies",
         why: "A changed resource policy is how a secret is opened to others.",
         fix: "Create an EventBridge rule for PutResourcePolicy and DeleteResourcePolicy with a target.",
         needs: ALARMS,
@@ -143,7 +143,7 @@ pub(super) const CHECKS: &[Check] = &[
     Check {
         id: "alarm.put-value",
         severity: Severity::Low,
-        title: "Nothing tells of values that are written by hand",
+        title: "There is no alarm for values written by hand",
         why: "Only rotation should write a value; a write by anybody else is a mistake or an attack.",
         fix: "Create an EventBridge rule for PutSecretValue and UpdateSecret with a target.",
         needs: ALARMS,
@@ -153,7 +153,7 @@ pub(super) const CHECKS: &[Check] = &[
     Check {
         id: "alarm.access-denied",
         severity: Severity::Low,
-        title: "Nothing tells of reads that are refused",
+        title: "There is no alarm for refused reads",
         why: "Refused reads are what an intruder's first steps look like, and a broken application's.",
         fix: "Create an EventBridge rule, in the state for all management events, for GetSecretValue with an errorCode.",
         needs: ALARMS,
@@ -163,7 +163,7 @@ pub(super) const CHECKS: &[Check] = &[
     Check {
         id: "alarm.access-volume",
         severity: Severity::Low,
-        title: "Nothing watches how many secrets are read",
+        title: "There is no alarm for the number of reads",
         why: "Somebody who reads all secrets at once is seen by the number of reads before anything else.",
         fix: "Create a metric filter on the trail's log group for GetSecretValue, with an alarm; or a rule for \
               BatchGetSecretValue and GetSecretValue in the state for all management events.",
