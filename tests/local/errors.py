@@ -41,7 +41,7 @@ BY_REQUEST: dict[tuple[str, str], tuple[str, dict]] = {
         {"SecretId": "primary", "CrossAccountReplicaARN": ARN},
     ),
     ("BatchGetSecretValue", "InvalidNextTokenException"): (
-        "a `NextToken` that no answer had",
+        "a `NextToken` that no response had",
         {"Filters": [{"Key": "name", "Values": ["db"]}], "NextToken": "other"},
     ),
     ("BatchGetSecretValue", "InvalidParameterException"): ("neither `SecretIdList` nor `Filters`", {}),
@@ -76,15 +76,15 @@ BY_REQUEST: dict[tuple[str, str], tuple[str, dict]] = {
         },
     ),
     ("ListResourcePolicies", "InvalidNextTokenException"): (
-        "a `NextToken` that no answer had",
+        "a `NextToken` that no response had",
         {"SecretId": "db", "NextToken": "other"},
     ),
     ("ListSecretVersionIds", "InvalidNextTokenException"): (
-        "a `NextToken` that no answer had",
+        "a `NextToken` that no response had",
         {"SecretId": "db", "NextToken": "other"},
     ),
     ("ListSecrets", "InvalidNextTokenException"): (
-        "a `NextToken` that no answer had",
+        "a `NextToken` that no response had",
         {"NextToken": "other"},
     ),
     ("ListSecrets", "InvalidParameterException"): (
@@ -96,7 +96,7 @@ BY_REQUEST: dict[tuple[str, str], tuple[str, dict]] = {
         {"SecretId": "db", "ResourcePolicy": POLICY, "PolicyName": "other"},
     ),
     ("PutResourcePolicy", "MalformedPolicyDocumentException"): (
-        "the policy is no policy",
+        "the policy is not valid",
         {"SecretId": "db", "ResourcePolicy": "{}"},
     ),
     ("PutResourcePolicy", "PublicPolicyException"): (
@@ -116,16 +116,19 @@ BY_REQUEST: dict[tuple[str, str], tuple[str, dict]] = {
         {"SecretId": "db", "SecretString": "other", "ClientRequestToken": TOKEN},
     ),
     ("ReplicateSecretToRegions", "InvalidParameterException"): (
-        "the region of the secret itself",
+        "the Region of the secret itself",
         {"SecretId": "db", "AddReplicaRegions": [{"Region": "us-east-1"}]},
     ),
     ("RotateSecret", "InvalidParameterException"): (
-        "a schedule that makes no sense",
+        "a schedule that is not valid",
         {"SecretId": "db", "RotationRules": {"ScheduleExpression": "rate(1 hour)"}},
     ),
-    ("StopReplicationToReplica", "InvalidRequestException"): ("the secret is no replica", {"SecretId": "db"}),
+    ("StopReplicationToReplica", "InvalidRequestException"): (
+        "the secret is not a replica",
+        {"SecretId": "db"},
+    ),
     ("TagResource", "InvalidParameterException"): (
-        "one key twice",
+        "the same key twice",
         {"SecretId": "db", "Tags": [{"Key": "a", "Value": "1"}, {"Key": "a", "Value": "2"}]},
     ),
     ("UpdateSecret", "InvalidParameterException"): (
@@ -149,22 +152,22 @@ BY_REQUEST: dict[tuple[str, str], tuple[str, dict]] = {
         {"SecretId": "full", "VersionStage": "another", "MoveToVersionId": TOKEN},
     ),
     ("ValidateResourcePolicy", "MalformedPolicyDocumentException"): (
-        "the policy is no policy",
+        "the policy is not valid",
         {"ResourcePolicy": "{}"},
     ),
 }
 
 # Errors that nothing about a secret brings about here, and why. A fault answers them.
 BY_FAULT: dict[str, str] = {
-    "DecryptionFailure": "KMS keys are names here, which never fail",
-    "EncryptionFailure": "KMS keys are names here, which never fail",
-    "InternalServiceError": "the service's own trouble; here, a data file that cannot be written",
-    "InvalidParameterException": "what the model forbids is a `ValidationException`; no other wrong parameter is known",
-    "InvalidRequestException": "no state of a secret is known to stand in its way",
+    "DecryptionFailure": "KMS keys are only names here, and never fail",
+    "EncryptionFailure": "KMS keys are only names here, and never fail",
+    "InternalServiceError": "a failure inside the service; here, also when the data file cannot be written",
+    "InvalidParameterException": "forbidden values get a `ValidationException`; no other wrong parameter is known",
+    "InvalidRequestException": "no state of a secret is known to cause it",
     "LimitExceededException": "secrets are not counted",
     "MalformedPolicyDocumentException": "the operation takes no policy",
     "PreconditionNotMetException": "no condition is documented",
-    "ResourceNotFoundException": "the request names no secret of its own; what a batch does not find is in `Errors`",
+    "ResourceNotFoundException": "the request names no secret; secrets that a batch does not find are in `Errors`",
 }
 
 
@@ -196,17 +199,16 @@ def page() -> str:
     lines = [
         "# Errors of the local endpoint",
         "",
-        "Every error that the service's own model documents, as botocore ships it, and how a test comes to see it",
-        "from `secretcache local`. Where nothing about a secret brings an error about, a fault does, on an endpoint",
-        "with `--control`:",
+        "Every error in the service model that botocore ships, and how a test can make `secretcache local` return it.",
+        "If no state of a secret causes an error, add a fault on an endpoint with `--control`:",
         "",
         "```json",
         '{"operations": ["GetSecretValue"], "effect": {"error": {"type": "DecryptionFailure", "status": 400}}}',
         "```",
         "",
-        "Beside these, every operation can answer `AccessDeniedException` and `ThrottlingException` (by the faults",
-        "`deny` and `throttle`; the first also where the service itself does), `ValidationException` for what the",
-        "model forbids, `SerializationException` for a body that is not JSON or has a member of the wrong type, and",
+        "Every operation can also return `AccessDeniedException` and `ThrottlingException` (with the faults `deny` and",
+        "`throttle`; the first also where the service does), `ValidationException` for values that the model forbids,",
+        "`SerializationException` for a body that is not JSON or has a member of the wrong type, and",
         "`UnknownOperationException`.",
         "",
         "| operation | error | how |",
