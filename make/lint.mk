@@ -16,7 +16,7 @@ lint-features: $(HACK) ## Every feature compiles alone
 	RUSTFLAGS="-D warnings" cargo check --package secretcache --no-default-features --all-targets $(LOCKED) --target-dir target/features
 
 lint-interfaces: ## Types of other crates in the public interface are those that are listed
-	RUSTFLAGS="-D warnings" tests/tools/foreign-types secretcache
+	RUSTFLAGS="-D warnings" tests/tools/foreign-types secretcache secretcache-rotation secretcache-access
 
 lint-dependencies: $(DENY) ## Licences and banned crates
 	$(DENY) --log-level error check bans licenses
