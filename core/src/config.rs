@@ -6,7 +6,7 @@ use std::time::Duration;
 use crate::cache::backoff::Backoff;
 use crate::error::{Error, ErrorKind};
 
-/// How a cache behaves. The defaults are those of every language; only the Python drop-in differs, as its model does.
+/// How a cache behaves. Every language has these defaults; only the Python drop-in has those of AWS's library.
 ///
 /// | setting | default | why |
 /// |---|---|---|
@@ -30,28 +30,27 @@ use crate::error::{Error, ErrorKind};
 /// ```
 #[derive(Clone, Debug, PartialEq)]
 pub struct Config {
-    /// How long a value counts as fresh. A refresh is due between half of it and all of it, at random. Zero: every
-    /// read asks the source first.
+    /// How long a value counts as fresh; it is refreshed at a random moment in the second half. Zero: every read asks
+    /// the source.
     pub ttl: Duration,
-    /// Times to live of single secrets, by the id they are asked for with.
+    /// The times to live of single secrets, by the id that reads use.
     pub ttl_of: HashMap<String, Duration>,
-    /// How long a reader waits for a refresh of a value past its freshness before it gets the last-known one.
+    /// How long a read waits for the source if there is a last known value.
     pub max_wait: Duration,
-    /// How long after its last confirmation a value may still be served while it cannot be refreshed. `None`: for
-    /// as long as that lasts.
+    /// How long the last known value is served while refreshes fail, counted from the last success. `None`: no limit.
     pub max_stale: Option<Duration>,
-    /// How many secrets are kept. Each keeps the versions asked for, at most ten.
+    /// How many secrets are kept. Of each, the versions that were read are kept, at most ten.
     pub max_size: usize,
-    /// Whether the last-known value is also served once the service says that this caller may not have it.
+    /// Whether the last known value is also served after the service denies access.
     pub stale_on_denied: bool,
-    /// The waits after failures.
+    /// The pauses after failures.
     pub backoff: Backoff,
-    /// Whether the memory of values is kept out of swap (`mlock`) and, on Linux, out of core dumps (`MADV_DONTDUMP`).
+    /// Whether to keep the memory of values out of swap (`mlock`) and, on Linux, out of core dumps (`MADV_DONTDUMP`).
     ///
-    /// Each value costs two system calls when it is fetched and two when it goes, and at least the page it lies in of the
-    /// limit of locked memory (`ulimit -l`, often 8 MiB); values that find no room under it are not cached and fail with
-    /// [`ErrorKind::ResourceExhausted`]. Copies in transit, those that the program makes, and parsed fields are not
-    /// locked. Unix only.
+    /// Each value costs two system calls when it is fetched and two when it is freed, and at least one page of the
+    /// limit of locked memory (`ulimit -l`, often 8 MiB). A value for which there is no room is not cached, and its
+    /// read fails with [`ErrorKind::ResourceExhausted`]. Copies in transit, copies that the program makes, and parsed
+    /// fields are not locked. Unix only.
     pub lock_memory: bool,
 }
 
@@ -74,7 +73,7 @@ impl Default for Config {
 }
 
 impl Config {
-    /// How long past its time to live a value is still served beside a refresh: a tenth of it, at most 30 s.
+    /// How long after its time to live a value is still served while it is refreshed: a tenth of it, at most 30 s.
     pub fn grace(&self, ttl: Duration) -> Duration {
         (ttl / 10).min(Duration::from_secs(30))
     }
@@ -84,7 +83,7 @@ impl Config {
         self.ttl_of.get(id).copied().unwrap_or(self.ttl)
     }
 
-    /// Checks that the settings make sense together.
+    /// Checks the settings, and that they do not contradict each other.
     ///
     /// # Errors
     ///

@@ -5,10 +5,10 @@ use std::error::Error as StdError;
 use std::fmt;
 use std::sync::Arc;
 
-/// Why a secret could not be had.
+/// Why a secret could not be read.
 ///
-/// Cheap to clone: the same failure is handed to every reader that waited for it. Neither `Display` nor `Debug`
-/// ever contains secret bytes.
+/// Cheap to clone: every reader that waited gets the same failure. Neither `Display` nor `Debug` ever contains secret
+/// bytes.
 ///
 /// ```
 /// use secretcache::{Error, ErrorKind, Retry};
@@ -29,18 +29,18 @@ struct Inner {
 }
 
 impl Error {
-    /// An error of the given kind. `message` says what is wrong and what to do, and never holds a secret.
+    /// An error of the given kind. `message` says what is wrong and what to do, and must not contain a secret.
     pub fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
         Self(Arc::new(Inner { kind, message: message.into(), fault: None, source: None, host: None }))
     }
 
-    /// The same error with the service's own answer attached.
+    /// The same error with the service's response attached.
     #[must_use]
     pub fn with_fault(self, fault: ServiceFault) -> Self {
         self.edit(|inner| inner.fault = Some(fault))
     }
 
-    /// The same error with its cause attached. The cause's text must be free of secrets.
+    /// The same error with its cause attached. The cause's text must not contain a secret.
     #[must_use]
     pub fn with_source(self, source: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
         let source = source.into();
@@ -56,12 +56,12 @@ impl Error {
         self.edit(|inner| inner.host = Some(host))
     }
 
-    /// What kind of failure this is.
+    /// The kind of failure.
     pub fn kind(&self) -> ErrorKind {
         self.0.kind
     }
 
-    /// Whether the caller may do better by asking again soon. The cache itself tries again in any case.
+    /// Whether a retry may help soon. The cache itself always retries.
     pub fn retry(&self) -> Retry {
         self.0.kind.retry()
     }
@@ -71,7 +71,7 @@ impl Error {
         &self.0.message
     }
 
-    /// What the service answered, if it answered.
+    /// The service's response, if it responded.
     pub fn fault(&self) -> Option<&ServiceFault> {
         self.0.fault.as_ref()
     }
@@ -90,7 +90,7 @@ impl Error {
     }
 }
 
-/// One line: the message, then the service's code and request id where there was an answer.
+/// One line: the message, then the service's code and request id if it responded.
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0.message)?;
@@ -121,17 +121,17 @@ impl StdError for Error {
     }
 }
 
-/// What the service itself answered to a failed call, as its wire protocol names it.
+/// The service's response to a failed call.
 #[derive(Clone, Debug, Eq, PartialEq)]
 #[non_exhaustive]
 pub struct ServiceFault {
-    /// The error code, for instance `ResourceNotFoundException`.
+    /// The error code, such as `ResourceNotFoundException`.
     pub code: String,
     /// The service's own message.
     pub message: String,
-    /// The operation that failed, for instance `GetSecretValue`.
+    /// The operation that failed, such as `GetSecretValue`.
     pub operation: &'static str,
-    /// The HTTP status, where there was an HTTP answer.
+    /// The HTTP status, if there was an HTTP response.
     pub status: Option<u16>,
     /// The request id to quote to AWS support.
     pub request_id: Option<String>,
@@ -172,7 +172,7 @@ macro_rules! error_kinds {
                 }
             }
 
-            /// Whether the caller may do better by asking again soon.
+            /// Whether a retry may help soon.
             pub fn retry(self) -> Retry {
                 match self {
                     $(Self::$kind => Retry::$retry,)*
@@ -189,7 +189,7 @@ error_kinds! {
     InvalidConfiguration => "invalid_configuration", Never;
     /// No AWS Region is configured. Set `AWS_REGION` or pass one.
     NoRegion => "no_region", Never;
-    /// No AWS credentials were found by any of the usual sources.
+    /// No AWS credentials were found in any of the usual places.
     NoCredentials => "no_credentials", Never;
     /// The credentials have expired or the service does not accept them.
     InvalidCredentials => "invalid_credentials", Never;
@@ -205,15 +205,15 @@ error_kinds! {
     KeyUnavailable => "key_unavailable", Never;
     /// The service refused the request for another reason.
     InvalidRequest => "invalid_request", Never;
-    /// Too many requests for now.
+    /// Too many requests; retry later.
     Throttled => "throttled", Later;
-    /// The service had a failure of its own (HTTP 5xx).
+    /// The service failed (HTTP 5xx).
     ServiceUnavailable => "service_unavailable", Later;
-    /// The endpoint could not be reached: DNS, connection refused or reset, TLS.
+    /// The endpoint is unreachable: DNS, connection refused or reset, TLS.
     Connection => "connection", Later;
-    /// No answer came in time.
+    /// The response did not arrive in time.
     Timeout => "timeout", Later;
-    /// The answer could not be understood.
+    /// The response is not what the service sends.
     InvalidResponse => "invalid_response", Later;
     /// The secret holds no string (or no binary), but that was asked for.
     WrongType => "wrong_type", Never;

@@ -1,4 +1,4 @@
-//! What the cache tells the program without being asked.
+//! The events of a cache.
 
 use std::fmt;
 use std::sync::Arc;
@@ -7,7 +7,7 @@ use std::time::Duration;
 use crate::error::{Error, ErrorKind};
 use crate::id::Stage;
 
-/// Something worth knowing happened to a cached secret. Events never hold a value.
+/// An event of a cached secret. Events never contain a value.
 ///
 /// ```
 /// use secretcache::{Event, SecretCache};
@@ -22,40 +22,40 @@ use crate::id::Stage;
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum Event {
-    /// A refresh brought another version than the one held.
+    /// A refresh found a new version.
     NewVersion {
-        /// The id the secret is asked for with.
+        /// The id of the secret, as reads use it.
         secret_id: Arc<str>,
-        /// The staging label it is asked for with.
+        /// The staging label that moved.
         version_stage: Option<String>,
-        /// The version held before.
+        /// The version before.
         old_version_id: Option<String>,
-        /// The version held from now on.
+        /// The new version.
         new_version_id: Option<String>,
     },
-    /// Readers get a value past its freshness, because it cannot be refreshed. Told once per spell.
+    /// Reads begin to get a value that could not be refreshed in time. Sent once per outage.
     Stale {
-        /// The id the secret is asked for with.
+        /// The id of the secret, as reads use it.
         secret_id: Arc<str>,
-        /// Since the value was last confirmed.
+        /// The time since the last successful refresh.
         age: Duration,
-        /// The failure, if there was one rather than a wait that took too long.
+        /// The failure; `None` if the source has not responded yet.
         error: Option<Error>,
     },
     /// A fetch or refresh failed.
     Error {
-        /// The id the secret is asked for with.
+        /// The id of the secret, as reads use it.
         secret_id: Arc<str>,
         /// The failure.
         error: Error,
-        /// Whoever asked gets it as well, because there is no last-known value: not worth a warning beside.
+        /// Whether a caller gets this error too, because there is no last known value; then it is not logged.
         is_told: bool,
     },
-    /// A login succeeded with another version than the current one, as it does while a rotation is between its steps.
-    /// If it goes on, the current version is broken. Told with the first such login, and then once a minute as long as
-    /// there are any; [`Stats::logins`](crate::Stats::logins) counts all of them.
+    /// A login succeeded with a version other than the current one, as happens in the middle of a rotation. If it
+    /// continues, the current version does not work. Sent with the first such login, then at most once a minute;
+    /// [`Stats::logins`](crate::Stats::logins) counts all of them.
     FallbackLogin {
-        /// The id the secret is asked for with.
+        /// The id of the secret, as reads use it.
         secret_id: Arc<str>,
         /// The staging label of the version that logged in.
         version_stage: Stage,
@@ -65,7 +65,7 @@ pub enum Event {
 }
 
 impl Event {
-    /// The id of the secret concerned, as the program asks for it.
+    /// The id of the secret, as reads use it.
     pub fn secret_id(&self) -> &str {
         match self {
             Self::NewVersion { secret_id, .. }
@@ -77,8 +77,8 @@ impl Event {
 }
 
 impl Event {
-    /// Whether a log should have it as a warning: failures and stale values, and logins with another version than the
-    /// current one. Not that a version is new, that the program has closed its own cache, nor what a caller is told.
+    /// Whether to log it as a warning: failures, stale values, and logins with a version other than the current one.
+    /// Not new versions, the closing of a cache, or errors that a caller gets.
     pub fn should_warn(&self) -> bool {
         match self {
             Self::NewVersion { .. } => false,
@@ -121,5 +121,5 @@ impl fmt::Display for Event {
     }
 }
 
-/// Called with each event, outside every lock, on whichever thread noticed it. It must be quick and must not panic.
+/// Called with each event, outside every lock, on any thread. It must return quickly and must not panic.
 pub type Listener = Arc<dyn Fn(&Event) + Send + Sync>;

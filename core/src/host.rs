@@ -1,7 +1,7 @@
-//! For bindings and drivers: the state machine, and what makes it run in other hosts.
+//! For bindings and drivers: the state machine, and what they need to run it in other languages and runtimes.
 //!
-//! **Outside the promise of semantic versioning.** The packages of this repository are released together, and this module
-//! changes with their needs. Programs use what stands at the root of the crate.
+//! **Outside semantic versioning.** The packages of this repository are released together, and this module changes with
+//! them. Applications use the root of the crate.
 
 pub use crate::cache::brake::Brake;
 pub use crate::cache::cache::{Cache, Forced, Lookup};

@@ -1,24 +1,23 @@
-//! Secrets from AWS Secrets Manager: read from memory in nanoseconds, refreshed in the background, served on when the
-//! service cannot be reached.
+//! A cache for AWS Secrets Manager. Reads take nanoseconds, values are refreshed in the background, and if the service is
+//! unreachable, reads get the last known value.
 //!
 //! ```no_run
 //! # async fn example() -> Result<(), secretcache::Error> {
 //! let cache = secretcache::SecretCache::builder().build()?;
 //!
-//! let secret = cache.get("prod/checkout/db").await?; // or .wait()? where nothing is asynchronous
+//! let secret = cache.get("prod/checkout/db").await?; // or .wait()? in blocking code
 //! let password = secret.field("password")?;
 //! # Ok(())
 //! # }
 //! ```
 //!
-//! Any number of readers of one secret cause one request. While a secret is in use it is refreshed beside its readers,
-//! so none of them waits. What happens in between is told by `SecretCache::stats` and `SecretCache::on_event`, and
-//! as warnings through `tracing`.
+//! Any number of concurrent reads of one secret make one request. A secret in use is refreshed in the background, so no
+//! read waits for it. `SecretCache::stats` and `SecretCache::on_event` show what happens; warnings go to `tracing`.
 //!
-//! # Two faces
+//! # Two interfaces
 //!
-//! What stands at the root is for programs. [`host`] is for those who bring their own way to wait or to ask: the bindings
-//! for other languages, and drivers of the pure state machine [`host::Cache`]. It changes between minor versions.
+//! Applications use the root of the crate. [`host`] is for bindings to other languages, and for programs that drive the
+//! pure state machine [`host::Cache`] with their own transport or runtime. It changes between minor versions.
 //!
 //! # Features
 //!
@@ -27,8 +26,8 @@
 //!
 //! # Secrets in memory
 //!
-//! [`Secret`] wipes its bytes when its last clone goes, and neither `Debug` nor any error shows them. The buffers of the
-//! HTTP client and TLS are beyond its reach, as is whatever the program copies out.
+//! [`Secret`] wipes its bytes when its last clone is dropped, and neither `Debug` nor any error shows them. It cannot wipe
+//! the buffers of the HTTP client and TLS, or copies that the program makes; [`WipingAllocator`] wipes the former.
 
 mod cache;
 mod config;

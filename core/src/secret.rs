@@ -19,8 +19,8 @@ use crate::time::Coarse;
 
 /// One version of a secret: its value and what the service says about it.
 ///
-/// Cloning is cheap and shares the bytes, which are wiped when the last clone goes. `Debug` shows everything but
-/// the value; there is no `Display` and no serialisation.
+/// Cloning is cheap and shares the bytes, which are wiped when the last clone is dropped. `Debug` shows everything
+/// except the value; there is no `Display` and no serialisation.
 ///
 /// ```
 /// use secretcache::{Fetched, Secret};
@@ -84,27 +84,27 @@ type Fields = Box<[(Box<str>, Zeroizing<String>)]>;
 pub type Extension = Box<dyn Any + Send + Sync>;
 
 impl Secret {
-    /// The full ARN, where the source told it.
+    /// The full ARN, if the source set it.
     pub fn arn(&self) -> Option<&str> {
         self.0.about.arn.as_deref()
     }
 
-    /// The friendly name, where the source told it.
+    /// The friendly name, if the source set it.
     pub fn name(&self) -> Option<&str> {
         self.0.about.name.as_deref()
     }
 
-    /// The version id, where the source told it. A version's value never changes.
+    /// The version id, if the source set it. A version's value never changes.
     pub fn version_id(&self) -> Option<&str> {
         self.0.about.version_id.as_deref()
     }
 
-    /// The staging labels that were attached to this version when it was last confirmed.
+    /// The staging labels of this version at the last successful refresh.
     pub fn version_stages(&self) -> &[String] {
         &self.0.about.labels
     }
 
-    /// When this version was created, where the source told it.
+    /// When this version was created, if the source set it.
     pub fn created_date(&self) -> Option<SystemTime> {
         self.0.about.created_date
     }
@@ -113,7 +113,7 @@ impl Secret {
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::WrongType`] if this version holds binary.
+    /// [`ErrorKind::WrongType`] if this version holds binary data.
     #[inline]
     pub fn string(&self) -> Result<&str, Error> {
         match &self.0.value {
@@ -155,7 +155,7 @@ impl Secret {
         })
     }
 
-    /// One field of a secret whose string is a JSON object, such as `password`. A number or boolean is given as its
+    /// One field of a secret whose string is a JSON object, such as `password`. A number or boolean is returned as its
     /// JSON text. The fields are parsed once for each version, at the first such call, and wiped with it.
     ///
     /// # Errors
@@ -211,13 +211,13 @@ impl Secret {
         &self.0.value
     }
 
-    /// How long this version may be handed out again without asking the cache, unless it changes meanwhile (see
-    /// [`Cache::count_changes_in`](crate::host::Cache::count_changes_in)). Zero: every reader has to ask.
+    /// How long this version may be served again without asking the cache, unless it changes meanwhile (see
+    /// [`Cache::count_changes_in`](crate::host::Cache::count_changes_in)). Zero: ask the cache for each read.
     pub fn servable_for(&self, now: Coarse) -> Duration {
         self.0.validity.servable_for(now)
     }
 
-    /// Which of so many counters of changes is raised for this version: see
+    /// Which of `slots` counters is raised when this version changes; see
     /// [`Cache::count_changes_in`](crate::host::Cache::count_changes_in).
     pub fn change_slot(&self, slots: usize) -> usize {
         // Versions are allocated side by side: the product spreads them over all slots.

@@ -13,14 +13,14 @@ use crate::{ErrorKind, id};
 /// A future on the heap, as ports return it.
 pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 
-/// Where secrets come from.
+/// A source of secrets.
 ///
-/// The cache decides what to ask and when; an implementation only asks. It must
+/// The cache decides what to fetch and when; an implementation only fetches. It must
 ///
-/// - answer from the store each time, never from a cache of its own;
-/// - end in bounded time, with [`ErrorKind::Timeout`](crate::ErrorKind::Timeout) if it must;
+/// - answer from the store each time, never from its own cache;
+/// - end in bounded time, with [`ErrorKind::Timeout`](crate::ErrorKind::Timeout) if necessary;
 /// - keep secret bytes out of `Debug` output and errors;
-/// - be cheap to drop in mid-flight: a cancelled future is a normal event.
+/// - be cheap to drop at any time: futures are cancelled.
 ///
 /// ```
 /// use secretcache::{BoxFuture, Description, Error, ErrorKind, Fetched, SecretCache, SecretSource, Selector};
@@ -53,20 +53,20 @@ pub trait SecretSource: Debug + Send + Sync + 'static {
 
     /// The current versions of several secrets in one call (`BatchGetSecretValue`); at most [`Batch::MOST`].
     ///
-    /// An error means that nothing was answered; secrets are then fetched one by one. The default says so.
+    /// After an error, secrets are fetched one by one. The default returns an error.
     fn fetch_batch<'a>(&'a self, ids: &'a [&'a str]) -> BoxFuture<'a, Result<Batch, Error>> {
         let error = Error::new(ErrorKind::InvalidRequest, format!("no batch of {} secrets here", ids.len()));
         Box::pin(async move { Err(error) })
     }
 }
 
-/// The answer to a batch. What is in neither list is fetched singly.
+/// The answer to a batch. Secrets in neither list are fetched one by one.
 #[derive(Debug, Default)]
 #[non_exhaustive]
 pub struct Batch {
     /// The versions found, in any order.
     pub found: Vec<Fetched>,
-    /// What could not be had, by the id it was asked for with.
+    /// The errors, by the requested id.
     pub failed: Vec<(String, Error)>,
 }
 

@@ -31,7 +31,7 @@ use crate::sync::Mutex;
 use crate::sync::atomic::{AtomicU32, Ordering};
 use crate::time::{Coarse, Now};
 
-/// A bounded cache of secrets that knows when each must be asked for again, and by whom.
+/// A bounded cache of secrets that decides when to fetch each one again, and which caller must do it.
 ///
 /// ```
 /// use std::time::Duration;
@@ -48,31 +48,31 @@ use crate::time::{Coarse, Now};
 #[derive(Clone)]
 pub struct Cache(pub(crate) Arc<Shared>);
 
-/// What a reader is told.
+/// The result of a lookup.
 #[derive(Debug)]
 pub enum Lookup<'a> {
-    /// Here is the value.
+    /// The value.
     Hit(Hit<'a>),
-    /// Here is the value; its refresh is due, and this reader was chosen to have it done, beside its own business.
+    /// The value. Its refresh is due, and this reader must start it, without waiting for it.
     HitDue(Hit<'a>, FetchPermit),
-    /// Nothing to serve at once: this reader was chosen to have it fetched, and may wait like the others.
+    /// Nothing to serve now. This reader must start the fetch, and may wait for it.
     Leader(FetchPermit, Waiter),
-    /// Nothing to serve at once: another reader already has it fetched.
+    /// Nothing to serve now. Another reader has started the fetch; wait for it.
     Follower(Waiter),
-    /// It cannot be had for now.
+    /// The read fails for now.
     Failed(Error),
 }
 
-/// What one who forces a refresh is told.
+/// The result of [`Cache::force`].
 #[derive(Debug)]
 pub enum Forced {
-    /// Have it fetched, and wait for it.
+    /// Start the fetch, and wait for it.
     Leader(FetchPermit, Waiter),
-    /// A fetch that began after the refresh was asked for is under way: wait for it.
+    /// A fetch that began after the mark is in progress: wait for it.
     Follower(Waiter),
-    /// A fetch that began earlier is under way. Wait for its end, then ask again.
+    /// A fetch that began before the mark is in progress: wait for it, then ask again.
     Superseded(Waiter),
-    /// It cannot be had.
+    /// The refresh fails.
     Failed(Error),
 }
 
@@ -86,7 +86,7 @@ impl Cache {
         Self::with_watches(config, seed, Watches::default())
     }
 
-    /// As [`Cache::new`], with a list of secrets that count as in use without being read.
+    /// Like [`Cache::new`], with a list of secrets that count as in use without being read.
     ///
     /// # Errors
     ///
@@ -110,7 +110,7 @@ impl Cache {
         &self.0.config
     }
 
-    /// The value, if it is in memory and needs no look. Takes no lock, allocates nothing, copies nothing.
+    /// Returns the cached value if it is still fresh. Takes no lock, allocates nothing, copies nothing.
     // Always inlined, here and in what calls it: passing the result through memory takes as long as the look-up.
     #[inline(always)]
     pub fn hit(&self, id: &str, selector: Selector<'_>, now: Coarse) -> Option<Hit<'_>> {
@@ -124,8 +124,8 @@ impl Cache {
         Some(unsafe { Hit::guarded(version, guard) })
     }
 
-    /// Whether a value that this cache handed out before may be handed out again without a look-up; if so, this counts
-    /// as a hit.
+    /// Whether a value that this cache returned earlier may be served again without a lookup; if so, this counts as a
+    /// hit.
     #[inline]
     pub fn hit_again(&self, secret: &Secret, now: Coarse) -> bool {
         let validity = &secret.version().validity;
@@ -136,8 +136,8 @@ impl Cache {
         freshness.is_some()
     }
 
-    /// Notes hits that a binding answered on its own side, with a value that [`Cache::hit`] or [`Cache::lookup`] gave
-    /// it: they count, and the secret counts as used. See [`Secret::servable_for`] for how long it may do so.
+    /// Counts hits that a binding served itself, with a value from [`Cache::hit`] or [`Cache::lookup`], and marks the
+    /// secret as used. [`Secret::servable_for`] says for how long a binding may do so.
     ///
     /// ```
     /// # use secretcache::host::Cache;
@@ -155,18 +155,18 @@ impl Cache {
         self.0.hits.add(freshness, count);
     }
 
-    /// Has one of the binding's own counters raised whenever a value handed out before must no longer be handed out
-    /// without a look: it was replaced, forgotten, evicted, or the cache was closed. Which one,
-    /// [`Secret::change_slot`] says: the more there are, the fewer other values seem to have changed with it. What
-    /// merely comes due is told by [`Secret::servable_for`].
+    /// Raises one of the binding's counters whenever a value returned earlier must not be served again without a
+    /// lookup, because it was replaced, forgotten or evicted, or the cache was closed. [`Secret::change_slot`] says
+    /// which one; the more there are, the fewer other values share it. A value that becomes due raises none:
+    /// [`Secret::servable_for`] tells when that is.
     ///
-    /// A binding that keeps values on its own side reads a value's counter, then its [`Secret::servable_for`], and the
-    /// counter again before it hands that value out. The counters are forgotten once their last [`Arc`] is gone.
+    /// A binding that keeps values reads a value's counter, then its [`Secret::servable_for`], and the counter again
+    /// before it serves the value. The counters are forgotten when their last [`Arc`] is dropped.
     pub fn count_changes_in(&self, counters: &Arc<[AtomicU32]>) {
         self.0.changes.count_in(counters);
     }
 
-    /// One read: what the reader gets, or what it has to do.
+    /// Looks a version up: returns the value, or what the reader must do.
     pub fn lookup(&self, id: &str, selector: Selector<'_>, now: Now) -> Lookup<'_> {
         if let Some(hit) = self.hit(id, selector, now.coarse) {
             return Lookup::Hit(hit);
@@ -249,8 +249,8 @@ impl Cache {
         }
     }
 
-    /// The last-known value if the policy lets it be served, fresh or not. Neither waits nor asks anybody to fetch;
-    /// it does count as use, so the refresher keeps the value fresh.
+    /// Returns the last known value if the policy lets it be served, fresh or not. Neither waits nor starts a fetch. It
+    /// counts as use, so the refresher keeps the value fresh.
     pub fn peek(&self, id: &str, selector: Selector<'_>, now: Now) -> Option<Hit<'_>> {
         if let Some(hit) = self.hit(id, selector, now.coarse) {
             return Some(hit);
@@ -262,8 +262,8 @@ impl Cache {
         Some(Hit::owned(secret))
     }
 
-    /// What a reader gets whose patience has ended: the last-known value, which from now on is served at once to
-    /// everyone until the request under way ends. `None` if there is nothing to serve.
+    /// The value for a reader that has waited long enough: the last known value, which all readers then get at once
+    /// until the request in progress ends. `None` if there is nothing to serve.
     pub fn give_up(&self, id: &str, selector: Selector<'_>, waiter: &Waiter, now: Now) -> Option<Secret> {
         let mut events = Vec::new();
         let secret = {
@@ -291,19 +291,19 @@ impl Cache {
         Some(secret)
     }
 
-    /// A mark in the order of requests, to be taken before the first [`Cache::force`] of one forced refresh.
+    /// A mark in the order of requests. Take it before the first [`Cache::force`] of a forced refresh.
     pub fn mark(&self) -> u64 {
         self.0.lock().flights_started()
     }
 
-    /// A refresh now, whatever the age. Clears every backoff of this secret; requests that began before `mark` do
-    /// not count, since they may have read the value from before.
+    /// Refreshes a version now, whatever its age. Clears every backoff of this secret. Requests that began before
+    /// `mark` do not count, because they may return the old value.
     pub fn force(&self, id: &str, selector: Selector<'_>, mark: u64, now: Now) -> Forced {
         self.ask_now(id, selector, mark, now, Purpose::Force)
     }
 
-    /// As [`Cache::force`], for a login that was refused ([`Action::Refresh`](crate::host::Action::Refresh)): a version that still
-    /// carries its label is not fetched again, and nothing else of the secret is put in doubt.
+    /// Like [`Cache::force`], for a login that was refused ([`Action::Refresh`](crate::host::Action::Refresh)): a
+    /// version that still has its label is not fetched again, and the secret's other versions stay valid.
     pub fn recheck(&self, id: &str, selector: Selector<'_>, mark: u64, now: Now) -> Forced {
         self.ask_now(id, selector, mark, now, Purpose::Recheck)
     }
@@ -331,26 +331,27 @@ impl Cache {
         Forced::Leader(permit, waiter)
     }
 
-    /// How long ago the value that is held was last confirmed. `None`: none is held.
+    /// The time since the last successful refresh. `None`: nothing is cached.
     pub fn age(&self, id: &str, selector: Selector<'_>, now: Now) -> Option<Duration> {
         let state = self.0.lock();
         state.entry(id)?.version(selector)?.age(&now)
     }
 
-    /// Whether a value must be fetched anew for a reader who wants none that was confirmed so long ago or longer. Not if
-    /// none is held, since a read then fetches it in any case, nor for a version id, whose value never changes.
+    /// Whether a read with `max_age` must refresh the value first. False if nothing is cached, because a read then
+    /// fetches it anyway, and for a version id, whose value never changes.
     pub fn is_older(&self, id: &str, selector: Selector<'_>, max_age: Duration, now: Now) -> bool {
         selector.as_stage().is_some() && self.age(id, selector, now).is_some_and(|age| age >= max_age)
     }
 
-    /// Whether a connection that was made with this version should be replaced when it is not in use: another version
-    /// is current, or the resource has refused this one and takes another. For pools, at each check-in.
+    /// Whether to replace a connection made with this version when it is idle, because another version is current or
+    /// this one was refused. For pools, at each check-in.
     pub fn is_outdated(&self, id: &str, version_id: &str) -> bool {
         let state = self.0.lock();
         state.entry(id).and_then(SecretEntry::login_version).is_some_and(|preferred| preferred != version_id)
     }
 
-    /// Forgets a secret with all its versions. Requests under way still answer those who wait, but are not kept.
+    /// Forgets a secret with all its versions. Requests in progress still serve the readers that wait, but their
+    /// results are not cached.
     pub fn invalidate(&self, id: &str) {
         let mut state = self.0.lock();
         if let Some(entry) = state.find(id).and_then(|entry_id| state.remove(entry_id)) {
@@ -373,7 +374,7 @@ impl Cache {
         self.0.lock().closed
     }
 
-    /// What the cache has done so far and holds now.
+    /// Returns the statistics of the cache.
     pub fn stats(&self, now: Now) -> Stats {
         let state = self.0.lock();
         let (hits, stale_served) = self.0.hits.totals();
@@ -400,8 +401,8 @@ impl Cache {
         }
     }
 
-    /// Has this cache's refreshes slowed down together with those of other caches that ask the same endpoint: see
-    /// [`Brake`]. Until then it has a brake of its own.
+    /// Slows down this cache's refreshes together with those of other caches that use the same endpoint; see [`Brake`].
+    /// Until then the cache has its own brake.
     pub fn share_brake(&self, brake: &Brake) {
         self.0.lock().pacer.share(brake);
     }
@@ -411,7 +412,7 @@ impl Cache {
         *self.0.lock().counters.api_calls.entry(operation.name()).or_default() += 1;
     }
 
-    /// Has a listener told of every event from now on.
+    /// Calls a listener with every event from now on.
     pub fn listen(&self, listener: Listener) {
         self.0.listeners.lock().unwrap_or_else(PoisonError::into_inner).push(listener);
     }

@@ -1,4 +1,4 @@
-//! The right, and the duty, to ask the source once for everyone.
+//! The obligation to fetch once, for all readers.
 
 use std::fmt;
 use std::sync::Arc;
@@ -23,11 +23,11 @@ use crate::wire::{Answer, Description};
 const DENIED_FOR: Duration = Duration::from_secs(3600);
 const DENIED_FOR_LONG: Duration = Duration::from_secs(7 * 86_400);
 
-/// One request to the source, on behalf of every reader who wants the same thing.
+/// The obligation to make one request to the source, for every reader of the same version.
 ///
-/// Ask the source for [`FetchPermit::id`] and [`FetchPermit::selector`], and [`complete`](FetchPermit::complete) the permit with
-/// what it says. A permit that is dropped uncompleted wakes those who wait, and one of them leads anew; so complete
-/// it in every case, errors and cancellation included.
+/// Ask the source for [`FetchPermit::id`] and [`FetchPermit::selector`], and [`complete`](FetchPermit::complete) the
+/// permit with the result. Complete it in every case, including errors and cancellation: a permit that is dropped wakes
+/// the readers that wait, and one of them must start again.
 ///
 /// ```
 /// use secretcache::host::{Answer, Cache, Lookup, Now};
@@ -152,12 +152,12 @@ impl FetchPermit {
         self.may_describe
     }
 
-    /// A place in the queue for the outcome.
+    /// A waiter for the outcome.
     pub fn waiter(&self) -> Waiter {
         Waiter::new(Arc::clone(&self.flight), None)
     }
 
-    /// Ends the request with what the source said.
+    /// Ends the request with the source's result.
     pub fn complete(mut self, result: Result<Answer, Error>, now: Now) {
         let mut events = Vec::new();
         let outcome = {

@@ -33,7 +33,7 @@ impl Operation {
     }
 }
 
-/// What the cache has done so far.
+/// The statistics of a cache.
 ///
 /// ```
 /// let cache = secretcache::SecretCache::builder().build()?;
@@ -50,17 +50,17 @@ pub struct Stats {
     pub hits: u64,
     /// Reads that found nothing cached.
     pub misses_absent: u64,
-    /// Reads that found a value past its freshness and had to wait for the source.
+    /// Reads that found an expired value and waited for the source.
     pub misses_expired: u64,
-    /// Reads answered with a value past its freshness, because it could not be refreshed.
+    /// Reads answered with the last known value, because it could not be refreshed in time.
     pub stale_served: u64,
-    /// Reads that waited for a request another reader had started.
+    /// Reads that waited for another reader's request.
     pub coalesced: u64,
-    /// Refreshes that succeeded, whether or not they brought a new version.
+    /// Refreshes that succeeded, with or without a new version.
     pub refreshes: u64,
-    /// New versions seen in place of old ones.
+    /// New versions found by refreshes.
     pub rotations_observed: u64,
-    /// Secrets dropped to keep within the size.
+    /// Secrets evicted to make room.
     pub evictions: u64,
     /// Calls to the service, by operation.
     pub api_calls: BTreeMap<&'static str, u64>,
@@ -72,15 +72,15 @@ pub struct Stats {
     pub secrets: Vec<SecretStatus>,
 }
 
-/// What resources said to logins.
+/// The results of logins.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 #[non_exhaustive]
 pub struct LoginStats {
-    /// Logins taken.
+    /// Logins accepted.
     pub accepted: u64,
-    /// Those among them with another version than the current one.
+    /// Accepted logins with a version other than the current one.
     pub fallback_logins: u64,
-    /// Logins refused. A rotation costs one, and one more for each that was under way at that moment.
+    /// Logins refused. A rotation costs one, and one more for each login in progress at that moment.
     pub rejected: u64,
 }
 
@@ -88,15 +88,15 @@ pub struct LoginStats {
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct SecretStatus {
-    /// The id it was asked for with.
+    /// The id, as reads use it.
     pub secret_id: String,
-    /// The staging label it was asked for with.
+    /// The staging label, if reads use one.
     pub version_stage: Option<String>,
-    /// The version held, if one is.
+    /// The id of the cached version, if there is one.
     pub version_id: Option<String>,
-    /// Since it was last confirmed.
+    /// The time since its last successful refresh.
     pub age: Option<Duration>,
-    /// Until the next refresh is due; zero if it is due now.
+    /// The time until the next refresh is due; zero if it is due now.
     pub next_refresh_in: Option<Duration>,
     /// Why the last fetch failed, if it did.
     pub last_error: Option<ErrorKind>,

@@ -5,11 +5,11 @@ use std::sync::{Arc, Weak};
 
 use crate::sync::{Mutex, MutexGuard, yield_now};
 
-/// While it lives, its secret counts as in use: the refresher keeps it fresh although nobody reads it, so that a new
-/// version is noticed, and eviction spares it.
+/// While it exists, its secret counts as in use: it is refreshed without being read, so new versions are noticed, and
+/// it is not evicted.
 ///
-/// Nothing is fetched on its account before the secret has been read once. Clones are one watch. Made by
-/// [`Watches::add`] or `SecretCache::watch`.
+/// Refreshes start with the first read of the secret. Clones are one watch. Made by [`Watches::add`] or
+/// `SecretCache::watch`.
 #[derive(Clone)]
 #[must_use = "it ends when it is dropped"]
 pub struct Watch(Arc<str>);
@@ -47,7 +47,7 @@ pub struct Watches(Arc<Mutex<Vec<Weak<str>>>>);
 const TRIES: usize = 10_000;
 
 impl Watches {
-    /// Has a secret count as in use until the result is dropped.
+    /// Makes a secret count as in use until the result is dropped.
     pub fn add(&self, secret_id: &str) -> Watch {
         // An allocation of its own: dropping it is all that ends the watch, without a lock, on any thread.
         let watch: Arc<str> = secret_id.into();

@@ -75,7 +75,7 @@ pub struct RejectedVersion {
     pub version_stage: Stage,
     /// Its id.
     pub version_id: String,
-    /// How often, by this attempt; zero if it was refused before, and left alone this time.
+    /// How often it was refused in this attempt; zero if it was refused earlier and not tried again.
     pub times: u32,
 }
 
@@ -93,11 +93,11 @@ impl fmt::Display for RejectedVersion {
 /// Why no connection was made.
 #[derive(Clone, Debug)]
 pub enum ConnectFailure {
-    /// The resource refused every version that could be tried.
+    /// The login was refused with every version that could be tried.
     Rejected {
-        /// The same for people: the secret and what was tried, without what the resource said.
+        /// A message that names the secret and the versions that were tried.
         text: String,
-        /// The versions it refused, in order.
+        /// The versions that were refused, in order.
         tried: Vec<RejectedVersion>,
     },
     /// The secret could not be read, or a login did not finish.
@@ -110,7 +110,7 @@ pub(crate) fn rejection(secret_id: &str, tried: &[RejectedVersion]) -> String {
     format!("every version of secret {secret_id:?} was refused ({})", tried.join("; "))
 }
 
-/// What a driver has to do next.
+/// What a driver must do next.
 #[derive(Debug)]
 pub enum Action {
     /// Log in with this version, found by this staging label, and report to [`ConnectAttempt::accepted`] or [`ConnectAttempt::rejected`].
@@ -119,14 +119,14 @@ pub enum Action {
     Read(Stage),
     /// Ask for this staging label now ([`Cache::recheck`]), and report to [`ConnectAttempt::read`].
     Refresh(Stage),
-    /// Nothing is left to try for now: wait.
+    /// Wait: there is nothing to try now.
     Wait(Duration),
     /// The time is up.
     Stop,
 }
 
 impl ConnectAttempt {
-    /// A attempt that ends after `timeout`.
+    /// An attempt that ends after `timeout`.
     pub fn new(cache: &Cache, id: &str, stages: &[Stage], timeout: Duration, now: Now) -> Self {
         Self {
             shared: Arc::clone(&cache.0),
@@ -151,7 +151,7 @@ impl ConnectAttempt {
         next
     }
 
-    /// How long the attempt may still take. A login that hangs should be given up then.
+    /// How long the attempt may still take. Abandon a login that takes longer.
     pub fn remaining(&self, now: Now) -> Duration {
         now.until(&self.deadline)
     }
@@ -252,7 +252,7 @@ impl ConnectAttempt {
         (!is_rejected).then_some(Action::Try(secret, Stage::Pending))
     }
 
-    /// The driver has read or fetched a staging label. `error`: why it could not.
+    /// Reports that the driver has read or fetched a staging label, or the `error`.
     pub fn read(&mut self, stage: Stage, error: Option<Error>, now: Now) {
         let Some(error) = error else { return };
         if error.kind() == ErrorKind::VersionNotFound {
@@ -281,8 +281,9 @@ impl ConnectAttempt {
         }
     }
 
-    /// The resource took this version. A login with anything but `AWSCURRENT` is counted, and told of now and then
-    /// ([`Event::FallbackLogin`]): if it goes on, the current version is broken.
+    /// Reports that the login with this version was accepted. Logins with a label other than `AWSCURRENT` are counted,
+    /// and sent as an event at most once a minute ([`Event::FallbackLogin`]): if they continue, the current version
+    /// does not work.
     pub fn accepted(&mut self, secret: &Secret) {
         let version_id = secret.version_id().unwrap_or_default();
         let Some((version_stage, _, now)) = self.trying.take() else { return };
@@ -309,7 +310,7 @@ impl ConnectAttempt {
         }
     }
 
-    /// The resource refused this version.
+    /// Reports that the login with this version was refused.
     pub fn rejected(&mut self, secret: &Secret, version_stage: Stage, now: Now) {
         let version_id = secret.version_id().unwrap_or_default();
         self.trying = None;

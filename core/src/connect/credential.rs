@@ -8,10 +8,10 @@ use zeroize::Zeroizing;
 use crate::error::Error;
 use crate::secret::Secret;
 
-/// A secret whose string is a JSON object with a user name and a password, read as one.
+/// A credential: one version of a secret whose string is a JSON object with a user name and a password.
 ///
-/// Everything comes from the same version: under alternating users the user name changes together with the password.
-/// `Debug` shows the version and the names of the fields, never their values.
+/// User name and password belong together: with alternating users both change. `Debug` shows the version and the names
+/// of the fields, never their values.
 ///
 /// ```
 /// use secretcache::{Credential, Fetched, Secret};
@@ -31,7 +31,7 @@ pub struct Credential {
 }
 
 impl Credential {
-    /// Reads a version. `version_stage` is the staging label it was asked for with.
+    /// Reads a version. `version_stage` is its staging label.
     ///
     /// # Errors
     ///
@@ -90,7 +90,7 @@ impl Credential {
         self.secret.version_id()
     }
 
-    /// The staging label by which that version was found.
+    /// The staging label of that version.
     pub fn version_stage(&self) -> &str {
         &self.version_stage
     }

@@ -54,7 +54,7 @@ impl Builder {
         self
     }
 
-    /// How long a reader waits for the service when a last-known value exists.
+    /// How long a read waits for the service if there is a last known value.
     pub fn max_wait(mut self, max_wait: Duration) -> Self {
         self.config.max_wait = max_wait;
         self
@@ -66,19 +66,19 @@ impl Builder {
         self
     }
 
-    /// Whether the last-known value is also served once the service denies it. Default: yes.
+    /// Whether the last known value is also served after the service denies access. Default: yes.
     pub fn stale_on_denied(mut self, stale_on_denied: bool) -> Self {
         self.config.stale_on_denied = stale_on_denied;
         self
     }
 
-    /// The waits after failures.
+    /// The pauses after failures.
     pub fn backoff(mut self, backoff: Backoff) -> Self {
         self.config.backoff = backoff;
         self
     }
 
-    /// Whether values are kept out of swap and core dumps; see [`Config::lock_memory`] for what it costs.
+    /// Whether to keep values out of swap and core dumps; [`Config::lock_memory`] says what that costs.
     pub fn lock_memory(mut self, lock_memory: bool) -> Self {
         self.config.lock_memory = lock_memory;
         self
@@ -90,7 +90,7 @@ impl Builder {
         self
     }
 
-    /// The service endpoint, for instance that of `secretcache local` or of a VPC endpoint.
+    /// The service endpoint, such as that of `secretcache local` or of a VPC endpoint.
     pub fn endpoint_url(mut self, url: impl Into<String>) -> Self {
         self.options.endpoint_url = Some(url.into());
         self
@@ -102,19 +102,19 @@ impl Builder {
         self
     }
 
-    /// Credentials to use as they are.
+    /// AWS credentials.
     pub fn credentials(mut self, credentials: Credentials) -> Self {
         self.options.credentials = Some(credentials);
         self
     }
 
-    /// A role to assume with the credentials found, for instance in the account that owns the secrets.
+    /// A role to assume with the credentials, for example in the account that owns the secrets.
     pub fn role_arn(mut self, role_arn: impl Into<String>) -> Self {
         self.options.role_arn = Some(role_arn.into());
         self
     }
 
-    /// The external id that the role's trust policy asks for.
+    /// The external id that the role's trust policy requires.
     pub fn external_id(mut self, external_id: impl Into<String>) -> Self {
         self.options.external_id = Some(external_id.into());
         self
@@ -156,18 +156,17 @@ impl Builder {
         self
     }
 
-    /// A secret store of one's own instead of AWS Secrets Manager.
+    /// A custom source of secrets instead of AWS Secrets Manager.
     pub fn source(mut self, source: impl SecretSource) -> Self {
         self.source = Some(Arc::new(source));
         self
     }
 
-    /// The cache. Nothing is started yet, and nobody asked.
+    /// Builds the cache. This starts no thread and sends no request.
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::InvalidConfiguration`](crate::ErrorKind::InvalidConfiguration) naming the setting that makes no
-    /// sense.
+    /// [`ErrorKind::InvalidConfiguration`](crate::ErrorKind::InvalidConfiguration) naming the setting that is wrong.
     pub fn build(self) -> Result<SecretCache, Error> {
         self.config.validate()?;
         self.options.validate()?;

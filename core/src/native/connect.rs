@@ -34,20 +34,20 @@ impl<'a> Connect<'a> {
         Self { cache, id, timeout: Duration::from_secs(30), stages: &Stage::ALL }
     }
 
-    /// How long to go on trying; 30 s unless set.
+    /// How long to try. Default: 30 s.
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.timeout = timeout;
         self
     }
 
-    /// The staging labels to try, in this order; [`Stage::ALL`] unless set.
+    /// The staging labels to try, in this order. Default: [`Stage::ALL`].
     pub fn stages(mut self, stages: &'a [Stage]) -> Self {
         self.stages = stages;
         self
     }
 
-    /// Connects, on any executor. `is_rejected` tells an error that means "this login is refused" from all others. A
-    /// login that has not ended when the time is up is dropped.
+    /// Connects, on any executor. `is_rejected` says whether an error means that the login is refused. When the time is
+    /// up, a login in progress is dropped.
     ///
     /// # Errors
     ///
@@ -99,7 +99,7 @@ impl<'a> Connect<'a> {
         })
     }
 
-    /// Connects on this thread. A login that hangs is waited for: give `connect` a limit of its own.
+    /// Connects on this thread. This waits for a login that hangs: give your function its own time limit.
     ///
     /// # Errors
     ///
@@ -118,7 +118,7 @@ impl<'a> Connect<'a> {
     }
 }
 
-/// Does what a attempt wants by [`Action::Refresh`].
+/// Does the [`Action::Refresh`] of an attempt.
 async fn recheck(cache: &Handle, id: &str, stage: Stage) -> Result<Secret, Error> {
     cache.start_asking(id, Selector::from(stage), Cache::recheck)?.await
 }
@@ -146,22 +146,22 @@ async fn sleep(span: Duration) {
     }
 }
 
-/// Why no connection came about. `E` is the resource's own error.
+/// Why there is no connection. `E` is the error of the login function.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum ConnectError<E> {
     /// No version logs in.
     Rejected {
-        /// What the resource said last; `None` if every version had been refused before, and was left alone.
+        /// The last error; `None` if every version was refused earlier and not tried again.
         last: Option<E>,
-        /// The versions it refused, in order.
+        /// The versions that were refused, in order.
         tried: Vec<RejectedVersion>,
         /// The secret and what was tried, for people.
         text: String,
     },
-    /// The secret could not be had, or is not a JSON object.
+    /// The secret could not be read, or is not a JSON object.
     Secret(Error),
-    /// The resource failed in another way than by refusing the login. Passed on as it is; nothing else was tried.
+    /// The login failed for another reason than a refusal. The error is passed on; no other version was tried.
     Resource(E),
 }
 

@@ -58,7 +58,8 @@ impl<'a> Request<'a> {
         self
     }
 
-    /// A value that was confirmed less than so long ago. An older one is fetched first, and the read fails if that does.
+    /// Limits the age of the value, counted from its last successful refresh. An older value is refreshed first; if
+    /// that fails, the read fails.
     ///
     /// ```no_run
     /// # use std::time::Duration;
@@ -71,11 +72,11 @@ impl<'a> Request<'a> {
         self
     }
 
-    /// Runs the read on this thread: from memory at once, otherwise it waits for the source.
+    /// Runs the read on this thread, from memory or by waiting for the source.
     ///
     /// # Errors
     ///
-    /// Why the secret could not be had, if there is no last-known value to serve.
+    /// The reason why the secret could not be read, if there is no last known value to serve.
     #[inline(always)]
     pub fn wait(self) -> Result<Hit<'a>, Error> {
         match self.cache.hit(self.id, self.selector) {
@@ -84,7 +85,7 @@ impl<'a> Request<'a> {
         }
     }
 
-    /// The last-known value, if there is one: never waits, never asks anybody.
+    /// Returns the last known value, if there is one. Never waits and makes no request.
     pub fn peek(self) -> Option<Hit<'a>> {
         self.cache.peek(self.id, self.selector)
     }
@@ -93,12 +94,12 @@ impl<'a> Request<'a> {
     ///
     /// # Errors
     ///
-    /// Why it could not be fetched. The last-known value, if there is one, goes on being served.
+    /// The reason why it could not be fetched. Reads still get the last known value, if there is one.
     pub async fn refresh(self) -> Result<Secret, Error> {
         self.start_refresh()?.await
     }
 
-    /// As [`Request::refresh`], waiting on this thread.
+    /// Like [`Request::refresh`], but waits on this thread.
     ///
     /// # Errors
     ///
@@ -153,7 +154,8 @@ impl<'a> IntoFuture for Request<'a> {
     }
 }
 
-/// A read under way. It runs on any executor; dropping it never cancels the fetch, which others may wait for.
+/// A read in progress. It runs on any executor. Dropping it does not cancel the fetch, because other readers may wait
+/// for it.
 #[derive(Debug)]
 #[must_use = "futures do nothing until they are awaited"]
 pub struct Get<'a> {

@@ -19,11 +19,11 @@ use crate::event::Event;
 use crate::id::Selector;
 use crate::secret::Secret;
 
-/// Secrets from memory, kept fresh in the background.
+/// A cache that returns secrets from memory and refreshes them in the background.
 ///
-/// Cheap to clone; clones share one cache. Nothing is started and nobody is asked until the first read. Any number
-/// of readers of one secret cause one request; while a value is in use it is refreshed beside its readers, and when
-/// the service cannot be reached, the last-known value goes on being served.
+/// Cheap to clone; clones share one cache. It starts no thread and sends no request before the first read. Any number
+/// of concurrent reads of one secret make one request. A value in use is refreshed in the background; if the service is
+/// unreachable, reads get the last known value.
 ///
 /// ```no_run
 /// use secretcache::SecretCache;
@@ -45,7 +45,7 @@ use crate::secret::Secret;
 pub struct SecretCache(pub(super) Arc<Handle>);
 
 impl SecretCache {
-    /// Settings, to be finished with [`Builder::build`].
+    /// Returns a builder for a cache; end with [`Builder::build`].
     pub fn builder() -> Builder {
         Builder::default()
     }
@@ -54,22 +54,22 @@ impl SecretCache {
         Self(Arc::new(Handle::new(config, transport)))
     }
 
-    /// A read of the secret's current version; see [`Request`] for other versions and for how to run it.
+    /// Reads the secret's current version. [`Request`] says how to run the read, and how to read other versions.
     pub fn get<'a>(&'a self, id: &'a str) -> Request<'a> {
         Request::new(&self.0, id)
     }
 
-    /// The last-known value, if there is one: never waits, never asks anybody.
+    /// Returns the last known value, if there is one. Never waits and makes no request.
     pub fn peek(&self, id: &str) -> Option<Hit<'_>> {
         self.0.peek(id, Selector::CURRENT)
     }
 
-    /// Connects to the resource that a secret is the credential of, also while it rotates.
+    /// Connects to the database (or other server) that the secret is for, even during a rotation.
     ///
-    /// The cached current version is tried first. If the resource refuses that login, the version is fetched anew, then
-    /// `AWSPENDING` is tried (the one that works while a rotation is between its steps), then `AWSPREVIOUS`, and after a
-    /// wait all over again. What the resource took and refused is remembered for all callers, so that a rotation costs
-    /// one refused login and not one for each connection.
+    /// It tries the cached current version first. If that login is refused, it fetches the version again, then tries
+    /// `AWSPENDING` (which works in the middle of a rotation), then `AWSPREVIOUS`, then pauses and starts again.
+    /// Accepted and refused versions are remembered for all callers, so a rotation costs one refused login, not one for
+    /// each connection.
     ///
     /// ```no_run
     /// # struct Connection;
@@ -93,9 +93,9 @@ impl SecretCache {
         Connect::new(&self.0, id)
     }
 
-    /// Has a secret count as in use until the result is dropped, as if somebody read it all the time: its current version
-    /// is kept fresh once it has been read, and a new one is noticed and told to listeners. For connection pools, which
-    /// read a credential only when they open a connection.
+    /// Makes a secret count as in use until the result is dropped, as if it were read all the time: after its first
+    /// read it is kept fresh, and listeners hear of new versions. For connection pools, which read a credential only
+    /// when they open a connection.
     ///
     /// ```no_run
     /// # fn example(cache: secretcache::SecretCache) {
@@ -112,8 +112,8 @@ impl SecretCache {
         watch
     }
 
-    /// Whether a connection that was made with this version should be replaced when it is not in use: another version
-    /// is current, or the resource has refused this one and takes another. For pools, at each check-in.
+    /// Whether to replace a connection made with this version when it is idle, because another version is current or
+    /// this one was refused. For pools, at each check-in.
     ///
     /// ```
     /// let cache = secretcache::SecretCache::builder().build()?;
@@ -136,12 +136,12 @@ impl SecretCache {
     ///
     /// # Errors
     ///
-    /// Why it could not be fetched. The last-known value, if there is one, goes on being served.
+    /// The reason why it could not be fetched. Reads still get the last known value, if there is one.
     pub async fn refresh(&self, id: &str) -> Result<Secret, Error> {
         self.get(id).refresh().await
     }
 
-    /// As [`SecretCache::refresh`], waiting on this thread.
+    /// Like [`SecretCache::refresh`], but waits on this thread.
     ///
     /// # Errors
     ///
@@ -150,8 +150,8 @@ impl SecretCache {
         self.get(id).refresh_wait()
     }
 
-    /// Fetches secrets before they are read, twenty in a call, and gives those that could not be had. What is cached
-    /// and not due is left alone.
+    /// Fetches secrets before they are read, twenty per call, and returns the errors of those that failed. Secrets that
+    /// are cached and not due are skipped.
     ///
     /// # Errors
     ///
@@ -164,7 +164,7 @@ impl SecretCache {
         self.0.start_prefetch(ids)?.await
     }
 
-    /// As [`SecretCache::prefetch`], waiting on this thread.
+    /// Like [`SecretCache::prefetch`], but waits on this thread.
     ///
     /// # Errors
     ///
@@ -178,13 +178,13 @@ impl SecretCache {
         wait_for(&mut task, None).unwrap_or_else(|| Err(stopped()))
     }
 
-    /// What the cache has done so far in this process, and holds now.
+    /// Returns the statistics of the cache in this process.
     pub fn stats(&self) -> Stats {
         self.0.made().map(|inner| inner.cache.stats(SystemClock::now())).unwrap_or_default()
     }
 
-    /// Has a function told of every [`Event`] from now on: new versions, stale values, failures. It is called on
-    /// whichever thread noticed, so it must be quick.
+    /// Calls a function with every [`Event`] from now on: new versions, stale values, failures. It may run on any
+    /// thread, and must return quickly.
     pub fn on_event(&self, listener: impl Fn(&Event) + Send + Sync + 'static) {
         self.0.listeners.add(Arc::new(listener));
     }
@@ -196,7 +196,7 @@ impl SecretCache {
 }
 
 impl Default for SecretCache {
-    /// A cache with the default settings and the environment's Region and credentials.
+    /// A cache with the default settings, and the Region and credentials of the environment.
     fn default() -> Self {
         Self::from_builder(Config::default(), Transport::Aws(Arc::default()))
     }
