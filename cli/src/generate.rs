@@ -33,7 +33,7 @@ enum What {
     },
     /// Print the reference of all commands, in Markdown
     Reference,
-    /// Print what each feature needs to be allowed, in Markdown
+    /// Print the permissions that each feature needs, in Markdown
     Permissions,
 }
 

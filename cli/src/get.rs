@@ -14,8 +14,8 @@ use crate::service::Service;
 
 /// Print a secret's value
 ///
-/// Region, credentials and endpoint are found as the `aws` command finds them. A string is printed with a line end,
-/// a binary value as it is.
+/// Finds Region, credentials and endpoint as the `aws` command does. Prints a string with a line end, a binary value
+/// as it is.
 #[derive(Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Get {
@@ -23,11 +23,11 @@ pub(crate) struct Get {
     #[arg(value_name = "ID")]
     secret_id: String,
 
-    /// Staging label of the version wanted, such as AWSPREVIOUS [default: AWSCURRENT]
+    /// Staging label of the version to print, such as AWSPREVIOUS [default: AWSCURRENT]
     #[arg(long, short, value_name = "STAGE", conflicts_with = "version_id")]
     stage: Option<String>,
 
-    /// Id of the version wanted
+    /// Id of the version to print
     #[arg(long, value_name = "ID")]
     version_id: Option<String>,
 

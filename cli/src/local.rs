@@ -32,14 +32,14 @@ enum Task {
     Export(Export),
 }
 
-/// Write what an endpoint holds as a file for --seed, in JSON; it holds the values in the clear
+/// Write an endpoint's secrets as a JSON file for --seed, with their values in the clear
 #[derive(Args)]
 struct Export {
-    /// URL of the running endpoint, which must have been started with --control
+    /// URL of a running endpoint that was started with --control
     #[arg(long, value_name = "URL", default_value = "http://127.0.0.1:4584")]
     endpoint_url: String,
 
-    /// Export this data file instead, whether or not an endpoint has it open
+    /// Export this data file instead, even if an endpoint has it open
     #[arg(long, value_name = "FILE", conflicts_with = "endpoint_url")]
     data: Option<PathBuf>,
 
@@ -66,7 +66,7 @@ impl Export {
 /// How an endpoint is run.
 #[derive(Args)]
 struct Endpoint {
-    /// Address to listen on; anything but a loopback address lets others read the secrets
+    /// Address to listen on; other machines can read the secrets unless it is a loopback address
     #[arg(long, default_value = DEFAULT_HOST)]
     host: String,
 
@@ -74,7 +74,7 @@ struct Endpoint {
     #[arg(long, default_value_t = DEFAULT_PORT)]
     port: u16,
 
-    /// Answer requests whose Host header is NAME, beside loopback names and addresses; repeat for several
+    /// Also answer requests whose Host header is NAME; loopback names are always accepted; repeat for several
     #[arg(long, value_name = "NAME")]
     accept_host: Vec<String>,
 
@@ -82,7 +82,7 @@ struct Endpoint {
     #[arg(long, value_name = "FILE")]
     seed: Option<PathBuf>,
 
-    /// Serve what AWS's Parameters and Secrets Lambda extension does, on this port
+    /// Also stand in for AWS's Parameters and Secrets Lambda extension, on this port or on 2773
     #[arg(long, value_name = "PORT", num_args = 0..=1, default_missing_value = "2773")]
     extension: Option<u16>,
 
@@ -90,16 +90,16 @@ struct Endpoint {
     #[arg(long, value_name = "TOKEN", requires = "extension")]
     extension_token: Option<String>,
 
-    /// Keep the secrets in FILE, in the clear, readable by its owner only; nothing acknowledged is lost
+    /// Keep the secrets in FILE, in the clear, readable by its owner only
     #[arg(long, value_name = "FILE")]
     data: Option<PathBuf>,
 
-    /// Account of callers whose access key id is not itself an account number [default: 123456789012, and 000000000000 on
-    /// port 4566, as LocalStack has it]
+    /// Account of requests whose access key id is not an account number [default: 123456789012; on port 4566, as with
+    /// LocalStack, 000000000000]
     #[arg(long, value_name = "ID", value_parser = account)]
     account: Option<String>,
 
-    /// Region of callers that send unsigned requests
+    /// Region of unsigned requests
     #[arg(long, default_value = "us-east-1", value_parser = region)]
     region: String,
 
@@ -115,11 +115,11 @@ struct Endpoint {
     #[arg(long)]
     control: bool,
 
-    /// Print one line per request (whose, what, which secret, outcome, why not found) and per event of a rotation; no values
+    /// Print one line per request (account, operation, secret, outcome) and per rotation event; never a value
     #[arg(long, short)]
     verbose: bool,
 
-    /// Write the lines of --verbose as text, or as a JSON object each
+    /// Format of the lines of --verbose: text, or one JSON object per line
     #[arg(long, value_name = "FORMAT", default_value = "text", value_parser = ["text", "json"])]
     log_format: String,
 
@@ -131,7 +131,7 @@ struct Endpoint {
 #[derive(Args)]
 #[command(next_help_heading = "Rotation")]
 struct Rotations {
-    /// Let the server at the second address stand in for the one that secrets name; its certificate must be for the name
+    /// Connect to the second address when a secret names the first; the certificate must be for the first
     #[arg(long, value_name = "HOST:PORT=HOST:PORT")]
     map_host: Vec<StandIn>,
 
@@ -139,11 +139,11 @@ struct Rotations {
     #[arg(long, value_name = "NAME")]
     allow_host: Vec<String>,
 
-    /// Trust only the authorities in this PEM file to vouch for servers [default: those that the system trusts]
+    /// Trust only the certificate authorities in this PEM file for servers [default: the system's]
     #[arg(long, value_name = "FILE")]
     db_ca_file: Option<PathBuf>,
 
-    /// Speak to servers on this machine without TLS, unless the secret has "ssl": true
+    /// Connect to servers on this machine without TLS, unless the secret has "ssl": true
     #[arg(long)]
     db_plaintext: bool,
 
@@ -151,8 +151,8 @@ struct Rotations {
     #[arg(long, value_name = "URL")]
     lambda_endpoint: Option<String>,
 
-    /// Set a variable of the environment of a function of AWS's templates, such as PASSWORD_LENGTH; or add a function
-    /// that rotates by a strategy (single-user, alternating-users, dual-password), or that a file describes
+    /// Set an environment variable of a function of AWS's templates, such as PASSWORD_LENGTH; or add a function
+    /// that rotates by a strategy (single-user, alternating-users, dual-password) or as a file describes
     #[arg(long, value_name = "NAME:VARIABLE=VALUE|NAME=STRATEGY|NAME=FILE")]
     function: Vec<FunctionOption>,
 }
@@ -236,7 +236,7 @@ impl Endpoint {
         say(&format!(
             "  export AWS_ENDPOINT_URL_SECRETS_MANAGER={url}   # and any AWS credentials and region"
         ));
-        say("  Open it in a browser to see what goes on.");
+        say("  Open it in a browser to see secrets, requests and rotations.");
         say("  For development only: any credentials are accepted, nothing is encrypted. Ctrl-C stops it.");
         if let Some(url) = server.extension_url() {
             say(&format!("  The Lambda extension's paths are at {url}"));
@@ -245,7 +245,7 @@ impl Endpoint {
             say(&format!("  Warning: {warning}."));
         }
         if !server.address().ip().is_loopback() {
-            say("  Warning: whoever reaches this address can read and change every secret here.");
+            say("  Warning: anyone who can reach this address can read and change every secret here.");
         }
 
         let handle = server.handle();
@@ -321,13 +321,13 @@ fn default_account(port: u16) -> &'static str {
 
 fn account(text: &str) -> Result<String, &'static str> {
     let is_account = text.len() == 12 && text.bytes().all(|b| b.is_ascii_digit());
-    if is_account { Ok(text.to_owned()) } else { Err("an account has twelve digits") }
+    if is_account { Ok(text.to_owned()) } else { Err("an account id has twelve digits") }
 }
 
 fn region(text: &str) -> Result<String, &'static str> {
     let is_of_names = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-';
     let is_region = !text.is_empty() && text.bytes().all(is_of_names);
-    if is_region { Ok(text.to_owned()) } else { Err("a Region is named as eu-central-1 is") }
+    if is_region { Ok(text.to_owned()) } else { Err("not the name of a Region, such as eu-central-1") }
 }
 
 const EXAMPLES: &str = "Examples:

@@ -21,7 +21,7 @@ use exit::{EXIT_STATUSES, Exit, Failure};
 #[global_allocator]
 static ALLOCATOR: secretcache::WipingAllocator = secretcache::WipingAllocator;
 
-/// Read, rotate and recover secrets in AWS Secrets Manager, or run a Secrets Manager of your own
+/// Read, rotate, audit and recover secrets in AWS Secrets Manager, or run a Secrets Manager endpoint on your machine
 #[derive(Parser)]
 #[command(name = "secretcache", version, after_help = EXIT_STATUSES, disable_help_subcommand = true)]
 struct Cli {

@@ -18,7 +18,7 @@ use crate::service::Service;
 ///
 /// Kinds: app (the role of an application), rotation (the role of a rotation function), ci (a job that runs `secretcache rotate
 /// --due`), operator (a person), kms (a key policy), resource (a secret's resource policy), endpoint (a VPC endpoint's policy).
-/// No statement names `*` where a narrower resource exists. Asks AWS nothing, unless --check is to compare with an account.
+/// No statement names `*` where a narrower resource exists. Does not call AWS, except to compare with an account (--check).
 #[derive(Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Policy {
@@ -30,7 +30,7 @@ pub(crate) struct Policy {
     #[arg(long = "secret", short, value_name = "ID", required = true)]
     secrets: Vec<String>,
 
-    /// What the policy is for, such as read, prefetch or rotate-alternating-users; see docs/permissions.md [default: by kind]
+    /// What the policy must allow, such as read, prefetch or rotate-alternating-users; see docs/permissions.md [default: by kind]
     #[arg(long = "feature", value_name = "FEATURE")]
     features: Vec<String>,
 
@@ -70,7 +70,7 @@ pub(crate) struct Policy {
     #[arg(long = "endpoint", value_name = "VPCE-ID")]
     endpoints: Vec<String>,
 
-    /// Account of secrets that are not given as ARNs
+    /// Account of secrets that are given by name
     #[arg(long, value_name = "ID", default_value = "")]
     account: String,
 
@@ -91,7 +91,7 @@ pub(crate) struct Policy {
     #[arg(long, value_name = "ARN")]
     check: Option<String>,
 
-    /// Compare with a snapshot, written by `secretcache audit --save FILE`, and ask AWS nothing
+    /// Compare with a snapshot that `secretcache audit --save FILE` wrote; do not call AWS
     #[arg(long, value_name = "FILE", requires = "check", conflicts_with_all = ["profile", "endpoint_url"])]
     offline: Option<PathBuf>,
 

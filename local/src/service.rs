@@ -318,4 +318,4 @@ const MOST_BYTES: usize = 1024 * 1024;
 
 const ABOUT: &str = "secretcache local: an AWS Secrets Manager endpoint for development. \
                      Point AWS_ENDPOINT_URL_SECRETS_MANAGER here and use any AWS SDK or the aws command line. \
-                     Open this address in a browser to see what goes on.\n";
+                     Open this address in a browser to see secrets, requests and rotations.\n";

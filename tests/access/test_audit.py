@@ -176,7 +176,7 @@ def test_without_the_secrets_themselves_nothing_can_be_said(
     assert ran.status == 1 and "no/such/secret" in ran.err
     assert set(counted.calls) == {"GetCallerIdentity", "DescribeSecret"}
     ran = secretcache(good_account.url, "audit", "--prefix", "no/such/", "--only", "key")
-    assert (ran.status, ran.err) == (0, 'no secret\'s name begins with "no/such/"\n')
+    assert (ran.status, ran.err) == (0, 'no secret\'s name starts with "no/such/"\n')
 
 
 def test_a_saved_snapshot_says_the_same_and_holds_no_value(bad_account: Account, tmp_path: Path) -> None:

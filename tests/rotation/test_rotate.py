@@ -166,7 +166,7 @@ def test_the_service_goes_away_half_way_and_comes_back(desk, server):
     # The window: the database has the new password, the label is where it was.
     assert not server.logs_in("away", desk.value(name)["password"])
     done = desk.run(*rotate)
-    assert done.status == 0 and "going on with" in done.err, done.err
+    assert done.status == 0 and "resuming version" in done.err, done.err
     assert server.logs_in("away", desk.value(name)["password"])
 
 

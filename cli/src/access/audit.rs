@@ -14,8 +14,8 @@ use crate::service::Service;
 
 /// Check how secrets are protected: key, access, trail, network, rotation and use, with the command that fixes each finding
 ///
-/// Reads only. What a missing permission keeps it from checking is listed. Reads no secret's value and logs in nowhere
-/// unless --login is given.
+/// Changes nothing. Lists what it could not check, and which permission is missing. Reads values and logs in only with
+/// --login.
 #[derive(Args)]
 #[command(after_help = format!("{EXAMPLES}\n\n{EXIT_STATUSES}"))]
 pub(crate) struct Audit {
@@ -43,25 +43,25 @@ pub(crate) struct Audit {
     #[arg(long, value_name = "SEVERITY", default_value = "info")]
     min_severity: Severity,
 
-    /// Make these checks only: ids such as key.default, or subjects such as key, access, trail or network
+    /// Run only these checks: ids such as key.default, or subjects such as key, access, trail or network
     #[arg(long, value_name = "CHECKS", value_delimiter = ',')]
     only: Vec<String>,
 
-    /// Read each value and log in with it: finds credentials that fail, missing fields, one credential in two secrets, and
-    /// values in variables of functions. Values stay in memory
+    /// Read each value and log in with it: finds credentials that fail, missing fields, the same credential in two secrets, and
+    /// values in environment variables of functions. Values stay in memory
     #[arg(long, conflicts_with = "offline")]
     login: bool,
 
-    /// Look through this many days of CloudTrail's event history, 1 to 90: finds who reads AWSPREVIOUS or AWSPENDING. The
-    /// service answers a hundred reads a second
+    /// Search this many days of CloudTrail's event history, 1 to 90: finds who reads AWSPREVIOUS or AWSPENDING. CloudTrail
+    /// returns a hundred events a second
     #[arg(long, value_name = "DAYS", value_parser = clap::value_parser!(u32).range(1..=90), conflicts_with = "offline")]
     look_back: Option<u32>,
 
-    /// Check where the service's name resolves on this machine: give it inside the VPC
+    /// Check which address the service's name resolves to on this machine; use it inside the VPC
     #[arg(long, conflicts_with = "offline")]
     from_inside: bool,
 
-    /// Regions in which replicas may be, separated by commas
+    /// Regions where replicas are allowed, separated by commas
     #[arg(long, value_name = "REGIONS", value_delimiter = ',')]
     allowed_regions: Vec<String>,
 
@@ -74,13 +74,13 @@ pub(crate) struct Audit {
 
 #[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]
 enum Format {
-    /// Lines for a person
+    /// Lines for people
     Text,
     /// One JSON document
     Json,
     /// SARIF 2.1.0, for code scanning
     Sarif,
-    /// A page of its own, without scripts
+    /// A self-contained page without scripts
     Html,
 }
 
@@ -102,7 +102,7 @@ impl Audit {
         };
         let mut obtained = self.files.obtain(selection, extras, &self.service).await?;
         if let (Some(prefix), true) = (&self.prefix, obtained.snapshot.secrets.is_empty()) {
-            note(&format!("no secret's name begins with {prefix:?}"));
+            note(&format!("no secret's name starts with {prefix:?}"));
         }
         if self.login {
             values::add(&mut obtained, &self.service).await?;

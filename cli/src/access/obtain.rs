@@ -16,11 +16,11 @@ use crate::service::Service;
 #[derive(Args, Debug)]
 #[command(next_help_heading = "Snapshot")]
 pub(crate) struct Files {
-    /// Read what --save wrote, and ask AWS nothing
+    /// Use a snapshot that --save wrote; do not call AWS
     #[arg(long, value_name = "FILE", conflicts_with_all = ["save", "region", "profile", "endpoint_url"])]
     offline: Option<PathBuf>,
 
-    /// Write what was collected, which has no secret values, as JSON
+    /// Save what was collected as a JSON snapshot; it contains no secret values
     #[arg(long, value_name = "FILE")]
     save: Option<PathBuf>,
 }

@@ -15,10 +15,10 @@ use super::render;
 use crate::exit::{EXIT_STATUSES, Exit, Failure};
 use crate::service::Service;
 
-/// Show who can read a secret and by which statement; for a principal that cannot, which policy is missing
+/// Show who can read a secret and by which statement; for a principal that cannot, which policy it lacks
 ///
-/// Looks at identity, resource, key and endpoint policies, permissions boundaries, session policies that are given, and service and resource control policies
-/// where they can be read. What depends on the request, such as the address it comes from, is shown as a condition.
+/// Evaluates identity, resource, key and endpoint policies, permissions boundaries, the given session policies, and, if they can
+/// be read, service and resource control policies. What depends on the request, such as its source address, is shown as a condition.
 #[derive(Args)]
 #[command(after_help = format!("{EXAMPLES}\n\n{EXIT_STATUSES}"))]
 pub(crate) struct Access {
@@ -26,11 +26,11 @@ pub(crate) struct Access {
     #[arg(value_name = "ID")]
     secret_id: String,
 
-    /// Role or user to ask about: its ARN, or its name; exit with status 4 if it cannot read the secret
+    /// Check only this role or user (ARN or name); exit with status 4 if it cannot read the secret
     #[arg(long, value_name = "ARN")]
     principal: Option<String>,
 
-    /// Policy that the principal's session is made with, as `aws sts assume-role` takes it: a file of JSON; may be repeated
+    /// Session policy, as for `aws sts assume-role`: a JSON file; repeat for several
     #[arg(long = "session-policy", value_name = "FILE", requires = "principal")]
     session_policies: Vec<PathBuf>,
 

@@ -13,10 +13,10 @@ use super::report::{findings, print};
 use crate::exit::{EXIT_STATUSES, Exit, Failure};
 use crate::service::Service;
 
-/// Take over secrets that AWS's own functions have rotated so far
+/// Take over secrets that AWS's functions have rotated so far
 ///
-/// Checks the secret's fields, its engine, its users and the administrator's grants, and marks the second user as the
-/// secret's. Who owns what in the database is changed only when asked for.
+/// Checks the secret's fields, its engine, its users and the administrator's grants, and marks the second user as
+/// belonging to the secret. Changes the ownership of database objects only with --change-ownership.
 #[derive(Args)]
 #[command(after_help = format!("{EXAMPLES}\n\n{EXIT_STATUSES}"))]
 pub(crate) struct Adopt {
@@ -24,15 +24,15 @@ pub(crate) struct Adopt {
     #[arg(value_name = "ID", required_unless_present = "prefix", conflicts_with = "prefix")]
     secret_id: Option<String>,
 
-    /// Every secret whose name begins so
+    /// All secrets whose names start with this prefix
     #[arg(long, value_name = "P")]
     prefix: Option<String>,
 
-    /// Change nothing: tell what would be done and what stands in the way
+    /// Change nothing: show what would be done and what prevents it
     #[arg(long)]
     dry_run: bool,
 
-    /// Let what either of two users makes belong to both: the first becomes the owner of what the second one made
+    /// Share ownership: make the first user the owner of objects that the second user created
     #[arg(long)]
     change_ownership: bool,
 

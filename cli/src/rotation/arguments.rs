@@ -14,11 +14,11 @@ use crate::exit::Failure;
 #[derive(Args, Clone, Debug, Default)]
 #[command(next_help_heading = "Rotation")]
 pub(crate) struct RotationArgs {
-    /// single-user, alternating-users, dual-password or api-key [default: as the rotation function's name tells]
+    /// single-user, alternating-users, dual-password or api-key [default: inferred from the rotation function's name]
     #[arg(long, value_name = "STRATEGY", value_parser = strategy)]
     pub(crate) strategy: Option<StrategyName>,
 
-    /// What the secret is for, if it has no "engine": postgres, mariadb, mysql, redis, ...
+    /// Kind of server, if the secret has no "engine": postgres, mariadb, mysql, redis, ...
     #[arg(long, value_name = "ENGINE", value_parser = engine)]
     engine: Option<Resource>,
 
@@ -30,23 +30,23 @@ pub(crate) struct RotationArgs {
     #[arg(long, value_name = "HOST[:PORT]")]
     master_host: Option<MasterHost>,
 
-    /// The two users that take turns [default: that of AWSPREVIOUS, or the suffix _clone]
+    /// The two users that take turns [default: the users of AWSCURRENT and AWSPREVIOUS, or the user and USER_clone]
     #[arg(long, value_name = "A,B", value_parser = users)]
     users: Option<[String; 2]>,
 
-    /// Trust the certificate authorities in this PEM file, and no other [default: the system's]
+    /// Trust only the certificate authorities in this PEM file [default: the system's]
     #[arg(long, value_name = "FILE", conflicts_with = "no_tls")]
     ca_file: Option<String>,
 
-    /// Do not encrypt: for servers on this very machine
+    /// Turn TLS off; only for servers on this machine
     #[arg(long)]
     no_tls: bool,
 
-    /// "iam" for access keys of IAM users, or a file that describes a provider of keys, in TOML
+    /// Provider of keys: "iam" for access keys of IAM users, or a TOML file that describes a provider
     #[arg(long, value_name = "iam|FILE")]
     provider: Option<String>,
 
-    /// Statements of your own for a resource that is like none of these, in TOML
+    /// TOML file with custom statements, for a server that is none of these engines
     #[arg(long, value_name = "FILE", conflicts_with = "provider")]
     statements: Option<String>,
 
@@ -58,31 +58,31 @@ pub(crate) struct RotationArgs {
 #[derive(Args, Clone, Debug, Default)]
 #[command(next_help_heading = "Passwords")]
 struct Password {
-    /// Characters in a password [default: 32]
+    /// Length of a new password [default: 32]
     #[arg(long, value_name = "N")]
     password_length: Option<u32>,
 
-    /// Characters that must not occur [default: :/@"'\]
+    /// Characters to leave out [default: :/@"'\]
     #[arg(long, value_name = "CHARACTERS", allow_hyphen_values = true)]
     exclude_characters: Option<String>,
 
-    /// No digits
+    /// Leave out digits
     #[arg(long)]
     exclude_numbers: bool,
 
-    /// No punctuation
+    /// Leave out punctuation
     #[arg(long)]
     exclude_punctuation: bool,
 
-    /// No upper-case letters
+    /// Leave out upper-case letters
     #[arg(long)]
     exclude_uppercase: bool,
 
-    /// No lower-case letters
+    /// Leave out lower-case letters
     #[arg(long)]
     exclude_lowercase: bool,
 
-    /// Whether each class that is not excluded must occur [default: true]
+    /// Whether a password must have a character of each class that is not left out [default: true]
     #[arg(long, value_name = "true|false", action = ArgAction::Set)]
     require_each_included_type: Option<bool>,
 }
@@ -175,14 +175,14 @@ pub(super) fn read(file: &str) -> Result<String, Failure> {
 fn strategy(name: &str) -> Result<StrategyName, String> {
     StrategyName::from_name(name).ok_or_else(|| {
         let names = StrategyName::ALL.map(StrategyName::name).join(", ");
-        format!("{name:?} is no strategy; it may be one of {names}")
+        format!("{name:?} is not a strategy; use one of {names}")
     })
 }
 
 fn engine(name: &str) -> Result<Resource, String> {
     Resource::from_engine(name).ok_or_else(|| {
         let names = Resource::engines().collect::<Vec<_>>().join(", ");
-        format!("{name:?} is no engine; it may be one of {names}")
+        format!("{name:?} is not an engine; use one of {names}")
     })
 }
 

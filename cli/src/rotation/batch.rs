@@ -7,8 +7,8 @@ use super::next::Asked;
 use super::report::{note, print};
 use crate::exit::{Exit, Failure};
 
-/// Does the same to every secret whose name begins so, and prints the results together. What one of them comes to is its
-/// exit status, its lines for a person, and the result itself; a failure is told and does not keep the others from it.
+/// Runs `one` for every secret whose name starts with `prefix`, and prints the results together: for each, an exit status,
+/// lines for people, and the result itself. A failure is reported; the other secrets still have their turn.
 pub(crate) async fn each<T: Serialize>(
     store: &AwsStore,
     prefix: &str,
@@ -34,7 +34,7 @@ pub(crate) async fn each<T: Serialize>(
         }
     }
     if all.is_empty() && worst == Exit::Done {
-        note(&format!("no secret's name begins with {prefix:?}"));
+        note(&format!("no secret's name starts with {prefix:?}"));
     }
     print(json, &all, &text)?;
     Ok(worst)

@@ -48,8 +48,9 @@ impl Prepared {
         let details = store.details(id).await?;
         options.function.clone_from(&details.function);
         if let Some(deleted) = details.deleted {
-            let text =
-                format!("the secret is to be deleted on {deleted} and cannot be read; restore it first");
+            let text = format!(
+                "the secret is scheduled for deletion on {deleted} and cannot be read; restore it first"
+            );
             return Err(Failure::from(Error::new(ErrorKind::NotStaged, text)).mended_by(restoring(id)));
         }
         let current = read(store, id, AWSCURRENT).await;

@@ -11,10 +11,10 @@ use super::report::{Steps, note, print};
 use crate::exit::{EXIT_STATUSES, Exit, Failure};
 use crate::service::Service;
 
-/// Find the version that still logs in, and bring labels and resource back in line
+/// Find the version that still logs in, and repair labels and server
 ///
-/// A rotation that was cut off, cancelled or "mended" by taking AWSPENDING away can leave the resource with a password
-/// that no label names. Its version is still there. Labelled versions are tried first, then others, newest first.
+/// If a rotation is interrupted or cancelled, or somebody removes AWSPENDING, the server may have a password that no
+/// label names. Its version still exists. Tries labelled versions first, then others, newest first.
 #[derive(Args)]
 #[command(after_help = format!("{EXAMPLES}\n\n{EXIT_STATUSES}"))]
 pub(crate) struct Recover {
@@ -22,19 +22,19 @@ pub(crate) struct Recover {
     #[arg(value_name = "ID")]
     secret_id: String,
 
-    /// Change nothing: tell which version logs in and what would be done
+    /// Change nothing: show which version logs in and what would be done
     #[arg(long)]
     dry_run: bool,
 
-    /// Leave the labels as they are, and give the resource the AWSCURRENT password instead
+    /// Leave the labels as they are, and set the AWSCURRENT password on the server instead
     #[arg(long)]
     keep_current: bool,
 
-    /// If no version logs in, let the administrator give the resource the AWSCURRENT password
+    /// If no version logs in, let the administrator set the AWSCURRENT password on the server
     #[arg(long)]
     administrator: bool,
 
-    /// How many versions without a label are tried; each is a refused login
+    /// How many versions without a label to try; each may be a refused login
     #[arg(long, value_name = "N", default_value_t = 3)]
     attempts: usize,
 

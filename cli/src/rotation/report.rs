@@ -46,7 +46,7 @@ impl Observer for Steps<'_> {
         let id = self.id;
         match progress {
             Progress::Found(rotation) => {
-                let doing = if rotation.is_resumed { "going on with" } else { "rotating to" };
+                let doing = if rotation.is_resumed { "resuming" } else { "rotating to" };
                 note(&format!("{id}: {doing} version {}", rotation.token));
             }
             Progress::StepBegins(step) => note(&format!("{id}: {} ...", step.name())),

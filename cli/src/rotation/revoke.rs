@@ -12,10 +12,10 @@ use super::report::print;
 use crate::exit::{EXIT_STATUSES, Exit, Failure};
 use crate::service::Service;
 
-/// End the former credential at once, and prove that it is refused
+/// Revoke the previous credential now, and check that it is refused
 ///
-/// After a leak: rotate the secret, then run this. Of two alternating users, the one not in use gets a password that
-/// nobody knows, until its turn comes. Sessions that are open already stay open; end them at the resource.
+/// After a leak, rotate the secret, then run this. With alternating users, the idle user gets a password that nobody
+/// knows until its turn comes. Open sessions stay open; end them on the server.
 #[derive(Args)]
 #[command(after_help = format!("{EXAMPLES}\n\n{EXIT_STATUSES}"))]
 pub(crate) struct RevokePrevious {

@@ -16,10 +16,10 @@ use super::report::{note, print};
 use crate::exit::{EXIT_STATUSES, Exit, Failure};
 use crate::service::Service;
 
-/// Tell how a secret stands: labels, versions, what each logs in as, rotations, and what is wrong
+/// Show a secret's labels, versions, which of them log in, its rotation, and any problem
 ///
-/// Each labelled version is tried at the resource once; of a version whose password has ended, that is a refused
-/// login. --no-login looks at the labels alone.
+/// Logs in once with each labelled version; a password that no longer works counts as one refused login. With --no-login,
+/// checks only the labels.
 #[derive(Args)]
 #[command(after_help = format!("{EXAMPLES}\n\n{EXIT_STATUSES}"))]
 pub(crate) struct Status {
@@ -27,7 +27,7 @@ pub(crate) struct Status {
     #[arg(value_name = "ID", required_unless_present = "prefix", conflicts_with = "prefix")]
     secret_id: Option<String>,
 
-    /// Every secret whose name begins so
+    /// All secrets whose names start with this prefix
     #[arg(long, value_name = "P", conflicts_with_all = ["wait", "version_id"])]
     prefix: Option<String>,
 
@@ -35,15 +35,15 @@ pub(crate) struct Status {
     #[arg(long)]
     no_login: bool,
 
-    /// Wait for the end of the rotation under way; end with 0 if it succeeded, 1 if it failed, 3 if it is still pending
+    /// Wait for the rotation to finish; exit with 0 if it succeeded, 1 if it failed, 3 if it is still in progress
     #[arg(long)]
     wait: bool,
 
-    /// The version waited for, as `aws secretsmanager rotate-secret` tells it [default: the one labelled AWSPENDING]
+    /// Version to wait for, as `aws secretsmanager rotate-secret` prints it [default: the one labelled AWSPENDING]
     #[arg(long, value_name = "ID", requires = "wait")]
     version_id: Option<String>,
 
-    /// Seconds to wait at most
+    /// How many seconds to wait at most
     #[arg(long, value_name = "SECONDS", default_value_t = 300, requires = "wait")]
     timeout: u64,
 

@@ -221,7 +221,7 @@ impl Entry {
     pub fn judge(&self, details: &Details, now: Timestamp) -> Result<Due, Error> {
         let wrong = |what: &str| Err(Error::new(ErrorKind::Misconfigured, what.to_owned()));
         if let Some(deleted) = details.deleted {
-            return wrong(&format!("the secret is to be deleted on {deleted}"));
+            return wrong(&format!("the secret is scheduled for deletion on {deleted}"));
         }
         if let Some(service) = &details.managed_by {
             return wrong(&format!("the secret is managed by {service}, which rotates it"));

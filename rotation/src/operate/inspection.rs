@@ -173,7 +173,7 @@ fn judge(details: &Details, versions: &[VersionReport], namesakes: &[String], no
     if let Some(deleted) = details.deleted {
         return mended(
             Health::Broken,
-            format!("the secret is to be deleted on {deleted} and cannot be read"),
+            format!("the secret is scheduled for deletion on {deleted} and cannot be read"),
             format!("aws secretsmanager restore-secret --secret-id {id}"),
         );
     }
