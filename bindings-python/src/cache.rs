@@ -9,16 +9,16 @@ use secretcache::host::Driver as _;
 use secretcache::host::{Forced, Lookup, PerProcess, ReadState, SystemClock, Watches};
 use secretcache::{Error, ErrorKind, Hit, SecretCache, Selector};
 
+use crate::attempt::{self, ConnectAttempt};
 use crate::call::call_method;
+use crate::deferred::drain;
 use crate::engine::{Engine, Setup, ended, listen};
 use crate::errors::to_exception;
-use crate::events::Inbox;
+use crate::events::EventQueue;
 use crate::last::Last;
-use crate::late::bury;
-use crate::plan::{self, Plan};
+use crate::permit::{FetchPermit, Flight};
 use crate::rendering::Part;
 use crate::settings::Settings;
-use crate::ticket::{Flight, Ticket};
 use crate::value::SecretValue;
 use crate::watch::Watch;
 use crate::{arguments, stats};
@@ -138,7 +138,7 @@ impl Cache {
             }
         }
         self.last.clear(py);
-        bury(py);
+        drain(py);
         Ok(())
     }
 
@@ -162,7 +162,7 @@ impl Cache {
             Engine::Host { .. } => self.host_cache(py)?.close(),
         }
         self.last.clear(py);
-        bury(py);
+        drain(py);
         Ok(())
     }
 
@@ -192,7 +192,7 @@ impl Cache {
         dispatch: Option<Py<PyAny>>,
     ) -> PyResult<()> {
         let settings = Settings::read(settings)?;
-        let inbox = Arc::new(Inbox::new(lenient));
+        let queue = Arc::new(EventQueue::new(lenient));
         let engine = match driver {
             Some(driver) => {
                 settings.config.validate().map_err(|error| to_exception(py, &error))?;
@@ -202,11 +202,11 @@ impl Cache {
             None => {
                 let builder = SecretCache::builder().config(settings.config).options(settings.options);
                 let cache = builder.build().map_err(|error| to_exception(py, &error))?;
-                listen(&cache, &inbox, dispatch);
+                listen(&cache, &queue, dispatch);
                 Engine::Native(cache)
             }
         };
-        let setup = Setup { engine, default_stage, lenient, inbox };
+        let setup = Setup { engine, default_stage, lenient, queue };
         self.setup.set(setup).map_err(|_| PyRuntimeError::new_err("this cache has been set up already"))
     }
 
@@ -246,7 +246,7 @@ impl Cache {
                 return call_method(driver.bind(py), "prefetch", (ids,))?.cast_into().map_err(Into::into);
             }
         }
-        bury(py);
+        drain(py);
         Ok(failed)
     }
 
@@ -301,12 +301,12 @@ impl Cache {
             Engine::Host { .. } => self.host_cache(py)?.lookup(id, selector, SystemClock::now()),
         };
         let value = |hit: Hit<'_>| SecretValue(hit.to_secret());
-        let ticket = |ticket| self.host_cache(py).map(|cache| Ticket::new(ticket, cache.clone()));
+        let permit = |permit| self.host_cache(py).map(|cache| FetchPermit::new(permit, cache.clone()));
         let tuple = match lookup {
             Lookup::Hit(hit) => ("hit", value(hit)).into_pyobject(py)?.into_any(),
-            Lookup::HitDue(hit, due) => ("due", value(hit), ticket(due)?).into_pyobject(py)?.into_any(),
+            Lookup::HitDue(hit, due) => ("due", value(hit), permit(due)?).into_pyobject(py)?.into_any(),
             Lookup::Leader(lead, waiter) => {
-                ("lead", ticket(lead)?, Flight::new(waiter)).into_pyobject(py)?.into_any()
+                ("lead", permit(lead)?, Flight::new(waiter)).into_pyobject(py)?.into_any()
             }
             Lookup::Follower(waiter) => ("follow", Flight::new(waiter)).into_pyobject(py)?.into_any(),
             Lookup::Failed(error) if setup.lenient && error.kind() == ErrorKind::VersionNotFound => {
@@ -314,7 +314,7 @@ impl Cache {
             }
             Lookup::Failed(error) => return Err(to_exception(py, &error)),
         };
-        bury(py);
+        drain(py);
         Ok(tuple)
     }
 
@@ -339,17 +339,17 @@ impl Cache {
         Ok(secret.map(SecretValue))
     }
 
-    /// A plan to connect with; see ``secretcache._steps.connect``.
+    /// An attempt to connect; see ``secretcache._steps.connect``.
     fn _plan(
         &self,
         py: Python<'_>,
         id: &str,
         stages: Vec<String>,
         timeout: &Bound<'_, PyAny>,
-    ) -> PyResult<Plan> {
-        let stages = plan::stages(&stages)?;
+    ) -> PyResult<ConnectAttempt> {
+        let stages = attempt::stages(&stages)?;
         let timeout = arguments::Span::read(timeout, "timeout")?.0;
-        let plan = match &self.setup()?.engine {
+        let attempt = match &self.setup()?.engine {
             Engine::Native(cache) => {
                 cache.connect_attempt(id, &stages, timeout).map_err(|error| to_exception(py, &error))?
             }
@@ -361,14 +361,14 @@ impl Cache {
                 SystemClock::now(),
             ),
         };
-        Ok(Plan::new(plan))
+        Ok(ConnectAttempt::new(attempt))
     }
 
     fn _mark(&self, py: Python<'_>) -> PyResult<u64> {
         Ok(self.host_cache(py)?.mark())
     }
 
-    /// A forced refresh, or what a plan wants: ``("lead", Ticket, Flight)``, ``("follow", Flight)`` or ``("behind", Flight)``.
+    /// A forced refresh, or what a plan wants: ``("lead", FetchPermit, Flight)``, ``("follow", Flight)`` or ``("behind", Flight)``.
     fn _force<'py>(
         &self,
         py: Python<'py>,
@@ -381,8 +381,8 @@ impl Cache {
         let ask =
             if is_for_plan { secretcache::host::Cache::recheck } else { secretcache::host::Cache::force };
         match ask(cache, id, self.setup()?.selector(stage, None), mark, SystemClock::now()) {
-            Forced::Leader(ticket, waiter) => {
-                ("lead", Ticket::new(ticket, cache.clone()), Flight::new(waiter))
+            Forced::Leader(permit, waiter) => {
+                ("lead", FetchPermit::new(permit, cache.clone()), Flight::new(waiter))
                     .into_pyobject(py)
                     .map(Bound::into_any)
             }
@@ -396,19 +396,19 @@ impl Cache {
         }
     }
 
-    /// What the refresher has to do: a list of tickets, and seconds until its next look.
+    /// What the refresher has to do: a list of permits, and seconds until its next look.
     fn _due<'py>(&self, py: Python<'py>) -> PyResult<(Bound<'py, PyList>, Option<f64>)> {
         let cache = self.host_cache(py)?;
         let due = cache.due(SystemClock::now());
-        let tickets = due.permits.into_iter().map(|ticket| Ticket::new(ticket, cache.clone()));
-        let tickets = tickets.map(|ticket| Bound::new(py, ticket)).collect::<PyResult<Vec<_>>>()?;
-        bury(py);
-        Ok((PyList::new(py, tickets)?, due.next.map(|next| next.as_secs_f64())))
+        let permits = due.permits.into_iter().map(|permit| FetchPermit::new(permit, cache.clone()));
+        let permits = permits.map(|permit| Bound::new(py, permit)).collect::<PyResult<Vec<_>>>()?;
+        drain(py);
+        Ok((PyList::new(py, permits)?, due.next.map(|next| next.as_secs_f64())))
     }
 
     /// The events that have not been fetched yet, as tuples.
     fn _take_events<'py>(&self, py: Python<'py>) -> PyResult<Vec<Bound<'py, PyAny>>> {
-        self.setup()?.inbox.take(py)
+        self.setup()?.queue.take(py)
     }
 }
 
@@ -480,7 +480,7 @@ impl Cache {
     }
 
     fn host_cache(&self, py: Python<'_>) -> PyResult<&secretcache::host::Cache> {
-        let Setup { engine, inbox, .. } = self.setup()?;
+        let Setup { engine, queue, .. } = self.setup()?;
         let Engine::Host { cache, config, watches, endpoint, .. } = engine else {
             return Err(PyRuntimeError::new_err("this cache has the native driver"));
         };
@@ -488,7 +488,7 @@ impl Cache {
             .get_or_try_make(|| {
                 let (seed, watches) = (secretcache::host::fresh_seed(), watches.clone());
                 let cache = secretcache::host::Cache::with_watches(config.clone(), seed, watches)?;
-                cache.listen(inbox.listener());
+                cache.listen(queue.listener());
                 if let Some(endpoint) = endpoint {
                     cache.share_brake(&secretcache::host::brake_of(endpoint));
                 }

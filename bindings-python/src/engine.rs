@@ -9,9 +9,9 @@ use secretcache::host::{Outcome, PerProcess, ReadState, SystemClock, Task, Watch
 use secretcache::{Error, ErrorKind, Hit, Secret, SecretCache, Selector};
 
 use crate::call::{attach, call, call_method};
+use crate::deferred::drain;
 use crate::errors::to_exception;
-use crate::events::Inbox;
-use crate::late::bury;
+use crate::events::EventQueue;
 use crate::rendering::{Part, Rendering};
 use crate::value::SecretValue;
 
@@ -21,7 +21,7 @@ pub(crate) struct Setup {
     pub(crate) default_stage: String,
     /// Missing versions and values of the wrong kind are None rather than errors.
     pub(crate) lenient: bool,
-    pub(crate) inbox: Arc<Inbox>,
+    pub(crate) queue: Arc<EventQueue>,
 }
 
 /// Where values come from.
@@ -93,7 +93,7 @@ impl Setup {
             }
             Engine::Native(cache) => read_native(py, cache, id, selector)?,
         };
-        bury(py);
+        drain(py);
         match result {
             Ok(secret) => Ok(Some(secret)),
             Err(error) if self.lenient && error.kind() == ErrorKind::VersionNotFound => Ok(None),
@@ -172,15 +172,15 @@ fn interruptibly<T: Send>(py: Python<'_>, mut wait: impl FnMut(Duration) -> Opti
 }
 
 /// Has the events of a native cache dispatched on the events thread.
-pub(crate) fn listen(cache: &SecretCache, inbox: &Arc<Inbox>, dispatch: Option<Py<PyAny>>) {
+pub(crate) fn listen(cache: &SecretCache, queue: &Arc<EventQueue>, dispatch: Option<Py<PyAny>>) {
     let Some(dispatch) = dispatch else { return };
-    let (dispatch, inbox, listener) = (Arc::new(dispatch), Arc::clone(inbox), inbox.listener());
+    let (dispatch, queue, listener) = (Arc::new(dispatch), Arc::clone(queue), queue.listener());
     cache.on_event(move |event| {
         listener(event);
-        let (dispatch, inbox) = (Arc::clone(&dispatch), Arc::clone(&inbox));
+        let (dispatch, queue) = (Arc::clone(&dispatch), Arc::clone(&queue));
         secretcache::host::run_on_event_thread(move || {
             attach(|py| {
-                let sent = inbox.take(py).and_then(|events| call(dispatch.bind(py), (events,)));
+                let sent = queue.take(py).and_then(|events| call(dispatch.bind(py), (events,)));
                 if let Err(error) = sent {
                     error.write_unraisable(py, None);
                 }

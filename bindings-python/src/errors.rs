@@ -5,11 +5,11 @@ use pyo3::sync::PyOnceLock;
 use secretcache::{Error, ErrorKind};
 
 use crate::call::call;
-use crate::late::Late;
+use crate::deferred::DeferredDecref;
 
 /// The exception to raise for an error: a host's own one, or the class that stands for its kind.
 pub(crate) fn to_exception(py: Python<'_>, error: &Error) -> PyErr {
-    let made = match error.host::<Late>() {
+    let made = match error.host::<DeferredDecref>() {
         Some(exception) => maker(py, "fresh").and_then(|fresh| call(&fresh, (exception.get(py),))),
         None => maker(py, "from_core").and_then(|from_core| {
             let fault = error.fault().map(|fault| {
@@ -27,7 +27,7 @@ pub(crate) fn from_exception(exception: &Bound<'_, PyAny>) -> Error {
     let kind = exception.getattr("kind").and_then(|kind| kind.extract::<String>()).ok();
     if let Some(kind) = kind.as_deref().and_then(ErrorKind::from_name) {
         let text = exception.str().map_or_else(|_| kind.name().to_owned(), |text| text.to_string());
-        return Error::new(kind, text).with_host(Box::new(Late::new(exception.clone())));
+        return Error::new(kind, text).with_host(Box::new(DeferredDecref::new(exception.clone())));
     }
     let (kind, message) = match maker(exception.py(), "classify").and_then(|classify| {
         call(&classify, (exception,))?.extract::<(Option<String>, String, Option<u16>)>()
@@ -41,7 +41,7 @@ pub(crate) fn from_exception(exception: &Bound<'_, PyAny>) -> Error {
         }
         Err(_) => (ErrorKind::Source, "the client raised an exception".to_owned()),
     };
-    Error::new(kind, message).with_host(Box::new(Late::new(exception.clone())))
+    Error::new(kind, message).with_host(Box::new(DeferredDecref::new(exception.clone())))
 }
 
 fn maker<'py>(py: Python<'py>, name: &str) -> PyResult<Bound<'py, PyAny>> {

@@ -8,8 +8,8 @@ use secretcache::{ErrorKind, Event};
 
 use crate::errors;
 
-/// What one cache has to tell, until somebody fetches it.
-pub(crate) struct Inbox {
+/// The events of one cache that the program has not fetched yet.
+pub(crate) struct EventQueue {
     /// In a forked child the parent's locks may be held for ever.
     mail: PerProcess<Mail>,
     /// A missing version is an ordinary answer (None) to readers, and no reason for a warning.
@@ -25,15 +25,15 @@ struct Mail {
 /// More than this many unfetched events are not kept: a program that never listens must not fill its memory.
 const MOST: usize = 1024;
 
-impl Inbox {
+impl EventQueue {
     pub(crate) fn new(lenient: bool) -> Self {
         Self { mail: PerProcess::new(), lenient }
     }
 
     /// A listener that puts events here.
     pub(crate) fn listener(self: &Arc<Self>) -> Listener {
-        let inbox = Arc::clone(self);
-        Arc::new(move |event| inbox.put(event))
+        let queue = Arc::clone(self);
+        Arc::new(move |event| queue.put(event))
     }
 
     fn put(&self, event: &Event) {

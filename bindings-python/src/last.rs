@@ -73,7 +73,7 @@ impl Last {
 
     fn replace(&self, py: Python<'_>, new: LastHit) {
         // SAFETY: see the type. What is dropped afterwards runs no Python code: an exact `str`, and a secret whose
-        // own objects are given back later (`late`).
+        // own objects are given back later (`deferred`).
         let old = std::mem::replace(unsafe { &mut *self.0.get() }, new);
         // Bound, since a plain C function does not count as attached, and pyo3 would put off giving the id back.
         drop(old.id.map(|id| id.into_bound(py)));

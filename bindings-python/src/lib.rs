@@ -3,19 +3,19 @@
 //! Everything here is private to the two Python packages, which give it its public face.
 
 mod arguments;
+mod attempt;
 mod cache;
 mod call;
+mod deferred;
 mod engine;
 mod errors;
 mod events;
 mod last;
-mod late;
-mod plan;
+mod permit;
 mod quick;
 mod rendering;
 mod settings;
 mod stats;
-mod ticket;
 mod value;
 mod watch;
 
@@ -34,11 +34,11 @@ mod _core {
     use pyo3::prelude::*;
 
     #[pymodule_export]
+    use crate::attempt::ConnectAttempt;
+    #[pymodule_export]
     use crate::cache::Cache;
     #[pymodule_export]
-    use crate::plan::Plan;
-    #[pymodule_export]
-    use crate::ticket::{Flight, Ticket};
+    use crate::permit::{FetchPermit, Flight};
     #[pymodule_export]
     use crate::value::SecretValue;
     #[pymodule_export]

@@ -6,16 +6,16 @@ use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyString};
 use secretcache::{Secret, Value};
 
-use crate::late::Late;
+use crate::deferred::DeferredDecref;
 
 /// The Python objects of one version, kept in its slot.
 pub(crate) struct Rendering {
-    string: Option<Late>,
-    binary: Option<Late>,
+    string: Option<DeferredDecref>,
+    binary: Option<DeferredDecref>,
     /// What a hook has made of the answer of the host's client.
-    stored: Option<Late>,
+    stored: Option<DeferredDecref>,
     /// The fields of a JSON object, as a `dict`: parsed once, by whoever asks for one first.
-    fields: OnceLock<Late>,
+    fields: OnceLock<DeferredDecref>,
 }
 
 impl Rendering {
@@ -25,15 +25,15 @@ impl Rendering {
         binary: Option<Bound<'_, PyAny>>,
         stored: Option<Bound<'_, PyAny>>,
     ) -> Self {
-        let [string, binary, stored] = [string, binary, stored].map(|object| object.map(Late::new));
+        let [string, binary, stored] = [string, binary, stored].map(|object| object.map(DeferredDecref::new));
         Self { string, binary, stored, fields: OnceLock::new() }
     }
 
     fn of_native(py: Python<'_>, secret: &Secret) -> Self {
         let (mut string, mut binary) = (None, None);
         match secret.value() {
-            Value::String(text) => string = Some(Late::new(PyString::new(py, text).into_any())),
-            Value::Binary(bytes) => binary = Some(Late::new(PyBytes::new(py, bytes).into_any())),
+            Value::String(text) => string = Some(DeferredDecref::new(PyString::new(py, text).into_any())),
+            Value::Binary(bytes) => binary = Some(DeferredDecref::new(PyBytes::new(py, bytes).into_any())),
             _ => {}
         }
         Self { string, binary, stored: None, fields: OnceLock::new() }
@@ -66,7 +66,7 @@ impl Rendering {
 
     /// Keeps the fields for as long as the version lives.
     pub(crate) fn keep_fields(&self, fields: Bound<'_, PyDict>) {
-        let _ = self.fields.set(Late::new(fields.into_any()));
+        let _ = self.fields.set(DeferredDecref::new(fields.into_any()));
     }
 }
 

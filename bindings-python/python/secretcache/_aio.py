@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from typing_extensions import Self
 
     from ._cache import BaseCache
-    from ._core import Flight, Plan, SecretValue, Ticket
+    from ._core import ConnectAttempt, FetchPermit, Flight, SecretValue
     from ._credential import Credential
     from ._transport import GivenClient, OwnClient
 
@@ -221,7 +221,9 @@ class AsyncSecretCache(Configured):
         return value if value is not None else await self._driver.read(secret_id, stage, version_id)
 
 
-async def attempt(fn: Callable[[Any], Any], credential: Any, plan: Plan) -> tuple[Any, Exception | None]:
+async def attempt(
+    fn: Callable[[Any], Any], credential: Any, plan: ConnectAttempt
+) -> tuple[Any, Exception | None]:
     """Log in; return the connection or the exception, as `_steps.LOG_IN` wants it."""
     outer = sys.exc_info()[1]
     try:
@@ -320,16 +322,16 @@ class AsyncDriver:
         if self._refresher is not None and not self._refresher.get_loop().is_closed():
             self._refresher.cancel()
 
-    async def _run(self, ticket: Ticket) -> None:
+    async def _run(self, permit: FetchPermit) -> None:
         try:
-            asking = steps.ask(ticket, None, reading=False, too_long=self._too_long)
+            asking = steps.ask(permit, None, reading=False, too_long=self._too_long)
             await steps.drive_async(asking, self._call)
         except Exception as exception:
             # Whoever waits gets a copy without a traceback; its frames may hold a value.
-            ticket.fail(exception.with_traceback(None))
+            permit.fail(exception.with_traceback(None))
         finally:
             # Does nothing after an answer. After a cancellation, whoever waits asks anew.
-            ticket.abandon()
+            permit.abandon()
         self._keep_fresh()
         self._tell_all()
 
@@ -373,9 +375,9 @@ class AsyncDriver:
         cache = self._cache()
         if cache is None:
             return None
-        tickets, pause = cache._due()
-        for ticket in tickets:
-            self._spawn(self._run(ticket))
+        permits, pause = cache._due()
+        for permit in permits:
+            self._spawn(self._run(permit))
         return _LONGEST_PAUSE if pause is None else min(pause, _LONGEST_PAUSE)
 
     def _tell_all(self) -> None:

@@ -8,9 +8,9 @@ from typing_extensions import Self, disjoint_base
 __all__ = [
     "Cache",
     "Flight",
-    "Plan",
+    "ConnectAttempt",
     "SecretValue",
-    "Ticket",
+    "FetchPermit",
     "Watch",
     "__version__",
     "says_login_refused",
@@ -130,12 +130,12 @@ class Cache:
     def _give_up(
         self, id: str, stage: str | None, version_id: str | None, flight: Flight
     ) -> SecretValue | None: ...
-    def _plan(self, id: str, stages: list[str], timeout: float | timedelta) -> Plan: ...
+    def _plan(self, id: str, stages: list[str], timeout: float | timedelta) -> ConnectAttempt: ...
     def _mark(self) -> int: ...
     def _force(
         self, id: str, stage: str | None, mark: int, is_for_plan: bool
-    ) -> tuple[Literal["lead"], Ticket, Flight] | tuple[Literal["follow", "behind"], Flight]: ...
-    def _due(self) -> tuple[list[Ticket], float | None]: ...
+    ) -> tuple[Literal["lead"], FetchPermit, Flight] | tuple[Literal["follow", "behind"], Flight]: ...
+    def _due(self) -> tuple[list[FetchPermit], float | None]: ...
     def _take_events(self) -> list[tuple[str, bool, str, tuple[Any, ...]]]: ...
 
 @final
@@ -149,7 +149,7 @@ class Watch:
     def __exit__(self, kind: object, error: object, traceback: object, /) -> None: ...
 
 @final
-class Plan:
+class ConnectAttempt:
     """One attempt to connect with a credential that may be rotating."""
 
     def next(self) -> tuple[Any, ...]: ...
@@ -166,7 +166,7 @@ class Plan:
     def last_error(self) -> BaseException | None: ...
 
 @final
-class Ticket:
+class FetchPermit:
     """The right and the duty to ask the client once for everyone."""
 
     @property

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Generator
     from typing import Any
 
-    from ._core import Cache, Flight, SecretValue, Ticket
+    from ._core import Cache, FetchPermit, Flight, SecretValue
     from ._transport import GivenClient, OwnClient
 
 
@@ -69,18 +69,18 @@ class HostDriver:
                 failed[secret_id] = exception
         return failed
 
-    def run(self, ticket: Ticket, *, reading: bool = False) -> None:
-        """Ask the client and end the ticket, whatever happens. `reading`: for a reader in this thread."""
+    def run(self, permit: FetchPermit, *, reading: bool = False) -> None:
+        """Ask the client and end the permit, whatever happens. `reading`: for a reader in this thread."""
         try:
             client = self._reach.get()
-            asking = steps.ask(ticket, self._hook, reading=reading, too_long=self._too_long)
+            asking = steps.ask(permit, self._hook, reading=reading, too_long=self._too_long)
             steps.drive(asking, lambda call: getattr(client, call[0])(**call[1]))
         except Exception as exception:
             # Whoever waits gets a copy without a traceback; its frames may hold a value.
-            ticket.fail(exception.with_traceback(None))
+            permit.fail(exception.with_traceback(None))
         finally:
             # Does nothing after an answer. After KeyboardInterrupt and its like, whoever waits asks anew.
-            ticket.abandon()
+            permit.abandon()
         if not self._inline:
             self._running().wake()
         self.tell()
@@ -92,7 +92,7 @@ class HostDriver:
         if events:
             self._tell(events)
 
-    def due(self) -> tuple[list[Ticket], float | None] | None:
+    def due(self) -> tuple[list[FetchPermit], float | None] | None:
         """List what the refresher has to do; None once the cache is gone."""
         cache = self._cache()
         return None if cache is None else cache._due()
@@ -141,7 +141,7 @@ class Refresher:
     def __init__(self, driver: HostDriver) -> None:
         self._pid = os.getpid()
         self._news = threading.Condition()
-        self._tickets: deque[Ticket] = deque()
+        self._permits: deque[FetchPermit] = deque()
         self._stopped = False
         self._awake = False
         weakref.finalize(driver, self.stop).atexit = False
@@ -154,10 +154,10 @@ class Refresher:
         """Tell whether the thread is alive in this process: a forked child has none."""
         return self._pid == os.getpid() and not self._stopped
 
-    def submit(self, ticket: Ticket) -> None:
-        """Have a ticket completed beside the readers."""
+    def submit(self, permit: FetchPermit) -> None:
+        """Have a permit completed beside the readers."""
         with self._news:
-            self._tickets.append(ticket)
+            self._permits.append(permit)
             self._awake = True
             self._news.notify()
 
@@ -188,15 +188,15 @@ class Refresher:
                 self._awake = False
 
     def _work(self, driver: HostDriver) -> float | None:
-        while self._tickets:
-            driver.run(self._tickets.popleft())
+        while self._permits:
+            driver.run(self._permits.popleft())
         due = driver.due()
         if due is None:
             return None
-        tickets, pause = due
-        for ticket in tickets:
-            driver.run(ticket)
-        return 0.0 if tickets else min(pause, _LONGEST_PAUSE) if pause is not None else _LONGEST_PAUSE
+        permits, pause = due
+        for permit in permits:
+            driver.run(permit)
+        return 0.0 if permits else min(pause, _LONGEST_PAUSE) if pause is not None else _LONGEST_PAUSE
 
 
 _LONGEST_PAUSE = 60.0

@@ -17,16 +17,16 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Generator
     from typing import Any
 
-    from ._core import Cache, Flight, Plan, SecretValue, Ticket
+    from ._core import Cache, ConnectAttempt, FetchPermit, Flight, SecretValue
 
     _Call = tuple[str, dict[str, str]]
     _Step = tuple[str, Any, float | None]
 
 
 RUN = "run"
-"""Ask the client with this ticket, before anything else."""
+"""Ask the client with this permit, before anything else."""
 HAND_OVER = "hand over"
-"""Have this ticket run beside the reader."""
+"""Have this permit run beside the reader."""
 WAIT = "wait"
 """Wait for this flight, so many seconds at most; send in whether it has ended."""
 
@@ -89,47 +89,47 @@ def refresh(
 
 
 def ask(
-    ticket: Ticket, hook: Any, *, reading: bool, too_long: float = float("inf")
+    permit: FetchPermit, hook: Any, *, reading: bool, too_long: float = float("inf")
 ) -> Generator[_Call, Any, None]:
-    """Ask on behalf of a ticket, with exactly the calls that AWS's own library makes, and end it.
+    """Ask on behalf of a permit, with exactly the calls that AWS's own library makes, and end it.
 
     `reading`: a reader waits for it, who then need not show the description to the hook once more.
     `too_long`: see `too_long`.
     """
     # Only what a hook has made of a description is kept; otherwise the core knows what is worth knowing of it.
-    described, versions, wanted = ticket.description, ticket.versions, ticket.version_id
+    described, versions, wanted = permit.description, permit.versions, permit.version_id
     response = None
     if versions is not None:
         if hook is not None:
             versions = _versions(hook.get(described))
-        wanted = wanted or _labelled(versions, ticket.stage)
+        wanted = wanted or _labelled(versions, permit.stage)
     if wanted is None or versions is None:
-        ticket.count("DescribeSecret")
-        response = yield from _call("describe_secret", {"SecretId": ticket.id}, too_long)
+        permit.count("DescribeSecret")
+        response = yield from _call("describe_secret", {"SecretId": permit.id}, too_long)
         described = None if hook is None else hook.put(response)
         versions = _versions(response if hook is None else hook.get(described))
-        wanted = ticket.version_id or _labelled(versions, ticket.stage)
+        wanted = permit.version_id or _labelled(versions, permit.stage)
     if wanted is None:
-        return ticket.fail_version_not_found()
+        return permit.fail_version_not_found()
     # A secret marked for deletion is still described, but can no longer be read: the client shall say so.
     is_deleted = isinstance(response, dict) and "DeletedDate" in response
-    if response is not None and wanted == ticket.known_version_id and not is_deleted:
-        known = ticket.known
+    if response is not None and wanted == permit.known_version_id and not is_deleted:
+        known = permit.known
         if hook is not None and known is not None:
             known._stored[:] = [described, known._stored[1], reading]
-        return ticket.confirm(response, versions, described)
+        return permit.confirm(response, versions, described)
     news = (versions, described, response) if response is not None else ()
-    held = ticket.held(wanted)
+    held = permit.held(wanted)
     if held is not None and hook is None and not is_deleted:
-        return ticket.succeed(response_of(held), None, wanted, *news)
-    ticket.count("GetSecretValue")
-    value = yield from _call("get_secret_value", {"SecretId": ticket.id, "VersionId": wanted}, too_long)
+        return permit.succeed(response_of(held), None, wanted, *news)
+    permit.count("GetSecretValue")
+    value = yield from _call("get_secret_value", {"SecretId": permit.id, "VersionId": wanted}, too_long)
     if hook is None:
-        return ticket.succeed(value, None, wanted, *news)
-    ticket.check_size(value)
+        return permit.succeed(value, None, wanted, *news)
+    permit.check_size(value)
     # What the hook made of the value is kept, and nothing else of it: it may be there to encrypt it.
     public = {name: value[name] for name in _PUBLIC if name in value} if isinstance(value, dict) else {}
-    return ticket.succeed(public, [described, hook.put(value), reading], wanted, *news)
+    return permit.succeed(public, [described, hook.put(value), reading], wanted, *news)
 
 
 def too_long(client: Any) -> float:
@@ -171,7 +171,7 @@ SLEEP = "sleep"
 
 
 def connect(
-    plan: Plan,
+    plan: ConnectAttempt,
     secret_id: str,
     rejected: Callable[[BaseException], bool],
     read: Callable[[str, SecretValue, str], Any],
@@ -215,7 +215,7 @@ def connect(
 
 
 def first(
-    plan: Plan, secret_id: str, read: Callable[[str, SecretValue, str], Any]
+    plan: ConnectAttempt, secret_id: str, read: Callable[[str, SecretValue, str], Any]
 ) -> Generator[tuple[str, Any], Any, Any]:
     """Find what a login would be tried with first, without trying."""
     todo = connect(plan, secret_id, lambda error: False, read)

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
     from typing import Any
 
-    from secretcache._core import Plan
+    from secretcache._core import ConnectAttempt
 
 LOGIN_TIMEOUT = 30.0
 """Seconds."""
@@ -52,7 +52,7 @@ class Login:
             raise TypeError(f"{', '.join(given)}: {NOT_YOURS}")
         return cls(cache, secret_id, **{name: options.pop(name) for name in OPTIONS if name in options})
 
-    def plan(self) -> Plan:
+    def plan(self) -> ConnectAttempt:
         """Make a plan for one login."""
         return self.cache._plan(self.secret_id, self.stages, self.login_timeout)
 

@@ -7,15 +7,15 @@ use pyo3::prelude::*;
 use secretcache::host::{Action, SystemClock};
 use secretcache::{Error, Stage};
 
+use crate::deferred::drain;
 use crate::errors;
-use crate::late::bury;
 use crate::value::SecretValue;
 
 /// One attempt to connect with a credential that may be rotating.
 #[pyclass(frozen, module = "secretcache")]
-pub(crate) struct Plan(Mutex<secretcache::host::ConnectAttempt>);
+pub(crate) struct ConnectAttempt(Mutex<secretcache::host::ConnectAttempt>);
 
-impl Plan {
+impl ConnectAttempt {
     pub(crate) fn new(plan: secretcache::host::ConnectAttempt) -> Self {
         Self(Mutex::new(plan))
     }
@@ -35,12 +35,12 @@ fn stage(name: &str) -> PyResult<Stage> {
 }
 
 #[pymethods]
-impl Plan {
+impl ConnectAttempt {
     /// What to do next: ``("try", SecretValue, stage)``, ``("read", stage)``, ``("refresh", stage)``,
     /// ``("wait", seconds)`` or ``("stop",)``.
     fn next<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
         let next = self.with(|plan| plan.next(SystemClock::now()));
-        bury(py);
+        drain(py);
         match next {
             Action::Try(secret, stage) => {
                 ("try", SecretValue(secret), stage.as_str()).into_pyobject(py).map(Bound::into_any)

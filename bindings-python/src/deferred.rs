@@ -8,13 +8,13 @@ use pyo3::ffi;
 use pyo3::prelude::*;
 
 /// A strong reference whose last use may run Python code (a destructor), so that giving it back is put off until a
-/// moment when that does no harm: see [`bury`].
-pub(crate) struct Late(NonNull<ffi::PyObject>);
+/// moment when that does no harm: see [`drain`].
+pub(crate) struct DeferredDecref(NonNull<ffi::PyObject>);
 
 // SAFETY: the pointer is only followed with the interpreter attached, as the methods' arguments prove.
-unsafe impl Send for Late {}
+unsafe impl Send for DeferredDecref {}
 // SAFETY: as above.
-unsafe impl Sync for Late {}
+unsafe impl Sync for DeferredDecref {}
 
 struct Dead(NonNull<ffi::PyObject>);
 
@@ -24,7 +24,7 @@ unsafe impl Send for Dead {}
 static DEAD: Mutex<Vec<Dead>> = Mutex::new(Vec::new());
 static ANY_DEAD: AtomicBool = AtomicBool::new(false);
 
-impl Late {
+impl DeferredDecref {
     pub(crate) fn new(object: Bound<'_, PyAny>) -> Self {
         // SAFETY: a bound object's pointer is never null, and ownership passes to `self`.
         Self(unsafe { NonNull::new_unchecked(object.into_ptr()) })
@@ -38,7 +38,7 @@ impl Late {
     }
 }
 
-impl Drop for Late {
+impl Drop for DeferredDecref {
     fn drop(&mut self) {
         // In a forked child another thread may hold this lock for ever: then the object is leaked.
         if let Ok(mut dead) = DEAD.try_lock() {
@@ -49,7 +49,7 @@ impl Drop for Late {
 }
 
 /// Gives back the references dropped so far. Called where the core holds no lock of this thread.
-pub(crate) fn bury(py: Python<'_>) {
+pub(crate) fn drain(py: Python<'_>) {
     if !ANY_DEAD.load(Ordering::Acquire) {
         return;
     }
@@ -58,7 +58,7 @@ pub(crate) fn bury(py: Python<'_>) {
     let dead = std::mem::take(&mut *queue);
     drop(queue);
     for Dead(object) in dead {
-        // SAFETY: the reference was owned by a `Late`, and the interpreter is attached.
+        // SAFETY: the reference was owned by a `DeferredDecref`, and the interpreter is attached.
         drop(unsafe { Bound::from_owned_ptr(py, object.as_ptr()) });
     }
 }

@@ -1,4 +1,4 @@
-//! Tickets and flights of the core, for drivers written in Python.
+//! Permits and flights of the core, for drivers written in Python.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -12,8 +12,8 @@ use secretcache::host::{Answer, DescribeAnswer, Operation, Outcome, SystemClock,
 use secretcache::{Description, Error, ErrorKind, Fetched, Value};
 
 use crate::call::call;
+use crate::deferred::{DeferredDecref, drain};
 use crate::errors;
-use crate::late::{Late, bury};
 use crate::rendering::Rendering;
 use crate::value::SecretValue;
 
@@ -23,81 +23,81 @@ type Versions = Vec<(String, Vec<String>)>;
 /// The right and the duty to ask the client once for everyone. End it with ``succeed``, ``confirm``, ``fail`` or
 /// ``abandon``.
 #[pyclass(frozen, module = "secretcache")]
-pub(crate) struct Ticket {
-    ticket: Mutex<Option<secretcache::host::FetchPermit>>,
+pub(crate) struct FetchPermit {
+    permit: Mutex<Option<secretcache::host::FetchPermit>>,
     cache: secretcache::host::Cache,
 }
 
-impl Ticket {
-    pub(crate) fn new(ticket: secretcache::host::FetchPermit, cache: secretcache::host::Cache) -> Self {
-        Self { ticket: Mutex::new(Some(ticket)), cache }
+impl FetchPermit {
+    pub(crate) fn new(permit: secretcache::host::FetchPermit, cache: secretcache::host::Cache) -> Self {
+        Self { permit: Mutex::new(Some(permit)), cache }
     }
 
     fn look<R>(&self, look: impl FnOnce(&secretcache::host::FetchPermit) -> R) -> PyResult<R> {
-        let ticket = self.ticket.lock().unwrap_or_else(PoisonError::into_inner);
-        ticket.as_ref().map(look).ok_or_else(|| PyRuntimeError::new_err("this ticket has been used"))
+        let permit = self.permit.lock().unwrap_or_else(PoisonError::into_inner);
+        permit.as_ref().map(look).ok_or_else(|| PyRuntimeError::new_err("this permit has been used"))
     }
 
     fn take(&self) -> Option<secretcache::host::FetchPermit> {
-        self.ticket.lock().unwrap_or_else(PoisonError::into_inner).take()
+        self.permit.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 
     fn complete(&self, py: Python<'_>, result: Result<Answer, Error>) {
-        if let Some(ticket) = self.take() {
-            ticket.complete(result, SystemClock::now());
+        if let Some(permit) = self.take() {
+            permit.complete(result, SystemClock::now());
         }
-        bury(py);
+        drain(py);
     }
 }
 
 #[pymethods]
-impl Ticket {
+impl FetchPermit {
     /// The id to ask for.
     #[getter]
     fn id(&self) -> PyResult<String> {
-        self.look(|ticket| ticket.id().to_owned())
+        self.look(|permit| permit.id().to_owned())
     }
 
     /// The staging label to ask for, or None.
     #[getter]
     fn stage(&self) -> PyResult<Option<String>> {
-        self.look(|ticket| ticket.selector().as_stage().map(str::to_owned))
+        self.look(|permit| permit.selector().as_stage().map(str::to_owned))
     }
 
     /// The version id to ask for, or None.
     #[getter]
     fn version_id(&self) -> PyResult<Option<String>> {
-        self.look(|ticket| ticket.selector().as_version_id().map(str::to_owned))
+        self.look(|permit| permit.selector().as_version_id().map(str::to_owned))
     }
 
     /// The id of the version held, which ``confirm`` would confirm, or None.
     #[getter]
     fn known_version_id(&self) -> PyResult<Option<String>> {
-        self.look(|ticket| ticket.known()?.version_id().map(str::to_owned))
+        self.look(|permit| permit.known()?.version_id().map(str::to_owned))
     }
 
     /// The version held, or None.
     #[getter]
     fn known(&self) -> PyResult<Option<SecretValue>> {
-        self.look(|ticket| ticket.known().cloned().map(SecretValue))
+        self.look(|permit| permit.known().cloned().map(SecretValue))
     }
 
     /// A version that is held for another selector, by its id, or None.
     fn held(&self, version_id: &str) -> PyResult<Option<SecretValue>> {
-        self.look(|ticket| ticket.held(version_id).cloned().map(SecretValue))
+        self.look(|permit| permit.held(version_id).cloned().map(SecretValue))
     }
 
     /// What was stored with a description that is still fresh, or None.
     #[getter]
     fn description<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyAny>>> {
-        self.look(|ticket| Some(ticket.description()?.extension()?.downcast_ref::<Late>()?.get(py)))
+        self.look(|permit| Some(permit.description()?.extension()?.downcast_ref::<DeferredDecref>()?.get(py)))
     }
 
     /// The versions of a description that is still fresh, each with its labels, or None.
     #[getter]
     fn versions(&self) -> PyResult<Option<Versions>> {
         let owned = |(id, labels): (&str, &[String])| (id.to_owned(), labels.to_vec());
-        self.look(|ticket| Some(ticket.description()?.versions().map(owned).collect()))
+        self.look(|permit| Some(permit.description()?.versions().map(owned).collect()))
     }
 
     /// Counts a call to the service.
@@ -147,7 +147,7 @@ impl Ticket {
     fn check_size(&self, py: Python<'_>, response: &Bound<'_, PyAny>) -> PyResult<()> {
         let length = |name: &str| field(response, name)?.len().ok();
         let size = length("SecretString").or_else(|| length("SecretBinary")).unwrap_or(0);
-        let checked = self.look(|ticket| secretcache::host::check_size(ticket.id(), size))?;
+        let checked = self.look(|permit| secretcache::host::check_size(permit.id(), size))?;
         checked.map_err(|error| errors::to_exception(py, &error))
     }
 
@@ -159,15 +159,15 @@ impl Ticket {
     /// The secret has no such version.
     fn fail_version_not_found(&self, py: Python<'_>) -> PyResult<()> {
         let text = self
-            .look(|ticket| format!("secret {:?} has no version with {}", ticket.id(), ticket.selector()))?;
+            .look(|permit| format!("secret {:?} has no version with {}", permit.id(), permit.selector()))?;
         self.complete(py, Err(Error::new(ErrorKind::VersionNotFound, text)));
         Ok(())
     }
 
-    /// Nobody will ask: those who wait lead anew. Does nothing if the ticket has ended.
+    /// Nobody will ask: those who wait lead anew. Does nothing if the permit has ended.
     fn abandon(&self, py: Python<'_>) {
         drop(self.take());
-        bury(py);
+        drain(py);
     }
 }
 
@@ -218,7 +218,7 @@ fn with_description(
         schedule_expression: rules.as_ref().and_then(|rules| text(rules, "ScheduleExpression")),
         duration: rules.as_ref().and_then(|rules| text(rules, "Duration")),
     });
-    description.extension = described.map(|described| Box::new(Late::new(described)) as _);
+    description.extension = described.map(|described| Box::new(DeferredDecref::new(described)) as _);
     answer.with_description(description)
 }
 
@@ -246,7 +246,7 @@ impl Flight {
 
     /// Has `callback` called once the fetch has ended; at once if it has. Returns whether it is still under way.
     fn on_done(&self, callback: Bound<'_, PyAny>) -> bool {
-        let waker = Waker::from(Arc::new(Callback(Late::new(callback.clone()))));
+        let waker = Waker::from(Arc::new(Callback(DeferredDecref::new(callback.clone()))));
         let ended = self.with(|waiter| Pin::new(waiter).poll(&mut Context::from_waker(&waker)).is_ready());
         if ended {
             waker.wake();
@@ -273,7 +273,7 @@ impl Flight {
     }
 }
 
-struct Callback(Late);
+struct Callback(DeferredDecref);
 
 impl Wake for Callback {
     fn wake(self: Arc<Self>) {
