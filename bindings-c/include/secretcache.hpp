@@ -1,6 +1,6 @@
 /**
  * @file
- * secretcache for C++17 and later: secretcache.h with owners, views and results. Header only; link the C library.
+ * secretcache for C++17 and later: secretcache.h with owning types, views and results. Header only; link the C library.
  *
  * @code
  * auto cache = secretcache::Cache::create(secretcache::Config().refresh_interval(std::chrono::minutes(1)));
@@ -14,13 +14,13 @@
  * }
  * @endcode
  *
- * Functions that can fail give a `Result<T>`, which has the members of `std::expected<T, Error>` that C++17 can have.
- * It is the same in every standard of C++, so objects compiled for different ones may be linked into one program.
- * Nothing here throws except `Result::value` without a value, memory running out, and whatever the program's own
- * functions throw out of `Cache::connect`. With `-fno-exceptions` these abort.
+ * Functions that can fail return a `Result<T>`, which has those members of `std::expected<T, Error>` that C++17 allows.
+ * It is the same in every C++ standard, so objects compiled for different standards can be linked together.
+ * Only these throw: `Result::value` without a value, a failed allocation, and `Cache::connect` if the login function
+ * throws. With `-fno-exceptions` they abort.
  *
- * Owners can be moved and not copied; one that was moved from may only be destroyed or assigned to. Threads, forks and
- * lifetimes are as secretcache.h says.
+ * Owning types can be moved, not copied; a moved-from object may only be destroyed or assigned to. secretcache.h
+ * describes threads, forks and lifetimes.
  */
 #ifndef SECRETCACHE_HPP
 #define SECRETCACHE_HPP
@@ -30,12 +30,12 @@
 namespace secretcache {
 inline namespace SECRETCACHE_INLINE_NAMESPACE {
 
-/** User name, password and whatever else is in one version of a secret; lives until the login function returns. */
+/** User name, password and the other fields of one version of a secret; valid until the login function returns. */
 class Credential {
 public:
     explicit Credential(const secretcache_credential *credential) noexcept : credential_(credential) {}
 
-    /** Like all texts here, empty where there is none, and followed by a NUL otherwise. */
+    /** Like all texts here, empty if there is none; otherwise a NUL follows it. */
     std::string_view username() const noexcept { return detail::view(secretcache_credential_username(credential_)); }
     std::string_view password() const noexcept { return detail::view(secretcache_credential_password(credential_)); }
     std::string_view host() const noexcept { return detail::view(secretcache_credential_host(credential_)); }
@@ -46,12 +46,12 @@ public:
     {
         return detail::view(secretcache_credential_field(credential_, detail::text(name)));
     }
-    /** Without a NUL behind it, as the next. */
+    /** No NUL follows this and the next one. */
     std::string_view version_id() const noexcept
     {
         return detail::view(secretcache_credential_version_id(credential_));
     }
-    /** The staging label by which the version was found. */
+    /** The staging label of the version. */
     std::string_view version_stage() const noexcept
     {
         return detail::view(secretcache_credential_version_stage(credential_));
@@ -61,24 +61,24 @@ private:
     const secretcache_credential *credential_;
 };
 
-/** What is known of one version of a secret. */
+/** Statistics of one version of a secret. */
 struct SecretStatus {
-    /** As it was asked for. */
+    /** The id, as reads use it. */
     std::string_view id;
-    /** The staging label it was asked for with; empty if it was asked for by version id. */
+    /** The staging label that reads use; empty if they use a version id. */
     std::string_view stage;
-    /** The version held; empty if none is. */
+    /** The id of the cached version; empty if there is none. */
     std::string_view version_id;
-    /** Since it was last confirmed. */
+    /** The time since its last successful refresh. */
     std::optional<std::chrono::milliseconds> age;
     std::optional<std::chrono::milliseconds> next_refresh;
-    /** Why the last fetch failed; SECRETCACHE_OK if it did not. */
+    /** The error of the last fetch; SECRETCACHE_OK if it succeeded. */
     secretcache_result last_error = SECRETCACHE_OK;
     /** How many fetches in a row have failed. */
     std::uint32_t failures = 0;
 };
 
-/** What a cache had done at one moment, and held then. */
+/** Statistics of a cache at one moment. */
 class Stats {
 public:
     explicit Stats(secretcache_stats *owned) noexcept : owned_(owned) {}
@@ -96,7 +96,7 @@ public:
         return secretcache_stats_failures(owned_.get(), result);
     }
     std::size_t secret_count() const noexcept { return secretcache_stats_secret_count(owned_.get()); }
-    /** One of the secrets; its texts live as long as the statistics. */
+    /** One of the secrets; its texts are valid as long as the statistics. */
     SecretStatus secret(std::size_t index) const noexcept
     {
         const secretcache_stats *stats = owned_.get();
@@ -122,7 +122,7 @@ private:
     detail::Owner<secretcache_stats, secretcache_stats_free> owned_;
 };
 
-/** The version of the library that runs; SECRETCACHE_VERSION is that of the headers. */
+/** The version of the library at run time; SECRETCACHE_VERSION is that of the headers. */
 inline std::string_view version() noexcept
 {
     return detail::view(secretcache_version());
@@ -134,7 +134,7 @@ inline std::string_view result_name(secretcache_result result) noexcept
     return detail::view(secretcache_result_name(result));
 }
 
-/** How many threads the library has; see `secretcache_set_threads`. */
+/** Sets how many threads the library has; see `secretcache_set_threads`. */
 inline Result<void> set_threads(std::size_t workers, std::size_t blocking)
 {
     return detail::done([&](auto *error) { return secretcache_set_threads(workers, blocking, error); });
@@ -146,7 +146,7 @@ inline void shutdown(std::chrono::milliseconds timeout) noexcept
     secretcache_shutdown(detail::milliseconds(timeout));
 }
 
-/** As long as it is there, its secret counts as in use; see `secretcache_watch_new`. */
+/** While it exists, its secret counts as in use; see `secretcache_watch_new`. */
 class Watch {
 public:
     explicit Watch(secretcache_watch *owned) noexcept : owned_(owned) {}
@@ -155,19 +155,19 @@ private:
     detail::Owner<secretcache_watch, secretcache_watch_free> owned_;
 };
 
-/** A read under way. Destroyed, it goes on. */
+/** A read in progress. It continues after this is destroyed. */
 class Read {
 public:
     explicit Read(secretcache_read *owned) noexcept : owned_(owned) {}
 
-    /** Has its function told SECRETCACHE_CANCELLED soon, unless the read is done. */
+    /** Cancels the read: its function soon gets SECRETCACHE_CANCELLED, unless the read is done. */
     void cancel() noexcept { secretcache_read_cancel(owned_.get()); }
 
 private:
     detail::Owner<secretcache_read, secretcache_read_free> owned_;
 };
 
-/** A cache of secrets; any number of threads may use it. See the functions of secretcache.h for what each does. */
+/** A cache of secrets; any number of threads may use it. secretcache.h documents the functions. */
 class Cache {
 public:
     static Result<Cache> create(const Config &config = Config())
@@ -183,19 +183,19 @@ public:
     /** Takes over a cache of the C interface. */
     explicit Cache(secretcache_cache *owned) noexcept : owned_(owned) {}
 
-    /** A version of a secret, in a value of its own. */
+    /** Reads a version of a secret into a new value. */
     Result<Value> get(std::string_view secret_id, const Version &version = {}) const
     {
         return filled([&](Value &value) { return get(secret_id, value, version); });
     }
-    /** The same in a value that is used again, which allocates nothing. On failure it holds what it held before. */
+    /** Reads into an existing value, which allocates nothing. On failure the value is not changed. */
     Result<void> get(std::string_view secret_id, Value &value, const Version &version = {}) const
     {
         return detail::done([&](auto *error) {
             return secretcache_get(get(), detail::text(secret_id), version.get(), value.get(), error);
         });
     }
-    /** As `get`, for at most `timeout`; without it a read takes no longer than the timeout of the settings. */
+    /** Like `get`, but waits for at most `timeout`. */
     Result<void> get_within(std::string_view secret_id, std::chrono::milliseconds timeout, Value &value,
                             const Version &version = {}) const
     {
@@ -233,7 +233,7 @@ public:
             },
             detail::view);
     }
-    /** The last-known version: never waits for the source, does no I/O. */
+    /** The last known version. Never waits for the source, and does no I/O. */
     Result<void> peek(std::string_view secret_id, Value &value, const Version &version = {}) const
     {
         return detail::done([&](auto *error) {
@@ -249,7 +249,7 @@ public:
             });
         });
     }
-    /** Fetches secrets before they are read; gives those that could not be had. */
+    /** Fetches secrets before they are read; returns the errors of those that failed. */
     Result<std::vector<std::pair<std::string, Error>>> prefetch(const std::vector<std::string_view> &secret_ids) const
     {
         const auto ids = detail::texts(secret_ids);
@@ -264,7 +264,7 @@ public:
         }
         return Result<decltype(failed)>(std::move(failed));
     }
-    /** Reads without waiting: calls `on_done` exactly once if this works, as `secretcache_get_async` says. */
+    /** Reads without waiting. If this succeeds, `on_done` is called exactly once; see `secretcache_get_async`. */
     Result<void> get_async(std::string_view secret_id, std::function<void(Result<Value>)> on_done,
                            const Version &version = {}) const
     {
@@ -277,7 +277,7 @@ public:
         }
         return result;
     }
-    /** The same with a deadline, unless `timeout` is 0, and with a handle by which it can be cancelled. */
+    /** The same, with a handle that can cancel the read and, unless `timeout` is 0, with a deadline. */
     Result<Read> start(std::string_view secret_id, std::function<void(Result<Value>)> on_done,
                        std::chrono::milliseconds timeout = {}, const Version &version = {}) const
     {
@@ -294,9 +294,9 @@ public:
         return result;
     }
     /**
-     * Connects, also while the secret rotates. `log_in(const Credential &)` is called on this thread and gives a
-     * `secretcache_login`; what it throws is thrown from here. `stages`, unless empty, are the staging labels to try, in
-     * this order.
+     * Connects, even during a rotation. `log_in(const Credential &)` is called on this thread and returns a
+     * `secretcache_login`; an exception of it is thrown from here. `stages`, unless empty, are the staging labels to
+     * try, in this order.
      */
     template <class LogIn>
     Result<void> connect(std::string_view secret_id, LogIn &&log_in,
@@ -337,14 +337,14 @@ public:
         }
         return result;
     }
-    /** Has a secret kept fresh, although nobody reads it, while the watch is there. */
+    /** Keeps a secret fresh without reads while the watch exists. */
     Result<Watch> watch(std::string_view secret_id) const
     {
         return detail::made<secretcache_watch *>(
             [&](auto *out, auto *error) { return secretcache_watch_new(get(), detail::text(secret_id), out, error); },
             [](secretcache_watch *watch) { return Watch(watch); });
     }
-    /** Whether a connection made with this version should be retired. */
+    /** Whether to close a connection made with this version when it is idle; see `secretcache_is_outdated`. */
     bool is_outdated(std::string_view secret_id, std::string_view version_id) const noexcept
     {
         return secretcache_is_outdated(get(), detail::text(secret_id), detail::text(version_id));
@@ -354,7 +354,7 @@ public:
     {
         return detail::done([&](auto *error) { return secretcache_invalidate(get(), detail::text(secret_id), error); });
     }
-    /** What the cache has done, and holds now. */
+    /** Returns the statistics of the cache. */
     Result<Stats> stats() const
     {
         return detail::made<secretcache_stats *>(

@@ -10,7 +10,7 @@
 namespace secretcache {
 inline namespace SECRETCACHE_INLINE_NAMESPACE {
 
-/** A refresh brought another version than the one held. */
+/** A refresh found a new version. */
 struct NewVersion {
     std::string_view secret_id;
     std::string_view version_stage;
@@ -18,15 +18,15 @@ struct NewVersion {
     std::string_view new_version_id;
 };
 
-/** Readers get a value past its freshness. */
+/** Reads begin to get a value that could not be refreshed in time. */
 struct Stale {
     std::string_view secret_id;
     std::chrono::milliseconds age;
-    /** Why, if the source has answered. */
+    /** The error, if the source has responded. */
     std::optional<ErrorView> error;
 };
 
-/** Settings; see the functions `secretcache_config_...`. A setting that is refused makes `Cache::create` fail. */
+/** Settings; see the functions `secretcache_config_...`. A wrong setting makes `Cache::create` fail. */
 class Config {
 public:
     Config() : owned_(secretcache_config_new()) {}
@@ -75,7 +75,7 @@ public:
         return set(secretcache_config_set_timeout, detail::milliseconds(timeout));
     }
 
-    /** A source of the program's own instead of AWS Secrets Manager: a `Source`, or a `BatchSource`. */
+    /** A custom source instead of AWS Secrets Manager: a `Source`, or a `BatchSource`. */
     template <class Own>
     Config &source(std::unique_ptr<Own> source)
     {
@@ -94,8 +94,8 @@ public:
                     [&](auto *error) { return secretcache_config_set_source(owned_.get(), &table, error); });
     }
 
-    /** Has a function told of new versions. The functions run as `secretcache_config_on_new_version` says; if one throws,
-     *  the program ends. */
+    /** Calls a function for each new version. It runs as `secretcache_config_on_new_version` says; if it throws, the
+     *  program ends. */
     Config &on_new_version(std::function<void(const NewVersion &)> tell)
     {
         using Function = decltype(tell);
@@ -106,7 +106,7 @@ public:
                                                                 detail::view(old_version), detail::view(new_version)});
                       });
     }
-    /** Has a function told when values are served past their freshness. */
+    /** Calls a function when reads begin to get a value that could not be refreshed in time. */
     Config &on_stale(std::function<void(const Stale &)> tell)
     {
         using Function = decltype(tell);
@@ -120,7 +120,7 @@ public:
                 (*static_cast<Function *>(function))(stale);
             });
     }
-    /** Has a function told of failed fetches and refreshes: with the secret's id, and why. */
+    /** Calls a function when a fetch or refresh fails, with the secret's id and the error. */
     Config &on_error(std::function<void(std::string_view, ErrorView)> tell)
     {
         using Function = decltype(tell);
@@ -129,7 +129,7 @@ public:
                           (*static_cast<Function *>(function))(detail::view(id), ErrorView(error));
                       });
     }
-    /** Has a function told of every event; see `secretcache_event`. */
+    /** Calls a function with every event; see `secretcache_event`. */
     Config &on_event(std::function<void(const secretcache_event &)> tell)
     {
         using Function = decltype(tell);
@@ -138,7 +138,7 @@ public:
                           (*static_cast<Function *>(function))(*event);
                       });
     }
-    /** Has a function write a log: with SECRETCACHE_LOG_INFO or SECRETCACHE_LOG_WARNING, and a line. */
+    /** Calls a function with each line for the log, and SECRETCACHE_LOG_INFO or SECRETCACHE_LOG_WARNING. */
     Config &on_log(std::function<void(std::uint32_t, std::string_view)> tell)
     {
         using Function = decltype(tell);

@@ -1,6 +1,6 @@
 /**
  * @file
- * Sources of secrets that a program brings itself; secretcache.hpp includes this.
+ * Custom sources of secrets; secretcache.hpp includes this.
  */
 #ifndef SECRETCACHE_SOURCE_HPP
 #define SECRETCACHE_SOURCE_HPP
@@ -10,7 +10,7 @@
 namespace secretcache {
 inline namespace SECRETCACHE_INLINE_NAMESPACE {
 
-/** Where a source's answer goes; see `secretcache_answer`. One that is destroyed without an end has failed. */
+/** The answer of a source; see `secretcache_answer`. If it is destroyed before it is ended, it has failed. */
 class Answer {
 public:
     explicit Answer(secretcache_answer *owned) noexcept : owned_(owned) {}
@@ -34,7 +34,7 @@ public:
             return secretcache_answer_set_binary(owned_.get(), secretcache_bytes{data, length}, error);
         });
     }
-    /** A version and a label that it carries, in answer to `describe`. */
+    /** Adds a version and one of its labels, for `describe`. */
     Result<void> add_version_stage(std::string_view version_id, std::string_view stage)
     {
         return detail::done([&](auto *error) {
@@ -50,7 +50,7 @@ public:
     {
         secretcache_answer_fail(owned_.release(), result, detail::text(message));
     }
-    /** Ends it with a failure in the words of Secrets Manager, such as ResourceNotFoundException. */
+    /** Ends it with an error of Secrets Manager, such as ResourceNotFoundException. */
     void fail_as_service(std::string_view code, std::string_view message, std::uint16_t http_status = 0,
                          std::optional<std::string_view> request_id = std::nullopt) noexcept
     {
@@ -75,24 +75,24 @@ private:
     detail::Owner<secretcache_answer, abandon> owned_;
 };
 
-/** A secret store of the program's own; see `secretcache_source` for threads and duties. What throws has not answered. */
+/** A custom source; `secretcache_source` describes threads and duties. If a function throws, its answer has failed. */
 class Source {
 public:
     virtual ~Source() = default;
-    /** Asks for a version with its value. The texts live until this returns. */
+    /** Fetches a version with its value. The texts are valid until this returns. */
     virtual void fetch(std::string_view secret_id, const Version &version, Answer answer) = 0;
-    /** Asks which versions there are. Unless overridden, refreshes fetch. */
+    /** Asks for the secret's versions. Unless this is overridden, refreshes fetch. */
     virtual void describe(std::string_view, Answer answer)
     {
         answer.fail(SECRETCACHE_ACCESS_DENIED, "this source describes nothing");
     }
 };
 
-/** A source that can be asked for several secrets in one go. */
+/** A source that can fetch several secrets at once. */
 class BatchSource : public Source {
 public:
-    /** Asks for the current versions of secrets: there is one answer for each id, in their order. The ids live until this
-     *  returns. */
+    /** Fetches the current versions of secrets. There is one answer for each id, in the same order. The ids are valid
+     *  until this returns. */
     virtual void fetch_batch(const std::vector<std::string_view> &secret_ids, std::vector<Answer> answers) = 0;
 };
 

@@ -1,6 +1,6 @@
 /**
  * @file
- * Errors, results and values: what the other headers, which include this, are made of.
+ * Errors, results and values, for the other headers, which include this.
  */
 #ifndef SECRETCACHE_TYPES_HPP
 #define SECRETCACHE_TYPES_HPP
@@ -42,24 +42,24 @@
 namespace secretcache {
 inline namespace SECRETCACHE_INLINE_NAMESPACE {
 
-/** Why something failed, borrowed from its owner. It never holds a secret. */
+/** A borrowed error. It never contains a secret. */
 class ErrorView {
 public:
     explicit ErrorView(const secretcache_error *error) noexcept : error_(error) {}
 
-    /** What kind of failure it is, such as SECRETCACHE_THROTTLED. */
+    /** The kind of error, such as SECRETCACHE_THROTTLED. */
     secretcache_result code() const noexcept { return secretcache_error_code(error_); }
     /** What is wrong and what to do. */
     std::string_view message() const noexcept { return view(secretcache_error_message(error_)); }
-    /** Whether asking again later can help. */
+    /** Whether a retry may help. */
     bool is_transient() const noexcept { return secretcache_error_is_transient(error_); }
-    /** The service's own code, such as ResourceNotFoundException; empty where it did not answer. */
+    /** The service's error code, such as ResourceNotFoundException; empty if it did not respond. */
     std::string_view service_code() const noexcept { return view(secretcache_error_service_code(error_)); }
-    /** The operation of the service that failed; empty where it did not answer. */
+    /** The operation that failed; empty if the service did not respond. */
     std::string_view operation() const noexcept { return view(secretcache_error_operation(error_)); }
-    /** The request id to quote to AWS support; empty where there is none. */
+    /** The request id to quote to AWS support; empty if there is none. */
     std::string_view request_id() const noexcept { return view(secretcache_error_request_id(error_)); }
-    /** The HTTP status of the answer; 0 where there was none. */
+    /** The HTTP status of the response; 0 if there was none. */
     std::uint16_t http_status() const noexcept { return secretcache_error_http_status(error_); }
 
     const secretcache_error *get() const noexcept { return error_; }
@@ -70,12 +70,12 @@ private:
     const secretcache_error *error_;
 };
 
-/** Why something failed. */
+/** An error. */
 class Error : public ErrorView {
 public:
     /** Takes over an error of the C interface. */
     explicit Error(secretcache_error *owned) noexcept : ErrorView(owned), owned_(owned) {}
-    /** A copy of what a callback is shown. */
+    /** A copy of an error that a callback gets. */
     explicit Error(ErrorView shown) noexcept : Error(secretcache_error_clone(shown.get())) {}
 
 private:
@@ -95,7 +95,7 @@ private:
     Error error_;
 };
 
-/** What `Result::value` throws where there is none. */
+/** Thrown by `Result::value` if there is no value. */
 class BadResult : public std::exception {
 public:
     explicit BadResult(std::string_view message) : message_(message) {}
@@ -106,9 +106,8 @@ private:
 };
 
 /**
- * A value, or why there is none: `std::expected<T, Error>` in short, for every standard from C++17 on. It is not that
- * class where the standard library has it, since objects compiled for both must mean the same by it; `to_expected`
- * makes one.
+ * A value or an error, like `std::expected<T, Error>`, for every standard from C++17 on. It is never that class itself,
+ * so that objects compiled for different standards can be linked together; `to_expected` converts it.
  */
 template <class T>
 class [[nodiscard]] Result {
@@ -134,7 +133,7 @@ public:
     const T &value() const & { return check(), **this; }
     T &&value() && { return check(), *std::move(*this); }
 
-    /** The value, or another where there is none. */
+    /** The value, or another if there is none. */
     template <class U>
     T value_or(U &&otherwise) const &
     {
@@ -166,7 +165,7 @@ private:
     std::variant<T, Error> content_;
 };
 
-/** That something worked, or why not. */
+/** Success, or an error. */
 template <>
 class [[nodiscard]] Result<void> {
 public:
@@ -202,7 +201,7 @@ private:
 
 #if defined(__cpp_lib_expected)
 
-/** The same as the standard library has it. */
+/** Converts a result to the standard library's class. */
 template <class T>
 std::expected<T, Error> to_expected(Result<T> result)
 {
@@ -312,7 +311,7 @@ void release(void *function)
 
 } // namespace detail
 
-/** Which version of a secret is asked for. Borrows its text. */
+/** Selects a version of a secret. Borrows its text. */
 class Version {
 public:
     /** The version labelled AWSCURRENT. */
@@ -323,9 +322,9 @@ public:
     static Version id(std::string_view id) noexcept { return Version(secretcache_version_id(detail::text(id))); }
 
     explicit Version(const secretcache_version_selector &selector) noexcept : selector_(selector) {}
-    /** The staging label; empty if it is asked for by version id. */
+    /** The staging label; empty if it selects by version id. */
     std::string_view stage() const noexcept { return detail::view(selector_.stage); }
-    /** The version id; empty if it is asked for by staging label. */
+    /** The version id; empty if it selects by staging label. */
     std::string_view id() const noexcept { return detail::view(selector_.version_id); }
 
     const secretcache_version_selector *get() const noexcept { return &selector_; }
@@ -334,7 +333,7 @@ private:
     secretcache_version_selector selector_;
 };
 
-/** A place for one version of a secret, or one field of it; see `secretcache_value`. */
+/** Holds one version of a secret, or one field of it; see `secretcache_value`. */
 class Value {
 public:
     Value() : owned_(secretcache_value_new()) {}
@@ -361,23 +360,23 @@ public:
             [&](auto *out, auto *error) { return secretcache_value_field(get(), detail::text(name), out, error); },
             [](secretcache_value *field) { return Value(field); });
     }
-    /** Another value that holds the same. */
+    /** A copy of this value. */
     Result<Value> clone() const
     {
         return detail::made<secretcache_value *>(
             [&](auto *out, auto *error) { return secretcache_value_clone(get(), out, error); },
             [](secretcache_value *clone) { return Value(clone); });
     }
-    /** Keeps no secret in memory any longer. */
+    /** Empties the value, so that it no longer keeps a secret in memory. */
     void clear() noexcept { secretcache_value_clear(get()); }
 
-    /** The full ARN; empty where the source does not tell it. */
+    /** The full ARN; empty if the source does not set it. */
     std::string_view arn() const noexcept { return detail::view(secretcache_value_arn(get())); }
-    /** The friendly name; empty where the source does not tell it. */
+    /** The friendly name; empty if the source does not set it. */
     std::string_view name() const noexcept { return detail::view(secretcache_value_name(get())); }
-    /** The version id; empty where the source does not tell it. */
+    /** The version id; empty if the source does not set it. */
     std::string_view version_id() const noexcept { return detail::view(secretcache_value_version_id(get())); }
-    /** The staging labels of this version when it was last confirmed. */
+    /** The staging labels of this version at the last successful refresh. */
     std::vector<std::string_view> stages() const
     {
         std::vector<std::string_view> stages(secretcache_value_stage_count(get()));
@@ -386,7 +385,7 @@ public:
         }
         return stages;
     }
-    /** When this version was created, where the source tells it. */
+    /** When this version was created, if the source sets it. */
     std::optional<std::chrono::system_clock::time_point> created() const
     {
         const std::int64_t created = secretcache_value_created_ms(get());
