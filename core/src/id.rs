@@ -167,7 +167,7 @@ impl fmt::Display for Selector<'_> {
     }
 }
 
-/// A selector of one's own. Nearly all are of the current version, and as small as can be.
+/// An owned selector. Nearly all are of the current version, and as small as possible.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct OwnedSelector(Option<Box<Which<Box<str>>>>);
 
@@ -226,7 +226,7 @@ pub(crate) fn is_of_another_secret(id: &str, arn: &str) -> bool {
     partial.splitn(7, ':').nth(6) != Some(id)
 }
 
-/// The other ids under which the secret `id` is known, once a source has told its ARN: the ARN, and the ARN without
+/// The other ids under which the secret `id` is known, once its ARN is known: the ARN, and the ARN without
 /// the six characters the service appends.
 ///
 /// Nothing is derived unless ARN and id fit together, since one wrong alias would hand out another secret's value.

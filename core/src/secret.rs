@@ -50,7 +50,7 @@ pub(crate) struct Version {
 /// What few versions have.
 struct Rare {
     lock: Option<Box<dyn MemoryLock>>,
-    /// What this was before its labels changed: bindings go on with what they made of that.
+    /// The version before its labels changed: bindings keep using what they made of it.
     before: Option<Secret>,
 }
 
@@ -272,7 +272,7 @@ impl Secret {
         Self(version)
     }
 
-    /// The same without a reference of its own.
+    /// The same, without its own reference.
     ///
     /// # Safety
     ///

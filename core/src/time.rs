@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-/// The time at one moment, on three clocks, each counted from an origin of its own.
+/// The time at one moment, on three clocks, each with its own origin.
 ///
 /// One clock is not enough. The monotonic clock stands still while a machine is suspended or restored from a
 /// snapshot; the wall clock can be set. Whichever of them says that a value is old is believed.
@@ -16,7 +16,7 @@ pub struct Now {
     pub wall: Duration,
 }
 
-/// The clocks a hit looks at, in nanoseconds: they may lag by a few milliseconds, but cost next to nothing.
+/// The clocks that a hit reads, in nanoseconds: they may lag by a few milliseconds, but cost next to nothing.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub struct Coarse {
     /// Monotonic time.

@@ -129,19 +129,19 @@ pub struct Description {
     pub arn: Option<String>,
     /// The version ids that carry staging labels, each with its labels.
     pub versions: Vec<(String, Vec<String>)>,
-    /// On or before this the next rotation is due. It may have passed: a rotation that failed is tried again.
+    /// The next rotation is due on or before this. It may have passed: a rotation that failed is tried again.
     pub next_rotation_date: Option<SystemTime>,
     /// When the secret was last rotated.
     pub last_rotated_date: Option<SystemTime>,
-    /// When it is to be rotated.
+    /// When it rotates.
     pub rotation_rules: RotationRules,
     /// The binding's own rendering of the answer.
     pub extension: Option<Extension>,
 }
 
-/// When a secret is to be rotated, in the words of the service (API reference, `RotationRulesType`).
+/// When a secret rotates, as the service writes it (API reference, `RotationRulesType`).
 ///
-/// Together with [`Description::next_rotation_date`] it has the refresher look more often while a rotation is expected,
+/// Together with [`Description::next_rotation_date`] it makes the refresher poll more often while a rotation is expected,
 /// and less often otherwise.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 #[non_exhaustive]

@@ -148,7 +148,7 @@ impl Pacer {
         }
     }
 
-    /// Nothing is due: if the endpoint answers, refreshes go on as usual.
+    /// Nothing is due: if the endpoint answers, refreshes continue as usual.
     pub(crate) fn note_nothing_due(&mut self) {
         self.look();
         self.is_on = self.is_on && self.brake.lock().strikes > 0;

@@ -194,7 +194,7 @@ impl Cache {
         let snapshot = entry.versions[index].snapshot(ttl, now);
         // With an interval of zero every read asks.
         let held_back = held_back && !ttl.is_zero();
-        // If the refresher is late, a reader starts the refresh; whoever has read until now does not wait for it.
+        // If the refresher is late, a reader starts the refresh; readers that have read until now do not wait for it.
         let failing = snapshot.failing || why.is_some();
         let snapshot = EntrySnapshot { held_back, failing, ..snapshot };
         let secret = entry.versions[index].secret.clone();
@@ -418,7 +418,7 @@ impl Cache {
     }
 }
 
-/// The next cache's number; zero is nobody's.
+/// The next cache's number; zero means no cache.
 static NUMBERS: std::sync::atomic::AtomicU32 = std::sync::atomic::AtomicU32::new(1);
 
 fn status(entry: &SecretEntry, version: &VersionEntry, now: &Now) -> SecretStatus {

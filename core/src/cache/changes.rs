@@ -1,4 +1,4 @@
-//! Word to bindings that keep values on their own side: what was handed out before may be wrong now.
+//! Counters for bindings that keep values themselves: a value returned earlier may be wrong now.
 
 use std::sync::{Arc, PoisonError, Weak};
 
@@ -15,7 +15,7 @@ impl Changes {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).push(Arc::downgrade(counters));
     }
 
-    /// This version must not be handed out again without a look.
+    /// This version must not be served again without a lookup.
     pub(crate) fn bump(&self, secret: &Secret) {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).retain(|counters| {
             let Some(counters) = counters.upgrade() else { return false };

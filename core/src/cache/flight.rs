@@ -33,7 +33,7 @@ pub enum Outcome {
 }
 
 impl Outcome {
-    /// What a plain reader makes of it: the last-known value will do. `None`: ask the cache again.
+    /// The result for a plain reader, to whom the last known value is good enough. `None`: ask the cache again.
     pub fn for_reader(self) -> Option<Result<Secret, Error>> {
         match self {
             Self::Value(secret) | Self::Failed { last_known: Some(secret), .. } => Some(Ok(secret)),

@@ -1,4 +1,4 @@
-//! A value handed out from memory, without a shared reference count.
+//! A value served from memory, without a shared reference count.
 
 use std::fmt;
 use std::mem::ManuallyDrop;

@@ -68,7 +68,7 @@ pub struct FetchPermit {
 pub(crate) enum Purpose {
     /// A reader waits for it.
     Read,
-    /// It is due; nobody waits.
+    /// It is due; no reader waits.
     Refresh,
     /// Somebody asked for it to be done now.
     Force,
@@ -368,7 +368,7 @@ impl FetchPermit {
         }
     }
 
-    /// A secret deleted and made anew keeps its name and gets another ARN; the old one is nobody's now.
+    /// A secret that is deleted and created again keeps its name and gets another ARN; the old ARN means no secret now.
     fn drop_names_of_another_arn(&self, state: &mut State, arn: &str) {
         let Some(entry) = state.entries.get_mut(&self.entry) else { return };
         let is_outdated =
@@ -451,7 +451,7 @@ impl FetchPermit {
         version.selector == self.selector
     }
 
-    /// Whether the version still waits for this very request; not after it was invalidated or evicted and made anew.
+    /// Whether the version still waits for this very request; not after it was invalidated or evicted and cached again.
     fn flies_for(&self, version: &VersionEntry) -> bool {
         self.is_for(version)
             && version.flight.as_ref().is_some_and(|flight| Arc::ptr_eq(flight, &self.flight))

@@ -30,10 +30,11 @@ pub(crate) struct EntrySnapshot {
     pub(crate) unread_for: Duration,
 }
 
-/// While a request is under way, readers look at least this often. So a value in use, whose refresh is merely slow,
-/// is told from one that nobody read or that slept with its process: readers of the former never wait.
+/// While a request is in progress, readers take the slow path at least this often. This distinguishes a value in use,
+/// whose refresh is merely slow, from one that nobody read or whose process was suspended: readers of the former never
+/// wait.
 pub(crate) const LOOK: Duration = Duration::from_millis(500);
-/// A longer time without a look breaks the chain.
+/// A longer time without a lookup breaks the chain.
 const GAP: Duration = Duration::from_secs(2);
 
 /// What the reader gets.
@@ -95,7 +96,7 @@ pub(crate) fn decide(snapshot: &EntrySnapshot, config: &Config) -> Decision {
     }
 }
 
-/// Whether a value of this age may still be handed out for want of better.
+/// Whether a value of this age may still be served for want of a fresh one.
 pub(crate) fn may_fall_back(age: Duration, denied: bool, config: &Config) -> bool {
     let too_old = config.max_stale.is_some_and(|max_stale| age >= max_stale);
     let revoked = denied && !config.stale_on_denied;

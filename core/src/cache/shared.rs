@@ -19,7 +19,7 @@ use crate::time::{Now, Span};
 
 pub(crate) struct Shared {
     pub(crate) config: Config,
-    /// What hits read. Its values also hang on the versions of the state; see `serving` for how they are taken back.
+    /// What hits read. The versions of the state share its values; `validity` says how a value is taken back.
     pub(crate) map: papaya::HashMap<Key, Secret, foldhash::fast::RandomState>,
     pub(crate) hits: Hits,
     pub(crate) state: Mutex<State>,
@@ -53,7 +53,7 @@ impl Shared {
         (entry_id, index)
     }
 
-    /// Hands a value out and lets further readers have it for `span` without a look.
+    /// Serves a value, and lets other readers have it for `span` without a lookup.
     pub(crate) fn serve(&self, secret: Secret, span: Duration, freshness: Freshness, now: &Now) -> Hit<'_> {
         let validity = &secret.version().validity;
         validity.serve_until(now.coarse.plus(span), freshness);
@@ -100,7 +100,7 @@ impl Shared {
         }
     }
 
-    /// From now on every reader looks again before it is handed out.
+    /// From now on every reader needs a lookup before it is served.
     pub(crate) fn invalidate(&self, secret: &Secret) {
         secret.version().validity.invalidate();
         self.changes.bump(secret);
@@ -139,7 +139,7 @@ impl Shared {
         }
     }
 
-    /// Tells the listeners. Must be called without the lock.
+    /// Notifies the listeners. Must be called without the lock.
     pub(crate) fn notify(&self, events: &[Event]) {
         if events.is_empty() {
             return;

@@ -96,9 +96,9 @@ pub(crate) struct VersionEntry {
     pub(crate) answered: u64,
     /// A reader has waited out its patience on the flight.
     pub(crate) overdue: bool,
-    /// When readers were last served, or could be without a look, while a flight was under way or after it failed.
+    /// When readers were last served, or could be without a lookup, while a flight was in progress or after it failed.
     pub(crate) served: Moment,
-    /// The current spell of staleness has been told.
+    /// Listeners have been notified of the current spell of staleness.
     pub(crate) stale_notified: bool,
 }
 
@@ -279,7 +279,7 @@ impl SecretEntry {
     }
 
     /// The resource has refused a version. If that is the current one, another is about to take its place: the
-    /// refresher looks for it soon, and goes on looking.
+    /// refresher polls for it soon, and keeps polling.
     pub(crate) fn expect_change(&mut self, version_id: &str, now: &Now) {
         let Some(version) =
             self.versions.iter_mut().find(|version| version.selector.as_selector() == Selector::CURRENT)
@@ -355,7 +355,7 @@ impl VersionEntry {
         policy::may_fall_back(age, self.denied(), config).then(|| self.secret.clone()).flatten()
     }
 
-    /// Until the refresher must look at this version: at its refresh time, or when its backoff ends.
+    /// The time until the refresher must handle this version: its refresh time, or the end of its backoff.
     pub(crate) fn due_in(&self, now: &Now) -> Option<Duration> {
         let age = self.age(now)?;
         let fresh = Duration::from(self.refresh_after).saturating_sub(age);

@@ -1,4 +1,4 @@
-//! What a hit looks at, and all it looks at: until when a version may be handed out without a further look.
+//! Until when a version may be served without a lookup: the only thing that a hit reads.
 
 use std::time::Duration;
 
@@ -7,7 +7,7 @@ use crate::time::Coarse;
 
 /// The hit path's half of a cached version.
 ///
-/// Every reason to look again (due for refresh, replaced, evicted, invalidated, cache closed) is the same thing: the
+/// Every reason for a lookup (due for refresh, replaced, evicted, invalidated, cache closed) is the same thing: the
 /// deadline moves into the past. A hit therefore needs no lock: it compares two numbers and sets a bit if it is
 /// clear. All orderings are relaxed; a reader that sees a deadline a moment late serves what was right a moment ago.
 #[derive(Default)]
@@ -19,15 +19,15 @@ pub(crate) struct Validity {
     marks: AtomicU8,
 }
 
-/// Read since the refresher last looked.
+/// Read since the refresher last asked.
 const USED: u8 = 1;
 /// Read since the eviction hand last came by.
 const VISITED: u8 = 2;
-/// Past its freshness, served for want of better.
+/// Expired, served for want of a fresh one.
 const STALE: u8 = 4;
 
 impl Validity {
-    /// Whether the version may be handed out now, and if so whether as a stale one. Marks it as read.
+    /// Whether the version may be served now, and if so whether as a stale one. Marks it as read.
     #[inline]
     pub(crate) fn read(&self, now: Coarse) -> Option<Freshness> {
         if now.monotonic >= self.until_monotonic.load(Relaxed) || now.wall >= self.until_wall.load(Relaxed) {
@@ -64,7 +64,7 @@ impl Validity {
         self.until_wall.store(until.wall, Relaxed);
     }
 
-    /// How long it may still be handed out without a look.
+    /// How long it may still be served without a lookup.
     pub(crate) fn servable_for(&self, now: Coarse) -> Duration {
         let monotonic = self.until_monotonic.load(Relaxed).saturating_sub(now.monotonic);
         let wall = self.until_wall.load(Relaxed).saturating_sub(now.wall);
@@ -95,7 +95,7 @@ impl Validity {
     }
 }
 
-/// Whether a value handed out is within its freshness.
+/// Whether a served value is fresh.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Freshness {
     Fresh,

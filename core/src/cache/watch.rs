@@ -43,7 +43,7 @@ impl fmt::Debug for Watch {
 #[derive(Clone, Default)]
 pub struct Watches(Arc<Mutex<Vec<Weak<str>>>>);
 
-/// The lock is held for moments. Where it cannot be had after so many tries, it was held during a fork.
+/// The lock is held for moments. If it cannot be taken after so many tries, it was held during a fork.
 const TRIES: usize = 10_000;
 
 impl Watches {

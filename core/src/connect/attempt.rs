@@ -31,7 +31,7 @@ const FIRST_WAIT: Duration = Duration::from_millis(100);
 const LONGEST_WAIT: Duration = Duration::from_secs(2);
 /// So many waits end when the service may be asked again; later ones take their time.
 const IMPATIENT: u32 = 3;
-/// Between two looks at a fetch that somebody else does.
+/// Between two checks of a fetch that another caller does.
 const A_MOMENT: Duration = Duration::from_millis(10);
 
 /// One attempt to connect, from its first credential to success or its deadline.

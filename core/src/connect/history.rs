@@ -18,7 +18,7 @@ const CHANGES_AT_ONCE: u32 = 3;
 const ANOTHER_CHANGE_AFTER: Duration = Duration::from_secs(2);
 /// A label that this caller may not read is left alone for so long: denied calls raise alarms.
 const DENIED_FOR: Duration = Duration::from_secs(3600);
-/// How often logins with one and the same version are told of, where that is not the current one. A program may make
+/// How often an event reports logins with the same version other than the current one. A program may make
 /// thousands of them before a rotation ends, and each telling costs about a tenth of a login.
 const TELL_EVERY: Duration = Duration::from_secs(60);
 /// Versions remembered; a rotation brings one.
@@ -31,7 +31,7 @@ pub(crate) struct LoginHistory {
     rejected: Vec<Rejected>,
     refreshed: Vec<(Stage, Now)>,
     denied: Vec<(Stage, Now)>,
-    /// The version other than the current one that was told of last, and when.
+    /// The version other than the current one that an event reported last, and when.
     told: Option<(Box<str>, Now)>,
     /// When the resource was last seen to refuse what it had taken.
     changed: Option<Now>,
@@ -48,7 +48,7 @@ struct Rejected {
 }
 
 impl LoginHistory {
-    /// That of a secret nobody has logged in with.
+    /// The history of a secret without logins.
     pub(crate) const NONE: &Self = &Self {
         accepted: None,
         rejected: Vec::new(),

@@ -1,4 +1,4 @@
-//! The one place that looks at a clock.
+//! The one place that reads clocks.
 #![expect(clippy::disallowed_methods, reason = "this is the clock that everything else is given")]
 
 use std::cell::Cell;

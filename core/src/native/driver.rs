@@ -43,8 +43,8 @@ pub trait Driver: sealed::Sealed {
     /// Notes hits that a binding answered on its own side: see [`Cache::note_hits`].
     fn note_hits(&self, id: &str, selector: Selector<'_>, count: u64);
 
-    /// Has one of the binding's own counters raised whenever a value handed out before must not be handed out again
-    /// without a look: see [`Cache::count_changes_in`]. They count in this process only.
+    /// Raises one of the binding's counters whenever a value returned earlier must not be served again
+    /// without a lookup; see [`Cache::count_changes_in`]. They count in this process only.
     ///
     /// # Errors
     ///

@@ -1,4 +1,4 @@
-//! The thread on which programs are told of things.
+//! The thread that calls a program's listeners.
 
 use std::cell::Cell;
 use std::sync::mpsc::{Receiver, Sender, channel};

@@ -62,7 +62,7 @@ pub(super) async fn caught<T>(asking: impl Future<Output = Result<T, Error>>) ->
     .await
 }
 
-/// How often one request is made anew because the process stood still while it was under way.
+/// How often one request is repeated because the process was suspended during it.
 pub(super) const MOST_RESUMES: usize = 3;
 
 /// Whether the process must have stood still during a request: it took longer than its timeouts allow.

@@ -70,7 +70,7 @@ impl Inner {
         }
     }
 
-    /// Has a permit completed on the runtime, whoever else goes away.
+    /// Completes a permit on the runtime, even if its reader goes away.
     pub(super) fn spawn(self: &Arc<Self>, permit: FetchPermit) {
         match runtime::handle() {
             Ok(handle) => {
@@ -105,7 +105,7 @@ impl Inner {
         fetch::answer(permit, source.as_ref(), &self.cache).await
     }
 
-    /// The source, connected if need be; `anew` drops its old connections.
+    /// The source, connected if necessary; `anew` drops its old connections.
     pub(super) async fn source(&self, anew: bool) -> Result<Arc<dyn SecretSource>, Error> {
         let mut source = self.source.lock().await;
         if let Some(source) = source.as_ref().filter(|_| !anew) {

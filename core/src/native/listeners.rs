@@ -1,4 +1,4 @@
-//! Who is told of events: a list that only grows, without a lock that a fork could freeze.
+//! The listeners for events: a list that only grows, without a lock that a fork could freeze.
 
 use once_cell::race::OnceBox;
 

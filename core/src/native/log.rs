@@ -8,7 +8,7 @@ use crate::event::{Event, Listener};
 use crate::native::SystemClock;
 use crate::time::Now;
 
-/// The longest silence about a failure that goes on.
+/// The longest silence about a failure that continues.
 const EVERY: Duration = Duration::from_secs(60);
 /// A bound on what is remembered about single secrets.
 const MOST: usize = 4096;

@@ -1,6 +1,6 @@
 //! The native driver: an embedded tokio runtime, the AWS SDK as source, a background refresher.
 //!
-//! Nothing here starts before the first secret is asked for, and everything is made anew in a forked child.
+//! Nothing here starts before the first read, and a forked child makes everything again.
 
 mod aws;
 mod brakes;

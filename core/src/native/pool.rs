@@ -11,7 +11,7 @@ use crate::error::{Error, ErrorKind};
 /// Runs calls that may block, on at most as many threads as [`set_threads`](crate::host::set_threads) allows for blocking
 /// work. Threads start when needed and end when idle.
 ///
-/// Each source has a pool of its own. One whose calls hang holds up itself, and neither the host-name lookups of the
+/// Each source has its own pool. One whose calls hang blocks only itself, and neither the host-name lookups of the
 /// runtime nor another source.
 ///
 /// ```

@@ -35,7 +35,7 @@ const DENIED_FOR: Duration = Duration::from_secs(3600);
 static NEXT_BATCH: PerProcess<Mutex<Instant>> = PerProcess::new();
 
 impl Inner {
-    /// Fetches the secrets that are not cached or due, and tells which could not be had.
+    /// Fetches the secrets that are not cached or due, and returns the errors.
     pub(super) async fn prefetch(self: Arc<Self>, ids: Vec<String>) -> Vec<(String, Error)> {
         let (mut permits, mut waiting, mut failed) = (Vec::new(), Vec::new(), Vec::new());
         for id in ids {

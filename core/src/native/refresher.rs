@@ -10,7 +10,7 @@ use super::inner::Inner;
 
 /// How many refreshes run at the same time.
 const AT_ONCE: usize = 16;
-/// Timers stand still while a machine is suspended: look again at least this often.
+/// Timers stop while a machine is suspended: check at least this often.
 const LONGEST_SLEEP: Duration = Duration::from_secs(60);
 
 /// Runs until the cache is dropped or closed.
