@@ -1101,15 +1101,13 @@ secretcache_result secretcache_new(const struct secretcache_config *config,
  * Frees a cache. No other thread may be using it. Refreshes in progress end by themselves; filled values stay
  * valid. Callbacks may still run until their `release` is called. NULL is ignored.
  */
-SECRETCACHE_API
-void secretcache_free(struct secretcache_cache *cache);
+SECRETCACHE_API void secretcache_free(struct secretcache_cache *cache);
 
 /**
  * Forgets every value, ends the background work, and makes further reads fail with SECRETCACHE_CLOSED. Other
  * threads may be using the cache.
  */
-SECRETCACHE_API
-void secretcache_close(const struct secretcache_cache *cache);
+SECRETCACHE_API void secretcache_close(const struct secretcache_cache *cache);
 
 /**
  * Fills a value with a version of a secret, from memory or by waiting for the source. `secret_id` is a name, an

@@ -209,7 +209,7 @@ pub(crate) fn validate_secret_id(id: &str) -> Result<(), Error> {
     }
     if id.chars().any(char::is_control) {
         return Err(invalid(format!(
-            "the secret id {id:?} holds a control character; was a line end read along?"
+            "the secret id {id:?} contains a control character; does it end in a newline?"
         )));
     }
     Ok(())

@@ -148,7 +148,7 @@ impl Secret {
             // serde's own text may quote the input ("invalid type: string \"…\""), so only the place is kept.
             let place = format!("line {} column {}", error.line(), error.column());
             let problem = match error.classify() {
-                serde_json::error::Category::Data => "is JSON of another shape than was asked for",
+                serde_json::error::Category::Data => "is JSON, but not of the requested type",
                 _ => "is not JSON",
             };
             Error::new(ErrorKind::NotJson, format!("the value of {} {problem} ({place})", Shown(self)))

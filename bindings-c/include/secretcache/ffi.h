@@ -299,8 +299,8 @@ void secretcache_answer_fail_as_service(struct secretcache_answer *answer,
 secretcache_result secretcache_new(const struct secretcache_config *config,
                                    struct secretcache_cache **cache_out,
                                    struct secretcache_error **error_out);
-void secretcache_free(struct secretcache_cache *cache);
-void secretcache_close(const struct secretcache_cache *cache);
+ void secretcache_free(struct secretcache_cache *cache);
+ void secretcache_close(const struct secretcache_cache *cache);
 secretcache_result secretcache_get(const struct secretcache_cache *cache,
                                    struct secretcache_str secret_id,
                                    const struct secretcache_version_selector *version,

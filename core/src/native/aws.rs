@@ -198,7 +198,7 @@ fn unreachable_endpoint(operation: &str, endpoint: &str, reason: &str) -> Error 
 /// An answer that is none of the protocol's. The SDK takes a broken body of a success for an error without a code.
 fn not_understood(operation: &str, status: u16) -> Error {
     let kind = if status >= 500 { ErrorKind::ServiceUnavailable } else { ErrorKind::InvalidResponse };
-    Error::new(kind, format!("{operation}: the answer (HTTP {status}) could not be understood"))
+    Error::new(kind, format!("{operation}: unexpected response (HTTP {status})"))
 }
 
 /// A request that never got an answer: no credentials, or no connection.
