@@ -53,7 +53,7 @@ bench: ## Measure the documented figures beside AWS's libraries (an hour or more
 		$(MAKE) servers venv-tests venv-official venv-bench venv-databases venv-connected
 	@$(STEP) 4/4 "measuring (an hour or more)" $(MAKE) figures
 
-fuzz: fuzz-c ## Search for inputs that break the parsers and the C interface (FUZZ_SECONDS=60)
+fuzz: fuzz-parsers fuzz-c ## Search for inputs that break a parser or the C interface (FUZZ_SECONDS=60 for each)
 
 # One cargo command builds for tests and demo alike, so that the SDK is compiled once.
 EXTENSION := bindings-python/python/secretcache/_core.abi3.so

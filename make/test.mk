@@ -46,7 +46,7 @@ test-connected: venv-connected venv-databases servers build ## Python programs t
 	$(VENV)/connected/bin/pytest -q tests/connected
 
 # With a debug build, on this machine's Node, and a short one on the newest line.
-.PHONY: test-node test-node-runtimes test-node-versions test-c test-races-c fuzz-c
+.PHONY: test-node test-node-runtimes test-node-versions test-c test-races-c fuzz-c fuzz-parsers
 NODE_LINES := 22 24 26
 NODE_TESTS = node --test --test-timeout=120000
 test-node: node-tools servers c-tools target/node/26/.stamp target/local-node/.stamp build ## The npm package
@@ -69,13 +69,22 @@ test-c: c-tools servers venv-tests venv-databases $(CBINDGEN) build ## The C and
 test-races-c: c-tools venv-tests build ## The C interface under helgrind
 	$(PYTEST) bindings-c/tests/test_races.py
 
-# Coverage-guided, which stable Rust can do; `cargo fuzz` adds the sanitizers of nightly Rust.
+# Coverage-guided, which stable Rust can do; `cargo fuzz` adds the sanitizers of nightly Rust. Each target takes FUZZ_SECONDS;
+# an input that breaks one is left in target/fuzz.
 FUZZ_SECONDS ?= 60
+FUZZ := -max_total_time=$(FUZZ_SECONDS) -max_len=4096 -timeout=10 -print_final_stats=1 -artifact_prefix=target/fuzz/
+fuzz-build = cd $(1) && RUSTC_WRAPPER=$(CURDIR)/tests/fuzz/coverage cargo build $(LOCKED) --target-dir $(CURDIR)/target/fuzz
 fuzz-c: ## Random calls of the C interface, guided by coverage
-	cd bindings-c/fuzz && RUSTC_WRAPPER=$(CURDIR)/bindings-c/fuzz/coverage cargo build $(LOCKED) --target-dir $(CURDIR)/target/fuzz
-	mkdir -p target/fuzz/corpus
-	target/fuzz/debug/calls -max_total_time=$(FUZZ_SECONDS) -max_len=4096 \
-		-artifact_prefix=target/fuzz/ target/fuzz/corpus
+	$(call fuzz-build,bindings-c/fuzz)
+	mkdir -p target/fuzz/corpus/calls
+	target/fuzz/debug/calls $(FUZZ) target/fuzz/corpus/calls
+
+PARSERS ?= $(notdir $(wildcard tests/fuzz/seeds/*))
+fuzz-parsers: ## Random bytes for every parser of untrusted input, guided by coverage (PARSERS="schedule secret")
+	$(call fuzz-build,tests/fuzz)
+	for parser in $(PARSERS); do \
+		mkdir -p target/fuzz/corpus/$$parser; \
+		PARSER=$$parser target/fuzz/debug/parsers $(FUZZ) target/fuzz/corpus/$$parser tests/fuzz/seeds/$$parser || exit; done
 
 # Each part runs even if one before it missed a figure.
 .PHONY: figures

@@ -37,7 +37,7 @@ PLACES = [
     ("bindings-node/package-lock.json", r'("name": "secretcache",\n +"version": ")()(")', "cargo"),
 ] + [
     (f"{folder}Cargo.lock", LOCK, "cargo")
-    for folder in ("", "bindings-c/fuzz/", "tests/bench/rust/", "tests/bench/simulation/")
+    for folder in ("", "bindings-c/fuzz/", "tests/fuzz/", "tests/bench/rust/", "tests/bench/simulation/")
 ]
 
 

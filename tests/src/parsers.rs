@@ -1,5 +1,5 @@
 //! Everything that reads a stranger's bytes, each as a function of those bytes that may do anything but panic. The tests
-//! run them on the seeds in `tests/fuzz/seeds` and on variations of those; `make fuzz` searches for others.
+//! run them on the seeds in `tests/fuzz/seeds` and on variations of those; `make fuzz-parsers` searches for others.
 
 use jiff::Timestamp;
 use rand::SeedableRng;
@@ -14,10 +14,12 @@ use secretcache_rotation::targets::{HttpProvider, HttpTarget, IamProvider, State
 use secretcache_rotation::{Document, Event, Schedule, from_function};
 use serde_json::Value;
 
+mod sockets;
+
 /// A parser by its name, which is also that of its folder of seeds.
 pub type Parser = (&'static str, fn(&[u8]));
 
-/// All of them.
+/// Those that take their bytes as they are.
 pub const PARSERS: [Parser; 8] = [
     ("endpoint", endpoint),
     ("event", event),
@@ -28,6 +30,9 @@ pub const PARSERS: [Parser; 8] = [
     ("snapshot", snapshot),
     ("targets", targets),
 ];
+
+/// Those that get them through a socket, which takes longer.
+pub const PARSERS_OF_SOCKETS: [Parser; 2] = [("answer", sockets::answer), ("request", sockets::request)];
 
 /// The requests of the local endpoint: on each line an operation and its parameters, on one store.
 pub fn endpoint(bytes: &[u8]) {

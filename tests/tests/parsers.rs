@@ -1,14 +1,13 @@
 //! What reads a stranger's bytes survives them: the seeds of the fuzz targets, cut off, changed and mixed.
 
 use std::fs;
+use std::panic;
 use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
-use secretcache_tests::parsers::PARSERS;
-
-/// Of each seed, beside every beginning of it.
-const VARIATIONS: usize = 200;
+use secretcache_tests::parsers::{PARSERS, PARSERS_OF_SOCKETS, Parser};
 
 fn seeds(parser: &str) -> Vec<Vec<u8>> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
@@ -26,16 +25,32 @@ fn seeds(parser: &str) -> Vec<Vec<u8>> {
 
 #[test]
 fn a_strangers_bytes_break_no_parser() {
-    for (name, parser) in PARSERS {
-        let seeds = seeds(name);
-        let mut random = StdRng::seed_from_u64(1);
-        for seed in &seeds {
-            parser(seed);
-            let step = seed.len() / 500 + 1;
-            (0..seed.len()).step_by(step).for_each(|length| parser(&seed[..length]));
-            for _ in 0..VARIATIONS {
-                parser(&varied(seed, &seeds, &mut random));
-            }
+    PARSERS.into_iter().for_each(|parser| runs(parser, 500, 200));
+}
+
+#[test]
+fn a_strangers_bytes_break_no_parser_behind_a_socket() {
+    static PANICKED: AtomicBool = AtomicBool::new(false);
+    // On whichever thread it happens: a server goes on after it.
+    let report = panic::take_hook();
+    panic::set_hook(Box::new(move |what| {
+        PANICKED.store(true, Ordering::Relaxed);
+        report(what);
+    }));
+    PARSERS_OF_SOCKETS.into_iter().for_each(|parser| runs(parser, 30, 60));
+    assert!(!PANICKED.load(Ordering::Relaxed), "a thread panicked");
+}
+
+/// On each seed, on so many beginnings of it, and on so many variations.
+fn runs((name, parser): Parser, beginnings: usize, variations: usize) {
+    let seeds = seeds(name);
+    let mut random = StdRng::seed_from_u64(1);
+    for seed in &seeds {
+        parser(seed);
+        let step = seed.len() / beginnings + 1;
+        (0..seed.len()).step_by(step).for_each(|length| parser(&seed[..length]));
+        for _ in 0..variations {
+            parser(&varied(seed, &seeds, &mut random));
         }
     }
 }

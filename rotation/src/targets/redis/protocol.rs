@@ -108,6 +108,8 @@ fn strange() -> Error {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     #[tokio::test]
@@ -133,6 +135,25 @@ mod tests {
             theirs.write_all(sent.as_bytes()).await.unwrap();
             let mut session: Session = Box::new(ours);
             assert_eq!(command(&mut session, &["ROLE"]).await.unwrap(), read, "{sent}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn whatever_a_server_says_is_an_answer_or_an_error(
+            said in prop::collection::vec(
+                prop::sample::select(vec!["*1\r\n", "*2\r\n", "$1\r\n", "$-1\r\n", ":", "+", "-", "9", "x", "\r\n", "\u{fe}"]),
+                0..30,
+            ),
+        ) {
+            let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+            runtime.block_on(async {
+                let (ours, mut theirs) = tokio::io::duplex(1024);
+                theirs.write_all(said.concat().as_bytes()).await.unwrap();
+                drop(theirs); // and says no more
+                let mut session: Session = Box::new(ours);
+                let _ = command(&mut session, &["ROLE"]).await;
+            });
         }
     }
 }
