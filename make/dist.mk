@@ -1,6 +1,6 @@
 ##@ What ships
 .PHONY: docs reference wheel node cli lambda install-c uninstall-c dist-c header-c
-.PHONY: version sdist wheel-cli npm-cli deb rpm
+.PHONY: version sdist wheel-cli npm-cli deb rpm test-sdist test-install test-old-systems reproduce release-check
 # Output that does not depend on the folder.
 REPRODUCIBLE := packaging/reproducible
 BUILD_TOOLS := PATH=$(CURDIR)/$(VENV)/build/bin:$$PATH
@@ -38,6 +38,9 @@ sdist: $(VENV)/build/.stamp ## Pack the sources of the Python package: dist/*.ta
 	$(BUILD_TOOLS) $(REPRODUCIBLE) maturin sdist --out dist --manifest-path bindings-python/Cargo.toml
 	$(COMPLETE) dist/secretcache-[0-9]*.tar.gz
 
+test-sdist: sdist ## Install the source distribution with pip alone, in an empty environment
+	packaging/try-sdist dist/secretcache-[0-9]*.tar.gz
+
 node: node-tools $(VENV)/build/.stamp ## Build the npm package: dist/*.tgz
 	$(call notices,secretcache-node,target/notices/node)
 	$(REPRODUCIBLE) cargo build --release --package secretcache-node $(LOCKED)
@@ -46,10 +49,11 @@ node: node-tools $(VENV)/build/.stamp ## Build the npm package: dist/*.tgz
 	$(COMPLETE) dist/secretcache-[0-9]*.tgz
 
 cli: ## Build the command: target/release/secretcache
-	cargo build --release --package secretcache-cli $(LOCKED)
+	$(REPRODUCIBLE) cargo build --release --package secretcache-cli $(LOCKED)
 
-# The command as others install it. COMMAND=FILE packs a binary that is there already.
-COMMAND ?= target/release/secretcache
+# The command as others install it: the binary of its wheel, for the same glibc. COMMAND=FILE packs one that is there already.
+COMMAND ?= target/$(HOST)/release/secretcache
+COMMAND_RULE := $(if $(filter file,$(origin COMMAND)),wheel-cli)
 CLI_PLATFORM := $(shell uname -s | tr A-Z a-z)-$(if $(findstring aarch64,$(HOST)),arm64,x64)
 CLI_STAGE := target/cli-stage
 dist/cli/notices: $(VENV)/build/.stamp Cargo.lock
@@ -59,15 +63,20 @@ dist/cli/notices: $(VENV)/build/.stamp Cargo.lock
 wheel-cli: dist/cli/notices ## Build the Python wheel of the command: dist/cli/*.whl
 	rm -rf dist/cli/*.whl cli/notices
 	cp -R dist/cli/notices cli/notices
-	$(BUILD_TOOLS) $(REPRODUCIBLE) maturin build --release $(LOCKED) --out dist/cli --manifest-path cli/Cargo.toml
+	$(BUILD_TOOLS) $(REPRODUCIBLE) maturin build --release $(LOCKED) --target $(HOST) $(PORTABLE) --out dist/cli \
+		--manifest-path cli/Cargo.toml
+	$(COMPLETE) dist/cli/*.whl
 
-npm-cli: dist/cli/notices $(if $(filter target/release/secretcache,$(COMMAND)),cli) ## Pack the npm packages of the command: dist/cli/*.tgz
+npm-cli: dist/cli/notices $(COMMAND_RULE) ## Pack the npm packages of the command: dist/cli/*.tgz
 	NOTICES=dist/cli/notices cli/npm/pack dist/cli $(CLI_PLATFORM) $(COMMAND)
+	$(COMPLETE) dist/cli/secretcache-cli-$(CLI_PLATFORM)-*.tgz
 
-deb rpm: dist/cli/notices $(if $(filter target/release/secretcache,$(COMMAND)),cli) ## Pack the command for Debian's or Red Hat's kind: dist/cli/
+deb rpm: dist/cli/notices $(COMMAND_RULE) ## Pack the command for Debian's or Red Hat's kind: dist/cli/
+	rm -f dist/cli/*.$@
 	packaging/stage-cli $(COMMAND) dist/cli/notices $(CLI_STAGE)
 	STAGE=$(CURDIR)/$(CLI_STAGE) VERSION=$$(packaging/version.py) ARCHITECTURE=$(if $(findstring aarch64,$(HOST)),arm64,amd64) $(BUILD_TOOLS) \
 		$(REPRODUCIBLE) nfpm package --config packaging/nfpm.yaml --packager $@ --target dist/cli/
+	$(COMPLETE) dist/cli/*.$@
 
 # For another architecture, name the target and its linker:
 #     rustup target add aarch64-unknown-linux-gnu && apt-get install gcc-aarch64-linux-gnu libc6-dev-arm64-cross
@@ -78,7 +87,7 @@ LAMBDA_TARGET ?=
 LAMBDA_ARCHITECTURE = $(or $(firstword $(subst -, ,$(LAMBDA_TARGET))),$(shell uname -m))
 lambda: $(VENV)/build/.stamp ## Build the rotation function for AWS Lambda: dist/secretcache-rotation-*.zip
 	$(call notices,secretcache-rotation,target/notices/lambda,--no-default-features --features lambda)
-	cargo build --release $(LOCKED) --package secretcache-rotation --bin bootstrap --no-default-features \
+	$(REPRODUCIBLE) cargo build --release $(LOCKED) --package secretcache-rotation --bin bootstrap --no-default-features \
 		--features lambda $(if $(LAMBDA_TARGET),--target $(LAMBDA_TARGET))
 	@tests/tools/pack_function.py target/$(if $(LAMBDA_TARGET),$(LAMBDA_TARGET)/)release/bootstrap \
 		dist/secretcache-rotation-$(LAMBDA_ARCHITECTURE).zip --notices target/notices/lambda $(CA)
@@ -91,7 +100,7 @@ crates: ## Pack the crates and compile each from its package, as the registry wi
 
 PREFIX ?= /usr/local
 install-c: ## Install the C and C++ library: make install-c PREFIX=/usr/local [LIBDIR=…] [DESTDIR=…]
-	cargo build --release --package secretcache-c $(LOCKED)
+	$(REPRODUCIBLE) cargo build --release --package secretcache-c $(LOCKED)
 	bindings-c/install target/release $(abspath $(PREFIX))
 
 uninstall-c: ## Remove what install-c has installed, with the same PREFIX and DESTDIR
@@ -100,8 +109,27 @@ uninstall-c: ## Remove what install-c has installed, with the same PREFIX and DE
 dist-c: $(VENV)/build/.stamp ## Build the C and C++ library as a tarball: dist/secretcache-c-*.tar.gz
 	$(call notices,secretcache-c,target/notices/c)
 	$(REPRODUCIBLE) cargo build --release --package secretcache-c $(LOCKED)
-	NOTICES=target/notices/c bindings-c/dist target/release dist
+	NOTICES=target/notices/c $(REPRODUCIBLE) bindings-c/dist target/release dist
 	$(COMPLETE) dist/secretcache-c-*.tar.gz
+
+# Not in `make test`: what they need is large, or takes long.
+test-old-systems: wheel deb ## Install the wheel and the .deb on Debian 11, and read a secret there
+	packaging/try-debian-11 dist/*.whl dist/cli/*.deb
+
+REPRODUCED ?= wheel sdist node wheel-cli deb rpm lambda dist-c
+reproduce: $(VENV)/build/.stamp ## Build everything in two folders and compare the bytes (an hour or more; REPRODUCED="wheel deb")
+	packaging/reproduce $(REPRODUCED)
+
+test-install: venv-tests servers build
+	$(PYTEST) tests/local/test_install.py
+
+release-check: ## Everything that a release needs, without publishing (an hour or more)
+	@$(STEP) 1/6 "one version, and its section of the changelog" packaging/version.py --ready
+	@$(STEP) 2/6 "packing and compiling the crates" $(MAKE) crates
+	@$(STEP) 3/6 "packing Python's sources, and installing them with pip alone" $(MAKE) test-sdist
+	@$(STEP) 4/6 "building the packages, with notices and SBOM in each" $(MAKE) wheel node wheel-cli npm-cli deb rpm lambda dist-c
+	@$(STEP) 5/6 "installing the wheels in an empty environment" packaging/try-wheels dist/*.whl dist/cli/*.whl
+	@$(STEP) 6/6 "from pip install to a rotated database" env SECRETCACHE_CLI_WHEEL="$$(echo dist/cli/*.whl)" $(MAKE) test-install
 
 header-c: $(CBINDGEN) ## Generate secretcache.h again
 	bindings-c/header $(CBINDGEN) bindings-c/include

@@ -5,6 +5,7 @@ packaging/version.py                  checks that they agree, and prints it
 packaging/version.py 0.2.0            sets it everywhere, and opens its section of the changelog
 packaging/version.py --tag v0.2.0     checks too that a tag names it and the changelog has its section
 packaging/version.py --notes          prints that section
+packaging/version.py --ready          checks that they agree and there is something to say, and says what is left to do
 """
 
 from __future__ import annotations
@@ -47,6 +48,8 @@ def main() -> None:
             print(check())
         case ["--notes"]:
             print(notes(check()))
+        case ["--ready"]:
+            print(ready(check()))
         case ["--tag", tag]:
             version = check()
             if tag != f"v{version}":
@@ -120,11 +123,28 @@ def set_everywhere(version: str) -> None:
 
 def notes(version: str) -> str:
     """The changelog's section of a version."""
-    text = (ROOT / "CHANGELOG.md").read_text()
-    section = re.search(rf"\n## {re.escape(version)}\b[^\n]*\n(.*?)(?=\n## |\Z)", text, re.DOTALL)
-    if not section or not section.group(1).strip():
+    found = section(version)
+    if not found:
         raise SystemExit(f"CHANGELOG.md has no section {version}: make version V={version} opens it")
-    return section.group(1).strip()
+    return found
+
+
+def ready(version: str) -> str:
+    """What is left to do before a tag."""
+    if section(version):
+        return f"{version}: ready to be tagged v{version}"
+    if not section("Unreleased"):
+        raise SystemExit("CHANGELOG.md says nothing of what is unreleased")
+    return (
+        f"{version}: its notes are still under Unreleased; make version V={version} gives them their section"
+    )
+
+
+def section(title: str) -> str:
+    """What the changelog says under a title that begins so; nothing if there is none."""
+    text = (ROOT / "CHANGELOG.md").read_text()
+    found = re.search(rf"\n## {re.escape(title)}\b[^\n]*\n(.*?)(?=\n## |\Z)", text, re.DOTALL)
+    return found.group(1).strip() if found else ""
 
 
 if __name__ == "__main__":
