@@ -19,6 +19,10 @@ fuzz-properties: ## The property tests, from other seeds than those of `make tes
 	PROPTEST_RNG_SEED=$(PROPTEST_RNG_SEED) PROPTEST_CASES=4096 cargo test $(LOCKED) \
 		--package secretcache --lib --test cache --package secretcache-rotation --package secretcache-access
 
+.PHONY: mutants
+mutants: $(MUTANTS) ## Small changes of the pure parts, of which a test must notice each (hours; PARTS="policy access")
+	packaging/mutants $(MUTANTS) $(PARTS)
+
 test-kill: servers ## Rotations killed before and after every effect; `python tests/bench/rotation.py` runs all of them
 	cargo test --package secretcache-tests --test kill --test rows $(LOCKED)
 

@@ -55,4 +55,5 @@ $(DENY): ; $(call cargo-tool,cargo-deny@0.20.2)
 $(MDBOOK): ; $(call cargo-tool,mdbook@0.5.4 --no-default-features --features search)
 # Pinned: another version may write another header.
 $(CBINDGEN): ; $(call cargo-tool,cbindgen@0.29.4)
+$(MUTANTS): ; $(call cargo-tool,cargo-mutants@27.1.0)
 $(HACK): ; $(call cargo-tool,cargo-hack@0.6.46)
