@@ -89,6 +89,7 @@ fn windows_close_after_their_duration_or_with_the_hour_or_day() {
     assert_eq!(closes("rate(1 day)", None), 24);
     assert_eq!(closes("cron(0 8 * * ? *)", None), 16);
     assert_eq!(closes("cron(0 8/8 * * ? *)", None), 1);
+    assert_eq!(closes("cron(0 21/8 * * ? *)", None), 3); // its step leads into the next day: one window each day
     assert_eq!(closes("cron(0 21 * * ? *)", Some("3h")), 3);
 }
 
