@@ -45,6 +45,19 @@ pub struct Diagnosis {
     pub warnings: Vec<String>,
 }
 
+/// The first of several names, and how many more there are; nothing of none.
+#[cfg(any(feature = "postgres", feature = "mysql"))]
+pub(crate) fn some_of(names: &[String]) -> Option<String> {
+    const MOST: usize = 5;
+    let more = names.len().saturating_sub(MOST);
+    let shown = names.iter().take(MOST).map(String::as_str).collect::<Vec<_>>().join(", ");
+    match (names, more) {
+        ([], _) => None,
+        (_, 0) => Some(shown),
+        _ => Some(format!("{shown} and {more} more")),
+    }
+}
+
 /// One thing that stands in the way of a rotation.
 #[derive(Clone, Debug, Eq, PartialEq, Serialize)]
 #[serde(rename_all = "PascalCase")]

@@ -163,6 +163,18 @@ pub trait Accounts: Debug + Send + Sync {
         Box::pin(async { Ok(()) })
     }
 
+    /// What asks for the name of whoever logged in, and so may not treat the two alike though both may do the same: a
+    /// warning each, for the dry run. Where nothing can ask, there is none.
+    fn depends_on_name<'a>(
+        &'a self,
+        admin: &'a Document,
+        reference: &'a Document,
+        candidate: &'a Document,
+    ) -> BoxFuture<'a, Result<Vec<String>, Error>> {
+        let _ = (admin, reference, candidate);
+        Box::pin(async { Ok(Vec::new()) })
+    }
+
     /// What the reference may do and the candidate may not, in the resource's own words.
     fn missing<'a>(
         &'a self,

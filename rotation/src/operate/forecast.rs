@@ -264,7 +264,17 @@ impl Look<'_> {
         let may_look = found.findings.is_empty();
         self.findings.extend(found.findings);
         self.warnings.extend(found.warnings);
-        if !may_look || self.subject.settings.users.is_some() {
+        if !may_look {
+            return Ok(());
+        }
+        match accounts.depends_on_name(admin, current, &other).await {
+            Ok(warnings) => self.warnings.extend(warnings),
+            // No obstacle: a rotation does not ask.
+            Err(error) => self
+                .warnings
+                .push(format!("what depends on the user's name is not known: {}", error.message())),
+        }
+        if self.subject.settings.users.is_some() {
             return Ok(());
         }
         let is_foreign = match accounts.user_status(admin, &other, &mark(&self.state.arn)).await {

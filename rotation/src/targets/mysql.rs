@@ -24,6 +24,7 @@ mod dialect;
 mod grants;
 mod mark;
 mod methods;
+mod named;
 
 use dialect::{Account, Conditions, Dialect, retain_beside};
 

@@ -21,6 +21,7 @@ mod accounts;
 mod diagnosis;
 mod greeting;
 mod missing;
+mod named;
 mod ownership;
 mod pooler;
 mod session;

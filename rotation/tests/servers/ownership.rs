@@ -45,6 +45,7 @@ async fn in_order(kind: Kind) {
     rights_in_another_database(&database, &root).await;
     the_first_user_dropped(&database, &root).await;
     extensions_and_default_privileges(&database, &root).await;
+    what_asks_for_names(&database, &root).await;
 }
 
 async fn either_changes_what_the_other_made(database: &Database, root: &Client) {
@@ -171,6 +172,53 @@ async fn extensions_and_default_privileges(database: &Database, root: &Client) {
         }
     }
     assert!(!trusted.is_empty() || !database.address.kind.ends_with("15"), "Debian's server has extensions");
+}
+
+/// What the dry run warns of: `session_user` tells the two users apart, `current_user` only where a session has ceased to
+/// act as the first.
+async fn what_asks_for_names(database: &Database, root: &Client) {
+    let store = prepared(database, root, "named", "").await;
+    let objects = "CREATE TABLE logged_in (id int, \"user\" name DEFAULT session_user); \
+         CREATE TABLE acts_as (id int, CHECK (current_role <> 'session_user')); \
+         INSERT INTO logged_in VALUES (1); INSERT INTO acts_as VALUES (1); \
+         ALTER TABLE logged_in ENABLE ROW LEVEL SECURITY; ALTER TABLE acts_as ENABLE ROW LEVEL SECURITY; \
+         CREATE POLICY own ON logged_in USING (session_user = 'named'); CREATE POLICY own ON acts_as USING (user = 'named'); \
+         GRANT SELECT ON logged_in, acts_as TO named; \
+         CREATE VIEW seen AS SELECT id FROM acts_as WHERE session_user = current_user; \
+         CREATE FUNCTION tree() RETURNS name LANGUAGE sql BEGIN ATOMIC SELECT session_user; END; \
+         CREATE FUNCTION source() RETURNS name LANGUAGE plpgsql AS 'BEGIN RETURN Current_User; END'; \
+         CREATE FUNCTION definer() RETURNS name SECURITY DEFINER LANGUAGE sql AS 'SELECT current_user'; \
+         CREATE FUNCTION my_session_user() RETURNS int LANGUAGE sql AS 'SELECT 1'; \
+         CREATE FUNCTION row_changed() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NEW; END'; \
+         CREATE TRIGGER changed BEFORE UPDATE ON acts_as FOR EACH ROW WHEN (session_user <> 'named') EXECUTE FUNCTION row_changed()";
+    root.batch_execute(objects).await.unwrap();
+    let target = Postgres::new(Tls::off());
+    let strategy = AlternatingUsers { target: &target };
+    let (app, keeper) =
+        (store.value(AWSCURRENT).unwrap(), secret(&database.address, "named_admin", "admin", ""));
+    let warnings = target.accounts().unwrap().depends_on_name(&keeper, &app, &app).await.unwrap();
+    let asking = |warning: &String| {
+        warning.split(" asked for by ").nth(1).unwrap().split(';').next().unwrap().to_owned()
+    };
+    assert_eq!(
+        warnings.iter().map(asking).collect::<Vec<_>>(),
+        [
+            "default value for column user of table public.logged_in, function public.tree(), policy own on table public.logged_in, \
+             trigger changed on table public.acts_as, view public.seen",
+            "constraint acts_as_check on table public.acts_as, function public.source(), policy own on table public.acts_as",
+        ]
+    );
+    for (turn, expected) in [[(1, 1), (1, 1)], [(0, 1), (0, 0)]].into_iter().enumerate() {
+        // After `DISCARD ALL` it depends on the server's release.
+        for (way, rows) in WAYS.iter().zip(expected) {
+            let client = session_in(&store.value(AWSCURRENT).unwrap(), "postgres").await.unwrap();
+            client.batch_execute(way).await.unwrap();
+            let count = "SELECT (SELECT count(*) FROM logged_in), (SELECT count(*) FROM acts_as)";
+            let row = client.query_one(count, &[]).await.unwrap();
+            assert_eq!((row.get::<_, i64>(0), row.get::<_, i64>(1)), rows, "turn {turn}, {way:?}");
+        }
+        store.rotate(&strategy, &Settings::default()).await.unwrap();
+    }
 }
 
 #[tokio::test]

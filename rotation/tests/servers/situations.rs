@@ -23,6 +23,8 @@ pub(crate) struct Situation {
     pub(crate) what: &'static str,
     pub(crate) strategy: StrategyName,
     pub(crate) administrator: Administrator,
+    /// What the user's name ends with.
+    pub(crate) name: &'static str,
     /// Run as the superuser, before; the user exists.
     pub(crate) prepare: &'static [&'static str],
     /// Run afterwards, where something of the server's own was changed.
@@ -77,6 +79,7 @@ pub(crate) const USUAL: Situation = Situation {
     what: "",
     strategy: StrategyName::SingleUser,
     administrator: Administrator::None,
+    name: "",
     prepare: &[],
     undo: &[],
     expected: Expected::Succeeds,
@@ -117,11 +120,8 @@ pub(crate) async fn all(kind: Kind, resource: &Resource) {
     let mut problems = String::new();
     let rows = resource.rows.iter().filter(|row| row.only.is_empty() || row.only.contains(&kind));
     for (number, row) in rows.enumerate() {
-        let names = [
-            ("CLONE", format!("u{number}_clone")),
-            ("APP", format!("u{number}")),
-            ("KEEPER", format!("k{number}")),
-        ];
+        let app = format!("u{number}{}", row.name);
+        let names = [("CLONE", format!("{app}_clone")), ("APP", app), ("KEEPER", format!("k{number}"))];
         let named = |statement: &str| {
             names.iter().fold(statement.to_owned(), |text, (name, is)| text.replace(name, is))
         };

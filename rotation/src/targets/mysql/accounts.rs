@@ -126,6 +126,15 @@ impl Accounts for MySql {
         })
     }
 
+    fn depends_on_name<'a>(
+        &'a self,
+        admin: &'a Document,
+        _: &'a Document,
+        _: &'a Document,
+    ) -> BoxFuture<'a, Result<Vec<String>, Error>> {
+        Box::pin(self.asking_for_names(admin))
+    }
+
     fn missing<'a>(
         &'a self,
         admin: &'a Document,
@@ -145,7 +154,7 @@ impl Accounts for MySql {
 
 impl MySql {
     /// An administrator's session, at a server where users can alternate.
-    async fn administration(&self, admin: &Document) -> Result<(Conn, Dialect), Error> {
+    pub(super) async fn administration(&self, admin: &Document) -> Result<(Conn, Dialect), Error> {
         let (connection, dialect) = self.session(admin).await?;
         match dialect {
             Dialect::MySql(version) if version < (8, 0, 21) => Err(Error::new(

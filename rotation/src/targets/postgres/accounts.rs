@@ -131,6 +131,15 @@ impl Accounts for Postgres {
         Box::pin(self.give_to_owner(admin, reference, candidate))
     }
 
+    fn depends_on_name<'a>(
+        &'a self,
+        admin: &'a Document,
+        _: &'a Document,
+        _: &'a Document,
+    ) -> BoxFuture<'a, Result<Vec<String>, Error>> {
+        Box::pin(self.asking_for_names(admin))
+    }
+
     fn missing<'a>(
         &'a self,
         admin: &'a Document,

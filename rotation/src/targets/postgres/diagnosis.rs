@@ -31,13 +31,6 @@ const PRIVILEGED_SETTINGS: &str = "SELECT DISTINCT p.name FROM pg_catalog.pg_db_
     AND NOT EXISTS (SELECT 1 FROM pg_catalog.pg_db_role_setting h JOIN pg_catalog.pg_roles o ON o.oid = h.setrole
         WHERE o.rolname = $2 AND h.setdatabase = g.setdatabase AND s = ANY (h.setconfig)) ORDER BY 1";
 
-/// Policies that hold for the first role by its name and not for the second. The member of a role is held to its policies
-/// as well; what is compared with `current_user` inside an expression nobody can tell.
-const POLICIES: &str = "SELECT pg_catalog.quote_ident(p.polname) || ' ON ' || p.polrelid::regclass::text
-    FROM pg_catalog.pg_policy p WHERE pg_catalog.pg_get_expr(p.polqual, p.polrelid) ~ '(current_user|session_user|CURRENT_USER|SESSION_USER)'
-    OR pg_catalog.pg_get_expr(p.polwithcheck, p.polrelid) ~ '(current_user|session_user|CURRENT_USER|SESSION_USER)'
-    ORDER BY 1 LIMIT 5";
-
 /// Whom a role acts as, if it has said so itself.
 const ACTS_AS_WHOM: &str = "SELECT pg_catalog.substr(c, 6) FROM pg_catalog.pg_db_role_setting s
     JOIN pg_catalog.pg_roles r ON r.oid = s.setrole, pg_catalog.unnest(s.setconfig) c
@@ -221,15 +214,6 @@ async fn of_second_user(
             ))
             .mended_by(format!("ALTER ROLE {named} RESET role;")),
         );
-    }
-    let rows = query(client, POLICIES, &[]).await?;
-    if !rows.is_empty() {
-        let names: Vec<String> = rows.iter().map(|row| row.get(0)).collect();
-        found.warnings.push(format!(
-            "row-level security depends on the user's name: {}; the second user acts as the first, but session_user is \
-             its own name, and so is current_user after SET ROLE NONE or DISCARD ALL",
-            names.join(", ")
-        ));
     }
     Ok(())
 }

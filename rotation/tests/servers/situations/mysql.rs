@@ -104,6 +104,32 @@ pub(crate) const RESOURCE: Resource = Resource {
             ..USUAL
         },
         Situation {
+            what: "a view that compares `USER()`",
+            administrator: Super,
+            strategy: AlternatingUsers,
+            prepare: &[
+                "CREATE DATABASE d_APP",
+                "CREATE VIEW d_APP.v AS SELECT 1 FROM DUAL WHERE USER() LIKE 'APP@%'",
+                // Where it runs, the current user is who made it.
+                "CREATE FUNCTION d_APP.f() RETURNS INT DETERMINISTIC RETURN CURRENT_USER LIKE 'APP@%'",
+            ],
+            undo: &["DROP DATABASE d_APP"],
+            warns: Some("changes with every turn, and is asked for by view"),
+            ..USUAL
+        },
+        Situation {
+            what: "a function that compares `CURRENT_USER`, for whoever calls it",
+            administrator: Super,
+            strategy: AlternatingUsers,
+            prepare: &[
+                "CREATE DATABASE d_APP",
+                "CREATE FUNCTION d_APP.f() RETURNS INT DETERMINISTIC SQL SECURITY INVOKER RETURN CURRENT_USER LIKE 'APP@%'",
+            ],
+            undo: &["DROP DATABASE d_APP"],
+            warns: Some("changes with every turn, and is asked for by function"),
+            ..USUAL
+        },
+        Situation {
             what: "an administrator that may not grant what the user has",
             strategy: AlternatingUsers,
             administrator: Keeper,
@@ -178,6 +204,15 @@ pub(crate) const RESOURCE: Resource = Resource {
             administrator: Super,
             prepare: &["ALTER USER APP@'%' PASSWORD HISTORY 5"],
             expected: Refused("a password history is kept"),
+            only: MYSQL,
+            ..USUAL
+        },
+        Situation {
+            what: "MySQL: a name so long that the second user's is too long",
+            strategy: AlternatingUsers,
+            administrator: Super,
+            name: "_whose_name_is_quite_long",
+            expected: Refused("is too long"),
             only: MYSQL,
             ..USUAL
         },

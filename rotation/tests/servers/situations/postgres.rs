@@ -163,6 +163,14 @@ pub(crate) const RESOURCE: Resource = Resource {
             expected: Refused("from the beginning of every session"),
             ..USUAL
         },
+        Situation {
+            what: "a name so long that the second user's is too long",
+            strategy: AlternatingUsers,
+            administrator: Super,
+            name: "_whose_name_has_almost_as_many_characters_as_one_can_have",
+            expected: Refused("is longer than 63 bytes"),
+            ..USUAL
+        },
         Situation { what: "CONNECTION LIMIT 1", prepare: &["ALTER ROLE APP CONNECTION LIMIT 1"], ..USUAL },
         Situation {
             what: "CONNECTION LIMIT 1",
@@ -243,13 +251,43 @@ pub(crate) const RESOURCE: Resource = Resource {
             ..USUAL
         },
         Situation {
-            what: "row-level security that compares `current_user`",
+            what: "row-level security that names the user (`current_user = 'app'`)",
             strategy: AlternatingUsers,
             administrator: Super,
-            prepare: &["CREATE TABLE r_APP (owner name); ALTER TABLE r_APP ENABLE ROW LEVEL SECURITY; \
-                 CREATE POLICY own ON r_APP USING (owner = current_user)"],
+            prepare: &["CREATE TABLE r_APP (id int); ALTER TABLE r_APP ENABLE ROW LEVEL SECURITY; \
+                 CREATE POLICY own ON r_APP USING (current_user = 'APP')"],
             undo: &["DROP TABLE r_APP"],
-            warns: Some("row-level security depends on the user's name"),
+            warns: Some("but not after SET ROLE NONE"),
+            ..USUAL
+        },
+        Situation {
+            what: "row-level security that names the user (`session_user = 'app'`)",
+            strategy: AlternatingUsers,
+            administrator: Super,
+            prepare: &["CREATE TABLE r_APP (id int); ALTER TABLE r_APP ENABLE ROW LEVEL SECURITY; \
+                 CREATE POLICY own ON r_APP USING (true) WITH CHECK (session_user = 'APP')"],
+            undo: &["DROP TABLE r_APP"],
+            warns: Some("(session_user) changes with every turn"),
+            ..USUAL
+        },
+        Situation {
+            what: "a view that compares `session_user`",
+            strategy: AlternatingUsers,
+            administrator: Super,
+            prepare: &["CREATE VIEW v_APP AS SELECT 1 AS one WHERE session_user = 'APP'"],
+            undo: &["DROP VIEW v_APP"],
+            warns: Some("(session_user) changes with every turn"),
+            ..USUAL
+        },
+        Situation {
+            what: "a function that compares `session_user`",
+            strategy: AlternatingUsers,
+            administrator: Super,
+            prepare: &[
+                "CREATE FUNCTION f_APP() RETURNS bool LANGUAGE sql AS $$ SELECT SESSION_USER = 'APP' $$",
+            ],
+            undo: &["DROP FUNCTION f_APP"],
+            warns: Some("(session_user) changes with every turn"),
             ..USUAL
         },
         Situation {

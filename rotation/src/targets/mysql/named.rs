@@ -1,0 +1,37 @@
+//! What asks for the user's name, which two alternating users do not share.
+
+use super::{MySql, rows};
+use crate::diagnosis::some_of;
+use crate::document::Document;
+use crate::error::Error;
+
+/// Views, routines and triggers that ask for the name of whoever logged in (`USER()` and what means the same) or, where
+/// they run as their caller, for `CURRENT_USER`; as far as the administrator may see them.
+const ASKING: &str = "SELECT what FROM (
+    SELECT CONCAT('view ', TABLE_SCHEMA, '.', TABLE_NAME) AS what, TABLE_SCHEMA AS place, LOWER(VIEW_DEFINITION) AS source,
+        SECURITY_TYPE = 'INVOKER' AS as_caller FROM information_schema.VIEWS
+    UNION ALL SELECT CONCAT(LOWER(ROUTINE_TYPE), ' ', ROUTINE_SCHEMA, '.', ROUTINE_NAME), ROUTINE_SCHEMA,
+        LOWER(ROUTINE_DEFINITION), SECURITY_TYPE = 'INVOKER' FROM information_schema.ROUTINES
+    UNION ALL SELECT CONCAT('trigger ', TRIGGER_SCHEMA, '.', TRIGGER_NAME), TRIGGER_SCHEMA,
+        LOWER(ACTION_STATEMENT), FALSE FROM information_schema.TRIGGERS) AS asking
+    WHERE place NOT IN ('mysql', 'sys', 'information_schema', 'performance_schema')
+    AND (source REGEXP '(^|[^a-z0-9_$.])(session_|system_)?user[[:space:]]*[(]'
+        OR as_caller AND source REGEXP '(^|[^a-z0-9_$.])current_user([^a-z0-9_$]|$)')
+    ORDER BY what";
+
+impl MySql {
+    /// What asks for the user's name, in every database.
+    pub(super) async fn asking_for_names(&self, admin: &Document) -> Result<Vec<String>, Error> {
+        let (mut connection, _) = self.administration(admin).await?;
+        let asking = rows::<String>(&mut connection, ASKING).await?;
+        self.kept.put(admin, connection);
+        Ok(some_of(&asking)
+            .map(|some| {
+                format!(
+                    "the user's name (USER, CURRENT_USER) changes with every turn, and is asked for by {some}"
+                )
+            })
+            .into_iter()
+            .collect())
+    }
+}

@@ -1,0 +1,57 @@
+//! What asks for the user's name, which two alternating users do not share.
+//!
+//! The second acts as the first, so `current_user` is the first's name for both; `session_user` is each one's own.
+
+use super::Postgres;
+use super::session::query;
+use crate::diagnosis::some_of;
+use crate::document::Document;
+use crate::error::Error;
+
+/// What somebody made in this database that asks for a name, and whether it asks for `session_user`.
+///
+/// Expressions are kept as trees, in which a question for a name has a number (`SQLValueFunctionOp`: 9 to 11 are
+/// `CURRENT_ROLE`, `CURRENT_USER` and `USER`, 12 is `SESSION_USER`). To look at them takes no lock, as writing them out
+/// would. A function is a text or a tree; within one that runs as its owner, `current_user` is that.
+const ASKING: &str = r"
+WITH trees(class, id, tree) AS (
+    SELECT 'pg_catalog.pg_policy'::regclass, oid, pg_catalog.concat(polqual, polwithcheck) FROM pg_catalog.pg_policy
+    UNION ALL SELECT 'pg_catalog.pg_class'::regclass, ev_class, pg_catalog.concat(ev_qual, ev_action) FROM pg_catalog.pg_rewrite
+    UNION ALL SELECT 'pg_catalog.pg_attrdef'::regclass, oid, adbin::text FROM pg_catalog.pg_attrdef
+    UNION ALL SELECT 'pg_catalog.pg_constraint'::regclass, oid, conbin::text FROM pg_catalog.pg_constraint
+    UNION ALL SELECT 'pg_catalog.pg_trigger'::regclass, oid, tgqual::text FROM pg_catalog.pg_trigger),
+asks(class, id, session, anybody) AS (
+    SELECT class, id, tree ~ 'SQLVALUEFUNCTION :op 12 ', tree ~ 'SQLVALUEFUNCTION :op (9|10|11) ' FROM trees
+        WHERE id >= 16384
+    UNION ALL SELECT 'pg_catalog.pg_proc'::regclass, oid, f::text ~ '(?i)\msession_user\M|SQLVALUEFUNCTION :op 12 ',
+        NOT prosecdef AND f::text ~ '(?i)\mcurrent_(user|role)\M|SQLVALUEFUNCTION :op (9|10|11) '
+        FROM pg_catalog.pg_proc f WHERE oid >= 16384)
+SELECT pg_catalog.pg_describe_object(class, id, 0), session FROM asks WHERE (session OR anybody) AND NOT EXISTS
+    (SELECT 1 FROM pg_catalog.pg_depend d WHERE d.classid = class AND d.objid = id AND d.deptype = 'e')
+GROUP BY 1, 2 ORDER BY 1";
+
+impl Postgres {
+    /// What asks for the user's name in the database of the secret.
+    pub(super) async fn asking_for_names(&self, admin: &Document) -> Result<Vec<String>, Error> {
+        let client = self.session(admin).await?;
+        let rows = query(&client, ASKING, &[]).await?;
+        self.keep(admin, client).await?;
+        let asking = |session: bool| -> Vec<String> {
+            rows.iter().filter(|row| row.get::<_, bool>(1) == session).map(|row| row.get(0)).collect()
+        };
+        let mut warnings = Vec::new();
+        if let Some(some) = some_of(&asking(true)) {
+            warnings.push(format!(
+                "the name that logged in (session_user) changes with every turn, and is asked for by {some}; let that ask for \
+                 current_user, which stays the same"
+            ));
+        }
+        if let Some(some) = some_of(&asking(false)) {
+            warnings.push(format!(
+                "current_user stays the same with every turn, since the second user acts as the first, but not after SET ROLE \
+                 NONE, nor after DISCARD ALL at older servers; it is asked for by {some}"
+            ));
+        }
+        Ok(warnings)
+    }
+}
