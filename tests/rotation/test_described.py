@@ -1,4 +1,4 @@
-"""Targets that files describe: every example of the documentation, run against a server that behaves as documented."""
+"""R12, targets that files describe: every example of the docs, run against a server that behaves as documented."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How commands fail: every row of the documented table, brought about, and the advised commands run as printed.
+"""R11, how commands fail: every row of the documented table, brought about, and the advised commands run as printed.
 
 A row is a function that brings the failure about at a server and gives the commands that fail so. About 60 s in all.
 """

@@ -46,6 +46,7 @@ async fn in_order(kind: Kind) {
     the_first_user_dropped(&database, &root).await;
     extensions_and_default_privileges(&database, &root).await;
     what_asks_for_names(&database, &root).await;
+    r1_a_user_that_acts_as_another_role(&database, &root).await;
 }
 
 async fn either_changes_what_the_other_made(database: &Database, root: &Client) {
@@ -217,6 +218,22 @@ async fn what_asks_for_names(database: &Database, root: &Client) {
             let row = client.query_one(count, &[]).await.unwrap();
             assert_eq!((row.get::<_, i64>(0), row.get::<_, i64>(1)), rows, "turn {turn}, {way:?}");
         }
+        store.rotate(&strategy, &Settings::default()).await.unwrap();
+    }
+}
+
+async fn r1_a_user_that_acts_as_another_role(database: &Database, root: &Client) {
+    let store = prepared(database, root, "acting", "").await;
+    let role = "CREATE ROLE acted; GRANT acted TO acting; ALTER ROLE acting SET role TO acted; \
+         CREATE SCHEMA acted AUTHORIZATION acted; CREATE TABLE acted.made_0 (id int); ALTER TABLE acted.made_0 OWNER TO acted";
+    root.batch_execute(role).await.unwrap();
+    let target = Postgres::new(Tls::off());
+    let strategy = AlternatingUsers { target: &target };
+    for round in 0..3 {
+        let current = store.value(AWSCURRENT).unwrap();
+        let client = session_in(&current, "postgres").await.unwrap();
+        let work = format!("DROP TABLE acted.made_{round}; CREATE TABLE acted.made_{} (id int)", round + 1);
+        client.batch_execute(&work).await.unwrap_or_else(|error| panic!("{round}: {error:?}"));
         store.rotate(&strategy, &Settings::default()).await.unwrap();
     }
 }

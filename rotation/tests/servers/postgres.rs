@@ -103,7 +103,7 @@ async fn a_rotation_can_be_taken_back_and_then_begins_afresh() {
     assert!(session(&store.value(AWSCURRENT).unwrap()).await.is_ok());
 }
 
-/// Clients may know nothing newer. A server that asks for SCRAM could not check such a password.
+/// R8: clients may know nothing newer. A server that asks for SCRAM could not check such a password.
 #[tokio::test]
 async fn passwords_are_stored_as_the_server_is_set() {
     for kind in [Kind::Postgres15, Kind::Postgres18] {

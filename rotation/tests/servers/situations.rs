@@ -2,6 +2,9 @@
 //!
 //! A row of the table is data. "Nothing is in the way" must be followed by success, an obstacle by a refusal that changes
 //! nothing and leaves no `AWSPENDING`. `docs/dry-run.md` shows the same rows, and a test compares the two.
+//!
+//! Among the rows are R1 (`SET role`), R2 (PgBouncer), R4 to R6 (plugins, password history, two accounts), R7 (one
+//! session), R8 (MD5), R9 (password plugins), and R10 (what a server would refuse).
 
 mod mysql;
 mod postgres;

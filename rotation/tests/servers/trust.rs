@@ -1,4 +1,4 @@
-//! Who may decide what: where an administrator logs in, over what, and whose objects its sessions find.
+//! Who may decide what: where an administrator logs in, over what (S1), and whose objects its sessions find (S2).
 
 use jiff::Timestamp;
 use secretcache_rotation::operate::{Backend, RecoveryMethod};
