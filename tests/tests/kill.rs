@@ -9,13 +9,17 @@ use secretcache_tests::rotations::{Kind, matrix};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_rotation_killed_anywhere_is_completed_by_the_next_run_and_locks_nobody_out() {
-    // One PostgreSQL for everything, the others for what they differ in: who may grant what. `bench/rotation.py` runs all.
-    let differing = [databases::Kind::Postgres16, databases::Kind::Postgres18].map(Kind::Database);
+    // One PostgreSQL for everything, the others for what they differ in: who may grant what, and whose sessions are pooled.
+    // `bench/rotation.py` runs all.
     let subjects: Vec<_> = Kind::ALL
         .into_iter()
         .flat_map(Kind::subjects)
-        .filter(|subject| {
-            !differing.contains(&subject.kind) || subject.strategy == StrategyName::AlternatingUsers
+        .filter(|subject| match subject.kind {
+            Kind::Database(databases::Kind::Postgres16 | databases::Kind::Postgres18) => {
+                subject.strategy == StrategyName::AlternatingUsers
+            }
+            Kind::Pooled => !subject.has_administrator,
+            _ => true,
         })
         .collect();
     let program = Path::new(env!("CARGO_BIN_EXE_secretcache-rotate-once"));

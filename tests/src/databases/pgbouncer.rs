@@ -17,7 +17,8 @@ pub struct Pooler {
 }
 
 impl Pooler {
-    /// Starts one that looks passwords up at the server, with at most so many sessions there per user and database.
+    /// Starts one that looks passwords up at the server, with at most so many sessions there per user and database. Of
+    /// many users, those that want none at the moment give theirs up.
     ///
     /// # Errors
     ///
@@ -32,7 +33,7 @@ impl Pooler {
             "[databases]\n* = host={host} port={}\n[pgbouncer]\nlisten_addr = {host}\nlisten_port = {}\n\
              unix_socket_dir =\nauth_type = scram-sha-256\nauth_file = {}\nauth_user = {user}\n\
              auth_query = SELECT usename, passwd FROM pg_catalog.pg_shadow WHERE usename = $1\n\
-             pool_mode = transaction\ndefault_pool_size = {sessions}\nlogfile =\n",
+             pool_mode = transaction\ndefault_pool_size = {sessions}\nmax_db_connections = 40\nlogfile =\n",
             server.port,
             address.port,
             users.display()

@@ -7,26 +7,29 @@ use secretcache_rotation::{BoxFuture, Document, StrategyName, Target};
 
 use super::message::Protocol;
 use super::resources::{Keys, MySql, Postgres, Redis};
-use crate::databases;
+use crate::databases::{self, Pooler};
 
 /// Where credentials rotate.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Kind {
     /// A database or cache.
     Database(databases::Kind),
+    /// PostgreSQL 15 by way of PgBouncer in transaction mode, for rotations and for clients.
+    Pooled,
     /// A provider of API keys.
     Keys,
 }
 
 impl Kind {
     /// Everything there is.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::Database(databases::Kind::Postgres15),
         Self::Database(databases::Kind::Postgres16),
         Self::Database(databases::Kind::Postgres18),
         Self::Database(databases::Kind::MariaDb),
         Self::Database(databases::Kind::MySql),
         Self::Database(databases::Kind::Redis),
+        Self::Pooled,
         Self::Keys,
     ];
 
@@ -34,6 +37,7 @@ impl Kind {
     pub fn name(self) -> &'static str {
         match self {
             Self::Database(kind) => kind.name(),
+            Self::Pooled => "pgbouncer",
             Self::Keys => "http-provider",
         }
     }
@@ -49,24 +53,40 @@ impl Kind {
             Self::Database(databases::Kind::MariaDb | databases::Kind::MySql) => {
                 &[(SingleUser, false), (SingleUser, true), (AlternatingUsers, true), (DualPassword, true)]
             }
-            Self::Database(_) => &[(SingleUser, false), (SingleUser, true), (AlternatingUsers, true)],
+            Self::Database(_) | Self::Pooled => {
+                &[(SingleUser, false), (SingleUser, true), (AlternatingUsers, true)]
+            }
         };
         let subject = |&(strategy, has_administrator)| Subject { kind: self, strategy, has_administrator };
         ways.iter().map(subject).collect()
     }
 
     pub(super) async fn start(self) -> Result<Arc<dyn Resource>, String> {
-        let Self::Database(kind) = self else { return Ok(Arc::new(Keys::start().await?)) };
-        let starting =
-            tokio::task::spawn_blocking(move || databases::Database::start(kind, databases::Tls::Off));
-        let database = starting.await.map_err(|error| error.to_string())??;
+        let kind = match self {
+            Self::Database(kind) => kind,
+            Self::Pooled => databases::Kind::Postgres15,
+            Self::Keys => return Ok(Arc::new(Keys::start().await?)),
+        };
+        let starting = tokio::task::spawn_blocking(move || {
+            let database = databases::Database::start(kind, databases::Tls::Off)?;
+            let pooler = match self {
+                Self::Pooled => Some(Pooler::start(&database.address, SESSIONS)?),
+                _ => None,
+            };
+            Ok::<_, String>((database, pooler))
+        });
+        let (database, pooler) = starting.await.map_err(|error| error.to_string())??;
         Ok(match kind {
             databases::Kind::MariaDb | databases::Kind::MySql => Arc::new(MySql::new(database).await?),
             databases::Kind::Redis => Arc::new(Redis::new(database).await?),
-            _ => Arc::new(Postgres::new(database).await?),
+            _ => Arc::new(Postgres::new(database, pooler).await?),
         })
     }
 }
+
+/// How many sessions of a user a pooler has at the server: a rotation holds a lock by one and makes its change by
+/// another, and the client that looks has the third.
+const SESSIONS: u32 = 3;
 
 /// A credential that rotates in one way.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]

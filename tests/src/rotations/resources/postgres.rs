@@ -7,18 +7,23 @@ use tokio_postgres::error::SqlState;
 use tokio_postgres::{Client, Config, NoTls};
 
 use super::field;
-use crate::databases::Database;
+use crate::databases::{Database, Pooler};
 use crate::rotations::message::Protocol;
 use crate::rotations::resource::{Bare, Resource};
 
 #[derive(Debug)]
 pub(in crate::rotations) struct Postgres {
+    // Stopped before its server is.
+    pooler: Option<Pooler>,
     database: Database,
     root: Client,
 }
 
 impl Postgres {
-    pub(in crate::rotations) async fn new(database: Database) -> Result<Self, String> {
+    pub(in crate::rotations) async fn new(
+        database: Database,
+        pooler: Option<Pooler>,
+    ) -> Result<Self, String> {
         let address = &database.address;
         let root =
             log_in(address.port, address.user, &address.password).await.map_err(|error| error.to_string())?;
@@ -28,7 +33,7 @@ impl Postgres {
              CREATE SCHEMA billing AUTHORIZATION billing; CREATE TABLE billing.audit (id int); \
              GRANT USAGE ON SCHEMA billing TO PUBLIC; GRANT SELECT ON billing.audit TO billing_clone";
         root.batch_execute(bystanders).await.map_err(|error| format!("{error:?}"))?;
-        Ok(Self { database, root })
+        Ok(Self { pooler, database, root })
     }
 
     async fn log_in_and(&self, credential: &Document, statements: &str) -> Result<bool, String> {
@@ -39,10 +44,17 @@ impl Postgres {
         };
         match work.await {
             Ok(()) => Ok(true),
-            Err(error) if error.code() == Some(&SqlState::INVALID_PASSWORD) => Ok(false),
+            Err(error) if is_refusal(&error) => Ok(false),
             Err(error) => Err(format!("{user}: {error:?}")),
         }
     }
+}
+
+/// PgBouncer has one code for whatever goes wrong at a login.
+fn is_refusal(error: &tokio_postgres::Error) -> bool {
+    error.as_db_error().is_some_and(|answer| {
+        *answer.code() == SqlState::INVALID_PASSWORD || answer.message() == "SASL authentication failed"
+    })
 }
 
 pub(in crate::rotations) async fn log_in(
@@ -63,7 +75,7 @@ impl Resource for Postgres {
     }
 
     fn port(&self) -> u16 {
-        self.database.address.port
+        self.pooler.as_ref().map_or(&self.database.address, |pooler| &pooler.address).port
     }
 
     fn prepare<'a>(&'a self, user: &'a str, port: u16) -> BoxFuture<'a, Result<String, String>> {
