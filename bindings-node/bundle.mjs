@@ -3,6 +3,7 @@
 export {
   Credential,
   ERROR_CODES,
+  iamLogin,
   isRejectedLogin,
   LoginRejectedError,
   SecretCache,

@@ -7,5 +7,13 @@
 
 import { createRequire } from 'node:module';
 
-export const { Credential, ERROR_CODES, isRejectedLogin, LoginRejectedError, SecretCache, SecretCacheError, SecretValue } =
-  createRequire(import.meta.url)('./lib/index.js');
+export const {
+  Credential,
+  ERROR_CODES,
+  iamLogin,
+  isRejectedLogin,
+  LoginRejectedError,
+  SecretCache,
+  SecretCacheError,
+  SecretValue,
+} = createRequire(import.meta.url)('./lib/index.js');

@@ -16,6 +16,9 @@ mod stats;
 mod value;
 
 use napi_derive::napi;
+use secretcache::IamLogin;
+
+use crate::errors::{Thrown, thrown};
 
 /// What is freed is wiped: secrets pass through the buffers of HTTP and TLS too.
 #[global_allocator]
@@ -39,6 +42,30 @@ pub fn retryable_kinds() -> Vec<String> {
 #[napi]
 pub fn version() -> String {
     env!("CARGO_PKG_VERSION").to_owned()
+}
+
+/// The id of an IAM login: service, user, host or name of a cache, and what else there is.
+#[napi(catch_unwind)]
+pub fn iam_login(
+    service: String,
+    user: String,
+    name: String,
+    port: Option<u32>,
+    region: Option<String>,
+    is_serverless: Option<bool>,
+) -> Result<String, Thrown> {
+    let login = match service.as_str() {
+        "elasticache" => IamLogin::elasticache(user, &name),
+        "memorydb" => IamLogin::memorydb(user, &name),
+        _ => IamLogin::rds(user, &name, port.and_then(|port| port.try_into().ok()).unwrap_or(0)),
+    };
+    let login = if is_serverless == Some(true) { login.serverless() } else { login };
+    let login = match region {
+        Some(region) => login.region(region),
+        None => login,
+    };
+    login.check().map_err(|error| thrown(&error))?;
+    Ok(login.into())
 }
 
 /// Whether an error means that user name or password are refused: by its code if it has one, else by its text.

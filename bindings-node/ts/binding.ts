@@ -191,6 +191,9 @@ export interface Failure {
   cause?: string
 }
 
+/** The id of an IAM login: service, user, host or name of a cache, and what else there is. */
+export declare function iamLogin(service: string, user: string, name: string, port?: number | undefined | null, region?: string | undefined | null, isServerless?: boolean | undefined | null): string
+
 /** What resources said to logins. */
 export interface LoginStats {
   accepted: number

@@ -26,6 +26,7 @@ export {
   SecretCacheError,
   type SecretCacheErrorCode,
 } from './errors';
+export { type ElastiCacheLogin, iamLogin, type MemoryDbLogin, type RdsLogin } from './iam';
 export type {
   CacheOptions,
   CommandSender,

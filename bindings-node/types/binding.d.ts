@@ -175,6 +175,8 @@ export interface Failure {
     /** The text of the cause, if there is one. */
     cause?: string;
 }
+/** The id of an IAM login: service, user, host or name of a cache, and what else there is. */
+export declare function iamLogin(service: string, user: string, name: string, port?: number | undefined | null, region?: string | undefined | null, isServerless?: boolean | undefined | null): string;
 /** What resources said to logins. */
 export interface LoginStats {
     accepted: number;

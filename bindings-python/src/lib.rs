@@ -31,7 +31,9 @@ static ALLOCATOR: secretcache::WipingAllocator = secretcache::WipingAllocator;
 mod _core {
     use std::time::Duration;
 
+    use pyo3::exceptions::PyValueError;
     use pyo3::prelude::*;
+    use secretcache::IamLogin;
 
     #[pymodule_export]
     use crate::attempt::ConnectAttempt;
@@ -57,6 +59,28 @@ mod _core {
     #[pyo3(signature = (message, code=None))]
     fn says_login_refused(message: &str, code: Option<&str>) -> bool {
         secretcache::login_refused(code, message)
+    }
+
+    /// The id of an IAM login; raises ValueError if it would lack something.
+    #[pyfunction]
+    #[pyo3(signature = (service, user, name, port=0, region_name=None, serverless=false))]
+    fn iam_login(
+        service: &str,
+        user: &str,
+        name: &str,
+        port: u16,
+        region_name: Option<&str>,
+        serverless: bool,
+    ) -> PyResult<String> {
+        let login = match service {
+            "elasticache" => IamLogin::elasticache(user, name),
+            "memorydb" => IamLogin::memorydb(user, name),
+            _ => IamLogin::rds(user, name, port),
+        };
+        let login = if serverless { login.serverless() } else { login };
+        let login = region_name.map_or_else(|| login.clone(), |region| login.clone().region(region));
+        login.check().map_err(|error| PyValueError::new_err(error.message().to_owned()))?;
+        Ok(login.into())
     }
 
     #[pymodule_init]

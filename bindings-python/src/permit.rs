@@ -4,12 +4,13 @@ use std::future::Future;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Wake, Waker};
+use std::time::Duration;
 
 use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyString};
-use secretcache::host::{Answer, DescribeAnswer, Operation, Outcome, SystemClock, Waiter};
-use secretcache::{Description, Error, ErrorKind, Fetched, Value};
+use secretcache::host::{Answer, DescribeAnswer, Operation, Outcome, SystemClock, Waiter, sign_token};
+use secretcache::{Credentials, Description, Error, ErrorKind, Fetched, IamLogin, Value};
 
 use crate::call::call;
 use crate::deferred::{DeferredDecref, drain};
@@ -98,6 +99,29 @@ impl FetchPermit {
     fn versions(&self) -> PyResult<Option<Versions>> {
         let owned = |(id, labels): (&str, &[String])| (id.to_owned(), labels.to_vec());
         self.look(|permit| Some(permit.description()?.versions().map(owned).collect()))
+    }
+
+    /// Whether the id is of an IAM login, whose token is signed (``sign``) rather than asked for.
+    #[getter]
+    fn is_iam_login(&self) -> PyResult<bool> {
+        self.look(|permit| permit.id().parse::<IamLogin>().is_ok())
+    }
+
+    /// Signs the token with the client's credentials, which last for another `expires_in` seconds.
+    fn sign(
+        &self,
+        py: Python<'_>,
+        region_name: &str,
+        access_key_id: String,
+        secret_access_key: String,
+        session_token: Option<String>,
+        expires_in: f64,
+    ) -> PyResult<()> {
+        let credentials = Credentials::new(access_key_id, secret_access_key, session_token);
+        let expires_in = Duration::try_from_secs_f64(expires_in).unwrap_or_default();
+        let signed = self.look(|permit| sign_token(permit.id(), region_name, &credentials, expires_in))?;
+        self.complete(py, signed.map(Answer::value));
+        Ok(())
     }
 
     /// Counts a call to the service.

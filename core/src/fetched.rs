@@ -23,6 +23,9 @@ pub struct Fetched {
     pub created_date: Option<SystemTime>,
     /// The value.
     pub value: Value,
+    /// How long after it was fetched it may be served at most, where it ends by itself, as tokens do. It is fetched anew after
+    /// half of that to 0.7 of it, if not sooner.
+    pub expires_after: Option<Duration>,
     /// A rendering that the binding has already made.
     pub extension: Option<Extension>,
     /// Keeps the value out of swap and core dumps.

@@ -18,7 +18,7 @@ pub use crate::labels::VersionLabels;
 pub use crate::native::{
     BlockingPool, Driver, Get, LogLimiter, MOST_THREADS, Options, PerProcess, ReadState, SystemClock, Task,
     brake_of, end_event_thread, fresh_seed, generation, run_on_event_thread, service_error, set_threads,
-    shutdown, spawn, spawn_thread, wait_for,
+    shutdown, sign_token, spawn, spawn_thread, wait_for,
 };
 pub use crate::secret::Extension;
 pub use crate::time::{Coarse, Moment, Now};

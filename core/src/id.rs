@@ -8,6 +8,7 @@ use compact_str::CompactString;
 use papaya::Equivalent;
 
 use crate::error::{Error, ErrorKind};
+use crate::iam_login::IamLogin;
 
 /// The staging label of the version that programs should use.
 pub const AWSCURRENT: &str = "AWSCURRENT";
@@ -196,7 +197,8 @@ impl From<Selector<'_>> for OwnedSelector {
 ///
 /// # Errors
 ///
-/// [`ErrorKind::InvalidArgument`] if it is empty, longer than 2,048 characters or holds control characters.
+/// [`ErrorKind::InvalidArgument`] if it is empty, longer than 2,048 characters or holds control characters, or if it is that of
+/// an IAM login and lacks something.
 pub(crate) fn validate_secret_id(id: &str) -> Result<(), Error> {
     if id.is_empty() {
         return Err(invalid("the secret id is empty; pass the secret's name or its ARN"));
@@ -212,7 +214,7 @@ pub(crate) fn validate_secret_id(id: &str) -> Result<(), Error> {
             "the secret id {id:?} contains a control character; does it end in a newline?"
         )));
     }
-    Ok(())
+    IamLogin::of_id(id).map_or(Ok(()), |login| login.map(drop))
 }
 
 /// Whether an ARN of the service's is not of the secret that was asked for by this id: another name, Region or account. What

@@ -36,6 +36,7 @@ mod error;
 mod event;
 mod fetched;
 pub mod host;
+mod iam_login;
 mod id;
 mod labels;
 #[cfg(feature = "aws")]
@@ -59,6 +60,7 @@ pub use connect::refusal::login_refused;
 pub use error::{Error, ErrorKind, Retry, ServiceFault};
 pub use event::Event;
 pub use fetched::{Fetched, Value};
+pub use iam_login::IamLogin;
 pub use id::{AWSCURRENT, AWSPENDING, AWSPREVIOUS, Selector, Stage};
 #[cfg(feature = "aws")]
 pub use native::{Builder, Connect, ConnectError, Credentials, Request, SecretCache};

@@ -52,6 +52,7 @@ struct Rare {
     lock: Option<Box<dyn MemoryLock>>,
     /// The version before its labels changed: bindings keep using what they made of it.
     before: Option<Secret>,
+    expires_after: Option<Duration>,
 }
 
 /// What the service says about a version.
@@ -246,6 +247,11 @@ impl Secret {
         self.0.rare.as_ref()?.before.as_ref()
     }
 
+    /// How long after its last confirmation it may be served at most, if it ends by itself.
+    pub(crate) fn expires_after(&self) -> Option<Duration> {
+        self.0.rare.as_ref()?.expires_after
+    }
+
     /// A number of the binding's own, zero until set: usually the address of something in the extension, to save a hit
     /// the way there.
     #[inline]
@@ -297,8 +303,9 @@ impl Secret {
         let value = old.value.copy();
         let lock = old.rare.as_ref().and_then(|rare| rare.lock.as_ref()?.of_copy(value.bytes()));
         let about = About { labels: version_stages.to_vec().into(), ..old.about.clone() };
-        let before = self.before().unwrap_or(self).clone();
-        Self::with(value, lock, OnceLock::new(), about, Some(before))
+        let before = Some(self.before().unwrap_or(self).clone());
+        let rare = Rare { lock, before, expires_after: self.expires_after() };
+        Self::with(value, rare, OnceLock::new(), about)
     }
 
     /// The version that a source has sent. Texts that are in memory already are shared.
@@ -312,19 +319,14 @@ impl Secret {
             created_date: fetched.created_date,
         };
         let extension = fetched.extension.map_or_else(OnceLock::new, OnceLock::from);
-        Self::with(fetched.value, fetched.lock, extension, about, None)
+        let rare = Rare { lock: fetched.lock, before: None, expires_after: fetched.expires_after };
+        Self::with(fetched.value, rare, extension, about)
     }
 
-    fn with(
-        value: Value,
-        lock: Option<Box<dyn MemoryLock>>,
-        extension: OnceLock<Extension>,
-        about: About,
-        before: Option<Self>,
-    ) -> Self {
+    fn with(value: Value, rare: Rare, extension: OnceLock<Extension>, about: About) -> Self {
         let (validity, host_data, fields) = Default::default();
-        let is_rare = lock.is_some() || before.is_some();
-        let rare = is_rare.then(|| Box::new(Rare { lock, before }));
+        let is_rare = rare.lock.is_some() || rare.before.is_some() || rare.expires_after.is_some();
+        let rare = is_rare.then(|| Box::new(rare));
         Self(Arc::new(Version { validity, host_data, value, extension, fields, about, rare }))
     }
 

@@ -70,6 +70,17 @@ ok("ffi_get_string", cache, b"ffi/db", None, value, byref(out))
 print(out.text())
 ok("ffi_value_name", value, byref(out))
 print(out.text())
+# The id of an IAM login stands for a token, which nobody is asked for.
+ok(
+    "ffi_get_field",
+    cache,
+    b"rds-db://app@db.example:5432?region=eu-central-1",
+    None,
+    b"password",
+    value,
+    byref(out),
+)
+assert (out.text() or "").startswith("db.example:5432/?Action=connect&DBUser=app&X-Amz-Algorithm=")
 failure = c_void_p()
 assert library.secretcache_ffi_get(cache, b"ffi/none", None, value, byref(failure)) == 106
 print(library.secretcache_ffi_error_service_code(failure).decode())

@@ -17,11 +17,13 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from ._aio import AsyncSecretCache
     from ._decorators import InjectKeywordedSecretString, InjectSecretString
+    from ._iam import IamLogin
 
 __all__ = [
     "AsyncSecretCache",
     "Credential",
     "Event",
+    "IamLogin",
     "InjectKeywordedSecretString",
     "InjectSecretString",
     "LoginRejectedError",
@@ -39,6 +41,7 @@ __all__ = [
 
 _LAZY = {
     "AsyncSecretCache": "_aio",
+    "IamLogin": "_iam",
     "InjectKeywordedSecretString": "_decorators",
     "InjectSecretString": "_decorators",
 }

@@ -338,7 +338,7 @@ class AsyncDriver:
     async def _call(self, call: tuple[str, dict[str, str]]) -> Any:
         assert self._reach is not None
         # A coroutine method only makes its coroutine in the thread; an ordinary one does its work there.
-        response = await in_thread(getattr(self._reach.get(), call[0]), **call[1])
+        response = await in_thread(steps.method(self._reach.get(), call[0]), **call[1])
         return await response if hasattr(response, "__await__") else response
 
     async def _take(self, todo: Generator[steps._Step, Any, Any]) -> Any:

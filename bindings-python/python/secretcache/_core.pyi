@@ -13,6 +13,7 @@ __all__ = [
     "FetchPermit",
     "Watch",
     "__version__",
+    "iam_login",
     "says_login_refused",
     "shutdown",
 ]
@@ -21,6 +22,14 @@ __version__: str
 
 def shutdown(patience: float) -> None: ...
 def says_login_refused(message: str, code: str | None = None) -> bool: ...
+def iam_login(
+    service: str,
+    user: str,
+    name: str,
+    port: int = 0,
+    region_name: str | None = None,
+    serverless: bool = False,
+) -> str: ...
 
 @final
 class SecretValue:
@@ -184,6 +193,16 @@ class FetchPermit:
     @property
     def versions(self) -> list[tuple[str, list[str]]] | None: ...
     def held(self, version_id: str) -> SecretValue | None: ...
+    @property
+    def is_iam_login(self) -> bool: ...
+    def sign(
+        self,
+        region_name: str,
+        access_key_id: str,
+        secret_access_key: str,
+        session_token: str | None,
+        expires_in: float,
+    ) -> None: ...
     def count(self, operation: str) -> None: ...
     def succeed(
         self,

@@ -74,7 +74,7 @@ class HostDriver:
         try:
             client = self._reach.get()
             asking = steps.ask(permit, self._hook, reading=reading, too_long=self._too_long)
-            steps.drive(asking, lambda call: getattr(client, call[0])(**call[1]))
+            steps.drive(asking, lambda call: steps.method(client, call[0])(**call[1]))
         except Exception as exception:
             # Whoever waits gets a copy without a traceback; its frames may hold a value.
             permit.fail(exception.with_traceback(None))

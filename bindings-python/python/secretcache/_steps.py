@@ -10,7 +10,7 @@ import sys
 import time
 
 from ._credential import Credential, LoginRejectedError, forget_locals, own, said
-from .errors import FieldNotFoundError, NotJsonError, RequestTimeoutError
+from .errors import ConfigurationError, FieldNotFoundError, NotJsonError, RequestTimeoutError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -96,6 +96,11 @@ def ask(
     `reading`: a reader waits for it, who then need not show the description to the hook once more.
     `too_long`: see `too_long`.
     """
+    if permit.is_iam_login:
+        if hook is not None:
+            raise ConfigurationError(f"{permit.id!r} needs a cache without a hook: a token is no response")
+        permit.sign(*(yield _SIGNER, {}))
+        return
     # Only what a hook has made of a description is kept; otherwise the core knows what is worth knowing of it.
     described, versions, wanted = permit.description, permit.versions, permit.version_id
     response = None
@@ -130,6 +135,34 @@ def ask(
     # What the hook made of the value is kept, and nothing else of it: it may be there to encrypt it.
     public = {name: value[name] for name in _PUBLIC if name in value} if isinstance(value, dict) else {}
     return permit.succeed(public, [described, hook.put(value), reading], wanted, *news)
+
+
+_SIGNER = "secretcache_signer"
+_LASTING = 600.0
+"""Seconds that botocore's credentials last at least: it renews them earlier, or raises."""
+
+
+def method(client: Any, name: str) -> Any:
+    """Find a method of the client, or what gives the arguments of `FetchPermit.sign`."""
+    if name != _SIGNER:
+        return getattr(client, name)
+    credentials = getattr(getattr(client, "_request_signer", None), "_credentials", None)
+    if credentials is None:
+        raise ConfigurationError("a token needs credentials: pass a client of boto3 with some, or no client")
+
+    def signer() -> Any:
+        frozen = credentials.get_frozen_credentials()
+        return _awaited(client, frozen) if hasattr(frozen, "__await__") else _signer(client, frozen)
+
+    return signer
+
+
+def _signer(client: Any, frozen: Any) -> tuple[Any, ...]:
+    return client.meta.region_name, frozen.access_key, frozen.secret_key, frozen.token, _LASTING
+
+
+async def _awaited(client: Any, frozen: Any) -> tuple[Any, ...]:
+    return _signer(client, await frozen)
 
 
 def too_long(client: Any) -> float:

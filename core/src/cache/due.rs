@@ -41,7 +41,7 @@ impl Cache {
                 let (Some(wait), Some(secret)) = (version.due_in(&now), &version.secret) else { continue };
                 let is_in_use = secret.version().validity.is_used()
                     || is_watched && version.selector.as_selector() == Selector::CURRENT;
-                if is_in_use {
+                if is_in_use && !entry.is_signed_here {
                     usual += (policy::USUALLY * ttl.as_secs_f64()).recip();
                 }
                 if version.flight.is_some() {
@@ -50,7 +50,7 @@ impl Cache {
                 if !wait.is_zero() {
                     next = Some(next.map_or(wait, |next| next.min(wait)));
                 } else if is_in_use {
-                    due.push((now.since(version.confirmed), *entry_id, index));
+                    due.push((now.since(version.confirmed), *entry_id, index, entry.is_signed_here));
                 }
             }
         }
@@ -61,10 +61,10 @@ impl Cache {
         // Where not all may go, those go first that have waited longest.
         due.sort_unstable_by(|a, b| b.cmp(a));
         let mut permits = Vec::new();
-        for (_, entry_id, index) in due {
-            if let Some(wait) = state.pacer.held_back(&now) {
+        for (_, entry_id, index, is_signed_here) in due {
+            if !is_signed_here && let Some(wait) = state.pacer.held_back(&now) {
                 next = Some(next.map_or(wait, |next| next.min(wait)));
-                break;
+                continue;
             }
             permits.push(FetchPermit::lead(&self.0, state, entry_id, index, &now, Purpose::Refresh));
         }
@@ -86,7 +86,7 @@ impl Cache {
         let entry = state.entries.get(&entry_id)?;
         let version = &entry.versions[index];
         let ttl = self.0.config.ttl_for(&entry.name);
-        let decision = decide(&version.snapshot(ttl, &now), &self.0.config);
+        let decision = decide(&version.snapshot(ttl, &self.0.config, &now), &self.0.config);
         match (decision, &version.flight, &version.failure) {
             (Decision::Await { .. } | Decision::ServeAndRefresh { .. }, Some(flight), _) => {
                 Some(Lookup::Follower(Waiter::new(Arc::clone(flight), None)))

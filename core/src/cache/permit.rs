@@ -13,6 +13,7 @@ use crate::cache::validity::Freshness;
 use crate::error::{Error, ErrorKind};
 use crate::event::Event;
 use crate::fetched::Fetched;
+use crate::iam_login::IamLogin;
 use crate::id::{AWSCURRENT, OwnedSelector, Selector, aliases};
 use crate::labels::VersionLabels;
 use crate::secret::Secret;
@@ -87,7 +88,9 @@ impl FetchPermit {
         purpose: Purpose,
     ) -> Self {
         let flight = state.start_flight();
-        state.pacer.note_request(now, &mut state.random);
+        if !state.entries.get(&entry_id).is_some_and(|entry| entry.is_signed_here) {
+            state.pacer.note_request(now, &mut state.random);
+        }
         let mut permit = Self {
             shared: Arc::clone(shared),
             entry: entry_id,
@@ -174,6 +177,10 @@ impl FetchPermit {
         self.shared.notify(&events);
     }
 
+    fn is_signed_here(&self) -> bool {
+        IamLogin::has_id(&self.id)
+    }
+
     fn ttl(&self) -> Duration {
         self.shared.config.ttl_for(&self.id)
     }
@@ -184,7 +191,9 @@ impl FetchPermit {
 
     fn succeed(&mut self, state: &mut State, answer: Answer, now: &Now, events: &mut Vec<Event>) -> Outcome {
         let Answer { value, description, describe_denied } = answer;
-        state.pacer.ease(self.begun, now);
+        if !self.is_signed_here() {
+            state.pacer.ease(self.begun, now);
+        }
         self.renew_description(state, description, describe_denied, now);
         let entry = state.entries.get(&self.entry).map(Box::as_ref);
         let described = entry.and_then(|entry| entry.described.as_ref());
@@ -204,6 +213,7 @@ impl FetchPermit {
             Some(known) => known.refresh_after(secret.version_id(), ttl, draw, now, &mut state.budget),
             None => policy::refresh_after(ttl, draw),
         };
+        let refresh_after = refresh_after.min(policy::refresh_before(secret.expires_after(), draw));
         let Some(version) = self.version_of(entry) else { return Outcome::Value(secret) };
         version.flight = None;
         if let Some(old) = version.secret.take().filter(|old| old.as_ptr() != secret.as_ptr()) {
@@ -248,12 +258,14 @@ impl FetchPermit {
         let ttl = self.ttl();
         let pause =
             |failures| shared.config.backoff.jittered(failures, Some(ttl).filter(|ttl| !ttl.is_zero()), draw);
-        if error.kind().is_outage() {
+        if self.is_signed_here() {
+            // Nobody was asked.
+        } else if error.kind().is_outage() {
             state.pacer.strike(self.begun, now, &error, pause);
         } else if error.kind().is_denial() || error.fault().is_some() {
             state.pacer.ease(self.begun, now);
         }
-        let why = state.pacer.error();
+        let why = state.pacer.error().filter(|_| !self.is_signed_here());
         // A label that has moved away leaves nothing behind that could stand in for it. AWSCURRENT cannot go.
         let gone = error.kind() == ErrorKind::VersionNotFound && self.selector() != Selector::CURRENT;
         let entry = state.entries.get_mut(&self.entry);
@@ -264,8 +276,10 @@ impl FetchPermit {
         let Some((entry, index)) = found else {
             // Evicted or forgotten meanwhile: only this permit still knows the value.
             let (age, denied) = (now.since(self.confirmed), error.kind().is_denial());
-            let may_serve = !gone && policy::may_fall_back(age, denied, &shared.config);
-            let last_known = self.known.clone().filter(|_| may_serve);
+            let last_known = self.known.clone().filter(|known| {
+                let max_age = policy::max_age(known.expires_after(), &shared.config);
+                !gone && policy::may_fall_back(age, max_age, denied, &shared.config)
+            });
             return Outcome::Failed { error, last_known };
         };
         let version = &mut entry.versions[index];
@@ -281,7 +295,7 @@ impl FetchPermit {
             entry.versions[index].secret = None;
             return Outcome::Failed { error, last_known: None };
         };
-        let snapshot = version.snapshot(ttl, now);
+        let snapshot = version.snapshot(ttl, &shared.config, now);
         match decide(&snapshot, &shared.config) {
             Decision::Serve { span } => {
                 version.served = now.plus(span).moment();

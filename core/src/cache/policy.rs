@@ -13,6 +13,8 @@ pub(crate) struct EntrySnapshot {
     pub(crate) refresh_after: Duration,
     /// The time to live that holds for this secret.
     pub(crate) ttl: Duration,
+    /// From which age on the value may not be served; see [`max_age`].
+    pub(crate) max_age: Option<Duration>,
     /// How long the last failure still asks for patience. `None`: no failure, or its backoff is over.
     pub(crate) backing_off: Option<Duration>,
     /// The last failure, if unanswered by a success, was a denial rather than a failure to ask.
@@ -56,7 +58,7 @@ pub(crate) enum Decision {
 
 /// The four ages of a value (docs/design.md, "Freshness").
 pub(crate) fn decide(snapshot: &EntrySnapshot, config: &Config) -> Decision {
-    let usable = snapshot.age.filter(|age| may_fall_back(*age, snapshot.denied, config));
+    let usable = snapshot.age.filter(|age| may_fall_back(*age, snapshot.max_age, snapshot.denied, config));
     let Some(age) = usable else {
         return if snapshot.backing_off.is_some() {
             Decision::Fail
@@ -64,15 +66,15 @@ pub(crate) fn decide(snapshot: &EntrySnapshot, config: &Config) -> Decision {
             Decision::Await { fallback: false }
         };
     };
-    let until_max_stale = config.max_stale.map_or(Duration::MAX, |max_stale| max_stale.saturating_sub(age));
+    let until_max_age = snapshot.max_age.map_or(Duration::MAX, |max_age| max_age.saturating_sub(age));
     let fresh_for = snapshot.refresh_after.saturating_sub(age);
     if !fresh_for.is_zero() {
-        return Decision::Serve { span: fresh_for.min(until_max_stale) };
+        return Decision::Serve { span: fresh_for.min(until_max_age) };
     }
     let limit = snapshot.ttl.saturating_add(config.grace(snapshot.ttl));
     let left = limit.saturating_sub(age);
     if let Some(wait) = snapshot.backing_off {
-        let span = wait.min(until_max_stale);
+        let span = wait.min(until_max_age);
         // Within ttl + grace the value is not stale yet: its refresh merely failed once.
         return if left.is_zero() {
             Decision::ServeLastKnown { span }
@@ -80,7 +82,7 @@ pub(crate) fn decide(snapshot: &EntrySnapshot, config: &Config) -> Decision {
             Decision::Serve { span: span.min(left) }
         };
     }
-    let look = LOOK.min(until_max_stale);
+    let look = LOOK.min(until_max_age);
     match (left.is_zero(), snapshot.in_flight) {
         (false, false) if !snapshot.held_back => Decision::ServeAndRefresh { span: look.min(left) },
         (false, _) => Decision::Serve { span: look.min(left) },
@@ -96,9 +98,14 @@ pub(crate) fn decide(snapshot: &EntrySnapshot, config: &Config) -> Decision {
     }
 }
 
+/// From which age on a value may not be served: `max_stale`, or sooner where it ends by itself.
+pub(crate) fn max_age(expires_after: Option<Duration>, config: &Config) -> Option<Duration> {
+    expires_after.into_iter().chain(config.max_stale).min()
+}
+
 /// Whether a value of this age may still be served for want of a fresh one.
-pub(crate) fn may_fall_back(age: Duration, denied: bool, config: &Config) -> bool {
-    let too_old = config.max_stale.is_some_and(|max_stale| age >= max_stale);
+pub(crate) fn may_fall_back(age: Duration, max_age: Option<Duration>, denied: bool, config: &Config) -> bool {
+    let too_old = max_age.is_some_and(|max_age| age >= max_age);
     let revoked = denied && !config.stale_on_denied;
     !too_old && !revoked
 }
@@ -110,6 +117,11 @@ pub(crate) const USUALLY: f64 = 0.75;
 /// started together does not refresh together.
 pub(crate) fn refresh_after(ttl: Duration, draw: f64) -> Duration {
     ttl.mul_f64(0.5 + 0.5 * draw)
+}
+
+/// The same for a value that ends by itself: early enough to try several times before it does.
+pub(crate) fn refresh_before(expires_after: Option<Duration>, draw: f64) -> Duration {
+    expires_after.map_or(Duration::MAX, |end| end.mul_f64(0.5 + 0.2 * draw))
 }
 
 #[cfg(test)]
@@ -125,6 +137,7 @@ mod tests {
             age: Some(Duration::from_secs(age)),
             refresh_after: Duration::from_secs(200),
             ttl: TTL,
+            max_age: None,
             backing_off: None,
             denied: false,
             failing: false,
@@ -142,8 +155,8 @@ mod tests {
         // grace is a tenth of the ttl: 30 s
         assert_eq!(decide(&snapshot(200), &config), Decision::ServeAndRefresh { span: LOOK });
         assert_eq!(decide(&snapshot(330), &config), Decision::Await { fallback: true });
-        let config = Config { max_stale: Some(Duration::from_secs(400)), ..Config::default() };
-        assert_eq!(decide(&snapshot(400), &config), Decision::Await { fallback: false });
+        let ended = EntrySnapshot { max_age: Some(Duration::from_secs(400)), ..snapshot(400) };
+        assert_eq!(decide(&ended, &config), Decision::Await { fallback: false });
     }
 
     #[test]
@@ -209,14 +222,15 @@ mod tests {
 
     proptest! {
         #[test]
-        fn nothing_is_served_beyond_max_stale(
-            age in 0u64..10_000, after in 0u64..300, max_stale in 1u64..10_000, wait in prop::option::of(0u64..100),
+        fn nothing_is_served_beyond_its_greatest_age(
+            age in 0u64..10_000, after in 0u64..300, max_stale in 1u64..10_000, end in 1u64..10_000, wait in prop::option::of(0u64..100),
             in_flight: bool, overdue: bool, denied: bool, failing: bool, held_back: bool,
             unread_for in 0u64..10,
         ) {
-            let max_stale = Duration::from_secs(max_stale);
-            let config = Config { max_stale: Some(max_stale), ..Config::default() };
+            let greatest = Duration::from_secs(max_stale.min(end));
+            let config = Config { max_stale: Some(Duration::from_secs(max_stale)), ..Config::default() };
             let snapshot = EntrySnapshot {
+                max_age: max_age(Some(Duration::from_secs(end)), &config),
                 refresh_after: Duration::from_secs(after), backing_off: wait.map(Duration::from_secs),
                 unread_for: Duration::from_secs(unread_for), in_flight, overdue, denied, failing, held_back,
                 ..snapshot(age)
@@ -225,13 +239,13 @@ mod tests {
                 Decision::Serve { span } | Decision::ServeAndRefresh { span }
                 | Decision::ServeLastKnown { span } | Decision::ServeLastKnownAndRefresh { span } => span,
                 Decision::Await { fallback } => {
-                    prop_assert!(!fallback || Duration::from_secs(age) < max_stale);
+                    prop_assert!(!fallback || Duration::from_secs(age) < greatest);
                     return Ok(());
                 }
                 Decision::Fail => return Ok(()),
             };
-            prop_assert!(Duration::from_secs(age) < max_stale);
-            prop_assert!(Duration::from_secs(age) + span <= max_stale);
+            prop_assert!(Duration::from_secs(age) < greatest);
+            prop_assert!(Duration::from_secs(age) + span <= greatest);
         }
 
         #[test]

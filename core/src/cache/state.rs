@@ -14,6 +14,7 @@ use crate::cache::watch::Watches;
 use crate::config::Config;
 use crate::connect::history::LoginHistory;
 use crate::error::Error;
+use crate::iam_login::IamLogin;
 use crate::id::{OwnedSelector, Selector, aliases, without_suffix};
 use crate::labels::VersionLabels;
 use crate::secret::Secret;
@@ -69,6 +70,8 @@ pub(crate) struct SecretEntry {
     logins: Option<Box<LoginHistory>>,
     /// If anything is known of its rotations.
     pub(crate) schedule: Option<Box<RefreshSchedule>>,
+    /// Its values are tokens that are signed here: how the service fares has nothing to do with it.
+    pub(crate) is_signed_here: bool,
 }
 
 pub(crate) struct DescribeDenied {
@@ -180,6 +183,7 @@ impl State {
             describe_denied: None,
             logins: None,
             schedule: None,
+            is_signed_here: IamLogin::has_id(id),
         };
         self.entries.insert(entry_id, Box::new(entry));
         self.index(entry_id, id);
@@ -281,6 +285,9 @@ impl SecretEntry {
     /// The resource has refused a version. If that is the current one, another is about to take its place: the
     /// refresher polls for it soon, and keeps polling.
     pub(crate) fn expect_change(&mut self, version_id: &str, now: &Now) {
+        if self.is_signed_here {
+            return;
+        }
         let Some(version) =
             self.versions.iter_mut().find(|version| version.selector.as_selector() == Selector::CURRENT)
         else {
@@ -321,11 +328,12 @@ impl VersionEntry {
         }
     }
 
-    pub(crate) fn snapshot(&self, ttl: Duration, now: &Now) -> EntrySnapshot {
+    pub(crate) fn snapshot(&self, ttl: Duration, config: &Config, now: &Now) -> EntrySnapshot {
         EntrySnapshot {
             age: self.age(now),
             refresh_after: self.refresh_after.into(),
             ttl,
+            max_age: self.max_age(config),
             backing_off: self.backing_off(now),
             denied: self.denied(),
             failing: self.failure.is_some(),
@@ -352,7 +360,19 @@ impl VersionEntry {
     /// The value, if the policy lets it be served for want of better.
     pub(crate) fn last_known(&self, config: &Config, now: &Now) -> Option<Secret> {
         let age = self.age(now)?;
-        policy::may_fall_back(age, self.denied(), config).then(|| self.secret.clone()).flatten()
+        let may_serve = policy::may_fall_back(age, self.max_age(config), self.denied(), config);
+        self.secret.clone().filter(|_| may_serve)
+    }
+
+    fn max_age(&self, config: &Config) -> Option<Duration> {
+        policy::max_age(self.secret.as_ref().and_then(Secret::expires_after), config)
+    }
+
+    /// The value to log in with, unless it has ended by itself.
+    pub(crate) fn for_login(&self, now: &Now) -> Option<&Secret> {
+        let secret = self.secret.as_ref()?;
+        let has_ended = secret.expires_after().is_some_and(|end| now.since(self.confirmed) >= end);
+        (!has_ended).then_some(secret)
     }
 
     /// The time until the refresher must handle this version: its refresh time, or the end of its backoff.

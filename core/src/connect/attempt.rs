@@ -22,6 +22,7 @@ use crate::cache::state::{SecretEntry, VersionEntry};
 use crate::connect::history::LoginHistory;
 use crate::error::{Error, ErrorKind};
 use crate::event::Event;
+use crate::iam_login::IamLogin;
 use crate::id::{Selector, Stage};
 use crate::secret::Secret;
 use crate::time::{Moment, Now};
@@ -128,6 +129,8 @@ pub enum Action {
 impl ConnectAttempt {
     /// An attempt that ends after `timeout`.
     pub fn new(cache: &Cache, id: &str, stages: &[Stage], timeout: Duration, now: Now) -> Self {
+        // A token has no other versions.
+        let stages = if IamLogin::has_id(id) { &[Stage::Current] } else { stages };
         Self {
             shared: Arc::clone(&cache.0),
             id: id.into(),
@@ -172,7 +175,7 @@ impl ConnectAttempt {
             let stage = self.stages[index];
             let version =
                 entry.versions.iter().find(|version| version.selector.as_selector() == Selector::from(stage));
-            let held = version.and_then(|version| version.secret.clone());
+            let held = version.and_then(|version| version.for_login(&now).cloned());
             if let Some(secret) = &held {
                 holds_any = true;
                 let logins = entry.logins();
@@ -393,7 +396,7 @@ impl ConnectAttempt {
 /// nothing that is not known, or it was asked for within the last second.
 fn ask(entry: &mut SecretEntry, stage: Stage, now: Now) -> Option<Action> {
     let version = entry.version(Selector::from(stage));
-    let held = version.and_then(|version| version.secret.as_ref());
+    let held = version.and_then(|version| version.for_login(&now));
     let is_recent = |learned: Moment| entry.logins().is_recent(learned, now);
     let told = entry.described.as_ref().filter(|told| stage != Stage::Current && is_recent(told.at));
     if let Some(told) = told {

@@ -19,6 +19,12 @@ const POSTGRES: [&str; 14] = [
     "Password 认证失败",
     "密碼驗證使用者",
 ];
+/// PostgreSQL that asks somebody else about passwords, in English: RDS, which says the first of an IAM token.
+const ASKING: [&str; 3] = [
+    "PAM authentication failed for user",
+    "LDAP authentication failed for user",
+    "RADIUS authentication failed for user",
+];
 /// What stands before PostgreSQL: PgBouncer, then RDS Proxy
 /// (<https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/rds-proxy.troubleshooting.html>), which has no credentials for
 /// a user whose version of the secret is not the current one.
@@ -75,6 +81,7 @@ pub fn login_refused(code: Option<&str>, text: &str) -> bool {
         Some(code) if code != PROTOCOL_VIOLATION => CODES.contains(&code),
         _ => POSTGRES
             .iter()
+            .chain(&ASKING)
             .chain(&PROXIES)
             .chain([&MYSQL, &RABBITMQ])
             .chain(&REDIS)
@@ -93,6 +100,12 @@ mod tests {
         assert!(login_refused(None, login) && login_refused(Some("403"), login));
         let queue = "(403) ACCESS_REFUSED - read access to queue 'mail' in vhost '/' refused for user 'app'";
         assert!(!login_refused(None, queue) && !login_refused(Some("403"), queue));
+    }
+
+    #[test]
+    fn postgres_refusing_a_token_is_understood() {
+        assert!(login_refused(None, r#"FATAL:  PAM authentication failed for user "app""#));
+        assert!(!login_refused(None, "FATAL:  no pg_hba.conf entry for host"));
     }
 
     #[test]

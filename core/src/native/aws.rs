@@ -11,10 +11,12 @@ use aws_sdk_secretsmanager::operation::RequestId;
 use aws_sdk_secretsmanager::primitives::DateTime;
 use zeroize::Zeroizing;
 
+use self::iam_token::TokenSigner;
 use super::options::Options;
 use super::runtime::exhausted;
 use crate::error::{Error, ErrorKind, ServiceFault};
 use crate::fetched::{Fetched, Value};
+use crate::iam_login::IamLogin;
 use crate::id::Selector;
 use crate::source::{Batch, BoxFuture, SecretSource};
 use crate::wire::{DescribeAnswer, Description, check_arn};
@@ -23,19 +25,22 @@ mod config;
 mod credential_process;
 mod credentials;
 mod http;
+mod iam_token;
 mod profile;
+
+pub use iam_token::sign_token;
 
 /// A client of the service.
 pub(super) struct AwsSource {
     client: Client,
     /// Its URL.
     pub(super) endpoint: String,
+    tokens: TokenSigner,
 }
 
 impl AwsSource {
     pub(super) async fn connect(options: &Options) -> Result<Self, Error> {
-        let (client, endpoint) = options.client_and_endpoint().await?;
-        Ok(Self { client, endpoint })
+        options.reach().await
     }
 
     /// Makes a call; `operation` is the API's name of it.
@@ -96,6 +101,9 @@ impl SecretSource for AwsSource {
 
     fn fetch<'a>(&'a self, id: &'a str, selector: Selector<'a>) -> BoxFuture<'a, Result<Fetched, Error>> {
         Box::pin(async move {
+            if let Some(login) = IamLogin::of_id(id) {
+                return self.tokens.fetch(&login?, selector).await;
+            }
             // The stage is always sent, AWSCURRENT too: policies may be conditioned on it.
             let call = self
                 .client
@@ -206,14 +214,7 @@ fn not_sent(operation: &'static str, endpoint: &str, error: &(dyn StdError + 'st
     let credentials = causes(error).find_map(|cause| cause.downcast_ref::<CredentialsError>());
     let reason = root_cause(error);
     match credentials {
-        Some(credentials) => {
-            let problem = match credentials {
-                CredentialsError::CredentialsNotLoaded(_) => "no AWS credentials were found".to_owned(),
-                _ => format!("no AWS credentials could be loaded ({reason})"),
-            };
-            let text = "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, log in with a profile, or give the machine a role";
-            Error::new(ErrorKind::NoCredentials, format!("{problem}: {text}"))
-        }
+        Some(credentials) => no_credentials(credentials),
         None => {
             let system = causes(error).filter_map(|cause| cause.downcast_ref::<std::io::Error>());
             match system.filter_map(exhausted::resource).next() {
@@ -222,6 +223,16 @@ fn not_sent(operation: &'static str, endpoint: &str, error: &(dyn StdError + 'st
             }
         }
     }
+}
+
+fn no_credentials(error: &CredentialsError) -> Error {
+    let problem = match error {
+        CredentialsError::CredentialsNotLoaded(_) => "no AWS credentials were found".to_owned(),
+        _ => format!("no AWS credentials could be loaded ({})", root_cause(error)),
+    };
+    let text =
+        "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, log in with a profile, or give the machine a role";
+    Error::new(ErrorKind::NoCredentials, format!("{problem}: {text}"))
 }
 
 /// An error and what caused it, outermost first.

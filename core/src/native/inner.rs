@@ -15,7 +15,8 @@ use crate::cache::cache::{Cache, Lookup};
 use crate::cache::flight::Waiter;
 use crate::cache::hit::Hit;
 use crate::cache::permit::FetchPermit;
-use crate::error::Error;
+use crate::error::{Error, ErrorKind};
+use crate::iam_login::IamLogin;
 use crate::id::Selector;
 use crate::source::SecretSource;
 use crate::wire::Answer;
@@ -101,6 +102,11 @@ impl Inner {
     }
 
     async fn ask(&self, permit: &FetchPermit, anew: bool) -> Result<Answer, Error> {
+        if IamLogin::has_id(permit.id()) && matches!(self.transport, Transport::Source(..)) {
+            let text = "this cache asks a client or source of your own, whose credentials it does not know; \
+                        tokens need one that finds its own";
+            return Err(Error::new(ErrorKind::InvalidArgument, format!("{:?}: {text}", permit.id())));
+        }
         let source = self.source(anew).await?;
         fetch::answer(permit, source.as_ref(), &self.cache).await
     }
@@ -129,7 +135,6 @@ impl Inner {
 mod tests {
     use super::*;
     use crate::config::Config;
-    use crate::error::ErrorKind;
     use crate::fetched::Fetched;
     use crate::source::BoxFuture;
     use crate::wire::Description;

@@ -28,7 +28,7 @@ mod task;
 mod transport;
 mod wait;
 
-pub use aws::service_error;
+pub use aws::{service_error, sign_token};
 pub use brakes::brake_of;
 pub use builder::Builder;
 pub use clock::SystemClock;

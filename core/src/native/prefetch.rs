@@ -18,6 +18,7 @@ use crate::cache::flight::Outcome;
 use crate::cache::permit::FetchPermit;
 use crate::cache::stats::Operation;
 use crate::error::{Error, ErrorKind};
+use crate::iam_login::IamLogin;
 use crate::source::Batch;
 use crate::wire::Answer;
 
@@ -41,7 +42,11 @@ impl Inner {
         for id in ids {
             match self.cache.prefetch(&id, SystemClock::now()) {
                 Some(Lookup::Leader(permit, waiter)) => {
-                    permits.push(permit);
+                    if IamLogin::has_id(&id) {
+                        self.spawn(permit)
+                    } else {
+                        permits.push(permit)
+                    }
                     waiting.push((id, waiter));
                 }
                 Some(Lookup::Follower(waiter)) => waiting.push((id, waiter)),

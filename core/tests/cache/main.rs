@@ -16,4 +16,5 @@ mod model;
 mod overload;
 mod telling;
 mod timeline;
+mod tokens;
 mod versions;

@@ -14,8 +14,10 @@ use aws_sdk_secretsmanager::config::{Builder, Credentials as SdkCredentials};
 use aws_smithy_http_client::tls::TrustStore;
 use aws_smithy_runtime_api::client::http::SharedHttpConnector;
 
+use super::AwsSource;
 use super::credentials::{Finder, SESSION_NAME};
 use super::http;
+use super::iam_token::TokenSigner;
 use super::profile::{Profiles, default_region};
 use crate::error::{Error, ErrorKind};
 use crate::native::Options;
@@ -36,11 +38,11 @@ impl Options {
     ///
     /// As [`Options::sdk_config`].
     pub async fn client(&self) -> Result<Client, Error> {
-        Ok(self.client_and_endpoint().await?.0)
+        Ok(self.reach().await?.client)
     }
 
-    /// The client, and the URL that it asks.
-    pub(super) async fn client_and_endpoint(&self) -> Result<(Client, String), Error> {
+    /// The client, the URL that it asks, and who signs tokens.
+    pub(super) async fn reach(&self) -> Result<AwsSource, Error> {
         self.validate()?;
         let profiles = Profiles::load(self).await?;
         let settings = self.config(&profiles).await?;
@@ -58,7 +60,10 @@ impl Options {
             Err(_) => None,
         };
         let endpoint = endpoint.map_or_else(String::new, |endpoint| endpoint.url().to_owned());
-        Ok((Client::from_conf(config.build()), endpoint))
+        let region = settings.region().map(ToString::to_string).unwrap_or_default();
+        let patience = self.timeout.unwrap_or(TIMEOUT);
+        let tokens = TokenSigner::new(settings.credentials_provider(), region, patience);
+        Ok(AwsSource { client: Client::from_conf(config.build()), endpoint, tokens })
     }
 
     /// The AWS SDK's configuration that these options and the environment add up to, for clients of other services:

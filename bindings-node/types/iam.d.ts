@@ -1,0 +1,47 @@
+/** Logins with IAM tokens in place of stored passwords. */
+/** A user of RDS or Aurora, for PostgreSQL, MySQL or MariaDB. */
+export interface RdsLogin {
+    user: string;
+    /** The endpoint of the instance, cluster or proxy, even where you connect by another name: RDS checks the token against it. */
+    host: string;
+    port: number;
+    /** The Region of the database. Default: the cache's. */
+    region?: string | undefined;
+}
+/** A user of ElastiCache for Valkey or Redis. */
+export interface ElastiCacheLogin {
+    user: string;
+    /** The name of the replication group, or of the serverless cache. */
+    cache: string;
+    serverless?: boolean | undefined;
+    /** The Region of the cache. Default: that of the cache of secrets. */
+    region?: string | undefined;
+}
+/** A user of MemoryDB. */
+export interface MemoryDbLogin {
+    user: string;
+    /** The name of the cluster. */
+    cluster: string;
+    /** The Region of the cluster. Default: the cache's. */
+    region?: string | undefined;
+}
+/**
+ * Names users who log in with IAM tokens. What it gives is an id, which a cache, its `connect` and every pool take wherever
+ * they take a secret's. The entry is a JSON object with `username` and `password`; the password is a token, which the
+ * cache signs with its own credentials, without a call to AWS, and replaces before its fifteen minutes are over.
+ *
+ * ```js
+ * import { iamLogin } from 'secretcache';
+ *
+ * iamLogin.rds({ user: 'app', host: 'shop.abc123.eu-central-1.rds.amazonaws.com', port: 5432 });
+ * // 'rds-db://app@shop.abc123.eu-central-1.rds.amazonaws.com:5432'
+ * ```
+ */
+export declare const iamLogin: {
+    /** @throws {SecretCacheError} `INVALID_ARGUMENT`, saying what is wrong. */
+    readonly rds: (login: RdsLogin) => string;
+    /** @throws {SecretCacheError} `INVALID_ARGUMENT`, saying what is wrong. */
+    readonly elasticache: (login: ElastiCacheLogin) => string;
+    /** @throws {SecretCacheError} `INVALID_ARGUMENT`, saying what is wrong. */
+    readonly memorydb: (login: MemoryDbLogin) => string;
+};
