@@ -12,6 +12,8 @@ use secretcache_local::{
     Scope, Server, StandIn, Tls, export_data, export_running,
 };
 
+use crate::lines::{Lines, say};
+
 /// Run an AWS Secrets Manager endpoint on this machine, for development and tests
 ///
 /// It accepts any credentials and encrypts nothing: never put production secrets in it. Without --data it
@@ -215,6 +217,19 @@ impl Endpoint {
         // Before the start line, so that whoever reads it may stop the server at once.
         let interrupted = Interrupts::new()?;
         let account = self.account.unwrap_or_else(|| default_account(self.port).to_owned());
+        let is_json = self.log_format == "json";
+        let missing: fn(usize) -> String = match is_json {
+            true => |lines| format!("{{\"missing_lines\":{lines}}}"),
+            false => |lines| format!("{lines} lines are missing here: nobody read them"),
+        };
+        let log = match self.verbose {
+            true => {
+                let lines = Lines::new(say, missing)?;
+                let log = Log::new(move |line| lines.line(line));
+                Some(if is_json { log.json() } else { log })
+            }
+            false => None,
+        };
         let options = Options {
             host: self.host,
             port: self.port,
@@ -225,9 +240,7 @@ impl Endpoint {
             control: self.control,
             tls: self.tls_cert.zip(self.tls_key).map(|(certificate, key)| Tls { certificate, key }),
             defaults: Scope::new(account, self.region),
-            log: self
-                .verbose
-                .then(|| if self.log_format == "json" { Log::new(say).json() } else { Log::new(say) }),
+            log,
             rotation: self.rotation.options(),
         };
         let server = Server::bind(options).await?;
@@ -255,12 +268,6 @@ impl Endpoint {
         });
         Ok(server.serve().await?)
     }
-}
-
-/// Writes a line to standard output at once. A reader that went away must not stop the server.
-fn say(line: &str) {
-    let mut out = io::stdout().lock();
-    let _ = writeln!(out, "{line}").and_then(|()| out.flush());
 }
 
 /// Writes a file that only its owner can read, also if it was there before.

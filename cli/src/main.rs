@@ -6,6 +6,7 @@ mod documented;
 mod exit;
 mod generate;
 mod get;
+mod lines;
 mod local;
 mod policy;
 mod rotation;

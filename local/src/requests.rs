@@ -48,7 +48,8 @@ impl RequestLine<'_> {
     pub(crate) fn text(&self) -> String {
         let time = jiff::Timestamp::from_millisecond(self.time.millis()).unwrap_or_default();
         let Self { account, region, operation, outcome, .. } = self;
-        let mut line = format!("{time:.3} {account} {region} {operation}");
+        let mut line = format!("{time:.3} {account} {region} ");
+        line.extend(operation.escape_debug());
         let Subject { secret_id, version_id, version_stage } = &self.subject;
         for part in [secret_id, version_id, version_stage].into_iter().flatten() {
             line.push(' ');

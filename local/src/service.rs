@@ -73,6 +73,11 @@ impl Service {
     ) -> Result<Response<Either<Full<Bytes>, Feed>>, CutOff> {
         let (head, body) = request.into_parts();
         if let Err(reason) = self.guard.check(&head.uri, &head.headers) {
+            self.note_other(
+                &format!("{} {}", head.method, head.uri.path()),
+                "forbidden",
+                Some(reason.clone()),
+            );
             return Ok(forbidden(&reason).map(Either::Left));
         }
         if head.method == Method::GET && head.uri.path() == page::FEED {
@@ -114,6 +119,7 @@ impl Service {
             let extension::Answer(status, body) =
                 extension::answer(&self.engine, extension, is_get, path, query, token);
             let status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+            self.note_other(&format!("{} {path}", head.method), status.as_str(), None);
             return Ok(response(status, "application/json", body));
         }
         if let Some(answer) = localstack(path) {
@@ -123,13 +129,22 @@ impl Service {
             return Ok(answer);
         }
         if let Some(reply) = neighbours::answer(&self.engine, &envelope(&head.headers), path, &body) {
+            let operation = envelope(&head.headers).target.map(str::to_owned);
+            let operation = operation.unwrap_or_else(|| format!("{} {path}", head.method));
+            self.note_other(&operation, reply.error.unwrap_or("ok"), None);
             return Ok(amazon(reply));
         }
         match (head.method, path) {
             (Method::POST, "/") => self.operation(head.headers, body, killer).await,
             // HEAD is what clients and health checks ask to see whether anybody is there.
             (Method::GET | Method::HEAD, "/") => Ok(plain(StatusCode::OK, ABOUT)),
-            _ => Ok(plain(StatusCode::NOT_FOUND, ABOUT)),
+            (method, path) => {
+                let starts_control = !self.has_control && path.starts_with(control::PREFIX);
+                let why = starts_control.then(|| "start it with --control for these paths".to_owned());
+                self.note_other(&format!("{method} {path}"), "not found", why.clone());
+                let about = why.map_or_else(|| ABOUT.to_owned(), |why| format!("{why}\n"));
+                Ok(plain(StatusCode::NOT_FOUND, &about))
+            }
         }
     }
 
@@ -238,6 +253,24 @@ impl Service {
             why: why.flatten(),
         };
         self.engine.story.request(&line);
+        self.write(&line);
+    }
+
+    /// Logs a line about a request that is no operation of Secrets Manager.
+    fn note_other(&self, operation: &str, outcome: &str, why: Option<String>) {
+        let scope = self.engine.scope_of(&Envelope::default());
+        self.write(&RequestLine {
+            time: self.engine.now(),
+            account: &scope.account,
+            region: &scope.region,
+            operation,
+            subject: Subject::default(),
+            outcome,
+            why,
+        });
+    }
+
+    fn write(&self, line: &RequestLine<'_>) {
         if let Some(log) = &self.log {
             log.line(&if log.is_json() { line.json() } else { line.text() });
         }

@@ -9,9 +9,13 @@ import socket
 import subprocess
 import sys
 import time
+import urllib.error
+import urllib.request
 from pathlib import Path
 
+import boto3
 import pytest
+from botocore.config import Config
 from conftest import REGION, binary
 
 
@@ -145,6 +149,48 @@ def test_verbose_says_why_something_was_not_found(run):
     assert line["why"] == "the secret has AWSCURRENT" and line["version_stage"] == "AWSPENDING"
     assert "why" not in missed(client, SecretId="nope")
     assert "canary" not in "".join(endpoint.output)
+
+
+def test_requests_that_are_no_operation_are_logged_too(run):
+    endpoint = run("--verbose")
+    for path, headers in (("/_control/faults", {}), ("/", {"Host": "elsewhere.example"})):
+        request = urllib.request.Request(endpoint.url + path, headers=headers)
+        with pytest.raises(urllib.error.HTTPError):
+            urllib.request.urlopen(request, timeout=10)
+    sts = boto3.client(
+        "sts", endpoint_url=endpoint.url, region_name=REGION, aws_access_key_id="a", aws_secret_access_key="b"
+    )
+    sts.get_caller_identity()
+    endpoint.stop()
+    said = [line.split(" us-east-1 ", 1)[1] for line in endpoint.output if " us-east-1 " in line]
+    assert said[0] == "GET /_control/faults not found: start it with --control for these paths"
+    assert said[1].startswith("GET / forbidden: ") and "--accept-host" in said[1]
+    assert said[2:] == ["POST / ok"]
+
+
+def test_a_log_that_nobody_reads_stops_nothing():
+    process = subprocess.Popen(
+        [binary(), "local", "--port", "0", "--verbose"], stdout=subprocess.PIPE, text=True
+    )
+    try:
+        url = process.stdout.readline().split()[-1]
+        client = boto3.client(
+            "secretsmanager",
+            endpoint_url=url,
+            region_name=REGION,
+            aws_access_key_id="a",
+            aws_secret_access_key="b",
+            config=Config(read_timeout=20, retries={"total_max_attempts": 1}),
+        )
+        # More than fits into a pipe, of 64 KiB on Linux.
+        for _ in range(150):
+            with pytest.raises(client.exceptions.ResourceNotFoundException):
+                client.get_secret_value(SecretId="x" * 500)
+        process.terminate()
+        assert process.wait(20) == 0
+    finally:
+        process.kill()
+        process.stdout.close()
 
 
 def test_a_port_in_use_is_said_plainly(endpoint):
