@@ -22,7 +22,9 @@ pub(crate) async fn respond(
 ) -> (StatusCode, Value) {
     let parts: Vec<&str> = path.strip_prefix(PREFIX).unwrap_or_default().split('/').collect();
     let answer = match (method.as_str(), parts.as_slice()) {
-        ("POST", ["faults"]) => read::<Fault>(body).map(|fault| json!({ "id": engine.add_fault(fault) })),
+        ("POST", ["faults"]) => {
+            read::<Fault>(body).and_then(Fault::check).map(|fault| json!({ "id": engine.add_fault(fault) }))
+        }
         ("GET", ["faults"]) => Ok(engine.faults_json()),
         ("DELETE", ["faults"]) => Ok(json!({ "removed": engine.remove_faults(None) })),
         ("DELETE", ["faults", id]) => match id.parse() {
@@ -93,7 +95,7 @@ impl Move {
     fn apply(self, engine: &Engine) -> Result<(), String> {
         let millis = match (self.advance_seconds, self.at) {
             (Some(seconds), None) if seconds.is_finite() => (seconds * 1000.0) as i64,
-            (None, Some(at)) => at.millis() - engine.now().millis(),
+            (None, Some(at)) => at.millis().saturating_sub(engine.now().millis()),
             (None, None) if self.freeze.is_some() => 0,
             _ => {
                 return Err("give advance_seconds (a number), at (epoch seconds) or freeze (true or false)"

@@ -19,6 +19,7 @@ use crate::operations::{Call, Functions, Outcome, execute, is_read};
 use crate::options::{Options, StartError};
 use crate::protocol::{Envelope, Reply};
 use crate::replication;
+use crate::requests::Subject;
 use crate::rotation::progress;
 use crate::secret::Secret;
 use crate::seed;
@@ -39,8 +40,8 @@ pub(crate) struct Engine {
     is_durable: bool,
     /// What is wrong with the data file although it can be used.
     pub(crate) warning: Option<String>,
-    /// What it holds at the start and after a reset.
-    seed: Vec<Change>,
+    /// What it held at the start, and holds again after a reset, with the seed's secrets as the seed has them.
+    beginning: Store,
     /// What happened to rotations.
     pub(crate) events: Events,
     /// What the page shows of the past.
@@ -77,23 +78,32 @@ impl Engine {
             None => Vec::new(),
         };
         // What a data file already has is left as it is.
-        let is_new = |change: &&Change| match change {
+        let is_new = |change: &Change| match change {
             Change::Put(scope, secret) => store.find(scope, &secret.name, clock.now()).is_err(),
             Change::Remove(..) => false,
         };
-        let missing: Vec<_> = seed.iter().filter(is_new).cloned().collect();
+        let (missing, known): (Vec<_>, Vec<_>) = seed.into_iter().partition(is_new);
         missing.into_iter().for_each(|change| store.apply(change, clock.now()));
         resume(&mut store, clock.now());
+        let mut beginning = store.clone();
+        for change in known {
+            if let Change::Put(scope, secret) = &change
+                && let Ok((_, old)) = store.find(scope, &secret.name, clock.now())
+            {
+                beginning.apply(Change::Remove(scope.clone(), old.arn.clone()), clock.now());
+            }
+            beginning.apply(change, clock.now());
+        }
         let random =
             StdRng::try_from_rng(&mut SysRng).map_err(|e| StartError::Random(std::io::Error::other(e)))?;
         Ok(Self {
             is_durable: journal.is_some(),
+            beginning,
             store: RwLock::new(store),
             writer: Mutex::new(Writer { random, journal }),
             warning: warning.flatten(),
             fault_state: Mutex::default(),
             clock,
-            seed,
             defaults: options.defaults.clone(),
             functions,
             events: Events::new(options.log.clone()),
@@ -141,19 +151,14 @@ impl Engine {
         envelope.scope(&self.defaults)
     }
 
-    /// Makes everything as it was at the first start: the seed's secrets, no faults, no counts, no events, the system's
-    /// time.
+    /// Makes everything as it was at the start: the secrets of the data file and of the seed, no faults, no counts, no
+    /// events, the system's time.
     pub(crate) fn reset(&self) -> Result<(), ServiceError> {
         let mut writer = self.writer();
         *self.fault_state() = FaultState::default();
         self.events.forget();
         self.clock.reset();
-        let now = self.clock.now();
-        {
-            let mut store = self.store.write().unwrap_or_else(PoisonError::into_inner);
-            store.clear();
-            self.seed.iter().for_each(|change| store.apply(change.clone(), now));
-        }
+        *self.store.write().unwrap_or_else(PoisonError::into_inner) = self.beginning.clone();
         self.rotations.notify_waiters();
         self.story.forget();
         let Some(journal) = &mut writer.journal else { return Ok(()) };
@@ -223,8 +228,20 @@ impl Engine {
         if state.faults.is_empty() {
             return Verdict::default();
         }
-        let id = secret_id(body);
-        let mut verdict = state.faults.judge(operation, id.as_deref());
+        let id = Subject::of(body).secret_id;
+        let scope = self.scope_of(envelope);
+        // A rule names a secret as a person does, a request perhaps by its ARN.
+        let means = |named: &str| {
+            id.as_deref().is_some_and(|id| {
+                id == named
+                    || self.look(|store, now| {
+                        let arn =
+                            |id| store.find(&scope, id, now).map(|(_, secret)| secret.arn.as_str()).ok();
+                        arn(id).is_some_and(|id| arn(named) == Some(id))
+                    })
+            })
+        };
+        let mut verdict = state.faults.judge(operation, means);
         self.story.now("faults", || serde_json::json!({ "faults": state.faults.rules() }));
         if matches!(verdict.effect, Some(Effect::Stale { .. })) && !is_read(operation) {
             verdict.effect = None;

@@ -6,6 +6,8 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use crate::operations;
+
 /// A rule: which requests it hits, and what happens to them.
 ///
 /// ```
@@ -22,7 +24,8 @@ use serde::{Deserialize, Serialize};
 pub struct Fault {
     /// The operations it hits; empty means all.
     pub operations: Vec<String>,
-    /// The `SecretId` it hits, as requests write it; `None` means any.
+    /// The secret it hits, by name or ARN, however requests write it; `None` means any. A BatchGetSecretValue names many
+    /// secrets and is hit only by rules without one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub secret_id: Option<String>,
     /// How many matching requests pass unharmed first.
@@ -119,9 +122,11 @@ impl Faults {
     }
 
     /// Decides about one request. Delays add up; the first effect wins.
-    pub(crate) fn judge(&mut self, operation: &str, secret_id: Option<&str>) -> Verdict {
+    ///
+    /// `means` tells whether the request is about the secret that a rule names.
+    pub(crate) fn judge(&mut self, operation: &str, means: impl Fn(&str) -> bool) -> Verdict {
         let mut verdict = Verdict::default();
-        for rule in self.rules.iter_mut().filter(|rule| rule.fault.concerns(operation, secret_id)) {
+        for rule in self.rules.iter_mut().filter(|rule| rule.fault.concerns(operation, &means)) {
             let fault = &rule.fault;
             let hits =
                 rule.seen >= fault.after && fault.times.is_none_or(|times| rule.seen - fault.after < times);
@@ -139,9 +144,19 @@ impl Faults {
 }
 
 impl Fault {
-    fn concerns(&self, operation: &str, secret_id: Option<&str>) -> bool {
+    /// That it can ever hit something.
+    pub(crate) fn check(self) -> Result<Self, String> {
+        match self.operations.iter().find(|name| !operations::NAMES.contains(&name.as_str())) {
+            Some(name) => {
+                Err(format!("there is no operation {name:?}; the operations are {:?}", operations::NAMES))
+            }
+            None => Ok(self),
+        }
+    }
+
+    fn concerns(&self, operation: &str, means: impl Fn(&str) -> bool) -> bool {
         let named = self.operations.is_empty() || self.operations.iter().any(|name| name == operation);
-        named && self.secret_id.as_deref().is_none_or(|id| Some(id) == secret_id)
+        named && self.secret_id.as_deref().is_none_or(means)
     }
 }
 
@@ -165,8 +180,9 @@ mod tests {
     fn a_rule_hits_its_requests_after_some_and_for_so_many() {
         let mut faults =
             faults(&[r#"{"operations":["DescribeSecret"],"after":1,"times":2,"effect":"throttle"}"#]);
-        assert_eq!(faults.judge("GetSecretValue", None).effect, None);
-        let seen: Vec<_> = (0..5).map(|_| faults.judge("DescribeSecret", None).effect.is_some()).collect();
+        assert_eq!(faults.judge("GetSecretValue", |_| false).effect, None);
+        let seen: Vec<_> =
+            (0..5).map(|_| faults.judge("DescribeSecret", |_| false).effect.is_some()).collect();
         assert_eq!(seen, [false, true, true, false, false]);
     }
 
@@ -177,7 +193,7 @@ mod tests {
             r#"{"delay_ms":5,"effect":"reset","applied":true}"#,
             r#"{"effect":"hang"}"#,
         ]);
-        let verdict = faults.judge("GetSecretValue", None);
+        let verdict = faults.judge("GetSecretValue", |_| false);
         assert_eq!(
             verdict,
             Verdict { delay: Duration::from_millis(15), effect: Some(Effect::Reset), applied: true }
@@ -187,16 +203,16 @@ mod tests {
     #[test]
     fn one_secret_alone() {
         let mut faults = faults(&[r#"{"secret_id":"db","effect":"deny"}"#]);
-        assert!(faults.judge("GetSecretValue", Some("db")).effect.is_some());
-        assert!(faults.judge("GetSecretValue", Some("other")).effect.is_none());
-        assert!(faults.judge("ListSecrets", None).effect.is_none());
+        assert!(faults.judge("GetSecretValue", |named| named == "db").effect.is_some());
+        assert!(faults.judge("GetSecretValue", |named| named == "other").effect.is_none());
+        assert!(faults.judge("ListSecrets", |_| false).effect.is_none());
     }
 
     #[test]
     fn rules_are_removed_by_number_or_all() {
         let mut faults = faults(&[r#"{"delay_ms":1}"#, r#"{"delay_ms":2}"#]);
         assert!(faults.remove(Some(1)) && !faults.remove(Some(1)));
-        assert_eq!(faults.judge("x", None).delay, Duration::from_millis(2));
+        assert_eq!(faults.judge("x", |_| false).delay, Duration::from_millis(2));
         assert!(faults.remove(None) && faults.is_empty());
     }
 

@@ -171,7 +171,8 @@ impl Handle {
         self.service.engine().freeze_clock(frozen);
     }
 
-    /// Makes everything as it was at the first start: the seed's secrets, no faults, counts or events, the system's time.
+    /// Makes everything as it was at the start: the secrets of the data file and of the seed, no faults, counts or events,
+    /// the system's time.
     ///
     /// # Errors
     /// The data file cannot be written.

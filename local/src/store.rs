@@ -127,11 +127,6 @@ impl Store {
             .flat_map(|(scope, vault)| vault.secrets.values().map(move |secret| (scope, secret.as_ref())))
     }
 
-    /// Forgets everything.
-    pub(crate) fn clear(&mut self) {
-        *self = Self::new(self.keep_history);
-    }
-
     /// Makes a change.
     pub fn apply(&mut self, change: Change, now: Timestamp) {
         let undo = self.swap(change);

@@ -121,7 +121,43 @@ def test_moving_the_clock(client, control):
     assert client.describe_secret(SecretId="later")["CreatedDate"].timestamp() // 60 == 1_900_000_000 // 60
 
 
+def test_a_fault_finds_its_secret_however_requests_name_it(client, control):
+    arn = client.describe_secret(SecretId="db")["ARN"]
+    client.create_secret(Name="other", SecretString="two")
+    for named in ("db", arn):
+        control("POST", "faults", secret_id=named, effect="deny")
+        for asked in ("db", arn, arn[:-7]):
+            with pytest.raises(botocore.exceptions.ClientError, match="AccessDenied"):
+                client.get_secret_value(SecretId=asked)
+        assert client.get_secret_value(SecretId="other")["SecretString"] == "two"
+        control("DELETE", "faults")
+    control("POST", "faults", secret_id="new", effect="deny")
+    with pytest.raises(botocore.exceptions.ClientError, match="AccessDenied"):
+        client.create_secret(Name="new")
+
+
+def test_a_reset_gives_back_what_the_data_file_held_at_the_start(run, tmp_path):
+    file = str(tmp_path / "secrets.jsonl")
+    first = run("--data", file)
+    first.client().create_secret(Name="mine", SecretString="one")
+    assert first.stop() == 0
+    second = run("--data", file, "--control")
+    client = second.client()
+    client.put_secret_value(SecretId="mine", SecretString="two")
+    client.create_secret(Name="more")
+    second.control("POST", "reset")
+    assert client.get_secret_value(SecretId="mine")["SecretString"] == "one"
+    assert [secret["Name"] for secret in client.list_secrets()["SecretList"]] == ["mine"]
+    assert second.stop() == 0
+    third = run("--data", file).client()
+    assert [secret["Name"] for secret in third.list_secrets()["SecretList"]] == ["mine"]
+
+
 def test_wrong_control_requests_are_told(control):
+    status, answer = control("POST", "faults", operations=["getsecretvalue"], effect="deny")
+    assert status == 400 and "GetSecretValue" in answer["error"]
+    assert "now" in control("POST", "clock", at=-1)
+    assert "now" in control("POST", "clock", at=1e30)
     assert control("POST", "faults", efect="reset")[0] == 400
     assert control("POST", "clock", advance_seconds=1, at=2)[0] == 400
     assert control("DELETE", "faults/7")[0] == 404
