@@ -12,6 +12,7 @@ use serde_json::Value;
 use crate::arn::{Scope, is_name};
 use crate::labels::CURRENT;
 use crate::policy;
+use crate::replication::{self, Replica};
 use crate::rotation::{Rotation, RotationRules};
 use crate::secret::{Secret, Version};
 use crate::store::{Change, Store};
@@ -42,6 +43,9 @@ struct SeedSecret {
     description: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     kms_key_id: Option<String>,
+    /// Of a managed external secret.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    r#type: Option<String>,
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     tags: BTreeMap<String, String>,
     /// A document, or the text of one.
@@ -53,6 +57,19 @@ struct SeedSecret {
     value: SeedValue,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     versions: Vec<SeedVersion>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    replicas: Vec<SeedReplica>,
+    /// When a secret that is marked for deletion goes for good.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    deletion_date: Option<Timestamp>,
+}
+
+#[derive(Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+struct SeedReplica {
+    region: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    kms_key_id: Option<String>,
 }
 
 /// A value: at most one of its members.
@@ -110,6 +127,7 @@ pub(crate) fn load(path: &Path, defaults: &Scope, now: Timestamp) -> Result<Vec<
         }
         changes.push(change);
     }
+    replication::follow(&Store::default(), &mut changes);
     Ok(changes)
 }
 
@@ -196,22 +214,27 @@ fn change(seed: SeedSecret, defaults: &Scope, now: Timestamp) -> Result<Change, 
         return Err(fault);
     }
     let rotation = seed.rotation.map(|rotation| rotation.read(now)).transpose()?;
+    let replica = |SeedReplica { region, kms_key_id }| match region == scope.region {
+        true => Err(format!("a replica cannot be in {region}, where the secret is")),
+        false => Ok(Replica { region, kms_key_id, failure: None }),
+    };
+    let replicas = seed.replicas.into_iter().map(replica).collect::<Result<Vec<_>, _>>()?;
     let tags: Vec<_> = seed.tags.into_iter().map(|(key, value)| Tag { key, value }).collect();
     let secret = Secret {
         arn: format!("{scope}{}-{suffix}", seed.name),
         name: seed.name,
         description: seed.description,
         kms_key_id: seed.kms_key_id,
-        kind: None,
+        kind: seed.r#type,
         tags: (!tags.is_empty()).then_some(tags),
         policy,
         created: now,
         changed: now,
         accessed: None,
-        deletion: None,
+        deletion: seed.deletion_date,
         rotation,
         versions,
-        replicas: Vec::new(),
+        replicas,
         cross_account: None,
         primary: None,
     };
@@ -300,6 +323,9 @@ fn exported(scope: &Scope, secret: &Secret) -> SeedSecret {
         let value = SeedValue::of(version.value.as_ref()?);
         Some(SeedVersion { id: Some(version.id.clone()), stages: version.labels.clone(), value })
     });
+    let replicas = secret.replicas.iter().filter(|replica| replica.failure.is_none()).map(|replica| {
+        SeedReplica { region: replica.region.clone(), kms_key_id: replica.kms_key_id.clone() }
+    });
     SeedSecret {
         name: secret.name.clone(),
         account: Some(scope.account.clone()),
@@ -307,6 +333,7 @@ fn exported(scope: &Scope, secret: &Secret) -> SeedSecret {
         arn_suffix: secret.arn.rsplit('-').next().map(str::to_owned),
         description: secret.description.clone(),
         kms_key_id: secret.kms_key_id.clone(),
+        r#type: secret.kind.clone(),
         tags: secret.tags.iter().flatten().map(|tag| (tag.key.clone(), tag.value.clone())).collect(),
         policy: secret
             .policy
@@ -315,6 +342,8 @@ fn exported(scope: &Scope, secret: &Secret) -> SeedSecret {
         rotation,
         value: SeedValue::default(),
         versions: versions.collect(),
+        replicas: replicas.collect(),
+        deletion_date: secret.deletion,
     }
 }
 
@@ -363,6 +392,8 @@ mod tests {
             region = "eu-west-1"
             arn_suffix = "AbCdEf"
             policy = { Statement = { Effect = "Deny", Principal = "*", Action = "*", Resource = "*" } }
+            replicas = [{ region = "us-east-1", kms_key_id = "alias/there" }]
+            deletion_date = 1700600000
             versions = [{ binary = "AAEC", stages = ["AWSPREVIOUS"] }, { string = "two", stages = ["AWSCURRENT"] }]
         "#;
         let mut store = Store::default();
@@ -375,6 +406,9 @@ mod tests {
                 .all()
                 .any(|(scope, secret)| scope.region == "eu-west-1" && secret.arn.ends_with(":key-AbCdEf"))
         );
+        let replica =
+            |(scope, secret): (&Scope, &Secret)| scope.region == "us-east-1" && secret.primary.is_some();
+        assert!(store.all().any(replica));
         let mut again = Store::default();
         let exported = String::from_utf8(export(&store, now)).unwrap();
         for change in loaded("b.json", &exported).unwrap() {
