@@ -342,6 +342,7 @@ impl Scope {
         if all.is_empty() {
             return wrong("name who may read the secret: --reader or --rotator, ARNs of roles or users");
         }
+        self.check_by_arn()?;
         let nobody_but = |sid: &str, principals: &[String], actions: Value| {
             json!({
                 "Sid": sid,
@@ -355,7 +356,13 @@ impl Scope {
         let mut statements =
             vec![nobody_but("NobodyElseReads", &all, json!("secretsmanager:GetSecretValue"))];
         if !self.rotators.is_empty() {
-            let actions = json!(["secretsmanager:PutSecretValue", "secretsmanager:UpdateSecretVersionStage"]);
+            // The policy itself stays with whoever administers it: nobody is locked out for good.
+            let actions = json!([
+                "secretsmanager:DeleteSecret",
+                "secretsmanager:PutSecretValue",
+                "secretsmanager:UpdateSecret",
+                "secretsmanager:UpdateSecretVersionStage",
+            ]);
             statements.push(nobody_but("NobodyElseWrites", &self.rotators, actions));
         }
         if !self.endpoints.is_empty() {
@@ -394,6 +401,7 @@ impl Scope {
         if self.readers.is_empty() && self.rotators.is_empty() {
             return wrong("name who uses the endpoint: --reader or --rotator, ARNs of roles or users");
         }
+        self.check_by_arn()?;
         let mut statements = Vec::new();
         for (sid, principals, features) in [
             ("Read", &self.readers, &["read", "refresh"][..]),

@@ -259,3 +259,27 @@ def test_what_cannot_be_read_cannot_be_compared(good_account: Account) -> None:
         good_account.url, "policy", "endpoint", "--secret", NAME, *PLACE, *EVERYBODY, "--check", "vpce-0"
     )
     assert ran.status == 2 and "vpce-0 is not there" in ran.err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--reader", f"arn:aws:sts::{ACCOUNT}:assumed-role/app/x"], f"arn:aws:iam::{ACCOUNT}:role/app"),
+        (["--reader", f"arn:aws:sts::{ACCOUNT}:federated-user/x"], "federated session"),
+        (["--reader", f"arn:aws:iam::{ACCOUNT}:root"], "whole account"),
+        (["--reader", READER, "--endpoint", ""], "id of a VPC endpoint"),
+        (["--reader", READER, "--endpoint", "vpce-*"], "id of a VPC endpoint"),
+    ],
+)
+def test_a_condition_that_would_lock_the_reader_out_is_refused(arguments: list[str], said: str) -> None:
+    for kind in ("resource", "endpoint"):
+        ran = secretcache("", "policy", kind, "--secret", NAME, *PLACE, *arguments)
+        assert ran.status == 2 and said in ran.err, ran.err
+
+
+def test_nobody_else_writes_by_another_way() -> None:
+    statements = document("resource", *EVERYBODY)["Statement"]
+    writes = next(it for it in statements if it["Sid"] == "NobodyElseWrites")["Action"]
+    assert {"secretsmanager:UpdateSecret", "secretsmanager:DeleteSecret"} <= set(writes)
+    # Somebody must be able to change the policy.
+    assert "secretsmanager:PutResourcePolicy" not in writes

@@ -1,6 +1,7 @@
 //! What a policy is to be made from, checked before it is: IAM stores a statement about nothing without a word.
 
 use super::{Scope, ScopeError, wrong};
+use crate::evaluate::{Caller, CallerKind};
 
 impl Scope {
     /// Refuses what no policy can mean.
@@ -26,6 +27,37 @@ impl Scope {
             if !is_filled_in_later(principal) && (!is_principal || principal.contains('*')) {
                 return wrong(format!("{principal:?} is not the ARN of a role or user"));
             }
+        }
+        for endpoint in &self.endpoints {
+            let is_id = endpoint.strip_prefix("vpce-").is_some_and(|id| {
+                (1..=MOST_OF_ID).contains(&id.len()) && id.bytes().all(|it| it.is_ascii_hexdigit())
+            });
+            if !is_filled_in_later(endpoint) && !is_id {
+                return wrong(format!(
+                    "{endpoint:?} is not the id of a VPC endpoint, such as vpce-0123456789abcdef0"
+                ));
+            }
+        }
+        Ok(())
+    }
+
+    /// Refuses those whom a condition on `aws:PrincipalArn` would never find: that key has a session's role, and no account.
+    pub(super) fn check_by_arn(&self) -> Result<(), ScopeError> {
+        for principal in self.readers.iter().chain(&self.rotators) {
+            let why = match Caller::from_arn(principal).kind {
+                CallerKind::Session { role } => {
+                    format!(
+                        "a session, which policies know by its role: give {role}, with the role's path if it has one"
+                    )
+                }
+                _ if principal.contains(":federated-user/") => {
+                    "a federated session, which policies know by its user: give the ARN of that user"
+                        .to_owned()
+                }
+                CallerKind::Root => "a whole account: give the ARNs of roles or users in it".to_owned(),
+                _ => continue,
+            };
+            return wrong(format!("{principal} is {why}"));
         }
         Ok(())
     }
@@ -82,6 +114,8 @@ fn is_filled_in_later(text: &str) -> bool {
     text.contains("${")
 }
 
+/// Digits of a VPC endpoint's id.
+const MOST_OF_ID: usize = 17;
 /// Characters after the name in a secret's ARN.
 const SUFFIX: usize = 6;
 /// Characters of a name, and those that an ARN adds.
