@@ -1,6 +1,6 @@
 //! The checks applied to a snapshot, and what they find.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fmt;
 use std::str::FromStr;
 
@@ -83,6 +83,8 @@ pub struct NotChecked {
     pub permission: String,
     /// How many resources it is missing for; none for the whole account.
     pub resources: Option<usize>,
+    /// Why, in the service's own words.
+    pub reason: String,
 }
 
 /// The outcome of an audit.
@@ -137,7 +139,7 @@ pub(crate) struct Audit<'a> {
     pub(crate) grants: Vec<Grant<'a>>,
     /// Roles of rotation functions.
     rotators: HashSet<&'a str>,
-    denied: HashSet<(&'a str, &'a str)>,
+    denied: HashMap<(&'a str, &'a str), &'a str>,
 }
 
 /// Permissions without which a check sees a part of what there is: fewer places from which secrets are read. What it
@@ -169,7 +171,7 @@ pub fn audit(snapshot: &Snapshot) -> Report {
     let mut not_checked = BTreeMap::new();
     for check in CHECKS.iter().copied().flatten() {
         findings.check = check;
-        let missing = |permission: &&&str| audit.denied.contains(&(**permission, ""));
+        let missing = |permission: &&&str| audit.denied.contains_key(&(**permission, ""));
         // What makes a check impossible is named before what narrows it.
         let mut needs = check.needs.iter().filter(missing);
         let first = needs.clone().find(|permission| !NARROWING.contains(permission)).or_else(|| needs.next());
@@ -182,6 +184,14 @@ pub fn audit(snapshot: &Snapshot) -> Report {
         match check.find {
             Find::Account(find) => {
                 findings.secret = None;
+                // Of what could not be read, such as a rule's targets, nothing is found.
+                for permission in check.needs {
+                    let count =
+                        audit.denied.keys().filter(|(it, at)| it == permission && !at.is_empty()).count();
+                    if count > 0 {
+                        not_checked.entry((check.id, *permission)).or_insert(Some(count));
+                    }
+                }
                 find(&audit, &mut findings);
             }
             Find::Secret(find) => {
@@ -213,6 +223,7 @@ pub fn audit(snapshot: &Snapshot) -> Report {
                 check,
                 permission: permission.to_owned(),
                 resources,
+                reason: audit.reason(permission),
             })
             .collect(),
     }
@@ -224,7 +235,9 @@ impl<'a> Audit<'a> {
         let denied = snapshot
             .not_collected
             .iter()
-            .map(|it| (it.permission.as_str(), it.resource.as_deref().unwrap_or_default()))
+            .map(|it| {
+                ((it.permission.as_str(), it.resource.as_deref().unwrap_or_default()), it.error.as_str())
+            })
             .collect();
         let mut audit = Self {
             now: account.now(),
@@ -325,13 +338,23 @@ impl<'a> Audit<'a> {
 
     /// The permission without which a check cannot be made for one secret.
     fn missing_for(&self, check: &Check, secret: &'a Secret) -> Option<&'static str> {
+        const DESCRIBE: &str = "secretsmanager:DescribeSecret";
+        if !self.account.is_described(secret) {
+            return Some(DESCRIBE);
+        }
         let key = secret.kms_key_id.as_deref().unwrap_or_default();
         let is_denied = |permission: &&&'static str| {
             [secret.arn.as_str(), key]
                 .iter()
-                .any(|resource| !resource.is_empty() && self.denied.contains(&(**permission, *resource)))
+                .any(|resource| !resource.is_empty() && self.denied.contains_key(&(**permission, *resource)))
         };
         check.needs.iter().find(is_denied).copied()
+    }
+
+    /// Why something could not be collected, the first time.
+    fn reason(&self, permission: &str) -> String {
+        let mut all = self.snapshot.not_collected.iter();
+        all.find(|it| it.permission == permission).map(|it| it.error.clone()).unwrap_or_default()
     }
 
     /// Whole days from a time until now.

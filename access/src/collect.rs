@@ -93,6 +93,8 @@ pub struct Options {
     pub from_inside: bool,
     /// Regions in which secrets may be.
     pub allowed_regions: Vec<String>,
+    /// Where every service is, whatever the environment or a profile says.
+    pub endpoint_url: Option<String>,
 }
 
 /// Why nothing could be collected.
@@ -142,7 +144,7 @@ pub async fn collect(
     options: &Options,
     progress: &(dyn Fn(&str, usize, usize) + Sync),
 ) -> Result<Collected, CollectError> {
-    let client = Arc::new(Client::new(config, connector)?);
+    let client = Arc::new(Client::new(config, connector, options.endpoint_url.as_deref())?);
     let mut collector = Collector {
         client,
         snapshot: Snapshot {
@@ -159,6 +161,7 @@ pub async fn collect(
     let Collector { client, mut snapshot, variables, .. } = collector;
     snapshot.calls = client.calls();
     snapshot.not_collected.sort_by(|a, b| (&a.permission, &a.resource).cmp(&(&b.permission, &b.resource)));
+    snapshot.not_collected.dedup();
     Ok(Collected { snapshot, variables })
 }
 

@@ -150,6 +150,19 @@ impl Document {
         self.json.to_string()
     }
 
+    /// The same document with one statement more.
+    pub fn with_added(&self, statement: Value) -> Value {
+        let end = self.statements.len();
+        let mut json = self.json.clone();
+        let mut all = match json["Statement"].take() {
+            Value::Array(all) => all,
+            one => vec![one],
+        };
+        all.insert(end, statement);
+        json["Statement"] = Value::Array(all);
+        json
+    }
+
     /// The same document with other statements, or none, in the place of one.
     ///
     /// # Panics
@@ -167,6 +180,10 @@ impl Document {
     }
 
     /// The JSON of one statement.
+    ///
+    /// # Panics
+    ///
+    /// There is no statement at `index`.
     pub fn statement_json(&self, index: usize) -> &Value {
         match &self.json["Statement"] {
             Value::Array(all) => &all[index],

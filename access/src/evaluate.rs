@@ -120,6 +120,8 @@ pub struct Policies<'a> {
     pub is_key_policy: bool,
     /// The policy of the VPC endpoint that the request takes.
     pub endpoint: Option<Named<'a>>,
+    /// Policies that have a say too and whose documents are not known: each may allow, and each may deny.
+    pub unknown: Vec<(Link, &'a str)>,
 }
 
 /// A kind of policy.
@@ -196,6 +198,8 @@ pub struct Decision<'a> {
     pub missing: Vec<Link>,
     /// The statements whose conditions are not known to hold.
     pub depends_on: Vec<Cited<'a>>,
+    /// Policies whose documents are not known, where they could change the outcome.
+    pub unknown: Vec<(Link, &'a str)>,
 }
 
 /// How a policy of a resource means the caller.
@@ -258,17 +262,20 @@ fn truth(said: Option<&(Truth, Cited<'_>)>) -> Truth {
 /// # Ok::<(), secretcache_access::document::PolicyError>(())
 /// ```
 pub fn evaluate<'a>(request: &Request<'_>, policies: &Policies<'a>) -> Decision<'a> {
+    let has_boundary =
+        policies.boundary.is_some() || policies.unknown.iter().any(|(link, _)| *link == Link::Boundary);
+    let say = |link, all: &[Named<'a>]| say(link, all, request, has_boundary);
     let resource_link = if policies.is_key_policy { Link::KeyPolicy } else { Link::Resource };
     let levels = |link, levels: &[Vec<Named<'a>>]| -> Vec<Said<'a>> {
-        levels.iter().map(|level| say(link, level, request)).collect()
+        levels.iter().map(|level| say(link, level)).collect()
     };
     let scp = levels(Link::ServiceControl, &policies.service_control);
     let rcp = levels(Link::ResourceControl, &policies.resource_control);
-    let endpoint = policies.endpoint.map(|policy| say(Link::Endpoint, &[policy], request));
-    let identity = say(Link::Identity, &policies.identity, request);
-    let resource = policies.resource.map(|policy| say(resource_link, &[policy], request)).unwrap_or_default();
-    let boundary = policies.boundary.map(|policy| say(Link::Boundary, &[policy], request));
-    let session = policies.session.as_ref().map(|all| say(Link::Session, all, request));
+    let endpoint = policies.endpoint.map(|policy| say(Link::Endpoint, &[policy]));
+    let identity = say(Link::Identity, &policies.identity);
+    let resource = policies.resource.map(|policy| say(resource_link, &[policy])).unwrap_or_default();
+    let boundary = policies.boundary.map(|policy| say(Link::Boundary, &[policy]));
+    let session = policies.session.as_ref().map(|all| say(Link::Session, all));
 
     let layers = scp
         .iter()
@@ -284,13 +291,23 @@ pub fn evaluate<'a>(request: &Request<'_>, policies: &Policies<'a>) -> Decision<
             because: vec![*cited],
             missing: Vec::new(),
             depends_on: Vec::new(),
+            unknown: Vec::new(),
         };
     }
 
+    let is_unknown = |link: Link| policies.unknown.iter().any(|(unknown, _)| *unknown == link);
+    let way_of = |link, allow| {
+        let way = Way::of(link, allow);
+        if way.truth == Truth::No && is_unknown(link) {
+            Way { truth: Truth::Maybe, ..Way::open() }
+        } else {
+            way
+        }
+    };
     let mut way = Way::open();
     for (link, all) in [(Link::ServiceControl, &scp), (Link::ResourceControl, &rcp)] {
         for said in all {
-            way = way.and(Way::of(link, said.allow));
+            way = way.and(way_of(link, said.allow));
         }
     }
     if let Some(said) = &endpoint {
@@ -298,10 +315,10 @@ pub fn evaluate<'a>(request: &Request<'_>, policies: &Policies<'a>) -> Decision<
     }
     let kind = &request.caller.kind;
     let identity =
-        if *kind == CallerKind::Root { Way::open() } else { Way::of(Link::Identity, identity.allow) };
+        if *kind == CallerKind::Root { Way::open() } else { way_of(Link::Identity, identity.allow) };
     let mut own = Way::open();
-    if let Some(said) = &boundary {
-        own = own.and(Way::of(Link::Boundary, said.allow));
+    if boundary.is_some() || is_unknown(Link::Boundary) {
+        own = own.and(way_of(Link::Boundary, boundary.as_ref().and_then(|said| said.allow)));
     }
     if let Some(said) = &session {
         own = own.and(Way::of(Link::Session, said.allow));
@@ -326,12 +343,20 @@ pub fn evaluate<'a>(request: &Request<'_>, policies: &Policies<'a>) -> Decision<
     depends_on.extend(&way.maybe);
     let outcome = match way.truth {
         Truth::No => Outcome::Denied,
-        Truth::Yes if depends_on.is_empty() => Outcome::Allowed,
+        Truth::Yes if depends_on.is_empty() && policies.unknown.is_empty() => Outcome::Allowed,
         _ => Outcome::Conditional,
     };
-    let (because, depends_on) =
-        if outcome == Outcome::Denied { Default::default() } else { (way.by, depends_on) };
-    Decision { outcome, because, missing: way.missing, depends_on }
+    if outcome == Outcome::Denied {
+        let because = Vec::new();
+        return Decision {
+            outcome,
+            because,
+            missing: way.missing,
+            depends_on: Vec::new(),
+            unknown: Vec::new(),
+        };
+    }
+    Decision { outcome, because: way.by, missing: way.missing, depends_on, unknown: policies.unknown.clone() }
 }
 
 /// A way through some of the policies.
@@ -381,7 +406,7 @@ impl<'a> Way<'a> {
 }
 
 /// What policies of one kind say to a request.
-fn say<'a>(link: Link, policies: &[Named<'a>], request: &Request<'_>) -> Said<'a> {
+fn say<'a>(link: Link, policies: &[Named<'a>], request: &Request<'_>, has_boundary: bool) -> Said<'a> {
     let names_principals =
         matches!(link, Link::Resource | Link::KeyPolicy | Link::Endpoint | Link::ResourceControl);
     let mut said = Said::default();
@@ -392,7 +417,7 @@ fn say<'a>(link: Link, policies: &[Named<'a>], request: &Request<'_>) -> Said<'a
             }
             let cited = Cited { link, policy: name, index, statement };
             let means = if names_principals {
-                means(statement, request.caller)
+                means(statement, request.caller, has_boundary)
             } else {
                 vec![(Truth::Yes, Means::Role)]
             };
@@ -432,7 +457,7 @@ pub(crate) fn concerns_action(statement: &Statement, action: &str) -> bool {
     }
 }
 
-fn concerns_resource(statement: &Statement, request: &Request<'_>, has_variables: bool) -> Truth {
+pub(crate) fn concerns_resource(statement: &Statement, request: &Request<'_>, has_variables: bool) -> Truth {
     let any = |patterns: &[String]| {
         let one = |pattern: &String| match expand(pattern, request.context, has_variables) {
             Expanded::Text(pattern) => Truth::from(matches(&pattern, request.resource)),
@@ -455,8 +480,13 @@ pub(crate) fn conditions_hold(statement: &Statement, context: &Context, has_vari
     truths.min().unwrap_or(Truth::Yes)
 }
 
+/// Whether a statement of a resource's policy is about a caller, as far as its principals say.
+pub(crate) fn means_caller(statement: &Statement, caller: &Caller) -> bool {
+    !means(statement, caller, false).is_empty()
+}
+
 /// How a statement means the caller; more than one where it is listed more than once.
-fn means(statement: &Statement, caller: &Caller) -> Vec<(Truth, Means)> {
+fn means(statement: &Statement, caller: &Caller, has_boundary: bool) -> Vec<(Truth, Means)> {
     match &statement.principal {
         Some(Scope::Only(listed)) => listed_means(listed, caller),
         Some(Scope::AllBut(listed)) => {
@@ -467,6 +497,9 @@ fn means(statement: &Statement, caller: &Caller) -> Vec<(Truth, Means)> {
             let has_account =
                 listed.iter().any(|(_, means)| *means == Means::Account) || caller.account.is_empty();
             match statement.effect {
+                // "Will always deny any IAM principal that has a permissions boundary policy attached, regardless of the
+                // values": https://docs.aws.amazon.com/IAM/latest/UserGuide/access_policies_boundaries.html
+                Effect::Deny if has_boundary => vec![(Truth::Yes, Means::Role)],
                 // "You must also specify the account ARN of the principal": otherwise the denial hits its account.
                 Effect::Deny if is_caller && has_account => Vec::new(),
                 Effect::Allow if is_caller || has_account && !listed.is_empty() => Vec::new(),

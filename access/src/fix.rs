@@ -47,7 +47,7 @@ pub(crate) fn put_identity_policy(principal: &str, policy: &str, document: &Valu
 }
 
 /// Takes a managed policy from a principal.
-pub(crate) fn detach(principal: &str, policy: &str) -> String {
+fn detach(principal: &str, policy: &str) -> String {
     let (kind, name) = kind_and_name(principal);
     let words = ["aws", "iam", &format!("detach-{kind}-policy"), &format!("--{kind}-name"), name];
     format!("{} --policy-arn {}", command(&words), quote(policy))
@@ -84,7 +84,8 @@ pub(crate) fn put_key_policy(key: &str, document: &Value) -> String {
     format!("{} --policy {}", command(&words), quote(&document.to_string()))
 }
 
-/// A key policy for secrets alone: the account administers it, and may use it through Secrets Manager only.
+/// A key policy for secrets alone: the account administers it, and whoever may read or write a secret of the account uses it
+/// through Secrets Manager, as with `aws/secretsmanager`, so that nobody loses access by the move.
 pub(crate) fn key_policy(partition: &str, account: &str, region: &str) -> Value {
     json!({"Version": "2012-10-17", "Statement": [
         {"Sid": "Administer", "Effect": "Allow", "Principal": {"AWS": format!("arn:{partition}:iam::{account}:root")},
@@ -93,8 +94,8 @@ pub(crate) fn key_policy(partition: &str, account: &str, region: &str) -> Value 
                     "kms:ScheduleKeyDeletion", "kms:CancelKeyDeletion"],
          "Resource": "*"},
         {"Sid": "ThroughSecretsManager", "Effect": "Allow",
-         "Principal": {"AWS": format!("arn:{partition}:iam::{account}:root")},
-         "Action": ["kms:Decrypt", "kms:GenerateDataKey", "kms:DescribeKey"], "Resource": "*",
+         "Principal": {"AWS": "*"},
+         "Action": ["kms:Decrypt", "kms:Encrypt", "kms:GenerateDataKey*", "kms:ReEncrypt*"], "Resource": "*",
          "Condition": {"StringEquals": {"kms:ViaService": service::host(region),
                                         "kms:CallerAccount": account},
                        "StringLike": {"kms:EncryptionContext:SecretARN":

@@ -15,6 +15,7 @@ pub mod collect;
 pub mod condition;
 pub mod document;
 pub mod evaluate;
+mod exposure;
 mod fix;
 pub mod pattern;
 pub mod permissions;

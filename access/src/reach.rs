@@ -6,7 +6,8 @@ use jiff::Timestamp;
 
 use crate::condition::Context;
 use crate::document::{Document, Effect, Scope, Statement};
-use crate::evaluate::{Caller, Decision, Named, Outcome, Policies, Request, concerns_action, evaluate};
+use crate::evaluate::{Caller, Decision, Link, Named, Outcome, Policies, Request, concerns_action, evaluate};
+use crate::exposure::Exposure;
 use crate::pattern::matches;
 use crate::service;
 use crate::snapshot::{Function, Key, Principal, Secret, Snapshot, VpcEndpoint};
@@ -48,8 +49,12 @@ pub struct Account<'a> {
     service_control: Vec<Vec<Named<'a>>>,
     resource_control: Vec<Vec<Named<'a>>>,
     functions: HashMap<&'a str, Vec<&'a Function>>,
+    /// The VPCs of whatever runs as a role; none is outside of any.
+    networks: HashMap<&'a str, Vec<Option<&'a str>>>,
     functions_by_arn: HashMap<&'a str, &'a Function>,
     session: Vec<Named<'a>>,
+    /// Control policies of the organization whose documents are not known.
+    unknown: Vec<(Link, &'a str)>,
 }
 
 #[derive(Debug)]
@@ -57,6 +62,8 @@ struct Prepared<'a> {
     caller: Caller,
     identity: Vec<Named<'a>>,
     boundary: Option<Named<'a>>,
+    /// Policies of its own whose documents are not known.
+    unknown: Vec<(Link, &'a str)>,
     context: Context,
     endpoint: Option<&'a VpcEndpoint>,
     /// Statements of its own that allow reads of some secret.
@@ -70,7 +77,7 @@ pub struct Access<'a> {
     pub secret: Decision<'a>,
     /// What KMS decides; none for a key whose policy is not known.
     pub key: Option<Decision<'a>>,
-    /// The endpoint that the principal's requests take, as far as its functions tell.
+    /// The endpoint that the principal's requests take, as far as what runs as it tells.
     pub endpoint: Option<&'a VpcEndpoint>,
 }
 
@@ -108,6 +115,15 @@ impl<'a> Account<'a> {
         for function in &snapshot.functions {
             functions.entry(function.role.as_str()).or_default().push(function);
         }
+        let mut networks: HashMap<_, Vec<_>> = HashMap::new();
+        for function in &snapshot.functions {
+            networks.entry(function.role.as_str()).or_default().push(function.vpc_id.as_deref());
+        }
+        for workload in &snapshot.workloads {
+            for role in &workload.roles {
+                networks.entry(role.as_str()).or_default().push(workload.vpc_id.as_deref());
+            }
+        }
         let levels = |levels: &'a [crate::snapshot::PolicyLevel]| {
             let level =
                 |level: &'a crate::snapshot::PolicyLevel| level.policies.iter().filter_map(named).collect();
@@ -115,6 +131,14 @@ impl<'a> Account<'a> {
             levels.iter().map(level).filter(|level: &Vec<_>| !level.is_empty()).collect()
         };
         let is_exempt = snapshot.is_management_account;
+        let mut unknown = Vec::new();
+        for (link, levels) in [
+            (Link::ServiceControl, &snapshot.service_control_policies),
+            (Link::ResourceControl, &snapshot.resource_control_policies),
+        ] {
+            let policies = levels.iter().filter(|_| !is_exempt).flat_map(|level| &level.policies);
+            unknown.extend(policies.filter(|it| it.document.is_none()).map(|it| (link, it.name.as_str())));
+        }
         let mut account = Self {
             snapshot,
             keys,
@@ -126,6 +150,8 @@ impl<'a> Account<'a> {
                 levels(&snapshot.resource_control_policies)
             },
             functions,
+            networks,
+            unknown,
             functions_by_arn: snapshot
                 .functions
                 .iter()
@@ -151,6 +177,21 @@ impl<'a> Account<'a> {
             Some(Named { name: arn, document })
         };
         let inline = principal.inline_policies.iter().filter_map(named);
+        let nameless = principal.inline_policies.iter().filter(|it| it.document.is_none());
+        let absent = |arn: &&'a String| !self.snapshot.managed_policies.contains_key(*arn);
+        let unknown = nameless
+            .map(|it| (Link::Identity, it.name.as_str()))
+            .chain(
+                principal.attached_policies.iter().filter(absent).map(|arn| (Link::Identity, arn.as_str())),
+            )
+            .chain(
+                principal
+                    .permissions_boundary
+                    .iter()
+                    .filter(absent)
+                    .map(|arn| (Link::Boundary, arn.as_str())),
+            )
+            .collect();
         let caller = Caller::from_arn(&principal.arn);
         let endpoint = self.endpoint_of(&principal.arn);
         let identity: Vec<_> = inline.chain(principal.attached_policies.iter().filter_map(managed)).collect();
@@ -159,6 +200,7 @@ impl<'a> Account<'a> {
             reads: statements.filter(|it| it.effect == Effect::Allow && concerns_action(it, READ)).collect(),
             identity,
             boundary: principal.permissions_boundary.as_ref().and_then(managed),
+            unknown,
             context: self.context_of(principal, &caller, endpoint),
             caller,
             endpoint,
@@ -195,11 +237,11 @@ impl<'a> Account<'a> {
         self.snapshot.not_collected.iter().any(|it| it.permission == permission)
     }
 
-    /// The endpoint that a role's requests take: that of the one VPC in which all of its functions are.
+    /// The endpoint that a role's requests take: that of the one VPC in which everything is that runs as it.
     fn endpoint_of(&self, role: &str) -> Option<&'a VpcEndpoint> {
-        let functions = self.functions.get(role)?;
-        let vpc = functions.first()?.vpc_id.as_deref()?;
-        if !functions.iter().all(|function| function.vpc_id.as_deref() == Some(vpc)) {
+        let networks = self.networks.get(role)?;
+        let vpc = (*networks.first()?)?;
+        if !networks.iter().all(|network| *network == Some(vpc)) {
             return None;
         }
         let mut endpoints = self.snapshot.vpc_endpoints.iter();
@@ -315,10 +357,21 @@ impl<'a> Account<'a> {
     }
 
     fn policies(&self, prepared: &Prepared<'a>) -> Policies<'a> {
+        let is_control = |link: &Link| matches!(link, Link::ServiceControl | Link::ResourceControl);
+        let mut unknown = prepared.unknown.clone();
+        unknown.extend(&self.unknown);
+        // "SCPs do not affect any service-linked role", and neither do RCPs.
+        let is_service_linked = prepared.caller.arn.contains(":role/aws-service-role/");
+        if is_service_linked {
+            unknown.retain(|(link, _)| !is_control(link));
+        }
+        let control =
+            |levels: &Vec<Vec<Named<'a>>>| if is_service_linked { Vec::new() } else { levels.clone() };
         Policies {
+            unknown,
             session: (!self.session.is_empty()).then(|| self.session.clone()),
-            service_control: self.service_control.clone(),
-            resource_control: self.resource_control.clone(),
+            service_control: control(&self.service_control),
+            resource_control: control(&self.resource_control),
             identity: prepared.identity.clone(),
             boundary: prepared.boundary,
             ..Policies::default()
@@ -335,8 +388,29 @@ impl<'a> Account<'a> {
             context.set(&format!("aws:ResourceTag/{name}"), value);
             context.set(&format!("secretsmanager:ResourceTag/{name}"), value);
         }
-        context.close("aws:ResourceTag/");
-        context.close("secretsmanager:ResourceTag/");
+        if self.is_described(secret) {
+            context.close("aws:ResourceTag/");
+            context.close("secretsmanager:ResourceTag/");
+        }
+    }
+
+    /// Whether more is known of a secret than its name and policy: the service describes it, or lists it, with its date.
+    pub(crate) fn is_described(&self, secret: &Secret) -> bool {
+        let refused = |it: &crate::snapshot::NotCollected| {
+            it.permission == "secretsmanager:DescribeSecret"
+                && it.resource.as_ref().is_none_or(|resource| *resource == secret.arn)
+        };
+        secret.created_date.is_some() || !self.snapshot.not_collected.iter().any(refused)
+    }
+
+    /// Why nobody can read a secret now, whatever policies say: it waits to be deleted, or its key cannot be used.
+    pub fn obstacle(&self, secret: &Secret) -> Option<String> {
+        if let Some(date) = secret.deleted_date {
+            return Some(format!("the secret is scheduled for deletion ({date})"));
+        }
+        let key = self.key_of(secret)?;
+        let is_usable = matches!(key.key_state.as_str(), "" | "Enabled" | "Updating");
+        (!is_usable).then(|| format!("its key {} is {}", key.arn, key.key_state))
     }
 
     /// The policies of a principal, with their names.
@@ -349,40 +423,27 @@ impl<'a> Account<'a> {
         secret
             .resource_policy
             .as_ref()
-            .map(|it| outsiders(it, READ, &self.snapshot.account))
+            .map(|policy| self.exposure(policy, READ, &secret.arn).outsiders())
             .unwrap_or_default()
+    }
+
+    /// What a policy of this account's opens to others.
+    pub(crate) fn exposure<'p>(
+        &self,
+        policy: &'p Document,
+        action: &'p str,
+        resource: &'p str,
+    ) -> Exposure<'p>
+    where
+        'a: 'p,
+    {
+        Exposure { policy, action, resource: Some(resource), account: &self.snapshot.account }
     }
 
     /// When the snapshot was taken, which is "now" for everything that is asked of it.
     pub fn now(&self) -> Timestamp {
         self.snapshot.taken_at.unwrap_or_default()
     }
-}
-
-/// Whom outside of an account a resource policy allows an action.
-pub(crate) fn outsiders(policy: &Document, action: &str, account: &str) -> Vec<Outsider> {
-    let mut found = Vec::new();
-    for (index, statement) in policy.statements.iter().enumerate() {
-        if statement.effect == Effect::Deny || !concerns_action(statement, action) {
-            continue;
-        }
-        match &statement.principal {
-            Some(Scope::Only(listed)) => {
-                let ids = listed.0.iter().flat_map(|(kind, ids)| ids.iter().map(move |id| (kind, id)));
-                for (kind, id) in ids {
-                    let its_account = if kind == "AWS" { id.split(':').nth(4).unwrap_or(id) } else { "" };
-                    if its_account != account && !is_unique_id(id) {
-                        found.push(Outsider { principal: id.clone(), statement: index });
-                    }
-                }
-            }
-            Some(Scope::AllBut(_)) => found.push(Outsider { principal: "*".to_owned(), statement: index }),
-            None => {}
-        }
-    }
-    found.sort();
-    found.dedup();
-    found
 }
 
 /// Whether a principal is written as the unique id that is left of a deleted one.

@@ -54,6 +54,8 @@ record! {
         organization_id: Option<String>,
         /// Whether it is the organization's management account, which no SCP restricts.
         is_management_account: bool,
+        /// Whether the account has other secrets in this Region that were not asked for.
+        is_partial: bool,
         /// The secrets that were asked for.
         secrets: Vec<Secret>,
         /// The KMS keys that those secrets name.

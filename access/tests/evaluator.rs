@@ -84,6 +84,7 @@ impl Given {
             boundary: self.boundary.as_ref().map(named),
             session: self.session.as_deref().map(all),
             endpoint: self.endpoint.as_ref().map(named),
+            unknown: Vec::new(),
             service_control: self.scp.iter().map(|level| all(level)).collect(),
             resource_control: self.rcp.iter().map(|level| all(level)).collect(),
         }

@@ -7,8 +7,8 @@ use serde_json::{Value, json};
 use super::{Check, Find};
 use crate::audit::{Audit, Findings, Grant, Severity, allows_everything};
 use crate::document::{Scope, Statement};
-use crate::evaluate::{Outcome, concerns_action};
-use crate::fix::{command, detach, put_identity_policy};
+use crate::evaluate::{Named, Outcome, concerns_action};
+use crate::fix::{command, put_identity_policy};
 use crate::pattern::{is_pattern, matches_ignoring_case};
 use crate::reach::{DECRYPT, READ};
 use crate::snapshot::{Principal, Secret};
@@ -188,39 +188,31 @@ impl Grant<'_> {
         }
     }
 
-    /// The commands that replace the statement by one with exactly these actions on exactly these secrets.
-    fn scoped(&self) -> Vec<String> {
+    /// The commands that replace the statement by one with exactly these actions on exactly these secrets; none where that
+    /// would take rights away that are no fault.
+    fn scoped(&self, audit: &Audit<'_>) -> Vec<String> {
         let (statement, policy) = (self.statement(), self.policy);
-        if policy.name.contains(":iam::aws:") {
-            return self.principals.iter().map(|it| detach(&it.arn, policy.name)).collect();
+        if policy.name.contains(":iam::aws:") || loses(audit, statement) {
+            return Vec::new();
         }
         let json = policy.document.statement_json(self.index);
         let mut scoped = json.clone();
-        for name in ["NotAction", "NotResource"] {
-            scoped.as_object_mut().map(|fields| fields.shift_remove(name));
-        }
-        let keep = |action: &&String| {
-            let is_reading = ["secretsmanager:get", "secretsmanager:describe", "secretsmanager:batchget"];
-            let lower = action.to_ascii_lowercase();
-            is_reading.iter().any(|prefix| lower.starts_with(prefix)) && !is_pattern(action)
-        };
-        let listed = match &statement.action {
-            Scope::Only(actions) => actions.iter().filter(keep).cloned().collect::<Vec<_>>(),
-            Scope::AllBut(_) => Vec::new(),
-        };
-        let reads = || vec![READ.to_owned(), "secretsmanager:DescribeSecret".to_owned()];
-        scoped["Action"] = json!(if listed.is_empty() { reads() } else { listed });
+        // What works on one secret is narrowed to those that are read; whatever else the statement allows stays as it is.
+        let (of_secrets, others): (Vec<_>, Vec<_>) =
+            statement.action.listed().iter().partition(|action| concerns_secrets(action));
+        let listed: Vec<_> = of_secrets.iter().filter(|action| !is_pattern(action)).copied().collect();
+        let reads = [READ, "secretsmanager:DescribeSecret"];
+        let by_pattern = of_secrets.len() > listed.len();
+        let actions: BTreeSet<&str> =
+            listed.into_iter().map(String::as_str).chain(reads.into_iter().filter(|_| by_pattern)).collect();
+        scoped["Action"] = json!(actions);
         scoped["Resource"] = self.narrowed();
         let mut statements = vec![scoped];
-        if let (Scope::Only(actions), Some(Scope::Only(_))) = (&statement.action, &statement.resource) {
-            let of_others = |action: &&String| !concerns_secrets(action);
-            let others: Vec<_> = actions.iter().filter(of_others).collect();
-            if !others.is_empty() {
-                let mut rest = json.clone();
-                rest["Action"] = json!(others);
-                rest.as_object_mut().map(|fields| fields.shift_remove("Sid"));
-                statements.push(rest);
-            }
+        if !others.is_empty() {
+            let mut rest = json.clone();
+            rest["Action"] = json!(others);
+            rest.as_object_mut().map(|fields| fields.shift_remove("Sid"));
+            statements.push(rest);
         }
         put_identity_policy(
             &self.principals[0].arn,
@@ -244,9 +236,39 @@ impl Grant<'_> {
     }
 }
 
+/// Whether an action of a policy is one on a single secret. Those without a resource stay with `*`.
 fn concerns_secrets(action: &str) -> bool {
-    action.to_ascii_lowercase().starts_with("secretsmanager:") || matches_ignoring_case(action, READ)
+    const WITHOUT_RESOURCE: [&str; 3] = ["listsecrets", "getrandompassword", "batchgetsecretvalue"];
+    let lower = action.to_ascii_lowercase();
+    lower.strip_prefix("secretsmanager:").is_some_and(|name| !WITHOUT_RESOURCE.contains(&name))
 }
+
+/// Whether narrowing a statement to secrets of the audit would take away rights on other services, or on secrets that were
+/// not looked at: of other Regions, of other accounts, or not asked for.
+fn loses(audit: &Audit<'_>, statement: &Statement) -> bool {
+    let snapshot = audit.snapshot;
+    let of_here = |pattern: &String| {
+        let parts: Vec<_> = pattern.splitn(6, ':').collect();
+        matches!(parts[..], ["arn", _, "secretsmanager", region, account, _]
+            if region == snapshot.region && account == snapshot.account)
+    };
+    let mixed = |action: &String| {
+        !action.to_ascii_lowercase().starts_with("secretsmanager:") && matches_ignoring_case(action, READ)
+    };
+    snapshot.is_partial
+        || match &statement.action {
+            Scope::Only(actions) => actions.iter().any(mixed),
+            Scope::AllBut(_) => true,
+        }
+        || match &statement.resource {
+            Some(Scope::Only(patterns)) => !patterns.iter().all(of_here),
+            _ => true,
+        }
+}
+
+/// What to do where a command would take away more than the fault.
+const INSTEAD: &str = "the statement also gives other rights, or reaches secrets that were not looked at: write one that names \
+     the secrets that are needed (`secretcache policy app` or `rotation` prints it)";
 
 /// One finding per statement that is wrong in some way.
 fn each(audit: &Audit<'_>, findings: &mut Findings<'_>, seen: impl Fn(&Grant<'_>) -> Option<String>) {
@@ -268,7 +290,12 @@ fn each(audit: &Audit<'_>, findings: &mut Findings<'_>, seen: impl Fn(&Grant<'_>
         let text =
             format!("policy {policy}, statement {place}: {seen}; reaches {reach}; held by {}", grant.who());
         let resource = if policy.starts_with("arn:") { policy } else { &grant.principals[0].arn };
-        findings.add(resource, text).run = grant.scoped();
+        let run = grant.scoped(audit);
+        let finding = findings.add(resource, text);
+        if run.is_empty() {
+            finding.advise(format!("{INSTEAD}; then take this one away"));
+        }
+        finding.run = run;
     }
 }
 
@@ -403,19 +430,65 @@ fn rotation_wide(audit: &Audit<'_>, secret: &Secret, findings: &mut Findings<'_>
             if statement.effect == crate::Effect::Deny || !writes || !is_wide && !has_more {
                 continue;
             }
-            let scoped = json!({"Effect": "Allow", "Action": ROTATES, "Resource": rotated});
-            let random =
-                json!({"Effect": "Allow", "Action": "secretsmanager:GetRandomPassword", "Resource": "*"});
-            let document = policy.document.with_statements(index, vec![scoped, random]);
             let what = if is_wide {
                 "writes more secrets than it rotates"
             } else {
                 "holds actions that rotation has no use for"
             };
             let place = format!("policy {}, statement {}: {what}", policy.name, index + 1);
-            findings.add(&role.arn, place).run = put_identity_policy(&role.arn, policy.name, &document);
+            let finding = findings.add(&role.arn, place);
+            let is_shared = policy.name.starts_with("arn:")
+                && audit.snapshot.principals.iter().any(|it| {
+                    it.arn != role.arn && it.attached_policies.iter().any(|arn| arn == policy.name)
+                });
+            if policy.name.contains(":iam::aws:") || is_shared || loses(audit, statement) {
+                finding.advise(format!("{INSTEAD}; then take this one away"));
+                continue;
+            }
+            let document =
+                policy.document.with_statements(index, rotating(audit, role, policy, index, &rotated));
+            finding.run = put_identity_policy(&role.arn, policy.name, &document);
         }
     }
+}
+
+/// What a statement of a rotation role is replaced by: rotation of what it rotates, reads of whatever else it reads, such as
+/// a master secret, and all that is not about single secrets.
+fn rotating(
+    audit: &Audit<'_>,
+    role: &Principal,
+    policy: &Named<'_>,
+    index: usize,
+    rotated: &[String],
+) -> Vec<Value> {
+    let json = policy.document.statement_json(index);
+    let with = |actions: Value, resources: Value| {
+        let mut statement = json.clone();
+        statement["Action"] = actions;
+        statement["Resource"] = resources;
+        statement.as_object_mut().map(|fields| fields.shift_remove("Sid"));
+        statement
+    };
+    let mut statements = vec![with(json!(ROTATES), json!(rotated))];
+    let reads = |secret: &&Secret| {
+        !rotated.contains(&secret.arn)
+            && audit
+                .readers(secret)
+                .iter()
+                .any(|it| it.principal.arn == role.arn && it.outcome != Outcome::Denied)
+    };
+    let others: Vec<_> = audit.snapshot.secrets.iter().filter(reads).map(|secret| &secret.arn).collect();
+    if !others.is_empty() {
+        statements.push(with(json!([READ, "secretsmanager:DescribeSecret"]), json!(others)));
+    }
+    statements
+        .push(json!({"Effect": "Allow", "Action": "secretsmanager:GetRandomPassword", "Resource": "*"}));
+    let statement = &policy.document.statements[index];
+    let rest: Vec<_> = statement.action.listed().iter().filter(|action| !concerns_secrets(action)).collect();
+    if !rest.is_empty() {
+        statements.push(with(json!(rest), json["Resource"].clone()));
+    }
+    statements
 }
 
 fn ends_openly(pattern: &str) -> bool {

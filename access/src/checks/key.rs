@@ -1,11 +1,14 @@
 //! The KMS key of a secret.
 
+use std::collections::BTreeSet;
+
 use serde_json::json;
 
 use super::{Check, Find};
 use crate::audit::{Audit, Findings, Reader, Severity};
 use crate::document::{Document, Effect, Scope, Statement};
 use crate::evaluate::{Link, Outcome, concerns_action};
+use crate::exposure::is_for_all;
 use crate::fix::{command, key_id, key_policy, put_key_policy, quote};
 use crate::pattern::{matches, matches_arn};
 use crate::reach::{DECRYPT, GENERATE};
@@ -76,7 +79,8 @@ pub(super) const CHECKS: &[Check] = &[
         id: "key.policy-public",
         severity: Severity::Critical,
         title: "The key policy lets everybody use the key",
-        why: "With Principal \"*\" and no condition on the caller's account, principals of any account can decrypt.",
+        why: "With Principal \"*\" and no condition that keeps strangers out, principals of any account can decrypt, or let \
+              themselves in by a grant or another policy. A wildcard in a condition keeps nobody out.",
         fix: "Name the principals, or the account with conditions on kms:CallerAccount and kms:ViaService.",
         needs: POLICY,
         counterparts: &[
@@ -295,32 +299,30 @@ fn condition<'a>(statement: &'a Statement, key: &str) -> Option<&'a [String]> {
         .map(|condition| condition.values.as_slice())
 }
 
-/// Condition keys that keep strangers out.
-const OF_THE_CALLER: [&str; 6] = [
-    "kms:CallerAccount",
-    "aws:PrincipalAccount",
-    "aws:PrincipalArn",
-    "aws:PrincipalOrgID",
-    "aws:PrincipalOrgPaths",
-    "aws:SourceAccount",
+/// What opens or closes everything under a key, directly or by a grant or another policy.
+const GUARDED: [&str; 6] = [
+    DECRYPT,
+    "kms:ReEncryptFrom",
+    "kms:CreateGrant",
+    "kms:PutKeyPolicy",
+    "kms:DisableKey",
+    "kms:ScheduleKeyDeletion",
 ];
 
-fn is_for_all(statement: &Statement) -> bool {
-    match &statement.principal {
-        Some(Scope::Only(listed)) => listed.0.values().flatten().any(|id| id == "*"),
-        Some(Scope::AllBut(_)) => true,
-        None => false,
-    }
-}
-
 fn public(audit: &Audit<'_>, secret: &Secret, findings: &mut Findings<'_>) {
-    for (key, document, index, statement) in allows(audit, secret, DECRYPT) {
-        if is_for_all(statement) && OF_THE_CALLER.iter().all(|key| condition(statement, key).is_none()) {
+    let Some((key, document)) = customer_key(audit, secret).and_then(|key| Some((key, key.policy.as_ref()?)))
+    else {
+        return;
+    };
+    for (index, statement) in document.statements.iter().enumerate() {
+        let is_open = |action: &&&str| audit.account.exposure(document, action, &key.arn).is_public(index);
+        let open: Vec<_> = GUARDED.iter().filter(is_open).copied().collect();
+        if is_for_all(statement) && !open.is_empty() {
             let mut fixed = document.statement_json(index).clone();
             fixed["Condition"]["StringEquals"]["kms:CallerAccount"] = json!(audit.snapshot.account);
             let run = put_key_policy(&key.arn, &document.with_statements(index, vec![fixed]));
             findings
-                .add(&key.arn, format!("{} allows kms:Decrypt to \"*\"", title(statement, index)))
+                .add(&key.arn, format!("{} allows {} to \"*\"", title(statement, index), open.join(", ")))
                 .run(run);
         }
     }
@@ -405,19 +407,19 @@ fn via_mismatch(audit: &Audit<'_>, secret: &Secret, findings: &mut Findings<'_>)
             continue;
         }
         let mut fixed = document.statement_json(index).clone();
-        set_condition(&mut fixed, "kms:ViaService", &right);
+        set_condition(&mut fixed, "kms:ViaService", &json!(right));
         let run = put_key_policy(&key.arn, &document.with_statements(index, vec![fixed]));
         findings.add(&key.arn, format!("kms:ViaService is {}, not {right}", values.join(", "))).run(run);
     }
 }
 
 /// Replaces the value of a condition key wherever it stands.
-fn set_condition(statement: &mut serde_json::Value, key: &str, value: &str) {
+fn set_condition(statement: &mut serde_json::Value, key: &str, value: &serde_json::Value) {
     let operators = statement["Condition"].as_object_mut().into_iter().flatten();
     for (_, keys) in operators {
         for (name, old) in keys.as_object_mut().into_iter().flatten() {
             if name.eq_ignore_ascii_case(key) {
-                *old = json!(value);
+                *old = value.clone();
             }
         }
     }
@@ -425,22 +427,28 @@ fn set_condition(statement: &mut serde_json::Value, key: &str, value: &str) {
 
 const SECRET_ARN: &str = "kms:EncryptionContext:SecretARN";
 
+/// The ARNs of all secrets of the snapshot that use a key.
+fn under_key<'a>(audit: &Audit<'a>, key: &Key) -> Vec<&'a str> {
+    let secrets = audit.snapshot.secrets.iter();
+    let under = secrets.filter(|it| audit.account.key_of(it).is_some_and(|its| its.arn == key.arn));
+    under.map(|it| it.arn.as_str()).collect()
+}
+
 fn context_mismatch(audit: &Audit<'_>, secret: &Secret, findings: &mut Findings<'_>) {
-    let under_key = |key: &Key| {
-        let secrets = audit.snapshot.secrets.iter();
-        secrets
-            .filter(|it| audit.account.key_of(it).is_some_and(|its| its.arn == key.arn))
-            .collect::<Vec<_>>()
-    };
     for (key, document, index, statement) in allows(audit, secret, DECRYPT) {
         let Some(values) = condition(statement, SECRET_ARN) else { continue };
         let names = |arn: &str| values.iter().any(|value| matches(value, arn) || matches_arn(value, arn));
         // A statement for another secret under the same key is none of this one's business.
-        if under_key(key).iter().any(|it| names(&it.arn)) {
+        let present = under_key(audit, key);
+        if present.iter().any(|arn| names(arn)) {
             continue;
         }
         let mut fixed = document.statement_json(index).clone();
-        set_condition(&mut fixed, SECRET_ARN, &secret.arn);
+        let mut arns: BTreeSet<&str> = present.into_iter().collect();
+        arns.insert(&secret.arn);
+        // What is named may be a secret that was not looked at.
+        arns.extend(values.iter().filter(|_| audit.snapshot.is_partial).map(String::as_str));
+        set_condition(&mut fixed, SECRET_ARN, &json!(arns));
         let run = put_key_policy(&key.arn, &document.with_statements(index, vec![fixed]));
         findings.add(&key.arn, format!("{} names {}", title(statement, index), values.join(", "))).run(run);
     }
@@ -472,12 +480,18 @@ fn no_context(audit: &Audit<'_>, secret: &Secret, findings: &mut Findings<'_>) {
         if condition(statement, "kms:ViaService").is_none() || condition(statement, SECRET_ARN).is_some() {
             continue;
         }
-        let mut fixed = document.statement_json(index).clone();
-        let name = secret.arn.rsplit_once('-').map_or(secret.arn.as_str(), |(name, _)| name);
-        fixed["Condition"]["StringLike"][SECRET_ARN] = json!(format!("{name}-??????"));
-        let run = put_key_policy(&key.arn, &document.with_statements(index, vec![fixed]));
         let seen = format!("{} has no condition on {SECRET_ARN}", title(statement, index));
-        findings.add(&key.arn, seen).run(run).advise("name every secret that uses the key");
+        let finding = findings.add(&key.arn, seen);
+        if audit.snapshot.is_partial {
+            finding.advise("name every secret that uses the key; `secretcache audit --all` finds them");
+            continue;
+        }
+        let named = |arn: &str| format!("{}-??????", arn.rsplit_once('-').map_or(arn, |(name, _)| name));
+        let arns: BTreeSet<_> =
+            under_key(audit, key).into_iter().chain([secret.arn.as_str()]).map(named).collect();
+        let mut fixed = document.statement_json(index).clone();
+        fixed["Condition"]["StringLike"][SECRET_ARN] = json!(arns);
+        finding.run(put_key_policy(&key.arn, &document.with_statements(index, vec![fixed])));
     }
 }
 
@@ -503,7 +517,7 @@ fn writer(audit: &Audit<'_>, secret: &Secret, findings: &mut Findings<'_>) {
             let mut named = statement["Statement"][0].clone();
             named["Principal"] = json!({"AWS": role.arn});
             named["Resource"] = json!("*");
-            run = vec![put_key_policy(&key.arn, &with(document, named))];
+            run = vec![put_key_policy(&key.arn, &document.with_added(named))];
         }
         let finding = findings.add(&role.arn, format!("{action} on the key is {reason}"));
         finding.run = run;
@@ -537,16 +551,8 @@ fn shared_default(audit: &Audit<'_>, secret: &Secret, findings: &mut Findings<'_
 fn shared_closed(audit: &Audit<'_>, secret: &Secret, findings: &mut Findings<'_>) {
     let Some(key) = customer_key(audit, secret) else { return };
     let Some(document) = &key.policy else { return };
-    let is_let_in = |outsider: &String| {
-        let account = outsider.split(':').nth(4).unwrap_or(outsider);
-        let names = |id: &String| {
-            id == "*" || id == outsider || id == account || id.ends_with(&format!("::{account}:root"))
-        };
-        allows(audit, secret, DECRYPT).any(|(_, _, _, statement)| match &statement.principal {
-            Some(Scope::Only(listed)) => listed.0.values().flatten().any(names),
-            other => other.is_some(),
-        })
-    };
+    let is_let_in =
+        |outsider: &String| audit.account.exposure(document, DECRYPT, &key.arn).lets_in_any(outsider);
     let outsiders = audit.account.outsiders(secret).into_iter().map(|outsider| outsider.principal);
     let is_account = |id: &String| id.contains(":iam:") || id.len() == 12;
     let kept_out: Vec<_> = outsiders.filter(|id| is_account(id) && !is_let_in(id)).collect();
@@ -557,13 +563,7 @@ fn shared_closed(audit: &Audit<'_>, secret: &Secret, findings: &mut Findings<'_>
         "Resource": "*", "Condition": {"StringEquals": {"kms:ViaService": service::host(&audit.snapshot.region), SECRET_ARN: secret.arn}}});
     findings
         .add(&key.arn, format!("no statement allows kms:Decrypt to {}", kept_out.join(", ")))
-        .run(put_key_policy(&key.arn, &with(document, statement)));
-}
-
-/// A policy with one statement more.
-fn with(document: &Document, statement: serde_json::Value) -> serde_json::Value {
-    let last = document.statements.len().saturating_sub(1);
-    document.with_statements(last, vec![document.statement_json(last).clone(), statement])
+        .run(put_key_policy(&key.arn, &document.with_added(statement)));
 }
 
 fn replica_default(_: &Audit<'_>, secret: &Secret, findings: &mut Findings<'_>) {

@@ -320,7 +320,9 @@ fn endpoint_policy(audit: &Audit<'_>, findings: &mut Findings<'_>) {
 fn endpoint_trust(audit: &Audit<'_>, findings: &mut Findings<'_>) {
     for endpoint in endpoints(audit) {
         let Some(policy) = &endpoint.policy else { continue };
-        for outsider in crate::reach::outsiders(policy, READ, &audit.snapshot.account) {
+        let account = &audit.snapshot.account;
+        let exposure = crate::exposure::Exposure { policy, action: READ, resource: None, account };
+        for outsider in exposure.outsiders() {
             if outsider.principal == "*" {
                 continue;
             }
@@ -378,6 +380,12 @@ fn lets_through<'a>(
     })
 }
 
+/// Adds a rule to a group that lets another group through on 443.
+fn let_in(kind: &str, group: &str, other: &str) -> String {
+    let permission = format!("IpProtocol=tcp,FromPort=443,ToPort=443,UserIdGroupPairs=[{{GroupId={other}}}]");
+    command(&["aws", "ec2", kind, "--group-id", group, "--ip-permissions", &permission])
+}
+
 fn security_group(audit: &Audit<'_>, findings: &mut Findings<'_>) {
     // Many instances can have the same groups: one rule lets all of them through.
     let mut asked = BTreeSet::new();
@@ -390,19 +398,14 @@ fn security_group(audit: &Audit<'_>, findings: &mut Findings<'_>) {
         }
         let places = [subnets(audit, reader.subnet_ids), subnets(audit, &endpoint.subnet_ids)];
         let name = reader.name();
-        let rule = |kind: &str, group: &str, other: &str| {
-            let permission =
-                format!("IpProtocol=tcp,FromPort=443,ToPort=443,UserIdGroupPairs=[{{GroupId={other}}}]");
-            command(&["aws", "ec2", kind, "--group-id", group, "--ip-permissions", &permission])
-        };
         if !lets_through(its.iter().flat_map(|group| &group.ingress), reader.security_group_ids, &places[0]) {
-            let run = rule("authorize-security-group-ingress", &its[0].group_id, &ours[0].group_id);
+            let run = let_in("authorize-security-group-ingress", &its[0].group_id, &ours[0].group_id);
             let seen =
                 format!("no rule of {} lets {name} in on port 443", endpoint.security_groups.join(", "));
             findings.add(&endpoint.vpc_endpoint_id, seen).run(run);
         }
         if !lets_through(ours.iter().flat_map(|group| &group.egress), &endpoint.security_groups, &places[1]) {
-            let run = rule("authorize-security-group-egress", &ours[0].group_id, &its[0].group_id);
+            let run = let_in("authorize-security-group-egress", &ours[0].group_id, &its[0].group_id);
             let seen =
                 format!("no rule of {} lets {name} out on port 443", reader.security_group_ids.join(", "));
             findings.add(reader.arn, seen).run(run);
@@ -413,6 +416,16 @@ fn security_group(audit: &Audit<'_>, findings: &mut Findings<'_>) {
 fn open_group(audit: &Audit<'_>, findings: &mut Findings<'_>) {
     for endpoint in endpoints(audit) {
         for group in groups(audit, &endpoint.security_groups) {
+            let mut inside: BTreeSet<_> = readers(audit)
+                .into_iter()
+                .filter(|reader| reader.vpc_id == endpoint.vpc_id)
+                .flat_map(|reader| reader.security_group_ids)
+                .cloned()
+                .collect();
+            let has_readers = !inside.is_empty();
+            for rule in group.ingress.iter().filter(|rule| concerns_https(rule)) {
+                inside.retain(|id| !rule.groups.contains(id));
+            }
             for rule in group.ingress.iter().filter(|rule| concerns_https(rule)) {
                 for cidr in rule.cidrs.iter().filter(|cidr| cidr.ends_with("/0")) {
                     let ports = format!(
@@ -428,11 +441,16 @@ fn open_group(audit: &Audit<'_>, findings: &mut Findings<'_>) {
                     };
                     let words =
                         ["aws", "ec2", "revoke-security-group-ingress", "--group-id", &group.group_id];
-                    findings.add(&group.group_id, format!("lets {cidr} in on port 443")).run(format!(
-                        "{} --ip-permissions {}",
-                        command(&words),
-                        quote(&ports)
-                    ));
+                    let finding = findings.add(&group.group_id, format!("lets {cidr} in on port 443"));
+                    if !has_readers {
+                        // Somebody may come in by this rule alone.
+                        finding.advise("let in the security groups of what reads here, then revoke the rule");
+                        continue;
+                    }
+                    for reader in &inside {
+                        finding.run(let_in("authorize-security-group-ingress", &group.group_id, reader));
+                    }
+                    finding.run(format!("{} --ip-permissions {}", command(&words), quote(&ports)));
                 }
             }
         }

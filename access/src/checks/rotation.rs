@@ -6,6 +6,7 @@ use crate::fix::{command, quote};
 use crate::snapshot::{Secret, Version};
 
 const LIST: &[&str] = &["secretsmanager:ListSecrets"];
+const VERSIONS: &[&str] = &["secretsmanager:ListSecrets", "secretsmanager:ListSecretVersionIds"];
 const FUNCTIONS: &[&str] = &["secretsmanager:ListSecrets", "lambda:ListFunctions"];
 
 /// What the benchmarks ask for.
@@ -80,7 +81,7 @@ pub(super) const CHECKS: &[Check] = &[
         title: "The value is older than 90 days",
         why: "Most standards ask for a change at least every 90 days.",
         fix: "Rotate the secret.",
-        needs: LIST,
+        needs: VERSIONS,
         counterparts: &[
             "Security Hub SecretsManager.4",
             "AWS Config secretsmanager-secret-periodic-rotation",
@@ -125,7 +126,7 @@ pub(super) const CHECKS: &[Check] = &[
               and the database may already have the new password.",
         fix: "Ask `secretcache status`, then resume the rotation or recover the secret. Do not just remove AWSPENDING: if the \
               database has the new password, that loses it.",
-        needs: LIST,
+        needs: VERSIONS,
         counterparts: &[],
         find: Find::Secret(pending),
     },
@@ -152,7 +153,7 @@ pub(super) const CHECKS: &[Check] = &[
         title: "AWSPREVIOUS is older than 180 days",
         why: "The old value stays readable. If it was not revoked at the resource, it still works.",
         fix: "Revoke it at the resource (`secretcache revoke-previous` for API keys), or take the label away.",
-        needs: LIST,
+        needs: VERSIONS,
         counterparts: &["stave CTL.SECRETS.LIFECYCLE.PREVIOUSOLD"],
         find: Find::Secret(previous_old),
     },

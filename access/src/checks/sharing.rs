@@ -4,10 +4,11 @@ use serde_json::json;
 
 use super::{Check, Find};
 use crate::audit::{Audit, Findings, Reader, Severity};
-use crate::document::{Effect, Scope, Statement};
-use crate::evaluate::{Outcome, concerns_action};
+use crate::document::{Document, Effect, Scope, Statement};
+use crate::evaluate::{Caller, CallerKind, Outcome, concerns_action};
+use crate::exposure::is_for_all;
 use crate::fix::{command, drop_resource_statement, put_resource_policy};
-use crate::reach::{READ, is_unique_id};
+use crate::reach::{DECRYPT, READ, is_unique_id};
 use crate::snapshot::Secret;
 
 const POLICY: &[&str] = &["secretsmanager:GetResourcePolicy"];
@@ -17,9 +18,9 @@ pub(super) const CHECKS: &[Check] = &[
     Check {
         id: "sharing.public",
         severity: Severity::Critical,
-        title: "The resource policy lets everybody read the secret",
-        why: "With Principal \"*\" and no condition that keeps strangers out, any AWS account can read it. Secrets Manager \
-              refuses such a policy only if the call says BlockPublicPolicy, which is off by default.",
+        title: "The resource policy lets everybody read or change the secret",
+        why: "With Principal \"*\" and no condition or Deny that keeps strangers out, any AWS account can read it, write it, \
+              delete it or replace its policy. A wildcard in a condition keeps nobody out. Secrets Manager refuses such a policy only if the call says BlockPublicPolicy, which is off by default.",
         fix: "Name the principals, or add a condition on aws:PrincipalArn or aws:PrincipalAccount.",
         needs: POLICY,
         counterparts: &[
@@ -139,33 +140,23 @@ pub(super) const CHECKS: &[Check] = &[
     },
 ];
 
-/// Condition keys that name single principals or accounts.
-const NARROW: [&str; 5] =
-    ["aws:principalarn", "aws:principalaccount", "aws:sourceaccount", "aws:sourcearn", "aws:userid"];
+/// What nobody but its readers and its administrators should do to a secret.
+const GUARDED: [&str; 8] = [
+    READ,
+    "secretsmanager:PutSecretValue",
+    "secretsmanager:UpdateSecret",
+    "secretsmanager:UpdateSecretVersionStage",
+    "secretsmanager:DeleteSecret",
+    "secretsmanager:PutResourcePolicy",
+    "secretsmanager:DeleteResourcePolicy",
+    "secretsmanager:ReplicateSecretToRegions",
+];
 
-fn is_everybody(statement: &Statement) -> bool {
-    match &statement.principal {
-        Some(Scope::Only(listed)) => {
-            listed.0.iter().any(|(kind, ids)| kind == "AWS" && ids.iter().any(|id| id == "*"))
-        }
-        Some(Scope::AllBut(_)) => true,
-        None => false,
-    }
-}
-
-/// Whether a condition keeps anybody out by name; a `*` does not.
-fn narrows(statement: &Statement, keys: &[&str]) -> bool {
-    statement.conditions.iter().any(|condition| {
-        let is_open = condition.values.iter().any(|value| value.trim_matches('*').is_empty());
-        let is_negated = condition.operator.contains("Not") || condition.operator.ends_with("IfExists");
-        keys.contains(&condition.key.to_ascii_lowercase().as_str()) && !is_open && !is_negated
+/// The statements of a secret's policy, with the policy.
+fn statements(secret: &Secret) -> impl Iterator<Item = (&Document, usize, &Statement)> {
+    secret.resource_policy.iter().flat_map(|policy| {
+        policy.statements.iter().enumerate().map(move |(index, statement)| (policy, index, statement))
     })
-}
-
-/// The statements of a secret's policy that allow reads.
-fn allows(secret: &Secret) -> impl Iterator<Item = (usize, &Statement)> {
-    let statements = secret.resource_policy.iter().flat_map(|policy| policy.statements.iter().enumerate());
-    statements.filter(|(_, statement)| statement.effect == Effect::Allow && concerns_action(statement, READ))
 }
 
 fn place(statement: &Statement, index: usize) -> String {
@@ -177,25 +168,30 @@ fn without(secret: &Secret, index: usize) -> String {
     drop_resource_statement(secret, policy, index)
 }
 
-fn public(_: &Audit<'_>, secret: &Secret, findings: &mut Findings<'_>) {
-    const ORGANIZATION: [&str; 4] =
-        ["aws:principalorgid", "aws:principalorgpaths", "aws:sourcevpce", "aws:sourcevpc"];
-    for (index, statement) in allows(secret) {
-        if is_everybody(statement) && !narrows(statement, &NARROW) && !narrows(statement, &ORGANIZATION) {
-            let seen = format!("{} allows reads to \"*\"", place(statement, index));
+fn public(audit: &Audit<'_>, secret: &Secret, findings: &mut Findings<'_>) {
+    for (policy, index, statement) in statements(secret).filter(|(.., statement)| is_for_all(statement)) {
+        let is_open = |action: &&&str| audit.account.exposure(policy, action, &secret.arn).is_public(index);
+        let open: Vec<_> = GUARDED.iter().filter(is_open).map(|action| short(action)).collect();
+        if !open.is_empty() {
+            let seen = format!("{} allows {} to \"*\"", place(statement, index), open.join(", "));
             findings.add(&secret.arn, seen).run(without(secret, index));
         }
     }
 }
 
-fn organization(_: &Audit<'_>, secret: &Secret, findings: &mut Findings<'_>) {
-    for (index, statement) in allows(secret) {
+/// An action without its service, as people say it.
+fn short(action: &str) -> &str {
+    if action == READ { "reads" } else { action.trim_start_matches("secretsmanager:") }
+}
+
+fn organization(audit: &Audit<'_>, secret: &Secret, findings: &mut Findings<'_>) {
+    for (policy, index, statement) in statements(secret).filter(|(.., statement)| is_for_all(statement)) {
+        let exposure = audit.account.exposure(policy, READ, &secret.arn);
         let mut conditions = statement.conditions.iter();
         let of_organization =
             conditions.find(|it| it.key.to_ascii_lowercase().starts_with("aws:principalorg"));
-        if let (true, false, Some(condition)) =
-            (is_everybody(statement), narrows(statement, &NARROW), of_organization)
-        {
+        let is_open = exposure.is_for_organization(index) && !exposure.is_public(index);
+        if let (true, Some(condition)) = (is_open, of_organization) {
             let seen = format!(
                 "{} allows reads to everybody with {}",
                 place(statement, index),
@@ -207,11 +203,45 @@ fn organization(_: &Audit<'_>, secret: &Secret, findings: &mut Findings<'_>) {
 }
 
 fn cross_account(audit: &Audit<'_>, secret: &Secret, findings: &mut Findings<'_>) {
-    for outsider in audit.account.outsiders(secret) {
-        let is_account = outsider.principal.contains(":iam:") || outsider.principal.len() == 12;
-        if is_account {
-            let seen = format!("{} can read it, if its own account allows it", outsider.principal);
-            findings.add(&secret.arn, seen).run(without(secret, outsider.statement));
+    let is_account = |id: &str| {
+        id.contains(":iam:")
+            || id.contains(":sts:")
+            || id.len() == 12 && id.bytes().all(|it| it.is_ascii_digit())
+    };
+    let Some(policy) = &secret.resource_policy else { return by_key(audit, secret, findings) };
+    let mut named = Vec::new();
+    for action in GUARDED {
+        for outsider in audit.account.exposure(policy, action, &secret.arn).outsiders() {
+            if is_account(&outsider.principal) && !named.contains(&outsider) {
+                let what = if action == READ {
+                    "read it".to_owned()
+                } else {
+                    format!("call {} on it", short(action))
+                };
+                let seen = format!("{} can {what}, if its own account allows it", outsider.principal);
+                findings.add(&secret.arn, seen).run(without(secret, outsider.statement));
+                named.push(outsider);
+            }
+        }
+    }
+    by_key(audit, secret, findings);
+}
+
+/// Other accounts that the key's policy lets in by a condition, where its principal is everybody.
+fn by_key(audit: &Audit<'_>, secret: &Secret, findings: &mut Findings<'_>) {
+    let Some(key) = audit.account.key_of(secret) else { return };
+    let Some(policy) = &key.policy else { return };
+    for outsider in audit.account.exposure(policy, DECRYPT, &key.arn).outsiders() {
+        let statement = &policy.statements[outsider.statement];
+        if outsider.principal != "*" && is_for_all(statement) {
+            let seen = format!(
+                "{} of the key's policy lets {} decrypt, if its own account allows it",
+                place(statement, outsider.statement),
+                outsider.principal
+            );
+            findings
+                .add(&key.arn, seen)
+                .advise("name the principals that are meant, or take the account from the condition");
         }
     }
 }
@@ -245,7 +275,7 @@ fn open_to_account(audit: &Audit<'_>, secret: &Secret, findings: &mut Findings<'
         statement.effect == Effect::Deny
             && concerns_action(statement, READ)
             && (matches!(statement.principal, Some(Scope::AllBut(_)))
-                || is_everybody(statement) && statement.conditions.iter().any(excepts))
+                || is_for_all(statement) && statement.conditions.iter().any(excepts))
     };
     if secret.resource_policy.iter().flat_map(|policy| &policy.statements).any(denies) {
         return;
@@ -256,29 +286,56 @@ fn open_to_account(audit: &Audit<'_>, secret: &Secret, findings: &mut Findings<'
         open.map(|reader| reader.principal.arn.as_str()).collect::<Vec<_>>()
     };
     let all = names(&|_| true);
-    let named = names(&|reader| !audit.is_administrator(reader.principal));
+    let mut named: Vec<_> = names(&|reader| !audit.is_administrator(reader.principal));
     let seen = format!(
         "nothing denies reads to others; {} principals can read it, {} of them by a policy that allows everything",
         all.len(),
         all.len() - named.len()
     );
     let finding = findings.add(&secret.arn, seen);
-    if named.is_empty() || named.len() > 20 {
+    // Those of other accounts whom the policy lets in stay in.
+    let outsiders = audit.account.outsiders(secret);
+    let has_services = outsiders.iter().any(|it| !it.principal.contains(':') && it.principal.contains('.'));
+    let foreign: Vec<_> = outsiders
+        .iter()
+        .filter_map(|it| as_principal_arn(audit.snapshot.partition(), &it.principal))
+        .collect();
+    let is_open = outsiders.iter().any(|it| it.principal == "*" || it.principal.contains("federat"));
+    if named.is_empty() || named.len() > 20 || is_open {
         finding.advise("decide who reads it, then add the Deny of `secretcache policy resource`");
         return;
     }
-    let deny = json!({"Sid": "OnlyTheseRead", "Effect": "Deny", "Principal": "*",
+    named.extend(foreign.iter().map(String::as_str));
+    let mut deny = json!({"Sid": "OnlyTheseRead", "Effect": "Deny", "Principal": "*",
         "Action": ["secretsmanager:GetSecretValue", "secretsmanager:BatchGetSecretValue"], "Resource": "*",
         "Condition": {"ArnNotEquals": {"aws:PrincipalArn": named}}});
+    if has_services {
+        // A service has no such ARN, which a negated condition takes for another.
+        deny["Condition"]["Bool"] = json!({"aws:PrincipalIsAWSService": "false"});
+    }
     let document = match &secret.resource_policy {
         Some(policy) => {
-            let mut json = policy.with_statements(0, vec![policy.statement_json(0).clone(), deny]);
+            let mut json = policy.with_added(deny);
             json["Version"] = json!("2012-10-17");
             json
         }
         None => json!({"Version": "2012-10-17", "Statement": [deny]}),
     };
     finding.run(put_resource_policy(secret, &document));
+}
+
+/// A principal or an account as a pattern of `aws:PrincipalArn`.
+fn as_principal_arn(partition: &str, id: &str) -> Option<String> {
+    let account = id.split(':').nth(4).unwrap_or(id);
+    if account.len() != 12 || !account.bytes().all(|it| it.is_ascii_digit()) {
+        return None;
+    }
+    Some(match Caller::from_arn(id).kind {
+        // A session's ARN does not tell the path of its role.
+        CallerKind::Session { role } => role.replace(":role/", ":role/*"),
+        CallerKind::Role | CallerKind::User if id.contains('/') => id.to_owned(),
+        _ => format!("arn:{partition}:iam::{account}:*"),
+    })
 }
 
 fn ghost(audit: &Audit<'_>, secret: &Secret, findings: &mut Findings<'_>) {

@@ -13,7 +13,7 @@ use crate::snapshot::{AdvancedEventSelector, EventRule, FieldSelector, Trail};
 
 const TRAILS: &[&str] = &["cloudtrail:DescribeTrails"];
 const SELECTORS: &[&str] = &["cloudtrail:DescribeTrails", "cloudtrail:GetEventSelectors"];
-const ALARMS: &[&str] = &["events:ListRules", "logs:DescribeMetricFilters"];
+const ALARMS: &[&str] = &["events:ListRules", "events:ListTargetsByRule", "logs:DescribeMetricFilters"];
 
 pub(super) const CHECKS: &[Check] = &[
     Check {

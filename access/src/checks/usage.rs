@@ -279,11 +279,13 @@ fn replica(audit: &Audit<'_>, secret: &Secret, findings: &mut Findings<'_>) {
     for replica in &secret.replication_status {
         let resource = format!("{} in {}", secret.name, replica.region);
         if replica.status == "Failed" {
-            let region = format!("Region={}", replica.region);
+            let key = replica.kms_key_id.iter().filter(|id| !id.is_empty());
+            let region =
+                key.fold(format!("Region={}", replica.region), |all, id| format!("{all},KmsKeyId={id}"));
             let run = command_for("replicate-secret-to-regions", "--add-replica-regions", &region);
-            findings
-                .add(&resource, "replication failed")
-                .run(format!("{run} --force-overwrite-replica-secret"));
+            findings.add(&resource, "replication failed").run(run).advise(
+                "where another secret has the name in that Region, look what it is for before it is overwritten",
+            );
         }
         if !allowed.is_empty() && !allowed.contains(&replica.region) {
             let run =

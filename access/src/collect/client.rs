@@ -108,7 +108,11 @@ pub(super) struct Client {
 }
 
 impl Client {
-    pub(super) fn new(config: &SdkConfig, connector: SharedHttpConnector) -> Result<Self, CollectError> {
+    pub(super) fn new(
+        config: &SdkConfig,
+        connector: SharedHttpConnector,
+        given: Option<&str>,
+    ) -> Result<Self, CollectError> {
         let wrong = |text: &str| CollectError(text.to_owned());
         let region =
             config.region().ok_or_else(|| wrong("no Region is set; give --region or set AWS_REGION"))?;
@@ -119,8 +123,8 @@ impl Client {
                 .env("AWS_ENDPOINT_URL")
                 .profile("endpoint_url")
                 .build();
-            let own = key.ok().and_then(|key| config.service_config()?.load_config(key));
-            own.or_else(|| config.endpoint_url().map(str::to_owned))
+            let own = || key.ok().and_then(|key| config.service_config()?.load_config(key));
+            given.map(str::to_owned).or_else(own).or_else(|| config.endpoint_url().map(str::to_owned))
         };
         let endpoints = SERVICES.iter().filter_map(|service| Some((service.name, endpoint(service)?)));
         Ok(Self {

@@ -1,6 +1,6 @@
 //! Secrets and their keys.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use serde_json::{Value, json};
@@ -13,6 +13,8 @@ use crate::snapshot::{Key, Replica, RotationRules, Secret, Version};
 /// Secrets that are read at once.
 const LANES: usize = 8;
 
+const NOT_THERE: &str = "ResourceNotFoundException";
+
 /// What is read of each secret.
 struct Details {
     index: usize,
@@ -23,10 +25,15 @@ struct Details {
 
 impl Collector<'_> {
     pub(super) async fn secrets(&mut self, selection: &Selection) -> Result<(), CollectError> {
-        let ids = match selection {
-            Selection::Ids(ids) => ids.clone(),
+        self.snapshot.is_partial = !matches!(selection, Selection::All);
+        let listed = match selection {
+            Selection::Ids(_) => Vec::new(),
             Selection::All => self.list_secrets(None).await?,
             Selection::Prefix(prefix) => self.list_secrets(Some(prefix)).await?,
+        };
+        let ids = match selection {
+            Selection::Ids(ids) => ids.clone(),
+            _ => listed.iter().map(|secret| text(&secret["ARN"])).collect(),
         };
         let count = ids.len();
         let mut found: Vec<Option<Secret>> = vec![None; count];
@@ -42,24 +49,27 @@ impl Collector<'_> {
             done += 1;
             (self.progress)("secrets", done, count);
             let is_asked_for = matches!(selection, Selection::Ids(_));
-            match &details.description {
-                // One that was deleted meanwhile is none; one that was asked for is a mistake.
-                Err(fault) if is_asked_for => {
-                    return Err(CollectError(format!("{}: {fault}", ids[details.index])));
-                }
-                Err(fault) => {
-                    self.note("secretsmanager:DescribeSecret", Some(&ids[details.index]), fault.to_string())
-                }
-                Ok(_) => {}
-            }
             let index = details.index;
-            found[index] = Some(self.secret(&ids[index], details));
+            let answer = match &details.description {
+                // One that was asked for and is not there is a mistake; one that was deleted meanwhile is none.
+                Err(fault) if is_asked_for => return Err(CollectError(format!("{}: {fault}", ids[index]))),
+                Err(fault) if fault.code == NOT_THERE => continue,
+                Err(fault) => {
+                    self.note("secretsmanager:DescribeSecret", Some(&ids[index]), fault.to_string());
+                    as_described(&listed[index])
+                }
+                Ok(answer) => answer.clone(),
+            };
+            found[index] = Some(self.secret(&ids[index], &answer, details));
         }
-        self.snapshot.secrets = found.into_iter().flatten().collect();
+        // The same secret may be named twice.
+        let mut seen = BTreeSet::new();
+        self.snapshot.secrets =
+            found.into_iter().flatten().filter(|secret| seen.insert(secret.arn.clone())).collect();
         Ok(())
     }
 
-    async fn list_secrets(&mut self, prefix: Option<&str>) -> Result<Vec<String>, CollectError> {
+    async fn list_secrets(&mut self, prefix: Option<&str>) -> Result<Vec<Value>, CollectError> {
         let mut body = json!({"MaxResults": 100, "IncludePlannedDeletion": true});
         if let Some(prefix) = prefix {
             body["Filters"] = json!([{"Key": "name", "Values": [prefix]}]);
@@ -76,11 +86,10 @@ impl Collector<'_> {
         // The service's filter ignores case and splits words.
         let is_meant =
             |secret: &&Value| prefix.is_none_or(|prefix| text(&secret["Name"]).starts_with(prefix));
-        Ok(all.iter().filter(is_meant).map(|secret| text(&secret["ARN"])).collect())
+        Ok(all.into_iter().filter(|secret| is_meant(&secret)).collect())
     }
 
-    fn secret(&mut self, id: &str, details: Details) -> Secret {
-        let answer = details.description.unwrap_or_default();
+    fn secret(&mut self, id: &str, answer: &Value, details: Details) -> Secret {
         let arn = match text(&answer["ARN"]) {
             arn if arn.is_empty() => id.to_owned(),
             arn => arn,
@@ -182,7 +191,7 @@ async fn details(client: Arc<Client>, index: usize, id: String) -> Details {
     let body = json!({"SecretId": id});
     let ask = |action: &'static str| client.json("secretsmanager", action, &body);
     let description = ask("DescribeSecret").await;
-    if description.as_ref().is_err_and(|fault| fault.code == "ResourceNotFoundException") {
+    if description.as_ref().is_err_and(|fault| fault.code == NOT_THERE) {
         let none = || Ok(Value::Null);
         return Details { index, description, policy: none(), versions: none() };
     }
@@ -190,6 +199,13 @@ async fn details(client: Arc<Client>, index: usize, id: String) -> Details {
     let body = json!({"SecretId": id, "MaxResults": 100});
     let versions = client.json("secretsmanager", "ListSecretVersionIds", &body).await;
     Details { index, description, policy, versions }
+}
+
+/// What ListSecrets tells of a secret, as DescribeSecret would: all but its replicas.
+fn as_described(listed: &Value) -> Value {
+    let mut answer = listed.clone();
+    answer["VersionIdsToStages"] = listed["SecretVersionsToStages"].clone();
+    answer
 }
 
 /// Labelled versions. Those that are not listed have no value yet.

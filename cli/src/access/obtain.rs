@@ -65,10 +65,8 @@ impl Files {
             return Ok(Obtained { snapshot, variables: Vec::new() });
         }
         let options = service.options();
-        let mut config = options.sdk_config().await.map_err(failed)?;
-        if let Some(url) = &options.endpoint_url {
-            config = config.into_builder().endpoint_url(url).build(); // of every service that is asked
-        }
+        let config = options.sdk_config().await.map_err(failed)?;
+        let endpoint_url = options.endpoint_url.clone(); // of every service that is asked
         let connector = options.http_connector().await.map_err(failed)?;
         let options = Options {
             selection,
@@ -76,6 +74,7 @@ impl Files {
             look_back: extras.look_back,
             from_inside: extras.from_inside,
             allowed_regions: extras.allowed_regions,
+            endpoint_url,
         };
         let progress = Progress { is_terminal: io::stderr().is_terminal() };
         let collected =
@@ -104,6 +103,7 @@ fn read(file: &Path) -> Result<Snapshot, Failure> {
 
 /// Leaves the secrets that were asked for.
 fn select(snapshot: &mut Snapshot, selection: &Selection) -> Result<(), Failure> {
+    let all = snapshot.secrets.len();
     match selection {
         Selection::All => {}
         Selection::Prefix(prefix) => {
@@ -121,6 +121,7 @@ fn select(snapshot: &mut Snapshot, selection: &Selection) -> Result<(), Failure>
             snapshot.secrets.retain(|secret| ids.iter().any(|id| is(secret, id)));
         }
     }
+    snapshot.is_partial |= snapshot.secrets.len() < all;
     Ok(())
 }
 
