@@ -11,6 +11,7 @@ mod local;
 mod policy;
 mod rotation;
 mod service;
+mod terminal;
 
 use std::io::{self, Write};
 
@@ -71,9 +72,9 @@ fn main() -> Exit {
     result.unwrap_or_else(|failure| {
         // Standard error may be closed; there is nothing left to tell then.
         let mut err = io::stderr().lock();
-        let _ = writeln!(err, "secretcache: {}", asked.told(&failure));
+        let _ = writeln!(err, "secretcache: {}", terminal::harmless(&asked.told(&failure)));
         if let Some(next) = asked.after(&failure) {
-            let _ = writeln!(err, "  run: {next}");
+            let _ = writeln!(err, "  run: {}", terminal::harmless(&next));
         }
         if asked.wants_json() {
             fail(&asked, &failure);

@@ -161,7 +161,7 @@ impl Policy {
         let differences = differences(self.kind, &scope, &wanted, &snapshot, &attached_to)?;
         let mut out = io::stdout().lock();
         for difference in &differences {
-            writeln!(out, "{difference}")?;
+            writeln!(out, "{}", crate::terminal::harmless(&difference.to_string()))?;
         }
         if differences.is_empty() {
             writeln!(out, "{attached_to}: what is attached is what is needed")?;

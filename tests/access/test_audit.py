@@ -91,6 +91,9 @@ NOT_IN_MOTO = {
 
 # Findings that take a decision: they have no command.
 BY_HAND = {
+    "access.not-action",
+    "access.not-resource",
+    "access.rotation-wide",
     "access.sprawl",
     "key.reader",
     "key.shared-default",
@@ -356,3 +359,28 @@ def test_formats(bad_account: Account, tmp_path: Path) -> None:
     text = printed("text")
     assert "fix: aws kms enable-key --key-id " in text and "why: " in text
     assert text.splitlines()[-1].startswith("8 secrets in account 123456789012, eu-central-1: ")
+
+
+def test_what_is_not_shown_fails_nothing(bad_account: Account) -> None:
+    few = ["audit", "--all", "--only", "usage.untagged"]
+    assert secretcache(bad_account.url, *few, "--fail-on", "info").status == 4
+    assert secretcache(bad_account.url, *few, "--fail-on", "info", "--min-severity", "high").status == 0
+
+
+def test_a_secret_that_is_named_twice_counts_once(good_account: Account) -> None:
+    ran = secretcache(good_account.url, "audit", NAME, good_account.ids["secret"], NAME, "--format", "json")
+    assert ran.json()["Secrets"] == 1
+
+
+def test_what_was_not_asked_for_is_not_missing(good_account: Account) -> None:
+    out = secretcache(good_account.url, "audit", NAME).out
+    assert "usage.stage-readers: give --look-back" in out and "is missing" not in out
+
+
+def test_a_secret_that_cannot_be_described_is_taken_as_it_is_listed(
+    good_account: Account, relay: Callable[..., Relay]
+) -> None:
+    report = audit(relay("DescribeSecret").url)
+    assert report["Findings"] == []
+    missing = {(it["Check"], it["Permission"]) for it in report["NotChecked"]}
+    assert ("usage.replica", "secretsmanager:DescribeSecret") in missing

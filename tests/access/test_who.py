@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 
-from accounts import NAME, Account, allow, policy
+from accounts import ACCOUNT, NAME, REGION, Account, allow, policy
 from conftest import Relay, secretcache
 
 
@@ -18,7 +19,8 @@ def test_readers_are_named_with_the_statement_that_lets_them_in(good_account: Ac
     answer = ask(good_account)
     assert answer["status"] == 0
     assert [it["Principal"].rsplit("/", 1)[1] for it in answer["Principals"]] == ["app", "rotation"]
-    assert answer["Principals"][0]["Secret"]["Because"] == ["identity policy own, statement 1"]
+    endpoint, own = answer["Principals"][0]["Secret"]["Because"]
+    assert endpoint.startswith("endpoint policy vpce-") and own == "identity policy own, statement 1"
     assert answer["Principals"][0]["Key"]["Because"][0].startswith("key policy arn:aws:kms:")
     text = secretcache(good_account.url, "access", NAME).out
     assert text.startswith(f"{NAME}: 2 principals of the account can read it\n")
@@ -109,3 +111,59 @@ def test_an_answer_that_may_be_wrong_says_what_it_lacks(
     lesser = relay("GetAccountAuthorizationDetails").url
     ran = secretcache(lesser, "access", NAME, "--principal", "app")
     assert ran.status == 1 and "iam:GetAccountAuthorizationDetails was refused" in ran.err, ran.err
+
+
+OFFLINE = "http://127.0.0.1:9"
+
+
+def snapshot(file: Path, principal: dict | None = None, **changes: object) -> list[str]:
+    """An account with one reader and one secret, and the options that ask it."""
+    secret = {"Name": NAME, "ARN": f"arn:aws:secretsmanager:{REGION}:{ACCOUNT}:secret:{NAME}-AbCdEf"}
+    own = {"Name": "own", "Document": json.loads(policy(allow("secretsmanager:GetSecretValue", "*")))}
+    reader = {"Arn": f"arn:aws:iam::{ACCOUNT}:role/team/app", "InlinePolicies": [own], **(principal or {})}
+    file.write_text(
+        json.dumps(
+            {"Account": ACCOUNT, "Region": REGION, "Secrets": [{**secret, **changes}], "Principals": [reader]}
+        )
+    )
+    return ["--offline", str(file)]
+
+
+def test_a_session_is_its_role(tmp_path: Path) -> None:
+    offline = snapshot(tmp_path / "account.json")
+    session = f"arn:aws:sts::{ACCOUNT}:assumed-role/app/i-0abc"
+    ran = secretcache(OFFLINE, "access", NAME, "--principal", session, *offline)
+    assert (ran.status, ran.out.splitlines()[0]) == (0, f"arn:aws:iam::{ACCOUNT}:role/team/app can read it")
+    other = session.replace(ACCOUNT, "444455556666")
+    assert secretcache(OFFLINE, "access", NAME, "--principal", other, *offline).status == 1
+
+
+def test_nobody_reads_what_waits_to_be_deleted(tmp_path: Path) -> None:
+    offline = snapshot(tmp_path / "account.json", DeletedDate="2026-03-20T00:00:00Z")
+    ran = secretcache(OFFLINE, "access", NAME, "--principal", "app", *offline)
+    assert ran.status == 4 and "scheduled for deletion" in ran.out and "cannot read it now" in ran.out
+    assert f"{NAME}: 0 principals" in secretcache(OFFLINE, "access", NAME, *offline).out
+
+
+def test_a_policy_that_the_snapshot_lacks_is_named(tmp_path: Path) -> None:
+    boundary = f"arn:aws:iam::{ACCOUNT}:policy/boundary"
+    offline = snapshot(tmp_path / "account.json", {"PermissionsBoundary": boundary})
+    out = secretcache(OFFLINE, "access", NAME, *offline).out
+    assert "app may be able to read it: not known" in out
+    assert f"not known: the document of permissions boundary {boundary}" in out
+
+
+def test_names_stay_on_their_line_and_in_their_direction(tmp_path: Path) -> None:
+    name = "prod/a\nb\u202ec\u2066"
+    offline = snapshot(tmp_path / "account.json", Name=name)
+    for command in ("audit", "access"):
+        ran = secretcache(OFFLINE, command, name, *offline)
+        assert "prod/a\ufffdb\ufffdc\ufffd" in ran.out and not {"\u202e", "\u2066"} & set(ran.out)
+    ran = secretcache(OFFLINE, "access", "no\x1b[2Jsuch", *offline)
+    assert ran.status == 1 and "no\ufffd[2Jsuch" in ran.err and "\x1b" not in ran.err
+
+
+def test_the_endpoint_that_is_given_wins(good_account: Account) -> None:
+    for command in ("audit", "access"):
+        ran = secretcache(OFFLINE, command, NAME, "--endpoint-url", good_account.url)
+        assert ran.status == 0, ran.err

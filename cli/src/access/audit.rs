@@ -35,7 +35,7 @@ pub(crate) struct Audit {
     #[arg(long, value_enum, default_value_t = Format::Text)]
     format: Format,
 
-    /// Exit with status 4 if a finding is at least this severe: info, low, medium, high or critical
+    /// Exit with status 4 if a finding that is shown is at least this severe: info, low, medium, high or critical
     #[arg(long, value_name = "SEVERITY", default_value = "low")]
     fail_on: Severity,
 
@@ -125,8 +125,9 @@ impl Audit {
             report.findings.retain(|finding| is_asked_for(finding.check));
             report.not_checked.retain(|missing| is_asked_for(missing.check));
         }
-        let fails = report.worst().is_some_and(|worst| worst >= self.fail_on);
+        // What is not shown does not count: nobody could tell what failed.
         report.findings.retain(|finding| finding.severity >= self.min_severity);
+        let fails = report.worst().is_some_and(|worst| worst >= self.fail_on);
         let text = match self.format {
             Format::Text => render::text(&report),
             Format::Json => render::json(&report)?,

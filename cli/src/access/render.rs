@@ -6,6 +6,8 @@ use secretcache_access::audit::{Finding, NotChecked, Report, Severity};
 use secretcache_access::checks::{CHECKS, check};
 use serde_json::{Value, json};
 
+use crate::terminal::{harmless, on_one_line};
+
 /// Where each check is explained.
 const PAGE: &str = "https://github.com/secretcache/secretcache/blob/main/docs/checks.md";
 
@@ -13,8 +15,7 @@ const PAGE: &str = "https://github.com/secretcache/secretcache/blob/main/docs/ch
 ///
 /// A snapshot may come from somebody else: nothing in it gets to write over a terminal.
 pub(super) fn print(text: &str) -> io::Result<()> {
-    let is_harmless = |c: char| !c.is_control() || c == '\n';
-    let text: String = text.chars().map(|c| if is_harmless(c) { c } else { '\u{fffd}' }).collect();
+    let text = harmless(text);
     let mut out = io::stdout().lock();
     match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
@@ -25,20 +26,22 @@ pub(super) fn print(text: &str) -> io::Result<()> {
 pub(super) fn text(report: &Report) -> String {
     let mut text = String::new();
     for finding in &report.findings {
-        text += &format!("{:<8} {:<26} {}\n", finding.severity, finding.check, subject(finding));
-        text += &format!("         {}\n", finding.seen);
+        text +=
+            &format!("{:<8} {:<26} {}\n", finding.severity, finding.check, on_one_line(&subject(finding)));
+        text += &format!("         {}\n", on_one_line(&finding.seen));
         if let Some(check) = check(finding.check) {
             text += &format!("         why: {}\n", check.why);
         }
         for command in &finding.run {
-            text += &format!("         fix: {command}\n");
+            text += &format!("         fix: {}\n", on_one_line(command));
         }
         if let Some(advice) = &finding.advice {
-            text += &format!("         {}: {advice}\n", if finding.run.is_empty() { "fix" } else { "note" });
+            let kind = if finding.run.is_empty() { "fix" } else { "note" };
+            text += &format!("         {kind}: {}\n", on_one_line(advice));
         }
     }
     for missing in &report.not_checked {
-        text += &format!("not checked: {}\n", unchecked(missing));
+        text += &format!("not checked: {}\n", on_one_line(&unchecked(missing)));
     }
     let count =
         |severity: Severity| report.findings.iter().filter(|finding| finding.severity == severity).count();
@@ -63,12 +66,26 @@ fn subject(finding: &Finding) -> String {
 }
 
 fn unchecked(missing: &NotChecked) -> String {
-    let NotChecked { check, permission, resources } = missing;
-    match (permission.as_str(), resources) {
-        ("secretsmanager:GetSecretValue", None) => format!("{check}: give --login to read values"),
-        (permission, None) => format!("{check}: {permission} is missing"),
-        (permission, Some(1)) => format!("{check}: {permission} is missing for one secret"),
-        (permission, Some(count)) => format!("{check}: {permission} is missing for {count} secrets"),
+    let NotChecked { check, permission, resources, reason } = missing;
+    if reason.starts_with("not read without --login") {
+        return format!("{check}: give --login to read values");
+    }
+    if reason.starts_with("not read without --look-back") {
+        return format!("{check}: give --look-back to search CloudTrail's event history");
+    }
+    let of_secrets = permission.starts_with("secretsmanager:") || permission.starts_with("kms:");
+    let reach = match (resources, if of_secrets { "secret" } else { "resource" }) {
+        (None, _) => String::new(),
+        (Some(1), what) => format!(" for one {what}"),
+        (Some(count), what) => format!(" for {count} {what}s"),
+    };
+    // How the services, and the snapshot for what follows from a refusal, say that a permission is missing.
+    const REFUSED: [&str; 5] =
+        ["AccessDenied", "UnauthorizedOperation", "NotAuthorized", "not authorized", "not asked without"];
+    if reason.is_empty() || REFUSED.iter().any(|word| reason.contains(word)) {
+        format!("{check}: {permission} is missing{reach}")
+    } else {
+        format!("{check}: {permission} failed{reach}: {reason}")
     }
 }
 

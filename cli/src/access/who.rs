@@ -14,6 +14,7 @@ use super::obtain::{Extras, Files};
 use super::render;
 use crate::exit::{EXIT_STATUSES, Exit, Failure};
 use crate::service::Service;
+use crate::terminal::on_one_line;
 
 /// Show who can read a secret and by which statement; for a principal that cannot, which policy it lacks
 ///
@@ -60,6 +61,13 @@ struct Answer {
     through_endpoint: Option<String>,
 }
 
+impl Answer {
+    /// Whether policies leave the way open.
+    fn is_let_in(&self) -> bool {
+        self.secret.outcome != "Denied" && self.key.as_ref().is_none_or(|key| key.outcome != "Denied")
+    }
+}
+
 /// What one service decides.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "PascalCase")]
@@ -68,6 +76,9 @@ struct Side {
     because: Vec<String>,
     missing: Vec<String>,
     conditions: Vec<String>,
+    /// Policies whose documents the snapshot does not have.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    unknown: Vec<String>,
 }
 
 #[derive(Debug, Serialize)]
@@ -77,6 +88,9 @@ struct Result_ {
     #[serde(rename = "ARN")]
     arn: String,
     principals: Vec<Answer>,
+    /// Why nobody can read it now, whatever the policies say.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    obstacle: Option<String>,
     /// Principals of other accounts that the resource policy lets in.
     other_accounts: Vec<String>,
     not_collected: Vec<String>,
@@ -112,6 +126,7 @@ impl Access {
             name: secret.name.clone(),
             arn: secret.arn.clone(),
             principals,
+            obstacle: account.obstacle(secret),
             other_accounts: account
                 .outsiders(secret)
                 .into_iter()
@@ -139,10 +154,16 @@ fn document(file: &Path) -> Result<(String, Document), Failure> {
 
 /// What the answer may be wrong for want of.
 fn missing(snapshot: &Snapshot) -> Vec<String> {
-    const NEEDED: [&str; 10] = [
+    const NEEDED: [&str; 16] = [
         "iam:GetAccountAuthorizationDetails",
-        "lambda:ListFunctions", // which endpoint a role's requests take
+        "lambda:ListFunctions", // this and the next five: which endpoint a role's requests take
+        "ecs:ListClusters",
+        "ecs:ListServices",
+        "ecs:DescribeServices",
+        "ec2:DescribeInstances",
         "ec2:DescribeVpcEndpoints",
+        "secretsmanager:DescribeSecret",
+        "ecs:DescribeTaskDefinition",
         "secretsmanager:GetResourcePolicy",
         "kms:DescribeKey",
         "kms:GetKeyPolicy",
@@ -159,8 +180,20 @@ fn missing(snapshot: &Snapshot) -> Vec<String> {
 }
 
 fn find<'a>(snapshot: &'a Snapshot, wanted: &str) -> Result<&'a Principal, Failure> {
+    // A session is its role, whose path its ARN does not tell.
+    let session = wanted.split_once(":assumed-role/").and_then(|(start, rest)| {
+        Some((start.split(':').nth(4)?.to_owned(), rest.split('/').next()?.to_owned()))
+    });
+    let is_role_of = |principal: &Principal| {
+        session.as_ref().is_some_and(|(account, name)| {
+            principal.arn.contains(&format!("::{account}:role/"))
+                && principal.arn.rsplit('/').next() == Some(name.as_str())
+        })
+    };
     let is = |principal: &&Principal| {
-        principal.arn == wanted || principal.arn.rsplit_once('/').is_some_and(|(_, name)| name == wanted)
+        is_role_of(principal)
+            || principal.arn == wanted
+            || principal.arn.rsplit_once('/').is_some_and(|(_, name)| name == wanted)
     };
     let mut found = snapshot.principals.iter().filter(is);
     match (found.next(), found.next()) {
@@ -186,9 +219,10 @@ fn answer<'a>(account: &Account<'a>, secret: &'a Secret, principal: &Principal) 
         .key
         .clone()
         .or_else(|| account.key_decision(secret, principal, secretcache_access::reach::DECRYPT));
+    let outcome = if account.obstacle(secret).is_some() { Outcome::Denied } else { access.outcome() };
     Answer {
         principal: principal.arn.clone(),
-        outcome: format!("{:?}", access.outcome()),
+        outcome: format!("{outcome:?}"),
         through_endpoint: access.endpoint.map(|endpoint| endpoint.vpc_endpoint_id.clone()),
         secret: side(&access.secret),
         key: key.as_ref().map(side),
@@ -206,6 +240,7 @@ fn side(decision: &Decision<'_>) -> Side {
         because: decision.because.iter().map(ToString::to_string).collect(),
         missing: decision.missing.iter().map(ToString::to_string).collect(),
         conditions: conditions.collect(),
+        unknown: decision.unknown.iter().map(|(link, name)| format!("{link} {name}")).collect(),
     }
 }
 
@@ -214,25 +249,35 @@ fn lines(result: &Result_, is_about_one: bool) -> String {
     if !is_about_one {
         let count = result.principals.iter().filter(|answer| answer.outcome != "Denied").count();
         let principals = if count == 1 { "principal" } else { "principals" };
-        text += &format!("{}: {count} {principals} of the account can read it\n", result.name);
+        text += &format!("{}: {count} {principals} of the account can read it\n", on_one_line(&result.name));
+    }
+    if let Some(obstacle) = &result.obstacle {
+        text += &format!("nobody can read it now: {obstacle}\n");
     }
     for answer in &result.principals {
+        let is_unknown = [Some(&answer.secret), answer.key.as_ref()]
+            .into_iter()
+            .flatten()
+            .any(|side| !side.unknown.is_empty());
         let can = match answer.outcome.as_str() {
             "Allowed" => "can read it",
+            "Conditional" if is_unknown => "may be able to read it: not known",
+            _ if result.obstacle.is_some() && answer.is_let_in() => "cannot read it now; policies allow it",
             "Conditional" => "can read it on conditions",
             _ if is_about_one => "cannot read it",
             _ => "is let in by the secret and kept out by its key",
         };
-        text += &format!("{} {can}\n", answer.principal);
+        text += &format!("{} {can}\n", on_one_line(&answer.principal));
         text += &side_lines("Secrets Manager", &answer.secret);
         if let Some(key) = &answer.key {
             text += &side_lines("KMS", key);
         }
         if let Some(endpoint) = &answer.through_endpoint {
-            text += &format!("  through the endpoint {endpoint}, as its functions run in that VPC\n");
+            text += &format!("  through the endpoint {endpoint}, as what runs as it is in that VPC\n");
         }
     }
     for other in &result.other_accounts {
+        let other = on_one_line(other);
         text += &format!("{other} is let in by the resource policy, if its own account allows it\n");
     }
     for permission in &result.not_collected {
@@ -245,13 +290,16 @@ fn side_lines(service: &str, side: &Side) -> String {
     let mut text = String::new();
     let verb = if side.outcome == "Denied" { "denied by" } else { "allowed by" };
     for because in &side.because {
-        text += &format!("  {service}: {verb} {because}\n");
+        text += &format!("  {service}: {verb} {}\n", on_one_line(because));
     }
     for missing in &side.missing {
         text += &format!("  {service}: no {missing} allows it\n");
     }
     for condition in &side.conditions {
-        text += &format!("  {service}: depends on {condition}\n");
+        text += &format!("  {service}: depends on {}\n", on_one_line(condition));
+    }
+    for unknown in &side.unknown {
+        text += &format!("  {service}: not known: the document of {}\n", on_one_line(unknown));
     }
     text
 }

@@ -20,7 +20,7 @@ pub(crate) fn print(json: bool, result: &impl Serialize, lines: &str) -> io::Res
 
 /// Tells something on the way. Whoever closed standard error does not want to know.
 pub(crate) fn note(line: &str) {
-    let _ = writeln!(io::stderr().lock(), "{line}");
+    let _ = writeln!(io::stderr().lock(), "{}", crate::terminal::harmless(line));
 }
 
 /// What stands in the way, each with the statement that fixes it.
