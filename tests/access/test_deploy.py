@@ -502,8 +502,13 @@ def test_a_deployment_passes_the_audit_and_each_fault_is_found_and_mended(
         now = seen(url)
         assert now - before == expected, name
         before = now
-    # What is left takes a decision: which statement a reader of a secret lacks of its key.
-    assert {finding["Check"] for finding in mend(url, audit)} <= {"key.reader"}
+    # What is left takes a decision: what a reader of a secret lacks of its key, and what else a wide policy is for.
+    assert {finding["Check"] for finding in mend(url, audit)} <= {
+        "access.all-secrets",
+        "access.rotation-wide",
+        "key.encryption-context",
+        "key.reader",
+    }
     before = seen(url)
     for name, spoil, expected in LAST:
         spoil(account, stack)

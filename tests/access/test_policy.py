@@ -229,8 +229,8 @@ def test_check_compares_with_the_policy_of_a_secret_and_of_an_endpoint(good_acco
     secret, readers = account.ids["secret"], ["--reader", READER, "--rotator", ROTATOR]
     status, lines = check(account, "resource", secret, *readers)
     assert status == 4 and lines == [
-        "too wide: secretsmanager:PutSecretValue, secretsmanager:UpdateSecretVersionStage "
-        f"on the secret by {who}"
+        "too wide: secretsmanager:DeleteSecret, secretsmanager:PutSecretValue, secretsmanager:UpdateSecret, "
+        f"secretsmanager:UpdateSecretVersionStage on the secret by {who}"
         for who in ("any other principal", READER)
     ]
     wanted = documents.printed("resource", "--secret", secret, *PLACE, *readers)
