@@ -116,13 +116,14 @@ fn signed(
     now: SystemTime,
 ) -> Result<Fetched, Error> {
     let token = token(login, login.region.as_deref().unwrap_or(region), credentials, now)?;
-    let mut fetched = Fetched::default();
-    fetched.version_id = Some(version_id(login, credentials, now));
-    fetched.version_stages = vec![AWSCURRENT.to_owned()];
-    fetched.created_date = Some(now);
-    fetched.expires_after = Some(usable_for(credentials, now));
-    fetched.value = Value::String(secret_string(login, &token));
-    Ok(fetched)
+    Ok(Fetched {
+        version_id: Some(version_id(login, credentials, now)),
+        version_stages: vec![AWSCURRENT.to_owned()],
+        created_date: Some(now),
+        expires_after: Some(usable_for(credentials, now)),
+        value: Value::String(secret_string(login, &token)),
+        ..Fetched::default()
+    })
 }
 
 fn now() -> SystemTime {
