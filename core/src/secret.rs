@@ -401,7 +401,7 @@ mod tests {
         let secret = Secret::from(Fetched::string("v-1", "\"hunter2-canary\""));
         let error = secret.json::<Vec<u8>>().unwrap_err();
         assert!(!format!("{error} {error:?}").contains("canary"));
-        assert!(error.message().contains("another shape"), "{error}");
+        assert!(error.message().contains("not of the requested type"), "{error}");
     }
 
     #[test]
