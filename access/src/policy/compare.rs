@@ -356,8 +356,8 @@ mod tests {
     #[test]
     fn without_a_resource_policy_others_of_the_account_read() {
         let found = shared(Kind::Resource, None);
-        let line = "too wide: secretsmanager:GetSecretValue, secretsmanager:PutSecretValue, \
-                    secretsmanager:UpdateSecretVersionStage on the secret by any other principal";
+        let line = "too wide: secretsmanager:DeleteSecret, secretsmanager:GetSecretValue, secretsmanager:PutSecretValue, \
+                    secretsmanager:UpdateSecret, secretsmanager:UpdateSecretVersionStage on the secret by any other principal";
         assert!(found.iter().any(|found| found == line), "{found:#?}");
         assert!(!found.iter().any(|line| line.contains("other accounts")), "{found:#?}");
     }
