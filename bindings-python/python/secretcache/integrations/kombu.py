@@ -42,17 +42,17 @@ def connection_class(
 
         def __eqhash__(self) -> Any:
             # Kombu's pools are shared by connections that are equal.
-            return HashedSeq(super().__eqhash__(), login)  # type: ignore[misc, no-untyped-call]
+            return HashedSeq(super().__eqhash__(), login)  # type: ignore[misc]
 
         def Pool(self, limit: int | None = None, **kwargs: Any) -> Any:
-            return Pool(self, limit, **kwargs)  # type: ignore[no-untyped-call]
+            return Pool(self, limit, **kwargs)
 
     class Pooled(LoggingIn, PooledConnection):
         pass
 
     class Pool(ConnectionPool):
         def new(self) -> Any:
-            return Pooled(self, **dict(self.connection._info(resolve=False)))  # type: ignore[no-untyped-call]
+            return Pooled(self, **dict(self.connection._info(resolve=False)))
 
     return type(base.__name__, (LoggingIn, base), {})
 
