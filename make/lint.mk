@@ -18,8 +18,10 @@ lint-features: $(HACK) ## Every feature compiles alone
 lint-interfaces: ## Types of other crates in the public interface are those that are listed
 	RUSTFLAGS="-D warnings" tests/tools/foreign-types secretcache secretcache-rotation secretcache-access
 
-lint-dependencies: $(DENY) ## Licences and banned crates
+lint-dependencies: $(DENY) ## Licences and banned crates, and lock files that fit their manifests
 	$(DENY) --log-level error check bans licenses
+	for lock in $$(git ls-files '*Cargo.lock'); do \
+		cargo metadata --locked --format-version 1 --manifest-path $${lock%lock}toml > /dev/null || exit; done
 
 lint-python: servers $(VENV)/lint/.stamp build ## ruff, mypy, pyright, and the stubs against the extension module
 	$(VENV)/lint/bin/ruff check .
