@@ -1,6 +1,6 @@
 //! The checks applied to a snapshot, and what they find.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, HashSet};
 use std::fmt;
 use std::str::FromStr;
 
@@ -139,7 +139,7 @@ pub(crate) struct Audit<'a> {
     pub(crate) grants: Vec<Grant<'a>>,
     /// Roles of rotation functions.
     rotators: HashSet<&'a str>,
-    denied: HashMap<(&'a str, &'a str), &'a str>,
+    denied: HashSet<(&'a str, &'a str)>,
 }
 
 /// Permissions without which a check sees a part of what there is: fewer places from which secrets are read. What it
@@ -171,7 +171,7 @@ pub fn audit(snapshot: &Snapshot) -> Report {
     let mut not_checked = BTreeMap::new();
     for check in CHECKS.iter().copied().flatten() {
         findings.check = check;
-        let missing = |permission: &&&str| audit.denied.contains_key(&(**permission, ""));
+        let missing = |permission: &&&str| audit.denied.contains(&(**permission, ""));
         // What makes a check impossible is named before what narrows it.
         let mut needs = check.needs.iter().filter(missing);
         let first = needs.clone().find(|permission| !NARROWING.contains(permission)).or_else(|| needs.next());
@@ -187,7 +187,7 @@ pub fn audit(snapshot: &Snapshot) -> Report {
                 // Of what could not be read, such as a rule's targets, nothing is found.
                 for permission in check.needs {
                     let count =
-                        audit.denied.keys().filter(|(it, at)| it == permission && !at.is_empty()).count();
+                        audit.denied.iter().filter(|(it, at)| it == permission && !at.is_empty()).count();
                     if count > 0 {
                         not_checked.entry((check.id, *permission)).or_insert(Some(count));
                     }
@@ -235,9 +235,7 @@ impl<'a> Audit<'a> {
         let denied = snapshot
             .not_collected
             .iter()
-            .map(|it| {
-                ((it.permission.as_str(), it.resource.as_deref().unwrap_or_default()), it.error.as_str())
-            })
+            .map(|it| (it.permission.as_str(), it.resource.as_deref().unwrap_or_default()))
             .collect();
         let mut audit = Self {
             now: account.now(),
@@ -346,7 +344,7 @@ impl<'a> Audit<'a> {
         let is_denied = |permission: &&&'static str| {
             [secret.arn.as_str(), key]
                 .iter()
-                .any(|resource| !resource.is_empty() && self.denied.contains_key(&(**permission, *resource)))
+                .any(|resource| !resource.is_empty() && self.denied.contains(&(**permission, *resource)))
         };
         check.needs.iter().find(is_denied).copied()
     }

@@ -268,7 +268,7 @@ fn loses(audit: &Audit<'_>, statement: &Statement) -> bool {
 
 /// What to do where a command would take away more than the fault.
 const INSTEAD: &str = "the statement also gives other rights, or reaches secrets that were not looked at: write one that names \
-     the secrets that are needed (`secretcache policy app` or `rotation` prints it)";
+     the secrets that are needed (`secretcache policy app` or `rotation` prints it); then take this one away";
 
 /// One finding per statement that is wrong in some way.
 fn each(audit: &Audit<'_>, findings: &mut Findings<'_>, seen: impl Fn(&Grant<'_>) -> Option<String>) {
@@ -293,7 +293,7 @@ fn each(audit: &Audit<'_>, findings: &mut Findings<'_>, seen: impl Fn(&Grant<'_>
         let run = grant.scoped(audit);
         let finding = findings.add(resource, text);
         if run.is_empty() {
-            finding.advise(format!("{INSTEAD}; then take this one away"));
+            finding.advise(INSTEAD);
         }
         finding.run = run;
     }
@@ -442,7 +442,7 @@ fn rotation_wide(audit: &Audit<'_>, secret: &Secret, findings: &mut Findings<'_>
                     it.arn != role.arn && it.attached_policies.iter().any(|arn| arn == policy.name)
                 });
             if policy.name.contains(":iam::aws:") || is_shared || loses(audit, statement) {
-                finding.advise(format!("{INSTEAD}; then take this one away"));
+                finding.advise(INSTEAD);
                 continue;
             }
             let document =

@@ -15,26 +15,23 @@ use crate::service;
 use crate::snapshot::{Function, SecurityGroup, SecurityRule, Subnet, VpcEndpoint};
 
 const ENDPOINTS: &[&str] = &["ec2:DescribeVpcEndpoints"];
-const PLACES: &[&str] = &[
-    "ec2:DescribeVpcEndpoints",
-    "lambda:ListFunctions",
-    "ecs:ListClusters",
-    "ecs:ListServices",
-    "ecs:DescribeServices",
-    "ecs:DescribeTaskDefinition",
-    "ec2:DescribeInstances",
-];
-const GROUPS: &[&str] = &[
-    "ec2:DescribeVpcEndpoints",
-    "lambda:ListFunctions",
-    "ecs:ListClusters",
-    "ecs:ListServices",
-    "ecs:DescribeServices",
-    "ecs:DescribeTaskDefinition",
-    "ec2:DescribeInstances",
-    "ec2:DescribeSecurityGroups",
-    "ec2:DescribeSubnets",
-];
+/// What it takes to know where readers run, and more.
+macro_rules! places {
+    ($($more:literal),*) => {
+        &[
+            "ec2:DescribeVpcEndpoints",
+            "lambda:ListFunctions",
+            "ecs:ListClusters",
+            "ecs:ListServices",
+            "ecs:DescribeServices",
+            "ecs:DescribeTaskDefinition",
+            "ec2:DescribeInstances",
+            $($more),*
+        ]
+    };
+}
+const PLACES: &[&str] = places![];
+const GROUPS: &[&str] = places!["ec2:DescribeSecurityGroups", "ec2:DescribeSubnets"];
 
 pub(super) const CHECKS: &[Check] = &[
     Check {
