@@ -1,5 +1,6 @@
 //! One HTTP request: the control path, the faults in force, the operation.
 
+use std::fmt;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -73,11 +74,8 @@ impl Service {
     ) -> Result<Response<Either<Full<Bytes>, Feed>>, CutOff> {
         let (head, body) = request.into_parts();
         if let Err(reason) = self.guard.check(&head.uri, &head.headers) {
-            self.note_other(
-                &format!("{} {}", head.method, head.uri.path()),
-                "forbidden",
-                Some(reason.clone()),
-            );
+            let request = format_args!("{} {}", head.method, head.uri.path());
+            self.note_other(request, "forbidden", Some(&reason));
             return Ok(forbidden(&reason).map(Either::Left));
         }
         if head.method == Method::GET && head.uri.path() == page::FEED {
@@ -119,7 +117,7 @@ impl Service {
             let extension::Answer(status, body) =
                 extension::answer(&self.engine, extension, is_get, path, query, token);
             let status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-            self.note_other(&format!("{} {path}", head.method), status.as_str(), None);
+            self.note_other(format_args!("{} {path}", head.method), status.as_str(), None);
             return Ok(response(status, "application/json", body));
         }
         if let Some(answer) = localstack(path) {
@@ -128,10 +126,13 @@ impl Service {
         if let Some(answer) = page::respond(&self.engine, &head.method, path, &head.headers, &body) {
             return Ok(answer);
         }
-        if let Some(reply) = neighbours::answer(&self.engine, &envelope(&head.headers), path, &body) {
-            let operation = envelope(&head.headers).target.map(str::to_owned);
-            let operation = operation.unwrap_or_else(|| format!("{} {path}", head.method));
-            self.note_other(&operation, reply.error.unwrap_or("ok"), None);
+        let envelope = envelope(&head.headers);
+        if let Some(reply) = neighbours::answer(&self.engine, &envelope, path, &body) {
+            let outcome = reply.error.unwrap_or("ok");
+            match envelope.target {
+                Some(target) => self.note_other(format_args!("{target}"), outcome, None),
+                None => self.note_other(format_args!("{} {path}", head.method), outcome, None),
+            }
             return Ok(amazon(reply));
         }
         match (head.method, path) {
@@ -140,8 +141,8 @@ impl Service {
             (Method::GET | Method::HEAD, "/") => Ok(plain(StatusCode::OK, ABOUT)),
             (method, path) => {
                 let starts_control = !self.has_control && path.starts_with(control::PREFIX);
-                let why = starts_control.then(|| "start it with --control for these paths".to_owned());
-                self.note_other(&format!("{method} {path}"), "not found", why.clone());
+                let why = starts_control.then_some("start it with --control for these paths");
+                self.note_other(format_args!("{method} {path}"), "not found", why);
                 let about = why.map_or_else(|| ABOUT.to_owned(), |why| format!("{why}\n"));
                 Ok(plain(StatusCode::NOT_FOUND, &about))
             }
@@ -257,16 +258,19 @@ impl Service {
     }
 
     /// Logs a line about a request that is no operation of Secrets Manager.
-    fn note_other(&self, operation: &str, outcome: &str, why: Option<String>) {
+    fn note_other(&self, operation: fmt::Arguments<'_>, outcome: &str, why: Option<&str>) {
+        if self.log.is_none() {
+            return;
+        }
         let scope = self.engine.scope_of(&Envelope::default());
         self.write(&RequestLine {
             time: self.engine.now(),
             account: &scope.account,
             region: &scope.region,
-            operation,
+            operation: &operation.to_string(),
             subject: Subject::default(),
             outcome,
-            why,
+            why: why.map(str::to_owned),
         });
     }
 
