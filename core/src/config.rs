@@ -41,14 +41,14 @@ pub struct Config {
     pub max_stale: Option<Duration>,
     /// How many secrets are kept. Of each, the versions that were read are kept, at most ten.
     pub max_size: usize,
-    /// Whether the last known value is also served after the service denies access.
+    /// Whether the last known value is also served after the service denies access, or the secret is deleted.
     pub stale_on_denied: bool,
     /// The pauses after failures.
     pub backoff: Backoff,
     /// Whether to keep the memory of values out of swap (`mlock`) and, on Linux, out of core dumps (`MADV_DONTDUMP`).
     ///
     /// Each value costs two system calls when it is fetched and two when it is freed, and at least one page of the
-    /// limit of locked memory (`ulimit -l`, often 8 MiB). A value for which there is no room is not cached, and its
+    /// limit for locked memory (`ulimit -l`, often 8 MiB). A value for which there is no room is not cached, and its
     /// read fails with [`ErrorKind::ResourceExhausted`]. Copies in transit, copies that the program makes, and parsed
     /// fields are not locked. Unix only.
     pub lock_memory: bool,
@@ -101,8 +101,7 @@ impl Config {
             }
             if let Some(max_stale) = self.max_stale.filter(|max_stale| max_stale < ttl) {
                 return invalid(format!(
-                    "max_stale ({max_stale:?}) is shorter than a refresh interval ({ttl:?}): values would end before \
-                     they are refreshed"
+                    "max_stale ({max_stale:?}) is shorter than a refresh interval ({ttl:?}): values would expire before they are refreshed"
                 ));
             }
         }

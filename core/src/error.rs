@@ -193,11 +193,11 @@ error_kinds! {
     NoCredentials => "no_credentials", Never;
     /// The credentials have expired or the service does not accept them.
     InvalidCredentials => "invalid_credentials", Never;
-    /// The caller may not read this secret, or may not use its KMS key.
+    /// The caller is not allowed to read this secret, or to use its KMS key.
     AccessDenied => "access_denied", Never;
     /// There is no such secret in this account and Region.
     SecretNotFound => "secret_not_found", Never;
-    /// The secret exists; the version stage or version id asked for does not.
+    /// The secret exists, but not the requested version stage or version id.
     VersionNotFound => "version_not_found", Never;
     /// The secret is marked for deletion.
     SecretDeleted => "secret_deleted", Never;
@@ -215,9 +215,9 @@ error_kinds! {
     Timeout => "timeout", Later;
     /// The response is not what the service sends.
     InvalidResponse => "invalid_response", Later;
-    /// The secret holds no string (or no binary), but that was asked for.
+    /// The secret contains no string (or no binary value), but one was requested.
     WrongType => "wrong_type", Never;
-    /// The secret string is not JSON, but a JSON value was asked for.
+    /// The secret string is not JSON, but a JSON value was requested.
     NotJson => "not_json", Never;
     /// The secret's JSON has no such field.
     FieldNotFound => "field_not_found", Never;
@@ -225,7 +225,7 @@ error_kinds! {
     Closed => "closed", Never;
     /// A source supplied by the host program failed in its own way.
     Source => "source", Later;
-    /// A defect of this library. Please report it.
+    /// A bug in this library. Please report it.
     Internal => "internal", Never;
     /// The process or the system has no thread, file descriptor or memory left. The message says which.
     ResourceExhausted => "resource_exhausted", Later;

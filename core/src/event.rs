@@ -33,7 +33,7 @@ pub enum Event {
         /// The new version.
         new_version_id: Option<String>,
     },
-    /// Reads begin to get a value that could not be refreshed in time. Sent once per outage.
+    /// Reads start to get a value that could not be refreshed in time. Sent once per outage.
     Stale {
         /// The id of the secret, as reads use it.
         secret_id: Arc<str>,
@@ -62,6 +62,16 @@ pub enum Event {
         /// Its id.
         version_id: String,
     },
+    /// From now on a secret is read from its replica in another Region, because its own Region does not answer. Sent
+    /// once, and again only after its own Region has answered.
+    Replica {
+        /// The id of the secret, as reads use it.
+        secret_id: Arc<str>,
+        /// The Region of the replica.
+        region: String,
+        /// Why its own Region did not answer.
+        error: Error,
+    },
 }
 
 impl Event {
@@ -71,19 +81,20 @@ impl Event {
             Self::NewVersion { secret_id, .. }
             | Self::Stale { secret_id, .. }
             | Self::Error { secret_id, .. }
-            | Self::FallbackLogin { secret_id, .. } => secret_id,
+            | Self::FallbackLogin { secret_id, .. }
+            | Self::Replica { secret_id, .. } => secret_id,
         }
     }
 }
 
 impl Event {
-    /// Whether to log it as a warning: failures, stale values, and logins with a version other than the current one.
-    /// Not new versions, the closing of a cache, or errors that a caller gets.
+    /// Whether to log it as a warning: failures, stale values, reads from a replica, and logins with a version other than
+    /// the current one. Not new versions, the closing of a cache, or errors that a caller gets.
     pub fn should_warn(&self) -> bool {
         match self {
             Self::NewVersion { .. } => false,
             Self::Error { error, is_told, .. } => !is_told && error.kind() != ErrorKind::Closed,
-            Self::Stale { .. } | Self::FallbackLogin { .. } => true,
+            Self::Stale { .. } | Self::FallbackLogin { .. } | Self::Replica { .. } => true,
         }
     }
 }
@@ -109,6 +120,9 @@ impl fmt::Display for Event {
             }
             Self::Error { secret_id, error, .. } => {
                 write!(f, "secret {secret_id:?} could not be fetched: {error}")
+            }
+            Self::Replica { secret_id, region, error } => {
+                write!(f, "secret {secret_id:?} is read from its replica in {region}: {error}")
             }
             Self::FallbackLogin { secret_id, version_stage, version_id } => {
                 write!(

@@ -1,11 +1,10 @@
 //! One version of a secret as a source delivers it.
 
+use std::any::Any;
 use std::fmt;
 use std::time::{Duration, SystemTime};
 
 use zeroize::{Zeroize, Zeroizing};
-
-use crate::secret::Extension;
 
 /// One version of a secret as a source delivers it: owned, and not yet shared with anyone.
 #[derive(Default)]
@@ -31,6 +30,12 @@ pub struct Fetched {
     /// Keeps the value out of swap and core dumps.
     pub(crate) lock: Option<Box<dyn MemoryLock>>,
 }
+
+/// A place where a binding keeps its own rendering of a version, such as the Python `str` it made.
+///
+/// It may be dropped at any moment and on any thread, also while the cache holds its lock: its `Drop` must not
+/// call into the cache or run foreign code.
+pub type Extension = Box<dyn Any + Send + Sync>;
 
 /// Memory of a value that is kept out of swap and core dumps until this is dropped.
 pub(crate) trait MemoryLock: Send + Sync {
@@ -67,7 +72,7 @@ impl Fetched {
 
 impl fmt::Debug for Fetched {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Secret")
+        f.debug_struct("Fetched")
             .field("arn", &self.arn)
             .field("name", &self.name)
             .field("version_id", &self.version_id)
@@ -124,5 +129,16 @@ impl fmt::Debug for Value {
             Self::Binary(_) => "Binary(redacted)",
             Self::Absent => "Absent",
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn debug_names_the_type_and_shows_no_value() {
+        let text = format!("{:?}", Fetched::string("v-1", "canary"));
+        assert!(text.starts_with("Fetched {") && !text.contains("canary"), "{text}");
     }
 }

@@ -12,6 +12,7 @@ pub use crate::cache::stats::Operation;
 pub use crate::cache::watch::Watches;
 pub use crate::connect::attempt::{Action, ConnectAttempt, ConnectFailure};
 pub use crate::event::Listener;
+pub use crate::fetched::Extension;
 pub use crate::id::OwnedSelector;
 pub use crate::labels::VersionLabels;
 #[cfg(feature = "aws")]
@@ -20,6 +21,7 @@ pub use crate::native::{
     brake_of, end_event_thread, fresh_seed, generation, run_on_event_thread, service_error, set_threads,
     shutdown, sign_token, spawn, spawn_thread, wait_for,
 };
-pub use crate::secret::Extension;
+#[cfg(feature = "aws")]
+pub use crate::place::Role;
 pub use crate::time::{Coarse, Moment, Now};
 pub use crate::wire::{Answer, DescribeAnswer, check_size};

@@ -9,9 +9,9 @@ use crate::error::{Error, ErrorKind};
 
 /// A user who logs in with an IAM token: to RDS or Aurora, ElastiCache or MemoryDB.
 ///
-/// Its text is an id that a cache takes wherever it takes a secret's. Such an entry is a JSON object with `username` and
-/// `password`, like the secret of a database; the password is a token, signed here without a call to AWS and replaced before
-/// its fifteen minutes are over. Where the token is for a host, the object has `host` and `port` too.
+/// Pass its text to a cache in place of a secret's id. Reading it gives a JSON object with `username` and `password`, like the
+/// secret of a database; the password is a token, signed here without a call to AWS and replaced before it expires after
+/// fifteen minutes. If the token is for a host, the object has `host` and `port` too.
 ///
 /// ```
 /// use secretcache::IamLogin;
@@ -103,7 +103,7 @@ impl IamLogin {
     pub(crate) fn of_id(id: &str) -> Option<Result<Self, Error>> {
         let (service, rest) = Service::split(id)?;
         Some(Self::read(service, rest).map_err(|problem| {
-            let text = format!("the id {id:?} is not that of an IAM login: {problem}");
+            let text = format!("{id:?} is not a valid IAM login: {problem}");
             Error::new(ErrorKind::InvalidArgument, text)
         }))
     }
@@ -200,7 +200,7 @@ impl FromStr for IamLogin {
     fn from_str(id: &str) -> Result<Self, Error> {
         Self::of_id(id).unwrap_or_else(|| {
             let known = Service::ALL.map(|service| format!("{}://", service.name())).join(", ");
-            let text = format!("{id:?} is not the id of an IAM login, which begins with one of {known}");
+            let text = format!("{id:?} is not an IAM login, which starts with one of {known}");
             Err(Error::new(ErrorKind::InvalidArgument, text))
         })
     }
@@ -224,7 +224,7 @@ mod tests {
             ("rds-db://app@db.example:5432?serverless=true", "ElastiCache"),
             ("elasticache://app@sessions.abc.cache.amazonaws.com:6379", "without host or port"),
             ("memorydb://app@", "is not a name"),
-            ("prod/db", "begins with"),
+            ("prod/db", "starts with"),
         ] {
             let error = id.parse::<IamLogin>().unwrap_err();
             assert_eq!(error.kind(), ErrorKind::InvalidArgument);

@@ -149,7 +149,7 @@ impl<'a> Selector<'a> {
             Which::VersionId(id) if !(SHORTEST_VERSION_ID..=LONGEST_VERSION_ID).contains(&id.len()) => {
                 Err(invalid(format!(
                     "a version id has {SHORTEST_VERSION_ID} to {LONGEST_VERSION_ID} characters; this one has \
-                     {}. To ask by staging label, pass a version stage",
+                     {}. To read by staging label, pass a version stage",
                     id.len()
                 )))
             }

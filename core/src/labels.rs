@@ -6,8 +6,8 @@ use std::sync::Arc;
 
 use once_cell::race::OnceBox;
 
+use crate::fetched::Extension;
 use crate::id::AWSCURRENT;
-use crate::secret::Extension;
 use crate::wire::Description;
 
 /// The labels of one version. `None`: `AWSCURRENT` alone.
@@ -40,7 +40,8 @@ pub(crate) fn shared(text: &str, kept: &[&Arc<str>]) -> Arc<str> {
 /// What is kept of a [`Description`]: which versions carry which labels.
 pub struct VersionLabels {
     versions: Box<[(Arc<str>, Labels)]>,
-    extension: Option<Extension>,
+    /// In one more box, which few need.
+    extension: Option<Box<Extension>>,
 }
 
 impl VersionLabels {
@@ -48,7 +49,7 @@ impl VersionLabels {
     pub(crate) fn of(description: Description, held: &[&Arc<str>]) -> Self {
         let versions = description.versions.into_iter();
         let versions = versions.map(|(id, labels)| (shared(&id, held), labels.into()));
-        Self { versions: versions.collect(), extension: description.extension }
+        Self { versions: versions.collect(), extension: description.extension.map(Box::new) }
     }
 
     /// The versions with their labels.
@@ -73,7 +74,7 @@ impl VersionLabels {
 
     /// The binding's own rendering of the answer, if it gave one.
     pub fn extension(&self) -> Option<&Extension> {
-        self.extension.as_ref()
+        self.extension.as_deref()
     }
 }
 

@@ -41,6 +41,8 @@ mod id;
 mod labels;
 #[cfg(feature = "aws")]
 mod native;
+#[cfg(feature = "aws")]
+mod place;
 mod secret;
 #[cfg(feature = "aws")]
 mod source;

@@ -8,12 +8,13 @@ use std::sync::OnceLock;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, SystemTime};
 
+use once_cell::race::OnceBox;
 use serde::de::DeserializeOwned;
 use zeroize::Zeroizing;
 
 use crate::cache::validity::Validity;
 use crate::error::{Error, ErrorKind};
-use crate::fetched::{Fetched, MemoryLock, Value};
+use crate::fetched::{Extension, Fetched, MemoryLock, Value};
 use crate::labels::{Labels, shared};
 use crate::time::Coarse;
 
@@ -42,7 +43,7 @@ pub(crate) struct Version {
     host_data: AtomicUsize,
     value: Value,
     extension: OnceLock<Extension>,
-    fields: OnceLock<Fields>,
+    fields: OnceBox<Fields>,
     about: About,
     rare: Option<Box<Rare>>,
 }
@@ -77,12 +78,6 @@ impl Drop for Version {
 
 /// The fields of a secret whose string is a JSON object, each with its text and a NUL.
 type Fields = Box<[(Box<str>, Zeroizing<String>)]>;
-
-/// A place where a binding keeps its own rendering of a version, such as the Python `str` it made.
-///
-/// It may be dropped at any moment and on any thread, also while the cache holds its lock: its `Drop` must not
-/// call into the cache or run foreign code.
-pub type Extension = Box<dyn Any + Send + Sync>;
 
 impl Secret {
     /// The full ARN, if the source set it.
@@ -196,7 +191,7 @@ impl Secret {
             (name.into(), terminated)
         });
         let fields = fields.collect();
-        Ok(self.0.fields.get_or_init(|| fields))
+        Ok(self.0.fields.get_or_init(|| Box::new(fields)))
     }
 
     #[cold]

@@ -3,9 +3,8 @@
 use std::time::SystemTime;
 
 use crate::error::{Error, ErrorKind};
-use crate::fetched::{Fetched, Value};
+use crate::fetched::{Extension, Fetched, Value};
 use crate::id::is_of_another_secret;
-use crate::secret::Extension;
 
 /// The largest answer for one secret, in bytes. A secret has at most 65,536, which JSON escapes can make six times as long.
 pub(crate) const LARGEST_ANSWER: usize = 1 << 20;
@@ -17,22 +16,53 @@ pub struct Answer {
     pub(crate) value: Option<Fetched>,
     pub(crate) description: Option<Description>,
     pub(crate) describe_denied: bool,
+    /// The secret's other ids are not to share the entry of the one that was asked for: they are read as somebody else.
+    pub(crate) is_for_one_id: bool,
+    pub(crate) replica: Option<Replica>,
+}
+
+/// Where an answer comes from, if not from the secret's own Region.
+#[derive(Debug)]
+pub(crate) struct Replica {
+    /// The Region of the replica.
+    pub(crate) region: String,
+    /// Why the secret's own Region did not answer.
+    pub(crate) error: Error,
 }
 
 impl Answer {
     /// The version asked for.
     pub fn value(value: Fetched) -> Self {
-        Self { value: Some(value), description: None, describe_denied: false }
+        Self { value: Some(value), ..Self::unchanged() }
     }
 
     /// The version held is still the one asked for.
     pub fn unchanged() -> Self {
-        Self { value: None, description: None, describe_denied: false }
+        Self { value: None, description: None, describe_denied: false, is_for_one_id: false, replica: None }
     }
 
     /// The same answer with what `DescribeSecret` said on the way: it confirms the secret's other versions as well.
     pub fn with_description(mut self, description: Description) -> Self {
         self.description = Some(description);
+        self
+    }
+
+    /// The secret's ARN, if it tells.
+    #[cfg(feature = "aws")]
+    pub(crate) fn arn(&self) -> Option<&str> {
+        self.value.as_ref().and_then(|value| value.arn.as_deref())
+    }
+
+    /// Says that a replica gave it.
+    #[cfg(feature = "aws")]
+    pub(crate) fn of_replica(mut self, replica: Replica) -> Self {
+        self.replica = Some(replica);
+        self
+    }
+
+    #[cfg(feature = "aws")]
+    pub(crate) fn for_this_id_alone(mut self) -> Self {
+        self.is_for_one_id = true;
         self
     }
 
@@ -73,7 +103,7 @@ pub fn check_size(id: &str, size: usize) -> Result<(), Error> {
         return Ok(());
     }
     let text = format!(
-        "the response for secret {id:?} has {size} bytes, more than the {LARGEST_ANSWER} of any secret"
+        "the response for secret {id:?} has {size} bytes, more than any secret can have ({LARGEST_ANSWER})"
     );
     Err(Error::new(ErrorKind::InvalidResponse, text))
 }
@@ -85,7 +115,7 @@ pub(crate) fn check_arn(id: &str, arn: Option<&str>) -> Result<(), Error> {
     match arn.filter(|arn| is_of_another_secret(id, arn)) {
         None => Ok(()),
         Some(arn) => {
-            let text = format!("the response for secret {id:?} is about another secret: {arn:?}");
+            let text = format!("the response for secret {id:?} is for another secret: {arn:?}");
             Err(Error::new(ErrorKind::InvalidResponse, text))
         }
     }

@@ -117,6 +117,14 @@ fn pause(time: Duration) {
     thread::sleep(time);
 }
 
+#[expect(
+    clippy::disallowed_methods,
+    reason = "how long a rotation took decides how many refusals it may cost"
+)]
+fn now() -> std::time::Instant {
+    std::time::Instant::now()
+}
+
 #[test]
 fn nobody_notices_a_rotation() {
     const THREADS: usize = 4;
@@ -124,6 +132,7 @@ fn nobody_notices_a_rotation() {
     let world = Shared::new("v-0");
     let cache = world.cache();
     let (ended, connected) = (AtomicBool::new(false), AtomicUsize::new(0));
+    let start = now();
     thread::scope(|scope| {
         for _ in 0..THREADS {
             scope.spawn(|| {
@@ -139,9 +148,10 @@ fn nobody_notices_a_rotation() {
         ended.store(true, Relaxed);
     });
     assert!(connected.load(Relaxed) > 10 * ROTATIONS);
-    // One for each rotation, and those that were on their way at that moment.
-    let refused = world.with(|world| world.refused);
-    assert!(refused <= ROTATIONS * THREADS, "{refused} logins were refused");
+    // One for each rotation, and those that were on their way at that moment. A refused version is tried again after a second
+    // at the earliest.
+    let (refused, seconds) = (world.with(|world| world.refused), start.elapsed().as_secs() as usize);
+    assert!(refused <= ROTATIONS * THREADS + seconds, "{refused} logins were refused in {seconds} s");
 }
 
 #[test]

@@ -15,6 +15,8 @@ fn the_defaults_are_those_of_the_table() {
     assert_eq!(defaults.max_stale, seconds("max_stale_seconds"));
     assert_eq!(Some(defaults.max_size as u64), table["max_size"].as_u64());
     assert_eq!(Some(defaults.stale_on_denied), table["stale_on_denied"].as_bool());
+    #[cfg(feature = "aws")]
+    assert_eq!(Some(secretcache::host::Options::FALLBACK_AFTER), seconds("fallback_after_seconds"));
     assert_eq!(Some(AWSCURRENT), table["version_stage"].as_str());
 
     let part = table["grace_of_interval"].as_f64().unwrap();

@@ -80,7 +80,7 @@ impl Pacer {
         self.rate = if self.is_on { self.rate.max(rate) } else { rate };
     }
 
-    #[cfg(test)]
+    #[cfg(all(test, feature = "aws"))]
     pub(crate) fn shares_with(&self, other: &Self) -> bool {
         self.brake.is(&other.brake)
     }

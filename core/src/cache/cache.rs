@@ -190,7 +190,7 @@ impl Cache {
         let (entry_id, index) = shared.index_of(state, id, selector);
         let (held_back, why) = (state.pacer.holds_readers_back(now), state.pacer.error());
         let Some(entry) = state.entries.get_mut(&entry_id) else { return Lookup::Failed(closed()) };
-        let (held_back, why) = if entry.is_signed_here { (false, None) } else { (held_back, why) };
+        let (held_back, why) = if entry.is_signed_here() { (false, None) } else { (held_back, why) };
         let ttl = shared.config.ttl_for(&entry.name);
         let snapshot = entry.versions[index].snapshot(ttl, &shared.config, now);
         // With an interval of zero every read asks.
@@ -271,7 +271,7 @@ impl Cache {
             let mut state = self.0.lock();
             let why = state.pacer.error();
             let entry = state.entry_mut(id)?;
-            let why = why.filter(|_| !entry.is_signed_here);
+            let why = why.filter(|_| !entry.is_signed_here());
             let index =
                 entry.versions.iter().position(|version| version.selector.as_selector() == selector)?;
             let version = &mut entry.versions[index];
@@ -395,6 +395,7 @@ impl Cache {
             coalesced: counters.coalesced,
             refreshes: counters.refreshes,
             rotations_observed: counters.rotations_observed,
+            replica_reads: counters.replica_reads,
             evictions: counters.evictions,
             api_calls: counters.api_calls.clone(),
             failures: counters.failures.clone(),

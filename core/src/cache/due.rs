@@ -36,12 +36,12 @@ impl Cache {
             if ttl.is_zero() {
                 continue; // every read asks: nothing is refreshed beside them
             }
-            let is_watched = entry.is_among(&watched);
+            let (is_watched, is_signed_here) = (entry.is_among(&watched), entry.is_signed_here());
             for (index, version) in entry.versions.iter().enumerate() {
                 let (Some(wait), Some(secret)) = (version.due_in(&now), &version.secret) else { continue };
                 let is_in_use = secret.version().validity.is_used()
                     || is_watched && version.selector.as_selector() == Selector::CURRENT;
-                if is_in_use && !entry.is_signed_here {
+                if is_in_use && !is_signed_here {
                     usual += (policy::USUALLY * ttl.as_secs_f64()).recip();
                 }
                 if version.flight.is_some() {
@@ -50,7 +50,7 @@ impl Cache {
                 if !wait.is_zero() {
                     next = Some(next.map_or(wait, |next| next.min(wait)));
                 } else if is_in_use {
-                    due.push((now.since(version.confirmed), *entry_id, index, entry.is_signed_here));
+                    due.push((now.since(version.confirmed), *entry_id, index, is_signed_here));
                 }
             }
         }

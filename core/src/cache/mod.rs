@@ -10,6 +10,7 @@ pub(crate) mod flight;
 pub(crate) mod hit;
 pub(crate) mod permit;
 pub(crate) mod policy;
+pub(crate) mod replica;
 pub(crate) mod schedule;
 pub(crate) mod shared;
 pub(crate) mod state;

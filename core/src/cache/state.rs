@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::hash::BuildHasher;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use crate::cache::brake::Pacer;
 use crate::cache::flight::Flight;
@@ -50,6 +50,7 @@ pub(crate) struct Counters {
     pub(crate) coalesced: u64,
     pub(crate) refreshes: u64,
     pub(crate) rotations_observed: u64,
+    pub(crate) replica_reads: u64,
     pub(crate) evictions: u64,
     pub(crate) api_calls: BTreeMap<&'static str, u64>,
     pub(crate) failures: BTreeMap<&'static str, u64>,
@@ -70,8 +71,6 @@ pub(crate) struct SecretEntry {
     logins: Option<Box<LoginHistory>>,
     /// If anything is known of its rotations.
     pub(crate) schedule: Option<Box<RefreshSchedule>>,
-    /// Its values are tokens that are signed here: how the service fares has nothing to do with it.
-    pub(crate) is_signed_here: bool,
 }
 
 pub(crate) struct DescribeDenied {
@@ -91,6 +90,8 @@ pub(crate) struct Described {
 pub(crate) struct VersionEntry {
     pub(crate) selector: OwnedSelector,
     pub(crate) secret: Option<Secret>,
+    /// When the newest version was created of those that were held: see [`crate::cache::replica`].
+    pub(crate) newest: Option<SystemTime>,
     pub(crate) confirmed: Moment,
     pub(crate) refresh_after: Span,
     pub(crate) failure: Option<Box<Failure>>,
@@ -103,6 +104,8 @@ pub(crate) struct VersionEntry {
     pub(crate) served: Moment,
     /// Listeners have been notified of the current spell of staleness.
     pub(crate) stale_notified: bool,
+    /// Its secret was last confirmed by a replica. The same for all versions, each of which has a byte to spare.
+    is_at_replica: bool,
 }
 
 pub(crate) struct Failure {
@@ -183,7 +186,6 @@ impl State {
             describe_denied: None,
             logins: None,
             schedule: None,
-            is_signed_here: IamLogin::has_id(id),
         };
         self.entries.insert(entry_id, Box::new(entry));
         self.index(entry_id, id);
@@ -220,6 +222,17 @@ impl SecretEntry {
     /// The ids it was asked for with.
     pub(crate) fn names(&self) -> impl Iterator<Item = &Arc<str>> {
         std::iter::once(&self.name).chain(&self.other_names)
+    }
+
+    /// Its values are tokens that are signed here: how the service fares has nothing to do with it.
+    pub(crate) fn is_signed_here(&self) -> bool {
+        IamLogin::has_id(&self.name)
+    }
+
+    /// Notes whether it was confirmed by a replica; gives what was noted before.
+    pub(crate) fn replace_is_at_replica(&mut self, is_at_replica: bool) -> bool {
+        let flags = self.versions.iter_mut().map(|version| &mut version.is_at_replica);
+        flags.fold(false, |before, flag| std::mem::replace(flag, is_at_replica) | before)
     }
 
     /// What it is known by since its ARN is. All of it follows from the last.
@@ -285,7 +298,7 @@ impl SecretEntry {
     /// The resource has refused a version. If that is the current one, another is about to take its place: the
     /// refresher polls for it soon, and keeps polling.
     pub(crate) fn expect_change(&mut self, version_id: &str, now: &Now) {
-        if self.is_signed_here {
+        if self.is_signed_here() {
             return;
         }
         let Some(version) =
@@ -317,6 +330,7 @@ impl VersionEntry {
         Self {
             selector,
             secret: None,
+            newest: None,
             confirmed: Moment::default(),
             refresh_after: Span::default(),
             failure: None,
@@ -325,6 +339,7 @@ impl VersionEntry {
             overdue: false,
             served: Moment::default(),
             stale_notified: false,
+            is_at_replica: false,
         }
     }
 

@@ -60,6 +60,8 @@ pub struct Stats {
     pub refreshes: u64,
     /// New versions found by refreshes.
     pub rotations_observed: u64,
+    /// Fetches and refreshes that a replica in another Region answered.
+    pub replica_reads: u64,
     /// Secrets evicted to make room.
     pub evictions: u64,
     /// Calls to the service, by operation.

@@ -23,6 +23,8 @@ pub(crate) struct Validity {
 const USED: u8 = 1;
 /// Read since the eviction hand last came by.
 const VISITED: u8 = 2;
+/// What a read leaves.
+const READ: u8 = USED | VISITED;
 /// Expired, served for want of a fresh one.
 const STALE: u8 = 4;
 
@@ -40,8 +42,8 @@ impl Validity {
     #[inline]
     pub(crate) fn mark_used(&self) -> Freshness {
         let marks = self.marks.load(Relaxed);
-        if marks & (USED | VISITED) != USED | VISITED {
-            self.marks.fetch_or(USED | VISITED, Relaxed);
+        if marks & READ != READ {
+            self.marks.fetch_or(READ, Relaxed);
         }
         if marks & STALE == 0 { Freshness::Fresh } else { Freshness::Stale }
     }
@@ -100,4 +102,36 @@ impl Validity {
 pub(crate) enum Freshness {
     Fresh,
     Stale,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(nanoseconds: u64) -> Coarse {
+        Coarse { monotonic: nanoseconds, wall: nanoseconds }
+    }
+
+    #[test]
+    fn a_version_that_was_stale_is_fresh_once_confirmed_and_still_counts_as_read() {
+        let validity = Validity::default();
+        validity.serve_until(at(10), Freshness::Stale);
+        assert_eq!(validity.read(at(9)), Some(Freshness::Stale));
+        validity.serve_until(at(20), Freshness::Fresh);
+        assert!(validity.is_used() && validity.take_visited());
+        assert_eq!(validity.read(at(19)), Some(Freshness::Fresh));
+        assert_eq!(validity.read(at(20)), None);
+    }
+
+    #[test]
+    fn the_eviction_hand_takes_its_own_mark_and_no_other() {
+        let validity = Validity::default();
+        validity.serve_until(at(10), Freshness::Stale);
+        validity.read(at(9));
+        assert!(validity.take_visited());
+        assert!(!validity.take_visited(), "nobody has read it since");
+        assert!(validity.is_used());
+        assert_eq!(validity.read(at(9)), Some(Freshness::Stale));
+        assert!(validity.take_visited(), "it was read again");
+    }
 }

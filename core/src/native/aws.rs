@@ -3,6 +3,7 @@
 use std::error::Error as StdError;
 use std::fmt;
 
+use aws_config::{Region, SdkConfig};
 use aws_credential_types::provider::error::CredentialsError;
 use aws_sdk_secretsmanager::Client;
 use aws_sdk_secretsmanager::config::http::HttpResponse;
@@ -28,6 +29,7 @@ mod http;
 mod iam_token;
 mod profile;
 
+pub(super) use http::watched;
 pub use iam_token::sign_token;
 
 /// A client of the service.
@@ -36,11 +38,19 @@ pub(super) struct AwsSource {
     /// Its URL.
     pub(super) endpoint: String,
     tokens: TokenSigner,
+    /// What the client was made of.
+    settings: SdkConfig,
+    endpoint_url: Option<String>,
 }
 
 impl AwsSource {
     pub(super) async fn connect(options: &Options) -> Result<Self, Error> {
         options.reach().await
+    }
+
+    /// Its Region.
+    pub(super) fn region(&self) -> &str {
+        self.settings.region().map_or("", Region::as_ref)
     }
 
     /// Makes a call; `operation` is the API's name of it.
@@ -179,12 +189,14 @@ where
             Error::new(kind, message).with_fault(fault)
         }
         SdkError::ConstructionFailure(_) => {
-            let text = format!("{operation}: the request could not be made: {}", root_cause(&error));
+            let text = format!("{operation}: the request could not be built: {}", root_cause(&error));
             Error::new(ErrorKind::InvalidConfiguration, text)
         }
         SdkError::TimeoutError(_) => match missed {
             Some(reason) => unreachable_endpoint(operation, &endpoint, &reason),
-            None => Error::new(ErrorKind::Timeout, format!("{operation}: no answer from {endpoint} in time")),
+            None => {
+                Error::new(ErrorKind::Timeout, format!("{operation}: no response from {endpoint} in time"))
+            }
         },
         SdkError::DispatchFailure(dispatch) if dispatch.is_timeout() => {
             let text = format!("{operation}: no connection to {endpoint} in time");
@@ -226,6 +238,9 @@ fn not_sent(operation: &'static str, endpoint: &str, error: &(dyn StdError + 'st
 }
 
 fn no_credentials(error: &CredentialsError) -> Error {
+    if let Some(error) = causes(error).find_map(|cause| cause.downcast_ref::<Error>()) {
+        return error.clone(); // of a role that could not be assumed
+    }
     let problem = match error {
         CredentialsError::CredentialsNotLoaded(_) => "no AWS credentials were found".to_owned(),
         _ => format!("no AWS credentials could be loaded ({})", root_cause(error)),

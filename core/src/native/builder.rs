@@ -10,7 +10,8 @@ use super::secret_cache::SecretCache;
 use super::transport::Transport;
 use crate::cache::backoff::Backoff;
 use crate::config::Config;
-use crate::error::Error;
+use crate::error::{Error, ErrorKind};
+use crate::place::Role;
 use crate::source::SecretSource;
 
 /// Settings of a [`SecretCache`]; the defaults are those of [`Config`].
@@ -34,6 +35,13 @@ pub struct Builder {
     source: Option<Arc<dyn SecretSource>>,
 }
 
+impl SecretCache {
+    /// Returns a builder for a cache; end with [`Builder::build`].
+    pub fn builder() -> Builder {
+        Builder::default()
+    }
+}
+
 impl Builder {
     /// How long a value counts as fresh; each is refreshed between half of it and all of it. Zero: every read asks
     /// the service first.
@@ -42,13 +50,14 @@ impl Builder {
         self
     }
 
-    /// The refresh interval of one secret, by the id it is asked for with.
+    /// The refresh interval of one secret, by the id that reads use.
     pub fn refresh_interval_of(mut self, id: impl Into<String>, interval: Duration) -> Self {
         self.config.ttl_of.insert(id.into(), interval);
         self
     }
 
-    /// How long after its last confirmation a value may be served while it cannot be refreshed.
+    /// How long the last known value is served while refreshes fail, counted from the last success. Default: no
+    /// limit.
     pub fn max_stale(mut self, max_stale: Duration) -> Self {
         self.config.max_stale = Some(max_stale);
         self
@@ -66,7 +75,8 @@ impl Builder {
         self
     }
 
-    /// Whether the last known value is also served after the service denies access. Default: yes.
+    /// Whether the last known value is also served after the service denies access, or the secret is deleted.
+    /// Default: yes.
     pub fn stale_on_denied(mut self, stale_on_denied: bool) -> Self {
         self.config.stale_on_denied = stale_on_denied;
         self
@@ -120,6 +130,42 @@ impl Builder {
         self
     }
 
+    /// A role to assume for the secrets whose id, name or ARN as you pass it to a read, begins with `prefix`, with the
+    /// external id that its trust policy requires. The longest prefix counts; if none matches, a secret is read with the
+    /// cache's own credentials. At most 20 roles.
+    ///
+    /// ```
+    /// # use secretcache::SecretCache;
+    /// let cache = SecretCache::builder()
+    ///     .role_for("billing/", "arn:aws:iam::111122223333:role/reads-secrets", None)
+    ///     .build()?;
+    /// # Ok::<(), secretcache::Error>(())
+    /// ```
+    pub fn role_for(
+        mut self,
+        prefix: impl Into<String>,
+        role_arn: impl Into<String>,
+        external_id: Option<&str>,
+    ) -> Self {
+        let role = Role { arn: role_arn.into(), external_id: external_id.map(str::to_owned) };
+        self.options.roles.insert(prefix.into(), role);
+        self
+    }
+
+    /// A Region with replicas of the secrets, to be read while a secret's own Region does not answer; several are tried in the
+    /// order in which they were added. If the Region has its own endpoint, write it with the name: `eu-west-1=https://…`. A
+    /// replica may lag, so its version replaces a cached one only if it was created later.
+    pub fn fallback_region(mut self, region: impl Into<String>) -> Self {
+        self.options.fallback_regions.push(region.into());
+        self
+    }
+
+    /// How long a Region may take to answer before the next one is asked. Default: 2 s.
+    pub fn fallback_after(mut self, after: Duration) -> Self {
+        self.options.fallback_after = Some(after);
+        self
+    }
+
     /// An HTTP proxy, instead of the environment's.
     pub fn proxy_url(mut self, url: impl Into<String>) -> Self {
         self.options.proxy_url = Some(url.into());
@@ -166,10 +212,15 @@ impl Builder {
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::InvalidConfiguration`](crate::ErrorKind::InvalidConfiguration) naming the setting that is wrong.
+    /// [`ErrorKind::InvalidConfiguration`] naming the setting that is wrong.
     pub fn build(self) -> Result<SecretCache, Error> {
         self.config.validate()?;
         self.options.validate()?;
+        let several = !self.options.roles.is_empty() || !self.options.fallback_regions.is_empty();
+        if self.source.is_some() && several {
+            let text = "roles and fallback Regions cannot be combined with your own source, which decides itself which account and Region it asks";
+            return Err(Error::new(ErrorKind::InvalidConfiguration, text));
+        }
         if self.config.lock_memory {
             locked::check()?;
         }
@@ -177,6 +228,6 @@ impl Builder {
             Some(source) => Transport::Source(source, self.options.timeout.unwrap_or(TIMEOUT)),
             None => Transport::Aws(Arc::new(self.options)),
         };
-        Ok(SecretCache::from_builder(self.config, transport))
+        Ok(SecretCache::over(self.config, transport))
     }
 }

@@ -49,14 +49,20 @@ impl<'a> Connect<'a> {
     /// Connects, on any executor. `is_rejected` says whether an error means that the login is refused. When the time is
     /// up, a login in progress is dropped.
     ///
+    /// `connect` is given the credential for good: its future may then move between threads, as pools and
+    /// `tokio::spawn` ask.
+    ///
     /// # Errors
     ///
     /// [`ConnectError`].
-    pub async fn run<C, E>(
+    pub async fn run<C, E, F>(
         self,
-        mut connect: impl AsyncFnMut(&Credential) -> Result<C, E>,
+        mut connect: impl FnMut(Credential) -> F,
         is_rejected: impl Fn(&E) -> bool,
-    ) -> Result<C, ConnectError<E>> {
+    ) -> Result<C, ConnectError<E>>
+    where
+        F: Future<Output = Result<C, E>>,
+    {
         let Self { cache, id, timeout, stages } = self;
         let mut attempt = {
             let inner = cache.inner().map_err(ConnectError::Secret)?;
@@ -66,15 +72,16 @@ impl<'a> Connect<'a> {
         loop {
             match attempt.next(SystemClock::now()) {
                 Action::Try(secret, stage) => {
-                    let credential = Credential::new(secret, stage.as_str()).map_err(ConnectError::Secret)?;
+                    let credential =
+                        Credential::new(secret.clone(), stage.as_str()).map_err(ConnectError::Secret)?;
                     let remaining = attempt.remaining(SystemClock::now());
-                    match within(remaining, connect(&credential)).await {
+                    match within(remaining, connect(credential)).await {
                         Some(Ok(connection)) => {
-                            attempt.accepted(credential.secret());
+                            attempt.accepted(&secret);
                             return Ok(connection);
                         }
                         Some(Err(error)) if is_rejected(&error) => {
-                            attempt.rejected(credential.secret(), stage, SystemClock::now());
+                            attempt.rejected(&secret, stage, SystemClock::now());
                             last = Some(error);
                         }
                         Some(Err(error)) => return Err(ConnectError::Resource(error)),
@@ -111,7 +118,7 @@ impl<'a> Connect<'a> {
     ) -> Result<C, ConnectError<E>> {
         forbid_own_thread().map_err(ConnectError::Secret)?;
         let mut connecting =
-            Box::pin(self.run(async |credential: &Credential| connect(credential), is_rejected));
+            Box::pin(self.run(|credential| std::future::ready(connect(&credential)), is_rejected));
         wait_for(&mut connecting, None).unwrap_or_else(|| {
             Err(ConnectError::Secret(Error::new(ErrorKind::Internal, "an endless wait has ended")))
         })

@@ -1,16 +1,14 @@
 //! What one process has of a cache, and how it asks the source.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::AtomicBool;
 
 use tokio::sync::Notify;
 
-use super::aws::AwsSource;
-use super::brakes::brake_of;
 use super::clock::SystemClock;
-use super::locked::LockingSource;
+use super::fetch;
+use super::places::Places;
 use super::transport::Transport;
-use super::{fetch, refresher, runtime};
 use crate::cache::cache::{Cache, Lookup};
 use crate::cache::flight::Waiter;
 use crate::cache::hit::Hit;
@@ -18,7 +16,7 @@ use crate::cache::permit::FetchPermit;
 use crate::error::{Error, ErrorKind};
 use crate::iam_login::IamLogin;
 use crate::id::Selector;
-use crate::source::SecretSource;
+use crate::secret::Secret;
 use crate::wire::Answer;
 
 /// What one process has of a cache.
@@ -26,11 +24,8 @@ pub(super) struct Inner {
     pub(super) cache: Cache,
     /// Something was completed, so the refresher's next look may have to come sooner.
     pub(super) wake: Arc<Notify>,
-    transport: Transport,
-    source: tokio::sync::Mutex<Option<Arc<dyn SecretSource>>>,
-    refreshing: AtomicBool,
-    /// Until then, in seconds since boot, secrets are fetched one by one: `BatchGetSecretValue` was refused.
-    pub(super) no_batch_until: AtomicU64,
+    pub(super) places: Places,
+    pub(super) refreshing: AtomicBool,
 }
 
 /// How a read begins: see [`Driver::start`](super::Driver::start).
@@ -47,10 +42,8 @@ impl Inner {
         Self {
             cache,
             wake: Arc::default(),
-            transport,
-            source: tokio::sync::Mutex::default(),
+            places: Places::new(transport),
             refreshing: AtomicBool::new(false),
-            no_batch_until: AtomicU64::new(0),
         }
     }
 
@@ -71,63 +64,42 @@ impl Inner {
         }
     }
 
-    /// Completes a permit on the runtime, even if its reader goes away.
-    pub(super) fn spawn(self: &Arc<Self>, permit: FetchPermit) {
-        match runtime::handle() {
-            Ok(handle) => {
-                let inner = Arc::clone(self);
-                handle.spawn(async move { inner.run(permit).await });
-                if !self.refreshing.swap(true, Ordering::AcqRel) {
-                    handle.spawn(refresher::keep_fresh(Arc::downgrade(self)));
-                }
-            }
-            Err(error) => permit.complete(Err(error), SystemClock::now()),
-        }
-    }
-
     pub(super) async fn run(self: Arc<Self>, permit: FetchPermit) {
         let mut resumes = 0;
         loop {
             let start = SystemClock::now();
             let result = fetch::caught(self.ask(&permit, resumes > 0)).await;
             let end = SystemClock::now();
-            if fetch::was_suspended(&start, &end, self.transport.timeout()) && resumes < fetch::MOST_RESUMES {
+            if fetch::was_suspended(&start, &end, self.places.transport.timeout())
+                && resumes < fetch::MOST_RESUMES
+            {
                 resumes += 1;
                 continue;
             }
-            permit.complete(result, end);
+            let is_elsewhere = self.places.is_elsewhere(permit.id(), &result);
+            permit.elsewhere(is_elsewhere).complete(result, end);
             break;
         }
         self.wake.notify_one();
     }
 
     async fn ask(&self, permit: &FetchPermit, anew: bool) -> Result<Answer, Error> {
-        if IamLogin::has_id(permit.id()) && matches!(self.transport, Transport::Source(..)) {
-            let text = "this cache asks a client or source of your own, whose credentials it does not know; \
-                        tokens need one that finds its own";
+        if IamLogin::has_id(permit.id()) && matches!(self.places.transport, Transport::Source(..)) {
+            let text = "this cache uses your own client or source and does not know its credentials; for IAM tokens, use a cache that finds credentials itself";
             return Err(Error::new(ErrorKind::InvalidArgument, format!("{:?}: {text}", permit.id())));
         }
-        let source = self.source(anew).await?;
-        fetch::answer(permit, source.as_ref(), &self.cache).await
+        if anew {
+            self.places.forget();
+        }
+        let answer = self.ask_in_turn(permit).await?;
+        Ok(self.with_names(permit, answer))
     }
 
-    /// The source, connected if necessary; `anew` drops its old connections.
-    pub(super) async fn source(&self, anew: bool) -> Result<Arc<dyn SecretSource>, Error> {
-        let mut source = self.source.lock().await;
-        if let Some(source) = source.as_ref().filter(|_| !anew) {
-            return Ok(Arc::clone(source));
-        }
-        let new: Arc<dyn SecretSource> = match &self.transport {
-            Transport::Source(source, _) => Arc::clone(source),
-            Transport::Aws(options) => {
-                let source = AwsSource::connect(options).await?;
-                self.cache.share_brake(&brake_of(&source.endpoint));
-                Arc::new(source)
-            }
-        };
-        let new = if self.cache.config().lock_memory { Arc::new(LockingSource(new)) } else { new };
-        *source = Some(Arc::clone(&new));
-        Ok(new)
+    /// The answer, with whether the secret's other ids mean the same to this cache.
+    pub(super) fn with_names(&self, permit: &FetchPermit, answer: Answer) -> Answer {
+        let arn = answer.arn().or_else(|| permit.known().and_then(Secret::arn));
+        let is_one = arn.is_none_or(|arn| self.places.are_one(permit.id(), arn));
+        if is_one { answer } else { answer.for_this_id_alone() }
     }
 }
 
@@ -136,7 +108,8 @@ mod tests {
     use super::*;
     use crate::config::Config;
     use crate::fetched::Fetched;
-    use crate::source::BoxFuture;
+    use crate::place::Place;
+    use crate::source::{BoxFuture, SecretSource};
     use crate::wire::Description;
     use std::time::Duration;
 
@@ -153,6 +126,18 @@ mod tests {
         }
     }
 
+    #[test]
+    fn how_another_region_fares_does_not_touch_the_brake() {
+        let cache = Cache::new(Config::default(), 7).unwrap();
+        let now = SystemClock::now();
+        for (id, is_elsewhere) in [("there", true), ("here", false)] {
+            let Lookup::Leader(permit, _) = cache.lookup(id, Selector::CURRENT, now) else { panic!("{id}") };
+            let error = Error::new(ErrorKind::Timeout, "no answer");
+            permit.elsewhere(is_elsewhere).complete(Err(error), now);
+            assert_eq!(cache.0.lock().pacer.holds_readers_back(&now), !is_elsewhere, "{id}");
+        }
+    }
+
     /// Nobody can tell what a program's own source asks: see "What does an outage cost?" in the design notes.
     #[tokio::test]
     async fn caches_over_a_source_of_the_programs_own_have_a_brake_each() {
@@ -162,7 +147,7 @@ mod tests {
             Inner::new(Cache::new(Config::default(), seed).unwrap(), transport)
         });
         for inner in &inners {
-            inner.source(false).await.unwrap();
+            inner.places.connect(&Place::default(), &inner.cache).await.unwrap();
         }
         let [one, another] = inners.each_ref().map(|inner| inner.cache.0.lock());
         assert!(!one.pacer.shares_with(&another.pacer));

@@ -1,5 +1,6 @@
 //! How the native driver reaches AWS.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -7,6 +8,7 @@ use std::time::Duration;
 use zeroize::Zeroizing;
 
 use crate::error::{Error, ErrorKind};
+use crate::place::{Role, check_fallback_regions, check_role_arn, check_roles, region_and_url};
 
 /// Where the service is, and the credentials to use. What is not set is found as botocore and the AWS command line find
 /// it: environment, profile, container or instance role.
@@ -37,6 +39,14 @@ pub struct Options {
     pub role_arn: Option<String>,
     /// The external id that the role's trust policy asks for.
     pub external_id: Option<String>,
+    /// Further roles, for the secrets whose id, as reads write it, begins with the key; the longest key counts. They are
+    /// assumed with the credentials that the cache otherwise has. At most 20 roles.
+    pub roles: BTreeMap<String, Role>,
+    /// The Regions with replicas of the secrets, in the order in which they are read while a secret's own Region does not
+    /// answer. A Region whose endpoint is not its own is written with it: `eu-west-1=https://…`.
+    pub fallback_regions: Vec<String>,
+    /// How long a Region may take to answer before the next one is asked. Default: [`Options::FALLBACK_AFTER`].
+    pub fallback_after: Option<Duration>,
     /// An HTTP proxy. Default: `HTTPS_PROXY`, `HTTP_PROXY` and `NO_PROXY`.
     pub proxy_url: Option<String>,
     /// A file of PEM certificates to trust instead of the system's. Default: `AWS_CA_BUNDLE`, the profile's `ca_bundle`,
@@ -52,6 +62,19 @@ pub struct Options {
 pub(super) const TIMEOUT: Duration = Duration::from_secs(5);
 
 impl Options {
+    /// 2 s: as long as the first of an operation's attempts may take by default, so a Region is left after one whole attempt,
+    /// a slow connection included. A read that a program waits for then takes little longer than usual, where the second
+    /// and third attempt would take three more seconds.
+    pub const FALLBACK_AFTER: Duration = Duration::from_secs(2);
+
+    /// The same settings for another Region.
+    pub(super) fn at(&self, region: &str) -> Self {
+        let url = self.fallback_regions.iter().map(|text| region_and_url(text));
+        let url = url.filter(|(name, _)| *name == region).find_map(|(_, url)| url);
+        let endpoint_url = url.map(str::to_owned).or_else(|| self.endpoint_url.clone());
+        Self { region: Some(region.to_owned()), endpoint_url, ..self.clone() }
+    }
+
     /// Checks what can be checked offline.
     ///
     /// # Errors
@@ -59,7 +82,8 @@ impl Options {
     /// [`ErrorKind::InvalidConfiguration`] naming the option.
     pub(super) fn validate(&self) -> Result<(), Error> {
         let invalid = |text: String| Err(Error::new(ErrorKind::InvalidConfiguration, text));
-        if let Some(url) = self.endpoint_url.as_deref() {
+        let fallbacks = self.fallback_regions.iter().filter_map(|text| region_and_url(text).1);
+        for url in self.endpoint_url.as_deref().into_iter().chain(fallbacks) {
             let host = url.strip_prefix("https://").or_else(|| url.strip_prefix("http://"));
             if host.is_none_or(|host| host.is_empty() || host.starts_with('/')) {
                 return invalid(format!(
@@ -70,10 +94,11 @@ impl Options {
         if self.region.as_deref().is_some_and(|region| region.trim().is_empty()) {
             return invalid("the Region is empty; pass one such as us-east-1, or leave it out".into());
         }
-        if let Some(role_arn) = self.role_arn.as_deref().filter(|role_arn| !role_arn.starts_with("arn:")) {
-            return invalid(format!(
-                "the role {role_arn:?} is not an ARN such as arn:aws:iam::123456789012:role/name"
-            ));
+        self.role_arn.as_deref().map_or(Ok(()), check_role_arn)?;
+        check_roles(&self.roles)?;
+        check_fallback_regions(&self.fallback_regions)?;
+        if self.fallback_after.is_some_and(|after| after.is_zero()) {
+            return invalid("fallback_after is 0; set the seconds that a Region may take to answer".into());
         }
         if self.external_id.is_some() && self.role_arn.is_none() {
             return invalid("external_id is set without a role; set its ARN too".into());

@@ -1,5 +1,6 @@
 //! Fetching many secrets before they are read, in as few calls as the service allows.
 
+use std::collections::HashMap;
 use std::convert::Infallible;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -19,6 +20,7 @@ use crate::cache::permit::FetchPermit;
 use crate::cache::stats::Operation;
 use crate::error::{Error, ErrorKind};
 use crate::iam_login::IamLogin;
+use crate::place::Place;
 use crate::source::Batch;
 use crate::wire::Answer;
 
@@ -38,14 +40,15 @@ static NEXT_BATCH: PerProcess<Mutex<Instant>> = PerProcess::new();
 impl Inner {
     /// Fetches the secrets that are not cached or due, and returns the errors.
     pub(super) async fn prefetch(self: Arc<Self>, ids: Vec<String>) -> Vec<(String, Error)> {
-        let (mut permits, mut waiting, mut failed) = (Vec::new(), Vec::new(), Vec::new());
+        let mut places = HashMap::<Place, Vec<FetchPermit>>::new();
+        let (mut waiting, mut failed) = (Vec::new(), Vec::new());
         for id in ids {
             match self.cache.prefetch(&id, SystemClock::now()) {
                 Some(Lookup::Leader(permit, waiter)) => {
                     if IamLogin::has_id(&id) {
                         self.spawn(permit)
                     } else {
-                        permits.push(permit)
+                        places.entry(self.places.place_of(permit.id())).or_default().push(permit)
                     }
                     waiting.push((id, waiter));
                 }
@@ -54,20 +57,10 @@ impl Inner {
                 _ => {}
             }
         }
-        let mut permits = permits.into_iter();
-        let mut next =
-            || Some(permits.by_ref().take(Batch::MOST).collect()).filter(|batch: &Vec<_>| !batch.is_empty());
-        // The first finds out whether batches are allowed: denied calls raise alarms.
-        if let Some(first) = next() {
-            self.fetch_batch(first).await;
-        }
         let mut asking = JoinSet::new();
-        while let Some(batch) = next() {
-            if asking.len() >= BURST as usize {
-                asking.join_next().await;
-            }
+        for (place, permits) in places {
             let inner = Arc::clone(&self);
-            asking.spawn(async move { inner.fetch_batch(batch).await });
+            asking.spawn(async move { inner.fetch_batches(&place, permits).await });
         }
         while asking.join_next().await.is_some() {}
         for (id, waiter) in waiting {
@@ -78,17 +71,39 @@ impl Inner {
         failed
     }
 
-    async fn fetch_batch(self: &Arc<Self>, permits: Vec<FetchPermit>) {
-        let now = SystemClock::now().boot.as_secs();
-        let alone = permits.len() < 2 || now < self.no_batch_until.load(Ordering::Relaxed);
-        let answer = if alone { None } else { self.ask_batch(&permits).await };
+    /// Fetches secrets of one place.
+    async fn fetch_batches(self: Arc<Self>, place: &Place, permits: Vec<FetchPermit>) {
+        let mut permits = permits.into_iter();
+        let mut next =
+            || Some(permits.by_ref().take(Batch::MOST).collect()).filter(|batch: &Vec<_>| !batch.is_empty());
+        // The first finds out whether batches are allowed: denied calls raise alarms.
+        if let Some(first) = next() {
+            self.fetch_batch(place, first).await;
+        }
+        let mut asking = JoinSet::new();
+        while let Some(batch) = next() {
+            if asking.len() >= BURST as usize {
+                asking.join_next().await;
+            }
+            let (inner, place) = (Arc::clone(&self), place.clone());
+            asking.spawn(async move { inner.fetch_batch(&place, batch).await });
+        }
+        while asking.join_next().await.is_some() {}
+    }
+
+    async fn fetch_batch(self: &Arc<Self>, place: &Place, permits: Vec<FetchPermit>) {
+        let answer = if permits.len() < 2 { None } else { self.ask_batch(place, &permits).await };
         let Some(mut batch) = answer else {
             return permits.into_iter().for_each(|permit| self.spawn(permit));
         };
         let now = SystemClock::now();
         for permit in permits {
             match batch.take(permit.id()) {
-                Some(result) => permit.complete(result.map(Answer::value), now),
+                Some(result) => {
+                    let result = result.map(|value| self.with_names(&permit, Answer::value(value)));
+                    let is_elsewhere = self.places.is_elsewhere(permit.id(), &result);
+                    permit.elsewhere(is_elsewhere).complete(result, now);
+                }
                 None => self.spawn(permit),
             }
         }
@@ -96,18 +111,22 @@ impl Inner {
     }
 
     /// `None`: the batch was not answered, whatever the reason; the secrets are then fetched one by one.
-    async fn ask_batch(&self, permits: &[FetchPermit]) -> Option<Batch> {
-        let source = self.source(false).await.ok()?;
+    async fn ask_batch(&self, place: &Place, permits: &[FetchPermit]) -> Option<Batch> {
+        let there = self.places.connect(place, &self.cache).await.ok()?;
+        if SystemClock::now().boot.as_secs() < there.no_batch_until.load(Ordering::Relaxed) {
+            return None;
+        }
         pace().await;
         let ids: Vec<&str> = permits.iter().map(FetchPermit::id).collect();
         self.cache.count_call(Operation::BatchGetSecretValue);
-        match fetch::caught(source.fetch_batch(&ids)).await {
+        let asked = self.bounded(&there, false, there.source.fetch_batch(&ids));
+        match fetch::caught(asked).await {
             Ok(batch) => Some(batch),
             Err(error) => {
                 if matches!(error.kind(), ErrorKind::AccessDenied | ErrorKind::InvalidRequest) {
                     // Not allowed here, or not known: it is left alone for a while, since denied calls raise alarms.
                     let until = SystemClock::now().boot.saturating_add(DENIED_FOR).as_secs();
-                    self.no_batch_until.store(until, Ordering::Relaxed);
+                    there.no_batch_until.store(until, Ordering::Relaxed);
                 }
                 None
             }

@@ -1,5 +1,6 @@
-//! The background refresher: keeps secrets in use fresh, so that their readers never wait.
+//! What runs in the background: requests, and the refresher, which keeps secrets in use fresh, so that their readers never wait.
 
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
@@ -7,14 +8,32 @@ use tokio::sync::Semaphore;
 
 use super::clock::SystemClock;
 use super::inner::Inner;
+use super::runtime;
+use crate::cache::permit::FetchPermit;
 
 /// How many refreshes run at the same time.
 const AT_ONCE: usize = 16;
 /// Timers stop while a machine is suspended: check at least this often.
 const LONGEST_SLEEP: Duration = Duration::from_secs(60);
 
+impl Inner {
+    /// Completes a permit on the runtime, even if its reader goes away.
+    pub(super) fn spawn(self: &Arc<Self>, permit: FetchPermit) {
+        match runtime::handle() {
+            Ok(handle) => {
+                let inner = Arc::clone(self);
+                handle.spawn(async move { inner.run(permit).await });
+                if !self.refreshing.swap(true, Ordering::AcqRel) {
+                    handle.spawn(keep_fresh(Arc::downgrade(self)));
+                }
+            }
+            Err(error) => permit.complete(Err(error), SystemClock::now()),
+        }
+    }
+}
+
 /// Runs until the cache is dropped or closed.
-pub(super) async fn keep_fresh(cache: Weak<Inner>) {
+async fn keep_fresh(cache: Weak<Inner>) {
     let slots = Arc::new(Semaphore::new(AT_ONCE));
     loop {
         let Some(inner) = cache.upgrade() else { return };

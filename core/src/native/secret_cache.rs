@@ -3,7 +3,6 @@
 use std::fmt;
 use std::sync::Arc;
 
-use super::builder::Builder;
 use super::clock::SystemClock;
 use super::connect::Connect;
 use super::handle::Handle;
@@ -45,12 +44,7 @@ use crate::secret::Secret;
 pub struct SecretCache(pub(super) Arc<Handle>);
 
 impl SecretCache {
-    /// Returns a builder for a cache; end with [`Builder::build`].
-    pub fn builder() -> Builder {
-        Builder::default()
-    }
-
-    pub(super) fn from_builder(config: Config, transport: Transport) -> Self {
+    pub(super) fn over(config: Config, transport: Transport) -> Self {
         Self(Arc::new(Handle::new(config, transport)))
     }
 
@@ -198,7 +192,7 @@ impl SecretCache {
 impl Default for SecretCache {
     /// A cache with the default settings, and the Region and credentials of the environment.
     fn default() -> Self {
-        Self::from_builder(Config::default(), Transport::Aws(Arc::default()))
+        Self::over(Config::default(), Transport::Aws(Arc::default()))
     }
 }
 

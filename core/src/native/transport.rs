@@ -15,10 +15,13 @@ pub(super) enum Transport {
 }
 
 impl Transport {
-    /// How long one request may take.
+    /// How long one request may take, in every Region together.
     pub(super) fn timeout(&self) -> Duration {
         match self {
-            Self::Aws(options) => options.timeout.unwrap_or(TIMEOUT),
+            Self::Aws(options) => {
+                let regions = u32::try_from(options.fallback_regions.len()).unwrap_or(u32::MAX);
+                options.timeout.unwrap_or(TIMEOUT).saturating_mul(regions.saturating_add(1))
+            }
             Self::Source(_, timeout) => *timeout,
         }
     }

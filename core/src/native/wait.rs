@@ -46,8 +46,7 @@ pub fn wait_for<F: Future + Unpin>(
 /// Waiting for the runtime on one of its own threads would deadlock.
 pub(super) fn forbid_own_thread() -> Result<(), Error> {
     if runtime::is_own_thread() {
-        let text = "a blocking call from the cache's own thread (an event listener) would never end; hand the \
-                    event to another thread first";
+        let text = "a blocking call on the cache's own thread (in an event listener) would never end; move the work to another thread";
         return Err(Error::new(ErrorKind::InvalidArgument, text));
     }
     Ok(())

@@ -27,7 +27,7 @@ const HARMLESS: &[&str] = &[
     "AWSCURRENT", "AWSPENDING", "AWSPREVIOUS", "Backoff", "BlockingPool", "BoxFuture", "Brake", "brake_of", "check_size", "Coarse", "ErrorKind", "IamLogin", "Listener",
     "LogLimiter", "LoginStats", "Moment", "MOST_THREADS", "Now", "Operation", "OwnedSelector",
     "PerProcess", "Retry", "RotationRules", "SecretSource", "Selector", "ServiceFault", "Extension",
-    "SystemClock", "RejectedVersion", "Watch", "Watches", "WipingAllocator", "ConnectFailure", "DescribeAnswer", "Stage", "Task", "Driver", "fresh_seed", "generation", "run_on_event_thread", "end_event_thread", "login_refused",
+    "SystemClock", "RejectedVersion", "Role", "Watch", "Watches", "WipingAllocator", "ConnectFailure", "DescribeAnswer", "Stage", "Task", "Driver", "fresh_seed", "generation", "run_on_event_thread", "end_event_thread", "login_refused",
     "service_error", "VersionLabels",
     "set_threads", "shutdown", "sign_token", "spawn", "spawn_thread", "wait_for",
 ];

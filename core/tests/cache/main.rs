@@ -2,6 +2,7 @@
 
 mod ages;
 mod aliases;
+mod attempts;
 mod canary;
 mod changes;
 mod clocks;

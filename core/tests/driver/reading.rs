@@ -240,3 +240,11 @@ fn a_read_may_say_how_old_its_value_may_be() {
     assert_eq!(younger_than(0).wait().unwrap_err().kind(), ErrorKind::Connection);
     assert_eq!(read(&cache).as_deref(), Ok("value-3"), "others go on");
 }
+
+#[test]
+fn a_source_of_ones_own_is_asked_as_it_asks() {
+    let role = "arn:aws:iam::111122223333:role/reads-secrets";
+    let error = SecretCache::builder().role_for("db", role, None).source(Script::new()).build().unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::InvalidConfiguration);
+    assert!(error.message().contains("your own source"), "{error}");
+}

@@ -118,6 +118,56 @@ fn where_rotations_came_at_the_same_time_the_looks_gather_there() {
 }
 
 #[test]
+fn a_description_tells_of_rotations_by_either_date_or_a_pending_label() {
+    let nothing = Description::default();
+    assert!(!RefreshSchedule::is_told_by(&nothing));
+    let next = Description { next_rotation_date: Some(UNIX_EPOCH), ..Description::default() };
+    let last = Description { last_rotated_date: Some(UNIX_EPOCH), ..Description::default() };
+    let pending = Description { versions: vec![("v2".into(), vec![AWSPENDING.into()])], ..nothing };
+    for description in [next, last, pending] {
+        assert!(RefreshSchedule::is_told_by(&description), "{description:?}");
+    }
+}
+
+#[test]
+fn as_many_rotations_are_remembered_as_it_says_and_the_oldest_is_forgotten() {
+    let mut looks = Looks::at(0);
+    for rotation in 1..=REMEMBERED as u64 + 3 {
+        let mut description = described(looks.now.wall + HOUR, "rate(1 hour)", None);
+        // In the order of their times within the hour, so that the offsets tell which are kept.
+        description.last_rotated_date =
+            Some(UNIX_EPOCH + looks.now.wall - HOUR + Duration::from_secs(rotation));
+        looks.look(&description, 0.5);
+        assert_eq!(looks.schedule.offsets.len(), REMEMBERED.min(rotation as usize));
+        looks.now = looks.now.plus(HOUR);
+    }
+    assert!(looks.schedule.offsets[0] < looks.schedule.offsets[REMEMBERED - 1]);
+    assert_eq!(
+        looks.schedule.offsets[REMEMBERED - 1] - looks.schedule.offsets[0],
+        Duration::from_secs(REMEMBERED as u64 - 1)
+    );
+}
+
+#[test]
+fn only_the_refused_version_itself_being_accepted_ends_the_close_looks() {
+    let mut looks = Looks::at(0);
+    let quiet = Description::default();
+    looks.schedule.refused("v1", &looks.now);
+    looks.schedule.accepted("v0");
+    assert!(looks.look(&quiet, 0.5) < TTL / 4, "another version was accepted");
+    looks.schedule.accepted("v1");
+    assert!(looks.look(&quiet, 0.5) >= TTL / 2);
+    // While another version is pending, the current one works, and that tells nothing.
+    let rotating = Description {
+        versions: vec![("v1".into(), vec![AWSCURRENT.into()]), ("v2".into(), vec![AWSPENDING.into()])],
+        ..Description::default()
+    };
+    looks.look(&rotating, 0.5);
+    looks.schedule.accepted("v1");
+    assert!(looks.look(&rotating, 0.5) < TTL / 4, "the rotation is still under way");
+}
+
+#[test]
 fn a_date_in_the_past_is_no_reason_to_look_more_often() {
     let mut looks = Looks::at(100_000);
     let past = described(looks.now.wall - HOUR, "rate(1 day)", Some("1h"));
@@ -267,4 +317,195 @@ proptest! {
             looks.now = looks.now.plus(distance);
         }
     }
+}
+
+#[test]
+fn a_past_rotation_counts_where_it_was_in_its_own_window() {
+    let day = DAY * 20_000;
+    let afternoon = Window { open: day + HOUR * 16, close: day + HOUR * 24 };
+    assert_eq!(afternoon.offset_of(day - DAY * 10 + HOUR * 17), Some(HOUR));
+    assert_eq!(afternoon.offset_of(day - DAY * 10 + HOUR * 15), None, "somebody rotated it by hand");
+    // Windows of an hour may be at any hour; longer ones are at the same time of every day.
+    let hour = Window { open: day + HOUR * 5, close: day + HOUR * 6 };
+    assert_eq!(hour.offset_of(day - HOUR * 3 + HOUR / 2), Some(HOUR / 2));
+    let hours = Window { open: day + HOUR * 5, close: day + HOUR * 7 };
+    assert_eq!(hours.offset_of(day - HOUR * 3 + HOUR / 2), None);
+}
+
+// The arithmetic, by examples that are worked out by hand. A time to live is 100 s here, so that 1 s is 0.01.
+
+const HUNDRED: Duration = Duration::from_secs(100);
+
+fn seconds(seconds: u64) -> Duration {
+    Duration::from_secs(seconds)
+}
+
+fn view(wall: u64, draw: f64, saved: f64) -> View {
+    View { ttl: HUNDRED, wall: seconds(wall), draw, saved }
+}
+
+#[track_caller]
+fn assert_near(found: f64, expected: f64) {
+    assert!((found - expected).abs() < 1e-9, "{found}, not {expected}");
+}
+
+#[test]
+fn what_is_saved_is_spread_over_half_of_the_time_that_is_left() {
+    for (saved, left, expected) in [
+        (0.0, 1.0, PLAIN),
+        (-5.0, 1.0, PLAIN),
+        (1.0, 1.0, 0.3),
+        (2.0, 4.0, 3.0 / 7.0),
+        (1.0, 0.05, CLOSE),
+        (0.1, 0.05, 0.3),
+        (9.0, 1.0, CLOSE),
+    ] {
+        assert_near(view(0, 0.5, saved).spacing(left), expected);
+    }
+}
+
+#[test]
+fn refreshes_before_a_window_are_few_and_the_last_comes_soon_after_it_opens() {
+    for (opens, length, draw, saved, expected) in [
+        // A short window: one refresh, after all of it.
+        (50, 5, 0.0, 0.0, 0.55),
+        (50, 5, 0.5, 0.0, 0.575),
+        // A longer one: one refresh, between its opening and the first of those that are spread over it.
+        (50, 100, 0.0, 1.0, 0.5),
+        (50, 100, 0.5, 1.0, 0.65),
+        // Just as long as is watched closely.
+        (50, 10, 0.5, 0.0, 0.5 + 0.5 * (0.95 - 0.5)),
+        // One refresh gets there only if it is as far as any may be.
+        (95, 100, 0.5, 1.0, 0.95),
+        // Two, three and four refreshes, equally far from each other.
+        (150, 100, 0.0, 1.0, 0.75),
+        (150, 100, 0.5, 1.0, 0.825),
+        (180, 100, 0.25, 1.0, 0.9125),
+        (180, 100, 0.75, 1.0, (1.8 + 0.3 * 0.75) / 3.0),
+        (300, 50, 0.5, 13.0, 0.7625),
+        // Enough is saved to watch all of the window, which is far away: no need to save.
+        (300, 50, 0.5, 15.0, 0.75),
+        (300, 50, 0.2, 15.0, 0.6),
+        // That many are needed, and not as many; and it must be far away.
+        (300, 50, 0.5, 14.0, 0.7625),
+        (200, 50, 0.5, 15.0, (2.0 + 0.05) / 3.0),
+    ] {
+        let window = Window { open: seconds(1_000 + opens), close: seconds(1_000 + opens + length) };
+        let found = view(1_000, draw, saved).before(window);
+        assert!((found - expected).abs() < 1e-9, "{opens} {length} {draw} {saved}: {found}, not {expected}");
+    }
+}
+
+#[test]
+fn within_a_window_refreshes_are_close_before_and_at_the_usual_time_and_then_ever_wider() {
+    let window = Window { open: seconds(10_000), close: seconds(13_600) };
+    let mut schedule = RefreshSchedule { window: Some(window), ..RefreshSchedule::default() };
+    let expected =
+        |schedule: &RefreshSchedule, wall, draw, saved| schedule.expected(&view(wall, draw, saved));
+    // Without a usual time all of the window counts, and its slack.
+    assert_near(expected(&schedule, 9_950, 0.0, 1.0).unwrap(), 0.5);
+    assert_near(expected(&schedule, 10_000, 0.0, 36.0).unwrap(), 0.95 * 0.3);
+    assert_near(expected(&schedule, 10_000, 0.5, 36.0).unwrap(), 0.3);
+    assert_near(expected(&schedule, 13_500, 1.0, 1.0).unwrap(), 1.05 * 0.3);
+    assert_near(expected(&schedule, 13_615, 0.5, 0.2).unwrap(), 0.25);
+    assert!(expected(&schedule, 13_629, 0.5, 1.0).is_some());
+    assert_eq!(expected(&schedule, 13_630, 0.5, 1.0), None);
+
+    // Usually it comes after half an hour: from 1780 to 1820 s after the opening.
+    schedule.offsets = vec![seconds(1_800); 3];
+    assert_near(expected(&schedule, 11_730, 0.0, 1.0).unwrap(), 0.5);
+    assert_near(expected(&schedule, 11_780, 0.5, 0.1).unwrap(), 1.0 / (1.0 / 0.75 + 0.2 / 0.4));
+    // 30 s late, with 18.8 TTLs until the end; then so late that the distance is a third of it, and at most plain.
+    assert_near(expected(&schedule, 11_850, 0.5, 18.0).unwrap(), 1.0 / (1.0 / 0.75 + 36.0 / 17.8));
+    assert_near(expected(&schedule, 11_970, 0.5, 100.0).unwrap(), 0.5);
+    assert_near(expected(&schedule, 13_000, 0.5, 100.0).unwrap(), PLAIN);
+}
+
+#[test]
+fn a_time_is_usual_if_enough_of_the_rotations_that_are_known_came_at_it() {
+    let window = Window { open: seconds(10_000), close: seconds(13_600) };
+    let usual = |offsets: &[u64]| {
+        let offsets = offsets.iter().copied().map(seconds).collect();
+        let found = RefreshSchedule { offsets, ..RefreshSchedule::default() }.usual_time(window);
+        (found != window).then_some((found.open.as_secs(), found.close.as_secs()))
+    };
+    assert_eq!(usual(&[]), None);
+    assert_eq!(usual(&[600]), None, "one is no habit");
+    assert_eq!(usual(&[600, 600]), Some((10_580, 10_620)));
+    assert_eq!(usual(&[600, 690]), Some((10_580, 10_710)));
+    assert_eq!(usual(&[600, 691]), None, "too far from each other");
+    assert_eq!(usual(&[600, 600, 3_000]), None, "two of three");
+    assert_eq!(usual(&[600, 600, 600, 3_000, 2_000]), Some((10_580, 10_620)));
+    assert_eq!(usual(&[600, 600, 600, 1_000, 1_500, 2_000, 2_500, 3_000]), None, "three of eight");
+    assert_eq!(usual(&[600, 600, 600, 600, 1_500, 2_000, 2_500, 3_000]), Some((10_580, 10_620)));
+}
+
+/// A secret with a rotation under way since 400 s, and no window.
+fn rotating(budget: f64) -> Looks {
+    let mut looks = Looks { budget: PollBudget(budget), ..Looks::at(0) };
+    looks.schedule.begin("v1", false, &looks.now);
+    looks.now = looks.now.plus(seconds(400));
+    looks
+}
+
+impl Looks {
+    fn refresh(&mut self, ttl: Duration, draw: f64) -> Duration {
+        self.schedule.refresh_after(Some("v1"), ttl, draw, &self.now, &mut self.budget)
+    }
+}
+
+#[track_caller]
+fn assert_close(found: Duration, expected: f64) {
+    assert!((found.as_secs_f64() - expected).abs() < 1e-6, "{found:?}, not {expected} s");
+}
+
+#[test]
+fn a_rotation_under_way_is_followed_at_a_quarter_of_its_age_out_of_the_budget() {
+    assert_close(rotating(0.0).refresh(TTL, 0.5), 100.0);
+    assert_close(rotating(0.0).refresh(TTL, 0.0), 75.0);
+    // A tenth of the TTL is close enough.
+    assert_close(rotating(0.0).refresh(seconds(2_000), 0.5), 200.0);
+    let mut looks = rotating(0.0);
+    looks.refresh(TTL, 0.5);
+    assert_near(looks.budget.0, 100.0 / 300.0 / PLAIN - 1.0);
+    // With nothing left, plain refreshing and a little more, which is saved.
+    let mut looks = rotating(-START);
+    assert_close(looks.refresh(TTL, 0.5), 300.0 * PLAIN * 1.05);
+    assert_near(looks.budget.0, 0.05 - START);
+    // With half a refresh left, half of it.
+    assert_close(rotating(0.5 - START).refresh(TTL, 0.5), 300.0 * PLAIN * 0.5 * 1.05);
+}
+
+#[test]
+fn a_program_that_refreshes_by_itself_pays_for_what_was_not_waited() {
+    let mut looks = rotating(0.0);
+    looks.refresh(TTL, 0.5);
+    let paid = 100.0 / 300.0 / PLAIN - 1.0;
+    looks.now = looks.now.plus(seconds(40));
+    looks.refresh(TTL, 0.5); // 60 s early; the next is 110 s away
+    assert_near(looks.budget.0, paid - 60.0 / 300.0 / PLAIN + 110.0 / 300.0 / PLAIN - 1.0);
+    // Being late saves nothing.
+    let before = looks.budget.0;
+    looks.now = looks.now.plus(seconds(1_000));
+    looks.refresh(TTL, 0.5); // as far as plain refreshing is
+    assert_near(looks.budget.0, before);
+}
+
+#[test]
+fn a_refused_version_is_asked_for_at_a_quarter_of_the_time_and_costs_nothing() {
+    let mut looks = Looks { budget: PollBudget(-START), ..Looks::at(0) };
+    looks.schedule.refused("v1", &looks.now);
+    assert_close(looks.refresh(TTL, 0.5), 2.0);
+    looks.now = looks.now.plus(seconds(40));
+    assert_close(looks.refresh(TTL, 0.5), 10.0);
+    assert_close(looks.refresh(TTL, 0.0), 7.5);
+    assert_near(looks.budget.0, -START);
+}
+
+#[test]
+fn the_shortest_time_to_live_with_a_schedule_is_ten_seconds() {
+    let mut looks = Looks::at(0);
+    looks.schedule.begin("v1", false, &looks.now);
+    assert_close(looks.refresh(seconds(10), 0.5), 1.0);
+    assert_eq!(looks.refresh(seconds(9), 0.5), policy::refresh_after(seconds(9), 0.5));
 }

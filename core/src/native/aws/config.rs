@@ -4,7 +4,6 @@ use std::time::Duration;
 
 use aws_config::provider_config::ProviderConfig;
 use aws_config::retry::RetryConfig;
-use aws_config::sts::AssumeRoleProvider;
 use aws_config::timeout::TimeoutConfig;
 use aws_config::{BehaviorVersion, FrameworkMetadata, Region, SdkConfig};
 use aws_credential_types::provider::SharedCredentialsProvider;
@@ -15,13 +14,48 @@ use aws_smithy_http_client::tls::TrustStore;
 use aws_smithy_runtime_api::client::http::SharedHttpConnector;
 
 use super::AwsSource;
-use super::credentials::{Finder, SESSION_NAME};
+use super::credentials::{Finder, assumed};
 use super::http;
 use super::iam_token::TokenSigner;
 use super::profile::{Profiles, default_region};
 use crate::error::{Error, ErrorKind};
 use crate::native::Options;
 use crate::native::options::TIMEOUT;
+use crate::place::Role;
+
+impl AwsSource {
+    async fn new(settings: SdkConfig, endpoint_url: Option<String>) -> Self {
+        let mut config = Builder::from(&settings);
+        config.set_endpoint_url(endpoint_url.clone());
+        let place = Params::builder()
+            .set_region(settings.region().map(ToString::to_string))
+            .set_use_fips(settings.use_fips())
+            .set_use_dual_stack(settings.use_dual_stack())
+            .set_endpoint(endpoint_url.clone())
+            .build();
+        let endpoint = match place {
+            Ok(place) => DefaultResolver::new().resolve_endpoint(&place).await.ok(),
+            Err(_) => None,
+        };
+        let endpoint = endpoint.map_or_else(String::new, |endpoint| endpoint.url().to_owned());
+        let region = settings.region().map(ToString::to_string).unwrap_or_default();
+        let patience = settings.timeout_config().and_then(TimeoutConfig::operation_timeout);
+        let tokens = TokenSigner::new(settings.credentials_provider(), region, patience.unwrap_or(TIMEOUT));
+        Self { client: Client::from_conf(config.build()), endpoint, tokens, settings, endpoint_url }
+    }
+
+    /// The same service, asked as a role that is assumed with what this one is asked as.
+    pub(in crate::native) async fn with_role(&self, role: &Role) -> Self {
+        let settings = self.settings.clone();
+        let credentials = match settings.credentials_provider() {
+            Some(source) => Some(assumed(role, None, &settings, source).await),
+            None => None,
+        };
+        let mut settings = settings.into_builder();
+        settings.set_credentials_provider(credentials);
+        Self::new(settings.build(), self.endpoint_url.clone()).await
+    }
+}
 
 impl Options {
     /// A client of Secrets Manager with these options, found as for the cache.
@@ -47,23 +81,7 @@ impl Options {
         let profiles = Profiles::load(self).await?;
         let settings = self.config(&profiles).await?;
         let url = self.endpoint_url.clone().or_else(|| profiles.endpoint_url());
-        let mut config = Builder::from(&settings);
-        config.set_endpoint_url(url.clone());
-        let place = Params::builder()
-            .set_region(settings.region().map(ToString::to_string))
-            .set_use_fips(settings.use_fips())
-            .set_use_dual_stack(settings.use_dual_stack())
-            .set_endpoint(url)
-            .build();
-        let endpoint = match place {
-            Ok(place) => DefaultResolver::new().resolve_endpoint(&place).await.ok(),
-            Err(_) => None,
-        };
-        let endpoint = endpoint.map_or_else(String::new, |endpoint| endpoint.url().to_owned());
-        let region = settings.region().map(ToString::to_string).unwrap_or_default();
-        let patience = self.timeout.unwrap_or(TIMEOUT);
-        let tokens = TokenSigner::new(settings.credentials_provider(), region, patience);
-        Ok(AwsSource { client: Client::from_conf(config.build()), endpoint, tokens })
+        Ok(AwsSource::new(settings, url).await)
     }
 
     /// The AWS SDK's configuration that these options and the environment add up to, for clients of other services:
@@ -157,13 +175,9 @@ impl Options {
                 Finder { profiles, is_explicit, config: &config, settings }.find().await?
             }
         };
-        if let Some(role_arn) = &self.role_arn {
-            let mut role =
-                AssumeRoleProvider::builder(role_arn).configure(&config).session_name(SESSION_NAME);
-            if let Some(external_id) = &self.external_id {
-                role = role.external_id(external_id);
-            }
-            credentials = SharedCredentialsProvider::new(role.build_from_provider(credentials).await);
+        if let Some(arn) = self.role_arn.clone() {
+            let role = Role { arn, external_id: self.external_id.clone() };
+            credentials = assumed(&role, None, &config, credentials).await;
         }
         Ok(config.into_builder().credentials_provider(credentials).build())
     }

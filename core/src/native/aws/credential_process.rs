@@ -79,7 +79,7 @@ fn parse(output: &[u8]) -> Result<Credentials, &'static str> {
         expiration.and_then(|expiration| SystemTime::try_from(expiration).ok())
     });
     if expiry == Some(None) {
-        return Err("printed an Expiration that is no ISO 8601 time");
+        return Err("printed an Expiration that is not an ISO 8601 time");
     }
     let Output { access_key_id, secret_access_key, session_token, .. } = output;
     Ok(Credentials::new(

@@ -25,13 +25,19 @@ use aws_config::{Region, SdkConfig};
 use aws_credential_types::Credentials;
 use aws_credential_types::provider::error::CredentialsError;
 use aws_credential_types::provider::{self, ProvideCredentials, SharedCredentialsProvider, future};
+use aws_sdk_sts::config::http::HttpResponse;
+use aws_sdk_sts::error::SdkError;
+use aws_sdk_sts::operation::RequestId;
+use aws_sdk_sts::operation::assume_role::AssumeRoleError;
 use tokio::sync::Mutex;
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
 use super::credential_process::CredentialProcess;
 use super::profile::{Profiles, env_var};
-use crate::error::{Error, ErrorKind};
+use super::{causes, no_credentials, root_cause};
+use crate::error::{Error, ErrorKind, ServiceFault};
+use crate::place::Role;
 
 /// The name by which an assumed role's sessions appear in the trail, unless the profile sets one.
 pub(super) const SESSION_NAME: &str = "secretcache";
@@ -105,7 +111,7 @@ impl Finder<'_> {
                 (Some(source), None) if visited.contains(source) => {
                     return Err(invalid(
                         name,
-                        &format!("has source_profile {source:?}, which leads back to it"),
+                        &format!("has source_profile {source:?}, which refers back to it"),
                     ));
                 }
                 (Some(source), None) => name = source,
@@ -123,16 +129,9 @@ impl Finder<'_> {
                            credentials from `aws sts get-session-token`, or a credential_process";
             return Err(invalid(profile.name(), problem));
         }
-        let mut role = AssumeRoleProvider::builder(profile.get("role_arn").unwrap_or_default())
-            .configure(self.config)
-            .session_name(profile.get("role_session_name").unwrap_or(SESSION_NAME));
-        if let Some(external_id) = profile.get("external_id") {
-            role = role.external_id(external_id);
-        }
-        if let Some(seconds) = profile.get("duration_seconds").and_then(|seconds| seconds.parse().ok()) {
-            role = role.session_length(Duration::from_secs(seconds));
-        }
-        Ok(patient(role.build_from_provider(source).await))
+        let text = |setting| profile.get(setting).map(str::to_owned);
+        let role = Role { arn: text("role_arn").unwrap_or_default(), external_id: text("external_id") };
+        Ok(assumed(&role, Some(profile), self.config, source).await)
     }
 
     fn of_source_profile(&self, name: &str) -> Found {
@@ -216,6 +215,75 @@ impl Finder<'_> {
                 return Err(invalid(profile, &format!("has credential_source {source:?}; use {known}")));
             }
         })
+    }
+}
+
+/// The credentials of a role, assumed with others. Session name and length are a profile's, if it sets them.
+pub(super) async fn assumed(
+    role: &Role,
+    profile: Option<&Profile>,
+    config: &SdkConfig,
+    source: SharedCredentialsProvider,
+) -> SharedCredentialsProvider {
+    let setting = |name| profile.and_then(|profile| profile.get(name));
+    let mut session = AssumeRoleProvider::builder(&role.arn)
+        .configure(config)
+        .session_name(setting("role_session_name").unwrap_or(SESSION_NAME));
+    if let Some(external_id) = &role.external_id {
+        session = session.external_id(external_id);
+    }
+    if let Some(seconds) = setting("duration_seconds").and_then(|seconds| seconds.parse().ok()) {
+        session = session.session_length(Duration::from_secs(seconds));
+    }
+    let session = session.build_from_provider(source).await;
+    patient(AssumedRole { arn: role.arn.clone(), session })
+}
+
+/// A role whose refusal is told with its name.
+#[derive(Debug)]
+struct AssumedRole {
+    arn: String,
+    session: AssumeRoleProvider,
+}
+
+impl AssumedRole {
+    async fn credentials(&self) -> provider::Result {
+        let failed = |error| CredentialsError::provider_error(not_assumed(&self.arn, &error));
+        self.session.provide_credentials().await.map_err(failed)
+    }
+}
+
+impl ProvideCredentials for AssumedRole {
+    fn provide_credentials<'a>(&'a self) -> future::ProvideCredentials<'a>
+    where
+        Self: 'a,
+    {
+        future::ProvideCredentials::new(self.credentials())
+    }
+}
+
+/// Why a role could not be assumed: STS refuses it or does not answer, or there are no credentials to assume it with.
+fn not_assumed(arn: &str, error: &CredentialsError) -> Error {
+    let mut below = causes(error).skip(1);
+    if let Some(source) = below.find_map(|cause| cause.downcast_ref::<CredentialsError>()) {
+        return no_credentials(source);
+    }
+    let text = |why: &str| format!("the role {arn} cannot be assumed: {why}");
+    let refused =
+        causes(error).find_map(|cause| cause.downcast_ref::<SdkError<AssumeRoleError, HttpResponse>>());
+    match refused {
+        Some(SdkError::ServiceError(context)) => {
+            let (metadata, status) = (context.err().meta(), context.raw().status().as_u16());
+            let code = metadata.code().unwrap_or("Unknown");
+            let message = text(metadata.message().unwrap_or("STS gave no reason"));
+            let fault = ServiceFault::new("AssumeRole", code, message.clone())
+                .with_response(status, context.err().request_id().map(str::to_owned));
+            Error::new(ErrorKind::from_service(code, &message, Some(status)), message).with_fault(fault)
+        }
+        Some(SdkError::TimeoutError(_)) => {
+            Error::new(ErrorKind::Timeout, text("no response from STS in time"))
+        }
+        _ => Error::new(ErrorKind::Connection, text(&format!("cannot reach STS: {}", root_cause(error)))),
     }
 }
 

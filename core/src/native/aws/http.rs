@@ -72,7 +72,7 @@ pub(super) fn trust_store(ca_bundle: Option<&Path>) -> Result<TrustStore, Error>
         roots.add(certificate).map_err(|error| broken(error.to_string()))?;
     }
     if roots.is_empty() {
-        return Err(invalid("holds no PEM certificate".into()));
+        return Err(invalid("contains no PEM certificate".into()));
     }
     Ok(TrustStore::empty().with_pem_certificate(bundle))
 }
@@ -177,13 +177,16 @@ tokio::task_local! {
 
 /// Makes a call, and tells why its last attempt got no answer, if that is known: the SDK says of a call that ran out of
 /// time between two attempts only that it did.
-pub(super) async fn watched<T>(call: impl Future<Output = T>) -> (T, Option<String>) {
-    MISSED
-        .scope(Cell::default(), async {
-            let answer = call.await;
-            (answer, MISSED.with(Cell::take))
-        })
-        .await
+/// A watched call within another has no note of its own, so who cuts the outer one short learns of it.
+pub(in crate::native) async fn watched<T>(call: impl Future<Output = T>) -> (T, Option<String>) {
+    let watched = async {
+        let answer = call.await;
+        (answer, MISSED.with(Cell::take))
+    };
+    match MISSED.try_with(|_| ()) {
+        Ok(()) => watched.await,
+        Err(_) => MISSED.scope(Cell::default(), watched).await,
+    }
 }
 
 fn note_missed(error: &ConnectorError) {

@@ -50,7 +50,7 @@ impl TokenSigner {
     /// signed it: logins with another key are logins with another version.
     pub(super) async fn fetch(&self, login: &IamLogin, selector: Selector<'_>) -> Result<Fetched, Error> {
         if selector != Selector::CURRENT {
-            let text = format!("a token has no version but the current one; {selector} was asked for");
+            let text = format!("an IAM token only has a current version; {selector} was requested");
             return Err(Error::new(ErrorKind::VersionNotFound, text));
         }
         let credentials = self.credentials().await?;
@@ -66,7 +66,7 @@ impl TokenSigner {
         }
         let found = match &self.provider {
             Some(provider) => timeout(self.patience, provider.provide_credentials()).await.map_err(|_| {
-                let text = format!("no AWS credentials within {:?}, which sign tokens", self.patience);
+                let text = format!("found no AWS credentials to sign the token within {:?}", self.patience);
                 Error::new(ErrorKind::Timeout, text)
             }),
             None => Ok(Err(CredentialsError::not_loaded("there is no provider of credentials"))),
@@ -74,8 +74,7 @@ impl TokenSigner {
         let found = found.and_then(|found| found.map_err(|error| super::no_credentials(&error)));
         let found = found.and_then(|found| match left(&found, now()) {
             Some(Duration::ZERO) => {
-                let text =
-                    "the AWS credentials that were found have expired: renew them, for instance by a login";
+                let text = "the AWS credentials have expired: renew them, for example by logging in again";
                 Err(Error::new(ErrorKind::NoCredentials, text))
             }
             _ => Ok(found),
@@ -178,7 +177,7 @@ fn token(
     let request = format!("{}/?Action=connect&{user}={}{serverless}", login.resource, encoded(&login.user));
 
     let wrong = |error: &dyn std::fmt::Display| {
-        Error::new(ErrorKind::Internal, format!("a token for {login} cannot be signed: {error}"))
+        Error::new(ErrorKind::Internal, format!("cannot sign a token for {login}: {error}"))
     };
     let mut settings = SigningSettings::default();
     settings.signature_location = SignatureLocation::QueryParams;
