@@ -170,13 +170,16 @@ impl SecretStore for AwsStore {
                 {
                     Error::new(
                         ErrorKind::Misconfigured,
-                        format!("no password can be made by this policy: {}", context.err()),
+                        format!(
+                            "Secrets Manager cannot generate a password under this policy: {}",
+                            context.err()
+                        ),
                     )
                 }
                 _ => service_error("GetRandomPassword", error).into(),
             })?;
             answer.random_password.map(Zeroizing::new).ok_or_else(|| {
-                Error::new(ErrorKind::Unavailable, "GetRandomPassword: the answer holds no password")
+                Error::new(ErrorKind::Unavailable, "GetRandomPassword: the response contains no password")
             })
         })
     }

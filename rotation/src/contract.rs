@@ -62,9 +62,7 @@ pub(crate) fn preflight(
     let underway = Ok(Stage::Underway { current: current.id.clone() });
     match version {
         Some(version) if version.has(AWSPENDING) => underway,
-        Some(_) => {
-            refuse("the version to be rotated in is not labelled AWSPENDING; the rotation was given up")
-        }
+        Some(_) => refuse("the new version is not labelled AWSPENDING; the rotation was abandoned"),
         None if driver == Driver::Runner && step == Step::CreateSecret => match state.labelled(AWSPENDING) {
             // Taking the label from a rotation that somebody else has begun would strand it.
             Some(other) if other.id != current.id => {
@@ -72,7 +70,7 @@ pub(crate) fn preflight(
             }
             _ => underway,
         },
-        None => refuse("the secret has no version with the id to be rotated in"),
+        None => refuse("the secret has no version with this ClientRequestToken"),
     }
 }
 

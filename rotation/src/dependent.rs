@@ -27,8 +27,7 @@ pub(crate) fn follow(current: &Document, next: Document) -> Result<Document, Err
             Held::MadeAnew(text) => followed.with(name, &text)?,
             Held::Somehow => {
                 let text = format!(
-                    "the secret's field {name:?} holds the password in a form that is not understood, and would be wrong after a \
-                     rotation: take the field out of the secret, or write it as a URL, \"user:password\" in Base64, or \
+                    "the secret's field {name:?} contains the password in a form that is not recognised, and would be wrong after a rotation: remove the field, or write it as a URL, \"user:password\" in Base64, or \
                      \"host=... password=...\""
                 );
                 return Err(Error::new(ErrorKind::Misconfigured, text));
@@ -53,7 +52,7 @@ pub(crate) fn verify(current: &Document, next: &Document) -> Result<(), Error> {
             _ => !occurs_in(&value, &former) && occurs_in(&value, &new),
         };
         if !is_right {
-            let text = format!("the new version's {name:?} does not hold the new credential");
+            let text = format!("the new version's {name:?} does not contain the new credential");
             return Err(Error::new(ErrorKind::Rejected, text));
         }
     }

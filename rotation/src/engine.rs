@@ -6,11 +6,12 @@
 
 use secretcache::{AWSCURRENT, AWSPENDING, Selector};
 
-use crate::context::{Context, Pair, Settings};
+use crate::context::{Context, Pair};
 use crate::contract::{Driver, Stage, preflight};
 use crate::error::{Error, ErrorKind};
 use crate::event::{Event, Step};
-use crate::store::{Moved, Pause, Pending, Put, SecretStore, StageMove};
+use crate::settings::Settings;
+use crate::store::{Moved, Pause, Pending, Put, SecretState, SecretStore, StageMove};
 use crate::strategy::Strategy;
 
 /// Runs rotation steps for one strategy.
@@ -54,7 +55,7 @@ impl Engine<'_> {
                 return Ok(StepOutcome::Finished);
             }
         };
-        let cx = Context { engine: *self, event, state: &state, current: &current };
+        let cx = self.context(event, &state, &current);
         match event.step {
             Step::CreateSecret => self.create(&cx).await,
             Step::SetSecret => self.set(&cx).await,
@@ -76,7 +77,7 @@ impl Engine<'_> {
         else {
             return Err(Error::new(ErrorKind::NotStaged, "the version is current already"));
         };
-        let cx = Context { engine: *self, event, state: &state, current: &current };
+        let cx = self.context(event, &state, &current);
         let current = cx.current().await?;
         let value = || cx.version(Selector::version_id(cx.token()));
         let (pending, has_value) = match value().await? {
@@ -94,12 +95,17 @@ impl Engine<'_> {
         if !has_value && value().await?.is_some() {
             return Err(Error::new(
                 ErrorKind::Conflict,
-                "the rotation got further while it was being given up; run the command again",
+                "the rotation advanced while it was being reverted; run the command again",
             ));
         }
         self.drop_pending(event).await?;
         drop(restored);
         Ok(())
+    }
+
+    fn context<'a>(&'a self, event: &'a Event, state: &'a SecretState, current: &'a str) -> Context<'a> {
+        let Self { store, pause, settings, driver, .. } = *self;
+        Context { store, pause, settings, driver, event, state, current }
     }
 
     async fn create(&self, cx: &Context<'_>) -> Result<StepOutcome, Error> {
@@ -128,14 +134,16 @@ impl Engine<'_> {
         match self.strategy.set(cx, &pair).await {
             // A stored value never changes, so this one would be rejected for ever and bar every later rotation. The
             // resource did not take it, so nobody needs it.
-            Err(error) if error.kind() == ErrorKind::Rejected => Err(self.release(cx, error).await),
+            Err(error) if matches!(error.kind(), ErrorKind::Rejected | ErrorKind::NotOurs) => {
+                Err(self.release(cx, error).await)
+            }
             outcome => outcome.map(|()| StepOutcome::Done),
         }
     }
 
     async fn test(&self, cx: &Context<'_>) -> Result<StepOutcome, Error> {
         let pair = self.pair(cx).await?;
-        match self.strategy.test(cx, &pair).await {
+        match self.strategy.test(cx, &pair, None).await {
             // Where the service only tests the configuration, the new version is a copy of the current one, and nothing
             // was changed that could be restored.
             Err(error) if error.kind() == ErrorKind::Refused && !pair.is_copy() => {
@@ -159,13 +167,13 @@ impl Engine<'_> {
         if pair.is_copy() {
             let error = Error::new(
                 ErrorKind::Rejected,
-                "the new version holds the current value; nothing was rotated",
+                "the new version contains the current value; nothing was rotated",
             );
             return Err(self.release(cx, error).await);
         }
-        let _guard = self.strategy.guard(cx, &pair).await?;
+        let guard = self.strategy.guard(cx, &pair).await?;
         // Steps may arrive out of order, and much may have happened since testSecret.
-        match self.strategy.test(cx, &pair).await {
+        match self.strategy.test(cx, &pair, guard.as_ref()).await {
             Err(error) if error.kind() == ErrorKind::Rejected => return Err(self.release(cx, error).await),
             outcome => outcome?,
         }
@@ -217,9 +225,9 @@ impl Engine<'_> {
     async fn release(&self, cx: &Context<'_>, error: Error) -> Error {
         match self.drop_pending(cx.event).await {
             Ok(()) => {
-                error.and("AWSPENDING was taken from the new version, so that a new rotation can start")
+                error.and("AWSPENDING was removed from the new version, so that a new rotation can start")
             }
-            Err(_) => error.and("AWSPENDING could not be taken from the new version"),
+            Err(_) => error.and("AWSPENDING could not be removed from the new version"),
         }
     }
 }

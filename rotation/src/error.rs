@@ -61,6 +61,22 @@ impl Error {
     pub fn message(&self) -> &str {
         &self.message
     }
+
+    /// The message with what is behind it, if that says more.
+    ///
+    /// ```
+    /// use secretcache_rotation::{Error, ErrorKind};
+    ///
+    /// let error = Error::new(ErrorKind::Unavailable, "could not log in").with_source("the server does not support TLS");
+    /// assert_eq!(error.in_full(), "could not log in: the server does not support TLS");
+    /// ```
+    pub fn in_full(&self) -> String {
+        let root = std::iter::successors(self.source(), |&cause| cause.source()).last();
+        match root.map(ToString::to_string).filter(|root| !self.message.contains(root.as_str())) {
+            Some(root) => format!("{self}: {root}"),
+            None => self.message.clone(),
+        }
+    }
 }
 
 impl fmt::Display for Error {
@@ -116,6 +132,10 @@ pub enum ErrorKind {
     Denied,
     /// The target cannot do what the strategy needs.
     Unsupported,
+    /// The resource offers no TLS, and nobody said to do without.
+    Unencrypted,
+    /// Nobody who is trusted vouches for the resource's certificate, or it has expired, or is for another name.
+    Untrusted,
 }
 
 impl ErrorKind {

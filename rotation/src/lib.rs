@@ -8,6 +8,7 @@
 //! apart ([`SecretState`], [`Change`]), and answers of which a program must decide about each ([`operate::Health`],
 //! [`StepOutcome`]). Something new there is for everybody to look at, in a release that says so.
 
+mod administrator;
 #[cfg(feature = "aws")]
 mod aws;
 mod context;
@@ -30,6 +31,7 @@ mod resource;
 mod rotator;
 mod runner;
 mod schedule;
+mod settings;
 mod store;
 mod strategy;
 mod target;
@@ -43,7 +45,7 @@ mod token;
 
 #[cfg(feature = "aws")]
 pub use aws::AwsStore;
-pub use context::{Context, MasterHost, Pair, Settings};
+pub use context::{Context, Pair};
 pub use contract::Driver;
 pub use details::{Details, Rules};
 pub use diagnosis::{Diagnosis, Finding, Requirements};
@@ -51,15 +53,16 @@ pub use document::Document;
 pub use engine::{Engine, StepOutcome};
 pub use error::{Error, ErrorKind};
 pub use event::{Event, RotationToken, Step};
-pub use observer::{Observer, Progress, Unobserved};
+pub use observer::{Observer, Progress, Rotation, Unobserved};
 pub use password::PasswordPolicy;
 #[cfg(any(feature = "aws", feature = "tls"))]
 pub use pause::RealPause;
 pub use resource::{Resource, StrategyName, from_function};
 #[cfg(all(feature = "postgres", feature = "mysql", feature = "redis", feature = "http"))]
 pub use rotator::{Described, RotationOptions, Rotator, Verification};
-pub use runner::{Rotation, Runner};
+pub use runner::Runner;
 pub use schedule::{Schedule, Window};
+pub use settings::{MasterHost, Settings};
 pub use store::{
     BoxFuture, Moved, Pause, Pending, Put, SecretState, SecretStore, StageMove, Version, VersionState,
 };

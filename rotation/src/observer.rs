@@ -5,7 +5,6 @@ use std::fmt::Debug;
 use crate::engine::StepOutcome;
 use crate::error::Error;
 use crate::event::Step;
-use crate::runner::Rotation;
 
 /// Is told what a [`Runner`](crate::Runner) does, for progress lines and metrics.
 ///
@@ -48,6 +47,18 @@ pub enum Progress<'a> {
         /// Which attempt it is; the first one is 1.
         attempt: u32,
     },
+}
+
+/// A rotation as a runner finds it.
+#[derive(Clone, Debug, Eq, PartialEq)]
+#[non_exhaustive]
+pub struct Rotation {
+    /// The id of the version being rotated in.
+    pub token: String,
+    /// The id of the version that is current meanwhile.
+    pub current: String,
+    /// Whether it was begun before.
+    pub is_resumed: bool,
 }
 
 /// Takes no notice.

@@ -117,7 +117,7 @@ impl PasswordPolicy {
         }
         let allowed = |c: char| self.classes().any(|class| class.contains(c));
         if !password.chars().all(|c| allowed(c) && !self.exclude_characters.contains(c)) {
-            return wrong("holds an excluded character".to_owned());
+            return wrong("contains an excluded character".to_owned());
         }
         let lacks = |class: &&str| !password.chars().any(|c| class.contains(c));
         if self.require_each_included_type && self.classes().any(|class| lacks(&class)) {

@@ -116,7 +116,7 @@ impl Resource {
                 Some(resource) => Ok((resource, None)),
                 None => Err(Error::new(
                     ErrorKind::Misconfigured,
-                    format!("the secret's \"engine\" is {:?}; it may be one of {}", *engine, accepted()),
+                    format!("the secret's \"engine\" is {:?}; use one of {}", *engine, accepted()),
                 )),
             };
         }
@@ -124,10 +124,7 @@ impl Resource {
             return Ok((resource, None));
         }
         let guess = |resource, by: String| {
-            Ok((
-                resource,
-                Some(format!("the secret has no \"engine\"; it is taken for {resource:?} by {by}")),
-            ))
+            Ok((resource, Some(format!("the secret has no \"engine\"; assuming {resource:?} from {by}"))))
         };
         if let Some((resource, _)) = function.and_then(from_function) {
             return guess(resource, "the name of its rotation function".to_owned());
@@ -139,7 +136,7 @@ impl Resource {
             _ => Err(Error::new(
                 ErrorKind::Misconfigured,
                 format!(
-                    "the secret has no \"engine\", and nothing else tells; set it to one of {}",
+                    "the secret has no \"engine\", and nothing else shows what it is for; set it to one of {}",
                     accepted()
                 ),
             )),

@@ -136,7 +136,7 @@ impl Rotator {
         let Some(name) = options.strategy.or(by_function.map(|(_, strategy)| strategy)) else {
             let names = StrategyName::ALL.map(StrategyName::name).join(", ");
             let text =
-                format!("no strategy is chosen, and no rotation function names one: choose one of {names}");
+                format!("no strategy given, and no rotation function implies one: choose one of {names}");
             return Err(Error::new(ErrorKind::Misconfigured, text));
         };
         let tls = options.verification.tls()?;
@@ -282,10 +282,11 @@ fn of_directory(description: &str) -> Result<Resource, Error> {
     }
     let wrong =
         |what: &str| Error::new(ErrorKind::Misconfigured, format!("the description of the directory {what}"));
-    let Directory { protocol, strategy } = toml::from_str(description)
-        .map_err(|_| wrong("has fields beside \"protocol\" and \"strategy\", or one of them is no text"))?;
+    let Directory { protocol, strategy } = toml::from_str(description).map_err(|_| {
+        wrong("has fields other than \"protocol\" and \"strategy\", or one of them is not text")
+    })?;
     if strategy.is_some_and(|name| name != StrategyName::SingleUser.name()) {
-        return Err(wrong("names a strategy that is not single-user"));
+        return Err(wrong("has a strategy other than single-user"));
     }
     Resource::from_engine(&protocol).ok_or_else(|| wrong("names no directory"))
 }
@@ -302,7 +303,7 @@ fn directory(kind: Resource, tls: Tls, route: Arc<dyn Route>) -> Result<Box<dyn 
 
 #[cfg(not(feature = "ldap"))]
 fn directory(_: Resource, _: Tls, _: Arc<dyn Route>) -> Result<Box<dyn Target>, Error> {
-    Err(Error::new(ErrorKind::Unsupported, "this program was built without directories (LDAP)"))
+    Err(Error::new(ErrorKind::Unsupported, "this program was built without support for directories (LDAP)"))
 }
 
 /// The provider of a description, or the one that needs none.

@@ -2,12 +2,12 @@
 
 use secretcache::{AWSCURRENT, AWSPENDING, Selector};
 
-use crate::context::Settings;
 use crate::contract::Driver;
 use crate::engine::{Engine, StepOutcome};
 use crate::error::{Error, ErrorKind};
 use crate::event::{Event, Step};
-use crate::observer::{Observer, Progress, Unobserved};
+use crate::observer::{Observer, Progress, Rotation, Unobserved};
+use crate::settings::Settings;
 use crate::store::{Pause, SecretState, SecretStore};
 use crate::strategy::Strategy;
 use crate::token::derive_token;
@@ -30,18 +30,6 @@ pub struct Runner<'a> {
     pub attempts: u32,
 }
 
-/// A rotation as a runner finds it.
-#[derive(Clone, Debug, Eq, PartialEq)]
-#[non_exhaustive]
-pub struct Rotation {
-    /// The id of the version being rotated in.
-    pub token: String,
-    /// The id of the version that is current meanwhile.
-    pub current: String,
-    /// Whether it was begun before.
-    pub is_resumed: bool,
-}
-
 impl Runner<'_> {
     /// The rotation under way, or the one that would begin now. Changes nothing.
     ///
@@ -49,19 +37,7 @@ impl Runner<'_> {
     ///
     /// Those of the store, and [`ErrorKind::NotStaged`] if the secret has no current version.
     pub async fn find(&self, secret_id: &str) -> Result<Rotation, Error> {
-        let state = self.store.describe(secret_id).await?;
-        let Some(current) = state.labelled(AWSCURRENT).map(|version| version.id.clone()) else {
-            return Err(Error::new(ErrorKind::NotStaged, "the secret has no AWSCURRENT version"));
-        };
-        match state.labelled(AWSPENDING) {
-            Some(pending) if pending.id != current => {
-                Ok(Rotation { token: pending.id.clone(), current, is_resumed: true })
-            }
-            _ => {
-                let token = self.new_token(secret_id, &state, &current).await?;
-                Ok(Rotation { token, current, is_resumed: false })
-            }
-        }
+        find(self.store, secret_id).await
     }
 
     /// Runs a rotation to its end, and again where that can help.
@@ -180,28 +156,66 @@ impl Runner<'_> {
         outcome
     }
 
-    /// The first id of its kind that no version has. Versions that were given up keep theirs. They are asked for one by
-    /// one: a list of all versions has as many pages as there were rotations lately.
-    async fn new_token(&self, secret_id: &str, state: &SecretState, current: &str) -> Result<String, Error> {
-        for attempt in 0..MOST_GIVEN_UP {
-            let token = derive_token(&state.arn, current, attempt);
-            if state.version(&token).is_some() {
-                continue;
-            }
-            match self.store.get(secret_id, Selector::version_id(&token)).await {
-                Ok(None) => return Ok(token),
-                // A value that is no credential is one as well.
-                Err(error) if error.kind() != ErrorKind::Misconfigured => return Err(error),
-                _ => {}
-            }
-        }
-        Err(Error::new(ErrorKind::Conflict, "too many rotations away from the current version were given up"))
-    }
-
     fn engine(&self, driver: Driver) -> Engine<'_> {
         let Self { store, strategy, pause, settings, .. } = *self;
         Engine { store, strategy, pause, settings, driver }
     }
+}
+
+async fn find(store: &dyn SecretStore, secret_id: &str) -> Result<Rotation, Error> {
+    let mut state = store.describe(secret_id).await?;
+    loop {
+        let (current, pending) = labels(&state);
+        let Some(current) = current.map(str::to_owned) else {
+            return Err(Error::new(ErrorKind::NotStaged, "the secret has no AWSCURRENT version"));
+        };
+        if let Some(pending) = pending.filter(|pending| *pending != current) {
+            return Ok(Rotation { token: pending.to_owned(), current, is_resumed: true });
+        }
+        let (token, passed_over) = new_token(store, secret_id, &state, &current).await?;
+        let begins = Rotation { token, current, is_resumed: false };
+        if passed_over == 0 {
+            return Ok(begins);
+        }
+        // A version passed over was given up, or another runner has made it since the labels were read.
+        let seen = store.describe(secret_id).await?;
+        if labels(&seen) == labels(&state) {
+            return Ok(begins);
+        }
+        state = seen;
+    }
+}
+
+/// The first id of its kind that no version has, and how many were passed over. Versions that were given up keep
+/// theirs. They are asked for one by one: a list of all versions has as many pages as there were rotations lately.
+async fn new_token(
+    store: &dyn SecretStore,
+    secret_id: &str,
+    state: &SecretState,
+    current: &str,
+) -> Result<(String, u32), Error> {
+    for attempt in 0..MOST_GIVEN_UP {
+        let token = derive_token(&state.arn, current, attempt);
+        if state.version(&token).is_some() {
+            continue;
+        }
+        match store.get(secret_id, Selector::version_id(&token)).await {
+            Ok(None) => return Ok((token, attempt)),
+            // A value that is no credential is one as well.
+            Err(error) if error.kind() != ErrorKind::Misconfigured => return Err(error),
+            _ => {}
+        }
+    }
+    Err(Error::new(
+        ErrorKind::Conflict,
+        "1000 rotations from the current version were abandoned; run again when Secrets Manager has deleted some of their versions",
+    ))
+}
+
+/// The versions labelled `AWSCURRENT` and `AWSPENDING`.
+fn labels(state: &SecretState) -> (Option<&str>, Option<&str>) {
+    let holder = |stage| state.labelled(stage).map(|version| version.id.as_str());
+    (holder(AWSCURRENT), holder(AWSPENDING))
 }
 
 /// How many rotations away from one version may be given up. The service forgets them in time.
@@ -213,5 +227,96 @@ fn event(step: Step, secret_id: &str, token: &str) -> Event {
         secret_id: secret_id.to_owned(),
         client_request_token: token.to_owned(),
         rotation_token: None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Mutex;
+
+    use zeroize::Zeroizing;
+
+    use super::*;
+    use crate::document::Document;
+    use crate::password::PasswordPolicy;
+    use crate::store::{BoxFuture, Moved, Pending, Put, StageMove, Version, VersionState};
+
+    /// Ids with their labels. What is `pushed` happens right after the labels are read for the first time.
+    #[derive(Debug)]
+    struct Store {
+        versions: Mutex<Vec<VersionState>>,
+        pushed: Mutex<Option<VersionState>>,
+    }
+
+    impl SecretStore for Store {
+        fn describe<'a>(&'a self, _: &'a str) -> BoxFuture<'a, Result<SecretState, Error>> {
+            let mut versions = self.versions.lock().unwrap();
+            let labelled = versions.iter().filter(|version| !version.stages.is_empty()).cloned().collect();
+            versions.extend(self.pushed.lock().unwrap().take());
+            let state = SecretState { arn: "arn".into(), versions: labelled, ..SecretState::default() };
+            Box::pin(async { Ok(state) })
+        }
+
+        fn get<'a>(
+            &'a self,
+            _: &'a str,
+            wanted: Selector<'a>,
+        ) -> BoxFuture<'a, Result<Option<Version>, Error>> {
+            let versions = self.versions.lock().unwrap();
+            let found = versions.iter().find(|version| Some(version.id.as_str()) == wanted.as_version_id());
+            let document = Document::parse("{}").unwrap();
+            let found = found.map(|version| Version { id: version.id.clone(), created: None, document });
+            Box::pin(async { Ok(found) })
+        }
+
+        fn put_pending<'a>(&'a self, _: Pending<'a>) -> BoxFuture<'a, Result<Put, Error>> {
+            unreachable!("nothing is changed")
+        }
+
+        fn move_stage<'a>(&'a self, _: &'a str, _: StageMove<'a>) -> BoxFuture<'a, Result<Moved, Error>> {
+            unreachable!("nothing is changed")
+        }
+
+        fn random_password<'a>(
+            &'a self,
+            _: &'a PasswordPolicy,
+        ) -> BoxFuture<'a, Result<Zeroizing<String>, Error>> {
+            unreachable!("nothing is made")
+        }
+
+        fn list_versions<'a>(&'a self, _: &'a str) -> BoxFuture<'a, Result<Vec<VersionState>, Error>> {
+            unreachable!("it has a page for each rotation")
+        }
+    }
+
+    fn version(id: &str, stages: &[&str]) -> VersionState {
+        VersionState { id: id.to_owned(), stages: stages.iter().map(|stage| (*stage).to_owned()).collect() }
+    }
+
+    /// What a runner finds that a version which nothing else has is `pushed` before.
+    fn found(versions: &[VersionState], pushed: Option<VersionState>) -> Rotation {
+        let store = Store { versions: Mutex::new(versions.to_vec()), pushed: Mutex::new(pushed) };
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        runtime.block_on(find(&store, "s")).unwrap()
+    }
+
+    fn rotation(token: &str, is_resumed: bool) -> Rotation {
+        Rotation { token: token.to_owned(), current: "c".to_owned(), is_resumed }
+    }
+
+    #[test]
+    fn two_runners_that_begin_at_once_find_one_rotation() {
+        let tokens = [0, 1].map(|attempt| derive_token("arn", "c", attempt));
+        let versions = [version("c", &[AWSCURRENT]), version(&tokens[0], &[])];
+
+        let alone = &versions[..1];
+        assert_eq!(found(alone, None), rotation(&tokens[0], false));
+        let other = version(&tokens[0], &[AWSPENDING]);
+        assert_eq!(found(alone, Some(other)), rotation(&tokens[0], true));
+
+        // The first of them was given up.
+        assert_eq!(found(&versions, None), rotation(&tokens[1], false));
+        let other = version(&tokens[1], &[AWSPENDING]);
+        assert_eq!(found(&versions, Some(other)), rotation(&tokens[1], true));
     }
 }

@@ -170,19 +170,19 @@ fn inside<'a>(expression: &'a str, opening: &str) -> Option<&'a str> {
 
 fn parse_rate(expression: &str, rate: &str) -> Result<Rule, Error> {
     let (number, unit) =
-        rate.split_once(' ').ok_or_else(|| invalid(expression, "a rate is a number, a blank and a unit"))?;
+        rate.split_once(' ').ok_or_else(|| invalid(expression, "a rate is a number, a space and a unit"))?;
     let value: i32 = whole(number)
         .filter(|value| *value >= 1)
-        .ok_or_else(|| invalid(expression, "the number of a rate is a whole one from 1"))?;
+        .ok_or_else(|| invalid(expression, "the number of a rate must be a whole number of at least 1"))?;
     let rule = match unit {
         "hour" | "hours" => Rule::Hours(value),
         "day" | "days" => Rule::Days(value),
-        _ => return Err(invalid(expression, "the unit of a rate is hour, hours, day or days")),
+        _ => return Err(invalid(expression, "the unit of a rate must be hour, hours, day or days")),
     };
     match rule {
-        Rule::Hours(..4) => Err(invalid(expression, "secrets rotate every four hours at the most")),
+        Rule::Hours(..4) => Err(invalid(expression, "the shortest interval is 4 hours")),
         Rule::Hours(23977..) | Rule::Days(1000..) => {
-            Err(invalid(expression, "secrets rotate every 999 days at the least"))
+            Err(invalid(expression, "the longest interval is 999 days"))
         }
         rule => Ok(rule),
     }

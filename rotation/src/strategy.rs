@@ -2,7 +2,7 @@
 
 use std::fmt::Debug;
 
-use secretcache::Selector;
+use secretcache::{AWSPREVIOUS, Selector};
 use zeroize::Zeroizing;
 
 use crate::context::{Context, Pair};
@@ -10,8 +10,8 @@ use crate::dependent;
 use crate::diagnosis::Requirements;
 use crate::document::Document;
 use crate::error::{Error, ErrorKind};
-use crate::store::{BoxFuture, Version};
-use crate::target::{Guard, Probe, Target};
+use crate::store::{BoxFuture, SecretState, SecretStore, Version};
+use crate::target::{Guard, Probe, Target, UserStatus};
 
 pub(crate) mod alternating_users;
 pub(crate) mod api_key;
@@ -63,8 +63,14 @@ pub trait Strategy: Debug + Send + Sync {
     /// Gives the new value to the resource. [`ErrorKind::Rejected`] says that it never will take it.
     fn set<'a>(&'a self, cx: &'a Context<'a>, pair: &'a Pair) -> BoxFuture<'a, Result<(), Error>>;
 
-    /// Proves that the new value works, without side effects. [`ErrorKind::Refused`] is taken for final.
-    fn test<'a>(&'a self, cx: &'a Context<'a>, pair: &'a Pair) -> BoxFuture<'a, Result<(), Error>>;
+    /// Proves that the new value works, without side effects. [`ErrorKind::Refused`] is taken for final. `guard` is what
+    /// [`Strategy::guard`] has just given, where the label is about to move: what it has proven need not be proven again.
+    fn test<'a>(
+        &'a self,
+        cx: &'a Context<'a>,
+        pair: &'a Pair,
+        guard: Option<&'a Guard>,
+    ) -> BoxFuture<'a, Result<(), Error>>;
 
     /// After a test that failed for good, or a rotation that was overtaken: makes the current value work again, where the
     /// strategy broke it.
@@ -152,6 +158,20 @@ fn check_fields(target: &dyn Target, pair: &Pair) -> Result<(), Error> {
     dependent::verify(&pair.current.document, &pair.pending.document)
 }
 
+/// Where one user's password changes: the login that took the lock, if there is one, has proven the new credential.
+async fn test_own_login(
+    cx: &Context<'_>,
+    target: &dyn Target,
+    pair: &Pair,
+    guard: Option<&Guard>,
+) -> Result<(), Error> {
+    check_identity(pair, Wanted::SameUser)?;
+    match guard {
+        Some(_) => check_fields(target, pair),
+        None => test_login(cx, target, pair).await,
+    }
+}
+
 /// Tries the new credential until it is accepted or has been refused often enough.
 async fn test_login(cx: &Context<'_>, target: &dyn Target, pair: &Pair) -> Result<(), Error> {
     check_fields(target, pair)?;
@@ -194,47 +214,90 @@ async fn find_login(
 }
 
 async fn find_older_login(cx: &Context<'_>, target: &dyn Target, pair: &Pair) -> Result<Document, Error> {
-    let mut tried = vec![pair.current.document.password()?, pair.pending.document.password()?];
-    if let Some(previous) = cx.previous().await?
-        && let Some(login) = try_older(target, pair, previous, &mut tried).await?
-    {
-        return Ok(login);
-    }
-    let most = tried.len() + cx.settings().recovery_attempts;
-    for id in cx.all_versions().await? {
-        if tried.len() >= most {
-            break;
-        }
-        let Some(version) = cx.version(Selector::version_id(&id)).await? else { continue };
-        if let Some(login) = try_older(target, pair, version, &mut tried).await? {
-            return Ok(login);
-        }
-    }
-    Err(Error::new(
-        ErrorKind::Refused,
-        "the resource refuses the current, the new and the previous password, and those of the latest versions",
-    ))
+    let (current, pending) = (&pair.current.document, &pair.pending.document);
+    let tried = vec![current.password()?, pending.password()?];
+    Versions::of(cx).find_login(target, current, tried).await?.ok_or_else(|| {
+        Error::new(
+            ErrorKind::Refused,
+            "the resource refuses the current, the new and the previous password, and those of the latest unlabelled versions",
+        )
+    })
 }
 
-async fn try_older(
-    target: &dyn Target,
-    pair: &Pair,
-    version: Version,
-    tried: &mut Vec<Zeroizing<String>>,
-) -> Result<Option<Document>, Error> {
-    let current = &pair.current.document;
-    // Another user's password, or another server's, must not be tried, let alone changed.
-    if !version.document.is_same_resource(current) || version.document.username()? != current.username()? {
-        return Ok(None);
+/// The versions of a secret, as a search for a login sees them.
+pub(crate) struct Versions<'a> {
+    pub(crate) store: &'a dyn SecretStore,
+    pub(crate) secret_id: &'a str,
+    pub(crate) state: &'a SecretState,
+    /// How many versions beside `AWSPREVIOUS` are tried.
+    pub(crate) attempts: usize,
+}
+
+impl<'a> Versions<'a> {
+    fn of(cx: &'a Context<'_>) -> Self {
+        let attempts = cx.settings().recovery_attempts;
+        Self { store: cx.store, secret_id: cx.secret_id(), state: cx.state(), attempts }
     }
-    let password = version.document.password()?;
-    // Every try that fails brings the account nearer to being locked.
-    if tried.contains(&password) {
-        return Ok(None);
+
+    /// A credential that logs in as the user whom `user` names: that of `AWSPREVIOUS`, or of one of the latest versions.
+    /// Passwords that were tried are not tried again: every try that fails brings the account nearer to being locked.
+    pub(crate) async fn find_login(
+        &self,
+        target: &dyn Target,
+        user: &Document,
+        mut tried: Vec<Zeroizing<String>>,
+    ) -> Result<Option<Document>, Error> {
+        if let Some(previous) = self.state.labelled(AWSPREVIOUS)
+            && let Some(login) = self.try_version(target, user, &previous.id, &mut tried).await?
+        {
+            return Ok(Some(login));
+        }
+        let most = tried.len() + self.attempts;
+        for version in self.store.list_versions(self.secret_id).await? {
+            if tried.len() >= most {
+                break;
+            }
+            if let Some(login) = self.try_version(target, user, &version.id, &mut tried).await? {
+                return Ok(Some(login));
+            }
+        }
+        Ok(None)
     }
-    tried.push(password);
-    let probe = target.probe(&version.document).await?;
-    Ok((probe == Probe::Accepted).then_some(version.document))
+
+    /// Whether an existing user is the secret's: made for it, or one as whom a version of it logs in.
+    pub(crate) async fn know(
+        &self,
+        target: &dyn Target,
+        user: &Document,
+        status: UserStatus,
+    ) -> Result<bool, Error> {
+        Ok(status != UserStatus::Foreign || self.find_login(target, user, Vec::new()).await?.is_some())
+    }
+
+    async fn try_version(
+        &self,
+        target: &dyn Target,
+        user: &Document,
+        id: &str,
+        tried: &mut Vec<Zeroizing<String>>,
+    ) -> Result<Option<Document>, Error> {
+        let document = match self.store.get(self.secret_id, Selector::version_id(id)).await {
+            Ok(Some(version)) => version.document,
+            // A value that is no credential is none of the user's.
+            Err(error) if error.kind() != ErrorKind::Misconfigured => return Err(error),
+            _ => return Ok(None),
+        };
+        // Another user's password, or another server's, must not be tried, let alone changed.
+        if !document.is_same_resource(user) || document.field("username") != user.field("username") {
+            return Ok(None);
+        }
+        let Some(password) = document.field("password").filter(|password| !tried.contains(password)) else {
+            return Ok(None);
+        };
+        tried.push(password);
+        let probe = target.probe(&document).await?;
+        Ok((probe == Probe::Accepted).then_some(document))
+    }
 }
 
 /// Refuses a stored value that is not for the resource and user it should be for. Such a value can't be mended, so it
@@ -243,11 +306,11 @@ fn check_identity(pair: &Pair, wanted_user: Wanted) -> Result<(), Error> {
     let (current, pending) = (&pair.current.document, &pair.pending.document);
     let wrong = |what: &str| Err(Error::new(ErrorKind::Rejected, format!("the new version {what}")));
     if !pending.is_same_resource(current) {
-        return wrong("names another resource than the current one");
+        return wrong("is for another resource than the current one");
     }
     match (wanted_user, *pending.username()? == *current.username()?) {
-        (Wanted::SameUser, false) => wrong("names another user than the current one"),
-        (Wanted::OtherUser, true) => wrong("names the user that is in use"),
+        (Wanted::SameUser, false) => wrong("is for another user than the current one"),
+        (Wanted::OtherUser, true) => wrong("is for the user that is in use"),
         _ => Ok(()),
     }
 }

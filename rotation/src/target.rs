@@ -59,8 +59,23 @@ pub trait Target: Debug + Send + Sync {
     /// administrator's session tells nothing of that, and may be an older one.
     fn apply<'a>(&'a self, change: Change<'a>) -> BoxFuture<'a, Result<Applied, Error>>;
 
-    /// Keeps other drivers of the same rotation away until the guard is dropped or the process ends. A target without
-    /// such a thing gives [`Lock::Unsupported`].
+    /// The same under the lock that the user's own login has just taken. The lock ends with the change, which the session
+    /// that holds it may make, if the user changes its own password: nobody else's change has come in between.
+    fn apply_and_unlock<'a>(
+        &'a self,
+        change: Change<'a>,
+        guard: Option<Guard>,
+    ) -> BoxFuture<'a, Result<Applied, Error>> {
+        Box::pin(async move {
+            let applied = self.apply(change).await;
+            drop(guard);
+            applied
+        })
+    }
+
+    /// Keeps other drivers of the same rotation away until the guard is dropped or the process ends. That the lock is
+    /// held proves the login: where it had to be waited for, the credential proves itself once more, for whoever held it
+    /// may have changed the password. A target without such a thing gives [`Lock::Unsupported`].
     fn lock<'a>(&'a self, login: &'a Document, name: &'a str) -> BoxFuture<'a, Result<Lock, Error>> {
         let _ = (login, name);
         Box::pin(async { Ok(Lock::Unsupported) })
@@ -135,7 +150,7 @@ pub trait Accounts: Debug + Send + Sync {
         Box::pin(async {
             Err(Error::new(
                 ErrorKind::Unsupported,
-                "users of this resource cannot be marked; declare the two instead",
+                "users of this resource cannot be marked; declare both users instead",
             ))
         })
     }
@@ -243,12 +258,21 @@ pub enum Lock {
 }
 
 /// Holds a lock until it is dropped.
-pub struct Guard(#[expect(dead_code, reason = "held for its Drop alone")] Box<dyn Any + Send + Sync>);
+pub struct Guard(
+    #[cfg_attr(not(feature = "postgres"), expect(dead_code, reason = "held for its Drop alone"))]
+    Box<dyn Any + Send + Sync>,
+);
 
 impl Guard {
     /// A guard that ends with `session`, which gives the lock up when dropped.
     pub fn new(session: impl Any + Send + Sync) -> Self {
         Self(Box::new(session))
+    }
+
+    /// The session, for the target that made the guard.
+    #[cfg(feature = "postgres")]
+    pub(crate) fn session<S: Any>(&self) -> Option<&S> {
+        self.0.downcast_ref()
     }
 }
 

@@ -100,7 +100,7 @@ async fn within<T>(
     // What is shared with the work is dropped with it, so nobody sees it half-changed.
     let caught = poll_fn(|cx| {
         catch_unwind(AssertUnwindSafe(|| work.as_mut().poll(cx))).unwrap_or_else(|_| {
-            let text = format!("{what} failed: the server's answer is one that its driver does not know");
+            let text = format!("{what} failed: the driver does not understand the server's response");
             Poll::Ready(Err(Error::new(ErrorKind::Unsupported, text)))
         })
     });
@@ -132,7 +132,7 @@ fn check_credential(document: &Document, longest_name: usize) -> Result<(), Erro
         ));
     }
     if name.contains('\0') || password.contains('\0') {
-        return Err(Error::new(ErrorKind::Rejected, "the user name or the password holds a zero byte"));
+        return Err(Error::new(ErrorKind::Rejected, "the user name or the password contains a zero byte"));
     }
     Ok(())
 }

@@ -52,10 +52,10 @@ impl Action {
     /// In words.
     pub fn sentence(&self) -> String {
         match self {
-            Self::Mark(user) => format!("mark the user {user} as this secret's"),
+            Self::Mark(user) => format!("mark the user {user} as belonging to this secret"),
             Self::ChangeOwnership { objects } => {
                 let count = match objects.len() {
-                    0 => "nothing so far".to_owned(),
+                    0 => "no object yet".to_owned(),
                     1 => "one object".to_owned(),
                     several => format!("{several} objects"),
                 };
@@ -65,7 +65,7 @@ impl Action {
                 } else {
                     format!(" ({shown}{})", if objects.len() > 5 { ", …" } else { "" })
                 };
-                format!("let what either user makes belong to both; {count} changes hands{shown}")
+                format!("let both users own what either creates; changes the owner of {count}{shown}")
             }
         }
     }
@@ -108,7 +108,7 @@ impl RotationContext<'_> {
                 return Ok(adoption);
             }
             Err(error) => {
-                adoption.findings.push(Finding::new(error.message()));
+                adoption.findings.push(Finding::new(error.in_full()));
                 return Ok(adoption);
             }
         }
@@ -128,7 +128,7 @@ impl RotationContext<'_> {
             }
         };
         if let Err(error) = outcome {
-            adoption.findings.push(Finding::new(error.message()));
+            adoption.findings.push(Finding::new(error.in_full()));
         }
         Ok(adoption)
     }
@@ -178,7 +178,7 @@ impl RotationContext<'_> {
             }
             (None, _) => {
                 adoption.findings.push(Finding::new(
-                    "alternating users need an administrator: name its secret with --master-secret or in the field \"masterarn\"",
+                    "alternating users need an administrator: name the administrator's secret with --master-secret or in the field \"masterarn\"",
                 ));
                 return Ok(());
             }
@@ -200,20 +200,21 @@ impl RotationContext<'_> {
         if !adoption.findings.is_empty() {
             return Ok(());
         }
-        let is_known = declared.is_some()
-            || previous.and_then(|previous| previous.field("username")).is_some_and(|known| *known == *name);
         let status = accounts.user_status(&admin, &other, &mark(&details.state.arn)).await?;
         match status {
             UserStatus::Absent => {
                 adoption
                     .notes
-                    .push(format!("the user {} does not exist; the first rotation makes it", *name));
+                    .push(format!("the user {} does not exist; the first rotation creates it", *name));
                 return Ok(());
             }
-            UserStatus::Foreign if !is_known => {
+            UserStatus::Foreign
+                if declared.is_none()
+                    && !self.versions(&details.state).know(target, &other, status).await? =>
+            {
                 let used = current.username()?;
                 adoption.findings.push(Finding::new(format!(
-                    "the user {} exists, and nothing shows that it is this secret's; if it is, say so with --users {},{}",
+                    "the user {} exists, and nothing shows that it belongs to this secret; if it does, declare it with --users {},{}",
                     *name, *used, *name
                 )));
                 return Ok(());
@@ -239,8 +240,7 @@ async fn ownership(
     } else if !objects.is_empty() {
         let shown = objects.iter().take(5).cloned().collect::<Vec<_>>().join(", ");
         adoption.notes.push(format!(
-            "{} object(s) belong to one user alone, and the other cannot use them after the next rotation ({shown}); \
-             --change-ownership gives them to both",
+            "{} object(s) belong to only one of the users, and the other cannot use them after the next rotation ({shown}); --change-ownership lets both own them",
             objects.len()
         ));
     }
@@ -249,27 +249,27 @@ async fn ownership(
 
 fn check_schema(current: &Document, details: &Details, adoption: &mut Adoption) {
     if let Some(service) = &details.managed_by {
-        let problem = format!("the secret is managed by {service}, which rotates it itself; leave it there");
+        let problem = format!("the secret is managed by {service}, which rotates it; do not adopt it");
         adoption.findings.push(Finding::new(problem));
     }
     if details.under_way().is_some() {
         let resume = format!("secretcache rotate {} --resume", details.name);
         adoption.findings.push(
-            Finding::new("a rotation is under way; let it end first, or resume or revert it")
+            Finding::new("a rotation is in progress; let it finish, or resume or revert it, first")
                 .mended_by(resume),
         );
     }
     if let Some(function) = &adoption.function {
         let name = function.rsplit(':').next().unwrap_or(function);
         adoption.notes.push(format!(
-            "{name} rotates it as well as long as rotation is on; afterwards: aws secretsmanager cancel-rotate-secret --secret-id {}",
+            "{name} also rotates this secret while rotation is on; after adopting, turn it off: aws secretsmanager cancel-rotate-secret --secret-id {}",
             details.name
         ));
         if let Some((_, strategy)) = from_function(function)
             && strategy != adoption.strategy
         {
             let (theirs, ours) = (strategy.name(), adoption.strategy.name());
-            adoption.notes.push(format!("{name} rotates by {theirs}; from now on it would be {ours}"));
+            adoption.notes.push(format!("{name} rotates with {theirs}; this would change it to {ours}"));
         }
     }
     if adoption.strategy == StrategyName::ApiKey {
@@ -285,7 +285,7 @@ fn check_schema(current: &Document, details: &Details, adoption: &mut Adoption) 
     }
     if current.field("ssl").is_none() {
         adoption.notes.push(
-            "the secret has no \"ssl\": AWS's functions then go on without TLS where it fails, this one never does"
+            "the secret has no \"ssl\": AWS's functions then fall back to no TLS if TLS fails; this one never does"
                 .to_owned(),
         );
     }

@@ -67,50 +67,43 @@ pub fn recommend(situation: Situation) -> Recommendation {
     if situation.is_key {
         return because(
             StrategyName::ApiKey,
-            "the provider issues keys, and the former one stays valid until the next rotation",
+            "the provider issues keys, and the previous key stays valid until the next rotation",
         );
     }
     if dual_passwords && (situation.may_keep_former || has_administrator) {
         return because(
             StrategyName::DualPassword,
-            "this server lets a user have two passwords, so that the former one stays valid until the next rotation: \
-             no login fails, and no second user is needed",
+            "a user of this server can have two passwords, and the previous one stays valid until the next rotation: no login fails, and no second user is needed",
         );
     }
     if clients == Some(Clients::Retrying) {
         return because(
             StrategyName::SingleUser,
-            "clients read the secret again when a login is refused, so the moment between the change of the password \
-             and that of the label does not hurt, and one user is all that is needed",
+            "clients read the secret again when a login is refused, so they get past the moment between the change of the password and the change of the label, and one user is enough",
         );
     }
     let alternates = has_accounts && has_administrator;
     match clients {
         Some(Clients::FixedUser) if alternates => because(
             StrategyName::SingleUser,
-            "clients or a proxy know the user's name by themselves, so users cannot take turns; logins are refused \
-             for the moment between the change of the password and that of the label, so rotate in a quiet hour",
+            "the user's name is configured in clients or a proxy, so users cannot take turns; logins are refused for a moment between the change of the password and the change of the label, so rotate in a quiet hour",
         ),
         _ if alternates => because(
             StrategyName::AlternatingUsers,
-            "an administrator is named, so two users can take turns: the one in use is never touched, and the former \
-             one stays valid until the next rotation",
+            "an administrator is known, so two users can take turns: the one in use is never touched, and the previous password stays valid until the next rotation",
         ),
         _ if dual_passwords => because(
             StrategyName::SingleUser,
-            "the user may not give itself a second password; name an administrator's secret (--master-secret) to use \
-             dual-password, with which no login fails",
+            "the user cannot give itself a second password; name an administrator's secret (--master-secret) to use dual-password, with which no login fails",
         ),
         _ if has_accounts => because(
             StrategyName::SingleUser,
-            "no administrator's secret is named, so nobody can make a second user; logins are refused for the moment \
-             between the change of the password and that of the label. Name one (--master-secret or the field \
+            "no administrator's secret is known, so nobody can create a second user; logins are refused for a moment between the change of the password and the change of the label. Name one (--master-secret or the field \
              \"masterarn\") to use alternating-users, with which no login fails",
         ),
         _ => because(
             StrategyName::SingleUser,
-            "neither two passwords nor two users are possible here; logins are refused for the moment between the \
-             change of the password and that of the label, so let clients read the secret again when refused",
+            "neither two passwords nor two users are possible here; logins are refused for a moment between the change of the password and the change of the label, so let clients read the secret again when refused",
         ),
     }
 }

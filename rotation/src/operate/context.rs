@@ -4,13 +4,14 @@ use jiff::Timestamp;
 use secretcache::{AWSCURRENT, Selector};
 use serde::Serialize;
 
-use crate::context::{Settings, administrator};
+use crate::administrator::administrator;
 use crate::document::Document;
 use crate::error::{Error, ErrorKind};
 use crate::resource::StrategyName;
+use crate::settings::Settings;
 use crate::store::{Pause, SecretState, SecretStore, Version, VersionState};
 use crate::strategy::api_key::is_void;
-use crate::strategy::{AlternatingUsers, ApiKey, DualPassword, SingleUser, Strategy};
+use crate::strategy::{AlternatingUsers, ApiKey, DualPassword, SingleUser, Strategy, Versions};
 use crate::target::{Probe, Provider, Target};
 
 /// A secret with its strategy and the resource that its credential is for.
@@ -106,6 +107,12 @@ impl VersionReport {
 }
 
 impl RotationContext<'_> {
+    /// The secret's versions, to look for a login among them.
+    pub(crate) fn versions<'b>(&'b self, state: &'b SecretState) -> Versions<'b> {
+        let attempts = self.settings.recovery_attempts;
+        Versions { store: self.store, secret_id: self.secret_id, state, attempts }
+    }
+
     /// The strategy on its target or provider.
     pub(crate) fn strategy_object(&self) -> Box<dyn Strategy + '_> {
         self.backend.strategy(self.strategy)
@@ -153,8 +160,13 @@ impl RotationContext<'_> {
     }
 
     /// The same as an answer that can be shown.
-    pub(crate) async fn login(&self, content: &Content) -> Login {
-        match content {
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Unencrypted`] and [`ErrorKind::Untrusted`]: that is so for every version, until somebody does something
+    /// about it.
+    pub(crate) async fn login(&self, content: &Content) -> Result<Login, Error> {
+        Ok(match content {
             Content::Absent => Login::NoValue,
             Content::Unusable(reason) => Login::Unusable(reason.clone()),
             Content::Value(version) => match self.probe(&version.document).await {
@@ -163,9 +175,12 @@ impl RotationContext<'_> {
                 Err(error) if error.kind() == ErrorKind::Misconfigured => {
                     Login::Unusable(error.message().to_owned())
                 }
-                Err(error) => Login::Unreachable(error.message().to_owned()),
+                Err(error) if matches!(error.kind(), ErrorKind::Unencrypted | ErrorKind::Untrusted) => {
+                    return Err(error);
+                }
+                Err(error) => Login::Unreachable(error.in_full()),
             },
-        }
+        })
     }
 
     /// The user of a credential, or the id of its key.

@@ -155,13 +155,13 @@ impl Inventory {
         }
         if entries.is_empty() {
             return Err(wrong(
-                "the file lists no secret; begin each with [[secret]] and give it an id".into(),
+                "the file lists no secret; start each with [[secret]] and give it an id".into(),
             ));
         }
         let mut known = BTreeSet::new();
         for entry in &mut entries {
             if entry.id.is_empty() {
-                return Err(wrong("a [[secret]] has no id; it is the secret's name or ARN".into()));
+                return Err(wrong("a [[secret]] has no id; set it to the secret's name or ARN".into()));
             }
             if !known.insert(entry.id.clone()) {
                 return Err(wrong(format!("the secret {:?} is listed twice", entry.id)));
@@ -191,7 +191,7 @@ impl Inventory {
                 return Err(wrong(format!("{}: a duration needs a schedule", entry.id)));
             }
             if entry.ca_file.is_some() && entry.tls == Some(false) {
-                return Err(wrong(format!("{}: a ca_file is of no use without TLS", entry.id)));
+                return Err(wrong(format!("{}: ca_file has no effect with tls = false", entry.id)));
             }
         }
         let at_least_one = |name: &str, number: Option<usize>| match number {
@@ -231,10 +231,10 @@ impl Entry {
         }
         let rules = if self.schedule.is_some() { self.rules() } else { details.rules.clone() };
         let Some(schedule) = rules.schedule()? else {
-            return wrong("no schedule: give it one in the file, or at the service");
+            return wrong("no schedule: add one to the file, or in Secrets Manager");
         };
         let Some(last) = details.last_turn() else {
-            return wrong("the service does not tell when the secret was last changed");
+            return wrong("Secrets Manager does not say when the secret was last changed");
         };
         let Some(window) = schedule.next_after(last, last) else { return Ok(Due::Never) };
         if window.opens > now {
@@ -285,13 +285,13 @@ impl Due {
     pub fn sentence(self, now: Timestamp) -> String {
         let ago = |since: Timestamp| age(now.duration_since(since));
         match self {
-            Self::UnderWay => "a rotation is under way".to_owned(),
+            Self::UnderWay => "a rotation is in progress".to_owned(),
             Self::Since(since) => format!("due since {since} ({})", ago(since)),
             Self::Later(at) => format!("not due before {at}"),
             Self::Missed { opened, next } => {
                 format!("missed its window of {opened}; the next one opens at {next}")
             }
-            Self::Never => "its schedule names no day of the calendar".to_owned(),
+            Self::Never => "its schedule matches no date".to_owned(),
         }
     }
 }

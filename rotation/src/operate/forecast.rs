@@ -8,14 +8,15 @@ use crate::diagnosis::{Diagnosis, Finding, Requirements};
 use crate::document::Document;
 use crate::error::{Error, ErrorKind};
 use crate::event::Step;
+use crate::observer::Rotation;
 use crate::operate::advice::{Clients, Recommendation, Situation, by_name, recommend};
 use crate::operate::context::{Backend, Content, RotationContext};
 use crate::resource::StrategyName;
-use crate::runner::{Rotation, Runner};
+use crate::runner::Runner;
 use crate::store::{SecretState, Version};
-use crate::strategy::alternating_users::{mark, other_user};
+use crate::strategy::alternating_users::{mark, not_ours, other_user};
 use crate::strategy::complete;
-use crate::target::{Probe, Target, UserStatus};
+use crate::target::{Probe, Target};
 
 /// What a rotation would do.
 #[derive(Clone, Debug, Serialize)]
@@ -107,7 +108,7 @@ impl RotationContext<'_> {
         let whose = if server.is_empty() { "this resource" } else { &server };
         let problem = match strategy {
             StrategyName::DualPassword if !situation.dual_passwords => {
-                Some(format!("{whose} knows one password per user; choose another strategy"))
+                Some(format!("{whose} supports one password per user; choose another strategy"))
             }
             StrategyName::AlternatingUsers if !situation.has_accounts => {
                 Some("users of this resource cannot alternate; choose another strategy".to_owned())
@@ -158,7 +159,7 @@ impl Look<'_> {
             Ok(admin) => admin,
             Err(error) if error.kind() == ErrorKind::Unavailable => return Err(error),
             Err(error) => {
-                self.findings.push(Finding::new(format!("the administrator's secret: {}", error.message())));
+                self.findings.push(Finding::new(format!("the administrator's secret: {}", error.in_full())));
                 None
             }
         };
@@ -168,7 +169,7 @@ impl Look<'_> {
             Ok(Probe::Refused) => {
                 self.findings.push(Finding::new("the resource refuses the administrator's credential"));
             }
-            Err(error) => self.findings.push(Finding::new(error.message())),
+            Err(error) => self.findings.push(Finding::new(error.in_full())),
         }
         Ok(None)
     }
@@ -180,7 +181,7 @@ impl Look<'_> {
                 let fix = format!("secretcache recover {}", self.subject.secret_id);
                 self.findings.push(Finding::new("the resource refuses AWSCURRENT").mended_by(fix));
             }
-            Err(error) => self.findings.push(Finding::new(error.message())),
+            Err(error) => self.findings.push(Finding::new(error.in_full())),
         }
         Ok(false)
     }
@@ -194,7 +195,7 @@ impl Look<'_> {
         match target.diagnose(requirements).await {
             Ok(diagnosis) => Ok(diagnosis),
             Err(error) => {
-                let finding = Finding::new(error.message());
+                let finding = Finding::new(error.in_full());
                 if !self.findings.contains(&finding) {
                     self.findings.push(finding);
                 }
@@ -216,7 +217,7 @@ impl Look<'_> {
         match other_user(self.subject.settings.users.as_ref(), current, previous.as_ref()) {
             Ok(user) => Ok(Some(user.to_string())),
             Err(error) => {
-                self.findings.push(Finding::new(error.message()));
+                self.findings.push(Finding::new(error.in_full()));
                 Ok(None)
             }
         }
@@ -251,7 +252,7 @@ impl Look<'_> {
         }
         let (Some(admin), Some(accounts), Some(user)) = (admin, target.accounts(), user) else {
             if target.accounts().is_some() {
-                let problem = "alternating users need an administrator: name its secret with --master-secret or in the field \"masterarn\"";
+                let problem = "alternating users need an administrator: name the administrator's secret with --master-secret or in the field \"masterarn\"";
                 self.findings.push(Finding::new(problem));
             }
             return Ok(());
@@ -260,7 +261,7 @@ impl Look<'_> {
         let requirements =
             Requirements { other: Some(&other), keeps_former, ..Requirements::new(admin, current) };
         let found = self.diagnose(target, requirements).await?;
-        // Who may not look users up cannot tell whose the other one is either.
+        // Who cannot look up users cannot tell whose the other one is either.
         let may_look = found.findings.is_empty();
         self.findings.extend(found.findings);
         self.warnings.extend(found.warnings);
@@ -272,26 +273,21 @@ impl Look<'_> {
             // No obstacle: a rotation does not ask.
             Err(error) => self
                 .warnings
-                .push(format!("what depends on the user's name is not known: {}", error.message())),
+                .push(format!("could not find out what depends on the user's name: {}", error.in_full())),
         }
         if self.subject.settings.users.is_some() {
             return Ok(());
         }
-        let is_foreign = match accounts.user_status(admin, &other, &mark(&self.state.arn)).await {
-            Ok(status) => status == UserStatus::Foreign,
+        let is_known = match accounts.user_status(admin, &other, &mark(&self.state.arn)).await {
+            Ok(status) => self.subject.versions(self.state).know(target, &other, status).await?,
             Err(error) => {
-                self.findings.push(Finding::new(error.message()));
+                self.findings.push(Finding::new(error.in_full()));
                 return Ok(());
             }
         };
-        let previous = self.previous().await?;
-        let is_known =
-            previous.and_then(|previous| previous.field("username")).is_some_and(|name| *name == user);
-        if is_foreign && !is_known {
+        if !is_known {
             let current = current.username()?;
-            let problem = format!(
-                "the user {user:?} exists and was not made for this secret; declare it if it is the secret's"
-            );
+            let problem = not_ours(user);
             let fix = format!(
                 "secretcache rotate {} --strategy alternating-users --users {},{user}",
                 self.subject.secret_id, *current
@@ -308,7 +304,7 @@ impl Look<'_> {
         let bits = policy.bits();
         if bits < FEWEST_BITS {
             self.warnings.push(format!(
-                "passwords of this policy have {bits:.0} random bits; {FEWEST_BITS:.0} or more are wanted: make them longer or exclude less"
+                "passwords under this policy have {bits:.0} random bits; use {FEWEST_BITS:.0} or more: make them longer or exclude less"
             ));
         }
         let made = async {
@@ -321,7 +317,7 @@ impl Look<'_> {
             Ok(()) => Ok(()),
             Err(error) if error.kind() == ErrorKind::Unavailable => Err(error),
             Err(error) => {
-                self.findings.push(Finding::new(error.message()));
+                self.findings.push(Finding::new(error.in_full()));
                 Ok(())
             }
         }
@@ -350,40 +346,40 @@ fn steps(
     let host = current.field("host").map_or_else(|| "the resource".to_owned(), |host| host.to_string());
     let token = &rotation.token;
     let create = match (rotation.is_resumed, strategy) {
-        (true, _) => format!("go on with version {token}, which is AWSPENDING"),
+        (true, _) => format!("continue with version {token}, which is AWSPENDING"),
         (false, StrategyName::ApiKey) => format!(
-            "revoke the keys that no version in use holds, let the provider make a key, and store it as version {token} (AWSPENDING)"
+            "revoke keys that no version in use contains, create a key, and store it as version {token} (AWSPENDING)"
         ),
         (false, _) => {
             let more = match &dependent::names(current, user)[..] {
                 [] => String::new(),
-                names => format!(" and {} made anew", names.join(", ")),
+                names => format!(" and update {}", names.join(", ")),
             };
-            format!("store a new password for {user}{more} as version {token} (AWSPENDING)")
+            format!("store a new password for {user} as version {token} (AWSPENDING){more}")
         }
     };
     let set = match strategy {
         StrategyName::SingleUser => {
             format!(
-                "change the password of {user} at {host}, as {by}; from here to finishSecret only AWSPENDING logs in"
+                "change the password of {user} at {host}, as {by}; from then until finishSecret, only AWSPENDING logs in"
             )
         }
         StrategyName::AlternatingUsers => format!(
-            "as {by} at {host}, make {user} if it is missing, give it what {} may do, and then the password",
+            "as {by} at {host}, create {user} if it does not exist, give it the rights of {}, then the password",
             name(current)
         ),
         StrategyName::DualPassword => {
             format!(
-                "as {by} at {host}, give {user} the new password beside the current one; an older one ends"
+                "as {by} at {host}, give {user} the new password in addition to the current one; an older one stops working"
             )
         }
-        StrategyName::ApiKey => "nothing: the key works from the moment it is made".to_owned(),
+        StrategyName::ApiKey => "nothing: the key works as soon as it is created".to_owned(),
     };
     let test = match strategy {
         StrategyName::AlternatingUsers => {
-            format!("log in as {user}, and compare what it may do with {}", name(current))
+            format!("log in as {user}, and compare its rights with those of {}", name(current))
         }
-        StrategyName::ApiKey => "use the new key for something harmless".to_owned(),
+        StrategyName::ApiKey => "make a harmless request with the new key".to_owned(),
         _ => format!("log in as {user} with the new password"),
     };
     let finish = format!("move {AWSCURRENT} from version {} to {token}", rotation.current);

@@ -53,7 +53,7 @@ pub struct Verdict {
 /// How a secret is, in one word.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize)]
 pub enum Health {
-    /// `AWSCURRENT` works, and no rotation is under way.
+    /// `AWSCURRENT` works, and no rotation is in progress.
     Good,
     /// `AWSCURRENT` works, and a rotation is under way.
     Rotating,
@@ -96,14 +96,15 @@ impl RotationContext<'_> {
     ///
     /// # Errors
     ///
-    /// Those of the store. What the resource has to say is part of the inspection.
+    /// Those of the store, [`ErrorKind::Unencrypted`](crate::ErrorKind::Unencrypted) and
+    /// [`ErrorKind::Untrusted`](crate::ErrorKind::Untrusted). What else the resource has to say is part of the inspection.
     pub async fn inspect(&self, details: &Details, now: Timestamp) -> Result<Inspection, Error> {
         let mut versions: Vec<_> = details.state.versions.iter().collect();
         versions.sort_by_key(|version| rank(version));
         let (mut reports, mut namesakes) = (Vec::new(), Vec::new());
         for version in versions {
             let content = self.read(&version.id).await?;
-            let login = self.login(&content).await;
+            let login = self.login(&content).await?;
             if let (Content::Value(value), Login::Accepted, true) =
                 (&content, &login, version.has(AWSCURRENT))
             {
@@ -178,7 +179,7 @@ fn judge(details: &Details, versions: &[VersionReport], namesakes: &[String], no
         );
     }
     if details.state.is_replica {
-        return verdict(Health::Unknown, "the secret is a replica; ask for it in its primary Region".into());
+        return verdict(Health::Unknown, "the secret is a replica; use its primary Region".into());
     }
     let Some(current) = versions.iter().find(|version| version.has(AWSCURRENT)) else {
         return verdict(
@@ -194,7 +195,7 @@ fn judge(details: &Details, versions: &[VersionReport], namesakes: &[String], no
     };
     match &current.login {
         Login::Unreachable(reason) => {
-            return verdict(Health::Unknown, format!("nobody can tell: {reason}"));
+            return verdict(Health::Unknown, format!("cannot tell whether AWSCURRENT logs in: {reason}"));
         }
         Login::NoValue => {
             let recover = format!("secretcache recover {id}");
@@ -202,7 +203,7 @@ fn judge(details: &Details, versions: &[VersionReport], namesakes: &[String], no
         }
         Login::Unusable(reason) => {
             let recover = format!("secretcache recover {id}");
-            return mended(Health::Broken, format!("AWSCURRENT is no credential: {reason}"), recover);
+            return mended(Health::Broken, format!("AWSCURRENT is not a credential: {reason}"), recover);
         }
         Login::Refused => return refused(id, whom, pending, versions),
         Login::Accepted | Login::NotTried => {}
@@ -215,16 +216,18 @@ fn judge(details: &Details, versions: &[VersionReport], namesakes: &[String], no
     if let Some(pending) = pending {
         let (sentence, remedy) = match &pending.login {
             Login::Accepted => {
-                ("a rotation is under way: AWSPENDING logs in as well and may become current", resume)
+                ("a rotation is in progress: AWSPENDING logs in too and may become current", resume)
             }
             Login::NoValue => (
-                "a rotation has begun, but its AWSPENDING version has no value yet; finish it, or give it up with --revert",
+                "a rotation has started, but its AWSPENDING version has no value yet; finish it with --resume or undo it with --revert",
                 resume,
             ),
-            Login::Unusable(_) => ("a rotation is stuck: its AWSPENDING version is no credential", revert),
-            Login::NotTried => ("a rotation is under way; finish it, or give it up with --revert", resume),
+            Login::Unusable(_) => ("a rotation is stuck: its AWSPENDING version is not a credential", revert),
+            Login::NotTried => {
+                ("a rotation is in progress; finish it with --resume or undo it with --revert", resume)
+            }
             _ => (
-                "a rotation is under way or has failed: the resource does not take AWSPENDING; finish it, or give it up with --revert",
+                "a rotation is in progress or has failed: the resource refuses AWSPENDING; finish it with --resume or undo it with --revert",
                 resume,
             ),
         };
@@ -235,21 +238,20 @@ fn judge(details: &Details, versions: &[VersionReport], namesakes: &[String], no
     {
         return mended(
             Health::Ailing,
-            format!("{works}, and the service was to rotate it by {next} and has not"),
+            format!("{works}, but its rotation is overdue (was due by {next})"),
             format!("aws secretsmanager rotate-secret --secret-id {id}"),
         );
     }
     if current.login == Login::NotTried {
-        return verdict(Health::Unknown, "the labels are in order, and nobody tried to log in".into());
+        return verdict(Health::Unknown, "the labels are in order (login not tried)".into());
     }
-    verdict(Health::Good, format!("{works}, and no rotation is under way"))
+    verdict(Health::Good, format!("{works}, and no rotation is in progress"))
 }
 
 /// That several accounts share one name, as a part of a sentence.
 pub(super) fn of_namesakes(accounts: &[String]) -> String {
     format!(
-        "the server has several accounts of that name ({}), each with a password of its own, of which the secret holds one: \
-         drop all but one",
+        "the server has several accounts with this name ({}), each with its own password, but the secret has only one password: drop all accounts but one",
         accounts.join(", ")
     )
 }
@@ -258,7 +260,7 @@ pub(super) fn of_namesakes(accounts: &[String]) -> String {
 fn refused(id: &str, whom: &str, pending: Option<&VersionReport>, versions: &[VersionReport]) -> Verdict {
     let (sentence, remedy) = match versions.iter().find(|version| version.login == Login::Accepted) {
         Some(version) if pending.is_some_and(|pending| pending.version_id == version.version_id) => (
-            "AWSPENDING logs in: a rotation stopped half-way".to_owned(),
+            "AWSPENDING logs in: a rotation was interrupted".to_owned(),
             format!("secretcache rotate {id} --resume"),
         ),
         Some(version) => {
@@ -266,7 +268,7 @@ fn refused(id: &str, whom: &str, pending: Option<&VersionReport>, versions: &[Ve
             (format!("{labels} logs in"), format!("secretcache recover {id}"))
         }
         None => (
-            "no labelled version logs in; one without a label may".to_owned(),
+            "no labelled version logs in; a version without a label may".to_owned(),
             format!("secretcache recover {id}"),
         ),
     };

@@ -128,7 +128,7 @@ impl RotationContext<'_> {
         }
         if !lacks.is_empty() {
             sentence += &format!(
-                "; its user lacks {}, so grant it that before the next rotation, or run again with --administrator",
+                "; its user lacks {}, so grant that before the next rotation, or run again with --administrator",
                 lacks.join(", ")
             );
         }
@@ -173,7 +173,7 @@ impl RotationContext<'_> {
                 let admin = admin.ok_or_else(|| {
                     Error::new(
                         ErrorKind::Misconfigured,
-                        "no administrator is known: name its secret with --master-secret or in the field \"masterarn\"",
+                        "no administrator is known: name the administrator's secret with --master-secret or in the field \"masterarn\"",
                     )
                 })?;
                 self.give_current(&admin, &recovery.state).await?;
@@ -196,11 +196,11 @@ impl RotationContext<'_> {
             {
                 let fix = mend.map(|mend| format!("; fix it with: {mend}")).unwrap_or_default();
                 let text =
-                    format!("the resource refuses AWSCURRENT although it has its password: {problem}{fix}");
+                    format!("the resource refuses AWSCURRENT although the password is right: {problem}{fix}");
                 return Error::new(ErrorKind::Misconfigured, text);
             }
         }
-        let text = "AWSCURRENT is refused even so; somebody else changes the secret or the resource at the same time";
+        let text = "AWSCURRENT is still refused; something else is changing the secret or the resource at the same time";
         Error::new(ErrorKind::Refused, text)
     }
 
@@ -216,7 +216,10 @@ impl RotationContext<'_> {
     async fn document(&self, id: &str) -> Result<Document, Error> {
         match self.read(id).await? {
             Content::Value(version) => Ok(version.document),
-            _ => Err(Error::new(ErrorKind::Conflict, "a version that was there a moment ago is gone")),
+            _ => Err(Error::new(
+                ErrorKind::Conflict,
+                "a version was removed while the command was running; run the command again",
+            )),
         }
     }
 
@@ -264,7 +267,7 @@ impl RotationContext<'_> {
                 }
                 _ => false,
             };
-            if !is_replaced && !matches!(self.login(&content).await, Login::Refused | Login::Unusable(_)) {
+            if !is_replaced && !matches!(self.login(&content).await?, Login::Refused | Login::Unusable(_)) {
                 return Ok(());
             }
         }
@@ -287,14 +290,15 @@ impl RotationContext<'_> {
                 return Err(Error::new(ErrorKind::Conflict, text));
             }
             Lock::Busy => {
-                let text = "another rotation of this secret is under way right now";
+                let text = "another rotation of this secret is running right now";
                 return Err(Error::new(ErrorKind::Conflict, text));
             }
         };
         let now = self.store.describe(self.secret_id).await?;
         let holder = |state: &SecretState, stage| state.labelled(stage).map(|version| version.id.clone());
         if [AWSCURRENT, AWSPENDING].iter().any(|stage| holder(&now, stage) != holder(state, stage)) {
-            let text = "the staging labels have moved meanwhile; nothing was changed: run the command again";
+            let text =
+                "the staging labels have moved in the meantime; nothing was changed: run the command again";
             return Err(Error::new(ErrorKind::Conflict, text));
         }
         Ok(guard)
@@ -369,11 +373,11 @@ impl<'a> Search<'a> {
             Content::Value(value) => {
                 self.created.push((version.id.clone(), value.created));
                 if self.may_try(&value.document) {
-                    login = self.subject.login(&content).await;
+                    login = self.subject.login(&content).await?;
                     self.unlabelled += usize::from(!version.is_in_use() && login == Login::Refused);
                 }
             }
-            Content::Absent | Content::Unusable(_) => login = self.subject.login(&content).await,
+            Content::Absent | Content::Unusable(_) => login = self.subject.login(&content).await?,
         }
         if let Login::Unreachable(reason) = &login {
             return Err(Error::new(ErrorKind::Unavailable, format!("no version can be tried: {reason}")));
@@ -439,29 +443,24 @@ fn sentence(plan: &RecoveryPlan, tried: &[VersionReport], state: &SecretState) -
     let refused = tried.iter().filter(|version| version.login == Login::Refused).count();
     match plan {
         RecoveryPlan::None => match state.labelled(AWSPENDING).filter(|version| !version.has(AWSCURRENT)) {
-            Some(_) => "AWSCURRENT logs in, and a rotation is under way: resume or revert it".into(),
+            Some(_) => "AWSCURRENT logs in, and a rotation is in progress: resume or revert it".into(),
             None => "AWSCURRENT logs in: there is nothing to recover".into(),
         },
         RecoveryPlan::Finish(id) => {
-            format!(
-                "AWSCURRENT is refused and version {} logs in: the rotation is to be finished",
-                labels(id)
-            )
+            format!("AWSCURRENT is refused and version {} logs in: finish the rotation", labels(id))
         }
         RecoveryPlan::MakeCurrent(id) => {
-            format!("AWSCURRENT is refused and version {} logs in: it is to become current", labels(id))
+            format!("AWSCURRENT is refused and version {} logs in: make it current", labels(id))
         }
         RecoveryPlan::GiveCurrent(id) => format!(
-            "AWSCURRENT is refused and version {} logs in: with it, the resource is to be given the current password",
+            "AWSCURRENT is refused and version {} logs in: log in with it and set the AWSCURRENT password on the server",
             labels(id)
         ),
         RecoveryPlan::GiveCurrentByAdministrator => format!(
-            "no version logs in ({refused} refused): the administrator is to give the resource the current password"
+            "no version logs in ({refused} refused): let the administrator set the AWSCURRENT password on the server"
         ),
         RecoveryPlan::NoWay => format!(
-            "no version logs in ({refused} refused); an administrator can give the resource the current password: \
-             run again with --administrator and, unless the secret names it, --master-secret; \
-             or let more versions be tried with --attempts"
+            "no version logs in ({refused} refused); an administrator can set the AWSCURRENT password on the server: run again with --administrator and, unless the secret names one, --master-secret; or try more versions with --attempts"
         ),
     }
 }

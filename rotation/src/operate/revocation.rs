@@ -51,7 +51,7 @@ impl RotationContext<'_> {
         let Some(previous) = state.labelled(AWSPREVIOUS) else {
             return Err(Error::new(
                 ErrorKind::NotStaged,
-                "the secret has no AWSPREVIOUS version: there is no former credential",
+                "the secret has no AWSPREVIOUS version, so there is nothing to revoke",
             ));
         };
         let current = self.current_in(&state).await?;
@@ -76,7 +76,7 @@ impl RotationContext<'_> {
             if state.labelled(AWSPENDING).filter(is_under_way).is_some() {
                 return Err(Error::new(
                     ErrorKind::Conflict,
-                    "a rotation is under way; resume or revert it first, and revoke then",
+                    "a rotation is in progress; resume or revert it, then revoke",
                 ));
             }
             result = match self.backend {
@@ -96,7 +96,7 @@ impl RotationContext<'_> {
             Backend::Target(_) if !previous.is_same_resource(current) => {
                 return Err(Error::new(
                     ErrorKind::Misconfigured,
-                    "AWSPREVIOUS is for another resource than AWSCURRENT; end it there",
+                    "AWSPREVIOUS is for another resource than AWSCURRENT; revoke it there by hand",
                 ));
             }
             Backend::Target(_) => {
@@ -108,7 +108,7 @@ impl RotationContext<'_> {
         if is_same {
             return Err(Error::new(
                 ErrorKind::Misconfigured,
-                "AWSPREVIOUS holds the very credential that is in use; rotate the secret first",
+                "AWSPREVIOUS is the credential that is in use; rotate the secret first",
             ));
         }
         Ok(())
@@ -131,14 +131,14 @@ impl RotationContext<'_> {
         if self.strategy != StrategyName::AlternatingUsers {
             return Err(Error::new(
                 ErrorKind::Misconfigured,
-                "AWSPREVIOUS is of another user than AWSCURRENT; say --strategy alternating-users if they take turns",
+                "AWSPREVIOUS is for another user than AWSCURRENT; if the two take turns, pass --strategy alternating-users",
             ));
         }
         // The user itself could do it, but then whoever has the leaked password could undo it.
         let Some(admin) = admin else {
             return Err(Error::new(
                 ErrorKind::Misconfigured,
-                "the other user's password can only be ended by an administrator: name its secret with --master-secret",
+                "only an administrator can revoke the other user's password: name the administrator's secret with --master-secret",
             ));
         };
         let unknown = self.store.random_password(&self.settings.password).await?;
@@ -158,7 +158,7 @@ impl RotationContext<'_> {
             Applied::Done => Ok(()),
             Applied::LoginRefused => Err(Error::new(
                 ErrorKind::Refused,
-                "the credential that should end the former one is refused",
+                "the credential that would revoke the previous one is refused",
             )),
         }
     }
@@ -184,7 +184,7 @@ impl RotationContext<'_> {
             if attempt >= self.settings.test_attempts {
                 return Err(Error::new(
                     ErrorKind::Refused,
-                    "the former credential was ended, but the resource still accepts it",
+                    "the previous credential was revoked, but the resource still accepts it",
                 ));
             }
             self.pause.pause(self.settings.pause.saturating_mul(1 << (attempt - 1).min(16))).await;
@@ -193,7 +193,7 @@ impl RotationContext<'_> {
             Probe::Accepted => Ok(()),
             Probe::Refused => Err(Error::new(
                 ErrorKind::Refused,
-                "AWSCURRENT is refused now; somebody else changes the credential at the same time: recover the secret",
+                "AWSCURRENT is refused now; something else is changing the credential at the same time: recover the secret",
             )),
         }
     }

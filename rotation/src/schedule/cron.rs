@@ -93,10 +93,10 @@ impl FromStr for Cron {
         let (hours, hour_step) = parse_hours(hours)?;
         let months = bits(months, &MONTHS).map_err(|why| format!("month: {why}"))?;
         let day = match (of_month, of_week) {
-            ("?", "?") => return Err("one of day of month and day of week must be given".into()),
+            ("?", "?") => return Err("day of month and day of week are both ?; set one of them".into()),
             (of_month, "?") => parse_day_of_month(of_month).map_err(|why| format!("day of month: {why}"))?,
             ("?", of_week) => parse_day_of_week(of_week).map_err(|why| format!("day of week: {why}"))?,
-            _ => return Err("one of day of month and day of week must be ?".into()),
+            _ => return Err("day of month and day of week are both set; one of them must be ?".into()),
         };
         Ok(Self { text: text.to_owned(), hours, hour_step, months: months as u16, day })
     }
@@ -112,16 +112,16 @@ impl fmt::Display for Cron {
 fn parse_hours(text: &str) -> Result<(u32, Option<u8>), String> {
     let hour = |text: &str| whole(text).filter(|hour| *hour < 24).map(|hour| hour as u32);
     match text.split_once('/') {
-        None if text == "*" => Err("hours: secrets rotate every four hours at the most".into()),
+        None if text == "*" => Err("hours: the shortest interval is 4 hours".into()),
         None => hour(text)
             .map(|hour| (1 << hour, None))
             .ok_or_else(|| "hours: either an hour from 0 to 23, or an hour and a step, as in 2/8".into()),
         Some((start, step)) => {
             let start = if start == "*" { Some(0) } else { hour(start) };
             match (start, whole(step)) {
-                (Some(_), Some(..4)) => Err("hours: secrets rotate every four hours at the most".into()),
+                (Some(_), Some(..4)) => Err("hours: the shortest interval is 4 hours".into()),
                 (Some(start), Some(step @ 4..24)) => {
-                    let hours = (start..24).step_by(step as usize).fold(0, |bits, hour| bits | 1 << hour);
+                    let hours = (start..24).step_by(step as usize).map(|hour| 1 << hour).sum();
                     Ok((hours, Some(step as u8)))
                 }
                 _ => Err("hours: a step is an hour from 0 to 23 and a number from 4 to 23".into()),
@@ -149,8 +149,9 @@ fn parse_day_of_month(text: &str) -> Result<Day, String> {
 fn parse_day_of_week(text: &str) -> Result<Day, String> {
     if let Some((day, nth)) = text.split_once('#') {
         let day = WEEKDAYS.value(day)?;
-        let nth =
-            whole(nth).filter(|nth| (1..=5).contains(nth)).ok_or("after # comes a number from 1 to 5")?;
+        let nth = whole(nth)
+            .filter(|nth| (1..=5).contains(nth))
+            .ok_or("# must be followed by a number from 1 to 5")?;
         return Ok(Day::Nth(weekday_of(day), nth as i8));
     }
     match text.strip_suffix('L') {
@@ -187,7 +188,9 @@ impl Values {
 
     fn value(&self, text: &str) -> Result<u32, String> {
         let number = whole(text).map(|number| number as u32).filter(|n| (1..=self.last).contains(n));
-        number.or_else(|| self.by_name(text)).ok_or_else(|| format!("{text:?} is none of 1 to {}", self.last))
+        number
+            .or_else(|| self.by_name(text))
+            .ok_or_else(|| format!("{text:?} is not between 1 and {}", self.last))
     }
 }
 
@@ -197,7 +200,8 @@ fn bits(text: &str, values: &Values) -> Result<u32, String> {
     for part in text.split(',') {
         let (range, step) = match part.split_once('/') {
             Some((range, step)) => {
-                let step = whole(step).filter(|step| *step >= 1).ok_or("a step is a number from 1")?;
+                let step =
+                    whole(step).filter(|step| *step >= 1).ok_or("a step must be a number of at least 1")?;
                 (range, Some(step as usize))
             }
             None => (part, None),

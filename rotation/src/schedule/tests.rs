@@ -18,9 +18,9 @@ fn next(expression: &str, after: &str) -> String {
 #[test]
 fn invalid_schedules_are_refused_with_the_reason() {
     for (expression, duration, why) in [
-        ("rate(3 hours)", None, "every four hours"),
-        ("rate(0 days)", None, "from 1"),
-        ("rate(+5 days)", None, "from 1"),
+        ("rate(3 hours)", None, "shortest interval"),
+        ("rate(0 days)", None, "at least 1"),
+        ("rate(+5 days)", None, "at least 1"),
         ("rate(10 minutes)", None, "unit"),
         ("rate(10)", None, "unit"),
         ("rate(1000 days)", None, "999"),
@@ -28,9 +28,9 @@ fn invalid_schedules_are_refused_with_the_reason() {
         ("cron(15 8 * * ? *)", None, "minutes"),
         ("cron(0 8 * * ? 2027)", None, "year"),
         ("cron(0 8 * * * *)", None, "must be ?"),
-        ("cron(0 8 ? * ? *)", None, "must be given"),
-        ("cron(0 * * * ? *)", None, "four hours"),
-        ("cron(0 1/3 * * ? *)", None, "four hours"),
+        ("cron(0 8 ? * ? *)", None, "set one of them"),
+        ("cron(0 * * * ? *)", None, "4 hours"),
+        ("cron(0 1/3 * * ? *)", None, "4 hours"),
         ("cron(0 24 * * ? *)", None, "hours"),
         ("cron(0 8 32 * ? *)", None, "day of month"),
         ("cron(0 8 * 13 ? *)", None, "month"),

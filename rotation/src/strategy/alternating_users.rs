@@ -6,14 +6,14 @@
 use zeroize::Zeroizing;
 
 use super::{
-    Restored, Strategy, Wanted, check_fields, check_identity, check_obstacles, complete, test_login,
+    Restored, Strategy, Versions, Wanted, check_fields, check_identity, check_obstacles, complete, test_login,
 };
 use crate::context::{Context, Pair};
 use crate::diagnosis::Requirements;
 use crate::document::Document;
 use crate::error::{Error, ErrorKind};
 use crate::store::{BoxFuture, Version};
-use crate::target::{Accounts, Applied, Change, Guard, Probe, Target, UserStatus};
+use crate::target::{Accounts, Applied, Change, Guard, Probe, Target};
 
 /// Two users that take turns, prepared by an administrator.
 #[derive(Clone, Copy, Debug)]
@@ -36,7 +36,7 @@ impl<'a> AlternatingUsers<'a> {
         cx.admin(current).await?.ok_or_else(|| {
             Error::new(
                 ErrorKind::Misconfigured,
-                "alternating users need an administrator: name its secret in the field \"masterarn\" or in the settings",
+                "alternating users need an administrator: name the administrator's secret in the field \"masterarn\" or in the settings",
             )
         })
     }
@@ -74,7 +74,9 @@ impl<'a> AlternatingUsers<'a> {
         }
     }
 
-    /// Refuses to touch a user that is not known to be this secret's.
+    /// Refuses to touch a user that is not known to be this secret's: neither declared, nor made for it, nor one as whom a
+    /// version of it logs in. That a version only names the user proves nothing: whoever can write the secret can name
+    /// anybody. What AWS's own functions and people made bears no mark, so for them it is the login that counts.
     async fn check_ours(
         &self,
         cx: &Context<'_>,
@@ -84,29 +86,22 @@ impl<'a> AlternatingUsers<'a> {
         let name = candidate.username()?;
         let is_declared = cx.settings().users.as_ref().is_some_and(|users| users.contains(&name));
         let status = self.accounts()?.user_status(admin, candidate, &mark(cx.secret_arn())).await?;
-        if is_declared || status != UserStatus::Foreign {
+        if is_declared || Versions::of(cx).know(self.target, candidate, status).await? {
             return Ok(());
         }
-        // What AWS's own functions made bears no mark, but the secret has used it before.
-        let previous = cx.previous().await?;
-        if let Some(previous) = previous
-            && previous.document.is_same_resource(candidate)
-            && previous.document.username()? == name
-        {
-            return Ok(());
-        }
-        Err(Error::new(
-            ErrorKind::NotOurs,
-            format!(
-                "the user {:?} exists and was not made for this secret; declare it to let it alternate",
-                *name
-            ),
-        ))
+        Err(Error::new(ErrorKind::NotOurs, not_ours(&name)))
     }
 }
 
 const CURRENT_REFUSED: &str =
-    "the resource refuses AWSCURRENT; find the version that logs in with: secretcache recover";
+    "the resource refuses AWSCURRENT; to find the version that logs in, run: secretcache recover";
+
+/// What is said of a user that is not this secret's.
+pub(crate) fn not_ours(name: &str) -> String {
+    format!(
+        "the user {name:?} exists, but was not created for this secret, and no version of the secret logs in as it; if it belongs to the secret, declare it"
+    )
+}
 
 /// What marks a user as made for a secret.
 pub(crate) fn mark(secret_arn: &str) -> String {
@@ -182,7 +177,7 @@ impl Strategy for AlternatingUsers<'_> {
             let (current, pending) = (&pair.current.document, &pair.pending.document);
             let accounts = self.accounts()?;
             if !pending.is_same_resource(current) {
-                return Err(Error::new(ErrorKind::Rejected, "the new version names another resource"));
+                return Err(Error::new(ErrorKind::Rejected, "the new version is for another resource"));
             }
             check_fields(self.target, pair)?;
             if self.target.probe(current).await? == Probe::Refused {
@@ -211,10 +206,15 @@ impl Strategy for AlternatingUsers<'_> {
         })
     }
 
-    fn test<'a>(&'a self, cx: &'a Context<'a>, pair: &'a Pair) -> BoxFuture<'a, Result<(), Error>> {
+    fn test<'a>(
+        &'a self,
+        cx: &'a Context<'a>,
+        pair: &'a Pair,
+        _: Option<&'a Guard>,
+    ) -> BoxFuture<'a, Result<(), Error>> {
         Box::pin(async move {
             if !pair.pending.document.is_same_resource(&pair.current.document) {
-                return Err(Error::new(ErrorKind::Rejected, "the new version names another resource"));
+                return Err(Error::new(ErrorKind::Rejected, "the new version is for another resource"));
             }
             let login = test_login(cx, self.target, pair).await;
             // A dry run of the service tests a copy of the current version.
@@ -258,6 +258,6 @@ async fn check_privileges(accounts: &dyn Accounts, admin: &Document, pair: &Pair
     let more = if more > 0 { format!(" and {more} more") } else { String::new() };
     Err(Error::new(
         ErrorKind::Underprivileged,
-        format!("the user {:?} lacks what the one in use may do: {shown}{more}", *pending.username()?),
+        format!("the user {:?} lacks rights of the user in use: {shown}{more}", *pending.username()?),
     ))
 }

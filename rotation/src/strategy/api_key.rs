@@ -10,7 +10,7 @@ use crate::context::{Context, Pair};
 use crate::document::Document;
 use crate::error::{Error, ErrorKind};
 use crate::store::{BoxFuture, Version};
-use crate::target::{Key, Probe, Provider};
+use crate::target::{Guard, Key, Probe, Provider};
 
 /// Overlapping keys of a provider.
 #[derive(Clone, Copy, Debug)]
@@ -72,8 +72,7 @@ fn check_not_void(pair: &Pair) -> Result<(), Error> {
         false => Ok(()),
         true => Err(Error::new(
             ErrorKind::Rejected,
-            "the provider allows no further key: one is left from an attempt that was cut short, which the next rotation \
-             revokes, or somebody else made one, which has to be deleted by hand",
+            "the provider allows no further key: either an interrupted rotation left one, which the next rotation revokes, or somebody else created one, which you have to delete by hand",
         )),
     }
 }
@@ -92,7 +91,7 @@ impl Strategy for ApiKey<'_> {
             if self.provider.probe(&current.document).await? == Probe::Refused {
                 return Err(Error::new(
                     ErrorKind::Refused,
-                    "the provider refuses the current key, so no other key is revoked and none is made",
+                    "the provider refuses the current key, so no other key is revoked and none is created",
                 ));
             }
             self.clean_up(cx, current).await?;
@@ -146,7 +145,12 @@ impl Strategy for ApiKey<'_> {
         Box::pin(async { check_not_void(pair) })
     }
 
-    fn test<'a>(&'a self, cx: &'a Context<'a>, pair: &'a Pair) -> BoxFuture<'a, Result<(), Error>> {
+    fn test<'a>(
+        &'a self,
+        cx: &'a Context<'a>,
+        pair: &'a Pair,
+        _: Option<&'a Guard>,
+    ) -> BoxFuture<'a, Result<(), Error>> {
         Box::pin(async move {
             check_not_void(pair)?;
             if !pair.is_copy() {

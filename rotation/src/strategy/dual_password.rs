@@ -1,7 +1,7 @@
 //! One user with two passwords: the new one is added beside the current one, and there is no window.
 
 use super::{
-    Strategy, Wanted, check_fields, check_identity, check_own_obstacles, complete, find_login, test_login,
+    Strategy, Wanted, check_fields, check_identity, check_own_obstacles, complete, find_login, test_own_login,
 };
 use crate::context::{Context, Pair};
 use crate::document::Document;
@@ -30,7 +30,7 @@ impl Strategy for DualPassword<'_> {
             if !self.target.has_dual_passwords() {
                 return Err(Error::new(
                     ErrorKind::Unsupported,
-                    "this resource knows one password per user; choose single-user or alternating-users",
+                    "this resource supports one password per user; choose single-user or alternating-users",
                 ));
             }
             let document = complete(
@@ -58,17 +58,19 @@ impl Strategy for DualPassword<'_> {
                 Applied::Done => Ok(()),
                 Applied::LoginRefused => Err(Error::new(
                     ErrorKind::Conflict,
-                    "the password was changed by somebody else just now; run the step again",
+                    "somebody else has just changed the password; run the step again",
                 )),
             }
         })
     }
 
-    fn test<'a>(&'a self, cx: &'a Context<'a>, pair: &'a Pair) -> BoxFuture<'a, Result<(), Error>> {
-        Box::pin(async move {
-            check_identity(pair, Wanted::SameUser)?;
-            test_login(cx, self.target, pair).await
-        })
+    fn test<'a>(
+        &'a self,
+        cx: &'a Context<'a>,
+        pair: &'a Pair,
+        guard: Option<&'a Guard>,
+    ) -> BoxFuture<'a, Result<(), Error>> {
+        Box::pin(test_own_login(cx, self.target, pair, guard))
     }
 
     fn guard<'a>(

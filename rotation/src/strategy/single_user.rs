@@ -6,7 +6,7 @@
 
 use super::{
     Restored, Strategy, Wanted, check_fields, check_identity, check_own_obstacles, complete, find_login,
-    find_older_login, test_login,
+    find_older_login, test_own_login,
 };
 use crate::context::{Context, Pair};
 use crate::document::Document;
@@ -46,7 +46,7 @@ impl Strategy for SingleUser<'_> {
         Box::pin(async move {
             check_identity(pair, Wanted::SameUser)?;
             check_fields(self.target, pair)?;
-            let (login, is_new, _guard) = find_login(cx, self.target, pair).await?;
+            let (login, is_new, guard) = find_login(cx, self.target, pair).await?;
             if is_new {
                 return Ok(());
             }
@@ -54,21 +54,23 @@ impl Strategy for SingleUser<'_> {
             // must not be able to point the administrator at any user he likes.
             let login = cx.admin(&pair.current.document).await?.unwrap_or(login);
             let change = Change { login: &login, credential: &pair.pending.document, keep: None };
-            match self.target.apply(change).await? {
+            match self.target.apply_and_unlock(change, guard).await? {
                 Applied::Done => Ok(()),
                 Applied::LoginRefused => Err(Error::new(
                     ErrorKind::Conflict,
-                    "the password was changed by somebody else just now; run the step again",
+                    "somebody else has just changed the password; run the step again",
                 )),
             }
         })
     }
 
-    fn test<'a>(&'a self, cx: &'a Context<'a>, pair: &'a Pair) -> BoxFuture<'a, Result<(), Error>> {
-        Box::pin(async move {
-            check_identity(pair, Wanted::SameUser)?;
-            test_login(cx, self.target, pair).await
-        })
+    fn test<'a>(
+        &'a self,
+        cx: &'a Context<'a>,
+        pair: &'a Pair,
+        guard: Option<&'a Guard>,
+    ) -> BoxFuture<'a, Result<(), Error>> {
+        Box::pin(test_own_login(cx, self.target, pair, guard))
     }
 
     /// Puts the current password back. A login alone proves nothing here, since it may reach a replica that lags; the

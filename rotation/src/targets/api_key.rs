@@ -237,7 +237,7 @@ fn same_origin(asked: &str, next: &str) -> Result<String, Error> {
         None if next.starts_with('/') => Ok(format!("{own}{next}")),
         _ => Err(Error::new(
             ErrorKind::Unavailable,
-            "the provider names a next page at another address; set next_url in [list]",
+            "the provider's next page is at another address; set next_url in [list]",
         )),
     }
 }
@@ -274,7 +274,7 @@ impl Provider for HttpProvider {
                 if number >= last {
                     return Err(Error::new(
                         ErrorKind::Unavailable,
-                        "the provider's list of keys does not end",
+                        "the provider's list of keys has too many pages",
                     ));
                 }
                 next = self.page(&request, login, number, &mut keys).await?;
@@ -325,5 +325,5 @@ pub(super) fn text(json: &Value, pointer: &str) -> Option<String> {
 }
 
 fn lacks(what: &str, pointer: &str) -> Error {
-    Error::new(ErrorKind::Unavailable, format!("the provider's answer {what} has nothing at {pointer:?}"))
+    Error::new(ErrorKind::Unavailable, format!("the provider's response {what} has nothing at {pointer:?}"))
 }

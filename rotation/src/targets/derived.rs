@@ -56,7 +56,7 @@ impl Derived {
             if filled.field(name) != document.field(name) {
                 return Err(Error::new(
                     ErrorKind::Rejected,
-                    format!("the new version's {name:?} does not match the fields it is made of"),
+                    format!("the new version's {name:?} does not match the fields that it is derived from"),
                 ));
             }
         }

@@ -127,7 +127,7 @@ struct Values<'a> {
 
 impl Values<'_> {
     fn value(&self, name: &str) -> Result<Zeroizing<String>, Error> {
-        let none = || Error::new(ErrorKind::Misconfigured, format!("{{{name}}} stands for nothing here"));
+        let none = || Error::new(ErrorKind::Misconfigured, format!("{{{name}}} has no meaning here"));
         match name.split_once('.') {
             Some(("login", field)) => self.login.ok_or_else(none)?.require(field),
             Some(("reference", field)) => self.reference.ok_or_else(none)?.require(field),
@@ -157,17 +157,17 @@ impl HttpTarget {
             Error::new(ErrorKind::Misconfigured, format!("the description of the requests {what}"))
         };
         let description: Description = toml::from_str(text)
-            .map_err(|error| wrong(format!("is not understood: {}", place(text, &error))))?;
+            .map_err(|error| wrong(format!("cannot be parsed: {}", place(text, &error))))?;
         if let Some(strategy) = &description.strategy
             && !matches!(
                 StrategyName::from_name(strategy),
                 Some(StrategyName::SingleUser | StrategyName::AlternatingUsers)
             )
         {
-            return Err(wrong("names a strategy that is neither single-user nor alternating-users".into()));
+            return Err(wrong("has a strategy other than single-user and alternating-users".into()));
         }
         if description.apply.is_empty() {
-            return Err(wrong("has no request in [[apply]], which is to change the password".into()));
+            return Err(wrong("has no request in [[apply]] to change the password".into()));
         }
         // Who can write the secret must not choose where an administrator's credential goes.
         let copied = description.accounts.iter().flat_map(|accounts| &accounts.copy);
@@ -179,7 +179,7 @@ impl HttpTarget {
             let place = url.split_once("://").map_or("", |(_, rest)| rest.split('/').next().unwrap_or(""));
             if names(place).any(|name| !name.starts_with("login.")) {
                 return Err(wrong(format!(
-                    "lets the secret choose where {url:?} goes: name the host, or {{login.host}}"
+                    "lets the secret decide where {url:?} goes: write the host, or use {{login.host}}"
                 )));
             }
         }
@@ -222,10 +222,10 @@ impl HttpTarget {
         let user = of.username()?;
         let values =
             Values { credential: Some(of), login: Some(admin), of: Some(user.as_str()), ..Values::default() };
-        let json = self.get(&copied.url, values).await?.succeeded("list what the user has")?.json()?;
+        let json = self.get(&copied.url, values).await?.succeeded("list the user's rights")?.json()?;
         let items = json.pointer(&copied.items).and_then(Value::as_array).cloned();
         items.ok_or_else(|| {
-            Error::new(ErrorKind::Unavailable, "the answer has no list where the description says")
+            Error::new(ErrorKind::Unavailable, "the response has no list where the description says")
         })
     }
 
@@ -333,7 +333,7 @@ impl Accounts for HttpTarget {
                 ..Values::default()
             };
             for plain in &self.account_section()?.create {
-                self.send(&plain.request(), values).await?.succeeded("make the second user")?;
+                self.send(&plain.request(), values).await?.succeeded("create the second user")?;
             }
             Ok(())
         })
@@ -363,13 +363,13 @@ impl Accounts for HttpTarget {
                     wanted.iter().filter(|item| !is_in(&present, item, &[&copied.key, &copied.compare]))
                 {
                     let values = Values { item: Some(item), ..values };
-                    self.send(&copied.put.request(), values).await?.succeeded("copy what the user has")?;
+                    self.send(&copied.put.request(), values).await?.succeeded("copy the user's rights")?;
                 }
                 for item in present.iter().filter(|item| !is_in(&wanted, item, &[&copied.key])) {
                     let values = Values { item: Some(item), ..values };
                     self.send(&copied.delete.request(), values)
                         .await?
-                        .succeeded("take away what the user has not")?;
+                        .succeeded("remove rights that the user in use does not have")?;
                 }
             }
             Ok(())

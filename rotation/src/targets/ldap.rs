@@ -52,8 +52,7 @@ impl Ldap {
         let (user, password) = (document.username()?, document.password()?);
         // A server takes a login without a password for an anonymous one, and lets it in.
         if user.is_empty() || password.is_empty() {
-            let text =
-                "the secret's \"username\" or \"password\" is empty: an anonymous login proves nothing";
+            let text = "the secret's \"username\" or \"password\" is empty: an anonymous login would be accepted and prove nothing";
             return Err(Error::new(ErrorKind::Misconfigured, text));
         }
         within(CONNECT_TIMEOUT, "the login", async {
@@ -83,7 +82,7 @@ impl Ldap {
             [one] => Ok(one.dn.clone()),
             _ => Err(Error::new(
                 ErrorKind::Misconfigured,
-                format!("{} entries have the userPrincipalName {user:?}; one is wanted", found.len()),
+                format!("{} entries have the userPrincipalName {user:?}; exactly one must", found.len()),
             )),
         }
     }
@@ -101,7 +100,7 @@ impl Target for Ldap {
                 ""
             };
             let text = format!(
-                "the user name {:?} is no DN, such as uid=app,ou=services,dc=example,dc=com{or}",
+                "the user name {:?} is not a DN such as uid=app,ou=services,dc=example,dc=com{or}",
                 *user
             );
             return Err(Error::new(ErrorKind::Rejected, text));
@@ -148,7 +147,7 @@ impl Target for Ldap {
     fn diagnose<'a>(&'a self, requirements: Requirements<'a>) -> BoxFuture<'a, Result<Diagnosis, Error>> {
         Box::pin(async move {
             let Some(mut session) = self.login(requirements.login).await? else {
-                let text = "the directory refuses the login that is to change the password";
+                let text = "the directory refuses the login that would change the password";
                 return Err(Error::new(ErrorKind::Refused, text));
             };
             within(STATEMENT_TIMEOUT, "a question", async {
@@ -158,7 +157,7 @@ impl Target for Ldap {
                     (false, true) => Some("the server is Active Directory: set the secret's \"engine\" to \"active-directory\""),
                     (true, false) => Some("the server is not Active Directory: set the secret's \"engine\" to \"ldap\""),
                     (false, false) if !root.has("supportedExtension", PASSWORD_MODIFY) => {
-                        Some("the server has no operation that changes passwords (RFC 3062)")
+                        Some("the server does not support the operation that changes passwords (RFC 3062)")
                     }
                     _ => None,
                 };
@@ -167,13 +166,12 @@ impl Target for Ldap {
                 if findings.is_empty() && !requirements.is_own() {
                     let dn = self.dn(&mut session, &user).await?;
                     if search(&mut session, &dn, Scope::Base, ANYTHING, &["1.1"]).await?.is_empty() {
-                        let problem = format!("the administrator sees no entry {dn:?}");
+                        let problem = format!("the administrator cannot find the entry {dn:?}");
                         findings.push(Finding::new(problem));
                     }
                 }
                 let warnings = vec![format!(
-                    "a directory does not tell beforehand whether {:?} may change the password, or what its policy asks of one: \
-                     the rotation shows it, and takes its new version back if not",
+                    "a directory does not say beforehand whether {:?} can change the password, or what its password policy requires; if the change is refused, the rotation removes AWSPENDING",
                     *requirements.login.username()?
                 )];
                 Ok(Diagnosis { server: root.server(is_active_directory), findings, warnings, ..Diagnosis::default() })
@@ -223,7 +221,7 @@ async fn read_root(session: &mut Session) -> Result<Root, Error> {
     found
         .pop()
         .map(Root)
-        .ok_or_else(|| Error::new(ErrorKind::Unsupported, "the server says nothing of itself"))
+        .ok_or_else(|| Error::new(ErrorKind::Unsupported, "the server does not describe itself"))
 }
 
 /// Entries; none where the server has none, or shows none.
@@ -288,7 +286,7 @@ fn fault(what: &str, result: &LdapResult) -> Error {
     let of = |kind| Error::new(kind, said.clone());
     match *rc {
         REFERRAL => of(lasting).and(
-            "it refers to another server, and a password does not follow: name that server in the secret's \"host\"",
+            "it refers to another server, and passwords are not sent to servers that the secret does not name: set that server as the secret's \"host\"",
         ),
         CONFIDENTIALITY_REQUIRED | STRONGER_AUTH_REQUIRED => of(lasting).and("it asks for TLS"),
         CONSTRAINT_VIOLATION | UNWILLING | INSUFFICIENT_ACCESS | NO_SUCH_OBJECT => of(lasting),

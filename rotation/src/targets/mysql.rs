@@ -21,12 +21,17 @@ use crate::target::{Accounts, Applied, Change, Guard, Lock, Probe, Target};
 mod accounts;
 mod diagnosis;
 mod dialect;
+mod fault;
 mod grants;
 mod mark;
 mod methods;
 mod named;
+mod passwords;
 
-use dialect::{Account, Conditions, Dialect, retain_beside};
+use dialect::{Account, Dialect};
+use fault::fault;
+pub(super) use fault::kind;
+use passwords::{Conditions, retain_beside};
 
 /// MariaDB and MySQL.
 ///
@@ -273,11 +278,18 @@ impl Target for MySql {
                 return Ok(Lock::LoginRefused);
             };
             // Names of locks have at most 64 characters.
-            let statement = format!("SELECT GET_LOCK('secretcache {}', 5)", hex(&Sha1::digest(name)));
-            Ok(match rows::<Option<i64>>(&mut connection, &statement).await?.first() {
-                Some(Some(1)) => Lock::Held(Guard::new(connection)),
-                _ => Lock::Busy,
-            })
+            let name = hex(&Sha1::digest(name));
+            // Whoever holds it may be changing the password: who waits proves the login once more.
+            for seconds in [0, 5] {
+                let statement = format!("SELECT GET_LOCK('secretcache {name}', {seconds})");
+                if rows::<Option<i64>>(&mut connection, &statement).await?.first() == Some(&Some(1)) {
+                    return Ok(match seconds > 0 && self.probe(login).await? == Probe::Refused {
+                        true => Lock::LoginRefused,
+                        false => Lock::Held(Guard::new(connection)),
+                    });
+                }
+            }
+            Ok(Lock::Busy)
         })
     }
 
@@ -377,8 +389,7 @@ fn several(user: &str, hosts: &[String]) -> Error {
     Error::new(
         ErrorKind::Misconfigured,
         format!(
-            "the user {user:?} has several accounts ({}), each with a password of its own, and the secret holds one \
-             password; drop all accounts but one",
+            "the user {user:?} has several accounts ({}), each with its own password, but the secret has only one password; drop all accounts but one",
             accounts.join(", ")
         ),
     )
@@ -418,54 +429,6 @@ async fn rows<T: FromRow + Send + 'static>(connection: &mut Conn, statement: &st
     .await
 }
 
-/// What the server or the way to it has against a statement. Syntax errors stay here.
-fn fault(what: &str, error: mysql_async::Error) -> Error {
-    let mysql_async::Error::Server(answer) = error else {
-        return Error::new(ErrorKind::Unavailable, format!("could not {what} at the server"))
-            .with_source(error);
-    };
-    let kind = kind(answer.code);
-    // Syntax errors quote the statement.
-    if answer.code == 1064 {
-        return Error::new(kind, format!("the server does not understand how to {what}"));
-    }
-    let said = format!("could not {what}: the server says {:?} ({})", answer.message, answer.code);
-    let error = Error::new(kind, said);
-    match answer.code {
-        MUST_NAME_CURRENT => error.and(
-            "an administrator need not: name its secret, or let the user be with PASSWORD REQUIRE CURRENT OPTIONAL",
-        ),
-        1203 | 1226 => error.and("a rotation needs two connections of the user at a time: ALTER USER ... WITH MAX_USER_CONNECTIONS 4"),
-        READ_ONLY | READ_ONLY_MODE => error.and("name the server that takes writes in the secret's \"host\""),
-        _ => error,
-    }
-}
-
-/// MySQL's `PASSWORD REQUIRE CURRENT`. Which of two passwords it takes for the current one, a login does not tell.
-const MUST_NAME_CURRENT: u16 = 3892;
-/// An option of the server forbids the statement: `read_only`, mostly.
-const READ_ONLY: u16 = 1290;
-const READ_ONLY_MODE: u16 = 1836;
-
-/// What a server's error code means. Syntax errors quote the statement.
-pub(super) fn kind(code: u16) -> ErrorKind {
-    match code {
-        1044 | 1130 | 1142 | 1227 | 1370 | 1410 | MUST_NAME_CURRENT | READ_ONLY | READ_ONLY_MODE => {
-            ErrorKind::Denied
-        }
-        code if REFUSALS.contains(&code) => ErrorKind::Refused,
-        // The password given for the current one is not it.
-        3891 => ErrorKind::Refused,
-        // No such database; no such user, or its methods forbid the change.
-        1049 | 1396 => ErrorKind::Misconfigured,
-        // A name that is too long; the policy of a password plugin; at MySQL also that of its password history.
-        1470 | 1819 | 3638 => ErrorKind::Rejected,
-        // A method in the account has no password to set.
-        1064 | 1699 => ErrorKind::Unsupported,
-        _ => ErrorKind::Unavailable,
-    }
-}
-
 impl MySql {
     /// Adds a password where MySQL's history does not let anybody set the kept one again. Only the user itself can then
     /// name the password that is to stay, and only while that is the first of two.
@@ -483,8 +446,7 @@ impl MySql {
                 Ok(()) => return Ok(()),
                 Err(error) if error.kind() == ErrorKind::Denied => {
                     let what = format!(
-                        "the password history lets nobody but {name} itself keep its password beside a new one: \
-                         GRANT APPLICATION_PASSWORD_ADMIN ON *.* TO {name}, or choose single-user"
+                        "because of the password history, only {name} itself can keep its password while a new one is added: GRANT APPLICATION_PASSWORD_ADMIN ON *.* TO {name}, or choose single-user"
                     );
                     return Err(Error::new(ErrorKind::Unsupported, what));
                 }
@@ -498,8 +460,7 @@ impl MySql {
             }
         }
         Err(history.and(
-            "the password history does not let the current password stay beside a new one, since it is not the user's \
-             first; choose single-user",
+            "because of the password history, the current password cannot stay while a new one is added (it is not the user's first); choose single-user",
         ))
     }
 }

@@ -190,8 +190,14 @@ impl Postgres {
         Ok(format!("ALTER ROLE {user} WITH {attributes}PASSWORD {verifier}"))
     }
 
+    /// A user changes its own password by the session that holds the lock.
+    async fn apply_by(&self, held: &Client, wanted: Change<'_>) -> Result<Applied, Error> {
+        let encryption = self.storing(wanted.credential, session::encryption(held).await?).await?;
+        change(held, "change the password", &Self::statement(wanted, encryption, true)?).await?;
+        Ok(Applied::Done)
+    }
+
     async fn apply_own(&self, wanted: Change<'_>) -> Result<Applied, Error> {
-        const WHAT: &str = "change the password";
         let client = match self.try_login(wanted.login).await? {
             Login::Open(client) => client,
             Login::Refused => return Ok(Applied::LoginRefused),
@@ -199,14 +205,12 @@ impl Postgres {
             // password again. Its transaction goes on, and the lock ends with the change.
             Login::Full => {
                 let held = self.held(wanted.login).ok_or_else(|| full(wanted.login))?;
-                let encryption = self.storing(wanted.credential, session::encryption(&held).await?).await?;
-                change(&held, WHAT, &Self::statement(wanted, encryption, true)?).await?;
-                return Ok(Applied::Done);
+                return self.apply_by(&held, wanted).await;
             }
         };
         let encryption = begin_and_ask_for_encryption(&client).await?;
         let encryption = self.storing(wanted.credential, encryption).await?;
-        change(&client, WHAT, &Self::statement(wanted, encryption, true)?).await?;
+        change(&client, "change the password", &Self::statement(wanted, encryption, true)?).await?;
         Ok(Applied::Done)
     }
 
@@ -246,27 +250,51 @@ impl Target for Postgres {
         })
     }
 
+    fn apply_and_unlock<'a>(
+        &'a self,
+        wanted: Change<'a>,
+        guard: Option<Guard>,
+    ) -> BoxFuture<'a, Result<Applied, Error>> {
+        Box::pin(async move {
+            let is_own = *wanted.login.username()? == *wanted.credential.username()?;
+            match guard.as_ref().filter(|_| is_own).and_then(Guard::session::<Arc<Client>>) {
+                Some(held) => self.apply_by(held, wanted).await,
+                None => self.apply(wanted).await,
+            }
+        })
+    }
+
     fn lock<'a>(&'a self, login: &'a Document, name: &'a str) -> BoxFuture<'a, Result<Lock, Error>> {
         Box::pin(async move {
-            let Some(client) = self.login(login).await? else { return Ok(Lock::LoginRefused) };
-            let key = format!(
+            let client = match self.try_login(login).await? {
+                Login::Open(client) => client,
+                Login::Refused => return Ok(Lock::LoginRefused),
+                Login::Full => return Err(full(login)),
+            };
+            let key = format!("(pg_catalog.hashtextextended({}, 0))", escape_literal(name));
+            let begin = format!(
                 "SET LOCAL lock_timeout = '5s'; SET LOCAL idle_in_transaction_session_timeout = 0; \
-                 SELECT pg_catalog.pg_advisory_xact_lock(pg_catalog.hashtextextended({}, 0))",
-                escape_literal(name)
+                 SELECT pg_catalog.pg_try_advisory_xact_lock{key}"
             );
-            match within(STATEMENT_TIMEOUT, "the lock", async { Ok(client.batch_execute(&key).await) })
-                .await?
-            {
-                Ok(()) => {
-                    let client = Arc::new(client);
-                    let opened_with = Zeroizing::new(login.text().to_owned());
-                    *self.held.lock().unwrap_or_else(PoisonError::into_inner) =
-                        Some((opened_with, Arc::downgrade(&client)));
-                    Ok(Lock::Held(Guard::new(client)))
+            if session::begin_and_ask(&client, &begin).await?.as_deref() != Some("t") {
+                let wait = format!("SELECT pg_catalog.pg_advisory_xact_lock{key}");
+                match within(STATEMENT_TIMEOUT, "the lock", async { Ok(client.batch_execute(&wait).await) })
+                    .await?
+                {
+                    // Whoever held it may have changed the password since this login.
+                    Ok(()) if self.probe(login).await? == Probe::Refused => return Ok(Lock::LoginRefused),
+                    Ok(()) => {}
+                    Err(error) if error.code() == Some(&SqlState::LOCK_NOT_AVAILABLE) => {
+                        return Ok(Lock::Busy);
+                    }
+                    Err(error) => return Err(fault("take the lock", error)),
                 }
-                Err(error) if error.code() == Some(&SqlState::LOCK_NOT_AVAILABLE) => Ok(Lock::Busy),
-                Err(error) => Err(fault("take the lock", error)),
             }
+            let client = Arc::new(client);
+            let opened_with = Zeroizing::new(login.text().to_owned());
+            *self.held.lock().unwrap_or_else(PoisonError::into_inner) =
+                Some((opened_with, Arc::downgrade(&client)));
+            Ok(Lock::Held(Guard::new(client)))
         })
     }
 
@@ -285,6 +313,6 @@ fn full(document: &Document) -> Error {
         document.field("username").map_or_else(|| "the user".to_owned(), |name| format!("{:?}", *name));
     Error::new(
         ErrorKind::Unavailable,
-        format!("PostgreSQL lets {user} have no further session; raise its CONNECTION LIMIT, or close one"),
+        format!("PostgreSQL allows {user} no further session; raise its CONNECTION LIMIT, or close one"),
     )
 }

@@ -8,7 +8,7 @@ use sha2::{Digest, Sha256};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 
-use super::tls::Trust;
+use super::tls::{Trust, not_trusted};
 use super::{CONNECT_TIMEOUT, Link, Route, STATEMENT_TIMEOUT, Tls, check_credential, within};
 use crate::diagnosis::{Diagnosis, Finding, Requirements};
 use crate::document::Document;
@@ -46,7 +46,9 @@ impl Redis {
     async fn login(&self, document: &Document) -> Result<Option<Session>, Error> {
         let host = document.require("host")?;
         let unreachable = |error: std::io::Error| {
-            Error::new(ErrorKind::Unavailable, "could not reach Redis").with_source(error)
+            not_trusted(&error).unwrap_or_else(|| {
+                Error::new(ErrorKind::Unavailable, "Redis is unreachable").with_source(error)
+            })
         };
         within(CONNECT_TIMEOUT, "the login", async {
             let server = self.link.server(document, 6379).await?;
@@ -80,7 +82,7 @@ impl Target for Redis {
     fn accepts(&self, credential: &Document) -> Result<(), Error> {
         check_credential(credential, 512)?;
         if credential.username()?.contains(char::is_whitespace) {
-            return Err(Error::new(ErrorKind::Rejected, "Redis takes no user names with blanks"));
+            return Err(Error::new(ErrorKind::Rejected, "Redis does not allow user names with spaces"));
         }
         credential.require("host").map(drop)
     }
@@ -136,12 +138,12 @@ impl Target for Redis {
             let Some(mut session) = self.login(requirements.login).await? else {
                 return Err(Error::new(
                     ErrorKind::Refused,
-                    "Redis refuses the login that is to change the password",
+                    "Redis refuses the login that would change the password",
                 ));
             };
             // A user that does not exist would be made.
             if !requirements.is_own() && self.login(requirements.user).await?.is_none() {
-                let problem = "the user in use is refused, so that nothing more can be asked about it";
+                let problem = "the user in use is refused, so nothing more can be checked";
                 return Ok(Diagnosis { findings: vec![Finding::new(problem)], ..diagnosis() });
             }
             let (asks, user) = (requirements.login.username()?, requirements.user.username()?);
@@ -153,8 +155,7 @@ impl Target for Redis {
                 Err(answer) if is_unknown(&answer) => vec![Finding::new(ELASTICACHE)],
                 Err(answer) if answer.starts_with("NOPERM") => {
                     let problem = format!(
-                        "the user {:?} may not change passwords; name an administrator's secret, or let it, which lets it change any user \
-                         (but {ELASTICACHE})",
+                        "the user {:?} cannot change passwords; name an administrator's secret, or allow it to, which lets it change any user (but {ELASTICACHE})",
                         *asks
                     );
                     let mend = format!("ACL SETUSER {} +acl|setuser +acl|save", *asks);
@@ -179,7 +180,7 @@ impl Target for Redis {
                 }
                 match self.replicas(&mut session, requirements.login).await {
                     Ok(None) => warnings.push(format!(
-                        "the user {:?} may not ask for replicas, at which the former password would stay: ACL SETUSER {} +role",
+                        "the user {:?} cannot list replicas, where the previous password would stay: ACL SETUSER {} +role",
                         *asks, *asks
                     )),
                     Ok(Some(replicas)) => {
@@ -219,7 +220,7 @@ impl Redis {
             [kind, host, port, ..] if matches!(kind.text(), Some("slave")) => {
                 let master = place(host, port).unwrap_or_default();
                 let text = format!(
-                    "the server is a replica of {master}, and users are not replicated: name the master in the secret's \"host\""
+                    "the server is a replica of {master}, and users are not replicated: set the secret's \"host\" to the master"
                 );
                 Err(Error::new(ErrorKind::Misconfigured, text))
             }
@@ -229,7 +230,9 @@ impl Redis {
                         let document = login.with("host", host.text().unwrap_or_default());
                         document.and_then(|document| document.with("port", port.text().unwrap_or_default()))
                     }
-                    _ => Err(Error::new(ErrorKind::Unavailable, "the server does not answer as Redis does")),
+                    _ => {
+                        Err(Error::new(ErrorKind::Unavailable, "the server does not speak Redis's protocol"))
+                    }
                 };
                 replicas.list().iter().map(document).collect::<Result<_, _>>().map(Some)
             }
@@ -252,17 +255,15 @@ impl Redis {
                 Ok(Some(session)) => return Ok(Ok(session)),
                 Ok(None) => {}
                 Err(error) => {
-                    let text = format!(
-                        "the replica {name}, which needs the new password as well: {}",
-                        error.message()
-                    );
+                    let text =
+                        format!("the replica {name}, which needs the new password too: {}", error.message());
                     return Ok(Err(text));
                 }
             }
         }
         let user = replica.username()?;
         Ok(Err(format!(
-            "the replica {name} refuses the user {:?}, and users are not replicated: make it there as it is at the master",
+            "the replica {name} refuses the user {:?}, and users are not replicated: create it there as it is on the master",
             *user
         )))
     }
@@ -297,14 +298,13 @@ async fn about(
             .map_or(&[][..], Answer::list)
     };
     if of("flags").iter().any(|flag| flag.text() == Some("nopass")) {
-        let problem =
-            format!("the user {user:?} needs no password (nopass), so that there is none to rotate");
+        let problem = format!("the user {user:?} needs no password (nopass), so there is none to rotate");
         return Ok(Some(Finding::new(problem)));
     }
     let passwords = of("passwords").len();
     if passwords > 2 {
         warnings.push(format!(
-            "the user {user:?} has {passwords} passwords; those other than the secret's own end with the rotation"
+            "the user {user:?} has {passwords} passwords; all except the secret's own stop working with the rotation"
         ));
     }
     Ok(None)
@@ -342,12 +342,12 @@ async fn save(session: &mut Session) -> Result<Result<Saved, Unsaved>, Error> {
             Err(answer) if answer.contains("configured to use an ACL file") => {}
             Err(answer) if answer.contains("without a config file") => {
                 return Ok(Ok(Saved::Nowhere(
-                    "Redis runs without a configuration file, so that a restart forgets its users and their passwords",
+                    "Redis runs without a configuration file, so a restart forgets its users and their passwords",
                 )));
             }
             Err(answer) if is_unknown(&answer) => {
                 return Ok(Ok(Saved::Nowhere(
-                    "this server has no command that saves users; whether they survive a restart, its provider knows",
+                    "this server has no command that saves users; ask its provider whether they survive a restart",
                 )));
             }
             Err(answer) => {
@@ -392,8 +392,7 @@ fn is_unknown(answer: &str) -> bool {
 }
 
 /// What whoever comes from AWS's function has to know.
-const ELASTICACHE: &str = "on ElastiCache and MemoryDB, passwords are set by the services' own API (ModifyUser, \
-    UpdateUser) and not by ACL SETUSER: leave such a secret to AWS's function for it";
+const ELASTICACHE: &str = "on ElastiCache and MemoryDB, passwords are set through the services' own API (ModifyUser, UpdateUser), not with ACL SETUSER: keep AWS's rotation function for this secret";
 
 #[cfg(test)]
 mod tests {

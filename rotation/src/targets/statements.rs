@@ -118,16 +118,14 @@ impl Statements {
             Error::new(ErrorKind::Misconfigured, format!("the description of the statements {what}"))
         };
         let description: Description = toml::from_str(text)
-            .map_err(|error| wrong(&format!("is not understood: {}", place(text, &error))))?;
+            .map_err(|error| wrong(&format!("cannot be parsed: {}", place(text, &error))))?;
         if description.apply.is_empty() {
-            return Err(wrong("has none in \"apply\", which is to change the password"));
+            return Err(wrong("has none in \"apply\" to change the password"));
         }
         if let Some(strategy) = &description.strategy
             && StrategyName::from_name(strategy).is_none_or(|name| name == StrategyName::ApiKey)
         {
-            return Err(wrong(
-                "names a strategy that is none of single-user, alternating-users and dual-password",
-            ));
+            return Err(wrong("has a strategy other than single-user, alternating-users and dual-password"));
         }
         let templates = |texts: &[String], scope| {
             let parse = |text: &String| Template::parse(text, description.protocol, scope);

@@ -65,7 +65,7 @@ fn append(filled: &mut Zeroizing<String>, value: &str, escape: Escape) -> Result
         Escape::Header if value.chars().any(char::is_control) => {
             return Err(Error::new(
                 ErrorKind::Misconfigured,
-                "a value for a header holds a control character, which would begin a header of its own",
+                "a value for a header contains a control character, which would start a new header",
             ));
         }
         Escape::Header | Escape::Text => filled.push_str(value),

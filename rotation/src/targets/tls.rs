@@ -1,5 +1,6 @@
 //! Whom to believe that a server is the right one.
 
+use std::error::Error as StdError;
 use std::fmt;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -39,7 +40,9 @@ impl Tls {
     /// [`ErrorKind::Misconfigured`] if the system has no list of authorities.
     pub fn system() -> Result<Self, Error> {
         let tls = Self::trusting(rustls_native_certs::load_native_certs().certs)?;
-        tls.that_trusts_anybody("this system names no certificate authorities; name a file of your own")
+        tls.that_trusts_anybody(
+            "no certificate authorities found on this system; name a file of certificate authorities",
+        )
     }
 
     /// Encrypted; the certificate must come from one of the authorities in this PEM text, and from no other.
@@ -50,7 +53,7 @@ impl Tls {
     pub fn with_authorities(pem: &str) -> Result<Self, Error> {
         let authorities = CertificateDer::pem_slice_iter(pem.as_bytes()).filter_map(Result::ok);
         let tls = Self::trusting(authorities.collect())?;
-        tls.that_trusts_anybody("the file of certificate authorities holds no certificate")
+        tls.that_trusts_anybody("the file of certificate authorities contains no certificate")
     }
 
     /// As [`Tls::system`] and [`Tls::off_on_loopback`] together. A system that names no authorities, as small containers
@@ -109,6 +112,33 @@ impl Tls {
     }
 }
 
+/// What a driver reports, if that is that there is no TLS with the server, or none to be trusted: a new attempt does not
+/// help.
+pub(super) fn not_trusted(error: &(dyn StdError + 'static)) -> Option<Error> {
+    std::iter::successors(Some(error), |&error| error.source()).find_map(told_of_tls)
+}
+
+fn told_of_tls(error: &(dyn StdError + 'static)) -> Option<Error> {
+    // What the drivers for PostgreSQL and MySQL say; their types are private, or not the same for both.
+    const WORDS: [&str; 2] =
+        ["server does not support TLS", "Client asked for SSL but server does not have this capability"];
+    let inner = error.downcast_ref::<std::io::Error>().and_then(|error| error.get_ref());
+    let rustls = inner.and_then(|inner| inner.downcast_ref()).or_else(|| error.downcast_ref());
+    match rustls {
+        Some(rustls::Error::InvalidCertificate(_)) => {
+            let text = format!("the server's certificate cannot be verified ({})", rustls?);
+            return Some(Error::new(ErrorKind::Untrusted, text));
+        }
+        // The first bytes of its answer belong to another protocol.
+        Some(rustls::Error::InvalidMessage(_)) => {}
+        _ if WORDS.contains(&error.to_string().as_str()) => {}
+        _ => return None,
+    }
+    let text =
+        "the server offers no TLS: turn it on there, or say in the secret that it has none (\"ssl\": false)";
+    Some(Error::new(ErrorKind::Unencrypted, text))
+}
+
 impl fmt::Debug for Tls {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
@@ -122,6 +152,22 @@ impl fmt::Debug for Tls {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_server_without_tls_or_with_somebody_elses_is_told_from_one_that_is_away() {
+        use std::io;
+
+        let kind = |error: rustls::Error| {
+            let said = not_trusted(&io::Error::new(io::ErrorKind::InvalidData, error));
+            said.map(|error| error.kind())
+        };
+        let other_protocol = rustls::Error::InvalidMessage(rustls::InvalidMessage::InvalidContentType);
+        assert_eq!(kind(other_protocol), Some(ErrorKind::Unencrypted));
+        let expired = rustls::Error::InvalidCertificate(rustls::CertificateError::Expired);
+        assert_eq!(kind(expired), Some(ErrorKind::Untrusted));
+        assert_eq!(kind(rustls::Error::HandshakeNotComplete), None);
+        assert!(not_trusted(&io::Error::from(io::ErrorKind::ConnectionReset)).is_none());
+    }
 
     #[test]
     fn only_servers_on_this_machine_are_spoken_to_in_the_clear_and_only_if_the_secret_does_not_mind() {

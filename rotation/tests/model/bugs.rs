@@ -105,6 +105,12 @@ fn a_recovery_that_takes_no_lock_is_found() {
     assert!(found.contains("I2") || found.contains("I4"), "{found}");
 }
 
+#[test]
+fn a_lock_that_proves_no_login_is_found() {
+    let found = found(Model { bug: PortBug::LockIsNoProof, budget: 2, ..model(Kind::Single, true) });
+    assert!(found.contains("I4"), "{found}");
+}
+
 #[derive(Clone, Copy, Debug)]
 enum Defect {
     PasswordFirst,
@@ -157,12 +163,17 @@ impl<S: Strategy> Strategy for Defective<'_, S> {
         })
     }
 
-    fn test<'a>(&'a self, cx: &'a Context<'a>, pair: &'a Pair) -> BoxFuture<'a, Result<(), Error>> {
+    fn test<'a>(
+        &'a self,
+        cx: &'a Context<'a>,
+        pair: &'a Pair,
+        guard: Option<&'a Guard>,
+    ) -> BoxFuture<'a, Result<(), Error>> {
         Box::pin(async move {
             match self.defect {
                 // As the official functions test: whoever can log in is taken for fit.
                 Defect::ShortCut if self.accepts(&pair.pending.document).await? => Ok(()),
-                _ => self.inner.test(cx, pair).await,
+                _ => self.inner.test(cx, pair, guard).await,
             }
         })
     }

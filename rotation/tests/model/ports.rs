@@ -84,6 +84,8 @@ pub(crate) enum PortBug {
     RecoveryDoesNotCompare,
     /// A person's command takes no lock, and so does not keep rotations away.
     CommandsTakeNoLock,
+    /// The lock is had without a login that works, as of who has waited for it and has not proven the login since.
+    LockIsNoProof,
 }
 
 /// What a call can suffer.

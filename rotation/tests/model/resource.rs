@@ -26,6 +26,11 @@ fn login_for_change(inner: &mut Inner, by: (u8, u8)) -> bool {
     is_kept || login(inner, by, true)
 }
 
+/// The same for a change by the session that holds the lock.
+fn login_under_lock(inner: &mut Inner, by: (u8, u8)) -> bool {
+    inner.world.lock == Some(inner.driver) || login_for_change(inner, by)
+}
+
 fn probing(is_accepted: bool) -> Probe {
     if is_accepted { Probe::Accepted } else { Probe::Refused }
 }
@@ -49,11 +54,68 @@ impl Target for Ports {
     }
 
     fn apply<'a>(&'a self, change: Change<'a>) -> BoxFuture<'a, Result<Applied, Error>> {
+        self.change(change, login_for_change)
+    }
+
+    fn apply_and_unlock<'a>(
+        &'a self,
+        change: Change<'a>,
+        guard: Option<Guard>,
+    ) -> BoxFuture<'a, Result<Applied, Error>> {
+        Box::pin(async move {
+            let applied = self.change(change, login_under_lock).await;
+            drop(guard);
+            applied
+        })
+    }
+
+    fn lock<'a>(&'a self, by: &'a Document, _: &'a str) -> BoxFuture<'a, Result<Lock, Error>> {
+        let by = read(by);
+        self.call(
+            Call::Ask,
+            move |inner| {
+                if !inner.world.has_locks
+                    || inner.command.is_some() && inner.bug == PortBug::CommandsTakeNoLock
+                {
+                    return Reply::Lock(LockReply::None);
+                }
+                if !login(inner, by, true) && inner.bug != PortBug::LockIsNoProof {
+                    return Reply::Lock(LockReply::Refused);
+                }
+                if inner.world.lock.is_some_and(|holder| holder != inner.driver) {
+                    return Reply::Lock(LockReply::Busy);
+                }
+                inner.world.lock = Some(inner.driver);
+                Reply::Lock(LockReply::Held)
+            },
+            reading!(Reply::Lock(lock) => match lock {
+                LockReply::None => Lock::Unsupported,
+                LockReply::Busy => Lock::Busy,
+                LockReply::Refused => Lock::LoginRefused,
+                LockReply::Held => {
+                    self.guards.fetch_add(1, Ordering::Relaxed);
+                    Lock::Held(Guard::new(CountedGuard(Arc::clone(&self.guards))))
+                }
+            }),
+        )
+    }
+
+    fn accounts(&self) -> Option<&dyn Accounts> {
+        Some(self)
+    }
+}
+
+impl Ports {
+    fn change<'a>(
+        &'a self,
+        change: Change<'a>,
+        logs_in: fn(&mut Inner, (u8, u8)) -> bool,
+    ) -> BoxFuture<'a, Result<Applied, Error>> {
         let (by, (user, secret), keep) = (read(change.login), read(change.credential), change.keep.map(read));
         self.call(
             Call::Apply,
             move |inner| {
-                if !login_for_change(inner, by) {
+                if !logs_in(inner, by) {
                     return Reply::Accepted(false);
                 }
                 // Nobody but an administrator changes another user's password.
@@ -94,43 +156,6 @@ impl Target for Ports {
         )
     }
 
-    fn lock<'a>(&'a self, by: &'a Document, _: &'a str) -> BoxFuture<'a, Result<Lock, Error>> {
-        let by = read(by);
-        self.call(
-            Call::Ask,
-            move |inner| {
-                if !inner.world.has_locks
-                    || inner.command.is_some() && inner.bug == PortBug::CommandsTakeNoLock
-                {
-                    return Reply::Lock(LockReply::None);
-                }
-                if !login(inner, by, true) {
-                    return Reply::Lock(LockReply::Refused);
-                }
-                if inner.world.lock.is_some_and(|holder| holder != inner.driver) {
-                    return Reply::Lock(LockReply::Busy);
-                }
-                inner.world.lock = Some(inner.driver);
-                Reply::Lock(LockReply::Held)
-            },
-            reading!(Reply::Lock(lock) => match lock {
-                LockReply::None => Lock::Unsupported,
-                LockReply::Busy => Lock::Busy,
-                LockReply::Refused => Lock::LoginRefused,
-                LockReply::Held => {
-                    self.guards.fetch_add(1, Ordering::Relaxed);
-                    Lock::Held(Guard::new(CountedGuard(Arc::clone(&self.guards))))
-                }
-            }),
-        )
-    }
-
-    fn accounts(&self) -> Option<&dyn Accounts> {
-        Some(self)
-    }
-}
-
-impl Ports {
     /// A call that an administrator makes on a user.
     fn administer<'a>(
         &'a self,

@@ -1,5 +1,7 @@
 //! Rotations on a real MariaDB.
 
+use std::time::Duration;
+
 use crate::support::{Address, Database, Kind, ServerTls, Store, secret, start, trust};
 use mysql_async::prelude::Queryable;
 use mysql_async::{Conn, OptsBuilder};
@@ -192,10 +194,10 @@ async fn a_server_that_cannot_be_verified_gets_no_password() {
     assert_eq!(verified.probe(&admin.with("password", "wrong").unwrap()).await.unwrap(), Probe::Refused);
     let another = rcgen::generate_simple_self_signed(["elsewhere".to_owned()]).unwrap().cert.pem();
     let unverified = MySql::new(Tls::with_authorities(&another).unwrap());
-    assert_eq!(unverified.probe(&admin).await.unwrap_err().kind(), ErrorKind::Unavailable);
+    assert_eq!(unverified.probe(&admin).await.unwrap_err().kind(), ErrorKind::Untrusted);
     let (plain, _root) = server().await;
     let app = secret(&plain.address, "app", "first", "");
-    assert_eq!(verified.probe(&app).await.unwrap_err().kind(), ErrorKind::Unavailable);
+    assert_eq!(verified.probe(&app).await.unwrap_err().kind(), ErrorKind::Unencrypted);
 }
 
 #[tokio::test]
@@ -208,4 +210,29 @@ async fn a_lock_keeps_others_away_and_ends_with_its_guard() {
     assert!(matches!(target.lock(&app, "arn").await.unwrap(), Lock::Busy));
     drop(held);
     assert!(matches!(target.lock(&app, "arn").await.unwrap(), Lock::Held(_)));
+}
+
+/// Whoever held the lock may have changed the password and been killed before the labels told of it.
+#[tokio::test]
+async fn who_waited_for_the_lock_proves_the_login_once_more() {
+    let (database, mut root) = server().await;
+    let target = MySql::new(Tls::off());
+    let app = secret(&database.address, "app", "first", "");
+    for (password, is_good) in [("first", true), ("second", false)] {
+        let held = target.lock(&app, "arn").await.unwrap();
+        assert!(matches!(held, Lock::Held(_)));
+        let meanwhile = async {
+            let waits = "SELECT COUNT(*) FROM information_schema.PROCESSLIST WHERE STATE = 'User lock'";
+            while root.query_first::<i64, _>(waits).await.unwrap() == Some(0) {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+            root.query_drop(format!("ALTER USER app@'%' IDENTIFIED BY '{password}'")).await.unwrap();
+            drop(held);
+        };
+        let waited = tokio::join!(target.lock(&app, "arn"), meanwhile).0.unwrap();
+        match is_good {
+            true => assert!(matches!(waited, Lock::Held(_)), "{waited:?}"),
+            false => assert!(matches!(waited, Lock::LoginRefused), "{waited:?}"),
+        }
+    }
 }

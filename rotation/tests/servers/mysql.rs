@@ -227,7 +227,7 @@ async fn somebody_elses_user_and_a_server_that_cannot_be_verified_are_left_alone
     assert_eq!(target.probe(&admin.with("password", "wrong").unwrap()).await.unwrap(), Probe::Refused);
     let another = rcgen::generate_simple_self_signed(["elsewhere".to_owned()]).unwrap().cert.pem();
     let unverified = MySql::new(Tls::with_authorities(&another).unwrap());
-    assert_eq!(unverified.probe(&admin).await.unwrap_err().kind(), ErrorKind::Unavailable);
+    assert_eq!(unverified.probe(&admin).await.unwrap_err().kind(), ErrorKind::Untrusted);
 
     let mut root = session(&admin).await.unwrap();
     root.query_drop("CREATE USER app@'%' IDENTIFIED BY 'first' REQUIRE SSL").await.unwrap();

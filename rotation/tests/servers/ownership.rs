@@ -199,7 +199,7 @@ async fn what_asks_for_names(database: &Database, root: &Client) {
         (store.value(AWSCURRENT).unwrap(), secret(&database.address, "named_admin", "admin", ""));
     let warnings = target.accounts().unwrap().depends_on_name(&keeper, &app, &app).await.unwrap();
     let asking = |warning: &String| {
-        warning.split(" asked for by ").nth(1).unwrap().split(';').next().unwrap().to_owned()
+        warning.split(" these use it: ").nth(1).unwrap().split(';').next().unwrap().to_owned()
     };
     assert_eq!(
         warnings.iter().map(asking).collect::<Vec<_>>(),

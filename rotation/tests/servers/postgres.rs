@@ -1,8 +1,13 @@
 //! Rotations on a real PostgreSQL.
 
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
 use crate::support::{Address, Database, Kind, ServerTls, Store, secret, start, trust};
 use secretcache::{AWSCURRENT, AWSPENDING, AWSPREVIOUS};
-use secretcache_rotation::targets::{Postgres, Tls};
+use secretcache_rotation::targets::{Postgres, Route, SystemRoute, Tls};
 use secretcache_rotation::*;
 use tokio_postgres::{Client, NoTls};
 
@@ -236,12 +241,12 @@ async fn a_server_that_cannot_be_verified_gets_no_password() {
 
     let another = rcgen::generate_simple_self_signed(["elsewhere".to_owned()]).unwrap().cert.pem();
     let unverified = Postgres::new(Tls::with_authorities(&another).unwrap());
-    assert_eq!(unverified.probe(&admin).await.unwrap_err().kind(), ErrorKind::Unavailable);
+    assert_eq!(unverified.probe(&admin).await.unwrap_err().kind(), ErrorKind::Untrusted);
 
     // A server without TLS, and a client that wants it: no way down.
     let (plain, _root) = server(Kind::Postgres15).await;
     let error = verified.probe(&secret(&plain.address, "app", "first", "")).await.unwrap_err();
-    assert_eq!(error.kind(), ErrorKind::Unavailable);
+    assert_eq!(error.kind(), ErrorKind::Unencrypted);
     let opted_out = secret(&plain.address, "app", "first", r#","ssl":false"#);
     assert_eq!(verified.probe(&opted_out).await.unwrap(), Probe::Accepted);
 }
@@ -257,4 +262,65 @@ async fn a_lock_keeps_others_away_and_ends_with_its_guard() {
     assert!(matches!(target.lock(&app, "arn").await.unwrap(), Lock::Busy));
     drop(held);
     assert!(matches!(target.lock(&app, "arn").await.unwrap(), Lock::Held(_)));
+}
+
+/// Whoever held the lock may have changed the password and been killed before the labels told of it.
+#[tokio::test]
+async fn who_waited_for_the_lock_proves_the_login_once_more() {
+    let (database, root) = server(Kind::Postgres15).await;
+    let target = Postgres::new(Tls::off());
+    let app = secret(&database.address, "app", "first", "");
+    let change = async |password: &str, more: &str| {
+        let held = target.lock(&app, "arn").await.unwrap();
+        assert!(matches!(held, Lock::Held(_)));
+        let meanwhile = async {
+            is_waiting(&root).await;
+            root.batch_execute(&format!("ALTER ROLE app PASSWORD '{password}' {more}")).await.unwrap();
+            drop(held);
+        };
+        tokio::join!(target.lock(&app, "arn"), meanwhile).0.unwrap()
+    };
+    assert!(matches!(change("first", "").await, Lock::Held(_)));
+    assert!(matches!(change("first", "CONNECTION LIMIT 1").await, Lock::Held(_)), "its one session");
+    root.batch_execute("ALTER ROLE app CONNECTION LIMIT 7").await.unwrap();
+    assert!(matches!(change("second", "").await, Lock::LoginRefused));
+    let second = secret(&database.address, "app", "second", "");
+    assert!(matches!(target.lock(&second, "arn").await.unwrap(), Lock::Held(_)), "and nobody holds it");
+}
+
+/// Returns when a session waits for the lock of a rotation.
+async fn is_waiting(root: &Client) {
+    let waits = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted";
+    while root.query_one(waits, &[]).await.unwrap().get::<_, i64>(0) == 0 {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+}
+
+/// Notes how often a server is gone to.
+#[derive(Debug, Default)]
+struct Counted(AtomicUsize);
+
+impl Route for Counted {
+    fn addresses<'a>(&'a self, host: &'a str, port: u16) -> BoxFuture<'a, Result<Vec<SocketAddr>, Error>> {
+        self.0.fetch_add(1, Ordering::Relaxed);
+        SystemRoute.addresses(host, port)
+    }
+}
+
+/// A login takes longer than everything else that a rotation does at the server.
+#[tokio::test]
+async fn a_rotation_logs_in_three_times_and_once_more_as_an_administrator() {
+    let (database, _root) = server(Kind::Postgres15).await;
+    for (more, most) in [("", 3), (r#","masterarn":"master""#, 4)] {
+        let logins = Arc::new(Counted::default());
+        let target = Postgres::new(Tls::off()).via(logins.clone());
+        let first = secret(&database.address, "app", "first", more);
+        let store = Store::new(first, Some(admin(&database.address)));
+        let (strategy, settings) = (SingleUser { target: &target }, Settings::default());
+        store.runner(&strategy, &settings).rotate("s").await.unwrap();
+        assert_eq!(logins.0.load(Ordering::Relaxed), most, "{more}");
+        let current = store.value(AWSCURRENT).unwrap();
+        let client = session(&current).await.unwrap();
+        client.batch_execute("ALTER ROLE app PASSWORD 'first'").await.unwrap();
+    }
 }

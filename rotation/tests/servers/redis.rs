@@ -59,5 +59,5 @@ async fn a_server_that_cannot_be_verified_gets_no_password() {
     assert_eq!(verified.probe(&admin.with("password", "wrong").unwrap()).await.unwrap(), Probe::Refused);
     let another = rcgen::generate_simple_self_signed(["elsewhere".to_owned()]).unwrap().cert.pem();
     let unverified = Redis::new(Tls::with_authorities(&another).unwrap());
-    assert_eq!(unverified.probe(&admin).await.unwrap_err().kind(), ErrorKind::Unavailable);
+    assert_eq!(unverified.probe(&admin).await.unwrap_err().kind(), ErrorKind::Untrusted);
 }

@@ -177,7 +177,7 @@ async fn r3_what_could_not_be_saved_is_refused_before_anything_changes() {
     }
     store.rotate(&DualPassword { target: &target }, &Settings::default()).await.unwrap();
 
-    // Nothing of a server without any file survives; that is no reason not to rotate, and it is said.
+    // Nothing of a server without a configuration file or ACL file survives; that is no reason not to rotate, and it is said.
     let server = Server::start("fileless", &[], &["--requirepass", "rootpw"]).await;
     let store = Store::new(server.secret("default", "rootpw"), None);
     let seen = forecast(&store, &target).await;

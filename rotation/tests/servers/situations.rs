@@ -67,6 +67,8 @@ pub(crate) enum Way {
     Direct,
     /// By a pooler in transaction mode, with so many sessions at the server.
     Pooled(u32),
+    /// A standby of PostgreSQL.
+    AtStandby,
     /// Redis with these lines in its configuration file.
     File(&'static [&'static str]),
     /// Redis without such a file.
@@ -131,17 +133,20 @@ pub(crate) async fn all(kind: Kind, resource: &Resource) {
         for statement in [resource.make_user].iter().chain(row.prepare) {
             run(&database.address, kind, &named(statement)).await;
         }
-        let pooler = match row.way {
-            Way::Direct => None,
-            Way::Pooled(sessions) => Some(Pooler::start(&database.address, sessions).unwrap()),
+        let (mut pooler, mut standby) = (None, None);
+        let address = match row.way {
+            Way::Direct => &database.address,
+            Way::Pooled(sessions) => {
+                &pooler.insert(Pooler::start(&database.address, sessions).unwrap()).address
+            }
+            Way::AtStandby => &standby.insert(database.standby(kind).unwrap()).address,
             other => unreachable!("{other:?} is a way to Redis"),
         };
-        let address = pooler.as_ref().map_or(&database.address, |pooler| &pooler.address);
         let told = one(address, &database.address, kind, row, &names[1].1, &names[2].1).await;
         if let Err(problem) = told {
             let _ = writeln!(problems, "{kind:?}, {}: {problem}", row.what);
         }
-        drop(pooler);
+        drop((pooler, standby));
         for statement in row.undo {
             run(&database.address, kind, &named(statement)).await;
         }
@@ -255,7 +260,7 @@ fn the_page_shows_the_same_rows() {
         );
         for row in resource.rows {
             let (says, does) = match row.expected {
-                Expected::Succeeds => ("nothing is in the way".to_owned(), "succeeds"),
+                Expected::Succeeds => ("no obstacle".to_owned(), "succeeds"),
                 Expected::Refused(words) => (format!("\"… {words} …\""), "refused; nothing changes"),
                 Expected::RefusedForNow(words) => (format!("\"… {words} …\""), "not yet; nothing changes"),
             };

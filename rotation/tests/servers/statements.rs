@@ -160,8 +160,8 @@ fn a_description_that_changes_nothing_is_refused() {
         ("protocol = \"postgres\"\napply = []", "none in \"apply\""),
         ("protocol = \"oracle\"\napply = [\"x\"]", "oracle"),
         ("protocol = \"mysql\"\napply = [\"x\"]\nset = [\"y\"]", "set"),
-        ("protocol = \"mysql\"\napply = [\"PASSWORD '{password:literal}'\"]", "inside of quotes"),
-        ("protocol = \"mysql\"\napply = [\"{keep.password:native}\"]", "nobody's field"),
+        ("protocol = \"mysql\"\napply = [\"PASSWORD '{password:literal}'\"]", "inside quotes"),
+        ("protocol = \"mysql\"\napply = [\"{keep.password:native}\"]", "no such field"),
     ] {
         let error = Statements::from_toml(description, Tls::off()).unwrap_err();
         assert!(error.message().contains(why), "{error}");

@@ -1,7 +1,8 @@
 //! Who may decide what: where an administrator logs in, over what (S1), and whose objects its sessions find (S2).
 
 use jiff::Timestamp;
-use secretcache_rotation::operate::{Backend, RecoveryMethod};
+use secretcache::{AWSCURRENT, AWSPENDING};
+use secretcache_rotation::operate::{Backend, RecoveryMethod, RecoveryPlan};
 use secretcache_rotation::targets::{Ldap, MySql, Postgres, Redis, Statements, Tls};
 use secretcache_rotation::*;
 
@@ -92,6 +93,19 @@ fn strategies(kind: Kind) -> Vec<StrategyName> {
 fn was_told(seen: &Seen) -> bool {
     // A salted answer to a challenge hides the password, never the name.
     contains(seen, KEEPER.0) || contains(seen, KEEPER.1)
+}
+
+/// It is so until somebody does something about it, so nothing is tried again.
+#[tokio::test]
+async fn a_server_without_tls_is_called_so() {
+    let authority = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+    for kind in [Kind::Postgres15, Kind::Postgres18, Kind::MariaDb] {
+        let database = start(kind, ServerTls::Off);
+        let target = target(kind, Tls::with_authorities(&authority.cert.pem()).unwrap());
+        let error = target.probe(&secret(&database.address, "app", "first", "")).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Unencrypted, "{kind:?}: {error:?}");
+        assert!(!error.kind().is_worth_retrying());
+    }
 }
 
 /// The application's secret names a listener of the attacker's, who passes everything on, so that the application's own
@@ -205,6 +219,89 @@ async fn no_administrator_changes_a_user_whose_credential_was_never_proven() {
         }
     }
     assert!(session(&victim.with("password", "theirs").unwrap()).await.is_ok());
+}
+
+/// Whoever can write the secret names somebody else in it, and then itself again: the stranger is the user of `AWSPREVIOUS`,
+/// as the second of two alternating users is. No command takes that for a proof.
+#[tokio::test]
+async fn naming_a_user_in_awsprevious_does_not_make_it_the_secrets_own() {
+    for kind in [Kind::Postgres15, Kind::Postgres18, Kind::MariaDb, Kind::MySql] {
+        let (database, keeper) = server(kind, ServerTls::Off).await;
+        let make = match kind {
+            Kind::MariaDb | Kind::MySql => "CREATE USER victim@'%' IDENTIFIED BY 'theirs'",
+            _ => "CREATE ROLE victim SUPERUSER LOGIN PASSWORD 'theirs'",
+        };
+        run(&database.address, kind, make).await;
+        let (target, settings) = (target(kind, Tls::off()), Settings::default());
+        let app = secret(&database.address, "app", "first", r#","masterarn":"master""#);
+        let victim = app.with("username", "victim").unwrap();
+        let theirs = victim.with("password", "theirs").unwrap();
+        let store = || {
+            let keeper = secret(&keeper, keeper.user, &keeper.password, "");
+            let store = Store::new(victim.with("password", "chosen").unwrap(), Some(keeper));
+            store.store_by_hand(app.clone());
+            store
+        };
+        let told = store();
+        let cx = context(&told, &settings, StrategyName::AlternatingUsers, target.as_ref());
+        let forecast = cx.forecast(Some(StrategyName::AlternatingUsers), None).await.unwrap();
+        assert!(
+            forecast.findings[0].problem.contains("was not created for this secret"),
+            "{kind:?} {forecast:?}"
+        );
+        let strategy = cx.backend.strategy(StrategyName::AlternatingUsers);
+        let refused = told.rotate(strategy.as_ref(), &settings).await.unwrap_err();
+        assert_eq!(refused.kind(), ErrorKind::NotOurs, "{kind:?} {refused}");
+        everything(&store(), &settings, StrategyName::AlternatingUsers, target.as_ref()).await;
+        // Named in AWSPENDING instead, by hand: the label is taken away, so that the next rotation starts afresh.
+        let planted = Store::new(app.clone(), Some(secret(&keeper, keeper.user, &keeper.password, "")));
+        let chosen = victim.with("password", "chosen").unwrap();
+        let pending = Pending { secret_id: "s", token: "planted", document: &chosen, rotation_token: None };
+        planted.put_pending(pending).await.unwrap();
+        planted.resume(strategy.as_ref(), &settings).await.unwrap_err();
+        assert!(planted.value(AWSPENDING).is_none(), "{kind:?}");
+        assert_eq!(target.probe(&theirs).await.unwrap(), Probe::Accepted, "{kind:?}");
+        // Once a version logs in as the user, it is known to be the secret's.
+        let own = store();
+        own.store_by_hand(theirs.clone());
+        own.store_by_hand(app.clone());
+        own.rotate(strategy.as_ref(), &settings).await.unwrap();
+        assert_eq!(own.value(AWSCURRENT).unwrap().username().unwrap().as_str(), "victim", "{kind:?}");
+    }
+}
+
+/// A secret with a password that logs in nowhere: nothing that runs by itself has it set, and neither does any command that
+/// does not say so by name.
+#[tokio::test]
+async fn only_the_operator_has_a_password_set_that_nobody_proved() {
+    for kind in [Kind::Postgres18, Kind::MariaDb, Kind::MySql, Kind::Redis] {
+        let (database, keeper) = server(kind, ServerTls::Off).await;
+        let (target, settings) = (target(kind, Tls::off()), Settings::default());
+        let keeper = secret(&keeper, keeper.user, &keeper.password, "");
+        let proven = secret(&database.address, "app", "first", r#","masterarn":"master""#);
+        let unproven = proven.with("password", "chosen").unwrap();
+        let store = Store::new(unproven.clone(), Some(keeper.clone()));
+        let cx = context(&store, &settings, StrategyName::SingleUser, target.as_ref());
+        let strategy = cx.backend.strategy(StrategyName::SingleUser);
+        store.rotate(strategy.as_ref(), &settings).await.unwrap_err();
+        drop(store.runner(strategy.as_ref(), &settings).revert("s").await);
+        for method in [RecoveryMethod::LabelsFollow, RecoveryMethod::ResourceFollows] {
+            let found = cx.search(method).await.unwrap();
+            assert_eq!(found.plan, RecoveryPlan::NoWay, "{kind:?} {method:?}");
+            cx.carry_out(&found, &Unobserved).await.unwrap_err();
+        }
+        assert_eq!(target.probe(&proven).await.unwrap(), Probe::Accepted, "{kind:?}");
+        let found = cx.search(RecoveryMethod::Administrator).await.unwrap();
+        assert_eq!(found.plan, RecoveryPlan::GiveCurrentByAdministrator, "{kind:?}");
+        cx.carry_out(&found, &Unobserved).await.unwrap();
+        assert_eq!(target.probe(&unproven).await.unwrap(), Probe::Accepted, "{kind:?}");
+        assert_eq!(target.probe(&proven).await.unwrap(), Probe::Refused, "{kind:?}");
+        assert_eq!(
+            target.probe(&keeper).await.unwrap(),
+            Probe::Accepted,
+            "{kind:?}: it changed somebody else"
+        );
+    }
 }
 
 /// What the application's user may make in its database, and what a session that finds it would do.

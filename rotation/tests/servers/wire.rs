@@ -79,7 +79,7 @@ async fn nothing_is_said_to_a_server_without_tls() {
         let credential = secret(&through, through.user, &through.password, "");
         let (postgres, mysql) = (Postgres::new(tls.clone()), MySql::new(tls));
         let target: &dyn Target = if is_postgres { &postgres } else { &mysql };
-        assert_eq!(target.probe(&credential).await.unwrap_err().kind(), ErrorKind::Unavailable);
+        assert_eq!(target.probe(&credential).await.unwrap_err().kind(), ErrorKind::Unencrypted);
         assert!(!contains(&seen, through.user), "{kind:?} was told the user");
     }
 }
@@ -97,7 +97,7 @@ async fn nothing_is_said_to_a_server_that_cannot_be_verified() {
         let target: &dyn Target = if is_postgres { &postgres } else { &mysql };
         let store = Store::new(credential, None);
         let error = store.rotate(&SingleUser { target }, &Settings::default()).await.unwrap_err();
-        assert_eq!(error.kind(), ErrorKind::Unavailable);
+        assert_eq!(error.kind(), ErrorKind::Untrusted);
         assert!(!seen.lock().unwrap().is_empty(), "the proxy sees attempts");
         assert!(!contains(&seen, through.user), "{kind:?} was told the user");
     }

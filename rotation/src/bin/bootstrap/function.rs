@@ -59,6 +59,10 @@ impl Function {
                 log::write("INFO", "the version is current already", fields(event.as_ref(), Value::Null));
             }
             Err(error) => {
+                let error = match settings::variable_for(error.kind()) {
+                    Some(variable) => error.and(variable),
+                    None => error,
+                };
                 let failure = Diagnostic {
                     error_type: format!("{:?}", error.kind()),
                     error_message: log::with_causes(&error),
@@ -78,8 +82,7 @@ impl Function {
         let outcome = tokio::time::timeout(left, self.step(event, context)).await.unwrap_or_else(|_| {
             Err(Error::new(
                 ErrorKind::Unavailable,
-                "the function's time-out left no more time; raise it, or see why the database or Secrets Manager \
-                 does not answer (in a VPC: security groups, and a Secrets Manager endpoint)",
+                "the function is about to time out; raise its timeout, or find out why the database or Secrets Manager does not answer (in a VPC: security groups, and a Secrets Manager endpoint)",
             ))
         });
         if outcome.is_err() {
@@ -127,7 +130,7 @@ impl Function {
         let Some(current) = store.get(&event.secret_id, Selector::CURRENT).await? else {
             return Err(Error::new(
                 ErrorKind::NotStaged,
-                "there is no such secret, or it has no AWSCURRENT value",
+                "the secret does not exist, or has no AWSCURRENT value",
             ));
         };
         let (rotator, warnings) = Rotator::new(&current.document, &options)?;

@@ -42,7 +42,7 @@ pub(crate) fn fatal(what: &str, error: &(dyn StdError + 'static)) -> ExitCode {
 pub(crate) fn report_panics() {
     std::panic::set_hook(Box::new(|panic| {
         let place = panic.location().map(ToString::to_string);
-        write("FATAL", "a defect of the rotation function; please report it", json!({ "place": place }));
+        write("FATAL", "this is a bug in the rotation function; please report it", json!({ "place": place }));
     }));
 }
 

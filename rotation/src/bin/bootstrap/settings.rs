@@ -68,7 +68,7 @@ pub(crate) fn settings(environment: &impl Environment) -> Result<Settings, Error
         let pair =
             <[String; 2]>::try_from(names).ok().filter(|[a, b]| !a.is_empty() && !b.is_empty() && a != b);
         settings.users =
-            Some(pair.ok_or_else(|| wrong("SECRETCACHE_USERS", "two user names with a comma between"))?);
+            Some(pair.ok_or_else(|| wrong("SECRETCACHE_USERS", "two user names, separated by a comma"))?);
     }
     if let Some(attempts) = environment.given("SECRETCACHE_TEST_ATTEMPTS") {
         let attempts = attempts.trim().parse().ok().filter(|attempts| (1..=12).contains(attempts));
@@ -108,11 +108,20 @@ pub(crate) fn rotation_options(
     Ok(options)
 }
 
+/// The variable that is for a kind of failure.
+pub(crate) fn variable_for(kind: ErrorKind) -> Option<&'static str> {
+    match kind {
+        ErrorKind::Unencrypted => Some("for all secrets of this function: SECRETCACHE_TLS=off"),
+        ErrorKind::Untrusted => Some("if another authority vouches for it, name it in SECRETCACHE_CA"),
+        _ => None,
+    }
+}
+
 fn verification(environment: &impl Environment) -> Result<Verification, Error> {
     match environment.given("SECRETCACHE_TLS").as_deref().map(str::trim) {
         Some("off") => return Ok(Verification::Off),
         None | Some("verify") => {}
-        Some(_) => return Err(wrong("SECRETCACHE_TLS", "verify, or off for no encryption at all")),
+        Some(_) => return Err(wrong("SECRETCACHE_TLS", "verify, or off to turn TLS off")),
     }
     Ok(match environment.given("SECRETCACHE_CA").as_deref() {
         Some("system") => Verification::System,
@@ -130,7 +139,12 @@ fn text(environment: &impl Environment, name: &str) -> Result<Option<String>, Er
     if value.contains('\n') || !value.contains(['.', '/']) {
         return Ok(Some(value));
     }
-    let unreadable = || wrong(name, &format!("a text or a readable file of the function; {value:?} is not"));
+    let unreadable = || {
+        wrong(
+            name,
+            &format!("the text itself or a readable file in the function's package; {value:?} is neither"),
+        )
+    };
     environment.file(value.trim()).map(Some).ok_or_else(unreadable)
 }
 
@@ -209,5 +223,12 @@ mod tests {
         let named = Given(&[("AWS_LAMBDA_FUNCTION_NAME", "rotator")]);
         assert_eq!(rotation_options(&named, arn).unwrap().function.as_deref(), Some("rotator"));
         assert_eq!(rotation_options(&Given(&[]), arn).unwrap().function.as_deref(), Some(arn));
+    }
+
+    #[test]
+    fn what_tls_has_against_a_server_is_answered_by_a_variable_of_the_function() {
+        assert!(variable_for(ErrorKind::Unencrypted).unwrap().contains("SECRETCACHE_TLS=off"));
+        assert!(variable_for(ErrorKind::Untrusted).unwrap().contains("SECRETCACHE_CA"));
+        assert_eq!(variable_for(ErrorKind::Unavailable), None);
     }
 }

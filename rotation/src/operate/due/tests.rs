@@ -128,7 +128,7 @@ fn what_is_wrong_in_the_file_is_named() {
         ("[[secret]]\nid = \"a\"\nschedul = \"rate(1 day)\"", "schedul"),
         ("[run]\nconcurrency = 0\n[[secret]]\nid = \"a\"", "concurrency must be 1"),
         ("[defaults]\nid = \"x\"\n[[secret]]\nid = \"a\"", "[defaults] cannot have an id"),
-        ("[[secret]]\nid = \"a\"\ntls = false\nca_file = \"x\"", "without TLS"),
+        ("[[secret]]\nid = \"a\"\ntls = false\nca_file = \"x\"", "tls = false"),
         ("[[secret]]\nid = \"a\"\nusers = [\"one\"]", "users"),
     ] {
         let problem = inventory(text).unwrap_err();

@@ -166,13 +166,13 @@ impl Description {
         let wrong =
             |what: String| Error::new(ErrorKind::Misconfigured, format!("the provider's description {what}"));
         let description: Self = toml::from_str(text)
-            .map_err(|error| wrong(format!("is not understood: {}", place(text, &error))))?;
+            .map_err(|error| wrong(format!("cannot be parsed: {}", place(text, &error))))?;
         if description.prefix.is_empty() {
             // Else every key of the account would be taken for ours, and revoked.
             return Err(wrong("needs a prefix for the names of our keys".into()));
         }
         if !description.create.fields.contains_key(&description.key_id) {
-            return Err(wrong("does not say where the new key's id is in the answer".into()));
+            return Err(wrong("does not say where the new key's id is in the response".into()));
         }
         let Self { token, create, list, test, revoke, .. } = &description;
         let ambiguous = [
@@ -189,7 +189,7 @@ impl Description {
         let wants_token = requests.iter().any(|request| description.wants_token(request));
         match (wants_token, token) {
             (true, None) => {
-                return Err(wrong("uses {token}, and has no section [token] that gets one".into()));
+                return Err(wrong("uses {token}, but has no section [token]".into()));
             }
             (false, Some(_)) => return Err(wrong("gets a token that no request uses".into())),
             _ => {}

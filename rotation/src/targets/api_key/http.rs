@@ -19,6 +19,7 @@ use zeroize::Zeroizing;
 use super::description::Method;
 use crate::document::Document;
 use crate::error::{Error, ErrorKind};
+use crate::targets::tls::not_trusted;
 use crate::targets::{Route, SystemRoute, Tls, within};
 
 /// How long a provider may take.
@@ -61,7 +62,7 @@ impl Client {
     ) -> Result<Answer, Error> {
         let wrong = |what: &str| Error::new(ErrorKind::Misconfigured, format!("the provider's {what}"));
         let uri: Uri = url.parse().map_err(|_| wrong("address is no URL"))?;
-        let host = uri.host().ok_or_else(|| wrong("address names no host"))?;
+        let host = uri.host().ok_or_else(|| wrong("address has no host"))?;
         let is_tls = match uri.scheme_str() {
             Some("https") => true,
             Some("http") => false,
@@ -73,7 +74,7 @@ impl Client {
         let addresses = within(TIMEOUT, "the name of the provider", self.route.addresses(host, port)).await?;
         let tls = self.tls.trust(&wanted, &addresses).map(|trust| Arc::clone(&trust.config));
         if !is_tls && tls.is_some() {
-            return Err(wrong("address is not https, and a key must not travel in the clear"));
+            return Err(wrong("address is not https, and keys are only sent over TLS"));
         }
         let path = uri.path_and_query().map_or("/", |path| path.as_str());
         let mut request = hyper::Request::builder().method(method.name()).uri(path);
@@ -84,22 +85,22 @@ impl Client {
         }
         for (name, value) in headers {
             let name: HeaderName =
-                name.parse().map_err(|_| wrong("description names an impossible header"))?;
+                name.parse().map_err(|_| wrong("description has an invalid header name"))?;
             let mut value: HeaderValue =
-                value.parse().map_err(|_| wrong("description has a header with an impossible value"))?;
+                value.parse().map_err(|_| wrong("description has a header with an invalid value"))?;
             value.set_sensitive(true);
             request = request.header(name, value);
         }
         let body = body.map_or_else(Bytes::new, |body| Bytes::copy_from_slice(body.as_bytes()));
-        let request = request.body(Full::new(body)).map_err(|_| wrong("request cannot be made"))?;
+        let request = request.body(Full::new(body)).map_err(|_| wrong("request is invalid"))?;
 
         within(TIMEOUT, "the provider's answer", async {
             let stream = TcpStream::connect(addresses.as_slice()).await.map_err(lost)?;
             match tls.filter(|_| is_tls) {
                 None => exchange(stream, request).await,
                 Some(config) => {
-                    let name =
-                        ServerName::try_from(host.to_owned()).map_err(|_| wrong("host is no host name"))?;
+                    let name = ServerName::try_from(host.to_owned())
+                        .map_err(|_| wrong("host is not a host name"))?;
                     let stream = TlsConnector::from(config).connect(name, stream).await.map_err(lost)?;
                     exchange(stream, request).await
                 }
@@ -120,7 +121,7 @@ async fn exchange(
     let links = answer.headers().get_all("link").iter().filter_map(|link| link.to_str().ok());
     let next_link = links.flat_map(|links| links.split(',')).find_map(next);
     let body = Limited::new(answer.into_body(), MOST_BYTES).collect().await.map_err(|error| {
-        Error::new(ErrorKind::Unavailable, "the provider's answer broke off or is too long")
+        Error::new(ErrorKind::Unavailable, "the provider's response was cut off or is too long")
             .with_source(error)
     })?;
     Ok(Answer { status, next_link, body: Zeroizing::new(body.to_bytes().to_vec()) })
@@ -133,7 +134,9 @@ fn next(link: &str) -> Option<String> {
 }
 
 fn lost(error: impl std::error::Error + Send + Sync + 'static) -> Error {
-    Error::new(ErrorKind::Unavailable, "the provider could not be reached").with_source(error)
+    not_trusted(&error).filter(|error| error.kind() == ErrorKind::Untrusted).unwrap_or_else(|| {
+        Error::new(ErrorKind::Unavailable, "the provider is unreachable").with_source(error)
+    })
 }
 
 impl Answer {
@@ -159,7 +162,7 @@ impl Answer {
 
     pub(in crate::targets) fn json(&self) -> Result<Value, Error> {
         serde_json::from_slice(&self.body)
-            .map_err(|_| Error::new(ErrorKind::Unavailable, "the provider's answer is not JSON"))
+            .map_err(|_| Error::new(ErrorKind::Unavailable, "the provider's response is not JSON"))
     }
 }
 

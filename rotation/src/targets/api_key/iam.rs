@@ -117,7 +117,7 @@ impl IamProvider {
             Error::new(ErrorKind::Misconfigured, format!("the description of the IAM provider {what}"))
         };
         let description: Description = toml::from_str(description)
-            .map_err(|error| wrong(&format!("is not understood: {}", error.message())))?;
+            .map_err(|error| wrong(&format!("cannot be parsed: {}", error.message())))?;
         if description.key_id.is_some() != description.secret_key.is_some() {
             return Err(wrong("must name both fields, key_id and secret_key, or neither"));
         }
@@ -150,7 +150,7 @@ impl IamProvider {
             let known = FIELDS.map(|(id, _)| id).join(", ");
             Error::new(
                 ErrorKind::Misconfigured,
-                format!("the secret has no access key: none of the fields {known} is there"),
+                format!("the secret has no access key: it has none of the fields {known}"),
             )
         })
     }
@@ -164,7 +164,7 @@ impl IamProvider {
     /// The user whose key a document holds.
     async fn user(&self, document: &Document) -> Result<User, Error> {
         let identity = self.identity(&self.key(document)?).await?.ok_or_else(|| {
-            Error::new(ErrorKind::Refused, "AWS refuses the access key, so it does not tell whose it is")
+            Error::new(ErrorKind::Refused, "AWS refuses the access key and does not say whose it is")
         })?;
         user(&identity)
     }
@@ -196,7 +196,7 @@ impl IamProvider {
         // A name says nothing in another account, where it would be another user's.
         if account(&arn) != user.account {
             return Err(denied(format!(
-                "the key is of a user in the account {}, and this process may only manage users of its own, {}",
+                "the key belongs to a user in account {}, but this process can only manage users of its own account {}",
                 user.account,
                 account(&arn)
             )));
@@ -267,7 +267,7 @@ impl Provider for IamProvider {
             let by = self.manager(&user, current).await?;
             let keys = self.keys(&by, &user).await?;
             if keys.ids.len() >= MOST_KEYS {
-                return Err(Error::new(ErrorKind::LimitReached, "the IAM user has two access keys already"));
+                return Err(Error::new(ErrorKind::LimitReached, "the IAM user already has two access keys"));
             }
             if let Some(Key { id, tag: Some(version) }) = &keys.undescribed {
                 // What tells whose it is, is about to be written over.
@@ -333,7 +333,7 @@ fn user(arn: &str) -> Result<User, Error> {
     let name = name.ok_or_else(|| {
         Error::new(
             ErrorKind::Unsupported,
-            format!("the access key is of {arn:?}; only keys of IAM users rotate"),
+            format!("the access key belongs to {arn:?}; only keys of IAM users can be rotated"),
         )
     })?;
     Ok(User { account: account(arn).to_owned(), name: name.to_owned() })

@@ -11,7 +11,7 @@ use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
 use super::super::Link;
-use super::super::tls::Trust;
+use super::super::tls::{Trust, not_trusted};
 use crate::document::Document;
 use crate::error::{Error, ErrorKind};
 
@@ -60,7 +60,7 @@ fn through(mut stream: TlsStream<TcpStream>) -> Result<StdStream, Error> {
 
 #[cfg(not(unix))]
 fn through(_: TlsStream<TcpStream>) -> Result<StdStream, Error> {
-    let text = "directories are reached over TLS from Unix systems only";
+    let text = "directories over TLS are supported on Unix systems only";
     Err(Error::new(ErrorKind::Unsupported, text))
 }
 
@@ -84,10 +84,10 @@ async fn start_tls(stream: &mut TcpStream) -> Result<(), Error> {
     match result_of(&answer) {
         Some(0) => Ok(()),
         Some(code) => {
-            let text = format!("the directory does not begin TLS: it answers {code}");
-            Err(Error::new(ErrorKind::Misconfigured, text))
+            let text = format!("the directory refuses STARTTLS: it answers {code}");
+            Err(Error::new(ErrorKind::Unencrypted, text))
         }
-        None => Err(Error::new(ErrorKind::Unavailable, "the server does not answer as a directory does")),
+        None => Err(Error::new(ErrorKind::Unavailable, "the server does not speak LDAP")),
     }
 }
 
@@ -119,7 +119,9 @@ fn element(bytes: &[u8]) -> Option<(u8, &[u8], &[u8])> {
 }
 
 fn unreachable(error: io::Error) -> Error {
-    Error::new(ErrorKind::Unavailable, "could not reach the directory").with_source(error)
+    not_trusted(&error).unwrap_or_else(|| {
+        Error::new(ErrorKind::Unavailable, "the directory is unreachable").with_source(error)
+    })
 }
 
 /// An answer that never came. By its text alone: the driver's error may hold what was to be sent.

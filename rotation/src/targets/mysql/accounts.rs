@@ -2,10 +2,11 @@
 
 use mysql_async::Conn;
 
-use super::dialect::{Dialect, conditions, plugin};
+use super::dialect::Dialect;
 use super::grants::Grant;
 use super::mark::Mark;
 use super::methods::Methods;
+use super::passwords::{conditions, plugin};
 use super::{MySql, account, literal, made, quoted, rows, run, wants_clear};
 use crate::document::Document;
 use crate::error::{Error, ErrorKind};
@@ -51,7 +52,7 @@ impl Accounts for MySql {
                 let wants_clear = wants_clear(&mut connection, dialect).await?;
                 let make =
                     Mark { dialect, text: mark }.make(&format!("{}@`{host}", quoted(&user)), wants_clear);
-                run(&mut connection, "make the second user", &make).await?;
+                run(&mut connection, "create the second user", &make).await?;
             }
             self.kept.put(admin, connection);
             Ok(())
@@ -159,8 +160,7 @@ impl MySql {
         match dialect {
             Dialect::MySql(version) if version < (8, 0, 21) => Err(Error::new(
                 ErrorKind::Unsupported,
-                "users alternate on MySQL from version 8.0.21, since older ones cannot be marked; choose dual-password \
-                 (from 8.0.14) or single-user",
+                "alternating users need MySQL 8.0.21 or newer, since users of older versions cannot be marked; choose dual-password (from 8.0.14) or single-user",
             )),
             found => Ok((connection, found)),
         }
@@ -181,7 +181,7 @@ async fn make_alike(connection: &mut Conn, reference: &str, candidate: &str) -> 
     }
     if conditions(&wanted) != conditions(&present) {
         let change = format!("ALTER USER {candidate} {}", conditions(&wanted));
-        run(connection, "change what is asked of the second user", &change).await?;
+        run(connection, "change the requirements of the second user", &change).await?;
     }
     Ok(())
 }
@@ -206,7 +206,7 @@ async fn make_alike_at_mariadb(
     let (wanted, present) = (lifetime(&reference.made), lifetime(&candidate.made));
     if wanted != present {
         let change = format!("ALTER USER {} PASSWORD EXPIRE {wanted}", candidate.name);
-        run(connection, "change how long passwords of the second user last", &change).await?;
+        run(connection, "change the password expiry of the second user", &change).await?;
     }
     Ok(())
 }
@@ -259,7 +259,7 @@ pub(super) async fn grants(
     let mut all = Vec::new();
     for line in lines {
         all.extend(Grant::parse(&line).ok_or_else(|| {
-            Error::new(ErrorKind::Unsupported, "the server lists a grant of a form that is not known")
+            Error::new(ErrorKind::Unsupported, "the server lists a grant in an unknown form")
         })?);
     }
     if let Dialect::MySql(_) = dialect {

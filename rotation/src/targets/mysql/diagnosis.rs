@@ -3,8 +3,9 @@
 use mysql_async::Conn;
 
 use super::accounts::check_length;
-use super::dialect::{Account, Dialect, has_history};
+use super::dialect::{Account, Dialect};
 use super::grants::Grant;
+use super::passwords::has_history;
 use super::{MySql, account, made, own_account, quoted, rows};
 use crate::diagnosis::{Diagnosis, Finding, Requirements};
 use crate::error::{Error, ErrorKind};
@@ -26,7 +27,7 @@ impl MySql {
                 Ok(name) => {
                     if !covers(&held, "SELECT", "`mysql`.*") && !covers(&held, "SELECT", "`mysql`.`user`") {
                         warnings.push(format!(
-                            "{asks} may not see whether it has accounts at other hosts; their passwords would stay as they are"
+                            "{asks} cannot see whether it has accounts at other hosts; their passwords would not change"
                         ));
                     }
                     used = Some(name);
@@ -36,14 +37,14 @@ impl MySql {
             let second = dialect.privilege_for_second_password();
             if requirements.keeps_former && !may_change_users && !covers(&held, second, "*.*") {
                 let problem = format!(
-                    "{asks} may not give itself a second password; name an administrator's secret instead, or allow it"
+                    "{asks} cannot give itself a second password; name an administrator's secret instead, or grant this"
                 );
                 findings.push(lacks(second, problem));
             }
             findings.extend(connections(connection, &asks).await?);
         } else {
             if !may_change_users {
-                findings.push(lacks("CREATE USER", format!("{asks} may neither make nor change users")));
+                findings.push(lacks("CREATE USER", format!("{asks} can neither create nor change users")));
             }
             if covers(&held, "SELECT", "`mysql`.*") {
                 let user = requirements.user.username()?;
@@ -65,7 +66,7 @@ impl MySql {
                     findings.push(Finding::new(error.message()));
                 }
             } else {
-                let problem = format!("{asks} may not look users up");
+                let problem = format!("{asks} cannot look up users");
                 findings
                     .push(Finding::new(problem).mended_by(format!("GRANT SELECT ON `mysql`.* TO {asks};")));
             }
@@ -79,8 +80,7 @@ impl MySql {
             }
             if conditions.wants_clear {
                 warnings.push(
-                    "the server refuses hashes of passwords (strict_password_validation): the new one is sent to it inside TLS, \
-                     with the session's own logs off where that is permitted"
+                    "the server refuses hashes of passwords (strict_password_validation): the new password itself is sent inside TLS, with the session's logs off where permitted"
                         .to_owned(),
                 );
             }
@@ -108,8 +108,7 @@ async fn connections(connection: &mut Conn, asks: &str) -> Result<Option<Finding
         rows::<i64>(connection, "SELECT @@SESSION.max_user_connections").await?.first().copied().unwrap_or(0);
     Ok((limit == 1).then(|| {
         let problem = format!(
-            "{asks} may have one connection at a time (MAX_USER_CONNECTIONS), and a rotation needs two; allow more, or name \
-             an administrator's secret"
+            "{asks} can have one connection at a time (MAX_USER_CONNECTIONS), but a rotation needs two; allow more, or name an administrator's secret"
         );
         Finding::new(problem).mended_by(format!("ALTER USER {asks} WITH MAX_USER_CONNECTIONS 4;"))
     }))
@@ -129,7 +128,9 @@ async fn history(
                  AND PLUGIN_STATUS = 'ACTIVE'";
             let is_active = rows::<i64>(connection, reuse).await? != [0];
             Ok(is_active.then(|| {
-                Finding::new(problem("its password cannot be set again beside a new one; choose single-user"))
+                Finding::new(problem(
+                    "its password cannot be kept while a new one is added; choose single-user",
+                ))
             }))
         }
         Dialect::MySql(version) if version < (8, 0, 14) => Ok(None),
@@ -151,7 +152,7 @@ async fn history(
             if covers(of_user, PRIVILEGE, "*.*") {
                 return Ok(None);
             }
-            let what = "only itself can keep its password beside a new one; let it, or choose single-user";
+            let what = "only the user itself can keep its password while a new one is added; grant this, or choose single-user";
             let mend = format!("GRANT {PRIVILEGE} ON *.* TO {};", account.name);
             Ok(Some(Finding::new(problem(what)).mended_by(mend)))
         }
@@ -177,7 +178,7 @@ async fn writes(connection: &mut Conn, dialect: Dialect, held: &[Grant]) -> Resu
     let is_refused = strictly != 0 || storage != 0 || read_only != 0 && !is_exempt;
     Ok(is_refused.then(|| {
         Finding::new(
-            "the server is read-only, as replicas are: name the server that takes writes in the secret's \"host\"",
+            "the server is read-only; if it is a replica, set the secret's \"host\" to the server that takes writes",
         )
     }))
 }
@@ -203,8 +204,7 @@ async fn at_user(
         && !covers(&wanted, ALL, "*.*")
         && !covers(held, SYSTEM_USER, "*.*")
     {
-        let problem =
-            format!("{used} has {SYSTEM_USER}, so {asks} may not change it without having that too");
+        let problem = format!("{used} has {SYSTEM_USER}, so {asks} needs it too to change that user");
         findings.push(Finding::new(problem).mended_by(format!("GRANT {SYSTEM_USER} ON *.* TO {asks};")));
     }
     if requirements.other.is_none() {
@@ -223,7 +223,7 @@ async fn at_user(
     }
     findings.extend(lacking.into_iter().map(|(object, names)| {
         let names = names.join(", ");
-        let problem = format!("{asks} may not grant {names} ON {object}, which {used} has");
+        let problem = format!("{asks} cannot grant {names} ON {object}, which {used} has");
         Finding::new(problem).mended_by(format!("GRANT {names} ON {object} TO {asks} WITH GRANT OPTION;"))
     }));
     Ok(findings)

@@ -121,8 +121,7 @@ impl Methods {
                 )),
             },
             _ => unsupported(format!(
-                "{name} has passwords of several kinds ({}), and nothing tells which of them the secret holds; \
-                 remove the others with ALTER USER",
+                "{name} has passwords of several kinds ({}), and nothing shows which of them the secret contains; remove the others with ALTER USER",
                 kinds.join(", ")
             )),
         }

@@ -28,7 +28,7 @@ impl MySql {
         Ok(some_of(&asking)
             .map(|some| {
                 format!(
-                    "the user's name (USER, CURRENT_USER) changes with every turn, and is asked for by {some}"
+                    "the user's name (USER, CURRENT_USER) changes with every rotation, and these use it: {some}"
                 )
             })
             .into_iter()

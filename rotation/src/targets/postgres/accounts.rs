@@ -5,7 +5,7 @@ use tokio_postgres::Client;
 
 use super::Postgres;
 use super::missing::MISSING;
-use super::ownership::{ACTS_AS, in_database};
+use super::ownership::{ACTS_AS, Owner, in_database, owner};
 use super::session::{commit, flag, query, run, text};
 use super::settings::{acting_role, settings};
 use crate::document::Document;
@@ -47,7 +47,7 @@ impl Accounts for Postgres {
             if !exists(&client, &user).await? {
                 let (name, mark) = (escape_identifier(&user), escape_literal(mark));
                 let statements = format!("CREATE ROLE {name} NOLOGIN; COMMENT ON ROLE {name} IS {mark}");
-                run(&client, "make the second user", &statements).await?;
+                run(&client, "create the second user", &statements).await?;
             }
             self.keep(admin, client).await?;
             Ok(())
@@ -170,25 +170,6 @@ impl Accounts for Postgres {
     }
 }
 
-/// Which of two alternating users owns what both make.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(super) enum Owner {
-    Reference,
-    Candidate,
-    Undecided,
-}
-
-pub(super) async fn owner(client: &Client, reference: &str, candidate: &str) -> Result<Owner, Error> {
-    let statement = "SELECT r.rolname FROM pg_catalog.pg_auth_members m JOIN pg_catalog.pg_roles r ON r.oid = m.roleid \
-         JOIN pg_catalog.pg_roles u ON u.oid = m.member WHERE (r.rolname, u.rolname) IN (($1, $2), ($2, $1))";
-    let rows = query(client, statement, &[text(&reference), text(&candidate)]).await?;
-    Ok(match rows.first().map(|row| row.get::<_, String>(0)) {
-        None => Owner::Undecided,
-        Some(owner) if owner == reference => Owner::Reference,
-        Some(_) => Owner::Candidate,
-    })
-}
-
 async fn exists(client: &Client, user: &str) -> Result<bool, Error> {
     Ok(!query(client, "SELECT 1 FROM pg_catalog.pg_roles WHERE rolname = $1", &[text(&user)])
         .await?
@@ -201,7 +182,7 @@ async fn membership(client: &Client, reference: &str, candidate: &str) -> Result
     let statement = "SELECT pg_catalog.current_setting('server_version_num')::int, pg_catalog.quote_ident(current_user), \
          pg_catalog.pg_has_role(current_user, $1::pg_catalog.name, 'MEMBER WITH ADMIN OPTION')";
     let rows = query(client, statement, &[text(&reference)]).await?;
-    let row = rows.first().ok_or_else(|| Error::new(ErrorKind::Unavailable, "PostgreSQL gave no answer"))?;
+    let row = rows.first().ok_or_else(|| Error::new(ErrorKind::Unavailable, "PostgreSQL returned no row"))?;
     if row.get::<_, i32>(0) < 160_000 {
         return Ok(format!("GRANT {owner} TO {member};"));
     }
@@ -211,7 +192,7 @@ async fn membership(client: &Client, reference: &str, candidate: &str) -> Result
         return Err(Error::new(
             ErrorKind::Denied,
             format!(
-                "the administrator may not grant the user in use; let a superuser run: GRANT {owner} TO {admin} WITH ADMIN OPTION"
+                "the administrator cannot grant the role of the user in use; let a superuser run: GRANT {owner} TO {admin} WITH ADMIN OPTION"
             ),
         ));
     }

@@ -5,7 +5,7 @@ use tokio_postgres::{Client, Row};
 
 use super::greeting::Greeting;
 use super::pooler::is_pooled;
-use super::session::{Encryption, encryption, query, text};
+use super::session::{Encryption, query, text};
 use super::{LONGEST_NAME, Postgres};
 use crate::diagnosis::{Diagnosis, Finding, Requirements};
 use crate::document::Document;
@@ -21,7 +21,8 @@ SELECT pg_catalog.current_setting('server_version'), pg_catalog.current_setting(
     (SELECT s.setting = 'on' AND s.source NOT IN ('user', 'database user') FROM pg_catalog.pg_settings s
         WHERE s.name = 'default_transaction_read_only'),
     u.rolconnlimit, (SELECT pg_catalog.count(*) FROM pg_catalog.pg_stat_activity a WHERE a.usesysid = u.oid
-        AND a.pid <> pg_catalog.pg_backend_pid()), me.rolname = u.rolname, u.rolcreatedb, me.rolcreatedb
+        AND a.pid <> pg_catalog.pg_backend_pid()), me.rolname = u.rolname, u.rolcreatedb, me.rolcreatedb,
+    pg_catalog.current_setting('password_encryption'), pg_catalog.pg_backend_pid()
 FROM pg_catalog.pg_roles me, pg_catalog.pg_roles u WHERE me.rolname = session_user AND u.rolname = $1";
 
 /// Settings of the user that only a superuser may give to another.
@@ -47,11 +48,10 @@ impl Postgres {
         };
         let mut found =
             Diagnosis { server: format!("PostgreSQL {}", row.get::<_, String>(0)), ..Diagnosis::default() };
-        of_server(&client, &mut found, row, &user).await?;
-        if self.storing(requirements.user, encryption(&client).await?).await? == Encryption::Md5 {
+        of_server(&client, &mut found, row, &user).await;
+        if self.storing(requirements.user, Encryption::of(Some(row.get(16)))).await? == Encryption::Md5 {
             found.warnings.push(
-                "the server stores passwords as MD5 (password_encryption), and so does this rotation; to move to SCRAM, make \
-                 sure that every client's driver knows it, set password_encryption = 'scram-sha-256', and rotate"
+                "the server stores passwords as MD5 (password_encryption), and so does this rotation; to move to SCRAM, make sure that every client's driver supports it, set password_encryption = 'scram-sha-256', and rotate"
                     .to_owned(),
             );
         }
@@ -75,7 +75,7 @@ impl Postgres {
     async fn of_way_in(&self, found: &mut Diagnosis, other: &Document) -> Result<(), Error> {
         if let Greeting::NotFromHere(answer) = self.greet(other).await? {
             found.findings.push(Finding::new(format!(
-                "the server does not let {} in from here: PostgreSQL says {answer:?}; add it to pg_hba.conf as the user in use is",
+                "the server does not let {} log in from here: PostgreSQL says {answer:?}; add that user to pg_hba.conf like the user in use",
                 escape_identifier(&other.username()?)
             )));
         }
@@ -83,14 +83,13 @@ impl Postgres {
     }
 }
 
-async fn of_server(client: &Client, found: &mut Diagnosis, row: &Row, user: &str) -> Result<(), Error> {
+async fn of_server(client: &Client, found: &mut Diagnosis, row: &Row, user: &str) {
     let named = escape_identifier(user);
     if row.get(2) {
-        let problem =
-            "the host is a standby, where no password can be changed; let the secret name the primary";
+        let problem = "the host is a standby, where passwords cannot be changed; set the secret's \"host\" to the primary";
         found.findings.push(Finding::new(problem));
     } else if row.get(10) {
-        let problem = "the server's transactions are read-only (default_transaction_read_only), so no password can be changed";
+        let problem = "the server's transactions are read-only (default_transaction_read_only), so passwords cannot be changed";
         found.findings.push(Finding::new(problem));
     }
     if let Some(until) = row.get::<_, Option<String>>(9) {
@@ -98,15 +97,13 @@ async fn of_server(client: &Client, found: &mut Diagnosis, row: &Row, user: &str
         let mend = format!("ALTER ROLE {named} VALID UNTIL 'infinity';");
         found.findings.push(Finding::new(problem).mended_by(mend));
     }
-    if is_pooled(client).await? {
+    if is_pooled(client, row.get(17)).await {
         found.server += ", behind a connection pooler";
         found.warnings.push(
-            "the host is a connection pooler: it must look passwords up at the server (PgBouncer: auth_query), or it \
-             refuses the new one; naming the server itself in the secret avoids that"
+            "the host is a connection pooler: it must look up passwords on the server (PgBouncer: auth_query), or it refuses the new one; to avoid that, name the server itself in the secret"
                 .to_owned(),
         );
     }
-    Ok(())
 }
 
 /// A user that changes its own password needs a session beside those of the application.
@@ -116,7 +113,7 @@ fn of_sessions(found: &mut Diagnosis, row: &Row, user: &str) {
         let named = escape_identifier(user);
         found.findings.push(
             Finding::new(format!(
-                "{named} may have {limit} sessions and has {open} open, so the rotation cannot log in"
+                "{named} can have {limit} sessions and has {open} open, so the rotation cannot log in"
             ))
             .mended_by(format!("ALTER ROLE {named} CONNECTION LIMIT {};", open + 1)),
         );
@@ -137,20 +134,20 @@ async fn of_administrator(
     }
     if row.get(7) {
         found.findings.push(Finding::new(format!(
-            "{named} is a superuser, whom only a superuser may change; {asks} is none"
+            "{named} is a superuser, whom only a superuser can change; {asks} is not one"
         )));
     } else if requirements.other.is_some() && row.get(6) {
         found.findings.push(Finding::new(format!(
-            "{named} has attributes (REPLICATION or BYPASSRLS) that {asks} may not give to a second user"
+            "{named} has attributes (REPLICATION or BYPASSRLS) that {asks} cannot give to a second user"
         )));
     } else if requirements.other.is_some() && row.get(14) && !row.get::<_, bool>(15) {
         found.findings.push(
-            Finding::new(format!("{named} has CREATEDB, which {asks} may not give to a second user"))
+            Finding::new(format!("{named} has CREATEDB, which {asks} cannot give to a second user"))
                 .mended_by(format!("ALTER ROLE {asks} CREATEDB;")),
         );
     }
     if !may_create {
-        let problem = format!("{asks} may neither make nor change users");
+        let problem = format!("{asks} can neither create nor change users");
         found.findings.push(Finding::new(problem).mended_by(format!("ALTER ROLE {asks} CREATEROLE;")));
     }
     let other = requirements.other.map(Document::username).transpose()?;
@@ -164,7 +161,7 @@ async fn of_administrator(
         }
         for (role, _) in roles.iter().filter(|(_, has_admin)| !has_admin) {
             let role = escape_identifier(role);
-            let problem = format!("{asks} has no ADMIN option on {role}, without which it may not change it");
+            let problem = format!("{asks} has no ADMIN option on {role}, so it cannot change that role");
             found
                 .findings
                 .push(Finding::new(problem).mended_by(format!("GRANT {role} TO {asks} WITH ADMIN OPTION;")));
@@ -176,7 +173,7 @@ async fn of_administrator(
         let names: Vec<String> = rows.iter().map(|row| row.get(0)).collect();
         if !names.is_empty() {
             found.findings.push(Finding::new(format!(
-                "{named} has settings that only a superuser may give to a second user: {}",
+                "{named} has settings that only a superuser can give to a second user: {}",
                 names.join(", ")
             )));
         }
@@ -210,7 +207,7 @@ async fn of_second_user(
         let named = escape_identifier(other);
         found.findings.push(
             Finding::new(format!(
-                "{named} acts as {theirs:?} from the beginning of every session, and the user in use does not"
+                "{named} acts as {theirs:?} from the start of every session, but the user in use does not"
             ))
             .mended_by(format!("ALTER ROLE {named} RESET role;")),
         );

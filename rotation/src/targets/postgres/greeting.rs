@@ -33,7 +33,7 @@ pub(super) async fn greet(
     database: &str,
 ) -> Result<Greeting, Error> {
     let unreachable = |error: std::io::Error| {
-        Error::new(ErrorKind::Unavailable, "could not log in at PostgreSQL").with_source(error)
+        Error::new(ErrorKind::Unavailable, "could not log in to PostgreSQL").with_source(error)
     };
     let mut stream = TcpStream::connect(addresses).await.map_err(unreachable)?;
     let Some(trust) = trust else { return ask(&mut stream, user, database).await.map_err(unreachable) };
@@ -43,7 +43,7 @@ pub(super) async fn greet(
     }
     let mut tls = MakeRustlsConnect::new((*trust.config).clone());
     let tls = MakeTlsConnect::<TcpStream>::make_tls_connect(&mut tls, host);
-    let failed = || Error::new(ErrorKind::Unavailable, "could not log in at PostgreSQL");
+    let failed = || Error::new(ErrorKind::Unavailable, "could not log in to PostgreSQL");
     let mut stream = tls
         .map_err(|error| failed().with_source(error))?
         .connect(stream)

@@ -42,14 +42,12 @@ impl Postgres {
         let mut warnings = Vec::new();
         if let Some(some) = some_of(&asking(true)) {
             warnings.push(format!(
-                "the name that logged in (session_user) changes with every turn, and is asked for by {some}; let that ask for \
-                 current_user, which stays the same"
+                "the name that logged in (session_user) changes with every rotation, and these use it: {some}; use current_user instead, which stays the same"
             ));
         }
         if let Some(some) = some_of(&asking(false)) {
             warnings.push(format!(
-                "current_user stays the same with every turn, since the second user acts as the first, but not after SET ROLE \
-                 NONE, nor after DISCARD ALL at older servers; it is asked for by {some}"
+                "current_user stays the same in every rotation, since the second user acts as the first, but not after SET ROLE NONE, nor after DISCARD ALL on older servers; these use it: {some}"
             ));
         }
         Ok(warnings)

@@ -1,10 +1,11 @@
 //! What of two alternating users belongs to one alone.
 //!
-//! The first owns everything: the second is a member of it and acts as it from the beginning of every session. A
-//! session can leave that: `SET ROLE NONE` does, and so does `DISCARD ALL`, by which poolers clean sessions up. What the
-//! second user then makes is its own, which the first cannot use. So before the first has its turn again, it is given
-//! what the second owns, in every database. (A third role that both belong to would be no way out: after a clean-up
-//! *both* would make what the other cannot use.)
+//! The first owns everything: the second is a member of it and acts as it from the start of every session. A
+//! session can leave that: `SET ROLE NONE` does, and so does `DISCARD ALL`, by which poolers clean sessions up, on servers
+//! without the fixes of November 2024 (seen at 16.2; not at 15.18 and 18.6). What the second user then makes is its own,
+//! which the first cannot use. So before the first has its turn again, it is given what the second owns, in every
+//! database. (A third role that both belong to would be no way out: after a clean-up *both* would make what the other
+//! cannot use.)
 
 use std::fmt::Write;
 
@@ -12,7 +13,6 @@ use postgres_protocol::escape::escape_identifier;
 use tokio_postgres::Client;
 
 use super::Postgres;
-use super::accounts::{Owner, owner};
 use super::session::{begin, commit, flag, query, run, text};
 use super::settings::acting_role;
 use crate::document::Document;
@@ -31,7 +31,7 @@ const OWNED: &str = "SELECT pg_catalog.pg_describe_object(s.classid, s.objid, s.
      WHERE s.refclassid = 'pg_catalog.pg_authid'::regclass AND r.rolname = $1 AND s.deptype = 'o' \
      AND (d.datname = pg_catalog.current_database() OR $2 AND s.dbid = 0) ORDER BY 1 LIMIT 200";
 
-/// Whether a role acts as another from the beginning of every session: as that one, or as whom that one acts as itself.
+/// Whether a role acts as another from the start of every session: as that one, or as whom that one acts as itself.
 pub(super) const ACTS_AS: &str = "SELECT 1 FROM pg_catalog.pg_db_role_setting s \
      JOIN pg_catalog.pg_roles r ON r.oid = s.setrole, pg_catalog.unnest(s.setconfig) c \
      WHERE s.setdatabase = 0 AND r.rolname = $1 AND (c = 'role=' || $2 OR c LIKE 'role=%' AND EXISTS \
@@ -141,7 +141,7 @@ impl Postgres {
         let there = admin.with("dbname", database)?;
         self.login(&there).await?.ok_or_else(|| {
             let text = format!(
-                "the administrator is not let into the database {database:?}, where the users have objects"
+                "the administrator cannot connect to the database {database:?}, where the users have objects"
             );
             Error::new(ErrorKind::Denied, text)
         })
@@ -151,7 +151,7 @@ impl Postgres {
 /// Changes owners in one database.
 async fn reassign_here(client: &Client, owner: &str, member: &str) -> Result<(), Error> {
     let rows = query(client, ASKS, &[text(&member)]).await?;
-    let row = rows.first().ok_or_else(|| Error::new(ErrorKind::Unavailable, "PostgreSQL gave no answer"))?;
+    let row = rows.first().ok_or_else(|| Error::new(ErrorKind::Unavailable, "PostgreSQL returned no row"))?;
     let (is_super, version, is_member): (bool, i32, bool) = (row.get(0), row.get(1), row.get(2));
     let (owner, member) = (escape_identifier(owner), escape_identifier(member));
     // Behind a long transaction, waiting would hold up everybody else.
@@ -186,6 +186,25 @@ async fn owned(client: &Client, role: &str, shared: bool) -> Result<Vec<String>,
 
 pub(super) fn in_database(object: &str, database: &str) -> String {
     format!("{object} (in database {database})")
+}
+
+/// Which of two alternating users owns what both make.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Owner {
+    Reference,
+    Candidate,
+    Undecided,
+}
+
+pub(super) async fn owner(client: &Client, reference: &str, candidate: &str) -> Result<Owner, Error> {
+    let statement = "SELECT r.rolname FROM pg_catalog.pg_auth_members m JOIN pg_catalog.pg_roles r ON r.oid = m.roleid \
+         JOIN pg_catalog.pg_roles u ON u.oid = m.member WHERE (r.rolname, u.rolname) IN (($1, $2), ($2, $1))";
+    let rows = query(client, statement, &[text(&reference), text(&candidate)]).await?;
+    Ok(match rows.first().map(|row| row.get::<_, String>(0)) {
+        None => Owner::Undecided,
+        Some(owner) if owner == reference => Owner::Reference,
+        Some(_) => Owner::Candidate,
+    })
 }
 
 /// Of two users, the one that owns what both make, and the one that is a member of it. Where neither is, the one whose

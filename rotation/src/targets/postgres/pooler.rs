@@ -11,14 +11,9 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, DuplexStream
 use tokio_postgres::Client;
 use tokio_postgres::tls::{ChannelBinding, TlsConnect, TlsStream};
 
-use super::session::query;
-use crate::error::Error;
-
-/// Whether this session, in a transaction, goes through a pooler such as PgBouncer or RDS Proxy.
-pub(super) async fn is_pooled(client: &Client) -> Result<bool, Error> {
-    let Some(announced) = announced(client).await else { return Ok(false) };
-    let rows = query(client, "SELECT pg_catalog.pg_backend_pid()", &[]).await?;
-    Ok(rows.first().is_some_and(|row| row.get::<_, i32>(0) != announced))
+/// Whether this session goes through a pooler such as PgBouncer or RDS Proxy: the server's own number of it is `number`.
+pub(super) async fn is_pooled(client: &Client, number: i32) -> bool {
+    announced(client).await.is_some_and(|announced| announced != number)
 }
 
 /// The number that the other side announced when the session began.

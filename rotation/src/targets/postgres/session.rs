@@ -13,7 +13,7 @@ use tokio_postgres::{Client, Config, NoTls, Row, SimpleQueryMessage};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
 use crate::error::{Error, ErrorKind};
-use crate::targets::tls::Trust;
+use crate::targets::tls::{Trust, not_trusted};
 use crate::targets::{STATEMENT_TIMEOUT, within};
 
 /// The first statements of every transaction. `pg_temp` comes last, or it would come first.
@@ -82,26 +82,30 @@ pub(super) async fn query(
     .await
 }
 
-/// How the server is set to store passwords, asked while a transaction begins.
-pub(super) async fn begin_and_ask_for_encryption(client: &Client) -> Result<Encryption, Error> {
-    let statements = format!("{BEGIN} SHOW password_encryption");
+/// Begins a transaction with statements that answer one question.
+pub(super) async fn begin_and_ask(client: &Client, statements: &str) -> Result<Option<String>, Error> {
+    let statements = format!("{BEGIN} {statements}");
     let answers = within(STATEMENT_TIMEOUT, "a question", async {
         client.simple_query(&statements).await.map_err(|error| fault("begin a transaction", error))
     })
     .await?;
-    let setting = answers.iter().find_map(|answer| match answer {
-        SimpleQueryMessage::Row(row) => row.get(0),
+    Ok(answers.iter().find_map(|answer| match answer {
+        SimpleQueryMessage::Row(row) => row.get(0).map(str::to_owned),
         _ => None,
-    });
-    Ok(if setting == Some("scram-sha-256") { Encryption::Scram } else { Encryption::Md5 })
+    }))
+}
+
+/// How the server is set to store passwords, asked while a transaction begins.
+pub(super) async fn begin_and_ask_for_encryption(client: &Client) -> Result<Encryption, Error> {
+    let setting = begin_and_ask(client, "SHOW password_encryption").await?;
+    Ok(Encryption::of(setting.as_deref()))
 }
 
 /// The same in a transaction under way.
 pub(super) async fn encryption(client: &Client) -> Result<Encryption, Error> {
     let statement = "SELECT pg_catalog.current_setting('password_encryption')";
     let rows = query(client, statement, &[]).await?;
-    let is_scram = rows.first().is_some_and(|row| row.get::<_, String>(0) == "scram-sha-256");
-    Ok(if is_scram { Encryption::Scram } else { Encryption::Md5 })
+    Ok(Encryption::of(rows.first().map(|row| row.get(0))))
 }
 
 /// How a server stores passwords.
@@ -111,13 +115,21 @@ pub(super) enum Encryption {
     Md5,
 }
 
-/// Changes something about a role, also where its transactions are read-only by its own settings, as those of a user for
-/// reports are. Where the whole server is read-only, it stays that.
+impl Encryption {
+    /// By the setting `password_encryption`, which was a switch before version 14.
+    pub(super) fn of(setting: Option<&str>) -> Self {
+        if setting == Some("scram-sha-256") { Self::Scram } else { Self::Md5 }
+    }
+}
+
+/// Changes something about a role and commits, also where its transactions are read-only by its own settings, as those of
+/// a user for reports are. Where the whole server is read-only, it stays that.
 pub(super) async fn change(client: &Client, what: &str, statement: &str) -> Result<(), Error> {
+    let statement = format!("{statement}; COMMIT");
     let outcome =
-        within(STATEMENT_TIMEOUT, what, async { Ok(client.batch_execute(statement).await) }).await?;
+        within(STATEMENT_TIMEOUT, what, async { Ok(client.batch_execute(&statement).await) }).await?;
     let error = match outcome {
-        Ok(()) => return commit(client).await,
+        Ok(()) => return Ok(()),
         Err(error) if error.code() == Some(&SqlState::READ_ONLY_SQL_TRANSACTION) => error,
         Err(error) => return Err(fault(what, error)),
     };
@@ -128,8 +140,7 @@ pub(super) async fn change(client: &Client, what: &str, statement: &str) -> Resu
     if !rows.first().is_some_and(|row| row.get(0)) {
         return Err(fault(what, error));
     }
-    run(client, what, &format!("{} {statement}", BEGIN.replace("BEGIN;", "BEGIN READ WRITE;"))).await?;
-    commit(client).await
+    run(client, what, &format!("{} {statement}", BEGIN.replace("BEGIN;", "BEGIN READ WRITE;"))).await
 }
 
 /// Whether transactions are read-only by the role's own settings alone.
@@ -164,9 +175,12 @@ pub(super) fn is_accepted_but_full(error: &tokio_postgres::Error) -> bool {
 /// What the server or the way to it has against a statement. The server's message is about the statement's objects and
 /// does not quote it; its detail and context may, and stay here.
 pub(super) fn fault(what: &str, error: tokio_postgres::Error) -> Error {
+    if let Some(error) = not_trusted(&error) {
+        return error;
+    }
     let Some(answer) = error.as_db_error() else {
         // The chain of causes holds addresses and certificates, nothing of the statement.
-        return Error::new(ErrorKind::Unavailable, format!("could not {what} at PostgreSQL"))
+        return Error::new(ErrorKind::Unavailable, format!("PostgreSQL: could not {what}"))
             .with_source(error);
     };
     let kind = match answer.code() {
@@ -176,7 +190,7 @@ pub(super) fn fault(what: &str, error: tokio_postgres::Error) -> Error {
         code if *code == SqlState::SYNTAX_ERROR => {
             return Error::new(
                 ErrorKind::Unsupported,
-                format!("PostgreSQL does not understand how to {what}"),
+                format!("PostgreSQL does not understand the statement to {what}"),
             );
         }
         _ => ErrorKind::Unavailable,

@@ -103,7 +103,7 @@ fn lost(error: std::io::Error) -> Error {
 }
 
 fn strange() -> Error {
-    Error::new(ErrorKind::Unavailable, "the server does not answer as Redis does")
+    Error::new(ErrorKind::Unavailable, "the server does not speak Redis's protocol")
 }
 
 #[cfg(test)]

@@ -65,7 +65,7 @@ impl Statements {
         question: &Template,
         values: &Values<'_>,
     ) -> Result<Vec<String>, Error> {
-        const WHAT: &str = "ask about the users";
+        const WHAT: &str = "query the users";
         let refused =
             || Error::new(ErrorKind::Unavailable, "the server refuses the administrator's credential");
         let question = question.fill(values)?;
@@ -142,7 +142,7 @@ impl Accounts for Statements {
             let templates = self.templates()?;
             let values = Values { reference: Some(reference), mark, ..Values::of(candidate, admin) };
             if self.ask(admin, &templates.exists, &values).await?.is_empty() {
-                self.change(admin, "make the second user", &templates.create, &values).await?;
+                self.change(admin, "create the second user", &templates.create, &values).await?;
             }
             Ok(())
         })
@@ -177,7 +177,7 @@ impl Accounts for Statements {
             let templates = self.templates()?;
             if templates.mark.is_empty() {
                 let text =
-                    "the description of the statements has none in \"mark\"; declare the two users instead";
+                    "the description of the statements has none in \"mark\"; declare both users instead";
                 return Err(Error::new(ErrorKind::Unsupported, text));
             }
             let values = Values { mark, ..Values::of(candidate, admin) };

@@ -12,7 +12,7 @@ fn would_be_logged(way: &str) -> Error {
     Error::new(
         ErrorKind::Unsupported,
         format!(
-            "the server logs statements, and this one shows the password: use a type that hashes it, or {way}"
+            "the server logs statements, and this one contains the password: use a type that hashes it, or {way}"
         ),
     )
 }

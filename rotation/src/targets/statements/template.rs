@@ -93,7 +93,7 @@ impl Template {
             ("#", "a number sign"),
         ] {
             if text.contains(mark) {
-                return Err(wrong(&format!("holds {name}, with which it cannot be told where quotes end")));
+                return Err(wrong(&format!("contains {name}, so it is unclear where quotes end")));
             }
         }
         let mut pieces = Vec::new();
@@ -103,9 +103,7 @@ impl Template {
             match (quote, c) {
                 (Some(open), _) if c == open => quote = None,
                 (Some(_), '{') => {
-                    return Err(wrong(
-                        "has a parameter inside of quotes; they are put around it by its type",
-                    ));
+                    return Err(wrong("has a parameter inside quotes; remove them, its type adds quotes"));
                 }
                 (None, '\'' | '"' | '`') => quote = Some(c),
                 (None, '}') => return Err(wrong("has a } without a {")),
@@ -118,7 +116,7 @@ impl Template {
                         literal.chars().next_back().or(if pieces.is_empty() { None } else { Some('}') });
                     if joins(before) || joins(after.chars().next()) {
                         return Err(wrong(
-                            "has a parameter that is grown together with what stands beside it",
+                            "has a parameter directly next to other text; put a space between them",
                         ));
                     }
                     pieces.push(Piece::Text(std::mem::take(&mut literal)));
@@ -186,7 +184,7 @@ impl Parameter {
             Some(("login", field)) => (Of::Login, field),
             Some(("keep", field)) if scope == Scope::Keep => (Of::Keep, field),
             Some(("reference", field)) if scope == Scope::Accounts => (Of::Reference, field),
-            Some(_) => return Err(format!("has the parameter {{{text}}}, which names nobody's field here")),
+            Some(_) => return Err(format!("has the parameter {{{text}}}, but has no such field here")),
         };
         if field.is_empty() {
             return Err(format!("has the parameter {{{text}}} without a field"));
@@ -216,7 +214,7 @@ impl Parameter {
             (Kind::Literal, Protocol::Postgres) => escape_literal(&value),
             // Whether it begins an escape depends on the SQL mode, which such a server may not even have.
             (Kind::Literal, Protocol::MySql) if value.contains('\\') => {
-                return Err(self.rejected("holds a backslash; exclude it from generated passwords"));
+                return Err(self.rejected("contains a backslash; exclude it from generated passwords"));
             }
             (Kind::Literal, Protocol::MySql) => format!("'{}'", value.replace('\'', "''")),
             (Kind::Scram, _) => escape_literal(&scram_sha_256(value.as_bytes())),
@@ -247,7 +245,7 @@ fn salt() -> Result<String, Error> {
     let random = rustls::crypto::aws_lc_rs::default_provider().secure_random;
     random
         .fill(&mut bytes)
-        .map_err(|_| Error::new(ErrorKind::Unavailable, "the system gives no random numbers"))?;
+        .map_err(|_| Error::new(ErrorKind::Unavailable, "the system's random number generator failed"))?;
     Ok(mysql::hex(&bytes))
 }
 
@@ -296,14 +294,14 @@ mod tests {
             ("ALTER USER {username}", "without a type"),
             ("ALTER USER {username:raw}", "whose type may be"),
             ("ALTER USER {username:native}", "whose type may be"),
-            ("PASSWORD '{password:literal}'", "inside of quotes"),
-            ("USER \"{username:identifier}\"", "inside of quotes"),
-            ("USER `{username:identifier}`", "inside of quotes"),
-            ("PASSWORD E{password:literal}", "grown together"),
-            ("PASSWORD {password:literal}'x'", "grown together"),
-            ("USER {username:identifier}_clone", "grown together"),
-            ("USER {username:identifier}{username:identifier}", "grown together"),
-            ("PASSWORD 'it''s {password:literal}", "inside of quotes"),
+            ("PASSWORD '{password:literal}'", "inside quotes"),
+            ("USER \"{username:identifier}\"", "inside quotes"),
+            ("USER `{username:identifier}`", "inside quotes"),
+            ("PASSWORD E{password:literal}", "next to other text"),
+            ("PASSWORD {password:literal}'x'", "next to other text"),
+            ("USER {username:identifier}_clone", "next to other text"),
+            ("USER {username:identifier}{username:identifier}", "next to other text"),
+            ("PASSWORD 'it''s {password:literal}", "inside quotes"),
             ("PASSWORD 'x", "not closed"),
             ("PASSWORD 'x\\' {password:literal}", "backslash"),
             ("DO $x$ {password:literal} $x$", "dollar"),
@@ -312,7 +310,7 @@ mod tests {
             ("X # {password:literal}", "number sign"),
             ("X {password:literal", "without a }"),
             ("X } {password:literal}", "without a {"),
-            ("X {other.password:literal}", "nobody's field"),
+            ("X {other.password:literal}", "no such field"),
             ("X {:literal}", "without a field"),
         ] {
             let error = filled(text, Protocol::Postgres, NASTY).unwrap_err();

@@ -44,7 +44,7 @@ pub(crate) const RESOURCE: Resource = Resource {
         Situation {
             what: "an ordinary user",
             strategy: DualPassword,
-            expected: Refused("may not give itself a second password"),
+            expected: Refused("cannot give itself a second password"),
             ..USUAL
         },
         Situation {
@@ -58,14 +58,14 @@ pub(crate) const RESOURCE: Resource = Resource {
             strategy: AlternatingUsers,
             administrator: Keeper,
             prepare: &[KEEPER],
-            expected: Refused("may neither make nor change users"),
+            expected: Refused("can neither create nor change users"),
             ..USUAL
         },
         Situation {
-            what: "an administrator that may not look users up",
+            what: "an administrator that cannot look up users",
             administrator: Keeper,
             prepare: &[KEEPER, "GRANT CREATE USER ON *.* TO KEEPER@'%'"],
-            expected: Refused("may not look users up"),
+            expected: Refused("cannot look up users"),
             ..USUAL
         },
         Situation {
@@ -76,11 +76,11 @@ pub(crate) const RESOURCE: Resource = Resource {
             ..USUAL
         },
         Situation {
-            what: "a user of the second name that somebody else made",
+            what: "somebody else created a user with the second user's name",
             strategy: AlternatingUsers,
             administrator: Super,
             prepare: &["CREATE USER CLONE@'%' IDENTIFIED BY 'theirs'"],
-            expected: Refused("was not made for this secret"),
+            expected: Refused("was not created for this secret"),
             ..USUAL
         },
         Situation {
@@ -93,7 +93,7 @@ pub(crate) const RESOURCE: Resource = Resource {
         Situation {
             what: "MAX_USER_CONNECTIONS 1",
             prepare: &["ALTER USER APP@'%' WITH MAX_USER_CONNECTIONS 1"],
-            expected: Refused("may have one connection at a time"),
+            expected: Refused("can have one connection at a time"),
             ..USUAL
         },
         Situation {
@@ -114,11 +114,11 @@ pub(crate) const RESOURCE: Resource = Resource {
                 "CREATE FUNCTION d_APP.f() RETURNS INT DETERMINISTIC RETURN CURRENT_USER LIKE 'APP@%'",
             ],
             undo: &["DROP DATABASE d_APP"],
-            warns: Some("changes with every turn, and is asked for by view"),
+            warns: Some("changes with every rotation, and these use it: view"),
             ..USUAL
         },
         Situation {
-            what: "a function that compares `CURRENT_USER`, for whoever calls it",
+            what: "a function that compares `CURRENT_USER` and runs as its caller",
             administrator: Super,
             strategy: AlternatingUsers,
             prepare: &[
@@ -126,11 +126,11 @@ pub(crate) const RESOURCE: Resource = Resource {
                 "CREATE FUNCTION d_APP.f() RETURNS INT DETERMINISTIC SQL SECURITY INVOKER RETURN CURRENT_USER LIKE 'APP@%'",
             ],
             undo: &["DROP DATABASE d_APP"],
-            warns: Some("changes with every turn, and is asked for by function"),
+            warns: Some("changes with every rotation, and these use it: function"),
             ..USUAL
         },
         Situation {
-            what: "an administrator that may not grant what the user has",
+            what: "an administrator that cannot grant the user's rights",
             strategy: AlternatingUsers,
             administrator: Keeper,
             prepare: &[
@@ -139,7 +139,7 @@ pub(crate) const RESOURCE: Resource = Resource {
                 "GRANT SELECT ON mysql.* TO KEEPER@'%'",
                 "GRANT PROCESS ON *.* TO APP@'%'",
             ],
-            expected: Refused("may not grant PROCESS"),
+            expected: Refused("cannot grant PROCESS"),
             ..USUAL
         },
         Situation {
@@ -208,7 +208,7 @@ pub(crate) const RESOURCE: Resource = Resource {
             ..USUAL
         },
         Situation {
-            what: "MySQL: a name so long that the second user's is too long",
+            what: "MySQL: a long name, so the second user's name is too long",
             strategy: AlternatingUsers,
             administrator: Super,
             name: "_whose_name_is_quite_long",
@@ -217,7 +217,7 @@ pub(crate) const RESOURCE: Resource = Resource {
             ..USUAL
         },
         Situation {
-            what: "MySQL: the user has SYSTEM_USER, the administrator has not",
+            what: "MySQL: the user has SYSTEM_USER, the administrator does not",
             administrator: Keeper,
             prepare: &[
                 KEEPER,
@@ -230,7 +230,7 @@ pub(crate) const RESOURCE: Resource = Resource {
             ..USUAL
         },
         Situation {
-            what: "MySQL: a server that takes no writes (`super_read_only`)",
+            what: "MySQL: a read-only server (`super_read_only`)",
             administrator: Super,
             prepare: &["SET GLOBAL super_read_only = ON"],
             undo: &["SET GLOBAL super_read_only = OFF", "SET GLOBAL read_only = OFF"],

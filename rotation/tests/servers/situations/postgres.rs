@@ -67,7 +67,7 @@ pub(crate) const RESOURCE: Resource = Resource {
             strategy: AlternatingUsers,
             administrator: Keeper,
             prepare: &["CREATE ROLE KEEPER LOGIN PASSWORD 'keeper'", GRANTED],
-            expected: Refused("may neither make nor change users"),
+            expected: Refused("can neither create nor change users"),
             ..USUAL
         },
         Situation {
@@ -100,19 +100,19 @@ pub(crate) const RESOURCE: Resource = Resource {
             what: "the user is a superuser, the administrator is not",
             administrator: Keeper,
             prepare: &[KEEPER, GRANTED, "ALTER ROLE APP SUPERUSER"],
-            expected: Refused("whom only a superuser may change"),
+            expected: Refused("whom only a superuser can change"),
             ..USUAL
         },
         Situation {
-            what: "the user has REPLICATION, the administrator is no superuser",
+            what: "the user has REPLICATION, the administrator is not a superuser",
             strategy: AlternatingUsers,
             administrator: Keeper,
             prepare: &[KEEPER, GRANTED, "ALTER ROLE APP REPLICATION"],
-            expected: Refused("may not give to a second user"),
+            expected: Refused("cannot give to a second user"),
             ..USUAL
         },
         Situation {
-            what: "the user has CREATEDB, the administrator has not",
+            what: "the user has CREATEDB, the administrator does not",
             strategy: AlternatingUsers,
             administrator: Keeper,
             prepare: &[KEEPER, GRANTED, "ALTER ROLE APP CREATEDB"],
@@ -120,11 +120,11 @@ pub(crate) const RESOURCE: Resource = Resource {
             ..USUAL
         },
         Situation {
-            what: "a setting that only a superuser may give",
+            what: "a setting that only a superuser can give",
             strategy: AlternatingUsers,
             administrator: Keeper,
             prepare: &[KEEPER, GRANTED, "ALTER ROLE APP SET log_statement TO 'all'"],
-            expected: Refused("settings that only a superuser may give"),
+            expected: Refused("settings that only a superuser can give"),
             ..USUAL
         },
         Situation {
@@ -139,11 +139,11 @@ pub(crate) const RESOURCE: Resource = Resource {
             ..USUAL
         },
         Situation {
-            what: "a user of the second name that somebody else made",
+            what: "somebody else created a user with the second user's name",
             strategy: AlternatingUsers,
             administrator: Super,
             prepare: &["CREATE ROLE CLONE LOGIN PASSWORD 'theirs'"],
-            expected: Refused("was not made for this secret"),
+            expected: Refused("was not created for this secret"),
             ..USUAL
         },
         Situation {
@@ -160,11 +160,11 @@ pub(crate) const RESOURCE: Resource = Resource {
             prepare: &[
                 "CREATE ROLE KEEPER; CREATE ROLE CLONE; GRANT KEEPER TO CLONE; ALTER ROLE CLONE SET role TO KEEPER",
             ],
-            expected: Refused("from the beginning of every session"),
+            expected: Refused("from the start of every session"),
             ..USUAL
         },
         Situation {
-            what: "a name so long that the second user's is too long",
+            what: "a long name, so the second user's name is too long",
             strategy: AlternatingUsers,
             administrator: Super,
             name: "_whose_name_has_almost_as_many_characters_as_one_can_have",
@@ -206,19 +206,33 @@ pub(crate) const RESOURCE: Resource = Resource {
             ..USUAL
         },
         Situation {
-            what: "a server that is set to be read-only",
+            what: "a server that is configured as read-only",
             prepare: &["ALTER DATABASE postgres SET default_transaction_read_only TO on"],
             undo: &["BEGIN READ WRITE; ALTER DATABASE postgres RESET default_transaction_read_only; COMMIT"],
             expected: Refused("read-only"),
             ..USUAL
         },
         Situation {
-            what: "`password_encryption = md5`, where the server asks for SCRAM",
+            what: "a standby as the secret's host",
+            way: Way::AtStandby,
+            expected: Refused("the host is a standby"),
+            ..USUAL
+        },
+        Situation {
+            what: "a standby as the secret's host",
+            strategy: AlternatingUsers,
+            administrator: Super,
+            way: Way::AtStandby,
+            expected: Refused("the host is a standby"),
+            ..USUAL
+        },
+        Situation {
+            what: "`password_encryption = md5`, but the server requires SCRAM",
             prepare: &["ALTER ROLE APP SET password_encryption TO md5"],
             ..USUAL
         },
         Situation {
-            what: "`password_encryption = md5`, and a user whose password is stored so",
+            what: "`password_encryption = md5`, and the user's password is stored as MD5",
             prepare: &[
                 rule!("host all APP all md5"),
                 RELOAD,
@@ -236,7 +250,7 @@ pub(crate) const RESOURCE: Resource = Resource {
             ..USUAL
         },
         Situation {
-            what: "`pg_hba.conf` refuses the second user, an administrator without every right",
+            what: "`pg_hba.conf` refuses the second user, an administrator with limited rights",
             strategy: AlternatingUsers,
             administrator: Keeper,
             prepare: &[KEEPER, GRANTED, rule!("host all CLONE all reject"), RELOAD],
@@ -244,7 +258,7 @@ pub(crate) const RESOURCE: Resource = Resource {
             ..USUAL
         },
         Situation {
-            what: "a comment of somebody else's on the user",
+            what: "the user has a comment by somebody else",
             prepare: &["COMMENT ON ROLE APP IS 'somebody''s own words'"],
             strategy: AlternatingUsers,
             administrator: Super,
@@ -267,7 +281,7 @@ pub(crate) const RESOURCE: Resource = Resource {
             prepare: &["CREATE TABLE r_APP (id int); ALTER TABLE r_APP ENABLE ROW LEVEL SECURITY; \
                  CREATE POLICY own ON r_APP USING (true) WITH CHECK (session_user = 'APP')"],
             undo: &["DROP TABLE r_APP"],
-            warns: Some("(session_user) changes with every turn"),
+            warns: Some("(session_user) changes with every rotation"),
             ..USUAL
         },
         Situation {
@@ -276,7 +290,7 @@ pub(crate) const RESOURCE: Resource = Resource {
             administrator: Super,
             prepare: &["CREATE VIEW v_APP AS SELECT 1 AS one WHERE session_user = 'APP'"],
             undo: &["DROP VIEW v_APP"],
-            warns: Some("(session_user) changes with every turn"),
+            warns: Some("(session_user) changes with every rotation"),
             ..USUAL
         },
         Situation {
@@ -287,7 +301,7 @@ pub(crate) const RESOURCE: Resource = Resource {
                 "CREATE FUNCTION f_APP() RETURNS bool LANGUAGE sql AS $$ SELECT SESSION_USER = 'APP' $$",
             ],
             undo: &["DROP FUNCTION f_APP"],
-            warns: Some("(session_user) changes with every turn"),
+            warns: Some("(session_user) changes with every rotation"),
             ..USUAL
         },
         Situation {
@@ -296,9 +310,9 @@ pub(crate) const RESOURCE: Resource = Resource {
             ..USUAL
         },
         Situation {
-            what: "a field that holds the password in a form of its own",
+            what: "a field that contains the password in another form",
             fields: r#","ado":"Server=db;Uid=APP;Pwd=first""#,
-            expected: Refused("in a form that is not understood"),
+            expected: Refused("in a form that is not recognised"),
             ..USUAL
         },
         Situation {

@@ -43,7 +43,7 @@ pub(super) async fn all() {
                 (Some(lines(&[USER])), Some(lines(of_replica)))
             }
             Way::Fileless => (None, None),
-            Way::Pooled(_) => unreachable!("there is no pooler for Redis"),
+            other => unreachable!("{other:?} is no way to Redis"),
         };
         let server = match own {
             Some(own) => start(&format!("row-{number}"), &own).await,
@@ -99,21 +99,21 @@ pub(crate) const RESOURCE: Resource = Resource {
     name: "Redis 7",
     make_user: "",
     rows: &[
-        Situation { what: "a user of the file of users (`aclfile`)", prepare: &[MADE], ..USUAL },
+        Situation { what: "a user in the ACL file (`aclfile`)", prepare: &[MADE], ..USUAL },
         Situation {
-            what: "a user of the file of users (`aclfile`)",
+            what: "a user in the ACL file (`aclfile`)",
             strategy: DualPassword,
             prepare: &[MADE],
             ..USUAL
         },
         Situation {
-            what: "a user of the file of users, an administrator",
+            what: "a user in the ACL file, an administrator",
             administrator: Super,
             prepare: &[HELPLESS],
             ..USUAL
         },
         Situation {
-            what: "a user of the file of users, an administrator",
+            what: "a user in the ACL file, an administrator",
             strategy: DualPassword,
             administrator: Super,
             prepare: &[HELPLESS],
@@ -134,47 +134,47 @@ pub(crate) const RESOURCE: Resource = Resource {
             ..USUAL
         },
         Situation {
-            what: "a server without any file",
+            what: "a server without a configuration file or ACL file",
             prepare: &[MADE],
             way: Way::Fileless,
             warns: Some("a restart forgets"),
             ..USUAL
         },
         Situation {
-            what: "the user may not change passwords",
+            what: "the user cannot change passwords",
             prepare: &[HELPLESS],
-            expected: Refused("may not change passwords"),
+            expected: Refused("cannot change passwords"),
             ..USUAL
         },
         Situation {
-            what: "the user may not change passwords",
+            what: "the user cannot change passwords",
             strategy: DualPassword,
             prepare: &[HELPLESS],
-            expected: Refused("may not change passwords"),
+            expected: Refused("cannot change passwords"),
             ..USUAL
         },
         Situation {
-            what: "the user may not save the file of users",
+            what: "the user cannot save the ACL file",
             prepare: &["ACL SETUSER APP on >first ~* +@all -acl|save"],
             expected: Refused("lost when Redis restarts"),
             ..USUAL
         },
         Situation {
-            what: "the user may not write the configuration file",
+            what: "the user cannot write the configuration file",
             prepare: &["ACL SETUSER APP on >first ~* +@all -config"],
             way: Way::File(&[]),
             expected: Refused("lost when Redis restarts"),
             ..USUAL
         },
         Situation {
-            what: "an administrator that may not change passwords",
+            what: "an administrator that cannot change passwords",
             administrator: Keeper,
             prepare: &[HELPLESS, "ACL SETUSER KEEPER on >keeper +@all -acl|setuser"],
-            expected: Refused("may not change passwords"),
+            expected: Refused("cannot change passwords"),
             ..USUAL
         },
         Situation {
-            what: "an administrator that may not save the file of users",
+            what: "an administrator that cannot save the ACL file",
             administrator: Keeper,
             prepare: &[HELPLESS, "ACL SETUSER KEEPER on >keeper +@all -acl|save"],
             expected: Refused("lost when Redis restarts"),
@@ -188,7 +188,7 @@ pub(crate) const RESOURCE: Resource = Resource {
             ..USUAL
         },
         Situation {
-            what: "an administrator without every right",
+            what: "an administrator with limited rights",
             administrator: Keeper,
             prepare: &[HELPLESS, KEEPER],
             ..USUAL
@@ -207,9 +207,9 @@ pub(crate) const RESOURCE: Resource = Resource {
             ..USUAL
         },
         Situation {
-            what: "a user with passwords of others",
+            what: "a user that has other passwords too",
             prepare: &["ACL SETUSER APP on >first >second >third ~* +@all"],
-            warns: Some("those other than the secret's own end with the rotation"),
+            warns: Some("all except the secret's own stop working with the rotation"),
             ..USUAL
         },
         Situation {
@@ -218,9 +218,9 @@ pub(crate) const RESOURCE: Resource = Resource {
             ..USUAL
         },
         Situation {
-            what: "the user may not ask for replicas",
+            what: "the user cannot list replicas",
             prepare: &["ACL SETUSER APP on >first ~* +@all -role"],
-            warns: Some("may not ask for replicas"),
+            warns: Some("cannot list replicas"),
             ..USUAL
         },
         Situation { what: "a replica with the same user", way: Way::WithReplica(&[USER]), ..USUAL },
@@ -237,7 +237,7 @@ pub(crate) const RESOURCE: Resource = Resource {
             ..USUAL
         },
         Situation {
-            what: "a replica where the user may not save",
+            what: "a replica where the user cannot save the ACL file",
             way: Way::WithReplica(&["user APP on >first ~* +@all -config"]),
             expected: Refused("lost when Redis restarts"),
             ..USUAL
@@ -249,9 +249,9 @@ pub(crate) const RESOURCE: Resource = Resource {
             ..USUAL
         },
         Situation {
-            what: "a server that hides `ACL`, as hosted ones do",
+            what: "a server that hides `ACL`, as hosted servers do",
             way: Way::File(&["rename-command ACL HIDDEN", USER]),
-            expected: Refused("by the services' own API"),
+            expected: Refused("through the services' own API"),
             ..USUAL
         },
         Situation {

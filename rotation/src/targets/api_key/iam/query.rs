@@ -68,7 +68,7 @@ impl Query {
             Some(fault) => Ok(Err(fault)),
             None => Err(Error::new(
                 ErrorKind::Unavailable,
-                format!("{} answered {status} to {action}, and nothing that can be understood", self.name),
+                format!("unexpected response of {} to {action} (HTTP {status})", self.name),
             )),
         }
     }
@@ -76,7 +76,7 @@ impl Query {
     /// Over the same proxy, and trusting the same certificates, as every other call to AWS.
     async fn send(&self, credentials: &Credentials, form: String) -> Result<(u16, Zeroizing<String>), Error> {
         let lost = |error: Box<dyn std::error::Error + Send + Sync>| {
-            let what = format!("{} could not be reached at {}", self.name, self.url);
+            let what = format!("{} is unreachable at {}", self.name, self.url);
             Error::new(ErrorKind::Unavailable, what).with_source(error)
         };
         let headers = self.signed_headers(credentials, &form)?;
@@ -141,7 +141,7 @@ impl Reply {
         let element = xml.descendants().find(|node| node.has_tag_name_local(name));
         let text = element.and_then(|node| node.text());
         text.map(|text| text.to_owned().into())
-            .ok_or_else(|| Error::new(ErrorKind::Unavailable, format!("the answer of AWS has no {name}")))
+            .ok_or_else(|| Error::new(ErrorKind::Unavailable, format!("the response of AWS has no {name}")))
     }
 
     /// Two children of every `member` that has both.
@@ -154,7 +154,7 @@ impl Reply {
     }
 
     fn xml(&self) -> Result<Xml<'_>, Error> {
-        Xml::parse(&self.0).map_err(|_| Error::new(ErrorKind::Unavailable, "the answer of AWS is no XML"))
+        Xml::parse(&self.0).map_err(|_| Error::new(ErrorKind::Unavailable, "the response of AWS is not XML"))
     }
 }
 

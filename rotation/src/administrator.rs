@@ -1,0 +1,70 @@
+//! Whose credential sets up users, and where it is sent.
+
+use secretcache::Selector;
+
+use crate::document::Document;
+use crate::error::{Error, ErrorKind};
+use crate::resource::Resource;
+use crate::settings::Settings;
+use crate::store::SecretStore;
+
+/// The administrator's credential for the resource that `user` is for, if the settings or the user's secret name one.
+///
+/// Where the administrator logs in, and whether it is encrypted, comes from the master secret and the operator alone.
+/// Whoever may write the application's secret could otherwise have the administrator's password sent to a server of
+/// their own. The application's secret may only ask for TLS.
+pub(crate) async fn administrator(
+    store: &dyn SecretStore,
+    settings: &Settings,
+    user: &Document,
+) -> Result<Option<Document>, Error> {
+    let named = user.field("masterarn");
+    let Some(master) = settings.master_secret.as_deref().or(named.as_deref().map(String::as_str)) else {
+        return Ok(None);
+    };
+    let misconfigured = |text: String| Error::new(ErrorKind::Misconfigured, text);
+    let Some(version) = store.get(master, Selector::CURRENT).await? else {
+        return Err(misconfigured("the master secret has no AWSCURRENT value".to_owned()));
+    };
+    let mut admin = version.document;
+    if let Some(server) = &settings.master_host {
+        admin = admin.with("host", &server.host)?;
+        if let Some(port) = server.port {
+            admin = admin.with("port", &port.to_string())?;
+        }
+    }
+    let lacks = |field: &str, sent: &str| {
+        misconfigured(format!(
+            "the master secret has no {field:?}, and the application's secret must not decide {sent} the administrator's \
+             password is sent: add {field:?} to the master secret {master:?}, or name the server with --master-host \
+             (a rotation function: SECRETCACHE_MASTER_HOST)"
+        ))
+    };
+    if let (Some(_), None) = (user.field("host"), admin.field("host")) {
+        return Err(lacks("host", "where"));
+    }
+    if !admin.is_same_resource(user) {
+        return Err(misconfigured(
+            "the master secret is for another server: its host, port or engine differs from the application's secret"
+                .to_owned(),
+        ));
+    }
+    if admin.field("port").is_none() {
+        // Without a port of its own it is the usual one of the engine, which then must be the master secret's own.
+        let engine = admin.field("engine").and_then(|engine| Resource::from_engine(&engine));
+        let usual = |port: &str| engine.is_some_and(|engine| engine.usual_port().to_string() == port.trim());
+        let is_decided = user.field("port").is_none_or(|port| usual(&port))
+            && (engine.is_some() || user.field("engine").is_none());
+        if !is_decided {
+            return Err(lacks("port", "to which port"));
+        }
+    }
+    if user.field("ssl").is_some_and(|ssl| ssl.eq_ignore_ascii_case("true")) {
+        admin = admin.with("ssl", "true")?;
+    }
+    // Privileges and owned objects are those of the user's database.
+    match user.field("dbname") {
+        Some(dbname) => admin.with("dbname", &dbname).map(Some),
+        None => Ok(Some(admin)),
+    }
+}
