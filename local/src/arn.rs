@@ -19,6 +19,20 @@ impl Scope {
         Self { account: account.into(), region: region.into() }
     }
 
+    /// Refuses an account and a region that cannot exist, in words for the one who wrote them.
+    ///
+    /// # Errors
+    /// Which of the two it is, and what it must be.
+    pub fn check(&self) -> Result<(), String> {
+        let Self { account, region } = self;
+        if !is_account(account) {
+            return Err(format!("{account:?} is not an account id, which has twelve digits"));
+        }
+        is_region(region)
+            .then_some(())
+            .ok_or_else(|| format!("{region:?} is not a Region, such as eu-central-1"))
+    }
+
     /// The scope that an ARN names.
     pub(crate) fn of_arn(arn: &str) -> Option<Self> {
         match SecretRef::parse(arn)? {
@@ -85,6 +99,16 @@ impl<'a> SecretRef<'a> {
 /// Whether `name` uses only the characters a secret's name may have.
 pub(crate) fn is_name(name: &str) -> bool {
     !name.is_empty() && name.bytes().all(|b| b.is_ascii_alphanumeric() || b"/_+=.@!-".contains(&b))
+}
+
+/// Whether `text` is the id of an account.
+pub(crate) fn is_account(text: &str) -> bool {
+    text.len() == 12 && text.bytes().all(|b| b.is_ascii_digit())
+}
+
+/// Whether `text` may be the name of a region.
+pub(crate) fn is_region(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
 }
 
 fn has_suffix(resource: &str) -> bool {

@@ -29,16 +29,19 @@ pub(crate) async fn respond(
         ("DELETE", ["faults"]) => Ok(json!({ "removed": engine.remove_faults(None) })),
         ("DELETE", ["faults", id]) => match id.parse() {
             Ok(id) if engine.remove_faults(Some(id)) => Ok(json!({ "removed": true })),
-            _ => return (StatusCode::NOT_FOUND, json!({ "error": format!("there is no fault {id:?}") })),
+            _ => return (StatusCode::NOT_FOUND, json!({ "error": format!("no fault has the id {id:?}") })),
         },
         ("POST", ["reset"]) => engine.reset().map(|()| json!({})).map_err(|error| error.message().to_owned()),
         ("GET", ["secrets"]) => Ok(engine.secrets_json()),
         ("GET", ["export"]) => Ok(serde_json::from_slice(&engine.export()).unwrap_or_default()),
         ("POST", ["next_rotation"]) => match read::<NextRotation>(body) {
             Ok(NextRotation { secret_id, timeout_seconds }) => {
-                let patience =
-                    Duration::try_from_secs_f64(timeout_seconds).unwrap_or(Duration::from_secs(60));
-                engine.next_rotation(&secret_id, patience).await.map(|event| json!(event))
+                match Duration::try_from_secs_f64(timeout_seconds) {
+                    Ok(patience) => {
+                        engine.next_rotation(&secret_id, patience).await.map(|event| json!(event))
+                    }
+                    Err(_) => Err(format!("timeout_seconds is not a length of time: {timeout_seconds}")),
+                }
             }
             Err(error) => Err(error),
         },
@@ -102,6 +105,13 @@ impl Move {
                     .to_owned());
             }
         };
+        let then = engine.now().millis().saturating_add(millis);
+        if !(0..=LAST_SECOND * 1000).contains(&then) {
+            return Err(format!(
+                "the clock must be between 1970 and 9999 (0 to {LAST_SECOND} epoch seconds); it stays at {}",
+                engine.now()
+            ));
+        }
         if let Some(freeze) = self.freeze {
             engine.freeze_clock(freeze);
         }
@@ -113,6 +123,9 @@ impl Move {
 fn read<'a, T: Deserialize<'a>>(body: &'a [u8]) -> Result<T, String> {
     serde_json::from_slice(body).map_err(|error| error.to_string())
 }
+
+/// Of the year 9999.
+const LAST_SECOND: i64 = 253_402_300_799;
 
 const REQUESTS: &[&str] = &[
     "POST /_control/faults {operations, secret_id, after, times, delay_ms, effect, applied}",

@@ -83,6 +83,12 @@ impl ErrorCode {
     }
 }
 
+/// Whether JSON ends in half of a surrogate pair, which serde calls another thing.
+pub(crate) fn is_half_a_pair(error: &serde_json::Error) -> bool {
+    let message = error.to_string();
+    ["unexpected end of hex escape", "lone leading surrogate"].iter().any(|told| message.starts_with(told))
+}
+
 /// An error answer. The message never contains a secret value.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{}: {message}", code.name())]

@@ -10,7 +10,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use serde::Serialize;
 
-use crate::options::Log;
+use crate::log::Log;
 use crate::secret::Secret;
 use crate::time::Timestamp;
 

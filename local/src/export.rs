@@ -8,7 +8,9 @@ use http_body_util::{BodyExt, Empty};
 use hyper::header::HOST;
 use hyper::{Request, StatusCode, Uri};
 use hyper_util::rt::TokioIo;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
+use tokio_rustls::rustls::pki_types::ServerName;
 use zeroize::Zeroizing;
 
 use crate::clock::Clock;
@@ -16,6 +18,7 @@ use crate::guard::CONTROL_HEADER;
 use crate::journal::{self, DataError};
 use crate::seed;
 use crate::store::Store;
+use crate::tls;
 
 /// Why there is no seed file.
 #[derive(Debug, thiserror::Error)]
@@ -50,44 +53,65 @@ pub fn export_data(path: &Path) -> Result<Zeroizing<Vec<u8>>, ExportError> {
     Ok(Zeroizing::new(seed::export(&store, now)))
 }
 
-/// What a running endpoint holds, as a seed file in JSON. It must have been started with `--control`, and speak HTTP.
+/// What a running endpoint holds, as a seed file in JSON. It must have been started with `--control`. With HTTPS, its
+/// certificate must be signed by an authority in the file `authorities`, or by one that the system trusts.
 ///
 /// # Errors
 /// Nobody answers there, or it does not give what it holds away.
-pub async fn export_running(url: &str) -> Result<Zeroizing<Vec<u8>>, ExportError> {
+pub async fn export_running(
+    url: &str,
+    authorities: Option<&Path>,
+) -> Result<Zeroizing<Vec<u8>>, ExportError> {
     let failed = |reason: String| ExportError::Endpoint { url: url.to_owned(), reason };
     let uri: Uri = url.parse().map_err(|_| failed("it is not a URL".to_owned()))?;
-    let authority = uri.authority().filter(|_| uri.scheme_str() == Some("http"));
-    let authority = authority.ok_or_else(|| {
-        failed("its URL must begin with http://; export the data file with --data".to_owned())
-    })?;
+    let is_https = uri.scheme_str() == Some("https");
+    let authority = uri.authority().filter(|_| is_https || uri.scheme_str() == Some("http"));
+    let authority =
+        authority.ok_or_else(|| failed("its URL must begin with http:// or https://".to_owned()))?;
     let host = authority.host().trim_start_matches('[').trim_end_matches(']');
+    let port = authority.port_u16().unwrap_or(if is_https { 443 } else { 80 });
+    let connector = is_https.then(|| tls::connector(authorities)).transpose().map_err(failed)?;
     let request = Request::get("/_control/export")
         .header(HOST, authority.as_str())
         .header(CONTROL_HEADER, "export")
         .body(Empty::<Bytes>::new())
         .map_err(|error| failed(error.to_string()))?;
     let asked = async {
-        let stream = TcpStream::connect((host, authority.port_u16().unwrap_or(80))).await?;
-        let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await?;
-        let talking = tokio::spawn(connection);
-        let (head, body) = sender.send_request(request).await?.into_parts();
-        let body = body.collect().await?.to_bytes();
-        talking.abort();
-        Ok::<_, Box<dyn std::error::Error + Send + Sync>>((head.status, body))
+        let stream = TcpStream::connect((host, port)).await?;
+        let Some(connector) = connector else { return exchange(stream, request).await };
+        exchange(connector.connect(ServerName::try_from(host.to_owned())?, stream).await?, request).await
     };
     match tokio::time::timeout(PATIENCE, asked).await {
         Ok(Ok((StatusCode::OK, body))) => Ok(Zeroizing::new(body.to_vec())),
         Ok(Ok((StatusCode::NOT_FOUND, _))) => Err(failed(
-            "it was started without --control; start it with that, or export its data file with --data"
+            "it was started without --control; restart it with --control, or export its data file with --data"
                 .to_owned(),
         )),
         Ok(Ok((status, _))) => Err(failed(format!("it answered with status {}", status.as_u16()))),
+        Ok(Err(error)) if error.to_string().contains("CaUsedAsEndEntity") => Err(failed(
+            "its certificate is that of a certificate authority (CA:TRUE), which a server cannot use; create one with the extension basicConstraints=CA:FALSE, and pass it, or the authority that signed it, with --ca-file"
+                .to_owned(),
+        )),
+        Ok(Err(error)) if is_https => Err(failed(format!(
+            "it is unreachable ({error}); is secretcache local running there, and is --ca-file the authority of its certificate?"
+        ))),
         Ok(Err(error)) => {
-            Err(failed(format!("it cannot be asked ({error}); is secretcache local running there?")))
+            Err(failed(format!("it is unreachable ({error}); is secretcache local running there?")))
         }
         Err(_) => Err(failed(format!("it did not answer within {} s", PATIENCE.as_secs()))),
     }
+}
+
+async fn exchange<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
+    stream: S,
+    request: Request<Empty<Bytes>>,
+) -> Result<(StatusCode, Bytes), Box<dyn std::error::Error + Send + Sync>> {
+    let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await?;
+    let talking = tokio::spawn(connection);
+    let (head, body) = sender.send_request(request).await?.into_parts();
+    let body = body.collect().await?.to_bytes();
+    talking.abort();
+    Ok((head.status, body))
 }
 
 const PATIENCE: Duration = Duration::from_secs(30);

@@ -5,32 +5,9 @@
 
 use serde_json::{Value, json};
 
-use crate::engine::Engine;
 use crate::neighbours;
-use crate::protocol::Envelope;
-
-/// How requests of functions are answered.
-///
-/// ```
-/// use secretcache_local::{DEFAULT_EXTENSION_PORT, Extension};
-///
-/// let extension = Extension { port: DEFAULT_EXTENSION_PORT, token: Some("AWS_SESSION_TOKEN of the function".into()) };
-/// assert_eq!(extension.port, 2773);
-/// ```
-#[derive(Clone)]
-pub struct Extension {
-    /// The port; 0 picks a free one.
-    pub port: u16,
-    /// What the header `X-Aws-Parameters-Secrets-Token` must be; `None` takes anything but nothing.
-    pub token: Option<String>,
-}
-
-/// The token is not shown.
-impl std::fmt::Debug for Extension {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Extension").field("port", &self.port).finish_non_exhaustive()
-    }
-}
+use crate::options::Extension;
+use crate::protocol::{CutOff, Read, Reply};
 
 /// An answer: status and body.
 pub(crate) struct Answer(pub(crate) u16, pub(crate) Vec<u8>);
@@ -40,16 +17,16 @@ pub(crate) fn serves(path: &str) -> bool {
     [SECRETS, PARAMETERS].contains(&path)
 }
 
-/// Answers a request of a function.
-pub(crate) fn answer(
-    engine: &Engine,
+/// Answers a request of a function; `read` runs GetSecretValue for it.
+pub(crate) async fn answer(
     extension: &Extension,
     is_get: bool,
     path: &str,
     query: &str,
     token: Option<&str>,
-) -> Answer {
-    let plain = |status, text: &str| Answer(status, text.as_bytes().to_vec());
+    read: &Read<'_>,
+) -> Result<Answer, CutOff> {
+    let plain = |status, text: &str| Ok(Answer(status, text.as_bytes().to_vec()));
     let is_right =
         |token: &&str| !token.is_empty() && extension.token.as_deref().is_none_or(|right| right == *token);
     if token.filter(is_right).is_none() {
@@ -68,39 +45,40 @@ pub(crate) fn answer(
         return plain(400, &format!("unknown parameter: {name}"));
     }
     let of = |name: &str| parameters.iter().find(|(known, _)| known == name).map(|(_, value)| &**value);
-    if path == SECRETS { secret(engine, &of) } else { parameter(engine, &of) }
-}
-
-fn secret<'a>(engine: &Engine, of: &dyn Fn(&str) -> Option<&'a str>) -> Answer {
-    let Some(id) = of("secretId") else { return Answer(400, b"missing parameter secretId".to_vec()) };
+    if path == PARAMETERS {
+        let Some(name) = of("name") else { return plain(400, "missing parameter name") };
+        let with_decryption = of("withDecryption").is_some_and(|value| value.eq_ignore_ascii_case("true"));
+        return Ok(parameter(neighbours::reference(name, with_decryption, read).await?));
+    }
+    let Some(id) = of("secretId") else { return plain(400, "missing parameter secretId") };
     let mut request = json!({ "SecretId": id });
     for (name, member) in [("versionId", "VersionId"), ("versionStage", "VersionStage")] {
         if let Some(value) = of(name) {
             request[member] = value.into();
         }
     }
-    let scope = engine.scope_of(&Envelope::default());
-    match engine.execute(scope, "GetSecretValue", request.to_string().as_bytes()) {
-        Ok(body) => {
-            let mut answer: Value = serde_json::from_slice(&body).unwrap_or_default();
-            answer["CreatedDate"] = date(&answer["CreatedDate"]);
-            for member in ["SecretBinary", "SecretString"] {
-                if answer.get(member).is_none() {
-                    answer[member] = Value::Null;
-                }
-            }
-            answer["ResultMetadata"] = json!({});
-            Answer(200, answer.to_string().into_bytes())
-        }
-        Err(error) => Answer(error.code().status(), error.body()),
-    }
+    Ok(secret(read(request).await?))
 }
 
-fn parameter<'a>(engine: &Engine, of: &dyn Fn(&str) -> Option<&'a str>) -> Answer {
-    let Some(name) = of("name") else { return Answer(400, b"missing parameter name".to_vec()) };
-    let scope = engine.scope_of(&Envelope::default());
-    let with_decryption = of("withDecryption").is_some_and(|value| value.eq_ignore_ascii_case("true"));
-    match neighbours::reference(engine, scope, name, with_decryption) {
+fn secret(reply: Reply) -> Answer {
+    let Ok(mut answer) = serde_json::from_slice::<Value>(&reply.body) else {
+        return Answer(reply.status, reply.body);
+    };
+    if reply.status != 200 {
+        return Answer(reply.status, reply.body);
+    }
+    answer["CreatedDate"] = date(&answer["CreatedDate"]);
+    for member in ["SecretBinary", "SecretString"] {
+        if answer.get(member).is_none() {
+            answer[member] = Value::Null;
+        }
+    }
+    answer["ResultMetadata"] = json!({});
+    Answer(200, answer.to_string().into_bytes())
+}
+
+fn parameter(found: Result<Value, (&'static str, String)>) -> Answer {
+    match found {
         Ok(mut parameter) => {
             parameter["LastModifiedDate"] = date(&parameter["LastModifiedDate"]);
             parameter["Selector"] = Value::Null;
@@ -123,6 +101,3 @@ const PARAMETERS: &str = "/systemsmanager/parameters/get";
 
 /// The header that carries the token.
 pub(crate) const TOKEN_HEADER: &str = "x-aws-parameters-secrets-token";
-
-/// Where functions expect the extension.
-pub const DEFAULT_EXTENSION_PORT: u16 = 2773;

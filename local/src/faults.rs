@@ -24,8 +24,8 @@ use crate::operations;
 pub struct Fault {
     /// The operations it hits; empty means all.
     pub operations: Vec<String>,
-    /// The secret it hits, by name or ARN, however requests write it; `None` means any. A BatchGetSecretValue names many
-    /// secrets and is hit only by rules without one.
+    /// The secret it hits, by name or ARN, however requests write it; `None` means any. A BatchGetSecretValue is hit as a
+    /// whole if it lists the secret.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub secret_id: Option<String>,
     /// How many matching requests pass unharmed first.
@@ -132,7 +132,7 @@ impl Faults {
                 rule.seen >= fault.after && fault.times.is_none_or(|times| rule.seen - fault.after < times);
             rule.seen += 1;
             if hits {
-                verdict.delay += Duration::from_millis(fault.delay_ms);
+                verdict.delay = verdict.delay.saturating_add(Duration::from_millis(fault.delay_ms));
                 if verdict.effect.is_none() && fault.effect.is_some() {
                     verdict.effect.clone_from(&fault.effect);
                     verdict.applied = fault.applied;
@@ -144,12 +144,32 @@ impl Faults {
 }
 
 impl Fault {
-    /// That it can ever hit something.
+    /// That it can ever hit something, and what it then does can be done.
     pub(crate) fn check(self) -> Result<Self, String> {
-        match self.operations.iter().find(|name| !operations::NAMES.contains(&name.as_str())) {
-            Some(name) => {
-                Err(format!("there is no operation {name:?}; the operations are {:?}", operations::NAMES))
+        match &self.effect {
+            Some(Effect::Error { status, .. }) if !(400..=599).contains(status) => {
+                return Err(format!("the status of an error must be 400 to 599, not {status}"));
             }
+            Some(Effect::Error { r#type, .. })
+                if r#type.is_empty() || !r#type.bytes().all(|b| b.is_ascii_graphic()) =>
+            {
+                return Err(format!(
+                    "the type of an error must be a name such as ThrottlingException, not {type:?}"
+                ));
+            }
+            Some(Effect::Stale { seconds }) if !(0.0..=YEAR).contains(seconds) => {
+                return Err(format!(
+                    "the seconds of a stale read must be 0 to {YEAR} (a year), not {seconds}"
+                ));
+            }
+            _ => {}
+        }
+        let is_unknown = |name: &&String| !operations::names().any(|known| known == *name);
+        match self.operations.iter().find(is_unknown) {
+            Some(name) => Err(format!(
+                "there is no operation {name:?}; the operations are {:?}",
+                operations::names().collect::<Vec<_>>()
+            )),
             None => Ok(self),
         }
     }
@@ -159,6 +179,9 @@ impl Fault {
         named && self.secret_id.as_deref().is_none_or(means)
     }
 }
+
+/// In seconds: the past is not older.
+const YEAR: f64 = 366.0 * 24.0 * 60.0 * 60.0;
 
 fn internal() -> u16 {
     500
@@ -214,6 +237,23 @@ mod tests {
         assert!(faults.remove(Some(1)) && !faults.remove(Some(1)));
         assert_eq!(faults.judge("x", |_| false).delay, Duration::from_millis(2));
         assert!(faults.remove(None) && faults.is_empty());
+    }
+
+    #[test]
+    fn a_rule_that_does_what_nothing_can_is_refused() {
+        for (wrong, told) in [
+            (r#"{"effect":{"error":{"type":"X","status":200}}}"#, "400 to 599, not 200"),
+            (r#"{"effect":{"error":{"type":"X","status":99}}}"#, "400 to 599, not 99"),
+            (r#"{"effect":{"error":{"type":"X\r\nY"}}}"#, "a name such as"),
+            (r#"{"effect":{"error":{"type":""}}}"#, "a name such as"),
+            (r#"{"effect":{"stale":{"seconds":-1}}}"#, "0 to 31622400 (a year), not -1"),
+            (r#"{"effect":{"stale":{"seconds":1e300}}}"#, "a year"),
+        ] {
+            let refused = serde_json::from_str::<Fault>(wrong).unwrap().check().unwrap_err();
+            assert!(refused.contains(told), "{wrong}: {refused}");
+        }
+        let good = r#"{"effect":{"error":{"type":"com.amazonaws#Other","status":503}}}"#;
+        serde_json::from_str::<Fault>(good).unwrap().check().unwrap();
     }
 
     #[test]

@@ -84,8 +84,17 @@ pub(crate) fn is_deliberate(method: &Method, headers: &HeaderMap) -> bool {
 pub(crate) fn check_own_page(headers: &HeaderMap) -> Result<(), String> {
     let is_own = headers.contains_key(ORIGIN) && headers.contains_key(CONTROL_HEADER);
     is_own.then_some(()).ok_or_else(|| {
-        format!("Only the page at / is shown values here, with the headers Origin and {CONTROL_HEADER}.")
+        format!("Only the page at / can read values here; it sends the headers Origin and {CONTROL_HEADER}.")
     })
+}
+
+/// Whether a text is what a `Host` header can name: a host's name or an address, without scheme and port.
+pub(crate) fn is_host(text: &str) -> bool {
+    let host = bare(text);
+    let is_label = |label: &str| {
+        !label.is_empty() && label.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_".contains(&b))
+    };
+    host.parse::<IpAddr>().is_ok() || host.split('.').all(is_label)
 }
 
 fn bare(host: &str) -> &str {
@@ -149,6 +158,16 @@ mod tests {
         assert!(
             guard.check(&absolute, &HeaderMap::from_iter([(HOST, "localhost".parse().unwrap())])).is_err()
         );
+    }
+
+    #[test]
+    fn what_no_host_header_can_be_is_no_host() {
+        for host in ["secrets.test", "localstack", "my_service", "10.0.0.1", "::1", "[::1]"] {
+            assert!(is_host(host), "{host}");
+        }
+        for text in ["http://x", "x:4584", "[::1]:4584", "x/y", "", ".", "a.", "a b", "*.x", "[x"] {
+            assert!(!is_host(text), "{text}");
+        }
     }
 
     #[test]

@@ -32,11 +32,14 @@ pub enum DataError {
     /// It is a directory, a device or another thing that cannot be rewritten.
     #[error("it is not a regular file")]
     NotAFile,
+    /// It is mounted by itself, so no new file can take its place.
+    #[error("it is itself mounted, so it cannot be replaced by a new file: mount its folder instead")]
+    Mounted,
     /// Another process has it open.
     #[error("it is in use by another process")]
     InUse,
     /// It is not a data file, or damaged other than at its end.
-    #[error("line {line} is not a record of secretcache local; move the file away to start afresh")]
+    #[error("line {line} is not a record of secretcache local; move the file away to start without secrets")]
     Damaged {
         /// Counted from one.
         line: usize,
@@ -100,6 +103,9 @@ impl Journal {
 
         let mut journal = Self { file, path, compact_at: 0, length: whole as u64, written: values };
         let Err(error) = journal.compact(store) else { return Ok((journal, None)) };
+        if error.kind() == io::ErrorKind::ResourceBusy {
+            return Err(DataError::Mounted);
+        }
         if whole == 0 || !is_out_of_room(&error) {
             return Err(error.into());
         }
@@ -157,8 +163,11 @@ impl Journal {
         // Also repairs what an earlier failed write left behind.
         self.file.set_len(self.length)?;
         self.file.seek(SeekFrom::Start(self.length))?;
-        self.file.write_all(&line)?;
-        self.file.sync_data()?;
+        if let Err(error) = self.file.write_all(&line).and_then(|()| self.file.sync_data()) {
+            // What is half written would only take the room of others.
+            let _ = self.file.set_len(self.length);
+            return Err(error);
+        }
         self.length += line.len() as u64;
         changes.iter().for_each(|change| self.note(change));
         Ok(())

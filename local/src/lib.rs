@@ -1,5 +1,6 @@
 #![doc = include_str!("../README.md")]
 
+mod answers;
 mod arn;
 mod clock;
 mod connection;
@@ -14,20 +15,26 @@ mod filter;
 mod guard;
 mod journal;
 pub mod labels;
+mod localstack;
+mod log;
 mod neighbours;
 mod operations;
 mod options;
 mod page;
 mod paging;
 mod policy;
+mod progress;
 mod protocol;
+mod replica;
 mod replication;
 mod requests;
 mod rotation;
+mod rotator;
 mod secret;
 mod seed;
 mod server;
 mod service;
+mod stop;
 mod store;
 mod story;
 mod tag;
@@ -41,13 +48,15 @@ pub use engine::Calls;
 pub use error::{ErrorCode, ServiceError};
 pub use events::{Event, EventName};
 pub use export::{ExportError, export_data, export_running};
-pub use extension::{DEFAULT_EXTENSION_PORT, Extension};
 pub use faults::{Effect, Fault};
 pub use journal::DataError;
+pub use log::Log;
 pub use operations::{Call, Functions, Outcome, execute};
-pub use options::{DEFAULT_HOST, DEFAULT_PORT, Log, Options, StartError, Tls};
-pub use replication::{CrossAccountReplica, Primary, Replica, ReplicationStatus};
-pub use rotation::options::{FunctionStrategy, FunctionVariable, RotationOptions, ServerName, StandIn};
+pub use options::{
+    DEFAULT_EXTENSION_PORT, DEFAULT_HOST, DEFAULT_PORT, Extension, FunctionStrategy, FunctionVariable,
+    Options, RotationOptions, ServerName, StandIn, StartError, Tls,
+};
+pub use replica::{CrossAccountReplica, Primary, Replica, ReplicationStatus};
 pub use rotation::{Purpose, Rotation, RotationRules, RotationWindow, Underway};
 pub use secret::{Secret, Version};
 pub use server::{Handle, Server};

@@ -8,10 +8,26 @@ use zeroize::Zeroizing;
 use crate::arn::Scope;
 use crate::engine::Engine;
 use crate::error::{ErrorCode, ServiceError};
-use crate::protocol::{self, Envelope, Reply};
+use crate::protocol::{self, CutOff, Envelope, Read, Reply};
 
 /// The answer to a request that is not for Secrets Manager; `None` if it is.
-pub(crate) fn answer(engine: &Engine, envelope: &Envelope<'_>, path: &str, body: &[u8]) -> Option<Reply> {
+///
+/// `read` runs GetSecretValue for the caller.
+pub(crate) async fn answer(
+    engine: &Engine,
+    envelope: &Envelope<'_>,
+    path: &str,
+    body: &[u8],
+    read: &Read<'_>,
+) -> Result<Option<Reply>, CutOff> {
+    Ok(match envelope.target {
+        Some("AmazonSSM.GetParameter") => Some(parameter(body, read).await?),
+        Some("AmazonSSM.GetParameters") => Some(parameters(body, read).await?),
+        _ => without_reading(engine, envelope, path, body),
+    })
+}
+
+fn without_reading(engine: &Engine, envelope: &Envelope<'_>, path: &str, body: &[u8]) -> Option<Reply> {
     let service = envelope.service();
     let is_ours = envelope.target.is_some_and(|target| target.starts_with(protocol::TARGET_PREFIX));
     if is_ours || (service.is_none_or(|service| service == "secretsmanager") && envelope.target.is_none()) {
@@ -20,11 +36,7 @@ pub(crate) fn answer(engine: &Engine, envelope: &Envelope<'_>, path: &str, body:
         return is_form.then(|| query(engine, envelope, "sts", body));
     }
     if let Some(target) = envelope.target {
-        return Some(match target {
-            "AmazonSSM.GetParameter" => parameter(engine, envelope, body),
-            "AmazonSSM.GetParameters" => parameters(engine, envelope, body),
-            _ => unsupported_json(service.or(target.split(['.', '_']).next()).unwrap_or("?")),
-        });
+        return Some(unsupported_json(service.or(target.split(['.', '_']).next()).unwrap_or("?")));
     }
     let service = service.unwrap_or("?");
     if envelope.has_content_type(FORM) {
@@ -43,7 +55,8 @@ pub(crate) fn answer(engine: &Engine, envelope: &Envelope<'_>, path: &str, body:
     })
 }
 
-/// GetCallerIdentity, which SDKs and test harnesses ask before anything else; errors for the rest.
+/// What of STS is answered: GetCallerIdentity, which SDKs and test harnesses ask before anything else, and AssumeRole; errors
+/// for the rest.
 fn query(engine: &Engine, envelope: &Envelope<'_>, service: &str, body: &[u8]) -> Reply {
     let action = form_value(body, "Action").unwrap_or_default();
     if service == "sts" && action == "GetCallerIdentity" {
@@ -57,6 +70,9 @@ fn query(engine: &Engine, envelope: &Envelope<'_>, service: &str, body: &[u8]) -
                  <RequestId>{REQUEST}</RequestId></ResponseMetadata></GetCallerIdentityResponse>"
             ),
         );
+    }
+    if service == "sts" && action == "AssumeRole" {
+        return assume_role(engine, body);
     }
     let message = escaped(&advice(service));
     if service == "ec2" {
@@ -77,87 +93,118 @@ fn query(engine: &Engine, envelope: &Envelope<'_>, service: &str, body: &[u8]) -
     )
 }
 
+/// AssumeRole: credentials with which requests are of the role's account. Nobody asks whether the role may be assumed.
+fn assume_role(engine: &Engine, body: &[u8]) -> Reply {
+    let value = |name| form_value(body, name).unwrap_or_default();
+    let (role, session) = (value("RoleArn"), value("RoleSessionName"));
+    let account = role.split(':').nth(4).unwrap_or_default();
+    let is_account = account.len() == 12 && account.bytes().all(|byte| byte.is_ascii_digit());
+    let (Some(name), true) = (role.split_once(":role/").map(|(_, name)| name), is_account) else {
+        let message = format!("{} is invalid", escaped(&role));
+        return xml(
+            400,
+            &format!(
+                "<ErrorResponse><Error><Type>Sender</Type><Code>ValidationError</Code><Message>{message}</Message></Error>\
+                 <RequestId>{REQUEST}</RequestId></ErrorResponse>"
+            ),
+        );
+    };
+    let end = engine.now().plus_millis(3_600_000).millis();
+    let end = jiff::Timestamp::from_millisecond(end).unwrap_or(jiff::Timestamp::MAX);
+    let (name, session) = (escaped(name.rsplit('/').next().unwrap_or_default()), escaped(&session));
+    xml(
+        200,
+        &format!(
+            "<AssumeRoleResponse xmlns=\"https://sts.amazonaws.com/doc/2011-06-15/\"><AssumeRoleResult><AssumedRoleUser>\
+             <AssumedRoleId>AROALOCALLOCALLOCAL:{session}</AssumedRoleId>\
+             <Arn>arn:aws:sts::{account}:assumed-role/{name}/{session}</Arn></AssumedRoleUser><Credentials>\
+             <AccessKeyId>{account}</AccessKeyId><SecretAccessKey>local</SecretAccessKey>\
+             <SessionToken>local</SessionToken><Expiration>{end}</Expiration></Credentials></AssumeRoleResult>\
+             <ResponseMetadata><RequestId>{REQUEST}</RequestId></ResponseMetadata></AssumeRoleResponse>"
+        ),
+    )
+}
+
 /// GetParameter of Parameter Store, for parameters that are references to secrets.
-fn parameter(engine: &Engine, envelope: &Envelope<'_>, body: &[u8]) -> Reply {
+async fn parameter(body: &[u8], read: &Read<'_>) -> Result<Reply, CutOff> {
     #[derive(Deserialize)]
     #[serde(rename_all = "PascalCase")]
     struct Request {
         name: String,
         with_decryption: Option<bool>,
     }
-    let Ok(request) = serde_json::from_slice::<Request>(body) else { return invalid_request() };
-    match reference(engine, engine.scope_of(envelope), &request.name, request.with_decryption == Some(true)) {
+    let Ok(request) = serde_json::from_slice::<Request>(body) else { return Ok(invalid_request()) };
+    Ok(match reference(&request.name, request.with_decryption == Some(true), read).await? {
         Ok(parameter) => ok(&json!({ "Parameter": parameter })),
         Err((kind, message)) => failed(kind, &message),
-    }
+    })
 }
 
 /// GetParameters. Names that mean nothing are listed, as Parameter Store does.
-fn parameters(engine: &Engine, envelope: &Envelope<'_>, body: &[u8]) -> Reply {
+async fn parameters(body: &[u8], read: &Read<'_>) -> Result<Reply, CutOff> {
     #[derive(Deserialize)]
     #[serde(rename_all = "PascalCase")]
     struct Request {
         names: Vec<String>,
         with_decryption: Option<bool>,
     }
-    let Ok(request) = serde_json::from_slice::<Request>(body) else { return invalid_request() };
-    let scope = engine.scope_of(envelope);
+    let Ok(request) = serde_json::from_slice::<Request>(body) else { return Ok(invalid_request()) };
     let (mut found, mut invalid) = (Vec::new(), Vec::new());
     for name in request.names {
-        match reference(engine, scope.clone(), &name, request.with_decryption == Some(true)) {
+        match reference(&name, request.with_decryption == Some(true), read).await? {
             Ok(parameter) => found.push(parameter),
             Err(("ParameterNotFound", _)) => invalid.push(name),
-            Err((kind, message)) => return failed(kind, &message),
+            Err((kind, message)) => return Ok(failed(kind, &message)),
         }
     }
-    ok(&json!({ "Parameters": found, "InvalidParameters": invalid }))
+    Ok(ok(&json!({ "Parameters": found, "InvalidParameters": invalid })))
 }
 
 /// The parameter `/aws/reference/secretsmanager/ID`, "a pass-through" to the secret (Parameter Store user guide,
 /// "Referencing AWS Secrets Manager secrets from Parameter Store parameters"), or the kind of error and its message.
-pub(crate) fn reference(
-    engine: &Engine,
-    scope: Scope,
+pub(crate) async fn reference(
     name: &str,
     with_decryption: bool,
-) -> Result<Value, (&'static str, String)> {
+    read: &Read<'_>,
+) -> Result<Result<Value, (&'static str, String)>, CutOff> {
     let Some(id) = name.strip_prefix(REFERENCE) else {
-        return Err((
+        return Ok(Err((
             "ParameterNotFound",
             format!(
-                "Parameter {name} not found. secretcache local has no parameters but {REFERENCE}SECRET_ID."
+                "Parameter {name} not found. secretcache local has no parameters except {REFERENCE}SECRET_ID."
             ),
-        ));
+        )));
     };
     if !with_decryption {
         let message = "WithDecryption flag must be True for retrieving a Secret Manager secret.";
-        return Err(("ValidationException", message.to_owned()));
+        return Ok(Err(("ValidationException", message.to_owned())));
     }
-    let request = json!({ "SecretId": id }).to_string();
-    let read = engine.execute(scope, "GetSecretValue", request.as_bytes()).map(Zeroizing::new);
-    let body = read.map_err(|error| {
-        let name = error.code().name();
-        let what = match error.code() {
-            ErrorCode::ResourceNotFound => format!("Secret {REFERENCE}{id} not found."),
-            _ => error.message().to_owned(),
-        };
-        let message = format!("An error occurred ({name}) when referencing Secrets Manager: {what}");
-        (
-            if error.code() == ErrorCode::ResourceNotFound {
-                "ParameterNotFound"
-            } else {
-                "ValidationException"
-            },
-            message,
-        )
-    })?;
-    let secret: Value = serde_json::from_slice(&body).unwrap_or_default();
+    let reply = read(json!({ "SecretId": id })).await?;
+    Ok(parameter_of(name, id, reply.status, &Zeroizing::new(reply.body)))
+}
+
+/// The parameter that an answer of GetSecretValue makes.
+fn parameter_of(name: &str, id: &str, status: u16, body: &[u8]) -> Result<Value, (&'static str, String)> {
+    let about = |error: &str, what: &str| {
+        format!("An error occurred ({error}) when referencing Secrets Manager: {what}")
+    };
+    let Ok(secret) = serde_json::from_slice::<Value>(body) else {
+        return Err(("ValidationException", about("SerializationException", "The answer is not JSON.")));
+    };
+    if status != 200 {
+        let error = secret["__type"].as_str().unwrap_or_default();
+        if error == ErrorCode::ResourceNotFound.name() {
+            return Err(("ParameterNotFound", about(error, &format!("Secret {REFERENCE}{id} not found."))));
+        }
+        let message = secret.get("Message").or(secret.get("message")).and_then(Value::as_str);
+        return Err(("ValidationException", about(error, message.unwrap_or_default())));
+    }
     Ok(json!({
         "Name": name,
         "Type": "SecureString",
         "Value": secret["SecretString"],
         "Version": 0,
-        "SourceResult": String::from_utf8_lossy(&body),
+        "SourceResult": String::from_utf8_lossy(body),
         "LastModifiedDate": secret["CreatedDate"],
         "ARN": secret["ARN"],
         "DataType": "text",
@@ -176,7 +223,7 @@ fn failed(kind: &'static str, message: &str) -> Reply {
 fn invalid_request() -> Reply {
     Reply::error(&ServiceError::new(
         ErrorCode::Serialization,
-        "The request is not the JSON that it should be.",
+        "The request is not valid JSON for this operation.",
     ))
 }
 
@@ -194,8 +241,7 @@ fn xml(status: u16, body: &str) -> Reply {
 
 fn advice(service: &str) -> String {
     format!(
-        "secretcache local answers for Secrets Manager, and this request is for {service:?}. To send only Secrets Manager \
-         here, set AWS_ENDPOINT_URL_SECRETS_MANAGER in place of AWS_ENDPOINT_URL."
+        "secretcache local answers for Secrets Manager, but this request is for {service:?}. To send only Secrets Manager requests here, set AWS_ENDPOINT_URL_SECRETS_MANAGER instead of AWS_ENDPOINT_URL."
     )
 }
 
@@ -204,9 +250,8 @@ fn escaped(text: &str) -> String {
 }
 
 /// A member of a form, if it needs no decoding: names of actions never do.
-fn form_value<'a>(body: &'a [u8], name: &str) -> Option<&'a str> {
-    let body = std::str::from_utf8(body).ok()?;
-    body.split('&').find_map(|pair| pair.strip_prefix(name)?.strip_prefix('='))
+fn form_value(body: &[u8], name: &str) -> Option<String> {
+    form_urlencoded::parse(body).find(|(each, _)| each == name).map(|(_, value)| value.into_owned())
 }
 
 const FORM: &str = "application/x-www-form-urlencoded";

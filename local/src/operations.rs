@@ -16,9 +16,8 @@ mod tag;
 mod update;
 mod versions;
 
-use std::fmt;
-
 use std::collections::BTreeSet;
+use std::fmt;
 use std::sync::Arc;
 
 use rand::Rng;
@@ -27,11 +26,13 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::arn::Scope;
-use crate::error::{ErrorCode, ServiceError};
+use crate::error::{ErrorCode, ServiceError, is_half_a_pair};
 use crate::events::Event;
 use crate::replication;
+use crate::secret::Secret;
 use crate::store::{Change, Store};
 use crate::time::Timestamp;
+use crate::validate;
 
 /// What an operation needs beside the store and its parameters.
 pub struct Call<'a> {
@@ -93,71 +94,51 @@ impl fmt::Debug for Outcome {
 }
 
 /// Every operation that there is.
-pub(crate) const NAMES: &[&str] = &[
-    "AssociateCrossAccountReplica",
-    "BatchGetSecretValue",
-    "CancelRotateSecret",
-    "CreateSecret",
-    "DeleteResourcePolicy",
-    "DeleteSecret",
-    "DescribeSecret",
-    "DisassociateCrossAccountReplica",
-    "GetRandomPassword",
-    "GetResourcePolicy",
-    "GetSecretValue",
-    "ListResourcePolicies",
-    "ListSecretVersionIds",
-    "ListSecrets",
-    "PutResourcePolicy",
-    "PutSecretValue",
-    "RemoveRegionsFromReplication",
-    "ReplicateSecretToRegions",
-    "RestoreSecret",
-    "RotateSecret",
-    "StopReplicationToReplica",
-    "TagResource",
-    "UntagResource",
-    "UpdateSecret",
-    "UpdateSecretVersionStage",
-    "ValidateResourcePolicy",
+const OPERATIONS: &[(&str, Run)] = &[
+    ("AssociateCrossAccountReplica", run::<replicate::AssociateCrossAccountReplica>),
+    ("BatchGetSecretValue", run::<batch::BatchGetSecretValue>),
+    ("CancelRotateSecret", run::<rotate::CancelRotateSecret>),
+    ("CreateSecret", run::<create::CreateSecret>),
+    ("DeleteResourcePolicy", run::<policy::DeleteResourcePolicy>),
+    ("DeleteSecret", run::<delete::DeleteSecret>),
+    ("DescribeSecret", run::<describe::DescribeSecret>),
+    ("DisassociateCrossAccountReplica", run::<replicate::DisassociateCrossAccountReplica>),
+    ("GetRandomPassword", run::<password::GetRandomPassword>),
+    ("GetResourcePolicy", run::<policy::GetResourcePolicy>),
+    ("GetSecretValue", run::<read::GetSecretValue>),
+    ("ListResourcePolicies", run::<policy::ListResourcePolicies>),
+    ("ListSecretVersionIds", run::<versions::ListSecretVersionIds>),
+    ("ListSecrets", run::<list::ListSecrets>),
+    ("PutResourcePolicy", run::<policy::PutResourcePolicy>),
+    ("PutSecretValue", run::<put::PutSecretValue>),
+    ("RemoveRegionsFromReplication", run::<replicate::RemoveRegionsFromReplication>),
+    ("ReplicateSecretToRegions", run::<replicate::ReplicateSecretToRegions>),
+    ("RestoreSecret", run::<delete::RestoreSecret>),
+    ("RotateSecret", run::<rotate::RotateSecret>),
+    ("StopReplicationToReplica", run::<replicate::StopReplicationToReplica>),
+    ("TagResource", run::<tag::TagResource>),
+    ("UntagResource", run::<tag::UntagResource>),
+    ("UpdateSecret", run::<update::UpdateSecret>),
+    ("UpdateSecretVersionStage", run::<stage::UpdateSecretVersionStage>),
+    ("ValidateResourcePolicy", run::<policy::ValidateResourcePolicy>),
 ];
+
+type Run = fn(&Store, &mut Call<'_>, &str, &[u8]) -> Result<Outcome, ServiceError>;
+
+/// What the operations are called.
+pub(crate) fn names() -> impl Iterator<Item = &'static str> {
+    OPERATIONS.iter().map(|(name, _)| *name)
+}
 
 /// Runs the operation `name` (`GetSecretValue`, …) with the JSON parameters in `body`.
 pub fn execute(store: &Store, call: &mut Call<'_>, name: &str, body: &[u8]) -> Result<Outcome, ServiceError> {
-    let mut outcome = match name {
-        "AssociateCrossAccountReplica" => run::<replicate::AssociateCrossAccountReplica>(store, call, body),
-        "BatchGetSecretValue" => run::<batch::BatchGetSecretValue>(store, call, body),
-        "CancelRotateSecret" => run::<rotate::CancelRotateSecret>(store, call, body),
-        "CreateSecret" => run::<create::CreateSecret>(store, call, body),
-        "DeleteResourcePolicy" => run::<policy::DeleteResourcePolicy>(store, call, body),
-        "DeleteSecret" => run::<delete::DeleteSecret>(store, call, body),
-        "DescribeSecret" => run::<describe::DescribeSecret>(store, call, body),
-        "DisassociateCrossAccountReplica" => {
-            run::<replicate::DisassociateCrossAccountReplica>(store, call, body)
-        }
-        "GetRandomPassword" => run::<password::GetRandomPassword>(store, call, body),
-        "GetResourcePolicy" => run::<policy::GetResourcePolicy>(store, call, body),
-        "GetSecretValue" => run::<read::GetSecretValue>(store, call, body),
-        "ListResourcePolicies" => run::<policy::ListResourcePolicies>(store, call, body),
-        "ListSecretVersionIds" => run::<versions::ListSecretVersionIds>(store, call, body),
-        "ListSecrets" => run::<list::ListSecrets>(store, call, body),
-        "PutResourcePolicy" => run::<policy::PutResourcePolicy>(store, call, body),
-        "PutSecretValue" => run::<put::PutSecretValue>(store, call, body),
-        "RemoveRegionsFromReplication" => run::<replicate::RemoveRegionsFromReplication>(store, call, body),
-        "ReplicateSecretToRegions" => run::<replicate::ReplicateSecretToRegions>(store, call, body),
-        "RestoreSecret" => run::<delete::RestoreSecret>(store, call, body),
-        "RotateSecret" => run::<rotate::RotateSecret>(store, call, body),
-        "StopReplicationToReplica" => run::<replicate::StopReplicationToReplica>(store, call, body),
-        "TagResource" => run::<tag::TagResource>(store, call, body),
-        "UntagResource" => run::<tag::UntagResource>(store, call, body),
-        "UpdateSecret" => run::<update::UpdateSecret>(store, call, body),
-        "UpdateSecretVersionStage" => run::<stage::UpdateSecretVersionStage>(store, call, body),
-        "ValidateResourcePolicy" => run::<policy::ValidateResourcePolicy>(store, call, body),
-        _ => Err(ServiceError::new(
+    let Some((_, run)) = OPERATIONS.iter().find(|(known, _)| *known == name) else {
+        return Err(ServiceError::new(
             ErrorCode::UnknownOperation,
             format!("Secrets Manager has no operation called {name:?}."),
-        )),
-    }?;
+        ));
+    };
+    let mut outcome = run(store, call, name, body)?;
     replication::check(store, name, &outcome.changes)?;
     replication::follow(store, &mut outcome.changes);
     Ok(outcome)
@@ -187,8 +168,8 @@ impl<T> Done<T> {
         Self::with(output, Vec::new())
     }
 
-    fn changing(output: T, change: Change) -> Self {
-        Self::with(output, vec![change])
+    fn putting(output: T, scope: Scope, secret: Secret) -> Self {
+        Self::with(output, vec![Change::Put(scope, Arc::new(secret))])
     }
 
     fn with(output: T, changes: Vec<Change>) -> Self {
@@ -200,30 +181,45 @@ impl<T> Done<T> {
     }
 }
 
-/// The two members many answers consist of.
+/// What many operations answer: the secret, and the version if one was made.
 #[derive(Serialize)]
 #[serde(rename_all = "PascalCase")]
-struct ArnAndName {
+struct Named {
     #[serde(rename = "ARN")]
     arn: String,
     name: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    version_id: Option<String>,
+}
+
+impl Named {
+    fn of(secret: &Secret, version_id: Option<String>) -> Self {
+        Self { arn: secret.arn.clone(), name: secret.name.clone(), version_id }
+    }
 }
 
 /// The answer of an operation without output.
 #[derive(Serialize)]
 struct Nothing {}
 
-fn run<O: Operation>(store: &Store, call: &mut Call<'_>, body: &[u8]) -> Result<Outcome, ServiceError> {
-    let done = parse::<O>(body)?.run(store, call)?;
+fn run<O: Operation>(
+    store: &Store,
+    call: &mut Call<'_>,
+    name: &str,
+    body: &[u8],
+) -> Result<Outcome, ServiceError> {
+    let body = if body.is_empty() { b"{}" } else { body };
+    let request = parse::<O>(body)?;
+    validate::check(name, body)?;
+    let done = request.run(store, call)?;
     let body = serde_json::to_vec(&done.output).map_err(|_| {
-        ServiceError::new(ErrorCode::InternalServiceError, "The answer could not be written as JSON.")
+        ServiceError::new(ErrorCode::InternalServiceError, "The response could not be written as JSON.")
     })?;
     Ok(Outcome { body, changes: done.changes, events: done.events })
 }
 
 /// Reads the parameters. The error names the place but never quotes the input, which may hold a secret.
 fn parse<O: DeserializeOwned>(body: &[u8]) -> Result<O, ServiceError> {
-    let body = if body.is_empty() { b"{}" } else { body };
     let failed = |what: String| ServiceError::new(ErrorCode::Serialization, what);
     // serde would also read a structure from a list of its members.
     if body.trim_ascii_start().first() != Some(&b'{') {
@@ -234,14 +230,22 @@ fn parse<O: DeserializeOwned>(body: &[u8]) -> Result<O, ServiceError> {
         let path = error.path().to_string();
         let error = error.into_inner();
         match error.classify() {
+            serde_json::error::Category::Data if path == "." => {
+                failed("A member of the request appears twice.".to_owned())
+            }
             serde_json::error::Category::Data => {
                 failed(format!("The member at {path} has the wrong type or encoding."))
             }
+            _ if is_half_a_pair(&error) => failed(format!(
+                "A \\u escape is half of a surrogate pair, and the other half is missing (line {}, column {}).",
+                error.line(),
+                error.column()
+            )),
             _ => {
                 failed(format!("The request is not JSON (line {}, column {}).", error.line(), error.column()))
             }
         }
     })?;
-    reader.end().map_err(|_| failed("The request goes on after its JSON object.".to_owned()))?;
+    reader.end().map_err(|_| failed("The request has more text after its JSON object.".to_owned()))?;
     Ok(request)
 }

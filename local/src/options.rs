@@ -1,14 +1,16 @@
 //! How a server is started, and why it may not start.
 
+mod rotation;
+
 use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
 use crate::arn::Scope;
-use crate::extension::Extension;
 use crate::journal::DataError;
-use crate::rotation::options::RotationOptions;
+use crate::log::Log;
+
+pub use rotation::{FunctionStrategy, FunctionVariable, RotationOptions, ServerName, StandIn};
 
 /// How a server is started.
 ///
@@ -46,6 +48,29 @@ pub struct Options {
     pub rotation: RotationOptions,
 }
 
+/// How requests of functions are answered.
+///
+/// ```
+/// use secretcache_local::{DEFAULT_EXTENSION_PORT, Extension};
+///
+/// let extension = Extension { port: DEFAULT_EXTENSION_PORT, token: Some("AWS_SESSION_TOKEN of the function".into()) };
+/// assert_eq!(extension.port, 2773);
+/// ```
+#[derive(Clone)]
+pub struct Extension {
+    /// The port; 0 picks a free one.
+    pub port: u16,
+    /// What the header `X-Aws-Parameters-Secrets-Token` must be; `None` takes anything but nothing.
+    pub token: Option<String>,
+}
+
+/// The token is not shown.
+impl fmt::Debug for Extension {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Extension").field("port", &self.port).finish_non_exhaustive()
+    }
+}
+
 /// PEM files for HTTPS.
 #[derive(Clone, Debug)]
 pub struct Tls {
@@ -53,41 +78,6 @@ pub struct Tls {
     pub certificate: PathBuf,
     /// Its private key.
     pub key: PathBuf,
-}
-
-/// Where lines about requests and rotations go: time, account, region, operation, secret and outcome, and why something was
-/// not found; never a value.
-#[derive(Clone)]
-pub struct Log {
-    write: Arc<dyn Fn(&str) + Send + Sync>,
-    is_json: bool,
-}
-
-impl Log {
-    /// Gives every line to `write`.
-    pub fn new(write: impl Fn(&str) + Send + Sync + 'static) -> Self {
-        Self { write: Arc::new(write), is_json: false }
-    }
-
-    /// The same, with each line a JSON object.
-    #[must_use]
-    pub fn json(self) -> Self {
-        Self { is_json: true, ..self }
-    }
-
-    pub(crate) fn is_json(&self) -> bool {
-        self.is_json
-    }
-
-    pub(crate) fn line(&self, line: &str) {
-        (self.write)(line);
-    }
-}
-
-impl fmt::Debug for Log {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Log")
-    }
 }
 
 impl Default for Options {
@@ -148,6 +138,14 @@ pub enum StartError {
         /// Why not.
         reason: String,
     },
+    /// A name that requests may have in their `Host` header is none.
+    #[error(
+        "cannot accept requests for the host {name:?}: give a name or an address, without http:// and port"
+    )]
+    AcceptedHost {
+        /// The name asked for.
+        name: String,
+    },
     /// Certificate or key cannot be used.
     #[error("cannot use {} for TLS: {reason}", path.display())]
     Tls {
@@ -173,7 +171,7 @@ pub enum StartError {
         reason: &'static str,
     },
     /// The system gave no randomness.
-    #[error("the system gives no random numbers: {0}")]
+    #[error("the system's random number generator failed: {0}")]
     Random(#[source] io::Error),
 }
 
@@ -200,3 +198,6 @@ pub const DEFAULT_HOST: &str = "127.0.0.1";
 
 /// The port clients expect it on.
 pub const DEFAULT_PORT: u16 = 4584;
+
+/// Where functions expect the extension.
+pub const DEFAULT_EXTENSION_PORT: u16 = 2773;

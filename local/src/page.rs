@@ -22,10 +22,10 @@ use serde_json::json;
 use tokio::sync::broadcast::error::RecvError;
 use tokio::sync::{mpsc, watch};
 
+use crate::answers::{json, response};
 use crate::engine::Engine;
 use crate::guard;
-use crate::server::stopped;
-use crate::service::{json, response};
+use crate::stop::stopped;
 use crate::story::News;
 use crate::value::Encoded;
 

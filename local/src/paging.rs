@@ -1,4 +1,4 @@
-//! Pages of a listing, and the tokens that join them.
+//! Pages of a listing, and the tokens that join them. A token is good in the listing that gave it and in no other.
 
 use std::cmp::Ordering;
 
@@ -32,17 +32,17 @@ impl<'a> Key<'a> {
         Self { first: First::Name(name), id }
     }
 
-    fn token(self) -> String {
+    fn token(self, listing: &str) -> String {
         // NUL is in no name and no id.
         let text = match self.first {
-            First::Date(millis) => format!("{DATE}{millis}\0{}", self.id),
-            First::Name(name) => format!("{NAME}{name}\0{}", self.id),
+            First::Date(millis) => format!("{listing}\0{DATE}{millis}\0{}", self.id),
+            First::Name(name) => format!("{listing}\0{NAME}{name}\0{}", self.id),
         };
         URL_SAFE_NO_PAD.encode(text)
     }
 
-    fn parse(text: &'a str) -> Option<Self> {
-        let (first, id) = text.split_once('\0')?;
+    fn parse(text: &'a str, listing: &str) -> Option<Self> {
+        let (first, id) = text.strip_prefix(listing)?.strip_prefix('\0')?.split_once('\0')?;
         let first = match first.strip_prefix(DATE) {
             Some(millis) => First::Date(millis.parse().ok()?),
             None => First::Name(first.strip_prefix(NAME)?),
@@ -52,9 +52,9 @@ impl<'a> Key<'a> {
 }
 
 /// What a token of a listing by date points behind.
-pub(crate) fn date_of(token: &str) -> Result<(Timestamp, String), ServiceError> {
+pub(crate) fn date_of(token: &str, listing: &str) -> Result<(Timestamp, String), ServiceError> {
     let text = decode(token)?;
-    match Key::parse(&text).ok_or_else(invalid)? {
+    match Key::parse(&text, listing).ok_or_else(invalid)? {
         Key { first: First::Date(millis), id } => Ok((Timestamp::from_millis(millis), id.to_owned())),
         _ => Err(invalid()),
     }
@@ -73,12 +73,13 @@ fn invalid() -> ServiceError {
 /// than it gives, and one.
 pub(crate) fn first_page<'a, T>(
     items: impl Iterator<Item = (Key<'a>, T)>,
+    listing: &str,
     most: usize,
 ) -> (Vec<T>, Option<String>) {
     let mut page: Vec<_> = items.take(most + 1).collect();
     let has_more = page.len() > most;
     page.truncate(most);
-    let next = page.last().filter(|_| has_more).map(|(key, _)| key.token());
+    let next = page.last().filter(|_| has_more).map(|(key, _)| key.token(listing));
     (page.into_iter().map(|(_, item)| item).collect(), next)
 }
 
@@ -88,13 +89,14 @@ pub(crate) fn first_page<'a, T>(
 /// sorted, so that listing many secrets costs one look at each.
 pub(crate) fn page<'a, T>(
     items: impl Iterator<Item = (Key<'a>, T)>,
+    listing: &str,
     token: Option<&str>,
     most: usize,
     descending: bool,
 ) -> Result<(Vec<T>, Option<String>), ServiceError> {
     let order = |a: &Key<'_>, b: &Key<'_>| -> Ordering { if descending { b.cmp(a) } else { a.cmp(b) } };
     let text = token.map(decode).transpose()?;
-    let after = text.as_deref().map(|text| Key::parse(text).ok_or_else(invalid)).transpose()?;
+    let after = text.as_deref().map(|text| Key::parse(text, listing).ok_or_else(invalid)).transpose()?;
     let is_later = |key: &Key<'_>| after.as_ref().is_none_or(|after| order(after, key).is_lt());
     let mut page: Vec<_> = items.filter(|(key, _)| is_later(key)).collect();
     let has_more = page.len() > most;
@@ -103,7 +105,7 @@ pub(crate) fn page<'a, T>(
         page.truncate(most);
     }
     page.sort_unstable_by(|(a, _), (b, _)| order(a, b));
-    let next = page.last().filter(|_| has_more).map(|(key, _)| key.token());
+    let next = page.last().filter(|_| has_more).map(|(key, _)| key.token(listing));
     Ok((page.into_iter().map(|(_, item)| item).collect(), next))
 }
 
@@ -120,24 +122,24 @@ mod tests {
 
     #[test]
     fn pages_join_without_gap_or_overlap_when_items_come_and_go() {
-        let (first, token) = page(items(&["d", "a", "c", "b"]), None, 2, false).unwrap();
+        let (first, token) = page(items(&["d", "a", "c", "b"]), "L", None, 2, false).unwrap();
         assert_eq!(first, ["a", "b"]);
-        let (second, token) = page(items(&["a", "c", "bb", "d"]), token.as_deref(), 2, false).unwrap();
+        let (second, token) = page(items(&["a", "c", "bb", "d"]), "L", token.as_deref(), 2, false).unwrap();
         assert_eq!(second, ["bb", "c"]);
-        let (third, token) = page(items(&["d"]), token.as_deref(), 2, false).unwrap();
+        let (third, token) = page(items(&["d"]), "L", token.as_deref(), 2, false).unwrap();
         assert_eq!((third, token), (vec!["d"], None));
     }
 
     #[test]
     fn a_full_last_page_has_no_token() {
-        assert_eq!(page(items(&["a", "b"]), None, 2, false).unwrap().1, None);
+        assert_eq!(page(items(&["a", "b"]), "L", None, 2, false).unwrap().1, None);
     }
 
     #[test]
     fn downwards() {
-        let (first, token) = page(items(&["c", "b", "a"]), None, 1, true).unwrap();
+        let (first, token) = page(items(&["c", "b", "a"]), "L", None, 1, true).unwrap();
         assert_eq!(first, ["c"]);
-        assert_eq!(page(items(&["a", "b", "c"]), token.as_deref(), 9, true).unwrap().0, ["b", "a"]);
+        assert_eq!(page(items(&["a", "b", "c"]), "L", token.as_deref(), 9, true).unwrap().0, ["b", "a"]);
     }
 
     #[test]
@@ -146,16 +148,17 @@ mod tests {
             [Key::date(Some(Timestamp::from_secs(10)), "b"), Key::date(Some(Timestamp::from_secs(9)), "z")];
         let later = [Key::date(None, "x"), Key::date(Some(Timestamp::from_secs(10)), "a")];
         let all = || keys.into_iter().chain(later).map(|key| (key, key.id));
-        let (first, token) = page(all(), None, 3, false).unwrap();
+        let (first, token) = page(all(), "L", None, 3, false).unwrap();
         assert_eq!(first, ["x", "z", "a"]);
-        assert_eq!(page(all(), token.as_deref(), 3, false).unwrap().0, ["b"]);
+        assert_eq!(page(all(), "L", token.as_deref(), 3, false).unwrap().0, ["b"]);
     }
 
     #[test]
     fn someone_elses_token_is_refused() {
-        for token in ["", "!", "bm90IG91cnM"] {
+        let others = page(items(&["a", "b"]), "other", None, 1, false).unwrap().1.unwrap();
+        for token in ["", "!", "bm90IG91cnM", &others] {
             assert_eq!(
-                page(items(&[]), Some(token), 1, false).unwrap_err().code(),
+                page(items(&[]), "L", Some(token), 1, false).unwrap_err().code(),
                 ErrorCode::InvalidNextToken
             );
         }

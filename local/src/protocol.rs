@@ -1,6 +1,11 @@
 //! The JSON 1.1 protocol around an operation: which one is meant, who calls, what an answer looks like.
 
-use crate::arn::Scope;
+use std::pin::Pin;
+
+use hyper::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
+use serde_json::Value;
+
+use crate::arn::{Scope, is_account, is_region};
 use crate::error::{ErrorCode, ServiceError};
 
 /// The parts of an HTTP request that matter.
@@ -26,15 +31,32 @@ pub(crate) struct Reply {
     pub(crate) error: Option<&'static str>,
 }
 
+/// There is no answer: the connection ends here.
+#[derive(Debug, thiserror::Error)]
+#[error("cut off on request")]
+pub(crate) struct CutOff;
+
+/// An answer that is to come.
+pub(crate) type Answering<'a> = Pin<Box<dyn Future<Output = Result<Reply, CutOff>> + Send + 'a>>;
+
+/// Runs GetSecretValue for a caller.
+pub(crate) type Read<'a> = dyn Fn(Value) -> Answering<'a> + Send + Sync + 'a;
+
 impl<'a> Envelope<'a> {
+    /// What the headers of a request say.
+    pub(crate) fn of(headers: &'a HeaderMap) -> Self {
+        let text = |name: HeaderName| headers.get(name).and_then(|value| value.to_str().ok());
+        Self { target: text(TARGET), content_type: text(CONTENT_TYPE), authorization: text(AUTHORIZATION) }
+    }
+
     /// The operation's name, once target and content type are what the protocol asks for.
     pub(crate) fn operation(&self) -> Result<&'a str, ServiceError> {
         let unknown = |message: String| ServiceError::new(ErrorCode::UnknownOperation, message);
         let content_type =
             self.content_type.and_then(|value| value.split(';').next()).unwrap_or_default().trim();
         // The service answers requests of the protocol's older version alike.
-        if ![CONTENT_TYPE, CONTENT_TYPE_1_0].iter().any(|known| content_type.eq_ignore_ascii_case(known)) {
-            return Err(unknown(format!("The content type must be {CONTENT_TYPE}, not {content_type:?}.")));
+        if ![JSON_1_1, JSON_1_0].iter().any(|known| content_type.eq_ignore_ascii_case(known)) {
+            return Err(unknown(format!("The content type must be {JSON_1_1}, not {content_type:?}.")));
         }
         let target = self.target.ok_or_else(|| unknown("The header X-Amz-Target is missing.".to_owned()))?;
         target.strip_prefix(TARGET_PREFIX).ok_or_else(|| {
@@ -64,13 +86,9 @@ impl<'a> Envelope<'a> {
             .map(|(_, rest)| rest.split([',', ' ']).next().unwrap_or_default());
         let mut parts = credential_scope.unwrap_or_default().split('/');
         let (key, _date, region) = (parts.next().unwrap_or_default(), parts.next(), parts.next());
-        let is_account = key.len() == 12 && key.bytes().all(|b| b.is_ascii_digit());
-        let is_region = |region: &&str| {
-            !region.is_empty() && region.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-')
-        };
         Scope {
-            account: if is_account { key.to_owned() } else { defaults.account.clone() },
-            region: region.filter(is_region).unwrap_or(&defaults.region).to_owned(),
+            account: if is_account(key) { key.to_owned() } else { defaults.account.clone() },
+            region: region.filter(|region| is_region(region)).unwrap_or(&defaults.region).to_owned(),
         }
     }
 }
@@ -78,7 +96,7 @@ impl<'a> Envelope<'a> {
 impl Reply {
     /// A good answer.
     pub(crate) fn ok(body: Vec<u8>) -> Self {
-        Self { status: 200, body, content_type: CONTENT_TYPE, error: None }
+        Self { status: 200, body, content_type: JSON_1_1, error: None }
     }
 
     /// A bad one.
@@ -87,10 +105,20 @@ impl Reply {
     }
 }
 
-/// The content type of requests and answers.
-pub(crate) const CONTENT_TYPE: &str = "application/x-amz-json-1.1";
+/// The headers of a request for an operation by the caller of another one.
+pub(crate) fn headers_for(operation: &str, caller: &HeaderMap) -> HeaderMap {
+    let target = HeaderValue::try_from(format!("{TARGET_PREFIX}{operation}")).ok();
+    let own = [(TARGET, target), (CONTENT_TYPE, Some(HeaderValue::from_static(JSON_1_1)))];
+    let authorization = (AUTHORIZATION, caller.get(AUTHORIZATION).cloned());
+    own.into_iter().chain([authorization]).filter_map(|(name, value)| Some((name, value?))).collect()
+}
 
-const CONTENT_TYPE_1_0: &str = "application/x-amz-json-1.0";
+const TARGET: HeaderName = HeaderName::from_static("x-amz-target");
+
+/// The content type of requests and answers.
+pub(crate) const JSON_1_1: &str = "application/x-amz-json-1.1";
+
+const JSON_1_0: &str = "application/x-amz-json-1.0";
 
 pub(crate) const TARGET_PREFIX: &str = "secretsmanager.";
 

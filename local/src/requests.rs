@@ -27,6 +27,9 @@ pub(crate) struct RequestLine<'a> {
 pub(crate) struct Subject {
     #[serde(alias = "SecretId", alias = "Name", default, skip_serializing_if = "Option::is_none")]
     pub(crate) secret_id: Option<String>,
+    /// The secrets of a BatchGetSecretValue.
+    #[serde(alias = "SecretIdList", default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) secret_ids: Vec<String>,
     #[serde(alias = "VersionId", default, skip_serializing_if = "Option::is_none")]
     pub(crate) version_id: Option<String>,
     #[serde(alias = "VersionStage", default, skip_serializing_if = "Option::is_none")]
@@ -46,12 +49,11 @@ impl RequestLine<'_> {
     }
 
     pub(crate) fn text(&self) -> String {
-        let time = jiff::Timestamp::from_millisecond(self.time.millis()).unwrap_or_default();
-        let Self { account, region, operation, outcome, .. } = self;
-        let mut line = format!("{time:.3} {account} {region} ");
+        let Self { time, account, region, operation, outcome, .. } = self;
+        let mut line = format!("{time} {account} {region} ");
         line.extend(operation.escape_debug());
-        let Subject { secret_id, version_id, version_stage } = &self.subject;
-        for part in [secret_id, version_id, version_stage].into_iter().flatten() {
+        let Subject { secret_id, secret_ids, version_id, version_stage } = &self.subject;
+        for part in secret_id.iter().chain(secret_ids).chain(version_id).chain(version_stage) {
             line.push(' ');
             line.extend(part.escape_debug());
         }
@@ -87,12 +89,12 @@ pub(crate) fn why_missing(store: &Store, scope: &Scope, subject: &Subject, now: 
     Some(if *at == wanted && secret.is_gone(now) {
         "it was deleted, and its recovery window is over".to_owned()
     } else if *at == wanted {
-        format!("the secret of this name has the ARN {}", secret.arn)
+        format!("the secret with this name has the ARN {}", secret.arn)
     } else if at.account == wanted.account {
-        format!("there is one in the region {}, not in {}", at.region, wanted.region)
+        format!("there is one in the Region {}, not in {}", at.region, wanted.region)
     } else {
         format!(
-            "there is one in the account {} (region {}), not in {}",
+            "there is one in the account {} (Region {}), not in {}",
             at.account, at.region, wanted.account
         )
     })

@@ -1,14 +1,4 @@
 //! Rotation as the service keeps it: its configuration, its schedule, and how far it has come.
-//!
-//! Everything in this file and in `progress` is pure. `driver` runs what is due, `functions` the steps themselves.
-
-pub(crate) mod driver;
-pub(crate) mod functions;
-mod lambda;
-pub(crate) mod options;
-pub(crate) mod progress;
-mod route;
-mod store;
 
 use secretcache_rotation::{Error, Schedule};
 use serde::{Deserialize, Serialize};
@@ -16,7 +6,6 @@ use serde::{Deserialize, Serialize};
 use crate::error::ServiceError;
 use crate::tag::Tag;
 use crate::time::Timestamp;
-use crate::validate::Constraints;
 
 /// How a secret rotates, and how far it has come.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -137,28 +126,9 @@ impl Rotation {
 }
 
 impl RotationRules {
-    /// Checks the rules of a request: their form, and what they mean.
-    ///
-    /// # Errors
-    ///
-    /// `ValidationException` for what the service model forbids, `InvalidParameterException` for the rest.
+    /// Checks what the rules of a request mean; the service model has checked their form.
     pub(crate) fn check(&self) -> Result<(), ServiceError> {
-        let (expression, duration) = (self.schedule_expression.as_deref(), self.duration.as_deref());
-        let mut constraints = Constraints::default()
-            .range("rotationRules.automaticallyAfterDays", self.automatically_after_days, 1, 1000)
-            .length("rotationRules.scheduleExpression", expression, 1, 256)
-            .length("rotationRules.duration", duration, 2, 3);
-        if let Some(text) = expression {
-            let fits = text.bytes().all(|b| b.is_ascii_alphanumeric() || b"()#?*-/, ".contains(&b));
-            let pattern = r"[0-9A-Za-z\(\)#\?\*\-\/, ]+";
-            constraints = constraints.pattern("rotationRules.scheduleExpression", text, fits, pattern);
-        }
-        if let Some(text) = duration {
-            let fits = text.strip_suffix('h').is_some_and(|n| n.bytes().all(|b| b.is_ascii_digit()));
-            constraints = constraints.pattern("rotationRules.duration", text, fits, "[0-9]+h");
-        }
-        constraints.check()?;
-        if self.automatically_after_days.is_some() && expression.is_some() {
+        if self.automatically_after_days.is_some() && self.schedule_expression.is_some() {
             return Err(ServiceError::invalid_parameter(
                 "You can't specify both AutomaticallyAfterDays and ScheduleExpression in RotationRules.",
             ));
@@ -167,7 +137,11 @@ impl RotationRules {
             Ok(None) => Err(ServiceError::invalid_parameter(
                 "RotationRules must have either AutomaticallyAfterDays or ScheduleExpression.",
             )),
-            Ok(Some(_)) => Ok(()),
+            Ok(Some(schedule)) if comes(&schedule) => Ok(()),
+            Ok(Some(schedule)) => Err(ServiceError::invalid_parameter(format!(
+                "RotationRules: the schedule {:?} is invalid: its day never comes.",
+                schedule.to_string()
+            ))),
             Err(error) => Err(ServiceError::invalid_parameter(format!("RotationRules: {error}."))),
         }
     }
@@ -182,6 +156,12 @@ impl RotationRules {
             (None, None, _) => Ok(None),
         }
     }
+}
+
+/// Whether a schedule ever opens a window: June has no 31st.
+fn comes(schedule: &Schedule) -> bool {
+    let start = jiff::Timestamp::UNIX_EPOCH;
+    schedule.next_after(start, start).is_some()
 }
 
 const DAY: i64 = 24 * 60 * 60 * 1000;
@@ -232,33 +212,19 @@ mod tests {
 
     #[test]
     fn rules_the_service_refuses() {
-        for (json, code, reason) in [
-            (r#"{"AutomaticallyAfterDays": 0}"#, ErrorCode::Validation, "greater than or equal to 1"),
-            (r#"{"AutomaticallyAfterDays": 1001}"#, ErrorCode::Validation, "less than or equal to 1000"),
-            (
-                r#"{"ScheduleExpression": "rate(1 day)", "Duration": "three"}"#,
-                ErrorCode::Validation,
-                "[0-9]+h",
-            ),
-            (r#"{"ScheduleExpression": "rate(1 day)!"}"#, ErrorCode::Validation, "scheduleExpression"),
-            (
-                r#"{"ScheduleExpression": "rate(1 day)", "AutomaticallyAfterDays": 1}"#,
-                ErrorCode::InvalidParameter,
-                "both",
-            ),
-            (r#"{"Duration": "3h"}"#, ErrorCode::InvalidParameter, "either"),
-            (r#"{"ScheduleExpression": "rate(3 hours)"}"#, ErrorCode::InvalidParameter, "four hours"),
-            (r#"{"ScheduleExpression": "every day"}"#, ErrorCode::InvalidParameter, "neither rate"),
-            (
-                r#"{"ScheduleExpression": "rate(4 hours)", "Duration": "5h"}"#,
-                ErrorCode::InvalidParameter,
-                "next one",
-            ),
+        for (json, reason) in [
+            (r#"{"ScheduleExpression": "rate(1 day)", "AutomaticallyAfterDays": 1}"#, "both"),
+            (r#"{"Duration": "3h"}"#, "either"),
+            (r#"{"ScheduleExpression": "rate(3 hours)"}"#, "4 hours"),
+            (r#"{"ScheduleExpression": "every day"}"#, "neither rate"),
+            (r#"{"ScheduleExpression": "rate(4 hours)", "Duration": "5h"}"#, "next one"),
+            (r#"{"ScheduleExpression": "cron(0 8 31 4,6 ? *)"}"#, "never comes"),
         ] {
             let error = rules(json).check().unwrap_err();
-            assert_eq!(error.code(), code, "{json}: {error}");
+            assert_eq!(error.code(), ErrorCode::InvalidParameter, "{json}: {error}");
             assert!(error.message().contains(reason), "{json}: {error}");
         }
         rules(r#"{"AutomaticallyAfterDays": 30, "Duration": "3h"}"#).check().unwrap();
+        rules(r#"{"ScheduleExpression": "cron(0 8 29 2 ? *)"}"#).check().unwrap();
     }
 }

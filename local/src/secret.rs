@@ -4,8 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
-use crate::labels::{CURRENT, PENDING, PREVIOUS};
-use crate::replication::{CrossAccountReplica, Primary, Replica};
+use crate::replica::{CrossAccountReplica, Primary, Replica};
 use crate::rotation::Rotation;
 use crate::tag::Tag;
 use crate::time::Timestamp;
@@ -102,19 +101,10 @@ impl Secret {
         self.kms_key_id.as_deref().is_none_or(|key| key.ends_with("alias/aws/secretsmanager"))
     }
 
-    /// Gives it another key. "Secrets Manager re-encrypts versions that have the staging labels AWSCURRENT, AWSPENDING,
-    /// and AWSPREVIOUS" (API reference, UpdateSecret, KmsKeyId); all others keep the key they have.
-    pub(crate) fn set_key(&mut self, key: Option<String>) {
-        let old = self.key().to_owned();
-        self.kms_key_id = key;
-        let is_other = old != self.key();
-        for version in &mut self.versions {
-            if [CURRENT, PENDING, PREVIOUS].iter().any(|label| version.labels.contains(*label)) {
-                version.former_key = None;
-            } else if is_other && version.former_key.is_none() {
-                version.former_key = Some(old.clone());
-            }
-        }
+    /// The region of the primary, if the secret has replicas or is one.
+    pub(crate) fn primary_region(&self) -> Option<&str> {
+        let own = || (!self.replicas.is_empty()).then(|| self.arn.split(':').nth(3).unwrap_or_default());
+        self.primary.as_ref().map(|primary| primary.region.as_str()).or_else(own)
     }
 
     /// Whether the secret is marked for deletion.

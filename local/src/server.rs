@@ -19,10 +19,12 @@ use crate::engine::{Calls, Engine};
 use crate::error::ServiceError;
 use crate::events::Event;
 use crate::faults::Fault;
+use crate::guard;
 use crate::options::{Options, StartError};
-use crate::rotation::driver;
-use crate::rotation::functions::Invoker;
+use crate::rotator::driver;
+use crate::rotator::functions::Invoker;
 use crate::service::Service;
+use crate::stop::stopped;
 use crate::tls;
 
 /// A bound endpoint, ready to serve.
@@ -62,6 +64,9 @@ impl Server {
     /// # Errors
     /// The address is in use, not permitted or not one of this machine's; a file cannot be used.
     pub async fn bind(options: Options) -> Result<Self, StartError> {
+        if let Some(name) = options.accepted_hosts.iter().find(|name| !guard::is_host(name)) {
+            return Err(StartError::AcceptedHost { name: name.clone() });
+        }
         let tls = options.tls.as_ref().map(tls::acceptor).transpose()?;
         let (listener, address) = listen(&options.host, options.port).await?;
         let extension = match &options.extension {
@@ -206,11 +211,6 @@ async fn accept_extension(
         Some((listener, _)) => listener.accept().await,
         None => std::future::pending().await,
     }
-}
-
-/// Ends when a handle says so.
-pub(crate) async fn stopped(stopping: &mut watch::Receiver<bool>) {
-    let _ = stopping.wait_for(|stop| *stop).await;
 }
 
 async fn accept(stream: TcpStream, tls: Option<TlsAcceptor>, service: Arc<Service>, watcher: Watcher) {

@@ -4,30 +4,31 @@ use std::fmt;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use http_body_util::{BodyExt, Either, Full, Limited};
+use http_body_util::{BodyExt, Either, Full, LengthLimitError, Limited};
 use hyper::body::Incoming;
-use hyper::header::{
-    AUTHORIZATION, CACHE_CONTROL, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, X_CONTENT_TYPE_OPTIONS,
-};
+use hyper::header::HeaderMap;
 use hyper::http::request::Parts;
 use hyper::{Method, Request, Response, StatusCode};
+use serde_json::Value;
 use tokio::sync::watch;
-use uuid::Uuid;
 
+use crate::answers::{json, plain, response, response_with};
 use crate::connection::ConnectionKiller;
 use crate::control;
 use crate::engine::Engine;
 use crate::error::{ErrorCode, ServiceError};
-use crate::extension::{self, Extension};
+use crate::extension;
 use crate::faults::Effect;
 use crate::guard::{self, Guard};
+use crate::localstack;
+use crate::log::Log;
 use crate::neighbours;
-use crate::options::{Log, Options};
+use crate::options::{Extension, Options};
 use crate::page::{self, Feed};
-use crate::protocol::{Envelope, Reply};
+use crate::protocol::{self, Answering, CutOff, Envelope, Reply};
 use crate::requests::{self, RequestLine, Subject};
-use crate::rotation::functions::Invoker;
-use crate::server::stopped;
+use crate::rotator::functions::Invoker;
+use crate::stop::stopped;
 
 /// What every connection shares.
 pub(crate) struct Service {
@@ -39,11 +40,6 @@ pub(crate) struct Service {
     log: Option<Log>,
     stop: watch::Sender<bool>,
 }
-
-/// There is no answer: the connection ends here.
-#[derive(Debug, thiserror::Error)]
-#[error("cut off on request")]
-pub(crate) struct CutOff;
 
 impl Service {
     pub(crate) fn new(
@@ -92,13 +88,17 @@ impl Service {
         body: Incoming,
         killer: &ConnectionKiller,
     ) -> Result<Response<Full<Bytes>>, CutOff> {
-        let Ok(body) = Limited::new(body, MOST_BYTES).collect().await else {
-            return Ok(plain(
-                StatusCode::PAYLOAD_TOO_LARGE,
-                "The request is larger than Secrets Manager accepts.\n",
-            ));
+        let body = match Limited::new(body, MOST_BYTES).collect().await {
+            Ok(body) => body.to_bytes(),
+            Err(error) if error.is::<LengthLimitError>() => {
+                let text = "The request is larger than Secrets Manager accepts.\n";
+                return Ok(plain(StatusCode::PAYLOAD_TOO_LARGE, text));
+            }
+            Err(error) => {
+                let text = format!("The body of the request cannot be read: {error}.\n");
+                return Ok(plain(StatusCode::BAD_REQUEST, &text));
+            }
         };
-        let body = body.to_bytes();
         let path = head.uri.path();
         if self.has_control && path.starts_with(control::PREFIX) {
             if !guard::is_deliberate(&head.method, &head.headers) {
@@ -111,23 +111,31 @@ impl Service {
             let (status, answer) = control::respond(&self.engine, &head.method, path, &body).await;
             return Ok(json(status, &answer));
         }
+        // For those who answer in another shape than Secrets Manager's: whatever befalls a GetSecretValue befalls this.
+        let caller = &head.headers;
+        let read = |request: Value| -> Answering<'_> {
+            Box::pin(async move {
+                let headers = protocol::headers_for("GetSecretValue", caller);
+                self.operation(&headers, request.to_string().into(), killer).await
+            })
+        };
         if let Some(extension) = self.extension.as_ref().filter(|_| extension::serves(path)) {
             let token = head.headers.get(extension::TOKEN_HEADER).and_then(|token| token.to_str().ok());
             let (is_get, query) = (head.method == Method::GET, head.uri.query().unwrap_or_default());
             let extension::Answer(status, body) =
-                extension::answer(&self.engine, extension, is_get, path, query, token);
+                extension::answer(extension, is_get, path, query, token, &read).await?;
             let status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
             self.note_other(format_args!("{} {path}", head.method), status.as_str(), None);
             return Ok(response(status, "application/json", body));
         }
-        if let Some(answer) = localstack(path) {
+        if let Some(answer) = localstack::answer(path, self.engine.now()) {
             return Ok(json(StatusCode::OK, &answer));
         }
         if let Some(answer) = page::respond(&self.engine, &head.method, path, &head.headers, &body) {
             return Ok(answer);
         }
-        let envelope = envelope(&head.headers);
-        if let Some(reply) = neighbours::answer(&self.engine, &envelope, path, &body) {
+        let envelope = Envelope::of(&head.headers);
+        if let Some(reply) = neighbours::answer(&self.engine, &envelope, path, &body, &read).await? {
             let outcome = reply.error.unwrap_or("ok");
             match envelope.target {
                 Some(target) => self.note_other(format_args!("{target}"), outcome, None),
@@ -136,7 +144,7 @@ impl Service {
             return Ok(amazon(reply));
         }
         match (head.method, path) {
-            (Method::POST, "/") => self.operation(head.headers, body, killer).await,
+            (Method::POST, "/") => Ok(amazon(self.operation(&head.headers, body, killer).await?)),
             // HEAD is what clients and health checks ask to see whether anybody is there.
             (Method::GET | Method::HEAD, "/") => Ok(plain(StatusCode::OK, ABOUT)),
             (method, path) => {
@@ -151,88 +159,63 @@ impl Service {
 
     async fn operation(
         &self,
-        headers: HeaderMap,
-        body: Bytes,
-        killer: &ConnectionKiller,
-    ) -> Result<Response<Full<Bytes>>, CutOff> {
-        let envelope = envelope(&headers);
-        let verdict = self.engine.judge(&envelope, &body);
-        if !verdict.delay.is_zero() {
-            tokio::time::sleep(verdict.delay).await;
-        }
-        let Some(effect) = verdict.effect else {
-            let reply = self.answer(&headers, body.clone(), None).await;
-            return Ok(self.reply(&envelope, &body, reply));
-        };
-        if verdict.applied {
-            // Its answer is what gets lost.
-            let _ = self.answer(&headers, body.clone(), None).await;
-        }
-        self.apply_fault(effect, &headers, body, killer).await
-    }
-
-    /// Does to a request what a fault says.
-    async fn apply_fault(
-        &self,
-        effect: Effect,
         headers: &HeaderMap,
         body: Bytes,
         killer: &ConnectionKiller,
-    ) -> Result<Response<Full<Bytes>>, CutOff> {
-        let envelope = &envelope(headers);
-        match effect {
-            Effect::Stale { seconds } => {
-                let reply = self.answer(headers, body.clone(), Some(seconds)).await;
-                Ok(self.reply(envelope, &body, reply))
+    ) -> Result<Reply, CutOff> {
+        let envelope = &Envelope::of(headers);
+        let verdict = self.engine.judge(envelope, &body);
+        if !verdict.delay.is_zero() {
+            tokio::time::sleep(verdict.delay).await;
+        }
+        if verdict.applied && verdict.effect.is_some() {
+            // Its answer is what gets lost.
+            let _ = self.answer(headers, body.clone(), None).await;
+        }
+        let reply = match verdict.effect {
+            None => self.answer(headers, body.clone(), None).await,
+            Some(Effect::Stale { seconds }) => self.answer(headers, body.clone(), Some(seconds)).await,
+            Some(Effect::Throttle) => {
+                Reply::error(&ServiceError::new(ErrorCode::Throttling, "Rate exceeded"))
             }
-            Effect::Throttle => {
-                let throttled = ServiceError::new(ErrorCode::Throttling, "Rate exceeded");
-                Ok(self.reply(envelope, &body, Reply::error(&throttled)))
-            }
-            Effect::Deny => {
-                let denied = Reply::error(&self.engine.denied(envelope, &body));
-                Ok(self.reply(envelope, &body, denied))
-            }
-            Effect::Error { r#type, message, status } => {
+            Some(Effect::Deny) => Reply::error(&self.engine.denied(envelope, &body)),
+            Some(Effect::Error { r#type, message, status }) => {
                 self.note(envelope, &body, &r#type);
                 let body = serde_json::json!({ "__type": r#type, "Message": message }).to_string();
-                Ok(amazon(Reply { status, ..Reply::ok(body.into()) }))
+                return Ok(Reply { status, ..Reply::ok(body.into()) });
             }
-            Effect::Malformed => {
+            Some(Effect::Malformed) => {
                 self.note(envelope, &body, "malformed");
-                Ok(amazon(Reply::ok(b"{\"ARN\": \"arn:aws:secretsma".to_vec())))
+                return Ok(Reply::ok(b"{\"ARN\": \"arn:aws:secretsma".to_vec()));
             }
-            Effect::Reset => {
+            Some(Effect::Reset) => {
                 self.note(envelope, &body, "reset");
                 killer.kill();
-                Err(CutOff)
+                return Err(CutOff);
             }
-            Effect::Hang => {
+            Some(Effect::Hang) => {
                 self.note(envelope, &body, "hang");
                 stopped(&mut self.stop.subscribe()).await;
-                Err(CutOff)
+                return Err(CutOff);
             }
-        }
-    }
-
-    fn reply(&self, envelope: &Envelope<'_>, body: &[u8], reply: Reply) -> Response<Full<Bytes>> {
-        self.note(envelope, body, reply.error.unwrap_or("ok"));
-        amazon(reply)
+        };
+        self.note(envelope, &body, reply.error.unwrap_or("ok"));
+        Ok(reply)
     }
 
     async fn answer(&self, headers: &HeaderMap, body: Bytes, stale: Option<f64>) -> Reply {
         if stale.is_none()
-            && let Some(answer) = self.engine.try_read(&envelope(headers), &body)
+            && let Some(answer) = self.engine.try_read(&Envelope::of(headers), &body)
         {
             return answer.unwrap_or_else(|error| Reply::error(&error));
         }
-        if let Some(function) = self.engine.function_to_invoke(&envelope(headers), &body)
+        if let Some(function) = self.engine.function_to_invoke(&Envelope::of(headers), &body)
             && let Err(error) = self.invoker.check(&function).await
         {
             return Reply::error(&error);
         }
         let headers = headers.clone();
-        let run = move |engine: &Engine| engine.answer(&envelope(&headers), &body, stale);
+        let run = move |engine: &Engine| engine.answer(&Envelope::of(&headers), &body, stale);
         self.engine.run(run).await.unwrap_or_else(|error| Reply::error(&error))
     }
 
@@ -281,36 +264,10 @@ impl Service {
     }
 }
 
-fn envelope(headers: &HeaderMap) -> Envelope<'_> {
-    let text = |name: HeaderName| headers.get(name).and_then(|value| value.to_str().ok());
-    Envelope {
-        target: text(HeaderName::from_static("x-amz-target")),
-        content_type: text(CONTENT_TYPE),
-        authorization: text(AUTHORIZATION),
-    }
-}
-
 /// An answer to an SDK.
 fn amazon(reply: Reply) -> Response<Full<Bytes>> {
     let status = StatusCode::from_u16(reply.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     response(status, reply.content_type, reply.body)
-}
-
-/// What test harnesses ask LocalStack before they start.
-fn localstack(path: &str) -> Option<serde_json::Value> {
-    match path.trim_end_matches('/') {
-        "/_localstack/health" => Some(serde_json::json!({
-            "services": { "secretsmanager": "running", "sts": "running", "ssm": "running" },
-            "edition": "secretcache-local",
-            "version": env!("CARGO_PKG_VERSION"),
-        })),
-        "/_localstack/init" => Some(serde_json::json!({
-            "completed": { "BOOT": true, "START": true, "READY": true, "SHUTDOWN": false },
-            "scripts": [],
-        })),
-        "/_localstack/init/ready" => Some(serde_json::json!({ "completed": true, "scripts": [] })),
-        _ => None,
-    }
 }
 
 /// A refusal that SDKs and people can read.
@@ -318,40 +275,9 @@ fn forbidden(reason: &str) -> Response<Full<Bytes>> {
     json(StatusCode::FORBIDDEN, &serde_json::json!({ "__type": "AccessDeniedException", "Message": reason }))
 }
 
-pub(crate) fn json(status: StatusCode, body: &serde_json::Value) -> Response<Full<Bytes>> {
-    response(status, "application/json", format!("{body}\n").into())
-}
-
-/// A page for people.
-fn plain(status: StatusCode, text: &str) -> Response<Full<Bytes>> {
-    response(status, "text/plain; charset=utf-8", text.into())
-}
-
-pub(crate) fn response(
-    status: StatusCode,
-    content_type: &'static str,
-    body: Vec<u8>,
-) -> Response<Full<Bytes>> {
-    let mut response = response_with(content_type, Full::new(Bytes::from(body)));
-    *response.status_mut() = status;
-    response
-}
-
-fn response_with<B>(content_type: &'static str, body: B) -> Response<B> {
-    let mut response = Response::new(body);
-    let headers = response.headers_mut();
-    headers.insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
-    headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
-    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    headers.insert("cross-origin-resource-policy", HeaderValue::from_static("same-origin"));
-    if let Ok(id) = HeaderValue::from_str(&Uuid::new_v4().to_string()) {
-        headers.insert("x-amzn-requestid", id);
-    }
-    response
-}
-
-/// A secret of 64 KiB takes at most six times that in JSON; the rest is room for tags and policies.
-const MOST_BYTES: usize = 1024 * 1024;
+/// A secret of 64 KiB takes at most six times that in JSON. The rest is for values that are too large by far: they are
+/// refused in the service's words.
+const MOST_BYTES: usize = 8 * 1024 * 1024;
 
 const ABOUT: &str = "secretcache local: an AWS Secrets Manager endpoint for development. \
                      Point AWS_ENDPOINT_URL_SECRETS_MANAGER here and use any AWS SDK or the aws command line. \

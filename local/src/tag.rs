@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Tag {
     /// Case-sensitive, unique within the secret.
-    #[serde(rename = "Key")]
+    #[serde(rename = "Key", default)]
     pub key: String,
     /// May be empty.
     #[serde(rename = "Value", default)]

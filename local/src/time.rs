@@ -1,5 +1,7 @@
 //! Moments as the service writes them: seconds since the epoch, with a fraction.
 
+use std::fmt;
+
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
@@ -45,6 +47,13 @@ impl Timestamp {
     }
 }
 
+/// `2026-11-28T12:00:00.123Z`.
+impl fmt::Display for Timestamp {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:.3}", jiff::Timestamp::from_millisecond(self.0).unwrap_or_default())
+    }
+}
+
 impl Serialize for Timestamp {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.serialize_f64(self.0 as f64 / 1000.0)
@@ -55,7 +64,7 @@ impl<'de> Deserialize<'de> for Timestamp {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let seconds = f64::deserialize(deserializer)?;
         if !seconds.is_finite() {
-            return Err(D::Error::custom("a moment must be a finite number of seconds"));
+            return Err(D::Error::custom("a time must be a finite number of seconds"));
         }
         Ok(Self((seconds * 1000.0).round() as i64))
     }

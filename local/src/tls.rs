@@ -1,12 +1,13 @@
-//! HTTPS with a given certificate.
+//! HTTPS: with a given certificate as a server, and as a client that asks another endpoint.
 
+use std::path::Path;
 use std::sync::Arc;
 
-use tokio_rustls::TlsAcceptor;
-use tokio_rustls::rustls::ServerConfig;
 use tokio_rustls::rustls::crypto::aws_lc_rs;
 use tokio_rustls::rustls::pki_types::pem::PemObject;
 use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use tokio_rustls::rustls::{ClientConfig, RootCertStore, ServerConfig};
+use tokio_rustls::{TlsAcceptor, TlsConnector};
 
 use crate::options::{StartError, Tls};
 
@@ -17,7 +18,7 @@ pub(crate) fn acceptor(tls: &Tls) -> Result<TlsAcceptor, StartError> {
         .and_then(Iterator::collect)
         .map_err(|error| bad_certificate(&error))?;
     if chain.is_empty() {
-        return Err(bad_certificate(&"it holds no PEM certificate"));
+        return Err(bad_certificate(&"it contains no PEM certificate"));
     }
     let key = PrivateKeyDer::from_pem_file(&tls.key).map_err(|error| StartError::tls(&tls.key, error))?;
     // The provider is named, because a process may have several and no default.
@@ -28,4 +29,30 @@ pub(crate) fn acceptor(tls: &Tls) -> Result<TlsAcceptor, StartError> {
         .with_single_cert(chain, key)
         .map_err(|error| bad_certificate(&error))?;
     Ok(TlsAcceptor::from(Arc::new(config)))
+}
+
+/// For a client that trusts the certificates in a PEM file; without one, the system's authorities.
+pub(crate) fn connector(authorities: Option<&Path>) -> Result<TlsConnector, String> {
+    let certificates = match authorities {
+        None => rustls_native_certs::load_native_certs().certs,
+        Some(path) => {
+            let unusable =
+                |reason: &dyn std::fmt::Display| format!("{} cannot be used: {reason}", path.display());
+            let found: Vec<_> = CertificateDer::pem_file_iter(path)
+                .and_then(Iterator::collect)
+                .map_err(|error| unusable(&error))?;
+            if found.is_empty() {
+                return Err(unusable(&"there is no certificate in it"));
+            }
+            found
+        }
+    };
+    let mut roots = RootCertStore::empty();
+    roots.add_parsable_certificates(certificates);
+    let config = ClientConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
+        .with_safe_default_protocol_versions()
+        .map_err(|error| error.to_string())?
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    Ok(TlsConnector::from(Arc::new(config)))
 }

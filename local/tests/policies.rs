@@ -44,7 +44,7 @@ fn what_is_refused() {
             json!({"SecretId": "db", "ResourcePolicy": open, "BlockPublicPolicy": true}),
         ),
         PublicPolicy,
-        "any principal",
+        "broad access",
     );
     w.call("PutResourcePolicy", json!({"SecretId": "db", "ResourcePolicy": open})).unwrap();
     refused(

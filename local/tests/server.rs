@@ -114,10 +114,15 @@ fn requests_that_are_not_for_it() {
         server.send("GET /nope HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n").unwrap().0,
         404
     );
-    let huge = "x".repeat(2 * 1024 * 1024);
+    let large = json!({"Name": "a", "SecretString": "x".repeat(2 * 1024 * 1024)});
+    let (status, refusal) = server.try_call("CreateSecret", &large).unwrap();
+    assert!(status == 400 && refusal.contains("ValidationException"), "{refusal}");
+    let huge = "x".repeat(9 * 1024 * 1024);
     let oversize = server.try_call("CreateSecret", &json!({"Name": "a", "SecretString": huge}));
     // The answer comes before the request has been read, so it may be lost to the reset that follows.
     assert!(oversize.map_or(true, |(status, _)| status == 413));
+    let bad_chunk = "POST / HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\nx\r\n";
+    assert_eq!(server.send(bad_chunk).unwrap().0, 400);
     server.create("still-there", "one");
 }
 

@@ -111,12 +111,14 @@ fn errors_never_quote_the_request() {
         format!(r#"{{"SecretId":"db","SecretBinary":"{canary}"}}"#),
         format!(r#"{{"SecretId":"db","SecretString":"{canary}"#),
         format!(r#"{{"SecretId":"db","SecretString":"{canary}"}} {canary}"#),
+        format!(r#"{{"SecretId":"db","SecretString":"{canary}\ud800"}}"#),
         canary.to_owned(),
     ] {
         let mut call =
             Call { now: w.now, scope: w.scope.clone(), random: &mut random, functions: Functions::default() };
         let error = execute(&w.store, &mut call, "PutSecretValue", body.as_bytes()).unwrap_err();
         assert_eq!(error.code(), Serialization, "{error}");
+        assert_eq!(error.message().contains("half of a surrogate pair"), body.contains("ud800"), "{error}");
         assert!(!error.to_string().contains("canary"), "{error}");
         assert!(!String::from_utf8_lossy(&error.body()).contains("canary"));
     }
@@ -185,7 +187,11 @@ fn tags() {
         "twice",
     );
     let many: Vec<Value> = (0..51).map(|i| json!({"Key": format!("k{i}"), "Value": ""})).collect();
-    refused(tag(&mut w, json!(many)), LimitExceeded, "50 tags");
+    refused(tag(&mut w, json!(many)), InvalidParameter, "50 tags");
+    tag(&mut w, json!(many[..50])).unwrap();
+    refused(tag(&mut w, json!(many[50..])), InvalidParameter, "50 tags");
+    refused(tag(&mut w, json!([{"Value": "1"}])), InvalidParameter, "must have a key");
+    refused(w.sdk("CreateSecret", json!({"Name": "a", "Tags": many})), LimitExceeded, "50 tags");
     refused(w.call("TagResource", json!({"SecretId": "db"})), Validation, "Value null at 'tags'");
 }
 

@@ -11,7 +11,6 @@ use crate::filter::Filter;
 use crate::labels::CURRENT;
 use crate::secret::Secret;
 use crate::store::{Change, Store};
-use crate::validate::Constraints;
 
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
@@ -44,14 +43,6 @@ impl Operation for BatchGetSecretValue {
     type Output = Batch;
 
     fn run(self, store: &Store, call: &mut Call<'_>) -> Result<Done<Batch>, ServiceError> {
-        let mut constraints = Constraints::default()
-            .count("secretIdList", self.secret_id_list.as_ref().map(Vec::len), 1, 20)
-            .range("maxResults", self.max_results, 1, 20)
-            .length("nextToken", self.next_token.as_deref(), 1, 4096);
-        for (i, id) in self.secret_id_list.iter().flatten().enumerate() {
-            constraints = constraints.length(&format!("secretIdList.{}.member", i + 1), Some(id), 1, 2048);
-        }
-        constraints.check()?;
         match (self.secret_id_list, self.filters) {
             (Some(ids), None) => {
                 if self.max_results.is_some() {
@@ -92,7 +83,7 @@ fn by_filter(
     let passes =
         |secret: &&Secret| !secret.is_deleted() && filters.iter().all(|filter| filter.passes(secret));
     let most = most.map_or(20, |most| most as usize);
-    let (page, next_token) = by_creation(store, call, passes, token, most, false)?;
+    let (page, next_token) = by_creation(store, call, passes, "BatchGetSecretValue", token, most, false)?;
     let mut done = Done::reading(Batch { next_token, ..Batch::default() });
     for secret in page {
         add(&mut done, call, call.scope.clone(), secret, secret.arn.clone());

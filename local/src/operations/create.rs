@@ -5,17 +5,17 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use super::replicate::{ReplicaRegion, Status, add_regions, check_regions, statuses};
-use super::tag::check_tags;
+use super::replicate::{ReplicaRegion, Status, add_regions, statuses};
+use super::tag::{check_count, check_tags};
 use super::{Call, Done, Operation};
 use crate::arn::{Scope, is_name};
 use crate::error::{ErrorCode, ServiceError};
 use crate::labels::CURRENT;
-use crate::replication::{Primary, ReplicationStatus};
+use crate::replica::{Primary, ReplicationStatus};
 use crate::secret::{Secret, Version};
 use crate::store::{Change, Store, invalid_name};
 use crate::tag::Tag;
-use crate::validate::{Constraints, client_request_token, one_value};
+use crate::validate::{client_request_token, one_value};
 use crate::value::{SecretBlob, SecretText, SecretValue};
 
 #[derive(Deserialize)]
@@ -51,13 +51,6 @@ impl Operation for CreateSecret {
     type Output = Created;
 
     fn run(self, store: &Store, call: &mut Call<'_>) -> Result<Done<Created>, ServiceError> {
-        Constraints::default()
-            .required("name", self.name.as_ref())
-            .length("name", self.name.as_deref(), 1, 512)
-            .length("description", self.description.as_deref(), 0, 2048)
-            .length("kmsKeyId", self.kms_key_id.as_deref(), 0, 2048)
-            .value(self.secret_string.as_ref(), self.secret_binary.as_ref())
-            .check()?;
         let name = self.name.unwrap_or_default();
         if !is_name(&name) {
             return Err(invalid_name());
@@ -65,8 +58,8 @@ impl Operation for CreateSecret {
         let token = client_request_token(self.client_request_token)?;
         let value = one_value(self.secret_string, self.secret_binary)?;
         check_tags(self.tags.as_deref().unwrap_or_default())?;
+        check_count(self.tags.as_ref().map_or(0, Vec::len), ErrorCode::LimitExceeded)?;
         let regions = self.add_replica_regions.unwrap_or_default();
-        check_regions(Constraints::default(), &regions).check()?;
         let primary = match self.cross_account_primary_arn {
             Some(arn) => Some(cross_account_primary(
                 call,

@@ -1,15 +1,12 @@
 //! DeleteSecret and RestoreSecret.
 
-use std::sync::Arc;
-
 use serde::{Deserialize, Serialize};
 
-use super::{ArnAndName, Call, Done, Operation};
+use super::{Call, Done, Named, Operation};
 use crate::error::{ErrorCode, ServiceError};
 use crate::replication::check_deletable;
 use crate::store::{Change, Store};
 use crate::time::Timestamp;
-use crate::validate::Constraints;
 
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
@@ -32,7 +29,6 @@ impl Operation for DeleteSecret {
     type Output = Deleted;
 
     fn run(self, store: &Store, call: &mut Call<'_>) -> Result<Done<Deleted>, ServiceError> {
-        Constraints::default().secret_id(self.secret_id.as_ref()).check()?;
         let id = self.secret_id.unwrap_or_default();
         let force = self.force_delete_without_recovery.unwrap_or_default();
         if force && self.recovery_window_in_days.is_some() {
@@ -57,7 +53,7 @@ fn schedule(store: &Store, call: &Call<'_>, id: &str, days: i64) -> Result<Done<
     let deletion_date = call.now.plus_days(days);
     secret.deletion = Some(deletion_date);
     let output = Deleted { arn: secret.arn.clone(), name: secret.name.clone(), deletion_date };
-    Ok(Done::changing(output, Change::Put(scope, Arc::new(secret))))
+    Ok(Done::putting(output, scope, secret))
 }
 
 /// "If you forcibly delete an already deleted or nonexistent secret, the operation does not return
@@ -68,7 +64,7 @@ fn delete_now(store: &Store, call: &mut Call<'_>, id: String) -> Result<Done<Del
             check_deletable(secret, &id)?;
             let output =
                 Deleted { arn: secret.arn.clone(), name: secret.name.clone(), deletion_date: call.now };
-            Ok(Done::changing(output, Change::Remove(scope, secret.arn.clone())))
+            Ok(Done::with(output, vec![Change::Remove(scope, secret.arn.clone())]))
         }
         Err(error) if error.code() == ErrorCode::ResourceNotFound => {
             let arn = if id.starts_with("arn:") { id.clone() } else { call.scope.new_arn(&id, call.random) };
@@ -85,18 +81,17 @@ pub(super) struct RestoreSecret {
 }
 
 impl Operation for RestoreSecret {
-    type Output = ArnAndName;
+    type Output = Named;
 
-    fn run(self, store: &Store, call: &mut Call<'_>) -> Result<Done<ArnAndName>, ServiceError> {
-        Constraints::default().secret_id(self.secret_id.as_ref()).check()?;
+    fn run(self, store: &Store, call: &mut Call<'_>) -> Result<Done<Named>, ServiceError> {
         let (scope, secret) = store.find(&call.scope, &self.secret_id.unwrap_or_default(), call.now)?;
-        let output = ArnAndName { arn: secret.arn.clone(), name: secret.name.clone() };
+        let output = Named::of(secret, None);
         if !secret.is_deleted() {
             return Ok(Done::reading(output));
         }
         let mut secret = secret.as_ref().clone();
         secret.deletion = None;
-        Ok(Done::changing(output, Change::Put(scope, Arc::new(secret))))
+        Ok(Done::putting(output, scope, secret))
     }
 }
 

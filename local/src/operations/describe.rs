@@ -8,13 +8,12 @@ use super::replicate::{Status, statuses};
 use super::{Call, Done, Operation};
 use crate::arn::Scope;
 use crate::error::ServiceError;
-use crate::replication::{CrossAccountReplica, ReplicationStatus};
+use crate::replica::{CrossAccountReplica, ReplicationStatus};
 use crate::rotation::{Rotation, RotationRules};
 use crate::secret::Secret;
 use crate::store::Store;
 use crate::tag::Tag;
 use crate::time::Timestamp;
-use crate::validate::Constraints;
 
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
@@ -145,7 +144,6 @@ impl Operation for DescribeSecret {
     type Output = Description;
 
     fn run(self, store: &Store, call: &mut Call<'_>) -> Result<Done<Description>, ServiceError> {
-        Constraints::default().secret_id(self.secret_id.as_ref()).check()?;
         let (scope, secret) = store.find(&call.scope, &self.secret_id.unwrap_or_default(), call.now)?;
         let mut description = Description::new(secret, Labels::Described);
         description.replication = Some(Replication::of(store, &scope, secret));

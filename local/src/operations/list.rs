@@ -9,7 +9,6 @@ use crate::filter::Filter;
 use crate::paging::{Key, date_of, first_page, page};
 use crate::secret::Secret;
 use crate::store::Store;
-use crate::validate::Constraints;
 
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
@@ -35,12 +34,6 @@ impl Operation for ListSecrets {
 
     fn run(self, store: &Store, call: &mut Call<'_>) -> Result<Done<Listing>, ServiceError> {
         let (sort_by, sort_order) = (self.sort_by.as_deref(), self.sort_order.as_deref());
-        Constraints::default()
-            .range("maxResults", self.max_results, 1, 100)
-            .length("nextToken", self.next_token.as_deref(), 1, 4096)
-            .one_of("sortOrder", sort_order, &["asc", "desc"])
-            .one_of("sortBy", sort_by, &["created-date", "last-accessed-date", "last-changed-date", "name"])
-            .check()?;
         let filters = self.filters.unwrap_or_default();
         Filter::check(&filters)?;
         let include_deleted = self.include_planned_deletion.unwrap_or_default();
@@ -50,10 +43,18 @@ impl Operation for ListSecrets {
         let descending = sort_order == Some("desc");
         let (most, token) = (self.max_results.map_or(100, |most| most as usize), self.next_token.as_deref());
         let (secrets, next_token) = match sort_by {
-            None | Some("created-date") => by_creation(store, call, passes, token, most, descending)?,
+            None | Some("created-date") => {
+                by_creation(store, call, passes, "ListSecrets", token, most, descending)?
+            }
             Some(by) => {
                 let found = store.secrets(&call.scope, call.now).filter(passes);
-                page(found.map(|secret| (sort_key(secret, by), secret)), token, most, descending)?
+                page(
+                    found.map(|secret| (sort_key(secret, by), secret)),
+                    "ListSecrets",
+                    token,
+                    most,
+                    descending,
+                )?
             }
         };
         Ok(Done::reading(Listing {
@@ -68,13 +69,14 @@ pub(super) fn by_creation<'a>(
     store: &'a Store,
     call: &Call<'_>,
     passes: impl Fn(&&'a Secret) -> bool,
+    listing: &str,
     token: Option<&str>,
     most: usize,
     descending: bool,
 ) -> Result<(Vec<&'a Secret>, Option<String>), ServiceError> {
-    let after = token.map(date_of).transpose()?;
+    let after = token.map(|token| date_of(token, listing)).transpose()?;
     let found = store.by_creation(&call.scope, call.now, after, descending).filter(passes);
-    Ok(first_page(found.map(|secret| (Key::date(Some(secret.created), &secret.arn), secret)), most))
+    Ok(first_page(found.map(|secret| (Key::date(Some(secret.created), &secret.arn), secret)), listing, most))
 }
 
 /// A key that sorts as asked, if not by creation.

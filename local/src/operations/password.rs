@@ -8,7 +8,6 @@ use zeroize::Zeroizing;
 use super::{Call, Done, Operation};
 use crate::error::ServiceError;
 use crate::store::Store;
-use crate::validate::Constraints;
 
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
@@ -34,10 +33,6 @@ impl Operation for GetRandomPassword {
     type Output = Answer;
 
     fn run(self, _store: &Store, call: &mut Call<'_>) -> Result<Done<Answer>, ServiceError> {
-        Constraints::default()
-            .range("passwordLength", self.password_length, 1, 4096)
-            .length("excludeCharacters", self.exclude_characters.as_deref(), 0, 4096)
-            .check()?;
         let length = self.password_length.map_or(32, |length| length as usize);
         let require_each = self.require_each_included_type.unwrap_or(true);
         let types = self.types();

@@ -1,15 +1,12 @@
 //! PutResourcePolicy, GetResourcePolicy, DeleteResourcePolicy, ListResourcePolicies, ValidateResourcePolicy.
 
-use std::sync::Arc;
-
 use serde::{Deserialize, Serialize};
 
 use super::{Call, Done, Operation};
 use crate::error::{ErrorCode, ServiceError};
 use crate::policy;
 use crate::secret::Secret;
-use crate::store::{Change, Store};
-use crate::validate::Constraints;
+use crate::store::Store;
 
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
@@ -36,17 +33,13 @@ impl Operation for PutResourcePolicy {
     type Output = Answer;
 
     fn run(self, store: &Store, call: &mut Call<'_>) -> Result<Done<Answer>, ServiceError> {
-        let text = self.resource_policy.as_deref();
-        document(named(self.secret_id.as_ref(), self.policy_name.as_deref()), text).check()?;
         only_default(self.policy_name.as_deref())?;
-        let text = text.unwrap_or_default();
-        if let Some(fault) = policy::fault(text) {
-            return Err(ServiceError::new(ErrorCode::MalformedPolicyDocument, fault));
-        }
+        let text = self.resource_policy.as_deref().unwrap_or_default();
+        policy::check(text)?;
         if self.block_public_policy.unwrap_or_default() && policy::is_public(text) {
             return Err(ServiceError::new(
                 ErrorCode::PublicPolicy,
-                "You can't attach this policy: it allows any principal, and BlockPublicPolicy is set.",
+                "You can't attach a resource-based policy that allows broad access to the secret.",
             ));
         }
         change(store, call, self.secret_id, self.resource_policy)
@@ -64,7 +57,6 @@ impl Operation for DeleteResourcePolicy {
     type Output = Answer;
 
     fn run(self, store: &Store, call: &mut Call<'_>) -> Result<Done<Answer>, ServiceError> {
-        named(self.secret_id.as_ref(), self.policy_name.as_deref()).check()?;
         only_default(self.policy_name.as_deref())?;
         change(store, call, self.secret_id, None)
     }
@@ -81,7 +73,6 @@ impl Operation for GetResourcePolicy {
     type Output = Answer;
 
     fn run(self, store: &Store, call: &mut Call<'_>) -> Result<Done<Answer>, ServiceError> {
-        named(self.secret_id.as_ref(), self.policy_name.as_deref()).check()?;
         let (_, secret) = store.find_live(&call.scope, &self.secret_id.unwrap_or_default(), call.now)?;
         if self.policy_name.is_some_and(|name| name != DEFAULT) {
             return Err(ServiceError::new(
@@ -97,7 +88,9 @@ impl Operation for GetResourcePolicy {
 #[serde(rename_all = "PascalCase")]
 pub(super) struct ListResourcePolicies {
     secret_id: Option<String>,
-    max_results: Option<i64>,
+    /// Checked, and not used: there is at most one policy.
+    #[serde(rename = "MaxResults")]
+    _max_results: Option<i64>,
     next_token: Option<String>,
 }
 
@@ -117,10 +110,6 @@ impl Operation for ListResourcePolicies {
     type Output = Listing;
 
     fn run(self, store: &Store, call: &mut Call<'_>) -> Result<Done<Listing>, ServiceError> {
-        Constraints::default()
-            .secret_id(self.secret_id.as_ref())
-            .range("maxResults", self.max_results, 1, 100)
-            .check()?;
         if self.next_token.is_some() {
             // There is at most one policy, so no page ever has a next one.
             return Err(ServiceError::new(ErrorCode::InvalidNextToken, "The NextToken value is invalid."));
@@ -156,18 +145,14 @@ impl Operation for ValidateResourcePolicy {
     type Output = Validation;
 
     fn run(self, store: &Store, call: &mut Call<'_>) -> Result<Done<Validation>, ServiceError> {
-        let constraints = Constraints::default().length("secretId", self.secret_id.as_deref(), 1, 2048);
-        document(constraints, self.resource_policy.as_deref()).check()?;
         if let Some(id) = &self.secret_id {
             store.find_live(&call.scope, id, call.now)?;
         }
         let text = self.resource_policy.as_deref().unwrap_or_default();
-        if let Some(fault) = policy::fault(text) {
-            return Err(ServiceError::new(ErrorCode::MalformedPolicyDocument, fault));
-        }
+        policy::check(text)?;
         let public = policy::is_public(text).then(|| Finding {
             check_name: "PublicPolicyCheck",
-            error_message: "The policy allows any principal.".to_owned(),
+            error_message: "This resource policy grants broad access to your secret.".to_owned(),
         });
         Ok(Done::reading(Validation {
             policy_validation_passed: public.is_none(),
@@ -195,15 +180,7 @@ fn change(
 ) -> Result<Done<Answer>, ServiceError> {
     let (scope, secret) = store.find_live(&call.scope, &id.unwrap_or_default(), call.now)?;
     let secret = Secret { policy, changed: call.now, ..secret.as_ref().clone() };
-    Ok(Done::changing(Answer::about(&secret), Change::Put(scope, Arc::new(secret))))
-}
-
-fn named(id: Option<&String>, policy_name: Option<&str>) -> Constraints {
-    Constraints::default().secret_id(id).length("policyName", policy_name, 1, 64)
-}
-
-fn document(constraints: Constraints, text: Option<&str>) -> Constraints {
-    constraints.required("resourcePolicy", text.as_ref()).length("resourcePolicy", text, 1, 20_480)
+    Ok(Done::putting(Answer::about(&secret), scope, secret))
 }
 
 /// "You can only attach the default policy; if you specify any other name, the operation returns an

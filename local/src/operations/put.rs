@@ -11,11 +11,11 @@ use super::{Call, Done, Operation};
 use crate::error::ServiceError;
 use crate::events::Event;
 use crate::labels::{self, CURRENT};
-use crate::rotation::progress;
+use crate::progress;
 use crate::secret::{Secret, Version};
 use crate::store::{Change, Store};
 use crate::time::Timestamp;
-use crate::validate::{Constraints, client_request_token, one_value};
+use crate::validate::{client_request_token, one_value};
 use crate::value::{SecretBlob, SecretText, SecretValue};
 
 #[derive(Deserialize)]
@@ -26,7 +26,9 @@ pub(super) struct PutSecretValue {
     secret_binary: Option<SecretBlob>,
     secret_string: Option<SecretText>,
     version_stages: Option<Vec<String>>,
-    rotation_token: Option<String>,
+    /// Checked, and not used: nobody else's rotations are known here.
+    #[serde(rename = "RotationToken")]
+    _rotation_token: Option<String>,
 }
 
 #[derive(Serialize)]
@@ -43,15 +45,6 @@ impl Operation for PutSecretValue {
     type Output = Put;
 
     fn run(self, store: &Store, call: &mut Call<'_>) -> Result<Done<Put>, ServiceError> {
-        let mut constraints = Constraints::default()
-            .secret_id(self.secret_id.as_ref())
-            .value(self.secret_string.as_ref(), self.secret_binary.as_ref())
-            .count("versionStages", self.version_stages.as_ref().map(Vec::len), 1, 20)
-            .length("rotationToken", self.rotation_token.as_deref(), 36, 256);
-        for stage in self.version_stages.iter().flatten() {
-            constraints = constraints.length("versionStages", Some(stage), 1, 256);
-        }
-        constraints.check()?;
         let token = client_request_token(self.client_request_token)?;
         let Some(value) = one_value(self.secret_string, self.secret_binary)? else {
             return Err(ServiceError::invalid_request(

@@ -12,7 +12,6 @@ use crate::labels::CURRENT;
 use crate::secret::{Secret, Version};
 use crate::store::{Change, Store};
 use crate::time::Timestamp;
-use crate::validate::Constraints;
 use crate::value::{Encoded, SecretValue};
 
 #[derive(Deserialize)]
@@ -45,11 +44,6 @@ impl Operation for GetSecretValue {
 
     fn run(self, store: &Store, call: &mut Call<'_>) -> Result<Done<ValueEntry>, ServiceError> {
         let (id, stage) = (self.version_id.as_deref(), self.version_stage.as_deref());
-        Constraints::default()
-            .secret_id(self.secret_id.as_ref())
-            .length("versionId", id, 32, 64)
-            .length("versionStage", stage, 1, 256)
-            .check()?;
         let (scope, secret) = store.find_live(&call.scope, &self.secret_id.unwrap_or_default(), call.now)?;
         check_key_access(call, &scope, secret)?;
         let version = select(secret, id, stage)?;

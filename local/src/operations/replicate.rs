@@ -8,11 +8,11 @@ use serde::{Deserialize, Serialize};
 use super::{Call, Done, Operation};
 use crate::arn::Scope;
 use crate::error::{ErrorCode, ServiceError};
-use crate::replication::{CrossAccountReplica, Replica, ReplicationStatus, replica_arn};
+use crate::replica::{CrossAccountReplica, Replica, ReplicationStatus};
+use crate::replication::replica_arn;
 use crate::secret::Secret;
 use crate::store::{Change, Store};
 use crate::time::Timestamp;
-use crate::validate::Constraints;
 
 /// A region to replicate to, as requests write it.
 #[derive(Deserialize)]
@@ -55,18 +55,12 @@ impl Operation for ReplicateSecretToRegions {
     type Output = Replicated;
 
     fn run(self, store: &Store, call: &mut Call<'_>) -> Result<Done<Replicated>, ServiceError> {
-        let regions = self.add_replica_regions;
-        let constraints = Constraints::default()
-            .secret_id(self.secret_id.as_ref())
-            .required("addReplicaRegions", regions.as_ref())
-            .count("addReplicaRegions", regions.as_ref().map(Vec::len), 1, usize::MAX);
-        check_regions(constraints, regions.as_deref().unwrap_or_default()).check()?;
-        let id = self.secret_id.unwrap_or_default();
-        let (scope, secret) = store.find_live(&call.scope, &id, call.now)?;
+        let (scope, secret) = store.find_live(&call.scope, &self.secret_id.unwrap_or_default(), call.now)?;
         refuse_replica(secret)?;
         let mut secret = secret.as_ref().clone();
+        let regions = self.add_replica_regions.unwrap_or_default();
         let force = self.force_overwrite_replica_secret.unwrap_or_default();
-        let mut changes = add_regions(store, call, &scope, &mut secret, regions.unwrap_or_default(), force)?;
+        let mut changes = add_regions(store, call, &scope, &mut secret, regions, force)?;
         let output = Replicated {
             arn: secret.arn.clone(),
             replication_status: statuses(store, &scope, &secret).unwrap_or_default(),
@@ -74,24 +68,6 @@ impl Operation for ReplicateSecretToRegions {
         changes.push(Change::Put(scope, Arc::new(secret)));
         Ok(Done::with(output, changes))
     }
-}
-
-/// Checks the regions of a request as the service model does.
-pub(super) fn check_regions(mut constraints: Constraints, regions: &[ReplicaRegion]) -> Constraints {
-    for (i, replica) in regions.iter().enumerate() {
-        let at = |what: &str| format!("addReplicaRegions.{}.member.{what}", i + 1);
-        let region = replica.region.as_deref();
-        constraints = constraints.length(&at("region"), region, 1, 128).length(
-            &at("kmsKeyId"),
-            replica.kms_key_id.as_deref(),
-            0,
-            2048,
-        );
-        if let Some(region) = region {
-            constraints = constraints.pattern(&at("region"), region, is_region(region), r"^([a-z]+-)+\d+$");
-        }
-    }
-    constraints
 }
 
 /// Notes new replicas on a primary, and gives what has to go for them: secrets of the same name.
@@ -107,7 +83,8 @@ pub(super) fn add_regions(
     for ReplicaRegion { region, kms_key_id } in regions {
         let region = region.unwrap_or_default();
         let known = secret.replicas.iter().any(|known| known.region == region && known.failure.is_none());
-        if region == scope.region || region.is_empty() {
+        // The model's pattern wants words and a number; every Region has an area and a direction: `eu-west-1`.
+        if region == scope.region || region.split('-').count() < 3 {
             return Err(ServiceError::invalid_parameter("Invalid replica region."));
         }
         if known {
@@ -166,13 +143,7 @@ impl Operation for RemoveRegionsFromReplication {
     type Output = Replicated;
 
     fn run(self, store: &Store, call: &mut Call<'_>) -> Result<Done<Replicated>, ServiceError> {
-        let regions = self.remove_replica_regions;
-        Constraints::default()
-            .secret_id(self.secret_id.as_ref())
-            .required("removeReplicaRegions", regions.as_ref())
-            .count("removeReplicaRegions", regions.as_ref().map(Vec::len), 1, usize::MAX)
-            .check()?;
-        let regions = regions.unwrap_or_default();
+        let regions = self.remove_replica_regions.unwrap_or_default();
         let (scope, secret) = store.find_live(&call.scope, &self.secret_id.unwrap_or_default(), call.now)?;
         refuse_replica(secret)?;
         let mut secret = secret.as_ref().clone();
@@ -210,7 +181,6 @@ impl Operation for StopReplicationToReplica {
     type Output = Promoted;
 
     fn run(self, store: &Store, call: &mut Call<'_>) -> Result<Done<Promoted>, ServiceError> {
-        Constraints::default().secret_id(self.secret_id.as_ref()).check()?;
         let (scope, secret) = store.find_live(&call.scope, &self.secret_id.unwrap_or_default(), call.now)?;
         let Some(primary) = &secret.primary else {
             return Err(ServiceError::invalid_request(
@@ -242,7 +212,9 @@ pub(super) struct AssociateCrossAccountReplica {
     secret_id: Option<String>,
     #[serde(rename = "CrossAccountReplicaARN")]
     replica_arn: Option<String>,
-    replica_restriction: Option<String>,
+    /// Checked, and not used: there are no organizations here.
+    #[serde(rename = "ReplicaRestriction")]
+    _replica_restriction: Option<String>,
     #[serde(rename = "ReplicationRoleARN")]
     role: Option<String>,
 }
@@ -262,13 +234,6 @@ impl Operation for AssociateCrossAccountReplica {
     type Output = Association;
 
     fn run(self, store: &Store, call: &mut Call<'_>) -> Result<Done<Association>, ServiceError> {
-        Constraints::default()
-            .secret_id(self.secret_id.as_ref())
-            .required("crossAccountReplicaARN", self.replica_arn.as_ref())
-            .length("crossAccountReplicaARN", self.replica_arn.as_deref(), 20, 2048)
-            .length("replicationRoleARN", self.role.as_deref(), 20, 2048)
-            .one_of("replicaRestriction", self.replica_restriction.as_deref(), &["SameOrg", "NoRestriction"])
-            .check()?;
         let arn = self.replica_arn.unwrap_or_default();
         let (scope, primary) = store.find_live(&call.scope, &self.secret_id.unwrap_or_default(), call.now)?;
         let invalid = |message: &str| Err(ServiceError::invalid_request(message));
@@ -330,11 +295,6 @@ impl Operation for DisassociateCrossAccountReplica {
     type Output = Association;
 
     fn run(self, store: &Store, call: &mut Call<'_>) -> Result<Done<Association>, ServiceError> {
-        Constraints::default()
-            .secret_id(self.secret_id.as_ref())
-            .required("crossAccountReplicaARN", self.replica_arn.as_ref())
-            .length("crossAccountReplicaARN", self.replica_arn.as_deref(), 20, 2048)
-            .check()?;
         let arn = self.replica_arn.unwrap_or_default();
         let (scope, primary) = store.find_live(&call.scope, &self.secret_id.unwrap_or_default(), call.now)?;
         let mut primary = primary.as_ref().clone();
@@ -365,14 +325,4 @@ fn refuse_replica(secret: &Secret) -> Result<(), ServiceError> {
         None => Ok(()),
         Some(_) => Err(crate::replication::not_permitted()),
     }
-}
-
-fn is_region(region: &str) -> bool {
-    let mut parts: Vec<_> = region.split('-').collect();
-    let number = parts.pop().unwrap_or_default();
-    let is_word = |part: &&str| !part.is_empty() && part.bytes().all(|b| b.is_ascii_lowercase());
-    !parts.is_empty()
-        && parts.iter().all(is_word)
-        && !number.is_empty()
-        && number.bytes().all(|b| b.is_ascii_digit())
 }

@@ -1,16 +1,15 @@
 //! RotateSecret and CancelRotateSecret.
 
-use std::sync::Arc;
+use serde::Deserialize;
 
-use serde::{Deserialize, Serialize};
-
-use super::{Call, Done, Operation};
+use super::{Call, Done, Named, Operation};
 use crate::error::{ErrorCode, ServiceError};
-use crate::rotation::{Purpose, Rotation, RotationRules, progress};
+use crate::progress;
+use crate::rotation::{Purpose, Rotation, RotationRules};
 use crate::secret::Secret;
-use crate::store::{Change, Store};
+use crate::store::Store;
 use crate::tag::Tag;
-use crate::validate::{Constraints, client_request_token};
+use crate::validate::client_request_token;
 
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
@@ -25,27 +24,17 @@ pub(super) struct RotateSecret {
     rotate_immediately: Option<bool>,
 }
 
-#[derive(Serialize)]
-#[serde(rename_all = "PascalCase")]
-pub(super) struct Rotated {
-    #[serde(rename = "ARN")]
-    arn: String,
-    name: String,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    version_id: Option<String>,
-}
-
 impl Operation for RotateSecret {
-    type Output = Rotated;
+    type Output = Named;
 
-    fn run(mut self, store: &Store, call: &mut Call<'_>) -> Result<Done<Rotated>, ServiceError> {
-        self.check()?;
+    fn run(mut self, store: &Store, call: &mut Call<'_>) -> Result<Done<Named>, ServiceError> {
+        self.rotation_rules.as_ref().map_or(Ok(()), RotationRules::check)?;
         let token = client_request_token(self.client_request_token.take())?;
         let id = self.secret_id.take().unwrap_or_default();
         let (scope, secret) = store.find_live(&call.scope, &id, call.now)?;
         let known = secret.rotation.as_ref();
         if known.is_some_and(|rotation| rotation.last_token.as_ref() == Some(&token)) {
-            return Ok(Done::reading(Rotated::new(secret, Some(token))));
+            return Ok(Done::reading(Named::of(secret, Some(token))));
         }
         check_token(secret, &token)?;
 
@@ -63,40 +52,21 @@ impl Operation for RotateSecret {
                 ));
             }
             secret.rotation = Some(rotation);
-            let output = Rotated::new(&secret, None);
-            return Ok(Done::changing(output, Change::Put(scope, Arc::new(secret))));
+            let output = Named::of(&secret, None);
+            return Ok(Done::putting(output, scope, secret));
         }
         // The label was taken from the version by hand, else the call would have been refused.
         let abandoned = progress::abandon(&mut secret, "AWSPENDING was taken from the version", call.now);
         secret.rotation = Some(Rotation { last_token: Some(token.clone()), underway: None, ..rotation });
         let started = progress::begin(&mut secret, &token, purpose, call.now);
         crate::labels::check_quota(&secret.versions)?;
-        let output = Rotated::new(&secret, Some(token));
-        let done = Done::changing(output, Change::Put(scope, Arc::new(secret)));
+        let output = Named::of(&secret, Some(token));
+        let done = Done::putting(output, scope, secret);
         Ok(done.telling(abandoned.into_iter().chain([started])))
     }
 }
 
 impl RotateSecret {
-    fn check(&self) -> Result<(), ServiceError> {
-        let mut constraints = Constraints::default()
-            .secret_id(self.secret_id.as_ref())
-            .length("rotationLambdaARN", self.rotation_lambda_arn.as_deref(), 0, 2048)
-            .length(
-                "externalSecretRotationRoleArn",
-                self.external_secret_rotation_role_arn.as_deref(),
-                20,
-                2048,
-            );
-        for item in self.external_secret_rotation_metadata.iter().flatten() {
-            constraints = constraints
-                .length("externalSecretRotationMetadata.member.key", Some(&item.key), 1, 256)
-                .length("externalSecretRotationMetadata.member.value", Some(&item.value), 1, 2048);
-        }
-        constraints.check()?;
-        self.rotation_rules.as_ref().map_or(Ok(()), RotationRules::check)
-    }
-
     /// The configuration after this request: "If you don't include the configuration parameters, the operation starts a
     /// rotation with the values already stored in the secret" (API reference, RotateSecret).
     fn configured(self, known: Option<&Rotation>, call: &Call<'_>) -> Result<Rotation, ServiceError> {
@@ -151,10 +121,9 @@ pub(super) struct CancelRotateSecret {
 }
 
 impl Operation for CancelRotateSecret {
-    type Output = Rotated;
+    type Output = Named;
 
-    fn run(self, store: &Store, call: &mut Call<'_>) -> Result<Done<Rotated>, ServiceError> {
-        Constraints::default().secret_id(self.secret_id.as_ref()).check()?;
+    fn run(self, store: &Store, call: &mut Call<'_>) -> Result<Done<Named>, ServiceError> {
         let id = self.secret_id.unwrap_or_default();
         let (scope, secret) = store.find_live(&call.scope, &id, call.now)?;
         if secret.rotation.is_none() {
@@ -163,14 +132,8 @@ impl Operation for CancelRotateSecret {
         let mut secret = secret.as_ref().clone();
         let version = progress::cancel(&mut secret);
         secret.changed = call.now;
-        let output = Rotated::new(&secret, version);
-        Ok(Done::changing(output, Change::Put(scope, Arc::new(secret))))
-    }
-}
-
-impl Rotated {
-    fn new(secret: &Secret, version_id: Option<String>) -> Self {
-        Self { arn: secret.arn.clone(), name: secret.name.clone(), version_id }
+        let output = Named::of(&secret, version);
+        Ok(Done::putting(output, scope, secret))
     }
 }
 

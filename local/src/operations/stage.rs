@@ -1,15 +1,12 @@
 //! UpdateSecretVersionStage: the compare-and-swap rotations end with.
 
-use std::sync::Arc;
-
 use serde::Deserialize;
 
-use super::{ArnAndName, Call, Done, Operation};
+use super::{Call, Done, Named, Operation};
 use crate::error::ServiceError;
 use crate::labels::{self, CURRENT};
 use crate::secret::Secret;
-use crate::store::{Change, Store};
-use crate::validate::Constraints;
+use crate::store::Store;
 
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
@@ -21,17 +18,10 @@ pub(super) struct UpdateSecretVersionStage {
 }
 
 impl Operation for UpdateSecretVersionStage {
-    type Output = ArnAndName;
+    type Output = Named;
 
-    fn run(self, store: &Store, call: &mut Call<'_>) -> Result<Done<ArnAndName>, ServiceError> {
+    fn run(self, store: &Store, call: &mut Call<'_>) -> Result<Done<Named>, ServiceError> {
         let (from, to) = (self.remove_from_version_id.as_deref(), self.move_to_version_id.as_deref());
-        Constraints::default()
-            .secret_id(self.secret_id.as_ref())
-            .required("versionStage", self.version_stage.as_ref())
-            .length("versionStage", self.version_stage.as_deref(), 1, 256)
-            .length("removeFromVersionId", from, 32, 64)
-            .length("moveToVersionId", to, 32, 64)
-            .check()?;
         let label = self.version_stage.as_deref().unwrap_or_default();
         let (scope, secret) =
             store.find_live(&call.scope, self.secret_id.as_deref().unwrap_or_default(), call.now)?;
@@ -46,8 +36,7 @@ impl Operation for UpdateSecretVersionStage {
         labels::check_quota(&secret.versions)?;
         secret.changed = call.now;
         secret.drop_old_versions(call.now);
-        let output = ArnAndName { arn: secret.arn.clone(), name: secret.name.clone() };
-        Ok(Done::changing(output, Change::Put(scope, Arc::new(secret))))
+        Ok(Done::putting(Named::of(&secret, None), scope, secret))
     }
 }
 

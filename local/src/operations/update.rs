@@ -1,16 +1,16 @@
 //! UpdateSecret.
 
-use std::sync::Arc;
-
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 
 use super::put::add_version;
 use super::read::check_key_access;
-use super::{Call, Done, Operation};
+use super::{Call, Done, Named, Operation};
+use crate::arn::Scope;
 use crate::error::ServiceError;
-use crate::labels::CURRENT;
-use crate::store::{Change, Store};
-use crate::validate::{Constraints, client_request_token, one_value};
+use crate::labels::{CURRENT, PENDING, PREVIOUS};
+use crate::secret::Secret;
+use crate::store::Store;
+use crate::validate::{client_request_token, one_value};
 use crate::value::{SecretBlob, SecretText};
 
 #[derive(Deserialize)]
@@ -25,30 +25,20 @@ pub(super) struct UpdateSecret {
     r#type: Option<String>,
 }
 
-#[derive(Serialize)]
-#[serde(rename_all = "PascalCase")]
-pub(super) struct Updated {
-    #[serde(rename = "ARN")]
-    arn: String,
-    name: String,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    version_id: Option<String>,
-}
-
 impl Operation for UpdateSecret {
-    type Output = Updated;
+    type Output = Named;
 
-    fn run(self, store: &Store, call: &mut Call<'_>) -> Result<Done<Updated>, ServiceError> {
-        Constraints::default()
-            .secret_id(self.secret_id.as_ref())
-            .length("description", self.description.as_deref(), 0, 2048)
-            .length("kmsKeyId", self.kms_key_id.as_deref(), 0, 2048)
-            .value(self.secret_string.as_ref(), self.secret_binary.as_ref())
-            .check()?;
+    fn run(self, store: &Store, call: &mut Call<'_>) -> Result<Done<Named>, ServiceError> {
         let token = client_request_token(self.client_request_token)?;
         let value = one_value(self.secret_string, self.secret_binary)?;
         let (scope, secret) = store.find_live(&call.scope, &self.secret_id.unwrap_or_default(), call.now)?;
 
+        let is_key_alone = value.is_none() && self.description.is_none() && self.r#type.is_none();
+        if let (true, Some(key)) = (is_key_alone, &self.kms_key_id)
+            && let Some((at, primary)) = primary_with_key(store, &scope, secret, key)
+        {
+            return Ok(Done::putting(Named::of(secret, None), at, primary));
+        }
         if value.is_some() {
             check_key_access(call, &scope, secret)?;
         }
@@ -59,7 +49,7 @@ impl Operation for UpdateSecret {
         };
         let (mut secret, event) = added.unwrap_or_else(|| (secret.as_ref().clone(), None));
         if let Some(key) = self.kms_key_id {
-            secret.set_key((!key.is_empty()).then_some(key));
+            set_key(&mut secret, (!key.is_empty()).then_some(key));
         }
         for (field, given) in [(&mut secret.description, self.description), (&mut secret.kind, self.r#type)] {
             if let Some(given) = given {
@@ -67,7 +57,35 @@ impl Operation for UpdateSecret {
             }
         }
         secret.changed = call.now;
-        let output = Updated { arn: secret.arn.clone(), name: secret.name.clone(), version_id };
-        Ok(Done::changing(output, Change::Put(scope, Arc::new(secret))).telling(event))
+        let output = Named::of(&secret, version_id);
+        Ok(Done::putting(output, scope, secret).telling(event))
+    }
+}
+
+/// What the primary of a replica becomes when the replica gets another key; `None` if it is no replica in another region.
+///
+/// "A replica secret can't be updated independently from its primary secret, except for its encryption key" (user guide,
+/// "Promote a replica secret to a standalone secret").
+fn primary_with_key(store: &Store, scope: &Scope, replica: &Secret, key: &str) -> Option<(Scope, Secret)> {
+    let primary = replica.primary.as_ref().filter(|primary| primary.cross_account.is_none())?;
+    let at = Scope { region: primary.region.clone(), ..scope.clone() };
+    let mut primary = store.by_arn(&at, &primary.arn)?.as_ref().clone();
+    let known = primary.replicas.iter_mut().find(|known| known.region == scope.region)?;
+    known.kms_key_id = (!key.is_empty()).then(|| key.to_owned());
+    Some((at, primary))
+}
+
+/// Gives it another key. "Secrets Manager re-encrypts versions that have the staging labels AWSCURRENT, AWSPENDING,
+/// and AWSPREVIOUS" (API reference, UpdateSecret, KmsKeyId); all others keep the key they have.
+fn set_key(secret: &mut Secret, key: Option<String>) {
+    let old = secret.key().to_owned();
+    secret.kms_key_id = key;
+    let is_other = old != secret.key();
+    for version in &mut secret.versions {
+        if [CURRENT, PENDING, PREVIOUS].iter().any(|label| version.labels.contains(*label)) {
+            version.former_key = None;
+        } else if is_other && version.former_key.is_none() {
+            version.former_key = Some(old.clone());
+        }
     }
 }

@@ -10,7 +10,6 @@ use crate::paging::{Key, page};
 use crate::secret::{Secret, Version};
 use crate::store::Store;
 use crate::time::Timestamp;
-use crate::validate::Constraints;
 
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
@@ -48,11 +47,6 @@ impl Operation for ListSecretVersionIds {
     type Output = Listing;
 
     fn run(self, store: &Store, call: &mut Call<'_>) -> Result<Done<Listing>, ServiceError> {
-        Constraints::default()
-            .secret_id(self.secret_id.as_ref())
-            .range("maxResults", self.max_results, 1, 100)
-            .length("nextToken", self.next_token.as_deref(), 1, 4096)
-            .check()?;
         let (_, secret) = store.find(&call.scope, &self.secret_id.unwrap_or_default(), call.now)?;
         let deprecated = self.include_deprecated.unwrap_or_default();
         // A version a rotation has only reserved is not listed until it has a value.
@@ -62,7 +56,7 @@ impl Operation for ListSecretVersionIds {
             .filter(|version| version.value.is_some() && (deprecated || !version.labels.is_empty()))
             .map(|version| (Key::date(Some(version.created), &version.id), version));
         let most = self.max_results.map_or(100, |most| most as usize);
-        let (versions, next_token) = page(listed, self.next_token.as_deref(), most, false)?;
+        let (versions, next_token) = page(listed, &secret.arn, self.next_token.as_deref(), most, false)?;
         Ok(Done::reading(Listing {
             versions: versions.into_iter().map(|version| Entry::new(secret, version)).collect(),
             next_token,

@@ -95,7 +95,7 @@ export async function call(secret, operation, parameters) {
 async function answered(response) {
   const answer = await response.json();
   if (!response.ok) {
-    throw new Error(answer.error ?? answer.Message ?? answer.message ?? `The answer was ${response.status}.`);
+    throw new Error(answer.error ?? answer.Message ?? answer.message ?? `The response has status ${response.status}.`);
   }
   return answer;
 }

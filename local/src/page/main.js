@@ -66,7 +66,7 @@ const hear = {
 function connected(is) {
   byId('connection').replaceChildren(
     element('span', { className: is ? 'dot on' : 'dot', 'aria-hidden': 'true' }),
-    is ? 'Live' : 'The endpoint is gone; trying again',
+    is ? 'Live' : 'The endpoint is unreachable; reconnecting',
   );
 }
 

@@ -6,9 +6,9 @@ import { state } from './state.js';
 const STEPS = ['createSecret', 'setSecret', 'testSecret', 'finishSecret'];
 const MEANING = {
   createSecret: 'a new version is stored as AWSPENDING',
-  setSecret: 'the server takes the new password',
+  setSecret: 'the server gets the new password',
   testSecret: 'it logs in',
-  finishSecret: 'AWSCURRENT moves to it',
+  finishSecret: 'AWSCURRENT moves to the new version',
 };
 const WORDS = { waiting: 'waiting', started: 'under way', done: 'done', failed: 'failed' };
 
@@ -88,7 +88,7 @@ function outcome(entries, rotation) {
   if (!last) return '';
   const reason = last.message ? `: ${last.message}` : '';
   const again =
-    rotation?.underway?.due && last.retry_at ? ` It is tried again at ${moment(last.retry_at).slice(11)} UTC.` : '';
+    rotation?.underway?.due && last.retry_at ? ` It will be retried at ${moment(last.retry_at).slice(11)} UTC.` : '';
   return `${last.event}${reason}.${again}`.replace('..', '.');
 }
 

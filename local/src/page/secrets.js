@@ -55,7 +55,7 @@ export function showSecrets() {
     found.length > MOST_ROWS
       ? `${MOST_ROWS} of ${found.length} are shown.`
       : all.length && !found.length
-        ? 'No name contains that.'
+        ? 'No name matches.'
         : '',
   );
 }
@@ -87,7 +87,7 @@ export function showSecret() {
     ['Replicas', replicas],
     ['Policy', secret.policy && 'a resource policy'],
     ['Changed', `${moment(secret.changed)} UTC`],
-    ['Goes for good', secret.deletion && `${moment(secret.deletion)} UTC`],
+    ['Deleted for good', secret.deletion && `${moment(secret.deletion)} UTC`],
   ].filter(([, value]) => value);
   reconcile(
     byId('secret-facts'),

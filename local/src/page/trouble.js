@@ -32,12 +32,12 @@ function makeFault(fault) {
 
 function describe({ effect, delay_ms, operations, secret_id }) {
   const what = !effect
-    ? `${delay_ms} ms late`
+    ? `delayed by ${delay_ms} ms`
     : typeof effect === 'string'
       ? effect
       : effect.error
         ? effect.error.type
-        : `reads ${effect.stale.seconds} s old`;
+        : `reads from ${effect.stale.seconds} s ago`;
   const where = operations.length ? operations.join(', ') : 'all requests';
   return `${what}: ${where}${secret_id ? ` of ${secret_id}` : ''}`;
 }

@@ -81,7 +81,7 @@ impl Lambda {
 
     async fn exchange(&self, request: Request<Full<Bytes>>) -> Result<(), String> {
         let lost = |error: &dyn std::fmt::Display| {
-            format!("the Lambda endpoint at {} could not be asked: {error}", self.authority)
+            format!("the Lambda endpoint at {} is unreachable: {error}", self.authority)
         };
         let (host, port) = &self.address;
         let stream = TcpStream::connect((host.as_str(), *port)).await.map_err(|error| lost(&error))?;

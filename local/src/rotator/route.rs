@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use secretcache_rotation::targets::{Route, SystemRoute};
 use secretcache_rotation::{BoxFuture, Error, ErrorKind};
 
-use super::options::{RotationOptions, ServerName, StandIn};
+use crate::options::{RotationOptions, ServerName, StandIn};
 
 /// Reaches loopback addresses, and others only where their name was allowed.
 #[derive(Clone, Debug)]
@@ -52,8 +52,7 @@ impl Route for LocalRoute {
             Err(Error::new(
                 ErrorKind::Denied,
                 format!(
-                    "{:?} is not this machine (it resolves to {address}), and nothing else is touched unasked; {way_out}, \
-                     or allow it by name: --allow-host {}",
+                    "{:?} is not this machine (it resolves to {address}), and servers elsewhere are only changed if you allow it; {way_out}, or allow this one: --allow-host {}",
                     real.host, real.host
                 ),
             ))

@@ -14,12 +14,11 @@ use serde_json::json;
 use zeroize::Zeroizing;
 
 use super::lambda::Lambda;
-use super::options::{FunctionVariable, RotationOptions};
 use super::route::LocalRoute;
 use super::store::EngineStore;
 use crate::error::ServiceError;
 use crate::operations::{Functions, name_of};
-use crate::options::StartError;
+use crate::options::{FunctionVariable, RotationOptions, StartError};
 
 /// Every rotation function that can be invoked.
 pub(crate) struct Invoker {
@@ -173,8 +172,7 @@ impl Invoker {
         }
         if !self.is_plaintext_on_loopback && (text.contains("TLS") || text.contains("certificate")) {
             text.push_str(
-                ". Servers are verified: name their authority with --db-ca-file, or speak to those on this machine in \
-                 the clear with --db-plaintext",
+                ". Certificates are verified: name the authority with --db-ca-file, or turn TLS off for servers on this machine with --db-plaintext",
             );
         }
         text

@@ -11,11 +11,12 @@ use uuid::Uuid;
 
 use super::functions::{Invocation, Invoker};
 use super::store::EngineStore;
-use super::{Purpose, Rotation, progress};
 use crate::arn::Scope;
 use crate::engine::Engine;
 use crate::error::ServiceError;
 use crate::events::Event;
+use crate::progress;
+use crate::rotation::{Purpose, Rotation};
 use crate::secret::Secret;
 use crate::store::Store;
 use crate::story::{Entry, StepState};
@@ -46,7 +47,7 @@ pub(crate) async fn run(engine: Arc<Engine>, invoker: Arc<Invoker>) {
                 if let (Some(job), Err(_)) = (job, ended) {
                     let failed = |secret: &mut Secret, now| {
                         let token = secret.rotation.as_ref()?.underway.as_ref()?.token.clone();
-                        progress::failed(secret, &token, "createSecret", "it stopped by a defect of this program", now)
+                        progress::failed(secret, &token, "createSecret", "stopped by a bug in secretcache local", now)
                     };
                     keep(&engine, &job, failed).await;
                 }
@@ -142,7 +143,7 @@ async fn steps(
     let rotation_token = Uuid::new_v4().to_string();
     for step in steps {
         if !is_underway(engine, job, &work.token) {
-            return Err((*step, "it was given up meanwhile".to_owned()));
+            return Err((*step, "it was abandoned in the meantime".to_owned()));
         }
         let invocation = Invocation {
             step: *step,
