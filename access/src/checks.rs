@@ -1,10 +1,12 @@
 //! What is checked. Each check has an id, a reason, a remedy and its counterparts in other tools; `docs/checks.md` is made
 //! from this list.
 
-use crate::audit::{Audit, Findings, Severity};
+use crate::audited::{Audit, NARROWING};
+use crate::finding::{Findings, Severity};
 use crate::snapshot::Secret;
 
 mod access;
+mod alarm;
 mod content;
 mod key;
 mod network;
@@ -42,12 +44,26 @@ pub(crate) enum Find {
     Account(fn(&Audit<'_>, &mut Findings<'_>)),
 }
 
+/// What a check needs that asks where programs run.
+const fn with_narrowing<const OTHERS: usize, const ALL: usize>(
+    others: [&'static str; OTHERS],
+) -> [&'static str; ALL] {
+    let mut all = [""; ALL];
+    let mut place = 0;
+    while place < ALL {
+        all[place] = if place < OTHERS { others[place] } else { NARROWING[place - OTHERS] };
+        place += 1;
+    }
+    all
+}
+
 /// All checks, by subject.
 pub const CHECKS: &[&[Check]] = &[
     key::CHECKS,
     access::CHECKS,
     sharing::CHECKS,
     trail::CHECKS,
+    alarm::CHECKS,
     network::CHECKS,
     rotation::CHECKS,
     content::CHECKS,
@@ -62,10 +78,13 @@ pub fn check(id: &str) -> Option<&'static Check> {
 /// `docs/checks.md`: what is said of all checks, then a section for each.
 pub fn page() -> String {
     const INTRODUCTION: &str = include_str!("checks/introduction.md");
-    let titles = ["Key", "Access", "Sharing", "Trail and alarms", "Network", "Rotation", "Content", "Use"];
+    let titles = ["Key", "Access", "Sharing", "Trail", "Alarms", "Network", "Rotation", "Content", "Use"];
     let mut page = INTRODUCTION.to_owned();
     for (title, checks) in titles.into_iter().zip(CHECKS) {
         page += &format!("## {title}\n\n");
+        if title == "Access" {
+            page += &format!("{}\n\n", access::ABOUT);
+        }
         checks.iter().for_each(|check| page += &section(check));
     }
     page.trim_end().to_owned() + "\n"

@@ -39,6 +39,7 @@ pub const CALLS: &[&str] = &[
     "kms:DescribeKey",
     "kms:GetKeyPolicy",
     "kms:GetKeyRotationStatus",
+    "kms:ListGrants",
     "iam:GetAccountAuthorizationDetails",
     "organizations:DescribeOrganization",
     "organizations:ListParents",

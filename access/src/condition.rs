@@ -11,7 +11,7 @@ use ipnet::IpNet;
 use jiff::Timestamp;
 
 use crate::document::Condition;
-use crate::pattern::{escape, matches, matches_arn, unescape};
+use crate::pattern::{could_begin, escape, matches, matches_arn, unescape};
 
 /// An answer about a request of which not everything is known.
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
@@ -53,12 +53,20 @@ impl From<bool> for Truth {
 #[derive(Clone, Debug, Default)]
 pub struct Context {
     values: BTreeMap<String, Vec<String>>,
+    /// Of keys that are there, and of which only the beginning is known.
+    beginnings: BTreeMap<String, String>,
+    /// Of keys that are there, and are this time or any later one.
+    from: BTreeMap<String, Timestamp>,
     is_open: bool,
     closed: Vec<String>,
 }
 
 enum Key<'a> {
     Present(&'a [String]),
+    /// There, and known to begin so.
+    Begins(&'a str),
+    /// There: this time or any later one.
+    From(Timestamp),
     Absent,
     Unknown,
 }
@@ -84,6 +92,23 @@ impl Context {
         self.values.insert(key.to_ascii_lowercase(), values);
     }
 
+    /// A key is there, and its value begins so; nothing else is known of it.
+    pub fn set_beginning(&mut self, key: &str, beginning: impl Into<String>) {
+        self.beginnings.insert(key.to_ascii_lowercase(), beginning.into());
+    }
+
+    /// A key is a time, and not before this one: for what holds now or may hold later.
+    pub fn set_from(&mut self, key: &str, time: Timestamp) {
+        self.from.insert(key.to_ascii_lowercase(), time);
+    }
+
+    /// A key is as if nothing had been said of it.
+    pub fn forget(&mut self, key: &str) {
+        self.values.remove(&key.to_ascii_lowercase());
+        self.beginnings.remove(&key.to_ascii_lowercase());
+        self.from.remove(&key.to_ascii_lowercase());
+    }
+
     /// Keys that begin so and have no value are absent, though the context is open.
     pub fn close(&mut self, prefix: &str) {
         self.closed.push(prefix.to_ascii_lowercase());
@@ -94,6 +119,8 @@ impl Context {
         match self.values.get(&key) {
             Some(values) if values.is_empty() => Key::Absent,
             Some(values) => Key::Present(values),
+            None if self.beginnings.contains_key(&key) => Key::Begins(&self.beginnings[&key]),
+            None if self.from.contains_key(&key) => Key::From(self.from[&key]),
             None if self.is_open && !self.closed.iter().any(|prefix| key.starts_with(prefix)) => Key::Unknown,
             None => Key::Absent,
         }
@@ -134,7 +161,7 @@ pub(crate) fn expand<'a>(text: &'a str, context: &Context, has_variables: bool) 
             (Key::Present([value]), _) => expanded += &escape(value),
             (Key::Present(_) | Key::Absent, Some(default)) => expanded += &escape(default),
             (Key::Present(_) | Key::Absent, None) => return Expanded::Absent,
-            (Key::Unknown, _) => return Expanded::Unknown,
+            (Key::Unknown | Key::Begins(_) | Key::From(_), _) => return Expanded::Unknown,
         }
     }
     Expanded::Text((expanded + rest).into())
@@ -160,7 +187,7 @@ pub(crate) fn holds(condition: &Condition, context: &Context, has_variables: boo
         return match context.get(&condition.key) {
             Key::Unknown => Truth::Maybe,
             Key::Absent => wants_absent.into(),
-            Key::Present(_) => (!wants_absent).into(),
+            Key::Present(_) | Key::Begins(_) | Key::From(_) => (!wants_absent).into(),
         };
     }
     let (lower, if_exists) = match lower.strip_suffix("ifexists") {
@@ -171,6 +198,8 @@ pub(crate) fn holds(condition: &Condition, context: &Context, has_variables: boo
         // An operator that this version does not know: it may or may not hold.
         return Truth::Maybe;
     };
+    let mut partly: Option<&dyn Fn(&str) -> Truth> = None;
+    let (by_beginning, by_time);
     let present = match context.get(&condition.key) {
         Key::Unknown => return Truth::Maybe,
         Key::Absent => {
@@ -178,6 +207,16 @@ pub(crate) fn holds(condition: &Condition, context: &Context, has_variables: boo
                 .into();
         }
         Key::Present(values) => values,
+        Key::Begins(beginning) => {
+            by_beginning = move |wanted: &str| comparison.matches_beginning(wanted, beginning);
+            partly = Some(&by_beginning);
+            &[][..]
+        }
+        Key::From(time) => {
+            by_time = move |wanted: &str| comparison.matches_from(wanted, time);
+            partly = Some(&by_time);
+            &[][..]
+        }
     };
     let mut wanted = Vec::new();
     let mut is_unknown = false;
@@ -189,18 +228,15 @@ pub(crate) fn holds(condition: &Condition, context: &Context, has_variables: boo
         }
     }
     // Several values are alternatives; of a negated operator none may match.
-    let one = |value: &String| {
-        let found = wanted.iter().any(|wanted| comparison.matches(wanted, value));
-        let matched = if found {
-            Truth::Yes
-        } else if is_unknown {
-            Truth::Maybe
-        } else {
-            Truth::No
-        };
+    let one = |matched: &dyn Fn(&str) -> Truth| {
+        let unknown = if is_unknown { Truth::Maybe } else { Truth::No };
+        let matched = wanted.iter().map(|wanted| matched(wanted)).max().unwrap_or(Truth::No).max(unknown);
         if negated { matched.not() } else { matched }
     };
-    let truths = present.iter().map(one);
+    if let Some(matches) = partly {
+        return one(matches);
+    }
+    let truths = present.iter().map(|value| one(&|wanted| comparison.matches(wanted, value).into()));
     match quantifier {
         Quantifier::All => truths.min().unwrap_or(Truth::Yes),
         Quantifier::Any => truths.max().unwrap_or(Truth::No),
@@ -265,6 +301,32 @@ impl Comparison {
         })
     }
 
+    /// Whether a value matches of which only the beginning is known.
+    fn matches_beginning(self, wanted: &str, beginning: &str) -> Truth {
+        let wanted = match self {
+            Self::Like => Cow::Borrowed(wanted),
+            Self::Equal => Cow::Owned(escape(&unescape(wanted))),
+            _ => return Truth::Maybe,
+        };
+        if wanted.ends_with('*') && matches(&wanted, beginning) {
+            return Truth::Yes;
+        }
+        Truth::Maybe.min(Truth::from(could_begin(&wanted, beginning)))
+    }
+
+    /// Whether a time matches that is not before a known one.
+    fn matches_from(self, wanted: &str, time: Timestamp) -> Truth {
+        let wanted = unescape(wanted);
+        match self {
+            Self::Date(order) => date(&wanted).map_or(Truth::No, |wanted| order.holds_from(&time, &wanted)),
+            // Seconds since 1970.
+            Self::Number(order) => {
+                wanted.parse::<i64>().map_or(Truth::No, |wanted| order.holds_from(&time.as_second(), &wanted))
+            }
+            _ => Truth::Maybe,
+        }
+    }
+
     fn matches(self, wanted: &str, value: &str) -> bool {
         match self {
             Self::Like => return matches(wanted, value),
@@ -302,6 +364,16 @@ impl Order {
             Self::GreaterOrEqual => value >= wanted,
         }
     }
+
+    /// Whether it holds for a value that is only known not to be less than another.
+    fn holds_from<T: PartialOrd>(self, least: &T, wanted: &T) -> Truth {
+        match self {
+            Self::Greater | Self::GreaterOrEqual if self.holds(least, wanted) => Truth::Yes,
+            Self::Less if least >= wanted => Truth::No,
+            Self::Equal | Self::LessOrEqual if least > wanted => Truth::No,
+            _ => Truth::Maybe,
+        }
+    }
 }
 
 fn network(text: &str) -> Option<IpNet> {
@@ -317,4 +389,66 @@ fn date(text: &str) -> Option<Timestamp> {
         let day: jiff::civil::Date = text.parse().ok()?;
         day.to_zoned(jiff::tz::TimeZone::UTC).ok().map(|zoned| zoned.timestamp())
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_over_never_holds_again() {
+        let mut context = Context::open();
+        let now: Timestamp = "2026-03-01T12:00:00Z".parse().unwrap();
+        context.set_from("aws:CurrentTime", now);
+        context.set_from("aws:EpochTime", now);
+        for (operator, value, expected) in [
+            ("DateLessThan", "2026-03-01T12:00:00Z", Truth::No),
+            ("DateLessThanEquals", "2026-03-01T12:00:00Z", Truth::Maybe),
+            ("DateLessThan", "2026-03-02T00:00:00Z", Truth::Maybe),
+            ("DateGreaterThan", "2026-02-28T00:00:00Z", Truth::Yes),
+            ("DateGreaterThanEquals", "2026-03-01T12:00:00Z", Truth::Yes),
+            ("DateGreaterThan", "2027-01-01T00:00:00Z", Truth::Maybe),
+            ("DateEquals", "2026-02-28T00:00:00Z", Truth::No),
+            ("DateEquals", "2027-01-01T00:00:00Z", Truth::Maybe),
+            ("DateNotEquals", "2026-02-28T00:00:00Z", Truth::Yes),
+            ("DateLessThanIfExists", "2026-02-28T00:00:00Z", Truth::No),
+            ("NumericLessThan", "1700000000", Truth::No),
+            ("NumericGreaterThan", "1700000000", Truth::Yes),
+            ("StringLike", "2026-*", Truth::Maybe),
+            ("Null", "true", Truth::No),
+        ] {
+            let key = if operator.starts_with("Numeric") { "aws:EpochTime" } else { "aws:CurrentTime" };
+            let condition =
+                Condition { operator: operator.into(), key: key.into(), values: vec![value.into()] };
+            assert_eq!(holds(&condition, &context, true), expected, "{condition}");
+        }
+    }
+
+    #[test]
+    fn a_value_whose_beginning_is_known_is_told_from_others() {
+        let mut context = Context::open();
+        context.set_beginning("aws:userId", "AROAAPP:");
+        for (operator, value, expected) in [
+            ("StringLike", "AROAAPP:*", Truth::Yes),
+            ("StringLike", "*", Truth::Yes),
+            ("StringLike", "AROAAPP:i-*", Truth::Maybe),
+            ("StringLike", "*:app", Truth::Maybe),
+            ("StringLike", "AROAOTHER:*", Truth::No),
+            ("StringLike", "AROAAPP", Truth::No),
+            ("StringEquals", "AROAAPP:session", Truth::Maybe),
+            ("StringEquals", "AROAOTHER:session", Truth::No),
+            ("StringNotLike", "AROAAPP:*", Truth::No),
+            ("StringNotLike", "AROAOTHER:*", Truth::Yes),
+            ("StringNotEquals", "AROAAPP:session", Truth::Maybe),
+            ("StringLikeIfExists", "AROAAPP:*", Truth::Yes),
+            ("ForAnyValue:StringLike", "AROAAPP:*", Truth::Yes),
+            ("StringEqualsIgnoreCase", "aroaapp:x", Truth::Maybe),
+            ("Null", "true", Truth::No),
+            ("Null", "false", Truth::Yes),
+        ] {
+            let condition =
+                Condition { operator: operator.into(), key: "aws:userid".into(), values: vec![value.into()] };
+            assert_eq!(holds(&condition, &context, true), expected, "{condition}");
+        }
+    }
 }

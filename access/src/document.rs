@@ -119,7 +119,7 @@ impl Document {
     ///
     /// The text is not JSON, or breaks the grammar of policies; the error says where.
     pub fn parse(text: &str) -> Result<Self, PolicyError> {
-        match serde_json::from_str(text) {
+        match serde_json::from_str(without_mark(text)) {
             Ok(json) => Self::from_json(json),
             Err(error) => wrong(format!("the policy is not JSON: {error}")),
         }
@@ -143,6 +143,26 @@ impl Document {
             None => return wrong("the policy has no Statement"),
         }?;
         Ok(Self { has_variables, statements, json })
+    }
+
+    /// Refuses what IAM refuses of a policy of identities, and so of a session's: a principal, or no resource.
+    ///
+    /// # Errors
+    ///
+    /// The document is one of a resource; the error names the statement.
+    pub fn check_of_identity(&self) -> Result<(), PolicyError> {
+        for (index, statement) in self.statements.iter().enumerate() {
+            if statement.principal.is_some() {
+                return wrong(format!(
+                    "statement {index} names a Principal, which only policies of resources have; \
+                     take it out, or give the session's own policy"
+                ));
+            }
+            if statement.resource.is_none() {
+                return wrong(format!("statement {index} has no Resource"));
+            }
+        }
+        Ok(())
     }
 
     /// The document as compact JSON, for a command line.
@@ -202,6 +222,11 @@ impl<'de> Deserialize<'de> for Document {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         Self::from_json(Value::deserialize(deserializer)?).map_err(D::Error::custom)
     }
+}
+
+/// A text without the byte order mark that some editors put before it.
+pub(crate) fn without_mark(text: &str) -> &str {
+    text.strip_prefix('\u{feff}').unwrap_or(text)
 }
 
 fn statement(json: &Value, index: usize) -> Result<Statement, PolicyError> {
@@ -276,6 +301,11 @@ fn conditions(value: Option<&Value>) -> Result<Vec<Condition>, String> {
     Ok(found)
 }
 
+/// Whether a principal is written as the unique id that is left of a deleted one.
+pub(crate) fn is_unique_id(id: &str) -> bool {
+    id.len() >= 16 && ["AROA", "AIDA", "AGPA", "ANPA"].iter().any(|prefix| id.starts_with(prefix))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -299,6 +329,18 @@ mod tests {
         assert!(statement(r#""Effect":"Allow","Resource":"*""#).contains("Action"));
         assert!(statement(r#""Effect":"Allow","Action":"a","NotAction":"b""#).contains("exclude"));
         assert!(statement(r#""Effect":"Allow","Action":"a","Principal":"bob""#).contains("Principal"));
+    }
+
+    #[test]
+    fn a_policy_of_identities_names_resources_and_no_principals() {
+        let checked = |rest: &str| {
+            let text = format!(r#"{{"Statement":[{{"Effect":"Allow","Action":"*"{rest}}}]}}"#);
+            Document::parse(&text).unwrap().check_of_identity().map_err(|error| error.to_string())
+        };
+        assert_eq!(checked(r#","Resource":"*""#), Ok(()));
+        assert!(checked(r#","Resource":"*","Principal":"*""#).unwrap_err().contains("Principal"));
+        assert!(checked(r#","Resource":"*","NotPrincipal":{"AWS":"1"}"#).unwrap_err().contains("Principal"));
+        assert!(checked("").unwrap_err().contains("no Resource"));
     }
 
     #[test]

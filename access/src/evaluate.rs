@@ -3,14 +3,18 @@
 //! The order is the one of
 //! <https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_evaluation-logic_policy-eval-denyallow.html>: an
 //! explicit deny anywhere ends it; then service control policies, the VPC endpoint, resource policy and identity policies,
-//! permissions boundary and session policy must each leave the way open. Grants of KMS are not looked at: Secrets Manager
-//! makes none and uses none.
+//! permissions boundary and session policy must each leave the way open. A grant of KMS opens a key without any of these but
+//! the service control policies.
 
 use std::fmt;
 
-use crate::condition::{Context, Expanded, Truth, expand, holds};
-use crate::document::{Document, Effect, Principals, Scope, Statement};
-use crate::pattern::{matches, matches_ignoring_case};
+use crate::condition::{Context, Truth};
+use crate::document::{Document, Effect, Statement};
+
+mod statement;
+
+use statement::{Means, means};
+pub(crate) use statement::{concerns_action, concerns_resource, conditions_hold, means_caller};
 
 /// Who makes a request.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -21,6 +25,8 @@ pub struct Caller {
     pub account: String,
     /// What it is.
     pub kind: CallerKind,
+    /// The unique id of the role or user, by which policies may name it; empty if it is not known.
+    pub id: String,
 }
 
 /// What makes a request.
@@ -58,7 +64,7 @@ impl Caller {
         let parts: Vec<_> = arn.splitn(6, ':').collect();
         let [_, partition, service, _, account, resource] = parts[..] else {
             let kind = if arn.is_empty() { CallerKind::Anonymous } else { CallerKind::Service };
-            return Self { arn: arn.to_owned(), account: String::new(), kind };
+            return Self { arn: arn.to_owned(), account: String::new(), kind, id: String::new() };
         };
         let kind = match resource.split_once('/') {
             Some(("assumed-role", rest)) if service == "sts" => {
@@ -69,7 +75,13 @@ impl Caller {
             _ if resource == "root" => CallerKind::Root,
             _ => CallerKind::User,
         };
-        Self { arn: arn.to_owned(), account: account.to_owned(), kind }
+        Self { arn: arn.to_owned(), account: account.to_owned(), kind, id: String::new() }
+    }
+
+    /// The same caller, by its unique id as well.
+    #[must_use]
+    pub fn with_id(self, id: &str) -> Self {
+        Self { id: id.to_owned(), ..self }
     }
 
     fn is_role(&self) -> bool {
@@ -118,10 +130,23 @@ pub struct Policies<'a> {
     pub resource: Option<Named<'a>>,
     /// Whether that is a KMS key's policy, without which identity policies count for nothing.
     pub is_key_policy: bool,
+    /// The grants on that key, each as the statement that it amounts to.
+    pub grants: Option<Named<'a>>,
     /// The policy of the VPC endpoint that the request takes.
     pub endpoint: Option<Named<'a>>,
     /// Policies that have a say too and whose documents are not known: each may allow, and each may deny.
     pub unknown: Vec<(Link, &'a str)>,
+}
+
+impl Policies<'_> {
+    /// Whether any statement has a condition on a key.
+    pub(crate) fn have_condition(&self, key: &str) -> bool {
+        let control = self.service_control.iter().chain(&self.resource_control).flatten();
+        let own = self.identity.iter().chain(&self.boundary).chain(self.session.iter().flatten());
+        let all = control.chain(own).chain(&self.resource).chain(&self.endpoint);
+        let statements = all.flat_map(|policy| &policy.document.statements);
+        statements.flat_map(|it| &it.conditions).any(|it| it.key.eq_ignore_ascii_case(key))
+    }
 }
 
 /// A kind of policy.
@@ -134,6 +159,7 @@ pub enum Link {
     Identity,
     Resource,
     KeyPolicy,
+    Grant,
     Boundary,
     Session,
 }
@@ -147,6 +173,7 @@ impl fmt::Display for Link {
             Self::Identity => "identity policy",
             Self::Resource => "resource policy",
             Self::KeyPolicy => "key policy",
+            Self::Grant => "grant",
             Self::Boundary => "permissions boundary",
             Self::Session => "session policy",
         })
@@ -176,6 +203,28 @@ impl fmt::Display for Cited<'_> {
     }
 }
 
+impl Cited<'_> {
+    /// On what it depends that the statement applies: its conditions, or that the caller is a session that it names.
+    pub fn depends_on(&self) -> String {
+        let conditions = self.statement.conditions.iter().map(ToString::to_string);
+        let sessions = self.statement.principal.iter().flat_map(|scope| scope.listed().0.values().flatten());
+        let sessions: Vec<_> = sessions
+            .filter(|id| matches!(Caller::from_arn(id).kind, CallerKind::Session { .. }))
+            .map(String::as_str)
+            .collect();
+        let named = (!sessions.is_empty()).then(|| format!("the session is {}", sessions.join(" or ")));
+        let all: Vec<_> = named.into_iter().chain(conditions).collect();
+        if !all.is_empty() {
+            return all.join(" and ");
+        }
+        // The one thing left that is not known is what a variable of its resources stands for.
+        let resources = self.statement.resource.iter().flat_map(|scope| scope.listed());
+        let variables: Vec<_> =
+            resources.filter(|it| it.contains("${")).map(|it| format!("it means {it}")).collect();
+        variables.join(" or ")
+    }
+}
+
 /// How a request ends.
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
 pub enum Outcome {
@@ -200,17 +249,6 @@ pub struct Decision<'a> {
     pub depends_on: Vec<Cited<'a>>,
     /// Policies whose documents are not known, where they could change the outcome.
     pub unknown: Vec<(Link, &'a str)>,
-}
-
-/// How a policy of a resource means the caller.
-#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
-enum Means {
-    /// Its account, which passes the decision on to identity policies.
-    Account,
-    /// Everybody, or the caller's role.
-    Role,
-    /// The caller's own ARN: nothing of its own restricts such a grant.
-    Itself,
 }
 
 /// What one kind of policy says.
@@ -274,6 +312,7 @@ pub fn evaluate<'a>(request: &Request<'_>, policies: &Policies<'a>) -> Decision<
     let endpoint = policies.endpoint.map(|policy| say(Link::Endpoint, &[policy]));
     let identity = say(Link::Identity, &policies.identity);
     let resource = policies.resource.map(|policy| say(resource_link, &[policy])).unwrap_or_default();
+    let grants = policies.grants.map(|grants| say(Link::Grant, &[grants])).unwrap_or_default();
     let boundary = policies.boundary.map(|policy| say(Link::Boundary, &[policy]));
     let session = policies.session.as_ref().map(|all| say(Link::Session, all));
 
@@ -327,7 +366,14 @@ pub fn evaluate<'a>(request: &Request<'_>, policies: &Policies<'a>) -> Decision<
     let by_itself = Way::of(resource_link, resource.allow_itself);
     let by_account = Way::of(resource_link, resource.allow_account);
     let is_stranger = matches!(kind, CallerKind::Service | CallerKind::Anonymous);
-    let way = way.and(if is_stranger {
+    let [by_grant, to_account] = [
+        [grants.allow_itself, grants.allow].into_iter().flatten().max_by_key(|it| it.0),
+        grants.allow_account,
+    ]
+    .map(|allow| Way::of(Link::Grant, allow));
+    // That no grant opens it is no lack: policies are how it is done.
+    let by_grant = by_grant.or(to_account.and(identity.clone()));
+    let by_policy = if is_stranger {
         by_name.or(by_itself)
     } else if request.caller.account != request.resource_account {
         // Both accounts must agree.
@@ -337,7 +383,8 @@ pub fn evaluate<'a>(request: &Request<'_>, policies: &Policies<'a>) -> Decision<
         let is_role = request.caller.is_role();
         let named = if is_role { by_name.and(own.clone()) } else { by_name };
         by_itself.or(named).or(delegated.and(identity).and(own))
-    });
+    };
+    let way = way.and(if by_grant.truth > by_policy.truth { by_grant } else { by_policy });
 
     let mut depends_on: Vec<_> = denies.into_iter().map(|(_, cited)| cited).collect();
     depends_on.extend(&way.maybe);
@@ -407,8 +454,10 @@ impl<'a> Way<'a> {
 
 /// What policies of one kind say to a request.
 fn say<'a>(link: Link, policies: &[Named<'a>], request: &Request<'_>, has_boundary: bool) -> Said<'a> {
-    let names_principals =
-        matches!(link, Link::Resource | Link::KeyPolicy | Link::Endpoint | Link::ResourceControl);
+    let names_principals = matches!(
+        link,
+        Link::Resource | Link::KeyPolicy | Link::Grant | Link::Endpoint | Link::ResourceControl
+    );
     let mut said = Said::default();
     for Named { name, document } in policies {
         for (index, statement) in document.statements.iter().enumerate() {
@@ -447,112 +496,4 @@ fn say<'a>(link: Link, policies: &[Named<'a>], request: &Request<'_>, has_bounda
         }
     }
     said
-}
-
-/// Whether a statement is about an action.
-pub(crate) fn concerns_action(statement: &Statement, action: &str) -> bool {
-    match &statement.action {
-        Scope::Only(patterns) => patterns.iter().any(|pattern| matches_ignoring_case(pattern, action)),
-        Scope::AllBut(patterns) => !patterns.iter().any(|pattern| matches_ignoring_case(pattern, action)),
-    }
-}
-
-pub(crate) fn concerns_resource(statement: &Statement, request: &Request<'_>, has_variables: bool) -> Truth {
-    let any = |patterns: &[String]| {
-        let one = |pattern: &String| match expand(pattern, request.context, has_variables) {
-            Expanded::Text(pattern) => Truth::from(matches(&pattern, request.resource)),
-            Expanded::Absent => Truth::No,
-            Expanded::Unknown => Truth::Maybe,
-        };
-        patterns.iter().map(one).max().unwrap_or(Truth::No)
-    };
-    match &statement.resource {
-        Some(Scope::Only(patterns)) => any(patterns),
-        Some(Scope::AllBut(patterns)) => any(patterns).not(),
-        // As in trust policies, which are about the resource that they belong to.
-        None => Truth::Yes,
-    }
-}
-
-/// Whether all conditions of a statement hold.
-pub(crate) fn conditions_hold(statement: &Statement, context: &Context, has_variables: bool) -> Truth {
-    let truths = statement.conditions.iter().map(|condition| holds(condition, context, has_variables));
-    truths.min().unwrap_or(Truth::Yes)
-}
-
-/// Whether a statement of a resource's policy is about a caller, as far as its principals say.
-pub(crate) fn means_caller(statement: &Statement, caller: &Caller) -> bool {
-    !means(statement, caller, false).is_empty()
-}
-
-/// How a statement means the caller; more than one where it is listed more than once.
-fn means(statement: &Statement, caller: &Caller, has_boundary: bool) -> Vec<(Truth, Means)> {
-    match &statement.principal {
-        Some(Scope::Only(listed)) => listed_means(listed, caller),
-        Some(Scope::AllBut(listed)) => {
-            let listed = listed_means(listed, caller);
-            let lists =
-                |wanted: Means| listed.iter().any(|(truth, means)| *means >= wanted && *truth == Truth::Yes);
-            let is_caller = lists(Means::Role);
-            let has_account =
-                listed.iter().any(|(_, means)| *means == Means::Account) || caller.account.is_empty();
-            match statement.effect {
-                // "Will always deny any IAM principal that has a permissions boundary policy attached, regardless of the
-                // values": https://docs.aws.amazon.com/IAM/latest/UserGuide/access_policies_boundaries.html
-                Effect::Deny if has_boundary => vec![(Truth::Yes, Means::Role)],
-                // "You must also specify the account ARN of the principal": otherwise the denial hits its account.
-                Effect::Deny if is_caller && has_account => Vec::new(),
-                Effect::Allow if is_caller || has_account && !listed.is_empty() => Vec::new(),
-                _ => vec![(Truth::Yes, Means::Role)],
-            }
-        }
-        // An endpoint's policy without a principal is refused by the service; so is any other.
-        None => vec![(Truth::Yes, Means::Role)],
-    }
-}
-
-fn listed_means(listed: &Principals, caller: &Caller) -> Vec<(Truth, Means)> {
-    let type_name = if caller.kind == CallerKind::Service { "Service" } else { "AWS" };
-    let ids = |name: &str| listed.0.get(name).map(Vec::as_slice).unwrap_or_default();
-    let mut found: Vec<_> = ids(type_name).iter().filter_map(|id| id_means(id, caller)).collect();
-    if caller.kind == CallerKind::Service && ids("AWS").iter().any(|id| id == "*") {
-        found.push((Truth::Yes, Means::Role));
-    }
-    found
-}
-
-fn id_means(id: &str, caller: &Caller) -> Option<(Truth, Means)> {
-    if id == "*" {
-        return Some((Truth::Yes, if caller.is_role() { Means::Role } else { Means::Itself }));
-    }
-    if caller.kind == CallerKind::Service {
-        return (id == caller.arn).then_some((Truth::Yes, Means::Itself));
-    }
-    let account = id.strip_suffix(":root").and_then(|arn| arn.rsplit(':').next()).unwrap_or(id);
-    if account == caller.account && !account.is_empty() {
-        return Some((
-            Truth::Yes,
-            if caller.kind == CallerKind::Root { Means::Itself } else { Means::Account },
-        ));
-    }
-    match &caller.kind {
-        CallerKind::Session { role } if same_role(id, role) => Some((Truth::Yes, Means::Role)),
-        CallerKind::Role if id == caller.arn => Some((Truth::Yes, Means::Role)),
-        // Some session of the role is meant; whether it is this one is not known.
-        CallerKind::Role => {
-            let CallerKind::Session { role } = Caller::from_arn(id).kind else { return None };
-            same_role(&caller.arn, &role).then_some((Truth::Maybe, Means::Itself))
-        }
-        _ => (id == caller.arn).then_some((Truth::Yes, Means::Itself)),
-    }
-}
-
-/// Whether an ARN is that of a role, of which a session's ARN does not tell the path.
-fn same_role(arn: &str, pathless: &str) -> bool {
-    let (Some((account, path)), Some((same, name))) =
-        (arn.split_once(":role/"), pathless.split_once(":role/"))
-    else {
-        return false;
-    };
-    account == same && path.rsplit('/').next() == Some(name)
 }

@@ -3,14 +3,33 @@
 //! Each question is put to the policy as requests of principals made for it. A wildcard in a condition is a door: the
 //! principal that knocks is made to fit it.
 
+use jiff::Timestamp;
+
 use crate::condition::{Context, Truth};
-use crate::document::{Condition, Document, Effect, Scope, Statement};
+use crate::document::{Condition, Document, Effect, Scope, Statement, is_unique_id};
 use crate::evaluate::{Caller, Request, concerns_action, concerns_resource, conditions_hold, means_caller};
 use crate::pattern::{is_pattern, matches};
-use crate::reach::{Outsider, is_unique_id};
+use crate::service;
+use crate::snapshot::{Principal, VpcEndpoint};
+
+mod services;
+pub(crate) mod trust;
 
 /// An account that no policy names.
-const NOBODYS: &str = "000000000000";
+pub(crate) const NOBODYS: &str = "000000000000";
+/// An organization that no policy names.
+const NOBODYS_ORGANIZATION: &str = "o-0000000000";
+
+/// Somebody outside of the account whom a resource policy lets in, as far as this account is concerned.
+#[derive(Clone, Debug, Eq, Ord, PartialEq, PartialOrd)]
+pub struct Outsider {
+    /// A principal's ARN, an account, `*`, a service or a provider of identities.
+    pub principal: String,
+    /// How the policy names it: as `AWS`, `Service`, `Federated` or `CanonicalUser`.
+    pub kind: String,
+    /// The statement, by its place.
+    pub statement: usize,
+}
 
 /// A policy, and what is asked of it.
 #[derive(Clone, Copy, Debug)]
@@ -21,22 +40,35 @@ pub(crate) struct Exposure<'a> {
     pub(crate) resource: Option<&'a str>,
     /// The owner.
     pub(crate) account: &'a str,
+    /// The owner's own, if they are known.
+    pub(crate) principals: &'a [Principal],
+    /// What ended before counts no more; what begins later does.
+    pub(crate) now: Option<Timestamp>,
 }
 
 impl Exposure<'_> {
-    /// Whether one statement lets in principals of accounts that nobody named.
+    /// Whether one statement lets in principals of accounts that nobody named: of no organization, or of any.
     pub(crate) fn is_public(&self, index: usize) -> bool {
-        let (caller, mut context) = self.stranger(index);
-        ["aws:PrincipalOrg", "aws:SourceVp", "aws:Vpce", "aws:SourceAccount", "aws:SourceArn"]
-            .iter()
-            .for_each(|prefix| context.close(prefix));
-        self.admits(index, &caller, &context)
+        [None, Some(NOBODYS_ORGANIZATION)].into_iter().any(|organization| {
+            let (caller, mut context) = self.stranger(index);
+            if organization.is_some() {
+                belong(&mut context, "aws:PrincipalOrg", organization);
+            }
+            ["aws:PrincipalOrg", "aws:SourceVp", "aws:Vpce", "aws:SourceAccount", "aws:SourceArn"]
+                .iter()
+                .for_each(|prefix| context.close(prefix));
+            self.admits(index, &caller, &context)
+        })
     }
 
     /// Whether it lets in an organization as a whole, or more.
     pub(crate) fn is_for_organization(&self, index: usize) -> bool {
         let (caller, mut context) = self.stranger(index);
-        let of_organization = |it: &&Condition| it.key.to_ascii_lowercase().starts_with("aws:principalorg");
+        // Whether somebody is in an organization at all says nothing of which.
+        let of_organization = |it: &&Condition| {
+            it.key.to_ascii_lowercase().starts_with("aws:principalorg")
+                && !it.operator.eq_ignore_ascii_case("Null")
+        };
         let mut conditions =
             self.policy.statements[index].conditions.iter().filter(of_organization).peekable();
         if conditions.peek().is_none() {
@@ -51,31 +83,52 @@ impl Exposure<'_> {
         self.admits(index, &caller, &context)
     }
 
+    /// Whether one statement of a VPC endpoint's policy lets credentials of an account that nobody named through. Asked of a
+    /// resource that is nobody's too, it tells whether the endpoint is a way out for data.
+    pub(crate) fn lets_through(&self, index: usize, endpoint: &VpcEndpoint) -> bool {
+        // Whoever comes is in no organization, or in one of their own.
+        [None, Some(NOBODYS_ORGANIZATION)].into_iter().any(|organization| {
+            let (caller, mut context) = self.stranger(index);
+            context.set("aws:SourceVpce", &endpoint.vpc_endpoint_id);
+            context.set("aws:SourceVpc", &endpoint.vpc_id);
+            context.set("aws:ViaAWSService", "false");
+            for of in ["aws:PrincipalOrg", "aws:ResourceOrg"] {
+                belong(&mut context, of, organization);
+            }
+            self.admits(index, &caller, &context)
+        })
+    }
+
     /// Everybody outside of the account whom the policy lets in, perhaps on conditions.
     pub(crate) fn outsiders(&self) -> Vec<Outsider> {
         let mut found = Vec::new();
         for (index, statement) in self.policy.statements.iter().enumerate() {
             let is_allowed = statement.effect == Effect::Allow && concerns_action(statement, self.action);
-            if !is_allowed || self.on_resource(statement, &Context::open()) == Truth::No {
+            let open = self.at_any_time();
+            if !is_allowed || self.holds(statement, &open) == Truth::No {
                 continue;
             }
-            let mut add = |principal: &str| {
-                found.push(Outsider { principal: principal.to_owned(), statement: index });
+            let mut add = |kind: &str, principal: &str| {
+                let (kind, principal) = (kind.to_owned(), principal.to_owned());
+                found.push(Outsider { principal, kind, statement: index });
             };
             if is_for_all(statement) {
                 let (caller, context) = self.stranger(index);
                 if self.admits(index, &caller, &context) {
-                    add("*");
+                    add("AWS", "*");
                 }
                 let named = statement.conditions.iter().flat_map(|it| self.named_by(it));
-                named.filter(|id| self.lets_in(index, id)).for_each(|id| add(&id));
+                named.filter(|id| self.lets_in(index, id)).for_each(|id| add("AWS", &id));
+                let ids = statement.conditions.iter().flat_map(|it| self.ids_in(it));
+                ids.filter(|(_, user_id)| self.lets_in_id(index, user_id))
+                    .for_each(|(id, _)| add("AWS", &id));
             }
             let Some(Scope::Only(listed)) = &statement.principal else { continue };
             for (kind, id) in listed.0.iter().flat_map(|(kind, ids)| ids.iter().map(move |id| (kind, id))) {
                 let is_principal = kind == "AWS";
                 let is_ours = is_principal && (account_of(id) == self.account || is_unique_id(id));
                 if id != "*" && !is_ours && (!is_principal || self.lets_in(index, id)) {
-                    add(id);
+                    add(kind, id);
                 }
             }
         }
@@ -84,9 +137,56 @@ impl Exposure<'_> {
         found
     }
 
+    /// Sessions of `sts:GetFederationToken` of the owner's users that the policy names and lets in.
+    pub(crate) fn federated_users(&self) -> Vec<Outsider> {
+        let mut found = Vec::new();
+        for (index, statement) in self.policy.statements.iter().enumerate() {
+            let Some(Scope::Only(listed)) = &statement.principal else { continue };
+            let own = listed.0.get("AWS").into_iter().flatten().filter(|id| {
+                account_of(id) == self.account && id.contains(":federated-user/") && self.lets_in(index, id)
+            });
+            let kind = "AWS".to_owned();
+            found.extend(own.map(|id| Outsider {
+                principal: id.clone(),
+                kind: kind.clone(),
+                statement: index,
+            }));
+        }
+        found
+    }
+
+    /// Unique ids of nobody in the account that a condition names, and what `aws:userid` would be with each.
+    fn ids_in(&self, condition: &Condition) -> Vec<(String, String)> {
+        // Where nobody is known, nobody is unknown.
+        let is_of_users = condition.key.eq_ignore_ascii_case("aws:userid") && !self.principals.is_empty();
+        if is_negative(condition) || !is_of_users {
+            return Vec::new();
+        }
+        let values = condition.values.iter().map(|value| (value.split(':').next().unwrap_or(value), value));
+        values
+            .filter(|(id, _)| is_unique_id(id) && !is_pattern(id))
+            .filter(|(id, _)| !self.principals.iter().any(|it| it.id == *id))
+            .map(|(id, value)| (id.to_owned(), fill(value, "x")))
+            .collect()
+    }
+
+    /// Whether a principal of nobody's account with such an `aws:userid` is let in.
+    fn lets_in_id(&self, index: usize, user_id: &str) -> bool {
+        let arn = role_of(NOBODYS);
+        let mut context = self.context(NOBODYS, &arn);
+        context.set("aws:userid", user_id);
+        self.admits(index, &Caller::from_arn(&arn), &context)
+    }
+
     /// Whether a principal, or somebody in an account, is let in by any statement.
     pub(crate) fn lets_in_any(&self, id: &str) -> bool {
         (0..self.policy.statements.len()).any(|index| self.lets_in(index, id))
+    }
+
+    /// Whether one statement lets in principals of the owner's that it does not know.
+    pub(crate) fn lets_in_account(&self, index: usize) -> bool {
+        let arn = role_of(self.account);
+        self.admits(index, &Caller::from_arn(&arn), &self.context(self.account, &arn))
     }
 
     /// Other accounts and their principals that a condition names.
@@ -125,13 +225,7 @@ impl Exposure<'_> {
 
     /// Whether one statement allows a caller, and none denies it.
     fn admits(&self, index: usize, caller: &Caller, context: &Context) -> bool {
-        let holds = |statement: &Statement| {
-            self.on_resource(statement, context).min(conditions_hold(
-                statement,
-                context,
-                self.policy.has_variables,
-            ))
-        };
+        let holds = |statement: &Statement| self.holds(statement, context);
         let concerns = |statement: &Statement| {
             concerns_action(statement, self.action) && means_caller(statement, caller)
         };
@@ -143,6 +237,21 @@ impl Exposure<'_> {
             && !denies.any(|deny| concerns(deny) && holds(deny) == Truth::Yes)
     }
 
+    fn holds(&self, statement: &Statement, context: &Context) -> Truth {
+        let conditions = conditions_hold(statement, context, self.policy.has_variables);
+        self.on_resource(statement, context).min(conditions)
+    }
+
+    /// Nothing is known of the request but that it is not of the past.
+    pub(crate) fn at_any_time(&self) -> Context {
+        let mut context = Context::open();
+        if let Some(now) = self.now {
+            context.set_from("aws:CurrentTime", now);
+            context.set_from("aws:EpochTime", now);
+        }
+        context
+    }
+
     fn on_resource(&self, statement: &Statement, context: &Context) -> Truth {
         let Some(resource) = self.resource else { return Truth::Yes };
         let caller = Caller::from_arn("");
@@ -152,13 +261,16 @@ impl Exposure<'_> {
     }
 
     fn context(&self, account: &str, arn: &str) -> Context {
-        let mut context = Context::open();
+        let mut context = self.at_any_time();
         context.set("aws:PrincipalArn", arn);
         context.set("aws:PrincipalAccount", account);
         context.set("kms:CallerAccount", account);
         context.set("aws:PrincipalIsAWSService", "false");
         context.set("aws:SecureTransport", "true");
         context.set("aws:ResourceAccount", self.account);
+        if service::GIVES_KEY.contains(&self.action) {
+            service::give_key(&mut context, arn);
+        }
         context
     }
 
@@ -175,6 +287,17 @@ impl Exposure<'_> {
             }
         }
         (Caller::from_arn(&arn), context)
+    }
+}
+
+/// Has a principal or a resource (`of`, the beginning of the keys) belong to an organization, or to none.
+fn belong(context: &mut Context, of: &str, organization: Option<&str>) {
+    context.forget(&format!("{of}ID"));
+    if let Some(id) = organization {
+        context.set(&format!("{of}ID"), id);
+        context.set_many(&format!("{of}Paths"), vec![format!("{id}/r-0000/")]);
+    } else {
+        context.close(of);
     }
 }
 

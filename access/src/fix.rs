@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use crate::document::Document;
 use crate::service;
-use crate::snapshot::Secret;
+use crate::snapshot::{Secret, Snapshot};
 
 /// A word for a POSIX shell.
 pub(crate) fn quote(word: &str) -> String {
@@ -21,8 +21,34 @@ pub(crate) fn command(words: &[&str]) -> String {
     words.iter().map(|word| quote(word)).collect::<Vec<_>>().join(" ")
 }
 
+/// An option with a value, which may begin with `-` as names in IAM may: then `--name=-value`.
+pub(crate) fn option(name: &str, value: &str) -> String {
+    let between = if value.starts_with('-') { '=' } else { ' ' };
+    format!("{name}{between}{}", quote(value))
+}
+
+/// A secret as commands of ours take it: by name, unless that looks like an option.
+pub(crate) fn id_of(secret: &Secret) -> &str {
+    if secret.name.starts_with('-') { &secret.arn } else { &secret.name }
+}
+
+/// A name for an inline policy about one secret or key: IAM takes 128 characters, and no slashes. The end is kept, since
+/// that tells secrets apart; a policy of the same name would be overwritten.
+pub(crate) fn policy_name(what: &str, arn: &str) -> String {
+    const MOST: usize = 128;
+    let name = arn.splitn(7, ':').last().unwrap_or(arn);
+    let name: Vec<char> = name.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '-' }).collect();
+    let begin = name.len().saturating_sub(MOST - what.len() - 1);
+    format!("{what}-{}", name[begin..].iter().collect::<String>())
+}
+
 /// Changes a principal's policy: an inline one by its name, a managed one by its ARN.
-pub(crate) fn put_identity_policy(principal: &str, policy: &str, document: &Value) -> Vec<String> {
+pub(crate) fn put_identity_policy(
+    snapshot: &Snapshot,
+    principal: &str,
+    policy: &str,
+    document: &Value,
+) -> Vec<String> {
     let text = document.to_string();
     let is_empty = document["Statement"].as_array().is_some_and(Vec::is_empty);
     let (kind, name) = kind_and_name(principal);
@@ -32,25 +58,43 @@ pub(crate) fn put_identity_policy(principal: &str, policy: &str, document: &Valu
             return vec![detach(principal, policy)];
         }
         let words = ["aws", "iam", "create-policy-version", "--policy-arn", policy];
-        return vec![format!("{} --set-as-default --policy-document {}", command(&words), quote(&text))];
+        let create = format!("{} --set-as-default --policy-document {}", command(&words), quote(&text));
+        return make_room(snapshot, policy).into_iter().chain([create]).collect();
     }
     let (kind, name, policy) = match policy.split_once('/') {
         Some((group, policy)) => ("group", group, policy),
         None => (kind, name, policy),
     };
-    let named = [&format!("--{kind}-name"), name, "--policy-name", policy];
+    let named = [option(&format!("--{kind}-name"), name), option("--policy-name", policy)].join(" ");
     if is_empty {
-        return vec![command(&[&["aws", "iam", &format!("delete-{kind}-policy")], &named[..]].concat())];
+        return vec![format!("aws iam delete-{kind}-policy {named}")];
     }
-    let words = command(&[&["aws", "iam", &format!("put-{kind}-policy")], &named[..]].concat());
-    vec![format!("{words} --policy-document {}", quote(&text))]
+    vec![format!("aws iam put-{kind}-policy {named} --policy-document {}", quote(&text))]
+}
+
+/// A managed policy has five versions at most: before another one is made, the oldest that is not in use goes.
+fn make_room(snapshot: &Snapshot, policy: &str) -> Option<String> {
+    const MOST: usize = 5;
+    let Some(unused) = snapshot.unused_policy_versions.get(policy) else {
+        // Nobody looked: the command looks, and deletes what is too much.
+        let words = ["aws", "iam", "list-policy-versions", "--policy-arn", policy];
+        let query = "sort_by(Versions[?!IsDefaultVersion], &CreateDate)[:-3].VersionId";
+        return Some(format!(
+            "for version in $({} --query {} --output text); do {} --version-id \"$version\"; done",
+            command(&words),
+            quote(query),
+            command(&["aws", "iam", "delete-policy-version", "--policy-arn", policy])
+        ));
+    };
+    let oldest = unused.first().filter(|_| unused.len() + 1 >= MOST)?;
+    Some(command(&["aws", "iam", "delete-policy-version", "--policy-arn", policy, "--version-id", oldest]))
 }
 
 /// Takes a managed policy from a principal.
 fn detach(principal: &str, policy: &str) -> String {
     let (kind, name) = kind_and_name(principal);
-    let words = ["aws", "iam", &format!("detach-{kind}-policy"), &format!("--{kind}-name"), name];
-    format!("{} --policy-arn {}", command(&words), quote(policy))
+    let named = option(&format!("--{kind}-name"), name);
+    format!("aws iam detach-{kind}-policy {named} --policy-arn {}", quote(policy))
 }
 
 fn kind_and_name(principal: &str) -> (&'static str, &str) {
@@ -58,19 +102,19 @@ fn kind_and_name(principal: &str) -> (&'static str, &str) {
     (kind, principal.rsplit('/').next().unwrap_or(principal))
 }
 
-/// Changes a secret's resource policy.
-pub(crate) fn put_resource_policy(secret: &Secret, document: &Value) -> String {
-    let words = ["aws", "secretsmanager", "put-resource-policy", "--secret-id", &secret.arn];
+/// Changes a secret's resource policy; of a replica, in its Region.
+pub(crate) fn put_resource_policy(arn: &str, document: &Value) -> String {
+    let words = ["aws", "secretsmanager", "put-resource-policy", "--secret-id", arn];
     format!("{} --block-public-policy --resource-policy {}", command(&words), quote(&document.to_string()))
 }
 
 /// Removes one statement of a secret's resource policy, or all of the policy with its last one.
-pub(crate) fn drop_resource_statement(secret: &Secret, policy: &Document, index: usize) -> String {
+pub(crate) fn drop_resource_statement(arn: &str, policy: &Document, index: usize) -> String {
     let rest = policy.with_statements(index, Vec::new());
     if rest["Statement"].as_array().is_some_and(Vec::is_empty) {
-        return command(&["aws", "secretsmanager", "delete-resource-policy", "--secret-id", &secret.arn]);
+        return command(&["aws", "secretsmanager", "delete-resource-policy", "--secret-id", arn]);
     }
-    put_resource_policy(secret, &rest)
+    put_resource_policy(arn, &rest)
 }
 
 /// The last part of a key's ARN, which every call takes.
@@ -115,8 +159,10 @@ mod tests {
     #[test]
     fn each_kind_of_policy_is_changed_by_its_own_command() {
         let document = json!({"Version": "2012-10-17", "Statement": [{}]});
-        let put =
-            |principal: &str, policy: &str| put_identity_policy(principal, policy, &document).join("\n");
+        let snapshot = Snapshot::default();
+        let put = |principal: &str, policy: &str| {
+            put_identity_policy(&snapshot, principal, policy, &document).join("\n")
+        };
         assert!(
             put("arn:aws:iam::1:role/x/app", "p")
                 .starts_with("aws iam put-role-policy --role-name app --policy-name p")
@@ -129,7 +175,47 @@ mod tests {
         assert!(put("arn:aws:iam::1:role/app", "arn:aws:iam::aws:policy/p").contains("detach-role-policy"));
         let empty = json!({"Statement": []});
         assert!(
-            put_identity_policy("arn:aws:iam::1:role/app", "p", &empty)[0].contains("delete-role-policy")
+            put_identity_policy(&snapshot, "arn:aws:iam::1:role/app", "p", &empty)[0]
+                .contains("delete-role-policy")
         );
+    }
+
+    #[test]
+    fn a_name_that_begins_like_an_option_is_none() {
+        let document = json!({"Statement": [{}]});
+        let put = |principal, policy| {
+            put_identity_policy(&Snapshot::default(), principal, policy, &document).join("\n")
+        };
+        assert!(put("arn:aws:iam::1:role/-x", "-p").contains(" --role-name=-x --policy-name=-p "));
+        assert!(put("arn:aws:iam::1:user/a", "-g/-p").contains(" --group-name=-g --policy-name=-p "));
+        assert!(put("arn:aws:iam::1:role/-x", "arn:aws:iam::aws:policy/p").contains(" --role-name=-x "));
+    }
+
+    #[test]
+    fn a_sixth_version_of_a_policy_takes_the_place_of_the_oldest() {
+        const POLICY: &str = "arn:aws:iam::1:policy/p";
+        let document = json!({"Statement": [{}]});
+        let put = |unused: Option<&[&str]>| {
+            let mut snapshot = Snapshot::default();
+            if let Some(unused) = unused {
+                let unused = unused.iter().map(|it| (*it).to_owned()).collect();
+                snapshot.unused_policy_versions.insert(POLICY.to_owned(), unused);
+            }
+            put_identity_policy(&snapshot, "arn:aws:iam::1:role/app", POLICY, &document)
+        };
+        assert_eq!(put(Some(&["v1", "v2", "v3"])).len(), 1);
+        let full = put(Some(&["v2", "v3", "v4", "v5"]));
+        assert_eq!(full[0], format!("aws iam delete-policy-version --policy-arn {POLICY} --version-id v2"));
+        assert!(full[1].starts_with("aws iam create-policy-version "));
+        let unknown = put(None);
+        assert!(unknown[0].contains("list-policy-versions") && unknown[0].contains("delete-policy-version"));
+    }
+
+    #[test]
+    fn two_secrets_have_two_policies() {
+        let arn = |name: &str| format!("arn:aws:secretsmanager:eu-central-1:1:secret:{name}");
+        assert_eq!(policy_name("deny-reads", &arn("prod/db-AbCdEf")), "deny-reads-prod-db-AbCdEf");
+        let long = policy_name("deny-reads", &arn(&format!("{}-AbCdEf", "x".repeat(500))));
+        assert!(long.len() == 128 && long.ends_with("-AbCdEf"), "{long}");
     }
 }

@@ -9,13 +9,17 @@
 //! - [`checks`] look for faults and say how to fix each.
 
 pub mod audit;
+mod audited;
 pub mod checks;
 #[cfg(feature = "collect")]
 pub mod collect;
 pub mod condition;
 pub mod document;
 pub mod evaluate;
+mod event_pattern;
 mod exposure;
+mod filter_pattern;
+mod finding;
 mod fix;
 pub mod pattern;
 pub mod permissions;

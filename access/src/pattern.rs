@@ -21,6 +21,33 @@ pub fn matches_ignoring_case(pattern: &str, text: &str) -> bool {
     glob(pattern, text, |a, b| a.eq_ignore_ascii_case(&b))
 }
 
+/// Whether a pattern may match a text that begins so.
+pub(crate) fn could_begin(pattern: &str, beginning: &str) -> bool {
+    let pattern: Vec<char> = pattern.chars().collect();
+    // Where in the pattern one may be after each character of the beginning.
+    let mut places = vec![false; pattern.len() + 1];
+    let after_stars = |places: &mut Vec<bool>| {
+        for at in 0..pattern.len() {
+            places[at + 1] |= places[at] && pattern[at] == '*';
+        }
+    };
+    places[0] = true;
+    after_stars(&mut places);
+    for character in beginning.chars() {
+        let mut next = vec![false; pattern.len() + 1];
+        for at in (0..pattern.len()).filter(|at| places[*at]) {
+            match pattern[at] {
+                '*' => next[at] = true,
+                '?' => next[at + 1] = true,
+                wanted => next[at + 1] |= literal(wanted) == character,
+            }
+        }
+        after_stars(&mut next);
+        places = next;
+    }
+    places.contains(&true)
+}
+
 /// Whether a pattern has wildcards.
 pub fn is_pattern(text: &str) -> bool {
     text.contains(['*', '?'])

@@ -27,7 +27,7 @@ pub struct Grant {
 pub enum On {
     /// The secrets named.
     Secrets,
-    /// The administrator's secrets named.
+    /// The administrator's secrets named; none where only a recovery could need one and none is named.
     MasterSecrets,
     /// The keys that encrypt the secrets, only by way of Secrets Manager and only for these secrets.
     Keys,
@@ -35,6 +35,8 @@ pub enum On {
     MasterKeys,
     /// The IAM users named.
     Users,
+    /// The roles named.
+    Roles,
     /// The rotation functions named.
     Functions,
     /// The log groups of the rotation functions.
@@ -53,10 +55,11 @@ impl On {
         let words = match self {
             Self::InAccount(service, resource) => return format!("`{service}` `{resource}` of the account"),
             Self::Secrets => "the secrets",
-            Self::MasterSecrets => "the administrator's secret",
+            Self::MasterSecrets => "the administrator's secret, if the rotation has one",
             Self::Keys => "their customer-managed key",
             Self::MasterKeys => "the key of the administrator's secret",
             Self::Users => "the IAM users",
+            Self::Roles => "the roles",
             Self::Functions => "the rotation function",
             Self::Logs => "the function's log group",
             Self::Organization => "the organization",
@@ -104,7 +107,7 @@ pub const FEATURES: &[Feature] = &[
     },
     Feature {
         id: "connect",
-        title: "Connect during a rotation (`AWSPENDING` and `AWSPREVIOUS` too: no condition on `secretsmanager:VersionStage`)",
+        title: "Connect during a rotation (reads `AWSPENDING` and `AWSPREVIOUS`: no condition on `secretsmanager:VersionStage`)",
         grants: &[GET, DESCRIBE, DECRYPT],
     },
     Feature {
@@ -115,6 +118,11 @@ pub const FEATURES: &[Feature] = &[
             GET,
             DECRYPT,
         ],
+    },
+    Feature {
+        id: "assume",
+        title: "Read as another role (`role_arn`, `roles`); the role's trust policy must allow it too",
+        grants: &[Grant { sid: "AssumeRoles", actions: &["sts:AssumeRole"], on: On::Roles }],
     },
     Feature {
         id: "rotate-single-user",
@@ -194,7 +202,7 @@ pub const FEATURES: &[Feature] = &[
     },
     Feature {
         id: "schedule",
-        title: "Turn rotation by a function on, off, or start it",
+        title: "Turn rotation by a function on or off, or start it",
         grants: &[
             Grant {
                 sid: "Schedule",
@@ -231,7 +239,7 @@ pub const FEATURES: &[Feature] = &[
                 "AuditKeys",
                 "kms",
                 "key/*",
-                &["kms:DescribeKey", "kms:GetKeyPolicy", "kms:GetKeyRotationStatus"],
+                &["kms:DescribeKey", "kms:GetKeyPolicy", "kms:GetKeyRotationStatus", "kms:ListGrants"],
             ),
             in_account("AuditVpcs", "ec2", "vpc/*", &["ec2:DescribeVpcAttribute"]),
             Grant {
@@ -296,13 +304,14 @@ pub fn feature(id: &str) -> Option<&'static Feature> {
 /// The page of the documentation that lists what each feature needs, in Markdown.
 pub fn page() -> String {
     let mut page = String::from(
-        "# Permissions\n\nWhat each feature needs, and no more. `secretcache policy` prints these as policies; this page is \
-         generated from the same table by `secretcache generate permissions`.\n\nThe key rows apply only to a \
-         customer-managed key: every principal of the account that may read a secret may use the default key \
-         `aws/secretsmanager` through it.\n",
+        "# Permissions\n\nThe permissions that each feature needs, and no more. `secretcache policy KIND --feature FEATURE` prints \
+         them as a policy; without `--feature`, it prints what each kind usually needs. This page is generated from the same \
+         table by `secretcache generate permissions`.\n\nThe rows about keys apply only to customer-managed keys: with the \
+         default key `aws/secretsmanager`, every principal of the account that can read a secret can also use the key.\n",
     );
     for feature in FEATURES {
-        page += &format!("\n## {}\n\n| action | on |\n|---|---|\n", feature.title);
+        page +=
+            &format!("\n## {}\n\n`--feature {}`\n\n| action | on |\n|---|---|\n", feature.title, feature.id);
         for grant in feature.grants {
             let actions: Vec<_> = grant.actions.iter().map(|action| format!("`{action}`")).collect();
             page += &format!("| {} | {} |\n", actions.join(", "), grant.on.words());

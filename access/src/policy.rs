@@ -17,6 +17,8 @@
 //! ```
 
 mod compare;
+mod examples;
+mod fits;
 mod given;
 mod render;
 
@@ -111,6 +113,8 @@ pub struct Scope {
     pub administrators: Vec<String>,
     /// Names or ARNs of the IAM users whose keys rotate.
     pub users: Vec<String>,
+    /// Names or ARNs of the roles that an application assumes to read secrets.
+    pub roles: Vec<String>,
     /// Names or ARNs of rotation functions.
     pub functions: Vec<String>,
     /// VPC endpoints that requests must come through: `vpce-…`.
@@ -144,9 +148,11 @@ impl Scope {
     ///
     /// # Errors
     ///
-    /// A feature is unknown, or something that the policy needs is not given; the error names it.
+    /// A feature is unknown, something that the policy needs is not given, or something is given that such a policy has no
+    /// use for; the error names it.
     pub fn policy(&self, kind: Kind, features: &[&str]) -> Result<Value, ScopeError> {
         self.check()?;
+        self.check_fits(kind, features)?;
         let statements = match kind {
             Kind::App | Kind::Rotation | Kind::Ci | Kind::Operator => self.identity(features)?,
             Kind::Kms => self.key_policy()?,
@@ -175,7 +181,12 @@ impl Scope {
 
     fn identity(&self, features: &[&str]) -> Result<Vec<Value>, ScopeError> {
         let mut statements = Vec::new();
+        // Whoever recovers a secret logs in as an administrator only where its strategy has one.
+        let has_master = !self.master_secrets.is_empty() || features.contains(&"rotate-alternating-users");
         for grant in Self::grants(features)? {
+            if matches!(grant.on, On::MasterSecrets | On::MasterKeys) && !has_master {
+                continue;
+            }
             let resources = self.resources(grant.on)?;
             if resources.is_empty() {
                 continue;
@@ -211,6 +222,7 @@ impl Scope {
             On::Keys => Ok(self.keys.clone()),
             On::MasterKeys => Ok(self.master_keys.clone()),
             On::Users => arns(&self.users, "iam", "user/", "the IAM users whose keys rotate (--user)"),
+            On::Roles => arns(&self.roles, "iam", "role/", "the roles that are assumed (--role)"),
             On::Functions => arns(
                 &self.functions,
                 "lambda",
@@ -225,7 +237,8 @@ impl Scope {
                     "the rotation function (--function), for its log group",
                 )?;
                 let group = |function: &String| {
-                    let name = function.rsplit(':').next().unwrap_or(function);
+                    // An ARN may end with a version or an alias.
+                    let name = function.split(':').nth(6).unwrap_or(function);
                     self.arn(&format!("/aws/lambda/{name}:*"), "logs", "log-group:")
                 };
                 functions.iter().map(group).collect()
@@ -243,14 +256,42 @@ impl Scope {
         if self.secrets.is_empty() {
             return wrong("name the secrets: names, ARNs, or paths such as prod/checkout/*");
         }
-        self.secrets.iter().map(|secret| self.secret_arn(secret)).collect()
+        self.secrets_of(&self.secrets)
+    }
+
+    /// The accounts of the secrets.
+    fn owners(&self) -> Result<Vec<&str>, ScopeError> {
+        let owner = |secret: &'_ String| match secret.strip_prefix("arn:") {
+            Some(_) => Ok(None),
+            None if self.account.is_empty() => {
+                wrong(format!("{secret} is not an ARN: give the account (--account, 12 digits)"))
+            }
+            None => Ok(Some(self.account.as_str())),
+        };
+        let mut owners: Vec<&str> = Vec::new();
+        for secret in &self.secrets {
+            owners.extend(owner(secret)?.or_else(|| secret.split(':').nth(4)));
+        }
+        Ok(owners)
+    }
+
+    /// Each once, in the order given.
+    fn secrets_of(&self, given: &[String]) -> Result<Vec<String>, ScopeError> {
+        let mut arns: Vec<String> = Vec::new();
+        for secret in given {
+            let arn = self.secret_arn(secret)?;
+            if !arns.contains(&arn) {
+                arns.push(arn);
+            }
+        }
+        Ok(arns)
     }
 
     fn master_arns(&self) -> Result<Vec<String>, ScopeError> {
         if self.master_secrets.is_empty() {
             return wrong("name the administrator's secret (--master-secret)");
         }
-        self.master_secrets.iter().map(|secret| self.secret_arn(secret)).collect()
+        self.secrets_of(&self.master_secrets)
     }
 
     /// The ARN, or the narrowest pattern for it: six `?` for the random characters, since `-*` also matches secrets whose
@@ -379,11 +420,10 @@ impl Scope {
             }));
         }
         // Principals of other accounts need to be allowed here as well.
-        let foreign: Vec<_> = all
-            .iter()
-            .filter(|arn| !self.account.is_empty() && arn.split(':').nth(4) != Some(self.account.as_str()))
-            .cloned()
-            .collect();
+        let owners = self.owners()?;
+        let is_foreign =
+            |arn: &&String| arn.split(':').nth(4).is_some_and(|account| !owners.contains(&account));
+        let foreign: Vec<_> = all.iter().filter(is_foreign).cloned().collect();
         if !foreign.is_empty() {
             statements.push(json!({
                 "Sid": "OtherAccounts",

@@ -8,6 +8,7 @@ use crate::condition::Context;
 use crate::document::{Document, Effect, Scope, Statement};
 use crate::evaluate::{Caller, Decision, Link, Named, Outcome, Policies, Request, concerns_action, evaluate};
 use crate::exposure::Exposure;
+pub use crate::exposure::Outsider;
 use crate::pattern::matches;
 use crate::service;
 use crate::snapshot::{Function, Key, Principal, Secret, Snapshot, VpcEndpoint};
@@ -18,6 +19,16 @@ pub const READ: &str = "secretsmanager:GetSecretValue";
 pub const DECRYPT: &str = "kms:Decrypt";
 /// What a write needs of the key besides.
 pub const GENERATE: &str = "kms:GenerateDataKey";
+
+mod becoming;
+mod grants;
+mod requests;
+mod trust;
+
+pub(crate) use becoming::{PASS, Step, StepKind};
+pub use trust::{Assumer, Opening};
+
+const STAGE: &str = "secretsmanager:VersionStage";
 
 /// A snapshot, prepared for many questions.
 ///
@@ -57,7 +68,7 @@ pub struct Account<'a> {
     unknown: Vec<(Link, &'a str)>,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Prepared<'a> {
     caller: Caller,
     identity: Vec<Named<'a>>,
@@ -66,6 +77,8 @@ struct Prepared<'a> {
     unknown: Vec<(Link, &'a str)>,
     context: Context,
     endpoint: Option<&'a VpcEndpoint>,
+    /// Whether others than what is known to run in that endpoint's VPC may assume it.
+    has_other_ways: bool,
     /// Statements of its own that allow reads of some secret.
     reads: Vec<&'a Statement>,
 }
@@ -79,6 +92,9 @@ pub struct Access<'a> {
     pub key: Option<Decision<'a>>,
     /// The endpoint that the principal's requests take, as far as what runs as it tells.
     pub endpoint: Option<&'a VpcEndpoint>,
+    /// The endpoint that what runs as the principal takes, where the way is open only to requests that do not take it: those
+    /// of whoever else may assume the role.
+    pub avoids: Option<&'a VpcEndpoint>,
 }
 
 impl Access<'_> {
@@ -94,15 +110,6 @@ impl Access<'_> {
     }
 }
 
-/// Somebody outside of the account whom a resource policy lets in, as far as this account is concerned.
-#[derive(Clone, Debug, Eq, Ord, PartialEq, PartialOrd)]
-pub struct Outsider {
-    /// A principal's ARN, an account, `*` or a service.
-    pub principal: String,
-    /// The statement, by its place.
-    pub statement: usize,
-}
-
 impl<'a> Account<'a> {
     /// Prepares a snapshot.
     pub fn new(snapshot: &'a Snapshot) -> Self {
@@ -116,12 +123,9 @@ impl<'a> Account<'a> {
             functions.entry(function.role.as_str()).or_default().push(function);
         }
         let mut networks: HashMap<_, Vec<_>> = HashMap::new();
-        for function in &snapshot.functions {
-            networks.entry(function.role.as_str()).or_default().push(function.vpc_id.as_deref());
-        }
-        for workload in &snapshot.workloads {
-            for role in &workload.roles {
-                networks.entry(role.as_str()).or_default().push(workload.vpc_id.as_deref());
+        for place in snapshot.places() {
+            for role in place.roles {
+                networks.entry(role.as_str()).or_default().push(place.vpc_id);
             }
         }
         let levels = |levels: &'a [crate::snapshot::PolicyLevel]| {
@@ -192,7 +196,7 @@ impl<'a> Account<'a> {
                     .map(|arn| (Link::Boundary, arn.as_str())),
             )
             .collect();
-        let caller = Caller::from_arn(&principal.arn);
+        let caller = Caller::from_arn(&principal.arn).with_id(&principal.id);
         let endpoint = self.endpoint_of(&principal.arn);
         let identity: Vec<_> = inline.chain(principal.attached_policies.iter().filter_map(managed)).collect();
         let statements = identity.iter().flat_map(|policy| &policy.document.statements);
@@ -204,32 +208,8 @@ impl<'a> Account<'a> {
             context: self.context_of(principal, &caller, endpoint),
             caller,
             endpoint,
+            has_other_ways: self.has_other_ways(principal),
         }
-    }
-
-    /// What is known of every request of a principal.
-    fn context_of(&self, principal: &Principal, caller: &Caller, endpoint: Option<&VpcEndpoint>) -> Context {
-        let Snapshot { account, region, organization_id, taken_at, .. } = self.snapshot;
-        // Secrets of this Region and account; a key's own account is set where the key is known.
-        let secrets = format!("arn::secretsmanager:{region}:{account}:");
-        let mut context = service::context(caller, &secrets, account);
-        context.set("aws:CurrentTime", taken_at.unwrap_or_default().to_string());
-        for (name, value) in &principal.tags {
-            context.set(&format!("aws:PrincipalTag/{name}"), value);
-        }
-        context.close("aws:PrincipalTag/");
-        match organization_id {
-            Some(id) => context.set("aws:PrincipalOrgID", id),
-            None if !self.is_missing("organizations:DescribeOrganization") => {
-                context.close("aws:PrincipalOrg");
-            }
-            None => {}
-        }
-        if let Some(endpoint) = endpoint {
-            context.set("aws:SourceVpce", &endpoint.vpc_endpoint_id);
-            context.set("aws:SourceVpc", &endpoint.vpc_id);
-        }
-        context
     }
 
     /// Whether something could not be collected for want of a permission, for any resource.
@@ -244,8 +224,7 @@ impl<'a> Account<'a> {
         if !networks.iter().all(|network| *network == Some(vpc)) {
             return None;
         }
-        let mut endpoints = self.snapshot.vpc_endpoints.iter();
-        endpoints.find(|it| it.vpc_id == vpc && it.private_dns_enabled && it.is_available())
+        self.snapshot.endpoint_of_usual_name(vpc)
     }
 
     /// The functions that run as a role.
@@ -297,15 +276,31 @@ impl<'a> Account<'a> {
         on_key: &[&str],
     ) -> Access<'a> {
         let prepared = &self.principals[principal.arn.as_str()];
+        let access = self.may_through(secret, prepared, action, on_key);
+        if access.outcome() != Outcome::Denied || prepared.endpoint.is_none() || !prepared.has_other_ways {
+            return access;
+        }
+        let mut other = self.may_through(secret, &prepared.elsewhere(), action, on_key);
+        if other.outcome() == Outcome::Denied {
+            return access;
+        }
+        other.secret.outcome = Outcome::Conditional;
+        Access { avoids: prepared.endpoint, ..other }
+    }
+
+    fn may_through(
+        &self,
+        secret: &'a Secret,
+        prepared: &Prepared<'a>,
+        action: &str,
+        on_key: &[&str],
+    ) -> Access<'a> {
         let mut context = prepared.context.clone();
         self.add_secret(&mut context, secret);
         let mut policies = self.policies(prepared);
         policies.resource =
             secret.resource_policy.as_ref().map(|document| Named { name: "of the secret", document });
-        policies.endpoint = prepared.endpoint.and_then(|endpoint| {
-            let document = endpoint.policy.as_ref()?;
-            Some(Named { name: &endpoint.vpc_endpoint_id, document })
-        });
+        policies.endpoint = prepared.endpoint_policy();
         let account = &self.snapshot.account;
         let request = Request {
             caller: &prepared.caller,
@@ -314,7 +309,16 @@ impl<'a> Account<'a> {
             resource_account: account,
             context: &context,
         };
-        let decision = evaluate(&request, &policies);
+        let mut decision = evaluate(&request, &policies);
+        // Who asks chooses the label: another version than the current one may be open.
+        if decision.outcome == Outcome::Denied && action == READ && policies.have_condition(STAGE) {
+            let mut context = context.clone();
+            context.forget(STAGE);
+            let request = Request { context: &context, ..request };
+            decision = Some(evaluate(&request, &policies))
+                .filter(|other| other.outcome != Outcome::Denied)
+                .unwrap_or(decision);
+        }
         let key = if decision.outcome == Outcome::Denied {
             None
         } else {
@@ -323,7 +327,7 @@ impl<'a> Account<'a> {
                 .filter_map(|action| self.may_use_key(secret, prepared, action))
                 .min_by_key(|it| it.outcome)
         };
-        Access { secret: decision, key, endpoint: prepared.endpoint }
+        Access { secret: decision, key, endpoint: prepared.endpoint, avoids: None }
     }
 
     /// Whether a principal may use a secret's key, by a request of Secret Manager's in its name.
@@ -338,19 +342,13 @@ impl<'a> Account<'a> {
 
     fn may_use_key(&self, secret: &'a Secret, prepared: &Prepared<'a>, action: &str) -> Option<Decision<'a>> {
         let key = self.key_of(secret)?;
-        let document = key.policy.as_ref()?;
-        let mut policies = self.policies(prepared);
-        policies.resource = Some(Named { name: &key.arn, document });
-        policies.is_key_policy = true;
-        let mut context = prepared.context.clone();
-        let owner = key.arn.split(':').nth(4).unwrap_or_default();
-        context.set("aws:ResourceAccount", owner);
+        let (policies, mut context) = self.on_key(prepared, key, key.policy.as_ref()?, key.grants.as_ref());
         service::use_key(&mut context, &prepared.caller, &self.snapshot.region, Some(&secret.arn));
         let request = Request {
             caller: &prepared.caller,
             action,
             resource: &key.arn,
-            resource_account: owner,
+            resource_account: key.account(),
             context: &context,
         };
         Some(evaluate(&request, &policies))
@@ -378,9 +376,12 @@ impl<'a> Account<'a> {
         }
     }
 
-    fn add_secret(&self, context: &mut Context, secret: &Secret) {
-        context.set("secretsmanager:VersionStage", "AWSCURRENT");
+    pub(crate) fn add_secret(&self, context: &mut Context, secret: &Secret) {
+        context.set(STAGE, "AWSCURRENT");
+        let primary = secret.primary_region.as_ref().unwrap_or(&self.snapshot.region);
+        context.set("secretsmanager:SecretPrimaryRegion", primary);
         context.set("aws:ViaAWSService", "false");
+        self.add_organization(context, "aws:ResourceOrg"); // the secret is the account's own
         if let Some(function) = &secret.rotation_lambda_arn {
             context.set("secretsmanager:resource/AllowRotationLambdaArn", function);
         }
@@ -418,12 +419,36 @@ impl<'a> Account<'a> {
         &self.principals[principal.arn.as_str()].identity
     }
 
+    /// Whether a policy of a principal's own is not known.
+    pub(crate) fn has_unknown(&self, principal: &Principal) -> bool {
+        !self.unknown_policies(principal).is_empty()
+    }
+
+    /// The policies of a principal's own whose documents are not known.
+    pub fn unknown_policies(&self, principal: &Principal) -> &[(Link, &'a str)] {
+        &self.principals[principal.arn.as_str()].unknown
+    }
+
+    /// The permissions boundary of a principal, if its document is known.
+    pub fn boundary(&self, principal: &Principal) -> Option<Named<'a>> {
+        self.principals[principal.arn.as_str()].boundary
+    }
+
     /// Whom outside of the account the resource policy of a secret lets read it.
     pub fn outsiders(&self, secret: &Secret) -> Vec<Outsider> {
         secret
             .resource_policy
             .as_ref()
             .map(|policy| self.exposure(policy, READ, &secret.arn).outsiders())
+            .unwrap_or_default()
+    }
+
+    /// Sessions that users of the account made by `sts:GetFederationToken` and that the resource policy lets read it.
+    pub fn federated_users(&self, secret: &Secret) -> Vec<Outsider> {
+        secret
+            .resource_policy
+            .as_ref()
+            .map(|policy| self.exposure(policy, READ, &secret.arn).federated_users())
             .unwrap_or_default()
     }
 
@@ -437,18 +462,14 @@ impl<'a> Account<'a> {
     where
         'a: 'p,
     {
-        Exposure { policy, action, resource: Some(resource), account: &self.snapshot.account }
+        let Snapshot { account, principals, taken_at, .. } = self.snapshot;
+        Exposure { policy, action, resource: Some(resource), account, principals, now: *taken_at }
     }
 
     /// When the snapshot was taken, which is "now" for everything that is asked of it.
     pub fn now(&self) -> Timestamp {
         self.snapshot.taken_at.unwrap_or_default()
     }
-}
-
-/// Whether a principal is written as the unique id that is left of a deleted one.
-pub(crate) fn is_unique_id(id: &str) -> bool {
-    id.len() >= 16 && ["AROA", "AIDA", "AGPA", "ANPA"].iter().any(|prefix| id.starts_with(prefix))
 }
 
 /// Whether two ARNs are of one function, whatever version or alias they name.

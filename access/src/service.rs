@@ -40,6 +40,10 @@ pub(crate) fn context(caller: &Caller, resource: &str, account: &str) -> Context
         context.set("aws:RequestedRegion", region);
     }
     context.set("aws:ResourceAccount", part(4).unwrap_or(account));
+    // Services alone have these, when they call for somebody else.
+    ["aws:SourceAccount", "aws:SourceArn", "aws:SourceOrg", "aws:PrincipalServiceName"]
+        .iter()
+        .for_each(|key| context.close(key));
     context
 }
 
@@ -47,12 +51,29 @@ pub(crate) fn context(caller: &Caller, resource: &str, account: &str) -> Context
 pub(crate) fn use_key(context: &mut Context, caller: &Caller, region: &str, secret: Option<&str>) {
     context.set("kms:ViaService", host(region));
     context.set("kms:CallerAccount", &caller.account);
-    if let Some(arn) = secret {
-        context.set("kms:EncryptionContext:SecretARN", arn);
+    // Its encryption context has these two and nothing else.
+    match secret {
+        Some(arn) => context.set("kms:EncryptionContext:SecretARN", arn),
+        None => context.set_beginning("kms:EncryptionContext:SecretARN", ""),
     }
+    context.set_beginning("kms:EncryptionContext:SecretVersionId", "");
+    context.close("kms:EncryptionContext:");
     let keys = ["SecretARN", "SecretVersionId"].map(str::to_owned).to_vec();
     context.set_many("kms:EncryptionContextKeys", keys);
     context.set("aws:ViaAWSService", "true");
+}
+
+/// What gives whoever may call it the use of a key: it may name itself in the policy or in a grant.
+pub(crate) const GIVES_KEY: [&str; 2] = ["kms:PutKeyPolicy", "kms:CreateGrant"];
+
+/// Adds what such a request says of itself when its caller makes it directly, and a grant for itself:
+/// <https://docs.aws.amazon.com/kms/latest/developerguide/conditions-kms.html>.
+pub(crate) fn give_key(context: &mut Context, caller: &str) {
+    context.close("kms:ViaService");
+    context.set("aws:ViaAWSService", "false");
+    context.set("kms:GrantIsForAWSResource", "false");
+    context.set_many("kms:GrantOperations", vec!["Decrypt".to_owned()]);
+    context.set("kms:GranteePrincipal", caller);
 }
 
 #[cfg(test)]

@@ -81,6 +81,7 @@ impl Given {
             identity: all(&self.identity),
             resource: self.resource.as_ref().or(self.key.as_ref()).map(named),
             is_key_policy: self.key.is_some(),
+            grants: None,
             boundary: self.boundary.as_ref().map(named),
             session: self.session.as_deref().map(all),
             endpoint: self.endpoint.as_ref().map(named),

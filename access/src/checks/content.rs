@@ -1,7 +1,8 @@
 //! What the value looks like, where the collector was allowed to read it (`--login`). No value is kept.
 
 use super::{Check, Find};
-use crate::audit::{Audit, Findings, Severity};
+use crate::audited::Audit;
+use crate::finding::{Findings, Severity};
 use crate::fix::command;
 use crate::snapshot::{Content, Secret};
 
@@ -22,7 +23,7 @@ pub(super) const CHECKS: &[Check] = &[
         id: "content.engine",
         severity: Severity::Medium,
         title: "The value names no engine, which AWS's rotation function asks for",
-        why: "AWS's functions fail with KeyError: 'engine' in setSecret. A secret made as most articles show has no such field.",
+        why: "AWS's functions fail with KeyError: 'engine' in setSecret. Secrets created as most articles show do not have this field.",
         fix: "Add \"engine\" to the value, or rotate with secretcache, which finds the engine by itself.",
         needs: VALUE,
         counterparts: &[],
@@ -101,9 +102,8 @@ fn tls(_: &Audit<'_>, secret: &Secret, findings: &mut Findings<'_>) {
     }
 }
 
-fn fields(_: &Audit<'_>, secret: &Secret, findings: &mut Findings<'_>) {
-    let Some(content) =
-        database(secret).filter(|_| secret.rotation_enabled && secret.owning_service.is_none())
+fn fields(audit: &Audit<'_>, secret: &Secret, findings: &mut Findings<'_>) {
+    let Some(content) = database(secret).filter(|_| audit.rotates(secret) && secret.owning_service.is_none())
     else {
         return;
     };

@@ -3,42 +3,38 @@
 use std::collections::BTreeSet;
 use std::net::IpAddr;
 
-use serde_json::json;
-
-use super::{Check, Find};
-use crate::audit::{Audit, Findings, Severity};
-use crate::document::{Effect, Scope};
-use crate::evaluate::concerns_action;
+use super::{Check, Find, with_narrowing};
+use crate::audited::Audit;
+use crate::finding::{Findings, Severity};
 use crate::fix::{command, quote};
-use crate::reach::READ;
 use crate::service;
-use crate::snapshot::{Function, SecurityGroup, SecurityRule, Subnet, VpcEndpoint};
+use crate::snapshot::{Place, VpcEndpoint};
+
+mod groups;
+mod policy;
 
 const ENDPOINTS: &[&str] = &["ec2:DescribeVpcEndpoints"];
-/// What it takes to know where readers run, and more.
-macro_rules! places {
-    ($($more:literal),*) => {
-        &[
-            "ec2:DescribeVpcEndpoints",
-            "lambda:ListFunctions",
-            "ecs:ListClusters",
-            "ecs:ListServices",
-            "ecs:DescribeServices",
-            "ecs:DescribeTaskDefinition",
-            "ec2:DescribeInstances",
-            $($more),*
-        ]
-    };
-}
-const PLACES: &[&str] = places![];
-const GROUPS: &[&str] = places!["ec2:DescribeSecurityGroups", "ec2:DescribeSubnets"];
+/// What it takes to know where readers run.
+const PLACES: &[&str] = &with_narrowing::<2, 7>(["ec2:DescribeVpcEndpoints", "lambda:ListFunctions"]);
+const REFUSED: &[&str] = &with_narrowing::<3, 8>([
+    "ec2:DescribeVpcEndpoints",
+    "lambda:ListFunctions",
+    "iam:GetAccountAuthorizationDetails",
+]);
+const GROUPS: &[&str] = &with_narrowing::<4, 9>([
+    "ec2:DescribeVpcEndpoints",
+    "lambda:ListFunctions",
+    "ec2:DescribeSecurityGroups",
+    "ec2:DescribeSubnets",
+]);
 
 pub(super) const CHECKS: &[Check] = &[
     Check {
         id: "network.no-endpoint",
         severity: Severity::Medium,
         title: "A VPC with readers has no endpoint for Secrets Manager",
-        why: "Requests leave the VPC through a NAT gateway, or cannot leave at all: then a rotation function times out.",
+        why: "Requests leave the VPC through a NAT gateway, or cannot leave at all: then a rotation function times out. An endpoint \
+              for secretsmanager-fips alone is none for programs that use the usual name.",
         fix: "Create an interface endpoint for com.amazonaws.<Region>.secretsmanager with private DNS.",
         needs: PLACES,
         counterparts: &[
@@ -51,8 +47,7 @@ pub(super) const CHECKS: &[Check] = &[
         id: "network.endpoint-state",
         severity: Severity::Medium,
         title: "The endpoint is not available",
-        why: "An endpoint that waits for acceptance, failed, expired or was rejected carries nothing. One that is deleted counts \
-              as none.",
+        why: "An endpoint that waits for acceptance, failed, expired or was rejected carries no requests. A deleted one counts as none.",
         fix: "Accept the connection, or delete the endpoint and create it again.",
         needs: ENDPOINTS,
         counterparts: &[],
@@ -62,8 +57,7 @@ pub(super) const CHECKS: &[Check] = &[
         id: "network.private-dns",
         severity: Severity::Medium,
         title: "The endpoint has no private DNS",
-        why: "The usual name of the service resolves to public addresses, so programs that do not set an endpoint URL go around \
-              the endpoint.",
+        why: "The usual name of the service resolves to public addresses, so programs that do not set an endpoint URL bypass the endpoint.",
         fix: "Turn private DNS on.",
         needs: ENDPOINTS,
         counterparts: &[],
@@ -73,7 +67,7 @@ pub(super) const CHECKS: &[Check] = &[
         id: "network.dns-attributes",
         severity: Severity::Medium,
         title: "The VPC of an endpoint does not resolve its private names",
-        why: "Private DNS of endpoints takes enableDnsSupport and enableDnsHostnames.",
+        why: "Private DNS of endpoints needs enableDnsSupport and enableDnsHostnames.",
         fix: "Turn both on.",
         needs: &["ec2:DescribeVpcEndpoints", "ec2:DescribeVpcAttribute"],
         counterparts: &[],
@@ -83,12 +77,11 @@ pub(super) const CHECKS: &[Check] = &[
         id: "network.endpoint-policy",
         severity: Severity::Low,
         title: "The endpoint lets every request to every account through",
-        why: "With the default policy, a program inside can send data to a secret of anybody's account: the way out that the \
-              endpoint was meant to close.",
-        fix: "Allow the account's own principals and secrets.",
+        why: "With the default policy, a program inside can send data to a secret in anybody's account, with that account's credentials, which the endpoint should prevent.",
+        fix: "Allow the principals and secrets of your organization (aws:PrincipalOrgID and aws:ResourceOrgID), or of the account (aws:PrincipalAccount and aws:ResourceAccount) if it is in none.",
         needs: ENDPOINTS,
         counterparts: &["prowler vpc_endpoint_connections_trust_boundaries"],
-        find: Find::Account(endpoint_policy),
+        find: Find::Account(policy::endpoint_policy),
     },
     Check {
         id: "network.endpoint-trust",
@@ -98,17 +91,28 @@ pub(super) const CHECKS: &[Check] = &[
         fix: "Remove the other account, or confirm that it is meant.",
         needs: ENDPOINTS,
         counterparts: &["prowler vpc_endpoint_connections_trust_boundaries"],
-        find: Find::Account(endpoint_trust),
+        find: Find::Account(policy::endpoint_trust),
+    },
+    Check {
+        id: "network.endpoint-refuses",
+        severity: Severity::High,
+        title: "The endpoint's policy refuses a reader",
+        why: "What runs as the role in the endpoint's VPC cannot read the secret, though every other policy allows it: each read \
+              fails with AccessDenied, \"because no VPC endpoint policy allows\" it.",
+        fix: "Allow the role in the endpoint's policy, or take the secret out of the role's own.",
+        needs: REFUSED,
+        counterparts: &[],
+        find: Find::Account(policy::endpoint_refuses),
     },
     Check {
         id: "network.security-group",
         severity: Severity::High,
         title: "The endpoint's security groups do not let a reader in",
         why: "Port 443 is closed between them: every read and every rotation step times out.",
-        fix: "Allow TCP 443 from the reader's security group, and to the endpoint from there.",
+        fix: "Allow TCP 443 into the endpoint's security group from the reader's, and out of the reader's to the endpoint's.",
         needs: GROUPS,
         counterparts: &[],
-        find: Find::Account(security_group),
+        find: Find::Account(groups::security_group),
     },
     Check {
         id: "network.open-group",
@@ -118,23 +122,23 @@ pub(super) const CHECKS: &[Check] = &[
         fix: "Allow 443 from the readers' security groups only.",
         needs: GROUPS,
         counterparts: &["prowler ec2_securitygroup_allow_ingress_from_internet_to_any_port"],
-        find: Find::Account(open_group),
+        find: Find::Account(groups::open_group),
     },
     Check {
         id: "network.zones",
         severity: Severity::Low,
-        title: "The endpoint is in one zone, or not in those of a reader",
-        why: "When the zone fails, so does every read; and traffic between zones is charged for.",
-        fix: "Add a subnet of each zone in which readers run.",
+        title: "The endpoint is in only one zone, or not in a reader's zone",
+        why: "When the zone fails, every read fails. Traffic between zones costs money.",
+        fix: "Add a subnet in each zone where readers run.",
         needs: GROUPS,
         counterparts: &["prowler vpc_endpoint_multi_az_enabled"],
-        find: Find::Account(zones),
+        find: Find::Account(groups::zones),
     },
     Check {
         id: "network.resolves-publicly",
         severity: Severity::Medium,
         title: "From here the service resolves to public addresses",
-        why: "The audit was asked to look from inside (--from-inside), and requests from here do not take the endpoint.",
+        why: "The audit ran inside the VPC (--from-inside), but requests from here do not go through the endpoint.",
         fix: "Check private DNS, the VPC's DNS attributes, and the resolver that this machine uses.",
         needs: &["dns:resolve"],
         counterparts: &[],
@@ -144,10 +148,16 @@ pub(super) const CHECKS: &[Check] = &[
 
 /// What reads or rotates a secret from a VPC: a function, a service or an instance.
 struct Reader<'a> {
-    arn: &'a str,
+    place: Place<'a>,
     vpc_id: &'a str,
-    subnet_ids: &'a [String],
-    security_group_ids: &'a [String],
+}
+
+impl<'a> std::ops::Deref for Reader<'a> {
+    type Target = Place<'a>;
+
+    fn deref(&self) -> &Place<'a> {
+        &self.place
+    }
 }
 
 impl Reader<'_> {
@@ -165,24 +175,13 @@ fn readers<'a>(audit: &Audit<'a>) -> Vec<Reader<'a>> {
             audit.readers(secret).iter().filter(|reader| reader.outcome != crate::evaluate::Outcome::Denied);
         roles.extend(open.map(|reader| reader.principal.arn.as_str()));
     }
-    let rotates = |function: &&Function| {
+    let rotates = |arn: &str| {
         let mut arns = snapshot.secrets.iter().filter_map(|secret| secret.rotation_lambda_arn.as_deref());
-        arns.any(|arn| crate::reach::same_function(arn, &function.function_arn))
+        arns.any(|function| crate::reach::same_function(function, arn))
     };
-    let functions = snapshot.functions.iter();
-    let functions = functions
-        .filter(|it| roles.contains(it.role.as_str()) || rotates(it))
-        .map(|it| (&it.function_arn, &it.vpc_id, &it.subnet_ids, &it.security_group_ids));
-    let workloads = snapshot.workloads.iter();
-    let workloads = workloads
-        .filter(|it| it.roles.iter().any(|role| roles.contains(role.as_str())))
-        .map(|it| (&it.arn, &it.vpc_id, &it.subnet_ids, &it.security_group_ids));
-    functions
-        .chain(workloads)
-        .filter_map(|(arn, vpc_id, subnet_ids, security_group_ids)| {
-            Some(Reader { arn, vpc_id: vpc_id.as_deref()?, subnet_ids, security_group_ids })
-        })
-        .collect()
+    let reads = |place: &Place<'_>| place.roles.iter().any(|role| roles.contains(role.as_str()));
+    let places = snapshot.places().filter(|place| reads(place) || rotates(place.arn));
+    places.filter_map(|place| Some(Reader { vpc_id: place.vpc_id?, place })).collect()
 }
 
 /// Those that are there; one that is deleted is listed for a while.
@@ -196,42 +195,77 @@ fn endpoints<'a>(audit: &Audit<'a>) -> impl Iterator<Item = &'a VpcEndpoint> {
 }
 
 fn endpoint_in<'a>(audit: &Audit<'a>, vpc: &str) -> Option<&'a VpcEndpoint> {
-    endpoints(audit).filter(|endpoint| endpoint.vpc_id == vpc).max_by_key(|endpoint| endpoint.is_available())
+    let here = endpoints(audit).filter(|endpoint| endpoint.vpc_id == vpc);
+    here.max_by_key(|endpoint| (!endpoint.is_fips(), endpoint.is_available()))
 }
 
 fn no_endpoint(audit: &Audit<'_>, findings: &mut Findings<'_>) {
-    let readers = readers(audit);
-    let vpcs: BTreeSet<_> = readers.iter().map(|reader| reader.vpc_id).collect();
+    let mut readers = readers(audit);
     // One that failed is a finding of its own.
-    for vpc in vpcs.into_iter().filter(|vpc| present(audit).all(|endpoint| endpoint.vpc_id != *vpc)) {
+    readers.retain(|reader| {
+        let mut here = present(audit).filter(|endpoint| endpoint.vpc_id == reader.vpc_id);
+        !here.any(|endpoint| !endpoint.is_fips() || takes_fips(audit, reader))
+    });
+    let vpcs: BTreeSet<_> = readers.iter().map(|reader| reader.vpc_id).collect();
+    for vpc in vpcs {
         let inside: Vec<_> = readers.iter().filter(|reader| reader.vpc_id == vpc).collect();
         let subnets: BTreeSet<_> = inside.iter().flat_map(|reader| reader.subnet_ids).cloned().collect();
-        let groups: BTreeSet<_> =
-            inside.iter().flat_map(|reader| reader.security_group_ids).cloned().collect();
-        let run = create(audit, vpc, &Vec::from_iter(subnets), &Vec::from_iter(groups));
         let names: Vec<_> = inside.iter().map(|reader| reader.name()).collect();
-        findings.add(vpc, format!("no endpoint; {} run there", names.join(", "))).run(run);
+        // The readers' own groups seldom let anybody in, and with private DNS all of the VPC takes the endpoint.
+        let group =
+            ["aws", "ec2", "create-security-group", "--group-name", "secrets-endpoint", "--vpc-id", vpc];
+        let all = ["aws", "ec2", "describe-vpcs", "--vpc-ids", vpc, "--query", EVERY_BLOCK];
+        let own = policy::own(audit);
+        let run = format!(
+            "group=$({} --description 'HTTPS to Secrets Manager' --query GroupId --output text) && \
+             aws ec2 authorize-security-group-ingress --group-id \"$group\" --ip-permissions \"$({} --output json)\" && {}",
+            command(&group),
+            command(&all),
+            create(audit, vpc, &Vec::from_iter(subnets), "\"$group\"", &own.to_string())
+        );
+        let fips = present(audit).find(|endpoint| endpoint.vpc_id == vpc);
+        let seen = fips.map_or("no endpoint".to_owned(), |fips| {
+            format!(
+                "no endpoint but {} for FIPS, to which the usual name does not lead",
+                fips.vpc_endpoint_id
+            )
+        });
+        let or = if fips.is_some() {
+            "; if they ask for FIPS (AWS_USE_FIPS_ENDPOINT), nothing is wrong"
+        } else {
+            ""
+        };
+        findings
+            .add(vpc, format!("{seen}; {} run there", names.join(", ")))
+            .run(run)
+            .advise(format!("{EVERYTHING_TAKES_IT}{or}"));
     }
 }
 
-fn create(audit: &Audit<'_>, vpc: &str, subnets: &[String], groups: &[String]) -> String {
+/// Whether a function says that it asks for the name of the endpoint for FIPS; of others that is not known.
+fn takes_fips(audit: &Audit<'_>, reader: &Reader<'_>) -> bool {
+    let mut functions = audit.snapshot.functions.iter().filter(|it| it.function_arn == reader.arn);
+    functions.any(|it| it.variables.iter().any(|name| name == "AWS_USE_FIPS_ENDPOINT"))
+}
+
+/// What to know before private DNS is on.
+const EVERYTHING_TAKES_IT: &str = "afterwards every request from the VPC goes through the endpoint: its security groups must let in everything that reads secrets there, and its policy must name other accounts whose secrets are read there";
+
+/// A rule for port 443 from all address ranges of a VPC, those that were associated later and those of IPv6 too, in
+/// JMESPath.
+const EVERY_BLOCK: &str = "[{IpProtocol: 'tcp', FromPort: `443`, ToPort: `443`, \
+     IpRanges: (Vpcs[0].CidrBlockAssociationSet || `[]`)[?CidrBlockState.State=='associated'].{CidrIp: CidrBlock}, \
+     Ipv6Ranges: (Vpcs[0].Ipv6CidrBlockAssociationSet || `[]`)[?Ipv6CidrBlockState.State=='associated']\
+     .{CidrIpv6: Ipv6CidrBlock}}]";
+
+/// Security groups as a shell takes them.
+fn create(audit: &Audit<'_>, vpc: &str, subnets: &[String], groups: &str, policy: &str) -> String {
     let service = service::of_endpoints(&audit.snapshot.region);
     let mut words =
         vec!["aws", "ec2", "create-vpc-endpoint", "--vpc-endpoint-type", "Interface", "--vpc-id", vpc];
     words.extend(["--private-dns-enabled", "--service-name", &service, "--subnet-ids"]);
     words.extend(subnets.iter().map(String::as_str));
-    words.push("--security-group-ids");
-    words.extend(groups.iter().map(String::as_str));
-    format!("{} --policy-document {}", command(&words), quote(&own_policy(audit)))
-}
-
-/// An endpoint policy for the account's own principals and secrets.
-fn own_policy(audit: &Audit<'_>) -> String {
-    let snapshot = audit.snapshot;
-    json!({"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Principal": "*", "Action": "secretsmanager:*",
-        "Resource": "*", "Condition": {"StringEquals": {"aws:PrincipalAccount": snapshot.account,
-            "aws:ResourceAccount": snapshot.account}}}]})
-    .to_string()
+    format!("{} --security-group-ids {groups} --policy-document {}", command(&words), quote(policy))
 }
 
 fn state(audit: &Audit<'_>, findings: &mut Findings<'_>) {
@@ -248,11 +282,16 @@ fn state(audit: &Audit<'_>, findings: &mut Findings<'_>) {
                     audit,
                     &endpoint.vpc_id,
                     &endpoint.subnet_ids,
-                    &endpoint.security_groups,
+                    &words_of(&endpoint.security_groups),
+                    &policy::kept(audit, endpoint).to_string(),
                 ))
             }
         };
     }
+}
+
+fn words_of(ids: &[String]) -> String {
+    command(&ids.iter().map(String::as_str).collect::<Vec<_>>())
 }
 
 fn modify(endpoint: &VpcEndpoint, words: &[&str]) -> String {
@@ -262,8 +301,12 @@ fn modify(endpoint: &VpcEndpoint, words: &[&str]) -> String {
 
 fn private_dns(audit: &Audit<'_>, findings: &mut Findings<'_>) {
     for endpoint in endpoints(audit).filter(|endpoint| !endpoint.private_dns_enabled) {
-        let run = modify(endpoint, &["--private-dns-enabled"]);
-        findings.add(&endpoint.vpc_endpoint_id, "PrivateDnsEnabled is false").run(run);
+        let finding = findings.add(&endpoint.vpc_endpoint_id, "PrivateDnsEnabled is false");
+        if groups::keep_somebody_out(audit, endpoint) {
+            finding.advise("first let the readers into its security groups (network.security-group), then turn private DNS on");
+            continue;
+        }
+        finding.run(modify(endpoint, &["--private-dns-enabled"])).advise(EVERYTHING_TAKES_IT);
     }
 }
 
@@ -286,203 +329,6 @@ fn dns_attributes(audit: &Audit<'_>, findings: &mut Findings<'_>) {
                 ];
                 findings.add(&vpc.vpc_id, format!("{name} is false")).run(command(&words));
             }
-        }
-    }
-}
-
-fn endpoint_policy(audit: &Audit<'_>, findings: &mut Findings<'_>) {
-    for endpoint in endpoints(audit) {
-        let is_open = endpoint.policy.as_ref().is_none_or(|policy| {
-            policy.statements.iter().any(|statement| {
-                let for_all = statement.principal.as_ref().is_none_or(|scope| match scope {
-                    Scope::Only(listed) => listed.0.values().flatten().any(|id| id == "*"),
-                    Scope::AllBut(_) => true,
-                });
-                let to_all =
-                    matches!(&statement.resource, Some(Scope::Only(all)) if all.iter().any(|it| it == "*"));
-                statement.effect == Effect::Allow
-                    && statement.conditions.is_empty()
-                    && for_all
-                    && to_all
-                    && concerns_action(statement, READ)
-            })
-        });
-        if is_open {
-            let run = format!("{} --policy-document {}", modify(endpoint, &[]), quote(&own_policy(audit)));
-            findings.add(&endpoint.vpc_endpoint_id, "its policy allows everything to everybody").run(run);
-        }
-    }
-}
-
-fn endpoint_trust(audit: &Audit<'_>, findings: &mut Findings<'_>) {
-    for endpoint in endpoints(audit) {
-        let Some(policy) = &endpoint.policy else { continue };
-        let account = &audit.snapshot.account;
-        let exposure = crate::exposure::Exposure { policy, action: READ, resource: None, account };
-        for outsider in exposure.outsiders() {
-            if outsider.principal == "*" {
-                continue;
-            }
-            let rest = policy.with_statements(outsider.statement, Vec::new());
-            let run = if rest["Statement"] == json!([]) {
-                format!("{} --policy-document {}", modify(endpoint, &[]), quote(&own_policy(audit)))
-            } else {
-                format!("{} --policy-document {}", modify(endpoint, &[]), quote(&rest.to_string()))
-            };
-            findings
-                .add(&endpoint.vpc_endpoint_id, format!("its policy allows {}", outsider.principal))
-                .run(run);
-        }
-    }
-}
-
-const HTTPS: i64 = 443;
-
-fn concerns_https(rule: &SecurityRule) -> bool {
-    let ports = rule.from_port.is_none_or(|from| from <= HTTPS)
-        && rule.to_port.is_none_or(|to| to >= HTTPS || to == -1);
-    match rule.ip_protocol.as_str() {
-        "-1" => true,
-        "tcp" | "6" => ports,
-        _ => false,
-    }
-}
-
-fn groups<'a>(audit: &Audit<'a>, ids: &[String]) -> Vec<&'a SecurityGroup> {
-    audit.snapshot.security_groups.iter().filter(|group| ids.contains(&group.group_id)).collect()
-}
-
-fn subnets<'a>(audit: &Audit<'a>, ids: &[String]) -> Vec<&'a Subnet> {
-    audit.snapshot.subnets.iter().filter(|subnet| ids.contains(&subnet.subnet_id)).collect()
-}
-
-/// Whether rules let traffic on 443 pass from or to other groups and subnets.
-fn lets_through<'a>(
-    mut rules: impl Iterator<Item = &'a SecurityRule>,
-    groups: &[String],
-    subnets: &[&Subnet],
-) -> bool {
-    rules.any(|rule| {
-        let contains = |cidr: &String| {
-            let range: Option<ipnet::IpNet> = cidr.parse().ok();
-            range.is_some_and(|range| {
-                let whole = |subnet: &&Subnet| {
-                    subnet.cidr_block.parse().is_ok_and(|block: ipnet::IpNet| range.contains(&block))
-                };
-                range.prefix_len() == 0 || !subnets.is_empty() && subnets.iter().all(whole)
-            })
-        };
-        concerns_https(rule)
-            && (rule.groups.iter().any(|id| groups.contains(id)) || rule.cidrs.iter().any(contains))
-    })
-}
-
-/// Adds a rule to a group that lets another group through on 443.
-fn let_in(kind: &str, group: &str, other: &str) -> String {
-    let permission = format!("IpProtocol=tcp,FromPort=443,ToPort=443,UserIdGroupPairs=[{{GroupId={other}}}]");
-    command(&["aws", "ec2", kind, "--group-id", group, "--ip-permissions", &permission])
-}
-
-fn security_group(audit: &Audit<'_>, findings: &mut Findings<'_>) {
-    // Many instances can have the same groups: one rule lets all of them through.
-    let mut asked = BTreeSet::new();
-    for reader in readers(audit) {
-        let Some(endpoint) = endpoint_in(audit, reader.vpc_id) else { continue };
-        let (its, ours) =
-            (groups(audit, &endpoint.security_groups), groups(audit, reader.security_group_ids));
-        if its.is_empty() || ours.is_empty() || !asked.insert((reader.vpc_id, reader.security_group_ids)) {
-            continue;
-        }
-        let places = [subnets(audit, reader.subnet_ids), subnets(audit, &endpoint.subnet_ids)];
-        let name = reader.name();
-        if !lets_through(its.iter().flat_map(|group| &group.ingress), reader.security_group_ids, &places[0]) {
-            let run = let_in("authorize-security-group-ingress", &its[0].group_id, &ours[0].group_id);
-            let seen =
-                format!("no rule of {} lets {name} in on port 443", endpoint.security_groups.join(", "));
-            findings.add(&endpoint.vpc_endpoint_id, seen).run(run);
-        }
-        if !lets_through(ours.iter().flat_map(|group| &group.egress), &endpoint.security_groups, &places[1]) {
-            let run = let_in("authorize-security-group-egress", &ours[0].group_id, &its[0].group_id);
-            let seen =
-                format!("no rule of {} lets {name} out on port 443", reader.security_group_ids.join(", "));
-            findings.add(reader.arn, seen).run(run);
-        }
-    }
-}
-
-fn open_group(audit: &Audit<'_>, findings: &mut Findings<'_>) {
-    for endpoint in endpoints(audit) {
-        for group in groups(audit, &endpoint.security_groups) {
-            let mut inside: BTreeSet<_> = readers(audit)
-                .into_iter()
-                .filter(|reader| reader.vpc_id == endpoint.vpc_id)
-                .flat_map(|reader| reader.security_group_ids)
-                .cloned()
-                .collect();
-            let has_readers = !inside.is_empty();
-            for rule in group.ingress.iter().filter(|rule| concerns_https(rule)) {
-                inside.retain(|id| !rule.groups.contains(id));
-            }
-            for rule in group.ingress.iter().filter(|rule| concerns_https(rule)) {
-                for cidr in rule.cidrs.iter().filter(|cidr| cidr.ends_with("/0")) {
-                    let ports = format!(
-                        "IpProtocol={},FromPort={},ToPort={},IpRanges=[{{CidrIp={cidr}}}]",
-                        rule.ip_protocol,
-                        rule.from_port.unwrap_or(-1),
-                        rule.to_port.unwrap_or(-1)
-                    );
-                    let ports = if cidr.contains(':') {
-                        ports.replace("IpRanges=[{CidrIp", "Ipv6Ranges=[{CidrIpv6")
-                    } else {
-                        ports
-                    };
-                    let words =
-                        ["aws", "ec2", "revoke-security-group-ingress", "--group-id", &group.group_id];
-                    let finding = findings.add(&group.group_id, format!("lets {cidr} in on port 443"));
-                    if !has_readers {
-                        // Somebody may come in by this rule alone.
-                        finding.advise("let in the security groups of what reads here, then revoke the rule");
-                        continue;
-                    }
-                    for reader in &inside {
-                        finding.run(let_in("authorize-security-group-ingress", &group.group_id, reader));
-                    }
-                    finding.run(format!("{} --ip-permissions {}", command(&words), quote(&ports)));
-                }
-            }
-        }
-    }
-}
-
-fn zones(audit: &Audit<'_>, findings: &mut Findings<'_>) {
-    for endpoint in endpoints(audit) {
-        let zones: BTreeSet<_> = subnets(audit, &endpoint.subnet_ids)
-            .iter()
-            .map(|subnet| subnet.availability_zone.as_str())
-            .collect();
-        let inside = readers(audit).into_iter().filter(|reader| reader.vpc_id == endpoint.vpc_id);
-        let used: Vec<_> = inside.flat_map(|reader| subnets(audit, reader.subnet_ids)).collect();
-        let missing: BTreeSet<_> = used
-            .iter()
-            .map(|it| it.availability_zone.as_str())
-            .filter(|zone| !zones.contains(zone))
-            .collect();
-        let first = used.iter().find(|subnet| missing.contains(subnet.availability_zone.as_str()));
-        if let Some(subnet) = first {
-            let names: Vec<_> = missing.iter().copied().collect();
-            findings
-                .add(
-                    &endpoint.vpc_endpoint_id,
-                    format!("readers run in {}, where it has no subnet", names.join(", ")),
-                )
-                .run(modify(endpoint, &["--add-subnet-ids", &subnet.subnet_id]));
-        } else if zones.len() == 1 {
-            findings
-                .add(
-                    &endpoint.vpc_endpoint_id,
-                    format!("it is in {} alone", zones.first().unwrap_or(&"one zone")),
-                )
-                .advise("add a subnet of another zone: aws ec2 modify-vpc-endpoint --add-subnet-ids");
         }
     }
 }

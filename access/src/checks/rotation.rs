@@ -1,8 +1,9 @@
 //! Rotation: whether there is any, whether it works, and whether its strategy suits the clients.
 
 use super::{Check, Find};
-use crate::audit::{Audit, Findings, Severity};
-use crate::fix::{command, quote};
+use crate::audited::Audit;
+use crate::finding::{Findings, Severity};
+use crate::fix::{command, id_of, quote};
 use crate::snapshot::{Secret, Version};
 
 const LIST: &[&str] = &["secretsmanager:ListSecrets"];
@@ -17,8 +18,8 @@ pub(super) const CHECKS: &[Check] = &[
         id: "rotation.off",
         severity: Severity::Medium,
         title: "Rotation is not configured",
-        why: "A credential that never changes is as good to whoever copied it as on the first day.",
-        fix: "Turn rotation on with a function of AWS's or ours (`make lambda`), or run `secretcache rotate --due`.",
+        why: "If a credential never changes, a stolen copy of it works for ever.",
+        fix: "Turn rotation on, with AWS's function or ours (`make lambda`), or run `secretcache rotate --due` and name the job's role when you audit, with `--rotated-by ARN`: for the secrets that the role may rotate, the age of the current version then decides (`rotation.old`). No tag can say that, because others may write tags.",
         needs: LIST,
         counterparts: &[
             "Security Hub SecretsManager.1",
@@ -37,8 +38,8 @@ pub(super) const CHECKS: &[Check] = &[
         id: "rotation.function-missing",
         severity: Severity::High,
         title: "The rotation function does not exist",
-        why: "Rotation is on and can never happen; other tools take it for configured.",
-        fix: "Deploy the function again, or name another.",
+        why: "Rotation is on but can never run; other tools report it as configured.",
+        fix: "Deploy the function again, or set another one.",
         needs: FUNCTIONS,
         counterparts: &[
             "stave CTL.SECRETS.GHOST.ROTATIONLAMBDA",
@@ -49,8 +50,8 @@ pub(super) const CHECKS: &[Check] = &[
     Check {
         id: "rotation.never",
         severity: Severity::Medium,
-        title: "Rotation is on and never succeeded",
-        why: "The first rotation shows whether function, network, permissions and database work together. This one never did.",
+        title: "Rotation is on but has never succeeded",
+        why: "The first rotation shows whether function, network, permissions and database work together. This one has never succeeded.",
         fix: "Rotate by hand, and read the function's log for the step that fails.",
         needs: LIST,
         counterparts: &[
@@ -63,7 +64,7 @@ pub(super) const CHECKS: &[Check] = &[
         id: "rotation.overdue",
         severity: Severity::High,
         title: "The rotation is overdue",
-        why: "The service was to rotate by NextRotationDate and has not. It retries a failing rotation without a notice.",
+        why: "NextRotationDate has passed without a rotation. Secrets Manager retries a failing rotation without telling anybody.",
         fix: "Rotate by hand, and read the function's log for the step that fails.",
         needs: LIST,
         counterparts: &[
@@ -110,7 +111,7 @@ pub(super) const CHECKS: &[Check] = &[
     Check {
         id: "rotation.window",
         severity: Severity::Info,
-        title: "Nothing limits the hours at which the secret rotates",
+        title: "Nothing limits the hours in which the secret rotates",
         why: "Without Duration or a cron() schedule, the service may rotate at any time of the day; a single-user rotation \
               refuses logins for some seconds.",
         fix: "Give the schedule a cron() expression and a Duration.",
@@ -121,7 +122,7 @@ pub(super) const CHECKS: &[Check] = &[
     Check {
         id: "rotation.pending",
         severity: Severity::High,
-        title: "A rotation stopped half-way",
+        title: "A rotation was interrupted",
         why: "AWSPENDING has been on another version than AWSCURRENT for more than an hour. RotateSecret now only retries that one, \
               and the database may already have the new password.",
         fix: "Ask `secretcache status`, then resume the rotation or recover the secret. Do not just remove AWSPENDING: if the \
@@ -136,8 +137,7 @@ pub(super) const CHECKS: &[Check] = &[
         title: "The strategy does not suit the clients",
         why: "Single user changes the password that clients are using: between the change and their next read, new connections \
               are refused. Alternating users behind an RDS proxy fail when the proxy does not know the second user.",
-        fix: "Alternate two users, or let clients connect through secretcache; behind a proxy, rotate with two passwords of one \
-              user, or register both users' secrets.",
+        fix: "Alternate two users, or let clients connect through secretcache; behind a proxy, use two passwords for one user, or register both users' secrets.",
         needs: &[
             "lambda:ListFunctions",
             "rds:DescribeDBProxies",
@@ -152,7 +152,7 @@ pub(super) const CHECKS: &[Check] = &[
         severity: Severity::Info,
         title: "AWSPREVIOUS is older than 180 days",
         why: "The old value stays readable. If it was not revoked at the resource, it still works.",
-        fix: "Revoke it at the resource (`secretcache revoke-previous` for API keys), or take the label away.",
+        fix: "Revoke it at the resource (`secretcache revoke-previous` for API keys), or remove the label.",
         needs: VERSIONS,
         counterparts: &["stave CTL.SECRETS.LIFECYCLE.PREVIOUSOLD"],
         find: Find::Secret(previous_old),
@@ -163,25 +163,25 @@ fn version_with<'a>(secret: &'a Secret, stage: &str) -> Option<&'a Version> {
     secret.versions.iter().find(|version| version.version_stages.iter().any(|it| it == stage))
 }
 
-/// Whether a service rotates it, or a primary in another Region does.
-fn is_rotated_elsewhere(secret: &Secret) -> bool {
-    secret.owning_service.is_some() || secret.primary_region.is_some()
-}
-
 fn rotate(secret: &Secret) -> String {
     command(&["aws", "secretsmanager", "rotate-secret", "--secret-id", &secret.arn])
 }
 
+/// Sets a schedule. Without the option the service also rotates at once.
 fn with_schedule(secret: &Secret) -> String {
     format!(
-        "{} --rotation-rules {}",
+        "{} --no-rotate-immediately --rotation-rules {}",
         rotate(secret),
         quote(r#"{"ScheduleExpression":"cron(0 3 ? * SUN *)","Duration":"3h"}"#)
     )
 }
 
+/// What a new schedule does.
+const AT_NEXT: &str = "The first rotation is at the next Sunday's 3:00 UTC";
+
 fn off(audit: &Audit<'_>, secret: &Secret, findings: &mut Findings<'_>) {
-    if secret.rotation_enabled || is_rotated_elsewhere(secret) || secret.deleted_date.is_some() {
+    let is_rotated = audit.rotates(secret) || secret.is_rotated_elsewhere();
+    if is_rotated || secret.deleted_date.is_some() {
         return;
     }
     let function = secret.rotation_lambda_arn.clone().unwrap_or_else(|| {
@@ -193,10 +193,17 @@ fn off(audit: &Audit<'_>, secret: &Secret, findings: &mut Findings<'_>) {
             snapshot.account
         )
     });
+    let mut seen = "RotationEnabled is false".to_owned();
+    let named = &audit.snapshot.rotated_by;
+    if !named.is_empty() {
+        seen += &format!("; as far as policies are known, {} may not read and write it", named.join(" or "));
+    }
     findings
-        .add(&secret.arn, "RotationEnabled is false")
+        .add(&secret.arn, seen)
         .run(format!("{} --rotation-lambda-arn {}", with_schedule(secret), quote(&function)))
-        .advise("the command takes a function called secretcache-rotation; `secretcache adopt` says which strategy fits");
+        .advise(format!(
+            "the command names a function called secretcache-rotation; change it to yours; `secretcache adopt` says which strategy fits. {AT_NEXT}. If a job rotates the secret by `secretcache rotate --due`, name its role instead: --rotated-by ARN"
+        ));
 }
 
 fn function_missing(audit: &Audit<'_>, secret: &Secret, findings: &mut Findings<'_>) {
@@ -214,7 +221,7 @@ fn never(audit: &Audit<'_>, secret: &Secret, findings: &mut Findings<'_>) {
     let is_new = secret.created_date.is_none_or(|created| audit.days_since(created) < 1);
     if secret.rotation_enabled
         && secret.last_rotated_date.is_none()
-        && !is_rotated_elsewhere(secret)
+        && !secret.is_rotated_elsewhere()
         && !is_new
     {
         findings.add(&secret.arn, "RotationEnabled, and no LastRotatedDate").run(rotate(secret));
@@ -231,7 +238,7 @@ fn overdue(audit: &Audit<'_>, secret: &Secret, findings: &mut Findings<'_>) {
 }
 
 fn old(audit: &Audit<'_>, secret: &Secret, findings: &mut Findings<'_>) {
-    if is_rotated_elsewhere(secret) {
+    if secret.is_rotated_elsewhere() {
         return;
     }
     let current = version_with(secret, "AWSCURRENT").and_then(|version| version.created_date);
@@ -241,6 +248,11 @@ fn old(audit: &Audit<'_>, secret: &Secret, findings: &mut Findings<'_>) {
     let finding = findings.add(&secret.arn, seen);
     if secret.rotation_enabled {
         finding.run(rotate(secret));
+    } else if let Some(job) = audit.job(&secret.arn) {
+        finding.advise(format!(
+            "{} is to rotate it and has not: `secretcache rotate --config FILE --due --dry-run` says what is due",
+            job.arn
+        ));
     } else {
         finding.advise("turn rotation on (see rotation.off), or change the value by hand");
     }
@@ -280,7 +292,10 @@ fn longest_days(secret: &Secret) -> Option<i64> {
 
 fn interval(_: &Audit<'_>, secret: &Secret, findings: &mut Findings<'_>) {
     if let Some(days) = longest_days(secret).filter(|days| secret.rotation_enabled && *days > MOST_DAYS) {
-        findings.add(&secret.arn, format!("up to {days} days between rotations")).run(with_schedule(secret));
+        findings
+            .add(&secret.arn, format!("up to {days} days between rotations"))
+            .run(with_schedule(secret))
+            .advise(format!("the command sets a week. {AT_NEXT}"));
     }
 }
 
@@ -291,8 +306,13 @@ fn window(audit: &Audit<'_>, secret: &Secret, findings: &mut Findings<'_>) {
     // Where two credentials are valid at a time, the hour does not matter.
     let overlaps =
         matches!(strategy_of(audit, secret), Some("alternating-users" | "dual-password" | "api-key"));
-    if secret.rotation_enabled && !is_rotated_elsewhere(secret) && is_free && !overlaps {
-        findings.add(&secret.arn, "no Duration and no cron() schedule").run(with_schedule(secret));
+    if secret.rotation_enabled && !secret.is_rotated_elsewhere() && is_free && !overlaps {
+        let was = longest_days(secret).filter(|days| *days != 7);
+        let was = was.map(|days| format!("the secret rotates every week then, and not every {days} days. "));
+        findings
+            .add(&secret.arn, "no Duration and no cron() schedule")
+            .run(with_schedule(secret))
+            .advise(was.unwrap_or_default() + AT_NEXT);
     }
 }
 
@@ -308,8 +328,8 @@ fn pending(audit: &Audit<'_>, secret: &Secret, findings: &mut Findings<'_>) {
     let what = if version.is_empty { "has no value" } else { "is not current" };
     findings
         .add(&secret.arn, format!("version {} is AWSPENDING and {what}", version.version_id))
-        .run(command(&["secretcache", "rotate", &secret.name, "--resume"]))
-        .advise(format!("first see `{}`", command(&["secretcache", "status", &secret.name])));
+        .run(command(&["secretcache", "rotate", id_of(secret), "--resume"]))
+        .advise(format!("first see `{}`", command(&["secretcache", "status", id_of(secret)])));
 }
 
 /// The strategy, as the function's setting or its name tells.
@@ -327,9 +347,9 @@ fn strategy(audit: &Audit<'_>, secret: &Secret, findings: &mut Findings<'_>) {
     let proxies = audit.snapshot.proxies.iter().filter(|proxy| proxy.secret_arns.contains(&secret.arn));
     let behind = proxies.map(|proxy| proxy.name.as_str()).next();
     if let (true, Some(proxy)) = (is_alternating, behind) {
-        findings
-            .add(&secret.arn, format!("alternates two users behind the RDS proxy {proxy}"))
-            .advise("rotate with --strategy dual-password, or give the proxy a secret of each user");
+        findings.add(&secret.arn, format!("alternates two users behind the RDS proxy {proxy}")).advise(
+            "rotate with --strategy dual-password, or register a secret for each user with the proxy",
+        );
     }
     let tasks = audit.snapshot.task_definitions.iter();
     let services = tasks.filter(|task| task.secrets.iter().any(|it| it.starts_with(&secret.arn))).count();

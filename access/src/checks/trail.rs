@@ -1,4 +1,4 @@
-//! CloudTrail, EventBridge and alarms.
+//! CloudTrail: whether what happens to secrets is recorded.
 //!
 //! Reads of secrets are *management* events of the kind read, recorded by any trail that records those
 //! (<https://docs.aws.amazon.com/secretsmanager/latest/userguide/monitoring-cloudtrail.html>). There is no data event for
@@ -7,21 +7,21 @@
 use serde_json::{Value, json};
 
 use super::{Check, Find};
-use crate::audit::{Audit, Findings, Severity};
+use crate::audited::Audit;
+use crate::condition::Truth;
+use crate::finding::{Findings, Severity};
 use crate::fix::{command, quote};
-use crate::snapshot::{AdvancedEventSelector, EventRule, FieldSelector, Trail};
+use crate::snapshot::{AdvancedEventSelector, FieldSelector, Trail};
 
 const TRAILS: &[&str] = &["cloudtrail:DescribeTrails"];
 const SELECTORS: &[&str] = &["cloudtrail:DescribeTrails", "cloudtrail:GetEventSelectors"];
-const ALARMS: &[&str] = &["events:ListRules", "events:ListTargetsByRule", "logs:DescribeMetricFilters"];
 
 pub(super) const CHECKS: &[Check] = &[
     Check {
         id: "trail.none",
         severity: Severity::High,
         title: "No trail records this Region",
-        why: "CloudTrail's event history ends after 90 days and cannot be alarmed on. Without a trail nobody can say later who \
-              read a secret.",
+        why: "CloudTrail's event history ends after 90 days and cannot raise alarms. Without a trail, nobody can find out later who read a secret.",
         fix: "Create a trail for all Regions. Management events are recorded by default; reads of secrets are among them.",
         needs: TRAILS,
         counterparts: &[
@@ -79,11 +79,21 @@ pub(super) const CHECKS: &[Check] = &[
         find: Find::Account(write_only),
     },
     Check {
+        id: "trail.read-only",
+        severity: Severity::High,
+        title: "Trails leave out write events, and with them changed values and policies",
+        why: "PutSecretValue, DeleteSecret and PutResourcePolicy are write-only management events: ReadWriteType ReadOnly, or an \
+              advanced selector with readOnly = true, loses every change of a secret and of who may read it.",
+        fix: "Record write events as well.",
+        needs: SELECTORS,
+        counterparts: &["prowler cloudtrail_multi_region_enabled_logging_management_events"],
+        find: Find::Account(read_only),
+    },
+    Check {
         id: "trail.kms-excluded",
         severity: Severity::Medium,
         title: "Trails leave out events of AWS KMS",
-        why: "The key's Decrypt events are the second record of each read, and the only one of a use outside of Secrets \
-              Manager.",
+        why: "The key's Decrypt events are the second record of each read, and the only record of a use outside of Secrets Manager.",
         fix: "Record events of kms.amazonaws.com.",
         needs: SELECTORS,
         counterparts: &[],
@@ -93,121 +103,12 @@ pub(super) const CHECKS: &[Check] = &[
         id: "trail.network-activity",
         severity: Severity::Info,
         title: "Calls that a VPC endpoint's policy refuses are not recorded",
-        why: "They never reach the service, so they are not among management events; network activity events alone have them.",
-        fix: "Add a selector for network activity events of secretsmanager.amazonaws.com. They are charged for.",
+        why: "They never reach the service, so they are not management events; only network activity events record them.",
+        fix: "Add a selector for network activity events of secretsmanager.amazonaws.com. They cost money.",
         needs: &["cloudtrail:GetEventSelectors", "ec2:DescribeVpcEndpoints"],
         counterparts: &[],
         find: Find::Account(network_activity),
     },
-    Check {
-        id: "trail.rule-state",
-        severity: Severity::Medium,
-        title: "An EventBridge rule waits for reads that never reach it",
-        why: "A rule in state ENABLED gets no read-only management events: Get, List and Describe calls are left out. It looks \
-              like an alarm and never fires.",
-        fix: "Put the rule into the state ENABLED_WITH_ALL_CLOUDTRAIL_MANAGEMENT_EVENTS.",
-        needs: &["events:ListRules"],
-        counterparts: &[],
-        find: Find::Account(rule_state),
-    },
-    Check {
-        id: "alarm.rotation-failed",
-        severity: Severity::Medium,
-        title: "There is no alarm for failed or abandoned rotations",
-        why: "A failed rotation leaves the old credential in use, and an abandoned one may leave an application locked out.",
-        fix: "Create an EventBridge rule for RotationFailed and RotationAbandoned with a target.",
-        needs: ALARMS,
-        counterparts: &["stave CTL.SECRETS.ALARM.ROTATION.FAILURE"],
-        find: Find::Account(|audit, findings| alarm(audit, findings, &ALARMED[0])),
-    },
-    Check {
-        id: "alarm.delete",
-        severity: Severity::Low,
-        title: "There is no alarm for deleted secrets",
-        why: "Within the recovery window a deletion can be undone, if somebody notices.",
-        fix: "Create an EventBridge rule for DeleteSecret with a target.",
-        needs: ALARMS,
-        counterparts: &["stave CTL.SECRETS.ALARM.DELETE"],
-        find: Find::Account(|audit, findings| alarm(audit, findings, &ALARMED[1])),
-    },
-    Check {
-        id: "alarm.policy-change",
-        severity: Severity::Low,
-        title: "There is no alarm for changed resource policies",
-        why: "A changed resource policy is how a secret is opened to others.",
-        fix: "Create an EventBridge rule for PutResourcePolicy and DeleteResourcePolicy with a target.",
-        needs: ALARMS,
-        counterparts: &["stave CTL.SECRETS.ALARM.POLICYCHANGE"],
-        find: Find::Account(|audit, findings| alarm(audit, findings, &ALARMED[2])),
-    },
-    Check {
-        id: "alarm.put-value",
-        severity: Severity::Low,
-        title: "There is no alarm for values written by hand",
-        why: "Only rotation should write a value; a write by anybody else is a mistake or an attack.",
-        fix: "Create an EventBridge rule for PutSecretValue and UpdateSecret with a target.",
-        needs: ALARMS,
-        counterparts: &["stave CTL.SECRETS.ALARM.PUTVALUE"],
-        find: Find::Account(|audit, findings| alarm(audit, findings, &ALARMED[3])),
-    },
-    Check {
-        id: "alarm.access-denied",
-        severity: Severity::Low,
-        title: "There is no alarm for refused reads",
-        why: "Refused reads are what an intruder's first steps look like, and a broken application's.",
-        fix: "Create an EventBridge rule, in the state for all management events, for GetSecretValue with an errorCode.",
-        needs: ALARMS,
-        counterparts: &["stave CTL.SECRETS.ALARM.ACCESS.FAILURE"],
-        find: Find::Account(|audit, findings| alarm(audit, findings, &ALARMED[4])),
-    },
-    Check {
-        id: "alarm.access-volume",
-        severity: Severity::Low,
-        title: "There is no alarm for the number of reads",
-        why: "Somebody who reads all secrets at once is seen by the number of reads before anything else.",
-        fix: "Create a metric filter on the trail's log group for GetSecretValue, with an alarm; or a rule for \
-              BatchGetSecretValue and GetSecretValue in the state for all management events.",
-        needs: ALARMS,
-        counterparts: &[
-            "stave CTL.SECRETS.ALARM.ACCESS.VOLUME",
-            "elastic GetSecretValue rules",
-            "panther",
-            "datadog",
-        ],
-        find: Find::Account(|audit, findings| alarm(audit, findings, &ALARMED[5])),
-    },
-];
-
-/// What should be told of, by events that mean it.
-struct Alarmed {
-    rule: &'static str,
-    names: &'static [&'static str],
-    is_read: bool,
-    is_denied: bool,
-}
-
-const ALARMED: [Alarmed; 6] = [
-    Alarmed {
-        rule: "secrets-rotation-failed",
-        names: &["RotationFailed", "RotationAbandoned"],
-        is_read: false,
-        is_denied: false,
-    },
-    Alarmed { rule: "secrets-deleted", names: &["DeleteSecret"], is_read: false, is_denied: false },
-    Alarmed {
-        rule: "secrets-policy-changed",
-        names: &["PutResourcePolicy", "DeleteResourcePolicy"],
-        is_read: false,
-        is_denied: false,
-    },
-    Alarmed {
-        rule: "secrets-value-written",
-        names: &["PutSecretValue", "UpdateSecret"],
-        is_read: false,
-        is_denied: false,
-    },
-    Alarmed { rule: "secrets-read-denied", names: &["GetSecretValue"], is_read: true, is_denied: true },
-    Alarmed { rule: "secrets-read", names: &["GetSecretValue"], is_read: true, is_denied: false },
 ];
 
 fn recording<'a>(audit: &'a Audit<'_>) -> impl Iterator<Item = &'a Trail> {
@@ -271,16 +172,24 @@ const WRITE: Event = Event { name: "PutSecretValue", is_read: false, ..READ };
 const DECRYPT: Event = Event { source: "kms.amazonaws.com", name: "Decrypt", ..READ };
 const REFUSED: Event = Event { category: "NetworkActivity", ..READ };
 
-/// Whether a trail records an event.
-fn records(trail: &Trail, event: Event) -> bool {
+/// Whether a trail records an event; perhaps, where a selector leaves out some callers or takes only some.
+fn records(trail: &Trail, event: Event) -> Truth {
     if !trail.advanced_event_selectors.is_empty() {
-        return trail.advanced_event_selectors.iter().any(|selector| selects(selector, event));
+        // Selectors may split what comes from the console from all else.
+        let by_console = [true, false].map(|is_from_console| {
+            let all = trail.advanced_event_selectors.iter();
+            all.map(|selector| selects(selector, event, is_from_console)).max().unwrap_or(Truth::No)
+        });
+        return match by_console {
+            [one, other] if one == other => one,
+            _ => Truth::Maybe,
+        };
     }
     if event.category != "Management" {
-        return false;
+        return Truth::No;
     }
     // A trail without selectors records all management events.
-    trail.event_selectors.is_empty()
+    let is_selected = trail.event_selectors.is_empty()
         || trail.event_selectors.iter().any(|selector| {
             let kind = match selector.read_write_type.as_str() {
                 "WriteOnly" => !event.is_read,
@@ -290,27 +199,80 @@ fn records(trail: &Trail, event: Event) -> bool {
             let is_excluded =
                 selector.exclude_management_event_sources.iter().any(|source| source == event.source);
             selector.include_management_events != Some(false) && kind && !is_excluded
-        })
+        });
+    is_selected.into()
 }
 
-fn selects(selector: &AdvancedEventSelector, event: Event) -> bool {
-    selector.field_selectors.iter().all(|field| {
+fn selects(selector: &AdvancedEventSelector, event: Event, is_from_console: bool) -> Truth {
+    let one = |field: &FieldSelector| {
         let value = match field.field.as_str() {
             "eventCategory" => event.category,
             "eventSource" => event.source,
             "eventName" => event.name,
-            "readOnly" => {
-                if event.is_read {
-                    "true"
-                } else {
-                    "false"
-                }
-            }
-            // Other fields restrict it in ways that cannot be known here.
-            _ => return event.category == "NetworkActivity",
+            "eventType" => "AwsApiCall",
+            "readOnly" => truth(event.is_read),
+            "sessionCredentialFromConsole" => truth(is_from_console),
+            "errorCode" if event.category == "NetworkActivity" => "VpceAccessDenied",
+            // Whose calls they are, or through which endpoint they came, differs from one to the next.
+            _ => return Truth::Maybe,
         };
-        is_selected(field, value)
-    })
+        Truth::from(is_selected(field, value))
+    };
+    selector.field_selectors.iter().map(one).min().unwrap_or(Truth::Yes)
+}
+
+fn truth(is_so: bool) -> &'static str {
+    if is_so { "true" } else { "false" }
+}
+
+/// How well recording trails record an event, all together.
+fn recorded(audit: &Audit<'_>, event: Event) -> Truth {
+    recording(audit).map(|trail| records(trail, event)).max().unwrap_or(Truth::No)
+}
+
+/// The log groups to which trails write what happens to secrets: reads of them, or all else.
+pub(super) fn log_groups<'a>(audit: &'a Audit<'_>, is_read: bool) -> impl Iterator<Item = &'a str> {
+    let event = if is_read { READ } else { WRITE };
+    let trails = recording(audit).filter(move |trail| records(trail, event) != Truth::No);
+    trails.filter_map(|trail| trail.cloud_watch_logs_log_group_arn.as_deref())
+}
+
+/// What the selectors of a trail ask of callers.
+fn restrictions(trail: &Trail) -> String {
+    let known = ["eventCategory", "eventSource", "eventName", "eventType", "readOnly"];
+    let is_of_category =
+        |field: &FieldSelector| field.field != "eventCategory" || is_selected(field, READ.category);
+    let selectors = trail.advanced_event_selectors.iter();
+    let fields = selectors
+        .map(|selector| &selector.field_selectors)
+        .filter(|fields| fields.iter().all(is_of_category))
+        .flatten();
+    let mut seen = Vec::new();
+    for field in fields.filter(|field| !known.contains(&field.field.as_str())) {
+        let tests = [
+            ("is", &field.equals),
+            ("is not", &field.not_equals),
+            ("begins with", &field.starts_with),
+            ("does not begin with", &field.not_starts_with),
+            ("ends with", &field.ends_with),
+            ("does not end with", &field.not_ends_with),
+        ];
+        for (test, values) in tests.into_iter().filter(|(_, values)| !values.is_empty()) {
+            seen.push(format!("{} {test} {}", field.field, values.join(" or ")));
+        }
+    }
+    seen.join(", ")
+}
+
+/// A trail that records an event of some callers alone: less grave than one that records none.
+fn partly(audit: &Audit<'_>, findings: &mut Findings<'_>, event: Event, what: &str) {
+    let mut trails = recording(audit).filter(|trail| records(trail, event) == Truth::Maybe);
+    if let (Truth::Maybe, Some(trail)) = (recorded(audit, event), trails.next()) {
+        let seen = format!("records {what} of some sessions only: {}", restrictions(trail));
+        let finding = findings.add(&trail.trail_arn, seen);
+        finding.severity = Severity::Low;
+        finding.run(record_all(trail)).advise("if these are left out on purpose, nothing is wrong");
+    }
 }
 
 fn is_selected(field: &FieldSelector, value: &str) -> bool {
@@ -333,10 +295,16 @@ fn is_selected(field: &FieldSelector, value: &str) -> bool {
 fn record_all(trail: &Trail) -> String {
     let words = command(&["aws", "cloudtrail", "put-event-selectors", "--trail-name", &trail.trail_arn]);
     if trail.advanced_event_selectors.is_empty() {
-        return format!(
-            "{words} --event-selectors {}",
-            quote(r#"[{"ReadWriteType":"All","IncludeManagementEvents":true}]"#)
-        );
+        // Data events of other services are recorded as before.
+        let of_data = trail.event_selectors.iter().filter(|selector| !selector.data_resources.is_empty());
+        let mut selectors: Vec<Value> = of_data
+            .map(|selector| {
+                json!({"ReadWriteType": if selector.read_write_type.is_empty() { "All" } else { &selector.read_write_type },
+                    "IncludeManagementEvents": false, "DataResources": selector.data_resources})
+            })
+            .collect();
+        selectors.insert(0, json!({"ReadWriteType": "All", "IncludeManagementEvents": true}));
+        return format!("{words} --event-selectors {}", quote(&json!(selectors).to_string()));
     }
     let is_management = |selector: &&AdvancedEventSelector| {
         !selector
@@ -360,31 +328,51 @@ fn written(selector: &AdvancedEventSelector) -> Value {
 }
 
 fn no_management(audit: &Audit<'_>, findings: &mut Findings<'_>) {
-    let none = !recording(audit).any(|trail| records(trail, READ) || records(trail, WRITE));
-    if let (Some(trail), true) = (recording(audit).next(), none) {
+    let best = recorded(audit, READ).max(recorded(audit, WRITE));
+    if let (Some(trail), Truth::No) = (recording(audit).next(), best) {
         findings.add(&trail.trail_arn, "records no management events").run(record_all(trail));
+    } else if recorded(audit, WRITE) == Truth::Maybe {
+        partly(audit, findings, WRITE, "management events");
     }
 }
 
 fn write_only(audit: &Audit<'_>, findings: &mut Findings<'_>) {
-    let misses = !recording(audit).any(|trail| records(trail, READ));
-    let writes = recording(audit).find(|trail| records(trail, WRITE));
-    if let (Some(trail), true) = (writes, misses) {
-        findings.add(&trail.trail_arn, "records writes, and no GetSecretValue").run(record_all(trail));
+    let writes = recording(audit).find(|trail| records(trail, WRITE) != Truth::No);
+    match (recorded(audit, READ), writes) {
+        (Truth::No, Some(trail)) => {
+            findings.add(&trail.trail_arn, "records writes, and no GetSecretValue").run(record_all(trail));
+        }
+        (Truth::Maybe, _) if recorded(audit, WRITE) == Truth::Yes => {
+            partly(audit, findings, READ, "GetSecretValue");
+        }
+        _ => {}
+    }
+}
+
+fn read_only(audit: &Audit<'_>, findings: &mut Findings<'_>) {
+    let reads = recording(audit).find(|trail| records(trail, READ) != Truth::No);
+    if let (Truth::No, Some(trail)) = (recorded(audit, WRITE), reads) {
+        findings.add(&trail.trail_arn, "records reads, and no PutSecretValue").run(record_all(trail));
     }
 }
 
 fn kms_excluded(audit: &Audit<'_>, findings: &mut Findings<'_>) {
-    let reads = recording(audit).find(|trail| records(trail, READ));
-    if let (Some(trail), false) = (reads, recording(audit).any(|trail| records(trail, DECRYPT))) {
-        findings.add(&trail.trail_arn, "leaves out kms.amazonaws.com").run(record_all(trail));
+    let reads = recording(audit).find(|trail| records(trail, READ) != Truth::No);
+    match (reads, recorded(audit, DECRYPT)) {
+        (Some(trail), Truth::No) => {
+            findings.add(&trail.trail_arn, "leaves out kms.amazonaws.com").run(record_all(trail));
+        }
+        (Some(_), Truth::Maybe) if recorded(audit, READ) == Truth::Yes => {
+            partly(audit, findings, DECRYPT, "events of kms.amazonaws.com");
+        }
+        _ => {}
     }
 }
 
 fn network_activity(audit: &Audit<'_>, findings: &mut Findings<'_>) {
     let has_endpoint = !audit.snapshot.vpc_endpoints.is_empty();
     if let (true, Some(trail), false) =
-        (has_endpoint, recording(audit).next(), recording(audit).any(|trail| records(trail, REFUSED)))
+        (has_endpoint, recording(audit).next(), recorded(audit, REFUSED) != Truth::No)
     {
         let mut selectors: Vec<Value> = if trail.advanced_event_selectors.is_empty() {
             vec![
@@ -398,105 +386,12 @@ fn network_activity(audit: &Audit<'_>, findings: &mut Findings<'_>) {
             {"Field": "eventSource", "Equals": ["secretsmanager.amazonaws.com"]},
             {"Field": "errorCode", "Equals": ["VpceAccessDenied"]}]}));
         let words = command(&["aws", "cloudtrail", "put-event-selectors", "--trail-name", &trail.trail_arn]);
-        findings
-            .add(&trail.trail_arn, "no network activity events of secretsmanager.amazonaws.com")
-            .run(format!("{words} --advanced-event-selectors {}", quote(&json!(selectors).to_string())));
-    }
-}
-
-/// Whether a rule's pattern lets an event of Secrets Manager through.
-fn rule_takes(rule: &EventRule, name: &str, is_denied: bool) -> bool {
-    let Some(pattern) = &rule.event_pattern else { return false };
-    let lists = |field: &Value, wanted: &str| match field {
-        Value::Null => true,
-        Value::Array(all) => all.iter().any(|one| match one {
-            Value::String(text) => text == wanted,
-            Value::Object(test) => {
-                let prefix = test.get("prefix").and_then(Value::as_str);
-                prefix.is_some_and(|prefix| wanted.starts_with(prefix))
-                    || test.get("exists") == Some(&json!(true))
-            }
-            _ => false,
-        }),
-        _ => false,
-    };
-    let detail = &pattern["detail"];
-    let source = lists(&pattern["source"], "aws.secretsmanager")
-        && lists(&detail["eventSource"], "secretsmanager.amazonaws.com");
-    // A rule for everything of every service is no alarm for secrets.
-    let is_about = !pattern["source"].is_null() || !detail["eventSource"].is_null();
-    let error = if is_denied { !detail["errorCode"].is_null() } else { detail["errorCode"].is_null() };
-    source && is_about && lists(&detail["eventName"], name) && error
-}
-
-const ALL_EVENTS: &str = "ENABLED_WITH_ALL_CLOUDTRAIL_MANAGEMENT_EVENTS";
-
-fn rule_state(audit: &Audit<'_>, findings: &mut Findings<'_>) {
-    for rule in audit.snapshot.event_rules.iter().filter(|rule| rule.state == "ENABLED") {
-        let names = rule.event_pattern.as_ref().map(|pattern| &pattern["detail"]["eventName"]);
-        // Only rules that name a read: one for all events is useful without reads.
-        let names_read =
-            |names: &Value| names.as_array().is_some_and(|all| all.iter().any(|it| it == "GetSecretValue"));
-        if names.is_some_and(names_read)
-            && (rule_takes(rule, "GetSecretValue", false) || rule_takes(rule, "GetSecretValue", true))
-        {
-            let pattern = rule.event_pattern.as_ref().map(ToString::to_string).unwrap_or_default();
-            findings.add(&rule.name, "state ENABLED, and the pattern names GetSecretValue").run(format!(
-                "{} --state {ALL_EVENTS} --event-pattern {}",
-                command(&["aws", "events", "put-rule", "--name", &rule.name]),
-                quote(&pattern)
-            ));
+        let finding =
+            findings.add(&trail.trail_arn, "no network activity events of secretsmanager.amazonaws.com");
+        if trail.event_selectors.iter().any(|selector| !selector.data_resources.is_empty()) {
+            finding.advise("first convert the trail's selectors to advanced ones, including what they record of other services: advanced selectors replace basic ones");
+            return;
         }
+        finding.run(format!("{words} --advanced-event-selectors {}", quote(&json!(selectors).to_string())));
     }
-}
-
-fn alarm(audit: &Audit<'_>, findings: &mut Findings<'_>, alarmed: &Alarmed) {
-    let takes = |rule: &EventRule, name: &str| {
-        let is_on =
-            if alarmed.is_read { rule.state == ALL_EVENTS } else { rule.state.starts_with("ENABLED") };
-        is_on && rule.targets != Some(0) && rule_takes(rule, name, alarmed.is_denied)
-    };
-    let by_metric = |name: &str| {
-        audit.snapshot.metric_alarms.iter().any(|filter| {
-            let is_about = filter.filter_pattern.contains(name);
-            let is_error = filter.filter_pattern.contains("errorCode");
-            is_about && is_error == alarmed.is_denied && !filter.alarms.is_empty()
-        })
-    };
-    let silent: Vec<_> = alarmed
-        .names
-        .iter()
-        .filter(|name| !audit.snapshot.event_rules.iter().any(|rule| takes(rule, name)) && !by_metric(name))
-        .copied()
-        .collect();
-    if silent.is_empty() {
-        return;
-    }
-    let mut detail = json!({"eventSource": ["secretsmanager.amazonaws.com"], "eventName": alarmed.names});
-    if alarmed.is_denied {
-        detail["errorCode"] = json!([{"exists": true}]);
-    }
-    let pattern = json!({"source": ["aws.secretsmanager"], "detail": detail}).to_string();
-    let state = if alarmed.is_read { ALL_EVENTS } else { "ENABLED" };
-    let rule = alarmed.rule;
-    let (partition, region, account) =
-        (audit.snapshot.partition(), &audit.snapshot.region, &audit.snapshot.account);
-    let topic = format!("arn:{partition}:sns:{region}:{account}:secrets");
-    findings
-        .add(format!("account {account}"), format!("no rule and no alarm for {}", silent.join(", ")))
-        .run(format!(
-            "{} --state {state} --event-pattern {} && {}",
-            command(&["aws", "events", "put-rule", "--name", rule]),
-            quote(&pattern),
-            command(&[
-                "aws",
-                "events",
-                "put-targets",
-                "--rule",
-                rule,
-                "--targets",
-                &format!("Id=sns,Arn={topic}")
-            ])
-        ))
-        .advise("name a target of yours: the command takes an SNS topic called secrets");
 }

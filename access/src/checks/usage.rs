@@ -1,9 +1,10 @@
 //! Who uses a secret, and what becomes of it.
 
 use super::{Check, Find};
-use crate::audit::{Audit, Findings, Severity};
-use crate::fix::command;
-use crate::snapshot::Secret;
+use crate::audited::Audit;
+use crate::finding::{Finding, Findings, Severity};
+use crate::fix::{command, id_of};
+use crate::snapshot::{Secret, Version};
 
 const LIST: &[&str] = &["secretsmanager:ListSecrets"];
 const MANY_DAYS: i64 = 90;
@@ -12,9 +13,9 @@ pub(super) const CHECKS: &[Check] = &[
     Check {
         id: "usage.unused",
         severity: Severity::Low,
-        title: "Nobody read the secret for 90 days",
+        title: "Nobody has read the secret for 90 days",
         why: "A credential that nobody needs is only a risk.",
-        fix: "Delete it with a recovery window; restoring it is one command.",
+        fix: "Make sure that nobody needs it, then delete it with a recovery window; restoring it is one command.",
         needs: LIST,
         counterparts: &[
             "Security Hub SecretsManager.3",
@@ -28,7 +29,7 @@ pub(super) const CHECKS: &[Check] = &[
     Check {
         id: "usage.never-read",
         severity: Severity::Low,
-        title: "Nobody ever read the secret",
+        title: "Nobody has ever read the secret",
         why: "Either it is not needed, or its readers have the credential from somewhere else.",
         fix: "Find out where the credential is used from; delete the secret if it is not.",
         needs: LIST,
@@ -41,19 +42,29 @@ pub(super) const CHECKS: &[Check] = &[
     Check {
         id: "usage.not-since-rotation",
         severity: Severity::Medium,
-        title: "Nobody read the secret since it last rotated",
-        why: "Whoever uses the credential still has the old one, and is refused when that ends.",
+        title: "Nobody has read the secret since it last rotated",
+        why: "Whoever uses the credential still has the old one, and is refused when that stops working.",
         fix: "Restart its consumers, or let them read through a cache that refreshes.",
         needs: LIST,
         counterparts: &[],
         find: Find::Secret(not_since),
     },
     Check {
+        id: "usage.no-current",
+        severity: Severity::High,
+        title: "The secret has no current version",
+        why: "A read that names no version asks for the one labelled AWSCURRENT, and fails with ResourceNotFoundException. A \
+              secret that was created without a value has no version at all. On the day of its creation it is no finding yet.",
+        fix: "Store a value, or move the label AWSCURRENT to the version that works.",
+        needs: &["secretsmanager:ListSecrets", "secretsmanager:ListSecretVersionIds"],
+        counterparts: &[],
+        find: Find::Secret(no_current),
+    },
+    Check {
         id: "usage.injected",
         severity: Severity::Medium,
         title: "A consumer has the value in its environment and cannot see a rotation",
-        why: "ECS resolves secrets: when a task starts, and a Lambda variable is set when the function is deployed. After a \
-              rotation they go on with the old value until they are restarted or deployed again.",
+        why: "ECS resolves the entries under secrets: when a task starts, and a Lambda variable is set when the function is deployed. After a rotation they keep the old value until they are restarted or deployed again.",
         fix: "Read the secret in the program, or start it with something that restarts it when the secret changes.",
         needs: &["ecs:ListTaskDefinitions", "ecs:DescribeTaskDefinition", "lambda:ListFunctions"],
         counterparts: &[],
@@ -65,7 +76,7 @@ pub(super) const CHECKS: &[Check] = &[
         title: "Somebody reads AWSPREVIOUS or AWSPENDING long after the rotation",
         why: "The previous credential stops working at the next rotation at the latest, and a pending one may not work yet. \
               A program that reads either outside of a rotation is pinned to it by mistake, or somebody collects old values.",
-        fix: "Have it read AWSCURRENT. Reads in the hour after a rotation are left out: connecting through a rotation takes them.",
+        fix: "Have it read AWSCURRENT. Reads in the hour after a rotation are not counted: staying connected through a rotation needs them.",
         needs: &["cloudtrail:LookupEvents"],
         counterparts: &[],
         find: Find::Secret(stage_readers),
@@ -83,8 +94,8 @@ pub(super) const CHECKS: &[Check] = &[
     Check {
         id: "usage.deleted-in-use",
         severity: Severity::Critical,
-        title: "A secret that waits to be deleted is still named by a consumer",
-        why: "It cannot be read any more: what starts next fails.",
+        title: "A consumer still names a secret that is scheduled for deletion",
+        why: "The secret can no longer be read, so the consumer fails when it starts next.",
         fix: "Restore the secret, move its consumers, then delete it.",
         needs: &["secretsmanager:ListSecrets", "ecs:ListTaskDefinitions", "ecs:DescribeTaskDefinition"],
         counterparts: &["stave CTL.SECRETS.GHOST.DELETION.REFERENCED"],
@@ -104,7 +115,7 @@ pub(super) const CHECKS: &[Check] = &[
         id: "usage.orphan",
         severity: Severity::Low,
         title: "The database that the secret is for does not exist",
-        why: "What is left of a database that was deleted; a new one of that name would take the credential.",
+        why: "The secret is left over from a deleted database. Programs would send the credential to a new database with that name.",
         fix: "Delete the secret.",
         needs: &["secretsmanager:DescribeSecret", "rds:DescribeDBInstances", "rds:DescribeDBClusters"],
         counterparts: &["stave CTL.SECRETS.LIFECYCLE.ORPHAN.DATABASE"],
@@ -113,7 +124,7 @@ pub(super) const CHECKS: &[Check] = &[
     Check {
         id: "usage.replica",
         severity: Severity::Medium,
-        title: "A replica is not in step, or in a Region that is not allowed",
+        title: "A replica is out of sync, or in a Region that is not allowed",
         why: "A replica that fails to follow serves the old value. One in the wrong Region breaks a promise about where data is.",
         fix: "Replicate again, or remove the replica.",
         needs: &["secretsmanager:DescribeSecret"],
@@ -124,14 +135,42 @@ pub(super) const CHECKS: &[Check] = &[
         id: "usage.database-without-secret",
         severity: Severity::Low,
         title: "A database has its master password outside of Secrets Manager",
-        why: "RDS can keep and rotate the master password as a secret; any other password of a master user is one that nobody \
-              rotates.",
+        why: "RDS can keep and rotate the master password as a secret; nobody rotates any other master password.",
         fix: "Let RDS manage the master password.",
         needs: &["rds:DescribeDBInstances", "rds:DescribeDBClusters"],
         counterparts: &["stave CTL.SECRETS.INTEGRATION.RDS.NOSECRET"],
         find: Find::Account(database_without),
     },
 ];
+
+/// Adds the command that deletes a secret, or how else it goes.
+fn delete_by(audit: &Audit<'_>, finding: &mut Finding, secret: &Secret) {
+    let users = users(audit, secret);
+    if !users.is_empty() {
+        finding.advise(format!(
+            "do not delete it: {} names it, and may read it when it next starts; look whether that is still needed",
+            users.join(", ")
+        ));
+    } else if let Some(service) = &secret.owning_service {
+        finding.advise(format!("delete it through {service}, which manages it"));
+    } else if let Some(region) = &secret.primary_region {
+        finding.advise(format!("it is a replica: remove it from the primary in {region}"));
+    } else if secret.replication_status.is_empty() {
+        finding.run(delete(secret)).advise(format!(
+            "first make sure that nobody needs it: ask its owner, search deployments for its name and for jobs that run seldom, and \
+             see who can read it (`{}`). For 30 days `{}` brings it back",
+            command(&["secretcache", "access", id_of(secret)]),
+            command(&["aws", "secretsmanager", "restore-secret", "--secret-id", &secret.arn]),
+        ));
+    } else {
+        let regions: Vec<_> = secret.replication_status.iter().map(|it| it.region.as_str()).collect();
+        finding.advise(format!(
+            "make sure that nobody reads its replicas ({}), and remove them first (aws secretsmanager \
+             remove-regions-from-replication): until then it cannot be deleted",
+            regions.join(", ")
+        ));
+    }
+}
 
 fn delete(secret: &Secret) -> String {
     command(&[
@@ -151,16 +190,15 @@ fn unused(audit: &Audit<'_>, secret: &Secret, findings: &mut Findings<'_>) {
     }
     let Some(last) = secret.last_accessed_date else { return };
     if audit.days_since(last) > MANY_DAYS {
-        findings
-            .add(&secret.arn, format!("last read {} days ago", audit.days_since(last)))
-            .run(delete(secret));
+        let seen = format!("last read {} days ago", audit.days_since(last));
+        delete_by(audit, findings.add(&secret.arn, seen), secret);
     }
 }
 
 fn never_read(audit: &Audit<'_>, secret: &Secret, findings: &mut Findings<'_>) {
     let is_old = secret.created_date.is_some_and(|created| audit.days_since(created) > 1);
     if secret.last_accessed_date.is_none() && is_old && secret.deleted_date.is_none() {
-        findings.add(&secret.arn, "no LastAccessedDate").run(delete(secret));
+        delete_by(audit, findings.add(&secret.arn, "no LastAccessedDate"), secret);
     }
 }
 
@@ -177,7 +215,8 @@ fn stage_readers(audit: &Audit<'_>, secret: &Secret, findings: &mut Findings<'_>
     const HOUR: i64 = 3600;
     let rotation = audit.account.rotation_function(secret).map(|function| function.role.as_str());
     let reads = audit.snapshot.version_reads.iter().filter(|read| read.secret_arn == secret.arn);
-    for read in reads.filter(|read| Some(read.principal.as_str()) != rotation) {
+    let job = audit.job(&secret.arn).map(|job| job.arn.as_str());
+    for read in reads.filter(|read| ![rotation, job].contains(&Some(read.principal.as_str()))) {
         // A version id means the label that the version has now.
         let labels = secret.versions.iter().find(|it| Some(&it.version_id) == read.version_id.as_ref());
         let labels = labels.map(|version| version.version_stages.as_slice()).unwrap_or_default();
@@ -210,9 +249,38 @@ fn tasks<'a>(audit: &Audit<'a>, secret: &'a Secret) -> impl Iterator<Item = &'a 
     tasks.map(|task| task.task_definition_arn.as_str())
 }
 
+/// Whatever is configured with a secret: task definitions and proxies of databases.
+fn users<'a>(audit: &Audit<'a>, secret: &'a Secret) -> Vec<&'a str> {
+    let proxies = audit.snapshot.proxies.iter().filter(|proxy| proxy.secret_arns.contains(&secret.arn));
+    tasks(audit, secret).chain(proxies.map(|proxy| proxy.name.as_str())).collect()
+}
+
+/// Without a version labelled AWSCURRENT a read that names none fails.
+fn no_current(audit: &Audit<'_>, secret: &Secret, findings: &mut Findings<'_>) {
+    let is_current = |version: &Version| version.version_stages.iter().any(|stage| stage == "AWSCURRENT");
+    // What was not described has no versions here.
+    let is_young = secret.created_date.is_none_or(|created| audit.days_since(created) < 1);
+    if secret.deleted_date.is_some() || is_young || secret.versions.iter().any(is_current) {
+        return;
+    }
+    let Some(newest) = secret.versions.iter().max_by_key(|version| version.created_date) else {
+        findings.add(&secret.arn, "it has no version").advise(
+            "store its value (aws secretsmanager put-secret-value), or delete it if whatever was to fill it is given up",
+        );
+        return;
+    };
+    let words = ["aws", "secretsmanager", "update-secret-version-stage", "--secret-id", &secret.arn];
+    let label = ["--version-stage", "AWSCURRENT", "--move-to-version-id", &newest.version_id];
+    findings.add(&secret.arn, "no version has the label AWSCURRENT").advise(format!(
+        "find out which version works (`{}`), and label it; if it is the newest: {}",
+        command(&["secretcache", "status", id_of(secret)]),
+        command(&[&words[..], &label].concat())
+    ));
+}
+
 fn injected(audit: &Audit<'_>, secret: &Secret, findings: &mut Findings<'_>) {
     // What never changes can be injected.
-    if !secret.rotation_enabled && secret.owning_service.is_none() {
+    if !audit.rotates(secret) && secret.owning_service.is_none() {
         return;
     }
     for task in tasks(audit, secret) {
@@ -238,8 +306,7 @@ fn untagged(_: &Audit<'_>, secret: &Secret, findings: &mut Findings<'_>) {
 
 fn deleted_in_use(audit: &Audit<'_>, secret: &Secret, findings: &mut Findings<'_>) {
     let Some(deleted) = secret.deleted_date else { return };
-    let rotators = audit.snapshot.proxies.iter().filter(|proxy| proxy.secret_arns.contains(&secret.arn));
-    let users: Vec<_> = tasks(audit, secret).chain(rotators.map(|proxy| proxy.name.as_str())).collect();
+    let users = users(audit, secret);
     if !users.is_empty() {
         let run = command(&["aws", "secretsmanager", "restore-secret", "--secret-id", &secret.arn]);
         findings.add(&secret.arn, format!("deleted on {deleted}, named by {}", users.join(", "))).run(run);
@@ -267,7 +334,7 @@ fn orphan(audit: &Audit<'_>, secret: &Secret, findings: &mut Findings<'_>) {
     };
     let Some(database) = secret.tags.iter().find_map(of) else { return };
     if !audit.snapshot.databases.iter().any(|it| it.arn == database) {
-        findings.add(&secret.arn, format!("{database} does not exist")).run(delete(secret));
+        delete_by(audit, findings.add(&secret.arn, format!("{database} does not exist")), secret);
     }
 }
 
@@ -284,7 +351,7 @@ fn replica(audit: &Audit<'_>, secret: &Secret, findings: &mut Findings<'_>) {
                 key.fold(format!("Region={}", replica.region), |all, id| format!("{all},KmsKeyId={id}"));
             let run = command_for("replicate-secret-to-regions", "--add-replica-regions", &region);
             findings.add(&resource, "replication failed").run(run).advise(
-                "where another secret has the name in that Region, look what it is for before it is overwritten",
+                "if another secret has this name in that Region, check what it is for before you overwrite it",
             );
         }
         if !allowed.is_empty() && !allowed.contains(&replica.region) {

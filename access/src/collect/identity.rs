@@ -37,7 +37,7 @@ impl Collector<'_> {
         for role in all("RoleDetailList") {
             let mut principal = self.principal(role, "RolePolicyList");
             let trust = decode(&text(&role["AssumeRolePolicyDocument"]));
-            principal.trust_policy = Document::parse(&trust).ok();
+            principal.trust_policy = self.policy(DETAILS, &principal.arn, &trust);
             for profile in list(&role["InstanceProfileList"]) {
                 self.instance_profiles.insert(text(&profile["Arn"]), principal.arn.clone());
             }
@@ -68,8 +68,16 @@ impl Collector<'_> {
             if !used.contains(&arn) {
                 continue;
             }
+            let is_default = |version: &Value| text(&version["IsDefaultVersion"]) == "true";
             let versions = list(&policy["PolicyVersionList"]);
-            let default = versions.iter().find(|version| text(&version["IsDefaultVersion"]) == "true");
+            let mut unused: Vec<_> = versions.iter().filter(|version| !is_default(version)).collect();
+            // v2 is older than v10.
+            unused.sort_by_key(|version| {
+                text(&version["VersionId"]).trim_start_matches('v').parse::<u64>().ok()
+            });
+            let unused = unused.into_iter().map(|version| text(&version["VersionId"])).collect();
+            self.snapshot.unused_policy_versions.insert(arn.clone(), unused);
+            let default = versions.iter().find(|version| is_default(version));
             let document = default.map(|version| decode(&text(&version["Document"]))).unwrap_or_default();
             if let Some(document) = self.policy(DETAILS, &arn, &document) {
                 self.snapshot.managed_policies.insert(arn, document);

@@ -6,17 +6,23 @@ use serde_json::Value;
 
 use super::{Collector, list, text, truth};
 use crate::service;
-use crate::snapshot::{SecurityGroup, SecurityRule, Snapshot, Subnet, Vpc, VpcEndpoint};
+use crate::snapshot::{SecurityGroup, SecurityRule, Subnet, Vpc, VpcEndpoint};
 
 const TOKEN: [&str; 2] = ["NextToken", "nextToken"];
 
 impl Collector<'_> {
     pub(super) async fn endpoints(&mut self) {
         let service = service::of_endpoints(&self.snapshot.region);
-        let filter = [("Filter.1.Name", "service-name"), ("Filter.1.Value.1", service.as_str())];
+        let fips = format!("{service}-fips");
+        let filter = [
+            ("Filter.1.Name", "service-name"),
+            ("Filter.1.Value.1", service.as_str()),
+            ("Filter.1.Value.2", fips.as_str()),
+        ];
         let found = self.query_pages("ec2", "DescribeVpcEndpoints", &filter, "vpcEndpointSet", TOKEN).await;
         // An endpoint that has no filter by service gives all.
-        for endpoint in found.iter().filter(|endpoint| endpoint["serviceName"] == service.as_str()) {
+        let is_its = |name: &Value| *name == service.as_str() || *name == fips.as_str();
+        for endpoint in found.iter().filter(|endpoint| is_its(&endpoint["serviceName"])) {
             let id = text(&endpoint["vpcEndpointId"]);
             let groups = list(&endpoint["groupSet"]).into_iter().map(|group| text(&group["groupId"]));
             let policy = text(&endpoint["policyDocument"]);
@@ -30,26 +36,20 @@ impl Collector<'_> {
                 policy,
                 security_groups: groups.collect(),
                 subnet_ids: list(&endpoint["subnetIdSet"]).into_iter().map(text).collect(),
+                ip_address_type: text(&endpoint["ipAddressType"]).to_ascii_lowercase(),
                 vpc_endpoint_id: id,
             });
         }
         self.vpcs().await;
-        let endpoints = self.snapshot.vpc_endpoints.iter();
-        let functions = self.snapshot.functions.iter();
-        let workloads = self.snapshot.workloads.iter();
-        let groups: BTreeSet<_> = endpoints
-            .clone()
-            .flat_map(|endpoint| &endpoint.security_groups)
-            .chain(functions.clone().flat_map(|function| &function.security_group_ids))
-            .chain(workloads.clone().flat_map(|workload| &workload.security_group_ids))
-            .cloned()
-            .collect();
-        let subnets: BTreeSet<_> = endpoints
-            .flat_map(|endpoint| &endpoint.subnet_ids)
-            .chain(functions.flat_map(|function| &function.subnet_ids))
-            .chain(workloads.flat_map(|workload| &workload.subnet_ids))
-            .cloned()
-            .collect();
+        let (mut groups, mut subnets) = (BTreeSet::new(), BTreeSet::new());
+        for endpoint in &self.snapshot.vpc_endpoints {
+            groups.extend(endpoint.security_groups.iter().cloned());
+            subnets.extend(endpoint.subnet_ids.iter().cloned());
+        }
+        for place in self.snapshot.places() {
+            groups.extend(place.security_group_ids.iter().cloned());
+            subnets.extend(place.subnet_ids.iter().cloned());
+        }
         for group in self.by_id("DescribeSecurityGroups", "group-id", &groups, "securityGroupInfo").await {
             self.snapshot.security_groups.push(SecurityGroup {
                 group_id: text(&group["groupId"]),
@@ -59,7 +59,11 @@ impl Collector<'_> {
             });
         }
         for subnet in self.by_id("DescribeSubnets", "subnet-id", &subnets, "subnetSet").await {
+            let associated =
+                |it: &&Value| matches!(it["ipv6CidrBlockState"]["state"].as_str(), Some("associated"));
+            let ipv6 = list(&subnet["ipv6CidrBlockAssociationSet"]).into_iter().filter(associated);
             self.snapshot.subnets.push(Subnet {
+                ipv6_cidr_blocks: ipv6.map(|it| text(&it["ipv6CidrBlock"])).collect(),
                 subnet_id: text(&subnet["subnetId"]),
                 vpc_id: text(&subnet["vpcId"]),
                 cidr_block: text(&subnet["cidrBlock"]),
@@ -67,14 +71,7 @@ impl Collector<'_> {
             });
         }
         // The subnets say it more surely than the function's own configuration; services have no other way.
-        let Snapshot { functions, workloads, subnets, .. } = &mut self.snapshot;
-        let functions = functions.iter_mut().map(|it| (&mut it.vpc_id, &it.subnet_ids));
-        let workloads = workloads.iter_mut().map(|it| (&mut it.vpc_id, &it.subnet_ids));
-        for (vpc_id, ids) in functions.chain(workloads) {
-            if let Some(subnet) = subnets.iter().find(|subnet| ids.contains(&subnet.subnet_id)) {
-                *vpc_id = Some(subnet.vpc_id.clone());
-            }
-        }
+        self.snapshot.learn_vpcs();
     }
 
     async fn vpcs(&mut self) {

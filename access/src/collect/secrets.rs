@@ -8,6 +8,7 @@ use tokio::task::JoinSet;
 
 use super::client::{Client, Fault};
 use super::{CollectError, Collector, Selection, text, texts, time, truth};
+use crate::document::Document;
 use crate::snapshot::{Key, Replica, RotationRules, Secret, Version};
 
 /// Secrets that are read at once.
@@ -149,7 +150,7 @@ impl Collector<'_> {
             let answer = self.client.json("kms", "DescribeKey", &json!({"KeyId": name})).await;
             let Some(answer) = self.noted("kms:DescribeKey", Some(&name), answer) else {
                 // Its ARN is not known, so nothing else is asked of it either.
-                for permission in ["kms:GetKeyPolicy", "kms:GetKeyRotationStatus"] {
+                for permission in ["kms:GetKeyPolicy", "kms:GetKeyRotationStatus", "kms:ListGrants"] {
                     self.note(permission, Some(&name), "not asked without kms:DescribeKey".to_owned());
                 }
                 continue;
@@ -180,11 +181,52 @@ impl Collector<'_> {
                 let status = self.noted("kms:GetKeyRotationStatus", Some(&name), status);
                 key.rotation_enabled = status.and_then(|answer| truth(&answer["KeyRotationEnabled"]));
             }
+            if key.key_manager == "CUSTOMER" {
+                key.grants = self.grants(&name, &arn).await;
+            }
             key.known_as.push(name);
             keys.insert(arn, key);
         }
         self.snapshot.keys = keys.into_values().collect();
     }
+
+    /// The grants on a key; none if they cannot all be read.
+    async fn grants(&mut self, name: &str, arn: &str) -> Option<Document> {
+        let mut statements = Vec::new();
+        let mut body = json!({"KeyId": arn, "Limit": 100});
+        loop {
+            let answer = self.client.json("kms", "ListGrants", &body).await;
+            let answer = self.noted("kms:ListGrants", Some(name), answer)?;
+            statements.extend(answer["Grants"].as_array().into_iter().flatten().map(as_statement));
+            match answer["NextMarker"].as_str().filter(|next| !next.is_empty()) {
+                Some(next) => body["Marker"] = json!(next),
+                None => break,
+            }
+        }
+        let document = json!({"Version": "2012-10-17", "Statement": statements});
+        self.policy("kms:ListGrants", name, &document.to_string())
+    }
+}
+
+/// A grant as the statement of a key's policy that it amounts to.
+fn as_statement(grant: &Value) -> Value {
+    const CONTEXT: &str = "kms:EncryptionContext:";
+    let grantee = text(&grant["GranteePrincipal"]);
+    let kind = if grantee.starts_with("arn:") { "AWS" } else { "Service" };
+    let actions: Vec<_> = texts(&grant["Operations"]).iter().map(|it| format!("kms:{it}")).collect();
+    let mut statement = json!({"Sid": grant["GrantId"], "Effect": "Allow", "Principal": {kind: grantee},
+        "Action": actions, "Resource": "*"});
+    let constraints = &grant["Constraints"];
+    for name in ["EncryptionContextSubset", "EncryptionContextEquals"] {
+        for (key, value) in constraints[name].as_object().into_iter().flatten() {
+            statement["Condition"]["StringEquals"][format!("{CONTEXT}{key}")] = value.clone();
+        }
+    }
+    if let Some(exactly) = constraints["EncryptionContextEquals"].as_object() {
+        let keys: Vec<_> = exactly.keys().collect();
+        statement["Condition"]["ForAllValues:StringEquals"]["kms:EncryptionContextKeys"] = json!(keys);
+    }
+    statement
 }
 
 async fn details(client: Arc<Client>, index: usize, id: String) -> Details {
@@ -230,4 +272,32 @@ fn versions_of(stages: &Value, listed: Option<&Value>) -> Vec<Version> {
 pub(super) fn tags(value: &Value) -> BTreeMap<String, String> {
     let all = value.as_array().into_iter().flatten();
     all.map(|tag| (text(&tag["Key"]), text(&tag["Value"]))).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_grant_amounts_to_a_statement() {
+        let grant = json!({"GrantId": "0abc", "GranteePrincipal": "arn:aws:iam::111122223333:role/app",
+            "Operations": ["Decrypt", "GenerateDataKey"],
+            "Constraints": {"EncryptionContextSubset": {"SecretARN": "arn:aws:secretsmanager:x"}}});
+        let statement = as_statement(&grant);
+        assert_eq!(statement["Sid"], "0abc");
+        assert_eq!(statement["Action"], json!(["kms:Decrypt", "kms:GenerateDataKey"]));
+        assert_eq!(
+            statement["Condition"]["StringEquals"]["kms:EncryptionContext:SecretARN"],
+            "arn:aws:secretsmanager:x"
+        );
+        let exactly = as_statement(&json!({"GrantId": "0def", "GranteePrincipal": "rds.amazonaws.com",
+            "Operations": ["Decrypt"], "Constraints": {"EncryptionContextEquals": {"a": "b"}}}));
+        assert_eq!(exactly["Principal"], json!({"Service": "rds.amazonaws.com"}));
+        assert_eq!(
+            exactly["Condition"]["ForAllValues:StringEquals"]["kms:EncryptionContextKeys"],
+            json!(["a"])
+        );
+        let all = json!({"Version": "2012-10-17", "Statement": [statement, exactly]});
+        assert!(Document::from_json(all).is_ok());
+    }
 }

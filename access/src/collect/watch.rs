@@ -5,7 +5,12 @@ use std::collections::BTreeMap;
 use serde_json::{Value, json};
 
 use super::{Collector, list, text, texts, truth};
-use crate::snapshot::{AdvancedEventSelector, EventRule, EventSelector, FieldSelector, MetricAlarm, Trail};
+use crate::condition::Truth;
+use crate::event_pattern::takes;
+use crate::filter_pattern::counts;
+use crate::snapshot::{
+    AdvancedEventSelector, AlarmSettings, EventRule, EventSelector, FieldSelector, MetricAlarm, Trail,
+};
 
 impl Collector<'_> {
     pub(super) async fn trails(&mut self) {
@@ -39,19 +44,20 @@ impl Collector<'_> {
     pub(super) async fn rules(&mut self) {
         let all = self.pages("events", "ListRules", json!({}), "Rules", ["NextToken", "NextToken"]).await;
         for rule in all {
-            let Some(pattern) = rule["EventPattern"].as_str().filter(|text| text.contains("secretsmanager"))
-            else {
+            let Some(pattern) = rule["EventPattern"].as_str().filter(|text| may_concern_secrets(text)) else {
                 continue;
             };
             let (name, pattern) = (text(&rule["Name"]), serde_json::from_str(pattern).ok());
             let answer = self.client.json("events", "ListTargetsByRule", &json!({"Rule": name})).await;
             let targets = self.noted("events:ListTargetsByRule", Some(&name), answer);
-            let count = targets.and_then(|answer| Some(answer["Targets"].as_array()?.len()));
+            let targets = targets.and_then(|answer| answer["Targets"].as_array().cloned());
+            let arns = targets.iter().flatten().map(|target| text(&target["Arn"])).collect();
             self.snapshot.event_rules.push(EventRule {
                 name,
                 state: text(&rule["State"]),
                 event_pattern: pattern,
-                targets: count.and_then(|count| count.try_into().ok()),
+                targets: targets.and_then(|all| all.len().try_into().ok()),
+                target_arns: arns,
             });
         }
     }
@@ -68,28 +74,95 @@ impl Collector<'_> {
         let alarms = self
             .query_pages("cloudwatch", "DescribeAlarms", &[], "MetricAlarms", ["NextToken", "NextToken"])
             .await;
-        let mut by_metric: BTreeMap<_, Vec<String>> = BTreeMap::new();
+        let mut by_metric: BTreeMap<_, Vec<AlarmSettings>> = BTreeMap::new();
         for alarm in &alarms {
-            if truth(&alarm["ActionsEnabled"]) != Some(false) && !list(&alarm["AlarmActions"]).is_empty() {
-                let metric = (text(&alarm["Namespace"]), text(&alarm["MetricName"]));
-                by_metric.entry(metric).or_default().push(text(&alarm["AlarmName"]));
-            }
+            let metric = (text(&alarm["Namespace"]), text(&alarm["MetricName"]));
+            by_metric.entry(metric).or_default().push(settings(alarm));
         }
         for filter in filters {
             let metrics = filter["metricTransformations"].as_array().into_iter().flatten();
+            let values = metrics.clone().map(|metric| text(&metric["metricValue"]));
             let names = metrics.map(|metric| (text(&metric["metricNamespace"]), text(&metric["metricName"])));
+            let settings: Vec<_> =
+                names.filter_map(|metric| by_metric.get(&metric)).flatten().cloned().collect();
+            let tells = |it: &&AlarmSettings| it.actions_enabled != Some(false) && it.alarm_actions > 0;
             self.snapshot.metric_alarms.push(MetricAlarm {
+                metric_value: values.into_iter().next().unwrap_or_default(),
                 filter_name: text(&filter["filterName"]),
                 log_group_name: text(&filter["logGroupName"]),
                 filter_pattern: text(&filter["filterPattern"]),
-                alarms: names.filter_map(|metric| by_metric.get(&metric)).flatten().cloned().collect(),
+                alarms: settings.iter().filter(tells).map(|it| it.alarm_name.clone()).collect(),
+                settings,
             });
         }
     }
 }
 
+/// Whether a rule's pattern may be about secrets, however it says so.
+fn may_concern_secrets(pattern: &str) -> bool {
+    let lower = pattern.to_ascii_lowercase();
+    let words = ["secret", "rotationfailed", "rotationabandoned", "resourcepolicy"];
+    if words.iter().any(|word| lower.contains(word)) {
+        return true;
+    }
+    // One for every service names none: it may hand all events on to another bus.
+    let Ok(pattern) = serde_json::from_str::<Value>(pattern) else { return false };
+    let takes_field = |field: &str, value: &str| {
+        pattern[field].is_null() || takes(&json!({field: pattern[field]}), &json!({field: value}))
+    };
+    takes_field("source", "aws.secretsmanager")
+        && ["AWS API Call via CloudTrail", "AWS Service Event via CloudTrail"]
+            .iter()
+            .any(|kind| takes_field("detail-type", kind))
+}
+
+fn settings(alarm: &Value) -> AlarmSettings {
+    let number = |name: &str| text(&alarm[name]).parse().ok();
+    let statistic = text(&alarm["Statistic"]);
+    AlarmSettings {
+        alarm_name: text(&alarm["AlarmName"]),
+        actions_enabled: truth(&alarm["ActionsEnabled"]),
+        alarm_actions: list(&alarm["AlarmActions"]).len().try_into().unwrap_or(u32::MAX),
+        statistic: Some(statistic).filter(|name| !name.is_empty()),
+        period: number("Period"),
+        evaluation_periods: number("EvaluationPeriods"),
+        datapoints_to_alarm: number("DatapointsToAlarm"),
+        threshold: text(&alarm["Threshold"]).parse().ok(),
+        comparison_operator: text(&alarm["ComparisonOperator"]),
+        treat_missing_data: text(&alarm["TreatMissingData"]),
+    }
+}
+
+/// Whether a filter may count what happens to secrets: by a word of its pattern, or by what it counts.
 fn concerns_secrets(pattern: &str) -> bool {
-    ["secretsmanager", "SecretValue", "RotationFailed", "RotationAbandoned", "DeleteSecret", "ResourcePolicy"]
+    const NAMES: [&str; 9] = [
+        "GetSecretValue",
+        "PutSecretValue",
+        "UpdateSecret",
+        "DeleteSecret",
+        "PutResourcePolicy",
+        "DeleteResourcePolicy",
+        "BatchGetSecretValue",
+        "RotationFailed",
+        "RotationAbandoned",
+    ];
+    let counts = |name: &str, error: Option<&str>| {
+        let mut record = json!({"eventSource": "secretsmanager.amazonaws.com", "eventName": name});
+        if let Some(error) = error {
+            record["errorCode"] = json!(error);
+        }
+        counts(pattern, &record) == Truth::Yes
+    };
+    let counts_one = |name: &&str| counts(name, None) || counts(name, Some("AccessDenied"));
+    NAMES.iter().any(counts_one) && !pattern.trim().is_empty()
+        || [
+            "secretsmanager",
+            "SecretValue",
+            "RotationFailed",
+            "RotationAbandoned",
+            "DeleteSecret",
+            "ResourcePolicy",
+        ]
         .iter()
         .any(|word| pattern.contains(word))
 }
@@ -99,6 +172,7 @@ fn basic(selector: &Value) -> EventSelector {
         read_write_type: text(&selector["ReadWriteType"]),
         include_management_events: truth(&selector["IncludeManagementEvents"]),
         exclude_management_event_sources: texts(&selector["ExcludeManagementEventSources"]),
+        data_resources: selector["DataResources"].as_array().cloned().unwrap_or_default(),
     }
 }
 
@@ -117,5 +191,47 @@ fn advanced(selector: &Value) -> AdvancedEventSelector {
                 not_ends_with: texts(&field["NotEndsWith"]),
             })
             .collect(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_filter_may_name_what_it_counts_by_wildcards() {
+        for pattern in [
+            "{ $.eventName = \"Delete*\" }",
+            "{ $.eventName = %^Put% }",
+            "{ ($.errorCode = \"AccessDenied*\") && ($.eventSource = secretsmanager.amazonaws.com) }",
+            "{ $.requestParameters.secretId = x && $.eventName = GetSecretValue }",
+        ] {
+            assert!(concerns_secrets(pattern), "{pattern}");
+        }
+        for pattern in ["", "{ $.eventName = ConsoleLogin }", "ERROR", "[ip, user, ...]"] {
+            assert!(!concerns_secrets(pattern), "{pattern}");
+        }
+    }
+
+    #[test]
+    fn a_rule_for_every_service_may_concern_secrets() {
+        for pattern in [
+            r#"{"source": ["aws.secretsmanager"]}"#,
+            r#"{"source": [{"prefix": "aws."}]}"#,
+            r#"{"source": [{"prefix": ""}]}"#,
+            r#"{"account": ["111122223333"]}"#,
+            r#"{"detail-type": ["AWS API Call via CloudTrail"]}"#,
+            r#"{"detail": {"eventName": ["DeleteResourcePolicy"]}}"#,
+        ] {
+            assert!(may_concern_secrets(pattern), "{pattern}");
+        }
+        for pattern in [
+            r#"{"source": ["aws.ec2"]}"#,
+            r#"{"source": [{"anything-but": {"prefix": "aws."}}]}"#,
+            r#"{"source": [{"prefix": "aws."}], "detail-type": ["EC2 Instance State-change Notification"]}"#,
+            "not JSON",
+        ] {
+            assert!(!may_concern_secrets(pattern), "{pattern}");
+        }
     }
 }

@@ -5,9 +5,10 @@ use std::fmt;
 
 use serde::Serialize;
 
+use super::examples::{Example, NO_KEY, actions_on, example_of, examples, service_of};
 use crate::condition::Context;
-use crate::document::{Document, Scope};
-use crate::evaluate::{Caller, Named, Outcome, Policies, Request, evaluate};
+use crate::document::Document;
+use crate::evaluate::{Caller, Link, Named, Outcome, Policies, Request, evaluate};
 use crate::policy::{Kind, Scope as Wanted};
 use crate::service;
 
@@ -20,12 +21,12 @@ pub struct Difference {
     /// Whether it is allowed on conditions only, or should be allowed only on conditions.
     pub is_about_conditions: bool,
     /// Actions.
-    pub actions: Vec<&'static str>,
+    pub actions: Vec<String>,
     /// On what: an ARN pattern of the wanted policy, or `any other secret`, `any other key`.
     pub resource: String,
     /// By whom: of a key's, a secret's or an endpoint's policy only.
     pub principal: Option<String>,
-    /// The statement that allows it; none where it is missing.
+    /// The statement that allows it, or what keeps out what the attached policies allow; none where it is just missing.
     pub because: Option<String>,
 }
 
@@ -48,59 +49,27 @@ impl fmt::Display for Difference {
     }
 }
 
-/// What can be done with secrets and their keys: `secretsmanager` as of its current service model; of `kms`, what reaches
-/// values.
-const ACTIONS: &[&str] = &[
-    "secretsmanager:BatchGetSecretValue",
-    "secretsmanager:CancelRotateSecret",
-    "secretsmanager:CreateSecret",
-    "secretsmanager:DeleteResourcePolicy",
-    "secretsmanager:DeleteSecret",
-    "secretsmanager:DescribeSecret",
-    "secretsmanager:GetRandomPassword",
-    "secretsmanager:GetResourcePolicy",
-    "secretsmanager:GetSecretValue",
-    "secretsmanager:ListSecrets",
-    "secretsmanager:ListSecretVersionIds",
-    "secretsmanager:PutResourcePolicy",
-    "secretsmanager:PutSecretValue",
-    "secretsmanager:RemoveRegionsFromReplication",
-    "secretsmanager:ReplicateSecretToRegions",
-    "secretsmanager:RestoreSecret",
-    "secretsmanager:RotateSecret",
-    "secretsmanager:StopReplicationToReplica",
-    "secretsmanager:TagResource",
-    "secretsmanager:UntagResource",
-    "secretsmanager:UpdateSecret",
-    "secretsmanager:UpdateSecretVersionStage",
-    "kms:CreateGrant",
-    "kms:Decrypt",
-    "kms:Encrypt",
-    "kms:GenerateDataKey",
-    "kms:PutKeyPolicy",
-    "kms:ReEncryptFrom",
-    "kms:ScheduleKeyDeletion",
-];
-
-/// Of these, what no resource can be named for.
-const WITHOUT_RESOURCE: &[&str] =
-    &["secretsmanager:BatchGetSecretValue", "secretsmanager:GetRandomPassword", "secretsmanager:ListSecrets"];
-
-/// Compares what is needed with what is attached to a principal.
+/// Compares what is needed with what is attached to a principal, and what its permissions boundary leaves of that.
 ///
-/// Each action is tried on one example of every resource that the wanted policy names, and on a secret and a key that it
-/// does not.
-pub fn compare(wanted: &Document, attached: &[Named<'_>], caller: &Caller) -> Vec<Difference> {
+/// Each action is tried on one example of every resource that the wanted policy names, and on a secret, a key, a role, a
+/// user, a policy and a function that it does not.
+pub fn compare(
+    wanted: &Document,
+    attached: &[Named<'_>],
+    boundary: Option<Named<'_>>,
+    caller: &Caller,
+) -> Vec<Difference> {
     let name = [Named { name: "wanted", document: wanted }];
     let mut found = Found::default();
-    for (label, example) in examples(wanted, &caller.account) {
-        for context in contexts(wanted, &example, caller) {
-            let decide = |action: &str, identity: &[Named<'_>]| {
-                let policies = Policies { identity: identity.to_vec(), ..Policies::default() };
-                decided(caller, action, &example, &caller.account, &context, &policies)
+    for Example { label, arn, actions } in examples(wanted, &caller.account) {
+        for context in contexts(wanted, &arn, caller) {
+            let decide = |action: &str, identity: &[Named<'_>], boundary: Option<Named<'_>>| {
+                let policies = Policies { identity: identity.to_vec(), boundary, ..Policies::default() };
+                decided(caller, action, &arn, &caller.account, &context, &policies)
             };
-            for action in actions_on(&example) {
-                found.add(action, &label, None, decide(action, &name), decide(action, attached));
+            for action in &actions {
+                let needed = decide(action, &name, None);
+                found.add(action, &label, None, needed, decide(action, attached, boundary));
             }
         }
     }
@@ -129,17 +98,22 @@ pub fn compare_shared(
     callers.push(("principals of other accounts".into(), other("999999999999")));
     let of_arns = || scope.secrets.iter().find_map(|secret| secret.split(':').nth(3)).unwrap_or_default();
     let region = if scope.region.is_empty() { of_arns() } else { &scope.region };
+    let one = |label: &str, arn: String| Example { label: label.into(), actions: actions_on(&arn), arn };
     let examples = match kind {
         // Such policies say `*` and mean what they are attached to.
-        Kind::Kms => vec![("the key".to_owned(), format!("arn:aws:kms:{region}:{owner}:key/{NO_KEY}"))],
-        Kind::Endpoint => examples(wanted, owner),
-        _ => vec![(
-            "the secret".to_owned(),
-            format!("arn:aws:secretsmanager:{region}:{owner}:secret:example-AbCdEf"),
-        )],
+        Kind::Kms => vec![one("the key", format!("arn:aws:kms:{region}:{owner}:key/{NO_KEY}"))],
+        Kind::Endpoint => {
+            let through = |example: &Example| {
+                example.arn == "*" || ["secretsmanager", "kms"].contains(&service_of(&example.arn))
+            };
+            examples(wanted, owner).into_iter().filter(through).collect()
+        }
+        _ => {
+            vec![one("the secret", format!("arn:aws:secretsmanager:{region}:{owner}:secret:example-AbCdEf"))]
+        }
     };
     let mut found = Found::default();
-    for (label, example) in &examples {
+    for Example { label, arn: example, actions } in &examples {
         for (who, caller) in &callers {
             for context in contexts(wanted, example, caller) {
                 let decide = |action: &str, document: Option<&Document>| {
@@ -156,9 +130,7 @@ pub fn compare_shared(
                     let account = if kind == Kind::Endpoint { &caller.account } else { owner };
                     decided(caller, action, example, account, &context, &policies)
                 };
-                // What names no resource is not a matter of a secret's policy.
-                let is_its = |action: &&str| kind != Kind::Resource || !WITHOUT_RESOURCE.contains(action);
-                for action in actions_on(example).filter(is_its) {
+                for action in actions {
                     found.add(
                         action,
                         label,
@@ -186,19 +158,24 @@ fn decided(
     // What only the caller's own policies allow is let through by the lack of a statement here.
     let cited = decision.because.iter().chain(&decision.depends_on);
     let because = cited.filter(|cited| cited.policy != "of the caller").map(ToString::to_string).next();
-    (decision.outcome, because)
-}
-
-fn actions_on(resource: &str) -> impl Iterator<Item = &'static str> {
-    let service = format!("{}:", resource.split(':').nth(2).unwrap_or_default());
-    ACTIONS.iter().copied().filter(move |action| action.starts_with(&service))
+    // That nothing allows it needs no word; that the boundary does not, while the policies do, does.
+    let boundary = policies.boundary.filter(|_| decision.missing == [Link::Boundary]);
+    let kept_out =
+        boundary.map(|boundary| format!("not allowed by the {} {}", Link::Boundary, boundary.name));
+    (decision.outcome, because.or(kept_out))
 }
 
 /// A request of which nothing is known but what every request has, and one as Secrets Manager makes it for a secret of the wanted policy.
 fn contexts(wanted: &Document, resource: &str, caller: &Caller) -> [Context; 2] {
-    let unknown = service::context(caller, resource, &caller.account);
+    let mut unknown = service::context(caller, resource, &caller.account);
+    let resources = wanted.statements.iter().filter_map(|it| it.resource.as_ref()).flat_map(|it| it.listed());
+    let mut regions =
+        [resource].into_iter().chain(resources.map(String::as_str)).filter_map(|arn| arn.split(':').nth(3));
+    let region = regions.find(|region| !region.is_empty() && !region.contains('*')).unwrap_or_default();
+    if resource == "*" && !region.is_empty() {
+        unknown.set("aws:RequestedRegion", region);
+    }
     let mut usual = unknown.clone();
-    let region = resource.split(':').nth(3).unwrap_or_default();
     let conditions = wanted.statements.iter().flat_map(|statement| &statement.conditions);
     let mut arns = conditions.filter(|it| it.key.eq_ignore_ascii_case("kms:EncryptionContext:SecretARN"));
     let arn = arns.next().and_then(|condition| condition.values.first()).map(|arn| example_of(arn));
@@ -208,7 +185,7 @@ fn contexts(wanted: &Document, resource: &str, caller: &Caller) -> [Context; 2] 
 
 /// Differences so far, each with its actions.
 #[derive(Default)]
-struct Found(BTreeMap<Kept, BTreeSet<&'static str>>);
+struct Found(BTreeMap<Kept, BTreeSet<String>>);
 
 /// Everything of a difference but the actions: the flags, the principal, the resource, the statement.
 type Kept = (bool, bool, Option<String>, String, Option<String>);
@@ -216,7 +193,7 @@ type Kept = (bool, bool, Option<String>, String, Option<String>);
 impl Found {
     fn add(
         &mut self,
-        action: &'static str,
+        action: &str,
         resource: &str,
         principal: Option<&String>,
         (needed, _): (Outcome, Option<String>),
@@ -226,9 +203,10 @@ impl Found {
             return;
         }
         let is_about_conditions = needed != Outcome::Denied && given != Outcome::Denied;
-        let because = because.filter(|_| given > needed);
+        let is_denial = |because: &String| given == Outcome::Denied && because.contains(' ');
+        let because = because.filter(|because| given > needed || is_denial(because));
         let key = (given > needed, is_about_conditions, principal.cloned(), resource.to_owned(), because);
-        self.0.entry(key).or_default().insert(action);
+        self.0.entry(key).or_default().insert(action.to_owned());
     }
 
     fn differences(self) -> Vec<Difference> {
@@ -243,36 +221,6 @@ impl Found {
             };
         self.0.into_iter().map(difference).collect()
     }
-}
-
-/// The id of a key that nobody has.
-const NO_KEY: &str = "00000000-0000-0000-0000-000000000000";
-
-/// An ARN that a pattern matches.
-fn example_of(pattern: &str) -> String {
-    pattern.replace("??????", "AbCdEf").replace('*', "example-AbCdEf")
-}
-
-/// Each resource of the policy with one ARN that it matches; then a secret and a key that it does not name.
-fn examples(wanted: &Document, account: &str) -> Vec<(String, String)> {
-    let mut examples = Vec::new();
-    let mut region = "us-east-1".to_owned();
-    for statement in &wanted.statements {
-        let Some(Scope::Only(resources)) = &statement.resource else { continue };
-        for resource in resources.iter().filter(|resource| resource.starts_with("arn:")) {
-            let example = example_of(resource);
-            if let Some(here) = resource.split(':').nth(3).filter(|here| !here.is_empty()) {
-                here.clone_into(&mut region);
-            }
-            if !examples.iter().any(|(known, _)| known == resource) {
-                examples.push((resource.clone(), example));
-            }
-        }
-    }
-    let other = |service: &str, name: &str| format!("arn:aws:{service}:{region}:{account}:{name}");
-    examples.push(("any other secret".into(), other("secretsmanager", "secret:another/one-AbCdEf")));
-    examples.push(("any other key".into(), other("kms", &format!("key/{NO_KEY}"))));
-    examples
 }
 
 #[cfg(test)]
@@ -294,7 +242,7 @@ mod tests {
         let attached = Document::parse(attached).unwrap();
         let caller = Caller::from_arn("arn:aws:iam::111122223333:role/app");
         let named = [Named { name: "app", document: &attached }];
-        compare(&wanted(), &named, &caller).iter().map(ToString::to_string).collect()
+        compare(&wanted(), &named, None, &caller).iter().map(ToString::to_string).collect()
     }
 
     #[test]
@@ -314,6 +262,80 @@ mod tests {
             found.iter().any(|line| line.starts_with("missing: kms:Decrypt on arn:aws:kms:")),
             "{found:#?}"
         );
+    }
+
+    #[test]
+    fn what_names_no_resource_is_missing_where_it_is_allowed_on_a_secret_alone() {
+        let scope = Wanted {
+            secrets: vec!["prod/checkout/*".into()],
+            account: "111122223333".into(),
+            region: "eu-central-1".into(),
+            ..Wanted::default()
+        };
+        let wanted = scope.policy(Kind::Rotation, &["rotate-single-user"]).unwrap();
+        let caller = Caller::from_arn("arn:aws:iam::111122223333:role/rotation");
+        let said = |change: fn(&mut serde_json::Value)| {
+            let mut attached = wanted.clone();
+            let all = attached["Statement"].as_array_mut().unwrap();
+            let at = all.iter().position(|it| it["Sid"] == "RandomPassword").unwrap();
+            change(&mut all[at]);
+            let (wanted, attached) =
+                (Document::from_json(wanted.clone()).unwrap(), Document::from_json(attached).unwrap());
+            let named = [Named { name: "own", document: &attached }];
+            compare(&wanted, &named, None, &caller).iter().map(ToString::to_string).collect::<Vec<_>>()
+        };
+        let missing = ["missing: secretsmanager:GetRandomPassword on *"];
+        assert_eq!(said(|_| ()), [""; 0]);
+        assert_eq!(said(|it| it["Action"] = "secretsmanager:ListSecretVersions".into()), missing);
+        assert_eq!(
+            said(|it| it["Resource"] =
+                "arn:aws:secretsmanager:eu-central-1:111122223333:secret:prod/checkout/*".into()),
+            missing
+        );
+    }
+
+    #[test]
+    fn rights_by_way_of_others_are_too_wide() {
+        let mut open = wanted().json;
+        let statements = open["Statement"].as_array_mut().unwrap();
+        statements.push(serde_json::json!({"Effect": "Allow", "Action": "iam:PassRole", "Resource": "*"}));
+        let line = "too wide: iam:PassRole on any other role (identity policy app, statement 4)";
+        assert_eq!(differences(&open.to_string()), [line]);
+    }
+
+    #[test]
+    fn what_a_boundary_takes_away_is_missing() {
+        let boundary = r#"{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"secretsmanager:*","Resource":"*"}]}"#;
+        let boundary = Document::parse(boundary).unwrap();
+        let caller = Caller::from_arn("arn:aws:iam::111122223333:role/app");
+        let (wanted, limit) = (wanted(), Named { name: "limit", document: &boundary });
+        let named = [Named { name: "app", document: &wanted }];
+        let found = compare(&wanted, &named, Some(limit), &caller);
+        let found: Vec<_> = found.iter().map(ToString::to_string).collect();
+        assert_eq!(found.len(), 1, "{found:#?}");
+        assert!(found[0].starts_with("missing: kms:Decrypt on arn:aws:kms:"), "{found:#?}");
+        assert!(found[0].ends_with("(not allowed by the permissions boundary limit)"), "{found:#?}");
+    }
+
+    #[test]
+    fn every_action_that_is_wanted_is_compared() {
+        let scope = Wanted {
+            secrets: vec!["prod/checkout/*".into()],
+            functions: vec!["rotate".into()],
+            account: "111122223333".into(),
+            region: "eu-central-1".into(),
+            ..Wanted::default()
+        };
+        let wanted = scope.policy(Kind::Operator, &["schedule", "audit"]).unwrap();
+        let wanted = Document::from_json(wanted).unwrap();
+        let caller = Caller::from_arn("arn:aws:iam::111122223333:role/operator");
+        let named = |document| [Named { name: "own", document }];
+        assert!(compare(&wanted, &named(&wanted), None, &caller).is_empty());
+        let empty = Document::parse(r#"{"Version":"2012-10-17","Statement":[]}"#).unwrap();
+        let found = compare(&wanted, &named(&empty), None, &caller);
+        let missing: BTreeSet<_> = found.iter().flat_map(|it| &it.actions).cloned().collect();
+        let all: BTreeSet<_> = wanted.statements.iter().flat_map(|it| it.action.listed()).cloned().collect();
+        assert_eq!(missing, all);
     }
 
     #[test]
@@ -339,7 +361,7 @@ mod tests {
             region: "eu-central-1".into(),
             ..Wanted::default()
         };
-        let wanted = Document::from_json(scope.policy(kind, &["read"]).unwrap()).unwrap();
+        let wanted = Document::from_json(scope.policy(kind, &[]).unwrap()).unwrap();
         let own = wanted.to_text();
         let attached = attached.map(|text| text.replace("OWN", own.trim()));
         let attached = attached.map(|text| Document::parse(&text).unwrap());
@@ -429,7 +451,7 @@ mod tests {
             attached["Statement"][0]["Condition"] =
                 serde_json::json!({"StringEquals": {"aws:ResourceAccount": owner}});
             let attached = Document::from_json(attached).unwrap();
-            let found = compare(&wanted, &[Named { name: "app", document: &attached }], &caller);
+            let found = compare(&wanted, &[Named { name: "app", document: &attached }], None, &caller);
             assert_eq!(found.len(), expected, "{found:#?}");
         }
     }

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::Snapshot;
 use crate::document::Document;
 
 record! {
@@ -23,7 +24,7 @@ record! {
         vpc_endpoint_id: String,
         /// Its VPC.
         vpc_id: String,
-        /// `com.amazonaws.<Region>.secretsmanager`.
+        /// `com.amazonaws.<Region>.secretsmanager`, or the same with `-fips` at its end.
         service_name: String,
         /// `available`, `pending`, `pendingacceptance`, `deleting`, `deleted`, `rejected`, `failed`, `expired`, `partial`.
         state: String,
@@ -35,10 +36,27 @@ record! {
         security_groups: Vec<String>,
         /// Its subnets.
         subnet_ids: Vec<String>,
+        /// `ipv4`, `dualstack` or `ipv6`; empty is `ipv4`.
+        ip_address_type: String,
     }
 }
 
 impl VpcEndpoint {
+    /// Whether it is the one for validated cryptography: the usual name of the service does not lead to it.
+    pub fn is_fips(&self) -> bool {
+        self.service_name.ends_with("-fips")
+    }
+
+    /// Whether requests reach it by IPv4.
+    pub fn has_ipv4(&self) -> bool {
+        !self.ip_address_type.eq_ignore_ascii_case("ipv6")
+    }
+
+    /// Whether requests reach it by IPv6.
+    pub fn has_ipv6(&self) -> bool {
+        ["ipv6", "dualstack"].iter().any(|kind| self.ip_address_type.eq_ignore_ascii_case(kind))
+    }
+
     /// Whether requests pass. A snapshot written by hand may not say, and means it.
     pub fn is_available(&self) -> bool {
         self.is("available") || self.state.is_empty()
@@ -99,8 +117,10 @@ record! {
         subnet_id: String,
         /// Its VPC.
         vpc_id: String,
-        /// Its range.
+        /// Its range of IPv4; empty if it has IPv6 alone.
         cidr_block: String,
+        /// Its ranges of IPv6.
+        ipv6_cidr_blocks: Vec<String>,
         /// Its zone.
         availability_zone: String,
     }
@@ -119,5 +139,60 @@ record! {
         security_group_ids: Vec<String>,
         /// Its VPC.
         vpc_id: Option<String>,
+    }
+}
+
+/// Where something runs that may read secrets: a function, a service or an instance.
+#[derive(Clone, Copy, Debug)]
+pub struct Place<'a> {
+    /// Of what runs.
+    pub arn: &'a str,
+    /// The roles whose requests leave from there.
+    pub roles: &'a [String],
+    /// Its subnets.
+    pub subnet_ids: &'a [String],
+    /// Its security groups.
+    pub security_group_ids: &'a [String],
+    /// Its VPC; none outside of any.
+    pub vpc_id: Option<&'a str>,
+}
+
+impl Snapshot {
+    /// Where functions, services and instances run.
+    pub fn places(&self) -> impl Iterator<Item = Place<'_>> {
+        let functions = self.functions.iter().map(|it| Place {
+            arn: &it.function_arn,
+            roles: std::slice::from_ref(&it.role),
+            subnet_ids: &it.subnet_ids,
+            security_group_ids: &it.security_group_ids,
+            vpc_id: it.vpc_id.as_deref(),
+        });
+        let workloads = self.workloads.iter().map(|it| Place {
+            arn: &it.arn,
+            roles: &it.roles,
+            subnet_ids: &it.subnet_ids,
+            security_group_ids: &it.security_group_ids,
+            vpc_id: it.vpc_id.as_deref(),
+        });
+        functions.chain(workloads)
+    }
+
+    /// The endpoint to which the usual name of the service leads in a VPC.
+    pub(crate) fn endpoint_of_usual_name(&self, vpc: &str) -> Option<&VpcEndpoint> {
+        let mut endpoints = self.vpc_endpoints.iter().filter(|it| !it.is_fips());
+        endpoints.find(|it| it.vpc_id == vpc && it.private_dns_enabled && it.is_available())
+    }
+
+    /// Writes down the VPC of each place, which its subnets tell.
+    #[cfg(feature = "collect")]
+    pub(crate) fn learn_vpcs(&mut self) {
+        let subnets = &self.subnets;
+        let functions = self.functions.iter_mut().map(|it| (&mut it.vpc_id, &it.subnet_ids));
+        let workloads = self.workloads.iter_mut().map(|it| (&mut it.vpc_id, &it.subnet_ids));
+        for (vpc_id, ids) in functions.chain(workloads) {
+            if let Some(subnet) = subnets.iter().find(|subnet| ids.contains(&subnet.subnet_id)) {
+                *vpc_id = Some(subnet.vpc_id.clone());
+            }
+        }
     }
 }

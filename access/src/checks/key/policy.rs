@@ -1,0 +1,341 @@
+//! The policy of a customer managed key: whom it lets in, through which service, and for which secrets.
+
+use std::collections::BTreeSet;
+
+use serde_json::json;
+
+use super::customer_key;
+use crate::audited::Audit;
+use crate::condition::{Context, Truth, holds};
+use crate::document::{Condition, Document, Effect, Scope, Statement};
+use crate::evaluate::concerns_action;
+use crate::exposure::is_for_all;
+use crate::finding::Findings;
+use crate::fix::{key_policy, put_key_policy};
+use crate::pattern::{is_pattern, matches, matches_ignoring_case};
+use crate::reach::{DECRYPT, GENERATE};
+use crate::service;
+use crate::snapshot::{Key, Secret};
+
+/// The statements of a customer managed key's policy that allow an action.
+fn allows<'a>(
+    audit: &Audit<'a>,
+    secret: &Secret,
+    action: &'static str,
+) -> impl Iterator<Item = (&'a Key, &'a Document, usize, &'a Statement)> {
+    let policy = customer_key(audit, secret).and_then(|key| Some((key, key.policy.as_ref()?)));
+    policy.into_iter().flat_map(move |(key, document)| {
+        let statements = document.statements.iter().enumerate();
+        statements
+            .filter(move |(_, statement)| {
+                statement.effect == Effect::Allow && concerns_action(statement, action)
+            })
+            .map(move |(index, statement)| (key, document, index, statement))
+    })
+}
+
+/// The values of a condition, whatever its operator.
+fn condition<'a>(statement: &'a Statement, key: &str) -> Option<&'a [String]> {
+    let mut conditions = statement.conditions.iter();
+    conditions
+        .find(|condition| condition.key.eq_ignore_ascii_case(key))
+        .map(|condition| condition.values.as_slice())
+}
+
+/// What opens or closes everything under a key, directly or by a grant or another policy.
+const GUARDED: [&str; 6] = [
+    DECRYPT,
+    "kms:ReEncryptFrom",
+    "kms:CreateGrant",
+    "kms:PutKeyPolicy",
+    "kms:DisableKey",
+    "kms:ScheduleKeyDeletion",
+];
+
+pub(super) fn public(audit: &Audit<'_>, secret: &Secret, findings: &mut Findings<'_>) {
+    let Some((key, document)) = customer_key(audit, secret).and_then(|key| Some((key, key.policy.as_ref()?)))
+    else {
+        return;
+    };
+    for (index, statement) in document.statements.iter().enumerate() {
+        let is_open = |action: &&&str| audit.account.exposure(document, action, &key.arn).is_public(index);
+        let open: Vec<_> = GUARDED.iter().filter(is_open).copied().collect();
+        if is_for_all(statement) && !open.is_empty() {
+            let mut fixed = document.statement_json(index).clone();
+            fixed["Condition"]["StringEquals"]["kms:CallerAccount"] = json!(audit.snapshot.account);
+            let run = put_key_policy(&key.arn, &document.with_statements(index, vec![fixed]));
+            findings
+                .add(&key.arn, format!("{} allows {} to \"*\"", title(statement, index), open.join(", ")))
+                .run(run)
+                .advise(IN_ACCOUNT);
+        }
+    }
+}
+
+/// What is left open by the command.
+const IN_ACCOUNT: &str = "the command limits it to this account, all of whose principals can then still do what the statement \
+     allows, without a policy of their own; principals of other accounts and services lose it: name the intended ones first";
+
+pub(super) fn title(statement: &Statement, index: usize) -> String {
+    statement.sid.as_ref().map_or(format!("statement {}", index + 1), |sid| format!("statement {sid}"))
+}
+
+pub(super) fn is_own_account(audit: &Audit<'_>, statement: &Statement) -> bool {
+    let root = format!(":iam::{}:root", audit.snapshot.account);
+    match &statement.principal {
+        Some(Scope::Only(listed)) => {
+            listed.0.values().flatten().all(|id| id.ends_with(&root) || *id == audit.snapshot.account)
+        }
+        _ => false,
+    }
+}
+
+pub(super) fn via_service(audit: &Audit<'_>, secret: &Secret, findings: &mut Findings<'_>) {
+    for (key, document, index, statement) in allows(audit, secret, DECRYPT) {
+        if is_through_service(audit, statement) {
+            continue;
+        }
+        // Administration stays as it is; use is split off and restricted.
+        let json = document.statement_json(index);
+        let mut via = json.clone();
+        via["Sid"] = json!("ThroughSecretsManager");
+        via["Action"] = uses(statement);
+        via["Condition"]["StringEquals"]["kms:ViaService"] = json!(service::host(&audit.snapshot.region));
+        let mut rest = json.clone();
+        rest["Action"] = without_use(statement);
+        let mut statements = vec![via];
+        if rest["Action"] != json!([]) {
+            statements.push(rest);
+        }
+        let run = put_key_policy(&key.arn, &document.with_statements(index, statements));
+        let which = if condition(statement, "kms:ViaService").is_some() { "a binding " } else { "" };
+        let seen = format!("{} allows kms:Decrypt without {which}kms:ViaService", title(statement, index));
+        findings.add(&key.arn, seen).run(run).advise(
+            "run it only if the key encrypts nothing but secrets: every other service that uses it is refused afterwards",
+        );
+    }
+}
+
+/// Whether a condition leaves the key to the services that it names: not to a direct call, and not to any service.
+fn is_through_service(audit: &Audit<'_>, statement: &Statement) -> bool {
+    let via = statement.conditions.iter().filter(|it| it.key.eq_ignore_ascii_case("kms:ViaService"));
+    let lets_in = |name: Option<&str>| {
+        let mut context = Context::closed();
+        name.into_iter().for_each(|name| context.set("kms:ViaService", name));
+        via.clone().all(|it| holds(it, &context, true) != Truth::No)
+    };
+    let made_up = service::host(&audit.snapshot.region).replace("secretsmanager", "zq7xkj");
+    !lets_in(None) && !lets_in(Some(&made_up))
+}
+
+/// The actions of using a key.
+const USES: [&str; 3] = [DECRYPT, GENERATE, "kms:DescribeKey"];
+
+fn is_use(action: &str) -> bool {
+    USES.iter().any(|used| matches_ignoring_case(action, used))
+}
+
+/// What a statement allows of using the key.
+pub(super) fn uses(statement: &Statement) -> serde_json::Value {
+    match &statement.action {
+        Scope::Only(actions) if !actions.iter().any(|action| is_every_action(action)) => {
+            json!(actions.iter().filter(|action| is_use(action)).collect::<Vec<_>>())
+        }
+        _ => json!(USES.iter().filter(|used| concerns_action(statement, used)).collect::<Vec<_>>()),
+    }
+}
+
+pub(super) fn is_every_action(action: &str) -> bool {
+    action == "*" || action.eq_ignore_ascii_case("kms:*")
+}
+
+/// What a statement allows besides using the key.
+fn without_use(statement: &Statement) -> serde_json::Value {
+    let administration = &key_policy("aws", "", "")["Statement"][0]["Action"];
+    match &statement.action {
+        Scope::Only(actions) => {
+            if actions.iter().any(|action| is_every_action(action)) {
+                return administration.clone();
+            }
+            json!(actions.iter().filter(|action| !is_use(action)).collect::<Vec<_>>())
+        }
+        Scope::AllBut(_) => administration.clone(),
+    }
+}
+
+pub(super) fn via_mismatch(audit: &Audit<'_>, secret: &Secret, findings: &mut Findings<'_>) {
+    let right = service::host(&audit.snapshot.region);
+    let via = |statement: &Statement| condition(statement, "kms:ViaService").map(<[String]>::to_vec);
+    let fits = |statement: &Statement| leaves(statement, "kms:ViaService", &right);
+    // A key may serve other services besides, by statements of their own.
+    let is_open = allows(audit, secret, DECRYPT).any(|(.., statement)| fits(statement));
+    for (key, document, index, statement) in allows(audit, secret, DECRYPT) {
+        let Some(values) = via(statement) else { continue };
+        let is_for_secrets = values.iter().any(|value| value.starts_with("secretsmanager."));
+        if fits(statement) || is_open && !is_for_secrets {
+            continue;
+        }
+        let mut fixed = document.statement_json(index).clone();
+        // Whoever comes by the others keeps coming.
+        let kept = values.iter().filter(|_| !is_for_secrets || values.len() > 1);
+        let all: Vec<_> = kept.chain([&right]).collect();
+        let all = if all.len() == 1 { json!(right) } else { json!(all) };
+        set_condition(&mut fixed, "kms:ViaService", &all);
+        let run = put_key_policy(&key.arn, &document.with_statements(index, vec![fixed]));
+        findings.add(&key.arn, format!("kms:ViaService is {}, not {right}", values.join(", "))).run(run);
+    }
+}
+
+/// Whether a statement's conditions on a key hold where it has a value: some operators take wildcards, others do not.
+fn leaves(statement: &Statement, key: &str, value: &str) -> bool {
+    let mut context = Context::closed();
+    context.set(key, value);
+    let mut conditions = statement.conditions.iter().filter(|it| it.key.eq_ignore_ascii_case(key));
+    conditions.all(|it| holds(it, &context, true) != Truth::No)
+}
+
+/// A statement in which wildcards mean something: `StringEquals` compares them as they are. None where that changes nothing.
+fn with_wildcards(json: &serde_json::Value, statement: &Statement, arn: &str) -> Option<serde_json::Value> {
+    let exact = statement.conditions.iter().find(|it| {
+        it.key.eq_ignore_ascii_case(SECRET_ARN)
+            && it.operator.eq_ignore_ascii_case("StringEquals")
+            && it.values.iter().any(|value| is_pattern(value) && matches(value, arn))
+    })?;
+    let mut fixed = json.clone();
+    let all = fixed["Condition"].as_object_mut()?;
+    let of_operator = all.get_mut(&exact.operator)?.as_object_mut()?;
+    let value = of_operator.shift_remove(&exact.key)?;
+    if of_operator.is_empty() {
+        all.shift_remove(&exact.operator);
+    }
+    all.entry("StringLike").or_insert_with(|| json!({}))[SECRET_ARN] = value;
+    Some(fixed)
+}
+
+/// Replaces the value of a condition key wherever it stands.
+fn set_condition(statement: &mut serde_json::Value, key: &str, value: &serde_json::Value) {
+    let operators = statement["Condition"].as_object_mut().into_iter().flatten();
+    for (_, keys) in operators {
+        for (name, old) in keys.as_object_mut().into_iter().flatten() {
+            if name.eq_ignore_ascii_case(key) {
+                *old = value.clone();
+            }
+        }
+    }
+}
+
+pub(super) const SECRET_ARN: &str = "kms:EncryptionContext:SecretARN";
+
+/// The ARNs of all secrets of the snapshot that use a key.
+fn under_key<'a>(audit: &Audit<'a>, key: &Key) -> Vec<&'a str> {
+    let secrets = audit.snapshot.secrets.iter();
+    let under = secrets.filter(|it| audit.account.key_of(it).is_some_and(|its| its.arn == key.arn));
+    under.map(|it| it.arn.as_str()).collect()
+}
+
+pub(super) fn context_mismatch(audit: &Audit<'_>, secret: &Secret, findings: &mut Findings<'_>) {
+    for (key, document, index, statement) in allows(audit, secret, DECRYPT) {
+        let Some(values) = condition(statement, SECRET_ARN) else { continue };
+        let names = |arn: &str| leaves(statement, SECRET_ARN, arn);
+        // Of other accounts and Regions nothing is known here.
+        let snapshot = audit.snapshot;
+        let is_elsewhere = |value: &&String| {
+            let parts: Vec<_> = value.splitn(6, ':').collect();
+            matches!(parts[..], [_, _, _, region, account, _]
+                if !matches(region, &snapshot.region) || !matches(account, &snapshot.account))
+        };
+        let is_negative = |it: &Condition| it.operator.to_ascii_lowercase().contains("not");
+        let mut on_arn = statement.conditions.iter().filter(|it| it.key.eq_ignore_ascii_case(SECRET_ARN));
+        if values.iter().all(|value| is_elsewhere(&value)) || on_arn.any(is_negative) {
+            continue;
+        }
+        // A statement for another secret is none of this one's business.
+        if snapshot.secrets.iter().any(|it| names(&it.arn)) {
+            continue;
+        }
+        if let Some(fixed) = with_wildcards(document.statement_json(index), statement, &secret.arn) {
+            let run = put_key_policy(&key.arn, &document.with_statements(index, vec![fixed]));
+            let seen = format!(
+                "{} compares {} by StringEquals, in which wildcards mean nothing",
+                title(statement, index),
+                values.join(", ")
+            );
+            findings.add(&key.arn, seen).run(run);
+            continue;
+        }
+        // An ARN with the name of a secret that is here, and with other characters, is of none any more.
+        let is_before = |value: &str, now: &str| {
+            value.rsplit_once('-').map(|(stem, _)| stem) == now.rsplit_once('-').map(|(stem, _)| stem)
+        };
+        let renewed: Vec<_> = snapshot
+            .secrets
+            .iter()
+            .map(|it| it.arn.as_str())
+            .filter(|arn| values.iter().any(|value| is_before(value, arn)))
+            .collect();
+        let is_gone = |value: &String| renewed.iter().any(|arn| is_before(value, arn));
+        // Whatever else is named may be a secret that was not looked at.
+        if snapshot.is_partial && !values.iter().filter(|it| !is_elsewhere(it)).all(is_gone)
+            || !renewed.is_empty() && !renewed.contains(&secret.arn.as_str())
+        {
+            continue;
+        }
+        let mut fixed = document.statement_json(index).clone();
+        let mut arns: BTreeSet<&str> = renewed.iter().copied().collect();
+        if renewed.is_empty() {
+            arns.extend(under_key(audit, key));
+            arns.insert(&secret.arn);
+        }
+        arns.extend(values.iter().filter(is_elsewhere).map(String::as_str));
+        set_condition(&mut fixed, SECRET_ARN, &json!(arns));
+        let run = put_key_policy(&key.arn, &document.with_statements(index, vec![fixed]));
+        findings.add(&key.arn, format!("{} names {}", title(statement, index), values.join(", "))).run(run);
+    }
+}
+
+pub(super) fn context_version(audit: &Audit<'_>, secret: &Secret, findings: &mut Findings<'_>) {
+    const VERSION: &str = "kms:EncryptionContext:SecretVersionId";
+    for (key, document, index, statement) in allows(audit, secret, GENERATE) {
+        let Some(values) = condition(statement, VERSION) else { continue };
+        if leaves(statement, VERSION, "RequestToValidateKeyAccess") {
+            continue;
+        }
+        let mut fixed = document.statement_json(index).clone();
+        for (_, keys) in fixed["Condition"].as_object_mut().into_iter().flatten() {
+            keys.as_object_mut()
+                .into_iter()
+                .for_each(|keys| keys.retain(|name, _| !name.eq_ignore_ascii_case(VERSION)));
+        }
+        let run = put_key_policy(&key.arn, &document.with_statements(index, vec![fixed]));
+        findings
+            .add(&key.arn, format!("{} asks for version {}", title(statement, index), values.join(", ")))
+            .run(run);
+    }
+}
+
+pub(super) fn no_context(audit: &Audit<'_>, secret: &Secret, findings: &mut Findings<'_>) {
+    for (key, document, index, statement) in allows(audit, secret, DECRYPT) {
+        // Without ViaService the key is open altogether, which another check says.
+        if !is_through_service(audit, statement) || condition(statement, SECRET_ARN).is_some() {
+            continue;
+        }
+        let seen = format!("{} has no condition on {SECRET_ARN}", title(statement, index));
+        let finding = findings.add(&key.arn, seen);
+        let via = condition(statement, "kms:ViaService").unwrap_or_default();
+        if via.iter().any(|service| !service.starts_with("secretsmanager.")) {
+            finding
+                .advise("first give Secrets Manager its own statement: other services have other contexts");
+            continue;
+        }
+        if audit.snapshot.is_partial {
+            finding.advise("name every secret that uses the key; `secretcache audit --all` finds them");
+            continue;
+        }
+        let named = |arn: &str| format!("{}-??????", arn.rsplit_once('-').map_or(arn, |(name, _)| name));
+        let arns: BTreeSet<_> =
+            under_key(audit, key).into_iter().chain([secret.arn.as_str()]).map(named).collect();
+        let mut fixed = document.statement_json(index).clone();
+        fixed["Condition"]["StringLike"][SECRET_ARN] = json!(arns);
+        finding.run(put_key_policy(&key.arn, &document.with_statements(index, vec![fixed])));
+    }
+}

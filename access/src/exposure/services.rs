@@ -1,0 +1,52 @@
+//! Services of AWS that a policy lets in, for whomever they call: the confused deputy
+//! (<https://docs.aws.amazon.com/IAM/latest/UserGuide/confused-deputy.html>).
+
+use super::trust::listed;
+use super::{Exposure, NOBODYS, NOBODYS_ORGANIZATION, fitting, is_negative};
+use crate::document::Condition;
+use crate::evaluate::Caller;
+use crate::pattern::is_pattern;
+
+impl<'a> Exposure<'a> {
+    /// The services that one statement lets in whoever has them call.
+    pub(crate) fn services_for_anybody(&self, index: usize) -> Vec<&'a str> {
+        let statement = &self.policy.statements[index];
+        if statement.conditions.iter().any(|it| self.is_of_owner(it)) {
+            return Vec::new();
+        }
+        listed(statement, "Service").filter(|service| self.serves_anybody(index, service)).collect()
+    }
+
+    fn serves_anybody(&self, index: usize, service: &str) -> bool {
+        let mut context = self.at_any_time();
+        context.set("aws:PrincipalIsAWSService", "true");
+        context.set("aws:PrincipalServiceName", service);
+        context.set("aws:SecureTransport", "true");
+        context.set("aws:ResourceAccount", self.account);
+        context.set("aws:SourceAccount", NOBODYS);
+        context.set("aws:SourceArn", format!("arn:aws:zq7xkj:zq7xkj-1:{NOBODYS}:zq7xkj"));
+        context.set("aws:SourceOrgID", NOBODYS_ORGANIZATION);
+        context.set_many("aws:SourceOrgPaths", vec![format!("{NOBODYS_ORGANIZATION}/r-0000/")]);
+        context.set("kms:CallerAccount", NOBODYS);
+        ["aws:Principal", "kms:ViaService"].iter().for_each(|prefix| context.close(prefix));
+        // A wildcard is a door here too.
+        for condition in self.policy.statements[index].conditions.iter().filter(|it| !is_negative(it)) {
+            let key = condition.key.to_ascii_lowercase();
+            let mut doors = condition.values.iter().filter(|value| is_pattern(value));
+            if let (true, Some(value)) =
+                (key.starts_with("aws:source"), doors.find_map(|value| fitting(&key, value)))
+            {
+                context.set(&condition.key, value);
+            }
+        }
+        self.admits(index, &Caller::from_arn(service), &context)
+    }
+
+    /// Whether a condition on the encryption context ties a request to the owner: CloudWatch Logs, for one, is kept so.
+    fn is_of_owner(&self, condition: &Condition) -> bool {
+        condition.key.to_ascii_lowercase().starts_with("kms:encryptioncontext:")
+            && !is_negative(condition)
+            && !condition.values.is_empty()
+            && condition.values.iter().all(|value| value.contains(self.account))
+    }
+}

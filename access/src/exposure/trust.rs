@@ -1,0 +1,115 @@
+//! Whom a role's trust policy lets in without knowing them.
+
+use super::{Exposure, account_of, fill, is_account, is_for_all, is_negative, role_of};
+use crate::condition::Truth;
+use crate::document::{Effect, Scope, Statement};
+use crate::evaluate::{Caller, concerns_action};
+use crate::pattern::{is_pattern, matches};
+
+/// The call that takes a token of a provider of identities.
+const BY_TOKEN: &str = "sts:AssumeRoleWithWebIdentity";
+
+impl Exposure<'_> {
+    /// Other accounts all of whose principals one statement trusts: it asks for no external id, for no organization, and not
+    /// who they are.
+    pub(crate) fn trusted_accounts(&self, index: usize) -> Vec<String> {
+        let statement = &self.policy.statements[index];
+        let listed = listed(statement, "AWS").filter(|id| is_account(id) || id.ends_with(":root"));
+        let mut accounts: Vec<_> = listed.map(|id| account_of(id).to_owned()).collect();
+        if is_for_all(statement) {
+            let named = statement.conditions.iter().flat_map(|it| self.named_by(it));
+            accounts.extend(named.map(|id| account_of(&id).to_owned()));
+        }
+        accounts.sort();
+        accounts.dedup();
+        accounts.retain(|account| account != self.account && self.trusts_anybody_of(index, account));
+        accounts
+    }
+
+    fn trusts_anybody_of(&self, index: usize, account: &str) -> bool {
+        let arn = role_of(account);
+        let mut context = self.context(account, &arn);
+        // An external id that anything matches is none.
+        let conditions = self.policy.statements[index].conditions.iter();
+        let any_id = conditions.filter(|it| it.key.eq_ignore_ascii_case("sts:ExternalId")).any(|it| {
+            !is_negative(it) && it.values.iter().any(|value| value.chars().all(|c| matches!(c, '*' | '?')))
+        });
+        if any_id {
+            context.set("sts:ExternalId", "x");
+        }
+        let others =
+            ["aws:PrincipalOrg", "aws:PrincipalTag/", "aws:SourceVp", "aws:SourceArn", "aws:SourceAccount"];
+        others.iter().chain(&["sts:ExternalId"]).for_each(|prefix| context.close(prefix));
+        self.admits(index, &Caller::from_arn(&arn), &context)
+    }
+
+    /// Whether one statement takes tokens of a provider whoever they are for.
+    pub(crate) fn takes_any_subject(&self, index: usize, provider: &str) -> bool {
+        let statement = &self.policy.statements[index];
+        let Some(issuer) = issuer(provider) else { return false };
+        if statement.effect == Effect::Deny || !concerns_action(statement, BY_TOKEN) {
+            return false;
+        }
+        let claim = |name: &str| format!("{issuer}:{name}");
+        let wanted = |name: &str| -> Vec<&str> {
+            let asked = statement.conditions.iter().filter(|it| it.key.eq_ignore_ascii_case(&claim(name)));
+            asked.filter(|it| !is_negative(it)).flat_map(|it| &it.values).map(String::as_str).collect()
+        };
+        let doors = wanted("sub").into_iter().filter(|subject| is_pattern(owner(subject)));
+        let doors: Vec<_> = doors.map(|subject| fill(subject, "zq7xkj")).collect();
+        let mut context = self.at_any_time();
+        context.close(&claim(""));
+        // Who is a guest of a Cognito identity pool needs its id alone, which every page with a login shows.
+        let is_for_guests = wanted("amr").iter().any(|it| matches(it, "unauthenticated"));
+        context.set(&claim("amr"), if is_for_guests { "unauthenticated" } else { "authenticated" });
+        let mut choose = |name: &str, usual: &str| {
+            let chosen = wanted(name).first().map_or(usual.to_owned(), |it| fill(it, "x"));
+            context.set(&claim(name), chosen);
+        };
+        // Whoever asks such an issuer for a token chooses the audience. Elsewhere it is the id of one application, but for what
+        // Google calls the original one.
+        if provider.contains(":oidc-provider/") || is_for_guests {
+            choose("aud", "sts.amazonaws.com");
+        }
+        choose("oaud", "sts.amazonaws.com");
+        let made_up = STRANGERS.iter().map(|subject| (*subject).to_owned());
+        let means = |it: &&Statement| {
+            concerns_action(it, BY_TOKEN)
+                && (is_for_all(it) || listed(it, "Federated").any(|listed| listed == provider))
+        };
+        let denies = || self.policy.statements.iter().filter(|it| it.effect == Effect::Deny).filter(means);
+        made_up.chain(doors).any(|subject| {
+            context.set(&claim("sub"), subject);
+            self.holds(statement, &context) != Truth::No
+                && !denies().any(|deny| self.holds(deny, &context) == Truth::Yes)
+        })
+    }
+}
+
+/// Subjects as issuers write them, of nobody.
+const STRANGERS: [&str; 3] =
+    ["zq7xkj", "repo:zq7xkj/zq7xkj:ref:refs/heads/main", "system:serviceaccount:zq7xkj:zq7xkj"];
+
+/// The issuer of a provider's tokens, as its condition keys begin; none of one for SAML.
+pub(crate) fn issuer(provider: &str) -> Option<&str> {
+    match provider.split_once(":oidc-provider/") {
+        Some((_, issuer)) => Some(issuer),
+        None => (!provider.contains(':')).then_some(provider),
+    }
+}
+
+/// What of a subject says whose it is: `repo:owner` of `repo:owner/name:…`, the namespace of a service account.
+fn owner(subject: &str) -> &str {
+    let third = subject.match_indices(':').nth(2).map_or(subject.len(), |(at, _)| at);
+    let slash = subject.find('/').unwrap_or(subject.len());
+    &subject[..third.min(slash)]
+}
+
+/// The principals of one kind that a statement lists.
+pub(crate) fn listed<'a>(statement: &'a Statement, kind: &str) -> impl Iterator<Item = &'a str> {
+    let listed = match &statement.principal {
+        Some(Scope::Only(listed)) => listed.0.get(kind),
+        _ => None,
+    };
+    listed.into_iter().flatten().map(String::as_str)
+}

@@ -1,0 +1,317 @@
+//! Who becomes a reader by one call more: by changing a policy, or by having something run that reads.
+//!
+//! Each call is put to the evaluator, and then the read that it opens: what a Deny, a boundary or a control policy still keeps
+//! closed is no way.
+
+use std::collections::HashMap;
+use std::sync::LazyLock;
+
+use serde_json::json;
+
+use super::{Account, DECRYPT, Prepared, READ};
+use crate::condition::Context;
+use crate::document::{Document, Effect};
+use crate::evaluate::{CallerKind, Named, Outcome, Policies, Request, concerns_action, evaluate};
+use crate::exposure::trust::listed;
+use crate::service::{self, GIVES_KEY};
+use crate::snapshot::{Principal, Secret};
+
+/// A call by which somebody becomes a reader.
+#[derive(Clone, Debug, Eq, Ord, PartialEq, PartialOrd)]
+pub(crate) struct Step {
+    pub(crate) kind: StepKind,
+    pub(crate) action: &'static str,
+    /// What it changes, or the role that it has something run as.
+    pub(crate) resource: String,
+}
+
+/// What such a call changes.
+#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
+pub(crate) enum StepKind {
+    /// Who may do what.
+    Rights,
+    /// What runs as a reader already: whoever deploys it may do that.
+    Code,
+    /// What runs as a reader, by [`PASS`]: whoever deploys it may do that too.
+    Start,
+}
+
+/// What it takes to have something run as a role.
+pub(crate) const PASS: &str = "iam:PassRole";
+
+/// What a role is passed to: the service, and the call that has it run something of the caller's choice.
+const PASSED: [(&str, &str, &str); 5] = [
+    ("lambda.amazonaws.com", "lambda:CreateFunction", "function:zq7xkj"),
+    ("ec2.amazonaws.com", "ec2:RunInstances", "instance/*"),
+    ("ecs-tasks.amazonaws.com", "ecs:RegisterTaskDefinition", "task-definition/zq7xkj:1"),
+    ("glue.amazonaws.com", "glue:CreateJob", "job/zq7xkj"),
+    ("codebuild.amazonaws.com", "codebuild:CreateProject", "project/zq7xkj"),
+];
+
+static EVERYTHING: LazyLock<Document> = LazyLock::new(|| {
+    document(&json!({"Effect": "Allow", "Action": "*", "Resource": "*"})).expect("a policy")
+});
+
+fn document(statement: &serde_json::Value) -> Option<Document> {
+    Document::from_json(json!({"Version": "2012-10-17", "Statement": [statement]})).ok()
+}
+
+/// What a call has changed.
+#[derive(Clone, Copy)]
+struct Changed<'d> {
+    identity: bool,
+    resource: Option<&'d Document>,
+    key: Option<&'d Document>,
+    grants: Option<&'d Document>,
+}
+
+const NOTHING: Changed<'static> = Changed { identity: false, resource: None, key: None, grants: None };
+
+impl<'a> Account<'a> {
+    /// The calls by which a principal becomes a reader of secrets, each with the secrets that it cannot read now. `readers` are
+    /// all who read, with what they read.
+    pub(crate) fn ways(
+        &self,
+        principal: &'a Principal,
+        readers: &HashMap<&'a str, (&'a Principal, Vec<&'a Secret>)>,
+    ) -> Vec<(Step, &'a Secret)> {
+        let own =
+            readers.get(principal.arn.as_str()).map(|(_, secrets)| secrets.as_slice()).unwrap_or_default();
+        let is_new = |secret: &&'a Secret| !own.iter().any(|it| std::ptr::eq(*it, *secret));
+        let closed = || self.snapshot.secrets.iter().filter(|it| it.deleted_date.is_none()).filter(is_new);
+        let mut found = Vec::new();
+        let mut add = |kind, action, resource: &str, secret: Option<&'a Secret>| {
+            let step = |secret| (Step { kind, action, resource: resource.to_owned() }, secret);
+            found.extend(secret.map(step));
+        };
+        for (action, resource) in self.own_changes(principal) {
+            let mut opened = closed()
+                .filter(|secret| self.reads_with(secret, principal, Changed { identity: true, ..NOTHING }));
+            add(StepKind::Rights, action, &resource, opened.next());
+        }
+        let Some(itself) = document(
+            &json!({"Effect": "Allow", "Principal": {"AWS": principal.arn}, "Action": "*", "Resource": "*"}),
+        ) else {
+            return Vec::new();
+        };
+        const PUT: &str = "secretsmanager:PutResourcePolicy";
+        let opened = closed().find(|secret| {
+            self.could(principal, PUT, secret.resource_policy.as_ref())
+                && self.may_through(secret, &self.prepared(principal).elsewhere(), PUT, &[]).outcome()
+                    != Outcome::Denied
+                && self.reads_with(secret, principal, Changed { resource: Some(&itself), ..NOTHING })
+        });
+        add(StepKind::Rights, PUT, opened.map_or("", |secret| &secret.arn), opened);
+        for action in GIVES_KEY {
+            let changed = if action == "kms:CreateGrant" {
+                Changed { grants: Some(&itself), ..NOTHING }
+            } else {
+                Changed { key: Some(&itself), ..NOTHING }
+            };
+            let opened = closed().find(|secret| {
+                self.could_read(secret, principal)
+                    && self.reads_with(secret, principal, changed)
+                    && self.may_give_key(secret, principal, action)
+            });
+            let key = opened.and_then(|secret| self.key_of(secret));
+            add(StepKind::Rights, action, key.map_or("", |key| &key.arn), opened);
+        }
+        let mut all: Vec<_> = readers.values().filter(|(reader, _)| reader.arn != principal.arn).collect();
+        all.sort_by(|one, other| one.0.arn.cmp(&other.0.arn));
+        for (reader, secrets) in all {
+            let Some(secret) = secrets.iter().copied().find(is_new) else { continue };
+            for (kind, action, resource) in self.takeovers(principal, reader, &itself) {
+                add(kind, action, resource, Some(secret));
+            }
+        }
+        found
+    }
+
+    /// Whether a principal may let itself use a secret's key, by a call to KMS.
+    pub(crate) fn may_give_key(&self, secret: &Secret, principal: &Principal, action: &str) -> bool {
+        let Some((key, document)) = self.key_of(secret).and_then(|key| Some((key, key.policy.as_ref()?)))
+        else {
+            return false;
+        };
+        let prepared = self.prepared(principal).elsewhere();
+        let (policies, mut context) = self.on_key(&prepared, key, document, key.grants.as_ref());
+        context.set("kms:CallerAccount", &prepared.caller.account);
+        service::give_key(&mut context, &prepared.caller.arn);
+        is_open(&prepared, action, &key.arn, key.account(), &context, &policies)
+    }
+
+    /// The calls by which a principal gives itself whatever its boundary leaves, each with what it changes.
+    fn own_changes(&self, principal: &Principal) -> Vec<(&'static str, String)> {
+        let calls = if is_user(principal) {
+            ["iam:PutUserPolicy", "iam:AttachUserPolicy"]
+        } else {
+            ["iam:PutRolePolicy", "iam:AttachRolePolicy"]
+        };
+        let by_name = calls.into_iter().map(|call| (call, principal.arn.clone(), Some(principal)));
+        let managed = principal.attached_policies.iter().filter(|arn| !arn.contains(":iam::aws:"));
+        let by_version = managed.map(|arn| ("iam:CreatePolicyVersion", arn.clone(), None));
+        let all = by_name.chain(by_version);
+        all.filter(|(call, arn, target)| self.may_call(principal, call, arn, *target, &[]))
+            .map(|(call, arn, _)| (call, arn))
+            .collect()
+    }
+
+    /// The calls by which a principal has the rights of a reader.
+    fn takeovers<'r>(
+        &'r self,
+        principal: &Principal,
+        reader: &'r Principal,
+        itself: &Document,
+    ) -> Vec<(StepKind, &'static str, &'r str)> {
+        let may = |call: &str, arn: &str| self.may_call(principal, call, arn, Some(reader), &[]);
+        let mut found = Vec::new();
+        if is_user(reader) {
+            let calls = ["iam:CreateAccessKey", "iam:CreateLoginProfile", "iam:UpdateLoginProfile"];
+            let open = calls.into_iter().filter(|call| may(call, &reader.arn));
+            found.extend(open.map(|call| (StepKind::Rights, call, reader.arn.as_str())));
+            return found;
+        }
+        const TRUST: &str = "iam:UpdateAssumeRolePolicy";
+        if may(TRUST, &reader.arn) && self.assumes_with(principal, reader, itself) {
+            found.push((StepKind::Rights, TRUST, &reader.arn));
+        }
+        for function in self.functions_of(&reader.arn) {
+            const CODE: &str = "lambda:UpdateFunctionCode";
+            let arn = &function.function_arn;
+            if self.may_call(principal, CODE, arn, None, &[]) {
+                found.push((StepKind::Code, CODE, arn));
+            }
+        }
+        let trusts = |service: &str| {
+            let statements = reader.trust_policy.iter().flat_map(|trust| &trust.statements);
+            let mut open = statements.filter(|it| it.effect == Effect::Allow);
+            open.any(|it| listed(it, "Service").any(|id| id == service))
+        };
+        let starts = PASSED.into_iter().find(|(service, call, resource)| {
+            let here = format!(
+                "arn:{}:{}:{}:{}:{resource}",
+                self.snapshot.partition(),
+                call.split(':').next().unwrap_or_default(),
+                self.snapshot.region,
+                self.snapshot.account
+            );
+            trusts(service)
+                && self.may_call(
+                    principal,
+                    PASS,
+                    &reader.arn,
+                    Some(reader),
+                    &[("iam:PassedToService", service)],
+                )
+                && self.may_call(principal, call, &here, None, &[])
+        });
+        if let Some((_, call, _)) = starts {
+            found.push((StepKind::Start, call, &reader.arn));
+        }
+        found
+    }
+
+    /// Whether a principal could become a role whose trust policy named it.
+    fn assumes_with(&self, principal: &Principal, role: &Principal, itself: &Document) -> bool {
+        let prepared = self.prepared(principal).elsewhere();
+        let own = self.policies(&prepared);
+        let policies = Policies { resource: Some(Named { name: "", document: itself }), ..own };
+        let mut context = prepared.context.clone();
+        context.forget("aws:RequestedRegion");
+        is_open(&prepared, "sts:AssumeRole", &role.arn, &self.snapshot.account, &context, &policies)
+    }
+
+    /// Whether a principal may make a call that has nothing to do with secrets. `target` is the role or user that it changes.
+    fn may_call(
+        &self,
+        principal: &Principal,
+        action: &str,
+        resource: &str,
+        target: Option<&Principal>,
+        keys: &[(&str, &str)],
+    ) -> bool {
+        if !self.could(principal, action, None) {
+            return false;
+        }
+        let prepared = self.prepared(principal).elsewhere();
+        let mut context = prepared.context.clone();
+        context.set("aws:ViaAWSService", "false");
+        context.close("aws:CalledVia");
+        context.close("aws:RequestTag/");
+        context.close("aws:TagKeys");
+        if action.starts_with("iam:") {
+            context.forget("aws:RequestedRegion");
+            // Whoever attaches a policy chooses the one that gives most.
+            let everything = format!("arn:{}:iam::aws:policy/AdministratorAccess", self.snapshot.partition());
+            context.set("iam:PolicyARN", everything);
+        }
+        if let Some(target) = target {
+            for (name, value) in &target.tags {
+                context.set(&format!("aws:ResourceTag/{name}"), value);
+                context.set(&format!("iam:ResourceTag/{name}"), value);
+            }
+            if let Some(boundary) = &target.permissions_boundary {
+                context.set("iam:PermissionsBoundary", boundary);
+            }
+            let known = ["aws:ResourceTag/", "iam:ResourceTag/", "iam:PermissionsBoundary"];
+            known.iter().for_each(|prefix| context.close(prefix));
+        }
+        keys.iter().for_each(|(key, value)| context.set(key, *value));
+        let policies = self.policies(&prepared);
+        is_open(&prepared, action, resource, &self.snapshot.account, &context, &policies)
+    }
+
+    /// Whether any statement could allow a principal a call: most have none.
+    fn could(&self, principal: &Principal, action: &str, resource: Option<&Document>) -> bool {
+        let own = self.prepared(principal).identity.iter().map(|policy| policy.document);
+        let mut statements = own.chain(resource).flat_map(|document| &document.statements);
+        statements.any(|it| it.effect == Effect::Allow && concerns_action(it, action))
+    }
+
+    /// Whether a principal reads a secret once something has changed.
+    fn reads_with(&self, secret: &Secret, principal: &Principal, changed: Changed<'_>) -> bool {
+        let mut prepared = self.prepared(principal).elsewhere();
+        if changed.identity {
+            prepared.identity.push(Named { name: "", document: &EVERYTHING });
+        }
+        let account = &self.snapshot.account;
+        let mut policies: Policies<'_> = self.policies(&prepared);
+        let document = changed.resource.or(secret.resource_policy.as_ref());
+        policies.resource = document.map(|document| Named { name: "of the secret", document });
+        let mut context = prepared.context.clone();
+        self.add_secret(&mut context, secret);
+        if !is_open(&prepared, READ, &secret.arn, account, &context, &policies) {
+            return false;
+        }
+        let Some((key, document)) = self.key_of(secret).and_then(|key| Some((key, key.policy.as_ref()?)))
+        else {
+            return true;
+        };
+        let document = changed.key.unwrap_or(document);
+        let grants = changed.grants.or(key.grants.as_ref());
+        let (policies, mut context) = self.on_key(&prepared, key, document, grants);
+        service::use_key(&mut context, &prepared.caller, &self.snapshot.region, Some(&secret.arn));
+        is_open(&prepared, DECRYPT, &key.arn, key.account(), &context, &policies)
+    }
+
+    fn prepared(&self, principal: &Principal) -> &Prepared<'a> {
+        &self.principals[principal.arn.as_str()]
+    }
+}
+
+fn is_user(principal: &Principal) -> bool {
+    principal.arn.contains(":user/")
+}
+
+fn is_open(
+    prepared: &Prepared<'_>,
+    action: &str,
+    resource: &str,
+    resource_account: &str,
+    context: &Context,
+    policies: &Policies<'_>,
+) -> bool {
+    debug_assert!(prepared.caller.kind != CallerKind::Service);
+    let request = Request { caller: &prepared.caller, action, resource, resource_account, context };
+    evaluate(&request, policies).outcome != Outcome::Denied
+}

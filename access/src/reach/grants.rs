@@ -1,0 +1,33 @@
+//! Grants on keys: <https://docs.aws.amazon.com/kms/latest/developerguide/grants.html>.
+
+use super::{Account, DECRYPT};
+use crate::condition::{Context, Truth};
+use crate::evaluate::{Caller, concerns_action, conditions_hold};
+use crate::exposure::trust::listed;
+use crate::service;
+use crate::snapshot::Secret;
+
+impl<'a> Account<'a> {
+    /// Whom grants on a secret's key let decrypt it, whatever policies say: each grant's id, and its grantee. Services are left
+    /// out. None if the grants are not known.
+    pub fn grants(&self, secret: &Secret) -> Option<Vec<(&'a str, &'a str)>> {
+        let Some(key) = self.key_of(secret) else {
+            // `aws/secretsmanager` has no grants.
+            let is_default =
+                secret.kms_key_id.as_deref().is_none_or(|id| id.ends_with("alias/aws/secretsmanager"));
+            return is_default.then(Vec::new);
+        };
+        if key.key_manager == "AWS" {
+            return Some(Vec::new());
+        }
+        let document = key.grants.as_ref()?;
+        let mut context = Context::open();
+        service::use_key(&mut context, &Caller::from_arn(""), &self.snapshot.region, Some(&secret.arn));
+        let opens = document.statements.iter().filter(|it| {
+            concerns_action(it, DECRYPT) && conditions_hold(it, &context, document.has_variables) != Truth::No
+        });
+        let each = opens
+            .flat_map(|it| listed(it, "AWS").map(move |who| (it.sid.as_deref().unwrap_or_default(), who)));
+        Some(each.collect())
+    }
+}

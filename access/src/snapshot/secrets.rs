@@ -1,0 +1,169 @@
+//! Secrets and their keys: descriptions, never values.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use crate::document::Document;
+
+record! {
+    /// A secret: its description, never its value.
+    Secret {
+        /// With the six random characters.
+        #[serde(rename = "ARN")]
+        arn: String,
+        /// Without them.
+        name: String,
+        /// Key id, key ARN or alias; none is `aws/secretsmanager`.
+        kms_key_id: Option<String>,
+        /// Tags.
+        tags: BTreeMap<String, String>,
+        /// Whether rotation is on.
+        rotation_enabled: bool,
+        /// The rotation function.
+        #[serde(rename = "RotationLambdaARN")]
+        rotation_lambda_arn: Option<String>,
+        /// The schedule.
+        rotation_rules: RotationRules,
+        /// Times of the description.
+        created_date: Option<Timestamp>,
+        /// Last change of any kind.
+        last_changed_date: Option<Timestamp>,
+        /// Midnight of the day of the last read.
+        last_accessed_date: Option<Timestamp>,
+        /// Last rotation that ended well.
+        last_rotated_date: Option<Timestamp>,
+        /// On or before this time the service rotates.
+        next_rotation_date: Option<Timestamp>,
+        /// Set while the secret waits to be deleted.
+        deleted_date: Option<Timestamp>,
+        /// The service that manages the secret, such as `rds`.
+        owning_service: Option<String>,
+        /// Of a replica: the Region of its primary.
+        primary_region: Option<String>,
+        /// Copies in other Regions.
+        replication_status: Vec<Replica>,
+        /// Versions and their staging labels.
+        versions: Vec<Version>,
+        /// The resource policy.
+        resource_policy: Option<Document>,
+        /// What the value looks like, if the collector was allowed to read it.
+        content: Option<Content>,
+    }
+}
+
+impl Secret {
+    /// Whether a service rotates it, or a primary in another Region does.
+    pub fn is_rotated_elsewhere(&self) -> bool {
+        self.owning_service.is_some() || self.primary_region.is_some()
+    }
+}
+
+record! {
+    /// How often the service rotates.
+    RotationRules {
+        /// 1 to 1000.
+        automatically_after_days: Option<u32>,
+        /// `rate(…)` or `cron(…)`.
+        schedule_expression: Option<String>,
+        /// Length of the window, such as `3h`.
+        duration: Option<String>,
+    }
+}
+
+record! {
+    /// A copy of a secret in another Region.
+    Replica {
+        /// Its Region.
+        region: String,
+        /// Its key; none is `aws/secretsmanager`.
+        kms_key_id: Option<String>,
+        /// `InSync`, `InProgress` or `Failed`.
+        status: String,
+        /// Its resource policy, if it was collected.
+        resource_policy: Option<Document>,
+    }
+}
+
+record! {
+    /// A version of a secret.
+    Version {
+        /// Version id.
+        version_id: String,
+        /// Staging labels.
+        version_stages: Vec<String>,
+        /// Creation time; the service has none for a version without a value.
+        created_date: Option<Timestamp>,
+        /// Whether it has no value yet.
+        is_empty: bool,
+    }
+}
+
+record! {
+    /// What the current value looks like. Nothing here reveals it.
+    Content {
+        /// Names of the fields, if the value is a JSON object.
+        fields: Vec<String>,
+        /// The field `engine`.
+        engine: Option<String>,
+        /// A keyed hash of user and host. The key is random, made for one collection, and never stored.
+        credential_fingerprint: Option<String>,
+        /// Whether the current version logs in; none if it was not tried.
+        current_logs_in: Option<bool>,
+        /// Why it does not.
+        login_failure: Option<String>,
+    }
+}
+
+record! {
+    /// A KMS key.
+    Key {
+        /// Key ARN.
+        arn: String,
+        /// What secrets call it: ids, ARNs and aliases.
+        known_as: Vec<String>,
+        /// `CUSTOMER` or `AWS`.
+        key_manager: String,
+        /// `Enabled`, `Disabled`, `PendingDeletion` …
+        key_state: String,
+        /// `SYMMETRIC_DEFAULT` is what secrets need.
+        key_spec: String,
+        /// `AWS_KMS`, `EXTERNAL` …; only the first can rotate by itself.
+        origin: String,
+        /// When it will be deleted.
+        deletion_date: Option<Timestamp>,
+        /// Yearly rotation of the key material.
+        rotation_enabled: Option<bool>,
+        /// Key policy.
+        policy: Option<Document>,
+        /// Its grants, each as the statement that it amounts to, with the grant's id as Sid; none if they were not read.
+        grants: Option<Document>,
+    }
+}
+
+impl Key {
+    /// The account that has it.
+    pub(crate) fn account(&self) -> &str {
+        self.arn.split(':').nth(4).unwrap_or_default()
+    }
+}
+
+record! {
+    /// Reads of a secret by a label other than `AWSCURRENT`, or by a version id.
+    VersionRead {
+        /// The secret.
+        #[serde(rename = "SecretARN")]
+        secret_arn: String,
+        /// The role or user that read.
+        principal: String,
+        /// The label that was asked for.
+        version_stage: Option<String>,
+        /// The version that was asked for.
+        version_id: Option<String>,
+        /// How often.
+        count: u64,
+        /// The last time.
+        last_read: Option<Timestamp>,
+    }
+}

@@ -1,0 +1,218 @@
+//! Who cannot read a secret, and needs one call to become a reader.
+
+use secretcache_access::audit::{Report, Severity};
+use serde_json::{Value, json};
+
+use super::{APP, ROTATION, SECRET, allow, found, of, policy, with};
+
+const CI: &str = "arn:aws:iam::111122223333:role/ci";
+const CHECK: &str = "access.becomes-reader";
+
+/// A role that reads nothing, with statements of its own.
+fn ci(statements: Value) -> Value {
+    json!({"Arn": CI, "Id": "AROACI00000000000000", "InlinePolicies": [{"Name": "own", "Document": policy(statements)}]})
+}
+
+fn may(action: impl Into<Value>, resource: &str) -> Value {
+    json!({"Effect": "Allow", "Action": action.into(), "Resource": resource})
+}
+
+fn report(statements: Value, edit: impl Fn(&mut Value)) -> Report {
+    with(|json| {
+        json["Principals"].as_array_mut().unwrap().push(ci(statements.clone()));
+        edit(json);
+    })
+}
+
+/// The secret without its Deny, under a key that everybody of the account may use through it.
+fn open(json: &mut Value) {
+    let secret = json["Secrets"][0].as_object_mut().unwrap();
+    secret.shift_remove("ResourcePolicy");
+    secret.shift_remove("KmsKeyId");
+}
+
+#[test]
+fn one_call_that_changes_rights_makes_a_reader() {
+    let boundary = "arn:aws:iam::111122223333:policy/own";
+    for (action, on) in [
+        ("secretsmanager:PutResourcePolicy", SECRET),
+        ("iam:PutRolePolicy", CI),
+        ("iam:AttachRolePolicy", CI),
+        ("iam:*", "*"),
+        ("iam:UpdateAssumeRolePolicy", APP),
+        ("iam:Update*", "arn:aws:iam::111122223333:role/*"),
+    ] {
+        let report = report(json!([may(action, on)]), open);
+        let finding = of(&report, CHECK);
+        assert_eq!((finding.resource.as_str(), finding.severity), (CI, Severity::High), "{action}");
+        assert!(finding.seen.contains("prod/checkout/db"), "{finding:?}");
+    }
+    // By a policy that it has, and that is the account's own.
+    let report = report(json!([may("iam:CreatePolicyVersion", boundary)]), |json| {
+        open(json);
+        json["ManagedPolicies"][boundary] = policy(json!([may("s3:GetObject", "*")]));
+        let last = json["Principals"].as_array_mut().unwrap().last_mut().unwrap();
+        last["AttachedPolicies"] = json!([boundary]);
+    });
+    assert!(of(&report, CHECK).seen.contains("iam:CreatePolicyVersion"));
+}
+
+#[test]
+fn a_call_that_opens_nothing_is_no_finding() {
+    let is_found =
+        |statements: Value, edit: &dyn Fn(&mut Value)| found(&report(statements, edit)).contains(CHECK);
+    // The secret's own Deny still keeps it out.
+    assert!(!is_found(json!([may("iam:PutRolePolicy", CI)]), &|_| ()));
+    assert!(is_found(json!([may("iam:UpdateAssumeRolePolicy", APP)]), &|_| ()));
+    // The key is closed to it.
+    assert!(!is_found(json!([may("secretsmanager:PutResourcePolicy", SECRET)]), &|_| ()));
+    let keys = json!([may("secretsmanager:PutResourcePolicy", SECRET), may("kms:Decrypt", "*")]);
+    let delegates = |json: &mut Value| {
+        let all = json["Keys"][0]["Policy"]["Statement"].as_array_mut().unwrap();
+        all.push(allow("kms:Decrypt", json!({"AWS": "arn:aws:iam::111122223333:root"}), json!({})));
+    };
+    assert!(is_found(keys, &delegates));
+    // Somebody else's role, secret or policy.
+    for (action, on) in [
+        ("iam:PutRolePolicy", APP),
+        ("iam:UpdateAssumeRolePolicy", CI),
+        ("iam:UpdateAssumeRolePolicy", "arn:aws:iam::111122223333:role/other/*"),
+        (
+            "secretsmanager:PutResourcePolicy",
+            "arn:aws:secretsmanager:eu-central-1:111122223333:secret:other-AbCdEf",
+        ),
+        ("iam:CreatePolicyVersion", "*"),
+        ("secretsmanager:PutSecretValue", SECRET),
+    ] {
+        assert!(!is_found(json!([may(action, on)]), &open), "{action} on {on}");
+    }
+    // What a boundary, a Deny or a control policy leaves out.
+    let bound = |json: &mut Value| {
+        open(json);
+        json["ManagedPolicies"]["arn:aws:iam::111122223333:policy/b"] = policy(json!([may("iam:*", "*")]));
+        let last = json["Principals"].as_array_mut().unwrap().last_mut().unwrap();
+        last["PermissionsBoundary"] = json!("arn:aws:iam::111122223333:policy/b");
+    };
+    assert!(!is_found(json!([may("iam:PutRolePolicy", CI)]), &bound));
+    let mut deny = may("iam:UpdateAssumeRolePolicy", "*");
+    deny["Effect"] = json!("Deny");
+    assert!(!is_found(json!([may("iam:*", APP), deny]), &open));
+    // Only with a boundary on the role that it changes, as administrators of others have it.
+    let mut delegated = may("iam:PutRolePolicy", CI);
+    delegated["Condition"] =
+        json!({"StringEquals": {"iam:PermissionsBoundary": "arn:aws:iam::111122223333:policy/b"}});
+    assert!(!is_found(json!([delegated]), &open));
+    // Only some policies.
+    let mut harmless = may("iam:AttachRolePolicy", "*");
+    harmless["Condition"] = json!({"ArnEquals": {"iam:PolicyARN": "arn:aws:iam::111122223333:policy/logs"}});
+    assert!(!is_found(json!([harmless]), &open));
+}
+
+#[test]
+fn the_keys_and_passwords_of_a_user_that_reads_are_ways_too() {
+    let user = "arn:aws:iam::111122223333:user/admin";
+    for action in ["iam:CreateAccessKey", "iam:UpdateLoginProfile"] {
+        let report = report(json!([may(action, "*")]), open);
+        assert!(of(&report, CHECK).seen.contains(&format!("{action} on {user}")), "{action}");
+    }
+}
+
+#[test]
+fn whoever_lacks_only_the_key_may_not_give_it_to_itself() {
+    let lacks = |action: &str, condition: Value| {
+        let read = may("secretsmanager:GetSecretValue", SECRET);
+        let mut give = may(action, "*");
+        give["Condition"] = condition;
+        let report = report(json!([read, give]), |json| {
+            json["Secrets"][0].as_object_mut().unwrap().shift_remove("ResourcePolicy");
+            let all = json["Keys"][0]["Policy"]["Statement"].as_array_mut().unwrap();
+            let root = json!({"AWS": "arn:aws:iam::111122223333:root"});
+            all.push(allow(json!(["kms:CreateGrant", "kms:PutKeyPolicy"]), root, json!({})));
+        });
+        assert!(found(&report).contains("key.reader"), "{report:#?}");
+        found(&report).contains(CHECK)
+    };
+    assert!(lacks("kms:CreateGrant", json!({})));
+    assert!(lacks("kms:Put*", json!({})));
+    assert!(lacks("kms:*", json!({})));
+    assert!(!lacks("kms:ListGrants", json!({})));
+    assert!(!lacks("kms:CreateGrant", json!({"Bool": {"kms:GrantIsForAWSResource": "true"}})));
+    assert!(!lacks(
+        "kms:CreateGrant",
+        json!({"ForAllValues:StringEquals": {"kms:GrantOperations": ["Encrypt"]}})
+    ));
+}
+
+#[test]
+fn whoever_deploys_what_reads_is_less_grave() {
+    let function = "arn:aws:lambda:eu-central-1:111122223333:function:rotate-MultiUser";
+    let pass = |service: &str| {
+        let mut pass = may("iam:PassRole", ROTATION);
+        pass["Condition"] = json!({"StringEquals": {"iam:PassedToService": service}});
+        pass
+    };
+    for statements in [
+        json!([may("lambda:UpdateFunctionCode", function)]),
+        json!([pass("lambda.amazonaws.com"), may("lambda:CreateFunction", "*")]),
+        json!([may("iam:PassRole", APP), may("ecs:RegisterTaskDefinition", "*")]),
+    ] {
+        let report = report(statements.clone(), |_| ());
+        let finding = of(&report, CHECK);
+        assert_eq!(finding.severity, Severity::Medium, "{statements}");
+        assert!(finding.advice.as_ref().unwrap().contains("secretcache:role=operator"), "{finding:?}");
+    }
+    for statements in [
+        json!([pass("ecs-tasks.amazonaws.com"), may("lambda:CreateFunction", "*")]),
+        json!([may("iam:PassRole", ROTATION)]),
+        json!([may("iam:PassRole", APP), may("lambda:CreateFunction", "*")]),
+        json!([may("lambda:UpdateFunctionCode", function.replace("MultiUser", "x").as_str())]),
+    ] {
+        assert!(!found(&report(statements.clone(), |_| ())).contains(CHECK), "{statements}");
+    }
+}
+
+#[test]
+fn administrators_and_operators_are_no_finding() {
+    let operator = |json: &mut Value| {
+        open(json);
+        let last = json["Principals"].as_array_mut().unwrap().last_mut().unwrap();
+        last["Tags"] = json!({"secretcache:role": "operator"});
+    };
+    assert!(!found(&report(json!([may("iam:PutRolePolicy", CI)]), operator)).contains(CHECK));
+    assert!(!found(&report(json!([may("*", "*")]), open)).contains(CHECK));
+    // A tag that somebody else may set does not count.
+    let tagged = report(json!([may("iam:UpdateAssumeRolePolicy", APP)]), |json| {
+        operator(json);
+        let app = json["Principals"][0]["InlinePolicies"][0]["Document"]["Statement"].as_array_mut().unwrap();
+        app.push(may("iam:TagRole", "*"));
+    });
+    assert!(found(&tagged).contains(CHECK), "{tagged:#?}");
+}
+
+/// PutRolePolicy carries no tags: who may do all on condition of a tag may tag, and no more.
+#[test]
+fn a_tag_counts_for_nothing_where_others_may_set_it_on_a_condition() {
+    let report = |condition: Value| {
+        report(json!([]), |json| {
+            let app = &mut json["Principals"][0];
+            app["Tags"] = json!({"secretcache:role": "operator"});
+            let own = app["InlinePolicies"][0]["Document"]["Statement"].as_array_mut().unwrap();
+            own.push(may("secretsmanager:PutSecretValue", SECRET));
+            let last = json["Principals"].as_array_mut().unwrap().last_mut().unwrap();
+            let mut tags = may("iam:*", "*");
+            tags["Condition"] = condition.clone();
+            last["InlinePolicies"][0]["Document"] = policy(json!([tags]));
+        })
+    };
+    let on_tag = |value: &str| json!({"StringEquals": {"aws:RequestTag/secretcache:role": value}});
+    let finding = report(on_tag("operator"));
+    let finding = of(&finding, "access.application-writes");
+    assert!(finding.seen.contains(&format!("does not count, for {CI} may set it")), "{finding:?}");
+    // It has the tag already: what is missing is that others may not set it.
+    let advice = finding.advice.as_ref().unwrap();
+    assert!(advice.contains(CI) && !advice.contains("tag it secretcache:role=operator instead"), "{advice}");
+    let keys = report(json!({"ForAnyValue:StringEquals": {"aws:TagKeys": ["secretcache:role"]}}));
+    assert!(found(&keys).contains("access.application-writes"));
+    assert!(!found(&report(on_tag("application"))).contains("access.application-writes"));
+    assert!(!found(&report(json!({}))).contains("access.application-writes"));
+}

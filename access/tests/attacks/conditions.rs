@@ -1,0 +1,111 @@
+//! Conditions on what is known of a caller, of the time and of the key's use: they are decided.
+
+use secretcache_access::evaluate::Outcome;
+use secretcache_access::reach::Account;
+use serde_json::{Value, json};
+
+use super::{good, outcome, snapshot};
+
+/// Whether the application reads, if its policy asks for this.
+fn reads_if(condition: Value) -> Outcome {
+    outcome(
+        |json| {
+            let statement = &mut json["Principals"][0]["InlinePolicies"][0]["Document"]["Statement"][0];
+            statement["Condition"] = condition.clone();
+        },
+        0,
+    )
+}
+
+#[test]
+fn a_condition_on_what_is_known_is_decided() {
+    for (condition, expected) in [
+        (json!({"StringLike": {"aws:userId": "AROAAPP0000000000000:*"}}), Outcome::Allowed),
+        (json!({"StringLike": {"aws:userId": "AROAOTHER00000000000:*"}}), Outcome::Denied),
+        (json!({"StringNotLike": {"aws:userId": ["AROAOTHER00000000000:*"]}}), Outcome::Allowed),
+        (json!({"StringLike": {"aws:userId": "AROAAPP0000000000000:i-*"}}), Outcome::Conditional),
+        // The snapshot is of 2026-03-01.
+        (json!({"NumericGreaterThan": {"aws:EpochTime": "1700000000"}}), Outcome::Allowed),
+        (json!({"DateLessThan": {"aws:EpochTime": "1700000000"}}), Outcome::Denied),
+        (json!({"DateGreaterThan": {"aws:CurrentTime": "2027-01-01T00:00:00Z"}}), Outcome::Denied),
+        (json!({"StringEquals": {"aws:SourceAccount": "111122223333"}}), Outcome::Denied),
+        (json!({"StringEquals": {"secretsmanager:SecretPrimaryRegion": "eu-central-1"}}), Outcome::Allowed),
+        (json!({"IpAddress": {"aws:SourceIp": "10.0.0.0/8"}}), Outcome::Conditional),
+    ] {
+        assert_eq!(reads_if(condition.clone()), expected, "{condition}");
+    }
+}
+
+#[test]
+fn who_reads_another_label_reads() {
+    let only = |label: &str| reads_if(json!({"StringEquals": {"secretsmanager:VersionStage": label}}));
+    assert_eq!(only("AWSCURRENT"), Outcome::Allowed);
+    assert_eq!(only("AWSPREVIOUS"), Outcome::Conditional);
+}
+
+#[test]
+fn tags_that_come_with_a_session_may_be_there() {
+    let reads = |action: &str| {
+        outcome(
+            |json| {
+                let statement = &mut json["Principals"][0]["InlinePolicies"][0]["Document"]["Statement"][0];
+                statement["Condition"] = json!({"StringEquals": {"aws:PrincipalTag/team": "checkout"}});
+                json["Principals"][0]["TrustPolicy"] = json!({"Version": "2012-10-17", "Statement": [{"Effect": "Allow",
+                    "Action": action, "Principal": {"AWS": "arn:aws:iam::111122223333:root"}}]});
+            },
+            0,
+        )
+    };
+    assert_eq!(reads("sts:AssumeRole"), Outcome::Denied);
+    assert_eq!(reads("sts:TagSession"), Outcome::Conditional);
+}
+
+#[test]
+fn without_a_time_nothing_is_too_late() {
+    let timeless = |json: &mut Value| {
+        drop(json.as_object_mut().unwrap().remove("TakenAt"));
+        let statement = &mut json["Principals"][0]["InlinePolicies"][0]["Document"]["Statement"][0];
+        statement["Condition"] = json!({"DateGreaterThan": {"aws:CurrentTime": "2020-01-01T00:00:00Z"}});
+    };
+    assert_eq!(outcome(timeless, 0), Outcome::Conditional);
+}
+
+#[test]
+fn the_encryption_context_of_a_secret_has_two_keys() {
+    let decrypts_if = |condition: Value| {
+        outcome(|json| json["Keys"][0]["Policy"]["Statement"][1]["Condition"] = condition.clone(), 0)
+    };
+    for (condition, expected) in [
+        (json!({"StringEquals": {"kms:EncryptionContext:Tenant": "a"}}), Outcome::Denied),
+        (json!({"Null": {"kms:EncryptionContext:Tenant": "true"}}), Outcome::Allowed),
+        (json!({"Null": {"kms:EncryptionContext:SecretVersionId": "false"}}), Outcome::Allowed),
+        (json!({"StringEquals": {"kms:EncryptionContext:SecretVersionId": "v"}}), Outcome::Conditional),
+        (json!({"StringLike": {"kms:EncryptionContext:SecretVersionId": "*"}}), Outcome::Allowed),
+    ] {
+        assert_eq!(decrypts_if(condition.clone()), expected, "{condition}");
+    }
+}
+
+#[test]
+fn what_an_answer_depends_on_is_named() {
+    let depends = |edit: &dyn Fn(&mut Value)| {
+        let mut json = good();
+        edit(&mut json);
+        let snapshot = snapshot(json);
+        let access = Account::new(&snapshot).read(&snapshot.secrets[0], &snapshot.principals[0]);
+        access.secret.depends_on.iter().map(|cited| cited.depends_on()).collect::<Vec<_>>()
+    };
+    let session = "arn:aws:sts::111122223333:assumed-role/app/one";
+    let by_session = |json: &mut Value| {
+        json["Principals"][0]["InlinePolicies"] = json!([]);
+        json["Secrets"][0]["ResourcePolicy"] = json!({"Version": "2012-10-17", "Statement": [{"Effect": "Allow",
+            "Principal": {"AWS": session}, "Action": "secretsmanager:GetSecretValue", "Resource": "*"}]});
+    };
+    assert_eq!(depends(&by_session), [format!("the session is {session}")]);
+    let by_variable = |json: &mut Value| {
+        json["Principals"][0]["InlinePolicies"][0]["Document"]["Statement"][0]["Resource"] =
+            json!("arn:aws:secretsmanager:eu-central-1:111122223333:secret:prod/${aws:SourceIdentity}/*");
+    };
+    let said = depends(&by_variable);
+    assert!(said[0].starts_with("it means arn:") && said[0].contains("${aws:SourceIdentity}"), "{said:?}");
+}

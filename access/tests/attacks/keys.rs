@@ -1,0 +1,155 @@
+//! Keys that serve others besides secrets of this account.
+
+use secretcache_access::evaluate::Outcome;
+use secretcache_access::reach::Account;
+use serde_json::{Value, json};
+
+use super::{APP, SECRET, found, good, of, snapshot, with};
+
+fn statement(via: Value, context: Option<&str>) -> Value {
+    let mut statement = json!({"Sid": "Other", "Effect": "Allow", "Principal": {"AWS": "arn:aws:iam::111122223333:role/other"},
+        "Action": "kms:Decrypt", "Resource": "*", "Condition": {"StringEquals": {"kms:ViaService": via}}});
+    if let Some(arn) = context {
+        statement["Condition"]["StringLike"] = json!({"kms:EncryptionContext:SecretARN": arn});
+    }
+    statement
+}
+
+fn key_with(statement: &Value) -> secretcache_access::audit::Report {
+    with(|json| {
+        json["Keys"][0]["Policy"]["Statement"].as_array_mut().unwrap().push(statement.clone());
+    })
+}
+
+const HERE: &str = "secretsmanager.eu-central-1.amazonaws.com";
+
+#[test]
+fn what_another_service_does_with_the_key_is_no_mistake() {
+    let report = key_with(&statement(json!("rds.eu-central-1.amazonaws.com"), Some(SECRET)));
+    assert!(found(&report).is_empty(), "{report:#?}");
+    let report = key_with(&statement(json!("secretsmanager.us-east-1.amazonaws.com"), Some(SECRET)));
+    assert!(of(&report, "key.via-service-mismatch").run[0].contains(HERE));
+}
+
+#[test]
+fn the_service_of_another_region_is_added_to_and_not_replaced() {
+    let both = json!(["rds.eu-central-1.amazonaws.com", "secretsmanager.us-east-1.amazonaws.com"]);
+    let report = key_with(&statement(both, Some(SECRET)));
+    let run = &of(&report, "key.via-service-mismatch").run[0];
+    assert!(run.contains("rds.eu-central-1") && run.contains(HERE), "{run}");
+}
+
+#[test]
+fn a_condition_for_the_secrets_of_others_is_left_alone() {
+    for foreign in
+        [SECRET.replace("111122223333", "444455556666"), SECRET.replace("eu-central-1", "us-east-1")]
+    {
+        let report = key_with(&statement(json!(HERE), Some(&foreign)));
+        assert!(found(&report).is_empty(), "{report:#?}");
+    }
+}
+
+#[test]
+fn the_context_of_secrets_is_not_asked_of_other_services() {
+    let report = key_with(&statement(json!([HERE, "rds.eu-central-1.amazonaws.com"]), None));
+    let finding = of(&report, "key.encryption-context");
+    assert!(finding.run.is_empty() && finding.advice.is_some(), "{finding:?}");
+}
+
+#[test]
+fn a_condition_that_lets_direct_calls_in_is_none() {
+    let with_condition = |condition: Value, action: Value| {
+        let mut reader = statement(json!(HERE), None);
+        reader["Action"] = action;
+        reader["Condition"] = condition;
+        key_with(&reader)
+    };
+    for condition in [
+        json!({"StringEqualsIfExists": {"kms:ViaService": HERE}}),
+        json!({"ForAllValues:StringEquals": {"kms:ViaService": [HERE]}}),
+        json!({"StringLike": {"kms:ViaService": "*"}}),
+        json!({"StringLike": {"kms:ViaService": "*.eu-central-1.amazonaws.com"}}),
+        json!({"Null": {"kms:ViaService": "false"}}),
+        json!({}),
+    ] {
+        let report = with_condition(condition.clone(), json!("kms:Decrypt"));
+        let finding = of(&report, "key.via-service");
+        // It gives nothing that the statement did not.
+        assert!(finding.run[0].contains(HERE), "{condition}");
+        assert!(finding.run[0].contains(r#""Action":["kms:Decrypt"]"#), "{finding:?}");
+    }
+    for condition in [
+        json!({"StringEquals": {"kms:ViaService": HERE}}),
+        json!({"StringLike": {"kms:ViaService": "secretsmanager.*.amazonaws.com"}}),
+    ] {
+        assert!(
+            !found(&with_condition(condition.clone(), json!("kms:Decrypt"))).contains("key.via-service"),
+            "{condition}"
+        );
+    }
+}
+
+const BATCH: &str = "arn:aws:iam::111122223333:role/batch";
+
+fn grant(id: &str, grantee: &str, operation: &str, condition: &Value) -> Value {
+    json!({"Sid": id, "Effect": "Allow", "Principal": {"AWS": grantee}, "Action": [operation], "Resource": "*",
+        "Condition": condition})
+}
+
+#[test]
+fn whom_a_grant_names_decrypts_without_a_policy() {
+    let context = |arn: &str| json!({"StringEquals": {"kms:EncryptionContext:SecretARN": arn}});
+    let finds = |grant: Value| {
+        let report = with(|json| json["Keys"][0]["Grants"]["Statement"] = json!([grant.clone()]));
+        found(&report).contains("key.grant")
+    };
+    assert!(finds(grant("0a", BATCH, "kms:Decrypt", &json!({}))));
+    assert!(finds(grant("0a", BATCH, "kms:Decrypt", &context(SECRET))));
+    assert!(!finds(grant("0a", BATCH, "kms:Decrypt", &context("arn:aws:secretsmanager:other"))));
+    let exactly = json!({"StringEquals": {"kms:EncryptionContext:SecretARN": SECRET},
+        "ForAllValues:StringEquals": {"kms:EncryptionContextKeys": ["SecretARN"]}});
+    // Secrets Manager's context has the version's id as well.
+    assert!(!finds(grant("0a", BATCH, "kms:Decrypt", &exactly)));
+    assert!(!finds(grant("0a", BATCH, "kms:Encrypt", &json!({}))));
+    // The policy shows it already.
+    assert!(!finds(grant("0a", APP, "kms:Decrypt", &json!({}))));
+    let of_service = "arn:aws:iam::111122223333:role/aws-service-role/rds.amazonaws.com/AWSServiceRoleForRDS";
+    assert!(!finds(grant("0a", of_service, "kms:Decrypt", &json!({}))));
+}
+
+#[test]
+fn who_reads_by_a_grant_is_a_reader() {
+    let reads = |grants: Value, edit: fn(&mut Value)| {
+        let mut json = good();
+        json["Keys"][0]["Policy"]["Statement"][1]["Principal"]["AWS"] = json!(super::ROTATION);
+        json["Keys"][0]["Grants"]["Statement"] = grants;
+        edit(&mut json);
+        let snapshot = snapshot(json);
+        let account = Account::new(&snapshot);
+        let access = account.read(&snapshot.secrets[0], &snapshot.principals[0]);
+        (access.outcome(), access.key.unwrap().because.iter().map(ToString::to_string).collect::<Vec<_>>())
+    };
+    let own = json!([grant("0a", APP, "kms:Decrypt", &json!({}))]);
+    assert_eq!(reads(json!([]), |_| ()).0, Outcome::Denied);
+    let (outcome, because) = reads(own.clone(), |_| ());
+    assert_eq!(outcome, Outcome::Allowed);
+    assert!(because.contains(&"grant of the key, statement 0a".to_owned()), "{because:?}");
+    // A Deny holds against it.
+    let denied: fn(&mut Value) = |json| {
+        let statements = json["Principals"][0]["InlinePolicies"][0]["Document"]["Statement"].as_array_mut();
+        statements.unwrap().push(json!({"Effect": "Deny", "Action": "kms:Decrypt", "Resource": "*"}));
+    };
+    assert_eq!(reads(own, denied).0, Outcome::Denied);
+    assert_eq!(reads(json!([grant("0a", BATCH, "kms:Decrypt", &json!({}))]), |_| ()).0, Outcome::Denied);
+}
+
+#[test]
+fn grants_that_nobody_read_are_said() {
+    let report = with(|json| drop(json["Keys"][0].as_object_mut().unwrap().remove("Grants")));
+    assert!(report.not_checked.iter().any(|it| it.check == "key.grant" && it.permission == "kms:ListGrants"));
+    let report = with(|json| {
+        json["NotCollected"] = json!([{"Permission": "kms:ListGrants", "Error": "AccessDenied",
+            "Resource": json["Secrets"][0]["KmsKeyId"]}]);
+    });
+    assert!(report.not_checked.iter().any(|it| it.check == "key.grant"), "{report:#?}");
+}

@@ -1,0 +1,223 @@
+//! Resource policies of replicas, and the Deny that keeps others out without locking out who reads.
+
+use secretcache_access::audit::Severity;
+use serde_json::{Value, json};
+
+use super::{APP, OTHER, READ, ROTATION, allow, found, of, policy, with};
+
+#[test]
+fn a_replica_is_as_open_as_its_own_policy() {
+    let replica = |statement: Value| {
+        with(|json| {
+            json["Secrets"][0]["ReplicationStatus"][0]["ResourcePolicy"] = policy(json!([statement.clone()]));
+        })
+    };
+    let report = replica(allow(READ, json!("*"), json!({})));
+    let finding = of(&report, "sharing.public");
+    assert_eq!(finding.severity, Severity::Critical);
+    assert!(finding.seen.contains("of the replica in eu-west-1"), "{finding:?}");
+    assert!(
+        finding.resource.contains(":eu-west-1:") && finding.run[0].ends_with("--region eu-west-1"),
+        "{finding:?}"
+    );
+    let report =
+        replica(allow(READ, json!("*"), json!({"StringEquals": {"aws:PrincipalOrgID": "o-a1b2c3d4e5"}})));
+    assert_eq!(of(&report, "sharing.organization").severity, Severity::High);
+    let report = replica(allow(READ, json!({"AWS": OTHER}), json!({})));
+    assert!(of(&report, "sharing.cross-account").seen.starts_with(OTHER));
+    let report = replica(allow(READ, json!({"AWS": APP}), json!({})));
+    assert_eq!(found(&report).into_iter().collect::<Vec<_>>(), ["sharing.replica-policy"]);
+}
+
+fn open(edit: impl Fn(&mut Value)) -> secretcache_access::audit::Finding {
+    let report = with(|json| {
+        json["Secrets"][0].as_object_mut().unwrap().remove("ResourcePolicy");
+        edit(json);
+    });
+    of(&report, "sharing.open-to-account").clone()
+}
+
+const ADMIN: &str = "arn:aws:iam::111122223333:user/admin";
+
+#[test]
+fn the_deny_says_which_administrators_it_keeps_out() {
+    let finding = open(|json| {
+        json["Keys"][0]["Policy"]["Statement"][1]["Principal"]["AWS"]
+            .as_array_mut()
+            .unwrap()
+            .push(json!(ADMIN));
+    });
+    let (run, advice) = (finding.run.join("\n"), finding.advice.unwrap());
+    assert!(run.contains(APP) && run.contains(ROTATION) && !run.contains(ADMIN), "{run}");
+    assert!(advice.contains(ADMIN) && advice.contains("can still change the policy"), "{advice}");
+}
+
+#[test]
+fn the_deny_spares_programs_that_run_as_administrators() {
+    const ROLE: &str = "arn:aws:iam::111122223333:role/everything";
+    let with_role = |more: fn(&mut Value)| {
+        let finding = open(|json| {
+            let role =
+                json!({"Arn": ROLE, "AttachedPolicies": ["arn:aws:iam::aws:policy/AdministratorAccess"]});
+            json["Principals"].as_array_mut().unwrap().push(role);
+            json["Keys"][0]["Policy"]["Statement"][1]["Principal"]["AWS"]
+                .as_array_mut()
+                .unwrap()
+                .push(json!(ROLE));
+            more(json);
+        });
+        finding.run.join("\n").contains(ROLE)
+    };
+    let trusted = |principal: Value| {
+        policy(json!([{"Effect": "Allow", "Action": "sts:AssumeRole", "Principal": principal}]))
+    };
+    assert!(!with_role(|_| ()));
+    assert!(with_role(|json| json["Workloads"][0]["Roles"] = json!([ROLE])));
+    assert!(with_role(|json| json["TaskDefinitions"][0]["TaskRoleArn"] = json!(ROLE)));
+    assert!(with_role(|json| json["Functions"][0]["Role"] = json!(ROLE)));
+    // The last one pushed is the role.
+    assert!(with_role(|json| json["VersionReads"] = json!([{"Principal": ROLE, "Count": 1}])));
+    for (principal, is_spared) in [
+        (json!({"Service": "ec2.amazonaws.com"}), true),
+        (
+            json!({"Federated": "arn:aws:iam::111122223333:oidc-provider/oidc.eks.eu-central-1.amazonaws.com/id/A"}),
+            true,
+        ),
+        (json!({"Federated": "arn:aws:iam::111122223333:saml-provider/people"}), false),
+        (json!({"AWS": "arn:aws:iam::111122223333:root"}), false),
+    ] {
+        let finding = open(|json| {
+            let role = json!({"Arn": ROLE, "AttachedPolicies": ["arn:aws:iam::aws:policy/AdministratorAccess"],
+                "TrustPolicy": trusted(principal.clone())});
+            json["Principals"].as_array_mut().unwrap().push(role);
+            json["Keys"][0]["Policy"]["Statement"][1]["Principal"]["AWS"]
+                .as_array_mut()
+                .unwrap()
+                .push(json!(ROLE));
+        });
+        assert_eq!(finding.run.join("\n").contains(ROLE), is_spared, "{principal}");
+    }
+}
+
+#[test]
+fn the_deny_spares_a_rotation_that_cannot_read_yet() {
+    let finding = open(|json| json["Principals"][1]["InlinePolicies"] = json!([]));
+    assert!(finding.run.join("\n").contains(ROTATION), "{finding:?}");
+    let finding = open(|json| json["Functions"] = json!([]));
+    assert!(finding.run.is_empty() && finding.advice.is_some(), "{finding:?}");
+}
+
+#[test]
+fn a_principal_may_be_named_by_its_id() {
+    let deny = json!({"Sid": "D", "Effect": "Deny", "Action": READ, "Resource": "*", "NotPrincipal":
+        {"AWS": ["AROAAPP0000000000000", "AROAROT0000000000000", "arn:aws:iam::111122223333:root"]}});
+    let report = with(|json| json["Secrets"][0]["ResourcePolicy"] = policy(json!([deny.clone()])));
+    assert!(found(&report).is_empty(), "{report:#?}");
+    let mut gone = deny.clone();
+    gone["NotPrincipal"]["AWS"][0] = json!("AROAGONE000000000000");
+    let report = with(|json| json["Secrets"][0]["ResourcePolicy"] = policy(json!([gone.clone()])));
+    assert!(found(&report).contains("sharing.ghost-principal"), "{report:#?}");
+}
+
+#[test]
+fn no_deny_is_printed_while_a_reader_may_be_missing() {
+    for permission in ["iam:GetAccountAuthorizationDetails", "lambda:ListFunctions", "ec2:DescribeInstances"]
+    {
+        let finding =
+            open(|json| json["NotCollected"] = json!([{"Permission": permission, "Error": "AccessDenied"}]));
+        assert!(finding.run.is_empty() && finding.advice.is_some(), "{permission}");
+    }
+    let finding = open(|json| {
+        json["Principals"][2]["AttachedPolicies"] = json!(["arn:aws:iam::111122223333:policy/x"])
+    });
+    assert!(finding.run.is_empty() && finding.advice.is_some());
+}
+
+/// A condition on the time: what is over opens nothing, what is to come does.
+#[test]
+fn what_is_over_is_not_shared_any_more() {
+    const OIDC: &str = "arn:aws:iam::444455556666:oidc-provider/token.actions.githubusercontent.com";
+    let (past, future) = ("2026-02-01T00:00:00Z", "2027-01-01T00:00:00Z");
+    let cases = [
+        (json!("*"), json!({}), "sharing.public"),
+        (json!("*"), json!({"StringEquals": {"aws:PrincipalOrgID": "o-a1b2c3d4e5"}}), "sharing.organization"),
+        (json!({"AWS": OTHER}), json!({}), "sharing.cross-account"),
+        (json!({"Federated": OIDC}), json!({}), "sharing.cross-account"),
+    ];
+    for (principal, condition, check) in cases {
+        let is_found = |operator: &str, time: &str| {
+            let mut condition = condition.clone();
+            condition[operator]["aws:CurrentTime"] = json!(time);
+            let mut replica = allow(READ, principal.clone(), condition);
+            replica["Sid"] = json!("Timed");
+            let report = with(|json| json["Secrets"][0]["ResourcePolicy"] = policy(json!([replica.clone()])));
+            found(&report).contains(check)
+        };
+        assert!(!is_found("DateLessThan", past), "{check}");
+        assert!(is_found("DateLessThan", future), "{check}");
+        assert!(is_found("DateGreaterThan", future), "{check}");
+        assert!(is_found("DateGreaterThan", past), "{check}");
+    }
+    // A Deny that ends, or has not begun, keeps nobody out for good.
+    let denied = |operator: &str, time: &str| {
+        let mut condition = json!({"StringNotEquals": {"aws:PrincipalAccount": "111122223333"}});
+        condition[operator]["aws:CurrentTime"] = json!(time);
+        let mut deny = allow("secretsmanager:*", json!("*"), condition);
+        deny["Effect"] = json!("Deny");
+        let statements = json!([allow(READ, json!("*"), json!({})), deny]);
+        let report = with(|json| json["Secrets"][0]["ResourcePolicy"] = policy(statements.clone()));
+        !found(&report).contains("sharing.public")
+    };
+    assert!(denied("DateGreaterThan", past));
+    assert!(!denied("DateGreaterThan", future) && !denied("DateLessThan", future));
+    // The same of a key.
+    let of_key = |time: &str| {
+        let report = with(|json| {
+            let condition = json!({"DateLessThan": {"aws:CurrentTime": time}});
+            let all = json["Keys"][0]["Policy"]["Statement"].as_array_mut().unwrap();
+            all.push(allow("kms:PutKeyPolicy", json!("*"), condition));
+        });
+        found(&report).contains("key.policy-public")
+    };
+    assert!(of_key(future) && !of_key(past));
+}
+
+/// Only roles, users and accounts have an ARN that `aws:PrincipalArn` may equal.
+#[test]
+fn whom_no_principal_arn_stands_for_is_in_no_deny() {
+    let run = |principal: Value| {
+        let report = with(|json| {
+            json["Secrets"][0]["ResourcePolicy"] = policy(json!([allow(READ, principal.clone(), json!({}))]));
+        });
+        let finding = of(&report, "sharing.open-to-account").clone();
+        assert!(!finding.run.is_empty() || finding.advice.is_some());
+        finding.run.join("\n")
+    };
+    for provider in [
+        "arn:aws:iam::444455556666:oidc-provider/token.actions.githubusercontent.com",
+        "arn:aws:iam::111122223333:oidc-provider/oidc.eks.eu-central-1.amazonaws.com/id/A",
+        "arn:aws:iam::444455556666:saml-provider/people",
+        "cognito-identity.amazonaws.com",
+        "accounts.google.com",
+    ] {
+        assert_eq!(run(json!({"Federated": provider})), "", "{provider}");
+    }
+    assert!(run(json!({"AWS": OTHER})).contains(OTHER));
+    assert!(run(json!({"AWS": "arn:aws:iam::444455556666:root"})).contains("arn:aws:iam::444455556666:*"));
+    let service = run(json!({"Service": "rds.amazonaws.com"}));
+    assert!(service.contains("aws:PrincipalIsAWSService") && !service.contains("rds.amazonaws.com\"]"));
+}
+
+/// A key's policy cannot name a provider as an AWS principal: the whole policy would be refused.
+#[test]
+fn a_provider_of_identities_is_no_principal_of_a_key() {
+    const OIDC: &str = "arn:aws:iam::444455556666:oidc-provider/token.actions.githubusercontent.com";
+    let kept_out = |principal: Value| {
+        let report = with(|json| {
+            json["Secrets"][0]["ResourcePolicy"] = policy(json!([allow(READ, principal.clone(), json!({}))]));
+        });
+        found(&report).contains("key.shared-closed")
+    };
+    assert!(kept_out(json!({"AWS": OTHER})));
+    assert!(!kept_out(json!({"Federated": OIDC})));
+}
