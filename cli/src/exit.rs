@@ -100,12 +100,25 @@ impl From<std::io::Error> for Failure {
 
 impl From<secretcache_rotation::Error> for Failure {
     fn from(error: secretcache_rotation::Error) -> Self {
+        let error = match option_for(error.kind()) {
+            Some(option) => error.and(option),
+            None => error,
+        };
         Self {
             exit: exit_of(&error),
             kind: Some(error.kind()),
             is_of_service: error.is_of_service(),
-            ..Self::new(in_full(&error))
+            ..Self::new(error.in_full())
         }
+    }
+}
+
+/// The option that is for a kind of failure.
+fn option_for(kind: ErrorKind) -> Option<&'static str> {
+    match kind {
+        ErrorKind::Unencrypted => Some("for a server on this host, pass --no-tls"),
+        ErrorKind::Untrusted => Some("if another authority vouches for it, name its file with --ca-file"),
+        _ => None,
     }
 }
 
@@ -114,15 +127,6 @@ pub(crate) fn exit_of(error: &secretcache_rotation::Error) -> Exit {
     match error.kind() {
         ErrorKind::Conflict | ErrorKind::Unavailable => Exit::NotYet,
         _ => Exit::Failed,
-    }
-}
-
-/// An error with its cause, if that says more.
-pub(crate) fn in_full(error: &secretcache_rotation::Error) -> String {
-    let root = std::iter::successors(error.source(), |&cause| cause.source()).last();
-    match root.map(ToString::to_string).filter(|root| !error.message().contains(root.as_str())) {
-        Some(root) => format!("{error}: {root}"),
-        None => error.to_string(),
     }
 }
 

@@ -14,8 +14,8 @@ use crate::service::Service;
 
 /// Print a secret's value
 ///
-/// Finds Region, credentials and endpoint as the `aws` command does. Prints a string with a line end, a binary value
-/// as it is.
+/// Finds Region, credentials and endpoint as the `aws` command does. Prints a string followed by a newline, a binary value
+/// unchanged.
 #[derive(Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Get {

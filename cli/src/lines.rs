@@ -5,10 +5,12 @@ use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
+use crate::terminal::harmless;
+
 /// Writes a line to standard output at once. A reader that went away must not stop the server.
 pub(crate) fn say(line: &str) {
     let mut out = io::stdout().lock();
-    let _ = writeln!(out, "{line}").and_then(|()| out.flush());
+    let _ = writeln!(out, "{}", harmless(line)).and_then(|()| out.flush());
 }
 
 /// Gives lines to a thread of their own and waits until they are written; not for long if nobody reads them.

@@ -41,6 +41,10 @@ struct Export {
     #[arg(long, value_name = "URL", default_value = "http://127.0.0.1:4584")]
     endpoint_url: String,
 
+    /// Trust only the certificates in this PEM file, for an https:// endpoint [default: the system's]
+    #[arg(long, value_name = "FILE", conflicts_with = "data")]
+    ca_file: Option<PathBuf>,
+
     /// Export this data file instead, even if an endpoint has it open
     #[arg(long, value_name = "FILE", conflicts_with = "endpoint_url")]
     data: Option<PathBuf>,
@@ -54,7 +58,7 @@ impl Export {
     async fn run(self) -> Result<(), Box<dyn Error>> {
         let seed = match &self.data {
             Some(path) => export_data(path)?,
-            None => export_running(&self.endpoint_url).await?,
+            None => export_running(&self.endpoint_url, self.ca_file.as_deref()).await?,
         };
         match &self.output {
             Some(path) => write_private(path, &seed)
@@ -68,7 +72,7 @@ impl Export {
 /// How an endpoint is run.
 #[derive(Args)]
 struct Endpoint {
-    /// Address to listen on; other machines can read the secrets unless it is a loopback address
+    /// Address to listen on; unless it is a loopback address, other machines can read the secrets
     #[arg(long, default_value = DEFAULT_HOST)]
     host: String,
 
@@ -80,7 +84,7 @@ struct Endpoint {
     #[arg(long, value_name = "NAME")]
     accept_host: Vec<String>,
 
-    /// Start with the secrets in FILE, JSON or TOML: see local/README.md
+    /// Start with the secrets in FILE, JSON or TOML
     #[arg(long, value_name = "FILE")]
     seed: Option<PathBuf>,
 
@@ -121,9 +125,9 @@ struct Endpoint {
     #[arg(long, short)]
     verbose: bool,
 
-    /// Format of the lines of --verbose: text, or one JSON object per line
-    #[arg(long, value_name = "FORMAT", default_value = "text", value_parser = ["text", "json"])]
-    log_format: String,
+    /// Print the lines of --verbose as text, or as one JSON object each; implies --verbose [default: text]
+    #[arg(long, value_name = "FORMAT", value_parser = ["text", "json"])]
+    log_format: Option<String>,
 
     #[command(flatten)]
     rotation: Rotations,
@@ -154,7 +158,7 @@ struct Rotations {
     lambda_endpoint: Option<String>,
 
     /// Set an environment variable of a function of AWS's templates, such as PASSWORD_LENGTH; or add a function
-    /// that rotates by a strategy (single-user, alternating-users, dual-password) or as a file describes
+    /// that rotates by a strategy (single-user, alternating-users, dual-password) or as a TOML file describes
     #[arg(long, value_name = "NAME:VARIABLE=VALUE|NAME=STRATEGY|NAME=FILE")]
     function: Vec<FunctionOption>,
 }
@@ -214,15 +218,13 @@ impl Local {
 
 impl Endpoint {
     async fn serve(self) -> Result<(), Box<dyn Error>> {
-        // Before the start line, so that whoever reads it may stop the server at once.
-        let interrupted = Interrupts::new()?;
         let account = self.account.unwrap_or_else(|| default_account(self.port).to_owned());
-        let is_json = self.log_format == "json";
+        let is_json = self.log_format.as_deref() == Some("json");
         let missing: fn(usize) -> String = match is_json {
             true => |lines| format!("{{\"missing_lines\":{lines}}}"),
-            false => |lines| format!("{lines} lines are missing here: nobody read them"),
+            false => |lines| format!("{lines} lines were dropped here: nobody read them"),
         };
-        let log = match self.verbose {
+        let log = match self.verbose || self.log_format.is_some() {
             true => {
                 let lines = Lines::new(say, missing)?;
                 let log = Log::new(move |line| lines.line(line));
@@ -244,6 +246,9 @@ impl Endpoint {
             rotation: self.rotation.options(),
         };
         let server = Server::bind(options).await?;
+        // Not earlier: until now a signal ends the process as usual, even while it waits for a seed from a pipe. Before the
+        // start line, so that whoever reads that may stop the server at once.
+        let interrupted = Interrupts::new()?;
         let url = server.url();
         say(&format!("secretcache local listening on {url}"));
         say(&format!(
@@ -259,6 +264,10 @@ impl Endpoint {
         }
         if !server.address().ip().is_loopback() {
             say("  Warning: anyone who can reach this address can read and change every secret here.");
+        }
+        if self.port == LOCALSTACK_PORT {
+            // What Testcontainers' LocalStack modules wait for.
+            say("Ready.");
         }
 
         let handle = server.handle();
@@ -323,19 +332,18 @@ impl Interrupts {
 
 /// LocalStack's account on LocalStack's port.
 fn default_account(port: u16) -> &'static str {
-    if port == 4566 { "000000000000" } else { "123456789012" }
+    if port == LOCALSTACK_PORT { "000000000000" } else { "123456789012" }
 }
 
-fn account(text: &str) -> Result<String, &'static str> {
-    let is_account = text.len() == 12 && text.bytes().all(|b| b.is_ascii_digit());
-    if is_account { Ok(text.to_owned()) } else { Err("an account id has twelve digits") }
+fn account(text: &str) -> Result<String, String> {
+    Scope::new(text, "us-east-1").check().map(|()| text.to_owned())
 }
 
-fn region(text: &str) -> Result<String, &'static str> {
-    let is_of_names = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-';
-    let is_region = !text.is_empty() && text.bytes().all(is_of_names);
-    if is_region { Ok(text.to_owned()) } else { Err("not the name of a Region, such as eu-central-1") }
+fn region(text: &str) -> Result<String, String> {
+    Scope::new("123456789012", text).check().map(|()| text.to_owned())
 }
+
+const LOCALSTACK_PORT: u16 = 4566;
 
 const EXAMPLES: &str = "Examples:
   secretcache local
@@ -352,5 +360,7 @@ In another terminal:
   export AWS_ACCESS_KEY_ID=any AWS_SECRET_ACCESS_KEY=any
   aws secretsmanager create-secret --name prod/checkout/db --secret-string '{\"password\":\"example\"}'
   aws secretsmanager get-secret-value --secret-id prod/checkout/db
+
+Seeds, faults and everything else: https://github.com/secretcache/secretcache/blob/main/docs/local-endpoint.md
 
 Exit status: 0 stopped by Ctrl-C or SIGTERM, 1 could not start, 2 wrong usage.";

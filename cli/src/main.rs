@@ -13,8 +13,6 @@ mod rotation;
 mod service;
 mod terminal;
 
-use std::io::{self, Write};
-
 use clap::{Parser, Subcommand};
 
 use exit::{EXIT_STATUSES, Exit, Failure};
@@ -54,7 +52,12 @@ fn main() -> Exit {
             let first = text.lines().next().unwrap_or_default().trim_start_matches("error: ");
             fail(&asked, &Failure::usage(first));
         }
-        error.exit()
+        // Help is ours; an error repeats what was given.
+        if !error.use_stderr() {
+            error.exit();
+        }
+        terminal::tell(error.render().to_string().trim_end());
+        std::process::exit(error.exit_code());
     });
     let result = match cli.command {
         Command::Get(get) => get.run().map(|()| Exit::Done).map_err(Failure::from),
@@ -70,11 +73,9 @@ fn main() -> Exit {
         Command::Access(access) => rotation::run(access.run()),
     };
     result.unwrap_or_else(|failure| {
-        // Standard error may be closed; there is nothing left to tell then.
-        let mut err = io::stderr().lock();
-        let _ = writeln!(err, "secretcache: {}", terminal::harmless(&asked.told(&failure)));
+        terminal::tell(&format!("secretcache: {}", asked.told(&failure)));
         if let Some(next) = asked.after(&failure) {
-            let _ = writeln!(err, "  run: {}", terminal::harmless(&next));
+            terminal::tell(&format!("  run: {next}"));
         }
         if asked.wants_json() {
             fail(&asked, &failure);
@@ -85,5 +86,5 @@ fn main() -> Exit {
 
 /// Prints a failure for programs.
 fn fail(asked: &rotation::Asked, failure: &Failure) {
-    let _ = writeln!(io::stdout().lock(), "{:#}", asked.json(failure));
+    let _ = terminal::print_json(&asked.json(failure));
 }

@@ -1,6 +1,5 @@
 //! `secretcache policy`: the least-privilege policy for given secrets and principals.
 
-use std::io::{self, Write};
 use std::path::PathBuf;
 
 use clap::Args;
@@ -8,15 +7,17 @@ use secretcache_access::collect::Selection;
 use secretcache_access::evaluate::Caller;
 use secretcache_access::policy::{Difference, Format, Kind, Scope, compare, compare_shared, render};
 use secretcache_access::reach::Account;
+use secretcache_access::snapshot::Key;
 use secretcache_access::{Document, Snapshot};
 
 use crate::access::obtain::{Extras, Files};
 use crate::exit::{Exit, Failure};
 use crate::service::Service;
+use crate::terminal::{on_one_line, print};
 
 /// Print the least-privilege policy for an application, a rotation, a key, a secret or an endpoint
 ///
-/// Kinds: app (the role of an application), rotation (the role of a rotation function), ci (a job that runs `secretcache rotate
+/// Kinds: app (an application's role), rotation (a rotation function's role), ci (a job that runs `secretcache rotate
 /// --due`), operator (a person), kms (a key policy), resource (a secret's resource policy), endpoint (a VPC endpoint's policy).
 /// No statement names `*` where a narrower resource exists. Does not call AWS, except to compare with an account (--check).
 #[derive(Args)]
@@ -30,19 +31,20 @@ pub(crate) struct Policy {
     #[arg(long = "secret", short, value_name = "ID", required = true)]
     secrets: Vec<String>,
 
-    /// What the policy must allow, such as read, prefetch or rotate-alternating-users; see docs/permissions.md [default: by kind]
+    /// What the policy must allow, such as read, prefetch or rotate-alternating-users (app, rotation, ci, operator); see
+    /// docs/permissions.md [default: by kind]
     #[arg(long = "feature", value_name = "FEATURE")]
     features: Vec<String>,
 
-    /// The administrator's secret, for rotations that need one
+    /// The administrator's secret, for rotations that need one (app, rotation, ci, operator, endpoint)
     #[arg(long = "master-secret", value_name = "ID")]
     master_secrets: Vec<String>,
 
-    /// ARN of the customer-managed key that encrypts the secrets
+    /// ARN of the customer-managed key that encrypts the secrets (app, rotation, ci, operator)
     #[arg(long = "key", value_name = "ARN")]
     keys: Vec<String>,
 
-    /// ARN of the key that encrypts the administrator's secret
+    /// ARN of the key that encrypts the administrator's secret (app, rotation, ci, operator)
     #[arg(long = "master-key", value_name = "ARN")]
     master_keys: Vec<String>,
 
@@ -58,20 +60,24 @@ pub(crate) struct Policy {
     #[arg(long = "administrator", value_name = "ARN")]
     administrators: Vec<String>,
 
-    /// IAM user whose access keys rotate
+    /// IAM user whose access keys rotate (with --feature rotate-iam-key)
     #[arg(long = "user", value_name = "NAME")]
     users: Vec<String>,
 
-    /// Rotation function: name or ARN
+    /// Role that an application assumes to read secrets (with --feature assume): name or ARN
+    #[arg(long = "role", value_name = "NAME")]
+    roles: Vec<String>,
+
+    /// Rotation function (with --feature function or schedule, which rotation and operator have): name or ARN
     #[arg(long = "function", value_name = "NAME")]
     functions: Vec<String>,
 
-    /// VPC endpoint through which the secret must be read (resource)
+    /// VPC endpoint that reads of the secret must go through (resource)
     #[arg(long = "endpoint", value_name = "VPCE-ID")]
     endpoints: Vec<String>,
 
-    /// Account of secrets that are given by name
-    #[arg(long, value_name = "ID", default_value = "")]
+    /// Account id of secrets given by name
+    #[arg(long, value_name = "ID", default_value = "", hide_default_value = true)]
     account: String,
 
     /// aws, aws-cn or aws-us-gov
@@ -86,9 +92,9 @@ pub(crate) struct Policy {
     #[arg(long, value_name = "NAME", default_value = "secretcache", value_parser = resource_name)]
     name: String,
 
-    /// Compare with what is attached to this role, user, key, secret or VPC endpoint (its ARN, or its id), and print the
+    /// Compare with the policies attached to this role, user, key, secret or VPC endpoint (its ARN or id), and print the
     /// differences; exit status 4 if there are any
-    #[arg(long, value_name = "ARN")]
+    #[arg(long, value_name = "ARN", conflicts_with_all = ["format", "name"])]
     check: Option<String>,
 
     /// Compare with a snapshot that `secretcache audit --save FILE` wrote; do not call AWS
@@ -129,10 +135,11 @@ impl Policy {
             rotators: self.rotators,
             administrators: self.administrators,
             users: self.users,
+            roles: self.roles,
             functions: self.functions,
             endpoints: self.endpoints,
             account: self.account,
-            region: self.service.region().unwrap_or_default().to_owned(),
+            region: self.service.region().await.unwrap_or_default(),
             partition: self.partition,
         };
         let features: Vec<&str> = if self.features.is_empty() {
@@ -144,7 +151,7 @@ impl Policy {
             scope.policy(self.kind, &features).map_err(|error| Failure::usage(error.to_string()))?;
         let Some(attached_to) = self.check else {
             let text = render(&document, self.kind, self.format, &self.name);
-            io::stdout().lock().write_all(text.as_bytes())?;
+            print(&text)?;
             return Ok(Exit::Done);
         };
         let selection = match self.kind {
@@ -159,14 +166,12 @@ impl Policy {
         let snapshot = files.obtain(selection, Extras::default(), &self.service).await?.snapshot;
         let wanted = Document::from_json(document).map_err(|error| Failure::usage(error.to_string()))?;
         let differences = differences(self.kind, &scope, &wanted, &snapshot, &attached_to)?;
-        let mut out = io::stdout().lock();
-        for difference in &differences {
-            writeln!(out, "{}", crate::terminal::harmless(&difference.to_string()))?;
-        }
         if differences.is_empty() {
-            writeln!(out, "{attached_to}: what is attached is what is needed")?;
+            print(&format!("{}: the attached policies match what is needed\n", on_one_line(&attached_to)))?;
             return Ok(Exit::Done);
         }
+        let lines = differences.iter().map(|difference| on_one_line(&difference.to_string()) + "\n");
+        print(&lines.collect::<String>())?;
         Ok(Exit::Attention)
     }
 }
@@ -182,12 +187,23 @@ fn differences(
         let missing = snapshot.not_collected.iter().find(|it| it.permission == permission);
         Failure::usage(match missing {
             Some(missing) => format!("{id} cannot be compared: {permission} was refused ({})", missing.error),
-            None => format!("{id} is not there; check the ARN or the id"),
+            None => format!("{id} not found; check the ARN or the id"),
         })
     };
     let attached = match kind {
         Kind::Kms => {
-            let key = snapshot.keys.iter().find(|key| key.arn == id || key.arn.ends_with(&format!("/{id}")));
+            let is_it = |key: &&Key| {
+                key.arn == id
+                    || key.arn.ends_with(&format!("/{id}"))
+                    || key.known_as.iter().any(|name| name == id)
+            };
+            let key = snapshot.keys.iter().find(is_it);
+            if key.is_none() && id.contains("alias/") {
+                return Err(Failure::usage(format!(
+                    "{id} is an alias; give the key's ARN: \
+                     aws kms describe-key --key-id {id} --query KeyMetadata.Arn"
+                )));
+            }
             key.and_then(|key| key.policy.as_ref()).ok_or_else(|| unknown("kms:GetKeyPolicy"))?
         }
         Kind::Resource => {
@@ -205,7 +221,13 @@ fn differences(
             let principal = snapshot.principals.iter().find(|principal| principal.arn == id);
             let principal = principal.ok_or_else(|| unknown("iam:GetAccountAuthorizationDetails"))?;
             let account = Account::new(snapshot);
-            return Ok(compare(wanted, account.identity_policies(principal), &Caller::from_arn(id)));
+            if let Some((link, name)) = account.unknown_policies(principal).first() {
+                return Err(Failure::usage(format!(
+                    "{id} cannot be compared: the document of the {link} {name} was not read"
+                )));
+            }
+            let (own, boundary) = (account.identity_policies(principal), account.boundary(principal));
+            return Ok(compare(wanted, own, boundary, &Caller::from_arn(id)));
         }
     };
     Ok(compare_shared(kind, wanted, Some(attached), scope))

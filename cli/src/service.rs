@@ -21,9 +21,12 @@ pub(crate) struct Service {
 }
 
 impl Service {
-    /// The Region, if it was given.
-    pub(crate) fn region(&self) -> Option<&str> {
-        self.region.as_deref()
+    /// The Region that was given, or the one that the environment or the profile names.
+    pub(crate) async fn region(&self) -> Option<String> {
+        match &self.region {
+            Some(region) => Some(region.clone()),
+            None => Some(self.options().sdk_config().await.ok()?.region()?.to_string()),
+        }
     }
 
     pub(crate) fn options(&self) -> Options {

@@ -1,21 +1,22 @@
 //! `secretcache audit`: what is wrong with the access to secrets, and how to fix it.
 
 use clap::{Args, ValueEnum};
-use secretcache_access::audit::{Severity, audit};
+use secretcache_access::audit::{Report, Severity, audit};
 use secretcache_access::checks::CHECKS;
 use secretcache_access::collect::Selection;
-use secretcache_access::snapshot::NotCollected;
+use secretcache_access::snapshot::{NotCollected, Snapshot};
 
 use super::obtain::{Extras, Files};
 use super::{render, values};
 use crate::exit::{EXIT_STATUSES, Exit, Failure};
 use crate::rotation::note;
 use crate::service::Service;
+use crate::terminal::{print, print_json};
 
 /// Check how secrets are protected: key, access, trail, network, rotation and use, with the command that fixes each finding
 ///
-/// Changes nothing. Lists what it could not check, and which permission is missing. Reads values and logs in only with
-/// --login.
+/// Changes nothing. Lists what it could not check, and which permission is missing. Exits with status 1 if there was no secret to
+/// check, or no check could be made. Reads values and logs in only with --login.
 #[derive(Args)]
 #[command(after_help = format!("{EXAMPLES}\n\n{EXIT_STATUSES}"))]
 pub(crate) struct Audit {
@@ -65,6 +66,11 @@ pub(crate) struct Audit {
     #[arg(long, value_name = "REGIONS", value_delimiter = ',')]
     allowed_regions: Vec<String>,
 
+    /// Role or user of a job that runs `secretcache rotate --due`; repeat for several. Of secrets that it may rotate and no
+    /// function does, the age of the current version counts, not whether rotation is on
+    #[arg(long, value_name = "ARN", value_parser = role_or_user)]
+    rotated_by: Vec<String>,
+
     #[command(flatten)]
     files: Files,
 
@@ -85,6 +91,16 @@ enum Format {
 }
 
 impl Audit {
+    /// Who is said to rotate and is nobody: a name that is misspelt would leave the job that rotates to be taken for an
+    /// application.
+    fn unknown_job(&self, snapshot: &Snapshot) -> Option<&String> {
+        let kind = |arn: &str| arn.contains(":user/");
+        self.rotated_by.iter().find(|named| {
+            let mut known = snapshot.principals.iter().filter(|it| kind(&it.arn) == kind(named)).peekable();
+            known.peek().is_some() && known.all(|it| it.arn != **named)
+        })
+    }
+
     pub(crate) async fn run(&self) -> Result<Exit, Failure> {
         let is_known = |only: &&String| CHECKS.iter().copied().flatten().any(|check| is_of(only, check.id));
         if let Some(unknown) = self.only.iter().find(|only| !is_known(only)) {
@@ -101,8 +117,11 @@ impl Audit {
             allowed_regions: self.allowed_regions.clone(),
         };
         let mut obtained = self.files.obtain(selection, extras, &self.service).await?;
-        if let (Some(prefix), true) = (&self.prefix, obtained.snapshot.secrets.is_empty()) {
-            note(&format!("no secret's name starts with {prefix:?}"));
+        if let Some(unknown) = self.unknown_job(&obtained.snapshot) {
+            return Err(Failure::usage(format!(
+                "--rotated-by {unknown}: account {} has no such role or user",
+                obtained.snapshot.account
+            )));
         }
         if self.login {
             values::add(&mut obtained, &self.service).await?;
@@ -119,24 +138,56 @@ impl Audit {
         // Values end here.
         obtained.variables.clear();
         self.files.keep(&obtained.snapshot)?;
+        // Whoever looks says so, not whoever wrote a snapshot.
+        obtained.snapshot.rotated_by.clone_from(&self.rotated_by);
         let mut report = audit(&obtained.snapshot);
         if !self.only.is_empty() {
             let is_asked_for = |id: &str| self.only.iter().any(|only| is_of(only, id));
             report.findings.retain(|finding| is_asked_for(finding.check));
             report.not_checked.retain(|missing| is_asked_for(missing.check));
+            report.checked.retain(|id| is_asked_for(id));
         }
         // What is not shown does not count: nobody could tell what failed.
         report.findings.retain(|finding| finding.severity >= self.min_severity);
         let fails = report.worst().is_some_and(|worst| worst >= self.fail_on);
-        let text = match self.format {
-            Format::Text => render::text(&report),
-            Format::Json => render::json(&report)?,
-            Format::Sarif => render::sarif(&report)?,
-            Format::Html => render::html(&report),
-        };
-        render::print(&text)?;
-        Ok(if fails { Exit::Attention } else { Exit::Done })
+        render::seen(match self.format {
+            Format::Text => print(&render::text(&report)),
+            Format::Json => print_json(&render::json(&report)?),
+            Format::Sarif => print_json(&render::sarif(&report)),
+            Format::Html => print(&render::html(&report)),
+        })?;
+        let nothing = render::nothing(&report);
+        if let Some(nothing) = nothing {
+            note(&format!("{nothing}{}", self.because(&report)));
+        }
+        Ok(match nothing {
+            _ if fails => Exit::Attention,
+            Some(_) => Exit::Failed,
+            None => Exit::Done,
+        })
     }
+
+    /// Why nothing was checked: that nothing is found says nothing then.
+    fn because(&self, report: &Report) -> String {
+        let Report { account, region, .. } = report;
+        match &self.prefix {
+            _ if report.secrets > 0 => ": the lines \"not checked\" say why".to_owned(),
+            Some(prefix) => {
+                format!(": in account {account}, {region}, no secret's name starts with {prefix:?}")
+            }
+            None => format!(
+                ": there are no secrets in account {account}, {region}; check the credentials and the Region"
+            ),
+        }
+    }
+}
+
+fn role_or_user(text: &str) -> Result<String, String> {
+    let is_it = matches!(text.split(':').collect::<Vec<_>>()[..], ["arn", _, "iam", "", account, name]
+        if !account.is_empty() && (name.starts_with("role/") || name.starts_with("user/")));
+    is_it.then(|| text.to_owned()).ok_or_else(|| {
+        format!("{text:?} is not the ARN of a role or a user, such as arn:aws:iam::111122223333:role/rotate")
+    })
 }
 
 /// Whether a check is meant by its id, or by what stands before the dot.

@@ -1,23 +1,20 @@
 //! The result of an audit, in four formats.
 
-use std::io::{self, Write};
+use std::collections::{BTreeSet, HashMap};
+use std::io;
 
 use secretcache_access::audit::{Finding, NotChecked, Report, Severity};
 use secretcache_access::checks::{CHECKS, check};
 use serde_json::{Value, json};
 
-use crate::terminal::{harmless, on_one_line};
+use crate::terminal::on_one_line;
 
 /// Where each check is explained.
 const PAGE: &str = "https://github.com/secretcache/secretcache/blob/main/docs/checks.md";
 
-/// Prints a result. Whoever stopped reading has seen enough.
-///
-/// A snapshot may come from somebody else: nothing in it gets to write over a terminal.
-pub(super) fn print(text: &str) -> io::Result<()> {
-    let text = harmless(text);
-    let mut out = io::stdout().lock();
-    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+/// Whoever stopped reading a result has seen enough.
+pub(super) fn seen(printed: io::Result<()>) -> io::Result<()> {
+    match printed {
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
         result => result,
     }
@@ -25,9 +22,9 @@ pub(super) fn print(text: &str) -> io::Result<()> {
 
 pub(super) fn text(report: &Report) -> String {
     let mut text = String::new();
-    for finding in &report.findings {
-        text +=
-            &format!("{:<8} {:<26} {}\n", finding.severity, finding.check, on_one_line(&subject(finding)));
+    for (finding, others) in grouped(report) {
+        let subject = subject(finding, others);
+        text += &format!("{:<8} {:<26} {}\n", finding.severity, finding.check, on_one_line(&subject));
         text += &format!("         {}\n", on_one_line(&finding.seen));
         if let Some(check) = check(finding.check) {
             text += &format!("         why: {}\n", check.why);
@@ -52,15 +49,52 @@ pub(super) fn text(report: &Report) -> String {
         .map(|severity| format!("{} {severity}", count(severity)))
         .collect();
     let counts = if counts.is_empty() { "no findings".to_owned() } else { counts.join(", ") };
+    let counts = nothing(report).filter(|_| report.findings.is_empty()).map_or(counts, str::to_owned);
     let secrets = if report.secrets == 1 { "secret" } else { "secrets" };
     let place = format!("account {}, {}", report.account, report.region);
-    text + &format!("{} {secrets} in {place}: {counts}\n", report.secrets)
+    text + &format!("{} {secrets} in {place}: {counts}{}\n", report.secrets, unmade(report))
 }
 
-fn subject(finding: &Finding) -> String {
+/// That no secret was looked at, or that no check could be made: then no findings mean nothing.
+pub(super) fn nothing(report: &Report) -> Option<&'static str> {
+    match report.secrets {
+        0 => Some("no secret was checked"),
+        _ if report.checked.is_empty() => Some("nothing was checked"),
+        _ => None,
+    }
+}
+
+/// How many checks could not be made at all.
+fn unmade(report: &Report) -> String {
+    let unmade = report.not_checked.iter().map(|missing| missing.check);
+    let unmade: BTreeSet<_> = unmade.filter(|check| !report.checked.contains(check)).collect();
+    if unmade.is_empty() || report.checked.is_empty() {
+        return String::new();
+    }
+    format!("; {} of {} checks were not made", unmade.len(), unmade.len() + report.checked.len())
+}
+
+/// The findings, each once: a fault of a key or a function is one of every secret that has it. With how many more secrets.
+fn grouped(report: &Report) -> Vec<(&Finding, usize)> {
+    let mut groups: Vec<(&Finding, usize)> = Vec::new();
+    let mut known = HashMap::new();
+    for finding in &report.findings {
+        let Finding { check, severity, secret: _, resource, seen, run, advice } = finding;
+        let place =
+            *known.entry((check, severity.to_string(), resource, seen, run, advice)).or_insert(groups.len());
+        match groups.get_mut(place) {
+            Some((_, others)) => *others += 1,
+            None => groups.push((finding, 0)),
+        }
+    }
+    groups
+}
+
+fn subject(finding: &Finding, others: usize) -> String {
+    let more = if others == 0 { String::new() } else { format!(" and {others} more") };
     match &finding.secret {
-        Some(secret) if finding.resource.contains(secret.as_str()) => secret.clone(),
-        Some(secret) => format!("{secret}: {}", finding.resource),
+        Some(secret) if finding.resource.contains(secret.as_str()) => format!("{secret}{more}"),
+        Some(secret) => format!("{secret}{more}: {}", finding.resource),
         None => finding.resource.clone(),
     }
 }
@@ -69,6 +103,9 @@ fn unchecked(missing: &NotChecked) -> String {
     let NotChecked { check, permission, resources, reason } = missing;
     if reason.starts_with("not read without --login") {
         return format!("{check}: give --login to read values");
+    }
+    if reason.ends_with("are not read") {
+        return format!("{check}: not known: {reason}");
     }
     if reason.starts_with("not read without --look-back") {
         return format!("{check}: give --look-back to search CloudTrail's event history");
@@ -89,7 +126,7 @@ fn unchecked(missing: &NotChecked) -> String {
     }
 }
 
-pub(super) fn json(report: &Report) -> io::Result<String> {
+pub(super) fn json(report: &Report) -> io::Result<Value> {
     let mut json = serde_json::to_value(report)?;
     for finding in json["Findings"].as_array_mut().into_iter().flatten() {
         let id = finding["Check"].as_str().unwrap_or_default();
@@ -99,11 +136,11 @@ pub(super) fn json(report: &Report) -> io::Result<String> {
             finding["Counterparts"] = json!(check.counterparts);
         }
     }
-    Ok(format!("{json:#}\n"))
+    Ok(json)
 }
 
 /// SARIF 2.1.0: <https://docs.oasis-open.org/sarif/sarif/v2.1.0/sarif-v2.1.0.html>.
-pub(super) fn sarif(report: &Report) -> io::Result<String> {
+pub(super) fn sarif(report: &Report) -> Value {
     let all = || CHECKS.iter().copied().flatten();
     let rules: Vec<Value> = all()
         .map(|check| {
@@ -143,7 +180,21 @@ pub(super) fn sarif(report: &Report) -> io::Result<String> {
             })
         })
         .collect();
-    let sarif = json!({
+    let notifications: Vec<Value> = report
+        .not_checked
+        .iter()
+        .map(|missing| {
+            json!({
+                "level": "warning",
+                "message": {"text": format!("not checked: {}", unchecked(missing))},
+                "associatedRule": {
+                    "id": missing.check,
+                    "index": all().position(|check| check.id == missing.check),
+                },
+            })
+        })
+        .collect();
+    json!({
         "$schema": "https://json.schemastore.org/sarif-2.1.0.json",
         "version": "2.1.0",
         "runs": [{
@@ -154,9 +205,10 @@ pub(super) fn sarif(report: &Report) -> io::Result<String> {
                 "rules": rules,
             }},
             "results": results,
+            // It ran to its end; what it could not look at is said. Without anything to look at it was no audit.
+            "invocations": [{"executionSuccessful": nothing(report).is_none(), "toolExecutionNotifications": notifications}],
         }],
-    });
-    Ok(format!("{sarif:#}\n"))
+    })
 }
 
 fn level(severity: Severity) -> &'static str {
@@ -179,7 +231,7 @@ fn score(severity: Severity) -> &'static str {
 
 pub(super) fn html(report: &Report) -> String {
     let mut rows = String::new();
-    for finding in &report.findings {
+    for (finding, others) in grouped(report) {
         let fixes: String =
             finding.run.iter().map(|command| format!("<pre>{}</pre>", escape(command))).collect();
         let advice =
@@ -190,7 +242,7 @@ pub(super) fn html(report: &Report) -> String {
             severity = finding.severity,
             anchor = finding.check.replace('.', ""),
             id = finding.check,
-            subject = escape(&subject(finding)),
+            subject = escape(&subject(finding, others)),
             seen = escape(&finding.seen),
             why = escape(why),
         );
@@ -209,13 +261,16 @@ pub(super) fn html(report: &Report) -> String {
          .critical td:first-child, .high td:first-child {{ color: #a00; font-weight: 600 }}\n\
          @media (prefers-color-scheme: dark) {{ body {{ background: #111; color: #ddd }} pre {{ background: #222 }} a {{ color: #8bf }} }}\n\
          </style>\n<h1>Secrets in account {account}, {region}</h1>\n\
-         <p>{secrets} secrets, {count} findings.</p>\n\
+         <p>{secrets} secrets, {count}{unmade}.</p>\n\
          <table><tr><th>Severity<th>Check<th>Seen<th>Fix\n{rows}</table>\n\
          <h2>Not checked</h2>\n<ul>\n{missing}</ul>\n</html>\n",
         account = escape(&report.account),
         region = escape(&report.region),
         secrets = report.secrets,
-        count = report.findings.len(),
+        count = nothing(report)
+            .filter(|_| report.findings.is_empty())
+            .map_or_else(|| format!("{} findings", report.findings.len()), str::to_owned),
+        unmade = unmade(report),
     )
 }
 

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 use secretcache_access::collect::Selection;
+use secretcache_access::document::Effect;
 use secretcache_access::evaluate::{Decision, Named, Outcome};
 use secretcache_access::reach::Account;
 use secretcache_access::snapshot::{Principal, Secret};
@@ -13,13 +14,15 @@ use serde::Serialize;
 use super::obtain::{Extras, Files};
 use super::render;
 use crate::exit::{EXIT_STATUSES, Exit, Failure};
+use crate::rotation::note;
 use crate::service::Service;
-use crate::terminal::on_one_line;
+use crate::terminal::{on_one_line, print, print_json};
 
 /// Show who can read a secret and by which statement; for a principal that cannot, which policy it lacks
 ///
 /// Evaluates identity, resource, key and endpoint policies, permissions boundaries, the given session policies, and, if they can
-/// be read, service and resource control policies. What depends on the request, such as its source address, is shown as a condition.
+/// be read, service and resource control policies and grants on the key. Whatever depends on the request, such as its source address,
+/// is shown as a condition. For each role that can read the secret, shows who can assume it.
 #[derive(Args)]
 #[command(after_help = format!("{EXAMPLES}\n\n{EXIT_STATUSES}"))]
 pub(crate) struct Access {
@@ -59,9 +62,31 @@ struct Answer {
     key: Option<Side>,
     #[serde(skip_serializing_if = "Option::is_none")]
     through_endpoint: Option<String>,
+    /// Of a role: who may become it. None if its trust policy is not known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    assumed_by: Option<Vec<String>>,
+    /// How strangers may become it.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    open_to: Vec<String>,
 }
 
 impl Answer {
+    /// A resource policy that is not known may allow what no other policy does.
+    fn leave_open(&mut self) {
+        let helps = |missing: &String| {
+            ["identity policy", "resource policy", "permissions boundary", "session policy"]
+                .contains(&missing.as_str())
+        };
+        let is_refused = self.secret.outcome == "Denied"
+            && self.secret.because.is_empty()
+            && self.secret.missing.iter().all(helps);
+        if is_refused && self.key.as_ref().is_none_or(|key| key.outcome != "Denied") {
+            self.outcome = "Conditional".to_owned();
+            self.secret.outcome = "Conditional".to_owned();
+            self.secret.unknown.push("the secret's resource policy".to_owned());
+        }
+    }
+
     /// Whether policies leave the way open.
     fn is_let_in(&self) -> bool {
         self.secret.outcome != "Denied" && self.key.as_ref().is_none_or(|key| key.outcome != "Denied")
@@ -76,9 +101,22 @@ struct Side {
     because: Vec<String>,
     missing: Vec<String>,
     conditions: Vec<String>,
+    /// The statements of those conditions.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    depends_on: Vec<Depends>,
     /// Policies whose documents the snapshot does not have.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     unknown: Vec<String>,
+}
+
+/// A statement that is not known to apply.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct Depends {
+    /// Of a `Deny`, the access ends where the condition holds.
+    effect: &'static str,
+    statement: String,
+    condition: String,
 }
 
 #[derive(Debug, Serialize)]
@@ -88,12 +126,28 @@ struct Result_ {
     #[serde(rename = "ARN")]
     arn: String,
     principals: Vec<Answer>,
+    /// Whether roles and users are known at all.
+    principals_are_known: bool,
     /// Why nobody can read it now, whatever the policies say.
     #[serde(skip_serializing_if = "Option::is_none")]
     obstacle: Option<String>,
     /// Principals of other accounts that the resource policy lets in.
     other_accounts: Vec<String>,
+    /// Sessions by `sts:GetFederationToken` of the account's users that the resource policy lets in.
+    federated_users: Vec<String>,
+    /// Whom grants on its key let decrypt, whatever policies say.
+    key_grants: Vec<KeyGrant>,
+    /// Whether those are known.
+    key_grants_are_known: bool,
     not_collected: Vec<String>,
+}
+
+/// A grant on the secret's key.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct KeyGrant {
+    grant_id: String,
+    grantee_principal: String,
 }
 
 impl Access {
@@ -111,7 +165,10 @@ impl Access {
         let account = Account::new(snapshot).with_session_policies(named);
         let (principals, exit) = match &self.principal {
             Some(wanted) => {
-                let answer = answer(&account, secret, find(snapshot, wanted)?);
+                let mut answer = answer(&account, secret, find(snapshot, wanted)?);
+                if is_policy_missing(snapshot, secret) {
+                    answer.leave_open();
+                }
                 let exit = if answer.outcome == "Denied" { Exit::Attention } else { Exit::Done };
                 (vec![answer], exit)
             }
@@ -119,29 +176,64 @@ impl Access {
                 let all = snapshot.principals.iter().map(|principal| answer(&account, secret, principal));
                 // Whom the key alone keeps out is worth knowing: that is mostly a mistake.
                 let is_open = |answer: &Answer| answer.secret.outcome != "Denied";
-                (all.filter(is_open).collect(), Exit::Done)
+                // Who can read it is not known without them.
+                let exit = if snapshot.principals.is_empty() { Exit::Failed } else { Exit::Done };
+                (all.filter(is_open).collect(), exit)
             }
         };
         let result = Result_ {
             name: secret.name.clone(),
             arn: secret.arn.clone(),
             principals,
+            principals_are_known: !snapshot.principals.is_empty(),
             obstacle: account.obstacle(secret),
             other_accounts: account
                 .outsiders(secret)
                 .into_iter()
                 .map(|outsider| outsider.principal)
                 .collect(),
+            federated_users: account
+                .federated_users(secret)
+                .into_iter()
+                .map(|outsider| outsider.principal)
+                .collect(),
+            key_grants: account
+                .grants(secret)
+                .unwrap_or_default()
+                .into_iter()
+                .map(|(id, who)| KeyGrant { grant_id: id.to_owned(), grantee_principal: who.to_owned() })
+                .collect(),
+            key_grants_are_known: account.grants(secret).is_some(),
             not_collected: missing(snapshot),
         };
-        let text = if self.json {
-            serde_json::to_string_pretty(&result).map_err(std::io::Error::from)? + "\n"
+        render::seen(if self.json {
+            print_json(&result)
         } else {
-            lines(&result, self.principal.is_some())
-        };
-        render::print(&text)?;
+            print(&lines(&result, self.principal.is_some()))
+        })?;
+        if exit == Exit::Failed {
+            note(&unknown_principals(snapshot));
+        }
         Ok(exit)
     }
+}
+
+/// Why no role and no user is known.
+fn unknown_principals(snapshot: &Snapshot) -> String {
+    let mut refused = snapshot.not_collected.iter();
+    match refused.find(|it| it.permission == "iam:GetAccountAuthorizationDetails") {
+        Some(it) => format!("roles and users are not known: {} was refused ({})", it.permission, it.error),
+        None => "roles and users are not known: the snapshot has none".to_owned(),
+    }
+}
+
+/// Whether the secret's resource policy could not be read.
+fn is_policy_missing(snapshot: &Snapshot, secret: &Secret) -> bool {
+    let mut refused = snapshot.not_collected.iter();
+    refused.any(|it| {
+        it.permission == "secretsmanager:GetResourcePolicy"
+            && it.resource.as_ref().is_none_or(|resource| *resource == secret.arn)
+    })
 }
 
 /// A policy, called as its file is.
@@ -149,12 +241,13 @@ fn document(file: &Path) -> Result<(String, Document), Failure> {
     let name = file.display().to_string();
     let text = std::fs::read_to_string(file).map_err(|error| Failure::usage(format!("{name}: {error}")))?;
     let document = Document::parse(&text).map_err(|error| Failure::usage(format!("{name}: {error}")))?;
+    document.check_of_identity().map_err(|error| Failure::usage(format!("{name}: {error}")))?;
     Ok((name, document))
 }
 
 /// What the answer may be wrong for want of.
 fn missing(snapshot: &Snapshot) -> Vec<String> {
-    const NEEDED: [&str; 16] = [
+    const NEEDED: [&str; 17] = [
         "iam:GetAccountAuthorizationDetails",
         "lambda:ListFunctions", // this and the next five: which endpoint a role's requests take
         "ecs:ListClusters",
@@ -167,6 +260,7 @@ fn missing(snapshot: &Snapshot) -> Vec<String> {
         "secretsmanager:GetResourcePolicy",
         "kms:DescribeKey",
         "kms:GetKeyPolicy",
+        "kms:ListGrants",
         "organizations:DescribeOrganization",
         "organizations:ListParents",
         "organizations:ListPoliciesForTarget",
@@ -200,19 +294,17 @@ fn find<'a>(snapshot: &'a Snapshot, wanted: &str) -> Result<&'a Principal, Failu
         (Some(only), None) => Ok(only),
         (Some(_), Some(_)) => Err(Failure::usage(format!("{wanted} is a role and a user; give the ARN"))),
         (None, _) => {
-            let mut refused = snapshot.not_collected.iter();
-            let why = match refused.find(|it| it.permission == "iam:GetAccountAuthorizationDetails") {
-                Some(it) => {
-                    format!("roles and users are not known: {} was refused ({})", it.permission, it.error)
-                }
-                None => format!("no role or user {wanted} in account {}", snapshot.account),
+            let why = if snapshot.principals.is_empty() {
+                unknown_principals(snapshot)
+            } else {
+                format!("no role or user {wanted} in account {}", snapshot.account)
             };
             Err(Failure::from(Box::<dyn std::error::Error>::from(why)))
         }
     }
 }
 
-fn answer<'a>(account: &Account<'a>, secret: &'a Secret, principal: &Principal) -> Answer {
+fn answer<'a>(account: &Account<'a>, secret: &'a Secret, principal: &'a Principal) -> Answer {
     let access = account.read(secret, principal);
     // Also where the secret is closed, the key is part of the answer: both may be missing.
     let key = access
@@ -220,26 +312,52 @@ fn answer<'a>(account: &Account<'a>, secret: &'a Secret, principal: &Principal) 
         .clone()
         .or_else(|| account.key_decision(secret, principal, secretcache_access::reach::DECRYPT));
     let outcome = if account.obstacle(secret).is_some() { Outcome::Denied } else { access.outcome() };
+    let of_secret = side(&access.secret);
+    let mut conditions = of_secret.conditions.clone();
+    conditions.extend(access.avoids.map(|endpoint| {
+        let id = &endpoint.vpc_endpoint_id;
+        format!(
+            "the network path: the endpoint {id}, which its functions and services use, refuses it; others who can assume the role may use another path"
+        )
+    }));
     Answer {
         principal: principal.arn.clone(),
         outcome: format!("{outcome:?}"),
         through_endpoint: access.endpoint.map(|endpoint| endpoint.vpc_endpoint_id.clone()),
-        secret: side(&access.secret),
+        secret: Side { conditions, ..of_secret },
         key: key.as_ref().map(side),
+        assumed_by: account.assumers(principal).map(|all| each_once(all.iter())),
+        open_to: each_once(account.openings(principal).iter().map(|(_, opening)| opening)),
     }
 }
 
+/// Levels of an organization often have the same policies.
+fn each_once(all: impl Iterator<Item = impl ToString>) -> Vec<String> {
+    let mut seen: Vec<String> = Vec::new();
+    for one in all.map(|one| one.to_string()) {
+        if !seen.contains(&one) {
+            seen.push(one);
+        }
+    }
+    seen
+}
+
 fn side(decision: &Decision<'_>) -> Side {
-    let conditions = decision.depends_on.iter().map(|cited| {
-        let conditions: Vec<_> = cited.statement.conditions.iter().map(ToString::to_string).collect();
-        let effect = if decision.outcome == Outcome::Denied { "" } else { " if " };
-        format!("{cited}{effect}{}", conditions.join(" and "))
+    let conditions = decision.depends_on.iter().map(|cited| match cited.statement.effect {
+        Effect::Allow => format!("{cited} if {}", cited.depends_on()),
+        Effect::Deny => format!("unless {}, which {cited} denies", cited.depends_on()),
+    });
+    let depends_on = decision.depends_on.iter().map(|cited| Depends {
+        effect: if cited.statement.effect == Effect::Deny { "Deny" } else { "Allow" },
+        statement: cited.to_string(),
+        condition: cited.depends_on(),
     });
     Side {
         outcome: format!("{:?}", decision.outcome),
-        because: decision.because.iter().map(ToString::to_string).collect(),
-        missing: decision.missing.iter().map(ToString::to_string).collect(),
+        because: each_once(decision.because.iter()),
+        missing: each_once(decision.missing.iter()),
         conditions: conditions.collect(),
+        depends_on: depends_on.collect(),
         unknown: decision.unknown.iter().map(|(link, name)| format!("{link} {name}")).collect(),
     }
 }
@@ -249,7 +367,12 @@ fn lines(result: &Result_, is_about_one: bool) -> String {
     if !is_about_one {
         let count = result.principals.iter().filter(|answer| answer.outcome != "Denied").count();
         let principals = if count == 1 { "principal" } else { "principals" };
-        text += &format!("{}: {count} {principals} of the account can read it\n", on_one_line(&result.name));
+        let name = on_one_line(&result.name);
+        text += &if result.principals_are_known {
+            format!("{name}: {count} {principals} in the account can read it\n")
+        } else {
+            format!("{name}: cannot tell who in the account can read it: its roles and users were not read\n")
+        };
     }
     if let Some(obstacle) = &result.obstacle {
         text += &format!("nobody can read it now: {obstacle}\n");
@@ -261,11 +384,11 @@ fn lines(result: &Result_, is_about_one: bool) -> String {
             .any(|side| !side.unknown.is_empty());
         let can = match answer.outcome.as_str() {
             "Allowed" => "can read it",
-            "Conditional" if is_unknown => "may be able to read it: not known",
+            "Conditional" if is_unknown => "may be able to read it: not all policies are known",
             _ if result.obstacle.is_some() && answer.is_let_in() => "cannot read it now; policies allow it",
-            "Conditional" => "can read it on conditions",
+            "Conditional" => "can read it under conditions",
             _ if is_about_one => "cannot read it",
-            _ => "is let in by the secret and kept out by its key",
+            _ => "is allowed by the secret's policies, but not by its key",
         };
         text += &format!("{} {can}\n", on_one_line(&answer.principal));
         text += &side_lines("Secrets Manager", &answer.secret);
@@ -273,15 +396,46 @@ fn lines(result: &Result_, is_about_one: bool) -> String {
             text += &side_lines("KMS", key);
         }
         if let Some(endpoint) = &answer.through_endpoint {
-            text += &format!("  through the endpoint {endpoint}, as what runs as it is in that VPC\n");
+            text += &format!("  through the endpoint {endpoint}: what runs with this role is in that VPC\n");
         }
+        text += &becoming(answer);
     }
     for other in &result.other_accounts {
         let other = on_one_line(other);
-        text += &format!("{other} is let in by the resource policy, if its own account allows it\n");
+        text += &format!("{other} is allowed by the resource policy, if its own account allows it too\n");
+    }
+    for user in &result.federated_users {
+        let user = on_one_line(user);
+        text += &format!(
+            "{user} is allowed by the resource policy: a session that a user created with GetFederationToken\n"
+        );
+    }
+    for KeyGrant { grant_id, grantee_principal } in &result.key_grants {
+        let grantee = on_one_line(grantee_principal);
+        text +=
+            &format!("{grantee} can decrypt with the key by grant {grant_id}, whatever the policies say\n");
+    }
+    if !result.key_grants_are_known {
+        text += "the grants on its key are not known (kms:ListGrants): a grantee can decrypt without any policy\n";
     }
     for permission in &result.not_collected {
-        text += &format!("not known: {permission} was refused, so the answer may be wrong\n");
+        text += &format!("{permission} was denied, so this answer may be wrong\n");
+    }
+    text
+}
+
+/// Who may become a role that can read.
+fn becoming(answer: &Answer) -> String {
+    let mut text = match &answer.assumed_by {
+        _ if !answer.principal.contains(":role/") => String::new(),
+        None => "  can be assumed by: not known: its trust policy was not read\n".to_owned(),
+        Some(all) if all.is_empty() => {
+            "  can be assumed by: nobody: its trust policy allows nobody\n".to_owned()
+        }
+        Some(all) => format!("  can be assumed by: {}\n", on_one_line(&all.join("; "))),
+    };
+    for opening in &answer.open_to {
+        text += &format!("  too open: {}\n", on_one_line(opening));
     }
     text
 }
@@ -296,7 +450,8 @@ fn side_lines(service: &str, side: &Side) -> String {
         text += &format!("  {service}: no {missing} allows it\n");
     }
     for condition in &side.conditions {
-        text += &format!("  {service}: depends on {}\n", on_one_line(condition));
+        let depends = if condition.starts_with("unless ") { "" } else { "depends on " };
+        text += &format!("  {service}: {depends}{}\n", on_one_line(condition));
     }
     for unknown in &side.unknown {
         text += &format!("  {service}: not known: the document of {}\n", on_one_line(unknown));

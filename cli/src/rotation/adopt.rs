@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use super::arguments::RotationArgs;
 use super::batch::each;
-use super::next::Asked;
+use super::next::{Asked, quoted};
 use super::prepared::{Intent, Prepared, connect};
 use super::report::{findings, print};
 use crate::exit::{EXIT_STATUSES, Exit, Failure};
@@ -93,9 +93,11 @@ fn lines(adopted: &Adopted) -> String {
     let strategy = adoption.strategy.name();
     let mut text = match (is_done, adoption.findings.is_empty()) {
         (true, _) => format!(
-            "{secret_id}: adopted; rotate it with: secretcache rotate {secret_id} --strategy {strategy}\n"
+            "{secret_id}: adopted; rotate it with: {}\n",
+            Asked::of_process()
+                .complete(&format!("secretcache rotate {} --strategy {strategy}", quoted(secret_id)))
         ),
-        (false, true) => format!("{secret_id}: can be adopted, by {strategy}; nothing was changed\n"),
+        (false, true) => format!("{secret_id}: can be adopted with {strategy}; nothing was changed\n"),
         (false, false) => format!("{secret_id}: cannot be adopted yet; nothing was changed\n"),
     };
     text += &findings(&adoption.findings);

@@ -46,7 +46,7 @@ pub(crate) struct RotationArgs {
     #[arg(long, value_name = "iam|FILE")]
     provider: Option<String>,
 
-    /// TOML file with custom statements, for a server that is none of these engines
+    /// TOML file with custom statements, for a server with none of these engines
     #[arg(long, value_name = "FILE", conflicts_with = "provider")]
     statements: Option<String>,
 

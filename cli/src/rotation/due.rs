@@ -125,7 +125,7 @@ impl Due {
             }
             done.push((place, line));
         }
-        let reason = format!("not begun after {failures} failures");
+        let reason = format!("not started after {failures} failures");
         done.extend(
             jobs.into_iter()
                 .map(|job| (job.place, Line::new(job.entry.id, Outcome::NotBegun, reason.clone()))),

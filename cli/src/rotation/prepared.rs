@@ -79,7 +79,7 @@ impl Prepared {
         if let (Some(true), Some(function)) = (details.state.rotation_enabled, &details.function) {
             let name = function.rsplit(':').next().unwrap_or(function);
             warnings.push(format!(
-                "rotation is on at the service as well, by {name}; turn it off there if this command is to rotate the secret"
+                "rotation is also on in Secrets Manager, with {name}; turn it off there if this command should rotate the secret"
             ));
         }
         Ok(Self { store: store.clone(), id: id.to_owned(), details, settings, rotator, warnings })

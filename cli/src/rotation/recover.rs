@@ -89,7 +89,7 @@ impl Recover {
                 Login::Refused => "refused",
                 Login::NotTried => "not tried: another user or resource, or a password tried before",
                 Login::NoValue => "has no value",
-                _ => "is no credential",
+                _ => "is not a credential",
             };
             text += &format!("  {:<24} {}  {login}\n", labels, version.version_id);
         }

@@ -1,27 +1,22 @@
 //! What the commands print: results to standard output, progress to standard error.
 
-use std::io::{self, Write};
+use std::io;
 
 use secretcache_rotation::{Finding, Observer, Progress};
 use serde::Serialize;
 
-use crate::exit::in_full;
+use crate::terminal;
 
 /// Prints a result: as JSON, or as the lines a person reads.
 pub(crate) fn print(json: bool, result: &impl Serialize, lines: &str) -> io::Result<()> {
-    let mut out = io::stdout().lock();
-    if json {
-        writeln!(out, "{}", serde_json::to_string_pretty(result)?)?;
-    } else if !lines.is_empty() {
-        writeln!(out, "{}", lines.trim_end())?;
+    match lines.trim_end() {
+        _ if json => terminal::print_json(result),
+        "" => Ok(()),
+        lines => terminal::print(&format!("{lines}\n")),
     }
-    out.flush()
 }
 
-/// Tells something on the way. Whoever closed standard error does not want to know.
-pub(crate) fn note(line: &str) {
-    let _ = writeln!(io::stderr().lock(), "{}", crate::terminal::harmless(line));
-}
+pub(crate) use crate::terminal::tell as note;
 
 /// What stands in the way, each with the statement that fixes it.
 pub(crate) fn findings(findings: &[Finding]) -> String {
@@ -51,7 +46,7 @@ impl Observer for Steps<'_> {
             }
             Progress::StepBegins(step) => note(&format!("{id}: {} ...", step.name())),
             Progress::StepFailed(step, error) => {
-                note(&format!("{id}: {} failed: {}", step.name(), in_full(error)));
+                note(&format!("{id}: {} failed: {}", step.name(), error.in_full()));
             }
             Progress::Retrying { attempt } => note(&format!("{id}: trying again ({attempt})")),
             _ => {}

@@ -53,13 +53,13 @@ impl RevokePrevious {
             let resume = || format!("secretcache rotate {} --resume", quoted(&self.secret_id));
             if is_under_way { failure.mended_by(resume()) } else { failure }
         })?;
-        let whose = revocation.holder.as_deref().unwrap_or("the former credential");
+        let whose = revocation.holder.as_deref().unwrap_or("the previous credential");
         let how = match revocation.result {
-            RevocationResult::Before => "had ended before",
+            RevocationResult::Before => "needed no change",
             RevocationResult::OnlyCurrentPassword => "has only the AWSCURRENT password now",
             RevocationResult::UnknownPassword => "has a password that nobody knows, until the next rotation",
             RevocationResult::KeyRevoked => "was revoked",
-            _ => "has ended",
+            _ => "was revoked",
         };
         let text = format!(
             "{}: {whose} {how}; the resource refuses AWSPREVIOUS (version {}) and accepts AWSCURRENT",

@@ -16,7 +16,7 @@ use crate::service::Service;
 /// Rotate a secret, or every listed secret that is due
 ///
 /// Runs the four steps of a rotation itself, without a rotation function. If it is interrupted at any moment, run it again
-/// to continue. Two that run at once work on the same rotation.
+/// to continue. Two runs at the same time work on the same rotation.
 #[derive(Args)]
 #[command(after_help = format!("{EXAMPLES}\n\n{EXIT_STATUSES}"))]
 pub(crate) struct Rotate {
@@ -127,7 +127,7 @@ fn check(file: &str, json: bool) -> Result<Exit, Failure> {
     let described = Described::check(&text).map_err(|error| Failure::usage(format!("{file}: {error}")))?;
     let option = if described.kind == "provider" { "--provider" } else { "--statements" };
     let strategy = described.strategy.map_or("single-user", StrategyName::name);
-    let lines = format!("{file}: no mistake found; use it with: --strategy {strategy} {option} {file}");
+    let lines = format!("{file} is valid; use it with: --strategy {strategy} {option} {file}");
     print(json, &serde_json::json!({ "File": file, "Option": option, "Strategy": strategy }), &lines)?;
     Ok(Exit::Done)
 }
@@ -135,14 +135,14 @@ fn check(file: &str, json: bool) -> Result<Exit, Failure> {
 fn lines(id: &str, forecast: &Forecast) -> String {
     let strategy = forecast.strategy.name();
     let server = if forecast.server.is_empty() { "its resource" } else { &forecast.server };
-    let mut text = format!("{id}: nothing was changed. By {strategy} at {server}, a rotation would\n");
+    let mut text = format!("{id}: nothing was changed. With {strategy} on {server}, a rotation would\n");
     for step in &forecast.steps {
         text += &format!("  {:<13} {}\n", step.step, step.what);
     }
     if forecast.findings.is_empty() {
-        text += "Nothing stands in the way.\n";
+        text += "No obstacle found.\n";
     } else {
-        text += "In the way:\n";
+        text += "Obstacles:\n";
         text += &findings(&forecast.findings);
     }
     for warning in &forecast.warnings {

@@ -39,14 +39,14 @@ impl Rotated {
         let Self { secret_id, outcome, strategy, .. } = self;
         match (&self.version_id, &self.previous_version_id) {
             (Some(new), Some(old)) if *outcome == "reverted" => {
-                format!("{secret_id}: reverted; version {new} was given up, and AWSCURRENT is still {old}")
+                format!("{secret_id}: reverted; version {new} was abandoned, and AWSCURRENT is still {old}")
             }
             (Some(new), Some(old)) => {
                 format!(
-                    "{secret_id}: rotated by {strategy}; AWSCURRENT is version {new}, AWSPREVIOUS is {old}"
+                    "{secret_id}: rotated with {strategy}; AWSCURRENT is version {new}, AWSPREVIOUS is {old}"
                 )
             }
-            _ => format!("{secret_id}: no rotation is under way; nothing to do"),
+            _ => format!("{secret_id}: no rotation is in progress; nothing to do"),
         }
     }
 }

@@ -15,6 +15,7 @@ use super::prepared::{Intent, Prepared, connect};
 use super::report::{note, print};
 use crate::exit::{EXIT_STATUSES, Exit, Failure};
 use crate::service::Service;
+use crate::terminal::on_one_line;
 
 /// Show a secret's labels, versions, which of them log in, its rotation, and any problem
 ///
@@ -132,14 +133,14 @@ impl Status {
         Ok(inspection)
     }
 
-    /// `None` if no rotation is under way.
+    /// `None` if no rotation is in progress.
     async fn wait_for(&self, store: &AwsStore, id: &str) -> Result<Option<Outcome>, Failure> {
         let mut watched = self.version_id.clone();
         if watched.is_none() {
             watched = store.details(id).await?.under_way().map(|version| version.id.clone());
         }
         let Some(watched) = watched else {
-            note(&format!("{id}: no rotation is under way"));
+            note(&format!("{id}: no rotation is in progress"));
             return Ok(None);
         };
         let begin = tokio::time::Instant::now();
@@ -227,27 +228,28 @@ fn exit(inspection: &Inspection) -> Exit {
 
 fn lines(inspection: &Inspection) -> String {
     let Inspection { name, verdict, .. } = inspection;
-    let mut text = format!("{name}: {}\n", verdict.sentence);
+    let mut text = format!("{}: {}\n", on_one_line(name), on_one_line(&verdict.sentence));
     if let Some(remedy) = &verdict.remedy {
-        text += &format!("  run: {remedy}\n");
+        text += &format!("  run: {}\n", on_one_line(remedy));
     }
     for version in &inspection.versions {
         let holder = version.holder.as_deref().unwrap_or("-");
         let login = match &version.login {
             Login::Accepted => format!("logs in as {holder}"),
             Login::Refused => format!("refused as {holder}"),
-            Login::NotTried => format!("of {holder}, not tried"),
+            Login::NotTried => format!("for {holder}, not tried"),
             Login::NoValue => "has no value yet".to_owned(),
             Login::Unusable(reason) | Login::Unreachable(reason) => reason.clone(),
             _ => String::new(),
         };
-        text += &format!("  {:<24} {}  {login}\n", version.stages.join(" "), version.version_id);
+        let line = format!("{:<24} {}  {login}", version.stages.join(" "), version.version_id);
+        text += &format!("  {}\n", on_one_line(&line));
     }
     let schedule = inspection.schedule.as_deref().unwrap_or("no schedule");
     let rotation = if inspection.rotation_enabled { "on" } else { "off" };
     let or_never = |time: &Option<String>| time.clone().unwrap_or_else(|| "never".to_owned());
     text += &format!(
-        "  rotation {rotation} at the service, {schedule}; last {}",
+        "  rotation {rotation} in Secrets Manager, {schedule}; last {}",
         or_never(&inspection.last_rotated)
     );
     if let Some(next) = &inspection.next_rotation {
