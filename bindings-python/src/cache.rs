@@ -207,7 +207,7 @@ impl Cache {
             }
         };
         let setup = Setup { engine, default_stage, lenient, queue };
-        self.setup.set(setup).map_err(|_| PyRuntimeError::new_err("this cache has been set up already"))
+        self.setup.set(setup).map_err(|_| PyRuntimeError::new_err("this cache is already initialised"))
     }
 
     /// The version, if it is in memory and fresh.
@@ -417,7 +417,7 @@ impl Cache {
     fn setup(&self) -> PyResult<&Setup> {
         self.setup.get().ok_or_else(|| {
             PyRuntimeError::new_err(
-                "this cache was never set up: a subclass's __init__ must call super().__init__()",
+                "this cache was never initialised: a subclass's __init__ must call super().__init__()",
             )
         })
     }

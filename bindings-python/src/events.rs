@@ -80,6 +80,11 @@ fn to_tuple<'py>(py: Python<'py>, event: &Event, loud: bool) -> PyResult<Bound<'
                 .into_pyobject(py)
                 .map(Bound::into_any)
         }
+        Event::Replica { secret_id, region, error, .. } => {
+            ("replica", loud, text, (&**secret_id, region, exception(error)))
+                .into_pyobject(py)
+                .map(Bound::into_any)
+        }
         _ => (event.secret_id(), loud, text, ()).into_pyobject(py).map(Bound::into_any),
     }
 }

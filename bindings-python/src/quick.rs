@@ -144,7 +144,13 @@ unsafe fn answer<const N: usize>(
     }));
     answer.unwrap_or_else(|_| {
         // SAFETY: attached, as above.
-        unsafe { ffi::PyErr_SetString(ffi::PyExc_SystemError, c"a defect in secretcache".as_ptr()) };
+        unsafe {
+            ffi::PyErr_SetString(
+                ffi::PyExc_SystemError,
+                c"secretcache panicked, which is a bug; the message is on standard error. Please report it"
+                    .as_ptr(),
+            )
+        };
         ptr::null_mut()
     })
 }

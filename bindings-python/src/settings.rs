@@ -1,11 +1,12 @@
 //! The settings that the Python faces pass down, from keyword arguments to the core's types.
 
+use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
 
 use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::prelude::*;
-use pyo3::types::{PyBool, PyDict, PyInt};
-use secretcache::host::Options;
+use pyo3::types::{PyBool, PyDict, PyInt, PyMapping};
+use secretcache::host::{Options, Role};
 use secretcache::{Config, Credentials};
 
 use crate::arguments::Span;
@@ -46,6 +47,9 @@ impl Settings {
                 "ca_bundle" => options.ca_bundle = Some(value.extract()?),
                 "role_arn" => options.role_arn = Some(value.extract()?),
                 "external_id" => options.external_id = Some(value.extract()?),
+                "roles" => options.roles = roles(&value)?,
+                "fallback_regions" => options.fallback_regions = regions(&value)?,
+                "fallback_after" => options.fallback_after = Some(span()?),
                 "proxy_url" => options.proxy_url = Some(value.extract()?),
                 "use_fips" => options.use_fips = Some(value.extract()?),
                 "timeout" => options.timeout = Some(span()?),
@@ -68,11 +72,35 @@ impl Settings {
     }
 }
 
-fn spans(value: &Bound<'_, PyAny>, name: &str) -> PyResult<std::collections::HashMap<String, Duration>> {
+fn spans(value: &Bound<'_, PyAny>, name: &str) -> PyResult<HashMap<String, Duration>> {
     let Ok(intervals) = value.cast::<PyDict>() else {
         return Err(PyTypeError::new_err(format!("{name} must be a dict of secret id to seconds")));
     };
     intervals.iter().map(|(id, interval)| Ok((id.extract()?, Span::read(&interval, name)?.0))).collect()
+}
+
+fn roles(value: &Bound<'_, PyAny>) -> PyResult<BTreeMap<String, Role>> {
+    let wrong = || {
+        let form = "roles must be a dict of prefix to role ARN, or to a dict with role_arn and external_id";
+        PyTypeError::new_err(form)
+    };
+    let each = |pair: Bound<'_, PyAny>| {
+        let (prefix, role): (String, Bound<'_, PyAny>) = pair.extract().map_err(|_| wrong())?;
+        if let Ok(arn) = role.extract() {
+            return Ok((prefix, Role { arn, external_id: None }));
+        }
+        let mut settings: BTreeMap<String, Option<String>> = role.extract().map_err(|_| wrong())?;
+        let arn = settings.remove("role_arn").flatten().ok_or_else(wrong)?;
+        let external_id = settings.remove("external_id").flatten();
+        if settings.is_empty() { Ok((prefix, Role { arn, external_id })) } else { Err(wrong()) }
+    };
+    value.cast::<PyMapping>().map_err(|_| wrong())?.items()?.iter().map(each).collect()
+}
+
+fn regions(value: &Bound<'_, PyAny>) -> PyResult<Vec<String>> {
+    // Not a str, which is a sequence of letters: extracting refuses it.
+    let wrong = |_| PyTypeError::new_err("fallback_regions must be a list of Region names");
+    value.extract().map_err(wrong)
 }
 
 fn size(value: &Bound<'_, PyAny>, name: &str) -> PyResult<usize> {

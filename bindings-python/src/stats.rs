@@ -13,6 +13,7 @@ pub(crate) fn to_dict<'py>(py: Python<'py>, stats: &Stats) -> PyResult<Bound<'py
     dict.set_item("coalesced", stats.coalesced)?;
     dict.set_item("refreshes", stats.refreshes)?;
     dict.set_item("rotations_observed", stats.rotations_observed)?;
+    dict.set_item("replica_reads", stats.replica_reads)?;
     dict.set_item("evictions", stats.evictions)?;
     dict.set_item("api_calls", &stats.api_calls)?;
     dict.set_item("failures", &stats.failures)?;

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import json
 import re
 import threading
@@ -24,6 +25,8 @@ class Recorder:
     def __init__(self) -> None:
         self.signatures: list[Signature] = []
         self.proxied: list[str] = []
+        self.sessions: list[str] = []
+        self.session_seconds: float | None = None
         self.requests: list[tuple[str, dict[str, object]]] = []
         recorder = self
 
@@ -38,7 +41,10 @@ class Recorder:
                     return self.answer(secret(target.partition(".")[2]))
                 form = {name: values[0] for name, values in parse_qs(body.decode()).items()}
                 caller, _, _, path = signature(self)
-                self.answer(assumed(form, caller, path), "text/xml")
+                recorder.sessions.append(form["RoleArn"])
+                if form["RoleArn"].endswith("/refused"):
+                    return self.answer(REFUSED, "text/xml", 403)
+                self.answer(assumed(form, caller, path, recorder.session_end()), "text/xml")
 
             def do_CONNECT(self) -> None:
                 recorder.proxied.append(self.path)
@@ -77,6 +83,13 @@ class Recorder:
         self._server.daemon_threads = True
         self.url = f"http://127.0.0.1:{self._server.server_port}"
 
+    def session_end(self) -> str:
+        """Tell when a session that begins now ends."""
+        if self.session_seconds is None:
+            return LATER
+        end = datetime.datetime.now(datetime.timezone.utc) + datetime.timedelta(seconds=self.session_seconds)
+        return end.strftime("%Y-%m-%dT%H:%M:%SZ")
+
     def __enter__(self) -> Recorder:
         threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True).start()
         return self
@@ -109,7 +122,12 @@ def keys_for(name: str) -> dict[str, str]:
     return {"AccessKeyId": name, "SecretAccessKey": SECRET, "Token": f"{name}-token", "Expiration": LATER}
 
 
-def assumed(form: dict[str, str], caller: str, path: str) -> str:
+REFUSED = """<ErrorResponse xmlns="https://sts.amazonaws.com/doc/2011-06-15/"><Error><Type>Sender</Type>
+<Code>AccessDenied</Code><Message>User: test is not authorized to perform: sts:AssumeRole</Message></Error>
+<RequestId>1</RequestId></ErrorResponse>"""
+
+
+def assumed(form: dict[str, str], caller: str, path: str, end: str) -> str:
     """Answer as STS: the key id says the role, who assumed it, how, and where."""
     how = form.get("ExternalId") or form.get("WebIdentityToken") or "plain"
     how += f"-{form['DurationSeconds']}" if "DurationSeconds" in form else ""
@@ -119,5 +137,5 @@ def assumed(form: dict[str, str], caller: str, path: str) -> str:
     return f"""<{action}Response xmlns="https://sts.amazonaws.com/doc/2011-06-15/"><{action}Result>
 <AssumedRoleUser><Arn>{form["RoleArn"]}/session</Arn><AssumedRoleId>AROA:session</AssumedRoleId></AssumedRoleUser>
 <Credentials><AccessKeyId>{name}</AccessKeyId><SecretAccessKey>{SECRET}</SecretAccessKey>
-<SessionToken>role-token</SessionToken><Expiration>{LATER}</Expiration></Credentials>
+<SessionToken>role-token</SessionToken><Expiration>{end}</Expiration></Credentials>
 </{action}Result><ResponseMetadata><RequestId>1</RequestId></ResponseMetadata></{action}Response>"""

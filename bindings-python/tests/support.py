@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import copy
+import os
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable
@@ -10,6 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, TypeVar
 
+import pytest
 from botocore.exceptions import ClientError
 
 T = TypeVar("T")
@@ -128,3 +132,17 @@ def at_once(times: int, call: Callable[[], T]) -> list[T]:
 
     with ThreadPoolExecutor(times) as pool:
         return list(pool.map(run, range(times)))
+
+
+def raised(call: Callable[[], Any]) -> BaseException:
+    """Give what a call raises."""
+    with pytest.raises(Exception) as caught:
+        call()
+    return caught.value
+
+
+def run_python(code: str, path: Path | str, *options: str) -> subprocess.CompletedProcess[str]:
+    """Run a snippet in an interpreter of its own, with a path to import from."""
+    environment = {**os.environ, "PYTHONPATH": str(path)}
+    command = [sys.executable, *options, "-c", code]
+    return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60, check=False)

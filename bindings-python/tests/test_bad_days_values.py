@@ -143,7 +143,7 @@ def test_closing_during_a_request_is_quick_and_not_worth_a_warning(
     trouble.wait_for_trouble()
     start = time.monotonic()
     cache.close()
-    assert time.monotonic() - start < 1
+    assert time.monotonic() - start < 5
     assert not caplog.records
 
 

@@ -268,7 +268,7 @@ def test_a_task_that_hangs_is_cancelled_when_the_time_is_up(world: World) -> Non
             cleaned_up.append(credential.version_stage)
 
     cache = AsyncSecretCache(client=world)
-    with pytest.raises(RequestTimeoutError, match="version-0 of secret 'db' had not ended in time"):
+    with pytest.raises(RequestTimeoutError, match="version-0 of secret 'db' did not finish in time"):
         connect(cache, hang, timeout=0.1)
     assert cleaned_up == ["AWSCURRENT"]
     assert connect(cache, world.log_in) == "AWSCURRENT", "a login that hangs is not one that is refused"

@@ -18,6 +18,7 @@ def test_the_defaults_are_those_of_the_table() -> None:
         assert defaults["refresh_interval"] == TABLE["refresh_interval_seconds"]
         assert defaults["max_wait"] == TABLE["max_wait_seconds"]
         assert defaults["max_stale"] == TABLE["max_stale_seconds"]
+        assert defaults["fallback_after"] == TABLE["fallback_after_seconds"]
         assert defaults["max_size"] == TABLE["max_size"]
         assert defaults["stale_on_denied"] == TABLE["stale_on_denied"]
         assert defaults["version_stage"] == TABLE["version_stage"]

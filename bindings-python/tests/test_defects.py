@@ -85,7 +85,7 @@ def test_p4_a_forced_refresh_does_not_sleep(service: Service, real_sleeps: None)
     cache.get_secret_string("db")
     start = time.monotonic()
     assert cache.refresh_secret_now("db") is True
-    assert time.monotonic() - start < 0.5
+    assert time.monotonic() - start < 2
 
 
 @pytest.mark.ours_only("P4b: a forced refresh says True, yet leaves the error of the value in place")

@@ -134,7 +134,7 @@ def test_s5_a_client_of_the_programs_own_is_believed_no_larger_an_answer(
         assert cache.get_secret_string("db") == "value"
         service.put("db", "v2", value)
         service.put("another", "v1", value)
-        with pytest.raises(errors.InvalidResponseError, match="more than the 1048576 of any secret"):
+        with pytest.raises(errors.InvalidResponseError, match="1048577 bytes, more than any secret can have"):
             cache.get_secret_value("another")
         assert not cache.refresh_secret_now("db")
         assert cache.get_secret_string("db") == "value"
@@ -156,6 +156,6 @@ def test_s5_a_hook_never_sees_such_an_answer(service: Service) -> None:
     hook = Hook()
     service.put("db", "v1", "x" * (MEGABYTE + 1))
     cache = DropIn(config=SecretCacheConfig(secret_cache_hook=hook), client=service)
-    with pytest.raises(errors.InvalidResponseError, match="more than the 1048576 of any secret"):
+    with pytest.raises(errors.InvalidResponseError, match="1048577 bytes, more than any secret can have"):
         cache.get_secret_string("db")
     assert hook.seen < MEGABYTE

@@ -15,8 +15,9 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
+import secretcache
 from secretcache import AsyncSecretCache, SecretCache, errors
-from support import Service, service_error
+from support import Service, raised, service_error
 
 
 @pytest.fixture
@@ -26,12 +27,6 @@ def service() -> Iterator[Service]:
     service.put("db", "v1", '{"password": "old"}')
     yield service
     service.release()
-
-
-def raised(call: Callable[[], Any]) -> BaseException:
-    with pytest.raises(Exception) as caught:
-        call()
-    return caught.value
 
 
 def test_p10_messages_name_what_the_program_wrote(service: Service) -> None:
@@ -128,3 +123,46 @@ def test_x3_caches_around_one_endpoint_slow_down_together() -> None:
     assert service.count("describe_secret") - calls < 200
     for cache in caches:
         cache.close()
+
+
+MIGRATION: dict[str, tuple[Callable[[Any], Any], str]] = {
+    "boto3's id": (lambda c: c.get_secret_string(SecretId="db"), "did you mean secret_id?"),
+    "boto3's stage": (
+        lambda c: c.get_secret_json("db", VersionStage="AWSCURRENT"),
+        "did you mean version_stage?",
+    ),
+    "Powertools' force": (lambda c: c.get_secret_value("db", force_fetch=True), "did you mean max_age=0?"),
+    "its spelling in JavaScript": (lambda c: c.get_secret_value("db", forceFetch=True), "max_age=0"),
+    "JavaScript's age": (lambda c: c.get_secret_string("db", maxAge=5), "did you mean max_age?"),
+    "Powertools' transform": (
+        lambda c: c.get_secret_string("db", transform="json"),
+        "get_secret_json() for JSON",
+    ),
+    "Powertools' batch": (lambda c: c.get_secrets_by_name(["db"]), "did you mean get_secrets?"),
+    "Powertools' provider": (lambda c: c.get("db"), "did you mean get_secret_string?"),
+    "JavaScript's names": (lambda c: c.getSecretString("db"), "did you mean get_secret_string?"),
+    "a slip": (lambda c: c.get_secret_strings("db"), "did you mean get_secret_string?"),
+    "the drop-in's option": (lambda c: type(c)(secret_refresh_interval=5), "did you mean refresh_interval?"),
+    "a ttl": (lambda c: type(c)(ttl=5), "did you mean refresh_interval?"),
+    "a field's keyword": (
+        lambda c: c.get_secret_field("db", "x", VersionId="v1"),
+        "did you mean version_id?",
+    ),
+    "a function": (lambda c: secretcache.get_secret("db"), "did you mean SecretCache().get_secret_string?"),  # type: ignore[attr-defined]
+}
+
+
+@pytest.mark.parametrize("what", MIGRATION)
+def test_what_other_libraries_call_it_fails_with_the_name_of_what_to_write(
+    service: Service, what: str
+) -> None:
+    call, expected = MIGRATION[what]
+    assert expected in str(raised(lambda: call(SecretCache(client=service))))
+
+
+def test_an_asynchronous_cache_says_the_same(service: Service) -> None:
+    async def read() -> None:
+        await AsyncSecretCache(client=service).get_secret_string(SecretId="db")  # type: ignore[call-arg]
+
+    assert "did you mean secret_id?" in str(raised(lambda: asyncio.run(read())))
+    assert asyncio.iscoroutinefunction(AsyncSecretCache.get_secret_string)

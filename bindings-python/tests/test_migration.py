@@ -168,3 +168,17 @@ def test_a_copy_shares_the_client(service: Service, cls: type[Any], copied: Any)
     twin = copied(cache)
     assert twin._given_client is service
     assert twin.get_secret_string("db") == "value-1"
+
+
+def test_p9_a_client_is_there_for_those_who_look() -> None:
+    cache = dropin.SecretCache()
+    assert "secretcache/" in cache._client.meta.config.user_agent
+    assert cache._client is cache._client
+
+
+def test_p9_the_next_refresh_time_stands_still(service: Service) -> None:
+    cache = dropin.SecretCache(client=service)
+    secret = cache._get_cached_secret("db")
+    assert secret._next_refresh_time == secret._next_refresh_time
+    cache.get_secret_string("db")
+    assert secret._next_refresh_time == cache._get_cached_secret("db")._next_refresh_time

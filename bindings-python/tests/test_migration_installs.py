@@ -95,22 +95,22 @@ class Place:
 
 def remedy(report: str, of: str) -> str:
     """Find the command that a report shows for having one of the two."""
-    (line,) = [line for line in report.splitlines() if line.startswith(f"to have {of}:")]
+    (line,) = [line for line in report.splitlines() if line.startswith(f"to use {of}:")]
     return line.partition(":")[2].strip()
 
 
 # The steps, who then answers, and what the doctor calls it.
 ORDERS = [
-    ("+ours", "ours", "all is well"),
-    ("+aws +ours", "ours", "all is well"),
-    ("+ours +aws", "aws", "gives AWS's library"),
-    ("+ours +aws +ours", "aws", "gives AWS's library"),  # pip has nothing to do at the last step
+    ("+ours", "ours", "no problem"),
+    ("+aws +ours", "ours", "no problem"),
+    ("+ours +aws", "aws", "is AWS's library"),
+    ("+ours +aws +ours", "aws", "is AWS's library"),  # pip has nothing to do at the last step
     ("+aws +ours -aws", "broken", None),
     ("+ours +aws -aws", "broken", None),
     ("+aws +ours -aws +aws", "aws", None),
-    ("+ours +aws -aws +aws", "aws", "gives AWS's library"),
-    ("+aws +ours -ours +ours", "ours", "all is well"),
-    ("+ours +aws -ours +ours", "ours", "all is well"),
+    ("+ours +aws -aws +aws", "aws", "is AWS's library"),
+    ("+aws +ours -ours +ours", "ours", "no problem"),
+    ("+ours +aws -ours +ours", "ours", "no problem"),
 ]
 
 

@@ -6,7 +6,7 @@ import copy
 import os
 
 from secretcache import _core
-from secretcache._cache import PlainCache, Recipe
+from secretcache._base import PlainCache, Recipe
 from secretcache._steps import response_of
 from secretcache._transport import OwnClient
 from secretcache.errors import from_core

@@ -6,11 +6,13 @@
 then ``cache.get_secret_string("prod/checkout/db")`` wherever you need the secret.
 """
 
+import sys
+
 from . import _doctor, errors
 from ._cache import SecretCache
 from ._core import SecretValue, Watch, __version__
 from ._credential import Credential, LoginRejectedError
-from ._events import Event, NewVersion, OtherVersion, RefreshError, Stale
+from ._events import Event, NewVersion, OtherVersion, RefreshError, Replica, Stale
 from .errors import SecretCacheError
 
 TYPE_CHECKING = False
@@ -30,6 +32,7 @@ __all__ = [
     "NewVersion",
     "OtherVersion",
     "RefreshError",
+    "Replica",
     "SecretCache",
     "SecretCacheError",
     "SecretValue",
@@ -59,6 +62,12 @@ def __getattr__(name: str) -> object:
     text = "" if name.startswith("_") else hint(name, MODULE, __all__)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}{text}")
 
+
+# The extension module turns the lock on where it is off, unless PYTHON_GIL=0 or -X gil=0 keep it off.
+if not getattr(sys, "_is_gil_enabled", lambda: True)():
+    raise ImportError(
+        "secretcache needs Python's global interpreter lock: do not set PYTHON_GIL=0 or -X gil=0"
+    )
 
 _problem = _doctor.quick_warning()
 if _problem is not None:

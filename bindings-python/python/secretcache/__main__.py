@@ -8,8 +8,8 @@ from ._doctor import report
 
 USAGE = """usage: python -m secretcache doctor
 
-Says which distribution serves the import name aws_secretsmanager_caching, which transport a cache would use, and how to
-mend what is wrong. Exit status: 0 all is well, 1 something is to be mended, 2 wrong usage."""
+Prints which distribution provides the import name aws_secretsmanager_caching, which transport a cache would use, and
+how to fix any problem. Exit status: 0 no problem, 1 a problem to fix, 2 wrong usage."""
 
 
 def main(arguments: list[str]) -> int:

@@ -11,7 +11,8 @@ import threading
 import weakref
 
 from . import _steps as steps
-from ._cache import STAGES, Configured, checked, parse
+from ._base import STAGES
+from ._cache import Configured, checked, parse
 from ._credential import forget_locals, is_rejected_login
 from ._migration import explained
 
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 
     from typing_extensions import Self
 
-    from ._cache import BaseCache
+    from ._base import BaseCache
     from ._core import ConnectAttempt, FetchPermit, Flight, SecretValue
     from ._credential import Credential
     from ._transport import GivenClient, OwnClient

@@ -36,7 +36,7 @@ def quick_warning() -> str | None:
     is_ours = _is_ours(os.path.join(_PACKAGE, "__init__.py"))
     if is_ours:
         return None
-    what = "is gone" if is_ours is None else "is that of AWS's library, which was installed later"
+    what = "is gone" if is_ours is None else "was overwritten by AWS's library, which was installed later"
     return (
         f"the package aws_secretsmanager_caching that came with secretcache {what}; `import secretcache` works, the "
         f"drop-in does not. Run `python -m secretcache doctor` for details. To fix it: {_FIX}"
@@ -53,17 +53,17 @@ def report() -> tuple[list[str], bool]:
     lines += [f"  distribution that claims aws_secretsmanager_caching: {name}" for name in _claimants()]
     lines.append(
         {
-            "ours": "`import aws_secretsmanager_caching` gives secretcache's drop-in: all is well",
-            "theirs": "`import aws_secretsmanager_caching` gives AWS's library: it was installed after secretcache",
-            "missing": "`import aws_secretsmanager_caching` fails: uninstalling AWS's library took its files along",
+            "ours": "`import aws_secretsmanager_caching` is secretcache's drop-in: no problem",
+            "theirs": "`import aws_secretsmanager_caching` is AWS's library, which was installed after secretcache",
+            "missing": "`import aws_secretsmanager_caching` fails: uninstalling AWS's library removed its files",
             "mixed": "aws_secretsmanager_caching is a mixture of AWS's library and secretcache's drop-in",
         }[found]
     )
     if found != "ours":
-        lines.append(f"to have the drop-in:       {_FIX}")
+        lines.append(f"to use the drop-in:        {_FIX}")
     if found in ("theirs", "mixed"):
         lines.append(
-            "to have AWS's library:     pip install --force-reinstall --no-deps aws-secretsmanager-caching"
+            "to use AWS's library:      pip install --force-reinstall --no-deps aws-secretsmanager-caching"
         )
     reason = reason_for_botocore()
     lines.append(f"transport of a cache without a client: {'botocore: ' + reason if reason else 'native'}")

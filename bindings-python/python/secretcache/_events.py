@@ -24,7 +24,7 @@ class Event:
 
 
 class NewVersion(Event):
-    """A refresh brought another version than the one held."""
+    """A refresh found a version other than the cached one."""
 
     __slots__ = ("new_version_id", "old_version_id", "version_stage")
 
@@ -36,7 +36,7 @@ class NewVersion(Event):
 
 
 class Stale(Event):
-    """Readers begin to get a value that could not be refreshed in time. Sent once per outage."""
+    """Readers start to get a value that could not be refreshed in time. Sent once per outage."""
 
     __slots__ = ("age_seconds", "error")
 
@@ -57,7 +57,7 @@ class RefreshError(Event):
 
 
 class OtherVersion(Event):
-    """A login succeeded with another version than the current one, as it does while a rotation is between its steps.
+    """A login succeeded with a version other than the current one, as happens between the steps of a rotation.
 
     If it continues, the current version does not work. Sent with the first such login, then at most once a minute;
     `stats` counts all of them.
@@ -71,11 +71,26 @@ class OtherVersion(Event):
         self.version_id = version_id
 
 
+class Replica(Event):
+    """From now on a secret is read from its replica in `region`, because its own Region does not answer.
+
+    Sent once, and again only after its own Region has answered.
+    """
+
+    __slots__ = ("error", "region")
+
+    def __init__(self, secret_id: str, region: str, error: BaseException) -> None:
+        self.secret_id = secret_id
+        self.region = region
+        self.error = error
+
+
 _CLASSES: dict[str, Callable[..., Event]] = {
     "new_version": NewVersion,
     "stale": Stale,
     "error": RefreshError,
     "other_version": OtherVersion,
+    "replica": Replica,
 }
 
 

@@ -8,16 +8,16 @@ from ._core import iam_login
 class IamLogin(str):
     """A user who logs in with an IAM token: to RDS or Aurora, ElastiCache or MemoryDB.
 
-    It is the id of an entry that a cache and every integration take wherever they take a secret's:
+    Pass it to a cache or an integration in place of a secret's id:
 
     >>> from secretcache import IamLogin
     >>> login = IamLogin.rds("app", "shop.abc123.eu-central-1.rds.amazonaws.com", 5432)
     >>> print(login)
     rds-db://app@shop.abc123.eu-central-1.rds.amazonaws.com:5432
 
-    The entry is a JSON object with ``username`` and ``password``. The password is a token, which the cache signs with
-    its own credentials, without a call to AWS, and replaces before its fifteen minutes are over. `region_name` is the
-    Region of the database or cache, by default the Region of the cache of secrets.
+    Reading it gives a JSON object with ``username`` and ``password``. The password is a token, which the cache signs
+    with its own credentials, without a call to AWS, and replaces before it expires after fifteen minutes.
+    `region_name` is the Region of the database or cache, by default the Region of the cache of secrets.
     """
 
     __slots__ = ()
@@ -26,7 +26,7 @@ class IamLogin(str):
     def rds(cls, user: str, host: str, port: int, *, region_name: str | None = None) -> IamLogin:
         """Name a user of RDS or Aurora, for PostgreSQL, MySQL or MariaDB.
 
-        `host` is the endpoint of the instance, cluster or proxy, even where you connect by another name: RDS checks the
+        `host` is the endpoint of the instance, cluster or proxy, even if you connect by another name: RDS checks the
         token against it.
         """
         return cls(iam_login("rds-db", user, host, port, region_name=region_name))

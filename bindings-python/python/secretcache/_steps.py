@@ -98,7 +98,9 @@ def ask(
     """
     if permit.is_iam_login:
         if hook is not None:
-            raise ConfigurationError(f"{permit.id!r} needs a cache without a hook: a token is no response")
+            raise ConfigurationError(
+                f"{permit.id!r} needs a cache without a hook: a token is not a response of the service"
+            )
         permit.sign(*(yield _SIGNER, {}))
         return
     # Only what a hook has made of a description is kept; otherwise the core knows what is worth knowing of it.
@@ -148,7 +150,9 @@ def method(client: Any, name: str) -> Any:
         return getattr(client, name)
     credentials = getattr(getattr(client, "_request_signer", None), "_credentials", None)
     if credentials is None:
-        raise ConfigurationError("a token needs credentials: pass a client of boto3 with some, or no client")
+        raise ConfigurationError(
+            "signing a token needs credentials: pass a boto3 client that has some, or no client"
+        )
 
     def signer() -> Any:
         frozen = credentials.get_frozen_credentials()
@@ -223,9 +227,7 @@ def connect(
                 plan.accepted(value)
                 return connection
             if error is HANGS:
-                hanging = (
-                    f"the login with version {value.version_id} of secret {secret_id!r} had not ended in time"
-                )
+                hanging = f"the login with version {value.version_id} of secret {secret_id!r} did not finish in time"
                 last = last or RequestTimeoutError(hanging)
                 break
             if not rejected(error):

@@ -2,8 +2,8 @@
 
 Every exception of this package is a `SecretCacheError`. Where a program written for boto3 would catch one of
 botocore's classes, the exception is of that class too: a service's refusal is also a ``ClientError`` with its
-``response``, a missing Region also a ``NoRegionError``. botocore is imported only when one of these is made,
-and where it is not installed, they are ours alone.
+``response``, a missing Region also a ``NoRegionError``. botocore is imported only when one of these is raised; if
+it is not installed, they are only ours.
 """
 
 from __future__ import annotations
@@ -64,7 +64,7 @@ class InvalidCredentialsError(SecretCacheError):
 
 
 class AccessDeniedError(SecretCacheError):
-    """The caller may not read this secret, or may not use its KMS key."""
+    """The caller is not allowed to read this secret, or to use its KMS key."""
 
     kind = "access_denied"
 
@@ -76,7 +76,7 @@ class SecretNotFoundError(SecretCacheError):
 
 
 class VersionNotFoundError(SecretCacheError):
-    """The secret exists; the staging label or version id asked for does not."""
+    """The secret exists, but not the requested staging label or version id."""
 
     kind = "version_not_found"
 
@@ -130,13 +130,13 @@ class InvalidResponseError(SecretCacheError):
 
 
 class WrongTypeError(SecretCacheError, TypeError):
-    """The secret holds no string (or no binary), but that was asked for."""
+    """The secret contains no string (or no binary value), but one was requested."""
 
     kind = "wrong_type"
 
 
 class NotJsonError(SecretCacheError, ValueError):
-    """The secret string is not JSON, but a JSON value was asked for."""
+    """The secret string is not JSON, but a JSON value was requested."""
 
     kind = "not_json"
 

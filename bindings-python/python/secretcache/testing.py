@@ -22,12 +22,14 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import ssl
 import subprocess
 import threading
 import urllib.error
+import urllib.parse
 import urllib.request
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
@@ -49,6 +51,9 @@ class LocalEndpoint:
 
     It listens on a free port of the loopback address and is stopped by `close`, at the end of a `with` block or with
     this process. `options` are those of the command, such as `["--seed", "secrets.toml"]`.
+
+    Within a `with` block, environment variables lead AWS SDKs to it. Without one, set those in `environment`: else
+    clients go to AWS.
     """
 
     url: str
@@ -60,18 +65,27 @@ class LocalEndpoint:
             raise LocalEndpointError(
                 "the command secretcache was not found: install it, or name it by the variable SECRETCACHE_BIN"
             )
-        self._process = subprocess.Popen(
-            [command, "local", "--port", "0", "--control", *options],
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-        )
+        try:
+            self._process = subprocess.Popen(
+                [command, "local", "--port", "0", "--control", *options],
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                text=True,
+            )
+        except OSError as error:
+            raise LocalEndpointError(
+                f"{command} cannot be started ({error.strerror}): install the command secretcache, "
+                "or name it by the variable SECRETCACHE_BIN"
+            ) from None
+        self._outside: dict[str, str | None] = {}
+        self._region = _value_of("--region", options) or "us-east-1"
+        self._certificate = _value_of("--tls-cert", options)
         assert self._process.stdout is not None
         first = self._process.stdout.readline().strip()
         if "listening on" not in first:
             rest = self._process.communicate()[0]
-            raise LocalEndpointError(f"secretcache local did not start: {first} {rest}".strip())
+            raise LocalEndpointError(f"{command} local did not start: {first} {rest}".strip())
         self.url = first.rsplit(" ", 1)[1]
         self._output: deque[str] = deque([first], maxlen=1000)
         threading.Thread(target=self._drain, daemon=True).start()
@@ -82,11 +96,15 @@ class LocalEndpoint:
             self._output.append(line.rstrip("\n"))
 
     def __enter__(self) -> LocalEndpoint:
+        inside = {**dict.fromkeys(_UNSET), **self.environment}
+        self._outside = {name: os.environ.get(name) for name in inside}
+        _set(inside)
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        _set(self._outside)
         self.close()
 
     def __repr__(self) -> str:
@@ -104,14 +122,26 @@ class LocalEndpoint:
 
     @property
     def environment(self) -> dict[str, str]:
-        """The environment variables by which AWS SDKs and the `aws` command find it, with made-up credentials."""
-        return {
+        """The environment variables by which AWS SDKs and the `aws` command find it, with made-up credentials.
+
+        `NO_PROXY` keeps requests to it from a proxy. With `--tls-cert`, `AWS_CA_BUNDLE` is that file: the certificate
+        must be self-signed, or be followed there by those of its authorities.
+        """
+        found = {
             "AWS_ENDPOINT_URL_SECRETS_MANAGER": self.url,
             "AWS_ACCESS_KEY_ID": "local",
             "AWS_SECRET_ACCESS_KEY": "local",
-            "AWS_REGION": "us-east-1",
-            "AWS_DEFAULT_REGION": "us-east-1",
+            "AWS_REGION": self._region,
+            "AWS_DEFAULT_REGION": self._region,
         }
+        host = urllib.parse.urlsplit(self.url).hostname or ""
+        direct = os.environ.get("no_proxy") or os.environ.get("NO_PROXY") or ""
+        if direct != "*" and host not in direct.split(","):
+            direct = f"{direct},{host}" if direct else host
+        found |= {"NO_PROXY": direct, "no_proxy": direct}
+        if self._certificate is not None:
+            found["AWS_CA_BUNDLE"] = self._certificate
+        return found
 
     @property
     def output(self) -> list[str]:
@@ -185,7 +215,14 @@ class LocalEndpoint:
         headers = {"Content-Type": "application/json"}
         request = urllib.request.Request(f"{self.url}/_control/{path}", data, headers, method=method)
         # Never through a proxy: it is on this machine.
-        opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+        handlers: list[urllib.request.BaseHandler] = [urllib.request.ProxyHandler({})]
+        if self._certificate is not None:
+            # This very certificate, whoever signed it and for whatever name.
+            trust = ssl.create_default_context(cafile=self._certificate)
+            trust.check_hostname = False
+            trust.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
+            handlers.append(urllib.request.HTTPSHandler(context=trust))
+        opener = urllib.request.build_opener(*handlers)
         try:
             with opener.open(request, timeout=timeout) as answer:
                 parsed: dict[str, Any] = json.load(answer)
@@ -194,6 +231,29 @@ class LocalEndpoint:
             with error:
                 reason = json.load(error).get("error", error.reason)
             raise LocalEndpointError(str(reason)) from None
+
+
+_UNSET = ("AWS_PROFILE", "AWS_SESSION_TOKEN", "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS")
+"""Variables that would lead AWS SDKs elsewhere."""
+
+
+def _set(variables: Mapping[str, str | None]) -> None:
+    """Set environment variables, and unset those that are `None`."""
+    for name, value in variables.items():
+        if value is None:
+            os.environ.pop(name, None)
+        else:
+            os.environ[name] = value
+
+
+def _value_of(option: str, options: Sequence[str]) -> str | None:
+    """The value of an option of the command, in either form: `--region X` or `--region=X`."""
+    for at, given in enumerate(options):
+        if given.startswith(option + "="):
+            return given.removeprefix(option + "=")
+        if given == option:
+            return next(iter(options[at + 1 :]), None)
+    return None
 
 
 if pytest is not None:
@@ -206,8 +266,11 @@ if pytest is not None:
     @pytest.fixture(scope="session")
     def secretcache_local_session(secretcache_local_options: list[str]) -> Iterator[LocalEndpoint]:
         """The process behind `secretcache_local`, as it is after whatever tests did with it."""
-        with LocalEndpoint(secretcache_local_options) as endpoint:
+        endpoint = LocalEndpoint(secretcache_local_options)
+        try:
             yield endpoint
+        finally:
+            endpoint.close()
 
     @pytest.fixture
     def secretcache_local(
@@ -217,6 +280,6 @@ if pytest is not None:
         secretcache_local_session.reset()
         for name, value in secretcache_local_session.environment.items():
             monkeypatch.setenv(name, value)
-        for name in ("AWS_PROFILE", "AWS_SESSION_TOKEN", "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS"):
+        for name in _UNSET:
             monkeypatch.delenv(name, raising=False)
         return secretcache_local_session

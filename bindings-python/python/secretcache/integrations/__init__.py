@@ -14,6 +14,7 @@ Each module is for one library, and imports no other:
 - `tortoise.asyncpg`, `tortoise.psycopg`: Tortoise's backends; name one as ``engine``
 - `pydantic_settings`: the fields of a secret as settings
 - `django.postgresql`, `django.mysql`: database backends; name one as ``ENGINE``
+- `airflow`: metadata database and hooks; `airflow.secrets_manager`: a secrets backend
 - `requests`, `httpx`: API keys
 
 User name and password come from the secret. The program gives host, port and database; with

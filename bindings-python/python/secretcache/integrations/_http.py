@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Generator
     from typing import Any
 
-    from secretcache._cache import BaseCache
+    from secretcache._base import BaseCache
     from secretcache._core import SecretValue
 
 _TIMEOUT = 5.0
@@ -53,7 +53,7 @@ class Key:
         options: dict[str, Any],
     ) -> None:
         if "endpoint_from_secret" in options:
-            raise TypeError("endpoint_from_secret is for databases: where a request goes, its URL says")
+            raise TypeError("endpoint_from_secret is for databases: a request's URL says where it goes")
         self.refuses: Callable[[Any], bool] = options.pop("rejected", None) or _is_unauthorized
         """Tells a response that means "this key is refused"."""
         self.login = Login(cache, secret_id, **({"login_timeout": _TIMEOUT} | options))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from secretcache import _steps as steps
-from secretcache._cache import STAGES
+from secretcache._base import STAGES
 from secretcache._credential import Credential, is_rejected_login
 
 TYPE_CHECKING = False
@@ -152,10 +152,14 @@ class Turnover:
 
     def is_due(self, stamp: tuple[str, int] | None) -> bool:
         """Tell whether the pool has to replace its connections, as a connection is given back. Says so once."""
-        if stamp is None or stamp[1] != self._number or not self._login.is_outdated(stamp[0]):
+        if stamp is None or stamp[1] != self._number or not self.is_outdated(stamp):
             return False
         self._number += 1
         return True
+
+    def is_outdated(self, stamp: tuple[str, int] | None) -> bool:
+        """Tell whether this connection alone should go."""
+        return stamp is not None and self._login.is_outdated(stamp[0])
 
 
 def _with_version(fn: Callable[[Credential], Any]) -> Callable[[Credential], tuple[Any, str]]:

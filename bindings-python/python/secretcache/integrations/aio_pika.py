@@ -5,8 +5,12 @@
 
 from __future__ import annotations
 
+import asyncio
+from contextlib import suppress
+
 import aio_pika
 from aio_pika.connection import Connection
+from aio_pika.exceptions import CONNECTION_EXCEPTIONS
 from aio_pika.robust_connection import RobustConnection
 
 from secretcache.errors import SecretCacheError
@@ -21,7 +25,7 @@ if TYPE_CHECKING:
     from yarl import URL
 
     from secretcache import Credential
-    from secretcache._cache import BaseCache
+    from secretcache._base import BaseCache
 
 
 async def connect(
@@ -45,35 +49,69 @@ async def connect_robust(
 ) -> AbstractRobustConnection:
     """Connect as `aio_pika.connect_robust` does: when it reconnects, it logs in with the version that works then."""
     login = _login(cache, secret_id, url, kwargs)
+    is_patient = not kwargs.pop("fail_fast", True)
+    interval = kwargs.get("reconnect_interval", 5)
+    kind: type[Any] = kwargs.pop("connection_class", RobustConnection)
+    chosen: Credential
 
-    class LoggingIn(RobustConnection):
-        _RobustConnection__fail_fast_future: Any
+    class LoggingIn(kind):
+        _is_ending = False
+        _search: asyncio.Future[None] | None = None
 
-        async def connect(self, timeout: Any = None) -> None:
-            self._timeout = timeout
-            try:
-                await super().connect(timeout)
-            except _NotConnected as error:
-                await self.close()
-                raise error.__cause__ or error from None
+        # What aio-pika reads each time that it connects.
+        @property
+        def url(self) -> URL:
+            return _url(self._bare, login, chosen)
 
-        # What aio-pika calls for the first connection and for each later one.
-        async def _RobustConnection__connect_transport(self) -> None:
-            self.transport = None
-            self.connected.clear()
-            try:
-                await _log_in(self, login, self._timeout)
-            except SecretCacheError as error:
-                raise _NotConnected(str(error)) from error
-            future = self._RobustConnection__fail_fast_future
-            if not future.done():
-                future.set_result(None)
+        @url.setter
+        def url(self, bare: URL) -> None:
+            self._bare = bare
 
-    return await aio_pika.connect_robust(url, connection_class=LoggingIn, **kwargs)
+        async def close(self, *args: Any, **kwargs: Any) -> None:
+            self._is_ending = True
+            if self._search is not None:
+                self._search.cancel()
+            await super().close(*args, **kwargs)
 
+    async def choose(connection: Any) -> None:
+        """Find the version that works, by a connection that is closed again."""
+        nonlocal chosen
 
-class _NotConnected(ConnectionError):
-    """What aio-pika takes for a connection that failed, and tries again unless it is the first."""
+        async def log_in(credential: Credential) -> Credential:
+            where = _url(connection._bare, login, credential)
+            await (await aio_pika.connect(where, ssl_context=kwargs.get("ssl_context"))).close()
+            return credential
+
+        with suppress(Exception):  # aio-pika logs what hinders its own attempts
+            chosen, _ = await login.connect_async(log_in)
+
+    async def keep_choosing(connection: Any) -> None:
+        await asyncio.sleep(interval)
+        while not connection.connected.is_set():
+            await choose(connection)
+            await asyncio.sleep(interval)
+
+    async def lost(connection: Any, *_: Any) -> None:
+        """Choose before aio-pika tries to connect again, and as long as it does not succeed."""
+        if not connection._is_ending:
+            await choose(connection)
+            connection._search = asyncio.ensure_future(keep_choosing(connection))
+
+    async def log_in(credential: Credential) -> Any:
+        nonlocal chosen
+        chosen = credential
+        return await aio_pika.connect_robust(url, connection_class=LoggingIn, **kwargs)
+
+    while True:
+        try:
+            connection, _ = await login.connect_async(log_in)
+        except (*CONNECTION_EXCEPTIONS, SecretCacheError):
+            if not is_patient:
+                raise
+            await asyncio.sleep(interval)
+        else:
+            connection.close_callbacks.add(lost)
+            return connection
 
 
 def _login(cache: BaseCache, secret_id: str, url: str | URL | None, kwargs: dict[str, Any]) -> Login:
@@ -86,13 +124,17 @@ async def _log_in(connection: Any, login: Login, timeout: Any) -> None:
     bare = connection.url
 
     async def log_in(credential: Credential) -> None:
-        url = bare.with_user(credential.username).with_password(credential.password)
-        if login.endpoint_from_secret:
-            url = url.with_host(credential.host).with_port(credential.port or bare.port)
-        connection.url = url
+        connection.url = _url(bare, login, credential)
         try:
             await Connection.connect(connection, timeout)
         finally:
             connection.url = bare
 
     await login.connect_async(log_in)
+
+
+def _url(bare: URL, login: Login, credential: Credential) -> URL:
+    url = bare.with_user(credential.username).with_password(credential.password)
+    if login.endpoint_from_secret:
+        url = url.with_host(credential.host or bare.host or "").with_port(credential.port or bare.port)
+    return url

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
 
-    from secretcache._cache import BaseCache
+    from secretcache._base import BaseCache
 
 _DEFAULT_LIFETIME = 300.0
 """Seconds: asyncpg's own default."""

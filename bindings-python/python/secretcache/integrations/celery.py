@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from celery import Celery
 
-    from secretcache._cache import BaseCache
+    from secretcache._base import BaseCache
 
 
 def stay_connected(
@@ -38,7 +38,7 @@ def stay_connected(
     if backend is not None:
         login = Login.taking(cache, backend, dict(options))
 
-        # What makes a backend for each thread.
+        # What makes a backend for each thread. A class as `backend_cls` would do from Celery 5.7 on, not before.
         def get_backend() -> Any:
             base, url = by_url(app.backend_cls or app.conf.result_backend, app.loader)
             return _backend_class(login, base)(app=app, url=url)

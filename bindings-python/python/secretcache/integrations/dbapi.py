@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
 
-    from secretcache._cache import BaseCache
+    from secretcache._base import BaseCache
 
 
 class Connector:

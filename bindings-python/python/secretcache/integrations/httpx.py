@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Generator
     from typing import Any
 
-    from secretcache._cache import BaseCache
+    from secretcache._base import BaseCache
 
 
 class ApiKeyAuth(httpx.Auth):

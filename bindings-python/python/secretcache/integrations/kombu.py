@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from functools import cache as once
 
-from kombu.connection import Connection, ConnectionPool, PooledConnection
+from kombu import connection as kombus
+from kombu.connection import Connection, ConnectionPool
 from kombu.utils.collections import HashedSeq
 
 from ._login import NOT_YOURS, Login
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from secretcache import Credential
-    from secretcache._cache import BaseCache
+    from secretcache._base import BaseCache
 
 
 def connection_class(
@@ -32,10 +33,19 @@ def connection_class(
     logging_in = once(lambda transport: _transport_class(login, transport))
 
     class LoggingIn:
-        def _init_params(self, *args: Any, **params: Any) -> None:
-            if params.get("password"):
+        password: Any
+
+        def __init__(self, *args: Any, **params: Any) -> None:
+            super().__init__(*args, **params)
+            self._check()
+
+        def switch(self, conn_str: str) -> None:
+            super().switch(conn_str)  # type: ignore[misc]
+            self._check()
+
+        def _check(self) -> None:
+            if self.password:
                 raise TypeError(f"password: {NOT_YOURS}")
-            super()._init_params(*args, **params)  # type: ignore[misc]
 
         def get_transport_cls(self) -> type[Any]:
             return logging_in(super().get_transport_cls())  # type: ignore[misc]
@@ -47,12 +57,16 @@ def connection_class(
         def Pool(self, limit: int | None = None, **kwargs: Any) -> Any:
             return Pool(self, limit, **kwargs)
 
-    class Pooled(LoggingIn, PooledConnection):
-        pass
+    # Before Kombu 5.5 the connections of a pool are copies of the one that it was made of.
+    pooled = getattr(kombus, "PooledConnection", None)
+    Pooled = None if pooled is None else type("Pooled", (LoggingIn, pooled), {})
 
     class Pool(ConnectionPool):
         def new(self) -> Any:
-            return Pooled(self, **dict(self.connection._info(resolve=False)))
+            connection = super().new()
+            if Pooled is not None:
+                connection.__class__ = Pooled
+            return connection
 
     return type(base.__name__, (LoggingIn, base), {})
 

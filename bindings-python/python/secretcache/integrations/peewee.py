@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     import peewee
 
     from secretcache import Credential
-    from secretcache._cache import BaseCache
+    from secretcache._base import BaseCache
 
 
 def stay_connected(database: peewee.Database, cache: BaseCache, secret_id: str, **options: Any) -> None:

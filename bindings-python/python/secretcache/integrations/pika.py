@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from pika.connection import Parameters
 
     from secretcache import Credential
-    from secretcache._cache import BaseCache
+    from secretcache._base import BaseCache
 
 
 def connect(

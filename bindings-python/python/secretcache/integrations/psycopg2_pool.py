@@ -17,7 +17,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-    from secretcache._cache import BaseCache
+    from secretcache._base import BaseCache
 
 
 class _LoggingIn:
@@ -80,8 +80,8 @@ class _LoggingIn:
 class SimpleConnectionPool(_LoggingIn, psycopg2.pool.SimpleConnectionPool):
     """`psycopg2.pool.SimpleConnectionPool`, whose connections log in with a secret, even during a rotation.
 
-    It takes what that takes, after the cache and the secret's id. A connection that was made with a replaced version is
-    closed when it is returned, and when it would be handed out.
+    Takes the cache and the secret's id, then the same arguments. A connection that was made with a replaced version is
+    closed when it is returned, or instead of being handed out.
     """
 
 

@@ -16,7 +16,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-    from secretcache._cache import BaseCache
+    from secretcache._base import BaseCache
 
     _Pool = psycopg_pool.ConnectionPool[Any]
     _AsyncPool = psycopg_pool.AsyncConnectionPool[Any]
@@ -88,17 +88,26 @@ def _async_class(login: Login, turnover: Turnover, base: type[Any]) -> type[Any]
     return AsyncConnection
 
 
+def has_to_drain(pool: Any, turnover: Turnover, connection: Any) -> bool:
+    """Tell whether a pool has to replace all its connections, as one is given back. Without `drain`, that one goes."""
+    if hasattr(pool, "drain"):
+        return turnover.is_due(connection.secretcache_stamp)
+    if turnover.is_outdated(connection.secretcache_stamp):
+        connection._expire_at = 0.0  # what psycopg_pool looks at before 3.3
+    return False
+
+
 class ConnectionPool(_LoggingIn, _Pool):
     """`psycopg_pool.ConnectionPool`, whose connections log in with a secret, even during a rotation.
 
-    It takes what that takes, after the cache and the secret's id.
+    Takes the cache and the secret's id, then the same arguments.
     """
 
     _connection_class = psycopg.Connection
 
     def putconn(self, conn: Any) -> None:
         """Take a connection back."""
-        if self._turnover.is_due(conn.secretcache_stamp):
+        if has_to_drain(self, self._turnover, conn):
             self.drain()
         super().putconn(conn)
 
@@ -110,6 +119,6 @@ class AsyncConnectionPool(_LoggingIn, _AsyncPool):
 
     async def putconn(self, conn: Any) -> None:
         """Take a connection back."""
-        if self._turnover.is_due(conn.secretcache_stamp):
+        if has_to_drain(self, self._turnover, conn):
             await self.drain()
         await super().putconn(conn)

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from secretcache import Credential
-    from secretcache._cache import BaseCache
+    from secretcache._base import BaseCache
 
 
 class CredentialProvider(redis.CredentialProvider):
@@ -64,14 +64,16 @@ def logging_in_class(login: Login, base: type[Any]) -> type[Any]:
     method = "connect_check_health" if hasattr(base, "connect_check_health") else "connect"
 
     def connect(self: Any, **kwargs: Any) -> None:
-        if self.is_connected:
-            return
+        if self.is_connected if hasattr(base, "is_connected") else self._sock:  # older redis-py
+            if not _has_to_leave(self, login):
+                return
+            self.disconnect()
 
         def log_in(credential: Credential) -> None:
             _prepare(self, login, credential)
             getattr(super(logging_in, self), method)(**kwargs)
 
-        _, self._secretcache_version = login.connect(log_in)
+        login.connect(log_in)
 
     logging_in = type(base.__name__, (base,), {method: connect} | _retirement(login, base))
     return logging_in
@@ -117,13 +119,15 @@ def _async_class(login: Login, base: type[Any]) -> type[Any]:
 
     async def connect(self: Any, **kwargs: Any) -> None:
         if self.is_connected:
-            return
+            if not _has_to_leave(self, login):
+                return
+            await self.disconnect()
 
         async def log_in(credential: Credential) -> None:
             _prepare(self, login, credential)
             await getattr(super(logging_in, self), method)(**kwargs)
 
-        _, self._secretcache_version = await login.connect_async(log_in)
+        await login.connect_async(log_in)
 
     logging_in = type(base.__name__, (base,), {method: connect} | _retirement(login, base))
     return logging_in
@@ -133,19 +137,38 @@ def _prepare(connection: Any, login: Login, credential: Credential) -> None:
     if getattr(connection, "password", None):
         raise TypeError(f"password: {NOT_YOURS}")
     connection.credential_provider = _Fixed(credential)
+    # Before it connects: a subscriber then subscribes again, and would connect again if it seemed to be outdated.
+    connection._secretcache_version = credential.version_id or ""
     if login.endpoint_from_secret:
         connection.host = credential.host or connection.host
         connection.port = credential.port or connection.port
 
 
+def _has_to_leave(connection: Any, login: Login) -> bool:
+    """Tell whether a connection that a pool gives out is to log in again. Newer pools ask when they get it back."""
+    if hasattr(connection, "should_reconnect") or connection._secretcache_subscribes:
+        return False
+    return login.is_outdated(connection._secretcache_version)
+
+
 def _retirement(login: Login, base: type[Any]) -> dict[str, Any]:
-    """What a pool asks of a connection that is given back."""
+    """What a pool asks of a connection that is given back. A subscriber's is in use as long as it has one."""
 
     def should_reconnect(self: Any) -> bool:
-        return base.should_reconnect(self) or login.is_outdated(self._secretcache_version)
+        is_outdated = not self._secretcache_subscribes and login.is_outdated(self._secretcache_version)
+        return base.should_reconnect(self) or is_outdated
 
-    has_one = hasattr(base, "should_reconnect")
-    return {"_secretcache_version": None} | ({"should_reconnect": should_reconnect} if has_one else {})
+    def register_connect_callback(self: Any, callback: Any) -> None:
+        self._secretcache_subscribes = True
+        base.register_connect_callback(self, callback)
+
+    def deregister_connect_callback(self: Any, callback: Any) -> None:
+        self._secretcache_subscribes = False
+        base.deregister_connect_callback(self, callback)
+
+    ours = (should_reconnect, register_connect_callback, deregister_connect_callback)
+    overridden = {each.__name__: each for each in ours if hasattr(base, each.__name__)}
+    return {"_secretcache_version": None, "_secretcache_subscribes": False} | overridden
 
 
 class _Fixed(redis.CredentialProvider):

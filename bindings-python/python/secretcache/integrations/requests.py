@@ -17,7 +17,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-    from secretcache._cache import BaseCache
+    from secretcache._base import BaseCache
 
 
 class ApiKeyAuth(requests.auth.AuthBase):

@@ -19,9 +19,13 @@ if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncEngine
 
     from secretcache import Credential
-    from secretcache._cache import BaseCache
+    from secretcache._base import BaseCache
 
 _VERSION = "secretcache_version"
+_WORDS = dict.fromkeys(("psycopg", "psycopg_async", "psycopg2"), "dbname") | dict.fromkeys(
+    ("aiomysql", "asyncmy"), "db"
+)
+"""What drivers call the database, if not "database"."""
 
 
 def stay_connected(
@@ -38,7 +42,7 @@ def stay_connected(
     login = Login.taking(cache, secret_id, options)
     plain: Any = getattr(engine, "sync_engine", engine)
     login.check_lifetime(getattr(plain.pool, "_recycle", None), "pool_recycle")
-    database = "dbname" if plain.dialect.driver in ("psycopg", "psycopg_async", "psycopg2") else "database"
+    database = _WORDS.get(plain.dialect.driver, "database")
 
     def do_connect(dialect: Any, record: Any, arguments: list[Any], parameters: dict[str, Any]) -> Any:
         def log_in(credential: Credential) -> Any:

@@ -32,7 +32,18 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
+    from secretcache import Credential
+
 _OURS = ("secret_id", "secret_cache", *OPTIONS)
+_NAMES = {
+    "user": "USER",
+    "password": "PASSWORD",
+    "host": "HOST",
+    "port": "PORT",
+    "database": "NAME",
+    "dbname": "NAME",
+}
+"""What Django calls the arguments that a credential decides."""
 
 
 @once
@@ -46,6 +57,8 @@ class LoginMixin:
 
     settings_dict: dict[str, Any]
     connection: Any
+    word_for_database = "database"
+    """The driver's."""
     _login: Login | None = None
     _version: str | None = None
 
@@ -74,9 +87,27 @@ class LoginMixin:
         """Connect, even during a rotation."""
         connect = super().get_new_connection  # type: ignore[misc]
         connection, self._version = self.login.connect(
-            lambda credential: connect(parameters | self.login.arguments(credential))
+            lambda credential: connect(parameters | self._arguments(credential))
         )
         return connection
+
+    def settings_that_log_in(self) -> dict[str, Any]:
+        """Give this database's settings with user name and password filled in, for its command-line client."""
+        connect = super().get_new_connection  # type: ignore[misc]
+        parameters = self.get_connection_params()
+
+        def log_in(credential: Credential) -> dict[str, Any]:
+            arguments = self._arguments(credential)
+            connect(parameters | arguments).close()
+            return arguments
+
+        arguments, _ = self.login.connect(log_in)
+        filled = {_NAMES[word]: value for word, value in arguments.items()}
+        theirs = {name: each for name, each in self.settings_dict["OPTIONS"].items() if name not in _OURS}
+        return self.settings_dict | filled | {"OPTIONS": theirs}
+
+    def _arguments(self, credential: Credential) -> dict[str, Any]:
+        return self.login.arguments(credential, self.word_for_database)
 
     def close_if_unusable_or_obsolete(self) -> None:
         """Look at a connection between requests."""
@@ -88,13 +119,3 @@ class LoginMixin:
 
 def _found(thing: Any) -> Any:
     return import_string(thing) if isinstance(thing, str) else thing
-
-
-def with_credential(settings: dict[str, Any]) -> dict[str, Any]:
-    """Fill user name and password into a database's settings, for its command-line client."""
-    options = settings["OPTIONS"]
-    wrapper = LoginMixin()
-    wrapper.settings_dict = settings
-    credential = wrapper.login.first()
-    rest = {name: value for name, value in options.items() if name not in _OURS}
-    return settings | {"USER": credential.username, "PASSWORD": credential.password, "OPTIONS": rest}

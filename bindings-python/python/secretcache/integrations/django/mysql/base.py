@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from django.db.backends.base.base import NO_DB_ALIAS
 from django.db.backends.mysql import base
 from django.db.backends.mysql.client import DatabaseClient as MySqlClient
 
-from .._login import LoginMixin, with_credential
+from .._login import LoginMixin
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -18,7 +19,8 @@ class DatabaseClient(MySqlClient):
     @classmethod
     def settings_to_cmd_args_env(cls, settings_dict: dict[str, Any], parameters: Any) -> Any:
         """Give the command line and the environment."""
-        return super().settings_to_cmd_args_env(with_credential(settings_dict), parameters)
+        settings = DatabaseWrapper(settings_dict, NO_DB_ALIAS).settings_that_log_in()
+        return super().settings_to_cmd_args_env(settings, parameters)
 
 
 class DatabaseWrapper(LoginMixin, base.DatabaseWrapper):

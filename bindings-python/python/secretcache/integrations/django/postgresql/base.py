@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from django.db.backends.base.base import NO_DB_ALIAS
 from django.db.backends.postgresql import base
 from django.db.backends.postgresql.client import DatabaseClient as PostgresClient
 
-from .._login import LoginMixin, with_credential
+from .._login import LoginMixin
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -18,13 +19,16 @@ class DatabaseClient(PostgresClient):
     @classmethod
     def settings_to_cmd_args_env(cls, settings_dict: dict[str, Any], parameters: Any) -> Any:
         """Give the command line and the environment."""
-        return super().settings_to_cmd_args_env(with_credential(settings_dict), parameters)
+        # The alias of databases that have no pool.
+        settings = DatabaseWrapper(settings_dict, NO_DB_ALIAS).settings_that_log_in()
+        return super().settings_to_cmd_args_env(settings, parameters)
 
 
 class DatabaseWrapper(LoginMixin, base.DatabaseWrapper):
     """A connection of Django's to PostgreSQL."""
 
     client_class = DatabaseClient
+    word_for_database = "dbname"
 
     def get_new_connection(self, conn_params: dict[str, Any]) -> Any:
         """Connect, even during a rotation. A pool (``OPTIONS["pool"]``) connects by itself."""
@@ -37,7 +41,8 @@ class DatabaseWrapper(LoginMixin, base.DatabaseWrapper):
         """Django's pool, whose connections log in with the secret."""
         options = self.settings_dict["OPTIONS"]
         pool = options.get("pool")
-        if not pool or (pool is not True and "connection_class" in pool):
+        kind = {} if pool is True or not pool else pool
+        if not pool or hasattr(kind.get("connection_class"), "secretcache_turnover"):
             return super().pool
         import psycopg
 
@@ -45,19 +50,19 @@ class DatabaseWrapper(LoginMixin, base.DatabaseWrapper):
         from ...psycopg_pool import DEFAULT_LIFETIME, logging_in_class
 
         turnover = Turnover(self.login)
-        lifetime = {} if pool is True else pool
-        self.login.check_lifetime(lifetime.get("max_lifetime", DEFAULT_LIFETIME), "max_lifetime of the pool")
-        logging_in = logging_in_class(self.login, turnover, psycopg.Connection)
-        options["pool"] = ({} if pool is True else pool) | {"connection_class": logging_in}
-        made = super().pool
-        if made is not None:
-            made.secretcache_turnover = turnover
-        return made
+        self.login.check_lifetime(kind.get("max_lifetime", DEFAULT_LIFETIME), "max_lifetime of the pool")
+        logging_in = logging_in_class(self.login, turnover, kind.get("connection_class", psycopg.Connection))
+        # Of a connection and not of the pool: several threads may make one at once, and a closed one is made anew.
+        logging_in.secretcache_turnover = turnover
+        options["pool"] = kind | {"connection_class": logging_in}
+        return super().pool
 
     def _close(self) -> Any:
         connection = self.connection
-        pool: Any = getattr(connection, "_pool", None)
-        turnover = getattr(pool, "secretcache_turnover", None)
-        if turnover is not None and turnover.is_due(connection.secretcache_stamp):
-            pool.drain()
+        turnover = getattr(connection, "secretcache_turnover", None)
+        if turnover is not None:
+            from ...psycopg_pool import has_to_drain
+
+            if has_to_drain(connection._pool, turnover, connection):
+                connection._pool.drain()
         return super()._close()
