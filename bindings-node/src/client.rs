@@ -115,7 +115,7 @@ impl SecretSource for Client {
 }
 
 fn odd() -> Error {
-    Error::new(ErrorKind::InvalidResponse, "the client answered another question")
+    Error::new(ErrorKind::InvalidResponse, "the client returned the response to another request")
 }
 
 impl fmt::Debug for Client {

@@ -9,7 +9,7 @@ use crate::settings::milliseconds;
 /// Something that happened to a cached secret.
 #[napi(object, object_from_js = false)]
 pub struct CacheEvent {
-    #[napi(ts_type = "'newVersion' | 'stale' | 'refreshError' | 'fallbackLogin'")]
+    #[napi(ts_type = "'newVersion' | 'stale' | 'refreshError' | 'fallbackLogin' | 'replica'")]
     pub kind: String,
     /// Whether to warn of it: at most once a minute for each secret.
     pub should_warn: bool,
@@ -21,6 +21,8 @@ pub struct CacheEvent {
     pub new_version_id: Option<String>,
     /// Since the value was last confirmed.
     pub age_ms: Option<f64>,
+    /// The Region of the replica.
+    pub region: Option<String>,
     pub failure: Option<Failure>,
 }
 
@@ -35,6 +37,7 @@ impl CacheEvent {
             old_version_id: None,
             new_version_id: None,
             age_ms: None,
+            region: None,
             failure: None,
         };
         match event {
@@ -57,6 +60,11 @@ impl CacheEvent {
                 "fallbackLogin".clone_into(&mut result.kind);
                 result.version_stage = Some(version_stage.to_string());
                 result.new_version_id = Some(version_id.clone());
+            }
+            Event::Replica { region, error, .. } => {
+                "replica".clone_into(&mut result.kind);
+                result.region = Some(region.clone());
+                result.failure = Some(Failure::from(error));
             }
             _ => {}
         }

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use napi_derive::napi;
-use secretcache::host::Options;
+use secretcache::host::{Options, Role};
 use secretcache::{Config, Credentials};
 use zeroize::Zeroizing;
 
@@ -25,6 +25,10 @@ pub struct Settings {
     pub session_token: Option<String>,
     pub role_arn: Option<String>,
     pub external_id: Option<String>,
+    /// Prefix, ARN of the role, and its external id if it has one.
+    pub roles: Option<Vec<Vec<String>>>,
+    pub fallback_regions: Option<Vec<String>>,
+    pub fallback_after_ms: Option<f64>,
     pub proxy_url: Option<String>,
     pub ca_bundle: Option<String>,
     pub use_fips: Option<bool>,
@@ -59,6 +63,9 @@ impl Settings {
         options.profile = self.profile;
         options.role_arn = self.role_arn;
         options.external_id = self.external_id;
+        options.roles = self.roles.into_iter().flatten().filter_map(role).collect();
+        options.fallback_regions = self.fallback_regions.unwrap_or_default();
+        options.fallback_after = self.fallback_after_ms.map(span);
         options.proxy_url = self.proxy_url;
         options.ca_bundle = self.ca_bundle.map(Into::into);
         options.use_fips = self.use_fips;
@@ -68,6 +75,11 @@ impl Settings {
         }
         options
     }
+}
+
+fn role(texts: Vec<String>) -> Option<(String, Role)> {
+    let mut texts = texts.into_iter();
+    Some((texts.next()?, Role { arn: texts.next()?, external_id: texts.next() }))
 }
 
 /// Milliseconds as JavaScript counts them. What no clock can show is longer than any limit, which the core refuses.

@@ -102,8 +102,8 @@ describe('the documentation', () => {
     assert.equal(stdout, 'app\n');
   });
 
-  it('connects the programs of docs/staying-connected.md', async () => {
-    const page = 'docs/staying-connected.md';
+  it('connects the programs of docs/staying-connected-node.md', async () => {
+    const page = 'docs/staying-connected-node.md';
     const select = 'select current_user as name';
     const typeorm = `await source.initialize();\nconsole.log((await source.query('${select}'))[0].name);\nawait source.destroy();`;
     const sequelize = `console.log((await sequelize.query('${select}'))[0][0].name);\nawait sequelize.close();`;
@@ -133,9 +133,9 @@ describe('the documentation', () => {
     assert.equal(await program(`${imports}\n${CACHE}${orms}\n${checks}`), 'app app\nfunction function function\n');
   });
 
-  it('has a block for each program in docs/staying-connected.md, whose imports are entries of the package', () => {
+  it('has a block for each program in docs/staying-connected-node.md, whose imports are entries of the package', () => {
     const { exports } = JSON.parse(readFileSync(join(PACKAGE, 'package.json'), 'utf8'));
-    const text = ['docs/staying-connected.md', 'README.md', 'bindings-node/README.md'].flatMap(blocksOf).join('');
+    const text = ['docs/staying-connected-node.md', 'README.md', 'bindings-node/README.md'].flatMap(blocksOf).join('');
     for (const [, entry] of text.matchAll(/'secretcache\/([a-z0-9]+)'/g)) assert.ok(exports[`./${entry}`], entry);
   });
 

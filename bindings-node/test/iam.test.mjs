@@ -58,7 +58,7 @@ it('a cache over a client of the program’s own says that it signs none', async
   const cache = new SecretCache({ client: { send: () => assert.fail('asked') }, logger: null });
   t.after(() => cache.close());
   const read = cache.getSecretString(iamLogin.memorydb({ user: 'app', cluster: 'sessions' }));
-  await assert.rejects(read, { code: 'INVALID_ARGUMENT', message: /client or source of your own/ });
+  await assert.rejects(read, { code: 'INVALID_ARGUMENT', message: /uses your own client or source/ });
 });
 
 it('pools log in with a token', async (t) => {

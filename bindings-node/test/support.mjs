@@ -74,14 +74,13 @@ export class Endpoint {
     };
   }
 
-  async call(operation, input) {
+  async call(operation, input, account = 'AKIDEXAMPLE') {
     const response = await fetch(this.url, {
       method: 'POST',
       headers: {
         'content-type': 'application/x-amz-json-1.1',
         'x-amz-target': `secretsmanager.${operation}`,
-        authorization:
-          'AWS4-HMAC-SHA256 Credential=AKIDEXAMPLE/20260101/us-east-1/secretsmanager/aws4_request, SignedHeaders=host, Signature=0',
+        authorization: `AWS4-HMAC-SHA256 Credential=${account}/20260101/us-east-1/secretsmanager/aws4_request, SignedHeaders=host, Signature=0`,
       },
       body: JSON.stringify(input),
     });
@@ -90,9 +89,9 @@ export class Endpoint {
     return body;
   }
 
-  async create(name, value, more = {}) {
+  async create(name, value, more = {}, account = undefined) {
     const kind = typeof value === 'string' ? { SecretString: value } : { SecretBinary: Buffer.from(value).toString('base64') };
-    return this.call('CreateSecret', { Name: name, ClientRequestToken: randomUUID(), ...kind, ...more });
+    return this.call('CreateSecret', { Name: name, ClientRequestToken: randomUUID(), ...kind, ...more }, account);
   }
 
   async put(name, value, stages = ['AWSCURRENT']) {

@@ -1,4 +1,7 @@
 import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, beforeEach, test } from 'node:test';
 
@@ -44,6 +47,32 @@ test('faults and the clock', async () => {
   assert.deepEqual((await local().calls()).CreateSecret, { ok: 1 });
   await assert.rejects(local().nextRotation('later'), /no rotation/);
   assert.deepEqual(await local().events(), []);
+});
+
+test('requests to it ask no proxy', async () => {
+  process.env.no_proxy = 'internal.example';
+  const { environment } = local();
+  delete process.env.no_proxy;
+  assert.equal(environment.NO_PROXY, 'internal.example,127.0.0.1');
+  assert.equal(environment.no_proxy, environment.NO_PROXY);
+});
+
+test('with HTTPS, it trusts the certificate that it was given', async () => {
+  const folder = mkdtempSync(join(tmpdir(), 'secretcache-tls-'));
+  const [certificate, key] = [join(folder, 'cert.pem'), join(folder, 'key.pem')];
+  const made = ['req', '-x509', '-newkey', 'rsa:2048', '-nodes', '-subj', '/CN=local', '-out', certificate, '-keyout', key];
+  execFileSync('openssl', made, { stdio: 'ignore' });
+  const args = ['--tls-cert', certificate, `--tls-key=${key}`, '--region', 'eu-west-1'];
+  const endpoint = await LocalEndpoint.start({ command, args });
+  try {
+    assert.match(endpoint.url, /^https:/);
+    assert.deepEqual(await endpoint.secrets(), []);
+    assert.equal(endpoint.environment.AWS_CA_BUNDLE, certificate);
+    assert.equal(endpoint.environment.AWS_REGION, 'eu-west-1');
+  } finally {
+    await endpoint.close();
+    rmSync(folder, { recursive: true });
+  }
 });
 
 test('a missing command says what to do', async () => {

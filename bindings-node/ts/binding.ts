@@ -96,7 +96,7 @@ export interface Begun {
 
 /** Something that happened to a cached secret. */
 export interface CacheEvent {
-  kind: 'newVersion' | 'stale' | 'refreshError' | 'fallbackLogin'
+  kind: 'newVersion' | 'stale' | 'refreshError' | 'fallbackLogin' | 'replica'
   /** Whether to warn of it: at most once a minute for each secret. */
   shouldWarn: boolean
   /** One line, fit for a log. */
@@ -107,6 +107,8 @@ export interface CacheEvent {
   newVersionId?: string
   /** Since the value was last confirmed. */
   ageMs?: number
+  /** The Region of the replica. */
+  region?: string
   failure?: Failure
 }
 
@@ -249,6 +251,10 @@ export interface Settings {
   sessionToken?: string
   roleArn?: string
   externalId?: string
+  /** Prefix, ARN of the role, and its external id if it has one. */
+  roles?: Array<Array<string>>
+  fallbackRegions?: Array<string>
+  fallbackAfterMs?: number
   proxyUrl?: string
   caBundle?: string
   useFips?: boolean
@@ -266,6 +272,7 @@ export interface Stats {
   coalesced: number
   refreshes: number
   rotationsObserved: number
+  replicaReads: number
   evictions: number
   apiCalls: Record<string, number>
   failures: Record<string, number>

@@ -7,22 +7,41 @@ import type { Login, PoolSecret } from './pooling';
  * on the next connection.
  */
 export class Handover {
+  readonly #secret: PoolSecret;
   #next = deferred<Login>();
   #tried: { resolve(): void; reject(error: unknown): void } | undefined;
+  #refusal: { error: unknown } | undefined;
+  #isOver = false;
 
   constructor(secret: PoolSecret) {
-    const attempt = secret.connect(
+    this.#secret = secret;
+    this.#begin();
+  }
+
+  #begin(): void {
+    this.#isOver = false;
+    const attempt = this.#secret.connect(
       (login) =>
         new Promise<void>((resolve, reject) => {
           this.#tried = { resolve, reject };
           this.#next.resolve(login);
         }),
     );
-    attempt.catch((error) => this.#next.reject(error));
+    attempt.catch((error) => {
+      this.#isOver = true;
+      this.#next.reject(error);
+    });
   }
 
   /** What to log in with; the same again if a connection has ended without an answer. */
   login(): Promise<Login> {
+    if (this.#refusal !== undefined) {
+      const { error } = this.#refusal;
+      this.#refusal = undefined;
+      this.#next = deferred();
+      if (this.#isOver) this.#begin();
+      else this.#tried?.reject(error);
+    }
     return this.#next.promise;
   }
 
@@ -30,9 +49,9 @@ export class Handover {
     this.#tried?.resolve();
   }
 
+  /** The attempt goes on when the driver wants the next login, which may be a while later: what it gets is new then. */
   refused(error: unknown): void {
-    this.#next = deferred();
-    this.#tried?.reject(error);
+    this.#refusal = { error };
   }
 
   /** Nobody tries any more, for a reason that has nothing to do with the login. */

@@ -34,8 +34,8 @@ export interface MemoryDbLogin {
 }
 
 /**
- * Names users who log in with IAM tokens. What it gives is an id, which a cache, its `connect` and every pool take wherever
- * they take a secret's. The entry is a JSON object with `username` and `password`; the password is a token, which the
+ * Names users who log in with IAM tokens. It returns an id that you can pass to a cache, its `connect` and every pool in
+ * place of a secret's id. Reading it gives a JSON object with `username` and `password`; the password is a token, which the
  * cache signs with its own credentials, without a call to AWS, and replaces before its fifteen minutes are over.
  *
  * ```js

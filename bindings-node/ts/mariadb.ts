@@ -44,6 +44,17 @@ export function createPool(cache: SecretCache, secretId: string, config: Rotatin
 
   // The pool makes one connection at a time.
   let handover: Handover | undefined;
+  /** When it began to. */
+  let begun: number | undefined;
+  const { acquireTimeout = 10_000, initializationTimeout = Math.max(100, acquireTimeout - 100) } = rest;
+
+  /**
+   * Whether a connection failed because its login was refused. The pool tells the first error since it last connected,
+   * which may have been another; but it gives up before its time is over only if a login is refused.
+   */
+  function isRefusal(error: Error): boolean {
+    return begun === undefined ? isRejectedLogin(error) : Date.now() - begun < initializationTimeout;
+  }
 
   /** Called by the driver on the settings of each connection, before it reads user name and password from them. */
   function stream(this: ConnectionSettings, callback: (error: unknown, socket?: Socket) => void): void {
@@ -55,6 +66,7 @@ export function createPool(cache: SecretCache, secretId: string, config: Rotatin
         socket?.destroy();
       }
     };
+    begun ??= Date.now();
     handover ??= new Handover(secret);
     handover.login().then(
       (login) => {
@@ -74,10 +86,11 @@ export function createPool(cache: SecretCache, secretId: string, config: Rotatin
   const pool = mariadb.createPool({ ...rest, stream } as unknown as driver.PoolConfig) as driver.Pool & Events;
   pool.on('connection', () => {
     handover?.accepted();
-    handover = undefined;
+    handover = begun = undefined;
   });
   pool.on('error', (error: Error) => {
-    if (isRejectedLogin(error)) handover?.refused(error);
+    if (isRefusal(error)) handover?.refused(error);
+    begun = undefined;
   });
   pool.on('acquire', (connection: Connection) => {
     free.delete(connection);

@@ -10,6 +10,13 @@ export interface StaticCredentials {
   sessionToken?: string | undefined;
 }
 
+/** A role to assume. */
+export interface Role {
+  roleArn: string;
+  /** The external id that the role's trust policy requires. */
+  externalId?: string | undefined;
+}
+
 /** An object that sends commands like the AWS SDK's `SecretsManagerClient`. */
 export interface CommandSender {
   /** The SDK's own signature is generic over its commands. */
@@ -62,6 +69,18 @@ export interface ConnectionOptions {
   roleArn?: string | undefined;
   /** The external id that the role's trust policy requires. */
   externalId?: string | undefined;
+  /**
+   * Further roles to assume, for the secrets whose id, name or ARN as you pass it to a read, begins with the key; the
+   * longest key counts. At most 20 roles.
+   */
+  roles?: Readonly<Record<string, string | Role>> | undefined;
+  /**
+   * The Regions with replicas of the secrets, in the order in which they are read while a secret's own Region does not answer.
+   * If a Region has its own endpoint, write it with the name: `eu-west-1=https://…`.
+   */
+  fallbackRegions?: readonly string[] | undefined;
+  /** How long a Region may take to answer before the next one is asked. Default: 2000. */
+  fallbackAfterMs?: number | undefined;
   /** An HTTP proxy; otherwise `HTTPS_PROXY`, `HTTP_PROXY` and `NO_PROXY`. */
   proxyUrl?: string | undefined;
   /** A file of PEM certificates to trust instead of the system's; otherwise `AWS_CA_BUNDLE`. */
@@ -117,6 +136,9 @@ const CONNECTION: Readonly<Record<string, Kind>> = {
   credentials: 'other',
   roleArn: 'text',
   externalId: 'text',
+  roles: 'other',
+  fallbackRegions: 'other',
+  fallbackAfterMs: 'duration',
   proxyUrl: 'text',
   caBundle: 'text',
   useFips: 'flag',
@@ -168,6 +190,8 @@ export function readOptions(options: SecretCacheOptions = {}): ReadOptions {
   const { client, credentials, refreshIntervalsMs } = options;
   checkClient(options);
   if (refreshIntervalsMs !== undefined) settings.refreshIntervalsMs = intervals(refreshIntervalsMs);
+  if (options.fallbackRegions !== undefined) settings.fallbackRegions = readRegions(options.fallbackRegions);
+  if (options.roles !== undefined) settings.roles = readRoles(options.roles);
   if (credentials !== undefined) Object.assign(settings, readCredentials(credentials));
   checkLogger(options.logger);
   if (client === undefined)
@@ -251,6 +275,31 @@ function intervals(given: unknown): Record<string, number> {
     readDuration(`refreshIntervalsMs[${JSON.stringify(id)}]`, interval, limits.shortestIntervalMs),
   ];
   return Object.fromEntries(Object.entries(given).map(each));
+}
+
+/** Rows of prefix, ARN and external id, in one order whatever the order of the keys. */
+function readRoles(given: unknown): string[][] {
+  if (typeof given !== 'object' || given === null) {
+    throw new TypeError(`roles must be an object of prefix to role ARN, not ${describe(given)}`);
+  }
+  const row = ([prefix, role]: [string, unknown]): string[] => {
+    const { roleArn, externalId, ...others } = (typeof role === 'string' ? { roleArn: role } : (role ?? {})) as Role;
+    const isText = typeof roleArn === 'string' && (externalId === undefined || typeof externalId === 'string');
+    if (!isText || Object.keys(others).length > 0) {
+      throw new TypeError(`roles[${JSON.stringify(prefix)}] must be a role ARN, or an object with roleArn and externalId`);
+    }
+    return externalId === undefined ? [prefix, roleArn] : [prefix, roleArn, externalId];
+  };
+  return Object.entries(given)
+    .map(row)
+    .sort(([one = ''], [other = '']) => (one < other ? -1 : 1));
+}
+
+function readRegions(given: unknown): string[] {
+  if (!Array.isArray(given) || given.some((region) => typeof region !== 'string')) {
+    throw new TypeError(`fallbackRegions must be an array of Region names, not ${describe(given)}`);
+  }
+  return [...given];
 }
 
 function readCredentials(credentials: StaticCredentials): Partial<Settings> {

@@ -2,7 +2,11 @@
 
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { readFileSync } from 'node:fs';
+import { type ClientRequest, request as httpRequest, type IncomingMessage } from 'node:http';
+import { request as httpsRequest } from 'node:https';
 import { createInterface } from 'node:readline';
+import { json } from 'node:stream/consumers';
 
 /** How to start the endpoint. */
 export interface LocalOptions {
@@ -32,7 +36,7 @@ export interface Fault {
     | undefined;
   /** The operations it hits, such as `GetSecretValue`; all if left out. */
   operations?: readonly string[] | undefined;
-  /** The `SecretId` it hits, as requests write it. */
+  /** The secret it hits, by name or ARN. */
   secret_id?: string | undefined;
   /** How many requests pass first. */
   after?: number | undefined;
@@ -59,17 +63,23 @@ export interface RotationEvent {
 /** A running `secretcache local --control`, with its control requests as methods. */
 export class LocalEndpoint {
   #child: ChildProcess;
+  #region: string;
+  #certificate: string | undefined;
 
   private constructor(
     child: ChildProcess,
     /** The endpoint to give to clients. */
     readonly url: string,
+    args: readonly string[],
   ) {
     this.#child = child;
+    this.#region = optionIn('--region', args) ?? 'us-east-1';
+    this.#certificate = optionIn('--tls-cert', args);
   }
 
   /**
-   * Starts one on a free port of the loopback address.
+   * Starts one on a free port of the loopback address. It sets no environment variables: set those in `environment`, or
+   * clients go to AWS. `secretcacheLocal` does.
    *
    * @throws {Error} If the command is missing or does not start.
    */
@@ -90,18 +100,28 @@ export class LocalEndpoint {
     const first = await Promise.race([once(lines, 'line'), failed, ended]);
     for (const promise of [failed, ended]) promise.catch(() => undefined);
     child.unref();
-    return new LocalEndpoint(child, String(first[0]).split(' ').at(-1) ?? '');
+    return new LocalEndpoint(child, String(first[0]).split(' ').at(-1) ?? '', args);
   }
 
-  /** The environment variables by which AWS SDKs find it, with made-up credentials. */
+  /**
+   * The environment variables that point AWS SDKs to it, with made-up credentials. `NO_PROXY` keeps requests to it from a
+   * proxy. With `--tls-cert`, `AWS_CA_BUNDLE` is that file: the certificate must be self-signed, or the file must also
+   * contain those of its authorities. AWS's SDK for JavaScript reads only `NODE_EXTRA_CA_CERTS`, when Node starts.
+   */
   get environment(): Record<string, string> {
-    return {
+    const found: Record<string, string> = {
       AWS_ENDPOINT_URL_SECRETS_MANAGER: this.url,
       AWS_ACCESS_KEY_ID: 'local',
       AWS_SECRET_ACCESS_KEY: 'local',
-      AWS_REGION: 'us-east-1',
-      AWS_DEFAULT_REGION: 'us-east-1',
+      AWS_REGION: this.#region,
+      AWS_DEFAULT_REGION: this.#region,
     };
+    const host = new URL(this.url).hostname;
+    let direct = process.env.no_proxy || process.env.NO_PROXY || '';
+    if (direct !== '*' && !direct.split(',').includes(host)) direct = direct ? `${direct},${host}` : host;
+    Object.assign(found, { NO_PROXY: direct, no_proxy: direct });
+    if (this.#certificate !== undefined) found.AWS_CA_BUNDLE = this.#certificate;
+    return found;
   }
 
   /** Stops it. */
@@ -165,15 +185,33 @@ export class LocalEndpoint {
   }
 
   async #control(method: string, path: string, body?: unknown): Promise<unknown> {
-    const response = await fetch(`${this.url}/_control/${path}`, {
-      method,
-      headers: { 'content-type': 'application/json' },
-      ...(body === undefined ? {} : { body: JSON.stringify(body) }),
-    });
-    const answer = (await response.json()) as { error?: string };
-    if (!response.ok) throw new Error(answer.error ?? `status ${response.status}`);
+    // Not fetch: this trusts the very certificate that was given, and asks no proxy.
+    const options = { method, agent: false, headers: { 'content-type': 'application/json' } } as const;
+    const url = `${this.url}/_control/${path}`;
+    const sent: ClientRequest =
+      this.#certificate === undefined
+        ? httpRequest(url, options)
+        : httpsRequest(url, {
+            ...options,
+            ca: readFileSync(this.#certificate),
+            allowPartialTrustChain: true,
+            checkServerIdentity: () => undefined,
+          });
+    const responding = once(sent, 'response');
+    sent.end(body === undefined ? undefined : JSON.stringify(body));
+    const [response] = (await responding) as [IncomingMessage];
+    const answer = (await json(response)) as { error?: string };
+    if (response.statusCode !== 200) throw new Error(answer.error ?? `status ${response.statusCode}`);
     return answer;
   }
+}
+
+/** The value of an option of the command, in either form: `--region X` or `--region=X`. */
+function optionIn(option: string, args: readonly string[]): string | undefined {
+  const joined = args.find((arg) => arg.startsWith(`${option}=`));
+  if (joined !== undefined) return joined.slice(option.length + 1);
+  const at = args.indexOf(option);
+  return at < 0 ? undefined : args[at + 1];
 }
 
 /**
@@ -203,7 +241,11 @@ export function secretcacheLocal(hooks: TestHooks, options: LocalOptions = {}): 
   };
   hooks.before(async () => {
     endpoint = await LocalEndpoint.start(options);
-    const gone = { AWS_PROFILE: undefined, AWS_SESSION_TOKEN: undefined };
+    const gone = {
+      AWS_PROFILE: undefined,
+      AWS_SESSION_TOKEN: undefined,
+      AWS_IGNORE_CONFIGURED_ENDPOINT_URLS: undefined,
+    };
     for (const [name, value] of Object.entries({ ...gone, ...endpoint.environment })) {
       outside.set(name, process.env[name]);
       set(name, value);

@@ -1,8 +1,10 @@
 /** The cache as programs use it. */
 import { EventEmitter } from 'node:events';
 import { type ConnectOptions } from './connect';
-import { SecretCacheError, type SecretCacheErrorCode } from './errors';
+import { SecretCacheError } from './errors';
+import type { SecretCacheEvents } from './events';
 import { type SecretCacheOptions } from './settings';
+import type { Stats } from './stats';
 import type { Credential, SecretValue } from './value';
 /** Which version to read, how old it may be, and how long to wait. */
 export interface GetOptions {
@@ -17,105 +19,6 @@ export interface GetOptions {
     maxAgeMs?: number | undefined;
     /** Ends the wait with the signal's reason. The request itself continues for other readers. */
     signal?: AbortSignal | undefined;
-}
-/** A refresh found a new version. */
-export interface NewVersionEvent {
-    /** The id of the secret, as reads use it. */
-    readonly secretId: string;
-    /** The staging label that moved. */
-    readonly versionStage: string | undefined;
-    /** The version before. */
-    readonly oldVersionId: string | undefined;
-    /** The new version. */
-    readonly newVersionId: string | undefined;
-}
-/** Reads begin to get a value that could not be refreshed in time. Emitted once per outage. */
-export interface StaleEvent {
-    /** The id of the secret, as reads use it. */
-    readonly secretId: string;
-    /** Milliseconds since the last successful refresh. */
-    readonly ageMs: number;
-    /** The failure; undefined if the service has not responded yet. */
-    readonly error: SecretCacheError | undefined;
-}
-/** A fetch or refresh failed. */
-export interface RefreshErrorEvent {
-    /** The id of the secret, as reads use it. */
-    readonly secretId: string;
-    /** Why. */
-    readonly error: SecretCacheError;
-}
-/**
- * A login succeeded with a version other than the current one, as happens in the middle of a rotation. If it continues,
- * the current version does not work. Emitted with the first such login, then at most once a minute.
- */
-export interface FallbackLoginEvent {
-    /** The id of the secret, as reads use it. */
-    readonly secretId: string;
-    /** The staging label of the version that logged in. */
-    readonly versionStage: string;
-    /** Its id. */
-    readonly versionId: string;
-}
-/** The events of a cache, by name. None is named `error`, because that would end a process without a listener. */
-export interface SecretCacheEvents {
-    newVersion: [NewVersionEvent];
-    stale: [StaleEvent];
-    refreshError: [RefreshErrorEvent];
-    fallbackLogin: [FallbackLoginEvent];
-}
-/** The statistics of a cache in this process. Threads that share the cache share the counts. */
-export interface Stats {
-    /** Reads answered from memory, stale ones included. */
-    hits: number;
-    /** Reads that found nothing cached. */
-    missesAbsent: number;
-    /** Reads that found an expired value and waited for the service. */
-    missesExpired: number;
-    /** Reads answered with the last known value, because it could not be refreshed in time. */
-    staleServed: number;
-    /** Reads that waited for a request another thread had started. Reads of one thread wait together, as one. */
-    coalesced: number;
-    /** Refreshes that succeeded, with or without a new version. */
-    refreshes: number;
-    /** New versions found by refreshes. */
-    rotationsObserved: number;
-    /** Secrets evicted to make room. */
-    evictions: number;
-    /** Calls to the service, by operation. */
-    apiCalls: Record<string, number>;
-    /** Failed fetches, by error code. */
-    failures: Partial<Record<SecretCacheErrorCode, number>>;
-    /** The results of logins by `connect` and pools. */
-    logins: LoginStats;
-    /** What is cached now. */
-    secrets: SecretStatus[];
-}
-/** The results of logins. */
-export interface LoginStats {
-    /** Logins accepted. */
-    accepted: number;
-    /** Accepted logins with a version other than the current one. */
-    fallbackLogins: number;
-    /** Logins refused. A rotation costs one, and one more for each login in progress at that moment. */
-    rejected: number;
-}
-/** One cached version of a secret. */
-export interface SecretStatus {
-    /** The id, as reads use it. */
-    secretId: string;
-    /** The staging label, if reads use one. */
-    versionStage?: string | undefined;
-    /** The id of the cached version, if there is one. */
-    versionId?: string | undefined;
-    /** Milliseconds since its last successful refresh. */
-    ageMs?: number | undefined;
-    /** Milliseconds until the next refresh is due; 0 if it is due now. */
-    nextRefreshMs?: number | undefined;
-    /** Why the last fetch failed, if it did. */
-    lastError?: SecretCacheErrorCode | undefined;
-    /** Consecutive failures. */
-    failures: number;
 }
 /** While it is open, the secret counts as in use and is refreshed. */
 export interface Watch {

@@ -10,7 +10,7 @@ export declare const ERROR_CODES: readonly ['INVALID_ARGUMENT', 'INVALID_CONFIGU
  * | `INVALID_ARGUMENT` | an argument is wrong: fix the call |
  * | `INVALID_CONFIGURATION`, `NO_REGION` | a setting is wrong or missing: fix the configuration |
  * | `NO_CREDENTIALS`, `INVALID_CREDENTIALS` | AWS credentials were not found, have expired or are not accepted |
- * | `ACCESS_DENIED` | the caller may not read this secret, or may not use its KMS key |
+ * | `ACCESS_DENIED` | the caller is not allowed to read this secret, or to use its KMS key |
  * | `SECRET_NOT_FOUND`, `VERSION_NOT_FOUND`, `SECRET_DELETED` | there is no such secret, no such version of it, or it is marked for deletion |
  * | `KEY_UNAVAILABLE` | the KMS key is disabled or pending deletion |
  * | `THROTTLED`, `SERVICE_UNAVAILABLE`, `CONNECTION`, `TIMEOUT` | the service is unreachable, overloaded or too slow: retry later |

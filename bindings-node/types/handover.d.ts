@@ -10,6 +10,7 @@ export declare class Handover {
     /** What to log in with; the same again if a connection has ended without an answer. */
     login(): Promise<Login>;
     accepted(): void;
+    /** The attempt goes on when the driver wants the next login, which may be a while later: what it gets is new then. */
     refused(error: unknown): void;
     /** Nobody tries any more, for a reason that has nothing to do with the login. */
     abandoned(error: unknown): void;

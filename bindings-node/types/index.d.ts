@@ -3,9 +3,11 @@
  *
  * @packageDocumentation
  */
-export { type FallbackLoginEvent, type GetOptions, type LoginStats, type NewVersionEvent, type RefreshErrorEvent, SecretCache, type SecretCacheEvents, type SecretStatus, type StaleEvent, type Stats, type Watch, } from './cache';
+export { type GetOptions, SecretCache, type Watch } from './cache';
 export { type ConnectOptions, type ConnectStage, isRejectedLogin } from './connect';
 export { ERROR_CODES, LoginRejectedError, type RejectedVersion, type ResponseMetadata, SecretCacheError, type SecretCacheErrorCode, } from './errors';
+export type { FallbackLoginEvent, NewVersionEvent, RefreshErrorEvent, ReplicaEvent, SecretCacheEvents, StaleEvent, } from './events';
 export { type ElastiCacheLogin, iamLogin, type MemoryDbLogin, type RdsLogin } from './iam';
-export type { CacheOptions, CommandSender, ConnectionOptions, Logger, SecretCacheOptions, StaticCredentials, } from './settings';
+export type { CacheOptions, CommandSender, ConnectionOptions, Logger, Role, SecretCacheOptions, StaticCredentials, } from './settings';
+export type { LoginStats, SecretStatus, Stats } from './stats';
 export { Credential, SecretValue } from './value';

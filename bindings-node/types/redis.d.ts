@@ -16,9 +16,9 @@ type Cluster = ReturnType<typeof makeCluster>;
  * even during a rotation, at its first connection and whenever it reconnects. When a new version is current, it logs in
  * again on the connection it has.
  *
- * Each login is tried on a connection of its own first, for `redis` sends commands that wait on the heels of a login and
- * fails them (`NOAUTH`) if it is refused. Should the password change in that very moment, `redis` tells listeners of the
- * client's `error` event, and reconnects.
+ * Each login is first tried on a separate connection, because `redis` sends queued commands right after a login and
+ * fails them (`NOAUTH`) if it is refused. If the password changes at that very moment, `redis` emits the client's
+ * `error` event and reconnects.
  *
  * ```js
  * import { SecretCache } from 'secretcache';

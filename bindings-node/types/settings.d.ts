@@ -6,6 +6,12 @@ export interface StaticCredentials {
     secretAccessKey: string;
     sessionToken?: string | undefined;
 }
+/** A role to assume. */
+export interface Role {
+    roleArn: string;
+    /** The external id that the role's trust policy requires. */
+    externalId?: string | undefined;
+}
 /** An object that sends commands like the AWS SDK's `SecretsManagerClient`. */
 export interface CommandSender {
     /** The SDK's own signature is generic over its commands. */
@@ -55,6 +61,18 @@ export interface ConnectionOptions {
     roleArn?: string | undefined;
     /** The external id that the role's trust policy requires. */
     externalId?: string | undefined;
+    /**
+     * Further roles to assume, for the secrets whose id, name or ARN as you pass it to a read, begins with the key; the
+     * longest key counts. At most 20 roles.
+     */
+    roles?: Readonly<Record<string, string | Role>> | undefined;
+    /**
+     * The Regions with replicas of the secrets, in the order in which they are read while a secret's own Region does not answer.
+     * If a Region has its own endpoint, write it with the name: `eu-west-1=https://…`.
+     */
+    fallbackRegions?: readonly string[] | undefined;
+    /** How long a Region may take to answer before the next one is asked. Default: 2000. */
+    fallbackAfterMs?: number | undefined;
     /** An HTTP proxy; otherwise `HTTPS_PROXY`, `HTTP_PROXY` and `NO_PROXY`. */
     proxyUrl?: string | undefined;
     /** A file of PEM certificates to trust instead of the system's; otherwise `AWS_CA_BUNDLE`. */

@@ -27,7 +27,7 @@ export interface Fault {
     } | undefined;
     /** The operations it hits, such as `GetSecretValue`; all if left out. */
     operations?: readonly string[] | undefined;
-    /** The `SecretId` it hits, as requests write it. */
+    /** The secret it hits, by name or ARN. */
     secret_id?: string | undefined;
     /** How many requests pass first. */
     after?: number | undefined;
@@ -56,12 +56,17 @@ export declare class LocalEndpoint {
     readonly url: string;
     private constructor();
     /**
-     * Starts one on a free port of the loopback address.
+     * Starts one on a free port of the loopback address. It sets no environment variables: set those in `environment`, or
+     * clients go to AWS. `secretcacheLocal` does.
      *
      * @throws {Error} If the command is missing or does not start.
      */
     static start({ args, command }?: LocalOptions): Promise<LocalEndpoint>;
-    /** The environment variables by which AWS SDKs find it, with made-up credentials. */
+    /**
+     * The environment variables that point AWS SDKs to it, with made-up credentials. `NO_PROXY` keeps requests to it from a
+     * proxy. With `--tls-cert`, `AWS_CA_BUNDLE` is that file: the certificate must be self-signed, or the file must also
+     * contain those of its authorities. AWS's SDK for JavaScript reads only `NODE_EXTRA_CA_CERTS`, when Node starts.
+     */
     get environment(): Record<string, string>;
     /** Stops it. */
     close(): Promise<void>;

@@ -22,6 +22,7 @@ new SecretCache({ refreshIntervalMs: '5m' });
 // What may be undefined is taken as if it were not there, also under exactOptionalPropertyTypes.
 const perhaps: { region?: string | undefined; versionStage?: string; ms?: number } = {};
 new SecretCache({ region: perhaps.region, refreshIntervalMs: perhaps.ms, logger: undefined });
+new SecretCache({ roles: { 'a/': 'arn', 'b/': { roleArn: 'arn', externalId: 'x' } }, fallbackRegions: ['eu-west-1'] as const });
 createPool(cache, 'db', { connectTimeoutMs: perhaps.ms });
 createFetch(cache, 'key', () => {}, { timeoutMs: perhaps.ms, fetch: undefined });
 
@@ -35,6 +36,7 @@ export async function use(): Promise<void> {
   const peeked: string | Buffer | undefined = cache.peek('db');
   cache.on('newVersion', ({ secretId, newVersionId }) => console.log(secretId.length, newVersionId));
   cache.on('fallbackLogin', ({ versionStage }) => console.log(versionStage, cache.stats().logins.fallbackLogins));
+  cache.on('replica', ({ region, error }) => console.log(region, error.code, cache.stats().replicaReads));
   cache.on('refreshError', ({ error }) => console.log(error.code === 'THROTTLED', error.$metadata.requestId));
   // @ts-expect-error No such event.
   cache.on('error', () => {});
