@@ -1,7 +1,7 @@
 /**
  * @file
- * Secrets from AWS Secrets Manager: read from memory in nanoseconds, refreshed in the background, served on when the
- * service cannot be reached.
+ * Secrets from AWS Secrets Manager: read from memory in nanoseconds, refreshed in the background, and available when
+ * the service is unreachable.
  *
  * @code
  * secretcache_cache *cache;
@@ -22,17 +22,17 @@
  *
  * Conventions, which hold for every function unless it says otherwise:
  *
- * - Results. A function that can fail gives SECRETCACHE_OK or why it failed. Outputs (`..._out`) are written on success
- *   alone. `error_out` may be NULL; on failure it is given an error that the caller frees with
- *   `secretcache_error_free`, and on success it is left alone.
- * - Arguments. NULL gives SECRETCACHE_NULL_ARGUMENT, or "nothing" from functions without a result, unless NULL is said to
- *   mean something. Text is UTF-8 with a length; anything else gives SECRETCACHE_INVALID_TEXT. Texts and structures are
- *   read during the call only.
- * - Ownership. What ends in `_new` or is written to `..._out` as a pointer is the caller's, and freed once with the `_free`
- *   function of its type. Texts and bytes that are given belong to what they came from.
- * - Threads. A `secretcache_cache` may be used by any number of threads; of everything else, one thread at a time may use
- *   the same object. No function may be called from a signal handler.
- * - Forks. A forked child may use what it inherited: caches start afresh there, values stay as they are. Other objects
+ * - Results. A function that can fail returns SECRETCACHE_OK or the reason. Outputs (`..._out`) are written only on
+ *   success. `error_out` may be NULL; on failure it gets an error that the caller frees with `secretcache_error_free`,
+ *   and on success it is not changed.
+ * - Arguments. NULL fails with SECRETCACHE_NULL_ARGUMENT, or gives "nothing" in functions without a result, unless a
+ *   function says what NULL means. Text is UTF-8 with a length; anything else fails with SECRETCACHE_INVALID_TEXT. Texts
+ *   and structures are read only during the call.
+ * - Ownership. What a function `..._new` returns or writes to `..._out` as a pointer belongs to the caller, who frees it
+ *   once with the `_free` function of its type. Returned texts and bytes belong to the object that they come from.
+ * - Threads. Any number of threads may use a `secretcache_cache` at the same time; any other object, only one thread at a
+ *   time. No function may be called from a signal handler.
+ * - Forks. A forked child may use what it inherited: caches start empty there, values stay as they are. Other objects
  *   must not be in use by another thread at the moment of the fork.
  * - Secrets never appear in errors, events or logs.
  */
@@ -123,7 +123,7 @@ enum secretcache_result
      */
     SECRETCACHE_INVALID_CREDENTIALS = 104,
     /**
-     * The caller may not read this secret, or may not use its KMS key.
+     * The caller is not allowed to read this secret, or to use its KMS key.
      */
     SECRETCACHE_ACCESS_DENIED = 105,
     /**
@@ -131,7 +131,7 @@ enum secretcache_result
      */
     SECRETCACHE_SECRET_NOT_FOUND = 106,
     /**
-     * The secret exists; the version stage or version id asked for does not.
+     * The secret exists, but not the requested version stage or version id.
      */
     SECRETCACHE_VERSION_NOT_FOUND = 107,
     /**
@@ -167,11 +167,11 @@ enum secretcache_result
      */
     SECRETCACHE_INVALID_RESPONSE = 115,
     /**
-     * The secret holds no string (or no binary), but that was asked for.
+     * The secret contains no string (or no binary value), but one was requested.
      */
     SECRETCACHE_WRONG_TYPE = 116,
     /**
-     * The secret string is not JSON, but a JSON value was asked for.
+     * The secret string is not JSON, but a JSON value was requested.
      */
     SECRETCACHE_NOT_JSON = 117,
     /**
@@ -255,6 +255,10 @@ enum secretcache_counter
      * Logins refused. A rotation costs one, and one more for each login in progress at that moment.
      */
     SECRETCACHE_COUNTER_LOGINS_REFUSED = 10,
+    /**
+     * Fetches and refreshes that a replica in another Region answered.
+     */
+    SECRETCACHE_COUNTER_REPLICA_READS = 11,
 };
 #ifndef __cplusplus
 #if __STDC_VERSION__ >= 202311L
@@ -284,6 +288,11 @@ enum secretcache_event_kind
      * A fetch or refresh failed.
      */
     SECRETCACHE_EVENT_ERROR = 3,
+    /**
+     * From now on a secret is read from its replica in another Region, because its own does not answer; sent once, and again
+     * only after its own Region has answered.
+     */
+    SECRETCACHE_EVENT_REPLICA = 4,
 };
 #ifndef __cplusplus
 #if __STDC_VERSION__ >= 202311L
@@ -295,7 +304,7 @@ typedef uint32_t secretcache_event_kind;
 
 /**
  * The result of a login. Success is 0, as usual in C, so a function that returns a `bool` or a count would say the
- * opposite of what it means. C++ does not compile such a function; C may not even warn.
+ * opposite of what it means. C++ rejects such a function; C may not even warn.
  */
 enum secretcache_login
 #if defined(__cplusplus) || __STDC_VERSION__ >= 202311L
@@ -608,13 +617,17 @@ typedef struct secretcache_event {
      */
     uint64_t age_ms;
     /**
-     * For a failure, and for a stale value if the source has responded: the error.
+     * For a failure, a read from a replica, and a stale value if the source has responded: the error.
      */
     const struct secretcache_error *error;
     /**
      * What happened, as a line for a log. Ends in a NUL.
      */
     struct secretcache_str text;
+    /**
+     * For a read from a replica: its Region.
+     */
+    struct secretcache_str region;
 } secretcache_event;
 
 /**
@@ -809,7 +822,8 @@ secretcache_result secretcache_config_set_max_size(struct secretcache_config *co
                                                    struct secretcache_error **error_out);
 
 /**
- * Whether the last known value is also served after the service denies access. Default: yes.
+ * Whether the last known value is also served after the service denies access, or the secret is deleted.
+ * Default: yes.
  */
 SECRETCACHE_API
 secretcache_result secretcache_config_set_stale_on_denied(struct secretcache_config *config,
@@ -882,6 +896,36 @@ secretcache_result secretcache_config_set_role(struct secretcache_config *config
                                                struct secretcache_str role_arn,
                                                struct secretcache_str external_id,
                                                struct secretcache_error **error_out);
+
+/**
+ * A role to assume for the secrets whose id, name or ARN as you pass it to a read, begins with `prefix`, and the
+ * external id if its trust policy requires one. The longest prefix counts; if none matches, a secret is read with the
+ * cache's own credentials. A second call for a prefix replaces the first. At most 20 roles.
+ */
+SECRETCACHE_API
+secretcache_result secretcache_config_set_role_for(struct secretcache_config *config,
+                                                   struct secretcache_str prefix,
+                                                   struct secretcache_str role_arn,
+                                                   struct secretcache_str external_id,
+                                                   struct secretcache_error **error_out);
+
+/**
+ * Adds a Region with replicas of the secrets, to be read while a secret's own Region does not answer; several are tried in
+ * the order in which they were added. If the Region has its own endpoint, write it with the name: "eu-west-1=https://...".
+ * A replica may lag, so its version replaces a cached one only if it was created later.
+ */
+SECRETCACHE_API
+secretcache_result secretcache_config_add_fallback_region(struct secretcache_config *config,
+                                                          struct secretcache_str region,
+                                                          struct secretcache_error **error_out);
+
+/**
+ * How long a Region may take to answer before the next one is asked; at least 1. Default: 2,000 ms.
+ */
+SECRETCACHE_API
+secretcache_result secretcache_config_set_fallback_after(struct secretcache_config *config,
+                                                         uint64_t after_ms,
+                                                         struct secretcache_error **error_out);
 
 /**
  * An HTTP proxy; otherwise HTTPS_PROXY, HTTP_PROXY and NO_PROXY.
@@ -1644,6 +1688,24 @@ secretcache_result secretcache_ffi_config_set_role(struct secretcache_config *co
                                                    const char *role_arn,
                                                    const char *external_id,
                                                    struct secretcache_error **error_out);
+
+/**
+ * Like `secretcache_config_set_role_for`; `external_id` may be NULL.
+ */
+SECRETCACHE_API
+secretcache_result secretcache_ffi_config_set_role_for(struct secretcache_config *config,
+                                                       const char *prefix,
+                                                       const char *role_arn,
+                                                       const char *external_id,
+                                                       struct secretcache_error **error_out);
+
+/**
+ * Like `secretcache_config_add_fallback_region`.
+ */
+SECRETCACHE_API
+secretcache_result secretcache_ffi_config_add_fallback_region(struct secretcache_config *config,
+                                                              const char *region,
+                                                              struct secretcache_error **error_out);
 
 /**
  * Like `secretcache_config_set_proxy_url`.

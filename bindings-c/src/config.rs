@@ -4,7 +4,7 @@ use std::ffi::c_void;
 use std::sync::Arc;
 use std::time::Duration;
 
-use secretcache::host::Options;
+use secretcache::host::{Options, Role};
 use secretcache::{Credentials, SecretCache};
 
 use crate::callback::{Release, UserData};
@@ -105,7 +105,8 @@ export! {
         config.set(|config| config.max_size = secrets)
     }
 
-    /// Whether the last known value is also served after the service denies access. Default: yes.
+    /// Whether the last known value is also served after the service denies access, or the secret is deleted.
+    /// Default: yes.
     fn secretcache_config_set_stale_on_denied(config: Mut<Config>, serve: Is<bool>) -> Result() {
         config.set(|config| config.stale_on_denied = serve)
     }
@@ -169,6 +170,33 @@ export! {
             options.role_arn = Some(role_arn.to_owned());
             options.external_id = external_id.map(str::to_owned);
         })
+    }
+
+    /// A role to assume for the secrets whose id, name or ARN as you pass it to a read, begins with `prefix`, and the
+    /// external id if its trust policy requires one. The longest prefix counts; if none matches, a secret is read with the
+    /// cache's own credentials. A second call for a prefix replaces the first. At most 20 roles.
+    fn secretcache_config_set_role_for(
+        config: Mut<Config>,
+        prefix: Text,
+        role_arn: Text,
+        external_id: OptText,
+    ) -> Result() {
+        let role = Role { arn: role_arn.to_owned(), external_id: external_id.map(str::to_owned) };
+        config.set_option(|options| {
+            options.roles.insert(prefix.to_owned(), role.clone());
+        })
+    }
+
+    /// Adds a Region with replicas of the secrets, to be read while a secret's own Region does not answer; several are tried in
+    /// the order in which they were added. If the Region has its own endpoint, write it with the name: "eu-west-1=https://...".
+    /// A replica may lag, so its version replaces a cached one only if it was created later.
+    fn secretcache_config_add_fallback_region(config: Mut<Config>, region: Text) -> Result() {
+        config.set_option(|options| options.fallback_regions.push(region.to_owned()))
+    }
+
+    /// How long a Region may take to answer before the next one is asked; at least 1. Default: 2,000 ms.
+    fn secretcache_config_set_fallback_after(config: Mut<Config>, after_ms: Is<u64>) -> Result() {
+        config.set_option(|options| options.fallback_after = Some(Duration::from_millis(after_ms)))
     }
 
     /// An HTTP proxy; otherwise HTTPS_PROXY, HTTP_PROXY and NO_PROXY.

@@ -15,7 +15,7 @@ use crate::text::Str;
 use crate::value::terminated;
 
 /// The result of a login. Success is 0, as usual in C, so a function that returns a `bool` or a count would say the
-/// opposite of what it means. C++ does not compile such a function; C may not even warn.
+/// opposite of what it means. C++ rejects such a function; C may not even warn.
 #[repr(u32)]
 #[derive(Clone, Copy, Debug)]
 #[expect(non_camel_case_types, reason = "their names in C")]

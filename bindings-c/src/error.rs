@@ -76,11 +76,11 @@ result_codes! {
         SECRETCACHE_NO_CREDENTIALS = 103 for NoCredentials,
         /// The credentials have expired or the service does not accept them.
         SECRETCACHE_INVALID_CREDENTIALS = 104 for InvalidCredentials,
-        /// The caller may not read this secret, or may not use its KMS key.
+        /// The caller is not allowed to read this secret, or to use its KMS key.
         SECRETCACHE_ACCESS_DENIED = 105 for AccessDenied,
         /// There is no such secret in this account and Region.
         SECRETCACHE_SECRET_NOT_FOUND = 106 for SecretNotFound,
-        /// The secret exists; the version stage or version id asked for does not.
+        /// The secret exists, but not the requested version stage or version id.
         SECRETCACHE_VERSION_NOT_FOUND = 107 for VersionNotFound,
         /// The secret is marked for deletion.
         SECRETCACHE_SECRET_DELETED = 108 for SecretDeleted,
@@ -98,9 +98,9 @@ result_codes! {
         SECRETCACHE_TIMEOUT = 114 for Timeout,
         /// The response is not what the service sends.
         SECRETCACHE_INVALID_RESPONSE = 115 for InvalidResponse,
-        /// The secret holds no string (or no binary), but that was asked for.
+        /// The secret contains no string (or no binary value), but one was requested.
         SECRETCACHE_WRONG_TYPE = 116 for WrongType,
-        /// The secret string is not JSON, but a JSON value was asked for.
+        /// The secret string is not JSON, but a JSON value was requested.
         SECRETCACHE_NOT_JSON = 117 for NotJson,
         /// The secret's JSON has no such field.
         SECRETCACHE_FIELD_NOT_FOUND = 118 for FieldNotFound,
@@ -146,7 +146,7 @@ impl Error {
 
     #[cold]
     pub(crate) fn invalid_text(name: &str) -> Self {
-        Self::new(ResultCode::SECRETCACHE_INVALID_TEXT, format!("the argument {name} is not text in UTF-8"))
+        Self::new(ResultCode::SECRETCACHE_INVALID_TEXT, format!("the argument {name} is not valid UTF-8"))
     }
 
     #[cold]
@@ -157,13 +157,13 @@ impl Error {
     /// The deadline of a single read has passed.
     #[cold]
     pub(crate) fn timed_out(timeout_ms: u64) -> Self {
-        let text = format!("no answer came within the {timeout_ms} ms that this read may take");
+        let text = format!("no response within the {timeout_ms} ms that this read may take");
         secretcache::Error::new(ErrorKind::Timeout, text).into()
     }
 
     #[cold]
     pub(crate) fn panicked() -> Self {
-        let text = "a defect of secretcache: it panicked; its message is on standard error. Please report it";
+        let text = "secretcache panicked, which is a bug; the message is on standard error. Please report it";
         Self::new(ResultCode::SECRETCACHE_INTERNAL, text)
     }
 

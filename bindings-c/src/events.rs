@@ -44,6 +44,9 @@ pub enum EventKind {
     SECRETCACHE_EVENT_STALE = 2,
     /// A fetch or refresh failed.
     SECRETCACHE_EVENT_ERROR = 3,
+    /// From now on a secret is read from its replica in another Region, because its own does not answer; sent once, and again
+    /// only after its own Region has answered.
+    SECRETCACHE_EVENT_REPLICA = 4,
 }
 
 /// A `secretcache_event_kind`, of which later versions may know more.
@@ -67,10 +70,12 @@ pub struct Event {
     pub new_version_id: Str,
     /// For a stale value: milliseconds since its last successful refresh.
     pub age_ms: u64,
-    /// For a failure, and for a stale value if the source has responded: the error.
+    /// For a failure, a read from a replica, and a stale value if the source has responded: the error.
     pub error: *const Error,
     /// What happened, as a line for a log. Ends in a NUL.
     pub text: Str,
+    /// For a read from a replica: its Region.
+    pub region: Str,
 }
 
 /// Called with each event.
@@ -187,6 +192,7 @@ fn with_event(event: &CoreEvent, show: impl FnOnce(&Event)) {
         age_ms: 0,
         error: std::ptr::null(),
         text: Str::of_terminated(text.as_bytes()),
+        region: Str::NONE,
     };
     let failure;
     match event {
@@ -207,6 +213,13 @@ fn with_event(event: &CoreEvent, show: impl FnOnce(&Event)) {
         CoreEvent::Error { secret_id, error, .. } => {
             shown.kind = EventKind::SECRETCACHE_EVENT_ERROR as u32;
             shown.secret_id = Str::of(secret_id);
+            failure = Some(Error::from(error.clone()));
+            shown.error = failure.as_ref().map_or(std::ptr::null(), std::ptr::from_ref);
+        }
+        CoreEvent::Replica { secret_id, region, error } => {
+            shown.kind = EventKind::SECRETCACHE_EVENT_REPLICA as u32;
+            shown.secret_id = Str::of(secret_id);
+            shown.region = Str::of(region);
             failure = Some(Error::from(error.clone()));
             shown.error = failure.as_ref().map_or(std::ptr::null(), std::ptr::from_ref);
         }

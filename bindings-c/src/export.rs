@@ -284,7 +284,7 @@ mod tests {
         assert_eq!(code, ResultCode::SECRETCACHE_INTERNAL);
         // SAFETY: `fallible` made it.
         let error = unsafe { Box::from_raw(error) };
-        assert!(error.message().contains("defect"), "{}", error.message());
+        assert!(error.message().contains("bug"), "{}", error.message());
         assert_eq!(infallible::<()>(|| resume_unwind(Box::new("a defect"))), None);
     }
 

@@ -11,9 +11,10 @@ use crate::cache::{
     secretcache_get_within, secretcache_invalidate, secretcache_peek, secretcache_refresh,
 };
 use crate::config::{
-    Config, secretcache_config_set_ca_bundle, secretcache_config_set_credentials,
-    secretcache_config_set_endpoint_url, secretcache_config_set_profile, secretcache_config_set_proxy_url,
-    secretcache_config_set_refresh_interval_of, secretcache_config_set_region, secretcache_config_set_role,
+    Config, secretcache_config_add_fallback_region, secretcache_config_set_ca_bundle,
+    secretcache_config_set_credentials, secretcache_config_set_endpoint_url, secretcache_config_set_profile,
+    secretcache_config_set_proxy_url, secretcache_config_set_refresh_interval_of,
+    secretcache_config_set_region, secretcache_config_set_role, secretcache_config_set_role_for,
 };
 use crate::connect::{Credential, OnLogin, secretcache_connect, secretcache_credential_field};
 use crate::error::{
@@ -96,6 +97,22 @@ forward! {
         external_id: Chars,
         error_out: Same<*mut *mut Error>,
     ) -> Same<ResultCode> = secretcache_config_set_role;
+
+    /// Like `secretcache_config_set_role_for`; `external_id` may be NULL.
+    fn secretcache_ffi_config_set_role_for(
+        config: Same<*mut Config>,
+        prefix: Chars,
+        role_arn: Chars,
+        external_id: Chars,
+        error_out: Same<*mut *mut Error>,
+    ) -> Same<ResultCode> = secretcache_config_set_role_for;
+
+    /// Like `secretcache_config_add_fallback_region`.
+    fn secretcache_ffi_config_add_fallback_region(
+        config: Same<*mut Config>,
+        region: Chars,
+        error_out: Same<*mut *mut Error>,
+    ) -> Same<ResultCode> = secretcache_config_add_fallback_region;
 
     /// Like `secretcache_config_set_proxy_url`.
     fn secretcache_ffi_config_set_proxy_url(

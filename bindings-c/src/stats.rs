@@ -39,6 +39,8 @@ pub enum Counter {
     SECRETCACHE_COUNTER_LOGINS_WITH_OTHER_VERSION = 9,
     /// Logins refused. A rotation costs one, and one more for each login in progress at that moment.
     SECRETCACHE_COUNTER_LOGINS_REFUSED = 10,
+    /// Fetches and refreshes that a replica in another Region answered.
+    SECRETCACHE_COUNTER_REPLICA_READS = 11,
 }
 
 impl Stats {
@@ -56,6 +58,7 @@ impl Stats {
             (C::SECRETCACHE_COUNTER_LOGINS_ACCEPTED, self.0.logins.accepted),
             (C::SECRETCACHE_COUNTER_LOGINS_WITH_OTHER_VERSION, self.0.logins.fallback_logins),
             (C::SECRETCACHE_COUNTER_LOGINS_REFUSED, self.0.logins.rejected),
+            (C::SECRETCACHE_COUNTER_REPLICA_READS, self.0.replica_reads),
         ];
         counters.iter().find(|(counter, _)| *counter as u32 == number).map_or(0, |(_, count)| *count)
     }

@@ -13,6 +13,11 @@ from conftest import CPP, HERE, ROOT, WARNINGS, C, Installed, run
 from endpoint import Endpoint
 
 CONSUMER = HERE / "consumer"
+HEADER = (ROOT / "bindings-c" / "include" / "secretcache.h").read_text()
+MAJOR, MINOR, PATCH = (
+    int(number) for number in re.findall(r"#define SECRETCACHE_VERSION_(?:MAJOR|MINOR|PATCH) (\d+)", HEADER)
+)
+SERIES, NEXT = f"{MAJOR}.{MINOR}", f"{MAJOR}.{MINOR + 1}"
 
 
 def version(installed: Installed) -> str:
@@ -71,14 +76,33 @@ def find_package(installed: Installed, folder: Path, wanted: str) -> subprocess.
     return subprocess.run(command, capture_output=True, text=True)
 
 
-@pytest.mark.parametrize("wanted", ["0.1...0.2", "0.1...<0.2", "0.1.0...0.1.0", "0.0...1.0", "0.1"])
+@pytest.mark.parametrize(
+    "wanted",
+    [
+        f"{SERIES}...{NEXT}",
+        f"{SERIES}...<{NEXT}",
+        f"{SERIES}.{PATCH}...{SERIES}.{PATCH}",
+        f"0.0...{MAJOR + 1}.0",
+        SERIES,
+    ],
+)
 def test_c10_cmake_finds_versions_in_a_range(installed: Installed, tmp_path: Path, wanted: str) -> None:
     found = find_package(installed, tmp_path, wanted)
     assert found.returncode == 0, found.stderr
 
 
 @pytest.mark.parametrize(
-    "wanted", ["0.0", "0.2", "1.0", "0.1.99", "0.0...0.0.9", "0.2...1.0", "0.0...<0.1.0", "0.1.1...0.2"]
+    "wanted",
+    [
+        "0.0",
+        NEXT,
+        f"{MAJOR + 1}.0",
+        f"{SERIES}.{PATCH + 1}",
+        "0.0...0.0.9",
+        f"{NEXT}...{MAJOR + 1}.0",
+        f"0.0...<{SERIES}.{PATCH}",
+        f"{SERIES}.{PATCH + 1}...{NEXT}",
+    ],
 )
 def test_cmake_refuses_other_versions(installed: Installed, tmp_path: Path, wanted: str) -> None:
     refused = find_package(installed, tmp_path, wanted)
@@ -131,6 +155,68 @@ def test_c10_it_is_installed_where_it_is_told_and_uninstalled(tmp_path: Path, li
     assert "nothing is installed under" in again.stderr
 
 
+def test_the_loader_learns_of_the_library_unless_it_is_for_another_root(tmp_path: Path) -> None:
+    """Without that, a program that is linked with /usr/local/lib does not start until somebody runs ldconfig."""
+    build, tools, log = small(tmp_path), tmp_path / "tools", tmp_path / "log"
+    tools.mkdir()
+    (tools / "ldconfig").write_text(f"#!/bin/sh\necho called >> {log}\n")
+    (tools / "ldconfig").chmod(0o755)
+    environment = os.environ | {"PATH": f"{tools}:{os.environ['PATH']}"}
+    script, prefix = ROOT / "bindings-c" / "install", tmp_path / "prefix"
+    run(script, build, prefix, env=environment | {"DESTDIR": str(tmp_path / "root")})
+    run(script, build, prefix, env=environment | {"RELOCATABLE": "1"})
+    assert not log.exists()
+    run(script, build, prefix, env=environment)
+    assert log.read_text() == "called\n"
+    run(ROOT / "bindings-c" / "uninstall", prefix, env=environment)
+    assert log.read_text() == "called\ncalled\n"
+
+
+@pytest.mark.parametrize(
+    ("linkage", "other"), [("static", "libsecretcache.so"), ("shared", "libsecretcache.a")]
+)
+def test_packagers_install_one_library_under_the_same_name(tmp_path: Path, linkage: str, other: str) -> None:
+    prefix = tmp_path / "prefix"
+    environment = os.environ | {"LINKAGE": linkage, "RELOCATABLE": "1"}
+    run(ROOT / "bindings-c" / "install", ROOT / "target" / "debug", prefix, env=environment)
+    assert not any(name.startswith(f"lib/{other}") for name in files(prefix))
+    assert ("lib/pkgconfig/secretcache-static.pc" in files(prefix)) == (linkage == "static")
+    (tmp_path / "CMakeLists.txt").write_text(
+        "cmake_minimum_required(VERSION 3.16)\nproject(consumer C)\n"
+        "find_package(secretcache REQUIRED CONFIG)\n"
+        f"add_executable(program {CONSUMER}/main.c)\n"
+        "target_link_libraries(program PRIVATE secretcache::secretcache)\n"
+    )
+    run("cmake", "-S", tmp_path, "-B", tmp_path / "build", f"-DCMAKE_PREFIX_PATH={prefix}")
+    run("cmake", "--build", tmp_path / "build")
+    assert ("libsecretcache" in run("readelf", "-d", tmp_path / "build" / "program")) == (linkage == "shared")
+    run(tmp_path / "build" / "program")
+
+
+def packed(build: Path, folder: Path, notices: Path) -> Path:
+    """Pack a tarball from what was built, and give its path."""
+    environment = os.environ | {"NOTICES": str(notices)}
+    return Path(run(ROOT / "bindings-c" / "dist", build, folder, env=environment).strip())
+
+
+def small(folder: Path) -> Path:
+    """Stand in for what cargo builds: a library of one function, in both forms."""
+    (folder / "small.c").write_text("int secretcache_small(void) { return 0; }\n")
+    run(*C, "-fPIC", "-c", folder / "small.c", "-o", folder / "small.o")
+    run("ar", "rcs", folder / "libsecretcache_c.a", folder / "small.o")
+    run(*C, "-shared", folder / "small.o", "-o", folder / "libsecretcache_c.so")
+    return folder
+
+
+def test_the_same_build_gives_the_same_tarball(tmp_path: Path) -> None:
+    small(tmp_path)
+    notices = tmp_path / "notices"
+    notices.mkdir()
+    (notices / "THIRD-PARTY-NOTICES.txt").write_text("what others ask to be told\n")
+    one, two = (packed(tmp_path, tmp_path / folder, notices) for folder in ("one", "two"))
+    assert one.read_bytes() == two.read_bytes()
+
+
 def test_the_tarball_works_where_it_is_unpacked(installed: Installed, tmp_path: Path) -> None:
     """It holds the installed tree, the licences included, and is found by pkg-config and CMake."""
     notices = tmp_path / "notices" / "THIRD-PARTY-NOTICES.txt"
@@ -140,16 +226,11 @@ def test_the_tarball_works_where_it_is_unpacked(installed: Installed, tmp_path: 
     small.mkdir()
     for name in ("libsecretcache_c.a", "libsecretcache_c.so"):
         run("strip", "--strip-debug", ROOT / "target" / "debug" / name, "-o", small / name)
-    environment = os.environ | {"NOTICES": str(notices.parent)}
-    made = [
-        Path(run(ROOT / "bindings-c" / "dist", small, tmp_path / folder, env=environment).strip())
-        for folder in ("one", "two")
-    ]
-    assert made[0].read_bytes() == made[1].read_bytes(), "the same build gives another tarball"
-    run("sha256sum", "--check", f"{made[0].name}.sha256", cwd=made[0].parent)
+    made = packed(small, tmp_path / "made", notices.parent)
+    run("sha256sum", "--check", f"{made.name}.sha256", cwd=made.parent)
     elsewhere = tmp_path / "else where"
     elsewhere.mkdir()
-    run("tar", "--extract", "--file", made[0], "--directory", elsewhere)
+    run("tar", "--extract", "--file", made, "--directory", elsewhere)
     (tree,) = elsewhere.iterdir()
     assert (tree / "share" / "doc" / "secretcache" / notices.name).read_text() == notices.read_text()
     flat = tmp_path / "flat"

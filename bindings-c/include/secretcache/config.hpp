@@ -67,6 +67,20 @@ public:
     {
         return set(secretcache_config_set_role, detail::text(role_arn), detail::text(external_id));
     }
+    Config &role_for(std::string_view prefix, std::string_view role_arn,
+                     std::optional<std::string_view> external_id = std::nullopt)
+    {
+        return set(secretcache_config_set_role_for, detail::text(prefix), detail::text(role_arn),
+                   detail::text(external_id));
+    }
+    Config &fallback_region(std::string_view region)
+    {
+        return set(secretcache_config_add_fallback_region, detail::text(region));
+    }
+    Config &fallback_after(std::chrono::milliseconds after)
+    {
+        return set(secretcache_config_set_fallback_after, detail::milliseconds(after));
+    }
     Config &proxy_url(std::string_view url) { return set(secretcache_config_set_proxy_url, detail::text(url)); }
     Config &ca_bundle(std::string_view path) { return set(secretcache_config_set_ca_bundle, detail::text(path)); }
     Config &use_fips(bool use_fips) { return set(secretcache_config_set_use_fips, use_fips); }

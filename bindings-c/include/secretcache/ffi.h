@@ -48,6 +48,7 @@ enum secretcache_counter
     SECRETCACHE_COUNTER_LOGINS_ACCEPTED = 8,
     SECRETCACHE_COUNTER_LOGINS_WITH_OTHER_VERSION = 9,
     SECRETCACHE_COUNTER_LOGINS_REFUSED = 10,
+    SECRETCACHE_COUNTER_REPLICA_READS = 11,
 };
 typedef uint32_t secretcache_counter;
 enum secretcache_event_kind
@@ -55,6 +56,7 @@ enum secretcache_event_kind
     SECRETCACHE_EVENT_NEW_VERSION = 1,
     SECRETCACHE_EVENT_STALE = 2,
     SECRETCACHE_EVENT_ERROR = 3,
+    SECRETCACHE_EVENT_REPLICA = 4,
 };
 typedef uint32_t secretcache_event_kind;
 enum secretcache_login
@@ -143,6 +145,7 @@ typedef struct secretcache_event {
     uint64_t age_ms;
     const struct secretcache_error *error;
     struct secretcache_str text;
+    struct secretcache_str region;
 } secretcache_event;
 typedef void (*secretcache_on_event)(void *user_data, const struct secretcache_event *event);
 typedef struct secretcache_bytes {
@@ -219,6 +222,17 @@ secretcache_result secretcache_config_set_role(struct secretcache_config *config
                                                struct secretcache_str role_arn,
                                                struct secretcache_str external_id,
                                                struct secretcache_error **error_out);
+secretcache_result secretcache_config_set_role_for(struct secretcache_config *config,
+                                                   struct secretcache_str prefix,
+                                                   struct secretcache_str role_arn,
+                                                   struct secretcache_str external_id,
+                                                   struct secretcache_error **error_out);
+secretcache_result secretcache_config_add_fallback_region(struct secretcache_config *config,
+                                                          struct secretcache_str region,
+                                                          struct secretcache_error **error_out);
+secretcache_result secretcache_config_set_fallback_after(struct secretcache_config *config,
+                                                         uint64_t after_ms,
+                                                         struct secretcache_error **error_out);
 secretcache_result secretcache_config_set_proxy_url(struct secretcache_config *config,
                                                     struct secretcache_str url,
                                                     struct secretcache_error **error_out);
@@ -471,6 +485,14 @@ secretcache_result secretcache_ffi_config_set_role(struct secretcache_config *co
                                                    const char *role_arn,
                                                    const char *external_id,
                                                    struct secretcache_error **error_out);
+secretcache_result secretcache_ffi_config_set_role_for(struct secretcache_config *config,
+                                                       const char *prefix,
+                                                       const char *role_arn,
+                                                       const char *external_id,
+                                                       struct secretcache_error **error_out);
+secretcache_result secretcache_ffi_config_add_fallback_region(struct secretcache_config *config,
+                                                              const char *region,
+                                                              struct secretcache_error **error_out);
 secretcache_result secretcache_ffi_config_set_proxy_url(struct secretcache_config *config,
                                                         const char *url,
                                                         struct secretcache_error **error_out);

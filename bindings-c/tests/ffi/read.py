@@ -28,6 +28,7 @@ class Event(Structure):
         ("age_ms", c_uint64),
         ("error", c_void_p),
         ("text", Str),
+        ("region", Str),
     )
 
 

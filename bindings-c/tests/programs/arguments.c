@@ -117,6 +117,8 @@ static void c9_null_is_found_by_the_pointer_variants(void)
     NULLS(secretcache_ffi_config_set_profile(NULL, NULL, &error));
     NULLS(secretcache_ffi_config_set_credentials(NULL, NULL, NULL, NULL, &error));
     NULLS(secretcache_ffi_config_set_role(NULL, NULL, NULL, &error));
+    NULLS(secretcache_ffi_config_set_role_for(NULL, NULL, NULL, NULL, &error));
+    NULLS(secretcache_ffi_config_add_fallback_region(NULL, NULL, &error));
     NULLS(secretcache_ffi_config_set_proxy_url(NULL, NULL, &error));
     NULLS(secretcache_ffi_config_set_ca_bundle(NULL, NULL, &error));
     NULLS(secretcache_ffi_answer_set_arn(NULL, NULL, &error));
@@ -252,6 +254,9 @@ static void null_is_an_error(void)
     NULLS(secretcache_config_set_credentials(config, NOTHING, ID, NOTHING, &error));
     NULLS(secretcache_config_set_credentials(config, ID, NOTHING, NOTHING, &error));
     NULLS(secretcache_config_set_role(config, NOTHING, ID, &error));
+    NULLS(secretcache_config_set_role_for(config, NOTHING, ID, ID, &error));
+    NULLS(secretcache_config_add_fallback_region(config, NOTHING, &error));
+    NULLS(secretcache_config_set_fallback_after(NULL, 1, &error));
     NULLS(secretcache_config_set_proxy_url(config, NOTHING, &error));
     NULLS(secretcache_config_set_ca_bundle(config, NOTHING, &error));
     NULLS(secretcache_config_set_use_fips(NULL, true, &error));
@@ -319,6 +324,11 @@ static void settings_are_checked(void)
           secretcache_config_set_endpoint_url(config, SECRETCACHE_STR("localhost"), &error));
     FAILS(SECRETCACHE_INVALID_CONFIGURATION,
           secretcache_config_set_role(config, SECRETCACHE_STR("role"), NOTHING, &error));
+    FAILS(SECRETCACHE_INVALID_CONFIGURATION,
+          secretcache_config_set_role_for(config, ID, SECRETCACHE_STR("role"), NOTHING, &error));
+    FAILS(SECRETCACHE_INVALID_CONFIGURATION,
+          secretcache_config_add_fallback_region(config, SECRETCACHE_STR("Ireland"), &error));
+    FAILS(SECRETCACHE_INVALID_CONFIGURATION, secretcache_config_set_fallback_after(config, 0, &error));
     FAILS(SECRETCACHE_INVALID_CONFIGURATION, secretcache_config_set_timeout(config, 0, &error));
     FAILS(SECRETCACHE_INVALID_ARGUMENT, secretcache_set_threads(0, 1, &error));
     FAILS(SECRETCACHE_INVALID_ARGUMENT, secretcache_set_threads(1, 65, &error));
@@ -336,6 +346,10 @@ static void settings_are_checked(void)
     OK(secretcache_config_set_credentials(config, ID, ID, NOTHING, &error));
     OK(secretcache_config_set_credentials(config, ID, ID, ID, &error));
     OK(secretcache_config_set_role(config, SECRETCACHE_STR("arn:aws:iam::123456789012:role/name"), ID, &error));
+    OK(secretcache_config_set_role_for(config, ID, SECRETCACHE_STR("arn:aws:iam::123456789012:role/name"), ID, &error));
+    OK(secretcache_config_add_fallback_region(config, SECRETCACHE_STR("eu-west-1"), &error));
+    OK(secretcache_config_add_fallback_region(config, SECRETCACHE_STR("us-east-2=http://127.0.0.1:1"), &error));
+    OK(secretcache_config_set_fallback_after(config, 1000, &error));
     OK(secretcache_config_set_proxy_url(config, SECRETCACHE_STR("http://127.0.0.1:1"), &error));
     OK(secretcache_config_set_ca_bundle(config, SECRETCACHE_STR("/nonexistent"), &error));
     OK(secretcache_config_set_use_fips(config, false, &error));
