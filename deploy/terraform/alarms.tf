@@ -42,7 +42,7 @@ resource "aws_sns_topic" "alarms" {
   count = var.create_alarms ? 1 : 0
 
   name              = "${var.name}-alarms"
-  display_name      = "Alarms about ${var.secret_name}"
+  display_name      = "Alarms about secrets"
   kms_master_key_id = aws_kms_key.records.arn
 }
 
@@ -55,7 +55,28 @@ data "aws_iam_policy_document" "publish" {
     resources = [aws_sns_topic.alarms[0].arn]
     principals {
       type        = "Service"
-      identifiers = ["events.amazonaws.com", "cloudwatch.amazonaws.com"]
+      identifiers = ["cloudwatch.amazonaws.com"]
+    }
+    condition {
+      test     = "StringEquals"
+      variable = "aws:SourceAccount"
+      values   = [local.account]
+    }
+    condition {
+      test     = "ArnLike"
+      variable = "aws:SourceArn"
+      values   = ["arn:${local.partition}:cloudwatch:${local.region}:${local.account}:alarm:*"]
+    }
+  }
+
+  # EventBridge does not say for whom it publishes, so that no condition would hold.
+  statement {
+    sid       = "Rules"
+    actions   = ["sns:Publish"]
+    resources = [aws_sns_topic.alarms[0].arn]
+    principals {
+      type        = "Service"
+      identifiers = ["events.amazonaws.com"]
     }
   }
 }

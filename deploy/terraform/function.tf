@@ -5,7 +5,7 @@ resource "aws_lambda_function" "rotation" {
   # checkov:skip=CKV_AWS_272:the package is built from source by whoever deploys it
   # checkov:skip=CKV_AWS_50:a trace would show no more than the log does
   function_name    = local.function
-  description      = "Rotates ${var.secret_name}"
+  description      = "Rotates a secret"
   runtime          = "provided.al2023"
   handler          = "bootstrap"
   architectures    = [var.architecture]

@@ -30,7 +30,7 @@ locals {
   made = merge(local.names, {
     secret_id  = element(split(":", aws_secretsmanager_secret.this.arn), 6)
     key        = aws_kms_key.secret.arn
-    master_id  = local.has_master ? element(split(":", var.master_secret_arn), 6) : null
+    master     = var.master_secret_arn
     master_key = var.master_key_arn
   })
   kind = local.has_master_key ? "-with-master-and-key" : local.has_master ? "-with-master" : ""

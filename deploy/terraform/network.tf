@@ -4,7 +4,7 @@ locals {
 
 resource "aws_security_group" "function" {
   name_prefix = "${var.name}-rotation-"
-  description = "Function that rotates ${var.secret_name}"
+  description = "Function that rotates a secret" # names can be longer than this may be
   vpc_id      = var.vpc_id
 }
 
