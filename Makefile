@@ -27,32 +27,27 @@ demo: ## Watch running programs pick up rotated secrets, all on this machine
 	@$(STEP) 2/3 "building (a few minutes the first time)" $(MAKE) build
 	@$(STEP) 3/3 "running the demo" $(VENV)/tests/bin/python tests/demo/demo.py --official $(VENV)/official/bin/python
 
+# The longest parts first. Most of them wait for servers and processes more than they compute.
+PARTS_TESTED := test-rust test-c test-node test-python test-rotation test-access test-connected test-local test-lambda test-official
 test: ## Run all tests
-	@$(STEP) 1/10 "installing what the tests use" $(MAKE) test-tools
-	@$(STEP) 2/10 "building (a few minutes the first time)" $(MAKE) build
-	@$(STEP) 3/10 "testing the Rust crates" $(MAKE) test-rust
-	@$(STEP) 4/10 "testing the Python packages" $(MAKE) test-python
-	@$(STEP) 5/10 "running the drop-in's contract against AWS's own library" $(MAKE) test-official
-	@$(STEP) 6/10 "testing the local endpoint and the command line" $(MAKE) test-local test-access
-	@$(STEP) 7/10 "testing the rotation commands and the rotation function" $(MAKE) test-rotation test-lambda
-	@$(STEP) 8/10 "testing programs that stay connected through rotations" $(MAKE) test-connected
-	@$(STEP) 9/10 "testing the npm package" $(MAKE) test-node
-	@$(STEP) 10/10 "testing the C and C++ interface" $(MAKE) test-c
+	@$(STEP) 1/2 "installing what the tests use, and building (a few minutes the first time)" \
+		tests/tools/side-by-side 2 build test-tools
+	@$(STEP) 2/2 "testing, two parts at a time" tests/tools/side-by-side 2 $(PARTS_TESTED)
 
 lint: ## Check format, lints, docs, licences, types and commit subjects
 	@$(STEP) 1/6 "checking Rust code" $(MAKE) lint-rust
 	@$(STEP) 2/6 "checking licences and banned crates" $(MAKE) lint-dependencies
 	@$(STEP) 3/6 "checking Python code and types" $(MAKE) lint-python
 	@$(STEP) 4/6 "checking TypeScript code and types" $(MAKE) lint-node
-	@$(STEP) 5/6 "checking C and C++ code" $(MAKE) lint-c
+	@$(STEP) 5/6 "checking C and C++ code" $(MAKE) lint-c lint-recipes
 	@$(STEP) 6/6 "checking workflows, versions and commit subjects" $(MAKE) lint-workflows lint-version lint-commits
 
-bench: ## Measure the documented figures beside AWS's libraries (an hour or more)
+bench: ## Measure the documented figures beside AWS's libraries (several hours)
 	@$(STEP) 1/4 "building everything that ships (a few minutes)" $(MAKE) wheel cli node lambda
-	@$(STEP) 2/4 "building what only the measurements need" $(MAKE) build install-c PREFIX=target/c/release
+	@$(STEP) 2/4 "building what only the measurements need" $(MAKE) build pools install-c PREFIX=target/c/release
 	@$(STEP) 3/4 "installing AWS's own libraries, the drivers and the servers" \
-		$(MAKE) servers venv-tests venv-official venv-bench venv-databases venv-connected
-	@$(STEP) 4/4 "measuring (an hour or more)" $(MAKE) figures
+		$(MAKE) servers venv-tests venv-official venv-bench venv-databases venv-connected venv-airflow
+	@$(STEP) 4/4 "measuring (several hours)" $(MAKE) figures
 
 fuzz: fuzz-parsers fuzz-c ## Search for inputs that break a parser or the C interface (FUZZ_SECONDS=60 for each)
 

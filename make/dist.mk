@@ -124,12 +124,13 @@ test-install: venv-tests servers build
 	$(PYTEST) tests/local/test_install.py
 
 release-check: ## Everything that a release needs, without publishing (an hour or more)
-	@$(STEP) 1/6 "one version, and its section of the changelog" packaging/version.py --ready
-	@$(STEP) 2/6 "packing and compiling the crates" $(MAKE) crates
-	@$(STEP) 3/6 "packing Python's sources, and installing them with pip alone" $(MAKE) test-sdist
-	@$(STEP) 4/6 "building the packages, with notices and SBOM in each" $(MAKE) wheel node wheel-cli npm-cli deb rpm lambda dist-c
-	@$(STEP) 5/6 "installing the wheels in an empty environment" packaging/try-wheels dist/*.whl dist/cli/*.whl
-	@$(STEP) 6/6 "from pip install to a rotated database" env SECRETCACHE_CLI_WHEEL="$$(echo dist/cli/*.whl)" $(MAKE) test-install
+	@$(STEP) 1/7 "one version, and its section of the changelog" packaging/version.py --ready
+	@$(STEP) 2/7 "packing and compiling the crates" $(MAKE) crates
+	@$(STEP) 3/7 "packing Python's sources, and installing them with pip alone" $(MAKE) test-sdist
+	@$(STEP) 4/7 "building the packages, with notices and SBOM in each" $(MAKE) wheel node wheel-cli npm-cli deb rpm lambda dist-c
+	@$(STEP) 5/7 "installing the wheels in an empty environment" packaging/try-wheels dist/*.whl dist/cli/*.whl
+	@$(STEP) 6/7 "linking programs with the unpacked C library" packaging/try-c dist/secretcache-c-*.tar.gz
+	@$(STEP) 7/7 "from pip install to a rotated database" env SECRETCACHE_CLI_WHEEL="$$(echo dist/cli/*.whl)" $(MAKE) test-install
 
 header-c: $(CBINDGEN) ## Generate secretcache.h again
 	bindings-c/header $(CBINDGEN) bindings-c/include

@@ -1,7 +1,8 @@
 ##@ One language's checks
-.PHONY: lint-rust lint-docs lint-features lint-interfaces lint-dependencies lint-python lint-node lint-c lint-workflows lint-commits lint-version
+.PHONY: lint-rust lint-docs lint-features lint-interfaces lint-dependencies lint-python lint-node lint-c lint-recipes lint-workflows lint-commits lint-version
 lint-rust: lint-docs lint-features lint-interfaces ## Format, clippy, unsafe places, and rustdoc with and without default features
 	cargo fmt --all --check
+	cargo fmt --check --manifest-path tests/pools/Cargo.toml
 	tests/tools/unsafe-code --check
 	cargo clippy --workspace --all-targets $(LOCKED) -- -D warnings
 
@@ -23,14 +24,14 @@ lint-dependencies: $(DENY) ## Licences and banned crates, and lock files that fi
 	for lock in $$(git ls-files '*Cargo.lock'); do \
 		cargo metadata --locked --format-version 1 --manifest-path $${lock%lock}toml > /dev/null || exit; done
 
-lint-python: servers $(VENV)/lint/.stamp build ## ruff, mypy, pyright, and the stubs against the extension module
+lint-python: servers $(VENV)/lint/.stamp $(VENV)/types/.stamp build ## ruff, mypy, pyright, and the stubs against the extension module
 	$(VENV)/lint/bin/ruff check .
 	$(VENV)/lint/bin/ruff format --check .
-	cd bindings-python && MYPYPATH=python ../$(VENV)/lint/bin/python -m mypy.stubtest --mypy-config-file pyproject.toml \
+	cd bindings-python && MYPYPATH=python ../$(VENV)/types/bin/python -m mypy.stubtest --mypy-config-file pyproject.toml \
 		--allowlist ../tests/stubtest-allowlist.txt secretcache aws_secretsmanager_caching
-	cd bindings-python && MYPYPATH=python ../$(VENV)/lint/bin/mypy -p secretcache -p aws_secretsmanager_caching
-	cd bindings-python && MYPYPATH=python ../$(VENV)/lint/bin/mypy --strict tests/typing
-	$(VENV)/lint/bin/pyright --pythonpath $(VENV)/lint/bin/python bindings-python/tests/typing
+	cd bindings-python && MYPYPATH=python ../$(VENV)/types/bin/mypy -p secretcache -p aws_secretsmanager_caching
+	cd bindings-python && MYPYPATH=python ../$(VENV)/types/bin/mypy --strict tests/typing
+	$(VENV)/types/bin/pyright --pythonpath $(VENV)/types/bin/python bindings-python/tests/typing
 
 # The npm package's types are generated and committed.
 lint-node: node-tools build ## biome, the types as programs see them, publint and attw on the package
@@ -43,6 +44,9 @@ lint-node: node-tools build ## biome, the types as programs see them, publint an
 
 lint-c: c-tools servers $(VENV)/lint/.stamp ## clang-format, and clang-tidy on headers and examples
 	bindings-c/lint $(VENV)/lint/bin
+
+lint-recipes: c-tools $(VENV)/lint/.stamp build ## Conan's recipe, tried with the debug build
+	packaging/conan/try $(VENV)/lint/bin/conan target/debug
 
 lint-workflows: $(VENV)/lint/.stamp ## Workflows and the action: schemas, pinned actions, least rights, no injection; the container files
 	$(VENV)/lint/bin/zizmor --quiet --offline --min-severity low .github

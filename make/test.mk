@@ -46,8 +46,19 @@ test-rotation: venv-tests venv-databases servers build ## The commands that rota
 test-lambda: venv-tests venv-databases servers build ## The rotation function
 	$(PYTEST) tests/function
 
-test-connected: venv-connected venv-databases servers build ## Python programs that stay connected through rotations
+test-connected: venv-connected venv-airflow venv-databases servers c-tools build pools ## Integrations, and Rust's pools, through rotations
 	$(VENV)/connected/bin/pytest -q tests/connected
+
+# Not in `make test`: two more environments, of 600 MB.
+OLDEST := celery django pools redis aio_pika wrong_secrets airflow
+.PHONY: test-connected-oldest
+test-connected-oldest: $(VENV)/oldest/.stamp $(VENV)/airflow-oldest/.stamp venv-databases servers build ## Python's integrations, with the oldest releases that they support
+	env SECRETCACHE_TEST_AIRFLOW=$(CURDIR)/$(VENV)/airflow-oldest \
+		$(VENV)/oldest/bin/pytest -q -k "not metadata" $(OLDEST:%=tests/connected/test_%.py)
+
+.PHONY: pools
+pools: ## Build the program with Rust's pools
+	cargo build --quiet --locked --manifest-path tests/pools/Cargo.toml --target-dir target/pools
 
 # With a debug build, on this machine's Node, and a short one on the newest line.
 .PHONY: test-node test-node-runtimes test-node-versions test-c test-races-c fuzz-c fuzz-parsers

