@@ -48,9 +48,10 @@ class Account:
             aws_secret_access_key="wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY",
         )
 
-    def role(self, name: str, *statements: dict[str, Any], service: str = "lambda.amazonaws.com") -> str:
+    def role(self, name: str, *statements: dict[str, Any], trusts: Any = None) -> str:
         iam = self.client("iam")
-        trust = policy({"Effect": "Allow", "Principal": {"Service": service}, "Action": "sts:AssumeRole"})
+        trusts = trusts or {"Service": "lambda.amazonaws.com"}
+        trust = policy({"Effect": "Allow", "Principal": trusts, "Action": "sts:AssumeRole"})
         arn = iam.create_role(RoleName=name, AssumeRolePolicyDocument=trust)["Role"]["Arn"]
         if statements:
             iam.put_role_policy(RoleName=name, PolicyName="own", PolicyDocument=policy(*statements))
@@ -334,6 +335,8 @@ def bad(url: str) -> Account:
     wrong["Condition"]["StringLike"]["kms:EncryptionContext:SecretVersionId"] = "11111111-*"
     wrong_key = account.key(administer(), wrong)
     kms.disable_key_rotation(KeyId=wrong_key)
+    batch = f"arn:aws:iam::{ACCOUNT}:role/batch"
+    kms.create_grant(KeyId=wrong_key, GranteePrincipal=batch, Operations=["Decrypt"])
     shared = secret("prod/wrong/db", KmsKeyId=wrong_key, Tags=[{"Key": "owner", "Value": "ops"}])
     others = [f"arn:aws:iam::44445555666{place}:root" for place in range(6)]
     share = allow("secretsmanager:GetSecretValue", "*", Principal={"AWS": others})
@@ -342,7 +345,8 @@ def bad(url: str) -> Account:
     del no_context["Condition"]["StringLike"]
     closed = secret("prod/nocontext/db", KmsKeyId=account.key(administer(), no_context))
     one = allow("secretsmanager:GetSecretValue", "*", Principal={"AWS": others[:1]})
-    secrets.put_resource_policy(SecretId=closed, ResourcePolicy=policy(one))
+    anybody = allow("secretsmanager:GetSecretValue", "*", Principal={"Service": "appflow.amazonaws.com"})
+    secrets.put_resource_policy(SecretId=closed, ResourcePolicy=policy(one, anybody))
     secret("prod/master", Tags=[{"Key": "secretcache:role", "Value": "master"}])
 
     read = "secretsmanager:GetSecretValue"
@@ -352,6 +356,7 @@ def bad(url: str) -> Account:
     account.role("notresource", {"Effect": "Allow", "Action": read, "NotResource": f"{pattern[:-1]}dev/*"})
     account.role("loose", allow(read, f"{pattern[:-1]}prod/checkout/db-*"))
     account.role("recreated", allow(read, f"{pattern[:-1]}prod/checkout/db-??????"))
+    account.role("becomes", allow("iam:UpdateAssumeRolePolicy", "*"))
     account.role("writer", allow([read, "secretsmanager:PutSecretValue"], first))
     account.role("dba", allow(read, f"{pattern[:-1]}prod/master-??????"))
     iam.create_user(UserName="alice")
@@ -362,8 +367,8 @@ def bad(url: str) -> Account:
         PolicyName="managed", PolicyDocument=policy(allow([read, "s3:GetObject"], "*"))
     )["Policy"]["Arn"]
     iam.attach_role_policy(RoleName=account.role("managed").rsplit("/", 1)[1], PolicyArn=managed)
-    for place in range(4):
-        account.role(f"reader{place}", allow(read, first))
+    for place, trusts in enumerate([None, None, {"AWS": "*"}, {"AWS": "arn:aws:iam::444455556666:root"}]):
+        account.role(f"reader{place}", allow(read, first), trusts=trusts)
 
     network = account.network()
     ec2 = account.client("ec2")

@@ -155,6 +155,11 @@ class Relay:
     refused: set[str] = field(default_factory=set)
     recorded: dict[str, list[str]] = field(default_factory=dict)
     """Answers to calls that moto lacks, in their order."""
+    secrets: str = ""
+    """Where Secrets Manager is, if not in moto."""
+    bodies: list[tuple[str, str]] = field(default_factory=list)
+    rewritten: dict[str, Callable[[bytes], bytes]] = field(default_factory=dict)
+    """What becomes of moto's answers to some calls."""
 
 
 def called(handler: BaseHTTPRequestHandler, body: bytes) -> str:
@@ -179,6 +184,7 @@ def relay(moto: str) -> Iterator[Callable[..., Relay]]:
                 body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
                 name = called(self, body)
                 made.calls[name] += 1
+                made.bodies.append((name, body.decode()))
                 if name in made.refused:
                     self.answer(
                         400,
@@ -196,12 +202,17 @@ def relay(moto: str) -> Iterator[Callable[..., Relay]]:
                     if k.lower() not in ("host", "content-length", "connection")
                 }
                 method = self.command
+                is_secret = self.headers.get("X-Amz-Target", "").startswith("secretsmanager.")
                 request = urllib.request.Request(
-                    moto + self.path, body if method == "POST" else None, headers, method=method
+                    (made.secrets if is_secret and made.secrets else moto) + self.path,
+                    body if method == "POST" else None,
+                    headers,
+                    method=method,
                 )
+                rewrite = made.rewritten.get(name, bytes)
                 try:
                     with urllib.request.urlopen(request, timeout=60) as answer:
-                        self.answer(answer.status, dict(answer.headers), answer.read())
+                        self.answer(answer.status, dict(answer.headers), rewrite(answer.read()))
                 except urllib.error.HTTPError as error:
                     self.answer(error.code, dict(error.headers), error.read())
 

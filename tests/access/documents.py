@@ -76,7 +76,9 @@ def terraform() -> dict[str, str]:
             text = printed(*every[name])
             for role in ("application", "rotation", "operator"):
                 text = text.replace(PLACEHOLDERS[role], "${" + role + "}")
-            text = text.replace(PLACEHOLDERS["account"], "${account}")
+            text = text.replace(PLACEHOLDERS["master"], "${master}").replace(
+                PLACEHOLDERS["account"], "${account}"
+            )
             files[f"{name}{suffix}.json"] = text
     return files
 

@@ -4,21 +4,25 @@ from __future__ import annotations
 
 import json
 import time
+import urllib.parse
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import boto3
-from accounts import NAME, REGION, Account
+from accounts import ACCOUNT, NAME, REGION, Account, allow, good, policy
 from botocore.parsers import create_parser
-from conftest import ROOT, Relay, audit, mend, secretcache
+from conftest import ROOT, Relay, audit, mend, secretcache, shell
 from sarif_pydantic import Sarif
+
+from endpoint import Endpoint
 
 # What moto cannot have: times of the past, replicas, network activity, managed rotation. Snapshots test those.
 FAULTS = [
     "access.all-actions",
     "access.all-secrets",
     "access.application-writes",
+    "access.becomes-reader",
     "access.master-readable",
     "access.name-wildcard",
     "access.not-action",
@@ -27,6 +31,8 @@ FAULTS = [
     "access.rotation-lacks",
     "access.rotation-wide",
     "access.sprawl",
+    "access.trust-public",
+    "access.trust-shared",
     "alarm.access-denied",
     "alarm.access-volume",
     "alarm.delete",
@@ -37,6 +43,7 @@ FAULTS = [
     "key.context-version",
     "key.default",
     "key.encryption-context",
+    "key.grant",
     "key.policy-broad",
     "key.policy-public",
     "key.reader",
@@ -67,6 +74,7 @@ FAULTS = [
     "sharing.open-to-account",
     "sharing.organization",
     "sharing.public",
+    "sharing.service",
     "trail.network-activity",
     "trail.rule-state",
     "trail.single-region",
@@ -78,23 +86,24 @@ FAULTS = [
     "usage.untagged",
 ]
 
-# Commands that moto takes and does not act on, or does not have.
+# Commands that moto takes and does not act on. Tests of their own show them.
 NOT_IN_MOTO = {
     "rotation.off": "takes rotation as on only with AutomaticallyAfterDays",
     "rotation.interval": "ignores ScheduleExpression",
     "rotation.window": "ignores ScheduleExpression",
-    "usage.database-without-secret": "has no managed password for an instance that exists",
-    "usage.deletion-window": "shows the day of the deletion, not the day after which it is gone",
     "network.private-dns": "ignores --private-dns-enabled of an endpoint that exists",
 }
 
 
 # Findings that take a decision: they have no command.
 BY_HAND = {
+    "access.becomes-reader",
     "access.not-action",
     "access.not-resource",
     "access.rotation-wide",
     "access.sprawl",
+    "access.trust-shared",
+    "key.grant",
     "key.reader",
     "key.shared-default",
     "rotation.function-missing",
@@ -139,6 +148,75 @@ def test_each_fix_run_as_printed_makes_its_finding_go(bad_account: Account) -> N
     assert set(FAULTS) - fixed - BY_HAND - set(NOT_IN_MOTO) == set()
 
 
+def test_the_commands_for_rotation_work_where_schedules_are_kept(
+    empty: str, relay: Callable[..., Relay]
+) -> None:
+    """moto knows no schedules, `secretcache local` does: Secrets Manager is there, all else in moto."""
+    made = relay()
+    function = f"arn:aws:lambda:{REGION}:123456789012:function:secretcache-rotation"
+    options = ("--region", REGION, "--function", "secretcache-rotation=single-user")
+    with Endpoint("debug", *options) as local:
+        made.secrets = local.url
+        secrets = Account(made.url).client("secretsmanager")
+        days = {"off": None, "interval": 200, "window": 30}
+        for name, interval in days.items():
+            secrets.create_secret(Name=name, SecretString='{"username": "app", "password": "not-a-secret"}')
+            if interval:
+                secrets.rotate_secret(
+                    SecretId=name,
+                    RotationLambdaARN=function,
+                    RotationRules={"AutomaticallyAfterDays": interval},
+                    RotateImmediately=False,
+                )
+        few = ",".join(f"rotation.{name}" for name in days)
+        found = {(it["Secret"], it["Check"]) for it in audit(made.url, "--only", few)["Findings"]}
+        assert {(name, f"rotation.{name}") for name in days} <= found
+        done: set[str] = set()
+        assert mend(made.url, lambda url: audit(url, "--only", few), done=done) == []
+        assert done == {f"rotation.{name}" for name in days}
+        for name in days:
+            it = secrets.describe_secret(SecretId=name)
+            assert (it["RotationEnabled"], it["RotationLambdaARN"]) == (True, function)
+            assert it["RotationRules"] == {"ScheduleExpression": "cron(0 3 ? * SUN *)", "Duration": "3h"}
+
+
+def test_the_command_for_private_dns_asks_ec2_for_it(
+    bad_account: Account, relay: Callable[..., Relay]
+) -> None:
+    """moto takes the call and keeps private DNS as it is; here it is on after the call, as EC2's reference has it."""
+    made = relay()
+
+    def is_on() -> bool:
+        asked = [urllib.parse.parse_qs(body) for name, body in made.bodies if name == "ModifyVpcEndpoint"]
+        return any(it.get("PrivateDnsEnabled") == ["true"] for it in asked)
+
+    def rewrite(answer: bytes) -> bytes:
+        return answer.replace(b"<privateDnsEnabled>false", b"<privateDnsEnabled>true") if is_on() else answer
+
+    made.rewritten["DescribeVpcEndpoints"] = rewrite
+    done: set[str] = set()
+    # The readers have to be let in first.
+    few = "network.private-dns,network.security-group"
+    assert mend(made.url, lambda url: audit(url, "--only", few), done=done) == []
+    assert "network.private-dns" in done
+
+
+def test_a_new_endpoint_lets_in_all_of_its_vpc(bad_account: Account) -> None:
+    ec2 = bad_account.client("ec2")
+    finding = audit(bad_account.url, "--only", "network.no-endpoint")["Findings"][0]
+    vpc = finding["Resource"]
+    ec2.associate_vpc_cidr_block(VpcId=vpc, CidrBlock="10.99.0.0/16")
+    ec2.associate_vpc_cidr_block(VpcId=vpc, AmazonProvidedIpv6CidrBlock=True)
+    for command in finding["Run"]:
+        shell(bad_account.url, command)
+    known = ec2.describe_vpcs(VpcIds=[vpc])["Vpcs"][0]
+    filters = [{"Name": "group-name", "Values": ["secrets-endpoint"]}, {"Name": "vpc-id", "Values": [vpc]}]
+    (rule,) = ec2.describe_security_groups(Filters=filters)["SecurityGroups"][0]["IpPermissions"]
+    let_in = {it["CidrIp"] for it in rule["IpRanges"]} | {it["CidrIpv6"] for it in rule["Ipv6Ranges"]}
+    ipv6 = {it["Ipv6CidrBlock"] for it in known["Ipv6CidrBlockAssociationSet"]}
+    assert let_in == {known["CidrBlock"], "10.99.0.0/16"} | ipv6 and len(let_in) == 3
+
+
 def test_only_reading_calls_are_made(
     bad_account: Account, relay: Callable[..., Relay], tmp_path: Path
 ) -> None:
@@ -153,6 +231,38 @@ def test_only_reading_calls_are_made(
     secrets = len(json.loads(saved.read_text())["Secrets"])
     assert counted.calls["GetResourcePolicy"] == counted.calls["DescribeSecret"] == secrets
     assert counted.calls["GetAccountAuthorizationDetails"] == counted.calls["DescribeVpcEndpoints"] == 1
+
+
+def test_a_job_that_rotates_is_judged_by_what_it_may_do_and_when_it_did(good_account: Account) -> None:
+    account, iam = good_account, good_account.client("iam")
+    secret = account.client("secretsmanager").create_secret(
+        Name="prod/by-job", SecretString="{}", Tags=[{"Key": "owner", "Value": "x"}]
+    )["ARN"]
+    job = account.role("ci", trusts={"Service": "ecs-tasks.amazonaws.com"})
+    place = ("--account", job.split(":")[4], "--region", REGION)
+    printed = secretcache(account.url, "policy", "ci", "--secret", "prod/by-job", *place).out
+    iam.put_role_policy(RoleName="ci", PolicyName="rotate", PolicyDocument=printed)
+
+    def found(*more: str) -> set[str]:
+        few = ("--only", "rotation,access.application-writes,access.rotation-wide", *more)
+        return {it["Check"] for it in audit(account.url, *few)["Findings"] if it["Secret"] == "prod/by-job"}
+
+    silent = {"rotation.off", "access.application-writes"}
+    assert found() == silent
+    # Nobody but who audits says so: whoever may tag it would silence its findings.
+    account.client("secretsmanager").tag_resource(
+        SecretId=secret, Tags=[{"Key": "secretcache:rotated-by", "Value": job}]
+    )
+    assert found() == silent
+    assert found("--rotated-by", job) == set()
+    assert found("--rotated-by", account.ids["app"]) == silent
+    more = allow("secretsmanager:DeleteSecret", secret)
+    iam.put_role_policy(RoleName="ci", PolicyName="more", PolicyDocument=policy(more))
+    assert found("--rotated-by", job) == {"access.application-writes"}
+    ran = secretcache(account.url, "audit", "--all", "--rotated-by", f"{job}-misspelt")
+    assert ran.status == 2 and "no such role" in ran.err
+    ran = secretcache(account.url, "audit", "--all", "--rotated-by", "ci")
+    assert ran.status == 2 and "is not the ARN of a role or a user" in ran.err
 
 
 def test_what_the_auditor_may_not_read_is_said(good_account: Account, relay: Callable[..., Relay]) -> None:
@@ -179,7 +289,41 @@ def test_without_the_secrets_themselves_nothing_can_be_said(
     assert ran.status == 1 and "no/such/secret" in ran.err
     assert set(counted.calls) == {"GetCallerIdentity", "DescribeSecret"}
     ran = secretcache(good_account.url, "audit", "--prefix", "no/such/", "--only", "key")
-    assert (ran.status, ran.err) == (0, 'no secret\'s name starts with "no/such/"\n')
+    assert (ran.status, ran.err) == (
+        1,
+        f'no secret was checked: in account {ACCOUNT}, {REGION}, no secret\'s name starts with "no/such/"\n',
+    )
+    assert ran.out == f"0 secrets in account {ACCOUNT}, {REGION}: no secret was checked\n"
+
+
+def test_that_nothing_could_be_checked_is_no_good_news(
+    empty: str, relay: Callable[..., Relay], tmp_path: Path
+) -> None:
+    ran = secretcache(empty, "audit", "--all", "--only", "key,sharing")
+    assert ran.status == 1 and "check the credentials and the Region" in ran.err, ran.err
+    assert "no findings" not in ran.out
+    account = good(empty)
+    # Of what takes --login nothing is left without it.
+    ran = secretcache(account.url, "audit", NAME, "--only", "content")
+    assert (ran.status, ran.out.splitlines()[-1]) == (
+        1,
+        f"1 secret in account {ACCOUNT}, {REGION}: nothing was checked",
+    )
+    assert "content.login: give --login" in ran.out and ran.err.startswith("nothing was checked: ")
+    lesser = relay("GetAccountAuthorizationDetails").url
+    ran = secretcache(lesser, "audit", NAME, "--only", "access", "--format", "json")
+    assert ran.status == 1 and ran.json()["Checked"] == [] and ran.json()["NotChecked"]
+    ran = secretcache(lesser, "access", NAME)
+    assert ran.status == 1 and "iam:GetAccountAuthorizationDetails was refused" in ran.err
+    # What could be checked counts; the last line says how much could not.
+    ran = secretcache(lesser, "audit", NAME, "--only", "key,access")
+    assert ran.status == 0 and " checks were not made\n" in ran.out, ran.out
+    sarif = json.loads(secretcache(lesser, "audit", NAME, "--only", "access", "--format", "sarif").out)
+    assert sarif["runs"][0]["invocations"][0]["executionSuccessful"] is False
+    nothing = {"Account": ACCOUNT, "Region": REGION, "Secrets": []}
+    (file := tmp_path / "account.json").write_text(json.dumps(nothing))
+    ran = secretcache("http://127.0.0.1:9", "audit", "--all", "--only", "key", "--offline", str(file))
+    assert ran.status == 1 and "no secret was checked" in ran.out + ran.err
 
 
 def test_a_saved_snapshot_says_the_same_and_holds_no_value(bad_account: Account, tmp_path: Path) -> None:
@@ -192,6 +336,28 @@ def test_a_saved_snapshot_says_the_same_and_holds_no_value(bad_account: Account,
     assert one["Secrets"] == 1
 
 
+def test_a_fault_of_a_key_is_printed_once_for_all_of_its_secrets(tmp_path: Path) -> None:
+    key = f"arn:aws:kms:{REGION}:{ACCOUNT}:key/1"
+    secrets = [
+        {
+            "Name": name,
+            "ARN": f"arn:aws:secretsmanager:{REGION}:{ACCOUNT}:secret:{name}-AbCdEf",
+            "KmsKeyId": key,
+        }
+        for name in ("prod/a", "prod/b", "prod/c")
+    ]
+    keys = [{"Arn": key, "KnownAs": [key], "KeyManager": "CUSTOMER", "KeyState": "Disabled"}]
+    (file := tmp_path / "account.json").write_text(
+        json.dumps({"Account": ACCOUNT, "Region": REGION, "Secrets": secrets, "Keys": keys})
+    )
+    arguments = ("audit", "--all", "--only", "key.state", "--offline", str(file))
+    text = secretcache("http://127.0.0.1:9", *arguments).out
+    assert text.count("key.state ") == 1 and "prod/a and 2 more: " in text and "3 critical" in text, text
+    html = secretcache("http://127.0.0.1:9", *arguments, "--format", "html").out
+    assert html.count('<tr class="critical">') == 1
+    assert len(secretcache("http://127.0.0.1:9", *arguments, "--format", "json").json()["Findings"]) == 3
+
+
 def test_somebody_elses_snapshot_cannot_write_over_the_terminal(tmp_path: Path) -> None:
     secret = {"Name": "a\x1b[2Jb\r", "ARN": f"arn:aws:secretsmanager:{REGION}:123456789012:secret:a-AbCdEf"}
     (file := tmp_path / "account.json").write_text(
@@ -200,7 +366,7 @@ def test_somebody_elses_snapshot_cannot_write_over_the_terminal(tmp_path: Path) 
     for command in (["audit", "--all"], ["access", secret["ARN"]]):
         ran = secretcache("http://127.0.0.1:9", *command, "--offline", str(file))
         assert "a\ufffd[2Jb" in ran.out and not {"\x1b", "\r"} & set(ran.out)
-    assert ran.out.endswith(": 0 principals of the account can read it\n")
+    assert ran.out.endswith(" can read it: its roles and users were not read\n")
 
 
 # moto has the secret rotate when the test begins.
@@ -354,6 +520,14 @@ def test_formats(bad_account: Account, tmp_path: Path) -> None:
         "note",
     }
     assert all(rules[result["ruleIndex"]] == result["ruleId"] for result in run["results"])
+    # What was not checked is said there too.
+    [invocation] = run["invocations"]
+    notes = invocation["toolExecutionNotifications"]
+    assert invocation["executionSuccessful"] and all(
+        rules[it["associatedRule"]["index"]] == it["associatedRule"]["id"] for it in notes
+    )
+    texts = [it["message"]["text"] for it in notes]
+    assert any(text.startswith("not checked: content.") for text in texts), texts
     html = printed("html")
     assert html.startswith("<!doctype html>") and "<script" not in html and "key.default" in html
     text = printed("text")

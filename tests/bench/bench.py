@@ -259,6 +259,10 @@ NEEDS = {
     },
     "local": {"target/venv/tests/bin/python": "make venv-tests"},
     "connected": {"target/venv/connected/bin/python": "make venv-connected"},
+    "connected-endurance": {
+        "target/venv/connected/bin/python": "make venv-connected",
+        "target/pools/debug/secretcache-pools": "make pools",
+    },
     "node-connected": {"target/venv/connected/bin/python": "make venv-connected"},
 }
 """What parts need beside what all of them do, with the command that makes it."""
@@ -266,6 +270,7 @@ NEEDS = {
 PROGRAMS = {
     "connected": ("connected", "connected.py"),
     "node-connected": ("connected", "node_connected.py"),
+    "connected-endurance": ("", "connected_endurance"),
     "node-endurance": ("", "node_endurance"),
     "access": ("", "access.py"),
     "audit-calls": ("tests", "audit_calls.py"),

@@ -2,7 +2,7 @@
 
 Run with the environment of the tests: `target/venv/connected/bin/python tests/bench/connected.py`. All integrations of
 a server share its rotations, half of them done by hand, among those one with a long gap between setSecret and
-finishSecret, and half by our engine.
+finishSecret, and half by our engine; all of them by hand where our engine does not rotate.
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ HERE = Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE.parent / "connected"), str(HERE.parent / "tools")]
 
 import boto3  # noqa: E402
-from databases import DATABASES  # noqa: E402
+from brokers import SERVERS  # noqa: E402
 from fleet import PROGRAM, Fleet  # noqa: E402
-from integrations import OF  # noqa: E402
-from rotating import STRATEGIES, ByEngine, ByHand, Rotation, Secret  # noqa: E402
+from integrations import ALL  # noqa: E402
+from rotating import BY_HAND_ALONE, STRATEGIES, ByEngine, ByHand, Rotation, Secret  # noqa: E402
 
 from endpoint import Endpoint  # noqa: E402
 
@@ -43,23 +43,26 @@ COLUMNS: dict[str, tuple[Callable[[dict[str, Any]], float], str, Callable[[float
 after their version was known to be refused."""
 
 
-def main(integrations: dict[str, tuple[str, ...]] = OF, program: tuple[str, ...] = PROGRAM) -> None:
+def main(integrations: dict[str, tuple[str, ...]] = ALL, program: tuple[str, ...] = PROGRAM) -> None:
     """Print the table of these integrations of each server, as a program has them."""
     arguments = argparse.ArgumentParser(description=__doc__)
-    arguments.add_argument("--rotations", type=int, default=20, help="in either way")
+    arguments.add_argument("--rotations", type=int, default=20, help="in either of two ways")
     arguments.add_argument("--long-gap", type=float, default=60, help="seconds, of one more rotation")
     arguments.add_argument("--pause", type=float, default=0, help="seconds between two connects of a worker")
-    arguments.add_argument("--only", nargs="*", default=list(DATABASES), choices=DATABASES)
+    arguments.add_argument("--profile", default="release", help="which build of `secretcache` to run")
+    arguments.add_argument("--only", nargs="*", default=list(SERVERS), choices=SERVERS)
     arguments.add_argument("--integrations", nargs="*", help="these alone, of those that a server has")
     given = arguments.parse_args()
     head = ["server", "strategy", "rotated", "integration", *COLUMNS]
     print(line(head), line(["---"] * len(head)), sep="\n", flush=True)
     missed = 0
-    with Endpoint("release") as endpoint:
+    with Endpoint(given.profile) as endpoint:
         os.environ.update(endpoint.environment)
         for server in given.only:
             for strategy in STRATEGIES[server]:
-                names = [name for name in integrations[server] if name in (given.integrations or [name])]
+                names = [
+                    name for name in integrations.get(server, ()) if name in (given.integrations or [name])
+                ]
                 for row in measure(endpoint, server, strategy, names, program, given) if names else ():
                     cells = [server, strategy, row["way"], row["name"]]
                     for value, text, is_reached in COLUMNS.values():
@@ -85,20 +88,20 @@ def measure(
     the speed of a shared machine does, is the same for both.
     """
     secret_id = f"bench/{server}/{strategy}"
-    with DATABASES[server]() as database:
+    with SERVERS[server]() as database:
         secret = Secret(boto3.client("secretsmanager"), database, secret_id, address=True)
-        ways: dict[str, Rotation] = {
-            "by hand": ByHand(secret, strategy),
-            "by our engine": ByEngine(secret, strategy, endpoint),
-        }
+        ways: dict[str, Rotation] = {"by hand": ByHand(secret, strategy)}
+        each_way = given.rotations
+        if server in BY_HAND_ALONE:
+            each_way *= 2
+        else:
+            ways["by our engine"] = ByEngine(secret, strategy, endpoint)
         where = (database, endpoint.environment, secret_id)
         fleet = Fleet(names, *where, pause=given.pause, program=program)
         spent = dict.fromkeys([*ways, *map(QUIET.format, ways)], 0.0)
         counts: dict[str, int] = {}
         for way, rotation in ways.items():
-            gaps = [random.uniform(0.2, 5) for _ in range(given.rotations)] + [given.long_gap] * (
-                way == "by hand"
-            )
+            gaps = [random.uniform(0.2, 5) for _ in range(each_way)] + [given.long_gap] * (way == "by hand")
             counts[way] = len(gaps)
             for gap in gaps:
                 fleet.begin(QUIET.format(way))

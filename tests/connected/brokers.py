@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import redis
+from certificate import self_signed
 from databases import DATABASES, ROOT, USERS, Database
 from databases import Redis as RedisServer
 from rabbitmq import Rabbit, free_port
@@ -26,8 +27,10 @@ class RabbitMq(Database):
 
     def __init__(self) -> None:
         self._folder = tempfile.TemporaryDirectory(prefix="secretcache-rabbitmq-")
-        self._rabbit = Rabbit(Path(self._folder.name))
+        self.certificate, key = self_signed(Path(self._folder.name))
+        self._rabbit = Rabbit(Path(self._folder.name), (self.certificate, key))
         self.host, self.port = "127.0.0.1", self._rabbit.amqp_port
+        self.tls_port = self._rabbit.amqps_port
         for user in USERS:
             self.create_user(user)
         example = (
@@ -66,6 +69,11 @@ class RabbitMq(Database):
     def sessions(self, user: str) -> int:
         return len(self._connections(user))
 
+    def unacknowledged(self) -> int:
+        """Count the messages that the broker has given to a consumer, and will give to another if that one is gone."""
+        _, queues = self._rabbit.request("GET", "queues?disable_stats=true&enable_queue_totals=true")
+        return sum(queue["messages_unacknowledged"] for queue in queues)
+
     def end_sessions(self, user: str) -> None:
         for connection in self._connections(user):
             self._rabbit.request(
@@ -85,6 +93,7 @@ class Nodes(RedisServer):
     """Several servers of Redis, each with the same users. Subclasses say what makes them one."""
 
     options: tuple[str, ...] = ()
+    count = 3
 
     def __init__(self) -> None:
         self.host, self._admin, self._admin_password = "127.0.0.1", "admin", "admin-1-Password"
@@ -92,7 +101,8 @@ class Nodes(RedisServer):
         self._folder = Path(
             self._stack.enter_context(tempfile.TemporaryDirectory(prefix="secretcache-redis-"))
         )
-        self.ports = [self._start(*self.options) for _ in range(3)]
+        self.certificate, self._key = self_signed(self._folder)
+        self.ports = [self._start(*self.options) for _ in range(self.count)]
         self.nodes = [self._administrator_of(port) for port in self.ports]
         self.port, self._client = self.ports[0], self.nodes[0]
         for user in USERS:
@@ -133,6 +143,17 @@ class Nodes(RedisServer):
             self._client = node
             super().set_password(user, password, also=also)
 
+    def sessions(self, user: str) -> int:
+        return sum(client["user"] == user for node in self.nodes for client in node.client_list())
+
+    def unacknowledged(self) -> int:
+        return sum(node.hlen("unacked") for node in self.nodes)
+
+    def end_sessions(self, user: str) -> None:
+        for node in self.nodes:
+            self._client = node
+            super().end_sessions(user)
+
     def log_in(self, user: str, password: str) -> None:
         for port in self.ports:
             with redis.Redis(host=self.host, port=port, username=user, password=password) as client:
@@ -170,6 +191,26 @@ class Cluster(Nodes):
         return port
 
 
+class OverTls(Nodes):
+    """One server, which programs reach over TLS."""
+
+    kind = engine = "redis-tls"
+    count = 1
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.port = free_port()
+        for name in ("cert", "ca-cert"):
+            self._client.config_set(f"tls-{name}-file", str(self.certificate))
+        self._client.config_set("tls-key-file", str(self._key))
+        self._client.config_set("tls-auth-clients", "no")
+        self._client.config_set("tls-port", self.port)
+
+
+FAILOVER_TIMEOUT = 5
+"""Seconds after which a sentinel gives an attempt up; by default three minutes."""
+
+
 class Sentinels(Nodes):
     """A server, two replicas and a sentinel, which is where the programs begin."""
 
@@ -194,6 +235,7 @@ class Sentinels(Nodes):
             f"sentinel auth-user shop {self._admin}",
             f"sentinel auth-pass shop {self._admin_password}",
             "sentinel down-after-milliseconds shop 60000",
+            f"sentinel failover-timeout shop {FAILOVER_TIMEOUT * 1000}",
         )
         (folder / "sentinel.conf").write_text("\n".join(lines))
         self._serve(port, ["redis-server", str(folder / "sentinel.conf"), "--sentinel"], folder)
@@ -204,16 +246,25 @@ class Sentinels(Nodes):
         until(lambda: len(self.sentinel.discover_slaves("shop")) == 2)
 
     def fail_over(self) -> None:
-        """Have another server take over, and wait for it."""
+        """Have another server take over, and wait for it. An attempt may come to nothing, and then there is another."""
         former = self.sentinel.discover_master("shop")
-        until(self._begins)
-        until(lambda: self.sentinel.discover_master("shop") != former)
+        attempts = 6
+        for attempt in range(1, attempts + 1):
+            until(self._begins)
+            try:
+                until(lambda: self.sentinel.discover_master("shop") != former, 2 * FAILOVER_TIMEOUT)
+            except AssertionError:
+                if attempt == attempts:
+                    raise
+            else:
+                return
 
     def _begins(self) -> bool:
         try:
             return bool(self.sentinel.sentinels[0].sentinel_failover("shop"))
         except redis.ResponseError as error:
-            assert "NOGOODSLAVE" in str(error), error  # it has not heard of one yet
+            # It has not heard of one yet, or the attempt before has not ended.
+            assert "NOGOODSLAVE" in str(error) or "INPROG" in str(error), error
             return False
 
 
@@ -222,13 +273,15 @@ def _listens(address: tuple[str, int]) -> bool:
         return client.connect_ex(address) == 0
 
 
-def until(what: Callable[[], object]) -> None:
+def until(what: Callable[[], object], seconds: float = 60) -> None:
     """Wait for something to become true."""
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + seconds
     while not what():
         assert time.monotonic() < deadline, "it does not come true"
         time.sleep(0.02)
 
 
-SERVERS: dict[str, type[Database]] = DATABASES | {each.kind: each for each in (RabbitMq, Cluster, Sentinels)}
+SERVERS: dict[str, type[Database]] = DATABASES | {
+    each.kind: each for each in (RabbitMq, Cluster, OverTls, Sentinels)
+}
 """All that rotations are tried at."""

@@ -94,6 +94,8 @@ class Report:
 
 
 def main() -> None:
+    report_to = open(os.dup(1), "w")  # noqa: SIM115
+    os.dup2(2, 1)  # Airflow logs to standard output
     name, secret, host, port, workers, pause = sys.argv[1:]
     is_asynchronous = name in integrations.ASYNCHRONOUS
     cache = secretcache.AsyncSecretCache() if is_asynchronous else secretcache.SecretCache()
@@ -105,6 +107,9 @@ def main() -> None:
             report.begin(line.strip())
         ended.set()
 
+    def ready() -> None:
+        print("ready", file=report_to, flush=True)
+
     operations = (integrations, name, cache, secret, host, int(port))
     run = _run_tasks if is_asynchronous else _run_threads
 
@@ -114,11 +119,11 @@ def main() -> None:
             phase.waits = sorted(round(wait, 5) for wait in phase.waits)
         phases = {phase: vars(seen) for phase, seen in report.phases.items()}
         told = {"name": name, "phases": phases, "rejected": cache.stats()["logins"]["rejected"]}
-        print(json.dumps(told), flush=True)
+        print(json.dumps(told), file=report_to, flush=True)
         os._exit(0)  # pools are left as they are
 
     threading.Thread(target=listen, daemon=True).start()
-    run(report, ended, operations, int(workers), float(pause), end)
+    run(report, ended, operations, int(workers), float(pause), ready, end)
 
 
 def _make(operations: Any) -> Any:
@@ -127,7 +132,13 @@ def _make(operations: Any) -> Any:
 
 
 def _run_threads(
-    report: Report, ended: threading.Event, operations: Any, workers: int, pause: float, end: Any
+    report: Report,
+    ended: threading.Event,
+    operations: Any,
+    workers: int,
+    pause: float,
+    ready: Any,
+    end: Any,
 ) -> None:
     operate = _make(operations)
 
@@ -141,7 +152,7 @@ def _run_threads(
             time.sleep(pause)
 
     operate()
-    print("ready", flush=True)
+    ready()
     threads = [threading.Thread(target=work) for _ in range(workers)]
     for thread in threads:
         thread.start()
@@ -151,7 +162,13 @@ def _run_threads(
 
 
 def _run_tasks(
-    report: Report, ended: threading.Event, operations: Any, workers: int, pause: float, end: Any
+    report: Report,
+    ended: threading.Event,
+    operations: Any,
+    workers: int,
+    pause: float,
+    ready: Any,
+    end: Any,
 ) -> None:
     async def run() -> None:
         operate = _make(operations)
@@ -166,7 +183,7 @@ def _run_tasks(
                 await asyncio.sleep(pause)
 
         await operate()
-        print("ready", flush=True)
+        ready()
         await asyncio.gather(*(work() for _ in range(workers)))
         end()
 

@@ -318,6 +318,10 @@ class Redis(Database):
     def sessions(self, user: str) -> int:
         return sum(client["user"] == user for client in self._client.client_list())
 
+    def unacknowledged(self) -> int:
+        """Count the messages that Kombu has given to a worker, and will give to another if that one is gone."""
+        return self._client.hlen("unacked")
+
     def end_sessions(self, user: str) -> None:
         for client in self._client.client_list():
             if client["user"] == user:

@@ -9,9 +9,12 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from databases import Database
+from databases import ROOT, Database
 
 PROGRAM = (sys.executable, str(Path(__file__).with_name("client.py")))
+AIRFLOW = os.environ.get("SECRETCACHE_TEST_AIRFLOW", str(ROOT / "target" / "venv" / "airflow"))
+IN_AIRFLOW = (f"{AIRFLOW}/bin/python", PROGRAM[1])
+"""The same, where Airflow is installed."""
 
 
 class Fleet:
@@ -32,7 +35,7 @@ class Fleet:
         self.workers = workers
         self._processes = [
             subprocess.Popen(
-                [*program, name, *where],
+                [*(IN_AIRFLOW if name.startswith("airflow") else program), name, *where],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 env=os.environ | environment,

@@ -49,7 +49,13 @@ OF: dict[str, tuple[str, ...]] = {
     "rabbitmq": ("pika", "aio_pika", "aio_pika_robust", "kombu_amqp"),
     "redis-cluster": ("cluster", "cluster_async"),
     "redis-sentinel": ("sentinel", "sentinel_async"),
+    "redis-tls": ("redis_tls", "kombu_rediss"),
 }
+SEPARATE: dict[str, tuple[str, ...]] = {
+    "postgres": ("airflow_metadata", "airflow_metadata_async", "airflow_hook")
+}
+"""Those that run where Airflow is installed, and in a process each: Airflow has one metadata database."""
+ALL = {server: names + SEPARATE.get(server, ()) for server, names in OF.items()}
 ASYNCHRONOUS = frozenset(
     (
         "psycopg_async",
@@ -63,11 +69,12 @@ ASYNCHRONOUS = frozenset(
         "tortoise_psycopg",
         "aio_pika",
         "aio_pika_robust",
+        "airflow_metadata_async",
         "cluster_async",
         "sentinel_async",
     )
 )
-MODULES = (__name__, "orms", "messaging")
+MODULES = (__name__, "orms", "messaging", "workflows")
 """Where the operations are."""
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ssl
 from typing import Any
 
 
@@ -30,6 +31,40 @@ def _kombu_redis(cache: Any, secret: str, where: dict[str, Any], options: dict[s
             connection.channel().client.ping()
 
     return operate
+
+
+def _kombu_rediss(cache: Any, secret: str, where: dict[str, Any], options: dict[str, Any]) -> Any:
+    from secretcache.integrations.kombu import connection_class
+
+    Connection = connection_class(cache, secret, **options)
+    trust = {"ssl_cert_reqs": "required", "ssl_ca_data": _certificate(where)}
+
+    def operate() -> None:
+        with Connection(f"rediss://{where['host']}:{where['port']}/3", ssl=trust) as connection:
+            connection.channel().client.ping()
+
+    return operate
+
+
+def _redis_tls(cache: Any, secret: str, where: dict[str, Any], options: dict[str, Any]) -> Any:
+    import redis
+
+    from secretcache.integrations.redis import connection_class
+
+    logging_in = connection_class(cache, secret, redis.SSLConnection, **options)
+    trust = {"ssl_cert_reqs": "required", "ssl_ca_data": _certificate(where)}
+    pool = redis.ConnectionPool(connection_class=logging_in, **trust, **where)
+    client = redis.Redis(connection_pool=pool)
+
+    def operate() -> None:
+        client.ping()
+        pool.disconnect(inuse_connections=False)
+
+    return operate
+
+
+def _certificate(where: dict[str, Any]) -> str:
+    return ssl.get_server_certificate((where["host"], where["port"]))
 
 
 def _pika(cache: Any, secret: str, where: dict[str, Any], options: dict[str, Any]) -> Any:

@@ -241,7 +241,7 @@ class RedisPool(Pool):
 
     @contextmanager
     def taken(self) -> Iterator[Ask]:
-        connection = self._pool.get_connection()
+        connection = self._pool.get_connection("_")
 
         def ask(statement: str) -> Any:
             connection.send_command(*statement.split())
@@ -267,7 +267,7 @@ class RedisAsyncPool(AsyncPool):
 
     @asynccontextmanager
     async def acquire(self) -> AsyncIterator[Any]:
-        connection = await self._pool.get_connection()
+        connection = await self._pool.get_connection("_")
         yield connection
         await self._pool.release(connection)
 

@@ -23,8 +23,13 @@ STRATEGIES = {
     "rabbitmq": ("single-user", "alternating-users"),
     "redis-cluster": ("single-user", "dual-password"),
     "redis-sentinel": ("single-user", "dual-password"),
+    "redis-tls": ("single-user", "dual-password"),
 }
 """What each server can."""
+ROTATIONS = int(os.environ.get("SECRETCACHE_ROTATIONS", 3))
+"""Of each test that rotates several times; `tests/bench/connected_endurance` has them rotate 40 times."""
+BY_HAND_ALONE = ("redis-cluster", "redis-sentinel", "redis-tls")
+"""Several servers that our engine takes for one, and one whose certificate it would not trust."""
 
 
 class Secret:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 
 from celery import Celery
@@ -9,8 +10,9 @@ from celery import Celery
 from secretcache import SecretCache
 from secretcache.integrations.celery import stay_connected
 
-app = Celery("tasks", broker=os.environ["BROKER_URL"], backend=os.environ["BACKEND_URL"])
+app = Celery("tasks")
 app.conf.update(
+    json.loads(os.environ["SETTINGS"]),
     broker_connection_retry_on_startup=False,
     broker_pool_limit=0,  # each message by a connection of its own
     task_default_queue=os.environ["QUEUE"],

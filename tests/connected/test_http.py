@@ -49,7 +49,7 @@ class _Handler(BaseHTTPRequestHandler):
 
 @pytest.mark.parametrize("auth", [RequestsAuth, HttpxAuth])
 def test_where_a_request_goes_is_not_taken_from_the_secret(auth: Any) -> None:
-    with pytest.raises(TypeError, match="its URL says"):
+    with pytest.raises(TypeError, match="URL says where it goes"):
         auth(SecretCache(region_name="us-east-1"), "never read", endpoint_from_secret=True)
 
 

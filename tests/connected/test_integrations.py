@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import importlib
+import inspect
+import json
 import logging
 import pkgutil
+import re
 import subprocess
 import sys
 from collections.abc import Callable
@@ -13,6 +16,7 @@ from typing import Any
 import psycopg
 import pytest
 from databases import Database, Redis
+from fleet import IN_AIRFLOW
 from rotating import ByHand, Secret
 
 import secretcache.integrations
@@ -23,6 +27,7 @@ DRIVERS = {
     "MySQLdb",
     "aio_pika",
     "aiomysql",
+    "airflow",
     "asyncpg",
     "celery",
     "django",
@@ -41,13 +46,19 @@ DRIVERS = {
     "sqlalchemy",
     "tortoise",
 }
-IF_THERE = {"celery": {"django"}, "peewee": {"psycopg", "psycopg2", "pymysql"}}
+IF_THERE = {
+    "airflow": {"httpx", "sqlalchemy"},
+    "celery": {"django"},
+    "peewee": {"psycopg", "psycopg2", "pymysql"},
+}
 """What libraries import by themselves if it is installed."""
 IMPORTS = {
     "": set(),
     "_http": set(),
     "_login": set(),
     "aio_pika": {"aio_pika"},
+    "airflow": set(),
+    "airflow.secrets_manager": {"airflow", *IF_THERE["airflow"]},
     "asyncpg": {"asyncpg"},
     "celery": {"celery", "kombu", *IF_THERE["celery"]},
     "dbapi": set(),
@@ -86,9 +97,40 @@ def test_every_module_is_known() -> None:
 def test_an_integration_imports_no_other_driver(module: str) -> None:
     name = f"secretcache.integrations.{module}".rstrip(".")
     program = f"import sys, {name}\nprint(*sys.modules)"
-    output = subprocess.run([sys.executable, "-c", program], stdout=subprocess.PIPE, text=True, check=True)
+    python = IN_AIRFLOW[0] if module.startswith("airflow") else sys.executable
+    output = subprocess.run([python, "-c", program], stdout=subprocess.PIPE, text=True, check=True)
     loaded = {name.partition(".")[0] for name in output.stdout.split()} & DRIVERS
     assert loaded == IMPORTS[module]
+
+
+def test_the_cache_is_imported_without_the_integrations() -> None:
+    program = "import sys, secretcache\nprint(*sys.modules)"
+    output = subprocess.run([sys.executable, "-c", program], stdout=subprocess.PIPE, text=True, check=True)
+    assert [name for name in output.stdout.split() if name.startswith("secretcache.integrations")] == []
+
+
+PRIVATE = {
+    "celery.app.base": ("_get_backend",),
+    "django.db.backends.postgresql.base": ("_close",),
+    "kombu.connection": ("__eqhash__",),
+    "peewee": ("_connect",),
+    "playhouse.pool": ("_can_reuse", "_connect", "_stale_timeout"),
+    "psycopg_pool.pool": ("_pool",),
+    "psycopg2.pool": ("_args", "_connect", "_kwargs", "_pool", "_rused", "_used"),
+    "sqlalchemy.pool.base": ("_recycle",),
+}
+"""What integrations use although its library does not promise it, by module."""
+
+
+@pytest.mark.parametrize(
+    ("module", "name"), [(module, name) for module in PRIVATE for name in PRIVATE[module]]
+)
+def test_a_private_name_that_an_integration_relies_on_is_still_there(module: str, name: str) -> None:
+    source = inspect.getsource(importlib.import_module(module))
+    known = (
+        f"{module} has no {name} any more: see what its integration does with it, and what is there instead"
+    )
+    assert re.search(rf"\b{name}\b", source), known
 
 
 def _sqlalchemy(cache: SecretCache, seconds: float | None) -> None:
@@ -194,7 +236,11 @@ def test_a_plain_function_refuses_the_cache_for_asyncio(client: Any, postgres: D
         connect(AsyncSecretCache(), "any", **postgres.settings)
 
 
-def test_host_and_port_come_from_the_secret_if_asked_for(
+NAMED = {"postgres": {"dbname": "postgres"}, "mariadb": {"dbname": "shop"}}
+"""What databases the secrets name."""
+
+
+def test_host_port_and_database_come_from_the_secret_if_asked_for(
     client: Any, databases: Callable[[str], Any]
 ) -> None:
     from programs import Programs
@@ -202,6 +248,8 @@ def test_host_and_port_come_from_the_secret_if_asked_for(
     for server in ("postgres", "mariadb", "redis"):
         database = databases(server)
         secret = Secret(client, database, f"endpoint/{server}", address=True)
+        value = secret.current()[1] | NAMED.get(server, {})
+        client.put_secret_value(SecretId=secret.secret_id, SecretString=json.dumps(value))
         elsewhere = type("Elsewhere", (), {"host": "127.0.0.1", "port": 1, "engine": database.engine})
         with Programs(secret.secret_id, elsewhere, endpoint_from_secret=True) as programs:
             programs.operate()

@@ -11,15 +11,13 @@ import pytest
 from brokers import SERVERS, Sentinels
 from databases import Database
 from fleet import Fleet
-from integrations import OF
-from rotating import STRATEGIES, ByEngine, ByHand, ByService, Rotation, Secret
+from integrations import ALL
+from rotating import BY_HAND_ALONE, STRATEGIES, ByEngine, ByHand, ByService, Rotation, Secret
 
 from endpoint import Endpoint
 
 GAPS = {"by hand": (0.2, 0.5, 1.1), "by our engine": (0.7,), "by RotateSecret": (0.0,)}
 """Seconds between setSecret and finishSecret, of each rotation."""
-SEVERAL = ("redis-cluster", "redis-sentinel")
-"""Servers that our engine takes for one, so that they are rotated by hand alone."""
 CALLS = 8
 """Calls to Secrets Manager that a process may make in one rotation of about a second. It makes two or three."""
 
@@ -31,13 +29,13 @@ class Run:
         server = database.engine
         fail_over = database.fail_over if isinstance(database, Sentinels) else lambda: None
         secret = Secret(client, database, server, address=True)
-        fleet = Fleet(list(OF[server]), database, endpoint.environment, server)
+        fleet = Fleet(list(ALL[server]), database, endpoint.environment, server)
         before = database.refused()
         self.workers = fleet.workers
         self.rotations = 0
         for strategy in STRATEGIES[server]:
             ways: dict[str, Rotation] = {"by hand": ByHand(secret, strategy)}
-            if server not in SEVERAL:
+            if server not in BY_HAND_ALONE:
                 ways["by our engine"] = ByEngine(secret, strategy, endpoint)
             if (server, strategy) in ByService.TEMPLATES:
                 ways["by RotateSecret"] = ByService(secret, strategy)

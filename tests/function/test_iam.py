@@ -218,7 +218,7 @@ def test_a_user_of_another_account_is_refused_before_anything_changes(house, iam
         return None
 
     iam.stands_in = stands_in
-    with pytest.raises(FunctionError, match="of a user in the account 123456789012") as failure:
+    with pytest.raises(FunctionError, match="belongs to a user in account 123456789012") as failure:
         house.service.rotate(house.function(**house.variables), house.managed)
     assert failure.value.kind == "Denied"
     assert set(iam.actions) == {"GetCallerIdentity"}

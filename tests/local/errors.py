@@ -41,7 +41,7 @@ BY_REQUEST: dict[tuple[str, str], tuple[str, dict]] = {
         {"SecretId": "primary", "CrossAccountReplicaARN": ARN},
     ),
     ("BatchGetSecretValue", "InvalidNextTokenException"): (
-        "a `NextToken` that no response had",
+        "a `NextToken` that no response contained",
         {"Filters": [{"Key": "name", "Values": ["db"]}], "NextToken": "other"},
     ),
     ("BatchGetSecretValue", "InvalidParameterException"): ("neither `SecretIdList` nor `Filters`", {}),
@@ -50,8 +50,12 @@ BY_REQUEST: dict[tuple[str, str], tuple[str, dict]] = {
         {"Name": "new", **VALUES},
     ),
     ("CreateSecret", "InvalidRequestException"): (
-        "the name is that of a secret marked for deletion",
+        "a secret with this name is marked for deletion",
         {"Name": "deleted", "SecretString": "x"},
+    ),
+    ("CreateSecret", "LimitExceededException"): (
+        "more than 50 tags",
+        {"Name": "new", "Tags": [{"Key": f"tag{number}", "Value": ""} for number in range(51)]},
     ),
     ("CreateSecret", "ResourceExistsException"): ("the name is taken", {"Name": "db", "SecretString": "x"}),
     ("DeleteResourcePolicy", "InvalidParameterException"): (
@@ -76,15 +80,15 @@ BY_REQUEST: dict[tuple[str, str], tuple[str, dict]] = {
         },
     ),
     ("ListResourcePolicies", "InvalidNextTokenException"): (
-        "a `NextToken` that no response had",
+        "a `NextToken` that no response contained",
         {"SecretId": "db", "NextToken": "other"},
     ),
     ("ListSecretVersionIds", "InvalidNextTokenException"): (
-        "a `NextToken` that no response had",
+        "a `NextToken` that no response contained",
         {"SecretId": "db", "NextToken": "other"},
     ),
     ("ListSecrets", "InvalidNextTokenException"): (
-        "a `NextToken` that no response had",
+        "a `NextToken` that no response contained",
         {"NextToken": "other"},
     ),
     ("ListSecrets", "InvalidParameterException"): (
@@ -108,15 +112,15 @@ BY_REQUEST: dict[tuple[str, str], tuple[str, dict]] = {
         {"SecretId": "db", **VALUES},
     ),
     ("PutSecretValue", "LimitExceededException"): (
-        "a twenty-first staging label",
+        "more than 20 staging labels",
         {"SecretId": "full", "SecretString": "x", "VersionStages": ["another"]},
     ),
     ("PutSecretValue", "ResourceExistsException"): (
-        "the token of a version that has another value",
+        "the token belongs to a version with another value",
         {"SecretId": "db", "SecretString": "other", "ClientRequestToken": TOKEN},
     ),
     ("ReplicateSecretToRegions", "InvalidParameterException"): (
-        "the Region of the secret itself",
+        "the secret's own Region",
         {"SecretId": "db", "AddReplicaRegions": [{"Region": "us-east-1"}]},
     ),
     ("RotateSecret", "InvalidParameterException"): (
@@ -128,7 +132,7 @@ BY_REQUEST: dict[tuple[str, str], tuple[str, dict]] = {
         {"SecretId": "db"},
     ),
     ("TagResource", "InvalidParameterException"): (
-        "the same key twice",
+        "the same key twice, or more than 50 tags",
         {"SecretId": "db", "Tags": [{"Key": "a", "Value": "1"}, {"Key": "a", "Value": "2"}]},
     ),
     ("UpdateSecret", "InvalidParameterException"): (
@@ -136,11 +140,11 @@ BY_REQUEST: dict[tuple[str, str], tuple[str, dict]] = {
         {"SecretId": "db", **VALUES},
     ),
     ("UpdateSecret", "LimitExceededException"): (
-        "a twenty-first staging label: `AWSPREVIOUS`",
+        "more than 20 staging labels: `AWSPREVIOUS`",
         {"SecretId": "full", "SecretString": "x"},
     ),
     ("UpdateSecret", "ResourceExistsException"): (
-        "the token of a version that has another value",
+        "the token belongs to a version with another value",
         {"SecretId": "db", "SecretString": "other", "ClientRequestToken": TOKEN},
     ),
     ("UpdateSecretVersionStage", "InvalidParameterException"): (
@@ -148,7 +152,7 @@ BY_REQUEST: dict[tuple[str, str], tuple[str, dict]] = {
         {"SecretId": "db", "VersionStage": "blue"},
     ),
     ("UpdateSecretVersionStage", "LimitExceededException"): (
-        "a twenty-first staging label",
+        "more than 20 staging labels",
         {"SecretId": "full", "VersionStage": "another", "MoveToVersionId": TOKEN},
     ),
     ("ValidateResourcePolicy", "MalformedPolicyDocumentException"): (
@@ -164,7 +168,6 @@ BY_FAULT: dict[str, str] = {
     "InternalServiceError": "a failure inside the service; here, also when the data file cannot be written",
     "InvalidParameterException": "forbidden values get a `ValidationException`; no other wrong parameter is known",
     "InvalidRequestException": "no state of a secret is known to cause it",
-    "LimitExceededException": "secrets are not counted",
     "MalformedPolicyDocumentException": "the operation takes no policy",
     "PreconditionNotMetException": "no condition is documented",
     "ResourceNotFoundException": "the request names no secret; secrets that a batch does not find are in `Errors`",
@@ -216,7 +219,7 @@ def page() -> str:
     ]
     for operation, error in pairs():
         found = request(operation, error)
-        how = found[0] if found else f"by a fault: {BY_FAULT[error]}"
+        how = found[0] if found else f"with a fault: {BY_FAULT[error]}"
         lines.append(f"| {operation} | {error} | {how} |")
     return "\n".join(lines) + "\n"
 

@@ -99,6 +99,24 @@ def test_paginators(client, name):
     assert "NextToken" not in rest
 
 
+def test_a_token_is_good_where_it_was_given_only(client, name):
+    for number in range(3):
+        client.create_secret(Name=f"{name}/{number}", SecretString="x")
+        client.put_secret_value(SecretId=f"{name}/0", SecretString=str(number))
+    filters = [{"Key": "name", "Values": [name]}]
+    listed = client.list_secrets(Filters=filters, MaxResults=1)["NextToken"]
+    versions = client.list_secret_version_ids(SecretId=f"{name}/0", IncludeDeprecated=True, MaxResults=1)
+    for call, parameters in [
+        (client.list_secret_version_ids, {"SecretId": f"{name}/0", "NextToken": listed}),
+        (client.list_secret_version_ids, {"SecretId": f"{name}/1", "NextToken": versions["NextToken"]}),
+        (client.batch_get_secret_value, {"Filters": filters, "NextToken": listed}),
+        (client.list_secrets, {"NextToken": versions["NextToken"]}),
+    ]:
+        with pytest.raises(client.exceptions.InvalidNextTokenException):
+            call(**parameters)
+    assert client.list_secrets(Filters=filters, NextToken=listed)["SecretList"]
+
+
 def test_regions_and_accounts(endpoint, name):
     here = endpoint.client().create_secret(Name=name, SecretString="here", KmsKeyId="alias/shared")["ARN"]
     there = endpoint.client(region="eu-west-1", key="000011112222")

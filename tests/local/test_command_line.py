@@ -11,6 +11,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
+from functools import partial
 from pathlib import Path
 
 import boto3
@@ -102,6 +103,20 @@ def test_signals_stop_it_cleanly_even_with_a_connection_open(run, number):
         assert endpoint.process.wait(5) == 0
 
 
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no such files")
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_signals_end_it_while_it_waits_for_a_seed_from_a_pipe(tmp_path, number):
+    os.mkfifo(tmp_path / "seed.toml")
+    # As from a terminal: what is started in the background of a script has SIGINT ignored.
+    usual = partial(signal.signal, number, signal.SIG_DFL)
+    command = [binary(), "local", "--port", "0", "--seed", str(tmp_path / "seed.toml")]
+    waiting = subprocess.Popen(command, preexec_fn=usual)
+    # Opening the other end waits until the command has opened this one.
+    with open(tmp_path / "seed.toml", "w"):
+        waiting.send_signal(number)
+        assert waiting.wait(10) == -number
+
+
 def test_verbose_names_operations_and_never_values(run, name):
     endpoint = run("--verbose")
     client = endpoint.client()
@@ -128,7 +143,7 @@ def test_verbose_names_operations_and_never_values(run, name):
 
 
 def test_verbose_says_why_something_was_not_found(run):
-    endpoint = run("--verbose", "--log-format", "json")
+    endpoint = run("--log-format", "json")
     client = endpoint.client()
     arn = client.create_secret(Name="db", SecretString="canary")["ARN"]
 
@@ -142,7 +157,7 @@ def test_verbose_says_why_something_was_not_found(run):
 
     line = missed(endpoint.client(region="eu-west-1"), SecretId="db")
     assert (line["account"], line["region"], line["secret_id"]) == ("123456789012", "eu-west-1", "db")
-    assert line["why"] == "there is one in the region us-east-1, not in eu-west-1"
+    assert line["why"] == "there is one in the Region us-east-1, not in eu-west-1"
     assert "account 123456789012" in missed(endpoint.client(key="000011112222"), SecretId="db")["why"]
     assert arn in missed(client, SecretId=arn[:-6] + "xxxxxx")["why"]
     line = missed(client, SecretId="db", VersionStage="AWSPENDING")
@@ -200,6 +215,13 @@ def test_a_port_in_use_is_said_plainly(endpoint):
     assert f"port {port} on 127.0.0.1 is in use" in done.stderr
     assert "choose another port" in done.stderr
     assert done.stdout == ""
+
+
+def test_a_host_to_accept_is_a_name_and_no_url():
+    command = [binary(), "local", "--port", "0", "--accept-host", "http://x"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=10)
+    assert done.returncode != 0
+    assert 'cannot accept requests for the host "http://x"' in done.stderr
 
 
 def test_it_listens_on_loopback_only(endpoint):

@@ -56,6 +56,25 @@ def test_errors_of_any_kind(client, control):
         client.get_secret_value(SecretId="db")
 
 
+def test_moments_and_lengths_of_time_that_cannot_be(endpoint, control):
+    before = control("GET", "clock")["now"]
+    for path, body, told in [
+        ("clock", {"at": -1}, "1970 and 9999"),
+        ("clock", {"at": 1e30}, "1970 and 9999"),
+        ("clock", {"advance_seconds": -1e12, "freeze": True}, "1970 and 9999"),
+        ("next_rotation", {"secret_id": "db", "timeout_seconds": -1}, "timeout_seconds"),
+        ("faults", {"effect": {"stale": {"seconds": -1}}}, "0 to 31622400"),
+        ("faults", {"effect": {"error": {"type": "X", "status": 200}}}, "400 to 599"),
+        ("faults", {"effect": {"error": {"type": "X\r\nY"}}}, "name such as"),
+    ]:
+        status, refusal = control("POST", path, **body)
+        assert status == 400 and told in refusal["error"], (body, refusal)
+    after = control("GET", "clock")
+    assert not after["frozen"] and 0 <= after["now"] - before < 60
+    control("POST", "clock", at=0)
+    assert control("GET", "clock")["now"] < 60
+
+
 def test_connections_that_fail(client, control):
     control("POST", "faults", times=1, effect="reset")
     with pytest.raises(botocore.exceptions.ConnectionClosedError, match="Connection reset|closed"):
@@ -75,17 +94,17 @@ def test_a_hung_request_does_not_keep_it_from_stopping(endpoint, client, control
         client.get_secret_value(SecretId="db")
     began = time.monotonic()
     assert endpoint.stop() == 0
-    assert time.monotonic() - began < 1.5
+    assert time.monotonic() - began < 5
 
 
 def test_latency_of_one_operation_on_one_secret(client, control):
-    control("POST", "faults", operations=["GetSecretValue"], secret_id="db", delay_ms=300)
+    control("POST", "faults", operations=["GetSecretValue"], secret_id="db", delay_ms=1200)
     began = time.monotonic()
     client.describe_secret(SecretId="db")
-    assert time.monotonic() - began < 0.25
+    assert time.monotonic() - began < 1
     began = time.monotonic()
     client.get_secret_value(SecretId="db")
-    assert time.monotonic() - began >= 0.3
+    assert time.monotonic() - began >= 1.2
 
 
 def test_stale_reads(client, control):
@@ -156,8 +175,6 @@ def test_a_reset_gives_back_what_the_data_file_held_at_the_start(run, tmp_path):
 def test_wrong_control_requests_are_told(control):
     status, answer = control("POST", "faults", operations=["getsecretvalue"], effect="deny")
     assert status == 400 and "GetSecretValue" in answer["error"]
-    assert "now" in control("POST", "clock", at=-1)
-    assert "now" in control("POST", "clock", at=1e30)
     assert control("POST", "faults", efect="reset")[0] == 400
     assert control("POST", "clock", advance_seconds=1, at=2)[0] == 400
     assert control("DELETE", "faults/7")[0] == 404

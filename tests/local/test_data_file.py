@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import random
 import resource
+import shutil
 import stat
 import subprocess
 import threading
@@ -87,9 +88,11 @@ def test_a_full_disk_refuses_the_change_and_keeps_what_was(run, tmp_path):
     client = endpoint.client()
     client.create_secret(Name="db", SecretString="a" * 60_000)
     client.put_secret_value(SecretId="db", SecretString="b" * 60_000)
+    size = (tmp_path / "data").stat().st_size
     for _ in range(3):
         with pytest.raises(client.exceptions.InternalServiceError, match="data file cannot be written"):
             client.put_secret_value(SecretId="db", SecretString="c" * 60_000)
+        assert (tmp_path / "data").stat().st_size == size, "nothing half-written takes the room of others"
     client.put_secret_value(SecretId="db", SecretString="small")
     endpoint.kill()
     client = run("--data", str(tmp_path / "data")).client()
@@ -108,6 +111,27 @@ def test_what_is_no_file_is_left_alone(path):
     assert done.returncode == 1 and path in done.stderr
     after = os.stat(path)
     assert (before.st_mode, before.st_ino) == (after.st_mode, after.st_ino)
+
+
+def test_a_file_that_is_itself_a_mount_says_what_to_mount(tmp_path):
+    data = tmp_path / "data"
+    data.touch()
+    mounting = [
+        "unshare",
+        "--map-root-user",
+        "--mount",
+        "sh",
+        "-c",
+        'mount --bind "$0" "$0" && exec "$@"',
+        str(data),
+    ]
+    if not shutil.which("unshare") or subprocess.run([*mounting, "true"], capture_output=True).returncode:
+        pytest.skip("nothing can be mounted here")
+    command = [binary(), "local", "--port", "0", "--data", str(data)]
+    done = subprocess.run([*mounting, *command], capture_output=True, text=True, timeout=10)
+    assert done.returncode == 1, done.stdout
+    assert str(data) in done.stderr and "mount its folder instead" in done.stderr
+    assert [path.name for path in tmp_path.iterdir()] == ["data"]
 
 
 def test_a_symbolic_link_stays_one(run, tmp_path):

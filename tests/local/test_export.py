@@ -43,6 +43,11 @@ def fill(client) -> None:
     while len(client.describe_secret(SecretId="rotated")["VersionIdsToStages"]) > 1:
         assert time.monotonic() < deadline
         time.sleep(0.02)
+    client.create_secret(Name="cancelled", SecretString='{"engine": "mysql"}')
+    client.rotate_secret(
+        SecretId="cancelled", RotationLambdaARN=FUNCTION, RotationRules=rules, RotateImmediately=False
+    )
+    client.cancel_rotate_secret(SecretId="cancelled")
 
 
 def seen(client) -> dict:
@@ -78,7 +83,11 @@ def test_a_running_endpoint_is_exported_and_started_again_from_that(run, tmp_pat
     for name in before:
         assert before[name][:2] == again[name][:2]
         assert json.loads(before[name][2] or "0") == json.loads(again[name][2] or "0")
-    assert set(before) == set(again) == {"prod/db", "rotated"}
+    assert set(before) == set(again) == {"prod/db", "rotated", "cancelled"}
+    assert (
+        again["cancelled"][0]["RotationEnabled"] is False
+        and again["cancelled"][0]["RotationLambdaARN"] == FUNCTION
+    )
 
 
 def test_a_data_file_is_exported_while_it_is_in_use_and_after(run, tmp_path):
@@ -92,7 +101,11 @@ def test_a_data_file_is_exported_while_it_is_in_use_and_after(run, tmp_path):
     with data.open("ab") as file:
         file.write(b'[{"put":{"acc')
     assert export("--data", str(data)) == while_open and '"canary' not in while_open[:10]
-    assert [secret["name"] for secret in json.loads(while_open)["secrets"]] == ["prod/db", "rotated"]
+    assert [secret["name"] for secret in json.loads(while_open)["secrets"]] == [
+        "cancelled",
+        "prod/db",
+        "rotated",
+    ]
     assert data.read_bytes().startswith(before) and data.read_bytes().endswith(b'"acc'), "it is left alone"
     assert not list(tmp_path.glob("*.new"))
 
@@ -109,6 +122,7 @@ def test_what_cannot_be_exported_is_told_with_what_to_do(run, tmp_path, options)
     assert "started without --control" in export("--endpoint-url", endpoint.url, fails=True)
     assert endpoint.stop() == 0
     assert "is secretcache local running there?" in export("--endpoint-url", endpoint.url, fails=True)
-    assert "--data" in export("--endpoint-url", "https://127.0.0.1:1", fails=True)
+    assert "--ca-file" in export("--endpoint-url", "https://127.0.0.1:1", fails=True)
+    assert "http://" in export("--endpoint-url", "ftp://127.0.0.1:1", fails=True)
     error = export("--endpoint-url", endpoint.url, "--output", "/nowhere/x", fails=True)
     assert endpoint.url in error

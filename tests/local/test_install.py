@@ -7,6 +7,7 @@ packed into one here.
 
 from __future__ import annotations
 
+import json
 import os
 import platform
 import re
@@ -219,3 +220,16 @@ def test_an_artefact_without_notices_or_with_the_sbom_of_another_version_is_foun
     assert said_of(files) == ""
     assert "notices are missing" in said_of({name: files[name] for name in ("LICENSE", "sbom.cdx.json")})
     assert "its SBOM is of 0.0.1" in said_of(files | {"sbom.cdx.json": sbom % "0.0.1"})
+
+
+def test_the_package_of_the_rotation_function_is_complete(tmp_path: Path) -> None:
+    (notices := tmp_path / "notices").mkdir()
+    (notices / "THIRD-PARTY-NOTICES.txt").write_text("")
+    version = subprocess.run([ROOT / "packaging/version.py"], capture_output=True, text=True, check=True)
+    component = {"version": version.stdout.strip()}
+    (notices / "sbom.cdx.json").write_text(json.dumps({"metadata": {"component": component}}))
+    (program := tmp_path / "bootstrap").write_bytes(b"program")
+    package = tmp_path / "function.zip"
+    pack = [ROOT / "tests/tools/pack_function.py", program, package, "--notices", notices]
+    subprocess.run(pack, check=True, capture_output=True)
+    subprocess.run([ROOT / "packaging/complete", package], check=True)

@@ -178,7 +178,7 @@ def test_faults_and_the_clock_by_hand_and_requests_as_they_come(run, page):
     shown.until(lambda: "ThrottlingException" in shown.rows("#requests li")[0])
     with pytest.raises(client.exceptions.ResourceNotFoundException):
         endpoint.client(region="eu-west-1").get_secret_value(SecretId="db")
-    shown.until(lambda: "in the region us-east-1" in shown.rows("#requests li")[0])
+    shown.until(lambda: "in the Region us-east-1" in shown.rows("#requests li")[0])
     shown.browser.find_element(By.CSS_SELECTOR, "#faults button").click()
     shown.until(lambda: not shown.rows("#faults li"))
     assert endpoint.control("GET", "faults") == {"faults": []}
@@ -215,7 +215,7 @@ def test_without_control_it_only_shows(run, page):
     # The endpoint stops and comes back: the page says so, and finds it again.
     port = urllib.parse.urlsplit(endpoint.url).port
     assert endpoint.stop() == 0
-    shown.until(lambda: "gone" in shown.text("connection"))
+    shown.until(lambda: "unreachable" in shown.text("connection"))
     again = run("--port", str(port))
     assert again.url == endpoint.url
     shown.until(lambda: shown.text("connection") == "Live")

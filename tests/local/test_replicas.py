@@ -43,6 +43,17 @@ def test_a_replica_follows_its_primary(client, there, primary):
     assert primary in [secret["Name"] for secret in found]
 
 
+def test_a_replica_may_get_another_key_and_nothing_else(client, there, primary):
+    for asked, shown in [("alias/there", "alias/there"), ("", "alias/aws/secretsmanager")]:
+        there.update_secret(SecretId=primary, KmsKeyId=asked)
+        assert there.describe_secret(SecretId=primary).get("KmsKeyId", "") == asked
+        described = client.describe_secret(SecretId=primary)
+        assert "KmsKeyId" not in described
+        assert described["ReplicationStatus"][0]["KmsKeyId"] == shown
+    with pytest.raises(client.exceptions.InvalidParameterException, match=NOT_PERMITTED):
+        there.update_secret(SecretId=primary, KmsKeyId="alias/there", Description="x")
+
+
 def test_create_secret_replicates_at_once(client, there, name):
     made = client.create_secret(
         Name=name, SecretString="one", AddReplicaRegions=[{"Region": "eu-west-1", "KmsKeyId": "alias/there"}]
@@ -111,6 +122,8 @@ def test_regions_that_are_refused(client, name):
     client.create_secret(Name=name, SecretString="one")
     with pytest.raises(client.exceptions.InvalidParameterException, match="Invalid replica region"):
         client.replicate_secret_to_regions(SecretId=name, AddReplicaRegions=[{"Region": "us-east-1"}])
+    with pytest.raises(client.exceptions.InvalidParameterException, match="Invalid replica region"):
+        client.replicate_secret_to_regions(SecretId=name, AddReplicaRegions=[{"Region": "mars-1"}])
     with pytest.raises(client.exceptions.ClientError, match="regular expression"):
         client.replicate_secret_to_regions(SecretId=name, AddReplicaRegions=[{"Region": "nowhere"}])
 

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import base64
+
+import model_table
 import pytest
 from botocore import xform_name
 from botocore.exceptions import ClientError
+from conftest import ROOT
 from service_model import MODEL, check_error, check_output
 
 FULL = {
@@ -135,6 +139,61 @@ def test_every_operation_of_the_model_is_offered_or_refused_plainly(endpoint):
             getattr(client, xform_name(operation))(**({"SecretId": "no-such"} if takes_id else {}))
         except ClientError as error:
             assert error.response["Error"]["Code"] != "UnknownOperationException", operation
+
+
+def breaches(shape, path=()):
+    """Every way to break a constraint of an input: the path, and a value that breaks it."""
+    limits = shape.metadata
+    if shape.type_name == "structure":
+        for name, member in shape.members.items():
+            if name not in model_table.ELSEWHERE:
+                yield from breaches(member, (*path, name))
+    elif shape.type_name == "list":
+        yield from breaches(shape.member, (*path, 0))
+        item = {} if shape.member.type_name == "structure" else "us-east-1"
+        yield from ((path, [item] * n) for n in out_of(limits))
+    elif shape.type_name == "blob":
+        yield from ((path, base64.b64encode(b"x" * n).decode()) for n in out_of(limits))
+    elif shape.type_name in ("integer", "long"):
+        yield from ((path, n) for n in out_of(limits))
+    elif shape.type_name == "string":
+        yield from ((path, "x" * n) for n in out_of(limits))
+        if limits.get("pattern"):
+            yield path, "\u00e9" * max(limits.get("min", 1), 1)
+        if shape.enum:
+            yield path, "other"
+
+
+def out_of(limits):
+    least, most = limits.get("min"), limits.get("max")
+    return ([least - 1] if least else []) + ([most + 1] if most is not None else [])
+
+
+@pytest.mark.parametrize("operation", MODEL.operation_names)
+def test_every_constraint_on_every_parameter_is_checked(endpoint, operation):
+    client = endpoint.client(parameter_validation=False)
+    shape = MODEL.operation_model(operation).input_shape
+    for path, value in breaches(shape):
+        request = {"SecretId": "no-such"} if "SecretId" in shape.members else {}
+        inner = value
+        for step in reversed(path[1:]):
+            inner = [inner] if step == 0 else {step: inner}
+        with pytest.raises(ClientError) as caught:
+            client._make_api_call(operation, request | {path[0]: inner})
+        error = caught.value.response["Error"]
+        assert error["Code"] == "ValidationException", (path, value, error)
+        # The service spells members with a small first letter.
+        assert path[0][0].lower() + path[0][1:] in error["Message"], (path, value, error)
+    for name in shape.required_members:
+        with pytest.raises(ClientError, match="Member must not be null"):
+            client._make_api_call(operation, {})
+        assert name in shape.members
+
+
+def test_the_table_of_the_endpoint_is_that_of_the_model():
+    path = ROOT / "local" / "src" / "model.json"
+    told = "python tests/local/model_table.py > local/src/model.json"
+    assert path.read_text() == model_table.table(), told
 
 
 @pytest.mark.parametrize(

@@ -43,7 +43,7 @@ def test_s1_no_administrator_goes_where_the_applications_secret_points(
     own = {} if master.startswith("as RDS") else {"host": database.host, "port": database.port}
     administrator = {"username": database.user, "password": database.password, **own}
     client.create_secret(Name="master", SecretString=json.dumps(administrator))
-    problem = 'the master secret has no "host"' if not own else "the master secret is for another resource"
+    problem = 'the master secret has no "host"' if not own else "the master secret is for another server"
     with Tap(database.host, database.port) as theirs:
 
         def rotate(name: str, password: str, function: str, **more: object) -> None:

@@ -135,7 +135,7 @@ def test_a_rotation_under_way_ends_first(desk, server):
     name = desk.store("db", server("postgres-16").user("adopt_busy"))
     desk.pend(name, password="the-new-password")
     done = desk.run("adopt", name)
-    assert done.status == 4 and "under way" in done.out
+    assert done.status == 4 and "in progress" in done.out
 
 
 def test_all_that_begin_alike(desk, server):

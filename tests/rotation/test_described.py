@@ -248,7 +248,7 @@ def test_two_users_take_turns_by_statements(
     stranger = desk.store("other", server.user("strange", masterarn=master))
     server.user("strange_clone")
     done = desk.run("rotate", stranger, "--strategy", "alternating-users", "--statements", file)
-    assert done.status == 1 and "not made for this secret" in done.err, done.err
+    assert done.status == 1 and "not created for this secret" in done.err, done.err
 
 
 def test_a_password_is_never_sent_to_a_log(
@@ -283,7 +283,7 @@ def test_a_mistake_in_a_file_is_named_with_its_line(desk: Desk, tmp_path: Path) 
         (turns.replace("{mark:literal}", "{mork:identifier"), "without a }"),
         (turns.replace(":scram}", ":scramm}"), "whose type may be"),
         (turns.replace("missing", "lacking"), "lacking"),
-        (turns.replace("alternating-users", "api-key"), "names a strategy"),
+        (turns.replace("alternating-users", "api-key"), "has a strategy"),
         ("not TOML", "line 1"),
     ]:
         done = desk.run("rotate", "--check", described(text, tmp_path))

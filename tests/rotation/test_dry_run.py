@@ -38,7 +38,7 @@ def test_the_steps_are_told_and_nothing_happens(desk, server):
     ]
     assert server.logs_in("told", FIRST)
     text = desk.run("rotate", name, "--dry-run", "--strategy", "single-user").out
-    assert "nothing was changed" in text and "Nothing stands in the way" in text
+    assert "nothing was changed" in text and "No obstacle found" in text
     # What is told is what then happens.
     rotated = desk.run("rotate", name, "--strategy", "single-user", "--json")
     assert rotated.json["VersionId"] == done.json["VersionId"]
@@ -136,7 +136,7 @@ def test_troubles_of_the_master_secret(desk, server):
     wrong = desk.store("wrong", server.secret("postgres", "wrong-password"))
     assert "refuses the administrator" in problems(look(desk, *arguments, "--master-secret", wrong))
     elsewhere = desk.store("elsewhere", server.admin() | {"port": 1})
-    assert "another resource" in problems(look(desk, *arguments, "--master-secret", elsewhere))
+    assert "another server" in problems(look(desk, *arguments, "--master-secret", elsewhere))
     missing = look(desk, *arguments, "--master-secret", "no/such")
     assert missing.status == 4 and "the administrator's secret" in problems(missing)
 

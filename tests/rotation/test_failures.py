@@ -8,13 +8,15 @@ from __future__ import annotations
 import json
 import re
 import shlex
+import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import botocore
 import pytest
-from conftest import FIRST, MYSQL, ROOT, Desk, Result, Server
+from conftest import FIRST, MYSQL, ROOT, SERVERS, Desk, Result, Server
 
 SINGLE = ("--strategy", "single-user")
 ALTERNATING = ("--strategy", "alternating-users")
@@ -159,7 +161,7 @@ def missing(site: Site) -> Failure:
     return Failure([*everywhere(name), ("status", name)])
 
 
-@row("the secret is to be deleted")
+@row("the secret is scheduled for deletion")
 def deleted(site: Site) -> Failure:
     name = site.secret()
     assert site.desk.run("rotate", name, *SINGLE).status == 0
@@ -178,7 +180,7 @@ def field_missing(site: Site) -> Failure:
     return Failure([("rotate", name, *SINGLE)])
 
 
-@row("your AWS identity may not read or write the secret")
+@row("your AWS identity is not allowed to read or write the secret")
 def denied(site: Site) -> Failure:
     name = site.secret()
 
@@ -190,7 +192,7 @@ def denied(site: Site) -> Failure:
     return Failure([*everywhere(name), ("status", name)], meanwhile=meanwhile)
 
 
-@row("nobody knows the password", "postgres-16", "mariadb", "mysql", "redis", "ldap")
+@row("no labelled version has the right password", "postgres-16", "mariadb", "mysql", "redis", "ldap")
 def changed_by_hand(site: Site) -> Failure:
     name = site.secret()
     assert site.desk.run("rotate", name, *SINGLE).status == 0
@@ -247,6 +249,41 @@ def powerless(site: Site) -> Failure:
 def unsupported(site: Site) -> Failure:
     name = site.secret()
     return Failure([("rotate", name, "--strategy", "dual-password")], name)
+
+
+@row("the server offers no TLS, and nobody said to do without", "postgres-16", "mariadb")
+def unencrypted(site: Site) -> Failure:
+    name = site.desk.store("unencrypted", site.server.secret("a", "b"))
+    authorities = ("--ca-file", str(Path(botocore.__file__).with_name("cacert.pem")))
+    return Failure(
+        [(command, name, *authorities) for command in ("status", "recover")]
+        + [("rotate", name, *SINGLE, *authorities)]
+    )
+
+
+@row("nobody who is trusted vouches for the server's certificate")
+def untrusted(site: Site) -> Failure:
+    process = subprocess.Popen(
+        [SERVERS, "postgres-15", "--tls"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
+    address = json.loads(process.stdout.readline())
+    where = {"engine": "postgres", "host": address["host"], "port": address["port"]}
+    name = site.desk.store("untrusted", where | {"username": "a", "password": "b"})
+    authorities = ("--ca-file", str(Path(botocore.__file__).with_name("cacert.pem")))
+
+    @contextmanager
+    def served() -> Iterator[None]:
+        try:
+            yield
+        finally:
+            process.stdin.close()
+            process.wait(60)
+
+    return Failure(
+        [(command, name, *authorities) for command in ("status", "recover")]
+        + [("rotate", name, *SINGLE, *authorities)],
+        meanwhile=served,
+    )
 
 
 @row("there is no previous credential")
@@ -336,7 +373,7 @@ def throttled(site: Site) -> Failure:
     return Failure([("rotate", name, *SINGLE), ("status", name), ("recover", name)], name, meanwhile)
 
 
-@row("somebody else works on the secret at the same time")
+@row("something else changes the secret at the same time")
 def conflict(site: Site) -> Failure:
     name = site.secret()
     effect = {
@@ -351,7 +388,7 @@ def conflict(site: Site) -> Failure:
     return Failure([("rotate", name, *ALTERNATING)], name, meanwhile)
 
 
-@row("a rotation is under way, and the previous password works", "mariadb", "redis")
+@row("a rotation is in progress, and the previous password works", "mariadb", "redis")
 def previous_under_way(site: Site) -> Failure:
     name = site.secret()
     assert site.desk.run("rotate", name, "--strategy", "dual-password").status == 0
@@ -359,14 +396,14 @@ def previous_under_way(site: Site) -> Failure:
     return Failure([("revoke-previous", name, "--strategy", "dual-password")], name)
 
 
-@row("a rotation is under way")
+@row("a rotation is in progress")
 def under_way(site: Site) -> Failure:
     name = site.secret()
     site.desk.pend(name, password="the-new-password-1")
     return Failure([("status", name), ("status", name, "--wait", "--timeout", "1")], name)
 
 
-@row("something is in the way")
+@row("there is an obstacle")
 def in_the_way(site: Site) -> Failure:
     name = site.secret()
     site.desk.pend(name, password="the-new-password-1")

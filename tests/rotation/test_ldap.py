@@ -26,7 +26,7 @@ def test_an_account_is_rotated_by(desk: Desk, directory: Server, by: str) -> Non
     account = directory.user(f"by_{by.split()[-1]}", **more)
     name = desk.store("account", account)
     look = desk.run("rotate", name, "--dry-run")
-    assert look.status == 0 and "OpenLDAP" in look.out and "does not tell beforehand" in look.out, look.out
+    assert look.status == 0 and "OpenLDAP" in look.out and "does not say beforehand" in look.out, look.out
     done = desk.run("rotate", name, *SINGLE)
     assert done.status == 0, done.err
     assert directory.logs_in(account["username"], desk.value(name)["password"])

@@ -84,7 +84,7 @@ def test_iam_is_trusted_by_the_bundle_of_the_environment(desk, iam, tmp_path):
         endpoints = {"AWS_ENDPOINT_URL_IAM": url, "AWS_ENDPOINT_URL_STS": url}
         command = ("rotate", name, "--strategy", "api-key", "--provider", "iam")
         refused = desk.run(*command, **endpoints)
-        assert refused.status == 3 and "could not be reached" in refused.err, refused.err
+        assert refused.status == 3 and "is unreachable" in refused.err, refused.err
         assert front.asked == []
         done = desk.run(*command, AWS_CA_BUNDLE=str(bundle), **endpoints)
         assert done.status == 0, done.err

@@ -99,4 +99,4 @@ def test_a_secret_never_chooses_where_the_administrator_logs_in(
     bad = tmp_path / "bad.toml"
     bad.write_text(text)
     done = desk.run("rotate", "--check", str(bad))
-    assert done.status == 2 and "lets the secret choose" in done.err, done.err
+    assert done.status == 2 and "lets the secret decide" in done.err, done.err

@@ -75,7 +75,7 @@ def test_a_rotation_under_way_is_let_alone(desk, server):
     assert desk.run("rotate", name, "--strategy", "dual-password").status == 0
     desk.pend(name, password="the-new-password")
     done = desk.run("revoke-previous", name)
-    assert done.status == 3 and "under way" in done.err
+    assert done.status == 3 and "in progress" in done.err
 
 
 def test_without_a_former_version_there_is_nothing_to_revoke(desk, server):

@@ -155,7 +155,7 @@ def test_a_secret_with_a_function_of_ones_own_is_taken_over(service, server):
     assert look.json["Function"] == ARN and look.json["OtherUser"] == "taken_over_clone"
     assert look.json["Findings"] == [] and look.json["Actions"] == [], "our own function left nothing to do"
     [note] = [note for note in look.json["Notes"] if "cancel-rotate-secret" in note]
-    assert note.startswith("checkout-rotation rotates it as well") and name in note
+    assert note.startswith("checkout-rotation also rotates this secret") and name in note
     assert desk.run("adopt", name, "--strategy", "alternating-users").status == 0
     invoked = len(service.lambdas.invocations)
     desk.client.cancel_rotate_secret(SecretId=name)

@@ -29,7 +29,7 @@ def test_each_trouble_has_its_sentence_and_its_remedy(desk, server):
     assert before.status == 3 and "rotate " + name + " --resume" in before.out
     server.change("troubled", "the-new-password")
     window = desk.run("status", name)
-    assert window.status == 4 and "stopped half-way" in window.out and "--resume" in window.out
+    assert window.status == 4 and "was interrupted" in window.out and "--resume" in window.out
     desk.move(name, "AWSPENDING")
     stranded = desk.run("status", name)
     assert stranded.status == 4 and f"secretcache recover {name}" in stranded.out
@@ -37,6 +37,9 @@ def test_each_trouble_has_its_sentence_and_its_remedy(desk, server):
     lost = desk.run("status", away, "--json")
     assert lost.status == 3 and lost.json["Verdict"]["Health"] == "Unknown"
     assert lost.json["error"]["kind"] == "Unavailable" and lost.json["error"]["run"]
+    assert "Connection refused" in lost.json["Verdict"]["Sentence"]
+    dry = desk.run("rotate", away, "--dry-run", "--strategy", "single-user")
+    assert dry.status == 4 and "Connection refused" in dry.out
     desk.client.delete_secret(SecretId=name)
     gone = desk.run("status", name)
     assert gone.status == 4 and "restore-secret" in gone.out
@@ -49,6 +52,15 @@ def test_labels_alone_cost_no_login(desk, server):
     done = desk.run("status", name, "--no-login", "--json")
     assert done.status == 0, done.err
     assert {version["Login"] for version in done.json["Versions"]} == {"NotTried"}
+
+
+def test_what_a_secret_says_does_not_control_the_terminal(desk, server):
+    user = "un\x1b[2J\nknown\x9b"
+    name = desk.store("db", server("postgres-16").secret(user, "wrong-password"))
+    text = desk.run("status", name).out
+    assert "refused as un\ufffd[2J\ufffdknown\ufffd\n" in text and "\x1b" not in text
+    done = desk.run("status", name, "--json")
+    assert done.status == 4 and "\x9b" not in done.out
 
 
 def test_many_secrets_at_once(desk, server):
@@ -97,5 +109,5 @@ def test_waiting_has_an_end(desk, server):
     desk.move(name, "AWSPENDING")
     assert desk.run("status", name, "--wait", "--version-id", pending).status == 1
     nothing = desk.run("status", name, "--wait")
-    assert nothing.status == 0 and "no rotation is under way" in nothing.err
+    assert nothing.status == 0 and "no rotation is in progress" in nothing.err
     assert server.logs_in("still_pending", FIRST)

@@ -169,6 +169,19 @@ impl Database {
         Ok(Self { address, process, _folder: folder })
     }
 
+    /// Starts a standby of this PostgreSQL, with the same users.
+    ///
+    /// # Errors
+    ///
+    /// What the server said.
+    pub fn standby(&self, kind: Kind) -> Result<Self, String> {
+        let folder = Folder::new("standby")?;
+        let address = Address { port: free_port()?, ..self.address.clone() };
+        let mut process = postgres::start_standby(kind, &folder, &self.address, &address)?;
+        process.until_ready(|| postgres::logs_in(kind, &address, &address.password).unwrap_or(false))?;
+        Ok(Self { address, process, _folder: folder })
+    }
+
     /// The id of the server's process.
     pub fn process_id(&self) -> u32 {
         self.process.id()

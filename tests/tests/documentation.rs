@@ -128,3 +128,23 @@ fn the_rust_of_the_readme_is_compiled_in_the_book() {
         assert!(book.contains(line), "docs/getting-started/rust.md lacks this line of the README: {line}");
     }
 }
+
+/// GitHub shows the pages as well, and includes nothing, so what comes from a file stands in the page: a code block after
+/// `<!-- from FILE -->` is that file, without the comment that heads a Rust module.
+#[test]
+fn code_that_comes_from_a_file_is_that_file() {
+    let mut compared = 0;
+    for file in documents() {
+        let text = fs::read_to_string(&file).unwrap();
+        assert!(!text.contains("{{#"), "{}: GitHub does not include files", file.display());
+        for rest in text.split("<!-- from ").skip(1) {
+            let (path, rest) = rest.split_once(" -->\n```").unwrap();
+            let (_, code) = rest.split_once('\n').unwrap();
+            let source = read(path);
+            let source = if path.ends_with(".rs") { source.split_once("\n\n").unwrap().1 } else { &source };
+            assert_eq!(code.split("```").next(), Some(source), "{}: copy {path} to it", file.display());
+            compared += 1;
+        }
+    }
+    assert!(compared > 5, "only {compared} are found");
+}

@@ -63,6 +63,10 @@ class Endpoint:
         """Count from zero again."""
         self._forgotten = self._requests()
 
+    def log(self) -> list[str]:
+        """Give the lines that it printed so far."""
+        return self._logged().splitlines()
+
     def __enter__(self) -> Endpoint:
         return self
 
@@ -79,7 +83,7 @@ class Endpoint:
 
     def _requests(self) -> Counter[str]:
         """Read the log, which has a line for each request: when, account, Region, operation and more."""
-        return Counter(line.split()[3] for line in self._logged().splitlines() if line[:1].isdigit())
+        return Counter(line.split()[3] for line in self.log() if line[:1].isdigit())
 
     def _logged(self) -> str:
         return Path(self._log.name).read_text()

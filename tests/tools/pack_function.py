@@ -1,8 +1,9 @@
 #!/usr/bin/env python3
 """Packs the rotation function for AWS Lambda: pack_function.py BINARY PACKAGE.zip [--notices FOLDER] [CA.pem]
 
-The package holds the executable `bootstrap`, the files of FOLDER (what is inside, and its licences) and, if given,
-`ca.pem`, the certificate authorities of the databases. It comes out the same, byte for byte, from the same files.
+The package holds the executable `bootstrap`, our licence, the files of FOLDER (what is inside, and its licences) and,
+if given, `ca.pem`, the certificate authorities of the databases. It comes out the same, byte for byte, from the same
+files.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import re
 import zipfile
 from pathlib import Path
 
+LICENCE = Path(__file__).resolve().parents[2] / "LICENSE"
 NEWEST_GLIBC = 34
 """provided.al2023 has glibc 2.34."""
 
@@ -33,6 +35,7 @@ def main() -> None:
     package.parent.mkdir(parents=True, exist_ok=True)
     with zipfile.ZipFile(package, "w", zipfile.ZIP_DEFLATED, compresslevel=9) as archive:
         add(archive, "bootstrap", binary, 0o755)
+        add(archive, LICENCE.name, LICENCE.read_bytes(), 0o644)
         for file in sorted(given.notices.iterdir()) if given.notices else ():
             add(archive, file.name, file.read_bytes(), 0o644)
         if given.ca:

@@ -27,16 +27,21 @@ def free_port() -> int:
 class Rabbit:
     """A broker with its management interface, and the administrator's way in."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, tls: tuple[Path, Path] | None = None) -> None:
+        """Start it; with a certificate and its key, it also listens at `amqps_port`."""
         server = Path("/usr/lib/rabbitmq/bin/rabbitmq-server")
         assert server.exists(), f"the tests start a real RabbitMQ; {INSTALL}"
-        self.port, self.amqp_port, epmd = free_port(), free_port(), free_port()
+        self.port, self.amqp_port, self.amqps_port, epmd = (free_port() for _ in range(4))
         (folder / "mnesia").mkdir()
         (folder / "log").mkdir()
         (folder / "rabbitmq.conf").write_text(
             f"listeners.tcp.1 = 127.0.0.1:{self.amqp_port}\nmanagement.tcp.ip = 127.0.0.1\n"
             f"management.tcp.port = {self.port}\ndefault_user = admin\ndefault_pass = admin-1-Password\n"
         )
+        if tls is not None:
+            with (folder / "rabbitmq.conf").open("a") as configuration:
+                print(f"listeners.ssl.1 = 127.0.0.1:{self.amqps_port}", file=configuration)
+                print(f"ssl_options.certfile = {tls[0]}\nssl_options.keyfile = {tls[1]}", file=configuration)
         (folder / "plugins").write_text("[rabbitmq_management].\n")
         environment = {
             "PATH": os.environ["PATH"],

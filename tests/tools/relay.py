@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import datetime
-import ipaddress
 import ssl
 import urllib.error
 import urllib.request
@@ -12,9 +10,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import TypeVar
 
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
+from certificate import self_signed
 from loopback import Handler, Server
 
 Self = TypeVar("Self", bound="Relay")
@@ -49,24 +45,7 @@ class Relay:
 
     def speak_tls(self, folder: Path) -> Path:
         """From now on, speak TLS alone; gives the certificate to trust."""
-        key = ec.generate_private_key(ec.SECP256R1())
-        name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "relay")])
-        now = datetime.datetime.now(datetime.timezone.utc)
-        address = x509.IPAddress(ipaddress.ip_address("127.0.0.1"))
-        builder = x509.CertificateBuilder(
-            issuer_name=name,
-            subject_name=name,
-            public_key=key.public_key(),
-            serial_number=x509.random_serial_number(),
-            not_valid_before=now - datetime.timedelta(days=1),
-            not_valid_after=now + datetime.timedelta(days=2),
-        ).add_extension(x509.SubjectAlternativeName([address]), critical=False)
-        encoding = serialization.Encoding.PEM
-        certificate, private = folder / "relay.pem", folder / "relay.key"
-        certificate.write_bytes(builder.sign(key, hashes.SHA256()).public_bytes(encoding))
-        private.write_bytes(
-            key.private_bytes(encoding, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
-        )
+        certificate, private = self_signed(folder)
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.load_cert_chain(certificate, private)
         self._server.socket = context.wrap_socket(

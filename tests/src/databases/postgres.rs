@@ -20,7 +20,27 @@ pub(super) fn start(kind: Kind, folder: &Folder, address: &Address) -> Result<Pr
     initdb.arg("-D").arg(&data).args(["-U", address.user, "-A", "scram-sha-256", "-E", "UTF8", "--locale=C"]);
     initdb.arg("--no-sync").arg("--pwfile").arg(password);
     succeed(initdb)?;
+    serve(&programs, folder, address)
+}
 
+/// Starts a standby of a server, a copy of it that follows what it does.
+pub(super) fn start_standby(
+    kind: Kind,
+    folder: &Folder,
+    primary: &Address,
+    address: &Address,
+) -> Result<Process, String> {
+    let programs = programs_for_server(kind, folder)?;
+    let mut copy = command(&programs.join("pg_basebackup"), folder);
+    copy.env("PGPASSWORD", &primary.password).arg("-D").arg(folder.join("data"));
+    copy.args(["-h", &primary.host, "-p", &primary.port.to_string(), "-U", primary.user]);
+    copy.args(["--write-recovery-conf", "--checkpoint=fast", "--no-sync"]);
+    succeed(copy)?;
+    serve(&programs, folder, address)
+}
+
+fn serve(programs: &Path, folder: &Folder, address: &Address) -> Result<Process, String> {
+    let data = folder.join("data");
     let mut server = command(&programs.join("postgres"), folder);
     server.arg("-D").arg(&data).args(["-p", &address.port.to_string()]);
     let mut settings = vec![

@@ -93,8 +93,8 @@ fn effect_of_sql(sql: &[u8]) -> Option<String> {
     let (first, second) = (words.next()?.to_ascii_uppercase(), words.next().unwrap_or_default());
     match first.as_str() {
         "SELECT" | "SHOW" | "WITH" => None,
-        // The first statements of every transaction; what one changes has a message of its own.
-        "BEGIN" if second == "SET" => None,
+        // The first statements of every transaction; what one changes has a message of its own, but for the lock.
+        "BEGIN" if second == "SET" => text.contains("advisory").then(|| "take the lock".to_owned()),
         "GRANT" | "REVOKE" => Some(first),
         _ => Some(format!("{first} {second}")),
     }
@@ -144,6 +144,7 @@ mod tests {
         for (sql, effect) in [
             ("SELECT 1\0", None),
             ("BEGIN; SET LOCAL search_path TO pg_catalog, pg_temp;\0", None),
+            ("BEGIN; SET LOCAL a TO b; SELECT pg_try_advisory_xact_lock(1)\0", Some("take the lock")),
             ("ALTER ROLE \"app\" WITH PASSWORD 'canary'\0", Some("ALTER ROLE")),
             ("BEGIN;GRANT a TO b;COMMIT\0", Some("BEGIN GRANT")),
             ("VACUUM\0", Some("VACUUM ")),

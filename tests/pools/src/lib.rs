@@ -1,0 +1,7 @@
+//! Pools of Rust's drivers that stay connected while a secret rotates. Copy the module of yours.
+
+pub mod with_bb8;
+pub mod with_deadpool;
+pub mod with_diesel;
+pub mod with_fred;
+pub mod with_sqlx;
