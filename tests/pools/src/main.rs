@@ -96,6 +96,20 @@ impl Pool {
             Self::Fred(client) => client.acl_whoami().await?,
         })
     }
+
+    /// Ends what dropping it does not: a client of fred would reconnect, and log in, for as long as the program runs.
+    async fn end(self) -> Result<(), Failure> {
+        match self {
+            Self::Fred(client) => Ok(client.quit().await?),
+            _ => Ok(()),
+        }
+    }
+}
+
+async fn who_once(pool: Pool) -> Result<String, Failure> {
+    let name = pool.who().await;
+    pool.end().await?;
+    name
 }
 
 #[tokio::main]
@@ -114,7 +128,8 @@ async fn main() -> Result<(), Failure> {
         // As servers use a pool: from a task that any thread may run.
         let shared = std::sync::Arc::clone(&lasting);
         let answer =
-            tokio::spawn(async move { Ok::<_, Failure>((shared.who().await?, new.who().await?)) }).await?;
+            tokio::spawn(async move { Ok::<_, Failure>((shared.who().await?, who_once(new).await?)) })
+                .await?;
         match answer {
             Ok((lasting, new)) => writeln!(stdout(), "{lasting} {new}")?,
             Err(error) => writeln!(stdout(), "failed: {error}")?,
