@@ -21,15 +21,16 @@ reference: ## Generate the pages that are written from the code: commands, permi
 # What is inside an artefact and under which licences, beside the manifest of the package, which takes it along.
 notices = $(BUILD_TOOLS) $(REPRODUCIBLE) python packaging/inventory.py $(1) $(2) --target $(HOST) $(3)
 
-# On Linux with glibc zig links, against the symbols of glibc 2.17, so that the wheel runs on every system since 2012.
-PORTABLE := $(if $(findstring linux-gnu,$(HOST)),--zig --compatibility manylinux_2_17)
+# On Linux with glibc zig links, against the symbols of glibc 2.17, so that what is built runs on every system since 2012.
+GLIBC := $(if $(findstring linux-gnu,$(HOST)),2.17)
+PORTABLE := $(if $(GLIBC),--zig --compatibility manylinux_$(subst .,_,$(GLIBC)))
 COMPLETE := packaging/complete
 wheel: $(VENV)/build/.stamp ## Build the Python wheel: dist/*.whl
 	$(call notices,secretcache-python,bindings-python/notices)
 	rm -f dist/*.whl
 	$(BUILD_TOOLS) $(REPRODUCIBLE) maturin build --release $(LOCKED) --target $(HOST) $(PORTABLE) --out dist \
 		--manifest-path bindings-python/Cargo.toml
-	$(if $(PORTABLE),$(BUILD_TOOLS) auditwheel show dist/*.whl | grep manylinux_2_17 > /dev/null)
+	$(if $(PORTABLE),$(BUILD_TOOLS) auditwheel show dist/*.whl | grep manylinux_$(subst .,_,$(GLIBC)) > /dev/null)
 	$(COMPLETE) dist/*.whl
 
 sdist: $(VENV)/build/.stamp ## Pack the sources of the Python package: dist/*.tar.gz
@@ -108,8 +109,10 @@ uninstall-c: ## Remove what install-c has installed, with the same PREFIX and DE
 
 dist-c: $(VENV)/build/.stamp ## Build the C and C++ library as a tarball: dist/secretcache-c-*.tar.gz
 	$(call notices,secretcache-c,target/notices/c)
-	$(REPRODUCIBLE) cargo build --release --package secretcache-c $(LOCKED)
-	NOTICES=target/notices/c $(REPRODUCIBLE) bindings-c/dist target/release dist
+	$(BUILD_TOOLS) $(REPRODUCIBLE) cargo $(if $(GLIBC),zigbuild,build) --release --package secretcache-c $(LOCKED) \
+		--target $(HOST)$(GLIBC:%=.%)
+	rm -f dist/secretcache-c-*.tar.gz*
+	NOTICES=target/notices/c $(REPRODUCIBLE) bindings-c/dist target/$(HOST)/release dist
 	$(COMPLETE) dist/secretcache-c-*.tar.gz
 
 # Not in `make test`: what they need is large, or takes long.
