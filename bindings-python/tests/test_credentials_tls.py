@@ -2,16 +2,11 @@
 
 from __future__ import annotations
 
-import datetime
-import ipaddress
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
+from certificate import authority, issued
 
 from secretcache import SecretCache, errors
 from trouble import Trouble
@@ -19,44 +14,19 @@ from trouble import Trouble
 both = pytest.mark.parametrize("transport", ["native", "botocore"])
 
 
-def certificate(
-    name: str,
-    issuer: str,
-    key: ec.EllipticCurvePrivateKey,
-    signer: ec.EllipticCurvePrivateKey,
-    *extensions: Any,
-) -> bytes:
-    """Make a certificate as PEM."""
-    now = datetime.datetime.now(datetime.timezone.utc)
-    subject, by = (x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, each)]) for each in (name, issuer))
-    builder = x509.CertificateBuilder(by, subject, key.public_key(), x509.random_serial_number())
-    builder = builder.not_valid_before(now - datetime.timedelta(days=1))
-    builder = builder.not_valid_after(now + datetime.timedelta(days=2))
-    for extension, critical in extensions:
-        builder = builder.add_extension(extension, critical)
-    return builder.sign(signer, hashes.SHA256()).public_bytes(serialization.Encoding.PEM)
-
-
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Make an authority, another one, and a certificate of the first for 127.0.0.1."""
     folder = tmp_path_factory.mktemp("tls")
-    signs = x509.KeyUsage(True, False, False, False, False, True, True, False, False)
-    authority = ((x509.BasicConstraints(True, None), True), (signs, True))
-    ca, another, key = (ec.generate_private_key(ec.SECP256R1()) for _ in range(3))
-    (folder / "ca.pem").write_bytes(certificate("test CA", "test CA", ca, ca, *authority))
-    (folder / "another.pem").write_bytes(certificate("other CA", "other CA", another, another, *authority))
-    address = x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))])
-    (folder / "cert.pem").write_bytes(certificate("local", "test CA", key, ca, (address, False)))
-    form = (serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
-    (folder / "key.pem").write_bytes(key.private_bytes(serialization.Encoding.PEM, *form))
+    issued(folder, authority(folder))
+    authority(folder, "another")
     return folder
 
 
 @pytest.fixture(scope="module")
 def endpoint(folder: Path) -> Iterator[Trouble]:
     """Run an HTTPS endpoint with a secret."""
-    options = ("--tls-cert", str(folder / "cert.pem"), "--tls-key", str(folder / "key.pem"))
+    options = ("--tls-cert", str(folder / "server.pem"), "--tls-key", str(folder / "server.key"))
     with Trouble(*options) as endpoint:
         endpoint.client(verify=str(folder / "ca.pem")).create_secret(Name="db", SecretString="value")
         yield endpoint
@@ -122,7 +92,7 @@ def test_an_unknown_authority_is_not_trusted(
 
 @pytest.mark.parametrize("transport", ["native"])
 @pytest.mark.parametrize(
-    ("name", "text"), [("missing.pem", "cannot be read"), ("key.pem", "no PEM certificate")]
+    ("name", "text"), [("missing.pem", "cannot be read"), ("server.key", "no PEM certificate")]
 )
 def test_a_useless_bundle_is_named(here: None, folder: Path, name: str, text: str) -> None:
     with pytest.raises(errors.ConfigurationError, match=f"{name}.*{text}"):

@@ -21,6 +21,7 @@ sys.path.insert(0, str(HERE.parent / "tools"))
 
 import library  # noqa: E402
 from c_interface import c_interface  # noqa: E402
+from certificate import authority, issued  # noqa: E402
 from function import function  # noqa: E402
 from measuring import Part, measure_all, program  # noqa: E402
 from node_figures import node  # noqa: E402
@@ -137,33 +138,18 @@ def cold(endpoint: Endpoint, official: str) -> list[Figure]:
 def cold_https(endpoint: Endpoint, official: str) -> list[Figure]:
     """The same over HTTPS, with a certificate of a private authority."""
     with tempfile.TemporaryDirectory() as folder:
-        authority, certificate, key = private_authority(Path(folder))
-        options = ("--tls-cert", certificate, "--tls-key", key)
+        ca = authority(Path(folder))
+        certificate, key = issued(Path(folder), ca)
+        options = ("--tls-cert", str(certificate), "--tls-key", str(key))
         with Endpoint(endpoint.profile, *options) as secure:
             ambient = dict(os.environ)
-            os.environ.update(secure.environment | {"AWS_CA_BUNDLE": authority})
+            os.environ.update(secure.environment | {"AWS_CA_BUNDLE": str(ca[0])})
             try:
                 fill(1)
                 return start_up("import and first secret over HTTPS", official)
             finally:
                 os.environ.update(ambient)
                 os.environ.pop("AWS_CA_BUNDLE") if "AWS_CA_BUNDLE" not in ambient else None
-
-
-def private_authority(folder: Path) -> tuple[str, str, str]:
-    """Make a certificate authority and a certificate for loopback; give the paths of CA, certificate and key."""
-    made = ["ca.pem", "ca.key", "server.pem", "server.key", "server.csr", "names"]
-    ca, ca_key, server, key, request, names = (str(folder / name) for name in made)
-    Path(names).write_text("subjectAltName=IP:127.0.0.1\nbasicConstraints=CA:FALSE\n")
-    new = ["openssl", "req", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes"]
-    sign = ["openssl", "x509", "-req", "-CA", ca, "-CAkey", ca_key, "-CAcreateserial", "-days", "2"]
-    for command in (
-        [*new, "-x509", "-days", "2", "-subj", "/CN=a private authority", "-keyout", ca_key, "-out", ca],
-        [*new, "-subj", "/CN=localhost", "-keyout", key, "-out", request],
-        [*sign, "-in", request, "-extfile", names, "-out", server],
-    ):
-        subprocess.run(command, check=True, capture_output=True)
-    return ca, server, key
 
 
 def start_up(what: str, official: str) -> list[Figure]:
