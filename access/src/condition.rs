@@ -87,6 +87,13 @@ impl Context {
         self.set_many(key, vec![value.into()]);
     }
 
+    /// Gives a key its value, unless something is known of it already.
+    pub(crate) fn set_default(&mut self, key: &str, value: &str) {
+        if matches!(self.get(key), Key::Unknown) {
+            self.set(key, value);
+        }
+    }
+
     /// Gives a multivalued key its values.
     pub fn set_many(&mut self, key: &str, values: Vec<String>) {
         self.values.insert(key.to_ascii_lowercase(), values);
@@ -376,7 +383,7 @@ impl Order {
     }
 }
 
-fn network(text: &str) -> Option<IpNet> {
+pub(crate) fn network(text: &str) -> Option<IpNet> {
     text.parse().ok().or_else(|| text.parse::<IpAddr>().ok().map(IpNet::from))
 }
 

@@ -1,24 +1,28 @@
 //! Whom outside of its account a resource's policy lets in: anybody, an organization, or another account.
 //!
-//! Each question is put to the policy as requests of principals made for it. A wildcard in a condition is a door: the
-//! principal that knocks is made to fit it.
+//! Each question is put to the policy as requests of principals made for it.
 
 use jiff::Timestamp;
 
-use crate::condition::{Context, Truth};
+use crate::condition::{Context, Expanded, Truth, expand};
 use crate::document::{Condition, Document, Effect, Scope, Statement, is_unique_id};
 use crate::evaluate::{Caller, Request, concerns_action, concerns_resource, conditions_hold, means_caller};
-use crate::pattern::{is_pattern, matches};
+use crate::pattern::is_pattern;
 use crate::service;
 use crate::snapshot::{Principal, VpcEndpoint};
 
 mod services;
+mod strangers;
 pub(crate) mod trust;
+
+use strangers::{belong, fitting};
 
 /// An account that no policy names.
 pub(crate) const NOBODYS: &str = "000000000000";
 /// An organization that no policy names.
 const NOBODYS_ORGANIZATION: &str = "o-0000000000";
+/// The owner's, where it is not known.
+const OWNERS_ORGANIZATION: &str = "o-1111111111";
 
 /// Somebody outside of the account whom a resource policy lets in, as far as this account is concerned.
 #[derive(Clone, Debug, Eq, Ord, PartialEq, PartialOrd)]
@@ -40,6 +44,8 @@ pub(crate) struct Exposure<'a> {
     pub(crate) resource: Option<&'a str>,
     /// The owner.
     pub(crate) account: &'a str,
+    /// The owner's, if it is known.
+    pub(crate) organization: Option<&'a str>,
     /// The owner's own, if they are known.
     pub(crate) principals: &'a [Principal],
     /// What ended before counts no more; what begins later does.
@@ -49,38 +55,42 @@ pub(crate) struct Exposure<'a> {
 impl Exposure<'_> {
     /// Whether one statement lets in principals of accounts that nobody named: of no organization, or of any.
     pub(crate) fn is_public(&self, index: usize) -> bool {
-        [None, Some(NOBODYS_ORGANIZATION)].into_iter().any(|organization| {
-            let (caller, mut context) = self.stranger(index);
-            if organization.is_some() {
-                belong(&mut context, "aws:PrincipalOrg", organization);
-            }
-            ["aws:PrincipalOrg", "aws:SourceVp", "aws:Vpce", "aws:SourceAccount", "aws:SourceArn"]
-                .iter()
-                .for_each(|prefix| context.close(prefix));
-            self.admits(index, &caller, &context)
-        })
+        self.strangers(index).iter().any(|(caller, context)| self.admits(index, caller, context))
+    }
+
+    /// Whether it lets in strangers from a few addresses that the policy names, and no others.
+    pub(crate) fn is_for_few_addresses(&self, index: usize) -> bool {
+        let addresses = strangers::addresses(self.policy);
+        let comes = |(caller, context): &(Caller, Context)| {
+            addresses.iter().any(|address| {
+                let mut context = context.clone();
+                context.set_default("aws:SourceIp", address);
+                self.admits(index, caller, &context)
+            })
+        };
+        self.is_public(index) && !self.strangers(index).iter().any(comes)
     }
 
     /// Whether it lets in an organization as a whole, or more.
     pub(crate) fn is_for_organization(&self, index: usize) -> bool {
-        let (caller, mut context) = self.stranger(index);
         // Whether somebody is in an organization at all says nothing of which.
         let of_organization = |it: &&Condition| {
             it.key.to_ascii_lowercase().starts_with("aws:principalorg")
                 && !it.operator.eq_ignore_ascii_case("Null")
         };
-        let mut conditions =
-            self.policy.statements[index].conditions.iter().filter(of_organization).peekable();
-        if conditions.peek().is_none() {
-            return false;
-        }
-        conditions.for_each(|it| {
-            context.set(&it.key, it.values.first().map(|value| fill(value, "x")).unwrap_or_default());
-        });
-        ["aws:SourceVp", "aws:Vpce", "aws:SourceAccount", "aws:SourceArn"]
-            .iter()
-            .for_each(|prefix| context.close(prefix));
-        self.admits(index, &caller, &context)
+        let conditions: Vec<_> =
+            self.policy.statements[index].conditions.iter().filter(of_organization).collect();
+        let belongs = |(caller, mut context): (Caller, Context)| {
+            for it in &conditions {
+                let value = it.values.first().map(String::as_str).unwrap_or_default();
+                let Expanded::Text(value) = expand(value, &context, self.policy.has_variables) else {
+                    return false;
+                };
+                context.set(&it.key, fill(&value, "x"));
+            }
+            self.admits(index, &caller, &context)
+        };
+        !conditions.is_empty() && self.comers(index).into_iter().any(belongs)
     }
 
     /// Whether one statement of a VPC endpoint's policy lets credentials of an account that nobody named through. Asked of a
@@ -91,7 +101,7 @@ impl Exposure<'_> {
             let (caller, mut context) = self.stranger(index);
             context.set("aws:SourceVpce", &endpoint.vpc_endpoint_id);
             context.set("aws:SourceVpc", &endpoint.vpc_id);
-            context.set("aws:ViaAWSService", "false");
+            context.set("aws:ViaAWSService", "false"); // what a service calls for somebody takes no endpoint of theirs
             for of in ["aws:PrincipalOrg", "aws:ResourceOrg"] {
                 belong(&mut context, of, organization);
             }
@@ -122,6 +132,8 @@ impl Exposure<'_> {
                 let ids = statement.conditions.iter().flat_map(|it| self.ids_in(it));
                 ids.filter(|(_, user_id)| self.lets_in_id(index, user_id))
                     .for_each(|(id, _)| add("AWS", &id));
+                let services = services::by_condition(statement).into_iter();
+                services.filter(|service| self.serves(index, service)).for_each(|it| add("Service", it));
             }
             let Some(Scope::Only(listed)) = &statement.principal else { continue };
             for (kind, id) in listed.0.iter().flat_map(|(kind, ids)| ids.iter().map(move |id| (kind, id))) {
@@ -267,82 +279,26 @@ impl Exposure<'_> {
         context.set("kms:CallerAccount", account);
         context.set("aws:PrincipalIsAWSService", "false");
         context.set("aws:SecureTransport", "true");
+        // Its keys are absent from a request that no service makes itself.
+        context.close("aws:PrincipalServiceName");
         context.set("aws:ResourceAccount", self.account);
+        self.set_organization(&mut context);
         if service::GIVES_KEY.contains(&self.action) {
             service::give_key(&mut context, arn);
         }
         context
     }
 
-    /// A role of nobody's account that fits the wildcards of a statement's conditions.
-    fn stranger(&self, index: usize) -> (Caller, Context) {
-        let arn = role_of(NOBODYS);
-        let mut context = self.context(NOBODYS, &arn);
-        context.set("aws:userId", "AROA000000000000000:stranger");
-        for condition in &self.policy.statements[index].conditions {
-            let mut doors = condition.values.iter().filter(|value| is_pattern(value));
-            let fitting = doors.find_map(|value| fitting(&condition.key.to_ascii_lowercase(), value));
-            if let (false, Some(value)) = (is_negative(condition), fitting) {
-                context.set(&condition.key, value);
-            }
+    /// Its owner's organization is not the one of a stranger, even where nobody knows which it is.
+    fn set_organization(&self, context: &mut Context) {
+        let is_asked = |it: &Condition| it.key.to_ascii_lowercase().starts_with("aws:resourceorg");
+        let mut conditions = self.policy.statements.iter().flat_map(|it| &it.conditions);
+        match self.organization {
+            Some(id) => context.set("aws:ResourceOrgID", id),
+            None if !conditions.any(is_asked) => context.set("aws:ResourceOrgID", OWNERS_ORGANIZATION),
+            None => {}
         }
-        (Caller::from_arn(&arn), context)
     }
-}
-
-/// Has a principal or a resource (`of`, the beginning of the keys) belong to an organization, or to none.
-fn belong(context: &mut Context, of: &str, organization: Option<&str>) {
-    context.forget(&format!("{of}ID"));
-    if let Some(id) = organization {
-        context.set(&format!("{of}ID"), id);
-        context.set_many(&format!("{of}Paths"), vec![format!("{id}/r-0000/")]);
-    } else {
-        context.close(of);
-    }
-}
-
-/// What a stranger has for a context key so that a pattern matches; none if the pattern names somebody.
-fn fitting(key: &str, pattern: &str) -> Option<String> {
-    let head = |end: char| pattern.split(end).next().unwrap_or_default();
-    match key {
-        "aws:principalaccount" | "kms:calleraccount" | "aws:sourceaccount" => Some(digits(pattern)),
-        "aws:principalarn" | "aws:sourcearn" => {
-            let usual = role_of(NOBODYS);
-            if matches(pattern, &usual) {
-                return Some(usual);
-            }
-            let parts: Vec<_> = pattern.splitn(6, ':').collect();
-            match parts[..] {
-                [a, b, c, d, account, rest] if !is_account(account) => {
-                    let account = if is_pattern(account) { digits(account) } else { account.to_owned() };
-                    Some(
-                        [
-                            fill(a, "arn"),
-                            fill(b, "aws"),
-                            fill(c, "iam"),
-                            fill(d, ""),
-                            account,
-                            fill(rest, "x"),
-                        ]
-                        .join(":"),
-                    )
-                }
-                [_, _, _, _, _, _] => None,
-                _ => Some(fill(pattern, "000000000000:")),
-            }
-        }
-        "aws:userid" if is_pattern(head(':')) => Some(fill(pattern, "x")),
-        "aws:principalorgid" | "aws:principalorgpaths" if is_pattern(head('/')) => Some(fill(pattern, "x")),
-        "aws:sourcevpce" | "aws:sourcevpc" => Some(fill(pattern, "0")),
-        _ => None,
-    }
-}
-
-/// An account that a pattern matches.
-fn digits(pattern: &str) -> String {
-    let given = pattern.chars().filter(|c| *c != '*').count();
-    let rest = "0".repeat(NOBODYS.len().saturating_sub(given));
-    fill(&pattern.replacen('*', &rest, 1).replace('*', ""), "").replace('x', "0")
 }
 
 /// A text that a pattern matches.

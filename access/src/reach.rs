@@ -462,8 +462,16 @@ impl<'a> Account<'a> {
     where
         'a: 'p,
     {
-        let Snapshot { account, principals, taken_at, .. } = self.snapshot;
-        Exposure { policy, action, resource: Some(resource), account, principals, now: *taken_at }
+        let Snapshot { account, organization_id, principals, taken_at, .. } = self.snapshot;
+        Exposure {
+            policy,
+            action,
+            resource: Some(resource),
+            account,
+            organization: organization_id.as_deref(),
+            principals,
+            now: *taken_at,
+        }
     }
 
     /// When the snapshot was taken, which is "now" for everything that is asked of it.

@@ -243,17 +243,27 @@ fn place(statement: &Statement, index: usize) -> String {
 fn public(audit: &Audit<'_>, secret: &Secret, findings: &mut Findings<'_>) {
     for shared in policies(secret) {
         for (index, statement) in shared.statements().filter(|(_, statement)| is_for_all(statement)) {
-            let is_open = |action: &&&str| shared.exposure(audit, action).is_public(index);
-            let open: Vec<_> = GUARDED.iter().filter(is_open).map(|action| short(action)).collect();
+            let exposures = GUARDED.into_iter().map(|action| shared.exposure(audit, action));
+            let open: Vec<_> = exposures.filter(|it| it.is_public(index)).collect();
             if !open.is_empty() {
-                let seen = format!("{} allows {} to \"*\"", shared.place(statement, index), open.join(", "));
+                let few = open.iter().all(|it| it.is_for_few_addresses(index));
+                let calls: Vec<_> = open.iter().map(|it| short(it.action)).collect();
+                let from = if few { FROM_FEW } else { "" };
+                let place = shared.place(statement, index);
+                let seen = format!("{place} allows {} to \"*\"{from}", calls.join(", "));
                 let finding = findings.add(&shared.arn, seen);
+                if few {
+                    finding.severity = Severity::Medium;
+                }
                 finding.advise(IN_ACCOUNT);
                 shared.replace(finding, index, narrow::to_account(audit, shared.policy, index));
             }
         }
     }
 }
+
+/// Where a condition keeps out strangers of other addresses.
+pub(super) const FROM_FEW: &str = " from the addresses that the policy names";
 
 /// An action without its service, as people say it.
 fn short(action: &str) -> &str {

@@ -2,10 +2,32 @@
 //! (<https://docs.aws.amazon.com/IAM/latest/UserGuide/confused-deputy.html>).
 
 use super::trust::listed;
-use super::{Exposure, NOBODYS, NOBODYS_ORGANIZATION, fitting, is_negative};
-use crate::document::Condition;
+use super::{Exposure, NOBODYS, NOBODYS_ORGANIZATION, fill, fitting, is_for_all, is_negative};
+use crate::condition::Context;
+use crate::document::{Condition, Statement};
 use crate::evaluate::Caller;
 use crate::pattern::is_pattern;
+
+/// A service that a policy does not name.
+const ANY_SERVICE: &str = "every service of AWS";
+
+/// The services that a statement for everybody asks for by a condition.
+pub(super) fn by_condition(statement: &Statement) -> Vec<&str> {
+    if !is_for_all(statement) {
+        return Vec::new();
+    }
+    let on = |key: &'static str| {
+        let all = statement.conditions.iter().filter(|it| !is_negative(it));
+        all.filter(move |it| it.key.to_ascii_lowercase().starts_with(key))
+    };
+    let mut named: Vec<_> =
+        on("aws:principalservicename").flat_map(|it| &it.values).map(String::as_str).collect();
+    let is_asked = on("aws:principalisawsservice").any(|it| it.values.iter().any(|value| value == "true"));
+    if named.is_empty() && is_asked {
+        named.push(ANY_SERVICE);
+    }
+    named
+}
 
 impl<'a> Exposure<'a> {
     /// The services that one statement lets in whoever has them call.
@@ -14,15 +36,29 @@ impl<'a> Exposure<'a> {
         if statement.conditions.iter().any(|it| self.is_of_owner(it)) {
             return Vec::new();
         }
-        listed(statement, "Service").filter(|service| self.serves_anybody(index, service)).collect()
+        let all = listed(statement, "Service").chain(by_condition(statement));
+        all.filter(|service| self.serves_anybody(index, service)).collect()
+    }
+
+    /// Whether one statement lets a service in, for whomever it calls.
+    pub(super) fn serves(&self, index: usize, service: &str) -> bool {
+        self.admits(index, &Caller::from_arn(service), &self.of_service(service))
+    }
+
+    fn of_service(&self, service: &str) -> Context {
+        let mut context = self.at_any_time();
+        // Of a service that the policy names by a pattern, or does not name, any will do.
+        let name = fill(service, "zq7xkj");
+        context.set("aws:PrincipalIsAWSService", "true");
+        context.set("aws:PrincipalServiceName", &name);
+        context.set_many("aws:PrincipalServiceNamesList", vec![name]);
+        context.set("aws:SecureTransport", "true");
+        context.set("aws:ResourceAccount", self.account);
+        context
     }
 
     fn serves_anybody(&self, index: usize, service: &str) -> bool {
-        let mut context = self.at_any_time();
-        context.set("aws:PrincipalIsAWSService", "true");
-        context.set("aws:PrincipalServiceName", service);
-        context.set("aws:SecureTransport", "true");
-        context.set("aws:ResourceAccount", self.account);
+        let mut context = self.of_service(service);
         context.set("aws:SourceAccount", NOBODYS);
         context.set("aws:SourceArn", format!("arn:aws:zq7xkj:zq7xkj-1:{NOBODYS}:zq7xkj"));
         context.set("aws:SourceOrgID", NOBODYS_ORGANIZATION);

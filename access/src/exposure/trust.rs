@@ -1,6 +1,7 @@
 //! Whom a role's trust policy lets in without knowing them.
 
-use super::{Exposure, account_of, fill, is_account, is_for_all, is_negative, role_of};
+use super::strangers::{PATHS, belong};
+use super::{Exposure, NOBODYS_ORGANIZATION, account_of, fill, is_account, is_for_all, is_negative, role_of};
 use crate::condition::Truth;
 use crate::document::{Effect, Scope, Statement};
 use crate::evaluate::{Caller, concerns_action};
@@ -8,6 +9,7 @@ use crate::pattern::{is_pattern, matches};
 
 /// The call that takes a token of a provider of identities.
 const BY_TOKEN: &str = "sts:AssumeRoleWithWebIdentity";
+const EXTERNAL_ID: &str = "sts:ExternalId";
 
 impl Exposure<'_> {
     /// Other accounts all of whose principals one statement trusts: it asks for no external id, for no organization, and not
@@ -28,19 +30,27 @@ impl Exposure<'_> {
 
     fn trusts_anybody_of(&self, index: usize, account: &str) -> bool {
         let arn = role_of(account);
-        let mut context = self.context(account, &arn);
+        let caller = Caller::from_arn(&arn);
         // An external id that anything matches is none.
-        let conditions = self.policy.statements[index].conditions.iter();
-        let any_id = conditions.filter(|it| it.key.eq_ignore_ascii_case("sts:ExternalId")).any(|it| {
-            !is_negative(it) && it.values.iter().any(|value| value.chars().all(|c| matches!(c, '*' | '?')))
-        });
-        if any_id {
-            context.set("sts:ExternalId", "x");
-        }
-        let others =
-            ["aws:PrincipalOrg", "aws:PrincipalTag/", "aws:SourceVp", "aws:SourceArn", "aws:SourceAccount"];
-        others.iter().chain(&["sts:ExternalId"]).for_each(|prefix| context.close(prefix));
-        self.admits(index, &Caller::from_arn(&arn), &context)
+        let conditions = self.policy.statements.iter().flat_map(|it| &it.conditions);
+        let mut ids =
+            conditions.filter(|it| it.key.eq_ignore_ascii_case(EXTERNAL_ID)).flat_map(|it| &it.values);
+        let any = ids.find(|value| value.chars().all(|c| matches!(c, '*' | '?')));
+        let any = any.map_or("zq7xkj".to_owned(), |value| fill(value, "x"));
+        [None, Some(any)].iter().any(|id| {
+            [None, Some(NOBODYS_ORGANIZATION)].iter().any(|organization| {
+                PATHS.iter().any(|set_path| {
+                    let mut context = self.context(account, &arn);
+                    id.iter().for_each(|id| context.set(EXTERNAL_ID, id));
+                    belong(&mut context, "aws:PrincipalOrg", *organization);
+                    set_path(&mut context);
+                    ["aws:PrincipalTag/", "aws:SourceArn", "aws:SourceAccount", EXTERNAL_ID]
+                        .iter()
+                        .for_each(|prefix| context.close(prefix));
+                    self.admits(index, &caller, &context)
+                })
+            })
+        })
     }
 
     /// Whether one statement takes tokens of a provider whoever they are for.

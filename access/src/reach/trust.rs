@@ -32,6 +32,8 @@ pub struct Assumer<'a> {
 pub enum Opening {
     /// Principals of any account.
     Anybody,
+    /// The same, from a few addresses that the policy names.
+    FewAddresses,
     /// Principals of every account of the organization.
     Organization,
     /// Whoever another account lets, without an external id.
@@ -56,7 +58,7 @@ impl Opening {
         match self {
             Self::Anybody => true,
             Self::Provider(provider) => issuer(provider).is_some_and(|issuer| FOR_ALL.contains(&issuer)),
-            Self::Organization | Self::Account(_) => false,
+            Self::FewAddresses | Self::Organization | Self::Account(_) => false,
         }
     }
 }
@@ -65,6 +67,9 @@ impl fmt::Display for Opening {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Anybody => f.write_str("any principal in any account"),
+            Self::FewAddresses => {
+                f.write_str("any principal in any account, from the addresses that the policy names,")
+            }
             Self::Organization => f.write_str("any principal in any account of the organization"),
             Self::Account(account) => write!(
                 f,
@@ -151,7 +156,8 @@ impl<'a> Account<'a> {
         let mut found = Vec::new();
         for (index, statement) in exposure.policy.statements.iter().enumerate() {
             if is_for_all(statement) && exposure.is_public(index) {
-                found.push((index, Opening::Anybody));
+                let few = exposure.is_for_few_addresses(index);
+                found.push((index, if few { Opening::FewAddresses } else { Opening::Anybody }));
                 continue;
             }
             if is_for_all(statement) && exposure.is_for_organization(index) {

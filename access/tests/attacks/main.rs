@@ -13,6 +13,7 @@ mod networks;
 mod readers;
 mod sharing;
 mod spared;
+mod strangers;
 mod trust;
 
 use std::collections::BTreeSet;

@@ -42,7 +42,7 @@ fn each(audit: &Audit<'_>, findings: &mut Findings<'_>, is_public: bool) {
                 continue;
             }
             let narrowed = match opening {
-                Opening::Anybody => to_account(audit, trust, index),
+                Opening::Anybody | Opening::FewAddresses => to_account(audit, trust, index),
                 _ => None,
             };
             if let Some(Narrowed::Statement(statement)) = narrowed {
@@ -65,7 +65,7 @@ fn each(audit: &Audit<'_>, findings: &mut Findings<'_>, is_public: bool) {
 
 fn advice(opening: &Opening) -> String {
     match opening {
-        Opening::Anybody => {
+        Opening::Anybody | Opening::FewAddresses => {
             "the command allows only principals of this account: name those that need the role, and those of \
              other accounts that must keep it"
                 .to_owned()

@@ -6,11 +6,12 @@ use serde_json::json;
 
 use super::customer_key;
 use crate::audited::Audit;
+use crate::checks::sharing::FROM_FEW;
 use crate::condition::{Context, Truth, holds};
 use crate::document::{Condition, Document, Effect, Scope, Statement};
 use crate::evaluate::concerns_action;
 use crate::exposure::is_for_all;
-use crate::finding::Findings;
+use crate::finding::{Findings, Severity};
 use crate::fix::{key_policy, put_key_policy};
 use crate::pattern::{is_pattern, matches, matches_ignoring_case};
 use crate::reach::{DECRYPT, GENERATE};
@@ -58,16 +59,21 @@ pub(super) fn public(audit: &Audit<'_>, secret: &Secret, findings: &mut Findings
         return;
     };
     for (index, statement) in document.statements.iter().enumerate() {
-        let is_open = |action: &&&str| audit.account.exposure(document, action, &key.arn).is_public(index);
-        let open: Vec<_> = GUARDED.iter().filter(is_open).copied().collect();
+        let exposures = GUARDED.iter().map(|action| audit.account.exposure(document, action, &key.arn));
+        let exposures: Vec<_> = exposures.filter(|it| it.is_public(index)).collect();
+        let open: Vec<_> = exposures.iter().map(|it| it.action).collect();
         if is_for_all(statement) && !open.is_empty() {
             let mut fixed = document.statement_json(index).clone();
             fixed["Condition"]["StringEquals"]["kms:CallerAccount"] = json!(audit.snapshot.account);
             let run = put_key_policy(&key.arn, &document.with_statements(index, vec![fixed]));
-            findings
-                .add(&key.arn, format!("{} allows {} to \"*\"", title(statement, index), open.join(", ")))
-                .run(run)
-                .advise(IN_ACCOUNT);
+            let few = exposures.iter().all(|it| it.is_for_few_addresses(index));
+            let from = if few { FROM_FEW } else { "" };
+            let seen = format!("{} allows {} to \"*\"{from}", title(statement, index), open.join(", "));
+            let finding = findings.add(&key.arn, seen);
+            if few {
+                finding.severity = Severity::Medium;
+            }
+            finding.run(run).advise(IN_ACCOUNT);
         }
     }
 }

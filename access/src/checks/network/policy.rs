@@ -79,8 +79,16 @@ fn open_statements(audit: &Audit<'_>, endpoint: &VpcEndpoint, policy: &Document)
             [READ, WRITE].into_iter().any(|action| {
                 let resource = Some(secret.as_str());
                 let now = snapshot.taken_at;
-                Exposure { policy, action, resource, account: NOBODYS, principals: &[], now }
-                    .lets_through(*index, endpoint)
+                Exposure {
+                    policy,
+                    action,
+                    resource,
+                    account: NOBODYS,
+                    organization: None,
+                    principals: &[],
+                    now,
+                }
+                .lets_through(*index, endpoint)
             })
         })
     };
