@@ -169,8 +169,8 @@ fn missing_for(audit: &Audit<'_>, check: &Check, secret: &Secret) -> Option<&'st
 /// Why something could not be collected, the first time.
 fn reason(snapshot: &Snapshot, permission: &str) -> String {
     let mut all = snapshot.not_collected.iter();
-    let is_without = snapshot.principals.is_empty() && permission == "iam:GetAccountAuthorizationDetails";
-    let otherwise =
-        || if is_without { "the snapshot has none of the roles and users: they are not read" } else { "" };
-    all.find(|it| it.permission == permission).map_or_else(|| otherwise().to_owned(), |it| it.error.clone())
+    let of_key =
+        permission.strip_prefix("kms:").map(|_| "the snapshot does not have the key, or not its policy");
+    let otherwise = of_key.unwrap_or("the snapshot has none of the roles and users: they are not read");
+    all.find(|it| it.permission == permission).map_or(otherwise.to_owned(), |it| it.error.clone())
 }

@@ -84,6 +84,7 @@ impl<'a> Audit<'a> {
         if snapshot.principals.is_empty() {
             denied.insert(("iam:GetAccountAuthorizationDetails", ""));
         }
+        denied.extend(snapshot.secrets.iter().flat_map(|secret| unknown_of_key(&account, secret)));
         let mut audit = Self {
             now: account.now(),
             account,
@@ -254,6 +255,21 @@ impl<'a> Audit<'a> {
     pub(crate) fn days_since(&self, time: Timestamp) -> i64 {
         (self.now.as_second() - time.as_second()).div_euclid(86400)
     }
+}
+
+/// What nobody could read, or looked for, of a secret's key.
+fn unknown_of_key<'a>(account: &Account<'a>, secret: &'a Secret) -> Vec<(&'a str, &'a str)> {
+    const ALL: [&str; 4] =
+        ["kms:DescribeKey", "kms:GetKeyPolicy", "kms:GetKeyRotationStatus", "kms:ListGrants"];
+    let Some(id) = secret.kms_key_id.as_deref().filter(|_| !secret.has_default_key()) else {
+        return Vec::new();
+    };
+    let permissions = match account.key_of(secret) {
+        None => &ALL[..],
+        Some(key) if key.policy.is_none() && key.key_manager != "AWS" => &ALL[1..2],
+        Some(_) => &[],
+    };
+    permissions.iter().map(|permission| (*permission, id)).collect()
 }
 
 /// Whether a statement allows every action on every resource.

@@ -251,6 +251,12 @@ pub struct Decision<'a> {
     pub unknown: Vec<(Link, &'a str)>,
 }
 
+impl<'a> Decision<'a> {
+    fn denied(because: Vec<Cited<'a>>, missing: Vec<Link>) -> Self {
+        Self { outcome: Outcome::Denied, because, missing, depends_on: Vec::new(), unknown: Vec::new() }
+    }
+}
+
 /// What one kind of policy says.
 #[derive(Default)]
 struct Said<'a> {
@@ -325,13 +331,7 @@ pub fn evaluate<'a>(request: &Request<'_>, policies: &Policies<'a>) -> Decision<
         .chain(&session);
     let denies: Vec<_> = layers.filter_map(|said| said.deny).collect();
     if let Some((_, cited)) = denies.iter().find(|(truth, _)| *truth == Truth::Yes) {
-        return Decision {
-            outcome: Outcome::Denied,
-            because: vec![*cited],
-            missing: Vec::new(),
-            depends_on: Vec::new(),
-            unknown: Vec::new(),
-        };
+        return Decision::denied(vec![*cited], Vec::new());
     }
 
     let is_unknown = |link: Link| policies.unknown.iter().any(|(unknown, _)| *unknown == link);
@@ -362,9 +362,12 @@ pub fn evaluate<'a>(request: &Request<'_>, policies: &Policies<'a>) -> Decision<
     if let Some(said) = &session {
         own = own.and(Way::of(Link::Session, said.allow));
     }
-    let by_name = Way::of(resource_link, resource.allow);
-    let by_itself = Way::of(resource_link, resource.allow_itself);
-    let by_account = Way::of(resource_link, resource.allow_account);
+    // A key's policy must allow whatever else does, so one that is not known may. Another resource's may only deny.
+    let of_resource = |allow| {
+        if policies.is_key_policy { way_of(resource_link, allow) } else { Way::of(resource_link, allow) }
+    };
+    let [by_name, by_itself, by_account] =
+        [resource.allow, resource.allow_itself, resource.allow_account].map(of_resource);
     let is_stranger = matches!(kind, CallerKind::Service | CallerKind::Anonymous);
     let [by_grant, to_account] = [
         [grants.allow_itself, grants.allow].into_iter().flatten().max_by_key(|it| it.0),
@@ -394,14 +397,7 @@ pub fn evaluate<'a>(request: &Request<'_>, policies: &Policies<'a>) -> Decision<
         _ => Outcome::Conditional,
     };
     if outcome == Outcome::Denied {
-        let because = Vec::new();
-        return Decision {
-            outcome,
-            because,
-            missing: way.missing,
-            depends_on: Vec::new(),
-            unknown: Vec::new(),
-        };
+        return Decision::denied(Vec::new(), way.missing);
     }
     Decision { outcome, because: way.by, missing: way.missing, depends_on, unknown: policies.unknown.clone() }
 }

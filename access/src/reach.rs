@@ -5,9 +5,8 @@ use std::collections::HashMap;
 use jiff::Timestamp;
 
 use crate::condition::Context;
-use crate::document::{Document, Effect, Scope, Statement};
+use crate::document::{Effect, Scope, Statement};
 use crate::evaluate::{Caller, Decision, Link, Named, Outcome, Policies, Request, concerns_action, evaluate};
-use crate::exposure::Exposure;
 pub use crate::exposure::Outsider;
 use crate::pattern::matches;
 use crate::service;
@@ -22,6 +21,7 @@ pub const GENERATE: &str = "kms:GenerateDataKey";
 
 mod becoming;
 mod grants;
+mod outside;
 mod requests;
 mod trust;
 
@@ -77,8 +77,6 @@ struct Prepared<'a> {
     unknown: Vec<(Link, &'a str)>,
     context: Context,
     endpoint: Option<&'a VpcEndpoint>,
-    /// Whether others than what is known to run in that endpoint's VPC may assume it.
-    has_other_ways: bool,
     /// Statements of its own that allow reads of some secret.
     reads: Vec<&'a Statement>,
 }
@@ -88,12 +86,12 @@ struct Prepared<'a> {
 pub struct Access<'a> {
     /// What Secrets Manager decides.
     pub secret: Decision<'a>,
-    /// What KMS decides; none for a key whose policy is not known.
+    /// What KMS decides; none for the default key, which lets in whoever the secret does.
     pub key: Option<Decision<'a>>,
     /// The endpoint that the principal's requests take, as far as what runs as it tells.
     pub endpoint: Option<&'a VpcEndpoint>,
-    /// The endpoint that what runs as the principal takes, where the way is open only to requests that do not take it: those
-    /// of whoever else may assume the role.
+    /// The endpoint that what runs as the principal takes, where the way is open only to requests that do not take it: tasks
+    /// are also run without a service, functions in other Regions, and sessions wherever their credentials are.
     pub avoids: Option<&'a VpcEndpoint>,
 }
 
@@ -208,7 +206,6 @@ impl<'a> Account<'a> {
             context: self.context_of(principal, &caller, endpoint),
             caller,
             endpoint,
-            has_other_ways: self.has_other_ways(principal),
         }
     }
 
@@ -277,7 +274,7 @@ impl<'a> Account<'a> {
     ) -> Access<'a> {
         let prepared = &self.principals[principal.arn.as_str()];
         let access = self.may_through(secret, prepared, action, on_key);
-        if access.outcome() != Outcome::Denied || prepared.endpoint.is_none() || !prepared.has_other_ways {
+        if access.outcome() != Outcome::Denied || prepared.endpoint.is_none() {
             return access;
         }
         let mut other = self.may_through(secret, &prepared.elsewhere(), action, on_key);
@@ -301,6 +298,9 @@ impl<'a> Account<'a> {
         policies.resource =
             secret.resource_policy.as_ref().map(|document| Named { name: "of the secret", document });
         policies.endpoint = prepared.endpoint_policy();
+        if self.is_policy_unknown(secret) {
+            policies.unknown.push((Link::Resource, "of the secret"));
+        }
         let account = &self.snapshot.account;
         let request = Request {
             caller: &prepared.caller,
@@ -341,14 +341,14 @@ impl<'a> Account<'a> {
     }
 
     fn may_use_key(&self, secret: &'a Secret, prepared: &Prepared<'a>, action: &str) -> Option<Decision<'a>> {
-        let key = self.key_of(secret)?;
-        let (policies, mut context) = self.on_key(prepared, key, key.policy.as_ref()?, key.grants.as_ref());
+        let lock = self.lock_of(secret)?;
+        let (policies, mut context) = self.on_key(prepared, &lock);
         service::use_key(&mut context, &prepared.caller, &self.snapshot.region, Some(&secret.arn));
         let request = Request {
             caller: &prepared.caller,
             action,
-            resource: &key.arn,
-            resource_account: key.account(),
+            resource: lock.arn,
+            resource_account: lock.account,
             context: &context,
         };
         Some(evaluate(&request, &policies))
@@ -380,7 +380,6 @@ impl<'a> Account<'a> {
         context.set(STAGE, "AWSCURRENT");
         let primary = secret.primary_region.as_ref().unwrap_or(&self.snapshot.region);
         context.set("secretsmanager:SecretPrimaryRegion", primary);
-        context.set("aws:ViaAWSService", "false");
         self.add_organization(context, "aws:ResourceOrg"); // the secret is the account's own
         if let Some(function) = &secret.rotation_lambda_arn {
             context.set("secretsmanager:resource/AllowRotationLambdaArn", function);
@@ -397,17 +396,30 @@ impl<'a> Account<'a> {
 
     /// Whether more is known of a secret than its name and policy: the service describes it, or lists it, with its date.
     pub(crate) fn is_described(&self, secret: &Secret) -> bool {
-        let refused = |it: &crate::snapshot::NotCollected| {
-            it.permission == "secretsmanager:DescribeSecret"
-                && it.resource.as_ref().is_none_or(|resource| *resource == secret.arn)
-        };
-        secret.created_date.is_some() || !self.snapshot.not_collected.iter().any(refused)
+        secret.created_date.is_some() || !self.is_refused("secretsmanager:DescribeSecret", secret)
     }
 
-    /// Why nobody can read a secret now, whatever policies say: it waits to be deleted, or its key cannot be used.
+    /// Whether a secret's resource policy could not be read.
+    pub fn is_policy_unknown(&self, secret: &Secret) -> bool {
+        self.is_refused("secretsmanager:GetResourcePolicy", secret)
+    }
+
+    fn is_refused(&self, permission: &str, secret: &Secret) -> bool {
+        self.snapshot.not_collected.iter().any(|it| {
+            it.permission == permission && it.resource.as_ref().is_none_or(|resource| *resource == secret.arn)
+        })
+    }
+
+    /// Why nobody can read a secret now, whatever policies say: it waits to be deleted, has no value, or its key cannot be used.
     pub fn obstacle(&self, secret: &Secret) -> Option<String> {
         if let Some(date) = secret.deleted_date {
             return Some(format!("the secret is scheduled for deletion ({date})"));
+        }
+        // Of one that nobody described, the versions are not known either.
+        let is_listed =
+            secret.created_date.is_some() && !self.is_refused("secretsmanager:ListSecretVersionIds", secret);
+        if is_listed && secret.versions.is_empty() {
+            return Some("the secret has no version yet, so there is no value to read".to_owned());
         }
         let key = self.key_of(secret)?;
         let is_usable = matches!(key.key_state.as_str(), "" | "Enabled" | "Updating");
@@ -432,46 +444,6 @@ impl<'a> Account<'a> {
     /// The permissions boundary of a principal, if its document is known.
     pub fn boundary(&self, principal: &Principal) -> Option<Named<'a>> {
         self.principals[principal.arn.as_str()].boundary
-    }
-
-    /// Whom outside of the account the resource policy of a secret lets read it.
-    pub fn outsiders(&self, secret: &Secret) -> Vec<Outsider> {
-        secret
-            .resource_policy
-            .as_ref()
-            .map(|policy| self.exposure(policy, READ, &secret.arn).outsiders())
-            .unwrap_or_default()
-    }
-
-    /// Sessions that users of the account made by `sts:GetFederationToken` and that the resource policy lets read it.
-    pub fn federated_users(&self, secret: &Secret) -> Vec<Outsider> {
-        secret
-            .resource_policy
-            .as_ref()
-            .map(|policy| self.exposure(policy, READ, &secret.arn).federated_users())
-            .unwrap_or_default()
-    }
-
-    /// What a policy of this account's opens to others.
-    pub(crate) fn exposure<'p>(
-        &self,
-        policy: &'p Document,
-        action: &'p str,
-        resource: &'p str,
-    ) -> Exposure<'p>
-    where
-        'a: 'p,
-    {
-        let Snapshot { account, organization_id, principals, taken_at, .. } = self.snapshot;
-        Exposure {
-            policy,
-            action,
-            resource: Some(resource),
-            account,
-            organization: organization_id.as_deref(),
-            principals,
-            now: *taken_at,
-        }
     }
 
     /// When the snapshot was taken, which is "now" for everything that is asked of it.

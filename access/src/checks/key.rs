@@ -225,14 +225,11 @@ pub(super) const CHECKS: &[Check] = &[
 ];
 
 /// Whether a secret names no key of its own.
-pub(super) fn is_default(secret: &Secret) -> bool {
-    secret.kms_key_id.as_deref().is_none_or(|id| id.is_empty() || id.ends_with("alias/aws/secretsmanager"))
-}
 
 fn default_key(audit: &Audit<'_>, secret: &Secret, findings: &mut Findings<'_>) {
     let is_aws = audit.account.key_of(secret).is_some_and(|key| key.key_manager == "AWS");
     // What a service manages, such as RDS, has the key that was chosen there.
-    if !is_default(secret) && !is_aws {
+    if !secret.has_default_key() && !is_aws {
         return;
     }
     if let Some(service) = &secret.owning_service {
@@ -348,7 +345,7 @@ fn reader(audit: &Audit<'_>, secret: &Secret, findings: &mut Findings<'_>) {
 
 fn shared_default(audit: &Audit<'_>, secret: &Secret, findings: &mut Findings<'_>) {
     let outsiders = audit.account.outsiders(secret);
-    if !is_default(secret) || outsiders.is_empty() {
+    if !secret.has_default_key() || outsiders.is_empty() {
         return;
     }
     let names: Vec<_> = outsiders.iter().map(|outsider| outsider.principal.as_str()).collect();
@@ -378,7 +375,7 @@ fn shared_closed(audit: &Audit<'_>, secret: &Secret, findings: &mut Findings<'_>
 }
 
 fn replica_default(_: &Audit<'_>, secret: &Secret, findings: &mut Findings<'_>) {
-    if is_default(secret) {
+    if secret.has_default_key() {
         return;
     }
     let is_bare =

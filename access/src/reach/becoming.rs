@@ -8,6 +8,7 @@ use std::sync::LazyLock;
 
 use serde_json::json;
 
+use super::requests::Lock;
 use super::{Account, DECRYPT, Prepared, READ};
 use crate::condition::Context;
 use crate::document::{Document, Effect};
@@ -129,15 +130,12 @@ impl<'a> Account<'a> {
 
     /// Whether a principal may let itself use a secret's key, by a call to KMS.
     pub(crate) fn may_give_key(&self, secret: &Secret, principal: &Principal, action: &str) -> bool {
-        let Some((key, document)) = self.key_of(secret).and_then(|key| Some((key, key.policy.as_ref()?)))
-        else {
-            return false;
-        };
+        let Some(lock) = self.lock_of(secret).filter(|lock| lock.policy.is_some()) else { return false };
         let prepared = self.prepared(principal).elsewhere();
-        let (policies, mut context) = self.on_key(&prepared, key, document, key.grants.as_ref());
+        let (policies, mut context) = self.on_key(&prepared, &lock);
         context.set("kms:CallerAccount", &prepared.caller.account);
         service::give_key(&mut context, &prepared.caller.arn);
-        is_open(&prepared, action, &key.arn, key.account(), &context, &policies)
+        is_open(&prepared, action, lock.arn, lock.account, &context, &policies)
     }
 
     /// The calls by which a principal gives itself whatever its boundary leaves, each with what it changes.
@@ -235,8 +233,6 @@ impl<'a> Account<'a> {
         }
         let prepared = self.prepared(principal).elsewhere();
         let mut context = prepared.context.clone();
-        context.set("aws:ViaAWSService", "false");
-        context.close("aws:CalledVia");
         context.close("aws:RequestTag/");
         context.close("aws:TagKeys");
         if action.starts_with("iam:") {
@@ -283,15 +279,12 @@ impl<'a> Account<'a> {
         if !is_open(&prepared, READ, &secret.arn, account, &context, &policies) {
             return false;
         }
-        let Some((key, document)) = self.key_of(secret).and_then(|key| Some((key, key.policy.as_ref()?)))
-        else {
-            return true;
-        };
-        let document = changed.key.unwrap_or(document);
-        let grants = changed.grants.or(key.grants.as_ref());
-        let (policies, mut context) = self.on_key(&prepared, key, document, grants);
+        let Some(lock) = self.lock_of(secret) else { return true };
+        let lock =
+            Lock { policy: changed.key.or(lock.policy), grants: changed.grants.or(lock.grants), ..lock };
+        let (policies, mut context) = self.on_key(&prepared, &lock);
         service::use_key(&mut context, &prepared.caller, &self.snapshot.region, Some(&secret.arn));
-        is_open(&prepared, DECRYPT, &key.arn, key.account(), &context, &policies)
+        is_open(&prepared, DECRYPT, lock.arn, lock.account, &context, &policies)
     }
 
     fn prepared(&self, principal: &Principal) -> &Prepared<'a> {

@@ -13,9 +13,7 @@ impl<'a> Account<'a> {
     pub fn grants(&self, secret: &Secret) -> Option<Vec<(&'a str, &'a str)>> {
         let Some(key) = self.key_of(secret) else {
             // `aws/secretsmanager` has no grants.
-            let is_default =
-                secret.kms_key_id.as_deref().is_none_or(|id| id.ends_with("alias/aws/secretsmanager"));
-            return is_default.then(Vec::new);
+            return secret.has_default_key().then(Vec::new);
         };
         if key.key_manager == "AWS" {
             return Some(Vec::new());

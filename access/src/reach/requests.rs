@@ -2,9 +2,9 @@
 
 use super::{Account, DECRYPT, Prepared, READ};
 use crate::condition::Context;
-use crate::document::{Document, Effect, Scope, Statement};
+use crate::document::{Document, Effect};
 use crate::evaluate::{
-    Caller, CallerKind, Cited, Link, Named, Outcome, Policies, Request, concerns_action, evaluate,
+    Caller, CallerKind, Cited, Decision, Link, Named, Outcome, Policies, Request, concerns_action, evaluate,
 };
 use crate::service;
 use crate::snapshot::{Key, Principal, Secret, Snapshot, VpcEndpoint};
@@ -22,6 +22,34 @@ impl<'a> Prepared<'a> {
         other.context.forget("aws:SourceVpce");
         other.context.forget("aws:SourceVpc");
         other
+    }
+
+    /// The same, of requests that no service makes in its name.
+    fn directly(&self) -> Self {
+        let mut other = self.clone();
+        other.context.set("aws:ViaAWSService", "false");
+        other.context.close("aws:CalledVia");
+        other
+    }
+}
+
+/// What decides about a secret's key, besides policies of the caller.
+#[derive(Clone, Copy)]
+pub(super) struct Lock<'k> {
+    pub(super) arn: &'k str,
+    /// The key's.
+    pub(super) account: &'k str,
+    /// None if it is not known.
+    pub(super) policy: Option<&'k Document>,
+    pub(super) grants: Option<&'k Document>,
+}
+
+impl<'k> Lock<'k> {
+    /// What has no key's ARN, such as an alias, counts as one of the own account: there, whoever the policies of the key let
+    /// in needs none of its own.
+    fn new(arn: &'k str, own: &'k str, policy: Option<&'k Document>, grants: Option<&'k Document>) -> Self {
+        let account = arn.split(':').nth(4).filter(|_| arn.contains(":key/")).unwrap_or(own);
+        Self { arn, account, policy, grants }
     }
 }
 
@@ -56,24 +84,49 @@ impl<'a> Account<'a> {
         evaluate(&request, &policies).outcome != Outcome::Denied
     }
 
-    /// What decides about a call on a key that has this policy and these grants, and what is known of every such call.
-    pub(super) fn on_key<'k>(
-        &self,
-        prepared: &Prepared<'a>,
-        key: &'k Key,
-        document: &'k Document,
-        grants: Option<&'k Document>,
-    ) -> (Policies<'k>, Context)
+    /// What decides about a secret's key; none for the default one, which lets in whoever the secret does.
+    pub(super) fn lock_of<'k>(&self, secret: &'k Secret) -> Option<Lock<'k>>
+    where
+        'a: 'k,
+    {
+        match self.key_of(secret) {
+            Some(key) if key.key_manager == "AWS" && key.policy.is_none() => None,
+            Some(Key { arn, policy, grants, .. }) => {
+                Some(Lock::new(arn, &self.snapshot.account, policy.as_ref(), grants.as_ref()))
+            }
+            None if secret.has_default_key() && self.is_described(secret) => None,
+            None => {
+                let id = secret.kms_key_id.as_deref().unwrap_or("of the secret's key");
+                Some(Lock::new(id, &self.snapshot.account, None, None))
+            }
+        }
+    }
+
+    /// What decides about a call on a key, and what is known of every such call.
+    pub(super) fn on_key<'k>(&self, prepared: &Prepared<'a>, lock: &Lock<'k>) -> (Policies<'k>, Context)
     where
         'a: 'k,
     {
         let mut policies: Policies<'k> = self.policies(prepared);
-        policies.resource = Some(Named { name: &key.arn, document });
+        policies.resource = lock.policy.map(|document| Named { name: lock.arn, document });
+        if lock.policy.is_none() {
+            policies.unknown.push((Link::KeyPolicy, lock.arn));
+        }
         policies.is_key_policy = true;
-        policies.grants = grants.map(|document| Named { name: "of the key", document });
+        policies.grants = lock.grants.map(|document| Named { name: "of the key", document });
         let mut context = prepared.context.clone();
-        context.set("aws:ResourceAccount", key.account());
+        context.set("aws:ResourceAccount", lock.account);
         (policies, context)
+    }
+
+    /// What is decided of a request that a role's functions and services make themselves, on the network path that they take.
+    pub(crate) fn made_by_itself(
+        &self,
+        secret: &'a Secret,
+        principal: &Principal,
+        action: &str,
+    ) -> Decision<'a> {
+        self.may_through(secret, &self.principals[principal.arn.as_str()].directly(), action, &[]).secret
     }
 
     /// The endpoint whose policy alone keeps what runs as a principal from reading a secret, and the statement that denies it;
@@ -85,7 +138,7 @@ impl<'a> Account<'a> {
     ) -> Option<(&'a VpcEndpoint, Option<Cited<'a>>)> {
         let prepared = &self.principals[principal.arn.as_str()];
         let endpoint = prepared.endpoint?;
-        let through = self.may_through(secret, prepared, READ, &[]).secret;
+        let through = self.made_by_itself(secret, principal, READ);
         let denies = through.because.iter().find(|cited| cited.link == Link::Endpoint).copied();
         let is_its = through.missing.contains(&Link::Endpoint) || denies.is_some();
         let past = Prepared { endpoint: None, ..prepared.clone() };
@@ -93,35 +146,6 @@ impl<'a> Account<'a> {
             && is_its
             && self.may_through(secret, &past, READ, &[DECRYPT]).outcome() != Outcome::Denied)
             .then_some((endpoint, denies))
-    }
-
-    /// Whether a role's trust policy lets in anything else than the services that are known to run as it.
-    pub(super) fn has_other_ways(&self, principal: &Principal) -> bool {
-        let runs = |service: &str, kind: &str| {
-            let mut places = self.snapshot.places().filter(|place| place.roles.contains(&principal.arn));
-            places.any(|place| place.arn.split(':').nth(2) == Some(service) && place.arn.contains(kind))
-        };
-        let is_known = |(kind, id): (&String, &String)| {
-            kind == "Service"
-                && match id.as_str() {
-                    "lambda.amazonaws.com" => runs("lambda", ":function:"),
-                    "ecs-tasks.amazonaws.com" => runs("ecs", ":service/"),
-                    "ec2.amazonaws.com" | "ec2.amazonaws.com.cn" => runs("ec2", ":instance/"),
-                    _ => false,
-                }
-        };
-        let trust = principal.trust_policy.iter().flat_map(|trust| &trust.statements);
-        let assumes = |it: &Statement| {
-            let calls = ["sts:AssumeRole", "sts:AssumeRoleWithSAML", "sts:AssumeRoleWithWebIdentity"];
-            it.effect == Effect::Allow && calls.iter().any(|call| concerns_action(it, call))
-        };
-        trust.filter(|it| assumes(it)).any(|statement| match &statement.principal {
-            Some(Scope::Only(listed)) => {
-                let mut ids = listed.0.iter().flat_map(|(kind, ids)| ids.iter().map(move |id| (kind, id)));
-                ids.any(|it| !is_known(it))
-            }
-            _ => true,
-        })
     }
 
     /// Somebody who may call a principal an operator by a tag, and may not give it rights: of such a tag nobody knows who means
@@ -168,8 +192,9 @@ impl<'a> Account<'a> {
         let secrets = format!("arn::secretsmanager:{region}:{account}:");
         let mut context = service::context(caller, &secrets, account);
         if let Some(now) = taken_at {
-            context.set("aws:CurrentTime", now.to_string());
-            context.set("aws:EpochTime", now.as_second().to_string());
+            // Who will be a reader is one: it is said as a condition on the date.
+            context.set_from("aws:CurrentTime", *now);
+            context.set_from("aws:EpochTime", *now);
         }
         match caller.kind {
             _ if principal.id.is_empty() => {}

@@ -58,6 +58,11 @@ impl Secret {
     pub fn is_rotated_elsewhere(&self) -> bool {
         self.owning_service.is_some() || self.primary_region.is_some()
     }
+
+    /// Whether its key is `aws/secretsmanager`, which lets in whoever the secret does. So it seems if nobody described it.
+    pub(crate) fn has_default_key(&self) -> bool {
+        self.kms_key_id.as_deref().is_none_or(|id| id.is_empty() || id.ends_with("alias/aws/secretsmanager"))
+    }
 }
 
 record! {
@@ -139,13 +144,6 @@ record! {
         policy: Option<Document>,
         /// Its grants, each as the statement that it amounts to, with the grant's id as Sid; none if they were not read.
         grants: Option<Document>,
-    }
-}
-
-impl Key {
-    /// The account that has it.
-    pub(crate) fn account(&self) -> &str {
-        self.arn.split(':').nth(4).unwrap_or_default()
     }
 }
 

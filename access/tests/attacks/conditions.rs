@@ -4,7 +4,7 @@ use secretcache_access::evaluate::Outcome;
 use secretcache_access::reach::Account;
 use serde_json::{Value, json};
 
-use super::{good, outcome, snapshot};
+use super::{found, good, outcome, snapshot, with};
 
 /// Whether the application reads, if its policy asks for this.
 fn reads_if(condition: Value) -> Outcome {
@@ -27,13 +27,43 @@ fn a_condition_on_what_is_known_is_decided() {
         // The snapshot is of 2026-03-01.
         (json!({"NumericGreaterThan": {"aws:EpochTime": "1700000000"}}), Outcome::Allowed),
         (json!({"DateLessThan": {"aws:EpochTime": "1700000000"}}), Outcome::Denied),
-        (json!({"DateGreaterThan": {"aws:CurrentTime": "2027-01-01T00:00:00Z"}}), Outcome::Denied),
+        // Who will read is told so, with the date; who reads until then, too.
+        (json!({"DateGreaterThan": {"aws:CurrentTime": "2027-01-01T00:00:00Z"}}), Outcome::Conditional),
+        (json!({"NumericGreaterThan": {"aws:EpochTime": "1900000000"}}), Outcome::Conditional),
+        (json!({"DateLessThan": {"aws:CurrentTime": "2027-01-01T00:00:00Z"}}), Outcome::Conditional),
+        (json!({"DateLessThan": {"aws:CurrentTime": "2026-01-01T00:00:00Z"}}), Outcome::Denied),
         (json!({"StringEquals": {"aws:SourceAccount": "111122223333"}}), Outcome::Denied),
         (json!({"StringEquals": {"secretsmanager:SecretPrimaryRegion": "eu-central-1"}}), Outcome::Allowed),
         (json!({"IpAddress": {"aws:SourceIp": "10.0.0.0/8"}}), Outcome::Conditional),
     ] {
         assert_eq!(reads_if(condition.clone()), expected, "{condition}");
     }
+}
+
+#[test]
+fn a_grant_of_every_secret_that_begins_later_is_found() {
+    let is_found = |time: &str, operator: &str| {
+        let report = with(|json| {
+            let statement = &mut json["Principals"][0]["InlinePolicies"][0]["Document"]["Statement"][0];
+            statement["Resource"] = json!("*");
+            statement["Condition"] = json!({operator: {"aws:CurrentTime": time}});
+        });
+        found(&report).contains("access.all-secrets")
+    };
+    assert!(is_found("2026-04-01T00:00:00Z", "DateGreaterThan"));
+    assert!(!is_found("2026-02-01T00:00:00Z", "DateLessThan"));
+}
+
+#[test]
+fn a_deny_that_begins_later_keeps_nobody_out_of_the_account_yet() {
+    let report = |time: &str| {
+        with(|json| {
+            json["Secrets"][0]["ResourcePolicy"]["Statement"][0]["Condition"]["DateGreaterThan"] =
+                json!({"aws:CurrentTime": time});
+        })
+    };
+    assert!(found(&report("2026-04-01T00:00:00Z")).contains("sharing.open-to-account"));
+    assert!(!found(&report("2026-02-01T00:00:00Z")).contains("sharing.open-to-account"));
 }
 
 #[test]

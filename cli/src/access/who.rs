@@ -57,7 +57,7 @@ struct Answer {
     /// `Allowed`, `Denied` or `Conditional`.
     outcome: String,
     secret: Side,
-    /// Of a secret under the default key, or one whose key policy cannot be read, nothing is known.
+    /// None for the default key, which lets in whoever the secret does.
     #[serde(skip_serializing_if = "Option::is_none")]
     key: Option<Side>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -83,7 +83,7 @@ impl Answer {
         if is_refused && self.key.as_ref().is_none_or(|key| key.outcome != "Denied") {
             self.outcome = "Conditional".to_owned();
             self.secret.outcome = "Conditional".to_owned();
-            self.secret.unknown.push("the secret's resource policy".to_owned());
+            self.secret.unknown.push("resource policy of the secret".to_owned());
         }
     }
 
@@ -166,7 +166,7 @@ impl Access {
         let (principals, exit) = match &self.principal {
             Some(wanted) => {
                 let mut answer = answer(&account, secret, find(snapshot, wanted)?);
-                if is_policy_missing(snapshot, secret) {
+                if account.is_policy_unknown(secret) {
                     answer.leave_open();
                 }
                 let exit = if answer.outcome == "Denied" { Exit::Attention } else { Exit::Done };
@@ -225,15 +225,6 @@ fn unknown_principals(snapshot: &Snapshot) -> String {
         Some(it) => format!("roles and users are not known: {} was refused ({})", it.permission, it.error),
         None => "roles and users are not known: the snapshot has none".to_owned(),
     }
-}
-
-/// Whether the secret's resource policy could not be read.
-fn is_policy_missing(snapshot: &Snapshot, secret: &Secret) -> bool {
-    let mut refused = snapshot.not_collected.iter();
-    refused.any(|it| {
-        it.permission == "secretsmanager:GetResourcePolicy"
-            && it.resource.as_ref().is_none_or(|resource| *resource == secret.arn)
-    })
 }
 
 /// A policy, called as its file is.
@@ -317,7 +308,7 @@ fn answer<'a>(account: &Account<'a>, secret: &'a Secret, principal: &'a Principa
     conditions.extend(access.avoids.map(|endpoint| {
         let id = &endpoint.vpc_endpoint_id;
         format!(
-            "the network path: the endpoint {id}, which its functions and services use, refuses it; others who can assume the role may use another path"
+            "the network path: requests through the endpoint {id}, which its known functions and services use, are refused; other tasks, functions and sessions with the role may use another path"
         )
     }));
     Answer {

@@ -146,7 +146,7 @@ pub(super) fn rotation_lacks(audit: &Audit<'_>, secret: &Secret, findings: &mut 
     let mut lacking = Vec::new();
     let mut elsewhere = Vec::new();
     for action in ROTATES {
-        let decision = audit.account.may(secret, role, action, &[]).secret;
+        let decision = audit.account.made_by_itself(secret, role, action);
         if decision.outcome != Outcome::Denied {
             continue;
         }

@@ -23,7 +23,7 @@ pub(super) fn endpoint_only(audit: &Audit<'_>, secret: &Secret, findings: &mut F
         }
         // The evaluator knows the function's VPC; outside of any the key is absent from its requests.
         let is_outside = function.vpc_id.is_none() && condition.operator.contains("Not");
-        let decision = audit.account.read(secret, role).secret;
+        let decision = audit.account.made_by_itself(secret, role, READ);
         if is_outside || decision.because.iter().any(|cited| std::ptr::eq(cited.statement, statement)) {
             findings
                 .add(&function.function_arn, format!("{} denies unless {condition}", place(statement, index)))

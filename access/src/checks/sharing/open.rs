@@ -39,7 +39,10 @@ pub(super) fn open_to_account(audit: &Audit<'_>, secret: &Secret, findings: &mut
         "who can read it is not known".to_owned()
     } else {
         let count = readers.len();
-        format!("{count} principals can read it, {administrators} of them by a policy that allows everything")
+        let principals = if count == 1 { "principal" } else { "principals" };
+        format!(
+            "{count} {principals} can read it, {administrators} of them by a policy that allows everything"
+        )
     };
     let seen = format!("nothing denies reads to others; {who}");
     let finding = findings.add(&secret.arn, seen);
@@ -117,6 +120,10 @@ fn keeps_others_out(audit: &Audit<'_>, secret: &Secret) -> bool {
         let caller = Caller::from_arn(&principal.arn).with_id(&principal.id);
         let mut context = audit.account.context_of(&principal, &caller, None);
         audit.account.add_secret(&mut context, secret);
+        // A Deny that begins later keeps nobody out yet, nor does one of requests that services make.
+        context.set("aws:CurrentTime", audit.now.to_string());
+        context.set("aws:EpochTime", audit.now.as_second().to_string());
+        context.set("aws:ViaAWSService", "false");
         let request = Request {
             caller: &caller,
             action: READ,
