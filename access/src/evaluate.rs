@@ -9,7 +9,7 @@
 use std::fmt;
 
 use crate::condition::{Context, Truth};
-use crate::document::{Document, Effect, Statement};
+use crate::document::{Document, Effect, Scope, Statement};
 
 mod statement;
 
@@ -212,7 +212,8 @@ impl Cited<'_> {
             .filter(|id| matches!(Caller::from_arn(id).kind, CallerKind::Session { .. }))
             .map(String::as_str)
             .collect();
-        let named = (!sessions.is_empty()).then(|| format!("the session is {}", sessions.join(" or ")));
+        let is = if matches!(self.statement.principal, Some(Scope::AllBut(_))) { "is not" } else { "is" };
+        let named = (!sessions.is_empty()).then(|| format!("the session {is} {}", sessions.join(" or ")));
         let all: Vec<_> = named.into_iter().chain(conditions).collect();
         if !all.is_empty() {
             return all.join(" and ");

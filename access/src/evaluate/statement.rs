@@ -75,7 +75,11 @@ pub(super) fn means(statement: &Statement, caller: &Caller, has_boundary: bool) 
                 // values": https://docs.aws.amazon.com/IAM/latest/UserGuide/access_policies_boundaries.html
                 Effect::Deny if has_boundary => vec![(Truth::Yes, Means::Role)],
                 // "You must also specify the account ARN of the principal": otherwise the denial hits its account.
-                Effect::Deny if is_caller && has_account => Vec::new(),
+                // Beside its role, one session is spared alone.
+                Effect::Deny if is_caller && has_account => {
+                    let sessions = listed.into_iter().filter(|(truth, _)| *truth == Truth::Maybe);
+                    sessions.map(|_| (Truth::Maybe, Means::Role)).collect()
+                }
                 Effect::Allow if is_caller || has_account && !listed.is_empty() => Vec::new(),
                 _ => vec![(Truth::Yes, Means::Role)],
             }

@@ -311,6 +311,14 @@ fn what_stops_every_read_is_said() {
     }
     let deleted = |json: &mut Value| json["Secrets"][0]["DeletedDate"] = json!("2026-03-20T00:00:00Z");
     assert!(obstacle(&deleted).unwrap().contains("scheduled for deletion"));
+    let empty = |json: &mut Value| json["Secrets"][0]["Versions"] = json!([]);
+    assert!(obstacle(&empty).unwrap().contains("no version"));
+    let refused = |json: &mut Value| {
+        empty(json);
+        json["NotCollected"] =
+            json!([{"Permission": "secretsmanager:ListSecretVersionIds", "Resource": SECRET, "Error": "x"}]);
+    };
+    assert_eq!(obstacle(&refused), None);
 }
 
 #[test]

@@ -100,6 +100,12 @@ fn the_deny_spares_programs_that_run_as_administrators() {
 }
 
 #[test]
+fn one_reader_is_one_principal() {
+    let finding = open(|json| drop(json["Principals"].as_array_mut().unwrap().drain(1..)));
+    assert!(finding.seen.contains("; 1 principal can read it"), "{finding:?}");
+}
+
+#[test]
 fn the_deny_spares_a_rotation_that_cannot_read_yet() {
     let finding = open(|json| json["Principals"][1]["InlinePolicies"] = json!([]));
     assert!(finding.run.join("\n").contains(ROTATION), "{finding:?}");
