@@ -1,5 +1,7 @@
 //! What is known of every request of a principal: its context, and who else may make it.
 
+use std::collections::BTreeMap;
+
 use super::{Account, DECRYPT, Prepared, READ};
 use crate::condition::Context;
 use crate::document::{Document, Effect};
@@ -57,10 +59,22 @@ impl<'a> Account<'a> {
     /// Whether a principal may do something to a secret, if need be to one that nobody made yet: a permissions boundary, a
     /// Deny or a control policy may keep it from what a statement allows. From anywhere: stolen credentials take no endpoint.
     pub(crate) fn may_at_all(&self, principal: &Principal, action: &str, arn: &str) -> bool {
+        self.may_if_tagged(principal, action, arn, BTreeMap::new())
+    }
+
+    /// The same; what nobody made yet has these tags.
+    pub(crate) fn may_if_tagged(
+        &self,
+        principal: &Principal,
+        action: &str,
+        arn: &str,
+        tags: BTreeMap<String, String>,
+    ) -> bool {
         let made_up = || Secret {
             arn: arn.to_owned(),
             name: arn.splitn(7, ':').last().unwrap_or_default().to_owned(),
-            created_date: Some(self.now()), // so that it is known to have no tags
+            tags,
+            created_date: Some(self.now()), // so that it is known to have no others
             ..Secret::default()
         };
         let secret = self.snapshot.secrets.iter().find(|secret| secret.arn == arn).cloned();

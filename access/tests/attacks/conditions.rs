@@ -4,7 +4,7 @@ use secretcache_access::evaluate::Outcome;
 use secretcache_access::reach::Account;
 use serde_json::{Value, json};
 
-use super::{found, good, outcome, snapshot, with};
+use super::{APP, found, good, outcome, snapshot, with};
 
 /// Whether the application reads, if its policy asks for this.
 fn reads_if(condition: Value) -> Outcome {
@@ -114,6 +114,63 @@ fn the_encryption_context_of_a_secret_has_two_keys() {
     ] {
         assert_eq!(decrypts_if(condition.clone()), expected, "{condition}");
     }
+}
+
+#[test]
+fn a_tag_of_any_value_or_of_none_is_no_scope() {
+    let is_found = |condition: &Value, resource: Value| {
+        let report = with(|json| {
+            let statement = &mut json["Principals"][0]["InlinePolicies"][0]["Document"]["Statement"][0];
+            statement[if resource == json!("*") { "Resource" } else { "NotResource" }] = resource.clone();
+            if resource != json!("*") {
+                statement.as_object_mut().unwrap().remove("Resource");
+            }
+            statement["Condition"] = condition.clone();
+            json["Secrets"][0]["Tags"] = json!({"owner": "checkout", "team": "pay"});
+            // Its sessions may bring tags.
+            json["Principals"][0]["TrustPolicy"]["Statement"][0]["Action"] =
+                json!(["sts:AssumeRole", "sts:TagSession"]);
+        });
+        let found = found(&report);
+        found.contains("access.all-secrets") || found.contains("access.not-resource")
+    };
+    let other = json!("arn:aws:secretsmanager:eu-central-1:111122223333:secret:other-AbCdEf");
+    for (condition, expected) in [
+        (json!({"StringNotEquals": {"aws:ResourceTag/secret": "yes"}}), true),
+        (json!({"StringEqualsIfExists": {"aws:ResourceTag/secret": "yes"}}), true),
+        (json!({"StringLike": {"aws:ResourceTag/owner": "*"}}), true),
+        (json!({"Null": {"secretsmanager:ResourceTag/owner": "false"}}), true),
+        (
+            json!({"Null": {"aws:ResourceTag/owner": "false", "aws:ResourceTag/none": "true"},
+                "StringNotEquals": {"aws:ResourceTag/secret": "yes"}}),
+            true,
+        ),
+        (json!({"StringEquals": {"aws:ResourceTag/owner": "checkout"}}), false),
+        (json!({"StringLike": {"aws:ResourceTag/owner": "check*"}}), false),
+        (json!({"StringEquals": {"aws:ResourceTag/team": "${aws:PrincipalTag/team}"}}), false),
+    ] {
+        assert_eq!(is_found(&condition, json!("*")), expected, "{condition}");
+        assert_eq!(is_found(&condition, other.clone()), expected, "{condition}");
+    }
+}
+
+#[test]
+fn a_session_that_a_deny_spares_beside_its_role_is_one_of_many() {
+    let session = "arn:aws:sts::111122223333:assumed-role/app/one";
+    let read = |spared: Value| {
+        let mut json = good();
+        json["Secrets"][0]["ResourcePolicy"] = json!({"Version": "2012-10-17", "Statement": [{"Effect": "Deny",
+            "NotPrincipal": {"AWS": spared}, "Action": "secretsmanager:GetSecretValue", "Resource": "*"}]});
+        let snapshot = snapshot(json);
+        let access = Account::new(&snapshot).read(&snapshot.secrets[0], &snapshot.principals[0]);
+        let depends: Vec<_> = access.secret.depends_on.iter().map(|cited| cited.depends_on()).collect();
+        (access.outcome(), depends)
+    };
+    let root = "arn:aws:iam::111122223333:root";
+    assert_eq!(read(json!([APP, root])), (Outcome::Allowed, Vec::new()));
+    let depends = vec![format!("the session is not {session}")];
+    assert_eq!(read(json!([APP, root, session])), (Outcome::Conditional, depends));
+    assert_eq!(read(json!([root, session])).0, Outcome::Denied);
 }
 
 #[test]

@@ -1,11 +1,12 @@
 //! Statements of identity policies that reach more than is meant.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Value, json};
 
 use super::writes;
 use crate::audited::{Audit, Grant, allows_everything};
+use crate::condition::{Context, Truth, holds};
 use crate::document::{Scope, Statement};
 use crate::evaluate::concerns_action;
 use crate::finding::Findings;
@@ -156,8 +157,11 @@ fn each(audit: &Audit<'_>, findings: &mut Findings<'_>, fault: impl Fn(&Grant<'_
     };
     for grant in audit.grants.iter().filter(|grant| !grant.is_administrator() && !is_rotation(grant)) {
         let Some(Fault { seen, shown_by }) = fault(grant) else { continue };
+        let tags = tags_of_any_value(grant);
         let can = |principal: &&&Principal| {
-            shown_by.iter().any(|(action, arn)| audit.account.may_at_all(principal, action, arn))
+            shown_by
+                .iter()
+                .any(|(action, arn)| audit.account.may_if_tagged(principal, action, arn, tags.clone()))
         };
         let holders: Vec<&Principal> = grant.principals.iter().filter(can).copied().collect();
         let Some(first) = holders.first() else { continue };
@@ -179,6 +183,23 @@ fn each(audit: &Audit<'_>, findings: &mut Findings<'_>, fault: impl Fn(&Grant<'_
         }
         finding.run = run;
     }
+}
+
+/// The tags that a secret must have for a grant to reach it, if any value will do. A condition on a certain value, or on one
+/// that its principal has, is a scope.
+fn tags_of_any_value(grant: &Grant<'_>) -> BTreeMap<String, String> {
+    const VALUE: &str = "zq7xkj";
+    let has_variables = grant.policy.document.has_variables;
+    let asked = grant.statement().conditions.iter().filter_map(|condition| {
+        let (of, name) = condition.key.split_once('/')?;
+        let mut context = Context::closed();
+        let is_met_without = holds(condition, &context, has_variables) == Truth::Yes;
+        context.set(&condition.key, VALUE);
+        let is_met = holds(condition, &context, has_variables) == Truth::Yes;
+        (of.to_ascii_lowercase().ends_with(":resourcetag") && is_met && !is_met_without)
+            .then(|| (name.to_owned(), VALUE.to_owned()))
+    });
+    asked.collect()
 }
 
 fn who(holders: &[&Principal]) -> String {
@@ -219,14 +240,8 @@ pub(super) fn is_everything(pattern: &str) -> bool {
 pub(super) fn all_secrets(audit: &Audit<'_>, findings: &mut Findings<'_>) {
     each(audit, findings, |grant| {
         let pattern = grant.patterns().iter().find(|pattern| is_everything(pattern))?;
-        // A condition on a tag is a scope as well.
-        let is_scoped = grant
-            .statement()
-            .conditions
-            .iter()
-            .any(|it| it.key.to_ascii_lowercase().contains("resourcetag/"));
         let shown_by = vec![(READ, made_up(audit, MADE_UP[0]))];
-        (!is_scoped).then(|| Fault { seen: format!("Resource {pattern}"), shown_by })
+        Some(Fault { seen: format!("Resource {pattern}"), shown_by })
     });
 }
 
