@@ -171,6 +171,18 @@ fn another_account_leaves_an_endpoint_without_the_others_of_its_statement() {
 }
 
 #[test]
+fn a_service_is_no_other_account() {
+    let own = statement("Allow", json!({"StringEquals": {"aws:PrincipalOrgID": ORGANIZATION}}));
+    for services in [
+        statement("Allow", json!({"Bool": {"aws:PrincipalIsAWSService": "true"}})),
+        json!({"Effect": "Allow", "Principal": {"Service": "rds.amazonaws.com"}, "Action": "*", "Resource": "*"}),
+    ] {
+        let report = endpoint(json!([own, services]));
+        assert!(!found(&report).contains("network.endpoint-trust"), "{services}");
+    }
+}
+
+#[test]
 fn an_endpoint_that_is_made_again_keeps_its_policy() {
     let own = statement("Allow", json!({"StringEquals": {"aws:PrincipalOrgID": ORGANIZATION}}));
     let report = with(|json| {

@@ -12,7 +12,7 @@ use crate::exposure::{Exposure, NOBODYS};
 use crate::finding::Findings;
 use crate::fix::quote;
 use crate::pattern::is_pattern;
-use crate::reach::READ;
+use crate::reach::{Outsider, READ};
 use crate::snapshot::{Secret, VpcEndpoint};
 
 const WRITE: &str = "secretsmanager:PutSecretValue";
@@ -137,7 +137,9 @@ pub(super) fn endpoint_trust(audit: &Audit<'_>, findings: &mut Findings<'_>) {
     for endpoint in endpoints(audit) {
         let Some(policy) = &endpoint.policy else { continue };
         let exposure = Exposure { resource: None, ..audit.account.exposure(policy, READ, "") };
-        for outsider in exposure.outsiders().into_iter().filter(|outsider| outsider.principal != "*") {
+        // A service is no other account; whose data it moves is what conditions on the resource are for.
+        let is_other = |it: &Outsider| it.principal != "*" && it.kind != "Service";
+        for outsider in exposure.outsiders().into_iter().filter(is_other) {
             let index = outsider.statement;
             let rest = match without(policy, index, &outsider.principal) {
                 Some(Narrowed::Statement(statement)) => Some(policy.with_statements(index, vec![statement])),
