@@ -71,15 +71,22 @@ impl Exposure<'_> {
         self.is_public(index) && !self.strangers(index).iter().any(comes)
     }
 
-    /// Whether it lets in an organization as a whole, or more.
-    pub(crate) fn is_for_organization(&self, index: usize) -> bool {
+    /// The conditions on an organization that a statement has, or that Denies make for it.
+    pub(crate) fn of_organization(&self, index: usize) -> Vec<&Condition> {
         // Whether somebody is in an organization at all says nothing of which.
-        let of_organization = |it: &&Condition| {
+        let is_it = |it: &&Condition| {
             it.key.to_ascii_lowercase().starts_with("aws:principalorg")
                 && !it.operator.eq_ignore_ascii_case("Null")
         };
-        let conditions: Vec<_> =
-            self.policy.statements[index].conditions.iter().filter(of_organization).collect();
+        let own: Vec<_> = self.policy.statements[index].conditions.iter().filter(is_it).collect();
+        let denies = self.policy.statements.iter().filter(|it| it.effect == Effect::Deny);
+        let denies = denies.filter(|it| concerns_action(it, self.action)).flat_map(|it| &it.conditions);
+        if own.is_empty() { denies.filter(is_it).filter(|it| is_negative(it)).collect() } else { own }
+    }
+
+    /// Whether it lets in an organization as a whole, or more.
+    pub(crate) fn is_for_organization(&self, index: usize) -> bool {
+        let conditions = self.of_organization(index);
         let belongs = |(caller, mut context): (Caller, Context)| {
             for it in &conditions {
                 let value = it.values.first().map(String::as_str).unwrap_or_default();

@@ -224,8 +224,6 @@ pub(super) const CHECKS: &[Check] = &[
     },
 ];
 
-/// Whether a secret names no key of its own.
-
 fn default_key(audit: &Audit<'_>, secret: &Secret, findings: &mut Findings<'_>) {
     let is_aws = audit.account.key_of(secret).is_some_and(|key| key.key_manager == "AWS");
     // What a service manages, such as RDS, has the key that was chosen there.

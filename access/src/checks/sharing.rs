@@ -274,11 +274,8 @@ fn organization(audit: &Audit<'_>, secret: &Secret, findings: &mut Findings<'_>)
     for shared in policies(secret) {
         for (index, statement) in shared.statements().filter(|(_, statement)| is_for_all(statement)) {
             let exposure = shared.exposure(audit, READ);
-            let mut conditions = statement.conditions.iter();
-            let of_organization =
-                conditions.find(|it| it.key.to_ascii_lowercase().starts_with("aws:principalorg"));
             let is_open = exposure.is_for_organization(index) && !exposure.is_public(index);
-            if let (true, Some(condition)) = (is_open, of_organization) {
+            if let (true, [condition, ..]) = (is_open, &exposure.of_organization(index)[..]) {
                 let seen = format!(
                     "{} allows reads to everybody with {}",
                     shared.place(statement, index),

@@ -22,7 +22,8 @@ pub(super) fn by_condition(statement: &Statement) -> Vec<&str> {
     };
     let mut named: Vec<_> =
         on("aws:principalservicename").flat_map(|it| &it.values).map(String::as_str).collect();
-    let is_asked = on("aws:principalisawsservice").any(|it| it.values.iter().any(|value| value == "true"));
+    let is_asked =
+        on("aws:principalisawsservice").any(|it| it.values.iter().any(|it| it.eq_ignore_ascii_case("true")));
     if named.is_empty() && is_asked {
         named.push(ANY_SERVICE);
     }

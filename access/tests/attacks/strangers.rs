@@ -128,6 +128,16 @@ fn the_organization_of_the_secret_is_no_stranger_s() {
 }
 
 #[test]
+fn an_organization_that_a_deny_spares_is_let_in() {
+    let spared = || deny(json!({"StringNotEquals": {"aws:PrincipalOrgID": "o-a1b2c3d4e5"}}));
+    let report = shared(json!([allow(READ, json!("*"), json!({})), spared()]));
+    assert!(of(&report, "sharing.organization").seen.contains("o-a1b2c3d4e5"), "{report:#?}");
+    let own = json!({"StringEquals": {"aws:PrincipalAccount": "111122223333"}});
+    let report = shared(json!([allow(READ, json!("*"), own), spared()]));
+    assert!(!found(&report).contains("sharing.organization"), "{report:#?}");
+}
+
+#[test]
 fn a_few_addresses_are_for_few_strangers() {
     for (addresses, severity) in [
         (json!("203.0.113.4/32"), Severity::Medium),
