@@ -1,6 +1,6 @@
 //! Who can read a secret: the evaluator applied to everything that a snapshot knows.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use jiff::Timestamp;
 
@@ -64,6 +64,8 @@ pub struct Account<'a> {
     networks: HashMap<&'a str, Vec<Option<&'a str>>>,
     functions_by_arn: HashMap<&'a str, &'a Function>,
     session: Vec<Named<'a>>,
+    /// Permissions that were missing, and for which resource, of which there may be as many as secrets; none is for all.
+    refused: HashSet<(&'a str, &'a str)>,
     /// Control policies of the organization whose documents are not known.
     unknown: Vec<(Link, &'a str)>,
 }
@@ -160,6 +162,11 @@ impl<'a> Account<'a> {
                 .map(|it| (unqualified(&it.function_arn), it))
                 .collect(),
             session: Vec::new(),
+            refused: snapshot
+                .not_collected
+                .iter()
+                .map(|it| (it.permission.as_str(), it.resource.as_deref().unwrap_or_default()))
+                .collect(),
         };
         account.principals =
             snapshot.principals.iter().map(|it| (it.arn.as_str(), account.prepare(it))).collect();
@@ -401,13 +408,11 @@ impl<'a> Account<'a> {
 
     /// Whether a secret's resource policy could not be read.
     pub fn is_policy_unknown(&self, secret: &Secret) -> bool {
-        self.is_refused("secretsmanager:GetResourcePolicy", secret)
+        secret.resource_policy.is_none() && self.is_refused("secretsmanager:GetResourcePolicy", secret)
     }
 
     fn is_refused(&self, permission: &str, secret: &Secret) -> bool {
-        self.snapshot.not_collected.iter().any(|it| {
-            it.permission == permission && it.resource.as_ref().is_none_or(|resource| *resource == secret.arn)
-        })
+        ["", &secret.arn].iter().any(|resource| self.refused.contains(&(permission, *resource)))
     }
 
     /// Why nobody can read a secret now, whatever policies say: it waits to be deleted, has no value, or its key cannot be used.

@@ -30,6 +30,10 @@ impl Exposure<'_> {
 
     /// Principals of nobody's account, whatever their organization: over the internet or through an endpoint of their own.
     pub(super) fn comers(&self, index: usize) -> Vec<(Caller, Context)> {
+        let statement = &self.policy.statements[index];
+        if statement.effect == Effect::Deny || !concerns_action(statement, self.action) {
+            return Vec::new();
+        }
         let made = [self.stranger(index), self.stranger_past_denies(index)];
         let each = made.iter().flat_map(|(caller, context)| {
             PATHS.iter().map(move |set_path| {
