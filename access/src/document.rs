@@ -199,6 +199,14 @@ impl Document {
         json
     }
 
+    /// A Sid that no statement has: one that is taken gets a number. IAM, KMS, Secrets Manager and Lambda refuse a policy with
+    /// two that are the same.
+    pub fn free_sid(&self, wanted: &str) -> String {
+        let is_free = |sid: &String| !self.statements.iter().any(|it| it.sid.as_ref() == Some(sid));
+        let numbered = (2_usize..).map(|number| format!("{wanted}{number}"));
+        std::iter::once(wanted.to_owned()).chain(numbered).find(is_free).unwrap_or_default()
+    }
+
     /// The JSON of one statement.
     ///
     /// # Panics

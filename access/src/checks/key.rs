@@ -365,7 +365,7 @@ fn shared_closed(audit: &Audit<'_>, secret: &Secret, findings: &mut Findings<'_>
     if kept_out.is_empty() {
         return;
     }
-    let statement = json!({"Sid": "OtherAccounts", "Effect": "Allow", "Principal": {"AWS": kept_out}, "Action": DECRYPT,
+    let statement = json!({"Sid": document.free_sid("OtherAccounts"), "Effect": "Allow", "Principal": {"AWS": kept_out}, "Action": DECRYPT,
         "Resource": "*", "Condition": {"StringEquals": {"kms:ViaService": service::host(&audit.snapshot.region), SECRET_ARN: secret.arn}}});
     findings
         .add(&key.arn, format!("no statement allows kms:Decrypt to {}", kept_out.join(", ")))

@@ -1,10 +1,14 @@
 //! Keys that serve others besides secrets of this account.
 
-use secretcache_access::evaluate::Outcome;
+use secretcache_access::Document;
+use secretcache_access::audit::Severity;
+use secretcache_access::condition::Context;
+use secretcache_access::evaluate::{Caller, Named, Outcome, Policies, Request, evaluate};
 use secretcache_access::reach::Account;
+use secretcache_access::snapshot::Key;
 use serde_json::{Value, json};
 
-use super::{APP, SECRET, found, good, of, snapshot, with};
+use super::{APP, SECRET, documents, found, good, of, snapshot, with};
 
 fn statement(via: Value, context: Option<&str>) -> Value {
     let mut statement = json!({"Sid": "Other", "Effect": "Allow", "Principal": {"AWS": "arn:aws:iam::111122223333:role/other"},
@@ -87,6 +91,93 @@ fn a_condition_that_lets_direct_calls_in_is_none() {
             "{condition}"
         );
     }
+}
+
+/// The documents of the commands that confine the key to Secrets Manager.
+fn confined(statements: &Value) -> Vec<Value> {
+    let report = with(|json| {
+        let all = json["Keys"][0]["Policy"]["Statement"].as_array_mut().unwrap();
+        all.extend(statements.as_array().unwrap().clone());
+    });
+    let findings = report.findings.iter().filter(|it| it.check == "key.via-service");
+    findings.flat_map(|it| &it.run).flat_map(|run| documents(run)).collect()
+}
+
+#[test]
+fn administration_stays_with_the_account_when_use_is_confined() {
+    let root = json!({"AWS": "arn:aws:iam::111122223333:root"});
+    let all = |scope: &str, actions: Value| {
+        let mut statement = json!({"Effect": "Allow", "Principal": root, "Resource": "*"});
+        statement[scope] = actions;
+        let confined = confined(&json!([statement]));
+        assert_eq!(confined.len(), 1);
+        Document::from_json(confined[0].clone()).unwrap()
+    };
+    let may = |document: &Document, action: &str| {
+        let rest = document.statements.last().unwrap();
+        let caller = Caller::from_arn("arn:aws:iam::111122223333:root");
+        let context = Context::open();
+        let request = Request {
+            caller: &caller,
+            action,
+            resource: "*",
+            resource_account: "111122223333",
+            context: &context,
+        };
+        let resource = Some(Named { name: "key", document });
+        assert!(rest.conditions.is_empty());
+        evaluate(&request, &Policies { resource, is_key_policy: true, ..Policies::default() }).outcome
+    };
+    let document = all("Action", json!("kms:*"));
+    for action in [
+        "ReplicateKey",
+        "ImportKeyMaterial",
+        "RotateKeyOnDemand",
+        "SynchronizeMultiRegionKey",
+        "PutKeyPolicy",
+    ] {
+        assert_eq!(may(&document, &format!("kms:{action}")), Outcome::Allowed, "{action}");
+    }
+    let document = all("NotAction", json!(["kms:ScheduleKeyDeletion"]));
+    assert_eq!(may(&document, "kms:ReplicateKey"), Outcome::Allowed);
+    assert_eq!(may(&document, "kms:Decrypt"), Outcome::Conditional);
+    // The pattern is of both: no command tells them apart.
+    assert!(
+        confined(&json!([{"Effect": "Allow", "Principal": root, "Action": "kms:D*", "Resource": "*"}]))
+            .is_empty()
+    );
+}
+
+#[test]
+fn a_service_that_the_key_also_serves_goes_on_using_it() {
+    let logs = json!({"Effect": "Allow", "Principal": {"Service": "logs.eu-central-1.amazonaws.com"},
+        "Action": ["kms:Encrypt*", "kms:Decrypt*", "kms:GenerateDataKey*"], "Resource": "*",
+        "Condition": {"ArnLike": {"kms:EncryptionContext:aws:logs:arn": "arn:aws:logs:eu-central-1:111122223333:*"}}});
+    let report = key_with(&logs);
+    assert!(found(&report).is_empty(), "{report:#?}");
+    let direct =
+        json!({"Effect": "Allow", "Principal": {"AWS": APP}, "Action": "kms:Decrypt", "Resource": "*"});
+    let report = with(|json| {
+        json["Keys"][0]["Policy"]["Statement"].as_array_mut().unwrap().extend([logs.clone(), direct.clone()]);
+    });
+    let finding = of(&report, "key.via-service");
+    assert!(
+        finding.run.is_empty() && finding.advice.as_ref().unwrap().contains("logs.eu-central-1"),
+        "{finding:?}"
+    );
+}
+
+#[test]
+fn no_two_statements_of_a_fix_have_one_sid() {
+    let decrypts = |principal: &str| json!({"Effect": "Allow", "Principal": {"AWS": principal}, "Action": "kms:Decrypt", "Resource": "*"});
+    let mut mixed = decrypts(APP);
+    mixed["Action"] = json!(["kms:Decrypt", "kms:Encrypt"]);
+    mixed["Sid"] = json!("ThroughSecretsManager2");
+    let first = confined(&json!([decrypts(APP), decrypts(super::ROTATION), mixed]));
+    assert_eq!(first.len(), 3);
+    // `with` holds it for the documents of every fix; here the fix of one is fixed again.
+    let report = with(|json| json["Keys"][0]["Policy"] = first[2].clone());
+    assert_eq!(report.findings.iter().filter(|it| it.check == "key.via-service").count(), 2);
 }
 
 const BATCH: &str = "arn:aws:iam::111122223333:role/batch";

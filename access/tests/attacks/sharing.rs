@@ -227,3 +227,12 @@ fn a_provider_of_identities_is_no_principal_of_a_key() {
     assert!(kept_out(json!({"AWS": OTHER})));
     assert!(!kept_out(json!({"Federated": OIDC})));
 }
+
+#[test]
+fn a_second_deny_of_reads_has_a_name_of_its_own() {
+    let report = with(|json| {
+        let deny = &mut json["Secrets"][0]["ResourcePolicy"]["Statement"][0];
+        deny["Condition"]["ArnNotEquals"]["aws:PrincipalArn"] = json!("arn:aws:iam::111122223333:*");
+    });
+    assert!(of(&report, "sharing.open-to-account").run[0].contains("OnlyTheseRead2"), "{report:#?}");
+}

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::customer_key;
 use crate::audited::Audit;
@@ -11,8 +11,9 @@ use crate::condition::{Context, Truth, holds};
 use crate::document::{Condition, Document, Effect, Scope, Statement};
 use crate::evaluate::concerns_action;
 use crate::exposure::is_for_all;
+use crate::exposure::trust::listed;
 use crate::finding::{Findings, Severity};
-use crate::fix::{key_policy, put_key_policy};
+use crate::fix::put_key_policy;
 use crate::pattern::{is_pattern, matches, matches_ignoring_case};
 use crate::reach::{DECRYPT, GENERATE};
 use crate::service;
@@ -98,29 +99,115 @@ pub(super) fn is_own_account(audit: &Audit<'_>, statement: &Statement) -> bool {
 
 pub(super) fn via_service(audit: &Audit<'_>, secret: &Secret, findings: &mut Findings<'_>) {
     for (key, document, index, statement) in allows(audit, secret, DECRYPT) {
-        if is_through_service(audit, statement) {
+        // A service that is let in by its name, such as CloudWatch Logs, uses the key for what it encrypts itself.
+        if is_through_service(audit, statement) || is_for_services(statement) {
             continue;
         }
-        // Administration stays as it is; use is split off and restricted.
-        let json = document.statement_json(index);
-        let mut via = json.clone();
-        via["Sid"] = json!("ThroughSecretsManager");
-        via["Action"] = uses(statement);
-        via["Condition"]["StringEquals"]["kms:ViaService"] = json!(service::host(&audit.snapshot.region));
-        let mut rest = json.clone();
-        rest["Action"] = without_use(statement);
-        let mut statements = vec![via];
-        if rest["Action"] != json!([]) {
-            statements.push(rest);
-        }
-        let run = put_key_policy(&key.arn, &document.with_statements(index, statements));
         let which = if condition(statement, "kms:ViaService").is_some() { "a binding " } else { "" };
         let seen = format!("{} allows kms:Decrypt without {which}kms:ViaService", title(statement, index));
-        findings.add(&key.arn, seen).run(run).advise(
-            "run it only if the key encrypts nothing but secrets: every other service that uses it is refused afterwards",
-        );
+        let finding = findings.add(&key.arn, seen);
+        let others = other_services(document);
+        match through_service(audit, document, index) {
+            _ if !others.is_empty() => finding.advise(format!(
+                "the key also serves {}: add kms:ViaService only for those whom it serves for secrets alone, or give the secrets \
+                 a key of their own",
+                others.into_iter().collect::<Vec<_>>().join(", ")
+            )),
+            Some(statements) => {
+                finding.run(put_key_policy(&key.arn, &document.with_statements(index, statements))).advise(
+                    "run it only if the key encrypts nothing but secrets: every other service that uses it is refused afterwards",
+                )
+            }
+            None => finding.advise(
+                "give the statement's uses of the key a statement of their own, with kms:ViaService, and leave the rest without",
+            ),
+        };
     }
 }
+
+/// Whether a statement lets in services alone.
+fn is_for_services(statement: &Statement) -> bool {
+    match &statement.principal {
+        Some(Scope::Only(listed)) => listed.0.keys().all(|kind| kind == "Service"),
+        _ => false,
+    }
+}
+
+/// The services besides Secrets Manager that a policy shows to use the key: let in by their names, or by `kms:ViaService`.
+fn other_services(document: &Document) -> BTreeSet<&str> {
+    let allows = document.statements.iter().filter(|it| it.effect == Effect::Allow);
+    let using = allows.filter(|it| concerns_action(it, DECRYPT) || concerns_action(it, GENERATE));
+    let is_via = |it: &&Condition| {
+        it.key.eq_ignore_ascii_case("kms:ViaService") && !it.operator.to_ascii_lowercase().contains("not")
+    };
+    let named = using.flat_map(|statement| {
+        let via = statement.conditions.iter().filter(is_via).flat_map(|it| &it.values);
+        listed(statement, "Service").chain(via.map(String::as_str))
+    });
+    named
+        .filter(|it| it.contains(".amazonaws.com") && !it.starts_with("secretsmanager.") && !is_pattern(it))
+        .collect()
+}
+
+/// The statements that take the place of one so that the key is used through Secrets Manager; administration stays as it
+/// is. None where a pattern mixes both.
+fn through_service(audit: &Audit<'_>, document: &Document, index: usize) -> Option<Vec<Value>> {
+    let (json, statement) = (document.statement_json(index), &document.statements[index]);
+    let mut via = json.clone();
+    via.as_object_mut()?.shift_remove("NotAction");
+    via["Action"] = uses(statement);
+    via["Condition"]["StringEquals"]["kms:ViaService"] = json!(service::host(&audit.snapshot.region));
+    let mut rest = json.clone();
+    match &statement.action {
+        Scope::Only(actions) if actions.iter().any(|action| is_every_action(action)) => {
+            rest["Action"] = json!(ADMINISTRATION);
+        }
+        Scope::Only(actions) => {
+            let (used, others): (Vec<_>, Vec<_>) = actions.iter().partition(|action| is_use(action));
+            // As kms:D*, which is kms:Decrypt and kms:DisableKey.
+            let is_mixed = |action: &&String| {
+                let action = action.to_ascii_lowercase();
+                !["kms:decrypt", "kms:generate", "kms:describe"].iter().any(|it| action.starts_with(it))
+            };
+            if used.iter().any(is_mixed) {
+                return None;
+            }
+            if others.is_empty() {
+                return Some(vec![via]);
+            }
+            rest["Action"] = json!(others);
+        }
+        Scope::AllBut(actions) => {
+            let used = ["kms:Decrypt", "kms:Encrypt", "kms:GenerateDataKey*", "kms:ReEncrypt*"];
+            rest["NotAction"] = json!(actions.iter().map(String::as_str).chain(used).collect::<Vec<_>>());
+        }
+    }
+    via["Sid"] = json!(document.free_sid("ThroughSecretsManager"));
+    Some(vec![via, rest])
+}
+
+/// Everything that may be done to a key besides encrypting and decrypting with it.
+const ADMINISTRATION: [&str; 19] = [
+    "kms:Cancel*",
+    "kms:Create*",
+    "kms:Delete*",
+    "kms:Describe*",
+    "kms:Disable*",
+    "kms:Enable*",
+    "kms:Get*",
+    "kms:Import*",
+    "kms:List*",
+    "kms:Put*",
+    "kms:Replicate*",
+    "kms:Retire*",
+    "kms:Revoke*",
+    "kms:Rotate*",
+    "kms:Schedule*",
+    "kms:Synchronize*",
+    "kms:Tag*",
+    "kms:Untag*",
+    "kms:Update*",
+];
 
 /// Whether a condition leaves the key to the services that it names: not to a direct call, and not to any service.
 fn is_through_service(audit: &Audit<'_>, statement: &Statement) -> bool {
@@ -142,7 +229,7 @@ fn is_use(action: &str) -> bool {
 }
 
 /// What a statement allows of using the key.
-pub(super) fn uses(statement: &Statement) -> serde_json::Value {
+pub(super) fn uses(statement: &Statement) -> Value {
     match &statement.action {
         Scope::Only(actions) if !actions.iter().any(|action| is_every_action(action)) => {
             json!(actions.iter().filter(|action| is_use(action)).collect::<Vec<_>>())
@@ -153,20 +240,6 @@ pub(super) fn uses(statement: &Statement) -> serde_json::Value {
 
 pub(super) fn is_every_action(action: &str) -> bool {
     action == "*" || action.eq_ignore_ascii_case("kms:*")
-}
-
-/// What a statement allows besides using the key.
-fn without_use(statement: &Statement) -> serde_json::Value {
-    let administration = &key_policy("aws", "", "")["Statement"][0]["Action"];
-    match &statement.action {
-        Scope::Only(actions) => {
-            if actions.iter().any(|action| is_every_action(action)) {
-                return administration.clone();
-            }
-            json!(actions.iter().filter(|action| !is_use(action)).collect::<Vec<_>>())
-        }
-        Scope::AllBut(_) => administration.clone(),
-    }
 }
 
 pub(super) fn via_mismatch(audit: &Audit<'_>, secret: &Secret, findings: &mut Findings<'_>) {
@@ -201,7 +274,7 @@ fn leaves(statement: &Statement, key: &str, value: &str) -> bool {
 }
 
 /// A statement in which wildcards mean something: `StringEquals` compares them as they are. None where that changes nothing.
-fn with_wildcards(json: &serde_json::Value, statement: &Statement, arn: &str) -> Option<serde_json::Value> {
+fn with_wildcards(json: &Value, statement: &Statement, arn: &str) -> Option<Value> {
     let exact = statement.conditions.iter().find(|it| {
         it.key.eq_ignore_ascii_case(SECRET_ARN)
             && it.operator.eq_ignore_ascii_case("StringEquals")
@@ -219,7 +292,7 @@ fn with_wildcards(json: &serde_json::Value, statement: &Statement, arn: &str) ->
 }
 
 /// Replaces the value of a condition key wherever it stands.
-fn set_condition(statement: &mut serde_json::Value, key: &str, value: &serde_json::Value) {
+fn set_condition(statement: &mut Value, key: &str, value: &Value) {
     let operators = statement["Condition"].as_object_mut().into_iter().flatten();
     for (_, keys) in operators {
         for (name, old) in keys.as_object_mut().into_iter().flatten() {

@@ -63,7 +63,9 @@ pub(super) fn open_to_account(audit: &Audit<'_>, secret: &Secret, findings: &mut
         return;
     };
     named.extend(foreign.iter().map(String::as_str));
-    let mut deny = json!({"Sid": "OnlyTheseRead", "Effect": "Deny", "Principal": "*",
+    let sid = "OnlyTheseRead";
+    let sid = secret.resource_policy.as_ref().map_or(sid.to_owned(), |policy| policy.free_sid(sid));
+    let mut deny = json!({"Sid": sid, "Effect": "Deny", "Principal": "*",
         "Action": ["secretsmanager:GetSecretValue", "secretsmanager:BatchGetSecretValue"], "Resource": "*",
         "Condition": {"ArnNotEquals": {"aws:PrincipalArn": named}}});
     if !services.is_empty() {
