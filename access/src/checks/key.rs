@@ -49,7 +49,7 @@ pub(super) const CHECKS: &[Check] = &[
         severity: Severity::Critical,
         title: "The secret's key is disabled, scheduled for deletion, or does not exist",
         why: "Nobody can read or write the secret while its key cannot be used; once the key is deleted, the value is lost.",
-        fix: "Enable the key or cancel its deletion.",
+        fix: "Enable the key or cancel its deletion. If it is gone, store the value again under another key.",
         needs: DESCRIBE,
         counterparts: &["prowler kms_cmk_not_deleted_unintentionally"],
         find: Find::Secret(state),
@@ -253,7 +253,13 @@ fn state(audit: &Audit<'_>, secret: &Secret, findings: &mut Findings<'_>) {
         return;
     };
     match key.key_state.as_str() {
-        "Enabled" | "" => {}
+        // KMS still encrypts and decrypts with a key whose multi-Region primary is being changed.
+        "Enabled" | "Updating" | "" => {}
+        Key::MISSING => {
+            findings.add(&key.arn, "KMS knows no such key").advise(
+                "move the secret to a key that exists, with its value from another place: what a deleted key encrypted is lost",
+            );
+        }
         "PendingDeletion" | "PendingReplicaDeletion" => {
             let date = key.deletion_date.map(|date| format!(", to be deleted on {date}")).unwrap_or_default();
             let finding = findings.add(&key.arn, format!("{}{date}", key.key_state));

@@ -15,6 +15,8 @@ use crate::snapshot::{Key, Replica, RotationRules, Secret, Version};
 const LANES: usize = 8;
 
 const NOT_THERE: &str = "ResourceNotFoundException";
+/// What KMS says of a key or an alias that does not exist.
+const NO_KEY: &str = "NotFoundException";
 
 /// What is read of each secret.
 struct Details {
@@ -148,6 +150,10 @@ impl Collector<'_> {
         let mut keys: BTreeMap<String, Key> = BTreeMap::new();
         for name in names {
             let answer = self.client.json("kms", "DescribeKey", &json!({"KeyId": name})).await;
+            if answer.as_ref().is_err_and(|fault| fault.code == NO_KEY) {
+                keys.insert(name.clone(), missing(name));
+                continue;
+            }
             let Some(answer) = self.noted("kms:DescribeKey", Some(&name), answer) else {
                 // Its ARN is not known, so nothing else is asked of it either.
                 for permission in ["kms:GetKeyPolicy", "kms:GetKeyRotationStatus", "kms:ListGrants"] {
@@ -205,6 +211,18 @@ impl Collector<'_> {
         }
         let document = json!({"Version": "2012-10-17", "Statement": statements});
         self.policy("kms:ListGrants", name, &document.to_string())
+    }
+}
+
+/// A key that does not exist, by the name that secrets have for it: nobody can use it, and nothing more is asked of it.
+fn missing(name: String) -> Key {
+    let no_grants = Document::from_json(json!({"Version": "2012-10-17", "Statement": []}));
+    Key {
+        arn: name.clone(),
+        known_as: vec![name],
+        key_state: Key::MISSING.to_owned(),
+        grants: no_grants.ok(),
+        ..Key::default()
     }
 }
 

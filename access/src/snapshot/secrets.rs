@@ -130,7 +130,7 @@ record! {
         known_as: Vec<String>,
         /// `CUSTOMER` or `AWS`.
         key_manager: String,
-        /// `Enabled`, `Disabled`, `PendingDeletion` …
+        /// `Enabled`, `Disabled`, `PendingDeletion` …; [`Key::MISSING`] if KMS knows no such key.
         key_state: String,
         /// `SYMMETRIC_DEFAULT` is what secrets need.
         key_spec: String,
@@ -145,6 +145,11 @@ record! {
         /// Its grants, each as the statement that it amounts to, with the grant's id as Sid; none if they were not read.
         grants: Option<Document>,
     }
+}
+
+impl Key {
+    /// The state of a key that a secret names and that does not exist: KMS has no word for it.
+    pub const MISSING: &str = "Missing";
 }
 
 record! {

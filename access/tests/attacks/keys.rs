@@ -61,6 +61,32 @@ fn the_context_of_secrets_is_not_asked_of_other_services() {
 }
 
 #[test]
+fn a_key_that_does_not_exist_is_found_and_stops_every_read() {
+    const GONE: &str = "arn:aws:kms:eu-central-1:111122223333:key/11111111-2222-3333-4444-555555555555";
+    let gone = |json: &mut Value| {
+        json["Secrets"][0]["KmsKeyId"] = json!(GONE);
+        json["Keys"] = json!([{"Arn": GONE, "KnownAs": [GONE], "KeyState": Key::MISSING,
+            "Grants": {"Version": "2012-10-17", "Statement": []}}]);
+    };
+    let report = with(gone);
+    let finding = of(&report, "key.state");
+    assert_eq!((finding.severity, finding.resource.as_str()), (Severity::Critical, GONE));
+    assert!(finding.run.is_empty() && finding.advice.is_some(), "{finding:?}");
+    assert_eq!(found(&report).len(), 1, "{report:#?}");
+    assert!(report.not_checked.is_empty(), "{:#?}", report.not_checked);
+    let mut json = good();
+    gone(&mut json);
+    let snapshot = snapshot(json);
+    assert!(Account::new(&snapshot).obstacle(&snapshot.secrets[0]).unwrap().contains(GONE));
+}
+
+#[test]
+fn a_key_that_can_be_used_while_it_is_updated_is_no_finding() {
+    let report = with(|json| json["Keys"][0]["KeyState"] = json!("Updating"));
+    assert!(found(&report).is_empty(), "{report:#?}");
+}
+
+#[test]
 fn a_condition_that_lets_direct_calls_in_is_none() {
     let with_condition = |condition: Value, action: Value| {
         let mut reader = statement(json!(HERE), None);
