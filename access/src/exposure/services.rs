@@ -58,14 +58,16 @@ impl<'a> Exposure<'a> {
         context
     }
 
-    fn serves_anybody(&self, index: usize, service: &str) -> bool {
+    /// Whether one statement lets in a service whoever has it call.
+    pub(crate) fn serves_anybody(&self, index: usize, service: &str) -> bool {
         let mut context = self.of_service(service);
         context.set("aws:SourceAccount", NOBODYS);
         context.set("aws:SourceArn", format!("arn:aws:zq7xkj:zq7xkj-1:{NOBODYS}:zq7xkj"));
         context.set("aws:SourceOrgID", NOBODYS_ORGANIZATION);
         context.set_many("aws:SourceOrgPaths", vec![format!("{NOBODYS_ORGANIZATION}/r-0000/")]);
         context.set("kms:CallerAccount", NOBODYS);
-        ["aws:Principal", "kms:ViaService"].iter().for_each(|prefix| context.close(prefix));
+        // Services call no URL of a function (lambda:InvokedViaFunctionUrl).
+        ["aws:Principal", "kms:ViaService", "lambda:"].iter().for_each(|prefix| context.close(prefix));
         // A wildcard is a door here too.
         for condition in self.policy.statements[index].conditions.iter().filter(|it| !is_negative(it)) {
             let key = condition.key.to_ascii_lowercase();

@@ -6,6 +6,7 @@ mod conditions;
 mod control;
 mod endpoints;
 mod fixes;
+mod functions;
 mod jobs;
 mod keys;
 mod metrics;

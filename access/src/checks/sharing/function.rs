@@ -2,8 +2,10 @@
 
 use super::place;
 use crate::audited::Audit;
-use crate::document::{Effect, Statement};
-use crate::evaluate::concerns_action;
+use crate::condition::Context;
+use crate::document::{Condition, Document, Effect, Statement};
+use crate::evaluate::{Caller, Named, Outcome, Policies, Request, concerns_action, evaluate, means_caller};
+use crate::exposure::is_for_all;
 use crate::finding::Findings;
 use crate::fix::{command, option};
 use crate::reach::READ;
@@ -15,8 +17,7 @@ pub(super) fn endpoint_only(audit: &Audit<'_>, secret: &Secret, findings: &mut F
     for (index, statement) in
         secret.resource_policy.iter().flat_map(|policy| policy.statements.iter().enumerate())
     {
-        let from =
-            |it: &&crate::document::Condition| it.key.to_ascii_lowercase().starts_with("aws:sourcevpc");
+        let from = |it: &&Condition| it.key.to_ascii_lowercase().starts_with("aws:sourcevpc");
         let Some(condition) = statement.conditions.iter().find(from) else { continue };
         if statement.effect == Effect::Allow || !concerns_action(statement, READ) {
             continue;
@@ -33,56 +34,115 @@ pub(super) fn endpoint_only(audit: &Audit<'_>, secret: &Secret, findings: &mut F
 }
 
 const SERVICE: &str = "secretsmanager.amazonaws.com";
-
-fn invocations(function: &crate::snapshot::Function) -> impl Iterator<Item = &Statement> {
-    let statements = function.policy.iter().flat_map(|policy| &policy.statements);
-    statements.filter(|statement| {
-        let services = statement.principal.iter().flat_map(|scope| scope.listed().0.get("Service")).flatten();
-        statement.effect == Effect::Allow
-            && services.into_iter().any(|service| service == SERVICE)
-            && concerns_action(statement, "lambda:InvokeFunction")
-    })
-}
+const INVOKE: &str = "lambda:InvokeFunction";
 
 pub(super) fn function_permission(audit: &Audit<'_>, secret: &Secret, findings: &mut Findings<'_>) {
     let Some(function) = audit.account.rotation_function(secret) else { return };
-    for statement in invocations(function) {
-        let keys = ["aws:sourceaccount", "aws:sourcearn"];
-        if statement.conditions.iter().any(|it| keys.contains(&it.key.to_ascii_lowercase().as_str())) {
+    let Some(policy) = &function.policy else { return };
+    let arn = function.function_arn.as_str();
+    let exposure = audit.account.exposure(policy, INVOKE, arn);
+    for (index, statement) in policy.statements.iter().enumerate() {
+        let place = place(statement, index);
+        // Whoever calls the function's URL chooses no event for it.
+        let by_url = |it: &Condition| it.key.to_ascii_lowercase().starts_with("lambda:");
+        let is_public =
+            is_for_all(statement) && exposure.is_public(index) && !statement.conditions.iter().any(by_url);
+        let seen = if is_public {
+            format!("{place} lets everybody invoke it")
+        } else if exposure.serves_anybody(index, SERVICE) {
+            format!("{place} lets Secrets Manager invoke it for any account")
+        } else {
             continue;
+        };
+        let finding = findings.add(arn, seen);
+        let Some(sid) = &statement.sid else {
+            finding.advise("replace the statement by one with aws:SourceAccount");
+            continue;
+        };
+        let remove = command(&["aws", "lambda", "remove-permission", "--function-name", arn]);
+        finding.run(format!("{remove} {}", option("--statement-id", sid)));
+        let rest = Document::from_json(policy.with_statements(index, Vec::new()));
+        finding.run(permit(arn, &audit.snapshot.account, rest.ok().as_ref()));
+        if is_for_all(statement) {
+            finding.advise(
+                "whoever else invokes the function by this statement no longer can: allow it to them first",
+            );
         }
-        let arn = function.function_arn.as_str();
-        let finding = findings.add(arn, "the permission for Secrets Manager has no aws:SourceAccount");
-        if let Some(sid) = &statement.sid {
-            let remove = command(&["aws", "lambda", "remove-permission", "--function-name", arn]);
-            finding.run(format!("{remove} {}", option("--statement-id", sid)));
-        }
-        finding.run(permit(arn, &audit.snapshot.account));
     }
 }
 
-fn permit(function: &str, account: &str) -> String {
-    command(&[
-        "aws",
-        "lambda",
-        "add-permission",
-        "--function-name",
-        function,
-        "--statement-id",
-        "SecretsManagerRotation",
-        "--action",
-        "lambda:InvokeFunction",
-        "--principal",
-        SERVICE,
-        "--source-account",
-        account,
-    ])
+/// Lets Secrets Manager invoke a function for the account's secrets, besides what its policy says.
+fn permit(function: &str, account: &str, policy: Option<&Document>) -> String {
+    const SID: &str = "SecretsManagerRotation";
+    let sid = policy.map_or(SID.to_owned(), |policy| policy.free_sid(SID));
+    let words = ["aws", "lambda", "add-permission", "--function-name", function, "--statement-id", &sid];
+    let whom = ["--action", INVOKE, "--principal", SERVICE, "--source-account", account];
+    command(&[&words[..], &whom].concat())
 }
 
 pub(super) fn function_not_permitted(audit: &Audit<'_>, secret: &Secret, findings: &mut Findings<'_>) {
     let Some(function) = audit.account.rotation_function(secret) else { return };
-    if invocations(function).next().is_none() {
-        let run = permit(&function.function_arn, &audit.snapshot.account);
-        findings.add(&function.function_arn, format!("no statement allows {SERVICE} to invoke it")).run(run);
+    let arn = function.function_arn.as_str();
+    if secret.rotation_lambda_arn.as_ref().is_some_and(|invoked| invoked != arn) {
+        findings
+            .not_known("lambda:GetPolicy", "the policies of a function's aliases and versions are not read");
+        return;
     }
+    let caller = Caller::from_arn(SERVICE);
+    let context = rotation(audit, secret);
+    let account = &audit.snapshot.account;
+    let request = Request {
+        caller: &caller,
+        action: INVOKE,
+        resource: arn,
+        resource_account: account,
+        context: &context,
+    };
+    let document = function.policy.as_ref();
+    let resource = document.map(|document| Named { name: "of the function", document });
+    let decision = evaluate(&request, &Policies { resource, ..Policies::default() });
+    if decision.outcome != Outcome::Denied {
+        return;
+    }
+    if let Some(deny) = decision.because.first() {
+        findings
+            .add(arn, format!("{} denies it to {SERVICE}", place(deny.statement, deny.index)))
+            .advise("remove the Deny, or exempt Secrets Manager from it");
+        return;
+    }
+    let names = |it: &&Statement| {
+        it.effect == Effect::Allow && means_caller(it, &caller) && concerns_action(it, INVOKE)
+    };
+    let statements = document.into_iter().flat_map(|policy| &policy.statements);
+    let conditions: Vec<_> =
+        statements.filter(names).flat_map(|it| &it.conditions).map(ToString::to_string).collect();
+    let only = if conditions.is_empty() {
+        String::new()
+    } else {
+        format!(" for this secret, only with {}", conditions.join(", "))
+    };
+    findings
+        .add(arn, format!("no statement allows {SERVICE} to invoke it{only}"))
+        .run(permit(arn, account, document));
+}
+
+/// What Secrets Manager says of itself when it has a secret rotated.
+fn rotation(audit: &Audit<'_>, secret: &Secret) -> Context {
+    let snapshot = audit.snapshot;
+    let mut context = Context::open();
+    if let Some(now) = snapshot.taken_at {
+        context.set_from("aws:CurrentTime", now);
+        context.set_from("aws:EpochTime", now);
+    }
+    context.set("aws:SourceArn", &secret.arn);
+    context.set("aws:SourceAccount", &snapshot.account);
+    if let Some(organization) = &snapshot.organization_id {
+        context.set("aws:SourceOrgID", organization);
+    }
+    context.set("aws:PrincipalIsAWSService", "true");
+    context.set("aws:PrincipalServiceName", SERVICE);
+    context.set("aws:SecureTransport", "true");
+    context.set("aws:ResourceAccount", &snapshot.account);
+    ["aws:Principal", "lambda:"].iter().for_each(|prefix| context.close(prefix));
+    context
 }
