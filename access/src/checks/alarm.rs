@@ -261,14 +261,10 @@ fn unheard<'s>(
     audit: &'s Audit<'_>,
     name: &str,
     alarmed: &Alarmed,
+    rules: &[&EventRule],
     filters: &[&MetricAlarm],
     anyone: &'s Secret,
 ) -> Vec<&'s Secret> {
-    // What only goes to another bus, nobody here hears of.
-    let is_told = |rule: &&EventRule| {
-        is_on(rule, alarmed) && (rule.target_arns.is_empty() || buses(rule).count() < rule.target_arns.len())
-    };
-    let rules: Vec<_> = audit.snapshot.event_rules.iter().filter(is_told).collect();
     let by_secret = |text: &str| {
         let text = text.to_ascii_lowercase();
         text.contains("secretid") || text.contains("responseelements")
@@ -307,18 +303,35 @@ fn alarm(audit: &Audit<'_>, findings: &mut Findings<'_>, alarmed: &Alarmed) {
         filters.filter(|it| metric::is_of_trail(audit, it, alarmed) == expected).collect()
     };
     let (filters, unknown) = (of_trail(Some(true)), of_trail(None));
+    // What only goes to another bus, nobody here hears of.
+    let is_told = |rule: &&EventRule| {
+        is_on(rule, alarmed) && (rule.target_arns.is_empty() || buses(rule).count() < rule.target_arns.len())
+    };
+    let told: Vec<_> = audit.snapshot.event_rules.iter().filter(is_told).collect();
+    let is_logged = trail::logs(audit);
+    let rules = if is_logged == Some(true) { told.as_slice() } else { &[] };
+    let mut is_deaf = is_logged == Some(false);
     for name in alarmed.names {
-        let unheard_with = |filters: &[&MetricAlarm]| unheard(audit, name, alarmed, filters, &anyone);
-        let unheard = unheard_with(&filters);
+        let unheard_with = |rules: &[&EventRule], filters: &[&MetricAlarm]| {
+            unheard(audit, name, alarmed, rules, filters, &anyone)
+        };
+        let unheard = unheard_with(rules, &filters);
         if unheard.is_empty() {
             continue;
         }
-        if let Some((rule, bus)) = forwards(audit, name, &unheard, alarmed) {
+        if is_logged.is_none() && unheard_with(&told, &filters).is_empty() {
+            let reason = "whether a trail logs, without which rules get no events: the trails are not read";
+            findings.not_known("cloudtrail:DescribeTrails", reason);
+            continue;
+        }
+        is_deaf &= unheard_with(&told, &filters).is_empty();
+        let forwarded = forwards(audit, name, &unheard, alarmed).filter(|_| is_logged != Some(false));
+        if let Some((rule, bus)) = forwarded {
             let reason = format!("the rule {} forwards {name} to {bus}, whose rules are not read", rule.name);
             findings.not_known("events:ListRules", reason);
             continue;
         }
-        if let (Some(filter), true) = (unknown.first(), unheard_with(&unknown).is_empty()) {
+        if let (Some(filter), true) = (unknown.first(), unheard_with(&told, &unknown).is_empty()) {
             let (filter, group) = (&filter.filter_name, &filter.log_group_name);
             let reason = format!(
                 "whether the log group {group} of the metric filter {filter} is a trail's: the trails are not read"
@@ -337,6 +350,13 @@ fn alarm(audit: &Audit<'_>, findings: &mut Findings<'_>, alarmed: &Alarmed) {
         }
     }
     if silent.is_empty() {
+        return;
+    }
+    if is_deaf {
+        let seen = format!("rules for {} get no events: no trail logs", silent.join(", "));
+        findings.add(format!("account {}", audit.snapshot.account), seen).advise(
+            "turn on a trail (trail.none, trail.not-logging): EventBridge gets these events by way of it",
+        );
         return;
     }
     let mut detail = json!({"eventSource": ["secretsmanager.amazonaws.com"], "eventName": alarmed.names});
@@ -373,7 +393,8 @@ fn alarm(audit: &Audit<'_>, findings: &mut Findings<'_>, alarmed: &Alarmed) {
             ])
         ))
         .advise(format!(
-            "use your own target: the command names an SNS topic called secrets{}",
+            "use your own target: the command names an SNS topic called secrets{}{}",
+            if is_logged == Some(false) { "; the rule gets no events before a trail logs" } else { "" },
             elsewhere(audit, alarmed)
         ));
 }

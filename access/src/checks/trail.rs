@@ -115,6 +115,13 @@ fn recording<'a>(audit: &'a Audit<'_>) -> impl Iterator<Item = &'a Trail> {
     audit.snapshot.trails.iter().filter(|trail| trail.is_logging != Some(false))
 }
 
+/// Whether any trail logs, without which EventBridge gets no event by way of CloudTrail
+/// (<https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-service-event-cloudtrail.html>); none if they were not read.
+pub(super) fn logs(audit: &Audit<'_>) -> Option<bool> {
+    let is_read = !audit.denied.contains(&("cloudtrail:DescribeTrails", ""));
+    is_read.then(|| recording(audit).next().is_some())
+}
+
 fn none(audit: &Audit<'_>, findings: &mut Findings<'_>) {
     if audit.snapshot.trails.is_empty() {
         let account = &audit.snapshot.account;

@@ -148,8 +148,10 @@ fn a_metric_filter_of_another_log_group_is_no_alarm() {
     });
     assert!(!found(&report).contains("alarm.access-volume"));
     assert!(report.not_checked.iter().any(|it| it.check == "alarm.access-volume"), "{report:#?}");
-    // A rule hears of refused reads: the filter is not needed for them.
-    assert!(!report.not_checked.iter().any(|it| it.check == "alarm.access-denied"), "{report:#?}");
+    // A rule hears of refused reads if any trail logs: the filter is not needed for them.
+    let is_by_filter = |reason: &str| reason.contains("log group");
+    let mut denied = report.not_checked.iter().filter(|it| it.check == "alarm.access-denied");
+    assert!(!denied.any(|it| is_by_filter(&it.reason)), "{report:#?}");
 }
 
 /// The rules of another bus are not known here: neither that somebody hears, nor that nobody does.
@@ -277,4 +279,43 @@ fn a_trail_of_reads_alone_records_no_change() {
         json["Trails"].as_array_mut().unwrap().push(reads);
     });
     assert!(found(&report).is_empty(), "{report:#?}");
+}
+
+/// EventBridge gets the events of CloudTrail only while a trail logs.
+#[test]
+fn rules_are_deaf_where_no_trail_logs() {
+    const BY_RULE: [&str; 5] = [
+        "alarm.rotation-failed",
+        "alarm.delete",
+        "alarm.policy-change",
+        "alarm.put-value",
+        "alarm.access-denied",
+    ];
+    for (place, value) in [("/Trails", json!([])), ("/Trails/0/IsLogging", json!(false))] {
+        let report = with(|json| *json.pointer_mut(place).unwrap() = value.clone());
+        for check in BY_RULE {
+            let finding = of(&report, check);
+            assert!(finding.seen.contains("no trail logs") && finding.run.is_empty(), "{finding:?}");
+        }
+        // Where there is no rule either, one has to be made.
+        let report = with(|json| {
+            *json.pointer_mut(place).unwrap() = value.clone();
+            json["EventRules"] = json!([]);
+        });
+        let finding = of(&report, "alarm.delete");
+        assert!(finding.run[0].contains("put-rule"), "{finding:?}");
+        assert!(finding.advice.as_ref().unwrap().contains("before a trail logs"), "{finding:?}");
+    }
+    let report = with(|json| {
+        json["Trails"] = json!([]);
+        json["NotCollected"] = json!([{"Permission": "cloudtrail:DescribeTrails", "Error": "AccessDenied"}]);
+    });
+    for check in BY_RULE {
+        assert!(!found(&report).contains(check), "{check}");
+        let mut unknown = report.not_checked.iter();
+        assert!(
+            unknown.any(|it| it.check == check && it.permission == "cloudtrail:DescribeTrails"),
+            "{check}"
+        );
+    }
 }
