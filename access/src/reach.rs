@@ -61,7 +61,7 @@ pub struct Account<'a> {
     resource_control: Vec<Vec<Named<'a>>>,
     functions: HashMap<&'a str, Vec<&'a Function>>,
     /// The VPCs of whatever runs as a role; none is outside of any.
-    networks: HashMap<&'a str, Vec<Option<&'a str>>>,
+    networks: HashMap<&'a str, Vec<(Option<&'a str>, bool)>>,
     functions_by_arn: HashMap<&'a str, &'a Function>,
     session: Vec<Named<'a>>,
     /// Permissions that were missing, and for which resource, of which there may be as many as secrets; none is for all.
@@ -125,7 +125,7 @@ impl<'a> Account<'a> {
         let mut networks: HashMap<_, Vec<_>> = HashMap::new();
         for place in snapshot.places() {
             for role in place.roles {
-                networks.entry(role.as_str()).or_default().push(place.vpc_id);
+                networks.entry(role.as_str()).or_default().push((place.vpc_id, place.uses_fips_endpoint));
             }
         }
         let levels = |levels: &'a [crate::snapshot::PolicyLevel]| {
@@ -224,11 +224,11 @@ impl<'a> Account<'a> {
     /// The endpoint that a role's requests take: that of the one VPC in which everything is that runs as it.
     fn endpoint_of(&self, role: &str) -> Option<&'a VpcEndpoint> {
         let networks = self.networks.get(role)?;
-        let vpc = (*networks.first()?)?;
-        if !networks.iter().all(|network| *network == Some(vpc)) {
+        let (vpc, is_fips) = *networks.first()?;
+        if !networks.iter().all(|network| *network == (vpc, is_fips)) {
             return None;
         }
-        self.snapshot.endpoint_of_usual_name(vpc)
+        self.snapshot.endpoint_of_name(vpc?, is_fips)
     }
 
     /// The functions that run as a role.

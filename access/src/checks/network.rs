@@ -186,7 +186,7 @@ fn readers<'a>(audit: &Audit<'a>) -> Vec<Reader<'a>> {
 
 /// Those that are there; one that is deleted is listed for a while.
 fn present<'a>(audit: &Audit<'a>) -> impl Iterator<Item = &'a VpcEndpoint> {
-    audit.snapshot.vpc_endpoints.iter().filter(|endpoint| !endpoint.is_gone())
+    audit.snapshot.endpoints().filter(|endpoint| !endpoint.is_gone())
 }
 
 /// Those whose settings matter: of a failed one nothing can be changed.
@@ -194,9 +194,11 @@ fn endpoints<'a>(audit: &Audit<'a>) -> impl Iterator<Item = &'a VpcEndpoint> {
     present(audit).filter(|endpoint| !endpoint.has_failed())
 }
 
-fn endpoint_in<'a>(audit: &Audit<'a>, vpc: &str) -> Option<&'a VpcEndpoint> {
-    let here = endpoints(audit).filter(|endpoint| endpoint.vpc_id == vpc);
-    here.max_by_key(|endpoint| (!endpoint.is_fips(), endpoint.is_available()))
+/// The one that a reader's requests take. That of services and instances for FIPS is not known to be theirs, but may be.
+fn endpoint_for<'a>(audit: &Audit<'a>, reader: &Reader<'_>) -> Option<&'a VpcEndpoint> {
+    let here = endpoints(audit).filter(|endpoint| endpoint.vpc_id == reader.vpc_id);
+    let its = here.filter(|endpoint| endpoint.is_fips() || !reader.uses_fips_endpoint);
+    its.max_by_key(|endpoint| (!endpoint.is_fips(), endpoint.is_available()))
 }
 
 fn no_endpoint(audit: &Audit<'_>, findings: &mut Findings<'_>) {
@@ -204,48 +206,45 @@ fn no_endpoint(audit: &Audit<'_>, findings: &mut Findings<'_>) {
     // One that failed is a finding of its own.
     readers.retain(|reader| {
         let mut here = present(audit).filter(|endpoint| endpoint.vpc_id == reader.vpc_id);
-        !here.any(|endpoint| !endpoint.is_fips() || takes_fips(audit, reader))
+        !here.any(|endpoint| endpoint.is_fips() == reader.uses_fips_endpoint)
     });
-    let vpcs: BTreeSet<_> = readers.iter().map(|reader| reader.vpc_id).collect();
-    for vpc in vpcs {
-        let inside: Vec<_> = readers.iter().filter(|reader| reader.vpc_id == vpc).collect();
+    let ways: BTreeSet<_> = readers.iter().map(|reader| (reader.vpc_id, reader.uses_fips_endpoint)).collect();
+    for (vpc, is_fips) in ways {
+        let inside: Vec<_> =
+            readers.iter().filter(|it| (it.vpc_id, it.uses_fips_endpoint) == (vpc, is_fips)).collect();
         let subnets: BTreeSet<_> = inside.iter().flat_map(|reader| reader.subnet_ids).cloned().collect();
         let names: Vec<_> = inside.iter().map(|reader| reader.name()).collect();
         // The readers' own groups seldom let anybody in, and with private DNS all of the VPC takes the endpoint.
-        let group =
-            ["aws", "ec2", "create-security-group", "--group-name", "secrets-endpoint", "--vpc-id", vpc];
+        let group = if is_fips { "secrets-fips-endpoint" } else { "secrets-endpoint" };
+        let group = ["aws", "ec2", "create-security-group", "--group-name", group, "--vpc-id", vpc];
         let all = ["aws", "ec2", "describe-vpcs", "--vpc-ids", vpc, "--query", EVERY_BLOCK];
         let own = policy::own(audit);
+        let new = Wanted { vpc, is_fips, subnets: &Vec::from_iter(subnets), groups: "\"$group\"" };
         let run = format!(
             "group=$({} --description 'HTTPS to Secrets Manager' --query GroupId --output text) && \
              aws ec2 authorize-security-group-ingress --group-id \"$group\" --ip-permissions \"$({} --output json)\" && {}",
             command(&group),
             command(&all),
-            create(audit, vpc, &Vec::from_iter(subnets), "\"$group\"", &own.to_string())
+            create(audit, &new, &own.to_string())
         );
-        let fips = present(audit).find(|endpoint| endpoint.vpc_id == vpc);
-        let seen = fips.map_or("no endpoint".to_owned(), |fips| {
-            format!(
-                "no endpoint but {} for FIPS, to which the usual name does not lead",
-                fips.vpc_endpoint_id
-            )
-        });
-        let or = if fips.is_some() {
-            "; if they ask for FIPS (AWS_USE_FIPS_ENDPOINT), nothing is wrong"
-        } else {
-            ""
+        let other = present(audit).find(|endpoint| endpoint.vpc_id == vpc).map(|it| &it.vpc_endpoint_id);
+        let seen = match (other, is_fips) {
+            (None, _) => "no endpoint".to_owned(),
+            (Some(fips), false) => {
+                format!("no endpoint but {fips} for FIPS, to which the usual name does not lead")
+            }
+            (Some(usual), true) => format!("no endpoint for FIPS, and requests for it do not take {usual}"),
+        };
+        let or = match (other, is_fips) {
+            (_, true) => "; or take AWS_USE_FIPS_ENDPOINT away, if nobody asks for FIPS",
+            (Some(_), false) => "; if they ask for FIPS (AWS_USE_FIPS_ENDPOINT), nothing is wrong",
+            (None, false) => "",
         };
         findings
             .add(vpc, format!("{seen}; {} run there", names.join(", ")))
             .run(run)
             .advise(format!("{EVERYTHING_TAKES_IT}{or}"));
     }
-}
-
-/// Whether a function says that it asks for the name of the endpoint for FIPS; of others that is not known.
-fn takes_fips(audit: &Audit<'_>, reader: &Reader<'_>) -> bool {
-    let mut functions = audit.snapshot.functions.iter().filter(|it| it.function_arn == reader.arn);
-    functions.any(|it| it.variables.iter().any(|name| name == "AWS_USE_FIPS_ENDPOINT"))
 }
 
 /// What to know before private DNS is on.
@@ -258,14 +257,23 @@ const EVERY_BLOCK: &str = "[{IpProtocol: 'tcp', FromPort: `443`, ToPort: `443`, 
      Ipv6Ranges: (Vpcs[0].Ipv6CidrBlockAssociationSet || `[]`)[?Ipv6CidrBlockState.State=='associated']\
      .{CidrIpv6: Ipv6CidrBlock}}]";
 
-/// Security groups as a shell takes them.
-fn create(audit: &Audit<'_>, vpc: &str, subnets: &[String], groups: &str, policy: &str) -> String {
-    let service = service::of_endpoints(&audit.snapshot.region);
+/// An endpoint that is to be made.
+struct Wanted<'a> {
+    vpc: &'a str,
+    is_fips: bool,
+    subnets: &'a [String],
+    /// As a shell takes them.
+    groups: &'a str,
+}
+
+fn create(audit: &Audit<'_>, wanted: &Wanted<'_>, policy: &str) -> String {
+    let end = if wanted.is_fips { "-fips" } else { "" };
+    let service = format!("{}{end}", service::of_endpoints(&audit.snapshot.region));
     let mut words =
-        vec!["aws", "ec2", "create-vpc-endpoint", "--vpc-endpoint-type", "Interface", "--vpc-id", vpc];
+        vec!["aws", "ec2", "create-vpc-endpoint", "--vpc-endpoint-type", "Interface", "--vpc-id", wanted.vpc];
     words.extend(["--private-dns-enabled", "--service-name", &service, "--subnet-ids"]);
-    words.extend(subnets.iter().map(String::as_str));
-    format!("{} --security-group-ids {groups} --policy-document {}", command(&words), quote(policy))
+    words.extend(wanted.subnets.iter().map(String::as_str));
+    format!("{} --security-group-ids {} --policy-document {}", command(&words), wanted.groups, quote(policy))
 }
 
 fn state(audit: &Audit<'_>, findings: &mut Findings<'_>) {
@@ -278,13 +286,14 @@ fn state(audit: &Audit<'_>, findings: &mut Findings<'_>) {
             _ => {
                 let delete =
                     ["aws", "ec2", "delete-vpc-endpoints", "--vpc-endpoint-ids", &endpoint.vpc_endpoint_id];
-                finding.run(command(&delete)).run(create(
-                    audit,
-                    &endpoint.vpc_id,
-                    &endpoint.subnet_ids,
-                    &words_of(&endpoint.security_groups),
-                    &policy::kept(audit, endpoint).to_string(),
-                ))
+                let again = Wanted {
+                    vpc: &endpoint.vpc_id,
+                    is_fips: endpoint.is_fips(),
+                    subnets: &endpoint.subnet_ids,
+                    groups: &words_of(&endpoint.security_groups),
+                };
+                let policy = policy::kept(audit, endpoint).to_string();
+                finding.run(command(&delete)).run(create(audit, &again, &policy))
             }
         };
     }
@@ -301,6 +310,13 @@ fn modify(endpoint: &VpcEndpoint, words: &[&str]) -> String {
 
 fn private_dns(audit: &Audit<'_>, findings: &mut Findings<'_>) {
     for endpoint in endpoints(audit).filter(|endpoint| !endpoint.private_dns_enabled) {
+        // In one VPC a name leads to one endpoint: a second one is refused private DNS, and is there for other names.
+        let has_name = |it: &VpcEndpoint| {
+            (&it.vpc_id, it.is_fips()) == (&endpoint.vpc_id, endpoint.is_fips()) && it.private_dns_enabled
+        };
+        if endpoints(audit).any(has_name) {
+            continue;
+        }
         let finding = findings.add(&endpoint.vpc_endpoint_id, "PrivateDnsEnabled is false");
         if groups::keep_somebody_out(audit, endpoint) {
             finding.advise("first let the readers into its security groups (network.security-group), then turn private DNS on");
@@ -311,7 +327,7 @@ fn private_dns(audit: &Audit<'_>, findings: &mut Findings<'_>) {
 }
 
 fn dns_attributes(audit: &Audit<'_>, findings: &mut Findings<'_>) {
-    for vpc in audit.snapshot.vpcs.iter().filter(|vpc| endpoint_in(audit, &vpc.vpc_id).is_some()) {
+    for vpc in audit.snapshot.vpcs.iter().filter(|vpc| endpoints(audit).any(|it| it.vpc_id == vpc.vpc_id)) {
         let attributes = [
             (vpc.enable_dns_support, "enableDnsSupport", "--enable-dns-support"),
             (vpc.enable_dns_hostnames, "enableDnsHostnames", "--enable-dns-hostnames"),

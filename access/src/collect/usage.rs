@@ -62,6 +62,9 @@ impl Collector<'_> {
             security_group_ids: texts(&vpc["SecurityGroupIds"]),
             vpc_id: vpc["VpcId"].as_str().filter(|id| !id.is_empty()).map(str::to_owned),
             variables: variables.into_iter().flatten().map(|(name, _)| name.clone()).collect(),
+            uses_fips_endpoint: answer["Environment"]["Variables"]["AWS_USE_FIPS_ENDPOINT"]
+                .as_str()
+                .is_some_and(|value| value.eq_ignore_ascii_case("true")),
             injected_secrets: Vec::new(),
             strategy: answer["Environment"]["Variables"]["SECRETCACHE_STRATEGY"].as_str().map(str::to_owned),
             policy: None,

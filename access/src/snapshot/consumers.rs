@@ -19,6 +19,8 @@ record! {
         vpc_id: Option<String>,
         /// Names of its environment variables.
         variables: Vec<String>,
+        /// Whether the variable `AWS_USE_FIPS_ENDPOINT` is `true`: its requests are for another name of the service.
+        uses_fips_endpoint: bool,
         /// ARNs of secrets whose value, or a field of it, is in a variable. Found by comparing in memory, if the collector
         /// was allowed to read values.
         injected_secrets: Vec<String>,

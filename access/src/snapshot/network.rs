@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Snapshot;
 use crate::document::Document;
+use crate::service;
 
 record! {
     /// A VPC.
@@ -155,6 +156,8 @@ pub struct Place<'a> {
     pub security_group_ids: &'a [String],
     /// Its VPC; none outside of any.
     pub vpc_id: Option<&'a str>,
+    /// Whether its requests are known to be for the name of the endpoint for FIPS.
+    pub uses_fips_endpoint: bool,
 }
 
 impl Snapshot {
@@ -166,6 +169,7 @@ impl Snapshot {
             subnet_ids: &it.subnet_ids,
             security_group_ids: &it.security_group_ids,
             vpc_id: it.vpc_id.as_deref(),
+            uses_fips_endpoint: it.uses_fips_endpoint,
         });
         let workloads = self.workloads.iter().map(|it| Place {
             arn: &it.arn,
@@ -173,13 +177,24 @@ impl Snapshot {
             subnet_ids: &it.subnet_ids,
             security_group_ids: &it.security_group_ids,
             vpc_id: it.vpc_id.as_deref(),
+            uses_fips_endpoint: false,
         });
         functions.chain(workloads)
     }
 
-    /// The endpoint to which the usual name of the service leads in a VPC.
-    pub(crate) fn endpoint_of_usual_name(&self, vpc: &str) -> Option<&VpcEndpoint> {
-        let mut endpoints = self.vpc_endpoints.iter().filter(|it| !it.is_fips());
+    /// The endpoints for the service in this Region: no request for it takes one of another Region. A snapshot written by
+    /// hand may not say, and means it.
+    pub(crate) fn endpoints(&self) -> impl Iterator<Item = &VpcEndpoint> {
+        let usual = service::of_endpoints(&self.region);
+        self.vpc_endpoints.iter().filter(move |it| {
+            it.service_name.is_empty()
+                || it.service_name.strip_suffix("-fips").unwrap_or(&it.service_name) == usual
+        })
+    }
+
+    /// The endpoint to which the usual name of the service, or the one for FIPS, leads in a VPC.
+    pub(crate) fn endpoint_of_name(&self, vpc: &str, is_fips: bool) -> Option<&VpcEndpoint> {
+        let mut endpoints = self.endpoints().filter(|it| it.is_fips() == is_fips);
         endpoints.find(|it| it.vpc_id == vpc && it.private_dns_enabled && it.is_available())
     }
 

@@ -1,9 +1,11 @@
 //! Security groups: what is open though it looks narrow, and what cannot be known.
 
 use secretcache_access::audit::Report;
+use secretcache_access::evaluate::Outcome;
+use secretcache_access::reach::Account;
 use serde_json::{Value, json};
 
-use super::{APP, allow, found, of, policy, with};
+use super::{APP, READ, allow, found, good, of, policy, snapshot, with};
 
 fn ingress(rules: Value) -> Report {
     with(|json| json["SecurityGroups"][0]["Ingress"] = rules.clone())
@@ -132,25 +134,25 @@ fn nobody_who_is_not_known_is_locked_out() {
 #[test]
 fn an_endpoint_for_fips_is_none_for_the_usual_name() {
     const FIPS: &str = "com.amazonaws.eu-central-1.secretsmanager-fips";
-    let alone = |variables: Value| {
+    let alone = |is_asked_for: bool| {
         with(|json| {
             json["VpcEndpoints"][0]["ServiceName"] = json!(FIPS);
-            json["Functions"][0]["Variables"] = variables.clone();
+            json["Functions"][0]["UsesFipsEndpoint"] = json!(is_asked_for);
         })
     };
-    let report = alone(json!([]));
+    let report = alone(false);
     let finding = of(&report, "network.no-endpoint");
     assert!(finding.seen.contains("vpce-1") && finding.seen.contains("service/shop/checkout"), "{finding:?}");
     assert!(
         finding.run[0].contains("--service-name com.amazonaws.eu-central-1.secretsmanager "),
         "{finding:?}"
     );
-    let report = alone(json!(["AWS_USE_FIPS_ENDPOINT"]));
+    let report = alone(true);
     let seen = &of(&report, "network.no-endpoint").seen;
     assert!(!seen.contains("rotate-MultiUser") && seen.contains("service/shop/checkout"), "{seen}");
     let report = with(|json| {
         json["VpcEndpoints"][0]["ServiceName"] = json!(FIPS);
-        json["Functions"][0]["Variables"] = json!(["AWS_USE_FIPS_ENDPOINT"]);
+        json["Functions"][0]["UsesFipsEndpoint"] = json!(true);
         json["Workloads"] = json!([]);
     });
     assert!(!found(&report).contains("network.no-endpoint"), "{report:#?}");
@@ -162,6 +164,62 @@ fn an_endpoint_for_fips_is_none_for_the_usual_name() {
         json["VpcEndpoints"].as_array_mut().unwrap().insert(0, fips);
     });
     assert!(found(&report).is_empty(), "{report:#?}");
+}
+
+/// Nor does the name for FIPS lead to the usual endpoint.
+#[test]
+fn who_asks_for_fips_does_not_take_the_usual_endpoint() {
+    let closed = policy(json!([allow(READ, json!({"AWS": APP}), json!({}))]));
+    let fips = |json: &mut Value| {
+        json["Functions"][0]["UsesFipsEndpoint"] = json!(true);
+        json["VpcEndpoints"][0]["Policy"] = closed.clone();
+        json["SecurityGroups"][0]["Ingress"] = json!([]);
+    };
+    let report = with(|json| {
+        fips(json);
+        json["Workloads"] = json!([]);
+    });
+    let finding = of(&report, "network.no-endpoint");
+    assert!(finding.seen.contains("vpce-1") && finding.seen.contains("rotate-MultiUser"), "{finding:?}");
+    assert!(
+        finding.run[0].contains("--service-name com.amazonaws.eu-central-1.secretsmanager-fips "),
+        "{finding:?}"
+    );
+    let checks = found(&report);
+    assert!(
+        !checks.contains("network.endpoint-refuses") && !checks.contains("network.security-group"),
+        "{checks:?}"
+    );
+    let mut json = good();
+    fips(&mut json);
+    let snapshot = snapshot(json);
+    let access = Account::new(&snapshot).read(&snapshot.secrets[0], &snapshot.principals[1]);
+    assert_eq!(access.outcome(), Outcome::Allowed);
+}
+
+#[test]
+fn one_endpoint_of_a_vpc_has_the_name() {
+    let second = |json: &mut Value| {
+        let mut second = json["VpcEndpoints"][0].clone();
+        second["VpcEndpointId"] = json!("vpce-2");
+        second["PrivateDnsEnabled"] = json!(false);
+        json["VpcEndpoints"].as_array_mut().unwrap().push(second);
+    };
+    let report = with(second);
+    assert!(found(&report).is_empty(), "{report:#?}");
+    let report = with(|json| {
+        second(json);
+        json["VpcEndpoints"][0]["PrivateDnsEnabled"] = json!(false);
+    });
+    assert!(found(&report).contains("network.private-dns"));
+}
+
+#[test]
+fn an_endpoint_for_another_region_is_none() {
+    let report = with(|json| {
+        json["VpcEndpoints"][0]["ServiceName"] = json!("com.amazonaws.us-east-1.secretsmanager");
+    });
+    assert!(of(&report, "network.no-endpoint").seen.starts_with("no endpoint; "), "{report:#?}");
 }
 
 #[test]

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use ipnet::IpNet;
 
-use super::{Reader, endpoint_in, endpoints, modify, readers};
+use super::{Reader, endpoint_for, endpoints, modify, readers};
 use crate::audited::{Audit, NARROWING};
 use crate::condition::Truth;
 use crate::finding::Findings;
@@ -100,10 +100,13 @@ pub(super) fn security_group(audit: &Audit<'_>, findings: &mut Findings<'_>) {
     // Many instances can have the same groups: one rule lets all of them through.
     let mut asked = BTreeSet::new();
     for reader in readers(audit) {
-        let Some(endpoint) = endpoint_in(audit, reader.vpc_id) else { continue };
+        let Some(endpoint) = endpoint_for(audit, &reader) else { continue };
         let (its, ours) =
             (groups(audit, &endpoint.security_groups), groups(audit, reader.security_group_ids));
-        if its.is_empty() || ours.is_empty() || !asked.insert((reader.vpc_id, reader.security_group_ids)) {
+        if its.is_empty()
+            || ours.is_empty()
+            || !asked.insert((&endpoint.vpc_endpoint_id, reader.security_group_ids))
+        {
             continue;
         }
         let places = [subnets(audit, reader.subnet_ids), subnets(audit, &endpoint.subnet_ids)];
