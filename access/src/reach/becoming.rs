@@ -49,9 +49,19 @@ const PASSED: [(&str, &str, &str); 5] = [
     ("codebuild.amazonaws.com", "codebuild:CreateProject", "project/zq7xkj"),
 ];
 
-static EVERYTHING: LazyLock<Document> = LazyLock::new(|| {
-    document(&json!({"Effect": "Allow", "Action": "*", "Resource": "*"})).expect("a policy")
-});
+static EVERYTHING: LazyLock<Document> = LazyLock::new(|| all_of("*"));
+static SECRETS: LazyLock<Document> = LazyLock::new(|| all_of("secretsmanager:*"));
+
+/// Managed policies of AWS by which secrets are read, those that give most first, and what they amount to here.
+static ATTACHED: [(&str, &LazyLock<Document>); 3] = [
+    ("AdministratorAccess", &EVERYTHING),
+    ("PowerUserAccess", &EVERYTHING),
+    ("SecretsManagerReadWrite", &SECRETS),
+];
+
+fn all_of(actions: &str) -> Document {
+    document(&json!({"Effect": "Allow", "Action": actions, "Resource": "*"})).expect("a policy")
+}
 
 fn document(statement: &serde_json::Value) -> Option<Document> {
     Document::from_json(json!({"Version": "2012-10-17", "Statement": [statement]})).ok()
@@ -60,13 +70,13 @@ fn document(statement: &serde_json::Value) -> Option<Document> {
 /// What a call has changed.
 #[derive(Clone, Copy)]
 struct Changed<'d> {
-    identity: bool,
+    identity: Option<&'d Document>,
     resource: Option<&'d Document>,
     key: Option<&'d Document>,
     grants: Option<&'d Document>,
 }
 
-const NOTHING: Changed<'static> = Changed { identity: false, resource: None, key: None, grants: None };
+const NOTHING: Changed<'static> = Changed { identity: None, resource: None, key: None, grants: None };
 
 impl<'a> Account<'a> {
     /// The calls by which a principal becomes a reader of secrets, each with the secrets that it cannot read now. `readers` are
@@ -85,9 +95,9 @@ impl<'a> Account<'a> {
             let step = |secret| (Step { kind, action, resource: resource.to_owned() }, secret);
             found.extend(secret.map(step));
         };
-        for (action, resource) in self.own_changes(principal) {
-            let mut opened = closed()
-                .filter(|secret| self.reads_with(secret, principal, Changed { identity: true, ..NOTHING }));
+        for (action, resource, given) in self.own_changes(principal) {
+            let changed = Changed { identity: Some(given), ..NOTHING };
+            let mut opened = closed().filter(|secret| self.reads_with(secret, principal, changed));
             add(StepKind::Rights, action, &resource, opened.next());
         }
         let Some(itself) = document(
@@ -138,20 +148,29 @@ impl<'a> Account<'a> {
         is_open(&prepared, action, lock.arn, lock.account, &context, &policies)
     }
 
-    /// The calls by which a principal gives itself whatever its boundary leaves, each with what it changes.
-    fn own_changes(&self, principal: &Principal) -> Vec<(&'static str, String)> {
-        let calls = if is_user(principal) {
+    /// The calls by which a principal gives itself whatever its boundary leaves: each with what it changes, and what that gives.
+    fn own_changes(&self, principal: &Principal) -> Vec<(&'static str, String, &'static Document)> {
+        let [put, attach] = if is_user(principal) {
             ["iam:PutUserPolicy", "iam:AttachUserPolicy"]
         } else {
             ["iam:PutRolePolicy", "iam:AttachRolePolicy"]
         };
-        let by_name = calls.into_iter().map(|call| (call, principal.arn.clone(), Some(principal)));
+        let arn = principal.arn.as_str();
+        let mut found = Vec::new();
+        if self.may_call(principal, put, arn, Some(principal), &[]) {
+            found.push((put, arn.to_owned(), &*EVERYTHING));
+        }
+        // Whoever attaches a policy chooses the one that gives most.
+        let attached = ATTACHED.iter().find(|(name, _)| {
+            let policy = format!("arn:{}:iam::aws:policy/{name}", self.snapshot.partition());
+            self.may_call(principal, attach, arn, Some(principal), &[("iam:PolicyARN", &policy)])
+        });
+        found.extend(attached.map(|(_, given)| (attach, arn.to_owned(), &***given)));
+        const VERSION: &str = "iam:CreatePolicyVersion";
         let managed = principal.attached_policies.iter().filter(|arn| !arn.contains(":iam::aws:"));
-        let by_version = managed.map(|arn| ("iam:CreatePolicyVersion", arn.clone(), None));
-        let all = by_name.chain(by_version);
-        all.filter(|(call, arn, target)| self.may_call(principal, call, arn, *target, &[]))
-            .map(|(call, arn, _)| (call, arn))
-            .collect()
+        let changed = managed.filter(|arn| self.may_call(principal, VERSION, arn, None, &[]));
+        found.extend(changed.map(|arn| (VERSION, arn.clone(), &*EVERYTHING)));
+        found
     }
 
     /// The calls by which a principal has the rights of a reader.
@@ -185,6 +204,10 @@ impl<'a> Account<'a> {
             let mut open = statements.filter(|it| it.effect == Effect::Allow);
             open.any(|it| listed(it, "Service").any(|id| id == service))
         };
+        let passes = |service: &str| {
+            let keys = [("iam:PassedToService", service)];
+            trusts(service) && self.may_call(principal, PASS, &reader.arn, Some(reader), &keys)
+        };
         let starts = PASSED.into_iter().find(|(service, call, resource)| {
             let here = format!(
                 "arn:{}:{}:{}:{}:{resource}",
@@ -193,20 +216,26 @@ impl<'a> Account<'a> {
                 self.snapshot.region,
                 self.snapshot.account
             );
-            trusts(service)
-                && self.may_call(
-                    principal,
-                    PASS,
-                    &reader.arn,
-                    Some(reader),
-                    &[("iam:PassedToService", service)],
-                )
-                && self.may_call(principal, call, &here, None, &[])
+            passes(service) && self.may_call(principal, call, &here, None, &[])
         });
-        if let Some((_, call, _)) = starts {
-            found.push((StepKind::Start, call, &reader.arn));
-        }
+        let starts = starts.map(|(_, call, _)| call).or_else(|| self.restarts(principal, passes));
+        found.extend(starts.map(|call| (StepKind::Start, call, reader.arn.as_str())));
         found
+    }
+
+    /// The call by which a principal has something that is there already run as a role that it passes, with a command or a layer
+    /// of its own.
+    fn restarts(&self, principal: &Principal, passes: impl Fn(&str) -> bool) -> Option<&'static str> {
+        let tasks = self.snapshot.task_definitions.iter().map(|it| it.task_definition_arn.as_str()).collect();
+        let functions = self.snapshot.functions.iter().map(|it| it.function_arn.as_str()).collect();
+        let all: [(_, _, Vec<&str>); 2] = [
+            ("ecs-tasks.amazonaws.com", "ecs:RunTask", tasks),
+            ("lambda.amazonaws.com", "lambda:UpdateFunctionConfiguration", functions),
+        ];
+        let mut open = all.into_iter().filter(|(service, call, there)| {
+            passes(service) && there.iter().any(|arn| self.may_call(principal, call, arn, None, &[]))
+        });
+        open.next().map(|(_, call, _)| call)
     }
 
     /// Whether a principal could become a role whose trust policy named it.
@@ -237,9 +266,6 @@ impl<'a> Account<'a> {
         context.close("aws:TagKeys");
         if action.starts_with("iam:") {
             context.forget("aws:RequestedRegion");
-            // Whoever attaches a policy chooses the one that gives most.
-            let everything = format!("arn:{}:iam::aws:policy/AdministratorAccess", self.snapshot.partition());
-            context.set("iam:PolicyARN", everything);
         }
         if let Some(target) = target {
             for (name, value) in &target.tags {
@@ -267,9 +293,7 @@ impl<'a> Account<'a> {
     /// Whether a principal reads a secret once something has changed.
     fn reads_with(&self, secret: &Secret, principal: &Principal, changed: Changed<'_>) -> bool {
         let mut prepared = self.prepared(principal).elsewhere();
-        if changed.identity {
-            prepared.identity.push(Named { name: "", document: &EVERYTHING });
-        }
+        prepared.identity.extend(changed.identity.map(|document| Named { name: "", document }));
         let account = &self.snapshot.account;
         let mut policies: Policies<'_> = self.policies(&prepared);
         let document = changed.resource.or(secret.resource_policy.as_ref());

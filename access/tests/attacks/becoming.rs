@@ -109,6 +109,46 @@ fn a_call_that_opens_nothing_is_no_finding() {
 }
 
 #[test]
+fn a_managed_policy_that_reads_secrets_is_enough() {
+    let attach = |name: &str| {
+        let mut attach = may("iam:AttachRolePolicy", CI);
+        attach["Condition"] =
+            json!({"ArnEquals": {"iam:PolicyARN": format!("arn:aws:iam::aws:policy/{name}")}});
+        json!([attach])
+    };
+    for name in ["AdministratorAccess", "PowerUserAccess", "SecretsManagerReadWrite"] {
+        assert!(found(&report(attach(name), open)).contains(CHECK), "{name}");
+    }
+    assert!(!found(&report(attach("ReadOnlyAccess"), open)).contains(CHECK));
+    // It does not decrypt with a key that asks for more.
+    let delegated = |json: &mut Value| {
+        json["Secrets"][0].as_object_mut().unwrap().shift_remove("ResourcePolicy");
+        let all = json["Keys"][0]["Policy"]["Statement"].as_array_mut().unwrap();
+        all.push(allow("kms:Decrypt", json!({"AWS": "arn:aws:iam::111122223333:root"}), json!({})));
+    };
+    assert!(found(&report(attach("PowerUserAccess"), delegated)).contains(CHECK));
+    assert!(!found(&report(attach("SecretsManagerReadWrite"), delegated)).contains(CHECK));
+}
+
+#[test]
+fn what_is_there_already_runs_as_another_role() {
+    let task = "arn:aws:ecs:eu-central-1:111122223333:task-definition/checkout:*";
+    let function = "arn:aws:lambda:eu-central-1:111122223333:function:*";
+    for (call, on, role) in
+        [("ecs:RunTask", task, APP), ("lambda:UpdateFunctionConfiguration", function, ROTATION)]
+    {
+        let both = json!([may("iam:PassRole", role), may(call, on)]);
+        let report = report(both, open);
+        assert!(
+            of(&report, CHECK).seen.contains(&format!("{call} with iam:PassRole on {role}")),
+            "{report:#?}"
+        );
+        let alone = self::report(json!([may(call, on)]), open);
+        assert!(!found(&alone).contains(CHECK), "{call}");
+    }
+}
+
+#[test]
 fn the_keys_and_passwords_of_a_user_that_reads_are_ways_too() {
     let user = "arn:aws:iam::111122223333:user/admin";
     for action in ["iam:CreateAccessKey", "iam:UpdateLoginProfile"] {
