@@ -70,6 +70,11 @@ pub const CHECKS: &[&[Check]] = &[
     usage::CHECKS,
 ];
 
+/// How many days, in words.
+fn days(count: i64) -> String {
+    if count == 1 { "1 day".to_owned() } else { format!("{count} days") }
+}
+
 /// The check of an id.
 pub fn check(id: &str) -> Option<&'static Check> {
     CHECKS.iter().copied().flatten().find(|check| check.id == id)

@@ -1,6 +1,6 @@
 //! Rotation: whether there is any, whether it works, and whether its strategy suits the clients.
 
-use super::{Check, Find};
+use super::{Check, Find, days};
 use crate::audited::Audit;
 use crate::finding::{Findings, Severity};
 use crate::fix::{command, id_of, quote};
@@ -232,7 +232,7 @@ fn overdue(audit: &Audit<'_>, secret: &Secret, findings: &mut Findings<'_>) {
     let Some(next) = secret.next_rotation_date.filter(|_| secret.rotation_enabled) else { return };
     // A date is the end of a day on which the window may still be open.
     if audit.days_since(next) >= 1 {
-        let seen = format!("due by {next}, {} days ago", audit.days_since(next));
+        let seen = format!("due by {next}, {} ago", days(audit.days_since(next)));
         findings.add(&secret.arn, seen).run(rotate(secret));
     }
 }
@@ -307,8 +307,13 @@ fn window(audit: &Audit<'_>, secret: &Secret, findings: &mut Findings<'_>) {
     let overlaps =
         matches!(strategy_of(audit, secret), Some("alternating-users" | "dual-password" | "api-key"));
     if secret.rotation_enabled && !secret.is_rotated_elsewhere() && is_free && !overlaps {
-        let was = longest_days(secret).filter(|days| *days != 7);
-        let was = was.map(|days| format!("the secret rotates every week then, and not every {days} days. "));
+        let was = match (&rules.schedule_expression, rules.automatically_after_days) {
+            (Some(expression), _) => Some(format!("by {expression}")),
+            (None, Some(count)) if count > 0 => Some(format!("every {}", days(count.into()))),
+            _ => None,
+        };
+        let was = was.filter(|_| longest_days(secret) != Some(7));
+        let was = was.map(|was| format!("the secret rotates every week then, and not {was}. "));
         findings
             .add(&secret.arn, "no Duration and no cron() schedule")
             .run(with_schedule(secret))

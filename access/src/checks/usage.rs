@@ -1,6 +1,6 @@
 //! Who uses a secret, and what becomes of it.
 
-use super::{Check, Find};
+use super::{Check, Find, days};
 use crate::audited::Audit;
 use crate::finding::{Finding, Findings, Severity};
 use crate::fix::{command, id_of};
@@ -321,7 +321,7 @@ fn deletion_window(audit: &Audit<'_>, secret: &Secret, findings: &mut Findings<'
     if (0..=SHORTEST).contains(&left) {
         let restore = command(&["aws", "secretsmanager", "restore-secret", "--secret-id", &secret.arn]);
         findings
-            .add(&secret.arn, format!("gone in {left} days"))
+            .add(&secret.arn, format!("gone in {}", days(left)))
             .run(format!("{restore} && {}", delete(secret)));
     }
 }
@@ -357,7 +357,9 @@ fn replica(audit: &Audit<'_>, secret: &Secret, findings: &mut Findings<'_>) {
         if !allowed.is_empty() && !allowed.contains(&replica.region) {
             let run =
                 command_for("remove-regions-from-replication", "--remove-replica-regions", &replica.region);
-            findings.add(&resource, format!("only {} are allowed", allowed.join(", "))).run(run);
+            findings
+                .add(&resource, format!("its Region is not one that is allowed: {}", allowed.join(", ")))
+                .run(run);
         }
     }
 }

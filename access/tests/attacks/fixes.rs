@@ -384,3 +384,21 @@ fn a_secret_without_a_current_version_cannot_be_read() {
     // Whatever makes it may be about to fill it.
     assert_eq!(seen(json!([]), "2026-03-01T11:00:00Z"), None);
 }
+
+#[test]
+fn counts_and_schedules_are_said_in_words() {
+    let report = with(|json| json["Secrets"][0]["NextRotationDate"] = json!("2026-02-28T00:00:00Z"));
+    assert!(of(&report, "rotation.overdue").seen.ends_with(", 1 day ago"), "{report:#?}");
+    let window = |rules: Value| {
+        let report = with(|json| {
+            let function = json!("arn:aws:lambda:eu-central-1:111122223333:function:rotate-SingleUser");
+            json["Functions"][0]["FunctionArn"] = function.clone();
+            json["Secrets"][0]["RotationLambdaARN"] = function;
+            json["Secrets"][0]["RotationRules"] = rules.clone();
+        });
+        of(&report, "rotation.window").advice.clone().unwrap()
+    };
+    assert!(window(json!({"ScheduleExpression": "rate(4 hours)"})).contains("and not by rate(4 hours). "));
+    assert!(window(json!({"AutomaticallyAfterDays": 1})).contains("and not every 1 day. "));
+    assert!(!window(json!({"AutomaticallyAfterDays": 0})).contains("and not"));
+}

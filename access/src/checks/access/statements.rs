@@ -139,7 +139,7 @@ pub(super) fn loses(audit: &Audit<'_>, statement: &Statement) -> bool {
 }
 
 /// What to do where a command would take away more than the fault.
-pub(super) const INSTEAD: &str = "the statement also gives other rights, or reaches secrets that were not audited: add one that names the needed secrets (`secretcache policy app` or `rotation` prints it), then remove this one";
+pub(super) const INSTEAD: &str = "narrowing the statement could take away other rights, or secrets that were not audited: add one that names the needed secrets (`secretcache policy app` or `rotation` prints it), then remove this one";
 
 /// What is wrong with a statement.
 struct Fault {
