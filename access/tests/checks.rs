@@ -55,6 +55,16 @@ fn found(report: &Report) -> BTreeSet<String> {
     report.findings.iter().map(|finding| finding.check.to_owned()).collect()
 }
 
+/// The Sids of each policy in a command.
+fn sids(command: &str) -> Vec<Vec<String>> {
+    let policies = command.split('\'').filter_map(|word| serde_json::from_str::<Value>(word).ok());
+    let of = |policy: Value| {
+        let statements = policy["Statement"].as_array()?.clone();
+        Some(statements.iter().filter_map(|it| it["Sid"].as_str().map(str::to_owned)).collect())
+    };
+    policies.filter_map(of).collect()
+}
+
 fn checks() -> impl Iterator<Item = &'static Check> {
     CHECKS.iter().copied().flatten()
 }
@@ -85,6 +95,10 @@ fn every_check_finds_its_fault_and_no_other() {
             assert!(!finding.run.is_empty() || finding.advice.is_some(), "{}: no fix", check.id);
             assert!(!finding.seen.is_empty() && !finding.resource.is_empty(), "{}", check.id);
             assert!(!finding.run.iter().any(|command| command.contains('\n')), "{}", check.id);
+            for sids in finding.run.iter().flat_map(|command| sids(command)) {
+                let apart: BTreeSet<_> = sids.iter().collect();
+                assert_eq!(apart.len(), sids.len(), "{}: AWS refuses a Sid twice: {sids:?}", check.id);
+            }
         }
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
