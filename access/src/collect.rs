@@ -131,13 +131,15 @@ pub struct Collected {
     pub snapshot: Snapshot,
     /// Texts to compare secrets with, before they are dropped.
     pub variables: Vec<Variable>,
+    /// Which of the secrets that were asked for by id could not be read, and why; the others were.
+    pub missing: Vec<String>,
 }
 
 /// Collects a snapshot. `progress` hears what is being read, and of how many how much.
 ///
 /// # Errors
 ///
-/// There are no credentials or no Region, a service cannot be reached, or the secrets themselves cannot be listed. Whatever
+/// There are no credentials or no Region, a service cannot be reached, or the secrets themselves cannot be listed or, if they are asked for by id, not one of them read. Whatever
 /// else is refused is noted in [`Snapshot::not_collected`].
 pub async fn collect(
     config: &SdkConfig,
@@ -155,21 +157,23 @@ pub async fn collect(
             ..Snapshot::default()
         },
         variables: Vec::new(),
+        missing: Vec::new(),
         instance_profiles: BTreeMap::new(),
         progress,
     };
     collector.all(options).await?;
-    let Collector { client, mut snapshot, variables, .. } = collector;
+    let Collector { client, mut snapshot, variables, missing, .. } = collector;
     snapshot.calls = client.calls();
     snapshot.not_collected.sort_by(|a, b| (&a.permission, &a.resource).cmp(&(&b.permission, &b.resource)));
     snapshot.not_collected.dedup();
-    Ok(Collected { snapshot, variables })
+    Ok(Collected { snapshot, variables, missing })
 }
 
 struct Collector<'a> {
     client: Arc<Client>,
     snapshot: Snapshot,
     variables: Vec<Variable>,
+    missing: Vec<String>,
     /// The role of each instance profile, by ARN.
     instance_profiles: BTreeMap<String, String>,
     progress: &'a (dyn Fn(&str, usize, usize) + Sync),

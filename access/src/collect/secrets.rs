@@ -55,7 +55,10 @@ impl Collector<'_> {
             let index = details.index;
             let answer = match &details.description {
                 // One that was asked for and is not there is a mistake; one that was deleted meanwhile is none.
-                Err(fault) if is_asked_for => return Err(CollectError(format!("{}: {fault}", ids[index]))),
+                Err(fault) if is_asked_for => {
+                    self.missing.push(format!("{}: {fault}", ids[index]));
+                    continue;
+                }
                 Err(fault) if fault.code == NOT_THERE => continue,
                 Err(fault) => {
                     self.note("secretsmanager:DescribeSecret", Some(&ids[index]), fault.to_string());
@@ -69,7 +72,12 @@ impl Collector<'_> {
         let mut seen = BTreeSet::new();
         self.snapshot.secrets =
             found.into_iter().flatten().filter(|secret| seen.insert(secret.arn.clone())).collect();
-        Ok(())
+        // Answers come in any order.
+        self.missing.sort();
+        match self.missing.first() {
+            Some(first) if self.missing.len() == count => Err(CollectError(first.clone())),
+            _ => Ok(()),
+        }
     }
 
     async fn list_secrets(&mut self, prefix: Option<&str>) -> Result<Vec<Value>, CollectError> {

@@ -1,6 +1,6 @@
 //! `secretcache audit`: what is wrong with the access to secrets, and how to fix it.
 
-use clap::{Args, ValueEnum};
+use clap::{ArgGroup, Args, ValueEnum};
 use secretcache_access::audit::{Report, Severity, audit};
 use secretcache_access::checks::CHECKS;
 use secretcache_access::collect::Selection;
@@ -16,20 +16,21 @@ use crate::terminal::{print, print_json};
 /// Check how secrets are protected: key, access, trail, network, rotation and use, with the command that fixes each finding
 ///
 /// Changes nothing. Lists what it could not check, and which permission is missing. Exits with status 1 if there was no secret to
-/// check, or no check could be made. Reads values and logs in only with --login.
+/// check, or no check could be made, and with 5 if one of several IDs is wrong. Reads values and logs in only with --login.
 #[derive(Args)]
 #[command(after_help = format!("{EXAMPLES}\n\n{EXIT_STATUSES}"))]
+#[command(group = ArgGroup::new("which").required(true).args(["secret_ids", "prefix", "all"]))]
 pub(crate) struct Audit {
     /// Names or ARNs of secrets
-    #[arg(value_name = "ID", required_unless_present_any = ["prefix", "all"])]
+    #[arg(value_name = "ID")]
     secret_ids: Vec<String>,
 
     /// All secrets whose names start with this prefix
-    #[arg(long, value_name = "P", conflicts_with = "secret_ids")]
+    #[arg(long, value_name = "P")]
     prefix: Option<String>,
 
     /// All secrets of the account in this Region
-    #[arg(long, conflicts_with_all = ["secret_ids", "prefix"])]
+    #[arg(long)]
     all: bool,
 
     /// How to print the result
@@ -63,7 +64,7 @@ pub(crate) struct Audit {
     from_inside: bool,
 
     /// Regions where replicas are allowed, separated by commas
-    #[arg(long, value_name = "REGIONS", value_delimiter = ',')]
+    #[arg(long, value_name = "REGIONS", value_delimiter = ',', value_parser = region)]
     allowed_regions: Vec<String>,
 
     /// Role or user of a job that runs `secretcache rotate --due`; repeat for several. Of secrets that it may rotate and no
@@ -160,9 +161,12 @@ impl Audit {
         if let Some(nothing) = nothing {
             note(&format!("{nothing}{}", self.because(&report)));
         }
+        obtained.missing.iter().for_each(|missing| note(missing));
         Ok(match nothing {
-            _ if fails => Exit::Attention,
+            // What is found of the account says nothing of the secrets that were asked for.
             Some(_) => Exit::Failed,
+            None if !obtained.missing.is_empty() => Exit::Partly,
+            None if fails => Exit::Attention,
             None => Exit::Done,
         })
     }
@@ -180,6 +184,16 @@ impl Audit {
             ),
         }
     }
+}
+
+/// A misspelt Region would have every replica found, and its removal printed.
+fn region(text: &str) -> Result<String, String> {
+    let parts: Vec<_> = text.split('-').collect();
+    let is_word = |part: &&str| !part.is_empty() && part.bytes().all(|it| it.is_ascii_lowercase());
+    let is_it = parts.split_last().is_some_and(|(number, words)| {
+        words.len() >= 2 && words.iter().all(is_word) && number.parse::<u8>().is_ok()
+    });
+    is_it.then(|| text.to_owned()).ok_or_else(|| format!("{text:?} is not a Region, such as eu-central-1"))
 }
 
 fn role_or_user(text: &str) -> Result<String, String> {

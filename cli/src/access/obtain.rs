@@ -37,6 +37,8 @@ pub(crate) struct Extras {
 pub(crate) struct Obtained {
     pub(crate) snapshot: Snapshot,
     pub(crate) variables: Vec<Variable>,
+    /// Which of the secrets that were asked for are not there, and why.
+    pub(crate) missing: Vec<String>,
 }
 
 impl Files {
@@ -58,11 +60,11 @@ impl Files {
     ) -> Result<Obtained, Failure> {
         if let Some(file) = &self.offline {
             let mut snapshot = read(file)?;
-            select(&mut snapshot, &selection)?;
+            let missing = select(&mut snapshot, &selection)?;
             if !extras.allowed_regions.is_empty() {
                 snapshot.allowed_regions = extras.allowed_regions;
             }
-            return Ok(Obtained { snapshot, variables: Vec::new() });
+            return Ok(Obtained { snapshot, variables: Vec::new(), missing });
         }
         let options = service.options();
         let config = options.sdk_config().await.map_err(failed)?;
@@ -81,8 +83,8 @@ impl Files {
             collect(&config, connector, &options, &|what, done, count| progress.show(what, done, count))
                 .await;
         progress.clear();
-        let Collected { snapshot, variables } = collected.map_err(failed)?;
-        Ok(Obtained { snapshot, variables })
+        let Collected { snapshot, variables, missing } = collected.map_err(failed)?;
+        Ok(Obtained { snapshot, variables, missing })
     }
 
     /// Writes the snapshot, if that was asked for.
@@ -101,9 +103,10 @@ fn read(file: &Path) -> Result<Snapshot, Failure> {
     Snapshot::parse(&text).map_err(|error| failed(format!("{}: {error}", file.display())))
 }
 
-/// Leaves the secrets that were asked for.
-fn select(snapshot: &mut Snapshot, selection: &Selection) -> Result<(), Failure> {
+/// Leaves the secrets that were asked for, and says which ones are not there; a failure if that is all of them.
+fn select(snapshot: &mut Snapshot, selection: &Selection) -> Result<Vec<String>, Failure> {
     let all = snapshot.secrets.len();
+    let mut missing = Vec::new();
     match selection {
         Selection::All => {}
         Selection::Prefix(prefix) => {
@@ -115,14 +118,17 @@ fn select(snapshot: &mut Snapshot, selection: &Selection) -> Result<(), Failure>
                     || secret.arn == id
                     || secret.arn.rsplit_once('-').is_some_and(|(partial, _)| partial == id)
             };
-            if let Some(id) = ids.iter().find(|id| !snapshot.secrets.iter().any(|secret| is(secret, id))) {
-                return Err(failed(format!("{id}: not in the snapshot")));
+            let is_there = |id: &&String| snapshot.secrets.iter().any(|secret| is(secret, id));
+            let absent = ids.iter().filter(|id| !is_there(id));
+            missing.extend(absent.map(|id| format!("{id}: not in the snapshot")));
+            if let Some(first) = missing.first().filter(|_| missing.len() == ids.len()) {
+                return Err(failed(first));
             }
             snapshot.secrets.retain(|secret| ids.iter().any(|id| is(secret, id)));
         }
     }
     snapshot.is_partial |= snapshot.secrets.len() < all;
-    Ok(())
+    Ok(missing)
 }
 
 /// One line on a terminal, written over; elsewhere a line per thousand secrets.

@@ -47,7 +47,11 @@ impl Asked {
 
     /// Whether the result is to be JSON.
     pub(crate) fn wants_json(&self) -> bool {
-        self.words.iter().any(|word| word == "--json")
+        let follows = |pair: &[String]| pair == ["--format", "json"];
+        let is_audit = self.words.get(1).is_some_and(|word| word == "audit");
+        let is_format =
+            || self.words.windows(2).any(follows) || self.words.iter().any(|it| it == "--format=json");
+        self.words.iter().any(|word| word == "--json") || is_audit && is_format()
     }
 
     /// A command of ours with the options that this one was given, as far as they belong to it.
