@@ -9,7 +9,7 @@ use crate::document::{Effect, Scope, Statement};
 use crate::evaluate::{Named, Outcome, concerns_action};
 use crate::pattern::matches;
 use crate::reach::{Account, DECRYPT, GENERATE, READ};
-use crate::snapshot::{Principal, Secret, Snapshot};
+use crate::snapshot::{Key, Principal, Secret, Snapshot};
 
 /// A principal that can, or could but for the key, read a secret.
 #[derive(Clone, Copy, Debug)]
@@ -266,6 +266,8 @@ fn unknown_of_key<'a>(account: &Account<'a>, secret: &'a Secret) -> Vec<(&'a str
     };
     let permissions = match account.key_of(secret) {
         None => &ALL[..],
+        // What does not exist has no policy to read.
+        Some(key) if key.key_state == Key::MISSING => &[],
         Some(key) if key.policy.is_none() && key.key_manager != "AWS" => &ALL[1..2],
         Some(_) => &[],
     };
