@@ -45,6 +45,9 @@ pub enum On {
     InAccount(&'static str, &'static str),
     /// Accounts, organizational units, roots and policies of the organization, whose ARNs name its management account.
     Organization,
+    /// Trails of any Region and account: one of several Regions has the ARN of its home Region, and an organization's belongs
+    /// to the management account. Source: AWS CloudTrail User Guide, "Creating a trail for an organization".
+    Trails,
     /// Actions that no resource can be named for.
     Everything,
 }
@@ -63,6 +66,10 @@ impl On {
             Self::Functions => "the rotation function",
             Self::Logs => "the function's log group",
             Self::Organization => "the organization",
+            Self::Trails => {
+                "trails of any Region and account: one of several Regions is found under its home Region, and an organization's \
+                 under the management account"
+            }
             Self::Everything => "`*` (no resource can be named)",
         };
         words.to_owned()
@@ -252,12 +259,11 @@ pub const FEATURES: &[Feature] = &[
                 on: On::Organization,
             },
             in_account("AuditFunctions", "lambda", "function:*", &["lambda:GetPolicy"]),
-            in_account(
-                "AuditTrails",
-                "cloudtrail",
-                "trail/*",
-                &["cloudtrail:GetEventSelectors", "cloudtrail:GetTrailStatus"],
-            ),
+            Grant {
+                sid: "AuditTrails",
+                actions: &["cloudtrail:GetEventSelectors", "cloudtrail:GetTrailStatus"],
+                on: On::Trails,
+            },
             in_account("AuditRules", "events", "rule/*", &["events:ListRules", "events:ListTargetsByRule"]),
             in_account("AuditFilters", "logs", "log-group:*", &["logs:DescribeMetricFilters"]),
             in_account("AuditAlarms", "cloudwatch", "alarm:*", &["cloudwatch:DescribeAlarms"]),

@@ -248,6 +248,7 @@ impl Scope {
                 let arn = |kind: &str| format!("arn:{}:organizations::*:{kind}/*", self.partition());
                 Ok(["account", "ou", "policy", "root"].map(arn).to_vec())
             }
+            On::Trails => Ok(vec![format!("arn:{}:cloudtrail:*:*:trail/*", self.partition())]),
             On::Everything => Ok(vec!["*".into()]),
         }
     }

@@ -12,6 +12,7 @@ mod keys;
 mod metrics;
 mod networks;
 mod paths;
+mod printed;
 mod readers;
 mod sharing;
 mod spared;
