@@ -446,7 +446,7 @@ impl Scope {
         let mut statements = Vec::new();
         for (sid, principals, features) in [
             ("Read", &self.readers, &["read", "refresh"][..]),
-            ("Rotate", &self.rotators, &["rotate-single-user"][..]),
+            ("Rotate", &self.rotators, &["rotate-alternating-users"]),
         ] {
             if principals.is_empty() {
                 continue;
@@ -467,11 +467,10 @@ impl Scope {
                     }));
                 }
             };
-            let mut arns = secrets.clone();
-            if sid == "Rotate" && !self.master_secrets.is_empty() {
-                arns.extend(self.master_arns()?);
+            add(sid.to_owned(), actions_on(On::Secrets).collect(), secrets.clone());
+            if !self.master_secrets.is_empty() {
+                add("ReadMaster".to_owned(), actions_on(On::MasterSecrets).collect(), self.master_arns()?);
             }
-            add(sid.to_owned(), actions_on(On::Secrets).collect(), arns);
             add(format!("{sid}Passwords"), actions_on(On::Everything).collect(), vec!["*".into()]);
         }
         Ok(statements)

@@ -4,8 +4,9 @@ use secretcache_access::Document;
 use secretcache_access::condition::Context;
 use secretcache_access::evaluate::{Caller, Named, Outcome, Policies, Request, evaluate};
 use secretcache_access::policy::{Kind, Scope};
+use serde_json::json;
 
-use super::APP;
+use super::{APP, READ, ROTATION};
 
 fn scope() -> Scope {
     Scope {
@@ -34,4 +35,16 @@ fn an_audit_reads_trails_of_other_regions_and_accounts() {
             assert_eq!(decision.outcome, Outcome::Allowed, "{trail}");
         }
     }
+}
+
+#[test]
+fn an_endpoint_lets_nobody_write_the_administrators_secret() {
+    let scope =
+        Scope { rotators: vec![ROTATION.into()], master_secrets: vec!["prod/admin".into()], ..scope() };
+    let policy = scope.policy(Kind::Endpoint, &[]).unwrap();
+    let admin = "arn:aws:secretsmanager:eu-central-1:111122223333:secret:prod/admin-??????";
+    let all = policy["Statement"].as_array().unwrap();
+    let about: Vec<_> = all.iter().filter(|it| it["Resource"].to_string().contains(admin)).collect();
+    assert_eq!(about.len(), 1, "{policy}");
+    assert_eq!((&about[0]["Action"], &about[0]["Resource"]), (&json!(READ), &json!(admin)));
 }
