@@ -20,6 +20,7 @@ mod compare;
 mod examples;
 mod fits;
 mod given;
+mod place;
 mod render;
 
 use std::fmt;
@@ -265,7 +266,7 @@ impl Scope {
         let owner = |secret: &'_ String| match secret.strip_prefix("arn:") {
             Some(_) => Ok(None),
             None if self.account.is_empty() => {
-                wrong(format!("{secret} is not an ARN: give the account (--account, 12 digits)"))
+                wrong(format!("give the account (--account, 12 digits): the ARN of {secret} needs it"))
             }
             None => Ok(Some(self.account.as_str())),
         };
@@ -309,13 +310,14 @@ impl Scope {
         if name.starts_with("arn:") {
             return Ok(name.into());
         }
+        let what = name.trim_end_matches("-??????");
         let is_account = self.account.len() == 12 && self.account.bytes().all(|it| it.is_ascii_digit());
         if !is_account {
-            return wrong(format!("{name} is not an ARN: give the account (--account, 12 digits)"));
+            return wrong(format!("give the account (--account, 12 digits): the ARN of {what} needs it"));
         }
         let region = if service == "iam" { "" } else { self.region.as_str() };
         if region.is_empty() && service != "iam" {
-            return wrong(format!("{name} is not an ARN: give the Region (--region)"));
+            return wrong(format!("give the Region (--region): the ARN of {what} needs it"));
         }
         let partition = self.partition();
         Ok(format!("arn:{partition}:{service}:{region}:{}:{prefix}{name}", self.account))
@@ -342,6 +344,11 @@ impl Scope {
         let condition = self.through_secrets_manager(self.secret_arns()?)?;
         let mut administrators = self.administrators.clone();
         if administrators.is_empty() {
+            if self.account.is_empty() {
+                return wrong(
+                    "name who administers the key: --administrator, or the account (--account, 12 digits)",
+                );
+            }
             administrators.push(self.arn("root", "iam", "")?);
         }
         let mut statements = vec![json!({

@@ -76,7 +76,7 @@ pub(crate) struct Policy {
     #[arg(long = "endpoint", value_name = "VPCE-ID")]
     endpoints: Vec<String>,
 
-    /// Account id of secrets given by name
+    /// Account id (12 digits) of what is given by name
     #[arg(long, value_name = "ID", default_value = "", hide_default_value = true)]
     account: String,
 
@@ -126,6 +126,12 @@ fn resource_name(text: &str) -> Result<String, String> {
 
 impl Policy {
     pub(crate) async fn run(self) -> Result<Exit, Failure> {
+        let by_arn = self.secrets.iter().all(|secret| secret.starts_with("arn:"));
+        let region = match self.secrets.first().and_then(|secret| secret.split(':').nth(3)) {
+            // The Region of an ARN holds unless somebody gives another: that of the environment was not meant for it.
+            Some(own) if by_arn && !self.service.has_region() => own.to_owned(),
+            _ => self.service.region().await.unwrap_or_default(),
+        };
         let scope = Scope {
             secrets: self.secrets,
             master_secrets: self.master_secrets,
@@ -139,7 +145,7 @@ impl Policy {
             functions: self.functions,
             endpoints: self.endpoints,
             account: self.account,
-            region: self.service.region().await.unwrap_or_default(),
+            region,
             partition: self.partition,
         };
         let features: Vec<&str> = if self.features.is_empty() {

@@ -21,6 +21,11 @@ pub(crate) struct Service {
 }
 
 impl Service {
+    /// Whether `--region` was given.
+    pub(crate) fn has_region(&self) -> bool {
+        self.region.is_some()
+    }
+
     /// The Region that was given, or the one that the environment or the profile names.
     pub(crate) async fn region(&self) -> Option<String> {
         match &self.region {

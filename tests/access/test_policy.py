@@ -178,6 +178,9 @@ def test_a_pattern_that_reaches_others_is_refused(secret: str) -> None:
         (["app", "--secret", NAME, "--key", KEY.replace(REGION, "us-east-1")], "key in its own Region"),
         (["rotation", "--secret", NAME, "--feature", "rotate-iam-key", "--user", "*"], "one IAM user"),
         (["rotation", "--secret", NAME, "--function", "rotate-*"], "one function"),
+        (["app", "--secret", NAME, "--feature", "assume", "--role", "team/*"], "one role"),
+        (["app", "--secret", "${aws:username"], "broken variable"),
+        (["app", "--secret", f"arn:aws:secretsmanager:{REGION}:444455556666:secret:a-AbCdEf"], "--account"),
         (["app", "--secret", NAME, "--region", "mars"], '"mars" is not a Region'),
     ],
 )

@@ -1,5 +1,6 @@
 //! What a policy is to be made from, checked before it is: IAM stores a statement about nothing without a word.
 
+use super::place::is_region;
 use super::{Scope, ScopeError, wrong};
 use crate::evaluate::{Caller, CallerKind};
 use crate::pattern::is_pattern;
@@ -11,65 +12,72 @@ impl Scope {
         if !known.contains(&self.partition()) && !is_filled_in_later(&self.partition) {
             return wrong(format!("unknown partition {:?}; use aws, aws-cn or aws-us-gov", self.partition));
         }
-        self.check_place()?;
-        let is_account = self.account.len() == 12 && self.account.bytes().all(|it| it.is_ascii_digit());
-        if !self.account.is_empty() && !is_account && !is_filled_in_later(&self.account) {
-            return wrong(format!("{:?} is not an account: give its 12 digits", self.account));
-        }
-        let lists = [
-            &self.secrets,
-            &self.master_secrets,
-            &self.keys,
-            &self.master_keys,
-            &self.readers,
-            &self.rotators,
-            &self.administrators,
-            &self.users,
-            &self.functions,
+        let named = [
+            ("--secret", &self.secrets),
+            ("--master-secret", &self.master_secrets),
+            ("--key", &self.keys),
+            ("--master-key", &self.master_keys),
+            ("--reader", &self.readers),
+            ("--rotator", &self.rotators),
+            ("--administrator", &self.administrators),
+            ("--user", &self.users),
+            ("--role", &self.roles),
+            ("--function", &self.functions),
+            ("--endpoint", &self.endpoints),
         ];
-        for arn in lists.into_iter().flatten() {
+        for (option, text) in
+            named.iter().flat_map(|(option, given)| given.iter().map(move |it| (option, it)))
+        {
+            check_variables(option, text)?;
             let partition =
-                arn.strip_prefix("arn:").and_then(|rest| rest.split(':').next()).unwrap_or_default();
+                text.strip_prefix("arn:").and_then(|rest| rest.split(':').next()).unwrap_or_default();
             if known.contains(&partition)
                 && partition != self.partition()
                 && !is_filled_in_later(&self.partition)
             {
-                return wrong(format!("{arn} is in the partition {partition}: give --partition {partition}"));
+                return wrong(format!(
+                    "{text} is in the partition {partition}: give --partition {partition}"
+                ));
             }
         }
         for secret in self.secrets.iter().chain(&self.master_secrets) {
             check_secret(secret)?;
         }
+        self.check_place()?;
         for (keys, secrets, option) in
             [(&self.keys, &self.secrets, "--key"), (&self.master_keys, &self.master_secrets, "--master-key")]
         {
             for key in keys.iter().filter(|key| !is_filled_in_later(key)) {
                 check_key(key)?;
-                self.check_region_of_key(key, secrets, option)?;
+                self.check_region(option, key, secrets)?;
             }
         }
-        for principal in self.readers.iter().chain(&self.rotators).chain(&self.administrators) {
+        for (option, principal) in self.principals() {
             let is_principal = is_arn(principal, "iam", &["role/", "user/", "root"])
                 || is_arn(principal, "sts", &["assumed-role/", "federated-user/"]);
-            if !is_filled_in_later(principal) && (!is_principal || is_pattern(principal)) {
-                return wrong(format!("{principal:?} is not the ARN of a role or user"));
+            if !is_filled_in_later(principal) && !is_principal || is_pattern(&without_variables(principal)) {
+                return wrong(format!("{option} {principal:?} is not the ARN of a role or user"));
+            }
+            check_lasts(option, principal)?;
+        }
+        for (option, given, service, kind, more, what) in [
+            ("--user", &self.users, "iam", "user/", "/_+=,.@-", "IAM user"),
+            ("--role", &self.roles, "iam", "role/", "/_+=,.@-", "role"),
+            ("--function", &self.functions, "lambda", "function:", "_-$:", "function"),
+        ] {
+            for text in given {
+                let plain = without_variables(text);
+                let is_whole =
+                    !text.starts_with("arn:") || is_filled_in_later(text) || is_arn(text, service, &[kind]);
+                let name = plain.split_once(&format!(":{kind}")).map_or(plain.as_str(), |(_, name)| name);
+                let is_of_names = |it: char| it.is_ascii_alphanumeric() || more.contains(it);
+                if !is_whole || name.is_empty() || !name.chars().all(is_of_names) {
+                    return wrong(format!("{option} {text:?} is not the name or the ARN of one {what}"));
+                }
             }
         }
-        for user in self.users.iter().filter(|user| !is_filled_in_later(user)) {
-            let name = user.split_once(":user/").map_or(user.as_str(), |(_, name)| name);
-            let is_of_names = |it: u8| it.is_ascii_alphanumeric() || b"/_+=,.@-".contains(&it);
-            let is_whole = !user.starts_with("arn:") || is_arn(user, "iam", &["user/"]);
-            if !is_whole || name.is_empty() || !name.bytes().all(is_of_names) {
-                return wrong(format!("{user:?} is not the name or the ARN of one IAM user"));
-            }
-        }
-        for function in self.functions.iter().filter(|function| !is_filled_in_later(function)) {
-            let name = function.split_once(":function:").map_or(function.as_str(), |(_, name)| name);
-            let is_of_names = |it: u8| it.is_ascii_alphanumeric() || b"_-$:".contains(&it);
-            let is_whole = !function.starts_with("arn:") || is_arn(function, "lambda", &["function:"]);
-            if !is_whole || name.is_empty() || !name.bytes().all(is_of_names) {
-                return wrong(format!("{function:?} is not the name or the ARN of one function"));
-            }
+        for function in self.functions.iter().filter(|it| it.starts_with("arn:") && !is_filled_in_later(it)) {
+            self.check_region("--function", function, &self.secrets)?;
         }
         for endpoint in &self.endpoints {
             let is_id = endpoint.strip_prefix("vpce-").is_some_and(|id| {
@@ -84,66 +92,63 @@ impl Scope {
         Ok(())
     }
 
-    /// Refuses a Region that is none, or is not of the partition.
-    fn check_place(&self) -> Result<(), ScopeError> {
-        let region = self.region.as_str();
-        if region.is_empty() || is_filled_in_later(region) {
-            return Ok(());
+    /// Who is named, and by which option.
+    fn principals(&self) -> impl Iterator<Item = (&'static str, &String)> {
+        let named = [
+            ("--reader", &self.readers),
+            ("--rotator", &self.rotators),
+            ("--administrator", &self.administrators),
+        ];
+        named.into_iter().flat_map(|(option, given)| given.iter().map(move |it| (option, it)))
+    }
+
+    /// Refuses a whole account, which a condition on `aws:PrincipalArn` would never find.
+    pub(super) fn check_by_arn(&self) -> Result<(), ScopeError> {
+        for (option, principal) in self.principals() {
+            if Caller::from_arn(principal).kind == CallerKind::Root {
+                return wrong(format!(
+                    "{option} {principal} is a whole account: give the ARNs of roles or users in it"
+                ));
+            }
         }
-        if !is_region(region) {
-            return wrong(format!("{region:?} is not a Region, such as eu-central-1"));
-        }
-        let of_region = match region {
-            _ if region.starts_with("cn-") => "aws-cn",
-            _ if region.starts_with("us-gov-") => "aws-us-gov",
-            _ => "aws",
-        };
-        if self.partition() != of_region && !is_filled_in_later(&self.partition) {
+        Ok(())
+    }
+}
+
+/// Refuses a session: policies know it by its role or user, and it ends.
+fn check_lasts(option: &str, principal: &str) -> Result<(), ScopeError> {
+    match Caller::from_arn(principal).kind {
+        CallerKind::Session { role } => wrong(format!(
+            "{option} {principal} is a session, which policies know by its role: give {role}, with the role's path if it \
+             has one"
+        )),
+        _ if principal.contains(":federated-user/") => wrong(format!(
+            "{option} {principal} is a federated session, which policies know by its user: give the ARN of that user"
+        )),
+        _ => Ok(()),
+    }
+}
+
+/// Refuses a variable that does not end, or has no name: IAM would take it as text that no name matches.
+pub(super) fn check_variables(option: &str, text: &str) -> Result<(), ScopeError> {
+    let mut parts = text.split("${");
+    parts.next();
+    for part in parts {
+        let name = part.split_once('}').map(|(name, _)| name.trim());
+        if name.is_none_or(str::is_empty) {
             return wrong(format!(
-                "the Region {region} is in the partition {of_region}: give --partition {of_region}"
+                "{option} {text:?} has a broken variable: write ${{ and }} around its name, such as ${{aws:username}}"
             ));
         }
-        Ok(())
     }
+    Ok(())
+}
 
-    /// A secret is encrypted by a key of its own Region.
-    fn check_region_of_key(&self, key: &str, secrets: &[String], option: &str) -> Result<(), ScopeError> {
-        let region_of = |arn: &str| arn.split(':').nth(3).unwrap_or_default().to_owned();
-        let region = |secret: &String| {
-            if secret.starts_with("arn:") { region_of(secret) } else { self.region.clone() }
-        };
-        let regions: Vec<_> = secrets.iter().map(region).filter(|region| !region.is_empty()).collect();
-        let own = region_of(key);
-        let fits = |region: &String| *region == own || is_filled_in_later(region);
-        if regions.is_empty() || regions.iter().any(fits) {
-            return Ok(());
-        }
-        wrong(format!(
-            "{option} {key} is in another Region than the secrets, which are in {}: a secret needs a key in its own Region",
-            regions.join(", ")
-        ))
-    }
-
-    /// Refuses those whom a condition on `aws:PrincipalArn` would never find: that key has a session's role, and no account.
-    pub(super) fn check_by_arn(&self) -> Result<(), ScopeError> {
-        for principal in self.readers.iter().chain(&self.rotators) {
-            let why = match Caller::from_arn(principal).kind {
-                CallerKind::Session { role } => {
-                    format!(
-                        "a session, which policies know by its role: give {role}, with the role's path if it has one"
-                    )
-                }
-                _ if principal.contains(":federated-user/") => {
-                    "a federated session, which policies know by its user: give the ARN of that user"
-                        .to_owned()
-                }
-                CallerKind::Root => "a whole account: give the ARNs of roles or users in it".to_owned(),
-                _ => continue,
-            };
-            return wrong(format!("{principal} is {why}"));
-        }
-        Ok(())
-    }
+/// A text with a plain letter in the place of each variable.
+fn without_variables(text: &str) -> String {
+    let mut parts = text.split("${");
+    let first = parts.next().unwrap_or_default().to_owned();
+    parts.fold(first, |text, part| text + "x" + part.split_once('}').map_or(part, |(_, rest)| rest))
 }
 
 /// Refuses what is not the ARN of one key.
@@ -162,31 +167,14 @@ fn check_key(key: &str) -> Result<(), ScopeError> {
     Ok(())
 }
 
-/// Whether a text has the form of a Region: `eu-central-1`, `us-gov-west-1`, `us-iso-east-1`, `eusc-de-east-1`.
-fn is_region(text: &str) -> bool {
-    let parts: Vec<_> = text.split('-').collect();
-    let [area, middle @ .., number] = parts.as_slice() else { return false };
-    let is_word = |word: &&str| !word.is_empty() && word.bytes().all(|it| it.is_ascii_lowercase());
-    (2..=4).contains(&area.len())
-        && is_word(area)
-        && !middle.is_empty()
-        && middle.iter().all(is_word)
-        && !number.is_empty()
-        && number.bytes().all(|it| it.is_ascii_digit())
-}
-
 fn check_secret(secret: &str) -> Result<(), ScopeError> {
-    if is_filled_in_later(secret) {
-        return Ok(());
+    let is_whole = !is_filled_in_later(secret);
+    let plain = without_variables(secret);
+    let is_arn_given = plain.starts_with("arn:");
+    if is_arn_given && is_whole && !is_arn(secret, "secretsmanager", &["secret:"]) {
+        return wrong(format!("{secret:?} is not the ARN of a secret in one account and Region"));
     }
-    let name = if secret.starts_with("arn:") {
-        if !is_arn(secret, "secretsmanager", &["secret:"]) {
-            return wrong(format!("{secret:?} is not the ARN of a secret in one account and Region"));
-        }
-        secret.splitn(7, ':').last().unwrap_or_default()
-    } else {
-        secret
-    };
+    let name = if is_arn_given { plain.splitn(7, ':').last().unwrap_or_default() } else { plain.as_str() };
     if name == "*" {
         return wrong("\"*\" is every secret of the account; name secrets or a path such as prod/checkout/*");
     }
@@ -198,7 +186,7 @@ fn check_secret(secret: &str) -> Result<(), ScopeError> {
     }
     // The six characters after a name are added to it; an ARN may leave them open.
     let whole = name.strip_suffix("-??????").unwrap_or(name);
-    if whole.contains('?') || whole != name && !secret.starts_with("arn:") {
+    if whole.contains('?') || whole != name && !is_arn_given {
         return wrong(format!(
             "{secret:?} has a wildcard in its name; give the name alone, such as prod/checkout/db: the six characters \
              after it are added"
@@ -209,7 +197,7 @@ fn check_secret(secret: &str) -> Result<(), ScopeError> {
         return wrong(format!("{secret:?} is not a secret's name: use letters, digits and /_+=.@!-"));
     }
     let suffix = name.rsplit_once('-').map(|(_, suffix)| suffix).unwrap_or_default();
-    if secret.starts_with("arn:") && star.is_none() && suffix.len() != SUFFIX {
+    if is_arn_given && is_whole && star.is_none() && suffix.len() != SUFFIX {
         return wrong(format!(
             "{secret:?} lacks the six characters that end a secret's ARN, so it matches none; give the name instead"
         ));
@@ -230,7 +218,7 @@ fn is_arn(text: &str, service: &str, kinds: &[&str]) -> bool {
 }
 
 /// Whether it has a variable in it: one of IAM's, or of a template's.
-fn is_filled_in_later(text: &str) -> bool {
+pub(super) fn is_filled_in_later(text: &str) -> bool {
     text.contains("${")
 }
 
@@ -313,6 +301,14 @@ mod tests {
         fails(|it| it.users = vec!["*".into()], "one IAM user");
         fails(|it| it.users = vec!["arn:aws:iam::111122223333:user/a?".into()], "one IAM user");
         fails(|it| it.users = vec!["arn:aws:iam::111122223333:role/a".into()], "one IAM user");
+        for role in ["*", "role/*", "team/*", "arn:aws:iam::111122223333:role/*", "team-${x}*", "a b"] {
+            let scope = Scope { roles: vec![role.into()], ..Scope::default() };
+            let error = scope.check().unwrap_err().to_string();
+            assert!(error.contains("--role") && error.contains("one role"), "{error}");
+        }
+        fails(|it| it.roles = vec!["arn:aws:iam::111122223333:user/a".into()], "one role");
+        fails(|it| it.roles = vec!["arn:aws-cn:iam::111122223333:role/a".into()], "--partition aws-cn");
+        assert_eq!(scope(|it| it.roles = vec!["team/reads+1@x".into(), "${role}".into()]), Ok(()));
         fails(|it| it.functions = vec!["rotate-*".into()], "one function");
         fails(|it| it.functions = vec!["arn:aws:s3:::bucket".into()], "one function");
         fails(|it| it.readers = vec!["arn:aws:iam::111122223333:role/a?".into()], "not the ARN of a role");
@@ -342,30 +338,48 @@ mod tests {
     }
 
     #[test]
-    fn a_place_is_one() {
-        let check = |region: &str, partition: &str, keys: &[&str]| {
-            let keys = keys.iter().map(|key| (*key).to_owned()).collect();
-            let (region, partition) = (region.into(), partition.into());
-            let scope = Scope { secrets: vec!["a".into()], keys, region, partition, ..Scope::default() };
-            scope.check().map_err(|error| error.to_string())
-        };
-        for (region, partition) in [
-            ("eu-central-1", "aws"),
-            ("ap-southeast-4", ""),
-            ("cn-north-1", "aws-cn"),
-            ("us-gov-west-1", "aws-us-gov"),
-            ("${AWS::Region}", "aws"),
-            ("", "aws"),
+    fn a_broken_variable_is_refused_by_every_option() {
+        for broken in ["${aws:username", "a${}b", "a${ }", "${a}${"] {
+            for (option, set) in [
+                ("--secret", (|it, text| it.secrets = vec![text]) as fn(&mut Scope, String)),
+                ("--master-secret", |it, text| it.master_secrets = vec![text]),
+                ("--key", |it, text| it.keys = vec![text]),
+                ("--reader", |it, text| it.readers = vec![text]),
+                ("--user", |it, text| it.users = vec![text]),
+                ("--role", |it, text| it.roles = vec![text]),
+                ("--function", |it, text| it.functions = vec![text]),
+                ("--endpoint", |it, text| it.endpoints = vec![text]),
+                ("--account", |it, text| it.account = text),
+                ("--region", |it, text| it.region = text),
+            ] {
+                let mut scope = Scope { secrets: vec!["a".into()], ..Scope::default() };
+                set(&mut scope, broken.into());
+                let error = scope.check().unwrap_err().to_string();
+                assert!(error.starts_with(&format!("{option} {broken:?} has a broken variable")), "{error}");
+            }
+        }
+        for (wide, said) in [("prod/${aws:username}*", "longer names"), ("${a}/?", "give the name alone")] {
+            assert!(check_secret(wide).unwrap_err().to_string().contains(said), "{wide}");
+        }
+    }
+
+    #[test]
+    fn a_session_is_no_principal_of_any_policy() {
+        let session = "arn:aws:sts::111122223333:assumed-role/r/s";
+        for (option, set) in [
+            ("--reader", (|it, text| it.readers = vec![text]) as fn(&mut Scope, String)),
+            ("--rotator", |it, text| it.rotators = vec![text]),
+            ("--administrator", |it, text| it.administrators = vec![text]),
         ] {
-            assert_eq!(check(region, partition, &[]), Ok(()));
+            for (who, said) in [
+                (session.to_owned(), "give arn:aws:iam::111122223333:role/r"),
+                (session.replace("assumed-role/r/s", "federated-user/x"), "give the ARN of that user"),
+            ] {
+                let mut scope = Scope { secrets: vec!["a".into()], ..Scope::default() };
+                set(&mut scope, who);
+                let error = scope.check().unwrap_err().to_string();
+                assert!(error.starts_with(option) && error.contains(said), "{error}");
+            }
         }
-        for region in ["mars", "eu-central", "eu--1", "EU-CENTRAL-1", "*", "eu-*-1", "eu-central-1 "] {
-            assert!(check(region, "aws", &[]).unwrap_err().contains("not a Region"), "{region}");
-        }
-        assert!(check("cn-north-1", "aws", &[]).unwrap_err().contains("--partition aws-cn"));
-        let key = "arn:aws:kms:us-east-1:111122223333:key/k";
-        assert!(check("eu-central-1", "aws", &[key]).unwrap_err().contains("another Region"));
-        assert_eq!(check("us-east-1", "aws", &[key]), Ok(()));
-        assert_eq!(check("", "aws", &[key]), Ok(()));
     }
 }
