@@ -22,6 +22,7 @@ mod fits;
 mod given;
 mod place;
 mod render;
+mod tried;
 
 use std::fmt;
 use std::str::FromStr;

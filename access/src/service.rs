@@ -23,16 +23,27 @@ pub(crate) fn of_endpoints(region: &str) -> String {
 /// What is known of every request of a caller for a resource; the account is taken where the ARN has none.
 pub(crate) fn context(caller: &Caller, resource: &str, account: &str) -> Context {
     let mut context = Context::open();
-    context.set("aws:PrincipalArn", &caller.arn);
-    context.set("aws:PrincipalAccount", &caller.account);
-    context.set("aws:PrincipalIsAWSService", "false");
     context.set("aws:SecureTransport", "true"); // the service answers over TLS alone
+    if caller.kind == CallerKind::Service {
+        context.set("aws:PrincipalIsAWSService", "true");
+        context.set("aws:PrincipalServiceName", &caller.arn);
+        context.close("aws:Principal");
+    } else {
+        context.set("aws:PrincipalIsAWSService", "false");
+        context.set("aws:PrincipalArn", &caller.arn);
+        context.set("aws:PrincipalAccount", &caller.account);
+        // Services alone have these, when they call for somebody else.
+        ["aws:SourceAccount", "aws:SourceArn", "aws:SourceOrg", "aws:PrincipalServiceName"]
+            .iter()
+            .for_each(|key| context.close(key));
+    }
     match caller.kind {
         CallerKind::User => {
             context.set("aws:PrincipalType", "User");
             context.set("aws:username", caller.arn.rsplit('/').next().unwrap_or_default());
         }
         CallerKind::Root => context.set("aws:PrincipalType", "Account"),
+        CallerKind::Service => {}
         _ => context.set("aws:PrincipalType", "AssumedRole"),
     }
     let part = |place| resource.split(':').nth(place).filter(|part| !part.is_empty() && !part.contains('*'));
@@ -40,10 +51,6 @@ pub(crate) fn context(caller: &Caller, resource: &str, account: &str) -> Context
         context.set("aws:RequestedRegion", region);
     }
     context.set("aws:ResourceAccount", part(4).unwrap_or(account));
-    // Services alone have these, when they call for somebody else.
-    ["aws:SourceAccount", "aws:SourceArn", "aws:SourceOrg", "aws:PrincipalServiceName"]
-        .iter()
-        .for_each(|key| context.close(key));
     context
 }
 

@@ -20,6 +20,10 @@ use crate::terminal::{on_one_line, print};
 /// Kinds: app (an application's role), rotation (a rotation function's role), ci (a job that runs `secretcache rotate
 /// --due`), operator (a person), kms (a key policy), resource (a secret's resource policy), endpoint (a VPC endpoint's policy).
 /// No statement names `*` where a narrower resource exists. Does not call AWS, except to compare with an account (--check).
+///
+/// --check reports every right on secrets and keys beyond what the command would print, even if it is needed for a secret
+/// that was not given. Of other services, it reports what is missing, and actions such as iam:PassRole where they reach any
+/// role, user, policy or function.
 #[derive(Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Policy {
@@ -196,7 +200,7 @@ fn differences(
             None => format!("{id} not found; check the ARN or the id"),
         })
     };
-    let attached = match kind {
+    match kind {
         Kind::Kms => {
             let is_it = |key: &&Key| {
                 key.arn == id
@@ -210,18 +214,19 @@ fn differences(
                      aws kms describe-key --key-id {id} --query KeyMetadata.Arn"
                 )));
             }
-            key.and_then(|key| key.policy.as_ref()).ok_or_else(|| unknown("kms:GetKeyPolicy"))?
+            let key = key.filter(|key| key.policy.is_some()).ok_or_else(|| unknown("kms:GetKeyPolicy"))?;
+            Ok(compare_shared(kind, wanted, key.policy.as_ref(), scope, &key.arn))
         }
         Kind::Resource => {
             let secret = snapshot.secrets.iter().find(|secret| secret.arn == id || secret.name == id);
             let secret = secret.ok_or_else(|| unknown("secretsmanager:DescribeSecret"))?;
-            return Ok(compare_shared(kind, wanted, secret.resource_policy.as_ref(), scope));
+            Ok(compare_shared(kind, wanted, secret.resource_policy.as_ref(), scope, &secret.arn))
         }
         Kind::Endpoint => {
             let mut endpoints = snapshot.vpc_endpoints.iter().filter(|endpoint| !endpoint.is_gone());
             let endpoint = endpoints.find(|endpoint| endpoint.vpc_endpoint_id == id);
             let endpoint = endpoint.ok_or_else(|| unknown("ec2:DescribeVpcEndpoints"))?;
-            return Ok(compare_shared(kind, wanted, endpoint.policy.as_ref(), scope));
+            Ok(compare_shared(kind, wanted, endpoint.policy.as_ref(), scope, id))
         }
         _ => {
             let principal = snapshot.principals.iter().find(|principal| principal.arn == id);
@@ -233,8 +238,7 @@ fn differences(
                 )));
             }
             let (own, boundary) = (account.identity_policies(principal), account.boundary(principal));
-            return Ok(compare(wanted, own, boundary, &Caller::from_arn(id)));
+            Ok(compare(wanted, own, boundary, &Caller::from_arn(id)))
         }
-    };
-    Ok(compare_shared(kind, wanted, Some(attached), scope))
+    }
 }

@@ -1,6 +1,10 @@
-//! On what two policies are compared: an example of each resource, and the actions that are tried on it.
+//! On what two policies are compared: examples of each resource, and the actions that are tried on them.
 
+use std::collections::BTreeSet;
+
+use super::tried::ELSEWHERE;
 use crate::document::{Document, Scope};
+use crate::pattern::{is_pattern, matches};
 
 /// A resource, and the actions that are tried on it.
 pub(super) struct Example {
@@ -9,14 +13,80 @@ pub(super) struct Example {
     pub(super) actions: Vec<String>,
 }
 
-/// Each resource of the policy with one ARN that it matches; then what it does not name: a secret, a key, and those by whom
-/// it could get at others.
-pub(super) fn examples(wanted: &Document, account: &str) -> Vec<Example> {
+/// Where resources may be: at home first, then elsewhere.
+pub(super) struct Places {
+    pub(super) partition: String,
+    pub(super) regions: Vec<String>,
+    pub(super) accounts: Vec<String>,
+    /// ARNs of single secrets that a policy names, those of the wanted one first.
+    secrets: Vec<String>,
+}
+
+impl Places {
+    /// Home, somewhere else, and where the conditions of attached policies say.
+    pub(super) fn new(
+        [partition, region, account]: [&str; 3],
+        wanted: &Document,
+        attached: &[&Document],
+    ) -> Self {
+        let conditions =
+            attached.iter().flat_map(|document| &document.statements).flat_map(|it| &it.conditions);
+        let (mut regions, mut accounts) = (vec![region.to_owned()], vec![account.to_owned()]);
+        regions.push(if region == "us-east-1" { "eu-west-1" } else { "us-east-1" }.to_owned());
+        accounts.push(ELSEWHERE.to_owned());
+        for condition in conditions {
+            let known = match condition.key.to_ascii_lowercase().as_str() {
+                "aws:requestedregion" => &mut regions,
+                "aws:resourceaccount" => &mut accounts,
+                _ => continue,
+            };
+            for value in condition.values.iter().filter(|value| !is_pattern(value)) {
+                if !known.contains(value) {
+                    known.push(value.clone());
+                }
+            }
+        }
+        let statements = [wanted].into_iter().chain(attached.iter().copied()).flat_map(|it| &it.statements);
+        let secrets = statements.flat_map(|statement| {
+            let resources = statement.resource.iter().flat_map(Scope::listed);
+            resources.chain(statement.conditions.iter().flat_map(|condition| &condition.values))
+        });
+        let secrets = secrets.filter(|arn| service_of(arn) == "secretsmanager" && !is_pattern(arn));
+        Self { partition: partition.to_owned(), regions, accounts, secrets: secrets.cloned().collect() }
+    }
+
+    /// The ARN of the one secret that a pattern means, if either policy has it: a name followed by six `?` and an ARN with that
+    /// name are the same secret.
+    fn secret(&self, pattern: &str) -> Option<&String> {
+        let name = pattern.strip_suffix("??????").filter(|name| !is_pattern(name))?;
+        self.secrets.iter().find(|arn| arn.len() == pattern.len() && arn.starts_with(name))
+    }
+
+    /// An ARN that a pattern of the wanted policy matches.
+    pub(super) fn example(&self, pattern: &str) -> String {
+        self.secret(pattern).cloned().unwrap_or_else(|| filled(pattern))
+    }
+
+    /// The ARN of something at home.
+    pub(super) fn other(&self, service: &str, name: &str) -> String {
+        arn(&self.partition, service, &self.regions[0], &self.accounts[0], name)
+    }
+}
+
+fn arn(partition: &str, service: &str, region: &str, account: &str, name: &str) -> String {
+    let region = if service == "iam" { "" } else { region };
+    format!("arn:{partition}:{service}:{region}:{account}:{name}")
+}
+
+/// Each resource of the wanted policy with one ARN that it matches; then what it does not name: a secret, a key, those by whom
+/// it could get at others, and each secret and key that the attached policies name.
+pub(super) fn examples(wanted: &Document, attached: &[&Document], places: &Places) -> Vec<Example> {
     let mut examples: Vec<Example> = Vec::new();
+    let named = named_actions(wanted, attached);
     let mut add = |label: &str, arn: String, actions: &mut dyn Iterator<Item = String>| {
-        let known = examples.iter().position(|example| example.label == label);
+        let known = examples.iter().position(|example| example.label == label && example.arn == arn);
         let place = known.unwrap_or_else(|| {
-            examples.push(Example { label: label.to_owned(), actions: actions_on(&arn), arn });
+            examples.push(Example { label: label.to_owned(), actions: actions_on(&arn, &named), arn });
             examples.len() - 1
         });
         let all = &mut examples[place].actions;
@@ -26,59 +96,115 @@ pub(super) fn examples(wanted: &Document, account: &str) -> Vec<Example> {
             }
         });
     };
-    let mut region = "us-east-1".to_owned();
     for statement in &wanted.statements {
         let (Some(Scope::Only(resources)), Scope::Only(actions)) = (&statement.resource, &statement.action)
         else {
             continue;
         };
         for resource in resources {
-            if let Some(here) = resource.split(':').nth(3).filter(|here| !here.is_empty()) {
-                here.clone_into(&mut region);
-            }
             // What no resource can be named for, of secrets, is tried on none.
             let is_tried = |action: &&String| resource != "*" || !WITHOUT_RESOURCE.contains(&action.as_str());
             let mut own = actions.iter().filter(is_tried).cloned().peekable();
             if own.peek().is_some() {
-                add(resource, example_of(resource), &mut own);
+                let example = if resource == "*" { resource.clone() } else { places.example(resource) };
+                add(resource, example, &mut own);
             }
         }
     }
-    let other = |service: &str, name: &str| {
-        let region = if service == "iam" { "" } else { &region };
-        format!("arn:aws:{service}:{region}:{account}:{name}")
-    };
     let mut without = WITHOUT_RESOURCE.iter().map(|action| (*action).to_owned());
     add("*", "*".to_owned(), &mut without);
-    add("any other secret", other("secretsmanager", "secret:another/one-AbCdEf"), &mut std::iter::empty());
-    add("any other key", other("kms", &format!("key/{NO_KEY}")), &mut std::iter::empty());
+    for region in &places.regions {
+        for account in &places.accounts {
+            let other = |service: &str, name: &str| arn(&places.partition, service, region, account, name);
+            add(OTHER_SECRET, other("secretsmanager", "secret:another/one-AbCdEf"), &mut std::iter::empty());
+            add(OTHER_KEY, other("kms", &format!("key/{NO_KEY}")), &mut std::iter::empty());
+        }
+    }
     for (label, service, name, words) in OTHERS {
         let is_about = |action: &&&str| words.iter().any(|word| action.contains(word));
         let mut actions = ESCALATIONS.iter().filter(is_about).map(|action| (*action).to_owned());
-        add(label, other(service, name), &mut actions);
+        add(label, places.other(service, name), &mut actions);
+    }
+    let statements = attached.iter().flat_map(|document| &document.statements);
+    let resources = statements.filter_map(|statement| statement.resource.as_ref()).flat_map(Scope::listed);
+    // Every other secret and key is an example of `*`.
+    for resource in resources.filter(|resource| *resource != "*") {
+        for arn in arns(resource, places, RESOURCES) {
+            add(resource, arn, &mut std::iter::empty());
+        }
     }
     examples
+}
+
+/// What those resources are called that no policy names.
+pub(super) const OTHER_SECRET: &str = "any other secret";
+pub(super) const OTHER_KEY: &str = "any other key";
+
+/// Services, and how the resources begin of which examples are made.
+pub(super) const RESOURCES: &[(&str, &str)] = &[("secretsmanager", "secret:"), ("kms", "key/")];
+pub(super) const PRINCIPALS: &[(&str, &str)] = &[("iam", "role/"), ("iam", "user/")];
+
+/// ARNs that a pattern matches, in every place that it reaches, each with a name that hardly anything else would match.
+pub(super) fn arns(pattern: &str, places: &Places, kinds: &[(&str, &str)]) -> BTreeSet<String> {
+    let mut found: BTreeSet<_> = places.secret(pattern).cloned().into_iter().collect();
+    if !found.is_empty() {
+        return found;
+    }
+    let parts: Vec<_> = pattern.splitn(6, ':').collect();
+    let name = |pattern: &str, beginning: &str| match pattern.split_once('*') {
+        Some((head, tail)) if beginning.starts_with(head) => format!("{beginning}example{}", filled(tail)),
+        _ => filled(pattern),
+    };
+    for (service, kind) in kinds {
+        for region in &places.regions {
+            for account in &places.accounts {
+                let beginning = arn(&places.partition, service, region, account, kind);
+                let example = match parts[..] {
+                    [_, _, _, _, _, resource] => {
+                        let given = parts.iter().zip(beginning.split(':'));
+                        let place =
+                            given.take(5).map(|(part, own)| if is_pattern(part) { own } else { part });
+                        format!("{}:{}", place.collect::<Vec<_>>().join(":"), name(resource, kind))
+                    }
+                    _ => name(pattern, &beginning),
+                };
+                if service_of(&example) == *service && matches(pattern, &example) {
+                    found.insert(example);
+                }
+            }
+        }
+    }
+    found
 }
 
 /// The id of a key that nobody has.
 pub(super) const NO_KEY: &str = "00000000-0000-0000-0000-000000000000";
 
-/// An ARN that a pattern matches.
-pub(super) fn example_of(pattern: &str) -> String {
-    if pattern == "*" {
-        return pattern.to_owned();
-    }
-    pattern.replace("??????", "AbCdEf").replace('*', "example-AbCdEf")
+/// A text that a pattern matches.
+pub(super) fn filled(pattern: &str) -> String {
+    pattern.replace("??????", "AbCdEf").replace('*', "example-AbCdEf").replace('?', "x")
 }
 
 pub(super) fn service_of(arn: &str) -> &str {
     arn.split(':').nth(2).unwrap_or_default()
 }
 
-pub(super) fn actions_on(arn: &str) -> Vec<String> {
+/// What is tried on a resource of its service, `named` included.
+pub(super) fn actions_on(arn: &str, named: &BTreeSet<&str>) -> Vec<String> {
     let service = format!("{}:", service_of(arn));
-    let is_its = |action: &&&str| action.starts_with(&service);
-    ACTIONS.iter().filter(is_its).map(|it| (*it).to_owned()).collect()
+    let all = ACTIONS.iter().copied().chain(named.iter().copied());
+    all.filter(|action| action.starts_with(&service)).map(str::to_owned).collect()
+}
+
+/// Actions on secrets and keys that policies name, and that are not tried anyway.
+pub(super) fn named_actions<'a>(wanted: &'a Document, attached: &[&'a Document]) -> BTreeSet<&'a str> {
+    let is_known =
+        |action: &str| ACTIONS.iter().chain(WITHOUT_RESOURCE).any(|known| known.eq_ignore_ascii_case(action));
+    let statements = attached.iter().copied().chain([wanted]).flat_map(|document| &document.statements);
+    let listed = statements.flat_map(|statement| statement.action.listed()).map(String::as_str);
+    let is_theirs =
+        |action: &str| RESOURCES.iter().any(|(service, _)| action.split(':').next() == Some(service));
+    listed.filter(|action| is_theirs(action) && !is_pattern(action) && !is_known(action)).collect()
 }
 
 /// What can be done with secrets and their keys: `secretsmanager` as of its current service model; of `kms`, what reaches

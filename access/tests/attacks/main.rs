@@ -12,6 +12,7 @@ mod keys;
 mod metrics;
 mod networks;
 mod paths;
+mod policies;
 mod printed;
 mod readers;
 mod sharing;
