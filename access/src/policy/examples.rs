@@ -159,18 +159,24 @@ pub(super) fn arns(pattern: &str, places: &Places, kinds: &[(&str, &str)]) -> BT
         for region in &places.regions {
             for account in &places.accounts {
                 let beginning = arn(&places.partition, service, region, account, kind);
-                let example = match parts[..] {
+                let in_parts = match parts[..] {
                     [_, _, _, _, _, resource] => {
                         let given = parts.iter().zip(beginning.split(':'));
                         let place =
                             given.take(5).map(|(part, own)| if is_pattern(part) { own } else { part });
-                        format!("{}:{}", place.collect::<Vec<_>>().join(":"), name(resource, kind))
+                        Some(format!("{}:{}", place.collect::<Vec<_>>().join(":"), name(resource, kind)))
                     }
-                    _ => name(pattern, &beginning),
+                    _ => None,
                 };
-                if service_of(&example) == *service && matches(pattern, &example) {
-                    found.insert(example);
-                }
+                // Of a key an alias is none: no right on it is one on the key.
+                let is_one = |example: &String| {
+                    let resource = example.splitn(6, ':').nth(5).unwrap_or_default();
+                    service_of(example) == *service
+                        && (resource.starts_with(kind) || resource == "root")
+                        && matches(pattern, example)
+                };
+                let mut all = in_parts.into_iter().chain([name(pattern, &beginning)]);
+                found.extend(all.find(is_one));
             }
         }
     }

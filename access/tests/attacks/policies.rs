@@ -135,6 +135,9 @@ fn a_key_that_is_open_for_more_than_these_secrets_is_too_open() {
 
 #[test]
 fn what_does_not_reach_more_is_no_difference() {
+    let mut here = allow(READ, SECRET.replace("eu-central-1", "*"));
+    here["Condition"] = json!({"StringEquals": {"aws:RequestedRegion": "eu-central-1"}});
+    assert_eq!(of_app(&scope(), |wanted| with(wanted, here.clone())), [""; 0]);
     assert_eq!(of_app(&scope(), Value::clone), [""; 0]);
     let found = |statement: Value| of_app(&scope(), |wanted| with(wanted, statement.clone()));
     for statement in [
@@ -142,6 +145,7 @@ fn what_does_not_reach_more_is_no_difference() {
         allow("dynamodb:GetItem", "arn:aws:dynamodb:eu-central-1:111122223333:table/t"),
         allow("iam:PassRole", APP2),
         allow(READ, SECRET),
+        allow("kms:Decrypt", "arn:aws:kms:eu-central-1:111122223333:alias/payroll"),
         allow("logs:PutLogEvents", format!("{SECRETS}prod/other")),
     ] {
         assert_eq!(found(statement), [""; 0]);
@@ -176,6 +180,9 @@ fn whoever_a_secrets_policy_exempts_beside_the_readers_reads() {
         with(&changed(wanted, exempted, json!([APP, STRANGER])), more)
     });
     one_line(&found, &read(STRANGER));
+    let root = "arn:aws:iam::111122223333:root";
+    let found = of_shared(Kind::Resource, |wanted| changed(wanted, exempted, json!([APP, root])));
+    assert_eq!(found, [read(root)]);
     let patterns = "arn:aws:iam::111122223333:role/app*";
     let found = of_shared(Kind::Resource, |wanted| {
         let mut attached = changed(wanted, "/Statement/0/Condition", json!({}));
