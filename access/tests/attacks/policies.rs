@@ -12,7 +12,8 @@ const SECRETS: &str = "arn:aws:secretsmanager:eu-central-1:111122223333:secret:"
 const APP2: &str = "arn:aws:iam::111122223333:role/app2";
 const STRANGER: &str = "arn:aws:iam::999999999999:role/x";
 
-fn scope() -> Scope {
+/// What a team asks `policy` for.
+pub(super) fn scope() -> Scope {
     Scope {
         secrets: vec!["prod/checkout/db".into()],
         account: "111122223333".into(),

@@ -6,16 +6,8 @@ use secretcache_access::evaluate::{Caller, Named, Outcome, Policies, Request, ev
 use secretcache_access::policy::{Kind, Scope};
 use serde_json::json;
 
+use super::policies::scope;
 use super::{APP, READ, ROTATION};
-
-fn scope() -> Scope {
-    Scope {
-        secrets: vec!["prod/checkout/db".into()],
-        account: "111122223333".into(),
-        region: "eu-central-1".into(),
-        ..Scope::default()
-    }
-}
 
 /// A trail of several Regions is found under its home Region, one of an organization under the management account.
 #[test]
