@@ -1,7 +1,7 @@
 //! What the checks work on: a snapshot with its readers, and the statements by which they read.
 
 use std::cell::OnceCell;
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use jiff::Timestamp;
 
@@ -29,13 +29,20 @@ pub(crate) struct Grant<'a> {
     pub(crate) secrets: Vec<&'a Secret>,
 }
 
+/// Who may write the secrets that it reads.
+#[derive(Debug, Default)]
+pub(crate) struct Writers {
+    /// By the secret's ARN.
+    pub(crate) of_secret: HashMap<String, Vec<Writer>>,
+    /// The ARNs of what each of them, by its ARN, may write.
+    pub(crate) secrets: HashMap<String, BTreeSet<String>>,
+}
+
 /// A principal that reads a secret and may also change it.
 #[derive(Debug)]
 pub(crate) struct Writer {
     /// Its ARN.
     pub(crate) principal: String,
-    /// The secret's.
-    pub(crate) secret: String,
     /// By which calls.
     pub(crate) calls: Vec<&'static str>,
     /// Who may set the tag that calls it an operator, and should not.
@@ -59,7 +66,7 @@ pub(crate) struct Audit<'a> {
     job_roles: HashSet<&'a str>,
     pub(crate) denied: HashSet<(&'a str, &'a str)>,
     /// Who may write the secrets that it reads, for one check; found when that is made.
-    pub(crate) writers: OnceCell<Vec<Writer>>,
+    pub(crate) writers: OnceCell<Writers>,
 }
 
 /// Permissions without which a check sees a part of what there is: fewer places from which secrets are read. What it

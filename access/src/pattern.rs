@@ -13,7 +13,11 @@ const LITERAL_MARK: char = '\u{e001}';
 /// assert!(!matches("prod/db-??????", "prod/db-other-AbCdEf"));
 /// ```
 pub fn matches(pattern: &str, text: &str) -> bool {
-    glob(pattern, text, |a, b| a == b)
+    // Most that do not match differ before the first wildcard, where ARNs are compared fastest.
+    let is_plain = |byte: u8| !matches!(byte, b'*' | b'?') && byte.is_ascii();
+    let plain = pattern.bytes().position(|byte| !is_plain(byte)).unwrap_or(pattern.len());
+    let (beginning, rest) = pattern.split_at(plain);
+    text.strip_prefix(beginning).is_some_and(|text| glob(rest, text, |a, b| a == b))
 }
 
 /// The same for names of actions, whose case does not count.

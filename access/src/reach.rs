@@ -206,7 +206,7 @@ impl<'a> Account<'a> {
         let identity: Vec<_> = inline.chain(principal.attached_policies.iter().filter_map(managed)).collect();
         let statements = identity.iter().flat_map(|policy| &policy.document.statements);
         Prepared {
-            reads: statements.filter(|it| it.effect == Effect::Allow && concerns_action(it, READ)).collect(),
+            reads: statements.filter(|it| allows(it, READ)).collect(),
             identity,
             boundary: principal.permissions_boundary.as_ref().and_then(managed),
             unknown,
@@ -249,17 +249,7 @@ impl<'a> Account<'a> {
     /// Whether any statement could let a principal read a secret, before conditions and whatever denies. Most pairs of an
     /// account end here.
     pub(crate) fn could_read(&self, secret: &Secret, principal: &Principal) -> bool {
-        let own = &self.principals[principal.arn.as_str()].reads;
-        let reaches = |statement: &&Statement| match &statement.resource {
-            Some(Scope::Only(patterns)) => {
-                patterns.iter().any(|pattern| pattern.contains("${") || matches(pattern, &secret.arn))
-            }
-            _ => true,
-        };
-        let shares =
-            |statement: &Statement| statement.effect == Effect::Allow && concerns_action(statement, READ);
-        own.iter().copied().any(|it| reaches(&it))
-            || secret.resource_policy.iter().flat_map(|policy| &policy.statements).any(shares)
+        could_on(secret, READ, &self.principals[principal.arn.as_str()].reads)
     }
 
     /// Whether a principal can read a secret's current version.
@@ -455,6 +445,24 @@ impl<'a> Account<'a> {
     pub fn now(&self) -> Timestamp {
         self.snapshot.taken_at.unwrap_or_default()
     }
+}
+
+/// Whether a statement allows some requests of an action.
+fn allows(statement: &Statement, action: &str) -> bool {
+    statement.effect == Effect::Allow && concerns_action(statement, action)
+}
+
+/// Whether any statement could let somebody do something to a secret, before conditions and whatever denies: one of the secret's
+/// policy, or one of their own statements that allow it to some secret.
+fn could_on(secret: &Secret, action: &str, own: &[&Statement]) -> bool {
+    let reaches = |statement: &&Statement| match &statement.resource {
+        Some(Scope::Only(patterns)) => {
+            patterns.iter().any(|pattern| pattern.contains("${") || matches(pattern, &secret.arn))
+        }
+        _ => true,
+    };
+    let mut shared = secret.resource_policy.iter().flat_map(|policy| &policy.statements);
+    own.iter().any(reaches) || shared.any(|it| allows(it, action))
 }
 
 /// Whether two ARNs are of one function, whatever version or alias they name.

@@ -139,7 +139,9 @@ fn id_means(id: &str, caller: &Caller) -> Option<(Truth, Means)> {
         CallerKind::Role if id == caller.arn => Some((Truth::Yes, Means::Role)),
         // Some session of the role is meant; whether it is this one is not known.
         CallerKind::Role => {
-            let CallerKind::Session { role } = Caller::from_arn(id).kind else { return None };
+            // Looked at closely if it may be one: a key's policy may list every role of the account.
+            let session = id.contains(":assumed-role/").then(|| Caller::from_arn(id).kind);
+            let Some(CallerKind::Session { role }) = session else { return None };
             same_role(&caller.arn, &role).then_some((Truth::Maybe, Means::Itself))
         }
         _ => (id == caller.arn).then_some((Truth::Yes, Means::Itself)),

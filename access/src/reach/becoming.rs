@@ -9,10 +9,10 @@ use std::sync::LazyLock;
 use serde_json::json;
 
 use super::requests::Lock;
-use super::{Account, DECRYPT, Prepared, READ};
+use super::{Account, DECRYPT, Prepared, READ, allows, could_on};
 use crate::condition::Context;
 use crate::document::{Document, Effect};
-use crate::evaluate::{CallerKind, Named, Outcome, Policies, Request, concerns_action, evaluate};
+use crate::evaluate::{CallerKind, Named, Outcome, Policies, Request, evaluate};
 use crate::exposure::trust::listed;
 use crate::service::{self, GIVES_KEY};
 use crate::snapshot::{Principal, Secret};
@@ -106,10 +106,11 @@ impl<'a> Account<'a> {
             return Vec::new();
         };
         const PUT: &str = "secretsmanager:PutResourcePolicy";
+        let elsewhere = self.prepared(principal).elsewhere();
+        let puts: Vec<_> = elsewhere.statements().filter(|it| allows(it, PUT)).collect();
         let opened = closed().find(|secret| {
-            self.could(principal, PUT, secret.resource_policy.as_ref())
-                && self.may_through(secret, &self.prepared(principal).elsewhere(), PUT, &[]).outcome()
-                    != Outcome::Denied
+            could_on(secret, PUT, &puts)
+                && self.may_through(secret, &elsewhere, PUT, &[]).outcome() != Outcome::Denied
                 && self.reads_with(secret, principal, Changed { resource: Some(&itself), ..NOTHING })
         });
         add(StepKind::Rights, PUT, opened.map_or("", |secret| &secret.arn), opened);
@@ -257,7 +258,8 @@ impl<'a> Account<'a> {
         target: Option<&Principal>,
         keys: &[(&str, &str)],
     ) -> bool {
-        if !self.could(principal, action, None) {
+        // Most have no statement that could allow it.
+        if !self.prepared(principal).statements().any(|it| allows(it, action)) {
             return false;
         }
         let prepared = self.prepared(principal).elsewhere();
@@ -281,13 +283,6 @@ impl<'a> Account<'a> {
         keys.iter().for_each(|(key, value)| context.set(key, *value));
         let policies = self.policies(&prepared);
         is_open(&prepared, action, resource, &self.snapshot.account, &context, &policies)
-    }
-
-    /// Whether any statement could allow a principal a call: most have none.
-    fn could(&self, principal: &Principal, action: &str, resource: Option<&Document>) -> bool {
-        let own = self.prepared(principal).identity.iter().map(|policy| policy.document);
-        let mut statements = own.chain(resource).flat_map(|document| &document.statements);
-        statements.any(|it| it.effect == Effect::Allow && concerns_action(it, action))
     }
 
     /// Whether a principal reads a secret once something has changed.

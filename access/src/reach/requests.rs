@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::{Account, DECRYPT, Prepared, READ};
 use crate::condition::Context;
-use crate::document::{Document, Effect};
+use crate::document::{Document, Effect, Statement};
 use crate::evaluate::{
     Caller, CallerKind, Cited, Decision, Link, Named, Outcome, Policies, Request, concerns_action, evaluate,
 };
@@ -16,6 +16,11 @@ impl<'a> Prepared<'a> {
     pub(super) fn endpoint_policy(&self) -> Option<Named<'a>> {
         let endpoint = self.endpoint?;
         Some(Named { name: &endpoint.vpc_endpoint_id, document: endpoint.policy.as_ref()? })
+    }
+
+    /// The statements of its own policies.
+    pub(super) fn statements(&self) -> impl Iterator<Item = &'a Statement> {
+        self.identity.iter().flat_map(|policy| &policy.document.statements)
     }
 
     /// The same, wherever its requests come from.

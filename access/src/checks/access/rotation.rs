@@ -1,5 +1,7 @@
 //! The role of a rotation function: what it holds beyond its task, and what it lacks for it.
 
+use std::cell::LazyCell;
+
 use serde_json::{Value, json};
 
 use super::statements::{INSTEAD, MADE_UP, another, concerns_secrets, is_everything, longer, loses, made_up};
@@ -23,7 +25,8 @@ const ROTATES: [&str; 4] = [
 
 pub(super) fn rotation_wide(audit: &Audit<'_>, secret: &Secret, findings: &mut Findings<'_>) {
     let Some(role) = rotation_role(audit, secret) else { return };
-    let rotated = rotated_by(audit, role);
+    // Looked for where it is asked: it takes a look at every secret.
+    let rotated = LazyCell::new(|| rotated_by(audit, role));
     let is_job = audit.job(&secret.arn).is_some();
     // Secrets by a pattern that a role has nothing to do with. A job rotates what its configuration lists, which may be all
     // of a path.

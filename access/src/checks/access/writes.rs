@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::json;
 
 use super::of_others;
-use crate::audited::{Audit, Writer};
+use crate::audited::{Audit, Writer, Writers};
 use crate::evaluate::{Outcome, concerns_action};
 use crate::finding::Findings;
 use crate::fix::{policy_name, put_identity_policy};
@@ -32,7 +32,7 @@ pub(super) fn mentions(audit: &Audit<'_>, principal: &Principal, secret: &Secret
 
 pub(super) fn application_writes(audit: &Audit<'_>, secret: &Secret, findings: &mut Findings<'_>) {
     let all = audit.writers.get_or_init(|| writers(audit));
-    for writer in all.iter().filter(|it| it.secret == secret.arn) {
+    for writer in all.of_secret.get(&secret.arn).into_iter().flatten() {
         let mut principals = audit.readers(secret).iter().map(|it| it.principal);
         let Some(principal) = principals.find(|it| it.arn == writer.principal) else { continue };
         let mut seen = format!("reads it and may {}", writer.calls.join(", "));
@@ -44,8 +44,8 @@ pub(super) fn application_writes(audit: &Audit<'_>, secret: &Secret, findings: &
             finding.advise(advice);
             continue;
         }
-        let secrets = all.iter().filter(|it| it.principal == writer.principal).map(|it| it.secret.as_str());
-        let secrets: BTreeSet<_> = secrets.collect();
+        let secrets: BTreeSet<_> =
+            all.secrets.get(&writer.principal).into_iter().flatten().map(String::as_str).collect();
         let is_named = audit.snapshot.rotated_by.contains(&principal.arn);
         if is_named && !secrets.iter().all(|secret| rotates(audit, principal, secret)) {
             // A Deny would end the rotation for good, also when the missing right is there.
@@ -91,8 +91,8 @@ fn rotates(audit: &Audit<'_>, principal: &Principal, secret: &str) -> bool {
     audit.job(secret).is_some_and(|job| job.arn == principal.arn)
 }
 
-fn writers(audit: &Audit<'_>) -> Vec<Writer> {
-    let mut found = Vec::new();
+fn writers(audit: &Audit<'_>) -> Writers {
+    let mut found = Writers::default();
     // An operator may repair many secrets.
     let mut taggers: BTreeMap<&str, Option<String>> = BTreeMap::new();
     for secret in audit.snapshot.secrets.iter().filter(|secret| secret.deleted_date.is_none()) {
@@ -117,8 +117,9 @@ fn writers(audit: &Audit<'_>) -> Vec<Writer> {
             let calls: Vec<_> =
                 WRITES.iter().filter(can).map(|it| it.trim_start_matches("secretsmanager:")).collect();
             if !calls.is_empty() {
-                let (principal, secret) = (principal.arn.clone(), secret.arn.clone());
-                found.push(Writer { principal, secret, calls, tagger });
+                found.secrets.entry(principal.arn.clone()).or_default().insert(secret.arn.clone());
+                let writer = Writer { principal: principal.arn.clone(), calls, tagger };
+                found.of_secret.entry(secret.arn.clone()).or_default().push(writer);
             }
         }
     }

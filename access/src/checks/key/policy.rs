@@ -59,11 +59,11 @@ pub(super) fn public(audit: &Audit<'_>, secret: &Secret, findings: &mut Findings
     else {
         return;
     };
-    for (index, statement) in document.statements.iter().enumerate() {
+    for (index, statement) in document.statements.iter().enumerate().filter(|(_, it)| is_for_all(it)) {
         let exposures = GUARDED.iter().map(|action| audit.account.exposure(document, action, &key.arn));
         let exposures: Vec<_> = exposures.filter(|it| it.is_public(index)).collect();
         let open: Vec<_> = exposures.iter().map(|it| it.action).collect();
-        if is_for_all(statement) && !open.is_empty() {
+        if !open.is_empty() {
             let mut fixed = document.statement_json(index).clone();
             fixed["Condition"]["StringEquals"]["kms:CallerAccount"] = json!(audit.snapshot.account);
             let run = put_key_policy(&key.arn, &document.with_statements(index, vec![fixed]));
