@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import sys
 import threading
+import time
 from ctypes import CFUNCTYPE, POINTER, Structure, byref, c_char_p, c_size_t, c_uint32, c_uint64, c_void_p
 
 library = ctypes.CDLL(sys.argv[1])
@@ -113,6 +114,8 @@ def fetch(_user_data: int, request: object, answer: int) -> None:
     ok("ffi_answer_set_version_id", c_void_p(answer), version)
     ok("ffi_answer_set_string", c_void_p(answer), b"secret of " + version)
     library.secretcache_answer_succeed(c_void_p(answer))
+    # Who asked goes on while this still runs; secretcache_shutdown waits for it, since Python must not end before.
+    time.sleep(0.2)
 
 
 @OnEvent

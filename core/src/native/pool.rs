@@ -1,11 +1,12 @@
 //! Threads for calls that block, apart from those of the runtime.
 
 use std::collections::VecDeque;
+use std::convert::Infallible;
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::Duration;
 
 use super::process::PerProcess;
-use super::runtime::{blocking_threads, exhausted, mark_own_thread, spawn_thread};
+use super::runtime::{blocking_threads, exhausted, is_own_thread, mark_own_thread, spawn_thread};
 use crate::error::{Error, ErrorKind};
 
 /// Runs calls that may block, on at most as many threads as [`set_threads`](crate::host::set_threads) allows for blocking
@@ -49,9 +50,13 @@ impl BlockingPool {
     ///
     /// [`ErrorKind::ResourceExhausted`] if there is no thread and none can be started.
     pub fn run(&self, task: impl FnOnce() + Send + 'static) -> Result<(), Error> {
-        let Ok(shared) = self.0.get_or_try_make(|| Ok::<_, std::convert::Infallible>(Arc::default()));
+        let Ok(shared) = self.0.get_or_try_make(|| Ok::<_, Infallible>(Arc::default()));
+        let unfinished = Unfinished::new();
         let mut queue = shared.lock();
-        queue.tasks.push_back(Box::new(task));
+        queue.tasks.push_back(Box::new(move || {
+            let _unfinished = unfinished;
+            task();
+        }));
         if queue.tasks.len() > queue.idle && queue.threads < blocking_threads() {
             let worker = Arc::clone(shared);
             match spawn_thread("secretcache", move || worker.work()) {
@@ -99,6 +104,44 @@ impl Shared {
     }
 }
 
+/// How many calls all pools of this process were given that have not ended.
+static COUNT: PerProcess<Arc<Count>> = PerProcess::new();
+
+#[derive(Debug, Default)]
+struct Count {
+    unfinished: Mutex<usize>,
+    none: Condvar,
+}
+
+/// A call that was given to a pool, until it has ended or was dropped.
+struct Unfinished(Arc<Count>);
+
+impl Unfinished {
+    fn new() -> Self {
+        let Ok(count) = COUNT.get_or_try_make(|| Ok::<_, Infallible>(Arc::default()));
+        *count.unfinished.lock().unwrap_or_else(PoisonError::into_inner) += 1;
+        Self(Arc::clone(count))
+    }
+}
+
+impl Drop for Unfinished {
+    fn drop(&mut self) {
+        let mut unfinished = self.0.unfinished.lock().unwrap_or_else(PoisonError::into_inner);
+        *unfinished -= 1;
+        if *unfinished == 0 {
+            self.0.none.notify_all();
+        }
+    }
+}
+
+/// Waits until all calls have ended, at most for `patience`. One of them, whose end it would be, does not wait.
+pub(super) fn wait_for_calls(patience: Duration) {
+    let Some(count) = COUNT.get().filter(|_| !is_own_thread()) else { return };
+    let unfinished = count.unfinished.lock().unwrap_or_else(PoisonError::into_inner);
+    // Whether they have ended or not, nobody waits any longer.
+    let _ = count.none.wait_timeout_while(unfinished, patience, |unfinished| *unfinished > 0);
+}
+
 impl std::fmt::Debug for Shared {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("Shared")
@@ -108,6 +151,7 @@ impl std::fmt::Debug for Shared {
 #[cfg(test)]
 mod tests {
     use std::sync::mpsc;
+    use std::thread;
 
     use super::*;
 
@@ -124,6 +168,34 @@ mod tests {
         free.run(move || done.send(()).unwrap()).unwrap();
         is_done.recv().unwrap();
         drop(hold);
+    }
+
+    #[test]
+    fn a_call_is_waited_for_to_its_end_and_not_only_until_it_has_answered() {
+        let pool = BlockingPool::default();
+        let (answer, answered) = mpsc::channel();
+        let (ended, has_ended) = mpsc::channel();
+        pool.run(move || {
+            answer.send(()).unwrap();
+            thread::sleep(Duration::from_millis(100));
+            ended.send(()).unwrap();
+        })
+        .unwrap();
+        answered.recv().unwrap();
+        wait_for_calls(Duration::from_secs(60));
+        assert!(has_ended.try_recv().is_ok());
+    }
+
+    #[test]
+    fn a_call_does_not_wait_for_itself() {
+        let pool = BlockingPool::default();
+        let (done, is_done) = mpsc::channel();
+        pool.run(move || {
+            wait_for_calls(Duration::from_secs(600));
+            done.send(()).unwrap();
+        })
+        .unwrap();
+        is_done.recv_timeout(Duration::from_secs(60)).unwrap();
     }
 
     #[test]

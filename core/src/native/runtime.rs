@@ -11,6 +11,8 @@ use std::time::Duration;
 use tokio::runtime::{Builder, Handle, Runtime};
 use tokio::task::JoinHandle;
 
+use super::SystemClock;
+use super::pool::wait_for_calls;
 use super::process::PerProcess;
 use crate::error::{Error, ErrorKind};
 
@@ -101,15 +103,18 @@ pub const MOST_THREADS: usize = 64;
 static WORKERS: AtomicUsize = AtomicUsize::new(1);
 static BLOCKING: AtomicUsize = AtomicUsize::new(4);
 
-/// Stops the background work of this process; waits at most `patience` for requests in progress. Reads from memory keep
-/// working; reads that need the network fail with [`ErrorKind::Closed`].
+/// Stops the background work of this process; waits at most `patience` for requests in progress, and for calls that a
+/// [`BlockingPool`](super::BlockingPool) was given. Reads from memory keep working; reads that need the network fail with
+/// [`ErrorKind::Closed`].
 ///
 /// Needed only where the host unloads code that background threads might still run.
 pub fn shutdown(patience: Duration) {
+    let start = SystemClock::now();
     let runtime = RUNTIME.get().and_then(|embedded| embedded.runtime.lock().ok()?.take());
     if let Some(runtime) = runtime {
         runtime.shutdown_timeout(patience);
     }
+    wait_for_calls(patience.saturating_sub(SystemClock::now().since(&start)));
 }
 
 /// Starts a thread that, like those of the runtime, receives no signals. Its CPU affinity and scheduling are those of the
