@@ -114,8 +114,9 @@ def fetch(_user_data: int, request: object, answer: int) -> None:
     ok("ffi_answer_set_version_id", c_void_p(answer), version)
     ok("ffi_answer_set_string", c_void_p(answer), b"secret of " + version)
     library.secretcache_answer_succeed(c_void_p(answer))
-    # Who asked goes on while this still runs; secretcache_shutdown waits for it, since Python must not end before.
-    time.sleep(0.2)
+    # Who asked goes on meanwhile; Python must not end before this has, so secretcache_shutdown waits for it.
+    for _ in range(1000):
+        time.sleep(0.0005)
 
 
 @OnEvent
