@@ -11,7 +11,7 @@ use crate::diagnosis::Requirements;
 use crate::document::Document;
 use crate::error::{Error, ErrorKind};
 use crate::store::{BoxFuture, SecretState, SecretStore, Version};
-use crate::target::{Guard, Probe, Target, UserStatus};
+use crate::target::{Applied, Guard, Probe, Target, UserStatus};
 
 pub(crate) mod alternating_users;
 pub(crate) mod api_key;
@@ -156,6 +156,17 @@ fn check_fields(target: &dyn Target, pair: &Pair) -> Result<(), Error> {
     }
     target.verify(&pair.pending.document)?;
     dependent::verify(&pair.current.document, &pair.pending.document)
+}
+
+/// What became of a change by a login that was proven a moment before: if it is refused now, another driver was faster.
+fn proven_change(applied: Applied) -> Result<(), Error> {
+    match applied {
+        Applied::Done => Ok(()),
+        Applied::LoginRefused => Err(Error::new(
+            ErrorKind::Conflict,
+            "somebody else has just changed the password; run the step again",
+        )),
+    }
 }
 
 /// Where one user's password changes: the login that took the lock, if there is one, has proven the new credential.

@@ -1,13 +1,14 @@
 //! One user with two passwords: the new one is added beside the current one, and there is no window.
 
 use super::{
-    Strategy, Wanted, check_fields, check_identity, check_own_obstacles, complete, find_login, test_own_login,
+    Strategy, Wanted, check_fields, check_identity, check_own_obstacles, complete, find_login, proven_change,
+    test_own_login,
 };
 use crate::context::{Context, Pair};
 use crate::document::Document;
 use crate::error::{Error, ErrorKind};
 use crate::store::{BoxFuture, Version};
-use crate::target::{Applied, Change, Guard, Target};
+use crate::target::{Change, Guard, Target};
 
 /// One user with two passwords. The older one ends when the next rotation sets its own.
 #[derive(Clone, Copy, Debug)]
@@ -54,13 +55,7 @@ impl Strategy for DualPassword<'_> {
             let _guard = if is_new { cx.lock(self.target, &login).await? } else { guard };
             let login = &cx.admin(current).await?.unwrap_or(login);
             let change = Change { login, credential: pending, keep: Some(current) };
-            match self.target.apply(change).await? {
-                Applied::Done => Ok(()),
-                Applied::LoginRefused => Err(Error::new(
-                    ErrorKind::Conflict,
-                    "somebody else has just changed the password; run the step again",
-                )),
-            }
+            proven_change(self.target.apply(change).await?)
         })
     }
 

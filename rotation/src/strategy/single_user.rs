@@ -6,7 +6,7 @@
 
 use super::{
     Restored, Strategy, Wanted, check_fields, check_identity, check_own_obstacles, complete, find_login,
-    find_older_login, test_own_login,
+    find_older_login, proven_change, test_own_login,
 };
 use crate::context::{Context, Pair};
 use crate::document::Document;
@@ -54,13 +54,7 @@ impl Strategy for SingleUser<'_> {
             // must not be able to point the administrator at any user he likes.
             let login = cx.admin(&pair.current.document).await?.unwrap_or(login);
             let change = Change { login: &login, credential: &pair.pending.document, keep: None };
-            match self.target.apply_and_unlock(change, guard).await? {
-                Applied::Done => Ok(()),
-                Applied::LoginRefused => Err(Error::new(
-                    ErrorKind::Conflict,
-                    "somebody else has just changed the password; run the step again",
-                )),
-            }
+            proven_change(self.target.apply_and_unlock(change, guard).await?)
         })
     }
 
