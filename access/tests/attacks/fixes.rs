@@ -402,3 +402,55 @@ fn counts_and_schedules_are_said_in_words() {
     assert!(window(json!({"AutomaticallyAfterDays": 1})).contains("and not every 1 day. "));
     assert!(!window(json!({"AutomaticallyAfterDays": 0})).contains("and not"));
 }
+
+#[test]
+fn a_fix_takes_away_nothing_but_the_fault() {
+    let at = |place: usize, statement: Value, is_partial: bool| {
+        with(|json| {
+            json["Principals"][place]["InlinePolicies"][0]["Document"] = policy(json!([statement.clone()]));
+            json["IsPartial"] = json!(is_partial);
+        })
+    };
+    let here = "arn:aws:secretsmanager:eu-central-1:111122223333:secret:*";
+    let reads = json!([READ, "secretsmanager:ListSecrets", "s3:GetObject"]);
+    let statement =
+        |action: &Value, resource: &str| json!({"Effect": "Allow", "Action": action, "Resource": resource});
+    let narrowed = at(0, statement(&reads, here), false);
+    let run = of(&narrowed, "access.all-secrets").run.join("\n");
+    assert!(
+        run.contains("s3:GetObject") && run.contains("secretsmanager:ListSecrets") && run.contains(SECRET),
+        "{run}"
+    );
+    // Other Regions, other services, and what was not asked for.
+    for (action, resource, is_partial) in
+        [(&reads, "*", false), (&json!("*"), here, false), (&reads, here, true)]
+    {
+        let report = at(0, statement(action, resource), is_partial);
+        let finding = of(&report, "access.all-secrets");
+        assert!(finding.run.is_empty() && finding.advice.is_some(), "{action} {resource}");
+    }
+    let not_action = json!({"Effect": "Allow", "NotAction": "iam:*", "Resource": here});
+    assert!(of(&at(0, not_action, false), "access.not-action").run.is_empty());
+
+    let rotates = json!([
+        READ,
+        "secretsmanager:DescribeSecret",
+        "secretsmanager:PutSecretValue",
+        "secretsmanager:UpdateSecretVersionStage",
+        "secretsmanager:GetRandomPassword",
+        "rds:ModifyDBInstance"
+    ]);
+    let run = of(&at(1, statement(&rotates, here), false), "access.rotation-wide").run.join("\n");
+    assert!(run.contains("rds:ModifyDBInstance"), "{run}");
+    assert!(of(&at(1, statement(&json!("*"), "*"), false), "access.rotation-wide").run.is_empty());
+}
+
+#[test]
+fn a_replica_is_made_again_with_its_key_and_overwrites_nothing() {
+    let report = with(|json| json["Secrets"][0]["ReplicationStatus"][0]["Status"] = json!("Failed"));
+    let run = of(&report, "usage.replica").run.join("\n");
+    assert!(
+        run.contains("KmsKeyId=arn:aws:kms:eu-west-1:111122223333:key/5678") && !run.contains("overwrite"),
+        "{run}"
+    );
+}

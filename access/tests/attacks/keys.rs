@@ -1,5 +1,7 @@
 //! Keys that serve others besides secrets of this account.
 
+use std::collections::BTreeSet;
+
 use secretcache_access::Document;
 use secretcache_access::audit::Severity;
 use secretcache_access::condition::Context;
@@ -8,7 +10,7 @@ use secretcache_access::reach::Account;
 use secretcache_access::snapshot::Key;
 use serde_json::{Value, json};
 
-use super::{APP, SECRET, documents, found, good, of, snapshot, with};
+use super::{APP, SECRET, documents, found, good, of, outcome, snapshot, with};
 
 fn statement(via: Value, context: Option<&str>) -> Value {
     let mut statement = json!({"Sid": "Other", "Effect": "Allow", "Principal": {"AWS": "arn:aws:iam::111122223333:role/other"},
@@ -269,4 +271,53 @@ fn grants_that_nobody_read_are_said() {
             "Resource": json["Secrets"][0]["KmsKeyId"]}]);
     });
     assert!(report.not_checked.iter().any(|it| it.check == "key.grant"), "{report:#?}");
+}
+
+#[test]
+fn a_new_key_lets_in_whoever_the_default_key_did() {
+    let report = with(|json| drop(json["Secrets"][0].as_object_mut().unwrap().remove("KmsKeyId")));
+    let run = of(&report, "key.default").run.join("\n");
+    let start = run.find(r#"{"Version""#).unwrap();
+    let text = run[start..].split_once('\'').unwrap().0;
+    let document: Value = serde_json::from_str(text).unwrap();
+    // With this policy on its key, readers and writers pass as before.
+    for place in [0, 1] {
+        let allowed = |json: &mut Value| json["Keys"][0]["Policy"] = document.clone();
+        assert_eq!(outcome(allowed, place), Outcome::Allowed);
+    }
+    let report = with(|json| json["Keys"][0]["Policy"] = document.clone());
+    assert_eq!(found(&report), BTreeSet::new());
+}
+
+#[test]
+fn a_condition_on_secrets_names_all_that_use_the_key() {
+    let second = "arn:aws:secretsmanager:eu-central-1:111122223333:secret:prod/checkout/api-GhIjKl";
+    let two = |condition: Option<&str>, is_partial: bool| {
+        with(|json| {
+            let mut other = json["Secrets"][0].clone();
+            other["ARN"] = json!(second);
+            other["Name"] = json!("prod/checkout/api");
+            json["Secrets"].as_array_mut().unwrap().push(other);
+            json["IsPartial"] = json!(is_partial);
+            json["Keys"][0]["Policy"]["Statement"][1]["Condition"]["StringLike"] = match condition {
+                Some(arn) => json!({"kms:EncryptionContext:SecretARN": arn}),
+                None => json!({}),
+            };
+        })
+    };
+    let run = of(&two(None, false), "key.encryption-context").run.join("\n");
+    assert!(run.contains("prod/checkout/api-??????") && run.contains("prod/checkout/db-??????"), "{run}");
+    assert!(of(&two(None, true), "key.encryption-context").run.is_empty());
+    let old = "arn:aws:secretsmanager:eu-central-1:111122223333:secret:gone-AbCdEf";
+    let run = of(&two(Some(old), false), "key.context-mismatch").run.join("\n");
+    assert!(run.contains(second) && run.contains(SECRET) && !run.contains(old), "{run}");
+    // Where not every secret was looked at, it may be of one that is there.
+    assert!(!found(&two(Some(old), true)).contains("key.context-mismatch"));
+    let before = SECRET.replace("AbCdEf", "ZyXwVu");
+    for is_partial in [false, true] {
+        let report = two(Some(&before), is_partial);
+        let all: Vec<_> = report.findings.iter().filter(|it| it.check == "key.context-mismatch").collect();
+        assert!(all.len() == 1 && all[0].run[0].contains(SECRET), "{all:#?}");
+        assert!(!all[0].run[0].contains(second) && !all[0].run[0].contains(&before), "{all:#?}");
+    }
 }

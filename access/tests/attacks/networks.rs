@@ -260,3 +260,21 @@ fn an_endpoint_that_refuses_a_reader_is_a_finding() {
     let all: Vec<_> = closed.findings.iter().filter(|it| it.check == "network.endpoint-refuses").collect();
     assert!(all.len() == 1 && !all[0].seen.contains(APP), "{all:#?}");
 }
+
+#[test]
+fn readers_are_let_in_before_the_rule_for_all_is_revoked() {
+    let open = |groups: Value| {
+        with(|json| {
+            json["SecurityGroups"][0]["Ingress"][0]["Groups"] = groups.clone();
+            json["SecurityGroups"][0]["Ingress"][0]["Cidrs"] = json!(["0.0.0.0/0"]);
+        })
+    };
+    let report = open(json!([]));
+    let run = &of(&report, "network.open-group").run;
+    assert!(
+        run[0].contains("authorize-security-group-ingress") && run[0].contains("GroupId=sg-function"),
+        "{run:?}"
+    );
+    assert!(run[1].contains("revoke-security-group-ingress"), "{run:?}");
+    assert_eq!(of(&open(json!(["sg-function"])), "network.open-group").run.len(), 1);
+}

@@ -4,7 +4,7 @@ use secretcache_access::evaluate::Outcome;
 use secretcache_access::reach::Account;
 use serde_json::{Value, json};
 
-use super::{APP, READ, allow, found, good, of, outcome, policy, shared, snapshot, with};
+use super::{APP, READ, ROTATION, SECRET, allow, found, good, of, outcome, policy, shared, snapshot, with};
 
 fn trust(principal: Value, action: Value) -> Value {
     policy(json!([{"Effect": "Allow", "Principal": principal, "Action": action}]))
@@ -242,4 +242,72 @@ fn a_random_password_is_of_no_secret() {
     assert!(lacks(statement("Allow", super::SECRET)));
     assert!(lacks(statement("Allow", "arn:aws:secretsmanager:*:*:secret:*")));
     assert!(lacks(statement("Deny", "*")));
+}
+
+#[test]
+fn boundaries_and_service_linked_roles_are_as_documented() {
+    let deny = json!({"Effect": "Deny", "NotPrincipal": {"AWS": [APP, "arn:aws:iam::111122223333:root"]},
+        "Action": READ, "Resource": "*"});
+    let spared = |json: &mut Value| json["Secrets"][0]["ResourcePolicy"] = policy(json!([deny]));
+    assert_eq!(outcome(spared, 0), Outcome::Allowed);
+    let bound = |json: &mut Value| {
+        spared(json);
+        json["Principals"][0]["PermissionsBoundary"] = json!("arn:aws:iam::aws:policy/AdministratorAccess");
+    };
+    assert_eq!(outcome(bound, 0), Outcome::Denied);
+
+    let scp = |json: &mut Value| {
+        json["ServiceControlPolicies"][0]["Policies"][0]["Document"] =
+            policy(json!([{"Effect": "Deny", "Action": READ, "Resource": "*"}]));
+        json["Secrets"][0].as_object_mut().unwrap().remove("ResourcePolicy");
+        json["Secrets"][0].as_object_mut().unwrap().remove("KmsKeyId");
+    };
+    assert_eq!(outcome(scp, 0), Outcome::Denied);
+    let linked = |json: &mut Value| {
+        scp(json);
+        json["Principals"][0]["Arn"] =
+            json!("arn:aws:iam::111122223333:role/aws-service-role/rds.amazonaws.com/x");
+    };
+    assert_eq!(outcome(linked, 0), Outcome::Allowed);
+}
+
+#[test]
+fn services_and_instances_read_through_the_endpoint_of_their_vpc() {
+    let closed = |json: &mut Value| {
+        json["VpcEndpoints"][0]["Policy"] = policy(json!([allow(READ, json!({"AWS": ROTATION}), json!({}))]));
+    };
+    assert_eq!(outcome(closed, 0), Outcome::Conditional);
+    let elsewhere = |json: &mut Value| {
+        closed(json);
+        json["Workloads"][0]["VpcId"] = json!("vpc-2");
+    };
+    assert_eq!(outcome(elsewhere, 0), Outcome::Allowed);
+}
+
+#[test]
+fn what_stops_every_read_is_said() {
+    let obstacle = |edit: &dyn Fn(&mut Value)| {
+        let mut json = good();
+        edit(&mut json);
+        let snapshot = snapshot(json);
+        Account::new(&snapshot).obstacle(&snapshot.secrets[0])
+    };
+    assert_eq!(obstacle(&|_| ()), None);
+    for state in ["Disabled", "PendingDeletion"] {
+        assert!(
+            obstacle(&|json| json["Keys"][0]["KeyState"] = json!(state))
+                .unwrap()
+                .ends_with(&format!("is {state}"))
+        );
+    }
+    let deleted = |json: &mut Value| json["Secrets"][0]["DeletedDate"] = json!("2026-03-20T00:00:00Z");
+    assert!(obstacle(&deleted).unwrap().contains("scheduled for deletion"));
+    let empty = |json: &mut Value| json["Secrets"][0]["Versions"] = json!([]);
+    assert!(obstacle(&empty).unwrap().contains("no version"));
+    let refused = |json: &mut Value| {
+        empty(json);
+        json["NotCollected"] =
+            json!([{"Permission": "secretsmanager:ListSecretVersionIds", "Resource": SECRET, "Error": "x"}]);
+    };
+    assert_eq!(obstacle(&refused), None);
 }

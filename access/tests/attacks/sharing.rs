@@ -1,9 +1,10 @@
 //! Resource policies of replicas, and the Deny that keeps others out without locking out who reads.
 
 use secretcache_access::audit::Severity;
+use secretcache_access::reach::Account;
 use serde_json::{Value, json};
 
-use super::{APP, OTHER, READ, ROTATION, allow, found, of, policy, with};
+use super::{APP, OTHER, READ, ROTATION, allow, found, good, of, policy, shared, snapshot, with};
 
 #[test]
 fn a_replica_is_as_open_as_its_own_policy() {
@@ -235,4 +236,127 @@ fn a_second_deny_of_reads_has_a_name_of_its_own() {
         deny["Condition"]["ArnNotEquals"]["aws:PrincipalArn"] = json!("arn:aws:iam::111122223333:*");
     });
     assert!(of(&report, "sharing.open-to-account").run[0].contains("OnlyTheseRead2"), "{report:#?}");
+}
+
+#[test]
+fn a_wildcard_in_a_condition_keeps_nobody_out() {
+    for condition in [
+        json!({}),
+        json!({"StringLike": {"aws:PrincipalArn": "arn:aws:iam::*:role/app"}}),
+        json!({"ArnLike": {"aws:PrincipalArn": "arn:aws:iam::*:root"}}),
+        json!({"StringLike": {"aws:PrincipalAccount": "1*"}}),
+        json!({"StringLike": {"aws:PrincipalAccount": "????????????"}}),
+        json!({"StringLike": {"aws:SourceVpce": "vpce-*"}}),
+        json!({"StringLike": {"aws:userId": "*:app"}}),
+        json!({"StringLike": {"aws:PrincipalOrgID": "o-*"}}),
+        json!({"Null": {"aws:PrincipalAccount": "false"}}),
+        json!({"Null": {"aws:PrincipalOrgID": "false"}}),
+        json!({"StringLike": {"aws:PrincipalOrgPaths": "o-*/r-*"}}),
+        json!({"StringNotEquals": {"aws:PrincipalAccount": "111122223333"}}),
+        json!({"StringEqualsIfExists": {"aws:PrincipalOrgID": "o-a1b2c3d4e5"}}),
+    ] {
+        let report = shared(json!([allow(READ, json!("*"), condition.clone())]));
+        assert!(found(&report).contains("sharing.public"), "{condition}");
+    }
+    for condition in [
+        json!({"StringLike": {"aws:PrincipalArn": "arn:aws:iam::111122223333:role/*"}}),
+        json!({"StringEquals": {"aws:PrincipalAccount": "111122223333"}}),
+        json!({"StringEqualsIfExists": {"aws:PrincipalAccount": "111122223333"}}),
+        json!({"StringEquals": {"aws:SourceVpce": "vpce-1"}}),
+        json!({"StringLike": {"aws:userId": "AROAAPP0000000000000:*"}}),
+        json!({"StringEquals": {"aws:PrincipalOrgID": "o-a1b2c3d4e5"}}),
+    ] {
+        let report = shared(json!([allow(READ, json!("*"), condition.clone())]));
+        assert!(!found(&report).contains("sharing.public"), "{condition}");
+    }
+}
+
+#[test]
+fn who_may_write_or_replace_the_policy_is_as_public_as_who_reads() {
+    for action in ["PutSecretValue", "UpdateSecret", "DeleteSecret", "PutResourcePolicy"] {
+        let report = shared(json!([allow(format!("secretsmanager:{action}"), json!("*"), json!({}))]));
+        assert!(of(&report, "sharing.public").seen.contains(action));
+    }
+    for (action, seen) in [
+        ("kms:PutKeyPolicy", "PutKeyPolicy"),
+        ("kms:CreateGrant", "CreateGrant"),
+        ("kms:ReEncrypt*", "ReEncryptFrom"),
+    ] {
+        let report = with(|json| {
+            let all = json["Keys"][0]["Policy"]["Statement"].as_array_mut().unwrap();
+            all.push(allow(action, json!({"AWS": "*"}), json!({})));
+        });
+        assert!(of(&report, "key.policy-public").seen.contains(seen), "{action}");
+    }
+    let of_key = |condition: Value| {
+        with(|json| {
+            let all = json["Keys"][0]["Policy"]["Statement"].as_array_mut().unwrap();
+            all.push(allow("kms:Decrypt", json!("*"), condition.clone()));
+        })
+    };
+    assert!(found(&of_key(json!({"StringLike": {"kms:CallerAccount": "*"}}))).contains("key.policy-public"));
+    assert!(
+        !found(&of_key(json!({"StringEquals": {"kms:CallerAccount": "111122223333"}})))
+            .contains("key.policy-public")
+    );
+    let of_another = of_key(json!({"StringEquals": {"kms:CallerAccount": "444455556666"}}));
+    assert!(of(&of_another, "sharing.cross-account").seen.contains("444455556666"));
+}
+
+#[test]
+fn sharing_by_a_condition_is_sharing() {
+    for (condition, id) in [
+        (json!({"StringEquals": {"aws:PrincipalAccount": ["111122223333", "444455556666"]}}), "444455556666"),
+        (json!({"ArnEquals": {"aws:PrincipalArn": OTHER}}), OTHER),
+        (json!({"ArnLike": {"aws:PrincipalArn": "arn:aws:iam::444455556666:role/*"}}), "444455556666"),
+    ] {
+        let report = shared(json!([allow(READ, json!("*"), condition.clone())]));
+        assert!(
+            of(&report, "sharing.cross-account").seen.starts_with(&format!("{id} can read it")),
+            "{condition}"
+        );
+        assert!(!found(&report).contains("sharing.public"), "{condition}");
+    }
+}
+
+#[test]
+fn what_a_deny_keeps_out_is_not_let_in() {
+    let deny = |condition: Value| json!({"Effect": "Deny", "Principal": "*", "Action": "secretsmanager:*", "Resource": "*", "Condition": condition});
+    for condition in [
+        json!({"StringNotEquals": {"aws:PrincipalAccount": "111122223333"}}),
+        json!({"ArnNotLike": {"aws:PrincipalArn": [APP, ROTATION]}}),
+        json!({"StringNotEquals": {"aws:PrincipalOrgID": "o-a1b2c3d4e5"}}),
+    ] {
+        let report =
+            shared(json!([allow("secretsmanager:*", json!("*"), json!({})), deny(condition.clone())]));
+        assert!(!found(&report).contains("sharing.public"), "{condition}");
+    }
+    let outsiders = |statements: Value| {
+        let mut json = good();
+        json["Secrets"][0]["ResourcePolicy"] = policy(statements);
+        let snapshot = snapshot(json);
+        let all = Account::new(&snapshot).outsiders(&snapshot.secrets[0]);
+        all.into_iter().map(|it| it.principal).collect::<Vec<_>>()
+    };
+    let to_other = || allow(READ, json!({"AWS": OTHER}), json!({}));
+    assert_eq!(outsiders(json!([to_other()])), [OTHER]);
+    let own_only = deny(json!({"StringNotEquals": {"aws:PrincipalAccount": "111122223333"}}));
+    assert_eq!(outsiders(json!([to_other(), own_only])), [""; 0]);
+    let mut elsewhere = to_other();
+    elsewhere["Resource"] = json!("arn:aws:secretsmanager:eu-central-1:111122223333:secret:other-AbCdEf");
+    assert_eq!(outsiders(json!([elsewhere])), [""; 0]);
+    let own = allow(READ, json!("*"), json!({"StringEquals": {"aws:PrincipalAccount": "111122223333"}}));
+    assert_eq!(outsiders(json!([own])), [""; 0]);
+}
+
+#[test]
+fn a_deny_spares_those_whom_the_policy_lets_in() {
+    let report = shared(json!([
+        allow(READ, json!({"AWS": OTHER}), json!({})),
+        allow(READ, json!({"AWS": "777788889999"}), json!({})),
+        allow(READ, json!({"Service": "redshift.amazonaws.com"}), json!({})),
+    ]));
+    let run = of(&report, "sharing.open-to-account").run.join("\n");
+    assert!(run.contains(OTHER) && run.contains("arn:aws:iam::777788889999:*"), "{run}");
+    assert!(run.contains("aws:PrincipalIsAWSService"), "{run}");
 }

@@ -1,10 +1,11 @@
 //! Policies that a snapshot lacks: what they may say leaves the answer open.
 
+use secretcache_access::audit::Report;
 use secretcache_access::evaluate::{Link, Outcome};
 use secretcache_access::reach::Account;
 use serde_json::{Value, json};
 
-use super::{SECRET, good, outcome, snapshot, with};
+use super::{SECRET, good, outcome, policy, snapshot, with};
 
 const KEY: &str = "arn:aws:kms:eu-central-1:111122223333:key/1234abcd-12ab-34cd-56ef-1234567890ab";
 const FOREIGN: &str = "arn:aws:kms:eu-central-1:444455556666:key/5678";
@@ -113,4 +114,97 @@ fn what_a_snapshot_lacks_of_a_key_is_not_checked() {
         assert_eq!(not_checked(edit, check), expected, "{check}");
     }
     assert_eq!(not_checked(without_key_policy, "key.state"), None);
+}
+
+#[test]
+fn no_policy_stops_an_audit() {
+    let statement = |fields: Value| {
+        let mut all = json!({"Effect": "Allow", "Principal": "*", "Action": "*", "Resource": "*"});
+        fields.as_object().unwrap().iter().for_each(|(name, value)| all[name] = value.clone());
+        all
+    };
+    let odd = [
+        json!([]),
+        statement(json!({})),
+        json!([statement(json!({"Action": [], "Resource": []}))]),
+        json!([statement(json!({"Principal": {}}))]),
+        json!([statement(json!({"Principal": {"AWS": []}}))]),
+        json!([statement(json!({"Condition": {}}))]),
+        json!([statement(json!({"Condition": {"StringEquals": {}}}))]),
+        json!([statement(
+            json!({"Condition": {"StringLike": {"aws:PrincipalArn": ["", "*", ":::::", "é*?"]}}})
+        )]),
+        json!([statement(
+            json!({"Condition": {"StringLike": {"kms:ViaService": [], "aws:PrincipalAccount": "?*?*??????????????"}}})
+        )]),
+        json!([statement(json!({"Action": ":", "Resource": "arn:"}))]),
+        json!([statement(json!({"Sid": null})), statement(json!({"Effect": "Deny", "Resource": "${"}))]),
+    ];
+    let places = [
+        "/Secrets/0/ResourcePolicy",
+        "/Keys/0/Policy",
+        "/Principals/0/InlinePolicies/0/Document",
+        "/Principals/1/InlinePolicies/0/Document",
+        "/VpcEndpoints/0/Policy",
+        "/Functions/0/Policy",
+        "/ManagedPolicies/arn:aws:iam::aws:policy~1AdministratorAccess",
+        "/ServiceControlPolicies/0/Policies/0/Document",
+    ];
+    for place in places {
+        for statements in &odd {
+            let report = with(|json| *json.pointer_mut(place).unwrap() = policy(statements.clone()));
+            assert_eq!(report.secrets, 1, "{place} {statements}");
+        }
+    }
+}
+
+#[test]
+fn a_policy_that_is_not_known_leaves_the_answer_open() {
+    let boundary = "arn:aws:iam::111122223333:policy/boundary";
+    assert_eq!(outcome(|_| (), 0), Outcome::Allowed);
+    assert_eq!(
+        outcome(|json| json["Principals"][0]["PermissionsBoundary"] = json!(boundary), 0),
+        Outcome::Conditional
+    );
+    assert_eq!(
+        outcome(|json| json["Principals"][0]["AttachedPolicies"] = json!([boundary]), 0),
+        Outcome::Conditional
+    );
+    let hidden = |json: &mut Value| {
+        json["ServiceControlPolicies"][1]["Policies"].as_array_mut().unwrap().push(json!({"Name": "hidden"}));
+    };
+    assert_eq!(outcome(hidden, 0), Outcome::Conditional);
+    let only_hidden =
+        |json: &mut Value| json["ServiceControlPolicies"][1]["Policies"] = json!([{"Name": "hidden"}]);
+    assert_eq!(outcome(only_hidden, 0), Outcome::Conditional);
+    // A Deny that is known decides whatever the rest says.
+    assert_eq!(outcome(hidden, 2), Outcome::Denied);
+}
+
+#[test]
+fn what_could_not_be_described_is_not_checked() {
+    let refused = |permission: &str, resource: &str| json!({"Permission": permission, "Resource": resource, "Error": "AccessDeniedException"});
+    let report = with(|json| {
+        let secret = json["Secrets"][0].as_object_mut().unwrap();
+        secret.retain(|name, _| ["ARN", "Name", "ResourcePolicy"].contains(&name.as_str()));
+        secret["Name"] = json!("prod/checkout/db-AbCdEf");
+        json["NotCollected"] = json!([refused("secretsmanager:DescribeSecret", SECRET)]);
+    });
+    let of_secret = |report: &Report| report.findings.iter().filter(|it| it.secret.is_some()).count();
+    assert_eq!(of_secret(&report), 0, "{:#?}", report.findings);
+    for check in
+        ["key.default", "rotation.off", "usage.untagged", "sharing.name-suffix", "access.application-writes"]
+    {
+        let named = report.not_checked.iter().find(|it| it.check == check);
+        assert_eq!(named.map(|it| it.permission.as_str()), Some("secretsmanager:DescribeSecret"), "{check}");
+    }
+    for (permission, resource, check) in [
+        ("events:ListTargetsByRule", "failed", "alarm.rotation-failed"),
+        ("secretsmanager:ListSecretVersionIds", SECRET, "rotation.previous-old"),
+        ("secretsmanager:ListSecretVersionIds", SECRET, "rotation.old"),
+    ] {
+        let report = with(|json| json["NotCollected"] = json!([refused(permission, resource)]));
+        let named = report.not_checked.iter().any(|it| it.check == check && it.permission == permission);
+        assert!(named, "{check}: {:#?}", report.not_checked);
+    }
 }
