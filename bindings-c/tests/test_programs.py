@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from conftest import HERE, SANITIZERS, Installed, run
 
-PROGRAMS = ["arguments.c", "reading.c", "events.c", "process.c", "cpp.cpp"]
+PROGRAMS = ["arguments.c", "reading.c", "events.c", "batches.c", "process.c", "cpp.cpp"]
 TEST = re.compile(r'^ {8}\{"(\w+)", \1\},$', re.MULTILINE)
 HANGS = 300
 """Seconds after which a program hangs; none waits for time to pass."""

@@ -15,7 +15,7 @@ from test_programs import HANGS, TEST
 
 HELGRIND = ["valgrind", "--tool=helgrind", "--quiet", "--error-exitcode=99", "--fair-sched=try"]
 SUPPRESSIONS = f"--suppressions={HERE / 'races.supp'}"
-PROGRAMS = ["reading.c", "events.c"]
+PROGRAMS = ["reading.c", "events.c", "batches.c"]
 CASES = [
     (program, name)
     for program in PROGRAMS

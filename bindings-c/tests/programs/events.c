@@ -1,7 +1,5 @@
 /* Events, asynchronous reads, logins: whatever calls back. */
 #include <pthread.h>
-#include <stdatomic.h>
-#include <stddef.h>
 #include <sys/types.h>
 
 #include "check.h"
@@ -435,90 +433,6 @@ static void late_answers_are_thrown_away(void)
     secretcache_free(cache);
 }
 
-/* A source that can be asked for several secrets in one go. */
-struct asked {
-    atomic_int once, at_once;
-};
-
-static void give(secretcache_str id, secretcache_answer *answer)
-{
-    OK(secretcache_answer_set_version_id(answer, SECRETCACHE_STR("v1"), &error));
-    OK(secretcache_answer_set_string(answer, id, &error));
-    secretcache_answer_succeed(answer);
-}
-
-static void fetch_one(void *user_data, secretcache_str id, const secretcache_version_selector *version,
-                      secretcache_answer *answer)
-{
-    FROM_LIBRARY();
-    (void)version;
-    ((struct asked *)user_data)->once++;
-    give(id, answer);
-    TO_LIBRARY();
-}
-
-static void fetch_several(void *user_data, const secretcache_str *ids, secretcache_answer *const *answers, size_t count)
-{
-    FROM_LIBRARY();
-    struct asked *asked = user_data;
-    asked->at_once++;
-    CHECK(count == 3);
-    for (size_t number = 0; number < count; number++) {
-        if (is(ids[number], "denied")) {
-            secretcache_answer_fail_as_service(answers[number], SECRETCACHE_STR("AccessDeniedException"),
-                                               SECRETCACHE_STR("not yours"), 400, SECRETCACHE_STR(""));
-        } else {
-            give(ids[number], answers[number]);
-        }
-    }
-    TO_LIBRARY();
-}
-
-static void on_failure(void *user_data, secretcache_str id, const secretcache_error *error)
-{
-    CHECK(is(id, "denied") && secretcache_error_code(error) == SECRETCACHE_ACCESS_DENIED);
-    CHECK(is(secretcache_error_operation(error), "BatchGetSecretValue"));
-    ++*(int *)user_data;
-}
-
-static void prefetch_three(struct asked *asked, size_t size, int refused)
-{
-    const char *arn = "arn:aws:secretsmanager:us-east-1:123456789012:secret:db-AbCdEf";
-    secretcache_str ids[] = {SECRETCACHE_STR("db"), SECRETCACHE_STR("denied"), secretcache_str_of(arn)};
-    secretcache_source source = {size, asked, fetch_one, NULL, NULL, fetch_several};
-    secretcache_config *config = secretcache_config_new();
-    OK(secretcache_config_set_source(config, &source, &error));
-    secretcache_cache *cache = NULL;
-    OK(secretcache_new(config, &cache, &error));
-    secretcache_config_free(config);
-    int failures = 0;
-    OK(secretcache_prefetch(cache, ids, 3, on_failure, &failures, &error));
-    CHECK(failures == refused);
-    secretcache_value *value = secretcache_value_new();
-    secretcache_str text;
-    for (int number = 0; number < 3; number += 2) {
-        OK(secretcache_get_string(cache, ids[number], NULL, value, &text, &error));
-        CHECK(text.length == ids[number].length && memcmp(text.data, ids[number].data, text.length) == 0);
-    }
-    secretcache_value_free(value);
-    secretcache_free(cache);
-}
-
-static void batches_are_asked_for_in_one_go(void)
-{
-    struct asked asked = {0, 0};
-    prefetch_three(&asked, sizeof(secretcache_source), 1);
-    CHECK(asked.at_once == 1 && asked.once == 0);
-}
-
-/* A program that was built before there was such a function: what is behind its source is not looked at. */
-static void sources_of_older_programs_are_asked_singly(void)
-{
-    struct asked asked = {0, 0};
-    prefetch_three(&asked, offsetof(secretcache_source, fetch_batch), 0);
-    CHECK(asked.at_once == 0 && asked.once == 3);
-}
-
 int main(int argc, char **argv)
 {
     const struct test tests[] = {
@@ -532,8 +446,6 @@ int main(int argc, char **argv)
         {"logins_with_chosen_stages", logins_with_chosen_stages},
         {"callbacks_may_use_the_library", callbacks_may_use_the_library},
         {"late_answers_are_thrown_away", late_answers_are_thrown_away},
-        {"batches_are_asked_for_in_one_go", batches_are_asked_for_in_one_go},
-        {"sources_of_older_programs_are_asked_singly", sources_of_older_programs_are_asked_singly},
         {NULL, NULL},
     };
     return run_tests(tests, argc, argv);
