@@ -139,7 +139,7 @@ impl Exposure<'_> {
                 let ids = statement.conditions.iter().flat_map(|it| self.ids_in(it));
                 ids.filter(|(_, user_id)| self.lets_in_id(index, user_id))
                     .for_each(|(id, _)| add("AWS", &id));
-                let services = services::by_condition(statement).into_iter();
+                let services = self.services_by_condition(index).into_iter();
                 services.filter(|service| self.serves(index, service)).for_each(|it| add("Service", it));
             }
             let Some(Scope::Only(listed)) = &statement.principal else { continue };

@@ -295,3 +295,17 @@ def test_a_federated_user_that_the_secret_lets_in_is_listed(tmp_path: Path) -> N
         tmp_path, Principals=[app()], Secret={"ResourcePolicy": json.loads(policy(let_in))}
     )
     assert answer["FederatedUsers"] == [bob] and f"{bob} is allowed by the resource policy" in text
+
+
+def test_a_service_that_the_secret_lets_in_is_listed(tmp_path: Path) -> None:
+    read = allow("secretsmanager:GetSecretValue", "*")
+    by_name = {**read, "Principal": {"Service": "rds.amazonaws.com"}}
+    answer, text = offline(
+        tmp_path, Principals=[app()], Secret={"ResourcePolicy": json.loads(policy(by_name))}
+    )
+    assert answer["Services"] == ["rds.amazonaws.com"] and answer["OtherAccounts"] == []
+    assert "rds.amazonaws.com is allowed by the resource policy\n" in text
+    answer, text = offline(
+        tmp_path, Principals=[app()], Secret={"ResourcePolicy": json.loads(policy({**read, "Principal": "*"}))}
+    )
+    assert answer["OtherAccounts"] == ["*"] and "everybody is allowed by the resource policy" in text

@@ -4,40 +4,45 @@
 use super::trust::listed;
 use super::{Exposure, NOBODYS, NOBODYS_ORGANIZATION, fill, fitting, is_for_all, is_negative};
 use crate::condition::Context;
-use crate::document::{Condition, Statement};
-use crate::evaluate::Caller;
+use crate::document::{Condition, Effect};
+use crate::evaluate::{Caller, concerns_action};
 use crate::pattern::is_pattern;
 
 /// A service that a policy does not name.
 const ANY_SERVICE: &str = "every service of AWS";
 
-/// The services that a statement for everybody asks for by a condition.
-pub(super) fn by_condition(statement: &Statement) -> Vec<&str> {
-    if !is_for_all(statement) {
-        return Vec::new();
-    }
-    let on = |key: &'static str| {
-        let all = statement.conditions.iter().filter(|it| !is_negative(it));
-        all.filter(move |it| it.key.to_ascii_lowercase().starts_with(key))
-    };
-    let mut named: Vec<_> =
-        on("aws:principalservicename").flat_map(|it| &it.values).map(String::as_str).collect();
-    let is_asked =
-        on("aws:principalisawsservice").any(|it| it.values.iter().any(|it| it.eq_ignore_ascii_case("true")));
-    if named.is_empty() && is_asked {
-        named.push(ANY_SERVICE);
-    }
-    named
-}
-
 impl<'a> Exposure<'a> {
+    /// The services that one statement for everybody asks for by a condition, or that a Deny leaves of everybody.
+    pub(super) fn services_by_condition(&self, index: usize) -> Vec<&'a str> {
+        let statement = &self.policy.statements[index];
+        if !is_for_all(statement) {
+            return Vec::new();
+        }
+        let on = |key: &'static str| {
+            let all = statement.conditions.iter().filter(|it| !is_negative(it));
+            all.filter(move |it| is_on(it, key))
+        };
+        let named: Vec<_> =
+            on("aws:principalservicename").flat_map(|it| &it.values).map(String::as_str).collect();
+        if !named.is_empty() {
+            return named;
+        }
+        let is_asked = on("aws:principalisawsservice").any(|it| has_value(it, "true"));
+        let denies = self.policy.statements.iter().filter(|it| it.effect == Effect::Deny);
+        let is_left = denies
+            .filter(|it| concerns_action(it, self.action))
+            .flat_map(|it| &it.conditions)
+            .any(|it| is_on(it, "aws:principalisawsservice") && has_value(it, "false"));
+        if is_asked || (is_left && !self.is_public(index)) { vec![ANY_SERVICE] } else { Vec::new() }
+    }
+
     /// The services that one statement lets in whoever has them call.
     pub(crate) fn services_for_anybody(&self, index: usize) -> Vec<&'a str> {
         let statement = &self.policy.statements[index];
         if statement.conditions.iter().any(|it| self.is_of_owner(it)) {
             return Vec::new();
         }
-        let all = listed(statement, "Service").chain(by_condition(statement));
+        let all = listed(statement, "Service").chain(self.services_by_condition(index));
         all.filter(|service| self.serves_anybody(index, service)).collect()
     }
 
@@ -55,6 +60,10 @@ impl<'a> Exposure<'a> {
         context.set_many("aws:PrincipalServiceNamesList", vec![name]);
         context.set("aws:SecureTransport", "true");
         context.set("aws:ResourceAccount", self.account);
+        // It comes through no VPC of the owner's.
+        ["aws:SourceVpc", "aws:VpcSource", "aws:VpceAccount", "aws:VpceOrg"]
+            .iter()
+            .for_each(|it| context.close(it));
         context
     }
 
@@ -88,4 +97,12 @@ impl<'a> Exposure<'a> {
             && !condition.values.is_empty()
             && condition.values.iter().all(|value| value.contains(self.account))
     }
+}
+
+fn is_on(condition: &Condition, key: &str) -> bool {
+    condition.key.to_ascii_lowercase().starts_with(key)
+}
+
+fn has_value(condition: &Condition, value: &str) -> bool {
+    condition.values.iter().any(|it| it.eq_ignore_ascii_case(value))
 }

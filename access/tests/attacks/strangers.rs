@@ -196,3 +196,23 @@ fn services_that_a_condition_lets_in_are_services() {
         assert!(!found(&report).contains("sharing.service"), "{condition}");
     }
 }
+
+#[test]
+fn services_that_a_deny_leaves_of_everybody_are_services() {
+    let others = json!({"Bool": {"aws:PrincipalIsAWSService": "false"}});
+    let report = shared(json!([allow(READ, json!("*"), json!({})), deny(others.clone())]));
+    assert!(!found(&report).contains("sharing.public"), "{report:#?}");
+    assert!(of(&report, "sharing.service").seen.contains("every service of AWS"), "{report:#?}");
+    // What an organization's Deny exempts.
+    let outside = json!({"Bool": {"aws:PrincipalIsAWSService": "false"}, "StringNotEquals": {"aws:PrincipalOrgID": "o-a1b2c3d4e5"}});
+    let report = shared(json!([allow(READ, json!("*"), json!({})), deny(outside.clone())]));
+    assert!(of(&report, "sharing.service").seen.contains("every service of AWS"), "{report:#?}");
+    for tied in [
+        json!({"StringEquals": {"aws:SourceAccount": "111122223333"}}),
+        json!({"StringEquals": {"aws:PrincipalOrgID": "o-a1b2c3d4e5"}}),
+        json!({"StringEquals": {"aws:SourceVpce": "vpce-0a1b2c3d4e5f60718"}}),
+    ] {
+        let report = shared(json!([allow(READ, json!("*"), tied.clone()), deny(others.clone())]));
+        assert!(!found(&report).contains("sharing.service"), "{tied} {report:#?}");
+    }
+}

@@ -6,7 +6,7 @@ use clap::Args;
 use secretcache_access::collect::Selection;
 use secretcache_access::document::Effect;
 use secretcache_access::evaluate::{Decision, Named, Outcome};
-use secretcache_access::reach::Account;
+use secretcache_access::reach::{Account, Outsider};
 use secretcache_access::snapshot::{Principal, Secret};
 use secretcache_access::{Document, Snapshot};
 use serde::Serialize;
@@ -133,6 +133,8 @@ struct Result_ {
     obstacle: Option<String>,
     /// Principals of other accounts that the resource policy lets in.
     other_accounts: Vec<String>,
+    /// Services of AWS that it lets in.
+    services: Vec<String>,
     /// Sessions by `sts:GetFederationToken` of the account's users that the resource policy lets in.
     federated_users: Vec<String>,
     /// Whom grants on its key let decrypt, whatever policies say.
@@ -181,22 +183,18 @@ impl Access {
                 (all.filter(is_open).collect(), exit)
             }
         };
+        let (services, other_accounts): (Vec<_>, Vec<_>) =
+            account.outsiders(secret).into_iter().partition(|outsider| outsider.kind == "Service");
+        let names = |all: Vec<Outsider>| all.into_iter().map(|outsider| outsider.principal).collect();
         let result = Result_ {
             name: secret.name.clone(),
             arn: secret.arn.clone(),
             principals,
             principals_are_known: !snapshot.principals.is_empty(),
             obstacle: account.obstacle(secret),
-            other_accounts: account
-                .outsiders(secret)
-                .into_iter()
-                .map(|outsider| outsider.principal)
-                .collect(),
-            federated_users: account
-                .federated_users(secret)
-                .into_iter()
-                .map(|outsider| outsider.principal)
-                .collect(),
+            other_accounts: names(other_accounts),
+            services: names(services),
+            federated_users: names(account.federated_users(secret)),
             key_grants: account
                 .grants(secret)
                 .unwrap_or_default()
@@ -392,8 +390,16 @@ fn lines(result: &Result_, is_about_one: bool) -> String {
         text += &becoming(answer);
     }
     for other in &result.other_accounts {
-        let other = on_one_line(other);
-        text += &format!("{other} is allowed by the resource policy, if its own account allows it too\n");
+        text += &match other.as_str() {
+            "*" => "everybody is allowed by the resource policy, in any account\n".to_owned(),
+            other => format!(
+                "{} is allowed by the resource policy, if its own account allows it too\n",
+                on_one_line(other)
+            ),
+        };
+    }
+    for service in &result.services {
+        text += &format!("{} is allowed by the resource policy\n", on_one_line(service));
     }
     for user in &result.federated_users {
         let user = on_one_line(user);
