@@ -6,6 +6,8 @@ import asyncio
 import pydoc
 import re
 import socket
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from datetime import timedelta
@@ -16,6 +18,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 import secretcache
+from aws_secretsmanager_caching import SecretCache as DropIn
 from secretcache import AsyncSecretCache, SecretCache, errors
 from support import Service, raised, service_error
 
@@ -141,7 +144,6 @@ MIGRATION: dict[str, tuple[Callable[[Any], Any], str]] = {
     "Powertools' batch": (lambda c: c.get_secrets_by_name(["db"]), "did you mean get_secrets?"),
     "Powertools' provider": (lambda c: c.get("db"), "did you mean get_secret_string?"),
     "JavaScript's names": (lambda c: c.getSecretString("db"), "did you mean get_secret_string?"),
-    "a slip": (lambda c: c.get_secret_strings("db"), "did you mean get_secret_string?"),
     "the drop-in's option": (lambda c: type(c)(secret_refresh_interval=5), "did you mean refresh_interval?"),
     "a ttl": (lambda c: type(c)(ttl=5), "did you mean refresh_interval?"),
     "a field's keyword": (
@@ -158,6 +160,20 @@ def test_what_other_libraries_call_it_fails_with_the_name_of_what_to_write(
 ) -> None:
     call, expected = MIGRATION[what]
     assert expected in str(raised(lambda: call(SecretCache(client=service))))
+
+
+def test_a_name_of_another_library_is_no_attribute(service: Service) -> None:
+    cache = SecretCache(client=service)
+    assert not hasattr(cache, "get") and "get" not in dir(cache) and "get_secret_string" in dir(cache)
+    # With a `__getattr__`, CPython finds no method of a class by its fast way.
+    assert not hasattr(SecretCache, "__getattr__") and not hasattr(AsyncSecretCache, "__getattr__")
+    assert not hasattr(DropIn, "__getattr__")
+
+
+def test_python_itself_tells_what_a_slip_should_have_been() -> None:
+    program = "import secretcache; secretcache.SecretCache(region_name='us-east-1').get_secret_strings('db')"
+    ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert "Did you mean: 'get_secret_string'?" in ended.stderr
 
 
 def test_an_asynchronous_cache_says_the_same(service: Service) -> None:

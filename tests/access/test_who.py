@@ -306,6 +306,8 @@ def test_a_service_that_the_secret_lets_in_is_listed(tmp_path: Path) -> None:
     assert answer["Services"] == ["rds.amazonaws.com"] and answer["OtherAccounts"] == []
     assert "rds.amazonaws.com is allowed by the resource policy\n" in text
     answer, text = offline(
-        tmp_path, Principals=[app()], Secret={"ResourcePolicy": json.loads(policy({**read, "Principal": "*"}))}
+        tmp_path,
+        Principals=[app()],
+        Secret={"ResourcePolicy": json.loads(policy({**read, "Principal": "*"}))},
     )
     assert answer["OtherAccounts"] == ["*"] and "everybody is allowed by the resource policy" in text

@@ -5,7 +5,7 @@ from __future__ import annotations
 from . import _core
 from ._credential import is_rejected_login
 from ._events import Dispatcher
-from ._migration import METHODS, explained, hint, keyword_error, public_name
+from ._migration import METHODS, explained, keyword_error, public_name, renamed
 from ._transport import GivenClient, OwnClient, reason_for_botocore
 from .errors import ConfigurationError
 
@@ -49,6 +49,7 @@ def _read_string(
 ) -> None: ...
 
 
+@renamed
 @explained
 class BaseCache(_core.Cache):
     """What every cache has: settings, statistics, listeners, copies."""
@@ -176,11 +177,9 @@ class BaseCache(_core.Cache):
 
     if not TYPE_CHECKING:
 
-        def __getattr__(self, name: str) -> Any:
-            """Say what a method of another library is called here."""
-            known = [each for each in dir(type(self)) if not each.startswith("_")]
-            text = "" if name.startswith("_") else hint(name, METHODS, known)
-            raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}{text}")
+        def __dir__(self) -> list[str]:
+            """Leave out what other libraries call things."""
+            return [name for name in super().__dir__() if name not in METHODS or hasattr(self, name)]
 
 
 @explained
