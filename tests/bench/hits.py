@@ -35,9 +35,9 @@ def main() -> None:
         for name, read in reads.items():
             note(found[name], "same id", same_id(read, ids[0], given.reads))
             note(found[name], "equal ids", equal_ids(read, again, given.reads))
-        for face in given.faces:
-            note(found[face], "1 thread", threads(reads[face], ids[0], given.thread_reads, 1))
-            note(found[face], "8 threads", threads(reads[face], ids[0], given.thread_reads, 8))
+        for name, read in reads.items():
+            note(found[name], "1 thread", threads(read, ids[0], given.thread_reads, 1))
+            note(found[name], "8 threads", threads(read, ids[0], given.thread_reads, 8))
     print(json.dumps(found))
 
 
