@@ -44,6 +44,9 @@ impl Row {
     }
 }
 
+/// After so many rotations of a row, it says how far it is.
+const PROGRESS: usize = 100;
+
 /// Rotates so many times in a row, in each of the ways there are.
 ///
 /// # Errors
@@ -68,7 +71,10 @@ async fn row(lane: &mut Lane, store: &AwsStore, subject: Subject, rotations: usi
         .has_no_window()
         .then(|| Client::start(Arc::clone(&lane.resource), Source::Kept(Arc::clone(&kept))));
     let (mut windows, mut times) = (Vec::new(), Vec::new());
-    for _ in 0..rotations {
+    for number in 0..rotations {
+        if number > 0 && number % PROGRESS == 0 {
+            eprintln!("    {}, {subject}: {number} of {rotations} rotations", subject.kind.name());
+        }
         // Every version is logged in by, both as the current one and as the preceding one.
         for client in [Some(&read_anew), keep.as_ref()].into_iter().flatten() {
             client.until_looked_anew().await?;
