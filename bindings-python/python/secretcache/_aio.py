@@ -10,6 +10,7 @@ import sys
 import threading
 import weakref
 
+from . import _core
 from . import _steps as steps
 from ._base import STAGES
 from ._cache import Configured, checked, parse
@@ -40,6 +41,16 @@ class AsyncSecretCache(Configured):
     called in threads, or one whose methods are coroutines (aiobotocore's).
     """
 
+    # The methods of `SecretCache` that answer from memory; here they give None where they would wait.
+    _string_in_memory: Any = _core.Cache._get_secret_string
+    _field_in_memory: Any = _core.Cache._get_secret_field
+
+    def _read_string(self, *_arguments: Any, **_keywords: Any) -> None:
+        return None
+
+    def _read_field(self, *_arguments: Any) -> None:
+        return None
+
     def _start(self, *args: Any, **kwargs: Any) -> None:
         super()._start(*args, **kwargs)
         if self._driver is None:
@@ -59,12 +70,11 @@ class AsyncSecretCache(Configured):
         max_age: float | timedelta | None = None,
     ) -> str:
         """Return the secret string of the version with a staging label (by default the current one) or an id."""
-        if max_age is not None:
-            await self._renew(secret_id, version_stage, version_id, max_age)
-        value = self._at_hand(secret_id, version_stage, version_id)
-        if value is None:
-            value = await self._driver.read(secret_id, version_stage, version_id)
-        return self._part_of(value, False)
+        if version_stage is None and version_id is None and max_age is None:
+            found = self._string_in_memory(secret_id)
+            if found is not None:
+                return found
+        return self._part_of(await self._read(secret_id, version_stage, version_id, max_age), False)
 
     async def get_secret_binary(
         self,
@@ -110,6 +120,10 @@ class AsyncSecretCache(Configured):
         max_age: float | timedelta | None = None,
     ) -> Any:
         """Return one field of a secret whose string is a JSON object, such as ``password``."""
+        if version_stage is None and version_id is None and max_age is None:
+            found = self._field_in_memory(secret_id, field)
+            if found is not None:
+                return found
         value = await self._read(secret_id, version_stage, version_id, max_age)
         return steps.pick(secret_id, value, field)
 

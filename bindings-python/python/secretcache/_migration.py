@@ -164,7 +164,14 @@ def _explaining(method: Any) -> Any:
         raise failure
 
     async def checked_async(*args: Any, **kwargs: Any) -> Any:
-        return await checked(*args, **kwargs)
+        # Not by way of `checked`, which would be a tenth of a microsecond more on each read.
+        try:
+            running = method(*args, **kwargs)
+        except TypeError as error:
+            failure = keyword_error(method, error, kwargs)
+        else:
+            return await running
+        raise failure
 
     is_async = method.__code__.co_flags & _IS_COROUTINE
     call: Any = checked_async if is_async else checked
