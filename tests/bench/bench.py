@@ -124,6 +124,11 @@ def fields(endpoint: Endpoint, official: str) -> list[Figure]:
             name = f"Python get_secret_{what}, {size}: against {other}"
             detail = f"{nano(mine)}, {other} {nano(beside)}"
             figures.append(Figure(name, mine / beside, limit, detail=detail))
+    mine, beside = found["awaited"], found["awaited nothing"]
+    detail = f"{nano(mine)}, the other {nano(beside)}"
+    figures.append(
+        Figure("Python, an awaited read: against an empty coroutine", mine / beside, 6, detail=detail)
+    )
     mine, beside = found["random"], found["random dict"]
     detail = f"{nano(mine)}, dict.get {nano(beside)}"
     figures.append(Figure("Python, 10,000 secrets in random order", mine / beside, 2.5, detail=detail))
