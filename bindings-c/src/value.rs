@@ -20,9 +20,11 @@ pub struct Value {
     secret: Option<Secret>,
     /// The id whose current version this was when a read filled the value; empty if it was filled otherwise.
     current_of: Vec<u8>,
-    /// Whether a field of the secret's JSON is the value's string, and which.
+    /// Whether a field of the secret's JSON is the value's string.
     is_field: bool,
+    /// The field that was last asked for, and its place in this version.
     field: String,
+    place: Option<usize>,
 }
 
 impl Value {
@@ -46,6 +48,7 @@ impl Value {
         self.current_of.clear();
         self.secret = Some(secret);
         self.is_field = false;
+        self.place = None;
     }
 
     /// As [`Value::fill`], with the current version of a secret.
@@ -56,12 +59,11 @@ impl Value {
 
     /// From now on the value is a field of the secret that it holds.
     pub(crate) fn show_field(&mut self, field: &str) -> Result<(), Error> {
-        self.secret()?.field(field)?;
-        self.is_field = true;
-        if self.field != field {
-            self.field.clear();
-            self.field.push_str(field);
+        if self.place.is_none() || self.field != field {
+            self.place = Some(self.secret()?.field_place(field)?);
+            field.clone_into(&mut self.field);
         }
+        self.is_field = true;
         Ok(())
     }
 
@@ -73,11 +75,13 @@ impl Value {
     #[inline]
     pub(crate) fn string(&self) -> Result<Str, Error> {
         let secret = self.secret()?;
-        if self.is_field {
-            Ok(Str::of_terminated(secret.field_with_nul(&self.field)?.as_bytes()))
-        } else {
-            Ok(Str::of(secret.string()?))
+        if !self.is_field {
+            return Ok(Str::of(secret.string()?));
         }
+        let field = self.place.and_then(|place| secret.field_at(place));
+        field
+            .map(|field| Str::of_terminated(field.as_bytes()))
+            .ok_or_else(|| Error::invalid("the value holds no field"))
     }
 
     #[inline]

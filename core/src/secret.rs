@@ -158,20 +158,24 @@ impl Secret {
     ///
     /// As [`Secret::json`], and [`ErrorKind::FieldNotFound`] if there is no such field.
     pub fn field(&self, field: &str) -> Result<&str, Error> {
-        self.field_with_nul(field).map(|text| &text[..text.len() - 1])
+        let place = self.field_place(field)?;
+        self.field_at(place).map_or_else(|| self.field_not_found(field), |text| Ok(&text[..text.len() - 1]))
     }
 
-    /// As [`Secret::field`], followed by a NUL, for C.
+    /// Where a field is among those of this version, for [`Secret::field_at`]. It does not change.
     ///
     /// # Errors
     ///
     /// As [`Secret::field`].
-    pub fn field_with_nul(&self, field: &str) -> Result<&str, Error> {
-        let fields = self.fields()?;
-        match fields.iter().find(|(name, _)| **name == *field) {
-            Some((_, text)) => Ok(text),
-            None => self.field_not_found(field, fields),
-        }
+    pub fn field_place(&self, field: &str) -> Result<usize, Error> {
+        let place = self.fields()?.iter().position(|(name, _)| **name == *field);
+        place.map_or_else(|| self.field_not_found(field), Ok)
+    }
+
+    /// The field at a place, followed by a NUL, for C. None if no field has been asked for by name yet, or there are fewer.
+    #[inline]
+    pub fn field_at(&self, place: usize) -> Option<&str> {
+        self.0.fields.get()?.get(place).map(|(_, text)| text.as_str())
     }
 
     fn fields(&self) -> Result<&Fields, Error> {
@@ -195,8 +199,8 @@ impl Secret {
     }
 
     #[cold]
-    fn field_not_found<T>(&self, field: &str, fields: &Fields) -> Result<T, Error> {
-        let known: Vec<_> = fields.iter().map(|(name, _)| &**name).collect();
+    fn field_not_found<T>(&self, field: &str) -> Result<T, Error> {
+        let known: Vec<_> = self.fields()?.iter().map(|(name, _)| &**name).collect();
         let known = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
         let text = format!("{} has no field {field:?}; its fields are {known}", Shown(self));
         Err(Error::new(ErrorKind::FieldNotFound, text))
@@ -406,6 +410,9 @@ mod tests {
         assert_eq!(error.kind(), ErrorKind::FieldNotFound);
         assert!(error.message().contains("username, port"), "{error}");
         assert_eq!(secret.field("port").unwrap(), "5432");
+        let place = secret.field_place("port").unwrap();
+        assert_eq!((secret.field_at(place), secret.field_at(2)), (Some("5432\0"), None));
+        assert_eq!(Secret::from(Fetched::string("v-1", "{}")).field_at(0), None);
     }
 
     #[test]

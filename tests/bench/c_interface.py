@@ -33,7 +33,13 @@ def c_interface(endpoint: object = None, official: str = "") -> list[Figure]:
     scale = min(found["one thread"]) / min(found["two threads"])
     alone = min(found["one loop"]) / min(found["two loops"])
     size = library.resolve().stat().st_size / 1e6
+    fields = []
+    for name, what in {"small": "136 bytes", "large": "3.6 KB"}.items():
+        of_string, field, string = ratio(found[f"{name} field"], found[f"{name} string"])
+        detail = f"{nano(field)}, string {nano(string)}"
+        fields.append(Figure(f"C secretcache_get_field, {what}: against string", of_string, 2, detail=detail))
     return [
+        *fields,
         Figure(
             "C hit, 1,000 secrets with a value each: against std::unordered_map",
             value,

@@ -50,9 +50,14 @@ def hits(home: Path) -> list[Figure]:
     """Compare reads of what is cached."""
     rounds = json.loads(run(home, "hits.mjs"))
 
-    def against(what: str, of: str, to: str, target: float) -> Figure:
+    def against(what: str, of: str, to: str, target: float, beside: str = "map") -> Figure:
         value, mine, other = ratio(rounds[of], rounds[to])
-        return Figure(f"Node, {what}", value, target, detail=f"{nano(mine)}, map {nano(other)}")
+        return Figure(f"Node, {what}", value, target, detail=f"{nano(mine)}, {beside} {nano(other)}")
+
+    def field(size: str, what: str) -> Figure:
+        return against(
+            f"getSecretField, {what}: against string", f"{size} field", f"{size} string", 3, "string"
+        )
 
     faster, other, mine = ratio(rounds["powertools, awaited"], rounds["ours, awaited"])
     return [
@@ -60,6 +65,8 @@ def hits(home: Path) -> list[Figure]:
         against("the same, 1,000 ids", "ours, awaited, 1000 ids", "map, awaited, 1000 ids", 1.5),
         against("peek against map.get", "peek", "map", 2.5),
         against("the same, 1,000 ids", "peek, 1000 ids", "map, 1000 ids", 2.5),
+        field("small", "136 bytes"),
+        field("large", "3.6 KB"),
         Figure(
             "Node, awaited hit: faster than Powertools",
             faster,

@@ -64,6 +64,37 @@ static void strings_binaries_and_fields(void)
     secretcache_free(cache);
 }
 
+/* A value remembers where the field is that it gave last. */
+static void a_field_is_that_of_the_version(void)
+{
+    struct store *store = store_new();
+    store_put_string(store, "db", V1, "{\"username\":\"app\",\"password\":\"old\"}");
+    store_put_string(store, "db", V2, "{\"password\":\"new\",\"username\":\"app\"}");
+    store_label(store, "db", "AWSCURRENT", V1);
+    secretcache_cache *cache = cache_with(store, NULL);
+    secretcache_value *value = secretcache_value_new();
+    secretcache_str id = SECRETCACHE_STR("db"), password = SECRETCACHE_STR("password"), text;
+
+    for (int turn = 0; turn < 2; turn++) {
+        OK(secretcache_get_field(cache, id, NULL, password, value, &text, &error));
+        CHECK(is(text, "old"));
+    }
+    OK(secretcache_get_string(cache, id, NULL, value, &text, &error));
+    CHECK(text.data[0] == '{');
+    FAILS(SECRETCACHE_FIELD_NOT_FOUND,
+          secretcache_get_field(cache, id, NULL, SECRETCACHE_STR("x"), value, &text, &error));
+    OK(secretcache_value_string(value, &text, &error));
+    CHECK(text.data[0] == '{');
+    OK(secretcache_get_field(cache, id, NULL, password, value, &text, &error));
+    CHECK(is(text, "old"));
+    store_label(store, "db", "AWSCURRENT", V2);
+    OK(secretcache_refresh(cache, id, NULL, NULL, &error));
+    OK(secretcache_get_field(cache, id, NULL, password, value, &text, &error));
+    CHECK(is(text, "new"));
+    secretcache_value_free(value);
+    secretcache_free(cache);
+}
+
 static void stages_and_version_ids(void)
 {
     secretcache_cache *cache = cache_with(filled(), NULL);
@@ -355,6 +386,7 @@ int main(int argc, char **argv)
 {
     const struct test tests[] = {
         {"strings_binaries_and_fields", strings_binaries_and_fields},
+        {"a_field_is_that_of_the_version", a_field_is_that_of_the_version},
         {"stages_and_version_ids", stages_and_version_ids},
         {"failures_say_what_the_service_said", failures_say_what_the_service_said},
         {"peek_never_asks", peek_never_asks},

@@ -15,10 +15,27 @@ namespace {
 // Rounds of a millisecond or two, so that many run undisturbed on a busy machine.
 constexpr int SECRETS = 1000, READS = 100000, ROUNDS = 160, SHARED_READS = 3000000, SHARED_ROUNDS = 15;
 
-void fetch(void *, secretcache_str, const secretcache_version_selector *, secretcache_answer *answer)
+// 136 bytes or 3.6 KB of JSON: fields beside the one that is read, and it in the middle of them.
+std::string document(int fields)
 {
+    std::string text = "{";
+    for (int number = 0; number < fields; number++) {
+        if (number == fields / 2) {
+            text += "\"password\":\"pppppppppppppppppppp\",";
+        }
+        text +=
+            "\"field-" + std::to_string(100 + number) + "\":\"value of field " + std::to_string(100 + number) + "\",";
+    }
+    text.back() = '}';
+    return text;
+}
+
+void fetch(void *, secretcache_str id, const secretcache_version_selector *, secretcache_answer *answer)
+{
+    const std::string name(id.data, id.length);
+    const std::string text = document(name == "large" ? 105 : 3);
     secretcache_answer_set_version_id(answer, SECRETCACHE_STR("11111111-1111-1111-1111-111111111111"), nullptr);
-    secretcache_answer_set_string(answer, SECRETCACHE_STR("{\"username\":\"app\",\"password\":\"hunter2\"}"), nullptr);
+    secretcache_answer_set_string(answer, {text.data(), text.size()}, nullptr);
     secretcache_answer_succeed(answer);
 }
 
@@ -35,6 +52,17 @@ secretcache_str read(const secretcache_cache *cache, const std::string &id, secr
     secretcache_str text{nullptr, 0};
     const secretcache_str name{id.data(), id.size()};
     if (secretcache_get_string(cache, name, nullptr, value, &text, nullptr) != SECRETCACHE_OK) {
+        std::abort();
+    }
+    return text;
+}
+
+secretcache_str read_field(const secretcache_cache *cache, const std::string &id, secretcache_value *value)
+{
+    secretcache_str text{nullptr, 0};
+    const secretcache_str name{id.data(), id.size()};
+    if (secretcache_get_field(cache, name, nullptr, SECRETCACHE_STR("password"), value, &text, nullptr) !=
+        SECRETCACHE_OK) {
         std::abort();
     }
     return text;
@@ -100,25 +128,47 @@ int main()
         map.emplace(ids.back(), std::string(text.data, text.length));
     }
 
+    // How long a string takes and a field of it, by size.
+    const std::string sizes[] = {"small", "large"};
+    std::vector<double> strings[2], fields[2];
     std::vector<double> hits, looks, same, one_thread, two_threads, one_loop, two_loops;
     volatile std::size_t length = 0;
     for (int round = 0; round < ROUNDS; round++) {
         hits.push_back(seconds([&] {
-            for (int count = 0, number = 0; count < READS; count++, number = number + 1 < SECRETS ? number + 1 : 0) {
-                const auto place = static_cast<std::size_t>(number);
-                length = read(cache, ids[place], values[place]).length;
-            }
-        }) / READS);
+                           for (int count = 0, number = 0; count < READS;
+                                count++, number = number + 1 < SECRETS ? number + 1 : 0) {
+                               const auto place = static_cast<std::size_t>(number);
+                               length = read(cache, ids[place], values[place]).length;
+                           }
+                       }) /
+                       READS);
         looks.push_back(seconds([&] {
-            for (int count = 0, number = 0; count < READS; count++, number = number + 1 < SECRETS ? number + 1 : 0) {
-                length = map.find(ids[static_cast<std::size_t>(number)])->second.size();
-            }
-        }) / READS);
+                            for (int count = 0, number = 0; count < READS;
+                                 count++, number = number + 1 < SECRETS ? number + 1 : 0) {
+                                length = map.find(ids[static_cast<std::size_t>(number)])->second.size();
+                            }
+                        }) /
+                        READS);
         same.push_back(seconds([&] {
-            for (int count = 0; count < READS; count++) {
-                length = read(cache, ids[7], values[7]).length;
-            }
-        }) / READS);
+                           for (int count = 0; count < READS; count++) {
+                               length = read(cache, ids[7], values[7]).length;
+                           }
+                       }) /
+                       READS);
+        for (std::size_t size = 0; size < 2; size++) {
+            strings[size].push_back(seconds([&] {
+                                        for (int count = 0; count < READS; count++) {
+                                            length = read(cache, sizes[size], values[size]).length;
+                                        }
+                                    }) /
+                                    READS);
+            fields[size].push_back(seconds([&] {
+                                       for (int count = 0; count < READS; count++) {
+                                           length = read_field(cache, sizes[size], values[size]).length;
+                                       }
+                                   }) /
+                                   READS);
+        }
     }
     for (int round = 0; round < SHARED_ROUNDS; round++) {
         one_thread.push_back(seconds([&] { read_one(cache, ids[7]); }));
@@ -127,6 +177,10 @@ int main()
         two_loops.push_back(two(loop) / 2);
     }
     std::printf("{");
+    print("small string", strings[0], ", ");
+    print("small field", fields[0], ", ");
+    print("large string", strings[1], ", ");
+    print("large field", fields[1], ", ");
     print("hits", hits, ", ");
     print("map", looks, ", ");
     print("same", same, ", ");

@@ -1,6 +1,7 @@
 /** Warm reads, ours and others in turn: nanoseconds for each, of every round. */
 
 import { getSecret } from '@aws-lambda-powertools/parameters/secrets';
+import { CreateSecretCommand, SecretsManagerClient } from '@aws-sdk/client-secrets-manager';
 import { SecretCache } from 'secretcache';
 
 const ROUNDS = 15;
@@ -16,6 +17,22 @@ await cache.prefetch(IDS);
 for (const id of IDS) values.set(id, await cache.getSecretString(id));
 const always = { maxAge: 3600 };
 await getSecret(IDS[0], always);
+
+// 136 bytes and 3.6 KB of JSON.
+const service = new SecretsManagerClient({});
+for (const [id, count] of Object.entries({ 'bench/small': 2, 'bench/large': 100 })) {
+  const fields = Array.from({ length: count }, (_, n) => [`field-${100 + n}`, `value of field ${100 + n}`]);
+  const secret = JSON.stringify({ password: 'p'.repeat(20), ...Object.fromEntries(fields) });
+  await service.send(new CreateSecretCommand({ Name: id, SecretString: secret }));
+  await cache.getSecretField(id, 'password');
+}
+service.destroy();
+const strings = (id) => async (read) => {
+  for (let n = 0; n < read; n += 1) await cache.getSecretString(id);
+};
+const fields = (id) => async (read) => {
+  for (let n = 0; n < read; n += 1) await cache.getSecretField(id, 'password');
+};
 
 const kinds = {
   'map, awaited': async (read) => {
@@ -50,6 +67,10 @@ const kinds = {
     for (let n = 0; n < read; n += 1) length += cache.peek(ids[n % 1000]).length;
     return length;
   },
+  'small string': strings('bench/small'),
+  'small field': fields('bench/small'),
+  'large string': strings('bench/large'),
+  'large field': fields('bench/large'),
   'powertools, awaited': async (read) => {
     for (let n = 0; n < read; n += 1) await getSecret('bench/0', always);
   },
