@@ -171,6 +171,7 @@ mod tests {
     }
 
     #[test]
+    #[expect(clippy::disallowed_methods, reason = "the call must go on for a while after its answer")]
     fn a_call_is_waited_for_to_its_end_and_not_only_until_it_has_answered() {
         let pool = BlockingPool::default();
         let (answer, answered) = mpsc::channel();

@@ -62,6 +62,7 @@ pub async fn in_a_row(kind: Kind, rotations: usize) -> Result<Vec<Row>, String> 
     Ok(rows)
 }
 
+#[expect(clippy::print_stderr, reason = "who waits for a thousand rotations wants to know how far they are")]
 async fn row(lane: &mut Lane, store: &AwsStore, subject: Subject, rotations: usize) -> Result<Row, String> {
     let secret = lane.add_user(subject).await?;
     let kept = Arc::new(RwLock::new(current(&lane.secrets, &secret).await?));
