@@ -13,7 +13,8 @@
 namespace {
 
 // Rounds of a millisecond or two, so that many run undisturbed on a busy machine.
-constexpr int SECRETS = 1000, READS = 100000, ROUNDS = 160, SHARED_READS = 3000000, SHARED_ROUNDS = 15;
+constexpr std::size_t SECRETS = 1000, READS = 100000;
+constexpr int ROUNDS = 160, SHARED_READS = 3000000, SHARED_ROUNDS = 15;
 
 // 136 bytes or 3.6 KB of JSON: fields beside the one that is read, and it in the middle of them.
 std::string document(int fields)
@@ -45,6 +46,19 @@ double seconds(Work &&work)
     const auto start = std::chrono::steady_clock::now();
     work();
     return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+}
+
+// Seconds for each of many reads, of one secret after the other.
+template <class Read>
+double each(Read &&read)
+{
+    return seconds([&] {
+               for (std::size_t count = 0, place = 0; count < READS;
+                    count++, place = place + 1 < SECRETS ? place + 1 : 0) {
+                   read(place);
+               }
+           }) /
+           READS;
 }
 
 secretcache_str read(const secretcache_cache *cache, const std::string &id, secretcache_value *value)
@@ -121,7 +135,7 @@ int main()
     std::vector<std::string> ids;
     std::unordered_map<std::string, std::string> map;
     std::vector<secretcache_value *> values;
-    for (int number = 0; number < SECRETS; number++) {
+    for (std::size_t number = 0; number < SECRETS; number++) {
         ids.push_back("bench/" + std::to_string(number));
         values.push_back(secretcache_value_new());
         const secretcache_str text = read(cache, ids.back(), values.back());
@@ -134,40 +148,13 @@ int main()
     std::vector<double> hits, looks, same, one_thread, two_threads, one_loop, two_loops;
     volatile std::size_t length = 0;
     for (int round = 0; round < ROUNDS; round++) {
-        hits.push_back(seconds([&] {
-                           for (int count = 0, number = 0; count < READS;
-                                count++, number = number + 1 < SECRETS ? number + 1 : 0) {
-                               const auto place = static_cast<std::size_t>(number);
-                               length = read(cache, ids[place], values[place]).length;
-                           }
-                       }) /
-                       READS);
-        looks.push_back(seconds([&] {
-                            for (int count = 0, number = 0; count < READS;
-                                 count++, number = number + 1 < SECRETS ? number + 1 : 0) {
-                                length = map.find(ids[static_cast<std::size_t>(number)])->second.size();
-                            }
-                        }) /
-                        READS);
-        same.push_back(seconds([&] {
-                           for (int count = 0; count < READS; count++) {
-                               length = read(cache, ids[7], values[7]).length;
-                           }
-                       }) /
-                       READS);
+        hits.push_back(each([&](std::size_t place) { length = read(cache, ids[place], values[place]).length; }));
+        looks.push_back(each([&](std::size_t place) { length = map.find(ids[place])->second.size(); }));
+        same.push_back(each([&](std::size_t) { length = read(cache, ids[7], values[7]).length; }));
         for (std::size_t size = 0; size < 2; size++) {
-            strings[size].push_back(seconds([&] {
-                                        for (int count = 0; count < READS; count++) {
-                                            length = read(cache, sizes[size], values[size]).length;
-                                        }
-                                    }) /
-                                    READS);
-            fields[size].push_back(seconds([&] {
-                                       for (int count = 0; count < READS; count++) {
-                                           length = read_field(cache, sizes[size], values[size]).length;
-                                       }
-                                   }) /
-                                   READS);
+            strings[size].push_back(each([&](std::size_t) { length = read(cache, sizes[size], values[size]).length; }));
+            fields[size].push_back(
+                each([&](std::size_t) { length = read_field(cache, sizes[size], values[size]).length; }));
         }
     }
     for (int round = 0; round < SHARED_ROUNDS; round++) {
