@@ -90,6 +90,13 @@ pub struct Condition {
     pub values: Vec<String>,
 }
 
+impl Condition {
+    /// Whether its key begins so, given in lower case: keys are compared without regard to case.
+    pub(crate) fn is_on(&self, key: &str) -> bool {
+        self.key.to_ascii_lowercase().starts_with(key)
+    }
+}
+
 impl fmt::Display for Condition {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} {} {}", self.operator, self.key, self.values.join(" or "))

@@ -74,10 +74,8 @@ impl Exposure<'_> {
     /// The conditions on an organization that a statement has, or that Denies make for it.
     pub(crate) fn of_organization(&self, index: usize) -> Vec<&Condition> {
         // Whether somebody is in an organization at all says nothing of which.
-        let is_it = |it: &&Condition| {
-            it.key.to_ascii_lowercase().starts_with("aws:principalorg")
-                && !it.operator.eq_ignore_ascii_case("Null")
-        };
+        let is_it =
+            |it: &&Condition| it.is_on("aws:principalorg") && !it.operator.eq_ignore_ascii_case("Null");
         let own: Vec<_> = self.policy.statements[index].conditions.iter().filter(is_it).collect();
         let denies = self.policy.statements.iter().filter(|it| it.effect == Effect::Deny);
         let denies = denies.filter(|it| concerns_action(it, self.action)).flat_map(|it| &it.conditions);
@@ -298,7 +296,7 @@ impl Exposure<'_> {
 
     /// Its owner's organization is not the one of a stranger, even where nobody knows which it is.
     fn set_organization(&self, context: &mut Context) {
-        let is_asked = |it: &Condition| it.key.to_ascii_lowercase().starts_with("aws:resourceorg");
+        let is_asked = |it: &Condition| it.is_on("aws:resourceorg");
         let mut conditions = self.policy.statements.iter().flat_map(|it| &it.conditions);
         match self.organization {
             Some(id) => context.set("aws:ResourceOrgID", id),

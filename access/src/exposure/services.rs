@@ -20,7 +20,7 @@ impl<'a> Exposure<'a> {
         }
         let on = |key: &'static str| {
             let all = statement.conditions.iter().filter(|it| !is_negative(it));
-            all.filter(move |it| is_on(it, key))
+            all.filter(move |it| it.is_on(key))
         };
         let named: Vec<_> =
             on("aws:principalservicename").flat_map(|it| &it.values).map(String::as_str).collect();
@@ -32,7 +32,7 @@ impl<'a> Exposure<'a> {
         let is_left = denies
             .filter(|it| concerns_action(it, self.action))
             .flat_map(|it| &it.conditions)
-            .any(|it| is_on(it, "aws:principalisawsservice") && has_value(it, "false"));
+            .any(|it| it.is_on("aws:principalisawsservice") && has_value(it, "false"));
         if is_asked || (is_left && !self.is_public(index)) { vec![ANY_SERVICE] } else { Vec::new() }
     }
 
@@ -92,15 +92,11 @@ impl<'a> Exposure<'a> {
 
     /// Whether a condition on the encryption context ties a request to the owner: CloudWatch Logs, for one, is kept so.
     fn is_of_owner(&self, condition: &Condition) -> bool {
-        condition.key.to_ascii_lowercase().starts_with("kms:encryptioncontext:")
+        condition.is_on("kms:encryptioncontext:")
             && !is_negative(condition)
             && !condition.values.is_empty()
             && condition.values.iter().all(|value| value.contains(self.account))
     }
-}
-
-fn is_on(condition: &Condition, key: &str) -> bool {
-    condition.key.to_ascii_lowercase().starts_with(key)
 }
 
 fn has_value(condition: &Condition, value: &str) -> bool {

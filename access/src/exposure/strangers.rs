@@ -57,7 +57,7 @@ impl Exposure<'_> {
         let denies = self.policy.statements.iter().filter(|it| it.effect == Effect::Deny);
         let denies = denies.filter(|it| concerns_action(it, self.action)).flat_map(|it| &it.conditions);
         // Only services say for whom they call.
-        let is_of_services = |it: &Condition| it.key.to_ascii_lowercase().starts_with("aws:sourcea");
+        let is_of_services = |it: &Condition| it.is_on("aws:sourcea");
         let excepts = denies.filter(|it| is_negative(it) && !is_of_services(it));
         let asks = self.policy.statements[index].conditions.iter().filter(|it| !is_negative(it));
         self.fitting(excepts.chain(asks))

@@ -17,7 +17,7 @@ pub(super) fn endpoint_only(audit: &Audit<'_>, secret: &Secret, findings: &mut F
     for (index, statement) in
         secret.resource_policy.iter().flat_map(|policy| policy.statements.iter().enumerate())
     {
-        let from = |it: &&Condition| it.key.to_ascii_lowercase().starts_with("aws:sourcevpc");
+        let from = |it: &&Condition| it.is_on("aws:sourcevpc");
         let Some(condition) = statement.conditions.iter().find(from) else { continue };
         if statement.effect == Effect::Allow || !concerns_action(statement, READ) {
             continue;
@@ -44,7 +44,7 @@ pub(super) fn function_permission(audit: &Audit<'_>, secret: &Secret, findings: 
     for (index, statement) in policy.statements.iter().enumerate() {
         let place = place(statement, index);
         // Whoever calls the function's URL chooses no event for it.
-        let by_url = |it: &Condition| it.key.to_ascii_lowercase().starts_with("lambda:");
+        let by_url = |it: &Condition| it.is_on("lambda:");
         let is_public =
             is_for_all(statement) && exposure.is_public(index) && !statement.conditions.iter().any(by_url);
         let seen = if is_public {
