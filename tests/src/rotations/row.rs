@@ -44,9 +44,6 @@ impl Row {
     }
 }
 
-/// After so many rotations of a row, it says how far it is.
-const PROGRESS: usize = 100;
-
 /// Rotates so many times in a row, in each of the ways there are.
 ///
 /// # Errors
@@ -62,7 +59,6 @@ pub async fn in_a_row(kind: Kind, rotations: usize) -> Result<Vec<Row>, String> 
     Ok(rows)
 }
 
-#[expect(clippy::print_stderr, reason = "who waits for a thousand rotations wants to know how far they are")]
 async fn row(lane: &mut Lane, store: &AwsStore, subject: Subject, rotations: usize) -> Result<Row, String> {
     let secret = lane.add_user(subject).await?;
     let kept = Arc::new(RwLock::new(current(&lane.secrets, &secret).await?));
@@ -72,10 +68,7 @@ async fn row(lane: &mut Lane, store: &AwsStore, subject: Subject, rotations: usi
         .has_no_window()
         .then(|| Client::start(Arc::clone(&lane.resource), Source::Kept(Arc::clone(&kept))));
     let (mut windows, mut times) = (Vec::new(), Vec::new());
-    for number in 0..rotations {
-        if number > 0 && number % PROGRESS == 0 {
-            eprintln!("    {}, {subject}: {number} of {rotations} rotations", subject.kind.name());
-        }
+    for _ in 0..rotations {
         // Every version is logged in by, both as the current one and as the preceding one.
         for client in [Some(&read_anew), keep.as_ref()].into_iter().flatten() {
             client.until_looked_anew().await?;
