@@ -1,7 +1,8 @@
-//! Fields of a secret that hold its credential in another form: a connection URL, a header, a copy under another name.
+//! Fields of a secret that repeat its credential in another form: a connection URL, a header, a copy under another
+//! name.
 //!
-//! Programs log in by them, so they change together with the password. A field that holds the password in a form that is
-//! not understood is a reason to refuse the rotation: left as it is, it would lock those out who use it.
+//! Programs log in with them, so they change together with the password. If a field contains the password in an unknown
+//! form, the rotation is refused: leaving the field as it is would lock out the programs that use it.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD};
@@ -11,12 +12,12 @@ use crate::document::Document;
 use crate::error::{Error, ErrorKind};
 use crate::percent;
 
-/// A new value with every field made anew that holds the current credential. Fields that differ already, the password
-/// among them, were made anew before.
+/// Updates every field of a new value that repeats the current credential. Fields that already differ from the current
+/// value, such as the password, are left alone.
 ///
 /// # Errors
 ///
-/// [`ErrorKind::Misconfigured`], naming a field that holds the password in a form that is not understood.
+/// [`ErrorKind::Misconfigured`], naming a field that contains the password in an unknown form.
 pub(crate) fn follow(current: &Document, next: Document) -> Result<Document, Error> {
     let mut followed = next.clone();
     for (name, held) in holders(current, &next)? {
@@ -37,7 +38,7 @@ pub(crate) fn follow(current: &Document, next: Document) -> Result<Document, Err
     Ok(followed)
 }
 
-/// Refuses a new value in which a field that held the current credential does not hold the new one.
+/// Checks that every field that repeats the current credential repeats the new one in the new value.
 ///
 /// # Errors
 ///
@@ -48,7 +49,7 @@ pub(crate) fn verify(current: &Document, next: &Document) -> Result<(), Error> {
         let value = next.field(name).unwrap_or_default();
         let is_right = match held {
             Held::MadeAnew(text) if text == value => true,
-            // Made by somebody else, in a spelling of their own.
+            // Written by someone else, in a different spelling.
             _ => !occurs_in(&value, &former) && occurs_in(&value, &new),
         };
         if !is_right {
@@ -59,25 +60,24 @@ pub(crate) fn verify(current: &Document, next: &Document) -> Result<(), Error> {
     Ok(())
 }
 
-/// The fields that a rotation to a user makes anew beside the user name and the password.
+/// Returns the fields that a rotation to `user` updates in addition to user name and password.
 pub(crate) fn names<'a>(current: &'a Document, user: &str) -> Vec<&'a str> {
     let probe = current.with("password", "-").and_then(|next| next.with("username", user));
     let holders = probe.and_then(|next| holders(current, &next)).unwrap_or_default();
     holders.into_iter().map(|(name, _)| name).collect()
 }
 
-/// What a field's value has to do with the credential.
+/// How a field's value relates to the credential.
 enum Held {
-    /// It is made of it, and this is the same made of the new one.
+    /// Derived from the credential; this is its value for the new one.
     MadeAnew(Zeroizing<String>),
-    /// It holds the password, who knows how.
+    /// Contains the password, in an unknown form.
     Somehow,
 }
 
-/// Fields that say where the resource is; what they hold is no password, though it may read like one.
-const PLACES: [&str; 10] = [
+/// Fields that identify the resource and the user. A value here is never a copy of the password, even if it equals it.
+const PLACES: [&str; 9] = [
     "username",
-    "password",
     "engine",
     "host",
     "port",
@@ -88,7 +88,13 @@ const PLACES: [&str; 10] = [
     "dbClusterIdentifier",
 ];
 
-/// The fields of the current value that hold its credential, or one of the same user at the same server.
+/// Checks whether a field identifies the resource or the user, so that its value is not secret.
+pub(crate) fn names_resource(field: &str) -> bool {
+    PLACES.contains(&field)
+}
+
+/// Returns the fields of the current value that repeat its credential, or another one of the same user at the same
+/// server.
 fn holders<'a>(current: &'a Document, next: &Document) -> Result<Vec<(&'a str, Held)>, Error> {
     let turn = Turn {
         user: current.username()?,
@@ -102,7 +108,7 @@ fn holders<'a>(current: &'a Document, next: &Document) -> Result<Vec<(&'a str, H
     if turn.password == turn.new_password {
         return Ok(found);
     }
-    for name in current.names().filter(|name| !PLACES.contains(name)) {
+    for name in current.names().filter(|name| *name != "password" && !names_resource(name)) {
         let Some(value) = current.field(name) else { continue };
         if let Some(held) = turn.held(name, &value) {
             found.push((name, held));
@@ -111,18 +117,18 @@ fn holders<'a>(current: &'a Document, next: &Document) -> Result<Vec<(&'a str, H
     Ok(found)
 }
 
-/// Whether a password is none that other fields hold by chance: those that people type are words, names, years.
+/// Whether the password is distinctive enough that another field would not contain it by chance. Passwords that people
+/// choose are words, names, years.
 fn is_telling(current: &Document) -> Result<bool, Error> {
     let password = current.password()?;
     let kinds: [fn(char) -> bool; 4] =
         [|c| c.is_lowercase(), |c| c.is_uppercase(), |c| c.is_numeric(), |c| !c.is_alphanumeric()];
     let mixed = kinds.iter().filter(|is_of| password.chars().any(is_of)).count() > 1;
-    let is_place =
-        PLACES.iter().any(|name| *name != "password" && current.field(name).as_ref() == Some(&password));
+    let is_place = PLACES.iter().any(|name| current.field(name).as_ref() == Some(&password));
     Ok(password.len() >= 8 && mixed && !is_place)
 }
 
-/// From one credential to the next.
+/// The old and the new credential.
 struct Turn {
     user: Zeroizing<String>,
     password: Zeroizing<String>,
@@ -151,12 +157,12 @@ impl Turn {
         }
     }
 
-    /// Whether a value holds the password, in whichever form.
+    /// Whether a value contains the password, in any form.
     fn is_in(&self, value: &str) -> bool {
         if self.is_telling {
             return occurs_in(value, &self.password);
         }
-        // Of a word, only where it is called a password.
+        // A common word counts only right after a label like `password`.
         texts(value).iter().any(|text| {
             text.match_indices(self.password.as_str()).any(|(at, _)| {
                 let before = text[..at].trim_end_matches(|c: char| !c.is_alphanumeric()).to_ascii_lowercase();
@@ -165,7 +171,7 @@ impl Turn {
         })
     }
 
-    /// `scheme://user:password@host/…`, or with both in the query.
+    /// Updates `scheme://user:password@host/…`, or a URL with both in the query.
     fn url(&self, value: &str) -> Option<Zeroizing<String>> {
         let (scheme, rest) = value.split_once("://")?;
         let is_scheme = |c: char| c.is_ascii_alphanumeric() || "+.-:".contains(c);
@@ -220,7 +226,7 @@ impl Turn {
         has_changed.then_some(text)
     }
 
-    /// Whether this is the credential of a URL: the current one, or an older one of the same user at the same server.
+    /// Whether a URL's credential is the current one, or an older one of the same user at the same server.
     fn is_ours(&self, user: &str, password: &str, hosts: &str) -> bool {
         let (user, password) = (percent::decode(user), percent::decode(password));
         let is_user = user == self.user;
@@ -230,7 +236,7 @@ impl Turn {
             || is_user && !self.host.is_empty() && host.eq_ignore_ascii_case(&self.host)
     }
 
-    /// `user:password` in Base64, as Basic authentication has it.
+    /// Updates `user:password` in Base64, as in Basic authentication.
     fn header(&self, value: &str) -> Option<Zeroizing<String>> {
         let (scheme, code) = match value.split_once(' ') {
             Some((scheme, code)) if scheme.eq_ignore_ascii_case("basic") => (format!("{scheme} "), code),
@@ -247,7 +253,7 @@ impl Turn {
         Some(Zeroizing::new(scheme + &code))
     }
 
-    /// `host=db user=app password=…`, as libpq has it.
+    /// Updates `host=db user=app password=…`, as in libpq's connection strings.
     fn words(&self, value: &str) -> Option<Zeroizing<String>> {
         let mut text = Zeroizing::new(String::with_capacity(value.len() + 512));
         let mut rest = value.trim();
@@ -279,7 +285,7 @@ impl Turn {
     }
 }
 
-/// The first value of a connection string, and what follows it.
+/// Returns the first value of a connection string, and the rest.
 fn word(text: &str) -> Option<(Zeroizing<String>, &str)> {
     let mut value = Zeroizing::new(String::with_capacity(text.len()));
     let is_quoted = text.starts_with('\'');
@@ -315,7 +321,7 @@ fn occurs_in(value: &str, password: &str) -> bool {
     texts(value).iter().any(|text| text.contains(password))
 }
 
-/// What a value says: as it is, with percent signs decoded, in Base64, and in JSON.
+/// Returns a value in all the forms it can be read in: as is, percent-decoded, Base64-decoded, and as JSON strings.
 fn texts(value: &str) -> Vec<Zeroizing<String>> {
     let mut texts = vec![Zeroizing::new(value.to_owned()), percent::decode(value)];
     let code = value.split_once(' ').map_or(value, |(_, code)| code).trim_end_matches('=');
@@ -340,7 +346,7 @@ fn strings(json: serde_json::Value, texts: &mut Vec<Zeroizing<String>>) {
         serde_json::Value::Object(fields) => {
             for (name, json) in fields {
                 if let serde_json::Value::String(text) = &json {
-                    // So that a word in it is known for what it is called.
+                    // Keeps the name next to the value, so that a password that is a common word is recognized.
                     texts.push(Zeroizing::new(format!("{name}={text}")));
                 }
                 strings(json, texts);

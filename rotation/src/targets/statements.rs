@@ -1,5 +1,4 @@
-//! Resources that speak PostgreSQL's or MySQL's protocol and have a grammar of their own, described instead of
-//! programmed.
+//! Resources that use PostgreSQL's or MySQL's protocol with different SQL. The operator writes the statements.
 
 use std::sync::Arc;
 
@@ -26,23 +25,23 @@ use template::{Scope, Template, Values};
 
 /// A target whose statements the operator writes.
 ///
-/// A statement's parameters are written `{field:type}`, where the field is one of the secret's, and are quoted by us as
-/// their type says; a parameter without a type, or one that stands where quoting would not hold (inside quotes, in a
-/// comment, grown together with a word), is refused when the description is read.
+/// A statement's parameters are written `{field:type}`, where the field is one of the secret's. The type determines how
+/// the value is quoted. A parameter without a type is rejected when the description is parsed; so is one where quoting
+/// would not be safe: inside quotes, in a comment, or directly next to other text.
 ///
-/// | type | what stands in the statement | protocol |
+/// | type | what the statement gets | protocol |
 /// |---|---|---|
 /// | `identifier` | a quoted name | both |
-/// | `literal` | a quoted string: of a password, the password itself; sent only where the server does not log it | both |
+/// | `literal` | a quoted string. For a password, the password itself, sent only if the server does not log it | both |
 /// | `scram` | the password's SCRAM-SHA-256 verifier, as a string | `postgres` |
 /// | `md5` | the password's MD5 hash as PostgreSQL stores it, as a string | `postgres` |
 /// | `native` | the password's hash as `mysql_native_password` stores it, as a string | `mysql` |
 /// | `sha256` | the password's SHA-256 in hexadecimal, as a string | both |
 /// | `redshift` | the password's salted SHA-256 as Amazon Redshift stores it, as a string | `postgres` |
 ///
-/// `{login.field:type}` is of the credential that is logged in, and in `keep` `{keep.field:type}` of the one that must
-/// stay valid. Statements must do no harm when they are run again. With `postgres` those of one list are one
-/// transaction; with `mysql` they run one after the other.
+/// `{login.field:type}` takes its value from the credential that is logged in. In `keep`, `{keep.field:type}` takes it
+/// from the credential that must stay valid. Statements must be safe to run again. With `postgres`, the statements of a
+/// list run in one transaction; with `mysql`, one after the other.
 ///
 /// ```
 /// use secretcache_rotation::targets::{Statements, Tls};
@@ -51,7 +50,7 @@ use template::{Scope, Template, Values};
 ///     r#"
 ///     protocol = "postgres"
 ///     apply = ["ALTER USER {username:identifier} PASSWORD {password:redshift}"]
-///     probe = ["SELECT 1"]             # after logging in, where that alone proves too little
+///     probe = ["SELECT 1"]             # runs after the login, if that alone proves too little
 ///     "#,
 ///     Tls::system()?,
 /// )?;
@@ -80,7 +79,7 @@ enum Driver {
     MySql(MySql),
 }
 
-/// The protocol by which statements reach the server.
+/// The protocol that the server uses.
 #[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq)]
 #[serde(rename_all = "lowercase")]
 enum Protocol {
@@ -92,7 +91,7 @@ enum Protocol {
 #[serde(deny_unknown_fields)]
 struct Description {
     protocol: Protocol,
-    /// The strategy where nobody chooses one.
+    /// The strategy to use unless the caller chooses one.
     strategy: Option<String>,
     #[serde(default)]
     probe: Vec<String>,
@@ -104,11 +103,11 @@ struct Description {
     derived: Derived,
 }
 
-/// No server takes longer user names.
+/// The longest user name that any server accepts.
 const LONGEST_NAME: usize = 255;
 
 impl Statements {
-    /// A target from its description.
+    /// Creates a target from its description.
     ///
     /// # Errors
     ///
@@ -147,7 +146,7 @@ impl Statements {
         })
     }
 
-    /// The same, reaching its servers by another route.
+    /// Returns this target with another route to its servers.
     #[must_use]
     pub fn via(self, route: Arc<dyn Route>) -> Self {
         let driver = match self.driver {
@@ -157,34 +156,28 @@ impl Statements {
         Self { driver, ..self }
     }
 
-    /// Logs in and runs statements; `None` if the login is refused.
+    /// Logs in and runs statements; `None` if the login is refused. Statements that show a secret value are kept out of
+    /// the server's log; if that is not possible, they are not sent.
     async fn run(
         &self,
         login: &Document,
         what: &str,
-        statements: &[Zeroizing<String>],
+        templates: &[Template],
+        values: &Values<'_>,
     ) -> Result<Option<()>, Error> {
-        self.run_quietly(login, what, statements, false).await
-    }
-
-    /// The same; statements that show a password are kept out of the server's log, or not sent.
-    async fn run_quietly(
-        &self,
-        login: &Document,
-        what: &str,
-        statements: &[Zeroizing<String>],
-        shows_password: bool,
-    ) -> Result<Option<()>, Error> {
+        let statements =
+            templates.iter().map(|template| template.fill(values)).collect::<Result<Vec<_>, _>>()?;
+        let shows_secret = templates.iter().any(Template::shows_secret);
         match &self.driver {
             Driver::Postgres(postgres) => {
                 let Some(client) = postgres.login_for_statements(login).await? else { return Ok(None) };
-                if shows_password {
+                if shows_secret {
                     quiet::at_postgres(&client).await?;
                 }
                 within(STATEMENT_TIMEOUT, what, async {
                     let statements: Vec<_> = statements.iter().map(|text| text.as_str()).collect();
                     client
-                        .batch_execute(&statements.join(";"))
+                        .batch_execute(&Zeroizing::new(statements.join(";")))
                         .await
                         .map_err(|error| of_postgres(what, error))
                 })
@@ -192,7 +185,7 @@ impl Statements {
             }
             Driver::MySql(mysql) => {
                 let Some(mut connection) = mysql.login(login).await? else { return Ok(None) };
-                if shows_password {
+                if shows_secret {
                     quiet::at_mysql(&mut connection).await?;
                 }
                 within(STATEMENT_TIMEOUT, what, async {
@@ -240,8 +233,7 @@ impl Target for Statements {
     fn probe<'a>(&'a self, credential: &'a Document) -> BoxFuture<'a, Result<Probe, Error>> {
         Box::pin(async move {
             let values = Values::of(credential, credential);
-            let statements = fill(&self.probe, &values)?;
-            let answer = self.run(credential, "test the credential", &statements).await?;
+            let answer = self.run(credential, "test the credential", &self.probe, &values).await?;
             Ok(if answer.is_some() { Probe::Accepted } else { Probe::Refused })
         })
     }
@@ -250,19 +242,15 @@ impl Target for Statements {
         Box::pin(async move {
             let Change { login, credential, keep } = change;
             let templates = if keep.is_some() { &self.keep } else { &self.apply };
-            let statements = fill(templates, &Values { keep, ..Values::of(credential, login) })?;
-            let is_shown = templates.iter().any(Template::shows_password);
-            let answer = self.run_quietly(login, "change the password", &statements, is_shown).await?;
+            let values = Values { keep, ..Values::of(credential, login) };
+            let answer = self.run(login, "change the password", templates, &values).await?;
             Ok(if answer.is_some() { Applied::Done } else { Applied::LoginRefused })
         })
     }
 }
 
-fn fill(templates: &[Template], values: &Values<'_>) -> Result<Vec<Zeroizing<String>>, Error> {
-    templates.iter().map(|template| template.fill(values)).collect()
-}
-
-/// What the server has against a statement: its code alone, for its words may quote the statement and so a password.
+/// The error for a statement that the server refuses. It contains only the server's code: the message could quote the
+/// statement, and so a password.
 fn refused(kind: ErrorKind, what: &str, code: &str) -> Error {
     Error::new(
         kind,

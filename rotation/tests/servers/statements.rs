@@ -1,4 +1,4 @@
-//! Targets whose statements an operator wrote, on real servers.
+//! Targets with an operator's own statements, on real servers.
 
 use mysql_async::prelude::Queryable;
 use secretcache::{AWSCURRENT, AWSPREVIOUS};
@@ -8,7 +8,7 @@ use secretcache_rotation::*;
 use crate::support::{Database, Kind, ServerTls, Store, secret, start};
 use crate::{mariadb, postgres};
 
-/// A user name that no statement would survive unquoted, and a password likewise.
+/// A user name and a password that would break any statement if they were not quoted.
 const NASTY_USER: &str = "a\"p'p`; DROP";
 const NASTY_PASSWORD: &str = "p'w\"; DROP TABLE x; --{}";
 
@@ -36,7 +36,7 @@ async fn a_password_changes_by_the_operators_statement_at_postgres() {
         let user = json(NASTY_USER);
         let store = Store::new(secret(&database.address, &user, "first", ""), None);
         if kind == "md5" {
-            // Else PostgreSQL 15 wants SCRAM of a user whose hash is of the other kind, as its pg_hba.conf says here.
+            // Do not log in afterwards: this server's pg_hba.conf requires SCRAM, which an MD5 hash cannot answer.
             let stored = target.apply(change(&store, "next")).await.unwrap();
             assert_eq!(stored, Applied::Done);
             let statement = "SELECT rolpassword FROM pg_authid WHERE rolname = $1";
@@ -56,7 +56,7 @@ async fn a_password_changes_by_the_operators_statement_at_postgres() {
 }
 
 fn change<'a>(store: &Store, password: &str) -> Change<'a> {
-    // Leaked, for a test's short life.
+    // Leaked: a test process is short-lived.
     let login: &Document = Box::leak(Box::new(store.value(AWSCURRENT).unwrap()));
     let credential: &Document = Box::leak(Box::new(login.with("password", password).unwrap()));
     Change { login, credential, keep: None }
@@ -95,6 +95,64 @@ async fn a_server_that_quotes_the_statement_does_not_get_it_into_the_error() {
         let error = target.apply(Change { login: &first, credential: &next, keep: None }).await.unwrap_err();
         assert!(!format!("{error} {error:?}").contains("canary"), "{error:?}");
     }
+}
+
+/// An administrator can turn logging off for the session, so no statement with a secret value is logged, whatever it is for
+/// and whether it succeeds.
+#[tokio::test]
+async fn no_statement_with_a_secret_value_is_in_the_log() {
+    let description = |protocol: &str, create: &str| {
+        let text = format!(
+            r#"
+            protocol = "{protocol}"
+            apply = ["SELECT {{dsn:literal}}", "NONSENSE {{password:literal}}"]
+            [accounts]
+            exists = "SELECT 1 FROM (SELECT 1 AS one) AS t WHERE {{password:literal}} = 'x'"
+            create = ["{create}"]
+            reconcile = ["SELECT 1"]
+            missing = "SELECT 1"
+            "#
+        );
+        Statements::from_toml(&text, Tls::off()).unwrap()
+    };
+    let secret_of = |admin: &Document| {
+        admin
+            .with("username", "second")
+            .unwrap()
+            .with("password", "canary-1")
+            .unwrap()
+            .with("dsn", "canary-2")
+            .unwrap()
+    };
+    let run = async |target: Statements, admin: &Document| {
+        let second = secret_of(admin);
+        let accounts = target.accounts().unwrap();
+        assert_eq!(accounts.user_status(admin, &second, "mark").await.unwrap(), UserStatus::Absent);
+        accounts.ensure(admin, &second, &second, "mark").await.unwrap();
+        let change = Change { login: admin, credential: &second, keep: None };
+        let error = target.apply(change).await.unwrap_err();
+        assert!(!format!("{error} {error:?}").contains("canary"), "{error:?}");
+    };
+
+    let database = start(Kind::Postgres15, ServerTls::Off);
+    let admin = postgres::admin(&database.address);
+    let root = postgres::session(&admin).await.unwrap();
+    root.batch_execute("ALTER DATABASE postgres SET log_statement = 'all'").await.unwrap();
+    let root = postgres::session(&admin).await.unwrap();
+    let create = "CREATE ROLE {username:identifier} LOGIN PASSWORD {password:literal}";
+    run(description("postgres", create), &admin).await;
+    let log = "SELECT pg_read_file(current_setting('data_directory') || '/../log')";
+    let log: String = root.query_one(log, &[]).await.unwrap().get(0);
+    assert!(log.contains("SELECT pg_read_file") && !log.contains("canary"), "{log}");
+
+    let (database, mut root) = mariadb::server().await;
+    root.query_drop("SET GLOBAL general_log = ON").await.unwrap();
+    root.query_drop("SET GLOBAL log_output = 'TABLE'").await.unwrap();
+    let create = "CREATE USER {username:identifier} IDENTIFIED BY {password:literal}";
+    run(description("mysql", create), &mariadb::admin(&database.address)).await;
+    let logged: Vec<String> =
+        root.query("SELECT CONVERT(argument USING utf8mb4) FROM mysql.general_log").await.unwrap();
+    assert!(!logged.is_empty() && !logged.iter().any(|line| line.contains("canary")), "{logged:?}");
 }
 
 #[tokio::test]
@@ -145,7 +203,7 @@ async fn a_password_that_cannot_be_quoted_is_never_stored() {
     let error = target.accepts(&document).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Rejected);
     assert!(!error.message().contains("canary"));
-    // So is a field that a statement wants and the secret has not.
+    // Neither is a value without a field that a statement needs.
     let wants = Statements::from_toml(
         "protocol = \"postgres\"\napply = [\"SELECT {password:scram}, {plan:literal}\"]",
         Tls::off(),

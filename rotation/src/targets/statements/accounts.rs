@@ -1,18 +1,18 @@
-//! Two users that take turns, by the operator's statements.
+//! Alternating users, managed with the operator's statements.
 
 use mysql_async::prelude::Queryable;
 use serde::Deserialize;
 use tokio_postgres::SimpleQueryMessage;
 
 use super::template::{Scope, Template, Values};
-use super::{Driver, Protocol, Statements, fill, of_mysql, of_postgres};
+use super::{Driver, Protocol, Statements, of_mysql, of_postgres, quiet};
 use crate::document::Document;
 use crate::error::{Error, ErrorKind};
 use crate::store::BoxFuture;
 use crate::target::{Accounts, UserStatus};
 use crate::targets::{STATEMENT_TIMEOUT, within};
 
-/// The section `[accounts]`.
+/// The section `[accounts]` of a description.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Description {
@@ -25,7 +25,7 @@ pub(super) struct Description {
     missing: String,
 }
 
-/// The same, read.
+/// The section `[accounts]`, with its statements parsed.
 #[derive(Clone, Debug)]
 pub(super) struct AccountTemplates {
     exists: Template,
@@ -58,7 +58,7 @@ impl Statements {
         self.accounts.as_ref().ok_or_else(none)
     }
 
-    /// The first column of every row that a question gives.
+    /// Runs a query, and returns the first column of every row.
     async fn ask(
         &self,
         admin: &Document,
@@ -68,10 +68,13 @@ impl Statements {
         const WHAT: &str = "query the users";
         let refused =
             || Error::new(ErrorKind::Unavailable, "the server refuses the administrator's credential");
-        let question = question.fill(values)?;
+        let (shows_secret, question) = (question.shows_secret(), question.fill(values)?);
         match &self.driver {
             Driver::Postgres(postgres) => {
                 let client = postgres.login_for_statements(admin).await?.ok_or_else(refused)?;
+                if shows_secret {
+                    quiet::at_postgres(&client).await?;
+                }
                 within(STATEMENT_TIMEOUT, WHAT, async {
                     let answers =
                         client.simple_query(&question).await.map_err(|error| of_postgres(WHAT, error))?;
@@ -85,6 +88,9 @@ impl Statements {
             }
             Driver::MySql(mysql) => {
                 let mut connection = mysql.login(admin).await?.ok_or_else(refused)?;
+                if shows_secret {
+                    quiet::at_mysql(&mut connection).await?;
+                }
                 within(STATEMENT_TIMEOUT, WHAT, async {
                     let rows = connection.query::<mysql_async::Row, _>(question.as_str()).await;
                     let text = |row: mysql_async::Row| row.get_opt::<String, _>(0).and_then(Result::ok);
@@ -105,7 +111,7 @@ impl Statements {
         if templates.is_empty() {
             return Ok(());
         }
-        self.run(admin, what, &fill(templates, values)?).await?.ok_or_else(|| {
+        self.run(admin, what, templates, values).await?.ok_or_else(|| {
             Error::new(ErrorKind::Unavailable, "the server refuses the administrator's credential")
         })
     }

@@ -1,4 +1,4 @@
-//! Statements that show a password, kept out of the server's log.
+//! Keeps statements that show a secret value out of the server's log.
 
 use mysql_async::Conn;
 use mysql_async::prelude::Queryable;
@@ -12,17 +12,20 @@ fn would_be_logged(way: &str) -> Error {
     Error::new(
         ErrorKind::Unsupported,
         format!(
-            "the server logs statements, and this one contains the password: use a type that hashes it, or {way}"
+            "the server logs statements, and this one contains a secret value: use a type that hashes it, or {way}"
         ),
     )
 }
 
-/// Turns logging off for a session, or makes sure that it is off. A server without these settings is one that has other
-/// logs, of which its operator knows.
+/// Turns the session's logging off, or makes sure that it is off. A server without these settings is accepted: its
+/// operator has to know what it logs.
 pub(super) async fn at_postgres(client: &Client) -> Result<(), Error> {
-    within(STATEMENT_TIMEOUT, "a question", async {
+    within(STATEMENT_TIMEOUT, "a query", async {
         let off = "SET log_statement = 'none'; SET log_min_duration_statement = -1";
-        match client.batch_execute(off).await {
+        let is_off = client.batch_execute(off).await;
+        // By default, statements that fail are logged as well, and only a superuser can change that.
+        drop(client.batch_execute("SET log_min_error_statement = 'panic'").await);
+        match is_off {
             Err(error) if error.code() == Some(&SqlState::INSUFFICIENT_PRIVILEGE) => {}
             _ => return Ok(()),
         }
@@ -41,9 +44,10 @@ pub(super) async fn at_postgres(client: &Client) -> Result<(), Error> {
     .await
 }
 
-/// The same. MySQL leaves passwords out of its log by itself, and MariaDB does not.
+/// Turns the session's logging off, or makes sure that it is off. MySQL itself keeps passwords out of its log; MariaDB
+/// does not.
 pub(super) async fn at_mysql(connection: &mut Conn) -> Result<(), Error> {
-    within(STATEMENT_TIMEOUT, "a question", async {
+    within(STATEMENT_TIMEOUT, "a query", async {
         if connection.query_drop("SET SESSION sql_log_off = 1").await.is_ok() {
             return Ok(());
         }

@@ -1,4 +1,4 @@
-//! Statements with typed parameters, which cannot end up anywhere but inside the quotes that we put around them.
+//! Statements with typed parameters. A value always stays inside the quotes that its type adds.
 
 use postgres_protocol::escape::{escape_identifier, escape_literal};
 use postgres_protocol::password::{md5, scram_sha_256};
@@ -7,6 +7,7 @@ use zeroize::Zeroizing;
 
 use super::super::mysql;
 use super::Protocol;
+use crate::dependent::names_resource;
 use crate::document::Document;
 use crate::error::{Error, ErrorKind};
 
@@ -30,7 +31,7 @@ struct Parameter {
     kind: Kind,
 }
 
-/// Whose field a parameter is.
+/// The source of a parameter's value.
 #[derive(Clone, Copy, Debug)]
 enum Of {
     Credential,
@@ -40,18 +41,18 @@ enum Of {
     Mark,
 }
 
-/// What a statement is for, and so whose fields it may name.
+/// The purpose of a statement, which decides the sources that its parameters can use.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum Scope {
-    /// A change of password, or a test.
+    /// Changing or testing a password.
     Change,
-    /// A change that keeps another password.
+    /// Changing a password while another stays valid.
     Keep,
-    /// The management of two users.
+    /// Managing two users.
     Accounts,
 }
 
-/// How a parameter is quoted.
+/// The type of a parameter, which decides how it is quoted.
 #[derive(Clone, Copy, Debug)]
 enum Kind {
     Identifier,
@@ -63,7 +64,7 @@ enum Kind {
     Redshift,
 }
 
-/// What parameters stand for.
+/// The sources of the parameters' values.
 #[derive(Debug)]
 pub(super) struct Values<'a> {
     pub(super) credential: &'a Document,
@@ -80,11 +81,11 @@ impl<'a> Values<'a> {
 }
 
 impl Template {
-    /// Reads a statement, refusing whatever makes it uncertain where a parameter lands.
+    /// Parses a statement. Rejects anything that makes it unclear whether a parameter is inside quotes.
     pub(super) fn parse(text: &str, protocol: Protocol, scope: Scope) -> Result<Self, Error> {
         let wrong =
             |what: &str| Error::new(ErrorKind::Misconfigured, format!("the statement {text:?} {what}"));
-        // With these, what is inside of quotes depends on the server's version and settings.
+        // With these, where quotes end depends on the server's version and settings.
         for (mark, name) in [
             ("\\", "a backslash"),
             ("$", "a dollar sign"),
@@ -135,16 +136,16 @@ impl Template {
         Ok(Self { protocol, pieces })
     }
 
-    /// Whether a password stands in the statement as it is.
-    pub(super) fn shows_password(&self) -> bool {
-        let shows =
-            |piece: &Piece| matches!(piece, Piece::Parameter(parameter) if parameter.is_clear_password());
+    /// Checks whether the statement contains a secret value in the clear: the password, or another field that may be as
+    /// secret or derived from it.
+    pub(super) fn shows_secret(&self) -> bool {
+        let shows = |piece: &Piece| matches!(piece, Piece::Parameter(parameter) if parameter.shows_secret());
         self.pieces.iter().any(shows)
     }
 
-    /// The statement with its parameters, to be sent.
+    /// Returns the statement with its parameters filled in.
     pub(super) fn fill(&self, values: &Values<'_>) -> Result<Zeroizing<String>, Error> {
-        // Large enough at once: a growing string would leave copies behind in freed memory.
+        // Allocated large enough at once: a growing string would leave copies in freed memory.
         let mut statement = Zeroizing::new(String::with_capacity(16 * 1024));
         for piece in &self.pieces {
             match piece {
@@ -192,7 +193,7 @@ impl Parameter {
         Ok(Self { of, field: field.to_owned(), kind })
     }
 
-    /// The value within quotes.
+    /// Returns the value in quotes.
     fn quoted(&self, values: &Values<'_>, protocol: Protocol) -> Result<Zeroizing<String>, Error> {
         let document = match self.of {
             Of::Credential => values.credential,
@@ -206,13 +207,13 @@ impl Parameter {
             _ => document.require(&self.field)?,
         };
         if value.contains('\0') {
-            return Err(self.rejected("holds a zero byte"));
+            return Err(self.rejected("contains a zero byte"));
         }
         Ok(Zeroizing::new(match (self.kind, protocol) {
             (Kind::Identifier, Protocol::Postgres) => escape_identifier(&value),
             (Kind::Identifier, Protocol::MySql) => mysql::quoted(&value),
             (Kind::Literal, Protocol::Postgres) => escape_literal(&value),
-            // Whether it begins an escape depends on the SQL mode, which such a server may not even have.
+            // Whether a backslash starts an escape depends on the SQL mode, which such a server need not have.
             (Kind::Literal, Protocol::MySql) if value.contains('\\') => {
                 return Err(self.rejected("contains a backslash; exclude it from generated passwords"));
             }
@@ -229,9 +230,10 @@ impl Parameter {
         }))
     }
 
-    /// Whether a password stands in the statement as it is.
-    fn is_clear_password(&self) -> bool {
-        matches!(self.kind, Kind::Literal) && self.field == "password"
+    /// Checks whether the parameter is a secret value in the clear.
+    fn shows_secret(&self) -> bool {
+        let is_public = matches!(self.of, Of::Mark) || names_resource(&self.field);
+        matches!(self.kind, Kind::Literal) && !is_public
     }
 
     fn rejected(&self, why: &str) -> Error {
@@ -239,7 +241,7 @@ impl Parameter {
     }
 }
 
-/// Something that no two hashes have in common.
+/// Returns a random salt.
 fn salt() -> Result<String, Error> {
     let mut bytes = [0; 16];
     let random = rustls::crypto::aws_lc_rs::default_provider().secure_random;
@@ -319,6 +321,18 @@ mod tests {
         }
         assert!(Template::parse("X {keep.password:literal}", Protocol::Postgres, Scope::Change).is_err());
         assert!(Template::parse("X {keep.password:literal}", Protocol::Postgres, Scope::Keep).is_ok());
+    }
+
+    #[test]
+    fn a_statement_with_a_value_that_may_be_secret_is_recognized() {
+        let shows =
+            |text: &str| Template::parse(text, Protocol::Postgres, Scope::Accounts).unwrap().shows_secret();
+        for parameter in ["password:literal", "reference.password:literal", "dsn:literal"] {
+            assert!(shows(&format!("X {{{parameter}}}")), "{parameter}");
+        }
+        for parameter in ["password:scram", "username:literal", "login.username:identifier", "mark:literal"] {
+            assert!(!shows(&format!("X {{{parameter}}}")), "{parameter}");
+        }
     }
 
     #[test]
