@@ -1,4 +1,4 @@
-"""Programs that end while the cache works, fork after a read, or read when their main thread has ended."""
+"""Programs that end while the cache works, fork after a read, or read after their main thread has ended."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from trouble import SCRIPTS
 
 
 class Malformed(BaseHTTPRequestHandler):
-    """Answers with something that is no JSON."""
+    """Answers with something that is not JSON."""
 
     protocol_version = "HTTP/1.1"
 
@@ -42,7 +42,7 @@ class Malformed(BaseHTTPRequestHandler):
 
 @pytest.fixture(scope="module")
 def malformed() -> Iterator[str]:
-    """Provide the URL of an endpoint that answers malformed bodies."""
+    """Provide the URL of an endpoint that returns malformed bodies."""
     with ThreadingHTTPServer(("127.0.0.1", 0), Malformed) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         yield f"http://127.0.0.1:{server.server_port}"
@@ -51,7 +51,7 @@ def malformed() -> Iterator[str]:
 
 EXITS = [("native", "log", 30), ("native", "listener", 10), ("native", "daemon", 10)]
 EXITS += [("boto3", "listener", 2), ("boto3", "daemon", 4)]
-"""How often: `SECRETCACHE_EXITS=200` for longer."""
+"""Each case with its number of runs; `SECRETCACHE_EXITS=200` runs more."""
 
 
 @pytest.mark.parametrize(("transport", "what", "times"), EXITS)
@@ -117,16 +117,28 @@ def test_p4_a_client_of_the_caches_own_is_made_anew_in_a_child(endpoint: Endpoin
     assert cache._driver._reach.get() is before
 
 
-def test_p11_prefetching_works_after_the_main_thread_has_ended(endpoint: Endpoint) -> None:
+def test_p11_coroutines_work_after_the_main_thread_has_ended(endpoint: Endpoint) -> None:
+    """By then, the executor that asyncio runs blocking calls in has shut down."""
     name = f"late/{uuid.uuid4()}"
-    boto3.client("secretsmanager").create_secret(Name=name, SecretString="one")
+    boto3.client("secretsmanager").create_secret(Name=name, SecretString='{"password": "one"}')
     code = f"""
 import asyncio, threading, time
-from secretcache import AsyncSecretCache
+from secretcache import AsyncSecretCache, SecretCache
+from secretcache.integrations._login import Login
+from aws_secretsmanager_caching import InjectSecretString
+
+@InjectSecretString({name!r}, SecretCache())
+async def injected(secret):
+    return secret
+
+async def log_in(credential):
+    return credential.password
 
 async def work():
     async with AsyncSecretCache() as cache:
-        print(await cache.prefetch([{name!r}]), (await cache.get_secret_string({name!r})))
+        print(await cache.prefetch([{name!r}]), await cache.get_secret_field({name!r}, "password"))
+        print(await cache.refresh_secret_now({name!r}), await cache.get_secret_field({name!r}, "password", max_age=0))
+    print(await injected(), (await Login(SecretCache(), {name!r}).connect_async(log_in))[0])
 
 def later():
     threading.main_thread().join()
@@ -137,4 +149,5 @@ threading.Thread(target=later).start()
 """
     path = os.pathsep.join(each for each in sys.path if each)
     done = run_python(code, path)
-    assert (done.stdout, done.returncode) == ("{} one\n", 0), done.stderr
+    printed = '{} one\nTrue one\n{"password": "one"} one\n'
+    assert (done.stdout, done.returncode) == (printed, 0), done.stderr

@@ -36,12 +36,12 @@ if TYPE_CHECKING:
 class AsyncSecretCache(Configured):
     """`SecretCache` for asyncio: the same settings and the same names, awaited.
 
-    A cached value is returned without switching tasks. Any number of tasks that read one secret make one request, and
-    cancelling one of them does not cancel the others. A `client` may be an ordinary one, which is
-    called in threads, or one whose methods are coroutines (aiobotocore's).
+    A cached value is returned without switching tasks. Tasks that read the same secret at once share one request, and
+    cancelling one of them does not cancel the others. A `client` can be an ordinary one, which is called in threads, or
+    one whose methods are coroutines (aiobotocore's).
     """
 
-    # The methods of `SecretCache` that answer from memory; here they give None where they would wait.
+    # `SecretCache`'s methods, used to read from memory only: `_read_string` and `_read_field` return None here.
     _string_in_memory: Any = _core.Cache._get_secret_string
     _field_in_memory: Any = _core.Cache._get_secret_field
 
@@ -239,7 +239,7 @@ class AsyncSecretCache(Configured):
 async def attempt(
     fn: Callable[[Any], Any], credential: Any, plan: ConnectAttempt
 ) -> tuple[Any, Exception | None]:
-    """Log in; return the connection or the exception, as `_steps.LOG_IN` wants it."""
+    """Log in; return ``(connection, None)`` or ``(None, exception)``, the reply to `_steps.LOG_IN`."""
     outer = sys.exc_info()[1]
     try:
         made = fn(credential)
@@ -253,12 +253,12 @@ async def attempt(
 
 
 async def in_thread(function: Callable[..., Any], *arguments: Any, **keywords: Any) -> Any:
-    """Call a function in a thread of the loop's executor, or, once the main thread has ended, in one of its own."""
+    """Call a function in the loop's executor or, once that has shut down with the main thread, in a new thread."""
     loop = asyncio.get_running_loop()
     call = functools.partial(contextvars.copy_context().run, function, *arguments, **keywords)
     try:
         future = loop.run_in_executor(None, call)
-    except RuntimeError:  # the executor takes no more work
+    except RuntimeError:  # the executor has shut down
         future = loop.create_future()
         threading.Thread(target=_fulfil, args=(loop, future, call), daemon=True).start()
     return await future
@@ -269,11 +269,11 @@ def _fulfil(loop: asyncio.AbstractEventLoop, future: asyncio.Future[Any], call: 
         finish, outcome = future.set_result, call()
     except BaseException as error:
         finish, outcome = future.set_exception, error
-    loop.call_soon_threadsafe(lambda: None if future.done() else finish(outcome))
+    _wake(loop, lambda: None if future.done() else finish(outcome))
 
 
 class AsyncDriver:
-    """Takes the steps of reads in asyncio; with a client, asks it."""
+    """Runs the steps of reads in asyncio, and calls the client if there is one."""
 
     def __init__(
         self,
@@ -296,7 +296,7 @@ class AsyncDriver:
         self._pid = os.getpid()
 
     def set_dispatch(self, tell: Callable[[list[Any]], None]) -> None:
-        """Say where events go."""
+        """Set the callback that receives events."""
         self._tell = tell
 
     async def read(self, secret_id: str, stage: str | None, version_id: str | None) -> Any:
@@ -307,15 +307,15 @@ class AsyncDriver:
     async def refresh_now(
         self, secret_id: str, stage: str | None = None, *, is_for_plan: bool = False
     ) -> None:
-        """Ask now, whatever the age. Raises why it could not be had."""
+        """Fetch a version now, whatever its age; raise what the fetch raises."""
         cache = self._alive()
         if self._reach is None:
-            await asyncio.to_thread(cache._refresh, secret_id, stage, is_for_plan)
+            await in_thread(cache._refresh, secret_id, stage, is_for_plan)
         else:
             await self._take(steps.refresh(cache, secret_id, stage, is_for_plan=is_for_plan))
 
     async def prefetch_now(self, ids: list[str]) -> dict[str, BaseException]:
-        """Fetch each secret; the exceptions of those that could not be had, by id."""
+        """Fetch each secret; return the exceptions of those that failed, by id."""
         if self._reach is None:
             return await in_thread(self._alive()._prefetch, ids)
         results = await asyncio.gather(*(self.read(each, None, None) for each in ids), return_exceptions=True)
@@ -326,11 +326,9 @@ class AsyncDriver:
         }
 
     def wake(self) -> None:
-        """Have the refresher look again at what is due, if there is one yet."""
+        """Make the refresher, if there is one yet, check again what is due."""
         if self._refresher is not None and self._news is not None:
-            loop = self._refresher.get_loop()
-            if not loop.is_closed():
-                loop.call_soon_threadsafe(self._news.set)
+            _wake(self._refresher.get_loop(), self._news.set)
 
     def close(self) -> None:
         """End the background work."""
@@ -342,10 +340,10 @@ class AsyncDriver:
             asking = steps.ask(permit, None, reading=False, too_long=self._too_long)
             await steps.drive_async(asking, self._call)
         except Exception as exception:
-            # Whoever waits gets a copy without a traceback; its frames may hold a value.
+            # Waiting readers get copies without the traceback, whose frames can hold a value.
             permit.fail(exception.with_traceback(None))
         finally:
-            # Does nothing after an answer. After a cancellation, whoever waits asks anew.
+            # Does nothing once the permit has ended. After a cancellation, a waiting reader fetches again.
             permit.abandon()
         self._keep_fresh()
         self._tell_all()
@@ -365,7 +363,7 @@ class AsyncDriver:
         what, which, patience = step
         if what == steps.WAIT:
             return await _wait(which, patience)
-        # A fetch is a task of its own: cancelling a reader must not cancel what others wait for.
+        # The fetch runs in a separate task: cancelling a reader must not cancel a fetch that others wait for.
         self._spawn(self._run(which))
         return None
 
@@ -408,7 +406,7 @@ class AsyncDriver:
 
 
 _LONGEST_PAUSE = 60.0
-"""Seconds. Timers stand still while a machine is suspended, so the refresher looks at least this often."""
+"""Seconds. Timers stop while a machine is suspended, so the refresher checks at least this often."""
 
 
 async def _refresh(ref: weakref.ref[AsyncDriver], news: asyncio.Event) -> None:
@@ -427,20 +425,23 @@ async def _refresh(ref: weakref.ref[AsyncDriver], news: asyncio.Event) -> None:
 
 
 async def _wait(flight: Flight, patience: float | None) -> bool:
-    """Wait for a fetch. False: patience ended first."""
+    """Wait for a fetch; return False if `patience` (seconds) ran out first."""
     loop = asyncio.get_running_loop()
     ended = loop.create_future()
 
-    def wake() -> None:
-        try:
-            loop.call_soon_threadsafe(_set, ended)
-        except RuntimeError:  # the loop has been closed meanwhile, and nobody waits any more
-            pass
-
-    if not flight.on_done(wake):
+    if not flight.on_done(lambda: _wake(loop, _set, ended)):
         return True
     done, _ = await asyncio.wait({ended}, timeout=patience)
     return bool(done)
+
+
+def _wake(loop: asyncio.AbstractEventLoop, call: Callable[..., None], *arguments: Any) -> None:
+    """Call a function on the loop's thread, unless the loop is closed, when nothing waits any more."""
+    try:
+        loop.call_soon_threadsafe(call, *arguments)
+    except RuntimeError:
+        if not loop.is_closed():
+            raise
 
 
 def _set(future: asyncio.Future[None]) -> None:

@@ -1,6 +1,6 @@
 """Decorators that pass a secret to a function on every call.
 
-No variable of a frame here holds what is secret: tools show them in the traceback of whatever the function raises.
+No local variable here holds a secret, because tools show local variables in the tracebacks of what the function raises.
 """
 
 from __future__ import annotations
@@ -19,14 +19,14 @@ class StringCache(Protocol):
     """The part of a cache that a decorator needs."""
 
     def get_secret_string(self, secret_id: str) -> str | None:
-        """Return the secret's string, or None when it has none."""
+        """Return the secret's string, or None if it has none."""
 
 
 class InjectSecretString:
     """Inserts the secret's string as the first argument, after ``self`` or ``cls`` of a method.
 
-    The secret is read on every call, so the function always has the current one. A coroutine function stays
-    one, and does not block its event loop (asyncio only).
+    The secret is read on every call, so the function always gets the current value. A coroutine function stays a
+    coroutine function, and the read does not block its event loop (asyncio only).
 
     >>> @InjectSecretString("prod/api-key", cache)  # doctest: +SKIP
     ... def call_api(api_key, path): ...
@@ -52,8 +52,8 @@ class InjectSecretString:
 class InjectKeywordedSecretString:
     """Passes values of a JSON secret as keyword arguments.
 
-    ``name="key"`` gives the argument `name` the value of "key". If the caller passes the
-    argument by keyword, the caller's value is used.
+    ``name="key"`` passes the value of "key" as the argument `name`. If the caller passes that argument by keyword, the
+    caller's value is used.
 
     >>> @InjectKeywordedSecretString("prod/checkout/db", cache, user="username")  # doctest: +SKIP
     ... def connect(host, user): ...
@@ -65,7 +65,7 @@ class InjectKeywordedSecretString:
     @overload
     def __init__(self, /, secret_id: str, *, cache: StringCache, **kwargs: str) -> None: ...
     def __init__(self, /, *args: Any, **kwargs: Any) -> None:
-        # What is given by position leaves its name free for an argument to inject.
+        # Passing these two by position leaves their names free for arguments to inject.
         names = ("secret_id", "cache")
         if len(args) > 2 or any(name not in kwargs for name in names[len(args) :]):
             raise TypeError("InjectKeywordedSecretString takes secret_id, cache and arguments to inject")
@@ -92,7 +92,7 @@ class InjectKeywordedSecretString:
 
 
 def _wrap(decorator: Any, func: Any, arguments: Callable[..., CallArguments]) -> Callable[..., Any]:
-    """Return `func` called with `arguments(get, args, kwargs)`, where `get` reads the secret, for every call."""
+    """Wrap `func` to be called with what `arguments(get, args, kwargs)` returns; `get` reads the secret."""
     if isinstance(func, (classmethod, staticmethod)):
         return type(func)(decorator(func.__func__))  # type: ignore[return-value]
 
@@ -108,18 +108,18 @@ def _wrap(decorator: Any, func: Any, arguments: Callable[..., CallArguments]) ->
 
     @wraps(func)
     async def call_async(*args: Any, **kwargs: Any) -> Any:
-        from asyncio import to_thread
+        from ._aio import in_thread
 
-        return await (await to_thread(bound, read, args, kwargs))()
+        return await (await in_thread(bound, read, args, kwargs))()
 
     return call_async if iscoroutinefunction(func) else call
 
 
 def _is_receiver(first: Any, func: Any) -> bool:
-    """Tell whether `first` is the instance or class that the method `func` was called on.
+    """Return whether `first` is the instance or class that the method `func` was called on.
 
-    It is when a class of `first` holds `func` itself, under its own or its mangled name: by the qualified
-    name it was defined with, or beneath further decorators. Sharing a method's name is not enough.
+    It is if a class of `first` has `func` itself as an attribute, under its plain or its mangled name: `func` was
+    defined in that class, or the attribute wraps `func` in further decorators. The same name alone is not enough.
     """
     name = getattr(func, "__name__", None)
     if name is None:
@@ -133,7 +133,7 @@ def _is_receiver(first: Any, func: Any) -> bool:
 
 
 def _picked(secret: str | None, keys: dict[str, str]) -> tuple[dict[str, Any], str | None]:
-    """Return the values of keys of a JSON object, by argument, or what is wrong. Raises nothing."""
+    """Return the arguments to inject from a JSON object, and what is wrong, if anything. Never raises."""
     if secret is None:
         return {}, "Cached secret has no string value, so it cannot be read as JSON"
     try:

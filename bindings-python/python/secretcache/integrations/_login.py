@@ -1,4 +1,4 @@
-"""What the integrations share: logging in with a secret that may be rotating, and knowing which logins are outdated."""
+"""Shared by the integrations: logs in with a secret that may be rotating, and recognizes outdated connections."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ if TYPE_CHECKING:
 LOGIN_TIMEOUT = 30.0
 """Seconds."""
 OPTIONS = ("stages", "login_timeout", "endpoint_from_secret", "rejected")
-"""What each integration takes for itself; everything else is for the driver."""
+"""The options of every integration; all others go to the driver."""
 _OF_THE_SECRET = ("user", "username", "password", "passwd")
 NOT_YOURS = "user name and password come from the secret; leave this out"
 _NEEDS_SYNCHRONOUS = "this is not asynchronous, so it needs a SecretCache, not an AsyncSecretCache"
 
 
 class Login:
-    """One secret, and how an integration logs in with it. While it lives, the secret counts as in use."""
+    """One secret, and how an integration logs in with it. The secret counts as in use while this object lives."""
 
     def __init__(
         self,
@@ -46,25 +46,25 @@ class Login:
 
     @classmethod
     def taking(cls, cache: Any, secret_id: str, options: dict[str, Any]) -> Login:
-        """Take this class's options out of keyword arguments; the others are for a driver."""
+        """Take this class's options out of keyword arguments; the others go to a driver."""
         given = [name for name in _OF_THE_SECRET if options.get(name) is not None]
         if given:
             raise TypeError(f"{', '.join(given)}: {NOT_YOURS}")
         return cls(cache, secret_id, **{name: options.pop(name) for name in OPTIONS if name in options})
 
     def plan(self) -> ConnectAttempt:
-        """Make a plan for one login."""
+        """Start an attempt to log in."""
         return self.cache._plan(self.secret_id, self.stages, self.login_timeout)
 
     def connect(self, fn: Callable[[Credential], Any]) -> tuple[Any, str]:
-        """Log in; give what `fn` gives, and the version id it was given for."""
+        """Log in; return what `fn` returns, and the id of the version that logged in."""
         if self.is_asynchronous:
             raise TypeError(_NEEDS_SYNCHRONOUS)
         todo = steps.connect(self.plan(), self.secret_id, self.rejected, steps.credential)
         return self.cache._take_steps(self.secret_id, todo, _with_version(fn))
 
     async def connect_async(self, fn: Callable[[Credential], Any]) -> tuple[Any, str]:
-        """Log in as `connect` does. `fn` is a coroutine function, the cache of either kind."""
+        """Log in as `connect` does. `fn` is a coroutine function; the cache may be synchronous or asynchronous."""
         from secretcache._aio import attempt
 
         async def with_version(credential: Credential) -> tuple[Any, str]:
@@ -83,7 +83,7 @@ class Login:
     def connect_awaiting(
         self, fn: Callable[[Credential], Any], await_: Callable[[Any], Any]
     ) -> tuple[Any, str]:
-        """Log in as `connect` does, where `fn` is plain and awaits by a function of its host (greenlets)."""
+        """Log in as `connect` does. `fn` is an ordinary function; it runs in a greenlet, where `await_` awaits."""
 
         def take(step: tuple[str, Any]) -> Any:
             if step[0] == steps.LOG_IN:
@@ -94,20 +94,22 @@ class Login:
         return steps.drive(todo, take)
 
     def first(self) -> Credential:
-        """Give what a login would be tried with first."""
+        """Return the credential that a login would try first."""
         if self.is_asynchronous:
             raise TypeError(_NEEDS_SYNCHRONOUS)
         todo = steps.first(self.plan(), self.secret_id, steps.credential)
         return self.cache._take_steps(self.secret_id, todo)
 
     async def first_async(self) -> Credential:
-        """Give the same. The cache may be synchronous or asynchronous."""
+        """Return the same as `first`. The cache may be synchronous or asynchronous."""
         todo = steps.first(self.plan(), self.secret_id, steps.credential)
         return await steps.drive_async(todo, self.take_step)
 
     async def take_step(self, step: tuple[str, Any]) -> Exception | None:
-        """Take any step but a login, without holding up the loop."""
+        """Take any step but a login, without blocking the event loop."""
         import asyncio
+
+        from secretcache._aio import in_thread
 
         if self.is_asynchronous:
             result: Any = await self.cache._take_step(self.secret_id, *step)
@@ -115,22 +117,22 @@ class Login:
             await asyncio.sleep(step[1])
             result = None
         else:
-            result = await asyncio.to_thread(self.cache._take_step, self.secret_id, *step)
+            result = await in_thread(self.cache._take_step, self.secret_id, *step)
         return result
 
     def arguments(self, credential: Credential, database: str = "database") -> dict[str, Any]:
-        """Give the keyword arguments that a credential decides. `database` is the driver's word for it."""
+        """Return the keyword arguments from a credential. `database` is the driver's name for the database argument."""
         arguments = {"user": credential.username, "password": credential.password}
         if self.endpoint_from_secret:
             arguments |= {"host": credential.host, "port": credential.port, database: credential.dbname}
         return {name: value for name, value in arguments.items() if value is not None}
 
     def is_outdated(self, version_id: str | None) -> bool:
-        """Tell whether a connection made with this version should go when it is not in use."""
+        """Return whether a connection made with this version should be closed once it is idle."""
         return version_id is not None and self.cache.is_outdated(self.secret_id, version_id)
 
     def check_lifetime(self, seconds: float | None, setting: str) -> None:
-        """Warn of connections that live shorter than the secret is believed without a look."""
+        """Warn if the lifetime of connections is shorter than the refresh interval of the secret."""
         interval = self.cache._interval(self.secret_id)
         if seconds and 0 < seconds < interval:
             self.cache._dispatcher.warn(
@@ -140,25 +142,25 @@ class Login:
 
 
 class Turnover:
-    """Has a pool replace all its connections at once, each time that one given back proves to be outdated."""
+    """Decides when a pool replaces all its connections: when the first outdated one is returned to it."""
 
     def __init__(self, login: Login) -> None:
         self._login = login
         self._number = 0
 
     def stamp(self, version_id: str) -> tuple[str, int]:
-        """Give what a new connection has to remember."""
+        """Return the stamp to keep with a new connection."""
         return version_id, self._number
 
     def is_due(self, stamp: tuple[str, int] | None) -> bool:
-        """Tell whether the pool has to replace its connections, as a connection is given back. Says so once."""
+        """Return whether the pool must replace its connections, as this one is returned. True once per turnover."""
         if stamp is None or stamp[1] != self._number or not self.is_outdated(stamp):
             return False
         self._number += 1
         return True
 
     def is_outdated(self, stamp: tuple[str, int] | None) -> bool:
-        """Tell whether this connection alone should go."""
+        """Return whether this connection itself should be closed."""
         return stamp is not None and self._login.is_outdated(stamp[0])
 
 
