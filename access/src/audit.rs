@@ -1,4 +1,4 @@
-//! The checks applied to a snapshot, and what they find.
+//! Runs the checks on a snapshot and reports their findings.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -11,46 +11,59 @@ use crate::snapshot::{Secret, Snapshot};
 
 pub use crate::finding::{Finding, Severity};
 
-/// A check that could not be made, for want of a permission.
+/// A check that could not be made because a permission was missing.
 #[derive(Clone, Debug, Eq, Ord, PartialEq, PartialOrd, Serialize)]
 #[serde(rename_all = "PascalCase")]
 pub struct NotChecked {
     /// The check's id.
     pub check: &'static str,
-    /// The permission that is missing.
+    /// The missing permission.
     pub permission: String,
-    /// How many resources it is missing for; none for the whole account.
+    /// The number of resources it was missing for; `None` for the whole account.
     pub resources: Option<usize>,
-    /// Why, in the service's own words.
+    /// The reason. A request that failed is described in the service's own words.
     pub reason: String,
+    /// The kind of reason.
+    pub cause: Cause,
+}
+
+/// Why a check could not be made.
+#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd, Serialize)]
+#[non_exhaustive]
+pub enum Cause {
+    /// A request failed, or was not sent.
+    NotCollected,
+    /// The snapshot does not contain the answer, although no request is known to have failed.
+    NotKnown,
 }
 
 /// The outcome of an audit.
 #[derive(Clone, Debug, Serialize)]
 #[serde(rename_all = "PascalCase")]
 pub struct Report {
-    /// The account.
+    /// The account id.
     pub account: String,
     /// The Region.
     pub region: String,
-    /// How many secrets were looked at.
+    /// The number of secrets in the snapshot.
     pub secrets: usize,
-    /// The ids of the checks that were made, of one secret at least; of the account, what was not refused.
+    /// The ids of the checks that were made: on at least one secret, or, for checks of the account, on everything that
+    /// could be read.
     pub checked: Vec<&'static str>,
-    /// What was found, the worst first.
+    /// The findings, most severe first.
     pub findings: Vec<Finding>,
-    /// What could not be checked.
+    /// The checks that could not be made.
     pub not_checked: Vec<NotChecked>,
 }
 
 impl Report {
-    /// The worst that was found.
+    /// Returns the highest severity found.
     pub fn worst(&self) -> Option<Severity> {
         self.findings.iter().map(|finding| finding.severity).max()
     }
 }
 
-/// Makes every check.
+/// Runs every check.
 ///
 /// ```
 /// use secretcache_access::{Snapshot, audit::audit};
@@ -71,7 +84,7 @@ pub fn audit(snapshot: &Snapshot) -> Report {
     for check in CHECKS.iter().copied().flatten() {
         findings.check = (check.id, check.severity);
         let missing = |permission: &&&str| audit.denied.contains(&(**permission, ""));
-        // What makes a check impossible is named before what narrows it.
+        // A permission whose absence rules out a check is reported before one whose absence only narrows it.
         let mut needs = check.needs.iter().filter(missing);
         let first = needs.clone().find(|permission| !NARROWING.contains(permission)).or_else(|| needs.next());
         if let Some(permission) = first {
@@ -83,7 +96,7 @@ pub fn audit(snapshot: &Snapshot) -> Report {
         match check.find {
             Find::Account(find) => {
                 findings.secret = None;
-                // Of what could not be read, such as a rule's targets, nothing is found.
+                // Resources that could not be read, such as a rule's targets, yield no findings.
                 for permission in check.needs {
                     let count =
                         audit.denied.iter().filter(|(it, at)| it == permission && !at.is_empty()).count();
@@ -95,7 +108,7 @@ pub fn audit(snapshot: &Snapshot) -> Report {
                 find(&audit, &mut findings);
             }
             Find::Secret(find) => {
-                // Of a secret that waits to be deleted nothing can be changed, and nobody reads it.
+                // Nobody can read or change a secret that is scheduled for deletion.
                 let is_open =
                     |secret: &&Secret| secret.deleted_date.is_none() || check.id.starts_with("usage.");
                 for secret in snapshot.secrets.iter().filter(is_open) {
@@ -113,7 +126,7 @@ pub fn audit(snapshot: &Snapshot) -> Report {
         }
     }
     let Findings { all, not_known, .. } = findings;
-    // Two places may show one fault, as do two statements that are alike.
+    // The same problem can be found twice, for example in two statements that are alike.
     let mut findings: Vec<Finding> = Vec::new();
     let mut known = HashMap::<_, Vec<usize>>::new();
     for finding in all {
@@ -123,15 +136,13 @@ pub fn audit(snapshot: &Snapshot) -> Report {
             findings.push(finding);
         }
     }
-    // Stable: within one severity in the order of the checks and of the secrets.
+    // The sort is stable: findings of equal severity stay in the order of the checks, then the secrets.
     findings.sort_by_key(|finding| std::cmp::Reverse(finding.severity));
     let mut not_checked: Vec<_> = not_checked
         .into_iter()
-        .map(|((check, permission), resources)| NotChecked {
-            check,
-            permission: permission.to_owned(),
-            resources,
-            reason: reason(snapshot, permission),
+        .map(|((check, permission), resources)| {
+            let (cause, reason) = reason(snapshot, permission);
+            NotChecked { check, permission: permission.to_owned(), resources, reason, cause }
         })
         .collect();
     not_checked.extend(not_known.into_iter().map(|(check, permission, reason)| NotChecked {
@@ -139,6 +150,7 @@ pub fn audit(snapshot: &Snapshot) -> Report {
         permission: permission.to_owned(),
         resources: Some(1),
         reason,
+        cause: Cause::NotKnown,
     }));
     not_checked.sort();
     Report {
@@ -151,7 +163,7 @@ pub fn audit(snapshot: &Snapshot) -> Report {
     }
 }
 
-/// The permission without which a check cannot be made for one secret.
+/// Returns the missing permission that prevents a check on one secret.
 fn missing_for(audit: &Audit<'_>, check: &Check, secret: &Secret) -> Option<&'static str> {
     const DESCRIBE: &str = "secretsmanager:DescribeSecret";
     if !audit.account.is_described(secret) {
@@ -166,11 +178,11 @@ fn missing_for(audit: &Audit<'_>, check: &Check, secret: &Secret) -> Option<&'st
     check.needs.iter().find(is_denied).copied()
 }
 
-/// Why something could not be collected, the first time.
-fn reason(snapshot: &Snapshot, permission: &str) -> String {
-    let mut all = snapshot.not_collected.iter();
-    let of_key =
-        permission.strip_prefix("kms:").map(|_| "the snapshot does not have the key, or not its policy");
-    let otherwise = of_key.unwrap_or("the snapshot has none of the roles and users: they are not read");
-    all.find(|it| it.permission == permission).map_or(otherwise.to_owned(), |it| it.error.clone())
+/// Returns the first error for a missing permission or, without one, what the snapshot lacks.
+fn reason(snapshot: &Snapshot, permission: &str) -> (Cause, String) {
+    if let Some(failed) = snapshot.not_collected.iter().find(|it| it.permission == permission) {
+        return (Cause::NotCollected, failed.error.clone());
+    }
+    let of_key = permission.strip_prefix("kms:").map(|_| "the snapshot lacks the key or its policy");
+    (Cause::NotKnown, of_key.unwrap_or("the snapshot contains no roles or users").to_owned())
 }

@@ -1,4 +1,4 @@
-//! What the checks work on: a snapshot with its readers, and the statements by which they read.
+//! The input of the checks: a snapshot with the readers of each secret, and the statements that let them read.
 
 use std::cell::OnceCell;
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
@@ -11,16 +11,17 @@ use crate::pattern::matches;
 use crate::reach::{Account, DECRYPT, GENERATE, READ};
 use crate::snapshot::{Key, Principal, Secret, Snapshot};
 
-/// A principal that can, or could but for the key, read a secret.
+/// A principal that can read a secret, or could if it had access to the key.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Reader<'a> {
     pub(crate) principal: &'a Principal,
     pub(crate) outcome: Outcome,
-    /// The secret is open to it, and the key is not.
+    /// Whether the principal has access to the secret but not to its key.
     pub(crate) lacks_key: bool,
 }
 
-/// A statement of an identity policy by which secrets can be read, and which ones.
+/// A statement of an identity policy that allows reading secrets, with the principals that have it and the secrets it
+/// opens.
 #[derive(Debug)]
 pub(crate) struct Grant<'a> {
     pub(crate) policy: Named<'a>,
@@ -29,12 +30,12 @@ pub(crate) struct Grant<'a> {
     pub(crate) secrets: Vec<&'a Secret>,
 }
 
-/// Who may write the secrets that it reads.
+/// The principals that can write secrets they read.
 #[derive(Debug, Default)]
 pub(crate) struct Writers {
-    /// By the secret's ARN.
+    /// Writers by the ARN of the secret.
     pub(crate) of_secret: HashMap<String, Vec<Writer>>,
-    /// The ARNs of what each of them, by its ARN, may write.
+    /// The ARNs of the secrets that each writer can write, by the writer's ARN.
     pub(crate) secrets: HashMap<String, BTreeSet<String>>,
 }
 
@@ -43,34 +44,34 @@ pub(crate) struct Writers {
 pub(crate) struct Writer {
     /// Its ARN.
     pub(crate) principal: String,
-    /// By which calls.
+    /// The calls that it can make.
     pub(crate) calls: Vec<&'static str>,
-    /// Who may set the tag that calls it an operator, and should not.
+    /// The ARN of a principal that can tag this one as an operator but should not.
     pub(crate) tagger: Option<String>,
 }
 
-/// What the checks work on.
+/// The input of the checks.
 #[derive(Debug)]
 pub(crate) struct Audit<'a> {
     pub(crate) account: Account<'a>,
     pub(crate) snapshot: &'a Snapshot,
     pub(crate) now: Timestamp,
-    /// One list per secret.
+    /// The readers of each secret, in the order of the snapshot.
     readers: Vec<Vec<Reader<'a>>>,
     pub(crate) grants: Vec<Grant<'a>>,
-    /// Roles of rotation functions.
+    /// The roles of rotation functions.
     rotators: HashSet<&'a str>,
-    /// Who rotates a secret without a function, by the secret's ARN.
+    /// The principal that rotates a secret without a function, by the secret's ARN.
     jobs: HashMap<&'a str, &'a Principal>,
-    /// All of those.
+    /// The ARNs of the principals in `jobs`.
     job_roles: HashSet<&'a str>,
     pub(crate) denied: HashSet<(&'a str, &'a str)>,
-    /// Who may write the secrets that it reads, for one check; found when that is made.
+    /// The principals that can write secrets they read, computed when a check first needs them.
     pub(crate) writers: OnceCell<Writers>,
 }
 
-/// Permissions without which a check sees a part of what there is: fewer places from which secrets are read. What it
-/// does see still counts.
+/// Permissions that only narrow a check: without them it sees fewer of the places that read secrets. Its findings are
+/// still valid.
 pub(crate) const NARROWING: [&str; 5] = [
     "ecs:ListClusters",
     "ecs:ListServices",
@@ -87,7 +88,7 @@ impl<'a> Audit<'a> {
             .iter()
             .map(|it| (it.permission.as_str(), it.resource.as_deref().unwrap_or_default()))
             .collect();
-        // Every account has roles: where there are none, nobody looked.
+        // Every account has roles, so an empty list means they were not collected.
         if snapshot.principals.is_empty() {
             denied.insert(("iam:GetAccountAuthorizationDetails", ""));
         }
@@ -111,8 +112,9 @@ impl<'a> Audit<'a> {
         audit
     }
 
-    /// Takes those whom the operator named (`--rotated-by`) for a secret's rotation where no service rotates it and they may
-    /// do what that takes. Nothing in the account can say so: whoever may write a tag could end a finding by it.
+    /// Finds the principals that rotate secrets as jobs: those that the operator named (`--rotated-by`), for secrets
+    /// that no service rotates, if they have the permissions. Nothing in the account can mark them, because anyone who
+    /// can write a tag could then suppress a finding.
     fn find_jobs(&mut self) {
         const WORK: [(&str, &[&str]); 4] = [
             ("secretsmanager:DescribeSecret", &[]),
@@ -181,7 +183,7 @@ impl<'a> Audit<'a> {
             if statement.effect == Effect::Deny || !is_meant || !concerns_action(statement, READ) {
                 continue;
             }
-            // A managed policy is one fault, whoever has it.
+            // A managed policy counts once, regardless of how many principals have it.
             let owner = if policy.name.starts_with("arn:") { "" } else { principal.arn.as_str() };
             let grant = grants.entry((owner, policy.name.to_owned(), index)).or_insert_with(|| Grant {
                 policy,
@@ -200,34 +202,40 @@ impl<'a> Audit<'a> {
         }
     }
 
-    /// Those whom the policies of a secret let read it.
+    /// Returns the principals that a secret's policies let read it.
     pub(crate) fn readers(&self, secret: &Secret) -> &[Reader<'a>] {
         let index = self.snapshot.secrets.iter().position(|it| std::ptr::eq(it, secret));
         index.map(|index| self.readers[index].as_slice()).unwrap_or_default()
     }
 
-    /// Whether a principal is the role of a rotation function, or rotates some secret without one.
+    /// Checks whether a principal is the role of a rotation function, or rotates some secret without a function.
     pub(crate) fn is_rotator(&self, principal: &Principal) -> bool {
         self.runs_rotations(principal) || self.job_roles.contains(principal.arn.as_str())
     }
 
-    /// Whether a principal is the role of a rotation function.
+    /// Checks whether a principal is the role of a rotation function.
     pub(crate) fn runs_rotations(&self, principal: &Principal) -> bool {
         self.rotators.contains(principal.arn.as_str())
     }
 
-    /// Who rotates a secret without a function: a job in CI, cron or Kubernetes.
+    /// Returns the ARNs of all roles that rotate secrets, in order.
+    pub(crate) fn rotation_roles(&self) -> BTreeSet<&'a str> {
+        self.rotators.union(&self.job_roles).copied().filter(|arn| arn.contains(":role/")).collect()
+    }
+
+    /// Returns the principal that rotates a secret without a function: a job in CI, cron or Kubernetes.
     pub(crate) fn job(&self, secret: &str) -> Option<&'a Principal> {
         self.jobs.get(secret).copied()
     }
 
-    /// Whether a secret's value changes by itself.
+    /// Checks whether a secret's value is rotated automatically.
     pub(crate) fn rotates(&self, secret: &Secret) -> bool {
         secret.rotation_enabled || self.job(&secret.arn).is_some()
     }
 
-    /// Whether a program runs as a principal: a function, a service, a task, an instance, or whatever else a service or a
-    /// provider of web identities may start. People come from an account or by SAML.
+    /// Checks whether programs use a principal: a function, service, task or instance runs as it, a service or a web
+    /// identity provider can assume it, or it has read a version other than the current one. People come from an account
+    /// or through SAML.
     pub(crate) fn runs_something(&self, principal: &Principal) -> bool {
         let is_it = |arn: &String| *arn == principal.arn;
         let is_program = |(kind, ids): (&String, &Vec<String>)| {
@@ -245,26 +253,26 @@ impl<'a> Audit<'a> {
             || of_reads.any(is_it)
     }
 
-    /// Whether everything that [`runs_something`](Self::runs_something) looks at was collected.
+    /// Checks whether everything that [`runs_something`](Self::runs_something) needs was collected.
     pub(crate) fn knows_who_runs(&self) -> bool {
         let needed =
             ["iam:GetAccountAuthorizationDetails", "lambda:ListFunctions", "ecs:ListTaskDefinitions"];
         !needed.iter().chain(&NARROWING).any(|permission| self.denied.contains(&(*permission, "")))
     }
 
-    /// Whether a policy of a principal allows everything.
+    /// Checks whether one of a principal's policies allows everything.
     pub(crate) fn is_administrator(&self, principal: &Principal) -> bool {
         let policies = self.account.identity_policies(principal).iter();
         policies.flat_map(|policy| &policy.document.statements).any(allows_everything)
     }
 
-    /// Whole days from a time until now.
+    /// Returns the number of whole days from a time until now.
     pub(crate) fn days_since(&self, time: Timestamp) -> i64 {
         (self.now.as_second() - time.as_second()).div_euclid(86400)
     }
 }
 
-/// What nobody could read, or looked for, of a secret's key.
+/// Returns what is unknown about a secret's key: the missing permissions, each with the key.
 fn unknown_of_key<'a>(account: &Account<'a>, secret: &'a Secret) -> Vec<(&'a str, &'a str)> {
     const ALL: [&str; 4] =
         ["kms:DescribeKey", "kms:GetKeyPolicy", "kms:GetKeyRotationStatus", "kms:ListGrants"];
@@ -273,7 +281,7 @@ fn unknown_of_key<'a>(account: &Account<'a>, secret: &'a Secret) -> Vec<(&'a str
     };
     let permissions = match account.key_of(secret) {
         None => &ALL[..],
-        // What does not exist has no policy to read.
+        // A key that does not exist has no policy.
         Some(key) if key.key_state == Key::MISSING => &[],
         Some(key) if key.policy.is_none() && key.key_manager != "AWS" => &ALL[1..2],
         Some(_) => &[],
@@ -281,7 +289,7 @@ fn unknown_of_key<'a>(account: &Account<'a>, secret: &'a Secret) -> Vec<(&'a str
     permissions.iter().map(|permission| (*permission, id)).collect()
 }
 
-/// Whether a statement allows every action on every resource.
+/// Checks whether a statement allows every action on every resource.
 pub(crate) fn allows_everything(statement: &Statement) -> bool {
     let has_all =
         |scope: &Scope<Vec<String>>| matches!(scope, Scope::Only(all) if all.iter().any(|one| one == "*"));

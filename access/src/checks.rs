@@ -1,5 +1,5 @@
-//! What is checked. Each check has an id, a reason, a remedy and its counterparts in other tools; `docs/checks.md` is made
-//! from this list.
+//! The checks of `secretcache audit`. Each has an id, a reason, a fix and its counterparts in other tools.
+//! `docs/checks.md` is generated from this list.
 
 use crate::audited::{Audit, NARROWING};
 use crate::finding::{Findings, Severity};
@@ -18,33 +18,33 @@ mod usage;
 /// One check.
 #[derive(Debug)]
 pub struct Check {
-    /// Its id, such as `key.default`.
+    /// The id, such as `key.default`.
     pub id: &'static str,
-    /// The severity of what it finds, unless the finding says otherwise.
+    /// The severity of its findings, unless a finding sets its own.
     pub severity: Severity,
-    /// What it finds, in a few words.
+    /// The fault that it reports, in a few words.
     pub title: &'static str,
-    /// Why that matters.
+    /// Why the fault matters.
     pub why: &'static str,
     /// How to fix it.
     pub fix: &'static str,
-    /// The permissions of the collector that it needs.
+    /// The permissions that collecting its data needs.
     pub needs: &'static [&'static str],
-    /// What asserts the same elsewhere: tool and id.
+    /// Equivalent checks of other tools: tool and id.
     pub counterparts: &'static [&'static str],
     pub(crate) find: Find,
 }
 
-/// How a check looks.
+/// How often a check runs.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Find {
-    /// At each secret.
+    /// Once for each secret.
     Secret(fn(&Audit<'_>, &Secret, &mut Findings<'_>)),
-    /// Once.
+    /// Once for the account.
     Account(fn(&Audit<'_>, &mut Findings<'_>)),
 }
 
-/// What a check needs that asks where programs run.
+/// The permissions of a check that needs to know where programs run: `others`, then [`NARROWING`].
 const fn with_narrowing<const OTHERS: usize, const ALL: usize>(
     others: [&'static str; OTHERS],
 ) -> [&'static str; ALL] {
@@ -70,17 +70,17 @@ pub const CHECKS: &[&[Check]] = &[
     usage::CHECKS,
 ];
 
-/// How many days, in words.
+/// A number of days in words.
 fn days(count: i64) -> String {
     if count == 1 { "1 day".to_owned() } else { format!("{count} days") }
 }
 
-/// The check of an id.
+/// Returns the check with an id.
 pub fn check(id: &str) -> Option<&'static Check> {
     CHECKS.iter().copied().flatten().find(|check| check.id == id)
 }
 
-/// `docs/checks.md`: what is said of all checks, then a section for each.
+/// Returns the text of `docs/checks.md`: the introduction, then a section for each check.
 pub fn page() -> String {
     const INTRODUCTION: &str = include_str!("checks/introduction.md");
     let titles = ["Key", "Access", "Sharing", "Trail", "Alarms", "Network", "Rotation", "Content", "Use"];

@@ -1,8 +1,8 @@
-//! Fills a [`Snapshot`] from AWS, with calls that only read.
+//! Fills a [`Snapshot`] from AWS, with read-only calls.
 //!
-//! What is shared by many secrets is read once. Per secret there are three calls: `DescribeSecret`, `GetResourcePolicy` and
-//! `ListSecretVersionIds`; the last two are kept under 40 a second each, for their quota is 50. [`CALLS`] lists every call
-//! that is ever made.
+//! Data that many secrets share is read once. Each secret takes three calls: `DescribeSecret`, `GetResourcePolicy` and
+//! `ListSecretVersionIds`. The last two are limited to 40 a second each, because their quota is 50. [`CALLS`] lists
+//! every call that the collector can make.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -29,7 +29,7 @@ mod xml;
 
 use client::{Client, Fault};
 
-/// Every call that the collector makes, each by its permission. None of them changes anything.
+/// Every call that the collector can make, by its permission. None of them changes anything.
 pub const CALLS: &[&str] = &[
     "sts:GetCallerIdentity",
     "secretsmanager:ListSecrets",
@@ -70,35 +70,35 @@ pub const CALLS: &[&str] = &[
     "rds:DescribeDBProxies",
 ];
 
-/// Which secrets.
+/// The secrets to collect.
 #[derive(Clone, Debug)]
 pub enum Selection {
-    /// All of the account in this Region.
+    /// All secrets of the account in this Region.
     All,
-    /// Those whose names begin so.
+    /// Secrets whose names start with this prefix.
     Prefix(String),
-    /// These, by name or ARN.
+    /// These secrets, by name or ARN.
     Ids(Vec<String>),
 }
 
-/// What to collect.
+/// Options of [`collect`].
 #[derive(Clone, Debug)]
 pub struct Options {
-    /// Which secrets.
+    /// The secrets to collect.
     pub selection: Selection,
-    /// The present time.
+    /// The current time.
     pub now: Timestamp,
-    /// How many days of CloudTrail's event history to look through, 1 to 90; none is not at all.
+    /// How many days of CloudTrail's event history to search, 1 to 90; `None` skips the search.
     pub look_back: Option<u32>,
-    /// Whether to try where the name of the service resolves.
+    /// Whether to resolve the service's name on this machine.
     pub from_inside: bool,
-    /// Regions in which secrets may be.
+    /// Regions in which secrets are allowed.
     pub allowed_regions: Vec<String>,
-    /// Where every service is, whatever the environment or a profile says.
+    /// The endpoint of every service; overrides the environment and the profile.
     pub endpoint_url: Option<String>,
 }
 
-/// Why nothing could be collected.
+/// The reason why nothing could be collected.
 #[derive(Debug)]
 pub struct CollectError(String);
 
@@ -110,9 +110,9 @@ impl fmt::Display for CollectError {
 
 impl std::error::Error for CollectError {}
 
-/// The text of a function's variable, which may be a secret: never printed, never stored.
+/// The text of a function's environment variable, which can be a secret: it is never printed or stored.
 pub struct Variable {
-    /// The function's place in the snapshot.
+    /// The function's index in the snapshot.
     pub function: usize,
     /// The text.
     pub text: String,
@@ -124,23 +124,23 @@ impl fmt::Debug for Variable {
     }
 }
 
-/// What was collected.
+/// The result of a collection.
 #[derive(Debug)]
 pub struct Collected {
-    /// Free of values.
+    /// The snapshot, without secret values.
     pub snapshot: Snapshot,
-    /// Texts to compare secrets with, before they are dropped.
+    /// Texts of variables to compare secrets with; drop them afterwards.
     pub variables: Vec<Variable>,
-    /// Which of the secrets that were asked for by id could not be read, and why; the others were.
+    /// The secrets requested by ID that could not be read, each with the reason. The others were read.
     pub missing: Vec<String>,
 }
 
-/// Collects a snapshot. `progress` hears what is being read, and of how many how much.
+/// Collects a snapshot. Calls `progress` with the kind of data being read, how many were read, and how many there are.
 ///
 /// # Errors
 ///
-/// There are no credentials or no Region, a service cannot be reached, or the secrets themselves cannot be listed or, if they are asked for by id, not one of them read. Whatever
-/// else is refused is noted in [`Snapshot::not_collected`].
+/// Fails if there are no credentials or no Region, if a service is unreachable, if the secrets cannot be listed, or if
+/// none of the secrets requested by ID can be read. Other refusals are recorded in [`Snapshot::not_collected`].
 pub async fn collect(
     config: &SdkConfig,
     connector: SharedHttpConnector,
@@ -221,7 +221,7 @@ impl Collector<'_> {
         (self.progress)(what, 0, 0);
     }
 
-    /// The answer, or a note that there is none.
+    /// Returns the answer, or records why there is none.
     fn noted(
         &mut self,
         permission: &str,
@@ -245,7 +245,7 @@ impl Collector<'_> {
         });
     }
 
-    /// A policy, or a note that it cannot be understood.
+    /// Parses a policy, or records that it is not understood.
     fn policy(&mut self, permission: &str, resource: &str, text: &str) -> Option<Document> {
         match Document::parse(text) {
             Ok(document) => Some(document),
@@ -256,7 +256,7 @@ impl Collector<'_> {
         }
     }
 
-    /// All pages of a list, in a JSON protocol.
+    /// Reads all pages of a list, in a JSON protocol.
     async fn pages(
         &mut self,
         service: &'static str,
@@ -281,7 +281,7 @@ impl Collector<'_> {
         }
     }
 
-    /// All pages of a list, in the Query protocol.
+    /// Reads all pages of a list, in the Query protocol.
     async fn query_pages(
         &mut self,
         service: &'static str,
@@ -299,7 +299,7 @@ impl Collector<'_> {
             }
             let answer = self.client.query(service, action, &with_token).await;
             let Some(answer) = self.noted(&format!("{service}:{action}"), None, answer) else { return all };
-            // EC2 has no element around its result.
+            // EC2 does not wrap its result in an element.
             let result = match &answer[format!("{action}Result")] {
                 Value::Null => &answer,
                 result => result,
@@ -325,7 +325,7 @@ impl Collector<'_> {
     }
 }
 
-/// A string, or nothing.
+/// A string, or an empty one.
 fn text(value: &Value) -> String {
     value.as_str().unwrap_or_default().to_owned()
 }
@@ -334,7 +334,7 @@ fn texts(value: &Value) -> Vec<String> {
     list(value).into_iter().map(text).collect()
 }
 
-/// A list in any of the shapes that XML comes in: many, one, none.
+/// A list in any of the shapes that XML produces: many items, one, or none.
 fn list(value: &Value) -> Vec<&Value> {
     match value {
         Value::Array(all) => all.iter().collect(),
@@ -357,7 +357,7 @@ fn truth(value: &Value) -> Option<bool> {
     }
 }
 
-/// Seconds since 1970, or a text.
+/// A time given as seconds since 1970 or as text.
 fn time(value: &Value) -> Option<Timestamp> {
     match value {
         Value::String(text) => text.parse().ok(),

@@ -1,7 +1,7 @@
 //! Condition blocks: operators, keys and policy variables.
 //!
-//! As <https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_condition_operators.html> and
-//! `…_condition-logic-multiple-context-keys-or-values.html` define them.
+//! Follows <https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_condition_operators.html> and
+//! `…_condition-logic-multiple-context-keys-or-values.html`.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -13,7 +13,7 @@ use jiff::Timestamp;
 use crate::document::Condition;
 use crate::pattern::{could_begin, escape, matches, matches_arn, unescape};
 
-/// An answer about a request of which not everything is known.
+/// A three-valued answer, for requests that are only partly known.
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
 #[allow(missing_docs, reason = "they say it")]
 pub enum Truth {
@@ -38,10 +38,10 @@ impl From<bool> for Truth {
     }
 }
 
-/// The context keys of a request. Their case does not count.
+/// The context keys of a request. Keys are case-insensitive.
 ///
-/// A *closed* context is complete: a key that is not in it is absent from the request. In an *open* one it may have any
-/// value, and what depends on it is answered with [`Truth::Maybe`].
+/// A *closed* context is complete: a key that is not in it is absent from the request. In an *open* context, a missing
+/// key can have any value, and conditions on it evaluate to [`Truth::Maybe`].
 ///
 /// ```
 /// use secretcache_access::condition::Context;
@@ -53,9 +53,9 @@ impl From<bool> for Truth {
 #[derive(Clone, Debug, Default)]
 pub struct Context {
     values: BTreeMap<String, Vec<String>>,
-    /// Of keys that are there, and of which only the beginning is known.
+    /// Keys that are present, with the known prefix of their value.
     beginnings: BTreeMap<String, String>,
-    /// Of keys that are there, and are this time or any later one.
+    /// Keys that are present and hold this time or a later one.
     from: BTreeMap<String, Timestamp>,
     is_open: bool,
     closed: Vec<String>,
@@ -63,60 +63,60 @@ pub struct Context {
 
 enum Key<'a> {
     Present(&'a [String]),
-    /// There, and known to begin so.
+    /// Present, with a value that begins like this.
     Begins(&'a str),
-    /// There: this time or any later one.
+    /// Present, with this time or a later one.
     From(Timestamp),
     Absent,
     Unknown,
 }
 
 impl Context {
-    /// A complete context, empty so far.
+    /// Creates a complete context without any key.
     pub fn closed() -> Self {
         Self::default()
     }
 
-    /// A context of which only some keys are known.
+    /// Creates a context in which nothing is known yet.
     pub fn open() -> Self {
         Self { is_open: true, ..Self::default() }
     }
 
-    /// Gives a key its value.
+    /// Sets the value of a key.
     pub fn set(&mut self, key: &str, value: impl Into<String>) {
         self.set_many(key, vec![value.into()]);
     }
 
-    /// Gives a key its value, unless something is known of it already.
+    /// Sets the value of a key if nothing is known about it yet.
     pub(crate) fn set_default(&mut self, key: &str, value: &str) {
         if matches!(self.get(key), Key::Unknown) {
             self.set(key, value);
         }
     }
 
-    /// Gives a multivalued key its values.
+    /// Sets the values of a multivalued key.
     pub fn set_many(&mut self, key: &str, values: Vec<String>) {
         self.values.insert(key.to_ascii_lowercase(), values);
     }
 
-    /// A key is there, and its value begins so; nothing else is known of it.
+    /// Marks a key as present with a value that begins with `beginning`; the rest of the value is unknown.
     pub fn set_beginning(&mut self, key: &str, beginning: impl Into<String>) {
         self.beginnings.insert(key.to_ascii_lowercase(), beginning.into());
     }
 
-    /// A key is a time, and not before this one: for what holds now or may hold later.
+    /// Marks a key as present with `time` or any later time, to ask about what holds now or later.
     pub fn set_from(&mut self, key: &str, time: Timestamp) {
         self.from.insert(key.to_ascii_lowercase(), time);
     }
 
-    /// A key is as if nothing had been said of it.
+    /// Discards everything known about a key.
     pub fn forget(&mut self, key: &str) {
         self.values.remove(&key.to_ascii_lowercase());
         self.beginnings.remove(&key.to_ascii_lowercase());
         self.from.remove(&key.to_ascii_lowercase());
     }
 
-    /// Keys that begin so and have no value are absent, though the context is open.
+    /// Marks all keys with this prefix as absent unless they have a value, even if the context is open.
     pub fn close(&mut self, prefix: &str) {
         self.closed.push(prefix.to_ascii_lowercase());
     }
@@ -134,13 +134,13 @@ impl Context {
     }
 }
 
-/// A text with its policy variables replaced.
+/// A text after replacement of its policy variables.
 pub(crate) enum Expanded<'a> {
-    /// A pattern: what came from a variable is no wildcard.
+    /// A pattern. Wildcard characters that came from a variable are escaped.
     Text(Cow<'a, str>),
-    /// A variable has no value in this request, so nothing matches.
+    /// A variable has no value in this request, so the text matches nothing.
     Absent,
-    /// A variable's value is not known.
+    /// The value of a variable is unknown.
     Unknown,
 }
 
@@ -164,7 +164,7 @@ pub(crate) fn expand<'a>(text: &'a str, context: &Context, has_variables: bool) 
             None => (inside.trim(), None),
         };
         match (context.get(key), default) {
-            // Variables of more than one value cannot be used.
+            // A key with more than one value cannot be used as a variable.
             (Key::Present([value]), _) => expanded += &escape(value),
             (Key::Present(_) | Key::Absent, Some(default)) => expanded += &escape(default),
             (Key::Present(_) | Key::Absent, None) => return Expanded::Absent,
@@ -181,7 +181,7 @@ enum Quantifier {
     Any,
 }
 
-/// Whether a condition holds.
+/// Evaluates a condition.
 pub(crate) fn holds(condition: &Condition, context: &Context, has_variables: bool) -> Truth {
     let (quantifier, operator) = match condition.operator.split_once(':') {
         Some((name, operator)) if name.eq_ignore_ascii_case("ForAllValues") => (Quantifier::All, operator),
@@ -202,7 +202,7 @@ pub(crate) fn holds(condition: &Condition, context: &Context, has_variables: boo
         None => (lower.as_str(), false),
     };
     let Some((comparison, negated)) = Comparison::of(lower) else {
-        // An operator that this version does not know: it may or may not hold.
+        // An unknown operator: the condition may or may not hold.
         return Truth::Maybe;
     };
     let mut partly: Option<&dyn Fn(&str) -> Truth> = None;
@@ -234,7 +234,7 @@ pub(crate) fn holds(condition: &Condition, context: &Context, has_variables: boo
             Expanded::Unknown => is_unknown = true,
         }
     }
-    // Several values are alternatives; of a negated operator none may match.
+    // A condition needs only one of its values to match; a negated one allows none to match.
     let one = |matched: &dyn Fn(&str) -> Truth| {
         let unknown = if is_unknown { Truth::Maybe } else { Truth::No };
         let matched = wanted.iter().map(|wanted| matched(wanted)).max().unwrap_or(Truth::No).max(unknown);
@@ -275,7 +275,7 @@ enum Order {
 }
 
 impl Comparison {
-    /// What an operator compares, and whether its answer is turned round.
+    /// Returns an operator's comparison, and whether the result is negated. Returns `None` for an unknown operator.
     fn of(operator: &str) -> Option<(Self, bool)> {
         Some(match operator {
             "stringequals" => (Self::Equal, false),
@@ -284,7 +284,7 @@ impl Comparison {
             "stringnotequalsignorecase" => (Self::EqualIgnoringCase, true),
             "stringlike" => (Self::Like, false),
             "stringnotlike" => (Self::Like, true),
-            // With ARNs, Equals and Like are the same.
+            // For ARNs, Equals and Like behave the same.
             "arnequals" | "arnlike" => (Self::Arn, false),
             "arnnotequals" | "arnnotlike" => (Self::Arn, true),
             "bool" => (Self::Bool, false),
@@ -308,7 +308,7 @@ impl Comparison {
         })
     }
 
-    /// Whether a value matches of which only the beginning is known.
+    /// Compares a value of which only the beginning is known.
     fn matches_beginning(self, wanted: &str, beginning: &str) -> Truth {
         let wanted = match self {
             Self::Like => Cow::Borrowed(wanted),
@@ -321,7 +321,7 @@ impl Comparison {
         Truth::Maybe.min(Truth::from(could_begin(&wanted, beginning)))
     }
 
-    /// Whether a time matches that is not before a known one.
+    /// Compares a time that is known only not to be before `time`.
     fn matches_from(self, wanted: &str, time: Timestamp) -> Truth {
         let wanted = unescape(wanted);
         match self {
@@ -372,7 +372,7 @@ impl Order {
         }
     }
 
-    /// Whether it holds for a value that is only known not to be less than another.
+    /// Compares a value that is known only not to be less than `least`.
     fn holds_from<T: PartialOrd>(self, least: &T, wanted: &T) -> Truth {
         match self {
             Self::Greater | Self::GreaterOrEqual if self.holds(least, wanted) => Truth::Yes,
@@ -387,7 +387,7 @@ pub(crate) fn network(text: &str) -> Option<IpNet> {
     text.parse().ok().or_else(|| text.parse::<IpAddr>().ok().map(IpNet::from))
 }
 
-/// ISO 8601 or seconds since 1970.
+/// Parses ISO 8601, or seconds since 1970.
 fn date(text: &str) -> Option<Timestamp> {
     if let Ok(seconds) = text.parse() {
         return Timestamp::from_second(seconds).ok();

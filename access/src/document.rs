@@ -1,8 +1,7 @@
-//! Policy documents: JSON in, statements out.
+//! Policy documents: parses JSON into statements.
 //!
-//! The grammar is the one of
-//! <https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_grammar.html>: `Statement` is one object or a list,
-//! and so is nearly everything within.
+//! The grammar is at <https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_grammar.html>. `Statement`,
+//! and nearly every element in it, can be a single value or a list.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -24,9 +23,9 @@ use serde_json::{Map, Value};
 /// ```
 #[derive(Clone, Debug, PartialEq)]
 pub struct Document {
-    /// The document as it was written.
+    /// The document as written.
     pub json: Value,
-    /// Whether policy variables such as `${aws:username}` are replaced: only from version 2012-10-17 on.
+    /// Whether policy variables such as `${aws:username}` are replaced, which they are only in version 2012-10-17.
     pub has_variables: bool,
     /// The statements, in order.
     pub statements: Vec<Statement>,
@@ -35,18 +34,31 @@ pub struct Document {
 /// One statement of a policy.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Statement {
-    /// The name that its author gave it.
+    /// The statement id, if its author gave it one.
     pub sid: Option<String>,
     /// Whether it allows or denies.
     pub effect: Effect,
-    /// Whom it is about. Only policies of resources say so.
+    /// The principals it applies to. Only resource policies have them.
     pub principal: Option<Scope<Principals>>,
-    /// What may be done.
+    /// The actions it applies to.
     pub action: Scope<Vec<String>>,
-    /// To what. Policies of resources may leave it out.
+    /// The resources it applies to. Resource policies can leave them out.
     pub resource: Option<Scope<Vec<String>>>,
-    /// On which conditions; all must hold.
+    /// Its conditions; all must hold.
     pub conditions: Vec<Condition>,
+}
+
+impl Statement {
+    /// Returns how messages name the statement at an index of its policy: `statement AllowRead`, or `statement 1` for the
+    /// first one without a statement id.
+    pub(crate) fn title(&self, index: usize) -> String {
+        self.sid.as_ref().map_or_else(|| numbered(index), |sid| format!("statement {sid}"))
+    }
+}
+
+/// The name of a statement without a statement id. People count from one.
+fn numbered(index: usize) -> String {
+    format!("statement {}", index + 1)
 }
 
 /// `Allow` or `Deny`.
@@ -57,17 +69,17 @@ pub enum Effect {
     Deny,
 }
 
-/// An element, or its opposite: `Action` or `NotAction`, `Principal` or `NotPrincipal`.
+/// An element or its negation: `Action` or `NotAction`, `Principal` or `NotPrincipal`.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Scope<T> {
-    /// What is listed.
+    /// Only the listed values.
     Only(T),
-    /// Everything but what is listed.
+    /// Everything except the listed values.
     AllBut(T),
 }
 
 impl<T> Scope<T> {
-    /// What is listed, in either form.
+    /// Returns the listed values of either form.
     pub fn listed(&self) -> &T {
         match self {
             Self::Only(listed) | Self::AllBut(listed) => listed,
@@ -79,19 +91,19 @@ impl<T> Scope<T> {
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Principals(pub BTreeMap<String, Vec<String>>);
 
-/// One line of a condition block.
+/// One key of a condition block.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Condition {
-    /// As written, such as `ForAnyValue:StringLikeIfExists`.
+    /// The operator as written, such as `ForAnyValue:StringLikeIfExists`.
     pub operator: String,
     /// The condition key, such as `aws:SourceVpce`.
     pub key: String,
-    /// What it is compared with.
+    /// The values that the key is compared with.
     pub values: Vec<String>,
 }
 
 impl Condition {
-    /// Whether its key begins so, given in lower case: keys are compared without regard to case.
+    /// Checks whether the condition key has this prefix, ignoring the key's case. The prefix must be in lower case.
     pub(crate) fn is_on(&self, key: &str) -> bool {
         self.key.to_ascii_lowercase().starts_with(key)
     }
@@ -103,7 +115,7 @@ impl fmt::Display for Condition {
     }
 }
 
-/// Why a text is not a policy document.
+/// The reason why a text is not a valid policy document.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct PolicyError(String);
 
@@ -120,11 +132,11 @@ fn wrong<T>(text: impl Into<String>) -> Result<T, PolicyError> {
 }
 
 impl Document {
-    /// Reads the text of a policy.
+    /// Parses the text of a policy.
     ///
     /// # Errors
     ///
-    /// The text is not JSON, or breaks the grammar of policies; the error says where.
+    /// Fails if the text is not JSON or breaks the policy grammar; the error says where.
     pub fn parse(text: &str) -> Result<Self, PolicyError> {
         match serde_json::from_str(without_mark(text)) {
             Ok(json) => Self::from_json(json),
@@ -132,13 +144,13 @@ impl Document {
         }
     }
 
-    /// Reads a policy that is JSON already.
+    /// Parses a policy from JSON.
     ///
     /// # Errors
     ///
-    /// It breaks the grammar of policies; the error says where.
+    /// Fails if it breaks the policy grammar; the error says where.
     pub fn from_json(json: Value) -> Result<Self, PolicyError> {
-        let Some(object) = json.as_object() else { return wrong("a policy is a JSON object") };
+        let Some(object) = json.as_object() else { return wrong("a policy must be a JSON object") };
         let has_variables = match object.get("Version").and_then(Value::as_str) {
             Some("2012-10-17") => true,
             Some("2008-10-17") | None => false,
@@ -152,32 +164,33 @@ impl Document {
         Ok(Self { has_variables, statements, json })
     }
 
-    /// Refuses what IAM refuses of a policy of identities, and so of a session's: a principal, or no resource.
+    /// Rejects what IAM rejects in identity policies, and so in session policies: a principal, or a missing resource.
     ///
     /// # Errors
     ///
-    /// The document is one of a resource; the error names the statement.
+    /// Fails if the document is a resource policy; the error names the statement.
     pub fn check_of_identity(&self) -> Result<(), PolicyError> {
         for (index, statement) in self.statements.iter().enumerate() {
             if statement.principal.is_some() {
                 return wrong(format!(
-                    "statement {index} names a Principal, which only policies of resources have; \
-                     take it out, or give the session's own policy"
+                    "{} has a Principal, which only resource policies can have; \
+                     remove it, or pass the session policy itself",
+                    statement.title(index)
                 ));
             }
             if statement.resource.is_none() {
-                return wrong(format!("statement {index} has no Resource"));
+                return wrong(format!("{} has no Resource", statement.title(index)));
             }
         }
         Ok(())
     }
 
-    /// The document as compact JSON, for a command line.
+    /// Returns the document as compact JSON, for a command line.
     pub fn to_text(&self) -> String {
         self.json.to_string()
     }
 
-    /// The same document with one statement more.
+    /// Returns the document with another statement at the end.
     pub fn with_added(&self, statement: Value) -> Value {
         let end = self.statements.len();
         let mut json = self.json.clone();
@@ -190,11 +203,11 @@ impl Document {
         json
     }
 
-    /// The same document with other statements, or none, in the place of one.
+    /// Returns the document with the statement at `index` replaced by any number of others.
     ///
     /// # Panics
     ///
-    /// There is no statement at `index`.
+    /// Panics if there is no statement at `index`.
     pub fn with_statements(&self, index: usize, statements: Vec<Value>) -> Value {
         let mut json = self.json.clone();
         let mut all = match json["Statement"].take() {
@@ -206,19 +219,19 @@ impl Document {
         json
     }
 
-    /// A Sid that no statement has: one that is taken gets a number. IAM, KMS, Secrets Manager and Lambda refuse a policy with
-    /// two that are the same.
+    /// Returns a Sid that no statement has: `wanted`, with a number if it is taken. IAM, KMS, Secrets Manager and
+    /// Lambda reject policies with duplicate Sids.
     pub fn free_sid(&self, wanted: &str) -> String {
         let is_free = |sid: &String| !self.statements.iter().any(|it| it.sid.as_ref() == Some(sid));
         let numbered = (2_usize..).map(|number| format!("{wanted}{number}"));
         std::iter::once(wanted.to_owned()).chain(numbered).find(is_free).unwrap_or_default()
     }
 
-    /// The JSON of one statement.
+    /// Returns the JSON of one statement.
     ///
     /// # Panics
     ///
-    /// There is no statement at `index`.
+    /// Panics if there is no statement at `index`.
     pub fn statement_json(&self, index: usize) -> &Value {
         match &self.json["Statement"] {
             Value::Array(all) => &all[index],
@@ -239,14 +252,15 @@ impl<'de> Deserialize<'de> for Document {
     }
 }
 
-/// A text without the byte order mark that some editors put before it.
+/// Strips the byte order mark that some editors write at the start of a file.
 pub(crate) fn without_mark(text: &str) -> &str {
     text.strip_prefix('\u{feff}').unwrap_or(text)
 }
 
 fn statement(json: &Value, index: usize) -> Result<Statement, PolicyError> {
-    let Some(object) = json.as_object() else { return wrong(format!("statement {index} is not an object")) };
-    let at = |what: &str| PolicyError(format!("statement {index}: {what}"));
+    let name = numbered(index);
+    let Some(object) = json.as_object() else { return wrong(format!("{name} is not an object")) };
+    let at = |what: &str| PolicyError(format!("{name}: {what}"));
     let effect = match object.get("Effect").and_then(Value::as_str) {
         Some("Allow") => Effect::Allow,
         Some("Deny") => Effect::Deny,
@@ -270,7 +284,7 @@ fn scope<T>(
     read: impl Fn(&Value) -> Result<T, String>,
 ) -> Result<Option<Scope<T>>, String> {
     match (object.get(only), object.get(all_but)) {
-        (Some(_), Some(_)) => Err(format!("{only} and {all_but} exclude each other")),
+        (Some(_), Some(_)) => Err(format!("{only} and {all_but} are mutually exclusive")),
         (Some(value), None) => read(value).map(|value| Some(Scope::Only(value))),
         (None, Some(value)) => read(value).map(|value| Some(Scope::AllBut(value))),
         (None, None) => Ok(None),
@@ -281,9 +295,9 @@ fn scope<T>(
 fn strings(value: &Value) -> Result<Vec<String>, String> {
     let one = |value: &Value| match value {
         Value::String(text) => Ok(text.clone()),
-        // Conditions may hold numbers and booleans that are not quoted.
+        // Condition values can be unquoted numbers and booleans.
         Value::Bool(_) | Value::Number(_) => Ok(value.to_string()),
-        _ => Err("a string or a list of strings is expected".to_owned()),
+        _ => Err("expected a string or a list of strings".to_owned()),
     };
     match value {
         Value::Array(all) => all.iter().map(one).collect(),
@@ -300,13 +314,12 @@ fn principals(value: &Value) -> Result<Principals, String> {
             let types = types.iter().map(|(name, ids)| Ok((name.clone(), strings(ids)?)));
             types.collect::<Result<_, String>>().map(Principals)
         }
-        _ => Err("\"*\" or an object is expected".to_owned()),
+        _ => Err("expected \"*\" or an object".to_owned()),
     }
 }
 
 fn conditions(value: Option<&Value>) -> Result<Vec<Condition>, String> {
-    let object =
-        |value: &Value| value.as_object().cloned().ok_or("Condition: an object is expected".to_owned());
+    let object = |value: &Value| value.as_object().cloned().ok_or("Condition: expected an object".to_owned());
     let mut found = Vec::new();
     for (operator, keys) in value.map(object).transpose()?.unwrap_or_default() {
         for (key, values) in object(&keys)? {
@@ -316,7 +329,7 @@ fn conditions(value: Option<&Value>) -> Result<Vec<Condition>, String> {
     Ok(found)
 }
 
-/// Whether a principal is written as the unique id that is left of a deleted one.
+/// Checks whether a principal is a unique id, which is what policies show for a deleted principal.
 pub(crate) fn is_unique_id(id: &str) -> bool {
     id.len() >= 16 && ["AROA", "AIDA", "AGPA", "ANPA"].iter().any(|prefix| id.starts_with(prefix))
 }
@@ -340,9 +353,9 @@ mod tests {
         assert!(refused("[]").contains("object"));
         assert!(refused(r#"{"Version":"2020-01-01","Statement":[]}"#).contains("2020-01-01"));
         let statement = |rest: &str| refused(&format!(r#"{{"Statement":[{{{rest}}}]}}"#));
-        assert!(statement(r#""Effect":"allow","Action":"*""#).contains("statement 0: Effect"));
+        assert!(statement(r#""Effect":"allow","Action":"*""#).contains("statement 1: Effect"));
         assert!(statement(r#""Effect":"Allow","Resource":"*""#).contains("Action"));
-        assert!(statement(r#""Effect":"Allow","Action":"a","NotAction":"b""#).contains("exclude"));
+        assert!(statement(r#""Effect":"Allow","Action":"a","NotAction":"b""#).contains("exclusive"));
         assert!(statement(r#""Effect":"Allow","Action":"a","Principal":"bob""#).contains("Principal"));
     }
 

@@ -1,10 +1,11 @@
-//! Whether a principal may do something, and which statement or which missing policy decides.
+//! Decides whether a principal can make a request, and which statement or missing policy is the reason.
 //!
-//! The order is the one of
-//! <https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_evaluation-logic_policy-eval-denyallow.html>: an
-//! explicit deny anywhere ends it; then service control policies, the VPC endpoint, resource policy and identity policies,
-//! permissions boundary and session policy must each leave the way open. A grant of KMS opens a key without any of these but
-//! the service control policies.
+//! The order follows
+//! <https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_evaluation-logic_policy-eval-denyallow.html>.
+//! An explicit deny in any policy is final. Otherwise the control policies and the VPC endpoint's policy must allow the
+//! request. So must the resource policy or the identity policies, or both if the resource is in another account, and
+//! the permissions boundary and session policies as far as they apply. A KMS grant can replace all of these except the
+//! control policies and the endpoint's policy.
 
 use std::fmt;
 
@@ -19,22 +20,22 @@ pub(crate) use statement::{concerns_action, concerns_resource, conditions_hold, 
 /// Who makes a request.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Caller {
-    /// A role's, a user's, a session's or the root user's ARN; a service's name; empty for anybody.
+    /// The ARN of a role, user, session or root user; the name of a service; empty for an anonymous caller.
     pub arn: String,
-    /// The account's 12 digits; empty for services and anybody.
+    /// The account's 12 digits; empty for services and anonymous callers.
     pub account: String,
-    /// What it is.
+    /// The kind of caller.
     pub kind: CallerKind,
-    /// The unique id of the role or user, by which policies may name it; empty if it is not known.
+    /// The unique id of the role or user, which policies can name instead of the ARN; empty if it is unknown.
     pub id: String,
 }
 
-/// What makes a request.
+/// The kind of a caller.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum CallerKind {
-    /// Some session of a role, whose name is not known.
+    /// An unspecified session of a role.
     Role,
-    /// One session of a role, whose ARN is `arn:aws:sts::…:assumed-role/…`.
+    /// One session of a role, with the ARN `arn:aws:sts::…:assumed-role/…`.
     Session {
         /// The role's ARN.
         role: String,
@@ -45,12 +46,12 @@ pub enum CallerKind {
     Root,
     /// An AWS service.
     Service,
-    /// Anybody, without credentials.
+    /// Anyone, without credentials.
     Anonymous,
 }
 
 impl Caller {
-    /// Takes the account and the kind from an ARN, or from the name of a service such as `lambda.amazonaws.com`.
+    /// Derives the account and the kind from an ARN, or from the name of a service such as `lambda.amazonaws.com`.
     ///
     /// ```
     /// use secretcache_access::evaluate::{Caller, CallerKind};
@@ -78,7 +79,7 @@ impl Caller {
         Self { arn: arn.to_owned(), account: account.to_owned(), kind, id: String::new() }
     }
 
-    /// The same caller, by its unique id as well.
+    /// Sets the unique id, so that policies that name the caller by it match too.
     #[must_use]
     pub fn with_id(self, id: &str) -> Self {
         Self { id: id.to_owned(), ..self }
@@ -92,19 +93,19 @@ impl Caller {
 /// One request.
 #[derive(Clone, Copy, Debug)]
 pub struct Request<'a> {
-    /// Who.
+    /// The caller.
     pub caller: &'a Caller,
-    /// What, such as `secretsmanager:GetSecretValue`.
+    /// The action, such as `secretsmanager:GetSecretValue`.
     pub action: &'a str,
-    /// The resource's ARN, or `*` for an action that has none.
+    /// The resource's ARN, or `*` for an action without resources.
     pub resource: &'a str,
     /// The account that owns the resource.
     pub resource_account: &'a str,
-    /// Context keys.
+    /// The context keys of the request.
     pub context: &'a Context,
 }
 
-/// A policy and what it is called.
+/// A policy and its name.
 #[derive(Clone, Copy, Debug)]
 pub struct Named<'a> {
     /// Its name or ARN.
@@ -113,33 +114,34 @@ pub struct Named<'a> {
     pub document: &'a Document,
 }
 
-/// All policies that have a say in a request.
+/// All policies that apply to a request.
 #[derive(Clone, Debug, Default)]
 pub struct Policies<'a> {
-    /// Service control policies, one list per level of the organization.
+    /// The service control policies, one list per level of the organization.
     pub service_control: Vec<Vec<Named<'a>>>,
-    /// Resource control policies, one list per level.
+    /// The resource control policies, one list per level of the organization.
     pub resource_control: Vec<Vec<Named<'a>>>,
-    /// The caller's own policies, its groups' included.
+    /// The caller's identity policies, including those of its groups.
     pub identity: Vec<Named<'a>>,
-    /// Permissions boundary.
+    /// The permissions boundary.
     pub boundary: Option<Named<'a>>,
-    /// Session policies; none where the session was made without.
+    /// The session policies; `None` if the session was created without any.
     pub session: Option<Vec<Named<'a>>>,
     /// The resource's policy.
     pub resource: Option<Named<'a>>,
-    /// Whether that is a KMS key's policy, without which identity policies count for nothing.
+    /// Whether `resource` is a KMS key's policy, without which identity policies have no effect.
     pub is_key_policy: bool,
-    /// The grants on that key, each as the statement that it amounts to.
+    /// The grants on that key, each converted to a statement.
     pub grants: Option<Named<'a>>,
     /// The policy of the VPC endpoint that the request takes.
     pub endpoint: Option<Named<'a>>,
-    /// Policies that have a say too and whose documents are not known: each may allow, and each may deny.
+    /// Policies that also apply but whose documents are unknown. Each may deny. Each may also allow, except for a
+    /// resource policy that is not a key's.
     pub unknown: Vec<(Link, &'a str)>,
 }
 
 impl Policies<'_> {
-    /// Whether any statement has a condition on a key.
+    /// Checks whether any statement has a condition on a key.
     pub(crate) fn have_condition(&self, key: &str) -> bool {
         let control = self.service_control.iter().chain(&self.resource_control).flatten();
         let own = self.identity.iter().chain(&self.boundary).chain(self.session.iter().flatten());
@@ -180,14 +182,14 @@ impl fmt::Display for Link {
     }
 }
 
-/// A statement that had a say.
+/// A statement that contributed to a decision.
 #[derive(Clone, Copy, Debug)]
 pub struct Cited<'a> {
     /// The kind of policy.
     pub link: Link,
-    /// Its name.
+    /// The policy's name.
     pub policy: &'a str,
-    /// Which of its statements, from 0.
+    /// The index of the statement in the policy, from 0.
     pub index: usize,
     /// The statement.
     pub statement: &'a Statement,
@@ -195,16 +197,12 @@ pub struct Cited<'a> {
 
 impl fmt::Display for Cited<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} {}", self.link, self.policy)?;
-        match &self.statement.sid {
-            Some(sid) => write!(f, ", statement {sid}"),
-            None => write!(f, ", statement {}", self.index + 1),
-        }
+        write!(f, "{} {}, {}", self.link, self.policy, self.statement.title(self.index))
     }
 }
 
 impl Cited<'_> {
-    /// On what it depends that the statement applies: its conditions, or that the caller is a session that it names.
+    /// Describes the requirements for the statement to apply: its conditions, or that the caller is a session it names.
     pub fn depends_on(&self) -> String {
         let conditions = self.statement.conditions.iter().map(ToString::to_string);
         let sessions = self.statement.principal.iter().flat_map(|scope| scope.listed().0.values().flatten());
@@ -218,37 +216,40 @@ impl Cited<'_> {
         if !all.is_empty() {
             return all.join(" and ");
         }
-        // The one thing left that is not known is what a variable of its resources stands for.
+        // The only unknown left is the value of a variable in its resources.
+        let (verb, between) = match self.statement.resource {
+            Some(Scope::AllBut(_)) => ("does not match", " and "),
+            _ => ("matches", " or "),
+        };
         let resources = self.statement.resource.iter().flat_map(|scope| scope.listed());
-        let variables: Vec<_> =
-            resources.filter(|it| it.contains("${")).map(|it| format!("it means {it}")).collect();
-        variables.join(" or ")
+        let variables = resources.filter(|it| it.contains("${"));
+        variables.map(|it| format!("the resource {verb} {it}")).collect::<Vec<_>>().join(between)
     }
 }
 
-/// How a request ends.
+/// The result of a request.
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
 pub enum Outcome {
-    /// Refused.
+    /// The request is refused.
     Denied,
-    /// It depends on something that is not known, such as where the request comes from.
+    /// The result depends on something unknown, such as where the request comes from.
     Conditional,
-    /// Allowed.
+    /// The request is allowed.
     Allowed,
 }
 
-/// How a request ends, and why.
+/// The result of a request, and the reasons.
 #[derive(Clone, Debug)]
 pub struct Decision<'a> {
-    /// How it ends.
+    /// The result.
     pub outcome: Outcome,
-    /// The explicit deny, or the statements that allow.
+    /// The explicit deny, or the statements that allow the request.
     pub because: Vec<Cited<'a>>,
-    /// What would have to allow it and does not. Empty after an explicit deny.
+    /// The kinds of policy that would have to allow the request and do not. Empty after an explicit deny.
     pub missing: Vec<Link>,
-    /// The statements whose conditions are not known to hold.
+    /// The statements whose conditions may or may not hold.
     pub depends_on: Vec<Cited<'a>>,
-    /// Policies whose documents are not known, where they could change the outcome.
+    /// Policies with unknown documents that could change the outcome.
     pub unknown: Vec<(Link, &'a str)>,
 }
 
@@ -258,12 +259,12 @@ impl<'a> Decision<'a> {
     }
 }
 
-/// What one kind of policy says.
+/// The strongest statements of one kind of policy that match the request.
 #[derive(Default)]
 struct Said<'a> {
     deny: Option<(Truth, Cited<'a>)>,
     allow: Option<(Truth, Cited<'a>)>,
-    /// Of a resource's policy, the allows by how they mean the caller.
+    /// For resource policies: the allows that name the account, and those that name the caller itself.
     allow_account: Option<(Truth, Cited<'a>)>,
     allow_itself: Option<(Truth, Cited<'a>)>,
 }
@@ -363,7 +364,8 @@ pub fn evaluate<'a>(request: &Request<'_>, policies: &Policies<'a>) -> Decision<
     if let Some(said) = &session {
         own = own.and(Way::of(Link::Session, said.allow));
     }
-    // A key's policy must allow whatever else does, so one that is not known may. Another resource's may only deny.
+    // A key policy must allow the request whatever other policies do, so an unknown one counts as a possible Allow. An
+    // unknown policy of another resource counts only as a possible Deny.
     let of_resource = |allow| {
         if policies.is_key_policy { way_of(resource_link, allow) } else { Way::of(resource_link, allow) }
     };
@@ -375,7 +377,7 @@ pub fn evaluate<'a>(request: &Request<'_>, policies: &Policies<'a>) -> Decision<
         grants.allow_account,
     ]
     .map(|allow| Way::of(Link::Grant, allow));
-    // That no grant opens it is no lack: policies are how it is done.
+    // A missing grant is not reported as missing: access is normally given by policies.
     let by_grant = by_grant.or(to_account.and(identity.clone()));
     let by_policy = if is_stranger {
         by_name.or(by_itself)
@@ -403,7 +405,7 @@ pub fn evaluate<'a>(request: &Request<'_>, policies: &Policies<'a>) -> Decision<
     Decision { outcome, because: way.by, missing: way.missing, depends_on, unknown: policies.unknown.clone() }
 }
 
-/// A way through some of the policies.
+/// The result for some of the policies together.
 #[derive(Clone)]
 struct Way<'a> {
     truth: Truth,
@@ -435,8 +437,8 @@ impl<'a> Way<'a> {
         self
     }
 
-    /// The more open of two; of two closed ones the other, which asks for the usual policies, unless this one is open but for
-    /// what restricts the caller.
+    /// Returns the more open of two. If both are closed, returns `other`, which reports the usual missing policies,
+    /// unless only a boundary or session policy closes `self`.
     fn or(self, other: Self) -> Self {
         let restricts = |link: &Link| matches!(link, Link::Boundary | Link::Session);
         let is_restricted = !self.missing.is_empty() && self.missing.iter().all(restricts);
@@ -449,7 +451,7 @@ impl<'a> Way<'a> {
     }
 }
 
-/// What policies of one kind say to a request.
+/// Returns the statements of one kind of policy that match a request.
 fn say<'a>(link: Link, policies: &[Named<'a>], request: &Request<'_>, has_boundary: bool) -> Said<'a> {
     let names_principals = matches!(
         link,
@@ -482,7 +484,7 @@ fn say<'a>(link: Link, policies: &[Named<'a>], request: &Request<'_>, has_bounda
             }
             for (truth, means) in means {
                 let slot = match means {
-                    // An endpoint's policy or an RCP only filters: however the caller is meant, it may pass.
+                    // Endpoint policies and RCPs only filter: any way of naming the caller lets it pass.
                     _ if matches!(link, Link::Endpoint | Link::ResourceControl) => &mut said.allow,
                     Means::Account => &mut said.allow_account,
                     Means::Role => &mut said.allow,

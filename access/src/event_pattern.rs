@@ -1,7 +1,7 @@
-//! Event patterns: which events a rule of EventBridge takes.
+//! EventBridge event patterns: decides which events a rule matches.
 //!
-//! As <https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-create-pattern-operators.html> defines them. What
-//! EventBridge would not take for a pattern takes no event.
+//! Follows <https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-create-pattern-operators.html>. A pattern that
+//! EventBridge would reject matches no event.
 
 use std::net::IpAddr;
 
@@ -10,7 +10,7 @@ use serde_json::Value;
 
 use crate::pattern::{escape, matches};
 
-/// Whether a pattern takes an event: every field must match, by any of the values listed for it.
+/// Checks whether a pattern matches an event: every field must match one of the values listed for it.
 pub(crate) fn takes(pattern: &Value, event: &Value) -> bool {
     let Some(fields) = pattern.as_object() else { return false };
     fields.iter().all(|(name, wanted)| match wanted {
@@ -23,13 +23,13 @@ fn field(wanted: &Value, found: Option<&Value>) -> bool {
     match (wanted, found) {
         (Value::Array(tests), _) => tests.iter().any(|test| passes(test, &leaves(found))),
         (Value::Object(_), Some(Value::Array(all))) => all.iter().any(|one| takes(wanted, one)),
-        // Of what is not there, every leaf is absent.
+        // If an object is absent, so are all of its fields.
         (Value::Object(_), found) => takes(wanted, found.unwrap_or(&Value::Null)),
         _ => false,
     }
 }
 
-/// The values of a field: a list matches by any of its values, and an object has none.
+/// Returns the values of a field: the elements of a list, or none for an object.
 fn leaves(found: Option<&Value>) -> Vec<&Value> {
     match found {
         None | Some(Value::Object(_)) => Vec::new(),
@@ -50,7 +50,7 @@ fn passes(test: &Value, values: &[&Value]) -> bool {
     !operators.is_empty() && operators.iter().all(one)
 }
 
-/// What `anything-but` leaves out: a value, one of a list, or what another operator describes.
+/// Checks whether `anything-but` excludes a value: it is the argument, one of a list, or what another operator matches.
 fn is_named(argument: &Value, value: &Value) -> bool {
     match argument {
         Value::Array(all) => all.iter().any(|one| same(one, value)),
@@ -67,7 +67,7 @@ fn compares(operator: &str, argument: &Value, value: &Value) -> bool {
         return value.as_f64().is_some_and(|value| is_within(argument, value));
     }
     let Some(text) = value.as_str() else { return false };
-    // `prefix` and `suffix` may ignore case as well.
+    // `prefix` and `suffix` can also ignore case.
     let folded = argument.get("equals-ignore-case").and_then(Value::as_str).map(str::to_lowercase);
     let (wanted, text) = match (argument.as_str(), folded) {
         (Some(wanted), _) => (wanted.to_owned(), text.to_owned()),
@@ -87,7 +87,7 @@ fn compares(operator: &str, argument: &Value, value: &Value) -> bool {
     }
 }
 
-/// `*` alone is a wildcard here, and `\*` is none.
+/// Converts a pattern in which only `*` is a wildcard and `\*` is not.
 fn wildcard(pattern: &str) -> String {
     let mut converted = String::new();
     let mut characters = pattern.chars();
@@ -101,7 +101,7 @@ fn wildcard(pattern: &str) -> String {
     converted
 }
 
-/// Pairs of an operator and a number; all must hold.
+/// Checks a number against pairs of an operator and a limit; all must hold.
 fn is_within(argument: &Value, value: f64) -> bool {
     let pairs = argument.as_array().map(Vec::as_slice).unwrap_or_default().chunks(2);
     let holds = |pair: &[Value]| {

@@ -1,6 +1,6 @@
-//! Whom outside of its account a resource's policy lets in: anybody, an organization, or another account.
+//! Principals outside its account that a resource's policy lets in: anyone, an organization, or another account.
 //!
-//! Each question is put to the policy as requests of principals made for it.
+//! Each question is answered by evaluating the policy for requests of made-up principals.
 
 use jiff::Timestamp;
 
@@ -17,48 +17,49 @@ pub(crate) mod trust;
 
 use strangers::{belong, fitting};
 
-/// An account that no policy names.
+/// An account id that no policy names.
 pub(crate) const NOBODYS: &str = "000000000000";
-/// An organization that no policy names.
+/// An organization id that no policy names.
 const NOBODYS_ORGANIZATION: &str = "o-0000000000";
-/// The owner's, where it is not known.
+/// A placeholder for the owner's organization, if it is unknown.
 const OWNERS_ORGANIZATION: &str = "o-1111111111";
 
-/// Somebody outside of the account whom a resource policy lets in, as far as this account is concerned.
+/// A principal outside the account that a resource policy allows. Its own account may still not allow it.
 #[derive(Clone, Debug, Eq, Ord, PartialEq, PartialOrd)]
 pub struct Outsider {
-    /// A principal's ARN, an account, `*`, a service or a provider of identities.
+    /// A principal's ARN, an account, `*`, a service or an identity provider.
     pub principal: String,
-    /// How the policy names it: as `AWS`, `Service`, `Federated` or `CanonicalUser`.
+    /// The type under which the policy lists it: `AWS`, `Service`, `Federated` or `CanonicalUser`.
     pub kind: String,
-    /// The statement, by its place.
+    /// The index of the statement.
     pub statement: usize,
 }
 
-/// A policy, and what is asked of it.
+/// A policy, and the question asked of it.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Exposure<'a> {
     pub(crate) policy: &'a Document,
     pub(crate) action: &'a str,
-    /// None is any.
+    /// `None` means any resource.
     pub(crate) resource: Option<&'a str>,
-    /// The owner.
+    /// The account that owns the resource.
     pub(crate) account: &'a str,
-    /// The owner's, if it is known.
+    /// The owner's organization, if it is known.
     pub(crate) organization: Option<&'a str>,
-    /// The owner's own, if they are known.
+    /// The owner's roles and users; empty if they are unknown.
     pub(crate) principals: &'a [Principal],
-    /// What ended before counts no more; what begins later does.
+    /// The time of the question. Access that ended earlier does not count; access that begins later does.
     pub(crate) now: Option<Timestamp>,
 }
 
 impl Exposure<'_> {
-    /// Whether one statement lets in principals of accounts that nobody named: of no organization, or of any.
+    /// Checks whether one statement lets in principals of accounts that no policy names, in no organization or in one
+    /// of their own.
     pub(crate) fn is_public(&self, index: usize) -> bool {
         self.strangers(index).iter().any(|(caller, context)| self.admits(index, caller, context))
     }
 
-    /// Whether it lets in strangers from a few addresses that the policy names, and no others.
+    /// Checks whether one statement lets strangers in, but only from a few addresses that the policy lists.
     pub(crate) fn is_for_few_addresses(&self, index: usize) -> bool {
         let addresses = strangers::addresses(self.policy);
         let comes = |(caller, context): &(Caller, Context)| {
@@ -71,9 +72,9 @@ impl Exposure<'_> {
         self.is_public(index) && !self.strangers(index).iter().any(comes)
     }
 
-    /// The conditions on an organization that a statement has, or that Denies make for it.
+    /// Returns the conditions that limit a statement to an organization: its own, or those of Deny statements.
     pub(crate) fn of_organization(&self, index: usize) -> Vec<&Condition> {
-        // Whether somebody is in an organization at all says nothing of which.
+        // `Null` only asks whether there is an organization, not which.
         let is_it =
             |it: &&Condition| it.is_on("aws:principalorg") && !it.operator.eq_ignore_ascii_case("Null");
         let own: Vec<_> = self.policy.statements[index].conditions.iter().filter(is_it).collect();
@@ -82,7 +83,7 @@ impl Exposure<'_> {
         if own.is_empty() { denies.filter(is_it).filter(|it| is_negative(it)).collect() } else { own }
     }
 
-    /// Whether it lets in an organization as a whole, or more.
+    /// Checks whether one statement lets in all of an organization, or more.
     pub(crate) fn is_for_organization(&self, index: usize) -> bool {
         let conditions = self.of_organization(index);
         let belongs = |(caller, mut context): (Caller, Context)| {
@@ -98,15 +99,15 @@ impl Exposure<'_> {
         !conditions.is_empty() && self.comers(index).into_iter().any(belongs)
     }
 
-    /// Whether one statement of a VPC endpoint's policy lets credentials of an account that nobody named through. Asked of a
-    /// resource that is nobody's too, it tells whether the endpoint is a way out for data.
+    /// Checks whether one statement of a VPC endpoint's policy lets through credentials of an account it does not name.
+    /// If the resource is also in such an account, the endpoint can be used to exfiltrate data.
     pub(crate) fn lets_through(&self, index: usize, endpoint: &VpcEndpoint) -> bool {
-        // Whoever comes is in no organization, or in one of their own.
+        // The caller is in no organization, or in one of its own.
         [None, Some(NOBODYS_ORGANIZATION)].into_iter().any(|organization| {
             let (caller, mut context) = self.stranger(index);
             context.set("aws:SourceVpce", &endpoint.vpc_endpoint_id);
             context.set("aws:SourceVpc", &endpoint.vpc_id);
-            context.set("aws:ViaAWSService", "false"); // what a service calls for somebody takes no endpoint of theirs
+            context.set("aws:ViaAWSService", "false"); // calls by a service for a caller bypass the caller's endpoint
             for of in ["aws:PrincipalOrg", "aws:ResourceOrg"] {
                 belong(&mut context, of, organization);
             }
@@ -114,7 +115,7 @@ impl Exposure<'_> {
         })
     }
 
-    /// Everybody outside of the account whom the policy lets in, perhaps on conditions.
+    /// Returns everyone outside the account that the policy lets in, even if only on conditions.
     pub(crate) fn outsiders(&self) -> Vec<Outsider> {
         let mut found = Vec::new();
         for (index, statement) in self.policy.statements.iter().enumerate() {
@@ -154,7 +155,8 @@ impl Exposure<'_> {
         found
     }
 
-    /// Sessions of `sts:GetFederationToken` of the owner's users that the policy names and lets in.
+    /// Returns the sessions created by the owner's users with `sts:GetFederationToken` that the policy names and lets
+    /// in.
     pub(crate) fn federated_users(&self) -> Vec<Outsider> {
         let mut found = Vec::new();
         for (index, statement) in self.policy.statements.iter().enumerate() {
@@ -172,9 +174,10 @@ impl Exposure<'_> {
         found
     }
 
-    /// Unique ids of nobody in the account that a condition names, and what `aws:userid` would be with each.
+    /// Returns the unique ids in a condition that belong to no principal of the account, each with an `aws:userid` that
+    /// matches it.
     fn ids_in(&self, condition: &Condition) -> Vec<(String, String)> {
-        // Where nobody is known, nobody is unknown.
+        // If no principals were collected, an id cannot be recognized as foreign.
         let is_of_users = condition.key.eq_ignore_ascii_case("aws:userid") && !self.principals.is_empty();
         if is_negative(condition) || !is_of_users {
             return Vec::new();
@@ -187,7 +190,7 @@ impl Exposure<'_> {
             .collect()
     }
 
-    /// Whether a principal of nobody's account with such an `aws:userid` is let in.
+    /// Checks whether one statement lets in a principal of another account with this `aws:userid`.
     fn lets_in_id(&self, index: usize, user_id: &str) -> bool {
         let arn = role_of(NOBODYS);
         let mut context = self.context(NOBODYS, &arn);
@@ -195,18 +198,18 @@ impl Exposure<'_> {
         self.admits(index, &Caller::from_arn(&arn), &context)
     }
 
-    /// Whether a principal, or somebody in an account, is let in by any statement.
+    /// Checks whether any statement lets in a principal or, given an account, some principal in it.
     pub(crate) fn lets_in_any(&self, id: &str) -> bool {
         (0..self.policy.statements.len()).any(|index| self.lets_in(index, id))
     }
 
-    /// Whether one statement lets in principals of the owner's that it does not know.
+    /// Checks whether one statement lets in principals of the owner's account that it does not name.
     pub(crate) fn lets_in_account(&self, index: usize) -> bool {
         let arn = role_of(self.account);
         self.admits(index, &Caller::from_arn(&arn), &self.context(self.account, &arn))
     }
 
-    /// Other accounts and their principals that a condition names.
+    /// Returns the other accounts, and principals in them, that a condition names.
     fn named_by(&self, condition: &Condition) -> Vec<String> {
         if is_negative(condition) {
             return Vec::new();
@@ -222,7 +225,7 @@ impl Exposure<'_> {
         }
     }
 
-    /// Whether a principal or an account, or somebody in it, is let in.
+    /// Checks whether one statement lets in a principal or, given an account, some principal in it.
     fn lets_in(&self, index: usize, id: &str) -> bool {
         let account = account_of(id);
         let is_single =
@@ -240,7 +243,7 @@ impl Exposure<'_> {
         })
     }
 
-    /// Whether one statement allows a caller, and none denies it.
+    /// Checks whether one statement allows a caller and no statement denies it.
     fn admits(&self, index: usize, caller: &Caller, context: &Context) -> bool {
         let holds = |statement: &Statement| self.holds(statement, context);
         let concerns = |statement: &Statement| {
@@ -259,7 +262,7 @@ impl Exposure<'_> {
         self.on_resource(statement, context).min(conditions)
     }
 
-    /// Nothing is known of the request but that it is not of the past.
+    /// Returns a context in which nothing is known about the request except that it is not in the past.
     pub(crate) fn at_any_time(&self) -> Context {
         let mut context = Context::open();
         if let Some(now) = self.now {
@@ -284,7 +287,7 @@ impl Exposure<'_> {
         context.set("kms:CallerAccount", account);
         context.set("aws:PrincipalIsAWSService", "false");
         context.set("aws:SecureTransport", "true");
-        // Its keys are absent from a request that no service makes itself.
+        // Only requests that a service makes for itself have these keys.
         context.close("aws:PrincipalServiceName");
         context.set("aws:ResourceAccount", self.account);
         self.set_organization(&mut context);
@@ -294,7 +297,8 @@ impl Exposure<'_> {
         context
     }
 
-    /// Its owner's organization is not the one of a stranger, even where nobody knows which it is.
+    /// Sets the organization of the resource's owner. If it is unknown, uses a placeholder that differs from every
+    /// stranger's, or leaves it unknown if a condition asks about it.
     fn set_organization(&self, context: &mut Context) {
         let is_asked = |it: &Condition| it.is_on("aws:resourceorg");
         let mut conditions = self.policy.statements.iter().flat_map(|it| &it.conditions);
@@ -306,7 +310,7 @@ impl Exposure<'_> {
     }
 }
 
-/// A text that a pattern matches.
+/// Returns a text that a pattern matches.
 fn fill(pattern: &str, star: &str) -> String {
     pattern.replace('*', star).replace('?', "x")
 }
@@ -315,7 +319,7 @@ fn role_of(account: &str) -> String {
     format!("arn:aws:iam::{account}:role/stranger")
 }
 
-/// As `aws:PrincipalArn` has it: a session by its role.
+/// Returns the value of `aws:PrincipalArn` for a caller: for a session, the ARN of its role.
 fn principal_arn(caller: &Caller) -> String {
     match &caller.kind {
         crate::evaluate::CallerKind::Session { role } => role.clone(),
@@ -336,7 +340,7 @@ fn is_negative(condition: &Condition) -> bool {
     operator.contains("not") || operator == "null"
 }
 
-/// Whether a statement names everybody, or everybody but some.
+/// Checks whether a statement names everyone, or everyone with exceptions.
 pub(crate) fn is_for_all(statement: &Statement) -> bool {
     match &statement.principal {
         Some(Scope::Only(listed)) => listed.0.values().flatten().any(|id| id == "*"),

@@ -1,6 +1,6 @@
-//! Patterns of CloudWatch Logs' metric filters: which records of a trail they count.
+//! Patterns of CloudWatch Logs metric filters: decides which records of a trail they count.
 //!
-//! The syntax: <https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/FilterAndPatternSyntax.html>.
+//! Syntax: <https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/FilterAndPatternSyntax.html>.
 
 use regex_lite::Regex;
 use serde_json::Value;
@@ -8,9 +8,9 @@ use serde_json::Value;
 use crate::condition::Truth;
 use crate::pattern::{escape, matches};
 
-/// Whether a filter's pattern counts a record; perhaps, where the documentation does not say.
+/// Checks whether a filter's pattern counts a record; [`Truth::Maybe`] if the documentation does not say.
 pub(crate) fn counts(pattern: &str, record: &Value) -> Truth {
-    /// As CloudWatch takes them; a longer one is from elsewhere, and might nest without end.
+    /// The limit of CloudWatch. A longer pattern comes from elsewhere and could nest too deeply.
     const LONGEST: usize = 1024;
     let pattern = pattern.trim();
     if pattern.len() > LONGEST {
@@ -20,7 +20,7 @@ pub(crate) fn counts(pattern: &str, record: &Value) -> Truth {
         let mut parser = Parser { rest: inside.trim(), record };
         return parser.any().filter(|_| parser.rest.is_empty()).unwrap_or(Truth::Maybe);
     }
-    // Patterns for columns are not for JSON.
+    // Patterns for space-delimited records do not apply to JSON.
     if pattern.starts_with('[') {
         return Truth::Maybe;
     }
@@ -28,8 +28,8 @@ pub(crate) fn counts(pattern: &str, record: &Value) -> Truth {
     terms(pattern, &text)
 }
 
-/// Terms of which all must be in the text, but for those after `?`, of which one must be if there are no others, and those
-/// after `-`, which must not.
+/// Evaluates terms: all must be in the text, except those after `-`, which must not be, and those after `?`, of which
+/// one must be if there are no others.
 fn terms(pattern: &str, text: &str) -> Truth {
     let (mut all, mut any, mut has_any) = (true, false, false);
     let mut has_all = false;
@@ -56,7 +56,7 @@ fn inside(term: &str, mark: char) -> Option<&str> {
     term.strip_prefix(mark)?.strip_suffix(mark)
 }
 
-/// The next word, or what stands between quotes.
+/// Takes the next term: a word, or a quoted text.
 fn next_term<'p>(rest: &mut &'p str) -> Option<&'p str> {
     *rest = rest.trim_start();
     if rest.is_empty() {
@@ -82,7 +82,8 @@ fn next_term<'p>(rest: &mut &'p str) -> Option<&'p str> {
     Some(term)
 }
 
-/// Reads a pattern for JSON, and answers for one record while it reads. None is a pattern that it cannot read.
+/// Parses a pattern for JSON and evaluates it on one record at the same time. Its methods return `None` for a pattern
+/// that it cannot parse.
 struct Parser<'p> {
     rest: &'p str,
     record: &'p Value,
@@ -136,14 +137,14 @@ impl<'p> Parser<'p> {
         let test = self.value()?;
         let truths = found.iter().map(|value| test.compares(operator, value));
         Some(match operator {
-            // Of a field that is not there the documentation says nothing.
+            // The documentation does not say what happens if the field is missing.
             "!=" if found.is_empty() => Truth::Maybe,
             "!=" => truths.min().unwrap_or(Truth::Maybe),
             _ => truths.max().unwrap_or(Truth::No),
         })
     }
 
-    /// The values that a selector such as `$.a.b[0]` finds.
+    /// Returns the values that a selector such as `$.a.b[0]` finds.
     fn selected(&mut self) -> Option<Vec<&'p Value>> {
         let mut rest = self.rest.strip_prefix('$')?;
         let mut found = vec![self.record];
@@ -212,7 +213,7 @@ fn fields<'v>(value: &'v Value, name: &str) -> Vec<&'v Value> {
 
 enum Test {
     Regex(Regex),
-    /// With `*` for any characters.
+    /// A text in which `*` matches any characters.
     Text(String),
 }
 

@@ -1,4 +1,4 @@
-//! What a check finds, and how bad it is.
+//! The findings of checks, and their severity.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -8,18 +8,18 @@ use serde::Serialize;
 
 use crate::snapshot::Secret;
 
-/// How bad a finding is.
+/// The severity of a finding.
 #[derive(Clone, Copy, Debug, Default, Eq, Ord, PartialEq, PartialOrd, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Severity {
     /// Worth knowing.
     #[default]
     Info,
-    /// A layer of defence is missing.
+    /// A layer of defense is missing.
     Low,
-    /// More is open than needs to be, or something will break.
+    /// More is open than necessary, or something will break.
     Medium,
-    /// A secret is open to those who should not read it, or something is broken.
+    /// A secret is open to principals that should not read it, or something is broken.
     High,
     /// A secret is open to strangers, or about to be lost.
     Critical,
@@ -48,45 +48,45 @@ impl FromStr for Severity {
     }
 }
 
-/// What a check found.
+/// A finding of a check.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(rename_all = "PascalCase")]
 pub struct Finding {
     /// The check's id, such as `key.default`.
     pub check: &'static str,
-    /// How bad it is.
+    /// Its severity.
     pub severity: Severity,
-    /// The secret's name; none for what concerns all secrets of the account.
+    /// The secret's name; `None` if the finding concerns all secrets of the account.
     pub secret: Option<String>,
-    /// What has the fault: an ARN or a name.
+    /// The ARN or name of the resource at fault.
     pub resource: String,
-    /// What was seen there.
+    /// The problem that was seen there.
     pub seen: String,
-    /// Commands that fix it, to be run as they are.
+    /// Commands that fix it, ready to run.
     pub run: Vec<String>,
-    /// What to do where no command is the answer.
+    /// Advice, if no command can fix it.
     pub advice: Option<String>,
 }
 
-/// Collects findings for one check after another.
+/// Collects the findings of one check after another.
 #[derive(Debug, Default)]
 pub(crate) struct Findings<'a> {
-    /// The check that is made now: its id and its severity.
+    /// The id and the severity of the current check.
     pub(crate) check: (&'static str, Severity),
-    /// The secret that it looks at, if it looks at one.
+    /// The secret that the check examines, if it examines one.
     pub(crate) secret: Option<&'a Secret>,
     pub(crate) all: Vec<Finding>,
-    /// What could not be told, by check: the permission that would tell, and why.
+    /// Questions left open: the check, the permission that would answer it, and the reason.
     pub(crate) not_known: BTreeSet<(&'static str, &'static str, String)>,
 }
 
 impl Findings<'_> {
-    /// Something that the snapshot does not tell.
+    /// Records a question that the snapshot cannot answer.
     pub(crate) fn not_known(&mut self, permission: &'static str, reason: impl Into<String>) {
         self.not_known.insert((self.check.0, permission, reason.into()));
     }
 
-    /// Something about a resource.
+    /// Adds a finding about a resource.
     pub(crate) fn add(&mut self, resource: impl Into<String>, seen: impl Into<String>) -> &mut Finding {
         self.all.push(Finding {
             check: self.check.0,
@@ -102,13 +102,13 @@ impl Findings<'_> {
 }
 
 impl Finding {
-    /// A command that fixes it.
+    /// Adds a command that fixes it.
     pub(crate) fn run(&mut self, command: impl Into<String>) -> &mut Self {
         self.run.push(command.into());
         self
     }
 
-    /// What to do.
+    /// Sets the advice.
     pub(crate) fn advise(&mut self, advice: impl Into<String>) -> &mut Self {
         self.advice = Some(advice.into());
         self

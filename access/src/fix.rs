@@ -1,4 +1,4 @@
-//! Commands that fix what was found, ready to be run.
+//! Commands that fix findings, ready to run.
 
 use serde_json::{Value, json};
 
@@ -6,7 +6,7 @@ use crate::document::Document;
 use crate::service;
 use crate::snapshot::{Secret, Snapshot};
 
-/// A word for a POSIX shell.
+/// Quotes a word for a POSIX shell.
 pub(crate) fn quote(word: &str) -> String {
     let is_plain = |c: char| c.is_ascii_alphanumeric() || "-_./:=@,+%".contains(c);
     if !word.is_empty() && word.chars().all(is_plain) {
@@ -16,24 +16,24 @@ pub(crate) fn quote(word: &str) -> String {
     }
 }
 
-/// Joins words to a command.
+/// Joins words into a command, quoting each.
 pub(crate) fn command(words: &[&str]) -> String {
     words.iter().map(|word| quote(word)).collect::<Vec<_>>().join(" ")
 }
 
-/// An option with a value, which may begin with `-` as names in IAM may: then `--name=-value`.
+/// Formats an option with its value. IAM names can begin with `-`; the option is then written as `--name=-value`.
 pub(crate) fn option(name: &str, value: &str) -> String {
     let between = if value.starts_with('-') { '=' } else { ' ' };
     format!("{name}{between}{}", quote(value))
 }
 
-/// A secret as commands of ours take it: by name, unless that looks like an option.
+/// Returns the id of a secret for secretcache commands: its name, unless that looks like an option.
 pub(crate) fn id_of(secret: &Secret) -> &str {
     if secret.name.starts_with('-') { &secret.arn } else { &secret.name }
 }
 
-/// A name for an inline policy about one secret or key: IAM takes 128 characters, and no slashes. The end is kept, since
-/// that tells secrets apart; a policy of the same name would be overwritten.
+/// Returns a name for an inline policy about one secret or key. IAM allows 128 characters and no slashes. A name that
+/// is too long keeps its end, which distinguishes secrets: a policy of the same name would be overwritten.
 pub(crate) fn policy_name(what: &str, arn: &str) -> String {
     const MOST: usize = 128;
     let name = arn.splitn(7, ':').last().unwrap_or(arn);
@@ -42,7 +42,7 @@ pub(crate) fn policy_name(what: &str, arn: &str) -> String {
     format!("{what}-{}", name[begin..].iter().collect::<String>())
 }
 
-/// Changes a principal's policy: an inline one by its name, a managed one by its ARN.
+/// Returns the commands that replace a principal's policy: an inline one given by name, or a managed one given by ARN.
 pub(crate) fn put_identity_policy(
     snapshot: &Snapshot,
     principal: &str,
@@ -53,7 +53,7 @@ pub(crate) fn put_identity_policy(
     let is_empty = document["Statement"].as_array().is_some_and(Vec::is_empty);
     let (kind, name) = kind_and_name(principal);
     if policy.starts_with("arn:") {
-        // Those of AWS cannot be changed, and an empty one not be stored.
+        // AWS managed policies cannot be changed, and empty policies cannot be stored.
         if is_empty || policy.contains(":iam::aws:") {
             return vec![detach(principal, policy)];
         }
@@ -72,11 +72,11 @@ pub(crate) fn put_identity_policy(
     vec![format!("aws iam put-{kind}-policy {named} --policy-document {}", quote(&text))]
 }
 
-/// A managed policy has five versions at most: before another one is made, the oldest that is not in use goes.
+/// Returns a command that deletes the oldest unused version of a managed policy if it already has five, the maximum.
 fn make_room(snapshot: &Snapshot, policy: &str) -> Option<String> {
     const MOST: usize = 5;
     let Some(unused) = snapshot.unused_policy_versions.get(policy) else {
-        // Nobody looked: the command looks, and deletes what is too much.
+        // The versions were not collected, so the command lists them and deletes the surplus.
         let words = ["aws", "iam", "list-policy-versions", "--policy-arn", policy];
         let query = "sort_by(Versions[?!IsDefaultVersion], &CreateDate)[:-3].VersionId";
         return Some(format!(
@@ -90,7 +90,7 @@ fn make_room(snapshot: &Snapshot, policy: &str) -> Option<String> {
     Some(command(&["aws", "iam", "delete-policy-version", "--policy-arn", policy, "--version-id", oldest]))
 }
 
-/// Takes a managed policy from a principal.
+/// Returns the command that detaches a managed policy from a principal.
 fn detach(principal: &str, policy: &str) -> String {
     let (kind, name) = kind_and_name(principal);
     let named = option(&format!("--{kind}-name"), name);
@@ -102,13 +102,13 @@ fn kind_and_name(principal: &str) -> (&'static str, &str) {
     (kind, principal.rsplit('/').next().unwrap_or(principal))
 }
 
-/// Changes a secret's resource policy; of a replica, in its Region.
+/// Returns the command that replaces a secret's resource policy. A replica's is changed in the replica's Region.
 pub(crate) fn put_resource_policy(arn: &str, document: &Value) -> String {
     let words = ["aws", "secretsmanager", "put-resource-policy", "--secret-id", arn];
     format!("{} --block-public-policy --resource-policy {}", command(&words), quote(&document.to_string()))
 }
 
-/// Removes one statement of a secret's resource policy, or all of the policy with its last one.
+/// Returns the command that removes one statement of a secret's resource policy, or the policy if it was the last one.
 pub(crate) fn drop_resource_statement(arn: &str, policy: &Document, index: usize) -> String {
     let rest = policy.with_statements(index, Vec::new());
     if rest["Statement"].as_array().is_some_and(Vec::is_empty) {
@@ -117,19 +117,20 @@ pub(crate) fn drop_resource_statement(arn: &str, policy: &Document, index: usize
     put_resource_policy(arn, &rest)
 }
 
-/// The last part of a key's ARN, which every call takes.
+/// Returns the last part of a key's ARN, which every call accepts.
 pub(crate) fn key_id(arn: &str) -> &str {
     arn.rsplit('/').next().unwrap_or(arn)
 }
 
-/// Changes a key's policy.
+/// Returns the command that replaces a key's policy.
 pub(crate) fn put_key_policy(key: &str, document: &Value) -> String {
     let words = ["aws", "kms", "put-key-policy", "--key-id", key_id(key), "--policy-name", "default"];
     format!("{} --policy {}", command(&words), quote(&document.to_string()))
 }
 
-/// A key policy for secrets alone: the account administers it, and whoever may read or write a secret of the account uses it
-/// through Secrets Manager, as with `aws/secretsmanager`, so that nobody loses access by the move.
+/// Returns a key policy for secrets only. The account administers the key. Everyone in the account who can read or
+/// write a secret can use the key through Secrets Manager, as with `aws/secretsmanager`, so nobody loses access when a
+/// secret moves to it.
 pub(crate) fn key_policy(partition: &str, account: &str, region: &str) -> Value {
     json!({"Version": "2012-10-17", "Statement": [
         {"Sid": "Administer", "Effect": "Allow", "Principal": {"AWS": format!("arn:{partition}:iam::{account}:root")},

@@ -1,12 +1,12 @@
 //! Who can read an AWS Secrets Manager secret, by which statement, and what to fix.
 //!
-//! Everything here works on a [`Snapshot`]: what an account looks like, without any secret value. The snapshot comes
-//! from a file, or from AWS through the feature `collect`.
+//! Everything here works on a [`Snapshot`]: the configuration of an account, without any secret value. It comes from a
+//! file, or from AWS with the `collect` feature.
 //!
 //! - [`Document`] is a policy document: identity, resource, key, endpoint, boundary, SCP or session policy.
-//! - [`evaluate`](evaluate::evaluate) decides one request against all of them, and names the statement that decides or the
-//!   policy that is missing.
-//! - [`checks`] look for faults and say how to fix each.
+//! - [`evaluate`](evaluate::evaluate) decides one request against all of them. It names the statement that decides, or
+//!   the policy that is missing.
+//! - [`checks`] find problems and say how to fix each.
 
 pub mod audit;
 mod audited;

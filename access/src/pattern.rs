@@ -1,10 +1,10 @@
 //! Wildcards: `*` for any characters, `?` for exactly one.
 
-/// A `*` or `?` that came out of a policy variable stands for itself; in a pattern it is written so.
+/// Encodes a `*` that is not a wildcard, because it came from a policy variable. `LITERAL_MARK` does the same for `?`.
 const LITERAL_STAR: char = '\u{e000}';
 const LITERAL_MARK: char = '\u{e001}';
 
-/// Whether a pattern matches all of a text.
+/// Checks whether a pattern matches an entire text.
 ///
 /// ```
 /// use secretcache_access::pattern::matches;
@@ -13,22 +13,22 @@ const LITERAL_MARK: char = '\u{e001}';
 /// assert!(!matches("prod/db-??????", "prod/db-other-AbCdEf"));
 /// ```
 pub fn matches(pattern: &str, text: &str) -> bool {
-    // Most that do not match differ before the first wildcard, where ARNs are compared fastest.
+    // Most texts that do not match differ before the first wildcard, and a prefix comparison is fastest.
     let is_plain = |byte: u8| !matches!(byte, b'*' | b'?') && byte.is_ascii();
     let plain = pattern.bytes().position(|byte| !is_plain(byte)).unwrap_or(pattern.len());
     let (beginning, rest) = pattern.split_at(plain);
     text.strip_prefix(beginning).is_some_and(|text| glob(rest, text, |a, b| a == b))
 }
 
-/// The same for names of actions, whose case does not count.
+/// Same as [`matches()`], ignoring case: for names of actions.
 pub fn matches_ignoring_case(pattern: &str, text: &str) -> bool {
     glob(pattern, text, |a, b| a.eq_ignore_ascii_case(&b))
 }
 
-/// Whether a pattern may match a text that begins so.
+/// Checks whether a pattern can match some text with this beginning.
 pub(crate) fn could_begin(pattern: &str, beginning: &str) -> bool {
     let pattern: Vec<char> = pattern.chars().collect();
-    // Where in the pattern one may be after each character of the beginning.
+    // The positions in the pattern that can be reached after each character of the beginning.
     let mut places = vec![false; pattern.len() + 1];
     let after_stars = |places: &mut Vec<bool>| {
         for at in 0..pattern.len() {
@@ -52,12 +52,12 @@ pub(crate) fn could_begin(pattern: &str, beginning: &str) -> bool {
     places.contains(&true)
 }
 
-/// Whether a pattern has wildcards.
+/// Checks whether a text contains wildcards.
 pub fn is_pattern(text: &str) -> bool {
     text.contains(['*', '?'])
 }
 
-/// Linear in both for one `*`, and never worse than their product: the last `*` alone is tried again.
+/// Linear in both lengths for one `*`, and never worse than their product, because only the last `*` is retried.
 fn glob(pattern: &str, text: &str, same: impl Fn(char, char) -> bool) -> bool {
     let (mut pattern, mut text) = (pattern.chars(), text.chars());
     let mut retry: Option<(std::str::Chars<'_>, std::str::Chars<'_>)> = None;
@@ -99,20 +99,21 @@ fn literal(character: char) -> char {
     }
 }
 
-/// A text as the part of a pattern that matches only that text.
+/// Escapes a text so that it matches only itself within a pattern.
 pub(crate) fn escape(text: &str) -> String {
     text.replace('*', &LITERAL_STAR.to_string()).replace('?', &LITERAL_MARK.to_string())
 }
 
-/// A pattern as plain text, for operators without wildcards.
+/// Converts a pattern to plain text, for operators without wildcards.
 pub(crate) fn unescape(text: &str) -> String {
     text.chars().map(literal).collect()
 }
 
-/// Whether an ARN pattern matches an ARN, each of the six parts by itself, as the `Arn…` condition operators do.
+/// Checks whether an ARN pattern matches an ARN, with each of the six parts compared separately, like the `Arn…`
+/// condition operators.
 pub(crate) fn matches_arn(pattern: &str, arn: &str) -> bool {
     let (pattern, arn): (Vec<_>, Vec<_>) = (pattern.splitn(6, ':').collect(), arn.splitn(6, ':').collect());
-    // A pattern with fewer parts, such as "*", is one pattern for all of it.
+    // A pattern with fewer parts, such as `*`, applies to the whole ARN.
     if pattern.len() < 6 {
         return pattern.last().is_some_and(|last| last.ends_with('*'))
             && matches(&pattern.join(":"), &arn.join(":"));

@@ -1,59 +1,61 @@
-//! What each feature of secretcache needs to be allowed: one table, from which policies and the documentation are made.
+//! The permissions that each feature of secretcache needs, in one table that generates both the policies and the
+//! documentation.
 
 /// Something that a program or a person does with secrets.
 #[derive(Clone, Copy, Debug)]
 pub struct Feature {
     /// Its id on the command line and in tests, such as `read`.
     pub id: &'static str,
-    /// What it is, for people.
+    /// A description for people.
     pub title: &'static str,
-    /// What it needs. The same grant may be listed by several features.
+    /// The permissions it needs. Several features can list the same grant.
     pub grants: &'static [Grant],
 }
 
 /// Actions that a feature needs on one kind of resource.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Grant {
-    /// Statement id.
+    /// The statement id.
     pub sid: &'static str,
-    /// Actions, each with its service.
+    /// The actions, each with its service prefix.
     pub actions: &'static [&'static str],
-    /// On what.
+    /// The resources that the actions apply to.
     pub on: On,
 }
 
-/// The kind of resource that a grant is for.
+/// The kind of resource that a grant applies to.
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
 pub enum On {
-    /// The secrets named.
+    /// The secrets that the user names.
     Secrets,
-    /// The administrator's secrets named; none where only a recovery could need one and none is named.
+    /// The administrator's secrets that the user names. Skipped if none are named and only a recovery could need one.
     MasterSecrets,
-    /// The keys that encrypt the secrets, only by way of Secrets Manager and only for these secrets.
+    /// The keys that encrypt the secrets, limited to use through Secrets Manager for these secrets.
     Keys,
-    /// The keys of the administrator's secrets, in the same way.
+    /// The keys of the administrator's secrets, with the same limits.
     MasterKeys,
-    /// The IAM users named.
+    /// The IAM users that the user names.
     Users,
-    /// The roles named.
+    /// The roles that the user names.
     Roles,
-    /// The rotation functions named.
+    /// The rotation functions that the user names.
     Functions,
-    /// The log groups of the rotation functions.
+    /// The log groups of those rotation functions.
     Logs,
     /// Resources of one kind in the account and Region, as `service:resource`.
     InAccount(&'static str, &'static str),
-    /// Accounts, organizational units, roots and policies of the organization, whose ARNs name its management account.
+    /// Accounts, organizational units, roots and policies of the organization; their ARNs contain the management
+    /// account.
     Organization,
-    /// Trails of any Region and account: one of several Regions has the ARN of its home Region, and an organization's belongs
-    /// to the management account. Source: AWS CloudTrail User Guide, "Creating a trail for an organization".
+    /// Trails in any Region and account: a multi-Region trail has the ARN of its home Region, and an organization trail
+    /// belongs to the management account. Source: AWS CloudTrail User Guide, "Creating a trail for an organization".
     Trails,
-    /// Actions that no resource can be named for.
+    /// Actions without resource-level permissions.
     Everything,
 }
 
 impl On {
-    /// In words, for the documentation.
+    /// Returns a description for the documentation.
     pub fn words(self) -> String {
         let words = match self {
             Self::InAccount(service, resource) => return format!("`{service}` `{resource}` of the account"),
@@ -67,10 +69,10 @@ impl On {
             Self::Logs => "the function's log group",
             Self::Organization => "the organization",
             Self::Trails => {
-                "trails of any Region and account: one of several Regions is found under its home Region, and an organization's \
-                 under the management account"
+                "trails in any Region and account: a multi-Region trail has the ARN of its home Region, and an organization \
+                 trail belongs to the management account"
             }
-            Self::Everything => "`*` (no resource can be named)",
+            Self::Everything => "`*` (no resource-level permissions)",
         };
         words.to_owned()
     }
@@ -104,7 +106,7 @@ const fn in_account(
     Grant { sid, actions, on: On::InAccount(service, resource) }
 }
 
-/// Every feature, in the order of the documentation.
+/// All features, in the order of the documentation.
 pub const FEATURES: &[Feature] = &[
     Feature { id: "read", title: "Read a secret", grants: &[GET, DECRYPT] },
     Feature {
@@ -186,8 +188,8 @@ pub const FEATURES: &[Feature] = &[
     Feature {
         id: "function-in-vpc",
         title: "Run as a Lambda function in a VPC",
-        // Lambda cannot create functions for a role that may delete only some interfaces. Source: AWS Lambda Developer Guide,
-        // "Giving Lambda functions access to resources in an Amazon VPC", required permissions.
+        // The role must be able to delete every interface, or Lambda refuses to create the function. Source: AWS Lambda
+        // Developer Guide, "Giving Lambda functions access to resources in an Amazon VPC", required permissions.
         grants: &[
             in_account(
                 "NetworkInterfaces",
@@ -297,7 +299,7 @@ pub const FEATURES: &[Feature] = &[
     Feature { id: "by-prefix", title: "Commands with `--prefix`", grants: &[LIST] },
 ];
 
-/// The feature with an id.
+/// Returns the feature with this id.
 ///
 /// ```
 /// let read = secretcache_access::permissions::feature("read").unwrap();
@@ -307,7 +309,7 @@ pub fn feature(id: &str) -> Option<&'static Feature> {
     FEATURES.iter().find(|feature| feature.id == id)
 }
 
-/// The page of the documentation that lists what each feature needs, in Markdown.
+/// Generates the documentation page that lists the permissions of each feature, in Markdown.
 pub fn page() -> String {
     let mut page = String::from(
         "# Permissions\n\nThe permissions that each feature needs, and no more. `secretcache policy KIND --feature FEATURE` prints \

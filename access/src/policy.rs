@@ -1,4 +1,5 @@
-//! Least-privilege policies for given secrets and principals, made from the table in [`permissions`](crate::permissions).
+//! Least-privilege policies for given secrets and principals, generated from the table in
+//! [`permissions`](crate::permissions).
 //!
 //! ```
 //! use secretcache_access::policy::{Kind, Scope};
@@ -35,7 +36,7 @@ use crate::service;
 pub use compare::{Difference, compare, compare_shared};
 pub use render::{Format, render};
 
-/// Whom or what a policy is for.
+/// The kind of a policy: who or what it is attached to.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 #[non_exhaustive]
 pub enum Kind {
@@ -43,9 +44,9 @@ pub enum Kind {
     App,
     /// The execution role of a rotation function.
     Rotation,
-    /// A job that rotates what is due by `secretcache rotate --due`, in CI, cron or Kubernetes.
+    /// The role of a job in CI, cron or Kubernetes that runs `secretcache rotate --due`.
     Ci,
-    /// A person who looks after rotations.
+    /// A person who operates rotations.
     Operator,
     /// The policy of the KMS key that encrypts the secrets.
     Kms,
@@ -56,11 +57,11 @@ pub enum Kind {
 }
 
 impl Kind {
-    /// All of them, in the order of the command's help.
+    /// All kinds, in the order of the command's help.
     pub const ALL: [Self; 7] =
         [Self::App, Self::Rotation, Self::Ci, Self::Operator, Self::Kms, Self::Resource, Self::Endpoint];
 
-    /// Its name on the command line.
+    /// Returns its name on the command line.
     pub fn name(self) -> &'static str {
         match self {
             Self::App => "app",
@@ -73,7 +74,7 @@ impl Kind {
         }
     }
 
-    /// The features that such a policy is for, if none are named.
+    /// Returns the features that the policy covers if none are named.
     pub fn default_features(self) -> &'static [&'static str] {
         match self {
             Self::App | Self::Endpoint | Self::Resource | Self::Kms => &["read", "refresh"],
@@ -96,40 +97,40 @@ impl FromStr for Kind {
     }
 }
 
-/// What a policy is about.
+/// The input of a policy: secrets, principals and the place they are in.
 #[derive(Clone, Debug, Default)]
 pub struct Scope {
-    /// Names, ARNs, or paths such as `prod/checkout/*`.
+    /// Names or ARNs of the secrets, or paths such as `prod/checkout/*`.
     pub secrets: Vec<String>,
-    /// The same for administrators' secrets.
+    /// Names, ARNs or paths of the administrator's secrets.
     pub master_secrets: Vec<String>,
-    /// ARNs of the customer-managed keys of the secrets. Empty: the default key, which needs no statement.
+    /// ARNs of the customer-managed keys of the secrets. Empty for the default key, which needs no statement.
     pub keys: Vec<String>,
-    /// ARNs of the keys of the administrators' secrets.
+    /// ARNs of the keys of the administrator's secrets.
     pub master_keys: Vec<String>,
-    /// ARNs of those who read: for key, resource and endpoint policies.
+    /// ARNs of the principals that read the secrets: for key, resource and endpoint policies.
     pub readers: Vec<String>,
-    /// ARNs of those who rotate: for key, resource and endpoint policies.
+    /// ARNs of the principals that rotate the secrets: for key, resource and endpoint policies.
     pub rotators: Vec<String>,
-    /// ARNs of those who administer the key.
+    /// ARNs of the principals that administer the key.
     pub administrators: Vec<String>,
-    /// Names or ARNs of the IAM users whose keys rotate.
+    /// Names or ARNs of the IAM users whose access keys are rotated.
     pub users: Vec<String>,
     /// Names or ARNs of the roles that an application assumes to read secrets.
     pub roles: Vec<String>,
-    /// Names or ARNs of rotation functions.
+    /// Names or ARNs of the rotation functions.
     pub functions: Vec<String>,
-    /// VPC endpoints that requests must come through: `vpce-…`.
+    /// Ids of the VPC endpoints that requests must come through: `vpce-…`.
     pub endpoints: Vec<String>,
-    /// Account of names that are no ARNs: 12 digits.
+    /// The account of everything given by name instead of ARN: 12 digits.
     pub account: String,
-    /// Region of names that are no ARNs.
+    /// The Region of everything given by name instead of ARN.
     pub region: String,
-    /// `aws`, `aws-cn` or `aws-us-gov`; empty is `aws`.
+    /// The partition: `aws`, `aws-cn` or `aws-us-gov`; empty means `aws`.
     pub partition: String,
 }
 
-/// Why no policy can be made.
+/// The reason why no policy can be generated.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct ScopeError(String);
 
@@ -146,12 +147,12 @@ fn wrong<T>(text: impl Into<String>) -> Result<T, ScopeError> {
 }
 
 impl Scope {
-    /// Makes a policy document.
+    /// Generates a policy document.
     ///
     /// # Errors
     ///
-    /// A feature is unknown, something that the policy needs is not given, or something is given that such a policy has no
-    /// use for; the error names it.
+    /// Fails if a feature is unknown, if something that the policy needs is missing, or if something is given that a
+    /// policy of this kind cannot use; the error names it.
     pub fn policy(&self, kind: Kind, features: &[&str]) -> Result<Value, ScopeError> {
         self.check()?;
         self.check_fits(kind, features)?;
@@ -164,7 +165,7 @@ impl Scope {
         Ok(json!({ "Version": "2012-10-17", "Statement": statements }))
     }
 
-    /// The grants of features, each action once, in the order of the table.
+    /// Returns the grants of the features without duplicates, in the order of the table.
     fn grants(features: &[&str]) -> Result<Vec<Grant>, ScopeError> {
         let mut grants: Vec<Grant> = Vec::new();
         for id in features {
@@ -183,7 +184,7 @@ impl Scope {
 
     fn identity(&self, features: &[&str]) -> Result<Vec<Value>, ScopeError> {
         let mut statements = Vec::new();
-        // Whoever recovers a secret logs in as an administrator only where its strategy has one.
+        // A recovery needs the administrator's secret only if the strategy has an administrator.
         let has_master = !self.master_secrets.is_empty() || features.contains(&"rotate-alternating-users");
         for grant in Self::grants(features)? {
             if matches!(grant.on, On::MasterSecrets | On::MasterKeys) && !has_master {
@@ -224,12 +225,12 @@ impl Scope {
             On::Keys => Ok(self.keys.clone()),
             On::MasterKeys => Ok(self.master_keys.clone()),
             On::Users => arns(&self.users, "iam", "user/", "the IAM users whose keys rotate (--user)"),
-            On::Roles => arns(&self.roles, "iam", "role/", "the roles that are assumed (--role)"),
+            On::Roles => arns(&self.roles, "iam", "role/", "the roles to assume (--role)"),
             On::Functions => arns(
                 &self.functions,
                 "lambda",
                 "function:",
-                "the rotation function (--function), whose invocation RotateSecret checks",
+                "the rotation function (--function): RotateSecret checks the permission to invoke it",
             ),
             On::Logs => {
                 let functions = arns(
@@ -239,7 +240,7 @@ impl Scope {
                     "the rotation function (--function), for its log group",
                 )?;
                 let group = |function: &String| {
-                    // An ARN may end with a version or an alias.
+                    // An ARN can end with a version or an alias.
                     let name = function.split(':').nth(6).unwrap_or(function);
                     self.arn(&format!("/aws/lambda/{name}:*"), "logs", "log-group:")
                 };
@@ -262,7 +263,7 @@ impl Scope {
         self.secrets_of(&self.secrets)
     }
 
-    /// The accounts of the secrets.
+    /// Returns the accounts that own the secrets.
     fn owners(&self) -> Result<Vec<&str>, ScopeError> {
         let owner = |secret: &'_ String| match secret.strip_prefix("arn:") {
             Some(_) => Ok(None),
@@ -278,7 +279,7 @@ impl Scope {
         Ok(owners)
     }
 
-    /// Each once, in the order given.
+    /// Returns the ARNs of secrets without duplicates, in the order given.
     fn secrets_of(&self, given: &[String]) -> Result<Vec<String>, ScopeError> {
         let mut arns: Vec<String> = Vec::new();
         for secret in given {
@@ -297,8 +298,9 @@ impl Scope {
         self.secrets_of(&self.master_secrets)
     }
 
-    /// The ARN, or the narrowest pattern for it: six `?` for the random characters, since `-*` also matches secrets whose
-    /// names go on. Source: AWS Secrets Manager User Guide, "Permissions policy examples", wildcards.
+    /// Returns the ARN of a secret, or the narrowest pattern for it. It ends in six `?` for the random characters,
+    /// because `-*` would also match secrets with longer names. Source: AWS Secrets Manager User Guide, "Permissions
+    /// policy examples", wildcards.
     fn secret_arn(&self, secret: &str) -> Result<String, ScopeError> {
         if secret.starts_with("arn:") {
             return Ok(secret.into());
@@ -328,8 +330,8 @@ impl Scope {
         if self.partition.is_empty() { "aws" } else { &self.partition }
     }
 
-    /// A key is used through Secrets Manager in the secrets' Regions, and for these secrets only. Source: AWS Secrets Manager
-    /// User Guide, "Secret encryption and decryption".
+    /// Returns the condition that limits a key to use through Secrets Manager in the secrets' Regions, for these
+    /// secrets only. Source: AWS Secrets Manager User Guide, "Secret encryption and decryption".
     fn through_secrets_manager(&self, secrets: Vec<String>) -> Result<Value, ScopeError> {
         let mut services: Vec<_> =
             secrets.iter().filter_map(|arn| arn.split(':').nth(3)).map(service::host).collect();
@@ -362,7 +364,7 @@ impl Scope {
                 "kms:ListResourceTags", "kms:PutKeyPolicy", "kms:ScheduleKeyDeletion", "kms:TagResource",
                 "kms:UntagResource", "kms:UpdateAlias", "kms:UpdateKeyDescription",
             ],
-            "Resource": "*", // in a key policy, this key
+            "Resource": "*", // in a key policy: this key
         })];
         for (sid, principals, actions) in [
             ("Read", &self.readers, json!("kms:Decrypt")),
@@ -385,8 +387,8 @@ impl Scope {
         Ok(statements)
     }
 
-    /// Nobody but those named may read the value, or, where rotators are named, write it, whatever their identity policies
-    /// say; with endpoints, only through those.
+    /// Denies reads to everyone not named, and writes if rotators are named, regardless of identity policies. If
+    /// endpoints are named, also denies reads that do not come through one of them.
     fn resource_policy(&self) -> Result<Vec<Value>, ScopeError> {
         let all: Vec<_> = self.readers.iter().chain(&self.rotators).cloned().collect();
         if all.is_empty() {
@@ -399,14 +401,14 @@ impl Scope {
                 "Effect": "Deny",
                 "Principal": "*",
                 "Action": actions,
-                "Resource": "*", // in a resource policy, this secret
+                "Resource": "*", // in a resource policy: this secret
                 "Condition": { "StringNotEquals": { "aws:PrincipalArn": one_or_many(principals.to_vec()) } },
             })
         };
         let mut statements =
             vec![nobody_but("NobodyElseReads", &all, json!("secretsmanager:GetSecretValue"))];
         if !self.rotators.is_empty() {
-            // The policy itself stays with whoever administers it: nobody is locked out for good.
+            // Changing the policy itself is not denied, so nobody can be locked out for good.
             let actions = json!([
                 "secretsmanager:DeleteSecret",
                 "secretsmanager:PutSecretValue",
@@ -428,7 +430,7 @@ impl Scope {
                 },
             }));
         }
-        // Principals of other accounts need to be allowed here as well.
+        // Principals of other accounts need an Allow here as well.
         let owners = self.owners()?;
         let is_foreign =
             |arn: &&String| arn.split(':').nth(4).is_some_and(|account| !owners.contains(&account));
@@ -468,7 +470,7 @@ impl Scope {
                     statements.push(json!({
                         "Sid": sid,
                         "Effect": "Allow",
-                        "Principal": "*", // an endpoint's policy names roles by condition
+                        "Principal": "*", // endpoint policies name roles by condition
                         "Action": one_or_many(actions.into_iter().map(str::to_owned)),
                         "Resource": one_or_many(resources),
                         "Condition": { "ArnEquals": { "aws:PrincipalArn": one_or_many(principals.iter().cloned()) } },

@@ -1,4 +1,4 @@
-//! Who can read a secret: the evaluator applied to everything that a snapshot knows.
+//! Who can read a secret: runs the evaluator on everything in a snapshot.
 
 use std::collections::{HashMap, HashSet};
 
@@ -12,11 +12,11 @@ use crate::pattern::matches;
 use crate::service;
 use crate::snapshot::{Function, Key, Principal, Secret, Snapshot, VpcEndpoint};
 
-/// Reads a value.
+/// The action that reads a secret value.
 pub const READ: &str = "secretsmanager:GetSecretValue";
-/// What a read needs of the key.
+/// The action on the KMS key that a read needs.
 pub const DECRYPT: &str = "kms:Decrypt";
-/// What a write needs of the key besides.
+/// The action on the KMS key that a write needs in addition to [`DECRYPT`].
 pub const GENERATE: &str = "kms:GenerateDataKey";
 
 mod becoming;
@@ -30,7 +30,7 @@ pub use trust::{Assumer, Opening};
 
 const STAGE: &str = "secretsmanager:VersionStage";
 
-/// A snapshot, prepared for many questions.
+/// A snapshot, indexed for many queries.
 ///
 /// ```
 /// use secretcache_access::Snapshot;
@@ -53,20 +53,22 @@ const STAGE: &str = "secretsmanager:VersionStage";
 /// ```
 #[derive(Debug)]
 pub struct Account<'a> {
-    /// What was prepared.
+    /// The snapshot it was built from.
     pub snapshot: &'a Snapshot,
     keys: HashMap<&'a str, &'a Key>,
     principals: HashMap<&'a str, Prepared<'a>>,
     service_control: Vec<Vec<Named<'a>>>,
     resource_control: Vec<Vec<Named<'a>>>,
     functions: HashMap<&'a str, Vec<&'a Function>>,
-    /// The VPCs of whatever runs as a role; none is outside of any.
+    /// The networks of everything that runs as a role, by the role's ARN: the VPC (`None` outside any VPC), and whether
+    /// it calls FIPS endpoints.
     networks: HashMap<&'a str, Vec<(Option<&'a str>, bool)>>,
     functions_by_arn: HashMap<&'a str, &'a Function>,
     session: Vec<Named<'a>>,
-    /// Permissions that were missing, and for which resource, of which there may be as many as secrets; none is for all.
+    /// Missing permissions, each with the resource it was missing for; an empty resource means all of them. A set,
+    /// because there can be one per secret.
     refused: HashSet<(&'a str, &'a str)>,
-    /// Control policies of the organization whose documents are not known.
+    /// Control policies of the organization whose documents are unknown.
     unknown: Vec<(Link, &'a str)>,
 }
 
@@ -75,35 +77,35 @@ struct Prepared<'a> {
     caller: Caller,
     identity: Vec<Named<'a>>,
     boundary: Option<Named<'a>>,
-    /// Policies of its own whose documents are not known.
+    /// The principal's own policies whose documents are unknown.
     unknown: Vec<(Link, &'a str)>,
     context: Context,
     endpoint: Option<&'a VpcEndpoint>,
-    /// Statements of its own that allow reads of some secret.
+    /// The principal's own statements that allow reading some secret.
     reads: Vec<&'a Statement>,
 }
 
-/// How a principal stands to a secret.
+/// A principal's access to a secret.
 #[derive(Clone, Debug)]
 pub struct Access<'a> {
-    /// What Secrets Manager decides.
+    /// The decision of Secrets Manager.
     pub secret: Decision<'a>,
-    /// What KMS decides; none for the default key, which lets in whoever the secret does.
+    /// The decision of KMS. `None` for the default key, which is open to everyone who can read the secret.
     pub key: Option<Decision<'a>>,
-    /// The endpoint that the principal's requests take, as far as what runs as it tells.
+    /// The VPC endpoint that the principal's requests take, as far as the workloads that run as it show.
     pub endpoint: Option<&'a VpcEndpoint>,
-    /// The endpoint that what runs as the principal takes, where the way is open only to requests that do not take it: tasks
-    /// are also run without a service, functions in other Regions, and sessions wherever their credentials are.
+    /// Set if the principal's workloads use this endpoint, but only requests that bypass it are allowed. Such requests
+    /// exist: tasks can run outside services, functions in other Regions, and sessions wherever their credentials are.
     pub avoids: Option<&'a VpcEndpoint>,
 }
 
 impl Access<'_> {
-    /// The more closed of the two.
+    /// Returns the stricter of the two outcomes.
     pub fn outcome(&self) -> Outcome {
         self.key.as_ref().map_or(self.secret.outcome, |key| key.outcome.min(self.secret.outcome))
     }
 
-    /// Whether the secret is open to the principal and its key is not: "Access to KMS is not allowed".
+    /// Checks whether the secret is open to the principal but its key is not: "Access to KMS is not allowed".
     pub fn lacks_key(&self) -> bool {
         self.secret.outcome != Outcome::Denied
             && self.key.as_ref().is_some_and(|key| key.outcome == Outcome::Denied)
@@ -111,7 +113,7 @@ impl Access<'_> {
 }
 
 impl<'a> Account<'a> {
-    /// Prepares a snapshot.
+    /// Indexes a snapshot.
     pub fn new(snapshot: &'a Snapshot) -> Self {
         let mut keys = HashMap::new();
         for key in &snapshot.keys {
@@ -131,7 +133,7 @@ impl<'a> Account<'a> {
         let levels = |levels: &'a [crate::snapshot::PolicyLevel]| {
             let level =
                 |level: &'a crate::snapshot::PolicyLevel| level.policies.iter().filter_map(named).collect();
-            // Without any policy the kind is turned off; AWS attaches FullAWSAccess everywhere else.
+            // A kind of control policy without any policy is turned off; AWS attaches FullAWSAccess everywhere else.
             levels.iter().map(level).filter(|level: &Vec<_>| !level.is_empty()).collect()
         };
         let is_exempt = snapshot.is_management_account;
@@ -173,7 +175,8 @@ impl<'a> Account<'a> {
         account
     }
 
-    /// Asks for sessions made with these policies, as `sts:AssumeRole` takes them: they restrict whatever the principal may do.
+    /// Restricts every principal by these session policies, as if its session were created with them by
+    /// `sts:AssumeRole`.
     #[must_use]
     pub fn with_session_policies(mut self, policies: Vec<Named<'a>>) -> Self {
         self.session = policies;
@@ -216,12 +219,13 @@ impl<'a> Account<'a> {
         }
     }
 
-    /// Whether something could not be collected for want of a permission, for any resource.
+    /// Checks whether something was not collected because this permission was missing, on any resource.
     pub fn is_missing(&self, permission: &str) -> bool {
         self.snapshot.not_collected.iter().any(|it| it.permission == permission)
     }
 
-    /// The endpoint that a role's requests take: that of the one VPC in which everything is that runs as it.
+    /// Returns the endpoint that a role's requests take. It is known only if everything that runs as the role is in one
+    /// VPC.
     fn endpoint_of(&self, role: &str) -> Option<&'a VpcEndpoint> {
         let networks = self.networks.get(role)?;
         let (vpc, is_fips) = *networks.first()?;
@@ -231,37 +235,38 @@ impl<'a> Account<'a> {
         self.snapshot.endpoint_of_name(vpc?, is_fips)
     }
 
-    /// The functions that run as a role.
+    /// Returns the functions that run as a role.
     pub fn functions_of(&self, role: &str) -> &[&'a Function] {
         self.functions.get(role).map(Vec::as_slice).unwrap_or_default()
     }
 
-    /// The rotation function of a secret, if it is in this account.
+    /// Returns the rotation function of a secret, if it is in this account.
     pub fn rotation_function(&self, secret: &Secret) -> Option<&'a Function> {
         self.functions_by_arn.get(unqualified(secret.rotation_lambda_arn.as_deref()?)).copied()
     }
 
-    /// The secret's key; none for `aws/secretsmanager` and for a key that was not collected.
+    /// Returns the secret's key; `None` for `aws/secretsmanager` and for a key that was not collected.
     pub fn key_of(&self, secret: &Secret) -> Option<&'a Key> {
         self.keys.get(secret.kms_key_id.as_deref()?).copied()
     }
 
-    /// Whether any statement could let a principal read a secret, before conditions and whatever denies. Most pairs of an
-    /// account end here.
+    /// Checks whether any statement could let a principal read a secret, ignoring conditions and denials. A fast filter
+    /// that rules out most pairs of principal and secret.
     pub(crate) fn could_read(&self, secret: &Secret, principal: &Principal) -> bool {
         could_on(secret, READ, &self.principals[principal.arn.as_str()].reads)
     }
 
-    /// Whether a principal can read a secret's current version.
+    /// Decides whether a principal can read a secret's current version.
     pub fn read(&self, secret: &'a Secret, principal: &Principal) -> Access<'a> {
         self.may(secret, principal, READ, &[DECRYPT])
     }
 
-    /// Whether a principal can do something to a secret that takes these permissions on its key.
+    /// Decides whether a principal can call `action` on a secret, if the call also needs the actions `on_key` on its
+    /// key.
     ///
     /// # Panics
     ///
-    /// The principal is not of this snapshot.
+    /// Panics if the principal is not in this snapshot.
     pub fn may(
         &self,
         secret: &'a Secret,
@@ -307,7 +312,7 @@ impl<'a> Account<'a> {
             context: &context,
         };
         let mut decision = evaluate(&request, &policies);
-        // Who asks chooses the label: another version than the current one may be open.
+        // The caller chooses the staging label: a version other than the current one may be readable.
         if decision.outcome == Outcome::Denied && action == READ && policies.have_condition(STAGE) {
             let mut context = context.clone();
             context.forget(STAGE);
@@ -327,7 +332,7 @@ impl<'a> Account<'a> {
         Access { secret: decision, key, endpoint: prepared.endpoint, avoids: None }
     }
 
-    /// Whether a principal may use a secret's key, by a request of Secret Manager's in its name.
+    /// Decides whether a principal can use a secret's key through Secrets Manager.
     pub fn key_decision(
         &self,
         secret: &'a Secret,
@@ -377,7 +382,7 @@ impl<'a> Account<'a> {
         context.set(STAGE, "AWSCURRENT");
         let primary = secret.primary_region.as_ref().unwrap_or(&self.snapshot.region);
         context.set("secretsmanager:SecretPrimaryRegion", primary);
-        self.add_organization(context, "aws:ResourceOrg"); // the secret is the account's own
+        self.add_organization(context, "aws:ResourceOrg"); // the secret belongs to this account
         if let Some(function) = &secret.rotation_lambda_arn {
             context.set("secretsmanager:resource/AllowRotationLambdaArn", function);
         }
@@ -391,12 +396,13 @@ impl<'a> Account<'a> {
         }
     }
 
-    /// Whether more is known of a secret than its name and policy: the service describes it, or lists it, with its date.
+    /// Checks whether the secret's metadata is known, not just its name and policy: it was described, or listed with
+    /// its creation date.
     pub(crate) fn is_described(&self, secret: &Secret) -> bool {
         secret.created_date.is_some() || !self.is_refused("secretsmanager:DescribeSecret", secret)
     }
 
-    /// Whether a secret's resource policy could not be read.
+    /// Checks whether a secret's resource policy could not be read.
     pub fn is_policy_unknown(&self, secret: &Secret) -> bool {
         secret.resource_policy.is_none() && self.is_refused("secretsmanager:GetResourcePolicy", secret)
     }
@@ -405,12 +411,13 @@ impl<'a> Account<'a> {
         ["", &secret.arn].iter().any(|resource| self.refused.contains(&(permission, *resource)))
     }
 
-    /// Why nobody can read a secret now, whatever policies say: it waits to be deleted, has no value, or its key cannot be used.
+    /// Returns the reason why nobody can read a secret now, whatever its policies say: it is scheduled for deletion,
+    /// has no value, or its key is unusable.
     pub fn obstacle(&self, secret: &Secret) -> Option<String> {
         if let Some(date) = secret.deleted_date {
             return Some(format!("the secret is scheduled for deletion ({date})"));
         }
-        // Of one that nobody described, the versions are not known either.
+        // If the secret was not described, its versions are unknown too.
         let is_listed =
             secret.created_date.is_some() && !self.is_refused("secretsmanager:ListSecretVersionIds", secret);
         if is_listed && secret.versions.is_empty() {
@@ -421,39 +428,40 @@ impl<'a> Account<'a> {
         (!is_usable).then(|| format!("its key {} is {}", key.arn, key.key_state))
     }
 
-    /// The policies of a principal, with their names.
+    /// Returns the identity policies of a principal, with their names.
     pub fn identity_policies(&self, principal: &Principal) -> &[Named<'a>] {
         &self.principals[principal.arn.as_str()].identity
     }
 
-    /// Whether a policy of a principal's own is not known.
+    /// Checks whether any of a principal's own policies is unknown.
     pub(crate) fn has_unknown(&self, principal: &Principal) -> bool {
         !self.unknown_policies(principal).is_empty()
     }
 
-    /// The policies of a principal's own whose documents are not known.
+    /// Returns the principal's own policies whose documents are unknown.
     pub fn unknown_policies(&self, principal: &Principal) -> &[(Link, &'a str)] {
         &self.principals[principal.arn.as_str()].unknown
     }
 
-    /// The permissions boundary of a principal, if its document is known.
+    /// Returns the permissions boundary of a principal, if its document is known.
     pub fn boundary(&self, principal: &Principal) -> Option<Named<'a>> {
         self.principals[principal.arn.as_str()].boundary
     }
 
-    /// When the snapshot was taken, which is "now" for everything that is asked of it.
+    /// Returns the time the snapshot was taken, which every query treats as the current time.
     pub fn now(&self) -> Timestamp {
         self.snapshot.taken_at.unwrap_or_default()
     }
 }
 
-/// Whether a statement allows some requests of an action.
+/// Checks whether a statement allows an action, at least for some requests.
 fn allows(statement: &Statement, action: &str) -> bool {
     statement.effect == Effect::Allow && concerns_action(statement, action)
 }
 
-/// Whether any statement could let somebody do something to a secret, before conditions and whatever denies: one of the secret's
-/// policy, or one of their own statements that allow it to some secret.
+/// Checks whether any statement could let a principal call an action on a secret, ignoring conditions and denials: a
+/// statement of the secret's policy, or one of `own`, the principal's statements that allow the action on some
+/// resource.
 fn could_on(secret: &Secret, action: &str, own: &[&Statement]) -> bool {
     let reaches = |statement: &&Statement| match &statement.resource {
         Some(Scope::Only(patterns)) => {
@@ -465,12 +473,12 @@ fn could_on(secret: &Secret, action: &str, own: &[&Statement]) -> bool {
     own.iter().any(reaches) || shared.any(|it| allows(it, action))
 }
 
-/// Whether two ARNs are of one function, whatever version or alias they name.
+/// Checks whether two ARNs name the same function, regardless of version or alias.
 pub(crate) fn same_function(one: &str, other: &str) -> bool {
     unqualified(one) == unqualified(other)
 }
 
-/// A function's ARN without version or alias.
+/// Returns a function's ARN without its version or alias.
 fn unqualified(arn: &str) -> &str {
     const PARTS: usize = 7;
     arn.match_indices(':').nth(PARTS - 1).map_or(arn, |(end, _)| &arn[..end])

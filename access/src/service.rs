@@ -1,29 +1,30 @@
-//! How others name Secrets Manager, and the context keys that every request has.
+//! The names of Secrets Manager in other services, and the context keys of every request.
 //!
-//! Which keys those are: <https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_condition-keys.html>.
-//! `aws:ResourceOrgID` and `aws:ResourceOrgPaths` are always there too, but nothing that an account can read says which
-//! organization another account belongs to: what depends on them stays undecided, as does what depends on where a request
-//! comes from.
+//! The keys are listed at <https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_condition-keys.html>.
+//! `aws:ResourceOrgID` and `aws:ResourceOrgPaths` are also always present, but nothing that an account can read reveals
+//! the organization of another account. Conditions on them stay undecided, like conditions on where a request comes
+//! from.
 
 use crate::condition::Context;
 use crate::evaluate::{Caller, CallerKind};
 
-/// Its host name in a Region, which is also how `kms:ViaService` names it.
+/// Returns its host name in a Region, which is also its value of `kms:ViaService`.
 pub(crate) fn host(region: &str) -> String {
     let domain = if region.starts_with("cn-") { "amazonaws.com.cn" } else { "amazonaws.com" };
     format!("secretsmanager.{region}.{domain}")
 }
 
-/// Its name as a service of VPC endpoints.
+/// Returns its service name for VPC endpoints.
 pub(crate) fn of_endpoints(region: &str) -> String {
     let prefix = if region.starts_with("cn-") { "cn." } else { "" };
     format!("{prefix}com.amazonaws.{region}.secretsmanager")
 }
 
-/// What is known of every request of a caller for a resource; the account is taken where the ARN has none.
+/// Returns the context of every request of a caller for a resource. `account` is the resource's account if its ARN has
+/// none.
 pub(crate) fn context(caller: &Caller, resource: &str, account: &str) -> Context {
     let mut context = Context::open();
-    context.set("aws:SecureTransport", "true"); // the service answers over TLS alone
+    context.set("aws:SecureTransport", "true"); // the service only accepts TLS
     if caller.kind == CallerKind::Service {
         context.set("aws:PrincipalIsAWSService", "true");
         context.set("aws:PrincipalServiceName", &caller.arn);
@@ -32,7 +33,7 @@ pub(crate) fn context(caller: &Caller, resource: &str, account: &str) -> Context
         context.set("aws:PrincipalIsAWSService", "false");
         context.set("aws:PrincipalArn", &caller.arn);
         context.set("aws:PrincipalAccount", &caller.account);
-        // Services alone have these, when they call for somebody else.
+        // Only services set these, when they call on someone's behalf.
         ["aws:SourceAccount", "aws:SourceArn", "aws:SourceOrg", "aws:PrincipalServiceName"]
             .iter()
             .for_each(|key| context.close(key));
@@ -54,11 +55,11 @@ pub(crate) fn context(caller: &Caller, resource: &str, account: &str) -> Context
     context
 }
 
-/// Adds what Secrets Manager says when it uses a key for a secret in its caller's name.
+/// Adds the keys that Secrets Manager sets when it uses a key for a secret on its caller's behalf.
 pub(crate) fn use_key(context: &mut Context, caller: &Caller, region: &str, secret: Option<&str>) {
     context.set("kms:ViaService", host(region));
     context.set("kms:CallerAccount", &caller.account);
-    // Its encryption context has these two and nothing else.
+    // The encryption context has exactly these two entries.
     match secret {
         Some(arn) => context.set("kms:EncryptionContext:SecretARN", arn),
         None => context.set_beginning("kms:EncryptionContext:SecretARN", ""),
@@ -70,10 +71,10 @@ pub(crate) fn use_key(context: &mut Context, caller: &Caller, region: &str, secr
     context.set("aws:ViaAWSService", "true");
 }
 
-/// What gives whoever may call it the use of a key: it may name itself in the policy or in a grant.
+/// The actions that let a caller give itself the use of a key, by naming itself in the key policy or in a grant.
 pub(crate) const GIVES_KEY: [&str; 2] = ["kms:PutKeyPolicy", "kms:CreateGrant"];
 
-/// Adds what such a request says of itself when its caller makes it directly, and a grant for itself:
+/// Adds the keys of such a request, made directly by a caller that creates a grant for itself:
 /// <https://docs.aws.amazon.com/kms/latest/developerguide/conditions-kms.html>.
 pub(crate) fn give_key(context: &mut Context, caller: &str) {
     context.close("kms:ViaService");

@@ -1,7 +1,7 @@
-//! What an account looks like: everything the evaluator and the checks work on, and no secret value.
+//! A snapshot of an account: everything that the evaluator and the checks use, and no secret value.
 //!
-//! Fields are named as the AWS API names them wherever it has them. Of a field that is missing from a file the default is
-//! taken, so a snapshot may be written by hand.
+//! Fields have the names of the AWS API where it has them. A field missing from a file takes its default, so a snapshot
+//! can be written by hand.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -20,7 +20,7 @@ pub use watch::{
     AdvancedEventSelector, AlarmSettings, EventRule, EventSelector, FieldSelector, MetricAlarm, Trail,
 };
 
-/// The format that this version writes. It reads this one and older ones.
+/// The format that this version writes. It also reads older ones.
 pub const FORMAT: u32 = 1;
 
 macro_rules! record {
@@ -52,21 +52,21 @@ record! {
     Snapshot {
         /// [`FORMAT`] at the time of writing.
         format: u32,
-        /// When it was taken.
+        /// When the snapshot was taken.
         taken_at: Option<Timestamp>,
         /// The account's 12 digits.
         account: String,
         /// The Region of the secrets, such as `eu-central-1`.
         region: String,
-        /// `aws`, `aws-cn` or `aws-us-gov`; empty is `aws`.
+        /// `aws`, `aws-cn` or `aws-us-gov`; empty means `aws`.
         partition: String,
-        /// Organization id, such as `o-a1b2c3d4e5`, if the account is in one.
+        /// The organization id, such as `o-a1b2c3d4e5`, if the account is in one.
         organization_id: Option<String>,
-        /// Whether it is the organization's management account, which no SCP restricts.
+        /// Whether this is the organization's management account, which no service control policy restricts.
         is_management_account: bool,
-        /// Whether the account has other secrets in this Region that were not asked for.
+        /// Whether the account can have other secrets in this Region that were not requested.
         is_partial: bool,
-        /// The secrets that were asked for.
+        /// The requested secrets.
         secrets: Vec<Secret>,
         /// The KMS keys that those secrets name.
         keys: Vec<Key>,
@@ -74,7 +74,8 @@ record! {
         principals: Vec<Principal>,
         /// Managed policies that principals refer to, by ARN.
         managed_policies: BTreeMap<String, Document>,
-        /// The versions of those that are not in use, oldest first. One that is not listed here was not looked at.
+        /// The versions of managed policies that are not in use, oldest first. A policy that is not listed was not
+        /// collected.
         unused_policy_versions: BTreeMap<String, Vec<String>>,
         /// Service control policies: one list per level, from the organization's root down to the account.
         service_control_policies: Vec<PolicyLevel>,
@@ -84,9 +85,9 @@ record! {
         trails: Vec<Trail>,
         /// EventBridge rules on the default bus.
         event_rules: Vec<EventRule>,
-        /// CloudWatch Logs metric filters and what alarms on their metric.
+        /// CloudWatch Logs metric filters, with the alarms on their metrics.
         metric_alarms: Vec<MetricAlarm>,
-        /// VPCs with an endpoint for secrets or with a function that reads or rotates.
+        /// VPCs with an endpoint for Secrets Manager.
         vpcs: Vec<Vpc>,
         /// VPC endpoints for Secrets Manager.
         vpc_endpoints: Vec<VpcEndpoint>,
@@ -94,29 +95,29 @@ record! {
         security_groups: Vec<SecurityGroup>,
         /// Subnets of endpoints, functions and workloads.
         subnets: Vec<Subnet>,
-        /// ECS services and EC2 instances that run in a subnet with a role of their own.
+        /// ECS services and EC2 instances that run in a subnet and have a role.
         workloads: Vec<Workload>,
         /// Lambda functions.
         functions: Vec<Function>,
-        /// ECS task definitions that inject secrets (newest active revision of each family).
+        /// ECS task definitions that inject secrets (the newest active revision of each family).
         task_definitions: Vec<TaskDefinition>,
         /// RDS instances and clusters.
         databases: Vec<Database>,
         /// RDS proxies.
         proxies: Vec<Proxy>,
-        /// Reads of versions other than the current one, if CloudTrail's event history was looked through.
+        /// Reads of versions other than the current one, if CloudTrail's event history was searched.
         version_reads: Vec<VersionRead>,
-        /// How far back it was.
+        /// The start of the searched history.
         reads_since: Option<Timestamp>,
-        /// Where the name of the service resolved on the machine that collected, if it was asked to try.
+        /// The addresses to which the service's name resolved on the collecting machine, if requested.
         resolved_addresses: Vec<String>,
-        /// Regions that secrets may be in, if the operator named them.
+        /// Regions in which secrets are allowed, if the operator named them.
         allowed_regions: Vec<String>,
-        /// ARNs of roles and users that rotate without a function, if whoever looks named them.
+        /// ARNs of roles and users that rotate secrets without a function, as named by the person who audits.
         rotated_by: Vec<String>,
-        /// What could not be collected. Checks that need it say so.
+        /// What could not be collected. Checks that need it report that.
         not_collected: Vec<NotCollected>,
-        /// The calls that filled it, by name.
+        /// The number of calls that filled the snapshot, by name.
         calls: BTreeMap<String, u64>,
     }
 }
@@ -124,16 +125,16 @@ record! {
 record! {
     /// Something that could not be collected.
     NotCollected {
-        /// The call's permission, such as `kms:GetKeyPolicy`.
+        /// The permission of the call, such as `kms:GetKeyPolicy`.
         permission: String,
-        /// The resource, if it was one; none is all of them.
+        /// The resource, if the call was for one; `None` means all of them.
         resource: Option<String>,
-        /// The service's own words.
+        /// The error, in the service's own words.
         error: String,
     }
 }
 
-/// Why a snapshot cannot be read.
+/// The reason why a snapshot cannot be read.
 #[derive(Debug)]
 pub struct SnapshotError(String);
 
@@ -150,7 +151,7 @@ impl Snapshot {
     ///
     /// # Errors
     ///
-    /// It is not such JSON, names no account or Region, or is of a newer format.
+    /// Fails if the text is not such JSON, names no account or Region, or has a newer format.
     pub fn parse(text: &str) -> Result<Self, SnapshotError> {
         let snapshot: Self = serde_json::from_str(without_mark(text))
             .map_err(|error| SnapshotError(format!("not a snapshot: {error}")))?;
@@ -166,20 +167,20 @@ impl Snapshot {
         Ok(snapshot)
     }
 
-    /// The snapshot as JSON, to be kept in a file. It contains no secret value.
+    /// Returns the snapshot as JSON for a file. It contains no secret value.
     pub fn to_json(&self) -> String {
         let mut json = serde_json::to_value(self).unwrap_or_default();
         prune(&mut json);
         format!("{json:#}\n")
     }
 
-    /// The partition, `aws` if none is set.
+    /// Returns the partition, `aws` if none is set.
     pub fn partition(&self) -> &str {
         if self.partition.is_empty() { "aws" } else { &self.partition }
     }
 }
 
-/// Removes what a default stands for, outside of policy documents, which stay as they are.
+/// Removes null fields, except in policy documents, which stay unchanged.
 fn prune(json: &mut Value) {
     match json {
         Value::Object(fields) => {

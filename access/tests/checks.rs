@@ -1,4 +1,4 @@
-//! Each check has a page and two snapshots: one in which all is well, and the same with one fault.
+//! Each check has a section on the page and two snapshots: one without faults, and the same one with the check's fault.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -14,12 +14,12 @@ use serde_json::{Value, json};
 #[serde(rename_all = "PascalCase", deny_unknown_fields)]
 struct Fault {
     edits: Vec<Edit>,
-    /// What the same fault is besides.
+    /// Other checks that report the same fault.
     #[serde(default)]
     also: BTreeSet<String>,
 }
 
-/// A value put at a JSON pointer; null removes.
+/// Puts a value at a JSON pointer; null removes what is there.
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase", deny_unknown_fields)]
 struct Edit {
@@ -47,7 +47,7 @@ fn put(json: &mut Value, edit: &Edit) {
 
 fn report(json: Value) -> Report {
     let snapshot: Snapshot = serde_json::from_value(json).unwrap();
-    // What is written is read again: the fixtures have every part of the format.
+    // Also tests the round trip through JSON: the fixtures have every part of the format.
     audit(&Snapshot::parse(&snapshot.to_json()).unwrap())
 }
 
@@ -97,14 +97,14 @@ fn every_check_finds_its_fault_and_no_other() {
             assert!(!finding.run.iter().any(|command| command.contains('\n')), "{}", check.id);
             for sids in finding.run.iter().flat_map(|command| sids(command)) {
                 let apart: BTreeSet<_> = sids.iter().collect();
-                assert_eq!(apart.len(), sids.len(), "{}: AWS refuses a Sid twice: {sids:?}", check.id);
+                assert_eq!(apart.len(), sids.len(), "{}: AWS refuses duplicate Sids: {sids:?}", check.id);
             }
         }
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
-/// Where programs run is no matter: the rule that is missing is the same.
+/// The missing rule is the same wherever a program runs.
 #[test]
 fn services_and_instances_need_a_way_to_the_endpoint_as_functions_do() {
     let seen = |edit: fn(&mut Value)| -> Vec<(String, String)> {
@@ -127,7 +127,7 @@ fn services_and_instances_need_a_way_to_the_endpoint_as_functions_do() {
         json["SecurityGroups"][2]["Egress"] = json!([]);
     };
     assert_eq!(seen(instance), found("no rule of sg-app lets instance/i-0a1b2c3d out on port 443"));
-    // Nobody asks where a program runs that reads no secret.
+    // A program that reads no secret does not matter.
     assert_eq!(
         seen(|json| json["Workloads"][0]["Roles"] = json!(["arn:aws:iam::111122223333:role/none"])),
         []
@@ -139,7 +139,7 @@ fn services_and_instances_need_a_way_to_the_endpoint_as_functions_do() {
     );
 }
 
-/// Who may not list services still hears of functions.
+/// Without permission to list services, functions are still checked.
 #[test]
 fn what_narrows_a_check_does_not_stop_it() {
     let mut json = good();
@@ -164,7 +164,7 @@ fn what_narrows_a_check_does_not_stop_it() {
     assert!(named(&stopped, "ec2:DescribeSecurityGroups"));
 }
 
-/// An endpoint in each state of the service's: what is found, and whether commands fix it.
+/// An endpoint in each state: what is found, and whether commands fix it.
 #[test]
 fn an_endpoint_counts_by_its_state() {
     for (state, expected, has_commands) in [
@@ -183,7 +183,7 @@ fn an_endpoint_counts_by_its_state() {
         let mut json = good();
         json["VpcEndpoints"][0]["State"] = json!(state);
         if !matches!(state, "" | "available" | "Available" | "pending" | "pendingAcceptance" | "partial") {
-            // Whatever else is wrong with it does not matter any more.
+            // Its other faults no longer matter.
             json["VpcEndpoints"][0]["PrivateDnsEnabled"] = json!(false);
             json["VpcEndpoints"][0]["Policy"] = Value::Null;
         }
@@ -211,18 +211,18 @@ fn every_fault_is_of_a_check() {
     let ids: BTreeSet<_> = checks().map(|check| format!("{}.json", check.id)).collect();
     for entry in fs::read_dir(folder().join("bad")).unwrap() {
         let name = entry.unwrap().file_name().into_string().unwrap();
-        assert!(ids.contains(&name), "{name} is of no check");
+        assert!(ids.contains(&name), "{name} belongs to no check");
     }
-    assert_eq!(ids.len(), checks().count(), "an id is there twice");
+    assert_eq!(ids.len(), checks().count(), "duplicate id");
 }
 
-/// To write it anew: cargo run -p secretcache-access --example checks-page > docs/checks.md
+/// To regenerate the page: cargo run -p secretcache-access --example checks-page > docs/checks.md
 #[test]
 fn the_page_says_what_the_checks_say() {
     let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/checks.md");
     assert!(
         fs::read_to_string(&file).unwrap() == page(),
-        "docs/checks.md is old; run the example checks-page"
+        "docs/checks.md is outdated; run the example checks-page"
     );
     for check in checks() {
         assert!(page().contains(&format!("### `{}`", check.id)));
@@ -230,7 +230,7 @@ fn the_page_says_what_the_checks_say() {
     }
 }
 
-/// GetSecretValue is a management event: whoever asks for data events is sent after something that does not exist.
+/// GetSecretValue is a management event. Advice to record data events would ask for something that does not exist.
 #[test]
 fn nobody_is_told_to_record_data_events() {
     for check in checks() {
@@ -275,8 +275,8 @@ fn severities_are_read_as_they_are_written() {
     assert!("worst".parse::<Severity>().unwrap_err().contains("critical"));
 }
 
-/// What other tools assert about Secrets Manager, by their ids. Left out are detections, which look at events as they happen,
-/// and rules about templates alone.
+/// What other tools assert about Secrets Manager, by their ids. Detections, which watch events as they happen, and
+/// rules for templates only are left out.
 const ELSEWHERE: &[&str] = &[
     "Security Hub SecretsManager.1",
     "Security Hub SecretsManager.2",

@@ -1,4 +1,5 @@
-//! The evaluator against a table: what is expected, and the page of AWS's documentation that says so.
+//! Tests the evaluator with a table of cases. Each names the expected result and the page of AWS's documentation that
+//! says so.
 
 use std::collections::BTreeMap;
 
@@ -31,7 +32,7 @@ struct Case {
     context: BTreeMap<String, Value>,
     #[serde(default)]
     open: bool,
-    /// What must be among the missing links.
+    /// Links that must be reported as missing.
     #[serde(default)]
     missing: Vec<String>,
     /// The statement that decides.

@@ -1,4 +1,4 @@
-//! What holds for all policies: a deny never grants, and widening never takes away.
+//! Properties of all policies: a Deny never grants, and widening an Allow never takes away.
 
 use proptest::prelude::*;
 use secretcache_access::Document;
@@ -186,7 +186,7 @@ proptest! {
         let mut changed = world.clone();
         for statement in changed.identity.iter_mut().filter(|it| is_allow(it)) {
             for (operator, keys) in narrower.as_object().unwrap() {
-                // Only added: replacing a condition could widen.
+                // Conditions are only added: replacing one could widen the statement.
                 if statement["Condition"].get(operator).is_none() {
                     statement["Condition"][operator] = keys.clone();
                 }
@@ -213,7 +213,7 @@ proptest! {
         prop_assert_eq!(changed.outcome(), world.outcome());
     }
 
-    /// What is not known is answered with "it depends" or as every complete context answers.
+    /// An open context gives "it depends", or the answer of every complete context.
     #[test]
     fn knowing_more_never_turns_a_sure_answer_round(world in world(), address in any::<bool>()) {
         let open = World { is_open: true, ..world.clone() };

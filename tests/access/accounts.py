@@ -1,4 +1,4 @@
-"""Two accounts in moto: one in which everything is as it should be, and one with every fault that moto can have."""
+"""Two accounts in moto: one without faults, and one with every fault that moto can have."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def allow(action: Any, resource: Any, **others: Any) -> dict[str, Any]:
 
 @dataclass
 class Account:
-    """Clients of an account, and the ids of what is in it."""
+    """Clients of an account, and the ids of its resources."""
 
     url: str
     ids: dict[str, str] = field(default_factory=dict)
@@ -77,7 +77,7 @@ class Account:
         return key["Arn"]
 
     def network(self) -> dict[str, Any]:
-        """A VPC with two zones, a group for functions, and one for the endpoint that lets the other in."""
+        """Create a VPC with two zones, a group for functions, and a group for the endpoint."""
         ec2 = self.client("ec2")
         vpc = ec2.create_vpc(CidrBlock="10.0.0.0/16")["Vpc"]["VpcId"]
         for attribute in ("EnableDnsSupport", "EnableDnsHostnames"):
@@ -95,7 +95,7 @@ class Account:
         return {"vpc": vpc, "subnets": subnets, **groups}
 
     def service(self, name: str, role: str, subnets: list[str], group: str) -> str:
-        """A service at Fargate whose task has a role."""
+        """Create a service on Fargate whose task has a role."""
         ecs = self.client("ecs")
         ecs.create_cluster(clusterName="shop")
         ecs.register_task_definition(
@@ -113,7 +113,7 @@ class Account:
         )["service"]["serviceArn"]
 
     def instance(self, name: str, role: str, subnet: str, group: str) -> str:
-        """An instance with a role, under a profile of another name."""
+        """Create an instance with a role, through a profile with another name."""
         iam, ec2 = self.client("iam"), self.client("ec2")
         profile = {"InstanceProfileName": f"{name}-profile"}
         iam.create_instance_profile(**profile)
@@ -222,7 +222,7 @@ def through_secrets_manager(principal: Any, pattern: str) -> dict[str, Any]:
 
 
 def good(url: str) -> Account:
-    """An account as the hardening page describes it."""
+    """Create an account that follows the hardening page."""
     account = Account(url)
     secrets = account.client("secretsmanager")
     network = account.network()
@@ -283,7 +283,7 @@ def good(url: str) -> Account:
     secrets.rotate_secret(
         SecretId=secret,
         RotationLambdaARN=function,
-        RotationRules={"AutomaticallyAfterDays": 30},  # moto takes no other schedule for one
+        RotationRules={"AutomaticallyAfterDays": 30},  # moto accepts no other form of schedule
         RotateImmediately=False,
     )
     account.ids.update(function=function, trail=account.trail(NETWORK_EVENTS))
@@ -294,7 +294,7 @@ def good(url: str) -> Account:
 
 
 def bad(url: str) -> Account:
-    """An account with every fault that moto can have at one time."""
+    """Create an account with every fault that moto can have at the same time."""
     account = Account(url)
     secrets, iam, kms = (account.client(service) for service in ("secretsmanager", "iam", "kms"))
     root = {"AWS": f"arn:aws:iam::{ACCOUNT}:root"}

@@ -1,4 +1,4 @@
-"""moto, the command, and a relay between them that counts calls and refuses some."""
+"""moto, the command line, and a relay between them that counts calls and can refuse some."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def moto() -> Iterator[str]:
 
 @pytest.fixture(scope="session", autouse=True)
 def aws(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """The `aws` command of what is printed: half a minute of the tests was its start."""
+    """Replace the `aws` command in printed fixes: starting the real one took half a minute of the tests."""
     folder = tmp_path_factory.mktemp("aws")
     with aws_command(folder), pytest.MonkeyPatch.context() as patch:
         patch.setenv("PATH", f"{folder}:{os.environ['PATH']}")
@@ -46,7 +46,7 @@ def aws(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
 
 @pytest.fixture
 def empty(moto: str) -> str:
-    """moto with nothing in it."""
+    """Return the URL of moto after a reset."""
     urllib.request.urlopen(
         urllib.request.Request(f"{moto}/moto-api/reset", method="POST"), timeout=30
     ).close()
@@ -87,7 +87,7 @@ def environment(url: str) -> dict[str, str]:
 
 
 def secretcache(url: str, *arguments: str) -> Ran:
-    """Runs the command against an endpoint."""
+    """Run secretcache against an endpoint."""
     command = [str(COMMAND), *arguments]
     done = subprocess.run(
         command, env=environment(url), capture_output=True, text=True, timeout=120, check=False
@@ -96,14 +96,14 @@ def secretcache(url: str, *arguments: str) -> Ran:
 
 
 def audit(url: str, *arguments: str) -> dict[str, Any]:
-    """The findings of all secrets."""
+    """Return the report on all secrets."""
     ran = secretcache(url, "audit", "--all", "--format", "json", *arguments)
     assert ran.status in (0, 4), ran.err
     return ran.json()
 
 
 def shell(url: str, command: str) -> None:
-    """Runs a command as it is printed."""
+    """Run a command as printed."""
     done = subprocess.run(
         ["bash", "-euc", command],
         env=environment(url),
@@ -116,7 +116,7 @@ def shell(url: str, command: str) -> None:
 
 
 def apart(finding: dict[str, Any]) -> str:
-    """What makes the fixes of two findings about one resource independent of each other."""
+    """Return a key that differs if the fixes of two findings on the same resource are independent."""
     return finding["Check"] if finding["Check"].startswith(("alarm.", "network.dns", "usage.")) else ""
 
 
@@ -126,26 +126,26 @@ def mend(
     not_in_moto: Collection[str] = (),
     done: set[str] | None = None,
 ) -> list[dict[str, Any]]:
-    """Runs the command of each finding, as printed, until none is left; gives the findings that have none.
+    """Run the command of each finding, as printed, until none is left; return the findings without a command.
 
-    Each must be gone after its command. `done` gets the checks of those that went.
+    Each finding must be gone after its command. The checks of fixed findings are added to `done`.
     """
     key = lambda finding: (finding["Check"], finding["Secret"], finding["Resource"], finding["Seen"])  # noqa: E731
     for _ in range(20):
         every = look(url)["Findings"]
         findings = [it for it in every if it["Run"] and it["Check"] not in not_in_moto]
-        # Two findings about one thing each print all of it without their own fault: one at a time.
+        # Two findings on one resource each print all of it without their own fault, so fix one at a time.
         todo = {(finding["Resource"], apart(finding)): finding for finding in reversed(findings)}.values()
         if not todo:
             return every
-        with ThreadPoolExecutor(2) as pool:  # each is mostly the start of the aws command
+        with ThreadPoolExecutor(2) as pool:  # most of the time goes into starting the aws command
             list(pool.map(lambda finding: [shell(url, command) for command in finding["Run"]], todo))
         left = {key(finding) for finding in look(url)["Findings"]}
         stays = [finding for finding in todo if key(finding) in left]
         assert not stays, stays
         if done is not None:
             done |= {finding["Check"] for finding in todo}
-    raise AssertionError("each round of fixes finds something else")
+    raise AssertionError("each round of fixes leads to new findings")
 
 
 @dataclass
@@ -154,16 +154,16 @@ class Relay:
     calls: Counter[str] = field(default_factory=Counter)
     refused: set[str] = field(default_factory=set)
     recorded: dict[str, list[str]] = field(default_factory=dict)
-    """Answers to calls that moto lacks, in their order."""
+    """Responses to calls that moto lacks, in order."""
     secrets: str = ""
-    """Where Secrets Manager is, if not in moto."""
+    """The URL of Secrets Manager, if it is not moto's."""
     bodies: list[tuple[str, str]] = field(default_factory=list)
     rewritten: dict[str, Callable[[bytes], bytes]] = field(default_factory=dict)
-    """What becomes of moto's answers to some calls."""
+    """Changes to moto's responses, by call."""
 
 
 def called(handler: BaseHTTPRequestHandler, body: bytes) -> str:
-    """What a request asks for: the action, in any of the protocols."""
+    """Return the action of a request, in any of the protocols."""
     if target := handler.headers.get("X-Amz-Target"):
         return target.rsplit(".", 1)[1]
     if action := urllib.parse.parse_qs(body.decode()).get("Action"):
@@ -173,7 +173,7 @@ def called(handler: BaseHTTPRequestHandler, body: bytes) -> str:
 
 @pytest.fixture
 def relay(moto: str) -> Iterator[Callable[..., Relay]]:
-    """Makes an endpoint that counts the calls and refuses those that are named."""
+    """Return a function that starts an endpoint, which counts calls and refuses the named ones."""
     servers = []
 
     def make(*refused: str) -> Relay:

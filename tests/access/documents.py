@@ -1,6 +1,6 @@
-"""Which policies are in deploy/, and how `secretcache policy` prints them.
+"""The policies in deploy/, and the commands that print them.
 
-Run as a program, it writes those of the Terraform module again: python tests/access/documents.py
+To regenerate the Terraform module's policies: python tests/access/documents.py
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ POLICIES = ROOT / "deploy" / "terraform" / "policies"
 
 
 def printed(*arguments: str) -> str:
-    """What `secretcache policy` prints."""
+    """Return what `secretcache policy` prints."""
     environment = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
     command = [str(COMMAND), "policy", *arguments]
     done = subprocess.run(command, capture_output=True, text=True, env=environment, timeout=60, check=False)
@@ -26,7 +26,7 @@ def printed(*arguments: str) -> str:
 
 
 def commands(names: dict[str, str], *, has_master: bool, has_master_key: bool) -> dict[str, list[str]]:
-    """The arguments that print each policy of a deployment with these names."""
+    """Return the arguments that print each policy of a deployment with these names."""
     master = ["--master-secret", names["master"]] if has_master else []
     master_key = ["--master-key", names["master_key"]] if has_master_key else []
     strategy = "rotate-alternating-users" if has_master else "rotate-single-user"
@@ -46,7 +46,7 @@ def commands(names: dict[str, str], *, has_master: bool, has_master_key: bool) -
     }
 
 
-# What Terraform fills in; accounts and roles have to look like some.
+# Placeholders that Terraform fills in. Accounts and roles must look like real ones.
 PLACEHOLDERS = {
     "partition": "${partition}",
     "account": "000000000000",
@@ -62,7 +62,7 @@ PLACEHOLDERS = {
 
 
 def terraform() -> dict[str, str]:
-    """The files of the Terraform module's policies that the command prints."""
+    """Return the policy files of the Terraform module, as the command prints them."""
     files = {}
     for suffix, has_master, has_key in (
         ("", False, False),
@@ -84,7 +84,7 @@ def terraform() -> dict[str, str]:
 
 
 def filled(text: str, names: dict[str, str]) -> Any:
-    """A policy of the module as `templatefile` gives it."""
+    """Return a policy of the module as `templatefile` renders it."""
     for name, value in names.items():
         text = text.replace("${" + name + "}", value)
     assert "${" not in text, text
@@ -92,7 +92,7 @@ def filled(text: str, names: dict[str, str]) -> Any:
 
 
 def normal(document: Any) -> Any:
-    """The same for documents that mean the same: one value is a list of it, and no list has an order."""
+    """Normalize a document: a single value equals a list of it, and the order of a list does not matter."""
     if isinstance(document, dict):
         lists = {"Action", "Resource", "AWS", "Service"}
         items = {name: normal(value) for name, value in document.items()}

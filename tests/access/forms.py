@@ -1,4 +1,4 @@
-"""The two forms of deploy/: the template with names in place of resources, and the parsed Terraform module."""
+"""The two forms of deploy/: the template with made-up resource names, and the parsed Terraform module."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ NAMES = {
 
 
 def made_up(*, has_master: bool, has_master_key: bool, **parameters: Any) -> Stack:
-    """The template with names in place of resources."""
+    """Return the template with made-up resource names."""
     given = {
         "SecretName": NAMES["secret_by_name"],
         "Owner": "checkout",
@@ -64,7 +64,7 @@ def made_up(*, has_master: bool, has_master_key: bool, **parameters: Any) -> Sta
 
 @cache
 def module() -> dict[str, Any]:
-    """All blocks of the module by kind, each with its labels."""
+    """Return all blocks of the module by kind, each with its labels."""
     blocks: dict[str, Any] = {}
     for path in sorted(TERRAFORM.glob("*.tf")):
         with path.open() as file:

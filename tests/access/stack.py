@@ -1,8 +1,8 @@
 """Applies deploy/cloudformation/template.yaml to moto.
 
-moto's CloudFormation makes what it supports. The rest is made through boto3 from the same parsed template: moto's
-CloudFormation knows no resource of Secrets Manager, CloudTrail or CloudWatch, no policy of a role, bucket or topic as a
-resource of its own, and nothing that depends on those.
+moto's CloudFormation creates what it supports. The rest is created through boto3 from the same parsed template: moto's
+CloudFormation supports no resources of Secrets Manager, CloudTrail or CloudWatch, no separate resources for policies of
+roles, buckets or topics, and nothing that depends on those.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ BY_MOTO = {
 
 
 class Loader(yaml.SafeLoader):
-    """YAML with CloudFormation's short forms."""
+    """A YAML loader for CloudFormation's short forms."""
 
 
 def short_form(loader: Loader, name: str, node: yaml.Node) -> dict[str, Any]:
@@ -67,7 +67,7 @@ class NoValue:
 
 @dataclass
 class Stack:
-    """A template with its parameters, and what its resources are called once they are there."""
+    """A template with its parameters, and the ids and attributes of its resources once they exist."""
 
     parameters: dict[str, Any]
     template: dict[str, Any] = field(default_factory=template)
@@ -87,7 +87,7 @@ class Stack:
 
     @property
     def resources(self) -> dict[str, Any]:
-        """Those whose conditions hold."""
+        """Return the resources whose conditions hold."""
         every = self.template["Resources"].items()
         return {name: it for name, it in every if "Condition" not in it or self.holds(it["Condition"])}
 
@@ -95,7 +95,7 @@ class Stack:
         return self.value(self.template["Resources"][name]["Properties"])
 
     def value(self, node: Any) -> Any:
-        """A part of the template without functions in it."""
+        """Resolve the functions in a part of the template."""
         if isinstance(node, list):
             return [value for value in map(self.value, node) if value is not NoValue]
         if not isinstance(node, dict):
@@ -144,7 +144,7 @@ FUNCTIONS: dict[str, Callable[[Stack, Any], Any]] = {
 
 
 def references(node: Any) -> set[tuple[str, str]]:
-    """What a part of the template refers to: names, and attributes of them."""
+    """Return what a part of the template refers to: names, each with an attribute or none."""
     if isinstance(node, list):
         return set().union(*map(references, node))
     if not isinstance(node, dict):
@@ -166,7 +166,7 @@ def references(node: Any) -> set[tuple[str, str]]:
 
 
 def placeholders(node: Any) -> Any:
-    """A part of the template whose functions are written as Fn::Sub writes them."""
+    """Rewrite the references in a part of the template as Fn::Sub placeholders."""
     if isinstance(node, list):
         return [placeholders(one) for one in node]
     if not isinstance(node, dict):
@@ -183,7 +183,7 @@ def placeholders(node: Any) -> Any:
 
 
 def needs(stack: Stack, name: str) -> set[str]:
-    """The resources that a resource waits for."""
+    """Return the resources that a resource depends on."""
     resource = stack.resources[name]
     after = resource.get("DependsOn", [])
     named = {one for one, _ in references(resource["Properties"])} | set(
@@ -193,12 +193,12 @@ def needs(stack: Stack, name: str) -> set[str]:
 
 
 def apply(account: Account, parameters: dict[str, Any]) -> Stack:
-    """Makes everything, and says what it is called."""
+    """Create all resources, and return the stack with their ids."""
     stack = Stack(parameters)
     left = by_cloudformation(account, stack)
     while left:
         ready = [name for name in left if not needs(stack, name) & set(left)]
-        assert ready, f"a circle: {left}"
+        assert ready, f"circular dependencies: {left}"
         for name in ready:
             kind = stack.resources[name]["Type"]
             MAKERS[kind.removeprefix("AWS::")](account, stack, name, stack.properties(name))
@@ -207,7 +207,7 @@ def apply(account: Account, parameters: dict[str, Any]) -> Stack:
 
 
 def by_cloudformation(account: Account, stack: Stack) -> list[str]:
-    """Has moto make what it can; gives the names of the others."""
+    """Create what moto's CloudFormation supports; return the names of the others."""
     able = {name for name, it in stack.resources.items() if it["Type"] in BY_MOTO}
     while True:
         unable = {name for name in able if needs(stack, name) - able}
@@ -217,7 +217,7 @@ def by_cloudformation(account: Account, stack: Stack) -> list[str]:
     resources = {name: stack.resources[name] for name in able}
     for name, it in resources.items():
         if it["Type"] == "AWS::KMS::Key":
-            # moto keeps the policy as it gets it, and then fails to read any but a text.
+            # moto stores the policy as given, and later can read it only if it is text.
             text = {"Fn::Sub": json.dumps(placeholders(it["Properties"]["KeyPolicy"]))}
             resources[name] = {**it, "Properties": {**it["Properties"], "KeyPolicy": text}}
     wanted = {
@@ -285,7 +285,7 @@ def schedule(account: Account, stack: Stack, _: str, it: dict[str, Any]) -> None
         "ScheduleExpression": stack.parameters["ScheduleExpression"],
         "Duration": stack.parameters["ScheduleDuration"],
     }
-    # moto takes rotation as on only with AutomaticallyAfterDays, and would run the function in Docker at once.
+    # moto turns rotation on only with AutomaticallyAfterDays, and would run the function in Docker at once.
     account.client("secretsmanager").rotate_secret(
         SecretId=it["SecretId"],
         RotationLambdaARN=it["RotationLambdaARN"],
@@ -359,9 +359,9 @@ MAKERS: dict[str, Callable[[Account, Stack, str, dict[str, Any]], None]] = {
 
 
 def surroundings(account: Account) -> dict[str, Any]:
-    """What a user has before the deployment, and the parameters that name it.
+    """Create what a user has before the deployment, and return the parameters that name it.
 
-    A VPC, groups of database and application, an administrator's secret, the role of operators, and the package.
+    These are a VPC, groups for database and application, an administrator's secret, an operator role, and the package.
     """
     network = account.network()
     ec2 = account.client("ec2")

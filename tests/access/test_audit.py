@@ -17,7 +17,7 @@ from sarif_pydantic import Sarif
 
 from endpoint import Endpoint
 
-# What moto cannot have: times of the past, replicas, network activity, managed rotation. Snapshots test those.
+# moto cannot have past dates, replicas, network activity or managed rotation. Snapshots test those.
 FAULTS = [
     "access.all-actions",
     "access.all-secrets",
@@ -86,16 +86,16 @@ FAULTS = [
     "usage.untagged",
 ]
 
-# Commands that moto takes and does not act on. Tests of their own show them.
+# Commands that moto accepts but ignores. Other tests run them.
 NOT_IN_MOTO = {
-    "rotation.off": "takes rotation as on only with AutomaticallyAfterDays",
+    "rotation.off": "turns rotation on only with AutomaticallyAfterDays",
     "rotation.interval": "ignores ScheduleExpression",
     "rotation.window": "ignores ScheduleExpression",
-    "network.private-dns": "ignores --private-dns-enabled of an endpoint that exists",
+    "network.private-dns": "ignores --private-dns-enabled for an existing endpoint",
 }
 
 
-# Findings that take a decision: they have no command.
+# Findings that need a decision and have no command.
 BY_HAND = {
     "access.becomes-reader",
     "access.not-action",
@@ -151,7 +151,7 @@ def test_each_fix_run_as_printed_makes_its_finding_go(bad_account: Account) -> N
 def test_the_commands_for_rotation_work_where_schedules_are_kept(
     empty: str, relay: Callable[..., Relay]
 ) -> None:
-    """moto knows no schedules, `secretcache local` does: Secrets Manager is there, all else in moto."""
+    """moto has no schedules, so Secrets Manager is `secretcache local` here, and everything else is moto."""
     made = relay()
     function = f"arn:aws:lambda:{REGION}:123456789012:function:secretcache-rotation"
     options = ("--region", REGION, "--function", "secretcache-rotation=single-user")
@@ -183,7 +183,7 @@ def test_the_commands_for_rotation_work_where_schedules_are_kept(
 def test_the_command_for_private_dns_asks_ec2_for_it(
     bad_account: Account, relay: Callable[..., Relay]
 ) -> None:
-    """moto takes the call and keeps private DNS as it is; here it is on after the call, as EC2's reference has it."""
+    """moto accepts the call but does not turn private DNS on. Here it is on after the call, as in the EC2 reference."""
     made = relay()
 
     def is_on() -> bool:
@@ -195,7 +195,7 @@ def test_the_command_for_private_dns_asks_ec2_for_it(
 
     made.rewritten["DescribeVpcEndpoints"] = rewrite
     done: set[str] = set()
-    # The readers have to be let in first.
+    # The readers must be let in first.
     few = "network.private-dns,network.security-group"
     assert mend(made.url, lambda url: audit(url, "--only", few), done=done) == []
     assert "network.private-dns" in done
@@ -227,7 +227,7 @@ def test_only_reading_calls_are_made(
     assert "GetSecretValue" not in counted.calls and "BatchGetSecretValue" not in counted.calls
     told = json.loads(saved.read_text())["Calls"]
     assert {name.split(":")[1]: count for name, count in told.items()} == dict(counted.calls)
-    # What is shared is read once.
+    # Shared data is read once.
     secrets = len(json.loads(saved.read_text())["Secrets"])
     assert counted.calls["GetResourcePolicy"] == counted.calls["DescribeSecret"] == secrets
     assert counted.calls["GetAccountAuthorizationDetails"] == counted.calls["DescribeVpcEndpoints"] == 1
@@ -249,7 +249,7 @@ def test_a_job_that_rotates_is_judged_by_what_it_may_do_and_when_it_did(good_acc
 
     silent = {"rotation.off", "access.application-writes"}
     assert found() == silent
-    # Nobody but who audits says so: whoever may tag it would silence its findings.
+    # Only the person who audits can say so: anyone who can set a tag could otherwise silence findings.
     account.client("secretsmanager").tag_resource(
         SecretId=secret, Tags=[{"Key": "secretcache:rotated-by", "Value": job}]
     )
@@ -303,7 +303,7 @@ def test_that_nothing_could_be_checked_is_no_good_news(
     assert ran.status == 1 and "check the credentials and the Region" in ran.err, ran.err
     assert "no findings" not in ran.out
     account = good(empty)
-    # Of what takes --login nothing is left without it.
+    # Without --login, none of these checks can be made.
     ran = secretcache(account.url, "audit", NAME, "--only", "content")
     assert (ran.status, ran.out.splitlines()[-1]) == (
         1,
@@ -315,7 +315,7 @@ def test_that_nothing_could_be_checked_is_no_good_news(
     assert ran.status == 1 and ran.json()["Checked"] == [] and ran.json()["NotChecked"]
     ran = secretcache(lesser, "access", NAME)
     assert ran.status == 1 and "iam:GetAccountAuthorizationDetails was refused" in ran.err
-    # What could be checked counts; the last line says how much could not.
+    # Checks that could be made count. The last line says how many could not.
     ran = secretcache(lesser, "audit", NAME, "--only", "key,access")
     assert ran.status == 0 and " checks were not made\n" in ran.out, ran.out
     sarif = json.loads(secretcache(lesser, "audit", NAME, "--only", "access", "--format", "sarif").out)
@@ -369,12 +369,12 @@ def test_somebody_elses_snapshot_cannot_write_over_the_terminal(tmp_path: Path) 
     assert ran.out.endswith(" can read it: its roles and users were not read\n")
 
 
-# moto has the secret rotate when the test begins.
+# In moto, the secret rotates when the test starts.
 LONG_AFTER = int(time.time()) + 2 * 3600
 
 
 def lookup(*events: dict[str, Any], token: str | None = None) -> str:
-    """An answer of LookupEvents, which moto lacks, as the service model has it: botocore reads every part of it."""
+    """Return a LookupEvents response, which moto lacks, and check that botocore's service model reads all of it."""
     listed = [
         {
             "EventId": f"00000000-0000-4000-8000-{place:012}",
@@ -398,7 +398,7 @@ def lookup(*events: dict[str, Any], token: str | None = None) -> str:
 
 
 def read(secret: str, role: str, **others: Any) -> dict[str, Any]:
-    """A record of CloudTrail, of a role's session."""
+    """Return a CloudTrail record of a read by a role's session."""
     name = role.rsplit("/", 1)[1]
     return {
         "eventVersion": "1.11",
@@ -425,7 +425,7 @@ def test_who_reads_old_versions_is_found_in_the_event_history(
     previous, pending = {"versionStage": "AWSPREVIOUS"}, {"versionStage": "AWSPENDING"}
     first = [
         read(NAME, app, asked=previous),
-        read(secret, rotation, asked=pending),  # its own work
+        read(secret, rotation, asked=pending),  # a rotation's own read
         read(NAME, app, asked=previous, errorCode="AccessDenied"),
         read(NAME, app),
         read("somebody/else", app, asked=previous),
@@ -456,7 +456,7 @@ def test_from_inside_tells_where_the_name_resolves_or_that_it_does_not(good_acco
     report = audit(good_account.url, "--from-inside")
     missing = {it["Permission"] for it in report["NotChecked"]}
     found = ids(report)
-    # This machine is in no VPC: the name has public addresses here, or none.
+    # This machine is in no VPC, so the name has public addresses or does not resolve.
     assert (found == {"network.resolves-publicly"}) != ("dns:resolve" in missing)
     assert found <= {"network.resolves-publicly"}
 
@@ -509,7 +509,7 @@ def test_formats(bad_account: Account, tmp_path: Path) -> None:
         ).out
 
     sarif = json.loads(printed("sarif"))
-    # A field that SARIF does not have is lost on the way.
+    # The model drops fields that SARIF does not have.
     understood = Sarif.model_validate(sarif).model_dump(mode="json", by_alias=True, exclude_unset=True)
     assert {**understood, "$schema": sarif["$schema"]} == sarif
     run = sarif["runs"][0]
@@ -520,7 +520,7 @@ def test_formats(bad_account: Account, tmp_path: Path) -> None:
         "note",
     }
     assert all(rules[result["ruleIndex"]] == result["ruleId"] for result in run["results"])
-    # What was not checked is said there too.
+    # SARIF also lists what was not checked.
     [invocation] = run["invocations"]
     notes = invocation["toolExecutionNotifications"]
     assert invocation["executionSuccessful"] and all(

@@ -1,4 +1,4 @@
-"""What `secretcache audit` says where a secret, a key, a file or an option is not there, and how it ends."""
+"""Messages and exit status of `secretcache audit` if a secret, a key, a file or an option is missing."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""deploy/: a deployment passes the audit, and what is spoilt is found."""
+"""deploy/: a deployment passes the audit, and the audit finds every fault made in it."""
 
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ WRITES_ONLY = {
     ],
 }
 
-# One resource after another: what is done to it, and what the audit then says that it did not say before.
+# Each resource in turn: the change that breaks it, and the checks that then newly report it.
 SPOILS: list[tuple[str, Spoil, set[str]]] = [
     (
         "Key",
@@ -185,7 +185,7 @@ SPOILS: list[tuple[str, Spoil, set[str]]] = [
         ),
         {"trail.single-region"},
     ),
-    # Before the next: without reads in the trail no alarm hears of them.
+    # Must come before the next one: without reads in the trail, no alarm receives any.
     (
         "ReadsAlarm",
         lambda account, _: account.client("cloudwatch").delete_alarms(
@@ -223,7 +223,7 @@ SPOILS: list[tuple[str, Spoil, set[str]]] = [
     ("ReadDenied", wrong_rule, {"alarm.access-denied", "trail.rule-state"}),
 ]
 
-# After these nothing is left to look at for some of the others, so they come when those are mended.
+# These leave nothing to check for some of the others, so they run after those are fixed.
 LAST: list[tuple[str, Spoil, set[str]]] = [
     (
         "Trail",
@@ -277,7 +277,8 @@ def test_a_deployment_passes_the_audit_and_each_fault_is_found_and_mended(
         now = seen(url)
         assert now - before == expected, name
         before = now
-    # What is left takes a decision: what a reader of a secret lacks of its key, and what else a wide policy is for.
+    # The rest needs a decision: which permission on the key a reader lacks, and what else a wide policy is
+    # for.
     assert {finding["Check"] for finding in mend(url, audit)} <= {
         "access.all-secrets",
         "access.rotation-wide",
@@ -291,7 +292,7 @@ def test_a_deployment_passes_the_audit_and_each_fault_is_found_and_mended(
         assert expected <= now - before, (name, now - before)
         before = now
     resources = {name for name, _, _ in SPOILS + LAST} - {"VpcId"}
-    # The others are not looked at by the audit: they carry these, or are theirs.
+    # The audit does not check the other resources: they only support these.
     assert set(stack.resources) - resources == {
         "ApplicationRole",
         "DatabaseIngressFromFunction",

@@ -1,4 +1,4 @@
-"""deploy/: what a user may write, and what is refused before anything is made."""
+"""deploy/: the parameters that are accepted, and those that are refused before anything is created."""
 
 from __future__ import annotations
 
@@ -15,7 +15,8 @@ SECRET = f"arn:aws:secretsmanager:{REGION}:{ACCOUNT}:secret:prod/checkout/admin"
 KEY = f"arn:aws:kms:{REGION}:{ACCOUNT}:key/1234abcd-12ab-34cd-56ef-1234567890ab"
 BREAKS = ["\n", "a\n", "a\nb", 'a"b', "a\\\\b", "a\x00b", "a\x7f"]
 
-# By parameter of the template and variable of the module: what both take, and what both refuse.
+# For each parameter of the template and variable of the module, texts that both accept and texts that both
+# refuse.
 TEXTS: dict[tuple[str, str], tuple[list[str], list[str]]] = {
     ("SecretName", "secret_name"): (
         ["prod/checkout/db", "a", "prod/my-secrets", "prod/my-secre", "prod/a-b/c_d", "x" * 505],
@@ -66,7 +67,7 @@ TEXTS: dict[tuple[str, str], tuple[list[str], list[str]]] = {
 
 
 def refused_by_module(variable: str, text: str) -> bool:
-    """What the conditions of a variable, or of one of its fields, say. All of them are regular expressions."""
+    """Check a text against the conditions of a variable or field. All of them are regular expressions."""
     name = variable.split(".")[0]
     (block,) = [it for block in module()["variable"] for key, it in block.items() if unquoted(key) == name]
     found = 0
@@ -76,7 +77,7 @@ def refused_by_module(variable: str, text: str) -> bool:
             if of != variable:
                 continue
             found += 1
-            # RE2 has $ at the very end alone.
+            # In RE2, $ matches only at the very end.
             python = pattern.replace("\\\\", "\\").removesuffix("$") + r"\Z"
             if bool(re.search(python, text)) == bool(no):
                 return True
@@ -91,7 +92,7 @@ def test_template_and_module_take_and_refuse_the_same(parameter: str, variable: 
     for text in accepted:
         assert re.fullmatch(pattern, text) and not refused_by_module(variable, text), text
     for text in [*refused, *BREAKS]:
-        # An empty text is none there; here null is.
+        # In the template, an empty text means no value; in the module, null does.
         assert not re.fullmatch(pattern, text) and refused_by_module(variable, text), text
 
 
@@ -146,7 +147,7 @@ def test_the_longest_name_fits_everywhere() -> None:
             "postgres",
             "",
             NAMES["master_key"],
-            "MasterKeyArn is of no use without MasterSecretArn",
+            "MasterKeyArn needs MasterSecretArn",
         ),
         ("single-user", "redis", "", "", None),
     ],

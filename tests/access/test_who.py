@@ -1,4 +1,4 @@
-"""`secretcache access`: who can read a secret, and which link is missing."""
+"""`secretcache access`: who can read a secret, and which policy is missing."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def test_readers_are_named_with_the_statement_that_lets_them_in(good_account: Ac
 
 
 def test_access_to_kms_is_not_allowed_and_why(good_account: Account) -> None:
-    """The identity policy and the secret let it in; neither key policy nor identity policy allows kms:Decrypt."""
+    """The identity policy allows the read, but neither the key policy nor the identity policy allows kms:Decrypt."""
     account = good_account
     arn = account.role("late", allow("secretsmanager:GetSecretValue", account.ids["secret"]))
     account.client("secretsmanager").delete_resource_policy(SecretId=account.ids["secret"])
@@ -73,7 +73,7 @@ def test_a_session_policy_that_is_given_is_a_missing_link(good_account: Account,
     assert (answer["status"], answer["Principals"][0]["Outcome"]) == (0, "Allowed")
     for text, said in [
         ("{", "not JSON"),
-        (policy(allow("secretsmanager:GetSecretValue", "*", Principal="*")), "names a Principal"),
+        (policy(allow("secretsmanager:GetSecretValue", "*", Principal="*")), "has a Principal"),
     ]:
         file.write_text(text)
         ran = secretcache(
@@ -96,7 +96,8 @@ def test_what_depends_on_the_request_is_a_condition(good_account: Account) -> No
 def test_a_service_control_policy_keeps_the_account_out(good_account: Account) -> None:
     organizations = good_account.client("organizations")
     organizations.create_organization(FeatureSet="ALL")
-    # The management account is bound by none; as a member it would be. moto's only account manages the organization.
+    # Service control policies do not apply to the management account, only to members. moto's only account is
+    # the management account.
     answer = ask(good_account)
     assert len(answer["Principals"]) == 2 and answer["NotCollected"] == []
 
@@ -153,7 +154,7 @@ def test_a_principal_that_is_not_there_is_an_error(good_account: Account) -> Non
 def test_an_answer_that_may_be_wrong_says_what_it_lacks(
     good_account: Account, relay: Callable[..., Relay]
 ) -> None:
-    """Without the functions nobody knows whose requests an endpoint's policy restricts."""
+    """Without the functions, it is not known whose requests an endpoint's policy restricts."""
     ran = secretcache(relay("ListFunctions", "DescribeVpcEndpoints").url, "access", NAME)
     assert ran.status == 0
     for permission in ("lambda:ListFunctions", "ec2:DescribeVpcEndpoints"):
@@ -167,7 +168,7 @@ OFFLINE = "http://127.0.0.1:9"
 
 
 def snapshot(file: Path, principal: dict | None = None, **changes: object) -> list[str]:
-    """An account with one reader and one secret, and the options that ask it."""
+    """Write a snapshot with one reader and one secret, and return the options to use it."""
     secret = {"Name": NAME, "ARN": f"arn:aws:secretsmanager:{REGION}:{ACCOUNT}:secret:{NAME}-AbCdEf"}
     own = {"Name": "own", "Document": json.loads(policy(allow("secretsmanager:GetSecretValue", "*")))}
     reader = {"Arn": f"arn:aws:iam::{ACCOUNT}:role/team/app", "InlinePolicies": [own], **(principal or {})}
@@ -229,9 +230,9 @@ def test_nothing_that_is_printed_controls_a_terminal(tmp_path: Path) -> None:
     for arguments in (["audit", name, "--format", "json"], ["access", name, "--json"]):
         ran = secretcache(OFFLINE, *arguments, *offline)
         assert not {"\x1b", "\x9b", "\u202e"} & set(ran.out)
-        # Programs lose nothing.
+        # The JSON value itself is complete.
         assert name in json.dumps(ran.json(), ensure_ascii=False) or json.dumps(name)[1:-1] in ran.out
-    # What the parser of arguments says repeats them.
+    # The argument parser's messages repeat the arguments.
     for arguments in (["audit", f"--{name}"], [name], ["policy", name, "--secret", "a"]):
         ran = secretcache(OFFLINE, *arguments)
         assert ran.status == 2 and "a\ufffd[2J" in ran.err and not {"\x1b", "\x9b", "\u202e"} & set(ran.err)
@@ -244,7 +245,7 @@ def test_the_endpoint_that_is_given_wins(good_account: Account) -> None:
 
 
 def offline(tmp_path: Path, *arguments: str, mark: str = "", **changes: object) -> tuple[dict, str]:
-    """The answer to a snapshot with one secret, and what is said of it."""
+    """Return the JSON and text output of `access` for a snapshot with one secret."""
     secret = {"Name": NAME, "ARN": f"arn:aws:secretsmanager:{REGION}:{ACCOUNT}:secret:{NAME}-AbCdEf"}
     secret |= changes.pop("Secret", {})
     snapshot = {"Account": ACCOUNT, "Region": REGION, "Secrets": [secret], **changes}
@@ -310,4 +311,4 @@ def test_a_service_that_the_secret_lets_in_is_listed(tmp_path: Path) -> None:
         Principals=[app()],
         Secret={"ResourcePolicy": json.loads(policy({**read, "Principal": "*"}))},
     )
-    assert answer["OtherAccounts"] == ["*"] and "everybody is allowed by the resource policy" in text
+    assert answer["OtherAccounts"] == ["*"] and "everyone is allowed by the resource policy" in text

@@ -1,4 +1,4 @@
-//! Identity policies: who can read more than it should, and what the rotation role holds.
+//! Identity policies: principals that can read more than they should, and the permissions of the rotation role.
 
 use serde_json::json;
 
@@ -16,11 +16,12 @@ mod statements;
 mod trust;
 mod writes;
 
-/// What is said of all these checks on their page.
-pub(super) const ABOUT: &str = "**Administrators** are principals with a statement that allows every action on every resource (`*` on \
-    `*`). These checks and `key.reader` leave them out, because administrators can undo any change of their own policies. They count \
-    as readers in `access.sprawl` and in `secretcache access`, and `sharing.open-to-account` asks for the resource policy that keeps \
-    them out. The role of a rotation function never counts as an administrator: `access.rotation-wide` always checks it.";
+/// The introduction to these checks on the generated page.
+pub(super) const ABOUT: &str = "**Administrators** are principals with a statement that allows every action on every \
+    resource (`*` on `*`). These checks and `key.reader` skip them, because administrators can undo any change to \
+    their own policies. They still count as readers in `access.sprawl` and in `secretcache access`, and \
+    `sharing.open-to-account` asks for the resource policy that keeps them out. The role of a rotation function never \
+    counts as an administrator: `access.rotation-wide` always checks it.";
 
 const IAM: &[&str] = &["iam:GetAccountAuthorizationDetails"];
 const ROTATION: &[&str] = &["iam:GetAccountAuthorizationDetails", "lambda:ListFunctions"];
@@ -30,7 +31,7 @@ pub(super) const CHECKS: &[Check] = &[
         id: "access.all-secrets",
         severity: Severity::High,
         title: "An identity policy allows reading every secret",
-        why: "Resource \"*\" or secret:* gives away all secrets of the account, including future ones.",
+        why: "Resource \"*\" or secret:* covers every secret of the account, including future ones.",
         fix: "Name the secrets, or a path such as secret:prod/checkout/*.",
         needs: IAM,
         counterparts: &[
@@ -45,8 +46,8 @@ pub(super) const CHECKS: &[Check] = &[
         id: "access.all-actions",
         severity: Severity::High,
         title: "An identity policy allows secretsmanager:* on a secret",
-        why: "It includes writing, deleting, and changing the resource policy: whoever holds it can let others in.",
-        fix: "List the actions that the principal calls: GetSecretValue and DescribeSecret for an application.",
+        why: "It includes writing, deleting and changing the resource policy, so the principal can also let others in.",
+        fix: "List the actions that the principal calls. An application needs GetSecretValue and DescribeSecret.",
         needs: IAM,
         counterparts: &[
             "terrascan AC_AWS_0501",
@@ -58,9 +59,9 @@ pub(super) const CHECKS: &[Check] = &[
     Check {
         id: "access.not-action",
         severity: Severity::High,
-        title: "An identity policy allows reads by NotAction",
-        why: "It allows every action that it does not list, including reading secrets and actions that AWS adds later.",
-        fix: "List what is allowed in Action.",
+        title: "An identity policy allows reads through NotAction",
+        why: "It allows every action that it does not list: reading secrets, and actions that AWS adds later.",
+        fix: "List the allowed actions under Action.",
         needs: IAM,
         counterparts: &["parliament", "checkov CKV2_AWS_40"],
         find: Find::Account(statements::not_action),
@@ -68,9 +69,9 @@ pub(super) const CHECKS: &[Check] = &[
     Check {
         id: "access.not-resource",
         severity: Severity::High,
-        title: "An identity policy allows reads by NotResource",
-        why: "It reaches every secret that it does not list, including future ones.",
-        fix: "List the secrets in Resource.",
+        title: "An identity policy allows reads through NotResource",
+        why: "It covers every secret that it does not list, including future ones.",
+        fix: "List the secrets under Resource.",
         needs: IAM,
         counterparts: &["parliament"],
         find: Find::Account(statements::not_resource),
@@ -78,11 +79,12 @@ pub(super) const CHECKS: &[Check] = &[
     Check {
         id: "access.name-wildcard",
         severity: Severity::Medium,
-        title: "A wildcard in a name matches more than one secret or path",
-        why: "`secret:name-*` matches `name-AbCdEf` and also `name-other-AbCdEf`, which may be somebody else's secret; `*/name-??????` \
-              and `*name-??????` match secrets of that name in every path. A `*` also matches slashes. One that follows a slash \
-              stays in its path and is no finding: `prod/*`, `prod/*/db-??????`.",
-        fix: "Write the whole ARN, or name-?????? for exactly six characters, or a path that ends in /*.",
+        title: "A wildcard in a secret's name also matches other secrets or paths",
+        why: "`secret:name-*` matches `name-AbCdEf`, but also `name-other-AbCdEf`, which can be another team's secret. \
+              `*/name-??????` and `*name-??????` match secrets with that name in every path, because `*` also matches \
+              slashes. A `*` right after a slash stays under its path and is not reported: `prod/*`, \
+              `prod/*/db-??????`.",
+        fix: "Write the whole ARN, name-?????? (exactly six characters), or a path that ends in /*.",
         needs: IAM,
         counterparts: &[],
         find: Find::Account(statements::name_wildcard),
@@ -90,9 +92,10 @@ pub(super) const CHECKS: &[Check] = &[
     Check {
         id: "access.recreate",
         severity: Severity::Info,
-        title: "A grant outlives the secret that it was made for",
-        why: "name-?????? and path/* also match a new secret that somebody creates with the same name after a deletion; whoever had access can then read the new value.",
-        fix: "Where that matters, write the whole ARN with its six characters.",
+        title: "A grant outlives the secret it was made for",
+        why: "name-?????? and path/* also match a new secret created under the same name after a deletion. Principals \
+              that could read the old value can then read the new one.",
+        fix: "Where that matters, write the whole ARN with its six random characters.",
         needs: IAM,
         counterparts: &[],
         find: Find::Account(statements::recreate),
@@ -100,11 +103,12 @@ pub(super) const CHECKS: &[Check] = &[
     Check {
         id: "access.trust-public",
         severity: Severity::Critical,
-        title: "Anybody may assume a role that reads secrets",
-        why: "Who may become a reader reads. A trust policy with Principal \"*\", or one that takes any token of an issuer that \
-              serves everybody, such as GitHub's, lets strangers in. An external id is no secret, and an audience is chosen by \
-              whoever asks for a token.",
-        fix: "Name the principals in the trust policy; of a provider of identities, add a condition on the token's sub.",
+        title: "Anyone can assume a role that reads secrets",
+        why: "Anyone who can assume a reader's role can read its secrets. A trust policy with Principal \"*\" lets \
+              strangers in. So does one that accepts any token of a public issuer, such as GitHub's. A condition on an \
+              external id or on the audience does not keep them out: an external id is not a secret, and the caller \
+              chooses a token's audience.",
+        fix: "Name the principals in the trust policy. For an identity provider, add a condition on the token's sub.",
         needs: IAM,
         counterparts: &["IAM Access Analyzer external access", "checkov CKV_AWS_60", "checkov CKV_AWS_358"],
         find: Find::Account(trust::public),
@@ -112,11 +116,11 @@ pub(super) const CHECKS: &[Check] = &[
     Check {
         id: "access.trust-shared",
         severity: Severity::Medium,
-        title: "Others decide who may assume a role that reads secrets",
-        why: "Where the trust policy names another account without an external id, the whole organization, or a provider of \
-              identities without a condition on sub, their administrators decide who reads. A third party can be made to use \
-              the role for another of its customers.",
-        fix: "Name single roles; ask a third party for an external id; ask a provider's tokens for their sub.",
+        title: "Others decide who can assume a role that reads secrets",
+        why: "If the trust policy names another account without an external id, the whole organization, or an identity \
+              provider without a condition on sub, their administrators decide who reads. Without an external id, a \
+              third party can also be tricked into using the role for another of its customers (a confused deputy).",
+        fix: "Name individual roles. For a third party, require an external id. For an identity provider, require a sub.",
         needs: IAM,
         counterparts: &["IAM Access Analyzer external access", "checkov CKV_AWS_61"],
         find: Find::Account(trust::shared),
@@ -125,8 +129,12 @@ pub(super) const CHECKS: &[Check] = &[
         id: "access.application-writes",
         severity: Severity::Medium,
         title: "A principal that reads the secret can also change it",
-        why: "Whoever takes over the application can replace its credential or open the secret to others. Rotation should have its own role.",
-        fix: "Remove the write actions; keep GetSecretValue and DescribeSecret. If the role is for people who repair rotations by hand, tag it secretcache:role=operator; the tag counts if everybody who may set it may also change the role's policies. If a job rotates with it (`secretcache rotate --due`), name it with --rotated-by: writing a new version is then allowed.",
+        why: "An attacker who takes over the application can replace its credential or open the secret to others. \
+              Rotation should have its own role.",
+        fix: "Remove the write actions; keep GetSecretValue and DescribeSecret. If the role is for people who repair \
+              rotations, tag it secretcache:role=operator. The tag counts only if everyone who can set it can also \
+              change the role's policies. If a job rotates with this role (`secretcache rotate --due`), name it with \
+              --rotated-by: it can then write new versions.",
         needs: ROTATION,
         counterparts: &["stave CTL.SECRETS.POLICY.READWRITE", "policy_sentry permissions management"],
         find: Find::Secret(writes::application_writes),
@@ -134,13 +142,17 @@ pub(super) const CHECKS: &[Check] = &[
     Check {
         id: "access.becomes-reader",
         severity: Severity::Medium,
-        title: "A principal that cannot read a secret needs one call to become a reader",
-        why: "Who may change who reads, reads: by the secret's policy (PutResourcePolicy), by its own (PutRolePolicy, \
-              AttachRolePolicy, CreatePolicyVersion of one that it has), by a reader's trust policy or access keys, by the key's \
-              policy or a grant where only the key is missing; and, less gravely, by what runs as a reader (UpdateFunctionCode; \
-              PassRole with CreateFunction, RunInstances, RegisterTaskDefinition, CreateJob or CreateProject). Each is tried: the \
-              call must be allowed, and so must the read after it.",
-        fix: "Take the call from it, or limit it to other resources. A role for people who administer or deploy is no finding if it is tagged secretcache:role=operator and the tag counts, as for access.application-writes.",
+        title: "A principal that cannot read a secret is one call away from reading it",
+        why: "Changing who can read is as good as reading. It is high if the call changes the secret's policy \
+              (PutResourcePolicy), the principal's own policies (PutRolePolicy, AttachRolePolicy, CreatePolicyVersion \
+              of an attached one), a reader's trust policy or access keys, or, if only the key is missing, the key's \
+              policy or grants. It is medium if the call changes code that runs as a reader (UpdateFunctionCode) or \
+              starts code as one (PassRole with CreateFunction, RunInstances, RegisterTaskDefinition, CreateJob or \
+              CreateProject). The audit evaluates the call and the read after it; it reports the call only if both are \
+              allowed.",
+        fix: "Remove the permission for the call, or limit it to other resources. A role for people who administer or \
+              deploy is not reported if it has the tag secretcache:role=operator and the tag counts, as in \
+              access.application-writes.",
         needs: ROTATION,
         counterparts: &[
             "prowler iam_policy_allows_privilege_escalation",
@@ -153,8 +165,9 @@ pub(super) const CHECKS: &[Check] = &[
         id: "access.sprawl",
         severity: Severity::Low,
         title: "More than ten principals can read the secret",
-        why: "Each reader is a way in. A secret of one application needs one or two readers and the rotation role.",
-        fix: "Narrow the policies that reach it; `secretcache access ID` lists them.",
+        why: "Each reader is another way for the value to leak. A secret of one application needs one or two readers \
+              and the rotation role.",
+        fix: "Narrow the policies that allow them; `secretcache access ID` lists both.",
         needs: IAM,
         counterparts: &["stave CTL.SECRETS.POLICY.SPRAWL"],
         find: Find::Secret(sprawl),
@@ -162,9 +175,9 @@ pub(super) const CHECKS: &[Check] = &[
     Check {
         id: "access.rotation-wide",
         severity: Severity::Medium,
-        title: "The rotation role holds more than rotation needs",
-        why: "Rotating one secret takes DescribeSecret, GetSecretValue, PutSecretValue and UpdateSecretVersionStage on it, and \
-              GetRandomPassword. A role that can write every secret is an attacker's best target.",
+        title: "The rotation role has more permissions than rotation needs",
+        why: "Rotating a secret needs DescribeSecret, GetSecretValue, PutSecretValue and UpdateSecretVersionStage on \
+              it, and GetRandomPassword. A role that can write every secret is an attacker's best target.",
         fix: "Restrict the role to the secrets that it rotates.",
         needs: ROTATION,
         counterparts: &[],
@@ -174,8 +187,8 @@ pub(super) const CHECKS: &[Check] = &[
         id: "access.rotation-lacks",
         severity: Severity::High,
         title: "The rotation role lacks a permission that rotation needs",
-        why: "The rotation fails in the step that needs it, every time it is tried.",
-        fix: "Add the missing action. GetRandomPassword applies to no resource: use \"*\".",
+        why: "Every rotation fails at the step that needs the permission.",
+        fix: "Add the missing action. GetRandomPassword has no resource: use \"*\".",
         needs: ROTATION,
         counterparts: &[],
         find: Find::Secret(rotation::rotation_lacks),
@@ -184,15 +197,17 @@ pub(super) const CHECKS: &[Check] = &[
         id: "access.master-readable",
         severity: Severity::High,
         title: "An application can read a master secret",
-        why: "A secret that rotates others logs in as an administrator. Only rotation roles should read it.",
-        fix: "Remove it from the application's policy, or deny it in the master secret's resource policy.",
+        why: "A master secret, with which others are rotated, logs in as an administrator. Only rotation roles should \
+              read it.",
+        fix: "Remove the secret from the application's policy, or deny the application in the secret's resource \
+              policy.",
         needs: ROTATION,
         counterparts: &[],
         find: Find::Secret(master_readable),
     },
 ];
 
-/// The role of the secret's rotation function, or of the job that rotates it without one.
+/// The role of the secret's rotation function, or of the job that rotates the secret without a function.
 fn rotation_role<'a>(audit: &Audit<'a>, secret: &Secret) -> Option<&'a Principal> {
     audit.job(&secret.arn).or_else(|| function_role(audit, secret))
 }
@@ -202,15 +217,17 @@ fn function_role<'a>(audit: &Audit<'a>, secret: &Secret) -> Option<&'a Principal
     audit.snapshot.principals.iter().find(|principal| principal.arn == function.role)
 }
 
-/// What to do about a role that nobody of the account can edit.
+/// The advice for a role that cannot be edited from this account.
 fn of_others(principal: &Principal) -> Option<&'static str> {
     if principal.arn.contains(":role/aws-service-role/") {
         return Some(
-            "only the AWS service that created this role can edit it: deny it in the secret's resource policy, or stop using the role in that service",
+            "only the AWS service that created this role can edit it: deny the role in the secret's resource policy, \
+             or stop using it in that service",
         );
     }
     principal.arn.contains(":role/aws-reserved/").then_some(
-        "only IAM Identity Center can edit this role: change its permission set, or deny it in the secret's resource policy",
+        "only IAM Identity Center can edit this role: change its permission set, or deny the role in the secret's \
+         resource policy",
     )
 }
 
@@ -223,12 +240,12 @@ fn sprawl(audit: &Audit<'_>, secret: &Secret, findings: &mut Findings<'_>) {
     }
 }
 
-/// How a secret is known to be one that others are rotated with.
+/// How the audit knows that a secret is a master secret, with which others are rotated.
 #[derive(PartialEq)]
 enum Master {
-    /// By its tag, or as a database's own.
+    /// By its tag, or because RDS lists it as a database's master user secret.
     Known,
-    /// By a word of its name, which may mean something else: an application may be called admin.
+    /// By a word in its name, which can mean something else: an application can be called admin.
     Guessed,
 }
 
@@ -253,7 +270,7 @@ fn master_readable(audit: &Audit<'_>, secret: &Secret, findings: &mut Findings<'
             continue;
         }
         if master == Master::Guessed {
-            let seen = "can read a secret whose name is that of a master secret, and rotates nothing";
+            let seen = "can read a secret whose name looks like a master secret's, and rotates nothing";
             let finding = findings.add(&reader.principal.arn, seen);
             finding.severity = Severity::Medium;
             finding.advise(

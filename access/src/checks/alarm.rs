@@ -1,4 +1,4 @@
-//! Rules of EventBridge and metric alarms: who hears of what happens to a secret.
+//! EventBridge rules and metric alarms: whether anyone is notified of what happens to a secret.
 
 use serde_json::{Value, json};
 
@@ -17,10 +17,10 @@ pub(super) const CHECKS: &[Check] = &[
     Check {
         id: "trail.rule-state",
         severity: Severity::Medium,
-        title: "An EventBridge rule waits for reads that never reach it",
-        why: "A rule in state ENABLED gets no read-only management events: Get, List and Describe calls are left out. It looks \
-              like an alarm and never fires.",
-        fix: "Put the rule into the state ENABLED_WITH_ALL_CLOUDTRAIL_MANAGEMENT_EVENTS.",
+        title: "An EventBridge rule waits for reads but never receives them",
+        why: "A rule in the state ENABLED receives no read-only management events: Get, List and Describe calls are \
+              left out. The rule looks like an alarm but never fires.",
+        fix: "Set the rule's state to ENABLED_WITH_ALL_CLOUDTRAIL_MANAGEMENT_EVENTS.",
         needs: &["events:ListRules"],
         counterparts: &[],
         find: Find::Account(rule_state),
@@ -29,8 +29,8 @@ pub(super) const CHECKS: &[Check] = &[
         id: "alarm.rotation-failed",
         severity: Severity::Medium,
         title: "There is no alarm for failed or abandoned rotations",
-        why: "A failed rotation leaves the old credential in use, and an abandoned one may leave an application locked out.",
-        fix: "Create an EventBridge rule for RotationFailed and RotationAbandoned with a target.",
+        why: "A failed rotation leaves the old credential in use. An abandoned one can lock an application out.",
+        fix: "Create an EventBridge rule with a target for RotationFailed and RotationAbandoned.",
         needs: ALARMS,
         counterparts: &["stave CTL.SECRETS.ALARM.ROTATION.FAILURE"],
         find: Find::Account(|audit, findings| alarm(audit, findings, &ALARMED[0])),
@@ -39,8 +39,8 @@ pub(super) const CHECKS: &[Check] = &[
         id: "alarm.delete",
         severity: Severity::Low,
         title: "There is no alarm for deleted secrets",
-        why: "Within the recovery window a deletion can be undone, if somebody notices.",
-        fix: "Create an EventBridge rule for DeleteSecret with a target.",
+        why: "A deletion can be undone within the recovery window, but only if someone notices.",
+        fix: "Create an EventBridge rule with a target for DeleteSecret.",
         needs: ALARMS,
         counterparts: &["stave CTL.SECRETS.ALARM.DELETE"],
         find: Find::Account(|audit, findings| alarm(audit, findings, &ALARMED[1])),
@@ -49,8 +49,8 @@ pub(super) const CHECKS: &[Check] = &[
         id: "alarm.policy-change",
         severity: Severity::Low,
         title: "There is no alarm for changed resource policies",
-        why: "A changed resource policy is how a secret is opened to others.",
-        fix: "Create an EventBridge rule for PutResourcePolicy and DeleteResourcePolicy with a target.",
+        why: "Changing the resource policy can open the secret to others.",
+        fix: "Create an EventBridge rule with a target for PutResourcePolicy and DeleteResourcePolicy.",
         needs: ALARMS,
         counterparts: &["stave CTL.SECRETS.ALARM.POLICYCHANGE"],
         find: Find::Account(|audit, findings| alarm(audit, findings, &ALARMED[2])),
@@ -58,9 +58,9 @@ pub(super) const CHECKS: &[Check] = &[
     Check {
         id: "alarm.put-value",
         severity: Severity::Low,
-        title: "There is no alarm for values written by hand",
-        why: "Only rotation should write a value; a write by anybody else is a mistake or an attack.",
-        fix: "Create an EventBridge rule for PutSecretValue and UpdateSecret with a target.",
+        title: "There is no alarm for values written outside a rotation",
+        why: "Only rotation should write a value. A write by anything else is a mistake or an attack.",
+        fix: "Create an EventBridge rule with a target for PutSecretValue and UpdateSecret.",
         needs: ALARMS,
         counterparts: &["stave CTL.SECRETS.ALARM.PUTVALUE"],
         find: Find::Account(|audit, findings| alarm(audit, findings, &ALARMED[3])),
@@ -70,7 +70,7 @@ pub(super) const CHECKS: &[Check] = &[
         severity: Severity::Low,
         title: "There is no alarm for refused reads",
         why: "Refused reads can be the first sign of an intruder, or of a broken application.",
-        fix: "Create an EventBridge rule, in the state for all management events, for GetSecretValue with an errorCode.",
+        fix: "Create an EventBridge rule for GetSecretValue with an errorCode, in the state for all management events.",
         needs: ALARMS,
         counterparts: &["stave CTL.SECRETS.ALARM.ACCESS.FAILURE"],
         find: Find::Account(|audit, findings| alarm(audit, findings, &ALARMED[4])),
@@ -79,9 +79,9 @@ pub(super) const CHECKS: &[Check] = &[
         id: "alarm.access-volume",
         severity: Severity::Low,
         title: "There is no alarm for the number of reads",
-        why: "If somebody reads all secrets at once, the number of reads shows it first.",
-        fix: "Create a metric filter on the trail's log group for GetSecretValue, with an alarm; or a rule for \
-              BatchGetSecretValue and GetSecretValue in the state for all management events.",
+        why: "A sudden rise in reads can be the first sign that someone is copying secrets.",
+        fix: "Create a metric filter for GetSecretValue on the trail's log group, with an alarm. Or create a rule for \
+              GetSecretValue and BatchGetSecretValue, in the state for all management events.",
         needs: ALARMS,
         counterparts: &[
             "stave CTL.SECRETS.ALARM.ACCESS.VOLUME",
@@ -93,7 +93,7 @@ pub(super) const CHECKS: &[Check] = &[
     },
 ];
 
-/// What should be told of, by events that mean it.
+/// What should raise an alarm, by the names of its events.
 struct Alarmed {
     rule: &'static str,
     names: &'static [&'static str],
@@ -125,7 +125,7 @@ const ALARMED: [Alarmed; 6] = [
     Alarmed { rule: "secrets-read", names: &["GetSecretValue"], is_read: true, is_denied: false },
 ];
 
-/// A secret, and what a call calls it by.
+/// A secret, and how a call names it: by its name or its ARN.
 #[derive(Clone, Copy)]
 struct Called<'s> {
     by: &'s str,
@@ -134,13 +134,13 @@ struct Called<'s> {
 
 const ANY: Called<'static> = Called { by: "any", arn: "any" };
 
-/// How CloudTrail says that a call was refused.
+/// The error codes that CloudTrail records for a refused call.
 const REFUSALS: [&str; 2] = ["AccessDenied", "AccessDeniedException"];
 
-/// What EventBridge gets when something happens to a secret:
-/// <https://docs.aws.amazon.com/secretsmanager/latest/userguide/retrieve-ct-entries.html>. The caller is nobody whom a rule
-/// names. A rotation's end is an event of the service's own; all else are calls, in which a secret is called by its name or
-/// its ARN. The answer to one that writes has the ARN, spelt `arn` by some and `aRN` by others.
+/// The event that EventBridge receives when something happens to a secret:
+/// <https://docs.aws.amazon.com/secretsmanager/latest/userguide/retrieve-ct-entries.html>. The caller is made up, so no
+/// rule names it. The end of a rotation is a service event; everything else is a call, which names the secret by its
+/// name or its ARN. The response to a write has the ARN, spelled `arn` by some calls and `aRN` by others.
 fn event(audit: &Audit<'_>, name: &str, secret: Called<'_>, error: Option<&str>) -> Value {
     let Snapshot { account, region, .. } = audit.snapshot;
     let is_of_service = name.starts_with("Rotation");
@@ -171,12 +171,12 @@ fn event(audit: &Audit<'_>, name: &str, secret: Called<'_>, error: Option<&str>)
     event
 }
 
-/// Whether a rule hears of an event, and not of everything that any service does.
+/// Whether a rule matches an event but not every event of every service.
 fn hears(audit: &Audit<'_>, rule: &EventRule, name: &str, secret: Called<'_>, alarmed: &Alarmed) -> bool {
     let Some(pattern) = &rule.event_pattern else { return false };
     let hears = |error| takes(pattern, &event(audit, name, secret, error));
     let is_heard = if alarmed.is_denied {
-        // Who hears of every read hears nothing of the refused ones.
+        // A rule that matches every read does not single out the refused ones.
         REFUSALS.iter().any(|code| hears(Some(code))) && !hears(None)
     } else {
         hears(None)
@@ -198,7 +198,7 @@ const ALL_EVENTS: &str = "ENABLED_WITH_ALL_CLOUDTRAIL_MANAGEMENT_EVENTS";
 fn rule_state(audit: &Audit<'_>, findings: &mut Findings<'_>) {
     for rule in audit.snapshot.event_rules.iter().filter(|rule| rule.state == "ENABLED") {
         let Some(pattern) = &rule.event_pattern else { continue };
-        // What it asks of events besides their names does not matter: no read reaches it.
+        // Other conditions of the pattern do not matter: no read reaches the rule.
         let mut of_names = json!({"detail": {"eventName": pattern["detail"]["eventName"]}});
         for (part, field) in [(&pattern["source"], "source"), (&pattern["detail-type"], "detail-type")] {
             if !part.is_null() {
@@ -209,7 +209,7 @@ fn rule_state(audit: &Audit<'_>, findings: &mut Findings<'_>) {
             of_names["detail"]["eventSource"] = pattern["detail"]["eventSource"].clone();
         }
         let takes_name = |name: &str| takes(&of_names, &event(audit, name, ANY, None));
-        // Only rules that name a read: one for all events is useful without reads.
+        // Only rules that name a read. A rule for all events is useful without reads.
         if takes_name("GetSecretValue") && !takes_name("Whatever") {
             findings.add(&rule.name, "state ENABLED, and the pattern names GetSecretValue").run(format!(
                 "{} {} --state {ALL_EVENTS} --event-pattern {}",
@@ -221,25 +221,26 @@ fn rule_state(audit: &Audit<'_>, findings: &mut Findings<'_>) {
     }
 }
 
-/// How a call, or the service's own event, may name a secret.
+/// The ways in which a call, or an event of the service, can name a secret.
 fn names<'s>(secret: &'s Secret, event: &str) -> Vec<Called<'s>> {
     let called = |by| Called { by, arn: &secret.arn };
     let all = [called(&secret.arn), called(&secret.name)];
     all[..if event.starts_with("Rotation") { 1 } else { 2 }].to_vec()
 }
 
-/// Whether a rule is on, and gets events of this kind.
+/// Whether a rule is enabled and receives events of this kind.
 fn is_on(rule: &EventRule, alarmed: &Alarmed) -> bool {
     let is_on = if alarmed.is_read { rule.state == ALL_EVENTS } else { rule.state.starts_with("ENABLED") };
     is_on && rule.targets != Some(0)
 }
 
-/// The event buses to which a rule hands its events on.
+/// The event buses to which a rule forwards events.
 fn buses(rule: &EventRule) -> impl Iterator<Item = &str> {
     rule.target_arns.iter().map(String::as_str).filter(|arn| arn.contains(":event-bus/"))
 }
 
-/// A rule that hands an event on to another bus, whose own rules say what becomes of it. It may take everything.
+/// Returns the first rule that forwards an event to another bus, with that bus, whose own rules decide what happens
+/// next. Such a rule can match everything.
 fn forwards<'a>(
     audit: &Audit<'a>,
     name: &str,
@@ -256,7 +257,25 @@ fn forwards<'a>(
     rules.find_map(|rule| Some((rule, buses(rule).next()?)))
 }
 
-/// The secrets for whose events nothing is told; one stands for all if no rule tells them apart.
+/// The pattern of a rule that raises the alarm.
+fn pattern(audit: &Audit<'_>, alarmed: &Alarmed) -> Value {
+    let mut detail = json!({"eventSource": ["secretsmanager.amazonaws.com"], "eventName": alarmed.names});
+    if alarmed.is_denied {
+        detail["errorCode"] = json!([{"exists": true}]);
+    }
+    // Rotations write values too, and must not raise the alarm.
+    let rotations = audit.rotation_roles();
+    if alarmed.names.contains(&"PutSecretValue") && !rotations.is_empty() {
+        let of_role =
+            |test: Value| json!({"userIdentity": {"sessionContext": {"sessionIssuer": {"arn": [test]}}}});
+        detail["$or"] =
+            json!([of_role(json!({"exists": false})), of_role(json!({"anything-but": rotations}))]);
+    }
+    json!({"source": ["aws.secretsmanager"], "detail": detail})
+}
+
+/// The secrets whose events match no rule and no filter. If nothing distinguishes secrets, `anyone` is the only one
+/// tested and represents all of them.
 fn unheard<'s>(
     audit: &'s Audit<'_>,
     name: &str,
@@ -283,7 +302,7 @@ fn unheard<'s>(
     all.iter().filter(|secret| !is_heard(secret)).collect()
 }
 
-/// Where else somebody may be told: a trail may write to a log group whose filters are not here.
+/// A hint at alarms that the audit cannot see: a trail can write to a log group whose filters were not read.
 fn elsewhere(audit: &Audit<'_>, alarmed: &Alarmed) -> String {
     let Snapshot { account, region, .. } = audit.snapshot;
     let here = format!(":logs:{region}:{account}:");
@@ -303,7 +322,7 @@ fn alarm(audit: &Audit<'_>, findings: &mut Findings<'_>, alarmed: &Alarmed) {
         filters.filter(|it| metric::is_of_trail(audit, it, alarmed) == expected).collect()
     };
     let (filters, unknown) = (of_trail(Some(true)), of_trail(None));
-    // What only goes to another bus, nobody here hears of.
+    // A rule that only forwards to another bus notifies nothing here.
     let is_told = |rule: &&EventRule| {
         is_on(rule, alarmed) && (rule.target_arns.is_empty() || buses(rule).count() < rule.target_arns.len())
     };
@@ -320,7 +339,7 @@ fn alarm(audit: &Audit<'_>, findings: &mut Findings<'_>, alarmed: &Alarmed) {
             continue;
         }
         if is_logged.is_none() && unheard_with(&told, &filters).is_empty() {
-            let reason = "whether a trail logs, without which rules get no events: the trails are not read";
+            let reason = "whether a trail logs, which rules need to get events: the trails are not read";
             findings.not_known("cloudtrail:DescribeTrails", reason);
             continue;
         }
@@ -355,15 +374,11 @@ fn alarm(audit: &Audit<'_>, findings: &mut Findings<'_>, alarmed: &Alarmed) {
     if is_deaf {
         let seen = format!("rules for {} get no events: no trail logs", silent.join(", "));
         findings.add(format!("account {}", audit.snapshot.account), seen).advise(
-            "turn on a trail (trail.none, trail.not-logging): EventBridge gets these events by way of it",
+            "start a trail (see trail.none and trail.not-logging): it delivers these events to EventBridge",
         );
         return;
     }
-    let mut detail = json!({"eventSource": ["secretsmanager.amazonaws.com"], "eventName": alarmed.names});
-    if alarmed.is_denied {
-        detail["errorCode"] = json!([{"exists": true}]);
-    }
-    let pattern = json!({"source": ["aws.secretsmanager"], "detail": detail}).to_string();
+    let pattern = pattern(audit, alarmed).to_string();
     let state = if alarmed.is_read { ALL_EVENTS } else { "ENABLED" };
     let rule = alarmed.rule;
     let (partition, region, account) =
@@ -394,7 +409,7 @@ fn alarm(audit: &Audit<'_>, findings: &mut Findings<'_>, alarmed: &Alarmed) {
         ))
         .advise(format!(
             "use your own target: the command names an SNS topic called secrets{}{}",
-            if is_logged == Some(false) { "; the rule gets no events before a trail logs" } else { "" },
+            if is_logged == Some(false) { "; the rule gets no events until a trail logs" } else { "" },
             elsewhere(audit, alarmed)
         ));
 }

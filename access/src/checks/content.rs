@@ -1,4 +1,4 @@
-//! What the value looks like, where the collector was allowed to read it (`--login`). No value is kept.
+//! The secret's value, if the collector was allowed to read it (`--login`). The value itself is not kept.
 
 use super::{Check, Find};
 use crate::audited::Audit;
@@ -12,9 +12,9 @@ pub(super) const CHECKS: &[Check] = &[
     Check {
         id: "content.login",
         severity: Severity::High,
-        title: "The current version does not log in",
+        title: "The current version cannot log in",
         why: "Programs that read the secret cannot connect.",
-        fix: "Ask `secretcache status`, and recover the version that works.",
+        fix: "See which version works with `secretcache status`, then restore it with `secretcache recover`.",
         needs: VALUE,
         counterparts: &[],
         find: Find::Secret(login),
@@ -22,9 +22,9 @@ pub(super) const CHECKS: &[Check] = &[
     Check {
         id: "content.engine",
         severity: Severity::Medium,
-        title: "The value names no engine, which AWS's rotation function asks for",
-        why: "AWS's functions fail with KeyError: 'engine' in setSecret. Secrets created as most articles show do not have this field.",
-        fix: "Add \"engine\" to the value, or rotate with secretcache, which finds the engine by itself.",
+        title: "The value has no engine field, which AWS's rotation function requires",
+        why: "AWS's functions fail with KeyError: 'engine' in setSecret. Secrets created as most articles show lack this field.",
+        fix: "Add \"engine\" to the value, or rotate with secretcache, which detects the engine.",
         needs: VALUE,
         counterparts: &[],
         find: Find::Secret(engine),
@@ -32,9 +32,9 @@ pub(super) const CHECKS: &[Check] = &[
     Check {
         id: "content.tls",
         severity: Severity::Medium,
-        title: "The value does not say ssl, so AWS's rotation function may log in without TLS",
-        why: "Without the field the function tries TLS, and on any failure sends user, password and the new password in clear \
-              text.",
+        title: "The value has no ssl field, so AWS's rotation function may log in without TLS",
+        why: "Without the field, the function tries TLS and, if that fails for any reason, sends the user, the \
+              password and the new password in clear text.",
         fix: "Add \"ssl\": true to the value.",
         needs: VALUE,
         counterparts: &[],
@@ -43,7 +43,7 @@ pub(super) const CHECKS: &[Check] = &[
     Check {
         id: "content.fields",
         severity: Severity::Medium,
-        title: "The value lacks a field that a rotation of this database needs",
+        title: "The value lacks a field that rotating this database needs",
         why: "Rotation needs host, username and password.",
         fix: "Add the missing fields.",
         needs: VALUE,
@@ -53,21 +53,21 @@ pub(super) const CHECKS: &[Check] = &[
     Check {
         id: "content.shared-credential",
         severity: Severity::Medium,
-        title: "Two secrets hold one credential",
+        title: "Two secrets hold the same credential",
         why: "Rotating one of them locks out the readers of the other.",
-        fix: "Move the readers to one secret and delete the other, or give each a user of its own.",
+        fix: "Move all readers to one secret and delete the other, or create a separate user for each.",
         needs: VALUE,
         counterparts: &["stave CTL.SECRETS.CROSSACCOUNT.VALUECOPIED (between accounts)"],
         find: Find::Secret(shared),
     },
 ];
 
-/// Names that AWS's templates give to functions for databases.
+/// Whether the rotation function has a name that AWS's templates give to functions for databases.
 fn is_of_aws(secret: &Secret) -> bool {
     secret.rotation_lambda_arn.as_deref().is_some_and(|arn| arn.contains("SecretsManager"))
 }
 
-/// The value, if it was read and is a credential of a database.
+/// The value's description, if it was read and is a database credential.
 fn database(secret: &Secret) -> Option<&Content> {
     let content = secret.content.as_ref()?;
     content.fields.iter().any(|field| field == "password").then_some(content)

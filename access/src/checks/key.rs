@@ -1,4 +1,4 @@
-//! The KMS key of a secret.
+//! A secret's KMS key.
 
 use serde_json::json;
 
@@ -27,10 +27,10 @@ pub(super) const CHECKS: &[Check] = &[
         id: "key.default",
         severity: Severity::Medium,
         title: "The secret is encrypted with the default key aws/secretsmanager",
-        why: "Every principal of the account that can read the secret can use that key; its policy cannot be changed, it \
-              cannot be disabled in an emergency, and secrets under it cannot be shared with another account.",
-        fix: "Create a customer managed key and move the secret to it. Versions with a staging label are encrypted again; \
-              older ones stay readable with the old key.",
+        why: "Every principal of the account that can read the secret can use that key. Its policy cannot be changed, \
+              it cannot be disabled in an emergency, and secrets under it cannot be shared with another account.",
+        fix: "Create a customer managed key and move the secret to it. Versions with a staging label are encrypted \
+              again; older ones stay readable with the old key.",
         needs: &["secretsmanager:ListSecrets"],
         counterparts: &[
             "AWS Config secretsmanager-using-cmk",
@@ -48,7 +48,7 @@ pub(super) const CHECKS: &[Check] = &[
         id: "key.state",
         severity: Severity::Critical,
         title: "The secret's key is disabled, scheduled for deletion, or does not exist",
-        why: "Nobody can read or write the secret while its key cannot be used; once the key is deleted, the value is lost.",
+        why: "While the key is unusable, nobody can read or write the secret. Once the key is deleted, the value is lost.",
         fix: "Enable the key or cancel its deletion. If it is gone, store the value again under another key.",
         needs: DESCRIBE,
         counterparts: &["prowler kms_cmk_not_deleted_unintentionally"],
@@ -58,8 +58,8 @@ pub(super) const CHECKS: &[Check] = &[
         id: "key.spec",
         severity: Severity::High,
         title: "The key is not a symmetric encryption key",
-        why: "Secrets Manager works only with SYMMETRIC_DEFAULT keys.",
-        fix: "Use a symmetric key.",
+        why: "Secrets Manager can use only SYMMETRIC_DEFAULT keys.",
+        fix: "Move the secret to a symmetric encryption key.",
         needs: DESCRIBE,
         counterparts: &[],
         find: Find::Secret(spec),
@@ -68,7 +68,8 @@ pub(super) const CHECKS: &[Check] = &[
         id: "key.rotation",
         severity: Severity::Low,
         title: "The key's material is not rotated",
-        why: "The same key material protects everything for ever. Rotation by KMS needs no change elsewhere.",
+        why: "Without rotation, everything that the key encrypts depends on the same key material. KMS can rotate it; \
+              nothing else has to change.",
         fix: "Turn on automatic key rotation.",
         needs: &["kms:GetKeyRotationStatus"],
         counterparts: &[
@@ -82,9 +83,11 @@ pub(super) const CHECKS: &[Check] = &[
     Check {
         id: "key.policy-public",
         severity: Severity::Critical,
-        title: "The key policy lets everybody use the key",
-        why: "With Principal \"*\" and no condition that keeps strangers out, principals of any account can decrypt, or give themselves access with a grant or another policy. A wildcard in a condition keeps nobody out.",
-        fix: "Name the principals, or the account with conditions on kms:CallerAccount and kms:ViaService.",
+        title: "The key policy lets everyone use the key",
+        why: "With Principal \"*\" and no condition that keeps strangers out, principals of any account can decrypt, \
+              or give themselves access through a grant or a new policy. A condition whose value is a wildcard keeps \
+              nobody out.",
+        fix: "Name the principals, or allow the account with conditions on kms:CallerAccount and kms:ViaService.",
         needs: POLICY,
         counterparts: &[
             "prowler kms_key_not_publicly_accessible",
@@ -96,10 +99,10 @@ pub(super) const CHECKS: &[Check] = &[
     Check {
         id: "key.grant",
         severity: Severity::Medium,
-        title: "A grant on the key lets somebody decrypt",
-        why: "Whom a grant names may use the key without a statement in any policy: who reads the policies does not see it. \
-              Secrets Manager makes no grants itself.",
-        fix: "Revoke the grant, or allow in the key's policy what it is for.",
+        title: "A grant on the key allows decryption",
+        why: "The grantee can use the key although no policy says so, so a review of policies misses it. Secrets \
+              Manager creates no grants.",
+        fix: "Revoke the grant, or replace it with a statement in the key policy.",
         needs: &["kms:DescribeKey", "kms:ListGrants"],
         counterparts: &["IAM Access Analyzer external access"],
         find: Find::Secret(grant::grant),
@@ -107,11 +110,13 @@ pub(super) const CHECKS: &[Check] = &[
     Check {
         id: "key.policy-broad",
         severity: Severity::Medium,
-        title: "The key policy lets somebody besides its own account change it or hand out the key's use",
-        why: "Whoever may call kms:PutKeyPolicy or kms:CreateGrant can let itself decrypt, however the actions are written: as \
-              kms:Put*, kms:* or NotAction. It is high where another account may, or all of this one. Of this account's \
-              principals, only kms:* counts, and programs that may call one of the two; roles of people who administer the key \
-              are no finding. Grants that AWS services make for their resources (kms:GrantIsForAWSResource) are none either.",
+        title: "A principal other than the account itself can change the key policy or grant use of the key",
+        why: "A principal that can call kms:PutKeyPolicy or kms:CreateGrant can let itself decrypt, whether the policy \
+              allows this by the action's name or by kms:Put*, kms:* or NotAction. It is high if another account, or \
+              every principal of this account, can do so. Among principals of this account, the check reports only \
+              those with kms:*, and programs that can make one of the two calls; roles of people who administer the \
+              key are not reported. Neither are grants that AWS services create for their resources \
+              (kms:GrantIsForAWSResource).",
         fix: "Give administration and use to different principals, and allow use only through Secrets Manager.",
         needs: POLICY,
         counterparts: &["terrascan AC_AWS_0501", "checkov CKV_AWS_33"],
@@ -120,9 +125,10 @@ pub(super) const CHECKS: &[Check] = &[
     Check {
         id: "key.via-service",
         severity: Severity::Low,
-        title: "The key may be used outside of Secrets Manager",
-        why: "Without kms:ViaService, whoever holds kms:Decrypt can use the key directly, past the secrets' policies. Secrets Manager makes no grants, so the condition is enough for it.",
-        fix: "Add the condition kms:ViaService with this Region's Secrets Manager to the statements that allow kms:Decrypt.",
+        title: "The key can be used outside of Secrets Manager",
+        why: "Without kms:ViaService, a principal with kms:Decrypt can use the key directly, bypassing the secrets' \
+              policies. The condition is all that Secrets Manager needs, because it creates no grants.",
+        fix: "Add the condition kms:ViaService, with Secrets Manager in this Region, to the statements that allow kms:Decrypt.",
         needs: POLICY,
         counterparts: &[],
         find: Find::Secret(policy::via_service),
@@ -131,8 +137,8 @@ pub(super) const CHECKS: &[Check] = &[
         id: "key.via-service-mismatch",
         severity: Severity::High,
         title: "kms:ViaService names another Region or service",
-        why: "Reads through Secrets Manager in this Region do not meet the condition and fail: \"Access to KMS is not \
-              allowed\".",
+        why: "Reads through Secrets Manager in this Region do not meet the condition and fail with \"Access to KMS is \
+              not allowed\".",
         fix: "Use secretsmanager.<Region>.amazonaws.com with the secret's Region.",
         needs: POLICY,
         counterparts: &[],
@@ -142,9 +148,9 @@ pub(super) const CHECKS: &[Check] = &[
         id: "key.context-mismatch",
         severity: Severity::High,
         title: "kms:EncryptionContext:SecretARN names no secret that uses the key",
-        why: "The six random characters of an ARN change when a secret is deleted and created again; a condition with the old \
-              ARN locks everybody out. So does one with wildcards under StringEquals, which compares them as they are.",
-        fix: "Write the secret's current ARN, or its name with -?????? under StringLike.",
+        why: "The six random characters of an ARN change when a secret is deleted and created again. A condition with \
+              the old ARN then locks everyone out. So does a wildcard under StringEquals, which compares it literally.",
+        fix: "Write the secret's current ARN, or its name followed by -?????? under StringLike.",
         needs: POLICY,
         counterparts: &[],
         find: Find::Secret(policy::context_mismatch),
@@ -152,10 +158,10 @@ pub(super) const CHECKS: &[Check] = &[
     Check {
         id: "key.context-version",
         severity: Severity::Medium,
-        title: "The key policy asks for one SecretVersionId",
-        why: "When a secret is created or its key changed, Secrets Manager calls KMS with SecretVersionId = \
-              RequestToValidateKeyAccess; a condition on version ids makes that fail.",
-        fix: "Drop the condition, or allow RequestToValidateKeyAccess too.",
+        title: "The key policy requires a specific SecretVersionId",
+        why: "When a secret is created or gets another key, Secrets Manager calls KMS with SecretVersionId = \
+              RequestToValidateKeyAccess. A condition on version ids makes that call fail.",
+        fix: "Remove the condition, or allow RequestToValidateKeyAccess as well.",
         needs: POLICY,
         counterparts: &[],
         find: Find::Secret(policy::context_version),
@@ -164,7 +170,7 @@ pub(super) const CHECKS: &[Check] = &[
         id: "key.encryption-context",
         severity: Severity::Info,
         title: "The key policy does not tie the key to a secret",
-        why: "A condition on kms:EncryptionContext:SecretARN limits a key to the secrets it was made for.",
+        why: "A condition on kms:EncryptionContext:SecretARN limits the key to the secrets that it was created for.",
         fix: "Add the condition to the statements that allow kms:Decrypt.",
         needs: POLICY,
         counterparts: &[],
@@ -174,8 +180,9 @@ pub(super) const CHECKS: &[Check] = &[
         id: "key.writer",
         severity: Severity::High,
         title: "The rotation role can write the secret but not use its key",
-        why: "Storing a new version needs kms:GenerateDataKey and kms:Decrypt; without them every rotation fails in createSecret.",
-        fix: "Allow both to the rotation function's role, in the key policy or its identity policy.",
+        why: "Storing a new version needs kms:GenerateDataKey and kms:Decrypt. Without them, every rotation fails in \
+              createSecret.",
+        fix: "Allow both for the rotation function's role, in the key policy or in its identity policy.",
         needs: &["kms:GetKeyPolicy", "iam:GetAccountAuthorizationDetails", "lambda:ListFunctions"],
         counterparts: &[],
         find: Find::Secret(writer),
@@ -184,9 +191,10 @@ pub(super) const CHECKS: &[Check] = &[
         id: "key.reader",
         severity: Severity::Medium,
         title: "A principal can read the secret but not use its key",
-        why: "Its reads fail with \"Access to KMS is not allowed\". Either the permission on the key is missing, or the one on \
-              the secret is left over.",
-        fix: "Ask `secretcache access ID --principal ARN` which link is missing; add it, or remove the other permission.",
+        why: "Its reads fail with \"Access to KMS is not allowed\". Either the permission on the key is missing, or \
+              the one on the secret is no longer needed.",
+        fix: "See which permission is missing with `secretcache access ID --principal ARN`. Add it, or remove the one \
+              on the secret.",
         needs: &["kms:GetKeyPolicy", "iam:GetAccountAuthorizationDetails"],
         counterparts: &[],
         find: Find::Secret(reader),
@@ -195,8 +203,8 @@ pub(super) const CHECKS: &[Check] = &[
         id: "key.shared-default",
         severity: Severity::High,
         title: "The secret is shared with another account under the default key",
-        why: "Other accounts cannot use aws/secretsmanager, so their reads fail whatever the resource policy says.",
-        fix: "Move the secret to a customer managed key whose policy names the other account.",
+        why: "Other accounts cannot use aws/secretsmanager, so their reads fail whatever the resource policy allows.",
+        fix: "Move the secret to a customer managed key, and name the other account in its policy.",
         needs: &["secretsmanager:GetResourcePolicy"],
         counterparts: &["stave CTL.SECRETS.CROSSACCOUNT.NOKMS"],
         find: Find::Secret(shared_default),
@@ -205,9 +213,10 @@ pub(super) const CHECKS: &[Check] = &[
         id: "key.shared-closed",
         severity: Severity::High,
         title: "The secret is shared with another account but its key is not",
-        why: "Principals of another account need kms:Decrypt in the key policy as well as in their own policies; without it \
-              their reads fail with \"Access to KMS is not allowed\".",
-        fix: "Allow kms:Decrypt through Secrets Manager to the same principals in the key policy, or remove them from the secret's policy.",
+        why: "Principals of another account need kms:Decrypt in the key policy as well as in their own policies. \
+              Without it, their reads fail with \"Access to KMS is not allowed\".",
+        fix: "Allow kms:Decrypt through Secrets Manager for the same principals in the key policy, or remove them from \
+              the secret's policy.",
         needs: &["secretsmanager:GetResourcePolicy", "kms:GetKeyPolicy"],
         counterparts: &[],
         find: Find::Secret(shared_closed),
@@ -216,7 +225,8 @@ pub(super) const CHECKS: &[Check] = &[
         id: "key.replica-default",
         severity: Severity::Low,
         title: "A replica is encrypted with the default key",
-        why: "A replica has a key of its own; one under aws/secretsmanager undoes what the primary's key policy restricts.",
+        why: "A replica has its own key. If that is aws/secretsmanager, the restrictions of the primary's key policy \
+              do not apply.",
         fix: "Remove the replica and create it again with a key of its Region.",
         needs: &["secretsmanager:DescribeSecret"],
         counterparts: &["stave CTL.SECRETS.REPLICA.POLICY.MISMATCH"],
@@ -226,7 +236,7 @@ pub(super) const CHECKS: &[Check] = &[
 
 fn default_key(audit: &Audit<'_>, secret: &Secret, findings: &mut Findings<'_>) {
     let is_aws = audit.account.key_of(secret).is_some_and(|key| key.key_manager == "AWS");
-    // What a service manages, such as RDS, has the key that was chosen there.
+    // The key of a managed secret, such as one of RDS, is chosen in the managing service.
     if !secret.has_default_key() && !is_aws {
         return;
     }
@@ -257,7 +267,8 @@ fn state(audit: &Audit<'_>, secret: &Secret, findings: &mut Findings<'_>) {
         "Enabled" | "Updating" | "" => {}
         Key::MISSING => {
             findings.add(&key.arn, "KMS knows no such key").advise(
-                "move the secret to a key that exists, with its value from another place: what a deleted key encrypted is lost",
+                "move the secret to an existing key and store its value again from another source: what a deleted key \
+                 encrypted is lost",
             );
         }
         "PendingDeletion" | "PendingReplicaDeletion" => {
@@ -316,7 +327,7 @@ fn writer(audit: &Audit<'_>, secret: &Secret, findings: &mut Findings<'_>) {
         let name = policy_name("rotation-key", key_id(key_arn));
         let mut run = put_identity_policy(audit.snapshot, &role.arn, &name, &statement);
         let key = customer_key(audit, secret).and_then(|key| Some((key, key.policy.as_ref()?)));
-        // A key policy that does not leave it to the account has to name the role itself.
+        // If the key policy does not delegate to the account's identity policies, it must name the role itself.
         if let (true, Some((key, document))) = (decision.missing.contains(&Link::KeyPolicy), key) {
             let mut named = statement["Statement"][0].clone();
             named["Principal"] = json!({"AWS": role.arn});
@@ -335,13 +346,13 @@ fn writer(audit: &Audit<'_>, secret: &Secret, findings: &mut Findings<'_>) {
 
 fn reader(audit: &Audit<'_>, secret: &Secret, findings: &mut Findings<'_>) {
     let rotation = audit.account.rotation_function(secret).map(|function| function.role.as_str());
-    // That the key keeps administrators out is as it should be.
+    // A key that keeps administrators out is intended.
     let by_mistake = |reader: &&Reader<'_>| reader.lacks_key && !audit.is_administrator(reader.principal);
     for reader in audit.readers(secret).iter().filter(by_mistake) {
         if rotation != Some(reader.principal.arn.as_str()) {
             let ask =
                 command(&["secretcache", "access", id_of(secret), "--principal", &reader.principal.arn]);
-            let seen = "can read the secret, but not use its key";
+            let seen = "can read the secret but not use its key";
             findings.add(&reader.principal.arn, seen).advise(format!("see `{ask}`"));
         }
     }
@@ -363,7 +374,7 @@ fn shared_closed(audit: &Audit<'_>, secret: &Secret, findings: &mut Findings<'_>
     let Some(document) = &key.policy else { return };
     let is_let_in =
         |outsider: &String| audit.account.exposure(document, DECRYPT, &key.arn).lets_in_any(outsider);
-    // A provider of identities is no principal that a key's policy could name so.
+    // A key policy cannot name an identity provider in this way.
     let outsiders = audit.account.outsiders(secret).into_iter().filter(|outsider| outsider.kind == "AWS");
     let outsiders = outsiders.map(|outsider| outsider.principal);
     let is_account = |id: &String| id.contains(":iam:") || id.len() == 12;
@@ -374,7 +385,7 @@ fn shared_closed(audit: &Audit<'_>, secret: &Secret, findings: &mut Findings<'_>
     let statement = json!({"Sid": document.free_sid("OtherAccounts"), "Effect": "Allow", "Principal": {"AWS": kept_out}, "Action": DECRYPT,
         "Resource": "*", "Condition": {"StringEquals": {"kms:ViaService": service::host(&audit.snapshot.region), SECRET_ARN: secret.arn}}});
     findings
-        .add(&key.arn, format!("no statement allows kms:Decrypt to {}", kept_out.join(", ")))
+        .add(&key.arn, format!("no statement allows kms:Decrypt for {}", kept_out.join(", ")))
         .run(put_key_policy(&key.arn, &document.with_added(statement)));
 }
 
@@ -390,6 +401,6 @@ fn replica_default(_: &Audit<'_>, secret: &Secret, findings: &mut Findings<'_>) 
         findings
             .add(format!("{} in {}", secret.name, replica.region), "the replica is under aws/secretsmanager")
             .run(remove)
-            .advise("then make it again: aws secretsmanager replicate-secret-to-regions with a KmsKeyId of that Region");
+            .advise("then create it again: aws secretsmanager replicate-secret-to-regions with a KmsKeyId of that Region");
     }
 }

@@ -1,4 +1,4 @@
-//! The way from the readers to the service: VPC endpoints, DNS, security groups.
+//! The network path from readers to the service: VPC endpoints, DNS and security groups.
 
 use std::collections::BTreeSet;
 use std::net::IpAddr;
@@ -14,7 +14,7 @@ mod groups;
 mod policy;
 
 const ENDPOINTS: &[&str] = &["ec2:DescribeVpcEndpoints"];
-/// What it takes to know where readers run.
+/// The permissions needed to know where readers run.
 const PLACES: &[&str] = &with_narrowing::<2, 7>(["ec2:DescribeVpcEndpoints", "lambda:ListFunctions"]);
 const REFUSED: &[&str] = &with_narrowing::<3, 8>([
     "ec2:DescribeVpcEndpoints",
@@ -33,8 +33,8 @@ pub(super) const CHECKS: &[Check] = &[
         id: "network.no-endpoint",
         severity: Severity::Medium,
         title: "A VPC with readers has no endpoint for Secrets Manager",
-        why: "Requests leave the VPC through a NAT gateway, or cannot leave at all: then a rotation function times out. An endpoint \
-              for secretsmanager-fips alone is none for programs that use the usual name.",
+        why: "Requests leave the VPC through a NAT gateway, or not at all: a rotation function then times out. An \
+              endpoint for secretsmanager-fips alone does not count for programs that use the usual name.",
         fix: "Create an interface endpoint for com.amazonaws.<Region>.secretsmanager with private DNS.",
         needs: PLACES,
         counterparts: &[
@@ -47,7 +47,8 @@ pub(super) const CHECKS: &[Check] = &[
         id: "network.endpoint-state",
         severity: Severity::Medium,
         title: "The endpoint is not available",
-        why: "An endpoint that waits for acceptance, failed, expired or was rejected carries no requests. A deleted one counts as none.",
+        why: "An endpoint that is waiting for acceptance, or that failed, expired or was rejected, carries no \
+              requests. A deleted one is treated as missing (network.no-endpoint).",
         fix: "Accept the connection, or delete the endpoint and create it again.",
         needs: ENDPOINTS,
         counterparts: &[],
@@ -57,7 +58,8 @@ pub(super) const CHECKS: &[Check] = &[
         id: "network.private-dns",
         severity: Severity::Medium,
         title: "The endpoint has no private DNS",
-        why: "The usual name of the service resolves to public addresses, so programs that do not set an endpoint URL bypass the endpoint.",
+        why: "The usual name of the service resolves to public addresses. Programs that do not set an endpoint URL \
+              bypass the endpoint.",
         fix: "Turn private DNS on.",
         needs: ENDPOINTS,
         counterparts: &[],
@@ -67,7 +69,7 @@ pub(super) const CHECKS: &[Check] = &[
         id: "network.dns-attributes",
         severity: Severity::Medium,
         title: "The VPC of an endpoint does not resolve its private names",
-        why: "Private DNS of endpoints needs enableDnsSupport and enableDnsHostnames.",
+        why: "Private DNS works only if enableDnsSupport and enableDnsHostnames are on in the VPC.",
         fix: "Turn both on.",
         needs: &["ec2:DescribeVpcEndpoints", "ec2:DescribeVpcAttribute"],
         counterparts: &[],
@@ -76,9 +78,11 @@ pub(super) const CHECKS: &[Check] = &[
     Check {
         id: "network.endpoint-policy",
         severity: Severity::Low,
-        title: "The endpoint lets every request to every account through",
-        why: "With the default policy, a program inside can send data to a secret in anybody's account, with that account's credentials, which the endpoint should prevent.",
-        fix: "Allow the principals and secrets of your organization (aws:PrincipalOrgID and aws:ResourceOrgID), or of the account (aws:PrincipalAccount and aws:ResourceAccount) if it is in none.",
+        title: "The endpoint's policy lets any account's requests through to any account's secrets",
+        why: "With the default policy, a program in the VPC can send data to a secret of any account, using that \
+              account's credentials. The endpoint's policy should prevent that.",
+        fix: "Allow only the principals and secrets of your organization (aws:PrincipalOrgID and aws:ResourceOrgID), \
+              or of the account if it is in no organization (aws:PrincipalAccount and aws:ResourceAccount).",
         needs: ENDPOINTS,
         counterparts: &["prowler vpc_endpoint_connections_trust_boundaries"],
         find: Find::Account(policy::endpoint_policy),
@@ -87,8 +91,8 @@ pub(super) const CHECKS: &[Check] = &[
         id: "network.endpoint-trust",
         severity: Severity::Medium,
         title: "The endpoint's policy names another account",
-        why: "Principals of that account may use the endpoint.",
-        fix: "Remove the other account, or confirm that it is meant.",
+        why: "Principals of that account can send requests through the endpoint.",
+        fix: "Remove the other account, or confirm that it is intended.",
         needs: ENDPOINTS,
         counterparts: &["prowler vpc_endpoint_connections_trust_boundaries"],
         find: Find::Account(policy::endpoint_trust),
@@ -97,9 +101,9 @@ pub(super) const CHECKS: &[Check] = &[
         id: "network.endpoint-refuses",
         severity: Severity::High,
         title: "The endpoint's policy refuses a reader",
-        why: "What runs as the role in the endpoint's VPC cannot read the secret, though every other policy allows it: each read \
-              fails with AccessDenied, \"because no VPC endpoint policy allows\" it.",
-        fix: "Allow the role in the endpoint's policy, or take the secret out of the role's own.",
+        why: "Code that runs as the role in the endpoint's VPC cannot read the secret, although every other policy \
+              allows it. Each read fails with AccessDenied, \"because no VPC endpoint policy allows\" it.",
+        fix: "Allow the role in the endpoint's policy, or remove the secret from the role's own policies.",
         needs: REFUSED,
         counterparts: &[],
         find: Find::Account(policy::endpoint_refuses),
@@ -108,7 +112,7 @@ pub(super) const CHECKS: &[Check] = &[
         id: "network.security-group",
         severity: Severity::High,
         title: "The endpoint's security groups do not let a reader in",
-        why: "Port 443 is closed between them: every read and every rotation step times out.",
+        why: "Port 443 between them is closed, so every read and every rotation step times out.",
         fix: "Allow TCP 443 into the endpoint's security group from the reader's, and out of the reader's to the endpoint's.",
         needs: GROUPS,
         counterparts: &[],
@@ -117,9 +121,9 @@ pub(super) const CHECKS: &[Check] = &[
     Check {
         id: "network.open-group",
         severity: Severity::Low,
-        title: "The endpoint's security group is open to everybody",
+        title: "The endpoint's security group is open to every address",
         why: "Any address that can reach the VPC can use the endpoint.",
-        fix: "Allow 443 from the readers' security groups only.",
+        fix: "Allow port 443 only from the readers' security groups.",
         needs: GROUPS,
         counterparts: &["prowler ec2_securitygroup_allow_ingress_from_internet_to_any_port"],
         find: Find::Account(groups::open_group),
@@ -128,7 +132,7 @@ pub(super) const CHECKS: &[Check] = &[
         id: "network.zones",
         severity: Severity::Low,
         title: "The endpoint is in only one zone, or not in a reader's zone",
-        why: "When the zone fails, every read fails. Traffic between zones costs money.",
+        why: "If the zone fails, every read fails. Traffic between zones also costs money.",
         fix: "Add a subnet in each zone where readers run.",
         needs: GROUPS,
         counterparts: &["prowler vpc_endpoint_multi_az_enabled"],
@@ -137,16 +141,16 @@ pub(super) const CHECKS: &[Check] = &[
     Check {
         id: "network.resolves-publicly",
         severity: Severity::Medium,
-        title: "From here the service resolves to public addresses",
-        why: "The audit ran inside the VPC (--from-inside), but requests from here do not go through the endpoint.",
-        fix: "Check private DNS, the VPC's DNS attributes, and the resolver that this machine uses.",
+        title: "From this machine, the service resolves to public addresses",
+        why: "The audit ran inside the VPC (--from-inside), but its requests do not go through the endpoint.",
+        fix: "Check private DNS, the VPC's DNS attributes, and this machine's resolver.",
         needs: &["dns:resolve"],
         counterparts: &[],
         find: Find::Account(resolves),
     },
 ];
 
-/// What reads or rotates a secret from a VPC: a function, a service or an instance.
+/// A function, a service or an instance that reads or rotates a secret from a VPC.
 struct Reader<'a> {
     place: Place<'a>,
     vpc_id: &'a str,
@@ -161,7 +165,7 @@ impl<'a> std::ops::Deref for Reader<'a> {
 }
 
 impl Reader<'_> {
-    /// Without Region and account: `rotate-orders`, `service/shop/checkout`, `instance/i-0a1b2c3d`.
+    /// The name without Region and account: `rotate-orders`, `service/shop/checkout`, `instance/i-0a1b2c3d`.
     fn name(&self) -> &str {
         self.arn.rsplit(':').next().unwrap_or_default()
     }
@@ -184,17 +188,18 @@ fn readers<'a>(audit: &Audit<'a>) -> Vec<Reader<'a>> {
     places.filter_map(|place| Some(Reader { vpc_id: place.vpc_id?, place })).collect()
 }
 
-/// Those that are there; one that is deleted is listed for a while.
+/// The endpoints that exist. A deleted one stays listed for a while.
 fn present<'a>(audit: &Audit<'a>) -> impl Iterator<Item = &'a VpcEndpoint> {
     audit.snapshot.endpoints().filter(|endpoint| !endpoint.is_gone())
 }
 
-/// Those whose settings matter: of a failed one nothing can be changed.
+/// The endpoints whose settings matter: those of a failed one cannot be changed.
 fn endpoints<'a>(audit: &Audit<'a>) -> impl Iterator<Item = &'a VpcEndpoint> {
     present(audit).filter(|endpoint| !endpoint.has_failed())
 }
 
-/// The one that a reader's requests take. That of services and instances for FIPS is not known to be theirs, but may be.
+/// The endpoint that a reader's requests use. Whether services and instances use a FIPS endpoint is not known, so one
+/// counts as theirs if there is no other.
 fn endpoint_for<'a>(audit: &Audit<'a>, reader: &Reader<'_>) -> Option<&'a VpcEndpoint> {
     let here = endpoints(audit).filter(|endpoint| endpoint.vpc_id == reader.vpc_id);
     let its = here.filter(|endpoint| endpoint.is_fips() || !reader.uses_fips_endpoint);
@@ -203,7 +208,7 @@ fn endpoint_for<'a>(audit: &Audit<'a>, reader: &Reader<'_>) -> Option<&'a VpcEnd
 
 fn no_endpoint(audit: &Audit<'_>, findings: &mut Findings<'_>) {
     let mut readers = readers(audit);
-    // One that failed is a finding of its own.
+    // A failed endpoint is reported by network.endpoint-state.
     readers.retain(|reader| {
         let mut here = present(audit).filter(|endpoint| endpoint.vpc_id == reader.vpc_id);
         !here.any(|endpoint| endpoint.is_fips() == reader.uses_fips_endpoint)
@@ -214,7 +219,7 @@ fn no_endpoint(audit: &Audit<'_>, findings: &mut Findings<'_>) {
             readers.iter().filter(|it| (it.vpc_id, it.uses_fips_endpoint) == (vpc, is_fips)).collect();
         let subnets: BTreeSet<_> = inside.iter().flat_map(|reader| reader.subnet_ids).cloned().collect();
         let names: Vec<_> = inside.iter().map(|reader| reader.name()).collect();
-        // The readers' own groups seldom let anybody in, and with private DNS all of the VPC takes the endpoint.
+        // The readers' own groups rarely allow inbound traffic, and with private DNS the whole VPC uses the endpoint.
         let group = if is_fips { "secrets-fips-endpoint" } else { "secrets-endpoint" };
         let group = ["aws", "ec2", "create-security-group", "--group-name", group, "--vpc-id", vpc];
         let all = ["aws", "ec2", "describe-vpcs", "--vpc-ids", vpc, "--query", EVERY_BLOCK];
@@ -231,13 +236,13 @@ fn no_endpoint(audit: &Audit<'_>, findings: &mut Findings<'_>) {
         let seen = match (other, is_fips) {
             (None, _) => "no endpoint".to_owned(),
             (Some(fips), false) => {
-                format!("no endpoint but {fips} for FIPS, to which the usual name does not lead")
+                format!("no endpoint but {fips} for FIPS, which the usual name does not resolve to")
             }
-            (Some(usual), true) => format!("no endpoint for FIPS, and requests for it do not take {usual}"),
+            (Some(usual), true) => format!("no endpoint for FIPS, and requests for it do not use {usual}"),
         };
         let or = match (other, is_fips) {
-            (_, true) => "; or take AWS_USE_FIPS_ENDPOINT away, if nobody asks for FIPS",
-            (Some(_), false) => "; if they ask for FIPS (AWS_USE_FIPS_ENDPOINT), nothing is wrong",
+            (_, true) => "; or remove AWS_USE_FIPS_ENDPOINT, if nobody needs FIPS",
+            (Some(_), false) => "; if they use FIPS (AWS_USE_FIPS_ENDPOINT), nothing is wrong",
             (None, false) => "",
         };
         findings
@@ -247,22 +252,24 @@ fn no_endpoint(audit: &Audit<'_>, findings: &mut Findings<'_>) {
     }
 }
 
-/// What to know before private DNS is on.
-const EVERYTHING_TAKES_IT: &str = "afterwards every request from the VPC goes through the endpoint: its security groups must let in everything that reads secrets there, and its policy must name other accounts whose secrets are read there";
+/// The warning before private DNS is turned on.
+const EVERYTHING_TAKES_IT: &str = "afterwards, every request from the VPC goes through the endpoint: its security \
+    groups must let in everything that reads secrets there, and its policy must name any other accounts whose secrets \
+    are read there";
 
-/// A rule for port 443 from all address ranges of a VPC, those that were associated later and those of IPv6 too, in
-/// JMESPath.
+/// A JMESPath query for a rule that allows port 443 from all address ranges of a VPC, including ranges associated later
+/// and IPv6.
 const EVERY_BLOCK: &str = "[{IpProtocol: 'tcp', FromPort: `443`, ToPort: `443`, \
      IpRanges: (Vpcs[0].CidrBlockAssociationSet || `[]`)[?CidrBlockState.State=='associated'].{CidrIp: CidrBlock}, \
      Ipv6Ranges: (Vpcs[0].Ipv6CidrBlockAssociationSet || `[]`)[?Ipv6CidrBlockState.State=='associated']\
      .{CidrIpv6: Ipv6CidrBlock}}]";
 
-/// An endpoint that is to be made.
+/// An endpoint to create.
 struct Wanted<'a> {
     vpc: &'a str,
     is_fips: bool,
     subnets: &'a [String],
-    /// As a shell takes them.
+    /// The ids, as words for a shell.
     groups: &'a str,
 }
 
@@ -282,7 +289,7 @@ fn state(audit: &Audit<'_>, findings: &mut Findings<'_>) {
         match endpoint.state.to_ascii_lowercase().as_str() {
             "pending" => finding.advise("wait a few minutes, then audit again"),
             "pendingacceptance" => finding.advise("accept the connection on the service's side"),
-            "partial" => finding.advise("look at its network interfaces: some of them failed"),
+            "partial" => finding.advise("check its network interfaces: some of them failed"),
             _ => {
                 let delete =
                     ["aws", "ec2", "delete-vpc-endpoints", "--vpc-endpoint-ids", &endpoint.vpc_endpoint_id];
@@ -310,7 +317,7 @@ fn modify(endpoint: &VpcEndpoint, words: &[&str]) -> String {
 
 fn private_dns(audit: &Audit<'_>, findings: &mut Findings<'_>) {
     for endpoint in endpoints(audit).filter(|endpoint| !endpoint.private_dns_enabled) {
-        // In one VPC a name leads to one endpoint: a second one is refused private DNS, and is there for other names.
+        // In a VPC, a name resolves to one endpoint. A second one is refused private DNS and exists for other names.
         let has_name = |it: &VpcEndpoint| {
             (&it.vpc_id, it.is_fips()) == (&endpoint.vpc_id, endpoint.is_fips()) && it.private_dns_enabled
         };
@@ -319,7 +326,7 @@ fn private_dns(audit: &Audit<'_>, findings: &mut Findings<'_>) {
         }
         let finding = findings.add(&endpoint.vpc_endpoint_id, "PrivateDnsEnabled is false");
         if groups::keep_somebody_out(audit, endpoint) {
-            finding.advise("first let the readers into its security groups (network.security-group), then turn private DNS on");
+            finding.advise("first let the readers into its security groups (network.security-group), then turn on private DNS");
             continue;
         }
         finding.run(modify(endpoint, &["--private-dns-enabled"])).advise(EVERYTHING_TAKES_IT);
@@ -360,6 +367,6 @@ fn resolves(audit: &Audit<'_>, findings: &mut Findings<'_>) {
         let name = format!("secretsmanager.{}.amazonaws.com", audit.snapshot.region);
         findings
             .add(name, format!("resolves to {}", public.join(", ")))
-            .advise("check private DNS of the endpoint");
+            .advise("check the endpoint's private DNS");
     }
 }

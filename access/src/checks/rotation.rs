@@ -1,4 +1,4 @@
-//! Rotation: whether there is any, whether it works, and whether its strategy suits the clients.
+//! Rotation: whether it is on, whether it works, and whether its strategy suits the clients.
 
 use super::{Check, Find, days};
 use crate::audited::Audit;
@@ -10,7 +10,7 @@ const LIST: &[&str] = &["secretsmanager:ListSecrets"];
 const VERSIONS: &[&str] = &["secretsmanager:ListSecrets", "secretsmanager:ListSecretVersionIds"];
 const FUNCTIONS: &[&str] = &["secretsmanager:ListSecrets", "lambda:ListFunctions"];
 
-/// What the benchmarks ask for.
+/// The longest interval that the benchmarks allow.
 const MOST_DAYS: i64 = 90;
 
 pub(super) const CHECKS: &[Check] = &[
@@ -18,8 +18,11 @@ pub(super) const CHECKS: &[Check] = &[
         id: "rotation.off",
         severity: Severity::Medium,
         title: "Rotation is not configured",
-        why: "If a credential never changes, a stolen copy of it works for ever.",
-        fix: "Turn rotation on, with AWS's function or ours (`make lambda`), or run `secretcache rotate --due` and name the job's role when you audit, with `--rotated-by ARN`: for the secrets that the role may rotate, the age of the current version then decides (`rotation.old`). No tag can say that, because others may write tags.",
+        why: "If a credential never changes, a stolen copy works forever.",
+        fix: "Turn rotation on, with AWS's function or ours (`make lambda`). Or run `secretcache rotate --due` in a \
+              job and name the job's role when you audit: `--rotated-by ARN`. For the secrets that this role can \
+              rotate, the age of the current version then decides (`rotation.old`). No tag can say this, because \
+              others may be able to set tags.",
         needs: LIST,
         counterparts: &[
             "Security Hub SecretsManager.1",
@@ -38,8 +41,8 @@ pub(super) const CHECKS: &[Check] = &[
         id: "rotation.function-missing",
         severity: Severity::High,
         title: "The rotation function does not exist",
-        why: "Rotation is on but can never run; other tools report it as configured.",
-        fix: "Deploy the function again, or set another one.",
+        why: "Rotation is on but can never run. Other tools report it as configured.",
+        fix: "Deploy the function again, or configure another one.",
         needs: FUNCTIONS,
         counterparts: &[
             "stave CTL.SECRETS.GHOST.ROTATIONLAMBDA",
@@ -51,8 +54,9 @@ pub(super) const CHECKS: &[Check] = &[
         id: "rotation.never",
         severity: Severity::Medium,
         title: "Rotation is on but has never succeeded",
-        why: "The first rotation shows whether function, network, permissions and database work together. This one has never succeeded.",
-        fix: "Rotate by hand, and read the function's log for the step that fails.",
+        why: "A successful rotation proves that function, network, permissions and database work together. This secret \
+              has had none.",
+        fix: "Start a rotation yourself, and check the function's log for the step that fails.",
         needs: LIST,
         counterparts: &[
             "stave CTL.SECRETS.ROTATION.NEVER",
@@ -64,8 +68,9 @@ pub(super) const CHECKS: &[Check] = &[
         id: "rotation.overdue",
         severity: Severity::High,
         title: "The rotation is overdue",
-        why: "NextRotationDate has passed without a rotation. Secrets Manager retries a failing rotation without telling anybody.",
-        fix: "Rotate by hand, and read the function's log for the step that fails.",
+        why: "NextRotationDate has passed without a rotation. Secrets Manager retries a failing rotation without \
+              notifying anyone.",
+        fix: "Start a rotation yourself, and check the function's log for the step that fails.",
         needs: LIST,
         counterparts: &[
             "Security Hub SecretsManager.2",
@@ -97,7 +102,7 @@ pub(super) const CHECKS: &[Check] = &[
         id: "rotation.interval",
         severity: Severity::Low,
         title: "The schedule allows more than 90 days between rotations",
-        why: "A leaked credential stays useful until the next rotation.",
+        why: "A leaked credential works until the next rotation.",
         fix: "Choose a shorter schedule.",
         needs: LIST,
         counterparts: &[
@@ -112,8 +117,8 @@ pub(super) const CHECKS: &[Check] = &[
         id: "rotation.window",
         severity: Severity::Info,
         title: "Nothing limits the hours in which the secret rotates",
-        why: "Without Duration or a cron() schedule, the service may rotate at any time of the day; a single-user rotation \
-              refuses logins for some seconds.",
+        why: "Without a Duration or a cron() schedule, the service can rotate at any time of day. A single-user \
+              rotation refuses logins for a few seconds.",
         fix: "Give the schedule a cron() expression and a Duration.",
         needs: LIST,
         counterparts: &[],
@@ -123,10 +128,10 @@ pub(super) const CHECKS: &[Check] = &[
         id: "rotation.pending",
         severity: Severity::High,
         title: "A rotation was interrupted",
-        why: "AWSPENDING has been on another version than AWSCURRENT for more than an hour. RotateSecret now only retries that one, \
-              and the database may already have the new password.",
-        fix: "Ask `secretcache status`, then resume the rotation or recover the secret. Do not just remove AWSPENDING: if the \
-              database has the new password, that loses it.",
+        why: "AWSPENDING has been on another version than AWSCURRENT for more than an hour. RotateSecret now only \
+              retries that version, and the database may already have the new password.",
+        fix: "Check with `secretcache status`, then resume the rotation or recover the secret. Do not just remove \
+              AWSPENDING: if the database has the new password, it would be lost.",
         needs: VERSIONS,
         counterparts: &[],
         find: Find::Secret(pending),
@@ -135,9 +140,11 @@ pub(super) const CHECKS: &[Check] = &[
         id: "rotation.strategy",
         severity: Severity::Low,
         title: "The strategy does not suit the clients",
-        why: "Single user changes the password that clients are using: between the change and their next read, new connections \
-              are refused. Alternating users behind an RDS proxy fail when the proxy does not know the second user.",
-        fix: "Alternate two users, or let clients connect through secretcache; behind a proxy, use two passwords for one user, or register both users' secrets.",
+        why: "A single-user rotation changes the password that clients are using: until they read the secret again, \
+              their new connections are refused. Alternating users behind an RDS proxy fail if the proxy does not know \
+              the second user.",
+        fix: "Alternate two users, or connect clients through secretcache. Behind a proxy, use two passwords for one \
+              user, or register the secrets of both users.",
         needs: &[
             "lambda:ListFunctions",
             "rds:DescribeDBProxies",
@@ -167,7 +174,7 @@ fn rotate(secret: &Secret) -> String {
     command(&["aws", "secretsmanager", "rotate-secret", "--secret-id", &secret.arn])
 }
 
-/// Sets a schedule. Without the option the service also rotates at once.
+/// The command that sets a schedule. Without --no-rotate-immediately the service would also rotate at once.
 fn with_schedule(secret: &Secret) -> String {
     format!(
         "{} --no-rotate-immediately --rotation-rules {}",
@@ -176,8 +183,8 @@ fn with_schedule(secret: &Secret) -> String {
     )
 }
 
-/// What a new schedule does.
-const AT_NEXT: &str = "The first rotation is at the next Sunday's 3:00 UTC";
+/// When the first rotation of a new schedule runs.
+const AT_NEXT: &str = "The first rotation is on the next Sunday at 3:00 UTC";
 
 fn off(audit: &Audit<'_>, secret: &Secret, findings: &mut Findings<'_>) {
     let is_rotated = audit.rotates(secret) || secret.is_rotated_elsewhere();
@@ -196,13 +203,15 @@ fn off(audit: &Audit<'_>, secret: &Secret, findings: &mut Findings<'_>) {
     let mut seen = "RotationEnabled is false".to_owned();
     let named = &audit.snapshot.rotated_by;
     if !named.is_empty() {
-        seen += &format!("; as far as policies are known, {} may not read and write it", named.join(" or "));
+        seen += &format!("; as far as policies are known, {} cannot read and write it", named.join(" or "));
     }
     findings
         .add(&secret.arn, seen)
         .run(format!("{} --rotation-lambda-arn {}", with_schedule(secret), quote(&function)))
         .advise(format!(
-            "the command names a function called secretcache-rotation; change it to yours; `secretcache adopt` says which strategy fits. {AT_NEXT}. If a job rotates the secret by `secretcache rotate --due`, name its role instead: --rotated-by ARN"
+            "the command names a function called secretcache-rotation: replace it with yours; `secretcache adopt` says \
+             which strategy fits. {AT_NEXT}. If a job rotates the secret with `secretcache rotate --due`, name its \
+             role instead: --rotated-by ARN"
         ));
 }
 
@@ -213,7 +222,7 @@ fn function_missing(audit: &Audit<'_>, secret: &Secret, findings: &mut Findings<
     if is_here && audit.account.rotation_function(secret).is_none() {
         findings
             .add(arn, "no such function")
-            .advise("deploy it, or name another with aws secretsmanager rotate-secret");
+            .advise("deploy it, or configure another one with aws secretsmanager rotate-secret");
     }
 }
 
@@ -224,13 +233,13 @@ fn never(audit: &Audit<'_>, secret: &Secret, findings: &mut Findings<'_>) {
         && !secret.is_rotated_elsewhere()
         && !is_new
     {
-        findings.add(&secret.arn, "RotationEnabled, and no LastRotatedDate").run(rotate(secret));
+        findings.add(&secret.arn, "RotationEnabled, but no LastRotatedDate").run(rotate(secret));
     }
 }
 
 fn overdue(audit: &Audit<'_>, secret: &Secret, findings: &mut Findings<'_>) {
     let Some(next) = secret.next_rotation_date.filter(|_| secret.rotation_enabled) else { return };
-    // A date is the end of a day on which the window may still be open.
+    // The date is the end of a day, and the window can still be open on that day.
     if audit.days_since(next) >= 1 {
         let seen = format!("due by {next}, {} ago", days(audit.days_since(next)));
         findings.add(&secret.arn, seen).run(rotate(secret));
@@ -250,15 +259,15 @@ fn old(audit: &Audit<'_>, secret: &Secret, findings: &mut Findings<'_>) {
         finding.run(rotate(secret));
     } else if let Some(job) = audit.job(&secret.arn) {
         finding.advise(format!(
-            "{} is to rotate it and has not: `secretcache rotate --config FILE --due --dry-run` says what is due",
+            "{} should rotate it and has not: `secretcache rotate --config FILE --due --dry-run` shows what is due",
             job.arn
         ));
     } else {
-        finding.advise("turn rotation on (see rotation.off), or change the value by hand");
+        finding.advise("turn rotation on (see rotation.off), or change the value yourself");
     }
 }
 
-/// The longest time between two rotations, as far as the schedule tells.
+/// The longest time between two rotations that the schedule allows, in days. `None` if the schedule does not say.
 fn longest_days(secret: &Secret) -> Option<i64> {
     let rules = &secret.rotation_rules;
     let Some(expression) = rules.schedule_expression.as_deref() else {
@@ -275,7 +284,7 @@ fn longest_days(secret: &Secret) -> Option<i64> {
         "*" => 1,
         list => match list.split_once('/') {
             Some((_, step)) => step.parse().ok()?,
-            // Of named months the widest gap is at least a year over their number.
+            // The widest gap between listed months is at least a year divided by their number.
             None => 12 / i64::try_from(list.split(',').count()).ok()?.clamp(1, 12),
         },
     };
@@ -295,7 +304,7 @@ fn interval(_: &Audit<'_>, secret: &Secret, findings: &mut Findings<'_>) {
         findings
             .add(&secret.arn, format!("up to {days} days between rotations"))
             .run(with_schedule(secret))
-            .advise(format!("the command sets a week. {AT_NEXT}"));
+            .advise(format!("the command sets a weekly schedule. {AT_NEXT}"));
     }
 }
 
@@ -303,7 +312,7 @@ fn window(audit: &Audit<'_>, secret: &Secret, findings: &mut Findings<'_>) {
     let rules = &secret.rotation_rules;
     let is_free = rules.duration.is_none()
         && !rules.schedule_expression.as_deref().is_some_and(|it| it.starts_with("cron"));
-    // Where two credentials are valid at a time, the hour does not matter.
+    // If two credentials are valid at once, the hour does not matter.
     let overlaps =
         matches!(strategy_of(audit, secret), Some("alternating-users" | "dual-password" | "api-key"));
     if secret.rotation_enabled && !secret.is_rotated_elsewhere() && is_free && !overlaps {
@@ -313,7 +322,7 @@ fn window(audit: &Audit<'_>, secret: &Secret, findings: &mut Findings<'_>) {
             _ => None,
         };
         let was = was.filter(|_| longest_days(secret) != Some(7));
-        let was = was.map(|was| format!("the secret rotates every week then, and not {was}. "));
+        let was = was.map(|was| format!("the secret then rotates every week, not {was}. "));
         findings
             .add(&secret.arn, "no Duration and no cron() schedule")
             .run(with_schedule(secret))
@@ -337,7 +346,7 @@ fn pending(audit: &Audit<'_>, secret: &Secret, findings: &mut Findings<'_>) {
         .advise(format!("first see `{}`", command(&["secretcache", "status", id_of(secret)])));
 }
 
-/// The strategy, as the function's setting or its name tells.
+/// The strategy, from the function's settings or its name.
 fn strategy_of<'a>(audit: &Audit<'a>, secret: &Secret) -> Option<&'a str> {
     let set = audit.account.rotation_function(secret).and_then(|function| function.strategy.as_deref());
     let arn = secret.rotation_lambda_arn.as_deref().unwrap_or_default();

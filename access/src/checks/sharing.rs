@@ -1,4 +1,4 @@
-//! Resource policies: who is let in or kept out by the secret itself, and by its rotation function.
+//! Resource policies of secrets and of rotation functions: which principals they let in or keep out.
 
 use super::{Check, Find};
 use crate::audited::Audit;
@@ -23,9 +23,11 @@ pub(super) const CHECKS: &[Check] = &[
     Check {
         id: "sharing.public",
         severity: Severity::Critical,
-        title: "The resource policy lets everybody read or change the secret",
-        why: "With Principal \"*\" and no condition or Deny that keeps strangers out, any AWS account can read it, write it, \
-              delete it or replace its policy. A wildcard in a condition keeps nobody out. Secrets Manager refuses such a policy only if the call says BlockPublicPolicy, which is off by default.",
+        title: "The resource policy lets everyone read or change the secret",
+        why: "With Principal \"*\" and no condition or Deny that keeps strangers out, any AWS account can read the \
+              secret, write it, delete it or replace its policy. A condition whose value is a wildcard keeps nobody \
+              out. Secrets Manager refuses such a policy only if the call sets BlockPublicPolicy, which is off by \
+              default.",
         fix: "Name the principals, or add a condition on aws:PrincipalArn or aws:PrincipalAccount.",
         needs: POLICY,
         counterparts: &[
@@ -39,8 +41,8 @@ pub(super) const CHECKS: &[Check] = &[
         id: "sharing.organization",
         severity: Severity::High,
         title: "The resource policy lets the whole organization read the secret",
-        why: "Principal \"*\" with aws:PrincipalOrgID, also beside aws:PrincipalArn like \"*\", opens the secret to every role \
-              of every account in the organization that allows itself the action.",
+        why: "With Principal \"*\" and aws:PrincipalOrgID, any role in any account of the organization can read the \
+              secret if its own policies allow it. Adding aws:PrincipalArn like \"*\" changes nothing.",
         fix: "Name the accounts or roles. The command limits it to this account.",
         needs: POLICY,
         counterparts: &[],
@@ -50,8 +52,9 @@ pub(super) const CHECKS: &[Check] = &[
         id: "sharing.cross-account",
         severity: Severity::Medium,
         title: "Another account can read the secret",
-        why: "That account's administrators decide who there can read it, and only its own trail records who did.",
-        fix: "If this is intended, name roles instead of the account; otherwise remove it from the statement.",
+        why: "That account's administrators decide which of its principals can read the secret, and only its own trail \
+              records who did.",
+        fix: "If this is intended, name roles instead of the account; otherwise remove the account from the statement.",
         needs: POLICY,
         counterparts: &[
             "stave CTL.SECRETS.POLICY.CROSSACCOUNT",
@@ -64,8 +67,8 @@ pub(super) const CHECKS: &[Check] = &[
         id: "sharing.blast-radius",
         severity: Severity::High,
         title: "More than five other accounts can read the secret",
-        why: "A leak in any of them is a leak of the secret.",
-        fix: "Give each account a credential of its own.",
+        why: "A leak in any one of them exposes the secret.",
+        fix: "Give each account its own credential.",
         needs: POLICY,
         counterparts: &["stave CTL.SECRETS.CROSSACCOUNT.BLASTRADIUS"],
         find: Find::Secret(blast_radius),
@@ -74,8 +77,10 @@ pub(super) const CHECKS: &[Check] = &[
         id: "sharing.open-to-account",
         severity: Severity::Low,
         title: "No resource policy keeps the rest of the account out",
-        why: "Without an explicit Deny, every identity policy of the account, an administrator's too, reaches the secret. A Deny of reads for all but named principals also applies to policies that are attached later. The printed Deny exempts everyone who can read now, but administrators only if a program runs as one.",
-        fix: "Deny secretsmanager:GetSecretValue to everybody but the readers and the rotation role.",
+        why: "Without an explicit Deny, any identity policy of the account can open the secret, including an \
+              administrator's. A Deny of reads for all but named principals also applies to policies attached later. \
+              The printed Deny exempts everyone who can read now, except administrators that no program runs as.",
+        fix: "Deny secretsmanager:GetSecretValue to everyone but the readers and the rotation role.",
         needs: POLICY,
         counterparts: &["prowler secretsmanager_has_restrictive_resource_policy"],
         find: Find::Secret(open::open_to_account),
@@ -83,10 +88,10 @@ pub(super) const CHECKS: &[Check] = &[
     Check {
         id: "sharing.service",
         severity: Severity::Medium,
-        title: "A service of AWS may read the secret for any account",
-        why: "A service that a policy lets in acts for whoever has it act: without aws:SourceAccount or aws:SourceArn, another \
-              account can have it read this secret (a confused deputy). In the policy of the secret's key it is low, for the \
-              service still needs the encrypted value.",
+        title: "An AWS service can read the secret on behalf of any account",
+        why: "A service acts for whichever account asks it to. Without aws:SourceAccount or aws:SourceArn, another \
+              account can make it read this secret (a confused deputy). In the policy of the secret's key this is low, \
+              because the service still needs the encrypted value.",
         fix: "Add a condition on aws:SourceAccount or aws:SourceArn, or on aws:SourceOrgID.",
         needs: POLICY,
         counterparts: &["IAM Access Analyzer policy validation (missing aws:SourceArn)"],
@@ -96,7 +101,8 @@ pub(super) const CHECKS: &[Check] = &[
         id: "sharing.ghost-principal",
         severity: Severity::Medium,
         title: "The resource policy names a principal that no longer exists",
-        why: "When a role or user is deleted, the policy keeps its unique id. A new role with the same name is another principal: it has no access, and nothing shows why.",
+        why: "When a role or user is deleted, the policy keeps its unique id. A new role with the same name is a \
+              different principal: it has no access, and nothing shows why.",
         fix: "Remove the id, or name the current principal.",
         needs: &["secretsmanager:GetResourcePolicy", "iam:GetAccountAuthorizationDetails"],
         counterparts: &["stave CTL.SECRETS.GHOST.POLICY.PRINCIPAL"],
@@ -106,8 +112,8 @@ pub(super) const CHECKS: &[Check] = &[
         id: "sharing.endpoint-only",
         severity: Severity::Medium,
         title: "The secret can be read only through a VPC endpoint, but its rotation function is elsewhere",
-        why: "A Deny unless aws:SourceVpce or aws:SourceVpc also hits the rotation function, the console and calls that AWS \
-              services make.",
+        why: "A Deny unless aws:SourceVpce or aws:SourceVpc matches also applies to the rotation function, the \
+              console, and calls that AWS services make.",
         fix: "Put the function into the VPC, or exempt calls of services with aws:ViaAWSService.",
         needs: &["secretsmanager:GetResourcePolicy", "lambda:ListFunctions"],
         counterparts: &[],
@@ -117,7 +123,7 @@ pub(super) const CHECKS: &[Check] = &[
         id: "sharing.replica-policy",
         severity: Severity::Low,
         title: "A replica's resource policy differs from its primary's",
-        why: "The replica holds the same value; its own policy decides who reads that.",
+        why: "The replica has the same value, but its own policy decides who can read it.",
         fix: "Put the same policy on the replica in its Region.",
         needs: &["secretsmanager:DescribeSecret"],
         counterparts: &["stave CTL.SECRETS.REPLICA.POLICY.MISMATCH"],
@@ -127,8 +133,9 @@ pub(super) const CHECKS: &[Check] = &[
         id: "sharing.name-suffix",
         severity: Severity::Medium,
         title: "The secret's name ends in a hyphen and six characters",
-        why: "Secrets Manager may mistake such a name for the end of an ARN; a partial ARN then finds another secret or none.",
-        fix: "Create the secret under another name and move its readers.",
+        why: "Secrets Manager can mistake the end of such a name for the end of an ARN. A partial ARN then finds \
+              another secret, or none.",
+        fix: "Create the secret under another name and move its readers there.",
         needs: &["secretsmanager:ListSecrets"],
         counterparts: &[],
         find: Find::Secret(name_suffix),
@@ -136,8 +143,9 @@ pub(super) const CHECKS: &[Check] = &[
     Check {
         id: "sharing.function-permission",
         severity: Severity::Medium,
-        title: "Secrets Manager may invoke the rotation function for any account",
-        why: "Without aws:SourceAccount, a secret of another account can name the function and have it run: a confused deputy.",
+        title: "Secrets Manager can invoke the rotation function on behalf of any account",
+        why: "Without aws:SourceAccount, a secret of another account can name this function as its own and have it run \
+              (a confused deputy).",
         fix: "Add the permission again with --source-account.",
         needs: FUNCTION,
         counterparts: &["checkov CKV_AWS_364"],
@@ -148,14 +156,14 @@ pub(super) const CHECKS: &[Check] = &[
         severity: Severity::High,
         title: "Secrets Manager is not allowed to invoke the rotation function",
         why: "Every rotation fails before its first step.",
-        fix: "Add the permission for secretsmanager.amazonaws.com.",
+        fix: "Add a permission for secretsmanager.amazonaws.com.",
         needs: FUNCTION,
         counterparts: &[],
         find: Find::Secret(function::function_not_permitted),
     },
 ];
 
-/// What nobody but its readers and its administrators should do to a secret.
+/// The calls that only a secret's readers and administrators should be able to make.
 const GUARDED: [&str; 8] = [
     READ,
     "secretsmanager:PutSecretValue",
@@ -167,15 +175,15 @@ const GUARDED: [&str; 8] = [
     "secretsmanager:ReplicateSecretToRegions",
 ];
 
-/// A resource policy: the secret's own, or that of one of its replicas.
+/// A resource policy of the secret or of one of its replicas.
 struct Shared<'a> {
     policy: &'a Document,
     arn: String,
-    /// Of a replica.
+    /// The replica's Region; `None` for the secret itself.
     region: Option<&'a str>,
 }
 
-/// A replica has the same value, so its policy opens as much as the primary's.
+/// The policies of the secret and of its replicas. A replica has the same value, so its policy opens as much.
 fn policies(secret: &Secret) -> Vec<Shared<'_>> {
     let own = secret.resource_policy.iter();
     let mut all: Vec<_> =
@@ -200,7 +208,7 @@ impl Shared<'_> {
         audit.account.exposure(self.policy, action, &self.arn)
     }
 
-    /// Adds the command that puts another statement in the place of one, or only takes it away; advice where there is none.
+    /// Adds the command that replaces a statement, or removes it; if there is neither, adds advice.
     fn replace(&self, finding: &mut Finding, index: usize, other: Option<Narrowed>) {
         let run = match other {
             Some(Narrowed::Gone) => drop_resource_statement(&self.arn, self.policy, index),
@@ -218,7 +226,7 @@ impl Shared<'_> {
         });
     }
 
-    /// Adds the command that puts another policy in its place.
+    /// Adds the command that replaces the policy.
     fn put(&self, finding: &mut Finding, policy: &serde_json::Value) {
         let run = put_resource_policy(&self.arn, policy);
         finding.run(match self.region {
@@ -228,16 +236,12 @@ impl Shared<'_> {
     }
 
     fn place(&self, statement: &Statement, index: usize) -> String {
-        let place = place(statement, index);
+        let place = statement.title(index);
         match self.region {
             Some(region) => format!("{place} of the replica in {region}"),
             None => place,
         }
     }
-}
-
-fn place(statement: &Statement, index: usize) -> String {
-    statement.sid.as_ref().map_or(format!("statement {}", index + 1), |sid| format!("statement {sid}"))
 }
 
 fn public(audit: &Audit<'_>, secret: &Secret, findings: &mut Findings<'_>) {
@@ -262,10 +266,10 @@ fn public(audit: &Audit<'_>, secret: &Secret, findings: &mut Findings<'_>) {
     }
 }
 
-/// Where a condition keeps out strangers of other addresses.
+/// Added to what was seen if a condition on addresses keeps most strangers out.
 pub(super) const FROM_FEW: &str = " from the addresses that the policy names";
 
-/// An action without its service, as people say it.
+/// The name of an action without its service; "reads" for GetSecretValue.
 fn short(action: &str) -> &str {
     if action == READ { "reads" } else { action.trim_start_matches("secretsmanager:") }
 }
@@ -277,7 +281,7 @@ fn organization(audit: &Audit<'_>, secret: &Secret, findings: &mut Findings<'_>)
             let is_open = exposure.is_for_organization(index) && !exposure.is_public(index);
             if let (true, [condition, ..]) = (is_open, &exposure.of_organization(index)[..]) {
                 let seen = format!(
-                    "{} allows reads to everybody with {}",
+                    "{} allows reads to everyone with {}",
                     shared.place(statement, index),
                     condition.values.join(", ")
                 );
@@ -289,8 +293,10 @@ fn organization(audit: &Audit<'_>, secret: &Secret, findings: &mut Findings<'_>)
     }
 }
 
-/// What is left open by the command, which takes reads from nobody of the account.
-const IN_ACCOUNT: &str = "the command limits it to this account, all of whose principals can then still do what the statement allows, without a policy of their own: name the intended ones, and those of other accounts that must keep access";
+/// The advice on what the command leaves open: it takes reads from no principal of the account.
+const IN_ACCOUNT: &str = "the command limits it to this account, whose principals can then all still do what the \
+    statement allows, without a policy of their own: name the intended ones, and those of other accounts that must \
+    keep access";
 
 fn cross_account(audit: &Audit<'_>, secret: &Secret, findings: &mut Findings<'_>) {
     let is_account = |id: &str| {
@@ -310,7 +316,7 @@ fn cross_account(audit: &Audit<'_>, secret: &Secret, findings: &mut Findings<'_>
                         format!("call {} on it", short(action))
                     };
                     let whose = if is_unique_id(&outsider.principal) {
-                        ", the id of nobody in this account,"
+                        ", an id unknown in this account,"
                     } else {
                         ""
                     };
@@ -326,7 +332,7 @@ fn cross_account(audit: &Audit<'_>, secret: &Secret, findings: &mut Findings<'_>
     by_key(audit, secret, findings);
 }
 
-/// Other accounts that the key's policy lets in by a condition, where its principal is everybody.
+/// Reports other accounts that a statement of the key's policy lets in through a condition on Principal "*".
 fn by_key(audit: &Audit<'_>, secret: &Secret, findings: &mut Findings<'_>) {
     let Some(key) = audit.account.key_of(secret) else { return };
     let Some(policy) = &key.policy else { return };
@@ -335,7 +341,7 @@ fn by_key(audit: &Audit<'_>, secret: &Secret, findings: &mut Findings<'_>) {
         if outsider.principal != "*" && is_for_all(statement) {
             let seen = format!(
                 "{} of the key's policy lets {} decrypt, if its own account allows it",
-                place(statement, outsider.statement),
+                statement.title(outsider.statement),
                 outsider.principal
             );
             findings
@@ -356,7 +362,7 @@ fn blast_radius(audit: &Audit<'_>, secret: &Secret, findings: &mut Findings<'_>)
         .collect();
     if accounts.len() > MANY {
         let seen = format!("{} other accounts can read it", accounts.len());
-        findings.add(&secret.arn, seen).advise("give each account a credential of its own");
+        findings.add(&secret.arn, seen).advise("give each account its own credential");
     }
 }
 
@@ -371,7 +377,7 @@ fn ghost(audit: &Audit<'_>, secret: &Secret, findings: &mut Findings<'_>) {
             if is_unique_id(id) && !is_here()
                 || is_named && !audit.snapshot.principals.is_empty() && !is_here()
             {
-                let seen = format!("{} names {id}, which does not exist", place(statement, index));
+                let seen = format!("{} names {id}, which does not exist", statement.title(index));
                 let shared = Shared { policy, arn: secret.arn.clone(), region: None };
                 shared.replace(findings.add(&secret.arn, seen), index, narrow::without(policy, index, id));
             }
@@ -381,7 +387,7 @@ fn ghost(audit: &Audit<'_>, secret: &Secret, findings: &mut Findings<'_>) {
 
 fn replica_policy(_: &Audit<'_>, secret: &Secret, findings: &mut Findings<'_>) {
     for replica in &secret.replication_status {
-        // A replica whose policy was not collected says nothing.
+        // If a replica's policy was not collected, nothing is known.
         let Some(policy) = &replica.resource_policy else { continue };
         if secret.resource_policy.as_ref().is_none_or(|own| own.statements != policy.statements) {
             findings
@@ -399,6 +405,6 @@ fn name_suffix(_: &Audit<'_>, secret: &Secret, findings: &mut Findings<'_>) {
     if end.is_some_and(|end| end.len() == 6 && end.chars().all(|c| c.is_ascii_alphanumeric())) {
         findings
             .add(&secret.arn, format!("the name {} ends like an ARN", secret.name))
-            .advise("create it under another name, move its readers, then delete this one");
+            .advise("create it under another name, move its readers there, then delete this one");
     }
 }

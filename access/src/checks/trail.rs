@@ -1,8 +1,8 @@
-//! CloudTrail: whether what happens to secrets is recorded.
+//! CloudTrail: whether calls on secrets are recorded.
 //!
-//! Reads of secrets are *management* events of the kind read, recorded by any trail that records those
-//! (<https://docs.aws.amazon.com/secretsmanager/latest/userguide/monitoring-cloudtrail.html>). There is no data event for
-//! them; nothing here asks for any.
+//! Reads of secrets are read-only *management* events, recorded by any trail that records read events
+//! (<https://docs.aws.amazon.com/secretsmanager/latest/userguide/monitoring-cloudtrail.html>). There is no data event
+//! for them, and these checks ask for none.
 
 use serde_json::{Value, json};
 
@@ -21,8 +21,9 @@ pub(super) const CHECKS: &[Check] = &[
         id: "trail.none",
         severity: Severity::High,
         title: "No trail records this Region",
-        why: "CloudTrail's event history ends after 90 days and cannot raise alarms. Without a trail, nobody can find out later who read a secret.",
-        fix: "Create a trail for all Regions. Management events are recorded by default; reads of secrets are among them.",
+        why: "CloudTrail's event history ends after 90 days and cannot raise alarms. Without a trail, nobody can find \
+              out later who read a secret.",
+        fix: "Create a trail for all Regions. By default it records management events, and with them reads of secrets.",
         needs: TRAILS,
         counterparts: &[
             "Security Hub CloudTrail.1",
@@ -35,8 +36,8 @@ pub(super) const CHECKS: &[Check] = &[
         id: "trail.not-logging",
         severity: Severity::High,
         title: "No trail is recording",
-        why: "A stopped trail looks like a quiet account.",
-        fix: "Start logging.",
+        why: "While no trail records, nobody can find out later who read or changed a secret.",
+        fix: "Start logging on a trail.",
         needs: &["cloudtrail:DescribeTrails", "cloudtrail:GetTrailStatus"],
         counterparts: &["prowler cloudtrail_multi_region_enabled_logging_management_events"],
         find: Find::Account(not_logging),
@@ -45,7 +46,7 @@ pub(super) const CHECKS: &[Check] = &[
         id: "trail.single-region",
         severity: Severity::Medium,
         title: "No trail records all Regions",
-        why: "A secret can be replicated to, and read in, a Region that nobody watches.",
+        why: "A secret can be replicated to a Region that nobody watches, and read there unnoticed.",
         fix: "Make the trail a multi-Region trail.",
         needs: TRAILS,
         counterparts: &[
@@ -59,8 +60,8 @@ pub(super) const CHECKS: &[Check] = &[
         id: "trail.no-management-events",
         severity: Severity::High,
         title: "No recording trail records management events",
-        why: "All operations of Secrets Manager are management events.",
-        fix: "Record management events, reads and writes.",
+        why: "Every Secrets Manager call is a management event, so none is recorded.",
+        fix: "Record management events, both reads and writes.",
         needs: SELECTORS,
         counterparts: &["prowler cloudtrail_multi_region_enabled_logging_management_events"],
         find: Find::Account(no_management),
@@ -68,9 +69,9 @@ pub(super) const CHECKS: &[Check] = &[
     Check {
         id: "trail.write-only",
         severity: Severity::High,
-        title: "Trails leave out read events, and with them GetSecretValue",
-        why: "GetSecretValue is a read-only management event: ReadWriteType WriteOnly, or an advanced selector with readOnly = \
-              false, loses every read of a secret.",
+        title: "Trails leave out read events, including GetSecretValue",
+        why: "GetSecretValue is a read-only management event. ReadWriteType WriteOnly, or an advanced selector with \
+              readOnly = false, loses every read of a secret.",
         fix: "Record read events as well.",
         needs: SELECTORS,
         counterparts: &[
@@ -81,9 +82,9 @@ pub(super) const CHECKS: &[Check] = &[
     Check {
         id: "trail.read-only",
         severity: Severity::High,
-        title: "Trails leave out write events, and with them changed values and policies",
-        why: "PutSecretValue, DeleteSecret and PutResourcePolicy are write-only management events: ReadWriteType ReadOnly, or an \
-              advanced selector with readOnly = true, loses every change of a secret and of who may read it.",
+        title: "Trails leave out write events, including changed values and policies",
+        why: "PutSecretValue, DeleteSecret and PutResourcePolicy are write events. ReadWriteType ReadOnly, or an \
+              advanced selector with readOnly = true, loses every change to a secret and to who can read it.",
         fix: "Record write events as well.",
         needs: SELECTORS,
         counterparts: &["prowler cloudtrail_multi_region_enabled_logging_management_events"],
@@ -93,7 +94,7 @@ pub(super) const CHECKS: &[Check] = &[
         id: "trail.kms-excluded",
         severity: Severity::Medium,
         title: "Trails leave out events of AWS KMS",
-        why: "The key's Decrypt events are the second record of each read, and the only record of a use outside of Secrets Manager.",
+        why: "The key's Decrypt events are a second record of each read, and the only record of use outside of Secrets Manager.",
         fix: "Record events of kms.amazonaws.com.",
         needs: SELECTORS,
         counterparts: &[],
@@ -102,9 +103,9 @@ pub(super) const CHECKS: &[Check] = &[
     Check {
         id: "trail.network-activity",
         severity: Severity::Info,
-        title: "Calls that a VPC endpoint's policy refuses are not recorded",
-        why: "They never reach the service, so they are not management events; only network activity events record them.",
-        fix: "Add a selector for network activity events of secretsmanager.amazonaws.com. They cost money.",
+        title: "Calls refused by a VPC endpoint's policy are not recorded",
+        why: "These calls never reach the service, so they are not management events. Only network activity events record them.",
+        fix: "Add a selector for network activity events of secretsmanager.amazonaws.com. They cost extra.",
         needs: &["cloudtrail:GetEventSelectors", "ec2:DescribeVpcEndpoints"],
         counterparts: &[],
         find: Find::Account(network_activity),
@@ -115,8 +116,9 @@ fn recording<'a>(audit: &'a Audit<'_>) -> impl Iterator<Item = &'a Trail> {
     audit.snapshot.trails.iter().filter(|trail| trail.is_logging != Some(false))
 }
 
-/// Whether any trail logs, without which EventBridge gets no event by way of CloudTrail
-/// (<https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-service-event-cloudtrail.html>); none if they were not read.
+/// Whether any trail is logging, without which EventBridge receives no events through CloudTrail
+/// (<https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-service-event-cloudtrail.html>). `None` if the trails
+/// were not read.
 pub(super) fn logs(audit: &Audit<'_>) -> Option<bool> {
     let is_read = !audit.denied.contains(&("cloudtrail:DescribeTrails", ""));
     is_read.then(|| recording(audit).next().is_some())
@@ -132,7 +134,7 @@ fn none(audit: &Audit<'_>, findings: &mut Findings<'_>) {
                 "{} --is-multi-region-trail && aws cloudtrail start-logging --name management-events",
                 command(&["aws", "cloudtrail", "create-trail", "--name", "management-events", "--s3-bucket-name", &bucket])
             ))
-            .advise("the bucket must exist and let CloudTrail write; do not ask for data events: reads are management events");
+            .advise("the bucket must exist and let CloudTrail write to it; you need no data events: reads are management events");
     }
 }
 
@@ -156,11 +158,11 @@ fn single_region(audit: &Audit<'_>, findings: &mut Findings<'_>) {
             &trail.trail_arn,
             "--is-multi-region-trail",
         ]);
-        findings.add(&trail.trail_arn, format!("records {} alone", trail.home_region)).run(words);
+        findings.add(&trail.trail_arn, format!("records only {}", trail.home_region)).run(words);
     }
 }
 
-/// An event that a trail may record.
+/// An event that a trail can record.
 #[derive(Clone, Copy)]
 struct Event {
     category: &'static str,
@@ -179,10 +181,10 @@ const WRITE: Event = Event { name: "PutSecretValue", is_read: false, ..READ };
 const DECRYPT: Event = Event { source: "kms.amazonaws.com", name: "Decrypt", ..READ };
 const REFUSED: Event = Event { category: "NetworkActivity", ..READ };
 
-/// Whether a trail records an event; perhaps, where a selector leaves out some callers or takes only some.
+/// Whether a trail records an event; `Maybe` if a selector leaves out some callers or includes only some.
 fn records(trail: &Trail, event: Event) -> Truth {
     if !trail.advanced_event_selectors.is_empty() {
-        // Selectors may split what comes from the console from all else.
+        // Selectors can separate console calls from all others.
         let by_console = [true, false].map(|is_from_console| {
             let all = trail.advanced_event_selectors.iter();
             all.map(|selector| selects(selector, event, is_from_console)).max().unwrap_or(Truth::No)
@@ -220,7 +222,7 @@ fn selects(selector: &AdvancedEventSelector, event: Event, is_from_console: bool
             "readOnly" => truth(event.is_read),
             "sessionCredentialFromConsole" => truth(is_from_console),
             "errorCode" if event.category == "NetworkActivity" => "VpceAccessDenied",
-            // Whose calls they are, or through which endpoint they came, differs from one to the next.
+            // The caller and the endpoint differ from call to call.
             _ => return Truth::Maybe,
         };
         Truth::from(is_selected(field, value))
@@ -232,19 +234,19 @@ fn truth(is_so: bool) -> &'static str {
     if is_so { "true" } else { "false" }
 }
 
-/// How well recording trails record an event, all together.
+/// Whether all recording trails together record an event.
 fn recorded(audit: &Audit<'_>, event: Event) -> Truth {
     recording(audit).map(|trail| records(trail, event)).max().unwrap_or(Truth::No)
 }
 
-/// The log groups to which trails write what happens to secrets: reads of them, or all else.
+/// The log groups to which trails write events on secrets: reads, or all others.
 pub(super) fn log_groups<'a>(audit: &'a Audit<'_>, is_read: bool) -> impl Iterator<Item = &'a str> {
     let event = if is_read { READ } else { WRITE };
     let trails = recording(audit).filter(move |trail| records(trail, event) != Truth::No);
     trails.filter_map(|trail| trail.cloud_watch_logs_log_group_arn.as_deref())
 }
 
-/// What the selectors of a trail ask of callers.
+/// Describes the conditions on callers in a trail's selectors.
 fn restrictions(trail: &Trail) -> String {
     let known = ["eventCategory", "eventSource", "eventName", "eventType", "readOnly"];
     let is_of_category =
@@ -271,14 +273,14 @@ fn restrictions(trail: &Trail) -> String {
     seen.join(", ")
 }
 
-/// A trail that records an event of some callers alone: less grave than one that records none.
+/// Reports a trail that records an event only for some callers, which is less severe than one that never records it.
 fn partly(audit: &Audit<'_>, findings: &mut Findings<'_>, event: Event, what: &str) {
     let mut trails = recording(audit).filter(|trail| records(trail, event) == Truth::Maybe);
     if let (Truth::Maybe, Some(trail)) = (recorded(audit, event), trails.next()) {
         let seen = format!("records {what} of some sessions only: {}", restrictions(trail));
         let finding = findings.add(&trail.trail_arn, seen);
         finding.severity = Severity::Low;
-        finding.run(record_all(trail)).advise("if these are left out on purpose, nothing is wrong");
+        finding.run(record_all(trail)).advise("if the others are left out on purpose, nothing is wrong");
     }
 }
 
@@ -298,11 +300,11 @@ fn is_selected(field: &FieldSelector, value: &str) -> bool {
         && is_not(&field.not_ends_with, &ends)
 }
 
-/// The command that has a trail record every management event, and keeps what else it records.
+/// The command that makes a trail record every management event, and keeps what else it records.
 fn record_all(trail: &Trail) -> String {
     let words = command(&["aws", "cloudtrail", "put-event-selectors", "--trail-name", &trail.trail_arn]);
     if trail.advanced_event_selectors.is_empty() {
-        // Data events of other services are recorded as before.
+        // Data events of other services stay recorded.
         let of_data = trail.event_selectors.iter().filter(|selector| !selector.data_resources.is_empty());
         let mut selectors: Vec<Value> = of_data
             .map(|selector| {
@@ -313,7 +315,7 @@ fn record_all(trail: &Trail) -> String {
         selectors.insert(0, json!({"ReadWriteType": "All", "IncludeManagementEvents": true}));
         return format!("{words} --event-selectors {}", quote(&json!(selectors).to_string()));
     }
-    let is_management = |selector: &&AdvancedEventSelector| {
+    let is_other = |selector: &&AdvancedEventSelector| {
         !selector
             .field_selectors
             .iter()
@@ -321,11 +323,11 @@ fn record_all(trail: &Trail) -> String {
     };
     let mut selectors: Vec<Value> = vec![json!({"Name": "Management events",
         "FieldSelectors": [{"Field": "eventCategory", "Equals": ["Management"]}]})];
-    selectors.extend(trail.advanced_event_selectors.iter().filter(is_management).map(written));
+    selectors.extend(trail.advanced_event_selectors.iter().filter(is_other).map(written));
     format!("{words} --advanced-event-selectors {}", quote(&json!(selectors).to_string()))
 }
 
-/// A selector as the API takes it, without empty lists.
+/// A selector in the API's form, without empty lists.
 fn written(selector: &AdvancedEventSelector) -> Value {
     let mut json = json!(selector);
     for field in json["FieldSelectors"].as_array_mut().into_iter().flatten() {
@@ -347,7 +349,7 @@ fn write_only(audit: &Audit<'_>, findings: &mut Findings<'_>) {
     let writes = recording(audit).find(|trail| records(trail, WRITE) != Truth::No);
     match (recorded(audit, READ), writes) {
         (Truth::No, Some(trail)) => {
-            findings.add(&trail.trail_arn, "records writes, and no GetSecretValue").run(record_all(trail));
+            findings.add(&trail.trail_arn, "records writes but no GetSecretValue").run(record_all(trail));
         }
         (Truth::Maybe, _) if recorded(audit, WRITE) == Truth::Yes => {
             partly(audit, findings, READ, "GetSecretValue");
@@ -359,7 +361,7 @@ fn write_only(audit: &Audit<'_>, findings: &mut Findings<'_>) {
 fn read_only(audit: &Audit<'_>, findings: &mut Findings<'_>) {
     let reads = recording(audit).find(|trail| records(trail, READ) != Truth::No);
     if let (Truth::No, Some(trail)) = (recorded(audit, WRITE), reads) {
-        findings.add(&trail.trail_arn, "records reads, and no PutSecretValue").run(record_all(trail));
+        findings.add(&trail.trail_arn, "records reads but no PutSecretValue").run(record_all(trail));
     }
 }
 
@@ -396,7 +398,10 @@ fn network_activity(audit: &Audit<'_>, findings: &mut Findings<'_>) {
         let finding =
             findings.add(&trail.trail_arn, "no network activity events of secretsmanager.amazonaws.com");
         if trail.event_selectors.iter().any(|selector| !selector.data_resources.is_empty()) {
-            finding.advise("first convert the trail's selectors to advanced ones, including what they record of other services: advanced selectors replace basic ones");
+            finding.advise(
+                "first convert the trail's selectors to advanced ones, including those for other services: \
+                            advanced selectors replace basic ones",
+            );
             return;
         }
         finding.run(format!("{words} --advanced-event-selectors {}", quote(&json!(selectors).to_string())));

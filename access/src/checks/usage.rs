@@ -1,4 +1,4 @@
-//! Who uses a secret, and what becomes of it.
+//! Use of a secret: who reads it, what depends on it, and its deletion.
 
 use super::{Check, Find, days};
 use crate::audited::Audit;
@@ -15,7 +15,7 @@ pub(super) const CHECKS: &[Check] = &[
         severity: Severity::Low,
         title: "Nobody has read the secret for 90 days",
         why: "A credential that nobody needs is only a risk.",
-        fix: "Make sure that nobody needs it, then delete it with a recovery window; restoring it is one command.",
+        fix: "Make sure that nobody needs it, then delete it with a recovery window. Restoring it takes one command.",
         needs: LIST,
         counterparts: &[
             "Security Hub SecretsManager.3",
@@ -30,8 +30,8 @@ pub(super) const CHECKS: &[Check] = &[
         id: "usage.never-read",
         severity: Severity::Low,
         title: "Nobody has ever read the secret",
-        why: "Either it is not needed, or its readers have the credential from somewhere else.",
-        fix: "Find out where the credential is used from; delete the secret if it is not.",
+        why: "Either the secret is not needed, or its users get the credential from somewhere else.",
+        fix: "Find out where the credential is used. If it is not used, delete the secret.",
         needs: LIST,
         counterparts: &[
             "steampipe secretsmanager_secret_last_used_1_day",
@@ -43,8 +43,8 @@ pub(super) const CHECKS: &[Check] = &[
         id: "usage.not-since-rotation",
         severity: Severity::Medium,
         title: "Nobody has read the secret since it last rotated",
-        why: "Whoever uses the credential still has the old one, and is refused when that stops working.",
-        fix: "Restart its consumers, or let them read through a cache that refreshes.",
+        why: "Programs that use the credential still have the old one. They are refused once it stops working.",
+        fix: "Restart its consumers, or let them read it through a cache that refreshes.",
         needs: LIST,
         counterparts: &[],
         find: Find::Secret(not_since),
@@ -53,8 +53,8 @@ pub(super) const CHECKS: &[Check] = &[
         id: "usage.no-current",
         severity: Severity::High,
         title: "The secret has no current version",
-        why: "A read that names no version asks for the one labelled AWSCURRENT, and fails with ResourceNotFoundException. A \
-              secret that was created without a value has no version at all. On the day of its creation it is no finding yet.",
+        why: "A read without a version asks for AWSCURRENT, so it fails with ResourceNotFoundException. A secret \
+              created without a value has no version at all; on the day of its creation it is not yet reported.",
         fix: "Store a value, or move the label AWSCURRENT to the version that works.",
         needs: &["secretsmanager:ListSecrets", "secretsmanager:ListSecretVersionIds"],
         counterparts: &[],
@@ -64,8 +64,9 @@ pub(super) const CHECKS: &[Check] = &[
         id: "usage.injected",
         severity: Severity::Medium,
         title: "A consumer has the value in its environment and cannot see a rotation",
-        why: "ECS resolves the entries under secrets: when a task starts, and a Lambda variable is set when the function is deployed. After a rotation they keep the old value until they are restarted or deployed again.",
-        fix: "Read the secret in the program, or start it with something that restarts it when the secret changes.",
+        why: "ECS resolves the entries under secrets: when a task starts, and a Lambda variable is set when the \
+              function is deployed. After a rotation, they keep the old value until the next start or deployment.",
+        fix: "Read the secret in the program, or run the program under something that restarts it when the secret changes.",
         needs: &["ecs:ListTaskDefinitions", "ecs:DescribeTaskDefinition", "lambda:ListFunctions"],
         counterparts: &[],
         find: Find::Secret(injected),
@@ -73,10 +74,12 @@ pub(super) const CHECKS: &[Check] = &[
     Check {
         id: "usage.stage-readers",
         severity: Severity::Medium,
-        title: "Somebody reads AWSPREVIOUS or AWSPENDING long after the rotation",
-        why: "The previous credential stops working at the next rotation at the latest, and a pending one may not work yet. \
-              A program that reads either outside of a rotation is pinned to it by mistake, or somebody collects old values.",
-        fix: "Have it read AWSCURRENT. Reads in the hour after a rotation are not counted: staying connected through a rotation needs them.",
+        title: "Someone reads AWSPREVIOUS or AWSPENDING long after the rotation",
+        why: "The previous credential stops working at the next rotation at the latest, and a pending one may not work \
+              yet. A program that reads either outside of a rotation is pinned to it by mistake, or someone is \
+              collecting old values.",
+        fix: "Make the program read AWSCURRENT. Reads in the hour after a rotation do not count: staying connected \
+              through a rotation needs them.",
         needs: &["cloudtrail:LookupEvents"],
         counterparts: &[],
         find: Find::Secret(stage_readers),
@@ -85,7 +88,7 @@ pub(super) const CHECKS: &[Check] = &[
         id: "usage.untagged",
         severity: Severity::Info,
         title: "The secret has no tags",
-        why: "Nobody can tell whose it is, and policies by tag cannot reach it.",
+        why: "Nobody can tell who owns it, and policies based on tags do not apply to it.",
         fix: "Tag it with its owner and application.",
         needs: LIST,
         counterparts: &["Security Hub SecretsManager.5", "AWS Config tagged-secretsmanager-secret"],
@@ -95,7 +98,7 @@ pub(super) const CHECKS: &[Check] = &[
         id: "usage.deleted-in-use",
         severity: Severity::Critical,
         title: "A consumer still names a secret that is scheduled for deletion",
-        why: "The secret can no longer be read, so the consumer fails when it starts next.",
+        why: "The secret can no longer be read, so the consumer will fail at its next start.",
         fix: "Restore the secret, move its consumers, then delete it.",
         needs: &["secretsmanager:ListSecrets", "ecs:ListTaskDefinitions", "ecs:DescribeTaskDefinition"],
         counterparts: &["stave CTL.SECRETS.GHOST.DELETION.REFERENCED"],
@@ -105,8 +108,8 @@ pub(super) const CHECKS: &[Check] = &[
         id: "usage.deletion-window",
         severity: Severity::Low,
         title: "The secret is deleted after the shortest recovery window",
-        why: "Seven days may pass before somebody misses what runs once a month.",
-        fix: "Restore it and delete it again with 30 days.",
+        why: "A job that runs once a month may not miss the secret within seven days.",
+        fix: "Restore it, and delete it again with a window of 30 days.",
         needs: LIST,
         counterparts: &["stave CTL.SECRETS.LIFECYCLE.DELETION.MINWAIT"],
         find: Find::Secret(deletion_window),
@@ -114,8 +117,9 @@ pub(super) const CHECKS: &[Check] = &[
     Check {
         id: "usage.orphan",
         severity: Severity::Low,
-        title: "The database that the secret is for does not exist",
-        why: "The secret is left over from a deleted database. Programs would send the credential to a new database with that name.",
+        title: "The secret's database does not exist",
+        why: "The secret is left over from a deleted database. If a new database gets the same name, programs would \
+              send it the credential.",
         fix: "Delete the secret.",
         needs: &["secretsmanager:DescribeSecret", "rds:DescribeDBInstances", "rds:DescribeDBClusters"],
         counterparts: &["stave CTL.SECRETS.LIFECYCLE.ORPHAN.DATABASE"],
@@ -125,7 +129,8 @@ pub(super) const CHECKS: &[Check] = &[
         id: "usage.replica",
         severity: Severity::Medium,
         title: "A replica is out of sync, or in a Region that is not allowed",
-        why: "A replica that fails to follow serves the old value. One in the wrong Region breaks a promise about where data is.",
+        why: "A replica that fails to sync serves the old value. One in the wrong Region violates a commitment about \
+              where data is kept.",
         fix: "Replicate again, or remove the replica.",
         needs: &["secretsmanager:DescribeSecret"],
         counterparts: &["stave CTL.SECRETS.REPLICA.NONCOMPLIANT.REGION", "stave CTL.SECRETS.REPLICA.ORPHAN"],
@@ -134,8 +139,8 @@ pub(super) const CHECKS: &[Check] = &[
     Check {
         id: "usage.database-without-secret",
         severity: Severity::Low,
-        title: "A database has its master password outside of Secrets Manager",
-        why: "RDS can keep and rotate the master password as a secret; nobody rotates any other master password.",
+        title: "A database's master password is not in Secrets Manager",
+        why: "RDS can keep the master password as a secret and rotate it. Otherwise nothing rotates it.",
         fix: "Let RDS manage the master password.",
         needs: &["rds:DescribeDBInstances", "rds:DescribeDBClusters"],
         counterparts: &["stave CTL.SECRETS.INTEGRATION.RDS.NOSECRET"],
@@ -143,12 +148,12 @@ pub(super) const CHECKS: &[Check] = &[
     },
 ];
 
-/// Adds the command that deletes a secret, or how else it goes.
+/// Adds the command that deletes a secret, or says how else to remove it.
 fn delete_by(audit: &Audit<'_>, finding: &mut Finding, secret: &Secret) {
     let users = users(audit, secret);
     if !users.is_empty() {
         finding.advise(format!(
-            "do not delete it: {} names it, and may read it when it next starts; look whether that is still needed",
+            "do not delete it yet: {} names it and may read it at its next start; check whether that is still needed",
             users.join(", ")
         ));
     } else if let Some(service) = &secret.owning_service {
@@ -157,8 +162,8 @@ fn delete_by(audit: &Audit<'_>, finding: &mut Finding, secret: &Secret) {
         finding.advise(format!("it is a replica: remove it from the primary in {region}"));
     } else if secret.replication_status.is_empty() {
         finding.run(delete(secret)).advise(format!(
-            "first make sure that nobody needs it: ask its owner, search deployments for its name and for jobs that run seldom, and \
-             see who can read it (`{}`). For 30 days `{}` brings it back",
+            "first make sure that nobody needs it: ask its owner, search deployments for its name and for jobs that \
+             rarely run, and check who can read it (`{}`). Within 30 days, `{}` restores it",
             command(&["secretcache", "access", id_of(secret)]),
             command(&["aws", "secretsmanager", "restore-secret", "--secret-id", &secret.arn]),
         ));
@@ -204,10 +209,10 @@ fn never_read(audit: &Audit<'_>, secret: &Secret, findings: &mut Findings<'_>) {
 
 fn not_since(audit: &Audit<'_>, secret: &Secret, findings: &mut Findings<'_>) {
     let (Some(read), Some(rotated)) = (secret.last_accessed_date, secret.last_rotated_date) else { return };
-    // Reads are told by day, and the rotation itself reads: only whole days later say something.
+    // Read times are precise to the day, and the rotation itself reads. Only a gap of whole days means something.
     if audit.days_since(rotated) > 1 && read.as_second() + 86400 <= rotated.as_second() {
         let seen = format!("last read on {}, rotated on {rotated}", read.strftime("%F"));
-        findings.add(&secret.arn, seen).advise("restart its consumers, or have them read through a cache");
+        findings.add(&secret.arn, seen).advise("restart its consumers, or let them read through a cache");
     }
 }
 
@@ -217,7 +222,7 @@ fn stage_readers(audit: &Audit<'_>, secret: &Secret, findings: &mut Findings<'_>
     let reads = audit.snapshot.version_reads.iter().filter(|read| read.secret_arn == secret.arn);
     let job = audit.job(&secret.arn).map(|job| job.arn.as_str());
     for read in reads.filter(|read| ![rotation, job].contains(&Some(read.principal.as_str()))) {
-        // A version id means the label that the version has now.
+        // A read by version id counts for the label that the version has now.
         let labels = secret.versions.iter().find(|it| Some(&it.version_id) == read.version_id.as_ref());
         let labels = labels.map(|version| version.version_stages.as_slice()).unwrap_or_default();
         let label = ["AWSPREVIOUS", "AWSPENDING"].into_iter().find(|label| {
@@ -226,14 +231,14 @@ fn stage_readers(audit: &Audit<'_>, secret: &Secret, findings: &mut Findings<'_>
         let is_current = labels.iter().any(|stage| stage == "AWSCURRENT");
         let is_late = match (read.last_read, secret.last_rotated_date) {
             (Some(last), Some(rotated)) => last.as_second() > rotated.as_second() + HOUR,
-            // Without a rotation, nobody had a reason to.
+            // Without a rotation there was no reason to read it.
             _ => true,
         };
         let Some(label) = label.filter(|_| is_late && !is_current) else { continue };
         let last = read.last_read.map(|last| format!(", last on {last}")).unwrap_or_default();
         let since = audit.snapshot.reads_since.map(|since| format!(" since {}", since.strftime("%F")));
         let seen = format!("read {label} {} times{}{last}", read.count, since.unwrap_or_default());
-        findings.add(&read.principal, seen).advise(format!("have it read AWSCURRENT of {}", secret.name));
+        findings.add(&read.principal, seen).advise(format!("make it read AWSCURRENT of {}", secret.name));
     }
 }
 
@@ -249,37 +254,37 @@ fn tasks<'a>(audit: &Audit<'a>, secret: &'a Secret) -> impl Iterator<Item = &'a 
     tasks.map(|task| task.task_definition_arn.as_str())
 }
 
-/// Whatever is configured with a secret: task definitions and proxies of databases.
+/// Everything that is configured with a secret: task definitions and database proxies.
 fn users<'a>(audit: &Audit<'a>, secret: &'a Secret) -> Vec<&'a str> {
     let proxies = audit.snapshot.proxies.iter().filter(|proxy| proxy.secret_arns.contains(&secret.arn));
     tasks(audit, secret).chain(proxies.map(|proxy| proxy.name.as_str())).collect()
 }
 
-/// Without a version labelled AWSCURRENT a read that names none fails.
+/// Without a version labeled AWSCURRENT, a read that names no version fails.
 fn no_current(audit: &Audit<'_>, secret: &Secret, findings: &mut Findings<'_>) {
     let is_current = |version: &Version| version.version_stages.iter().any(|stage| stage == "AWSCURRENT");
-    // What was not described has no versions here.
+    // A secret that was not described has no versions here.
     let is_young = secret.created_date.is_none_or(|created| audit.days_since(created) < 1);
     if secret.deleted_date.is_some() || is_young || secret.versions.iter().any(is_current) {
         return;
     }
     let Some(newest) = secret.versions.iter().max_by_key(|version| version.created_date) else {
         findings.add(&secret.arn, "it has no version").advise(
-            "store its value (aws secretsmanager put-secret-value), or delete it if whatever was to fill it is given up",
+            "store its value (aws secretsmanager put-secret-value), or delete it if nothing will ever fill it",
         );
         return;
     };
     let words = ["aws", "secretsmanager", "update-secret-version-stage", "--secret-id", &secret.arn];
     let label = ["--version-stage", "AWSCURRENT", "--move-to-version-id", &newest.version_id];
     findings.add(&secret.arn, "no version has the label AWSCURRENT").advise(format!(
-        "find out which version works (`{}`), and label it; if it is the newest: {}",
+        "find out which version works (`{}`) and label it; if it is the newest: {}",
         command(&["secretcache", "status", id_of(secret)]),
         command(&[&words[..], &label].concat())
     ));
 }
 
 fn injected(audit: &Audit<'_>, secret: &Secret, findings: &mut Findings<'_>) {
-    // What never changes can be injected.
+    // A value that never changes can be injected.
     if !audit.rotates(secret) && secret.owning_service.is_none() {
         return;
     }
@@ -291,8 +296,8 @@ fn injected(audit: &Audit<'_>, secret: &Secret, findings: &mut Findings<'_>) {
     for function in
         audit.snapshot.functions.iter().filter(|function| function.injected_secrets.contains(&secret.arn))
     {
-        findings.add(&function.function_arn, "a variable holds the secret's value, or a field of it").advise(
-            "read it in the function; the variable is also readable to whoever may see the configuration",
+        findings.add(&function.function_arn, "a variable has the secret's value, or a field of it").advise(
+            "read it in the function: anyone who can see its configuration can also read the variable",
         );
     }
 }
@@ -300,7 +305,10 @@ fn injected(audit: &Audit<'_>, secret: &Secret, findings: &mut Findings<'_>) {
 fn untagged(_: &Audit<'_>, secret: &Secret, findings: &mut Findings<'_>) {
     if secret.tags.keys().all(|name| name.starts_with("aws:")) {
         let words = ["aws", "secretsmanager", "tag-resource", "--secret-id", &secret.arn, "--tags"];
-        findings.add(&secret.arn, "no tags").run(format!("{} Key=owner,Value=nobody", command(&words)));
+        findings
+            .add(&secret.arn, "no tags")
+            .run(format!("{} Key=owner,Value=nobody", command(&words)))
+            .advise("replace nobody with the team that owns the secret");
     }
 }
 
@@ -315,7 +323,7 @@ fn deleted_in_use(audit: &Audit<'_>, secret: &Secret, findings: &mut Findings<'_
 
 fn deletion_window(audit: &Audit<'_>, secret: &Secret, findings: &mut Findings<'_>) {
     const SHORTEST: i64 = 7;
-    // DeletedDate is the day on which it will be gone.
+    // DeletedDate is the day on which the secret will be gone.
     let Some(gone) = secret.deleted_date else { return };
     let left = -audit.days_since(gone);
     if (0..=SHORTEST).contains(&left) {
@@ -358,7 +366,7 @@ fn replica(audit: &Audit<'_>, secret: &Secret, findings: &mut Findings<'_>) {
             let run =
                 command_for("remove-regions-from-replication", "--remove-replica-regions", &replica.region);
             findings
-                .add(&resource, format!("its Region is not one that is allowed: {}", allowed.join(", ")))
+                .add(&resource, format!("its Region is not allowed; allowed are {}", allowed.join(", ")))
                 .run(run);
         }
     }

@@ -1,4 +1,4 @@
-//! Signed requests in the protocols that AWS's services speak: JSON 1.1, Query and REST.
+//! Signed requests in the protocols of AWS services: JSON 1.1, Query and REST.
 
 use std::collections::BTreeMap;
 use std::error::Error;
@@ -20,19 +20,19 @@ use tokio::time::{Instant, sleep, sleep_until, timeout};
 
 use super::{CollectError, xml};
 
-/// An answer of IAM's may have megabytes; more than this is none of ours.
+/// The longest response to accept. IAM's can have megabytes.
 const MOST_BYTES: usize = 64 << 20;
 const TIMEOUT: Duration = Duration::from_secs(30);
 const ATTEMPTS: u32 = 6;
 
-/// A service: what it is called in hosts and permissions, and how it is spoken to.
+/// A service: its name in hosts and permissions, and its protocol.
 struct Service {
     name: &'static str,
-    /// For `AWS_ENDPOINT_URL_…`.
+    /// The service id, for `AWS_ENDPOINT_URL_…`.
     id: &'static str,
-    /// What it signs as and where it is, if not as it is called.
+    /// The name in its host, for which requests are signed too.
     host: &'static str,
-    /// Prefix of `X-Amz-Target`, or the version of a Query API.
+    /// The prefix of `X-Amz-Target`, or the version of a Query API.
     api: &'static str,
     is_global: bool,
 }
@@ -57,7 +57,7 @@ const SERVICES: [Service; 13] = [
     service("ecs", "ECS", "AmazonEC2ContainerServiceV20141113"),
 ];
 
-/// Calls with a low quota, and the time between two of them: the quotas are 100, 50, 50 and 2 a second.
+/// Calls with a low quota, and the interval between two of them: the quotas are 100, 50, 50 and 2 a second.
 const PACED: [(&str, Duration); 4] = [
     ("secretsmanager:ListSecrets", Duration::from_millis(12)),
     ("secretsmanager:GetResourcePolicy", Duration::from_millis(25)),
@@ -65,7 +65,7 @@ const PACED: [(&str, Duration); 4] = [
     ("cloudtrail:LookupEvents", Duration::from_millis(500)),
 ];
 
-/// Why a call failed, in the service's own words.
+/// The reason why a call failed, in the service's own words.
 #[derive(Debug)]
 pub(super) struct Fault {
     pub(super) code: String,
@@ -101,7 +101,7 @@ pub(super) struct Client {
     credentials: SharedCredentialsProvider,
     connector: SharedHttpConnector,
     region: String,
-    /// Configured endpoints, one per service.
+    /// Configured endpoints by service.
     endpoints: BTreeMap<&'static str, String>,
     calls: Mutex<BTreeMap<String, u64>>,
     paced: Mutex<BTreeMap<String, Instant>>,
@@ -141,12 +141,12 @@ impl Client {
         &self.region
     }
 
-    /// How many calls were made, by name.
+    /// Returns the number of calls made, by name.
     pub(super) fn calls(&self) -> BTreeMap<String, u64> {
         self.calls.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// A call in a JSON protocol.
+    /// Makes a call in a JSON protocol.
     pub(super) async fn json(&self, name: &str, action: &str, body: &Value) -> Result<Value, Fault> {
         let service = find(name)?;
         let target = format!("{}.{action}", service.api);
@@ -155,7 +155,7 @@ impl Client {
         serde_json::from_str(&text).map_err(|error| Fault::of(format!("unexpected response: {error}")))
     }
 
-    /// A call in the Query protocol.
+    /// Makes a call in the Query protocol.
     pub(super) async fn query(
         &self,
         name: &str,
@@ -169,17 +169,17 @@ impl Client {
             .finish();
         let headers = [("content-type", "application/x-www-form-urlencoded; charset=utf-8")];
         let text = self.call(service, action, "POST", "", &headers, form).await?;
-        xml::parse(&text).ok_or_else(|| Fault::of("unexpected response: no XML"))
+        xml::parse(&text).ok_or_else(|| Fault::of("unexpected response: not XML"))
     }
 
-    /// A read of a REST service.
+    /// Makes a read-only call to a REST service.
     pub(super) async fn get(&self, name: &str, action: &str, path: &str) -> Result<Value, Fault> {
         let service = find(name)?;
         let text = self.call(service, action, "GET", path, &[], String::new()).await?;
         serde_json::from_str(&text).map_err(|error| Fault::of(format!("unexpected response: {error}")))
     }
 
-    /// One call, tried again while the service asks for patience.
+    /// Makes one call, and retries it if the service throttles or fails temporarily.
     async fn call(
         &self,
         service: &Service,
@@ -236,7 +236,7 @@ impl Client {
         let parameters = v4::SigningParams::builder()
             .identity(&identity)
             .region(&region)
-            .name(if service.name == "cloudwatch" { "monitoring" } else { service.name })
+            .name(service.host)
             .time(now())
             .settings(SigningSettings::default())
             .build()
@@ -264,11 +264,11 @@ impl Client {
             Ok((status, kind, text))
         });
         let (status, kind, text) =
-            answer.await.map_err(|_| Fault::of(format!("{url}: no answer in 30 s")))??;
+            answer.await.map_err(|_| Fault::of(format!("{url}: no response in 30 s")))??;
         if (200..300).contains(&status) { Ok(text) } else { Err(fault(status, &kind, &text)) }
     }
 
-    /// Where a service is, and the Region it signs for.
+    /// The URL of a service, and the Region to sign for.
     fn place(&self, service: &Service) -> (String, String) {
         let (suffix, home) = match self.region.as_str() {
             region if region.starts_with("cn-") => ("amazonaws.com.cn", "cn-north-1"),
@@ -292,21 +292,21 @@ fn find(name: &str) -> Result<&'static Service, Fault> {
         .ok_or_else(|| Fault::of(format!("unknown service {name}")))
 }
 
-/// Why a connection failed: what the layers above say of it is "io error".
+/// The innermost cause of an error. The outer layers only say "io error".
 fn innermost<'a>(error: &'a (dyn Error + 'static)) -> &'a (dyn Error + 'static) {
     std::iter::successors(Some(error), |&error| error.source()).last().unwrap_or(error)
 }
 
-/// What an answer that is none says, in JSON or XML.
+/// Reads an error response in JSON or XML.
 fn fault(status: u16, kind: &str, body: &str) -> Fault {
     let first = |value: &Value, names: &[&str]| {
         names.iter().find_map(|name| value[*name].as_str()).unwrap_or_default().to_owned()
     };
     let value: Value = serde_json::from_str(body).ok().or_else(|| xml::parse(body)).unwrap_or_default();
-    // Query has Error in the root, EC2 Errors/Error.
+    // Query has Error at the root, EC2 has Errors/Error.
     let error =
         [&value["Error"], &value["Errors"]["Error"]].into_iter().find(|it| it.is_object()).unwrap_or(&value);
-    // REST has the code in a header, with an address after it.
+    // REST has the code in a header, followed by an address.
     let kind = kind.split(':').next().unwrap_or_default();
     let code = first(error, &["__type", "Code", "code"]);
     let code = if code.is_empty() { kind } else { code.rsplit('#').next().unwrap_or_default() }.to_owned();

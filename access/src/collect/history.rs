@@ -1,7 +1,7 @@
 //! CloudTrail's event history: who reads versions other than the current one.
 //!
-//! `LookupEvents` answers fifty events a time, two times a second, of the last ninety days. `BatchGetSecretValue` is there too:
-//! it leaves one `GetSecretValue` per secret.
+//! `LookupEvents` returns fifty events a page, two pages a second, and goes back ninety days. `BatchGetSecretValue` is
+//! covered: it logs one `GetSecretValue` per secret.
 
 use std::collections::BTreeMap;
 
@@ -12,14 +12,14 @@ use super::{Collector, text, time};
 use crate::snapshot::{Secret, VersionRead};
 
 const PERMISSION: &str = "cloudtrail:LookupEvents";
-/// Eight minutes of them.
+/// The most pages to read, which takes eight minutes.
 const MOST_PAGES: usize = 1000;
 
-/// A secret, who read it, and the label and version that were asked for.
+/// A secret, the principal that read it, and the requested label and version.
 type Key = (String, String, Option<String>, Option<String>);
 
 impl Collector<'_> {
-    /// Counts reads by label or version since so many days ago.
+    /// Counts reads by label or version in the last `days` days.
     pub(super) async fn version_reads(&mut self, now: Timestamp, days: u32) {
         let since = now - SignedDuration::from_hours(i64::from(days) * 24);
         let mut body = json!({
@@ -47,8 +47,8 @@ impl Collector<'_> {
                     body["NextToken"] = json!(more)
                 }
                 Value::String(more) if !more.is_empty() => {
-                    let until = oldest.map(|time| format!(" back to {time}")).unwrap_or_default();
-                    self.note(PERMISSION, None, format!("only the latest {} reads{until}", 50 * MOST_PAGES));
+                    let until = oldest.map(|time| format!(", back to {time}")).unwrap_or_default();
+                    self.note(PERMISSION, None, format!("searched only {} reads{until}", 50 * MOST_PAGES));
                     break;
                 }
                 _ => break,
@@ -68,7 +68,8 @@ impl Collector<'_> {
             .collect();
     }
 
-    /// A read that was answered, of one of the secrets, by a label other than AWSCURRENT or by a version id.
+    /// Returns the key of an event that is a successful read of one of the secrets, by a label other than AWSCURRENT or
+    /// by a version id.
     fn read_of(&self, event: &Value) -> Option<Key> {
         let record: Value = serde_json::from_str(event["CloudTrailEvent"].as_str()?).ok()?;
         if record["errorCode"].is_string() {
@@ -86,14 +87,14 @@ impl Collector<'_> {
     }
 }
 
-/// Whether an id of a request means a secret: its name, its ARN, or that without the six characters.
+/// Whether an id in a request means a secret: its name, its ARN, or the ARN without the six random characters.
 fn is_called(secret: &Secret, id: &str) -> bool {
     secret.name == id
         || secret.arn == id
         || secret.arn.rsplit_once('-').is_some_and(|(partial, _)| partial == id)
 }
 
-/// A role rather than its session, else whatever CloudTrail says.
+/// The role rather than its session; otherwise whatever CloudTrail recorded.
 fn principal(identity: &Value) -> String {
     let known = [
         &identity["sessionContext"]["sessionIssuer"]["arn"],
@@ -101,5 +102,5 @@ fn principal(identity: &Value) -> String {
         &identity["invokedBy"],
         &identity["principalId"],
     ];
-    known.into_iter().map(text).find(|name| !name.is_empty()).unwrap_or_else(|| "somebody".to_owned())
+    known.into_iter().map(text).find(|name| !name.is_empty()).unwrap_or_else(|| "unknown".to_owned())
 }

@@ -1,4 +1,4 @@
-//! Roles, users, and the organization above them.
+//! Collects roles, users, and the organization above them.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -145,7 +145,7 @@ impl Collector<'_> {
         for target in targets {
             let body = json!({"TargetId": target, "Filter": kind});
             let answer = self.client.json("organizations", "ListPoliciesForTarget", &body).await;
-            // A kind of policy that the organization or the endpoint does not know restricts nobody.
+            // A kind of policy that the organization or the endpoint does not support restricts nothing.
             if answer.as_ref().is_err_and(|fault| {
                 fault.code.contains("NotEnabled") || fault.code == "InvalidInputException"
             }) {
@@ -174,7 +174,7 @@ impl Collector<'_> {
     }
 }
 
-/// IAM writes policies percent-encoded; some endpoints do not.
+/// Decodes a policy. IAM percent-encodes policies; some endpoints do not.
 fn decode(text: &str) -> String {
     if text.trim_start().starts_with('{') {
         return text.to_owned();

@@ -1,4 +1,4 @@
-//! VPC endpoints and what is around them.
+//! Collects VPC endpoints, and the security groups, subnets and VPCs around them.
 
 use std::collections::BTreeSet;
 
@@ -20,7 +20,7 @@ impl Collector<'_> {
             ("Filter.1.Value.2", fips.as_str()),
         ];
         let found = self.query_pages("ec2", "DescribeVpcEndpoints", &filter, "vpcEndpointSet", TOKEN).await;
-        // An endpoint that has no filter by service gives all.
+        // An endpoint URL that does not support the filter returns all of them.
         let is_its = |name: &Value| *name == service.as_str() || *name == fips.as_str();
         for endpoint in found.iter().filter(|endpoint| is_its(&endpoint["serviceName"])) {
             let id = text(&endpoint["vpcEndpointId"]);
@@ -70,7 +70,7 @@ impl Collector<'_> {
                 availability_zone: text(&subnet["availabilityZone"]),
             });
         }
-        // The subnets say it more surely than the function's own configuration; services have no other way.
+        // Subnets are more reliable than the function's own configuration, and the only source for services.
         self.snapshot.learn_vpcs();
     }
 
@@ -90,7 +90,7 @@ impl Collector<'_> {
         }
     }
 
-    /// Things by their ids, 100 in a call. By filter: one that is gone is no error.
+    /// Reads resources by their ids, 100 per call. Uses a filter, because an id that no longer exists is then no error.
     async fn by_id(&mut self, action: &str, filter: &str, ids: &BTreeSet<String>, items: &str) -> Vec<Value> {
         const BATCH: usize = 100;
         let ids: Vec<_> = ids.iter().collect();

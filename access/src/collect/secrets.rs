@@ -1,4 +1,4 @@
-//! Secrets and their keys.
+//! Collects secrets and their keys.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -11,14 +11,14 @@ use super::{CollectError, Collector, Selection, text, texts, time, truth};
 use crate::document::Document;
 use crate::snapshot::{Key, Replica, RotationRules, Secret, Version};
 
-/// Secrets that are read at once.
+/// How many secrets are read concurrently.
 const LANES: usize = 8;
 
 const NOT_THERE: &str = "ResourceNotFoundException";
-/// What KMS says of a key or an alias that does not exist.
+/// KMS's error code for a key or an alias that does not exist.
 const NO_KEY: &str = "NotFoundException";
 
-/// What is read of each secret.
+/// The responses for one secret.
 struct Details {
     index: usize,
     description: Result<Value, Fault>,
@@ -54,7 +54,7 @@ impl Collector<'_> {
             let is_asked_for = matches!(selection, Selection::Ids(_));
             let index = details.index;
             let answer = match &details.description {
-                // One that was asked for and is not there is a mistake; one that was deleted meanwhile is none.
+                // A secret requested by ID that does not exist is a mistake. One deleted since it was listed is not.
                 Err(fault) if is_asked_for => {
                     self.missing.push(format!("{}: {fault}", ids[index]));
                     continue;
@@ -68,11 +68,11 @@ impl Collector<'_> {
             };
             found[index] = Some(self.secret(&ids[index], &answer, details));
         }
-        // The same secret may be named twice.
+        // The same secret can be named twice.
         let mut seen = BTreeSet::new();
         self.snapshot.secrets =
             found.into_iter().flatten().filter(|secret| seen.insert(secret.arn.clone())).collect();
-        // Answers come in any order.
+        // Responses arrive in any order.
         self.missing.sort();
         match self.missing.first() {
             Some(first) if self.missing.len() == count => Err(CollectError(first.clone())),
@@ -163,7 +163,7 @@ impl Collector<'_> {
                 continue;
             }
             let Some(answer) = self.noted("kms:DescribeKey", Some(&name), answer) else {
-                // Its ARN is not known, so nothing else is asked of it either.
+                // Its ARN is not known, so the other calls cannot be made.
                 for permission in ["kms:GetKeyPolicy", "kms:GetKeyRotationStatus", "kms:ListGrants"] {
                     self.note(permission, Some(&name), "not asked without kms:DescribeKey".to_owned());
                 }
@@ -189,7 +189,7 @@ impl Collector<'_> {
             let policy = self.noted("kms:GetKeyPolicy", Some(&name), policy);
             key.policy =
                 policy.and_then(|answer| self.policy("kms:GetKeyPolicy", &name, &text(&answer["Policy"])));
-            // A key that waits to be deleted has no such status.
+            // A key pending deletion has no such status.
             if key.key_manager == "CUSTOMER" && key.key_state == "Enabled" {
                 let status = self.client.json("kms", "GetKeyRotationStatus", &json!({"KeyId": arn})).await;
                 let status = self.noted("kms:GetKeyRotationStatus", Some(&name), status);
@@ -204,7 +204,7 @@ impl Collector<'_> {
         self.snapshot.keys = keys.into_values().collect();
     }
 
-    /// The grants on a key; none if they cannot all be read.
+    /// Reads the grants on a key; `None` if they cannot all be read.
     async fn grants(&mut self, name: &str, arn: &str) -> Option<Document> {
         let mut statements = Vec::new();
         let mut body = json!({"KeyId": arn, "Limit": 100});
@@ -222,7 +222,8 @@ impl Collector<'_> {
     }
 }
 
-/// A key that does not exist, by the name that secrets have for it: nobody can use it, and nothing more is asked of it.
+/// The entry for a key that does not exist, under the name that secrets have for it. Nobody can use it, so nothing else
+/// is collected.
 fn missing(name: String) -> Key {
     let no_grants = Document::from_json(json!({"Version": "2012-10-17", "Statement": []}));
     Key {
@@ -234,7 +235,7 @@ fn missing(name: String) -> Key {
     }
 }
 
-/// A grant as the statement of a key's policy that it amounts to.
+/// Converts a grant to the equivalent statement of a key policy.
 fn as_statement(grant: &Value) -> Value {
     const CONTEXT: &str = "kms:EncryptionContext:";
     let grantee = text(&grant["GranteePrincipal"]);
@@ -269,14 +270,14 @@ async fn details(client: Arc<Client>, index: usize, id: String) -> Details {
     Details { index, description, policy, versions }
 }
 
-/// What ListSecrets tells of a secret, as DescribeSecret would: all but its replicas.
+/// Converts a secret from ListSecrets to what DescribeSecret returns. Its replicas are missing.
 fn as_described(listed: &Value) -> Value {
     let mut answer = listed.clone();
     answer["VersionIdsToStages"] = listed["SecretVersionsToStages"].clone();
     answer
 }
 
-/// Labelled versions. Those that are not listed have no value yet.
+/// The labeled versions. Those that are not listed have no value yet.
 fn versions_of(stages: &Value, listed: Option<&Value>) -> Vec<Version> {
     let listed = listed.map(|answer| answer["Versions"].as_array().cloned().unwrap_or_default());
     let with_stages = stages.as_object().into_iter().flatten();

@@ -1,4 +1,4 @@
-//! Functions, databases and proxies: who uses secrets, and what for.
+//! Collects functions, databases and proxies, which use secrets.
 
 use serde_json::Value;
 
@@ -6,7 +6,8 @@ use super::{Collector, Variable, list, text, texts, truth};
 use crate::reach::same_function;
 use crate::snapshot::{Database, Function, Proxy};
 
-/// Shorter texts are no secrets but could equal a field of one.
+/// The shortest variable to compare. Shorter texts are unlikely to be secrets, but could equal a field of one by
+/// chance.
 const SHORTEST: usize = 8;
 
 impl Collector<'_> {
@@ -37,7 +38,7 @@ impl Collector<'_> {
             let name = arn.rsplit(':').next().unwrap_or_default();
             let answer =
                 self.client.get("lambda", "GetPolicy", &format!("2015-03-31/functions/{name}/policy")).await;
-            // A function without a policy is told as one that is not there.
+            // For a function without a policy, Lambda returns the same error as for one that does not exist.
             if answer.as_ref().is_err_and(|fault| fault.code.contains("ResourceNotFound")) {
                 continue;
             }

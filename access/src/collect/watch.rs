@@ -1,4 +1,4 @@
-//! Trails, EventBridge rules and alarms.
+//! Collects trails, EventBridge rules and alarms.
 
 use std::collections::BTreeMap;
 
@@ -98,14 +98,14 @@ impl Collector<'_> {
     }
 }
 
-/// Whether a rule's pattern may be about secrets, however it says so.
+/// Whether a rule's pattern can match events on secrets, in whatever way it is written.
 fn may_concern_secrets(pattern: &str) -> bool {
     let lower = pattern.to_ascii_lowercase();
     let words = ["secret", "rotationfailed", "rotationabandoned", "resourcepolicy"];
     if words.iter().any(|word| lower.contains(word)) {
         return true;
     }
-    // One for every service names none: it may hand all events on to another bus.
+    // A pattern for every service names none. The rule can forward all events to another bus.
     let Ok(pattern) = serde_json::from_str::<Value>(pattern) else { return false };
     let takes_field = |field: &str, value: &str| {
         pattern[field].is_null() || takes(&json!({field: pattern[field]}), &json!({field: value}))
@@ -133,7 +133,8 @@ fn settings(alarm: &Value) -> AlarmSettings {
     }
 }
 
-/// Whether a filter may count what happens to secrets: by a word of its pattern, or by what it counts.
+/// Whether a filter can count events on secrets: because a word of its pattern says so, or because it matches such an
+/// event.
 fn concerns_secrets(pattern: &str) -> bool {
     const NAMES: [&str; 9] = [
         "GetSecretValue",

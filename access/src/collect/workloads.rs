@@ -1,4 +1,5 @@
-//! ECS tasks and services, and EC2 instances: what they are given, and from which network they read.
+//! Collects ECS tasks and services, and EC2 instances: the secrets they are given, and the network from which they
+//! read.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -9,11 +10,11 @@ use crate::snapshot::{TaskDefinition, Workload};
 
 const TOKEN: [&str; 2] = ["nextToken", "nextToken"];
 
-/// Task definitions by ARN; null for one that could not be read.
+/// Task definitions by ARN; null if one could not be read.
 pub(super) type Definitions = BTreeMap<String, Value>;
 
 impl Collector<'_> {
-    /// The newest revision of each family of task definitions.
+    /// Collects the newest revision of each family of task definitions.
     pub(super) async fn tasks(&mut self) -> Definitions {
         let body = json!({"status": "ACTIVE", "sort": "DESC"});
         let arns = self.pages("ecs", "ListTaskDefinitions", body, "taskDefinitionArns", TOKEN).await;
@@ -53,9 +54,9 @@ impl Collector<'_> {
         &known[arn]
     }
 
-    /// Services whose tasks have network interfaces of their own. Others send from that of their instance.
+    /// Collects services whose tasks have their own network interfaces. The others use the interface of their instance.
     pub(super) async fn services(&mut self, definitions: &mut Definitions) {
-        /// As many as DescribeServices takes.
+        /// The most services that DescribeServices accepts.
         const BATCH: usize = 10;
         let clusters = self.pages("ecs", "ListClusters", json!({}), "clusterArns", TOKEN).await;
         for cluster in clusters.iter().map(text) {
@@ -80,7 +81,7 @@ impl Collector<'_> {
         }
         let task = self.definition(definitions, &text(&service["taskDefinition"])).await;
         let mut roles: Vec<_> = task["taskRoleArn"].as_str().into_iter().map(str::to_owned).collect();
-        // At Fargate the injected secrets are read from the task's network too, elsewhere from the instance's.
+        // On Fargate, injected secrets are also read from the task's network; elsewhere, from the instance's.
         let providers = list(&service["capacityProviderStrategy"]);
         let is_fargate = service["launchType"] == "FARGATE"
             || providers.iter().any(|it| text(&it["capacityProvider"]).starts_with("FARGATE"));
@@ -96,7 +97,7 @@ impl Collector<'_> {
         });
     }
 
-    /// Instances with a role, one for all that are alike.
+    /// Collects instances with a role, one of each group with the same role, subnet and security groups.
     pub(super) async fn instances(&mut self) {
         let filter = [
             ("Filter.1.Name", "instance-state-name"),
@@ -131,7 +132,7 @@ impl Collector<'_> {
     }
 }
 
-/// What the containers of a task are given in their environment and for their logs: `valueFrom`, as written.
+/// The secrets that a task's containers receive in their environment and for their logs: `valueFrom`, as written.
 fn injected(task: &Value) -> Vec<String> {
     let containers = task["containerDefinitions"].as_array().into_iter().flatten();
     let options = |container: &Value| {

@@ -1,9 +1,10 @@
-//! XML of AWS's Query protocols as JSON: an element with elements is an object, names that repeat are lists.
+//! Converts the XML of AWS's Query protocols to JSON: an element with child elements becomes an object, repeated names
+//! become lists.
 
 use roxmltree::{Document, Node};
 use serde_json::{Map, Value};
 
-/// Reads an answer; the root element's name is left out.
+/// Parses a response, without the name of the root element.
 pub(super) fn parse(text: &str) -> Option<Value> {
     Some(value(Document::parse(text).ok()?.root_element()))
 }
@@ -26,7 +27,7 @@ fn value(node: Node<'_, '_>) -> Value {
     if fields.is_empty() {
         return Value::String(node.text().unwrap_or_default().trim().to_owned());
     }
-    // A list is nothing but its items.
+    // An element with nothing but items is a list.
     if fields.len() == 1 && fields.keys().all(|name| matches!(name.as_str(), "member" | "item")) {
         return fields.into_iter().next().map(|(_, items)| items).unwrap_or_default();
     }

@@ -1,23 +1,23 @@
-//! What one statement says to a request: whether it is about the action, the resource and the caller, and whether its
-//! conditions hold.
+//! Matches one statement against a request: its action, resource, principals and conditions.
 
 use super::{Caller, CallerKind, Request};
 use crate::condition::{Context, Expanded, Truth, expand, holds};
 use crate::document::{Effect, Principals, Scope, Statement};
 use crate::pattern::{matches, matches_ignoring_case};
 
-/// How a policy of a resource means the caller.
+/// How a resource policy names the caller.
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
 pub(super) enum Means {
-    /// Its account, which passes the decision on to identity policies.
+    /// By its account, which delegates the decision to identity policies.
     Account,
-    /// Everybody, or the caller's role.
+    /// As part of everyone, or by its role.
     Role,
-    /// The caller's own ARN: nothing of its own restricts such a grant.
+    /// By its own ARN. Within the account, permissions boundaries and session policies do not limit what such a
+    /// statement allows.
     Itself,
 }
 
-/// Whether a statement is about an action.
+/// Checks whether a statement covers an action.
 pub(crate) fn concerns_action(statement: &Statement, action: &str) -> bool {
     match &statement.action {
         Scope::Only(patterns) => patterns.iter().any(|pattern| matches_ignoring_case(pattern, action)),
@@ -37,23 +37,23 @@ pub(crate) fn concerns_resource(statement: &Statement, request: &Request<'_>, ha
     match &statement.resource {
         Some(Scope::Only(patterns)) => any(patterns),
         Some(Scope::AllBut(patterns)) => any(patterns).not(),
-        // As in trust policies, which are about the resource that they belong to.
+        // A trust policy, for example, applies to the role it is attached to.
         None => Truth::Yes,
     }
 }
 
-/// Whether all conditions of a statement hold.
+/// Checks whether all conditions of a statement hold.
 pub(crate) fn conditions_hold(statement: &Statement, context: &Context, has_variables: bool) -> Truth {
     let truths = statement.conditions.iter().map(|condition| holds(condition, context, has_variables));
     truths.min().unwrap_or(Truth::Yes)
 }
 
-/// Whether a statement of a resource's policy is about a caller, as far as its principals say.
+/// Checks whether the principals of a statement in a resource policy include a caller.
 pub(crate) fn means_caller(statement: &Statement, caller: &Caller) -> bool {
     !means(statement, caller, false).is_empty()
 }
 
-/// How a statement means the caller; more than one where it is listed more than once.
+/// Returns how a statement names the caller, with one entry per match.
 pub(super) fn means(statement: &Statement, caller: &Caller, has_boundary: bool) -> Vec<(Truth, Means)> {
     match &statement.principal {
         Some(Scope::Only(listed)) => {
@@ -74,8 +74,8 @@ pub(super) fn means(statement: &Statement, caller: &Caller, has_boundary: bool) 
                 // "Will always deny any IAM principal that has a permissions boundary policy attached, regardless of the
                 // values": https://docs.aws.amazon.com/IAM/latest/UserGuide/access_policies_boundaries.html
                 Effect::Deny if has_boundary => vec![(Truth::Yes, Means::Role)],
-                // "You must also specify the account ARN of the principal": otherwise the denial hits its account.
-                // Beside its role, one session is spared alone.
+                // "You must also specify the account ARN of the principal": otherwise the Deny applies to its account.
+                // If a session is listed together with its role, only that session is exempt.
                 Effect::Deny if is_caller && has_account => {
                     let sessions = listed.into_iter().filter(|(truth, _)| *truth == Truth::Maybe);
                     sessions.map(|_| (Truth::Maybe, Means::Role)).collect()
@@ -84,13 +84,13 @@ pub(super) fn means(statement: &Statement, caller: &Caller, has_boundary: bool) 
                 _ => vec![(Truth::Yes, Means::Role)],
             }
         }
-        // An endpoint's policy without a principal is refused by the service; so is any other.
+        // Services reject a statement without a principal in these policies.
         None => vec![(Truth::Yes, Means::Role)],
     }
 }
 
-/// Whether a statement names its principals by `aws:PrincipalArn` instead: what it allows to a role so is not limited by what a
-/// permissions boundary or a session policy leaves out:
+/// Checks whether a statement names its principals by a condition on `aws:PrincipalArn`. Permissions boundaries and
+/// session policies do not limit what such a statement allows a role:
 /// <https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_principal.html#principal-roles>.
 fn names_by_condition(statement: &Statement) -> bool {
     statement.conditions.iter().any(|condition| {
@@ -123,7 +123,7 @@ fn id_means(id: &str, caller: &Caller) -> Option<(Truth, Means)> {
     if caller.kind == CallerKind::Service {
         return (id == caller.arn).then_some((Truth::Yes, Means::Itself));
     }
-    // The form that is left of a principal that was deleted is the id of any.
+    // A policy shows the unique id of a deleted principal; it can also name an existing one that way.
     if !caller.id.is_empty() && id == caller.id {
         return Some((Truth::Yes, if caller.is_role() { Means::Role } else { Means::Itself }));
     }
@@ -137,9 +137,9 @@ fn id_means(id: &str, caller: &Caller) -> Option<(Truth, Means)> {
     match &caller.kind {
         CallerKind::Session { role } if same_role(id, role) => Some((Truth::Yes, Means::Role)),
         CallerKind::Role if id == caller.arn => Some((Truth::Yes, Means::Role)),
-        // Some session of the role is meant; whether it is this one is not known.
+        // The statement names one session of the role; it may or may not be this one.
         CallerKind::Role => {
-            // Looked at closely if it may be one: a key's policy may list every role of the account.
+            // Parse only ARNs that can match: a key policy may list every role of the account.
             let session = id.contains(":assumed-role/").then(|| Caller::from_arn(id).kind);
             let Some(CallerKind::Session { role }) = session else { return None };
             same_role(&caller.arn, &role).then_some((Truth::Maybe, Means::Itself))
@@ -148,7 +148,8 @@ fn id_means(id: &str, caller: &Caller) -> Option<(Truth, Means)> {
     }
 }
 
-/// Whether an ARN is that of a role, of which a session's ARN does not tell the path.
+/// Checks whether an ARN is a role's, given the role's ARN without its path, since a session's ARN does not include the
+/// path.
 fn same_role(arn: &str, pathless: &str) -> bool {
     let (Some((account, path)), Some((same, name))) =
         (arn.split_once(":role/"), pathless.split_once(":role/"))

@@ -1,4 +1,4 @@
-//! Services of AWS that a policy lets in, for whomever they call: the confused deputy
+//! AWS services that a policy lets in on behalf of anyone: the confused deputy problem
 //! (<https://docs.aws.amazon.com/IAM/latest/UserGuide/confused-deputy.html>).
 
 use super::trust::listed;
@@ -8,11 +8,12 @@ use crate::document::{Condition, Effect};
 use crate::evaluate::{Caller, concerns_action};
 use crate::pattern::is_pattern;
 
-/// A service that a policy does not name.
-const ANY_SERVICE: &str = "every service of AWS";
+/// The name used for services that a policy lets in without naming them.
+const ANY_SERVICE: &str = "every AWS service";
 
 impl<'a> Exposure<'a> {
-    /// The services that one statement for everybody asks for by a condition, or that a Deny leaves of everybody.
+    /// Returns the services that one statement for everyone lets in: those that its conditions name, or any service if
+    /// a condition or a Deny leaves only services.
     pub(super) fn services_by_condition(&self, index: usize) -> Vec<&'a str> {
         let statement = &self.policy.statements[index];
         if !is_for_all(statement) {
@@ -36,7 +37,7 @@ impl<'a> Exposure<'a> {
         if is_asked || (is_left && !self.is_public(index)) { vec![ANY_SERVICE] } else { Vec::new() }
     }
 
-    /// The services that one statement lets in whoever has them call.
+    /// Returns the services that one statement lets in on behalf of anyone.
     pub(crate) fn services_for_anybody(&self, index: usize) -> Vec<&'a str> {
         let statement = &self.policy.statements[index];
         if statement.conditions.iter().any(|it| self.is_of_owner(it)) {
@@ -46,28 +47,28 @@ impl<'a> Exposure<'a> {
         all.filter(|service| self.serves_anybody(index, service)).collect()
     }
 
-    /// Whether one statement lets a service in, for whomever it calls.
+    /// Checks whether one statement lets in a service, on behalf of the owner or anyone else.
     pub(super) fn serves(&self, index: usize, service: &str) -> bool {
         self.admits(index, &Caller::from_arn(service), &self.of_service(service))
     }
 
     fn of_service(&self, service: &str) -> Context {
         let mut context = self.at_any_time();
-        // Of a service that the policy names by a pattern, or does not name, any will do.
+        // If the policy names the service by a pattern, or not at all, any name that fits will do.
         let name = fill(service, "zq7xkj");
         context.set("aws:PrincipalIsAWSService", "true");
         context.set("aws:PrincipalServiceName", &name);
         context.set_many("aws:PrincipalServiceNamesList", vec![name]);
         context.set("aws:SecureTransport", "true");
         context.set("aws:ResourceAccount", self.account);
-        // It comes through no VPC of the owner's.
+        // The service does not come through a VPC of the owner's.
         ["aws:SourceVpc", "aws:VpcSource", "aws:VpceAccount", "aws:VpceOrg"]
             .iter()
             .for_each(|it| context.close(it));
         context
     }
 
-    /// Whether one statement lets in a service whoever has it call.
+    /// Checks whether one statement lets in a service on behalf of anyone.
     pub(crate) fn serves_anybody(&self, index: usize, service: &str) -> bool {
         let mut context = self.of_service(service);
         context.set("aws:SourceAccount", NOBODYS);
@@ -75,9 +76,9 @@ impl<'a> Exposure<'a> {
         context.set("aws:SourceOrgID", NOBODYS_ORGANIZATION);
         context.set_many("aws:SourceOrgPaths", vec![format!("{NOBODYS_ORGANIZATION}/r-0000/")]);
         context.set("kms:CallerAccount", NOBODYS);
-        // Services call no URL of a function (lambda:InvokedViaFunctionUrl).
+        // Services do not call function URLs (lambda:InvokedViaFunctionUrl).
         ["aws:Principal", "kms:ViaService", "lambda:"].iter().for_each(|prefix| context.close(prefix));
-        // A wildcard is a door here too.
+        // As for strangers, a wildcard gets a value that matches it.
         for condition in self.policy.statements[index].conditions.iter().filter(|it| !is_negative(it)) {
             let key = condition.key.to_ascii_lowercase();
             let mut doors = condition.values.iter().filter(|value| is_pattern(value));
@@ -90,7 +91,8 @@ impl<'a> Exposure<'a> {
         self.admits(index, &Caller::from_arn(service), &context)
     }
 
-    /// Whether a condition on the encryption context ties a request to the owner: CloudWatch Logs, for one, is kept so.
+    /// Checks whether a condition on the encryption context ties requests to the owner, as is usual for CloudWatch
+    /// Logs.
     fn is_of_owner(&self, condition: &Condition) -> bool {
         condition.is_on("kms:encryptioncontext:")
             && !is_negative(condition)

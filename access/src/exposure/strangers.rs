@@ -1,5 +1,6 @@
-//! Strangers, made for the question whether a policy lets anybody in. A wildcard in a condition is a door: the principal
-//! that knocks is made to fit it. So is a condition that anybody can meet, such as that a request takes some endpoint.
+//! Made-up principals ("strangers") that test whether a policy lets anyone in. If a condition has a wildcard, the
+//! stranger gets a value that matches it. The same goes for conditions that anyone can meet, such as coming through
+//! some endpoint.
 
 use std::net::IpAddr;
 
@@ -12,7 +13,7 @@ use crate::evaluate::{Caller, concerns_action};
 use crate::pattern::{is_pattern, matches};
 
 impl Exposure<'_> {
-    /// Principals of nobody's account: in no organization or in one of their own.
+    /// Returns principals of an account that no policy names, each both in no organization and in one of its own.
     pub(super) fn strangers(&self, index: usize) -> Vec<(Caller, Context)> {
         let mut all = Vec::new();
         for (caller, context) in self.comers(index) {
@@ -21,14 +22,15 @@ impl Exposure<'_> {
                 if organization.is_some() {
                     belong(&mut context, "aws:PrincipalOrg", organization);
                 }
-                context.close("aws:PrincipalOrg"); // but what a door has set
+                context.close("aws:PrincipalOrg"); // keeps a value that matches a wildcard
                 all.push((caller.clone(), context));
             }
         }
         all
     }
 
-    /// Principals of nobody's account, whatever their organization: over the internet or through an endpoint of their own.
+    /// Returns principals of an account that no policy names, in any organization, over the internet and through an
+    /// endpoint of their own.
     pub(super) fn comers(&self, index: usize) -> Vec<(Caller, Context)> {
         let statement = &self.policy.statements[index];
         if statement.effect == Effect::Deny || !concerns_action(statement, self.action) {
@@ -46,17 +48,17 @@ impl Exposure<'_> {
         each.collect()
     }
 
-    /// A role of nobody's account that fits the wildcards of a statement's conditions.
+    /// Returns a role, in an account that no policy names, that matches the wildcards in a statement's conditions.
     pub(super) fn stranger(&self, index: usize) -> (Caller, Context) {
         let conditions = self.policy.statements[index].conditions.iter();
         self.fitting(conditions.filter(|it| !is_negative(it)))
     }
 
-    /// The same, and it fits those wildcards to which a Deny makes an exception.
+    /// Same as [`stranger`](Self::stranger); the role also matches the wildcards that a Deny exempts.
     fn stranger_past_denies(&self, index: usize) -> (Caller, Context) {
         let denies = self.policy.statements.iter().filter(|it| it.effect == Effect::Deny);
         let denies = denies.filter(|it| concerns_action(it, self.action)).flat_map(|it| &it.conditions);
-        // Only services say for whom they call.
+        // Only services set the keys that name the account they act for.
         let is_of_services = |it: &Condition| it.is_on("aws:sourcea");
         let excepts = denies.filter(|it| is_negative(it) && !is_of_services(it));
         let asks = self.policy.statements[index].conditions.iter().filter(|it| !is_negative(it));
@@ -77,14 +79,14 @@ impl Exposure<'_> {
     }
 }
 
-/// How a request of a stranger's may come: what is not known of it already is set or absent.
+/// The network paths a stranger's request can take. Each sets or closes the keys that are still unknown.
 pub(super) const PATHS: [fn(&mut Context); 2] = [over_internet, through_endpoint];
 
 fn over_internet(context: &mut Context) {
     ["aws:SourceVp", "aws:Vpc"].iter().for_each(|prefix| context.close(prefix));
 }
 
-/// Every account can have endpoints.
+/// Any account can have endpoints.
 fn through_endpoint(context: &mut Context) {
     for (key, value) in [
         ("aws:SourceVpce", "vpce-00000000000000000"),
@@ -98,9 +100,10 @@ fn through_endpoint(context: &mut Context) {
     context.close("aws:SourceIp");
 }
 
-/// Addresses that strangers may have: one that no policy names, and one of each range that is for many.
+/// Returns addresses that strangers can have: one that no policy names, and one in each range too wide for a single
+/// site.
 pub(super) fn addresses(policy: &Document) -> Vec<String> {
-    const NOBODYS_ADDRESS: &str = "240.0.0.1"; // of a range that is not in use
+    const NOBODYS_ADDRESS: &str = "240.0.0.1"; // in a range that is not in use
     let conditions = policy.statements.iter().flat_map(|it| &it.conditions);
     let ranges =
         conditions.filter(|it| it.key.eq_ignore_ascii_case("aws:SourceIp")).flat_map(|it| &it.values);
@@ -108,7 +111,8 @@ pub(super) fn addresses(policy: &Document) -> Vec<String> {
     [NOBODYS_ADDRESS.to_owned()].into_iter().chain(wide.map(|it| it.network().to_string())).collect()
 }
 
-/// Whether strangers may have an address of a range: it is larger than a site's. Private ones never show over the internet.
+/// Checks whether strangers can have an address in a range: it is larger than one site's, and not private, since
+/// private addresses never appear on the internet.
 fn is_wide(range: &IpNet) -> bool {
     const SITE: [u8; 2] = [24, 48];
     match range.network() {
@@ -117,7 +121,7 @@ fn is_wide(range: &IpNet) -> bool {
     }
 }
 
-/// Has a principal or a resource (`of`, the beginning of the keys) belong to an organization, or to none.
+/// Puts a principal or a resource in an organization, or in none. `of` is the prefix of the context keys.
 pub(super) fn belong(context: &mut Context, of: &str, organization: Option<&str>) {
     context.forget(&format!("{of}ID"));
     if let Some(id) = organization {
@@ -128,7 +132,8 @@ pub(super) fn belong(context: &mut Context, of: &str, organization: Option<&str>
     }
 }
 
-/// What a stranger has for a context key so that a pattern matches; none if the pattern names somebody.
+/// Returns a value that a stranger can have for a context key and that matches a pattern; `None` if the pattern
+/// identifies someone.
 pub(super) fn fitting(key: &str, pattern: &str) -> Option<String> {
     let head = |end: char| pattern.split(end).next().unwrap_or_default();
     match key {
@@ -165,7 +170,7 @@ pub(super) fn fitting(key: &str, pattern: &str) -> Option<String> {
     }
 }
 
-/// An account that a pattern matches.
+/// Returns an account id that a pattern matches.
 fn digits(pattern: &str) -> String {
     let given = pattern.chars().filter(|c| *c != '*').count();
     let rest = "0".repeat(NOBODYS.len().saturating_sub(given));

@@ -1,4 +1,4 @@
-//! Whom a role's trust policy lets in without knowing them.
+//! Principals that a role's trust policy lets in without identifying them.
 
 use super::strangers::{PATHS, belong};
 use super::{Exposure, NOBODYS_ORGANIZATION, account_of, fill, is_account, is_for_all, is_negative, role_of};
@@ -7,13 +7,13 @@ use crate::document::{Effect, Scope, Statement};
 use crate::evaluate::{Caller, concerns_action};
 use crate::pattern::{is_pattern, matches};
 
-/// The call that takes a token of a provider of identities.
+/// The call that takes a token from an identity provider.
 const BY_TOKEN: &str = "sts:AssumeRoleWithWebIdentity";
 const EXTERNAL_ID: &str = "sts:ExternalId";
 
 impl Exposure<'_> {
-    /// Other accounts all of whose principals one statement trusts: it asks for no external id, for no organization, and not
-    /// who they are.
+    /// Returns the other accounts that one statement trusts as a whole: it requires no external id and no organization,
+    /// and does not restrict who the principal is.
     pub(crate) fn trusted_accounts(&self, index: usize) -> Vec<String> {
         let statement = &self.policy.statements[index];
         let listed = listed(statement, "AWS").filter(|id| is_account(id) || id.ends_with(":root"));
@@ -31,7 +31,7 @@ impl Exposure<'_> {
     fn trusts_anybody_of(&self, index: usize, account: &str) -> bool {
         let arn = role_of(account);
         let caller = Caller::from_arn(&arn);
-        // An external id that anything matches is none.
+        // A pattern that any external id matches protects nothing.
         let conditions = self.policy.statements.iter().flat_map(|it| &it.conditions);
         let mut ids =
             conditions.filter(|it| it.key.eq_ignore_ascii_case(EXTERNAL_ID)).flat_map(|it| &it.values);
@@ -53,7 +53,7 @@ impl Exposure<'_> {
         })
     }
 
-    /// Whether one statement takes tokens of a provider whoever they are for.
+    /// Checks whether one statement accepts tokens from a provider for any subject.
     pub(crate) fn takes_any_subject(&self, index: usize, provider: &str) -> bool {
         let statement = &self.policy.statements[index];
         let Some(issuer) = issuer(provider) else { return false };
@@ -69,15 +69,15 @@ impl Exposure<'_> {
         let doors: Vec<_> = doors.map(|subject| fill(subject, "zq7xkj")).collect();
         let mut context = self.at_any_time();
         context.close(&claim(""));
-        // Who is a guest of a Cognito identity pool needs its id alone, which every page with a login shows.
+        // Guests of a Cognito identity pool need only its id, which every login page reveals.
         let is_for_guests = wanted("amr").iter().any(|it| matches(it, "unauthenticated"));
         context.set(&claim("amr"), if is_for_guests { "unauthenticated" } else { "authenticated" });
         let mut choose = |name: &str, usual: &str| {
             let chosen = wanted(name).first().map_or(usual.to_owned(), |it| fill(it, "x"));
             context.set(&claim(name), chosen);
         };
-        // Whoever asks such an issuer for a token chooses the audience. Elsewhere it is the id of one application, but for what
-        // Google calls the original one.
+        // The caller chooses the audience of a token from an OIDC provider, and of a guest's token. Elsewhere the
+        // audience is the id of one application; only Google's original audience (`oaud`) is chosen as well.
         if provider.contains(":oidc-provider/") || is_for_guests {
             choose("aud", "sts.amazonaws.com");
         }
@@ -96,11 +96,11 @@ impl Exposure<'_> {
     }
 }
 
-/// Subjects as issuers write them, of nobody.
+/// Made-up subjects in the formats that issuers use.
 const STRANGERS: [&str; 3] =
     ["zq7xkj", "repo:zq7xkj/zq7xkj:ref:refs/heads/main", "system:serviceaccount:zq7xkj:zq7xkj"];
 
-/// The issuer of a provider's tokens, as its condition keys begin; none of one for SAML.
+/// Returns the issuer of a provider's tokens, which is the prefix of its condition keys; `None` for SAML providers.
 pub(crate) fn issuer(provider: &str) -> Option<&str> {
     match provider.split_once(":oidc-provider/") {
         Some((_, issuer)) => Some(issuer),
@@ -108,14 +108,15 @@ pub(crate) fn issuer(provider: &str) -> Option<&str> {
     }
 }
 
-/// What of a subject says whose it is: `repo:owner` of `repo:owner/name:…`, the namespace of a service account.
+/// Returns the part of a subject that identifies its owner: `repo:owner` in `repo:owner/name:…`, or the namespace of a
+/// service account.
 fn owner(subject: &str) -> &str {
     let third = subject.match_indices(':').nth(2).map_or(subject.len(), |(at, _)| at);
     let slash = subject.find('/').unwrap_or(subject.len());
     &subject[..third.min(slash)]
 }
 
-/// The principals of one kind that a statement lists.
+/// Returns the principals of one type that a statement lists.
 pub(crate) fn listed<'a>(statement: &'a Statement, kind: &str) -> impl Iterator<Item = &'a str> {
     let listed = match &statement.principal {
         Some(Scope::Only(listed)) => listed.0.get(kind),

@@ -1,4 +1,4 @@
-//! What policies that are attached allow beyond what is needed, and what they lack.
+//! Compares attached policies with what is needed: what they allow beyond it, and what they lack.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -14,21 +14,22 @@ use crate::document::Document;
 use crate::evaluate::{Caller, Link, Named, Outcome, Policies, Request, evaluate};
 use crate::policy::{Kind, Scope as Wanted};
 
-/// Something that attached policies allow and the wanted one does not, or the other way round.
+/// Something that only the attached policies allow, or only the wanted policy.
 #[derive(Clone, Debug, Eq, PartialEq, Serialize)]
 #[serde(rename_all = "PascalCase")]
 pub struct Difference {
     /// Whether the attached policies allow more than needed; otherwise they allow less.
     pub is_wider: bool,
-    /// Whether it is allowed on conditions only, or should be allowed only on conditions.
+    /// Whether the difference is in conditions: too few or too weak if wider, otherwise too many or too strict.
     pub is_about_conditions: bool,
-    /// Actions.
+    /// The actions that differ.
     pub actions: Vec<String>,
-    /// On what: an ARN pattern of the wanted or the attached policy, or `any other secret`, `any other key`.
+    /// The resource: an ARN pattern of the wanted or the attached policy, `any other secret` or `any other key`.
     pub resource: String,
-    /// By whom: of a key's, a secret's or an endpoint's policy only.
+    /// The principal; only for policies of keys, secrets and endpoints.
     pub principal: Option<String>,
-    /// The statement that allows it, or what keeps out what the attached policies allow; none where it is just missing.
+    /// The statement that allows it, or the reason why something that the attached policies allow is still denied.
+    /// `None` if it is merely missing.
     pub because: Option<String>,
 }
 
@@ -51,11 +52,11 @@ impl fmt::Display for Difference {
     }
 }
 
-/// Compares what is needed with what is attached to a principal, and what its permissions boundary leaves of that.
+/// Compares what is needed with what is attached to a principal, as limited by its permissions boundary.
 ///
-/// Each action of Secrets Manager and KMS is tried on examples of every secret and key that either policy names, and on ones
-/// that neither does. Of other services only those are tried that are wanted or give the rights of others, on a role, a user,
-/// a policy and a function that no policy names.
+/// Tries each action of Secrets Manager and KMS on an example of every secret and key that either policy names, and on
+/// ones that neither names. Of other services, it tries only actions that are wanted or that give the permissions of
+/// others, the latter on a role, a user, a policy and a function that no policy names.
 pub fn compare(
     wanted: &Document,
     attached: &[Named<'_>],
@@ -81,11 +82,11 @@ pub fn compare(
     found.differences(wanted, &[])
 }
 
-/// Compares the policy of a key, a secret or an endpoint with the one that is attached there: to the key or the secret with
-/// the ARN `to`, or to an endpoint, which has none.
+/// Compares the wanted policy of a key, a secret or an endpoint with the attached one. `to` is the ARN of the key or
+/// secret; endpoints have none.
 ///
-/// Each action is tried by every principal of the scope, by those that the attached policy names, by another of the account
-/// and by one of another account, all of whom are taken to hold every permission of their own.
+/// Tries each action as every principal in the scope, as those that the attached policy names, as another one of the
+/// account, and as one of another account. All are assumed to have every permission of their own.
 pub fn compare_shared(
     kind: Kind,
     wanted: &Document,
@@ -113,7 +114,7 @@ pub fn compare_shared(
         vec![Example { label: label.into(), arn: to.into(), actions }]
     };
     let examples = match kind {
-        // Such policies say `*` and mean what they are attached to.
+        // In these policies, `*` means the resource they are attached to.
         Kind::Kms => one("the key"),
         Kind::Endpoint => {
             let through = |example: &Example| {
@@ -147,7 +148,7 @@ pub fn compare_shared(
     found.differences(wanted, &named)
 }
 
-/// How a request ends, and by which statement.
+/// Decides a request, and returns the statement responsible.
 fn decided(
     caller: &Caller,
     action: &str,
@@ -157,25 +158,26 @@ fn decided(
     policies: &Policies<'_>,
 ) -> (Outcome, Option<String>) {
     let decision = evaluate(&Request { caller, action, resource, resource_account, context }, policies);
-    // What only the caller's own policies allow is let through by the lack of a statement here.
+    // The caller's own policy allows everything, so it explains nothing: the compared policy just does not prevent the
+    // request.
     let cited = decision.because.iter().chain(&decision.depends_on);
     let because = cited.filter(|cited| cited.policy != "of the caller").map(ToString::to_string).next();
-    // That nothing allows it needs no word; that the boundary does not, while the policies do, does.
+    // A missing allow needs no explanation, unless only the boundary lacks it.
     let boundary = policies.boundary.filter(|_| decision.missing == [Link::Boundary]);
     let kept_out =
         boundary.map(|boundary| format!("not allowed by the {} {}", Link::Boundary, boundary.name));
     (decision.outcome, because.or(kept_out))
 }
 
-/// Differences so far, each with its actions.
+/// The differences found so far, each with its actions.
 #[derive(Default)]
 struct Found(BTreeMap<Kept, BTreeSet<String>>);
 
-/// Everything of a difference but the actions: the flags, the principal, the resource, the statement.
+/// A difference without its actions: the two flags, the principal, the resource and the statement.
 type Kept = (bool, bool, Option<String>, String, Option<String>);
 
 impl Found {
-    /// Tries the actions of an example; `decide` says how a request ends by the wanted policy, or by what is attached.
+    /// Tries the actions of an example. `decide` evaluates a request against the wanted policy or what is attached.
     fn add(
         &mut self,
         Example { label, actions, .. }: &Example,
@@ -203,8 +205,8 @@ impl Found {
         }
     }
 
-    /// The differences, without those that name a resource or a principal of the attached policies alone where any other has
-    /// the same.
+    /// Returns the differences. If any other resource or principal has the same one, leaves out those for a resource or
+    /// principal that only the attached policies name.
     fn differences(self, wanted: &Document, named: &[&String]) -> Vec<Difference> {
         let resources = wanted.statements.iter().filter_map(|it| it.resource.as_ref());
         let resources: BTreeSet<_> = resources.flat_map(|it| it.listed()).collect();
@@ -446,7 +448,7 @@ mod tests {
         assert!(found.iter().all(|line| line.starts_with("too wide: ")), "{found:#?}");
     }
 
-    /// What the services always set is no condition: it holds, or it does not.
+    /// Keys that the services always set are known, so a condition on one either holds or does not.
     #[test]
     fn keys_that_every_request_has_are_known() {
         let [usual, foreign] = ["111122223333", "999999999999"].map(|account| {
@@ -482,7 +484,7 @@ mod tests {
         }
     }
 
-    /// Which organization a secret's account is in cannot be known from here.
+    /// The organization of a secret's account cannot be known from here.
     #[test]
     fn what_cannot_be_known_stays_a_condition() {
         let own = r#"{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":"*","Action":"*","Resource":"*",

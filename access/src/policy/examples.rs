@@ -1,4 +1,4 @@
-//! On what two policies are compared: examples of each resource, and the actions that are tried on them.
+//! The examples on which two policies are compared: resources, and the actions to try on each.
 
 use std::collections::BTreeSet;
 
@@ -6,24 +6,24 @@ use super::tried::ELSEWHERE;
 use crate::document::{Document, Scope};
 use crate::pattern::{is_pattern, matches};
 
-/// A resource, and the actions that are tried on it.
+/// A resource, and the actions to try on it.
 pub(super) struct Example {
     pub(super) label: String,
     pub(super) arn: String,
     pub(super) actions: Vec<String>,
 }
 
-/// Where resources may be: at home first, then elsewhere.
+/// The places that resources can be in: the home Region and account first, then others.
 pub(super) struct Places {
     pub(super) partition: String,
     pub(super) regions: Vec<String>,
     pub(super) accounts: Vec<String>,
-    /// ARNs of single secrets that a policy names, those of the wanted one first.
+    /// ARNs of individual secrets that a policy names, those of the wanted policy first.
     secrets: Vec<String>,
 }
 
 impl Places {
-    /// Home, somewhere else, and where the conditions of attached policies say.
+    /// Collects the home Region and account, another of each, and those in the conditions of attached policies.
     pub(super) fn new(
         [partition, region, account]: [&str; 3],
         wanted: &Document,
@@ -55,19 +55,19 @@ impl Places {
         Self { partition: partition.to_owned(), regions, accounts, secrets: secrets.cloned().collect() }
     }
 
-    /// The ARN of the one secret that a pattern means, if either policy has it: a name followed by six `?` and an ARN with that
-    /// name are the same secret.
+    /// Returns the ARN of the one secret that a pattern means, if either policy names it: a name followed by six `?`
+    /// and an ARN with that name are the same secret.
     fn secret(&self, pattern: &str) -> Option<&String> {
         let name = pattern.strip_suffix("??????").filter(|name| !is_pattern(name))?;
         self.secrets.iter().find(|arn| arn.len() == pattern.len() && arn.starts_with(name))
     }
 
-    /// An ARN that a pattern of the wanted policy matches.
+    /// Returns an ARN that matches a pattern of the wanted policy.
     pub(super) fn example(&self, pattern: &str) -> String {
         self.secret(pattern).cloned().unwrap_or_else(|| filled(pattern))
     }
 
-    /// The ARN of something at home.
+    /// Returns the ARN of a resource at home.
     pub(super) fn other(&self, service: &str, name: &str) -> String {
         arn(&self.partition, service, &self.regions[0], &self.accounts[0], name)
     }
@@ -78,8 +78,9 @@ fn arn(partition: &str, service: &str, region: &str, account: &str, name: &str) 
     format!("arn:{partition}:{service}:{region}:{account}:{name}")
 }
 
-/// Each resource of the wanted policy with one ARN that it matches; then what it does not name: a secret, a key, those by whom
-/// it could get at others, and each secret and key that the attached policies name.
+/// Returns one example of each resource in the wanted policy, then resources that it does not name: another secret,
+/// another key, principals and functions whose permissions could be taken over, and each secret and key that the
+/// attached policies name.
 pub(super) fn examples(wanted: &Document, attached: &[&Document], places: &Places) -> Vec<Example> {
     let mut examples: Vec<Example> = Vec::new();
     let named = named_actions(wanted, attached);
@@ -102,7 +103,7 @@ pub(super) fn examples(wanted: &Document, attached: &[&Document], places: &Place
             continue;
         };
         for resource in resources {
-            // What no resource can be named for, of secrets, is tried on none.
+            // Actions of Secrets Manager that support no resource are added below.
             let is_tried = |action: &&String| resource != "*" || !WITHOUT_RESOURCE.contains(&action.as_str());
             let mut own = actions.iter().filter(is_tried).cloned().peekable();
             if own.peek().is_some() {
@@ -127,7 +128,7 @@ pub(super) fn examples(wanted: &Document, attached: &[&Document], places: &Place
     }
     let statements = attached.iter().flat_map(|document| &document.statements);
     let resources = statements.filter_map(|statement| statement.resource.as_ref()).flat_map(Scope::listed);
-    // Every other secret and key is an example of `*`.
+    // For `*`, the other secret and key are the examples.
     for resource in resources.filter(|resource| *resource != "*") {
         for arn in arns(resource, places, RESOURCES) {
             add(resource, arn, &mut std::iter::empty());
@@ -136,15 +137,15 @@ pub(super) fn examples(wanted: &Document, attached: &[&Document], places: &Place
     examples
 }
 
-/// What those resources are called that no policy names.
+/// The labels of resources that no policy names.
 pub(super) const OTHER_SECRET: &str = "any other secret";
 pub(super) const OTHER_KEY: &str = "any other key";
 
-/// Services, and how the resources begin of which examples are made.
+/// The services that examples are made for, each with the beginning of its resources.
 pub(super) const RESOURCES: &[(&str, &str)] = &[("secretsmanager", "secret:"), ("kms", "key/")];
 pub(super) const PRINCIPALS: &[(&str, &str)] = &[("iam", "role/"), ("iam", "user/")];
 
-/// ARNs that a pattern matches, in every place that it reaches, each with a name that hardly anything else would match.
+/// Returns ARNs that match a pattern, one for each place it covers, with a name that hardly any other pattern matches.
 pub(super) fn arns(pattern: &str, places: &Places, kinds: &[(&str, &str)]) -> BTreeSet<String> {
     let mut found: BTreeSet<_> = places.secret(pattern).cloned().into_iter().collect();
     if !found.is_empty() {
@@ -168,7 +169,7 @@ pub(super) fn arns(pattern: &str, places: &Places, kinds: &[(&str, &str)]) -> BT
                     }
                     _ => None,
                 };
-                // Of a key an alias is none: no right on it is one on the key.
+                // An alias is not a key: permissions on an alias do not apply to the key.
                 let is_one = |example: &String| {
                     let resource = example.splitn(6, ':').nth(5).unwrap_or_default();
                     service_of(example) == *service
@@ -183,10 +184,10 @@ pub(super) fn arns(pattern: &str, places: &Places, kinds: &[(&str, &str)]) -> BT
     found
 }
 
-/// The id of a key that nobody has.
+/// The id of a key that does not exist.
 pub(super) const NO_KEY: &str = "00000000-0000-0000-0000-000000000000";
 
-/// A text that a pattern matches.
+/// Returns a text that matches a pattern.
 pub(super) fn filled(pattern: &str) -> String {
     pattern.replace("??????", "AbCdEf").replace('*', "example-AbCdEf").replace('?', "x")
 }
@@ -195,14 +196,14 @@ pub(super) fn service_of(arn: &str) -> &str {
     arn.split(':').nth(2).unwrap_or_default()
 }
 
-/// What is tried on a resource of its service, `named` included.
+/// Returns the actions to try on a resource: those of its service, including any in `named`.
 pub(super) fn actions_on(arn: &str, named: &BTreeSet<&str>) -> Vec<String> {
     let service = format!("{}:", service_of(arn));
     let all = ACTIONS.iter().copied().chain(named.iter().copied());
     all.filter(|action| action.starts_with(&service)).map(str::to_owned).collect()
 }
 
-/// Actions on secrets and keys that policies name, and that are not tried anyway.
+/// Returns the actions on secrets and keys that policies name and that are not tried anyway.
 pub(super) fn named_actions<'a>(wanted: &'a Document, attached: &[&'a Document]) -> BTreeSet<&'a str> {
     let is_known =
         |action: &str| ACTIONS.iter().chain(WITHOUT_RESOURCE).any(|known| known.eq_ignore_ascii_case(action));
@@ -213,8 +214,8 @@ pub(super) fn named_actions<'a>(wanted: &'a Document, attached: &[&'a Document])
     listed.filter(|action| is_theirs(action) && !is_pattern(action) && !is_known(action)).collect()
 }
 
-/// What can be done with secrets and their keys: `secretsmanager` as of its current service model; of `kms`, what reaches
-/// values.
+/// The actions on secrets and keys: all of `secretsmanager` in its current service model, and those of `kms` that can
+/// reach values.
 const ACTIONS: &[&str] = &[
     "secretsmanager:CancelRotateSecret",
     "secretsmanager:CreateSecret",
@@ -244,8 +245,9 @@ const ACTIONS: &[&str] = &[
     "kms:ScheduleKeyDeletion",
 ];
 
-/// What gives the rights of others, theirs on secrets among them, or changes one's own. Source: IAM User Guide, "Actions that
-/// can lead to privilege escalation" of the policy simulator's checks, and the actions of IAM's service model.
+/// Actions that give the permissions of others, including those on secrets, or change one's own. Source: IAM User
+/// Guide, "Actions that can lead to privilege escalation" of the policy simulator's checks, and the actions in IAM's
+/// service model.
 const ESCALATIONS: &[&str] = &[
     "iam:AddUserToGroup",
     "iam:AttachRolePolicy",
@@ -266,7 +268,8 @@ const ESCALATIONS: &[&str] = &[
     "sts:AssumeRole",
 ];
 
-/// Others on whom these are tried: what they are called, the end of their ARN, and which actions are about them.
+/// The resources on which `ESCALATIONS` are tried: the label, the service, the end of the ARN, and words that select
+/// the actions.
 const OTHERS: [(&str, &str, &str, &[&str]); 4] = [
     ("any other role", "iam", "role/another/one", &["Role", "sts:"]),
     ("any other user", "iam", "user/another/one", &["User", "AccessKey", "LoginProfile"]),
@@ -274,6 +277,6 @@ const OTHERS: [(&str, &str, &str, &[&str]); 4] = [
     ("any other function", "lambda", "function:another-one", &["lambda:"]),
 ];
 
-/// What no resource can be named for.
+/// Actions that support no resource.
 pub(super) const WITHOUT_RESOURCE: &[&str] =
     &["secretsmanager:BatchGetSecretValue", "secretsmanager:GetRandomPassword", "secretsmanager:ListSecrets"];

@@ -1,15 +1,16 @@
-//! Which options fit which kind of policy.
+//! Checks which options apply to which kind of policy.
 
 use super::{Kind, Scope, ScopeError, wrong};
 use crate::permissions::{FEATURES, On};
 
-/// The kinds of policy that are attached to a role or user, and that features are for.
+/// The kinds that are attached to a role or user, and that take features.
 const OF_IDENTITIES: [Kind; 4] = [Kind::App, Kind::Rotation, Kind::Ci, Kind::Operator];
-/// Those of something that is shared.
+/// The kinds that are attached to a shared resource.
 const SHARED: [Kind; 3] = [Kind::Kms, Kind::Resource, Kind::Endpoint];
 
 impl Scope {
-    /// Refuses what a policy of this kind, or for these features, would not have in it: whoever gives it means something by it.
+    /// Rejects options that would have no effect on a policy of this kind, or with these features, since whoever gives
+    /// one expects an effect.
     pub(super) fn check_fits(&self, kind: Kind, features: &[&str]) -> Result<(), ScopeError> {
         let is_of_identity = OF_IDENTITIES.contains(&kind);
         if !is_of_identity && !features.is_empty() && features != kind.default_features() {
@@ -24,7 +25,7 @@ impl Scope {
             ("--function", &self.functions, &[On::Functions, On::Logs]),
         ];
         for (option, _, uses) in of_features.into_iter().filter(|(_, given, _)| !given.is_empty()) {
-            // An endpoint lets rotators read the administrator's secret as well.
+            // An endpoint policy lets rotators read the administrator's secret as well.
             if option == "--master-secret" && kind == Kind::Endpoint {
                 if self.rotators.is_empty() {
                     return wrong("--master-secret applies to those who rotate: name them too (--rotator)");

@@ -1,4 +1,5 @@
-//! What a policy is to be made from, checked before it is: IAM stores a statement about nothing without a word.
+//! Checks the input of a policy before it is generated, because IAM accepts statements that match nothing without a
+//! warning.
 
 use super::place::is_region;
 use super::{Scope, ScopeError, wrong};
@@ -6,7 +7,7 @@ use crate::evaluate::{Caller, CallerKind};
 use crate::pattern::is_pattern;
 
 impl Scope {
-    /// Refuses what no policy can mean.
+    /// Rejects input that cannot work in any policy.
     pub(super) fn check(&self) -> Result<(), ScopeError> {
         let known = ["aws", "aws-cn", "aws-us-gov"];
         if !known.contains(&self.partition()) && !is_filled_in_later(&self.partition) {
@@ -92,7 +93,7 @@ impl Scope {
         Ok(())
     }
 
-    /// Who is named, and by which option.
+    /// Returns the named principals, each with its option.
     fn principals(&self) -> impl Iterator<Item = (&'static str, &String)> {
         let named = [
             ("--reader", &self.readers),
@@ -102,7 +103,7 @@ impl Scope {
         named.into_iter().flat_map(|(option, given)| given.iter().map(move |it| (option, it)))
     }
 
-    /// Refuses a whole account, which a condition on `aws:PrincipalArn` would never find.
+    /// Rejects a whole account, which a condition on `aws:PrincipalArn` would never match.
     pub(super) fn check_by_arn(&self) -> Result<(), ScopeError> {
         for (option, principal) in self.principals() {
             if Caller::from_arn(principal).kind == CallerKind::Root {
@@ -115,21 +116,21 @@ impl Scope {
     }
 }
 
-/// Refuses a session: policies know it by its role or user, and it ends.
+/// Rejects a session: policies match its role or user instead, and a session ends.
 fn check_lasts(option: &str, principal: &str) -> Result<(), ScopeError> {
     match Caller::from_arn(principal).kind {
         CallerKind::Session { role } => wrong(format!(
-            "{option} {principal} is a session, which policies know by its role: give {role}, with the role's path if it \
+            "{option} {principal} is a session, which policies match by its role: give {role}, with the role's path if it \
              has one"
         )),
         _ if principal.contains(":federated-user/") => wrong(format!(
-            "{option} {principal} is a federated session, which policies know by its user: give the ARN of that user"
+            "{option} {principal} is a federated session, which policies match by its user: give the ARN of that user"
         )),
         _ => Ok(()),
     }
 }
 
-/// Refuses a variable that does not end, or has no name: IAM would take it as text that no name matches.
+/// Rejects a variable without an end or a name: IAM would take it as literal text, which no name matches.
 pub(super) fn check_variables(option: &str, text: &str) -> Result<(), ScopeError> {
     let mut parts = text.split("${");
     parts.next();
@@ -144,14 +145,14 @@ pub(super) fn check_variables(option: &str, text: &str) -> Result<(), ScopeError
     Ok(())
 }
 
-/// A text with a plain letter in the place of each variable.
+/// Returns a text with each variable replaced by a plain letter.
 fn without_variables(text: &str) -> String {
     let mut parts = text.split("${");
     let first = parts.next().unwrap_or_default().to_owned();
     parts.fold(first, |text, part| text + "x" + part.split_once('}').map_or(part, |(_, rest)| rest))
 }
 
-/// Refuses what is not the ARN of one key.
+/// Rejects anything but the ARN of a single key.
 fn check_key(key: &str) -> Result<(), ScopeError> {
     if is_pattern(key) {
         return wrong(format!(
@@ -160,7 +161,7 @@ fn check_key(key: &str) -> Result<(), ScopeError> {
     }
     if !is_arn(key, "kms", &["key/"]) {
         return wrong(format!(
-            "{key:?} is not the ARN of a key, which IAM wants: \
+            "{key:?} is not the ARN of a key, which IAM requires; get it with: \
              aws kms describe-key --key-id {key} --query KeyMetadata.Arn"
         ));
     }
@@ -184,7 +185,7 @@ fn check_secret(secret: &str) -> Result<(), ScopeError> {
             "{secret:?} also matches secrets with longer names; name a path such as prod/checkout/*"
         ));
     }
-    // The six characters after a name are added to it; an ARN may leave them open.
+    // The six characters after a name are added automatically; an ARN can have wildcards in their place.
     let whole = name.strip_suffix("-??????").unwrap_or(name);
     if whole.contains('?') || whole != name && !is_arn_given {
         return wrong(format!(
@@ -205,7 +206,7 @@ fn check_secret(secret: &str) -> Result<(), ScopeError> {
     Ok(())
 }
 
-/// Whether it is the ARN of something of a service, in one account.
+/// Checks whether a text is the ARN of a resource of this service and of one of these kinds, in one account.
 fn is_arn(text: &str, service: &str, kinds: &[&str]) -> bool {
     let parts: Vec<_> = text.splitn(6, ':').collect();
     let ["arn", partition, of, region, account, resource] = parts[..] else { return false };
@@ -217,16 +218,16 @@ fn is_arn(text: &str, service: &str, kinds: &[&str]) -> bool {
         && kinds.iter().any(|kind| resource.starts_with(kind) && (*kind == "root" || resource != *kind))
 }
 
-/// Whether it has a variable in it: one of IAM's, or of a template's.
+/// Checks whether a text contains a variable, of IAM or of a template.
 pub(super) fn is_filled_in_later(text: &str) -> bool {
     text.contains("${")
 }
 
-/// Digits of a VPC endpoint's id.
+/// The maximum number of digits in a VPC endpoint's id.
 const MOST_OF_ID: usize = 17;
-/// Characters after the name in a secret's ARN.
+/// The number of characters after the name in a secret's ARN.
 const SUFFIX: usize = 6;
-/// Characters of a name, and those that an ARN adds.
+/// The maximum length of a name, with the characters that an ARN adds.
 const MOST: usize = 512 + 1 + SUFFIX;
 
 #[cfg(test)]

@@ -1,10 +1,11 @@
-//! Where a policy is for: the account, the Region and the partition that are given, beside those of ARNs.
+//! Checks the account, Region and partition of a policy, also against those in the given ARNs.
 
 use super::given::{check_variables, is_filled_in_later};
 use super::{Scope, ScopeError, wrong};
 
 impl Scope {
-    /// Refuses an account that is none, a Region that is none or is not of the partition, and what no secret is in.
+    /// Rejects a malformed account or Region, a Region outside the partition, and an account or Region without any of
+    /// the secrets.
     pub(super) fn check_place(&self) -> Result<(), ScopeError> {
         for (option, text) in
             [("--account", &self.account), ("--region", &self.region), ("--partition", &self.partition)]
@@ -36,7 +37,7 @@ impl Scope {
         self.check_against_arns("--region", "Region", region, 3)
     }
 
-    /// Refuses an account or a Region that is given for names while every secret is given by an ARN with another.
+    /// Rejects an account or Region if every secret is given by an ARN in another one.
     fn check_against_arns(
         &self,
         option: &str,
@@ -60,7 +61,7 @@ impl Scope {
         }
     }
 
-    /// A secret is encrypted by a key, and rotated by a function, of its own Region.
+    /// Rejects a key or function outside the Regions of the secrets: a secret needs both in its own Region.
     pub(super) fn check_region(&self, option: &str, arn: &str, secrets: &[String]) -> Result<(), ScopeError> {
         let region_of = |arn: &str| arn.split(':').nth(3).unwrap_or_default().to_owned();
         let region = |secret: &String| {
@@ -80,7 +81,7 @@ impl Scope {
     }
 }
 
-/// Whether a text has the form of a Region: `eu-central-1`, `us-gov-west-1`, `us-iso-east-1`, `eusc-de-east-1`.
+/// Checks whether a text has the form of a Region: `eu-central-1`, `us-gov-west-1`, `us-iso-east-1`, `eusc-de-east-1`.
 pub(super) fn is_region(text: &str) -> bool {
     let parts: Vec<_> = text.split('-').collect();
     let [area, middle @ .., number] = parts.as_slice() else { return false };

@@ -1,4 +1,4 @@
-//! Policies as JSON, Terraform and CloudFormation.
+//! Renders policies as JSON, Terraform and CloudFormation.
 
 use std::str::FromStr;
 
@@ -6,16 +6,16 @@ use serde_json::{Map, Value, json};
 
 use super::{Kind, ScopeError};
 
-/// How a policy is printed.
+/// The output format of a policy.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 #[non_exhaustive]
 pub enum Format {
-    /// The document alone.
+    /// The policy document alone.
     #[default]
     Json,
     /// A resource of Terraform's AWS provider, in HCL.
     Terraform,
-    /// A template of CloudFormation, in JSON.
+    /// A CloudFormation template, in JSON.
     Cloudformation,
 }
 
@@ -32,7 +32,7 @@ impl FromStr for Format {
     }
 }
 
-/// Prints a policy, ended by a line end.
+/// Renders a policy, with a newline at the end.
 ///
 /// `name` is the resource's name: letters, digits and `-`, such as `checkout-app`.
 pub fn render(document: &Value, kind: Kind, format: Format, name: &str) -> String {
@@ -71,7 +71,7 @@ fn terraform(document: &Value, kind: Kind, name: &str) -> String {
     format!("resource \"{resource}\" \"{label}\" {{\n{}}}\n", lines.concat())
 }
 
-/// A value in HCL's own syntax, as `jsonencode` takes it.
+/// Renders a value in HCL syntax, for `jsonencode`.
 fn hcl(value: &Value, depth: usize) -> String {
     let (inner, outer) = ("  ".repeat(depth + 1), "  ".repeat(depth));
     match value {
@@ -92,7 +92,7 @@ fn hcl(value: &Value, depth: usize) -> String {
     }
 }
 
-/// A string of HCL. `${` and `%{` would begin a template.
+/// Renders an HCL string. Escapes `${` and `%{`, which would begin a template.
 fn quoted(text: &str) -> String {
     Value::from(text).to_string().replace("${", "$${").replace("%{", "%%{")
 }
@@ -100,7 +100,7 @@ fn quoted(text: &str) -> String {
 fn cloudformation(document: &Value, kind: Kind, name: &str) -> Value {
     let logical: String = name.split('-').map(capitalised).collect();
     let (kind, properties, parameters) = match kind {
-        // A key's policy is a property of the key itself.
+        // In CloudFormation, a key policy is a property of the key.
         Kind::Kms => (
             "AWS::KMS::Key",
             json!({

@@ -1,6 +1,6 @@
-//! Who tries an action when two policies are compared, and under which circumstances.
+//! The principals that try an action when two policies are compared, and the contexts of their requests.
 //!
-//! Both come from both policies: what only the attached one names, the wanted one does not allow.
+//! Both are taken from both policies: whatever only the attached policy names, the wanted one does not allow.
 
 use super::examples::{Example, PRINCIPALS, Places, RESOURCES, arns, filled};
 use crate::condition::Context;
@@ -8,8 +8,8 @@ use crate::document::{Condition, Document, Statement, is_unique_id};
 use crate::evaluate::{Caller, concerns_action};
 use crate::service;
 
-/// Those who try, each with what it is called: first those of the wanted policy and any others, then those whom the attached
-/// one names.
+/// Returns the principals to try, each with its label: those of the wanted policy and ones that no policy names, then
+/// those that the attached policies name.
 pub(super) fn callers<'a>(
     wanted: impl Iterator<Item = &'a String>,
     attached: &[&Document],
@@ -63,21 +63,22 @@ pub(super) fn callers<'a>(
     callers
 }
 
-/// What those are called whom no policy names, of the account and of others.
+/// The labels of principals that no policy names, in the account and in others.
 pub(super) const ANY_OTHER: &str = "any other principal";
 pub(super) const OF_OTHERS: &str = "principals of other accounts";
-/// An account that is nobody's here.
+/// An account other than the owner's, which no policy is expected to name.
 pub(super) const ELSEWHERE: &str = "999999999999";
 
-/// What surrounds a request.
+/// The context of a request.
 pub(super) struct Circumstances {
     pub(super) context: Context,
-    /// Whether a request that is needed may be made so; otherwise only what is allowed too much counts.
+    /// Whether a needed request can be made like this. Otherwise only differences that allow too much count.
     pub(super) is_usual: bool,
 }
 
-/// A request of which nothing is known but what every request has, and one as Secrets Manager makes it for a secret of the
-/// wanted policy; then one for another secret, one without Secrets Manager, and one with each value of a condition.
+/// Returns the contexts to try: one with only the keys of every request, and one in which Secrets Manager uses a key
+/// for a secret of the wanted policy. Then one for another secret, one without Secrets Manager, and two for each value
+/// of a condition.
 pub(super) fn circumstances(
     wanted: &Document,
     attached: &[&Document],
@@ -132,11 +133,11 @@ pub(super) fn circumstances(
 
 const SECRET_ARN: &str = "kms:EncryptionContext:SecretARN";
 
-/// Whether a request may have any value for the key of a condition, whoever makes it and for whatever.
+/// Checks whether the key of a condition can have any value, regardless of the caller and the resource.
 fn is_free(condition: &Condition, resource: &str) -> bool {
     let key = condition.key.to_ascii_lowercase();
     let operator = condition.operator.to_ascii_lowercase();
-    // A date may be over, and whether a key is there is no value of it.
+    // Dates and numbers have no example values, and `Null` tests only whether the key is present.
     let is_of_values = !["null", "date", "numeric"].iter().any(|word| operator.contains(word));
     let is_tied = [
         "aws:principal",
@@ -154,7 +155,7 @@ fn is_free(condition: &Condition, resource: &str) -> bool {
         && (resource == "*" || key != "aws:requestedregion")
 }
 
-/// What a key may have for its condition to hold, or, where it is negated, not to hold.
+/// Returns values for the key with which the condition holds, or, if it is negated, does not hold.
 fn examples_of<'a>(condition: &'a Condition, places: &'a Places) -> impl Iterator<Item = String> + 'a {
     let one = |value: &'a String| {
         let found = arns(value, places, RESOURCES);

@@ -1,7 +1,8 @@
-//! Who becomes a reader by one call more: by changing a policy, or by having something run that reads.
+//! Principals that are one call away from reading a secret: they can change a policy, or run code as a role that reads
+//! it.
 //!
-//! Each call is put to the evaluator, and then the read that it opens: what a Deny, a boundary or a control policy still keeps
-//! closed is no way.
+//! Evaluates that call, then the read it would enable. If a Deny, a permissions boundary or a control policy blocks
+//! either, it is not reported.
 
 use std::collections::HashMap;
 use std::sync::LazyLock;
@@ -17,30 +18,32 @@ use crate::exposure::trust::listed;
 use crate::service::{self, GIVES_KEY};
 use crate::snapshot::{Principal, Secret};
 
-/// A call by which somebody becomes a reader.
+/// A call that turns a principal into a reader.
 #[derive(Clone, Debug, Eq, Ord, PartialEq, PartialOrd)]
 pub(crate) struct Step {
     pub(crate) kind: StepKind,
     pub(crate) action: &'static str,
-    /// What it changes, or the role that it has something run as.
+    /// The resource that the call changes, or the role that it passes.
     pub(crate) resource: String,
 }
 
-/// What such a call changes.
+/// The effect of such a call.
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
 pub(crate) enum StepKind {
-    /// Who may do what.
+    /// Changes permissions.
     Rights,
-    /// What runs as a reader already: whoever deploys it may do that.
+    /// Replaces the code of something that already runs as a reader. Whoever deploys it is expected to have this
+    /// permission.
     Code,
-    /// What runs as a reader, by [`PASS`]: whoever deploys it may do that too.
+    /// Starts something as a reader, by [`PASS`]. Whoever deploys it is expected to have this permission too.
     Start,
 }
 
-/// What it takes to have something run as a role.
+/// The permission needed to run something as a role.
 pub(crate) const PASS: &str = "iam:PassRole";
 
-/// What a role is passed to: the service, and the call that has it run something of the caller's choice.
+/// Services that accept a passed role, with the call that makes each run code of the caller's choice and the resource
+/// of that call.
 const PASSED: [(&str, &str, &str); 5] = [
     ("lambda.amazonaws.com", "lambda:CreateFunction", "function:zq7xkj"),
     ("ec2.amazonaws.com", "ec2:RunInstances", "instance/*"),
@@ -52,7 +55,7 @@ const PASSED: [(&str, &str, &str); 5] = [
 static EVERYTHING: LazyLock<Document> = LazyLock::new(|| all_of("*"));
 static SECRETS: LazyLock<Document> = LazyLock::new(|| all_of("secretsmanager:*"));
 
-/// Managed policies of AWS by which secrets are read, those that give most first, and what they amount to here.
+/// AWS managed policies that allow reading secrets, most permissive first, each with an equivalent document.
 static ATTACHED: [(&str, &LazyLock<Document>); 3] = [
     ("AdministratorAccess", &EVERYTHING),
     ("PowerUserAccess", &EVERYTHING),
@@ -67,7 +70,7 @@ fn document(statement: &serde_json::Value) -> Option<Document> {
     Document::from_json(json!({"Version": "2012-10-17", "Statement": [statement]})).ok()
 }
 
-/// What a call has changed.
+/// The policies that a call has changed.
 #[derive(Clone, Copy)]
 struct Changed<'d> {
     identity: Option<&'d Document>,
@@ -79,8 +82,8 @@ struct Changed<'d> {
 const NOTHING: Changed<'static> = Changed { identity: None, resource: None, key: None, grants: None };
 
 impl<'a> Account<'a> {
-    /// The calls by which a principal becomes a reader of secrets, each with the secrets that it cannot read now. `readers` are
-    /// all who read, with what they read.
+    /// Returns the calls that make a principal a reader, each with a secret that it cannot read now. `readers` holds
+    /// all readers by ARN, each with the secrets it reads.
     pub(crate) fn ways(
         &self,
         principal: &'a Principal,
@@ -139,7 +142,7 @@ impl<'a> Account<'a> {
         found
     }
 
-    /// Whether a principal may let itself use a secret's key, by a call to KMS.
+    /// Checks whether a principal can grant itself the use of a secret's key, by a call to KMS.
     pub(crate) fn may_give_key(&self, secret: &Secret, principal: &Principal, action: &str) -> bool {
         let Some(lock) = self.lock_of(secret).filter(|lock| lock.policy.is_some()) else { return false };
         let prepared = self.prepared(principal).elsewhere();
@@ -149,7 +152,8 @@ impl<'a> Account<'a> {
         is_open(&prepared, action, lock.arn, lock.account, &context, &policies)
     }
 
-    /// The calls by which a principal gives itself whatever its boundary leaves: each with what it changes, and what that gives.
+    /// Returns the calls that give a principal every permission its boundary leaves, each with the resource it changes
+    /// and the permissions it gives.
     fn own_changes(&self, principal: &Principal) -> Vec<(&'static str, String, &'static Document)> {
         let [put, attach] = if is_user(principal) {
             ["iam:PutUserPolicy", "iam:AttachUserPolicy"]
@@ -161,7 +165,7 @@ impl<'a> Account<'a> {
         if self.may_call(principal, put, arn, Some(principal), &[]) {
             found.push((put, arn.to_owned(), &*EVERYTHING));
         }
-        // Whoever attaches a policy chooses the one that gives most.
+        // A principal that can choose attaches the most permissive policy.
         let attached = ATTACHED.iter().find(|(name, _)| {
             let policy = format!("arn:{}:iam::aws:policy/{name}", self.snapshot.partition());
             self.may_call(principal, attach, arn, Some(principal), &[("iam:PolicyARN", &policy)])
@@ -174,7 +178,7 @@ impl<'a> Account<'a> {
         found
     }
 
-    /// The calls by which a principal has the rights of a reader.
+    /// Returns the calls that give a principal the permissions of a reader.
     fn takeovers<'r>(
         &'r self,
         principal: &Principal,
@@ -224,8 +228,8 @@ impl<'a> Account<'a> {
         found
     }
 
-    /// The call by which a principal has something that is there already run as a role that it passes, with a command or a layer
-    /// of its own.
+    /// Returns the call that lets a principal run something that already exists under a role that it passes, with its
+    /// own command or layer.
     fn restarts(&self, principal: &Principal, passes: impl Fn(&str) -> bool) -> Option<&'static str> {
         let tasks = self.snapshot.task_definitions.iter().map(|it| it.task_definition_arn.as_str()).collect();
         let functions = self.snapshot.functions.iter().map(|it| it.function_arn.as_str()).collect();
@@ -239,7 +243,7 @@ impl<'a> Account<'a> {
         open.next().map(|(_, call, _)| call)
     }
 
-    /// Whether a principal could become a role whose trust policy named it.
+    /// Checks whether a principal could assume a role once its trust policy named that principal.
     fn assumes_with(&self, principal: &Principal, role: &Principal, itself: &Document) -> bool {
         let prepared = self.prepared(principal).elsewhere();
         let own = self.policies(&prepared);
@@ -249,7 +253,8 @@ impl<'a> Account<'a> {
         is_open(&prepared, "sts:AssumeRole", &role.arn, &self.snapshot.account, &context, &policies)
     }
 
-    /// Whether a principal may make a call that has nothing to do with secrets. `target` is the role or user that it changes.
+    /// Checks whether a principal can make a call that does not involve secrets. `target` is the role or user that the
+    /// call changes.
     fn may_call(
         &self,
         principal: &Principal,
@@ -258,7 +263,7 @@ impl<'a> Account<'a> {
         target: Option<&Principal>,
         keys: &[(&str, &str)],
     ) -> bool {
-        // Most have no statement that could allow it.
+        // Most principals have no statement that could allow it.
         if !self.prepared(principal).statements().any(|it| allows(it, action)) {
             return false;
         }
@@ -285,7 +290,7 @@ impl<'a> Account<'a> {
         is_open(&prepared, action, resource, &self.snapshot.account, &context, &policies)
     }
 
-    /// Whether a principal reads a secret once something has changed.
+    /// Checks whether a principal can read a secret after a change.
     fn reads_with(&self, secret: &Secret, principal: &Principal, changed: Changed<'_>) -> bool {
         let mut prepared = self.prepared(principal).elsewhere();
         prepared.identity.extend(changed.identity.map(|document| Named { name: "", document }));

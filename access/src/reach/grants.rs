@@ -8,8 +8,8 @@ use crate::service;
 use crate::snapshot::Secret;
 
 impl<'a> Account<'a> {
-    /// Whom grants on a secret's key let decrypt it, whatever policies say: each grant's id, and its grantee. Services are left
-    /// out. None if the grants are not known.
+    /// Returns the grants on a secret's key that allow decryption, whatever the policies say, as pairs of grant id and
+    /// grantee. Service grantees are left out. Returns `None` if the grants are unknown.
     pub fn grants(&self, secret: &Secret) -> Option<Vec<(&'a str, &'a str)>> {
         let Some(key) = self.key_of(secret) else {
             // `aws/secretsmanager` has no grants.

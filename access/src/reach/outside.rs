@@ -1,4 +1,4 @@
-//! Whom outside of the account, or unknown in it, policies of the account let in.
+//! Principals outside the account, or unknown in it, that the account's policies let in.
 
 use super::{Account, Outsider, READ};
 use crate::document::Document;
@@ -6,7 +6,7 @@ use crate::exposure::Exposure;
 use crate::snapshot::{Secret, Snapshot};
 
 impl<'a> Account<'a> {
-    /// Whom outside of the account the resource policy of a secret lets read it.
+    /// Returns the principals outside the account that a secret's resource policy allows to read it.
     pub fn outsiders(&self, secret: &Secret) -> Vec<Outsider> {
         secret
             .resource_policy
@@ -15,7 +15,8 @@ impl<'a> Account<'a> {
             .unwrap_or_default()
     }
 
-    /// Sessions that users of the account made by `sts:GetFederationToken` and that the resource policy lets read it.
+    /// Returns the sessions created by users of the account with `sts:GetFederationToken` that the resource policy
+    /// allows to read the secret.
     pub fn federated_users(&self, secret: &Secret) -> Vec<Outsider> {
         secret
             .resource_policy
@@ -24,7 +25,7 @@ impl<'a> Account<'a> {
             .unwrap_or_default()
     }
 
-    /// What a policy of this account's opens to others.
+    /// Builds the [`Exposure`] of one of this account's policies.
     pub(crate) fn exposure<'p>(
         &self,
         policy: &'p Document,

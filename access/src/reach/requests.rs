@@ -1,4 +1,5 @@
-//! What is known of every request of a principal: its context, and who else may make it.
+//! What is known about every request of a principal: its context, its network path, and the policies that decide about
+//! the key.
 
 use std::collections::BTreeMap;
 
@@ -12,18 +13,18 @@ use crate::service;
 use crate::snapshot::{Key, Principal, Secret, Snapshot, VpcEndpoint};
 
 impl<'a> Prepared<'a> {
-    /// The policy of the endpoint that its requests take.
+    /// Returns the policy of the endpoint that the principal's requests take.
     pub(super) fn endpoint_policy(&self) -> Option<Named<'a>> {
         let endpoint = self.endpoint?;
         Some(Named { name: &endpoint.vpc_endpoint_id, document: endpoint.policy.as_ref()? })
     }
 
-    /// The statements of its own policies.
+    /// Returns the statements of the principal's own policies.
     pub(super) fn statements(&self) -> impl Iterator<Item = &'a Statement> {
         self.identity.iter().flat_map(|policy| &policy.document.statements)
     }
 
-    /// The same, wherever its requests come from.
+    /// Returns the same principal, with requests that can come from anywhere.
     pub(super) fn elsewhere(&self) -> Self {
         let mut other = Self { endpoint: None, ..self.clone() };
         other.context.forget("aws:SourceVpce");
@@ -31,7 +32,7 @@ impl<'a> Prepared<'a> {
         other
     }
 
-    /// The same, of requests that no service makes in its name.
+    /// Returns the same principal, with only the requests it makes itself: none that a service makes on its behalf.
     fn directly(&self) -> Self {
         let mut other = self.clone();
         other.context.set("aws:ViaAWSService", "false");
@@ -40,20 +41,20 @@ impl<'a> Prepared<'a> {
     }
 }
 
-/// What decides about a secret's key, besides policies of the caller.
+/// The key of a secret, with the policy and grants that decide about it in addition to the caller's policies.
 #[derive(Clone, Copy)]
 pub(super) struct Lock<'k> {
     pub(super) arn: &'k str,
-    /// The key's.
+    /// The account that owns the key.
     pub(super) account: &'k str,
-    /// None if it is not known.
+    /// `None` if it is unknown.
     pub(super) policy: Option<&'k Document>,
     pub(super) grants: Option<&'k Document>,
 }
 
 impl<'k> Lock<'k> {
-    /// What has no key's ARN, such as an alias, counts as one of the own account: there, whoever the policies of the key let
-    /// in needs none of its own.
+    /// An `arn` that is not a key's, such as an alias, is taken to be in the caller's own account. Principals that the
+    /// key policy lets in then need no identity policy.
     fn new(arn: &'k str, own: &'k str, policy: Option<&'k Document>, grants: Option<&'k Document>) -> Self {
         let account = arn.split(':').nth(4).filter(|_| arn.contains(":key/")).unwrap_or(own);
         Self { arn, account, policy, grants }
@@ -61,13 +62,14 @@ impl<'k> Lock<'k> {
 }
 
 impl<'a> Account<'a> {
-    /// Whether a principal may do something to a secret, if need be to one that nobody made yet: a permissions boundary, a
-    /// Deny or a control policy may keep it from what a statement allows. From anywhere: stolen credentials take no endpoint.
+    /// Checks whether a principal can call an action on a secret, which need not exist yet. A permissions boundary, a
+    /// Deny or a control policy can block what a statement allows. The request can come from anywhere, because stolen
+    /// credentials do not take an endpoint.
     pub(crate) fn may_at_all(&self, principal: &Principal, action: &str, arn: &str) -> bool {
         self.may_if_tagged(principal, action, arn, BTreeMap::new())
     }
 
-    /// The same; what nobody made yet has these tags.
+    /// Same as [`may_at_all`](Self::may_at_all); a secret that does not exist yet gets these tags.
     pub(crate) fn may_if_tagged(
         &self,
         principal: &Principal,
@@ -79,7 +81,7 @@ impl<'a> Account<'a> {
             arn: arn.to_owned(),
             name: arn.splitn(7, ':').last().unwrap_or_default().to_owned(),
             tags,
-            created_date: Some(self.now()), // so that it is known to have no others
+            created_date: Some(self.now()), // marks the secret as described: it has no other tags
             ..Secret::default()
         };
         let secret = self.snapshot.secrets.iter().find(|secret| secret.arn == arn).cloned();
@@ -88,7 +90,8 @@ impl<'a> Account<'a> {
         self.may_through(&secret, &prepared, action, &[]).secret.outcome != Outcome::Denied
     }
 
-    /// Whether a principal may make a call for which no resource can be named: what a statement allows on ARNs does not count.
+    /// Checks whether a principal can make a call that supports no resource. A statement that allows it only on ARNs
+    /// does not count.
     pub(crate) fn may_without_resource(&self, principal: &Principal, action: &str) -> bool {
         let prepared = &self.principals[principal.arn.as_str()];
         let mut policies = self.policies(prepared);
@@ -103,7 +106,8 @@ impl<'a> Account<'a> {
         evaluate(&request, &policies).outcome != Outcome::Denied
     }
 
-    /// What decides about a secret's key; none for the default one, which lets in whoever the secret does.
+    /// Returns the key that decides about a secret. `None` for the default key, which is open to everyone who can read
+    /// the secret.
     pub(super) fn lock_of<'k>(&self, secret: &'k Secret) -> Option<Lock<'k>>
     where
         'a: 'k,
@@ -121,7 +125,7 @@ impl<'a> Account<'a> {
         }
     }
 
-    /// What decides about a call on a key, and what is known of every such call.
+    /// Returns the policies that decide about a call on a key, and the context of every such call.
     pub(super) fn on_key<'k>(&self, prepared: &Prepared<'a>, lock: &Lock<'k>) -> (Policies<'k>, Context)
     where
         'a: 'k,
@@ -138,7 +142,7 @@ impl<'a> Account<'a> {
         (policies, context)
     }
 
-    /// What is decided of a request that a role's functions and services make themselves, on the network path that they take.
+    /// Decides a request that a role's functions and services make themselves, on the network path they take.
     pub(crate) fn made_by_itself(
         &self,
         secret: &'a Secret,
@@ -148,8 +152,8 @@ impl<'a> Account<'a> {
         self.may_through(secret, &self.principals[principal.arn.as_str()].directly(), action, &[]).secret
     }
 
-    /// The endpoint whose policy alone keeps what runs as a principal from reading a secret, and the statement that denies it;
-    /// none of those where it just allows nothing.
+    /// Returns the endpoint whose policy is the only thing that keeps the workloads of a principal from reading a
+    /// secret, and the statement that denies it. The statement is `None` if the policy merely allows nothing.
     pub(crate) fn refused_by_endpoint(
         &self,
         secret: &'a Secret,
@@ -167,15 +171,16 @@ impl<'a> Account<'a> {
             .then_some((endpoint, denies))
     }
 
-    /// Somebody who may call a principal an operator by a tag, and may not give it rights: of such a tag nobody knows who means
-    /// it.
+    /// Finds a principal that can tag `tagged` as an operator but cannot change its permissions. Such a tag proves
+    /// nothing, because someone without control over permissions may have set it.
     pub(crate) fn tagger(&self, tagged: &Principal) -> Option<&Principal> {
         let kind = if tagged.arn.contains(":user/") { "User" } else { "Role" };
         let account = tagged.arn.split(':').nth(4).unwrap_or_default();
         let may = |principal: &Principal, action: String| {
             let prepared = &self.principals[principal.arn.as_str()];
             let mut context = prepared.context.clone();
-            // Calls that give rights carry no tags: what a statement allows on such a condition gives none.
+            // Calls that change permissions carry no tags, so a statement that allows them on a tag condition does not
+            // apply.
             if action.starts_with("iam:Tag") {
                 context.set("aws:TagKeys", "secretcache:role");
                 context.set("aws:RequestTag/secretcache:role", "operator");
@@ -199,7 +204,7 @@ impl<'a> Account<'a> {
         })
     }
 
-    /// What is known of every request of a principal.
+    /// Returns the context of every request of a principal.
     pub(crate) fn context_of(
         &self,
         principal: &Principal,
@@ -207,21 +212,22 @@ impl<'a> Account<'a> {
         endpoint: Option<&VpcEndpoint>,
     ) -> Context {
         let Snapshot { account, region, taken_at, .. } = self.snapshot;
-        // Secrets of this Region and account; a key's own account is set where the key is known.
+        // A secret of this Region and account. `on_key` replaces the account with the key's own.
         let secrets = format!("arn::secretsmanager:{region}:{account}:");
         let mut context = service::context(caller, &secrets, account);
         if let Some(now) = taken_at {
-            // Who will be a reader is one: it is said as a condition on the date.
+            // A principal that can read only from a later date counts as a reader, with the date as a condition.
             context.set_from("aws:CurrentTime", *now);
             context.set_from("aws:EpochTime", *now);
         }
         match caller.kind {
             _ if principal.id.is_empty() => {}
-            // Its sessions have names of their own.
+            // Session names are unknown.
             CallerKind::Role => context.set_beginning("aws:userid", format!("{}:", principal.id)),
             _ => context.set("aws:userid", &principal.id),
         }
-        // A session may bring tags, also other values of its role's, if whoever assumes the role may give them.
+        // If the trust policy allows `sts:TagSession`, a session can bring tags, including other values for the role's
+        // own tags.
         let trust = principal.trust_policy.iter().flat_map(|trust| &trust.statements);
         let mut tagging =
             trust.filter(|it| it.effect == Effect::Allow && concerns_action(it, "sts:TagSession"));
@@ -245,7 +251,7 @@ impl<'a> Account<'a> {
         context
     }
 
-    /// Adds the account's organization to keys that begin so, if it is known which that is, or that there is none.
+    /// Adds the account's organization to context keys with the prefix `keys`, if it is known, or known not to exist.
     pub(super) fn add_organization(&self, context: &mut Context, keys: &str) {
         match &self.snapshot.organization_id {
             Some(id) => context.set(&format!("{keys}ID"), id),

@@ -1,4 +1,4 @@
-//! Who may become a role: what its trust policy says.
+//! Who can assume a role, according to its trust policy.
 
 use std::fmt;
 
@@ -12,38 +12,39 @@ use crate::snapshot::Principal;
 
 const ASSUME: &str = "sts:AssumeRole";
 
-/// Somebody whom a role's trust policy lets assume it.
+/// A principal that a role's trust policy lets assume the role.
 #[derive(Clone, Debug)]
 pub struct Assumer<'a> {
-    /// An ARN, an account, `*`, a service, or a provider of identities.
+    /// An ARN, an account, `*`, a service, or an identity provider.
     pub who: &'a str,
-    /// How the policy names it: as `AWS`, `Service` or `Federated`.
+    /// The type under which the policy lists it: `AWS`, `Service` or `Federated`.
     pub kind: &'a str,
-    /// The statement, by its place.
+    /// The index of the statement.
     pub statement: usize,
-    /// What it asks for besides; all must hold.
+    /// The conditions of the statement; all must hold.
     pub conditions: &'a [Condition],
-    /// Where the account itself is named: the roles and users whose own policies let them.
+    /// If this account itself is listed: the roles and users whose own policies let them assume the role.
     pub own: Option<Vec<&'a str>>,
 }
 
-/// How a trust policy lets in whom it does not know.
+/// A way in which a trust policy admits principals that it does not identify.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum Opening {
-    /// Principals of any account.
+    /// Any principal in any account.
     Anybody,
-    /// The same, from a few addresses that the policy names.
+    /// Any principal in any account, from a few addresses that the policy lists.
     FewAddresses,
-    /// Principals of every account of the organization.
+    /// Any principal in any account of the organization.
     Organization,
-    /// Whoever another account lets, without an external id.
+    /// Any principal that another account allows, without an external id or a condition on the organization.
     Account(String),
-    /// Whoever has a token of a provider, whatever its subject.
+    /// Any holder of a token from a provider, whatever its subject.
     Provider(String),
 }
 
 impl Opening {
-    /// Whether strangers come in: principals of any account, or whoever makes an account with an issuer that serves all.
+    /// Checks whether strangers can get in: any principal in any account, or any user of an issuer that is open to the
+    /// public.
     pub fn is_public(&self) -> bool {
         const FOR_ALL: [&str; 8] = [
             "token.actions.githubusercontent.com",
@@ -115,7 +116,8 @@ impl fmt::Display for Assumer<'_> {
 }
 
 impl<'a> Account<'a> {
-    /// Who may become a role; none if its trust policy is not known. What is denied, or over, is left out.
+    /// Returns who can assume a role; `None` if its trust policy is unknown. Leaves out principals that are denied
+    /// without conditions, and statements whose time is over.
     pub fn assumers(&self, role: &'a Principal) -> Option<Vec<Assumer<'a>>> {
         let trust = role.trust_policy.as_ref()?;
         let exposure = self.trust(role)?;
@@ -136,7 +138,7 @@ impl<'a> Account<'a> {
                     let all = listed.0.iter().flat_map(|(kind, ids)| ids.iter().map(move |id| (kind, id)));
                     all.for_each(|(kind, id)| add(kind, id));
                 }
-                // Everybody but some.
+                // Everyone except those listed.
                 _ => add("AWS", "*"),
             }
         }
@@ -150,7 +152,8 @@ impl<'a> Account<'a> {
         Some(found)
     }
 
-    /// How a role's trust policy lets in whom it does not know, each with the place of the statement.
+    /// Returns the ways in which a role's trust policy admits principals that it does not identify, each with the index
+    /// of its statement.
     pub fn openings(&self, role: &'a Principal) -> Vec<(usize, Opening)> {
         let Some(exposure) = self.trust(role) else { return Vec::new() };
         let mut found = Vec::new();
@@ -177,7 +180,7 @@ impl<'a> Account<'a> {
         Some(Exposure { resource: None, ..self.exposure(role.trust_policy.as_ref()?, ASSUME, "") })
     }
 
-    /// The account's own roles and users that its trust policy and their own policies let become a role.
+    /// Returns the account's own roles and users that both the trust policy and their own policies let assume a role.
     fn allowed_to_assume(&self, role: &'a Principal) -> Vec<&'a str> {
         let others = self.snapshot.principals.iter().filter(|it| it.arn != role.arn);
         others.filter(|it| self.may_assume(it, role)).map(|it| it.arn.as_str()).collect()
@@ -187,7 +190,7 @@ impl<'a> Account<'a> {
         let prepared = self.principals[principal.arn.as_str()].elsewhere();
         let mut policies: Policies<'_> = self.policies(&prepared);
         policies.resource = role.trust_policy.as_ref().map(|document| Named { name: &role.arn, document });
-        // As with a key: what its own policies allow counts only where the trust policy leaves it to the account.
+        // As with a key, identity policies count only where the trust policy delegates to the account.
         policies.is_key_policy = true;
         let mut context = prepared.context.clone();
         context.forget("aws:RequestedRegion"); // STS has a global endpoint too
@@ -202,7 +205,7 @@ impl<'a> Account<'a> {
     }
 }
 
-/// Whether a statement is about becoming the role, by any of the calls.
+/// Checks whether a statement covers assuming the role, by any of the three calls.
 fn assumes(statement: &Statement) -> bool {
     let calls = [ASSUME, "sts:AssumeRoleWithSAML", "sts:AssumeRoleWithWebIdentity"];
     calls.iter().any(|call| concerns_action(statement, call))

@@ -1,4 +1,4 @@
-//! What uses secrets: functions, tasks, databases and proxies.
+//! Consumers of secrets: functions, tasks, databases and proxies.
 
 use serde::{Deserialize, Serialize};
 
@@ -11,7 +11,7 @@ record! {
         function_arn: String,
         /// Its execution role.
         role: String,
-        /// Its subnets; none outside a VPC.
+        /// Its subnets; empty outside of a VPC.
         subnet_ids: Vec<String>,
         /// Its security groups.
         security_group_ids: Vec<String>,
@@ -19,10 +19,10 @@ record! {
         vpc_id: Option<String>,
         /// Names of its environment variables.
         variables: Vec<String>,
-        /// Whether the variable `AWS_USE_FIPS_ENDPOINT` is `true`: its requests are for another name of the service.
+        /// Whether the variable `AWS_USE_FIPS_ENDPOINT` is `true`, which makes it use the service's FIPS name.
         uses_fips_endpoint: bool,
-        /// ARNs of secrets whose value, or a field of it, is in a variable. Found by comparing in memory, if the collector
-        /// was allowed to read values.
+        /// ARNs of secrets whose value, or a field of it, is in one of its variables. Found by comparing in memory, if
+        /// the collector was allowed to read values.
         injected_secrets: Vec<String>,
         /// The variable `SECRETCACHE_STRATEGY` of our own rotation function.
         strategy: Option<String>,
@@ -54,10 +54,10 @@ record! {
         endpoints: Vec<String>,
         /// The secret that RDS manages for its master user.
         master_user_secret_arn: Option<String>,
-        /// Whether it takes IAM tokens.
+        /// Whether it accepts IAM authentication tokens.
         #[serde(rename = "IAMDatabaseAuthenticationEnabled")]
         iam_database_authentication_enabled: bool,
-        /// Whether it belongs to a cluster, which then counts.
+        /// Whether it belongs to a cluster; the checks then use the cluster.
         is_cluster_member: bool,
     }
 }

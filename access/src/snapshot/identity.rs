@@ -1,4 +1,4 @@
-//! Roles, users, and the policies that bind them.
+//! Roles, users, and the policies that apply to them.
 
 use std::collections::BTreeMap;
 
@@ -9,7 +9,7 @@ use crate::document::Document;
 record! {
     /// A policy with a name.
     NamedPolicy {
-        /// Name of an inline policy, ARN of a managed one.
+        /// The name of an inline policy, or the ARN of a managed one.
         name: String,
         /// Its document.
         document: Option<Document>,
@@ -19,9 +19,9 @@ record! {
 record! {
     /// The policies attached to one level of an organization.
     PolicyLevel {
-        /// Root, organizational unit or account: its id.
+        /// The id of the root, the organizational unit or the account.
         target: String,
-        /// The policies. A level without any is one where the kind of policy is turned off.
+        /// The policies. If there are none, this kind of policy is turned off at that level.
         policies: Vec<NamedPolicy>,
     }
 }
@@ -33,15 +33,15 @@ record! {
         arn: String,
         /// Its unique id, such as `AROA…`.
         id: String,
-        /// Inline policies; those of a user's groups are `group/policy`.
+        /// Inline policies; those of a user's groups are named `group/policy`.
         inline_policies: Vec<NamedPolicy>,
-        /// ARNs of managed policies, a user's groups' included.
+        /// ARNs of managed policies, including those of a user's groups.
         attached_policies: Vec<String>,
         /// ARN of the permissions boundary.
         permissions_boundary: Option<String>,
         /// Tags.
         tags: BTreeMap<String, String>,
-        /// Of a role: who may assume it.
+        /// The trust policy of a role.
         trust_policy: Option<Document>,
     }
 }

@@ -1,4 +1,4 @@
-//! VPCs, their endpoints, security groups and subnets, and what runs in them.
+//! VPCs, with their endpoints, security groups and subnets, and the workloads in them.
 
 use serde::{Deserialize, Serialize};
 
@@ -11,9 +11,9 @@ record! {
     Vpc {
         /// Its id.
         vpc_id: String,
-        /// Whether the resolver answers.
+        /// Whether the VPC's DNS resolver is on.
         enable_dns_support: Option<bool>,
-        /// Whether names are given to addresses; private DNS of endpoints needs it.
+        /// Whether addresses get DNS names, which private DNS of endpoints needs.
         enable_dns_hostnames: Option<bool>,
     }
 }
@@ -25,7 +25,7 @@ record! {
         vpc_endpoint_id: String,
         /// Its VPC.
         vpc_id: String,
-        /// `com.amazonaws.<Region>.secretsmanager`, or the same with `-fips` at its end.
+        /// `com.amazonaws.<Region>.secretsmanager`, or the same followed by `-fips`.
         service_name: String,
         /// `available`, `pending`, `pendingacceptance`, `deleting`, `deleted`, `rejected`, `failed`, `expired`, `partial`.
         state: String,
@@ -37,43 +37,44 @@ record! {
         security_groups: Vec<String>,
         /// Its subnets.
         subnet_ids: Vec<String>,
-        /// `ipv4`, `dualstack` or `ipv6`; empty is `ipv4`.
+        /// `ipv4`, `dualstack` or `ipv6`; empty means `ipv4`.
         ip_address_type: String,
     }
 }
 
 impl VpcEndpoint {
-    /// Whether it is the one for validated cryptography: the usual name of the service does not lead to it.
+    /// Whether this is a FIPS endpoint, to which the service's usual name does not resolve.
     pub fn is_fips(&self) -> bool {
         self.service_name.ends_with("-fips")
     }
 
-    /// Whether requests reach it by IPv4.
+    /// Whether it is reachable over IPv4.
     pub fn has_ipv4(&self) -> bool {
         !self.ip_address_type.eq_ignore_ascii_case("ipv6")
     }
 
-    /// Whether requests reach it by IPv6.
+    /// Whether it is reachable over IPv6.
     pub fn has_ipv6(&self) -> bool {
         ["ipv6", "dualstack"].iter().any(|kind| self.ip_address_type.eq_ignore_ascii_case(kind))
     }
 
-    /// Whether requests pass. A snapshot written by hand may not say, and means it.
+    /// Whether it carries requests. An empty state, as in a snapshot written by hand, counts as available.
     pub fn is_available(&self) -> bool {
         self.is("available") || self.state.is_empty()
     }
 
-    /// Whether it is listed for an hour or so, but there no more.
+    /// Whether it is deleted. It stays listed for about an hour.
     pub fn is_gone(&self) -> bool {
         self.is("deleting") || self.is("deleted")
     }
 
-    /// Whether nothing but another endpoint helps.
+    /// Whether it is beyond repair and must be replaced.
     pub fn has_failed(&self) -> bool {
         ["rejected", "failed", "expired"].iter().any(|state| self.is(state))
     }
 
-    /// States as <https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_VpcEndpoint.html> has them; their case differs.
+    /// Compares the state with one of <https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_VpcEndpoint.html>,
+    /// ignoring case because it varies.
     fn is(&self, state: &str) -> bool {
         self.state.eq_ignore_ascii_case(state)
     }
@@ -86,9 +87,9 @@ record! {
         group_id: String,
         /// Its VPC.
         vpc_id: String,
-        /// What may come in.
+        /// Inbound rules.
         ingress: Vec<SecurityRule>,
-        /// What may go out.
+        /// Outbound rules.
         egress: Vec<SecurityRule>,
     }
 }
@@ -98,15 +99,15 @@ record! {
     SecurityRule {
         /// `tcp`, or `-1` for all.
         ip_protocol: String,
-        /// First port; none is all.
+        /// First port; `None` means all.
         from_port: Option<i64>,
         /// Last port.
         to_port: Option<i64>,
         /// Address ranges, IPv4 and IPv6.
         cidrs: Vec<String>,
-        /// Groups.
+        /// Ids of security groups.
         groups: Vec<String>,
-        /// Prefix lists.
+        /// Ids of prefix lists.
         prefix_lists: Vec<String>,
     }
 }
@@ -118,19 +119,20 @@ record! {
         subnet_id: String,
         /// Its VPC.
         vpc_id: String,
-        /// Its range of IPv4; empty if it has IPv6 alone.
+        /// Its IPv4 range; empty if it has only IPv6.
         cidr_block: String,
-        /// Its ranges of IPv6.
+        /// Its IPv6 ranges.
         ipv6_cidr_blocks: Vec<String>,
-        /// Its zone.
+        /// Its availability zone.
         availability_zone: String,
     }
 }
 
 record! {
-    /// An ECS service or an EC2 instance. Lambda functions have [a record of their own](super::Function).
+    /// An ECS service or an EC2 instance. Lambda functions have [their own record](super::Function).
     Workload {
-        /// Its ARN; of instances with the same role, subnet and security groups that of the first.
+        /// Its ARN. Instances with the same role, subnet and security groups are one workload, with the ARN of the
+        /// first.
         arn: String,
         /// The roles whose requests leave from its network.
         roles: Vec<String>,
@@ -143,25 +145,25 @@ record! {
     }
 }
 
-/// Where something runs that may read secrets: a function, a service or an instance.
+/// The network location of something that can read secrets: a function, a service or an instance.
 #[derive(Clone, Copy, Debug)]
 pub struct Place<'a> {
-    /// Of what runs.
+    /// The ARN of the function, service or instance.
     pub arn: &'a str,
-    /// The roles whose requests leave from there.
+    /// The roles whose requests leave from this location.
     pub roles: &'a [String],
     /// Its subnets.
     pub subnet_ids: &'a [String],
     /// Its security groups.
     pub security_group_ids: &'a [String],
-    /// Its VPC; none outside of any.
+    /// Its VPC; `None` outside of a VPC.
     pub vpc_id: Option<&'a str>,
-    /// Whether its requests are known to be for the name of the endpoint for FIPS.
+    /// Whether it is known to use the service's FIPS name.
     pub uses_fips_endpoint: bool,
 }
 
 impl Snapshot {
-    /// Where functions, services and instances run.
+    /// Returns the network locations of functions, services and instances.
     pub fn places(&self) -> impl Iterator<Item = Place<'_>> {
         let functions = self.functions.iter().map(|it| Place {
             arn: &it.function_arn,
@@ -182,8 +184,8 @@ impl Snapshot {
         functions.chain(workloads)
     }
 
-    /// The endpoints for the service in this Region: no request for it takes one of another Region. A snapshot written by
-    /// hand may not say, and means it.
+    /// The endpoints for the service in this Region; a request never uses one of another Region. An empty service name,
+    /// as in a snapshot written by hand, counts as this one.
     pub(crate) fn endpoints(&self) -> impl Iterator<Item = &VpcEndpoint> {
         let usual = service::of_endpoints(&self.region);
         self.vpc_endpoints.iter().filter(move |it| {
@@ -192,13 +194,13 @@ impl Snapshot {
         })
     }
 
-    /// The endpoint to which the usual name of the service, or the one for FIPS, leads in a VPC.
+    /// The endpoint to which the service's usual name, or its FIPS name, resolves in a VPC.
     pub(crate) fn endpoint_of_name(&self, vpc: &str, is_fips: bool) -> Option<&VpcEndpoint> {
         let mut endpoints = self.endpoints().filter(|it| it.is_fips() == is_fips);
         endpoints.find(|it| it.vpc_id == vpc && it.private_dns_enabled && it.is_available())
     }
 
-    /// Writes down the VPC of each place, which its subnets tell.
+    /// Sets the VPC of each function and workload from its subnets.
     #[cfg(feature = "collect")]
     pub(crate) fn learn_vpcs(&mut self) {
         let subnets = &self.subnets;

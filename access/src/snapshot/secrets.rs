@@ -10,12 +10,12 @@ use crate::document::Document;
 record! {
     /// A secret: its description, never its value.
     Secret {
-        /// With the six random characters.
+        /// The ARN, with its six random characters.
         #[serde(rename = "ARN")]
         arn: String,
-        /// Without them.
+        /// The name, without them.
         name: String,
-        /// Key id, key ARN or alias; none is `aws/secretsmanager`.
+        /// Key id, key ARN or alias; `None` means `aws/secretsmanager`.
         kms_key_id: Option<String>,
         /// Tags.
         tags: BTreeMap<String, String>,
@@ -26,21 +26,21 @@ record! {
         rotation_lambda_arn: Option<String>,
         /// The schedule.
         rotation_rules: RotationRules,
-        /// Times of the description.
+        /// When the secret was created.
         created_date: Option<Timestamp>,
-        /// Last change of any kind.
+        /// When the secret last changed in any way.
         last_changed_date: Option<Timestamp>,
         /// Midnight of the day of the last read.
         last_accessed_date: Option<Timestamp>,
-        /// Last rotation that ended well.
+        /// The last successful rotation.
         last_rotated_date: Option<Timestamp>,
-        /// On or before this time the service rotates.
+        /// The time by which the service will rotate it.
         next_rotation_date: Option<Timestamp>,
-        /// Set while the secret waits to be deleted.
+        /// When the secret will be deleted, while it waits for that.
         deleted_date: Option<Timestamp>,
         /// The service that manages the secret, such as `rds`.
         owning_service: Option<String>,
-        /// Of a replica: the Region of its primary.
+        /// For a replica, the Region of its primary.
         primary_region: Option<String>,
         /// Copies in other Regions.
         replication_status: Vec<Replica>,
@@ -48,27 +48,28 @@ record! {
         versions: Vec<Version>,
         /// The resource policy.
         resource_policy: Option<Document>,
-        /// What the value looks like, if the collector was allowed to read it.
+        /// A description of the value, if the collector was allowed to read it.
         content: Option<Content>,
     }
 }
 
 impl Secret {
-    /// Whether a service rotates it, or a primary in another Region does.
+    /// Whether a managing service, or the primary in another Region, rotates it.
     pub fn is_rotated_elsewhere(&self) -> bool {
         self.owning_service.is_some() || self.primary_region.is_some()
     }
 
-    /// Whether its key is `aws/secretsmanager`, which lets in whoever the secret does. So it seems if nobody described it.
+    /// Whether its key is `aws/secretsmanager`, which lets in every principal that the secret does. Also true for a
+    /// secret that was not described.
     pub(crate) fn has_default_key(&self) -> bool {
         self.kms_key_id.as_deref().is_none_or(|id| id.is_empty() || id.ends_with("alias/aws/secretsmanager"))
     }
 }
 
 record! {
-    /// How often the service rotates.
+    /// The schedule by which the service rotates a secret.
     RotationRules {
-        /// 1 to 1000.
+        /// The interval in days, 1 to 1000.
         automatically_after_days: Option<u32>,
         /// `rate(…)` or `cron(…)`.
         schedule_expression: Option<String>,
@@ -82,7 +83,7 @@ record! {
     Replica {
         /// Its Region.
         region: String,
-        /// Its key; none is `aws/secretsmanager`.
+        /// Its key; `None` means `aws/secretsmanager`.
         kms_key_id: Option<String>,
         /// `InSync`, `InProgress` or `Failed`.
         status: String,
@@ -106,7 +107,7 @@ record! {
 }
 
 record! {
-    /// What the current value looks like. Nothing here reveals it.
+    /// A description of the current value. Nothing here reveals it.
     Content {
         /// Names of the fields, if the value is a JSON object.
         fields: Vec<String>,
@@ -114,9 +115,9 @@ record! {
         engine: Option<String>,
         /// A keyed hash of user and host. The key is random, made for one collection, and never stored.
         credential_fingerprint: Option<String>,
-        /// Whether the current version logs in; none if it was not tried.
+        /// Whether the current version can log in; `None` if it was not tried.
         current_logs_in: Option<bool>,
-        /// Why it does not.
+        /// Why it cannot log in.
         login_failure: Option<String>,
     }
 }
@@ -126,7 +127,7 @@ record! {
     Key {
         /// Key ARN.
         arn: String,
-        /// What secrets call it: ids, ARNs and aliases.
+        /// The names that secrets use for it: ids, ARNs and aliases.
         known_as: Vec<String>,
         /// `CUSTOMER` or `AWS`.
         key_manager: String,
@@ -134,21 +135,21 @@ record! {
         key_state: String,
         /// `SYMMETRIC_DEFAULT` is what secrets need.
         key_spec: String,
-        /// `AWS_KMS`, `EXTERNAL` …; only the first can rotate by itself.
+        /// `AWS_KMS`, `EXTERNAL` …; only the first supports automatic rotation.
         origin: String,
         /// When it will be deleted.
         deletion_date: Option<Timestamp>,
-        /// Yearly rotation of the key material.
+        /// Whether KMS rotates the key material every year.
         rotation_enabled: Option<bool>,
         /// Key policy.
         policy: Option<Document>,
-        /// Its grants, each as the statement that it amounts to, with the grant's id as Sid; none if they were not read.
+        /// Its grants, each as an equivalent statement with the grant's id as Sid; `None` if they were not read.
         grants: Option<Document>,
     }
 }
 
 impl Key {
-    /// The state of a key that a secret names and that does not exist: KMS has no word for it.
+    /// The state of a key that a secret names but that does not exist. KMS has no name for it.
     pub const MISSING: &str = "Missing";
 }
 
@@ -164,7 +165,7 @@ record! {
         version_stage: Option<String>,
         /// The version that was asked for.
         version_id: Option<String>,
-        /// How often.
+        /// The number of reads.
         count: u64,
         /// The last time.
         last_read: Option<Timestamp>,

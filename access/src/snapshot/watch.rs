@@ -15,15 +15,15 @@ record! {
         is_multi_region_trail: bool,
         /// Whether it records for the whole organization.
         is_organization_trail: bool,
-        /// The Region it was made in.
+        /// The Region in which it was created.
         home_region: String,
         /// Whether it is recording.
         is_logging: Option<bool>,
-        /// Basic selectors, as the API gives them.
+        /// Basic selectors, as the API returns them.
         event_selectors: Vec<EventSelector>,
-        /// Advanced selectors, as the API gives them.
+        /// Advanced selectors, as the API returns them.
         advanced_event_selectors: Vec<AdvancedEventSelector>,
-        /// The log group it writes to, for alarms.
+        /// The log group that it writes to, for alarms.
         cloud_watch_logs_log_group_arn: Option<String>,
     }
 }
@@ -31,13 +31,13 @@ record! {
 record! {
     /// A basic event selector.
     EventSelector {
-        /// `All`, `ReadOnly` or `WriteOnly`; empty is `All`.
+        /// `All`, `ReadOnly` or `WriteOnly`; empty means `All`.
         read_write_type: String,
-        /// Management events; none is true.
+        /// Whether it records management events; `None` means true.
         include_management_events: Option<bool>,
         /// Sources left out, such as `kms.amazonaws.com`.
         exclude_management_event_sources: Vec<String>,
-        /// Data events that it records of other services, as the API gives them.
+        /// Data events of other services that it records, as the API returns them.
         data_resources: Vec<Value>,
     }
 }
@@ -57,17 +57,17 @@ record! {
     FieldSelector {
         /// `eventCategory`, `readOnly`, `eventSource`, …
         field: String,
-        /// Any of these.
+        /// Equals any of these.
         equals: Vec<String>,
-        /// None of these.
+        /// Equals none of these.
         not_equals: Vec<String>,
-        /// Any of these beginnings.
+        /// Starts with any of these.
         starts_with: Vec<String>,
-        /// None of these beginnings.
+        /// Starts with none of these.
         not_starts_with: Vec<String>,
-        /// Any of these ends.
+        /// Ends with any of these.
         ends_with: Vec<String>,
-        /// None of these ends.
+        /// Ends with none of these.
         not_ends_with: Vec<String>,
     }
 }
@@ -79,11 +79,11 @@ record! {
         name: String,
         /// `ENABLED`, `DISABLED` or `ENABLED_WITH_ALL_CLOUDTRAIL_MANAGEMENT_EVENTS`.
         state: String,
-        /// The pattern; none for a schedule.
+        /// The pattern; `None` for a schedule.
         event_pattern: Option<Value>,
-        /// How many targets it has; none if they could not be listed.
+        /// The number of targets; `None` if they could not be listed.
         targets: Option<u32>,
-        /// Their ARNs: a rule may hand events on to another event bus.
+        /// The targets' ARNs. A rule can forward events to another event bus.
         target_arns: Vec<String>,
     }
 }
@@ -99,35 +99,35 @@ record! {
         filter_pattern: String,
         /// Alarms with actions turned on.
         alarms: Vec<String>,
-        /// What each event adds to the metric, as written; empty is not known.
+        /// What each event adds to the metric, as written; empty if not known.
         metric_value: String,
-        /// How all alarms on the metric are set. One that is not listed here was not looked at.
+        /// The settings of all alarms on the metric. An alarm that is not listed was not collected.
         settings: Vec<AlarmSettings>,
     }
 }
 
 record! {
-    /// When an alarm fires, and whether anybody is told.
+    /// When an alarm fires, and whether it notifies anyone.
     AlarmSettings {
         /// Its name.
         alarm_name: String,
-        /// Whether its actions are turned on; none is not known.
+        /// Whether its actions are turned on; `None` if not known.
         actions_enabled: Option<bool>,
-        /// How many actions it has when it fires.
+        /// How many actions it runs when it fires.
         alarm_actions: u32,
-        /// `Sum`, `SampleCount`, `Average`, `Minimum`, `Maximum`; none is a percentile.
+        /// `Sum`, `SampleCount`, `Average`, `Minimum` or `Maximum`; `None` for a percentile.
         statistic: Option<String>,
-        /// In seconds.
+        /// The period in seconds.
         period: Option<i64>,
-        /// How many periods it looks at.
+        /// How many periods it evaluates.
         evaluation_periods: Option<i64>,
-        /// In how many of them the threshold must be passed; none is all.
+        /// How many of them must breach the threshold; `None` means all.
         datapoints_to_alarm: Option<i64>,
         /// The threshold.
         threshold: Option<f64>,
         /// `GreaterThanThreshold` and others.
         comparison_operator: String,
-        /// `missing`, `ignore`, `breaching` or `notBreaching`; empty is `missing`.
+        /// `missing`, `ignore`, `breaching` or `notBreaching`; empty means `missing`.
         treat_missing_data: String,
     }
 }

@@ -1,11 +1,11 @@
-//! Rules that look like alarms and are none, and trails that record a part.
+//! Rules that look like alarms but are not, and trails that record only some events.
 
 use secretcache_access::audit::Severity;
 use serde_json::{Value, json};
 
-use super::{SECRET, found, of, with};
+use super::{ROTATION, SECRET, found, of, with};
 
-/// The account with this pattern in the place of one of its rules.
+/// Whether a check is satisfied with this pattern in one of the account's rules.
 fn alarmed(rule: usize, check: &str, pattern: &Value) -> bool {
     let report = with(|json| json["EventRules"][rule]["EventPattern"] = pattern.clone());
     !found(&report).contains(check)
@@ -29,7 +29,7 @@ fn a_rule_that_hears_of_something_else_is_no_alarm() {
     ));
     assert!(!deleted(&|it| it["detail"]["eventName"] = json!([{"anything-but": ["DeleteSecret"]}])));
     assert!(!deleted(&|it| it["detail"]["errorCode"] = json!([{"exists": true}])));
-    // Of everything of every service nobody reads.
+    // A rule for every event of every service alerts nobody.
     assert!(!alarmed(1, "alarm.delete", &json!({"source": [{"prefix": "aws."}]})));
     assert!(!alarmed(1, "alarm.delete", &json!({"detail": {"readOnly": [false]}})));
 }
@@ -50,7 +50,7 @@ fn a_rule_may_say_it_in_other_words() {
         let pattern = json!({"source": [{"wildcard": "aws.secrets*"}], "detail": detail});
         assert!(alarmed(1, "alarm.delete", &pattern), "{pattern}");
     }
-    // As the User Guide matches the changes of one secret.
+    // The form in which the User Guide matches changes of one secret.
     for key in ["arn", "aRN"] {
         let pattern = json!({"source": ["aws.secretsmanager"], "detail-type": ["AWS API Call via CloudTrail"],
             "detail": {"eventName": ["DeleteSecret"], "responseElements": {key: [SECRET]}}});
@@ -116,7 +116,7 @@ fn a_metric_filter_for_all_else_or_for_another_secret_is_no_alarm() {
     }
 }
 
-/// A filter counts where a trail writes what it looks for.
+/// A filter counts only on a log group to which a trail writes such events.
 #[test]
 fn a_metric_filter_of_another_log_group_is_no_alarm() {
     let is_alarm = |edit: fn(&mut Value)| !found(&with(edit)).contains("alarm.access-volume");
@@ -127,34 +127,34 @@ fn a_metric_filter_of_another_log_group_is_no_alarm() {
         json["Trails"][0].as_object_mut().unwrap().remove("CloudWatchLogsLogGroupArn")
     )));
     assert!(!is_alarm(|json| json["Trails"][0]["IsLogging"] = json!(false)));
-    // A trail of writes alone never writes of reads.
+    // A write-only trail never records reads.
     assert!(!is_alarm(|json| {
         json["Trails"][0]["AdvancedEventSelectors"] = json!([]);
         json["Trails"][0]["EventSelectors"] = json!([{"ReadWriteType": "WriteOnly"}]);
     }));
     assert!(is_alarm(|json| json["Trails"][0]["CloudWatchLogsLogGroupArn"] =
         json!("arn:aws:logs:eu-central-1:111122223333:log-group:trail")));
-    // What is elsewhere nobody looked at, and the finding says so.
+    // A log group in another Region was not collected, and the finding says so.
     let report = with(|json| {
         json["Trails"][0]["CloudWatchLogsLogGroupArn"] =
             json!("arn:aws:logs:us-east-1:111122223333:log-group:trail:*");
     });
     let finding = of(&report, "alarm.access-volume");
     assert!(finding.advice.as_ref().unwrap().contains("us-east-1"), "{finding:?}");
-    // Where trails could not be read, nothing is found, and that is said.
+    // If trails could not be read, nothing is reported but a note.
     let report = with(|json| {
         json["Trails"] = json!([]);
         json["NotCollected"] = json!([{"Permission": "cloudtrail:DescribeTrails", "Error": "AccessDenied"}]);
     });
     assert!(!found(&report).contains("alarm.access-volume"));
     assert!(report.not_checked.iter().any(|it| it.check == "alarm.access-volume"), "{report:#?}");
-    // A rule hears of refused reads if any trail logs: the filter is not needed for them.
+    // A rule receives refused reads if any trail logs, so the filter does not matter for them.
     let is_by_filter = |reason: &str| reason.contains("log group");
     let mut denied = report.not_checked.iter().filter(|it| it.check == "alarm.access-denied");
     assert!(!denied.any(|it| is_by_filter(&it.reason)), "{report:#?}");
 }
 
-/// The rules of another bus are not known here: neither that somebody hears, nor that nobody does.
+/// The rules of another bus are not known, so neither answer is certain.
 #[test]
 fn what_goes_to_another_bus_may_be_heard_there() {
     const BUS: &str = "arn:aws:events:eu-central-1:444455556666:event-bus/central";
@@ -176,11 +176,11 @@ fn what_goes_to_another_bus_may_be_heard_there() {
     }
     let other = json!({"source": ["aws.secretsmanager"], "detail": {"eventName": ["PutSecretValue"]}});
     assert_eq!(told(other, "ENABLED", json!([BUS])), (true, false));
-    // Somebody here hears as well.
+    // A target in this account is notified as well.
     let topic = "arn:aws:sns:eu-central-1:111122223333:secrets";
     assert_eq!(told(own.clone(), "ENABLED", json!([BUS, topic])), (false, false));
     assert_eq!(told(every, "ENABLED", json!([topic])), (true, false));
-    // Reads reach no bus from a rule that gets none.
+    // A rule that receives no reads forwards none.
     let reads = |state: &str| {
         let report = with(|json| {
             json["EventRules"] = json!([{"Name": "central", "State": state, "EventPattern": own.clone(),
@@ -256,7 +256,7 @@ fn data_events_of_others_stay_recorded() {
     let run = of(&report, "trail.write-only").run.join("\n");
     assert!(run.contains("AWS::S3::Object") && run.contains("WriteOnly"), "{run}");
     assert!(run.contains(r#"{"ReadWriteType":"All","IncludeManagementEvents":true}"#), "{run}");
-    // Advanced selectors would take the place of the basic ones.
+    // Advanced selectors would replace the basic ones.
     assert!(of(&report, "trail.network-activity").run.is_empty());
 }
 
@@ -271,7 +271,7 @@ fn a_trail_of_reads_alone_records_no_change() {
         assert!(run.contains(r#""ReadWriteType":"All""#), "{run}");
         assert!(!found(&report).contains("trail.no-management-events"), "{report:#?}");
     }
-    // Two trails may share the work.
+    // Two trails can complement each other.
     let report = with(|json| {
         let mut reads = json["Trails"][0].clone();
         reads["AdvancedEventSelectors"] = json!([]);
@@ -281,7 +281,18 @@ fn a_trail_of_reads_alone_records_no_change() {
     assert!(found(&report).is_empty(), "{report:#?}");
 }
 
-/// EventBridge gets the events of CloudTrail only while a trail logs.
+#[test]
+fn the_rule_for_written_values_leaves_out_rotations() {
+    let report = with(|json| json["EventRules"] = json!([]));
+    let run = &of(&report, "alarm.put-value").run[0];
+    let pattern = run.split("--event-pattern '").nth(1).and_then(|rest| rest.split('\'').next()).unwrap();
+    let pattern: Value = serde_json::from_str(pattern).unwrap();
+    let issuers = pattern["detail"]["$or"].to_string();
+    assert!(issuers.contains(&format!(r#"{{"anything-but":["{ROTATION}"]}}"#)), "{issuers}");
+    assert!(alarmed(3, "alarm.put-value", &pattern), "{pattern}");
+}
+
+/// EventBridge receives CloudTrail's events only while a trail is logging.
 #[test]
 fn rules_are_deaf_where_no_trail_logs() {
     const BY_RULE: [&str; 5] = [
@@ -297,14 +308,14 @@ fn rules_are_deaf_where_no_trail_logs() {
             let finding = of(&report, check);
             assert!(finding.seen.contains("no trail logs") && finding.run.is_empty(), "{finding:?}");
         }
-        // Where there is no rule either, one has to be made.
+        // If there is no rule either, one has to be created.
         let report = with(|json| {
             *json.pointer_mut(place).unwrap() = value.clone();
             json["EventRules"] = json!([]);
         });
         let finding = of(&report, "alarm.delete");
         assert!(finding.run[0].contains("put-rule"), "{finding:?}");
-        assert!(finding.advice.as_ref().unwrap().contains("before a trail logs"), "{finding:?}");
+        assert!(finding.advice.as_ref().unwrap().contains("until a trail logs"), "{finding:?}");
     }
     let report = with(|json| {
         json["Trails"] = json!([]);

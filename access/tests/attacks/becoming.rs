@@ -1,4 +1,4 @@
-//! Who cannot read a secret, and needs one call to become a reader.
+//! Principals that cannot read a secret but are one call away from reading it.
 
 use secretcache_access::audit::{Report, Severity};
 use serde_json::{Value, json};
@@ -8,7 +8,7 @@ use super::{APP, ROTATION, SECRET, allow, found, of, policy, with};
 const CI: &str = "arn:aws:iam::111122223333:role/ci";
 const CHECK: &str = "access.becomes-reader";
 
-/// A role that reads nothing, with statements of its own.
+/// A role that reads nothing, with these statements.
 fn ci(statements: Value) -> Value {
     json!({"Arn": CI, "Id": "AROACI00000000000000", "InlinePolicies": [{"Name": "own", "Document": policy(statements)}]})
 }
@@ -24,7 +24,7 @@ fn report(statements: Value, edit: impl Fn(&mut Value)) -> Report {
     })
 }
 
-/// The secret without its Deny, under a key that everybody of the account may use through it.
+/// Opens the secret: removes its Deny, and uses a key that every principal of the account can use through it.
 fn open(json: &mut Value) {
     let secret = json["Secrets"][0].as_object_mut().unwrap();
     secret.shift_remove("ResourcePolicy");
@@ -47,7 +47,7 @@ fn one_call_that_changes_rights_makes_a_reader() {
         assert_eq!((finding.resource.as_str(), finding.severity), (CI, Severity::High), "{action}");
         assert!(finding.seen.contains("prod/checkout/db"), "{finding:?}");
     }
-    // By a policy that it has, and that is the account's own.
+    // Through an attached customer managed policy.
     let report = report(json!([may("iam:CreatePolicyVersion", boundary)]), |json| {
         open(json);
         json["ManagedPolicies"][boundary] = policy(json!([may("s3:GetObject", "*")]));
@@ -72,7 +72,7 @@ fn a_call_that_opens_nothing_is_no_finding() {
         all.push(allow("kms:Decrypt", json!({"AWS": "arn:aws:iam::111122223333:root"}), json!({})));
     };
     assert!(is_found(keys, &delegates));
-    // Somebody else's role, secret or policy.
+    // A role, secret or policy that does not help.
     for (action, on) in [
         ("iam:PutRolePolicy", APP),
         ("iam:UpdateAssumeRolePolicy", CI),
@@ -86,7 +86,7 @@ fn a_call_that_opens_nothing_is_no_finding() {
     ] {
         assert!(!is_found(json!([may(action, on)]), &open), "{action} on {on}");
     }
-    // What a boundary, a Deny or a control policy leaves out.
+    // A boundary, a Deny or a control policy removes the permission.
     let bound = |json: &mut Value| {
         open(json);
         json["ManagedPolicies"]["arn:aws:iam::111122223333:policy/b"] = policy(json!([may("iam:*", "*")]));
@@ -97,12 +97,12 @@ fn a_call_that_opens_nothing_is_no_finding() {
     let mut deny = may("iam:UpdateAssumeRolePolicy", "*");
     deny["Effect"] = json!("Deny");
     assert!(!is_found(json!([may("iam:*", APP), deny]), &open));
-    // Only with a boundary on the role that it changes, as administrators of others have it.
+    // Allowed only if the changed role has a boundary, as in delegated administration.
     let mut delegated = may("iam:PutRolePolicy", CI);
     delegated["Condition"] =
         json!({"StringEquals": {"iam:PermissionsBoundary": "arn:aws:iam::111122223333:policy/b"}});
     assert!(!is_found(json!([delegated]), &open));
-    // Only some policies.
+    // Allowed only for some policies.
     let mut harmless = may("iam:AttachRolePolicy", "*");
     harmless["Condition"] = json!({"ArnEquals": {"iam:PolicyARN": "arn:aws:iam::111122223333:policy/logs"}});
     assert!(!is_found(json!([harmless]), &open));
@@ -120,7 +120,7 @@ fn a_managed_policy_that_reads_secrets_is_enough() {
         assert!(found(&report(attach(name), open)).contains(CHECK), "{name}");
     }
     assert!(!found(&report(attach("ReadOnlyAccess"), open)).contains(CHECK));
-    // It does not decrypt with a key that asks for more.
+    // SecretsManagerReadWrite does not allow decryption with this key.
     let delegated = |json: &mut Value| {
         json["Secrets"][0].as_object_mut().unwrap().shift_remove("ResourcePolicy");
         let all = json["Keys"][0]["Policy"]["Statement"].as_array_mut().unwrap();
@@ -220,7 +220,7 @@ fn administrators_and_operators_are_no_finding() {
     };
     assert!(!found(&report(json!([may("iam:PutRolePolicy", CI)]), operator)).contains(CHECK));
     assert!(!found(&report(json!([may("*", "*")]), open)).contains(CHECK));
-    // A tag that somebody else may set does not count.
+    // A tag that another principal can set does not count.
     let tagged = report(json!([may("iam:UpdateAssumeRolePolicy", APP)]), |json| {
         operator(json);
         let app = json["Principals"][0]["InlinePolicies"][0]["Document"]["Statement"].as_array_mut().unwrap();
@@ -229,7 +229,7 @@ fn administrators_and_operators_are_no_finding() {
     assert!(found(&tagged).contains(CHECK), "{tagged:#?}");
 }
 
-/// PutRolePolicy carries no tags: who may do all on condition of a tag may tag, and no more.
+/// PutRolePolicy requests carry no tags, so an Allow on condition of a request tag permits tagging and nothing more.
 #[test]
 fn a_tag_counts_for_nothing_where_others_may_set_it_on_a_condition() {
     let report = |condition: Value| {
@@ -247,8 +247,8 @@ fn a_tag_counts_for_nothing_where_others_may_set_it_on_a_condition() {
     let on_tag = |value: &str| json!({"StringEquals": {"aws:RequestTag/secretcache:role": value}});
     let finding = report(on_tag("operator"));
     let finding = of(&finding, "access.application-writes");
-    assert!(finding.seen.contains(&format!("does not count, for {CI} may set it")), "{finding:?}");
-    // It has the tag already: what is missing is that others may not set it.
+    assert!(finding.seen.contains(&format!("does not count, because {CI} can set it")), "{finding:?}");
+    // It already has the tag. What is missing is that others cannot set it.
     let advice = finding.advice.as_ref().unwrap();
     assert!(advice.contains(CI) && !advice.contains("tag it secretcache:role=operator instead"), "{advice}");
     let keys = report(json!({"ForAnyValue:StringEquals": {"aws:TagKeys": ["secretcache:role"]}}));

@@ -1,4 +1,4 @@
-//! Conditions on what is known of a caller, of the time and of the key's use: they are decided.
+//! Conditions on known facts about the caller, the time and the use of the key are decided.
 
 use secretcache_access::evaluate::Outcome;
 use secretcache_access::reach::Account;
@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::{APP, found, good, outcome, snapshot, with};
 
-/// Whether the application reads, if its policy asks for this.
+/// The outcome of the application's read if its policy has this condition.
 fn reads_if(condition: Value) -> Outcome {
     outcome(
         |json| {
@@ -24,10 +24,10 @@ fn a_condition_on_what_is_known_is_decided() {
         (json!({"StringLike": {"aws:userId": "AROAOTHER00000000000:*"}}), Outcome::Denied),
         (json!({"StringNotLike": {"aws:userId": ["AROAOTHER00000000000:*"]}}), Outcome::Allowed),
         (json!({"StringLike": {"aws:userId": "AROAAPP0000000000000:i-*"}}), Outcome::Conditional),
-        // The snapshot is of 2026-03-01.
+        // The snapshot was taken on 2026-03-01.
         (json!({"NumericGreaterThan": {"aws:EpochTime": "1700000000"}}), Outcome::Allowed),
         (json!({"DateLessThan": {"aws:EpochTime": "1700000000"}}), Outcome::Denied),
-        // Who will read is told so, with the date; who reads until then, too.
+        // Access that starts or ends later depends on the date.
         (json!({"DateGreaterThan": {"aws:CurrentTime": "2027-01-01T00:00:00Z"}}), Outcome::Conditional),
         (json!({"NumericGreaterThan": {"aws:EpochTime": "1900000000"}}), Outcome::Conditional),
         (json!({"DateLessThan": {"aws:CurrentTime": "2027-01-01T00:00:00Z"}}), Outcome::Conditional),
@@ -127,7 +127,7 @@ fn a_tag_of_any_value_or_of_none_is_no_scope() {
             }
             statement["Condition"] = condition.clone();
             json["Secrets"][0]["Tags"] = json!({"owner": "checkout", "team": "pay"});
-            // Its sessions may bring tags.
+            // Its sessions can set tags.
             json["Principals"][0]["TrustPolicy"]["Statement"][0]["Action"] =
                 json!(["sts:AssumeRole", "sts:TagSession"]);
         });
@@ -193,6 +193,12 @@ fn what_an_answer_depends_on_is_named() {
         json["Principals"][0]["InlinePolicies"][0]["Document"]["Statement"][0]["Resource"] =
             json!("arn:aws:secretsmanager:eu-central-1:111122223333:secret:prod/${aws:SourceIdentity}/*");
     };
-    let said = depends(&by_variable);
-    assert!(said[0].starts_with("it means arn:") && said[0].contains("${aws:SourceIdentity}"), "{said:?}");
+    let path = "arn:aws:secretsmanager:eu-central-1:111122223333:secret:prod/${aws:SourceIdentity}/*";
+    assert_eq!(depends(&by_variable), [format!("the resource matches {path}")]);
+    let by_exception = |json: &mut Value| {
+        let statement = &mut json["Principals"][0]["InlinePolicies"][0]["Document"]["Statement"][0];
+        statement.as_object_mut().unwrap().remove("Resource");
+        statement["NotResource"] = json!(path);
+    };
+    assert_eq!(depends(&by_exception), [format!("the resource does not match {path}")]);
 }

@@ -1,4 +1,4 @@
-//! Who may change a key's policy or hand out its use, and services that act for anybody.
+//! Principals that can change a key's policy or grant its use, and services that act on behalf of any account.
 
 use secretcache_access::audit::{Report, Severity};
 use serde_json::{Value, json};
@@ -44,13 +44,13 @@ fn whoever_may_change_a_key_can_decrypt() {
         let finding = of(&report, "key.policy-broad");
         assert_eq!(finding.severity, Severity::High, "{statement}");
         assert!(finding.seen.contains(who), "{finding:?}");
-        // What the command leaves opens nothing more, and the account still administers.
+        // After the command, nothing else is open, and the account still administers the key.
         let after = fixed(&finding.run[0]);
         let report = with(|json| json["Keys"][0]["Policy"] = after.clone());
         assert!(!found(&report).contains("key.policy-broad"), "{after:#}");
         assert!(after.to_string().contains(ROOT), "{after:#}");
     }
-    // A program of the account is less grave.
+    // A program of this account is less severe.
     for action in [json!("kms:PutKeyPolicy"), json!("kms:Create*"), json!(["kms:Decrypt", "kms:CreateGrant"])]
     {
         let report = key_with(&allow(action.clone(), json!({"AWS": APP}), json!({})));
@@ -60,7 +60,7 @@ fn whoever_may_change_a_key_can_decrypt() {
     }
 }
 
-/// The document of a put-key-policy.
+/// The document in a put-key-policy command.
 fn fixed(command: &str) -> Value {
     let start = command.find('{').unwrap();
     serde_json::from_str(command[start..].trim_end_matches('\'')).unwrap()
@@ -71,7 +71,7 @@ fn who_administers_a_key_and_what_services_do_with_it_is_no_finding() {
     let people = json!({"AWS": "arn:aws:iam::111122223333:role/people"});
     for statement in [
         allow("kms:PutKeyPolicy", json!({"AWS": ROOT}), json!({})),
-        // As the console makes it.
+        // The statement that the console creates.
         allow(json!(["kms:Create*", "kms:Put*"]), people, json!({})),
         allow("kms:CreateGrant", json!({"AWS": APP}), json!({"Bool": {"kms:GrantIsForAWSResource": "true"}})),
         allow(
@@ -102,7 +102,7 @@ fn what_is_kept_out_may_not_change_the_key() {
     assert!(!found(&report).contains("key.policy-broad"), "{report:#?}");
 }
 
-/// A service acts for whoever has it act.
+/// A service acts for whichever account asks it to.
 #[test]
 fn a_service_that_acts_for_anybody_is_a_finding() {
     let service = || json!({"Service": "appflow.amazonaws.com"});
@@ -117,7 +117,7 @@ fn a_service_that_acts_for_anybody_is_a_finding() {
         json!({"StringNotEquals": {"aws:SourceAccount": "444455556666"}}),
     ] {
         let report = of_secret(allow(READ, service(), condition.clone()));
-        // Whom a condition names is somebody; nobody is let in.
+        // A condition that names an account excludes all others.
         let is_named = condition["StringEqualsIfExists"].is_object();
         assert_eq!(found(&report).contains("sharing.service"), !is_named, "{condition}");
         if !is_named {
@@ -137,7 +137,7 @@ fn a_service_that_acts_for_anybody_is_a_finding() {
     }
     let report = of_key(allow("kms:Decrypt", service(), json!({})));
     assert_eq!(of(&report, "sharing.service").severity, Severity::Low);
-    // As CloudWatch Logs documents it.
+    // The statement that CloudWatch Logs documents.
     let logs = allow(
         json!(["kms:Decrypt*", "kms:GenerateDataKey*"]),
         json!({"Service": "logs.eu-central-1.amazonaws.com"}),
@@ -148,7 +148,7 @@ fn a_service_that_acts_for_anybody_is_a_finding() {
         !found(&of_secret(allow("secretsmanager:DescribeSecret", service(), json!({}))))
             .contains("sharing.service")
     );
-    // Others in the statement keep what they have.
+    // Other principals of the statement keep their access.
     let both = json!({"Service": "appflow.amazonaws.com", "AWS": APP});
     let report = of_secret(allow(READ, both, json!({})));
     let after = fixed(&of(&report, "sharing.service").run[0]);
@@ -175,13 +175,13 @@ fn a_wildcard_that_an_operator_does_not_take_is_none() {
     );
     let report = with(|json| json["Keys"][0]["Policy"] = after.clone());
     assert!(found(&report).is_empty(), "{report:#?}");
-    // The Region of a service is compared in the same way.
+    // The service's Region is compared in the same way.
     let report = with(|json| {
         json["Keys"][0]["Policy"]["Statement"][1]["Condition"]["StringEquals"]["kms:ViaService"] =
             json!("secretsmanager.*.amazonaws.com");
     });
     assert!(found(&report).contains("key.via-service-mismatch"), "{report:#?}");
-    // What a condition keeps out is another matter.
+    // A negative condition is a different matter.
     let report = with(|json| {
         json["Keys"][0]["Policy"]["Statement"][1]["Condition"]["StringNotEquals"] =
             json!({"kms:EncryptionContext:SecretARN": SECRET.replace("/db-", "/other-")});

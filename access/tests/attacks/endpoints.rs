@@ -1,4 +1,4 @@
-//! Policies of VPC endpoints: closed in one of many ways, or open though they look closed.
+//! VPC endpoint policies: the many ways to close one, and some that look closed but are open.
 
 use secretcache_access::audit::{Report, audit};
 use serde_json::{Value, json};
@@ -20,7 +20,7 @@ fn everything() -> Value {
     json!({"Effect": "Allow", "Principal": "*", "Action": "*", "Resource": "*"})
 }
 
-/// The policy that a command puts in place.
+/// The policy in a command.
 fn put(run: &str) -> Value {
     let (_, text) = run.split_once("--policy-document '").unwrap_or_else(|| panic!("no policy in {run}"));
     serde_json::from_str(text.split('\'').next().unwrap()).unwrap()
@@ -80,7 +80,7 @@ fn an_endpoint_is_closed_in_many_ways() {
 #[test]
 fn an_endpoint_is_open_though_it_looks_closed() {
     for statements in [
-        // One half of the way is not closed for whoever has no organization.
+        // Not closed to a caller without an organization.
         json!([
             everything(),
             statement(
@@ -94,7 +94,7 @@ fn an_endpoint_is_open_though_it_looks_closed() {
         json!([statement("Allow", json!({"StringLike": {"aws:PrincipalArn": "arn:aws:iam::*:role/app"}}))]),
         json!([{"Effect": "Allow", "Principal": "*", "Action": "secretsmanager:Put*", "Resource": "*"}]),
         json!([{"Effect": "Allow", "Principal": "*", "Action": "*", "Resource": "arn:aws:secretsmanager:*:*:secret:prod/*"}]),
-        // Reads alone are denied.
+        // Only reads are denied.
         json!([everything(), {"Effect": "Deny", "Principal": "*", "Action": "secretsmanager:GetSecretValue", "Resource": "*"}]),
     ] {
         let report = endpoint(statements.clone());
@@ -107,7 +107,7 @@ fn closing_an_endpoint_keeps_whom_its_conditions_let_in() {
     let mend = |statements: Value| {
         let report = endpoint(statements);
         let policy = put(&of(&report, "network.endpoint-policy").run[0]);
-        // The finding is gone then.
+        // The command removes the finding.
         let after = with(|json| json["VpcEndpoints"][0]["Policy"] = policy.clone());
         assert!(!found(&after).contains("network.endpoint-policy"), "{policy:#}");
         policy
@@ -118,13 +118,13 @@ fn closing_an_endpoint_keeps_whom_its_conditions_let_in() {
     let closed = mend(json!([everything(), partner, deny]));
     assert_eq!(closed["Statement"][0]["Condition"], json!({"StringEquals": organization}));
     assert_eq!((&closed["Statement"][1], &closed["Statement"][2]), (&partner, &deny));
-    // The default policy, which an endpoint without any has too.
+    // An endpoint without a policy has the default policy.
     let bare = with(|json| drop(json["VpcEndpoints"][0].as_object_mut().unwrap().remove("Policy")));
     assert_eq!(
         put(&of(&bare, "network.endpoint-policy").run[0])["Statement"][0]["Condition"]["StringEquals"],
         organization
     );
-    // Who was meant by a condition that others pass too.
+    // The intended organizations of a condition that others also pass.
     let both = json!([ORGANIZATION, "o-partner0000"]);
     let closed =
         mend(json!([statement("Allow", json!({"StringEqualsIfExists": {"aws:PrincipalOrgID": both}}))]));
@@ -146,7 +146,7 @@ fn who_is_inside_depends_on_the_organization() {
         put(&of(&alone, "network.endpoint-policy").run[0])["Statement"][0]["Condition"]["StringEquals"],
         account
     );
-    // Nobody is cut off where that is not known.
+    // If the organization is not known, no command may cut anyone off.
     let unknown = of_default(|json| {
         json["NotCollected"] =
             json!([{"Permission": "organizations:DescribeOrganization", "Error": "AccessDenied"}]);

@@ -1,4 +1,4 @@
-//! Commands that would take away, overwrite or fail.
+//! Commands that would remove too much, overwrite something, or fail.
 
 use serde_json::{Value, json};
 
@@ -137,17 +137,17 @@ fn a_principal_is_taken_out_and_the_others_stay() {
     let accounts = json!({"StringEquals": {"aws:PrincipalAccount": ["111122223333", "444455556666"]}});
     let text = run(allow(READ, json!("*"), accounts), "sharing.cross-account");
     assert!(text.contains("111122223333\"]") && !text.contains("444455556666"), "{text}");
-    // Of everybody, and of an organization, the account itself stays.
+    // A statement for everyone, or for an organization, keeps the account itself.
     let own = r#""aws:PrincipalAccount":"111122223333""#;
     assert!(run(allow(READ, json!("*"), json!({})), "sharing.public").contains(own));
     let organization = json!({"StringEquals": {"aws:PrincipalOrgID": "o-a1b2c3d4e5"}});
     assert!(run(allow(READ, json!("*"), organization), "sharing.organization").contains(own));
-    // A service has no account: what is to become of it is not known.
+    // A service has no account, so no command can limit the statement to the account.
     assert_eq!(
         run(allow(READ, json!({"AWS": "*", "Service": "rds.amazonaws.com"}), json!({})), "sharing.public"),
         ""
     );
-    // Without exceptions a Deny would hit everybody.
+    // Without exceptions, a Deny would apply to everyone.
     let deny = json!({"Effect": "Deny", "NotPrincipal": {"AWS": [bill]}, "Action": READ, "Resource": "*"});
     assert_eq!(run(deny, "sharing.ghost-principal"), "");
 }
@@ -234,7 +234,7 @@ fn one_policy_denies_the_writes_of_many_secrets() {
         two.contains("--policy-name deny-writes ") && two.contains("/db-AbCdEf") && two.contains("/1-AbCdEf"),
         "{two}"
     );
-    // A user's inline policies have 2,048 characters together.
+    // A user's inline policies can have 2,048 characters in total.
     assert_eq!(run(40), "");
 }
 
@@ -264,7 +264,7 @@ fn what_another_manages_or_replicates_is_not_deleted() {
     );
 }
 
-/// No list of ARNs has the secrets of tomorrow.
+/// No list of ARNs covers secrets that do not exist yet.
 #[test]
 fn who_creates_secrets_goes_on_creating_them() {
     let path = SECRET.replace("-AbCdEf", "");
@@ -291,13 +291,13 @@ fn who_creates_secrets_goes_on_creating_them() {
         assert_eq!(all[1]["Resource"], json!(resource));
         let by_pattern = statements(json!([READ, "secretsmanager:Create*"]));
         assert_eq!(by_pattern[1]["Action"], json!(["secretsmanager:CreateSecret"]));
-        // What tags alone, or does everything, keeps no right on other names.
+        // A statement for tags only, or for all actions, keeps no right on other names.
         assert_eq!(statements(json!([READ, "secretsmanager:TagResource"])).len(), 1);
         assert_eq!(statements(json!("secretsmanager:*")).len(), 1);
     }
 }
 
-/// An application may be called admin: a Deny of its own secret would stop it.
+/// An application can be called admin. A Deny on its own secret would stop it.
 #[test]
 fn a_name_alone_makes_no_master_secret() {
     let of_named = |name: &str, role: Option<&str>| {
@@ -335,14 +335,14 @@ fn what_cannot_be_undone_says_what_to_look_at_first() {
         advice.contains("restore-secret") && advice.contains("secretcache access prod/checkout/db"),
         "{advice}"
     );
-    // What something is configured with is not deleted by a command.
+    // No command deletes a secret that something is configured with.
     let used = with(|json| {
         json["Secrets"][0].as_object_mut().unwrap().shift_remove("LastAccessedDate");
         json["TaskDefinitions"][0]["Secrets"] = json!([SECRET]);
     });
     let finding = of(&used, "usage.never-read");
     assert!(finding.run.is_empty() && finding.advice.as_ref().unwrap().contains("checkout:7"), "{finding:?}");
-    // A key for everybody is closed to others first.
+    // A key open to everyone is first limited to this account.
     let public = with(|json| {
         json["Keys"][0]["Policy"]["Statement"][1]["Principal"] = json!("*");
         json["Keys"][0]["Policy"]["Statement"][1]["Condition"] = json!({});
@@ -381,7 +381,7 @@ fn a_secret_without_a_current_version_cannot_be_read() {
         json!([{"VersionId": "11111111-1111-4111-8111-111111111111", "VersionStages": ["AWSPENDING"]}]);
     assert_eq!(seen(pending.clone(), old).as_deref(), Some("no version has the label AWSCURRENT"));
     assert_eq!(seen(json!([]), old).as_deref(), Some("it has no version"));
-    // Whatever makes it may be about to fill it.
+    // Its creator may be about to store a value.
     assert_eq!(seen(json!([]), "2026-03-01T11:00:00Z"), None);
 }
 
@@ -398,8 +398,8 @@ fn counts_and_schedules_are_said_in_words() {
         });
         of(&report, "rotation.window").advice.clone().unwrap()
     };
-    assert!(window(json!({"ScheduleExpression": "rate(4 hours)"})).contains("and not by rate(4 hours). "));
-    assert!(window(json!({"AutomaticallyAfterDays": 1})).contains("and not every 1 day. "));
+    assert!(window(json!({"ScheduleExpression": "rate(4 hours)"})).contains("not by rate(4 hours). "));
+    assert!(window(json!({"AutomaticallyAfterDays": 1})).contains("not every 1 day. "));
     assert!(!window(json!({"AutomaticallyAfterDays": 0})).contains("and not"));
 }
 
@@ -421,7 +421,7 @@ fn a_fix_takes_away_nothing_but_the_fault() {
         run.contains("s3:GetObject") && run.contains("secretsmanager:ListSecrets") && run.contains(SECRET),
         "{run}"
     );
-    // Other Regions, other services, and what was not asked for.
+    // Other Regions, other services, and secrets that were not requested.
     for (action, resource, is_partial) in
         [(&reads, "*", false), (&json!("*"), here, false), (&reads, here, true)]
     {

@@ -1,11 +1,11 @@
-//! Who may invoke the rotation function.
+//! Permissions to invoke the rotation function.
 
 use secretcache_access::audit::Report;
 use serde_json::{Value, json};
 
 use super::{SECRET, found, of, policy, with};
 
-/// The statement of the rotation function's policy, with another principal and condition.
+/// A statement of the rotation function's policy, with this principal and condition.
 fn invoked(principal: Value, condition: Value) -> Value {
     let function = "arn:aws:lambda:eu-central-1:111122223333:function:rotate-MultiUser";
     json!({"Sid": "rotation", "Effect": "Allow", "Principal": principal, "Action": "lambda:InvokeFunction",
@@ -43,7 +43,7 @@ fn whether_the_function_may_be_invoked_is_what_its_conditions_say() {
         assert_eq!(Vec::from_iter(found(&report)), expected, "{condition}");
     }
     let report = function_with(json!([invoked(json!("*"), json!({}))]));
-    assert!(of(&report, open[0]).seen.contains("everybody"));
+    assert!(of(&report, open[0]).seen.contains("everyone"));
     let mut deny = invoked(service(), json!({}));
     deny["Effect"] = json!("Deny");
     deny["Sid"] = json!("not");

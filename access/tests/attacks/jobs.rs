@@ -1,4 +1,4 @@
-//! Rotation by a job: what the operator says of it, and what nobody else can.
+//! Rotation by a job: only the operator can name it.
 
 use secretcache_access::audit::Report;
 use serde_json::{Value, json};
@@ -22,7 +22,7 @@ const ROTATES: [&str; 4] = [
     "secretsmanager:UpdateSecretVersionStage",
 ];
 
-/// An account whose secret no function rotates, with a role for CI.
+/// An account whose secret is rotated by no function, with a role for CI.
 fn by_job(actions: &[&str], edit: impl Fn(&mut Value)) -> Report {
     with(|json| {
         let secret = &mut json["Secrets"][0];
@@ -71,7 +71,7 @@ fn whoever_is_named_and_may_not_rotate_silences_nothing() {
         let report = by_job(&actions, named);
         let finding = of(&report, "rotation.off");
         assert!(finding.seen.contains(JOB), "{finding:?}");
-        // Nor does a command keep it from rotating once it has the missing right.
+        // No command may keep it from rotating once it has the missing permission.
         let writes = report.findings.iter().find(|it| it.check == "access.application-writes");
         assert!(writes.is_none_or(|finding| finding.run.is_empty()), "{writes:?}");
     }
@@ -102,7 +102,7 @@ fn a_job_is_judged_by_the_age_of_the_current_version() {
     let report = by_job(&ROTATES, |json| {
         named(json);
         json["Secrets"][0]["Versions"][0]["CreatedDate"] = json!("2025-10-01T03:10:00Z");
-        // Whoever may tag the secret moves this date.
+        // Anyone who can tag the secret changes this date.
         json["Secrets"][0]["LastChangedDate"] = json!("2026-02-28T03:10:00Z");
     });
     let finding = of(&report, "rotation.old");
@@ -114,8 +114,8 @@ fn what_a_job_may_do_beyond_rotating_is_still_found() {
     let actions = [&ROTATES[..], &["secretsmanager:DeleteSecret"]].concat();
     let report = by_job(&actions, named);
     let finding = of(&report, "access.application-writes");
-    assert_eq!(finding.seen, "reads it and may DeleteSecret");
-    // The command leaves it what it rotates by.
+    assert_eq!(finding.seen, "can read it and call DeleteSecret");
+    // The command keeps the permissions that it needs for rotating.
     assert!(
         finding.run[0].contains("DeleteSecret") && !finding.run[0].contains("PutSecretValue"),
         "{finding:?}"
@@ -144,6 +144,6 @@ fn an_application_is_no_operator_by_a_tag_that_it_may_write() {
     assert!(!is_found(&tagged(&["iam:TagRole"], "arn:aws:iam::111122223333:role/other")));
     let report = tagged(&["iam:TagRole"], JOB);
     assert!(of(&report, "access.application-writes").seen.contains("does not count"), "{report:#?}");
-    // Whoever may give the role rights needs no tag.
+    // A principal that can grant the role permissions needs no tag.
     assert!(!is_found(&tagged(&["iam:TagRole", "iam:PutRolePolicy"], "*")));
 }

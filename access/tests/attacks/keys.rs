@@ -1,4 +1,4 @@
-//! Keys that serve others besides secrets of this account.
+//! Keys that serve more than the secrets of this account.
 
 use std::collections::BTreeSet;
 
@@ -106,7 +106,7 @@ fn a_condition_that_lets_direct_calls_in_is_none() {
     ] {
         let report = with_condition(condition.clone(), json!("kms:Decrypt"));
         let finding = of(&report, "key.via-service");
-        // It gives nothing that the statement did not.
+        // The command allows nothing that the statement did not.
         assert!(finding.run[0].contains(HERE), "{condition}");
         assert!(finding.run[0].contains(r#""Action":["kms:Decrypt"]"#), "{finding:?}");
     }
@@ -121,7 +121,7 @@ fn a_condition_that_lets_direct_calls_in_is_none() {
     }
 }
 
-/// The documents of the commands that confine the key to Secrets Manager.
+/// The documents in the commands that confine the key to Secrets Manager.
 fn confined(statements: &Value) -> Vec<Value> {
     let report = with(|json| {
         let all = json["Keys"][0]["Policy"]["Statement"].as_array_mut().unwrap();
@@ -169,7 +169,7 @@ fn administration_stays_with_the_account_when_use_is_confined() {
     let document = all("NotAction", json!(["kms:ScheduleKeyDeletion"]));
     assert_eq!(may(&document, "kms:ReplicateKey"), Outcome::Allowed);
     assert_eq!(may(&document, "kms:Decrypt"), Outcome::Conditional);
-    // The pattern is of both: no command tells them apart.
+    // The pattern covers both, so no command can separate them.
     assert!(
         confined(&json!([{"Effect": "Allow", "Principal": root, "Action": "kms:D*", "Resource": "*"}]))
             .is_empty()
@@ -203,7 +203,7 @@ fn no_two_statements_of_a_fix_have_one_sid() {
     mixed["Sid"] = json!("ThroughSecretsManager2");
     let first = confined(&json!([decrypts(APP), decrypts(super::ROTATION), mixed]));
     assert_eq!(first.len(), 3);
-    // `with` holds it for the documents of every fix; here the fix of one is fixed again.
+    // `with` asserts this for the documents of every fix. Here, the result of one fix is fixed again.
     let report = with(|json| json["Keys"][0]["Policy"] = first[2].clone());
     assert_eq!(report.findings.iter().filter(|it| it.check == "key.via-service").count(), 2);
 }
@@ -227,7 +227,7 @@ fn whom_a_grant_names_decrypts_without_a_policy() {
     assert!(!finds(grant("0a", BATCH, "kms:Decrypt", &context("arn:aws:secretsmanager:other"))));
     let exactly = json!({"StringEquals": {"kms:EncryptionContext:SecretARN": SECRET},
         "ForAllValues:StringEquals": {"kms:EncryptionContextKeys": ["SecretARN"]}});
-    // Secrets Manager's context has the version's id as well.
+    // Secrets Manager's context also has the version id.
     assert!(!finds(grant("0a", BATCH, "kms:Decrypt", &exactly)));
     assert!(!finds(grant("0a", BATCH, "kms:Encrypt", &json!({}))));
     // The policy shows it already.
@@ -253,7 +253,7 @@ fn who_reads_by_a_grant_is_a_reader() {
     let (outcome, because) = reads(own.clone(), |_| ());
     assert_eq!(outcome, Outcome::Allowed);
     assert!(because.contains(&"grant of the key, statement 0a".to_owned()), "{because:?}");
-    // A Deny holds against it.
+    // A Deny overrides the grant.
     let denied: fn(&mut Value) = |json| {
         let statements = json["Principals"][0]["InlinePolicies"][0]["Document"]["Statement"].as_array_mut();
         statements.unwrap().push(json!({"Effect": "Deny", "Action": "kms:Decrypt", "Resource": "*"}));
@@ -280,7 +280,7 @@ fn a_new_key_lets_in_whoever_the_default_key_did() {
     let start = run.find(r#"{"Version""#).unwrap();
     let text = run[start..].split_once('\'').unwrap().0;
     let document: Value = serde_json::from_str(text).unwrap();
-    // With this policy on its key, readers and writers pass as before.
+    // With this policy on its key, readers and writers still have access.
     for place in [0, 1] {
         let allowed = |json: &mut Value| json["Keys"][0]["Policy"] = document.clone();
         assert_eq!(outcome(allowed, place), Outcome::Allowed);
@@ -311,7 +311,7 @@ fn a_condition_on_secrets_names_all_that_use_the_key() {
     let old = "arn:aws:secretsmanager:eu-central-1:111122223333:secret:gone-AbCdEf";
     let run = of(&two(Some(old), false), "key.context-mismatch").run.join("\n");
     assert!(run.contains(second) && run.contains(SECRET) && !run.contains(old), "{run}");
-    // Where not every secret was looked at, it may be of one that is there.
+    // If not all secrets were audited, the ARN can be of an existing one.
     assert!(!found(&two(Some(old), true)).contains("key.context-mismatch"));
     let before = SECRET.replace("AbCdEf", "ZyXwVu");
     for is_partial in [false, true] {

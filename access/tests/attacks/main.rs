@@ -1,4 +1,5 @@
-//! What somebody may try: policies that look closed and are open, snapshots with holes, and fixes that break what works.
+//! Adversarial tests: policies that look closed but are open, incomplete snapshots, and fixes that would break what
+//! works.
 
 mod alarms;
 mod becoming;
@@ -48,7 +49,7 @@ fn with(edit: impl Fn(&mut Value)) -> Report {
     let mut json = good();
     edit(&mut json);
     let report = audit(&snapshot(json));
-    // IAM, KMS and Secrets Manager refuse a policy in which a Sid is there twice; moto takes it.
+    // IAM, KMS and Secrets Manager refuse a policy with duplicate Sids; moto accepts it.
     for document in report.findings.iter().flat_map(|it| &it.run).flat_map(|run| documents(run)) {
         let sids: Vec<_> = document["Statement"]
             .as_array()
@@ -86,7 +87,7 @@ fn allow(action: impl Into<Value>, principal: Value, condition: Value) -> Value 
     json!({"Effect": "Allow", "Action": action.into(), "Principal": principal, "Resource": "*", "Condition": condition})
 }
 
-/// The secret's policy with a statement more; the Deny that keeps others out is taken away.
+/// Replaces the secret's policy with these statements, so the Deny that keeps others out is gone.
 fn shared(statements: Value) -> Report {
     with(|json| json["Secrets"][0]["ResourcePolicy"] = policy(statements.clone()))
 }

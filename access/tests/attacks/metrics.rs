@@ -6,7 +6,8 @@ use super::{SECRET, found, of, with};
 
 type Edit = fn(&mut Value);
 
-/// The account with a metric filter in the place of the rule for deleted secrets, and an alarm on it.
+/// Replaces the rule for deleted secrets with a metric filter and an alarm. Returns whether that counts as an alarm,
+/// and the finding if it does not.
 fn told(pattern: &str, edit: impl Fn(&mut Value)) -> (bool, String) {
     let report = with(|json| {
         json["EventRules"].as_array_mut().unwrap().remove(1);
@@ -49,9 +50,9 @@ fn a_filter_counts_what_its_pattern_matches() {
         ("{ ($.eventName = DeleteSecret) && ($.eventName NOT EXISTS) }", false),
         ("{ $.eventName = %Delete[0-9]% }", false),
         ("DeleteSecret -secretsmanager", false),
-        // Calls by the name are not counted.
+        // Calls that use the name are not counted.
         (by_arn.as_str(), false),
-        // Everything that any service does.
+        // Every event of every service.
         ("{ $.readOnly IS FALSE }", false),
         ("", false),
     ] {
@@ -90,14 +91,14 @@ fn an_alarm_that_never_fires_is_none() {
         |it| it["ComparisonOperator"] = json!("GreaterThanUpperThreshold"),
     ];
     for edit in cases {
-        // With the default for periods without data, one event is enough.
+        // With the default treatment of missing data, one event is enough.
         let (is_told, seen) = told(PATTERN, |filter| {
             filter["Settings"][0]["TreatMissingData"] = json!("missing");
             edit(&mut filter["Settings"][0]);
         });
         assert!(is_told, "{seen}");
     }
-    // Of several, one that fires is enough; of what an older snapshot does not say, nothing is said.
+    // One alarm that fires is enough. Settings that an older snapshot lacks are not held against it.
     assert!(
         told(PATTERN, |filter| {
             filter["Alarms"] = json!(["other", "deleted"]);
@@ -115,7 +116,7 @@ fn an_alarm_that_never_fires_is_none() {
     );
 }
 
-/// How many reads are too many differs; more than the service takes never happens.
+/// How many reads are too many differs, but more than the service accepts can never happen.
 #[test]
 fn a_threshold_over_any_number_of_reads_is_no_alarm() {
     let is_alarm = |threshold: f64, statistic: &str| {

@@ -1,4 +1,4 @@
-//! Security groups: what is open though it looks narrow, and what cannot be known.
+//! Security groups and endpoints: rules that look narrow but are open, and cases that cannot be known.
 
 use secretcache_access::audit::Report;
 use secretcache_access::evaluate::Outcome;
@@ -35,7 +35,7 @@ fn two_halves_are_everybody() {
         assert_eq!(revoked, seen.matches('/').count(), "{:?}", finding.run);
         assert_eq!(found(&report).len(), 1, "{report:#?}");
     }
-    // By two rules as well, and never for one half or for what is private.
+    // Two rules together count as well; one half or private ranges never do.
     let report = ingress(json!([
         https(json!({"Cidrs": ["0.0.0.0/1"], "Groups": ["sg-function"]})),
         https(json!({"Cidrs": ["128.0.0.0/1"]})),
@@ -68,14 +68,14 @@ fn what_a_prefix_list_lets_through_is_not_known() {
     let unknown = &report.not_checked[0];
     assert_eq!(unknown.check, "network.security-group");
     assert!(unknown.reason.contains("prefix lists"), "{unknown:?}");
-    // Where another rule lets the reader in, nothing hangs on the list.
+    // If another rule lets the reader in, the list does not matter.
     let report = ingress(json!([https(json!({"PrefixLists": ["pl-0a1b"], "Groups": ["sg-function"]}))]));
     assert!(report.not_checked.is_empty(), "{report:#?}");
     let egress = with(|json| {
         json["SecurityGroups"][1]["Egress"] = json!([{"IpProtocol": "-1", "PrefixLists": ["pl-1"]}])
     });
     assert!(found(&egress).is_empty() && egress.not_checked.len() == 1, "{egress:#?}");
-    // On another port it is none.
+    // A rule for another port does not count.
     let report =
         ingress(json!([{"IpProtocol": "tcp", "FromPort": 80, "ToPort": 80, "PrefixLists": ["pl-0a1b"]}]));
     assert!(found(&report).contains("network.security-group"));
@@ -103,7 +103,7 @@ fn ipv6_is_no_way_to_an_endpoint_that_has_ipv4() {
         assert!(!open(json!(["2001:db8:1::/48"]), kind, one.clone()));
         assert!(!open(json!(["2001:db8::/48"]), kind, json!([])));
     }
-    // In is as out.
+    // Inbound rules work like outbound ones.
     let report = ingress(json!([https(json!({"Cidrs": ["::/0"]}))]));
     assert!(found(&report).contains("network.security-group"), "{report:#?}");
 }
@@ -130,7 +130,7 @@ fn nobody_who_is_not_known_is_locked_out() {
     assert!(finding.run.is_empty() && finding.advice.is_some(), "{finding:?}");
 }
 
-/// The usual name of the service does not lead to the endpoint for FIPS.
+/// The service's usual name does not resolve to the FIPS endpoint.
 #[test]
 fn an_endpoint_for_fips_is_none_for_the_usual_name() {
     const FIPS: &str = "com.amazonaws.eu-central-1.secretsmanager-fips";
@@ -156,7 +156,7 @@ fn an_endpoint_for_fips_is_none_for_the_usual_name() {
         json["Workloads"] = json!([]);
     });
     assert!(!found(&report).contains("network.no-endpoint"), "{report:#?}");
-    // Beside the usual one it harms nobody.
+    // In addition to the usual endpoint, it does no harm.
     let report = with(|json| {
         let mut fips = json["VpcEndpoints"][0].clone();
         fips["ServiceName"] = json!(FIPS);
@@ -166,7 +166,7 @@ fn an_endpoint_for_fips_is_none_for_the_usual_name() {
     assert!(found(&report).is_empty(), "{report:#?}");
 }
 
-/// Nor does the name for FIPS lead to the usual endpoint.
+/// The FIPS name does not resolve to the usual endpoint either.
 #[test]
 fn who_asks_for_fips_does_not_take_the_usual_endpoint() {
     let closed = policy(json!([allow(READ, json!({"AWS": APP}), json!({}))]));
@@ -240,7 +240,7 @@ fn an_endpoint_that_refuses_a_reader_is_a_finding() {
         all.iter().any(|it| it.seen.contains(APP)) && all.iter().all(|it| it.resource == "vpce-1"),
         "{all:#?}"
     );
-    // As printed, both read again.
+    // With the first command, its reader can read again. The other still cannot.
     let after: Value = {
         let (_, text) = all[0].run[0].split_once("--policy-document '").unwrap();
         serde_json::from_str(text.split('\'').next().unwrap()).unwrap()
@@ -252,7 +252,7 @@ fn an_endpoint_that_refuses_a_reader_is_a_finding() {
     let denied = report(json!([some("*"), deny]));
     assert!(of(&denied, "network.endpoint-refuses").run.is_empty());
     assert!(!found(&report(json!([some("*")]))).contains("network.endpoint-refuses"));
-    // Who may not read anyway is refused nothing.
+    // A principal that cannot read anyway is not reported.
     let closed = with(|json| {
         json["VpcEndpoints"][0]["Policy"] = policy(json!([some(other)]));
         json["Principals"][0]["InlinePolicies"] = json!([]);

@@ -1,4 +1,5 @@
-//! The way that a request takes: another path than the known one, or a service that makes it in its caller's name.
+//! The path of a request: one other than the known path, or through a service that makes the request on its caller's
+//! behalf.
 
 use secretcache_access::evaluate::Outcome;
 use secretcache_access::reach::Account;
@@ -60,7 +61,7 @@ fn a_role_may_be_used_on_another_path_than_the_known_one() {
     }
 }
 
-/// What runs as the role keeps its path: it is refused, and that is a finding.
+/// Known functions and services keep their path: they are refused, which is a finding.
 #[test]
 fn what_is_known_to_run_takes_its_own_path() {
     let report = with(|json| {
@@ -68,7 +69,7 @@ fn what_is_known_to_run_takes_its_own_path() {
     });
     assert!(of(&report, "network.endpoint-refuses").seen.contains(APP), "{report:#?}");
     assert!(of(&report, "access.rotation-lacks").seen.contains("PutSecretValue"), "{report:#?}");
-    // A Deny that spares services does not spare the function.
+    // A Deny that exempts services does not exempt the function.
     for condition in [
         json!({"StringNotEquals": {"aws:SourceVpce": "vpce-2"}}),
         json!({"StringNotEquals": {"aws:SourceVpce": "vpce-2"}, "Bool": {"aws:ViaAWSService": "false"}}),

@@ -1,4 +1,4 @@
-//! `policy --check`: attached policies that have what is needed, and more beside it.
+//! `policy --check`: attached policies that allow what is needed, and more.
 
 use secretcache_access::Document;
 use secretcache_access::evaluate::{Caller, Named};
@@ -12,7 +12,7 @@ const SECRETS: &str = "arn:aws:secretsmanager:eu-central-1:111122223333:secret:"
 const APP2: &str = "arn:aws:iam::111122223333:role/app2";
 const STRANGER: &str = "arn:aws:iam::999999999999:role/x";
 
-/// What a team asks `policy` for.
+/// The scope that a team passes to `policy`.
 pub(super) fn scope() -> Scope {
     Scope {
         secrets: vec!["prod/checkout/db".into()],
@@ -28,7 +28,7 @@ fn with(wanted: &Value, statement: Value) -> Value {
     attached
 }
 
-/// What differs for the role of an application.
+/// The differences for an application's role.
 fn of_app(scope: &Scope, attached: impl Fn(&Value) -> Value) -> Vec<String> {
     let scope = Scope { keys: vec![KEY.into()], ..scope.clone() };
     let wanted = scope.policy(Kind::App, &["read", "refresh"]).unwrap();
@@ -43,7 +43,7 @@ fn allow(action: impl Into<Value>, resource: impl Into<Value>) -> Value {
     json!({"Effect": "Allow", "Action": action.into(), "Resource": resource.into()})
 }
 
-/// What differs for a shared policy that app alone is to use.
+/// The differences for a shared policy that only app should use.
 fn of_shared(kind: Kind, attached: impl Fn(&Value) -> Value) -> Vec<String> {
     let scope = Scope { readers: vec![APP.into()], ..scope() };
     let wanted = scope.policy(kind, &[]).unwrap();
@@ -58,7 +58,7 @@ fn of_shared(kind: Kind, attached: impl Fn(&Value) -> Value) -> Vec<String> {
     found.iter().map(ToString::to_string).collect()
 }
 
-/// The wanted policy with another value at a place.
+/// The wanted policy with another value at a JSON pointer.
 fn changed(wanted: &Value, place: &str, value: impl Into<Value>) -> Value {
     let mut attached = wanted.clone();
     *attached.pointer_mut(place).unwrap() = value.into();
@@ -153,7 +153,7 @@ fn what_does_not_reach_more_is_no_difference() {
     }
 }
 
-/// Six `?` after a name, and the ARN that a secret of that name has.
+/// A name followed by six `?` is equivalent to the ARN of a secret with that name.
 #[test]
 fn a_secret_by_its_name_and_by_its_arn_is_the_same() {
     let arn = |suffix: &str| format!("{SECRETS}prod/checkout/db-{suffix}");
@@ -193,7 +193,7 @@ fn whoever_a_secrets_policy_exempts_beside_the_readers_reads() {
     assert_eq!(found, [read(patterns)]);
 }
 
-/// A policy of a secret may name it instead of `*`.
+/// A secret's policy can name the secret instead of `*`.
 #[test]
 fn a_secrets_policy_that_names_the_secret_is_the_same() {
     assert_eq!(of_shared(Kind::Resource, |wanted| changed(wanted, "/Statement/0/Resource", SECRET)), [""; 0]);

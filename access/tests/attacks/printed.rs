@@ -1,4 +1,4 @@
-//! Policies that `policy` prints: what they allow, and no more.
+//! Policies that `policy` prints allow what is needed, and no more.
 
 use secretcache_access::Document;
 use secretcache_access::condition::Context;
@@ -9,7 +9,7 @@ use serde_json::json;
 use super::policies::scope;
 use super::{APP, READ, ROTATION};
 
-/// A trail of several Regions is found under its home Region, one of an organization under the management account.
+/// A multi-Region trail is listed under its home Region, an organization's trail under the management account.
 #[test]
 fn an_audit_reads_trails_of_other_regions_and_accounts() {
     let policy = scope().policy(Kind::Operator, &["audit"]).unwrap();

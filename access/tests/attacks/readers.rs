@@ -1,5 +1,6 @@
-//! Who can read although something seems to keep them out.
+//! Principals that can read although something seems to keep them out.
 
+use secretcache_access::audit::Cause;
 use secretcache_access::evaluate::Outcome;
 use secretcache_access::reach::Account;
 use serde_json::{Value, json};
@@ -43,7 +44,7 @@ fn a_session_may_bring_another_value_of_its_roles_tag() {
         assert_eq!(reads(change, false), Outcome::Denied);
         assert_eq!(reads(change, true), Outcome::Conditional);
     }
-    // What every value meets, and that there is one, does not depend on it.
+    // A condition that every value meets, or that only requires the tag, does not depend on the value.
     let any: fn(&mut Value) = |all| {
         all[0]["Condition"] =
             json!({"StringLike": {"aws:PrincipalTag/team": "*"}, "Null": {"aws:PrincipalTag/team": "false"}});
@@ -92,7 +93,7 @@ fn an_endpoint_keeps_out_only_who_takes_it() {
         let access = Account::new(&snapshot).read(&snapshot.secrets[0], &snapshot.principals[0]);
         (access.outcome(), access.avoids.map(|endpoint| endpoint.vpc_endpoint_id.clone()))
     };
-    // An ECS service runs as the role, in the endpoint's VPC. A task that is run without it may take another path.
+    // An ECS service runs as the role in the endpoint's VPC. A task outside of the service can take another path.
     for others in [
         json!({"Service": "ecs-tasks.amazonaws.com"}),
         json!({"Service": ["ecs-tasks.amazonaws.com", "glue.amazonaws.com"]}),
@@ -113,10 +114,10 @@ fn an_id_of_nobody_here_is_a_stranger() {
     let report = named("AROAELSEWHERE0000000");
     let finding = of(&report, "sharing.cross-account");
     assert!(
-        finding.seen.starts_with("AROAELSEWHERE0000000, the id of nobody in this account, can read it"),
+        finding.seen.starts_with("AROAELSEWHERE0000000, an id unknown in this account, can read it"),
         "{finding:?}"
     );
-    // Nothing is left of a statement for it alone.
+    // A statement for only this id is removed.
     assert!(finding.run[0].contains("delete-resource-policy"), "{finding:?}");
     assert!(!found(&named("AROAAPP0000000000000")).contains("sharing.cross-account"));
 }
@@ -128,7 +129,7 @@ fn a_federated_user_of_the_account_is_listed() {
     json["Secrets"][0]["ResourcePolicy"] = policy(json!([allow(READ, json!({"AWS": bob}), json!({}))]));
     let report = secretcache_access::audit::audit(&snapshot(json.clone()));
     assert!(!found(&report).contains("sharing.cross-account"), "{report:#?}");
-    // A Deny that spares the readers must not be printed without it.
+    // A Deny that exempts the readers must not be printed without this one.
     assert!(of(&report, "sharing.open-to-account").run.is_empty());
     let snapshot = snapshot(json);
     let account = Account::new(&snapshot);
@@ -183,7 +184,7 @@ fn a_deny_that_keeps_nobody_of_the_account_out_is_none() {
 fn without_roles_and_users_nobody_is_counted() {
     let report = with(|json| drop(json.as_object_mut().unwrap().remove("Principals")));
     let named = report.not_checked.iter().find(|it| it.check == "access.all-secrets").unwrap();
-    assert!(named.reason.ends_with("are not read"), "{named:?}");
+    assert_eq!(named.cause, Cause::NotKnown, "{named:?}");
     let open = with(|json| {
         json.as_object_mut().unwrap().remove("Principals");
         json["Secrets"][0].as_object_mut().unwrap().remove("ResourcePolicy");
@@ -214,7 +215,7 @@ fn a_wildcard_that_leaves_its_path_is_loose_wherever_it_stands() {
     for name in ["prod/*", "prod/*/db-??????", "prod/checkout/*", "prod/checkout/db-??????", "prod/*/*"] {
         assert!(!found(&report(0, name)).contains("access.name-wildcard"), "{name}");
     }
-    // A Deny may keep it in its path.
+    // A Deny can keep it in its path.
     let bound = with(|json| {
         let own = &mut json["Principals"][0]["InlinePolicies"][0]["Document"]["Statement"];
         own[0]["Resource"] =
@@ -225,7 +226,7 @@ fn a_wildcard_that_leaves_its_path_is_loose_wherever_it_stands() {
     assert!(!found(&bound).contains("access.name-wildcard"), "{bound:#?}");
 }
 
-/// What no resource can be named for is not allowed by a statement on a secret.
+/// An action without a resource is not allowed by a statement on a secret.
 #[test]
 fn a_random_password_is_of_no_secret() {
     let lacks = |statement: Value| {

@@ -1,4 +1,4 @@
-//! Resource policies of replicas, and the Deny that keeps others out without locking out who reads.
+//! Resource policies of replicas, and the Deny that keeps others out without locking out readers.
 
 use secretcache_access::audit::Severity;
 use secretcache_access::reach::Account;
@@ -76,7 +76,7 @@ fn the_deny_spares_programs_that_run_as_administrators() {
     assert!(with_role(|json| json["Workloads"][0]["Roles"] = json!([ROLE])));
     assert!(with_role(|json| json["TaskDefinitions"][0]["TaskRoleArn"] = json!(ROLE)));
     assert!(with_role(|json| json["Functions"][0]["Role"] = json!(ROLE)));
-    // The last one pushed is the role.
+    // The role was pushed last.
     assert!(with_role(|json| json["VersionReads"] = json!([{"Principal": ROLE, "Count": 1}])));
     for (principal, is_spared) in [
         (json!({"Service": "ec2.amazonaws.com"}), true),
@@ -140,7 +140,7 @@ fn no_deny_is_printed_while_a_reader_may_be_missing() {
     assert!(finding.run.is_empty() && finding.advice.is_some());
 }
 
-/// A condition on the time: what is over opens nothing, what is to come does.
+/// Conditions on the time: an expired statement opens nothing, a future one does.
 #[test]
 fn what_is_over_is_not_shared_any_more() {
     const OIDC: &str = "arn:aws:iam::444455556666:oidc-provider/token.actions.githubusercontent.com";
@@ -165,7 +165,7 @@ fn what_is_over_is_not_shared_any_more() {
         assert!(is_found("DateGreaterThan", future), "{check}");
         assert!(is_found("DateGreaterThan", past), "{check}");
     }
-    // A Deny that ends, or has not begun, keeps nobody out for good.
+    // A Deny that ends, or has not started, does not keep strangers out for good.
     let denied = |operator: &str, time: &str| {
         let mut condition = json!({"StringNotEquals": {"aws:PrincipalAccount": "111122223333"}});
         condition[operator]["aws:CurrentTime"] = json!(time);
@@ -177,7 +177,7 @@ fn what_is_over_is_not_shared_any_more() {
     };
     assert!(denied("DateGreaterThan", past));
     assert!(!denied("DateGreaterThan", future) && !denied("DateLessThan", future));
-    // The same of a key.
+    // The same holds for a key.
     let of_key = |time: &str| {
         let report = with(|json| {
             let condition = json!({"DateLessThan": {"aws:CurrentTime": time}});
@@ -189,7 +189,7 @@ fn what_is_over_is_not_shared_any_more() {
     assert!(of_key(future) && !of_key(past));
 }
 
-/// Only roles, users and accounts have an ARN that `aws:PrincipalArn` may equal.
+/// Only roles, users and accounts have an ARN that `aws:PrincipalArn` can equal.
 #[test]
 fn whom_no_principal_arn_stands_for_is_in_no_deny() {
     let run = |principal: Value| {
@@ -215,7 +215,7 @@ fn whom_no_principal_arn_stands_for_is_in_no_deny() {
     assert!(service.contains("aws:PrincipalIsAWSService") && !service.contains("rds.amazonaws.com\"]"));
 }
 
-/// A key's policy cannot name a provider as an AWS principal: the whole policy would be refused.
+/// A key policy cannot name an identity provider as an AWS principal: KMS would refuse the whole policy.
 #[test]
 fn a_provider_of_identities_is_no_principal_of_a_key() {
     const OIDC: &str = "arn:aws:iam::444455556666:oidc-provider/token.actions.githubusercontent.com";

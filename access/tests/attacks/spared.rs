@@ -1,4 +1,4 @@
-//! Statements that reach too far, where another policy keeps their holder from what they reach.
+//! Statements that are too wide, while another policy keeps their holder from using the excess.
 
 use serde_json::{Value, json};
 
@@ -7,7 +7,7 @@ use super::{APP, READ, SECRET, found, policy, with};
 const BOUNDARY: &str = "arn:aws:iam::111122223333:policy/limit";
 const ALL: &str = "arn:aws:secretsmanager:eu-central-1:111122223333:secret:*";
 
-/// What is found of an application whose statement says this, and of which something else is known.
+/// The access checks that report an application with this statement, after an edit.
 fn access(statement: &Value, edit: impl Fn(&mut Value)) -> Vec<String> {
     let report = with(|json| {
         let mut own = json!({"Effect": "Allow"});
@@ -58,7 +58,7 @@ fn a_statement_counts_for_what_other_policies_leave_of_it() {
         assert_eq!(access(&statement, denied(not(SECRET))), [""; 0], "{check}");
         assert_eq!(access(&statement, controlled(not(SECRET))), [""; 0], "{check}");
         assert_eq!(access(&statement, bound(only(READ, SECRET))), [""; 0], "{check}");
-        // What leaves all of it changes nothing.
+        // A policy that removes none of it changes nothing.
         let other =
             json!({"Effect": "Deny", "Action": "secretsmanager:*", "Resource": format!("{ALL}dev/x-AbCdEf")});
         assert!(access(&statement, denied(other)).iter().any(|it| it == check), "{check}");
@@ -80,7 +80,7 @@ fn a_statement_counts_for_what_other_policies_leave_of_it() {
     }
 }
 
-/// What an unknown document says may be that all is open.
+/// A policy document that is not known may allow everything.
 #[test]
 fn a_boundary_that_is_not_known_spares_nobody() {
     let statement = json!({"Action": READ, "Resource": "*"});

@@ -1,4 +1,4 @@
-//! Conditions that anybody can meet, and those that keep strangers out though they name nobody.
+//! Conditions that anyone can meet, and some that keep strangers out although they name no principal.
 
 use secretcache_access::audit::{Report, Severity};
 use serde_json::{Value, json};
@@ -9,7 +9,7 @@ fn deny(condition: Value) -> Value {
     json!({"Effect": "Deny", "Principal": "*", "Action": "*", "Resource": "*", "Condition": condition})
 }
 
-/// The key's policy with a statement that lets everybody decrypt.
+/// The key's policy with a statement that lets everyone decrypt, on this condition.
 fn of_key(condition: &Value) -> Report {
     with(|json| {
         let all = json["Keys"][0]["Policy"]["Statement"].as_array_mut().unwrap();
@@ -17,7 +17,7 @@ fn of_key(condition: &Value) -> Report {
     })
 }
 
-/// The trust policy of the application's role with these statements, which have no resource.
+/// The account with these statements, which have no resource, as the trust policy of the application's role.
 fn trusted(statements: &Value) -> Report {
     let mut statements = statements.clone();
     for statement in statements.as_array_mut().unwrap() {
@@ -117,7 +117,7 @@ fn the_organization_of_the_secret_is_no_stranger_s() {
         })
     };
     assert!(!found(&unknown(&own)).contains("sharing.public"));
-    // The secret may be in that organization.
+    // The secret can be in that organization.
     let named = json!({"StringEquals": {"aws:ResourceOrgID": "o-a1b2c3d4e5"}});
     assert!(found(&unknown(&named)).contains("sharing.public"));
     let report = shared(json!([
@@ -155,7 +155,7 @@ fn a_few_addresses_are_for_few_strangers() {
         let check = if severity == Severity::Medium { "access.trust-shared" } else { "access.trust-public" };
         let report = trusts(&json!({"AWS": "*"}), &condition);
         assert_eq!(of(&report, check).severity, severity, "{condition}");
-        // The same by a Deny, which a condition that is absent meets.
+        // The same with a Deny, which also applies if the key is absent from the request.
         let statements = json!([
             allow(READ, json!("*"), json!({})),
             deny(json!({"NotIpAddress": condition["IpAddress"]}))
@@ -176,7 +176,7 @@ fn a_few_addresses_are_for_few_strangers() {
 #[test]
 fn services_that_a_condition_lets_in_are_services() {
     for (condition, who) in [
-        (json!({"Bool": {"aws:PrincipalIsAWSService": "true"}}), "every service of AWS"),
+        (json!({"Bool": {"aws:PrincipalIsAWSService": "true"}}), "every AWS service"),
         (json!({"StringEquals": {"aws:PrincipalServiceName": "rds.amazonaws.com"}}), "rds.amazonaws.com"),
         (json!({"StringLike": {"aws:PrincipalServiceName": "*.amazonaws.com"}}), "*.amazonaws.com"),
         (
@@ -202,11 +202,11 @@ fn services_that_a_deny_leaves_of_everybody_are_services() {
     let others = json!({"Bool": {"aws:PrincipalIsAWSService": "false"}});
     let report = shared(json!([allow(READ, json!("*"), json!({})), deny(others.clone())]));
     assert!(!found(&report).contains("sharing.public"), "{report:#?}");
-    assert!(of(&report, "sharing.service").seen.contains("every service of AWS"), "{report:#?}");
-    // What an organization's Deny exempts.
+    assert!(of(&report, "sharing.service").seen.contains("every AWS service"), "{report:#?}");
+    // The services that an organization's Deny exempts.
     let outside = json!({"Bool": {"aws:PrincipalIsAWSService": "false"}, "StringNotEquals": {"aws:PrincipalOrgID": "o-a1b2c3d4e5"}});
     let report = shared(json!([allow(READ, json!("*"), json!({})), deny(outside.clone())]));
-    assert!(of(&report, "sharing.service").seen.contains("every service of AWS"), "{report:#?}");
+    assert!(of(&report, "sharing.service").seen.contains("every AWS service"), "{report:#?}");
     for tied in [
         json!({"StringEquals": {"aws:SourceAccount": "111122223333"}}),
         json!({"StringEquals": {"aws:PrincipalOrgID": "o-a1b2c3d4e5"}}),

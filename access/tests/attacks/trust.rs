@@ -1,4 +1,4 @@
-//! Who may become a role that reads.
+//! Principals that can assume a role that reads.
 
 use secretcache_access::audit::Severity;
 use secretcache_access::reach::Account;
@@ -15,7 +15,7 @@ fn trust(principal: &Value, action: &str, condition: &Value) -> Value {
     json!({"Effect": "Allow", "Action": action, "Principal": principal, "Condition": condition})
 }
 
-/// Which of the two checks finds something of this trust policy.
+/// Which of the two checks reports this trust policy.
 fn opens(statements: &Value) -> &'static str {
     let report = with(|json| json["Principals"][0]["TrustPolicy"] = policy(statements.clone()));
     let found = found(&report);
@@ -34,7 +34,7 @@ fn a_trust_policy_opens_a_role_to_those_whom_it_does_not_know() {
     for (principal, condition, expected) in [
         (json!("*"), json!({}), "public"),
         (all.clone(), json!({}), "public"),
-        // An external id is no secret.
+        // An external id is not a secret.
         (all.clone(), json!({"StringEquals": {"sts:ExternalId": "42"}}), "public"),
         (all.clone(), json!({"StringLike": {"aws:PrincipalArn": "arn:aws:iam::*:role/app"}}), "public"),
         (all.clone(), json!({"Bool": {"aws:MultiFactorAuthPresent": "true"}}), "public"),
@@ -72,7 +72,7 @@ fn a_trust_policy_opens_a_role_to_those_whom_it_does_not_know() {
     ] {
         let statements = json!([trust(&principal, "sts:AssumeRole", &condition)]);
         assert_eq!(opens(&statements), expected, "{principal} {condition}");
-        // What denies it closes it.
+        // A Deny closes it.
         let mut deny = trust(&json!("*"), "sts:*", &json!({}));
         deny["Effect"] = json!("Deny");
         assert_eq!(opens(&json!([statements[0], deny])), "closed", "{principal} {condition}");
@@ -136,7 +136,7 @@ fn a_token_of_anybody_opens_a_role() {
     ] {
         assert_eq!(of(provider, operator, &claims), expected, "{provider} {operator} {claims}");
     }
-    // Whose assertions SAML's provider signs, it decides itself.
+    // A SAML provider decides itself whom its assertions are for.
     let saml = trust(&json!({"Federated": SAML}), "sts:AssumeRoleWithSAML", &json!({}));
     assert_eq!(opens(&json!([saml])), "closed");
 }
@@ -160,7 +160,7 @@ fn what_is_found_says_how_and_how_to_close_it() {
         "access.trust-public",
     );
     assert!(token.seen.contains("token.actions.githubusercontent.com:sub"), "{token:?}");
-    // A role that reads nothing is no matter of secrets.
+    // A role that reads no secret does not matter.
     let report = with(|json| {
         json["Principals"][0]["TrustPolicy"] =
             policy(json!([trust(&json!({"AWS": "*"}), "sts:AssumeRole", &json!({}))]));
@@ -173,10 +173,10 @@ fn what_is_found_says_how_and_how_to_close_it() {
 fn a_trust_policy_that_is_not_known_is_said() {
     let report = with(|json| drop(json["Principals"][0].as_object_mut().unwrap().remove("TrustPolicy")));
     let note = report.not_checked.iter().find(|it| it.check == "access.trust-public").unwrap();
-    assert_eq!(note.reason, "the trust policies of role/app are not read");
+    assert_eq!(note.reason, "the trust policies of role/app were not collected");
 }
 
-/// What `secretcache access` says of a reader.
+/// What `secretcache access` says about a reader.
 fn assumers(statements: &Value, edit: impl Fn(&mut Value)) -> Vec<String> {
     let mut json = good();
     json["Principals"][0]["TrustPolicy"] = policy(statements.clone());
@@ -207,13 +207,13 @@ fn who_may_become_a_reader_is_named() {
     assert!(
         one(json!({"Federated": SAML}), "sts:AssumeRoleWithSAML", json!({})).contains("saml-provider/people")
     );
-    // What tags a session only, or is over, lets nobody in.
+    // A statement only for tagging sessions, or an expired one, lets nobody in.
     assert!(assumers(&json!([trust(&json!("*"), "sts:TagSession", &json!({}))]), |_| ()).is_empty());
     let over = json!({"DateLessThan": {"aws:CurrentTime": "2026-02-01T00:00:00Z"}});
     assert!(assumers(&json!([trust(&json!("*"), assume, &over)]), |_| ()).is_empty());
 }
 
-/// The account's own root leaves it to policies of the account: those that have one are named.
+/// Trusting the account's root delegates to the account's policies. Principals with such a policy are named.
 #[test]
 fn where_the_account_is_trusted_its_policies_tell_who() {
     let root =

@@ -1,4 +1,4 @@
-//! Policies that a snapshot lacks: what they may say leaves the answer open.
+//! Policies that a snapshot lacks: the answer stays open.
 
 use secretcache_access::audit::Report;
 use secretcache_access::evaluate::{Link, Outcome};
@@ -103,7 +103,7 @@ fn what_a_snapshot_lacks_of_a_key_is_not_checked() {
         let named = report.not_checked.into_iter().find(|it| it.check == check);
         named.map(|it| (it.permission, it.reason))
     };
-    let reason = "the snapshot does not have the key, or not its policy";
+    let reason = "the snapshot lacks the key or its policy";
     for (edit, check, permission) in [
         (foreign as fn(&mut Value), "key.state", "kms:DescribeKey"),
         (foreign, "key.policy-public", "kms:GetKeyPolicy"),
@@ -177,7 +177,7 @@ fn a_policy_that_is_not_known_leaves_the_answer_open() {
     let only_hidden =
         |json: &mut Value| json["ServiceControlPolicies"][1]["Policies"] = json!([{"Name": "hidden"}]);
     assert_eq!(outcome(only_hidden, 0), Outcome::Conditional);
-    // A Deny that is known decides whatever the rest says.
+    // A known Deny decides, whatever the unknown policies say.
     assert_eq!(outcome(hidden, 2), Outcome::Denied);
 }
 

@@ -1,4 +1,4 @@
-//! `secretcache audit`: what is wrong with the access to secrets, and how to fix it.
+//! `secretcache audit`: checks how secrets are protected, and how to fix what is wrong.
 
 use clap::{ArgGroup, Args, ValueEnum};
 use secretcache_access::audit::{Report, Severity, audit};
@@ -15,7 +15,7 @@ use crate::terminal::{print, print_json};
 
 /// Check how secrets are protected: key, access, trail, network, rotation and use, with the command that fixes each finding
 ///
-/// Changes nothing. Lists what it could not check, and which permission is missing. Exits with status 1 if there was no secret to
+/// Changes nothing. Lists what it could not check, and the missing permissions. Exits with status 1 if there was no secret to
 /// check, or no check could be made, and with 5 if one of several IDs is wrong. Reads values and logs in only with --login.
 #[derive(Args)]
 #[command(after_help = format!("{EXAMPLES}\n\n{EXIT_STATUSES}"))]
@@ -37,7 +37,7 @@ pub(crate) struct Audit {
     #[arg(long, value_enum, default_value_t = Format::Text)]
     format: Format,
 
-    /// Exit with status 4 if a finding that is shown is at least this severe: info, low, medium, high or critical
+    /// Exit with status 4 if any shown finding is at least this severe: info, low, medium, high or critical
     #[arg(long, value_name = "SEVERITY", default_value = "low")]
     fail_on: Severity,
 
@@ -59,7 +59,7 @@ pub(crate) struct Audit {
     #[arg(long, value_name = "DAYS", value_parser = clap::value_parser!(u32).range(1..=90), conflicts_with = "offline")]
     look_back: Option<u32>,
 
-    /// Check which address the service's name resolves to on this machine; use it inside the VPC
+    /// Check which address the service's name resolves to on this machine; use this inside the VPC
     #[arg(long, conflicts_with = "offline")]
     from_inside: bool,
 
@@ -67,7 +67,7 @@ pub(crate) struct Audit {
     #[arg(long, value_name = "REGIONS", value_delimiter = ',', value_parser = region)]
     allowed_regions: Vec<String>,
 
-    /// Role or user of a job that runs `secretcache rotate --due`; repeat for several. Of secrets that it may rotate and no
+    /// Role or user of a job that runs `secretcache rotate --due`; repeat for several. For secrets that it can rotate and no
     /// function does, the age of the current version counts, not whether rotation is on
     #[arg(long, value_name = "ARN", value_parser = role_or_user)]
     rotated_by: Vec<String>,
@@ -92,8 +92,8 @@ enum Format {
 }
 
 impl Audit {
-    /// Who is said to rotate and is nobody: a name that is misspelt would leave the job that rotates to be taken for an
-    /// application.
+    /// Returns the first `--rotated-by` that does not exist. With a misspelled name, the rotating job would be taken
+    /// for an application.
     fn unknown_job(&self, snapshot: &Snapshot) -> Option<&String> {
         let kind = |arn: &str| arn.contains(":user/");
         self.rotated_by.iter().find(|named| {
@@ -133,13 +133,13 @@ impl Audit {
             obtained.snapshot.not_collected.push(NotCollected {
                 permission: "cloudtrail:LookupEvents".to_owned(),
                 resource: None,
-                error: "not read without --look-back".to_owned(),
+                error: render::WITHOUT_LOOK_BACK.to_owned(),
             });
         }
-        // Values end here.
+        // No value is kept beyond this point.
         obtained.variables.clear();
         self.files.keep(&obtained.snapshot)?;
-        // Whoever looks says so, not whoever wrote a snapshot.
+        // Taken from the command line only, never from a snapshot file.
         obtained.snapshot.rotated_by.clone_from(&self.rotated_by);
         let mut report = audit(&obtained.snapshot);
         if !self.only.is_empty() {
@@ -148,7 +148,7 @@ impl Audit {
             report.not_checked.retain(|missing| is_asked_for(missing.check));
             report.checked.retain(|id| is_asked_for(id));
         }
-        // What is not shown does not count: nobody could tell what failed.
+        // A hidden finding does not count: the user could not see what failed.
         report.findings.retain(|finding| finding.severity >= self.min_severity);
         let fails = report.worst().is_some_and(|worst| worst >= self.fail_on);
         render::seen(match self.format {
@@ -163,7 +163,7 @@ impl Audit {
         }
         obtained.missing.iter().for_each(|missing| note(missing));
         Ok(match nothing {
-            // What is found of the account says nothing of the secrets that were asked for.
+            // Findings about the account say nothing about the requested secrets.
             Some(_) => Exit::Failed,
             None if !obtained.missing.is_empty() => Exit::Partly,
             None if fails => Exit::Attention,
@@ -171,7 +171,7 @@ impl Audit {
         })
     }
 
-    /// Why nothing was checked: that nothing is found says nothing then.
+    /// The reason why nothing was checked. Without it, the lack of findings would look like success.
     fn because(&self, report: &Report) -> String {
         let Report { account, region, .. } = report;
         match &self.prefix {
@@ -186,7 +186,7 @@ impl Audit {
     }
 }
 
-/// A misspelt Region would have every replica found, and its removal printed.
+/// Validates a Region. With a misspelled one, the audit would report every replica and print commands that remove it.
 fn region(text: &str) -> Result<String, String> {
     let parts: Vec<_> = text.split('-').collect();
     let is_word = |part: &&str| !part.is_empty() && part.bytes().all(|it| it.is_ascii_lowercase());
@@ -204,7 +204,7 @@ fn role_or_user(text: &str) -> Result<String, String> {
     })
 }
 
-/// Whether a check is meant by its id, or by what stands before the dot.
+/// Whether `only` names a check, by its id or by the subject before the dot.
 fn is_of(only: &str, id: &str) -> bool {
     id == only || id.split_once('.').is_some_and(|(subject, _)| subject == only)
 }

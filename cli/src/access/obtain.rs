@@ -1,4 +1,4 @@
-//! Where the snapshot comes from: a file, or AWS.
+//! Obtains the snapshot, from a file or from AWS.
 
 use std::fs;
 use std::io::{self, IsTerminal, Write};
@@ -12,7 +12,7 @@ use secretcache_access::collect::{Collected, Options, Selection, Variable, colle
 use crate::exit::Failure;
 use crate::service::Service;
 
-/// A snapshot from a file, or to one.
+/// Options to read a snapshot from a file, or write one.
 #[derive(Args, Debug)]
 #[command(next_help_heading = "Snapshot")]
 pub(crate) struct Files {
@@ -25,7 +25,7 @@ pub(crate) struct Files {
     save: Option<PathBuf>,
 }
 
-/// What to collect, beside the secrets.
+/// What to collect in addition to the secrets.
 #[derive(Debug, Default)]
 pub(crate) struct Extras {
     pub(crate) look_back: Option<u32>,
@@ -33,16 +33,16 @@ pub(crate) struct Extras {
     pub(crate) allowed_regions: Vec<String>,
 }
 
-/// A snapshot, and texts of functions' variables to compare values with.
+/// A snapshot, with texts of functions' variables to compare values with.
 pub(crate) struct Obtained {
     pub(crate) snapshot: Snapshot,
     pub(crate) variables: Vec<Variable>,
-    /// Which of the secrets that were asked for are not there, and why.
+    /// The requested secrets that were not found, each with the reason.
     pub(crate) missing: Vec<String>,
 }
 
 impl Files {
-    /// The snapshot in a file, or a new one.
+    /// Reads from a file if one is given, otherwise from AWS.
     pub(crate) fn offline(offline: Option<PathBuf>) -> Self {
         Self { offline, save: None }
     }
@@ -51,7 +51,7 @@ impl Files {
         self.offline.is_some()
     }
 
-    /// The snapshot, restricted to the secrets that were asked for.
+    /// Returns the snapshot, restricted to the requested secrets.
     pub(crate) async fn obtain(
         &self,
         selection: Selection,
@@ -68,7 +68,7 @@ impl Files {
         }
         let options = service.options();
         let config = options.sdk_config().await.map_err(failed)?;
-        let endpoint_url = options.endpoint_url.clone(); // of every service that is asked
+        let endpoint_url = options.endpoint_url.clone(); // for all services
         let connector = options.http_connector().await.map_err(failed)?;
         let options = Options {
             selection,
@@ -87,7 +87,7 @@ impl Files {
         Ok(Obtained { snapshot, variables, missing })
     }
 
-    /// Writes the snapshot, if that was asked for.
+    /// Writes the snapshot, if requested.
     pub(crate) fn keep(&self, snapshot: &Snapshot) -> Result<(), Failure> {
         let Some(file) = &self.save else { return Ok(()) };
         fs::write(file, snapshot.to_json()).map_err(|error| failed(format!("{}: {error}", file.display())))
@@ -103,7 +103,7 @@ fn read(file: &Path) -> Result<Snapshot, Failure> {
     Snapshot::parse(&text).map_err(|error| failed(format!("{}: {error}", file.display())))
 }
 
-/// Leaves the secrets that were asked for, and says which ones are not there; a failure if that is all of them.
+/// Keeps only the requested secrets, and returns those that were not found. Fails if none was found.
 fn select(snapshot: &mut Snapshot, selection: &Selection) -> Result<Vec<String>, Failure> {
     let all = snapshot.secrets.len();
     let mut missing = Vec::new();
@@ -131,7 +131,7 @@ fn select(snapshot: &mut Snapshot, selection: &Selection) -> Result<Vec<String>,
     Ok(missing)
 }
 
-/// One line on a terminal, written over; elsewhere a line per thousand secrets.
+/// Progress: one line that is overwritten on a terminal; elsewhere, a line per thousand secrets.
 struct Progress {
     is_terminal: bool,
 }
@@ -139,7 +139,7 @@ struct Progress {
 impl Progress {
     fn show(&self, what: &str, done: usize, count: usize) {
         let mut error = io::stderr().lock();
-        // Whoever closed standard error does not want to know.
+        // If standard error is closed, nobody wants the progress.
         let _ = if !self.is_terminal {
             if done > 0 && done.is_multiple_of(1000) {
                 writeln!(error, "reading {what}: {done} of {count}")

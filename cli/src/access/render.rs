@@ -1,18 +1,23 @@
-//! The result of an audit, in four formats.
+//! Renders the result of an audit in four formats.
 
 use std::collections::{BTreeSet, HashMap};
 use std::io;
 
-use secretcache_access::audit::{Finding, NotChecked, Report, Severity};
+use secretcache_access::audit::{Cause, Finding, NotChecked, Report, Severity};
 use secretcache_access::checks::{CHECKS, check};
 use serde_json::{Value, json};
 
 use crate::terminal::on_one_line;
 
-/// Where each check is explained.
+/// The page that explains every check.
 const PAGE: &str = "https://github.com/secretcache/secretcache/blob/main/docs/checks.md";
 
-/// Whoever stopped reading a result has seen enough.
+/// The reason in a snapshot of `secretcache audit` without `--login` why values were not collected.
+pub(super) const WITHOUT_LOGIN: &str = "not read without --login";
+/// The same without `--look-back`, for events.
+pub(super) const WITHOUT_LOOK_BACK: &str = "not read without --look-back";
+
+/// Ignores a broken pipe: the reader stopped, which is not a failure.
 pub(super) fn seen(printed: io::Result<()>) -> io::Result<()> {
     match printed {
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
@@ -40,6 +45,11 @@ pub(super) fn text(report: &Report) -> String {
     for missing in &report.not_checked {
         text += &format!("not checked: {}\n", on_one_line(&unchecked(missing)));
     }
+    text + &summary(report) + "\n"
+}
+
+/// Says in one sentence how many secrets were checked, and how many findings there are.
+fn summary(report: &Report) -> String {
     let count =
         |severity: Severity| report.findings.iter().filter(|finding| finding.severity == severity).count();
     let severities = [Severity::Critical, Severity::High, Severity::Medium, Severity::Low, Severity::Info];
@@ -52,10 +62,10 @@ pub(super) fn text(report: &Report) -> String {
     let counts = nothing(report).filter(|_| report.findings.is_empty()).map_or(counts, str::to_owned);
     let secrets = if report.secrets == 1 { "secret" } else { "secrets" };
     let place = format!("account {}, {}", report.account, report.region);
-    text + &format!("{} {secrets} in {place}: {counts}{}\n", report.secrets, unmade(report))
+    format!("{} {secrets} in {place}: {counts}{}", report.secrets, unmade(report))
 }
 
-/// That no secret was looked at, or that no check could be made: then no findings mean nothing.
+/// A message if no secret or nothing at all was checked: then a lack of findings means nothing.
 pub(super) fn nothing(report: &Report) -> Option<&'static str> {
     match report.secrets {
         0 => Some("no secret was checked"),
@@ -64,7 +74,7 @@ pub(super) fn nothing(report: &Report) -> Option<&'static str> {
     }
 }
 
-/// How many checks could not be made at all.
+/// Says how many checks could not be made at all.
 fn unmade(report: &Report) -> String {
     let unmade = report.not_checked.iter().map(|missing| missing.check);
     let unmade: BTreeSet<_> = unmade.filter(|check| !report.checked.contains(check)).collect();
@@ -74,7 +84,8 @@ fn unmade(report: &Report) -> String {
     format!("; {} of {} checks were not made", unmade.len(), unmade.len() + report.checked.len())
 }
 
-/// The findings, each once: a fault of a key or a function is one of every secret that has it. With how many more secrets.
+/// Groups equal findings, each with the number of further secrets. A fault of a key or a function is reported for every
+/// secret that uses it.
 fn grouped(report: &Report) -> Vec<(&Finding, usize)> {
     let mut groups: Vec<(&Finding, usize)> = Vec::new();
     let mut known = HashMap::new();
@@ -100,15 +111,14 @@ fn subject(finding: &Finding, others: usize) -> String {
 }
 
 fn unchecked(missing: &NotChecked) -> String {
-    let NotChecked { check, permission, resources, reason } = missing;
-    if reason.starts_with("not read without --login") {
-        return format!("{check}: give --login to read values");
-    }
-    if reason.ends_with("are not read") {
-        return format!("{check}: not known: {reason}");
-    }
-    if reason.starts_with("not read without --look-back") {
-        return format!("{check}: give --look-back to search CloudTrail's event history");
+    let NotChecked { check, permission, resources, reason, cause } = missing;
+    match reason.as_str() {
+        WITHOUT_LOGIN => return format!("{check}: give --login to read values"),
+        WITHOUT_LOOK_BACK => {
+            return format!("{check}: give --look-back to search CloudTrail's event history");
+        }
+        _ if *cause == Cause::NotKnown => return format!("{check}: not known: {reason}"),
+        _ => {}
     }
     let of_secrets = permission.starts_with("secretsmanager:") || permission.starts_with("kms:");
     let reach = match (resources, if of_secrets { "secret" } else { "resource" }) {
@@ -116,7 +126,8 @@ fn unchecked(missing: &NotChecked) -> String {
         (Some(1), what) => format!(" for one {what}"),
         (Some(count), what) => format!(" for {count} {what}s"),
     };
-    // How the services, and the snapshot for what follows from a refusal, say that a permission is missing.
+    // How the services say that a permission is missing, and how the collector says that a call was skipped because of
+    // that.
     const REFUSED: [&str; 5] =
         ["AccessDenied", "UnauthorizedOperation", "NotAuthorized", "not authorized", "not asked without"];
     if reason.is_empty() || REFUSED.iter().any(|word| reason.contains(word)) {
@@ -172,7 +183,7 @@ pub(super) fn sarif(report: &Report) -> Value {
                 "level": level(finding.severity),
                 "message": {"text": message},
                 "locations": [{
-                    // Code scanning wants a file; what is meant is the logical location.
+                    // Code scanning requires a file. The logical location is the real one.
                     "physicalLocation": {"artifactLocation": {"uri": format!("aws/{}/{}", report.account, report.region)}},
                     "logicalLocations": [{"fullyQualifiedName": finding.resource, "kind": "resource"}],
                 }],
@@ -205,7 +216,8 @@ pub(super) fn sarif(report: &Report) -> Value {
                 "rules": rules,
             }},
             "results": results,
-            // It ran to its end; what it could not look at is said. Without anything to look at it was no audit.
+            // An audit that could not check everything still succeeded, and reports what is missing. One that had
+            // nothing to check did not.
             "invocations": [{"executionSuccessful": nothing(report).is_none(), "toolExecutionNotifications": notifications}],
         }],
     })
@@ -261,16 +273,12 @@ pub(super) fn html(report: &Report) -> String {
          .critical td:first-child, .high td:first-child {{ color: #a00; font-weight: 600 }}\n\
          @media (prefers-color-scheme: dark) {{ body {{ background: #111; color: #ddd }} pre {{ background: #222 }} a {{ color: #8bf }} }}\n\
          </style>\n<h1>Secrets in account {account}, {region}</h1>\n\
-         <p>{secrets} secrets, {count}{unmade}.</p>\n\
+         <p>{summary}.</p>\n\
          <table><tr><th>Severity<th>Check<th>Seen<th>Fix\n{rows}</table>\n\
          <h2>Not checked</h2>\n<ul>\n{missing}</ul>\n</html>\n",
         account = escape(&report.account),
         region = escape(&report.region),
-        secrets = report.secrets,
-        count = nothing(report)
-            .filter(|_| report.findings.is_empty())
-            .map_or_else(|| format!("{} findings", report.findings.len()), str::to_owned),
-        unmade = unmade(report),
+        summary = escape(&summary(report)),
     )
 }
 

@@ -1,4 +1,4 @@
-//! What values look like, for `audit --login`. They stay in memory, and nothing of them gets into the snapshot.
+//! Reads values for `audit --login`. They stay in memory, and the snapshot gets nothing that reveals them.
 
 use std::hash::{BuildHasher, RandomState};
 
@@ -9,25 +9,26 @@ use secretcache_rotation::operate::Login;
 use secretcache_rotation::{AwsStore, Document, SecretStore};
 
 use super::obtain::Obtained;
+use super::render::WITHOUT_LOGIN;
 use crate::exit::Failure;
 use crate::rotation::inspect;
 use crate::service::Service;
 
 const READ: &str = "secretsmanager:GetSecretValue";
 
-/// Notes that values were not read, so that checks of them say so.
+/// Records that values were not read, so that the checks report it.
 pub(super) fn skip(snapshot: &mut Snapshot) {
     snapshot.not_collected.push(NotCollected {
         permission: READ.to_owned(),
         resource: None,
-        error: "not read without --login".to_owned(),
+        error: WITHOUT_LOGIN.to_owned(),
     });
 }
 
-/// Reads every current value, and logs in with it.
+/// Reads every current value and logs in with it.
 pub(super) async fn add(obtained: &mut Obtained, service: &Service) -> Result<(), Failure> {
     let store = AwsStore::connect(&service.options()).await?;
-    // Its key is random, and ends with this command.
+    // The hash key is random and lasts only for this command.
     let fingerprint = RandomState::new();
     for place in 0..obtained.snapshot.secrets.len() {
         let arn = obtained.snapshot.secrets[place].arn.clone();
@@ -61,7 +62,7 @@ async fn content(store: &AwsStore, arn: &str, document: &Document, fingerprint: 
         fields,
         ..Content::default()
     };
-    // That the secret logs in nowhere is no finding.
+    // A secret that cannot be used to log in anywhere is not a finding.
     let Ok(inspection) = inspect(store, arn).await else { return content };
     let current = inspection.versions.iter().find(|it| it.stages.iter().any(|stage| stage == AWSCURRENT));
     match current.map(|version| &version.login) {
@@ -75,7 +76,7 @@ async fn content(store: &AwsStore, arn: &str, document: &Document, fingerprint: 
     content
 }
 
-/// Functions with the value, or a long enough field of it, in a variable.
+/// Finds functions that have the value, or a long enough field of it, in a variable.
 fn find_injected(obtained: &mut Obtained, arn: &str, document: &Document) {
     const SHORTEST: usize = 8;
     let secret = ["password", "token", "api_key", "apiKey", "secret", "SecretAccessKey", "connectionString"];

@@ -1,4 +1,4 @@
-//! `secretcache access`: who can read a secret, by which statement, and what keeps the others out.
+//! `secretcache access`: who can read a secret, through which statement, and what stops the others.
 
 use std::path::{Path, PathBuf};
 
@@ -18,10 +18,10 @@ use crate::rotation::note;
 use crate::service::Service;
 use crate::terminal::{on_one_line, print, print_json};
 
-/// Show who can read a secret and by which statement; for a principal that cannot, which policy it lacks
+/// Show who can read a secret and which statement allows it; for a principal that cannot, show which policy is missing
 ///
 /// Evaluates identity, resource, key and endpoint policies, permissions boundaries, the given session policies, and, if they can
-/// be read, service and resource control policies and grants on the key. Whatever depends on the request, such as its source address,
+/// be read, service and resource control policies and grants on the key. What depends on the request, such as its source address,
 /// is shown as a condition. For each role that can read the secret, shows who can assume it.
 #[derive(Args)]
 #[command(after_help = format!("{EXAMPLES}\n\n{EXIT_STATUSES}"))]
@@ -49,7 +49,7 @@ pub(crate) struct Access {
     service: Service,
 }
 
-/// How a principal stands to the secret.
+/// Whether a principal can read the secret, and why.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "PascalCase")]
 struct Answer {
@@ -57,21 +57,21 @@ struct Answer {
     /// `Allowed`, `Denied` or `Conditional`.
     outcome: String,
     secret: Side,
-    /// None for the default key, which lets in whoever the secret does.
+    /// `None` for the default key, which lets in every principal that the secret does.
     #[serde(skip_serializing_if = "Option::is_none")]
     key: Option<Side>,
     #[serde(skip_serializing_if = "Option::is_none")]
     through_endpoint: Option<String>,
-    /// Of a role: who may become it. None if its trust policy is not known.
+    /// For a role, who can assume it. `None` if its trust policy is not known.
     #[serde(skip_serializing_if = "Option::is_none")]
     assumed_by: Option<Vec<String>>,
-    /// How strangers may become it.
+    /// The openings through which strangers can assume it.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     open_to: Vec<String>,
 }
 
 impl Answer {
-    /// A resource policy that is not known may allow what no other policy does.
+    /// Makes a refusal conditional: an unknown resource policy may allow what no other policy does.
     fn leave_open(&mut self) {
         let helps = |missing: &String| {
             ["identity policy", "resource policy", "permissions boundary", "session policy"]
@@ -87,13 +87,13 @@ impl Answer {
         }
     }
 
-    /// Whether policies leave the way open.
+    /// Whether no policy refuses access.
     fn is_let_in(&self) -> bool {
         self.secret.outcome != "Denied" && self.key.as_ref().is_none_or(|key| key.outcome != "Denied")
     }
 }
 
-/// What one service decides.
+/// The decision of one service.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "PascalCase")]
 struct Side {
@@ -113,7 +113,7 @@ struct Side {
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "PascalCase")]
 struct Depends {
-    /// Of a `Deny`, the access ends where the condition holds.
+    /// For a `Deny`, access is refused if the condition holds.
     effect: &'static str,
     statement: String,
     condition: String,
@@ -128,18 +128,18 @@ struct Result_ {
     principals: Vec<Answer>,
     /// Whether roles and users are known at all.
     principals_are_known: bool,
-    /// Why nobody can read it now, whatever the policies say.
+    /// Why nobody can read it now, regardless of policies.
     #[serde(skip_serializing_if = "Option::is_none")]
     obstacle: Option<String>,
     /// Principals of other accounts that the resource policy lets in.
     other_accounts: Vec<String>,
-    /// Services of AWS that it lets in.
+    /// AWS services that the resource policy lets in.
     services: Vec<String>,
-    /// Sessions by `sts:GetFederationToken` of the account's users that the resource policy lets in.
+    /// Federated sessions (`sts:GetFederationToken`) of the account's users that the resource policy lets in.
     federated_users: Vec<String>,
-    /// Whom grants on its key let decrypt, whatever policies say.
+    /// Grants on its key that allow decryption, regardless of policies.
     key_grants: Vec<KeyGrant>,
-    /// Whether those are known.
+    /// Whether the grants are known.
     key_grants_are_known: bool,
     not_collected: Vec<String>,
 }
@@ -176,9 +176,9 @@ impl Access {
             }
             None => {
                 let all = snapshot.principals.iter().map(|principal| answer(&account, secret, principal));
-                // Whom the key alone keeps out is worth knowing: that is mostly a mistake.
+                // Principals that only the key keeps out are shown: that is usually a mistake.
                 let is_open = |answer: &Answer| answer.secret.outcome != "Denied";
-                // Who can read it is not known without them.
+                // Without roles and users, it is not known who can read it.
                 let exit = if snapshot.principals.is_empty() { Exit::Failed } else { Exit::Done };
                 (all.filter(is_open).collect(), exit)
             }
@@ -216,7 +216,7 @@ impl Access {
     }
 }
 
-/// Why no role and no user is known.
+/// Explains why no roles and users are known.
 fn unknown_principals(snapshot: &Snapshot) -> String {
     let mut refused = snapshot.not_collected.iter();
     match refused.find(|it| it.permission == "iam:GetAccountAuthorizationDetails") {
@@ -225,7 +225,7 @@ fn unknown_principals(snapshot: &Snapshot) -> String {
     }
 }
 
-/// A policy, called as its file is.
+/// Reads a policy, named after its file.
 fn document(file: &Path) -> Result<(String, Document), Failure> {
     let name = file.display().to_string();
     let text = std::fs::read_to_string(file).map_err(|error| Failure::usage(format!("{name}: {error}")))?;
@@ -234,11 +234,11 @@ fn document(file: &Path) -> Result<(String, Document), Failure> {
     Ok((name, document))
 }
 
-/// What the answer may be wrong for want of.
+/// The permissions whose lack can make the answer wrong.
 fn missing(snapshot: &Snapshot) -> Vec<String> {
     const NEEDED: [&str; 17] = [
         "iam:GetAccountAuthorizationDetails",
-        "lambda:ListFunctions", // this and the next five: which endpoint a role's requests take
+        "lambda:ListFunctions", // this and the next five: which endpoint a role's requests use
         "ecs:ListClusters",
         "ecs:ListServices",
         "ecs:DescribeServices",
@@ -263,7 +263,7 @@ fn missing(snapshot: &Snapshot) -> Vec<String> {
 }
 
 fn find<'a>(snapshot: &'a Snapshot, wanted: &str) -> Result<&'a Principal, Failure> {
-    // A session is its role, whose path its ARN does not tell.
+    // A session counts as its role. Its ARN lacks the role's path.
     let session = wanted.split_once(":assumed-role/").and_then(|(start, rest)| {
         Some((start.split(':').nth(4)?.to_owned(), rest.split('/').next()?.to_owned()))
     });
@@ -295,7 +295,7 @@ fn find<'a>(snapshot: &'a Snapshot, wanted: &str) -> Result<&'a Principal, Failu
 
 fn answer<'a>(account: &Account<'a>, secret: &'a Secret, principal: &'a Principal) -> Answer {
     let access = account.read(secret, principal);
-    // Also where the secret is closed, the key is part of the answer: both may be missing.
+    // Evaluate the key even if the secret is closed: both permissions can be missing.
     let key = access
         .key
         .clone()
@@ -306,7 +306,8 @@ fn answer<'a>(account: &Account<'a>, secret: &'a Secret, principal: &'a Principa
     conditions.extend(access.avoids.map(|endpoint| {
         let id = &endpoint.vpc_endpoint_id;
         format!(
-            "the network path: requests through the endpoint {id}, which its known functions and services use, are refused; other tasks, functions and sessions with the role may use another path"
+            "the network path: requests through the endpoint {id}, which its known functions and services use, are \
+             refused; other tasks, functions and sessions with the role may use another path"
         )
     }));
     Answer {
@@ -320,7 +321,7 @@ fn answer<'a>(account: &Account<'a>, secret: &'a Secret, principal: &'a Principa
     }
 }
 
-/// Levels of an organization often have the same policies.
+/// Removes duplicates: levels of an organization often have the same policies.
 fn each_once(all: impl Iterator<Item = impl ToString>) -> Vec<String> {
     let mut seen: Vec<String> = Vec::new();
     for one in all.map(|one| one.to_string()) {
@@ -385,13 +386,13 @@ fn lines(result: &Result_, is_about_one: bool) -> String {
             text += &side_lines("KMS", key);
         }
         if let Some(endpoint) = &answer.through_endpoint {
-            text += &format!("  through the endpoint {endpoint}: what runs with this role is in that VPC\n");
+            text += &format!("  through the endpoint {endpoint}: code with this role runs in that VPC\n");
         }
         text += &becoming(answer);
     }
     for other in &result.other_accounts {
         text += &match other.as_str() {
-            "*" => "everybody is allowed by the resource policy, in any account\n".to_owned(),
+            "*" => "everyone is allowed by the resource policy, in any account\n".to_owned(),
             other => format!(
                 "{} is allowed by the resource policy, if its own account allows it too\n",
                 on_one_line(other)
@@ -421,13 +422,13 @@ fn lines(result: &Result_, is_about_one: bool) -> String {
     text
 }
 
-/// Who may become a role that can read.
+/// Lists who can assume a role that can read.
 fn becoming(answer: &Answer) -> String {
     let mut text = match &answer.assumed_by {
         _ if !answer.principal.contains(":role/") => String::new(),
-        None => "  can be assumed by: not known: its trust policy was not read\n".to_owned(),
+        None => "  can be assumed by: not known; its trust policy was not read\n".to_owned(),
         Some(all) if all.is_empty() => {
-            "  can be assumed by: nobody: its trust policy allows nobody\n".to_owned()
+            "  can be assumed by: nobody; its trust policy allows no one\n".to_owned()
         }
         Some(all) => format!("  can be assumed by: {}\n", on_one_line(&all.join("; "))),
     };

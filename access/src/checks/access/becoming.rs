@@ -1,4 +1,4 @@
-//! Who cannot read a secret, and needs one call to become somebody who can.
+//! Principals that cannot read a secret but are one call away from reading it.
 
 use std::collections::HashMap;
 
@@ -13,7 +13,7 @@ use crate::snapshot::{Principal, Secret};
 pub(super) fn becomes_reader(audit: &Audit<'_>, findings: &mut Findings<'_>) {
     let readers = readers(audit);
     for principal in &audit.snapshot.principals {
-        // What services do as their own roles, nobody else does.
+        // Only the service itself can act as its service-linked role.
         if principal.arn.contains(":role/aws-service-role/") || audit.is_administrator(principal) {
             continue;
         }
@@ -29,12 +29,12 @@ pub(super) fn becomes_reader(audit: &Audit<'_>, findings: &mut Findings<'_>) {
         finding.advise(match of_others(principal) {
             Some(advice) => advice,
             None if deploys => {
-                "if it deploys what reads the secret, tag it secretcache:role=operator; if not, limit these calls to other \
-                 functions and roles"
+                "if it deploys the programs that read the secret, tag it secretcache:role=operator; if not, limit \
+                 these calls to other functions and roles"
             }
             None => {
-                "take these calls from it, or limit them to resources that have nothing to do with secrets; if it is for people \
-                 who administer access, tag it secretcache:role=operator"
+                "remove its permission for these calls, or limit it to resources unrelated to secrets; if it is for \
+                 people who administer access, tag it secretcache:role=operator"
             }
         });
     }
@@ -48,11 +48,11 @@ fn seen(ways: &[(Step, &Secret)]) -> String {
     };
     let named: Vec<_> = ways.iter().take(FEW).map(one).collect();
     let more = ways.len().saturating_sub(FEW);
-    let more = if more == 0 { String::new() } else { format!("; {more} more ways") };
-    format!("becomes a reader by one call: {}{more}", named.join("; "))
+    let more = if more == 0 { String::new() } else { format!("; and {more} more") };
+    format!("one call away from reading: {}{more}", named.join("; "))
 }
 
-/// Everybody who reads a secret, with what they read.
+/// All principals that can read secrets, by ARN, each with the secrets that it can read.
 fn readers<'a>(audit: &Audit<'a>) -> HashMap<&'a str, (&'a Principal, Vec<&'a Secret>)> {
     let mut found: HashMap<&str, (&Principal, Vec<&Secret>)> = HashMap::new();
     for secret in audit.snapshot.secrets.iter().filter(|secret| secret.deleted_date.is_none()) {

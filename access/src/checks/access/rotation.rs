@@ -1,4 +1,4 @@
-//! The role of a rotation function: what it holds beyond its task, and what it lacks for it.
+//! The role of a rotation function: permissions that it does not need, and ones that it lacks.
 
 use std::cell::LazyCell;
 
@@ -15,7 +15,7 @@ use crate::pattern::matches;
 use crate::reach::READ;
 use crate::snapshot::{Principal, Secret};
 
-/// What the rotation contract calls on its secret.
+/// The actions that a rotation calls on its secret.
 const ROTATES: [&str; 4] = [
     "secretsmanager:DescribeSecret",
     READ,
@@ -25,11 +25,11 @@ const ROTATES: [&str; 4] = [
 
 pub(super) fn rotation_wide(audit: &Audit<'_>, secret: &Secret, findings: &mut Findings<'_>) {
     let Some(role) = rotation_role(audit, secret) else { return };
-    // Looked for where it is asked: it takes a look at every secret.
+    // Lazy, because it checks every secret.
     let rotated = LazyCell::new(|| rotated_by(audit, role));
     let is_job = audit.job(&secret.arn).is_some();
-    // Secrets by a pattern that a role has nothing to do with. A job rotates what its configuration lists, which may be all
-    // of a path.
+    // The secrets that a pattern matches but the role does not rotate. A job rotates what its configuration lists,
+    // which can be everything under a path.
     let others_of = |pattern: &String| {
         let existing = audit.snapshot.secrets.iter().map(|it| &it.arn).filter(|arn| matches(pattern, arn));
         if is_everything(pattern) {
@@ -59,7 +59,7 @@ pub(super) fn rotation_wide(audit: &Audit<'_>, secret: &Secret, findings: &mut F
             if statement.effect == crate::Effect::Deny || !writes {
                 continue;
             }
-            // A permissions boundary, or a Deny, may leave of it what rotation needs.
+            // A permissions boundary or a Deny can already limit this to what rotation needs.
             let may = |action: &str, arn: &str| audit.account.may_at_all(role, action, arn);
             let is_wide = others.iter().any(|arn| may("secretsmanager:PutSecretValue", arn));
             let has_more = has_more
@@ -74,11 +74,11 @@ pub(super) fn rotation_wide(audit: &Audit<'_>, secret: &Secret, findings: &mut F
                 continue;
             }
             let what = if is_wide {
-                "writes more secrets than it rotates"
+                "allows writing more secrets than it rotates"
             } else {
-                "has actions that rotation does not need"
+                "allows actions that rotation does not need"
             };
-            let place = format!("policy {}, statement {}: {what}", policy.name, index + 1);
+            let place = format!("policy {}, {}: {what}", policy.name, statement.title(index));
             let finding = findings.add(&role.arn, place);
             let is_shared = policy.name.starts_with("arn:")
                 && audit.snapshot.principals.iter().any(|it| {
@@ -95,8 +95,8 @@ pub(super) fn rotation_wide(audit: &Audit<'_>, secret: &Secret, findings: &mut F
     }
 }
 
-/// What a statement of a rotation role is replaced by: rotation of what it rotates, reads of whatever else it reads, such as
-/// a master secret, and all that is not about single secrets.
+/// The statements that replace one of a rotation role: rotation of the secrets that it rotates, reads of the other
+/// secrets that it reads, such as a master secret, and the actions that do not apply to single secrets.
 fn rotating(
     audit: &Audit<'_>,
     role: &Principal,
@@ -114,7 +114,7 @@ fn rotating(
     };
     let mut actions = ROTATES.to_vec();
     if !audit.runs_rotations(role) {
-        actions.push("secretsmanager:ListSecretVersionIds"); // of `secretcache status`
+        actions.push("secretsmanager:ListSecretVersionIds"); // for `secretcache status`
     }
     let mut statements = vec![with(json!(actions), json!(rotated))];
     let reads = |secret: &&Secret| {
@@ -138,7 +138,7 @@ fn rotating(
     statements
 }
 
-/// The secrets whose rotation function runs as a role.
+/// The ARNs of the secrets that a role rotates.
 fn rotated_by(audit: &Audit<'_>, role: &Principal) -> Vec<String> {
     let is_its = |secret: &&Secret| rotation_role(audit, secret).is_some_and(|it| it.arn == role.arn);
     audit.snapshot.secrets.iter().filter(is_its).map(|secret| secret.arn.clone()).collect()
@@ -154,7 +154,8 @@ pub(super) fn rotation_lacks(audit: &Audit<'_>, secret: &Secret, findings: &mut 
             continue;
         }
         lacking.push(action);
-        // An identity policy helps against nothing but the lack of one.
+        // An identity policy can only supply a missing identity policy. It does not help against a Deny or another
+        // missing link.
         elsewhere.extend(decision.because.iter().map(|cited| format!("{cited} denies {action}")));
         let others = decision.missing.iter().filter(|link| !matches!(link, Link::Identity | Link::Resource));
         elsewhere.extend(others.map(|link| format!("no {link} allows {action}")));

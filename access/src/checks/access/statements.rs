@@ -1,4 +1,4 @@
-//! Statements of identity policies that reach more than is meant.
+//! Statements of identity policies that allow more than intended.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -20,7 +20,8 @@ impl Grant<'_> {
         &self.policy.document.statements[self.index]
     }
 
-    /// Administrators are kept out by a secret's own policy, not by theirs: `sharing.open-to-account` is about that.
+    /// Only a secret's resource policy can keep administrators out, not their own policies. `sharing.open-to-account`
+    /// covers them.
     fn is_administrator(&self) -> bool {
         allows_everything(self.statement())
     }
@@ -32,8 +33,8 @@ impl Grant<'_> {
         }
     }
 
-    /// The commands that replace the statement by one with exactly these actions on exactly these secrets; none where that
-    /// would take rights away that are no fault.
+    /// The commands that narrow the statement to the needed actions on the needed secrets. Empty if they would also
+    /// remove legitimate rights.
     fn scoped(&self, audit: &Audit<'_>) -> Vec<String> {
         let (statement, policy) = (self.statement(), self.policy);
         if policy.name.contains(":iam::aws:") || loses(audit, statement) {
@@ -41,7 +42,7 @@ impl Grant<'_> {
         }
         let json = policy.document.statement_json(self.index);
         let mut scoped = json.clone();
-        // What works on one secret is narrowed to those that are read; whatever else the statement allows stays as it is.
+        // Actions on single secrets are narrowed to the secrets that are read. All other actions stay unchanged.
         let (of_secrets, others): (Vec<_>, Vec<_>) =
             statement.action.listed().iter().partition(|action| concerns_secrets(action));
         let listed: Vec<_> = of_secrets.iter().filter(|action| !is_pattern(action)).copied().collect();
@@ -72,7 +73,7 @@ impl Grant<'_> {
         )
     }
 
-    /// The secrets by name while they are few, else the path that they have in common.
+    /// The ARNs of the secrets if they are few, otherwise their paths.
     fn narrowed(&self) -> Value {
         const FEW: usize = 10;
         let arns: BTreeSet<_> = self.secrets.iter().map(|secret| secret.arn.as_str()).collect();
@@ -89,10 +90,11 @@ impl Grant<'_> {
 
 const CREATE: &str = "secretsmanager:CreateSecret";
 
-/// What a statement allows of making secrets. It stays with the names that it had: no list of ARNs has those of tomorrow. All
-/// actions at once are a fault of their own, of which nothing stays.
+/// The actions for creating secrets that a statement allows. They keep the statement's name patterns, because no list
+/// of ARNs covers secrets that do not exist yet. `*` and `secretsmanager:*` do not count: they are a fault themselves
+/// and are dropped.
 fn creating(statement: &Statement) -> Vec<&'static str> {
-    /// What creating takes besides, with tags or with replicas.
+    /// `CreateSecret`, and what it also needs to set tags or add replicas.
     const WITH: [&str; 3] = [CREATE, "secretsmanager:TagResource", "secretsmanager:ReplicateSecretToRegions"];
     let allows = |action: &str| {
         let listed = statement.action.listed().iter().filter(|pattern| !is_every_action(pattern));
@@ -105,15 +107,15 @@ fn is_every_action(action: &str) -> bool {
     action == "*" || action.eq_ignore_ascii_case("secretsmanager:*")
 }
 
-/// Whether an action of a policy is one on a single secret. Those without a resource stay with `*`.
+/// Whether a policy's action applies to single secrets. Actions without a resource keep `*`.
 pub(super) fn concerns_secrets(action: &str) -> bool {
     const WITHOUT_RESOURCE: [&str; 3] = ["listsecrets", "getrandompassword", "batchgetsecretvalue"];
     let lower = action.to_ascii_lowercase();
     lower.strip_prefix("secretsmanager:").is_some_and(|name| !WITHOUT_RESOURCE.contains(&name))
 }
 
-/// Whether narrowing a statement to secrets of the audit would take away rights on other services, or on secrets that were
-/// not looked at: of other Regions, of other accounts, or not asked for.
+/// Whether narrowing a statement to the audited secrets would remove rights on other services, or on secrets that were
+/// not audited: those of other Regions or accounts, and those not asked for.
 pub(super) fn loses(audit: &Audit<'_>, statement: &Statement) -> bool {
     let snapshot = audit.snapshot;
     let of_here = |pattern: &String| {
@@ -130,7 +132,7 @@ pub(super) fn loses(audit: &Audit<'_>, statement: &Statement) -> bool {
             Scope::AllBut(_) => true,
         }
         || match &statement.resource {
-            // A variable means other secrets for each principal, which no list of ARNs does.
+            // A policy variable matches different secrets for each principal, which a list of ARNs cannot express.
             Some(Scope::Only(patterns)) => {
                 !patterns.iter().all(of_here) || patterns.iter().any(|pattern| pattern.contains("${"))
             }
@@ -138,19 +140,23 @@ pub(super) fn loses(audit: &Audit<'_>, statement: &Statement) -> bool {
         }
 }
 
-/// What to do where a command would take away more than the fault.
-pub(super) const INSTEAD: &str = "narrowing the statement could take away other rights, or secrets that were not audited: add one that names the needed secrets (`secretcache policy app` or `rotation` prints it), then remove this one";
+/// The advice if a command would remove more than the fault.
+pub(super) const INSTEAD: &str = "narrowing the statement could also remove other rights, or access to secrets that \
+                                  were not audited: add a statement that names the needed secrets (`secretcache policy \
+                                  app` or `secretcache policy rotation` prints it), then remove this one";
 
-/// What is wrong with a statement.
+/// A fault in a statement.
 struct Fault {
     seen: String,
-    /// What shows it: actions on ARNs of secrets. Who can do none of it has no fault: something else keeps it out.
+    /// The calls that prove it: actions on ARNs of secrets. A principal that can make none of them is not reported:
+    /// something else stops it, such as a Deny.
     shown_by: Vec<(&'static str, String)>,
 }
 
-/// One finding per statement that is wrong in some way.
+/// Adds one finding for each statement with the fault.
 fn each(audit: &Audit<'_>, findings: &mut Findings<'_>, fault: impl Fn(&Grant<'_>) -> Option<Fault>) {
-    // What a rotation role writes by is another check's: narrowing it to reads would end its rotations.
+    // `access.rotation-wide` covers the statements by which a rotation role writes. Narrowing them to reads would break
+    // its rotations.
     let is_rotation = |grant: &Grant<'_>| {
         concerns_action(grant.statement(), "secretsmanager:PutSecretValue")
             && grant.principals.iter().all(|principal| audit.is_rotator(principal))
@@ -165,7 +171,7 @@ fn each(audit: &Audit<'_>, findings: &mut Findings<'_>, fault: impl Fn(&Grant<'_
         };
         let holders: Vec<&Principal> = grant.principals.iter().filter(can).copied().collect();
         let Some(first) = holders.first() else { continue };
-        let place = grant.statement().sid.clone().unwrap_or_else(|| (grant.index + 1).to_string());
+        let place = grant.statement().title(grant.index);
         let policy = grant.policy.name;
         let count = grant.secrets.len();
         let reach = if count == 1 {
@@ -174,7 +180,7 @@ fn each(audit: &Audit<'_>, findings: &mut Findings<'_>, fault: impl Fn(&Grant<'_
             format!("{count} of the audited secrets")
         };
         let who = who(&holders);
-        let text = format!("policy {policy}, statement {place}: {seen}; reaches {reach}; held by {who}");
+        let text = format!("policy {policy}, {place}: {seen}; reaches {reach}; held by {who}");
         let resource = if policy.starts_with("arn:") { policy } else { &first.arn };
         let run = grant.scoped(audit);
         let finding = findings.add(resource, text);
@@ -185,8 +191,8 @@ fn each(audit: &Audit<'_>, findings: &mut Findings<'_>, fault: impl Fn(&Grant<'_
     }
 }
 
-/// The tags that a secret must have for a grant to reach it, if any value will do. A condition on a certain value, or on one
-/// that its principal has, is a scope.
+/// The tags that a secret must have for a grant to reach it, if any value will do. A condition on a specific value, or
+/// on a tag of the principal, narrows the grant and is left out.
 fn tags_of_any_value(grant: &Grant<'_>) -> BTreeMap<String, String> {
     const VALUE: &str = "zq7xkj";
     let has_variables = grant.policy.document.has_variables;
@@ -210,28 +216,28 @@ fn who(holders: &[&Principal]) -> String {
     }
 }
 
-/// A secret of the account that nobody made.
+/// The ARN of a secret of the account that does not exist.
 pub(super) fn made_up(audit: &Audit<'_>, name: &str) -> String {
     let Snapshot { region, account, .. } = audit.snapshot;
     format!("arn:{}:secretsmanager:{region}:{account}:secret:{name}", audit.snapshot.partition())
 }
 
-/// A secret that nobody made, of a name that goes on where a pattern ends in `*`.
+/// The ARN of a secret that does not exist and whose name continues where a pattern ends in `*`.
 pub(super) fn longer(audit: &Audit<'_>, pattern: &str) -> String {
     let name = pattern.splitn(7, ':').nth(6).unwrap_or_default().trim_end_matches('*');
     made_up(audit, &format!("{}zq7xkj-Wk3YuV", name.replace(['*', '?'], "x")))
 }
 
-/// Some of the secrets that a grant reaches: as many as are tried.
+/// The first secrets that a grant reaches. Evaluating a few is enough.
 fn some<'g>(grant: &'g Grant<'_>) -> impl Iterator<Item = &'g str> {
     const TRIED: usize = 10;
     grant.secrets.iter().take(TRIED).map(|secret| secret.arn.as_str())
 }
 
-/// ARNs of names that nobody gave a secret.
+/// The ends of ARNs of secrets that do not exist and have nothing in common.
 pub(super) const MADE_UP: [&str; 3] = ["zq/xjv-Wk3YuV", "7/0_8/9+4-h5Nn2G", "L/M@K.T=F/E-oPaCiD"];
 
-/// A pattern that means all secrets: it matches the ends of ARNs of secrets that have nothing in common.
+/// Whether a pattern means all secrets: it matches ARNs that have nothing in common.
 pub(super) fn is_everything(pattern: &str) -> bool {
     let name = pattern.splitn(7, ':').nth(6).unwrap_or_default();
     !pattern.contains(":secret:") && pattern.ends_with('*') || MADE_UP.iter().all(|end| matches(name, end))
@@ -245,7 +251,7 @@ pub(super) fn all_secrets(audit: &Audit<'_>, findings: &mut Findings<'_>) {
     });
 }
 
-/// Each of the writing actions, and one that does not exist yet, on what a grant reaches.
+/// Each write action, and one that does not exist yet, on secrets that a grant reaches.
 fn writing(grant: &Grant<'_>) -> Vec<(&'static str, String)> {
     let actions = || writes::WRITES.into_iter().chain(["secretsmanager:Zq7xkj"]);
     some(grant).flat_map(|arn| actions().map(move |action| (action, arn.to_owned()))).collect()
@@ -261,9 +267,10 @@ pub(super) fn all_actions(audit: &Audit<'_>, findings: &mut Findings<'_>) {
 
 pub(super) fn not_action(audit: &Audit<'_>, findings: &mut Findings<'_>) {
     each(audit, findings, |grant| match &grant.statement().action {
-        Scope::AllBut(actions) => {
-            Some(Fault { seen: format!("everything but {}", actions.join(", ")), shown_by: writing(grant) })
-        }
+        Scope::AllBut(actions) => Some(Fault {
+            seen: format!("every action except {}", actions.join(", ")),
+            shown_by: writing(grant),
+        }),
         Scope::Only(_) => None,
     });
 }
@@ -271,14 +278,14 @@ pub(super) fn not_action(audit: &Audit<'_>, findings: &mut Findings<'_>) {
 pub(super) fn not_resource(audit: &Audit<'_>, findings: &mut Findings<'_>) {
     each(audit, findings, |grant| match &grant.statement().resource {
         Some(Scope::AllBut(resources)) => Some(Fault {
-            seen: format!("every secret but {}", resources.join(", ")),
+            seen: format!("every secret except {}", resources.join(", ")),
             shown_by: MADE_UP.iter().map(|name| (READ, made_up(audit, name))).collect(),
         }),
         _ => None,
     });
 }
 
-/// A wildcard that leaves the path: all before it does not end in a slash, so that it goes on in somebody else's names.
+/// A wildcard that does not follow a slash, and therefore also matches names outside its path.
 enum Loose {
     /// `name-*`.
     End,
@@ -297,7 +304,8 @@ fn loose(pattern: &str) -> Option<Loose> {
     is_open(first).then_some(Loose::Inside)
 }
 
-/// A secret that nobody made, of a name that a pattern matches by going on, or beginning, in another path.
+/// The ARN of a secret that does not exist and that a pattern matches although its name continues, or starts, in
+/// another path.
 pub(super) fn another(audit: &Audit<'_>, pattern: &str) -> Option<String> {
     let name = pattern.splitn(7, ':').nth(6).unwrap_or_default();
     Some(match loose(pattern)? {
@@ -313,9 +321,9 @@ pub(super) fn name_wildcard(audit: &Audit<'_>, findings: &mut Findings<'_>) {
         let (pattern, kind, _) = all.first()?;
         let seen = match kind {
             Loose::End => format!("{pattern} also matches longer names"),
-            Loose::Inside => format!("{pattern} also matches names of other paths"),
+            Loose::Inside => format!("{pattern} also matches names in other paths"),
         };
-        // What a variable stands for differs from one holder to the next.
+        // A policy variable has a different value for each principal, so an existing secret is tried.
         let shown_by = all.iter().map(|(pattern, _, other)| {
             let has_variable = pattern.contains("${");
             (READ, if has_variable { grant.secrets[0].arn.clone() } else { other.clone() })
@@ -332,7 +340,7 @@ pub(super) fn recreate(audit: &Audit<'_>, findings: &mut Findings<'_>) {
         let pattern = grant.patterns().iter().find(outlives)?;
         let again = |arn: &str| format!("{}-Wk3YuV", arn.rsplit_once('-').map_or(arn, |(stem, _)| stem));
         Some(Fault {
-            seen: format!("{pattern} matches a secret that is created again"),
+            seen: format!("{pattern} also matches a secret created again under the same name"),
             shown_by: some(grant).map(|arn| (READ, again(arn))).collect(),
         })
     });

@@ -1,4 +1,4 @@
-//! Roles that read secrets, and that others may become than those who were thought of.
+//! Trust policies of roles that read secrets: whether they let in more principals than intended.
 
 use std::collections::BTreeMap;
 
@@ -30,12 +30,10 @@ fn each(audit: &Audit<'_>, findings: &mut Findings<'_>, is_public: bool) {
             if opening.is_public() != is_public {
                 continue;
             }
-            let place = trust.statements[index].sid.clone().unwrap_or_else(|| (index + 1).to_string());
+            let place = trust.statements[index].title(index);
             let reads =
                 if count == 1 { "a secret".to_owned() } else { format!("{count} of the audited secrets") };
-            let seen = format!(
-                "trust policy, statement {place}: lets {opening} assume this role, which reads {reads}"
-            );
+            let seen = format!("trust policy, {place}: lets {opening} assume this role, which reads {reads}");
             let finding = findings.add(&role.arn, seen);
             if let Some(advice) = of_others(role) {
                 finding.advise(advice);
@@ -59,14 +57,14 @@ fn each(audit: &Audit<'_>, findings: &mut Findings<'_>, is_public: bool) {
     }
     if let [first, rest @ ..] = unknown.as_slice() {
         let more = if rest.is_empty() { String::new() } else { format!(" and {} more", rest.len()) };
-        findings.not_known(IAM[0], format!("the trust policies of {first}{more} are not read"));
+        findings.not_known(IAM[0], format!("the trust policies of {first}{more} were not collected"));
     }
 }
 
 fn advice(opening: &Opening) -> String {
     match opening {
         Opening::Anybody | Opening::FewAddresses => {
-            "the command allows only principals of this account: name those that need the role, and those of \
+            "the command limits it to principals of this account: name those that need the role, including those of \
              other accounts that must keep it"
                 .to_owned()
         }
@@ -92,7 +90,7 @@ fn advice(opening: &Opening) -> String {
     }
 }
 
-/// The roles that read a secret, and how many.
+/// The roles that can read secrets, each with the number of secrets.
 fn reading_roles<'a>(audit: &Audit<'a>) -> impl Iterator<Item = (&'a Principal, usize)> {
     let mut found: BTreeMap<&str, (&Principal, usize)> = BTreeMap::new();
     for secret in audit.snapshot.secrets.iter().filter(|secret| secret.deleted_date.is_none()) {

@@ -1,4 +1,4 @@
-//! Principals that read a secret and may also change it.
+//! Principals that can read a secret and also change it.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -21,7 +21,7 @@ pub(super) const WRITES: [&str; 7] = [
     "secretsmanager:DeleteResourcePolicy",
 ];
 
-/// What rotating takes of them.
+/// Those of `WRITES` that rotation needs.
 const OF_ROTATION: [&str; 2] = ["secretsmanager:PutSecretValue", "secretsmanager:UpdateSecretVersionStage"];
 
 pub(super) fn mentions(audit: &Audit<'_>, principal: &Principal, secret: &Secret, action: &str) -> bool {
@@ -35,9 +35,9 @@ pub(super) fn application_writes(audit: &Audit<'_>, secret: &Secret, findings: &
     for writer in all.of_secret.get(&secret.arn).into_iter().flatten() {
         let mut principals = audit.readers(secret).iter().map(|it| it.principal);
         let Some(principal) = principals.find(|it| it.arn == writer.principal) else { continue };
-        let mut seen = format!("reads it and may {}", writer.calls.join(", "));
+        let mut seen = format!("can read it and call {}", writer.calls.join(", "));
         if let Some(tagger) = &writer.tagger {
-            seen += &format!("; its tag {OPERATOR} does not count, for {tagger} may set it");
+            seen += &format!("; its tag {OPERATOR} does not count, because {tagger} can set it");
         }
         let finding = findings.add(&principal.arn, seen);
         if let Some(advice) = of_others(principal) {
@@ -48,7 +48,7 @@ pub(super) fn application_writes(audit: &Audit<'_>, secret: &Secret, findings: &
             all.secrets.get(&writer.principal).into_iter().flatten().map(String::as_str).collect();
         let is_named = audit.snapshot.rotated_by.contains(&principal.arn);
         if is_named && !secrets.iter().all(|secret| rotates(audit, principal, secret)) {
-            // A Deny would end the rotation for good, also when the missing right is there.
+            // A Deny would keep blocking the rotation after the missing permission is added.
             finding.advise(HALF_A_JOB);
             continue;
         }
@@ -57,25 +57,27 @@ pub(super) fn application_writes(audit: &Audit<'_>, secret: &Secret, findings: &
             || format!("if it is for people who deploy or repair, tag it {OPERATOR} instead"),
             |tagger| {
                 format!(
-                    "if it is for people who deploy or repair, its tag {OPERATOR} counts once everybody who may set it may also \
-                     change the role's policies: take iam:TagRole or iam:TagUser on it from {tagger}, or deny it there for the key \
-                     secretcache:role (aws:TagKeys)"
+                    "if it is for people who deploy or repair, its tag {OPERATOR} counts only if everyone who can set \
+                     it can also change the role's policies: remove iam:TagRole or iam:TagUser on it from {tagger}, or \
+                     deny {tagger} those calls for the tag key secretcache:role (aws:TagKeys)"
                 )
             },
         );
         finding.advise(if finding.run.is_empty() {
-            format!("narrow its own policies: a Deny that lists all of these secrets is too long for IAM; {instead}")
+            format!("narrow its own policies, because a Deny that lists all of these secrets is too long for IAM; {instead}")
         } else {
             instead
         });
     }
 }
 
-const HALF_A_JOB: &str = "you say that it rotates secrets, and of some that it may write it may not do all that rotating takes: give it what `secretcache policy ci` prints, or no right to write them";
+const HALF_A_JOB: &str = "--rotated-by says that it rotates secrets, but it can write some that it cannot rotate: \
+    grant it what `secretcache policy ci` prints, or remove its permission to write them";
 
 const OPERATOR: &str = "secretcache:role=operator";
 
-/// Whether a principal is for people who repair or administer, and nobody calls it so who should not.
+/// Whether a principal is tagged as one for people who repair or administer, and only principals that could change its
+/// policies anyway can set that tag.
 pub(super) fn is_operator(audit: &Audit<'_>, principal: &Principal) -> bool {
     is_called_operator(principal) && audit.account.tagger(principal).is_none()
 }
@@ -86,14 +88,14 @@ fn is_called_operator(principal: &Principal) -> bool {
         .is_some_and(|(name, value)| principal.tags.get(name).is_some_and(|it| it == value))
 }
 
-/// Whether a principal rotates a secret without a function, as the operator says.
+/// Whether a principal rotates a secret without a function, according to `--rotated-by`.
 fn rotates(audit: &Audit<'_>, principal: &Principal, secret: &str) -> bool {
     audit.job(secret).is_some_and(|job| job.arn == principal.arn)
 }
 
 fn writers(audit: &Audit<'_>) -> Writers {
     let mut found = Writers::default();
-    // An operator may repair many secrets.
+    // Cached, because an operator can have access to many secrets.
     let mut taggers: BTreeMap<&str, Option<String>> = BTreeMap::new();
     for secret in audit.snapshot.secrets.iter().filter(|secret| secret.deleted_date.is_none()) {
         for reader in audit.readers(secret).iter().filter(|reader| reader.outcome != Outcome::Denied) {
@@ -126,8 +128,8 @@ fn writers(audit: &Audit<'_>) -> Writers {
     found
 }
 
-/// The command that denies a principal to write secrets: by one policy for all of them, since the length of all inline policies
-/// together has a limit. None where that is too long.
+/// The commands that deny a principal writing secrets. One policy covers all of them, because IAM limits the total
+/// length of inline policies. Empty if that policy would be too long.
 fn deny<'a>(
     audit: &Audit<'_>,
     principal: &'a Principal,
@@ -136,13 +138,13 @@ fn deny<'a>(
 ) -> Vec<String> {
     const NAME: &str = "deny-writes";
     let name = if secrets.len() == 1 { policy_name(NAME, &secret.arn) } else { NAME.to_owned() };
-    // What an earlier audit of other secrets wrote there stays.
+    // Keep what the command of an earlier audit wrote there for other secrets.
     let before = principal.inline_policies.iter().filter(|it| it.name == name);
     let statements = before.filter_map(|it| it.document.as_ref()).flat_map(|it| &it.statements);
     secrets.extend(
         statements.filter_map(|it| it.resource.as_ref()).flat_map(|it| it.listed()).map(String::as_str),
     );
-    // A job goes on rotating.
+    // A job keeps what rotation needs.
     let (rotated, others): (Vec<_>, Vec<_>) =
         secrets.into_iter().partition(|secret| rotates(audit, principal, secret));
     let less: Vec<_> = WRITES.iter().filter(|call| !OF_ROTATION.contains(call)).collect();

@@ -9,7 +9,8 @@ use crate::condition::Truth;
 use crate::filter_pattern::counts;
 use crate::snapshot::{AlarmSettings, MetricAlarm, Secret, Snapshot};
 
-/// Whether a metric filter is on a log group to which a trail writes such events; none if no trail could be read.
+/// Whether a metric filter is on a log group to which a trail writes such events; `None` if the trails could not be
+/// read.
 pub(super) fn is_of_trail(audit: &Audit<'_>, filter: &MetricAlarm, alarmed: &Alarmed) -> Option<bool> {
     if audit.denied.contains(&("cloudtrail:DescribeTrails", "")) {
         return None;
@@ -20,7 +21,7 @@ pub(super) fn is_of_trail(audit: &Audit<'_>, filter: &MetricAlarm, alarmed: &Ala
     Some(groups.any(|arn| arn.strip_suffix(":*").unwrap_or(arn).ends_with(&here)))
 }
 
-/// Whether a filter counts an event, however it names the secret, and not everything that any service does.
+/// Whether a filter counts an event, however the event names the secret, but not every event of every service.
 pub(super) fn hears(
     audit: &Audit<'_>,
     filter: &MetricAlarm,
@@ -41,13 +42,13 @@ pub(super) fn hears(
         && takes(&of_another_service(audit, name, alarmed)) != Truth::Yes
 }
 
-/// Whether any alarm on a filter's metric can fire at such events.
+/// Whether any alarm on a filter's metric can fire for such events.
 pub(super) fn fires(filter: &MetricAlarm, alarmed: &Alarmed) -> bool {
     let of = |name: &&String| filter.settings.iter().find(|it| it.alarm_name == **name);
     filter.alarms.iter().any(|name| of(&name).is_none_or(|it| silent(it, filter, alarmed).is_none()))
 }
 
-/// What to say of alarms that look as if they told of it, and cannot.
+/// Describes the alarms on such events that look right but cannot fire.
 pub(super) fn silent_alarms(audit: &Audit<'_>, alarmed: &Alarmed) -> String {
     let anyone = Secret { arn: ANY.arn.to_owned(), name: ANY.by.to_owned(), ..Secret::default() };
     let filters = audit.snapshot.metric_alarms.iter();
@@ -62,10 +63,11 @@ pub(super) fn silent_alarms(audit: &Audit<'_>, alarmed: &Alarmed) -> String {
     silent.collect()
 }
 
-/// More calls than Secrets Manager takes in a second: <https://docs.aws.amazon.com/secretsmanager/latest/userguide/reference_limits.html>.
+/// More calls than Secrets Manager accepts in a second:
+/// <https://docs.aws.amazon.com/secretsmanager/latest/userguide/reference_limits.html>.
 const MOST_PER_SECOND: f64 = 20_000.0;
 
-/// Why an alarm tells nobody of such an event; none if it does, as far as that is known.
+/// Why an alarm does not notify of such an event; `None` if it does, as far as the audit knows.
 fn silent(alarm: &AlarmSettings, filter: &MetricAlarm, alarmed: &Alarmed) -> Option<String> {
     if alarm.actions_enabled == Some(false) {
         return Some("has its actions turned off".to_owned());
@@ -75,9 +77,9 @@ fn silent(alarm: &AlarmSettings, filter: &MetricAlarm, alarmed: &Alarmed) -> Opt
     }
     let operator = alarm.comparison_operator.as_str();
     if operator.starts_with("LessThan") && operator.ends_with("Threshold") {
-        return Some("fires when there are few, not when there is one".to_owned());
+        return Some("fires when there are few events, not when there is one".to_owned());
     }
-    // How many are too many reads, nobody but the operator knows.
+    // Only the operator knows how many reads are too many.
     let is_single = !alarmed.is_read;
     let value: f64 = filter.metric_value.parse().ok()?;
     let seconds = alarm.period.and_then(|period| u32::try_from(period).ok()).map_or(60.0, f64::from);
@@ -98,11 +100,11 @@ fn silent(alarm: &AlarmSettings, filter: &MetricAlarm, alarmed: &Alarmed) -> Opt
         let statistic = alarm.statistic.as_deref().unwrap_or_default();
         let of = if is_single { "one event" } else { "any number of events" };
         return Some(format!(
-            "has the threshold {threshold}, and the {statistic} of {of} is at most {reached}"
+            "has the threshold {threshold}, but the {statistic} of {of} is at most {reached}"
         ));
     }
     let needed = alarm.datapoints_to_alarm.or(alarm.evaluation_periods).unwrap_or(1);
     let waits = ["notBreaching", "ignore"].contains(&alarm.treat_missing_data.as_str());
     (is_single && needed > 1 && waits)
-        .then(|| format!("waits for events in {needed} periods, and one event is in one"))
+        .then(|| format!("waits for events in {needed} periods, but a single event is in one"))
 }

@@ -1,11 +1,11 @@
-//! Who besides its own account may change a key's policy, or hand out its use: whoever may, can decrypt.
+//! Principals other than the key's account that can change its policy or grant its use, and can thereby decrypt.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Value, json};
 
 use super::customer_key;
-use super::policy::{is_every_action, is_own_account, title, uses};
+use super::policy::{is_every_action, is_own_account, uses};
 use crate::audited::Audit;
 use crate::document::{Document, Effect, Scope, Statement};
 use crate::evaluate::concerns_action;
@@ -17,7 +17,7 @@ use crate::pattern::matches_ignoring_case;
 use crate::service::GIVES_KEY;
 use crate::snapshot::{Key, Secret};
 
-/// Somebody, and the calls by which it gets the use of the key.
+/// Principals, each with the calls by which it can gain use of the key.
 type Holders = BTreeMap<String, BTreeSet<&'static str>>;
 
 pub(super) fn broad(audit: &Audit<'_>, secret: &Secret, findings: &mut Findings<'_>) {
@@ -41,7 +41,7 @@ pub(super) fn broad(audit: &Audit<'_>, secret: &Secret, findings: &mut Findings<
         let what = if has_all { "kms:*".to_owned() } else { Vec::from_iter(calls).join(", ") };
         let who: Vec<_> = outside.keys().chain(inside.keys()).map(String::as_str).collect();
         let who = if who.is_empty() { String::new() } else { format!(" to {}", who.join(", ")) };
-        let seen = format!("{} allows {what}{who}", title(statement, index));
+        let seen = format!("{} allows {what}{who}", statement.title(index));
         let finding = findings.add(&key.arn, seen);
         if is_grave {
             finding.severity = Severity::High;
@@ -49,14 +49,14 @@ pub(super) fn broad(audit: &Audit<'_>, secret: &Secret, findings: &mut Findings<
         let names: BTreeSet<_> = outside.keys().chain(inside.keys()).cloned().collect();
         let rest = narrowed(audit, document, index, &names, has_all);
         finding.run(put_key_policy(&key.arn, &document.with_statements(index, rest))).advise(
-            "first make sure that another statement lets somebody administer the key: this one no longer will",
+            "first make sure that another statement lets someone administer the key: this one no longer will",
         );
     }
 }
 
 const EVERYBODY: &str = "every principal of this account";
 
-/// Other accounts and their principals that one statement lets get the use of the key.
+/// Other accounts, and their principals, that a statement lets gain use of the key.
 fn outside(audit: &Audit<'_>, key: &Key, document: &Document, index: usize) -> Holders {
     let mut found = Holders::new();
     for action in GIVES_KEY {
@@ -70,7 +70,8 @@ fn outside(audit: &Audit<'_>, key: &Key, document: &Document, index: usize) -> H
     found
 }
 
-/// Programs of the account that it lets do so, or all of the account whatever their own policies say.
+/// Programs of the account that a statement lets gain use of the key, or the whole account if their own policies do not
+/// matter.
 fn inside(audit: &Audit<'_>, secret: &Secret, key: &Key, document: &Document, index: usize) -> Holders {
     let statement = &document.statements[index];
     let mut found = Holders::new();
@@ -92,7 +93,8 @@ fn inside(audit: &Audit<'_>, secret: &Secret, key: &Key, document: &Document, in
     found
 }
 
-/// What takes the place of a statement: for those who should not have it, what it allows of using the key; the rest as it is.
+/// The statements that replace one: principals that should not control the key keep only its use; the others keep
+/// everything.
 fn narrowed(
     audit: &Audit<'_>,
     document: &Document,
@@ -110,7 +112,7 @@ fn narrowed(
         Some(Scope::Only(listed)) if !is_for_all(statement) => listed.0.clone(),
         _ => Default::default(),
     };
-    // Of all actions nothing stays with anybody but the account.
+    // Only the account itself keeps kms:*.
     let root = format!(":iam::{}:root", audit.snapshot.account);
     let is_kept = |id: &String| {
         !names.contains(id) && (!has_all || id.ends_with(&root) || *id == audit.snapshot.account)
@@ -130,7 +132,7 @@ fn narrowed(
     if for_use["Action"] == json!([]) { vec![rest] } else { vec![rest, for_use] }
 }
 
-/// What a statement allows, without what gives the use of the key.
+/// The actions that a statement allows, without those that give use of the key.
 fn without_giving(statement: &Statement) -> Value {
     match &statement.action {
         Scope::Only(actions) if !actions.iter().any(|action| is_every_action(action)) => {

@@ -1,4 +1,4 @@
-//! Grants on the key: they let somebody decrypt, and no policy shows it.
+//! Grants on the key, which allow decryption without any policy that shows it.
 
 use super::customer_key;
 use crate::audited::Audit;
@@ -22,13 +22,13 @@ pub(super) fn grant(audit: &Audit<'_>, secret: &Secret, findings: &mut Findings<
         allowing.any(|it| listed(it, "AWS").any(|id| id == grantee))
     };
     for (id, grantee) in grants {
-        // What AWS's own roles hold is for what they encrypt.
+        // Grants of service-linked roles are for data that the service encrypts.
         if grantee.contains(":role/aws-service-role/") || by_policy(grantee) {
             continue;
         }
         let words = ["aws", "kms", "revoke-grant", "--key-id", key_id(&key.arn), "--grant-id", id];
         findings.add(&key.arn, format!("grant {id} lets {grantee} decrypt")).advise(format!(
-            "if nobody needs it: {}; otherwise allow it in the key's policy, where everybody sees it, and then revoke the grant",
+            "if nothing needs it: {}; otherwise allow it in the key policy, where it is visible, and then revoke the grant",
             command(&words)
         ));
     }

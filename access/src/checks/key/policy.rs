@@ -1,4 +1,4 @@
-//! The policy of a customer managed key: whom it lets in, through which service, and for which secrets.
+//! The policy of a customer managed key: which principals it lets in, through which service, and for which secrets.
 
 use std::collections::BTreeSet;
 
@@ -44,7 +44,7 @@ fn condition<'a>(statement: &'a Statement, key: &str) -> Option<&'a [String]> {
         .map(|condition| condition.values.as_slice())
 }
 
-/// What opens or closes everything under a key, directly or by a grant or another policy.
+/// The calls that open or lock everything under a key, directly or through a grant or another policy.
 const GUARDED: [&str; 6] = [
     DECRYPT,
     "kms:ReEncryptFrom",
@@ -69,7 +69,7 @@ pub(super) fn public(audit: &Audit<'_>, secret: &Secret, findings: &mut Findings
             let run = put_key_policy(&key.arn, &document.with_statements(index, vec![fixed]));
             let few = exposures.iter().all(|it| it.is_for_few_addresses(index));
             let from = if few { FROM_FEW } else { "" };
-            let seen = format!("{} allows {} to \"*\"{from}", title(statement, index), open.join(", "));
+            let seen = format!("{} allows {} to \"*\"{from}", statement.title(index), open.join(", "));
             let finding = findings.add(&key.arn, seen);
             if few {
                 finding.severity = Severity::Medium;
@@ -79,13 +79,10 @@ pub(super) fn public(audit: &Audit<'_>, secret: &Secret, findings: &mut Findings
     }
 }
 
-/// What is left open by the command.
-const IN_ACCOUNT: &str = "the command limits it to this account, all of whose principals can then still do what the statement \
-     allows, without a policy of their own; principals of other accounts and services lose it: name the intended ones first";
-
-pub(super) fn title(statement: &Statement, index: usize) -> String {
-    statement.sid.as_ref().map_or(format!("statement {}", index + 1), |sid| format!("statement {sid}"))
-}
+/// The advice on what the command leaves open.
+const IN_ACCOUNT: &str = "the command limits it to this account, whose principals can then all still do what the \
+    statement allows, without a policy of their own; principals of other accounts and services lose it: name the \
+    intended ones first";
 
 pub(super) fn is_own_account(audit: &Audit<'_>, statement: &Statement) -> bool {
     let root = format!(":iam::{}:root", audit.snapshot.account);
@@ -99,33 +96,34 @@ pub(super) fn is_own_account(audit: &Audit<'_>, statement: &Statement) -> bool {
 
 pub(super) fn via_service(audit: &Audit<'_>, secret: &Secret, findings: &mut Findings<'_>) {
     for (key, document, index, statement) in allows(audit, secret, DECRYPT) {
-        // A service that is let in by its name, such as CloudWatch Logs, uses the key for what it encrypts itself.
+        // A service named as principal, such as CloudWatch Logs, uses the key for data that it encrypts itself.
         if is_through_service(audit, statement) || is_for_services(statement) {
             continue;
         }
         let which = if condition(statement, "kms:ViaService").is_some() { "a binding " } else { "" };
-        let seen = format!("{} allows kms:Decrypt without {which}kms:ViaService", title(statement, index));
+        let seen = format!("{} allows kms:Decrypt without {which}kms:ViaService", statement.title(index));
         let finding = findings.add(&key.arn, seen);
         let others = other_services(document);
         match through_service(audit, document, index) {
             _ if !others.is_empty() => finding.advise(format!(
-                "the key also serves {}: add kms:ViaService only for those whom it serves for secrets alone, or give the secrets \
-                 a key of their own",
+                "the key also serves {}: add kms:ViaService only for principals that use it for secrets alone, or give \
+                 the secrets their own key",
                 others.into_iter().collect::<Vec<_>>().join(", ")
             )),
             Some(statements) => {
                 finding.run(put_key_policy(&key.arn, &document.with_statements(index, statements))).advise(
-                    "run it only if the key encrypts nothing but secrets: every other service that uses it is refused afterwards",
+                    "run it only if the key encrypts nothing but secrets: afterwards, every other service that uses it \
+                     is refused",
                 )
             }
             None => finding.advise(
-                "give the statement's uses of the key a statement of their own, with kms:ViaService, and leave the rest without",
+                "move the actions that use the key to a separate statement with kms:ViaService, and leave the rest without it",
             ),
         };
     }
 }
 
-/// Whether a statement lets in services alone.
+/// Whether a statement lets in only services.
 fn is_for_services(statement: &Statement) -> bool {
     match &statement.principal {
         Some(Scope::Only(listed)) => listed.0.keys().all(|kind| kind == "Service"),
@@ -133,7 +131,8 @@ fn is_for_services(statement: &Statement) -> bool {
     }
 }
 
-/// The services besides Secrets Manager that a policy shows to use the key: let in by their names, or by `kms:ViaService`.
+/// The services other than Secrets Manager that use the key according to its policy: as principals, or in
+/// `kms:ViaService`.
 fn other_services(document: &Document) -> BTreeSet<&str> {
     let allows = document.statements.iter().filter(|it| it.effect == Effect::Allow);
     let using = allows.filter(|it| concerns_action(it, DECRYPT) || concerns_action(it, GENERATE));
@@ -149,8 +148,8 @@ fn other_services(document: &Document) -> BTreeSet<&str> {
         .collect()
 }
 
-/// The statements that take the place of one so that the key is used through Secrets Manager; administration stays as it
-/// is. None where a pattern mixes both.
+/// The statements that replace one so that the key is used only through Secrets Manager; administration is unchanged.
+/// `None` if a pattern mixes both.
 fn through_service(audit: &Audit<'_>, document: &Document, index: usize) -> Option<Vec<Value>> {
     let (json, statement) = (document.statement_json(index), &document.statements[index]);
     let mut via = json.clone();
@@ -164,7 +163,7 @@ fn through_service(audit: &Audit<'_>, document: &Document, index: usize) -> Opti
         }
         Scope::Only(actions) => {
             let (used, others): (Vec<_>, Vec<_>) = actions.iter().partition(|action| is_use(action));
-            // As kms:D*, which is kms:Decrypt and kms:DisableKey.
+            // Such as kms:D*, which covers kms:Decrypt and kms:DisableKey.
             let is_mixed = |action: &&String| {
                 let action = action.to_ascii_lowercase();
                 !["kms:decrypt", "kms:generate", "kms:describe"].iter().any(|it| action.starts_with(it))
@@ -186,7 +185,7 @@ fn through_service(audit: &Audit<'_>, document: &Document, index: usize) -> Opti
     Some(vec![via, rest])
 }
 
-/// Everything that may be done to a key besides encrypting and decrypting with it.
+/// All actions on a key other than encrypting and decrypting with it.
 const ADMINISTRATION: [&str; 19] = [
     "kms:Cancel*",
     "kms:Create*",
@@ -209,7 +208,8 @@ const ADMINISTRATION: [&str; 19] = [
     "kms:Update*",
 ];
 
-/// Whether a condition leaves the key to the services that it names: not to a direct call, and not to any service.
+/// Whether a statement's conditions allow the key only through the services that they name: not a direct call, and not
+/// through just any service.
 fn is_through_service(audit: &Audit<'_>, statement: &Statement) -> bool {
     let via = statement.conditions.iter().filter(|it| it.key.eq_ignore_ascii_case("kms:ViaService"));
     let lets_in = |name: Option<&str>| {
@@ -221,14 +221,14 @@ fn is_through_service(audit: &Audit<'_>, statement: &Statement) -> bool {
     !lets_in(None) && !lets_in(Some(&made_up))
 }
 
-/// The actions of using a key.
+/// The actions that use a key.
 const USES: [&str; 3] = [DECRYPT, GENERATE, "kms:DescribeKey"];
 
 fn is_use(action: &str) -> bool {
     USES.iter().any(|used| matches_ignoring_case(action, used))
 }
 
-/// What a statement allows of using the key.
+/// The actions that use the key and that a statement allows.
 pub(super) fn uses(statement: &Statement) -> Value {
     match &statement.action {
         Scope::Only(actions) if !actions.iter().any(|action| is_every_action(action)) => {
@@ -246,7 +246,7 @@ pub(super) fn via_mismatch(audit: &Audit<'_>, secret: &Secret, findings: &mut Fi
     let right = service::host(&audit.snapshot.region);
     let via = |statement: &Statement| condition(statement, "kms:ViaService").map(<[String]>::to_vec);
     let fits = |statement: &Statement| leaves(statement, "kms:ViaService", &right);
-    // A key may serve other services besides, by statements of their own.
+    // A key can serve other services as well, through other statements.
     let is_open = allows(audit, secret, DECRYPT).any(|(.., statement)| fits(statement));
     for (key, document, index, statement) in allows(audit, secret, DECRYPT) {
         let Some(values) = via(statement) else { continue };
@@ -255,7 +255,7 @@ pub(super) fn via_mismatch(audit: &Audit<'_>, secret: &Secret, findings: &mut Fi
             continue;
         }
         let mut fixed = document.statement_json(index).clone();
-        // Whoever comes by the others keeps coming.
+        // The other services keep their access.
         let kept = values.iter().filter(|_| !is_for_secrets || values.len() > 1);
         let all: Vec<_> = kept.chain([&right]).collect();
         let all = if all.len() == 1 { json!(right) } else { json!(all) };
@@ -265,7 +265,7 @@ pub(super) fn via_mismatch(audit: &Audit<'_>, secret: &Secret, findings: &mut Fi
     }
 }
 
-/// Whether a statement's conditions on a key hold where it has a value: some operators take wildcards, others do not.
+/// Whether a statement's conditions on a condition key hold for a value. Some operators take wildcards, others do not.
 fn leaves(statement: &Statement, key: &str, value: &str) -> bool {
     let mut context = Context::closed();
     context.set(key, value);
@@ -273,7 +273,8 @@ fn leaves(statement: &Statement, key: &str, value: &str) -> bool {
     conditions.all(|it| holds(it, &context, true) != Truth::No)
 }
 
-/// A statement in which wildcards mean something: `StringEquals` compares them as they are. None where that changes nothing.
+/// The statement with `StringLike` in place of `StringEquals`, which compares wildcards literally. `None` if that
+/// changes nothing.
 fn with_wildcards(json: &Value, statement: &Statement, arn: &str) -> Option<Value> {
     let exact = statement.conditions.iter().find(|it| {
         it.key.eq_ignore_ascii_case(SECRET_ARN)
@@ -291,7 +292,7 @@ fn with_wildcards(json: &Value, statement: &Statement, arn: &str) -> Option<Valu
     Some(fixed)
 }
 
-/// Replaces the value of a condition key wherever it stands.
+/// Replaces the values of a condition key under every operator.
 fn set_condition(statement: &mut Value, key: &str, value: &Value) {
     let operators = statement["Condition"].as_object_mut().into_iter().flatten();
     for (_, keys) in operators {
@@ -316,7 +317,7 @@ pub(super) fn context_mismatch(audit: &Audit<'_>, secret: &Secret, findings: &mu
     for (key, document, index, statement) in allows(audit, secret, DECRYPT) {
         let Some(values) = condition(statement, SECRET_ARN) else { continue };
         let names = |arn: &str| leaves(statement, SECRET_ARN, arn);
-        // Of other accounts and Regions nothing is known here.
+        // Other accounts and Regions are not known here.
         let snapshot = audit.snapshot;
         let is_elsewhere = |value: &&String| {
             let parts: Vec<_> = value.splitn(6, ':').collect();
@@ -328,21 +329,21 @@ pub(super) fn context_mismatch(audit: &Audit<'_>, secret: &Secret, findings: &mu
         if values.iter().all(|value| is_elsewhere(&value)) || on_arn.any(is_negative) {
             continue;
         }
-        // A statement for another secret is none of this one's business.
+        // A statement for another secret does not concern this one.
         if snapshot.secrets.iter().any(|it| names(&it.arn)) {
             continue;
         }
         if let Some(fixed) = with_wildcards(document.statement_json(index), statement, &secret.arn) {
             let run = put_key_policy(&key.arn, &document.with_statements(index, vec![fixed]));
             let seen = format!(
-                "{} compares {} by StringEquals, in which wildcards mean nothing",
-                title(statement, index),
+                "{} compares {} with StringEquals, which takes wildcards literally",
+                statement.title(index),
                 values.join(", ")
             );
             findings.add(&key.arn, seen).run(run);
             continue;
         }
-        // An ARN with the name of a secret that is here, and with other characters, is of none any more.
+        // An ARN with the name of an existing secret but other random characters is of a secret that no longer exists.
         let is_before = |value: &str, now: &str| {
             value.rsplit_once('-').map(|(stem, _)| stem) == now.rsplit_once('-').map(|(stem, _)| stem)
         };
@@ -353,7 +354,7 @@ pub(super) fn context_mismatch(audit: &Audit<'_>, secret: &Secret, findings: &mu
             .filter(|arn| values.iter().any(|value| is_before(value, arn)))
             .collect();
         let is_gone = |value: &String| renewed.iter().any(|arn| is_before(value, arn));
-        // Whatever else is named may be a secret that was not looked at.
+        // Any other ARN can be of a secret that was not audited.
         if snapshot.is_partial && !values.iter().filter(|it| !is_elsewhere(it)).all(is_gone)
             || !renewed.is_empty() && !renewed.contains(&secret.arn.as_str())
         {
@@ -368,7 +369,7 @@ pub(super) fn context_mismatch(audit: &Audit<'_>, secret: &Secret, findings: &mu
         arns.extend(values.iter().filter(is_elsewhere).map(String::as_str));
         set_condition(&mut fixed, SECRET_ARN, &json!(arns));
         let run = put_key_policy(&key.arn, &document.with_statements(index, vec![fixed]));
-        findings.add(&key.arn, format!("{} names {}", title(statement, index), values.join(", "))).run(run);
+        findings.add(&key.arn, format!("{} names {}", statement.title(index), values.join(", "))).run(run);
     }
 }
 
@@ -387,23 +388,24 @@ pub(super) fn context_version(audit: &Audit<'_>, secret: &Secret, findings: &mut
         }
         let run = put_key_policy(&key.arn, &document.with_statements(index, vec![fixed]));
         findings
-            .add(&key.arn, format!("{} asks for version {}", title(statement, index), values.join(", ")))
+            .add(&key.arn, format!("{} requires version {}", statement.title(index), values.join(", ")))
             .run(run);
     }
 }
 
 pub(super) fn no_context(audit: &Audit<'_>, secret: &Secret, findings: &mut Findings<'_>) {
     for (key, document, index, statement) in allows(audit, secret, DECRYPT) {
-        // Without ViaService the key is open altogether, which another check says.
+        // Without ViaService the key is open to direct use, which key.via-service reports.
         if !is_through_service(audit, statement) || condition(statement, SECRET_ARN).is_some() {
             continue;
         }
-        let seen = format!("{} has no condition on {SECRET_ARN}", title(statement, index));
+        let seen = format!("{} has no condition on {SECRET_ARN}", statement.title(index));
         let finding = findings.add(&key.arn, seen);
         let via = condition(statement, "kms:ViaService").unwrap_or_default();
         if via.iter().any(|service| !service.starts_with("secretsmanager.")) {
-            finding
-                .advise("first give Secrets Manager its own statement: other services have other contexts");
+            finding.advise(
+                "first give Secrets Manager its own statement: other services have other encryption contexts",
+            );
             continue;
         }
         if audit.snapshot.is_partial {

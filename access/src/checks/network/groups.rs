@@ -1,4 +1,4 @@
-//! Security groups and subnets: whether readers reach the endpoint, and who else does.
+//! Security groups and subnets: whether readers can reach the endpoint, and what else can.
 
 use std::collections::BTreeSet;
 
@@ -31,8 +31,8 @@ fn subnets<'a>(audit: &Audit<'a>, ids: &[String]) -> Vec<&'a Subnet> {
     audit.snapshot.subnets.iter().filter(|subnet| ids.contains(&subnet.subnet_id)).collect()
 }
 
-/// Whether rules let traffic on 443 pass between an endpoint and other groups and subnets; perhaps, where only a prefix list
-/// could, whose addresses are not known. What lets IPv6 pass is of use to an endpoint that has such addresses alone.
+/// Whether rules allow traffic on port 443 between an endpoint and other groups and subnets. `Maybe` if only a prefix
+/// list could allow it, because its addresses are not known. IPv6 rules count only for an endpoint with such addresses.
 fn lets_through<'a>(
     rules: impl Iterator<Item = &'a SecurityRule>,
     groups: &[String],
@@ -65,13 +65,13 @@ fn lets_through<'a>(
     }
 }
 
-/// The address ranges of rules, taken together: two halves are a whole.
+/// The address ranges of rules, merged: two halves make a whole.
 fn covered(rules: &[&SecurityRule]) -> Vec<IpNet> {
     let ranges = rules.iter().flat_map(|rule| &rule.cidrs).filter_map(|cidr| cidr.parse().ok());
     IpNet::aggregate(&ranges.collect())
 }
 
-/// Says that an answer hangs on prefix lists.
+/// Records that the answer depends on prefix lists.
 fn not_known(findings: &mut Findings<'_>, resource: &str) {
     findings.not_known(
         "ec2:GetManagedPrefixListEntries",
@@ -79,7 +79,7 @@ fn not_known(findings: &mut Findings<'_>, resource: &str) {
     );
 }
 
-/// Whether a reader in the endpoint's VPC does not get in, as far as its rules tell.
+/// Whether the endpoint's rules keep out a reader in its VPC, as far as is known.
 pub(super) fn keep_somebody_out(audit: &Audit<'_>, endpoint: &VpcEndpoint) -> bool {
     let rules: Vec<_> =
         groups(audit, &endpoint.security_groups).into_iter().flat_map(|group| &group.ingress).collect();
@@ -90,14 +90,14 @@ pub(super) fn keep_somebody_out(audit: &Audit<'_>, endpoint: &VpcEndpoint) -> bo
     readers(audit).iter().filter(|reader| reader.vpc_id == endpoint.vpc_id).any(is_out)
 }
 
-/// Adds a rule to a group that lets another group through on 443.
+/// The command that adds a rule to a group, allowing port 443 to or from another group.
 fn let_in(kind: &str, group: &str, other: &str) -> String {
     let permission = format!("IpProtocol=tcp,FromPort=443,ToPort=443,UserIdGroupPairs=[{{GroupId={other}}}]");
     command(&["aws", "ec2", kind, "--group-id", group, "--ip-permissions", &permission])
 }
 
 pub(super) fn security_group(audit: &Audit<'_>, findings: &mut Findings<'_>) {
-    // Many instances can have the same groups: one rule lets all of them through.
+    // Many instances can have the same groups. One rule covers all of them.
     let mut asked = BTreeSet::new();
     for reader in readers(audit) {
         let Some(endpoint) = endpoint_for(audit, &reader) else { continue };
@@ -137,7 +137,7 @@ pub(super) fn security_group(audit: &Audit<'_>, findings: &mut Findings<'_>) {
 }
 
 pub(super) fn open_group(audit: &Audit<'_>, findings: &mut Findings<'_>) {
-    // Somebody of whom nothing is known may come in by such a rule alone.
+    // A reader that the audit does not know of may depend on such a rule.
     let is_partly_known = NARROWING.iter().any(|permission| audit.denied.contains(&(*permission, "")));
     for endpoint in endpoints(audit) {
         let inside: BTreeSet<_> = readers(audit)
@@ -170,7 +170,7 @@ pub(super) fn open_group(audit: &Audit<'_>, findings: &mut Findings<'_>) {
     }
 }
 
-/// The ranges by which everybody comes in: the one for all, or those that make up the Internet together.
+/// The ranges that let every address in: the one for all, or those that cover the Internet together.
 fn open_ranges<'a>(rules: &[&'a SecurityRule], everybody: IpNet) -> Vec<(&'a SecurityRule, &'a str)> {
     let all = rules.iter().flat_map(|rule| rule.cidrs.iter().map(move |cidr| (*rule, cidr.as_str())));
     let of_family =
@@ -181,7 +181,7 @@ fn open_ranges<'a>(rules: &[&'a SecurityRule], everybody: IpNet) -> Vec<(&'a Sec
     if !found.is_empty() {
         return found;
     }
-    // What is private is let in by intent.
+    // Private ranges are allowed on purpose.
     all.into_iter().filter(|(_, cidr)| cidr.parse().is_ok_and(|range: IpNet| !is_private(range))).collect()
 }
 
@@ -234,9 +234,9 @@ pub(super) fn zones(audit: &Audit<'_>, findings: &mut Findings<'_>) {
             findings
                 .add(
                     &endpoint.vpc_endpoint_id,
-                    format!("it is in {} alone", zones.first().unwrap_or(&"one zone")),
+                    format!("it is only in {}", zones.first().unwrap_or(&"one zone")),
                 )
-                .advise("add a subnet of another zone: aws ec2 modify-vpc-endpoint --add-subnet-ids");
+                .advise("add a subnet in another zone: aws ec2 modify-vpc-endpoint --add-subnet-ids");
         }
     }
 }

@@ -1,4 +1,4 @@
-//! The policies of endpoints: whose requests they let through, and to whose secrets.
+//! Endpoint policies: whose requests they let through, and to whose secrets.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -18,12 +18,12 @@ use crate::snapshot::{Secret, VpcEndpoint};
 const WRITE: &str = "secretsmanager:PutSecretValue";
 const ORGANIZATION: &str = "organizations:DescribeOrganization";
 
-/// What to do where nobody knows whom a command would keep out.
-const BY_HAND: &str = "allow the principals and the secrets of your organization alone (aws:PrincipalOrgID, aws:ResourceOrgID), or of \
-     the account where it is in none (aws:PrincipalAccount, aws:ResourceAccount); which it is cannot be told without \
-     organizations:DescribeOrganization";
+/// The advice if the audit cannot know whom a command would keep out.
+const BY_HAND: &str = "allow only the principals and secrets of your organization (aws:PrincipalOrgID, \
+    aws:ResourceOrgID), or of the account if it is in no organization (aws:PrincipalAccount, aws:ResourceAccount); \
+    which one applies is not known without organizations:DescribeOrganization";
 
-/// The conditions by which all of the account's organization is inside, or the account where it is in none.
+/// The conditions for what counts as inside: the account's organization, or the account if it is in none.
 fn inside<'a>(audit: &Audit<'a>) -> [(&'static str, &'a str); 2] {
     match audit.snapshot.organization_id.as_deref() {
         Some(id) => [("aws:PrincipalOrgID", id), ("aws:ResourceOrgID", id)],
@@ -34,20 +34,20 @@ fn inside<'a>(audit: &Audit<'a>) -> [(&'static str, &'a str); 2] {
     }
 }
 
-/// Whether it is known which of the two it is.
+/// Whether the audit knows which of the two applies.
 fn knows_inside(audit: &Audit<'_>) -> bool {
     audit.snapshot.organization_id.is_some() || !audit.denied.contains(&(ORGANIZATION, ""))
 }
 
-/// A policy for the principals and secrets inside.
+/// A policy that allows only principals and secrets inside.
 pub(super) fn own(audit: &Audit<'_>) -> Value {
     let everything =
         json!({"Effect": "Allow", "Principal": "*", "Action": "secretsmanager:*", "Resource": "*"});
     json!({"Version": "2012-10-17", "Statement": [within(audit, &everything, &[])]})
 }
 
-/// The same statement for what is inside. Where it names organizations that nobody has to be in (`…IfExists`), those are
-/// inside.
+/// Limits a statement to what is inside. If it already names organizations in an optional condition (`…IfExists`),
+/// those count as inside.
 fn within(audit: &Audit<'_>, statement: &Value, conditions: &[Condition]) -> Value {
     let mut json = statement.clone();
     for (key, value) in inside(audit) {
@@ -63,15 +63,14 @@ fn within(audit: &Audit<'_>, statement: &Value, conditions: &[Condition]) -> Val
     json
 }
 
-/// The statements that let strangers' credentials through to strangers' secrets; of no policy, which is the one that allows
-/// everything, there are none to name.
+/// The statements that let through requests with a stranger's credentials to a stranger's secrets.
 fn open_statements(audit: &Audit<'_>, endpoint: &VpcEndpoint, policy: &Document) -> Vec<usize> {
     let snapshot = audit.snapshot;
     let arn = |account: &str, name: &str| {
         format!("arn:{}:secretsmanager:{}:{account}:secret:{name}", snapshot.partition(), snapshot.region)
     };
     let is_open = |index: &usize| {
-        // A stranger calls a secret whatever lets it through.
+        // A stranger can name its secret so that it matches.
         let listed = policy.statements[*index].resource.iter().flat_map(|scope| scope.listed());
         let named = listed.filter_map(|pattern| pattern.splitn(7, ':').nth(6));
         let names = named.map(|name| name.replace(['*', '?'], "x")).chain(["x/x-AbCdEf".to_owned()]);
@@ -95,7 +94,7 @@ fn open_statements(audit: &Audit<'_>, endpoint: &VpcEndpoint, policy: &Document)
     (0..policy.statements.len()).filter(is_open).collect()
 }
 
-/// An endpoint's policy with what is open in it closed to strangers; all else that it allows or denies stays.
+/// The endpoint's policy with its open statements closed to strangers. Everything else that it allows or denies stays.
 pub(super) fn kept(audit: &Audit<'_>, endpoint: &VpcEndpoint) -> Value {
     let Some(policy) = &endpoint.policy else { return own(audit) };
     let open = open_statements(audit, endpoint, policy);
@@ -119,7 +118,7 @@ pub(super) fn endpoint_policy(audit: &Audit<'_>, findings: &mut Findings<'_>) {
         if policy.is_some_and(|policy| open_statements(audit, endpoint, policy).is_empty()) {
             continue;
         }
-        let seen = "its policy lets everybody's requests through to everybody's secrets";
+        let seen = "its policy lets any account's requests through to any account's secrets";
         let finding = findings.add(&endpoint.vpc_endpoint_id, seen);
         if !knows_inside(audit) {
             finding.advise(BY_HAND);
@@ -127,7 +126,8 @@ pub(super) fn endpoint_policy(audit: &Audit<'_>, findings: &mut Findings<'_>) {
         }
         let [(_, whose), _] = inside(audit);
         let pass = format!(
-            "what {whose} owns passes then; if others' secrets are read through the endpoint, add a statement for them"
+            "afterwards, only what belongs to {whose} passes; if other accounts' secrets are read through the \
+             endpoint, add a statement for them"
         );
         finding.run(put(endpoint, &kept(audit, endpoint))).advise(pass);
     }
@@ -137,13 +137,13 @@ pub(super) fn endpoint_trust(audit: &Audit<'_>, findings: &mut Findings<'_>) {
     for endpoint in endpoints(audit) {
         let Some(policy) = &endpoint.policy else { continue };
         let exposure = Exposure { resource: None, ..audit.account.exposure(policy, READ, "") };
-        // A service is no other account; whose data it moves is what conditions on the resource are for.
+        // A service is not another account. Conditions on the resource decide whose data it moves.
         let is_other = |it: &Outsider| it.principal != "*" && it.kind != "Service";
         for outsider in exposure.outsiders().into_iter().filter(is_other) {
             let index = outsider.statement;
             let rest = match without(policy, index, &outsider.principal) {
                 Some(Narrowed::Statement(statement)) => Some(policy.with_statements(index, vec![statement])),
-                // An endpoint whose policy allows nothing is of no use.
+                // An endpoint whose policy allows nothing is useless.
                 Some(Narrowed::Gone) if policy.statements.len() == 1 => Some(own(audit)),
                 Some(Narrowed::Gone) => Some(policy.with_statements(index, Vec::new())),
                 None => None,
@@ -152,15 +152,14 @@ pub(super) fn endpoint_trust(audit: &Audit<'_>, findings: &mut Findings<'_>) {
             let finding = findings.add(&endpoint.vpc_endpoint_id, seen);
             match rest {
                 Some(rest) => finding.run(put(endpoint, &rest)),
-                None => {
-                    finding.advise("take it out of the statement's conditions; who else passes by them stays")
-                }
+                None => finding.advise("remove it from the statement's conditions; the others stay"),
             };
         }
     }
 }
 
-/// Who reads nothing for the endpoint alone: the endpoint, its principal, and the secrets.
+/// Principals that only an endpoint's policy keeps from reading: by endpoint and principal, whether a Deny refuses
+/// them, and the secrets.
 type Refused<'a> = BTreeMap<(&'a str, &'a str), (&'a VpcEndpoint, bool, Vec<&'a Secret>)>;
 
 pub(super) fn endpoint_refuses(audit: &Audit<'_>, findings: &mut Findings<'_>) {
@@ -189,12 +188,12 @@ pub(super) fn endpoint_refuses(audit: &Audit<'_>, findings: &mut Findings<'_>) {
                     "Condition": {"ArnEquals": {"aws:PrincipalArn": principal}}});
                 finding
                     .run(put(endpoint, &policy.with_added(statement)))
-                    .advise("if it should not read them, take them out of its own policies instead");
+                    .advise("if it should not read them, remove them from its own policies instead");
             }
             _ => {
                 finding.advise(
-                    "allow it there (`secretcache policy endpoint` prints the whole policy), or take the secrets out of its own \
-                     policies",
+                    "allow it there (`secretcache policy endpoint` prints the whole policy), or remove the secrets \
+                     from its own policies",
                 );
             }
         }

@@ -1,6 +1,5 @@
-//! The rotation function: whether it reaches the secret, and who may invoke it.
+//! The rotation function: whether it can reach the secret, and what can invoke it.
 
-use super::place;
 use crate::audited::Audit;
 use crate::condition::Context;
 use crate::document::{Condition, Document, Effect, Statement};
@@ -22,12 +21,12 @@ pub(super) fn endpoint_only(audit: &Audit<'_>, secret: &Secret, findings: &mut F
         if statement.effect == Effect::Allow || !concerns_action(statement, READ) {
             continue;
         }
-        // The evaluator knows the function's VPC; outside of any the key is absent from its requests.
+        // The evaluator knows the function's VPC. If it is in none, its requests lack the key.
         let is_outside = function.vpc_id.is_none() && condition.operator.contains("Not");
         let decision = audit.account.made_by_itself(secret, role, READ);
         if is_outside || decision.because.iter().any(|cited| std::ptr::eq(cited.statement, statement)) {
             findings
-                .add(&function.function_arn, format!("{} denies unless {condition}", place(statement, index)))
+                .add(&function.function_arn, format!("{} denies unless {condition}", statement.title(index)))
                 .advise("put the function into that VPC, or exempt its role from the Deny");
         }
     }
@@ -42,21 +41,21 @@ pub(super) fn function_permission(audit: &Audit<'_>, secret: &Secret, findings: 
     let arn = function.function_arn.as_str();
     let exposure = audit.account.exposure(policy, INVOKE, arn);
     for (index, statement) in policy.statements.iter().enumerate() {
-        let place = place(statement, index);
-        // Whoever calls the function's URL chooses no event for it.
+        let place = statement.title(index);
+        // A caller of the function's URL cannot choose the event that Secrets Manager would send.
         let by_url = |it: &Condition| it.is_on("lambda:");
         let is_public =
             is_for_all(statement) && exposure.is_public(index) && !statement.conditions.iter().any(by_url);
         let seen = if is_public {
-            format!("{place} lets everybody invoke it")
+            format!("{place} lets everyone invoke it")
         } else if exposure.serves_anybody(index, SERVICE) {
-            format!("{place} lets Secrets Manager invoke it for any account")
+            format!("{place} lets Secrets Manager invoke it on behalf of any account")
         } else {
             continue;
         };
         let finding = findings.add(arn, seen);
         let Some(sid) = &statement.sid else {
-            finding.advise("replace the statement by one with aws:SourceAccount");
+            finding.advise("replace the statement with one that has aws:SourceAccount");
             continue;
         };
         let remove = command(&["aws", "lambda", "remove-permission", "--function-name", arn]);
@@ -65,13 +64,13 @@ pub(super) fn function_permission(audit: &Audit<'_>, secret: &Secret, findings: 
         finding.run(permit(arn, &audit.snapshot.account, rest.ok().as_ref()));
         if is_for_all(statement) {
             finding.advise(
-                "whoever else invokes the function by this statement no longer can: allow it to them first",
+                "anything else that invokes the function through this statement loses access: allow it first",
             );
         }
     }
 }
 
-/// Lets Secrets Manager invoke a function for the account's secrets, besides what its policy says.
+/// The command that lets Secrets Manager invoke a function for the account's secrets, in addition to its policy.
 fn permit(function: &str, account: &str, policy: Option<&Document>) -> String {
     const SID: &str = "SecretsManagerRotation";
     let sid = policy.map_or(SID.to_owned(), |policy| policy.free_sid(SID));
@@ -106,7 +105,7 @@ pub(super) fn function_not_permitted(audit: &Audit<'_>, secret: &Secret, finding
     }
     if let Some(deny) = decision.because.first() {
         findings
-            .add(arn, format!("{} denies it to {SERVICE}", place(deny.statement, deny.index)))
+            .add(arn, format!("{} denies invoking it to {SERVICE}", deny.statement.title(deny.index)))
             .advise("remove the Deny, or exempt Secrets Manager from it");
         return;
     }
@@ -126,7 +125,7 @@ pub(super) fn function_not_permitted(audit: &Audit<'_>, secret: &Secret, finding
         .run(permit(arn, account, document));
 }
 
-/// What Secrets Manager says of itself when it has a secret rotated.
+/// The request context when Secrets Manager invokes a rotation function.
 fn rotation(audit: &Audit<'_>, secret: &Secret) -> Context {
     let snapshot = audit.snapshot;
     let mut context = Context::open();

@@ -1,4 +1,4 @@
-//! A statement of a resource policy without whom it should not let in; everybody else keeps what they have.
+//! Narrows a statement of a resource policy to keep out a principal. All others keep their access.
 
 use serde_json::{Value, json};
 
@@ -6,14 +6,15 @@ use crate::audited::Audit;
 use crate::document::{Condition, Document, Effect, Scope, Statement};
 use crate::exposure::is_for_all;
 
-/// What takes the place of a statement.
+/// What replaces a statement.
 pub(in crate::checks) enum Narrowed {
     Statement(Value),
-    /// It is for nobody else.
+    /// Nothing: the statement would apply to no one else.
     Gone,
 }
 
-/// The statement for the account's own principals alone; none where it also lets in services, whose requests have no account.
+/// The statement limited to the account's own principals. `None` if it also lets in services, whose requests have no
+/// account.
 pub(in crate::checks) fn to_account(audit: &Audit<'_>, policy: &Document, index: usize) -> Option<Narrowed> {
     let statement = &policy.statements[index];
     let Some(Scope::Only(listed)) = &statement.principal else { return None };
@@ -28,7 +29,7 @@ pub(in crate::checks) fn to_account(audit: &Audit<'_>, policy: &Document, index:
     Some(Narrowed::Statement(json))
 }
 
-/// The statement without one principal; none where that cannot be told from the others.
+/// The statement without one principal; `None` if that principal cannot be separated from the others.
 pub(in crate::checks) fn without(policy: &Document, index: usize, id: &str) -> Option<Narrowed> {
     let statement = &policy.statements[index];
     let listed = statement.principal.iter().flat_map(|scope| scope.listed().0.values()).flatten();
@@ -50,7 +51,7 @@ fn without_listed(json: &Value, statement: &Statement, id: &str) -> Option<Narro
     left.values_mut().for_each(|ids| ids.retain(|it| it != id));
     left.retain(|_, ids| !ids.is_empty());
     if left.is_empty() {
-        // Without exceptions the statement would be another one.
+        // A NotPrincipal without exceptions would mean something else.
         return (name == "Principal").then_some(Narrowed::Gone);
     }
     let mut json = json.clone();
@@ -58,10 +59,10 @@ fn without_listed(json: &Value, statement: &Statement, id: &str) -> Option<Narro
     Some(Narrowed::Statement(json))
 }
 
-/// Of a statement for everybody that a condition narrows.
+/// As `without_listed`, for a statement for everyone that a condition narrows.
 fn without_named(json: &Value, statement: &Statement, id: &str) -> Option<Narrowed> {
     let account = |value: &str| value.split(':').nth(4).unwrap_or(value).to_owned();
-    // An outsider is a principal's ARN or id, or an account, which a pattern of ARNs may stand for.
+    // An outsider is a principal's ARN or id, or an account, which a pattern of ARNs can represent.
     let means = |value: &str| {
         value == id || value.split(':').next() == Some(id) || !id.contains(':') && account(value) == id
     };

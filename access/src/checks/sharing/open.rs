@@ -1,4 +1,4 @@
-//! Secrets that everybody of the account reads whom an identity policy lets.
+//! Secrets that any principal of the account can read if its identity policy allows it.
 
 use serde_json::json;
 
@@ -15,7 +15,7 @@ use crate::reach::{Outsider, READ};
 use crate::snapshot::{Principal, Secret};
 
 pub(super) fn open_to_account(audit: &Audit<'_>, secret: &Secret, findings: &mut Findings<'_>) {
-    // Those of a managing service take no policy of ours.
+    // The policy of a managed secret cannot be set here.
     if secret.owning_service.is_some() {
         return;
     }
@@ -24,12 +24,13 @@ pub(super) fn open_to_account(audit: &Audit<'_>, secret: &Secret, findings: &mut
     }
     let readers = audit.readers(secret).iter().filter(|reader| reader.outcome != Outcome::Denied);
     let readers: Vec<_> = readers.map(|reader| reader.principal).collect();
-    // An administrator's role by which something runs reads as a program does; others can still change the policy.
+    // An administrator's role that a program runs as reads like any program. Other administrators can still change the
+    // policy.
     let is_kept = |principal: &&&Principal| {
         !audit.is_administrator(principal) || audit.is_rotator(principal) || audit.runs_something(principal)
     };
     let mut named: Vec<_> = readers.iter().filter(is_kept).map(|it| it.arn.as_str()).collect();
-    // Whatever its role lacks now, the rotation must not be kept out for good.
+    // The rotation must not be locked out, even if its role lacks a permission now.
     let rotation = audit.account.rotation_function(secret).map(|function| function.role.as_str());
     named.extend(rotation.filter(|role| !readers.iter().any(|it| it.arn == *role)));
     let is_rotated_elsewhere = secret.rotation_lambda_arn.is_some() && rotation.is_none();
@@ -41,25 +42,25 @@ pub(super) fn open_to_account(audit: &Audit<'_>, secret: &Secret, findings: &mut
         let count = readers.len();
         let principals = if count == 1 { "principal" } else { "principals" };
         format!(
-            "{count} {principals} can read it, {administrators} of them by a policy that allows everything"
+            "{count} {principals} can read it, {administrators} of them through a policy that allows everything"
         )
     };
     let seen = format!("nothing denies reads to others; {who}");
     let finding = findings.add(&secret.arn, seen);
-    // Those of other accounts whom the policy lets in stay in.
+    // Principals of other accounts that the policy lets in keep their access.
     let outsiders = audit.account.outsiders(secret);
     let (services, others): (Vec<_>, Vec<_>) = outsiders.iter().partition(|it| it.kind == "Service");
     let foreign: Option<Vec<_>> =
         others.iter().map(|it| as_principal_arn(audit.snapshot.partition(), it)).collect();
     let has_federated = !audit.account.federated_users(secret).is_empty();
-    // Whoever is not known to read would be locked out.
+    // The Deny would lock out any reader that the audit does not know of.
     let is_partly_known = is_rotated_elsewhere
         || !audit.knows_who_runs()
         || audit.snapshot.principals.iter().any(|it| audit.account.has_unknown(it));
     let foreign =
         foreign.filter(|_| !named.is_empty() && named.len() <= 20 && !has_federated && !is_partly_known);
     let Some(foreign) = foreign else {
-        finding.advise("decide who reads it, then add the Deny of `secretcache policy resource`");
+        finding.advise("decide who reads it, then add the Deny printed by `secretcache policy resource`");
         return;
     };
     named.extend(foreign.iter().map(String::as_str));
@@ -69,7 +70,7 @@ pub(super) fn open_to_account(audit: &Audit<'_>, secret: &Secret, findings: &mut
         "Action": ["secretsmanager:GetSecretValue", "secretsmanager:BatchGetSecretValue"], "Resource": "*",
         "Condition": {"ArnNotEquals": {"aws:PrincipalArn": named}}});
     if !services.is_empty() {
-        // A service has no such ARN, which a negated condition takes for another.
+        // A service has no such ARN, so the negated condition would match it.
         deny["Condition"]["Bool"] = json!({"aws:PrincipalIsAWSService": "false"});
     }
     let document = match &secret.resource_policy {
@@ -84,13 +85,14 @@ pub(super) fn open_to_account(audit: &Audit<'_>, secret: &Secret, findings: &mut
     if let Some((first, rest)) = kept_out.split_first() {
         let more = if rest.is_empty() { String::new() } else { format!(" and {} more", rest.len()) };
         finding.advise(format!(
-            "the Deny keeps out the administrators that no program is known to run as ({first}{more}); add those who read the \
-             value to aws:PrincipalArn. All of them can still change the policy"
+            "the Deny keeps out the administrators that no program is known to run as ({first}{more}); add those that \
+             must read the value to aws:PrincipalArn. All of them can still change the policy"
         ));
     }
 }
 
-/// Whether Denies of the resource policy keep out principals of the account that nobody named: each of some made-up ones.
+/// Whether Denies of the resource policy keep out all principals of the account that it does not name. Tested with
+/// made-up ones.
 fn keeps_others_out(audit: &Audit<'_>, secret: &Secret) -> bool {
     let Some(policy) = &secret.resource_policy else { return false };
     let excepts = |it: &Condition| {
@@ -122,7 +124,7 @@ fn keeps_others_out(audit: &Audit<'_>, secret: &Secret) -> bool {
         let caller = Caller::from_arn(&principal.arn).with_id(&principal.id);
         let mut context = audit.account.context_of(&principal, &caller, None);
         audit.account.add_secret(&mut context, secret);
-        // A Deny that begins later keeps nobody out yet, nor does one of requests that services make.
+        // A Deny that starts later keeps nobody out yet, and neither does one only for requests made by services.
         context.set("aws:CurrentTime", audit.now.to_string());
         context.set("aws:EpochTime", audit.now.as_second().to_string());
         context.set("aws:ViaAWSService", "false");
@@ -133,7 +135,7 @@ fn keeps_others_out(audit: &Audit<'_>, secret: &Secret) -> bool {
             resource_account: account,
             context: &context,
         };
-        // What depends on the request, such as its address, is another's to judge.
+        // Conditions on the request, such as its address, are not judged here.
         denies.iter().any(|deny| {
             means_caller(deny, &caller)
                 && concerns_resource(deny, &request, policy.has_variables) != Truth::No
@@ -142,8 +144,8 @@ fn keeps_others_out(audit: &Audit<'_>, secret: &Secret) -> bool {
     })
 }
 
-/// A principal or an account as a pattern of `aws:PrincipalArn`; none for whom no such ARN stands, such as everybody, a
-/// unique id, or whoever has a token of a provider of identities.
+/// A pattern of `aws:PrincipalArn` for a principal or an account. `None` if there is none: for everyone, for a unique
+/// id, and for holders of an identity provider's tokens.
 fn as_principal_arn(partition: &str, outsider: &Outsider) -> Option<String> {
     let id = outsider.principal.as_str();
     let account = id.split(':').nth(4).unwrap_or(id);
@@ -151,7 +153,7 @@ fn as_principal_arn(partition: &str, outsider: &Outsider) -> Option<String> {
         return None;
     }
     match Caller::from_arn(id).kind {
-        // A session's ARN does not tell the path of its role.
+        // A session's ARN lacks the path of its role.
         CallerKind::Session { role } => Some(role.replace(":role/", ":role/*")),
         CallerKind::Role => Some(id.to_owned()),
         CallerKind::User if id.contains(":user/") => Some(id.to_owned()),

@@ -1,8 +1,8 @@
-//! Services of AWS that may read a secret, or use its key, for whoever has them do it.
+//! AWS services that can read a secret, or use its key, on behalf of any account.
 
 use serde_json::json;
 
-use super::{GUARDED, place, policies, short};
+use super::{GUARDED, policies, short};
 use crate::audited::Audit;
 use crate::document::{Document, Effect, Scope};
 use crate::finding::{Findings, Severity};
@@ -11,7 +11,7 @@ use crate::reach::DECRYPT;
 use crate::snapshot::Secret;
 
 pub(super) fn service(audit: &Audit<'_>, secret: &Secret, findings: &mut Findings<'_>) {
-    // What a service manages, it alone can change.
+    // Only the managing service can change a managed secret.
     if secret.owning_service.is_some() {
         return;
     }
@@ -30,7 +30,7 @@ pub(super) fn service(audit: &Audit<'_>, secret: &Secret, findings: &mut Finding
             services.dedup();
             if !services.is_empty() {
                 let seen = format!(
-                    "{} lets {} call {} for any account",
+                    "{} lets {} call {} on behalf of any account",
                     shared.place(statement, index),
                     services.join(", "),
                     calls.join(", ")
@@ -49,21 +49,23 @@ pub(super) fn service(audit: &Audit<'_>, secret: &Secret, findings: &mut Finding
         let services = audit.account.exposure(policy, DECRYPT, &key.arn).services_for_anybody(index);
         if !services.is_empty() {
             let seen = format!(
-                "{} of the key's policy lets {} decrypt for any account",
-                place(statement, index),
+                "{} of the key's policy lets {} decrypt on behalf of any account",
+                statement.title(index),
                 services.join(", ")
             );
             let finding = findings.add(&key.arn, seen);
-            // The value is still with Secrets Manager.
+            // The encrypted value is still in Secrets Manager.
             finding.severity = Severity::Low;
             finding.run(put_key_policy(&key.arn, &tied(audit, policy, index))).advise(SENT);
         }
     }
 }
 
-const SENT: &str = "run it only if the service's documentation says that it sends aws:SourceAccount: a service that does not is refused afterwards";
+const SENT: &str = "run it only if the service's documentation says that it sends aws:SourceAccount: a service that \
+    does not is refused afterwards";
 
-/// The policy with services in one statement tied to what this account has them do; other principals keep what they have.
+/// The policy with the services of one statement limited to requests on behalf of this account. Other principals are
+/// unchanged.
 fn tied(audit: &Audit<'_>, policy: &Document, index: usize) -> serde_json::Value {
     let json = policy.statement_json(index);
     let mut services = json.clone();
