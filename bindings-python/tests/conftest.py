@@ -1,7 +1,7 @@
 """Runs the drop-in's contract against either implementation.
 
-`SECRETCACHE_ORACLE=official` says that the interpreter has AWS's library installed. Tests marked `ours_only`
-are then expected to fail, strictly: one that passes claims a defect that is not there.
+`SECRETCACHE_ORACLE=official` means that the interpreter has AWS's library installed. Tests marked `ours_only` are then
+strictly expected to fail: one that passes claims a defect that the library does not have.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture(autouse=True)
 def no_ambient_aws(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Take nothing from the machine's AWS settings: a region, worthless credentials, no metadata service."""
+    """Replace the machine's AWS settings: a fixed Region, worthless credentials, no metadata service."""
     for name in [name for name in os.environ if name.startswith("AWS_")]:
         monkeypatch.delenv(name)
     settings = {
@@ -39,7 +39,7 @@ def no_ambient_aws(monkeypatch: pytest.MonkeyPatch) -> None:
         "AWS_EC2_METADATA_DISABLED": "true",
         "AWS_CONFIG_FILE": os.devnull,
         "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
-        # moto is loaded here, for some tests only.
+        # Some tests import moto, which would make caches use botocore.
         "SECRETCACHE_TRANSPORT": "native",
     }
     for name, value in settings.items():
@@ -48,7 +48,7 @@ def no_ambient_aws(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture(autouse=True)
 def quick_official_refresh(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Spare the suite the seconds that AWS's library sleeps in every forced refresh."""
+    """Skip the seconds that AWS's library sleeps in every forced refresh."""
     if OFFICIAL and "real_sleeps" not in request.fixturenames:
         from aws_secretsmanager_caching.cache.items import SecretCacheObject
 
@@ -58,7 +58,7 @@ def quick_official_refresh(request: pytest.FixtureRequest, monkeypatch: pytest.M
 
 @pytest.fixture
 def real_sleeps() -> None:
-    """Ask for AWS's library as it is, sleeps included."""
+    """Use AWS's library unchanged, sleeps included."""
 
 
 @pytest.fixture
@@ -79,7 +79,7 @@ def running_endpoint() -> Iterator[Endpoint]:
 
 @pytest.fixture
 def endpoint(running_endpoint: Endpoint, monkeypatch: pytest.MonkeyPatch, no_ambient_aws: None) -> Endpoint:
-    """Provide an endpoint that clients of this process, and of those it starts, find by themselves."""
+    """Provide an endpoint that clients in this process and its children find through the environment."""
     for name, value in running_endpoint.environment.items():
         monkeypatch.setenv(name, value)
     running_endpoint.forget_requests()

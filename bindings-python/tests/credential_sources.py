@@ -1,4 +1,4 @@
-"""Ways to configure AWS credentials, Regions and endpoints, and who and where they make a program."""
+"""Ways to configure AWS credentials, Regions and endpoints, and the key, Region and endpoint each must result in."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def environment_keys(name: str) -> dict[str, str]:
 
 @dataclass
 class Source:
-    """A way to configure credentials. In texts, HOME and URL stand for the folder and the recording server."""
+    """A way to configure credentials. HOME and URL are replaced by the folder and the recording server's URL."""
 
     expected: str
     environment: dict[str, str] = field(default_factory=dict)

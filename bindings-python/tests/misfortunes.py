@@ -1,4 +1,4 @@
-"""The kinds of trouble a service can make, and what a reader without a value gets then."""
+"""The ways in which a service can fail, and the errors that a reader without a value gets."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from secretcache import errors
 from trouble import Trouble
 
 DELAY = 1.2
-"""Seconds by which troubled answers are late: a reader that waits for one is seen to."""
+"""Seconds by which faulty responses are delayed, so that a reader that waits for one is noticed."""
 
 
 @dataclass
 class Misfortune:
-    """One kind of trouble: how it is made, and which errors a reader without a value gets."""
+    """One kind of failure: how to cause it, and which errors a reader without a value gets."""
 
     effect: Any
     native: type[Exception]
@@ -29,7 +29,7 @@ class Misfortune:
     native_too: type[Exception] = field(default=errors.SecretCacheError)
 
     def start(self, trouble: Trouble, asm: Any, secret_id: str) -> None:
-        """Begin it, for one secret."""
+        """Cause the failure, for one secret."""
         if self.begin:
             self.begin(asm, secret_id)
         trouble.fault(self.effect, *self.operations, secret_id=secret_id, delay_ms=int(DELAY * 1000))
@@ -96,6 +96,6 @@ MISFORTUNES = {
     "no answer": Misfortune(
         "hang", errors.RequestTimeoutError, theirs.ReadTimeoutError, native_too=theirs.ReadTimeoutError
     ),
-    # boto3 takes such an answer for one without members, so the version is missing in it.
+    # boto3 parses such a response as one without members, so the version is missing.
     "malformed answers": Misfortune("malformed", errors.InvalidResponseError, errors.VersionNotFoundError),
 }

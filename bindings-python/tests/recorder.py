@@ -1,4 +1,4 @@
-"""A loopback server that is every AWS service a client may ask for credentials, and writes down who signed."""
+"""A loopback server that plays every AWS service a client can get credentials from, and records who signed."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ VERSION = "11111111-1111-4111-8111-111111111111"
 ARN = "arn:aws:secretsmanager:us-east-1:111122223333:secret:db-AbCdEf"
 
 Signature = tuple[str, str, str, str]
-"""Access key id, session token, Region, and the path of the endpoint that was asked."""
+"""Access key id, session token, Region, and the path of the endpoint."""
 
 
 class Recorder:
@@ -84,7 +84,7 @@ class Recorder:
         self.url = f"http://127.0.0.1:{self._server.server_port}"
 
     def session_end(self) -> str:
-        """Tell when a session that begins now ends."""
+        """Return when a session that begins now ends."""
         if self.session_seconds is None:
             return LATER
         end = datetime.datetime.now(datetime.timezone.utc) + datetime.timedelta(seconds=self.session_seconds)
@@ -102,7 +102,7 @@ class Recorder:
 
 
 def signature(request: BaseHTTPRequestHandler) -> Signature:
-    """Read who signed a request, and where it went."""
+    """Return who signed a request, and where it went."""
     found = re.search(r"Credential=([^/]+)/\d+/([^/]+)/", request.headers.get("Authorization", ""))
     token = request.headers.get("X-Amz-Security-Token", "")
     path = urlsplit(request.path).path.rstrip("/")
@@ -118,7 +118,7 @@ def secret(operation: str) -> dict[str, object]:
 
 
 def keys_for(name: str) -> dict[str, str]:
-    """Answer as the metadata service of a container or a machine."""
+    """Answer as the metadata service of a container or an instance."""
     return {"AccessKeyId": name, "SecretAccessKey": SECRET, "Token": f"{name}-token", "Expiration": LATER}
 
 
@@ -128,7 +128,7 @@ REFUSED = """<ErrorResponse xmlns="https://sts.amazonaws.com/doc/2011-06-15/"><E
 
 
 def assumed(form: dict[str, str], caller: str, path: str, end: str) -> str:
-    """Answer as STS: the key id says the role, who assumed it, how, and where."""
+    """Answer as STS. The key id encodes the role, who assumed it, how, and where."""
     how = form.get("ExternalId") or form.get("WebIdentityToken") or "plain"
     how += f"-{form['DurationSeconds']}" if "DurationSeconds" in form else ""
     how += path.replace("/", "-")

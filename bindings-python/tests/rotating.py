@@ -1,4 +1,4 @@
-"""A secret that rotates, behind a boto3-like client, and the database it logs in to."""
+"""A rotating secret, behind a boto3-like client, and the database it logs in to."""
 
 from __future__ import annotations
 
@@ -43,12 +43,12 @@ class World:
         return credential.version_stage
 
     def begin(self, version_id: str) -> None:
-        """Rotate half-way, as with a single user: the current version does not log in, the pending one does."""
+        """Begin a single-user rotation: the current version no longer logs in, the pending one does."""
         self.labels = self.labels | {"AWSPENDING": version_id}
         self.password = version_id
 
     def rotate(self, version_id: str, gap: float) -> None:
-        """Rotate, with so many seconds in which the current version does not log in."""
+        """Rotate; the current version does not log in for `gap` seconds."""
         self.begin(version_id)
         time.sleep(gap)
         self.labels = {"AWSCURRENT": version_id, "AWSPREVIOUS": self.labels["AWSCURRENT"]}

@@ -1,4 +1,4 @@
-"""What the tests of the Python packages share."""
+"""Shared by the tests of the Python packages."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ CLOCK_STEP = Path(__file__).resolve().parents[2] / "tests" / "tools" / "clock_st
 
 
 def service_error(code: str, operation: str = "DescribeSecret", message: str = "as scripted") -> ClientError:
-    """Make the error that boto3 raises for an error code of the service."""
+    """Return the error that boto3 raises for an error code of the service."""
     response: Any = {"Error": {"Code": code, "Message": message}, "ResponseMetadata": {"HTTPStatusCode": 400}}
     return ClientError(response, operation)
 
 
 class Service:
-    """A hand-written client with the two methods a cache calls, that remembers how it was called."""
+    """A hand-written client with the two methods that a cache calls. It records the calls."""
 
     def __init__(self) -> None:
         self.secrets: dict[str, dict[str, dict[str, Any]]] = {}
@@ -40,7 +40,7 @@ class Service:
         self._released = threading.Event()
 
     def put(self, secret_id: str, version_id: str, value: str | bytes | None, *stages: str) -> None:
-        """Store a version as the current one, or with the stages given, which other versions lose to it."""
+        """Store a version as the current one, or with the given stages. Other versions lose these stages."""
         versions = self.secrets.setdefault(secret_id, {})
         labels = list(stages or ("AWSCURRENT",))
         for version in versions.values():
@@ -77,7 +77,7 @@ class Service:
         return [name for name, _ in self.calls]
 
     def release(self) -> None:
-        """End all delays, so that no thread outlives its test in one."""
+        """End all delays, so that no thread outlives its test."""
         self._released.set()
 
     def _serve(self, operation: str, kwargs: dict[str, Any]) -> dict[str, dict[str, Any]]:
@@ -99,17 +99,17 @@ class Service:
 
 
 class Canned:
-    """A client that gives prepared responses, whatever they are."""
+    """A client that returns prepared responses, whatever they are."""
 
     def __init__(self, describe: dict[str, Any], value: dict[str, Any] | None = None) -> None:
         self.describe, self.value = describe, value
 
     def describe_secret(self, **_: Any) -> Any:
-        """Give the first response."""
+        """Return the first response."""
         return copy.deepcopy(self.describe)
 
     def get_secret_value(self, **_: Any) -> Any:
-        """Give the second response."""
+        """Return the second response."""
         assert self.value is not None, "the cache was not expected to ask for a value"
         return copy.deepcopy(self.value)
 
@@ -123,7 +123,7 @@ def eventually(read: Callable[[], T], expected: T, within: float = 5.0) -> None:
 
 
 def at_once(times: int, call: Callable[[], T]) -> list[T]:
-    """Call from so many threads at the same time."""
+    """Call from several threads at the same time."""
     barrier = threading.Barrier(times)
 
     def run(_: int) -> T:
@@ -135,14 +135,14 @@ def at_once(times: int, call: Callable[[], T]) -> list[T]:
 
 
 def raised(call: Callable[[], Any]) -> BaseException:
-    """Give what a call raises."""
+    """Return what a call raises."""
     with pytest.raises(Exception) as caught:
         call()
     return caught.value
 
 
 def run_python(code: str, path: Path | str, *options: str) -> subprocess.CompletedProcess[str]:
-    """Run a snippet in an interpreter of its own, with a path to import from."""
+    """Run a snippet in a new interpreter that imports from `path`."""
     environment = {**os.environ, "PYTHONPATH": str(path)}
     command = [sys.executable, *options, "-c", code]
     return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60, check=False)

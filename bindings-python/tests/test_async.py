@@ -26,17 +26,17 @@ SYNCHRONOUS = {
 
 
 class Coroutines:
-    """A client whose methods are coroutines, around one whose methods are not."""
+    """A client with coroutine methods, around one with ordinary methods."""
 
     def __init__(self, client: Any) -> None:
         self._client = client
 
     async def describe_secret(self, **arguments: Any) -> Any:
-        """Answer as the client does, without holding up the loop."""
+        """Answer as the client does, without blocking the event loop."""
         return await asyncio.to_thread(self._client.describe_secret, **arguments)
 
     async def get_secret_value(self, **arguments: Any) -> Any:
-        """Answer as the client does, without holding up the loop."""
+        """Answer as the client does, without blocking the event loop."""
         return await asyncio.to_thread(self._client.get_secret_value, **arguments)
 
 
@@ -49,7 +49,7 @@ def running() -> Iterator[Trouble]:
 
 @pytest.fixture
 def trouble(running: Trouble) -> Iterator[Trouble]:
-    """Provide the endpoint, without trouble at the end."""
+    """Provide the endpoint; remove its faults afterwards."""
     yield running
     running.calm()
 
@@ -161,7 +161,7 @@ def test_a_value_in_memory_is_answered_without_giving_up_control(
         cache = make(trouble, client)
         first = await cache.get_secret_string(secret_id)
         for read in (cache.get_secret_string(secret_id), cache.get_secret_value(secret_id)):
-            # A coroutine that gives up control would come back here with a future.
+            # A coroutine that suspends would yield a future here.
             with pytest.raises(StopIteration) as end:
                 read.send(None)
             assert end.value.value is first or end.value.value.secret_string is first
@@ -317,7 +317,7 @@ def test_a_slow_service_never_holds_up_the_loop(
             ticks, longest, last = ticks + 1, max(longest, now - last), now
         assert await reader == "one"
         assert ticks > 10
-        assert longest < 0.4, f"the loop stood still for {longest:.2f} s"
+        assert longest < 0.4, f"the event loop was blocked for {longest:.2f} s"
         await cache.close()
 
     run(main())

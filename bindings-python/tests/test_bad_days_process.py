@@ -1,4 +1,4 @@
-"""The process has a bad day: forks, signals, clocks, exits, and nothing left to open."""
+"""The process has a bad day: forks, signals, clock changes, exits, and no file descriptors left."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def running() -> Iterator[Trouble]:
 
 @pytest.fixture
 def trouble(running: Trouble, monkeypatch: pytest.MonkeyPatch, no_ambient_aws: None) -> Iterator[Trouble]:
-    """Provide an endpoint that scripts find, without trouble at the end."""
+    """Provide an endpoint that scripts find; remove its faults afterwards."""
     for name, value in running.environment.items():
         monkeypatch.setenv(name, value)
     yield running
@@ -46,7 +46,7 @@ def secret_id() -> str:
 
 
 CHILDREN = [("native", method) for method in ("os.fork", "fork", "spawn", "forkserver")]
-# boto3's clients cannot be pickled, so a cache that holds one reaches children by forking only.
+# boto3's clients cannot be pickled, so a cache that holds one reaches a child only through a fork.
 CHILDREN += [("boto3", method) for method in ("os.fork", "fork")]
 
 
@@ -124,7 +124,7 @@ def test_ctrl_c_ends_a_read_that_hangs_and_spoils_nothing(
             process.send_signal(signal.SIGINT)
             start = time.monotonic()
             assert process.stdout is not None and process.stdout.readline() == "interrupted\n"
-            assert time.monotonic() - start < 6, "it was waited for"
+            assert time.monotonic() - start < 6, "the interrupt waited for the request"
             output, problems = process.communicate(timeout=60)
         finally:
             process.kill()
@@ -143,7 +143,7 @@ def test_a_process_stopped_past_the_interval_serves_nothing_old_as_fresh(
             trouble.fault(None, "DescribeSecret", secret_id=secret_id, delay_ms=300, times=1)
             trouble.wait_for_trouble()
             process.send_signal(signal.SIGSTOP)
-            # Meanwhile its request is answered, with the old version. How long it stands still is the point here.
+            # Meanwhile its request is answered, with the old version. The test needs a pause of this length.
             time.sleep(7)
             trouble.client().put_secret_value(SecretId=secret_id, SecretString="two")
             process.send_signal(signal.SIGCONT)
@@ -155,7 +155,7 @@ def test_a_process_stopped_past_the_interval_serves_nothing_old_as_fresh(
 
 @pytest.fixture(scope="module")
 def clock_library(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Build the library that moves one process's clock."""
+    """Build the library that shifts the clock of a process."""
     library = tmp_path_factory.mktemp("clock") / "clock_step.so"
     subprocess.run(["cc", "-shared", "-fPIC", "-o", library, CLOCK_STEP], check=True)
     return library
@@ -182,7 +182,7 @@ def test_a_clock_that_moves_delays_no_refresh(
     value, refreshes = output.split()
     assert value == "two"
     if hours > 0:
-        assert int(refreshes) <= 2, "a clock set forward costs more than a refresh"
+        assert int(refreshes) <= 2, "setting the clock forward causes more than one refresh"
 
 
 @linux

@@ -1,4 +1,4 @@
-"""The service has a bad day: what readers see of it, through either transport."""
+"""The service has a bad day: what readers notice, through either transport."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def asm(trouble: Trouble) -> Any:
 
 
 def patience(transport: str, name: str) -> float:
-    """Seconds for an attempt: room for the SDK's three, with its pauses, except where no answer comes anyhow."""
+    """Return seconds for an attempt: enough for the SDK's three, with its pauses, unless no answer ever comes."""
     return 1.5 if transport == "boto3" or name == "no answer" else 3.0
 
 
@@ -55,7 +55,7 @@ def read(cache: Any, secret_id: str, seen: Seen) -> None:
 
 
 def watch_readers(trouble: Trouble, asm: Any, transport: str) -> dict[str, tuple[Seen, Seen]]:
-    """Read a secret for each misfortune, all the time, while each has its own; then see them all end."""
+    """Read one secret per misfortune continuously, first during the misfortunes, then after they have ended."""
     ids = {name: f"in-use/{transport}/{name.replace(' ', '-')}" for name in MISFORTUNES}
     settings = {"refresh_interval": 1, "max_wait": 30}
     caches = {name: trouble.cache(transport, patience(transport, name), **settings) for name in ids}
@@ -80,7 +80,7 @@ def watch_readers(trouble: Trouble, asm: Any, transport: str) -> dict[str, tuple
         read(caches[name], secret_id, during[name])
         during[name].slowest = 0.0
     for name, secret_id in ids.items():
-        # A new version, so that refreshes want the value too and not only its description.
+        # With a new version, refreshes fetch the value too, and not only the description.
         asm.put_secret_value(SecretId=secret_id, SecretString="two")
         MISFORTUNES[name].start(trouble, asm, secret_id)
     read_all(during, all_failed_twice)
@@ -97,7 +97,7 @@ def watch_readers(trouble: Trouble, asm: Any, transport: str) -> dict[str, tuple
 
 @pytest.fixture(scope="module")
 def in_use(trouble: Trouble, asm: Any) -> Callable[[str, str], tuple[Seen, Seen]]:
-    """Look up what readers of a secret in use saw; all misfortunes of a transport happen at the same time."""
+    """Return what readers of a secret in use saw; all misfortunes of a transport happen at the same time."""
     watched: dict[str, dict[str, tuple[Seen, Seen]]] = {}
 
     def seen(transport: str, name: str) -> tuple[Seen, Seen]:
@@ -111,16 +111,16 @@ def in_use(trouble: Trouble, asm: Any) -> Callable[[str, str], tuple[Seen, Seen]
 @pytest.mark.parametrize(("transport", "name"), CASES)
 def test_readers_of_a_value_in_use_notice_nothing(in_use: Any, transport: str, name: str) -> None:
     during, after = in_use(transport, name)
-    assert sum(during.failures.values()) >= 2, "there was no trouble"
+    assert sum(during.failures.values()) >= 2, "no refresh failed"
     assert during.errors == []
     assert during.values == {"one"} or during.values == {"one", "two"}
     assert during.slowest < DELAY * 0.6, "a reader waited for the service"
     assert after.errors == []
-    assert "two" in after.values, "the trouble is over, and the new value has not come"
+    assert "two" in after.values, "the misfortune is over, but the new value has not arrived"
 
 
 def watch_late_readers(trouble: Trouble, asm: Any, transport: str) -> dict[str, dict[str, Any]]:
-    """Come back to secrets that nobody has read for a while, when each has its own misfortune."""
+    """Read secrets that were idle for a while, each during its own misfortune."""
     ids = {name: f"idle/{transport}/{name.replace(' ', '-')}" for name in MISFORTUNES}
     settings = {"refresh_interval": 0.5, "max_wait": 0.4, "max_stale": 5}
     caches = {name: trouble.cache(transport, patience(transport, name), **settings) for name in ids}
@@ -133,8 +133,8 @@ def watch_late_readers(trouble: Trouble, asm: Any, transport: str) -> dict[str, 
         cache, secret_id, result = caches[name], ids[name], Seen()
         read(cache, secret_id, result)
         waited, oldest = result.slowest, 0.0
-        # While the source fails, the last-known value is there at once, until it is too old. (The cache may drop it
-        # between two reads; it is the reader that must be told.)
+        # While the service fails, the last known value is returned at once, until it is too old. The cache can drop it
+        # between two reads; the next reader must get the error.
         deadline = time.monotonic() + 20
         while not result.errors and time.monotonic() < deadline:
             time.sleep(0.02)
@@ -147,7 +147,7 @@ def watch_late_readers(trouble: Trouble, asm: Any, transport: str) -> dict[str, 
     for name, secret_id in ids.items():
         asm.create_secret(Name=secret_id, SecretString="one")
         assert caches[name].get_secret_string(secret_id) == "one"
-    # Each is refreshed once more after its first read, and then left alone.
+    # Each is refreshed once after its first read, and then no more.
     eventually(lambda: [name for name in ids if age(name) < 1], [], within=10)
     for name, secret_id in ids.items():
         asm.put_secret_value(SecretId=secret_id, SecretString="two")
@@ -165,10 +165,10 @@ def watch_late_readers(trouble: Trouble, asm: Any, transport: str) -> dict[str, 
 
 @pytest.fixture(scope="module")
 def idle() -> Callable[[str, str], dict[str, Any]]:
-    """Look up what late readers saw; all misfortunes of a transport happen at the same time.
+    """Return what late readers saw; all misfortunes of a transport happen at the same time.
 
-    Each transport has an endpoint of its own: nobody waits for one that is known to fail, and the last requests of
-    caches that are closed may still fail when the next ones begin.
+    Each transport has its own endpoint: caches do not wait for one that is known to fail, and the last requests of
+    closed caches can still fail when the next caches start.
     """
     watched: dict[str, dict[str, dict[str, Any]]] = {}
 
@@ -187,13 +187,13 @@ def test_a_late_reader_waits_no_longer_than_max_wait_and_gets_the_last_known_val
 ) -> None:
     result = idle(transport, name)
     assert result["seen"].values == {"one"}
-    assert 0.3 < result["waited"] < DELAY * 0.8, "not max_wait, which is 0.4 s"
+    assert 0.3 < result["waited"] < DELAY * 0.8, "the wait was not max_wait, which is 0.4 s"
 
 
 @pytest.mark.parametrize(("transport", "name"), CASES)
 def test_after_max_stale_readers_get_the_original_error(idle: Any, transport: str, name: str) -> None:
     result, misfortune = idle(transport, name), MISFORTUNES[name]
-    assert result["oldest"] < 5.2, "served beyond max_stale"
+    assert result["oldest"] < 5.2, "a value older than max_stale was served"
     (error,) = result["seen"].errors
     assert isinstance(error, misfortune.native if transport == "native" else misfortune.boto3), repr(error)
 
@@ -219,7 +219,7 @@ def test_without_a_value_readers_get_the_original_error_afresh(
         caught.append(info.value)
     assert len({id(error) for error in caught}) == 20, "one exception object was raised twice"
     assert len({depth(error) for error in caught[1:]}) == 1, "tracebacks grow"
-    # The SDK tries thrice where that may help; the cache does not ask again for a while.
+    # The SDK makes up to three attempts; the cache backs off after that.
     assert sum(trouble.calls().values()) <= (3 if transport == "native" else 4)
     if misfortune.end:
         misfortune.end(asm, secret_id)

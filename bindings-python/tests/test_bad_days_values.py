@@ -1,4 +1,4 @@
-"""Unusual values, names that do not resolve, and what is said about all of it in the log."""
+"""Unusual values, names that do not resolve, and what the log says about them."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def running() -> Iterator[Trouble]:
 
 @pytest.fixture
 def trouble(running: Trouble, monkeypatch: pytest.MonkeyPatch, no_ambient_aws: None) -> Iterator[Trouble]:
-    """Provide an endpoint that scripts find, without trouble at the end."""
+    """Provide an endpoint that scripts find; remove its faults afterwards."""
     for name, value in running.environment.items():
         monkeypatch.setenv(name, value)
     yield running
@@ -186,7 +186,7 @@ def test_a_deletion_is_told_at_the_next_refresh_though_the_value_goes_on_being_s
     told: list[str] = []
     cache.on_error(lambda event: told.append(event.secret_id))
     assert cache.get_secret_string(secret_id) == "value"
-    # The version has not moved, and the service still describes the secret.
+    # The version stays the same, and the service still describes the secret.
     asm.delete_secret(SecretId=secret_id, RecoveryWindowInDays=7)
     eventually(lambda: cache.get_secret_string(secret_id) == "value" and bool(told), True)
     assert set(told) == {secret_id}

@@ -118,7 +118,7 @@ def test_a_secret_that_is_no_credential_is_named(world: World, monkeypatch: pyte
 
 
 class Named(Exception):
-    """An error of PostgreSQL's with a code."""
+    """An error from PostgreSQL, with a code."""
 
     def __init__(self, sqlstate: str, text: str) -> None:
         super().__init__(text)

@@ -1,4 +1,4 @@
-"""What a function that connects may do besides connecting: raise anything, hang, and call the cache again."""
+"""What a connect function can do apart from connecting: raise anything, hang, or call the cache again."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ LONG = 60.0
 
 
 class Odd(Exception):
-    """Breaks whoever looks at it closely."""
+    """An error whose text cannot be read."""
 
     def __str__(self) -> str:
         raise ValueError("this has no text")
 
 
 class Odder(Exception):
-    """Breaks whoever asks for its code."""
+    """An error whose code cannot be read."""
 
     @property
     def sqlstate(self) -> str:
@@ -54,7 +54,7 @@ def world() -> World:
 
 
 def connect(cache: SecretCache, fn: Callable[[Credential], Any], **options: Any) -> Any:
-    """Connect with either kind of cache, from a thread of its own, and fail if that does not end."""
+    """Connect with either kind of cache, in a separate thread, and fail if that hangs."""
     results: list[Any] = []
     errors: list[BaseException] = []
 
@@ -89,7 +89,7 @@ def test_whatever_else_is_raised_passes_through_untouched(
 
     with pytest.raises(BaseException) as caught:
         connect(cache, fail)
-    # Python itself lets no StopIteration out of a coroutine, only a RuntimeError that it is the cause of.
+    # Python turns a StopIteration that leaves a coroutine into a RuntimeError, and makes it the cause.
     is_wrapped = isinstance(error, StopIteration) and kind is AsyncSecretCache
     assert (caught.value.__cause__ if is_wrapped else caught.value) is error
     assert cache.stats()["logins"]["rejected"] == 0
@@ -148,7 +148,7 @@ ACTIONS: dict[str, Callable[[Any, World], Any]] = {
 def reentering(
     cache: SecretCache, world: World, action: Callable[[Any, World], Any]
 ) -> Callable[[Credential], Any]:
-    """Make a function that calls the cache before it logs in, awaiting what is to be awaited."""
+    """Return a connect function that first calls the cache, and awaits the result if necessary."""
 
     def log_in(credential: Credential) -> str:
         action(cache, world)
@@ -170,7 +170,7 @@ def test_the_cache_may_be_called_again(world: World, kind: type[SecretCache], ac
     log_in = reentering(cache, world, ACTIONS[action])
     world.begin("version-1")
     assert connect(cache, log_in) == "AWSPENDING"
-    assert world.refused <= 2, "one outside, one inside"
+    assert world.refused <= 2, "more refusals than one in the outer and one in the inner login"
 
 
 @pytest.mark.parametrize("action", ACTIONS)
@@ -241,7 +241,7 @@ def test_a_login_that_hangs_holds_up_nobody_else(world: World) -> None:
     assert results == []
     go_on.set()
     thread.join()
-    # A thread cannot be interrupted; and a connection that came about after all is not thrown away.
+    # A thread cannot be interrupted, and a connection that is made late is not thrown away.
     assert results == ["late"]
 
 
@@ -271,7 +271,7 @@ def test_a_task_that_hangs_is_cancelled_when_the_time_is_up(world: World) -> Non
     with pytest.raises(RequestTimeoutError, match="version-0 of secret 'db' did not finish in time"):
         connect(cache, hang, timeout=0.1)
     assert cleaned_up == ["AWSCURRENT"]
-    assert connect(cache, world.log_in) == "AWSCURRENT", "a login that hangs is not one that is refused"
+    assert connect(cache, world.log_in) == "AWSCURRENT", "a login that hung was counted as refused"
 
 
 def test_a_timeout_of_the_functions_own_passes_through(world: World) -> None:

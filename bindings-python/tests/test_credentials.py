@@ -27,7 +27,7 @@ def recorder() -> Iterator[Recorder]:
 
 @pytest.fixture
 def home(tmp_path: Path, recorder: Recorder, monkeypatch: pytest.MonkeyPatch, no_ambient_aws: None) -> Path:
-    """Provide an empty home, from where every service is found at the recording server."""
+    """Provide an empty home directory; every service's endpoint is the recording server."""
     for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
         monkeypatch.delenv(name)
     monkeypatch.setenv("HOME", str(tmp_path))
@@ -35,7 +35,7 @@ def home(tmp_path: Path, recorder: Recorder, monkeypatch: pytest.MonkeyPatch, no
     monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / ".aws/config"))
     monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(tmp_path / ".aws/credentials"))
     for cls in (botocore.credentials.SSOProvider, botocore.tokens.SSOTokenProvider):
-        # botocore looks for the home once, when it is imported.
+        # botocore reads the home directory once, when it is imported.
         monkeypatch.setattr(cls, "_SSO_TOKEN_CACHE_DIR", str(tmp_path / ".aws/sso/cache"))
     (tmp_path / ".aws").mkdir()
     recorder.signatures.clear()
@@ -43,7 +43,7 @@ def home(tmp_path: Path, recorder: Recorder, monkeypatch: pytest.MonkeyPatch, no
 
 
 def signed(recorder: Recorder, monkeypatch: pytest.MonkeyPatch, transport: str, **options: Any) -> Signature:
-    """Read through a transport, and tell who signed the last request."""
+    """Read through a transport, and return who signed the last request."""
     monkeypatch.setenv("SECRETCACHE_TRANSPORT", transport)
     with SecretCache(**options) as cache:
         assert cache.get_secret_string("db") == "value"
@@ -51,7 +51,7 @@ def signed(recorder: Recorder, monkeypatch: pytest.MonkeyPatch, transport: str, 
 
 
 def set_up(source: Source, recorder: Recorder, home: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
-    """Write files, set variables, and give the options."""
+    """Write files, set variables, and return the options for the cache."""
 
     def filled_in(text: str) -> str:
         return text.replace("HOME/", f"{home}/").replace("URL/", f"{recorder.url}/")
@@ -81,7 +81,7 @@ def test_p1_credentials_are_those_that_botocore_finds(
     options = set_up(source, recorder, home, monkeypatch)
     seen = {each: signed(recorder, monkeypatch, each, **options) for each in ("botocore", "native")}
     expected = (source.expected, source.token, source.region, source.path)
-    assert seen["botocore"] == expected, "the test expects too much"
+    assert seen["botocore"] == expected, "botocore itself does not do what the test expects"
     assert seen["native"] == seen["botocore"]
 
 
@@ -109,7 +109,7 @@ def test_credentials_that_rotate_are_used_when_the_old_ones_run_out(
 
 
 def soon() -> str:
-    """Tell a time in a moment, as the expiry of credentials."""
+    """Return a time three seconds from now, as the expiration of credentials."""
     moment = datetime.datetime.now(datetime.timezone.utc) + datetime.timedelta(seconds=3)
     return moment.strftime("%Y-%m-%dT%H:%M:%SZ")
 
@@ -133,7 +133,7 @@ def test_requests_go_through_the_proxy(
 def test_aws_region_goes_first_where_botocore_does_not_read_it(
     recorder: Recorder, home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A difference on purpose: Lambda and every other SDK set or read AWS_REGION."""
+    """A deliberate difference: Lambda sets AWS_REGION, and every other SDK reads it."""
     for variable, value in environment_keys("ENVIRONMENT").items():
         monkeypatch.setenv(variable, value)
     monkeypatch.setenv("AWS_REGION", "eu-central-2")

@@ -16,7 +16,7 @@ both = pytest.mark.parametrize("transport", ["native", "botocore"])
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Make an authority, another one, and a certificate of the first for 127.0.0.1."""
+    """Create two authorities, and a certificate for 127.0.0.1 issued by the first."""
     folder = tmp_path_factory.mktemp("tls")
     issued(folder, authority(folder))
     authority(folder, "another")
@@ -34,7 +34,7 @@ def endpoint(folder: Path) -> Iterator[Trouble]:
 
 @pytest.fixture
 def here(endpoint: Trouble, transport: str, monkeypatch: pytest.MonkeyPatch, no_ambient_aws: None) -> None:
-    """Have caches use the transport and find the endpoint."""
+    """Make caches use the transport and find the endpoint."""
     monkeypatch.setenv("SECRETCACHE_TRANSPORT", transport)
     monkeypatch.setenv("AWS_ENDPOINT_URL", endpoint.url)
 

@@ -1,4 +1,4 @@
-"""A daemon: it forks, closes every descriptor that it inherits, and uses their numbers for itself."""
+"""A daemon that forks, closes every inherited descriptor, and reuses their numbers."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def test_c1_a_daemon_reads_and_leaves_its_sockets_alone(
 
 
 def reads_as_daemon(cache: SecretCache, name: str) -> bool:
-    """Close what was inherited, take the numbers, read, and tell whether all went well."""
+    """Close the inherited descriptors, reuse their numbers, read, and return whether all went well."""
     os.closerange(3, 1024)
     sockets: list[socket.socket] = []
     while not sockets or sockets[-1].fileno() < NUMBERS:

@@ -1,7 +1,7 @@
-"""The defects of AWS's library that its users meet, each as they see it. Runs against that library too.
+"""The defects of AWS's library, each as its users see it. Runs against that library too.
 
-Defects of decorators, hooks and options are beside their contracts, in `test_dropin_*.py`. A test without a
-mark is of a defect that its version 1.2.0 has mended.
+Defects of decorators, hooks and options are tested next to their contracts, in `test_dropin_*.py`. A test without a
+mark covers a defect that version 1.2.0 of the library has fixed.
 """
 
 from __future__ import annotations
@@ -159,7 +159,7 @@ def test_p9_the_last_known_value_survives_a_rotation_during_an_outage(service: S
 
 
 class Interrupted(BaseException):
-    """Stands for KeyboardInterrupt, SystemExit, gevent's Timeout and the like."""
+    """A stand-in for KeyboardInterrupt, SystemExit, gevent's Timeout and the like."""
 
 
 @pytest.mark.parametrize(
@@ -179,7 +179,7 @@ def test_p10_an_interrupted_read_leaves_nothing_behind(service: Service, operati
 
 @pytest.fixture
 def many_switches() -> Iterator[None]:
-    """Let threads meet in the middle of things, also on a machine that is busy with others."""
+    """Switch threads very often, so that races also show on a busy machine."""
     interval = sys.getswitchinterval()
     sys.setswitchinterval(1e-6)
     yield
@@ -223,7 +223,7 @@ def test_p14_a_long_outage_does_not_overflow(service: Service) -> None:
 
 
 def run_script(name: str, *arguments: str, **environment: str) -> str:
-    """Run a script of this folder in a process of its own."""
+    """Run a script of this folder in a new process."""
     script = SCRIPTS / name
     path = os.pathsep.join([str(SCRIPTS.parent), *(p for p in sys.path if p)])
     done = subprocess.run(
@@ -265,7 +265,7 @@ def test_p17_a_label_set_later_is_seen_after_a_forced_refresh(service: Service) 
 def test_p18_a_forced_refresh_sees_a_value_overwritten_in_place(service: Service) -> None:
     cache = SecretCache(client=service)
     cache.get_secret_string("db")
-    service.put("db", "v1", "overwritten")  # as some doubles of the service do; the service itself never does
+    service.put("db", "v1", "overwritten")  # some test doubles do this; the service never does
     assert cache.refresh_secret_now("db") is True
     assert cache.get_secret_string("db") == "overwritten"
 

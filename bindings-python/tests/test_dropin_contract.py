@@ -18,7 +18,7 @@ from support import DESCRIBE, GET, Canned, Service, at_once, eventually, service
 
 
 def every_read() -> SecretCacheConfig:
-    """Configure a cache that asks the service on every read, which makes calls countable."""
+    """Configure a cache to ask the service on every read, so that calls can be counted."""
     return SecretCacheConfig(secret_refresh_interval=0)
 
 
@@ -174,7 +174,7 @@ def test_errors_of_the_second_call_are_the_clients_own(service: Service) -> None
 
 
 class Unavailable(Exception):
-    """An exception no library knows, whose constructor no copy could guess."""
+    """An exception that no library knows, with a constructor that copying cannot call."""
 
     def __init__(self, where: str, *, port: int) -> None:
         super().__init__(f"{where}:{port}")
@@ -211,7 +211,7 @@ def test_the_last_known_value_is_served_when_a_refresh_fails(service: Service) -
     assert cache.get_secret_string("db") == "value-1"
     service.failures[DESCRIBE] = service_error("InternalServiceError")
     assert [cache.get_secret_string("db") for _ in range(3)] == ["value-1"] * 3
-    assert service.count(DESCRIBE) == 2, "a failed refresh is backed off"
+    assert service.count(DESCRIBE) == 2, "a failed refresh was repeated without backing off"
 
 
 def test_no_region_is_botocores_error(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,4 +1,4 @@
-"""What a program's own cache hook relies on. Runs against AWS's library as well."""
+"""What a program's cache hook relies on. Runs against AWS's library as well."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from support import DESCRIBE, GET, Service, service_error
 
 
 class Recorder(SecretCacheHook):
-    """Stores responses in boxes of its own and remembers all it sees."""
+    """Wraps stored responses, and records everything it is called with."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -24,7 +24,7 @@ class Recorder(SecretCacheHook):
         self.failures: dict[str, Exception] = {}
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Recorder:
-        """Stay one object where AWS's library copies hooks."""
+        """Return the same object, because AWS's library copies hooks."""
         return self
 
     def put(self, obj: Any) -> Any:
@@ -83,7 +83,7 @@ def test_a_forced_refresh_passes_through_put(service: Service) -> None:
 
 
 class Numbered(Recorder):
-    """Stores plain numbers, the first of them 0."""
+    """Stores plain numbers, starting with 0."""
 
     def put(self, obj: Any) -> Any:
         super().put(obj)
@@ -101,7 +101,7 @@ def test_anything_may_be_stored_falsy_objects_too(service: Service) -> None:
 
 
 class Encoding:
-    """No subclass of anything: stores bytes that are not the response."""
+    """A hook without a base class that stores encoded bytes in place of the response."""
 
     def put(self, obj: Any) -> bytes:
         return base64.b85encode(json.dumps(obj).encode())
@@ -116,7 +116,7 @@ def test_any_object_with_the_two_methods_is_a_hook(service: Service) -> None:
 
 
 class Masking(Recorder):
-    """Changes responses in place on their way in and gives out others."""
+    """Changes responses in place when they are stored, and returns other ones."""
 
     def put(self, obj: Any) -> Any:
         if "SecretString" in obj:

@@ -1,4 +1,4 @@
-"""A cache made without a client, against a real endpoint. Runs against AWS's library as well."""
+"""A cache without a client, against a real endpoint. Runs against AWS's library as well."""
 
 from __future__ import annotations
 

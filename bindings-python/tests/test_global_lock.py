@@ -1,4 +1,4 @@
-"""Interpreters without the global lock: the extension module counts on it."""
+"""Interpreters without the global lock, which the extension module relies on."""
 
 from __future__ import annotations
 

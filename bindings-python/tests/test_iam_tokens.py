@@ -1,4 +1,4 @@
-"""IAM tokens are botocore's, byte for byte: those of every language by vectors, those of this one as they come.
+"""IAM tokens equal botocore's, byte for byte. Vectors check those of every language; these tests check Python's.
 
 `PYTHONPATH=tests/tools python bindings-python/tests/test_iam_tokens.py` writes the vectors, which test the core.
 """
@@ -35,7 +35,7 @@ MOMENTS = [1_795_953_599, 1_798_761_600]
 
 
 def vectors() -> list[dict[str, Any]]:
-    """Have botocore make a token for each login, key and moment."""
+    """Create a token with botocore for each login, key and time."""
     return [
         {"login": str(login), **key, "at": moment, "token": iam_tokens.token(login, key, moment)}
         for login in LOGINS

@@ -1,4 +1,4 @@
-"""How the packages are laid out where they run: without sources, or in an archive."""
+"""Unusual installations of the packages: without sources, or in an archive."""
 
 from __future__ import annotations
 

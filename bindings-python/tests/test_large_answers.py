@@ -1,4 +1,4 @@
-"""Answers of any size: those that no secret needs are refused before they fill the memory."""
+"""Responses of any size: those larger than any secret needs are refused before they fill the memory."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ LARGEST_SECRET = 65_536
 
 
 class Server:
-    """Answers each request to Secrets Manager as the test says: with JSON, or with many bytes."""
+    """Answers each request to Secrets Manager as the test specifies: with JSON, or with many bytes."""
 
     def __init__(self) -> None:
         self.answer: Callable[[str], object] = lambda _: {}

@@ -1,4 +1,4 @@
-"""Where values must not appear: tracebacks with their locals, and what programs log of our objects."""
+"""Values must not appear in tracebacks with local variables, or when programs log our objects."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ CANARY = "canary-8e21"
 
 
 class Refused(Exception):
-    """What a driver raises; its frames hold the password, as drivers' frames do."""
+    """The error of a driver, whose frames hold the password."""
 
     sqlstate = "28P01"
 
 
 def refusing(credential: Credential) -> None:
-    """Log in as drivers do: with the password in variables."""
+    """Log in as drivers do: with the password in local variables."""
     settings = {"user": credential.username, "password": credential.password}
     raise Refused(f"no {len(settings)}")
 
@@ -60,7 +60,7 @@ def with_locals(error: BaseException) -> str:
 
 @dataclasses.dataclass
 class Holder:
-    """A program's own object."""
+    """An object of the program that holds one of ours."""
 
     thing: Any
 

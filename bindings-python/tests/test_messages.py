@@ -1,4 +1,4 @@
-"""What the packages say of a failure, to whom, and how old a value may be."""
+"""What the packages say about a failure, where they say it, and how old a value may be."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ def test_p10_a_failure_that_the_caller_is_told_is_not_logged_as_well(
     cache.get_secret_string("db")
     service.failures["describe_secret"] = service_error("AccessDeniedException")
     assert not cache.refresh_secret_now("db")
-    assert "could not be fetched" in caplog.text, "nobody was told why"
+    assert "could not be fetched" in caplog.text, "the reason was not logged"
 
 
 def test_a_read_may_say_how_old_its_value_may_be(service: Service) -> None:
@@ -122,7 +122,7 @@ def test_x3_caches_around_one_endpoint_slow_down_together() -> None:
             for number in range(20):
                 assert cache.get_secret_string(f"{place}/{number}") == "value"
         time.sleep(0.02)
-    # Forty secrets would be refreshed 530 times in two seconds.
+    # At full speed, forty secrets would be refreshed 530 times in two seconds.
     assert service.count("describe_secret") - calls < 200
     for cache in caches:
         cache.close()
@@ -165,7 +165,7 @@ def test_what_other_libraries_call_it_fails_with_the_name_of_what_to_write(
 def test_a_name_of_another_library_is_no_attribute(service: Service) -> None:
     cache = SecretCache(client=service)
     assert not hasattr(cache, "get") and "get" not in dir(cache) and "get_secret_string" in dir(cache)
-    # With a `__getattr__`, CPython finds no method of a class by its fast way.
+    # A class with a `__getattr__` makes CPython take its slow path to every method.
     assert not hasattr(SecretCache, "__getattr__") and not hasattr(AsyncSecretCache, "__getattr__")
     assert not hasattr(DropIn, "__getattr__")
 

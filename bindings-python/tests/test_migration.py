@@ -1,4 +1,4 @@
-"""Coming from AWS's library: tests that mock AWS, servers that patch, processes that pickle."""
+"""Migrating from AWS's library: tests that mock AWS, servers that patch sockets, processes that pickle."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def no_choice(monkeypatch: pytest.MonkeyPatch, no_ambient_aws: None) -> None:
 
 @pytest.fixture
 def secret_id(endpoint: Endpoint) -> str:
-    """Make a secret with a value that is easy to look for."""
+    """Make a secret with a value that is easy to find."""
     name = f"migration/{uuid.uuid4()}"
     boto3.client("secretsmanager").create_secret(Name=name, SecretString=CANARY)
     return name

@@ -1,4 +1,4 @@
-"""Both distributions own one import name: whatever the order of installs, the one that answers is named and mended."""
+"""Two distributions, one import name: in any order of installs, the doctor names the library and a working fix."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ WHEELS = ROOT / "target" / "wheels"
 
 @pytest.fixture(scope="module")
 def wheels() -> Path:
-    """Provide a folder with AWS's wheel, downloaded once, and one packed of this tree."""
+    """Provide a folder with AWS's wheel, downloaded once, and a wheel packed from this tree."""
     WHEELS.mkdir(parents=True, exist_ok=True)
     command = [sys.executable, "-m", "pip", "--disable-pip-version-check", "download", "--quiet", "--no-deps"]
     if not list(WHEELS.glob("aws_secretsmanager_caching-1.2.0-*.whl")):
@@ -46,12 +46,12 @@ class Place:
         pip = self.folder / "bin" / "pip"
         pip.write_text(f'#!/bin/sh\nexec {shlex.quote(sys.executable)} -m pip --python {python} "$@"\n')
         pip.chmod(0o755)
-        # What both need, botocore, from where the tests have it.
+        # Both need botocore: use the one that the tests use.
         site = next(self.folder.glob("lib/python*/site-packages"))
         (site / "shared.pth").write_text(sysconfig.get_path("purelib") + "\n")
 
     def sh(self, command: str) -> subprocess.CompletedProcess[str]:
-        """Run a command line there."""
+        """Run a command line in the environment."""
         environment = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
         environment |= {
             "PATH": f"{self.folder / 'bin'}{os.pathsep}{os.environ['PATH']}",
@@ -65,14 +65,14 @@ class Place:
         )
 
     def do(self, step: str) -> None:
-        """Take a step such as `+aws`."""
+        """Install (`+aws`) or uninstall (`-aws`) one of the two."""
         name = AWS if step[1:] == "aws" else "secretcache"
         verb = "install --no-deps" if step[0] == "+" else "uninstall --yes"
         done = self.sh(f"pip {verb} {name}")
         assert done.returncode == 0, done.stderr[-2000:]
 
     def answers(self) -> str:
-        """Tell whose package the import name gives."""
+        """Return whose package the import name finds."""
         done = self.sh(
             'python -c "from aws_secretsmanager_caching import SecretCache as c; print(c.__mro__[1])"'
         )
@@ -81,30 +81,30 @@ class Place:
         return "ours" if "secretcache" in done.stdout else "aws"
 
     def warning(self) -> str:
-        """Give what `import secretcache` warns of."""
+        """Return the warnings of `import secretcache`."""
         done = self.sh("python -c 'import secretcache'")
         assert done.returncode == 0, done.stderr[-2000:]
         return done.stderr
 
     def doctor(self) -> tuple[int, str]:
-        """Run `python -m secretcache doctor`, warnings aside: its exit status and what it prints."""
+        """Run `python -m secretcache doctor` without warnings; return its exit status and its output."""
         done = self.sh("python -W ignore -m secretcache doctor")
         assert done.stderr == ""
         return done.returncode, done.stdout
 
 
 def remedy(report: str, of: str) -> str:
-    """Find the command that a report shows for having one of the two."""
+    """Return the command that a report shows for using one of the two."""
     (line,) = [line for line in report.splitlines() if line.startswith(f"to use {of}:")]
     return line.partition(":")[2].strip()
 
 
-# The steps, who then answers, and what the doctor calls it.
+# The steps, whose package is then imported, and what the doctor says.
 ORDERS = [
     ("+ours", "ours", "no problem"),
     ("+aws +ours", "ours", "no problem"),
     ("+ours +aws", "aws", "is AWS's library"),
-    ("+ours +aws +ours", "aws", "is AWS's library"),  # pip has nothing to do at the last step
+    ("+ours +aws +ours", "aws", "is AWS's library"),  # the last step does nothing: pip considers it installed
     ("+aws +ours -aws", "broken", None),
     ("+ours +aws -aws", "broken", None),
     ("+aws +ours -aws +aws", "aws", None),

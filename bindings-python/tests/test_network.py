@@ -1,4 +1,4 @@
-"""Which connections a program opens: those that docs/security/network.md lists, and no others."""
+"""A program opens only the connections that docs/security/network.md lists."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ with SecretCache() as cache:
 
 
 def sockets(script: str, folder: Path, environment: dict[str, str]) -> tuple[list[str], set[str]]:
-    """The calls that make sockets of the internet's kind, and where those are connected to."""
+    """Return the calls that create internet sockets, and the addresses that they connect to."""
     log = folder / "calls"
     command = ["strace", "-f", "-qq", "-e", "trace=socket,connect,sendto,sendmsg", "-o", log]
     subprocess.run(

@@ -1,4 +1,4 @@
-"""Errors that cross from one process into another, or are copied, stay what they are."""
+"""Errors survive pickling to another process, and copying, unchanged."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from secretcache import LoginRejectedError, errors
 
 
 def failures() -> dict[str, BaseException]:
-    """Make an error of each kind, as programs meet them."""
+    """Return an error of each kind, as programs get them."""
     fault = ("ResourceNotFoundException", "no such secret", "GetSecretValue", 400, "request-1")
     made: dict[str, BaseException] = {
         kind: errors.from_core(kind, f"it is {kind}", None) for kind in errors._CLASSES

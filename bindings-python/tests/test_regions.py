@@ -1,4 +1,4 @@
-"""Several Regions in one cache: replicas are read while a secret's own Region does not answer."""
+"""Several Regions in one cache: replicas are read while a secret's own Region does not respond."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from support import eventually
 
 
 class World:
-    """An endpoint with both Regions; the first one's answers can be spoiled."""
+    """An endpoint with both Regions, and faults in either."""
 
     def __init__(self, endpoint: Endpoint) -> None:
         self.url = endpoint.url
@@ -28,27 +28,27 @@ class World:
         )["ARN"]
 
     def control(self, method: str, path: str, body: Any = None) -> None:
-        """Make trouble, or end it."""
+        """Send a control request."""
         data = None if body is None else json.dumps(body).encode()
         request = urllib.request.Request(f"{self.url}/_control/{path}", data, method=method)
         request.add_header("Content-Type", "application/json")
         urllib.request.urlopen(request, timeout=10).close()
 
     def spoil(self, region: str = "us-east-1", **fault: Any) -> None:
-        """Have reads in a Region end in some way."""
+        """Add a fault to reads in a Region."""
         operations = ["GetSecretValue", "DescribeSecret"]
         arn = self.arn.replace("us-east-1", region)
         self.control("POST", "faults", {"operations": operations, "secret_id": arn, **fault})
 
     def settings(self, **more: Any) -> dict[str, Any]:
-        """Give the settings of a cache of both Regions."""
+        """Return the settings of a cache for both Regions."""
         regions: Any = ["eu-west-1"]
         return {"endpoint_url": self.url, "fallback_regions": regions, "fallback_after": 0.5, **more}
 
 
 @pytest.fixture
 def world() -> Iterator[World]:
-    """Run an endpoint of one's own."""
+    """Run a separate endpoint."""
     with Endpoint("debug", "--control") as endpoint:
         yield World(endpoint)
 

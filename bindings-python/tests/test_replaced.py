@@ -1,4 +1,4 @@
-"""Tests of a program that replace parts of botocore: the cache notices, and the page about testing is true."""
+"""Programs whose tests replace parts of botocore: the cache notices, and the page about testing is correct."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def test_p8_what_traces_calls_is_no_replacement() -> None:
     assert not _is_replaced("botocore.client", "BaseClient._make_api_call")
     original = BaseClient._make_api_call
 
-    class Tracing:  # as wrapt makes them: it says of itself what the original says
+    class Tracing:  # like wrapt's proxies, it reports the original's attributes
         __module__ = original.__module__
 
         def __call__(self, *args: Any) -> Any:
@@ -71,7 +71,7 @@ def test_p8_what_traces_calls_is_no_replacement() -> None:
 def test_p8_the_page_about_testing_is_true(monkeypatch: pytest.MonkeyPatch) -> None:
     root = Path(__file__).parents[2]
     page = (root / "docs" / "testing.md").read_text()
-    # One of its examples starts an endpoint.
+    # One of the page's examples starts an endpoint.
     monkeypatch.setenv("SECRETCACHE_BIN", str(root / "target" / "debug" / "secretcache"))
     names: dict[str, Any] = {}
     for snippet in re.findall(r"```python\n(.*?)```", page, re.DOTALL):

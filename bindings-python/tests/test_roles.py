@@ -20,7 +20,7 @@ ROLE = "arn:aws:iam::111122223333:role"
 
 @pytest.fixture
 def recorder(monkeypatch: pytest.MonkeyPatch) -> Iterator[Recorder]:
-    """Run a server that is STS and Secrets Manager, and says who asked."""
+    """Run a server that plays STS and Secrets Manager, and records who signed."""
     with Recorder() as recorder:
         monkeypatch.setenv("AWS_ENDPOINT_URL", recorder.url)
         yield recorder
@@ -76,7 +76,7 @@ def test_a_role_is_assumed_with_the_role_of_the_cache(recorder: Recorder) -> Non
 
 
 def test_a_session_is_renewed_before_it_ends(recorder: Recorder) -> None:
-    recorder.session_seconds = 3  # less than what is kept in reserve
+    recorder.session_seconds = 3  # always within the margin for renewal
     with SecretCache(roles={"db": f"{ROLE}/app"}) as cache:
         for count in (1, 2, 3):
             assert cache.refresh_secret_now("db")
@@ -117,5 +117,5 @@ def test_a_client_of_the_programs_own_decides_itself_who_asks(monkeypatch: pytes
     ):
         SecretCache(session=boto3.Session(), roles=roles)
     monkeypatch.setenv("SECRETCACHE_TRANSPORT", "botocore")
-    with pytest.raises(errors.ConfigurationError, match="because SECRETCACHE_TRANSPORT asks for it"):
+    with pytest.raises(errors.ConfigurationError, match="because SECRETCACHE_TRANSPORT is set to botocore"):
         secretcache.SecretCache(roles=roles)

@@ -1,4 +1,4 @@
-"""Runs the scenarios that all languages share, on `secretcache.SecretCache` with a scripted client."""
+"""Runs the scenarios shared by all languages on `secretcache.SecretCache`, with a scripted client."""
 
 from __future__ import annotations
 
@@ -21,17 +21,17 @@ NO_VALUE = "Secrets Manager can't find the specified secret value for staging la
 
 
 class RefusedError(Exception):
-    """The resource takes no such user name and password."""
+    """The resource refuses the user name and password."""
 
     sqlstate = "28P01"
 
 
 class ResourceError(Exception):
-    """The resource fails in another way."""
+    """The resource fails for another reason."""
 
 
 class Store:
-    """A client object over what the scenario says the store holds."""
+    """A client object that serves what the scenario says is stored."""
 
     def __init__(self, held: dict[str, Any]) -> None:
         self.held: dict[str, Any] = {}
@@ -47,7 +47,7 @@ class Store:
         self.lock = threading.RLock()
 
     def catch_up(self) -> None:
-        """Let happen what was to happen by now."""
+        """Apply the changes that are due."""
         with self.lock:
             now = time.monotonic()
             happening = [what for when, what in self.later if when <= now]
@@ -56,7 +56,7 @@ class Store:
                 what()
 
     def log_in(self, credential: Credential) -> str:
-        """Log in to the resource; give the label and version it was done with."""
+        """Log in to the resource; return the label and version used."""
         self.catch_up()
         name = f"{credential.version_stage} {credential.version_id}"
         taken = [
@@ -76,7 +76,7 @@ class Store:
         return name
 
     def change(self, changes: dict[str, Any]) -> None:
-        """Add versions and stages; take stages away that are null."""
+        """Add versions and stages; remove the stages that are null."""
         for name, change in changes.items():
             assert change.keys() <= {"arn", "versions", "stages"}, change
             held = self.held.setdefault(name, {"versions": {}, "stages": {}})
@@ -133,7 +133,7 @@ class Store:
 
 
 class World:
-    """One cache, its store, and what it told."""
+    """One cache, its store, and its events."""
 
     def __init__(self, scenario: dict[str, Any]) -> None:
         self.scale: float = scenario.get("real_time", 1)
@@ -153,21 +153,21 @@ class World:
         self.cache.on_error(lambda event: self.tell("error", event.secret_id, self.kind_of(event.error)))
 
     def tell(self, *words: str) -> None:
-        """Note an event, once."""
+        """Record an event, unless it is recorded already."""
         if (event := " ".join(words)) not in self.told:
             self.told.append(event)
 
     def kind_of(self, exception: BaseException) -> str:
-        """Name the kind of failure: what the cache counts it as, for the client's own exceptions."""
+        """Return the kind of a failure; for a client's exception, the kind that the cache counts it as."""
         if kind := getattr(exception, "kind", None):
             return str(kind)
         code = exception.response["Error"]["Code"]  # type: ignore[attr-defined]
-        assert code in self.store.codes, "the client's exception was not handed on as it was"
+        assert code in self.store.codes, "the client's exception was not raised unchanged"
         (kind,) = self.cache.stats()["failures"]
         return str(kind)
 
     def read(self, step: dict[str, Any]) -> None:
-        """Let readers read, at the same moment if there are several."""
+        """Read, at the same time if there are several readers."""
 
         def one() -> Any:
             try:
@@ -189,7 +189,7 @@ class World:
             assert kind in self.cache.stats()["failures"]
 
     def peek(self, step: dict[str, Any]) -> None:
-        """Look without asking."""
+        """Peek: read from memory only."""
         value = self.cache.peek(step["peek"])
         assert (None if value is None else plain(value)) == scenario_value(step.get("value"))
 
@@ -211,17 +211,17 @@ class World:
         assert tried == step.get("tried", tried)
 
     def resource(self, step: dict[str, Any]) -> None:
-        """Say what the resource does from now on."""
+        """Set what the resource does from now on."""
         assert step["resource"].keys() <= {"accepts", "fails"}, step
         self.store.resource = step["resource"]
 
     def take_logins(self, step: dict[str, Any]) -> None:
-        """Compare the logins since the last time."""
+        """Compare the logins since the last check."""
         assert self.store.logins == step["logins"]
         self.store.logins.clear()
 
     def check_bounds(self, step: dict[str, Any]) -> None:
-        """Compare the number of logins and calls since the last time with their bounds."""
+        """Compare the number of logins and calls since the last check with their bounds."""
         assert step["at_most"].keys() == {"logins", "calls"}, step
         assert len(self.store.logins) <= step["at_most"]["logins"], self.store.logins
         assert len(self.store.calls) <= step["at_most"]["calls"], self.store.calls
@@ -229,7 +229,7 @@ class World:
         self.store.calls.clear()
 
     def hold(self, step: dict[str, Any]) -> None:
-        """Let the service hang, or answer again."""
+        """Make the service hang, or respond again."""
         (self.store.answers.clear if step["hold"] else self.store.answers.set)()
 
     def step(self, step: dict[str, Any]) -> None:
@@ -248,7 +248,7 @@ class World:
             "store": lambda step: self.store.change(step["store"]),
             "fail": lambda step: setattr(self.store, "fault", step["fail"]),
             "mend": lambda _: setattr(self.store, "fault", None),
-            # The passing of time is what these scenarios are about: there is nothing else to wait for.
+            # These scenarios are about the passage of time: there is no event to wait for.
             "pass": lambda step: time.sleep(step["pass"] * self.scale),
             "calls": lambda step: self.take_calls(step["calls"]["host"]),
             "events": lambda step: self.take_events(step["events"]),
@@ -264,12 +264,12 @@ class World:
             verbs[verb](step)
 
     def take_calls(self, expected: list[str]) -> None:
-        """Compare the calls since the last time."""
+        """Compare the calls since the last check."""
         assert self.store.calls == expected
         self.store.calls.clear()
 
     def take_events(self, expected: list[str]) -> None:
-        """Compare the events since the last time; those of the background thread may be a moment late."""
+        """Compare the events since the last check; those of the background thread can be a moment late."""
         eventually(lambda: list(self.told), expected)
         self.told.clear()
 
@@ -279,18 +279,18 @@ class World:
         assert {name: stats[name] for name in expected} == expected
 
     def end(self) -> None:
-        """Let no thread outlive the scenario."""
+        """Close the cache, so that no thread outlives the scenario."""
         self.store.answers.set()
         self.cache.close()
 
 
 def scenario_value(value: Any) -> Any:
-    """Give a value as Python has it."""
+    """Return a scenario's value as a Python value."""
     return bytes(value["bytes"]) if isinstance(value, dict) else value
 
 
 def plain(value: Any) -> Any:
-    """Give the bytes or the string of a version."""
+    """Return the bytes or the string of a version."""
     return value.secret_string if value.secret_binary is None else value.secret_binary
 
 

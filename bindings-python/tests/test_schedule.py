@@ -1,4 +1,4 @@
-"""What a supplied client says about a secret's rotation schedule reaches the refresher."""
+"""A secret's rotation schedule, as returned by a given client, reaches the refresher."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class Scheduled(Service):
 
 
 def soonest_refresh(schedule: dict[str, Any]) -> float:
-    """Read many secrets, and give the time until the first of them is refreshed."""
+    """Read many secrets; return the time until the first one is refreshed."""
     client = Scheduled()
     client.schedule = schedule
     for secret_id in SECRETS:
@@ -41,7 +41,7 @@ def schedule(when: Any) -> dict[str, Any]:
 
 
 def test_what_boto3_says_of_the_next_rotation_is_heeded() -> None:
-    # Saving looks for a window to come begins with the first one: none comes in the first half of the interval.
+    # Polls are saved for a coming rotation window from the first one on: none is due in the first half interval.
     tomorrow = datetime.now(timezone.utc) + timedelta(days=1)
     assert soonest_refresh(schedule(tomorrow)) > 0.7 * INTERVAL
 

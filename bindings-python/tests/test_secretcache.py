@@ -137,7 +137,7 @@ def test_a_watched_secret_is_kept_fresh_without_being_read(asm: Any, own_client:
     with SecretCache(client=asm if own_client else None, refresh_interval=0.2) as cache:
         cache.on_new_version(told.append)
         cache.get_secret_string(name)
-        # Nobody reads it, so its refreshes end after the first.
+        # It is not read again, so refreshes end after the first.
         eventually(lambda: cache.stats()["secrets"][0]["age_seconds"] > 0.5, True)
         with cache.watch(name) as watch:
             assert (watch.secret_id, repr(watch)) == (name, f'<secretcache.Watch of "{name}">')
@@ -186,7 +186,7 @@ def test_a_slow_service_holds_a_reader_no_longer_than_max_wait(service: Service)
 
 
 class BadInput:
-    """Each mistake, and what its error says."""
+    """Each kind of mistake, and the error message for it."""
 
     SETTINGS = (
         ({"refresh_interval": -1}, ValueError, "refresh_interval"),
@@ -282,7 +282,7 @@ def test_a_cache_nobody_holds_is_collected(asm: Any, own_client: bool) -> None:
 
 
 def test_every_value_is_asked_for_by_label_or_version_id() -> None:
-    # Policies may be conditioned on secretsmanager:VersionStage; a request that leaves it out is then denied.
+    # A policy with a condition on secretsmanager:VersionStage denies a request that leaves it out.
     with Recorder() as recorder, SecretCache(endpoint_url=recorder.url) as cache:
         cache.get_secret_string("db")
         cache.get_secret_string("db", "AWSPENDING")
@@ -314,7 +314,7 @@ def test_p5_ids_built_for_each_call_leave_nothing_behind(
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     read(200_000)
     grown = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
-    assert grown < 1000, f"{grown} KiB more"
+    assert grown < 1000, f"memory grew by {grown} KiB"
 
 
 def test_several_secrets_come_in_one_call(endpoint: Endpoint) -> None:

@@ -1,4 +1,4 @@
-"""An endpoint that makes trouble when told to, and caches that reach it through either transport."""
+"""An endpoint that makes trouble on request, and caches that reach it through either transport."""
 
 from __future__ import annotations
 
@@ -23,21 +23,21 @@ SCRIPTS = Path(__file__).with_name("scripts")
 
 
 class Control:
-    """The control requests of an endpoint that runs already, and what reaches it."""
+    """The control requests of a running endpoint, and clients and caches for it."""
 
     def __init__(self, url: str) -> None:
         self.url = url
 
     def fault(self, effect: Any = None, *operations: str, **rule: Any) -> None:
-        """Put a rule in force: what happens to which requests."""
+        """Add a fault: `effect` happens to the requests that match."""
         self._control("POST", "faults", {"effect": effect, "operations": list(operations), **rule})
 
     def calm(self) -> None:
-        """End all trouble."""
+        """Remove all faults."""
         self._control("DELETE", "faults")
 
     def wait_for_trouble(self) -> None:
-        """Wait until a request has run into a rule."""
+        """Wait until a request has hit a fault."""
         eventually(lambda: any(rule["seen"] for rule in self._control("GET", "faults")["faults"]), True, 10)
 
     def calls(self) -> dict[str, int]:
@@ -66,9 +66,9 @@ class Control:
     def cache(
         self, transport: str, timeout: float = 10, *, face: type[SecretCache] = SecretCache, **settings: Any
     ) -> Any:
-        """Make a cache; `timeout` is what one attempt may take."""
+        """Make a cache; `timeout` limits a single attempt."""
         if transport == "native":
-            # One attempt gets two fifths of the whole.
+            # One attempt gets two fifths of the native timeout.
             connection = {"endpoint_url": self.url, "region_name": "us-east-1", "timeout": timeout * 2.5}
             return face(**connection, **settings)
         return face(client=self.client(timeout), **settings)
@@ -89,7 +89,7 @@ class Trouble(Control, Endpoint):
 
 
 def start_script(name: str, *arguments: str, **environment: str) -> subprocess.Popen[str]:
-    """Start a script of this folder in a process of its own, which finds what tests find."""
+    """Start a script of this folder in a new process with the import path of the tests."""
     path = os.pathsep.join(each for each in sys.path if each)
     return subprocess.Popen(
         [sys.executable, str(SCRIPTS / name), *arguments],
@@ -101,7 +101,7 @@ def start_script(name: str, *arguments: str, **environment: str) -> subprocess.P
 
 
 def run_script(name: str, *arguments: str, **environment: str) -> str:
-    """Run a script to its end, which must be a good one, and give what it printed."""
+    """Run a script, check that it succeeds, and return its output."""
     with start_script(name, *arguments, **environment) as process:
         try:
             output, problems = process.communicate(timeout=60)

@@ -1,4 +1,4 @@
-"""What Airflow reads when it starts, in the programs of `workflows`."""
+"""Settings that Airflow imports when it starts, for the operations in `workflows`."""
 
 import workflows
 

@@ -21,7 +21,7 @@ from redis.sentinel import Sentinel
 
 
 class RabbitMq(Database):
-    """RabbitMQ, which counts in its log."""
+    """RabbitMQ; refused logins are counted in its log."""
 
     kind = engine = "rabbitmq"
 
@@ -60,7 +60,7 @@ class RabbitMq(Database):
         assert "Not management user" in str(answer), answer
 
     def refused(self) -> int:
-        # The log is written with delay: what follows on a mark in it has not happened yet.
+        # The log is delayed: count up to a mark that is written now.
         mark = uuid.uuid4().hex
         self._rabbit.status(mark, "nobody")
         until(lambda: mark in self._rabbit.log.read_text())
@@ -70,7 +70,7 @@ class RabbitMq(Database):
         return len(self._connections(user))
 
     def unacknowledged(self) -> int:
-        """Count the messages that the broker has given to a consumer, and will give to another if that one is gone."""
+        """Count the messages that the broker delivered to a consumer and will redeliver if that consumer is gone."""
         _, queues = self._rabbit.request("GET", "queues?disable_stats=true&enable_queue_totals=true")
         return sum(queue["messages_unacknowledged"] for queue in queues)
 
@@ -90,7 +90,7 @@ class RabbitMq(Database):
 
 
 class Nodes(RedisServer):
-    """Several servers of Redis, each with the same users. Subclasses say what makes them one."""
+    """Several Redis servers with the same users. Subclasses combine them."""
 
     options: tuple[str, ...] = ()
     count = 3
@@ -165,7 +165,7 @@ class Nodes(RedisServer):
 
 
 class Cluster(Nodes):
-    """A cluster of three."""
+    """A cluster of three nodes."""
 
     kind = engine = "redis-cluster"
     options = ("--cluster-enabled", "yes", "--cluster-node-timeout", "2000")
@@ -174,7 +174,7 @@ class Cluster(Nodes):
         self._buses = dict[int, int]()
         super().__init__()
         bounds = (0, 5461, 10923, 16384)
-        # A node takes an epoch only while it knows no other.
+        # A node accepts an epoch only while it knows no other node.
         for epoch, (node, first, end) in enumerate(zip(self.nodes, bounds, bounds[1:], strict=False), 1):
             node.execute_command("CLUSTER", "SET-CONFIG-EPOCH", epoch)
             node.execute_command("CLUSTER", "ADDSLOTSRANGE", first, end - 1)
@@ -192,7 +192,7 @@ class Cluster(Nodes):
 
 
 class OverTls(Nodes):
-    """One server, which programs reach over TLS."""
+    """One server that programs connect to over TLS."""
 
     kind = engine = "redis-tls"
     count = 1
@@ -208,11 +208,11 @@ class OverTls(Nodes):
 
 
 FAILOVER_TIMEOUT = 5
-"""Seconds after which a sentinel gives an attempt up; by default three minutes."""
+"""Seconds after which a sentinel gives up an attempt; by default three minutes."""
 
 
 class Sentinels(Nodes):
-    """A server, two replicas and a sentinel, which is where the programs begin."""
+    """A server, two replicas and a sentinel, which programs connect to first."""
 
     kind = engine = "redis-sentinel"
 
@@ -240,13 +240,13 @@ class Sentinels(Nodes):
         (folder / "sentinel.conf").write_text("\n".join(lines))
         self._serve(port, ["redis-server", str(folder / "sentinel.conf"), "--sentinel"], folder)
         self.sentinel = Sentinel([(self.host, port)])
-        # Otherwise it looks every ten seconds.
+        # By default, the sentinel polls every ten seconds.
         self.sentinel.sentinels[0].execute_command("SENTINEL", "DEBUG", "info-period", 100)
         self.port = port
         until(lambda: len(self.sentinel.discover_slaves("shop")) == 2)
 
     def fail_over(self) -> None:
-        """Have another server take over, and wait for it. An attempt may come to nothing, and then there is another."""
+        """Fail over to another server, and wait for it. Failed attempts are repeated."""
         former = self.sentinel.discover_master("shop")
         attempts = 6
         for attempt in range(1, attempts + 1):
@@ -263,7 +263,7 @@ class Sentinels(Nodes):
         try:
             return bool(self.sentinel.sentinels[0].sentinel_failover("shop"))
         except redis.ResponseError as error:
-            # It has not heard of one yet, or the attempt before has not ended.
+            # The sentinel does not know a replica yet, or the previous attempt has not ended.
             assert "NOGOODSLAVE" in str(error) or "INPROG" in str(error), error
             return False
 
@@ -277,11 +277,11 @@ def until(what: Callable[[], object], seconds: float = 60) -> None:
     """Wait for something to become true."""
     deadline = time.monotonic() + seconds
     while not what():
-        assert time.monotonic() < deadline, "it does not come true"
+        assert time.monotonic() < deadline, "the condition did not become true"
         time.sleep(0.02)
 
 
 SERVERS: dict[str, type[Database]] = DATABASES | {
     each.kind: each for each in (RabbitMq, Cluster, OverTls, Sentinels)
 }
-"""All that rotations are tried at."""
+"""All servers that rotations are tested with."""

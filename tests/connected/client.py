@@ -1,7 +1,7 @@
-"""One process of a program that connects all the time: `client.py INTEGRATION SECRET HOST PORT WORKERS PAUSE`.
+"""One process of a program that connects continuously: `client.py INTEGRATION SECRET HOST PORT WORKERS PAUSE`.
 
-Says "ready" on standard output once it has connected. Each line on standard input names the phase that begins; its
-end ends the process, which then reports as one line of JSON.
+Prints "ready" on standard output once it has connected. Each line on standard input names the phase that begins. At
+end of input, the process prints its report as one line of JSON and exits.
 """
 
 from __future__ import annotations
@@ -22,22 +22,22 @@ from secretcache import _steps as steps
 
 
 class Phase:
-    """What happened from one moment to another."""
+    """What happened during one phase."""
 
     def __init__(self) -> None:
         self.connects = 0
         self.failures: list[str] = []
         self.waits: list[float] = []
-        """Seconds from the beginning of a connect to the beginning of the login that succeeded."""
+        """Seconds from the start of each connect to the start of the login that succeeded."""
         self.refused = 0
         self.refused_late = 0
-        """Logins that began after their version was known to be refused, and were refused."""
+        """Refused logins that began after their version was known to be refused."""
         self.calls = 0
-        """To Secrets Manager."""
+        """Calls to Secrets Manager."""
 
 
 class Report:
-    """What happens, by phase."""
+    """What happened, by phase."""
 
     def __init__(self, cache: Any) -> None:
         self.cache = cache
@@ -48,19 +48,19 @@ class Report:
         self.begin("start")
 
     def begin(self, name: str) -> None:
-        """Begin a phase, or go on with it."""
+        """Begin a phase, or resume it."""
         self.end()
         self.phase = self.phases.setdefault(name, Phase())
 
     def end(self) -> None:
-        """End the phase under way."""
+        """End the current phase."""
         calls = sum(self.cache.stats()["api_calls"].values())
         if self.phases:
             self.phase.calls += calls - self._calls
         self._calls = calls
 
     def watch(self) -> None:
-        """Have every plan of a connection looked at while it is carried out."""
+        """Observe the steps of every connect."""
         original = steps.connect
 
         def connect(*arguments: Any) -> Generator[Any, Any, Any]:
@@ -86,7 +86,7 @@ class Report:
                 self.refused.setdefault(version, time.perf_counter())
 
     def done(self, error: BaseException | None) -> None:
-        """Note the end of one operation."""
+        """Record the end of one operation."""
         if error is None:
             self.phase.connects += 1
         elif len(self.phase.failures) < 100:
@@ -120,7 +120,7 @@ def main() -> None:
         phases = {phase: vars(seen) for phase, seen in report.phases.items()}
         told = {"name": name, "phases": phases, "rejected": cache.stats()["logins"]["rejected"]}
         print(json.dumps(told), file=report_to, flush=True)
-        os._exit(0)  # pools are left as they are
+        os._exit(0)  # does not close the pools
 
     threading.Thread(target=listen, daemon=True).start()
     run(report, ended, operations, int(workers), float(pause), ready, end)

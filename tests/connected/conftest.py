@@ -1,4 +1,4 @@
-"""What the tests of staying connected run against: `secretcache local`, and real servers."""
+"""Fixtures of the tests of staying connected: `secretcache local`, and real servers."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from endpoint import Endpoint
 
 @pytest.fixture(scope="session")
 def endpoint() -> Iterator[Endpoint]:
-    """Run one endpoint for all tests; each has a secret of its own."""
+    """Run one endpoint for all tests; each uses its own secret."""
     with Endpoint("debug", "--db-plaintext") as endpoint:
         yield endpoint
 
@@ -37,7 +37,7 @@ def client(environment: None) -> Any:
 
 @pytest.fixture(scope="session")
 def databases() -> Iterator[Callable[[str], Any]]:
-    """Provide servers by name, each started when it is first asked for."""
+    """Provide servers by name, each started on first use."""
     with ExitStack() as stack:
         yield cache(lambda name: stack.enter_context(SERVERS[name]()))
 

@@ -1,4 +1,4 @@
-"""Real servers for the tests of staying connected: started, given a user, asked how many logins they refused."""
+"""Real servers for the tests of staying connected: starts them, manages users, counts refused logins."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ import redis
 ROOT = Path(__file__).resolve().parents[2]
 POSTGRES = Path("/usr/lib/postgresql/15/bin")
 USERS = ("app", "app_clone")
-"""The user of the secret, and the one that takes turns with it."""
+"""The user of the secret, and the one that alternates with it."""
 
 
 class Database:
@@ -31,9 +31,9 @@ class Database:
 
     kind: str
     engine: str
-    """As secrets name it."""
+    """The engine's name in secrets."""
     how_to_rotate: tuple[str, ...] = ("--no-tls",)
-    """What `secretcache rotate` has to be told."""
+    """The options that `secretcache rotate` needs."""
 
     def __init__(self) -> None:
         program = ROOT / "target" / "debug" / "secretcache-databases"
@@ -61,7 +61,7 @@ class Database:
         self._process.wait()
 
     def set_password(self, user: str, password: str, *, also: str | None = None) -> None:
-        """Make a password the user's only one, or the only one beside `also`."""
+        """Make a password the user's only one, or the only one apart from `also`."""
         raise NotImplementedError
 
     def create_user(self, user: str) -> None:
@@ -90,27 +90,27 @@ class Database:
 
     @contextmanager
     def obstacle(self) -> Iterator[str]:
-        """Give a statement that takes until the end of the `with` block, and then has a value that is true."""
+        """Provide a statement that blocks until the end of the `with` block, and then returns a true value."""
         raise NotImplementedError
         yield
 
     def blocked(self) -> int:
-        """Count the connections that wait at the obstacle."""
+        """Count the connections that the obstacle blocks."""
         raise NotImplementedError
 
     @property
     def administrator(self) -> dict[str, str]:
-        """The administrator's credential, as secrets have it."""
+        """The administrator's credential, as in a secret."""
         return {"username": self._admin, "password": self._admin_password}
 
     @property
     def settings(self) -> dict[str, Any]:
-        """Where the server is, for drivers that take keywords."""
+        """The server's address, as keyword arguments for drivers."""
         return {"host": self.host, "port": self.port}
 
 
 class Postgres(Database):
-    """PostgreSQL, which counts in its log."""
+    """PostgreSQL; refused logins are counted in its log."""
 
     kind = "postgres-15"
     engine = "postgres"
@@ -165,7 +165,7 @@ class Postgres(Database):
 
 
 class Replica(Postgres):
-    """A replica of a PostgreSQL server, which can be made to lag behind, and speaks German if asked to."""
+    """A replica of a PostgreSQL server that can lag behind on request, optionally with German messages."""
 
     def __init__(self, primary: Postgres, *, in_german: bool = False) -> None:
         self._primary = primary
@@ -175,7 +175,7 @@ class Replica(Postgres):
         with socket.create_server((self.host, 0)) as free:
             self.port = free.getsockname()[1]
         self._admin, self._admin_password = primary._admin, primary._admin_password
-        # A server of PostgreSQL does not run as root.
+        # PostgreSQL refuses to run as root.
         as_user: dict[str, Any] = {"user": "nobody"} if os.geteuid() == 0 else {}
         if as_user:
             shutil.chown(self._folder.name, "nobody")
@@ -207,24 +207,24 @@ class Replica(Postgres):
         self._folder.cleanup()
 
     def pause(self) -> None:
-        """Lag behind from now on."""
+        """Stop replication, so that this server lags behind."""
         self._run("SELECT pg_wal_replay_pause()")
         while self._run("SELECT pg_get_wal_replay_pause_state()") != [("paused",)]:
             time.sleep(0.01)
 
     def resume(self) -> None:
-        """Go on."""
+        """Resume replication."""
         self._run("SELECT pg_wal_replay_resume()")
 
     def catch_up(self) -> None:
-        """Wait until what is at the primary now is here too."""
+        """Wait until this server has everything that the primary has now."""
         ((position,),) = self._primary._run("SELECT pg_current_wal_lsn()::text")
         while self._run(f"SELECT pg_last_wal_replay_lsn() >= '{position}'") != [(True,)]:
             time.sleep(0.01)
 
 
 class MariaDb(Database):
-    """MariaDB, which has a counter."""
+    """MariaDB, which counts refused logins."""
 
     kind = engine = "mariadb"
 
@@ -283,7 +283,7 @@ class MariaDb(Database):
 
 
 class Redis(Database):
-    """Redis, which has a counter."""
+    """Redis, which counts refused logins."""
 
     kind = engine = "redis"
 
@@ -319,7 +319,7 @@ class Redis(Database):
         return sum(client["user"] == user for client in self._client.client_list())
 
     def unacknowledged(self) -> int:
-        """Count the messages that Kombu has given to a worker, and will give to another if that one is gone."""
+        """Count the messages that Kombu delivered to a worker and will redeliver if that worker is gone."""
         return self._client.hlen("unacked")
 
     def end_sessions(self, user: str) -> None:

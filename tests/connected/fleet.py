@@ -1,4 +1,4 @@
-"""Programs that connect all the time, one process for each integration, and what they report."""
+"""Programs that connect continuously, one process for each integration, and their reports."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from databases import ROOT, Database
 PROGRAM = (sys.executable, str(Path(__file__).with_name("client.py")))
 AIRFLOW = os.environ.get("SECRETCACHE_TEST_AIRFLOW", str(ROOT / "target" / "venv" / "airflow"))
 IN_AIRFLOW = (f"{AIRFLOW}/bin/python", PROGRAM[1])
-"""The same, where Airflow is installed."""
+"""The same program in the environment with Airflow."""
 
 
 class Fleet:
-    """A process for each of these integrations, all with the secret of one server."""
+    """A process for each of the given integrations, all with the secret of one server."""
 
     def __init__(
         self,
@@ -50,13 +50,13 @@ class Fleet:
                 raise RuntimeError(f"{name} could not connect even once; see its traceback")
 
     def begin(self, phase: str) -> None:
-        """Tell all that another phase begins."""
+        """Begin a phase in all processes."""
         for process in self._processes:
             assert process.stdin is not None
             print(phase, file=process.stdin, flush=True)
 
     def end(self) -> list[dict[str, Any]]:
-        """Have all of them end; give their reports."""
+        """End all processes; return their reports."""
         for process in self._processes:
             assert process.stdin is not None
             process.stdin.close()
@@ -68,7 +68,7 @@ class Fleet:
         return reports
 
     def kill(self) -> None:
-        """End them without a report."""
+        """Kill all processes, without reports."""
         for process in self._processes:
             process.kill()
             process.wait()

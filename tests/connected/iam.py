@@ -1,6 +1,6 @@
-"""What checks IAM tokens for a real PostgreSQL: an LDAP directory, which it asks about each password.
+"""An LDAP directory that checks IAM tokens for a real PostgreSQL, which asks it about each password.
 
-PostgreSQL hands the password over as the client sent it, as that of RDS does.
+PostgreSQL passes the password on as the client sent it, as RDS does.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from databases import Postgres
 
 
 class Directory(socketserver.ThreadingTCPServer):
-    """Answers PostgreSQL's question whether a user may log in with a password, and keeps the tokens that it took."""
+    """Decides for PostgreSQL whether a user may log in with a password, and keeps the tokens that it accepted."""
 
     daemon_threads = True
 
@@ -28,7 +28,7 @@ class Directory(socketserver.ThreadingTCPServer):
 
 
 class _Bind(socketserver.BaseRequestHandler):
-    """One connection of LDAP (RFC 4511): a simple bind is all that is asked."""
+    """One LDAP connection (RFC 4511); the only request is a simple bind."""
 
     server: Directory
 
@@ -78,7 +78,7 @@ def _encoded(tag: int, content: bytes) -> bytes:
 
 
 def ask_directory(postgres: Postgres, user: str, directory: Directory) -> None:
-    """Have a server ask the directory about the passwords of a user, and see that it refuses one that is no token."""
+    """Make a server check a user's passwords with the directory; wait until it refuses one that is not a token."""
     postgres.create_user(user)
     host, port = directory.server_address[:2]
     rule = (

@@ -1,6 +1,6 @@
-"""Every integration as a function that connects, asks who it is, and disconnects: what the tests and the bench run.
+"""Every integration as an operation for tests and benchmarks: connect, query the user, disconnect.
 
-Each is imported only in the process that uses it. An operation that leaves something running has a method `close`.
+Each is imported only in the process that uses it. An operation that leaves something open has a method `close`.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ OF: dict[str, tuple[str, ...]] = {
 SEPARATE: dict[str, tuple[str, ...]] = {
     "postgres": ("airflow_metadata", "airflow_metadata_async", "airflow_hook")
 }
-"""Those that run where Airflow is installed, and in a process each: Airflow has one metadata database."""
+"""Operations that need an environment with Airflow, and a process each: Airflow has one metadata database."""
 ALL = {server: names + SEPARATE.get(server, ()) for server, names in OF.items()}
 ASYNCHRONOUS = frozenset(
     (
@@ -75,13 +75,13 @@ ASYNCHRONOUS = frozenset(
     )
 )
 MODULES = (__name__, "orms", "messaging", "workflows")
-"""Where the operations are."""
+"""The modules that define the operations."""
 
 
 def make(
     name: str, cache: Any, secret: str, host: str, port: int, **options: Any
 ) -> Operation | AsyncOperation:
-    """Make the operation of an integration, which gets these options."""
+    """Return the operation of an integration, created with these options."""
     modules = map(importlib.import_module, MODULES)
     kind = next(vars(module)[f"_{name}"] for module in modules if f"_{name}" in vars(module))
     return kind(cache, secret, {"host": host, "port": port}, options)
@@ -240,7 +240,7 @@ def _sqlalchemy_psycopg(cache: Any, secret: str, where: dict[str, Any], options:
 
 
 def _sqlalchemy_pool(cache: Any, secret: str, where: dict[str, Any], options: dict[str, Any]) -> Operation:
-    """A pool whose connections are old at once, so that it connects each time."""
+    """A pool whose connections expire at once, so that it connects each time."""
     return _sqlalchemy(
         "postgresql+psycopg2", "postgres", cache, secret, where, options, pool_size=2, pool_recycle=0
     )
@@ -302,7 +302,7 @@ def _mysql_connector(cache: Any, secret: str, where: dict[str, Any], options: di
 def django(
     backend: str, cache: Any, secret: str, where: dict[str, Any], name: str, **more: Any
 ) -> Callable[[], Any]:
-    """Make a database of Django's; gives a function that gives its connection of this thread."""
+    """Set up a Django database; return a function that returns the thread's connection to it."""
     database = {
         "ENGINE": f"secretcache.integrations.django.{backend}",
         "NAME": name,
@@ -314,7 +314,7 @@ def django(
 
 
 def django_connection(database: dict[str, Any]) -> Callable[[], Any]:
-    """Make a database of Django's of its settings; gives the same."""
+    """Set up a Django database from its settings; return the same as `django`."""
     from django import setup
     from django.conf import settings
     from django.db.utils import ConnectionHandler
@@ -381,7 +381,7 @@ def _redis_async(cache: Any, secret: str, where: dict[str, Any], options: dict[s
     )
 
     async def operate() -> None:
-        # A connection of its own: to empty the pool would end connections that another task has just taken from it.
+        # Makes its own connection: emptying the pool could close one that another task has just checked out.
         connection = pool.make_connection()
         await connection.connect()
         await connection.send_command("PING")

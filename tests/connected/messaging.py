@@ -110,7 +110,7 @@ def _cluster(cache: Any, secret: str, where: dict[str, Any], options: dict[str, 
     client = cluster(cache, secret, f"redis://{where['host']}:{where['port']}", **options)
 
     def operate() -> None:
-        for key in "abc":  # one of each node
+        for key in "abc":  # one on each node
             client.set(key, key)
         for node in client.get_nodes():
             if node.redis_connection is not None:

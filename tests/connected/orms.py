@@ -28,11 +28,11 @@ def _peewee_psycopg2(cache: Any, secret: str, where: dict[str, Any], options: di
 
 
 def _peewee_pool(cache: Any, secret: str, where: dict[str, Any], options: dict[str, Any]) -> Any:
-    """A pool whose connections are old at once, so that it connects each time."""
+    """A pool whose connections expire at once, so that it connects each time."""
     import peewee
     from playhouse.pool import PooledPostgresqlDatabase
 
-    # Before peewee 4 its pools knew psycopg2 alone.
+    # Before peewee 4, its pools support only psycopg2.
     driver = {"prefer_psycopg3": True} if int(peewee.__version__.split(".")[0]) >= 4 else {}
     pool = PooledPostgresqlDatabase("postgres", stale_timeout=0.001, **driver, **where)
     return _peewee(pool, cache, secret, options)

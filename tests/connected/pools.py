@@ -1,4 +1,4 @@
-"""Every pool as one interface: take a connection, ask something, give it back. Each keeps one connection."""
+"""Every pool behind one interface: check out a connection, query, return it. Each keeps one connection."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from typing import Any
 from programs import Loop
 
 Ask = Callable[[str], Any]
-"""Carries out a statement; gives its one value."""
+"""Executes a statement; returns its single value."""
 
 
 class Pool:
-    """A pool whose connections log in with a secret. Subclasses say how it is made and asked."""
+    """A pool whose connections log in with a secret. Subclasses implement creation and queries."""
 
     server = "postgres"
     is_asynchronous = False
@@ -27,15 +27,15 @@ class Pool:
         raise NotImplementedError
 
     def taken(self) -> Any:
-        """Take a connection for a `with` block; gives a function that asks."""
+        """Check out a connection for a `with` block; provide a function that queries it."""
         raise NotImplementedError
 
     def close(self) -> None:
-        """End the pool."""
+        """Close the pool."""
 
 
 class AsyncPool(Pool):
-    """A pool for asyncio, in a loop of its own."""
+    """A pool for asyncio, in its own event loop."""
 
     is_asynchronous = True
 
@@ -47,11 +47,11 @@ class AsyncPool(Pool):
         raise NotImplementedError
 
     def acquire(self) -> Any:
-        """Give the asynchronous context manager that takes a connection."""
+        """Return the asynchronous context manager that checks out a connection."""
         raise NotImplementedError
 
     async def ask(self, connection: Any, statement: str) -> Any:
-        """Carry out a statement."""
+        """Execute a statement; return its single value."""
         raise NotImplementedError
 
     @contextmanager
@@ -189,7 +189,7 @@ class SqlAlchemyAiomysqlPool(SqlAlchemyAsyncPool):
 
 
 class DjangoConnection(Pool):
-    """A persistent connection, which Django looks at between requests."""
+    """A persistent connection, which Django checks between requests."""
 
     backend, name = "postgresql", "postgres"
     more: dict[str, Any] = {}

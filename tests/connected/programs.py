@@ -1,4 +1,4 @@
-"""Every integration of a server in this process, each with a cache and a thread of its own."""
+"""Every integration of a server in this process, each with its own cache and thread."""
 
 from __future__ import annotations
 
@@ -19,19 +19,19 @@ PATIENCE = 60.0
 
 
 class Loop:
-    """An event loop in a thread of its own, for tests that wait for it as for anything else."""
+    """An event loop in a separate thread, for tests that wait synchronously."""
 
     def __init__(self) -> None:
         self._loop = asyncio.new_event_loop()
         threading.Thread(target=self._loop.run_forever, daemon=True).start()
 
     def run(self, work: Coroutine[Any, Any, Any]) -> Any:
-        """Have a coroutine run; give its result."""
+        """Run a coroutine; return its result."""
         return asyncio.run_coroutine_threadsafe(work, self._loop).result(PATIENCE)
 
 
 class Program:
-    """One integration, and the operation it repeats: connect, ask, disconnect."""
+    """One integration, and the operation it repeats: connect, query, disconnect."""
 
     def __init__(
         self, name: str, secret_id: str, database: Database, endpoint_url: str | None, **options: Any
@@ -47,14 +47,14 @@ class Program:
         self._operation: Any = None
 
     def read(self) -> Future[Any]:
-        """Begin to read the secret, so that the first login need not wait for that."""
+        """Start to read the secret, so that the first login need not wait for that."""
         read = self.cache.get_secret_string
         return self._threads.submit(
             lambda: self._loop.run(read(self._secret_id)) if self._loop else read(self._secret_id)
         )
 
     def start(self) -> Future[None]:
-        """Begin to carry out the operation once."""
+        """Start the operation once."""
         return self._threads.submit(self._operate)
 
     def _operate(self) -> None:
@@ -70,7 +70,7 @@ class Program:
         await self._operation()
 
     def close(self) -> None:
-        """End what the operation left running, without waiting for operations that are still under way."""
+        """Close what the operation left open, without waiting for operations in progress."""
         close = getattr(self._operation, "close", None)
         if close is not None:
             closed = close()
@@ -80,12 +80,12 @@ class Program:
 
     @property
     def logins(self) -> dict[str, int]:
-        """What became of the logins so far."""
+        """Counts of the logins so far, by outcome."""
         return dict(self.cache.stats()["logins"])
 
     @property
     def calls(self) -> int:
-        """How often Secrets Manager was asked so far."""
+        """The number of calls to Secrets Manager so far."""
         return sum(self.cache.stats()["api_calls"].values())
 
 
@@ -115,20 +115,20 @@ class Programs:
         return iter(self._all)
 
     def start(self) -> dict[str, Future[None]]:
-        """Have each begin to carry out its operation once."""
+        """Start the operation of each program once."""
         return {each.name: each.start() for each in self._all}
 
     def read(self) -> None:
-        """Have each read the secret, so that the first login need not wait for that."""
+        """Read the secret in each program, so that the first login need not wait for that."""
         done({each.name: each.read() for each in self._all})
 
     def operate(self) -> None:
-        """Have each carry out its operation once, with success."""
+        """Run the operation of each program once, and check that it succeeds."""
         done(self.start())
 
 
 def done(futures: dict[str, Future[None]]) -> None:
-    """Wait for operations, all of which succeed."""
+    """Wait for operations, and check that all succeed."""
     failed = {name: error for name, error in ended(futures).items() if error is not None}
     assert not failed, failed
 
@@ -141,10 +141,10 @@ def ended(futures: dict[str, Future[None]]) -> dict[str, BaseException | None]:
 
 
 def is_patient(name: str) -> bool:
-    """Tell a pool that connects in the background, and goes on trying when that fails."""
+    """Return whether an integration is a pool that connects in the background and retries failures."""
     return name in ("psycopg_pool", "psycopg_pool_async", "django_postgresql_pool", "tortoise_psycopg")
 
 
 def is_direct(name: str) -> bool:
-    """Tell an integration whose user gets the error of each login."""
+    """Return whether an integration raises the error of each login to its caller."""
     return not is_patient(name)

@@ -1,4 +1,4 @@
-"""Rotates a secret: by hand, over boto3 and SQL, with nothing of ours in it; and by our rotation engine."""
+"""Rotates a secret: by hand, with boto3 and SQL and without our code; and with our rotation engine."""
 
 from __future__ import annotations
 
@@ -25,18 +25,18 @@ STRATEGIES = {
     "redis-sentinel": ("single-user", "dual-password"),
     "redis-tls": ("single-user", "dual-password"),
 }
-"""What each server can."""
+"""The strategies that each server supports."""
 ROTATIONS = int(os.environ.get("SECRETCACHE_ROTATIONS", 3))
-"""Of each test that rotates several times; `tests/bench/connected_endurance` has them rotate 40 times."""
+"""The number of rotations in tests that rotate repeatedly; `tests/bench/connected_endurance` sets it to 40."""
 BY_HAND_ALONE = ("redis-cluster", "redis-sentinel", "redis-tls")
-"""Several servers that our engine takes for one, and one whose certificate it would not trust."""
+"""Servers that our engine cannot rotate here: several that it takes for one, and one with an untrusted certificate."""
 
 
 class Secret:
     """The credential of one server in Secrets Manager.
 
-    The address in it leads nowhere unless asked for, as our engine needs it: the integrations keep to the one that the
-    program has.
+    Its address is invalid unless `address` is true, because integrations must use the program's address. Our engine
+    needs the real one.
     """
 
     def __init__(self, client: Any, database: Database, secret_id: str, *, address: bool = False) -> None:
@@ -52,13 +52,13 @@ class Secret:
         client.create_secret(Name=secret_id, SecretString=json.dumps(value))
 
     def _keep_administrator(self) -> str:
-        """Keep the administrator's credential as a secret, for our engine; give its ARN."""
+        """Store the administrator's credential as a secret, for our engine; return its ARN."""
         value = self.database.administrator | self.database.settings | {"engine": self.database.engine}
         name = f"{self.secret_id}/admin"
         return self.client.create_secret(Name=name, SecretString=json.dumps(value))["ARN"]
 
     def current(self) -> tuple[str, dict[str, Any]]:
-        """Give the current version's id and its value."""
+        """Return the current version's id and its value."""
         answer = self.client.get_secret_value(SecretId=self.secret_id, VersionStage="AWSCURRENT")
         return answer["VersionId"], json.loads(answer["SecretString"])
 
@@ -67,7 +67,7 @@ class Rotation(Protocol):
     """A way to rotate a secret."""
 
     def rotate(self, gap: float) -> None:
-        """Rotate, with so many seconds between setSecret and finishSecret."""
+        """Rotate, with `gap` seconds between setSecret and finishSecret."""
 
 
 class ByHand:
@@ -82,7 +82,7 @@ class ByHand:
         self._strategy = strategy
 
     def rotate(self, gap: float) -> None:
-        """Rotate, with so many seconds between setSecret and finishSecret."""
+        """Rotate, with `gap` seconds between setSecret and finishSecret."""
         token, pending = self.create()
         self.set(pending)
         time.sleep(gap)
@@ -90,7 +90,7 @@ class ByHand:
         self.finish(token)
 
     def create(self) -> tuple[str, dict[str, Any]]:
-        """createSecret; give the version's id and its value."""
+        """Run createSecret; return the version's id and its value."""
         pending = self._secret.current()[1] | {"password": _new_password()}
         if self._strategy == "alternating-users":
             pending["username"] = next(user for user in USERS if user != pending["username"])
@@ -104,16 +104,16 @@ class ByHand:
         return token, pending
 
     def set(self, pending: dict[str, Any]) -> None:
-        """setSecret."""
+        """Run setSecret."""
         also = self._secret.current()[1]["password"] if self._strategy == "dual-password" else None
         self._secret.database.set_password(pending["username"], pending["password"], also=also)
 
     def test(self, pending: dict[str, Any]) -> None:
-        """testSecret."""
+        """Run testSecret."""
         self._secret.database.log_in(pending["username"], pending["password"])
 
     def finish(self, token: str) -> None:
-        """finishSecret."""
+        """Run finishSecret."""
         secret_id = self._secret.secret_id
         stage = {"SecretId": secret_id, "VersionStage": "AWSCURRENT"}
         current, _ = self._secret.current()
@@ -125,7 +125,7 @@ class ByHand:
 
 
 class ByEngine:
-    """Our rotation engine, by the command `secretcache rotate`."""
+    """Our rotation engine, run by the command `secretcache rotate`."""
 
     def __init__(self, secret: Secret, strategy: str, endpoint: Endpoint) -> None:
         self._endpoint = endpoint
@@ -148,7 +148,7 @@ class ByEngine:
 
 
 class ByService:
-    """Our engine again, by RotateSecret of `secretcache local`, which leaves no time between the steps."""
+    """Our engine, run by RotateSecret of `secretcache local`, which does not pause between the steps."""
 
     TEMPLATES = {
         ("postgres", "single-user"): "RDSPostgreSQLRotationSingleUser",
@@ -157,7 +157,7 @@ class ByService:
         ("mariadb", "alternating-users"): "RDSMariaDBRotationMultiUser",
         ("redis", "dual-password"): "ElasticacheUserRotation",
     }
-    """The functions that AWS's templates deploy, by what they do."""
+    """The rotation functions that AWS's templates deploy, by engine and strategy."""
 
     def __init__(self, secret: Secret, strategy: str) -> None:
         self._secret = secret
@@ -165,7 +165,7 @@ class ByService:
         self._function = f"arn:aws:lambda:us-east-1:111122223333:function:SecretsManager{template}"
 
     def rotate(self, gap: float) -> None:
-        """Rotate, as fast as it goes."""
+        """Rotate as fast as possible."""
         which = {"SecretId": self._secret.secret_id}
         token = self._secret.client.rotate_secret(**which, RotationLambdaARN=self._function)["VersionId"]
         deadline = time.monotonic() + 60
@@ -181,7 +181,7 @@ class ByService:
 
 
 class _Hesitating(Relay):
-    """Lets some seconds pass before a version becomes current."""
+    """A relay that waits for some seconds before a version becomes current."""
 
     def __init__(self, upstream: str, gap: float) -> None:
         super().__init__(upstream)

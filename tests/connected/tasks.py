@@ -1,4 +1,4 @@
-"""A Celery app for the tests, and its worker: `celery -A tasks worker`. Environment variables say which."""
+"""A Celery app for the tests, and its worker: `celery -A tasks worker`. Environment variables configure it."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ app = Celery("tasks")
 app.conf.update(
     json.loads(os.environ["SETTINGS"]),
     broker_connection_retry_on_startup=False,
-    broker_pool_limit=0,  # each message by a connection of its own
+    broker_pool_limit=0,  # a new connection for each message
     task_default_queue=os.environ["QUEUE"],
     worker_prefetch_multiplier=1,
 )
@@ -23,7 +23,7 @@ stay_connected(app, SecretCache(), broker=os.environ["BROKER_SECRET"], backend=o
 
 @app.task
 def double(number: int) -> int:
-    """Note each time that it runs."""
+    """Record each run."""
     with open(os.environ["NOTES"], "a") as notes:
         print(number, file=notes)
     return 2 * number

@@ -1,4 +1,4 @@
-"""aio-pika's robust connections, which connect again by themselves, through rotations and a broker's absence."""
+"""aio-pika's robust connections, which reconnect on their own, through rotations and outages of the broker."""
 
 from __future__ import annotations
 
@@ -15,23 +15,23 @@ from secretcache import AsyncSecretCache
 from secretcache.integrations.aio_pika import connect_robust
 
 INTERVAL = 0.2
-"""Seconds between two attempts of aio-pika."""
+"""Seconds between aio-pika's attempts to reconnect."""
 
 
 class Way:
-    """A way to a server, which can be closed."""
+    """A proxy to a server, which can be closed."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
         self._writers: set[asyncio.StreamWriter] = set()
 
     async def open(self, port: int = 0) -> None:
-        """Let connections through."""
+        """Accept connections."""
         self._server = await asyncio.start_server(self._pass_on, "127.0.0.1", port)
         self.port = self._server.sockets[0].getsockname()[1]
 
     def close(self) -> None:
-        """Cut connections off, and let none through."""
+        """Cut off all connections, and accept no more."""
         self._server.close()
         for writer in self._writers:
             writer.close()
@@ -52,7 +52,7 @@ class Way:
 
 
 async def deliver(queue: Any, channel: Any) -> None:
-    """Send a message and get it, once the connection is there."""
+    """Send and receive a message, once the connection is back."""
     await channel.ready()
     await channel.default_exchange.publish(aio_pika.Message(b"hello"), queue.name)
     await (await asyncio.wait_for(queue.get(), 30)).ack()
@@ -91,7 +91,7 @@ def test_a_robust_connection_that_is_cut_off_logs_in_with_the_version_that_works
                 await cut_off()
                 rotation.finish(token)
                 await cut_off()
-            # What it last logged in with works no longer when the broker is back.
+            # When the broker is back, the version that last logged in no longer works.
             await cut_off(lambda: rotation.rotate(0))
         way.close()
 

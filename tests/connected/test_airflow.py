@@ -1,4 +1,4 @@
-"""Airflow's secrets backend reading from memory, and the examples for Airflow, where Airflow is installed."""
+"""Airflow's secrets backend reading from memory, and the documentation's examples for Airflow."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ for _ in sys.stdin:
 
 
 class WithoutDescribing(Relay):
-    """Secrets Manager for a role that may call ``GetSecretValue`` alone."""
+    """Secrets Manager for a role that may call only ``GetSecretValue``."""
 
     def answer(self, headers: Message, body: bytes) -> tuple[int, bytes]:
         if headers["X-Amz-Target"].endswith(".DescribeSecret"):
@@ -73,7 +73,7 @@ class WithoutDescribing(Relay):
 
 @pytest.fixture
 def environment_of_airflow(environment: None, postgres: Database, tmp_path: Path) -> dict[str, str]:
-    """Provide what Airflow is configured by."""
+    """Provide the environment variables that configure Airflow."""
     assert Path(IN_AIRFLOW[0]).exists(), f"{IN_AIRFLOW[0]} is missing; `make venv-airflow` makes it"
     return os.environ | {
         "AIRFLOW_CONFIG": os.devnull,
@@ -86,7 +86,7 @@ def environment_of_airflow(environment: None, postgres: Database, tmp_path: Path
 
 
 def run(program: str, given: str, environment: dict[str, str]) -> str:
-    """Run a program where Airflow is installed; give what it says."""
+    """Run a program in the environment with Airflow; return its output."""
     command = [IN_AIRFLOW[0], "-c", program]
     return subprocess.run(
         command, input=given, env=environment, stdout=subprocess.PIPE, text=True, check=True
@@ -185,7 +185,7 @@ def test_airflow_reads_from_memory_and_sees_a_rotation(
 
 
 def examples() -> list[str]:
-    """Give what the page says of Airflow: the metadata database, and a hook."""
+    """Return the page's examples for Airflow: the metadata database, and a hook."""
     page = (ROOT / "docs" / "staying-connected.md").read_text()
     return re.findall(r"^```py\n(.*?)^```", page, re.MULTILINE | re.DOTALL)
 

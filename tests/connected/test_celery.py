@@ -1,4 +1,4 @@
-"""Workers of Celery through rotations: nothing fails, and no task is lost or done twice. Costs about 40 s."""
+"""Celery workers during rotations: nothing fails, and no task is lost or run twice. Takes about 40 s."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from rotating import ROTATIONS, ByHand, Secret
 from endpoint import Endpoint
 
 STRATEGIES = {"rabbitmq": ("single-user", "alternating-users", "single-user")}
-"""Of the rotations, in turn. Those of the other brokers are for one user alone."""
+"""Strategies of consecutive rotations. The other brokers always rotate a single user."""
 ALL_KINDS = ("prefork", "gevent", "solo")
 
 
@@ -47,7 +47,7 @@ SETUPS = {
 
 
 def configured(broker: Any, backend: Any, *, over_tls: bool) -> dict[str, Any]:
-    """Give Celery's settings of a broker and a result backend."""
+    """Return Celery's settings for a broker and a result backend."""
     required, place, results = (
         ssl.CERT_REQUIRED,
         f"{broker.host}:{broker.port}",
@@ -75,7 +75,7 @@ def configured(broker: Any, backend: Any, *, over_tls: bool) -> dict[str, Any]:
 
 
 TASKS = 4
-"""At a time, for each worker."""
+"""Tasks at a time, for each worker."""
 SENDER = """
 import os, sys
 from tasks import double
@@ -86,11 +86,11 @@ for line in sys.stdin:
         os._exit(0)
     os.wait()
 """
-"""Sends tasks and waits for their results, in a new process each time, whose connections are new."""
+"""Sends tasks and waits for their results, each time in a new process with new connections."""
 
 
 class Worker:
-    """A worker, and a program that gives it tasks."""
+    """A worker, and a program that sends it tasks."""
 
     def __init__(self, environment: dict[str, str], kind: str, folder: Path) -> None:
         self.notes = folder / "notes"
@@ -127,7 +127,7 @@ class Worker:
         assert results == [str(2 * number) for number in numbers], self.log.read_text()
 
     def close(self) -> None:
-        """End both."""
+        """Stop both."""
         assert self._sender.stdin is not None
         self._sender.stdin.close()
         self._sender.wait(60)
@@ -177,7 +177,7 @@ def test_no_task_is_lost_or_done_twice(
     ):
 
         def work() -> None:
-            """Have all work, once their connections are gone: none is cut off while there is a task."""
+            """Make all workers work on new connections. Connections are cut only while no task is running."""
             # A worker acknowledges after it has sent the result.
             until(lambda: not database.unacknowledged())
             for server in {database, backend}:

@@ -1,4 +1,4 @@
-"""A project of Django's behind gunicorn, with each way to keep connections, through rotations. Costs about 20 s."""
+"""A Django project behind gunicorn, with each way to keep connections, during rotations. Takes about 20 s."""
 
 from __future__ import annotations
 
@@ -30,11 +30,11 @@ from secretcache import SecretCache
 
 HERE = Path(__file__).parent
 GAPS = (0.2, 0.5, 1.1)
-"""Seconds between setSecret and finishSecret, of each rotation in turn."""
+"""Seconds between setSecret and finishSecret, for each rotation in turn."""
 CLIENTS = 2
-"""For each server."""
+"""Clients of each server."""
 PAUSE = 0.02
-"""Seconds between two questions of a client."""
+"""Seconds between two requests of a client."""
 POOL = {"OPTIONS": {"pool": {"min_size": 1, "max_size": 4, "max_lifetime": 2}}}
 PERSISTENT = {"CONN_MAX_AGE": 600, "CONN_HEALTH_CHECKS": True}
 BY_REQUEST: dict[str, Any] = {}
@@ -50,13 +50,13 @@ SERVED = {
     "asgi-pool": (ASGI, POOL, "order-later"),
     "asgi": (ASGI, BY_REQUEST, "order-later"),
 }
-"""How gunicorn works, how connections are kept, and what is asked for."""
+"""For each server: gunicorn's worker class, how connections are kept, and the page requested."""
 FAILED = r"Traceback|\b(ERROR|CRITICAL)\b"
 
 
 @pytest.fixture(scope="module")
 def database(databases: Callable[[str], Any]) -> Iterator[Postgres]:
-    """Provide a database of a role that both users can assume, as two users that take turns need it."""
+    """Provide a database owned by a role that both users can assume, as alternating users need it."""
     postgres: Postgres = databases("postgres")
     for statement in ("CREATE ROLE shop CREATEDB", *(f"GRANT shop TO {user}" for user in USERS)):
         postgres._run(statement)
@@ -67,7 +67,7 @@ def database(databases: Callable[[str], Any]) -> Iterator[Postgres]:
 
 
 def environment(endpoint: Endpoint, database: Postgres, secret_id: str, kept: dict[str, Any]) -> Any:
-    """Give the environment of a process of the project."""
+    """Return the environment for a process of the project."""
     own = {"secret_id": secret_id, "secret_cache": "shop.secrets.cache", "options": "-c role=shop"}
     settings = {
         "ENGINE": "secretcache.integrations.django.postgresql",
@@ -82,7 +82,7 @@ def environment(endpoint: Endpoint, database: Postgres, secret_id: str, kept: di
 
 
 def manage(environment: dict[str, str], *arguments: str) -> str:
-    """Run a command of the project, with success; give what it says."""
+    """Run a management command, check that it succeeds, and return its output."""
     command = [sys.executable, "-m", "django", *arguments]
     out = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
     done = subprocess.run(command, env=environment, cwd=HERE, text=True, check=False, timeout=120, **out)
@@ -91,7 +91,7 @@ def manage(environment: dict[str, str], *arguments: str) -> str:
 
 
 class Served:
-    """A server of the project, and clients that ask it all the time."""
+    """A server of the project, and clients that send requests continuously."""
 
     def __init__(self, environment: dict[str, str], how: tuple[str, ...], page: str, log: Path) -> None:
         self._log = log
@@ -112,7 +112,7 @@ class Served:
 
     @property
     def log(self) -> str:
-        """What the server said."""
+        """The server's log."""
         return self._log.read_text()
 
     def _ask(self) -> None:
@@ -125,13 +125,13 @@ class Served:
             self._is_over.wait(PAUSE)
 
     def is_with(self, user: str) -> bool:
-        """Tell whether all of several answers come by connections of this user."""
+        """Return whether several responses in a row all come from connections of this user."""
         before = self.answers.copy()
         until(lambda: (self.answers - before).total() > 4 * CLIENTS or self.failures)
         return bool(self.failures) or set(self.answers - before) == {user}
 
     def close(self) -> None:
-        """End clients and server."""
+        """Stop clients and server."""
         self._is_over.set()
         for each in self._clients:
             each.join()
@@ -199,7 +199,7 @@ class Pooled:
         self.connection = integrations.django("postgresql", *where, OPTIONS=options)
 
     def ask(self) -> str:
-        """Give the user of a connection, which then goes back into the pool."""
+        """Return the user of a connection, and return the connection to the pool."""
         with self.connection().cursor() as cursor:
             cursor.execute("SELECT session_user")
             (user,) = cursor.fetchone()
@@ -207,12 +207,12 @@ class Pooled:
         return user
 
     def rotate(self) -> None:
-        """Have another user."""
+        """Rotate to the other user."""
         ByHand(self._secret, "alternating-users").rotate(0)
         self._cache.refresh_secret_now(self._secret.secret_id)
 
     def check(self) -> None:
-        """Outdated connections are replaced once they are given back."""
+        """Check that outdated connections are replaced once they are returned."""
         for _ in range(2):
             before = self.ask()
             self.rotate()

@@ -1,7 +1,7 @@
-"""The examples of the documentation, word for word, against real servers.
+"""The documentation's examples, unchanged, against real servers.
 
-Their hosts are found here: `db.example` is PostgreSQL, on MySQL's port MariaDB; `cache.example` is Redis; for
-`api.example` an HTTP proxy answers.
+Their host names lead to local servers: `db.example` to PostgreSQL, or to MariaDB on MySQL's port; `cache.example` to
+Redis; `api.example` to an HTTP proxy that answers in its place.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from tortoise.context import TortoiseContext
 DOCUMENTS = (
     ROOT / "README.md",
     ROOT / "bindings-python" / "README.md",
-    # That page's examples are parts of test suites, which `tests/local/test_plugin.py` runs, and of containers.
+    # The omitted page's examples are parts of test suites, which `tests/local/test_plugin.py` runs, and of containers.
     *(page for page in sorted((ROOT / "docs").rglob("*.md")) if page.name != "local-endpoint.md"),
 )
 USER, PASSWORD = "documented", "hunter2"
@@ -37,11 +37,11 @@ from sqlalchemy import create_engine
 from secretcache import AsyncSecretCache, SecretCache
 cache = SecretCache()
 """
-"""What the examples may take for granted."""
+"""Code that runs before each example."""
 
 
 def examples() -> Iterator[Any]:
-    """List the blocks of Python."""
+    """Return the Python code blocks."""
     for document in DOCUMENTS:
         blocks = re.findall(r"^```python\n(.*?)^```", document.read_text(), re.MULTILINE | re.DOTALL)
         for number, block in enumerate(blocks, 1):
@@ -49,7 +49,7 @@ def examples() -> Iterator[Any]:
 
 
 class Api(BaseHTTPRequestHandler):
-    """Takes one key."""
+    """Accepts one API key."""
 
     def do_GET(self) -> None:
         is_right = self.headers["Authorization"] == f"Bearer {PASSWORD}"
@@ -63,7 +63,7 @@ class Api(BaseHTTPRequestHandler):
 
 @pytest.fixture(scope="module")
 def places(databases: Callable[[str], Any]) -> Iterator[dict[tuple[str, int | None], int]]:
-    """Provide the ports of what the examples connect to, each with the user that the secrets name."""
+    """Provide the ports of the servers that the examples connect to, where the user of the secrets exists."""
     ports = {}
     for name in ("postgres", "mariadb", "redis", "rabbitmq", "redis-cluster", "redis-sentinel"):
         database = databases(name)
@@ -91,7 +91,7 @@ def places(databases: Callable[[str], Any]) -> Iterator[dict[tuple[str, int | No
 def world(
     client: Any, places: dict[tuple[str, int | None], int], monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[None]:
-    """Let the examples find their secrets and servers."""
+    """Set up the examples' secrets, and direct their connections to the servers."""
     user = {"username": USER, "password": PASSWORD, "host": "db.example", "dbname": "shop"}
     secrets = dict.fromkeys(("prod/checkout/db", "prod/redis", "prod/rabbit"), user)
     secrets["prod/payments"] = {"api_key": PASSWORD}
@@ -99,10 +99,10 @@ def world(
     for each in clients:
         for name, value in secrets.items():
             each.create_secret(Name=name, SecretString=json.dumps(value))
-    # The endpoint takes an access key id of twelve digits for an account.
+    # The endpoint takes an access key id of twelve digits as an account id.
     theirs = boto3.client("secretsmanager", aws_access_key_id="111122223333", aws_secret_access_key="local")
     theirs.create_secret(Name="billing/api-key", SecretString="key")
-    # Those that start an endpoint find the command.
+    # For the examples that start an endpoint.
     monkeypatch.setenv("SECRETCACHE_BIN", str(ROOT / "target" / "debug" / "secretcache"))
     look_up = socket.getaddrinfo
 
@@ -113,10 +113,10 @@ def world(
         return look_up(host, port, *arguments, **options)
 
     monkeypatch.setattr(socket, "getaddrinfo", getaddrinfo)
-    # libpq looks names up by itself.
+    # libpq does not resolve names through Python.
     monkeypatch.setenv("PGHOSTADDR", "127.0.0.1")
     monkeypatch.setenv("PGPORT", str(places["db.example", 5432]))
-    # The HTTP clients go by way of a proxy, which answers in place of the host.
+    # The HTTP clients use a proxy, which answers in place of the host.
     monkeypatch.setenv("http_proxy", f"http://127.0.0.1:{places['api.example', 80]}")
     monkeypatch.setenv("no_proxy", "127.0.0.1")
     yield

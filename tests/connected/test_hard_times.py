@@ -17,14 +17,14 @@ from endpoint import Endpoint
 
 
 class Service(Relay):
-    """Secrets Manager as the programs reach it: with a policy of its own, and not always."""
+    """Secrets Manager for the programs, with outages and a policy that denies a staging label."""
 
     def __init__(self, endpoint: Endpoint, client: Any) -> None:
         super().__init__(endpoint.url)
         self._client = client
         self.is_down = False
         self.denied = ""
-        """A staging label that may not be read."""
+        """The staging label that the policy denies."""
         self.denials = 0
 
     def answer(self, headers: Message, body: bytes) -> tuple[int, bytes]:
@@ -68,7 +68,7 @@ def test_where_the_pending_version_is_denied_the_end_of_the_rotation_is_waited_f
         until_refused(programs)
         by_hand.finish(token)
         done(operations)
-    assert 0 < service.denials <= len(operations), "once each: denied calls raise alarms"
+    assert 0 < service.denials <= len(operations), "at most one per program: denied calls raise alarms"
 
 
 def test_while_the_service_is_down_connections_go_on_and_a_rotation_is_waited_out(

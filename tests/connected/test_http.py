@@ -18,7 +18,7 @@ from secretcache.integrations.requests import ApiKeyAuth as RequestsAuth
 
 
 class Api(ThreadingHTTPServer):
-    """Takes one key, and counts the requests that have another."""
+    """Accepts one API key, and counts the requests with another one."""
 
     key = ""
     refused = 0

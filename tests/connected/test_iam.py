@@ -1,7 +1,7 @@
-"""Programs that log in with IAM tokens: every integration takes one where it takes a secret.
+"""Programs that log in with IAM tokens: every integration accepts one in place of a secret.
 
-There is no AWS here. That a database of AWS takes the tokens follows from their bytes, which are botocore's; that
-programs log in with them, and never with one that has ended, is seen at real servers.
+There is no AWS here. AWS's databases accept the tokens because they equal botocore's, byte for byte. Real servers show
+that programs log in with them, and never with an expired one.
 """
 
 from __future__ import annotations
@@ -24,11 +24,11 @@ from secretcache.integrations.psycopg_pool import ConnectionPool
 
 USER = "tokens"
 PLACE = "shop.abc123.eu-central-1.rds.amazonaws.com", 5432
-"""Where RDS would be: what a program connects to may have another name."""
+"""RDS's endpoint as the token names it; programs connect to another address."""
 LOGIN = IamLogin.rds(USER, *PLACE, region_name="eu-central-1")
 SECRET_KEY = "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY"
 LASTING = 4
-"""Seconds that the shortest credentials last."""
+"""Seconds for which the short-lived credentials are valid."""
 PROCESS = f"""#!/bin/sh
 now=$(date +%s)
 cat <<END
@@ -40,7 +40,7 @@ END
 
 @pytest.fixture(scope="module")
 def directory(databases: Callable[[str], Any]) -> Iterator[iam.Directory]:
-    """Provide what PostgreSQL asks about passwords: it takes valid tokens alone."""
+    """Provide the directory that PostgreSQL checks passwords with; it accepts only valid tokens."""
     directory = iam.Directory(is_valid)
     iam.ask_directory(databases("postgres"), USER, directory)
     yield directory
@@ -49,7 +49,7 @@ def directory(databases: Callable[[str], Any]) -> Iterator[iam.Directory]:
 
 
 def is_valid(user: str, token: str) -> bool:
-    """Tell what AWS would: whether the key named signs these bytes, and still may."""
+    """Check a token as AWS does: is it signed with the key it names, and is neither expired?"""
     now, place = time.time(), f"{PLACE[0]}:{PLACE[1]}/"
     if user != USER or not token.startswith(place):
         return False
@@ -104,7 +104,7 @@ def test_every_integration_logs_in_with_what_the_server_takes(
 
 @pytest.fixture
 def short_lived(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let caches find credentials that last a few seconds, and others after them."""
+    """Let caches find credentials that expire within seconds, and new ones after that."""
     process = tmp_path / "process"
     process.write_text(PROCESS)
     process.chmod(0o755)
@@ -126,7 +126,7 @@ def test_no_login_gets_a_token_that_has_ended(
         deadline = time.monotonic() + 60
         while len(seen) < 4:
             assert time.monotonic() < deadline, seen
-            # Each pause lets the credentials end once, with nobody using the token meanwhile.
+            # Lets the credentials expire once while the token is not in use.
             if len(seen) == 2:
                 time.sleep(LASTING)
             connect(cache, LOGIN, **where).close()

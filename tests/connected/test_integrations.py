@@ -1,4 +1,4 @@
-"""Rules that all integrations keep, and what is particular to one."""
+"""Rules that all integrations follow, and special cases of single ones."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ IF_THERE = {
     "celery": {"django"},
     "peewee": {"psycopg", "psycopg2", "pymysql"},
 }
-"""What libraries import by themselves if it is installed."""
+"""Modules that libraries import on their own if they are installed."""
 IMPORTS = {
     "": set(),
     "_http": set(),
@@ -84,7 +84,7 @@ IMPORTS = {
     "tortoise.asyncpg": {"asyncpg", "tortoise"},
     "tortoise.psycopg": {"psycopg", "psycopg_pool", "tortoise"},
 }
-"""Every module, and the drivers that are imported with it."""
+"""Every module, and the drivers that it imports."""
 
 
 def test_every_module_is_known() -> None:
@@ -119,7 +119,7 @@ PRIVATE = {
     "psycopg2.pool": ("_args", "_connect", "_kwargs", "_pool", "_rused", "_used"),
     "sqlalchemy.pool.base": ("_recycle",),
 }
-"""What integrations use although its library does not promise it, by module."""
+"""Private API of libraries that integrations use, by module."""
 
 
 @pytest.mark.parametrize(
@@ -197,7 +197,7 @@ LIFETIMES: dict[Callable[[SecretCache, float | None], None], tuple[str, float | 
     _django: ("CONN_MAX_AGE", None),
     _django_pool: ("max_lifetime of the pool", 3600),
 }
-"""Every integration that knows how long its connections live: the name of that setting, and what it is by itself."""
+"""Every integration that knows its connections' lifetime: the name of that setting, and its default."""
 
 
 @pytest.mark.parametrize("make", LIFETIMES, ids=lambda make: make.__name__.lstrip("_"))
@@ -217,7 +217,7 @@ def test_an_interval_longer_than_connections_live_is_warned_of(
     assert "every 120 s: set a refresh_interval of at most 60 s" in text
     assert warned(60, 60) == ""
     if usual is None:
-        assert warned(1e6, None) == "", "they live for ever"
+        assert warned(1e6, None) == "", "connections without a lifetime caused a warning"
     else:
         assert f"live for {usual:g} s ({setting})" in warned(usual + 1, None)
         assert warned(usual, None) == ""
@@ -237,7 +237,7 @@ def test_a_plain_function_refuses_the_cache_for_asyncio(client: Any, postgres: D
 
 
 NAMED = {"postgres": {"dbname": "postgres"}, "mariadb": {"dbname": "shop"}}
-"""What databases the secrets name."""
+"""The databases that the secrets name."""
 
 
 def test_host_port_and_database_come_from_the_secret_if_asked_for(

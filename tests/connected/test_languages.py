@@ -1,4 +1,4 @@
-"""PostgreSQL's refusals are understood in every language that it speaks: libpq hands on nothing but their text."""
+"""PostgreSQL's refusals are recognized in every language that it supports: libpq passes on only their text."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def test_a_refusal_is_told_from_other_messages_in_every_language(catalogue: Path
 
 @pytest.fixture(scope="module")
 def german(databases: Callable[[str], Any]) -> Iterator[Replica]:
-    """Provide a server that speaks German."""
+    """Provide a server with German messages."""
     with Replica(databases("postgres"), in_german=True) as replica:
         with pytest.raises(psycopg.OperationalError, match="Passwort-Authentifizierung"):
             replica.log_in("nobody", "wrong")

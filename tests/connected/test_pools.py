@@ -1,4 +1,4 @@
-"""Old connections leave their pool when they are next given back, and none is cut off in use."""
+"""Outdated connections leave their pool when they are next returned, and none is cut off in use."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ WHO = {
     "mariadb": "SELECT SUBSTRING_INDEX(USER(), '@', 1)",
     "redis": "ACL WHOAMI",
 }
-"""What tells the user, and with alternating users the version that a connection was made with."""
+"""Statements that return the user and thus, with alternating users, the version of a connection."""
 
 
 @pytest.mark.parametrize("kind", POOLS, ids=lambda kind: kind.__name__)
@@ -32,12 +32,12 @@ def test_a_query_in_flight_ends_in_peace_and_its_connection_leaves_when_given_ba
     by_hand = ByHand(secret, "alternating-users")
     cache = (AsyncSecretCache if kind.is_asynchronous else SecretCache)()
     for user in USERS:
-        database.end_sessions(user)  # those that other tests have left behind
+        database.end_sessions(user)  # left behind by other tests
     pool = kind(cache, secret.secret_id, database.settings)
     with ThreadPoolExecutor(1) as threads:
         with pool.taken() as ask:
             assert ask(who) == USERS[0]
-        until(lambda: database.sessions(USERS[0]) == 1)  # the pool keeps it
+        until(lambda: database.sessions(USERS[0]) == 1)  # the pool keeps one connection
         with pool.taken() as ask:
             with database.obstacle() as statement:
                 in_flight = threads.submit(ask, statement)
@@ -46,7 +46,7 @@ def test_a_query_in_flight_ends_in_peace_and_its_connection_leaves_when_given_ba
                 refreshed = cache.refresh_secret_now(secret.secret_id)
                 assert refreshed if pool.loop is None else pool.loop.run(refreshed)
                 assert not in_flight.done()
-            assert in_flight.result(PATIENCE), "it was not cut off"
+            assert in_flight.result(PATIENCE), "the connection was cut off in use"
             assert ask(who) == USERS[0]
         with pool.taken() as ask:
             assert ask(who) == USERS[1]
@@ -58,5 +58,5 @@ def until(what: Callable[[], object]) -> None:
     """Wait for something to become true."""
     deadline = time.monotonic() + PATIENCE
     while not what():
-        assert time.monotonic() < deadline, "it does not come true"
+        assert time.monotonic() < deadline, "the condition did not become true"
         time.sleep(0.01)

@@ -1,4 +1,4 @@
-"""Subscribers of redis-py through rotations: they miss no message, and take further channels."""
+"""Subscribers of redis-py during rotations: they miss no message, and can subscribe to more channels."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Programs that connect all the time do not notice that their secret rotates, whichever way they connect."""
+"""Programs that connect continuously do not notice a rotation of their secret, however they connect."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from rotating import BY_HAND_ALONE, STRATEGIES, ByEngine, ByHand, ByService, Rot
 from endpoint import Endpoint
 
 GAPS = {"by hand": (0.2, 0.5, 1.1), "by our engine": (0.7,), "by RotateSecret": (0.0,)}
-"""Seconds between setSecret and finishSecret, of each rotation."""
+"""Seconds between setSecret and finishSecret, for each rotation."""
 CALLS = 8
-"""Calls to Secrets Manager that a process may make in one rotation of about a second. It makes two or three."""
+"""The most calls to Secrets Manager per process and rotation of about a second. Usually there are two or three."""
 
 
 class Run:
-    """What the programs of one server saw of its rotations, and how many logins the server refused."""
+    """What the programs of one server experienced during its rotations, and how many logins the server refused."""
 
     def __init__(self, endpoint: Endpoint, client: Any, database: Database) -> None:
         server = database.engine
@@ -51,7 +51,7 @@ class Run:
 
 @pytest.fixture(scope="module")
 def runs(endpoint: Endpoint, databases: Callable[[str], Any]) -> Iterator[dict[str, Future[Run]]]:
-    """Let all servers go through their rotations at the same time: most of it is waiting."""
+    """Rotate the secrets of all servers at the same time, because most of that is waiting."""
     where = {"endpoint_url": endpoint.url, "region_name": "us-east-1"}
     keys = {"aws_access_key_id": "test", "aws_secret_access_key": "test"}
     client = boto3.client("secretsmanager", **where, **keys)
@@ -68,11 +68,11 @@ def test_nobody_notices_a_rotation(runs: dict[str, Future[Run]], server: str) ->
         seen = report["phases"].values()
         told = {phase: seen | {"waits": seen["waits"][-9:]} for phase, seen in report["phases"].items()}
         assert not any(phase["failures"] for phase in seen), (report["name"], told)
-        # A rotation by our engine is short enough to end between two connections.
+        # A rotation by our engine can be so short that it falls between two connections.
         assert sum(phase["connects"] for phase in seen), (report["name"], told)
         sums = {what: sum(phase[what] for phase in seen) for what in ("refused", "refused_late", "calls")}
         assert sums["refused_late"] <= run.rotations, (report["name"], told)
         assert sums["refused"] <= run.rotations * (1 + run.workers), (report["name"], told)
         assert sums["calls"] <= run.rotations * CALLS, (report["name"], told)
-    # What the server saw is what the caches know of: no driver tries again on its own.
+    # The caches know of every refusal that the server counted: no driver retries on its own.
     assert run.refused == sum(report["rejected"] for report in run.reports)

@@ -1,4 +1,4 @@
-"""Pools of Rust's drivers, as docs/staying-connected-rust.md has them, through rotations."""
+"""Pools of Rust drivers, set up as in docs/staying-connected-rust.md, during rotations."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ STRATEGIES = {
 
 @contextmanager
 def started(pool: str, secret: Secret) -> Iterator[Callable[[], list[str]]]:
-    """Run the program of a pool; give what has it operate once, by a pool that lives and by a new one."""
+    """Run the program of a pool; yield a function that makes it query once, with its existing pool and a new one."""
     where = [secret.secret_id, secret.database.host, str(secret.database.port)]
     process = subprocess.Popen(
         [PROGRAM, pool, *where], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=os.environ
@@ -57,7 +57,7 @@ def test_a_pool_stays_connected(
     with started(pool, secret) as operate:
 
         def log_in_again() -> None:
-            """Operate by a pool that lives; in Redis, once its connections are gone."""
+            """Query with both pools; for Redis, after the existing pool's connections are gone."""
             if database.engine == "redis":
                 for user in users:
                     database.end_sessions(user)
@@ -69,7 +69,7 @@ def test_a_pool_stays_connected(
             token, pending = rotation.create()
             log_in_again()
             rotation.set(pending)
-            # With one user, only the new version logs in now.
+            # With a single user, only the new version logs in now.
             log_in_again()
             rotation.finish(token)
             log_in_again()

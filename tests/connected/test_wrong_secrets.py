@@ -1,4 +1,4 @@
-"""What every integration does with a secret that is wrong: it fails in time, says why, and hammers nobody."""
+"""What every integration does with a wrong secret: it fails in time, says why, and makes few attempts."""
 
 from __future__ import annotations
 
@@ -17,19 +17,19 @@ from rotating import ByHand, Secret
 from secretcache import LoginRejectedError
 
 REFUSALS = "password authentication failed|Access denied for user|invalid username-password pair"
-"""What the servers say, in their drivers' words."""
+"""The servers' refusals, as the drivers report them."""
 
 
 @contextmanager
 def changed(database: Database) -> Iterator[None]:
-    """Change the password behind the secret's back."""
+    """Change the password without changing the secret."""
     database.set_password(USERS[0], "changed behind our back")
     yield
 
 
 @contextmanager
 def dropped(database: Database) -> Iterator[None]:
-    """Have no such user."""
+    """Drop the user for the duration of the `with` block."""
     database.drop_user(USERS[0])
     yield
     database.create_user(USERS[0])
@@ -64,7 +64,7 @@ def test_a_pool_that_goes_on_trying_hammers_nobody_either(client: Any, postgres:
     secret = Secret(client, postgres, "wrong/pools")
     with changed(postgres), Programs(secret.secret_id, postgres, of=is_patient, login_timeout=3) as programs:
         programs.start()
-        time.sleep(1)  # it is the first second that this is about
+        time.sleep(1)  # the test is about the first second
         seen = {each.name: (each.logins["rejected"], each.calls) for each in programs}
     assert {name for name, (logins, calls) in seen.items() if logins > 5 or calls > 3} == set(), seen
 
@@ -76,7 +76,7 @@ def test_only_the_stages_asked_for_are_tried(client: Any, database: Database) ->
         programs.read()
         programs.operate()
         half_rotated(secret)
-        # A pool may still be filling itself from before.
+        # A pool can still be filling up from before.
         direct = [each for each in programs if is_direct(each.name)]
         accepted = {each.name: each.logins["accepted"] for each in direct}
         errors = ended({each.name: each.start() for each in direct})
@@ -126,12 +126,12 @@ def half_rotated(secret: Secret) -> None:
 
 
 def shown(error: BaseException) -> str:
-    """Render an error as tools do that show the local variables of every frame."""
+    """Render an error as tools do that show the local variables of each frame."""
     return "".join(traceback.TracebackException.from_exception(error, capture_locals=True).format())
 
 
 def seen_in(thing: Any, depth: int = 6) -> Iterator[str]:
-    """Give what a program may log of an object: its text, and its attributes as far as they are ours."""
+    """Yield what a program can log about an object: its text, and those of its attributes that are our objects."""
     yield repr(thing)
     if depth == 0:
         return

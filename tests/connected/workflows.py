@@ -9,11 +9,11 @@ from typing import Any
 ROOT = Path(__file__).resolve().parents[2]
 ASK = "SELECT current_user"
 given: tuple[Any, str, dict[str, Any]]
-"""What `airflow_local_settings` logs in with."""
+"""The cache, the secret id and the options for `airflow_local_settings`."""
 
 
 def _configure(cache: Any, secret: str, where: dict[str, Any], options: dict[str, Any]) -> None:
-    """Configure Airflow, before its first import: with no pool, so that each session connects."""
+    """Configure Airflow before its first import; it gets no pool, so that each session connects."""
     global given
     given = (cache, secret, options)
     place = f"{where['host']}:{where['port']}/postgres"

@@ -1,4 +1,4 @@
-"""The import name of AWS's caching library, served by secretcache.
+"""secretcache's drop-in for AWS's caching library, under the same import name.
 
 Programs written for ``aws-secretsmanager-caching`` keep their imports and their code:
 
@@ -12,13 +12,13 @@ from .secret_cache import SecretCache
 
 __all__ = ["SecretCache", "SecretCacheConfig", "InjectSecretString", "InjectKeywordedSecretString"]
 
-TYPE_CHECKING = False  # type checkers take it for true; importing `typing` would cost every process 3 ms
+TYPE_CHECKING = False  # type checkers treat this as true; importing `typing` would cost every process 3 ms
 if TYPE_CHECKING:
     from .decorators import InjectKeywordedSecretString, InjectSecretString
 
 
 def __getattr__(name: str) -> object:
-    """Load the decorators when first asked for: they import modules that the cache does without."""
+    """Import the decorators on first use: they import modules that the cache does not need."""
     if name in ("decorators", "InjectSecretString", "InjectKeywordedSecretString"):
         from .decorators import InjectKeywordedSecretString, InjectSecretString
 

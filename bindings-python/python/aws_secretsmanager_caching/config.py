@@ -35,7 +35,7 @@ class SecretCacheConfig:
     """The options of a `SecretCache`, each a keyword argument and an attribute.
 
     A cache copies these values when it is created; the hook itself is not copied.
-    An option that does not exist, or a value that cannot work, is an error here.
+    An unknown option or an unusable value raises an error here.
     """
 
     OPTION_DEFAULTS: ClassVar[dict[str, Any]] = {
@@ -49,19 +49,19 @@ class SecretCacheConfig:
     }
 
     max_cache_size: int
-    """How many secrets to keep; the least recently read one makes room."""
+    """How many secrets to keep; the least recently read one is evicted first."""
     exception_retry_delay_base: float
-    """Seconds to wait after a first failure before the service is asked again."""
+    """Seconds to wait before the first retry after a failure."""
     exception_retry_growth_factor: float
-    """By how much that wait grows with every further failure in a row."""
+    """The factor by which that wait grows with each consecutive failure."""
     exception_retry_delay_max: float
     """The longest such wait, in seconds."""
     default_version_stage: str
     """The staging label read when a call names none."""
     secret_refresh_interval: float | timedelta
-    """Seconds, or a ``timedelta``, until a secret is looked up anew; 0 asks the service on every read."""
+    """Seconds, or a ``timedelta``, until a secret is refreshed; 0 asks the service on every read."""
     secret_cache_hook: SecretCacheHook | _Hook | None
-    """Sees everything stored and handed out; see `SecretCacheHook`."""
+    """Converts everything that is stored or returned; see `SecretCacheHook`."""
 
     def __init__(self, **kwargs: Unpack[_Options]) -> None:
         for name in kwargs:
@@ -73,7 +73,7 @@ class SecretCacheConfig:
 
 
 def check(config: Any) -> None:
-    """Raise `TypeError` or `ValueError` for an option that no cache could work with."""
+    """Raise `TypeError` or `ValueError` if an option is unusable."""
     refresh_seconds(config.secret_refresh_interval)
     size = config.max_cache_size
     if not isinstance(size, int):
@@ -86,7 +86,7 @@ def check(config: Any) -> None:
 
 
 def refresh_seconds(interval: Any) -> float:
-    """Give a refresh interval, a number of seconds or a ``timedelta``, in seconds."""
+    """Return a refresh interval, a number of seconds or a ``timedelta``, in seconds."""
     seconds = interval.total_seconds() if hasattr(interval, "total_seconds") else interval
     if not isinstance(seconds, (int, float)):
         kind = type(interval).__name__

@@ -1,4 +1,4 @@
-"""The cache under the name and with the contract of AWS's library."""
+"""The cache with the name and the behavior of AWS's library."""
 
 from __future__ import annotations
 
@@ -30,17 +30,17 @@ _OPTIONS = {
 class SecretCache(PlainCache):
     """A cache for programs written for AWS's caching library.
 
-    A `client` (boto3's, or any object with ``describe_secret`` and ``get_secret_value``) is used as it is,
+    A `client` (boto3's, or any object with ``describe_secret`` and ``get_secret_value``) is used as is,
     with the calls AWS's library makes. Without one, secrets are fetched natively, and boto3 is not needed.
 
-    A read returns None where AWS's library returns None: for a stage that no version has, and for the string of a
-    binary secret. Failures are the client's own exceptions.
+    A read returns None where AWS's library returns None: for a staging label that no version has, and for the string of
+    a binary secret. Failures are the client's own exceptions.
     """
 
     __version__: ClassVar[str] = _core.__version__
 
     def __init__(self, config: SecretCacheConfig | None = None, client: Any = None) -> None:
-        # A copy, so that later changes of the one passed in do nothing; the hook is used as given.
+        # A copy, so that later changes to the caller's object have no effect; the hook itself is not copied.
         self._config = copy.copy(config) if config is not None else SecretCacheConfig()
         check(self._config)
         self._recipe = Recipe((self._config, client), {})
@@ -77,7 +77,7 @@ class CachedSecret:
         self._secret_id = secret_id
 
     def get_secret_value(self, version_stage: str | None = None) -> dict[str, Any] | None:
-        """Read the whole response of GetSecretValue; the caller may change it."""
+        """Return the whole response of GetSecretValue; the caller may change it."""
         cache = self._cache
         if cache._driver is not None:
             stage = version_stage or cache._config.default_version_stage
@@ -99,7 +99,7 @@ class CachedSecret:
         for status in cache.stats()["secrets"]:
             if (status["secret_id"], status["version_stage"]) == (self._secret_id, stage):
                 due += timedelta(seconds=status["next_refresh_seconds"] or 0)
-        # The same time, until it is another by more than it takes to ask.
+        # Keep the time stable: without a change of schedule, it differs only by the duration of this call.
         known = cache._refresh_times.get(self._secret_id)
         if known is not None and abs(due - known) <= timedelta(seconds=1):
             return known
@@ -110,7 +110,7 @@ class CachedSecret:
 
 
 def _require_region() -> None:
-    """Refuse at once, as botocore does, where no Region can possibly be found."""
+    """Raise at once, as botocore does, if no Region can possibly be found."""
     if os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION"):
         return
     files = (("AWS_CONFIG_FILE", "~/.aws/config"), ("AWS_SHARED_CREDENTIALS_FILE", "~/.aws/credentials"))

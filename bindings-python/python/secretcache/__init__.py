@@ -3,7 +3,7 @@
 >>> from secretcache import SecretCache
 >>> cache = SecretCache(region_name="us-east-1")
 
-then ``cache.get_secret_string("prod/checkout/db")`` wherever you need the secret.
+Then call ``cache.get_secret_string("prod/checkout/db")`` wherever you need the secret.
 """
 
 import sys
@@ -48,7 +48,7 @@ _LAZY = {
     "InjectKeywordedSecretString": "_decorators",
     "InjectSecretString": "_decorators",
 }
-"""What is loaded when first asked for, and from where: asyncio alone takes longer to import than all the rest."""
+"""Names that are imported on first use, and their modules: asyncio alone takes longer to import than all the rest."""
 
 
 def __getattr__(name: str) -> object:
@@ -63,7 +63,7 @@ def __getattr__(name: str) -> object:
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}{text}")
 
 
-# The extension module turns the lock on where it is off, unless PYTHON_GIL=0 or -X gil=0 keep it off.
+# On a free-threaded build, importing the extension module enables the lock, unless PYTHON_GIL=0 or -X gil=0 is set.
 if not getattr(sys, "_is_gil_enabled", lambda: True)():
     raise ImportError(
         "secretcache needs Python's global interpreter lock: do not set PYTHON_GIL=0 or -X gil=0"

@@ -1,4 +1,4 @@
-"""What the caches have in common: their settings, listeners and copies, and how those that are not awaited connect."""
+"""Base classes of the caches: settings, listeners and copies, and the methods that the synchronous caches share."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ STAGES = ("AWSCURRENT", "AWSPENDING", "AWSPREVIOUS")
 
 
 _NATIVE = ("roles", "fallback_regions")
-"""What the native client alone can do: a client of boto3's is one account and Region."""
+"""Settings that only the native client supports: a boto3 client is tied to one account and Region."""
 
 
 def _check_native(settings: dict[str, Any], reason: str) -> None:
@@ -52,18 +52,18 @@ def _read_string(
 @renamed
 @explained
 class BaseCache(_core.Cache):
-    """What every cache has: settings, statistics, listeners, copies."""
+    """The base of every cache: settings, statistics, listeners, copies."""
 
     _driver: Any = None
     _given_client: Any = None
-    """The client that the program passed, if it did."""
+    """The client that the program passed, if any."""
     _uses_botocore = False
     _dispatcher: Dispatcher
     _recipe: Recipe
-    """What `__init__` was called with, for copies and pickles."""
+    """The arguments of `__init__`, for copies and pickles."""
     _intervals: tuple[float, dict[str, float | timedelta]]
     _signatures: ClassVar[dict[str, Any]] = {"_read_string": _read_string}
-    """Methods that the extension module calls, as Python declares them."""
+    """Python signatures of methods that the extension module calls, to find out which keyword was wrong."""
 
     def _start(
         self,
@@ -81,7 +81,7 @@ class BaseCache(_core.Cache):
         self._intervals = every, dict(settings.get("refresh_intervals") or {})
         relay = self._dispatcher.relay()
         self._given_client = client
-        # A hook wants to see botocore's responses.
+        # A hook expects botocore's responses.
         asked = any(each is not None for each in (hook, session, config))
         reason = None if asked or client is not None else reason_for_botocore()
         own = client is None and (asked or reason is not None)
@@ -103,13 +103,14 @@ class BaseCache(_core.Cache):
         raise NotImplementedError
 
     def stats(self) -> dict[str, Any]:
-        """Return what the cache has done so far in this process, as counts, and what it holds now."""
+        """Return counters of what the cache has done in this process, and the state of each cached secret."""
         return self._stats()
 
     def on_new_version(self, listener: Callable[[NewVersion], object]) -> None:
         """Call `listener` whenever a refresh finds a new version.
 
-        Listeners run on a background thread and should return quickly. Exceptions that they raise are logged.
+        Listeners run on a background thread; if the cache uses a botocore client or yours, also on reading threads or
+        the event loop. They should return quickly. Exceptions that they raise are logged.
         """
         self._dispatcher.listen("new_version", listener)
 
@@ -141,14 +142,14 @@ class BaseCache(_core.Cache):
         return _rebuild, (type(self), self._recipe.arguments, self._recipe.keywords)
 
     def __copy__(self) -> Self:
-        """Make a cache of the same settings, and around the same client if there is one."""
+        """Make a cache with the same settings, and the same client if one was passed."""
         return _rebuild(type(self), self._recipe.arguments, self._recipe.keywords)  # type: ignore[return-value]
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Self:
         return self.__copy__()
 
     def _interval(self, secret_id: str) -> float:
-        """Return the seconds that a value of this secret counts as fresh."""
+        """Return for how many seconds a value of this secret counts as fresh."""
         every, single = self._intervals
         return _seconds(single.get(secret_id, every))
 
@@ -167,7 +168,7 @@ class BaseCache(_core.Cache):
         return ids
 
     def _explain(self, method: str, error: TypeError, keywords: dict[str, Any]) -> Exception:
-        """Make the error for a wrong call of one of the extension module's methods: by the name that was called."""
+        """Return the error for a wrong call of an extension method, under the public name that was called."""
         explained = keyword_error(self._signatures[method], error, keywords)
         text = str(explained)
         private = f"{method}()"
@@ -178,13 +179,13 @@ class BaseCache(_core.Cache):
     if not TYPE_CHECKING:
 
         def __dir__(self) -> list[str]:
-            """Leave out what other libraries call things."""
+            """Leave out the names of other libraries' methods."""
             return [name for name in super().__dir__() if name not in METHODS or hasattr(self, name)]
 
 
 @explained
 class PlainCache(BaseCache):
-    """What is not awaited: `secretcache.SecretCache` and the drop-in for AWS's library have it in common."""
+    """The synchronous methods that `secretcache.SecretCache` and the drop-in for AWS's library share."""
 
     def _make_driver(self, reach: GivenClient | OwnClient, hook: Any, *, inline: bool, lenient: bool) -> Any:
         from ._host import HostDriver
@@ -290,7 +291,7 @@ class PlainCache(BaseCache):
 
 
 class Recipe:
-    """The arguments of a cache. Some are secret, so that they are not shown."""
+    """The arguments of a cache. Some are secret, so ``repr`` hides them."""
 
     __slots__ = ("arguments", "keywords")
 
@@ -330,6 +331,6 @@ def _shut_down_at_exit() -> None:
     if not _registered:
         import atexit
 
-        # Requests under way get a second to end. The extension module releases the global lock meanwhile.
+        # Requests in progress get a second to finish. The extension module releases the global lock meanwhile.
         atexit.register(_core.shutdown, 1.0)
         _registered = True

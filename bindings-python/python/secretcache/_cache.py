@@ -1,4 +1,4 @@
-"""The cache as Python programs use it."""
+"""`SecretCache`, and the settings it shares with `AsyncSecretCache`."""
 
 from __future__ import annotations
 
@@ -101,8 +101,8 @@ class SecretCache(Configured, PlainCache):
     >>> cache.peek("prod/checkout/db") is None  # nothing is fetched before it is asked for
     True
 
-    Nothing starts before the first read. Any number of threads that read one secret make one request; a value in
-    use is refreshed in the background; if Secrets Manager is unreachable, the cache keeps serving the last known value.
+    Nothing starts before the first read. Threads that read the same secret at once share one request. Values in use are
+    refreshed in the background. If Secrets Manager is unreachable, the cache keeps serving the last known value.
 
     Durations are seconds or ``timedelta``. Settings of the cache:
 
@@ -110,24 +110,24 @@ class SecretCache(Configured, PlainCache):
       `refresh_intervals` sets it for single secrets, by id.
     - `max_wait`: how long a reader waits for the service if there is a last known value.
     - `max_stale`: how long after its last successful refresh a value may still be served; None means no limit.
-    - `stale_on_denied`: whether the last known value is also served after the service denies access, or the secret
+    - `stale_on_denied`: whether the last known value is also served after the service denies access or the secret
       is deleted.
     - `max_size`: how many secrets are kept.
     - `version_stage`: the staging label to read if a call names none.
 
     How to reach the service: `region_name`, `endpoint_url`, `profile_name`, `aws_access_key_id` with
     `aws_secret_access_key` and `aws_session_token`, `role_arn` with `external_id` (a role to assume),
-    `proxy_url`, `ca_bundle` (a file of PEM certificates), `use_fips`, `timeout`. What you leave out is found as boto3
-    does. Or pass a `session` of boto3 or botocore, with a botocore `config` if you like: the cache then makes its
-    client from it, again in each forked process. Or pass a `client`, boto3's or any object with the methods
-    ``describe_secret`` and ``get_secret_value``, which is used as it is.
+    `proxy_url`, `ca_bundle` (a file of PEM certificates), `use_fips`, `timeout`. Settings that you leave out are found
+    as boto3 finds them. Or pass a boto3 or botocore `session`, with an optional botocore `config`: the cache then
+    creates its client from it, and another one in each forked process. Or pass a `client`, which is used as is: boto3's
+    or any object with the methods ``describe_secret`` and ``get_secret_value``.
 
     Several accounts and Regions, without a client or session of your own:
 
-    - `roles`: roles to assume for secrets whose id begins with the key; the longest key counts:
+    - `roles`: roles to assume, by prefix of the secret id; the longest matching prefix wins:
       ``{"billing/": role_arn, "shop/": {"role_arn": role_arn, "external_id": external_id}}``.
-    - `fallback_regions`: where replicas are read, in this order, while a secret's own Region does not answer within
-      `fallback_after`.
+    - `fallback_regions`: Regions whose replicas are read, in this order, while a secret's own Region does not respond
+      within `fallback_after`.
     """
 
     get_secret_string = _core.Cache._get_secret_string
@@ -167,7 +167,7 @@ class SecretCache(Configured, PlainCache):
         max_age: float | timedelta | None = None,
     ) -> Any:
         """Return the secret string parsed as JSON. The caller may change the result."""
-        # No variable of this frame holds the string: tools show variables beside a traceback.
+        # No local variable holds the string, because tools show local variables in tracebacks.
         if version_stage is None and version_id is None and max_age is None:
             return checked(secret_id, parse(self.get_secret_string(secret_id)))
         which: Any = {"version_id": version_id, "max_age": max_age}
@@ -198,7 +198,7 @@ class SecretCache(Configured, PlainCache):
         version_id: str | None = None,
         max_age: float | timedelta | None = None,
     ) -> Any:
-        # What `get_secret_field` calls unless the field is in memory.
+        # `get_secret_field` calls this if the field is not in memory.
         from . import _steps as steps
 
         which: Any = {"version_id": version_id, "max_age": max_age}
@@ -216,7 +216,7 @@ _scan: Any = None
 
 
 def parse(string: str) -> Any:
-    """Parse JSON; what is none gives a `_NotJson`."""
+    """Parse JSON; return a `_NotJson` if the string is not JSON."""
     global _scan
     try:
         if _scan is None:
@@ -228,7 +228,7 @@ def parse(string: str) -> Any:
             return parsed
     except (StopIteration, ValueError):
         pass
-    # White space around it, or no JSON: this takes the first, and says of the other where it is wrong.
+    # White space around the JSON, or not JSON: `loads` accepts the former and locates the error in the latter.
     import json
 
     try:
@@ -238,7 +238,7 @@ def parse(string: str) -> Any:
 
 
 def checked(secret_id: str, parsed: Any) -> Any:
-    """Return what was parsed; raise if it is no JSON."""
+    """Return the parsed value; raise `NotJsonError` if the string was not JSON."""
     if isinstance(parsed, _NotJson):
         raise NotJsonError(f"the value of secret {secret_id!r} is not JSON ({parsed.place})")
     return parsed

@@ -149,7 +149,7 @@ class Cache:
 
 @final
 class Watch:
-    """A secret that counts as in use until this is closed or collected."""
+    """Makes a secret count as in use until this is closed or garbage-collected."""
 
     @property
     def secret_id(self) -> str: ...
@@ -176,7 +176,10 @@ class ConnectAttempt:
 
 @final
 class FetchPermit:
-    """The right and the duty to ask the client once for everyone."""
+    """The obligation to fetch once, on behalf of all readers that wait.
+
+    End it with ``succeed``, ``confirm``, ``fail`` or ``abandon``.
+    """
 
     @property
     def id(self) -> str: ...
@@ -221,7 +224,7 @@ class FetchPermit:
 
 @final
 class Flight:
-    """A fetch under way."""
+    """A fetch in progress."""
 
     @property
     def patience(self) -> float | None: ...

@@ -1,4 +1,4 @@
-"""User name and password from one version of a secret, and what refuses them."""
+"""The credential in one version of a secret, and which errors mean that it was refused."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ if TYPE_CHECKING:
 
 
 class Credential:
-    """A secret whose string is a JSON object with a user name and a password, read as one.
+    """The fields of one version of a secret, whose string is a JSON object with a user name and a password.
 
-    Everything comes from the same version: under alternating users the user name changes together with the password.
+    With the alternating-users strategy, a rotation changes the user name together with the password.
     ``repr`` shows the version and the names of the fields, never their values.
     """
 
@@ -73,8 +73,8 @@ def forget_locals(error: BaseException, outer: BaseException | None = None) -> N
     """Clear the local variables in the traceback of an error: a driver's frames hold the password.
 
     Tools that show tracebacks with local variables (rich, Sentry, ``pytest --showlocals``) then have none to show, and
-    an error that a program keeps does not keep the password in memory. `outer` is the exception that was being handled
-    before; it stays as it is.
+    an error that a program keeps does not keep the password in memory. `outer` is the exception that was already being
+    handled; its frames are left alone.
     """
     found: list[BaseException | None] = [error]
     for each in found:
@@ -95,7 +95,7 @@ def forget_locals(error: BaseException, outer: BaseException | None = None) -> N
 
 
 def own(value: Any) -> Any:
-    """Return a copy of what can be changed: all credentials of a version share its fields."""
+    """Return a copy of a mutable value: all credentials of a version share its fields."""
     if not isinstance(value, (dict, list)):
         return value
     import copy
@@ -113,10 +113,10 @@ class LoginRejectedError(SecretCacheError):
 
 
 def is_rejected_login(error: BaseException) -> bool:
-    """Return whether an error means that the login is refused; knows the common drivers.
+    """Return whether an error means that the login was refused.
 
-    Recognises errors of psycopg, psycopg2, asyncpg, PyMySQL, mysqlclient, redis and HTTP clients, and imports none of
-    them.
+    Recognizes errors of psycopg, psycopg2, asyncpg, PyMySQL, mysqlclient, redis and HTTP clients, without importing
+    any of them.
     """
     try:
         response = getattr(error, "response", None)
@@ -126,12 +126,12 @@ def is_rejected_login(error: BaseException) -> bool:
         if code is None and error.args and isinstance(error.args[0], int):
             code = error.args[0]  # MySQL's number
     except Exception:
-        return False  # an error that cannot be looked at is none of a driver's
+        return False  # not a driver's: those have readable attributes
     return _core.says_login_refused(said(error), None if code is None else str(code))
 
 
 def said(error: BaseException | None) -> str:
-    """Return the text of an error, in whatever encoding it is."""
+    """Return the text of an error, without characters that cannot be encoded as UTF-8."""
     try:
         return str(error).encode(errors="replace").decode()
     except Exception:

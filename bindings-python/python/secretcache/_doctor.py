@@ -1,7 +1,7 @@
-"""Which implementation serves the import name `aws_secretsmanager_caching`, and how to fix it.
+"""Which library is installed under the import name `aws_secretsmanager_caching`, and how to change that.
 
-AWS's distribution and this one both install a package of that name. pip lets the later overwrite the files of the
-earlier, and removing either removes files of both. So this looks at the files, not at what pip believes.
+AWS's distribution and this one both install a package of that name. pip lets the later one overwrite files of the
+earlier one, and uninstalling either removes files of both. So this module checks the files, not pip's records.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _FIX = "pip uninstall --yes aws-secretsmanager-caching; pip install --force-rein
 
 
 def state() -> _State:
-    """Look at the package's files beside this package."""
+    """Return whose files are in the package of that name next to this one."""
     ours = [_is_ours(os.path.join(_PACKAGE, name)) for name in _FILES]
     if all(ours):
         return "ours"
@@ -32,7 +32,7 @@ def state() -> _State:
 
 
 def quick_warning() -> str | None:
-    """Say what is wrong, reading one small file only: this runs at every import."""
+    """Return a warning if the drop-in is broken. Reads only one small file: this runs at every import."""
     is_ours = _is_ours(os.path.join(_PACKAGE, "__init__.py"))
     if is_ours:
         return None
@@ -44,7 +44,7 @@ def quick_warning() -> str | None:
 
 
 def report() -> tuple[list[str], bool]:
-    """Describe the installation in lines, and tell whether all is well."""
+    """Return lines that describe the installation, and whether it is healthy."""
     from . import __version__, _core
     from ._transport import reason_for_botocore
 
@@ -92,7 +92,7 @@ def _claimants() -> list[str]:
 
 
 def _is_ours(path: str) -> bool | None:
-    # An image may hold compiled files only, beside where the sources were.
+    # Some images contain only compiled files, in place of the sources.
     for name, most in ((path, 2048), (f"{path}c", -1)):
         try:
             with open(name, "rb") as file:
@@ -125,5 +125,5 @@ def _check_extension() -> None:
         raise ImportError(reason) from error
 
 
-# Imported before everything else of the package, so that a reason is given first.
+# This module is imported before the rest of the package, so this explanation comes first.
 _check_extension()

@@ -11,12 +11,12 @@ if TYPE_CHECKING:
 
 
 class Event:
-    """Something worth knowing happened to a cached secret. Events never hold a value."""
+    """The base class of events about a cached secret. Events never hold a secret's value."""
 
     __slots__ = ("secret_id",)
 
     secret_id: str
-    """The id the secret is asked for with."""
+    """The id that the program reads the secret by."""
 
     def __repr__(self) -> str:
         names = [name for cls in reversed(type(self).__mro__) for name in getattr(cls, "__slots__", ())]
@@ -101,13 +101,13 @@ class Dispatcher:
         self._listeners: dict[str, list[Callable[[Any], object]]] = {}
 
     def listen(self, kind: str, listener: Callable[[Any], object]) -> None:
-        """Have `listener` called with every event of that kind."""
+        """Call `listener` with every event of that kind."""
         if not callable(listener):
             raise TypeError(f"a listener must be callable, not {type(listener).__name__}")
         self._listeners.setdefault(kind, []).append(listener)
 
     def __call__(self, events: list[tuple[str, bool, str, tuple[Any, ...]]]) -> None:
-        """Tell of events as the extension module gives them."""
+        """Log events and pass them to listeners; `events` are tuples from the extension module."""
         for kind, loud, text, fields in events:
             if loud:
                 _log().warning("%s", text)
@@ -118,11 +118,11 @@ class Dispatcher:
                     _log().exception("a listener of %s events failed", kind)
 
     def warn(self, text: str) -> None:
-        """Write a warning."""
+        """Log a warning."""
         _log().warning("%s", text)
 
     def relay(self) -> Callable[[list[Any]], None]:
-        """Make a callable that does not keep this dispatcher (and through listeners, the cache) alive."""
+        """Return a callable that does the same without keeping this object (and through listeners, the cache) alive."""
         ref = weakref.ref(self)
 
         def dispatch(events: list[Any]) -> None:
@@ -134,7 +134,7 @@ class Dispatcher:
 
 
 def _log() -> Any:
-    # Imported when there is something to say: it costs a process several milliseconds.
+    # Imported only when there is something to log: it costs a process several milliseconds.
     import logging
 
     return logging.getLogger("secretcache")

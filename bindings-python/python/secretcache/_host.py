@@ -1,7 +1,7 @@
 """The driver for a client that the program supplies: boto3's, a stub, any object with the two methods.
 
-The core decides what to ask and when; this driver asks and waits with the host's own primitives, so that whatever
-replaces those (gevent) goes on working.
+The core decides what to fetch and when. This driver calls the client and waits with Python's own primitives, so
+libraries that replace those (gevent) keep working.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 class HostDriver:
-    """Asks a client on behalf of one cache, in the program's threads."""
+    """Calls a client on behalf of one cache, in the program's threads."""
 
     def __init__(
         self, cache: Cache, reach: GivenClient | OwnClient, hook: Any, *, inline: bool, lenient: bool
@@ -38,7 +38,7 @@ class HostDriver:
         self._tell: Callable[[list[Any]], None] = lambda events: None
 
     def set_dispatch(self, tell: Callable[[list[Any]], None]) -> None:
-        """Say where events go."""
+        """Set the callback that receives events."""
         self._tell = tell
 
     def read(self, secret_id: str, stage: str | None, version_id: str | None) -> SecretValue | None:
@@ -47,7 +47,7 @@ class HostDriver:
         return self._take(steps.read(self._alive(), secret_id, stage, version_id, **how), reading=True)
 
     def read_through_hook(self, secret_id: str, stage: str | None, version_id: str | None, field: str) -> Any:
-        """Read one field of what the hook makes of the stored responses."""
+        """Read one field of a stored response, converted by the hook."""
         response = self.response(secret_id, stage, version_id)
         return None if response is None else response.get(field)
 
@@ -56,11 +56,11 @@ class HostDriver:
         return steps.through_hook(self._hook, self.read(secret_id, stage, version_id))
 
     def refresh(self, secret_id: str, stage: str | None, is_for_plan: bool) -> None:
-        """Ask now, whatever the age. Raises what the client raises."""
+        """Fetch a version now, whatever its age; raise what the client raises."""
         self._take(steps.refresh(self._alive(), secret_id, stage, is_for_plan=is_for_plan))
 
     def prefetch(self, ids: list[str]) -> dict[str, BaseException]:
-        """Read each secret; the exceptions of those that failed, by id."""
+        """Read each secret; return the exceptions of those that failed, by id."""
         failed: dict[str, BaseException] = {}
         for secret_id in ids:
             try:
@@ -70,35 +70,35 @@ class HostDriver:
         return failed
 
     def run(self, permit: FetchPermit, *, reading: bool = False) -> None:
-        """Ask the client and end the permit, whatever happens. `reading`: for a reader in this thread."""
+        """Call the client and end the permit, whatever happens. `reading`: a reader in this thread waits for it."""
         try:
             client = self._reach.get()
             asking = steps.ask(permit, self._hook, reading=reading, too_long=self._too_long)
             steps.drive(asking, lambda call: steps.method(client, call[0])(**call[1]))
         except Exception as exception:
-            # Whoever waits gets a copy without a traceback; its frames may hold a value.
+            # Waiting readers get copies without the traceback, whose frames can hold a value.
             permit.fail(exception.with_traceback(None))
         finally:
-            # Does nothing after an answer. After KeyboardInterrupt and its like, whoever waits asks anew.
+            # Does nothing once the permit has ended. After a KeyboardInterrupt, say, a waiting reader fetches again.
             permit.abandon()
         if not self._inline:
             self._running().wake()
         self.tell()
 
     def tell(self) -> None:
-        """Pass on what the cache has to tell."""
+        """Pass the cache's pending events to the callback."""
         cache = self._cache()
         events = cache._take_events() if cache is not None else []
         if events:
             self._tell(events)
 
     def due(self) -> tuple[list[FetchPermit], float | None] | None:
-        """List what the refresher has to do; None once the cache is gone."""
+        """Return the permits that are due, and seconds until the next; None once the cache is gone."""
         cache = self._cache()
         return None if cache is None else cache._due()
 
     def wake(self) -> None:
-        """Have the refresher look again at what is due, if there is one yet."""
+        """Make the refresher, if there is one yet, check again what is due."""
         if self._refresher is not None:
             self._refresher.wake()
 
@@ -136,7 +136,7 @@ class HostDriver:
 
 
 class Refresher:
-    """One daemon thread per cache, started when there is something to keep fresh."""
+    """A daemon thread, one per cache, started when there is something to keep fresh."""
 
     def __init__(self, driver: HostDriver) -> None:
         self._pid = os.getpid()
@@ -151,24 +151,24 @@ class Refresher:
         loop.start()
 
     def is_ours(self) -> bool:
-        """Tell whether the thread is alive in this process: a forked child has none."""
+        """Return whether the thread runs in this process; a forked child has none."""
         return self._pid == os.getpid() and not self._stopped
 
     def submit(self, permit: FetchPermit) -> None:
-        """Have a permit completed beside the readers."""
+        """Queue a permit for this thread."""
         with self._news:
             self._permits.append(permit)
             self._awake = True
             self._news.notify()
 
     def wake(self) -> None:
-        """Look again at what is due."""
+        """Make the thread check again what is due."""
         with self._news:
             self._awake = True
             self._news.notify()
 
     def stop(self) -> None:
-        """End the thread when its present call ends."""
+        """End the thread once its current call returns."""
         self._stopped = True
         if self._pid == os.getpid():
             self.wake()
@@ -200,11 +200,11 @@ class Refresher:
 
 
 _LONGEST_PAUSE = 60.0
-"""Seconds. Timers stand still while a machine is suspended, so the refresher looks at least this often."""
+"""Seconds. Timers stop while a machine is suspended, so the refresher checks at least this often."""
 
 
 def _wait(flight: Flight, patience: float | None) -> bool:
-    """Wait for a fetch. False: patience ended first."""
+    """Wait for a fetch; return False if `patience` (seconds) ran out first."""
     done = threading.Event()
     if not flight.on_done(done.set):
         return True

@@ -6,9 +6,9 @@ from ._core import iam_login
 
 
 class IamLogin(str):
-    """A user who logs in with an IAM token: to RDS or Aurora, ElastiCache or MemoryDB.
+    """A login with an IAM token, as a user of RDS or Aurora, ElastiCache or MemoryDB.
 
-    Pass it to a cache or an integration in place of a secret's id:
+    Pass it to a cache or an integration instead of a secret id:
 
     >>> from secretcache import IamLogin
     >>> login = IamLogin.rds("app", "shop.abc123.eu-central-1.rds.amazonaws.com", 5432)
@@ -24,7 +24,7 @@ class IamLogin(str):
 
     @classmethod
     def rds(cls, user: str, host: str, port: int, *, region_name: str | None = None) -> IamLogin:
-        """Name a user of RDS or Aurora, for PostgreSQL, MySQL or MariaDB.
+        """Return the login of a user of RDS or Aurora, for PostgreSQL, MySQL or MariaDB.
 
         `host` is the endpoint of the instance, cluster or proxy, even if you connect by another name: RDS checks the
         token against it.
@@ -35,7 +35,7 @@ class IamLogin(str):
     def elasticache(
         cls, user: str, cache: str, *, serverless: bool = False, region_name: str | None = None
     ) -> IamLogin:
-        """Name a user of ElastiCache for Valkey or Redis.
+        """Return the login of a user of ElastiCache, for Valkey or Redis.
 
         `cache` is the name of the replication group, or of the serverless cache.
         """
@@ -43,5 +43,5 @@ class IamLogin(str):
 
     @classmethod
     def memorydb(cls, user: str, cluster: str, *, region_name: str | None = None) -> IamLogin:
-        """Name a user of MemoryDB. `cluster` is the cluster's name."""
+        """Return the login of a user of MemoryDB. `cluster` is the cluster's name."""
         return cls(iam_login("memorydb", user, cluster, region_name=region_name))

@@ -1,4 +1,4 @@
-"""What to write here for a name from boto3, from Powertools or from AWS's caching library."""
+"""Hints for names from boto3, Powertools or AWS's caching library: what they are called here."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ METHODS = {
     "getSecretValue": "get_secret_value",
     "getSecrets": "get_secrets",
 }
-"""The same for methods."""
+"""What each method of another library is called here."""
 
 MODULE = {
     "get_secret": "SecretCache().get_secret_string",
@@ -80,11 +80,11 @@ MODULE = {
     "SecretCacheHook": "aws_secretsmanager_caching.cache.SecretCacheHook",
     "GetParameterError": "SecretCacheError",
 }
-"""The same for what is imported from the package."""
+"""What each importable name of another library is called here."""
 
 
 def hint(name: str, table: dict[str, str], known: Iterable[str] = ()) -> str:
-    """Say what to write in place of `name`; nothing where nothing is like it."""
+    """Return what to append to an error about `name`: a suggestion, or nothing if no name is similar."""
     found = table.get(name)
     if found is None:
         import difflib
@@ -97,7 +97,7 @@ def hint(name: str, table: dict[str, str], known: Iterable[str] = ()) -> str:
 
 
 def keyword_error(method: Any, error: Exception, keywords: Iterable[str]) -> Exception:
-    """Make the error for a call with a keyword that a method does not take; `error`, if that is not the reason."""
+    """Return an error that explains an unknown keyword; return `error` itself if it has another cause."""
     known = method.__code__.co_varnames[: method.__code__.co_argcount + method.__code__.co_kwonlyargcount]
     unknown = [name for name in keywords if name not in known]
     if not unknown or not isinstance(error, TypeError):
@@ -109,7 +109,7 @@ def keyword_error(method: Any, error: Exception, keywords: Iterable[str]) -> Exc
 
 
 def public_name(method: str) -> str:
-    """Give the name under which a program calls a method."""
+    """Return the name that programs call a method by."""
     return method.replace("_read_", "get_secret_").replace("__init__", "SecretCache")
 
 
@@ -118,10 +118,10 @@ _IS_COROUTINE = 0x80
 
 
 class _Renamed:
-    """A method of another library. There is no such attribute, and the error says what to write.
+    """Stands in for another library's method: reading it raises `AttributeError`, which says what to write instead.
 
-    A `__getattr__` of the class would say so too, but CPython then takes its slow path to every method there is: a call
-    of `get_secret_string` took 109 ns with it and takes 45 ns without.
+    A `__getattr__` on the class could do this, but then CPython takes its slow path to every method: a call of
+    `get_secret_string` took 109 ns with it and takes 45 ns without.
     """
 
     def __init__(self, name: str) -> None:
@@ -133,14 +133,14 @@ class _Renamed:
 
 
 def renamed(cls: _Class) -> _Class:
-    """Have a class say what the methods of other libraries are called here."""
+    """Make a class explain what other libraries' methods are called here."""
     for name in METHODS:
         setattr(cls, name, _Renamed(name))
     return cls
 
 
 def explained(cls: _Class) -> _Class:
-    """Have the public methods of a class explain a keyword that they do not take."""
+    """Make the public methods of a class explain keywords that they do not take."""
     for name, method in list(vars(cls).items()):
         if isinstance(method, type(explained)) and (name == "__init__" or not name.startswith("_")):
             setattr(cls, name, _explaining(method))
@@ -156,7 +156,7 @@ def _explaining(method: Any) -> Any:
         except Exception as error:
             failure = keyword_error(method, error, kwargs)
             if is_constructor:
-                # Its arguments may be secret, and tools show variables beside a traceback.
+                # Its arguments can be secret, and tools show local variables in tracebacks.
                 forget_locals(error)
                 kwargs.clear()
             if failure is error:
@@ -164,7 +164,7 @@ def _explaining(method: Any) -> Any:
         raise failure
 
     async def checked_async(*args: Any, **kwargs: Any) -> Any:
-        # Not by way of `checked`, which would be a tenth of a microsecond more on each read.
+        # Does not call `checked`, which would add a tenth of a microsecond to each read.
         try:
             running = method(*args, **kwargs)
         except TypeError as error:
@@ -175,7 +175,7 @@ def _explaining(method: Any) -> Any:
 
     is_async = method.__code__.co_flags & _IS_COROUTINE
     call: Any = checked_async if is_async else checked
-    # As functools.wraps does, which takes longer to import than a read may take.
+    # What functools.wraps does; importing functools takes longer than a read is allowed to.
     for name in ("__module__", "__name__", "__qualname__", "__doc__", "__annotations__"):
         setattr(call, name, getattr(method, name))
     call.__wrapped__ = method

@@ -1,7 +1,7 @@
-"""What a read, a forced refresh and a request to a client consist of: said once for every way of waiting.
+"""Reads, forced refreshes, requests to a client and logins as generators of steps, shared by threads and asyncio.
 
-Each is a generator of steps. A driver, in threads or in asyncio, takes each step in its own way and sends in what
-came of it; `advance` goes from one step to the next.
+A driver takes each step in its own way, blocking or awaiting, and sends the result back; `advance` moves to the next
+step.
 """
 
 from __future__ import annotations
@@ -24,11 +24,11 @@ if TYPE_CHECKING:
 
 
 RUN = "run"
-"""Ask the client with this permit, before anything else."""
+"""Call the client for this permit first."""
 HAND_OVER = "hand over"
-"""Have this permit run beside the reader."""
+"""Call the client for this permit in the background."""
 WAIT = "wait"
-"""Wait for this flight, so many seconds at most; send in whether it has ended."""
+"""Wait for this flight, at most for these seconds; send back whether it has ended."""
 
 
 def read(
@@ -36,7 +36,7 @@ def read(
 ) -> Generator[_Step, Any, SecretValue | None]:
     """Read a version; None if there is no such version and the cache is lenient about it.
 
-    `inline`: every read shall ask, in the reader's own thread.
+    `inline`: every read fetches, in the reader's own thread.
     """
     while True:
         found = cache._lookup(secret_id, stage, version_id)
@@ -48,7 +48,7 @@ def read(
         flight: Flight = found[-1]
         patience = None if inline else flight.patience
         if found[0] == "lead":
-            # With nothing to fall back on, this reader asks. Otherwise it must be free to go after a while.
+            # With no value to fall back on, this reader fetches. Otherwise it must be free to stop waiting.
             yield (RUN if patience is None else HAND_OVER), found[1], None
         if not (yield WAIT, flight, patience):
             value = cache._give_up(secret_id, stage, version_id, flight)
@@ -69,9 +69,9 @@ def read(
 def refresh(
     cache: Cache, secret_id: str, stage: str | None, *, is_for_plan: bool
 ) -> Generator[_Step, Any, None]:
-    """Ask now, whatever the age. Raises what the client raises.
+    """Fetch a version now, whatever its age; raise what the client raises.
 
-    `is_for_plan`: a login was refused; a version that still carries its label need not be fetched again.
+    `is_for_plan`: a login was refused; a version that still has its label need not be fetched again.
     """
     mark = cache._mark()
     while True:
@@ -81,7 +81,7 @@ def refresh(
             yield RUN, found[1], None
         yield WAIT, flight, None
         outcome = flight.outcome()
-        # A flight that began before this was asked for may have brought the value from before.
+        # A flight that began before this call can have brought an older value.
         if found[0] != "behind" and outcome is not None and outcome[0] != "abandoned":
             if outcome[0] == "failed":
                 raise outcome[1]
@@ -91,10 +91,10 @@ def refresh(
 def ask(
     permit: FetchPermit, hook: Any, *, reading: bool, too_long: float = float("inf")
 ) -> Generator[_Call, Any, None]:
-    """Ask on behalf of a permit, with exactly the calls that AWS's own library makes, and end it.
+    """Fetch for a permit, with exactly the calls that AWS's own library makes, and end the permit.
 
-    `reading`: a reader waits for it, who then need not show the description to the hook once more.
-    `too_long`: see `too_long`.
+    `reading`: a reader waits for it, and need not pass the description to the hook again.
+    `too_long`: see the function `too_long`.
     """
     if permit.is_iam_login:
         if hook is not None:
@@ -103,7 +103,7 @@ def ask(
             )
         permit.sign(*(yield _SIGNER, {}))
         return
-    # Only what a hook has made of a description is kept; otherwise the core knows what is worth knowing of it.
+    # A description is kept only as converted by a hook. Without a hook, the core keeps the versions and their labels.
     described, versions, wanted = permit.description, permit.versions, permit.version_id
     response = None
     if versions is not None:
@@ -118,7 +118,7 @@ def ask(
         wanted = permit.version_id or _labelled(versions, permit.stage)
     if wanted is None:
         return permit.fail_version_not_found()
-    # A secret marked for deletion is still described, but can no longer be read: the client shall say so.
+    # A secret marked for deletion can be described but not read: call GetSecretValue, so that its error is raised.
     is_deleted = isinstance(response, dict) and "DeletedDate" in response
     if response is not None and wanted == permit.known_version_id and not is_deleted:
         known = permit.known
@@ -134,18 +134,18 @@ def ask(
     if hook is None:
         return permit.succeed(value, None, wanted, *news)
     permit.check_size(value)
-    # What the hook made of the value is kept, and nothing else of it: it may be there to encrypt it.
+    # Keeps the value only as converted by the hook, because the hook can be there to encrypt it.
     public = {name: value[name] for name in _PUBLIC if name in value} if isinstance(value, dict) else {}
     return permit.succeed(public, [described, hook.put(value), reading], wanted, *news)
 
 
 _SIGNER = "secretcache_signer"
 _LASTING = 600.0
-"""Seconds that botocore's credentials last at least: it renews them earlier, or raises."""
+"""Seconds for which botocore's credentials are at least valid: it renews them earlier, or raises."""
 
 
 def method(client: Any, name: str) -> Any:
-    """Find a method of the client, or what gives the arguments of `FetchPermit.sign`."""
+    """Return a method of the client, or a function that returns the arguments of `FetchPermit.sign`."""
     if name != _SIGNER:
         return getattr(client, name)
     credentials = getattr(getattr(client, "_request_signer", None), "_credentials", None)
@@ -170,14 +170,14 @@ async def _awaited(client: Any, frozen: Any) -> tuple[Any, ...]:
 
 
 def too_long(client: Any) -> float:
-    """Seconds that no call of this client takes unless the process stood still meanwhile."""
+    """Return seconds that a call of this client exceeds only if the process was suspended meanwhile."""
     config = getattr(getattr(client, "meta", None), "config", None)
     limits = [getattr(config, name, None) for name in ("connect_timeout", "read_timeout")]
     return 2.0 * max([each for each in limits if isinstance(each, (int, float))], default=60.0) + 5.0
 
 
 def _call(method: str, arguments: dict[str, str], too_long: float) -> Generator[_Call, Any, Any]:
-    """Have a call made; anew if the process stood still meanwhile, since its answer may be from before."""
+    """Make a call, and repeat it if the process was suspended meanwhile: its response may be outdated."""
     for _ in range(_MOST_THAWS):
         start = _clocks()
         response = yield method, arguments
@@ -190,21 +190,21 @@ _MOST_THAWS = 4
 
 
 def _clocks() -> tuple[float, float]:
-    # One stands still while a machine is suspended on some systems, the other can be set.
+    # On some systems the first stops while the machine is suspended; the second can be set.
     clock = getattr(time, "CLOCK_BOOTTIME", None)
     return time.monotonic() if clock is None else time.clock_gettime(clock), time.time()
 
 
 HANGS = TimeoutError("the login has not ended")
-"""Sent in place of the exception of a login that has not ended when the plan's time is up."""
+"""Sent back in place of an exception if a login has not finished when the time is up."""
 LOG_IN = "log in"
-"""Log in with this credential; send in ``(connection, None)`` or ``(None, exception)``."""
+"""Log in with this credential; send back ``(connection, None)`` or ``(None, exception)``."""
 READ = "read"
-"""Read this staging label; send in None or the exception."""
+"""Read this staging label; send back None or the exception."""
 REFRESH = "refresh"
-"""Ask for this staging label now; send in None or the exception."""
+"""Fetch this staging label now; send back None or the exception."""
 SLEEP = "sleep"
-"""Wait so many seconds."""
+"""Wait for these seconds."""
 
 
 def connect(
@@ -213,9 +213,9 @@ def connect(
     rejected: Callable[[BaseException], bool],
     read: Callable[[str, SecretValue, str], Any],
 ) -> Generator[tuple[str, Any], Any, Any]:
-    """Connect to the resource that a secret is the credential of, even during a rotation.
+    """Connect to the resource that a secret authenticates to, even during a rotation.
 
-    `read` makes of a version what is logged in with.
+    `read` turns a version into the credential to log in with.
     """
     last: BaseException | None = None
     while True:
@@ -252,7 +252,7 @@ def connect(
 def first(
     plan: ConnectAttempt, secret_id: str, read: Callable[[str, SecretValue, str], Any]
 ) -> Generator[tuple[str, Any], Any, Any]:
-    """Find what a login would be tried with first, without trying."""
+    """Find the credential that `connect` would try first, without logging in."""
     todo = connect(plan, secret_id, lambda error: False, read)
     step, _ = advance(todo, None)
     while step[0] != LOG_IN:
@@ -261,15 +261,15 @@ def first(
 
 
 def credential(secret_id: str, value: SecretValue, stage: str) -> Credential:
-    """Read a version as user name and password."""
+    """Return the credential in a version."""
     wanted = "; a login needs a JSON object with user name and password"
     return Credential(fields(secret_id, value, wanted), value.version_id, stage)
 
 
 def fields(secret_id: str, value: SecretValue, wanted: str = "") -> dict[str, Any]:
-    """Return the fields of a version whose string is a JSON object: parsed once, so nobody may change them."""
+    """Return the fields of a version whose string is a JSON object. They are shared: do not change them."""
     if value._fields is None:
-        # No variable of this frame ever holds what is secret: tools show them beside a traceback.
+        # No local variable ever holds a secret, because tools show local variables in tracebacks.
         why = _parse_fields(value)
         if why is not None:
             raise NotJsonError(f"the value of secret {secret_id!r} is {why}{wanted}")
@@ -277,7 +277,7 @@ def fields(secret_id: str, value: SecretValue, wanted: str = "") -> dict[str, An
 
 
 def _parse_fields(value: SecretValue) -> str | None:
-    """Parse the fields; say what is wrong if there are none."""
+    """Parse the fields and keep them; return what is wrong, if anything."""
     import json
 
     try:
@@ -292,7 +292,7 @@ def _parse_fields(value: SecretValue) -> str | None:
 
 
 def pick(secret_id: str, value: SecretValue, field: str) -> Any:
-    """Return one field, the caller's own."""
+    """Return one field. The caller may change the result."""
     if field not in fields(secret_id, value):
         known = ", ".join(map(str, fields(secret_id, value))) or "none"
         raise FieldNotFoundError(f"secret {secret_id!r} has no field {field!r}; its fields are {known}")
@@ -308,7 +308,7 @@ def drive(steps: Generator[Any, Any, Any], take: Callable[[Any], Any]) -> Any:
 
 
 async def drive_async(steps: Generator[Any, Any, Any], take: Callable[[Any], Any]) -> Any:
-    """Take step after step by a coroutine function; return the result."""
+    """Take step after step with a coroutine function; return the result."""
     step, result = advance(steps, None)
     while step is not None:
         step, result = advance(steps, await take(step))
@@ -316,7 +316,7 @@ async def drive_async(steps: Generator[Any, Any, Any], take: Callable[[Any], Any
 
 
 def attempt(fn: Callable[[Any], Any], credential: Any) -> tuple[Any, Exception | None]:
-    """Log in; return the connection or the exception, as `LOG_IN` wants it."""
+    """Log in; return ``(connection, None)`` or ``(None, exception)``, the reply to `LOG_IN`."""
     outer = sys.exc_info()[1]
     try:
         return fn(credential), None
@@ -326,7 +326,7 @@ def attempt(fn: Callable[[Any], Any], credential: Any) -> tuple[Any, Exception |
 
 
 def through_hook(hook: Any, value: SecretValue | None) -> Any:
-    """Give the whole response that a version was made of, as the hook shows it if there is one."""
+    """Return the whole response behind a version, converted by the hook if there is one."""
     if value is None or hook is None:
         return None if value is None else response_of(value)
     described, stored, has_been_read = value._stored
@@ -337,7 +337,7 @@ def through_hook(hook: Any, value: SecretValue | None) -> Any:
 
 
 def response_of(value: SecretValue) -> dict[str, Any]:
-    """Give a version in the form of an answer to GetSecretValue."""
+    """Return a version in the form of a response of GetSecretValue."""
     response = {
         "ARN": value.arn,
         "Name": value.name,
@@ -351,13 +351,13 @@ def response_of(value: SecretValue) -> dict[str, Any]:
 
 
 def advance(steps: Generator[Any, Any, Any], sent: Any) -> tuple[Any, Any]:
-    """Go to the next step: ``(step, None)``, or ``(None, result)`` at the end."""
+    """Move to the next step; return ``(step, None)``, or ``(None, result)`` at the end."""
     try:
         return steps.send(sent), None
     except StopIteration as end:
         return None, end.value
     except RuntimeError as error:
-        # What a login raised goes on as it was: Python lets no StopIteration out of a generator.
+        # A login raised StopIteration, which Python replaces when it leaves a generator: raise the original.
         if isinstance(sent, tuple) and error.__cause__ is not None and error.__cause__ is sent[1]:
             raise sent[1] from None
         raise

@@ -1,8 +1,8 @@
-"""Which transport serves a cache that was given no client: the native one, or botocore's.
+"""Chooses the transport of a cache without a client: the native one, or botocore.
 
-Tests that mock AWS inside botocore, and servers whose sockets and threads are patched for cooperation, only work if
-the requests go through botocore. A cache notices both when it is made, and then makes a botocore client as AWS's own
-library does.
+Tests that mock AWS inside botocore, and servers whose sockets and threads are patched (gevent, eventlet), only work if
+the requests go through botocore. A cache detects both when it is created, and then creates a botocore client, as
+AWS's own library does.
 """
 
 from __future__ import annotations
@@ -18,14 +18,14 @@ if TYPE_CHECKING:
     from typing import Any
 
 VARIABLE = "SECRETCACHE_TRANSPORT"
-"""Set to ``native`` or ``botocore`` to decide what is otherwise decided by looking around."""
+"""The environment variable that overrides the choice: ``native`` or ``botocore``."""
 
 
 def reason_for_botocore() -> str | None:
-    """Tell why a botocore client is to be made; None if the native transport will do."""
+    """Return why a botocore client is needed; None if the native transport will do."""
     wish = os.environ.get(VARIABLE, "")
     if wish == "botocore":
-        return f"{VARIABLE} asks for it"
+        return f"{VARIABLE} is set to botocore"
     if wish == "native":
         return None
     if wish:
@@ -35,10 +35,10 @@ def reason_for_botocore() -> str | None:
         return "moto is loaded, which answers botocore's requests only"
     monkey = sys.modules.get("gevent.monkey")
     if monkey is not None and monkey.is_module_patched("socket"):
-        return "gevent has patched this process, and native waiting would block its hub"
+        return "gevent has patched this process, and the native transport would block its hub"
     patcher = sys.modules.get("eventlet.patcher")
     if patcher is not None and patcher.is_monkey_patched("socket"):
-        return "eventlet has patched this process, and native waiting would block its hub"
+        return "eventlet has patched this process, and the native transport would block its hub"
     return _reason_in_tests()
 
 
@@ -49,13 +49,13 @@ _PATCHED = (
     ("botocore.httpsession", "URLLib3Session.send"),
     ("boto3", "client"),
 )
-"""What tests replace so that no request leaves the process."""
+"""Functions that tests replace to keep requests from leaving the process."""
 
 
 def _reason_in_tests() -> str | None:
     for module, path in _PATCHED:
         if _is_replaced(module, path):
-            return f"{module}.{path} has been replaced, as tests do that let no request out"
+            return f"{module}.{path} has been replaced, as tests do to keep requests from going out"
     socket = sys.modules.get("socket")
     if socket is not None and "pytest_socket" in sys.modules and socket.socket.__module__ == "pytest_socket":
         return "pytest-socket allows no connections"
@@ -63,7 +63,7 @@ def _reason_in_tests() -> str | None:
 
 
 def _is_replaced(module: str, path: str) -> bool:
-    """Tell whether a function is not the one its module defines. Tracing wraps the original, and is none of this."""
+    """Return whether a function is not its module's own. A tracing wrapper keeps ``__module__`` and does not count."""
     found: Any = sys.modules.get(module)
     for name in path.split("."):
         found = getattr(found, name, None)
@@ -81,11 +81,11 @@ class GivenClient:
         self._client = client
 
     def get(self) -> Any:
-        """Return it."""
+        """Return the client."""
         return self._client
 
     def endpoint(self) -> str | None:
-        """Return the URL that it asks, if it tells: caches with one endpoint slow down together."""
+        """Return the client's endpoint URL, if it has one: caches with the same endpoint slow down together."""
         return _endpoint(self._client)
 
 
@@ -95,7 +95,7 @@ def _endpoint(client: Any) -> str | None:
 
 
 class OwnClient:
-    """A botocore client of the cache's own: made anew in a forked child, which must not share its connections."""
+    """A botocore client that the cache creates: a new one in each forked child, which must not share connections."""
 
     __slots__ = ("_client", "_config", "_pid", "_session", "_settings")
 
@@ -106,7 +106,7 @@ class OwnClient:
         self._make()
 
     def __repr__(self) -> str:
-        return "<a botocore client of the cache's own>"
+        return "<a botocore client created by the cache>"
 
     def get(self) -> Any:
         """Return this process's client."""
@@ -115,7 +115,7 @@ class OwnClient:
         return self._client
 
     def endpoint(self) -> str | None:
-        """Return the URL that it asks."""
+        """Return the client's endpoint URL."""
         return _endpoint(self._client)
 
     def _make(self) -> None:
@@ -124,7 +124,7 @@ class OwnClient:
 
 
 def botocore_client(settings: dict[str, Any], version: str, session: Any = None, config: Any = None) -> Any:
-    """Make the client that the settings describe. What they leave open is found as botocore finds it."""
+    """Create the client that the settings describe. botocore finds what they leave out."""
     try:
         from botocore import session as sessions
         from botocore.config import Config
@@ -167,7 +167,7 @@ def botocore_client(settings: dict[str, Any], version: str, session: Any = None,
 
 
 def _assume_role(session: Any, connection: dict[str, Any]) -> None:
-    """Have the session assume a role with the credentials it has."""
+    """Make the session assume a role, with its current credentials."""
     from botocore.credentials import AssumeRoleCredentialFetcher, DeferredRefreshableCredentials
 
     key, secret = connection.get("aws_access_key_id"), connection.get("aws_secret_access_key")

@@ -1,9 +1,9 @@
-"""What can go wrong, as exceptions.
+"""The exceptions that this package raises.
 
-Every exception of this package is a `SecretCacheError`. Where a program written for boto3 would catch one of
-botocore's classes, the exception is of that class too: a service's refusal is also a ``ClientError`` with its
-``response``, a missing Region also a ``NoRegionError``. botocore is imported only when one of these is raised; if
-it is not installed, they are only ours.
+All of them are `SecretCacheError`. Where a program written for boto3 would catch one of botocore's classes, the
+exception is of that class too: an error returned by the service is also a ``ClientError`` with a ``response``, and a
+missing Region is also a ``NoRegionError``. botocore is imported only when such an exception is raised; if it is not
+installed, the exception is of this package's class only.
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ class SecretCacheError(Exception):
     """Any failure of this package."""
 
     kind: ClassVar[str] = "internal"
-    """The kind's stable name, as statistics show it."""
+    """A stable name for this kind of failure, as in `stats`."""
     response: dict[str, Any]
-    """On exceptions that stand for an answer of the service: that answer, in botocore's form."""
+    """The service's error response, in botocore's form. Set only if the service returned the error."""
 
     def __init__(self, message: str) -> None:
         Exception.__init__(self, message)
@@ -28,7 +28,7 @@ class SecretCacheError(Exception):
         return str(self.args[0]) if self.args else ""
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """Pickle and copy the exception, also if its class was combined with one of botocore's at run time."""
+        """Pickle or copy the exception, even if its class was combined with one of botocore's at run time."""
         ours = next(cls for cls in type(self).__mro__ if "_botocore_name" not in vars(cls))
         return _restore, (ours, vars(type(self)).get("_botocore_name"), self.args, self.__dict__)
 
@@ -200,7 +200,7 @@ _CLASSES: dict[str, type[SecretCacheError]] = {
     )
 }
 
-# Failures that are none of the service's answers, and the class botocore raises for them.
+# Failures without a response from the service, and the class that botocore raises for each.
 _BOTOCORE = {
     "no_region": "NoRegionError",
     "no_credentials": "NoCredentialsError",
@@ -214,7 +214,7 @@ _combined: dict[tuple[str, str], type[SecretCacheError]] = {}
 def from_core(
     kind: str, message: str, fault: tuple[str, str, str, int | None, str | None] | None
 ) -> Exception:
-    """Make the exception for a failure that the core reports; see the module's text for its classes."""
+    """Return the exception for a failure that the core reports; the module's docstring describes its classes."""
     ours = _CLASSES.get(kind, InternalError)
     if fault is not None:
         return _of_service(ours, fault)
@@ -235,7 +235,7 @@ def _of_service(
 
 
 def _with_botocore(ours: type[SecretCacheError], name: str) -> type[SecretCacheError]:
-    """Our class, of botocore's class of that name too, where botocore is installed."""
+    """Return a class that is both `ours` and botocore's class of that name; just `ours` without botocore."""
     key = (ours.kind, name)
     if key not in _combined:
         try:
@@ -269,11 +269,11 @@ _UNANSWERED = {
     "ConnectTimeoutError": "timeout",
     "ReadTimeoutError": "timeout",
 }
-"""botocore's exceptions that stand for a service out of reach, and their kinds."""
+"""botocore's exceptions for an unreachable service, and their kinds."""
 
 
 def unanswered(exception: BaseException) -> str | None:
-    """Give the kind of an exception that says that the service did not answer."""
+    """Return the kind of an exception that means that the service did not respond; None for others."""
     names = (cls.__name__ for cls in type(exception).__mro__ if cls.__module__.startswith("botocore"))
     found = next((_UNANSWERED[name] for name in names if name in _UNANSWERED), None)
     if found is None and isinstance(exception, TimeoutError):
@@ -282,7 +282,7 @@ def unanswered(exception: BaseException) -> str | None:
 
 
 def classify(exception: BaseException) -> tuple[str | None, str, int | None]:
-    """What the core wants to know of a client's exception: service code, message, HTTP status."""
+    """Return what the core needs of a client's exception: service code, message, HTTP status."""
     response = getattr(exception, "response", None)
     if not isinstance(response, dict):
         return None, type(exception).__name__, None
@@ -297,9 +297,9 @@ def classify(exception: BaseException) -> tuple[str | None, str, int | None]:
 
 
 def fresh(exception: BaseException) -> BaseException:
-    """Make a copy of a client's exception that was kept, to be raised once.
+    """Return a copy of a stored exception of a client, to be raised once.
 
-    Raising one object again and again would make its traceback longer each time, and threads would share it.
+    Raising the same object repeatedly would make its traceback longer each time, and threads would share it.
     """
     try:
         copy = type(exception).__new__(type(exception), *exception.args)

@@ -1,6 +1,6 @@
 """`secretcache local`, a Secrets Manager endpoint for tests, as a pytest fixture or a context manager.
 
-With secretcache installed, pytest knows the fixture without an import::
+If secretcache is installed, pytest finds the fixture without an import::
 
     def test_the_service_starts(secretcache_local):
         client = boto3.client("secretsmanager")  # the environment names endpoint, region and credentials
@@ -8,13 +8,13 @@ With secretcache installed, pytest knows the fixture without an import::
         secretcache_local.fault("throttle", operations=["GetSecretValue"], times=2)
         ...
 
-One process serves a whole session. Each test gets it empty, or with the seed of `secretcache_local_options`::
+One process serves a whole session. Each test starts with it empty, or with the seed in `secretcache_local_options`::
 
     @pytest.fixture(scope="session")
     def secretcache_local_options():
         return ["--seed", "tests/secrets.toml", "--db-plaintext"]
 
-The command `secretcache` must be on the `PATH`, or named by the variable `SECRETCACHE_BIN`.
+The command `secretcache` must be on the `PATH`, or the variable `SECRETCACHE_BIN` must be set to its path.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ from typing import TYPE_CHECKING, Any
 
 try:
     import pytest
-except ImportError:  # the endpoint alone needs no pytest
+except ImportError:  # the endpoint works without pytest
     if not TYPE_CHECKING:
         pytest = None
 
@@ -49,21 +49,21 @@ class LocalEndpointError(Exception):
 class LocalEndpoint:
     """A running `secretcache local --control`, with its control requests as methods.
 
-    It listens on a free port of the loopback address and is stopped by `close`, at the end of a `with` block or with
-    this process. `options` are those of the command, such as `["--seed", "secrets.toml"]`.
+    It listens on a free port of the loopback address until `close`, the end of a `with` block or the end of this
+    process. `options` are passed to the command, such as `["--seed", "secrets.toml"]`.
 
-    Within a `with` block, environment variables lead AWS SDKs to it. Without one, set those in `environment`: else
-    clients go to AWS.
+    Inside a `with` block, environment variables direct AWS SDKs to it. Otherwise, set those in `environment` yourself,
+    or clients call AWS.
     """
 
     url: str
-    """The endpoint to give to clients."""
+    """The endpoint URL for clients."""
 
     def __init__(self, options: Sequence[str] = (), *, command: str | None = None) -> None:
         command = command or os.environ.get("SECRETCACHE_BIN") or shutil.which("secretcache")
         if command is None:
             raise LocalEndpointError(
-                "the command secretcache was not found: install it, or name it by the variable SECRETCACHE_BIN"
+                "the command secretcache was not found: install it, or set SECRETCACHE_BIN to its path"
             )
         try:
             self._process = subprocess.Popen(
@@ -76,7 +76,7 @@ class LocalEndpoint:
         except OSError as error:
             raise LocalEndpointError(
                 f"{command} cannot be started ({error.strerror}): install the command secretcache, "
-                "or name it by the variable SECRETCACHE_BIN"
+                "or set SECRETCACHE_BIN to its path"
             ) from None
         self._outside: dict[str, str | None] = {}
         self._region = _value_of("--region", options) or "us-east-1"
@@ -122,10 +122,10 @@ class LocalEndpoint:
 
     @property
     def environment(self) -> dict[str, str]:
-        """The environment variables by which AWS SDKs and the `aws` command find it, with made-up credentials.
+        """Environment variables that direct AWS SDKs and the `aws` command to it, with made-up credentials.
 
-        `NO_PROXY` keeps requests to it from a proxy. With `--tls-cert`, `AWS_CA_BUNDLE` is that file: the certificate
-        must be self-signed, or be followed there by those of its authorities.
+        `NO_PROXY` keeps requests to it from going through a proxy. With `--tls-cert`, `AWS_CA_BUNDLE` is that file: the
+        certificate must be self-signed, or the file must also contain the certificates of its authorities.
         """
         found = {
             "AWS_ENDPOINT_URL_SECRETS_MANAGER": self.url,
@@ -145,11 +145,11 @@ class LocalEndpoint:
 
     @property
     def output(self) -> list[str]:
-        """The last thousand lines that it printed; with the option `--verbose`, one per request."""
+        """The last thousand lines that it printed; `--verbose` adds one line per request."""
         return list(self._output)
 
     def reset(self) -> None:
-        """Restore the state at the start: the seed's secrets, no faults, counts or events, the real time."""
+        """Restore the initial state: the seed's secrets, no faults, counts or events, and the real time."""
         self._control("POST", "reset", {})
 
     def fault(self, effect: object = None, **rule: object) -> int:
@@ -180,12 +180,12 @@ class LocalEndpoint:
         self._control("POST", "clock", {"freeze": False})
 
     def now(self) -> float:
-        """The time by its clock, in seconds since the epoch."""
+        """Return the time of its clock, in seconds since the epoch."""
         now: float = self._control("GET", "clock")["now"]
         return now
 
     def next_rotation(self, secret_id: str, timeout: float = 60) -> dict[str, Any]:
-        """Move its clock to the secret's next rotation, wait until that has ended, and return the event of its end.
+        """Move its clock to the secret's next rotation, wait for that to end, and return its final event.
 
         The event's `event` is `RotationSucceeded`, `RotationFailed` or `RotationAbandoned`.
         """
@@ -194,17 +194,17 @@ class LocalEndpoint:
         return event
 
     def events(self) -> list[dict[str, Any]]:
-        """Rotation events, oldest first."""
+        """Return the rotation events, oldest first."""
         events: list[dict[str, Any]] = self._control("GET", "events")["events"]
         return events
 
     def secrets(self) -> list[dict[str, Any]]:
-        """Every secret with its versions and labels, without their values."""
+        """Return every secret with its versions and labels, without the values."""
         secrets: list[dict[str, Any]] = self._control("GET", "secrets")["secrets"]
         return secrets
 
     def calls(self) -> dict[str, dict[str, int]]:
-        """How often each operation was called, by outcome."""
+        """Return how often each operation was called, by outcome."""
         calls: dict[str, dict[str, int]] = self._control("GET", "calls")
         return calls
 
@@ -217,7 +217,7 @@ class LocalEndpoint:
         # Never through a proxy: it is on this machine.
         handlers: list[urllib.request.BaseHandler] = [urllib.request.ProxyHandler({})]
         if self._certificate is not None:
-            # This very certificate, whoever signed it and for whatever name.
+            # Trusts exactly this certificate, whatever its issuer and its host name.
             trust = ssl.create_default_context(cafile=self._certificate)
             trust.check_hostname = False
             trust.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
@@ -234,7 +234,7 @@ class LocalEndpoint:
 
 
 _UNSET = ("AWS_PROFILE", "AWS_SESSION_TOKEN", "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS")
-"""Variables that would lead AWS SDKs elsewhere."""
+"""Variables that would direct AWS SDKs elsewhere."""
 
 
 def _set(variables: Mapping[str, str | None]) -> None:
@@ -247,7 +247,7 @@ def _set(variables: Mapping[str, str | None]) -> None:
 
 
 def _value_of(option: str, options: Sequence[str]) -> str | None:
-    """The value of an option of the command, in either form: `--region X` or `--region=X`."""
+    """Return the value of a command-line option, in either form: `--region X` or `--region=X`."""
     for at, given in enumerate(options):
         if given.startswith(option + "="):
             return given.removeprefix(option + "=")
@@ -260,12 +260,12 @@ if pytest is not None:
 
     @pytest.fixture(scope="session")
     def secretcache_local_options() -> list[str]:
-        """Options of `secretcache local`; override it to give some."""
+        """Options of `secretcache local`; override this fixture to pass some."""
         return []
 
     @pytest.fixture(scope="session")
     def secretcache_local_session(secretcache_local_options: list[str]) -> Iterator[LocalEndpoint]:
-        """The process behind `secretcache_local`, as it is after whatever tests did with it."""
+        """The process behind `secretcache_local`, in the state that earlier tests left it in."""
         endpoint = LocalEndpoint(secretcache_local_options)
         try:
             yield endpoint
@@ -276,7 +276,7 @@ if pytest is not None:
     def secretcache_local(
         secretcache_local_session: LocalEndpoint, monkeypatch: pytest.MonkeyPatch
     ) -> LocalEndpoint:
-        """A Secrets Manager as it was at the start, which the environment leads AWS SDKs to."""
+        """A Secrets Manager endpoint in its initial state; environment variables direct AWS SDKs to it."""
         secretcache_local_session.reset()
         for name, value in secretcache_local_session.environment.items():
             monkeypatch.setenv(name, value)

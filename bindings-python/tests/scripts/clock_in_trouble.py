@@ -1,6 +1,6 @@
-"""Holds a value while the secret changes and the wall clock moves, and waits for the new value.
+"""Caches a value while the secret changes and the wall clock is set, and waits for the new value.
 
-Arguments: transport, refresh interval, secret id. The clock moves once the file named by STEP_FILE is there.
+Arguments: transport, refresh interval, secret id. The clock changes once the file named by STEP_FILE exists.
 """
 
 import os
@@ -19,7 +19,7 @@ assert cache.get_secret_string(secret_id) == "one"
 client.put_secret_value(SecretId=secret_id, SecretString="two")
 before = time.time()
 Path(os.environ["STEP_FILE"]).touch()
-assert abs(time.time() - before) > 3600, "the clock did not move"
+assert abs(time.time() - before) > 3600, "the clock did not change"
 deadline = time.monotonic() + 5
 while cache.get_secret_string(secret_id) != "two" and time.monotonic() < deadline:
     time.sleep(0.02)

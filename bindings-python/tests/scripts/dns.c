@@ -1,5 +1,5 @@
-/* Preloaded into a process, resolves names that end in ".invalid" to this machine, or to nothing once the file named by
- * DNS_DOWN exists. */
+/* A library to preload. It resolves names that end in ".invalid" to this machine; once the file named by DNS_DOWN
+ * exists, they no longer resolve. */
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <netdb.h>

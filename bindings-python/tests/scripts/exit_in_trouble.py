@@ -17,7 +17,7 @@ control.fault("hang", "DescribeSecret", "GetSecretValue", secret_id=secret_id)
 if what == "first read":
 
     def read() -> None:
-        # It may be told that the process ends.
+        # The read can fail because the process is ending.
         with contextlib.suppress(Exception):
             cache.get_secret_string(secret_id)
 

@@ -1,4 +1,4 @@
-"""Works, fails and ends with status 3 while a listener or a record of the log is under way.
+"""Works, fails and ends with status 3 while a listener or a log handler is running.
 
 Arguments: transport, what is under way (log, listener, reader or daemon), and the endpoint.
 """

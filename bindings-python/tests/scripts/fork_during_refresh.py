@@ -1,4 +1,4 @@
-"""Forks while another thread of this process is in the midst of asking the service."""
+"""Forks while another thread of this process is calling the service."""
 
 import os
 import threading

@@ -1,4 +1,4 @@
-"""Makes a child process while a refresh is under way, and has both read on.
+"""Makes a child process while a refresh is under way; parent and child both keep reading.
 
 Arguments: transport, how the child is made, secret id.
 """
@@ -15,12 +15,12 @@ from trouble import Control
 
 
 def read_on(cache: Any, secret_id: str, expected: str) -> None:
-    """Read until the value is there: only a refresh can bring it."""
+    """Read until the expected value arrives, which takes a refresh."""
     eventually(lambda: cache.get_secret_string(secret_id), expected, within=15)
 
 
 def in_child(cache: Any, secret_id: str) -> None:
-    assert cache.stats()["hits"] == 0, "the child goes on with the parent's state"
+    assert cache.stats()["hits"] == 0, "the child uses the parent's state"
     assert cache.get_secret_string(secret_id) == "one"
     Control(os.environ["AWS_ENDPOINT_URL"]).client().put_secret_value(SecretId=secret_id, SecretString="two")
     read_on(cache, secret_id, "two")
@@ -35,7 +35,7 @@ def main(transport: str, method: str, secret_id: str) -> None:
     assert cache.get_secret_string(secret_id) == "one"
     control.fault(None, "DescribeSecret", delay_ms=3000, secret_id=secret_id)
     control.wait_for_trouble()
-    control.calm()  # the request under way is held back all the same
+    control.calm()  # the request that is already under way still hangs
     if method == "os.fork":
         child = os.fork()
         if child == 0:

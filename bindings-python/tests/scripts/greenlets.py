@@ -1,4 +1,4 @@
-"""Reads from many greenlets in a process that gevent has patched. Arguments: client or none, secret id."""
+"""Reads from many greenlets in a process patched by gevent. Arguments: client or none, secret id."""
 
 from gevent import monkey
 
@@ -35,7 +35,7 @@ readers = [gevent.spawn(cache.get_secret_string, secret_id) for _ in range(100)]
 gevent.joinall(readers, timeout=20)
 assert {reader.value for reader in readers} == {"one"}
 calls = control.calls()
-assert ticks > 15, f"the hub stood still: {ticks} ticks"
+assert ticks > 15, f"the hub was blocked: {ticks} ticks"
 control.calm()
 asm.put_secret_value(SecretId=secret_id, SecretString="two")
 eventually(lambda: cache.get_secret_string(secret_id), "two", within=10)

@@ -6,7 +6,7 @@ import sys
 
 from trouble import Control
 
-# A test run in the background of a shell inherits that this signal is ignored.
+# A test run in a shell's background inherits an ignored SIGINT.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 transport, secret_id = sys.argv[1:]
 cache = Control(os.environ["AWS_ENDPOINT_URL"]).cache(transport, 8)

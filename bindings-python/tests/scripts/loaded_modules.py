@@ -1,4 +1,4 @@
-"""Tells which of the modules named are loaded by importing the cache."""
+"""Prints which of the named modules are loaded by importing the cache."""
 
 import sys
 

@@ -1,6 +1,6 @@
-"""Reads on while no name can be resolved. Arguments: transport, secret id.
+"""Keeps reading while no name can be resolved. Arguments: transport, secret id.
 
-The endpoint is called endpoint.invalid, which is not resolved any more once the file named by DNS_DOWN is there.
+The endpoint is called endpoint.invalid, which no longer resolves once the file named by DNS_DOWN exists.
 """
 
 import os
@@ -17,7 +17,7 @@ control.client().create_secret(Name=secret_id, SecretString="one")
 cache, cold = (named.cache(transport, 2, refresh_interval=1, max_wait=20) for _ in range(2))
 assert cache.get_secret_string(secret_id) == "one"
 Path(os.environ["DNS_DOWN"]).touch()
-control.fault("reset")  # ends the connections there are
+control.fault("reset")  # closes open connections
 slowest = 0.0
 while sum(cache.stats()["failures"].values()) < 3:
     start = time.monotonic()

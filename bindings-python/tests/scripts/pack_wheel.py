@@ -1,4 +1,4 @@
-"""Packs the two packages as they are into a wheel, for installing it in tests. Arguments: folder, version."""
+"""Packs the two packages unchanged into a wheel that tests install. Arguments: folder, version."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ INFO = {
 
 
 def pack(folder: Path, version: str) -> Path:
-    """Write the wheel and give its path."""
+    """Write the wheel and return its path."""
     platform = sysconfig.get_platform().replace("-", "_").replace(".", "_")
     wheel = folder / f"secretcache-{version}-cp310-abi3-{platform}.whl"
     info = f"secretcache-{version}.dist-info"

@@ -1,4 +1,4 @@
-"""An application for gunicorn, which holds a secret before its workers are made."""
+"""An application for gunicorn that caches a secret before its workers are forked."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""An application for gunicorn with gevent's workers, whose cache made its own botocore client before the fork."""
+"""An application for gunicorn with gevent workers, whose cache creates its botocore client before the fork."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Reads all the time; once it has been stopped for a while, tells what the first read gets.
+"""Reads continuously; after it has been stopped for a while, prints what the first read returns.
 
 Arguments: transport, secret id.
 """

@@ -1,4 +1,4 @@
-"""Tells which transport a cache without a client uses; first patches the process if the argument says so."""
+"""Prints which transport a cache without a client uses; first patches the process if the argument says so."""
 
 import sys
 

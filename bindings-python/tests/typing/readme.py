@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 def rotated(event: NewVersion) -> None:
-    """Take the event of a rotation."""
+    """Handle the event of a rotation."""
     print(event.secret_id, event.new_version_id)
 
 
@@ -40,7 +40,7 @@ with SecretCache(region_name="eu-central-1", refresh_interval=300) as cache:
 
 
 def connect(it: Credential) -> int:
-    """Stand for a driver's function."""
+    """Act as a driver's connect function."""
     return len(str(it.username)) + (it.port or 0)
 
 

@@ -1,4 +1,4 @@
-"""How a typed program uses the packages. Never run: `make lint` checks that the types are as written here."""
+"""A typed program that uses the packages. Never run: `make lint` checks that the types match."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def call_api(api_key: str, path: str) -> int:
 
 @InjectKeywordedSecretString("prod/checkout/db", cache, user="username")
 async def connect(host: str, *, user: str) -> int:
-    """Take a field of it."""
+    """Take one field of the secret."""
     return len(host + user)
 
 

@@ -1,1 +1,1 @@
-"""A project of Django's, as `test_django` serves it with gunicorn while its secret rotates."""
+"""A Django project, which `test_django` serves with gunicorn while its secret rotates."""

@@ -1,4 +1,4 @@
-"""The cache of the project, which sees a rotation soon."""
+"""The cache of the project, with a short refresh interval."""
 
 from secretcache import SecretCache
 

@@ -1,4 +1,4 @@
-"""Settings of the project. DATABASE in the environment says which database, and how connections are kept."""
+"""Settings of the project. The environment variable DATABASE configures the database and its connections."""
 
 import json
 import os
@@ -9,5 +9,5 @@ INSTALLED_APPS = ["shop"]
 ROOT_URLCONF = "shop.urls"
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 USE_TZ = True
-TIME_ZONE = "Europe/Berlin"  # not the server's, so that each connection has to be told
+TIME_ZONE = "Europe/Berlin"  # not the server's, so that each connection must set it
 DATABASES = {"default": json.loads(os.environ["DATABASE"])}

@@ -1,4 +1,4 @@
-"""Tests of the project, which `manage.py test` runs in a database that it makes, and removes again."""
+"""Tests of the project, which `manage.py test` runs in a temporary database."""
 
 from django.db import connection
 from django.test import TestCase

@@ -1,4 +1,4 @@
-"""What the project answers. Each answer is the user that the connection was made with."""
+"""The views of the project. Each response is the user of the database connection."""
 
 from typing import Any
 
@@ -19,7 +19,7 @@ def order(_: Any) -> HttpResponse:
 
 
 async def order_later(_: Any) -> HttpResponse:
-    """Write and read by Django's asynchronous interface."""
+    """Write and read with Django's asynchronous interface."""
     made = await Order.objects.acreate(article="pen")
     async for each in Order.objects.filter(pk=made.pk):
         await each.adelete()

@@ -1,7 +1,7 @@
-"""What a program may supply to the cache: see :mod:`.secret_cache_hook`.
+"""The hook that a program can pass to the cache: see :mod:`.secret_cache_hook`.
 
-The other modules of this package in AWS's library are internal to it ("directly reference at your own risk").
-The cache is native here and has no counterpart of them.
+In AWS's library, the other modules of this package are internal ("directly reference at your own risk"). This cache is
+native and has no counterparts of them.
 """
 
 from .secret_cache_hook import SecretCacheHook

@@ -1,4 +1,4 @@
-"""What the integrations for HTTP clients share: an API key put into a header, and another when it is refused."""
+"""Shared by the integrations for HTTP clients: sends an API key in a header, and another one if it is refused."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from secretcache._core import SecretValue
 
 _TIMEOUT = 5.0
-"""Seconds. A key that is refused for good should not hold a request up for long."""
+"""Seconds. A key that no longer works should not delay a request for long."""
 
 
 class Refused(Exception):
@@ -28,7 +28,7 @@ class Refused(Exception):
 
 
 class Sent:
-    """The header that sends a key, and the version it is of. ``repr`` does not show the key."""
+    """A header that contains a key, and the version of the key. ``repr`` does not show the key."""
 
     __slots__ = ("header", "version_id")
 
@@ -55,18 +55,18 @@ class Key:
         if "endpoint_from_secret" in options:
             raise TypeError("endpoint_from_secret is for databases: a request's URL says where it goes")
         self.refuses: Callable[[Any], bool] = options.pop("rejected", None) or _is_unauthorized
-        """Tells a response that means "this key is refused"."""
+        """Returns whether a response means that the key is refused."""
         self.login = Login(cache, secret_id, **({"login_timeout": _TIMEOUT} | options))
         self._field = field
         self._header = header
         self._scheme = scheme
 
     def first(self) -> Generator[Any, Any, Sent]:
-        """Find the header to try first, and the version it is of."""
+        """Return the steps that find the key to send first, as a `Sent`."""
         return steps.first(self.login.plan(), self.login.secret_id, self._read)
 
     def steps(self) -> Generator[Any, Any, Any]:
-        """Plan one request; what is logged in with is the header, and the version it is of."""
+        """Return the steps of one request; each login sends it with one key, a `Sent`."""
         return steps.connect(self.login.plan(), self.login.secret_id, _is_refused, self._read)
 
     def put_into(self, request: Any, key: Sent) -> None:
@@ -77,7 +77,7 @@ class Key:
         if self._field is None:
             return self._sent(value.secret_string or "", value)
         if not isinstance(steps.fields(secret_id, value).get(self._field), str):
-            raise FieldNotFoundError(f"secret {secret_id!r} has no text in a field {self._field!r}")
+            raise FieldNotFoundError(f"secret {secret_id!r} has no string in field {self._field!r}")
         return self._sent(steps.fields(secret_id, value)[self._field], value)
 
     def _sent(self, key: str, value: SecretValue) -> Sent:

@@ -47,7 +47,7 @@ async def connect(
 async def connect_robust(
     cache: BaseCache, secret_id: str, url: str | URL | None = None, **kwargs: Any
 ) -> AbstractRobustConnection:
-    """Connect as `aio_pika.connect_robust` does: when it reconnects, it logs in with the version that works then."""
+    """Connect as `aio_pika.connect_robust` does. A reconnect logs in with the version that works at that time."""
     login = _login(cache, secret_id, url, kwargs)
     is_patient = not kwargs.pop("fail_fast", True)
     interval = kwargs.get("reconnect_interval", 5)
@@ -58,7 +58,7 @@ async def connect_robust(
         _is_ending = False
         _search: asyncio.Future[None] | None = None
 
-        # What aio-pika reads each time that it connects.
+        # aio-pika reads this each time it connects.
         @property
         def url(self) -> URL:
             return _url(self._bare, login, chosen)
@@ -74,7 +74,7 @@ async def connect_robust(
             await super().close(*args, **kwargs)
 
     async def choose(connection: Any) -> None:
-        """Find the version that works, by a connection that is closed again."""
+        """Find the version that works, with a connection that is closed at once."""
         nonlocal chosen
 
         async def log_in(credential: Credential) -> Credential:
@@ -82,7 +82,7 @@ async def connect_robust(
             await (await aio_pika.connect(where, ssl_context=kwargs.get("ssl_context"))).close()
             return credential
 
-        with suppress(Exception):  # aio-pika logs what hinders its own attempts
+        with suppress(Exception):  # aio-pika logs why its own attempts fail
             chosen, _ = await login.connect_async(log_in)
 
     async def keep_choosing(connection: Any) -> None:
@@ -92,7 +92,7 @@ async def connect_robust(
             await asyncio.sleep(interval)
 
     async def lost(connection: Any, *_: Any) -> None:
-        """Choose before aio-pika tries to connect again, and as long as it does not succeed."""
+        """Choose a version before aio-pika reconnects, and again until it succeeds."""
         if not connection._is_ending:
             await choose(connection)
             connection._search = asyncio.ensure_future(keep_choosing(connection))

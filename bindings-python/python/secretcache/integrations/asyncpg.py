@@ -23,7 +23,7 @@ _DEFAULT_LIFETIME = 300.0
 
 
 def _check_dsn(dsn: str | None) -> None:
-    """Refuse a URL with a password, which would not be used."""
+    """Refuse a URL with a password, because that would be ignored."""
     from urllib.parse import parse_qs, urlsplit
 
     url = urlsplit(dsn or "")
@@ -55,7 +55,7 @@ def create_pool(
     reset: Callable[[Any], Any] | None = None,
     **kwargs: Any,
 ) -> asyncpg.Pool[Any]:
-    """Make a pool as `asyncpg.create_pool` does, whose connections log in with a secret, even during a rotation.
+    """Create a pool as `asyncpg.create_pool` does, whose connections log in with a secret, even during a rotation.
 
     The cache may be synchronous or asynchronous.
     """

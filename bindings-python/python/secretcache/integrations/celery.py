@@ -30,15 +30,15 @@ def stay_connected(
 ) -> None:
     """Make an app and its workers log in with secrets, even during a rotation.
 
-    `broker` and `backend` are the ids of their secrets; leave out one that needs no secret. Their URLs must
-    not contain a password.
+    `broker` and `backend` are the ids of their secrets; leave out one that needs no secret. Their URLs must not contain
+    a password.
     """
     if broker is not None:
         app.amqp.Connection = connection_class(cache, broker, app.amqp.Connection, **options)
     if backend is not None:
         login = Login.taking(cache, backend, dict(options))
 
-        # What makes a backend for each thread. A class as `backend_cls` would do from Celery 5.7 on, not before.
+        # Celery calls this for a backend in each thread. Before 5.7, setting a class as `backend_cls` is not enough.
         def get_backend() -> Any:
             base, url = by_url(app.backend_cls or app.conf.result_backend, app.loader)
             return _backend_class(login, base)(app=app, url=url)

@@ -4,8 +4,7 @@
 >>> connect = Connector(pymysql.connect, cache, "prod/checkout/db", **settings)  # doctest: +SKIP
 >>> with connect() as connection: ...  # doctest: +SKIP
 
-Pools that take a function that connects accept a `Connector`, such as DBUtils'
-``PooledDB(creator=connect)``.
+Pools that take a connect function accept a `Connector`, for example DBUtils: ``PooledDB(creator=connect)``.
 """
 
 from __future__ import annotations

@@ -26,8 +26,8 @@ class ApiKeyAuth(httpx.Auth):
     `field` names the field with the key; if it is None, the secret string is the key. `header` and `scheme` say how the
     key is sent: by default as ``Authorization: Bearer …``; with scheme None, the header is the key alone. If no
     version is accepted, the caller gets the last response. A body that cannot be sent twice (a stream) is sent once.
-    `rejected` says whether a response refuses the key, if status 401 does not.
-    A client for asyncio takes a synchronous or asynchronous cache.
+    `rejected` is a function that returns whether a response refuses the key; by default, status 401 does.
+    With a client for asyncio, the cache may be synchronous or asynchronous.
     """
 
     def __init__(
@@ -43,7 +43,7 @@ class ApiKeyAuth(httpx.Auth):
         self._key = Key(cache, secret_id, field, header, scheme, options)
 
     def sync_auth_flow(self, request: httpx.Request) -> Generator[httpx.Request, httpx.Response, None]:
-        """Send the request with one version after the other until one is accepted."""
+        """Send the request with one version after another until one is accepted."""
         login, todo = self._key.login, self._key.steps()
         try:
             step, _ = steps.advance(todo, None)
@@ -54,7 +54,7 @@ class ApiKeyAuth(httpx.Auth):
                 else:
                     step, _ = steps.advance(todo, login.cache._take_step(login.secret_id, *step))
         except LoginRejectedError:
-            return  # with the last response
+            return  # the caller gets the last response
 
     async def async_auth_flow(self, request: httpx.Request) -> AsyncGenerator[httpx.Request, httpx.Response]:
         """Do the same for asyncio."""
@@ -68,10 +68,10 @@ class ApiKeyAuth(httpx.Auth):
                 else:
                     step, _ = steps.advance(todo, await login.take_step(step))
         except LoginRejectedError:
-            return  # with the last response
+            return  # the caller gets the last response
 
     def _after(self, todo: Generator[Any, Any, Any], request: httpx.Request, response: httpx.Response) -> Any:
-        """Give the step after a response; None if the caller gets this response."""
+        """Return the step after a response; None if the caller gets this response."""
         if not self._key.refuses(response):
             return steps.advance(todo, (response, None))[0]
         if not isinstance(request.stream, httpx.ByteStream):

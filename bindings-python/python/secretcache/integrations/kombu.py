@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 def connection_class(
     cache: BaseCache, secret_id: str, base: type[Any] = Connection, **options: Any
 ) -> type[Any]:
-    """Make a class of connections that log in with a secret, even during a rotation.
+    """Return a class of connections that log in with a secret, even during a rotation.
 
     An open connection stays open through a rotation. A broker that refuses every version raises `LoginRejectedError`.
     """
@@ -51,13 +51,13 @@ def connection_class(
             return logging_in(super().get_transport_cls())  # type: ignore[misc]
 
         def __eqhash__(self) -> Any:
-            # Kombu's pools are shared by connections that are equal.
+            # Equal connections share Kombu's pools.
             return HashedSeq(super().__eqhash__(), login)  # type: ignore[misc]
 
         def Pool(self, limit: int | None = None, **kwargs: Any) -> Any:
             return Pool(self, limit, **kwargs)
 
-    # Before Kombu 5.5 the connections of a pool are copies of the one that it was made of.
+    # Before Kombu 5.5, a pool's connections are copies of the one that it was created from.
     pooled = getattr(kombus, "PooledConnection", None)
     Pooled = None if pooled is None else type("Pooled", (LoggingIn, pooled), {})
 

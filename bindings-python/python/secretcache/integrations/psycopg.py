@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 def check_conninfo(conninfo: str) -> None:
-    """Refuse a connection string with a password, which would not be used."""
+    """Refuse a connection string with a password, because that would be ignored."""
     if psycopg.conninfo.conninfo_to_dict(conninfo).get("password"):
         raise TypeError(
             "conninfo holds a password, but user name and password come from the secret: leave it out"

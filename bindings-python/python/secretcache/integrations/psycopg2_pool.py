@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 class _LoggingIn:
-    """What both kinds of pool have in common."""
+    """Shared by both kinds of pool."""
 
     _used: dict[Any, Any]
     _rused: dict[int, Any]
@@ -45,7 +45,7 @@ class _LoggingIn:
         super().__init__(minconn, maxconn, dsn, **kwargs)  # type: ignore[call-arg]
 
     def _connect(self, key: Any = None) -> Any:
-        # As psycopg2's own, which is where all connections of a pool are made.
+        # Replaces psycopg2's own, which creates every connection of a pool.
         dsn, options = self._args[0], self._kwargs  # type: ignore[attr-defined]
         connection, version = self._login.connect(
             lambda credential: psycopg2.connect(
@@ -61,7 +61,7 @@ class _LoggingIn:
         return connection
 
     def getconn(self, key: Any = None) -> Any:
-        """Take a connection."""
+        """Check out a connection."""
         connection = super().getconn(key)  # type: ignore[misc]
         while key is None and self.is_outdated(connection):
             super().putconn(connection, close=True)  # type: ignore[misc]
@@ -69,7 +69,7 @@ class _LoggingIn:
         return connection
 
     def putconn(self, conn: Any, key: Any = None, close: bool = False) -> None:
-        """Take a connection back."""
+        """Return a connection to the pool."""
         super().putconn(conn, key, close or self.is_outdated(conn))  # type: ignore[misc]
 
     def is_outdated(self, connection: Any) -> bool:
@@ -81,9 +81,9 @@ class SimpleConnectionPool(_LoggingIn, psycopg2.pool.SimpleConnectionPool):
     """`psycopg2.pool.SimpleConnectionPool`, whose connections log in with a secret, even during a rotation.
 
     Takes the cache and the secret's id, then the same arguments. A connection that was made with a replaced version is
-    closed when it is returned, or instead of being handed out.
+    closed when it is returned, or instead of being checked out.
     """
 
 
 class ThreadedConnectionPool(_LoggingIn, psycopg2.pool.ThreadedConnectionPool):
-    """`psycopg2.pool.ThreadedConnectionPool`, as `SimpleConnectionPool`, for several threads."""
+    """Like `SimpleConnectionPool`, but `psycopg2.pool.ThreadedConnectionPool`, for several threads."""

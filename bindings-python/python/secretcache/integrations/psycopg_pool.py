@@ -28,7 +28,7 @@ DEFAULT_LIFETIME = 3600.0
 
 
 class _LoggingIn:
-    """What both kinds of pool have in common: whatever is not awaited."""
+    """Shared by both kinds of pool: everything that is not awaited."""
 
     _connection_class: type[Any]
 
@@ -53,7 +53,7 @@ class _LoggingIn:
 
 
 def logging_in_class(login: Login, turnover: Turnover, base: type[Any]) -> type[Any]:
-    """Make a class of connections that log in with a secret."""
+    """Return a class of connections that log in with a secret."""
 
     class Connection(base):
         secretcache_stamp: tuple[str, int] | None = None
@@ -89,11 +89,11 @@ def _async_class(login: Login, turnover: Turnover, base: type[Any]) -> type[Any]
 
 
 def has_to_drain(pool: Any, turnover: Turnover, connection: Any) -> bool:
-    """Tell whether a pool has to replace all its connections, as one is given back. Without `drain`, that one goes."""
+    """Return whether a pool must replace all its connections, as one is returned. Without `drain`, expire that one."""
     if hasattr(pool, "drain"):
         return turnover.is_due(connection.secretcache_stamp)
     if turnover.is_outdated(connection.secretcache_stamp):
-        connection._expire_at = 0.0  # what psycopg_pool looks at before 3.3
+        connection._expire_at = 0.0  # psycopg_pool before 3.3 checks this
     return False
 
 
@@ -106,19 +106,19 @@ class ConnectionPool(_LoggingIn, _Pool):
     _connection_class = psycopg.Connection
 
     def putconn(self, conn: Any) -> None:
-        """Take a connection back."""
+        """Return a connection to the pool."""
         if has_to_drain(self, self._turnover, conn):
             self.drain()
         super().putconn(conn)
 
 
 class AsyncConnectionPool(_LoggingIn, _AsyncPool):
-    """`psycopg_pool.AsyncConnectionPool`, as `ConnectionPool`. The cache may be synchronous or asynchronous."""
+    """Like `ConnectionPool`, but `psycopg_pool.AsyncConnectionPool`. The cache may be synchronous or asynchronous."""
 
     _connection_class = psycopg.AsyncConnection
 
     async def putconn(self, conn: Any) -> None:
-        """Take a connection back."""
+        """Return a connection to the pool."""
         if has_to_drain(self, self._turnover, conn):
             await self.drain()
         await super().putconn(conn)

@@ -27,21 +27,21 @@ if TYPE_CHECKING:
 
 
 class CredentialProvider(redis.CredentialProvider):
-    """Gives redis-py user name and password from a secret, together.
+    """Gives redis-py the user name and password from one version of a secret.
 
-    redis-py does not tell a provider whether the login succeeded, so this one cannot turn to another version when the
-    current one is refused: see `connection_class`.
+    redis-py does not tell a provider whether the login succeeded, so this one cannot try another version when the
+    current one is refused. `connection_class` can.
     """
 
     def __init__(self, cache: BaseCache, secret_id: str, **options: Any) -> None:
         self._login = Login.taking(cache, secret_id, options)
 
     def get_credentials(self) -> tuple[str] | tuple[str, str]:
-        """Give user name and password, for a synchronous client."""
+        """Return user name and password, for a synchronous client."""
         return _pair(self._login.first())
 
     async def get_credentials_async(self) -> tuple[str] | tuple[str, str]:
-        """Give user name and password, for a client for asyncio."""
+        """Return user name and password, for a client for asyncio."""
         return _pair(await self._login.first_async())
 
 
@@ -51,7 +51,7 @@ def connection_class(
     base: type[Any] = redis.Connection,
     **options: Any,
 ) -> type[Any]:
-    """Make a class of connections that log in with a secret, even during a rotation.
+    """Return a class of connections that log in with a secret, even during a rotation.
 
     `base` is redis-py's class to start from, such as ``redis.SSLConnection`` or ``SentinelManagedConnection``.
     """
@@ -59,8 +59,8 @@ def connection_class(
 
 
 def logging_in_class(login: Login, base: type[Any]) -> type[Any]:
-    """Make a class of connections that log in with a secret, for what makes its own pools."""
-    # redis-py retries what it takes for a broken connection, refused logins included; this is what it repeats.
+    """Return a class of connections that log in with a secret, for clients that create their own pools."""
+    # redis-py retries what it takes for a broken connection, including refused logins, by calling this method again.
     method = "connect_check_health" if hasattr(base, "connect_check_health") else "connect"
 
     def connect(self: Any, **kwargs: Any) -> None:
@@ -85,12 +85,12 @@ def async_connection_class(
     base: type[Any] = redis.asyncio.Connection,
     **options: Any,
 ) -> type[Any]:
-    """Make the same for ``redis.asyncio``. The cache may be synchronous or asynchronous."""
+    """Return such a class for ``redis.asyncio``. The cache may be synchronous or asynchronous."""
     return _async_class(Login.taking(cache, secret_id, options), base)
 
 
 def cluster(cache: BaseCache, secret_id: str, url: str, **kwargs: Any) -> redis.RedisCluster:
-    """Make a client of a cluster that logs in to each node with a secret, even during a rotation.
+    """Return a cluster client that logs in to each node with a secret, even during a rotation.
 
     `kwargs` are those of ``redis.RedisCluster.from_url``.
     """
@@ -104,7 +104,7 @@ def cluster(cache: BaseCache, secret_id: str, url: str, **kwargs: Any) -> redis.
 
 
 def async_cluster(cache: BaseCache, secret_id: str, url: str, **kwargs: Any) -> redis.asyncio.RedisCluster:
-    """Make the same for ``redis.asyncio``. The cache may be synchronous or asynchronous."""
+    """Return such a client for ``redis.asyncio``. The cache may be synchronous or asynchronous."""
     login = Login.taking(cache, secret_id, kwargs)
     client = redis.asyncio.RedisCluster.from_url(url, **kwargs)
     settings = client.connection_kwargs
@@ -137,7 +137,7 @@ def _prepare(connection: Any, login: Login, credential: Credential) -> None:
     if getattr(connection, "password", None):
         raise TypeError(f"password: {NOT_YOURS}")
     connection.credential_provider = _Fixed(credential)
-    # Before it connects: a subscriber then subscribes again, and would connect again if it seemed to be outdated.
+    # Set before connecting, when a subscriber resubscribes: it would reconnect if the connection seemed outdated.
     connection._secretcache_version = credential.version_id or ""
     if login.endpoint_from_secret:
         connection.host = credential.host or connection.host
@@ -145,14 +145,14 @@ def _prepare(connection: Any, login: Login, credential: Credential) -> None:
 
 
 def _has_to_leave(connection: Any, login: Login) -> bool:
-    """Tell whether a connection that a pool gives out is to log in again. Newer pools ask when they get it back."""
+    """Return whether a connection must log in again as it is checked out. Newer pools ask when it is returned."""
     if hasattr(connection, "should_reconnect") or connection._secretcache_subscribes:
         return False
     return login.is_outdated(connection._secretcache_version)
 
 
 def _retirement(login: Login, base: type[Any]) -> dict[str, Any]:
-    """What a pool asks of a connection that is given back. A subscriber's is in use as long as it has one."""
+    """Return the methods that let a pool replace outdated connections. With a subscriber, a connection is in use."""
 
     def should_reconnect(self: Any) -> bool:
         is_outdated = not self._secretcache_subscribes and login.is_outdated(self._secretcache_version)

@@ -26,7 +26,7 @@ class ApiKeyAuth(requests.auth.AuthBase):
     `field` names the field with the key; if it is None, the secret string is the key. `header` and `scheme` say how the
     key is sent: by default as ``Authorization: Bearer …``; with scheme None, the header is the key alone. If no
     version is accepted, the caller gets the last response. A body that cannot be sent twice (a generator) is sent once.
-    `rejected` says whether a response refuses the key, if status 401 does not.
+    `rejected` is a function that returns whether a response refuses the key; by default, status 401 does.
     """
 
     def __init__(
@@ -42,7 +42,7 @@ class ApiKeyAuth(requests.auth.AuthBase):
         self._key = Key(cache, secret_id, field, header, scheme, options)
 
     def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
-        """Give the request its key."""
+        """Put the key into the request."""
         cache = self._key.login.cache
         key = cache._take_steps(self._key.login.secret_id, self._key.first())
         self._key.put_into(request, key)
@@ -66,8 +66,8 @@ class ApiKeyAuth(requests.auth.AuthBase):
         def send(other: Sent) -> requests.Response:
             nonlocal last
             if other.version_id == key.version_id and last is response:
-                raise Refused(response)  # by what was sent already
-            last.content  # noqa: B018  (the connection is free again once everything is read)
+                raise Refused(response)  # this version was the first one sent
+            last.content  # noqa: B018  (reading everything frees the connection)
             last.close()
             again = last.request.copy()
             self._key.put_into(again, other)

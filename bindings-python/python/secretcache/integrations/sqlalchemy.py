@@ -25,7 +25,7 @@ _VERSION = "secretcache_version"
 _WORDS = dict.fromkeys(("psycopg", "psycopg_async", "psycopg2"), "dbname") | dict.fromkeys(
     ("aiomysql", "asyncmy"), "db"
 )
-"""What drivers call the database, if not "database"."""
+"""What drivers call the database argument, if not ``database``."""
 
 
 def stay_connected(

@@ -26,16 +26,16 @@ if TYPE_CHECKING:
     from secretcache._base import BaseCache
 
 _credential: ContextVar[Credential | None] = ContextVar("credential", default=None)
-"""What a hook is logging in with."""
+"""The credential that a hook is logging in with."""
 
 
 def metadata_engines(
     cache: BaseCache, secret_id: str, **options: Any
 ) -> tuple[Callable[..., Any], Callable[..., Any]]:
-    """Give what ``airflow_local_settings.py`` may define: ``create_metadata_engine, create_async_metadata_engine``.
+    """Return ``create_metadata_engine`` and ``create_async_metadata_engine`` for ``airflow_local_settings.py``.
 
-    They make the engines that Airflow makes, which log in with a secret, even during a rotation. The URLs in Airflow's
-    settings need no user name and no password.
+    They create the same engines as Airflow's own, but these log in with a secret, even during a rotation. The URLs in
+    Airflow's settings need no user name or password.
     """
     from airflow import __version__, settings
 
@@ -43,7 +43,7 @@ def metadata_engines(
 
     if not hasattr(settings, "create_metadata_engine"):
         raise RuntimeError(
-            f"Airflow {__version__} does not take its engines from airflow_local_settings.py: 3.2.1 or newer does"
+            f"Airflow {__version__} does not take its engines from airflow_local_settings.py; use 3.2.1 or newer"
         )
 
     def connected(make: Callable[..., Any]) -> Callable[..., Any]:
@@ -60,13 +60,13 @@ def metadata_engines(
 def stay_connected(hook: Any, cache: BaseCache, secret_id: str, **options: Any) -> None:
     """Make a hook of a SQL database log in with a secret, even during a rotation, by driver and by SQLAlchemy.
 
-    Everything but user name and password stays as the Airflow connection has it.
+    Everything but user name and password comes from the Airflow connection.
     """
     from airflow.providers.common.sql.hooks.sql import DbApiHook
 
     if not isinstance(hook, DbApiHook):
         raise TypeError(
-            f"{type(hook).__name__} is no hook of a SQL database: only those (DbApiHook) are supported"
+            f"{type(hook).__name__} is not a hook of a SQL database: only subclasses of DbApiHook are supported"
         )
     kind: type[Any] = type(hook)
     login = Login.taking(cache, secret_id, dict(options))

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 class SecretsManagerBackend(secrets_manager.SecretsManagerBackend):
-    """Airflow's own ``SecretsManagerBackend``, which reads from memory.
+    """Airflow's own ``SecretsManagerBackend``, but reading from memory.
 
     It takes the same options, and `refresh_interval`: for how many seconds a value counts as fresh.
     """
@@ -33,12 +33,12 @@ class SecretsManagerBackend(secrets_manager.SecretsManagerBackend):
 
     @cached_property
     def client(self) -> Any:
-        """What the base class reads secrets with."""
+        """The client that the base class reads secrets with."""
         return _Client(super().client, self._refresh_interval)
 
 
 class _Client:
-    """The one call that the base class makes."""
+    """Answers the one call that the base class makes, from a cache."""
 
     def __init__(self, client: Any, refresh_interval: float) -> None:
         self.exceptions = client.exceptions
@@ -49,7 +49,7 @@ class _Client:
 
 
 class _Reader:
-    """Airflow's client, for roles that may do what Airflow's own backend does: call ``GetSecretValue``, and no more."""
+    """Airflow's client, for roles that may call only ``GetSecretValue``, as Airflow's own backend does."""
 
     def __init__(self, client: Any) -> None:
         self.meta = client.meta

@@ -1,4 +1,4 @@
-"""What the two backends share.
+"""Shared by the two backends.
 
 In a project's settings::
 
@@ -11,10 +11,9 @@ In a project's settings::
         }
     }
 
-Further options: ``secret_cache``, a `SecretCache` or where to import one from ("shop.secrets.cache"); without it, the
-process has one for all such databases. ``stages``, ``login_timeout`` and ``rejected`` (likewise, a function or where to
-import one from) as in `secretcache.integrations`.
-Everything else in ``OPTIONS`` is the driver's.
+More options: ``secret_cache``, a `SecretCache` or the dotted path to one ("shop.secrets.cache"); by default all such
+databases of a process share a cache. ``stages``, ``login_timeout`` and ``rejected`` (a function or the dotted path to
+one) as in `secretcache.integrations`. Everything else in ``OPTIONS`` goes to the driver.
 """
 
 from __future__ import annotations
@@ -43,28 +42,28 @@ _NAMES = {
     "database": "NAME",
     "dbname": "NAME",
 }
-"""What Django calls the arguments that a credential decides."""
+"""Django's names for the arguments that come from a credential."""
 
 
 @once
 def shared_cache() -> SecretCache:
-    """Give the cache of databases that name none."""
+    """Return the cache for databases that name none."""
     return SecretCache()
 
 
 class LoginMixin:
-    """Makes a ``DatabaseWrapper`` log in with a secret, and part from connections that are outdated."""
+    """Makes a ``DatabaseWrapper`` log in with a secret, and close outdated connections."""
 
     settings_dict: dict[str, Any]
     connection: Any
     word_for_database = "database"
-    """The driver's."""
+    """The driver's name for the database argument."""
     _login: Login | None = None
     _version: str | None = None
 
     @property
     def login(self) -> Login:
-        """The secret of this database."""
+        """The login of this database, set up on first use."""
         if self._login is None:
             options = dict(self.settings_dict["OPTIONS"])
             if "secret_id" not in options:
@@ -79,7 +78,7 @@ class LoginMixin:
         return self._login
 
     def get_connection_params(self) -> dict[str, Any]:
-        """Give what the driver gets."""
+        """Return the driver's arguments, without secretcache's options."""
         parameters: dict[str, Any] = super().get_connection_params()  # type: ignore[misc]
         return {name: value for name, value in parameters.items() if name not in _OURS}
 
@@ -92,7 +91,7 @@ class LoginMixin:
         return connection
 
     def settings_that_log_in(self) -> dict[str, Any]:
-        """Give this database's settings with user name and password filled in, for its command-line client."""
+        """Return this database's settings with user name and password filled in, for its command-line client."""
         connect = super().get_new_connection  # type: ignore[misc]
         parameters = self.get_connection_params()
 
@@ -110,7 +109,7 @@ class LoginMixin:
         return self.login.arguments(credential, self.word_for_database)
 
     def close_if_unusable_or_obsolete(self) -> None:
-        """Look at a connection between requests."""
+        """Close the connection between requests, also if it is outdated."""
         super().close_if_unusable_or_obsolete()  # type: ignore[misc]
         is_idle = self.connection is not None and not self.in_atomic_block  # type: ignore[attr-defined]
         if is_idle and self.login.is_outdated(self._version):

@@ -3,7 +3,7 @@
 >>> credentials = {"host": "db.example", "database": "shop", "secret_id": "prod/checkout/db"}
 >>> connection = {"engine": "secretcache.integrations.tortoise.asyncpg", "credentials": credentials}
 
-Further credentials: ``secret_cache``, a synchronous or asynchronous cache, or where to import one from
-("shop.secrets.cache"); by default all such connections of a process share one. ``stages``, ``login_timeout`` and
+More credentials: ``secret_cache``, a synchronous or asynchronous cache or the dotted path to one
+("shop.secrets.cache"); by default all such connections of a process share a cache. ``stages``, ``login_timeout`` and
 ``rejected`` as in `secretcache.integrations`.
 """

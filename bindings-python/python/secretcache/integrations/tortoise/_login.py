@@ -1,4 +1,4 @@
-"""What the two backends share."""
+"""Shared by the two backends."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def _shared_cache() -> AsyncSecretCache:
 
 
 class LoginMixin:
-    """Takes what is ours out of a connection's credentials."""
+    """Takes secretcache's options out of a connection's credentials."""
 
     def __init__(self, *, secret_id: str, secret_cache: Any = None, **kwargs: Any) -> None:
         self._options = {name: kwargs.pop(name) for name in OPTIONS if name in kwargs}

@@ -16,7 +16,7 @@ class Client(LoginMixin, AsyncpgDBClient):
     """Tortoise's connection, whose pool logs in with a secret."""
 
     async def create_pool(self, *, password: Any = None, **kwargs: Any) -> Any:
-        """Make the pool."""
+        """Create a pool whose connections log in with the secret."""
         return await create_pool(*self._secret, password=password, **(kwargs | self._options))
 
 

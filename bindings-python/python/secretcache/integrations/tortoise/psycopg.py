@@ -20,7 +20,7 @@ class Client(LoginMixin, client.PsycopgClient):
     """Tortoise's connection, whose pool logs in with a secret."""
 
     async def create_pool(self, **kwargs: Any) -> Any:
-        """Make the pool."""
+        """Create a pool whose connections log in with the secret."""
         pool = _Pool(*self._secret, open=False, **(kwargs | self._options))
         await pool.open()
         return pool

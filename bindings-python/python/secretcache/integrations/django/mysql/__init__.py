@@ -1,1 +1,1 @@
-"""The backend for MySQL and MariaDB, to be named as ``ENGINE``; see `secretcache.integrations.django._login`."""
+"""The backend for MySQL and MariaDB, to name as ``ENGINE``; see `secretcache.integrations.django._login`."""

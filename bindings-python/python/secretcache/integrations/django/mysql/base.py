@@ -18,13 +18,13 @@ class DatabaseClient(MySqlClient):
 
     @classmethod
     def settings_to_cmd_args_env(cls, settings_dict: dict[str, Any], parameters: Any) -> Any:
-        """Give the command line and the environment."""
+        """Return the command line and the environment, with user name and password from the secret."""
         settings = DatabaseWrapper(settings_dict, NO_DB_ALIAS).settings_that_log_in()
         return super().settings_to_cmd_args_env(settings, parameters)
 
 
 class DatabaseWrapper(LoginMixin, base.DatabaseWrapper):
-    """A connection of Django's to MySQL or MariaDB."""
+    """Django's connection to MySQL or MariaDB, logging in with a secret."""
 
     client_class = DatabaseClient
 

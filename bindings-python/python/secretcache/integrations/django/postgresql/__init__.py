@@ -1,1 +1,1 @@
-"""The backend for PostgreSQL, to be named as ``ENGINE``; see `secretcache.integrations.django._login`."""
+"""The backend for PostgreSQL, to name as ``ENGINE``; see `secretcache.integrations.django._login`."""

@@ -18,20 +18,20 @@ class DatabaseClient(PostgresClient):
 
     @classmethod
     def settings_to_cmd_args_env(cls, settings_dict: dict[str, Any], parameters: Any) -> Any:
-        """Give the command line and the environment."""
-        # The alias of databases that have no pool.
+        """Return the command line and the environment, with user name and password from the secret."""
+        # With this alias, Django uses no pool.
         settings = DatabaseWrapper(settings_dict, NO_DB_ALIAS).settings_that_log_in()
         return super().settings_to_cmd_args_env(settings, parameters)
 
 
 class DatabaseWrapper(LoginMixin, base.DatabaseWrapper):
-    """A connection of Django's to PostgreSQL."""
+    """Django's connection to PostgreSQL, logging in with a secret."""
 
     client_class = DatabaseClient
     word_for_database = "dbname"
 
     def get_new_connection(self, conn_params: dict[str, Any]) -> Any:
-        """Connect, even during a rotation. A pool (``OPTIONS["pool"]``) connects by itself."""
+        """Connect, even during a rotation. A pool (``OPTIONS["pool"]``) makes its own connections."""
         if getattr(self, "pool", None):
             return super().get_new_connection(conn_params)
         return self.log_in(conn_params)
@@ -52,7 +52,7 @@ class DatabaseWrapper(LoginMixin, base.DatabaseWrapper):
         turnover = Turnover(self.login)
         self.login.check_lifetime(kind.get("max_lifetime", DEFAULT_LIFETIME), "max_lifetime of the pool")
         logging_in = logging_in_class(self.login, turnover, kind.get("connection_class", psycopg.Connection))
-        # Of a connection and not of the pool: several threads may make one at once, and a closed one is made anew.
+        # Kept on the connection class, not the pool: threads can create a pool at once, and a closed one is recreated.
         logging_in.secretcache_turnover = turnover
         options["pool"] = kind | {"connection_class": logging_in}
         return super().pool
