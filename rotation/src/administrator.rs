@@ -1,4 +1,4 @@
-//! Whose credential sets up users, and where it is sent.
+//! The administrator's credential, and the server it may be sent to.
 
 use secretcache::Selector;
 
@@ -8,11 +8,12 @@ use crate::resource::Resource;
 use crate::settings::Settings;
 use crate::store::SecretStore;
 
-/// The administrator's credential for the resource that `user` is for, if the settings or the user's secret name one.
+/// Returns the administrator's credential for the resource that `user` is for, if the settings or the user's secret
+/// name a master secret.
 ///
-/// Where the administrator logs in, and whether it is encrypted, comes from the master secret and the operator alone.
-/// Whoever may write the application's secret could otherwise have the administrator's password sent to a server of
-/// their own. The application's secret may only ask for TLS.
+/// Where the administrator logs in, and whether TLS is used, comes only from the master secret and the operator.
+/// Otherwise anyone who can write the application's secret could have the administrator's password sent to a server of
+/// their choice. The application's secret can only turn TLS on.
 pub(crate) async fn administrator(
     store: &dyn SecretStore,
     settings: &Settings,
@@ -50,7 +51,8 @@ pub(crate) async fn administrator(
         ));
     }
     if admin.field("port").is_none() {
-        // Without a port of its own it is the usual one of the engine, which then must be the master secret's own.
+        // Without a `port`, the administrator logs in at the engine's default port, so the engine must come from the
+        // master secret too.
         let engine = admin.field("engine").and_then(|engine| Resource::from_engine(&engine));
         let usual = |port: &str| engine.is_some_and(|engine| engine.usual_port().to_string() == port.trim());
         let is_decided = user.field("port").is_none_or(|port| usual(&port))
@@ -62,7 +64,7 @@ pub(crate) async fn administrator(
     if user.field("ssl").is_some_and(|ssl| ssl.eq_ignore_ascii_case("true")) {
         admin = admin.with("ssl", "true")?;
     }
-    // Privileges and owned objects are those of the user's database.
+    // Privileges and ownership are per database, so the administrator connects to the user's.
     match user.field("dbname") {
         Some(dbname) => admin.with("dbname", &dbname).map(Some),
         None => Ok(Some(admin)),

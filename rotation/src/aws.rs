@@ -1,4 +1,4 @@
-//! Secrets Manager itself, through the AWS SDK.
+//! Secrets Manager, through the AWS SDK.
 
 use std::fmt;
 
@@ -21,7 +21,7 @@ use crate::store::{
 
 mod details;
 
-/// Secrets Manager, or an endpoint that stands in for it.
+/// Secrets Manager, or a compatible endpoint.
 ///
 /// ```no_run
 /// # async fn example() -> Result<(), secretcache_rotation::Error> {
@@ -36,21 +36,21 @@ mod details;
 pub struct AwsStore(Client);
 
 impl AwsStore {
-    /// Finds Region, endpoint and credentials as the cache does.
+    /// Connects, with Region, endpoint and credentials resolved as the cache does.
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Misconfigured`], saying which setting is missing or wrong.
+    /// [`ErrorKind::Misconfigured`], naming the setting that is missing or wrong.
     pub async fn connect(options: &Options) -> Result<Self, Error> {
         Ok(Self(options.client().await?))
     }
 
-    /// With a client made elsewhere.
+    /// Uses an existing client.
     pub fn new(client: Client) -> Self {
         Self(client)
     }
 
-    /// The client, for the calls that rotation does not make.
+    /// Returns the client, for calls that a rotation does not make.
     pub fn client(&self) -> &Client {
         &self.0
     }
@@ -82,7 +82,7 @@ impl SecretStore for AwsStore {
                 Err(SdkError::ServiceError(context))
                     if matches!(context.err(), GetSecretValueError::ResourceNotFoundException(_)) =>
                 {
-                    // A secret that does not exist is told apart by the DescribeSecret that every step begins with.
+                    // A missing secret is reported by DescribeSecret, which every step calls first.
                     return Ok(None);
                 }
                 Err(error) => return Err(service_error("GetSecretValue", error).into()),
@@ -138,13 +138,14 @@ impl SecretStore for AwsStore {
                 .set_move_to_version_id(stage.to.map(str::to_owned));
             let Err(error) = call.send().await else { return Ok(Moved::Done) };
             let error = service_error("UpdateSecretVersionStage", error);
-            // The service refuses a move whose RemoveFromVersionId does not have the label, and has one code for that
-            // and for every other mistake in the parameters. The labels themselves tell which it was.
+            // The service rejects a move if `RemoveFromVersionId` does not have the label, with the same code as for
+            // any other invalid parameter. Only the labels show which it was.
             if !matches!(error.kind(), secretcache::ErrorKind::InvalidRequest) {
                 return Err(error.into());
             }
             let state = self.describe(secret_id).await?;
-            // As far as this read tells, the move may have been right; a newer read may tell otherwise.
+            // If the labels do not explain the rejection, this read may be stale, so report a conflict, which is
+            // retried.
             stage.outcome(&state).ok_or_else(|| Error::new(ErrorKind::Conflict, error.to_string()))
         })
     }
@@ -208,11 +209,11 @@ impl SecretStore for AwsStore {
     }
 }
 
-/// What a rotation step needs to know of an answer.
+/// Extracts what a rotation step needs from a response.
 fn state(answer: DescribeSecretOutput) -> SecretState {
     let versions = answer.version_ids_to_stages.unwrap_or_default();
     SecretState {
-        // Only a replica has a primary elsewhere: its ARN then names another Region.
+        // Only a replica's ARN names a Region other than its primary Region.
         is_replica: match (&answer.primary_region, &answer.arn) {
             (Some(primary), Some(arn)) => arn.split(':').nth(3) != Some(primary.as_str()),
             _ => false,
@@ -229,7 +230,7 @@ impl fmt::Debug for AwsStore {
     }
 }
 
-/// What a failure of the store means for a rotation.
+/// Maps an error of the store to its meaning for a rotation.
 impl From<secretcache::Error> for Error {
     fn from(error: secretcache::Error) -> Self {
         use secretcache::ErrorKind as Cause;

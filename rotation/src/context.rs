@@ -1,4 +1,4 @@
-//! What a strategy may ask for while a step runs.
+//! What a strategy can use while a step runs.
 
 use secretcache::{AWSPREVIOUS, Selector};
 use zeroize::Zeroizing;
@@ -12,7 +12,7 @@ use crate::settings::Settings;
 use crate::store::{Pause, SecretState, SecretStore, Version};
 use crate::target::{Guard, Lock, Target};
 
-/// The version in use and the one being rotated in.
+/// The current and the pending version.
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct Pair {
@@ -29,7 +29,7 @@ impl Pair {
     }
 }
 
-/// One run of one step.
+/// One run of a step.
 #[derive(Debug)]
 pub struct Context<'a> {
     pub(crate) store: &'a dyn SecretStore,
@@ -42,45 +42,45 @@ pub struct Context<'a> {
 }
 
 impl Context<'_> {
-    /// The secret as the event names it.
+    /// Returns the secret's id, as the event gives it.
     pub fn secret_id(&self) -> &str {
         &self.event.secret_id
     }
 
-    /// The secret's ARN.
+    /// Returns the secret's ARN.
     pub fn secret_arn(&self) -> &str {
         &self.state.arn
     }
 
-    /// The id of the version being rotated in.
+    /// Returns the id of the version being rotated in.
     pub fn token(&self) -> &str {
         &self.event.client_request_token
     }
 
-    /// What the operator decided.
+    /// Returns the operator's settings.
     pub fn settings(&self) -> &Settings {
         self.settings
     }
 
-    /// The labels as they were when the step began.
+    /// Returns the secret's state, with its labels, as of the start of the step.
     pub fn state(&self) -> &SecretState {
         self.state
     }
 
-    /// One version of the secret.
+    /// Reads one version of the secret.
     ///
     /// # Errors
     ///
-    /// Those of the store.
+    /// Errors of the store.
     pub async fn version(&self, version: Selector<'_>) -> Result<Option<Version>, Error> {
         self.store.get(self.secret_id(), version).await
     }
 
-    /// The current version.
+    /// Reads the current version.
     ///
     /// # Errors
     ///
-    /// Those of the store, and [`ErrorKind::Conflict`] if another version became current since the step began.
+    /// Errors of the store, and [`ErrorKind::Conflict`] if another version became current since the step began.
     pub async fn current(&self) -> Result<Version, Error> {
         match self.version(Selector::CURRENT).await? {
             Some(version) if version.id == self.current => Ok(version),
@@ -92,11 +92,11 @@ impl Context<'_> {
         }
     }
 
-    /// The `AWSPREVIOUS` version, if there is one.
+    /// Reads the `AWSPREVIOUS` version, if there is one.
     ///
     /// # Errors
     ///
-    /// Those of the store.
+    /// Errors of the store.
     pub async fn previous(&self) -> Result<Option<Version>, Error> {
         match self.state.labelled(AWSPREVIOUS) {
             Some(_) => self.version(Selector::stage(AWSPREVIOUS)).await,
@@ -104,16 +104,16 @@ impl Context<'_> {
         }
     }
 
-    /// The version in use and the one being rotated in.
+    /// Reads the current and the pending version.
     ///
     /// # Errors
     ///
-    /// Those of the store, and [`ErrorKind::Unavailable`] while the new version has no value.
+    /// Errors of the store, and [`ErrorKind::Unavailable`] while the pending version has no value.
     pub(crate) async fn pair(&self) -> Result<Pair, Error> {
         let current = self.current().await?;
         let mut attempt = 0;
         let pending = loop {
-            // What createSecret stored a moment ago may not be readable yet.
+            // What createSecret has just stored may not be readable yet.
             if let Some(pending) = self.version(Selector::version_id(self.token())).await? {
                 break pending;
             }
@@ -127,21 +127,21 @@ impl Context<'_> {
         Ok(Pair { current, pending })
     }
 
-    /// The administrator's credential for the resource that `user` is for, if a master secret is named.
+    /// Returns the administrator's credential for the resource that `user` is for, if a master secret is named.
     ///
     /// # Errors
     ///
-    /// Those of the store, and [`ErrorKind::Misconfigured`] if the master secret is for another resource, or does not
+    /// Errors of the store, and [`ErrorKind::Misconfigured`] if the master secret is for another resource, or does not
     /// say where the administrator logs in.
     pub async fn admin(&self, user: &Document) -> Result<Option<Document>, Error> {
         administrator(self.store, self.settings, user).await
     }
 
-    /// A random password of the operator's policy, checked against it.
+    /// Generates a random password under the operator's policy, and checks that it complies.
     ///
     /// # Errors
     ///
-    /// Those of the store; [`ErrorKind::Rejected`] if what came is not of the policy.
+    /// Errors of the store, and [`ErrorKind::Rejected`] if the password violates the policy.
     pub async fn random_password(&self) -> Result<Zeroizing<String>, Error> {
         let policy = &self.settings.password;
         let password = self.store.random_password(policy).await?;
@@ -149,7 +149,7 @@ impl Context<'_> {
         Ok(password)
     }
 
-    /// Waits before the next attempt and counts it; `false`, at once, if there have been enough.
+    /// Waits before the next attempt, and counts it. Returns `false`, without waiting, if no attempts are left.
     pub async fn wait(&self, attempt: &mut u32) -> bool {
         *attempt += 1;
         if *attempt >= self.settings.test_attempts {
@@ -160,7 +160,7 @@ impl Context<'_> {
         true
     }
 
-    /// Keeps other drivers away, where the target can, and makes sure that none has been faster.
+    /// Takes the target's rotation lock, if it has locks, and checks that no other driver got ahead.
     ///
     /// # Errors
     ///
@@ -182,11 +182,11 @@ impl Context<'_> {
         }
     }
 
-    /// Makes sure that the labels are still as they were when the step began.
+    /// Checks that the labels have not changed since the step began.
     ///
     /// # Errors
     ///
-    /// Those of the store, and [`ErrorKind::Conflict`] or [`ErrorKind::NotStaged`] if they are not.
+    /// Errors of the store, and [`ErrorKind::Conflict`] or [`ErrorKind::NotStaged`] if they have.
     pub async fn confirm(&self) -> Result<(), Error> {
         let state = self.store.describe(self.secret_id()).await?;
         match preflight(&state, self.token(), self.event.step, self.driver)? {

@@ -1,4 +1,4 @@
-//! What the staging labels must look like before a step may run: the checks that every rotation function shares.
+//! The staging labels required before a step can run: the checks that all rotation functions share.
 
 use secretcache::{AWSCURRENT, AWSPENDING};
 
@@ -10,34 +10,35 @@ use crate::store::SecretState;
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 #[non_exhaustive]
 pub enum Driver {
-    /// Secrets Manager, which labels an empty version `AWSPENDING` before createSecret, and only while rotation is on.
+    /// Secrets Manager, which labels an empty version `AWSPENDING` before createSecret, and only if rotation is
+    /// enabled.
     Service,
-    /// A runner of our own: createSecret makes the version, and no schedule need be configured at the service.
+    /// This crate's runner. createSecret makes the version, and the service needs no schedule.
     Runner,
-    /// A runner that goes on with a rotation which has begun: once that was given up, the version is not made anew, for
-    /// another rotation may be about to begin.
+    /// A runner that resumes a rotation. If that rotation has been abandoned, it does not make a new version, because
+    /// another rotation may be about to start.
     ResumingRunner,
 }
 
-/// Where the version being rotated in stands.
+/// The state of the version being rotated in.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(crate) enum Stage {
-    /// It is current already; the rotation succeeded before.
+    /// It is already current: the rotation succeeded earlier.
     Finished {
-        /// Whether `AWSPENDING` was left on it.
+        /// Whether it still has `AWSPENDING`.
         is_pending: bool,
     },
-    /// It is, or is about to be, `AWSPENDING`.
+    /// It is `AWSPENDING`, or about to be.
     Underway {
-        /// The version that is current meanwhile.
+        /// The id of the version that is current meanwhile.
         current: String,
     },
 }
 
-/// Checks that a step may run.
+/// Checks that a step can run.
 ///
-/// The order of the checks is that of AWS's own functions (rotation-function template, `lambda_handler`), except that
-/// replicas are refused and that a missing `RotationEnabled` is taken for on, as it is for managed secrets.
+/// The checks run in the order of AWS's own functions (rotation-function template, `lambda_handler`), except that
+/// replicas are refused, and that a missing `RotationEnabled` counts as enabled, as it is for managed secrets.
 pub(crate) fn preflight(
     state: &SecretState,
     token: &str,
@@ -64,7 +65,7 @@ pub(crate) fn preflight(
         Some(version) if version.has(AWSPENDING) => underway,
         Some(_) => refuse("the new version is not labelled AWSPENDING; the rotation was abandoned"),
         None if driver == Driver::Runner && step == Step::CreateSecret => match state.labelled(AWSPENDING) {
-            // Taking the label from a rotation that somebody else has begun would strand it.
+            // Taking the label from another rotation in progress would strand it.
             Some(other) if other.id != current.id => {
                 refuse("another version is labelled AWSPENDING: a previous rotation isn't complete")
             }

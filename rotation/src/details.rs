@@ -1,4 +1,4 @@
-//! What is known about a secret without its values, beyond what a rotation step needs.
+//! A secret's metadata, beyond what a rotation step needs.
 
 use jiff::Timestamp;
 use secretcache::{AWSCURRENT, AWSPENDING};
@@ -7,33 +7,33 @@ use crate::error::Error;
 use crate::schedule::Schedule;
 use crate::store::{SecretState, VersionState};
 
-/// A secret as `DescribeSecret` tells of it.
+/// A secret's metadata, as `DescribeSecret` returns it.
 #[derive(Clone, Debug, Default)]
 #[non_exhaustive]
 pub struct Details {
     /// The name.
     pub name: String,
-    /// ARN, labels, and whether it rotates.
+    /// The ARN, the versions with their labels, and whether rotation is enabled.
     pub state: SecretState,
-    /// When it was made.
+    /// When the secret was created.
     pub created: Option<Timestamp>,
-    /// When its value or anything else of it last changed.
+    /// When its value or its metadata last changed.
     pub changed: Option<Timestamp>,
-    /// When a rotation last succeeded. The service forgets it when rotation is turned off.
+    /// When a rotation last succeeded. The service clears this when rotation is turned off.
     pub rotated: Option<Timestamp>,
-    /// On or before when the service rotates it next. In the past if rotations fail.
+    /// When the service rotates it next, at the latest. In the past if rotations fail.
     pub next_rotation: Option<Timestamp>,
-    /// When it was deleted, for the time until it is gone.
+    /// `DeletedDate`, if the secret is scheduled for deletion.
     pub deleted: Option<Timestamp>,
     /// The ARN of the rotation function.
     pub function: Option<String>,
-    /// The service that manages the secret, such as `rds`, and then rotates it itself.
+    /// The service that manages the secret, and rotates it itself, such as `rds`.
     pub managed_by: Option<String>,
-    /// The schedule at the service.
+    /// The rotation schedule set at the service.
     pub rules: Rules,
 }
 
-/// A schedule as the service keeps it: `AutomaticallyAfterDays`, or an expression.
+/// A rotation schedule as the service stores it: `AutomaticallyAfterDays`, or an expression.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 #[non_exhaustive]
 pub struct Rules {
@@ -46,7 +46,7 @@ pub struct Rules {
 }
 
 impl Rules {
-    /// The schedule, if there is one.
+    /// Parses the schedule, if there is one.
     ///
     /// # Errors
     ///
@@ -61,14 +61,14 @@ impl Rules {
 }
 
 impl Details {
-    /// The version being rotated in: the one labelled `AWSPENDING`, unless it is current already.
+    /// Returns the version being rotated in: the one labelled `AWSPENDING`, unless it is already current.
     pub fn under_way(&self) -> Option<&VersionState> {
         self.state.labelled(AWSPENDING).filter(|version| !version.has(AWSCURRENT))
     }
 
-    /// The moment from which a schedule counts: the last rotation, else the last change.
+    /// Returns the time from which the schedule counts: that of the last rotation, or else of the last change.
     pub fn last_turn(&self) -> Option<Timestamp> {
-        // A value stored by hand counts as a rotation for the service as well.
+        // The service counts a value that is stored manually as a rotation too.
         self.rotated.or(self.changed).or(self.created)
     }
 }

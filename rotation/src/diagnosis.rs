@@ -1,24 +1,24 @@
-//! What stands in the way of a rotation, told by the resource before anything is changed.
+//! Obstacles to a rotation, reported by the resource before anything changes.
 
 use serde::Serialize;
 
 use crate::document::Document;
 
-/// What a rotation is going to ask of a resource.
+/// What a rotation will require of a resource.
 #[derive(Clone, Copy, Debug)]
 pub struct Requirements<'a> {
-    /// The credential that makes the changes: an administrator's, or that of the user itself.
+    /// The credential that makes the changes: the administrator's, or the user's own.
     pub login: &'a Document,
     /// The credential in use.
     pub user: &'a Document,
-    /// Of alternating users, the one to be prepared.
+    /// With alternating users, the user to prepare.
     pub other: Option<&'a Document>,
-    /// Whether the former password is to stay valid beside the new one.
+    /// Whether the old password stays valid beside the new one.
     pub keeps_former: bool,
 }
 
 impl<'a> Requirements<'a> {
-    /// A change of the user's password, by `login`, that ends the former one.
+    /// Makes the requirements for `login` to change the user's password, ending the old one.
     pub fn new(login: &'a Document, user: &'a Document) -> Self {
         Self { login, user, other: None, keeps_former: false }
     }
@@ -31,21 +31,21 @@ impl<'a> Requirements<'a> {
     }
 }
 
-/// What a resource tells of itself, and what has to be mended there.
+/// What a resource reports about itself, and what has to be fixed there.
 #[derive(Clone, Debug, Default)]
 #[non_exhaustive]
 pub struct Diagnosis {
-    /// What the server is, such as `PostgreSQL 16.2`; empty if it does not say.
+    /// The server's name and version, such as `PostgreSQL 16.2`; empty if unknown.
     pub server: String,
-    /// Whether this server lets a user have two passwords at a time.
+    /// Whether this server supports two passwords per user.
     pub dual_passwords: bool,
-    /// What stands in the way.
+    /// Problems that block the rotation.
     pub findings: Vec<Finding>,
-    /// What is no obstacle but should be known.
+    /// Things that do not block it, but that the operator should know.
     pub warnings: Vec<String>,
 }
 
-/// The first of several names, and how many more there are; nothing of none.
+/// Lists the first few names and how many more there are. `None` if there are none.
 #[cfg(any(feature = "postgres", feature = "mysql"))]
 pub(crate) fn some_of(names: &[String]) -> Option<String> {
     const MOST: usize = 5;
@@ -58,25 +58,25 @@ pub(crate) fn some_of(names: &[String]) -> Option<String> {
     }
 }
 
-/// One thing that stands in the way of a rotation.
+/// A problem that blocks a rotation.
 #[derive(Clone, Debug, Eq, PartialEq, Serialize)]
 #[serde(rename_all = "PascalCase")]
 #[non_exhaustive]
 pub struct Finding {
-    /// What is wrong, in one sentence.
+    /// The problem, in one sentence.
     pub problem: String,
-    /// The statement that mends it, to be run by somebody who may.
+    /// The statement that fixes it, for someone with the privileges to run it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub mend: Option<String>,
 }
 
 impl Finding {
-    /// Something that is for a person to decide.
+    /// Makes a finding without a fix, for a person to decide.
     pub fn new(problem: impl Into<String>) -> Self {
         Self { problem: problem.into(), mend: None }
     }
 
-    /// The same, with the statement that mends it.
+    /// Adds the statement that fixes the problem.
     #[must_use]
     pub fn mended_by(mut self, statement: impl Into<String>) -> Self {
         self.mend = Some(statement.into());

@@ -1,4 +1,4 @@
-//! A secret's JSON, read field by field and written back with everything else as it was.
+//! A secret's JSON, read field by field. Writing a field back leaves everything else untouched.
 
 use std::fmt;
 use std::ops::Range;
@@ -12,9 +12,9 @@ use crate::error::{Error, ErrorKind};
 
 /// A secret string that is a JSON object.
 ///
-/// The text is kept as it came and only the values that change are spliced, so that unknown fields, the order of
-/// fields, white space and the way numbers are written all survive a rotation. The text is wiped when dropped, and
-/// `Debug` shows field names alone.
+/// The original text is kept, and only changed values are spliced in. So unknown fields, the order of fields, white
+/// space and number formats all survive a rotation. The text is zeroed when dropped, and `Debug` shows only field
+/// names.
 ///
 /// ```
 /// use secretcache_rotation::Document;
@@ -37,7 +37,7 @@ struct Field {
 }
 
 impl Document {
-    /// Reads a secret string.
+    /// Parses a secret string.
     ///
     /// # Errors
     ///
@@ -51,20 +51,20 @@ impl Document {
         Ok(Self { text, fields })
     }
 
-    /// The JSON text, to be stored.
+    /// Returns the JSON text to store.
     pub fn text(&self) -> &str {
         &self.text
     }
 
-    /// The names of the fields, in their order.
+    /// Returns the names of the fields, in order.
     pub fn names(&self) -> impl Iterator<Item = &str> {
         self.fields.iter().map(|field| field.name.as_str())
     }
 
-    /// A field's value: a string as it is, a number or boolean as its JSON text. `None` if there is no such field or
-    /// it is null.
+    /// Returns a field's value: a string unquoted, a number or boolean as its JSON text. `None` if there is no such
+    /// field or it is null.
     pub fn field(&self, name: &str) -> Option<Zeroizing<String>> {
-        // Of two fields with one name the last counts, as in every common parser.
+        // If a name occurs twice, the last one wins, as in every common parser.
         let field = self.fields.iter().rfind(|field| field.name == name)?;
         let raw = &self.text[field.value.clone()];
         match raw.as_bytes().first()? {
@@ -74,11 +74,11 @@ impl Document {
         }
     }
 
-    /// As [`Document::field`], for a field that must be there.
+    /// Like [`Document::field`], but the field must exist and must not be empty.
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Misconfigured`], naming the field and the ones there are.
+    /// [`ErrorKind::Misconfigured`], naming the missing field and the existing ones.
     pub fn require(&self, name: &str) -> Result<Zeroizing<String>, Error> {
         self.field(name).filter(|value| !value.is_empty()).ok_or_else(|| {
             let known: Vec<_> = self.names().collect();
@@ -90,11 +90,12 @@ impl Document {
         })
     }
 
-    /// The document with one field set to a string: in its place if it is there, else at the end.
+    /// Returns the document with one field set to a string. An existing field keeps its position; a new one is
+    /// appended.
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Misconfigured`] if the result would not be a JSON object, which cannot be.
+    /// [`ErrorKind::Misconfigured`] if the result is not a JSON object, which cannot happen.
     pub fn with(&self, name: &str, value: &str) -> Result<Self, Error> {
         let json = |text: &str| Zeroizing::new(serde_json::Value::from(text).to_string());
         let value = json(value);
@@ -108,13 +109,13 @@ impl Document {
             }
         };
         let parts = [&self.text[..place.start], &before, &value, &self.text[place.end..]];
-        // Sized at once: a growing string would leave copies of the secret behind in freed memory.
+        // Allocated in full: a growing string would leave copies of the secret in freed memory.
         let mut text = Zeroizing::new(String::with_capacity(parts.iter().map(|part| part.len()).sum()));
         parts.into_iter().for_each(|part| text.push_str(part));
         Self::parse(&text)
     }
 
-    /// The user name.
+    /// Returns the user name.
     ///
     /// # Errors
     ///
@@ -123,7 +124,7 @@ impl Document {
         self.require("username")
     }
 
-    /// The password.
+    /// Returns the password.
     ///
     /// # Errors
     ///
@@ -132,7 +133,7 @@ impl Document {
         self.require("password")
     }
 
-    /// Whether both documents mean the same resource: equal `host`, and equal `port` and `engine` where both have one.
+    /// Whether both documents are for the same resource: equal `host`, and equal `port` and `engine` if both have them.
     pub fn is_same_resource(&self, other: &Self) -> bool {
         let agree = |name: &str| match (self.field(name), other.field(name)) {
             (Some(mine), Some(other)) => mine.eq_ignore_ascii_case(&other),
@@ -164,7 +165,7 @@ fn fields(text: &str) -> Result<Vec<Field>, serde_json::Error> {
         fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
             let mut fields = Vec::new();
             while let Some((name, raw)) = map.next_entry::<String, &'de RawValue>()? {
-                // A raw value is a slice of the text, so its place is a difference of addresses.
+                // A raw value is a slice of the text, so its offset is the difference of the addresses.
                 let start = raw.get().as_ptr() as usize - self.0;
                 fields.push(Field { name, value: start..start + raw.get().len() });
             }

@@ -1,8 +1,8 @@
-//! The four steps, each of which may be run again at any time.
+//! The four steps. Each can be run again at any time.
 //!
-//! A step trusts nothing but what it reads: not that the step before it ran, not that it runs for the first time, not
-//! that nobody else runs it at the same moment. What a step leaves behind when it is killed between two calls is what
-//! the next run of the same step starts from. `tests/model.rs` walks through every such state.
+//! A step trusts only what it reads. It does not assume that the previous step ran, that this is its first run, or that
+//! it runs alone. If a step is killed between two calls, the next run starts from the state it left. `tests/model.rs`
+//! walks through every such state.
 
 use secretcache::{AWSCURRENT, AWSPENDING, Selector};
 
@@ -17,24 +17,24 @@ use crate::strategy::Strategy;
 /// Runs rotation steps for one strategy.
 #[derive(Clone, Copy, Debug)]
 pub struct Engine<'a> {
-    /// Where the secret is kept.
+    /// The secret store.
     pub store: &'a dyn SecretStore,
     /// How the resource's credential changes.
     pub strategy: &'a dyn Strategy,
     /// How to wait.
     pub pause: &'a dyn Pause,
-    /// What the operator decided.
+    /// The operator's settings.
     pub settings: &'a Settings,
-    /// Who calls.
+    /// Who drives the rotation.
     pub driver: Driver,
 }
 
-/// What a successful step came to.
+/// The outcome of a successful step.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum StepOutcome {
-    /// The step's work is done, now or before.
+    /// The step's work is done, by this run or an earlier one.
     Done,
-    /// The version is current already: there is nothing left to do in any step.
+    /// The version is already current. No step has anything left to do.
     Finished,
 }
 
@@ -43,7 +43,7 @@ impl Engine<'_> {
     ///
     /// # Errors
     ///
-    /// Every kind. A failed step may have had its effect, and may be run again.
+    /// Any [`ErrorKind`]. A failed step may still have taken effect. It can be run again.
     pub async fn step(&self, event: &Event) -> Result<StepOutcome, Error> {
         let state = self.store.describe(&event.secret_id).await?;
         let current = match preflight(&state, &event.client_request_token, event.step, self.driver)? {
@@ -64,25 +64,25 @@ impl Engine<'_> {
         }
     }
 
-    /// Gives up a rotation under way: the current value is made to work again where the rotation had broken it, and
-    /// `AWSPENDING` is taken away.
+    /// Abandons the rotation in progress: makes the current value work again if the rotation broke it, and removes
+    /// `AWSPENDING`.
     ///
     /// # Errors
     ///
-    /// Those of the store and the resource. The rotation is then still under way.
+    /// Errors of the store and the resource. The rotation is then still in progress.
     pub async fn revert(&self, event: &Event) -> Result<(), Error> {
         let state = self.store.describe(&event.secret_id).await?;
         let Stage::Underway { current } =
             preflight(&state, &event.client_request_token, event.step, self.driver)?
         else {
-            return Err(Error::new(ErrorKind::NotStaged, "the version is current already"));
+            return Err(Error::new(ErrorKind::NotStaged, "the version is already current"));
         };
         let cx = self.context(event, &state, &current);
         let current = cx.current().await?;
         let value = || cx.version(Selector::version_id(cx.token()));
         let (pending, has_value) = match value().await? {
             Some(pending) => (pending, true),
-            // Nothing was given to the resource yet.
+            // The resource has not been given anything yet.
             None => (current.clone(), false),
         };
         let restored = self.strategy.restore(&cx, &Pair { current, pending }).await?;
@@ -122,8 +122,8 @@ impl Engine<'_> {
         };
         match self.store.put_pending(pending).await? {
             Put::Stored => self.strategy.stored(cx, &current, &document).await?,
-            // Another driver, or an earlier run whose answer was lost and whose value a stale read did not show. That
-            // value stands; making a third would only fail again.
+            // Stored by another driver, or by an earlier run whose response was lost and whose value a stale read did
+            // not show. Keep that value: storing yet another one would fail the same way.
             Put::Exists => self.strategy.discarded(cx, &current, &document).await?,
         }
         Ok(StepOutcome::Done)
@@ -132,8 +132,8 @@ impl Engine<'_> {
     async fn set(&self, cx: &Context<'_>) -> Result<StepOutcome, Error> {
         let pair = self.pair(cx).await?;
         match self.strategy.set(cx, &pair).await {
-            // A stored value never changes, so this one would be rejected for ever and bar every later rotation. The
-            // resource did not take it, so nobody needs it.
+            // A stored value never changes, so this one would be rejected forever and block every later rotation. The
+            // resource did not accept it, so nothing uses it.
             Err(error) if matches!(error.kind(), ErrorKind::Rejected | ErrorKind::NotOurs) => {
                 Err(self.release(cx, error).await)
             }
@@ -144,8 +144,8 @@ impl Engine<'_> {
     async fn test(&self, cx: &Context<'_>) -> Result<StepOutcome, Error> {
         let pair = self.pair(cx).await?;
         match self.strategy.test(cx, &pair, None).await {
-            // Where the service only tests the configuration, the new version is a copy of the current one, and nothing
-            // was changed that could be restored.
+            // When the service only tests the configuration, the new version is a copy of the current one. Nothing was
+            // changed, so there is nothing to restore.
             Err(error) if error.kind() == ErrorKind::Refused && !pair.is_copy() => {
                 let restored = self.strategy.restore(cx, &pair).await?;
                 if restored.gives_up {
@@ -153,7 +153,7 @@ impl Engine<'_> {
                 }
                 Err(error)
             }
-            // It is to be given up whatever it is that the resource has now.
+            // Abandon the version, whichever password the resource has now.
             Err(error) if error.kind() == ErrorKind::Rejected && !pair.is_copy() => {
                 drop(self.strategy.restore(cx, &pair).await?);
                 Err(self.release(cx, error).await)
@@ -172,7 +172,7 @@ impl Engine<'_> {
             return Err(self.release(cx, error).await);
         }
         let guard = self.strategy.guard(cx, &pair).await?;
-        // Steps may arrive out of order, and much may have happened since testSecret.
+        // Steps can arrive out of order, and anything can have happened since testSecret.
         match self.strategy.test(cx, &pair, guard.as_ref()).await {
             Err(error) if error.kind() == ErrorKind::Rejected => return Err(self.release(cx, error).await),
             outcome => outcome?,
@@ -190,8 +190,8 @@ impl Engine<'_> {
         Ok(StepOutcome::Done)
     }
 
-    /// The version in use and the one being rotated in, unless the rotation was overtaken: the new version was made from
-    /// one that is no longer current.
+    /// Returns the current and the pending version. Fails if the rotation was overtaken: the version that the pending
+    /// one was made from is no longer current.
     async fn pair(&self, cx: &Context<'_>) -> Result<Pair, Error> {
         let pair = cx.pair().await?;
         match (pair.current.created, pair.pending.created) {
@@ -202,20 +202,20 @@ impl Engine<'_> {
             ErrorKind::Abandoned,
             "a newer version became current since this rotation began; start a new rotation",
         );
-        // The resource may have the new password already, and then not the one that is current now.
+        // The resource may already have the new password, in which case the version that is now current does not work.
         let restored = self.strategy.restore(cx, &pair).await?;
         if restored.only_new_works {
-            // What was stored meanwhile does not log in. The new version does, and nothing else may.
+            // The value that was stored meanwhile does not log in, and the new version does. Carry on with it.
             return Ok(pair);
         }
-        // The service takes the label away itself when a value is stored by hand; where it did not, the label would bar
-        // every later rotation.
+        // The service removes the label itself when someone stores a value manually. If it did not, the label would
+        // block every later rotation.
         self.drop_pending(cx.event).await?;
         Err(error)
     }
 
-    /// Takes `AWSPENDING` from the version, so that a new rotation can begin. If the label is elsewhere by now, that is
-    /// as well.
+    /// Removes `AWSPENDING` from the version so that a new rotation can start. It is fine if the label has already
+    /// moved elsewhere.
     async fn drop_pending(&self, event: &Event) -> Result<(), Error> {
         let token = event.client_request_token.as_str();
         let stage = StageMove { stage: AWSPENDING, from: Some(token), to: None };

@@ -1,11 +1,11 @@
-//! What can go wrong in a rotation.
+//! Errors of a rotation.
 
 use std::error::Error as StdError;
 use std::fmt;
 
-/// Why a rotation step did not succeed.
+/// A rotation step's failure.
 ///
-/// Neither `Display` nor `Debug` ever contains secret bytes; the same is asked of every cause attached to it.
+/// Neither `Display` nor `Debug` ever contains secret bytes. The same is required of any attached cause.
 ///
 /// ```
 /// use secretcache_rotation::{Error, ErrorKind};
@@ -21,19 +21,19 @@ pub struct Error {
 }
 
 impl Error {
-    /// An error of the given kind. `message` says what is wrong and what to do, and never holds a secret.
+    /// Creates an error. `message` says what is wrong and what to do about it, and never contains a secret.
     pub fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
         Self { kind, message: message.into(), source: None, is_of_service: false }
     }
 
-    /// The same error with its cause attached. The cause's text must be free of secrets.
+    /// Attaches the cause, whose text must not contain secrets.
     #[must_use]
     pub fn with_source(mut self, source: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
         self.source = Some(source.into());
         self
     }
 
-    /// The same error with a sentence added, for what was done about it.
+    /// Appends to the message what was done about the error.
     #[must_use]
     pub fn and(mut self, addition: &str) -> Self {
         self.message.push_str("; ");
@@ -41,28 +41,28 @@ impl Error {
         self
     }
 
-    /// The same error as one of Secrets Manager.
+    /// Marks the error as coming from Secrets Manager.
     #[cfg(feature = "aws")]
     pub(crate) fn of_service(self) -> Self {
         Self { is_of_service: true, ..self }
     }
 
-    /// Whether Secrets Manager failed or refused, rather than the resource.
+    /// Whether the error comes from Secrets Manager rather than the resource.
     pub fn is_of_service(&self) -> bool {
         self.is_of_service
     }
 
-    /// What kind of failure this is.
+    /// Returns the kind of failure.
     pub fn kind(&self) -> ErrorKind {
         self.kind
     }
 
-    /// The message alone, without its cause.
+    /// Returns the message, without the cause.
     pub fn message(&self) -> &str {
         &self.message
     }
 
-    /// The message with what is behind it, if that says more.
+    /// Returns the message followed by its root cause, unless the message already contains that.
     ///
     /// ```
     /// use secretcache_rotation::{Error, ErrorKind};
@@ -101,45 +101,46 @@ impl StdError for Error {
     }
 }
 
-/// The kinds of failure.
+/// The kind of a failure.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 #[non_exhaustive]
 pub enum ErrorKind {
-    /// The rotation event cannot be understood.
+    /// The rotation event is malformed.
     InvalidEvent,
-    /// The secret or the settings lack something, or contradict each other. Mend them.
+    /// The secret or the settings are incomplete or contradictory. Fix them.
     Misconfigured,
-    /// The staging labels do not allow this step: rotation is off, the version is not `AWSPENDING`, or it is a
-    /// replica.
+    /// The staging labels do not allow this step: rotation is disabled, the version is not `AWSPENDING`, or the secret
+    /// is a replica.
     NotStaged,
-    /// A newer version became current while this rotation was under way, so the rotation is given up.
+    /// A newer version became current during this rotation, so the rotation was abandoned.
     Abandoned,
-    /// The resource does not accept the credential.
+    /// The resource refuses the credential.
     Refused,
-    /// The resource does not accept the new value, for instance by its password policy.
+    /// The resource does not accept the new value, for example because of its password policy.
     Rejected,
-    /// The new user may do less than the one in use.
+    /// The new user has fewer privileges than the current one.
     Underprivileged,
-    /// The user to be changed is neither declared nor marked as ours.
+    /// The user to change is not known to belong to this secret: it is neither declared, nor created for it, nor the
+    /// user of a version that logs in.
     NotOurs,
-    /// The provider holds as many keys as it allows.
+    /// The provider already holds the maximum number of keys.
     LimitReached,
-    /// Somebody else changed the secret or the resource at the same time.
+    /// Something else changed the secret or the resource at the same time.
     Conflict,
-    /// The store or the resource could not be asked, or its answer was lost: the effect is unknown.
+    /// The store or the resource is unreachable, or its response was lost, so the effect is unknown.
     Unavailable,
-    /// The caller may not do this.
+    /// The caller lacks a permission.
     Denied,
-    /// The target cannot do what the strategy needs.
+    /// The target does not support what the strategy needs.
     Unsupported,
-    /// The resource offers no TLS, and nobody said to do without.
+    /// The resource does not support TLS, and TLS is not turned off.
     Unencrypted,
-    /// Nobody who is trusted vouches for the resource's certificate, or it has expired, or is for another name.
+    /// The resource's certificate is not from a trusted authority, has expired, or is for another name.
     Untrusted,
 }
 
 impl ErrorKind {
-    /// Whether running the rotation again can help without anything being mended first.
+    /// Whether running the rotation again can succeed without fixing anything first.
     pub fn is_worth_retrying(self) -> bool {
         matches!(self, Self::Conflict | Self::Unavailable | Self::Refused | Self::Underprivileged)
     }

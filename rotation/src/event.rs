@@ -7,7 +7,7 @@ use zeroize::Zeroizing;
 
 use crate::error::{Error, ErrorKind};
 
-/// One call of a rotation function: which step, for which secret, with which version.
+/// One invocation of a rotation function: the step, the secret, and the version.
 ///
 /// ```
 /// use secretcache_rotation::{Event, Step};
@@ -23,26 +23,26 @@ use crate::error::{Error, ErrorKind};
 #[derive(Clone, Debug, Deserialize)]
 #[serde(rename_all = "PascalCase")]
 pub struct Event {
-    /// What to do.
+    /// The step to run.
     pub step: Step,
-    /// The secret's ARN (or name, where a runner of our own asks).
+    /// The secret's ARN; can be its name if the event comes from this crate's runner.
     pub secret_id: String,
     /// The id of the version that is being rotated in.
     pub client_request_token: String,
-    /// Proves to the service that a write is part of this rotation; needed with assumed roles and across accounts.
+    /// Proves to the service that a write belongs to this rotation. Required with assumed roles and across accounts.
     #[serde(default)]
     pub rotation_token: Option<RotationToken>,
 }
 
 impl Event {
-    /// Reads an event.
+    /// Parses an event.
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::InvalidEvent`], naming what is wrong without quoting the event.
+    /// [`ErrorKind::InvalidEvent`], describing the problem without quoting the event.
     pub fn from_json(json: &[u8]) -> Result<Self, Error> {
         let event: Self = serde_json::from_slice(json).map_err(|error| {
-            // The parser quotes what it found, and a RotationToken is to be kept secret.
+            // The parser's message quotes its input, which can contain the RotationToken.
             let (line, column) = (error.line(), error.column());
             let problem = match error.classify() {
                 serde_json::error::Category::Data => {
@@ -65,28 +65,28 @@ impl Event {
     }
 }
 
-/// The four steps. The service's documentation spells them in two ways; both are understood.
+/// The four steps. The service's documentation spells them in two ways, and both are accepted.
 #[derive(Clone, Copy, Debug, Deserialize, Eq, Hash, PartialEq)]
 pub enum Step {
-    /// Make the new value and store it as `AWSPENDING`.
+    /// Generates the new value and stores it as `AWSPENDING`.
     #[serde(rename = "createSecret", alias = "create_secret")]
     CreateSecret,
-    /// Give it to the resource.
+    /// Sets it at the resource.
     #[serde(rename = "setSecret", alias = "set_secret")]
     SetSecret,
-    /// Prove that the resource accepts it.
+    /// Tests that the resource accepts it.
     #[serde(rename = "testSecret", alias = "test_secret")]
     TestSecret,
-    /// Make it current.
+    /// Makes it current.
     #[serde(rename = "finishSecret", alias = "finish_secret")]
     FinishSecret,
 }
 
 impl Step {
-    /// The steps in the order in which they run.
+    /// The steps in the order they run.
     pub const ALL: [Self; 4] = [Self::CreateSecret, Self::SetSecret, Self::TestSecret, Self::FinishSecret];
 
-    /// The step's name as events spell it.
+    /// Returns the step's name as it is spelled in events.
     pub fn name(self) -> &'static str {
         match self {
             Self::CreateSecret => "createSecret",
@@ -97,7 +97,7 @@ impl Step {
     }
 }
 
-/// The service's proof of a running rotation. `Debug` does not show it.
+/// The service's proof that a rotation is in progress. `Debug` redacts it.
 #[derive(Clone, Deserialize)]
 #[serde(from = "String")]
 pub struct RotationToken(Zeroizing<String>);
@@ -109,12 +109,12 @@ impl From<String> for RotationToken {
 }
 
 impl RotationToken {
-    /// A token as the service gave it.
+    /// Wraps a token from the service.
     pub fn new(token: &str) -> Self {
         Self(Zeroizing::new(token.to_owned()))
     }
 
-    /// The token itself, to be sent with `PutSecretValue` and nowhere else.
+    /// Returns the token. Send it with `PutSecretValue` and nowhere else.
     pub fn expose(&self) -> &str {
         &self.0
     }

@@ -1,12 +1,13 @@
-//! Rotation of secrets kept in AWS Secrets Manager: the four-step contract as one state machine.
+//! Rotation of AWS Secrets Manager secrets: the four-step contract as one state machine.
 //!
 //! [`Engine`] runs the steps `createSecret`, `setSecret`, `testSecret` and `finishSecret` over two ports: a
-//! [`SecretStore`], and the [`Target`] or [`Provider`] whose credential rotates. A [`Strategy`] says how the credential
-//! changes. Nothing here reads a clock or draws random numbers: passwords come from the store, waiting from [`Pause`].
+//! [`SecretStore`], and the [`Target`] or [`Provider`] whose credential rotates. A [`Strategy`] decides how the
+//! credential changes. Nothing here reads a clock or generates random numbers: passwords come from the store, and
+//! delays go through [`Pause`].
 //!
-//! Types that may grow are `#[non_exhaustive]`. Two kinds are not, on purpose: what whoever implements a port makes or takes
-//! apart ([`SecretState`], [`Change`]), and answers of which a program must decide about each ([`operate::Health`],
-//! [`StepOutcome`]). Something new there is for everybody to look at, in a release that says so.
+//! Types that can gain members are `#[non_exhaustive]`. Two kinds are exhaustive on purpose: those that an implementer
+//! of a port constructs or destructures ([`SecretState`], [`Change`]), and results whose every case a caller must
+//! handle ([`operate::Health`], [`StepOutcome`]). A release that adds to those says so.
 
 mod administrator;
 #[cfg(feature = "aws")]
@@ -70,5 +71,5 @@ pub use strategy::{AlternatingUsers, ApiKey, DualPassword, Restored, SingleUser,
 pub use target::{Accounts, Applied, Change, Guard, Key, Lock, Probe, Provider, Target, UserStatus};
 pub use token::derive_token;
 
-/// Which version of a secret, in the cache's terms.
+/// Selects a version of a secret, by staging label or version id.
 pub use secretcache::Selector;

@@ -1,4 +1,4 @@
-//! Watching a rotation as it goes.
+//! Observing a rotation's progress.
 
 use std::fmt::Debug;
 
@@ -6,9 +6,9 @@ use crate::engine::StepOutcome;
 use crate::error::Error;
 use crate::event::Step;
 
-/// Is told what a [`Runner`](crate::Runner) does, for progress lines and metrics.
+/// Receives the progress of a [`Runner`](crate::Runner), for progress lines and metrics.
 ///
-/// It is called between the effects of a rotation, so it should be quick, and it can change nothing.
+/// It is called between the steps' side effects, so it should return quickly. It cannot influence the rotation.
 ///
 /// ```
 /// use std::sync::atomic::{AtomicU32, Ordering};
@@ -26,30 +26,30 @@ use crate::event::Step;
 /// }
 /// ```
 pub trait Observer: Debug + Send + Sync {
-    /// Something begins or has ended.
+    /// Called when something starts or ends.
     fn notice(&self, progress: Progress<'_>);
 }
 
-/// What an [`Observer`] is told.
+/// A rotation's progress, as reported to an [`Observer`].
 #[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
 pub enum Progress<'a> {
-    /// The rotation to be run is known.
+    /// The rotation to run has been determined.
     Found(&'a Rotation),
-    /// A step begins.
+    /// A step starts.
     StepBegins(Step),
     /// A step succeeded.
     StepDone(Step, StepOutcome),
-    /// A step failed; what follows is another attempt or the end.
+    /// A step failed. Either a retry follows, or the rotation ends.
     StepFailed(Step, &'a Error),
-    /// The rotation is run once more.
+    /// The rotation is being retried.
     Retrying {
-        /// Which attempt it is; the first one is 1.
+        /// The number of the attempt that starts; the first run was 1.
         attempt: u32,
     },
 }
 
-/// A rotation as a runner finds it.
+/// A rotation that a runner has found in progress, or is about to start.
 #[derive(Clone, Debug, Eq, PartialEq)]
 #[non_exhaustive]
 pub struct Rotation {
@@ -57,11 +57,11 @@ pub struct Rotation {
     pub token: String,
     /// The id of the version that is current meanwhile.
     pub current: String,
-    /// Whether it was begun before.
+    /// Whether it was already in progress.
     pub is_resumed: bool,
 }
 
-/// Takes no notice.
+/// An observer that ignores everything.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Unobserved;
 

@@ -1,6 +1,8 @@
-//! What operators do with a secret beside rotating it: look ahead, inspect, recover, revoke, adopt, and rotate in bulk.
+//! What operators do besides rotating a secret: dry runs, inspection, recovery, revocation, adoption, and bulk
+//! rotation.
 //!
-//! Everything starts from a [`RotationContext`]: a secret, its strategy, and the [`Backend`] that accepts its credential.
+//! Everything starts from a [`RotationContext`]: a secret, its strategy, and the [`Backend`] that its credential is
+//! for.
 
 mod adoption;
 mod advice;

@@ -1,8 +1,8 @@
-//! What a generated password looks like.
+//! The policy for generated passwords.
 
 use crate::error::{Error, ErrorKind};
 
-/// The policy of generated passwords, in the terms of `GetRandomPassword`.
+/// The policy for generated passwords, in the terms of `GetRandomPassword`.
 ///
 /// ```
 /// use secretcache_rotation::PasswordPolicy;
@@ -18,24 +18,24 @@ use crate::error::{Error, ErrorKind};
 #[derive(Clone, Debug, Eq, PartialEq)]
 #[non_exhaustive]
 pub struct PasswordPolicy {
-    /// Characters; 1 to 4096.
+    /// The length in characters, from 1 to 4096.
     pub length: usize,
     /// Characters that must not occur.
     pub exclude_characters: String,
-    /// No digits.
+    /// Whether to exclude digits.
     pub exclude_numbers: bool,
-    /// None of ``! " # $ % & ' ( ) * + , - . / : ; < = > ? @ [ \ ] ^ _ ` { | } ~``.
+    /// Whether to exclude ``! " # $ % & ' ( ) * + , - . / : ; < = > ? @ [ \ ] ^ _ ` { | } ~``.
     pub exclude_punctuation: bool,
-    /// No upper-case letters.
+    /// Whether to exclude upper-case letters.
     pub exclude_uppercase: bool,
-    /// No lower-case letters.
+    /// Whether to exclude lower-case letters.
     pub exclude_lowercase: bool,
-    /// At least one character of every class that is not excluded.
+    /// Whether to require at least one character of every class that is not excluded.
     pub require_each_included_type: bool,
 }
 
 impl Default for PasswordPolicy {
-    /// 32 characters of all classes, without those that break connection strings and password files.
+    /// 32 characters of all classes, excluding those that break connection strings and password files.
     fn default() -> Self {
         Self {
             length: 32,
@@ -61,7 +61,7 @@ impl PasswordPolicy {
         "REQUIRE_EACH_INCLUDED_TYPE",
     ];
 
-    /// The policy that the [`VARIABLES`](Self::VARIABLES) describe. An absent one keeps its default.
+    /// Builds the policy that the [`VARIABLES`](Self::VARIABLES) describe. Absent variables keep their defaults.
     ///
     /// # Errors
     ///
@@ -104,11 +104,11 @@ impl PasswordPolicy {
         Ok(policy)
     }
 
-    /// Whether a password is of this policy, whoever generated it.
+    /// Checks that a password complies with this policy, even if Secrets Manager generated it.
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Rejected`], saying what is wrong without quoting the password.
+    /// [`ErrorKind::Rejected`], describing the violation without quoting the password.
     pub fn check(&self, password: &str) -> Result<(), Error> {
         let wrong =
             |what: String| Err(Error::new(ErrorKind::Rejected, format!("the generated password {what}")));
@@ -121,12 +121,12 @@ impl PasswordPolicy {
         }
         let lacks = |class: &&str| !password.chars().any(|c| class.contains(c));
         if self.require_each_included_type && self.classes().any(|class| lacks(&class)) {
-            return wrong("lacks a class of characters".to_owned());
+            return wrong("lacks a required class of characters".to_owned());
         }
         Ok(())
     }
 
-    /// How many random bits a password of this policy has, at the most.
+    /// Returns an upper bound on the entropy, in bits, of a password under this policy.
     ///
     /// ```
     /// assert!(secretcache_rotation::PasswordPolicy::default().bits() > 200.0);
@@ -137,7 +137,7 @@ impl PasswordPolicy {
         (alphabet.max(1) as f64).log2() * self.length as f64
     }
 
-    /// The classes from which there is at least one character to choose.
+    /// Returns the character classes that have at least one allowed character.
     fn classes(&self) -> impl Iterator<Item = &'static str> {
         [
             ("0123456789", self.exclude_numbers),

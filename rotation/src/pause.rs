@@ -1,10 +1,10 @@
-//! Waiting for real.
+//! Real delays.
 
 use std::time::Duration;
 
 use crate::store::{BoxFuture, Pause};
 
-/// Waiting on tokio's timer.
+/// Waits on tokio's timer.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct RealPause;
 

@@ -1,19 +1,19 @@
-//! Percent-encoding, as values stand in URLs.
+//! Percent-encoding of values in URLs.
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 use zeroize::Zeroizing;
 
-/// Every byte that could mean something in a URL.
+/// Every byte that can have a meaning in a URL.
 const RESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
-/// Appends a value with what is reserved encoded.
+/// Appends a value with reserved bytes encoded.
 pub(crate) fn encode(value: &str, into: &mut String) {
     into.extend(utf8_percent_encode(value, RESERVED));
 }
 
-/// A text with what is encoded in it decoded; a percent sign that encodes nothing stands for itself.
+/// Decodes a text. A percent sign that is not part of an encoding stays as it is.
 pub(crate) fn decode(text: &str) -> Zeroizing<String> {
-    // As long as it can get: a vector that grows leaves what it held before in memory.
+    // Allocated at the maximum length: a vector that grows leaves copies of the secret in freed memory.
     let mut bytes = Zeroizing::new(Vec::with_capacity(text.len()));
     bytes.extend(percent_decode_str(text));
     Zeroizing::new(String::from_utf8_lossy(&bytes).into_owned())

@@ -1,9 +1,9 @@
-//! Which resource a secret is for, and which strategy fits, when nobody has said so.
+//! The resource that a secret is for, and the strategy that fits, inferred if not given.
 
 use crate::document::Document;
 use crate::error::{Error, ErrorKind};
 
-/// The kinds of resources there are targets for.
+/// The kinds of resource that have a target.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 #[non_exhaustive]
 pub enum Resource {
@@ -13,13 +13,13 @@ pub enum Resource {
     MySql,
     /// Redis and Valkey.
     Redis,
-    /// Directories that speak LDAP, such as OpenLDAP.
+    /// LDAP directories, such as OpenLDAP.
     Ldap,
     /// Active Directory.
     ActiveDirectory,
 }
 
-/// The strategies by name.
+/// The name of a strategy.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 #[non_exhaustive]
 pub enum StrategyName {
@@ -37,7 +37,7 @@ impl StrategyName {
     /// Every strategy.
     pub const ALL: [Self; 4] = [Self::SingleUser, Self::AlternatingUsers, Self::DualPassword, Self::ApiKey];
 
-    /// The name in settings and on the command line.
+    /// Returns the name used in settings and on the command line.
     pub fn name(self) -> &'static str {
         match self {
             Self::SingleUser => "single-user",
@@ -47,13 +47,13 @@ impl StrategyName {
         }
     }
 
-    /// The strategy of a name.
+    /// Returns the strategy with this name.
     pub fn from_name(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|strategy| strategy.name() == name)
     }
 }
 
-/// The values of `engine` that are understood, as AWS's functions spell them where they know them.
+/// The known values of `engine`, spelled as AWS's functions spell them where those know them.
 const ENGINES: [(&str, Resource); 9] = [
     ("postgres", Resource::Postgres),
     ("aurora-postgresql", Resource::Postgres),
@@ -67,17 +67,17 @@ const ENGINES: [(&str, Resource); 9] = [
 ];
 
 impl Resource {
-    /// The values of `engine` that are understood.
+    /// Returns the known values of `engine`.
     pub fn engines() -> impl Iterator<Item = &'static str> {
         ENGINES.iter().map(|(name, _)| *name)
     }
 
-    /// The resource of an `engine` value.
+    /// Returns the resource for an `engine` value.
     pub fn from_engine(engine: &str) -> Option<Self> {
         ENGINES.iter().find(|(name, _)| name.eq_ignore_ascii_case(engine)).map(|(_, resource)| *resource)
     }
 
-    /// The port where such a server listens unless told otherwise.
+    /// Returns the server's default port.
     pub fn usual_port(self) -> u16 {
         match self {
             Self::Postgres => 5432,
@@ -87,14 +87,14 @@ impl Resource {
         }
     }
 
-    /// The resource a secret is for, and a warning if that had to be guessed.
+    /// Returns the resource that a secret is for, and a warning if it is a guess.
     ///
-    /// The secret's own `engine` counts first, then what the operator said, then the name of the rotation function,
+    /// The secret's own `engine` takes precedence, then the operator's choice, then the name of the rotation function,
     /// then the port.
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Misconfigured`], naming the field and the values it may have.
+    /// [`ErrorKind::Misconfigured`], naming the field and its possible values.
     ///
     /// ```
     /// use secretcache_rotation::{Document, Resource};
@@ -144,7 +144,7 @@ impl Resource {
     }
 }
 
-/// What the rotation function that AWS's templates deploy under this name (or ARN) rotates, and how.
+/// Returns the resource and the strategy of a rotation function that AWS's templates deploy under this name (or ARN).
 ///
 /// ```
 /// use secretcache_rotation::{Resource, StrategyName, from_function};
@@ -164,7 +164,7 @@ pub fn from_function(function: &str) -> Option<(Resource, StrategyName)> {
     .into_iter()
     .find(|(part, _)| name.contains(part))?
     .1;
-    // ElastiCache users have two passwords at a time, and its function makes use of that.
+    // ElastiCache users can have two passwords, and its function makes use of that.
     let strategy = match resource {
         Resource::Redis => StrategyName::DualPassword,
         _ if name.contains("MultiUser") => StrategyName::AlternatingUsers,

@@ -1,4 +1,5 @@
-//! From a secret and what the operator chose to the strategy on its target: what every way of running a rotation needs.
+//! Builds the strategy and its target from a secret and the operator's options. Every way of running a rotation starts
+//! here.
 
 use std::sync::Arc;
 
@@ -16,30 +17,31 @@ use crate::targets::IamProvider;
 use crate::targets::Ldap;
 use crate::targets::{HttpProvider, HttpTarget, MySql, Postgres, Redis, Route, Statements, SystemRoute, Tls};
 
-/// What an operator may choose about a rotation. What is not chosen is told by the secret, the name of its rotation
-/// function, or its port.
+/// The operator's choices for a rotation. Defaults come from the secret, the name of its rotation function, or its
+/// port.
 #[derive(Clone, Debug, Default)]
 #[non_exhaustive]
 pub struct RotationOptions {
     /// How the credential changes.
     pub strategy: Option<StrategyName>,
-    /// What the secret is for, if it has no `engine`.
+    /// The resource that the secret is for, if it has no `engine`.
     pub resource: Option<Resource>,
-    /// The name or ARN of the rotation function, which tells both if AWS's templates made it.
+    /// The name or ARN of the rotation function. If it comes from AWS's templates, it implies both strategy and
+    /// resource.
     pub function: Option<String>,
-    /// Whether and by whose word servers are trusted.
+    /// How servers are verified.
     pub verification: Verification,
-    /// The provider of keys: `iam` for access keys of IAM, else its description in TOML.
+    /// The provider of keys: `iam` for IAM access keys, or a description in TOML.
     pub provider: Option<String>,
-    /// Where database servers are reached, if not where their names resolve to.
+    /// Where to reach database servers, if not at the addresses that their names resolve to.
     pub route: Option<Arc<dyn Route>>,
-    /// The statements for a resource with a grammar of its own, in TOML. Then nothing need tell what the secret is for.
+    /// Custom statements for a resource that is not built in, in TOML. The kind of resource then need not be known.
     pub statements: Option<String>,
 }
 
 impl RotationOptions {
-    /// The strategy chosen or told by the function's name; else the one that the versions look like. Enough to look at a
-    /// secret or to mend it, where a new rotation needs a strategy that somebody has chosen.
+    /// Returns the strategy chosen, or the one that the function's name implies, or a guess from the versions. A guess
+    /// is enough to inspect or repair a secret; a new rotation needs an explicit strategy.
     pub fn strategy_or_guess(&self, current: &Document, previous: Option<&Document>) -> StrategyName {
         let by_function = self.function.as_deref().and_then(from_function).map(|(_, strategy)| strategy);
         let user = |document: &Document| document.field("username");
@@ -55,12 +57,12 @@ impl RotationOptions {
 }
 
 impl RotationOptions {
-    /// Checks what can be checked without a secret: certificate authorities, and the descriptions of a provider or of
+    /// Checks what can be checked without a secret: certificate authorities, and the description of a provider or of
     /// statements.
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Misconfigured`], with the mistake.
+    /// [`ErrorKind::Misconfigured`], describing the mistake.
     pub fn check(&self) -> Result<(), Error> {
         let tls = self.verification.tls()?;
         if let Some(description) = &self.provider {
@@ -73,19 +75,19 @@ impl RotationOptions {
     }
 }
 
-/// Whether and by whose word servers are trusted.
+/// How servers are verified.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 #[non_exhaustive]
 pub enum Verification {
-    /// Encrypted, verified by the authorities that this system trusts.
+    /// Use TLS, and verify against the system's certificate authorities.
     #[default]
     System,
-    /// Encrypted, verified by the authorities in this PEM text.
+    /// Use TLS, and verify against the certificate authorities in this PEM text.
     Authorities(String),
-    /// Not encrypted. For servers on this very machine.
+    /// No TLS; only for servers on this host.
     Off,
-    /// Not encrypted where a server is at a loopback address; elsewhere verified by the authorities in this PEM text, or
-    /// else by those that this system trusts.
+    /// No TLS for servers at a loopback address. For all others, use TLS and verify against the certificate authorities
+    /// in this PEM text, or the system's if there is none.
     OffOnLoopback(Option<String>),
 }
 
@@ -101,7 +103,7 @@ impl Verification {
     }
 }
 
-/// A strategy together with the target or provider that it works on.
+/// A strategy and the target or provider that it works on.
 ///
 /// ```
 /// use secretcache_rotation::{Document, RotationOptions, Rotator, StrategyName};
@@ -126,11 +128,11 @@ enum Part {
 }
 
 impl Rotator {
-    /// The rotator for a secret, and warnings about what had to be guessed.
+    /// Returns the rotator for a secret, and warnings about anything that had to be guessed.
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Misconfigured`], naming what is missing and what it may be.
+    /// [`ErrorKind::Misconfigured`], naming the missing setting and its possible values.
     pub fn new(secret: &Document, options: &RotationOptions) -> Result<(Self, Vec<String>), Error> {
         let by_function = options.function.as_deref().and_then(from_function);
         let Some(name) = options.strategy.or(by_function.map(|(_, strategy)| strategy)) else {
@@ -168,17 +170,17 @@ impl Rotator {
         Ok((Self { name, part: Part::Target(target) }, warning.into_iter().collect()))
     }
 
-    /// Which strategy it is.
+    /// Returns the name of the strategy.
     pub fn strategy_name(&self) -> StrategyName {
         self.name
     }
 
-    /// The strategy on its target, for an [`Engine`](crate::Engine) or a [`Runner`](crate::Runner).
+    /// Returns the strategy on its target, for an [`Engine`](crate::Engine) or a [`Runner`](crate::Runner).
     pub fn strategy(&self) -> Box<dyn Strategy + '_> {
         self.backend().strategy(self.name)
     }
 
-    /// The target or provider.
+    /// Returns the target or provider.
     pub fn backend(&self) -> Backend<'_> {
         match &self.part {
             Part::Target(target) => Backend::Target(target.as_ref()),
@@ -186,7 +188,7 @@ impl Rotator {
         }
     }
 
-    /// The target, if the strategy has one.
+    /// Returns the target, if the strategy has one.
     pub fn target(&self) -> Option<&dyn Target> {
         match &self.part {
             Part::Target(target) => Some(target.as_ref()),
@@ -195,7 +197,7 @@ impl Rotator {
     }
 }
 
-/// What a file describes: a provider of keys, or a target by statements.
+/// What a description file describes: a provider of keys, or a target.
 ///
 /// ```
 /// use secretcache_rotation::{Described, StrategyName};
@@ -214,16 +216,16 @@ impl Rotator {
 pub struct Described {
     /// `provider` or `statements`.
     pub kind: &'static str,
-    /// The strategy that the description names, or the only one there is.
+    /// The strategy that the description names, or the only possible one.
     pub strategy: Option<StrategyName>,
 }
 
 impl Described {
-    /// Reads a description as a rotation would, without a secret.
+    /// Parses a description as a rotation would, without a secret.
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Misconfigured`], with the mistake and where it is.
+    /// [`ErrorKind::Misconfigured`], with the mistake and its position.
     pub fn check(text: &str) -> Result<Self, Error> {
         #[derive(Deserialize)]
         struct Head {
@@ -240,7 +242,7 @@ impl Described {
         Ok(Self { kind: "statements", strategy })
     }
 
-    /// The options that a description stands for.
+    /// Returns the options for a rotation that uses the description.
     pub fn options(self, text: &str) -> RotationOptions {
         let mut options = RotationOptions { strategy: self.strategy, ..RotationOptions::default() };
         match self.kind {
@@ -254,7 +256,7 @@ impl Described {
     }
 }
 
-/// The protocol of a description of a target.
+/// Returns the `protocol` field of a description.
 fn protocol(description: &str) -> Option<String> {
     #[derive(Deserialize)]
     struct Head {
@@ -263,7 +265,7 @@ fn protocol(description: &str) -> Option<String> {
     toml::from_str::<Head>(description).ok().and_then(|head| head.protocol)
 }
 
-/// Reads the description of a target.
+/// Checks the description of a target.
 fn described_target(description: &str, tls: Tls) -> Result<(), Error> {
     match protocol(description).as_deref() {
         Some("http") => HttpTarget::from_toml(description, tls).map(drop),
@@ -272,7 +274,7 @@ fn described_target(description: &str, tls: Tls) -> Result<(), Error> {
     }
 }
 
-/// Which kind of directory a description names. There is nothing else to describe.
+/// Returns the kind of directory that a description names. A directory's description has nothing else in it.
 fn of_directory(description: &str) -> Result<Resource, Error> {
     #[derive(Deserialize)]
     #[serde(deny_unknown_fields)]
@@ -291,7 +293,7 @@ fn of_directory(description: &str) -> Result<Resource, Error> {
     Resource::from_engine(&protocol).ok_or_else(|| wrong("names no directory"))
 }
 
-/// The target of a directory.
+/// Returns the target for a directory.
 #[cfg(feature = "ldap")]
 fn directory(kind: Resource, tls: Tls, route: Arc<dyn Route>) -> Result<Box<dyn Target>, Error> {
     let target = match kind {
@@ -306,14 +308,14 @@ fn directory(_: Resource, _: Tls, _: Arc<dyn Route>) -> Result<Box<dyn Target>, 
     Err(Error::new(ErrorKind::Unsupported, "this program was built without support for directories (LDAP)"))
 }
 
-/// The provider of a description, or the one that needs none.
+/// Returns the provider that a description names.
 fn provider(description: &str, tls: Tls, route: Arc<dyn Route>) -> Result<Box<dyn Provider>, Error> {
     #[derive(Deserialize)]
     struct Kind {
         kind: Option<String>,
     }
     let description = if description.trim() == "iam" { "kind = \"iam\"" } else { description };
-    // What is no TOML is told by the provider that expects it.
+    // If the description is not TOML, the provider that parses it next reports the error.
     let kind = toml::from_str::<Kind>(description).ok().and_then(|kind| kind.kind);
     Ok(match kind.as_deref() {
         #[cfg(feature = "iam")]

@@ -1,4 +1,4 @@
-//! Whole rotations without the service's help: from the command line, a timer, or a local endpoint.
+//! Runs whole rotations without the service: from the command line, a timer, or a local endpoint.
 
 use secretcache::{AWSCURRENT, AWSPENDING, Selector};
 
@@ -12,44 +12,44 @@ use crate::store::{Pause, SecretState, SecretStore};
 use crate::strategy::Strategy;
 use crate::token::derive_token;
 
-/// Rotates secrets itself.
+/// Runs whole rotations, without a rotation function.
 ///
-/// Two runners that start at the same time arrive at the same version id, and so work on one rotation together; one
-/// that comes later goes on with what it finds. A rotation that the service began is gone on with as well.
+/// Two runners that start at the same time derive the same version id, and so work on one rotation together. A runner
+/// that starts later resumes what it finds, including a rotation that the service started.
 #[derive(Clone, Copy, Debug)]
 pub struct Runner<'a> {
-    /// Where the secret is kept.
+    /// The secret store.
     pub store: &'a dyn SecretStore,
     /// How the resource's credential changes.
     pub strategy: &'a dyn Strategy,
     /// How to wait.
     pub pause: &'a dyn Pause,
-    /// What the operator decided.
+    /// The operator's settings.
     pub settings: &'a Settings,
-    /// How often a rotation that failed for a passing reason is run in all.
+    /// How many times to run a rotation in total if it fails for a transient reason.
     pub attempts: u32,
 }
 
 impl Runner<'_> {
-    /// The rotation under way, or the one that would begin now. Changes nothing.
+    /// Returns the rotation in progress, or the one that would start now. Changes nothing.
     ///
     /// # Errors
     ///
-    /// Those of the store, and [`ErrorKind::NotStaged`] if the secret has no current version.
+    /// Errors of the store, and [`ErrorKind::NotStaged`] if the secret has no current version.
     pub async fn find(&self, secret_id: &str) -> Result<Rotation, Error> {
         find(self.store, secret_id).await
     }
 
-    /// Runs a rotation to its end, and again where that can help.
+    /// Runs a rotation to completion, and retries where that can help.
     ///
     /// # Errors
     ///
-    /// That of the last attempt. The secret is then as good as before, or the next run goes on from there.
+    /// The error of the last attempt. Either the secret works as before, or the next run resumes from there.
     pub async fn rotate(&self, secret_id: &str) -> Result<Rotation, Error> {
         self.rotate_observed(secret_id, &Unobserved).await
     }
 
-    /// The same, with somebody watching.
+    /// Like [`Runner::rotate`], reporting progress to an observer.
     ///
     /// # Errors
     ///
@@ -59,7 +59,7 @@ impl Runner<'_> {
         self.run_to_the_end(secret_id, rotation, observer, true).await
     }
 
-    /// Goes on with the rotation under way, and begins none: `None` if there is none.
+    /// Resumes the rotation in progress. Returns `None`, and starts nothing, if there is none.
     ///
     /// # Errors
     ///
@@ -92,7 +92,7 @@ impl Runner<'_> {
             self.pause.pause(self.settings.pause.saturating_mul(attempt)).await;
             attempt += 1;
             let found = self.find(secret_id).await?;
-            // Another driver may have finished this very rotation; a second one is not what was asked for.
+            // Another driver may have finished this rotation. Do not start a second one.
             if found.current == rotation.token {
                 return Ok(rotation);
             }
@@ -104,12 +104,12 @@ impl Runner<'_> {
         }
     }
 
-    /// Gives up the rotation under way, if there is one: the current value is made to work again where the rotation had
-    /// broken it, and `AWSPENDING` is taken away.
+    /// Abandons the rotation in progress, if any: makes the current value work again if the rotation broke it, and
+    /// removes `AWSPENDING`.
     ///
     /// # Errors
     ///
-    /// Those of the store and the resource; the rotation is then still under way.
+    /// Errors of the store and the resource. The rotation is then still in progress.
     pub async fn revert(&self, secret_id: &str) -> Result<Option<Rotation>, Error> {
         let rotation = self.find(secret_id).await?;
         if !rotation.is_resumed {
@@ -121,9 +121,9 @@ impl Runner<'_> {
         Ok(Some(rotation))
     }
 
-    /// Runs the steps without testSecret, which would prove nothing that finishSecret does not prove again, and would
-    /// lengthen the time in which a single user's current password is dead. Where that proof fails, testSecret is run
-    /// after all, for it puts back what cannot go on.
+    /// Runs the steps except testSecret: finishSecret repeats its proof, and with a single user it would only lengthen
+    /// the time in which the current password does not work. If finishSecret's proof fails, testSecret runs after all,
+    /// because it restores the current password.
     async fn run(&self, secret_id: &str, rotation: &Rotation, observer: &dyn Observer) -> Result<(), Error> {
         for step in [Step::CreateSecret, Step::SetSecret, Step::FinishSecret] {
             match self.run_step(step, secret_id, rotation, observer).await {
@@ -177,7 +177,7 @@ async fn find(store: &dyn SecretStore, secret_id: &str) -> Result<Rotation, Erro
         if passed_over == 0 {
             return Ok(begins);
         }
-        // A version passed over was given up, or another runner has made it since the labels were read.
+        // A version that was skipped was either abandoned, or made by another runner since the labels were read.
         let seen = store.describe(secret_id).await?;
         if labels(&seen) == labels(&state) {
             return Ok(begins);
@@ -186,8 +186,8 @@ async fn find(store: &dyn SecretStore, secret_id: &str) -> Result<Rotation, Erro
     }
 }
 
-/// The first id of its kind that no version has, and how many were passed over. Versions that were given up keep
-/// theirs. They are asked for one by one: a list of all versions has as many pages as there were rotations lately.
+/// Returns the first derived id that no version has, and how many were skipped. Abandoned versions keep their ids. Ids
+/// are checked one by one, because the list of all versions grows with every recent rotation.
 async fn new_token(
     store: &dyn SecretStore,
     secret_id: &str,
@@ -201,7 +201,7 @@ async fn new_token(
         }
         match store.get(secret_id, Selector::version_id(&token)).await {
             Ok(None) => return Ok((token, attempt)),
-            // A value that is no credential is one as well.
+            // A version whose value is not a credential also uses up its id.
             Err(error) if error.kind() != ErrorKind::Misconfigured => return Err(error),
             _ => {}
         }
@@ -212,13 +212,13 @@ async fn new_token(
     ))
 }
 
-/// The versions labelled `AWSCURRENT` and `AWSPENDING`.
+/// Returns the ids of the versions labelled `AWSCURRENT` and `AWSPENDING`.
 fn labels(state: &SecretState) -> (Option<&str>, Option<&str>) {
     let holder = |stage| state.labelled(stage).map(|version| version.id.as_str());
     (holder(AWSCURRENT), holder(AWSPENDING))
 }
 
-/// How many rotations away from one version may be given up. The service forgets them in time.
+/// How many rotations away from one version can be abandoned. The service eventually deletes their versions.
 const MOST_GIVEN_UP: u32 = 1000;
 
 fn event(step: Step, secret_id: &str, token: &str) -> Event {
@@ -241,7 +241,7 @@ mod tests {
     use crate::password::PasswordPolicy;
     use crate::store::{BoxFuture, Moved, Pending, Put, StageMove, Version, VersionState};
 
-    /// Ids with their labels. What is `pushed` happens right after the labels are read for the first time.
+    /// Version ids with their labels. `pushed` is added right after the labels are first read.
     #[derive(Debug)]
     struct Store {
         versions: Mutex<Vec<VersionState>>,
@@ -293,7 +293,7 @@ mod tests {
         VersionState { id: id.to_owned(), stages: stages.iter().map(|stage| (*stage).to_owned()).collect() }
     }
 
-    /// What a runner finds that a version which nothing else has is `pushed` before.
+    /// What a runner finds when `pushed` is added right after it first reads the labels.
     fn found(versions: &[VersionState], pushed: Option<VersionState>) -> Rotation {
         let store = Store { versions: Mutex::new(versions.to_vec()), pushed: Mutex::new(pushed) };
         let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
@@ -314,7 +314,7 @@ mod tests {
         let other = version(&tokens[0], &[AWSPENDING]);
         assert_eq!(found(alone, Some(other)), rotation(&tokens[0], true));
 
-        // The first of them was given up.
+        // The first of them was abandoned.
         assert_eq!(found(&versions, None), rotation(&tokens[1], false));
         let other = version(&tokens[1], &[AWSPENDING]);
         assert_eq!(found(&versions, Some(other)), rotation(&tokens[1], true));

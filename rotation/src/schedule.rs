@@ -1,6 +1,6 @@
-//! When secrets rotate: schedules exactly as Secrets Manager defines them.
+//! Rotation schedules, exactly as Secrets Manager defines them.
 //!
-//! Everything is UTC, a rotation window opens on the hour, and nothing here knows what time it is.
+//! All times are UTC, rotation windows open on the hour, and nothing here reads a clock.
 
 use std::fmt;
 use std::str::FromStr;
@@ -30,7 +30,7 @@ use cron::Cron;
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Schedule {
     rule: Rule,
-    /// Hours that a window stays open; without it, one hour for schedules in hours, and else to the end of the day.
+    /// Hours that a window stays open. Defaults to one hour for schedules in hours, otherwise to the end of the day.
     duration: Option<i8>,
 }
 
@@ -41,18 +41,18 @@ enum Rule {
     Cron(Box<Cron>),
 }
 
-/// The time in which a rotation may take place.
+/// The time window in which a rotation can take place.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 #[non_exhaustive]
 pub struct Window {
-    /// Its first moment.
+    /// When it opens.
     pub opens: Timestamp,
-    /// The first moment after it.
+    /// When it closes (exclusive).
     pub closes: Timestamp,
 }
 
 impl Schedule {
-    /// A `ScheduleExpression`, `rate(…)` or `cron(…)`, with its `Duration`, such as `3h`.
+    /// Parses a `ScheduleExpression`, `rate(…)` or `cron(…)`, and its `Duration`, such as `3h`.
     ///
     /// # Errors
     ///
@@ -74,11 +74,11 @@ impl Schedule {
         Ok(schedule)
     }
 
-    /// `AutomaticallyAfterDays`: as many days after the last rotation, at any time of the day.
+    /// Makes an `AutomaticallyAfterDays` schedule: that many days after the last rotation, at any time of the day.
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Misconfigured`] unless it is from 1 to 1000.
+    /// [`ErrorKind::Misconfigured`] unless `days` is from 1 to 1000.
     pub fn after_days(days: i32) -> Result<Self, Error> {
         if !(1..=1000).contains(&days) {
             let why = format!("AutomaticallyAfterDays must be from 1 to 1000, not {days}");
@@ -87,9 +87,10 @@ impl Schedule {
         Ok(Self { rule: Rule::Days(days), duration: None })
     }
 
-    /// The first window that opens after `after`, for a secret last rotated (or put on this schedule) at `anchor`.
+    /// Returns the first window that opens after `after`, for a secret last rotated (or put on this schedule) at
+    /// `anchor`.
     ///
-    /// `None` if there is none in this calendar: a cron expression may name a day that does not exist.
+    /// `None` if there is none in the calendar: a cron expression can name a day that does not exist.
     pub fn next_after(&self, after: Timestamp, anchor: Timestamp) -> Option<Window> {
         let opens = match &self.rule {
             Rule::Hours(hours) => {
@@ -98,7 +99,7 @@ impl Schedule {
             }
             Rule::Days(days) => {
                 let step = SignedDuration::from_hours(24 * i64::from(*days));
-                // Not on the day of the anchor itself, which would rotate twice in one window.
+                // Not on the day of the anchor: that would rotate twice in one window.
                 repeat(midnight(date_of(anchor))?, step, after.max(anchor))?
             }
             Rule::Cron(cron) => cron.next_after(after)?,
@@ -128,7 +129,7 @@ impl Schedule {
         if hours > step {
             return Err(invalid(expression, &format!("its window of {hours} h runs into the next one")));
         }
-        // Windows of a schedule in hours that does not divide the day wander; theirs cannot be told beforehand.
+        // If the interval in hours does not divide a day, windows wander, so only the running schedule can tell.
         if latest_start + hours > 24 {
             return Err(invalid(
                 expression,
@@ -149,7 +150,7 @@ impl Rule {
     }
 }
 
-/// The first of `start`, `start + step`, … after a moment.
+/// Returns the first of `start + step`, `start + 2 * step`, … that is after `after`.
 fn repeat(start: Timestamp, step: SignedDuration, after: Timestamp) -> Option<Timestamp> {
     let (elapsed, step) = (after.duration_since(start).as_secs(), step.as_secs());
     let rounds = elapsed.div_euclid(step) + 1;
@@ -196,7 +197,7 @@ fn parse_duration(text: &str) -> Result<i8, Error> {
     })
 }
 
-/// A number without sign or blanks, which the usual parser would accept.
+/// Parses digits only; the standard parser also accepts a sign.
 fn whole(text: &str) -> Option<i32> {
     text.bytes().all(|byte| byte.is_ascii_digit()).then(|| text.parse().ok()).flatten()
 }

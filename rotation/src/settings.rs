@@ -1,30 +1,30 @@
-//! What the operator decides about rotations.
+//! The operator's settings for rotations.
 
 use std::str::FromStr;
 use std::time::Duration;
 
 use crate::password::PasswordPolicy;
 
-/// What the operator decided about a secret's rotation.
+/// The operator's settings for a secret's rotation.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Settings {
-    /// What generated passwords look like.
+    /// The policy for generated passwords.
     pub password: PasswordPolicy,
-    /// The secret with the administrator's credential, in place of the secret's own `masterarn`.
+    /// The secret with the administrator's credential; overrides the secret's own `masterarn`.
     pub master_secret: Option<String>,
-    /// Where the administrator logs in, in place of what the master secret says. A master secret that RDS manages names
-    /// no host, and the application's secret must not decide it.
+    /// The server where the administrator logs in, instead of the one in the master secret. Needed for master secrets
+    /// that RDS manages, which have no host; the application's secret must not decide it.
     pub master_host: Option<MasterHost>,
-    /// The two users that take turns, if declared. Without it the other user is the one of `AWSPREVIOUS`, or is named
-    /// by the suffix `_clone`.
+    /// The two users that alternate, if declared. Otherwise the other user is the one of `AWSPREVIOUS`, or has the
+    /// suffix `_clone`.
     pub users: Option<[String; 2]>,
-    /// How often a refused new credential is tried before the test counts as failed: replicas lag, and new keys take
-    /// a while to be known everywhere.
+    /// How many times to try a new credential that is refused before the test fails. Replicas lag, and new keys take a
+    /// while to be known everywhere.
     pub test_attempts: u32,
-    /// The first pause between attempts; each further one is twice as long.
+    /// The first pause between attempts. Each further pause is twice as long.
     pub pause: Duration,
-    /// How many unlabelled versions are tried when none of the labelled ones logs in. Each try is a failed login.
+    /// How many unlabelled versions to try if none of the labelled ones logs in. Each try can be a failed login.
     pub recovery_attempts: usize,
 }
 
@@ -42,7 +42,7 @@ impl Default for Settings {
     }
 }
 
-/// The server at which an administrator logs in, written `HOST` or `HOST:PORT`.
+/// The server where an administrator logs in, written `HOST` or `HOST:PORT`.
 ///
 /// ```
 /// use secretcache_rotation::MasterHost;
@@ -56,9 +56,9 @@ impl Default for Settings {
 #[derive(Clone, Debug, Eq, PartialEq)]
 #[non_exhaustive]
 pub struct MasterHost {
-    /// A name or an address.
+    /// The host name or address.
     pub host: String,
-    /// The port; without it, the master secret's own, or the usual one.
+    /// The port. Defaults to the one in the master secret, or the engine's usual port.
     pub port: Option<u16>,
 }
 

@@ -13,21 +13,21 @@ use crate::error::Error;
 use crate::event::RotationToken;
 use crate::password::PasswordPolicy;
 
-/// A future on the heap, as ports return it.
+/// A boxed future, as returned by the ports.
 pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 
-/// Secrets Manager, or something that behaves like it.
+/// Secrets Manager, or something that behaves the same.
 ///
-/// An implementation makes one request per call and decides nothing. It must end in bounded time and keep secret
-/// bytes out of `Debug` output and errors. An answer that never came is [`ErrorKind::Unavailable`]: the engine then
-/// takes the effect for unknown.
+/// An implementation makes one request per call and decides nothing. It must return in bounded time and keep secret
+/// bytes out of `Debug` output and errors. A lost response is [`ErrorKind::Unavailable`]: the engine then treats the
+/// effect as unknown.
 ///
 /// [`ErrorKind::Unavailable`]: crate::ErrorKind::Unavailable
 pub trait SecretStore: Debug + Send + Sync {
-    /// What is known about a secret without its values (`DescribeSecret`).
+    /// Returns a secret's metadata (`DescribeSecret`).
     fn describe<'a>(&'a self, secret_id: &'a str) -> BoxFuture<'a, Result<SecretState, Error>>;
 
-    /// One version with its value (`GetSecretValue`); `None` if there is no such version or it has no value yet.
+    /// Reads one version with its value (`GetSecretValue`). `None` if there is no such version, or it has no value yet.
     fn get<'a>(
         &'a self,
         secret_id: &'a str,
@@ -37,50 +37,50 @@ pub trait SecretStore: Debug + Send + Sync {
     /// Stores the value of a version and labels it `AWSPENDING` (`PutSecretValue`).
     fn put_pending<'a>(&'a self, pending: Pending<'a>) -> BoxFuture<'a, Result<Put, Error>>;
 
-    /// Moves a staging label, if it is where it is thought to be (`UpdateSecretVersionStage`).
+    /// Moves a staging label, if it is still where the caller last saw it (`UpdateSecretVersionStage`).
     fn move_stage<'a>(
         &'a self,
         secret_id: &'a str,
         stage: StageMove<'a>,
     ) -> BoxFuture<'a, Result<Moved, Error>>;
 
-    /// A random password (`GetRandomPassword`).
+    /// Generates a random password (`GetRandomPassword`).
     fn random_password<'a>(
         &'a self,
         policy: &'a PasswordPolicy,
     ) -> BoxFuture<'a, Result<Zeroizing<String>, Error>>;
 
-    /// Every version that still has a value, labelled or not, newest first (`ListSecretVersionIds` with
+    /// Lists every version that still has a value, labelled or not, newest first (`ListSecretVersionIds` with
     /// `IncludeDeprecated`).
     fn list_versions<'a>(&'a self, secret_id: &'a str) -> BoxFuture<'a, Result<Vec<VersionState>, Error>>;
 }
 
-/// Waiting, given to the engine so that tests need not wait.
+/// Delays, passed to the engine so that tests need not wait.
 pub trait Pause: Debug + Send + Sync {
-    /// Returns after this time.
+    /// Waits for this long.
     fn pause(&self, time: Duration) -> BoxFuture<'_, ()>;
 }
 
-/// What `DescribeSecret` tells about a secret.
+/// The part of `DescribeSecret` that a rotation step needs.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct SecretState {
     /// The full ARN.
     pub arn: String,
-    /// Whether rotation is on; absent for secrets that another service manages.
+    /// Whether rotation is enabled. Absent for secrets that another service manages.
     pub rotation_enabled: Option<bool>,
     /// Whether this is a replica, whose value comes from another Region.
     pub is_replica: bool,
-    /// The versions with staging labels, in no order.
+    /// The versions with staging labels, in no particular order.
     pub versions: Vec<VersionState>,
 }
 
 impl SecretState {
-    /// The version with a staging label.
+    /// Returns the version that has a staging label.
     pub fn labelled(&self, stage: &str) -> Option<&VersionState> {
         self.versions.iter().find(|version| version.has(stage))
     }
 
-    /// The version with an id.
+    /// Returns the version with an id.
     pub fn version(&self, id: &str) -> Option<&VersionState> {
         self.versions.iter().find(|version| version.id == id)
     }
@@ -101,7 +101,7 @@ impl VersionState {
         self.stages.iter().any(|label| label == stage)
     }
 
-    /// Whether the version has one of the three labels of the service.
+    /// Whether the version has one of the service's three labels.
     pub fn is_in_use(&self) -> bool {
         [AWSCURRENT, AWSPENDING, AWSPREVIOUS].iter().any(|stage| self.has(stage))
     }
@@ -118,7 +118,7 @@ pub struct Version {
     pub document: Document,
 }
 
-/// A value to be stored as `AWSPENDING`.
+/// A value to store as `AWSPENDING`.
 #[derive(Clone, Copy, Debug)]
 pub struct Pending<'a> {
     /// The secret.
@@ -127,33 +127,34 @@ pub struct Pending<'a> {
     pub token: &'a str,
     /// The value.
     pub document: &'a Document,
-    /// The service's proof of the rotation, if it gave one.
+    /// The service's proof of the rotation, if the event had one.
     pub rotation_token: Option<&'a RotationToken>,
 }
 
-/// What became of a value to be stored.
+/// The outcome of [`SecretStore::put_pending`].
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 #[non_exhaustive]
 pub enum Put {
-    /// It is stored, now or by the same call before.
+    /// The value is stored, by this call or by an identical earlier one.
     Stored,
-    /// The version holds another value already (`ResourceExistsException`); that one stays.
+    /// The version already has a different value (`ResourceExistsException`), and keeps it.
     Exists,
 }
 
-/// A staging label on its way from one version to another.
+/// The move of a staging label from one version to another.
 #[derive(Clone, Copy, Debug)]
 pub struct StageMove<'a> {
     /// The label.
     pub stage: &'a str,
-    /// The version that must have it now, for the move to happen.
+    /// The version that must have the label now, or the move fails. `None` if none must.
     pub from: Option<&'a str>,
-    /// The version that gets it; none to take it away altogether.
+    /// The version that gets the label. `None` only removes it.
     pub to: Option<&'a str>,
 }
 
 impl StageMove<'_> {
-    /// What became of a move that the service refused, as the labels tell; `None` if they do not show why it was.
+    /// Returns the outcome of a move that the service rejected, as the labels show it. `None` if they do not explain
+    /// it.
     pub fn outcome(&self, state: &SecretState) -> Option<Moved> {
         let holder = state.labelled(self.stage).map(|version| version.id.as_str());
         match holder {
@@ -164,12 +165,12 @@ impl StageMove<'_> {
     }
 }
 
-/// What became of a label to be moved.
+/// The outcome of [`SecretStore::move_stage`].
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 #[non_exhaustive]
 pub enum Moved {
-    /// It is where it should be.
+    /// The label is where it should be.
     Done,
-    /// It was not where it was thought to be, and was left there.
+    /// The label was not where the caller last saw it, and has not been moved.
     Conflict,
 }

@@ -1,4 +1,4 @@
-//! How the resource's credential changes: the four answers to the same question.
+//! How the resource's credential changes: the four strategies.
 
 use std::fmt::Debug;
 
@@ -23,22 +23,22 @@ pub use api_key::ApiKey;
 pub use dual_password::DualPassword;
 pub use single_user::SingleUser;
 
-/// A strategy: what the steps do to the resource. The engine does everything about versions and labels.
+/// A strategy: what the steps do to the resource. The engine handles versions and labels.
 ///
-/// Every method may be called again after any failure, and must then complete what was begun.
+/// Every method can be called again after any failure, and must then complete what was started.
 pub trait Strategy: Debug + Send + Sync {
     /// The strategy's name in settings, messages and events.
     fn name(&self) -> &'static str;
 
-    /// A new value, made from the current one. Called only while the version has no value, which a stale read may
-    /// pretend.
+    /// Makes a new value from the current one. Called only while the version has no value, or a stale read makes it
+    /// look so.
     fn create<'a>(
         &'a self,
         cx: &'a Context<'a>,
         current: &'a Version,
     ) -> BoxFuture<'a, Result<Document, Error>>;
 
-    /// The value was stored.
+    /// Called when the value has been stored.
     fn stored<'a>(
         &'a self,
         cx: &'a Context<'a>,
@@ -49,7 +49,7 @@ pub trait Strategy: Debug + Send + Sync {
         Box::pin(async { Ok(()) })
     }
 
-    /// The value was not stored, because the version had another one already.
+    /// Called when the value was not stored, because the version already had another one.
     fn discarded<'a>(
         &'a self,
         cx: &'a Context<'a>,
@@ -60,11 +60,11 @@ pub trait Strategy: Debug + Send + Sync {
         Box::pin(async { Ok(()) })
     }
 
-    /// Gives the new value to the resource. [`ErrorKind::Rejected`] says that it never will take it.
+    /// Sets the new value at the resource. [`ErrorKind::Rejected`] means that the resource will never accept it.
     fn set<'a>(&'a self, cx: &'a Context<'a>, pair: &'a Pair) -> BoxFuture<'a, Result<(), Error>>;
 
-    /// Proves that the new value works, without side effects. [`ErrorKind::Refused`] is taken for final. `guard` is what
-    /// [`Strategy::guard`] has just given, where the label is about to move: what it has proven need not be proven again.
+    /// Tests that the new value works, without side effects. [`ErrorKind::Refused`] is final. If the label is about to
+    /// move, `guard` is the result of [`Strategy::guard`]: a proof made in taking it need not be repeated.
     fn test<'a>(
         &'a self,
         cx: &'a Context<'a>,
@@ -72,14 +72,14 @@ pub trait Strategy: Debug + Send + Sync {
         guard: Option<&'a Guard>,
     ) -> BoxFuture<'a, Result<(), Error>>;
 
-    /// After a test that failed for good, or a rotation that was overtaken: makes the current value work again, where the
-    /// strategy broke it.
+    /// Makes the current value work again if the strategy broke it. Called when a test has failed for good or the
+    /// rotation has been overtaken.
     fn restore<'a>(&'a self, cx: &'a Context<'a>, pair: &'a Pair) -> BoxFuture<'a, Result<Restored, Error>> {
         let _ = (cx, pair);
         Box::pin(async { Ok(Restored::default()) })
     }
 
-    /// Keeps other drivers away from the resource while the label moves.
+    /// Locks the resource against other drivers while the label moves.
     fn guard<'a>(
         &'a self,
         cx: &'a Context<'a>,
@@ -90,25 +90,25 @@ pub trait Strategy: Debug + Send + Sync {
     }
 }
 
-/// What [`Strategy::restore`] came to.
+/// The outcome of [`Strategy::restore`].
 #[derive(Debug, Default)]
 pub struct Restored {
-    /// Whether the new value is to be given up for a newer one.
+    /// Whether to abandon the new version, so that a new rotation can start.
     pub gives_up: bool,
-    /// Whether the resource took neither value, so that nothing could be made to work.
+    /// Whether the resource accepts neither value, so that nothing could be restored.
     pub is_lost: bool,
     /// Whether the resource refuses the current value and accepts the new one, which must then keep its label.
     pub only_new_works: bool,
-    /// Keeps other drivers away until the labels tell them.
+    /// Keeps other drivers away until the labels have moved.
     pub guard: Option<Guard>,
 }
 
-/// Before a new value is stored: what the dry run would find in the way ends the rotation here, with nothing changed and
-/// no `AWSPENDING` left. `login` must have been proven, or be the user's own.
+/// Checks, before a new value is stored, for the obstacles that a dry run reports. If there are any, the rotation ends
+/// here: nothing has changed, and no `AWSPENDING` is left. `login` must have been proven, or be the user's own.
 async fn check_obstacles(target: &dyn Target, requirements: Requirements<'_>) -> Result<(), Error> {
     let findings = match target.diagnose(requirements).await {
         Ok(diagnosis) => diagnosis.findings,
-        // An older password may be the one that works, and the next step looks for it.
+        // An older password may be the one that works. The next step searches for it.
         Err(error) if matches!(error.kind(), ErrorKind::Unavailable | ErrorKind::Refused) => return Ok(()),
         Err(error) => return Err(error),
     };
@@ -125,7 +125,8 @@ async fn check_obstacles(target: &dyn Target, requirements: Requirements<'_>) ->
     Err(Error::new(ErrorKind::Denied, told.join("; ")))
 }
 
-/// The same where one user's password changes: by an administrator, if one is named and the user's own credential works.
+/// Like [`check_obstacles`], for strategies that change one user's password. The changes are made by the administrator,
+/// if one is named and the user's own credential works.
 async fn check_own_obstacles(
     cx: &Context<'_>,
     target: &dyn Target,
@@ -140,16 +141,16 @@ async fn check_own_obstacles(
     check_obstacles(target, Requirements { keeps_former, ..Requirements::new(login, current) }).await
 }
 
-/// A new value as it is stored: with the fields made anew that are made of others. Before it is, for a stored value can
-/// never be mended.
+/// Completes a new value by updating the fields that depend on the credential, and checks it. This happens before the
+/// value is stored, because a stored value can never be fixed.
 pub(crate) fn complete(target: &dyn Target, current: &Document, next: Document) -> Result<Document, Error> {
     let next = dependent::follow(current, target.derive(next)?)?;
     target.accepts(&next)?;
     Ok(next)
 }
 
-/// Refuses a new value with a field that is not what the credential makes it: programs may log in by that one. Before
-/// the resource is changed, and once more when the new value is tested.
+/// Refuses a new value with a field that does not match its credential, because programs may log in with that field.
+/// Called before the resource changes, and again when the new value is tested.
 fn check_fields(target: &dyn Target, pair: &Pair) -> Result<(), Error> {
     if pair.is_copy() {
         return Ok(());
@@ -158,18 +159,20 @@ fn check_fields(target: &dyn Target, pair: &Pair) -> Result<(), Error> {
     dependent::verify(&pair.current.document, &pair.pending.document)
 }
 
-/// What became of a change by a login that was proven a moment before: if it is refused now, another driver was faster.
+/// Checks the outcome of a change by a login that was proven a moment ago. If it is refused now, another driver was
+/// faster.
 fn proven_change(applied: Applied) -> Result<(), Error> {
     match applied {
         Applied::Done => Ok(()),
         Applied::LoginRefused => Err(Error::new(
             ErrorKind::Conflict,
-            "somebody else has just changed the password; run the step again",
+            "something else has just changed the password; run the step again",
         )),
     }
 }
 
-/// Where one user's password changes: the login that took the lock, if there is one, has proven the new credential.
+/// Tests the new value of strategies that change one user's password. If a lock was taken, the login that took it has
+/// proven the new credential.
 async fn test_own_login(
     cx: &Context<'_>,
     target: &dyn Target,
@@ -183,7 +186,7 @@ async fn test_own_login(
     }
 }
 
-/// Tries the new credential until it is accepted or has been refused often enough.
+/// Tries the new credential until it is accepted, or no attempts are left.
 async fn test_login(cx: &Context<'_>, target: &dyn Target, pair: &Pair) -> Result<(), Error> {
     check_fields(target, pair)?;
     let mut attempt = 0;
@@ -197,11 +200,12 @@ async fn test_login(cx: &Context<'_>, target: &dyn Target, pair: &Pair) -> Resul
     }
 }
 
-/// A credential with which the user can log in, whether it is the new one, and the lock that keeps other drivers away.
+/// Finds a credential with which the user can log in. Returns it, whether it is the new one, and the lock.
 ///
-/// The current one comes first: on the happy path no login fails, and failed logins lock accounts. Where the target has
-/// locks, the login that takes one is the proof. Beyond the labelled versions, those that lost their label are tried,
-/// newest first: a rotation that was abandoned or cancelled half-way leaves the resource with one of them.
+/// The current credential is tried first: then no login fails on the happy path, and failed logins can lock accounts.
+/// If the target has locks, the login that takes one is the proof. After the labelled versions, those that lost their
+/// label are tried, newest first: a rotation that was abandoned or cancelled halfway may have left the resource with
+/// one of them.
 async fn find_login(
     cx: &Context<'_>,
     target: &dyn Target,
@@ -235,12 +239,12 @@ async fn find_older_login(cx: &Context<'_>, target: &dyn Target, pair: &Pair) ->
     })
 }
 
-/// The versions of a secret, as a search for a login sees them.
+/// A search through a secret's versions for one that logs in.
 pub(crate) struct Versions<'a> {
     pub(crate) store: &'a dyn SecretStore,
     pub(crate) secret_id: &'a str,
     pub(crate) state: &'a SecretState,
-    /// How many versions beside `AWSPREVIOUS` are tried.
+    /// How many versions to try in addition to `AWSPREVIOUS`.
     pub(crate) attempts: usize,
 }
 
@@ -250,8 +254,9 @@ impl<'a> Versions<'a> {
         Self { store: cx.store, secret_id: cx.secret_id(), state: cx.state(), attempts }
     }
 
-    /// A credential that logs in as the user whom `user` names: that of `AWSPREVIOUS`, or of one of the latest versions.
-    /// Passwords that were tried are not tried again: every try that fails brings the account nearer to being locked.
+    /// Finds a credential that logs in as the user that `user` names: that of `AWSPREVIOUS`, or of one of the latest
+    /// versions. Passwords in `tried` are not tried again, because every failed login brings the account closer to
+    /// being locked.
     pub(crate) async fn find_login(
         &self,
         target: &dyn Target,
@@ -275,7 +280,8 @@ impl<'a> Versions<'a> {
         Ok(None)
     }
 
-    /// Whether an existing user is the secret's: made for it, or one as whom a version of it logs in.
+    /// Whether a user belongs to the secret: it is absent, was made for the secret, or is one that a version logs in
+    /// as.
     pub(crate) async fn know(
         &self,
         target: &dyn Target,
@@ -294,11 +300,11 @@ impl<'a> Versions<'a> {
     ) -> Result<Option<Document>, Error> {
         let document = match self.store.get(self.secret_id, Selector::version_id(id)).await {
             Ok(Some(version)) => version.document,
-            // A value that is no credential is none of the user's.
+            // A value that is not a credential is not the user's.
             Err(error) if error.kind() != ErrorKind::Misconfigured => return Err(error),
             _ => return Ok(None),
         };
-        // Another user's password, or another server's, must not be tried, let alone changed.
+        // Never try a password of another user or another server, let alone change it.
         if !document.is_same_resource(user) || document.field("username") != user.field("username") {
             return Ok(None);
         }
@@ -311,8 +317,8 @@ impl<'a> Versions<'a> {
     }
 }
 
-/// Refuses a stored value that is not for the resource and user it should be for. Such a value can't be mended, so it
-/// counts as rejected.
+/// Refuses a stored value that is for the wrong resource or user. Such a value can never be fixed, so it counts as
+/// rejected.
 fn check_identity(pair: &Pair, wanted_user: Wanted) -> Result<(), Error> {
     let (current, pending) = (&pair.current.document, &pair.pending.document);
     let wrong = |what: &str| Err(Error::new(ErrorKind::Rejected, format!("the new version {what}")));

@@ -1,7 +1,7 @@
 //! The ports through which strategies reach the resource whose credential rotates.
 //!
-//! A target knows how to log in and how to change a password; it knows nothing of versions and labels. A credential
-//! reaches it as the secret's [`Document`], from which it reads what it needs: host, port, user name, password.
+//! A target can log in and change passwords. It knows nothing about versions and labels. Credentials are passed as the
+//! secret's [`Document`], from which the target reads host, port, user name and password.
 
 use std::any::Any;
 use std::fmt::{self, Debug};
@@ -11,20 +11,20 @@ use crate::document::Document;
 use crate::error::{Error, ErrorKind};
 use crate::store::BoxFuture;
 
-/// A resource whose users have passwords: a database, a cache.
+/// A resource whose users have passwords, such as a database or a cache.
 ///
-/// Each call is atomic: it happens wholly or not at all, save for [`Accounts::reconcile`]. An answer that was lost is
-/// [`ErrorKind::Unavailable`]. Passwords never travel in the clear inside a statement, and never appear in errors.
+/// Each call is atomic, except [`Accounts::reconcile`]. A lost response is [`ErrorKind::Unavailable`]. Passwords are
+/// never sent in the clear inside a statement, and never appear in errors.
 ///
 /// [`ErrorKind::Unavailable`]: crate::ErrorKind::Unavailable
 pub trait Target: Debug + Send + Sync {
-    /// Whether a user may have two passwords at a time, so that [`Change::keep`] is honoured.
+    /// Whether a user can have two passwords, so that [`Change::keep`] has an effect.
     fn has_dual_passwords(&self) -> bool {
         false
     }
 
-    /// Whether this credential could be applied, as far as can be told without asking the resource: lengths,
-    /// characters, fields. Called before a new value is stored, for a stored one can never be mended.
+    /// Checks, without contacting the resource, whether a credential can be applied: its length, characters, fields.
+    /// Called before a new value is stored, because a stored one can never be fixed.
     ///
     /// # Errors
     ///
@@ -32,16 +32,16 @@ pub trait Target: Debug + Send + Sync {
     /// [`ErrorKind::Misconfigured`](crate::ErrorKind::Misconfigured), without quoting the value.
     fn accepts(&self, credential: &Document) -> Result<(), Error>;
 
-    /// A new value with the fields that are made of others, such as a connection URL.
+    /// Fills in the fields of a new value that depend on others, such as a connection URL.
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Misconfigured`](crate::ErrorKind::Misconfigured) if a field to make one of is missing.
+    /// [`ErrorKind::Misconfigured`](crate::ErrorKind::Misconfigured) if a field that they depend on is missing.
     fn derive(&self, credential: Document) -> Result<Document, Error> {
         Ok(credential)
     }
 
-    /// Whether the fields of a new value that are made of others match them.
+    /// Checks that the fields of a new value that depend on others match them.
     ///
     /// # Errors
     ///
@@ -54,13 +54,14 @@ pub trait Target: Debug + Send + Sync {
     /// Logs in and out.
     fn probe<'a>(&'a self, credential: &'a Document) -> BoxFuture<'a, Result<Probe, Error>>;
 
-    /// Changes the password of one user. A user that changes its own must log in anew, where writes go, and may not rely
-    /// on a login made before: that the login still works is what makes a change by somebody else noticed. An
-    /// administrator's session tells nothing of that, and may be an older one.
+    /// Changes one user's password. A user that changes its own password must log in again, at the server that takes
+    /// writes, and must not reuse an earlier session: the new login is what detects a concurrent change by someone
+    /// else. An administrator's login detects no such thing, so its session can be reused.
     fn apply<'a>(&'a self, change: Change<'a>) -> BoxFuture<'a, Result<Applied, Error>>;
 
-    /// The same under the lock that the user's own login has just taken. The lock ends with the change, which the session
-    /// that holds it may make, if the user changes its own password: nobody else's change has come in between.
+    /// Like [`Target::apply`], under the lock that the user's own login has just taken, and releases it afterwards. If
+    /// the user changes its own password, the session that holds the lock can be used for it: no other change has come
+    /// in between.
     fn apply_and_unlock<'a>(
         &'a self,
         change: Change<'a>,
@@ -73,23 +74,23 @@ pub trait Target: Debug + Send + Sync {
         })
     }
 
-    /// Keeps other drivers of the same rotation away until the guard is dropped or the process ends. That the lock is
-    /// held proves the login: where it had to be waited for, the credential proves itself once more, for whoever held it
-    /// may have changed the password. A target without such a thing gives [`Lock::Unsupported`].
+    /// Locks out other drivers of the same rotation until the guard is dropped or the process ends. Holding the lock
+    /// proves the login. If the lock had to be waited for, the target logs in once more, because the previous holder
+    /// may have changed the password. A target without locks returns [`Lock::Unsupported`].
     fn lock<'a>(&'a self, login: &'a Document, name: &'a str) -> BoxFuture<'a, Result<Lock, Error>> {
         let _ = (login, name);
         Box::pin(async { Ok(Lock::Unsupported) })
     }
 
-    /// What stands in the way of a rotation, as far as the resource can tell. Changes nothing, and logs in once, with a
+    /// Reports obstacles to a rotation, as far as the resource can tell. Changes nothing, and logs in once, with a
     /// credential that must work.
     fn diagnose<'a>(&'a self, requirements: Requirements<'a>) -> BoxFuture<'a, Result<Diagnosis, Error>> {
         let _ = requirements;
         Box::pin(async { Ok(Diagnosis::default()) })
     }
 
-    /// The accounts that share the user's name, if there are several: each has a password of its own, of which a secret
-    /// holds one. `None` if `login` may not see that.
+    /// Returns the accounts that share the user's name, if there are several. Each has its own password, and a secret
+    /// has only one of them. `None` if `login` lacks the permission to see them.
     fn namesakes<'a>(
         &'a self,
         login: &'a Document,
@@ -99,17 +100,18 @@ pub trait Target: Debug + Send + Sync {
         Box::pin(async { Ok(Some(Vec::new())) })
     }
 
-    /// The management of users and their privileges, for alternating users.
+    /// Returns the management of users and privileges that alternating users need, if the target supports it.
     fn accounts(&self) -> Option<&dyn Accounts> {
         None
     }
 }
 
-/// A resource on which users can be made and given privileges.
+/// A resource on which users can be created and granted privileges.
 ///
-/// `admin` is the credential to log in with, `reference` the user in use, `candidate` the one to be made its equal.
+/// `admin` is the credential to log in with, `reference` the user in use, `candidate` the user to be made equal to it.
 pub trait Accounts: Debug + Send + Sync {
-    /// What the candidate is to us. `mark` is what [`Accounts::ensure`] left on users it made.
+    /// Returns whether the candidate exists, and whether it was created for this secret. `mark` is the mark that
+    /// [`Accounts::ensure`] leaves on users it creates.
     fn user_status<'a>(
         &'a self,
         admin: &'a Document,
@@ -117,8 +119,8 @@ pub trait Accounts: Debug + Send + Sync {
         mark: &'a str,
     ) -> BoxFuture<'a, Result<UserStatus, Error>>;
 
-    /// Makes the candidate, unable to log in and marked, if it does not exist; else does nothing. Where users are let in
-    /// from certain places only, it is let in from where the reference is.
+    /// Creates the candidate if it does not exist, with the mark and unable to log in. If the resource restricts the
+    /// hosts that users connect from, the candidate can connect from the same ones as the reference.
     fn ensure<'a>(
         &'a self,
         admin: &'a Document,
@@ -127,10 +129,10 @@ pub trait Accounts: Debug + Send + Sync {
         mark: &'a str,
     ) -> BoxFuture<'a, Result<(), Error>>;
 
-    /// Gives the candidate the privileges and attributes of the reference, and takes away what the reference has not.
-    /// What belongs to the reference alone, where things belong to users, the candidate can use afterwards. May end
-    /// half-way; doing it again completes it. The reference is marked as well, for its credential has proven to
-    /// be this secret's.
+    /// Grants the candidate the privileges and attributes of the reference, and revokes those that the reference lacks.
+    /// Afterwards the candidate can also use what only the reference owns, if the resource has ownership. Can fail
+    /// halfway; calling it again completes it. Marks the reference too, because its credential has proven to belong to
+    /// this secret.
     fn reconcile<'a>(
         &'a self,
         admin: &'a Document,
@@ -139,7 +141,7 @@ pub trait Accounts: Debug + Send + Sync {
         mark: &'a str,
     ) -> BoxFuture<'a, Result<(), Error>>;
 
-    /// Leaves the mark of [`Accounts::ensure`] on a user that exists.
+    /// Marks an existing user, as [`Accounts::ensure`] does.
     fn mark<'a>(
         &'a self,
         admin: &'a Document,
@@ -155,8 +157,8 @@ pub trait Accounts: Debug + Send + Sync {
         })
     }
 
-    /// What belongs to the candidate alone, so that the reference cannot use it, in the resource's own words. Where
-    /// nothing belongs to users, there is nothing.
+    /// Returns objects that only the candidate owns, so that the reference cannot use them, in the resource's own
+    /// words. Empty if the resource has no ownership.
     fn unshared_objects<'a>(
         &'a self,
         admin: &'a Document,
@@ -167,7 +169,7 @@ pub trait Accounts: Debug + Send + Sync {
         Box::pin(async { Ok(Vec::new()) })
     }
 
-    /// Makes what belongs to either user, now and later, belong to both.
+    /// Makes everything that either user owns, now or later, belong to both.
     fn share_ownership<'a>(
         &'a self,
         admin: &'a Document,
@@ -178,8 +180,8 @@ pub trait Accounts: Debug + Send + Sync {
         Box::pin(async { Ok(()) })
     }
 
-    /// What asks for the name of whoever logged in, and so may not treat the two alike though both may do the same: a
-    /// warning each, for the dry run. Where nothing can ask, there is none.
+    /// Returns a warning, for the dry run, for each thing that depends on the name of the user who logged in, and so
+    /// can treat the two differently despite equal privileges. Empty if nothing can depend on it.
     fn depends_on_name<'a>(
         &'a self,
         admin: &'a Document,
@@ -190,7 +192,7 @@ pub trait Accounts: Debug + Send + Sync {
         Box::pin(async { Ok(Vec::new()) })
     }
 
-    /// What the reference may do and the candidate may not, in the resource's own words.
+    /// Returns the privileges that the reference has and the candidate lacks, in the resource's own words.
     fn missing<'a>(
         &'a self,
         admin: &'a Document,
@@ -199,59 +201,59 @@ pub trait Accounts: Debug + Send + Sync {
     ) -> BoxFuture<'a, Result<Vec<String>, Error>>;
 }
 
-/// Whether a login succeeded.
+/// The outcome of a login.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 #[non_exhaustive]
 pub enum Probe {
     /// The resource accepts the credential.
     Accepted,
-    /// The resource answered, and does not accept it.
+    /// The resource answered, and refuses the credential.
     Refused,
 }
 
-/// A change of password.
+/// A change of a user's password.
 #[derive(Clone, Copy, Debug)]
 pub struct Change<'a> {
     /// The credential to log in with.
     pub login: &'a Document,
-    /// The user and the password it gets.
+    /// The user and its new password.
     pub credential: &'a Document,
-    /// A credential of the same user whose password is to be valid beside the new one. Afterwards these two are, and no
-    /// other; doing it again changes nothing.
+    /// A credential of the same user, whose password stays valid beside the new one. Afterwards exactly these two are
+    /// valid. Doing it again changes nothing.
     pub keep: Option<&'a Document>,
 }
 
-/// What became of a change of password.
+/// The outcome of a change of password.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 #[non_exhaustive]
 pub enum Applied {
-    /// The user has the password.
+    /// The user has the new password.
     Done,
-    /// The login was not accepted; nothing changed.
+    /// The login was refused; nothing changed.
     LoginRefused,
 }
 
-/// Who a user is to us.
+/// Whether a user exists, and for whom it was created.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 #[non_exhaustive]
 pub enum UserStatus {
-    /// There is no such user.
+    /// The user does not exist.
     Absent,
-    /// We made it for this secret.
+    /// The user was created for this secret.
     Ours,
-    /// It exists and does not bear our mark.
+    /// The user exists, and does not have this secret's mark.
     Foreign,
 }
 
-/// The answer to [`Target::lock`].
+/// The outcome of [`Target::lock`].
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum Lock {
     /// The lock is held until the guard is dropped.
     Held(Guard),
-    /// The login was not accepted.
+    /// The login was refused.
     LoginRefused,
-    /// Another driver holds it.
+    /// Another driver holds the lock.
     Busy,
     /// The target has no locks.
     Unsupported,
@@ -264,12 +266,12 @@ pub struct Guard(
 );
 
 impl Guard {
-    /// A guard that ends with `session`, which gives the lock up when dropped.
+    /// Makes a guard from a session that releases the lock when it is dropped.
     pub fn new(session: impl Any + Send + Sync) -> Self {
         Self(Box::new(session))
     }
 
-    /// The session, for the target that made the guard.
+    /// Returns the session, for the target that made the guard.
     #[cfg(feature = "postgres")]
     pub(crate) fn session<S: Any>(&self) -> Option<&S> {
         self.0.downcast_ref()
@@ -282,28 +284,28 @@ impl fmt::Debug for Guard {
     }
 }
 
-/// Something that issues keys: a cloud's access keys, any SaaS.
+/// An issuer of keys, such as a cloud's access keys or any SaaS.
 ///
-/// Unlike passwords, keys overlap, and their values are made by the other side and shown once.
+/// Unlike passwords, several keys are valid at once, and the provider generates their values and shows them once.
 pub trait Provider: Debug + Send + Sync {
-    /// Makes a key named or tagged `tag` and gives back the document with the new key's fields, the key's id among
-    /// them, in place of the old ones.
+    /// Creates a key named or tagged `tag`. Returns the document with the new key's fields, including its id, in place
+    /// of the old ones.
     ///
     /// # Errors
     ///
     /// [`ErrorKind::LimitReached`](crate::ErrorKind::LimitReached) if there are too many keys already.
     fn create<'a>(&'a self, current: &'a Document, tag: &'a str) -> BoxFuture<'a, Result<Document, Error>>;
 
-    /// The keys there are of those this secret's rotations may have made, logging in with `login`.
+    /// Lists the keys that this secret's rotations may have created, logging in with `login`.
     fn list<'a>(&'a self, login: &'a Document) -> BoxFuture<'a, Result<Vec<Key>, Error>>;
 
-    /// Uses the key once, for something harmless.
+    /// Uses the key once, for a harmless call.
     fn probe<'a>(&'a self, credential: &'a Document) -> BoxFuture<'a, Result<Probe, Error>>;
 
-    /// Ends a key. One that does not exist is none to complain about.
+    /// Revokes a key. It is not an error if the key does not exist.
     fn revoke<'a>(&'a self, login: &'a Document, key_id: &'a str) -> BoxFuture<'a, Result<(), Error>>;
 
-    /// Whether a new value is whole, beyond the key itself: fields that are made of others match them.
+    /// Checks the fields of a new value that depend on the key.
     ///
     /// # Errors
     ///
@@ -313,7 +315,7 @@ pub trait Provider: Debug + Send + Sync {
         Ok(())
     }
 
-    /// The id of the key in a document.
+    /// Returns the id of the key in a document.
     ///
     /// # Errors
     ///
@@ -326,6 +328,6 @@ pub trait Provider: Debug + Send + Sync {
 pub struct Key {
     /// The provider's id of the key.
     pub id: String,
-    /// What it was named or tagged with when made; absent where the provider cannot tell.
+    /// The name or tag it was created with, if the provider returns it.
     pub tag: Option<String>,
 }

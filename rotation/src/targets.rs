@@ -1,7 +1,7 @@
 //! Targets on real servers.
 //!
-//! They run on a tokio runtime, verify the server's certificate unless told otherwise, and send no password in the
-//! clear inside a statement.
+//! They run on a tokio runtime, and verify the server's certificate unless configured otherwise. If the server accepts
+//! it, statements contain a password's hash instead of the password.
 
 #[cfg(feature = "http")]
 mod api_key;
@@ -57,22 +57,22 @@ use crate::document::Document;
 use crate::error::{Error, ErrorKind};
 use tls::Trust;
 
-/// How long a login may take. Three of them fit into the default time-out of a Lambda function, with room to report.
+/// The time limit of a login. Three logins fit into a rotation function's usual timeout, with room to report.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
-/// How long a statement may take.
+/// The time limit of a statement.
 const STATEMENT_TIMEOUT: Duration = Duration::from_secs(20);
 
-/// How a target reaches its servers: where they are, and whether what is said on the way is encrypted.
+/// How a target reaches its servers: at which addresses, and whether over TLS.
 #[derive(Clone, Debug)]
 struct Link {
     tls: Tls,
     route: Arc<dyn Route>,
 }
 
-/// One server as a link reaches it.
+/// One server, with its addresses resolved.
 struct Server {
     addresses: Vec<SocketAddr>,
-    /// `None` for no encryption.
+    /// `None` means no encryption.
     trust: Option<Trust>,
 }
 
@@ -81,7 +81,7 @@ impl Link {
         Self { tls, route: Arc::new(SystemRoute) }
     }
 
-    /// The server that a document names.
+    /// Resolves the server that a document names.
     async fn server(&self, document: &Document, usual_port: u16) -> Result<Server, Error> {
         let (host, port) = (document.require("host")?, port(document, usual_port)?);
         let addresses = self.route.addresses(&host, port).await?;
@@ -90,14 +90,14 @@ impl Link {
     }
 }
 
-/// Runs something for a limited time. A driver that panics, as some do at answers they do not know, has failed.
+/// Runs `work` with a time limit. Some drivers panic on responses they do not understand; a panic becomes an error.
 async fn within<T>(
     time: Duration,
     what: &str,
     work: impl Future<Output = Result<T, Error>>,
 ) -> Result<T, Error> {
     let mut work = pin!(work);
-    // What is shared with the work is dropped with it, so nobody sees it half-changed.
+    // Unwind-safe: the state that the work shares is dropped with it, so it is never seen half-changed.
     let caught = poll_fn(|cx| {
         catch_unwind(AssertUnwindSafe(|| work.as_mut().poll(cx))).unwrap_or_else(|_| {
             let text = format!("{what} failed: the driver does not understand the server's response");
@@ -112,7 +112,7 @@ async fn within<T>(
     }
 }
 
-/// The port in a document, or the usual one.
+/// Returns the port in a document, or the usual one.
 fn port(document: &Document, usual: u16) -> Result<u16, Error> {
     match document.field("port") {
         None => Ok(usual),
@@ -122,7 +122,7 @@ fn port(document: &Document, usual: u16) -> Result<u16, Error> {
     }
 }
 
-/// Refuses what no server takes: names that are too long, and characters that end a protocol's strings.
+/// Rejects credentials that no server accepts: names that are too long, and zero bytes, which end a protocol's strings.
 fn check_credential(document: &Document, longest_name: usize) -> Result<(), Error> {
     let (name, password) = (document.username()?, document.password()?);
     if name.len() > longest_name {

@@ -1,11 +1,12 @@
-//! Version ids that two drivers of one rotation arrive at independently.
+//! Version ids that two drivers of one rotation derive independently.
 
 use sha1::{Digest, Sha1};
 
-/// The id of the version that the `attempt`-th rotation away from a version makes: a UUID version 5 of the three.
+/// Derives the id of the version that the `attempt`-th rotation away from a version makes: a UUID version 5 of the
+/// secret's ARN, the id of the current version, and `attempt`.
 ///
-/// Since a version's value never changes once stored, two drivers that derive the same id cannot both store a value:
-/// `PutSecretValue` is a compare-and-swap between them, and the loser reads what the winner stored.
+/// A version's value never changes once stored, so two drivers that derive the same id cannot both store a value:
+/// `PutSecretValue` acts as a compare-and-swap, and the loser reads what the winner stored.
 ///
 /// ```
 /// use secretcache_rotation::derive_token;
@@ -19,7 +20,7 @@ pub fn derive_token(secret_arn: &str, current_version_id: &str, attempt: u32) ->
     hash.update(NAMESPACE);
     for part in [secret_arn, current_version_id, &attempt.to_string()] {
         hash.update(part.as_bytes());
-        // None of the parts holds a zero byte, so no two triples give the same input.
+        // No part contains a zero byte, so different triples always give different inputs.
         hash.update([0]);
     }
     let mut uuid: [u8; 16] = [0; 16];
@@ -30,7 +31,7 @@ pub fn derive_token(secret_arn: &str, current_version_id: &str, attempt: u32) ->
     [&hex[..8], &hex[8..12], &hex[12..16], &hex[16..20], &hex[20..]].join("-")
 }
 
-/// A random UUID, made once for this purpose.
+/// A random UUID, generated once as the namespace.
 const NAMESPACE: [u8; 16] =
     [0x6d, 0x1a, 0x0f, 0x5c, 0x3e, 0x97, 0x4b, 0x2d, 0x9c, 0x41, 0x58, 0xe0, 0x7b, 0xd4, 0x16, 0xaa];
 

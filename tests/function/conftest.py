@@ -1,4 +1,4 @@
-"""What the tests of the rotation function share: the function, the service that drives it, and real databases."""
+"""Fixtures for tests of the rotation function: the function, the service that drives it, and real databases."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ FIRST = "canary-first-password"
 
 @dataclass
 class House:
-    """Secrets Manager, the service that rotates, and whatever a test starts."""
+    """Secrets Manager, the service that rotates, and everything that a test starts."""
 
     endpoint: Endpoint
     service: RotationService
@@ -39,7 +39,7 @@ class House:
     iam: Any = None
 
     def function(self, name: str = "rotator", root: Path | None = None, **variables: str) -> Function:
-        """Start the function with these variables beside what Lambda sets."""
+        """Start the function with these variables, in addition to those that Lambda sets."""
         if not BOOTSTRAP.exists():
             pytest.exit(f"{BOOTSTRAP} is missing: `make build` builds it", 4)
         environment = {
@@ -53,23 +53,23 @@ class House:
         return function
 
     def create(self, name: str, value: dict[str, Any]) -> str:
-        """Store a secret; returns its ARN."""
+        """Store a secret, and return its ARN."""
         return self.client.create_secret(Name=name, SecretString=json.dumps(value))["ARN"]
 
     def value(self, secret_id: str, stage: str = "AWSCURRENT") -> dict[str, Any]:
-        """The value with a label."""
+        """Return the value with a label."""
         answer = self.client.get_secret_value(SecretId=secret_id, VersionStage=stage)
         return json.loads(answer["SecretString"])
 
     def labels(self, secret_id: str) -> dict[str, str]:
-        """The version id with each label."""
+        """Return the version ids by label."""
         versions = self.client.describe_secret(SecretId=secret_id)["VersionIdsToStages"]
         return {stage: version for version, stages in versions.items() for stage in stages}
 
 
 @pytest.fixture
 def house() -> Iterator[House]:
-    """Everything without a database; at its end no log holds a canary, and every line is JSON."""
+    """Start everything except databases. At the end, check that no log contains a canary and every line is JSON."""
     with Endpoint() as endpoint, RotationService(endpoint.url) as service, ExitStack() as stack:
         client = endpoint.client()
         house = House(endpoint, service, client, stack)
@@ -86,7 +86,7 @@ def house() -> Iterator[House]:
 
 @dataclass
 class Database:
-    """A real server and what it takes to talk to it."""
+    """A real server, with what is needed to connect to it."""
 
     kind: str
     host: str
@@ -97,7 +97,7 @@ class Database:
     ca_file: str | None
 
     def secret(self, user: str, password: str, **more: Any) -> dict[str, Any]:
-        """The secret of a user at this server."""
+        """Return the secret of a user of this server."""
         return {"host": self.host, "port": self.port, "username": user, "password": password, **more}
 
     def connect(self, secret: dict[str, Any] | None = None) -> psycopg.Connection:
@@ -115,7 +115,7 @@ class Database:
         )
 
     def accepts(self, secret: dict[str, Any]) -> bool:
-        """Whether the user of a secret can log in."""
+        """Check whether the user of a secret can log in."""
         try:
             self.connect(secret).close()
         except psycopg.OperationalError as error:
@@ -135,7 +135,7 @@ def databases() -> Iterator[Callable[..., Database]]:
                 process = subprocess.Popen(
                     [DATABASES, *arguments], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
                 )
-                # The end of its input stops the server.
+                # Closing its standard input stops the server.
                 stack.callback(process.communicate)
                 assert process.stdout
                 known[arguments] = Database(**json.loads(process.stdout.readline()))
@@ -146,7 +146,7 @@ def databases() -> Iterator[Callable[..., Database]]:
 
 @pytest.fixture
 def postgres(databases: Callable[..., Database]) -> Iterator[Database]:
-    """PostgreSQL 15 with a user `app` whose password is `FIRST`, and a table of its own."""
+    """Start PostgreSQL 15 with a user `app`, whose password is `FIRST` and who owns a schema."""
     database = databases("postgres-15")
     with database.connect() as admin:
         admin.execute(f"CREATE ROLE app LOGIN PASSWORD '{FIRST}'")

@@ -1,4 +1,4 @@
-"""Events that are none, and settings that are wrong."""
+"""Invalid events and wrong settings."""
 
 from __future__ import annotations
 

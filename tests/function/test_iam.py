@@ -1,4 +1,4 @@
-"""Access keys of an IAM user, rotated by the function; moto is IAM and STS, and checks every signature."""
+"""Access keys of an IAM user, rotated by the function. Moto acts as IAM and STS, and checks every signature."""
 
 from __future__ import annotations
 
@@ -25,15 +25,15 @@ REFUSED = b"""<ErrorResponse><Error><Type>Sender</Type><Code>InvalidClientTokenI
 
 
 class Iam(Relay):
-    """IAM and STS, on whose way a test may stand."""
+    """A relay to IAM and STS, in which a test can intervene."""
 
     def __init__(self, upstream: str) -> None:
         super().__init__(upstream)
         self.actions: list[str] = []
         self.stands_in: Callable[[str, str], tuple[int, bytes] | None] = lambda action, key: None
-        """Given an action and the id of the key that signed it, an answer in IAM's place, or none."""
+        """Takes an action and the id of the key that signed it. Returns a response in place of IAM's, or `None`."""
         self.is_heard: Callable[[str], None] = lambda action: None
-        """Told of an action that has taken place, before its answer is sent."""
+        """Called with an action that was performed, before the response is sent."""
 
     def answer(self, headers: Message, body: bytes) -> tuple[int, bytes]:
         action = parse_qs(body.decode())["Action"][0]
@@ -47,7 +47,7 @@ class Iam(Relay):
 
 @pytest.fixture
 def iam(house) -> Iterator[Iam]:
-    """IAM with a user `rotator` that manages keys and a user `app` that has one; `house.managed` is its secret."""
+    """Start IAM with a user `rotator` that manages keys and a user `app` that has one, stored in `house.managed`."""
     with ExitStack() as stack:
         url = stack.enter_context(moto_endpoint())
         house.iam = _client("iam", url, "test", "test")
@@ -70,7 +70,7 @@ def iam(house) -> Iterator[Iam]:
             "SECRETCACHE_PROVIDER": "iam",
         }
         house.moto = url
-        # From here on every request must be signed by a key that exists and may make it.
+        # From here on, every request must be signed with an existing key that has the permission.
         house.admin = house.iam.create_access_key(UserName=_administrator(house.iam))["AccessKey"]
         headers = {"Content-Type": "text/plain"}
         urllib.request.urlopen(urllib.request.Request(f"{url}/moto-api/reset-auth", b"0", headers))
@@ -96,7 +96,7 @@ def _client(service: str, url: str, key: str, secret: str):
 
 
 def works(house, value) -> bool:
-    """Whether AWS accepts the key in a value."""
+    """Check whether AWS accepts the key in a value."""
     try:
         sts = _client("sts", house.moto, value["AccessKeyId"], value["SecretAccessKey"])
         assert sts.get_caller_identity()["Arn"].endswith(":user/team/app")
@@ -126,7 +126,7 @@ def test_keys_overlap_and_the_one_before_last_ends(house, iam):
         assert key_ids(house) == {current["AccessKeyId"], previous["AccessKeyId"]}
         assert descriptions(house)[current["AccessKeyId"]] == f"secretcache {token}"
         assert works(house, first) == (turn == 0)
-    # One description for each key of ours, and none of keys that are gone.
+    # Each of our keys has a description, and deleted keys have none.
     assert set(descriptions(house)) == key_ids(house) | {"secretcache:making"}
 
 
@@ -176,7 +176,7 @@ def test_a_function_killed_while_it_makes_a_key_leaves_no_orphan_for_long(house,
     # The service runs the whole rotation again, with the same version id.
     again = house.function(**house.variables)
     if orphans:
-        # Its value is lost, and nobody can tell a lost one from one about to be stored: the version is given up.
+        # The key's value is lost. A lost key looks like one that is about to be stored, so the version is abandoned.
         with pytest.raises(FunctionError, match="the provider allows no further key"):
             house.service.rotate(again, house.managed, STEPS, token)
         assert house.value(house.managed) == first

@@ -1,4 +1,4 @@
-"""Whole rotations by the function, on a real PostgreSQL."""
+"""Complete rotations by the function, on a real PostgreSQL and a directory."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def test_every_step_may_come_again_and_then_changes_nothing(house, postgres):
     house.service.rotate(function, secret, STEPS, token)
     assert house.value(secret) == current
     assert postgres.accepts(current)
-    assert function.lines()[-1]["message"] == "the version is current already"
+    assert function.lines()[-1]["message"] == "the version is already current"
 
 
 def test_what_was_looked_up_is_kept_for_the_next_event(house, postgres):
@@ -62,7 +62,7 @@ def test_what_was_looked_up_is_kept_for_the_next_event(house, postgres):
     first = house.service.operations()
     house.service.requests.clear()
     house.service.rotate(function, secret)
-    # The first event alone reads the secret once more, to see what it is for.
+    # Only the first event reads the secret once more, to find out its resource.
     assert first.count("GetSecretValue") == house.service.operations().count("GetSecretValue") + 1
     assert postgres.accepts(house.value(secret))
 
@@ -168,7 +168,7 @@ def test_an_emulator_whose_deadline_is_long_past_ends_no_step(house, postgres):
     function = house.function(SECRETCACHE_STRATEGY="single-user", **PLAIN)
     token = house.service.begin()
     for step in STEPS:
-        # What cargo-lambda names: ten minutes after the beginning of all time.
+        # The deadline that cargo-lambda sends: ten minutes after the Unix epoch.
         function.invoke(house.service.event(secret, token, step), seconds=600 - time.time())
     assert house.labels(secret)["AWSCURRENT"] == token
 

@@ -1,4 +1,4 @@
-"""The function under `secretcache local`, which drives it by RotateSecret and the Invoke API of Lambda."""
+"""The function under `secretcache local`, which drives it with RotateSecret and Lambda's Invoke API."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class Lambda:
 
 @pytest.fixture
 def service() -> Iterator[tuple[Lambda, boto3.client]]:
-    """The endpoint, a client of it, and the function that it invokes."""
+    """Start the endpoint. Yield the function that it invokes, and a client."""
     lambda_ = Lambda()
     with Endpoint("debug", "--lambda-endpoint", f"http://{lambda_.server.place}") as endpoint:
         client = endpoint.client()
@@ -57,7 +57,7 @@ def service() -> Iterator[tuple[Lambda, boto3.client]]:
 
 
 def until(condition, what: str) -> None:
-    """Wait for what happens by itself."""
+    """Wait for a condition to become true."""
     deadline = time.monotonic() + 60
     while not condition():
         assert time.monotonic() < deadline, f"never: {what}"

@@ -1,4 +1,5 @@
-"""S1, through the Lambda function: who writes the application's secret does not say where the administrator logs in."""
+"""S1, through the Lambda function: write access to the application's secret does not decide where the
+administrator logs in."""
 
 from __future__ import annotations
 
@@ -26,12 +27,12 @@ def test_s1_no_administrator_goes_where_the_applications_secret_points(house, po
             house.service.rotate(function, secret)
         assert postgres.user.encode() + b"\0" not in theirs.heard
         assert postgres.password.encode() not in theirs.heard
-        # Where no administrator is needed, the secret says where its own user logs in.
+        # If no administrator is needed, the secret decides where its own user logs in.
         alone = house.create(
             "alone", postgres.secret("app", FIRST, engine="postgres", ssl=False) | {"port": theirs.port}
         )
         house.service.rotate(house.function("SecretsManagerRDSPostgreSQLRotationSingleUser", **PLAIN), alone)
-        assert b"user\0app\0" in theirs.heard, "this listener hears what is said"
+        assert b"user\0app\0" in theirs.heard, "the listener records what is sent"
     assert "the master secret" in str(refused.value), refused.value
     assert "AWSCURRENT" in house.labels(secret) and house.value(secret)["username"] == "app"
     assert postgres.password not in json.dumps([str(refused.value), function.log()])

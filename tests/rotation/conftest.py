@@ -1,4 +1,4 @@
-"""Real servers, the local Secrets Manager, and the command line between them."""
+"""Fixtures: real servers, the local Secrets Manager, and the command line that works on both."""
 
 from __future__ import annotations
 
@@ -30,14 +30,14 @@ SUFFIX = "dc=example,dc=com"
 
 @dataclass
 class Server:
-    """A database server, and its administrator's way in."""
+    """A server, with its administrator's credential."""
 
     address: dict
     process: subprocess.Popen
 
     @property
     def engine(self) -> str:
-        """As secrets name it."""
+        """The engine, as in a secret."""
         return self.address["kind"].split("-")[0]
 
     def run(
@@ -47,14 +47,14 @@ class Server:
         password: str | None = None,
         database: str | None = None,
     ) -> str:
-        """Runs a statement as the administrator or a user, and gives its output."""
+        """Run a statement as the administrator or a user, and return its output."""
         user, password = user or self.address["user"], password or self.address["password"]
         done = self._client(statement, user, password, database)
         assert done.returncode == 0, f"{statement}: {done.stderr}"
         return done.stdout.strip()
 
     def logs_in(self, user: str, password: str) -> bool:
-        """Whether the server takes a password, asked by its own client."""
+        """Check with the server's own client whether it accepts a password."""
         if self.engine == "ldap":
             done = self._ldap("ldapwhoami", by=(user, password), fails=True)
             assert done.returncode in {0, 49}, done.stderr
@@ -68,7 +68,7 @@ class Server:
         return True
 
     def user(self, name: str, **more: object) -> dict:
-        """Makes an application's user, and gives the fields of its secret."""
+        """Create an application's user, and return the fields of its secret."""
         if self.engine == "ldap":
             kinds = "objectClass: account\nobjectClass: simpleSecurityObject"
             dn = f"uid={name},ou=services,{SUFFIX}"
@@ -83,7 +83,7 @@ class Server:
         return self.secret(name, FIRST, **more)
 
     def change(self, user: str, password: str) -> None:
-        """Changes a password behind the secret's back."""
+        """Change a password on the server without updating the secret."""
         if self.engine == "ldap":
             self._ldap("ldappasswd", "-s", password, user)
         elif self.engine == "postgres":
@@ -94,11 +94,11 @@ class Server:
             self.run(f"ACL SETUSER {user} resetpass >{password}")
 
     def admin(self) -> dict:
-        """The fields of the administrator's secret."""
+        """Return the fields of the administrator's secret."""
         return self.secret(self.address["user"], self.address["password"])
 
     def secret(self, user: str, password: str, **more: object) -> dict:
-        """The fields of a user's secret."""
+        """Return the fields of a user's secret."""
         address = self.address
         fields = {"engine": self.engine, "host": address["host"], "port": address["port"]}
         return fields | {"username": user, "password": password, **more}
@@ -123,7 +123,7 @@ class Server:
             variable = "PGPASSWORD"
         elif self.engine in MYSQL:
             command = ["mariadb", "--no-defaults", "-BN", "-h", host, "-P", port, "-u", user, "-e", statement]
-            # How MySQL lets users in without TLS, this client does not know.
+            # Without TLS, this client does not support MySQL's authentication.
             command.insert(2, "--ssl" if self.engine == "mysql" else "--skip-ssl")
             variable = "MYSQL_PWD"
         else:
@@ -136,7 +136,7 @@ class Server:
 
 @pytest.fixture(scope="session")
 def server() -> Iterator[Callable[[str], Server]]:
-    """Servers by kind, one of each for all: postgres-15, postgres-16, postgres-18, mariadb, mysql, redis, ldap."""
+    """Start a server by kind, once per session: postgres-15, postgres-16, postgres-18, mariadb, mysql, redis, ldap."""
     started: dict[str, Server] = {}
 
     def server(kind: str) -> Server:
@@ -145,7 +145,7 @@ def server() -> Iterator[Callable[[str], Server]]:
                 [SERVERS, kind], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
             )
             line = process.stdout.readline()
-            assert line, f"the server {kind} did not start; what is missing is said above"
+            assert line, f"the server {kind} did not start; see above for what is missing"
             started[kind] = Server(json.loads(line), process)
         return started[kind]
 
@@ -157,7 +157,7 @@ def server() -> Iterator[Callable[[str], Server]]:
 
 @dataclass
 class Result:
-    """What a command came to."""
+    """The result of a command."""
 
     status: int
     out: str
@@ -165,13 +165,13 @@ class Result:
 
     @property
     def json(self) -> dict:
-        """Standard output, read as JSON."""
+        """Standard output, parsed as JSON."""
         return json.loads(self.out)
 
 
 @dataclass
 class Desk:
-    """An operator's desk: the command line, and the service seen from outside."""
+    """What an operator works with: the command line, and a client of the service."""
 
     endpoint: Endpoint
     prefix: str
@@ -179,7 +179,7 @@ class Desk:
     made: dict = field(default_factory=dict)
 
     def run(self, *arguments: str, **environment: str) -> Result:
-        """Runs the command, without TLS where a resource is asked."""
+        """Run the command, without TLS if it connects to a resource."""
         command = [COMMAND, *arguments]
         if arguments[0] in {"rotate", "status", "recover", "adopt", "revoke-previous"}:
             is_told = {"--config", "--ca-file", "--no-tls", "--due", "--help"} & set(arguments)
@@ -193,7 +193,7 @@ class Desk:
         return Result(done.returncode, done.stdout, done.stderr)
 
     def store(self, name: str, value: dict | str | bytes) -> str:
-        """Makes a secret and gives its name, which no other test uses."""
+        """Create a secret and return its name, which is unique to the test."""
         name = f"{self.prefix}/{name}"
         kind = "SecretBinary" if isinstance(value, bytes) else "SecretString"
         self.client.create_secret(
@@ -203,29 +203,29 @@ class Desk:
         return name
 
     def value(self, name: str, stage: str = "AWSCURRENT", version: str | None = None) -> dict:
-        """A version's value."""
+        """Return a version's value."""
         which = {"VersionId": version} if version else {"VersionStage": stage}
         return json.loads(self.client.get_secret_value(SecretId=name, **which)["SecretString"])
 
     def labels(self, name: str) -> dict[str, str]:
-        """Version ids by label."""
+        """Return the version ids by label."""
         versions = self.client.describe_secret(SecretId=name)["VersionIdsToStages"]
         return {stage: version for version, stages in versions.items() for stage in stages}
 
     def pend(self, name: str, **fields: object) -> str:
-        """Stores a new version as AWSPENDING, as createSecret does, and gives its id."""
+        """Store a new version as AWSPENDING, like createSecret, and return its id."""
         value = json.dumps(self.value(name) | fields)
         stored = self.client.put_secret_value(SecretId=name, SecretString=value, VersionStages=["AWSPENDING"])
         return stored["VersionId"]
 
     def move(self, name: str, stage: str, to: str | None = None) -> None:
-        """Moves a label by hand, or takes it away."""
+        """Move a label manually, or remove it."""
         arguments = {"RemoveFromVersionId": self.labels(name)[stage]}
         arguments |= {"MoveToVersionId": to} if to else {}
         self.client.update_secret_version_stage(SecretId=name, VersionStage=stage, **arguments)
 
     def control(self, method: str, path: str, **body: object) -> dict:
-        """Asks the service for trouble, or for another time of day."""
+        """Call the endpoint's control API, which injects faults and sets the clock."""
         url = f"{self.endpoint.url}/_control/{path}"
         headers = {"Content-Type": "application/json"}
         request = urllib.request.Request(url, json.dumps(body).encode(), headers, method=method)
@@ -234,7 +234,7 @@ class Desk:
 
     @contextmanager
     def trouble(self, name: str, operation: str, effect: object = "reset", **more: object) -> Iterator[None]:
-        """Lets one operation on one secret go wrong."""
+        """Make one operation on one secret fail."""
         fault = self.control("POST", "faults", secret_id=name, operations=[operation], effect=effect, **more)
         try:
             yield
@@ -242,7 +242,7 @@ class Desk:
             self.control("DELETE", f"faults/{fault['id']}")
 
     def passwords(self) -> Iterator[str]:
-        """Every password and key that is stored in a secret of this test."""
+        """Yield every password and key that is stored in a secret of this test."""
         for name in self.made:
             versions = self.client.list_secret_version_ids(SecretId=name, IncludeDeprecated=True)["Versions"]
             for version in versions:
@@ -250,7 +250,7 @@ class Desk:
                     value = self.client.get_secret_value(SecretId=name, VersionId=version["VersionId"])
                     fields = json.loads(value.get("SecretString", "null"))
                 except (ValueError, self.client.exceptions.ClientError):
-                    continue  # it is no JSON, or the secret cannot be read now
+                    continue  # not JSON, or the secret cannot be read now
                 for wanted in ("password", "key"):
                     if isinstance(fields, dict) and len(str(fields.get(wanted, ""))) > 8:
                         yield fields[wanted]
@@ -258,13 +258,13 @@ class Desk:
 
 @pytest.fixture(scope="session")
 def endpoint() -> Iterator[Endpoint]:
-    """One Secrets Manager for all tests."""
+    """Start one Secrets Manager for all tests."""
     with Endpoint("debug", "--control") as endpoint:
         yield endpoint
 
 
 @pytest.fixture
 def desk(endpoint: Endpoint, request: pytest.FixtureRequest) -> Desk:
-    """The command line, and secrets that no other test sees."""
+    """Return a desk whose secrets no other test sees."""
     client = endpoint.client()
     return Desk(endpoint, re.sub(r"[^A-Za-z0-9]+", "-", request.node.name), client)

@@ -1,4 +1,4 @@
-"""`secretcache adopt`: secrets that AWS's own functions have rotated so far."""
+"""`secretcache adopt`: takes over secrets that AWS's own functions have rotated so far."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ import pytest
 
 
 def as_aws_left_it(desk, server, user: str, **more: object) -> str:
-    """What AWS's function for two users leaves behind: a clone that is a member of the first user and owns what it made
-    itself, and no marks."""
+    """Create what AWS's function for two users leaves behind: no marks, and a clone that is a member of the first
+    user and owns the objects that it created."""
     fields = server.user(user, **more)
     name = desk.store("db", fields)
     if server.engine == "postgres":
@@ -96,7 +96,7 @@ def test_without_changed_ownership_the_other_user_cannot_read_what_the_clone_mad
     name = as_aws_left_it(desk, server, "unowned", masterarn=master)
     assert desk.run("adopt", name).status == 0
     done = desk.run("rotate", name, "--strategy", "alternating-users")
-    # Refused rather than flipped to a user that may do less.
+    # Refused, rather than switching to a user with fewer privileges.
     assert done.status == 1 and "unowned_made" in done.err, done.err
 
 

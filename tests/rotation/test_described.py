@@ -1,4 +1,4 @@
-"""R12, targets that files describe: every example of the docs, run against a server that behaves as documented."""
+"""R12, targets described in files: runs every example of the docs against a server that behaves as documented."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ from endpoint import Endpoint
 
 
 def example(page: str, name: str) -> str:
-    """An example of a page, which begins with its file name."""
+    """Return the example on a page that starts with this file name."""
     blocks = re.findall(r"```toml\n(.*?)```", (ROOT / "docs" / page).read_text(), re.DOTALL)
     return next(block for block in blocks if block.startswith(f"# {name}\n"))
 
 
 class Acme(Loopback):
-    """A service that allows an account eight keys, and lists two at a time."""
+    """A service that allows eight keys per account, and lists two per page."""
 
     def __init__(self) -> None:
         self.keys = {"key-0": ("by hand", "sk-by-hand-0000")}
@@ -74,13 +74,13 @@ class Acme(Loopback):
         super().__init__(Api)
 
     def add(self, name: str) -> None:
-        """Make a key."""
+        """Create a key."""
         number = len(self.keys) + 10 * self.pages
         self.keys[f"key-{number}"] = (name, f"sk-canary-{number:04}")
 
 
 class Ledger(Loopback):
-    """A service whose clients exchange two secrets at most for tokens, by a form and Basic authentication."""
+    """A service whose clients exchange a secret for a token, with a form and Basic authentication."""
 
     def __init__(self) -> None:
         self.secrets = {"s0": ("by hand", "first/secret+0")}
@@ -136,7 +136,7 @@ class Ledger(Loopback):
 
 @pytest.fixture
 def acme() -> Iterator[Acme]:
-    """The service with two keys."""
+    """Start the service that issues keys."""
     service = Acme()
     yield service
     service.close()
@@ -144,14 +144,14 @@ def acme() -> Iterator[Acme]:
 
 @pytest.fixture
 def ledger() -> Iterator[Ledger]:
-    """The service with a token exchange."""
+    """Start the service with a token exchange."""
     service = Ledger()
     yield service
     service.close()
 
 
 def described(text: str, tmp_path: Path, **places: str) -> str:
-    """A file with an example, with its hosts in place of those on the internet."""
+    """Write an example to a file, with local hosts instead of those on the internet."""
     for host, place in places.items():
         text = re.sub(rf"https://[a-z]+\.{host}\.example", f"http://{place}", text)
     file = tmp_path / "described.toml"
@@ -160,7 +160,7 @@ def described(text: str, tmp_path: Path, **places: str) -> str:
 
 
 def basic(value: dict) -> str:
-    """What a program sends for Basic authentication."""
+    """Return what a program sends for Basic authentication."""
     return base64.b64encode(f"{value['client_id']}:{value['client_secret']}".encode()).decode()
 
 
@@ -175,7 +175,7 @@ def test_a_service_with_two_keys(desk: Desk, acme: Acme, tmp_path: Path) -> None
         assert done.status == 0, done.err
     value, previous = desk.value(name), desk.value(name, "AWSPREVIOUS")
     ours = {key for key, (label, _) in acme.keys.items() if label.startswith("checkout-")}
-    # Also the one that only a later page listed.
+    # Includes the one that only a later page lists.
     assert ours == {value["key_id"], previous["key_id"]}
     assert sum(label == "somebody else's" for label, _ in acme.keys.values()) == 3
     assert acme.pages > 3
@@ -192,7 +192,7 @@ def test_a_service_with_a_token_exchange(desk: Desk, ledger: Ledger, tmp_path: P
         assert value["basic"] == basic(value) and value["owner"] == "shop"
     assert set(ledger.secrets) == {value["secret_id"], desk.value(name, "AWSPREVIOUS")["secret_id"]}
 
-    # A version whose derived field is stale is never made current: its key may work, and the program's would not.
+    # A version with a stale derived field never becomes current: its key can work while the program's would not.
     stale = ledger.secrets[value["secret_id"]]
     ledger.secrets["s9"] = ("checkout-by-hand", "canary/secret+9")
     desk.pend(name, secret_id="s9", client_secret="canary/secret+9")
@@ -205,7 +205,7 @@ def test_a_warehouse_by_statements_with_a_url_made_of_its_fields(
     desk: Desk, server: Callable[[str], Server], tmp_path: Path
 ) -> None:
     server = server("postgres-16")
-    # What Redshift stores, PostgreSQL would take for the password itself.
+    # PostgreSQL would treat Redshift's hash as the password itself.
     text = example("targets-by-statements.md", "warehouse.toml").replace(":redshift}", ":scram}")
     file = described(text, tmp_path)
     name = desk.store("db", server.user("warehouse", url="stale") | {"engine": "redshift"})
@@ -240,7 +240,7 @@ def test_two_users_take_turns_by_statements(
         assert server.logs_in(value["username"], value["password"])
         users.append(value["username"])
     assert users == ["stating_clone", "stating", "stating_clone"]
-    # What the one in use may do and the other cannot be given is named before anything is lost.
+    # A privilege of the user in use that the other cannot get is named, and nothing changes.
     server.run("CREATE ROLE writers; GRANT writers TO stating_clone")
     done = desk.run("rotate", name, "--strategy", "alternating-users", "--statements", file)
     assert done.status == 1 and "membership of writers" in done.err, done.err

@@ -1,4 +1,4 @@
-"""`secretcache rotate --dry-run`: what would happen, what is in the way, and the statement that mends it."""
+"""`secretcache rotate --dry-run`: what would happen, the obstacles, and the statements that fix them."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from conftest import FIRST
 
 
 def look(desk, name: str, *more: str):
-    """A dry run, which leaves the labels as they are."""
+    """Do a dry run, and check that the labels stay."""
     labels = desk.labels(name)
     done = desk.run("rotate", name, "--dry-run", "--json", *more)
     assert desk.labels(name) == labels, "a dry run moved a label"
@@ -15,12 +15,12 @@ def look(desk, name: str, *more: str):
 
 
 def mends(done) -> list[str]:
-    """The statements that mend what is in the way."""
+    """Return the statements that fix the obstacles."""
     return [finding["Mend"] for finding in done.json["Findings"] if "Mend" in finding]
 
 
 def problems(done) -> str:
-    """What is in the way."""
+    """Return the obstacles, one per line."""
     return "\n".join(finding["Problem"] for finding in done.json["Findings"])
 
 
@@ -39,7 +39,7 @@ def test_the_steps_are_told_and_nothing_happens(desk, server):
     assert server.logs_in("told", FIRST)
     text = desk.run("rotate", name, "--dry-run", "--strategy", "single-user").out
     assert "nothing was changed" in text and "No obstacle found" in text
-    # What is told is what then happens.
+    # The rotation does what the dry run said.
     rotated = desk.run("rotate", name, "--strategy", "single-user", "--json")
     assert rotated.json["VersionId"] == done.json["VersionId"]
 
@@ -101,7 +101,7 @@ def test_a_redis_user_that_may_not_change_itself(desk, server):
     before = server.run("ACL LIST")
     server.run(mends(done)[0])
     assert look(desk, name, "--strategy", "dual-password").status == 0
-    assert server.run("ACL LIST") != before, "the mend"
+    assert server.run("ACL LIST") != before, "the fix changed the user"
     assert desk.run("rotate", name, "--strategy", "dual-password").status == 0
 
 

@@ -11,7 +11,7 @@ DAY = 86_400
 
 @pytest.fixture
 def roster(desk, tmp_path):
-    """Writes a configuration file and runs it."""
+    """Return a function that writes a configuration file and runs it."""
 
     def run(text: str, *more: str, **environment: str):
         file = tmp_path / "secrets.toml"
@@ -22,7 +22,7 @@ def roster(desk, tmp_path):
 
 
 def aged(desk, name: str, value: dict, days: float) -> str:
-    """A secret whose last change is some days ago."""
+    """Create a secret that last changed this many days ago."""
     desk.control("POST", "clock", advance_seconds=-days * DAY)
     try:
         return desk.store(name, value)
@@ -31,7 +31,7 @@ def aged(desk, name: str, value: dict, days: float) -> str:
 
 
 def outcomes(done) -> dict[str, str]:
-    """What became of each secret, by the last part of its name."""
+    """Return the outcome of each secret, by the last part of its name."""
     return {line["SecretId"].rsplit("/", 1)[1]: line["Outcome"] for line in done.json["Secrets"]}
 
 
@@ -97,7 +97,7 @@ def test_failures_are_counted_and_stop_the_run(desk, server, roster):
         "NotBegun",
     ]
     assert "refuses" in stopped.json["Secrets"][0]["Reason"]
-    # Without the limit, or with another one, the others have their turn, several at a time.
+    # With a higher limit, the others rotate too, several at a time.
     done = roster(defaults + entries, "--json", "--concurrency", "4", "--stop-after", "6")
     assert done.status == 5
     assert sorted(outcomes(done).values()) == ["Failed", "Failed", "NotDue", "Rotated", "Rotated", "Rotated"]

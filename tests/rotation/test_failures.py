@@ -1,6 +1,6 @@
-"""R11, how commands fail: every row of the documented table, brought about, and the advised commands run as printed.
+"""R11, how commands fail: causes the failure in every row of the documented table, and runs the advised commands.
 
-A row is a function that brings the failure about at a server and gives the commands that fail so. About 60 s in all.
+For each row, a function causes the failure on a server and returns the commands that fail. Takes about 60 s.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ Command = tuple[str, ...]
 
 @dataclass
 class Row:
-    """A failure as the documentation has it."""
+    """A row of the documented table."""
 
     seen_with: set[str]
     status: int
@@ -37,7 +37,7 @@ class Row:
 
 
 def documented() -> dict[str, Row]:
-    """Every row of the table, by what is wrong."""
+    """Parse the table, and return its rows by what is wrong."""
     text = (ROOT / "docs" / "command-line.md").read_text()
     table = text.split("| what is wrong |")[1].split("\n\n")[0]
     rows = {}
@@ -51,7 +51,7 @@ def documented() -> dict[str, Row]:
 
 @dataclass
 class Failure:
-    """What fails, and under what circumstances."""
+    """The commands that fail, and the circumstances."""
 
     commands: list[Command]
     name: str | None = None
@@ -60,7 +60,7 @@ class Failure:
 
 @dataclass
 class Site:
-    """Where failures are brought about."""
+    """The place where a failure is caused: a desk and a server."""
 
     desk: Desk
     server: Server
@@ -68,7 +68,7 @@ class Site:
     made: int = field(default=0)
 
     def secret(self, what: str = "db", **more: object) -> str:
-        """A secret of a user of its own, whose administrator is known."""
+        """Create a secret for a new user, with a master secret."""
         self.made += 1
         number = re.sub(r"[^0-9]+", "", f"{abs(hash(self.desk.prefix)) % 10**8}{self.made}")
         master = self.desk.store(f"master-{self.made}", self.server.admin())
@@ -77,11 +77,11 @@ class Site:
         )
 
     def user(self, name: str) -> str:
-        """The user of a secret."""
+        """Return the user of a secret."""
         return self.desk.value(name)["username"]
 
     def set_by_hand(self, name: str, **fields: object) -> None:
-        """Store a value as a person does."""
+        """Store a value manually."""
         value = json.dumps(self.desk.value(name) | fields)
         self.desk.client.put_secret_value(SecretId=name, SecretString=value)
 
@@ -90,7 +90,7 @@ ROWS: dict[str, tuple[tuple[str, ...], Callable[[Site], Failure]]] = {}
 
 
 def row(what: str, *kinds: str) -> Callable:
-    """Say which documented row a function brings about, and at which servers."""
+    """Register a function that causes the failure of a documented row, with the servers to run it on."""
 
     def register(arrange: Callable[[Site], Failure]) -> Callable[[Site], Failure]:
         ROWS[what] = (kinds or ("postgres-16",), arrange)
@@ -100,7 +100,7 @@ def row(what: str, *kinds: str) -> Callable:
 
 
 def everywhere(name: str) -> list[Command]:
-    """Every command that works on a secret."""
+    """Return every command that connects to a secret's resource."""
     return [
         ("rotate", name, *SINGLE),
         ("rotate", name, "--dry-run"),
@@ -111,18 +111,18 @@ def everywhere(name: str) -> list[Command]:
 
 
 def mode(command: Command) -> str:
-    """A command as the table names it."""
+    """Return a command as the table names it."""
     return " ".join([command[0], *(word for word in command if word in MODES)])
 
 
 def advised(done: Result) -> str | None:
-    """The last command that the output advises."""
+    """Return the last command that the output advises."""
     lines = re.findall(r"(?:run|fix it with): (.+)$", done.out + done.err, re.MULTILINE)
     return lines[-1].strip() if lines else None
 
 
 def follow(site: Site, done: Result) -> tuple[int, bool]:
-    """Run what is advised, as printed, until a command succeeds; how many, and whether the last one rotated."""
+    """Run the advised commands as printed until one succeeds. Return their number, and whether the last one rotated."""
     ran, rotated = 0, False
     while done.status != 0 and (command := advised(done)) and ran < 6:
         ran += 1
@@ -140,7 +140,7 @@ def follow(site: Site, done: Result) -> tuple[int, bool]:
 
 
 def leads_out(site: Site, name: str, command: Command) -> None:
-    """Follow the advice of a failing command, and again, until it succeeds or another has done its work."""
+    """Follow a failing command's advice repeatedly, until it succeeds or another command has done its work."""
     for _ in range(4):
         done = site.desk.run(*command)
         if done.status == 0:
@@ -304,7 +304,7 @@ def option(site: Site) -> Failure:
     name = site.secret()
     return Failure(
         [
-            ("rotate", name),  # by which strategy?
+            ("rotate", name),  # no strategy
             ("rotate", name, "--strategy", "none"),
             ("rotate", name, *SINGLE, "--engine", "oracle"),
             ("rotate", name, *SINGLE, "--users", "one"),
@@ -498,7 +498,7 @@ def test_a_failure_is_as_documented_and_leads_out(
             else:
                 words = shlex.split(next_one or "")
                 assert all(word in words for word in shlex.split(expected)), told
-    # Only the first is followed where it mends the others as well.
+    # Commands whose failures have no advice are skipped.
     for command in failure.commands if failure.name and row.run else []:
         if what == "the resource cannot be reached":
             continue

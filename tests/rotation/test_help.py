@@ -1,4 +1,4 @@
-"""What the commands say of themselves."""
+"""The commands' help texts and generated reference pages."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""API keys of a service over HTTP, described in a file: rotated, looked at, mended and revoked by commands."""
+"""API keys of an HTTP service, described in a file: commands rotate, inspect, recover and revoke them."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ headers = { authorization = "Bearer {key}" }
 
 
 class Keys:
-    """A service that issues keys to one account: eight at most, shown once, named by whoever asks."""
+    """A service that issues keys to one account: at most eight, shown only once, with names that the client chooses."""
 
     def __init__(self) -> None:
         self.keys = {"key-0": ("by hand", "sk-by-hand-0000"), "key-1": ("somebody else's", "sk-others-0000")}
@@ -79,13 +79,13 @@ class Keys:
         self.server = Server(Api)
 
     def accepts(self, secret: str) -> bool:
-        """Whether a key works."""
+        """Check whether a key works."""
         return secret in {value for _, value in self.keys.values()}
 
 
 @pytest.fixture
 def keys() -> Iterator[Keys]:
-    """The service."""
+    """Start the service."""
     keys = Keys()
     yield keys
     keys.server.close()
@@ -93,7 +93,7 @@ def keys() -> Iterator[Keys]:
 
 @pytest.fixture
 def provider(keys, tmp_path) -> list[str]:
-    """The options that name it."""
+    """Return the options that select the service."""
     file = tmp_path / "provider.toml"
     file.write_text(DESCRIPTION.replace("URL", f"http://{keys.server.place}"))
     return ["--strategy", "api-key", "--provider", str(file)]
@@ -101,7 +101,7 @@ def provider(keys, tmp_path) -> list[str]:
 
 @pytest.fixture
 def name(desk) -> str:
-    """A secret with the key that was made by hand."""
+    """Create a secret with the key that was created manually."""
     return desk.store("key", {"service": "billing", "key_id": "key-0", "key": "sk-by-hand-0000"})
 
 
@@ -114,7 +114,7 @@ def test_keys_overlap_from_one_rotation_to_the_next(desk, keys, provider, name):
         assert value["service"] == "billing" and keys.accepts(value["key"]) and keys.accepts(held[-1])
         held.append(value["key"])
     assert len(set(held)) == 4
-    # The one made by hand was the secret's, and so ended like those that followed; somebody else's is left alone.
+    # The manually created key was in the secret, so it was revoked like the later ones. Others' keys are left alone.
     names = {key: name for key, (name, _) in keys.keys.items()}
     assert set(names) == {"key-1", "key-3", "key-4"}
     assert names["key-4"] == "checkout-" + desk.labels(name)["AWSCURRENT"]
@@ -157,7 +157,7 @@ def test_a_key_that_ended_is_recovered_from(desk, keys, provider, name):
     for _ in range(2):
         assert desk.run("rotate", name, *provider).status == 0
     good = desk.labels(name)["AWSPREVIOUS"]
-    # Somebody deletes the current key at the service.
+    # Someone deletes the current key on the service.
     del keys.keys[desk.value(name)["key_id"]]
     look = desk.run("recover", name, *provider, "--dry-run", "--json")
     assert look.status == 4, look.err + look.out
@@ -192,5 +192,5 @@ def test_a_service_that_allows_no_further_key_is_told_of(desk, keys, provider, n
 def test_what_the_service_says_of_a_key_is_not_repeated(desk, keys, provider):
     name = desk.store("key", {"key_id": "key-9", "key": "sk-canary-unknown"})
     done = desk.run("rotate", name, *provider)
-    # That the key appears nowhere is seen at every command.
+    # Every command's output is checked for keys.
     assert done.status == 1 and "refuse" in done.err, done.err

@@ -1,4 +1,4 @@
-"""Accounts of a directory: the command, and the local endpoint as a rotation function. About 5 s."""
+"""Accounts of a directory, rotated by the command and by the local endpoint. Takes about 5 s."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ SINGLE = ("--strategy", "single-user")
 
 @pytest.fixture
 def directory(server: Callable[[str], Server]) -> Server:
-    """OpenLDAP."""
+    """Start OpenLDAP."""
     return server("ldap")
 
 
@@ -46,7 +46,7 @@ def test_accounts_do_not_alternate_and_the_advice_fits(desk: Desk, directory: Se
 
 
 def described(page: str) -> str:
-    """The file that the page shows."""
+    """Return the file that the page shows."""
     return re.search(r"```toml\n(# directory.toml\n.*?)```", page, re.DOTALL).group(1)
 
 

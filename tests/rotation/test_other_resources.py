@@ -1,4 +1,4 @@
-"""`secretcache rotate` for what is no database it knows: keys of IAM users, and statements of the operator's own."""
+"""`secretcache rotate` for other resources than known databases: keys of IAM users, and custom statements."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ probe = ["SELECT 1"]
 
 @pytest.fixture
 def iam() -> Iterator[str]:
-    """Run moto as IAM and STS, and give its address."""
+    """Run moto as IAM and STS, and yield its address."""
     with moto_endpoint() as url:
         yield url
 
@@ -38,25 +38,25 @@ def test_the_key_of_an_iam_user_is_followed_by_another(desk, iam):
         assert done.status == 0, done.err
         held.append(desk.value(name)["AccessKeyId"])
     keys = {key["AccessKeyId"] for key in client.list_access_keys(UserName="app")["AccessKeyMetadata"]}
-    assert len(set(held)) == 3 and keys == set(held[1:]), "the key before the last goes, the last stays"
+    assert len(set(held)) == 3 and keys == set(held[1:]), "the current and the previous key remain"
 
 
 class Front(Relay):
-    """Stands before moto, as a proxy that requests are sent through or as the service itself over TLS, and notes
-    where each request was meant to go."""
+    """A relay in front of moto, either as a proxy or as the service itself over TLS. Records the host of each
+    request."""
 
     def __init__(self, upstream: str) -> None:
         super().__init__(upstream)
         self.asked: list[str] = []
 
     def answer(self, headers, body: bytes) -> tuple[int, bytes]:
-        """Pass a request on."""
+        """Forward a request."""
         self.asked.append(headers["Host"])
         return self.passed_on(headers, body)
 
 
 def key_of_a_user(desk, iam: str) -> str:
-    """A secret with the key of an IAM user."""
+    """Create a secret with the key of an IAM user."""
     client = boto3.client(
         "iam", endpoint_url=iam, region_name="us-east-1", aws_access_key_id="x", aws_secret_access_key="x"
     )
@@ -67,7 +67,7 @@ def key_of_a_user(desk, iam: str) -> str:
 
 def test_iam_is_reached_through_the_proxy_of_the_environment(desk, iam):
     name = key_of_a_user(desk, iam)
-    # Nobody knows these names but the proxy.
+    # Only the proxy can resolve these names.
     endpoints = {f"AWS_ENDPOINT_URL_{name}": f"http://{name.lower()}.invalid" for name in ("IAM", "STS")}
     with Front(iam) as proxy:
         environment = endpoints | {"HTTP_PROXY": proxy.url, "NO_PROXY": "127.0.0.1"}

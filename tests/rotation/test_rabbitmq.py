@@ -1,4 +1,4 @@
-"""Users of a real RabbitMQ, by the example of the documentation."""
+"""Users of a real RabbitMQ, with the example from the documentation."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from test_described import described, example
 
 
 class Users(Rabbit):
-    """A broker whose users the tests look at."""
+    """A broker with helpers for its users."""
 
     def logs_in(self, value: dict) -> bool:
-        """Whether a user gets in, with or without a tag."""
+        """Check whether a user can log in, with or without a tag."""
         status, answer = self.request("GET", "whoami", user=f"{value['username']}:{value['password']}")
         return status == 200 or "Not management user" in answer
 
     def user(self, name: str, tags: str) -> None:
-        """Make a user with permissions in two virtual hosts."""
+        """Create a user with permissions in two virtual hosts."""
         assert self.request("PUT", f"users/{name}", {"password": FIRST, "tags": tags})[0] == 201
         for host, write in (("/", ".*"), ("shop", f"^{name}")):
             self.request("PUT", f"vhosts/{quote(host, '')}")
@@ -33,7 +33,7 @@ class Users(Rabbit):
         assert self.request("PUT", f"permissions/{quote(host, '')}/{name}", rules)[0] in (201, 204)
 
     def has(self, name: str) -> tuple:
-        """All that a user has but its name and password."""
+        """Return everything about a user except its name and password."""
         user = self.request("GET", f"users/{name}")[1]
         rules = [
             {key: value for key, value in rule.items() if key != "user"}
@@ -44,7 +44,7 @@ class Users(Rabbit):
 
 @pytest.fixture(scope="module")
 def rabbit(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Users]:
-    """One broker for all tests."""
+    """Start one broker for all tests."""
     rabbit = Users(tmp_path_factory.mktemp("rabbit"))
     yield rabbit
     rabbit.close()
@@ -52,7 +52,7 @@ def rabbit(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Users]:
 
 @pytest.fixture
 def file(rabbit: Users, tmp_path: Path) -> str:
-    """The example, for this broker."""
+    """Write the example, changed for this broker."""
     text = example("targets-by-http.md", "rabbitmq.toml")
     return described(text, tmp_path, shop=f"127.0.0.1:{rabbit.port}")
 
@@ -84,7 +84,7 @@ def test_two_users_take_turns(desk: Desk, rabbit: Users, file: str) -> None:
         assert rabbit.logs_in(desk.value(secret)) and rabbit.logs_in(desk.value(secret, "AWSPREVIOUS"))
         users.append(desk.value(secret)["username"])
         assert rabbit.has("turn") == rabbit.has("turn_clone")
-        # What the one in use gets and loses, the other gets and loses at its turn.
+        # The other user gets and loses the same permissions at its turn.
         rabbit.permit(users[-1], "/", f"^{len(users)}")
         if len(users) == 2:
             rabbit.request("DELETE", f"permissions/shop/{users[-1]}")

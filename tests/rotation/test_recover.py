@@ -1,4 +1,4 @@
-"""`secretcache recover`: damage as people and crashes do it, and the way back."""
+"""`secretcache recover`: repairs the damage that people and crashes cause."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ NEW = "the-new-password"
 
 
 def strand(desk, server, user: str, **more: object) -> tuple[str, str]:
-    """A rotation killed after setSecret, whose AWSPENDING somebody took away: the usual advice for a rotation that is
-    stuck. No label names the password that works. Gives the secret and the version that nobody names."""
+    """Simulate a rotation that was killed after setSecret and whose AWSPENDING someone removed, as the usual advice
+    for a stuck rotation says. The version that works has no label. Return the secret and that version."""
     name = desk.store("db", server.user(user, **more))
     lost = desk.pend(name, password=NEW)
     server.change(user, NEW)
@@ -66,7 +66,7 @@ def test_a_rotation_cancelled_after_the_change_is_finished(desk, server):
 def test_a_value_stored_by_hand_over_a_rotation(desk, server):
     server = server("postgres-16")
     name, lost = strand(desk, server, "by_hand")
-    # Somebody types a password that the database never heard of.
+    # Someone stores a password that was never set on the database.
     desk.client.put_secret_value(
         SecretId=name, SecretString=str(desk.value(name) | {"password": "typed-by-hand"}).replace("'", '"')
     )
@@ -167,7 +167,7 @@ def test_two_that_recover_at_once(desk, server):
     name, lost = strand(desk, server, "recovered_twice")
     with ThreadPoolExecutor(2) as pool:
         done = list(pool.map(lambda _: desk.run("recover", name), range(2)))
-    # The slower one may find the labels moved, and may be run again.
+    # The slower one can find that the labels moved, and tell the operator to retry.
     assert sorted(each.status for each in done)[0] == 0
     assert {each.status for each in done} <= {0, 3}, [each.err for each in done]
     assert desk.labels(name)["AWSCURRENT"] == lost

@@ -1,4 +1,4 @@
-"""`secretcache revoke-previous`: what leaked ends at once."""
+"""`secretcache revoke-previous`: a leaked credential stops working at once."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def test_the_second_of_two_passwords_ends(desk, server, kind, by):
     assert done.status == 0, done.err
     assert done.json["Result"] == "OnlyCurrentPassword"
     assert not server.logs_in(user, FIRST) and server.logs_in(user, desk.value(name)["password"])
-    # And from here it rotates as before.
+    # The secret still rotates.
     assert desk.run("rotate", name, "--strategy", "dual-password", *more).status == 0
 
 

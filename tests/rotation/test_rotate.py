@@ -24,7 +24,7 @@ def test_a_single_user_gets_a_new_password(desk, server, kind):
     assert [line.split()[1] for line in done.err.splitlines() if "Secret" in line] == [
         "createSecret",
         "setSecret",
-        "finishSecret",  # which tests first; testSecret before it would lengthen the window
+        "finishSecret",  # includes the test; a separate testSecret would lengthen the window
     ]
     value = desk.value(name)
     assert value | {"password": FIRST} == desk.value(name, "AWSPREVIOUS")
@@ -99,7 +99,7 @@ def test_two_that_run_at_once_make_one_rotation(desk, server):
     with ThreadPoolExecutor(2) as pool:
         done = list(pool.map(rotate, range(2)))
     assert [each.status for each in done] == [0, 0], [each.err for each in done]
-    # One that came when the other had ended already rotates anew; else both worked on the same version.
+    # If one starts after the other has finished, it rotates again. Otherwise both work on the same version.
     versions = {each.json["VersionId"] for each in done}
     labels = desk.labels(name)
     assert labels["AWSCURRENT"] in versions and labels["AWSPREVIOUS"] in versions | {first}
@@ -149,7 +149,7 @@ def test_a_resource_that_is_away_is_worth_another_try(desk):
     done = desk.run("rotate", name, "--strategy", "single-user")
     assert done.status == 3
     assert "could not log in" in done.err and "refused" in done.err
-    # What was stored is used when it is back.
+    # The stored version is used once the resource is back.
     pending = desk.labels(name)["AWSPENDING"]
     again = desk.run("rotate", name, "--strategy", "single-user")
     assert again.status == 3 and desk.labels(name)["AWSPENDING"] == pending
@@ -163,7 +163,7 @@ def test_the_service_goes_away_half_way_and_comes_back(desk, server):
         done = desk.run(*rotate)
     assert done.status == 3, done.err
     assert "finishSecret failed" in done.err and "trying again" in done.err
-    # The window: the database has the new password, the label is where it was.
+    # The window: the database has the new password, but the label has not moved.
     assert not server.logs_in("away", desk.value(name)["password"])
     done = desk.run(*rotate)
     assert done.status == 0 and "resuming version" in done.err, done.err

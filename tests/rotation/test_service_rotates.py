@@ -1,5 +1,5 @@
-"""Secrets that the service rotates by a function of one's own: the real one, invoked by `secretcache local` as Lambda
-would invoke it. Waiting for such a rotation to end, and taking the secret over from it."""
+"""Secrets that the service rotates with the operator's own function: waiting for a rotation, and taking the
+secret over. `secretcache local` invokes the real function as Lambda would."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ TEMPLATE = "arn:aws:lambda:us-east-1:123456789012:function:SecretsManagerRDSPost
 
 
 class Service:
-    """A service that invokes the real function, and a gate before each step."""
+    """A service that invokes the real function, with an optional gate before each step."""
 
     def __init__(self) -> None:
         self.function: Function | None = None
@@ -35,7 +35,7 @@ class Service:
 
 @pytest.fixture
 def service(request: pytest.FixtureRequest) -> Iterator[tuple[Desk, Service]]:
-    """A desk at a service with a rotation function."""
+    """Start a service with a rotation function, and yield it with a desk."""
     service = Service()
     options = ["--control", "--db-plaintext", "--lambda-endpoint", service.lambdas.url]
     with Endpoint("debug", *options) as endpoint:
@@ -58,7 +58,7 @@ def service(request: pytest.FixtureRequest) -> Iterator[tuple[Desk, Service]]:
 
 
 def rotate(desk: Desk, name: str, function: str = ARN) -> str:
-    """The operator's `rotate-secret`; gives the version it is to become."""
+    """Call `rotate-secret` as an operator, and return the new version's id."""
     answer = desk.client.rotate_secret(
         SecretId=name, RotationLambdaARN=function, RotationRules={"AutomaticallyAfterDays": 30}
     )
@@ -66,7 +66,7 @@ def rotate(desk: Desk, name: str, function: str = ARN) -> str:
 
 
 def waiting(desk: Desk, *arguments: str) -> tuple[threading.Thread, list]:
-    """A command that waits, once it has looked at the secret several times and so really waits."""
+    """Start a command that waits, and return once it has polled the secret several times."""
     results: list = []
     thread = threading.Thread(target=lambda: results.append(desk.run("status", *arguments, "--json")))
     asked = lambda: desk.control("GET", "calls").get("DescribeSecret", {}).get("ok", 0)  # noqa: E731
@@ -79,7 +79,7 @@ def waiting(desk: Desk, *arguments: str) -> tuple[threading.Thread, list]:
 
 
 def prepared(desk: Desk, server, user: str) -> str:
-    """A secret with an administrator's beside it."""
+    """Create a secret with a master secret."""
     master = desk.store("master", server.admin())
     return desk.store("db", server.user(user, masterarn=master))
 
@@ -96,7 +96,7 @@ def test_waiting_for_a_rotation_that_succeeds(service, server):
     assert results[0].status == 0 and results[0].json["Outcome"] == "Succeeded", results[0].err
     assert desk.labels(name)["AWSCURRENT"] == version
     assert desk.value(name)["username"] == "service_succeeds_clone"
-    # Long over, it is still told how it ended, also once another has followed.
+    # The outcome is still reported later, even after another rotation.
     assert desk.run("status", name, "--wait", "--version-id", version).status == 0
     assert desk.run("status", name, "--wait", "--version-id", rotate(desk, name)).status == 0
     assert desk.run("status", name, "--wait", "--version-id", version).status == 0
@@ -108,7 +108,7 @@ def test_a_rotation_that_fails_is_pending_until_it_is_given_up(service, server):
     name = prepared(desk, server, "service_fails")
     server.run("CREATE ROLE service_fails_clone LOGIN PASSWORD 'somebody-elses'")
     version = rotate(desk, name)
-    # The service tries again and again: this is neither a success nor an end.
+    # The service keeps retrying, so the rotation has neither succeeded nor failed.
     pending = desk.run("status", name, "--wait", "--version-id", version, "--timeout", "1", "--json")
     assert pending.status == 3 and pending.json["Outcome"] == "Pending", pending.err
     thread, results = waiting(desk, name, "--wait", "--version-id", version, "--no-login")
@@ -129,7 +129,7 @@ def test_a_rotation_that_is_abandoned_has_failed(service, server):
     version = rotate(desk, name)
     assert held.wait(60)
     thread, results = waiting(desk, name, "--wait", "--version-id", version, "--no-login")
-    # A value stored by hand while a rotation is under way.
+    # Someone stores a value manually during the rotation.
     value = desk.client.get_secret_value(SecretId=name)["SecretString"]
     desk.client.put_secret_value(SecretId=name, SecretString=value)
     if "AWSPENDING" in desk.labels(name):
@@ -147,7 +147,7 @@ def test_a_secret_with_a_function_of_ones_own_is_taken_over(service, server):
     for _ in range(2):
         version = rotate(desk, name)
         assert desk.run("status", name, "--wait", "--version-id", version).status == 0
-    # The function's name tells nothing of how it rotates; the two users do.
+    # The function's name does not show the strategy, but the two users do.
     unsaid = desk.run("adopt", name, "--dry-run", "--json")
     assert unsaid.json["Strategy"] == "alternating-users" and unsaid.json["Function"] == ARN
     look = desk.run("adopt", name, "--strategy", "alternating-users", "--dry-run", "--json")
@@ -164,7 +164,7 @@ def test_a_secret_with_a_function_of_ones_own_is_taken_over(service, server):
         assert done.status == 0, done.err
         value = desk.value(name)
         assert value["username"] == user and server.logs_in(user, value["password"])
-    assert len(service.lambdas.invocations) == invoked, "the function has nothing to do with it any more"
+    assert len(service.lambdas.invocations) == invoked, "the function is no longer invoked"
     assert desk.run("adopt", name, "--strategy", "alternating-users", "--json").json["Function"] is None
 
 
@@ -174,7 +174,7 @@ def test_the_name_of_a_template_tells_the_strategy_and_its_rotation_goes_on_by_h
     name = prepared(desk, server, "by_template")
     version = rotate(desk, name, TEMPLATE)
     assert desk.run("status", name, "--wait", "--version-id", version).status == 0
-    assert service.lambdas.invocations == [], "done in the endpoint itself"
+    assert service.lambdas.invocations == [], "the endpoint rotates it itself"
     look = desk.run("adopt", name, "--json")
     assert look.status == 0, look.err
     assert look.json["Strategy"] == "alternating-users" and look.json["Function"] == TEMPLATE

@@ -85,7 +85,7 @@ def test_waiting_for_the_end_of_a_rotation(desk, server, ending, status, word):
     waiting = threading.Thread(target=lambda: result.append(desk.run("status", name, "--wait", "--json")))
     calls = desk.control("GET", "calls").get("DescribeSecret", {}).get("ok", 0)
     waiting.start()
-    # Once it has asked thrice, it waits: nothing has happened yet.
+    # After three polls it is waiting, because nothing has happened yet.
     while desk.control("GET", "calls").get("DescribeSecret", {}).get("ok", 0) < calls + 3:
         assert waiting.is_alive(), result
     if ending == "succeeds":

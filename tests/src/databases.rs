@@ -1,8 +1,8 @@
-//! Real database servers for tests: started on a free port of the loopback interface, in a folder of their own, and
-//! stopped by their process id when dropped, also by a panic. If the test process is killed, they end with it.
+//! Real database servers for tests. They are started on a free port of the loopback interface, each in its own folder,
+//! and stopped by their process id when dropped, even after a panic. If the test process is killed, they stop with it.
 //!
-//! Every server is only handed out after it has refused a wrong password: a test against a server that lets
-//! everybody in proves nothing.
+//! A server is returned only after it has refused a wrong password: a test against a server that lets everyone in
+//! proves nothing.
 
 mod folder;
 mod ldap;
@@ -24,7 +24,7 @@ use folder::Folder;
 pub use pgbouncer::Pooler;
 use process::Process;
 
-/// Which server.
+/// A kind of server.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Kind {
     /// PostgreSQL 15, from Debian.
@@ -44,7 +44,7 @@ pub enum Kind {
 }
 
 impl Kind {
-    /// All there are.
+    /// All kinds.
     pub const ALL: [Self; 7] = [
         Self::Postgres15,
         Self::Postgres16,
@@ -55,7 +55,7 @@ impl Kind {
         Self::Ldap,
     ];
 
-    /// The name on the command line.
+    /// Returns the name used on the command line.
     pub fn name(self) -> &'static str {
         match self {
             Self::Postgres15 => "postgres-15",
@@ -69,22 +69,22 @@ impl Kind {
     }
 }
 
-/// Under what everything in a directory is.
+/// The suffix of every entry in a directory.
 pub const LDAP_SUFFIX: &str = "dc=example,dc=com";
 
-/// Whether the server offers TLS, with a certificate of an authority made for it.
+/// Whether the server offers TLS, with a certificate from an authority made for it.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Tls {
     /// No TLS.
     Off,
-    /// TLS; Redis and OpenLDAP then take nothing else.
+    /// TLS. Redis and OpenLDAP then accept nothing else.
     On,
 }
 
-/// Where a server is, and who may do everything there.
+/// The address of a server, and its administrator.
 #[derive(Clone, Debug, Serialize)]
 pub struct Address {
-    /// As [`Kind::name`].
+    /// The kind, as [`Kind::name`] returns it.
     pub kind: &'static str,
     /// The loopback address.
     pub host: String,
@@ -94,31 +94,31 @@ pub struct Address {
     pub user: &'static str,
     /// The administrator's password.
     pub password: String,
-    /// The database to connect to, where there is such a thing.
+    /// The database to connect to, if the server has databases.
     pub database: Option<&'static str>,
-    /// The certificate of the authority to trust, if the server offers TLS for `127.0.0.1` and `localhost`.
+    /// The certificate of the authority to trust, if the server offers TLS. It covers `127.0.0.1` and `localhost`.
     pub ca_file: Option<PathBuf>,
 }
 
 /// A running server.
 #[derive(Debug)]
 pub struct Database {
-    /// Where it is.
+    /// Its address.
     pub address: Address,
-    // Stopped before its folder is removed.
+    // Dropped, and so stopped, before its folder is removed.
     process: Process,
     _folder: Folder,
 }
 
 impl Database {
-    /// Starts a server and sees it refuse a wrong password.
+    /// Starts a server, and checks that it refuses a wrong password.
     ///
     /// # Errors
     ///
-    /// What is missing and how to install it, or what the server said.
+    /// What is missing and how to install it, or the server's output.
     pub fn start(kind: Kind, tls: Tls) -> Result<Self, String> {
         let mut problem = String::new();
-        // Between looking for a free port and taking it, somebody else may.
+        // Another process can take the free port before the server does.
         for _ in 0..3 {
             match Self::start_once(kind, tls) {
                 Err(error) if error.contains("in use") => problem = error,
@@ -173,7 +173,7 @@ impl Database {
     ///
     /// # Errors
     ///
-    /// What the server said.
+    /// The server's output.
     pub fn standby(&self, kind: Kind) -> Result<Self, String> {
         let folder = Folder::new("standby")?;
         let address = Address { port: free_port()?, ..self.address.clone() };
@@ -182,7 +182,7 @@ impl Database {
         Ok(Self { address, process, _folder: folder })
     }
 
-    /// The id of the server's process.
+    /// Returns the id of the server's process.
     pub fn process_id(&self) -> u32 {
         self.process.id()
     }
@@ -194,7 +194,7 @@ fn free_port() -> Result<u16, String> {
     listener.local_addr().map(|address| address.port()).map_err(|error| error.to_string())
 }
 
-/// Good enough for a server that lives as long as a test.
+/// Random enough for a server that lives as long as a test.
 fn random_password() -> String {
     (0..2).map(|place| format!("{:016x}", RandomState::new().hash_one(place))).collect()
 }

@@ -1,4 +1,4 @@
-//! The Rust examples of the book, compiled as doctests.
+//! The Rust examples of the documentation, compiled as doctests.
 
 #[doc = include_str!("../../docs/getting-started/rust.md")]
 struct GettingStarted;

@@ -1,4 +1,4 @@
-//! What the tests across crates and languages share.
+//! Shared by the tests across crates and languages.
 
 pub mod databases;
 #[cfg(doctest)]

@@ -1,5 +1,5 @@
-//! Everything that reads a stranger's bytes, each as a function of those bytes that may do anything but panic. The tests
-//! run them on the seeds in `tests/fuzz/seeds` and on variations of those; `make fuzz-parsers` searches for others.
+//! Every parser of untrusted bytes, as a function of those bytes that must not panic. The tests run them on the seeds
+//! in `tests/fuzz/seeds` and on variations of those; `make fuzz-parsers` searches for more.
 
 use jiff::Timestamp;
 use rand::SeedableRng;
@@ -16,10 +16,10 @@ use serde_json::Value;
 
 mod sockets;
 
-/// A parser by its name, which is also that of its folder of seeds.
+/// A parser with its name, which is also the name of its folder of seeds.
 pub type Parser = (&'static str, fn(&[u8]));
 
-/// Those that take their bytes as they are.
+/// Parsers that are called directly.
 pub const PARSERS: [Parser; 8] = [
     ("endpoint", endpoint),
     ("event", event),
@@ -31,10 +31,10 @@ pub const PARSERS: [Parser; 8] = [
     ("targets", targets),
 ];
 
-/// Those that get them through a socket, which takes longer.
+/// Parsers that are reached through a socket, which is slower.
 pub const PARSERS_OF_SOCKETS: [Parser; 2] = [("answer", sockets::answer), ("request", sockets::request)];
 
-/// The requests of the local endpoint: on each line an operation and its parameters, on one store.
+/// Requests to the local endpoint: each line has an operation and its parameters, and all run on one store.
 pub fn endpoint(bytes: &[u8]) {
     let mut store = Store::new(true);
     let mut random = StdRng::seed_from_u64(1);
@@ -71,7 +71,7 @@ pub fn inventory(bytes: &[u8]) {
     let _ = Inventory::from_toml(text);
 }
 
-/// Policies of IAM, of secrets and of keys; the first line is the caller and the resource.
+/// Policies of IAM, of secrets and of keys. The first line has the caller and the resource.
 pub fn policy(bytes: &[u8]) {
     let Ok(text) = str::from_utf8(bytes) else { return };
     let (first, text) = text.split_once('\n').unwrap_or(("", text));
@@ -89,7 +89,7 @@ pub fn policy(bytes: &[u8]) {
     let _ = evaluate(&request, &Policies { resource: Some(named), ..identity }).outcome;
 }
 
-/// The schedule of a rotation: on the first line the expression, on the second the duration of its window.
+/// The schedule of a rotation: the first line has the expression, the second the duration of its window.
 pub fn schedule(bytes: &[u8]) {
     let Ok(text) = str::from_utf8(bytes) else { return };
     let mut lines = text.split('\n');
@@ -103,7 +103,7 @@ pub fn schedule(bytes: &[u8]) {
     }
 }
 
-/// A secret's value, as programs read its fields and rotations change them.
+/// A secret's value: reads its fields as programs do, and changes them as rotations do.
 pub fn secret(bytes: &[u8]) {
     let Ok(text) = str::from_utf8(bytes) else { return };
     let (name, text) = text.split_once('\n').unwrap_or(("password", text));
@@ -119,14 +119,14 @@ pub fn secret(bytes: &[u8]) {
     Document::parse(changed.text()).expect("what was written");
 }
 
-/// A saved snapshot of an account, for `secretcache audit --snapshot`.
+/// A saved snapshot of an account, for `secretcache audit --offline`.
 pub fn snapshot(bytes: &[u8]) {
     let Ok(text) = str::from_utf8(bytes) else { return };
     let Ok(snapshot) = Snapshot::parse(text) else { return };
     Snapshot::parse(&snapshot.to_json()).expect("what was written");
 }
 
-/// The TOML files that describe targets and providers of one's own.
+/// The TOML files that describe custom targets and providers.
 pub fn targets(bytes: &[u8]) {
     let Ok(text) = str::from_utf8(bytes) else { return };
     let _ = Statements::from_toml(text, Tls::off());

@@ -1,4 +1,4 @@
-//! A provider of API keys over HTTP, as small as one can be: accounts with a few keys each.
+//! A minimal provider of API keys over HTTP: accounts with a few keys each.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -6,33 +6,33 @@ use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
-/// A key, and whose it is.
+/// A key and the account it belongs to.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Key {
     /// The account.
     pub account: String,
-    /// The provider's id of it.
+    /// The key's id.
     pub id: usize,
-    /// What it was named when it was made.
+    /// The name it was created with.
     pub name: String,
-    /// What is shown once.
+    /// The secret value, shown only once.
     pub value: String,
 }
 
-/// A running provider. It ends with the runtime it was started on.
+/// A running provider. It stops with the runtime it was started on.
 #[derive(Clone, Debug)]
 pub struct KeyProvider {
-    /// Where it listens, on the loopback interface.
+    /// The port it listens on, on the loopback interface.
     pub port: u16,
     keys: Arc<Mutex<Vec<Key>>>,
 }
 
 impl KeyProvider {
-    /// Starts a provider that allows so many keys for each account.
+    /// Starts a provider that allows `limit` keys per account.
     ///
     /// # Errors
     ///
-    /// No port is free.
+    /// If no port is free.
     pub async fn start(limit: usize) -> Result<Self, String> {
         let listener =
             TcpListener::bind("127.0.0.1:0").await.map_err(|error| format!("no port is free: {error}"))?;
@@ -47,7 +47,7 @@ impl KeyProvider {
         Ok(provider)
     }
 
-    /// Adds a key without being asked over HTTP, and gives its id.
+    /// Adds a key directly, not over HTTP, and returns its id.
     pub fn add(&self, account: &str, name: &str, value: &str) -> usize {
         self.with(|keys| {
             let id = keys.iter().map(|key| key.id).max().unwrap_or(0) + 1;
@@ -57,12 +57,12 @@ impl KeyProvider {
         })
     }
 
-    /// Every key there is.
+    /// Returns all keys.
     pub fn keys(&self) -> Vec<Key> {
         self.with(|keys| keys.clone())
     }
 
-    /// The description by which rotations find it, with requests going to this port.
+    /// Returns the description of the provider for rotations, with requests sent to `port`.
     pub fn description(&self, port: u16) -> String {
         let url = format!("http://127.0.0.1:{port}");
         let headers = r#"headers = { authorization = "Bearer {key}" }"#;
@@ -147,5 +147,5 @@ impl KeyProvider {
     }
 }
 
-/// How names of keys that rotations make begin.
+/// The prefix of the names of keys that rotations create.
 pub const PREFIX: &str = "checkout-";

@@ -1,8 +1,9 @@
-//! Rotations on real servers, watched from outside: killed at every effect, repeated a thousand times, measured.
+//! Rotations on real servers, observed from outside: killed at every effect, repeated a thousand times, measured.
 //!
-//! A rotation under test is a process of its own (`secretcache-rotate-once`) or a runner in this one. Either way its
-//! connections go by way of relays that know the protocols: they see every message that may change something, and hold
-//! it, or its answer, until the test has looked around. So nothing here depends on how fast anything is.
+//! A rotation under test runs as its own process (`secretcache-rotate-once`), or as a runner in this one. Either way
+//! its connections go through relays that understand the protocols. A relay sees every message that can change
+//! something, and holds the message or its response until the test has made its checks. So nothing here depends on
+//! timing.
 
 mod lane;
 mod matrix;

@@ -1,4 +1,4 @@
-//! The scenarios of `tests/scenarios`, as their README describes them.
+//! The scenarios of `tests/scenarios`, as that folder's README describes them.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -6,14 +6,14 @@ use std::path::Path;
 
 use serde::Deserialize;
 
-/// The languages that have a runner; every scenario says of each whether it runs there.
+/// The languages that have a runner. Every scenario states for each whether it runs there.
 pub const LANGUAGES: [&str; 4] = ["rust", "python", "c", "node"];
 
-/// One file.
+/// One scenario file.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Scenario {
-    /// What a user would see.
+    /// What a user observes.
     pub title: String,
     runs: BTreeMap<String, Runs>,
     #[serde(default)]
@@ -21,9 +21,9 @@ pub struct Scenario {
     /// The settings.
     #[serde(default)]
     pub config: Config,
-    /// What the store holds at first.
+    /// The initial content of the store.
     pub store: BTreeMap<String, Held>,
-    /// What happens.
+    /// The steps.
     pub steps: Vec<Step>,
 }
 
@@ -46,16 +46,16 @@ pub struct Config {
     pub stale_on_denied: Option<bool>,
 }
 
-/// What the store holds of one secret, or what changes of it.
+/// A secret in the store, or a change to it.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Held {
-    /// The ARN, if the store tells one.
+    /// The ARN, if the store returns one.
     pub arn: Option<String>,
     /// Values by version id.
     #[serde(default)]
     pub versions: BTreeMap<String, Value>,
-    /// Version ids by label; none where the label is taken away.
+    /// Version ids by label. `None` removes the label.
     #[serde(default)]
     pub stages: BTreeMap<String, Option<String>>,
 }
@@ -73,7 +73,7 @@ pub enum Value {
     },
 }
 
-/// One step: exactly one of the verbs, with what may stand beside it.
+/// One step: exactly one of the verbs, with its parameters.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 #[expect(missing_docs, reason = "the README of the scenarios lists them")]
@@ -109,17 +109,17 @@ pub struct Step {
     pub stats: Option<BTreeMap<String, u64>>,
 }
 
-/// What the secret logs in to.
+/// The resource that the secret logs in to.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Resource {
-    /// The versions whose user name and password it takes.
+    /// The versions whose user name and password it accepts.
     pub accepts: Vec<String>,
-    /// It fails in another way than by refusing.
+    /// Whether it fails with something other than a refused login.
     pub fails: bool,
 }
 
-/// Bounds of what happened since it was last asked.
+/// Upper bounds on what has happened since the last check.
 #[derive(Clone, Copy, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 #[expect(missing_docs, reason = "the README of the scenarios says it")]
@@ -136,26 +136,26 @@ pub struct Fault {
     pub code: String,
     /// Its message.
     pub message: String,
-    /// The operations that fail; all if there are none.
+    /// The operations that fail. Empty means all.
     #[serde(default)]
     pub on: Vec<String>,
-    /// The labels whose versions fail; all if there are none.
+    /// The labels whose versions fail. Empty means all.
     #[serde(default)]
     pub of: Vec<String>,
 }
 
 impl Scenario {
-    /// Whether it runs in a language.
+    /// Whether the scenario runs in a language.
     pub fn runs_in(&self, language: &str) -> bool {
         matches!(self.runs.get(language), Some(Runs::Yes(true)))
     }
 }
 
-/// All scenarios of a folder that make sense, by file name.
+/// Loads all scenarios of a folder, by file name.
 ///
 /// # Errors
 ///
-/// What is wrong, with the name of the file.
+/// The problem, with the name of the file.
 pub fn load(folder: &Path) -> Result<BTreeMap<String, Scenario>, String> {
     let mut scenarios = BTreeMap::new();
     let entries = fs::read_dir(folder).map_err(|error| format!("{}: {error}", folder.display()))?;
@@ -170,11 +170,11 @@ pub fn load(folder: &Path) -> Result<BTreeMap<String, Scenario>, String> {
     if scenarios.is_empty() { Err(format!("no scenario in {}", folder.display())) } else { Ok(scenarios) }
 }
 
-/// One scenario.
+/// Parses and checks one scenario.
 ///
 /// # Errors
 ///
-/// What is wrong with it.
+/// The problem.
 pub fn parse(text: &str) -> Result<Scenario, String> {
     let scenario: Scenario = serde_json::from_str(text).map_err(|error| error.to_string())?;
     for language in LANGUAGES {
@@ -193,7 +193,7 @@ pub fn parse(text: &str) -> Result<Scenario, String> {
     let time_passes = scenario.steps.iter().any(|step| step.pass.is_some() || step.after.is_some());
     let in_real_time = ["python", "node"].iter().any(|language| scenario.runs_in(language));
     if time_passes && in_real_time && scenario.real_time.is_none() {
-        return Err("time passes, and it does not say how fast (real_time)".to_owned());
+        return Err("time passes, but real_time is not set".to_owned());
     }
     for (place, step) in scenario.steps.iter().enumerate() {
         step.check().map_err(|problem| format!("step {}: {problem}", place + 1))?;
@@ -225,7 +225,7 @@ impl Step {
             self.stats.is_some(),
         ];
         if verbs.into_iter().filter(|is_there| *is_there).count() != 1 {
-            return Err("exactly one thing must happen".to_owned());
+            return Err("it needs exactly one verb".to_owned());
         }
         let (is_read, is_connect) = (self.read.is_some(), self.connect.is_some());
         if is_read && (self.value.is_some() == self.error.is_some()) {
@@ -246,6 +246,6 @@ impl Step {
             || (self.error.is_some() && !is_read && !is_connect && self.refresh.is_none())
             || (of_connects && !is_connect)
             || (self.after.is_some() && !can_be_later);
-        if stray { Err("something stands beside it that means nothing there".to_owned()) } else { Ok(()) }
+        if stray { Err("it has a field that does not belong to its verb".to_owned()) } else { Ok(()) }
     }
 }

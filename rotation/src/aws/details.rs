@@ -1,4 +1,4 @@
-//! The calls that operators' commands make beside those of a rotation.
+//! Calls that operators' commands make in addition to those of a rotation.
 
 use aws_sdk_secretsmanager::primitives::DateTime;
 use aws_sdk_secretsmanager::types::{Filter, FilterNameStringType};
@@ -10,11 +10,11 @@ use crate::details::{Details, Rules};
 use crate::error::Error;
 
 impl AwsStore {
-    /// Everything about a secret but its values (`DescribeSecret`).
+    /// Returns everything about a secret except its values (`DescribeSecret`).
     ///
     /// # Errors
     ///
-    /// Those of the service.
+    /// Errors of the service.
     pub async fn details(&self, secret_id: &str) -> Result<Details, Error> {
         let answer = self.client().describe_secret().secret_id(secret_id).send().await;
         let answer = answer.map_err(|error| service_error("DescribeSecret", error))?;
@@ -37,11 +37,11 @@ impl AwsStore {
         })
     }
 
-    /// The names of the secrets that begin with a prefix, in order (`ListSecrets`).
+    /// Returns the names of all secrets that start with a prefix, sorted (`ListSecrets`).
     ///
     /// # Errors
     ///
-    /// Those of the service.
+    /// Errors of the service.
     pub async fn names(&self, prefix: &str) -> Result<Vec<String>, Error> {
         let filter = Filter::builder().key(FilterNameStringType::Name).values(prefix).build();
         let mut pages = self.client().list_secrets().filters(filter).into_paginator().send();
@@ -50,7 +50,7 @@ impl AwsStore {
             let page = page.map_err(|error| service_error("ListSecrets", error))?;
             names.extend(page.secret_list.unwrap_or_default().into_iter().filter_map(|entry| entry.name));
         }
-        // The service's filter takes no notice of case, and lags behind.
+        // The service's filter ignores case, and its index lags.
         names.retain(|name| name.starts_with(prefix));
         names.sort();
         Ok(names)

@@ -1,4 +1,4 @@
-//! Every form of a field that holds a credential, and those that only look like one.
+//! Every form of field that repeats a credential, and fields that only look like one.
 
 use super::*;
 
@@ -21,7 +21,7 @@ fn basic(user: &str, password: &str) -> String {
     STANDARD.encode(format!("{user}:{password}"))
 }
 
-/// What becomes of one field when the credential changes; `None` if it is left as it is.
+/// The new value of one field when the credential changes; `None` if it is left alone.
 fn followed(password: &str, user: &str, name: &str, value: &str) -> Result<Option<String>, ErrorKind> {
     let current = secret(password, &[(name, value)]);
     let next = current.with("password", NEW).unwrap().with("username", user).unwrap();
@@ -43,7 +43,7 @@ fn every_known_form_is_made_anew() {
             format!("postgres://app:{old}@db.example:5432/app?a=b#c"),
             format!("postgres://app_clone:{new}@db.example:5432/app?a=b#c"),
         ),
-        // In a spelling of one's own: only what must be is encoded.
+        // An unusual spelling: only the reserved characters are encoded.
         (
             "DATABASE_URL",
             "postgresql+psycopg://app:fI7st;{}Pass=%25w%23rd@elsewhere/".to_owned(),
@@ -136,7 +136,7 @@ fn what_others_use_is_none_of_a_rotations_business() {
     ] {
         assert_eq!(followed(TELLING, "app", "other", value), Ok(None), "{value}");
     }
-    // One of the same user at the same server was stale before, and is put right.
+    // A stale credential of the same user at the same server is updated too.
     let stale = followed(TELLING, "app", "url", "postgres://app:older@DB.example:5432/app").unwrap();
     assert_eq!(stale, Some(format!("postgres://app:{}@DB.example:5432/app", encoded(NEW))));
 }
@@ -152,7 +152,7 @@ fn a_new_version_with_a_stale_field_is_rejected() {
     assert!(rejected(&half));
     assert!(rejected(&half.with("basic", "").unwrap()));
     verify(&current, &half.with("basic", &basic("app", NEW)).unwrap()).unwrap();
-    // In a spelling of one's own, as long as it is the new one.
+    // An unusual spelling of the new password is accepted.
     let loose = half
         .with("basic", &basic("app", NEW))
         .unwrap()

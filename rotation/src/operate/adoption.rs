@@ -1,4 +1,4 @@
-//! Taking over secrets that AWS's own functions have rotated so far.
+//! Takes over secrets that AWS's own functions have rotated so far.
 
 use secretcache::AWSPREVIOUS;
 use serde::Serialize;
@@ -13,43 +13,43 @@ use crate::resource::{Resource, StrategyName, from_function};
 use crate::strategy::alternating_users::{mark, other_user};
 use crate::target::{Accounts, Probe, UserStatus};
 
-/// What it takes to go on with a secret.
+/// What is needed to take over a secret's rotation.
 #[derive(Clone, Debug, Serialize)]
 #[serde(rename_all = "PascalCase")]
 #[non_exhaustive]
 pub struct Adoption {
-    /// How the secret is to rotate from now on.
+    /// The strategy from now on.
     #[serde(serialize_with = "by_name")]
     pub strategy: StrategyName,
-    /// The function that has rotated it, if rotation is on at the service.
+    /// The rotation function, if rotation is enabled at the service.
     pub function: Option<String>,
     /// The user in use.
     pub user: Option<String>,
-    /// The user whose turn it is next, of two.
+    /// With alternating users, the user whose turn is next.
     pub other_user: Option<String>,
-    /// What stands in the way, with the statements that mend it.
+    /// Problems that block the rotation, with the statements that fix them.
     pub findings: Vec<Finding>,
-    /// What should be known.
+    /// Things that the operator should know.
     pub notes: Vec<String>,
-    /// What there is to do at the resource, in order.
+    /// The changes to make at the resource, in order.
     pub actions: Vec<Action>,
 }
 
-/// One change at the resource.
+/// A change at the resource.
 #[derive(Clone, Debug, Eq, PartialEq, Serialize)]
 #[non_exhaustive]
 pub enum Action {
-    /// Mark a user as this secret's.
+    /// Marks a user as belonging to this secret.
     Mark(String),
-    /// Give the first user what only the second one owns, and let the second act as the first.
+    /// Transfers what only the second user owns to the first, and lets the second act as the first.
     ChangeOwnership {
-        /// What changes hands.
+        /// The objects whose owner changes.
         objects: Vec<String>,
     },
 }
 
 impl Action {
-    /// In words.
+    /// Describes the action in a sentence.
     pub fn sentence(&self) -> String {
         match self {
             Self::Mark(user) => format!("mark the user {user} as belonging to this secret"),
@@ -71,15 +71,16 @@ impl Action {
     }
 }
 
-/// The fields without which a secret for a resource cannot be rotated.
+/// The fields that a secret needs to be rotated.
 const REQUIRED: [&str; 3] = ["host", "username", "password"];
 
 impl RotationContext<'_> {
-    /// Looks at what a secret has and lacks. Changes nothing.
+    /// Checks what is needed to take over a secret. Changes nothing.
     ///
     /// # Errors
     ///
-    /// Those of the store, and of a value that is no JSON object.
+    /// Errors of the store, and [`ErrorKind::Misconfigured`](crate::ErrorKind::Misconfigured) if the value is not a
+    /// JSON object.
     pub async fn look_at_adoption(
         &self,
         details: &Details,
@@ -133,11 +134,11 @@ impl RotationContext<'_> {
         Ok(adoption)
     }
 
-    /// Does what there is to do.
+    /// Carries out the actions.
     ///
     /// # Errors
     ///
-    /// Those of the store and the resource. What was done before stays; doing it again is harmless.
+    /// Errors of the store and the resource. Actions already carried out stay; repeating them is harmless.
     pub async fn adopt(&self, details: &Details, adoption: &Adoption) -> Result<(), Error> {
         let (Backend::Target(target), Some(other)) = (self.backend, &adoption.other_user) else {
             return Ok(());
@@ -226,7 +227,7 @@ impl RotationContext<'_> {
     }
 }
 
-/// Objects that only one of the two users can use break the other after the next flip.
+/// Checks object ownership: objects that only one of the two users can use would break the other after the next flip.
 async fn ownership(
     accounts: &dyn Accounts,
     admin: &Document,

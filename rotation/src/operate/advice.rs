@@ -1,24 +1,24 @@
-//! Which strategy fits, and why.
+//! Recommends a strategy, with the reason.
 
 use serde::{Serialize, Serializer};
 
 use crate::resource::StrategyName;
 
-/// What is known about a secret's use.
+/// What is known about a secret and its use.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 #[non_exhaustive]
 pub struct Situation {
-    /// The credential is a key that a provider issues.
+    /// Whether the credential is a key that a provider issues.
     pub is_key: bool,
-    /// The server lets a user have two passwords at a time.
+    /// Whether the server supports two passwords per user.
     pub dual_passwords: bool,
-    /// The user may change itself in the way two passwords need.
+    /// Whether the user can give itself a second password.
     pub may_keep_former: bool,
-    /// Users of this resource can take turns.
+    /// Whether users of this resource can alternate.
     pub has_accounts: bool,
-    /// An administrator's secret is named.
+    /// Whether an administrator's secret is named.
     pub has_administrator: bool,
-    /// How clients connect, if that is known.
+    /// How clients connect, if known.
     pub clients: Option<Clients>,
 }
 
@@ -26,11 +26,11 @@ pub struct Situation {
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 #[non_exhaustive]
 pub enum Clients {
-    /// They read the secret again when a login is refused, and try `AWSPENDING` as well, as this project's do.
+    /// They read the secret again when a login is refused, and try `AWSPENDING` too, as this project's clients do.
     Retrying,
-    /// They keep a pool, whose new connections are made with a password read some time ago.
+    /// They keep a pool, which opens new connections with a password read some time ago.
     Pooled,
-    /// They, or a proxy between, know the user's name by themselves; only the password is read.
+    /// They, or a proxy in between, have the user's name configured, and read only the password.
     FixedUser,
 }
 
@@ -42,7 +42,7 @@ pub struct Recommendation {
     /// The strategy.
     #[serde(serialize_with = "by_name")]
     pub strategy: StrategyName,
-    /// Why this one, in a sentence.
+    /// The reason, in a sentence.
     pub reason: String,
 }
 
@@ -50,7 +50,7 @@ pub(crate) fn by_name<S: Serializer>(strategy: &StrategyName, to: S) -> Result<S
     to.serialize_str(strategy.name())
 }
 
-/// The strategy that disturbs clients least among those that can work.
+/// Recommends the strategy that disturbs clients least among those that can work.
 ///
 /// ```
 /// use secretcache_rotation::operate::{Situation, recommend};
@@ -86,11 +86,11 @@ pub fn recommend(situation: Situation) -> Recommendation {
     match clients {
         Some(Clients::FixedUser) if alternates => because(
             StrategyName::SingleUser,
-            "the user's name is configured in clients or a proxy, so users cannot take turns; logins are refused for a moment between the change of the password and the change of the label, so rotate in a quiet hour",
+            "the user's name is configured in clients or a proxy, so users cannot alternate; logins are refused for a moment between the change of the password and the change of the label, so rotate at a quiet time",
         ),
         _ if alternates => because(
             StrategyName::AlternatingUsers,
-            "an administrator is known, so two users can take turns: the one in use is never touched, and the previous password stays valid until the next rotation",
+            "an administrator is known, so two users can alternate: the one in use is never touched, and the previous password stays valid until the next rotation",
         ),
         _ if dual_passwords => because(
             StrategyName::SingleUser,
@@ -98,7 +98,7 @@ pub fn recommend(situation: Situation) -> Recommendation {
         ),
         _ if has_accounts => because(
             StrategyName::SingleUser,
-            "no administrator's secret is known, so nobody can create a second user; logins are refused for a moment between the change of the password and the change of the label. Name one (--master-secret or the field \
+            "no administrator's secret is known, so a second user cannot be created; logins are refused for a moment between the change of the password and the change of the label. Name one (--master-secret or the field \
              \"masterarn\") to use alternating-users, with which no login fails",
         ),
         _ => because(

@@ -1,4 +1,4 @@
-//! One secret, as the commands that look at it or mend it see it: its versions, and who lets them in.
+//! A secret as the operators' commands see it: its versions, and the resource that accepts them.
 
 use jiff::Timestamp;
 use secretcache::{AWSCURRENT, Selector};
@@ -17,21 +17,21 @@ use crate::target::{Probe, Provider, Target};
 /// A secret with its strategy and the resource that its credential is for.
 #[derive(Clone, Copy, Debug)]
 pub struct RotationContext<'a> {
-    /// Where the secret is kept.
+    /// The secret store.
     pub store: &'a dyn SecretStore,
     /// How to wait.
     pub pause: &'a dyn Pause,
-    /// What the operator decided.
+    /// The operator's settings.
     pub settings: &'a Settings,
     /// The secret's name or ARN.
     pub secret_id: &'a str,
-    /// How its credential changes.
+    /// The strategy.
     pub strategy: StrategyName,
-    /// Who lets the credential in.
+    /// The resource or provider that the credential is for.
     pub backend: Backend<'a>,
 }
 
-/// Who lets a credential in.
+/// The resource or provider that a credential is for.
 #[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
 pub enum Backend<'a> {
@@ -42,7 +42,7 @@ pub enum Backend<'a> {
 }
 
 impl<'a> Backend<'a> {
-    /// A strategy on this side.
+    /// Returns a strategy that works on this backend.
     pub fn strategy(self, name: StrategyName) -> Box<dyn Strategy + 'a> {
         match (self, name) {
             (Self::Provider(provider), _) => Box::new(ApiKey { provider }),
@@ -53,49 +53,49 @@ impl<'a> Backend<'a> {
     }
 }
 
-/// What a version holds.
+/// The content of a version.
 #[derive(Clone, Debug)]
 pub(crate) enum Content {
     Value(Version),
     /// No value yet.
     Absent,
-    /// A value that is no credential, with the reason.
+    /// A value that is not a credential, with the reason.
     Unusable(String),
 }
 
-/// Whether a version's credential is let in.
+/// Whether a version's credential logs in.
 #[derive(Clone, Debug, Eq, PartialEq, Serialize)]
 #[non_exhaustive]
 pub enum Login {
-    /// It is.
+    /// The resource accepts it.
     Accepted,
     /// The resource answered, and refuses it.
     Refused,
-    /// Nobody tried.
+    /// Not tried.
     NotTried,
     /// The version has no value yet.
     NoValue,
-    /// The value is no credential, for this reason.
+    /// The value is not a credential, for this reason.
     Unusable(String),
-    /// The resource could not be asked, for this reason.
+    /// The resource is unreachable, for this reason.
     Unreachable(String),
 }
 
-/// A version as the commands report it.
+/// A version, as the commands report it.
 #[derive(Clone, Debug, Serialize)]
 #[serde(rename_all = "PascalCase")]
 #[non_exhaustive]
 pub struct VersionReport {
     /// The version id.
     pub version_id: String,
-    /// Its staging labels; none if the service may delete it.
+    /// Its staging labels. A version without any can be deleted by the service.
     pub stages: Vec<String>,
-    /// When it was made, as RFC 3339.
+    /// When it was created, as RFC 3339.
     pub created: Option<String>,
     /// The user, or the id of the key.
     #[serde(rename = "User")]
     pub holder: Option<String>,
-    /// Whether it is let in.
+    /// Whether it logs in.
     pub login: Login,
 }
 
@@ -107,18 +107,18 @@ impl VersionReport {
 }
 
 impl RotationContext<'_> {
-    /// The secret's versions, to look for a login among them.
+    /// Returns a search through the secret's versions for one that logs in.
     pub(crate) fn versions<'b>(&'b self, state: &'b SecretState) -> Versions<'b> {
         let attempts = self.settings.recovery_attempts;
         Versions { store: self.store, secret_id: self.secret_id, state, attempts }
     }
 
-    /// The strategy on its target or provider.
+    /// Returns the strategy on its target or provider.
     pub(crate) fn strategy_object(&self) -> Box<dyn Strategy + '_> {
         self.backend.strategy(self.strategy)
     }
 
-    /// Reads one version. That its value is unusable is an answer like another.
+    /// Reads one version. An unusable value is not an error.
     pub(crate) async fn read(&self, id: &str) -> Result<Content, Error> {
         match self.store.get(self.secret_id, Selector::version_id(id)).await {
             Ok(Some(version)) if is_void(&version.document) => {
@@ -133,14 +133,15 @@ impl RotationContext<'_> {
         }
     }
 
-    /// The current version, which must be a credential.
+    /// Reads the current version. It must be a credential.
     pub(crate) async fn current(&self) -> Result<Version, Error> {
         self.store.get(self.secret_id, Selector::CURRENT).await?.ok_or_else(|| {
             Error::new(ErrorKind::NotStaged, format!("the secret has no {AWSCURRENT} version"))
         })
     }
 
-    /// The version that is current in a state that was looked at, read by its id: what a label says may be from before.
+    /// Reads the version that is current in `state`, by its id: reading by label could return a version from another
+    /// moment.
     pub(crate) async fn current_in(&self, state: &SecretState) -> Result<Version, Error> {
         let absent = || Error::new(ErrorKind::NotStaged, format!("the secret has no {AWSCURRENT} version"));
         let current = state.labelled(AWSCURRENT).ok_or_else(absent)?;
@@ -151,7 +152,7 @@ impl RotationContext<'_> {
         }
     }
 
-    /// Asks the resource about a credential.
+    /// Tries to log in with a credential.
     pub(crate) async fn probe(&self, document: &Document) -> Result<Probe, Error> {
         match self.backend {
             Backend::Target(target) => target.probe(document).await,
@@ -159,12 +160,12 @@ impl RotationContext<'_> {
         }
     }
 
-    /// The same as an answer that can be shown.
+    /// Tries to log in with a version, and returns the outcome for a report.
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Unencrypted`] and [`ErrorKind::Untrusted`]: that is so for every version, until somebody does something
-    /// about it.
+    /// [`ErrorKind::Unencrypted`] and [`ErrorKind::Untrusted`], because they affect every version until the operator
+    /// acts.
     pub(crate) async fn login(&self, content: &Content) -> Result<Login, Error> {
         Ok(match content {
             Content::Absent => Login::NoValue,
@@ -183,7 +184,7 @@ impl RotationContext<'_> {
         })
     }
 
-    /// The user of a credential, or the id of its key.
+    /// Returns the user of a credential, or the id of its key.
     pub(crate) fn holder(&self, document: &Document) -> Option<String> {
         match self.backend {
             Backend::Target(_) => document.field("username").map(|name| name.to_string()),
@@ -191,7 +192,7 @@ impl RotationContext<'_> {
         }
     }
 
-    /// What is told of a version.
+    /// Makes the report of a version.
     pub(crate) fn report(&self, version: &VersionState, content: &Content, login: Login) -> VersionReport {
         let value = match content {
             Content::Value(value) => Some(value),
@@ -208,13 +209,13 @@ impl RotationContext<'_> {
         }
     }
 
-    /// The administrator's credential, if one is named.
+    /// Returns the administrator's credential, if one is named.
     pub(crate) async fn admin(&self, user: &Document) -> Result<Option<Document>, Error> {
         administrator(self.store, self.settings, user).await
     }
 
-    /// The accounts that share the name of a user that logs in, if there are several. Where it may not see that itself,
-    /// an administrator can, if one is named. That nobody can tell is nothing to tell.
+    /// Returns the accounts that share the name of a user, if there are several. If the user lacks the permission to
+    /// see them, asks as the administrator, if one is named. Empty if neither can see them.
     pub(crate) async fn namesakes(&self, user: &Document) -> Vec<String> {
         let Backend::Target(target) = self.backend else { return Vec::new() };
         if let Ok(Some(seen)) = target.namesakes(user, user).await {
@@ -224,7 +225,7 @@ impl RotationContext<'_> {
         target.namesakes(&admin, user).await.ok().flatten().unwrap_or_default()
     }
 
-    /// The target; a provider of keys has no users.
+    /// Returns the target. A provider of keys has none.
     pub(crate) fn target(&self) -> Result<&dyn Target, Error> {
         match self.backend {
             Backend::Target(target) => Ok(target),

@@ -1,4 +1,4 @@
-//! Which of many secrets are due: the file that lists them, and the judgement.
+//! Bulk rotation: the file that lists secrets, and which of them are due.
 
 use std::collections::BTreeSet;
 
@@ -16,10 +16,10 @@ use crate::error::{Error, ErrorKind};
 /// let inventory = Inventory::from_toml(
 ///     r#"
 ///     [run]
-///     concurrency = 4                    # secrets at a time
-///     stop_after = 3                     # failures; secrets that have not begun by then are left alone
+///     concurrency = 4                    # secrets to rotate at a time
+///     stop_after = 3                     # failures, after which no further secret is started
 ///
-///     [defaults]                         # anything a secret may say
+///     [defaults]                         # for secrets that do not set these
 ///     schedule = "rate(30 days)"
 ///     strategy = "single-user"
 ///     password = { length = 40, exclude_punctuation = true }
@@ -42,25 +42,25 @@ use crate::error::{Error, ErrorKind};
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Inventory {
-    /// How many secrets are worked on at a time; from 1.
+    /// How many secrets to rotate at a time; at least 1.
     pub concurrency: usize,
-    /// After how many failures no further secret is begun; from 1, and without it, never.
+    /// The number of failures after which no further secret is started; at least 1. `None` means never stop.
     pub stop_after: Option<usize>,
     /// The secrets, with the defaults filled in.
     pub entries: Vec<Entry>,
 }
 
-/// A secret in a [`Inventory`]. What it does not say is told by the secret itself, as for one that is rotated by hand.
+/// A secret in an [`Inventory`]. What is not set here is inferred from the secret, as with `secretcache rotate`.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 #[non_exhaustive]
 pub struct Entry {
-    /// Its name or ARN.
+    /// The secret's name or ARN.
     #[serde(default)]
     pub id: String,
-    /// `rate(…)` or `cron(…)`; without it, the schedule at the service counts.
+    /// `rate(…)` or `cron(…)`. Defaults to the schedule set at the service.
     pub schedule: Option<String>,
-    /// How long a window stays open, such as `2h`. With it, a window that was missed is not made up for.
+    /// How long a window stays open, such as `2h`. If set, a missed window is skipped.
     pub duration: Option<String>,
     /// The strategy's name.
     pub strategy: Option<String>,
@@ -68,24 +68,24 @@ pub struct Entry {
     pub engine: Option<String>,
     /// The secret with the administrator's credential.
     pub master_secret: Option<String>,
-    /// The server where the administrator logs in, as `HOST` or `HOST:PORT`; without it, the master secret names it.
+    /// The server where the administrator logs in, as `HOST` or `HOST:PORT`. Defaults to the one in the master secret.
     pub master_host: Option<String>,
-    /// The two users that take turns.
+    /// The two users that alternate.
     pub users: Option<[String; 2]>,
     /// A file of PEM certificates to trust.
     pub ca_file: Option<String>,
-    /// `false`: no TLS.
+    /// `false` turns TLS off.
     pub tls: Option<bool>,
     /// `iam`, or a file that describes a provider of keys.
     pub provider: Option<String>,
-    /// A file with statements for a resource of another kind.
+    /// A file with custom statements, for an engine that is not built in.
     pub statements: Option<String>,
-    /// What passwords look like.
+    /// The policy for generated passwords.
     #[serde(default)]
     pub password: PasswordRules,
 }
 
-/// What passwords look like: the variables of AWS's templates, in lower case.
+/// The policy for generated passwords: the variables of AWS's templates, in lower case.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 #[non_exhaustive]
@@ -101,7 +101,7 @@ pub struct PasswordRules {
 }
 
 impl PasswordRules {
-    /// The value of one of the variables of AWS's templates.
+    /// Returns the value of one of the variables of AWS's templates.
     pub fn variable(&self, name: &str) -> Option<String> {
         let flag = |value: Option<bool>| value.map(|value| value.to_string());
         match name {
@@ -117,7 +117,7 @@ impl PasswordRules {
     }
 }
 
-/// Fills in what `self` does not say.
+/// Fills in fields that are not set.
 macro_rules! or {
     ($own:expr, $default:expr, $($field:ident),*) => { $( $own.$field = $own.$field.take().or_else(|| $default.$field.clone()); )* };
 }
@@ -141,11 +141,11 @@ struct Run {
 }
 
 impl Inventory {
-    /// Reads a file's text. Schedules are checked, too.
+    /// Parses a file's text, and checks the schedules.
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Misconfigured`], naming the place or the secret.
+    /// [`ErrorKind::Misconfigured`], naming the position or the secret.
     pub fn from_toml(text: &str) -> Result<Self, Error> {
         let wrong = |what: String| Error::new(ErrorKind::Misconfigured, what);
         let File { run, defaults, secret: mut entries } =
@@ -166,7 +166,7 @@ impl Inventory {
             if !known.insert(entry.id.clone()) {
                 return Err(wrong(format!("the secret {:?} is listed twice", entry.id)));
             }
-            // A window belongs to the schedule it was written for.
+            // A duration only makes sense with the schedule it was written for.
             if entry.schedule.is_none() {
                 or!(entry, defaults, schedule, duration);
             }
@@ -207,16 +207,16 @@ impl Inventory {
 }
 
 impl Entry {
-    /// The schedule of the file.
+    /// The schedule in the file.
     fn rules(&self) -> Rules {
         Rules { days: None, expression: self.schedule.clone(), duration: self.duration.clone() }
     }
 
-    /// Whether the secret is to be rotated now.
+    /// Returns whether the secret is due.
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Misconfigured`] if neither the file nor the service has a schedule, or the secret can't be rotated
+    /// [`ErrorKind::Misconfigured`] if neither the file nor the service has a schedule, or the secret cannot be rotated
     /// from here.
     pub fn judge(&self, details: &Details, now: Timestamp) -> Result<Due, Error> {
         let wrong = |what: &str| Err(Error::new(ErrorKind::Misconfigured, what.to_owned()));
@@ -243,7 +243,7 @@ impl Entry {
         if rules.duration.is_none() {
             return Ok(Due::Since(window.opens));
         }
-        // The first window that is not over yet.
+        // The first window that has not closed yet.
         let length = window.closes.duration_since(window.opens);
         let before = now.checked_sub(length).unwrap_or(now).max(last);
         Ok(match schedule.next_after(before, last) {
@@ -254,34 +254,34 @@ impl Entry {
     }
 }
 
-/// Whether a secret is to be rotated now.
+/// Whether a secret is due.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 #[non_exhaustive]
 pub enum Due {
-    /// A rotation is under way, to be gone on with.
+    /// A rotation is in progress, and has to be resumed.
     UnderWay,
-    /// Yes, since this moment.
+    /// Due since this time.
     Since(Timestamp),
-    /// Not before this moment.
+    /// Not due before this time.
     Later(Timestamp),
-    /// It was, but its window closed without a run; the next one opens then.
+    /// It was due, but its window closed without a rotation.
     Missed {
         /// When the missed window opened.
         opened: Timestamp,
-        /// When the next one opens.
+        /// When the next window opens.
         next: Timestamp,
     },
-    /// The schedule names no day of the calendar.
+    /// The schedule matches no date.
     Never,
 }
 
 impl Due {
-    /// Whether to rotate.
+    /// Whether to rotate now.
     pub fn is_now(self) -> bool {
         matches!(self, Self::UnderWay | Self::Since(_))
     }
 
-    /// In words.
+    /// Describes it in words.
     pub fn sentence(self, now: Timestamp) -> String {
         let ago = |since: Timestamp| age(now.duration_since(since));
         match self {

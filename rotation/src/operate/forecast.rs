@@ -1,4 +1,4 @@
-//! What a rotation would do, and what stands in its way: the dry run.
+//! The dry run: what a rotation would do, and what blocks it.
 
 use secretcache::{AWSCURRENT, AWSPREVIOUS};
 use serde::Serialize;
@@ -18,31 +18,31 @@ use crate::strategy::alternating_users::{mark, not_ours, other_user};
 use crate::strategy::complete;
 use crate::target::{Probe, Target};
 
-/// What a rotation would do.
+/// The result of a dry run.
 #[derive(Clone, Debug, Serialize)]
 #[serde(rename_all = "PascalCase")]
 #[non_exhaustive]
 pub struct Forecast {
-    /// The strategy that the rest is about.
+    /// The strategy that this forecast assumes.
     #[serde(serialize_with = "by_name")]
     pub strategy: StrategyName,
-    /// What the server is, as far as it tells.
+    /// The server's name and version; empty if unknown.
     pub server: String,
     /// The id of the version that is current now.
     pub current_version_id: String,
     /// The id of the version that would become current.
     pub version_id: String,
-    /// Whether a rotation is under way that would be gone on with.
+    /// Whether a rotation is in progress and would be resumed.
     pub is_resumed: bool,
-    /// The user that the secret would name.
+    /// The user in the new version.
     pub user: Option<String>,
     /// What each step would do, in order.
     pub steps: Vec<StepForecast>,
-    /// What stands in the way, with the statements that mend it.
+    /// Problems that block the rotation, with the statements that fix them.
     pub findings: Vec<Finding>,
-    /// What is no obstacle but should be known.
+    /// Things that do not block it, but that the operator should know.
     pub warnings: Vec<String>,
-    /// The strategy that fits best.
+    /// The recommended strategy.
     pub recommendation: Recommendation,
 }
 
@@ -57,17 +57,16 @@ pub struct StepForecast {
     pub what: String,
 }
 
-/// Fewer random bits than this can be guessed by those who get at the hash.
+/// With fewer random bits than this, a password can be guessed from its hash.
 const FEWEST_BITS: f64 = 64.0;
 
 impl RotationContext<'_> {
-    /// Looks ahead. Nothing is changed, neither labels nor the resource. `strategy` is the one chosen; without it, the
-    /// recommended one is looked at.
+    /// Runs a dry run. Changes neither the labels nor the resource. `strategy` is the chosen strategy, and defaults to
+    /// the recommended one.
     ///
     /// # Errors
     ///
-    /// Those that leave nothing to look at: of the store, or a value that is no credential. Everything else is a
-    /// [`Finding`].
+    /// Errors of the store, and of a value that is not a credential. Everything else is a [`Finding`].
     pub async fn forecast(
         &self,
         strategy: Option<StrategyName>,
@@ -82,7 +81,7 @@ impl RotationContext<'_> {
             findings: Vec::new(),
             warnings: Vec::new(),
         };
-        // The application's credential first. The administrator, who looks and changes nothing, can tell why it is refused.
+        // Try the application's credential first. The administrator, who only reads here, can tell why it is refused.
         let may_log_in = look.current_logs_in().await?;
         let admin = look.administrator().await?;
         let login = admin.as_ref().or(may_log_in.then_some(&current.document));
@@ -142,7 +141,7 @@ impl RotationContext<'_> {
     }
 }
 
-/// A look ahead in progress.
+/// A dry run in progress.
 struct Look<'a> {
     subject: RotationContext<'a>,
     current: &'a Version,
@@ -152,7 +151,7 @@ struct Look<'a> {
 }
 
 impl Look<'_> {
-    /// The administrator's credential, if one is named and works.
+    /// Returns the administrator's credential, if one is named and works.
     async fn administrator(&mut self) -> Result<Option<Document>, Error> {
         let Backend::Target(target) = self.subject.backend else { return Ok(None) };
         let admin = match self.subject.admin(&self.current.document).await {
@@ -186,7 +185,7 @@ impl Look<'_> {
         Ok(false)
     }
 
-    /// What the target finds; that it cannot say is a finding as well.
+    /// Returns the target's diagnosis. A failure to diagnose is a finding too.
     async fn diagnose(
         &mut self,
         target: &dyn Target,
@@ -204,7 +203,7 @@ impl Look<'_> {
         }
     }
 
-    /// The user that the new version would name.
+    /// Returns the user in the new version.
     async fn next_user(&mut self) -> Result<Option<String>, Error> {
         let current = &self.current.document;
         if self.subject.strategy != StrategyName::AlternatingUsers {
@@ -231,7 +230,7 @@ impl Look<'_> {
         })
     }
 
-    /// What the target has against the strategy.
+    /// Collects the target's objections to the strategy.
     async fn at_target(
         &mut self,
         target: &dyn Target,
@@ -261,7 +260,7 @@ impl Look<'_> {
         let requirements =
             Requirements { other: Some(&other), keeps_former, ..Requirements::new(admin, current) };
         let found = self.diagnose(target, requirements).await?;
-        // Who cannot look up users cannot tell whose the other one is either.
+        // Without the permission to look up users, it cannot be checked who the other one belongs to.
         let may_look = found.findings.is_empty();
         self.findings.extend(found.findings);
         self.warnings.extend(found.warnings);
@@ -270,7 +269,7 @@ impl Look<'_> {
         }
         match accounts.depends_on_name(admin, current, &other).await {
             Ok(warnings) => self.warnings.extend(warnings),
-            // No obstacle: a rotation does not ask.
+            // Not a finding: a rotation does not check this.
             Err(error) => self
                 .warnings
                 .push(format!("could not find out what depends on the user's name: {}", error.in_full())),
@@ -297,7 +296,7 @@ impl Look<'_> {
         Ok(())
     }
 
-    /// Whether passwords of the policy can be made, and are taken.
+    /// Checks that passwords can be generated under the policy, and that the target accepts them.
     async fn password(&mut self) -> Result<(), Error> {
         let Backend::Target(target) = self.subject.backend else { return Ok(()) };
         let policy = &self.subject.settings.password;

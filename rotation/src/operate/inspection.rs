@@ -1,4 +1,4 @@
-//! How a secret stands: its versions, what each authenticates as, and what is wrong in one sentence.
+//! A secret's status: its versions, who each one logs in as, and what is wrong, in one sentence.
 
 use jiff::Timestamp;
 use secretcache::{AWSCURRENT, AWSPENDING};
@@ -9,7 +9,7 @@ use crate::error::Error;
 use crate::operate::context::{Content, Login, RotationContext, VersionReport};
 use crate::store::{SecretState, VersionState};
 
-/// How a secret stands.
+/// The status of a secret.
 #[derive(Clone, Debug, Serialize)]
 #[serde(rename_all = "PascalCase")]
 #[non_exhaustive]
@@ -19,53 +19,53 @@ pub struct Inspection {
     pub arn: String,
     /// The name.
     pub name: String,
-    /// Whether the service rotates it.
+    /// Whether rotation is enabled at the service.
     pub rotation_enabled: bool,
-    /// The schedule at the service.
+    /// The rotation schedule set at the service.
     pub schedule: Option<String>,
     /// When a rotation last succeeded, as RFC 3339.
     pub last_rotated: Option<String>,
-    /// On or before when the service rotates it next, as RFC 3339.
+    /// When the service rotates it next, at the latest, as RFC 3339.
     pub next_rotation: Option<String>,
     /// The labelled versions, `AWSCURRENT` first.
     pub versions: Vec<VersionReport>,
-    /// The accounts that share the name of the user in use, if there are several (MariaDB and MySQL): each has a password
-    /// of its own.
+    /// The accounts that share the name of the user in use, if there are several (MariaDB and MySQL). Each has its own
+    /// password.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub namesakes: Vec<String>,
-    /// What to make of it.
+    /// The conclusion.
     pub verdict: Verdict,
 }
 
-/// What to make of a secret.
+/// The conclusion of an inspection.
 #[derive(Clone, Debug, Eq, PartialEq, Serialize)]
 #[serde(rename_all = "PascalCase")]
 #[non_exhaustive]
 pub struct Verdict {
-    /// In one word.
+    /// The secret's health.
     pub health: Health,
-    /// In one sentence.
+    /// The conclusion in one sentence.
     pub sentence: String,
-    /// What to run, if something is to be done.
+    /// The command to run, if action is needed.
     pub remedy: Option<String>,
 }
 
-/// How a secret is, in one word.
+/// A secret's health, in one word.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize)]
 pub enum Health {
     /// `AWSCURRENT` works, and no rotation is in progress.
     Good,
-    /// `AWSCURRENT` works, and a rotation is under way.
+    /// `AWSCURRENT` works, and a rotation is in progress.
     Rotating,
-    /// `AWSCURRENT` works, but something needs a hand.
+    /// `AWSCURRENT` works, but something else needs action.
     Ailing,
     /// `AWSCURRENT` does not work.
     Broken,
-    /// Nobody could tell.
+    /// Unknown: no login was tried, or none could be.
     Unknown,
 }
 
-/// How a rotation that was waited for ended.
+/// The outcome of a rotation.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize)]
 pub enum Outcome {
     /// The version is, or has been, current.
@@ -77,10 +77,10 @@ pub enum Outcome {
 }
 
 impl Outcome {
-    /// How the rotation of a version stands.
+    /// Returns the outcome of the rotation that made a version.
     pub fn of(version_id: &str, state: &SecretState) -> Self {
         match state.version(version_id) {
-            // It was current, and is the previous one by now: that, too, is a success.
+            // A version that is `AWSPREVIOUS` was current, so its rotation succeeded too.
             Some(version) if version.has(AWSCURRENT) || version.has(secretcache::AWSPREVIOUS) => {
                 Self::Succeeded
             }
@@ -91,13 +91,13 @@ impl Outcome {
 }
 
 impl RotationContext<'_> {
-    /// Looks at a secret. Each labelled version is tried once at the resource, which is a refused login where a
-    /// version's password has ended. [`Inspection::of_labels`] asks nobody.
+    /// Inspects a secret. Tries to log in once with each labelled version, so an expired password counts as one failed
+    /// login. [`Inspection::of_labels`] does not log in.
     ///
     /// # Errors
     ///
-    /// Those of the store, [`ErrorKind::Unencrypted`](crate::ErrorKind::Unencrypted) and
-    /// [`ErrorKind::Untrusted`](crate::ErrorKind::Untrusted). What else the resource has to say is part of the inspection.
+    /// Errors of the store, [`ErrorKind::Unencrypted`](crate::ErrorKind::Unencrypted) and
+    /// [`ErrorKind::Untrusted`](crate::ErrorKind::Untrusted). Other errors of the resource are part of the inspection.
     pub async fn inspect(&self, details: &Details, now: Timestamp) -> Result<Inspection, Error> {
         let mut versions: Vec<_> = details.state.versions.iter().collect();
         versions.sort_by_key(|version| rank(version));
@@ -117,11 +117,11 @@ impl RotationContext<'_> {
 }
 
 impl Inspection {
-    /// What the labels alone say. `reason` is why nobody was asked about the credentials, if that is not by choice.
+    /// Inspects a secret's labels only. `reason` says why no login could be tried; `None` if none was meant to be.
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Misconfigured`](crate::ErrorKind::Misconfigured) if the service's schedule is not understood.
+    /// [`ErrorKind::Misconfigured`](crate::ErrorKind::Misconfigured) if the service's schedule cannot be parsed.
     pub fn of_labels(details: &Details, reason: Option<&str>, now: Timestamp) -> Result<Self, Error> {
         let mut versions: Vec<_> = details.state.versions.iter().collect();
         versions.sort_by_key(|version| rank(version));
@@ -157,7 +157,7 @@ impl Inspection {
     }
 }
 
-/// Labelled versions in the order of their use.
+/// Sorts labelled versions: current, pending, previous.
 fn rank(version: &VersionState) -> usize {
     [AWSCURRENT, AWSPENDING, secretcache::AWSPREVIOUS]
         .iter()
@@ -165,7 +165,7 @@ fn rank(version: &VersionState) -> usize {
         .unwrap_or(usize::MAX)
 }
 
-/// What to make of the labels and the logins.
+/// Draws the conclusion from the labels and the logins.
 fn judge(details: &Details, versions: &[VersionReport], namesakes: &[String], now: Timestamp) -> Verdict {
     let id = &details.name;
     let verdict = |health, sentence: String| Verdict { health, sentence, remedy: None };
@@ -190,7 +190,7 @@ fn judge(details: &Details, versions: &[VersionReport], namesakes: &[String], no
     let pending = versions.iter().find(|version| version.has(AWSPENDING) && !version.has(AWSCURRENT));
     let whom = current.holder.as_deref().unwrap_or("its user");
     let works = match current.login {
-        Login::NotTried => "nobody tried AWSCURRENT".to_owned(),
+        Login::NotTried => "login with AWSCURRENT was not tried".to_owned(),
         _ => format!("AWSCURRENT logs in as {whom}"),
     };
     match &current.login {
@@ -248,7 +248,7 @@ fn judge(details: &Details, versions: &[VersionReport], namesakes: &[String], no
     verdict(Health::Good, format!("{works}, and no rotation is in progress"))
 }
 
-/// That several accounts share one name, as a part of a sentence.
+/// Says, as part of a sentence, that several accounts share one name.
 pub(super) fn of_namesakes(accounts: &[String]) -> String {
     format!(
         "the server has several accounts with this name ({}), each with its own password, but the secret has only one password: drop all accounts but one",
@@ -256,7 +256,7 @@ pub(super) fn of_namesakes(accounts: &[String]) -> String {
     )
 }
 
-/// `AWSCURRENT` is refused: what still works decides what to do.
+/// Draws the conclusion when `AWSCURRENT` is refused: the remedy depends on which version still logs in.
 fn refused(id: &str, whom: &str, pending: Option<&VersionReport>, versions: &[VersionReport]) -> Verdict {
     let (sentence, remedy) = match versions.iter().find(|version| version.login == Login::Accepted) {
         Some(version) if pending.is_some_and(|pending| pending.version_id == version.version_id) => (

@@ -1,7 +1,8 @@
-//! The way back when labels and resource have parted: find the version that still logs in, and make it count.
+//! Recovery when the staging labels and the resource disagree: finds a version that still logs in, and makes it
+//! current.
 //!
-//! A rotation that was cut off after setSecret, and whose `AWSPENDING` somebody then took away, leaves the resource with
-//! a password that no label names. The version is still there, and can be read by its id.
+//! If a rotation is interrupted after setSecret and its `AWSPENDING` label is then removed, the resource has a password
+//! that no label points to. The version still exists, and can be read by its id.
 
 use std::collections::BTreeSet;
 
@@ -21,66 +22,67 @@ use crate::store::{Moved, SecretState, StageMove, Version, VersionState};
 use crate::strategy::alternating_users::other_user;
 use crate::target::{Applied, Change, Guard, Lock, Probe, Target};
 
-/// How to bring labels and resource back in line.
+/// How to make the labels and the resource agree again.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 #[non_exhaustive]
 pub enum RecoveryMethod {
-    /// The version that logs in becomes current; nothing changes at the resource.
+    /// Make the version that logs in current. Nothing changes at the resource.
     #[default]
     LabelsFollow,
-    /// The version that logs in is used to give the resource the current password; the labels stay.
+    /// Log in with the version that works, and set the current password at the resource. The labels stay.
     ResourceFollows,
-    /// As [`RecoveryMethod::ResourceFollows`], and where no version logs in, the administrator gives the current password. Whoever
-    /// can write the secret chooses what the administrator does, so this is for a person to decide.
+    /// Like [`RecoveryMethod::ResourceFollows`], but if no version logs in, the administrator sets the current
+    /// password. Anyone who can write the secret then decides which user the administrator changes, so this needs a
+    /// person's decision.
     Administrator,
 }
 
-/// What was found, and what is to be done about it.
+/// The result of a search, and what to do about it.
 #[derive(Clone, Debug, Serialize)]
 #[serde(rename_all = "PascalCase")]
 #[non_exhaustive]
 pub struct Recovery {
-    /// The versions looked at, in the order in which they were tried.
+    /// The versions that were examined, in order.
     pub versions: Vec<VersionReport>,
-    /// What to do.
+    /// The plan.
     pub plan: RecoveryPlan,
-    /// What the user of the version that is to become current lacks of what the one before may do, where an
-    /// administrator can tell.
+    /// The privileges that the user of the found version lacks compared to the current one, if an administrator can
+    /// tell.
     pub lacks: Vec<String>,
     /// The accounts that share the name of the user that logs in, if there are several.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub namesakes: Vec<String>,
-    /// What to do, in a sentence.
+    /// The plan in a sentence.
     pub sentence: String,
     #[serde(skip)]
     state: SecretState,
 }
 
-/// What is to be done.
+/// What to do to recover a secret.
 #[derive(Clone, Debug, Eq, PartialEq, Serialize)]
 #[non_exhaustive]
 pub enum RecoveryPlan {
     /// Nothing: the current version logs in.
     None,
-    /// Finish the rotation under way: its version logs in.
+    /// Finish the rotation in progress: its version logs in.
     Finish(String),
     /// Make this version current.
     MakeCurrent(String),
-    /// Give the resource the current password, logging in with this version.
+    /// Set the current password at the resource, logging in with this version.
     GiveCurrent(String),
-    /// Give the resource the current password, by the administrator.
+    /// Set the current password at the resource, as the administrator.
     GiveCurrentByAdministrator,
-    /// There is no way: nothing logs in.
+    /// Recovery is impossible: nothing logs in.
     NoWay,
 }
 
 impl RotationContext<'_> {
-    /// Looks for a version that logs in, and tells what to do about it. Changes nothing. Beyond the labelled versions,
-    /// [`Settings::recovery_attempts`](crate::Settings::recovery_attempts) others are tried.
+    /// Searches for a version that logs in, and plans the recovery. Changes nothing. In addition to the labelled
+    /// versions, it tries up to [`Settings::recovery_attempts`](crate::Settings::recovery_attempts) others.
     ///
     /// # Errors
     ///
-    /// Those of the store, and [`ErrorKind::Unavailable`] if the resource cannot be asked.
+    /// Errors of the store, and [`ErrorKind::Unavailable`] if the resource is unreachable.
     pub async fn search(&self, method: RecoveryMethod) -> Result<Recovery, Error> {
         let state = self.store.describe(self.secret_id).await?;
         let Some(current) = state.labelled(AWSCURRENT) else {
@@ -99,7 +101,7 @@ impl RotationContext<'_> {
                 found = Some((version, lacks));
                 break;
             }
-            // Better than nobody, if there is no other.
+            // Use it if no better one is found.
             lesser.get_or_insert((version, lacks));
         }
         let (found, lacks) = found.or(lesser).unzip();
@@ -110,7 +112,7 @@ impl RotationContext<'_> {
             Some(version) if method != RecoveryMethod::LabelsFollow => {
                 RecoveryPlan::GiveCurrent(version.id.clone())
             }
-            // A rotation is not finished with a user that may do less.
+            // Do not finish a rotation whose user has fewer privileges.
             Some(version) if version.has(AWSPENDING) && is_newer && lacks.is_empty() => {
                 RecoveryPlan::Finish(version.id.clone())
             }
@@ -143,11 +145,11 @@ impl RotationContext<'_> {
         }
     }
 
-    /// Does what [`RotationContext::search`] said, and proves that `AWSCURRENT` logs in afterwards.
+    /// Carries out the plan of [`RotationContext::search`], and proves that `AWSCURRENT` logs in afterwards.
     ///
     /// # Errors
     ///
-    /// Every kind; [`ErrorKind::Conflict`] if labels have moved since the search.
+    /// Any [`ErrorKind`]; [`ErrorKind::Conflict`] if labels have moved since the search.
     pub async fn carry_out(&self, recovery: &Recovery, observer: &dyn Observer) -> Result<(), Error> {
         match &recovery.plan {
             RecoveryPlan::None => return Ok(()),
@@ -186,7 +188,7 @@ impl RotationContext<'_> {
         }
     }
 
-    /// Why the right password does not let a user in: it has expired, say.
+    /// Explains why the right password is refused, for example because it has expired.
     async fn why_refused(&self, current: &Document) -> Error {
         if let (Backend::Target(target), Ok(Some(admin))) = (self.backend, self.admin(current).await) {
             let requirements =
@@ -204,7 +206,7 @@ impl RotationContext<'_> {
         Error::new(ErrorKind::Refused, text)
     }
 
-    /// Every version that may be the one: labelled ones by their use, then the others, newest first.
+    /// Lists the versions to try: labelled ones in order of use, then the others, newest first.
     async fn candidates(&self, state: &SecretState) -> Result<Vec<VersionState>, Error> {
         let labelled = [AWSCURRENT, AWSPENDING, AWSPREVIOUS].map(|stage| state.labelled(stage));
         let listed = self.store.list_versions(self.secret_id).await?;
@@ -253,9 +255,9 @@ impl RotationContext<'_> {
         }
     }
 
-    /// Takes `AWSPENDING` from a version that does not log in, so that a new rotation can begin. One without a value
-    /// bars nothing: its rotation begins with making one. `given` is what the resource was given just now: another password
-    /// of the same user has ended with that, whatever a replica that lags may say.
+    /// Removes `AWSPENDING` from a version that does not log in, so that a new rotation can start. A version without a
+    /// value blocks nothing: its rotation starts by making one. `given` is the credential just set at the resource: any
+    /// other password of the same user stopped working with that, even if a lagging replica still accepts it.
     async fn drop_dead_pending(&self, state: &SecretState, given: Option<&Document>) -> Result<(), Error> {
         let Some(pending) = state.labelled(AWSPENDING) else { return Ok(()) };
         if !pending.has(AWSCURRENT) {
@@ -275,8 +277,8 @@ impl RotationContext<'_> {
         self.store.move_stage(self.secret_id, stage).await.map(drop)
     }
 
-    /// Keeps rotations away, where the resource can, while something is changed that was decided on the strength of
-    /// these labels; and makes sure that they are still the same.
+    /// Takes the rotation lock, if the resource has locks, before a change that was decided on the basis of these
+    /// labels, and checks that the labels have not changed.
     pub(crate) async fn hold(&self, login: &Document, state: &SecretState) -> Result<Option<Guard>, Error> {
         let lock = match self.backend {
             Backend::Target(target) => target.lock(login, &state.arn).await?,
@@ -308,13 +310,13 @@ impl RotationContext<'_> {
 /// A search in progress.
 struct Search<'a> {
     subject: &'a RotationContext<'a>,
-    /// A credential that says which resource and which users may be tried; without one, anything may.
+    /// The credential whose resource and users can be tried. `None` means any.
     reference: Option<Reference>,
     tried: Vec<(Zeroizing<String>, Zeroizing<String>)>,
     unlabelled: usize,
     reports: Vec<VersionReport>,
     created: Vec<(String, Option<std::time::SystemTime>)>,
-    /// The last credential that was let in.
+    /// The last credential that was accepted.
     accepted: Option<Document>,
 }
 
@@ -341,7 +343,7 @@ impl<'a> Search<'a> {
             && let Ok(user) = document.username()
         {
             let mut users = vec![user];
-            // The other user may become the current one, but cannot change this one's password.
+            // The other user can become the current one, but cannot change this one's password.
             if subject.strategy == StrategyName::AlternatingUsers && method == RecoveryMethod::LabelsFollow {
                 let declared = subject.settings.users.as_ref();
                 users.push(other_user(declared, &document, previous.as_ref())?);
@@ -359,13 +361,13 @@ impl<'a> Search<'a> {
         })
     }
 
-    /// Whether enough versions without a label have been refused: each refusal brings the account nearer to being
+    /// Whether enough versions without a label have been refused. Each refusal brings the account closer to being
     /// locked.
     fn is_exhausted(&self, version: &VersionState) -> bool {
         !version.is_in_use() && self.unlabelled >= self.subject.settings.recovery_attempts
     }
 
-    /// The credential of a version, if it logs in.
+    /// Tries a version, and returns its credential if it logs in.
     async fn tries(&mut self, version: &VersionState) -> Result<Option<Document>, Error> {
         let content = self.subject.read(&version.id).await?;
         let mut login = Login::NotTried;
@@ -390,8 +392,8 @@ impl<'a> Search<'a> {
         })
     }
 
-    /// What another user than the current one lacks of its privileges. Nobody but an administrator can tell; without one
-    /// that can, nothing.
+    /// Returns the privileges that the found user lacks compared to the current one. Empty if the users are the same,
+    /// or no administrator can tell.
     async fn lacks(&self, found: &Document) -> Vec<String> {
         let Some(Reference { document: current, .. }) = &self.reference else { return Vec::new() };
         let accounts = self.subject.target().ok().and_then(Target::accounts);
@@ -404,7 +406,7 @@ impl<'a> Search<'a> {
         }
     }
 
-    /// Another user's password, or another server's, must not be tried, and none twice.
+    /// Whether a version can be tried: not if it is for another user or another server, and never twice.
     fn may_try(&mut self, document: &Document) -> bool {
         let key = match self.subject.holder(document) {
             Some(holder) => (Zeroizing::new(holder), Zeroizing::new(document.text().to_owned())),
@@ -424,7 +426,7 @@ impl<'a> Search<'a> {
         is_new
     }
 
-    /// Whether a version was made after the current one; a rotation whose version is older was overtaken.
+    /// Whether a version was created after the current one. If it is older, its rotation was overtaken.
     fn is_newer(&self, version: Option<&VersionState>, current: &str) -> bool {
         let created =
             |id: &str| self.created.iter().find(|(known, _)| known == id).and_then(|(_, date)| *date);

@@ -1,4 +1,4 @@
-//! After a leak: the former credential ends at once, and is proven to be refused.
+//! Revokes the previous credential at once, for example after a leak, and proves that it is refused.
 
 use secretcache::{AWSCURRENT, AWSPENDING, AWSPREVIOUS};
 use serde::Serialize;
@@ -9,43 +9,43 @@ use crate::resource::StrategyName;
 use crate::store::{SecretState, Version, VersionState};
 use crate::target::{Applied, Change, Probe, Provider, Target};
 
-/// What became of the former credential.
+/// The outcome of a revocation.
 #[derive(Clone, Debug, Serialize)]
 #[serde(rename_all = "PascalCase")]
 #[non_exhaustive]
 pub struct Revocation {
     /// The id of the `AWSPREVIOUS` version.
     pub version_id: String,
-    /// Its user, or the id of its key.
+    /// The user, or the id of the key.
     #[serde(rename = "User")]
     pub holder: Option<String>,
-    /// How it ended. That it is refused was seen in every case.
+    /// How it was revoked. In every case, the resource has been seen to refuse it.
     pub result: RevocationResult,
 }
 
-/// How a credential ended.
+/// How a credential was revoked.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize)]
 #[non_exhaustive]
 pub enum RevocationResult {
-    /// It had ended before.
+    /// The resource already refused it.
     Before,
-    /// The user has only the current password now.
+    /// The user now has only the current password.
     OnlyCurrentPassword,
-    /// The user that is not in use has a password that nobody knows, until its turn comes.
+    /// The user that is not in use has an unknown password until its turn comes.
     UnknownPassword,
     /// The key was revoked.
     KeyRevoked,
 }
 
 impl RotationContext<'_> {
-    /// Ends the credential of `AWSPREVIOUS`. The current one must log in, before and afterwards. Sessions that are open
-    /// already stay open; to close them is the resource's business.
+    /// Revokes the credential of `AWSPREVIOUS`. The current one must log in, before and afterwards. Open sessions stay
+    /// open; closing them is up to the resource.
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::NotStaged`] if there is no former version, [`ErrorKind::Conflict`] while a rotation is under way,
-    /// [`ErrorKind::Refused`] if the current credential is refused or the former one is not; else those of store and
-    /// resource.
+    /// [`ErrorKind::NotStaged`] if there is no previous version, [`ErrorKind::Conflict`] while a rotation is in
+    /// progress, [`ErrorKind::Refused`] if the current credential is refused or the previous one is still accepted, and
+    /// errors of the store and the resource.
     pub async fn revoke_previous(&self) -> Result<Revocation, Error> {
         let state = self.store.describe(self.secret_id).await?;
         let Some(previous) = state.labelled(AWSPREVIOUS) else {
@@ -63,7 +63,7 @@ impl RotationContext<'_> {
             Content::Unusable(reason) => return Err(Error::new(ErrorKind::Misconfigured, reason)),
         };
         self.check_other(&current, &previous)?;
-        // Ending the one credential that works would be worse than any leak.
+        // Revoking the only credential that works would be worse than any leak.
         if self.probe(&current.document).await? == Probe::Refused {
             return Err(Error::new(
                 ErrorKind::Refused,
@@ -89,14 +89,14 @@ impl RotationContext<'_> {
         Ok(Revocation { version_id: previous.id, holder, result })
     }
 
-    /// Refuses to end what is in use, and what is somewhere else.
+    /// Refuses to revoke the credential in use, or one for another resource.
     fn check_other(&self, current: &Version, previous: &Version) -> Result<(), Error> {
         let (current, previous) = (&current.document, &previous.document);
         let is_same = match self.backend {
             Backend::Target(_) if !previous.is_same_resource(current) => {
                 return Err(Error::new(
                     ErrorKind::Misconfigured,
-                    "AWSPREVIOUS is for another resource than AWSCURRENT; revoke it there by hand",
+                    "AWSPREVIOUS is for another resource than AWSCURRENT; revoke it there manually",
                 ));
             }
             Backend::Target(_) => {
@@ -131,10 +131,10 @@ impl RotationContext<'_> {
         if self.strategy != StrategyName::AlternatingUsers {
             return Err(Error::new(
                 ErrorKind::Misconfigured,
-                "AWSPREVIOUS is for another user than AWSCURRENT; if the two take turns, pass --strategy alternating-users",
+                "AWSPREVIOUS is for another user than AWSCURRENT; if the two alternate, pass --strategy alternating-users",
             ));
         }
-        // The user itself could do it, but then whoever has the leaked password could undo it.
+        // The user could change its own password, but then anyone with the leaked one could change it too.
         let Some(admin) = admin else {
             return Err(Error::new(
                 ErrorKind::Misconfigured,
@@ -176,7 +176,8 @@ impl RotationContext<'_> {
         Ok(RevocationResult::KeyRevoked)
     }
 
-    /// Sees the former credential refused and the current one accepted. Replicas and providers may lag.
+    /// Checks that the previous credential is refused and the current one accepted. Retries, because replicas and
+    /// providers can lag.
     async fn prove(&self, previous: &Version) -> Result<(), Error> {
         let mut attempt = 0;
         while self.probe(&previous.document).await? == Probe::Accepted {

@@ -9,7 +9,7 @@ use jiff::tz::TimeZone;
 
 use super::{date_of, whole};
 
-/// A cron expression, taken apart.
+/// A parsed cron expression.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(crate) struct Cron {
     text: String,
@@ -23,31 +23,31 @@ pub(crate) struct Cron {
 
 #[derive(Clone, Debug, Eq, PartialEq)]
 enum Day {
-    /// Days of the month as bits, from 1; and the last day of the month.
+    /// Days of the month, where bit `d` is day `d`, and whether to add the last day of the month.
     OfMonth { days: u32, last: bool },
-    /// Days of the week as bits, from 1 for Sunday.
+    /// Days of the week, where bit 1 is Sunday.
     OfWeek(u8),
-    /// The so-many-th such weekday of the month.
+    /// The nth such weekday of the month.
     Nth(Weekday, i8),
     /// The last such weekday of the month.
     Last(Weekday),
 }
 
 impl Cron {
-    /// The latest hour of the day at which a window opens.
+    /// Returns the latest hour of the day at which a window opens.
     pub(crate) fn last_hour(&self) -> i32 {
         self.hours.checked_ilog2().unwrap_or(0) as i32
     }
 
-    /// Hours between two windows of a day; 24 if there is one.
+    /// Returns the hours between two windows of a day, or 24 if there is only one.
     pub(crate) fn hour_step(&self) -> i32 {
         if self.hours.count_ones() > 1 { self.hour_step.map_or(24, i32::from) } else { 24 }
     }
 
-    /// The first match after a moment.
+    /// Returns the first match after `after`.
     pub(crate) fn next_after(&self, after: Timestamp) -> Option<Timestamp> {
         let mut date = date_of(after);
-        // A leap day that is a certain weekday comes back within 40 years, whatever centuries lie between.
+        // Every weekday falls on a leap day again within 40 years, even across centuries without one.
         for _ in 0..=40 * 366 {
             if self.months >> date.month() & 1 == 1 && self.day.matches(date) {
                 for hour in (0..24).filter(|hour| self.hours >> hour & 1 == 1) {
@@ -108,7 +108,7 @@ impl fmt::Display for Cron {
     }
 }
 
-/// An hour, or an hour and a step, which starts anew each day.
+/// Parses an hour, or an hour and a step. The step starts over each day.
 fn parse_hours(text: &str) -> Result<(u32, Option<u8>), String> {
     let hour = |text: &str| whole(text).filter(|hour| *hour < 24).map(|hour| hour as u32);
     match text.split_once('/') {
@@ -162,12 +162,12 @@ fn parse_day_of_week(text: &str) -> Result<Day, String> {
     }
 }
 
-/// A day of the week, 1 for Sunday.
+/// Returns a day of the week, where 1 is Sunday.
 fn weekday_of(number: u32) -> Weekday {
     Weekday::from_sunday_one_offset(number as i8).unwrap_or(Weekday::Sunday)
 }
 
-/// The values of a field.
+/// The possible values of a field.
 struct Values {
     last: u32,
     names: &'static [&'static str],
@@ -194,7 +194,7 @@ impl Values {
     }
 }
 
-/// Lists, ranges and steps as bits, from 1.
+/// Parses lists, ranges and steps into a bit set, where bit 1 is the value 1.
 fn bits(text: &str, values: &Values) -> Result<u32, String> {
     let mut bits = 0;
     for part in text.split(',') {
@@ -209,14 +209,14 @@ fn bits(text: &str, values: &Values) -> Result<u32, String> {
         let (first, last) = match range.split_once('-') {
             _ if range == "*" => (1, values.last),
             Some((first, last)) => (values.value(first)?, values.value(last)?),
-            // A start with a step goes on to the end; without one it stands alone.
+            // A start with a step runs to the end; a start without one is a single value.
             None => {
                 let first = values.value(range)?;
                 (first, if step.is_some() { values.last } else { first })
             }
         };
         let step = step.unwrap_or(1);
-        // `FRI-MON` goes around the end of the week.
+        // `FRI-MON` wraps around the end of the week.
         let (end, wrapped_end) = if last < first { (values.last, last) } else { (last, 0) };
         for value in (first..=end).chain(1..=wrapped_end).step_by(step) {
             bits |= 1 << value;

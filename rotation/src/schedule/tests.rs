@@ -1,4 +1,4 @@
-//! Schedules against the documentation, and against a second reading of the calendar.
+//! Checks schedules against the documentation, and against an independent implementation of the day rules.
 
 use jiff::civil::Weekday;
 use proptest::prelude::*;
@@ -89,7 +89,7 @@ fn windows_close_after_their_duration_or_with_the_hour_or_day() {
     assert_eq!(closes("rate(1 day)", None), 24);
     assert_eq!(closes("cron(0 8 * * ? *)", None), 16);
     assert_eq!(closes("cron(0 8/8 * * ? *)", None), 1);
-    assert_eq!(closes("cron(0 21/8 * * ? *)", None), 3); // its step leads into the next day: one window each day
+    assert_eq!(closes("cron(0 21/8 * * ? *)", None), 3); // its step leads into the next day: one window per day
     assert_eq!(closes("cron(0 21 * * ? *)", Some("3h")), 3);
 }
 
@@ -102,11 +102,11 @@ fn a_secret_is_due_once_per_window() {
     let schedule = Schedule::new("rate(4 hours)", None).unwrap();
     assert!(!schedule.is_due(at("2026-11-23T03:59:59Z"), last));
     assert!(schedule.is_due(at("2026-11-23T04:00:00Z"), last));
-    // Missed windows do not pile up: one rotation later it is not due any more.
+    // Missed windows do not accumulate: after one rotation, nothing is due.
     assert!(!schedule.is_due(at("2026-11-25T09:00:00Z"), at("2026-11-25T08:30:00Z")));
 }
 
-/// The day rule once more, from what jiff knows of calendars.
+/// The day rule reimplemented on jiff's calendar.
 fn day_matches(of_month: &str, of_week: &str, date: Date) -> bool {
     let number = |text: &str| text.parse::<i8>().unwrap();
     let weekday = |text: &str| Weekday::from_sunday_one_offset(number(text)).unwrap();

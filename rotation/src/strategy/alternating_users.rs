@@ -1,7 +1,7 @@
-//! Two users that take turns: the one not in use is prepared, and the secret then names it.
+//! Two users that alternate: the one that is not in use is prepared, and the secret then names it.
 //!
-//! The user in use is never touched, so `AWSCURRENT` works at every moment. The other one becomes able to log in last
-//! of all, when it already has every privilege: a login that succeeds must never be one that may do less.
+//! The user in use is never touched, so `AWSCURRENT` works at every moment. The other user gets its password last, when
+//! it already has every privilege: a login that succeeds must never have fewer privileges.
 
 use zeroize::Zeroizing;
 
@@ -15,7 +15,7 @@ use crate::error::{Error, ErrorKind};
 use crate::store::{BoxFuture, Version};
 use crate::target::{Accounts, Applied, Change, Guard, Probe, Target};
 
-/// Two users that take turns, prepared by an administrator.
+/// Two users that alternate, prepared by an administrator.
 #[derive(Clone, Copy, Debug)]
 pub struct AlternatingUsers<'a> {
     /// The resource.
@@ -41,8 +41,8 @@ impl<'a> AlternatingUsers<'a> {
         })
     }
 
-    /// The administrator's credential, with the lock. It may itself have been rotated a moment ago, so a refusal is
-    /// followed by one more look.
+    /// Returns the administrator's credential, and the lock. The credential may just have been rotated itself, so if it
+    /// is refused, it is read again once.
     async fn lock(&self, cx: &Context<'_>, current: &Document) -> Result<(Document, Option<Guard>), Error> {
         let admin = self.admin(cx, current).await?;
         match cx.lock(self.target, &admin).await {
@@ -51,7 +51,7 @@ impl<'a> AlternatingUsers<'a> {
         }
         let admin = self.admin(cx, current).await?;
         let guard = cx.lock(self.target, &admin).await.map_err(|error| match error.kind() {
-            // Not the new credential's fault, and nothing that giving it up would mend.
+            // The new credential is not at fault, and abandoning it would not help.
             ErrorKind::Refused => {
                 Error::new(ErrorKind::Unavailable, "the administrator's credential is refused")
             }
@@ -60,8 +60,8 @@ impl<'a> AlternatingUsers<'a> {
         Ok((admin, guard))
     }
 
-    /// Why the second user is refused although it has just got its password. What the resource has against it will not
-    /// pass, and the user in use was not touched: so the new version is rejected.
+    /// Explains why the second user is refused although its password has just been set. An obstacle that the resource
+    /// reports is permanent, and the user in use was not touched, so the new version is rejected.
     async fn explain(&self, admin: &Document, pair: &Pair, error: Error) -> Error {
         let (current, pending) = (&pair.current.document, &pair.pending.document);
         let requirements = Requirements { other: Some(pending), ..Requirements::new(admin, current) };
@@ -74,9 +74,10 @@ impl<'a> AlternatingUsers<'a> {
         }
     }
 
-    /// Refuses to touch a user that is not known to be this secret's: neither declared, nor made for it, nor one as whom a
-    /// version of it logs in. That a version only names the user proves nothing: whoever can write the secret can name
-    /// anybody. What AWS's own functions and people made bears no mark, so for them it is the login that counts.
+    /// Refuses to touch a user that is not known to belong to this secret: neither declared, nor made for it, nor one
+    /// that a version of it logs in as. A version that only names the user proves nothing, because anyone who can write
+    /// the secret can name any user. Users made by AWS's own functions or manually have no mark, so for them only a
+    /// login counts.
     async fn check_ours(
         &self,
         cx: &Context<'_>,
@@ -96,19 +97,19 @@ impl<'a> AlternatingUsers<'a> {
 const CURRENT_REFUSED: &str =
     "the resource refuses AWSCURRENT; to find the version that logs in, run: secretcache recover";
 
-/// What is said of a user that is not this secret's.
+/// The error message for a user that does not belong to this secret.
 pub(crate) fn not_ours(name: &str) -> String {
     format!(
         "the user {name:?} exists, but was not created for this secret, and no version of the secret logs in as it; if it belongs to the secret, declare it"
     )
 }
 
-/// What marks a user as made for a secret.
+/// The mark of a user made for a secret.
 pub(crate) fn mark(secret_arn: &str) -> String {
     format!("secretcache {secret_arn}")
 }
 
-/// The name of the user whose turn it is next.
+/// Returns the name of the user whose turn is next.
 pub(crate) fn other_user(
     users: Option<&[String; 2]>,
     current: &Document,
@@ -137,7 +138,7 @@ pub(crate) fn other_user(
     }))
 }
 
-/// How AWS's own functions name the second user.
+/// The suffix that AWS's own functions give the second user.
 const SUFFIX: &str = "_clone";
 
 impl Strategy for AlternatingUsers<'_> {
@@ -158,8 +159,9 @@ impl Strategy for AlternatingUsers<'_> {
             let password = cx.random_password().await?;
             let document = current.document.with("username", &user)?.with("password", &password)?;
             let document = complete(self.target, &current.document, document)?;
-            // Before the value is stored, not after: a stored version with the wrong user can only be given up. And
-            // before an administrator logs in on the secret's word, its credential must prove to be of this resource.
+            // Check before the value is stored: a stored version with the wrong user can only be abandoned. And before
+            // an administrator logs in where the secret says, the secret's credential must prove that it is for this
+            // resource.
             let admin = self.admin(cx, &current.document).await?;
             if self.target.probe(&current.document).await? == Probe::Refused {
                 return Err(Error::new(ErrorKind::Refused, CURRENT_REFUSED));
@@ -181,18 +183,19 @@ impl Strategy for AlternatingUsers<'_> {
             }
             check_fields(self.target, pair)?;
             if self.target.probe(current).await? == Probe::Refused {
-                // Somebody may have made the previous version current while this one was being set. If the new one
-                // works, making it current is the way out, and there is nothing left to set.
+                // The previous version may have been made current while this one was being set. If the new one works,
+                // making it current is the way out, and nothing is left to set.
                 if self.target.probe(pending).await? == Probe::Accepted {
                     return Ok(());
                 }
-                // Before an administrator acts on the secret's word, its credential must prove to be of this resource.
+                // Before an administrator acts where the secret says, the secret's credential must prove that it is for
+                // this resource.
                 return Err(Error::new(ErrorKind::Refused, CURRENT_REFUSED));
             }
             check_identity(pair, Wanted::OtherUser)?;
             let (admin, _guard) = self.lock(cx, current).await?;
             self.check_ours(cx, &admin, pending).await?;
-            // No short cut if the new credential already logs in: that says nothing of its privileges.
+            // No shortcut if the new credential already logs in: that says nothing about its privileges.
             accounts.ensure(&admin, current, pending, &mark(cx.secret_arn())).await?;
             accounts.reconcile(&admin, current, pending, &mark(cx.secret_arn())).await?;
             check_privileges(accounts, &admin, pair).await?;
@@ -217,7 +220,7 @@ impl Strategy for AlternatingUsers<'_> {
                 return Err(Error::new(ErrorKind::Rejected, "the new version is for another resource"));
             }
             let login = test_login(cx, self.target, pair).await;
-            // A dry run of the service tests a copy of the current version.
+            // The service's test of the configuration uses a copy of the current version.
             if pair.pending.document.username()? == pair.current.document.username()? {
                 return login;
             }
@@ -229,7 +232,7 @@ impl Strategy for AlternatingUsers<'_> {
         })
     }
 
-    /// Nothing was broken. But a current value that somebody stored by hand meanwhile may be one that is refused.
+    /// This strategy breaks nothing. But if someone has stored a current value manually meanwhile, it may be refused.
     fn restore<'a>(&'a self, _: &'a Context<'a>, pair: &'a Pair) -> BoxFuture<'a, Result<Restored, Error>> {
         Box::pin(async move {
             let only_new_works = self.target.probe(&pair.current.document).await? == Probe::Refused

@@ -1,7 +1,7 @@
-//! Keys that their provider makes: the new one lives beside the current one until the rotation after next.
+//! Keys that a provider makes. The current key keeps working beside the new one until the next rotation revokes it.
 //!
-//! A key that was made but not stored is lost, for its value is shown once. Such orphans are found by their tag, which
-//! is the version id, and revoked; but never on the strength of one read alone, which may be stale.
+//! A key that was made but not stored is lost, because its value is shown only once. Such orphans are found by their
+//! tag, which is the version id, and revoked; but never because of a single read, which may be stale.
 
 use secretcache::AWSPENDING;
 
@@ -15,18 +15,19 @@ use crate::target::{Guard, Key, Probe, Provider};
 /// Overlapping keys of a provider.
 #[derive(Clone, Copy, Debug)]
 pub struct ApiKey<'a> {
-    /// Who makes the keys.
+    /// The provider that makes the keys.
     pub provider: &'a dyn Provider,
 }
 
 impl ApiKey<'_> {
-    /// Revokes the keys that no version in use can hold: the former one, and what earlier rotations left behind.
+    /// Revokes the keys that no version in use can contain: the previous one, and those that earlier rotations left
+    /// behind.
     async fn clean_up(&self, cx: &Context<'_>, current: &Version) -> Result<(), Error> {
-        // The former key may be one that no rotation made, and so not be listed.
+        // The previous key may not have been made by a rotation, and then is not listed.
         let former =
             cx.previous().await?.map(|previous| self.provider.key_id(&previous.document)).transpose()?;
         self.revoke(cx, current, former, |key| {
-            // Of a version being rotated in, the value may not be known yet. That of the current one is.
+            // The key of a version being rotated in may not be known yet. That of the current version is.
             let is_pending = |tag: &str| {
                 tag == cx.token() || cx.state().version(tag).is_some_and(|version| version.has(AWSPENDING))
             };
@@ -50,7 +51,7 @@ impl ApiKey<'_> {
         let unused = keys.iter().filter(|key| is_unused(key)).map(|key| key.id.clone());
         let keys: Vec<_> = unused.chain(former).filter(|id| *id != in_use).collect();
         if !keys.is_empty() {
-            // What was listed before this look at the labels cannot be the key of a rotation that began after it.
+            // The keys were listed before the labels are checked here, so none belongs to a rotation that starts later.
             cx.confirm().await?;
         }
         for key in keys {
@@ -60,7 +61,8 @@ impl ApiKey<'_> {
     }
 }
 
-/// The field that makes a version void: it holds a copy of what was current, and must never become current itself.
+/// The field that makes a version void. A void version has a copy of the value that was current, and must never become
+/// current itself.
 const VOID: &str = "secretcache:void";
 
 pub(crate) fn is_void(document: &Document) -> bool {
@@ -72,7 +74,7 @@ fn check_not_void(pair: &Pair) -> Result<(), Error> {
         false => Ok(()),
         true => Err(Error::new(
             ErrorKind::Rejected,
-            "the provider allows no further key: either an interrupted rotation left one, which the next rotation revokes, or somebody else created one, which you have to delete by hand",
+            "the provider allows no further key: either an interrupted rotation left one, which the next rotation revokes, or someone else created one, which you have to delete yourself",
         )),
     }
 }
@@ -96,9 +98,9 @@ impl Strategy for ApiKey<'_> {
             }
             self.clean_up(cx, current).await?;
             match self.provider.create(&current.document, cx.token()).await {
-                // A key with our tag takes the place. Either a run that was killed left it, or another driver made it
-                // and is about to store it; no look can tell, and revoking it might end the key in use. Voiding the
-                // version does tell: from then on no driver can store that key any more.
+                // A key with our tag takes up the last slot. Either a run that was killed left it, or another driver
+                // made it and is about to store it. No read can tell which, and revoking it could end the key in use.
+                // So make the version void: from then on, no driver can store that key.
                 Err(error) if error.kind() == ErrorKind::LimitReached => {
                     current.document.with(VOID, cx.token())
                 }
@@ -107,7 +109,7 @@ impl Strategy for ApiKey<'_> {
         })
     }
 
-    /// The version's value is known for good now, so that every other key with its tag is an orphan.
+    /// The version's value is now final, so every other key with its tag is an orphan.
     fn stored<'a>(
         &'a self,
         cx: &'a Context<'a>,
@@ -124,7 +126,7 @@ impl Strategy for ApiKey<'_> {
         })
     }
 
-    /// The key made in vain is the one thing that is known to be in no version.
+    /// The key that was not stored is certainly in no version.
     fn discarded<'a>(
         &'a self,
         _: &'a Context<'a>,
@@ -140,7 +142,7 @@ impl Strategy for ApiKey<'_> {
         })
     }
 
-    /// The key works from the moment it is made, if one was.
+    /// Nothing to set: the key works as soon as it is made, if one was made.
     fn set<'a>(&'a self, _: &'a Context<'a>, pair: &'a Pair) -> BoxFuture<'a, Result<(), Error>> {
         Box::pin(async { check_not_void(pair) })
     }
@@ -166,9 +168,8 @@ impl Strategy for ApiKey<'_> {
         })
     }
 
-    /// A key that is dead stays dead, so a new version is needed. It is not revoked here: should the refusal have been
-    /// a passing one and another driver make the version current, that would end the key in use. The next rotation's
-    /// cleaning finds it.
+    /// A dead key stays dead, so a new version is needed. It is not revoked here: if the refusal was transient and
+    /// another driver makes the version current, that would end the key in use. The next rotation's cleanup finds it.
     fn restore<'a>(&'a self, _: &'a Context<'a>, pair: &'a Pair) -> BoxFuture<'a, Result<Restored, Error>> {
         Box::pin(async move {
             Ok(Restored {

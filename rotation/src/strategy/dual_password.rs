@@ -1,4 +1,4 @@
-//! One user with two passwords: the new one is added beside the current one, and there is no window.
+//! One user with two passwords. The new one is added beside the current one, so logins never fail in between.
 
 use super::{
     Strategy, Wanted, check_fields, check_identity, check_own_obstacles, complete, find_login, proven_change,
@@ -10,7 +10,7 @@ use crate::error::{Error, ErrorKind};
 use crate::store::{BoxFuture, Version};
 use crate::target::{Change, Guard, Target};
 
-/// One user with two passwords. The older one ends when the next rotation sets its own.
+/// One user with two passwords. The older one stops working when the next rotation sets a new one.
 #[derive(Clone, Copy, Debug)]
 pub struct DualPassword<'a> {
     /// The resource.
@@ -49,8 +49,8 @@ impl Strategy for DualPassword<'_> {
             check_identity(pair, Wanted::SameUser)?;
             check_fields(self.target, pair)?;
             let (current, pending) = (&pair.current.document, &pair.pending.document);
-            // Any password of the user's will do to log in: the change makes the current one valid as well, also where
-            // it had stopped being so. That the new one works already is no reason to skip it.
+            // Log in with any working password of the user: the change makes the current one valid too, even if it had
+            // stopped working. So do not skip it if the new one already works.
             let (login, is_new, guard) = find_login(cx, self.target, pair).await?;
             let _guard = if is_new { cx.lock(self.target, &login).await? } else { guard };
             let login = &cx.admin(current).await?.unwrap_or(login);

@@ -1,8 +1,8 @@
 //! One user, whose password changes in place.
 //!
-//! Between the change at the resource and the move of the label, `AWSCURRENT` names a password that no longer works.
-//! Nothing can avoid that with one password per user; what can be done is to keep the time short, to roll forward from
-//! wherever a rotation was killed, and to put the current password back when the new one proves unusable.
+//! Between the change at the resource and the move of the label, `AWSCURRENT` has a password that no longer works. With
+//! one password per user, that is unavoidable. This strategy keeps the gap short, rolls forward from wherever a
+//! rotation was killed, and puts the current password back if the new one proves unusable.
 
 use super::{
     Restored, Strategy, Wanted, check_fields, check_identity, check_own_obstacles, complete, find_login,
@@ -50,8 +50,8 @@ impl Strategy for SingleUser<'_> {
             if is_new {
                 return Ok(());
             }
-            // A login must have been proven even where an administrator makes the change: who can write the secret
-            // must not be able to point the administrator at any user he likes.
+            // Even if an administrator makes the change, a login must have been proven: otherwise anyone who can write
+            // the secret could point the administrator at any user.
             let login = cx.admin(&pair.current.document).await?.unwrap_or(login);
             let change = Change { login: &login, credential: &pair.pending.document, keep: None };
             proven_change(self.target.apply_and_unlock(change, guard).await?)
@@ -67,17 +67,17 @@ impl Strategy for SingleUser<'_> {
         Box::pin(test_own_login(cx, self.target, pair, guard))
     }
 
-    /// Puts the current password back. A login alone proves nothing here, since it may reach a replica that lags; the
-    /// change itself does, since it goes where writes go.
+    /// Puts the current password back. A login proves nothing here, because it may reach a replica that lags. The
+    /// change itself does, because it goes to the server that takes writes.
     fn restore<'a>(&'a self, cx: &'a Context<'a>, pair: &'a Pair) -> BoxFuture<'a, Result<Restored, Error>> {
         Box::pin(async move {
             if check_identity(pair, Wanted::SameUser).is_err() {
-                // The new version is for somebody else, so nothing was given to the current version's user.
+                // The new version is for another user or resource, so the current version's user was not changed.
                 let is_lost = self.target.probe(&pair.current.document).await? == Probe::Refused;
                 return Ok(Restored { gives_up: true, is_lost, ..Restored::default() });
             }
-            // By the new password if it works; or by the current one, which then never stopped working and leaves the
-            // new version as good as before.
+            // Log in with the new password if it works. Otherwise use the current one: it never stopped working, and
+            // the new version is as good as before.
             let logins = [(&pair.pending.document, true), (&pair.current.document, false)];
             for (login, gives_up) in logins {
                 let guard = match cx.lock(self.target, login).await {
@@ -85,14 +85,14 @@ impl Strategy for SingleUser<'_> {
                     guard => guard?,
                 };
                 let change = Change { login, credential: &pair.current.document, keep: None };
-                // A copy of the current value, which just logged in.
+                // The value is a copy of the current one, which has just logged in.
                 let is_proven = pair.is_copy() && login.text() == pair.current.document.text();
                 if is_proven || self.target.apply(change).await? == Applied::Done {
                     return Ok(Restored { gives_up, guard, ..Restored::default() });
                 }
             }
-            // An administrator acts only on the word of a credential that works: whoever can write the secret could
-            // otherwise name any user and have its password changed.
+            // An administrator acts only if some credential of the user works. Otherwise anyone who can write the
+            // secret could name any user and have its password changed.
             let (current, lost) = (&pair.current.document, Restored { is_lost: true, ..Restored::default() });
             let older = match find_older_login(cx, self.target, pair).await {
                 Err(error) if error.kind() == ErrorKind::Refused => return Ok(lost),

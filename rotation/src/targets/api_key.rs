@@ -1,4 +1,4 @@
-//! Keys of any service that issues them over HTTP, described instead of programmed.
+//! Keys of any service that issues them over HTTP, managed with requests that the operator describes.
 
 use std::sync::Arc;
 
@@ -25,18 +25,24 @@ pub use iam::IamProvider;
 use description::{Auth, Body, Description, Next, Request};
 use http::{Answer, Client};
 
-/// A provider of keys described in TOML.
+/// A provider of keys, described in TOML.
 ///
-/// Requests are templates: `{name}` is a field of the secret, `{tag}` the name for a new key, `{id}` the key to revoke and
-/// `{token}` what the credential was exchanged for, each escaped for where it stands. Answers are read by JSON pointers.
-/// `docs/targets-by-http.md` describes every field.
+/// Requests are templates with these placeholders, each escaped for its context:
+///
+/// - `{name}`: a field of the secret
+/// - `{tag}`: the name for a new key
+/// - `{id}`: the id of the key to revoke
+/// - `{token}`: the token that the credential was exchanged for
+/// - `{page}`: the number of the page of keys to list
+///
+/// Values are read from responses with JSON pointers. `docs/targets-by-http.md` describes every setting.
 ///
 /// ```
 /// use secretcache_rotation::targets::{HttpProvider, Tls};
 ///
 /// let acme = HttpProvider::from_toml(
 ///     r#"
-///     prefix = "checkout-"             # names of our keys begin so; others are never touched
+///     prefix = "checkout-"             # our keys' names start with this; other keys are never touched
 ///     key_id = "key_id"                # the secret's field with the key's id
 ///
 ///     [create]
@@ -44,7 +50,7 @@ use http::{Answer, Client};
 ///     url = "https://api.acme.example/keys"
 ///     headers = { authorization = "Bearer {key}" }
 ///     body = '{"name": "{tag}"}'
-///     limit_status = 409               # the answer when there are too many keys
+///     limit_status = 409               # the status when there are too many keys
 ///     fields = { key_id = "/data/id", key = "/data/secret" }
 ///
 ///     [list]
@@ -74,7 +80,7 @@ pub struct HttpProvider {
 }
 
 impl HttpProvider {
-    /// A provider from its description.
+    /// Creates a provider from its description.
     ///
     /// # Errors
     ///
@@ -84,7 +90,7 @@ impl HttpProvider {
         Ok(Self { description, client: Client::new(tls) })
     }
 
-    /// The same, reaching its service by another route.
+    /// Returns this provider with another route to its service.
     #[must_use]
     pub fn via(self, route: Arc<dyn Route>) -> Self {
         Self { client: self.client.via(route), ..self }
@@ -126,7 +132,7 @@ impl HttpProvider {
         exchange(&self.client, request, self.description.auth(request), &value).await
     }
 
-    /// The keys of one page, and the request for the next.
+    /// Adds the keys of one page to `keys`, and returns the request for the next page.
     async fn page(
         &self,
         request: &Request,
@@ -168,7 +174,7 @@ impl HttpProvider {
     }
 }
 
-/// Fills a request in, sends it and gives the answer.
+/// Fills in a request, sends it and returns the response.
 pub(super) async fn exchange(
     client: &Client,
     request: &Request,
@@ -213,10 +219,10 @@ pub(super) async fn exchange(
     client.send(request.method, &url, &headers, body).await
 }
 
-/// No account has more keys than this many pages of them.
+/// The page limit of a list of keys. No account has that many.
 const MOST_PAGES: u32 = 1000;
 
-/// A value of a form, escaped as a whole.
+/// Returns the value of a form field, percent-encoded as a whole.
 fn fill_whole(
     template: &str,
     value: &impl Fn(&str) -> Result<Zeroizing<String>, Error>,
@@ -225,7 +231,8 @@ fn fill_whole(
     fill("{text}", Escape::Url, &|_| Ok(text.clone()))
 }
 
-/// A URL that a provider names, which must be its own: the key goes where the description says and nowhere else.
+/// Returns the URL of the next page, which must have the same origin as the request: the key is sent only to hosts
+/// that the description names.
 fn same_origin(asked: &str, next: &str) -> Result<String, Error> {
     let origin = |url: &str| {
         let (scheme, rest) = url.split_once("://")?;
@@ -251,7 +258,7 @@ impl Provider for HttpProvider {
             if create.limit_status == Some(answer.status) {
                 return Err(Error::new(ErrorKind::LimitReached, "the provider allows no further key"));
             }
-            let json = answer.succeeded("make a key")?.json()?;
+            let json = answer.succeeded("create a key")?.json()?;
             let mut document = current.clone();
             for (field, pointer) in &create.fields {
                 let value = text(&json, pointer).ok_or_else(|| lacks("to a new key", pointer))?;
@@ -314,7 +321,7 @@ impl Provider for HttpProvider {
     }
 }
 
-/// A string or number in an answer, or a list of strings with commas between.
+/// Returns a string or number from a response, or a list of strings joined with commas.
 pub(super) fn text(json: &Value, pointer: &str) -> Option<String> {
     match json.pointer(pointer)? {
         Value::String(text) => Some(text.clone()),

@@ -1,7 +1,7 @@
-//! Fields of a secret that are made of others: a header for Basic authentication, a connection URL.
+//! Fields of a secret that are derived from others, such as a connection URL or a header for Basic authentication.
 //!
-//! Programs use them instead of the fields they are made of, so they change with every rotation, and a test that did not
-//! look at them would prove nothing.
+//! Programs read these instead of the fields they are derived from. So every rotation updates them, and `testSecret`
+//! checks them too.
 
 use std::collections::BTreeMap;
 
@@ -14,25 +14,25 @@ use super::template::{Escape, fill};
 use crate::document::Document;
 use crate::error::{Error, ErrorKind};
 
-/// The derived fields of a description, by name.
+/// The derived fields that a description declares, by name.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(transparent)]
 pub(super) struct Derived(BTreeMap<String, Form>);
 
-/// How a field is made.
+/// The template of a derived field, with its encoding.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(rename_all = "lowercase")]
 enum Form {
-    /// The text as it is.
+    /// Plain text.
     Text(String),
-    /// A URL, with each value percent-encoded.
+    /// A URL: each inserted value is percent-encoded.
     Url(String),
-    /// The text in Base64.
+    /// Plain text, encoded in Base64 as a whole.
     Base64(String),
 }
 
 impl Derived {
-    /// The document with every derived field as its other fields make it.
+    /// Returns the document with every derived field computed from the other fields.
     pub(super) fn fill_in(&self, document: &Document) -> Result<Document, Error> {
         let mut filled = document.clone();
         for (name, form) in &self.0 {
@@ -49,7 +49,7 @@ impl Derived {
         Ok(filled)
     }
 
-    /// Refuses a document whose derived fields are not what its other fields make.
+    /// Rejects a document whose derived fields do not match its other fields.
     pub(super) fn verify(&self, document: &Document) -> Result<(), Error> {
         let filled = self.fill_in(document)?;
         for name in self.0.keys() {

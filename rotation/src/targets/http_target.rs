@@ -1,4 +1,4 @@
-//! Users with passwords behind an HTTP interface, described instead of programmed.
+//! Users with passwords behind an HTTP interface, managed with requests that the operator describes.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -21,9 +21,16 @@ use crate::target::{Accounts, Applied, Change, Probe, Target, UserStatus};
 
 /// A target whose requests the operator writes.
 ///
-/// Requests are templates: `{name}` is a field of the credential, `{login.name}` of the one that makes the change,
-/// `{reference.name}` of the user in use, `{kept.name}` what `[user]` keeps, `{item.name}` a field of an item that is
-/// copied, and `{of}` whose items they are. `docs/targets-by-http.md` describes every field.
+/// Requests are templates with these placeholders:
+///
+/// - `{name}`: a field of the credential that is tested or changed
+/// - `{login.name}`: a field of the credential that makes the change
+/// - `{reference.name}`: a field of the credential of the user in use
+/// - `{kept.name}`: a value that `[user]` keeps
+/// - `{item.name}`: a field of the item that is copied
+/// - `{of}`: the name of the user whose items are listed
+///
+/// `docs/targets-by-http.md` describes every setting.
 #[derive(Clone, Debug)]
 pub struct HttpTarget {
     description: Arc<Description>,
@@ -33,7 +40,7 @@ pub struct HttpTarget {
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Description {
-    /// `http`; read before.
+    /// Always `http`: the caller has checked it.
     #[serde(rename = "protocol")]
     _protocol: String,
     strategy: Option<String>,
@@ -65,7 +72,7 @@ struct Test {
     auth: Auth,
     #[serde(default = "refusals")]
     refused_status: Vec<u16>,
-    /// What an answer with such a status says if the credential is good all the same.
+    /// Text that marks a response as an acceptance even though its status is one of `refused_status`.
     accepted_text: Option<String>,
 }
 
@@ -89,7 +96,7 @@ struct AccountSection {
     copy: Vec<Copied>,
 }
 
-/// What a user has many of, such as permissions.
+/// A list of items that belong to a user, such as permissions, and the requests that copy it to the second user.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Copied {
@@ -114,7 +121,7 @@ impl Plain {
     }
 }
 
-/// Whose fields stand in a request.
+/// The sources of the values that a request's placeholders name.
 #[derive(Clone, Copy, Default)]
 struct Values<'a> {
     credential: Option<&'a Document>,
@@ -127,7 +134,7 @@ struct Values<'a> {
 
 impl Values<'_> {
     fn value(&self, name: &str) -> Result<Zeroizing<String>, Error> {
-        let none = || Error::new(ErrorKind::Misconfigured, format!("{{{name}}} has no meaning here"));
+        let none = || Error::new(ErrorKind::Misconfigured, format!("{{{name}}} is not available here"));
         match name.split_once('.') {
             Some(("login", field)) => self.login.ok_or_else(none)?.require(field),
             Some(("reference", field)) => self.reference.ok_or_else(none)?.require(field),
@@ -147,7 +154,7 @@ impl Values<'_> {
 }
 
 impl HttpTarget {
-    /// A target from its description.
+    /// Creates a target from its description.
     ///
     /// # Errors
     ///
@@ -169,7 +176,7 @@ impl HttpTarget {
         if description.apply.is_empty() {
             return Err(wrong("has no request in [[apply]] to change the password".into()));
         }
-        // Who can write the secret must not choose where an administrator's credential goes.
+        // Write access to the secret must not be enough to redirect an administrator's credential to another host.
         let copied = description.accounts.iter().flat_map(|accounts| &accounts.copy);
         let copied = copied.flat_map(|copied| [&copied.url, &copied.put.url, &copied.delete.url]);
         let created =
@@ -186,7 +193,7 @@ impl HttpTarget {
         Ok(Self { description: Arc::new(description), client: Client::new(tls) })
     }
 
-    /// The same, reaching its servers by another route.
+    /// Returns this target with another route to its servers.
     #[must_use]
     pub fn via(self, route: Arc<dyn Route>) -> Self {
         Self { client: self.client.via(route), ..self }
@@ -201,7 +208,7 @@ impl HttpTarget {
         self.send(&Request { url: url.to_owned(), ..Request::default() }, values).await
     }
 
-    /// What a change of a user must keep; `None` if there is no such user.
+    /// Reads the values that a change of this user must keep; `None` if the user does not exist.
     async fn kept(
         &self,
         login: &Document,
@@ -235,7 +242,7 @@ impl HttpTarget {
     }
 }
 
-/// Whether two items are alike at some places.
+/// Checks whether two items are equal at each of these JSON pointers.
 fn is_alike(one: &Value, other: &Value, pointers: &[String]) -> bool {
     pointers.iter().all(|pointer| one.pointer(pointer) == other.pointer(pointer))
 }
@@ -307,7 +314,7 @@ impl Accounts for HttpTarget {
         Box::pin(async move {
             Ok(match self.kept(admin, candidate).await? {
                 None => UserStatus::Absent,
-                // Nothing there can be marked.
+                // The service has no place for a mark that says which secret a user was created for.
                 Some(_) => UserStatus::Foreign,
             })
         })

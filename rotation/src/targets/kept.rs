@@ -1,4 +1,4 @@
-//! A session kept between two calls.
+//! An administrator's session that is kept open between two calls.
 
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -7,23 +7,23 @@ use zeroize::Zeroizing;
 
 use crate::document::Document;
 
-/// An administrator's session that nobody uses right now. One rotation of two users asks an administrator for a dozen
-/// things, and a login takes longer than all of them.
+/// An administrator's session while it is idle. Rotating two users takes a dozen calls as the administrator, and one
+/// login takes longer than all of them.
 ///
-/// A session whose last call failed is not given back: in which state it is, nobody knows.
+/// A session whose last call failed is not put back, because its state is unknown.
 pub(super) struct Kept<S>(Arc<Mutex<Option<Opened<S>>>>);
 
-/// A session, and the credential that it was opened with.
+/// A session, with the text of the credential that opened it.
 type Opened<S> = (Zeroizing<String>, S);
 
 impl<S> Kept<S> {
-    /// Takes the session out, if this is the credential that it was opened with.
+    /// Takes the session out and returns it if this credential opened it; otherwise closes it.
     pub(super) fn take(&self, credential: &Document) -> Option<S> {
         let kept = self.0.lock().unwrap_or_else(PoisonError::into_inner).take();
         kept.filter(|(opened_with, _)| opened_with.as_str() == credential.text()).map(|(_, session)| session)
     }
 
-    /// Keeps a session in place of whichever was kept before.
+    /// Keeps a session, replacing the one kept before.
     pub(super) fn put(&self, credential: &Document, session: S) {
         let opened_with = Zeroizing::new(credential.text().to_owned());
         *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some((opened_with, session));

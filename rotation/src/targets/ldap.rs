@@ -1,4 +1,4 @@
-//! Directories: LDAP servers such as OpenLDAP and 389 Directory Server, and Active Directory.
+//! LDAP directories such as OpenLDAP and 389 Directory Server, and Active Directory.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -18,12 +18,12 @@ mod session;
 
 use session::Session;
 
-/// A directory.
+/// An LDAP directory.
 ///
-/// The secret's `username` is the DN to bind with; at Active Directory it may be a `userPrincipalName` as well. A user
-/// changes its own password, or an administrator does. The password is sent as it is, as the protocol has it, so that the
-/// server can apply its policy and its own hash; TLS protects it. Referrals are not followed, for a password would go
-/// with them.
+/// The secret's `username` is the DN to bind with; with Active Directory it can also be a `userPrincipalName`. A user
+/// changes its own password, or an administrator does. As the protocol requires, the password is sent unhashed, so that
+/// the server can apply its policy and its own hash; TLS protects it. Referrals are not followed, because that would
+/// send the password to another server.
 #[derive(Clone, Debug)]
 pub struct Ldap {
     link: Link,
@@ -31,17 +31,18 @@ pub struct Ldap {
 }
 
 impl Ldap {
-    /// A directory that changes passwords by the operation of RFC 3062. Its servers are trusted as `tls` says.
+    /// Creates a target for directories that change passwords with the operation of RFC 3062. `tls` decides which
+    /// servers are trusted.
     pub fn new(tls: Tls) -> Self {
         Self { link: Link::new(tls), is_active_directory: false }
     }
 
-    /// Active Directory, which keeps passwords in the attribute `unicodePwd`.
+    /// Creates a target for Active Directory, which keeps passwords in the attribute `unicodePwd`.
     pub fn active_directory(tls: Tls) -> Self {
         Self { is_active_directory: true, ..Self::new(tls) }
     }
 
-    /// The same, reaching its servers by another route.
+    /// Returns this target with another route to its servers.
     #[must_use]
     pub fn via(self, route: Arc<dyn Route>) -> Self {
         Self { link: Link { route, ..self.link }, ..self }
@@ -50,7 +51,7 @@ impl Ldap {
     /// Logs in; `None` if the server refuses the credential.
     async fn login(&self, document: &Document) -> Result<Option<Session>, Error> {
         let (user, password) = (document.username()?, document.password()?);
-        // A server takes a login without a password for an anonymous one, and lets it in.
+        // Servers treat a login without a password as anonymous, and accept it.
         if user.is_empty() || password.is_empty() {
             let text = "the secret's \"username\" or \"password\" is empty: an anonymous login would be accepted and prove nothing";
             return Err(Error::new(ErrorKind::Misconfigured, text));
@@ -69,7 +70,7 @@ impl Ldap {
         .await
     }
 
-    /// The DN of a user. Of a `userPrincipalName` the server knows it; it must be the only one of that name.
+    /// Returns the DN of a user. A `userPrincipalName` is looked up on the server; exactly one entry must have it.
     async fn dn(&self, session: &mut Session, user: &str) -> Result<String, Error> {
         if is_dn(user) {
             return Ok(user.to_owned());
@@ -119,7 +120,7 @@ impl Target for Ldap {
             let Some(mut session) = self.login(change.login).await? else { return Ok(Applied::LoginRefused) };
             let (user, password) = (change.credential.username()?, change.credential.password()?);
             let is_own = *change.login.username()? == *user;
-            // Some servers let a user change its own password only if it says the former one.
+            // Some servers let a user change its own password only if it also sends the current one.
             let former = if is_own { Some(change.login.password()?) } else { None };
             within(STATEMENT_TIMEOUT, "the change", async {
                 let result = if self.is_active_directory {
@@ -142,15 +143,15 @@ impl Target for Ldap {
         })
     }
 
-    /// A directory does not tell beforehand whether a change is allowed, or what its policy is. What it does tell is
-    /// asked.
+    /// Checks the kind of server and the operation it needs, and that the administrator can find the user's entry. A
+    /// directory cannot be asked in advance whether it will allow a change, or what its password policy is.
     fn diagnose<'a>(&'a self, requirements: Requirements<'a>) -> BoxFuture<'a, Result<Diagnosis, Error>> {
         Box::pin(async move {
             let Some(mut session) = self.login(requirements.login).await? else {
                 let text = "the directory refuses the login that would change the password";
                 return Err(Error::new(ErrorKind::Refused, text));
             };
-            within(STATEMENT_TIMEOUT, "a question", async {
+            within(STATEMENT_TIMEOUT, "a query", async {
                 let root = read_root(&mut session).await?;
                 let is_active_directory = root.has("supportedCapabilities", ACTIVE_DIRECTORY);
                 let problem = match (self.is_active_directory, is_active_directory) {
@@ -181,7 +182,7 @@ impl Target for Ldap {
     }
 }
 
-/// What a server says of itself.
+/// The root DSE: the entry in which a server describes itself.
 struct Root(SearchEntry);
 
 impl Root {
@@ -224,7 +225,7 @@ async fn read_root(session: &mut Session) -> Result<Root, Error> {
         .ok_or_else(|| Error::new(ErrorKind::Unsupported, "the server does not describe itself"))
 }
 
-/// Entries; none where the server has none, or shows none.
+/// Returns the entries found; empty if there are none or the server hides them.
 async fn search(
     session: &mut Session,
     base: &str,
@@ -243,7 +244,7 @@ async fn search(
     }
 }
 
-/// A change of `unicodePwd`: a user replaces its own by naming the former, an administrator whatever it is.
+/// Returns the modifications that set `unicodePwd`. A user must name its current password; an administrator need not.
 fn in_unicode(former: Option<&str>, password: &str) -> Vec<Mod<Vec<u8>>> {
     let name = || b"unicodePwd".to_vec();
     let value = |password: &str| {
@@ -260,7 +261,8 @@ fn is_dn(user: &str) -> bool {
     user.contains('=')
 }
 
-/// Why Active Directory refuses a password that may well be the right one. Trying others would not help.
+/// Returns the reason if Active Directory refuses a login for something other than a wrong password. Trying other
+/// passwords would not help.
 fn why_refused(text: &str) -> Option<Error> {
     let code = text.split_once("data ")?.1.split([',', ' ']).next()?;
     let why = match code {
@@ -276,19 +278,19 @@ fn why_refused(text: &str) -> Option<Error> {
     Some(Error::new(ErrorKind::Denied, format!("Active Directory refuses the login: {why}")))
 }
 
-/// What the server has against an operation. Its texts quote no passwords.
+/// The error for an operation that the server refused. The server's texts do not quote passwords.
 fn fault(what: &str, result: &LdapResult) -> Error {
     let LdapResult { rc, text, .. } = result;
     let comma = if text.is_empty() { "" } else { ", " };
     let said = format!("could not {what}: the directory answers {rc}{comma}{text}");
-    // A directory tells only now what it would have refused all along. No later try of the new version fares better.
+    // A directory reports only now what it would have refused at any time. Retrying with this version cannot succeed.
     let lasting = if what == CHANGE { ErrorKind::Rejected } else { ErrorKind::Denied };
     let of = |kind| Error::new(kind, said.clone());
     match *rc {
         REFERRAL => of(lasting).and(
             "it refers to another server, and passwords are not sent to servers that the secret does not name: set that server as the secret's \"host\"",
         ),
-        CONFIDENTIALITY_REQUIRED | STRONGER_AUTH_REQUIRED => of(lasting).and("it asks for TLS"),
+        CONFIDENTIALITY_REQUIRED | STRONGER_AUTH_REQUIRED => of(lasting).and("it requires TLS"),
         CONSTRAINT_VIOLATION | UNWILLING | INSUFFICIENT_ACCESS | NO_SUCH_OBJECT => of(lasting),
         _ => of(ErrorKind::Unavailable),
     }
@@ -299,7 +301,7 @@ const ANYTHING: &str = "(objectClass=*)";
 const PASSWORD_MODIFY: &str = "1.3.6.1.4.1.4203.1.11.1";
 const ACTIVE_DIRECTORY: &str = "1.2.840.113556.1.4.800";
 
-/// Results, as RFC 4511 numbers them.
+// Result codes of RFC 4511.
 const STRONGER_AUTH_REQUIRED: u32 = 8;
 const REFERRAL: u32 = 10;
 const CONFIDENTIALITY_REQUIRED: u32 = 13;

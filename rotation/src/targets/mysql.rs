@@ -1,4 +1,4 @@
-//! MariaDB, from version 10.4, and MySQL, from 5.7.6.
+//! MariaDB 10.4 and later, and MySQL 5.7.6 and later.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -33,42 +33,42 @@ use fault::fault;
 pub(super) use fault::kind;
 use passwords::{Conditions, retain_beside};
 
-/// MariaDB and MySQL.
+/// MariaDB 10.4 and later, and MySQL 5.7.6 and later.
 ///
-/// MariaDB gets a password's hash and never the password, unless it refuses hashes. MySQL has no statement for that, so
-/// that the password stands in one in the clear: inside TLS, and left out of the server's logs by the server.
+/// MariaDB receives only a password's hash, unless it refuses hashes. MySQL has no statement for that, so the password
+/// is sent in the clear inside TLS, and the server itself keeps it out of its logs.
 ///
-/// Sessions have no default database and set their own `sql_mode`, and every table is named with its database, so that
-/// no statement means something else because of what others made or set.
+/// Sessions have no default database and set their own `sql_mode`, and every table is qualified with its database. So
+/// objects or settings that others created cannot change the meaning of a statement.
 #[derive(Clone, Debug)]
 pub struct MySql {
     link: Link,
     kept: Kept<Conn>,
 }
 
-/// The longest name that MariaDB takes.
+/// The longest user name that MariaDB accepts.
 const LONGEST_NAME: usize = 80;
-/// How long an answer may be, in bytes; as servers have it by default.
+/// The size limit of a response, in bytes: the servers' default.
 const LONGEST_ANSWER: usize = 16 << 20;
 
 impl MySql {
-    /// A target whose servers are trusted as `tls` says.
+    /// Creates a target. `tls` decides which servers are trusted.
     pub fn new(tls: Tls) -> Self {
         Self { link: Link::new(tls), kept: Kept::default() }
     }
 
-    /// The same, reaching its servers by another route.
+    /// Returns this target with another route to its servers.
     #[must_use]
     pub fn via(self, route: Arc<dyn Route>) -> Self {
         Self { link: Link { route, ..self.link }, ..self }
     }
 
-    /// Logs in, to the secret's database; `None` if the server refuses the credential.
+    /// Logs in to the secret's database; `None` if the server refuses the credential.
     pub(super) async fn login(&self, document: &Document) -> Result<Option<Conn>, Error> {
         self.connect(document, document.field("dbname").as_deref()).await
     }
 
-    /// Logs in for changes, without a database. What the session says does not depend on its user's settings.
+    /// Logs in for changes, without a default database, and pins the session's SQL mode.
     async fn login_pinned(&self, document: &Document) -> Result<Option<(Conn, Dialect)>, Error> {
         let Some(mut connection) = self.connect(document, None).await? else { return Ok(None) };
         let dialect = dialect_of(&mut connection).await?;
@@ -82,14 +82,15 @@ impl MySql {
             .user(Some(document.username()?.to_string()))
             .pass(Some(document.password()?.to_string()))
             .db_name(database.cloned())
-            // Else the driver goes on over a socket of its own choice, where other accounts may apply.
+            // Otherwise the driver can switch to a Unix socket, where other accounts can apply.
             .prefer_socket(false)
-            // Else it asks for these two after each login. The first bounds what it reads, the second is for its pools.
+            // Setting these two saves a query after each login. The first limits the size of responses; only the
+            // driver's pools use the second.
             .max_allowed_packet(Some(LONGEST_ANSWER))
             .wait_timeout(Some(usize::from(u16::MAX)));
         within(CONNECT_TIMEOUT, "the login", async {
             let Server { addresses, trust } = self.link.server(document, 3306).await?;
-            // The driver takes one port for all addresses, as every route gives it.
+            // The driver takes one port for all addresses. Every route returns the same port for all of them.
             let port = addresses.first().map_or(3306, SocketAddr::port);
             let ssl = trust.map(|Trust { authorities, .. }| {
                 let authorities = authorities.iter().map(|authority| authority.to_vec().into());
@@ -108,8 +109,8 @@ impl MySql {
                 tokio::time::sleep(Duration::from_millis(pause)).await;
                 answer = Conn::new(options.clone()).await;
             }
-            // The driver cuts a zero off the end of ed25519's question, so one login in 256 is refused though the password
-            // is right. Only MariaDB asks so; elsewhere a second refusal might lock the account.
+            // The driver drops a trailing zero byte from the ed25519 challenge, so one login in 256 is refused although
+            // the password is right. Only MariaDB uses ed25519; elsewhere a second refusal could lock the account.
             let is_refused =
                 matches!(&answer, Err(mysql_async::Error::Server(error)) if REFUSALS.contains(&error.code));
             if is_refused && greets_as_mariadb(&addresses).await {
@@ -118,8 +119,8 @@ impl MySql {
             match answer {
                 Ok(connection) => Ok(Some(connection)),
                 Err(mysql_async::Error::Server(error)) if REFUSALS.contains(&error.code) => Ok(None),
-                // The account has several methods, the server has refused by one of them and asks by another, and the
-                // driver answers no second question. Nor do most programs' drivers.
+                // The account has several authentication methods. The server refused the first and asks for the next
+                // one, which this driver, like most, does not support.
                 Err(mysql_async::Error::Driver(DriverError::UnexpectedPacket { payload }))
                     if payload.first() == Some(&SWITCH_OF_METHOD) =>
                 {
@@ -131,7 +132,8 @@ impl MySql {
         .await
     }
 
-    /// What decides how a password is changed. Where it will be sent in the clear, the session's logging is off afterwards.
+    /// Reads the conditions that decide how a password is changed. If the password must be sent in the clear, also
+    /// tries to turn off the session's logging.
     async fn conditions(
         &self,
         connection: &mut Conn,
@@ -152,14 +154,14 @@ impl MySql {
         Ok(conditions)
     }
 
-    /// Whether statements to a server stay between it and us: inside TLS, or on this host.
+    /// Checks whether no one else can read statements to the server: they go through TLS, or stay on this host.
     async fn is_private(&self, document: &Document) -> Result<bool, Error> {
         let Server { addresses, trust } = self.link.server(document, 3306).await?;
         Ok(trust.is_some() || addresses.iter().all(|address| address.ip().is_loopback()))
     }
 
-    /// An administrator's session: the one kept, if it is still good, or a new one; `None` if the server refuses the
-    /// credential. The question for the version tells whether it is.
+    /// Returns an administrator's session: the kept one if it still answers a query for the version, or a new one.
+    /// `None` means that the server refuses the credential.
     async fn open(&self, admin: &Document) -> Result<Option<(Conn, Dialect)>, Error> {
         if let Some(mut connection) = self.kept.take(admin)
             && let Ok(dialect) = within(CONNECT_TIMEOUT, "a sign of life", dialect_of(&mut connection)).await
@@ -169,7 +171,7 @@ impl MySql {
         self.login_pinned(admin).await
     }
 
-    /// A session with a credential that must work.
+    /// Opens an administrator's session; a refused credential is an error.
     async fn session(&self, admin: &Document) -> Result<(Conn, Dialect), Error> {
         self.open(admin).await?.ok_or_else(|| {
             Error::new(ErrorKind::Unavailable, "the server refuses the administrator's credential")
@@ -177,7 +179,8 @@ impl MySql {
     }
 }
 
-/// A session that has ended counts until the server has noticed, and a user may be allowed only one.
+/// The pauses before retrying a login when the user has too many sessions. A closed session counts until the server
+/// notices, and a user may be limited to one.
 const PAUSES: [u64; 4] = [100, 200, 400, 800]; // milliseconds
 
 fn has_too_many_sessions(answer: &Result<Conn, mysql_async::Error>) -> bool {
@@ -185,10 +188,10 @@ fn has_too_many_sessions(answer: &Result<Conn, mysql_async::Error>) -> bool {
     error.code == 1203 || error.code == 1226 && error.message.contains("max_user_connections")
 }
 
-/// The first byte of the server's request to log in by another method.
+/// The first byte of the server's request to switch to another authentication method.
 const SWITCH_OF_METHOD: u8 = 0xfe;
 
-/// Access denied: by password, by plugin, because the account is locked or its password has expired.
+/// Error codes of a refused login: wrong password or plugin, account locked, or password expired.
 const REFUSALS: [u16; 7] = [1045, 1698, 1820, 1862, 3118, 3955, 4151];
 
 impl Target for MySql {
@@ -204,7 +207,7 @@ impl Target for MySql {
     fn probe<'a>(&'a self, credential: &'a Document) -> BoxFuture<'a, Result<Probe, Error>> {
         Box::pin(async move {
             let Some(mut connection) = self.login(credential).await? else { return Ok(Probe::Refused) };
-            // MariaDB lets in whose password has expired, and then answers nothing.
+            // MariaDB accepts a login with an expired password, but then refuses every statement.
             let probe = match run(&mut connection, "test the login", "DO 1").await {
                 Ok(()) => Ok(Probe::Accepted),
                 Err(error) if error.kind() == ErrorKind::Refused => Ok(Probe::Refused),
@@ -237,7 +240,8 @@ impl Target for MySql {
             for statement in dialect.change_password(&account, &new, keep, conditions)? {
                 match run(&mut connection, "change the password", &statement.text).await {
                     Err(error) if statement.may_be_denied && error.kind() == ErrorKind::Denied => {}
-                    // Without a binary log, MariaDB changes the password and then complains of the method before it.
+                    // Without a binary log, MariaDB changes the password and then reports an error for the method
+                    // listed before it.
                     Err(error) if error.kind() == ErrorKind::Unsupported => {
                         let whose = made(&mut connection, account.name.clone(), is_own).await?;
                         if !dialect.has_password(&whose, &new) {
@@ -246,7 +250,7 @@ impl Target for MySql {
                         has_changed = true;
                     }
                     Err(error) if has_changed => {
-                        // Nothing must be concluded from the kind: a part of the change is in effect.
+                        // Part of the change is in effect, so the original kind of error would mislead the caller.
                         return Err(Error::new(ErrorKind::Unavailable, error.message()));
                     }
                     Err(error)
@@ -277,9 +281,9 @@ impl Target for MySql {
             let Some(mut connection) = self.connect(login, None).await? else {
                 return Ok(Lock::LoginRefused);
             };
-            // Names of locks have at most 64 characters.
+            // Lock names have at most 64 characters.
             let name = hex(&Sha1::digest(name));
-            // Whoever holds it may be changing the password: who waits proves the login once more.
+            // The holder of the lock may be changing the password, so the login is tested again after a wait.
             for seconds in [0, 5] {
                 let statement = format!("SELECT GET_LOCK('secretcache {name}', {seconds})");
                 if rows::<Option<i64>>(&mut connection, &statement).await?.first() == Some(&Some(1)) {
@@ -321,7 +325,7 @@ impl Target for MySql {
     }
 }
 
-/// Whether the server's greeting, the first packet of a connection, names MariaDB.
+/// Checks whether the server's greeting, the first packet of a connection, names MariaDB.
 async fn greets_as_mariadb(addresses: &[SocketAddr]) -> bool {
     let mut greeting = [0; 128];
     let read = async {
@@ -332,7 +336,7 @@ async fn greets_as_mariadb(addresses: &[SocketAddr]) -> bool {
     greeting[..length].windows(7).any(|part| part == b"MariaDB")
 }
 
-/// How MariaDB stores a password: the one form of it that may stand in a statement.
+/// Returns the hash that `mysql_native_password` stores for a password.
 pub(super) fn hash(password: &str) -> String {
     format!("*{}", hex(&Sha1::digest(Sha1::digest(password.as_bytes()))).to_uppercase())
 }
@@ -341,21 +345,21 @@ pub(super) fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-/// A name as it stands in a statement.
+/// Quotes a name for use in a statement.
 pub(super) fn quoted(name: &str) -> String {
     format!("`{}`", name.replace('`', "``"))
 }
 
-/// A text as it stands in a statement, in whichever SQL mode: its bytes.
+/// Returns a literal for a text. It is written as hexadecimal bytes, so it does not depend on the SQL mode.
 fn literal(text: &str) -> String {
     format!("CONVERT(x'{}' USING utf8mb4)", hex(text.as_bytes()))
 }
 
-/// The account that a session is logged in to, quoted. Its host may be a pattern.
+/// Returns the account that the session is logged in to, quoted. Its host can be a pattern.
 ///
 /// # Errors
 ///
-/// [`ErrorKind::Misconfigured`] if the user may see that it has other accounts, which a change would leave as they are.
+/// [`ErrorKind::Misconfigured`] if the user has other accounts, and can see them: the change would not reach those.
 async fn own_account(connection: &mut Conn, dialect: Dialect) -> Result<String, Error> {
     let answers = rows::<String>(connection, "SELECT CURRENT_USER()").await?;
     let Some((user, host)) = answers.first().and_then(|account| account.rsplit_once('@')) else {
@@ -369,7 +373,7 @@ async fn own_account(connection: &mut Conn, dialect: Dialect) -> Result<String, 
     Ok(format!("{}@{}", quoted(user), quoted(host)))
 }
 
-/// The one account with a user name, quoted.
+/// Returns the only account with a user name, quoted; `None` if there is none.
 async fn account(connection: &mut Conn, dialect: Dialect, user: &str) -> Result<Option<String>, Error> {
     let hosts = rows::<String>(connection, &dialect.hosts_of(&literal(user))).await?;
     match &hosts[..] {
@@ -379,7 +383,7 @@ async fn account(connection: &mut Conn, dialect: Dialect, user: &str) -> Result<
     }
 }
 
-/// The accounts of a user at several hosts.
+/// Returns a user's accounts, one for each host, quoted.
 fn named(user: &str, hosts: &[String]) -> Vec<String> {
     hosts.iter().map(|host| format!("{}@{}", quoted(user), quoted(host))).collect()
 }
@@ -395,18 +399,18 @@ fn several(user: &str, hosts: &[String]) -> Error {
     )
 }
 
-/// Whether a MariaDB server checks passwords and so refuses their hashes.
+/// Checks whether a MariaDB server validates passwords, and so refuses hashes.
 async fn wants_clear(connection: &mut Conn, dialect: Dialect) -> Result<bool, Error> {
     const STRICT: &str = "SELECT COUNT(*) FROM information_schema.PLUGINS WHERE PLUGIN_TYPE = 'PASSWORD VALIDATION' \
          AND PLUGIN_STATUS = 'ACTIVE' AND @@GLOBAL.strict_password_validation";
     Ok(matches!(dialect, Dialect::MariaDb(_)) && rows::<i64>(connection, STRICT).await? != [0])
 }
 
-/// An account with what the server says of it.
+/// Returns an account with the output of `SHOW CREATE USER`.
 async fn made(connection: &mut Conn, name: String, is_own: bool) -> Result<Account, Error> {
     let whose = if is_own { "CURRENT_USER" } else { &name };
     let made = rows::<String>(connection, &format!("SHOW CREATE USER {whose}")).await?;
-    // MariaDB says in a second row how long passwords last.
+    // MariaDB shows the password expiry in a second row.
     Ok(Account { made: made.join(" "), name, is_own })
 }
 
@@ -423,15 +427,15 @@ async fn run(connection: &mut Conn, what: &str, statement: &str) -> Result<(), E
 }
 
 async fn rows<T: FromRow + Send + 'static>(connection: &mut Conn, statement: &str) -> Result<Vec<T>, Error> {
-    within(STATEMENT_TIMEOUT, "a question", async {
-        connection.query(statement).await.map_err(|error| fault("look at the users", error))
+    within(STATEMENT_TIMEOUT, "a query", async {
+        connection.query(statement).await.map_err(|error| fault("query the users", error))
     })
     .await
 }
 
 impl MySql {
-    /// Adds a password where MySQL's history does not let anybody set the kept one again. Only the user itself can then
-    /// name the password that is to stay, and only while that is the first of two.
+    /// Adds a password when MySQL's password history forbids setting the kept one again. Only the user itself can then
+    /// retain the kept password, and only if that is the primary one.
     async fn change_beside_history(
         &self,
         change: Change<'_>,
@@ -450,7 +454,7 @@ impl MySql {
                     );
                     return Err(Error::new(ErrorKind::Unsupported, what));
                 }
-                // The second run of the same change: the new password is in the history, and both work.
+                // A repeated run of the same change: the new password is already in the history, and both work.
                 Err(error) if matches!(error.kind(), ErrorKind::Refused | ErrorKind::Rejected) => {
                     if self.login(change.credential).await?.is_some() {
                         return Ok(());

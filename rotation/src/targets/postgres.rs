@@ -1,4 +1,4 @@
-//! PostgreSQL, from version 10.
+//! PostgreSQL 10 and later.
 
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
@@ -33,10 +33,10 @@ use session::{
     is_refusal,
 };
 
-/// PostgreSQL.
+/// PostgreSQL 10 and later.
 ///
-/// Of two alternating users, the first is the owner of everything: the second is a member of it and acts as it by
-/// default (`ALTER ROLE … SET role`), so that objects made under either belong to both.
+/// With two alternating users, the first owns everything. The second is a member of the first and acts as it by default
+/// (`ALTER ROLE … SET role`), so both can use the objects that either creates.
 #[derive(Clone, Debug)]
 pub struct Postgres {
     link: Link,
@@ -44,28 +44,28 @@ pub struct Postgres {
     held: Held,
 }
 
-/// The session that holds a rotation's lock, for a user that may have no second one, and the credential it was opened
-/// with.
+/// The session that holds a rotation's lock, with the credential that opened it. A user whose connection limit allows
+/// no second session changes its password in this one.
 type Held = Arc<Mutex<Option<(Zeroizing<String>, Weak<Client>)>>>;
 
-/// What became of a login.
+/// The outcome of a login.
 enum Login {
     Open(Client),
     Refused,
-    /// The server took the password, and has too many sessions of this user already.
+    /// The server accepted the password, but the user has reached its connection limit.
     Full,
 }
 
-/// The longest name that PostgreSQL keeps whole.
+/// The longest name, in bytes, that PostgreSQL does not truncate.
 const LONGEST_NAME: usize = 63;
 
 impl Postgres {
-    /// A target whose servers are trusted as `tls` says.
+    /// Creates a target. `tls` decides which servers are trusted.
     pub fn new(tls: Tls) -> Self {
         Self { link: Link::new(tls), kept: Kept::default(), held: Held::default() }
     }
 
-    /// The same, reaching its servers by another route.
+    /// Returns this target with another route to its servers.
     #[must_use]
     pub fn via(self, route: Arc<dyn Route>) -> Self {
         Self { link: Link { route, ..self.link }, ..self }
@@ -86,7 +86,7 @@ impl Postgres {
             for address in &server.addresses {
                 config.host(&**host).hostaddr(address.ip()).port(address.port());
             }
-            // A session that was closed a moment ago may still count.
+            // A session that was closed a moment ago can still count toward the limit.
             for pause in [50, 100, 200, 0] {
                 match connect(config.clone(), server.trust.clone()).await {
                     Ok(client) => return Ok(Login::Open(client)),
@@ -103,7 +103,7 @@ impl Postgres {
         .await
     }
 
-    /// What the server says to a user before it knows the password.
+    /// Returns how the server asks this user to authenticate, without sending a password.
     async fn greet(&self, document: &Document) -> Result<Greeting, Error> {
         let (host, user) = (document.require("host")?, document.username()?);
         let database = document.field("dbname");
@@ -115,8 +115,8 @@ impl Postgres {
         .await
     }
 
-    /// How a user's next password is to be stored: as the server is set, but never so that a server which asks for SCRAM
-    /// cannot check it.
+    /// Chooses how to store a user's next password: as the server is set, except that a user who is asked for SCRAM
+    /// never gets an MD5 hash, which the server might not be able to check.
     async fn storing(&self, document: &Document, set: Encryption) -> Result<Encryption, Error> {
         Ok(match set {
             Encryption::Scram => Encryption::Scram,
@@ -137,8 +137,8 @@ impl Postgres {
         }
     }
 
-    /// A session for an operator's own statements, which bring their own transactions: outside of them, too, nothing but
-    /// the system catalog is found by an unqualified name.
+    /// Opens a session for an operator's own statements. They manage their own transactions, so the search path is
+    /// pinned for the whole session: an unqualified name finds only the system catalog.
     pub(super) async fn login_for_statements(&self, document: &Document) -> Result<Option<Client>, Error> {
         match self.try_login(document).await? {
             Login::Open(client) => {
@@ -151,8 +151,8 @@ impl Postgres {
         }
     }
 
-    /// An administrator's session in a transaction: the one kept, if it is still good, or a new one; `None` if the server
-    /// refuses the credential.
+    /// Returns an administrator's session with a transaction begun: the kept one if it still works, or a new one.
+    /// `None` means that the server refuses the credential.
     async fn open(&self, admin: &Document) -> Result<Option<Client>, Error> {
         if let Some(client) = self.kept.take(admin)
             && within(CONNECT_TIMEOUT, "a sign of life", begin(&client)).await.is_ok()
@@ -162,22 +162,22 @@ impl Postgres {
         self.login(admin).await
     }
 
-    /// Commits, and keeps an administrator's session for the next question.
+    /// Commits, and keeps an administrator's session for the next call.
     async fn keep(&self, admin: &Document, client: Client) -> Result<(), Error> {
         commit(&client).await?;
         self.kept.put(admin, client);
         Ok(())
     }
 
-    /// The session that holds the lock, if it was opened with this credential and is still open.
+    /// Returns the session that holds the lock, if this credential opened it and it is still open.
     fn held(&self, login: &Document) -> Option<Arc<Client>> {
         let held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
         let (opened_with, client) = held.as_ref()?;
         client.upgrade().filter(|client| *opened_with.as_str() == *login.text() && !client.is_closed())
     }
 
-    /// The statement that gives a role a password, as the server is set to store it: the password itself would be in the
-    /// server's log, its statistics and its history.
+    /// Returns the statement that sets a role's password. It contains the verifier that the server stores: a cleartext
+    /// password could end up in the server's logs, statistics and history.
     fn statement(change: Change<'_>, encryption: Encryption, is_own: bool) -> Result<String, Error> {
         let (name, password) = (change.credential.username()?, change.credential.password()?);
         let verifier = Zeroizing::new(match encryption {
@@ -185,12 +185,12 @@ impl Postgres {
             Encryption::Md5 => md5(password.as_bytes(), &name),
         });
         let (user, verifier) = (escape_identifier(&name), escape_literal(&verifier));
-        // A user may change its own password, but not whether it may log in.
+        // A user can change its own password, but not its LOGIN attribute.
         let attributes = if is_own { "" } else { "LOGIN " };
         Ok(format!("ALTER ROLE {user} WITH {attributes}PASSWORD {verifier}"))
     }
 
-    /// A user changes its own password by the session that holds the lock.
+    /// Changes a user's own password in the session that holds the lock.
     async fn apply_by(&self, held: &Client, wanted: Change<'_>) -> Result<Applied, Error> {
         let encryption = self.storing(wanted.credential, session::encryption(held).await?).await?;
         change(held, "change the password", &Self::statement(wanted, encryption, true)?).await?;
@@ -201,8 +201,8 @@ impl Postgres {
         let client = match self.try_login(wanted.login).await? {
             Login::Open(client) => client,
             Login::Refused => return Ok(Applied::LoginRefused),
-            // The one session that this user may have is the one that holds the lock. The server has just taken the
-            // password again. Its transaction goes on, and the lock ends with the change.
+            // The user's only session is the one that holds the lock. The server has just accepted the password again.
+            // The change runs in that session's transaction and releases the lock with it.
             Login::Full => {
                 let held = self.held(wanted.login).ok_or_else(|| full(wanted.login))?;
                 return self.apply_by(&held, wanted).await;
@@ -214,7 +214,7 @@ impl Postgres {
         Ok(Applied::Done)
     }
 
-    /// A session with a credential that must work.
+    /// Opens an administrator's session; a refused credential is an error.
     async fn session(&self, admin: &Document) -> Result<Client, Error> {
         self.open(admin).await?.ok_or_else(|| {
             Error::new(ErrorKind::Unavailable, "PostgreSQL refuses the administrator's credential")
@@ -281,7 +281,7 @@ impl Target for Postgres {
                 match within(STATEMENT_TIMEOUT, "the lock", async { Ok(client.batch_execute(&wait).await) })
                     .await?
                 {
-                    // Whoever held it may have changed the password since this login.
+                    // The previous holder of the lock could have changed the password since this login.
                     Ok(()) if self.probe(login).await? == Probe::Refused => return Ok(Lock::LoginRefused),
                     Ok(()) => {}
                     Err(error) if error.code() == Some(&SqlState::LOCK_NOT_AVAILABLE) => {
@@ -307,12 +307,12 @@ impl Target for Postgres {
     }
 }
 
-/// Every session that the user may have is in use.
+/// The error for a user that has reached its connection limit.
 fn full(document: &Document) -> Error {
     let user =
         document.field("username").map_or_else(|| "the user".to_owned(), |name| format!("{:?}", *name));
     Error::new(
         ErrorKind::Unavailable,
-        format!("PostgreSQL allows {user} no further session; raise its CONNECTION LIMIT, or close one"),
+        format!("PostgreSQL allows {user} no more sessions; raise its CONNECTION LIMIT, or close one"),
     )
 }

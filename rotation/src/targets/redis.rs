@@ -1,4 +1,4 @@
-//! Redis and Valkey, from version 6: users of the access control list.
+//! Redis 6 and later, and Valkey: users of the access control list (ACL).
 
 use std::fmt::Write as _;
 use std::sync::Arc;
@@ -20,23 +20,24 @@ mod protocol;
 
 use protocol::{Answer, Session, command};
 
-/// Redis.
+/// Redis 6 and later, and Valkey.
 ///
-/// A user must be allowed `ACL SETUSER` to change its password, or an administrator be named. What is changed is saved to
-/// the server's ACL file or its configuration file, so that it survives a restart, and set at each replica as well, since
-/// Redis does not replicate users. What cannot be saved or set everywhere is refused before anything changes.
+/// To change its own password, a user must be allowed `ACL SETUSER`; otherwise an administrator's secret is needed. The
+/// change is saved to the server's ACL file or configuration file, so that it survives a restart, and made on every
+/// replica too, because Redis does not replicate users. If it cannot be saved or made on one of the servers, it is
+/// refused before anything changes.
 #[derive(Clone, Debug)]
 pub struct Redis {
     link: Link,
 }
 
 impl Redis {
-    /// A target whose servers are trusted as `tls` says.
+    /// Creates a target. `tls` decides which servers are trusted.
     pub fn new(tls: Tls) -> Self {
         Self { link: Link::new(tls) }
     }
 
-    /// The same, reaching its servers by another route.
+    /// Returns this target with another route to its servers.
     #[must_use]
     pub fn via(self, route: Arc<dyn Route>) -> Self {
         Self { link: Link { route, ..self.link } }
@@ -57,7 +58,7 @@ impl Redis {
                 None => Box::new(stream),
                 Some(Trust { config, .. }) => {
                     let name = ServerName::try_from(host.to_string()).map_err(|error| {
-                        Error::new(ErrorKind::Misconfigured, "the secret's \"host\" is no host name")
+                        Error::new(ErrorKind::Misconfigured, "the secret's \"host\" is not a host name")
                             .with_source(error)
                     })?;
                     Box::new(TlsConnector::from(config).connect(name, stream).await.map_err(unreachable)?)
@@ -101,7 +102,7 @@ impl Target for Redis {
             rules.extend(change.keep.map(hashed).transpose()?);
             let mut words = vec!["ACL", "SETUSER", &user, "resetpass"];
             words.extend(rules.iter().map(String::as_str));
-            // The master comes last: until then its former password works, so that a repeated run sets the rest.
+            // The master comes last. Until then it accepts the previous password, so another run can finish the rest.
             let mut servers = Vec::new();
             for replica in self.replicas(&mut session, change.login).await?.unwrap_or_default() {
                 match self.login_at(&replica, &[change.login, change.credential]).await? {
@@ -111,7 +112,7 @@ impl Target for Redis {
             }
             servers.push(session);
             for server in &mut servers {
-                // What cannot be saved afterwards, cannot be saved before.
+                // Saving before the change shows whether saving after it would work.
                 if let Err(problem) = save(server).await? {
                     return Err(Error::new(ErrorKind::Denied, problem.to_string()));
                 }
@@ -122,7 +123,7 @@ impl Target for Redis {
                     answer.map_err(|answer| fault("change the password", &answer)).map(drop)
                 })
                 .await?;
-                // The password works now, and saving it was possible a moment ago.
+                // The new password already works, and saving worked a moment ago, so this failure can pass.
                 if let Err(problem) = save(server).await? {
                     return Err(Error::new(ErrorKind::Unavailable, problem.to_string()));
                 }
@@ -131,8 +132,8 @@ impl Target for Redis {
         })
     }
 
-    /// Redis has no way to ask whether a command is allowed that an ordinary user may use. Without any rule, `ACL
-    /// SETUSER` changes nothing of a user that exists, and is refused to those who may not change it.
+    /// Checks permissions by running `ACL SETUSER` without any rule: it changes nothing about an existing user, and is
+    /// refused to callers who may not change users. Redis has no query for this that an ordinary user may run.
     fn diagnose<'a>(&'a self, requirements: Requirements<'a>) -> BoxFuture<'a, Result<Diagnosis, Error>> {
         Box::pin(async move {
             let Some(mut session) = self.login(requirements.login).await? else {
@@ -141,13 +142,13 @@ impl Target for Redis {
                     "Redis refuses the login that would change the password",
                 ));
             };
-            // A user that does not exist would be made.
+            // ACL SETUSER would create a user that does not exist.
             if !requirements.is_own() && self.login(requirements.user).await?.is_none() {
                 let problem = "the user in use is refused, so nothing more can be checked";
                 return Ok(Diagnosis { findings: vec![Finding::new(problem)], ..diagnosis() });
             }
             let (asks, user) = (requirements.login.username()?, requirements.user.username()?);
-            let answer = within(STATEMENT_TIMEOUT, "a question", async {
+            let answer = within(STATEMENT_TIMEOUT, "a query", async {
                 command(&mut session, &["ACL", "SETUSER", &user]).await
             });
             let mut findings = match answer.await? {
@@ -199,20 +200,21 @@ impl Target for Redis {
 }
 
 impl Redis {
-    /// The replicas of a server, as credentials' documents: the same user elsewhere. `None` if the user may not ask.
+    /// Returns a server's replicas, each as the login's document with the replica's host and port. `None` means that
+    /// the user is not allowed to list them.
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Misconfigured`] if the server is a replica itself.
+    /// [`ErrorKind::Misconfigured`] if the server is itself a replica.
     async fn replicas(
         &self,
         session: &mut Session,
         login: &Document,
     ) -> Result<Option<Vec<Document>>, Error> {
-        let role = match within(STATEMENT_TIMEOUT, "a question", command(session, &["ROLE"])).await? {
+        let role = match within(STATEMENT_TIMEOUT, "a query", command(session, &["ROLE"])).await? {
             Ok(role) => role,
             Err(answer) if answer.starts_with("NOPERM") => return Ok(None),
-            // Hosted servers hide it, together with their replicas.
+            // Hosted servers hide this command, along with their replicas.
             Err(_) => return Ok(Some(Vec::new())),
         };
         let place = |host: &Answer, port: &Answer| Some(format!("{}:{}", host.text()?, port.text()?));
@@ -240,7 +242,7 @@ impl Redis {
         }
     }
 
-    /// A session at a replica by the first of the credentials that it accepts, or what is missing there.
+    /// Opens a session on a replica with the first credential that it accepts. The inner error says what is wrong.
     async fn login_at(
         &self,
         replica: &Document,
@@ -268,7 +270,7 @@ impl Redis {
         )))
     }
 
-    /// What stands in the way at a replica.
+    /// Returns the problem on a replica, if there is one: a failed login, or users that cannot be saved.
     async fn at_replica(&self, replica: &Document, login: &Document) -> Result<Option<String>, Error> {
         match self.login_at(replica, &[login]).await? {
             Err(problem) => Ok(Some(problem)),
@@ -282,13 +284,13 @@ impl Redis {
     }
 }
 
-/// What the user's own rules tell: passwords of others, or none needed.
+/// Checks the user's ACL rules. A user that needs no password is a finding; more than two passwords are a warning.
 async fn about(
     session: &mut Session,
     user: &str,
     warnings: &mut Vec<String>,
 ) -> Result<Option<Finding>, Error> {
-    let answer = within(STATEMENT_TIMEOUT, "a question", command(session, &["ACL", "GETUSER", user])).await?;
+    let answer = within(STATEMENT_TIMEOUT, "a query", command(session, &["ACL", "GETUSER", user])).await?;
     let Ok(rules) = answer else { return Ok(None) };
     let of = |name: &str| {
         let mut pairs = rules.list().chunks(2);
@@ -310,15 +312,15 @@ async fn about(
     Ok(None)
 }
 
-/// Where users are kept over a restart.
+/// Whether users survive a restart of the server.
 enum Saved {
-    /// In a file of the server.
+    /// They are saved to a file on the server.
     Kept,
-    /// Nowhere, as all else that is set at this server.
+    /// They cannot be saved, like any other setting of this server. Holds the warning.
     Nowhere(&'static str),
 }
 
-/// Why users cannot be saved.
+/// The reason why users cannot be saved.
 struct Unsaved {
     command: &'static str,
     answer: String,
@@ -332,7 +334,7 @@ impl std::fmt::Display for Unsaved {
     }
 }
 
-/// Saves the users as they are: to the ACL file, else to the configuration file.
+/// Saves the current users to the ACL file, or to the configuration file if the server uses none.
 async fn save(session: &mut Session) -> Result<Result<Saved, Unsaved>, Error> {
     for command_name in ["ACL SAVE", "CONFIG REWRITE"] {
         let words: Vec<&str> = command_name.split(' ').collect();
@@ -359,12 +361,12 @@ async fn save(session: &mut Session) -> Result<Result<Saved, Unsaved>, Error> {
     Ok(Ok(Saved::Kept))
 }
 
-/// Every Redis with users lets them have several passwords.
+/// Returns the diagnosis to start from. Every Redis with ACLs lets a user have several passwords.
 fn diagnosis() -> Diagnosis {
     Diagnosis { server: "Redis".to_owned(), dual_passwords: true, ..Diagnosis::default() }
 }
 
-/// A password as an ACL rule, by its hash.
+/// Returns the ACL rule that adds a password, which it contains only as a hash.
 fn hashed(credential: &Document) -> Result<String, Error> {
     let mut rule = "#".to_owned();
     for byte in Sha256::digest(credential.password()?.as_bytes()) {
@@ -373,7 +375,7 @@ fn hashed(credential: &Document) -> Result<String, Error> {
     Ok(rule)
 }
 
-/// What the server has against a command. Objections to ACL rules quote them, which are hashes here.
+/// The error for a command that the server refused. Redis quotes refused ACL rules; ours contain only hashes.
 fn fault(what: &str, answer: &str) -> Error {
     let said = format!("could not {what}: Redis says {answer:?}");
     match answer.split(' ').next() {
@@ -385,13 +387,13 @@ fn fault(what: &str, answer: &str) -> Error {
     }
 }
 
-/// Whether the server has no such command, or hides it.
+/// Checks whether the server does not have the command, or hides it.
 fn is_unknown(answer: &str) -> bool {
     let answer = answer.to_ascii_lowercase();
     answer.contains("unknown command") || answer.contains("unknown subcommand")
 }
 
-/// What whoever comes from AWS's function has to know.
+/// Advice for users who come from AWS's rotation function.
 const ELASTICACHE: &str = "on ElastiCache and MemoryDB, passwords are set through the services' own API (ModifyUser, UpdateUser), not with ACL SETUSER: keep AWS's rotation function for this secret";
 
 #[cfg(test)]

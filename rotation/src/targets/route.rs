@@ -1,4 +1,4 @@
-//! Where a server is reached, which need not be what its name resolves to.
+//! The addresses at which a server is reached. They can differ from what its name resolves to.
 
 use std::fmt::Debug;
 use std::net::SocketAddr;
@@ -6,20 +6,20 @@ use std::net::SocketAddr;
 use crate::error::{Error, ErrorKind};
 use crate::store::BoxFuture;
 
-/// Says at which addresses the server that a secret names is reached.
+/// Maps the server that a secret names to the addresses at which it is reached.
 ///
-/// The name itself stays what certificates are verified against. Targets connect to no other address than these, so
-/// an implementation that refuses some keeps passwords from going there.
+/// Certificates are still verified against the name. Targets connect only to the addresses returned here, so an
+/// implementation that refuses an address keeps passwords from being sent to it.
 pub trait Route: Debug + Send + Sync {
-    /// The addresses to try in turn, at least one.
+    /// Returns the addresses to try in turn, at least one.
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Unavailable`] if the name does not resolve, [`ErrorKind::Denied`] if the server may not be reached.
+    /// [`ErrorKind::Unavailable`] if the name does not resolve, [`ErrorKind::Denied`] if the server is off limits.
     fn addresses<'a>(&'a self, host: &'a str, port: u16) -> BoxFuture<'a, Result<Vec<SocketAddr>, Error>>;
 }
 
-/// The addresses that the system's resolver gives.
+/// The default route: the addresses that the system's resolver returns.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct SystemRoute;
 

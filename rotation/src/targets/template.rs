@@ -1,21 +1,21 @@
-//! Texts with holes.
+//! Text templates with `{name}` placeholders.
 
 use zeroize::Zeroizing;
 
 use crate::error::{Error, ErrorKind};
 use crate::percent;
 
-/// Where a value is put, and so how it is escaped.
+/// The context that a value is inserted into, which decides how it is escaped.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum Escape {
-    /// Nothing is escaped: no grammar is around it.
+    /// Plain text: nothing is escaped.
     Text,
     Url,
     Json,
     Header,
 }
 
-/// Puts values in the place of `{names}`. A brace that encloses no name stands for itself, as in JSON.
+/// Replaces each `{name}` with its value. Braces that do not enclose a name are copied, so JSON needs no escaping.
 pub(super) fn fill(
     template: &str,
     escape: Escape,
@@ -41,7 +41,7 @@ pub(super) fn fill(
     Ok(filled)
 }
 
-/// The names in a template.
+/// Returns the placeholder names in a template.
 pub(super) fn names(template: &str) -> impl Iterator<Item = &str> {
     template
         .split('{')

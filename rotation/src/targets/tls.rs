@@ -1,4 +1,4 @@
-//! Whom to believe that a server is the right one.
+//! Trust in servers: whether connections use TLS, and which certificate authorities are trusted.
 
 use std::error::Error as StdError;
 use std::fmt;
@@ -12,32 +12,32 @@ use rustls::{ClientConfig, RootCertStore};
 use crate::document::Document;
 use crate::error::{Error, ErrorKind};
 
-/// Whether connections are encrypted, and by whose word the server is trusted.
+/// Whether connections use TLS, and which certificate authorities are trusted.
 ///
-/// There is nothing in between: a server that offers no TLS, or a certificate that cannot be verified, is refused, and
-/// no password reaches it.
+/// There is no unverified mode: a server that offers no TLS, or whose certificate cannot be verified, is refused and
+/// never receives a password.
 #[derive(Clone)]
 pub struct Tls {
     trust: Option<Trust>,
-    /// Whether servers at loopback addresses are spoken to without encryption.
+    /// Whether connections to loopback addresses are unencrypted.
     is_off_on_loopback: bool,
 }
 
-/// Whom to believe.
+/// The trusted certificate authorities, in the forms that drivers take.
 #[derive(Clone)]
 pub(crate) struct Trust {
-    /// The client configuration for a server.
+    /// The client configuration that trusts these authorities.
     pub(crate) config: Arc<ClientConfig>,
-    /// The certificates of the authorities, for drivers that make their own configuration.
+    /// The authorities' certificates, for drivers that build their own configuration.
     pub(crate) authorities: Vec<CertificateDer<'static>>,
 }
 
 impl Tls {
-    /// Encrypted; the certificate must come from an authority that this system trusts.
+    /// Requires TLS, with a certificate from an authority that this system trusts.
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Misconfigured`] if the system has no list of authorities.
+    /// [`ErrorKind::Misconfigured`] if the system has no trusted authorities.
     pub fn system() -> Result<Self, Error> {
         let tls = Self::trusting(rustls_native_certs::load_native_certs().certs)?;
         tls.that_trusts_anybody(
@@ -45,19 +45,19 @@ impl Tls {
         )
     }
 
-    /// Encrypted; the certificate must come from one of the authorities in this PEM text, and from no other.
+    /// Requires TLS, with a certificate from one of the authorities in this PEM text. No others are trusted.
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Misconfigured`] if there is none in it.
+    /// [`ErrorKind::Misconfigured`] if the text contains no certificate.
     pub fn with_authorities(pem: &str) -> Result<Self, Error> {
         let authorities = CertificateDer::pem_slice_iter(pem.as_bytes()).filter_map(Result::ok);
         let tls = Self::trusting(authorities.collect())?;
         tls.that_trusts_anybody("the file of certificate authorities contains no certificate")
     }
 
-    /// As [`Tls::system`] and [`Tls::off_on_loopback`] together. A system that names no authorities, as small containers
-    /// do, is then good enough for servers on this machine, and every other server is refused.
+    /// Combines [`Tls::system`] and [`Tls::off_on_loopback`], and accepts a system without trusted authorities, as in
+    /// minimal containers: servers on this machine then still work, and all others are refused.
     ///
     /// # Errors
     ///
@@ -66,13 +66,13 @@ impl Tls {
         Self::trusting(rustls_native_certs::load_native_certs().certs).map(Self::off_on_loopback)
     }
 
-    /// Not encrypted: whoever is on the way reads along. For servers on this very machine.
+    /// Turns TLS off, which exposes passwords to anyone on the network path. Use it only for servers on this machine.
     pub fn off() -> Self {
         Self { trust: None, is_off_on_loopback: false }
     }
 
-    /// The same, but not encrypted where every address of the server is a loopback address, so that nothing leaves this
-    /// machine. A secret that says `"ssl": true` is still held to it.
+    /// Turns TLS off for servers whose addresses are all loopback addresses, so that nothing unencrypted leaves this
+    /// machine. TLS stays on for a secret that has `"ssl": true`.
     #[must_use]
     pub fn off_on_loopback(self) -> Self {
         Self { is_off_on_loopback: true, ..self }
@@ -81,7 +81,7 @@ impl Tls {
     fn trusting(mut authorities: Vec<CertificateDer<'static>>) -> Result<Self, Error> {
         let mut roots = RootCertStore::empty();
         authorities.retain(|authority| roots.add(authority.clone()).is_ok());
-        // Named, not the process's default, which some other library may have set.
+        // Explicit, because another library could have set the process's default provider.
         let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
         let config = ClientConfig::builder_with_provider(provider)
             .with_safe_default_protocol_versions()
@@ -99,8 +99,8 @@ impl Tls {
         }
     }
 
-    /// Whom to believe about a server at these addresses, or `None` for no encryption: the operator's options, unless the
-    /// secret itself says `"ssl": false`, as AWS's own functions understand it. A missing `ssl` is no permission.
+    /// Returns the trust settings for a server at these addresses; `None` means no encryption. The operator's options
+    /// apply, unless the secret has `"ssl": false`, as in AWS's own functions. A missing `ssl` does not turn TLS off.
     pub(crate) fn trust(&self, document: &Document, addresses: &[SocketAddr]) -> Option<&Trust> {
         let ssl = document.field("ssl");
         let says = |wanted: &str| ssl.as_ref().is_some_and(|ssl| ssl.eq_ignore_ascii_case(wanted));
@@ -112,14 +112,14 @@ impl Tls {
     }
 }
 
-/// What a driver reports, if that is that there is no TLS with the server, or none to be trusted: a new attempt does not
-/// help.
+/// Returns the error to report if the driver failed because the server offers no TLS or its certificate is not trusted.
+/// Retrying does not help.
 pub(super) fn not_trusted(error: &(dyn StdError + 'static)) -> Option<Error> {
     std::iter::successors(Some(error), |&error| error.source()).find_map(told_of_tls)
 }
 
 fn told_of_tls(error: &(dyn StdError + 'static)) -> Option<Error> {
-    // What the drivers for PostgreSQL and MySQL say; their types are private, or not the same for both.
+    // Messages of the PostgreSQL and MySQL drivers. Their error types are private, or differ between the two.
     const WORDS: [&str; 2] =
         ["server does not support TLS", "Client asked for SSL but server does not have this capability"];
     let inner = error.downcast_ref::<std::io::Error>().and_then(|error| error.get_ref());
@@ -129,7 +129,7 @@ fn told_of_tls(error: &(dyn StdError + 'static)) -> Option<Error> {
             let text = format!("the server's certificate cannot be verified ({})", rustls?);
             return Some(Error::new(ErrorKind::Untrusted, text));
         }
-        // The first bytes of its answer belong to another protocol.
+        // The first bytes of the response belong to another protocol.
         Some(rustls::Error::InvalidMessage(_)) => {}
         _ if WORDS.contains(&error.to_string().as_str()) => {}
         _ => return None,

@@ -1,4 +1,4 @@
-//! Defects put in on purpose: a checker that finds none of them would prove nothing.
+//! Deliberate defects. If the checker did not find them, its other results would prove nothing.
 
 use secretcache_rotation::*;
 
@@ -7,7 +7,7 @@ use crate::ports::PortBug;
 use crate::search::{Maker, Model};
 use crate::world::Kind;
 
-/// Explores a model with a defect, and says what was found.
+/// Explores a model with a defect, and returns the violation that it finds.
 fn found(model: Model) -> String {
     let violation = model.explore().violation.expect("the defect was not found");
     assert!(!violation.trail.is_empty());
@@ -87,7 +87,7 @@ fn labels_given_up_before_the_database_is_restored_are_found() {
     assert!(found.contains("I2"), "{found}");
 }
 
-/// A person's command beside a rotation of a secret whose current value somebody got wrong.
+/// A model in which an operator's command runs beside a rotation, with budget left for someone to store a wrong value.
 fn with_command(kind: Kind, has_locks: bool, bug: PortBug) -> Model {
     Model { bug, budget: 2, second_driver: 0, command: [0, 1], rotations: 1, ..model(kind, has_locks) }
 }
@@ -171,7 +171,7 @@ impl<S: Strategy> Strategy for Defective<'_, S> {
     ) -> BoxFuture<'a, Result<(), Error>> {
         Box::pin(async move {
             match self.defect {
-                // As the official functions test: whoever can log in is taken for fit.
+                // Like AWS's own functions: a login alone counts as proof.
                 Defect::ShortCut if self.accepts(&pair.pending.document).await? => Ok(()),
                 _ => self.inner.test(cx, pair, guard).await,
             }

@@ -1,4 +1,4 @@
-//! What a person does about a secret, at any time and also beside a running rotation: the commands that mend it.
+//! The operator's repair commands. They can run at any time, even beside a rotation.
 
 use secretcache_rotation::operate::{Backend, RecoveryMethod, RotationContext};
 use secretcache_rotation::*;
@@ -6,13 +6,13 @@ use secretcache_rotation::*;
 use crate::ports::Ports;
 use crate::world::Kind;
 
-/// A command, from its start to its end.
+/// A command that an operator runs.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub(crate) enum Command {
     Recover,
-    /// The labels stay, and the resource follows.
+    /// Keeps the labels, and changes the resource to match them.
     RecoverCurrent,
-    /// As before, with the administrator's help.
+    /// The same, with the administrator's credential.
     RecoverByAdministrator,
     Resume,
     Revert,
@@ -29,10 +29,10 @@ impl Command {
         Self::RevokePrevious,
     ];
 
-    /// The commands that there are for a strategy.
+    /// Returns the commands that a strategy supports.
     pub(crate) fn of(kind: Kind) -> impl Iterator<Item = Self> {
         Self::ALL.into_iter().filter(move |command| match command {
-            // A provider's keys cannot be chosen.
+            // A provider chooses its keys itself, so it cannot follow the secret.
             Self::RecoverCurrent => kind != Kind::ApiKey,
             Self::RecoverByAdministrator => kind == Kind::Alternating,
             _ => true,

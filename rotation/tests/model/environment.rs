@@ -1,14 +1,14 @@
-//! What others do to the world while rotations run, and what goes wrong without anybody's doing.
+//! What others do while rotations run, and what fails on its own.
 
 use crate::commands::Command;
 use crate::invariants;
 use crate::search::{Driver, Model, State, Task};
 use crate::world::*;
 
-/// Everything that can happen next and is not a driver's call.
+/// Returns everything that can happen next, other than a driver's call.
 ///
-/// What costs the environment part of its budget is a disturbance; the rest is the ordinary course of things: the
-/// service begins rotations and runs failed ones again, replicas catch up, operators put right what they turned off.
+/// Disturbances cost the environment part of its budget. The rest is the normal course of events: the service begins
+/// rotations and retries failed ones, replicas catch up, and operators turn rotation on again.
 pub(crate) fn actions(state: &State, model: &Model) -> Vec<(String, State)> {
     let mut actions = changes(state, model);
     for (name, next) in &mut actions {
@@ -43,7 +43,7 @@ fn changes(state: &State, model: &Model) -> Vec<(String, State)> {
             None => {}
         }
     }
-    // What a replica told a command that has no lock is judged while it still lags.
+    // A command without a lock is checked while the replica that misled it still lags.
     let is_told = |driver: &Driver| driver.is_command() && !model.has_locks;
     if !state.drivers.iter().flatten().any(is_told) {
         act("the replica catches up", &|next| next.world.replica = None);
@@ -119,7 +119,7 @@ fn changes(state: &State, model: &Model) -> Vec<(String, State)> {
             next.world.replica = Some(next.world.primary.clone());
         }
     });
-    // More moments than these tell nothing new of what follows, and take minutes.
+    // Exploring other moments adds minutes, and no new outcomes.
     let is_between_steps = state.drivers.iter().flatten().all(|driver| driver.log.is_empty());
     if let Some(current) = world.labelled(CUR) {
         let Ver { user, secret, .. } = world.versions[current];
@@ -146,7 +146,7 @@ fn changes(state: &State, model: &Model) -> Vec<(String, State)> {
         disturb("somebody makes the previous version current again", &|next| {
             next.world.write();
             next.world.attach(CUR, previous);
-            // What its user may do is what counts from now on.
+            // From now on, the grants of this version's user are the required ones.
             next.world.required =
                 next.world.primary.users[next.world.versions[previous].user as usize].grants;
             next.world.promise = false;
@@ -176,7 +176,7 @@ fn changes(state: &State, model: &Model) -> Vec<(String, State)> {
     actions
 }
 
-/// Whether an action takes from readers what worked for them, which no rotation could prevent.
+/// Checks whether an action can break what worked for readers, in a way that no rotation could prevent.
 fn is_interference(name: &str) -> bool {
     name.starts_with("somebody")
         || name.starts_with("a second driver begins")
@@ -190,7 +190,7 @@ fn crash(next: &mut State, d: usize) {
     }
 }
 
-/// `PutSecretValue` by hand. The service gives a rotation up when that happens.
+/// Makes a manual `PutSecretValue`. With `gives_up`, it also removes `AWSPENDING`, and so abandons the rotation.
 fn put(next: &mut State, user: u8, secret: u8, gives_up: bool) {
     let world = &mut next.world;
     world.write();

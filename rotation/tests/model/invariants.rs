@@ -1,4 +1,4 @@
-//! What must hold, after every call and in every state.
+//! The invariants, checked after every call and in every state.
 
 use crate::commands::Command;
 use crate::ports::{Fault, Reply};
@@ -6,8 +6,8 @@ use crate::search::{Driver, Model, Outcome, State, Task};
 use crate::world::*;
 
 impl Model {
-    /// Whether somebody moved the labels under a driver in the middle of a step, other than by finishing the same
-    /// rotation. What such a driver still does, no look at the labels can prevent.
+    /// Checks whether the labels moved in the middle of a driver's step, other than by finishing the same rotation. No
+    /// check of the labels can prevent what such a driver still does.
     fn is_overtaken(&self, state: &State, d: usize) -> bool {
         let Some(driver) = &state.drivers[d] else { return false };
         let (Some(seen), now) = (driver.seen(), labels(&state.world)) else { return false };
@@ -16,19 +16,19 @@ impl Model {
         !is_finished && seen != now && !driver.is_shielded
     }
 
-    /// What must hold when a driver's call led from one world to the next.
+    /// Checks the invariants of a transition from `before` to `after` by one call of a driver.
     pub(crate) fn check_call(&self, before: &State, d: usize, after: &mut Outcome) -> Result<(), String> {
         let is_overtaken = self.is_overtaken(before, d);
         // A value is stored without a lock.
         let is_stored =
             labels(&after.state.world).1.is_some_and(|pending| Some(pending) != labels(&before.world).1);
         shield(before, &mut after.state, Some(d), !is_stored);
-        // Without a lock, a command and a rotation beside it cannot know what the other has just done. What is left then is
-        // that recovery finds the way back.
+        // Without a lock, a command and a rotation beside it cannot know what the other has just done. Then only
+        // recovery is guaranteed to work.
         let is_beside = |driver: &Driver| matches!(driver.task, Task::Command { is_alone: false, .. });
         let is_raced = !self.has_locks && before.drivers.iter().flatten().any(is_beside);
         let (old, new) = (&before.world, &mut after.state.world);
-        // A driver's run keeps what it changes; these three are kept here.
+        // The driver's run updates the rest of the world; these three fields are updated here.
         new.tampered = old.tampered;
         if old.primary != new.primary {
             let tokens = before.drivers.each_ref().map(|driver| driver.as_ref().and_then(Driver::token));
@@ -47,8 +47,8 @@ impl Model {
         };
         if from != to {
             let driver = before.drivers[d].as_ref().ok_or("a flip by nobody")?;
-            // Keys have no lock, so that a test may be told of a key that another driver has revoked meanwhile. Nor can
-            // a command know, without one, what a replica does not know yet: a lock is had where changes are made.
+            // Keys have no lock, so a test can accept a key that another driver has just revoked. Nor can a command
+            // without a lock notice that a replica lags: locks are taken on the primary.
             let can_be_told_late = self.kind == Kind::ApiKey || driver.is_command() && !self.has_locks;
             let is_misled = is_raced || can_be_told_late && old.replica.is_some();
             new.excused |= is_misled && !new.works(to);
@@ -56,7 +56,7 @@ impl Model {
                 return Err("I4: a version became current that does not work".into());
             }
             let granted = |version: usize| old.primary.users[old.versions[version].user as usize].grants;
-            // A user that may do less is better than one that cannot log in, if a person says so.
+            // If an operator asks for it, a user with fewer grants is better than one that cannot log in.
             let is_rescue = driver.is_command() && !old.authenticates(from);
             if self.kind == Kind::Alternating
                 && !is_rescue
@@ -78,7 +78,7 @@ impl Model {
         self.check_state(new)
     }
 
-    /// What must hold in every state.
+    /// Checks the invariants of a single state.
     pub(crate) fn check_state(&self, world: &World) -> Result<(), String> {
         for (label, name) in [(CUR, "AWSCURRENT"), (PREV, "AWSPREVIOUS")] {
             if world.labelled(label).is_some_and(|version| world.versions[version].secret == 0) {
@@ -122,7 +122,7 @@ impl Model {
         Ok(())
     }
 
-    /// I7: left alone, the rotation comes to a good end from here.
+    /// I7: without further disturbance, the rotation succeeds from here.
     pub(crate) fn check_rerun(&self, world: &World) -> Result<(), String> {
         let mut state = State { world: world.clone(), drivers: [None, None] };
         for _ in 0..6 {
@@ -154,7 +154,7 @@ impl Model {
 }
 
 impl Model {
-    /// I3: a person who runs `recover` and nothing else gets `AWSCURRENT` to log in again, if any version does.
+    /// I3: if any version can log in, running `recover` alone makes `AWSCURRENT` log in again.
     pub(crate) fn check_recovery(&self, world: &World) -> Result<(), String> {
         let is_way = |version: usize| world.versions[version].user != VOID && world.authenticates(version);
         if !(0..world.versions.len()).any(is_way) {
@@ -177,13 +177,13 @@ impl Model {
     }
 }
 
-/// Which version is current, and which is pending.
+/// Returns the current and the pending version.
 fn labels(world: &World) -> (Option<usize>, Option<usize>) {
     (world.labelled(CUR), world.labelled(PEND))
 }
 
-/// Notes for whoever is in the middle of something whether the labels moved under a lock that it could have asked for:
-/// then it has no excuse. So it is between commands and rotations, where there are locks.
+/// Records for each driver in the middle of a task whether the labels moved under a lock that it could have taken. If
+/// so, being overtaken does not excuse it. This applies between commands and rotations, if there are locks.
 pub(crate) fn shield(before: &State, after: &mut State, mover: Option<usize>, is_orderly: bool) {
     let (old, new) = (labels(&before.world), labels(&after.world));
     let is_command = |driver: &Option<Driver>| driver.as_ref().is_some_and(Driver::is_command);

@@ -1,9 +1,13 @@
-//! The rotation engine in every state that crashes, lost answers, stale reads and other people can bring it to.
+//! Explores the rotation engine in every state that crashes, lost responses, stale reads and other people can lead to.
 //!
-//! What is explored is the engine itself: only the secret store and the resource are models. `ROTATION_MODEL_ROTATIONS`
-//! (2) and `ROTATION_MODEL_ACTIONS` (3) set the bounds; `ROTATION_MODEL_SECOND_DRIVER` (3) is what a second driver costs of
-//! the actions: with 2, one more thing may go wrong beside it, which takes about six times as long. So
-//! `ROTATION_MODEL_COMMAND` (2) for a person's command alone, and `ROTATION_MODEL_COMMAND_BESIDE` (3) beside a rotation.
+//! The engine is the real one; only the secret store and the resource are models. Environment variables set the bounds:
+//!
+//! - `ROTATION_MODEL_ROTATIONS` (default: 2): the number of rotations.
+//! - `ROTATION_MODEL_ACTIONS` (default: 3): the budget for disturbances.
+//! - `ROTATION_MODEL_SECOND_DRIVER` (default: 3): the part of that budget that a second driver costs. With 2, one more
+//!   thing can go wrong beside it, which takes about six times as long.
+//! - `ROTATION_MODEL_COMMAND` (default: 2): the cost of an operator's command alone.
+//! - `ROTATION_MODEL_COMMAND_BESIDE` (default: 3): the cost of an operator's command beside a rotation.
 
 mod bugs;
 mod commands;
@@ -51,7 +55,7 @@ fn explore(model: Model) {
     #[expect(clippy::disallowed_methods, reason = "the time a test took")]
     let start = Instant::now();
     let explored = model.explore();
-    // Straight to the terminal, past the capture of the test harness: the count is part of the result.
+    // Bypasses the test harness's output capture, because the count is part of the result.
     let _ = writeln!(
         std::io::stderr(),
         "{:?} (locks: {}): {} states, {} worlds run to the end, {} rotations, {} disturbances, {:.1} s",

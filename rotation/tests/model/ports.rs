@@ -1,7 +1,7 @@
-//! The engine's ports on a [`World`], one call at a time, and replayed from a log.
+//! The engine's ports on a [`World`]. They make one call at a time, and replay earlier calls from a log.
 //!
-//! A step under way cannot be copied, but it is a function of the answers it got. So a driver is the list of those
-//! answers: to go on, the step is run again from its start with the recorded answers, up to its next call.
+//! A running step cannot be cloned, but it is a function of the responses it got. So a driver is stored as the list of
+//! those responses. To continue, the step runs again from its start with the recorded responses, up to its next call.
 
 use std::fmt;
 use std::future::poll_fn;
@@ -16,7 +16,7 @@ use secretcache_rotation::*;
 use crate::commands::Command;
 use crate::world::*;
 
-/// What a call answered.
+/// The response to a call.
 #[derive(Clone, Debug, Eq, Hash, PartialEq)]
 pub(crate) enum Reply {
     State(Vec<Ver>, bool),
@@ -35,7 +35,7 @@ pub(crate) enum Reply {
 }
 
 impl Reply {
-    /// The passwords and keys in an answer, as bits.
+    /// Returns the passwords and keys in a response, as bits.
     pub(crate) fn secrets(&self) -> u128 {
         match self {
             Self::Secret(secret) | Self::Value(Some((_, _, secret))) => 1 << secret,
@@ -53,53 +53,53 @@ pub(crate) enum LockReply {
     Refused,
 }
 
-/// What goes wrong with a call.
+/// A fault injected into a call.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Fault {
     None,
     /// A read shows the versions before the last write.
     Stale,
-    /// The call has its effect; its answer is lost.
+    /// The call takes effect, but its response is lost.
     LostAnswer,
     /// The call does not arrive.
     Lost,
-    /// The call ends half-way.
+    /// The call stops halfway.
     Partial,
-    /// The resource's policy rejects the new password, now and for ever.
+    /// The resource's policy rejects the new password, and always will.
     Poison,
 }
 
-/// A defect put in on purpose, to see whether it is found.
+/// A deliberate defect, to see whether it is found.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub(crate) enum PortBug {
     #[default]
     None,
     /// The flip ignores which version must be current.
     NoCompareAndSwap,
-    /// MySQL's `RETAIN CURRENT PASSWORD` alone, which retains the password in use, be it the current version's or not.
+    /// MySQL's `RETAIN CURRENT PASSWORD` alone. It retains the password in use, which can be another version's.
     RetainWhateverIsInUse,
-    /// createSecret does not look whether the version has a value, and makes one every time.
+    /// createSecret does not check whether the version has a value, and creates a new one every time.
     MakesValuesAgain,
-    /// `recover` makes a version current whichever was so before.
+    /// `recover` makes a version current without comparing which one was current before.
     RecoveryDoesNotCompare,
-    /// A person's command takes no lock, and so does not keep rotations away.
+    /// An operator's command takes no lock, and so does not keep rotations away.
     CommandsTakeNoLock,
-    /// The lock is had without a login that works, as of who has waited for it and has not proven the login since.
+    /// The lock is granted without a working login, as if the login were not tested again after waiting for the lock.
     LockIsNoProof,
 }
 
-/// What a call can suffer.
+/// The kind of a call, which decides the faults that it can have.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub(crate) enum Call {
-    /// Asks the store.
+    /// Reads from the store.
     Read,
     /// Changes the store or the resource.
     Write,
-    /// Changes the resource by several statements.
+    /// Changes the resource with several statements.
     Statements,
-    /// Gives the resource a password.
+    /// Sets a password on the resource.
     Apply,
-    /// Asks the resource, or waits. If that fails, it is as if the driver had crashed.
+    /// Queries the resource, or waits. A failure here has the same effect as a crash of the driver.
     Ask,
 }
 
@@ -119,25 +119,25 @@ impl Call {
 pub(crate) struct Inner {
     pub(crate) world: World,
     pub(crate) log: Arc<Vec<Reply>>,
-    /// The call that waits to be made.
+    /// The call to make next.
     pub(crate) next: Call,
     pub(crate) driver: u8,
     pub(crate) fault: Fault,
-    /// Whether the call in hand can suffer the fault at all.
+    /// Whether the fault made a difference to the current call.
     pub(crate) fault_applied: bool,
     pub(crate) allowance: usize,
     pub(crate) refused_logins: usize,
     pub(crate) bug: PortBug,
     /// Whether the step is createSecret.
     pub(crate) is_creating: bool,
-    /// The person's command that is at work, if it is no step.
+    /// The operator's command, unless a step is running.
     pub(crate) command: Option<Command>,
-    /// Passwords and keys that only the other driver still knows of, as bits.
+    /// Passwords and keys in the other driver's log, as bits.
     pub(crate) remembered: u128,
     cursor: usize,
 }
 
-/// The world as one driver's run of one step sees it.
+/// The world as seen by one driver's run of one step.
 #[derive(Clone)]
 pub(crate) struct Ports {
     inner: Arc<Mutex<Inner>>,
@@ -182,7 +182,7 @@ impl Ports {
         look(&mut self.inner.lock().unwrap())
     }
 
-    /// The lock goes when its guard does.
+    /// Releases the lock if its guard was dropped.
     pub(crate) fn settle_lock(&self) {
         let is_held = self.guards.load(Ordering::Relaxed) > 0;
         self.with(|inner| {
@@ -258,7 +258,7 @@ pub(crate) fn index(id: &str) -> usize {
     id[1..].parse().expect("an id of this world")
 }
 
-/// The versions a read shows.
+/// Returns the versions that a read shows.
 fn shown(inner: &mut Inner) -> Vec<Ver> {
     match (&inner.world.stale, inner.fault) {
         (Some(stale), Fault::Stale) if *stale != inner.world.versions => {
@@ -302,7 +302,7 @@ impl SecretStore for Ports {
                     Some(AWSCURRENT) => labelled(&versions, CUR),
                     Some(AWSPREVIOUS) => labelled(&versions, PREV),
                     Some(_) => labelled(&versions, PEND),
-                    // An id that a runner would derive is none of this world.
+                    // A version id that a runner derives does not exist in this world.
                     None => {
                         let id = wanted.as_version_id().and_then(|id| id.strip_prefix('v')?.parse().ok());
                         id.filter(|index| *index < versions.len())

@@ -10,7 +10,7 @@ use crate::ports::{
 };
 use crate::world::*;
 
-/// Whether a login succeeds, where probes go or where writes go.
+/// Checks whether a login succeeds, on the primary or on the replica that probes see.
 fn login(inner: &mut Inner, (user, secret): (u8, u8), at_primary: bool) -> bool {
     let world = &inner.world;
     let resource = world.replica.as_ref().filter(|_| !at_primary).unwrap_or(&world.primary);
@@ -20,13 +20,13 @@ fn login(inner: &mut Inner, (user, secret): (u8, u8), at_primary: bool) -> bool 
     is_accepted
 }
 
-/// The same for a change. An administrator may make it in a session that was opened before.
+/// Checks whether a login for a change succeeds. An administrator can also use a session opened earlier.
 fn login_for_change(inner: &mut Inner, by: (u8, u8)) -> bool {
     let is_kept = by == (ADMIN as u8, inner.world.admin_session);
     is_kept || login(inner, by, true)
 }
 
-/// The same for a change by the session that holds the lock.
+/// Checks whether a login for a change succeeds. The session that holds the lock needs no new login.
 fn login_under_lock(inner: &mut Inner, by: (u8, u8)) -> bool {
     inner.world.lock == Some(inner.driver) || login_for_change(inner, by)
 }
@@ -118,7 +118,7 @@ impl Ports {
                 if !logs_in(inner, by) {
                     return Reply::Accepted(false);
                 }
-                // Nobody but an administrator changes another user's password.
+                // Only an administrator can change another user's password.
                 if by.0 != user && by.0 != ADMIN as u8 {
                     return Reply::Failed(ErrorKind::Denied);
                 }
@@ -135,7 +135,7 @@ impl Ports {
                 let (bug, fault) = (inner.bug, inner.fault);
                 let user = &mut inner.world.primary.users[user as usize];
                 match keep {
-                    // Two statements: the current password becomes the one in use, and then the one retained.
+                    // Two statements: the kept password becomes the primary one, and then the retained one.
                     Some((_, kept)) if is_retaining => {
                         if bug != PortBug::RetainWhateverIsInUse {
                             user.passwords[0] = kept;
@@ -156,7 +156,7 @@ impl Ports {
         )
     }
 
-    /// A call that an administrator makes on a user.
+    /// Makes a call as an administrator.
     fn administer<'a>(
         &'a self,
         kind: Call,
@@ -229,7 +229,7 @@ impl Accounts for Ports {
             let grants = inner.world.primary.users[reference as usize].grants;
             let user = &mut inner.world.primary.users[candidate as usize];
             if inner.fault == Fault::Partial {
-                // The last of the grants is refused.
+                // The last grant is refused.
                 let half = user.grants | (grants & !(1 << grants.ilog2()));
                 inner.fault_applied = true;
                 user.grants = half;
@@ -269,7 +269,7 @@ impl Provider for Ports {
                 if !login(inner, by, true) {
                     return Reply::Failed(ErrorKind::Refused);
                 }
-                // As many as IAM allows.
+                // The same limit as in IAM.
                 if inner.world.primary.keys.len() == 2 {
                     return Reply::Failed(ErrorKind::LimitReached);
                 }

@@ -1,4 +1,4 @@
-//! The search: every state that rotations and the environment can bring about within their bounds.
+//! Searches every state that rotations and the environment can reach within their bounds.
 
 use std::collections::{HashMap, VecDeque};
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -12,38 +12,38 @@ use crate::environment;
 use crate::ports::{Call, Fault, PortBug, Ports, Reply, version_id};
 use crate::world::*;
 
-/// A process at work: what it is doing, and what it has been answered so far.
+/// A running process: its task, and the responses it has received so far.
 #[derive(Clone, Debug, Eq, Hash, PartialEq)]
 pub(crate) struct Driver {
     pub(crate) task: Task,
     pub(crate) log: Arc<Vec<Reply>>,
     /// The call that it makes next.
     pub(crate) next: Call,
-    /// Whether the labels, if they moved since it last looked, moved under a lock that it could have asked for.
+    /// Whether the labels, if they moved since it last read them, moved under a lock that it could have taken.
     pub(crate) is_shielded: bool,
 }
 
-/// What a process does.
+/// The task of a process.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub(crate) enum Task {
-    /// A step of a rotation. The next one follows.
+    /// A step of a rotation. The next step follows it.
     Step { token: u8, step: u8 },
-    /// A person's command; `is_alone` if no rotation runs beside it.
+    /// An operator's command; `is_alone` if no rotation runs beside it.
     Command { command: Command, is_alone: bool },
 }
 
 impl Driver {
-    /// A driver at the beginning of a step.
+    /// Creates a driver at the start of a step.
     pub(crate) fn new(token: u8, step: u8) -> Self {
         Self::at(Task::Step { token, step })
     }
 
-    /// A process at its beginning, which is always a look at the labels.
+    /// Creates a process at its start. Its first call always reads the labels.
     pub(crate) fn at(task: Task) -> Self {
         Self { task, log: Arc::default(), next: Call::Read, is_shielded: false }
     }
 
-    /// The version that it rotates in; a command takes what it finds.
+    /// Returns the version of the rotation that it runs; `None` for a command.
     pub(crate) fn token(&self) -> Option<u8> {
         match self.task {
             Task::Step { token, .. } => Some(token),
@@ -62,7 +62,7 @@ impl Driver {
         self.command().is_some()
     }
 
-    /// The labels as it last saw them: which version is current, and which is pending.
+    /// Returns the current and the pending version, as it last read them.
     pub(crate) fn seen(&self) -> Option<(Option<usize>, Option<usize>)> {
         self.log.iter().rev().find_map(|reply| match reply {
             Reply::State(versions, _) => Some((labelled(versions, CUR), labelled(versions, PEND))),
@@ -77,10 +77,10 @@ pub(crate) struct State {
     pub(crate) drivers: [Option<Driver>; 2],
 }
 
-/// Makes the strategy under test over the ports.
+/// Creates the strategy under test on the ports.
 pub(crate) type Maker = for<'a> fn(&'a Ports) -> Box<dyn Strategy + 'a>;
 
-/// What to explore.
+/// The configuration to explore.
 #[derive(Clone, Copy)]
 pub(crate) struct Model {
     pub(crate) kind: Kind,
@@ -91,13 +91,13 @@ pub(crate) struct Model {
     pub(crate) bug: PortBug,
     pub(crate) rotations: u8,
     pub(crate) budget: u8,
-    /// What a second driver costs of the budget; 0 for none at all.
+    /// The part of the budget that a second driver costs; 0 means no second driver.
     pub(crate) second_driver: u8,
-    /// What a person's command costs of the budget, alone and beside a running rotation; 0 for none at all.
+    /// The part of the budget that an operator's command costs, alone and beside a rotation; 0 means no command.
     pub(crate) command: [u8; 2],
 }
 
-/// A broken invariant, and how the world got there.
+/// A violated invariant, and the actions that led to it.
 #[derive(Debug)]
 pub(crate) struct Violation {
     pub(crate) what: String,
@@ -111,7 +111,7 @@ pub(crate) struct Explored {
     pub(crate) violation: Option<Violation>,
 }
 
-/// One call of one driver: what came of it.
+/// The outcome of one call of a driver.
 pub(crate) struct Outcome {
     pub(crate) state: State,
     pub(crate) error: Option<String>,
@@ -149,7 +149,7 @@ impl Model {
         State { world, drivers: [None, None] }
     }
 
-    /// Runs one driver's step call by call. `visit` sees the state after each call and says whether to go on.
+    /// Runs one driver's step call by call. `visit` sees the state after each call and returns whether to continue.
     pub(crate) fn run(&self, state: &State, d: usize, fault: Fault, visit: &mut dyn FnMut(Outcome) -> bool) {
         let Some(driver) = &state.drivers[d] else { return };
         let ports = Ports::new(state.world.clone(), d as u8, driver.log.clone(), self.bug);
@@ -193,7 +193,7 @@ impl Model {
             let polled = step.as_mut().poll(&mut waker);
             let is_over = polled.is_ready();
             if is_over {
-                // The step's locals, a lock's guard among them, are gone when it is over.
+                // Drops the finished step's locals, including a lock's guard.
                 step = Box::pin(std::future::pending());
             }
             ports.settle_lock();
@@ -226,7 +226,7 @@ impl Model {
         }
     }
 
-    /// Failed logins of one undisturbed rotation.
+    /// Returns the number of failed logins in an undisturbed rotation.
     pub(crate) fn refused_logins_on_the_happy_path(&self) -> usize {
         let mut state = self.first();
         let token = state.world.begin();
@@ -249,20 +249,21 @@ impl Model {
     }
 }
 
-/// Two attempts stand for any number: one that is refused, and one after the replica caught up.
+/// Returns settings with two test attempts, which represent any number: one is refused, and one follows after the
+/// replica has caught up.
 fn settings(driver: &Driver) -> Settings {
     let mut settings = Settings::default();
     settings.password.length = "canary-00".len();
     settings.password.require_each_included_type = false;
     settings.test_attempts = 2;
     if driver.is_command() {
-        // As many as a person has patience for.
+        // As many as an operator has patience for.
         settings.recovery_attempts = 9;
     }
     settings
 }
 
-/// How one state led to the next; enough to go the way again.
+/// The action that led from one state to the next, with enough detail to replay it.
 #[derive(Clone, Copy, Debug)]
 enum Action {
     Start,
@@ -272,7 +273,7 @@ enum Action {
 
 struct Search {
     model: Model,
-    /// Every state seen: where it came from, and by what.
+    /// Every state seen, with its parent and the action that led to it.
     seen: HashMap<u64, (u64, Action)>,
     /// The worlds from which the rerun was found to succeed.
     reruns: HashMap<u64, ()>,
@@ -282,7 +283,7 @@ struct Search {
 }
 
 impl Search {
-    /// Notes a state; answers whether it is a new one. `chained` names the driver whose next call is seen to already.
+    /// Records a state, and returns whether it is new. `chained` names the driver whose next call is already being run.
     fn add(&mut self, parent: Option<u64>, action: Action, state: State, chained: Option<usize>) -> bool {
         let id = hash(&state);
         if self.seen.contains_key(&id) {
@@ -314,7 +315,7 @@ impl Search {
         Ok(())
     }
 
-    /// Lets a driver run to the end of its step, noting every state on the way.
+    /// Runs a driver to the end of its step, and records every state on the way.
     fn go_on(&mut self, state: &State, id: u64, d: usize) -> Result<(), String> {
         let model = self.model;
         let (mut before, mut parent, mut broken) = (state.clone(), id, None);
@@ -334,7 +335,7 @@ impl Search {
         broken.map_or(Ok(()), Err)
     }
 
-    /// One call of a driver that goes wrong.
+    /// Makes one call of a driver, with a fault.
     fn fail(&mut self, state: &State, id: u64, d: usize, fault: Fault) -> Result<(), String> {
         let model = self.model;
         let mut broken = None;
@@ -351,7 +352,7 @@ impl Search {
         broken.map_or(Ok(()), Err)
     }
 
-    /// I7 depends on the world alone, and on little of it.
+    /// Checks I7, which depends only on the world, and on little of that: the rest is reset first.
     fn check_rerun(&mut self, world: &World) -> Result<(), String> {
         let mut world = world.clone();
         (world.stale, world.replica, world.lock, world.enabled) = (None, None, None, true);
@@ -361,8 +362,8 @@ impl Search {
         if is_new && self.model.command != [0; 2] {
             self.model.check_recovery(&world)?;
         }
-        // A current credential that others broke: with one user the versions before it tell the way back; an
-        // administrator or a provider must not act on the word of a credential that does not work.
+        // Others broke the current credential. With one user, an earlier version still works. But an administrator or
+        // a provider must not act on a secret whose credential does not work.
         let needs_proof = matches!(world.kind, Kind::Alternating | Kind::ApiKey);
         let is_void = world.labelled(PEND).is_some_and(|pending| world.versions[pending].user == VOID);
         let is_wrong =

@@ -1,11 +1,11 @@
-//! The world that rotations are let loose on: a secret, a database or key provider, and what may happen to them.
+//! The world that rotations run in: a secret, a database or key provider, and what can happen to them.
 //!
-//! Small enough to be hashed, for there are many of them.
+//! A world is kept small, because very many of them are hashed.
 
 use secretcache_rotation::Document;
 use std::sync::OnceLock;
 
-/// Which strategy a world is for.
+/// The strategy that a world is for.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub(crate) enum Kind {
     Single,
@@ -19,23 +19,23 @@ pub(crate) const CUR: u8 = 1;
 pub(crate) const PEND: u8 = 2;
 pub(crate) const PREV: u8 = 4;
 
-/// The users: two that may alternate, and one that is nobody's business.
+/// The users: two that can alternate, an unrelated one, and the administrator.
 pub(crate) const A: usize = 0;
 pub(crate) const B: usize = 1;
 pub(crate) const STRANGER: usize = 2;
 pub(crate) const ADMIN: usize = 3;
 pub(crate) const USERS: [&str; 4] = ["app", "app_clone", "billing", "admin"];
 
-/// In the place of the user: the value is a copy that must never become current.
+/// Used in place of the user: the value is a copy that must never become current.
 pub(crate) const VOID: u8 = 5;
 
-/// In the place of the administrator's password: the master secret names another server.
+/// Used in place of the administrator's password: the master secret names another server.
 pub(crate) const ELSEWHERE: u8 = 98;
 
-/// Who holds the lock of a driver that is gone, whose session a pooler keeps open for a while.
+/// The holder of the lock while a pooler keeps a crashed driver's session open.
 pub(crate) const POOLER: u8 = 2;
 
-/// A version: whose credential, which secret (0 while it has no value), which labels.
+/// A version: its user, its secret (0 means that it has no value yet), and its labels.
 #[derive(Clone, Copy, Debug, Default, Eq, Hash, PartialEq)]
 pub(crate) struct Ver {
     pub(crate) user: u8,
@@ -43,7 +43,7 @@ pub(crate) struct Ver {
     pub(crate) labels: u8,
 }
 
-/// A database user. Password 0 is none.
+/// A database user. Password 0 means no password.
 #[derive(Clone, Copy, Debug, Default, Eq, Hash, PartialEq)]
 pub(crate) struct User {
     pub(crate) exists: bool,
@@ -59,7 +59,7 @@ pub(crate) struct LiveKey {
     pub(crate) tag: u8,
 }
 
-/// What probes see: the primary's state, or an older one.
+/// The state of the primary, or an older one that a replica shows to probes.
 #[derive(Clone, Debug, Eq, Hash, PartialEq)]
 pub(crate) struct Resource {
     pub(crate) users: [User; 4],
@@ -70,33 +70,33 @@ pub(crate) struct Resource {
 pub(crate) struct World {
     pub(crate) kind: Kind,
     pub(crate) has_locks: bool,
-    /// In the order of their creation.
+    /// In order of creation.
     pub(crate) versions: Vec<Ver>,
-    /// The versions before the last write: what a stale read shows.
+    /// The versions before the last write, which a stale read shows.
     pub(crate) stale: Option<Vec<Ver>>,
     pub(crate) enabled: bool,
     pub(crate) primary: Resource,
     pub(crate) replica: Option<Resource>,
     /// The password in the master secret; the real one is the admin user's.
     pub(crate) admin_secret: u8,
-    /// The administrator's former password, whose sessions are still open.
+    /// The administrator's previous password, if its sessions are still open.
     pub(crate) admin_session: u8,
     /// A password that the resource's policy rejects.
     pub(crate) poison: u8,
     pub(crate) lock: Option<u8>,
-    /// What every credential in use must be allowed.
+    /// The grants that every credential in use must have, as bits.
     pub(crate) required: u8,
-    /// The environment broke what must work, and no rotation has mended it since.
+    /// Whether the environment broke what must work, and no rotation has fixed it since.
     pub(crate) excused: bool,
-    /// A driver that others had overtaken changed the resource since a driver that was not did.
+    /// Whether the last change of the resource was made by a driver that others had overtaken.
     pub(crate) tampered: bool,
-    /// A flip promised that the previous credential goes on working.
+    /// Whether a flip promised that the previous credential keeps working.
     pub(crate) promise: bool,
-    /// An administrator's credential was used at a server that it is not for.
+    /// Whether an administrator's credential was used on a server that it is not for.
     pub(crate) astray: bool,
-    /// Rotations begun.
+    /// The number of rotations begun.
     pub(crate) begun: u8,
-    /// What the environment may still do.
+    /// The environment's remaining budget.
     pub(crate) budget: u8,
 }
 
@@ -132,7 +132,7 @@ impl World {
         }
     }
 
-    /// The world before the first rotation: there is one user, made by somebody else.
+    /// Resets the world to before the first rotation: there is one user, and someone else created it.
     pub(crate) fn forget_the_past(&mut self) {
         self.versions.retain(|version| version.labels & CUR != 0);
         self.primary.users[B] = User::default();
@@ -143,18 +143,18 @@ impl World {
         labelled(&self.versions, label)
     }
 
-    /// The version of the rotation under way.
+    /// Returns the version of the rotation in progress.
     pub(crate) fn pending(&self) -> Option<usize> {
         self.labelled(PEND).filter(|pending| Some(*pending) != self.labelled(CUR))
     }
 
-    /// Whether a version's credential is accepted where writes go.
+    /// Checks whether the primary accepts a version's credential.
     pub(crate) fn authenticates(&self, version: usize) -> bool {
         let version = self.versions[version];
         self.primary.authenticates(self.kind, version.user, version.secret)
     }
 
-    /// Whether a version's credential works where writes go, and may do all it must.
+    /// Checks whether the primary accepts a version's credential, and its user has all required grants.
     pub(crate) fn works(&self, version: usize) -> bool {
         let version = self.versions[version];
         self.primary.authenticates(self.kind, version.user, version.secret)
@@ -166,8 +166,8 @@ impl World {
         self.labelled(label).is_some_and(|version| self.works(version))
     }
 
-    /// What must be true at every moment: readers of `AWSCURRENT` can log in; with one password per user, readers
-    /// that fall back to `AWSPENDING`.
+    /// Checks what must be true at every moment: readers of `AWSCURRENT` can log in or, with one password per user,
+    /// readers that fall back to `AWSPENDING` can.
     pub(crate) fn is_healthy(&self) -> bool {
         self.label_works(CUR) || self.kind == Kind::Single && self.label_works(PEND)
     }
@@ -195,7 +195,7 @@ impl World {
         self.versions.iter_mut().for_each(|version| version.labels &= !label);
     }
 
-    /// A new rotation, as the service begins it: an empty version labelled `AWSPENDING`.
+    /// Begins a rotation, as the service does: adds an empty version labelled `AWSPENDING`.
     pub(crate) fn begin(&mut self) -> u8 {
         self.write();
         self.versions.push(Ver::default());
@@ -204,9 +204,9 @@ impl World {
         (self.versions.len() - 1) as u8
     }
 
-    /// A password or key that nothing in the world holds: the least number, so that there are few worlds. Each minter
-    /// has numbers of its own, for what a driver has made and not yet stored is not in the world; nor is what one has
-    /// `remembered`.
+    /// Returns a password or key that nothing in the world holds: the smallest such number, to keep the number of
+    /// worlds small. Each minter has its own numbers, because what a driver has created but not yet stored is not in
+    /// the world. Neither are the `remembered` ones.
     pub(crate) fn mint(&self, minter: u8, remembered: u128) -> u8 {
         let holds = |resource: &Resource, secret| {
             resource.users.iter().any(|user| user.passwords.contains(&secret))
@@ -246,7 +246,7 @@ pub(crate) fn labelled(versions: &[Ver], label: u8) -> Option<usize> {
     versions.iter().position(|version| version.labels & label != 0)
 }
 
-/// The JSON of a credential; made once each, for it is asked for a million times.
+/// Returns the JSON of a credential. Each is created only once, because it is requested a million times.
 pub(crate) fn document(kind: Kind, user: u8, secret: u8) -> Document {
     static CACHE: OnceLock<Vec<Document>> = OnceLock::new();
     let all = CACHE.get_or_init(|| {
@@ -271,7 +271,7 @@ pub(crate) fn document(kind: Kind, user: u8, secret: u8) -> Document {
     if kind == Kind::Alternating || user >= 3 {
         return document.clone();
     }
-    // No administrator for the strategies that do without.
+    // Strategies that need no administrator get no master secret.
     static PLAIN: OnceLock<Vec<Document>> = OnceLock::new();
     let plain = PLAIN.get_or_init(|| {
         let text = |secret| format!(r#"{{"host":"db","username":"app","password":"canary-{secret:02}"}}"#);
@@ -280,7 +280,7 @@ pub(crate) fn document(kind: Kind, user: u8, secret: u8) -> Document {
     plain[secret as usize].clone()
 }
 
-/// Whose credential a document is, and which secret it holds.
+/// Returns the user and the secret of a credential.
 pub(crate) fn read(document: &Document) -> (u8, u8) {
     let number = |text: &str| text[text.len() - 2..].parse().unwrap();
     match document.field("key") {

@@ -1,4 +1,4 @@
-//! Rotations of keys at a provider that is described in TOML; here a small one that speaks HTTP.
+//! Rotations of keys at a provider that is described in TOML. The tests start a small HTTP server as the provider.
 
 use secretcache::{AWSCURRENT, AWSPENDING, AWSPREVIOUS};
 use secretcache_rotation::targets::{HttpProvider, Tls};
@@ -6,7 +6,7 @@ use secretcache_rotation::*;
 
 use crate::support::{KeyProvider, Store};
 
-/// A provider that allows two keys, of which there is one, made by hand.
+/// Starts a provider that allows two keys and has one, which was created manually.
 async fn provider() -> (HttpProvider, KeyProvider) {
     let keys = KeyProvider::start(2).await.unwrap();
     keys.add("shop", "made by hand", "first");
@@ -42,13 +42,13 @@ async fn an_orphan_is_neither_promoted_nor_in_the_way_for_long() {
     let (provider, keys) = provider().await;
     let store = Store::new(first(), None);
     let (strategy, settings) = (ApiKey { provider: &provider }, Settings::default());
-    // A run that was killed after the provider made the key and before it was stored.
+    // A run that was killed after the provider created the key and before the key was stored.
     let token = store.runner(&strategy, &settings).find("s").await.unwrap().token;
     Provider::create(&provider, &first(), &token).await.unwrap();
     let error = store.rotate(&strategy, &settings).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Rejected);
     assert!(store.value(AWSPENDING).is_none());
-    // The next rotation knows that no version can hold it.
+    // The next rotation knows that no version can hold that key.
     store.runner(&strategy, &settings).rotate("s").await.unwrap();
     assert_eq!(provider.probe(&store.value(AWSCURRENT).unwrap()).await.unwrap(), Probe::Accepted);
     assert!(keys.keys().iter().all(|key| !key.name.ends_with(&token)));

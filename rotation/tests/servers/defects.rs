@@ -1,5 +1,5 @@
-//! Defects of AWS's own rotation functions that ours do not have. `docs/official-functions.md` lists them all, with the
-//! tests that show it.
+//! Defects of AWS's own rotation functions that this engine does not have. `docs/official-functions.md` lists all of
+//! them, with the tests that prove it.
 
 use mysql_async::prelude::Queryable;
 use secretcache::{AWSCURRENT, AWSPENDING};
@@ -11,7 +11,7 @@ use crate::support::{Address, Database, Kind, ServerTls, Store, context, secret,
 
 const POSTGRES: [Kind; 3] = [Kind::Postgres15, Kind::Postgres16, Kind::Postgres18];
 
-/// A PostgreSQL with a user `app`, and the administrator's credential.
+/// Starts a PostgreSQL with a user `app`. Also returns an administrator's session and credential.
 async fn postgres(kind: Kind) -> (Database, tokio_postgres::Client, Document) {
     let database = start(kind, ServerTls::Off);
     let admin = secret(&database.address, database.address.user, &database.address.password, "");
@@ -20,8 +20,8 @@ async fn postgres(kind: Kind) -> (Database, tokio_postgres::Client, Document) {
     (database, root, admin)
 }
 
-/// Killed after the change, and `AWSPENDING` taken away, as the usual advice for stuck rotations has it: their function
-/// then finds no password that works, ever.
+/// The rotation is killed after the change, and then `AWSPENDING` is removed, as the usual advice for stuck rotations
+/// says. After that, AWS's function never finds a password that works.
 async fn is_not_stranded(target: &dyn Target, first: Document) {
     let (store, strategy, settings) =
         (Store::new(first.clone(), None), SingleUser { target }, Settings::default());
@@ -45,7 +45,7 @@ async fn a_single_user_is_not_stranded_when_awspending_is_taken_away_after_the_c
     is_not_stranded(&MySql::new(Tls::off()), admin).await;
 }
 
-/// Their function sends the password in the statement, and `log_statement = ddl` writes statements to the log.
+/// AWS's function sends the password in the statement, and `log_statement = ddl` writes statements to the log.
 #[tokio::test]
 async fn no_password_is_in_the_log_of_a_postgres_that_logs_statements() {
     for kind in POSTGRES {
@@ -72,7 +72,7 @@ async fn no_password_is_in_the_log_of_a_postgres_that_logs_statements() {
     }
 }
 
-/// For a secret of `billing_clone`, theirs takes `billing` for the second user, whosever it is.
+/// For a secret of `billing_clone`, AWS's function takes `billing` as the second user, even if it is someone else's.
 #[tokio::test]
 async fn a_user_is_not_hijacked_for_being_named_like_a_second_one() {
     for kind in POSTGRES {
@@ -94,7 +94,7 @@ async fn a_user_is_not_hijacked_for_being_named_like_a_second_one() {
     }
 }
 
-/// The same at MariaDB.
+/// The same on MariaDB.
 #[tokio::test]
 async fn a_user_of_mariadb_is_not_hijacked_for_its_name_either() {
     let (database, mut root) = crate::mariadb::server().await;
@@ -111,7 +111,7 @@ async fn a_user_of_mariadb_is_not_hijacked_for_its_name_either() {
     }
 }
 
-/// A membership brings privileges, and nothing that is the role's own; theirs copies nothing else.
+/// A membership conveys privileges, but not the role's attributes and settings. AWS's function copies neither.
 #[tokio::test]
 async fn settings_and_attributes_come_along_with_the_privileges() {
     for kind in POSTGRES {
@@ -137,7 +137,7 @@ async fn settings_and_attributes_come_along_with_the_privileges() {
     }
 }
 
-/// Theirs takes grants for text: it cuts them at ` TO `, and leaves default roles out.
+/// AWS's function treats grants as text: it cuts them at ` TO `, and it leaves out default roles.
 #[tokio::test]
 async fn default_roles_and_names_that_look_like_grammar_come_along() {
     let (database, mut root) = crate::mariadb::server().await;
@@ -165,7 +165,7 @@ async fn default_roles_and_names_that_look_like_grammar_come_along() {
     assert!(grants.iter().any(is_handed_on), "{grants:?}");
 }
 
-/// Theirs makes the second user at `%`, wherever the first one is let in from.
+/// AWS's function creates the second user at `%`, regardless of the hosts that the first can connect from.
 #[tokio::test]
 async fn the_second_user_is_let_in_from_where_the_first_one_is() {
     let (database, mut root) = crate::mariadb::server().await;
@@ -182,7 +182,7 @@ async fn the_second_user_is_let_in_from_where_the_first_one_is() {
     assert_eq!(hosts, ["127.0.0.%", "127.0.0.%"]);
 }
 
-/// Some of theirs put names into statements as they are.
+/// Some of AWS's functions put names into statements without quoting them.
 #[tokio::test]
 async fn a_name_is_never_taken_for_a_part_of_the_statement() {
     let user = "o'brien`; DROP TABLE x; -- \\";
@@ -218,8 +218,8 @@ async fn alternates(target: &dyn Target, store: &Store, user: &str) {
     assert_eq!(target.probe(&store.value(AWSCURRENT).unwrap()).await.unwrap(), Probe::Accepted);
 }
 
-/// Theirs tries the new password first, which is a failed login of the application's user in every rotation; a few of
-/// them lock an account.
+/// AWS's function tries the new password first. So every rotation makes a failed login as the application's user, and a
+/// few of those lock an account.
 #[tokio::test]
 async fn a_healthy_rotation_makes_no_failed_login() {
     let (database, root, admin) = postgres(Kind::Postgres15).await;
@@ -236,15 +236,15 @@ async fn a_healthy_rotation_makes_no_failed_login() {
     let failed = |log: &str| log.matches("password authentication failed for user \"app").count();
     let before: String = root.query_one(log, &[]).await.unwrap().get(0);
     assert_eq!(failed(&before), 0, "{before}");
-    // And that the log would show one.
+    // Check that the log would show a failed login.
     let wrong = secret(&database.address, "app", "wrong", "");
     assert_eq!(target.probe(&wrong).await.unwrap(), Probe::Refused);
     let after: String = root.query_one(log, &[]).await.unwrap().get(0);
     assert_eq!(failed(&after), 1);
 }
 
-/// Since PostgreSQL 16 an administrator that may make users may not grant those it did not make. Theirs fails there
-/// with the server's message alone.
+/// Since PostgreSQL 16, an administrator with CREATEROLE cannot grant roles that it did not create. AWS's function then
+/// fails with only the server's message.
 #[tokio::test]
 async fn an_administrator_without_the_admin_option_is_told_the_statement_that_mends_it() {
     for kind in [Kind::Postgres16, Kind::Postgres18] {
@@ -266,7 +266,7 @@ async fn an_administrator_without_the_admin_option_is_told_the_statement_that_me
     }
 }
 
-/// The administrator's own secret rotates as well, also between two steps, and while a session is open.
+/// The administrator's own secret rotates too, even between two steps and while a session is open.
 #[tokio::test]
 async fn an_administrator_rotated_meanwhile_is_read_anew() {
     for kind in POSTGRES {
@@ -279,14 +279,14 @@ async fn an_administrator_rotated_meanwhile_is_read_anew() {
         let (strategy, settings) = (AlternatingUsers { target: &target }, Settings::default());
         store.steps(&strategy, &settings, &[Step::CreateSecret]).await.unwrap();
         root.batch_execute("ALTER ROLE keeper PASSWORD 'two'").await.unwrap();
-        // Its secret lags behind: nothing of the rotation is given up for that.
+        // The master secret lags behind, which does not abandon the rotation.
         let error = store.steps(&strategy, &settings, &[Step::SetSecret]).await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Unavailable, "{kind:?}: {error}");
         assert!(store.value(AWSPENDING).is_some());
         store.change_master(keeper("two"));
         store.rotate(&strategy, &settings).await.unwrap();
         assert_eq!(*store.value(AWSCURRENT).unwrap().username().unwrap(), "app_clone");
-        // Somebody else altogether.
+        // A different administrator.
         root.batch_execute("ALTER ROLE keeper NOLOGIN").await.unwrap();
         store.change_master(admin);
         store.rotate(&strategy, &settings).await.unwrap();
@@ -294,11 +294,11 @@ async fn an_administrator_rotated_meanwhile_is_read_anew() {
     }
 }
 
-/// A stored version never changes, so that a password the server rejects is tried for ever by theirs.
+/// A stored version never changes, so AWS's function retries a password that the server rejects forever.
 #[tokio::test]
 async fn a_password_that_the_server_rejects_is_given_up_for_another() {
     let (database, root, _) = postgres(Kind::Postgres15).await;
-    // This module of PostgreSQL's own rejects a user's name as its password, which even a verifier gives away.
+    // This PostgreSQL module rejects the user's name as its password, which it can detect even from a verifier.
     root.batch_execute("ALTER SYSTEM SET session_preload_libraries = 'passwordcheck'").await.unwrap();
     root.batch_execute("SELECT pg_reload_conf()").await.unwrap();
     let first = secret(&database.address, "app", "first", "");
@@ -317,8 +317,8 @@ async fn a_password_that_the_server_rejects_is_given_up_for_another() {
     assert_eq!(target.probe(&store.value(AWSCURRENT).unwrap()).await.unwrap(), Probe::Accepted);
 }
 
-/// Somebody stores a value by hand that does not log in. With one user the version before still does, and theirs takes
-/// it as well; with two, an administrator must not act on the word of a credential that fails.
+/// Someone manually stores a value that does not log in. With one user, the previous version still does, and AWS's
+/// function uses it too. With two users, an administrator must not act on a secret whose credential fails.
 #[tokio::test]
 async fn a_wrong_value_stored_by_hand_is_healed() {
     let (database, root, admin) = postgres(Kind::Postgres15).await;
@@ -355,8 +355,8 @@ async fn a_wrong_value_stored_by_hand_is_healed() {
     assert_eq!(target.probe(&store.value(AWSCURRENT).unwrap()).await.unwrap(), Probe::Accepted);
 }
 
-/// The same in the middle of a rotation: setSecret is the first to see it. With one user, the rotation is given up, and what
-/// was stored is made to work.
+/// The same in the middle of a rotation, where setSecret is the first to notice. With one user, the rotation is
+/// abandoned and the stored value is made to work.
 async fn a_wrong_value_in_the_middle(target: &dyn Target, first: &Document, admin: &Document) {
     let settings = Settings::default();
     let wrong = first.with("password", "wrong").unwrap();
@@ -374,7 +374,8 @@ async fn a_wrong_value_in_the_middle(target: &dyn Target, first: &Document, admi
         assert_eq!(target.probe(&store.value(AWSCURRENT).unwrap()).await.unwrap(), Probe::Accepted);
     }
     store.rotate(&single, &settings).await.unwrap();
-    // With two users, the new one becomes current once it is set; before, nothing is proof enough for an administrator.
+    // With two users, the new one becomes current once it is set. Before that, nothing proves to the administrator
+    // that the secret may be changed.
     let current = store.value(AWSCURRENT).unwrap().with("masterarn", "master").unwrap();
     let alternating = AlternatingUsers { target };
     for (steps, heals) in [(&[Step::CreateSecret][..], false), (&[Step::CreateSecret, Step::SetSecret], true)]

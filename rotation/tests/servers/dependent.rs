@@ -1,4 +1,4 @@
-//! R13: what programs log in by is made anew with the password and proven: a connection URL, a header, a copy.
+//! R13: fields that contain the password (a connection URL, a header, a copy) are updated with it and tested.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -8,7 +8,7 @@ use secretcache_rotation::*;
 
 use crate::support::{Address, Kind, ServerTls, Store, run, secret, start};
 
-/// The user and the password of a URL whose password is percent-encoded.
+/// Returns the user and the password of a URL whose password is percent-encoded.
 fn of_url(url: &str) -> (String, String) {
     let (who, _) = url.split_once("://").unwrap().1.split_once('@').unwrap();
     let (user, code) = who.split_once(':').unwrap();
@@ -83,7 +83,7 @@ async fn r13_a_new_version_with_a_stale_field_is_refused_and_the_current_one_wor
         let first = dependent(&database.address, user, "postgres", "");
         let store = Store::new(first.clone(), None);
         let token = derive_token("arn", "first", 0);
-        // As a function of AWS's makes it: the password changes, and nothing else.
+        // Like AWS's functions, which change the password and no other field.
         let stale = first.with("password", "second").unwrap();
         let pending = Pending { secret_id: "s", token: &token, document: &stale, rotation_token: None };
         store.put_pending(pending).await.unwrap();

@@ -1,4 +1,4 @@
-//! OpenLDAP, and what of Active Directory can be had without one: the bytes of its changes, kept by OpenLDAP.
+//! OpenLDAP, and the part of Active Directory that can be tested without one: OpenLDAP stores the bytes of its changes.
 
 use std::collections::BTreeSet;
 use std::io::Write;
@@ -19,7 +19,7 @@ const KEEPER: &str = "cn=keeper,dc=example,dc=com";
 const STRANGER: &str = "cn=stranger,dc=example,dc=com";
 const FIRST: &str = "the-first-one";
 
-/// A client of the directory, as its administrator.
+/// Returns a command-line client of the directory, logged in as the administrator.
 fn client(address: &Address, program: &str) -> Command {
     let mut command = Command::new(program);
     let scheme = if address.ca_file.is_some() { "ldaps" } else { "ldap" };
@@ -31,7 +31,7 @@ fn client(address: &Address, program: &str) -> Command {
     command
 }
 
-/// Makes or changes entries.
+/// Creates or changes entries.
 pub(crate) fn modify(address: &Address, ldif: &str) {
     let mut command = client(address, "ldapmodify");
     command.arg("-a").stdin(Stdio::piped()).stdout(Stdio::null());
@@ -40,7 +40,7 @@ pub(crate) fn modify(address: &Address, ldif: &str) {
     assert!(running.wait().unwrap().success(), "{ldif}");
 }
 
-/// Every attribute of every entry, those of the server's own among them; without what a change of a password changes.
+/// Returns every attribute of every entry, including operational ones, except for those that a password change affects.
 fn everything(address: &Address) -> BTreeSet<String> {
     const EXPECTED: [&str; 5] =
         ["userPassword", "pwdChangedTime", "entryCSN", "modifyTimestamp", "modifiersName"];
@@ -163,7 +163,7 @@ async fn the_dry_run_tells_what_a_directory_tells() {
     assert!(seen.findings[0].problem.contains("not Active Directory"), "{seen:?}");
 }
 
-/// Another address for every server.
+/// A route that maps every server to one address.
 #[derive(Debug)]
 struct At(SocketAddr);
 
@@ -180,7 +180,7 @@ async fn the_server_is_verified_before_anything_is_said() {
     let tls = trust(&database.address);
     let current = app(&through, FIRST, "");
     assert_eq!(probe(&Ldap::new(tls.clone()), &current).await, Probe::Accepted);
-    // The second listener is for StartTLS.
+    // The second listener supports StartTLS.
     let second = SocketAddr::from(([127, 0, 0, 2], database.address.port));
     let later = Ldap::new(tls.clone()).via(Arc::new(At(second)));
     assert_eq!(probe(&later, &current.with("starttls", "true").unwrap()).await, Probe::Accepted);
@@ -192,7 +192,7 @@ async fn the_server_is_verified_before_anything_is_said() {
     for (target, more, kind) in [
         (Ldap::new(doubting.clone()), "", ErrorKind::Untrusted),
         (Ldap::new(doubting).via(Arc::new(At(second))), r#","starttls":true"#, ErrorKind::Untrusted),
-        // A server that knows no StartTLS at this port.
+        // The server does not support StartTLS on this port.
         (Ldap::new(tls), r#","starttls":true"#, ErrorKind::Unavailable),
     ] {
         let error = target.probe(&app(&through, FIRST, more)).await.unwrap_err();
@@ -220,7 +220,7 @@ async fn no_administrator_goes_where_the_applications_secret_points() {
     assert!(contains(&seen, "uid=app") && !contains(&seen, "keeper"));
 }
 
-/// What the directory keeps in Active Directory's attribute, in Base64 as it is shown.
+/// Returns the directory's value of `unicodePwd`, Active Directory's attribute, in Base64.
 fn unicode_password(address: &Address) -> String {
     let mut command = client(address, "ldapsearch");
     command.args(["-LLL", "-o", "ldif-wrap=no", "-b", APP, "-s", "base", "unicodePwd"]);
@@ -236,7 +236,7 @@ async fn active_directorys_changes_have_its_form() {
     let (own, admin) = (app(address, FIRST, ""), administrator(address, KEEPER));
     let by_name = own.with("username", "app@example.com").unwrap();
     target.accepts(&by_name).unwrap();
-    // `"pä"` as UTF-16, and the like.
+    // The quoted passwords as UTF-16, such as `"pä"`.
     for (login, credential, shown) in [
         (&admin, by_name.with("password", "pä").unwrap(), "IgBwAOQAIgA="),
         (&admin, own.with("password", FIRST).unwrap(), "IgB0AGgAZQAtAGYAaQByAHMAdAAtAG8AbgBlACIA"),
@@ -246,7 +246,7 @@ async fn active_directorys_changes_have_its_form() {
         assert_eq!(target.apply(change).await.unwrap(), Applied::Done);
         assert_eq!(unicode_password(address), shown);
     }
-    // The former password must be the right one where the user makes the change itself.
+    // A user that makes the change itself must send the right current password.
     let credential = own.with("password", "another").unwrap();
     let error = target.apply(Change { login: &own, credential: &credential, keep: None }).await.unwrap_err();
     assert!(

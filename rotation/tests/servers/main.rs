@@ -1,4 +1,4 @@
-//! Rotations on real servers, started for the purpose.
+//! Rotations on real servers, which the tests start.
 
 mod api_key;
 mod defects;

@@ -23,7 +23,7 @@ pub(crate) fn admin(address: &Address) -> Document {
     secret(address, address.user, &address.password, "")
 }
 
-/// A server with an application's user `app`, and an audit table it may hand on.
+/// Starts a server with an application's user `app`, which has the grant option on an audit table.
 pub(crate) async fn server() -> (Database, Conn) {
     let database = start(Kind::MariaDb, ServerTls::Off);
     let mut root = session(&admin(&database.address)).await.unwrap();
@@ -105,7 +105,8 @@ async fn users_alternate_with_all_their_grants() {
     }
 }
 
-/// `SHOW GRANTS` has one line per object: compared as such, the user that may do more would for ever lack a line.
+/// `SHOW GRANTS` has one line per object. If whole lines were compared, the user with more privileges would always lack
+/// one.
 #[tokio::test]
 async fn what_was_taken_from_the_user_in_use_is_taken_from_the_other_at_its_turn() {
     let (database, mut root) = server().await;
@@ -135,12 +136,12 @@ async fn what_was_taken_from_the_user_in_use_is_taken_from_the_other_at_its_turn
     }
 }
 
-/// The official function for alternating users makes the second user able to log in before it has its grants, and takes a
-/// login for proof: after a refused grant, the service's own retry promotes it.
+/// AWS's function for alternating users lets the second user log in before it has its grants, and treats a login as
+/// proof. So after a refused grant, the service's own retry makes that user current.
 #[tokio::test]
 async fn a_refused_grant_never_leads_to_a_user_that_may_do_less() {
     let (database, mut root) = server().await;
-    // An administrator that may make users, and grant everything but `audit.l`.
+    // An administrator that can create users, and grant everything except `audit.l`.
     for statement in [
         "CREATE USER limited@'%' IDENTIFIED BY 'limited'",
         "GRANT CREATE USER, RELOAD ON *.* TO limited@'%' WITH GRANT OPTION",
@@ -155,7 +156,7 @@ async fn a_refused_grant_never_leads_to_a_user_that_may_do_less() {
     let strategy = AlternatingUsers { target: &target };
     let error = store.rotate(&strategy, &Settings::default()).await.unwrap_err();
     assert!(error.kind() == ErrorKind::Denied && store.value(AWSPENDING).is_none(), "{error}");
-    // Found before anything is stored; and the same if the right goes away afterwards.
+    // That was found before anything was stored. Now the administrator loses the privilege afterwards.
     let grant = "INSERT, SELECT ON audit.l";
     root.query_drop(format!("GRANT {grant} TO limited@'%' WITH GRANT OPTION")).await.unwrap();
     store.steps(&strategy, &Settings::default(), &[Step::CreateSecret]).await.unwrap();
@@ -212,7 +213,7 @@ async fn a_lock_keeps_others_away_and_ends_with_its_guard() {
     assert!(matches!(target.lock(&app, "arn").await.unwrap(), Lock::Held(_)));
 }
 
-/// Whoever held the lock may have changed the password and been killed before the labels told of it.
+/// The previous holder of the lock could have changed the password and been killed before the labels moved.
 #[tokio::test]
 async fn who_waited_for_the_lock_proves_the_login_once_more() {
     let (database, mut root) = server().await;

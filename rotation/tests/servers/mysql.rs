@@ -1,4 +1,4 @@
-//! Rotations on a real MySQL. What it has in common with MariaDB is tested there.
+//! Rotations on a real MySQL. The tests for MariaDB cover what both have in common.
 
 use crate::mariadb::{admin, session};
 use crate::support::{Database, Kind, ServerTls, Store, secret, start, trust};
@@ -8,7 +8,7 @@ use secretcache::{AWSCURRENT, AWSPENDING, AWSPREVIOUS};
 use secretcache_rotation::targets::{MySql, Tls};
 use secretcache_rotation::*;
 
-/// A server with a user `app` that has a bit of everything.
+/// Starts a server with a user `app` that has privileges, roles, limits and attributes.
 async fn server() -> (Database, Conn) {
     let database = start(Kind::MySql, ServerTls::Off);
     let mut root = session(&admin(&database.address)).await.unwrap();
@@ -36,7 +36,7 @@ fn mastered(database: &Database) -> Store {
     Store::new(first, Some(admin(&database.address)))
 }
 
-/// What the log of statements shows of them.
+/// Returns the statements in the general log.
 async fn logged(root: &mut Conn) -> Vec<String> {
     root.query("SELECT CONVERT(argument USING utf8mb4) FROM mysql.general_log").await.unwrap()
 }
@@ -65,7 +65,7 @@ async fn a_single_user_changes_its_own_password_and_the_log_does_not_hold_it() {
     assert!(lines.iter().any(|line| line.starts_with("SET PASSWORD")), "the log shows the change: {lines:?}");
     assert!(!lines.iter().any(|line| line.contains(current.password().unwrap().as_str())));
 
-    // A user that would have to name its password is told who need not.
+    // A user that must name its current password gets the advice to use an administrator.
     root.query_drop("ALTER USER app@'%' PASSWORD REQUIRE CURRENT").await.unwrap();
     let error = store.rotate(&strategy, &Settings::default()).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Denied);
@@ -113,7 +113,7 @@ async fn users_alternate_with_all_their_grants_roles_and_limits() {
         let mut client = session(&current).await.unwrap();
         client.query_drop("INSERT INTO audit.l (id) VALUES (1)").await.unwrap();
         client.query_drop(format!("CREATE TABLE shop.made_{round} (id int)")).await.unwrap();
-        // By its default role.
+        // Allowed by its default role.
         client.query_drop("SELECT * FROM audit.l").await.unwrap();
         session(&store.value(AWSPREVIOUS).unwrap()).await.unwrap();
         let passwords =
@@ -174,7 +174,7 @@ async fn what_was_taken_from_one_user_is_taken_from_the_other_and_what_it_got_is
     let made: Option<String> = root.query_first("SHOW CREATE USER app@'%'").await.unwrap();
     let made = made.unwrap();
     assert!(made.contains("MAX_USER_CONNECTIONS 5") && made.contains("FAILED_LOGIN_ATTEMPTS 4"), "{made}");
-    // A part that is left out for one user alone is left out no more.
+    // A partial revoke that only one user still has is lifted.
     root.query_drop("GRANT SELECT ON audit.* TO app@'%'").await.unwrap();
     store.rotate(&strategy, &Settings::default()).await.unwrap();
     let mut client = session(&store.value(AWSCURRENT).unwrap()).await.unwrap();
@@ -203,7 +203,7 @@ async fn a_refused_grant_never_leads_to_a_user_that_may_do_less() {
         assert_eq!(*store.value(AWSCURRENT).unwrap().username().unwrap(), "app");
         assert!(store.value(AWSPENDING).is_none(), "found before anything is stored");
     }
-    // It would have been told beforehand, with the statements that mend it.
+    // The dry run reports the problems, with the statements that fix them.
     let other = first.with("username", "app_clone").unwrap();
     let admin = secret(&database.address, "limited", "limited", "");
     let requirements = Requirements { other: Some(&other), ..Requirements::new(&admin, &first) };
@@ -239,7 +239,7 @@ async fn somebody_elses_user_and_a_server_that_cannot_be_verified_are_left_alone
     let theirs = secret(&database.address, "app_clone", "theirs", "");
     assert_eq!(target.probe(&theirs).await.unwrap(), Probe::Accepted);
 
-    // Declared, it is taken over, and asked for no less than the other.
+    // If declared, the user is taken over, with the same requirements as the other.
     let mut declared = Settings::default();
     declared.users = Some(["app".into(), "app_clone".into()]);
     store.rotate(&strategy, &declared).await.unwrap();

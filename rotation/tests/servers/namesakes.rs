@@ -1,4 +1,4 @@
-//! R6: a user name with accounts at several hosts, each with a password of its own.
+//! R6: a user name with accounts at several hosts, each with its own password.
 
 use secretcache_rotation::operate::{Health, RecoveryMethod};
 use secretcache_rotation::targets::{MySql, Tls};
@@ -20,7 +20,7 @@ async fn r6_status_and_recovery_name_all_accounts_of_a_user_name() {
         }
         let target = MySql::new(Tls::off());
         let settings = Settings::default();
-        // The user itself may not see its other account; an administrator can.
+        // The user itself cannot see its other account, but an administrator can.
         for (user, sees) in [("app", true), ("alone", false)] {
             let first = secret(&database.address, user, "first", r#","masterarn":"master""#);
             let store = Store::new(first, Some(admin(&database.address)));

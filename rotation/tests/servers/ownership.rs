@@ -1,4 +1,4 @@
-//! What either of two users makes at PostgreSQL, wherever and however, both can use and change after the next flip.
+//! On PostgreSQL, both users can use and change what either creates, in any database and session, after the next flip.
 
 use crate::postgres::{admin, session, session_in};
 use crate::support::{Database, Kind, ServerTls, Store, secret, start};
@@ -7,21 +7,21 @@ use secretcache_rotation::targets::{Postgres, Tls};
 use secretcache_rotation::*;
 use tokio_postgres::Client;
 
-/// Of every kind that has an owner, in a schema of their own.
+/// Creates objects of every kind that has an owner, in a separate schema.
 const MAKE: &str = "CREATE SCHEMA NAME; CREATE TABLE NAME.t (id serial PRIMARY KEY); CREATE VIEW NAME.v AS SELECT * FROM NAME.t; \
      CREATE MATERIALIZED VIEW NAME.m AS SELECT * FROM NAME.t; CREATE SEQUENCE NAME.s; CREATE TYPE NAME.e AS ENUM ('a'); \
      CREATE DOMAIN NAME.d AS int; CREATE FUNCTION NAME.f() RETURNS int LANGUAGE sql AS 'SELECT 1'; \
      CREATE TABLE NAME.p (id int) PARTITION BY RANGE (id); CREATE TABLE NAME.p1 PARTITION OF NAME.p DEFAULT; \
      REVOKE ALL ON FUNCTION NAME.f() FROM PUBLIC";
-/// What only an owner may do.
+/// Changes those objects in ways that only their owner may.
 const CHANGE: &str = "ALTER TABLE NAME.t ADD more int; CREATE OR REPLACE VIEW NAME.v AS SELECT id FROM NAME.t; \
      REFRESH MATERIALIZED VIEW NAME.m; ALTER SEQUENCE NAME.s RESTART; ALTER TYPE NAME.e ADD VALUE 'b'; \
      ALTER DOMAIN NAME.d SET DEFAULT 1; SELECT NAME.f(); ALTER TABLE NAME.p ADD more int; DROP SCHEMA NAME CASCADE";
 
-/// How a session ends up as the user that logged in instead of the one it acts as.
+/// Statements that a session runs first: none, or one after which it can act as the user that logged in.
 const WAYS: [&str; 3] = ["", "SET ROLE NONE", "DISCARD ALL"];
 
-/// Makes a user with two databases and an administrator that is no superuser, and gives the secret.
+/// Creates a user with two databases and an administrator that is not a superuser. Returns a store with the secret.
 async fn prepared(database: &Database, root: &Client, user: &str, more: &str) -> Store {
     let statements = [
         format!("CREATE ROLE {user} LOGIN PASSWORD 'first' {more}"),
@@ -68,7 +68,7 @@ async fn either_changes_what_the_other_made(database: &Database, root: &Client) 
         store.rotate(&strategy, &Settings::default()).await.unwrap();
         let next = store.value(AWSCURRENT).unwrap();
         for (name, schema, before) in made {
-            // Whoever was connected goes on.
+            // Sessions that were open before the rotation still work.
             before.batch_execute(&format!("INSERT INTO {schema}.t DEFAULT VALUES")).await.unwrap();
             let client = session_in(&next, name).await.unwrap();
             client
@@ -119,7 +119,7 @@ async fn rights_in_another_database(database: &Database, root: &Client) {
     assert_eq!(*store.value(AWSCURRENT).unwrap().username().unwrap(), "wide");
 }
 
-/// Somebody takes the first user for a leftover, while the second has its turn.
+/// Someone drops the first user as a leftover while the second is in use.
 async fn the_first_user_dropped(database: &Database, root: &Client) {
     let store = prepared(database, root, "gone", "").await;
     let target = Postgres::new(Tls::off());
@@ -164,7 +164,7 @@ async fn extensions_and_default_privileges(database: &Database, root: &Client) {
         let reader =
             session_in(&secret(&database.address, "rich_reader", "first", ""), "rich_one").await.unwrap();
         reader.batch_execute(&format!("SELECT * FROM s.made_{round}")).await.unwrap();
-        // Made by one, dropped by the other, also where it was made by a session cleaned up.
+        // Created by one user and dropped by the other, even if the creating session was reset.
         for row in &trusted {
             let name: &str = row.get(0);
             client.batch_execute(&format!("DROP EXTENSION IF EXISTS {name}")).await.unwrap();
@@ -175,8 +175,8 @@ async fn extensions_and_default_privileges(database: &Database, root: &Client) {
     assert!(!trusted.is_empty() || !database.address.kind.ends_with("15"), "Debian's server has extensions");
 }
 
-/// What the dry run warns of: `session_user` tells the two users apart, `current_user` only where a session has ceased to
-/// act as the first.
+/// The dry run's warnings are right: `session_user` differs between the two users, and `current_user` differs only in a
+/// session that no longer acts as the first.
 async fn what_asks_for_names(database: &Database, root: &Client) {
     let store = prepared(database, root, "named", "").await;
     let objects = "CREATE TABLE logged_in (id int, \"user\" name DEFAULT session_user); \
@@ -210,7 +210,7 @@ async fn what_asks_for_names(database: &Database, root: &Client) {
         ]
     );
     for (turn, expected) in [[(1, 1), (1, 1)], [(0, 1), (0, 0)]].into_iter().enumerate() {
-        // After `DISCARD ALL` it depends on the server's release.
+        // The result after `DISCARD ALL` depends on the server's release, so it is not checked.
         for (way, rows) in WAYS.iter().zip(expected) {
             let client = session_in(&store.value(AWSCURRENT).unwrap(), "postgres").await.unwrap();
             client.batch_execute(way).await.unwrap();

@@ -11,12 +11,12 @@ use secretcache_rotation::targets::{Postgres, Route, SystemRoute, Tls};
 use secretcache_rotation::*;
 use tokio_postgres::{Client, NoTls};
 
-/// A session as a user, without TLS.
+/// Opens a session as a user, without TLS.
 pub(crate) async fn session(document: &Document) -> Result<Client, tokio_postgres::Error> {
     session_in(document, "postgres").await
 }
 
-/// A session in another database.
+/// Opens a session in another database.
 pub(crate) async fn session_in(document: &Document, name: &str) -> Result<Client, tokio_postgres::Error> {
     let mut config = tokio_postgres::Config::new();
     config.host(document.field("host").unwrap().as_str());
@@ -32,7 +32,7 @@ pub(crate) fn admin(address: &Address) -> Document {
     secret(address, address.user, &address.password, "")
 }
 
-/// A server with an application's user `app` that owns a table.
+/// Starts a server with an application's user `app` that owns a table.
 async fn server(kind: Kind) -> (Database, Client) {
     let database = start(kind, ServerTls::Off);
     let root = session(&admin(&database.address)).await.unwrap();
@@ -103,12 +103,12 @@ async fn a_rotation_can_be_taken_back_and_then_begins_afresh() {
     let reverted = runner.revert("s").await.unwrap().expect("one was under way");
     assert!(session(&first).await.is_ok());
     assert!(store.value(AWSPENDING).is_none());
-    // A version's value never changes, so the next attempt has an id of its own.
+    // A version's value never changes, so the next attempt has a new id.
     assert_ne!(runner.rotate("s").await.unwrap().token, reverted.token);
     assert!(session(&store.value(AWSCURRENT).unwrap()).await.is_ok());
 }
 
-/// R8: clients may know nothing newer. A server that asks for SCRAM could not check such a password.
+/// R8: clients might not support anything newer. But a server that asks for SCRAM could not check an MD5 hash.
 #[tokio::test]
 async fn passwords_are_stored_as_the_server_is_set() {
     for kind in [Kind::Postgres15, Kind::Postgres18] {
@@ -160,7 +160,7 @@ async fn alternates(kind: Kind) {
         let (current, previous) = (store.value(AWSCURRENT).unwrap(), store.value(AWSPREVIOUS).unwrap());
         assert_eq!(current.username().unwrap().ends_with("_clone"), round % 2 == 0);
         let client = session(&current).await.unwrap();
-        // What either user makes, both can use and change; names are found by the copied search path.
+        // Both users can use and change what either creates. The copied search path finds the names.
         client
             .batch_execute(&format!(
                 "CREATE TABLE made_{round} (id int); INSERT INTO orders VALUES ({round})"
@@ -220,7 +220,7 @@ async fn a_right_that_cannot_be_copied_stops_the_flip() {
     let target = Postgres::new(Tls::off());
     let strategy = AlternatingUsers { target: &target };
     store.rotate(&strategy, &Settings::default()).await.unwrap();
-    // Granted to the second user alone, of which the first is no member.
+    // Granted only to the second user, and the first is not a member of it.
     root.batch_execute("CREATE TABLE audit (id int); GRANT INSERT ON audit TO app_clone").await.unwrap();
     let error = store.rotate(&strategy, &Settings::default()).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Underprivileged);
@@ -243,7 +243,7 @@ async fn a_server_that_cannot_be_verified_gets_no_password() {
     let unverified = Postgres::new(Tls::with_authorities(&another).unwrap());
     assert_eq!(unverified.probe(&admin).await.unwrap_err().kind(), ErrorKind::Untrusted);
 
-    // A server without TLS, and a client that wants it: no way down.
+    // A client that requires TLS does not fall back if the server has none.
     let (plain, _root) = server(Kind::Postgres15).await;
     let error = verified.probe(&secret(&plain.address, "app", "first", "")).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Unencrypted);
@@ -264,7 +264,7 @@ async fn a_lock_keeps_others_away_and_ends_with_its_guard() {
     assert!(matches!(target.lock(&app, "arn").await.unwrap(), Lock::Held(_)));
 }
 
-/// Whoever held the lock may have changed the password and been killed before the labels told of it.
+/// The previous holder of the lock could have changed the password and been killed before the labels moved.
 #[tokio::test]
 async fn who_waited_for_the_lock_proves_the_login_once_more() {
     let (database, root) = server(Kind::Postgres15).await;
@@ -288,7 +288,7 @@ async fn who_waited_for_the_lock_proves_the_login_once_more() {
     assert!(matches!(target.lock(&second, "arn").await.unwrap(), Lock::Held(_)), "and nobody holds it");
 }
 
-/// Returns when a session waits for the lock of a rotation.
+/// Returns once a session is waiting for the lock of a rotation.
 async fn is_waiting(root: &Client) {
     let waits = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted";
     while root.query_one(waits, &[]).await.unwrap().get::<_, i64>(0) == 0 {
@@ -296,7 +296,7 @@ async fn is_waiting(root: &Client) {
     }
 }
 
-/// Notes how often a server is gone to.
+/// A route that counts the connections to a server.
 #[derive(Debug, Default)]
 struct Counted(AtomicUsize);
 
@@ -307,7 +307,7 @@ impl Route for Counted {
     }
 }
 
-/// A login takes longer than everything else that a rotation does at the server.
+/// A login takes longer than everything else that a rotation does on the server.
 #[tokio::test]
 async fn a_rotation_logs_in_three_times_and_once_more_as_an_administrator() {
     let (database, _root) = server(Kind::Postgres15).await;

@@ -1,4 +1,4 @@
-//! Passwords of Redis users over restarts and at replicas.
+//! Passwords of Redis users after restarts and on replicas.
 
 use std::fs;
 use std::path::PathBuf;
@@ -12,7 +12,7 @@ use secretcache_rotation::*;
 
 use crate::support::Store;
 
-/// A Redis with a configuration of its own, which is stopped when dropped.
+/// A Redis with its own configuration, stopped on drop.
 pub(crate) struct Server {
     pub(crate) port: u16,
     folder: PathBuf,
@@ -21,7 +21,7 @@ pub(crate) struct Server {
 }
 
 impl Server {
-    /// Starts one with the lines of a configuration file, or without a file and with options instead.
+    /// Starts a server. `lines` is its configuration file; if empty, it has none. `arguments` are added to the command.
     pub(crate) async fn start(name: &str, lines: &[&str], arguments: &[&str]) -> Self {
         let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         let port = listener.local_addr().unwrap().port();
@@ -38,7 +38,7 @@ impl Server {
         all.extend(
             ["--bind", "127.0.0.1", "--port", &port_text, "--dir", &dir, "--save", ""].map(str::to_owned),
         );
-        // Where users are kept in a file of their own, there is one with the administrator.
+        // The ACL file, for configurations that use one, starts with the administrator.
         fs::write(folder.join("users.acl"), "user default on >rootpw ~* &* +@all\n").unwrap();
         all.extend(arguments.iter().map(|argument| (*argument).to_owned()));
         let process = Self::spawn(&all);
@@ -78,7 +78,7 @@ impl Server {
         Document::parse(&text).unwrap()
     }
 
-    /// Says something to the server as `default`, by its own client, and gives the answer.
+    /// Runs a command as `default` with `redis-cli`, and returns the output.
     pub(crate) fn say(&self, words: &[&str]) -> String {
         let mut client = Command::new("redis-cli");
         client.args(["-p", &self.port.to_string(), "--no-auth-warning", "--user", "default"]).args(words);
@@ -122,7 +122,7 @@ const APP: &str = "user app on >first ~app:* +@all -flushall";
 async fn r3_passwords_of_the_configuration_file_survive_a_restart() {
     let target = Redis::new(Tls::off());
     let mut server = Server::start("conf", &["requirepass rootpw", APP], &[]).await;
-    // The user of `requirepass` is called default.
+    // `requirepass` sets the password of the user `default`.
     for (user, password) in [("app", "first"), ("default", "rootpw")] {
         let first = server.secret(user, password);
         for strategy in [&SingleUser { target: &target } as &dyn Strategy, &DualPassword { target: &target }]
@@ -149,7 +149,7 @@ async fn r3_passwords_of_the_configuration_file_survive_a_restart() {
             );
             let keeps = strategy.name() == "dual-password";
             assert_eq!(logs_in(&target, &store.value(AWSPREVIOUS).unwrap()).await, keeps);
-            // Back to the beginning.
+            // Reset for the next strategy.
             let current = store.value(AWSCURRENT).unwrap();
             let change = Change { login: &current, credential: &first, keep: None };
             assert_eq!(target.apply(change).await.unwrap(), Applied::Done);
@@ -169,7 +169,7 @@ async fn r3_what_could_not_be_saved_is_refused_before_anything_changes() {
     let error = store.rotate(&DualPassword { target: &target }, &Settings::default()).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Denied);
     assert!(logs_in(&target, &first).await);
-    // Each fix names the next command until none is missing.
+    // Each dry run names the next missing command, until there is none.
     for _ in 0..3 {
         let seen = forecast(&store, &target).await;
         let Some(mend) = seen.findings.first().and_then(|finding| finding.mend.clone()) else { break };
@@ -177,7 +177,8 @@ async fn r3_what_could_not_be_saved_is_refused_before_anything_changes() {
     }
     store.rotate(&DualPassword { target: &target }, &Settings::default()).await.unwrap();
 
-    // Nothing of a server without a configuration file or ACL file survives; that is no reason not to rotate, and it is said.
+    // Without a configuration file or ACL file, nothing survives a restart. That does not prevent a rotation; the dry
+    // run warns of it.
     let server = Server::start("fileless", &[], &["--requirepass", "rootpw"]).await;
     let store = Store::new(server.secret("default", "rootpw"), None);
     let seen = forecast(&store, &target).await;
@@ -207,12 +208,12 @@ async fn r3_replicas_are_set_too_or_named() {
         let there = current.with("port", &replica.port.to_string()).unwrap();
         assert!(logs_in(&target, &there).await && logs_in(&target, &current).await, "{}", strategy.name());
     }
-    // A replica is not the place where users are changed.
+    // Users cannot be changed on a replica.
     let first = store.value(AWSCURRENT).unwrap().with("port", &replica.port.to_string()).unwrap();
     let at_replica = Store::new(first, None);
     let seen = forecast(&at_replica, &target).await;
     assert!(problems(&seen).contains("is a replica of 127.0.0.1"), "{}", problems(&seen));
-    // One that does not know the user is named, and nothing changes.
+    // A replica without the user is named in the error, and nothing changes.
     replica.say(&["ACL", "DELUSER", "app"]);
     let seen = forecast(&store, &target).await;
     let name = format!("the replica 127.0.0.1:{} refuses the user \"app\"", replica.port);

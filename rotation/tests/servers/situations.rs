@@ -1,9 +1,10 @@
-//! The dry run is the truth: situations on real servers, what the dry run says of each, and what a rotation then does.
+//! The dry run predicts what a rotation does. A table lists situations on real servers, with the results of the dry run
+//! and of the rotation.
 //!
-//! A row of the table is data. "Nothing is in the way" must be followed by success, an obstacle by a refusal that changes
-//! nothing and leaves no `AWSPENDING`. `docs/dry-run.md` shows the same rows, and a test compares the two.
+//! After a dry run without findings, the rotation must succeed. After one with a finding, the rotation must be refused,
+//! change nothing and leave no `AWSPENDING`. `docs/dry-run.md` shows the same rows, and a test compares the two.
 //!
-//! Among the rows are R1 (`SET role`), R2 (PgBouncer), R4 to R6 (plugins, password history, two accounts), R7 (one
+//! The rows include R1 (`SET role`), R2 (PgBouncer), R4 to R6 (plugins, password history, two accounts), R7 (one
 //! session), R8 (MD5), R9 (password plugins), and R10 (what a server would refuse).
 
 mod mysql;
@@ -18,68 +19,68 @@ use secretcache_rotation::*;
 
 use crate::support::{Address, Kind, Pooler, ServerTls, Store, context, run, secret, start};
 
-/// One situation. In statements, `APP` is the application's user, `CLONE` the second one, and `KEEPER` an administrator
-/// without every right.
+/// One situation. In statements, `APP` is the application's user, `CLONE` the second user, and `KEEPER` an
+/// administrator with limited privileges.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Situation {
-    /// What it is, as the page says it.
+    /// The description, as on the page.
     pub(crate) what: &'static str,
     pub(crate) strategy: StrategyName,
     pub(crate) administrator: Administrator,
-    /// What the user's name ends with.
+    /// A suffix of the user's name.
     pub(crate) name: &'static str,
-    /// Run as the superuser, before; the user exists.
+    /// Statements to run first, as the superuser, once the user exists.
     pub(crate) prepare: &'static [&'static str],
-    /// Run afterwards, where something of the server's own was changed.
+    /// Statements to run afterwards, if the situation changed the server itself.
     pub(crate) undo: &'static [&'static str],
     pub(crate) expected: Expected,
-    /// Further fields of the secret.
+    /// Additional fields of the secret.
     pub(crate) fields: &'static str,
-    /// Words in a warning of the dry run.
+    /// Text that a warning of the dry run contains.
     pub(crate) warns: Option<&'static str>,
-    /// How the server is reached.
+    /// How the server is set up and reached.
     pub(crate) way: Way,
-    /// On which servers; all of the resource if empty.
+    /// The servers that the situation applies to; empty means all of the resource's.
     pub(crate) only: &'static [Kind],
 }
 
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Administrator {
     None,
-    /// Who may do everything.
+    /// The superuser.
     Super,
-    /// `KEEPER`, which `prepare` makes.
+    /// `KEEPER`, which `prepare` creates.
     Keeper,
 }
 
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Expected {
-    /// Nothing is in the way, and the rotation succeeds.
+    /// The dry run finds nothing, and the rotation succeeds.
     Succeeds,
-    /// The dry run says this, and the rotation is refused for good.
+    /// The dry run finds a problem with this text, and the rotation is refused permanently.
     Refused(&'static str),
-    /// The dry run says this, and the rotation is refused for now.
+    /// The dry run finds a problem with this text, and the rotation is refused, but retrying it can succeed.
     RefusedForNow(&'static str),
 }
 
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Way {
     Direct,
-    /// By a pooler in transaction mode, with so many sessions at the server.
+    /// Through a pooler in transaction mode, with this many sessions on the server.
     Pooled(u32),
     /// A standby of PostgreSQL.
     AtStandby,
     /// Redis with these lines in its configuration file.
     File(&'static [&'static str]),
-    /// Redis without such a file.
+    /// Redis without a configuration file.
     Fileless,
-    /// Redis with a replica, which has these lines in its configuration file.
+    /// Redis with a replica that has these lines in its configuration file.
     WithReplica(&'static [&'static str]),
-    /// Such a replica itself.
+    /// A Redis replica with these lines in its configuration file.
     AtReplica(&'static [&'static str]),
 }
 
-/// What most rows have.
+/// The values that most rows share.
 pub(crate) const USUAL: Situation = Situation {
     what: "",
     strategy: StrategyName::SingleUser,
@@ -94,7 +95,7 @@ pub(crate) const USUAL: Situation = Situation {
     only: &[],
 };
 
-/// A resource: how its users are made, and what must not change when a rotation is refused.
+/// A kind of resource: the statement that creates its users, and its rows of the table.
 pub(crate) struct Resource {
     pub(crate) name: &'static str,
     pub(crate) make_user: &'static str,
@@ -109,17 +110,17 @@ fn target(kind: Kind) -> Box<dyn Target> {
     }
 }
 
-/// Everything about users that a server keeps, as one text.
+/// Returns everything about users that a server stores, as one text.
 async fn snapshot(address: &Address, kind: Kind) -> String {
     match kind {
         Kind::Postgres15 | Kind::Postgres16 | Kind::Postgres18 => postgres::snapshot(address).await,
         Kind::MariaDb | Kind::MySql => mysql::snapshot(address, kind).await,
         Kind::Redis => redis::snapshot(address).await,
-        Kind::Ldap => unreachable!("a directory does not tell beforehand what it will refuse"),
+        Kind::Ldap => unreachable!("a directory does not say in advance what it will refuse"),
     }
 }
 
-/// Tries every row at a server.
+/// Tries every row on a server.
 pub(crate) async fn all(kind: Kind, resource: &Resource) {
     let database = start(kind, ServerTls::Off);
     let mut problems = String::new();
@@ -191,7 +192,7 @@ async fn one(
     let words = match row.expected {
         Expected::Succeeds if !found.is_empty() => return Err(format!("the dry run found {found:?}")),
         Expected::Succeeds => {
-            outcome.map_err(|error| format!("nothing was in the way, and then: {error}"))?;
+            outcome.map_err(|error| format!("the dry run found nothing, but: {error}"))?;
             let current = store.value(AWSCURRENT).ok_or("no AWSCURRENT")?;
             return match target.probe(&current).await {
                 Ok(Probe::Accepted) if store.value(AWSPENDING).is_none() => Ok(()),
@@ -203,16 +204,16 @@ async fn one(
     if !found.iter().any(|problem| problem.contains(words)) {
         return Err(format!("the dry run found {found:?}"));
     }
-    let Err(error) = outcome else { return Err("an obstacle was told, and the rotation succeeded".into()) };
+    let Err(error) = outcome else { return Err("a problem was found, but the rotation succeeded".into()) };
     let for_now = matches!(row.expected, Expected::RefusedForNow(_));
     if error.kind().is_worth_retrying() != for_now {
-        return Err(format!("refused for now or for good: {error:?}"));
+        return Err(format!("wrong kind of refusal: {error:?}"));
     }
     if store.value(AWSPENDING).is_some() && !for_now {
         return Err(format!("AWSPENDING is left: {error}"));
     }
     if before != snapshot(server, kind).await {
-        return Err(format!("refused, and yet something changed: {error}"));
+        return Err(format!("refused, but something changed: {error}"));
     }
     Ok(())
 }
@@ -247,7 +248,7 @@ async fn what_the_dry_run_says_of_redis_comes_true() {
     redis::all().await;
 }
 
-/// The table of the page.
+/// Compares the table on the page.
 #[test]
 fn the_page_shows_the_same_rows() {
     let page = include_str!("../../../docs/dry-run.md");

@@ -1,4 +1,4 @@
-//! What the tests on real servers share: the servers, a secret store in memory, and a runner of whole rotations.
+//! Helpers for tests on real servers: the servers, an in-memory secret store, and whole rotations.
 
 #[allow(dead_code, unreachable_pub, missing_docs, reason = "shared with the crate of the cross-crate tests")]
 #[path = "../../../tests/src"]
@@ -27,7 +27,7 @@ pub(crate) fn start(kind: Kind, tls: ServerTls) -> Database {
     Database::start(kind, tls).unwrap_or_else(|problem| panic!("{problem}"))
 }
 
-/// Whom clients of a server trust.
+/// Returns the TLS settings with which clients trust a server.
 pub(crate) fn trust(address: &Address) -> Tls {
     match &address.ca_file {
         Some(file) => Tls::with_authorities(&std::fs::read_to_string(file).unwrap()).unwrap(),
@@ -35,7 +35,7 @@ pub(crate) fn trust(address: &Address) -> Tls {
     }
 }
 
-/// A user's secret at a server.
+/// Returns a user's secret for a server.
 pub(crate) fn secret(address: &Address, user: &str, password: &str, more: &str) -> Document {
     let Address { host, port, .. } = address;
     Document::parse(&format!(
@@ -44,7 +44,7 @@ pub(crate) fn secret(address: &Address, user: &str, password: &str, more: &str) 
     .unwrap()
 }
 
-/// Runs something as the administrator.
+/// Runs a statement or command as the administrator.
 pub(crate) async fn run(address: &Address, kind: Kind, statement: &str) {
     match kind {
         Kind::MariaDb | Kind::MySql => {
@@ -69,7 +69,7 @@ pub(crate) async fn run(address: &Address, kind: Kind, statement: &str) {
     }
 }
 
-/// A secret with its strategy and its resource, for the commands of operators.
+/// Returns the context for an operator's commands: a secret with its strategy and resource.
 pub(crate) fn context<'a>(
     store: &'a Store,
     settings: &'a Settings,
@@ -80,7 +80,7 @@ pub(crate) fn context<'a>(
     RotationContext { store, pause: store, settings, secret_id: "s", strategy, backend }
 }
 
-/// One secret, with the rules of the service, and a master secret beside it.
+/// A store with one secret, which follows the service's rules, and optionally a master secret.
 #[derive(Debug)]
 pub(crate) struct Store {
     versions: Mutex<Vec<(String, Document, Vec<&'static str>)>>,
@@ -95,13 +95,13 @@ impl Store {
         }
     }
 
-    /// The value with a label.
+    /// Returns the value with a label.
     pub(crate) fn value(&self, label: &str) -> Option<Document> {
         let versions = self.versions.lock().unwrap();
         versions.iter().find(|(_, _, labels)| labels.contains(&label)).map(|(_, value, _)| value.clone())
     }
 
-    /// Stores another credential of the administrator.
+    /// Replaces the master secret.
     pub(crate) fn change_master(&self, master: Document) {
         *self.master.lock().unwrap() = Some(master);
     }
@@ -111,7 +111,7 @@ impl Store {
         self.steps(strategy, settings, &Step::ALL).await
     }
 
-    /// Stores a value as a person does: a new version that becomes current at once.
+    /// Stores a value as a manual `PutSecretValue` does: as a new version that becomes current at once.
     pub(crate) fn store_by_hand(&self, value: Document) {
         let mut versions = self.versions.lock().unwrap();
         for (_, _, labels) in versions.iter_mut() {
@@ -122,7 +122,7 @@ impl Store {
         versions.push((id, value, vec![AWSCURRENT]));
     }
 
-    /// Runs what is left of the rotation that is under way.
+    /// Runs all steps for the rotation in progress.
     pub(crate) async fn resume(&self, strategy: &dyn Strategy, settings: &Settings) -> Result<(), Error> {
         let token = self.describe("s").await?.labelled(AWSPENDING).map(|version| version.id.clone());
         let engine = Engine { store: self, strategy, pause: self, settings, driver: Driver::Runner };
@@ -138,7 +138,7 @@ impl Store {
         Ok(())
     }
 
-    /// A runner on this store.
+    /// Returns a runner on this store.
     pub(crate) fn runner<'a>(&'a self, strategy: &'a dyn Strategy, settings: &'a Settings) -> Runner<'a> {
         Runner { store: self, strategy, pause: self, settings, attempts: 3 }
     }

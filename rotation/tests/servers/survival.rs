@@ -1,4 +1,5 @@
-//! Everything about a user survives its rotations: the rows of the server's own tables, all columns, before and after.
+//! Everything about a user survives its rotations on MariaDB and MySQL. Compares all columns of the system tables
+//! before and after.
 
 use std::collections::BTreeMap;
 
@@ -10,7 +11,7 @@ use secretcache_rotation::*;
 use crate::mariadb::{admin, session};
 use crate::support::{Database, Kind, ServerTls, Store, secret, start};
 
-/// The tables that hold something about a user, and the column with its name.
+/// The tables about users, with the column that holds the user's name.
 const MARIADB: [(&str, &str); 7] = [
     ("global_priv", "User"),
     ("db", "User"),
@@ -32,11 +33,11 @@ const MYSQL: [(&str, &str); 9] = [
     ("default_roles", "USER"),
 ];
 
-/// What a rotation is there to change, or what says who granted something and when.
+/// Columns that a rotation changes on purpose, or that record who granted something and when.
 const EXPECTED: [&str; 5] =
     ["authentication_string", "password_last_changed", "Password", "Grantor", "Timestamp"];
 
-/// Every row about a user, column by column, without what is expected to differ.
+/// Returns every row about a user, without what is expected to differ.
 async fn rows_about(root: &mut Conn, kind: Kind, user: &str) -> BTreeMap<String, Vec<String>> {
     let tables = if kind == Kind::MariaDb { &MARIADB[..] } else { &MYSQL[..] };
     let mut all = BTreeMap::new();
@@ -45,12 +46,12 @@ async fn rows_about(root: &mut Conn, kind: Kind, user: &str) -> BTreeMap<String,
         let shown = columns.iter().filter(|column| !EXPECTED.contains(&column.as_str()));
         let shown: Vec<_> = shown
             .map(|column| match (*table, column.as_str()) {
-                // The same as a document.
+                // The expected columns, as fields of a document.
                 ("global_priv", "Priv") => {
                     "JSON_REMOVE(Priv, '$.authentication_string', '$.password_last_changed', '$.auth_or', '$.account_locked')"
                         .to_owned()
                 }
-                // Ours is the mark; what others keep there stays. A second password is part of the change.
+                // Our mark is expected to differ, and so is a second password. Other attributes must stay.
                 ("user", "User_attributes") => {
                     "JSON_REMOVE(COALESCE(User_attributes, '{\"metadata\": {}}'), '$.metadata.secretcache', '$.additional_password')"
                         .to_owned()
@@ -60,7 +61,7 @@ async fn rows_about(root: &mut Conn, kind: Kind, user: &str) -> BTreeMap<String,
             .collect();
         let columns: Vec<_> =
             shown.iter().map(|column| format!("COALESCE(CAST({column} AS CHAR), 'NULL')")).collect();
-        // The mark of users at MariaDB is a role.
+        // On MariaDB, the mark is a role.
         let but = if *table == "roles_mapping" { " AND Role NOT LIKE 'secretcache%'" } else { "" };
         let question = format!(
             "SELECT CONCAT_WS(' | ', {}) FROM mysql.{table} WHERE {name} = '{user}'{but}",
@@ -75,7 +76,7 @@ async fn rows_about(root: &mut Conn, kind: Kind, user: &str) -> BTreeMap<String,
     all
 }
 
-/// Every row of these tables, all columns, as one text.
+/// Returns every row of these tables, with all columns, as one text.
 pub(crate) async fn every_row(root: &mut Conn, kind: Kind) -> String {
     let tables = if kind == Kind::MariaDb { &MARIADB[..] } else { &MYSQL[..] };
     let mut text = String::new();
@@ -106,7 +107,7 @@ async fn columns(root: &mut Conn, table: &str) -> Vec<String> {
     columns
 }
 
-/// A row with the user's name left out; the fields of a document in their order, without those that say nothing.
+/// Normalizes a row: replaces the user's name, sorts the fields of documents, and drops their empty fields.
 fn in_order(row: &str, user: &str) -> String {
     let says = |value: &serde_json::Value| *value != 0 && *value != "";
     let column = |column: &str| match serde_json::from_str::<BTreeMap<String, serde_json::Value>>(column) {
@@ -151,7 +152,7 @@ async fn server(kind: Kind) -> (Database, Conn) {
         "CREATE TABLE audit.l (id int, who int)",
         "CREATE PROCEDURE shop.tidy() SELECT 1",
         "CREATE USER billing@'%' IDENTIFIED BY 'theirs'",
-        // Who may stand in for everybody may say who else may.
+        // The right to grant PROXY on any user.
         "INSERT INTO mysql.proxies_priv (Host, User, Proxied_host, Proxied_user, With_grant) VALUES ('%', 'admin', '', '', 1)",
         "FLUSH PRIVILEGES",
     ];
@@ -202,7 +203,7 @@ async fn every_row_about_the_second_user_is_as_that_about_the_first() {
             assert_eq!(rows_about(&mut root, kind, "app").await, before, "{kind:?}");
             let mut second = rows_about(&mut root, kind, "app_clone").await;
             if kind == Kind::MySql {
-                // A user's own attributes are not the other's.
+                // A user's attributes are not copied.
                 let own = |rows: &mut BTreeMap<String, Vec<String>>| {
                     for row in rows.get_mut("user").unwrap() {
                         *row = row.replace(r#""team": String("shop")"#, "");

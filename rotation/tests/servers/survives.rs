@@ -1,4 +1,4 @@
-//! Everything about a user survives its rotations: the rows of the catalogs, all columns, before and after.
+//! Everything about a user survives its rotations on PostgreSQL. Compares all columns of the catalogs before and after.
 
 use std::collections::BTreeSet;
 
@@ -10,7 +10,7 @@ use tokio_postgres::Client;
 use crate::postgres::{admin, session, session_in};
 use crate::support::{Database, Kind, ServerTls, Store, secret, start};
 
-/// The catalogs that know of users, each row as JSON, with names in place of numbers.
+/// The rows of the catalogs about users, as text, with names instead of numbers.
 const ROWS: &str = "
 SELECT 'authid ' || (to_jsonb(a) - 'oid')::text FROM pg_authid a WHERE rolname !~ '^pg_'
 UNION ALL SELECT 'member ' || (to_jsonb(m) - 'oid' || jsonb_build_object('roleid', m.roleid::regrole,
@@ -35,7 +35,7 @@ async fn rows(client: &Client) -> BTreeSet<String> {
     client.query(ROWS, &[]).await.unwrap().iter().map(|row| row.get(0)).collect()
 }
 
-/// A user with something of everything.
+/// Starts a server with a user that has attributes, memberships, settings, objects and privileges.
 async fn server(kind: Kind) -> (Database, Client) {
     let database = start(kind, ServerTls::Off);
     let root = session(&admin(&database.address)).await.unwrap();
@@ -64,13 +64,13 @@ async fn server(kind: Kind) -> (Database, Client) {
     (database, root)
 }
 
-/// The rows that differ, and nothing else may.
+/// Returns the rows that are gone, and those that are new.
 fn differences(before: &BTreeSet<String>, after: &BTreeSet<String>) -> (Vec<String>, Vec<String>) {
     let of = |one: &BTreeSet<String>, other: &BTreeSet<String>| one.difference(other).cloned().collect();
     (of(before, after), of(after, before))
 }
 
-/// A row of `pg_authid` without its password.
+/// Parses a row of `pg_authid`, without the password.
 fn role(row: &str) -> serde_json::Value {
     let mut role: serde_json::Value =
         serde_json::from_str(row.strip_prefix("authid ").expect("a role")).unwrap();
@@ -109,7 +109,7 @@ async fn alternating_users(kind: Kind) {
     let with_both = rows(&root).await;
     let (gone, new) = differences(&before, &with_both);
     assert!(gone.is_empty(), "nothing of the user in use changes: {gone:#?}");
-    // The second user: the role, its membership, its mark, the settings, and as whom it acts.
+    // The second user: the role, its membership, its mark, its settings, and the role it acts as.
     let authid = |name: &str| {
         let row = with_both.iter().find(|row| row.contains(&format!("\"rolname\": \"{name}\""))).expect(name);
         let mut role = role(row);
@@ -126,7 +126,7 @@ async fn alternating_users(kind: Kind) {
     }
     assert!(new.contains(&"setting * app_clone role=app".to_owned()), "{new:#?}");
 
-    // What either makes has the same owner, default privileges and policies.
+    // What either user creates has the same owner, default privileges and policies.
     let clone = session_in(&store.value(AWSCURRENT).unwrap(), "postgres").await.unwrap();
     clone.batch_execute("CREATE TABLE shop.made (id int); INSERT INTO shop.audit VALUES (1)").await.unwrap();
     clone.batch_execute("SELECT * FROM shop.orders; SET ROLE writer; RESET ROLE").await.unwrap();
@@ -140,7 +140,7 @@ async fn alternating_users(kind: Kind) {
     assert_eq!(
         new,
         ["object shop.made app {app=arwdDxt/app,reader=r/app}".to_owned()].map(|row| {
-            // Version 17 knows one privilege more.
+            // Version 17 added a privilege.
             if kind == Kind::Postgres18 { row.replace("arwdDxt", "arwdDxtm") } else { row }
         })
     );

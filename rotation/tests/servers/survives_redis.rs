@@ -1,5 +1,5 @@
-//! Everything about a user of Redis survives its rotations: flags, commands, keys, channels, selectors, and all else that
-//! `ACL GETUSER` tells, before, after, and after a restart. What is expected to differ is the passwords.
+//! Everything about a user survives its rotations on Redis: flags, commands, keys, channels, selectors, and everything
+//! else in `ACL GETUSER`, before, after, and after a restart. Only the passwords differ.
 
 use secretcache_rotation::targets::{Redis, Tls};
 use secretcache_rotation::*;
@@ -7,14 +7,14 @@ use secretcache_rotation::*;
 use crate::redis_kept::Server;
 use crate::support::Store;
 
-/// What the server tells of a user, field by field, without its passwords, which are hashes.
+/// Returns what the server reports about a user, without the passwords, which are hashes.
 fn about(server: &Server, user: &str) -> String {
     let said = server.say(&["ACL", "GETUSER", user]);
     assert!(said.contains("selectors") && said.contains("~c:*"), "{said}");
     let is_hash = |line: &&str| line.len() == 64 && line.chars().all(|c| c.is_ascii_hexdigit());
     let line = |line: &str| {
         let mut words: Vec<_> = line.split(' ').collect();
-        // Redis lists rules about commands in an order of its own, another one after a restart.
+        // The order in which Redis lists rules about commands can change with a restart.
         if line.contains("@all") {
             words.sort_unstable();
         }
@@ -23,7 +23,7 @@ fn about(server: &Server, user: &str) -> String {
     said.lines().filter(|line| !is_hash(line)).map(line).collect::<Vec<_>>().join("\n")
 }
 
-/// Everything about the others, without what Redis adds itself when it reads them from a file.
+/// Returns the rules of all other users, without what Redis adds when it reads them from a file.
 fn others(server: &Server) -> Vec<String> {
     let users = server.say(&["ACL", "LIST"]);
     let lines = users.lines().filter(|line| !line.starts_with("user app "));
@@ -70,7 +70,7 @@ async fn everything_about_a_user_survives_at_redis() {
     }
 }
 
-/// Rules as words: a selector is one.
+/// Splits rules into words. A selector is one word.
 fn in_words(rules: &str) -> Vec<&str> {
     let (plain, selectors) = rules.split_at(rules.find('(').unwrap_or(rules.len()));
     let selectors = selectors.split_inclusive(')').map(str::trim).filter(|selector| !selector.is_empty());

@@ -1,4 +1,5 @@
-//! Who may decide what: where an administrator logs in, over what (S1), and whose objects its sessions find (S2).
+//! Who decides what: the server that an administrator logs in to, with or without TLS (S1), and the objects that its
+//! sessions find (S2).
 
 use jiff::Timestamp;
 use secretcache::{AWSCURRENT, AWSPENDING};
@@ -22,10 +23,10 @@ fn target(kind: Kind, tls: Tls) -> Box<dyn Target> {
     }
 }
 
-/// A name and a password that are nowhere else in what is sent.
+/// The administrator's name and password, which appear nowhere else in the traffic.
 const KEEPER: (&str, &str) = ("thekeeper", "the-keepers-own-password");
 
-/// A server with the user `app` and an administrator of its own, and the administrator's address.
+/// Starts a server with the user `app` and a separate administrator. Returns it with the administrator's address.
 async fn server(kind: Kind, tls: ServerTls) -> (Database, Address) {
     let database = start(kind, tls);
     let (user, password) = KEEPER;
@@ -51,13 +52,13 @@ async fn server(kind: Kind, tls: ServerTls) -> (Database, Address) {
     (database, keeper)
 }
 
-/// The administrator's secret with a name and a password alone, as RDS manages them.
+/// Returns a master secret with only a name and a password, like those that RDS manages.
 fn bare() -> Document {
     let (user, password) = KEEPER;
     Document::parse(&format!(r#"{{"username":"{user}","password":"{password}"}}"#)).unwrap()
 }
 
-/// Everything that anybody may run on a secret. What comes of it is not asked here.
+/// Runs everything that can be run on a secret, and ignores the results.
 async fn everything(store: &Store, settings: &Settings, strategy: StrategyName, target: &dyn Target) {
     let cx = context(store, settings, strategy, target);
     let mut details = Details::default();
@@ -91,11 +92,11 @@ fn strategies(kind: Kind) -> Vec<StrategyName> {
 }
 
 fn was_told(seen: &Seen) -> bool {
-    // A salted answer to a challenge hides the password, never the name.
+    // A salted response to a challenge hides the password, but not the name.
     contains(seen, KEEPER.0) || contains(seen, KEEPER.1)
 }
 
-/// It is so until somebody does something about it, so nothing is tried again.
+/// That stays true until someone changes it, so there is no retry.
 #[tokio::test]
 async fn a_server_without_tls_is_called_so() {
     let authority = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
@@ -108,8 +109,8 @@ async fn a_server_without_tls_is_called_so() {
     }
 }
 
-/// The application's secret names a listener of the attacker's, who passes everything on, so that the application's own
-/// credential is as good there as at the server.
+/// The application's secret names an attacker's listener. It forwards everything, so the application's own credential
+/// works there as on the server.
 #[tokio::test]
 async fn no_administrator_goes_where_the_applications_secret_points() {
     for kind in [Kind::Postgres15, Kind::MariaDb, Kind::MySql, Kind::Redis] {
@@ -134,7 +135,7 @@ async fn no_administrator_goes_where_the_applications_secret_points() {
     }
 }
 
-/// The same with a port of the attacker's on the administrator's own host.
+/// The same with an attacker's port on the administrator's own host.
 #[tokio::test]
 async fn no_administrator_goes_to_the_port_that_the_applications_secret_names() {
     let (database, keeper) = server(Kind::Postgres15, ServerTls::Off).await;
@@ -148,14 +149,14 @@ async fn no_administrator_goes_to_the_port_that_the_applications_secret_names() 
     let error = store.rotate(&AlternatingUsers { target: &target }, &settings).await.unwrap_err();
     assert!(error.message().contains("\"port\""), "{error}");
 
-    // The operator's word is good enough.
+    // The operator can name the server instead.
     let mut settings = Settings::default();
     settings.master_host = Some(format!("127.0.0.1:{}", database.address.port).parse().unwrap());
     let store = Store::new(app(&database.address), Some(master.with("host", "elsewhere.example").unwrap()));
     store.rotate(&AlternatingUsers { target: &target }, &settings).await.unwrap();
 }
 
-/// The operator's TLS holds for administrators, whatever the application's secret says.
+/// The operator's TLS settings apply to administrators, whatever the application's secret says.
 #[tokio::test]
 async fn the_applications_secret_cannot_take_tls_from_an_administrator() {
     for kind in [Kind::Postgres15, Kind::MariaDb] {
@@ -173,7 +174,7 @@ async fn the_applications_secret_cannot_take_tls_from_an_administrator() {
     }
 }
 
-/// It may ask for TLS where the master secret does not.
+/// The application's secret can require TLS even if the master secret does not.
 #[tokio::test]
 async fn the_applications_secret_can_ask_for_tls() {
     let (database, _) = server(Kind::Postgres15, ServerTls::On).await;
@@ -186,7 +187,7 @@ async fn the_applications_secret_can_ask_for_tls() {
     assert!(!was_told(&seen));
 }
 
-/// An operator's own statements as well.
+/// The same with an operator's own statements.
 #[tokio::test]
 async fn statements_run_where_the_administrator_belongs() {
     let (_database, keeper) = server(Kind::Postgres15, ServerTls::Off).await;
@@ -197,7 +198,7 @@ async fn statements_run_where_the_administrator_belongs() {
     assert!(contains(&seen, "app") && !was_told(&seen));
 }
 
-/// Whoever can write the secret names somebody else in it, while a rotation is under way.
+/// Someone with write access to the secret stores another user's name in it during a rotation.
 #[tokio::test]
 async fn no_administrator_changes_a_user_whose_credential_was_never_proven() {
     let (database, _) = server(Kind::Postgres15, ServerTls::Off).await;
@@ -221,8 +222,8 @@ async fn no_administrator_changes_a_user_whose_credential_was_never_proven() {
     assert!(session(&victim.with("password", "theirs").unwrap()).await.is_ok());
 }
 
-/// Whoever can write the secret names somebody else in it, and then itself again: the stranger is the user of `AWSPREVIOUS`,
-/// as the second of two alternating users is. No command takes that for a proof.
+/// Someone with write access to the secret stores another user's name in it, and then the original one again. The other
+/// user is then in `AWSPREVIOUS`, like the second of two alternating users. No command accepts that as proof.
 #[tokio::test]
 async fn naming_a_user_in_awsprevious_does_not_make_it_the_secrets_own() {
     for kind in [Kind::Postgres15, Kind::Postgres18, Kind::MariaDb, Kind::MySql] {
@@ -253,7 +254,7 @@ async fn naming_a_user_in_awsprevious_does_not_make_it_the_secrets_own() {
         let refused = told.rotate(strategy.as_ref(), &settings).await.unwrap_err();
         assert_eq!(refused.kind(), ErrorKind::NotOurs, "{kind:?} {refused}");
         everything(&store(), &settings, StrategyName::AlternatingUsers, target.as_ref()).await;
-        // Named in AWSPENDING instead, by hand: the label is taken away, so that the next rotation starts afresh.
+        // Stored in AWSPENDING instead: the label is removed, so that the next rotation starts fresh.
         let planted = Store::new(app.clone(), Some(secret(&keeper, keeper.user, &keeper.password, "")));
         let chosen = victim.with("password", "chosen").unwrap();
         let pending = Pending { secret_id: "s", token: "planted", document: &chosen, rotation_token: None };
@@ -261,7 +262,7 @@ async fn naming_a_user_in_awsprevious_does_not_make_it_the_secrets_own() {
         planted.resume(strategy.as_ref(), &settings).await.unwrap_err();
         assert!(planted.value(AWSPENDING).is_none(), "{kind:?}");
         assert_eq!(target.probe(&theirs).await.unwrap(), Probe::Accepted, "{kind:?}");
-        // Once a version logs in as the user, it is known to be the secret's.
+        // Once a version logs in as the user, the user counts as the secret's own.
         let own = store();
         own.store_by_hand(theirs.clone());
         own.store_by_hand(app.clone());
@@ -270,8 +271,8 @@ async fn naming_a_user_in_awsprevious_does_not_make_it_the_secrets_own() {
     }
 }
 
-/// A secret with a password that logs in nowhere: nothing that runs by itself has it set, and neither does any command that
-/// does not say so by name.
+/// If the secret's password never logged in, nothing that runs automatically sets it on the server. Neither does a
+/// command, unless that is its explicit purpose.
 #[tokio::test]
 async fn only_the_operator_has_a_password_set_that_nobody_proved() {
     for kind in [Kind::Postgres18, Kind::MariaDb, Kind::MySql, Kind::Redis] {
@@ -304,7 +305,7 @@ async fn only_the_operator_has_a_password_set_that_nobody_proved() {
     }
 }
 
-/// What the application's user may make in its database, and what a session that finds it would do.
+/// Objects that the application's user can create in its database, as traps for an administrator's session.
 const OVERLOADS: &str = "
 CREATE FUNCTION public.gain() RETURNS void LANGUAGE plpgsql SET search_path TO pg_catalog AS $$ BEGIN
     IF pg_catalog.current_setting('is_superuser') = 'on' THEN EXECUTE 'ALTER ROLE app SUPERUSER'; END IF;
@@ -336,8 +337,8 @@ CREATE FUNCTION public.has_table_privilege(oid, oid, name) RETURNS bool LANGUAGE
 CREATE TABLE public.pg_roles (rolname name, oid oid); CREATE TABLE public.pg_db_role_setting (setrole oid);
 ALTER ROLE app SET search_path TO public, pg_catalog";
 
-/// An application's user that may make objects, with traps in two databases, each of which comes first by the settings of
-/// the database.
+/// Starts a server with an application's user that set traps in two databases. The settings of those databases put the
+/// traps first in the search path.
 async fn trapped(kind: Kind, admin_is_super: bool) -> (Database, tokio_postgres::Client, Store) {
     let database = start(kind, ServerTls::Off);
     let root = session(&admin(&database.address)).await.unwrap();
@@ -376,7 +377,7 @@ async fn nothing_of_the_users_runs(kind: Kind) {
         let forecast = cx.forecast(Some(StrategyName::AlternatingUsers), None).await.unwrap();
         assert!(forecast.findings.is_empty(), "{:?}", forecast.findings);
         for round in 0..2 {
-            // Something that is the second user's own, so that the administrator visits both databases.
+            // Objects that the second user owns itself, so that the administrator visits both databases.
             store.rotate(&AlternatingUsers { target: &target }, &settings).await.unwrap();
             let current = store.value(secretcache::AWSCURRENT).unwrap();
             for name in ["app_one", "app_two"] {
@@ -406,7 +407,7 @@ async fn no_session_of_an_administrator_finds_what_a_user_made_at_postgres_18() 
     nothing_of_the_users_runs(Kind::Postgres18).await;
 }
 
-/// The traps are good: a session without the pinned path falls into them.
+/// The traps work: a session without the pinned search path falls into them.
 #[tokio::test]
 async fn a_session_that_finds_what_a_user_made_is_lost() {
     let (database, root, _store) = trapped(Kind::Postgres15, true).await;

@@ -1,5 +1,5 @@
-//! What MariaDB and MySQL let an administrator ask of a user, and how a rotation deals with it: kinds of passwords,
-//! policies, several accounts, read-only servers.
+//! How a rotation deals with the ways in which MariaDB and MySQL can be set up: kinds of passwords, policies, several
+//! accounts, read-only servers.
 
 use mysql_async::Conn;
 use mysql_async::prelude::Queryable;
@@ -20,7 +20,7 @@ async fn server(kind: Kind, statements: &[&str]) -> (Database, Conn) {
     (database, root)
 }
 
-/// The secret of `app`, whose changes an administrator makes or it makes itself.
+/// Returns a store with the secret of `app`. The password is changed by an administrator if `has_admin`, or by `app`.
 fn store(database: &Database, has_admin: bool) -> Store {
     let more = if has_admin { r#","masterarn":"master""# } else { "" };
     let first = secret(&database.address, "app", "First-password-1", more);
@@ -36,7 +36,7 @@ async fn made(root: &mut Conn, user: &str) -> String {
     rows.join(" ")
 }
 
-/// Two rotations, after which the current value logs in and the first one does not.
+/// Rotates twice, and checks that the current value logs in and the first one does not.
 async fn rotates(store: &Store, target: &MySql, strategy: &dyn Strategy) {
     let first = store.value(AWSCURRENT).unwrap();
     for _ in 0..2 {
@@ -47,7 +47,7 @@ async fn rotates(store: &Store, target: &MySql, strategy: &dyn Strategy) {
     assert_eq!(target.probe(&first).await.unwrap(), Probe::Refused, "{strategy:?}");
 }
 
-/// What a dry run says: the problems, and the statements that fix them.
+/// Returns the problems that a dry run finds, and the statements that fix them.
 async fn problems(store: &Store, target: &MySql, strategy: StrategyName) -> (String, Vec<String>) {
     let settings = Settings::default();
     let context = RotationContext {
@@ -124,14 +124,14 @@ async fn r4_methods_that_cannot_be_kept_are_refused_by_name_before_anything_chan
     assert_eq!(made(&mut root, "app").await, before);
 }
 
-/// The kinds of passwords that MySQL keeps; its history forbids to set a password again.
+/// MySQL's password history forbids setting a password again.
 #[tokio::test]
 async fn r5_two_passwords_work_beside_a_password_history() {
     let make = "CREATE USER app@'%' IDENTIFIED BY 'First-password-1' PASSWORD HISTORY 5";
     let (database, mut root) = server(Kind::MySql, &[make]).await;
     let target = target();
     let strategy = DualPassword { target: &target };
-    // By an administrator alone it cannot be done, and the dry run says so.
+    // An administrator alone cannot do it, and the dry run says so.
     let by_admin = store(&database, true);
     let (problem, mends) = problems(&by_admin, &target, StrategyName::DualPassword).await;
     assert!(problem.contains("password history") && problem.contains("single-user"), "{problem}");
@@ -225,7 +225,7 @@ async fn r9_a_server_that_checks_passwords_gets_one_and_its_logs_do_not() {
         }
         root.query_drop("ALTER USER app@'%' IDENTIFIED BY 'First-password-1'").await.unwrap();
     }
-    // Who cannot turn the log off does not send a password to it.
+    // A user that cannot turn the log off does not send a password that would be logged.
     let own = store(&database, false);
     let (problem, _) = problems(&own, &target, StrategyName::SingleUser).await;
     assert!(problem.contains("general log"), "{problem}");
@@ -241,7 +241,7 @@ async fn r9_a_server_that_checks_passwords_gets_one_and_its_logs_do_not() {
     assert_eq!(error.kind(), ErrorKind::Denied);
 }
 
-/// Limits and rights that a server has: each is found beforehand.
+/// The dry run finds each limit and missing privilege.
 #[tokio::test]
 async fn r10_what_a_server_would_refuse_is_found_beforehand() {
     let (database, mut root) = server(
@@ -293,7 +293,7 @@ async fn r10_what_a_server_would_refuse_is_found_beforehand() {
         .await
         .unwrap();
     let store = Store::new(secret(&database.address, "one", "First-password-1", ""), None);
-    // A login that ended a moment ago may still count.
+    // A session that ended a moment ago can still count.
     let (problem, _) = problems(&store, &target, StrategyName::SingleUser).await;
     assert!(problem.contains("MAX_USER_CONNECTIONS"), "{problem}");
     root.query_drop("ALTER USER one@'%' WITH MAX_USER_CONNECTIONS 4").await.unwrap();
@@ -301,7 +301,7 @@ async fn r10_what_a_server_would_refuse_is_found_beforehand() {
     rotates(&store, &target, &SingleUser { target: &target }).await;
 }
 
-/// Whatever a database holds and whatever the server's modes are, an administrator's statements mean the same.
+/// An administrator's statements mean the same, regardless of the database's objects and the server's SQL mode.
 #[tokio::test]
 async fn s2_no_mode_and_no_object_of_others_changes_what_an_administrator_says() {
     for kind in [Kind::MariaDb, Kind::MySql] {
@@ -324,7 +324,7 @@ async fn s2_no_mode_and_no_object_of_others_changes_what_an_administrator_says()
             let make = format!(
                 "CREATE FUNCTION shop.{name} () RETURNS int DETERMINISTIC SQL SECURITY INVOKER RETURN 1 / 0"
             );
-            // Some of these the server takes, some it does not.
+            // The server accepts only some of these.
             let _ = client.query_drop(make).await;
         }
         let modes = if kind == Kind::MariaDb { "ORACLE,ANSI_QUOTES" } else { "ANSI,NO_BACKSLASH_ESCAPES" };

@@ -1,4 +1,4 @@
-//! What a server, its log and whoever is on the way get to see.
+//! What a server, and anyone on the network path to it, can see.
 
 use std::sync::{Arc, Mutex};
 
@@ -13,7 +13,7 @@ use crate::support::{Address, Kind, ServerTls, Store, secret, start, trust};
 /// Everything that clients sent.
 pub(crate) type Seen = Arc<Mutex<Vec<u8>>>;
 
-/// A server's address by way of somebody who reads along.
+/// Starts a proxy that records what clients send. Returns the server's address through the proxy, and the record.
 pub(crate) async fn overheard(address: &Address) -> (Address, Seen) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let (seen, server) = (Seen::default(), address.port);
@@ -44,7 +44,7 @@ pub(crate) fn contains(seen: &Seen, text: &str) -> bool {
     seen.lock().unwrap().windows(text.len()).any(|window| window == text.as_bytes())
 }
 
-/// A rotation of the administrator's own password, with everything readable; returns what was sent, and the password.
+/// Rotates the administrator's own password without TLS. Returns what was sent, and the new password.
 async fn rotate_in_the_clear(kind: Kind, target: &dyn Target) -> (Seen, String) {
     let database = start(kind, ServerTls::Off);
     let (through, seen) = overheard(&database.address).await;
@@ -69,7 +69,7 @@ async fn mariadb_never_sees_the_password_it_is_given() {
     assert!(!contains(&seen, &password));
 }
 
-/// AWS's functions try TLS and, whatever goes wrong, log in again without.
+/// AWS's functions try TLS and, after any failure, log in again without it.
 #[tokio::test]
 async fn nothing_is_said_to_a_server_without_tls() {
     for (kind, is_postgres) in [(Kind::Postgres15, true), (Kind::MariaDb, false)] {
@@ -80,11 +80,11 @@ async fn nothing_is_said_to_a_server_without_tls() {
         let (postgres, mysql) = (Postgres::new(tls.clone()), MySql::new(tls));
         let target: &dyn Target = if is_postgres { &postgres } else { &mysql };
         assert_eq!(target.probe(&credential).await.unwrap_err().kind(), ErrorKind::Unencrypted);
-        assert!(!contains(&seen, through.user), "{kind:?} was told the user");
+        assert!(!contains(&seen, through.user), "{kind:?} saw the user");
     }
 }
 
-/// The same where TLS is offered with a certificate of an authority that we do not trust: theirs goes on without.
+/// The same if the server's certificate comes from an untrusted authority. AWS's functions then continue without TLS.
 #[tokio::test]
 async fn nothing_is_said_to_a_server_that_cannot_be_verified() {
     for (kind, is_postgres) in [(Kind::Postgres15, true), (Kind::MariaDb, false)] {
@@ -99,11 +99,12 @@ async fn nothing_is_said_to_a_server_that_cannot_be_verified() {
         let error = store.rotate(&SingleUser { target }, &Settings::default()).await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Untrusted);
         assert!(!seen.lock().unwrap().is_empty(), "the proxy sees attempts");
-        assert!(!contains(&seen, through.user), "{kind:?} was told the user");
+        assert!(!contains(&seen, through.user), "{kind:?} saw the user");
     }
 }
 
-/// Nor is a refused login tried again in the clear, where TLS is there and good: theirs takes any failure for a reason to.
+/// After a refused login over verified TLS, there is no second attempt without TLS. AWS's functions make one after any
+/// failure.
 #[tokio::test]
 async fn a_refused_login_is_not_tried_again_without_tls() {
     for (kind, is_postgres) in [(Kind::Postgres15, true), (Kind::MariaDb, false)] {
@@ -115,6 +116,6 @@ async fn a_refused_login_is_not_tried_again_without_tls() {
         let target: &dyn Target = if is_postgres { &postgres } else { &mysql };
         assert_eq!(target.probe(&credential).await.unwrap(), Probe::Refused);
         assert!(!seen.lock().unwrap().is_empty(), "the proxy sees the attempt");
-        assert!(!contains(&seen, through.user), "{kind:?} was told the user in the clear");
+        assert!(!contains(&seen, through.user), "{kind:?} saw the user in the clear");
     }
 }

@@ -21,7 +21,7 @@ fn serve() -> Result<(), String> {
     let database = Database::start(kind, tls)?;
     let address = serde_json::to_string(&database.address).map_err(|error| error.to_string())?;
     writeln!(io::stdout(), "{address}").map_err(|error| error.to_string())?;
-    // Whatever comes on standard input is of no interest, only its end.
+    // Waits for the end of standard input, ignoring its content.
     io::copy(&mut io::stdin().lock().by_ref(), &mut io::sink()).map(drop).map_err(|error| error.to_string())
 }
 

@@ -1,5 +1,5 @@
-//! The proofs of rotation that take their time, for `make bench`:
-//! `secretcache-proofs kill|rows|overhead [COUNT]`. Figures go to standard output as JSON, tables to standard error.
+//! The slow proofs of rotation, for `make bench`: `secretcache-proofs kill|rows|overhead [COUNT]`. Prints figures to
+//! standard output as JSON, and tables to standard error.
 
 use std::io::{self, Write};
 use std::process::ExitCode;
@@ -40,7 +40,7 @@ fn run(arguments: &[String]) -> Result<Value, String> {
     })
 }
 
-/// The kill matrix on every server.
+/// Runs the kill matrix on every server.
 async fn kill() -> Result<Value, String> {
     let program = std::env::current_exe().map_err(|error| error.to_string())?;
     let subjects: Vec<_> = Kind::ALL.into_iter().flat_map(Kind::subjects).collect();
@@ -51,7 +51,7 @@ async fn kill() -> Result<Value, String> {
     )
 }
 
-/// One server for each way to rotate.
+/// One server of each kind that rotates differently.
 const KINDS: [Kind; 5] = [
     Kind::Database(databases::Kind::Postgres15),
     Kind::Database(databases::Kind::MariaDb),

@@ -1,5 +1,5 @@
-//! A process that rotates one secret and ends, for tests that kill it: `secretcache-rotate-once URL SECRET STRATEGY`.
-//! The description of a provider of keys comes on standard input.
+//! Rotates one secret and exits, for tests that kill it: `secretcache-rotate-once URL SECRET STRATEGY`. Reads the
+//! description of a provider of keys from standard input.
 
 use std::io::{self, Read, Write};
 use std::process::ExitCode;

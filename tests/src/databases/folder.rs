@@ -1,4 +1,4 @@
-//! A folder of a server's own.
+//! A server's own folder.
 
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, chown};
@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use super::process::unprivileged;
 
-/// A new folder that the server's user owns and can get at, wherever the tests run from. Removed when dropped.
+/// A new folder that the server's user owns and can reach, wherever the tests run. Removed when dropped.
 #[derive(Debug)]
 pub(super) struct Folder(PathBuf);
 
@@ -32,7 +32,7 @@ impl Folder {
         self.0.join(name)
     }
 
-    /// A folder in this one.
+    /// Creates a subfolder.
     pub(super) fn folder(&self, name: &str) -> Result<PathBuf, String> {
         let path = self.join(name);
         fs::create_dir(&path).map_err(|error| format!("{}: {error}", path.display()))?;

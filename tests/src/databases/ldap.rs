@@ -1,5 +1,5 @@
-//! OpenLDAP, Debian's: a directory with a password policy that asks for the former password, an administrator who may set
-//! passwords, and a stranger who may not.
+//! OpenLDAP from Debian: a directory with a password policy that requires the previous password, an administrator who
+//! can set passwords, and another user who cannot.
 
 use super::folder::Folder;
 use super::process::{self, Process, client, command, find, said, succeed};
@@ -7,7 +7,7 @@ use super::{Address, LDAP_SUFFIX};
 
 const INSTALL: &str = "install it with: apt-get install slapd ldap-utils";
 
-/// What Active Directory has and OpenLDAP has not, as far as changes of passwords need it.
+/// The parts of Active Directory's schema that changes of passwords need and OpenLDAP lacks.
 const ACTIVE_DIRECTORY: &str = "
 attributetype ( 1.2.840.113556.1.4.90 NAME 'unicodePwd' EQUALITY octetStringMatch
     SYNTAX 1.3.6.1.4.1.1466.115.121.1.40 SINGLE-VALUE )
@@ -37,7 +37,7 @@ defaultsearchbase {LDAP_SUFFIX}
     );
     let mut listeners = format!("ldap://{}:{}/", address.host, address.port);
     if let Some(ca_file) = &address.ca_file {
-        // TLS from the first byte; at another address of this machine, when a client asks for it.
+        // TLS from the first byte; at another address of this machine, StartTLS.
         listeners = format!("ldaps://{0}:{1}/ ldap://127.0.0.2:{1}/", address.host, address.port);
         settings.push_str(&format!(
             "TLSCACertificateFile {}\nTLSCertificateFile {}\nTLSCertificateKeyFile {}\n",
@@ -70,7 +70,7 @@ ppolicy_default "cn=policy,{LDAP_SUFFIX}"
     succeed(fill)?;
 
     let mut command = command(&server, folder);
-    // In the foreground, and quiet.
+    // In the foreground, without debug output.
     command.args(["-d", "0", "-h", &listeners]);
     command.arg("-f").arg(settings);
     Process::start(command, libc::SIGTERM, folder)

@@ -1,4 +1,4 @@
-//! MariaDB, Debian's.
+//! MariaDB from Debian.
 
 use super::folder::Folder;
 use super::process::{self, Process, client, command, find, said, succeed};
@@ -14,7 +14,7 @@ pub(super) fn start(folder: &Folder, address: &Address) -> Result<Process, Strin
     install.args(["--no-defaults", &data, "--skip-test-db", "--auth-root-authentication-method=normal"]);
     succeed(install)?;
 
-    // The anonymous users go, since a login from localhost would be taken for theirs.
+    // Delete the anonymous users: they would match logins from localhost.
     let statements = format!(
         "CREATE USER '{user}'@'%' IDENTIFIED BY '{password}';\n\
          GRANT ALL ON *.* TO '{user}'@'%' WITH GRANT OPTION;\n\
@@ -53,7 +53,7 @@ pub(super) fn logs_in(address: &Address, password: &str) -> Result<bool, String>
     ]);
     mariadb.arg(format!("--port={}", address.port)).env("MYSQL_PWD", password);
     if address.kind == Kind::MySql.name() {
-        // MySQL's own way to log in without TLS is none that this client knows.
+        // This client does not support MySQL's authentication without TLS.
         mariadb.arg("--ssl");
     }
     if let Some(ca_file) = &address.ca_file {

@@ -1,4 +1,4 @@
-//! MySQL, Debian's, unpacked by `tests/tools/mysql`.
+//! MySQL from Debian, unpacked by `tests/tools/mysql`.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -14,7 +14,7 @@ pub(super) fn start(folder: &Folder, address: &Address) -> Result<Process, Strin
     copy.args(["--recursive", "--reflink=auto"]).arg(installation().join("data")).arg(&data);
     succeed(copy)?;
 
-    // Without a host of its own, root would be let in without a password.
+    // Drop root@localhost, which needs no password.
     let statements = format!(
         "CREATE USER '{user}'@'%' IDENTIFIED BY '{password}';\n\
          GRANT ALL ON *.* TO '{user}'@'%' WITH GRANT OPTION;\n\
@@ -32,7 +32,7 @@ pub(super) fn start(folder: &Folder, address: &Address) -> Result<Process, Strin
     command.args(["--secure-file-priv=NULL", "--mysqlx=OFF", "--skip-log-bin", "--skip-name-resolve"]);
     command.args(["--innodb-flush-log-at-trx-commit=0", "--innodb-redo-log-capacity=8M"]);
     command.args(["--innodb-buffer-pool-size=16M", "--performance-schema=OFF"]);
-    // Without, it offers TLS all the same, with certificates of its own making.
+    // Without these options it still offers TLS, with certificates it generates itself.
     if let Some(ca_file) = &address.ca_file {
         command.arg(format!("--ssl-ca={}", ca_file.display()));
         command.arg(format!("--ssl-cert={}", folder.join("server.pem").display()));
@@ -41,14 +41,14 @@ pub(super) fn start(folder: &Folder, address: &Address) -> Result<Process, Strin
     Process::start(command, libc::SIGTERM, folder)
 }
 
-/// It speaks the protocol of MariaDB's client.
+/// MariaDB's client works with MySQL too.
 pub(super) use mariadb::logs_in;
 
 fn installation() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/mysql")
 }
 
-/// A command of this process's own user, who alone may be able to get at the installation.
+/// A command that runs as this process's user, because other users may not be able to read the installation.
 fn command(server: &Path, folder: &Folder) -> Command {
     let mut command = client(server);
     command.current_dir(folder.path()).env("TMPDIR", folder.path()).arg("--no-defaults");

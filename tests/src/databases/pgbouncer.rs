@@ -9,20 +9,20 @@ use super::{Address, free_port};
 /// A running pooler.
 #[derive(Debug)]
 pub struct Pooler {
-    /// Where it is: as the server's address, by way of the pooler.
+    /// The server's address, with the pooler's port.
     pub address: Address,
-    // Stopped before its folder is removed.
+    // Dropped, and so stopped, before its folder is removed.
     _process: Process,
     _folder: Folder,
 }
 
 impl Pooler {
-    /// Starts one that looks passwords up at the server, with at most so many sessions there per user and database. Of
-    /// many users, those that want none at the moment give theirs up.
+    /// Starts a pooler that looks passwords up at the server, with at most `sessions` server connections per user and
+    /// database. With many users, idle connections are closed for those that need one.
     ///
     /// # Errors
     ///
-    /// What is missing and how to install it, or what the pooler said.
+    /// What is missing and how to install it, or the pooler's output.
     pub fn start(server: &Address, sessions: u32) -> Result<Self, String> {
         let pgbouncer = find(&["/usr/sbin/pgbouncer"], "install it with: apt-get install pgbouncer")?;
         let folder = Folder::new("pgbouncer")?;

@@ -1,4 +1,4 @@
-//! PostgreSQL: Debian's, and those that Python packages carry.
+//! PostgreSQL from Debian, and from Python packages.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -7,8 +7,8 @@ use super::folder::Folder;
 use super::process::{self, Process, client, command, find, said, succeed, unprivileged};
 use super::{Address, Kind};
 
-/// Starts a server. Of a Python package only the binaries are used, not its launcher: that one makes servers which
-/// trust everybody.
+/// Starts a server. Uses only the binaries of a Python package, not its launcher, which makes servers that let everyone
+/// in.
 pub(super) fn start(kind: Kind, folder: &Folder, address: &Address) -> Result<Process, String> {
     if address.ca_file.is_some() && kind != Kind::Postgres15 {
         return Err(format!("{} comes from a Python package that builds it without TLS", kind.name()));
@@ -23,7 +23,7 @@ pub(super) fn start(kind: Kind, folder: &Folder, address: &Address) -> Result<Pr
     serve(&programs, folder, address)
 }
 
-/// Starts a standby of a server, a copy of it that follows what it does.
+/// Starts a standby: a copy of a server that replicates it.
 pub(super) fn start_standby(
     kind: Kind,
     folder: &Folder,
@@ -57,7 +57,7 @@ fn serve(programs: &Path, folder: &Folder, address: &Address) -> Result<Process,
     for setting in settings {
         server.args(["-c", &setting]);
     }
-    // "Immediate shutdown"
+    // PostgreSQL's "immediate shutdown".
     Process::start(server, libc::SIGQUIT, folder)
 }
 
@@ -79,7 +79,7 @@ pub(super) fn logs_in(kind: Kind, address: &Address, password: &str) -> Result<b
     }
 }
 
-/// The folder of the programs.
+/// Returns the folder of the programs.
 fn programs(kind: Kind) -> Result<PathBuf, String> {
     let (package, version) = match kind {
         Kind::Postgres16 => ("pgserver", "16"),
@@ -109,14 +109,14 @@ fn environments() -> Vec<PathBuf> {
     named.into_iter().chain(["databases", "tests"].map(|name| usual.join(name))).collect()
 }
 
-/// `lib/python3.x` of a virtual environment, whatever the x.
+/// Returns `lib/python3.x` of a virtual environment, for every `x`.
 fn libraries(environment: &Path) -> Vec<PathBuf> {
     let entries = std::fs::read_dir(environment.join("lib"));
     entries.into_iter().flatten().filter_map(|entry| Some(entry.ok()?.path())).collect()
 }
 
-/// The folder of the programs, where the servers' user can run them: a repository in root's home is closed to it, so
-/// the installation is then copied.
+/// Returns a folder of the programs where the servers' user can run them. That user cannot read a repository in root's
+/// home, so the installation is then copied.
 fn programs_for_server(kind: Kind, folder: &Folder) -> Result<PathBuf, String> {
     let programs = programs(kind)?;
     let mut probe = command(&programs.join("postgres"), folder);
@@ -124,7 +124,7 @@ fn programs_for_server(kind: Kind, folder: &Folder) -> Result<PathBuf, String> {
     if unprivileged().is_none() || process::run(probe).is_ok() {
         return Ok(programs);
     }
-    // site-packages/PACKAGE/pginstall/bin, and beside PACKAGE the libraries that the programs look for there.
+    // site-packages/PACKAGE/pginstall/bin; the libraries that the programs need are next to PACKAGE.
     let package = programs.ancestors().nth(2).ok_or("no package")?;
     let name = package.file_name().ok_or("no package")?.to_string_lossy().into_owned();
     let copy = folder.join("installation");

@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 
 use super::folder::Folder;
 
-/// How long a server may take to begin, or to end: machines that run tests are busy.
+/// How long a server can take to start or to stop: machines that run tests are busy.
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A running server.
@@ -28,7 +28,7 @@ pub(super) struct Process {
 }
 
 impl Process {
-    /// Starts a server; `stop` is the signal that ends it at once.
+    /// Starts a server. `stop` is the signal that stops it at once.
     pub(super) fn start(mut command: Command, stop: libc::c_int, folder: &Folder) -> Result<Self, String> {
         let log = folder.join("log");
         let file = fs::File::create(&log).map_err(|error| error.to_string())?;
@@ -81,10 +81,10 @@ impl Drop for Process {
     }
 }
 
-/// Starts a program that gets `stop` when this process ends, however it ends.
+/// Starts a program that receives `stop` when this process ends, for any reason.
 ///
-/// The kernel sends that signal when the thread ends that started the program. Threads of tests come and go, so one
-/// thread that stays does it for all.
+/// The kernel sends that signal when the thread that started the program ends. Test threads come and go, so one
+/// permanent thread starts all programs.
 fn spawn(mut command: Command, stop: libc::c_int) -> std::io::Result<Child> {
     type Job = (Command, Sender<std::io::Result<Child>>);
     static STARTER: OnceLock<Mutex<Sender<Job>>> = OnceLock::new();
@@ -114,10 +114,10 @@ fn spawn(mut command: Command, stop: libc::c_int) -> std::io::Result<Child> {
     child.recv().map_err(gone)?
 }
 
-/// A command that runs as the servers' user, knows nothing of this process's environment, and works in the folder.
+/// A command that runs as the servers' user, in the folder, without this process's environment.
 pub(super) fn command(program: &Path, folder: &Folder) -> Command {
     let mut command = client(program);
-    // Servers that share a folder for temporary files delete each other's.
+    // Servers that share a folder for temporary files would delete each other's.
     command.current_dir(folder.path()).env("TMPDIR", folder.path());
     if let Some((user, group)) = unprivileged() {
         command.uid(user).gid(group);
@@ -125,7 +125,7 @@ pub(super) fn command(program: &Path, folder: &Folder) -> Command {
     command
 }
 
-/// A command that knows nothing of this process's environment.
+/// A command without this process's environment.
 pub(super) fn client(program: &Path) -> Command {
     let mut command = Command::new(program);
     command
@@ -135,25 +135,25 @@ pub(super) fn client(program: &Path) -> Command {
     command
 }
 
-/// Runs a program to its end.
+/// Runs a program to completion.
 pub(super) fn run(mut command: Command) -> Result<Output, String> {
     let program = command.get_program().to_owned();
     command.stdin(Stdio::null()).output().map_err(|error| format!("{}: {error}", program.display()))
 }
 
-/// As [`run`]; an error if it fails.
+/// Like [`run`], but a failed exit is an error.
 pub(super) fn succeed(command: Command) -> Result<(), String> {
     let program = command.get_program().to_owned();
     let output = run(command)?;
     if output.status.success() { Ok(()) } else { Err(format!("{}: {}", program.display(), said(&output))) }
 }
 
-/// What a program said, on either channel.
+/// Returns a program's output from both streams.
 pub(super) fn said(output: &Output) -> String {
     [&output.stdout, &output.stderr].map(|text| String::from_utf8_lossy(text).into_owned()).concat()
 }
 
-/// The first of these files that exists.
+/// Returns the first of these files that exists.
 ///
 /// # Errors
 ///
@@ -166,7 +166,8 @@ pub(super) fn find<P: AsRef<OsStr>>(places: &[P], install: &str) -> Result<PathB
     })
 }
 
-/// The user that servers run as where the tests run as root, which most servers refuse: user and group of `nobody`.
+/// Returns the user and group that servers run as if the tests run as root, which most servers refuse: those of
+/// `nobody`.
 pub(super) fn unprivileged() -> Option<(u32, u32)> {
     // SAFETY: `geteuid` cannot fail.
     if unsafe { libc::geteuid() } != 0 {

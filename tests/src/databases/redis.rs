@@ -1,4 +1,4 @@
-//! Redis, Debian's.
+//! Redis from Debian.
 
 use super::Address;
 use super::folder::Folder;

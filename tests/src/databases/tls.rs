@@ -6,7 +6,8 @@ use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair, 
 
 use super::folder::Folder;
 
-/// Writes `ca.pem`, and `server.pem` with `server.key` for `localhost`, `127.0.0.1` and [`PRODUCTION_NAME`]; gives the place of the first.
+/// Writes `ca.pem`, and `server.pem` and `server.key` for `localhost`, `127.0.0.1` and [`PRODUCTION_NAME`]. Returns the
+/// path of `ca.pem`.
 pub(super) fn write_certificates(folder: &Folder) -> Result<PathBuf, String> {
     let certificates = make().map_err(|error| format!("no certificate: {error}"))?;
     folder.write("server.pem", &certificates.server)?;
@@ -14,7 +15,7 @@ pub(super) fn write_certificates(folder: &Folder) -> Result<PathBuf, String> {
     folder.write("ca.pem", &certificates.authority)
 }
 
-/// A name under which a server is known elsewhere, for tests in which this one stands in for it.
+/// The name of a production server that the test server stands in for.
 const PRODUCTION_NAME: &str = "db.production.example";
 
 struct Certificates {

@@ -1,4 +1,4 @@
-//! Parsers of what comes over a socket: the requests that the local endpoint gets, and the answers of Secrets Manager.
+//! Parsers of input from a socket: requests to the local endpoint, and responses of Secrets Manager.
 
 #![expect(clippy::disallowed_methods, reason = "the service that answers has threads of its own")]
 
@@ -13,7 +13,7 @@ use secretcache_local::{Extension, Options, Server};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::runtime::Runtime;
 
-/// What a program, or a web page, sends to the local endpoint on one connection.
+/// The bytes that a program, or a web page, sends to the local endpoint on one connection.
 pub(super) fn request(bytes: &[u8]) {
     static RUNTIME: LazyLock<Runtime> = LazyLock::new(|| Runtime::new().expect("threads"));
     RUNTIME.block_on(async {
@@ -28,14 +28,14 @@ pub(super) fn request(bytes: &[u8]) {
             stream.shutdown().await?;
             stream.read_to_end(&mut Vec::new()).await
         };
-        // Some requests wait for something, as is their purpose.
+        // Some requests wait by design.
         let _ = tokio::time::timeout(Duration::from_millis(200), talk).await;
         serving.abort();
     });
 }
 
-/// Answers of the service to a cache: on the first line the status, then the bodies that `GetSecretValue`,
-/// `DescribeSecret` and `BatchGetSecretValue` get, with `--` on a line between them. `{id}` stands for what is asked for.
+/// Responses of the service to a cache: the first line has the status, then follow the bodies for `GetSecretValue`,
+/// `DescribeSecret` and `BatchGetSecretValue`, separated by lines with `--`. `{id}` is replaced by the requested id.
 pub(super) fn answer(bytes: &[u8]) {
     static SERVICE: LazyLock<(Service, SecretCache)> = LazyLock::new(|| {
         let service = Service::start();
@@ -61,7 +61,7 @@ pub(super) fn answer(bytes: &[u8]) {
     cache.invalidate(&id);
 }
 
-/// A Secrets Manager that says whatever it was told to.
+/// A Secrets Manager with scripted responses.
 struct Service {
     url: String,
     script: Arc<Mutex<Script>>,
@@ -69,7 +69,7 @@ struct Service {
 
 #[derive(Default)]
 struct Script {
-    /// Each is about a secret of its own, so that no failure before has a say.
+    /// Each script is for a new secret, so that earlier failures have no effect.
     number: u64,
     bytes: Vec<u8>,
 }
@@ -89,7 +89,7 @@ impl Service {
         Self { url, script }
     }
 
-    /// From now on says this; gives the id of the secret that it is about.
+    /// Sets the responses, and returns the id of the secret that they are for.
     fn will_say(&self, bytes: &[u8]) -> String {
         let mut script = self.script.lock().unwrap_or_else(PoisonError::into_inner);
         *script = Script { number: script.number + 1, bytes: bytes.to_vec() };
@@ -101,7 +101,7 @@ fn id(number: u64) -> String {
     format!("prod/secret-{number}")
 }
 
-/// Reads one request and answers it; `None` once the client is gone.
+/// Reads one request and answers it. `None` once the client has gone.
 fn serve(mut stream: &TcpStream, script: &Mutex<Script>) -> Option<()> {
     let mut reader = BufReader::new(stream);
     let (mut operation, mut length) = (0, 0);
@@ -125,7 +125,7 @@ fn serve(mut stream: &TcpStream, script: &Mutex<Script>) -> Option<()> {
     )
     .into_bytes();
     response.extend_from_slice(&body);
-    // In one piece, or the kernel would wait for the client to acknowledge the first.
+    // In a single write: otherwise the kernel would wait for the client to acknowledge the first part.
     stream.write_all(&response).ok()
 }
 
@@ -133,7 +133,7 @@ impl Script {
     fn answer(&self, operation: usize) -> (u16, Vec<u8>) {
         let mut lines = self.bytes.split(|byte| *byte == b'\n');
         let status = lines.next().and_then(|line| str::from_utf8(line).ok()?.parse().ok());
-        // Others are tried again, which takes a while and reads the same.
+        // Other statuses are retried, which is slow and parses the same.
         let status = status.filter(|status| (400..500).contains(status)).unwrap_or(200);
         let lines: Vec<&[u8]> = lines.collect();
         let mut bodies = lines.split(|line| line == b"--");

@@ -1,4 +1,4 @@
-//! A server, the secrets of its users, and rotations one after the other that go by way of relays.
+//! A server, the secrets of its users, and rotations that run one after the other through relays.
 
 use std::io::{Read, Write};
 use std::path::Path;
@@ -20,9 +20,9 @@ pub(super) struct Lane {
     pub(super) secrets: Secrets,
     pub(super) resource: Arc<dyn Resource>,
     pub(super) halts: mpsc::UnboundedReceiver<Halt>,
-    /// The endpoint by way of a relay.
+    /// The endpoint, through a relay.
     pub(super) url: String,
-    /// The server by way of a relay.
+    /// The server, through a relay.
     port: u16,
     users: usize,
 }
@@ -36,7 +36,7 @@ pub(super) enum End {
 }
 
 impl Lane {
-    /// Starts a server with relays before it and before the endpoint.
+    /// Starts a server, with relays in front of it and of the endpoint.
     pub(super) async fn start(kind: Kind, secrets: Secrets) -> Result<Self, String> {
         let resource = kind.start().await?;
         let (sender, halts) = mpsc::unbounded_channel();
@@ -45,7 +45,7 @@ impl Lane {
         Self { secrets, resource, halts, url, port, users: 0 }.with_administrator().await
     }
 
-    /// Starts a server to be reached straight, where time matters.
+    /// Starts a server without relays, for measuring time.
     pub(super) async fn straight(kind: Kind, secrets: Secrets) -> Result<Self, String> {
         let resource = kind.start().await?;
         let (url, port) = (url(secrets.port), resource.port());
@@ -66,12 +66,12 @@ impl Lane {
         Ok(lane)
     }
 
-    /// The name of the administrator's secret.
+    /// Returns the name of the administrator's secret.
     pub(super) fn administrator(&self) -> String {
         format!("administrator-{}", self.port)
     }
 
-    /// Makes a user with a secret, and gives the secret's name.
+    /// Creates a user with a secret, and returns the secret's name.
     pub(super) async fn add_user(&mut self, subject: Subject) -> Result<String, String> {
         self.users += 1;
         let user = format!("app_{}", self.users);
@@ -85,7 +85,7 @@ impl Lane {
         Ok(name)
     }
 
-    /// What belongs to others, at the server and at the endpoint.
+    /// Returns everything that belongs to others, at the server and at the endpoint.
     pub(super) async fn others(&self) -> Result<Vec<String>, String> {
         let mut others = self.resource.others().await?;
         if self.resource.administrator().is_some() {
@@ -94,13 +94,13 @@ impl Lane {
         Ok(others)
     }
 
-    /// The description of the provider, for one.
+    /// Returns the description of the provider, if it is one.
     pub(super) fn description(&self) -> Option<String> {
         self.resource.description(self.port)
     }
 
-    /// Runs a rotation as a process, `program`, which is killed on one side of one of its effects if asked for. Gives
-    /// the effects it had, or was about to have.
+    /// Runs a rotation as a process, `program`, which can be killed on one side of one of its effects. Returns the
+    /// effects it had, or was about to have.
     pub(super) async fn run(
         &mut self,
         program: &Path,
@@ -124,7 +124,7 @@ impl Lane {
             }
             witness.at(self, &halt).await?;
             if kill == Some((effects.len() - 1, halt.side)) {
-                // `SIGKILL`; and it is gone before anything else happens.
+                // Sends `SIGKILL` and waits, so that the process has gone before anything else happens.
                 child.kill().map_err(|error| error.to_string())?;
                 break End::Killed;
             }
@@ -136,7 +136,7 @@ impl Lane {
     fn spawn(&self, program: &Path, secret: &str, strategy: StrategyName) -> Result<Rotation, String> {
         let mut command = Command::new(program);
         command.args([&self.url, secret, strategy.name()]).env_clear();
-        // Nobody's settings, and no service that hands out credentials.
+        // No user's settings, and no service that provides credentials.
         command.env("AWS_CONFIG_FILE", "/dev/null").env("AWS_SHARED_CREDENTIALS_FILE", "/dev/null");
         command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::piped());
         let child = command.spawn().map_err(|error| format!("{}: {error}", program.display()))?;
@@ -148,8 +148,8 @@ impl Lane {
     }
 }
 
-/// The process of a rotation, killed when it is dropped. It is waited for by its id: tokio's own processes come with a
-/// signal handler for the whole process, which the libraries built beside this must not have.
+/// The process of a rotation, killed when dropped. It is polled by its id: tokio's process support installs a
+/// process-wide signal handler, which the libraries built in this workspace must not have.
 struct Rotation(Child);
 
 impl Rotation {

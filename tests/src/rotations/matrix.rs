@@ -1,4 +1,4 @@
-//! The kill matrix: a rotation killed before and after each of its effects, and then simply run again.
+//! The kill matrix: a rotation is killed before and after each of its effects, and then simply run again.
 
 use std::collections::VecDeque;
 use std::fmt::Write as _;
@@ -13,28 +13,28 @@ use super::witness::Witness;
 /// One killed rotation.
 #[derive(Clone, Debug)]
 pub struct Cell {
-    /// The effect, and on which side of it the process was killed.
+    /// The effect, and the side of it on which the process was killed.
     pub killed: String,
     /// How many runs it took until the new version was current.
     pub runs: usize,
-    /// What the run after the kill said if it did not succeed; the current version then worked.
+    /// The error of the run after the kill, if it failed. The current version still worked then.
     pub said: Option<String>,
 }
 
 /// All rotations of one kind.
 #[derive(Clone, Debug)]
 pub struct Summary {
-    /// What rotated, and how.
+    /// The kind of server and the strategy.
     pub subject: Subject,
-    /// The first rotation of a secret, or a later one.
+    /// `first` for the first rotation of a secret, `later` for a later one.
     pub round: &'static str,
-    /// The killed ones.
+    /// The killed rotations.
     pub cells: Vec<Cell>,
-    /// How often clients logged in, at every point where a process was held.
+    /// How many times clients logged in, counted over all points where a process was held.
     pub looks: usize,
-    /// Of these, how often only `AWSPENDING` worked, with one password per user.
+    /// How many of these times only `AWSPENDING` worked, with one password per user.
     pub in_window: usize,
-    /// Where clients were locked out; where others' users or secrets changed; what never came to an end.
+    /// Failures: clients locked out, changes to other users or secrets, rotations that never finished.
     pub faults: Vec<String>,
     program: PathBuf,
 }
@@ -46,11 +46,11 @@ pub struct Matrix(
     pub Vec<Summary>,
 );
 
-/// Kills rotations of these subjects everywhere, on a server for each kind. `program` is `secretcache-rotate-once`.
+/// Kills rotations of these subjects at every effect, on one server per kind. `program` is `secretcache-rotate-once`.
 ///
 /// # Errors
 ///
-/// A server could not be started, or a client met something other than a refused login.
+/// If a server cannot be started, or a client gets an error other than a refused login.
 pub async fn matrix(subjects: &[Subject], program: &Path) -> Result<Matrix, String> {
     let secrets = Secrets::start().await?;
     let mut lanes = Vec::new();
@@ -78,7 +78,7 @@ pub async fn matrix(subjects: &[Subject], program: &Path) -> Result<Matrix, Stri
     Ok(matrix)
 }
 
-/// Kills the first rotation of ever new secrets, the last of which is given back.
+/// Kills the first rotation of a new secret for each effect. Returns one rotated secret.
 async fn first_rotations(
     lane: &mut Lane,
     program: &Path,
@@ -94,8 +94,8 @@ async fn first_rotations(
     Ok((summary, secret))
 }
 
-/// Kills rotations of a secret that has been rotated before, one after the other. Two users take turns, so that there
-/// are two kinds of rotation, which take turns as well.
+/// Kills rotations of a secret that has been rotated before, one after the other. With alternating users, there are two
+/// kinds of rotation, which alternate too.
 async fn later_rotations(
     lane: &mut Lane,
     program: &Path,
@@ -126,7 +126,7 @@ fn everywhere(effects: usize) -> impl Iterator<Item = (usize, Side)> {
     (0..effects).flat_map(|effect| [(effect, Side::Before), (effect, Side::After)])
 }
 
-/// After so many runs the new version must be current: a key that was made in vain takes one run to be known as such.
+/// The number of runs after which the new version must be current. A key that was made in vain takes one run to detect.
 const MOST_RUNS: usize = 3;
 
 impl Summary {
@@ -142,7 +142,7 @@ impl Summary {
         }
     }
 
-    /// A rotation that nobody kills: how many effects it has.
+    /// Runs a rotation without a kill, and returns how many effects it has.
     async fn undisturbed(&mut self, lane: &mut Lane, secret: &str) -> Result<usize, String> {
         let mut witness = Witness::new(self.subject, secret);
         let (end, effects) =
@@ -176,7 +176,7 @@ impl Summary {
             let (end, _) = lane.run(&self.program, secret, strategy, None, &mut witness).await?;
             witness.look(lane, "after the run").await?;
             let [current, pending, previous] = lane.secrets.labels(secret).await?;
-            // A rotation that was killed after its flip is over; the run after it is the next one.
+            // A rotation killed after its flip is complete, so the run after it is the next rotation.
             if end == End::Succeeded && current != at_kill && previous == at_kill && pending.is_none() {
                 break;
             }
@@ -191,7 +191,7 @@ impl Summary {
             break;
         }
         if lane.others().await? != others {
-            self.faults.push(format!("{}: something of somebody else's changed", cell.killed));
+            self.faults.push(format!("{}: another user or secret was changed", cell.killed));
         }
         self.note(witness, &cell.killed);
         self.cells.push(cell);
@@ -204,14 +204,14 @@ impl Summary {
         self.faults.extend(witness.locked_out.iter().map(|what| format!("killed {when}; {what}")));
     }
 
-    /// How many of the killed rotations ended with the new version current after so many runs.
+    /// Returns how many of the killed rotations ended with the new version current after this many runs.
     fn rotated_after(&self, runs: usize) -> usize {
         self.cells.iter().filter(|cell| cell.runs == runs).count()
     }
 }
 
 impl Matrix {
-    /// Everything that went wrong.
+    /// Returns all failures.
     pub fn faults(&self) -> Vec<String> {
         let name =
             |row: &Summary| format!("{}, {}, {} rotation", row.subject.kind.name(), row.subject, row.round);
@@ -221,12 +221,12 @@ impl Matrix {
             .collect()
     }
 
-    /// How many rotations were killed.
+    /// Returns how many rotations were killed.
     pub fn kills(&self) -> usize {
         self.0.iter().map(|row| row.cells.len()).sum()
     }
 
-    /// The table, as Markdown that reads well as plain text.
+    /// Returns the table, as Markdown that also reads well as plain text.
     pub fn table(&self) -> String {
         let mut text = String::from(
             "| server        | strategy                         | rotation | kills | rotated by the 1st run | by the 2nd | later | looks | in the window | faults |\n\
@@ -251,7 +251,7 @@ impl Matrix {
         text
     }
 
-    /// Every killed rotation, one a line.
+    /// Returns every killed rotation, one per line.
     pub fn details(&self) -> String {
         let mut text = String::new();
         for row in &self.0 {

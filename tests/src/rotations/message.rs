@@ -1,8 +1,8 @@
-//! What a message from a rotation to a server is: whole or not yet, a question or an effect.
+//! Classifies a message from a rotation to a server: complete or not, a query or an effect.
 //!
-//! Whatever is not known to be a question counts as an effect.
+//! Anything not known to be a query counts as an effect.
 
-/// How a server is spoken to.
+/// The protocol of a server.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum Protocol {
     Postgres,
@@ -12,7 +12,7 @@ pub(super) enum Protocol {
 }
 
 impl Protocol {
-    /// Whether a request has arrived as a whole.
+    /// Whether a request has arrived completely.
     pub(super) fn is_whole(self, request: &[u8]) -> bool {
         match self {
             // The first message of a connection has no type, only a length.
@@ -26,7 +26,7 @@ impl Protocol {
         }
     }
 
-    /// Whether the answer to an effect has arrived as a whole.
+    /// Whether the response to an effect has arrived completely.
     pub(super) fn is_answered(self, reply: &[u8]) -> bool {
         match self {
             // "Ready for query" comes last.
@@ -37,7 +37,7 @@ impl Protocol {
         }
     }
 
-    /// What a request changes, in a few words and without any value; `None` if it only asks.
+    /// Describes what a request changes, without any value. `None` if it only queries.
     pub(super) fn effect(self, request: &[u8]) -> Option<String> {
         match self {
             Self::Postgres => postgres_messages(request)?.into_iter().find_map(|(kind, body)| match kind {
@@ -55,7 +55,7 @@ impl Protocol {
     }
 }
 
-/// The messages in a text: type and body.
+/// Splits a text into messages, each with type and body.
 fn postgres_messages(mut text: &[u8]) -> Option<Vec<(u8, &[u8])>> {
     let mut messages = Vec::new();
     while let [kind, rest @ ..] = text {
@@ -66,7 +66,7 @@ fn postgres_messages(mut text: &[u8]) -> Option<Vec<(u8, &[u8])>> {
     Some(messages)
 }
 
-/// The packets in a text: number in the sequence, and body.
+/// Splits a text into packets, each with sequence number and body.
 fn mysql_packets(mut text: &[u8]) -> Option<Vec<(u8, &[u8])>> {
     let mut packets = Vec::new();
     while let [a, b, c, number, rest @ ..] = text {
@@ -93,7 +93,7 @@ fn effect_of_sql(sql: &[u8]) -> Option<String> {
     let (first, second) = (words.next()?.to_ascii_uppercase(), words.next().unwrap_or_default());
     match first.as_str() {
         "SELECT" | "SHOW" | "WITH" => None,
-        // The first statements of every transaction; what one changes has a message of its own, but for the lock.
+        // Every transaction starts with these. Its changes come in separate messages, except for the lock.
         "BEGIN" if second == "SET" => text.contains("advisory").then(|| "take the lock".to_owned()),
         "GRANT" | "REVOKE" => Some(first),
         _ => Some(format!("{first} {second}")),
@@ -102,7 +102,7 @@ fn effect_of_sql(sql: &[u8]) -> Option<String> {
 
 fn effect_of_redis(request: &[u8]) -> Option<String> {
     let text = String::from_utf8_lossy(request);
-    // A command is an array of strings, each on a line of its own after one with its length.
+    // A command is an array of strings, each on its own line after a line with its length.
     let words: Vec<_> = text.split("\r\n").skip(2).step_by(2).take(2).collect();
     match words[..] {
         ["AUTH" | "HELLO" | "PING", ..] => None,
@@ -125,7 +125,7 @@ fn effect_of_http(request: &str) -> Option<String> {
     }
 }
 
-/// The effect by which a new version becomes current.
+/// The effect that makes a new version current.
 pub(super) const FLIP: &str = "UpdateSecretVersionStage AWSCURRENT";
 
 #[cfg(test)]

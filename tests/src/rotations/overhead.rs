@@ -1,9 +1,8 @@
-//! A full rotation beside the bare calls that no rotation in four steps can do without, in turns.
+//! Compares a full rotation with the bare calls that no four-step rotation can avoid, in alternating runs.
 //!
-//! Bare means: each step reads the labels and the values it works with, and does its one thing, with nothing checked, no
-//! lock, nothing proven and nothing that would help a second run. Where two users alternate, its one thing is to see
-//! whose the other user is, to bring its privileges in line, to compare them once, and to set its password, all in one
-//! session.
+//! In a bare rotation, each step reads the labels and the values it needs, and does its one task, without checks,
+//! locks, proofs or anything that would help a second run. With alternating users, the task of setSecret is to check
+//! who the other user belongs to, adjust its privileges, compare them once, and set its password, all in one session.
 
 use secretcache::{AWSCURRENT, AWSPENDING, AWSPREVIOUS, Selector};
 use secretcache_rotation::{
@@ -16,36 +15,36 @@ use super::lane::Lane;
 use super::resource::{Bare, Kind, Subject};
 use super::secrets::{Secrets, rotate, text};
 
-/// What a full rotation costs beside a bare one.
+/// The cost of a full rotation compared with a bare one.
 #[derive(Clone, Debug)]
 pub struct Overhead {
-    /// What rotated, and how.
+    /// The kind of server and the strategy.
     pub subject: Subject,
-    /// The fastest full rotation.
+    /// The duration of the fastest full rotation.
     pub full: Duration,
-    /// The fastest bare one.
+    /// The duration of the fastest bare one.
     pub bare: Duration,
 }
 
 impl Overhead {
-    /// How many times as long the full one takes.
+    /// Returns how many times as long the full rotation takes.
     pub fn ratio(&self) -> f64 {
         self.full.as_secs_f64() / self.bare.as_secs_f64()
     }
 }
 
-/// Measures so many rotations of each sort, in each of the ways there are.
+/// Measures `turns` rotations of each sort, with every strategy that the kind supports.
 ///
 /// # Errors
 ///
-/// A server could not be started, or a rotation failed.
+/// If a server cannot be started, or a rotation fails.
 pub async fn overhead(kind: Kind, turns: usize) -> Result<Vec<Overhead>, String> {
     let mut lane = Lane::straight(kind, Secrets::start().await?).await?;
     let mut found = Vec::new();
     for subject in kind.subjects() {
         let (full, bare) = (lane.add_user(subject).await?, lane.add_user(subject).await?);
         let mut overhead = Overhead { subject, full: Duration::MAX, bare: Duration::MAX };
-        // The first rotation of each makes what later ones find.
+        // The first rotation of each creates what later ones find.
         let store = lane.secrets.store.clone();
         rotate(&store, &full, subject.strategy, lane.description()).await?;
         rotate(&store, &bare, subject.strategy, lane.description()).await?;

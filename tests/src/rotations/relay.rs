@@ -1,4 +1,4 @@
-//! Relays between a rotation and what it changes, which hold every effect until they are told to go on.
+//! Relays between a rotation and the servers it changes. They hold every effect until it is let through.
 
 use std::io;
 
@@ -8,16 +8,16 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::message::Protocol;
 
-/// On which side of an effect.
+/// The side of an effect.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum Side {
-    /// It has not happened; the server knows nothing of it.
+    /// It has not happened: the server has not seen it.
     Before,
-    /// It has happened; whoever asked for it does not know yet.
+    /// It has happened: the client has not seen the response.
     After,
 }
 
-/// A message held. Dropping it without a word loses the message, and its connection.
+/// A held message. Dropping it without passing it loses the message and its connection.
 #[derive(Debug)]
 pub(super) struct Halt {
     pub(super) effect: String,
@@ -28,16 +28,16 @@ pub(super) struct Halt {
 }
 
 impl Halt {
-    /// Lets the message go on.
+    /// Lets the message through.
     pub(super) fn pass(self) {
         let _ = self.pass.send(());
     }
 }
 
-/// How much is read at a time.
+/// The size of the buffers.
 const ROOM: usize = 16 << 10;
 
-/// Opens a port that leads to a server's, and tells `halts` of every effect.
+/// Opens a port that relays to a server, and reports every effect to `halts`.
 pub(super) async fn open(
     protocol: Protocol,
     is_resource: bool,
@@ -66,7 +66,7 @@ struct Relay {
 }
 
 impl Relay {
-    /// Carries a connection's messages until either side ends it or a halt is not lifted.
+    /// Relays a connection's messages until either side closes it or a halt is dropped.
     async fn carry(&self, client: TcpStream) -> io::Result<()> {
         let server = TcpStream::connect(("127.0.0.1", self.server)).await?;
         client.set_nodelay(true)?;
@@ -113,8 +113,8 @@ impl Relay {
     async fn halt(&self, effect: &str, side: Side) -> io::Result<()> {
         let (pass, passed) = oneshot::channel();
         let halt = Halt { effect: effect.to_owned(), is_at_resource: self.is_resource, side, pass };
-        let over = |_| io::Error::other("nobody lets this message pass");
-        self.halts.send(halt).map_err(|_| io::Error::other("nobody watches any more"))?;
+        let over = |_| io::Error::other("the halt was dropped");
+        self.halts.send(halt).map_err(|_| io::Error::other("the receiver of halts is gone"))?;
         passed.await.map_err(over)
     }
 }

@@ -1,4 +1,4 @@
-//! What rotations under test change, and what they must leave alone.
+//! The resources that rotations under test change, and what they must leave alone.
 
 use std::fmt::{self, Debug};
 use std::sync::Arc;
@@ -9,19 +9,19 @@ use super::message::Protocol;
 use super::resources::{Keys, MySql, Postgres, Redis};
 use crate::databases::{self, Pooler};
 
-/// Where credentials rotate.
+/// A kind of resource.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Kind {
     /// A database or cache.
     Database(databases::Kind),
-    /// PostgreSQL 15 by way of PgBouncer in transaction mode, for rotations and for clients.
+    /// PostgreSQL 15 behind PgBouncer in transaction mode, for rotations and for clients.
     Pooled,
     /// A provider of API keys.
     Keys,
 }
 
 impl Kind {
-    /// Everything there is.
+    /// All kinds.
     pub const ALL: [Self; 8] = [
         Self::Database(databases::Kind::Postgres15),
         Self::Database(databases::Kind::Postgres16),
@@ -33,7 +33,7 @@ impl Kind {
         Self::Keys,
     ];
 
-    /// The name in tables.
+    /// Returns the name used in tables.
     pub fn name(self) -> &'static str {
         match self {
             Self::Database(kind) => kind.name(),
@@ -42,7 +42,7 @@ impl Kind {
         }
     }
 
-    /// The ways in which credentials can rotate there.
+    /// Returns the ways in which credentials can rotate there.
     pub fn subjects(self) -> Vec<Subject> {
         use StrategyName::{AlternatingUsers, ApiKey, DualPassword, SingleUser};
         let ways: &[_] = match self {
@@ -84,16 +84,16 @@ impl Kind {
     }
 }
 
-/// How many sessions of a user a pooler has at the server: a rotation holds a lock by one and makes its change by
-/// another, and the client that looks has the third.
+/// How many sessions per user a pooler has at the server: a rotation holds a lock with one and makes its change with
+/// another, and the checking client has the third.
 const SESSIONS: u32 = 3;
 
-/// A credential that rotates in one way.
+/// A way to rotate a credential on a kind of resource.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Subject {
-    /// Where.
+    /// The kind of resource.
     pub kind: Kind,
-    /// How.
+    /// The strategy.
     pub strategy: StrategyName,
     /// Whether an administrator makes the changes.
     pub has_administrator: bool,
@@ -114,47 +114,47 @@ impl fmt::Display for Subject {
     }
 }
 
-/// A change of credential.
+/// A change of credentials.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Bare<'a> {
     pub(super) subject: Subject,
-    /// Who makes the change.
+    /// The credential that makes the change.
     pub(super) login: &'a Document,
     pub(super) current: &'a Document,
     pub(super) pending: &'a Document,
 }
 
-/// A server with users. Names of those that may rotate begin with `app_`.
+/// A server with users. The names of users that rotate begin with `app_`.
 pub(super) trait Resource: Debug + Send + Sync {
     fn protocol(&self) -> Protocol;
 
-    /// Where it listens.
+    /// Returns the port it listens on.
     fn port(&self) -> u16;
 
-    /// Makes a user with something to do, and gives the value of its secret. Rotations reach the server by `port`.
+    /// Creates a user with some work to do, and returns the value of its secret. Rotations reach the server at `port`.
     fn prepare<'a>(&'a self, user: &'a str, port: u16) -> BoxFuture<'a, Result<String, String>>;
 
-    /// Whether a credential logs in, straight at the server, and may do its work there.
+    /// Whether a credential logs in, directly at the server, and can do its work there.
     fn works<'a>(&'a self, credential: &'a Document) -> BoxFuture<'a, Result<bool, String>>;
 
-    /// The same, without any work.
+    /// Like [`Resource::works`], but only logs in.
     fn logs_in<'a>(&'a self, credential: &'a Document) -> BoxFuture<'a, Result<bool, String>> {
         self.works(credential)
     }
 
-    /// Everything about the users that are nobody's business: hashes, attributes, privileges.
+    /// Returns everything about the other users: hashes, attributes, privileges.
     fn others(&self) -> BoxFuture<'_, Result<Vec<String>, String>>;
 
-    /// The bare change, with nothing looked at: what is said to the server to make the new credential valid. Without
-    /// passwords on the wire, as rotations do it.
+    /// Makes the bare change, without any checks: only the commands that make the new credential valid. Like rotations,
+    /// it sends no password over the wire where the server accepts a hash.
     fn change<'a>(&'a self, change: Bare<'a>) -> BoxFuture<'a, Result<(), String>>;
 
-    /// The product's own way to talk to the server, where users can alternate.
+    /// Returns the product's own target for the server, if users can alternate.
     fn target(&self) -> Option<Box<dyn Target>> {
         None
     }
 
-    /// For a provider of keys: ends the former key and makes a new one; gives the secret's new value.
+    /// For a provider of keys: revokes the previous key, creates a new one, and returns the secret's new value.
     fn make<'a>(
         &'a self,
         current: &'a Document,
@@ -164,12 +164,12 @@ pub(super) trait Resource: Debug + Send + Sync {
         Box::pin(async { Ok(None) })
     }
 
-    /// The administrator's user name and password.
+    /// Returns the administrator's user name and password.
     fn administrator(&self) -> Option<(String, String)> {
         None
     }
 
-    /// For a provider of keys: its description, with requests going to `port`.
+    /// Returns the description of a provider of keys, with requests sent to `port`.
     fn description(&self, port: u16) -> Option<String> {
         let _ = port;
         None

@@ -1,4 +1,4 @@
-//! The servers and the provider on which rotations are tried.
+//! The servers and the provider that rotations are tested on.
 
 mod keys;
 mod mysql;
@@ -12,7 +12,7 @@ pub(super) use redis::Redis;
 
 use secretcache_rotation::Document;
 
-/// A field of a secret that these tests wrote.
+/// Returns a field of a secret that these tests wrote.
 fn field(document: &Document, name: &str) -> Result<String, String> {
     document.require(name).map(|value| value.to_string()).map_err(|error| error.to_string())
 }

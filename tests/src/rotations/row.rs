@@ -1,4 +1,4 @@
-//! Many rotations in a row, under the eyes of two plain clients that log in all the time and fall back on nothing.
+//! Many rotations in a row, observed by two plain clients that log in continuously and have no fallback.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,40 +15,41 @@ use super::relay::Side;
 use super::resource::{Kind, Resource, Subject};
 use super::secrets::{Secrets, connect_options, rotate, text};
 
-/// What became of many rotations in a row.
+/// The result of many rotations in a row.
 #[derive(Clone, Debug)]
 pub struct Row {
-    /// What rotated, and how.
+    /// The kind of server and the strategy.
     pub subject: Subject,
-    /// How many rotations there were.
+    /// The number of rotations.
     pub rotations: usize,
     /// Logins of the client that reads `AWSCURRENT` before each.
     pub current_logins: usize,
-    /// Logins of the client that keeps the preceding version until the next rotation; none with one password per user.
+    /// Logins of the client that keeps the preceding version until the next rotation. Zero with one password per user.
     pub preceding_logins: usize,
-    /// Refused logins, save for those of the former client within the window of a single user.
+    /// Refused logins, except those of the client that reads `AWSCURRENT`, within a single user's window.
     pub refused: usize,
-    /// Refused logins within the window of a single user.
+    /// Refused logins within a single user's window.
     pub refused_in_window: usize,
-    /// How long the windows were, from the change's being sent to the label's having moved, shortest first.
+    /// The lengths of the windows, from sending the change to the move of the label, shortest first.
     pub windows: Vec<Duration>,
-    /// How much longer a rotation took towards the end than at the beginning: the last tenth's median over the first's.
+    /// How much longer a rotation takes at the end than at the start: the median of the last tenth over that of the
+    /// first.
     pub slowdown: f64,
 }
 
 impl Row {
-    /// The length of a window that so many of a hundred do not exceed.
+    /// Returns a percentile of the window's length.
     pub fn window(&self, percentile: usize) -> Duration {
         let place = (self.windows.len() * percentile / 100).min(self.windows.len().saturating_sub(1));
         self.windows.get(place).copied().unwrap_or_default()
     }
 }
 
-/// Rotates so many times in a row, in each of the ways there are.
+/// Rotates many times in a row, with every strategy that the kind supports.
 ///
 /// # Errors
 ///
-/// A server could not be started, a rotation failed, or a client met something other than a refused login.
+/// If a server cannot be started, a rotation fails, or a client gets an error other than a refused login.
 pub async fn in_a_row(kind: Kind, rotations: usize) -> Result<Vec<Row>, String> {
     let mut lane = Lane::start(kind, Secrets::start().await?).await?;
     let store = AwsStore::connect(&connect_options(&lane.url)).await.map_err(text)?;
@@ -69,7 +70,7 @@ async fn row(lane: &mut Lane, store: &AwsStore, subject: Subject, rotations: usi
         .then(|| Client::start(Arc::clone(&lane.resource), Source::Kept(Arc::clone(&kept))));
     let (mut windows, mut times) = (Vec::new(), Vec::new());
     for _ in 0..rotations {
-        // Every version is logged in by, both as the current one and as the preceding one.
+        // Each version is used to log in both as the current one and as the preceding one.
         for client in [Some(&read_anew), keep.as_ref()].into_iter().flatten() {
             client.until_looked_anew().await?;
         }
@@ -111,7 +112,7 @@ fn slowdown(times: &[Duration]) -> f64 {
 
 type Span = (Instant, Instant);
 
-/// One rotation in this process; gives the window of a single user.
+/// Runs one rotation in this process. Returns the window of a single user.
 async fn rotation(
     lane: &mut Lane,
     store: &AwsStore,
@@ -144,15 +145,15 @@ async fn current(secrets: &Secrets, secret: &str) -> Result<Document, String> {
     secrets.value(secret, AWSCURRENT).await?.ok_or_else(|| "no version is current".to_owned())
 }
 
-/// Where a client has its credential from.
+/// Where a client gets its credential from.
 enum Source {
     /// Read before each login.
     Anew(Secrets, String),
-    /// Kept for it.
+    /// Kept in memory.
     Kept(Arc<RwLock<Document>>),
 }
 
-/// A client that logs in all the time.
+/// A client that logs in continuously.
 struct Client {
     looks: watch::Receiver<usize>,
     stop: watch::Sender<bool>,
@@ -169,7 +170,7 @@ impl Client {
                 let start = Instant::now();
                 let works = match &source {
                     Source::Anew(secrets, secret) => resource.works(&current(secrets, secret).await?).await?,
-                    // Held while it is used, so that it is not exchanged in the middle of a login.
+                    // Locked during the login, so that it is not replaced meanwhile.
                     Source::Kept(kept) => resource.works(&*kept.read().await).await?,
                 };
                 if !works {
@@ -182,7 +183,7 @@ impl Client {
         Self { looks, stop, task }
     }
 
-    /// Returns when a login that begins from now on is over.
+    /// Waits until a login that starts from now on has finished.
     async fn until_looked_anew(&self) -> Result<(), String> {
         let mut looks = self.looks.clone();
         let begun = *looks.borrow() + 1;
@@ -190,7 +191,7 @@ impl Client {
         looks.wait_for(|looks| *looks > begun).await.map(drop).map_err(ended)
     }
 
-    /// How many logins there were, and those refused.
+    /// Stops the client. Returns the number of logins, and the refused ones.
     async fn end(self) -> Result<(usize, Vec<Span>), String> {
         self.stop.send_replace(true);
         let refused = self.task.await.map_err(|error| error.to_string())??;

@@ -1,4 +1,4 @@
-//! The secrets: an endpoint in this process, and what tests ask of it.
+//! The secrets: an endpoint in this process, and what tests read from it.
 
 use secretcache::{AWSCURRENT, AWSPENDING, AWSPREVIOUS, Credentials, Selector};
 use secretcache_local::{Options, Server};
@@ -8,7 +8,7 @@ use secretcache_rotation::{
 };
 use std::time::Duration;
 
-/// A Secrets Manager endpoint that ends with the runtime it was started on, and a client of it.
+/// A Secrets Manager endpoint that stops with the runtime it was started on, and a client for it.
 #[derive(Clone, Debug)]
 pub(super) struct Secrets {
     pub(super) port: u16,
@@ -31,20 +31,20 @@ impl Secrets {
         call.send().await.map(drop).map_err(|error| format!("CreateSecret: {error:?}"))
     }
 
-    /// The value with a label, read afresh.
+    /// Reads the value with a label.
     pub(super) async fn value(&self, name: &str, label: &str) -> Result<Option<Document>, String> {
         let version = self.store.get(name, Selector::stage(label)).await.map_err(text)?;
         Ok(version.map(|version| version.document))
     }
 
-    /// The ids of the versions with a label of the service: current, pending, previous.
+    /// Returns the ids of the versions with the service's labels: current, pending, previous.
     pub(super) async fn labels(&self, name: &str) -> Result<[Option<String>; 3], String> {
         let state = self.store.describe(name).await.map_err(text)?;
         let id = |label| state.labelled(label).map(|version| version.id.clone());
         Ok([AWSCURRENT, AWSPENDING, AWSPREVIOUS].map(id))
     }
 
-    /// Everything about a secret, to be compared with what it is later.
+    /// Returns everything about a secret, to compare it later.
     pub(super) async fn everything(&self, name: &str) -> Result<String, String> {
         let versions = self.store.list_versions(name).await.map_err(text)?;
         let value = self.value(name, AWSCURRENT).await?;
@@ -52,7 +52,7 @@ impl Secrets {
     }
 }
 
-/// How a client reaches an endpoint at a URL. Nothing is repeated because a test took its time.
+/// Returns the options to connect to an endpoint. The long timeout keeps slow tests from causing retries.
 pub fn connect_options(url: &str) -> secretcache::host::Options {
     let mut options = secretcache::host::Options::default();
     options.endpoint_url = Some(url.to_owned());
@@ -66,11 +66,11 @@ pub(super) fn url(port: u16) -> String {
     format!("http://127.0.0.1:{port}")
 }
 
-/// Rotates a secret at an endpoint once.
+/// Rotates a secret once.
 ///
 /// # Errors
 ///
-/// What went wrong, in words.
+/// A description of what went wrong.
 pub async fn rotate(
     store: &AwsStore,
     secret: &str,
@@ -86,7 +86,7 @@ pub async fn rotate(
     options.provider = provider;
     let (rotator, _) = Rotator::new(&current.document, &options).map_err(text)?;
     let (strategy, mut settings) = (rotator.strategy(), Settings::default());
-    // A server on this machine neither lags nor needs a rest.
+    // A server on this machine does not lag, so pauses can be short.
     settings.pause = Duration::from_millis(5);
     let runner = Runner { store, strategy: &*strategy, pause: &RealPause, settings: &settings, attempts: 1 };
     runner.rotate(secret).await.map_err(text)

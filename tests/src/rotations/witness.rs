@@ -1,7 +1,7 @@
-//! Two plain clients who look around whenever a rotation is held: whether anybody is locked out.
+//! Two plain clients that log in whenever a rotation is held, to check that none is locked out.
 //!
-//! One reads `AWSCURRENT` before each login. The other keeps the version before it until the next rotation touches the
-//! resource. Neither falls back on anything.
+//! One reads `AWSCURRENT` before each login. The other keeps the previous version until the next rotation touches the
+//! resource. Neither has a fallback.
 
 use secretcache::{AWSCURRENT, AWSPENDING, AWSPREVIOUS};
 
@@ -14,13 +14,13 @@ use super::resource::Subject;
 pub(super) struct Witness {
     subject: Subject,
     secret: String,
-    /// Whether a rotation has begun to change the resource since a version last became current.
+    /// Whether a rotation has started to change the resource since a version last became current.
     is_touched: bool,
-    /// How often the clients looked.
+    /// How many checks the clients made.
     pub(super) looks: usize,
-    /// How often the current credential was refused while the new one worked, with one password per user.
+    /// How many times the current credential was refused while the new one worked, with one password per user.
     pub(super) in_window: usize,
-    /// Who was locked out, when.
+    /// Which client was locked out, and when.
     pub(super) locked_out: Vec<String>,
 }
 
@@ -30,7 +30,7 @@ impl Witness {
         Self { subject, secret, is_touched: false, looks: 0, in_window: 0, locked_out: Vec::new() }
     }
 
-    /// Looks while a message is held.
+    /// Checks while a message is held.
     pub(super) async fn at(&mut self, lane: &Lane, halt: &Halt) -> Result<(), String> {
         if halt.side == Side::After && halt.effect == FLIP {
             self.is_touched = false;
@@ -40,7 +40,7 @@ impl Witness {
         Ok(())
     }
 
-    /// Looks.
+    /// Checks both clients.
     pub(super) async fn look(&mut self, lane: &Lane, when: &str) -> Result<(), String> {
         self.looks += 1;
         let current = self.works(lane, AWSCURRENT).await?;
@@ -52,7 +52,7 @@ impl Witness {
                 self.locked_out.push(format!("{when}: AWSPREVIOUS is refused too early"));
             }
         } else if current != Some(true) {
-            // The window begins with the change and ends with the flip.
+            // The window starts with the change and ends with the flip.
             match self.works(lane, AWSPENDING).await? {
                 Some(true) if self.is_touched => self.in_window += 1,
                 _ => self.locked_out.push(format!("{when}: neither AWSCURRENT nor AWSPENDING works")),
@@ -61,7 +61,7 @@ impl Witness {
         Ok(())
     }
 
-    /// Whether the credential with a label works, if there is one.
+    /// Whether the credential with a label works; `None` if there is none.
     async fn works(&self, lane: &Lane, label: &str) -> Result<Option<bool>, String> {
         match lane.secrets.value(&self.secret, label).await? {
             Some(credential) => lane.resource.works(&credential).await.map(Some),

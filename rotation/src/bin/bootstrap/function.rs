@@ -1,4 +1,4 @@
-//! One event of the service, from its JSON to the answer.
+//! Handles one event of the service.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -15,10 +15,10 @@ use serde_json::{Value, json};
 use crate::log;
 use crate::settings::{self, Process};
 
-/// How long before Lambda would end the process a step is given up, so that it can say why.
+/// How long before Lambda's timeout a step is abandoned, so that the function can log why.
 const MARGIN: Duration = Duration::from_millis(500);
 
-/// What is kept from one event to the next: clients, and what is known of each secret's resource. Credentials are not.
+/// State kept between events: clients, and what is known of each secret's resource, but no credentials.
 #[derive(Debug, Default)]
 pub(crate) struct Function {
     store: Mutex<Option<AwsStore>>,
@@ -26,11 +26,11 @@ pub(crate) struct Function {
 }
 
 impl Function {
-    /// Runs the step that an event asks for.
+    /// Runs the step of an event.
     ///
     /// # Errors
     ///
-    /// That of the step: the service then takes it for failed and runs the rotation again.
+    /// The error of the step. The service then counts it as failed and retries the rotation.
     pub(crate) async fn handle(&self, event: LambdaEvent<Box<RawValue>>) -> Result<(), Diagnostic> {
         let LambdaEvent { payload, context } = event;
         let began = log::now();
@@ -56,7 +56,7 @@ impl Function {
         match outcome {
             Ok(StepOutcome::Done) => log::write("INFO", "step done", fields(event.as_ref(), Value::Null)),
             Ok(StepOutcome::Finished) => {
-                log::write("INFO", "the version is current already", fields(event.as_ref(), Value::Null));
+                log::write("INFO", "the version is already current", fields(event.as_ref(), Value::Null));
             }
             Err(error) => {
                 let error = match settings::variable_for(error.kind()) {
@@ -75,8 +75,8 @@ impl Function {
         Ok(())
     }
 
-    /// Lambda ends a process that takes too long without a word; most often the network does not let it through to the
-    /// database or to Secrets Manager.
+    /// Runs a step with a timeout, because Lambda kills a process that takes too long without logging why. The usual
+    /// cause is a network that blocks the way to the database or to Secrets Manager.
     async fn step_in_time(&self, event: &Event, context: &Context) -> Result<StepOutcome, Error> {
         let left = time_left(context.deadline(), log::now());
         let outcome = tokio::time::timeout(left, self.step(event, context)).await.unwrap_or_else(|_| {
@@ -86,7 +86,7 @@ impl Function {
             ))
         });
         if outcome.is_err() {
-            // Whatever was remembered may be what was wrong.
+            // The remembered state may be the cause.
             lock(&self.rotators).remove(&event.secret_id);
         }
         outcome
@@ -147,20 +147,20 @@ impl Function {
     }
 }
 
-/// How long a step may take.
+/// Returns how long a step can take.
 fn time_left(deadline: SystemTime, now: SystemTime) -> Duration {
     match deadline.duration_since(now) {
         Ok(left) => left.saturating_sub(MARGIN),
-        // cargo-lambda's emulator names a time of the year 1970, and ends no function.
+        // cargo-lambda's emulator sends a deadline in 1970, and enforces none.
         Err(past) if past.duration() > LONGEST => LONGEST,
         Err(_) => Duration::ZERO,
     }
 }
 
-/// The longest time-out that Lambda knows.
+/// The longest timeout that Lambda allows.
 const LONGEST: Duration = Duration::from_secs(900);
 
-/// Nothing that panics holds one of these.
+/// Locks a mutex, ignoring poisoning: no code that panics holds one of these.
 fn lock<T>(of: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
     of.lock().unwrap_or_else(PoisonError::into_inner)
 }

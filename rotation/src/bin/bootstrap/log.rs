@@ -1,4 +1,4 @@
-//! Log lines: one JSON object each, with the field names that Lambda's own JSON logs have.
+//! Logs one JSON object per line, with the field names of Lambda's own JSON logs.
 
 use std::error::Error as StdError;
 use std::io::{self, Write};
@@ -7,7 +7,7 @@ use std::time::SystemTime;
 
 use serde_json::{Map, Value, json};
 
-/// Writes one line. Whoever calls sees to it that no field holds a secret.
+/// Writes one line. The caller makes sure that no field contains a secret.
 pub(crate) fn write(level: &str, message: &str, fields: Value) {
     let mut line = Map::new();
     line.insert("timestamp".to_owned(), timestamp(now()).into());
@@ -16,11 +16,11 @@ pub(crate) fn write(level: &str, message: &str, fields: Value) {
     if let Value::Object(fields) = fields {
         line.extend(fields.into_iter().filter(|(_, value)| !value.is_null()));
     }
-    // In one piece, since Lambda takes each write for a line. There is nobody to tell that it failed.
+    // In a single write, because Lambda treats each write as a line. If it fails, there is nowhere to report it.
     let _ = io::stdout().lock().write_all(format!("{}\n", Value::Object(line)).as_bytes());
 }
 
-/// A message with those of its causes.
+/// Returns an error's message, followed by those of its causes.
 pub(crate) fn with_causes(error: &(dyn StdError + 'static)) -> String {
     let mut text = error.to_string();
     let mut cause = error.source();
@@ -32,13 +32,13 @@ pub(crate) fn with_causes(error: &(dyn StdError + 'static)) -> String {
     text
 }
 
-/// Ends the process, saying why.
+/// Logs a fatal error, and returns the failure exit code.
 pub(crate) fn fatal(what: &str, error: &(dyn StdError + 'static)) -> ExitCode {
     write("FATAL", what, json!({ "cause": with_causes(error) }));
     ExitCode::FAILURE
 }
 
-/// Reports panics as lines too. Their place is told and not their text, which may show a value.
+/// Logs panics too, with their location only: their message could contain a secret.
 pub(crate) fn report_panics() {
     std::panic::set_hook(Box::new(|panic| {
         let place = panic.location().map(ToString::to_string);
@@ -46,7 +46,7 @@ pub(crate) fn report_panics() {
     }));
 }
 
-/// The time.
+/// Returns the current time.
 #[expect(clippy::disallowed_methods, reason = "the function's clock, for log lines and deadlines")]
 pub(crate) fn now() -> SystemTime {
     SystemTime::now()

@@ -1,7 +1,7 @@
-//! The rotation function for AWS Lambda: Secrets Manager invokes it once for each step.
+//! The rotation function for AWS Lambda. Secrets Manager invokes it once for each step.
 //!
-//! `README.md` of this crate lists its settings. A step that fails is answered with an error, so that the service
-//! counts it as failed and runs the rotation again.
+//! This crate's `README.md` lists its settings. A step that fails returns an error, so that the service counts it as
+//! failed and retries the rotation.
 
 use std::process::ExitCode;
 
@@ -14,16 +14,16 @@ mod settings;
 
 use function::Function;
 
-/// What is freed is wiped: secrets pass through the buffers of HTTP and TLS too.
+/// Zeroes freed memory, because secrets pass through the buffers of HTTP and TLS too.
 #[global_allocator]
 static ALLOCATOR: secretcache::WipingAllocator = secretcache::WipingAllocator;
 
 fn main() -> ExitCode {
     log::report_panics();
-    // One event at a time is what Lambda sends, so one thread is enough, and the sooner ready.
+    // Lambda sends one event at a time, so one thread is enough, and starts faster.
     let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
         Ok(runtime) => runtime,
-        Err(error) => return log::fatal("no runtime", &error),
+        Err(error) => return log::fatal("cannot start the async runtime", &error),
     };
     let function = Function::default();
     let serve = service_fn(|event: LambdaEvent<Box<RawValue>>| function.handle(event));

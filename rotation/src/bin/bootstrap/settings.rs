@@ -1,6 +1,6 @@
-//! The function's settings: the variables of its environment.
+//! The function's settings, from environment variables.
 //!
-//! Those that AWS's own rotation functions read have the names and meanings they have there.
+//! Variables that AWS's own rotation functions also read have the same names and meanings here.
 
 use std::fs;
 
@@ -9,20 +9,20 @@ use secretcache_rotation::{
     Error, ErrorKind, PasswordPolicy, Resource, RotationOptions, Settings, StrategyName, Verification,
 };
 
-/// Certificate authorities that were packed into the function, as `make lambda CA=…` does.
+/// The file of certificate authorities packed into the function, as with `make lambda CA=…`.
 const PACKED_AUTHORITIES: &str = "ca.pem";
 
-/// The function's environment, or something that stands in for it.
+/// The function's environment, or a substitute for tests.
 pub(crate) trait Environment {
-    /// The value of a variable that is set.
+    /// Returns the value of a variable, if it is set.
     fn variable(&self, name: &str) -> Option<String>;
 
-    /// The value of a variable that is set and not empty.
+    /// Returns the value of a variable, if it is set and not empty.
     fn given(&self, name: &str) -> Option<String> {
         self.variable(name).filter(|value| !value.is_empty())
     }
 
-    /// The text of a file, named from the function's own folder.
+    /// Returns the text of a file, relative to the function's own folder.
     fn file(&self, path: &str) -> Option<String>;
 }
 
@@ -42,14 +42,14 @@ impl Environment for Process {
     }
 }
 
-/// Where Secrets Manager is.
+/// The endpoint of Secrets Manager.
 pub(crate) fn options(environment: &impl Environment) -> Options {
     let mut options = Options::default();
     options.endpoint_url = environment.given("SECRETS_MANAGER_ENDPOINT");
     options
 }
 
-/// How rotations are done.
+/// Reads the settings for rotations.
 ///
 /// # Errors
 ///
@@ -78,7 +78,7 @@ pub(crate) fn settings(environment: &impl Environment) -> Result<Settings, Error
     Ok(settings)
 }
 
-/// What is rotated and how, as far as the variables say it; else the function's name tells.
+/// Reads the strategy and the resource, as far as variables set them. The function's name implies the rest.
 ///
 /// # Errors
 ///
@@ -88,7 +88,7 @@ pub(crate) fn rotation_options(
     function_arn: &str,
 ) -> Result<RotationOptions, Error> {
     let mut options = RotationOptions::default();
-    // An alias or a version follows the name in an ARN; the variable is the name alone.
+    // In an ARN, an alias or a version can follow the name. The variable is only the name.
     options.function =
         environment.given("AWS_LAMBDA_FUNCTION_NAME").or_else(|| Some(function_arn.to_owned()));
     if let Some(name) = environment.given("SECRETCACHE_STRATEGY") {
@@ -108,11 +108,11 @@ pub(crate) fn rotation_options(
     Ok(options)
 }
 
-/// The variable that is for a kind of failure.
+/// Returns advice on the variable that addresses a kind of failure.
 pub(crate) fn variable_for(kind: ErrorKind) -> Option<&'static str> {
     match kind {
-        ErrorKind::Unencrypted => Some("for all secrets of this function: SECRETCACHE_TLS=off"),
-        ErrorKind::Untrusted => Some("if another authority vouches for it, name it in SECRETCACHE_CA"),
+        ErrorKind::Unencrypted => Some("to turn TLS off for all secrets, set SECRETCACHE_TLS=off"),
+        ErrorKind::Untrusted => Some("to trust another certificate authority, set SECRETCACHE_CA"),
         _ => None,
     }
 }
@@ -132,8 +132,8 @@ fn verification(environment: &impl Environment) -> Result<Verification, Error> {
     })
 }
 
-/// A longer text: the variable's value itself, or the file that it names. A text of several lines is no file name, and
-/// neither is a single word.
+/// Reads a longer text: the variable's value, or the file that it names. A text of several lines is not a file name,
+/// nor is a single word.
 fn text(environment: &impl Environment, name: &str) -> Result<Option<String>, Error> {
     let Some(value) = environment.given(name) else { return Ok(None) };
     if value.contains('\n') || !value.contains(['.', '/']) {
@@ -179,7 +179,7 @@ mod tests {
         let password = settings(&given).unwrap().password;
         assert_eq!((password.length, password.exclude_characters.as_str()), (40, "/@"));
         assert!(password.exclude_punctuation);
-        // Set and empty excludes nothing, where an absent one excludes the usual.
+        // An empty variable excludes nothing; an absent one excludes the default characters.
         let nothing = settings(&Given(&[("EXCLUDE_CHARACTERS", "")])).unwrap().password;
         assert_eq!(nothing.exclude_characters, "");
         assert_eq!(options(&given).endpoint_url.as_deref(), Some("https://vpce.example"));

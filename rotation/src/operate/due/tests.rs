@@ -1,4 +1,4 @@
-//! Which secrets are due, by their schedule and by what the store tells of them.
+//! Which secrets are due, given their schedules and what the store reports.
 
 use super::*;
 use crate::store::{SecretState, VersionState};
@@ -43,7 +43,7 @@ fn a_window_with_a_duration_is_not_made_up_for() {
     let missed = Due::Missed { opened: at("2026-11-22T03:00:00"), next: at("2026-11-29T03:00:00") };
     assert_eq!(judge("2026-11-22T05:00:00"), missed);
     assert_eq!(judge("2026-12-06T04:00:00"), Due::Since(at("2026-12-06T03:00:00")));
-    // Not twice in one window.
+    // Not due twice in one window.
     let again = rotated(at("2026-12-06T03:30:00"));
     assert!(!sundays.judge(&again, at("2026-12-06T04:00:00")).unwrap().is_now());
 }

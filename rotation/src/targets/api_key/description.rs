@@ -1,4 +1,4 @@
-//! A provider of keys as its description in TOML has it. A field that a section does not have is a mistake.
+//! The description of a key provider in TOML. Unknown fields are errors.
 
 use std::collections::BTreeMap;
 
@@ -15,7 +15,7 @@ pub(super) struct Description {
     pub(super) prefix: String,
     #[serde(default = "default_key_id")]
     pub(super) key_id: String,
-    /// How every request is authenticated that says nothing else.
+    /// The authentication of every request that does not have its own.
     pub(in crate::targets) auth: Option<Auth>,
     pub(super) token: Option<Token>,
     pub(super) create: Create,
@@ -30,19 +30,19 @@ fn default_key_id() -> String {
     "key_id".to_owned()
 }
 
-/// How a request is authenticated.
+/// The authentication of a request.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "lowercase")]
 pub(in crate::targets) enum Auth {
     /// `Authorization: Bearer`.
     Bearer(String),
-    /// `Authorization: Basic`: user and password.
+    /// `Authorization: Basic`, with user and password.
     Basic([String; 2]),
-    /// None.
+    /// No authentication.
     None,
 }
 
-/// A request.
+/// A request whose texts are templates.
 #[derive(Clone, Debug, Default)]
 pub(in crate::targets) struct Request {
     pub(in crate::targets) method: Method,
@@ -52,10 +52,10 @@ pub(in crate::targets) struct Request {
     pub(in crate::targets) body: Option<Body>,
 }
 
-/// What a request sends.
+/// The body of a request.
 #[derive(Clone, Debug)]
 pub(in crate::targets) enum Body {
-    /// Text, JSON unless a header says otherwise.
+    /// Text. It is JSON unless a header says otherwise.
     Text(String),
     /// A form, `application/x-www-form-urlencoded`.
     Form(BTreeMap<String, String>),
@@ -72,19 +72,19 @@ pub(in crate::targets) enum Method {
     Delete,
 }
 
-/// Where the next page of a list is.
+/// How the next page of a list is found.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "lowercase")]
 pub(in crate::targets) enum Next {
-    /// At a place in the answer: the next URL, or what stands for `{next}` in `url`.
+    /// A JSON pointer into the response. It finds the next URL, or the value of `{next}` in `next_url`.
     Pointer(String),
-    /// In the header `Link`, with `rel="next"`.
+    /// The header `Link`, with `rel="next"`.
     Link,
-    /// By numbers from this one on, which stand for `{page}` in the URL; the first page without keys is the last.
+    /// Page numbers, the value of `{page}` in the URL, starting at this one. The list ends with the first empty page.
     Page(u32),
 }
 
-/// A section: a request and what it has beside it.
+/// Declares a section: the fields of a request, and the section's own fields.
 macro_rules! section {
     ($(#[$doc:meta])* $name:ident { $($(#[$attr:meta])* $field:ident: $kind:ty,)* }) => {
         $(#[$doc])*
@@ -122,13 +122,13 @@ macro_rules! section {
 }
 
 section! {
-    /// What the credential is exchanged for: a token, which stands for `{token}` in the other requests.
+    /// Exchanges the credential for a token, the value of `{token}` in the other requests.
     Token {
         field: String,
     }
 }
 section! {
-    /// Makes a key.
+    /// Creates a key.
     Create {
         limit_status: Option<u16>,
         fields: BTreeMap<String, String>,
@@ -145,14 +145,14 @@ section! {
     }
 }
 section! {
-    /// Uses a key.
+    /// Tests a key.
     Test {
         #[serde(default = "refusals")]
         refused_status: Vec<u16>,
     }
 }
 section! {
-    /// Ends a key.
+    /// Revokes a key.
     Revoke {}
 }
 
@@ -161,14 +161,14 @@ fn refusals() -> Vec<u16> {
 }
 
 impl Description {
-    /// Reads a description and refuses what could do harm.
+    /// Parses a description, and rejects one that could do harm.
     pub(super) fn parse(text: &str) -> Result<Self, Error> {
         let wrong =
             |what: String| Error::new(ErrorKind::Misconfigured, format!("the provider's description {what}"));
         let description: Self = toml::from_str(text)
             .map_err(|error| wrong(format!("cannot be parsed: {}", place(text, &error))))?;
         if description.prefix.is_empty() {
-            // Else every key of the account would be taken for ours, and revoked.
+            // Otherwise, every key of the account would count as ours and be revoked.
             return Err(wrong("needs a prefix for the names of our keys".into()));
         }
         if !description.create.fields.contains_key(&description.key_id) {
@@ -203,12 +203,12 @@ impl Description {
         Ok(description)
     }
 
-    /// How a request is authenticated.
+    /// Returns the authentication of a request: its own, or the description's.
     pub(super) fn auth<'a>(&'a self, request: &'a Request) -> Option<&'a Auth> {
         request.auth.as_ref().or(self.auth.as_ref())
     }
 
-    /// Whether a request needs the token.
+    /// Checks whether a request uses the token.
     pub(super) fn wants_token(&self, request: &Request) -> bool {
         let auth: Vec<&str> = match self.auth(request) {
             Some(Auth::Bearer(token)) => vec![token],
@@ -226,7 +226,7 @@ impl Description {
     }
 }
 
-/// What is wrong with a TOML text, and where.
+/// Formats an error in a TOML text, with its line number.
 pub(in crate::targets) fn place(text: &str, error: &toml::de::Error) -> String {
     match error.span() {
         Some(span) => {

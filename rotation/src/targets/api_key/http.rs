@@ -1,4 +1,4 @@
-//! One HTTP request and its answer.
+//! A small HTTP client: one request, one response.
 
 use std::fmt;
 use std::sync::Arc;
@@ -22,23 +22,23 @@ use crate::error::{Error, ErrorKind};
 use crate::targets::tls::not_trusted;
 use crate::targets::{Route, SystemRoute, Tls, within};
 
-/// How long a provider may take.
+/// The time limit of a request.
 pub(super) const TIMEOUT: Duration = Duration::from_secs(15);
-/// No answer about keys is longer.
+/// The size limit of a response, in bytes.
 pub(super) const MOST_BYTES: usize = 1 << 20;
 
-/// Sends requests, each over a connection of its own, and follows no redirection: the key goes where the description
-/// says and nowhere else.
+/// Sends each request over a new connection. Does not follow redirects, so that the key is sent only where the
+/// description says.
 #[derive(Clone, Debug)]
 pub(in crate::targets) struct Client {
     tls: Tls,
     route: Arc<dyn Route>,
 }
 
-/// What came back.
+/// A response.
 pub(in crate::targets) struct Answer {
     pub(in crate::targets) status: u16,
-    /// The URL of the next page, by the header `Link`.
+    /// The URL of the next page, from the header `Link`.
     pub(super) next_link: Option<String>,
     body: Zeroizing<Vec<u8>>,
 }
@@ -48,7 +48,7 @@ impl Client {
         Self { tls, route: Arc::new(SystemRoute) }
     }
 
-    /// The same, reaching its servers by another route.
+    /// Returns this client with another route to its servers.
     pub(in crate::targets) fn via(self, route: Arc<dyn Route>) -> Self {
         Self { route, ..self }
     }
@@ -61,7 +61,7 @@ impl Client {
         body: Option<Zeroizing<String>>,
     ) -> Result<Answer, Error> {
         let wrong = |what: &str| Error::new(ErrorKind::Misconfigured, format!("the provider's {what}"));
-        let uri: Uri = url.parse().map_err(|_| wrong("address is no URL"))?;
+        let uri: Uri = url.parse().map_err(|_| wrong("address is not a valid URL"))?;
         let host = uri.host().ok_or_else(|| wrong("address has no host"))?;
         let is_tls = match uri.scheme_str() {
             Some("https") => true,
@@ -69,9 +69,9 @@ impl Client {
             _ => return Err(wrong("address is neither https nor http")),
         };
         let port = uri.port_u16().unwrap_or(if is_tls { 443 } else { 80 });
-        // A URL of https means it, also on this host.
+        // An https URL uses TLS even for a server on this host.
         let wanted = Document::parse(if is_tls { r#"{"ssl":true}"# } else { "{}" })?;
-        let addresses = within(TIMEOUT, "the name of the provider", self.route.addresses(host, port)).await?;
+        let addresses = within(TIMEOUT, "resolving the host name", self.route.addresses(host, port)).await?;
         let tls = self.tls.trust(&wanted, &addresses).map(|trust| Arc::clone(&trust.config));
         if !is_tls && tls.is_some() {
             return Err(wrong("address is not https, and keys are only sent over TLS"));
@@ -127,7 +127,7 @@ async fn exchange(
     Ok(Answer { status, next_link, body: Zeroizing::new(body.to_bytes().to_vec()) })
 }
 
-/// The URL of a link to the next page.
+/// Returns the URL of a link, if it is to the next page.
 fn next(link: &str) -> Option<String> {
     let (url, rest) = link.trim().strip_prefix('<')?.split_once('>')?;
     rest.split(';').any(|part| matches!(part.trim(), "rel=\"next\"" | "rel=next")).then(|| url.to_owned())
@@ -140,17 +140,18 @@ fn lost(error: impl std::error::Error + Send + Sync + 'static) -> Error {
 }
 
 impl Answer {
-    /// The same, as an answer to a credential that is not accepted.
+    /// Returns this response with the status of a refused credential.
     pub(super) fn refused(self) -> Self {
         Self { status: 401, ..self }
     }
 
-    /// Whether the answer holds a text.
+    /// Checks whether the body contains a text.
     pub(in crate::targets) fn says(&self, text: &str) -> bool {
         self.body.windows(text.len().max(1)).any(|part| part == text.as_bytes())
     }
 
-    /// Refuses an answer that is no success. What the provider says about it is not shown, for it may quote a key.
+    /// Returns the response if it is a success, or an error. The error leaves out the provider's text, which could
+    /// quote a key.
     pub(in crate::targets) fn succeeded(self, what: &str) -> Result<Self, Error> {
         let kind = match self.status {
             200..300 => return Ok(self),

@@ -1,15 +1,15 @@
 //! Access keys of IAM users.
 //!
-//! A user has two keys at most, which is what overlapping needs. But keys carry no tags, and CreateAccessKey shows the
-//! new one once: after a crash between that call and PutSecretValue, nothing about the key says whose it is. So the user
-//! is tagged instead:
+//! A user can have at most two keys, enough for the old and the new one to overlap. But keys have no tags, and
+//! CreateAccessKey returns the new secret only once. After a crash between that call and PutSecretValue, nothing about
+//! the key shows which rotation created it. So the user is tagged instead:
 //!
-//! - before a key is made, with what is about to happen: the rotation's version id, and the keys there are;
-//! - afterwards, with the key's id as the tag's name and the version id in its value, which is also how the IAM console
-//!   keeps a key's description and so shows it there.
+//! - before a key is created, with the rotation's version id and the ids of the existing keys;
+//! - afterwards, with the key's id as the tag's name and the version id in its value. The IAM console stores a key's
+//!   description in the same way, and so shows it.
 //!
-//! A key that is neither described nor among those there were before is the one that was being made. Every other key is
-//! somebody else's and never touched.
+//! A key that has no description and did not exist before is the one whose creation was interrupted. All other keys
+//! belong to someone else and are never touched.
 
 use aws_sdk_secretsmanager::config::{Credentials, ProvideCredentials};
 use aws_smithy_runtime_api::client::http::SharedHttpConnector;
@@ -30,14 +30,14 @@ use query::{Query, Reply};
 
 /// Access keys of an IAM user.
 ///
-/// Which user, nobody has to say, and nobody can say wrong: it is the one whose key the secret holds, as
-/// `sts:GetCallerIdentity` tells, which takes part only if the key works. The secret is a JSON object with the key in
-/// one of the usual pairs of fields, such as `AccessKeyId` and `SecretAccessKey`.
+/// The user is not configured: it is the owner of the key in the secret, according to `sts:GetCallerIdentity`. That
+/// call succeeds only if the key works. The secret is a JSON object with the key in one of the usual pairs of fields,
+/// such as `AccessKeyId` and `SecretAccessKey`.
 ///
-/// Keys are managed with the credentials of the process (the function's role, the operator's own), which must be of the
-/// user's account and need, on that user, `iam:CreateAccessKey`, `iam:ListAccessKeys`, `iam:DeleteAccessKey`,
-/// `iam:TagUser`, `iam:UntagUser` and `iam:ListUserTags`. With `login = "secret"` the key manages itself and its user
-/// needs them.
+/// The process's own credentials (the function's role, or the operator's) manage the keys. They must belong to the
+/// user's account, and need these permissions on the user: `iam:CreateAccessKey`, `iam:ListAccessKeys`,
+/// `iam:DeleteAccessKey`, `iam:TagUser`, `iam:UntagUser` and `iam:ListUserTags`. With `login = "secret"`, the key
+/// manages itself, and its user needs these permissions.
 ///
 /// ```
 /// use secretcache_rotation::targets::IamProvider;
@@ -47,7 +47,7 @@ use query::{Query, Reply};
 ///     r#"
 ///     kind = "iam"
 ///     login = "secret"                 # or "caller", the default
-///     key_id = "KEY"                   # the secret's fields, if they have names of their own
+///     key_id = "KEY"                   # the secret's fields, if they have other names
 ///     secret_key = "SECRET"
 ///     "#,
 /// )?;
@@ -70,7 +70,7 @@ struct Description {
     secret_key: Option<String>,
 }
 
-/// Whose credentials manage the keys.
+/// The credentials that manage the keys: the process's own, or those in the secret.
 #[derive(Clone, Copy, Debug, Default, Deserialize)]
 #[serde(rename_all = "lowercase")]
 enum Login {
@@ -86,14 +86,14 @@ struct Session {
     sts: Query,
 }
 
-/// An IAM user, proven by its key.
+/// An IAM user, identified by its key.
 #[derive(Debug, Eq, PartialEq)]
 struct User {
     account: String,
     name: String,
 }
 
-/// The pairs of fields that hold a key in secrets as they are found.
+/// The usual pairs of fields for an access key.
 const FIELDS: [(&str, &str); 4] = [
     ("AccessKeyId", "SecretAccessKey"),
     ("aws_access_key_id", "aws_secret_access_key"),
@@ -101,13 +101,13 @@ const FIELDS: [(&str, &str); 4] = [
     ("access_key_id", "secret_access_key"),
 ];
 
-/// The user's tag that tells what is about to happen: a version id, and the ids of the keys there were.
+/// The user's tag for a key that is about to be created: the version id, and the ids of the existing keys.
 const MAKING: &str = "secretcache:making";
-/// What the description of our keys begins with; the version id follows.
+/// The prefix of our keys' descriptions. The version id follows it.
 const DESCRIPTION: &str = "secretcache ";
 
 impl IamProvider {
-    /// A provider from its description.
+    /// Creates a provider from its description.
     ///
     /// # Errors
     ///
@@ -124,7 +124,7 @@ impl IamProvider {
         Ok(Self { description, session: OnceCell::new() })
     }
 
-    /// Clients for the account that this process's credentials are of.
+    /// Returns the clients for IAM and STS, with this process's configuration.
     async fn session(&self) -> Result<&Session, Error> {
         self.session
             .get_or_try_init(|| async {
@@ -140,7 +140,7 @@ impl IamProvider {
             .await
     }
 
-    /// The names of the fields with a key's id and its secret.
+    /// Returns the names of the fields with the key's id and its secret.
     fn fields(&self, document: &Document) -> Result<(String, String), Error> {
         if let (Some(id), Some(secret)) = (&self.description.key_id, &self.description.secret_key) {
             return Ok((id.clone(), secret.clone()));
@@ -161,7 +161,7 @@ impl IamProvider {
         Ok(Credentials::new(id.as_str(), secret.as_str(), None, None, "the secret"))
     }
 
-    /// The user whose key a document holds.
+    /// Returns the user that the key in a document belongs to.
     async fn user(&self, document: &Document) -> Result<User, Error> {
         let identity = self.identity(&self.key(document)?).await?.ok_or_else(|| {
             Error::new(ErrorKind::Refused, "AWS refuses the access key and does not say whose it is")
@@ -169,7 +169,7 @@ impl IamProvider {
         user(&identity)
     }
 
-    /// The ARN that credentials act as; `None` if they are refused.
+    /// Returns the ARN that the credentials belong to; `None` if they are refused.
     async fn identity(&self, credentials: &Credentials) -> Result<Option<String>, Error> {
         const ACTION: &str = "GetCallerIdentity";
         match self.session().await?.sts.call(credentials, ACTION, &[]).await? {
@@ -179,7 +179,7 @@ impl IamProvider {
         }
     }
 
-    /// The credentials by which a user's keys are managed.
+    /// Returns the credentials that manage a user's keys.
     async fn manager(&self, user: &User, document: &Document) -> Result<Credentials, Error> {
         if let Login::Secret = self.description.login {
             return self.key(document);
@@ -193,7 +193,7 @@ impl IamProvider {
             .map_err(|error| denied("this process has no AWS credentials".to_owned()).with_source(error))?;
         let arn = self.identity(&own).await?;
         let arn = arn.ok_or_else(|| denied("AWS refuses the credentials of this process".to_owned()))?;
-        // A name says nothing in another account, where it would be another user's.
+        // In another account, the name would identify a different user.
         if account(&arn) != user.account {
             return Err(denied(format!(
                 "the key belongs to a user in account {}, but this process can only manage users of its own account {}",
@@ -224,7 +224,7 @@ impl IamProvider {
         self.call(by, "TagUser", &parameters).await.map(drop)
     }
 
-    /// The user's keys, and whose they are.
+    /// Reads the user's keys, and which of them rotation created.
     async fn keys(&self, by: &Credentials, user: &User) -> Result<Keys, Error> {
         let user = [("UserName", user.name.as_str())];
         let keys = self.call(by, "ListAccessKeys", &user).await?.members("AccessKeyId", "Status")?;
@@ -233,14 +233,14 @@ impl IamProvider {
     }
 }
 
-/// A user's keys, and whose they are.
+/// A user's keys, and which of them rotation created.
 #[derive(Debug, Eq, PartialEq)]
 struct Keys {
-    /// The ids of all.
+    /// The ids of all keys.
     ids: Vec<String>,
-    /// Those that were made for a rotation.
+    /// The keys that are described as created for a rotation.
     ours: Vec<Key>,
-    /// The one that was being made when nothing more was heard.
+    /// The key whose rotation was interrupted before it was described.
     undescribed: Option<Key>,
 }
 
@@ -270,7 +270,7 @@ impl Provider for IamProvider {
                 return Err(Error::new(ErrorKind::LimitReached, "the IAM user already has two access keys"));
             }
             if let Some(Key { id, tag: Some(version) }) = &keys.undescribed {
-                // What tells whose it is, is about to be written over.
+                // Described now, because the tag that identifies it is about to be overwritten.
                 self.tag(&by, &user, &[(id, &format!("{DESCRIPTION}{version}"))]).await?;
             }
             let making = [&[tag.to_owned()], keys.ids.as_slice()].concat().join(" ");
@@ -278,7 +278,7 @@ impl Provider for IamProvider {
             let made = self.call(&by, "CreateAccessKey", &[("UserName", &user.name)]).await?;
             let (id, secret) = (made.text("AccessKeyId")?, made.text("SecretAccessKey")?);
             let description = format!("{DESCRIPTION}{tag}");
-            // Should this fail, the key is recognised by the other tag, and its value must not be lost over it.
+            // A failure is ignored: the MAKING tag still identifies the key, and an error would lose the new secret.
             drop(self.tag(&by, &user, &[(&id, &description), (MAKING, "")]).await);
             let (id_field, secret_field) = self.fields(current)?;
             current.with(&id_field, &id)?.with(&secret_field, &secret)
@@ -311,7 +311,7 @@ impl Provider for IamProvider {
                 Err(fault) if fault.code != "NoSuchEntity" => return Err(fault.into_error(ACTION)),
                 _ => {}
             }
-            // Last of all: a key that is still there must be known for ours.
+            // The tag is removed last: as long as the key exists, the tag identifies it as ours.
             let parameters = [("UserName", user.name.as_str()), ("TagKeys.member.1", key_id)];
             self.call(&by, "UntagUser", &parameters).await.map(drop)
         })
@@ -323,10 +323,10 @@ impl Provider for IamProvider {
     }
 }
 
-/// A quota that AWS does not raise.
+/// The number of access keys that a user can have. AWS does not raise this quota.
 const MOST_KEYS: usize = 2;
 
-/// The user in an ARN such as `arn:aws:iam::123456789012:user/team/app`.
+/// Parses the user from an ARN such as `arn:aws:iam::123456789012:user/team/app`.
 fn user(arn: &str) -> Result<User, Error> {
     let name = arn.splitn(6, ':').nth(5).and_then(|resource| resource.strip_prefix("user/"));
     let name = name.and_then(|path| path.rsplit('/').next()).filter(|name| !name.is_empty());
@@ -343,7 +343,7 @@ fn account(arn: &str) -> &str {
     arn.split(':').nth(4).unwrap_or_default()
 }
 
-/// Where the services are, unless the configuration says otherwise.
+/// The default endpoints of the services.
 struct Endpoints {
     iam: String,
     iam_region: String,
@@ -351,7 +351,7 @@ struct Endpoints {
 }
 
 impl Endpoints {
-    /// IAM has one endpoint per partition, STS one per Region.
+    /// Returns the endpoints for a Region. IAM has one endpoint per partition, STS one per Region.
     fn of(region: &str) -> Self {
         let (iam, iam_region, suffix) = match region {
             _ if region.starts_with("cn-") => {
@@ -370,8 +370,8 @@ impl Endpoints {
     }
 }
 
-/// A client of a service, at its usual place or where the variable `AWS_ENDPOINT_URL_…`, the profile or
-/// `AWS_ENDPOINT_URL` has it.
+/// Creates a client for a service. The endpoint comes from the environment (`AWS_ENDPOINT_URL_…`), the profile or
+/// `AWS_ENDPOINT_URL`; otherwise it is the default one.
 fn query(
     config: &SdkConfig,
     connector: &SharedHttpConnector,
@@ -385,7 +385,7 @@ fn query(
         .profile("endpoint_url")
         .build();
     let own = key.ok().and_then(|key| config.service_config()?.load_config(key));
-    // Who configures an endpoint without TLS gets it, as with any other AWS client; it is never a fallback.
+    // A configured endpoint without TLS is used as is, as in other AWS clients. It is never a fallback.
     let url = own.or_else(|| config.endpoint_url().map(str::to_owned)).unwrap_or(usual);
     let url = if url.ends_with('/') { url } else { format!("{url}/") };
     Query { name, api_version, url, signing_region, connector: connector.clone() }
@@ -408,11 +408,11 @@ mod tests {
     fn keys_of_others_are_not_ours_whatever_was_begun() {
         let found = keys(&["A", "B"], &[]);
         assert_eq!((found.ours, found.undescribed), (vec![], None));
-        // Begun when both were there.
+        // Both existed before the creation.
         assert_eq!(keys(&["A", "B"], &[(MAKING, "t A B")]).undescribed, None);
-        // Described in the console by whoever made it.
+        // Someone described the key in the console.
         assert_eq!(keys(&["A", "B"], &[(MAKING, "t A"), ("B", "Ann's laptop")]).undescribed, None);
-        // Nothing is under way.
+        // No creation was interrupted.
         assert_eq!(keys(&["A", "B"], &[(MAKING, "")]).undescribed, None);
     }
 

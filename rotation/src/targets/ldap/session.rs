@@ -1,5 +1,5 @@
-//! A connection to a directory, encrypted here: `ldap3` would bring TLS of its own, and other features of `rustls` for
-//! the whole program.
+//! A connection to a directory. TLS is set up here, because `ldap3` would bring its own TLS and turn on other features
+//! of `rustls` for the whole program.
 
 use std::io;
 
@@ -15,14 +15,14 @@ use super::super::tls::{Trust, not_trusted};
 use crate::document::Document;
 use crate::error::{Error, ErrorKind};
 
-/// A connection; dropping it ends it.
+/// A connection, closed on drop.
 pub(super) type Session = ldap3::Ldap;
 
-/// Where directories listen for TLS from the first byte.
+/// The port for LDAPS, where TLS starts with the first byte.
 const USUAL_PORT: u16 = 636;
 
-/// Connects to the server that a document names. With `"starttls": true` in it, TLS is asked for first, as at port 389;
-/// otherwise it begins at once.
+/// Connects to the server that a document names. If the document has `"starttls": true`, TLS is requested with
+/// STARTTLS, as is usual on port 389; otherwise the connection starts with TLS.
 pub(super) async fn open(link: &Link, document: &Document) -> Result<Session, Error> {
     let host = document.require("host")?;
     let server = link.server(document, USUAL_PORT).await?;
@@ -31,7 +31,7 @@ pub(super) async fn open(link: &Link, document: &Document) -> Result<Session, Er
         None => (StdStream::Tcp(stream.into_std().map_err(unreachable)?), "ldap://directory"),
         Some(Trust { config, .. }) => {
             let name = ServerName::try_from(host.to_string()).map_err(|error| {
-                Error::new(ErrorKind::Misconfigured, "the secret's \"host\" is no host name")
+                Error::new(ErrorKind::Misconfigured, "the secret's \"host\" is not a host name")
                     .with_source(error)
             })?;
             if document.field("starttls").is_some_and(|says| says.eq_ignore_ascii_case("true")) {
@@ -43,12 +43,12 @@ pub(super) async fn open(link: &Link, document: &Document) -> Result<Session, Er
     };
     let settings = LdapConnSettings::new().set_std_stream(socket);
     let (connection, session) = LdapConnAsync::with_settings(settings, url).await.map_err(lost)?;
-    // Ends with the session. What becomes of it is told to whoever waits for an answer.
+    // The task ends with the session. If the connection fails, pending operations return the error.
     tokio::spawn(async move { drop(connection.drive().await) });
     Ok(session)
 }
 
-/// A socket of this process whose other end is the encrypted connection.
+/// Returns a local socket that is bridged to the encrypted connection.
 #[cfg(unix)]
 fn through(mut stream: TlsStream<TcpStream>) -> Result<StdStream, Error> {
     let (ours, theirs) = std::os::unix::net::UnixStream::pair().map_err(unreachable)?;
@@ -64,7 +64,7 @@ fn through(_: TlsStream<TcpStream>) -> Result<StdStream, Error> {
     Err(Error::new(ErrorKind::Unsupported, text))
 }
 
-/// Asks for TLS (RFC 4511, 4.14), and reads no byte beyond the answer.
+/// Requests STARTTLS (RFC 4511, section 4.14). Reads no byte beyond the response: TLS starts there.
 async fn start_tls(stream: &mut TcpStream) -> Result<(), Error> {
     const REQUEST: &[u8] = b"\x30\x1d\x02\x01\x01\x77\x18\x80\x161.3.6.1.4.1.1466.20037";
     stream.write_all(REQUEST).await.map_err(unreachable)?;
@@ -91,7 +91,7 @@ async fn start_tls(stream: &mut TcpStream) -> Result<(), Error> {
     }
 }
 
-/// The result in an answer: a message's second part, of which it is the first.
+/// Returns the result code of an extended response: the first element of the message's second element.
 fn result_of(message: &[u8]) -> Option<u8> {
     let (0x30, message, _) = element(message)? else { return None };
     let (0x02, _, rest) = element(message)? else { return None };
@@ -102,7 +102,7 @@ fn result_of(message: &[u8]) -> Option<u8> {
     }
 }
 
-/// The first element of some BER: its tag, what is in it, and what follows.
+/// Splits off the first BER element: its tag, its content, and the bytes after it.
 fn element(bytes: &[u8]) -> Option<(u8, &[u8], &[u8])> {
     let (tag, rest) = bytes.split_first()?;
     let (first, rest) = rest.split_first()?;
@@ -124,7 +124,8 @@ fn unreachable(error: io::Error) -> Error {
     })
 }
 
-/// An answer that never came. By its text alone: the driver's error may hold what was to be sent.
+/// The error for a response that never arrived. Keeps only the text of the driver's error, which could itself hold the
+/// request, and so a password.
 pub(super) fn lost(error: LdapError) -> Error {
     let cause = io::Error::other(error.to_string());
     Error::new(ErrorKind::Unavailable, "the directory did not answer").with_source(cause)

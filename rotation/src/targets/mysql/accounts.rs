@@ -1,4 +1,4 @@
-//! Users and privileges at MariaDB and MySQL.
+//! Users and privileges in MariaDB and MySQL.
 
 use mysql_async::Conn;
 
@@ -46,7 +46,7 @@ impl Accounts for MySql {
             let (mut connection, dialect) = self.administration(admin).await?;
             let user = candidate.username()?;
             if account(&mut connection, dialect, &user).await?.is_none() {
-                // From where the first user is let in, and from nowhere else.
+                // The second user can log in from the same hosts as the first.
                 let beside = existing(&mut connection, dialect, reference).await?;
                 let host = beside.rsplit_once("@`").map_or("%`", |(_, host)| host);
                 let wants_clear = wants_clear(&mut connection, dialect).await?;
@@ -154,7 +154,7 @@ impl Accounts for MySql {
 }
 
 impl MySql {
-    /// An administrator's session, at a server where users can alternate.
+    /// Opens an administrator's session. A server that does not support alternating users is an error.
     pub(super) async fn administration(&self, admin: &Document) -> Result<(Conn, Dialect), Error> {
         let (connection, dialect) = self.session(admin).await?;
         match dialect {
@@ -167,15 +167,15 @@ impl MySql {
     }
 }
 
-/// At MySQL, gives the candidate the reference's way to log in and what is asked of its sessions: TLS, limits, how long
-/// passwords last. MariaDB lists those among the grants.
+/// Copies the reference's authentication plugin and session requirements to the candidate, on MySQL. The requirements
+/// are TLS, limits and password expiry.
 async fn make_alike(connection: &mut Conn, reference: &str, candidate: &str) -> Result<(), Error> {
     let wanted = made(connection, reference.to_owned(), false).await?.made;
     let present = made(connection, candidate.to_owned(), false).await?.made;
     if let Some(plugin) = plugin(&wanted)
         && Some(plugin) != self::plugin(&present)
     {
-        // The password comes last. Until then nobody knows it.
+        // The real password is set last. This one is never known to anyone.
         let change = format!("ALTER USER {candidate} IDENTIFIED WITH {} BY RANDOM PASSWORD", quoted(plugin));
         run(connection, "change how the second user logs in", &change).await?;
     }
@@ -186,8 +186,8 @@ async fn make_alike(connection: &mut Conn, reference: &str, candidate: &str) -> 
     Ok(())
 }
 
-/// At MariaDB, gives the candidate the reference's methods to log in and how long its passwords last. All else that is
-/// asked of its sessions is listed among the grants.
+/// Copies the reference's authentication methods and password expiry to the candidate, on MariaDB. MariaDB lists all
+/// other session requirements among the grants.
 async fn make_alike_at_mariadb(
     connection: &mut Conn,
     reference: &str,
@@ -198,7 +198,7 @@ async fn make_alike_at_mariadb(
     let candidate = made(connection, candidate.to_owned(), false).await?;
     let wanted = Methods::of(&reference.made);
     if !wanted.is_like(&Methods::of(&candidate.made)) {
-        // The password comes last. Until then nobody knows it.
+        // The real password is set last. Until then, no password works.
         let methods = wanted.without_password(wanted.password(&reference)?, text);
         let change = format!("ALTER USER {} IDENTIFIED VIA {methods}", candidate.name);
         run(connection, "change how the second user logs in", &change).await?;
@@ -211,10 +211,10 @@ async fn make_alike_at_mariadb(
     Ok(())
 }
 
-/// How long passwords of an account last, as `ALTER USER` says it.
+/// Returns how long an account's passwords last, in the syntax of `ALTER USER`.
 fn lifetime(made: &str) -> &str {
     const WORD: &str = " PASSWORD EXPIRE ";
-    // A password that has expired is listed before, with nothing after it.
+    // For an expired password, an earlier `PASSWORD EXPIRE` stands alone, with no interval.
     let all = made.match_indices(WORD).map(|(at, _)| made[at + WORD.len()..].trim());
     all.filter(|rest| rest.starts_with("NEVER") || rest.starts_with("INTERVAL ")).last().unwrap_or("DEFAULT")
 }
@@ -249,7 +249,7 @@ async fn existing(connection: &mut Conn, dialect: Dialect, document: &Document) 
         .ok_or_else(|| Error::new(ErrorKind::Underprivileged, format!("the server has no user {:?}", *user)))
 }
 
-/// Everything that an account may do.
+/// Returns an account's privileges, roles and default roles.
 pub(super) async fn grants(
     connection: &mut Conn,
     dialect: Dialect,
@@ -263,7 +263,7 @@ pub(super) async fn grants(
         })?);
     }
     if let Dialect::MySql(_) = dialect {
-        // An account as it stands in a statement.
+        // An SQL expression for an account, quoted as in a statement.
         let said = |user, host| {
             let name = |column| format!("'`', REPLACE({column}, '`', '``'), '`'");
             format!("CONCAT({}, '@', {})", name(user), name(host))

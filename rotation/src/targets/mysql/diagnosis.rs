@@ -1,4 +1,4 @@
-//! What a MariaDB or MySQL server would object to, asked beforehand.
+//! The checks before a rotation: finds what a MariaDB or MySQL server would refuse.
 
 use mysql_async::Conn;
 
@@ -94,16 +94,16 @@ impl MySql {
     }
 }
 
-/// The account that asks, quoted.
+/// Returns the account that the session is logged in to, quoted.
 async fn current_user(connection: &mut Conn) -> Result<String, Error> {
     let answers = rows::<String>(connection, "SELECT CURRENT_USER()").await?;
     let account = answers.first().and_then(|account| account.rsplit_once('@'));
     Ok(account.map_or_else(String::new, |(user, host)| format!("{}@{}", quoted(user), quoted(host))))
 }
 
-/// A user that changes its own password holds a lock by one connection and logs in by another.
+/// Checks that a user who changes its own password may have two connections: one holds the lock, the other logs in.
 async fn connections(connection: &mut Conn, asks: &str) -> Result<Option<Finding>, Error> {
-    // Which of two limits counts, the server works out for each session.
+    // The server computes for each session whether the global limit or the account's own applies.
     let limit =
         rows::<i64>(connection, "SELECT @@SESSION.max_user_connections").await?.first().copied().unwrap_or(0);
     Ok((limit == 1).then(|| {
@@ -114,7 +114,7 @@ async fn connections(connection: &mut Conn, asks: &str) -> Result<Option<Finding
     }))
 }
 
-/// What MySQL's password history has against a second password.
+/// Checks whether a password history prevents the current password from staying valid beside a new one.
 async fn history(
     connection: &mut Conn,
     dialect: Dialect,
@@ -159,7 +159,7 @@ async fn history(
     }
 }
 
-/// Whether the server takes writes from whoever asks.
+/// Checks whether the server accepts writes from the logged-in user.
 async fn writes(connection: &mut Conn, dialect: Dialect, held: &[Grant]) -> Result<Option<Finding>, Error> {
     let settings = match dialect {
         Dialect::MariaDb(_) => {
@@ -183,13 +183,13 @@ async fn writes(connection: &mut Conn, dialect: Dialect, held: &[Grant]) -> Resu
     }))
 }
 
-/// What an administrator would meet at the second user.
+/// Checks that the second user's name is short enough, and that it has at most one account.
 async fn check_other(connection: &mut Conn, dialect: Dialect, user: &str) -> Result<(), Error> {
     check_length(dialect, user)?;
     account(connection, dialect, user).await.map(drop)
 }
 
-/// What an administrator would meet at the user in use.
+/// Checks whether an administrator can change the user in use and grant its privileges to the second user.
 async fn at_user(
     connection: &mut Conn,
     requirements: Requirements<'_>,
@@ -212,7 +212,7 @@ async fn at_user(
     }
     let mut lacking: Vec<(&str, Vec<&str>)> = Vec::new();
     for (name, object) in wanted.iter().filter_map(Grant::privilege).filter(|(name, _)| *name != "USAGE") {
-        // The grant option itself can only be handed on by those who hold the privilege with it, too.
+        // Only those who hold a privilege with GRANT OPTION can grant it.
         if covers(held.iter().filter(|grant| grant.is_grantable()), name, object) {
             continue;
         }
@@ -234,10 +234,10 @@ async fn grants(connection: &mut Conn, account: &str) -> Result<Vec<Grant>, Erro
     Ok(lines.iter().filter_map(|line| Grant::parse(line)).flatten().collect())
 }
 
-/// Whether the grants together give a privilege on an object.
+/// Checks whether the grants together give a privilege on an object.
 fn covers<'a>(grants: impl IntoIterator<Item = &'a Grant>, privilege: &str, object: &str) -> bool {
     let mut privileges = grants.into_iter().filter_map(Grant::privilege);
-    // Whom one may stand in for is no part of anything else; nobody's name is everybody's.
+    // PROXY is not part of any other privilege. On the empty user name, it covers every user.
     if privilege == PROXY {
         let is_anybody = |on: &str| on.starts_with("''@") || on.starts_with("``@");
         return privileges.any(|(name, on)| name == PROXY && (on == object || is_anybody(on)));
@@ -245,9 +245,9 @@ fn covers<'a>(grants: impl IntoIterator<Item = &'a Grant>, privilege: &str, obje
     let held: Vec<_> = privileges.filter(|(_, on)| contains(on, object)).map(|(name, _)| name).collect();
     held.contains(&ALL)
         || held.contains(&privilege)
-        // MySQL names each privilege on everything, and those on a database by one word.
+        // MySQL lists the privileges on `*.*` one by one, but those on a database as ALL PRIVILEGES.
         || privilege == ALL && OF_A_DATABASE.iter().all(|name| held.contains(name))
-        // What is on a table is on its columns.
+        // A privilege on a table includes its columns.
         || privilege.split_once(" (").is_some_and(|(name, _)| held.contains(&name))
 }
 
@@ -274,7 +274,7 @@ const OF_A_DATABASE: [&str; 18] = [
     "TRIGGER",
 ];
 
-/// Whether `on`, such as `*.*`, holds `object`, such as `` `shop`.`orders` ``.
+/// Checks whether `on`, such as `*.*`, includes `object`, such as `` `shop`.`orders` ``.
 fn contains(on: &str, object: &str) -> bool {
     let database = |object: &str| object.split('.').next().map(str::to_owned);
     on == "*.*" || on == object || on.ends_with(".*") && database(on) == database(object)

@@ -1,15 +1,15 @@
-//! Which of the two servers it is, and what they say differently. The statements that change passwords are in `passwords`.
+//! The differences between MariaDB and MySQL. The statements that change passwords are in `passwords`.
 
 use std::fmt::{self, Display};
 
 use crate::error::{Error, ErrorKind};
 
-/// Which server it is.
+/// The kind of server, with its version.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum Dialect {
-    /// MariaDB and its version.
+    /// MariaDB.
     MariaDb(Version),
-    /// MySQL (also Percona's, and Aurora) and its version.
+    /// MySQL, including Percona Server and Aurora.
     MySql(Version),
 }
 
@@ -22,15 +22,15 @@ pub(super) struct Account {
     pub(super) name: String,
     /// Whether the session is logged in to it.
     pub(super) is_own: bool,
-    /// What `SHOW CREATE USER` says.
+    /// The output of `SHOW CREATE USER`.
     pub(super) made: String,
 }
 
 impl Dialect {
-    /// The server that calls its version so.
+    /// Parses the version that a server reports.
     pub(super) fn of(version: &str) -> Result<Self, Error> {
         let is_mariadb = version.contains("MariaDB");
-        // MariaDB behind a proxy says 5.5.5- first, for the sake of old replicas.
+        // MariaDB behind a proxy can prefix its version with 5.5.5-, for compatibility with old replicas.
         let number = version.strip_prefix("5.5.5-").filter(|_| is_mariadb).unwrap_or(version);
         let mut numbers = number.split(|c: char| !c.is_ascii_digit()).map_while(|part| part.parse().ok());
         let (Some(major), Some(minor)) = (numbers.next(), numbers.next()) else {
@@ -39,14 +39,14 @@ impl Dialect {
                 format!("unrecognised server version {version:?}: neither MariaDB nor MySQL"),
             ));
         };
-        // Aurora names its own version in place of the third number; these are the ones it began with.
+        // Aurora shows its own version instead of the third number. These are the MySQL versions it started with.
         let aurora = if major >= 8 { 23 } else { 12 };
         let third = numbers.next().unwrap_or(if version.contains("mysql_aurora") { aurora } else { 0 });
         let version = (major, minor, third);
         Ok(if is_mariadb { Self::MariaDb(version) } else { Self::MySql(version) })
     }
 
-    /// Whether a user may have two passwords.
+    /// Checks whether the server lets a user have two passwords.
     pub(super) fn has_dual_passwords(self) -> bool {
         match self {
             Self::MariaDb(version) => version >= (10, 4, 0),
@@ -54,7 +54,7 @@ impl Dialect {
         }
     }
 
-    /// What a user needs to give itself a second password.
+    /// Returns the privilege that a user needs to give itself a second password.
     pub(super) fn privilege_for_second_password(self) -> &'static str {
         match self {
             Self::MariaDb(_) => "CREATE USER",
@@ -62,17 +62,17 @@ impl Dialect {
         }
     }
 
-    /// How the accounts of a user are found, given the user's name as it stands in a statement.
+    /// Returns the query for the hosts of a user's accounts. `user` is the name as an SQL literal.
     pub(super) fn hosts_of(self, user: &str) -> String {
         let roles = if let Self::MariaDb(_) = self { " AND is_role <> 'Y'" } else { "" };
         format!("SELECT Host FROM mysql.user WHERE User = {user}{roles}")
     }
 
-    /// The statement that makes a session read and write SQL as this module does, whatever the server's settings and
-    /// those of the database are.
+    /// Returns the statement that pins a session's SQL mode and output format to what this module expects, regardless
+    /// of the server's settings.
     pub(super) fn pin(self) -> &'static str {
         match self {
-            // Else GRANT makes users that do not exist.
+            // Otherwise GRANT creates users that do not exist.
             Self::MariaDb(_) => {
                 "SET SESSION sql_mode = 'NO_AUTO_CREATE_USER', SESSION sql_quote_show_create = 1"
             }
@@ -82,14 +82,14 @@ impl Dialect {
             Self::MySql(version) if version < (8, 0, 17) => {
                 "SET SESSION sql_mode = '', SESSION sql_quote_show_create = 1"
             }
-            // In digits, since a hash may hold quotes.
+            // Hashes in hexadecimal, because they can contain quotes.
             Self::MySql(_) => {
                 "SET SESSION sql_mode = '', SESSION sql_quote_show_create = 1, SESSION print_identified_with_as_hex = 1"
             }
         }
     }
 
-    /// How many characters a user's name may have.
+    /// Returns the longest user name that the server accepts, in characters.
     pub(super) fn longest_name(self) -> usize {
         match self {
             Self::MariaDb(_) => 80,

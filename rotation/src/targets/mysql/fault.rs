@@ -1,10 +1,10 @@
-//! What an error of the server means, and what to do about it.
+//! Maps the server's error codes to kinds of errors, with advice on what to do.
 
 use super::REFUSALS;
 use crate::error::{Error, ErrorKind};
 use crate::targets::tls::not_trusted;
 
-/// What the server or the way to it has against a statement. Syntax errors stay here.
+/// The error for a failed statement or connection. Leaves out the text of syntax errors.
 pub(super) fn fault(what: &str, error: mysql_async::Error) -> Error {
     let mysql_async::Error::Server(answer) = error else {
         if let Some(error) = not_trusted(&error) {
@@ -30,26 +30,27 @@ pub(super) fn fault(what: &str, error: mysql_async::Error) -> Error {
     }
 }
 
-/// MySQL's `PASSWORD REQUIRE CURRENT`. Which of two passwords it takes for the current one, a login does not tell.
+/// The statement must name the current password (MySQL's `PASSWORD REQUIRE CURRENT`). If the user has two passwords, a
+/// login does not show which of them MySQL takes for the current one.
 const MUST_NAME_CURRENT: u16 = 3892;
-/// An option of the server forbids the statement: `read_only`, mostly.
+/// A server option, usually `read_only`, forbids the statement.
 const READ_ONLY: u16 = 1290;
 const READ_ONLY_MODE: u16 = 1836;
 
-/// What a server's error code means. Syntax errors quote the statement.
+/// Returns the kind of error for a server's error code.
 pub(in crate::targets) fn kind(code: u16) -> ErrorKind {
     match code {
         1044 | 1130 | 1142 | 1227 | 1370 | 1410 | MUST_NAME_CURRENT | READ_ONLY | READ_ONLY_MODE => {
             ErrorKind::Denied
         }
         code if REFUSALS.contains(&code) => ErrorKind::Refused,
-        // The password given for the current one is not it.
+        // The password given as the current one is wrong.
         3891 => ErrorKind::Refused,
         // No such database; no such user, or its methods forbid the change.
         1049 | 1396 => ErrorKind::Misconfigured,
-        // A name that is too long; the policy of a password plugin; at MySQL also that of its password history.
+        // A name that is too long; a password that a plugin's policy or MySQL's password history refuses.
         1470 | 1819 | 3638 => ErrorKind::Rejected,
-        // A method in the account has no password to set.
+        // A syntax error; an account whose authentication method has no password to set.
         1064 | 1699 => ErrorKind::Unsupported,
         _ => ErrorKind::Unavailable,
     }

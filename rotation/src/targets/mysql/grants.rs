@@ -1,22 +1,22 @@
-//! The lines of `SHOW GRANTS`, taken apart so that they can be said of another account.
+//! Parses the lines of `SHOW GRANTS`, so that the grants can be made to another account.
 
 use super::dialect::Dialect;
 
-/// One privilege or role of an account: a line of `SHOW GRANTS` names several, and the grantee, which is left out here.
+/// One privilege or role of an account, without the grantee. A line of `SHOW GRANTS` can list several.
 #[derive(Clone, Debug, Eq, Hash, PartialEq)]
 pub(super) struct Grant {
-    /// `GRANT`, `SET DEFAULT ROLE`, or `REVOKE`, by which MySQL lists what a privilege on everything leaves out.
+    /// `GRANT`, `SET DEFAULT ROLE`, or `REVOKE`. MySQL lists the exceptions to a privilege on everything as `REVOKE`.
     verb: &'static str,
-    /// Such as `SELECT`, ``UPDATE (`price`)`` or a role.
+    /// A privilege such as `SELECT` or ``UPDATE (`price`)``, or a role.
     name: String,
-    /// Such as `` `shop`.* ``; absent for roles.
+    /// The object of the privilege, such as `` `shop`.* ``; `None` for roles.
     object: Option<String>,
-    /// Such as `WITH GRANT OPTION`; how the account logs in is left out.
+    /// What follows the grantee, such as `WITH GRANT OPTION`, without the account's authentication method.
     after: String,
 }
 
 impl Grant {
-    /// Takes a line apart; `None` if it has another form.
+    /// Parses a line; `None` if its form is unknown.
     pub(super) fn parse(line: &str) -> Option<Vec<Self>> {
         let verb = [GRANT, SET_DEFAULT, REVOKE]
             .into_iter()
@@ -37,17 +37,17 @@ impl Grant {
             after = clause.map_or("", |at| after[at..].trim_start());
         }
         let grant = |name: String| Self { verb, name, object: object.clone(), after: after.to_owned() };
-        // The default roles are set all at once.
+        // All default roles are set in one statement.
         let names = if verb == SET_DEFAULT { vec![names.to_owned()] } else { single(names) };
         Some(names.into_iter().map(grant).collect())
     }
 
-    /// The roles that an account has from the beginning of a session.
+    /// Creates a grant for the roles that are active from the start of an account's sessions.
     pub(super) fn default_roles(roles: &[String]) -> Self {
         Self { verb: SET_DEFAULT, name: roles.join(", "), object: None, after: String::new() }
     }
 
-    /// What the first have and the second lack.
+    /// Returns the grants that are wanted but not present, and the exceptions that are present but not wanted.
     pub(super) fn missing<'a>(wanted: &'a [Self], present: &'a [Self]) -> impl Iterator<Item = &'a Self> {
         let lacks = move |grant: &&Self| !present.iter().any(|other| other.covers(grant));
         let restricts = move |grant: &&Self| grant.verb == REVOKE && !wanted.contains(grant);
@@ -57,7 +57,7 @@ impl Grant {
         lacking.chain(present.iter().filter(restricts))
     }
 
-    /// The statements that take from an account what it has and the wanted do not.
+    /// Returns the statements that revoke an account's grants that are not wanted.
     pub(super) fn revocations(
         wanted: &[Self],
         present: &[Self],
@@ -82,7 +82,7 @@ impl Grant {
                 }
                 _ => {}
             }
-            // It belongs to the object, not to the privilege, and stays when that is revoked.
+            // The grant option belongs to the object, not to the privilege, and stays when the privilege is revoked.
             if *verb == GRANT && grant.is_grantable() && !alike.any(Self::is_grantable) {
                 say(format!("REVOKE GRANT OPTION{on} FROM {account}"));
             }
@@ -90,7 +90,7 @@ impl Grant {
         statements
     }
 
-    /// The statements that give grants to an account, with as many of them in one as fit.
+    /// Returns the statements that make these grants to an account, each with as many of them as possible.
     pub(super) fn statements<'a>(
         grants: impl Iterator<Item = &'a Self>,
         dialect: Dialect,
@@ -100,7 +100,7 @@ impl Grant {
         for grant in grants {
             let fits = |(first, _): &&mut (&Self, Vec<&str>)| {
                 (first.verb, &first.object, &first.after) == (grant.verb, &grant.object, &grant.after)
-                    // Where a role is granted, MariaDB takes one at a time.
+                    // MariaDB grants only one role per statement.
                     && grant.object.is_some()
             };
             match groups.iter_mut().find(fits) {
@@ -112,7 +112,7 @@ impl Grant {
             let (names, after) = (names.join(", "), &grant.after);
             let said = match (grant.verb, &grant.object) {
                 (SET_DEFAULT, _) => default_roles(&names, dialect, account),
-                // A privilege that is left out comes back by granting it.
+                // An exception is lifted by granting the privilege.
                 (_, Some(object)) => format!("GRANT {names} ON {object} TO {account} {after}"),
                 (_, None) => format!("GRANT {names} TO {account} {after}"),
             };
@@ -121,7 +121,7 @@ impl Grant {
         groups.into_iter().map(statement).collect()
     }
 
-    /// The statements that leave out, of what an account has, what the wanted leave out.
+    /// Returns the statements that add the wanted exceptions to an account's privileges.
     pub(super) fn restrictions(wanted: &[Self], present: &[Self], account: &str) -> Vec<String> {
         let lacking = wanted.iter().filter(|grant| grant.verb == REVOKE && !present.contains(grant));
         let statement = |grant: &Self| {
@@ -130,11 +130,11 @@ impl Grant {
         lacking.filter_map(statement).collect()
     }
 
-    /// Whether an account that has this one has the other.
+    /// Checks whether an account with this grant also has the other.
     fn covers(&self, other: &Self) -> bool {
         let has_name = self.name == other.name
             || self.name == ALL && self.object.is_some()
-            // That is every account's.
+            // Every account has USAGE.
             || other.name == "USAGE";
         self.verb == other.verb
             && self.object == other.object
@@ -143,7 +143,7 @@ impl Grant {
             && (self.is_handed_on() || !other.is_handed_on())
     }
 
-    /// What MariaDB asks of an account's sessions.
+    /// Returns the session requirements that MariaDB lists with a grant.
     fn conditions(&self) -> String {
         let options = self.after.replace("GRANT OPTION", "").replace("ADMIN OPTION", "");
         let words: Vec<&str> = options.split_whitespace().collect();
@@ -154,18 +154,18 @@ impl Grant {
         self.after.contains("GRANT OPTION") || self.after.contains("ADMIN OPTION")
     }
 
-    /// The privilege and what it is on; nothing if the grant is of a role.
+    /// Returns the privilege and its object; `None` if the grant is not of a privilege.
     pub(super) fn privilege(&self) -> Option<(&str, &str)> {
         (self.verb == GRANT).then_some(())?;
         Some((&self.name, self.object.as_deref()?))
     }
 
-    /// Whether its holder may hand it on.
+    /// Checks whether the holder can grant the privilege to others.
     pub(super) fn is_grantable(&self) -> bool {
         self.after.contains("GRANT OPTION")
     }
 
-    /// The grant as a person reads it.
+    /// Formats the grant for display.
     pub(super) fn shown(&self) -> String {
         let Self { verb, name, object, after } = self;
         match object {
@@ -176,7 +176,7 @@ impl Grant {
     }
 }
 
-/// The statement that sets an account's default roles.
+/// Returns the statement that sets an account's default roles.
 fn default_roles(roles: &str, dialect: Dialect, account: &str) -> String {
     let word = if let Dialect::MariaDb(_) = dialect { "FOR" } else { "TO" };
     format!("SET DEFAULT ROLE {roles} {word} {account}")
@@ -187,7 +187,7 @@ const GRANT: &str = "GRANT";
 const REVOKE: &str = "REVOKE";
 const SET_DEFAULT: &str = "SET DEFAULT ROLE";
 
-/// The privileges of a list, those on several columns as several.
+/// Splits a list of privileges. A privilege on several columns becomes one for each column.
 fn single(names: &str) -> Vec<String> {
     let mut all = Vec::new();
     for name in split(names) {
@@ -201,7 +201,7 @@ fn single(names: &str) -> Vec<String> {
     all
 }
 
-/// What stands between the commas outside of quotes and parentheses.
+/// Splits a text at commas outside of quotes and parentheses.
 fn split(text: &str) -> Vec<&str> {
     let (mut parts, mut start, mut depth) = (Vec::new(), 0, 0);
     for at in outside_of_quotes(text) {
@@ -219,16 +219,16 @@ fn split(text: &str) -> Vec<&str> {
     parts
 }
 
-/// Where a word stands outside of quotes.
+/// Finds a word outside of quotes, and returns its byte index.
 pub(super) fn find(text: &str, word: &str) -> Option<usize> {
     outside_of_quotes(text).find(|at| text[*at..].starts_with(word))
 }
 
-/// The places outside of quotes.
+/// Returns the byte indexes of the characters outside of quotes.
 fn outside_of_quotes(text: &str) -> impl Iterator<Item = usize> {
     let mut quote = None;
     text.char_indices().filter_map(move |(at, c)| {
-        // A doubled quote closes and opens again, which comes to the same.
+        // A doubled quote closes and reopens the string, which has the same effect.
         match quote {
             Some(open) if c == open => quote = None,
             Some(_) => {}
@@ -254,7 +254,7 @@ mod tests {
         lines.iter().flat_map(|line| Grant::parse(line).expect("a grant")).collect()
     }
 
-    /// What is said to make `b` the equal of `a`.
+    /// Returns the statements that give `b` the grants of `a`.
     fn said(dialect: Dialect, a: &[&str], b: &[&str]) -> Vec<String> {
         let (wanted, present, account) = (grants(a), grants(b), "`b`@`%`");
         let mut said = Grant::revocations(&wanted, &present, dialect, account);
@@ -320,7 +320,7 @@ mod tests {
         );
     }
 
-    /// Compared line by line, a user that may do more would for ever lack the line of the one that may do less.
+    /// If whole lines were compared, a user with more privileges would always lack the line of a user with fewer.
     #[test]
     fn a_user_that_may_do_more_loses_it_and_lacks_nothing() {
         let (less, more) =

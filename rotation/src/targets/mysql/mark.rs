@@ -1,14 +1,14 @@
-//! How a user is marked as a secret's own, so that it is never taken for somebody else's.
+//! Marks on users that show which secret they belong to, so that rotation never takes over someone else's user.
 //!
-//! MariaDB's users carry no comments: a role without privileges marks them, and until they get a password, what stands in
-//! its place. MySQL's carry attributes, from version 8.0.21, of which one is ours and the others stay as they are.
+//! MariaDB users have no comments. A role without privileges marks them; until they get a password, the placeholder
+//! hash does. MySQL users have attributes since version 8.0.21. The mark is one of them; the others are left alone.
 
 use sha1::{Digest, Sha1};
 
 use super::dialect::Dialect;
 use super::{hash, hex, literal, quoted};
 
-/// The mark of one secret, in the words of one server.
+/// The mark of one secret, in the form that a kind of server supports.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Mark<'a> {
     pub(super) dialect: Dialect,
@@ -16,7 +16,7 @@ pub(super) struct Mark<'a> {
 }
 
 impl Mark<'_> {
-    /// A question for the number of marks that a user bears.
+    /// Returns the query for the number of marks on a user.
     pub(super) fn count(self, user: &str) -> String {
         let user = literal(user);
         match self.dialect {
@@ -35,7 +35,7 @@ impl Mark<'_> {
         }
     }
 
-    /// A question for how many of two users bear the mark that [`Mark::leave`] leaves.
+    /// Returns the query for how many of two users have the mark that [`Mark::leave`] sets.
     pub(super) fn left_on(self, users: [&str; 2]) -> String {
         let users = users.map(literal).join(", ");
         match self.dialect {
@@ -51,10 +51,10 @@ impl Mark<'_> {
         }
     }
 
-    /// The statement that makes a marked user who cannot log in. It is one, for it may be the last: whoever comes next
-    /// must know whose the user is.
+    /// Returns the statement that creates a user that is marked and cannot log in. It does both at once, so that a run
+    /// that stops after it leaves no unmarked user behind.
     ///
-    /// A server that checks passwords gets one to check, which lets nobody in: the user is locked until it has another.
+    /// A server that validates passwords gets a throwaway one. The account stays locked until the real password is set.
     pub(super) fn make(self, account: &str, wants_clear: bool) -> String {
         match self.dialect {
             Dialect::MariaDb(_) if wants_clear => {
@@ -67,7 +67,7 @@ impl Mark<'_> {
                 "CREATE USER IF NOT EXISTS {account} IDENTIFIED VIA mysql_native_password USING '{}' ACCOUNT LOCK",
                 self.hash()
             ),
-            // An empty password is one that a policy may refuse.
+            // A random password, because a policy could refuse an empty one.
             Dialect::MySql(_) => format!(
                 "CREATE USER IF NOT EXISTS {account} IDENTIFIED BY RANDOM PASSWORD ACCOUNT LOCK ATTRIBUTE '{}'",
                 self.attribute()
@@ -75,7 +75,7 @@ impl Mark<'_> {
         }
     }
 
-    /// The statements that mark users which exist.
+    /// Returns the statements that mark existing users.
     pub(super) fn leave(self, accounts: &[&str]) -> Vec<String> {
         match self.dialect {
             Dialect::MariaDb(_) => {
@@ -94,18 +94,18 @@ impl Mark<'_> {
         format!("secretcache_{}", &hex(&Sha1::digest(self.text))[..16])
     }
 
-    /// What a user has in the place of a password's hash until it gets a password. It belongs to no password: that would
-    /// have to be the hash of its own hash, which has 20 bytes, and this is the hash of something longer.
+    /// Returns the placeholder for a password's hash until the user gets a password. No password matches it: a real
+    /// hash is the SHA-1 of a 20-byte digest, and this is the SHA-1 of a longer text.
     fn hash(self) -> String {
         format!("*{}", hex(&Sha1::digest(format!("not a password: {}", self.text))).to_uppercase())
     }
 
-    /// No secret: a password that stands for none.
+    /// Returns a placeholder password. It is not secret.
     fn throwaway(self) -> String {
         format!("Not-A-Password-{}", hex(&Sha1::digest(self.text)))
     }
 
-    /// JSON in a string of SQL. ARNs have no character that would need more.
+    /// Returns the attribute as JSON for use in an SQL string. ARNs contain no characters that need more escaping.
     fn attribute(self) -> String {
         let text: String = self.text.chars().filter(|c| !matches!(c, '\'' | '"' | '\\')).collect();
         format!(r#"{{"{ATTRIBUTE}": "{text}"}}"#)

@@ -1,7 +1,7 @@
-//! How a MariaDB account logs in: a list of methods, of which any one is enough.
+//! The authentication methods of a MariaDB account. Any one of them is enough to log in.
 //!
-//! A rotation changes the password and nothing else: methods without a password, such as `unix_socket`, stay in their
-//! place, and a password keeps its kind. What cannot be kept is refused by its name.
+//! A rotation changes only the password: methods without a password, such as `unix_socket`, stay in place, and the
+//! password keeps its kind. An account for which that is not possible is refused, with the name of the method.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD_NO_PAD;
@@ -13,18 +13,18 @@ use super::grants::find;
 use super::{hash, hex};
 use crate::error::{Error, ErrorKind};
 
-/// The methods of `SHOW CREATE USER`, in their order.
+/// The methods listed by `SHOW CREATE USER`, in order.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(super) struct Methods(Vec<Method>);
 
 #[derive(Clone, Debug, Eq, PartialEq)]
 struct Method {
     plugin: String,
-    /// What follows `USING`, with its quotes.
+    /// The argument of `USING`, with its quotes.
     using: Option<String>,
 }
 
-/// The kinds of passwords whose stored form is made here, so that the password itself stays out of statements.
+/// The kinds of passwords whose stored form this module can compute, which keeps the password out of statements.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum PasswordKind {
     Native,
@@ -47,7 +47,7 @@ impl PasswordKind {
         }
     }
 
-    /// What the server stores for a password.
+    /// Returns what the server stores for a password.
     pub(super) fn stored(self, password: &str) -> String {
         match self {
             Self::Native => hash(password),
@@ -61,11 +61,11 @@ impl PasswordKind {
     }
 }
 
-/// Other methods that check a password which the server keeps. None of them is made here.
+/// Other methods whose passwords the server stores. Their stored forms cannot be computed here.
 const OTHER_PASSWORDS: [&str; 3] = ["mysql_old_password", "parsec", "caching_sha2_password"];
 
 impl Methods {
-    /// Reads them from what `SHOW CREATE USER` says.
+    /// Parses the output of `SHOW CREATE USER`.
     pub(super) fn of(made: &str) -> Self {
         let native = |using| Method { plugin: PasswordKind::Native.plugin().to_owned(), using };
         const END: [&str; 4] = [" REQUIRE ", " WITH ", " ACCOUNT ", " PASSWORD EXPIRE"];
@@ -98,11 +98,12 @@ impl Methods {
         }
     }
 
-    /// The kind of the password that rotates.
+    /// Returns the kind of the password that rotates.
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Unsupported`], with the method's name: there is no password, or one of another kind as well.
+    /// [`ErrorKind::Unsupported`], with the names of the methods, if the account has no password, passwords of several
+    /// kinds, or one of an unsupported kind.
     pub(super) fn password(&self, account: &Account) -> Result<PasswordKind, Error> {
         let name = &account.name;
         let unsupported = |what: String| Err(Error::new(ErrorKind::Unsupported, what));
@@ -127,18 +128,18 @@ impl Methods {
         }
     }
 
-    /// How many passwords there are.
+    /// Returns the number of passwords.
     pub(super) fn passwords(&self) -> usize {
         self.0.iter().filter(|method| PasswordKind::of(&method.plugin).is_some()).count()
     }
 
-    /// Whether there is a method without a password as well.
+    /// Checks whether the account also has methods without a password.
     pub(super) fn has_others(&self) -> bool {
         self.0.len() > self.passwords()
     }
 
-    /// What stands after `IDENTIFIED VIA` once the account has these passwords, given as they are stored, and no others.
-    /// Every method without a password stays.
+    /// Returns the clause after `IDENTIFIED VIA` that gives the account exactly these passwords, in their stored form,
+    /// and keeps every method without a password.
     pub(super) fn with_passwords(&self, kind: PasswordKind, stored: &[String]) -> String {
         let mut clauses = Vec::new();
         let mut is_set = false;
@@ -154,7 +155,7 @@ impl Methods {
         clauses.join(" OR ")
     }
 
-    /// The same methods with a password that nobody knows; `text` tells one from another.
+    /// Returns the same methods with a placeholder that no known password matches, and that differs for each `text`.
     pub(super) fn without_password(&self, kind: PasswordKind, text: &str) -> String {
         let digest = Sha512::digest(format!("not a password: {text}"));
         let stored = match kind {
@@ -164,7 +165,7 @@ impl Methods {
         self.with_passwords(kind, &[stored])
     }
 
-    /// Whether two accounts log in by the same methods, whatever their passwords.
+    /// Checks whether two accounts have the same methods, regardless of their passwords.
     pub(super) fn is_like(&self, other: &Self) -> bool {
         self.shape() == other.shape()
     }
@@ -241,7 +242,7 @@ mod tests {
         assert!(!two.is_like(&of("mysql_native_password USING '*00'")));
     }
 
-    /// As a server made them by `PASSWORD()`.
+    /// The expected values come from `PASSWORD()` on a server.
     #[test]
     fn stored_passwords_are_those_of_the_server() {
         assert_eq!(PasswordKind::Ed25519.stored("first"), "yimNcp6dq3P0N8rm+FGHNJKGzblrmmBDojH2V8xiL7w");

@@ -1,12 +1,12 @@
-//! What asks for the user's name, which two alternating users do not share.
+//! Database objects that depend on the user's name, which differs between two alternating users.
 
 use super::{MySql, rows};
 use crate::diagnosis::some_of;
 use crate::document::Document;
 use crate::error::Error;
 
-/// Views, routines and triggers that ask for the name of whoever logged in (`USER()` and what means the same) or, where
-/// they run as their caller, for `CURRENT_USER`; as far as the administrator may see them.
+/// Lists the views, routines and triggers that use the name of the logged-in user (`USER()` and its synonyms) or, if
+/// they run as their caller, `CURRENT_USER`. Covers those that the administrator can see.
 const ASKING: &str = "SELECT what FROM (
     SELECT CONCAT('view ', TABLE_SCHEMA, '.', TABLE_NAME) AS what, TABLE_SCHEMA AS place, LOWER(VIEW_DEFINITION) AS source,
         SECURITY_TYPE = 'INVOKER' AS as_caller FROM information_schema.VIEWS
@@ -20,7 +20,7 @@ const ASKING: &str = "SELECT what FROM (
     ORDER BY what";
 
 impl MySql {
-    /// What asks for the user's name, in every database.
+    /// Returns warnings about objects, in any database, that depend on the user's name.
     pub(super) async fn asking_for_names(&self, admin: &Document) -> Result<Vec<String>, Error> {
         let (mut connection, _) = self.administration(admin).await?;
         let asking = rows::<String>(&mut connection, ASKING).await?;

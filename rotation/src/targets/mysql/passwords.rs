@@ -1,6 +1,6 @@
-//! The statements that change a password, at MariaDB and at MySQL.
+//! The statements that change a password on MariaDB and MySQL.
 //!
-//! Nothing here talks to a server, so that every decision can be tested without one.
+//! Nothing here talks to a server, so every decision can be tested without one.
 
 use zeroize::Zeroizing;
 
@@ -14,24 +14,24 @@ use crate::error::{Error, ErrorKind};
 #[derive(Debug)]
 pub(super) struct Statement {
     pub(super) text: Zeroizing<String>,
-    /// Whether a server that does not permit it has nothing that it would have changed.
+    /// Whether the change is complete even if the server denies this statement.
     pub(super) may_be_denied: bool,
 }
 
-/// What else decides how a password is changed.
+/// Facts about the server and the connection that decide how a password is changed.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Conditions {
-    /// MariaDB checks each new password, and so refuses hashes (`strict_password_validation` and a plugin).
+    /// MariaDB validates new passwords, and so refuses hashes (`strict_password_validation` and a plugin).
     pub(super) wants_clear: bool,
-    /// Nobody on the way can read a statement: TLS, or a server on this host.
+    /// No one on the network can read a statement: the connection uses TLS, or the server is on this host.
     pub(super) is_private: bool,
     /// The general log is on and cannot be turned off for the session.
     pub(super) is_logged: bool,
 }
 
 impl Dialect {
-    /// The statements after which an account has the new password, and beside it only the kept one. Repeating them,
-    /// whichever of them ran last, gives the same result, and the kept password works all the time.
+    /// Returns the statements that give an account the new password and, if given, the kept one, and no others. Running
+    /// them again after stopping at any point gives the same result, and the kept password works throughout.
     pub(super) fn change_password(
         self,
         account: &Account,
@@ -45,7 +45,7 @@ impl Dialect {
         }
     }
 
-    /// Whether an account has this password, where the server shows it in a form that can be compared.
+    /// Checks whether an account has this password. Always false if the server does not show it in a comparable form.
     pub(super) fn has_password(self, account: &Account, password: &str) -> bool {
         let kind = Methods::of(&account.made).password(account);
         matches!(self, Self::MariaDb(_))
@@ -69,20 +69,22 @@ fn on_mariadb(
         return in_the_clear(account, &methods, new, keep, conditions);
     }
     if keep.is_some() && (kind == PasswordKind::Ed25519 || methods.has_others()) {
-        // For the second password the server asks once more, which drivers take for an error; ours does.
+        // To check the second password, the server sends another challenge. Many drivers, ours included, treat that
+        // as an error.
         let what = format!(
             "{name} logs in by ed25519 or by several methods, and drivers then cannot log in by a second password; choose alternating-users or single-user"
         );
         return Err(Error::new(ErrorKind::Unsupported, what));
     }
-    // The hash and never the password: statements are logged, replicated and shown to administrators.
+    // Only hashes, never the password: statements are logged, replicated and shown to administrators.
     let text = match keep {
-        // Both in one statement: neither is ever without effect, and repeating it changes nothing.
+        // Both in one statement, so the kept password always works, and repeating it changes nothing.
         Some(keep) => {
             let both = methods.with_passwords(kind, &[kind.stored(new), kind.stored(keep)]);
             format!("ALTER USER {name} IDENTIFIED VIA {both}")
         }
-        // Nobody needs a privilege to change his own. It changes the first password alone, so there must be no other.
+        // Changing one's own password needs no privilege. SET PASSWORD changes only the first password, so there must
+        // be no other.
         None if account.is_own && methods.passwords() == 1 => {
             format!("SET PASSWORD = '{}'", kind.stored(new))
         }
@@ -94,8 +96,8 @@ fn on_mariadb(
     Ok(vec![Statement { text: text.into(), may_be_denied: false }])
 }
 
-/// The one statement that a server which checks each password accepts, and that reaches its binary log as a hash. The
-/// session's own logs are turned off where that is permitted.
+/// Returns the statements for a server that validates passwords. `SET PASSWORD … = PASSWORD(…)` is the only one that it
+/// both accepts and writes to its binary log as a hash. The session's own logs are turned off if that is permitted.
 fn in_the_clear(
     account: &Account,
     methods: &Methods,
@@ -139,9 +141,9 @@ fn in_the_clear(
     Ok(statements)
 }
 
-/// MySQL takes the password in the clear: it has no hash from a user that changes its own, and retains a second
-/// password only beside one in the clear. The server leaves it out of its logs (Passwords and Logging); on the way it is
-/// inside TLS.
+/// Returns the statements for MySQL, which takes the password in the clear: it accepts no hash from a user that changes
+/// its own password, and retains a second password only with a new one in the clear. The server keeps the password out
+/// of its logs (see "Passwords and Logging" in its manual); on the network, TLS protects it.
 fn on_mysql(
     version: Version,
     account: &Account,
@@ -165,7 +167,7 @@ fn on_mysql(
         let what = format!("{name} logs in by {by}; only passwords of {} can be rotated", PLUGINS.join(", "));
         Error::new(ErrorKind::Unsupported, what)
     })?;
-    // Another plugin, which is what the server's default would be, would discard the second password.
+    // Names the plugin, because switching to another one, such as the server's default, discards the second password.
     let set = |password: &str| {
         let password = string(password);
         let before = if account.is_own {
@@ -177,16 +179,16 @@ fn on_mysql(
     };
     let statement = |text: String| Statement { text: text.into(), may_be_denied: false };
     Ok(match keep {
-        // RETAIN keeps whichever password is the first one, and that need not be the one to keep: said twice, it would
-        // keep the new one, and after a rotation that was given up, the one given up. So the kept one is made the first
-        // before, which leaves the second as it is.
+        // RETAIN keeps the primary password, which need not be the one to keep: on a repeated run it would be the new
+        // one, and after an abandoned rotation the abandoned one. So the kept password is made the primary one first,
+        // which leaves the secondary one as it is.
         Some(keep) => vec![statement(set(keep)), statement(format!("{} RETAIN CURRENT PASSWORD", set(new)))],
         None => {
             let unlocked = if account.is_own { "" } else { " ACCOUNT UNLOCK" };
             let mut statements = vec![statement(format!("{}{unlocked}", set(new)))];
             if has_dual_passwords {
-                // A second password outlives a change of the first. A user that may not discard its own cannot have
-                // made one.
+                // The secondary password survives a change of the primary one. A user that may not discard its own
+                // secondary password cannot have set one.
                 let whose = if account.is_own { "USER()" } else { &account.name };
                 let discard = format!("ALTER USER {whose} DISCARD OLD PASSWORD");
                 statements.push(Statement { text: discard.into(), may_be_denied: account.is_own });
@@ -196,19 +198,20 @@ fn on_mysql(
     })
 }
 
-/// What MySQL asks of a user's sessions besides the password, as it stands in `ALTER USER`: all of it, so that what
-/// another user was asked for is asked for no more. Takes what the server says of the user, hashes in digits.
+/// Returns MySQL's requirements on a user's sessions, other than the password, in the syntax of `ALTER USER`. Names
+/// every requirement, so that those the other user had before are reset. `made` is the output of `SHOW CREATE USER`,
+/// with hashes in hexadecimal.
 pub(super) fn conditions(made: &str) -> String {
     const NO_LIMITS: &str = "WITH MAX_QUERIES_PER_HOUR 0 MAX_UPDATES_PER_HOUR 0 MAX_CONNECTIONS_PER_HOUR 0 MAX_USER_CONNECTIONS 0";
     let Some(start) = find(made, " REQUIRE ") else { return String::new() };
     let end = [" ATTRIBUTE ", " COMMENT "].iter().filter_map(|word| find(made, word)).min();
     let said = made[start..end.unwrap_or(made.len())].trim_start();
-    // Whether it may log in is no condition but what comes last.
+    // The account lock is not copied: setting the password unlocks the account as the last step.
     let said = said.replace(" ACCOUNT UNLOCK", "").replace(" ACCOUNT LOCK", "");
     let limits = find(&said, " WITH ").or_else(|| find(&said, " PASSWORD ")).unwrap_or(said.len());
     let (required, more) = said.split_at(limits);
     let more = more.trim_start();
-    // A limit that is said twice is what it is said to be last.
+    // If a limit appears twice, the last one counts.
     let more = more.strip_prefix("WITH ").unwrap_or(more);
     let attempts = if find(more, "FAILED_LOGIN_ATTEMPTS ").is_some() {
         ""
@@ -218,11 +221,11 @@ pub(super) fn conditions(made: &str) -> String {
     format!("{required} {NO_LIMITS} {more}{attempts}")
 }
 
-/// The one plugin in what MySQL says of a user.
+/// Returns the authentication plugin in the output of MySQL's `SHOW CREATE USER`; `None` if there is not exactly one.
 pub(super) fn plugin(made: &str) -> Option<&str> {
     const WITH: &str = " IDENTIFIED WITH ";
     let after = &made[made.find(WITH)? + WITH.len()..];
-    // A second factor would be lost.
+    // A change would lose the second factor.
     if after.contains(WITH) {
         return None;
     }
@@ -230,13 +233,14 @@ pub(super) fn plugin(made: &str) -> Option<&str> {
     after[1..].split_once(quote).map(|(plugin, _)| plugin)
 }
 
-/// MySQL's statement for a server whose password history forbids to set the kept password again: it succeeds only where
-/// the kept one is the first, and by the user itself.
+/// Returns MySQL's statement for adding a password when the password history forbids setting the kept one again. It
+/// succeeds only if the user itself runs it and the kept password is the primary one.
 pub(super) fn retain_beside(new: &str, keep: &str) -> Zeroizing<String> {
     format!("SET PASSWORD = {} REPLACE {} RETAIN CURRENT PASSWORD", *string(new), *string(keep)).into()
 }
 
-/// Whether MySQL remembers former passwords of a user, given what it says of the user and its defaults.
+/// Checks whether MySQL keeps a password history for a user. `made` is the output of `SHOW CREATE USER`; the defaults
+/// are the server's.
 pub(super) fn has_history(made: &str, default_count: i64, default_days: i64) -> bool {
     let asks = |word: &str, default: i64| match find(made, word) {
         Some(at) if made[at + word.len()..].starts_with("DEFAULT") => default > 0,
@@ -246,7 +250,7 @@ pub(super) fn has_history(made: &str, default_count: i64, default_days: i64) -> 
     asks(" PASSWORD HISTORY ", default_count) || asks(" PASSWORD REUSE INTERVAL ", default_days)
 }
 
-/// A string as it stands in a statement of a pinned session, in which a backslash begins an escape.
+/// Returns a string literal for a session with the pinned SQL mode, in which a backslash starts an escape.
 fn string(text: &str) -> Zeroizing<String> {
     let doubled = Zeroizing::new(text.replace('\'', "''"));
     let escaped = Zeroizing::new(doubled.replace('\\', "\\\\"));

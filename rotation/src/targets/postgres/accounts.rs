@@ -1,4 +1,4 @@
-//! Users and privileges at PostgreSQL.
+//! Users and privileges in PostgreSQL.
 
 use postgres_protocol::escape::{escape_identifier, escape_literal};
 use tokio_postgres::Client;
@@ -71,19 +71,19 @@ impl Accounts for Postgres {
                 Owner::Candidate => client = self.gather(admin, client, &candidate, &reference).await?,
                 Owner::Undecided => {
                     statements.push_str(&membership(&client, &reference, &candidate).await?);
-                    // Left over from a first user that was dropped: the new one is not the one it acted as.
+                    // Left over from a first user that was dropped and created again.
                     statements.push_str(&no_longer_acts(&client, &reference, &candidate).await?);
                 }
             }
             statements.push_str(&attributes(&client, &reference, &candidate, owner).await?);
             statements.push_str(&settings(&client, &reference, &candidate).await?);
             if owner != Owner::Candidate {
-                // What the second user makes belongs to whom the first acts as, so that both can use it.
+                // Objects that the second user creates belong to the role that the first acts as, so both can use them.
                 statements.push_str(&acting_role(&client, &reference, &candidate).await?);
             }
             run(&client, "give the second user its privileges", &statements).await?;
-            // A comment that somebody else wrote stays, and one that may not be written is not needed: the other user is
-            // recognised by the previous version as well.
+            // Only an empty comment is set, and a failure to set it does no harm: the other user is also recognized by
+            // the previous version.
             let uncommented = "SELECT pg_catalog.shobj_description(oid, 'pg_authid') IS NULL FROM pg_catalog.pg_roles WHERE rolname = $1";
             if let Some(row) = query(&client, uncommented, &[text(&reference.as_str())]).await?.first()
                 && row.get(0)
@@ -155,10 +155,11 @@ impl Accounts for Postgres {
             let users = [reference.as_str(), candidate.as_str()];
             let rows = query(&client, MISSING, &[text(&users[0]), text(&users[1])]).await?;
             let mut missing: Vec<String> = rows.iter().map(|row| row.get(0)).collect();
-            // A member may do all that the owner may. What the owner may not do, the member was allowed on its own.
+            // A candidate that is a member of the reference lacks nothing. Otherwise, privileges that were granted to
+            // the reference alone can be missing in any database.
             if owner(&client, users[0], users[1]).await? != Owner::Reference {
                 for (lack, database) in self.wherever(admin, &client, MISSING, users).await? {
-                    // What is no database's own is the same everywhere.
+                    // Privileges outside of any database are found from every database; report them once.
                     if !missing.contains(&lack) {
                         missing.push(in_database(&lack, &database));
                     }
@@ -176,7 +177,7 @@ async fn exists(client: &Client, user: &str) -> Result<bool, Error> {
         .is_empty())
 }
 
-/// Makes the candidate a member of the reference.
+/// Returns the statement that makes the candidate a member of the reference.
 async fn membership(client: &Client, reference: &str, candidate: &str) -> Result<String, Error> {
     let (owner, member) = (escape_identifier(reference), escape_identifier(candidate));
     let statement = "SELECT pg_catalog.current_setting('server_version_num')::int, pg_catalog.quote_ident(current_user), \
@@ -186,7 +187,7 @@ async fn membership(client: &Client, reference: &str, candidate: &str) -> Result
     if row.get::<_, i32>(0) < 160_000 {
         return Ok(format!("GRANT {owner} TO {member};"));
     }
-    // Since version 16 the right to make users is no longer the right to grant each of them.
+    // Since version 16, CREATEROLE alone does not allow granting other roles.
     if !row.get::<_, bool>(2) {
         let admin: String = row.get(1);
         return Err(Error::new(
@@ -199,23 +200,23 @@ async fn membership(client: &Client, reference: &str, candidate: &str) -> Result
     Ok(format!("GRANT {owner} TO {member} WITH INHERIT TRUE, SET TRUE;"))
 }
 
-/// Takes a setting from the reference by which it would act as the candidate.
+/// Returns the statement that resets the reference's `role` setting if it makes the reference act as the candidate.
 async fn no_longer_acts(client: &Client, reference: &str, candidate: &str) -> Result<String, Error> {
     let rows = query(client, ACTS_AS, &[text(&reference), text(&candidate)]).await?;
     let reset = |_| format!("ALTER ROLE {} RESET role;", escape_identifier(reference));
     Ok(rows.first().map(reset).unwrap_or_default())
 }
 
-/// Attributes that are the role's own and do not come with a membership. Only differences are written, since some of
-/// them only a superuser may write.
+/// Returns the statement that gives the candidate the reference's role attributes, which membership does not convey. It
+/// names only those that differ, because some need a superuser.
 async fn attributes(
     client: &Client,
     reference: &str,
     candidate: &str,
     owner: Owner,
 ) -> Result<String, Error> {
-    // The member always inherits: what the owner may do by itself, it may. What the owner does not inherit from others,
-    // the member does not get through it.
+    // The member always inherits, so it has the owner's own privileges. Privileges that the owner does not inherit from
+    // other roles do not reach the member through it.
     let statement = "SELECT pg_catalog.concat_ws(' ', CASE WHEN $3 AND NOT c.rolinherit THEN 'INHERIT' END, \
          CASE WHEN r.rolsuper <> c.rolsuper THEN CASE WHEN r.rolsuper THEN 'SUPERUSER' ELSE 'NOSUPERUSER' END END, \
          CASE WHEN r.rolcreatedb <> c.rolcreatedb THEN CASE WHEN r.rolcreatedb THEN 'CREATEDB' ELSE 'NOCREATEDB' END END, \

@@ -1,4 +1,4 @@
-//! What a PostgreSQL server would object to, asked beforehand.
+//! The checks before a rotation: finds what a PostgreSQL server would refuse.
 
 use postgres_protocol::escape::escape_identifier;
 use tokio_postgres::{Client, Row};
@@ -11,7 +11,8 @@ use crate::diagnosis::{Diagnosis, Finding, Requirements};
 use crate::document::Document;
 use crate::error::{Error, ErrorKind};
 
-/// Who asks, and about whom. Without a row the user does not exist.
+/// Facts about the server, the logged-in role (`me`) and the user in question (`u`). No row means that the user does
+/// not exist.
 const LOOK: &str = "
 SELECT pg_catalog.current_setting('server_version'), pg_catalog.current_setting('server_version_num')::int,
     pg_catalog.pg_is_in_recovery(), pg_catalog.quote_ident(me.rolname), me.rolsuper, me.rolcreaterole,
@@ -25,14 +26,14 @@ SELECT pg_catalog.current_setting('server_version'), pg_catalog.current_setting(
     pg_catalog.current_setting('password_encryption'), pg_catalog.pg_backend_pid()
 FROM pg_catalog.pg_roles me, pg_catalog.pg_roles u WHERE me.rolname = session_user AND u.rolname = $1";
 
-/// Settings of the user that only a superuser may give to another.
+/// The user's settings that only a superuser can give to another role, and that the other role does not have yet.
 const PRIVILEGED_SETTINGS: &str = "SELECT DISTINCT p.name FROM pg_catalog.pg_db_role_setting g
     JOIN pg_catalog.pg_roles r ON r.oid = g.setrole, pg_catalog.unnest(g.setconfig) s, pg_catalog.pg_settings p
     WHERE r.rolname = $1 AND p.name = pg_catalog.split_part(s, '=', 1) AND p.context = 'superuser'
     AND NOT EXISTS (SELECT 1 FROM pg_catalog.pg_db_role_setting h JOIN pg_catalog.pg_roles o ON o.oid = h.setrole
         WHERE o.rolname = $2 AND h.setdatabase = g.setdatabase AND s = ANY (h.setconfig)) ORDER BY 1";
 
-/// Whom a role acts as, if it has said so itself.
+/// The role that a role acts as by its own setting for all databases; no row if it has none.
 const ACTS_AS_WHOM: &str = "SELECT pg_catalog.substr(c, 6) FROM pg_catalog.pg_db_role_setting s
     JOIN pg_catalog.pg_roles r ON r.oid = s.setrole, pg_catalog.unnest(s.setconfig) c
     WHERE s.setdatabase = 0 AND r.rolname = $1 AND c LIKE 'role=%'";
@@ -70,8 +71,8 @@ impl Postgres {
         Ok(found)
     }
 
-    /// Whether the second user is let in at all. A server decides that before it asks for the password, and whether or not
-    /// the user exists.
+    /// Checks whether the server lets the second user connect from this host. The server decides that before it asks
+    /// for the password, even for a user that does not exist.
     async fn of_way_in(&self, found: &mut Diagnosis, other: &Document) -> Result<(), Error> {
         if let Greeting::NotFromHere(answer) = self.greet(other).await? {
             found.findings.push(Finding::new(format!(
@@ -106,7 +107,7 @@ async fn of_server(client: &Client, found: &mut Diagnosis, row: &Row, user: &str
     }
 }
 
-/// A user that changes its own password needs a session beside those of the application.
+/// Checks that a user who changes its own password can open a session in addition to the application's.
 fn of_sessions(found: &mut Diagnosis, row: &Row, user: &str) {
     let (limit, open): (i32, i64) = (row.get(11), row.get(12));
     if limit >= 0 && open >= i64::from(limit) {
@@ -151,7 +152,7 @@ async fn of_administrator(
         found.findings.push(Finding::new(problem).mended_by(format!("ALTER ROLE {asks} CREATEROLE;")));
     }
     let other = requirements.other.map(Document::username).transpose()?;
-    // Since version 16 the right to make users is no longer the right to change or grant each of them.
+    // Since version 16, CREATEROLE alone does not allow changing or granting other roles.
     if number >= 160_000 {
         let mut roles = vec![(user.clone(), row.get::<_, bool>(8))];
         if let Some(other) = &other
@@ -196,8 +197,8 @@ async fn of_second_user(
         let rows = query(client, ACTS_AS_WHOM, &[text(&role)]).await?;
         Ok(rows.first().map(|row| row.get(0)))
     };
-    // By its own settings a role may act as any that it belongs to. Ours let the second act as the first, or as whom the
-    // first acts as; what somebody else has said stays theirs to decide.
+    // A role's settings can make it act as any role that it is a member of. Rotation makes the second user act as the
+    // first, or as the role that the first acts as. Any other setting is the operator's, and is reported.
     let (theirs, ours) = (whom(other).await?, whom(user).await?);
     if let Some(theirs) = &theirs
         && theirs != user

@@ -1,5 +1,5 @@
-//! What a server says to a user before it knows the password: how it would like to have it, or that it does not let the
-//! user in from here at all. Nothing is sent but the name, so that no login fails.
+//! The first message that a server sends to a user: which authentication it asks for, or that the user may not connect
+//! from here. Only the names of the user and the database are sent, so this never counts as a failed login.
 
 use std::net::SocketAddr;
 
@@ -11,20 +11,20 @@ use tokio_postgres_rustls::MakeRustlsConnect;
 use crate::error::{Error, ErrorKind};
 use crate::targets::tls::Trust;
 
-/// The beginning of a server's side of a login.
+/// The server's first message in a login.
 #[derive(Debug, Eq, PartialEq)]
 pub(super) enum Greeting {
-    /// It asks for an answer by SCRAM, which it does of every user whose verifier is one.
+    /// It asks for SCRAM, as it does for every user with a SCRAM verifier.
     Scram,
-    /// It asks for the password, or for its MD5.
+    /// It asks for the cleartext password, or for an MD5 hash of it.
     Older,
-    /// By its rules it lets the user in from nowhere, or not from here: what it says of that.
+    /// Its rules (`pg_hba.conf`) do not let the user connect from this host. Holds the server's message.
     NotFromHere(String),
-    /// Something else.
+    /// Any other message.
     Other,
 }
 
-/// Asks.
+/// Starts a login without a password, and returns the server's first message.
 pub(super) async fn greet(
     addresses: &[SocketAddr],
     host: &str,
@@ -74,7 +74,7 @@ async fn ask<S: AsyncRead + AsyncWrite + Unpin>(
     Ok(read(kind, &message))
 }
 
-/// More than a server says here.
+/// The number of bytes read of the first message; servers send fewer.
 const MOST: usize = 16 * 1024;
 
 fn read(kind: u8, message: &[u8]) -> Greeting {

@@ -1,7 +1,7 @@
-//! What one role may do and another may not.
+//! Privileges that one role has and another lacks.
 
-/// Everything the first role may do and the second may not, by way of whatever roles. Objects are those of the database
-/// that the session is in.
+/// Lists the privileges that the first role has and the second lacks, directly or through other roles. Covers the
+/// objects in the session's database only.
 pub(super) const MISSING: &str = "
 WITH r AS (SELECT * FROM pg_catalog.pg_roles WHERE rolname = $1), c AS (SELECT * FROM pg_catalog.pg_roles WHERE rolname = $2)
 SELECT a.name FROM r, c, LATERAL (VALUES

@@ -1,6 +1,6 @@
-//! What asks for the user's name, which two alternating users do not share.
+//! Database objects that depend on the user's name, which differs between two alternating users.
 //!
-//! The second acts as the first, so `current_user` is the first's name for both; `session_user` is each one's own.
+//! The second user acts as the first, so `current_user` is the first user's name for both. `session_user` differs.
 
 use super::Postgres;
 use super::session::query;
@@ -8,11 +8,12 @@ use crate::diagnosis::some_of;
 use crate::document::Document;
 use crate::error::Error;
 
-/// What somebody made in this database that asks for a name, and whether it asks for `session_user`.
+/// Lists the user-defined objects in this database that use the user's name, and whether each uses `session_user`.
 ///
-/// Expressions are kept as trees, in which a question for a name has a number (`SQLValueFunctionOp`: 9 to 11 are
-/// `CURRENT_ROLE`, `CURRENT_USER` and `USER`, 12 is `SESSION_USER`). To look at them takes no lock, as writing them out
-/// would. A function is a text or a tree; within one that runs as its owner, `current_user` is that.
+/// PostgreSQL stores expressions as trees, in which these functions are numbers (`SQLValueFunctionOp`: 9 to 11 are
+/// `CURRENT_ROLE`, `CURRENT_USER` and `USER`, 12 is `SESSION_USER`). Matching the stored tree takes no lock; deparsing
+/// it would. A function's body is text or a tree. In a function that runs as its owner, `current_user` is always the
+/// owner, so those are skipped.
 const ASKING: &str = r"
 WITH trees(class, id, tree) AS (
     SELECT 'pg_catalog.pg_policy'::regclass, oid, pg_catalog.concat(polqual, polwithcheck) FROM pg_catalog.pg_policy
@@ -31,7 +32,7 @@ SELECT pg_catalog.pg_describe_object(class, id, 0), session FROM asks WHERE (ses
 GROUP BY 1, 2 ORDER BY 1";
 
 impl Postgres {
-    /// What asks for the user's name in the database of the secret.
+    /// Returns warnings about objects in the secret's database that depend on the user's name.
     pub(super) async fn asking_for_names(&self, admin: &Document) -> Result<Vec<String>, Error> {
         let client = self.session(admin).await?;
         let rows = query(&client, ASKING, &[]).await?;

@@ -1,11 +1,11 @@
-//! What of two alternating users belongs to one alone.
+//! Objects that belong to only one of two alternating users.
 //!
-//! The first owns everything: the second is a member of it and acts as it from the start of every session. A
-//! session can leave that: `SET ROLE NONE` does, and so does `DISCARD ALL`, by which poolers clean sessions up, on servers
-//! without the fixes of November 2024 (seen at 16.2; not at 15.18 and 18.6). What the second user then makes is its own,
-//! which the first cannot use. So before the first has its turn again, it is given what the second owns, in every
-//! database. (A third role that both belong to would be no way out: after a clean-up *both* would make what the other
-//! cannot use.)
+//! The first user owns everything: the second is a member of it and acts as it from the start of every session. A
+//! session can leave that role. `SET ROLE NONE` does, and so does `DISCARD ALL`, with which poolers reset sessions, on
+//! servers without the fixes of November 2024 (seen with 16.2; not with 15.18 and 18.6). The second user then owns what
+//! it creates, and the first cannot use it. So before the first user's next turn, everything that the second owns is
+//! reassigned to it, in every database. (A third role with both as members would not help: after a reset, *both* would
+//! create objects that the other cannot use.)
 
 use std::fmt::Write;
 
@@ -18,38 +18,39 @@ use super::settings::acting_role;
 use crate::document::Document;
 use crate::error::{Error, ErrorKind};
 
-/// The databases in which there is something of a role, beside the one that the session is in. This catalog is the same
-/// in all of them.
+/// The databases, other than the session's own, in which a role has dependent objects. This catalog is shared by all
+/// databases.
 const PLACES: &str = "SELECT DISTINCT d.datname FROM pg_catalog.pg_shdepend s JOIN pg_catalog.pg_roles r ON r.oid = s.refobjid \
      JOIN pg_catalog.pg_database d ON d.oid = s.dbid WHERE s.refclassid = 'pg_catalog.pg_authid'::regclass AND r.rolname = $1 \
      AND pg_catalog.strpos($2, s.deptype::text) > 0 AND d.datname <> pg_catalog.current_database() ORDER BY 1";
 
-/// Everything of whatever kind that a role owns in the database that the session is in, and, if the second parameter
-/// says so, what belongs to no database.
+/// Every object that a role owns in the session's database. If the second parameter is true, also those that belong to
+/// no database.
 const OWNED: &str = "SELECT pg_catalog.pg_describe_object(s.classid, s.objid, s.objsubid) FROM pg_catalog.pg_shdepend s \
      JOIN pg_catalog.pg_roles r ON r.oid = s.refobjid LEFT JOIN pg_catalog.pg_database d ON d.oid = s.dbid \
      WHERE s.refclassid = 'pg_catalog.pg_authid'::regclass AND r.rolname = $1 AND s.deptype = 'o' \
      AND (d.datname = pg_catalog.current_database() OR $2 AND s.dbid = 0) ORDER BY 1 LIMIT 200";
 
-/// Whether a role acts as another from the start of every session: as that one, or as whom that one acts as itself.
+/// Whether a role acts as another from the start of every session, directly or because both act as the same third role.
 pub(super) const ACTS_AS: &str = "SELECT 1 FROM pg_catalog.pg_db_role_setting s \
      JOIN pg_catalog.pg_roles r ON r.oid = s.setrole, pg_catalog.unnest(s.setconfig) c \
      WHERE s.setdatabase = 0 AND r.rolname = $1 AND (c = 'role=' || $2 OR c LIKE 'role=%' AND EXISTS \
      (SELECT 1 FROM pg_catalog.pg_db_role_setting o JOIN pg_catalog.pg_roles u ON u.oid = o.setrole \
      WHERE o.setdatabase = 0 AND u.rolname = $2 AND c = ANY (o.setconfig)))";
 
-/// Who asks, and whether it belongs to a role by its own doing or, before version 16, by anybody's.
+/// Whether the current user is a superuser, the server's version, and whether the current user is already a member of a
+/// role: by its own grant or, before version 16, by any grant.
 const ASKS: &str = "SELECT u.rolsuper, pg_catalog.current_setting('server_version_num')::int, EXISTS (SELECT 1 \
      FROM pg_catalog.pg_auth_members m JOIN pg_catalog.pg_roles r ON r.oid = m.roleid WHERE r.rolname = $1 AND m.member = u.oid \
      AND (m.grantor = u.oid OR pg_catalog.current_setting('server_version_num')::int < 160000)) \
      FROM pg_catalog.pg_roles u WHERE u.rolname = current_user";
 
-/// What a dependency on a role stands for, as `pg_shdepend` has it.
+/// Kinds of dependency on a role, as in `pg_shdepend.deptype`: `o` is ownership, `a` a privilege, `r` a policy.
 const OWNS: &str = "o";
 const OWNS_OR_MAY: &str = "oar";
 
 impl Postgres {
-    /// Everything that belongs to the member alone, in every database.
+    /// Returns every object that the member owns itself, in all databases.
     pub(super) async fn owned_by_member(
         &self,
         admin: &Document,
@@ -66,7 +67,7 @@ impl Postgres {
         Ok(objects)
     }
 
-    /// Gives the owner what the member owns in every database, and lets the member act as the owner from now on.
+    /// Reassigns everything that the member owns to the owner, in all databases, and makes the member act as the owner.
     pub(super) async fn give_to_owner(
         &self,
         admin: &Document,
@@ -81,8 +82,9 @@ impl Postgres {
         commit(&client).await
     }
 
-    /// Before the owner has its turn again: gives it what the member made as itself, if the member is to act as the
-    /// owner. Where it is not, it was made by somebody else, and ownership is changed only when asked.
+    /// Reassigns what the member created as itself, before the owner's next turn. Does nothing unless the member is set
+    /// to act as the owner. Rotation always sets that; without it, someone else set the users up, and ownership changes
+    /// only on request.
     pub(super) async fn gather(
         &self,
         admin: &Document,
@@ -106,7 +108,7 @@ impl Postgres {
         let places = places(&client, member, OWNS).await?;
         if !owned(&client, member, true).await?.is_empty() {
             reassign_here(&client, owner, member).await?;
-            // Not to hold on to every object while the other databases are visited.
+            // Releases the locks on these objects before the other databases are processed.
             commit(&client).await?;
             begin(&client).await?;
         }
@@ -118,8 +120,8 @@ impl Postgres {
         Ok(client)
     }
 
-    /// The rows of a question about two roles, asked in every other database in which there is something of the first,
-    /// and which one that was.
+    /// Runs a query about two roles in every other database where the first has objects or privileges. Returns each row
+    /// with the name of its database.
     pub(super) async fn wherever(
         &self,
         admin: &Document,
@@ -136,7 +138,7 @@ impl Postgres {
         Ok(found)
     }
 
-    /// An administrator's session in another database of the same server.
+    /// Opens an administrator's session in another database of the same server.
     async fn session_in(&self, admin: &Document, database: &str) -> Result<Client, Error> {
         let there = admin.with("dbname", database)?;
         self.login(&there).await?.ok_or_else(|| {
@@ -148,16 +150,16 @@ impl Postgres {
     }
 }
 
-/// Changes owners in one database.
+/// Reassigns ownership in the session's database.
 async fn reassign_here(client: &Client, owner: &str, member: &str) -> Result<(), Error> {
     let rows = query(client, ASKS, &[text(&member)]).await?;
     let row = rows.first().ok_or_else(|| Error::new(ErrorKind::Unavailable, "PostgreSQL returned no row"))?;
     let (is_super, version, is_member): (bool, i32, bool) = (row.get(0), row.get(1), row.get(2));
     let (owner, member) = (escape_identifier(owner), escape_identifier(member));
-    // Behind a long transaction, waiting would hold up everybody else.
+    // Waiting for a long transaction would block all other sessions that queue behind this one.
     let mut statements = "SET LOCAL lock_timeout = '5s';".to_owned();
-    // Who makes users is none of them, and gives away only what is its own. For as long as this takes, it is the member,
-    // which is the owner.
+    // REASSIGN OWNED needs membership in both roles, which the right to create users does not include. So the
+    // administrator joins the member role for this statement, and the owner through it.
     let (options, grantor) = if version < 160_000 {
         ("", "")
     } else {
@@ -188,7 +190,7 @@ pub(super) fn in_database(object: &str, database: &str) -> String {
     format!("{object} (in database {database})")
 }
 
-/// Which of two alternating users owns what both make.
+/// The one of two alternating users that owns what both create.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum Owner {
     Reference,
@@ -207,8 +209,8 @@ pub(super) async fn owner(client: &Client, reference: &str, candidate: &str) -> 
     })
 }
 
-/// Of two users, the one that owns what both make, and the one that is a member of it. Where neither is, the one whose
-/// name the other's is made from.
+/// Returns the owner and the member among two users. If neither is a member of the other, the owner is the one with the
+/// shorter name, from which the other's is derived.
 async fn owner_and_member(
     client: &Client,
     reference: &Document,

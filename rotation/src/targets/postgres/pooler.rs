@@ -1,7 +1,8 @@
-//! Whether there is a pooler between a session and its server.
+//! Detects a connection pooler between a session and its server.
 //!
-//! A pooler hands out session numbers of its own for cancelling queries. The server's own is a question away; they differ.
-//! The number is private to the driver, which writes it into a request to cancel: into a pipe that leads nowhere, here.
+//! For cancel requests, a pooler announces its own process ids, which differ from the server's `pg_backend_pid()`.
+//! The driver does not expose the announced id, but writes it into cancel requests. So this module sends a cancel
+//! request into an in-memory pipe, and reads the id from there.
 
 use std::io;
 use std::pin::Pin;
@@ -11,12 +12,13 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, DuplexStream
 use tokio_postgres::Client;
 use tokio_postgres::tls::{ChannelBinding, TlsConnect, TlsStream};
 
-/// Whether this session goes through a pooler such as PgBouncer or RDS Proxy: the server's own number of it is `number`.
+/// Checks whether this session goes through a pooler such as PgBouncer or RDS Proxy. `number` is the server's own
+/// process id for the session.
 pub(super) async fn is_pooled(client: &Client, number: i32) -> bool {
     announced(client).await.is_some_and(|announced| announced != number)
 }
 
-/// The number that the other side announced when the session began.
+/// Returns the process id that the other side announced when the session began.
 async fn announced(client: &Client) -> Option<i32> {
     let (mine, theirs) = tokio::io::duplex(64);
     let token = client.cancel_token();
@@ -24,7 +26,7 @@ async fn announced(client: &Client) -> Option<i32> {
     let read = async move {
         let mut mine = mine;
         let mut request = read_packet(&mut mine).await?;
-        // A session over TLS asks for that first.
+        // If the session uses TLS, the driver asks for TLS first here too.
         if request.len() == 8 {
             mine.write_all(b"S").await.ok()?;
             request = read_packet(&mut mine).await?;
@@ -46,7 +48,7 @@ async fn read_packet(from: &mut DuplexStream) -> Option<Vec<u8>> {
     Some(packet)
 }
 
-/// TLS over a pipe that nobody else reads.
+/// A stand-in for TLS that encrypts nothing: the pipe never leaves this process.
 struct Pretended;
 
 struct Pipe(DuplexStream);

@@ -1,9 +1,9 @@
-//! A session at PostgreSQL in which nothing but the system catalog is found by an unqualified name.
+//! PostgreSQL sessions in which unqualified names resolve only to the system catalog.
 //!
-//! Everything happens in transactions that begin by pinning `search_path`: whoever may create objects in a database could
-//! otherwise overload the operators and functions of a privileged session (CVE-2018-1058). The setting, and locks, last
-//! as long as their transaction, because behind a pooler the next one may be on another server connection. For the same
-//! reason no statement is prepared by name.
+//! Every transaction starts by pinning `search_path`. Otherwise, any user who can create objects in a database could
+//! overload the operators and functions that a privileged session uses (CVE-2018-1058). The setting and all locks are
+//! scoped to the transaction, because a pooler can run the next one on another server connection. For the same reason,
+//! there are no named prepared statements.
 
 use postgres_protocol::escape::escape_identifier;
 use tokio_postgres::config::SslMode;
@@ -16,18 +16,18 @@ use crate::error::{Error, ErrorKind};
 use crate::targets::tls::{Trust, not_trusted};
 use crate::targets::{STATEMENT_TIMEOUT, within};
 
-/// The first statements of every transaction. `pg_temp` comes last, or it would come first.
+/// The first statements of every transaction. `pg_temp` is listed last; unlisted, it would be searched first.
 const BEGIN: &str = "BEGIN; SET LOCAL search_path TO pg_catalog, pg_temp;";
 
 /// A parameter of a statement, with its type.
 pub(super) type Parameter<'a> = (&'a (dyn ToSql + Sync), Type);
 
-/// A text as a parameter.
+/// Returns a text parameter.
 pub(super) fn text<'a>(value: &'a &'a str) -> Parameter<'a> {
     (value, Type::TEXT)
 }
 
-/// A truth value as a parameter.
+/// Returns a Boolean parameter.
 pub(super) fn flag(value: &bool) -> Parameter<'_> {
     (value, Type::BOOL)
 }
@@ -57,12 +57,12 @@ pub(super) async fn begin(client: &Client) -> Result<(), Error> {
     run(client, "begin a transaction", BEGIN).await
 }
 
-/// Commits, so that the session can be used for something else.
+/// Commits the current transaction.
 pub(super) async fn commit(client: &Client) -> Result<(), Error> {
     run(client, "commit", "COMMIT").await
 }
 
-/// Runs statements in the transaction under way.
+/// Runs statements in the current transaction.
 pub(super) async fn run(client: &Client, what: &str, statements: &str) -> Result<(), Error> {
     within(STATEMENT_TIMEOUT, what, async {
         client.batch_execute(statements).await.map_err(|error| fault(what, error))
@@ -70,22 +70,22 @@ pub(super) async fn run(client: &Client, what: &str, statements: &str) -> Result
     .await
 }
 
-/// Asks a question in the transaction under way.
+/// Runs a query in the current transaction.
 pub(super) async fn query(
     client: &Client,
     statement: &str,
     parameters: &[Parameter<'_>],
 ) -> Result<Vec<Row>, Error> {
-    within(STATEMENT_TIMEOUT, "a question", async {
-        client.query_typed(statement, parameters).await.map_err(|error| fault("look at the users", error))
+    within(STATEMENT_TIMEOUT, "a query", async {
+        client.query_typed(statement, parameters).await.map_err(|error| fault("query the users", error))
     })
     .await
 }
 
-/// Begins a transaction with statements that answer one question.
+/// Begins a transaction with these statements, and returns the first column of the first row.
 pub(super) async fn begin_and_ask(client: &Client, statements: &str) -> Result<Option<String>, Error> {
     let statements = format!("{BEGIN} {statements}");
-    let answers = within(STATEMENT_TIMEOUT, "a question", async {
+    let answers = within(STATEMENT_TIMEOUT, "a query", async {
         client.simple_query(&statements).await.map_err(|error| fault("begin a transaction", error))
     })
     .await?;
@@ -95,20 +95,20 @@ pub(super) async fn begin_and_ask(client: &Client, statements: &str) -> Result<O
     }))
 }
 
-/// How the server is set to store passwords, asked while a transaction begins.
+/// Begins a transaction, and returns how the server is set to store passwords.
 pub(super) async fn begin_and_ask_for_encryption(client: &Client) -> Result<Encryption, Error> {
     let setting = begin_and_ask(client, "SHOW password_encryption").await?;
     Ok(Encryption::of(setting.as_deref()))
 }
 
-/// The same in a transaction under way.
+/// Returns how the server is set to store passwords, in the current transaction.
 pub(super) async fn encryption(client: &Client) -> Result<Encryption, Error> {
     let statement = "SELECT pg_catalog.current_setting('password_encryption')";
     let rows = query(client, statement, &[]).await?;
     Ok(Encryption::of(rows.first().map(|row| row.get(0))))
 }
 
-/// How a server stores passwords.
+/// The form in which a server stores passwords.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum Encryption {
     Scram,
@@ -116,14 +116,14 @@ pub(super) enum Encryption {
 }
 
 impl Encryption {
-    /// By the setting `password_encryption`, which was a switch before version 14.
+    /// Parses the setting `password_encryption`. Before version 14 it could also be a Boolean, which means MD5.
     pub(super) fn of(setting: Option<&str>) -> Self {
         if setting == Some("scram-sha-256") { Self::Scram } else { Self::Md5 }
     }
 }
 
-/// Changes something about a role and commits, also where its transactions are read-only by its own settings, as those of
-/// a user for reports are. Where the whole server is read-only, it stays that.
+/// Runs a statement that changes a role, and commits. If only the role's own settings make its transactions read-only,
+/// as for a reporting user, retries in a read-write transaction. A server that is read-only as a whole is left alone.
 pub(super) async fn change(client: &Client, what: &str, statement: &str) -> Result<(), Error> {
     let statement = format!("{statement}; COMMIT");
     let outcome =
@@ -143,17 +143,17 @@ pub(super) async fn change(client: &Client, what: &str, statement: &str) -> Resu
     run(client, what, &format!("{} {statement}", BEGIN.replace("BEGIN;", "BEGIN READ WRITE;"))).await
 }
 
-/// Whether transactions are read-only by the role's own settings alone.
+/// Whether transactions are read-only only because of the role's own settings.
 const READ_ONLY_BY: &str = "SELECT s.source IN ('user', 'database user') AND NOT pg_catalog.pg_is_in_recovery() \
      FROM pg_catalog.pg_settings s WHERE s.name = 'default_transaction_read_only'";
 
-/// Whether the server answered and does not let the user in.
+/// Checks whether the error is a refused login.
 pub(super) fn is_refusal(error: &tokio_postgres::Error) -> bool {
     let refusals = [SqlState::INVALID_PASSWORD, SqlState::INVALID_AUTHORIZATION_SPECIFICATION];
     error.code().is_some_and(|code| refusals.contains(code)) || is_refusal_of_a_pooler(error)
 }
 
-/// PgBouncer refuses logins as violations of the protocol, and says in words alone what it means.
+/// Checks for a login refused by PgBouncer, which reports it as a protocol violation with one of these messages.
 fn is_refusal_of_a_pooler(error: &tokio_postgres::Error) -> bool {
     const WORDS: [&str; 4] =
         ["SASL authentication failed", "password authentication failed", "no such user", "auth failed"];
@@ -163,23 +163,23 @@ fn is_refusal_of_a_pooler(error: &tokio_postgres::Error) -> bool {
             .is_some_and(|answer| WORDS.iter().any(|words| answer.message().contains(words)))
 }
 
-/// Whether the server took the password and then found too many sessions of the user or of its database.
+/// Checks whether the server accepted the password but the user or its database has too many sessions.
 pub(super) fn is_accepted_but_full(error: &tokio_postgres::Error) -> bool {
-    // Both checks come after authentication; a server that is full altogether says so elsewhere, and before.
+    // Both routines run after authentication. A server that is full as a whole fails earlier, in another routine.
     error.code() == Some(&SqlState::TOO_MANY_CONNECTIONS)
         && error.as_db_error().is_some_and(|answer| {
             matches!(answer.routine(), Some("InitializeSessionUserId" | "CheckMyDatabase"))
         })
 }
 
-/// What the server or the way to it has against a statement. The server's message is about the statement's objects and
-/// does not quote it; its detail and context may, and stay here.
+/// The error for a failed statement or connection. The server's message names the statement's objects but does not
+/// quote the statement. Its detail and context can, so they are dropped.
 pub(super) fn fault(what: &str, error: tokio_postgres::Error) -> Error {
     if let Some(error) = not_trusted(&error) {
         return error;
     }
     let Some(answer) = error.as_db_error() else {
-        // The chain of causes holds addresses and certificates, nothing of the statement.
+        // The chain of causes holds addresses and certificates, but no part of the statement.
         return Error::new(ErrorKind::Unavailable, format!("PostgreSQL: could not {what}"))
             .with_source(error);
     };
@@ -199,7 +199,7 @@ pub(super) fn fault(what: &str, error: tokio_postgres::Error) -> Error {
     Error::new(kind, format!("could not {what}: PostgreSQL says {message:?} ({code})"))
 }
 
-/// `ALTER ROLE`, for all databases or for one.
+/// Returns the beginning of an `ALTER ROLE` statement, for all databases or for one.
 pub(super) fn alter(user: &str, database: Option<&str>) -> String {
     let user = escape_identifier(user);
     match database {

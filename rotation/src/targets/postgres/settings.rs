@@ -1,4 +1,4 @@
-//! Settings of roles, such as `search_path`, for all databases and for single ones.
+//! Settings of roles, such as `search_path`, for all databases or for a single one.
 
 use std::fmt::Write;
 
@@ -8,10 +8,10 @@ use tokio_postgres::Client;
 use super::session::{alter, query, text};
 use crate::error::{Error, ErrorKind};
 
-/// A setting of a role: the database, if it is for one, its name, and its value.
+/// A setting of a role: its database (`None` means all), its name, and its value.
 type Setting = (Option<String>, String, String);
 
-/// Settings whose value is a list of quoted names. The server has no others, and extensions may define none.
+/// Settings whose value is a list of quoted names. The server has no others, and extensions cannot define any.
 const LISTS: [&str; 6] = [
     "search_path",
     "temp_tablespaces",
@@ -26,16 +26,16 @@ const SETTINGS: &str = "SELECT d.datname::text, pg_catalog.split_part(s, '=', 1)
      JOIN pg_catalog.pg_roles r ON r.oid = g.setrole LEFT JOIN pg_catalog.pg_database d ON d.oid = g.setdatabase, \
      pg_catalog.unnest(g.setconfig) s WHERE r.rolname = $1";
 
-/// The settings of a role.
+/// Returns the settings of a role.
 async fn of(client: &Client, user: &str) -> Result<Vec<Setting>, Error> {
     let rows = query(client, SETTINGS, &[text(&user)]).await?;
     Ok(rows.iter().map(|row| (row.get(0), row.get(1), row.get(2))).collect())
 }
 
-/// The statements after which the candidate has the reference's settings and no others, but for whom it acts as.
+/// Returns the statements that give the candidate exactly the reference's settings, except for `role`.
 ///
-/// Values are written as literals. To set them in the administrator's session and take them from there would let the
-/// reference's `search_path` decide what the session finds.
+/// Values are written as literals. The alternative, `SET … FROM CURRENT`, would first apply the reference's
+/// `search_path` to the administrator's session.
 pub(super) async fn settings(client: &Client, reference: &str, candidate: &str) -> Result<String, Error> {
     let is_copied = |(_, name, _): &Setting| name != "role";
     let wanted: Vec<_> = of(client, reference).await?.into_iter().filter(is_copied).collect();
@@ -54,8 +54,8 @@ pub(super) async fn settings(client: &Client, reference: &str, candidate: &str) 
     Ok(statements)
 }
 
-/// The statements by which the member acts, in every database, as whom the owner acts as: itself, or a role that the
-/// owner has set for itself.
+/// Returns the statements that make the member act, in every database, as the role that the owner acts as: the owner
+/// itself, or the role in the owner's own settings.
 pub(super) async fn acting_role(client: &Client, owner: &str, member: &str) -> Result<String, Error> {
     let role_settings = |settings: Vec<Setting>| -> Vec<Setting> {
         settings.into_iter().filter(|(_, name, _)| name == "role").collect()
@@ -77,7 +77,7 @@ pub(super) async fn acting_role(client: &Client, owner: &str, member: &str) -> R
     Ok(statements)
 }
 
-/// A value as a statement has it.
+/// Returns a setting's value as SQL literals.
 fn literal(name: &str, value: &str) -> Result<String, Error> {
     if !LISTS.iter().any(|list| list.eq_ignore_ascii_case(name)) {
         return Ok(escape_literal(value));
@@ -88,7 +88,7 @@ fn literal(name: &str, value: &str) -> Result<String, Error> {
     Ok(names.iter().map(|name| escape_literal(name)).collect::<Vec<_>>().join(", "))
 }
 
-/// The names in a list such as `"$user", public`.
+/// Parses a list of names such as `"$user", public`; `None` if it is malformed.
 fn names(list: &str) -> Option<Vec<String>> {
     let mut names = Vec::new();
     let mut rest = list.trim_start();

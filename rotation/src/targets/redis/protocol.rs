@@ -1,4 +1,4 @@
-//! What is needed of the Redis protocol: commands with their answers.
+//! The part of the Redis protocol that rotation needs: commands and their replies.
 
 use std::fmt::Write as _;
 
@@ -13,7 +13,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Stream for S {}
 /// A connection to a server.
 pub(super) type Session = Box<dyn Stream>;
 
-/// A server's answer; errors are [`Err`] of [`command`].
+/// A server's reply. Error replies are the inner [`Err`] of [`command`].
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(super) enum Answer {
     /// A status, a number or a string.
@@ -38,10 +38,10 @@ impl Answer {
     }
 }
 
-/// No answer to our commands is larger.
+/// The size limit of a string or list in a reply. Replies to our commands stay below it.
 const MOST_BYTES: usize = 1 << 20;
 
-/// Sends a command and reads its answer: what the server gives, or its objection.
+/// Sends a command and reads the reply. The inner error is the server's error reply.
 pub(super) async fn command(session: &mut Session, words: &[&str]) -> Result<Result<Answer, String>, Error> {
     let mut text = Zeroizing::new(String::with_capacity(1024));
     let _ = write!(text, "*{}\r\n", words.len());
@@ -50,7 +50,7 @@ pub(super) async fn command(session: &mut Session, words: &[&str]) -> Result<Res
     }
     session.write_all(text.as_bytes()).await.map_err(lost)?;
     session.flush().await.map_err(lost)?;
-    // Lists are read with their depth counted by hand: how many answers each open list still wants.
+    // Nested lists are read without recursion. Each open list has its length and the answers read so far.
     let mut open: Vec<(usize, Vec<Answer>)> = Vec::new();
     loop {
         let line = line(session).await?;
@@ -150,7 +150,7 @@ mod tests {
             runtime.block_on(async {
                 let (ours, mut theirs) = tokio::io::duplex(1024);
                 theirs.write_all(said.concat().as_bytes()).await.unwrap();
-                drop(theirs); // and says no more
+                drop(theirs);
                 let mut session: Session = Box::new(ours);
                 let _ = command(&mut session, &["ROLE"]).await;
             });

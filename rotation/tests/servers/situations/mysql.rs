@@ -1,4 +1,4 @@
-//! Situations at MariaDB and MySQL.
+//! Situations on MariaDB and MySQL.
 
 use secretcache_rotation::StrategyName::{AlternatingUsers, DualPassword};
 
@@ -9,7 +9,7 @@ use crate::mariadb::{admin, session};
 use crate::support::{Address, Kind};
 use crate::survival::every_row;
 
-/// Every row of the tables that hold something about users, all columns.
+/// Returns every row, with all columns, of the tables about users.
 pub(super) async fn snapshot(address: &Address, kind: Kind) -> String {
     every_row(&mut session(&admin(address)).await.unwrap(), kind).await
 }
@@ -110,7 +110,7 @@ pub(crate) const RESOURCE: Resource = Resource {
             prepare: &[
                 "CREATE DATABASE d_APP",
                 "CREATE VIEW d_APP.v AS SELECT 1 FROM DUAL WHERE USER() LIKE 'APP@%'",
-                // Where it runs, the current user is who made it.
+                // Not reported: this function runs as its definer, so the current user is always the same.
                 "CREATE FUNCTION d_APP.f() RETURNS INT DETERMINISTIC RETURN CURRENT_USER LIKE 'APP@%'",
             ],
             undo: &["DROP DATABASE d_APP"],

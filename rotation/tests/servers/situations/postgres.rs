@@ -1,4 +1,4 @@
-//! Situations at PostgreSQL, also behind PgBouncer.
+//! Situations on PostgreSQL, with and without PgBouncer.
 
 use secretcache_rotation::StrategyName::{AlternatingUsers, DualPassword};
 
@@ -8,7 +8,7 @@ use super::{Resource, Situation, USUAL, Way};
 use crate::postgres::{admin, session};
 use crate::support::{Address, Kind};
 
-/// Rows of the catalogs that say what users are and may do.
+/// Returns the catalog rows about users, their memberships and their settings.
 pub(super) async fn snapshot(address: &Address) -> String {
     let client = session(&admin(address)).await.unwrap();
     let statement = "SELECT string_agg(t, chr(10) ORDER BY t) FROM (SELECT a::text FROM pg_authid a \
@@ -19,7 +19,7 @@ pub(super) async fn snapshot(address: &Address) -> String {
 
 const KEEPER: &str = "CREATE ROLE KEEPER LOGIN CREATEROLE PASSWORD 'keeper'";
 const GRANTED: &str = "GRANT APP TO KEEPER WITH ADMIN OPTION";
-/// Puts a rule before all others.
+/// Returns a statement that adds a rule before all others in `pg_hba.conf`.
 macro_rules! rule {
     ($rule:literal) => {
         concat!(
@@ -33,7 +33,7 @@ macro_rules! rule {
     };
 }
 
-/// Takes effect a moment later.
+/// Reloads the configuration, and waits until it takes effect.
 const RELOAD: &str = "SELECT pg_reload_conf(), pg_sleep(0.5)";
 const NEWER: &[Kind] = &[Kind::Postgres16, Kind::Postgres18];
 

@@ -1,4 +1,4 @@
-//! Situations at Redis, each at a server with a configuration of its own.
+//! Situations on Redis, each on a server with its own configuration.
 
 use std::fmt::Write;
 use std::time::Duration;
@@ -11,7 +11,7 @@ use super::{Resource, Situation, USUAL, Way, one};
 use crate::redis_kept::Server;
 use crate::support::{Address, Kind, run};
 
-/// Every rule of every user.
+/// Returns every rule of every user.
 pub(super) async fn snapshot(address: &Address) -> String {
     let list = |command: &str| {
         let mut client = std::process::Command::new("redis-cli");
@@ -19,7 +19,7 @@ pub(super) async fn snapshot(address: &Address) -> String {
         let output = client.env("REDISCLI_AUTH", &address.password).args([command, "LIST"]).output().unwrap();
         String::from_utf8_lossy(&output.stdout).into_owned()
     };
-    // Where it is hidden, by the name that only its owner knows.
+    // Some rows hide ACL by renaming it to HIDDEN.
     list("ACL") + &list("HIDDEN")
 }
 
@@ -43,7 +43,7 @@ pub(super) async fn all() {
                 (Some(lines(&[USER])), Some(lines(of_replica)))
             }
             Way::Fileless => (None, None),
-            other => unreachable!("{other:?} is no way to Redis"),
+            other => unreachable!("{other:?} does not apply to Redis"),
         };
         let server = match own {
             Some(own) => start(&format!("row-{number}"), &own).await,
@@ -88,9 +88,9 @@ async fn start(name: &str, lines: &[String]) -> Server {
     Server::start(name, &lines, &[]).await
 }
 
-/// In a configuration file.
+/// The user, for a configuration file.
 const USER: &str = "user APP on >first ~APP:* &* +@all -flushall";
-/// Run as a command, where there is a file of users.
+/// The command that creates the user, for a server with an ACL file.
 const MADE: &str = "ACL SETUSER APP on >first ~APP:* &* +@all -flushall";
 const HELPLESS: &str = "ACL SETUSER APP on >first ~APP:* +@all -acl";
 const KEEPER: &str = "ACL SETUSER KEEPER on >keeper +@all";

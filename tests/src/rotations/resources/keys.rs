@@ -1,4 +1,4 @@
-//! A provider of API keys: accounts with room for two keys of ours beside one of somebody else's.
+//! A provider of API keys: accounts with room for two of our keys, next to one that belongs to someone else.
 
 use secretcache_rotation::{BoxFuture, Document};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -79,7 +79,7 @@ impl Resource for Keys {
         })
     }
 
-    /// A key works since it was made.
+    /// A key works as soon as it is made.
     fn change<'a>(&'a self, _: Bare<'a>) -> BoxFuture<'a, Result<(), String>> {
         Box::pin(async { Ok(()) })
     }

@@ -1,4 +1,4 @@
-//! MariaDB and MySQL: users with a database of their own and a right on somebody else's table that they may hand on.
+//! MariaDB and MySQL: users with their own database, and a privilege on someone else's table that they can grant on.
 
 use mysql_async::prelude::Queryable;
 use mysql_async::{Conn, OptsBuilder};
@@ -69,7 +69,7 @@ pub(in crate::rotations) async fn log_in(
     password: &str,
 ) -> Result<Conn, mysql_async::Error> {
     let options = OptsBuilder::default().ip_or_hostname("127.0.0.1").tcp_port(port).prefer_socket(false);
-    // As bare as a login can be: else the driver asks for these two.
+    // As bare as a login can be: without these settings, the driver would query both.
     let options = options.max_allowed_packet(Some(16 << 20)).wait_timeout(Some(600));
     Conn::new(options.user(Some(user)).pass(Some(password))).await
 }
@@ -94,7 +94,7 @@ fn change_at_mariadb(change: Bare<'_>) -> Result<String, String> {
     })
 }
 
-/// MySQL takes no hash that its usual plugin would understand; its own logs leave the password out.
+/// MySQL accepts no hash for its default plugin. Its own logs omit the password.
 fn change_at_mysql(change: Bare<'_>) -> Result<String, String> {
     let new = field(change.pending, "password")?.replace('\\', "\\\\").replace('\'', "''");
     if change.subject.strategy == StrategyName::SingleUser && !change.subject.has_administrator {
@@ -107,7 +107,7 @@ fn change_at_mysql(change: Bare<'_>) -> Result<String, String> {
     Ok(format!("ALTER USER {}@'%' IDENTIFIED BY '{new}'{retain}", field(change.pending, "username")?))
 }
 
-/// Where MariaDB keeps what it knows of users: table, the column that names the user, and what else.
+/// The tables in which MariaDB stores users: the table, the column with the user's name, and further columns.
 const OF_MARIADB: [(&str, &str, &str); 4] = [
     ("global_priv", "User", "Host, Priv"),
     ("db", "User", "Host, Db, Insert_priv, Select_priv, Grant_priv"),
@@ -115,7 +115,7 @@ const OF_MARIADB: [(&str, &str, &str); 4] = [
     ("roles_mapping", "User", "Host, Role, Admin_option"),
 ];
 
-/// The same of MySQL.
+/// The same for MySQL.
 const OF_MYSQL: [(&str, &str, &str); 5] = [
     (
         "user",
@@ -194,7 +194,7 @@ impl Resource for MySql {
                      WHERE {user} NOT LIKE 'app\\_%' ORDER BY 1"
                 );
                 let rows: Vec<String> = root.query(question).await.map_err(|error| error.to_string())?;
-                // Roles that mark users belong to rotations, and their maker gets them granted.
+                // Roles that mark users belong to rotations, and are granted to the user who created them.
                 others.extend(rows.into_iter().filter(|row| !row.contains("secretcache_")));
             }
             Ok(others)

@@ -1,5 +1,5 @@
-//! PostgreSQL: users with a schema of their own and a right on a table of somebody else's, and an administrator that may
-//! make users and no more, as hosted servers have it.
+//! PostgreSQL: users with their own schema and a privilege on someone else's table, and an administrator that can only
+//! create roles, as on hosted servers.
 
 use postgres_protocol::password::scram_sha_256;
 use secretcache_rotation::{BoxFuture, Document, Target, targets};
@@ -13,7 +13,7 @@ use crate::rotations::resource::{Bare, Resource};
 
 #[derive(Debug)]
 pub(in crate::rotations) struct Postgres {
-    // Stopped before its server is.
+    // Dropped, and so stopped, before its server.
     pooler: Option<Pooler>,
     database: Database,
     root: Client,
@@ -50,7 +50,7 @@ impl Postgres {
     }
 }
 
-/// PgBouncer has one code for whatever goes wrong at a login.
+/// Whether a login was refused. PgBouncer has one code for every failed login, so its message decides.
 fn is_refusal(error: &tokio_postgres::Error) -> bool {
     error.as_db_error().is_some_and(|answer| {
         *answer.code() == SqlState::INVALID_PASSWORD || answer.message() == "SASL authentication failed"

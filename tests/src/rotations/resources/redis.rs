@@ -1,4 +1,4 @@
-//! Redis: users with keys of their own.
+//! Redis: users with their own keys.
 
 use secretcache_rotation::{BoxFuture, Document, StrategyName};
 use sha2::{Digest, Sha256};
@@ -31,7 +31,7 @@ impl Redis {
     }
 }
 
-/// Sends commands as they are typed, and gives all that comes back until the server has nothing left to say.
+/// Sends inline commands, and returns all output until the server closes the connection.
 pub(in crate::rotations) async fn ask(port: u16, commands: &str) -> Result<String, String> {
     let talk = async {
         let mut stream = TcpStream::connect(("127.0.0.1", port)).await?;
@@ -73,7 +73,7 @@ impl Resource for Redis {
     fn works<'a>(&'a self, credential: &'a Document) -> BoxFuture<'a, Result<bool, String>> {
         Box::pin(async move {
             let (user, password) = (field(credential, "username")?, field(credential, "password")?);
-            // Passwords here have no blanks and no quotes.
+            // Passwords in these tests have no blanks and no quotes.
             let answer = ask(self.port(), &format!("AUTH {user} {password}\r\nSET {user}:x 1\r\n")).await?;
             match answer {
                 answer if answer.starts_with("+OK\r\n+OK\r\n") => Ok(true),

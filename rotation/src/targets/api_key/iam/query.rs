@@ -1,4 +1,4 @@
-//! Calls of AWS's Query protocol, which IAM and STS speak: a signed form, and XML back.
+//! AWS's Query protocol, which IAM and STS use: a signed form as the request, XML as the response.
 
 use std::time::SystemTime;
 
@@ -16,7 +16,7 @@ use super::super::http::{MOST_BYTES, TIMEOUT};
 use crate::error::{Error, ErrorKind};
 use crate::targets::within;
 
-/// One of the two services.
+/// A client for one of the two services.
 #[derive(Clone, Debug)]
 pub(super) struct Query {
     pub(super) name: &'static str,
@@ -26,13 +26,13 @@ pub(super) struct Query {
     pub(super) connector: SharedHttpConnector,
 }
 
-/// What a service answered: the text of its XML, or the code and message of a refusal.
+/// A service's response, or the fault it reports.
 pub(super) type Answer = Result<Reply, Fault>;
 
-/// A successful answer. Its text may hold a new key.
+/// The XML of a successful response. It can contain a new key.
 pub(super) struct Reply(Zeroizing<String>);
 
-/// A service's refusal, in its own words; these do not quote keys.
+/// An error that a service reports. Its message does not quote keys.
 #[derive(Debug)]
 pub(super) struct Fault {
     pub(super) code: String,
@@ -41,7 +41,7 @@ pub(super) struct Fault {
 }
 
 impl Query {
-    /// Makes one call, and no second if it fails: none of those that change something may be made twice unseen.
+    /// Makes one call, without retries: a retry could make a change twice without anyone noticing.
     pub(super) async fn call(
         &self,
         credentials: &Credentials,
@@ -73,7 +73,7 @@ impl Query {
         }
     }
 
-    /// Over the same proxy, and trusting the same certificates, as every other call to AWS.
+    /// Sends a request with the same connector, and so the same proxy and certificates, as all other calls to AWS.
     async fn send(&self, credentials: &Credentials, form: String) -> Result<(u16, Zeroizing<String>), Error> {
         let lost = |error: Box<dyn std::error::Error + Send + Sync>| {
             let what = format!("{} is unreachable at {}", self.name, self.url);
@@ -81,13 +81,13 @@ impl Query {
         };
         let headers = self.signed_headers(credentials, &form)?;
         let mut request = HttpRequest::new(SdkBody::from(form));
-        let wrong = |_| Error::new(ErrorKind::Misconfigured, format!("{} is no address", self.url));
+        let wrong = |_| Error::new(ErrorKind::Misconfigured, format!("{} is not a valid URL", self.url));
         request.set_method("POST").map_err(wrong)?;
         request.set_uri(self.url.as_str()).map_err(wrong)?;
         for (name, value) in headers {
             request.headers_mut().insert(name, value.to_string());
         }
-        within(TIMEOUT, "the answer of AWS", async {
+        within(TIMEOUT, "AWS's response", async {
             let answer = self.connector.call(request).await.map_err(|error| lost(error.into()))?;
             let status = answer.status().as_u16();
             let body = Limited::new(answer.into_body(), MOST_BYTES).collect().await.map_err(lost)?;
@@ -135,16 +135,17 @@ fn now() -> SystemTime {
 }
 
 impl Reply {
-    /// The text of the first element of this name.
+    /// Returns the text of the first element with this name.
     pub(super) fn text(&self, name: &str) -> Result<Zeroizing<String>, Error> {
         let xml = self.xml()?;
         let element = xml.descendants().find(|node| node.has_tag_name_local(name));
         let text = element.and_then(|node| node.text());
         text.map(|text| text.to_owned().into())
-            .ok_or_else(|| Error::new(ErrorKind::Unavailable, format!("the response of AWS has no {name}")))
+            .ok_or_else(|| Error::new(ErrorKind::Unavailable, format!("AWS's response has no {name}")))
     }
 
-    /// Two children of every `member` that has both.
+    /// Returns the text of two children of every `member`. A `member` without the first is skipped; a missing second
+    /// is empty.
     pub(super) fn members(&self, first: &str, second: &str) -> Result<Vec<(String, String)>, Error> {
         let xml = self.xml()?;
         let members = xml.descendants().filter(|node| node.has_tag_name_local("member"));
@@ -154,12 +155,12 @@ impl Reply {
     }
 
     fn xml(&self) -> Result<Xml<'_>, Error> {
-        Xml::parse(&self.0).map_err(|_| Error::new(ErrorKind::Unavailable, "the response of AWS is not XML"))
+        Xml::parse(&self.0).map_err(|_| Error::new(ErrorKind::Unavailable, "AWS's response is not XML"))
     }
 }
 
 impl Fault {
-    /// What it means for a rotation.
+    /// Converts the fault to an error.
     pub(super) fn into_error(self, action: &str) -> Error {
         let kind = match self.code.as_str() {
             "LimitExceeded" => ErrorKind::LimitReached,
@@ -171,8 +172,8 @@ impl Fault {
         Error::new(kind, format!("{action}: {} ({})", self.message, self.code))
     }
 
-    /// Whether the key that signed is not (or not yet) one. A clock that is wrong is something else, though STS has the
-    /// same code for it.
+    /// Checks whether AWS does not (or does not yet) know the key that signed the request. A wrong clock does not
+    /// count, although STS reports it with the same code.
     pub(super) fn is_refusal(&self) -> bool {
         let codes = ["InvalidClientTokenId", "SignatureDoesNotMatch", "UnrecognizedClientException"];
         codes.contains(&self.code.as_str())
@@ -186,7 +187,7 @@ fn child(node: Node<'_, '_>, name: &str) -> Option<String> {
 }
 
 trait LocalName {
-    /// Whether it is an element of this name in whatever namespace; those of AWS's answers are dated.
+    /// Checks whether the node is an element with this name, in any namespace. AWS's namespaces contain API versions.
     fn has_tag_name_local(&self, name: &str) -> bool;
 }
 

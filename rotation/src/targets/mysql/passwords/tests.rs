@@ -1,4 +1,4 @@
-//! What is said to the server, for each method of each dialect.
+//! The statements sent to the server, for each dialect and authentication method.
 
 use super::*;
 
@@ -31,7 +31,7 @@ fn mysql_keeps_the_kept_password_from_whichever_state() {
     );
 }
 
-/// MySQL's two passwords as its manual describes them, through every order of crashes.
+/// Simulates MySQL's two passwords as its manual describes them, with a crash after each statement.
 #[test]
 fn the_kept_password_works_at_every_moment_and_saying_it_again_changes_nothing() {
     let statements = said("8.0.36", &account(true, SHA2), Some("current")).unwrap();
