@@ -1,4 +1,4 @@
-//! The commands that look at who can read a secret: arguments in, text and exit status out.
+//! The commands that report who can read a secret. They parse arguments, print results and return an exit status.
 
 mod audit;
 pub(crate) mod obtain;

@@ -1,4 +1,4 @@
-//! What documents show of the command is what the command understands.
+//! Checks that every command shown in the documentation and in help texts can be parsed.
 
 use std::path::Path;
 use std::{fs, mem, process};
@@ -17,7 +17,7 @@ fn pages() -> Vec<String> {
     names.lines().map(|name| fs::read_to_string(root.join(name)).unwrap()).collect()
 }
 
-/// The commands in the console blocks of a page, those of several lines joined.
+/// Returns the commands in a page's console blocks, with continued lines joined.
 fn shown(text: &str) -> Vec<String> {
     let (mut found, mut within, mut line) = (vec![], false, String::new());
     for next in text.lines().map(str::trim) {
@@ -33,7 +33,7 @@ fn shown(text: &str) -> Vec<String> {
     found
 }
 
-/// The examples in the help of a command and of those below it.
+/// Returns the examples in the help of a command and its subcommands.
 fn examples(command: &Command) -> Vec<String> {
     let help = command.get_after_help().map(ToString::to_string).unwrap_or_default();
     let lines = help.replace("\\\n", " ");
@@ -41,7 +41,7 @@ fn examples(command: &Command) -> Vec<String> {
     own.chain(command.get_subcommands().flat_map(examples)).collect()
 }
 
-/// What is wrong with a command line, if it is one of ours.
+/// Returns the parse error of a command line, if it runs `secretcache` and has one.
 fn complaint(line: &str) -> Option<String> {
     let words = shlex::split(line).unwrap_or_else(|| panic!("quotes do not match: {line}"));
     let ours = words.iter().position(|word| word == "secretcache")?;

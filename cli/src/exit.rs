@@ -1,4 +1,4 @@
-//! How a command ends.
+//! Exit statuses and failures.
 
 use std::error::Error;
 use std::fmt;
@@ -6,24 +6,24 @@ use std::process::{ExitCode, Termination};
 
 use secretcache_rotation::ErrorKind;
 
-/// The exit statuses of every command; `docs/command-line.md` and `--help` list them.
+/// The exit status of a command. `docs/command-line.md` and `--help` list them.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Exit {
     /// Done, or there was nothing to do.
     Done = 0,
-    /// Failed; running it again helps only after something was fixed.
+    /// Failed. Running it again helps only after something is fixed.
     Failed = 1,
-    /// Wrong usage. The argument parser ends with the same number.
+    /// Wrong usage. The argument parser exits with the same number.
     Usage = 2,
-    /// Not yet: a rotation is still under way, or something failed that may pass by itself.
+    /// Not yet: a rotation is still in progress, or a failure is temporary.
     NotYet = 3,
     /// Checked, and something needs action.
     Attention = 4,
-    /// Of several secrets, some failed.
+    /// Some of several secrets failed.
     Partly = 5,
 }
 
-/// Of several statuses, the one that tells most.
+/// Returns the more severe of two statuses.
 impl Exit {
     pub(crate) fn worse(self, other: Self) -> Self {
         let rank = |exit: Self| match exit {
@@ -44,15 +44,15 @@ impl Termination for Exit {
     }
 }
 
-/// Why a command did not do what it was asked.
+/// A command's failure.
 #[derive(Debug)]
 pub(crate) struct Failure {
     pub(crate) exit: Exit,
-    /// What kind of failure it is, if the engine knows.
+    /// The kind of failure, if the engine reported it.
     pub(crate) kind: Option<ErrorKind>,
-    /// A command that leads out.
+    /// The command to run next.
     pub(crate) advice: Option<String>,
-    /// Whether Secrets Manager failed or refused, rather than the resource.
+    /// Whether the error comes from Secrets Manager rather than the resource.
     pub(crate) is_of_service: bool,
     message: String,
 }
@@ -66,12 +66,12 @@ impl Failure {
         Self { exit: Exit::Failed, kind: None, advice: None, is_of_service: false, message: message.into() }
     }
 
-    /// The same failure with a command that leads out.
+    /// Adds the command to run next.
     pub(crate) fn mended_by(self, command: impl Into<String>) -> Self {
         Self { advice: Some(command.into()), ..self }
     }
 
-    /// The same failure as a mistake in an option, in a file or in the secret itself, before which nothing was begun.
+    /// Counts a misconfiguration as wrong usage, because nothing had been started yet.
     pub(crate) fn before_anything(self) -> Self {
         match self.kind {
             Some(ErrorKind::Misconfigured) => Self { exit: Exit::Usage, ..self },
@@ -113,16 +113,16 @@ impl From<secretcache_rotation::Error> for Failure {
     }
 }
 
-/// The option that is for a kind of failure.
+/// Returns advice on the option that addresses a kind of failure.
 fn option_for(kind: ErrorKind) -> Option<&'static str> {
     match kind {
         ErrorKind::Unencrypted => Some("for a server on this host, pass --no-tls"),
-        ErrorKind::Untrusted => Some("if another authority vouches for it, name its file with --ca-file"),
+        ErrorKind::Untrusted => Some("to trust another certificate authority, pass its file with --ca-file"),
         _ => None,
     }
 }
 
-/// What a failure of the engine means for whoever ran the command.
+/// Maps an error of the engine to an exit status.
 pub(crate) fn exit_of(error: &secretcache_rotation::Error) -> Exit {
     match error.kind() {
         ErrorKind::Conflict | ErrorKind::Unavailable => Exit::NotYet,
@@ -130,7 +130,7 @@ pub(crate) fn exit_of(error: &secretcache_rotation::Error) -> Exit {
     }
 }
 
-/// The end of every `--help`.
+/// The last paragraph of every `--help`.
 pub(crate) const EXIT_STATUSES: &str = "\
 Exit status: 0 done or nothing to do, 1 failed (the reason is on standard error), 2 wrong usage,
 3 not yet (in progress, or a temporary failure: run it again), 4 problems found that need action,

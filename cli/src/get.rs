@@ -1,4 +1,4 @@
-//! `secretcache get`: one secret on standard output.
+//! `secretcache get`: prints one secret to standard output.
 
 use std::error::Error;
 use std::io::{self, Write};
@@ -69,7 +69,7 @@ impl Get {
     }
 }
 
-/// The members of a `GetSecretValue` response, named as the `aws` command names them.
+/// The members of a `GetSecretValue` response, with the names that the `aws` command uses.
 fn whole(secret: &Hit<'_>) -> serde_json::Value {
     let created = secret.created_date().and_then(|date| date.duration_since(SystemTime::UNIX_EPOCH).ok());
     let mut whole = json!({

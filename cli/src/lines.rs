@@ -1,4 +1,4 @@
-//! Lines of a log on standard output, written so that a reader that stops reading stops nothing.
+//! Log lines on standard output, written so that a reader that stops reading does not stop the server.
 
 use std::io::{self, Write};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
@@ -7,29 +7,28 @@ use std::time::Duration;
 
 use crate::terminal::harmless;
 
-/// Writes a line to standard output at once. A reader that went away must not stop the server.
+/// Writes a line to standard output at once, and ignores failures: a reader that has gone must not stop the server.
 pub(crate) fn say(line: &str) {
     let mut out = io::stdout().lock();
     let _ = writeln!(out, "{}", harmless(line)).and_then(|()| out.flush());
 }
 
-/// Gives lines to a thread of their own and waits until they are written; not for long if nobody reads them.
+/// Passes lines to a writer thread, and waits until they are written, but not for long if nothing reads them.
 pub(crate) struct Lines(Mutex<State>);
 
 struct State {
     lines: SyncSender<String>,
     written: Receiver<()>,
-    /// Lines that were given and are not yet written.
+    /// Lines passed to the writer and not written yet.
     waiting: usize,
-    /// Lines that found no place.
+    /// Lines dropped because the queue was full.
     lost: usize,
-    /// The line that tells how many.
+    /// Makes the line that reports how many were dropped.
     missing: fn(usize) -> String,
 }
 
 impl Lines {
-    /// # Errors
-    /// No thread can be started.
+    /// If the thread cannot be started.
     pub(crate) fn new(
         write: impl Fn(&str) + Send + 'static,
         missing: fn(usize) -> String,
@@ -49,7 +48,7 @@ impl Lines {
     pub(crate) fn line(&self, line: &str) {
         let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         state.settle();
-        // Somebody has waited for the reader already.
+        // An earlier line has already waited for the reader.
         let is_stuck = state.waiting > 0;
         if !is_stuck && state.lost > 0 {
             let lost = std::mem::take(&mut state.lost);
@@ -121,7 +120,7 @@ mod tests {
             lines.line(&number.to_string());
         }
         drop(allow);
-        // One was being written, and so many waited.
+        // One line was being written, and `MOST` were queued.
         let read: Vec<_> = (0..=MOST).map(|_| written.recv().unwrap()).collect();
         assert_eq!(read, (0..=MOST).map(|number| number.to_string()).collect::<Vec<_>>());
         let is_settled = || {

@@ -1,4 +1,4 @@
-//! `secretcache local`: the endpoint in a terminal.
+//! `secretcache local`: runs the local endpoint.
 
 use std::error::Error;
 use std::fs;
@@ -28,7 +28,7 @@ pub(crate) struct Local {
     endpoint: Endpoint,
 }
 
-/// What there is to do with an endpoint beside running it.
+/// Tasks other than running an endpoint.
 #[derive(Subcommand)]
 enum Task {
     Export(Export),
@@ -69,7 +69,7 @@ impl Export {
     }
 }
 
-/// How an endpoint is run.
+/// How to run an endpoint.
 #[derive(Args)]
 struct Endpoint {
     /// Address to listen on; unless it is a loopback address, other machines can read the secrets
@@ -88,7 +88,7 @@ struct Endpoint {
     #[arg(long, value_name = "FILE")]
     seed: Option<PathBuf>,
 
-    /// Also stand in for AWS's Parameters and Secrets Lambda extension, on this port or on 2773
+    /// Also emulate AWS's Parameters and Secrets Lambda extension, on PORT or, without one, on 2773
     #[arg(long, value_name = "PORT", num_args = 0..=1, default_missing_value = "2773")]
     extension: Option<u16>,
 
@@ -133,7 +133,7 @@ struct Endpoint {
     rotation: Rotations,
 }
 
-/// Which servers rotations touch, and who rotates.
+/// Options for rotations: which servers they can change, and what runs them.
 #[derive(Args)]
 #[command(next_help_heading = "Rotation")]
 struct Rotations {
@@ -157,13 +157,13 @@ struct Rotations {
     #[arg(long, value_name = "URL")]
     lambda_endpoint: Option<String>,
 
-    /// Set an environment variable of a function of AWS's templates, such as PASSWORD_LENGTH; or add a function
-    /// that rotates by a strategy (single-user, alternating-users, dual-password) or as a TOML file describes
+    /// Set an environment variable of a function from AWS's templates, such as PASSWORD_LENGTH; or add a function that
+    /// rotates with a strategy (single-user, alternating-users, dual-password), or as described in a TOML file
     #[arg(long, value_name = "NAME:VARIABLE=VALUE|NAME=STRATEGY|NAME=FILE")]
     function: Vec<FunctionOption>,
 }
 
-/// What is said of a function.
+/// A setting for a rotation function.
 #[derive(Clone, Debug)]
 enum FunctionOption {
     Variable(FunctionVariable),
@@ -222,7 +222,7 @@ impl Endpoint {
         let is_json = self.log_format.as_deref() == Some("json");
         let missing: fn(usize) -> String = match is_json {
             true => |lines| format!("{{\"missing_lines\":{lines}}}"),
-            false => |lines| format!("{lines} lines were dropped here: nobody read them"),
+            false => |lines| format!("{lines} lines were dropped here, because nothing read them"),
         };
         let log = match self.verbose || self.log_format.is_some() {
             true => {
@@ -246,8 +246,8 @@ impl Endpoint {
             rotation: self.rotation.options(),
         };
         let server = Server::bind(options).await?;
-        // Not earlier: until now a signal ends the process as usual, even while it waits for a seed from a pipe. Before the
-        // start line, so that whoever reads that may stop the server at once.
+        // Not earlier: until now, a signal ends the process as usual, even while it waits for a seed from a pipe. And
+        // before the start line, so that a program that reads that line can stop the server at once.
         let interrupted = Interrupts::new()?;
         let url = server.url();
         say(&format!("secretcache local listening on {url}"));
@@ -266,7 +266,7 @@ impl Endpoint {
             say("  Warning: anyone who can reach this address can read and change every secret here.");
         }
         if self.port == LOCALSTACK_PORT {
-            // What Testcontainers' LocalStack modules wait for.
+            // Testcontainers' LocalStack modules wait for this line.
             say("Ready.");
         }
 
@@ -279,7 +279,7 @@ impl Endpoint {
     }
 }
 
-/// Writes a file that only its owner can read, also if it was there before.
+/// Writes a file that only its owner can read, even if the file already existed.
 fn write_private(path: &Path, content: &[u8]) -> io::Result<()> {
     let mut options = fs::OpenOptions::new();
     options.write(true).create(true).truncate(true);
@@ -298,10 +298,10 @@ struct Interrupts {
 }
 
 impl Interrupts {
-    /// Takes the signals over from now on.
+    /// Handles the signals from now on.
     ///
-    /// tokio's own signals would be built into the libraries of this workspace as well, and bring them a pipe and a
-    /// handler for the whole process.
+    /// tokio's signal feature would also be compiled into this workspace's libraries, where it costs a pipe and a
+    /// process-wide handler.
     fn new() -> io::Result<Self> {
         #[cfg(unix)]
         {
@@ -330,7 +330,7 @@ impl Interrupts {
     }
 }
 
-/// LocalStack's account on LocalStack's port.
+/// Returns LocalStack's account id on LocalStack's port, ours otherwise.
 fn default_account(port: u16) -> &'static str {
     if port == LOCALSTACK_PORT { "000000000000" } else { "123456789012" }
 }

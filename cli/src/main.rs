@@ -1,4 +1,4 @@
-//! The command `secretcache`.
+//! The `secretcache` command.
 
 mod access;
 #[cfg(test)]
@@ -17,7 +17,7 @@ use clap::{Parser, Subcommand};
 
 use exit::{EXIT_STATUSES, Exit, Failure};
 
-/// What is freed is wiped: secrets pass through the buffers of HTTP and TLS too.
+/// Zeroes freed memory, because secrets pass through the buffers of HTTP and TLS too.
 #[global_allocator]
 static ALLOCATOR: secretcache::WipingAllocator = secretcache::WipingAllocator;
 
@@ -52,7 +52,7 @@ fn main() -> Exit {
             let first = text.lines().next().unwrap_or_default().trim_start_matches("error: ");
             fail(&asked, &Failure::usage(first));
         }
-        // Help is ours; an error repeats what was given.
+        // Help is trusted text. An error quotes the arguments, so it has to be escaped.
         if !error.use_stderr() {
             error.exit();
         }
@@ -84,7 +84,7 @@ fn main() -> Exit {
     })
 }
 
-/// Prints a failure for programs.
+/// Prints a failure as JSON.
 fn fail(asked: &rotation::Asked, failure: &Failure) {
     let _ = terminal::print_json(&asked.json(failure));
 }

@@ -1,4 +1,4 @@
-//! `secretcache policy`: the least-privilege policy for given secrets and principals.
+//! `secretcache policy`: prints the least-privilege policy for given secrets and principals.
 
 use std::path::PathBuf;
 
@@ -18,12 +18,13 @@ use crate::terminal::{on_one_line, print};
 /// Print the least-privilege policy for an application, a rotation, a key, a secret or an endpoint
 ///
 /// Kinds: app (an application's role), rotation (a rotation function's role), ci (a job that runs `secretcache rotate
-/// --due`), operator (a person), kms (a key policy), resource (a secret's resource policy), endpoint (a VPC endpoint's policy).
-/// No statement names `*` where a narrower resource exists. Does not call AWS, except to compare with an account (--check).
+/// --due`), operator (a person), kms (a key policy), resource (a secret's resource policy), endpoint (a VPC endpoint's
+/// policy). No statement has the resource `*` where a narrower one exists. Does not call AWS, except to compare with an
+/// account (--check).
 ///
-/// --check reports every right on secrets and keys beyond what the command would print, even if it is needed for a secret
-/// that was not given. Of other services, it reports what is missing, and actions such as iam:PassRole where they reach any
-/// role, user, policy or function.
+/// --check reports every permission on secrets and keys beyond what the command would print, even if it is needed for a
+/// secret that was not given. For other services, it reports missing permissions, and actions such as iam:PassRole if
+/// they apply to any role, user, policy or function.
 #[derive(Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Policy {
@@ -80,7 +81,7 @@ pub(crate) struct Policy {
     #[arg(long = "endpoint", value_name = "VPCE-ID")]
     endpoints: Vec<String>,
 
-    /// Account id (12 digits) of what is given by name
+    /// Account id (12 digits) for resources given by name
     #[arg(long, value_name = "ID", default_value = "", hide_default_value = true)]
     account: String,
 
@@ -118,13 +119,13 @@ Examples:
   secretcache policy app --secret 'prod/checkout/*' --account … --region … --check arn:aws:iam::111122223333:role/checkout
   secretcache policy resource --secret prod/checkout/db --reader … --check prod/checkout/db --offline account.json";
 
-/// A name that Terraform and CloudFormation both take.
+/// Checks a resource name. Terraform and CloudFormation both accept these characters.
 fn resource_name(text: &str) -> Result<String, String> {
     let is_plain = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
     if text.starts_with(|c: char| c.is_ascii_alphabetic()) && text.chars().all(is_plain) {
         Ok(text.to_owned())
     } else {
-        Err("begin with a letter; letters, digits, - and _ may follow".to_owned())
+        Err("must start with a letter, followed by letters, digits, - and _".to_owned())
     }
 }
 
@@ -132,7 +133,7 @@ impl Policy {
     pub(crate) async fn run(self) -> Result<Exit, Failure> {
         let by_arn = self.secrets.iter().all(|secret| secret.starts_with("arn:"));
         let region = match self.secrets.first().and_then(|secret| secret.split(':').nth(3)) {
-            // The Region of an ARN holds unless somebody gives another: that of the environment was not meant for it.
+            // Use the ARN's Region, unless --region is given: the environment's Region was not meant for it.
             Some(own) if by_arn && !self.service.has_region() => own.to_owned(),
             _ => self.service.region().await.unwrap_or_default(),
         };
@@ -166,11 +167,11 @@ impl Policy {
         };
         let selection = match self.kind {
             Kind::Resource => Selection::Ids(vec![attached_to.clone()]),
-            // Keys are found by the secrets that they encrypt.
+            // Keys are found through the secrets that they encrypt.
             _ if scope.secrets.iter().any(|secret| secret.contains('*')) => Selection::All,
             _ => Selection::Ids(scope.secrets.clone()),
         };
-        // What the snapshot in a file has, it has of all its secrets.
+        // A snapshot in a file is always read in full.
         let selection = if self.offline.is_some() { Selection::All } else { selection };
         let files = Files::offline(self.offline);
         let snapshot = files.obtain(selection, Extras::default(), &self.service).await?.snapshot;

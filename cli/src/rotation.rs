@@ -1,4 +1,4 @@
-//! The commands that rotate and repair secrets: arguments in, text and exit status out.
+//! The commands that rotate and repair secrets. They parse arguments, print results and return an exit status.
 
 mod adopt;
 mod arguments;
@@ -23,7 +23,7 @@ pub(crate) use status::{Status, inspect};
 
 use crate::exit::{Exit, Failure};
 
-/// Runs a command to its end.
+/// Runs a command to completion.
 pub(crate) fn run(command: impl Future<Output = Result<Exit, Failure>>) -> Result<Exit, Failure> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(command)

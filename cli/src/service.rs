@@ -1,13 +1,13 @@
-//! Where the service is: the options that every command on secrets has.
+//! The options of all commands that call AWS.
 
 use clap::Args;
 use secretcache::host::Options;
 
-/// Which service, and as whom.
+/// The options that select the service and the credentials.
 #[derive(Args, Clone, Debug)]
 #[command(next_help_heading = "Service")]
 pub(crate) struct Service {
-    /// AWS Region [default: as the aws command finds it]
+    /// AWS Region [default: the same as for the aws command]
     #[arg(long)]
     region: Option<String>,
 
@@ -15,7 +15,7 @@ pub(crate) struct Service {
     #[arg(long)]
     profile: Option<String>,
 
-    /// Service endpoint, such as that of `secretcache local`
+    /// URL of the service endpoint, for example that of `secretcache local`
     #[arg(long, value_name = "URL")]
     endpoint_url: Option<String>,
 }
@@ -26,7 +26,7 @@ impl Service {
         self.region.is_some()
     }
 
-    /// The Region that was given, or the one that the environment or the profile names.
+    /// Returns the Region that was given, or the one from the environment or the profile.
     pub(crate) async fn region(&self) -> Option<String> {
         match &self.region {
             Some(region) => Some(region.clone()),

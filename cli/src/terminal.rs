@@ -1,35 +1,35 @@
-//! What comes from a service, a file or a command line, made fit for a terminal. All that the command prints goes through
-//! here, but for a secret's value and generated files, which are for programs as they are.
+//! Makes text from a service, a file or the command line safe for a terminal. All output of the command goes through
+//! here, except a secret's value and generated files, which programs need unchanged.
 
 use std::io::{self, Write};
 
 use serde::Serialize;
 
-/// Prints text to standard output as it is, but for what controls a terminal.
+/// Prints text to standard output, with terminal control characters replaced.
 pub(crate) fn print(text: &str) -> io::Result<()> {
     let mut out = io::stdout().lock();
     out.write_all(harmless(text).as_bytes())?;
     out.flush()
 }
 
-/// Prints a result for programs. Nothing is lost: JSON has escapes for what controls a terminal.
+/// Prints a result as JSON. Control characters are escaped, so nothing is lost.
 pub(crate) fn print_json(result: &impl Serialize) -> io::Result<()> {
     let mut out = io::stdout().lock();
     writeln!(out, "{}", escaped(&serde_json::to_string_pretty(result)?))?;
     out.flush()
 }
 
-/// Tells something on standard error. Whoever closed that does not want to know.
+/// Prints a line to standard error. Ignores failures, because standard error may be closed.
 pub(crate) fn tell(line: &str) {
     let _ = writeln!(io::stderr().lock(), "{}", harmless(line));
 }
 
-/// Nobody gets to write over a terminal: what controls it, or turns the direction of text, is replaced. Lines stay.
+/// Replaces characters that control the terminal or the direction of text. Newlines stay.
 pub(crate) fn harmless(text: &str) -> String {
     text.chars().map(|c| if controls(c) { '\u{fffd}' } else { c }).collect()
 }
 
-/// JSON in which such characters are escaped. They stand in strings alone: JSON has none elsewhere.
+/// Escapes such characters in JSON. They can only occur within strings.
 pub(crate) fn escaped(json: &str) -> String {
     let mut text = String::with_capacity(json.len());
     for c in json.chars() {
@@ -43,7 +43,7 @@ fn controls(c: char) -> bool {
         || matches!(c, '\u{061c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
-/// The same for a part of a line, such as a name: it gets no line of its own.
+/// Like [`harmless`], for part of a line, such as a name: newlines are replaced too.
 pub(crate) fn on_one_line(text: &str) -> String {
     harmless(text).replace('\n', "\u{fffd}")
 }

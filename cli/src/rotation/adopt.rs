@@ -1,4 +1,4 @@
-//! `secretcache adopt`: taking over secrets that AWS's own functions have rotated so far.
+//! `secretcache adopt`: takes over secrets that AWS's own functions have rotated so far.
 
 use clap::Args;
 use secretcache_rotation::AwsStore;

@@ -1,4 +1,4 @@
-//! What an operator may choose about a secret: options on the command line, or an entry of the file.
+//! The operator's choices for a secret, from command-line options or an entry of the file.
 
 use std::fs;
 
@@ -10,7 +10,7 @@ use secretcache_rotation::{
 
 use crate::exit::Failure;
 
-/// How a secret is rotated.
+/// The options of a rotation.
 #[derive(Args, Clone, Debug, Default)]
 #[command(next_help_heading = "Rotation")]
 pub(crate) struct RotationArgs {
@@ -30,7 +30,7 @@ pub(crate) struct RotationArgs {
     #[arg(long, value_name = "HOST[:PORT]")]
     master_host: Option<MasterHost>,
 
-    /// The two users that take turns [default: the users of AWSCURRENT and AWSPREVIOUS, or the user and USER_clone]
+    /// The two users that alternate [default: the users of AWSCURRENT and AWSPREVIOUS, or the user and USER_clone]
     #[arg(long, value_name = "A,B", value_parser = users)]
     users: Option<[String; 2]>,
 
@@ -46,7 +46,7 @@ pub(crate) struct RotationArgs {
     #[arg(long, value_name = "iam|FILE")]
     provider: Option<String>,
 
-    /// TOML file with custom statements, for a server with none of these engines
+    /// TOML file with custom statements, for a server that --engine does not support
     #[arg(long, value_name = "FILE", conflicts_with = "provider")]
     statements: Option<String>,
 
@@ -54,7 +54,7 @@ pub(crate) struct RotationArgs {
     password: Password,
 }
 
-/// What generated passwords look like, by the names of the variables of AWS's templates.
+/// The policy for generated passwords, named like the variables of AWS's templates.
 #[derive(Args, Clone, Debug, Default)]
 #[command(next_help_heading = "Passwords")]
 struct Password {
@@ -82,13 +82,13 @@ struct Password {
     #[arg(long)]
     exclude_lowercase: bool,
 
-    /// Whether a password must have a character of each class that is not left out [default: true]
+    /// Whether to require a character of every class that is not left out [default: true]
     #[arg(long, value_name = "true|false", action = ArgAction::Set)]
     require_each_included_type: Option<bool>,
 }
 
 impl RotationArgs {
-    /// What the engine needs to know beside the secret.
+    /// Returns the options for [`Rotator::new`](secretcache_rotation::Rotator::new).
     pub(crate) fn options(&self) -> Result<RotationOptions, Failure> {
         let mut options = RotationOptions::default();
         options.strategy = self.strategy;
@@ -106,7 +106,7 @@ impl RotationArgs {
         Ok(options)
     }
 
-    /// What the operator decided.
+    /// Returns the operator's settings.
     pub(crate) fn settings(&self) -> Result<Settings, Failure> {
         let rules = self.password.rules();
         let mut settings = Settings::default();
@@ -118,7 +118,7 @@ impl RotationArgs {
         Ok(settings)
     }
 
-    /// The options that an entry of the file stands for.
+    /// Converts an entry of the file.
     pub(crate) fn from_entry(entry: &Entry) -> Result<Self, Failure> {
         let of = |problem: String| Failure::usage(format!("{}: {problem}", entry.id));
         let PasswordRules {
@@ -191,6 +191,6 @@ fn users(text: &str) -> Result<[String; 2], String> {
         [one, other] if !one.is_empty() && !other.is_empty() && one != other => {
             Ok([one.to_owned(), other.to_owned()])
         }
-        _ => Err("two different user names are wanted, such as app,app_clone".to_owned()),
+        _ => Err("expected two different user names, such as app,app_clone".to_owned()),
     }
 }

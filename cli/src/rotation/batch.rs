@@ -1,4 +1,4 @@
-//! The same for many secrets.
+//! Runs a command for many secrets.
 
 use secretcache_rotation::AwsStore;
 use serde::Serialize;
@@ -7,8 +7,8 @@ use super::next::Asked;
 use super::report::{note, print};
 use crate::exit::{Exit, Failure};
 
-/// Runs `one` for every secret whose name starts with `prefix`, and prints the results together: for each, an exit status,
-/// lines for people, and the result itself. A failure is reported; the other secrets still have their turn.
+/// Runs `one` for every secret whose name starts with `prefix`, and prints all results together. `one` returns an exit
+/// status, lines for people, and the result itself. A failure is reported, and the other secrets still run.
 pub(crate) async fn each<T: Serialize>(
     store: &AwsStore,
     prefix: &str,

@@ -1,4 +1,4 @@
-//! `secretcache rotate --config FILE --due`: every listed secret whose time has come.
+//! `secretcache rotate --config FILE --due`: rotates every listed secret that is due.
 
 use std::collections::VecDeque;
 use std::path::PathBuf;
@@ -17,7 +17,7 @@ use super::rotated::Rotated;
 use crate::exit::{Exit, Failure};
 use crate::service::Service;
 
-/// Which of many secrets.
+/// Options for bulk rotation.
 #[derive(Args)]
 #[command(next_help_heading = "Many secrets")]
 pub(crate) struct Due {
@@ -96,7 +96,7 @@ impl Due {
         let inventory = Inventory::from_toml(&text).map_err(|error| wrong(&error))?;
         let mut jobs = VecDeque::new();
         for entry in inventory.entries {
-            // A mistake in the last entry is told before the first secret rotates.
+            // Check every entry before the first secret rotates.
             let arguments = RotationArgs::from_entry(&entry).map_err(|failure| wrong(&failure))?;
             arguments.settings().map_err(|failure| wrong(&format!("{}: {failure}", entry.id)))?;
             arguments.options().map_err(|failure| wrong(&format!("{}: {failure}", entry.id)))?;

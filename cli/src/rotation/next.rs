@@ -1,4 +1,4 @@
-//! The command that comes next: what the output advises can be run as it is printed.
+//! Suggests the command to run next. It can be run exactly as it is printed.
 
 use std::env;
 
@@ -7,8 +7,8 @@ use serde_json::json;
 
 use crate::exit::{Exit, Failure};
 
-/// Options that belong to one command, with whether a value follows. All others say how a secret is reached and rotated,
-/// and so go with every command on it.
+/// Options that belong to one command, and whether they take a value. All other options say how to reach and rotate a
+/// secret, and so apply to every command on it.
 const OF_ONE_COMMAND: [(&str, bool); 17] = [
     ("dry-run", false),
     ("resume", false),
@@ -29,23 +29,23 @@ const OF_ONE_COMMAND: [(&str, bool); 17] = [
     ("config", true),
 ];
 
-/// Options of all commands that take no value.
+/// Flags that several commands share.
 const FLAGS: [&str; 5] =
     ["no-tls", "exclude-numbers", "exclude-punctuation", "exclude-uppercase", "exclude-lowercase"];
 
-/// What was asked for on the command line.
+/// The command line.
 #[derive(Debug)]
 pub(crate) struct Asked {
     words: Vec<String>,
 }
 
 impl Asked {
-    /// The command line of this process.
+    /// Returns the command line of this process.
     pub(crate) fn of_process() -> Self {
         Self { words: env::args().collect() }
     }
 
-    /// Whether the result is to be JSON.
+    /// Whether the result is printed as JSON.
     pub(crate) fn wants_json(&self) -> bool {
         let follows = |pair: &[String]| pair == ["--format", "json"];
         let is_audit = self.words.get(1).is_some_and(|word| word == "audit");
@@ -54,7 +54,7 @@ impl Asked {
         self.words.iter().any(|word| word == "--json") || is_audit && is_format()
     }
 
-    /// A command of ours with the options that this one was given, as far as they belong to it.
+    /// Adds to a `secretcache` command the options that this one was given and that also apply to it.
     pub(crate) fn complete(&self, command: &str) -> String {
         if !command.starts_with("secretcache ") {
             return command.to_owned();
@@ -69,13 +69,13 @@ impl Asked {
         if words.is_empty() { command.to_owned() } else { format!("{command} {}", words.join(" ")) }
     }
 
-    /// This command once more.
+    /// Returns this command, to be run again.
     fn again(&self) -> String {
         let words: Vec<_> = self.words.iter().skip(1).map(|word| quoted(word)).collect();
         format!("secretcache {}", words.join(" "))
     }
 
-    /// The first word that is no option and belongs to none: the secret.
+    /// Returns the secret: the first word that is neither an option nor an option's value.
     fn secret(&self) -> Option<&str> {
         let mut words = self.words.iter().skip(2);
         while let Some(word) = words.next() {
@@ -88,7 +88,7 @@ impl Asked {
         None
     }
 
-    /// Every option by name, with its value as a shell takes it.
+    /// Returns every option: its name, and its text with the value quoted for a shell.
     fn options(&self) -> Vec<(&str, String)> {
         let mut options = Vec::new();
         let mut words = self.words.iter().skip(2);
@@ -106,7 +106,7 @@ impl Asked {
         options
     }
 
-    /// What to run after a failure, if there is something to run.
+    /// Returns the command to run after a failure, if there is one.
     pub(crate) fn after(&self, failure: &Failure) -> Option<String> {
         if let Some(advice) = &failure.advice {
             return Some(self.complete(advice));
@@ -115,7 +115,7 @@ impl Asked {
         let command = self.words.get(1)?;
         Some(match failure.kind? {
             ErrorKind::Conflict | ErrorKind::Unavailable | ErrorKind::Abandoned => self.again(),
-            // What the service refuses here, it refuses to every other command.
+            // A permission that the service denies here, it denies to every other command too.
             ErrorKind::Denied if failure.is_of_service => return None,
             ErrorKind::Refused if command != "recover" => self.complete(&format!("secretcache recover {id}")),
             ErrorKind::Denied
@@ -131,14 +131,14 @@ impl Asked {
         })
     }
 
-    /// Makes commands of ours among the fixes complete.
+    /// Completes the `secretcache` commands among the fixes.
     pub(crate) fn complete_fixes(&self, findings: &mut [Finding]) {
         for fix in findings.iter_mut().filter_map(|finding| finding.mend.as_mut()) {
             *fix = self.complete(fix);
         }
     }
 
-    /// A failure in words, with the secret that it is about.
+    /// Returns the message of a failure, with the secret it is about.
     pub(crate) fn told(&self, failure: &Failure) -> String {
         let text = failure.to_string();
         let is_about_secret = failure.kind.is_some() && failure.exit != Exit::Usage;
@@ -148,7 +148,7 @@ impl Asked {
         }
     }
 
-    /// A failure as `--json` prints it.
+    /// Returns a failure as `--json` prints it.
     pub(crate) fn json(&self, failure: &Failure) -> serde_json::Value {
         let mut error = json!({ "status": failure.exit as u8, "message": self.told(failure) });
         if let Some(kind) = failure.kind {
@@ -171,7 +171,7 @@ fn takes_value(name: &str) -> bool {
     }
 }
 
-/// A word as a shell takes it.
+/// Quotes a word for a shell.
 pub(crate) fn quoted(word: &str) -> String {
     let is_plain = |c: char| c.is_ascii_alphanumeric() || "-_./:=,@%+".contains(c);
     if !word.is_empty() && word.chars().all(is_plain) {

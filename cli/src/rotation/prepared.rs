@@ -1,4 +1,4 @@
-//! A secret and everything that is needed to work on it.
+//! A secret, and everything that commands need to work on it.
 
 use secretcache::{AWSCURRENT, AWSPENDING, AWSPREVIOUS, Selector};
 use secretcache_rotation::operate::RotationContext;
@@ -12,7 +12,7 @@ use super::next::quoted;
 use crate::exit::Failure;
 use crate::service::Service;
 
-/// A secret, its strategy on its resource, and what was decided about it.
+/// A secret, the strategy on its resource, and the operator's settings.
 #[derive(Debug)]
 pub(crate) struct Prepared {
     pub(crate) store: AwsStore,
@@ -23,12 +23,12 @@ pub(crate) struct Prepared {
     pub(crate) warnings: Vec<String>,
 }
 
-/// What is to be done with it.
+/// What a command is going to do with a secret.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Intent {
-    /// Rotating it: the current value must be a credential, and the strategy be chosen.
+    /// Rotate it: the current value must be a credential, and the strategy must be known.
     Rotation,
-    /// Looking at it or mending it: any version may tell what it is for, and the strategy be guessed.
+    /// Inspect or repair it: any version can show which resource it is for, and the strategy can be guessed.
     Mending,
 }
 
@@ -43,7 +43,7 @@ impl Prepared {
         let mut options = arguments.options()?;
         options.check().map_err(|error| Failure::from(error).before_anything())?;
         if options.provider.is_some() && options.strategy.is_some_and(|name| name != StrategyName::ApiKey) {
-            return Err(Failure::usage("a provider of keys goes with --strategy api-key"));
+            return Err(Failure::usage("--provider requires --strategy api-key"));
         }
         let details = store.details(id).await?;
         options.function.clone_from(&details.function);
@@ -96,7 +96,7 @@ impl Prepared {
         }
     }
 
-    /// Hands a runner to `run`.
+    /// Returns a runner for the secret.
     pub(crate) fn runner<'a>(&'a self, strategy: &'a dyn secretcache_rotation::Strategy) -> Runner<'a> {
         Runner {
             store: &self.store,
@@ -108,7 +108,7 @@ impl Prepared {
     }
 }
 
-/// How often a rotation that failed for a passing reason is run in all.
+/// How many times to run a rotation in total if it fails for a transient reason.
 const ATTEMPTS: u32 = 3;
 
 pub(crate) async fn connect(service: &Service) -> Result<AwsStore, Failure> {
@@ -119,12 +119,12 @@ async fn read(store: &AwsStore, id: &str, stage: &str) -> Result<Option<Document
     Ok(store.get(id, Selector::stage(stage)).await?.map(|version| version.document))
 }
 
-/// The command that takes a deletion back.
+/// Returns the command that restores a deleted secret.
 pub(crate) fn restoring(id: &str) -> String {
     format!("aws secretsmanager restore-secret --secret-id {}", quoted(id))
 }
 
-/// A value that can be read, where the current one cannot.
+/// Returns a value of the secret from another version, if the current one cannot be read.
 async fn any_value(store: &AwsStore, id: &str) -> Result<Option<Document>, Error> {
     for stage in [AWSPREVIOUS, AWSPENDING] {
         if let Ok(Some(document)) = read(store, id, stage).await {

@@ -1,4 +1,4 @@
-//! `secretcache recover`: the way back when labels and resource have parted.
+//! `secretcache recover`: recovery when the staging labels and the resource disagree.
 
 use clap::Args;
 use secretcache_rotation::operate::{Login, Recovery, RecoveryMethod, RecoveryPlan};
@@ -13,8 +13,8 @@ use crate::service::Service;
 
 /// Find the version that still logs in, and repair labels and server
 ///
-/// If a rotation is interrupted or cancelled, or somebody removes AWSPENDING, the server may have a password that no
-/// label names. Its version still exists. Tries labelled versions first, then others, newest first.
+/// If a rotation is interrupted or cancelled, or AWSPENDING is removed, the server may have a password that no label
+/// points to. Its version still exists. Tries labelled versions first, then others, newest first.
 #[derive(Args)]
 #[command(after_help = format!("{EXAMPLES}\n\n{EXIT_STATUSES}"))]
 pub(crate) struct Recover {
@@ -56,7 +56,7 @@ struct Recovered {
     is_done: bool,
     #[serde(flatten)]
     recovery: Recovery,
-    /// Why there is no way back.
+    /// Why recovery is impossible.
     #[serde(rename = "error", skip_serializing_if = "Option::is_none")]
     error: Option<serde_json::Value>,
 }
@@ -118,7 +118,7 @@ impl Recover {
         })
     }
 
-    /// The options that say what follows what.
+    /// Returns the option that selects the recovery method.
     fn method(&self) -> &'static str {
         match () {
             () if self.administrator => " --administrator",
@@ -127,7 +127,7 @@ impl Recover {
         }
     }
 
-    /// The command for when no version logs in: an administrator, if one is known, can still do it.
+    /// Returns the command to run if no version logs in: an administrator, if one is known, can still set the password.
     async fn last_resort(&self, prepared: &Prepared) -> Option<String> {
         let is_known = prepared.subject().knows_administrator().await;
         let command = format!("secretcache recover {} --administrator", quoted(&self.secret_id));

@@ -1,4 +1,4 @@
-//! What the commands print: results to standard output, progress to standard error.
+//! Prints results to standard output, and progress to standard error.
 
 use std::io;
 
@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use crate::terminal;
 
-/// Prints a result: as JSON, or as the lines a person reads.
+/// Prints a result as JSON, or as lines for people.
 pub(crate) fn print(json: bool, result: &impl Serialize, lines: &str) -> io::Result<()> {
     match lines.trim_end() {
         _ if json => terminal::print_json(result),
@@ -18,7 +18,7 @@ pub(crate) fn print(json: bool, result: &impl Serialize, lines: &str) -> io::Res
 
 pub(crate) use crate::terminal::tell as note;
 
-/// What stands in the way, each with the statement that fixes it.
+/// Formats problems, each with the statement that fixes it.
 pub(crate) fn findings(findings: &[Finding]) -> String {
     let mut text = String::new();
     for finding in findings {
@@ -30,7 +30,7 @@ pub(crate) fn findings(findings: &[Finding]) -> String {
     text
 }
 
-/// Prints the steps of a rotation as they go by.
+/// Prints the steps of a rotation as they run.
 #[derive(Debug)]
 pub(crate) struct Steps<'a> {
     pub(crate) id: &'a str,
@@ -48,7 +48,7 @@ impl Observer for Steps<'_> {
             Progress::StepFailed(step, error) => {
                 note(&format!("{id}: {} failed: {}", step.name(), error.in_full()));
             }
-            Progress::Retrying { attempt } => note(&format!("{id}: trying again ({attempt})")),
+            Progress::Retrying { attempt } => note(&format!("{id}: trying again, attempt {attempt}")),
             _ => {}
         }
     }

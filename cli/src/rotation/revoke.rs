@@ -1,4 +1,4 @@
-//! `secretcache revoke-previous`: after a leak.
+//! `secretcache revoke-previous`: revokes the previous credential, for example after a leak.
 
 use clap::Args;
 use secretcache_rotation::ErrorKind;
@@ -14,8 +14,8 @@ use crate::service::Service;
 
 /// Revoke the previous credential now, and check that it is refused
 ///
-/// After a leak, rotate the secret, then run this. With alternating users, the idle user gets a password that nobody
-/// knows until its turn comes. Open sessions stay open; end them on the server.
+/// After a leak, rotate the secret, then run this. With alternating users, the idle user gets a random password, which
+/// is not stored, until its turn comes. Open sessions stay open; end them on the server.
 #[derive(Args)]
 #[command(after_help = format!("{EXAMPLES}\n\n{EXIT_STATUSES}"))]
 pub(crate) struct RevokePrevious {
@@ -57,7 +57,7 @@ impl RevokePrevious {
         let how = match revocation.result {
             RevocationResult::Before => "needed no change",
             RevocationResult::OnlyCurrentPassword => "has only the AWSCURRENT password now",
-            RevocationResult::UnknownPassword => "has a password that nobody knows, until the next rotation",
+            RevocationResult::UnknownPassword => "has a random password until the next rotation",
             RevocationResult::KeyRevoked => "was revoked",
             _ => "was revoked",
         };

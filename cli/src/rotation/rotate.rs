@@ -1,4 +1,4 @@
-//! `secretcache rotate`: one rotation, or those that are due.
+//! `secretcache rotate`: rotates one secret, or all that are due.
 
 use clap::{Args, ValueEnum};
 use secretcache_rotation::operate::{Clients, Forecast};
@@ -15,8 +15,8 @@ use crate::service::Service;
 
 /// Rotate a secret, or every listed secret that is due
 ///
-/// Runs the four steps of a rotation itself, without a rotation function. If it is interrupted at any moment, run it again
-/// to continue. Two runs at the same time work on the same rotation.
+/// Runs the four steps of a rotation itself, without a rotation function. If it is interrupted, run it again to
+/// continue. Two runs at the same time work on the same rotation.
 #[derive(Args)]
 #[command(after_help = format!("{EXAMPLES}\n\n{EXIT_STATUSES}"))]
 pub(crate) struct Rotate {
@@ -82,7 +82,7 @@ impl Rotate {
         }
         let prepared = Prepared::prepare(&store, id, &self.arguments, Intent::Rotation).await;
         let prepared = match prepared {
-            // What is under way can be given up or finished by any strategy that fits the versions.
+            // Any strategy that fits the versions can finish or revert a rotation in progress.
             Err(_) if (self.resume || self.revert) && self.arguments.strategy.is_none() => {
                 Prepared::prepare(&store, id, &self.arguments, Intent::Mending).await?
             }
@@ -121,7 +121,7 @@ impl Rotate {
     }
 }
 
-/// Reads a description as a rotation would.
+/// Checks a description, parsing it as a rotation would.
 fn check(file: &str, json: bool) -> Result<Exit, Failure> {
     let text = super::arguments::read(file)?;
     let described = Described::check(&text).map_err(|error| Failure::usage(format!("{file}: {error}")))?;

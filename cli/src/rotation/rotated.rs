@@ -1,11 +1,11 @@
-//! The result of a rotation, as commands print it.
+//! The result of a rotation, for printing.
 
 use secretcache_rotation::Rotation;
 use serde::Serialize;
 
 use super::prepared::Prepared;
 
-/// A rotation that has ended.
+/// A completed rotation.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "PascalCase")]
 pub(super) struct Rotated {

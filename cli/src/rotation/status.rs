@@ -1,4 +1,4 @@
-//! `secretcache status`: how secrets stand.
+//! `secretcache status`: shows the status of secrets.
 
 use std::time::Duration;
 
@@ -44,7 +44,7 @@ pub(crate) struct Status {
     #[arg(long, value_name = "ID", requires = "wait")]
     version_id: Option<String>,
 
-    /// How many seconds to wait at most
+    /// Maximum time to wait, in seconds
     #[arg(long, value_name = "SECONDS", default_value_t = 300, requires = "wait")]
     timeout: u64,
 
@@ -64,10 +64,10 @@ pub(crate) struct Status {
 struct Report {
     #[serde(flatten)]
     inspection: Inspection,
-    /// How the rotation ended that was waited for.
+    /// The outcome of the rotation, with `--wait`.
     #[serde(skip_serializing_if = "Option::is_none")]
     outcome: Option<Outcome>,
-    /// Why the status is that of a failure.
+    /// The failure, if the exit status is one.
     #[serde(rename = "error", skip_serializing_if = "Option::is_none")]
     error: Option<serde_json::Value>,
 }
@@ -133,7 +133,7 @@ impl Status {
         Ok(inspection)
     }
 
-    /// `None` if no rotation is in progress.
+    /// Waits for a rotation to finish. `None` if none is in progress.
     async fn wait_for(&self, store: &AwsStore, id: &str) -> Result<Option<Outcome>, Failure> {
         let mut watched = self.version_id.clone();
         if watched.is_none() {
@@ -151,7 +151,7 @@ impl Status {
             let mut outcome = Outcome::of(&watched, &state);
             let now = tokio::time::Instant::now();
             is_known = is_known || state.version(&watched).is_some() || is_listed(store, id, &watched).await;
-            // `rotate-secret` may have answered with an id that the service does not show yet.
+            // `rotate-secret` can return an id that the service does not show yet.
             if !is_known && now < begin + UNSEEN {
                 outcome = Outcome::Pending;
             }
@@ -163,7 +163,7 @@ impl Status {
     }
 }
 
-/// How a secret stands, each labelled version tried once, with what the secret itself says of its resource.
+/// Returns a secret's status, with one login per labelled version, and with the resource inferred from the secret.
 pub(crate) async fn inspect(store: &AwsStore, id: &str) -> Result<Inspection, Failure> {
     inspect_as(store, id, &RotationArgs::default(), false).await
 }
@@ -175,17 +175,17 @@ async fn inspect_as(
     no_login: bool,
 ) -> Result<Inspection, Failure> {
     let now = Timestamp::now();
-    // A mistake in an option is none of the secret's.
+    // Report wrong options as such, not as a problem of the secret.
     arguments.settings()?;
     arguments.options()?.check().map_err(|error| Failure::from(error).before_anything())?;
     let details = store.details(id).await?;
-    // Of a deleted secret no value can be read.
+    // The values of a deleted secret cannot be read.
     if no_login || details.deleted.is_some() {
         return Ok(Inspection::of_labels(&details, None, now)?);
     }
     match Prepared::prepare(store, id, arguments, Intent::Mending).await {
         Ok(prepared) => Ok(prepared.subject().inspect(&prepared.details, now).await?),
-        // That the secret is nothing that logs in anywhere is an answer as well.
+        // A secret that is not a credential still has a status.
         Err(failure)
             if !failure.is_of_service
                 && matches!(failure.kind, Some(ErrorKind::Misconfigured | ErrorKind::NotStaged)) =>
@@ -196,13 +196,13 @@ async fn inspect_as(
     }
 }
 
-/// Rotations take seconds, and describing a secret is free.
+/// How often to poll. Rotations take seconds, and describing a secret is free.
 const POLL: Duration = Duration::from_millis(500);
 
-/// How long a version that nobody has seen may be about to appear: reads of the service may lag behind writes.
+/// How long a version that has not been seen yet may still appear: reads of the service can lag behind writes.
 const UNSEEN: Duration = Duration::from_secs(5);
 
-/// Whether there is a version, with or without a label.
+/// Whether a version exists, with or without a label.
 async fn is_listed(store: &AwsStore, id: &str, version: &str) -> bool {
     store.list_versions(id).await.is_ok_and(|all| all.iter().any(|listed| listed.id == version))
 }
